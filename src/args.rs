@@ -1,0 +1,66 @@
+//! What decorators do with the arguments of a call: show them to a closure, or print them.
+
+use crate::arity::for_each_arity;
+use std::fmt;
+
+/// A closure that looks at the arguments of a call by reference, spread out: `|id: &u64, lang: &&str| ..`.
+///
+/// Implemented for functions and closures of 0 to 8 arguments. Closures need their annotations: rustc cannot infer
+/// them through this trait. (A closure over the tuple of arguments would pin their lifetimes, and break functions
+/// that take a `&str`.)
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not look at the arguments `{Args}`",
+    note = "take each argument by reference, and write its type: `|id: &u64, lang: &&str| ..` for a function of `(u64, &str)`"
+)]
+pub trait Inspect<Args> {
+    /// What the closure returns.
+    type Output;
+
+    /// Shows it the arguments.
+    fn inspect(&self, args: &Args) -> Self::Output;
+}
+
+/// Arguments that can be printed as they stood in the call: `(42, "en")`.
+///
+/// Implemented for tuples of 0 to 8 types that are [`Debug`](fmt::Debug).
+#[diagnostic::on_unimplemented(
+    message = "the arguments `{Self}` cannot be printed, because one of them is not `Debug`",
+    note = "derive `Debug` for it, or pick what may be shown by `.logged_args(|..| ..)`, or log without arguments by `.logged()`"
+)]
+pub trait DebugArgs {
+    /// Writes the arguments, in parentheses.
+    #[allow(clippy::missing_errors_doc)] // the formatter's own
+    fn fmt_args(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+macro_rules! arguments {
+    ($Call:ident; $($A:ident $a:ident),*) => {
+        impl<Func, R, $($A),*> Inspect<($($A,)*)> for Func
+        where
+            Func: Fn($(&$A),*) -> R,
+        {
+            type Output = R;
+
+            fn inspect(&self, ($($a,)*): &($($A,)*)) -> R {
+                self($($a),*)
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<$($A: fmt::Debug),*> DebugArgs for ($($A,)*) {
+            fn fmt_args(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let ($($a,)*) = self;
+                let values: &[&dyn fmt::Debug] = &[$($a),*];
+                f.write_str("(")?;
+                for (position, value) in values.iter().enumerate() {
+                    if position > 0 {
+                        f.write_str(", ")?;
+                    }
+                    value.fmt(f)?;
+                }
+                f.write_str(")")
+            }
+        }
+    };
+}
+for_each_arity!(arguments);

@@ -1,0 +1,18 @@
+//! Rust has no variadic generics: what holds for functions of any number of arguments is written once as a macro
+//! over `($Call; A a, B b, ..)` and spelled out here for 0 to 8 of them.
+
+macro_rules! for_each_arity {
+    ($spell_out:ident) => {
+        $spell_out!(Call0;);
+        $spell_out!(Call1; A a);
+        $spell_out!(Call2; A a, B b);
+        $spell_out!(Call3; A a, B b, C c);
+        $spell_out!(Call4; A a, B b, C c, D d);
+        $spell_out!(Call5; A a, B b, C c, D d, E e);
+        $spell_out!(Call6; A a, B b, C c, D d, E e, G g);
+        $spell_out!(Call7; A a, B b, C c, D d, E e, G g, H h);
+        $spell_out!(Call8; A a, B b, C c, D d, E e, G g, H h, I i);
+    };
+}
+
+pub(crate) use for_each_arity;

@@ -1,0 +1,128 @@
+//! The one wrapper of every decorator that lets the call through and does its work around the call's future.
+
+use crate::{
+    call::{Callable, CallableMut, CallableOnce, Describe},
+    lazy::awaited_directly,
+};
+use std::{fmt, future::Future};
+
+/// How a decorator shows itself.
+pub trait Decoration {
+    /// Writes the method call that added it: `.timeout(2s)`.
+    #[allow(clippy::missing_errors_doc)] // the formatter's own
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+
+    /// The function's new name, if the decorator changes it; only `.named(..)` does.
+    fn rename(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// A decorator that wraps the future of each call.
+///
+/// One impl makes it work on functions of every arity and on every rung of the ladder, by [`Around`].
+pub trait Layer<Args, F: Future>: Decoration {
+    /// What it takes down of the arguments before the function gets them; `()` for most.
+    type Note: Default;
+    /// The wrapped future.
+    type Future: Future;
+
+    /// Looks at the arguments before they are gone. Nothing may be logged or waited for here: the call may never be
+    /// polled.
+    #[track_caller]
+    fn note(&self, _args: &Args) -> Self::Note {
+        Self::Note::default()
+    }
+
+    /// Wraps the call's future.
+    fn around(self, note: Self::Note, call: F) -> Self::Future;
+}
+
+/// A function with a decorator around each call.
+///
+/// Made by the methods of [`FnExt`](crate::FnExt). `Clone` when its parts are; `Debug` shows the chain as it was
+/// written:
+///
+/// ```
+/// use decor::prelude::*;
+/// use std::time::Duration;
+///
+/// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+///
+/// let chain = fetch.timeout(Duration::from_secs(2)).timed("users");
+/// assert_eq!(format!("{chain:?}"), r#"fetch.timeout(2s).timed("users")"#);
+/// ```
+#[derive(Clone)]
+#[must_use = "a decorated function does nothing until it is called"]
+pub struct Around<C, L> {
+    callable: C,
+    layer: L,
+    describe: Describe<C>,
+}
+
+impl<C, L> Around<C, L> {
+    pub(crate) fn new<Args>(callable: C, layer: L) -> Self
+    where
+        C: CallableOnce<Args>,
+    {
+        Self {
+            callable,
+            layer,
+            describe: Describe::of::<Args>(),
+        }
+    }
+}
+
+impl<C, L, Args> CallableOnce<Args> for Around<C, L>
+where
+    C: CallableOnce<Args>,
+    L: Layer<Args, C::Future>,
+{
+    type Output = <L::Future as Future>::Output;
+    type Future = L::Future;
+
+    fn call_once(self, args: Args) -> Self::Future {
+        let note = self.layer.note(&args);
+        self.layer.around(note, self.callable.call_once(args))
+    }
+
+    fn name(&self) -> &'static str {
+        self.layer.rename().unwrap_or_else(|| self.callable.name())
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.callable.describe(f)?;
+        self.layer.describe(f)
+    }
+}
+
+impl<C, L, Args> CallableMut<Args> for Around<C, L>
+where
+    C: CallableMut<Args>,
+    L: Layer<Args, C::Future> + Clone,
+{
+    fn call_mut(&mut self, args: Args) -> Self::Future {
+        let note = self.layer.note(&args);
+        self.layer.clone().around(note, self.callable.call_mut(args))
+    }
+}
+
+impl<C, L, Args> Callable<Args> for Around<C, L>
+where
+    C: Callable<Args>,
+    L: Layer<Args, C::Future> + Clone,
+{
+    fn call_with(&self, args: Args) -> Self::Future {
+        let note = self.layer.note(&args);
+        self.layer.clone().around(note, self.callable.call_with(args))
+    }
+}
+
+awaited_directly!(Around<C, L>, C, L);
+
+impl<C, L: Decoration> fmt::Debug for Around<C, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe.write(&self.callable, f)?;
+        self.layer.describe(f)
+    }
+}

@@ -1,0 +1,223 @@
+//! Calling: Rust's own ladder `FnOnce`, `FnMut`, `Fn`, for functions whose answer is a future.
+//!
+//! Every async function, every function and closure that returns a future, and every function decorated by
+//! [`FnExt`](crate::FnExt) stands on the rungs that it can: [`CallableOnce`], [`CallableMut`], [`Callable`]. Nobody
+//! needs to name them to call something: `fetch.call(42).await`.
+//!
+//! # Why named futures, and not `AsyncFn`
+//!
+//! `Fn(A) -> Fut` with a named future can be spawned, boxed as `dyn Future + Send` and called inside an `async_trait`
+//! method. The same impls over `AsyncFn` compile, and then rustc refuses each of these with "higher-ranked lifetime
+//! error" or "`Send` is not general enough". What is lost is one kind of closure, `async move` that lends what it
+//! owns; [`with_context`](crate::with_context) does its work.
+
+use crate::{arity::for_each_arity, name, sync::Arc};
+use std::{fmt, future::Future};
+
+/// What can be called once with `Args` (a tuple) and answers with a future.
+///
+/// The lowest rung: all that `.await` on an argument-less chain needs.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::CallableOnce;
+///
+/// async fn double(n: u32) -> u32 { n * 2 }
+/// assert_eq!(double.call_once((21,)).await, 42);
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async function that can be called with `{Args}`",
+    note = "an async function or a closure that returns a future can, and so can either of them decorated",
+    note = "a reference to a decorated function cannot: clone the function, or share it as an `Arc`"
+)]
+pub trait CallableOnce<Args> {
+    /// What the future resolves to.
+    type Output;
+    /// The future of one call.
+    type Future: Future<Output = Self::Output>;
+
+    /// Calls it, by value.
+    #[track_caller]
+    fn call_once(self, args: Args) -> Self::Future;
+
+    /// The name of the function at the heart of the chain: its last path segment, or what `.named(..)` gave it.
+    /// A closure shows the place it stands in.
+    fn name(&self) -> &'static str {
+        name::of_function::<Self>()
+    }
+
+    /// Writes the chain from the inside out, as it was written: what `Debug` shows.
+    #[allow(clippy::missing_errors_doc)] // the formatter's own
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What can be called again and again by whoever owns it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::CallableMut;
+///
+/// let mut calls = 0;
+/// let mut count = || { calls += 1; std::future::ready(calls) };
+/// count.call_mut(()).await;
+/// assert_eq!(count.call_mut(()).await, 2);
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be called with `{Args}` more than once",
+    note = "a retry needs a function that can be called again: `|| fetch(id)` instead of `fetch(id)`"
+)]
+pub trait CallableMut<Args>: CallableOnce<Args> {
+    /// Calls it, by `&mut`.
+    #[track_caller]
+    fn call_mut(&mut self, args: Args) -> Self::Future;
+}
+
+/// What can be called by many at the same time: the bound for code that takes any decorated function.
+///
+/// To be called with its arguments spread out, use `.call(..)` from the [prelude](crate::prelude):
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::{Callable, prelude::*};
+///
+/// async fn all<C>(fetch: &C) -> u64
+/// where
+///     C: Callable<(u64,), Output = u64>,
+/// {
+///     fetch.call(1).await + fetch.call(2).await
+/// }
+///
+/// async fn double(n: u64) -> u64 { n * 2 }
+/// assert_eq!(all(&double.timed("double")).await, 6);
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be called through `&self` with `{Args}`",
+    note = "a retried function needs to be `Clone` for that (functions are, and closures over references or `Arc`s)"
+)]
+pub trait Callable<Args>: CallableMut<Args> {
+    /// Calls it, by `&self`, with the arguments as a tuple.
+    #[track_caller]
+    fn call_with(&self, args: Args) -> Self::Future;
+}
+
+macro_rules! functions_are_callable {
+    ($Call:ident; $($A:ident $a:ident),*) => {
+        impl<Func, Fut, $($A),*> CallableOnce<($($A,)*)> for Func
+        where
+            Func: FnOnce($($A),*) -> Fut,
+            Fut: Future,
+        {
+            type Output = Fut::Output;
+            type Future = Fut;
+
+            fn call_once(self, ($($a,)*): ($($A,)*)) -> Fut {
+                self($($a),*)
+            }
+        }
+
+        impl<Func, Fut, $($A),*> CallableMut<($($A,)*)> for Func
+        where
+            Func: FnMut($($A),*) -> Fut,
+            Fut: Future,
+        {
+            fn call_mut(&mut self, ($($a,)*): ($($A,)*)) -> Fut {
+                self($($a),*)
+            }
+        }
+
+        impl<Func, Fut, $($A),*> Callable<($($A,)*)> for Func
+        where
+            Func: Fn($($A),*) -> Fut,
+            Fut: Future,
+        {
+            fn call_with(&self, ($($a,)*): ($($A,)*)) -> Fut {
+                self($($a),*)
+            }
+        }
+    };
+}
+for_each_arity!(functions_are_callable);
+
+/// `.call(..)` for each number of arguments: a trait of its own, so that the arguments can be written spread out.
+/// The prelude brings all nine into scope without their names.
+pub(crate) mod spread {
+    use super::Callable;
+
+    macro_rules! call_by_arity {
+        ($Call:ident; $($A:ident $a:ident),*) => {
+            #[doc = concat!("`.call(", $(stringify!($a), ", ",)* ")` on whatever is [`Callable`] with so many arguments.")]
+            pub trait $Call<$($A),*>: Callable<($($A,)*)> {
+                /// Calls the decorated function.
+                ///
+                /// The function itself may be invoked at once, to obtain its future; nothing else happens before the
+                /// first poll, except that `.validated(..)` looks at the arguments.
+                #[track_caller]
+                #[allow(clippy::too_many_arguments)] // as many as the function has
+                fn call(&self, $($a: $A),*) -> Self::Future {
+                    self.call_with(($($a,)*))
+                }
+            }
+
+            impl<Func: Callable<($($A,)*)> + ?Sized, $($A),*> $Call<$($A),*> for Func {}
+        };
+    }
+    crate::arity::for_each_arity!(call_by_arity);
+}
+
+impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
+    type Output = C::Output;
+    type Future = C::Future;
+
+    fn call_once(self, args: Args) -> Self::Future {
+        (*self).call_with(args)
+    }
+
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).describe(f)
+    }
+}
+
+impl<C: Callable<Args> + ?Sized, Args> CallableMut<Args> for Arc<C> {
+    fn call_mut(&mut self, args: Args) -> Self::Future {
+        (**self).call_with(args)
+    }
+}
+
+impl<C: Callable<Args> + ?Sized, Args> Callable<Args> for Arc<C> {
+    fn call_with(&self, args: Args) -> Self::Future {
+        (**self).call_with(args)
+    }
+}
+
+/// How a wrapper without `Args` in its type can show the chain inside it: the function is taken where they are known.
+pub(crate) struct Describe<C>(fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result);
+
+impl<C> Describe<C> {
+    pub(crate) fn of<Args>() -> Self
+    where
+        C: CallableOnce<Args>,
+    {
+        Self(C::describe)
+    }
+
+    pub(crate) fn write(self, callable: &C, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.0)(callable, f)
+    }
+}
+
+impl<C> Clone for Describe<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Describe<C> {}

@@ -1,0 +1,103 @@
+//! Functions that carry a context: what an `async move` closure that owns what it lends cannot do.
+
+use crate::{
+    arity::for_each_arity,
+    call::{Callable, CallableMut, CallableOnce},
+    lazy::awaited_directly,
+    name,
+};
+use std::{fmt, future::Future};
+
+/// A function that gets a clone of `context` before its arguments, at each call.
+///
+/// An async closure may borrow from outside (`async |id: u64| client.get(id).await` borrows `client` and works as it
+/// is), but one that *owns* what it lends to its own future is not a [`Callable`](crate::Callable):
+///
+/// ```compile_fail
+/// # use decor::prelude::*;
+/// # #[derive(Clone)] struct Client;
+/// # impl Client { async fn get(&self, id: u64) -> Result<u64, String> { Ok(id) } }
+/// # let (client, policy) = (Client, RetryPolicy::default());
+/// let fetch = (async move |id: u64| client.get(id).await).retry_with(&policy);
+/// ```
+///
+/// Hand the owned part over instead. It is cloned once per call (once per attempt inside a retry), so let it be cheap
+/// to clone, as clients and pools are:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// # use decor::prelude::*;
+/// # #[derive(Clone)] struct Client;
+/// # impl Client { async fn get(&self, id: u64) -> Result<u64, String> { Ok(id) } }
+/// # let (client, policy) = (Client, RetryPolicy::default());
+/// let fetch = decor::with_context(client, |client: Client, id: u64| async move { client.get(id).await })
+///     .named("fetch")
+///     .retry_with(&policy);
+/// assert_eq!(fetch.call(42).await, Ok(42));
+/// # }
+/// ```
+///
+/// With a borrowed argument the closure must be an async one: `async |client: Client, path: &str| ..`.
+///
+/// The function takes the context and 0 to 8 arguments.
+pub fn with_context<X, F>(context: X, function: F) -> WithContext<X, F> {
+    WithContext { context, function }
+}
+
+/// A function together with its context: what [`with_context`] returns.
+#[derive(Clone)]
+#[must_use = "a function does nothing until it is called"]
+pub struct WithContext<X, F> {
+    context: X,
+    function: F,
+}
+
+macro_rules! context_comes_first {
+    ($Call:ident; $($A:ident $a:ident),*) => {
+        impl<X, F, Fut, $($A),*> CallableOnce<($($A,)*)> for WithContext<X, F>
+        where
+            F: FnOnce(X, $($A),*) -> Fut,
+            Fut: Future,
+        {
+            type Output = Fut::Output;
+            type Future = Fut;
+
+            fn call_once(self, ($($a,)*): ($($A,)*)) -> Fut {
+                (self.function)(self.context, $($a),*)
+            }
+
+            fn name(&self) -> &'static str {
+                name::of_function::<F>()
+            }
+        }
+
+        impl<X: Clone, F, Fut, $($A),*> CallableMut<($($A,)*)> for WithContext<X, F>
+        where
+            F: FnMut(X, $($A),*) -> Fut,
+            Fut: Future,
+        {
+            fn call_mut(&mut self, ($($a,)*): ($($A,)*)) -> Fut {
+                (self.function)(self.context.clone(), $($a),*)
+            }
+        }
+
+        impl<X: Clone, F, Fut, $($A),*> Callable<($($A,)*)> for WithContext<X, F>
+        where
+            F: Fn(X, $($A),*) -> Fut,
+            Fut: Future,
+        {
+            fn call_with(&self, ($($a,)*): ($($A,)*)) -> Fut {
+                (self.function)(self.context.clone(), $($a),*)
+            }
+        }
+    };
+}
+for_each_arity!(context_comes_first);
+
+awaited_directly!(WithContext<X, F>, X, F);
+
+impl<X, F> fmt::Debug for WithContext<X, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name::of_function::<F>())
+    }
+}

@@ -1,0 +1,156 @@
+//! Telling callers that a function will go.
+
+use crate::{
+    around::{Decoration, Layer},
+    sync::{Arc, AtomicBool, Ordering},
+    trace,
+};
+use pin_project::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    panic::Location,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// How `.deprecated_with(..)` warns.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::{Deprecation, prelude::*};
+///
+/// async fn fetch(id: u64) -> u64 { id }
+/// let fetch = fetch.deprecated_with(Deprecation::new("use fetch_v2").every_call());
+/// assert_eq!(fetch.call(1).await, 1); // warns
+/// assert_eq!(fetch.call(2).await, 2); // and again
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "it does nothing until it is given to `.deprecated_with(..)`"]
+pub struct Deprecation {
+    advice: &'static str,
+    every_call: bool,
+}
+
+impl Deprecation {
+    /// Warns once per decorated function, with this advice.
+    ///
+    /// ```
+    /// let deprecation = decor::Deprecation::new("use fetch_v2");
+    /// assert!(format!("{deprecation:?}").contains("use fetch_v2"));
+    /// ```
+    pub fn new(advice: &'static str) -> Self {
+        Self {
+            advice,
+            every_call: false,
+        }
+    }
+
+    /// Warns at every call, to find all the places that still make one.
+    ///
+    /// ```
+    /// let deprecation = decor::Deprecation::new("use fetch_v2").every_call();
+    /// assert!(format!("{deprecation:?}").contains("every_call: true"));
+    /// ```
+    pub fn every_call(mut self) -> Self {
+        self.every_call = true;
+        self
+    }
+}
+
+/// The decoration of [`.deprecated(..)`](crate::FnExt::deprecated).
+#[derive(Debug, Clone)]
+pub struct Deprecated {
+    deprecation: Deprecation,
+    name: &'static str,
+    /// Shared by clones, which are still the same decorated function.
+    warned: Arc<AtomicBool>,
+}
+
+impl Deprecated {
+    pub(crate) fn new(deprecation: Deprecation, name: &'static str) -> Self {
+        Self {
+            deprecation,
+            name,
+            warned: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    fn warn(&self, place: Place) {
+        if self.warned.swap(true, Ordering::Relaxed) && !self.deprecation.every_call {
+            return;
+        }
+        let (name, advice) = (self.name, self.deprecation.advice);
+        if let Some(place) = place.outside_decor() {
+            tracing::warn!(target: trace::CALL, name, %place, "{name} is deprecated: {advice} (called at {place})");
+        } else {
+            tracing::warn!(target: trace::CALL, name, "{name} is deprecated: {advice}");
+        }
+    }
+}
+
+/// Where a call was written.
+#[derive(Debug, Clone, Copy)]
+pub struct Place(&'static Location<'static>);
+
+impl Place {
+    /// A call that decor makes itself (inside a retry, behind `.boxed()`, after `.await`) has its place in decor's own
+    /// source, which would help nobody.
+    fn outside_decor(self) -> Option<&'static Location<'static>> {
+        let decor = &file!()[..file!().len() - "decorators/deprecated.rs".len()];
+        (!self.0.file().starts_with(decor)).then_some(self.0)
+    }
+}
+
+/// The future of a [`.deprecated(..)`](crate::FnExt::deprecated) call.
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[pin_project]
+pub struct DeprecatedFuture<F> {
+    #[pin]
+    call: F,
+    warning: Option<(Deprecated, Place)>,
+}
+
+impl<F: Future> Future for DeprecatedFuture<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if let Some((deprecated, place)) = this.warning.take() {
+            deprecated.warn(place);
+        }
+        this.call.poll(cx)
+    }
+}
+
+impl<F> fmt::Debug for DeprecatedFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeprecatedFuture")
+            .field("warning", &self.warning)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Decoration for Deprecated {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, ".deprecated({:?})", self.deprecation.advice)
+    }
+}
+
+impl<Args, F: Future> Layer<Args, F> for Deprecated {
+    type Note = Option<Place>;
+    type Future = DeprecatedFuture<F>;
+
+    fn note(&self, _: &Args) -> Option<Place> {
+        let silent = self.warned.load(Ordering::Relaxed) && !self.deprecation.every_call;
+        if silent { None } else { Some(Place(Location::caller())) }
+    }
+
+    fn around(self, place: Option<Place>, call: F) -> Self::Future {
+        DeprecatedFuture {
+            call,
+            warning: place.map(|place| (self, place)),
+        }
+    }
+}

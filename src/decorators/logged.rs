@@ -1,0 +1,430 @@
+//! A line when a call begins, and one when it ends.
+
+use super::{
+    timed::Outcome,
+    watched::{Abandoned, Watch, WatchOutput, Watched},
+};
+use crate::{
+    args::{DebugArgs, Inspect},
+    around::{Decoration, Layer},
+    name::{Name, short_type_name},
+    time::{self, Instant},
+    trace::{enabled, event},
+};
+use std::{
+    fmt::{self, Write},
+    future::Future,
+};
+use tracing::Level;
+
+/// How `.logged_with(..)` logs: at which levels, and what of arguments and values it shows.
+///
+/// By default nothing of either is shown, so that no secret can reach a log by accident, and nothing needs `Debug`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::{Logging, prelude::*};
+/// use tracing::Level;
+///
+/// async fn login(user: String, password: String) -> Result<u64, String> { Ok(7) }
+///
+/// let login = login.logged_with(
+///     Logging::new()
+///         .args(|user: &String, _password: &String| user.clone())
+///         .level(Level::TRACE)
+///         .error_level(Level::ERROR),
+/// );
+/// assert_eq!(login.call("ann".into(), "secret".into()).await, Ok(7));
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "it does nothing until it is given to `.logged_with(..)`"]
+pub struct Logging<S = Discreet> {
+    call_level: Level,
+    level: Level,
+    error_level: Level,
+    show: S,
+}
+
+/// The longest text of a call's arguments, or of its value, that `.logged_values()` and `.logged_args(..)` show, in
+/// characters. What is longer is cut, and ends in `…`.
+pub const MAX_SHOWN: usize = 256;
+
+impl Logging {
+    /// Calls at `debug`, returns at `info`, errors at `warn`; neither arguments nor values.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Logging, prelude::*};
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+    /// assert_eq!(fetch.logged_with(Logging::new()).call(1).await, Ok(1)); // the same as `.logged()`
+    /// # }
+    /// ```
+    pub fn new() -> Self {
+        Self {
+            call_level: Level::DEBUG,
+            level: Level::INFO,
+            error_level: Level::WARN,
+            show: Discreet,
+        }
+    }
+
+    /// Shows arguments and values by their `Debug`, each cut at [`MAX_SHOWN`] characters.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Logging, prelude::*};
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+    /// let fetch = fetch.logged_with(Logging::new().values().level(tracing::Level::DEBUG));
+    /// assert_eq!(fetch.call(1).await, Ok(1));
+    /// # }
+    /// ```
+    pub fn values(self) -> Logging<Values> {
+        self.showing(Values)
+    }
+
+    /// Shows of the arguments what `pick` returns. It is called only when somebody listens.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Logging, prelude::*};
+    ///
+    /// async fn fetch(id: u64, token: &str) -> Result<u64, String> { Ok(id) }
+    /// let fetch = fetch.logged_with(Logging::new().args(|id: &u64, _token: &&str| *id));
+    /// assert_eq!(fetch.call(1, "secret").await, Ok(1));
+    /// # }
+    /// ```
+    pub fn args<P>(self, pick: P) -> Logging<Picked<P>> {
+        self.showing(Picked(pick))
+    }
+
+    fn showing<S>(self, show: S) -> Logging<S> {
+        let Self {
+            call_level,
+            level,
+            error_level,
+            show: Discreet,
+        } = self;
+        Logging {
+            call_level,
+            level,
+            error_level,
+            show,
+        }
+    }
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> Logging<S> {
+    /// The level of the lines `calling ..`, `.. returned` and `.. cancelled`.
+    ///
+    /// ```
+    /// let logging = decor::Logging::new().level(tracing::Level::TRACE);
+    /// assert!(format!("{logging:?}").contains("level: Level(Trace)"));
+    /// ```
+    pub fn level(mut self, level: Level) -> Self {
+        self.call_level = level;
+        self.level = level;
+        self
+    }
+
+    /// The level of the lines `.. failed` and `.. panicked`.
+    ///
+    /// ```
+    /// let logging = decor::Logging::new().error_level(tracing::Level::ERROR);
+    /// assert!(format!("{logging:?}").contains("error_level: Level(Error)"));
+    /// ```
+    pub fn error_level(mut self, level: Level) -> Self {
+        self.error_level = level;
+        self
+    }
+}
+
+/// Shows neither arguments nor values.
+#[derive(Debug, Clone, Copy)]
+pub struct Discreet;
+
+/// Shows arguments and values by their `Debug`.
+#[derive(Debug, Clone, Copy)]
+pub struct Values;
+
+/// Shows what a closure picks of the arguments.
+#[derive(Clone, Copy)]
+pub struct Picked<P>(P);
+
+impl<P> fmt::Debug for Picked<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Picked")
+    }
+}
+
+/// What a [`Logging`] shows of arguments.
+pub trait ShowArgs<Args> {
+    /// The text between the parentheses, and these; `None` to show nothing, not even parentheses.
+    fn args(&self, args: &Args) -> Option<Box<str>>;
+}
+
+/// What a [`Logging`] shows of the value of a success.
+pub trait ShowValue<T> {
+    /// The value, if it is to be shown.
+    fn value<'v>(&self, value: &'v T) -> Option<&'v dyn fmt::Debug>;
+}
+
+impl<Args> ShowArgs<Args> for Discreet {
+    fn args(&self, _: &Args) -> Option<Box<str>> {
+        None
+    }
+}
+
+impl<T> ShowValue<T> for Discreet {
+    fn value<'v>(&self, _: &'v T) -> Option<&'v dyn fmt::Debug> {
+        None
+    }
+}
+
+impl<Args: DebugArgs> ShowArgs<Args> for Values {
+    fn args(&self, args: &Args) -> Option<Box<str>> {
+        Some(Cut(AsCalled(args)).to_string().into())
+    }
+}
+
+impl<T: fmt::Debug> ShowValue<T> for Values {
+    fn value<'v>(&self, value: &'v T) -> Option<&'v dyn fmt::Debug> {
+        Some(value)
+    }
+}
+
+impl<P, Args> ShowArgs<Args> for Picked<P>
+where
+    P: Inspect<Args>,
+    P::Output: fmt::Display,
+{
+    fn args(&self, args: &Args) -> Option<Box<str>> {
+        Some(format!("({})", Cut(self.0.inspect(args))).into())
+    }
+}
+
+impl<P, T> ShowValue<T> for Picked<P> {
+    fn value<'v>(&self, _: &'v T) -> Option<&'v dyn fmt::Debug> {
+        None
+    }
+}
+
+/// Arguments as they stood in the call.
+struct AsCalled<'a, Args>(&'a Args);
+
+impl<Args: DebugArgs> fmt::Display for AsCalled<'_, Args> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt_args(f)
+    }
+}
+
+/// A value by its `Debug`.
+struct Value<'a>(&'a dyn fmt::Debug);
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// At most [`MAX_SHOWN`] characters; what would come after them is not even formatted.
+struct Cut<D>(D);
+
+impl<D: fmt::Display> fmt::Display for Cut<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut cutter = Cutter {
+            out: f,
+            left: MAX_SHOWN,
+            cut: false,
+        };
+        match write!(cutter, "{}", self.0) {
+            Err(fmt::Error) if !cutter.cut => Err(fmt::Error),
+            _ => Ok(()),
+        }
+    }
+}
+
+struct Cutter<'a, 'f> {
+    out: &'a mut fmt::Formatter<'f>,
+    left: usize,
+    cut: bool,
+}
+
+impl Write for Cutter<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let Some((end, _)) = text.char_indices().nth(self.left) else {
+            self.left -= text.chars().count();
+            return self.out.write_str(text);
+        };
+        self.out.write_str(&text[..end])?;
+        self.out.write_str("…")?;
+        self.cut = true;
+        Err(fmt::Error) // stops the formatting
+    }
+}
+
+/// The future of a [`.logged()`](crate::FnExt::logged) call.
+pub type LoggedFuture<F, S = Discreet> = Watched<F, Log<S>>;
+
+/// One call's lines. The clock is read only where somebody listens.
+#[derive(Debug)]
+pub struct Log<S> {
+    logging: Logging<S>,
+    name: Name,
+    args: Option<Box<str>>,
+    started: Option<Instant>,
+}
+
+impl<S> Log<S> {
+    fn seconds(&mut self) -> Option<f64> {
+        self.started
+            .take()
+            .map(|started| time::now().duration_since(started).as_secs_f64())
+    }
+}
+
+impl<S> Watch for Log<S> {
+    fn started(&mut self) {
+        let Logging {
+            call_level,
+            level,
+            error_level,
+            ..
+        } = self.logging;
+        if enabled!(call_level) {
+            let (name, args) = (self.name.get(), self.args.take().unwrap_or_default());
+            event!(call_level, name, "calling {name}{args}");
+        }
+        if enabled!(level) || enabled!(error_level) {
+            self.started = Some(time::now());
+        }
+    }
+
+    fn abandoned(&mut self, how: Abandoned) {
+        let Some(elapsed) = self.seconds() else { return };
+        let (name, outcome) = (self.name.get(), Outcome::from(how).as_str());
+        let level = match how {
+            Abandoned::Cancelled => self.logging.level,
+            Abandoned::Panicked => self.logging.error_level,
+        };
+        event!(level, name, elapsed, outcome, "{name} {outcome} in {elapsed:.2}s");
+    }
+}
+
+impl<T, E, S> WatchOutput<Result<T, E>> for Log<S>
+where
+    E: fmt::Display,
+    S: ShowValue<T>,
+{
+    fn completed(&mut self, output: &Result<T, E>) {
+        let Some(elapsed) = self.seconds() else { return };
+        let (
+            name,
+            Logging {
+                level,
+                error_level,
+                show,
+                ..
+            },
+        ) = (self.name.get(), &self.logging);
+        match output.as_ref().map(|value| show.value(value)) {
+            Ok(None) => event!(
+                *level,
+                name,
+                elapsed,
+                outcome = "ok",
+                "{name} returned in {elapsed:.2}s"
+            ),
+            Ok(Some(value)) => {
+                event!(
+                    *level,
+                    name,
+                    elapsed,
+                    outcome = "ok",
+                    "{name} returned {}",
+                    Cut(Value(value))
+                );
+            }
+            Err(error) => {
+                let kind = short_type_name::<E>();
+                event!(
+                    *error_level,
+                    name,
+                    elapsed,
+                    outcome = "err",
+                    "{name} failed in {elapsed:.2}s: {kind}: {error}"
+                );
+            }
+        }
+    }
+}
+
+pub(crate) fn logged<F, S>(call: F, logging: Logging<S>, name: Name) -> LoggedFuture<F, S> {
+    Watched::new(
+        call,
+        Log {
+            logging,
+            name,
+            args: None,
+            started: None,
+        },
+    )
+}
+
+/// The decoration of [`.logged()`](crate::FnExt::logged) and its kin.
+#[derive(Debug, Clone)]
+pub struct Logged<S> {
+    logging: Logging<S>,
+    name: &'static str,
+}
+
+impl<S> Logged<S> {
+    pub(crate) fn new(logging: Logging<S>, name: &'static str) -> Self {
+        Self { logging, name }
+    }
+}
+
+impl<S> Decoration for Logged<S> {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(".logged()")
+    }
+}
+
+impl<Args, F, S, T, E> Layer<Args, F> for Logged<S>
+where
+    F: Future<Output = Result<T, E>>,
+    E: fmt::Display,
+    S: ShowArgs<Args> + ShowValue<T>,
+{
+    type Note = Option<Box<str>>;
+    type Future = LoggedFuture<F, S>;
+
+    fn note(&self, args: &Args) -> Self::Note {
+        if enabled!(self.logging.call_level) {
+            self.logging.show.args(args)
+        } else {
+            None
+        }
+    }
+
+    fn around(self, args: Self::Note, call: F) -> Self::Future {
+        let Self { logging, name } = self;
+        Watched::new(
+            call,
+            Log {
+                logging,
+                name: Name::Given(name),
+                args,
+                started: None,
+            },
+        )
+    }
+}

@@ -1,0 +1,27 @@
+//! A name for what has none, or none that is good.
+
+use crate::around::{Decoration, Layer};
+use std::{fmt, future::Future};
+
+/// The decoration of [`.named(..)`](crate::FnExt::named).
+#[derive(Debug, Clone)]
+pub struct Named(pub(crate) &'static str);
+
+impl Decoration for Named {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, ".named({:?})", self.0)
+    }
+
+    fn rename(&self) -> Option<&'static str> {
+        Some(self.0)
+    }
+}
+
+impl<Args, F: Future> Layer<Args, F> for Named {
+    type Note = ();
+    type Future = F;
+
+    fn around(self, (): (), call: F) -> F {
+        call
+    }
+}

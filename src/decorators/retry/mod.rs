@@ -1,0 +1,303 @@
+//! Trying again: the wrapper and the words that refine it. What is retried, and what is told of it, stands in `rules`;
+//! the loop in `future`; when and how often, in `policy/`.
+
+mod future;
+mod rules;
+
+pub use future::RetryFuture;
+pub use rules::{
+    AnyError, Explained, Finish, GivenUp, Hint, HintedBy, Hook, LastError, NoHint, OnGiveUp, OnRetry, Retrying, Rules,
+    Ruling, Silent, TransientError, When, WhenResult,
+};
+
+use crate::{
+    RetryPolicy,
+    call::{Callable, CallableMut, CallableOnce, Describe},
+    lazy::awaited_directly,
+};
+use std::{fmt, time::Duration};
+
+/// A function that is called again when it fails.
+///
+/// Made by [`.retry_with(..)`](crate::FnExt::retry_with), which retries every error; the methods here say which errors,
+/// when the server says to come back, and who is told. Each may be given once; a later one replaces an earlier.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// use decor::prelude::*;
+/// use std::{sync::atomic::{AtomicU32, Ordering::Relaxed}, time::Duration};
+///
+/// #[derive(Debug, PartialEq)]
+/// enum ApiError { Busy { wait: Duration }, NotFound }
+///
+/// static CALLS: AtomicU32 = AtomicU32::new(0);
+/// async fn fetch(id: u64) -> Result<u64, ApiError> {
+///     match CALLS.fetch_add(1, Relaxed) {
+///         0 => Err(ApiError::Busy { wait: Duration::from_secs(5) }),
+///         _ => Err(ApiError::NotFound),
+///     }
+/// }
+///
+/// let fetch = fetch
+///     .retry_with(RetryPolicy::default().max_attempts(5))
+///     .when(|e: &ApiError| matches!(e, ApiError::Busy { .. }))
+///     .retry_after(|e: &ApiError| match e {
+///         ApiError::Busy { wait } => Some(*wait),
+///         ApiError::NotFound => None,
+///     })
+///     .on_retry(|r: &decor::Retrying<'_, ApiError>| {
+///         assert_eq!((r.attempt, r.delay), (1, Duration::from_secs(5)));
+///     });
+/// assert_eq!(fetch.call(42).await, Err(ApiError::NotFound));
+/// assert_eq!(CALLS.load(Relaxed), 2);
+/// # }
+/// ```
+///
+/// Closures need the annotations shown: the wrapper does not know its function's error type before it is called.
+#[derive(Clone)]
+#[must_use = "a decorated function does nothing until it is called"]
+pub struct Retry<C, R = Rules> {
+    callable: C,
+    policy: RetryPolicy,
+    rules: R,
+    describe: Describe<C>,
+}
+
+impl<C> Retry<C> {
+    pub(crate) fn new<Args>(callable: C, policy: RetryPolicy) -> Self
+    where
+        C: CallableOnce<Args>,
+    {
+        Self {
+            callable,
+            policy,
+            rules: Rules::default(),
+            describe: Describe::of::<Args>(),
+        }
+    }
+}
+
+impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
+    fn with<R2>(self, change: impl FnOnce(Rules<W, H, R, G, X>) -> R2) -> Retry<C, R2> {
+        let Self {
+            callable,
+            policy,
+            rules,
+            describe,
+        } = self;
+        Retry {
+            callable,
+            policy,
+            rules: change(rules),
+            describe,
+        }
+    }
+
+    /// Retries the errors for which this is true, and hands the others on at once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// let mut calls = 0;
+    /// let result = (|| { calls += 1; std::future::ready(Err::<(), _>("no such user")) })
+    ///     .retry_with(RetryPolicy::default())
+    ///     .when(|e: &&str| e.starts_with("busy"))
+    ///     .await;
+    /// assert_eq!((result, calls), (Err("no such user"), 1));
+    /// # }
+    /// ```
+    pub fn when<E, P>(self, retryable: P) -> Retry<C, Rules<When<P>, H, R, G, X>>
+    where
+        P: FnMut(&E) -> bool,
+    {
+        self.with(|rules| rules.when(When(retryable)))
+    }
+
+    /// Retries the results for which this is true, be they `Ok`: a 503 that came as a response, an empty answer.
+    ///
+    /// When the attempts are used up, the last result is returned as it is.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// let mut statuses = vec![Ok(200), Ok(503), Err("refused")];
+    /// let status = (|| std::future::ready(statuses.pop().unwrap()))
+    ///     .retry_with(RetryPolicy::default())
+    ///     .when_result(|r: &Result<u16, &str>| !matches!(r, Ok(200)))
+    ///     .await;
+    /// assert_eq!(status, Ok(200));
+    /// # }
+    /// ```
+    pub fn when_result<T, E, P>(self, retryable: P) -> Retry<C, Rules<WhenResult<P>, H, R, G, X>>
+    where
+        P: FnMut(&Result<T, E>) -> bool,
+    {
+        self.with(|rules| rules.when(WhenResult(retryable)))
+    }
+
+    /// Leaves both to the error type's own [`Transient`](crate::Transient): what is retried, and how long to wait.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::io::{Error, ErrorKind};
+    ///
+    /// let mut errors = vec![ErrorKind::PermissionDenied, ErrorKind::ConnectionReset];
+    /// let error = (|| std::future::ready(Err::<(), _>(Error::from(errors.pop().unwrap()))))
+    ///     .retry_with(RetryPolicy::default())
+    ///     .transient()
+    ///     .await
+    ///     .unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    /// # }
+    /// ```
+    pub fn transient(self) -> Retry<C, Rules<TransientError, TransientError, R, G, X>> {
+        self.with(|rules| rules.when(TransientError).hint(TransientError))
+    }
+
+    /// Where the error says when to try again (`Retry-After`), waits that long in place of the policy's delay.
+    ///
+    /// The hint may exceed `max_delay`; where the policy has jitter, up to a tenth of it is added, so that not everyone
+    /// who was told the same comes back together. It changes neither `max_attempts` nor the deadline: a hint beyond
+    /// that ends the retry at once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// let begun = tokio::time::Instant::now();
+    /// (|| std::future::ready(Err::<(), _>(7_u64)))
+    ///     .retry_with(RetryPolicy::default().max_attempts(2))
+    ///     .retry_after(|seconds: &u64| Some(Duration::from_secs(*seconds)))
+    ///     .await
+    ///     .unwrap_err();
+    /// assert_eq!(begun.elapsed(), Duration::from_secs(7));
+    /// # }
+    /// ```
+    pub fn retry_after<E, P>(self, hint: P) -> Retry<C, Rules<W, HintedBy<P>, R, G, X>>
+    where
+        P: FnMut(&E) -> Option<Duration>,
+    {
+        self.with(|rules| rules.hint(HintedBy(hint)))
+    }
+
+    /// Calls this before each wait, and so only when another attempt will follow.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Retrying, prelude::*};
+    ///
+    /// let mut seen = Vec::new();
+    /// (|| std::future::ready(Err::<(), _>("busy")))
+    ///     .retry_with(RetryPolicy::default())
+    ///     .on_retry(|r: &Retrying<'_, &str>| seen.push((r.attempt, r.delay.as_secs(), r.error.copied())))
+    ///     .await
+    ///     .unwrap_err();
+    /// assert_eq!(seen, [(1, 1, Some("busy")), (2, 2, Some("busy"))]);
+    /// # }
+    /// ```
+    pub fn on_retry<E, P>(self, hook: P) -> Retry<C, Rules<W, H, Hook<P>, G, X>>
+    where
+        P: FnMut(&Retrying<'_, E>),
+    {
+        self.with(|rules| rules.on_retry(Hook(hook)))
+    }
+
+    /// Calls this once when the retry ends without a result that it would accept, whatever the reason.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{GaveUp, GivenUp, prelude::*};
+    ///
+    /// let mut seen = None;
+    /// (|| std::future::ready(Err::<(), _>("busy")))
+    ///     .retry_with(RetryPolicy::default())
+    ///     .on_give_up(|g: &GivenUp<'_, &str>| seen = Some((g.attempts, g.elapsed.as_secs(), g.reason)))
+    ///     .await
+    ///     .unwrap_err();
+    /// assert_eq!(seen, Some((3, 3, GaveUp::Exhausted)));
+    /// # }
+    /// ```
+    pub fn on_give_up<E, P>(self, hook: P) -> Retry<C, Rules<W, H, R, Hook<P>, X>>
+    where
+        P: FnMut(&GivenUp<'_, E>),
+    {
+        self.with(|rules| rules.on_give_up(Hook(hook)))
+    }
+
+    /// Returns the attempts' story with the last error: `Result<T, RetryError<E>>`.
+    ///
+    /// One of the few words that change a type. See [`RetryError`](crate::RetryError).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// let error = (|| std::future::ready(Err::<(), _>("busy")))
+    ///     .retry_with(RetryPolicy::default())
+    ///     .explained()
+    ///     .await
+    ///     .unwrap_err();
+    /// assert_eq!(error.to_string(), "retry failed after 3 attempts: busy");
+    /// # }
+    /// ```
+    pub fn explained(self) -> Retry<C, Rules<W, H, R, G, Explained>> {
+        self.with(Rules::explained)
+    }
+}
+
+impl<C, R, Args, T, E> CallableOnce<Args> for Retry<C, R>
+where
+    C: CallableMut<Args, Output = Result<T, E>>,
+    R: Ruling<T, E>,
+    Args: Clone,
+{
+    type Output = Result<T, R::Error>;
+    type Future = RetryFuture<C, Args, R>;
+
+    fn call_once(self, args: Args) -> Self::Future {
+        RetryFuture::new(self.callable, args, self.policy, self.rules)
+    }
+
+    fn name(&self) -> &'static str {
+        self.callable.name()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl<C, R, Args, T, E> CallableMut<Args> for Retry<C, R>
+where
+    C: CallableMut<Args, Output = Result<T, E>> + Clone,
+    R: Ruling<T, E> + Clone,
+    Args: Clone,
+{
+    fn call_mut(&mut self, args: Args) -> Self::Future {
+        self.clone().call_once(args)
+    }
+}
+
+impl<C, R, Args, T, E> Callable<Args> for Retry<C, R>
+where
+    C: CallableMut<Args, Output = Result<T, E>> + Clone,
+    R: Ruling<T, E> + Clone,
+    Args: Clone,
+{
+    fn call_with(&self, args: Args) -> Self::Future {
+        self.clone().call_once(args)
+    }
+}
+
+awaited_directly!(Retry<C, R>, C, R);
+
+impl<C, R> fmt::Debug for Retry<C, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe.write(&self.callable, f)?;
+        write!(f, ".retry_with({})", self.policy)
+    }
+}

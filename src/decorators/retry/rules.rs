@@ -1,0 +1,380 @@
+//! What a retry is told to retry, and whom it tells: five slots, each filled by a word of its own.
+
+use crate::{GaveUp, RetryError, Transient};
+use std::{fmt, time::Duration};
+
+/// What [`.on_retry(..)`](super::Retry::on_retry) is told: an attempt failed, and another will follow.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Retrying<'a, E> {
+    /// The attempt that failed; 1 for the first.
+    pub attempt: u32,
+    /// The wait before the next.
+    pub delay: Duration,
+    /// The time since the first attempt began.
+    pub elapsed: Duration,
+    /// Its error; `None` if an `Ok` is retried, by [`.when_result(..)`](super::Retry::when_result).
+    pub error: Option<&'a E>,
+}
+
+/// What [`.on_give_up(..)`](super::Retry::on_give_up) is told: there will be no further attempt.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct GivenUp<'a, E> {
+    /// The attempts that were made.
+    pub attempts: u32,
+    /// The time since the first attempt began.
+    pub elapsed: Duration,
+    /// Why there are no more.
+    pub reason: GaveUp,
+    /// The last error; `None` if it was an `Ok`, by [`.when_result(..)`](super::Retry::when_result).
+    pub error: Option<&'a E>,
+}
+
+/// The slots of a [`Retry`](super::Retry), as its methods filled them.
+#[derive(Clone)]
+pub struct Rules<W = AnyError, H = NoHint, R = Silent, G = Silent, X = LastError> {
+    when: W,
+    hint: H,
+    on_retry: R,
+    on_give_up: G,
+    finish: X,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            when: AnyError,
+            hint: NoHint,
+            on_retry: Silent,
+            on_give_up: Silent,
+            finish: LastError,
+        }
+    }
+}
+
+impl<W, H, R, G, X> Rules<W, H, R, G, X> {
+    pub(super) fn when<W2>(self, when: W2) -> Rules<W2, H, R, G, X> {
+        let Self {
+            when: _,
+            hint,
+            on_retry,
+            on_give_up,
+            finish,
+        } = self;
+        Rules {
+            when,
+            hint,
+            on_retry,
+            on_give_up,
+            finish,
+        }
+    }
+
+    pub(super) fn hint<H2>(self, hint: H2) -> Rules<W, H2, R, G, X> {
+        let Self {
+            when,
+            hint: _,
+            on_retry,
+            on_give_up,
+            finish,
+        } = self;
+        Rules {
+            when,
+            hint,
+            on_retry,
+            on_give_up,
+            finish,
+        }
+    }
+
+    pub(super) fn on_retry<R2>(self, on_retry: R2) -> Rules<W, H, R2, G, X> {
+        let Self {
+            when,
+            hint,
+            on_retry: _,
+            on_give_up,
+            finish,
+        } = self;
+        Rules {
+            when,
+            hint,
+            on_retry,
+            on_give_up,
+            finish,
+        }
+    }
+
+    pub(super) fn on_give_up<G2>(self, on_give_up: G2) -> Rules<W, H, R, G2, X> {
+        let Self {
+            when,
+            hint,
+            on_retry,
+            on_give_up: _,
+            finish,
+        } = self;
+        Rules {
+            when,
+            hint,
+            on_retry,
+            on_give_up,
+            finish,
+        }
+    }
+
+    pub(super) fn explained(self) -> Rules<W, H, R, G, Explained> {
+        let Self {
+            when,
+            hint,
+            on_retry,
+            on_give_up,
+            finish: _,
+        } = self;
+        Rules {
+            when,
+            hint,
+            on_retry,
+            on_give_up,
+            finish: Explained,
+        }
+    }
+}
+
+impl<W, H, R, G, X> fmt::Debug for Rules<W, H, R, G, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules").finish_non_exhaustive()
+    }
+}
+
+/// What the loop asks of its rules.
+pub trait Ruling<T, E> {
+    /// The error that is returned in the end.
+    type Error;
+    /// Whether anybody here wants to know how much time has passed. If not, the clock is left alone.
+    const NEEDS_CLOCK: bool;
+
+    /// Whether this result should be followed by another attempt.
+    fn should_retry(&mut self, result: &Result<T, E>) -> bool;
+    /// When the failure asks to be tried again.
+    fn hint(&mut self, error: &E) -> Option<Duration>;
+    /// Another attempt will follow.
+    fn retrying(&mut self, retrying: &Retrying<'_, E>);
+    /// No other attempt will.
+    fn gave_up(&mut self, given_up: &GivenUp<'_, E>);
+    /// The error to return.
+    fn finish(attempts: u32, elapsed: Duration, reason: GaveUp, error: E) -> Self::Error;
+}
+
+impl<T, E, W, H, R, G, X> Ruling<T, E> for Rules<W, H, R, G, X>
+where
+    W: Predicate<T, E>,
+    H: Hint<E>,
+    R: OnRetry<E>,
+    G: OnGiveUp<E>,
+    X: Finish<E>,
+{
+    type Error = X::Error;
+    const NEEDS_CLOCK: bool = R::LISTENS || G::LISTENS || X::NEEDS_CLOCK;
+
+    fn should_retry(&mut self, result: &Result<T, E>) -> bool {
+        self.when.should_retry(result)
+    }
+
+    fn hint(&mut self, error: &E) -> Option<Duration> {
+        self.hint.hint(error)
+    }
+
+    fn retrying(&mut self, retrying: &Retrying<'_, E>) {
+        self.on_retry.retrying(retrying);
+    }
+
+    fn gave_up(&mut self, given_up: &GivenUp<'_, E>) {
+        self.on_give_up.gave_up(given_up);
+    }
+
+    fn finish(attempts: u32, elapsed: Duration, reason: GaveUp, error: E) -> X::Error {
+        X::finish(attempts, elapsed, reason, error)
+    }
+}
+
+/// Which results are retried.
+pub trait Predicate<T, E> {
+    /// Whether this one is.
+    fn should_retry(&mut self, result: &Result<T, E>) -> bool;
+}
+
+/// Retries every error.
+#[derive(Debug, Clone, Copy)]
+pub struct AnyError;
+
+impl<T, E> Predicate<T, E> for AnyError {
+    fn should_retry(&mut self, result: &Result<T, E>) -> bool {
+        result.is_err()
+    }
+}
+
+/// Retries the errors that a closure of [`.when(..)`](super::Retry::when) picks.
+#[derive(Clone, Copy)]
+pub struct When<P>(pub(super) P);
+
+impl<T, E, P: FnMut(&E) -> bool> Predicate<T, E> for When<P> {
+    fn should_retry(&mut self, result: &Result<T, E>) -> bool {
+        result.as_ref().is_err_and(&mut self.0)
+    }
+}
+
+/// Retries the results that a closure of [`.when_result(..)`](super::Retry::when_result) picks.
+#[derive(Clone, Copy)]
+pub struct WhenResult<P>(pub(super) P);
+
+impl<T, E, P: FnMut(&Result<T, E>) -> bool> Predicate<T, E> for WhenResult<P> {
+    fn should_retry(&mut self, result: &Result<T, E>) -> bool {
+        (self.0)(result)
+    }
+}
+
+/// Leaves it to the error's [`Transient`]: whether to retry, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct TransientError;
+
+impl<T, E: Transient> Predicate<T, E> for TransientError {
+    fn should_retry(&mut self, result: &Result<T, E>) -> bool {
+        result.as_ref().is_err_and(E::is_transient)
+    }
+}
+
+/// Where an error may say when to try again.
+pub trait Hint<E> {
+    /// When this one does.
+    fn hint(&mut self, error: &E) -> Option<Duration>;
+}
+
+/// The policy alone says when.
+#[derive(Debug, Clone, Copy)]
+pub struct NoHint;
+
+impl<E> Hint<E> for NoHint {
+    fn hint(&mut self, _: &E) -> Option<Duration> {
+        None
+    }
+}
+
+/// A closure of [`.retry_after(..)`](super::Retry::retry_after) reads it from the error.
+#[derive(Clone, Copy)]
+pub struct HintedBy<P>(pub(super) P);
+
+impl<E, P: FnMut(&E) -> Option<Duration>> Hint<E> for HintedBy<P> {
+    fn hint(&mut self, error: &E) -> Option<Duration> {
+        (self.0)(error)
+    }
+}
+
+impl<E: Transient> Hint<E> for TransientError {
+    fn hint(&mut self, error: &E) -> Option<Duration> {
+        error.retry_after()
+    }
+}
+
+/// Who is told that another attempt follows.
+pub trait OnRetry<E> {
+    /// Whether anybody is.
+    const LISTENS: bool;
+    /// Tells them.
+    fn retrying(&mut self, retrying: &Retrying<'_, E>);
+}
+
+/// Who is told that there will be no further attempt.
+pub trait OnGiveUp<E> {
+    /// Whether anybody is.
+    const LISTENS: bool;
+    /// Tells them.
+    fn gave_up(&mut self, given_up: &GivenUp<'_, E>);
+}
+
+/// Nobody.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+/// A closure.
+#[derive(Clone, Copy)]
+pub struct Hook<P>(pub(super) P);
+
+impl<E> OnRetry<E> for Silent {
+    const LISTENS: bool = false;
+
+    fn retrying(&mut self, _: &Retrying<'_, E>) {}
+}
+
+impl<E> OnGiveUp<E> for Silent {
+    const LISTENS: bool = false;
+
+    fn gave_up(&mut self, _: &GivenUp<'_, E>) {}
+}
+
+impl<E, P: FnMut(&Retrying<'_, E>)> OnRetry<E> for Hook<P> {
+    const LISTENS: bool = true;
+
+    fn retrying(&mut self, retrying: &Retrying<'_, E>) {
+        (self.0)(retrying);
+    }
+}
+
+impl<E, P: FnMut(&GivenUp<'_, E>)> OnGiveUp<E> for Hook<P> {
+    const LISTENS: bool = true;
+
+    fn gave_up(&mut self, given_up: &GivenUp<'_, E>) {
+        (self.0)(given_up);
+    }
+}
+
+/// What is returned when the retry gives up on an error.
+pub trait Finish<E> {
+    /// Its type.
+    type Error;
+    /// Whether it says how much time has passed.
+    const NEEDS_CLOCK: bool;
+    /// Makes it.
+    fn finish(attempts: u32, elapsed: Duration, reason: GaveUp, error: E) -> Self::Error;
+}
+
+/// The last attempt's error as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct LastError;
+
+/// A [`RetryError`] around it, by [`.explained()`](super::Retry::explained).
+#[derive(Debug, Clone, Copy)]
+pub struct Explained;
+
+impl<E> Finish<E> for LastError {
+    type Error = E;
+    const NEEDS_CLOCK: bool = false;
+
+    fn finish(_: u32, _: Duration, _: GaveUp, error: E) -> E {
+        error
+    }
+}
+
+impl<E> Finish<E> for Explained {
+    type Error = RetryError<E>;
+    const NEEDS_CLOCK: bool = true;
+
+    fn finish(attempts: u32, elapsed: Duration, reason: GaveUp, cause: E) -> RetryError<E> {
+        RetryError {
+            attempts,
+            elapsed,
+            reason,
+            cause,
+        }
+    }
+}
+
+macro_rules! opaque_debug {
+    ($($Closure:ident)*) => {$(
+        impl<P> fmt::Debug for $Closure<P> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(stringify!($Closure))
+            }
+        }
+    )*};
+}
+opaque_debug!(When WhenResult HintedBy Hook);

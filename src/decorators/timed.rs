@@ -1,0 +1,329 @@
+//! How long each call takes.
+
+use super::watched::{Abandoned, Watch, WatchOutput, Watched};
+use crate::{
+    around::{Decoration, Layer},
+    sync::Arc,
+    time::{self, Instant},
+    trace::{enabled, event},
+};
+use std::{fmt, future::Future, time::Duration};
+use tracing::Level;
+
+/// How `.timed_with(..)` measures and reports.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// use decor::{Outcome, Timing, prelude::*};
+/// use std::{sync::{Arc, Mutex}, time::Duration};
+///
+/// async fn fetch(id: u64) -> Result<u64, String> {
+///     tokio::time::sleep(Duration::from_millis(120)).await;
+///     Err("no such user".into())
+/// }
+///
+/// let lines = Arc::new(Mutex::new(Vec::new()));
+/// let sink = Arc::clone(&lines);
+/// let timing = Timing::new("fetch")
+///     .by_result()
+///     .slower_than(Duration::from_millis(100))
+///     .to(move |m| sink.lock().unwrap().push((m.to_string(), m.outcome)));
+/// fetch.timed_with(timing).call(1).await.unwrap_err();
+/// assert_eq!(*lines.lock().unwrap(), [("fetch took 0.1200s".to_string(), Outcome::Err)]);
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "it does nothing until it is given to `.timed_with(..)`"]
+pub struct Timing<O = AnyOutput> {
+    name: &'static str,
+    level: Level,
+    slower_than: Option<Duration>,
+    sink: Option<Sink>,
+    outcome: O,
+}
+
+type Sink = Arc<dyn Fn(&Measurement) + Send + Sync>;
+
+impl Timing {
+    /// Reports under `name`, at level `info`.
+    ///
+    /// ```
+    /// let timing = decor::Timing::new("fetch");
+    /// assert_eq!(format!("{timing:?}"), r#"Timing { name: "fetch", level: Level(Info), slower_than: None, .. }"#);
+    /// ```
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            level: Level::INFO,
+            slower_than: None,
+            sink: None,
+            outcome: AnyOutput,
+        }
+    }
+
+    /// Tells successes from failures: the outcome is `ok` or `err` in place of `completed`. The call must return a
+    /// `Result`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Outcome, Timing, prelude::*};
+    ///
+    /// async fn parse(text: &str) -> Result<u8, std::num::ParseIntError> { text.parse() }
+    ///
+    /// let timing = Timing::new("parse").by_result().to(|m| assert_eq!(m.outcome, Outcome::Ok));
+    /// parse.timed_with(timing).call("7").await.unwrap();
+    /// # }
+    /// ```
+    pub fn by_result(self) -> Timing<ByResult> {
+        let Self {
+            name,
+            level,
+            slower_than,
+            sink,
+            outcome: AnyOutput,
+        } = self;
+        Timing {
+            name,
+            level,
+            slower_than,
+            sink,
+            outcome: ByResult,
+        }
+    }
+}
+
+impl<O> Timing<O> {
+    /// The level of the event; `info` until set.
+    ///
+    /// ```
+    /// let timing = decor::Timing::new("fetch").level(tracing::Level::DEBUG);
+    /// assert!(format!("{timing:?}").contains("Debug"));
+    /// ```
+    pub fn level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Leaves out calls that took no longer than this, whatever their outcome.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Timing, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// let timing = Timing::new("fetch").slower_than(Duration::from_secs(1)).to(|_| panic!("it was fast"));
+    /// tokio::time::sleep(Duration::from_millis(10)).timed_with(timing).await;
+    /// # }
+    /// ```
+    pub fn slower_than(mut self, limit: Duration) -> Self {
+        self.slower_than = Some(limit);
+        self
+    }
+
+    /// Hands each measurement to `sink` and logs no event: for a histogram, or a logger of one's own.
+    ///
+    /// The sink runs where the call ends, be it in a drop; it should be quick and must not panic.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Timing, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// let timing = Timing::new("nap").to(|m| assert_eq!(m.to_string(), "nap took 0.5000s"));
+    /// tokio::time::sleep(Duration::from_millis(500)).timed_with(timing).await;
+    /// # }
+    /// ```
+    pub fn to(mut self, sink: impl Fn(&Measurement) + Send + Sync + 'static) -> Self {
+        self.sink = Some(Arc::new(sink));
+        self
+    }
+
+    fn report(&self, elapsed: Duration, outcome: Outcome) {
+        if self.slower_than.is_some_and(|limit| elapsed <= limit) {
+            return;
+        }
+        let measurement = Measurement {
+            name: self.name,
+            elapsed,
+            outcome,
+        };
+        match &self.sink {
+            Some(sink) => sink(&measurement),
+            None => event!(
+                self.level,
+                name = self.name,
+                elapsed = elapsed.as_secs_f64(),
+                outcome = outcome.as_str(),
+                "{measurement}"
+            ),
+        }
+    }
+}
+
+impl<O> fmt::Debug for Timing<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timing")
+            .field("name", &self.name)
+            .field("level", &self.level)
+            .field("slower_than", &self.slower_than)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long one call took, and how it ended: what a [`Timing::to`] sink is given.
+///
+/// Displays as the line that would have been logged: `fetch took 0.1234s`, with `(cancelled)` or `(panicked)` behind it
+/// where the call did not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Measurement {
+    /// The name that the [`Timing`] was given.
+    pub name: &'static str,
+    /// From the first poll to the end.
+    pub elapsed: Duration,
+    /// How the call ended.
+    pub outcome: Outcome,
+}
+
+impl fmt::Display for Measurement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, elapsed, outcome } = self;
+        write!(f, "{name} took {:.4}s", elapsed.as_secs_f64())?;
+        match outcome {
+            Outcome::Cancelled | Outcome::Panicked => write!(f, " ({outcome})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How a call ended.
+///
+/// ```
+/// assert_eq!(decor::Outcome::Cancelled.to_string(), "cancelled");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It came to its end.
+    Completed,
+    /// It came to its end with an `Ok`; only by [`Timing::by_result`].
+    Ok,
+    /// It came to its end with an `Err`; only by [`Timing::by_result`].
+    Err,
+    /// It was dropped before its end.
+    Cancelled,
+    /// It panicked.
+    Panicked,
+}
+
+impl Outcome {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Ok => "ok",
+            Self::Err => "err",
+            Self::Cancelled => "cancelled",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+impl From<Abandoned> for Outcome {
+    fn from(how: Abandoned) -> Self {
+        match how {
+            Abandoned::Cancelled => Self::Cancelled,
+            Abandoned::Panicked => Self::Panicked,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How the outcome of a call that came to its end is named.
+pub trait OutcomeOf<T> {
+    /// The outcome of a call that ended with this output.
+    fn of(output: &T) -> Outcome;
+}
+
+/// Any output is [`Outcome::Completed`].
+#[derive(Debug, Clone, Copy)]
+pub struct AnyOutput;
+
+/// A `Result` is [`Outcome::Ok`] or [`Outcome::Err`].
+#[derive(Debug, Clone, Copy)]
+pub struct ByResult;
+
+impl<T> OutcomeOf<T> for AnyOutput {
+    fn of(_: &T) -> Outcome {
+        Outcome::Completed
+    }
+}
+
+impl<T, E> OutcomeOf<Result<T, E>> for ByResult {
+    fn of(output: &Result<T, E>) -> Outcome {
+        if output.is_ok() { Outcome::Ok } else { Outcome::Err }
+    }
+}
+
+/// The future of a [`.timed(..)`](crate::FnExt::timed) call.
+pub type TimedFuture<F, O = AnyOutput> = Watched<F, Stopwatch<O>>;
+
+/// One call's clock, read only where somebody listens.
+#[derive(Debug)]
+pub struct Stopwatch<O> {
+    timing: Timing<O>,
+    started: Option<Instant>,
+}
+
+impl<O> Stopwatch<O> {
+    fn report(&mut self, outcome: Outcome) {
+        if let Some(started) = self.started.take() {
+            self.timing.report(time::now().duration_since(started), outcome);
+        }
+    }
+}
+
+impl<O> Watch for Stopwatch<O> {
+    fn started(&mut self) {
+        if self.timing.sink.is_some() || enabled!(self.timing.level) {
+            self.started = Some(time::now());
+        }
+    }
+
+    fn abandoned(&mut self, how: Abandoned) {
+        self.report(how.into());
+    }
+}
+
+impl<T, O: OutcomeOf<T>> WatchOutput<T> for Stopwatch<O> {
+    fn completed(&mut self, output: &T) {
+        self.report(O::of(output));
+    }
+}
+
+pub(crate) fn timed<F, O>(call: F, timing: Timing<O>) -> TimedFuture<F, O> {
+    Watched::new(call, Stopwatch { timing, started: None })
+}
+
+impl<O> Decoration for Timing<O> {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, ".timed({:?})", self.name)
+    }
+}
+
+impl<Args, F, O> Layer<Args, F> for Timing<O>
+where
+    F: Future,
+    O: OutcomeOf<F::Output>,
+{
+    type Note = ();
+    type Future = TimedFuture<F, O>;
+
+    fn around(self, (): (), call: F) -> Self::Future {
+        timed(call, self)
+    }
+}

@@ -1,0 +1,148 @@
+//! Bounding how long a call may take.
+
+use crate::{
+    Error, Fallible,
+    around::{Decoration, Layer},
+    name::Name,
+    time::{self, Sleep},
+};
+use pin_project::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::task::coop;
+
+/// The decoration of [`.timeout(..)`](crate::FnExt::timeout).
+#[derive(Debug, Clone)]
+pub struct Timeout {
+    limit: Duration,
+    name: Name,
+}
+
+impl Timeout {
+    pub(crate) fn new(limit: Duration, name: Name) -> Self {
+        Self { limit, name }
+    }
+}
+
+/// The future of a [`.timeout(..)`](crate::FnExt::timeout) call.
+///
+/// Polls the call first, and the timer only if that is pending.
+///
+/// # Cancel safety
+///
+/// As the call's own: dropping it drops the call and the timer.
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[pin_project]
+pub struct TimeoutFuture<F> {
+    #[pin]
+    call: F,
+    #[pin]
+    timer: Timer,
+    timeout: Timeout,
+}
+
+#[pin_project(project = TimerState)]
+enum Timer {
+    /// The call has not been pending yet.
+    Unarmed,
+    Armed(#[pin] Sleep),
+    /// The limit lies beyond what the clock can express.
+    Never,
+}
+
+impl<F> TimeoutFuture<F> {
+    pub(crate) fn new(call: F, timeout: Timeout) -> Self {
+        Self {
+            call,
+            timer: Timer::Unarmed,
+            timeout,
+        }
+    }
+}
+
+impl<F> Future for TimeoutFuture<F>
+where
+    F: Future,
+    F::Output: Fallible,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.call.poll(cx) {
+            return Poll::Ready(output);
+        }
+        ready!(this.timer.poll(this.timeout.limit, cx));
+        Poll::Ready(this.timeout.passed())
+    }
+}
+
+impl Timeout {
+    #[cold]
+    fn passed<T: Fallible>(&self) -> T {
+        T::from_policy(Error::TimedOut {
+            name: self.name.get(),
+            after: self.limit,
+        })
+    }
+}
+
+impl Timer {
+    /// Whether the limit has passed since the first time this was asked.
+    fn poll(mut self: Pin<&mut Self>, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        if let TimerState::Unarmed = self.as_mut().project() {
+            if limit.is_zero() {
+                // A sleep of zero would still wait for the timer's next tick.
+                return Poll::Ready(());
+            }
+            self.set(time::sleep(limit).map_or(Self::Never, Self::Armed));
+        }
+        match self.project() {
+            TimerState::Armed(sleep) => poll_in_time(sleep, cx),
+            TimerState::Unarmed | TimerState::Never => Poll::Pending,
+        }
+    }
+}
+
+/// A call that has used up the task's budget would keep a plain `Sleep` pending, and so never time out.
+fn poll_in_time(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+    if coop::has_budget_remaining() {
+        sleep.poll(cx)
+    } else {
+        pin!(coop::unconstrained(sleep)).poll(cx)
+    }
+}
+
+impl<F> fmt::Debug for TimeoutFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Timeout { limit, name } = &self.timeout;
+        f.debug_struct("TimeoutFuture")
+            .field("name", name)
+            .field("limit", limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Decoration for Timeout {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, ".timeout({:?})", self.limit)
+    }
+}
+
+impl<Args, F> Layer<Args, F> for Timeout
+where
+    F: Future,
+    F::Output: Fallible,
+{
+    type Note = ();
+    type Future = TimeoutFuture<F>;
+
+    fn around(self, (): (), call: F) -> Self::Future {
+        TimeoutFuture::new(call, self)
+    }
+}

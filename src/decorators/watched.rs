@@ -1,0 +1,135 @@
+//! A future whose end is reported exactly once, however it comes: what `timed` and `logged` stand on.
+
+use pin_project::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// What is told of a call's beginning and of an end without an output.
+pub trait Watch {
+    /// The call is about to be polled for the first time.
+    fn started(&mut self);
+
+    /// The call was dropped before it ended, or panicked.
+    fn abandoned(&mut self, how: Abandoned);
+}
+
+/// What is told of a call's output.
+pub trait WatchOutput<T>: Watch {
+    /// The call ended with this.
+    fn completed(&mut self, output: &T);
+}
+
+/// How a call ended that has no output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abandoned {
+    /// It was dropped before it ended.
+    Cancelled,
+    /// It panicked.
+    Panicked,
+}
+
+/// A call whose beginning and end are reported: the future of `.timed(..)` and `.logged(..)`.
+///
+/// # Cancel safety
+///
+/// As the call's own. Dropped after its first poll and before its end, it reports the call as cancelled; a panic of the
+/// call is reported while it unwinds. Either is reported once.
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[pin_project]
+pub struct Watched<F, W: Watch> {
+    // Dropped before `report`, so that what is watched inside reports first.
+    #[pin]
+    call: F,
+    report: Report<W>,
+}
+
+/// Reports on drop what has not been reported.
+struct Report<W: Watch> {
+    watch: W,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Unpolled,
+    Started,
+    Reported,
+}
+
+impl<F, W: Watch> Watched<F, W> {
+    pub(crate) fn new(call: F, watch: W) -> Self {
+        Self {
+            call,
+            report: Report {
+                watch,
+                state: State::Unpolled,
+            },
+        }
+    }
+}
+
+impl<F, W> Future for Watched<F, W>
+where
+    F: Future,
+    W: WatchOutput<F::Output>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let report = this.report;
+        if report.state == State::Unpolled {
+            report.watch.started();
+            report.state = State::Started;
+        }
+        let unwinding = IfUnwinding(&mut *report);
+        let poll = this.call.poll(cx);
+        std::mem::forget(unwinding);
+        let output = ready!(poll);
+        if report.state == State::Started {
+            report.state = State::Reported;
+            report.watch.completed(&output);
+        }
+        Poll::Ready(output)
+    }
+}
+
+impl<W: Watch> Report<W> {
+    fn abandoned(&mut self, how: Abandoned) {
+        if self.state == State::Started {
+            self.state = State::Reported;
+            self.watch.abandoned(how);
+        }
+    }
+}
+
+impl<W: Watch> Drop for Report<W> {
+    fn drop(&mut self) {
+        self.abandoned(Abandoned::Cancelled);
+    }
+}
+
+/// Reports the panic that it is dropped by. `std::thread::panicking` would not do: a future may be dropped while some
+/// other panic unwinds, and one that panicked is usually dropped when the unwinding is over.
+struct IfUnwinding<'r, W: Watch>(&'r mut Report<W>);
+
+impl<W: Watch> Drop for IfUnwinding<'_, W> {
+    fn drop(&mut self) {
+        self.0.abandoned(Abandoned::Panicked);
+    }
+}
+
+impl<F, W: Watch> fmt::Debug for Watched<F, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.report.state {
+            State::Unpolled => "not polled",
+            State::Started => "started",
+            State::Reported => "ended",
+        };
+        f.debug_struct("Watched").field("state", &state).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,64 @@
+//! What lets a decorator look at an output, and speak through it.
+
+use crate::Error;
+
+/// A `Result`: what a decorator needs that must tell success from failure.
+///
+/// Implemented for every `Result<T, E>` and for nothing else. A plain output becomes one by
+/// [`.fallible()`](crate::FutureExt::fallible).
+///
+/// ```
+/// fn decorates_a_result<R: decor::ResultLike>(_: &R) {}
+///
+/// decorates_a_result(&Ok::<u8, String>(1));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Result`, so this decorator cannot tell success from failure",
+    label = "the decorated call returns `{Self}`",
+    note = "call `.fallible()` first: it makes the output a `Result<{Self}, decor::Error>`"
+)]
+pub trait ResultLike {
+    /// The value of a success.
+    type Ok;
+    /// The error of a failure.
+    type Err;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E> ResultLike for Result<T, E> {
+    type Ok = T;
+    type Err = E;
+}
+
+/// A `Result` whose error can carry what a decorator has to say: `E: From<decor::Error>`.
+///
+/// `anyhow::Error`, `Box<dyn std::error::Error + Send + Sync>`, `std::io::Error` and `String` can as they are; an enum
+/// can with one `#[from] decor::Error` variant; any other error can after [`.lifted()`](crate::FutureExt::lifted), and a
+/// plain output after [`.fallible()`](crate::FutureExt::fallible).
+///
+/// ```
+/// use decor::{Error, Fallible};
+///
+/// fn refuse<R: Fallible>() -> R {
+///     R::from_policy(Error::InvalidArgument { message: "id must not be 0".into() })
+/// }
+/// assert_eq!(refuse::<Result<(), String>>().unwrap_err(), "invalid argument: id must not be 0");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot carry what this decorator may have to say (a `decor::Error`)",
+    label = "the decorated call returns `{Self}`",
+    note = "if it is a `Result` with an error type of yours, give that `impl From<decor::Error>` (with thiserror: a variant `#[from] decor::Error`)",
+    note = "if it is a `Result` with a foreign error type, call `.lifted()` first: the error becomes a `decor::Failure` of it",
+    note = "if it is not a `Result`, call `.fallible()` first: the output becomes a `Result<{Self}, decor::Error>`"
+)]
+pub trait Fallible: ResultLike {
+    /// The output that says what the policy decided.
+    fn from_policy(error: Error) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E: From<Error>> Fallible for Result<T, E> {
+    fn from_policy(error: Error) -> Self {
+        Err(error.into())
+    }
+}

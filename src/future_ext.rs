@@ -1,0 +1,195 @@
+//! The decorators that fit a bare future: those that need not repeat the call or see its arguments.
+
+use crate::{
+    Fallible, ResultLike,
+    decorators::{
+        convert::{self, FallibleFuture, LiftedFuture},
+        logged::{self, Discreet, LoggedFuture, Logging, ShowValue, Values},
+        timed::{self, OutcomeOf, TimedFuture, Timing},
+        timeout::{Timeout, TimeoutFuture},
+    },
+    name::Name,
+};
+use std::{
+    fmt::{Debug, Display},
+    future::Future,
+    time::Duration,
+};
+
+/// The decorators, as methods on every future.
+///
+/// They mean what they mean on functions ([`FnExt`](crate::FnExt), where each is described in full). What a future
+/// cannot do is not offered: it runs once, so it cannot be retried, and its arguments are gone. Decorate the function,
+/// or a closure: `(|| fetch(42)).retry_with(&policy).await`.
+///
+/// A future's name is that of the async function that made it, or in which its async block stands.
+///
+/// # Other crates' methods
+///
+/// Beside futures, tower, axum and tokio-stream there is no clash. `tokio_util::future::FutureExt` and
+/// `futures_time::future::FutureExt` have a `timeout` as well; with one of them in scope write
+/// `decor::FutureExt::timeout(fetch(42), limit)`.
+pub trait FutureExt: Future + Sized {
+    /// Reports how long the call takes; see [`FnExt::timed`](crate::FnExt::timed).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// async fn fetch(id: u64) -> u64 { id }
+    /// assert_eq!(fetch(42).timed("fetch").await, 42);
+    /// # }
+    /// ```
+    fn timed(self, name: &'static str) -> TimedFuture<Self> {
+        self.timed_with(Timing::new(name))
+    }
+
+    /// [`timed`](Self::timed), with a [`Timing`] of one's own; see [`FnExt::timed_with`](crate::FnExt::timed_with).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Timing, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// let timing = Timing::new("nap").to(|m| assert_eq!(m.elapsed, Duration::from_millis(500)));
+    /// tokio::time::sleep(Duration::from_millis(500)).timed_with(timing).await;
+    /// # }
+    /// ```
+    fn timed_with<O>(self, timing: Timing<O>) -> TimedFuture<Self, O>
+    where
+        O: OutcomeOf<Self::Output>,
+    {
+        timed::timed(self, timing)
+    }
+
+    /// Logs the call; see [`FnExt::logged`](crate::FnExt::logged).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+    /// assert_eq!(fetch(42).logged().await, Ok(42));
+    /// # }
+    /// ```
+    fn logged(self) -> LoggedFuture<Self, Discreet>
+    where
+        Self::Output: ResultLike<Err: Display>,
+    {
+        logged::logged(self, Logging::new(), Name::of_future::<Self>())
+    }
+
+    /// [`logged`](Self::logged), with the value: `fetch returned User { id: 42 }`. A future's arguments are gone.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+    /// assert_eq!(fetch(42).logged_values().await, Ok(42));
+    /// # }
+    /// ```
+    fn logged_values(self) -> LoggedFuture<Self, Values>
+    where
+        Self::Output: ResultLike<Ok: Debug, Err: Display>,
+    {
+        logged::logged(self, Logging::new().values(), Name::of_future::<Self>())
+    }
+
+    /// [`logged`](Self::logged), with a [`Logging`] of one's own; see [`FnExt::logged_with`](crate::FnExt::logged_with).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Logging, prelude::*};
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+    /// assert_eq!(fetch(42).logged_with(Logging::new().level(tracing::Level::DEBUG)).await, Ok(42));
+    /// # }
+    /// ```
+    fn logged_with<S>(self, logging: Logging<S>) -> LoggedFuture<Self, S>
+    where
+        Self::Output: ResultLike<Err: Display>,
+        S: ShowValue<<Self::Output as ResultLike>::Ok>,
+    {
+        logged::logged(self, logging, Name::of_future::<Self>())
+    }
+
+    /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout).
+    ///
+    /// # Panics
+    ///
+    /// When a pending call is polled outside of a tokio runtime with its timer enabled.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn hang(id: u64) -> Result<u64, Error> { std::future::pending().await }
+    ///
+    /// let limit = Duration::from_secs(2);
+    /// assert_eq!(hang(42).timeout(limit).await, Err(Error::TimedOut { name: "hang", after: limit }));
+    /// # }
+    /// ```
+    fn timeout(self, limit: Duration) -> TimeoutFuture<Self>
+    where
+        Self::Output: Fallible,
+    {
+        TimeoutFuture::new(self, Timeout::new(limit, Name::of_future::<Self>()))
+    }
+
+    /// Makes room for a policy's own errors in a foreign error type; see [`FnExt::lifted`](crate::FnExt::lifted).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Failure, prelude::*};
+    /// use std::{num::ParseIntError, time::Duration};
+    ///
+    /// let hang = std::future::pending::<Result<u8, ParseIntError>>();
+    /// let failure = hang.lifted().timeout(Duration::from_secs(1)).await.unwrap_err();
+    /// assert!(matches!(failure, Failure::Policy(decor::Error::TimedOut { .. })));
+    /// # }
+    /// ```
+    fn lifted<T, E>(self) -> LiftedFuture<Self, E>
+    where
+        Self: Future<Output = Result<T, E>>,
+    {
+        convert::lifted(self)
+    }
+
+    /// Makes room for a policy's errors where there are no others; see [`FnExt::fallible`](crate::FnExt::fallible).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// let (_keep_open, mut rx) = tokio::sync::mpsc::channel::<u8>(1);
+    /// assert!(rx.recv().fallible().timeout(Duration::from_secs(1)).await.is_err());
+    /// # }
+    /// ```
+    fn fallible(self) -> FallibleFuture<Self, Self::Output> {
+        convert::fallible(self)
+    }
+
+    /// Not offered: a future runs once. It stands here so that the compiler can say so.
+    #[doc(hidden)]
+    fn retry_with<P>(self, _policy: P) -> std::future::Pending<Self::Output>
+    where
+        Self: Repeatable,
+    {
+        std::future::pending()
+    }
+}
+
+impl<F: Future> FutureExt for F {}
+
+/// Implemented by nothing: it speaks to those who retry a bare future.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a future runs once, so it cannot be retried",
+    label = "this is a future already, not a function that makes one",
+    note = "retry the function: `fetch.retry_with(&policy).call(42).await`",
+    note = "or a closure that calls it: `(|| fetch(42)).retry_with(&policy).await`"
+)]
+pub trait Repeatable {}

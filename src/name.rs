@@ -1,0 +1,189 @@
+//! What functions, futures and error types are called in messages.
+//!
+//! `std::any::type_name` is the only source there is: good for functions and methods, useless for closures, which
+//! are shown by the place they stand in. Its text is best effort by its own documentation, so it is used for people
+//! to read and never to decide anything.
+
+use std::{any::type_name, fmt};
+
+const CLOSURE: &str = "{{closure}}";
+
+/// A name that costs nothing until it is shown.
+#[derive(Clone, Copy)]
+pub(crate) enum Name {
+    /// Given by the user, or found when a function was decorated.
+    Given(&'static str),
+    /// The type name of a future, whose own name is still to be found in it.
+    OfFuture(&'static str),
+}
+
+impl Name {
+    pub(crate) fn of_future<F: ?Sized>() -> Self {
+        Self::OfFuture(type_name::<F>())
+    }
+
+    pub(crate) fn get(self) -> &'static str {
+        match self {
+            Self::Given(name) => name,
+            Self::OfFuture(path) => future_name(path),
+        }
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.get())
+    }
+}
+
+/// The last path segment of a function; for a closure the function around it as well: `main::{{closure}}`.
+pub(crate) fn of_function<F: ?Sized>() -> &'static str {
+    function_name(type_name::<F>())
+}
+
+fn function_name(path: &'static str) -> &'static str {
+    let named = last_named_segment(path);
+    if named.ends_with(CLOSURE) {
+        named
+    } else {
+        without_generics(named)
+    }
+}
+
+/// The async function that made the future, or the function in which an async block stands. Wrappers of decor's and
+/// of the futures crate are looked through.
+fn future_name(mut path: &'static str) -> &'static str {
+    let wrapper = |path: &str| path.starts_with("decor::") || path.starts_with("futures_util::future::");
+    while wrapper(path) && path.contains('<') {
+        path = first_generic(path);
+    }
+    let named = last_named_segment(path);
+    without_generics(named.find("::").map_or(named, |end| match named.find('<') {
+        Some(generics) if generics < end => named,
+        _ => &named[..end],
+    }))
+}
+
+/// From the last segment that is not `{{closure}}` to the end of the path.
+fn last_named_segment(path: &'static str) -> &'static str {
+    if path.starts_with("fn(") || path.starts_with("for<") {
+        return "fn";
+    }
+    let mut start = 0;
+    for (at, depth) in depths(path) {
+        let separator = depth == 0 && path.as_bytes()[at..].starts_with(b"::");
+        if separator && !path[at + 2..].starts_with(CLOSURE) {
+            start = at + 2;
+        }
+    }
+    path[start..]
+        .trim_start_matches(['&', '*'])
+        .trim_start_matches("mut ")
+        .trim_start_matches("dyn ")
+}
+
+fn without_generics(segment: &'static str) -> &'static str {
+    segment.find('<').map_or(segment, |end| &segment[..end])
+}
+
+fn first_generic(path: &'static str) -> &'static str {
+    let Some(open) = path.find('<') else { return path };
+    let end = depths(path)
+        .find(|&(at, depth)| at > open && depth <= 1 && matches!(path.as_bytes()[at], b',' | b'>'))
+        .map_or(path.len(), |(at, _)| at);
+    &path[open + 1..end]
+}
+
+/// Each byte's place, and how many brackets it stands in (a bracket stands in itself).
+fn depths(path: &str) -> impl Iterator<Item = (usize, usize)> {
+    let mut depth = 0_usize;
+    let mut previous = 0;
+    let mut leaving = false;
+    path.bytes().enumerate().map(move |(at, byte)| {
+        if leaving {
+            depth = depth.saturating_sub(1);
+        }
+        leaving = matches!(byte, b')' | b']') || byte == b'>' && previous != b'-';
+        if matches!(byte, b'<' | b'(' | b'[') {
+            depth += 1;
+        }
+        previous = byte;
+        (at, depth)
+    })
+}
+
+/// A type as one writes it: `Box<dyn Error + Send>`, without the paths.
+pub(crate) fn short_type_name<T: ?Sized>() -> impl fmt::Display {
+    WithoutPaths(type_name::<T>())
+}
+
+struct WithoutPaths(&'static str);
+
+impl fmt::Display for WithoutPaths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        for token in self.0.split_inclusive(|c| !is_path(c)) {
+            f.write_str(token.rsplit_once("::").map_or(token, |(_, last)| last))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_show_their_last_segment() {
+        assert_eq!(function_name("app::users::fetch"), "fetch");
+        assert_eq!(function_name("app::fetch<alloc::string::String, app::B>"), "fetch");
+        assert_eq!(function_name("<app::Client as app::Api>::get"), "get");
+        assert_eq!(function_name("app::Pool<app::Conn>::get"), "get");
+        assert_eq!(function_name("&app::fetch"), "fetch");
+        assert_eq!(
+            function_name("fn(u64) -> core::pin::Pin<alloc::boxed::Box<dyn app::F>>"),
+            "fn"
+        );
+        assert_eq!(function_name("for<'a> fn(&'a str) -> app::F"), "fn");
+        assert_eq!(function_name("&dyn app::Fetch"), "Fetch");
+        assert_eq!(function_name("fetch"), "fetch");
+    }
+
+    #[test]
+    fn closures_show_their_place() {
+        assert_eq!(function_name("app::main::{{closure}}"), "main::{{closure}}");
+        assert_eq!(
+            function_name("app::main::{{closure}}::{{closure}}"),
+            "main::{{closure}}::{{closure}}"
+        );
+    }
+
+    #[test]
+    fn futures_show_the_function_that_made_them() {
+        assert_eq!(future_name("app::users::fetch::{{closure}}"), "fetch");
+        assert_eq!(future_name("app::main::{{closure}}::{{closure}}"), "main");
+        assert_eq!(future_name("app::fetch<alloc::string::String>::{{closure}}"), "fetch");
+        assert_eq!(future_name("core::future::ready::Ready<i32>"), "Ready");
+        assert_eq!(
+            future_name("decor::a::Watched<decor::b::T<app::fetch::{{closure}}>, decor::W>"),
+            "fetch"
+        );
+        assert_eq!(
+            future_name("futures_util::future::MapErr<app::fetch<(u8, i8)>::{{closure}}, fn(app::E) -> app::F>"),
+            "fetch"
+        );
+    }
+
+    #[test]
+    fn types_lose_their_paths() {
+        assert_eq!(short_type_name::<std::io::Error>().to_string(), "Error");
+        assert_eq!(
+            short_type_name::<Box<dyn std::error::Error + Send + Sync>>().to_string(),
+            "Box<dyn Error + Send + Sync>"
+        );
+        assert_eq!(
+            short_type_name::<Result<Vec<u8>, &'static str>>().to_string(),
+            "Result<Vec<u8>, &str>"
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! One call's delays, one after the other.
+
+use super::{Jitter, RetryPolicy, jitter::fraction, random::SplitMix64};
+use std::time::Duration;
+
+/// The delays of one call: the policy's arithmetic with that call's random stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Delays {
+    random: SplitMix64,
+    previous: Option<Duration>,
+}
+
+impl Delays {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            random: SplitMix64::new(seed),
+            previous: None,
+        }
+    }
+
+    /// The delay after attempt `attempt`, by the policy alone: capped first, then jittered.
+    pub(crate) fn by_policy(&mut self, policy: &RetryPolicy, attempt: u32) -> Duration {
+        let cap = policy.max_delay;
+        let delay = policy.strategy.delay(attempt).min(cap);
+        if policy.jitter == Jitter::None {
+            return delay;
+        }
+        let first = if attempt == 1 {
+            delay
+        } else {
+            policy.strategy.delay(1).min(cap)
+        };
+        let previous = self.previous.unwrap_or(first);
+        let delay = policy.jitter.apply(delay, first, previous, cap, self.random.next());
+        self.previous = Some(delay);
+        delay
+    }
+
+    /// The delay that the failure itself asked for. Not capped; with jitter, up to a tenth is added, for a server that
+    /// tells everybody the same would otherwise see everybody again at once.
+    pub(crate) fn by_hint(&mut self, policy: &RetryPolicy, hint: Duration) -> Duration {
+        match policy.jitter {
+            Jitter::None => hint,
+            _ => hint.saturating_add(fraction(hint / 10, self.random.next())),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Pure decisions: when a retry goes on, and how long it waits.
+//!
+//! Nothing in here reads a clock, sleeps or draws randomness of its own: time and seeds are arguments. What waits,
+//! async or blocking, asks here and carries the answer out.
+
+mod backoff;
+mod jitter;
+mod random;
+mod retry_config;
+mod retry_policy;
+mod schedule;
+mod strategy;
+mod verdict;
+
+pub use jitter::Jitter;
+pub use retry_config::{Backoff, RetryConfig};
+pub use retry_policy::RetryPolicy;
+pub use schedule::Schedule;
+
+pub(crate) use backoff::Delays;
+pub(crate) use random::SplitMix64;
+pub(crate) use verdict::{Attempted, Verdict};

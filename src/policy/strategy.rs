@@ -1,0 +1,126 @@
+//! How delays grow from one attempt to the next.
+
+use crate::sync::Arc;
+use std::{fmt, time::Duration};
+
+#[derive(Clone)]
+pub(super) enum Strategy {
+    Fixed(Duration),
+    Linear(Duration),
+    Exponential(Duration, f64),
+    Fibonacci(Duration),
+    Custom(Arc<dyn Fn(u32) -> Duration + Send + Sync>),
+}
+
+impl Strategy {
+    /// The delay after attempt `attempt` (1 for the first), before cap and jitter. Saturates at [`Duration::MAX`].
+    pub(super) fn delay(&self, attempt: u32) -> Duration {
+        match *self {
+            Self::Fixed(delay) => delay,
+            Self::Linear(step) => step.saturating_mul(attempt),
+            Self::Exponential(first, factor) => exponential(first, factor, attempt - 1),
+            Self::Fibonacci(unit) => unit.saturating_mul(fibonacci(attempt)),
+            Self::Custom(ref delay) => delay(attempt),
+        }
+    }
+}
+
+/// `first * factor^exponent`, exact to the nanosecond for whole factors, rounded to it for others.
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
+fn exponential(first: Duration, factor: f64, exponent: u32) -> Duration {
+    if first.is_zero() {
+        return first;
+    }
+    let whole = factor as u128;
+    if whole as f64 == factor {
+        let nanos = whole
+            .checked_pow(exponent)
+            .and_then(|growth| growth.checked_mul(first.as_nanos()));
+        return nanos.map_or(Duration::MAX, from_nanos);
+    }
+    // A float's cast to an integer saturates, and an exponent beyond i32 has overflowed long before.
+    let growth = factor.powi(i32::try_from(exponent).unwrap_or(i32::MAX));
+    from_nanos((first.as_nanos() as f64 * growth).round() as u128)
+}
+
+/// 1, 1, 2, 3, 5, ..
+fn fibonacci(n: u32) -> u32 {
+    let (mut current, mut next) = (1_u32, 1_u32);
+    for _ in 1..n {
+        if current == u32::MAX {
+            break;
+        }
+        (current, next) = (next, current.saturating_add(next));
+    }
+    current
+}
+
+pub(super) fn from_nanos(nanos: u128) -> Duration {
+    const NANOS_PER_SEC: u128 = 1_000_000_000;
+    #[allow(clippy::cast_possible_truncation)] // a remainder below 10^9
+    u64::try_from(nanos / NANOS_PER_SEC).map_or(Duration::MAX, |secs| {
+        Duration::new(secs, (nanos % NANOS_PER_SEC) as u32)
+    })
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(delay) => write!(f, "fixed {delay:?}"),
+            Self::Linear(step) => write!(f, "linear from {step:?}"),
+            Self::Exponential(first, factor) => write!(f, "exponential from {first:?} by {factor}"),
+            Self::Fibonacci(unit) => write!(f, "fibonacci from {unit:?}"),
+            Self::Custom(_) => f.write_str("custom"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_saturates_instead_of_overflowing() {
+        let most = u32::MAX;
+        assert_eq!(Strategy::Linear(Duration::MAX).delay(most), Duration::MAX);
+        assert_eq!(
+            Strategy::Exponential(Duration::from_nanos(1), 2.0).delay(most),
+            Duration::MAX
+        );
+        assert_eq!(
+            Strategy::Exponential(Duration::from_nanos(1), 1.5).delay(most),
+            Duration::MAX
+        );
+        assert_eq!(
+            Strategy::Exponential(Duration::MAX, f64::MAX).delay(most),
+            Duration::MAX
+        );
+        assert_eq!(
+            Strategy::Exponential(Duration::ZERO, f64::MAX).delay(most),
+            Duration::ZERO
+        );
+        assert_eq!(Strategy::Exponential(Duration::MAX, 1.0).delay(most), Duration::MAX);
+        assert_eq!(
+            Strategy::Fibonacci(Duration::from_secs(1)).delay(most),
+            Duration::from_secs(u64::from(most))
+        );
+        assert_eq!(Strategy::Fibonacci(Duration::MAX).delay(2), Duration::MAX);
+    }
+
+    #[test]
+    fn factors_that_are_not_whole_are_rounded_to_the_nanosecond() {
+        let delay = |attempt| Strategy::Exponential(Duration::from_millis(100), 1.5).delay(attempt);
+        assert_eq!(
+            [1, 2, 3, 4].map(delay).map(|d| d.as_micros()),
+            [100_000, 150_000, 225_000, 337_500]
+        );
+        assert_eq!(
+            Strategy::Exponential(Duration::from_nanos(3), 1.5).delay(2),
+            Duration::from_nanos(5)
+        ); // 4.5
+    }
+}

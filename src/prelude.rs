@@ -1,0 +1,13 @@
+//! What a chain needs: `use decor::prelude::*;`.
+//!
+//! The decorators on functions ([`FnExt`](crate::FnExt)) and futures ([`FutureExt`](crate::FutureExt)), the calling
+//! traits with `.call(..)` for each number of arguments, all without their names, and the types that chains are
+//! configured with. [`decor::Error`](crate::Error) keeps its crate's name, so that it shadows nobody's.
+
+pub use crate::{
+    Callable as _, CallableMut as _, CallableOnce as _, FnExt as _, FutureExt as _, Jitter, RetryPolicy,
+    Transient as _,
+    call::spread::{
+        Call0 as _, Call1 as _, Call2 as _, Call3 as _, Call4 as _, Call5 as _, Call6 as _, Call7 as _, Call8 as _,
+    },
+};

@@ -1,0 +1,141 @@
+//! Which errors are worth another attempt, said by the error type itself.
+
+use crate::{Error, Failure};
+use std::{io, time::Duration};
+
+/// An error that knows whether trying again could help, and when.
+///
+/// Implement it once beside the error type and every retry says `.transient()` instead of repeating a predicate:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// use decor::{Transient, prelude::*};
+/// use std::time::Duration;
+///
+/// #[derive(Debug, Clone, PartialEq)]
+/// enum ApiError { Throttled { retry_after: Duration }, NotFound }
+///
+/// impl Transient for ApiError {
+///     fn is_transient(&self) -> bool {
+///         matches!(self, Self::Throttled { .. })
+///     }
+///     fn retry_after(&self) -> Option<Duration> {
+///         match self {
+///             Self::Throttled { retry_after } => Some(*retry_after),
+///             Self::NotFound => None,
+///         }
+///     }
+/// }
+///
+/// let mut answers = vec![Ok("user"), Err(ApiError::Throttled { retry_after: Duration::from_secs(7) })];
+/// let begun = tokio::time::Instant::now();
+/// let user = (|| std::future::ready(answers.pop().unwrap()))
+///     .retry_with(RetryPolicy::fixed(Duration::from_millis(1)))
+///     .transient()
+///     .await;
+/// assert_eq!(user, Ok("user"));
+/// assert_eq!(begun.elapsed(), Duration::from_secs(7));
+/// # }
+/// ```
+pub trait Transient {
+    /// Whether another attempt could succeed where this one failed.
+    fn is_transient(&self) -> bool;
+
+    /// How long to wait before it, where the error says so (`Retry-After`, for one). By default it does not.
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// Everything but an invalid argument passes with time.
+///
+/// ```
+/// use decor::{Error, Transient};
+/// use std::time::Duration;
+///
+/// let limited = Error::RateLimited { retry_after: Duration::from_secs(3) };
+/// assert!(limited.is_transient());
+/// assert_eq!(limited.retry_after(), Some(Duration::from_secs(3)));
+/// assert!(!Error::InvalidArgument { message: "empty".into() }.is_transient());
+/// ```
+impl Transient for Error {
+    fn is_transient(&self) -> bool {
+        !matches!(self, Self::InvalidArgument { .. })
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } => Some(*retry_after),
+            _ => None,
+        }
+    }
+}
+
+/// Asks whichever of the two it is.
+///
+/// ```
+/// use decor::{Failure, Transient};
+///
+/// let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+/// assert!(Failure::Call(refused).is_transient());
+/// ```
+impl<E: Transient> Transient for Failure<E> {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Call(error) => error.is_transient(),
+            Self::Policy(error) => error.is_transient(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Call(error) => error.retry_after(),
+            Self::Policy(error) => error.retry_after(),
+        }
+    }
+}
+
+/// Connections refused, reset, aborted, broken or not yet made, unreachable hosts and networks, timeouts,
+/// interruptions, and what is busy now. An [`Error`] inside (see its conversion to [`io::Error`]) speaks for itself.
+///
+/// ```
+/// use decor::Transient;
+/// use std::io::{Error, ErrorKind};
+///
+/// assert!(Error::from(ErrorKind::ConnectionReset).is_transient());
+/// assert!(!Error::from(ErrorKind::PermissionDenied).is_transient());
+/// assert!(!Error::from(decor::Error::InvalidArgument { message: "empty".into() }).is_transient());
+/// ```
+impl Transient for io::Error {
+    fn is_transient(&self) -> bool {
+        use io::ErrorKind as Kind;
+        policy_inside(self).map_or_else(
+            || {
+                matches!(
+                    self.kind(),
+                    Kind::ConnectionRefused
+                        | Kind::ConnectionReset
+                        | Kind::ConnectionAborted
+                        | Kind::NotConnected
+                        | Kind::BrokenPipe
+                        | Kind::HostUnreachable
+                        | Kind::NetworkUnreachable
+                        | Kind::NetworkDown
+                        | Kind::TimedOut
+                        | Kind::Interrupted
+                        | Kind::WouldBlock
+                        | Kind::ResourceBusy
+                )
+            },
+            Transient::is_transient,
+        )
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        policy_inside(self).and_then(Transient::retry_after)
+    }
+}
+
+fn policy_inside(error: &io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref()
+}
