@@ -65,11 +65,7 @@ impl<C, L> Around<C, L> {
     where
         C: CallableOnce<Args>,
     {
-        Self {
-            callable,
-            layer,
-            describe: Describe::of::<Args>(),
-        }
+        Self { callable, layer, describe: Describe::of::<Args>() }
     }
 }
 

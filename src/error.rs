@@ -226,12 +226,7 @@ impl<E> RetryError<E> {
 
 impl<E: fmt::Display> fmt::Display for RetryError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            attempts,
-            cause,
-            reason,
-            ..
-        } = self;
+        let Self { attempts, cause, reason, .. } = self;
         let plural = if *attempts == 1 { "" } else { "s" };
         match reason {
             GaveUp::NotRetryable | GaveUp::Interrupted => write!(f, "{cause}"),
@@ -248,12 +243,7 @@ impl<E: fmt::Debug + fmt::Display> std::error::Error for RetryError<E> {}
 /// Lets a decorator outside of an explained retry speak: `.retry_with(&p).explained().timeout(d)`.
 impl<E: From<Error>> From<Error> for RetryError<E> {
     fn from(error: Error) -> Self {
-        Self {
-            attempts: 0,
-            elapsed: Duration::ZERO,
-            reason: GaveUp::Interrupted,
-            cause: error.into(),
-        }
+        Self { attempts: 0, elapsed: Duration::ZERO, reason: GaveUp::Interrupted, cause: error.into() }
     }
 }
 
@@ -280,11 +270,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(crate) fn new(setting: &'static str, value: impl fmt::Display, allowed: &'static str) -> Self {
-        Self {
-            setting,
-            value: value.to_string(),
-            allowed,
-        }
+        Self { setting, value: value.to_string(), allowed }
     }
 
     /// The setting's name.

@@ -26,10 +26,7 @@ pub struct Lazy<C: CallableOnce<()>> {
 
 impl<C: CallableOnce<()>> Lazy<C> {
     pub(crate) fn new(callable: C) -> Self {
-        Self {
-            callable: Some(callable),
-            call: None,
-        }
+        Self { callable: Some(callable), call: None }
     }
 }
 
@@ -41,11 +38,7 @@ impl<C: CallableOnce<()>> Future for Lazy<C> {
         if let Some(callable) = this.callable.take() {
             this.call.set(Some(callable.call_once(())));
         }
-        let call = this
-            .call
-            .as_mut()
-            .as_pin_mut()
-            .expect("`Lazy` polled after it completed");
+        let call = this.call.as_mut().as_pin_mut().expect("`Lazy` polled after it completed");
         let output = ready!(call.poll(cx));
         this.call.set(None);
         Poll::Ready(output)

@@ -43,11 +43,7 @@ pub(crate) fn of_function<F: ?Sized>() -> &'static str {
 
 fn function_name(path: &'static str) -> &'static str {
     let named = last_named_segment(path);
-    if named.ends_with(CLOSURE) {
-        named
-    } else {
-        without_generics(named)
-    }
+    if named.ends_with(CLOSURE) { named } else { without_generics(named) }
 }
 
 /// The async function that made the future, or the function in which an async block stands. Wrappers of decor's and
@@ -76,10 +72,7 @@ fn last_named_segment(path: &'static str) -> &'static str {
             start = at + 2;
         }
     }
-    path[start..]
-        .trim_start_matches(['&', '*'])
-        .trim_start_matches("mut ")
-        .trim_start_matches("dyn ")
+    path[start..].trim_start_matches(['&', '*']).trim_start_matches("mut ").trim_start_matches("dyn ")
 }
 
 fn without_generics(segment: &'static str) -> &'static str {
@@ -140,10 +133,7 @@ mod tests {
         assert_eq!(function_name("<app::Client as app::Api>::get"), "get");
         assert_eq!(function_name("app::Pool<app::Conn>::get"), "get");
         assert_eq!(function_name("&app::fetch"), "fetch");
-        assert_eq!(
-            function_name("fn(u64) -> core::pin::Pin<alloc::boxed::Box<dyn app::F>>"),
-            "fn"
-        );
+        assert_eq!(function_name("fn(u64) -> core::pin::Pin<alloc::boxed::Box<dyn app::F>>"), "fn");
         assert_eq!(function_name("for<'a> fn(&'a str) -> app::F"), "fn");
         assert_eq!(function_name("&dyn app::Fetch"), "Fetch");
         assert_eq!(function_name("fetch"), "fetch");
@@ -152,10 +142,7 @@ mod tests {
     #[test]
     fn closures_show_their_place() {
         assert_eq!(function_name("app::main::{{closure}}"), "main::{{closure}}");
-        assert_eq!(
-            function_name("app::main::{{closure}}::{{closure}}"),
-            "main::{{closure}}::{{closure}}"
-        );
+        assert_eq!(function_name("app::main::{{closure}}::{{closure}}"), "main::{{closure}}::{{closure}}");
     }
 
     #[test]
@@ -164,10 +151,7 @@ mod tests {
         assert_eq!(future_name("app::main::{{closure}}::{{closure}}"), "main");
         assert_eq!(future_name("app::fetch<alloc::string::String>::{{closure}}"), "fetch");
         assert_eq!(future_name("core::future::ready::Ready<i32>"), "Ready");
-        assert_eq!(
-            future_name("decor::a::Watched<decor::b::T<app::fetch::{{closure}}>, decor::W>"),
-            "fetch"
-        );
+        assert_eq!(future_name("decor::a::Watched<decor::b::T<app::fetch::{{closure}}>, decor::W>"), "fetch");
         assert_eq!(
             future_name("futures_util::future::MapErr<app::fetch<(u8, i8)>::{{closure}}, fn(app::E) -> app::F>"),
             "fetch"
@@ -181,9 +165,6 @@ mod tests {
             short_type_name::<Box<dyn std::error::Error + Send + Sync>>().to_string(),
             "Box<dyn Error + Send + Sync>"
         );
-        assert_eq!(
-            short_type_name::<Result<Vec<u8>, &'static str>>().to_string(),
-            "Result<Vec<u8>, &str>"
-        );
+        assert_eq!(short_type_name::<Result<Vec<u8>, &'static str>>().to_string(), "Result<Vec<u8>, &str>");
     }
 }

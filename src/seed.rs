@@ -25,10 +25,7 @@ struct Counted {
 
 impl CallSeeds {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(Arc::new(Counted {
-            seed,
-            calls: AtomicU64::new(0),
-        }))
+        Self(Arc::new(Counted { seed, calls: AtomicU64::new(0) }))
     }
 
     pub(crate) fn seed(&self) -> u64 {

@@ -41,10 +41,7 @@ impl Deprecation {
     /// assert!(format!("{deprecation:?}").contains("use fetch_v2"));
     /// ```
     pub fn new(advice: &'static str) -> Self {
-        Self {
-            advice,
-            every_call: false,
-        }
+        Self { advice, every_call: false }
     }
 
     /// Warns at every call, to find all the places that still make one.
@@ -70,11 +67,7 @@ pub struct Deprecated {
 
 impl Deprecated {
     pub(crate) fn new(deprecation: Deprecation, name: &'static str) -> Self {
-        Self {
-            deprecation,
-            name,
-            warned: Arc::new(AtomicBool::new(false)),
-        }
+        Self { deprecation, name, warned: Arc::new(AtomicBool::new(false)) }
     }
 
     fn warn(&self, place: Place) {
@@ -126,9 +119,7 @@ impl<F: Future> Future for DeprecatedFuture<F> {
 
 impl<F> fmt::Debug for DeprecatedFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeprecatedFuture")
-            .field("warning", &self.warning)
-            .finish_non_exhaustive()
+        f.debug_struct("DeprecatedFuture").field("warning", &self.warning).finish_non_exhaustive()
     }
 }
 
@@ -148,9 +139,6 @@ impl<Args, F: Future> Layer<Args, F> for Deprecated {
     }
 
     fn around(self, place: Option<Place>, call: F) -> Self::Future {
-        DeprecatedFuture {
-            call,
-            warning: place.map(|place| (self, place)),
-        }
+        DeprecatedFuture { call, warning: place.map(|place| (self, place)) }
     }
 }

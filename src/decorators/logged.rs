@@ -62,12 +62,7 @@ impl Logging {
     /// # }
     /// ```
     pub fn new() -> Self {
-        Self {
-            call_level: Level::DEBUG,
-            level: Level::INFO,
-            error_level: Level::WARN,
-            show: Discreet,
-        }
+        Self { call_level: Level::DEBUG, level: Level::INFO, error_level: Level::WARN, show: Discreet }
     }
 
     /// Shows arguments and values by their `Debug`, each cut at [`MAX_SHOWN`] characters.
@@ -101,18 +96,8 @@ impl Logging {
     }
 
     fn showing<S>(self, show: S) -> Logging<S> {
-        let Self {
-            call_level,
-            level,
-            error_level,
-            show: Discreet,
-        } = self;
-        Logging {
-            call_level,
-            level,
-            error_level,
-            show,
-        }
+        let Self { call_level, level, error_level, show: Discreet } = self;
+        Logging { call_level, level, error_level, show }
     }
 }
 
@@ -240,11 +225,7 @@ struct Cut<D>(D);
 
 impl<D: fmt::Display> fmt::Display for Cut<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut cutter = Cutter {
-            out: f,
-            left: MAX_SHOWN,
-            cut: false,
-        };
+        let mut cutter = Cutter { out: f, left: MAX_SHOWN, cut: false };
         match write!(cutter, "{}", self.0) {
             Err(fmt::Error) if !cutter.cut => Err(fmt::Error),
             _ => Ok(()),
@@ -285,20 +266,13 @@ pub struct Log<S> {
 
 impl<S> Log<S> {
     fn seconds(&mut self) -> Option<f64> {
-        self.started
-            .take()
-            .map(|started| time::now().duration_since(started).as_secs_f64())
+        self.started.take().map(|started| time::now().duration_since(started).as_secs_f64())
     }
 }
 
 impl<S> Watch for Log<S> {
     fn started(&mut self) {
-        let Logging {
-            call_level,
-            level,
-            error_level,
-            ..
-        } = self.logging;
+        let Logging { call_level, level, error_level, .. } = self.logging;
         if enabled!(call_level) {
             let (name, args) = (self.name.get(), self.args.take().unwrap_or_default());
             event!(call_level, name, "calling {name}{args}");
@@ -326,57 +300,22 @@ where
 {
     fn completed(&mut self, output: &Result<T, E>) {
         let Some(elapsed) = self.seconds() else { return };
-        let (
-            name,
-            Logging {
-                level,
-                error_level,
-                show,
-                ..
-            },
-        ) = (self.name.get(), &self.logging);
+        let (name, Logging { level, error_level, show, .. }) = (self.name.get(), &self.logging);
         match output.as_ref().map(|value| show.value(value)) {
-            Ok(None) => event!(
-                *level,
-                name,
-                elapsed,
-                outcome = "ok",
-                "{name} returned in {elapsed:.2}s"
-            ),
+            Ok(None) => event!(*level, name, elapsed, outcome = "ok", "{name} returned in {elapsed:.2}s"),
             Ok(Some(value)) => {
-                event!(
-                    *level,
-                    name,
-                    elapsed,
-                    outcome = "ok",
-                    "{name} returned {}",
-                    Cut(Value(value))
-                );
+                event!(*level, name, elapsed, outcome = "ok", "{name} returned {}", Cut(Value(value)));
             }
             Err(error) => {
                 let kind = short_type_name::<E>();
-                event!(
-                    *error_level,
-                    name,
-                    elapsed,
-                    outcome = "err",
-                    "{name} failed in {elapsed:.2}s: {kind}: {error}"
-                );
+                event!(*error_level, name, elapsed, outcome = "err", "{name} failed in {elapsed:.2}s: {kind}: {error}");
             }
         }
     }
 }
 
 pub(crate) fn logged<F, S>(call: F, logging: Logging<S>, name: Name) -> LoggedFuture<F, S> {
-    Watched::new(
-        call,
-        Log {
-            logging,
-            name,
-            args: None,
-            started: None,
-        },
-    )
+    Watched::new(call, Log { logging, name, args: None, started: None })
 }
 
 /// The decoration of [`.logged()`](crate::FnExt::logged) and its kin.
@@ -408,23 +347,11 @@ where
     type Future = LoggedFuture<F, S>;
 
     fn note(&self, args: &Args) -> Self::Note {
-        if enabled!(self.logging.call_level) {
-            self.logging.show.args(args)
-        } else {
-            None
-        }
+        if enabled!(self.logging.call_level) { self.logging.show.args(args) } else { None }
     }
 
     fn around(self, args: Self::Note, call: F) -> Self::Future {
         let Self { logging, name } = self;
-        Watched::new(
-            call,
-            Log {
-                logging,
-                name: Name::Given(name),
-                args,
-                started: None,
-            },
-        )
+        Watched::new(call, Log { logging, name: Name::Given(name), args, started: None })
     }
 }

@@ -52,13 +52,7 @@ impl Timing {
     /// assert_eq!(format!("{timing:?}"), r#"Timing { name: "fetch", level: Level(Info), slower_than: None, .. }"#);
     /// ```
     pub fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            level: Level::INFO,
-            slower_than: None,
-            sink: None,
-            outcome: AnyOutput,
-        }
+        Self { name, level: Level::INFO, slower_than: None, sink: None, outcome: AnyOutput }
     }
 
     /// Tells successes from failures: the outcome is `ok` or `err` in place of `completed`. The call must return a
@@ -75,20 +69,8 @@ impl Timing {
     /// # }
     /// ```
     pub fn by_result(self) -> Timing<ByResult> {
-        let Self {
-            name,
-            level,
-            slower_than,
-            sink,
-            outcome: AnyOutput,
-        } = self;
-        Timing {
-            name,
-            level,
-            slower_than,
-            sink,
-            outcome: ByResult,
-        }
+        let Self { name, level, slower_than, sink, outcome: AnyOutput } = self;
+        Timing { name, level, slower_than, sink, outcome: ByResult }
     }
 }
 
@@ -142,11 +124,7 @@ impl<O> Timing<O> {
         if self.slower_than.is_some_and(|limit| elapsed <= limit) {
             return;
         }
-        let measurement = Measurement {
-            name: self.name,
-            elapsed,
-            outcome,
-        };
+        let measurement = Measurement { name: self.name, elapsed, outcome };
         match &self.sink {
             Some(sink) => sink(&measurement),
             None => event!(

@@ -57,11 +57,7 @@ enum Timer {
 
 impl<F> TimeoutFuture<F> {
     pub(crate) fn new(call: F, timeout: Timeout) -> Self {
-        Self {
-            call,
-            timer: Timer::Unarmed,
-            timeout,
-        }
+        Self { call, timer: Timer::Unarmed, timeout }
     }
 }
 
@@ -85,10 +81,7 @@ where
 impl Timeout {
     #[cold]
     fn passed<T: Fallible>(&self) -> T {
-        T::from_policy(Error::TimedOut {
-            name: self.name.get(),
-            after: self.limit,
-        })
+        T::from_policy(Error::TimedOut { name: self.name.get(), after: self.limit })
     }
 }
 
@@ -111,20 +104,13 @@ impl Timer {
 
 /// A call that has used up the task's budget would keep a plain `Sleep` pending, and so never time out.
 fn poll_in_time(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
-    if coop::has_budget_remaining() {
-        sleep.poll(cx)
-    } else {
-        pin!(coop::unconstrained(sleep)).poll(cx)
-    }
+    if coop::has_budget_remaining() { sleep.poll(cx) } else { pin!(coop::unconstrained(sleep)).poll(cx) }
 }
 
 impl<F> fmt::Debug for TimeoutFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Timeout { limit, name } = &self.timeout;
-        f.debug_struct("TimeoutFuture")
-            .field("name", name)
-            .field("limit", limit)
-            .finish_non_exhaustive()
+        f.debug_struct("TimeoutFuture").field("name", name).field("limit", limit).finish_non_exhaustive()
     }
 }
 

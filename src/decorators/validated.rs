@@ -28,11 +28,7 @@ impl<C, V> Validated<C, V> {
     where
         C: CallableOnce<Args>,
     {
-        Self {
-            callable,
-            validate,
-            describe: Describe::of::<Args>(),
-        }
+        Self { callable, validate, describe: Describe::of::<Args>() }
     }
 
     fn refusal<Args, M, O>(&self, args: &Args) -> Option<O>
@@ -42,9 +38,7 @@ impl<C, V> Validated<C, V> {
         O: Fallible,
     {
         let refused = self.validate.inspect(args).err()?;
-        Some(O::from_policy(Error::InvalidArgument {
-            message: refused.to_string(),
-        }))
+        Some(O::from_policy(Error::InvalidArgument { message: refused.to_string() }))
     }
 }
 

@@ -62,13 +62,7 @@ enum State {
 
 impl<F, W: Watch> Watched<F, W> {
     pub(crate) fn new(call: F, watch: W) -> Self {
-        Self {
-            call,
-            report: Report {
-                watch,
-                state: State::Unpolled,
-            },
-        }
+        Self { call, report: Report { watch, state: State::Unpolled } }
     }
 }
 

@@ -12,10 +12,7 @@ pub(crate) struct Delays {
 
 impl Delays {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            random: SplitMix64::new(seed),
-            previous: None,
-        }
+        Self { random: SplitMix64::new(seed), previous: None }
     }
 
     /// The delay after attempt `attempt`, by the policy alone: capped first, then jittered.
@@ -25,11 +22,7 @@ impl Delays {
         if policy.jitter == Jitter::None {
             return delay;
         }
-        let first = if attempt == 1 {
-            delay
-        } else {
-            policy.strategy.delay(1).min(cap)
-        };
+        let first = if attempt == 1 { delay } else { policy.strategy.delay(1).min(cap) };
         let previous = self.previous.unwrap_or(first);
         let delay = policy.jitter.apply(delay, first, previous, cap, self.random.next());
         self.previous = Some(delay);

@@ -83,11 +83,7 @@ impl FromStr for Jitter {
             .into_iter()
             .find(|jitter| jitter.to_string() == name)
             .ok_or_else(|| {
-                ConfigError::new(
-                    "jitter",
-                    format_args!("{name:?}"),
-                    "one of none, full, equal, decorrelated",
-                )
+                ConfigError::new("jitter", format_args!("{name:?}"), "one of none, full, equal, decorrelated")
             })
     }
 }

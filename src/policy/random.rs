@@ -27,13 +27,6 @@ mod tests {
     fn the_stream_is_the_reference_implementations() {
         let mut random = SplitMix64::new(1_234_567);
         let drawn: Vec<u64> = std::iter::repeat_with(|| random.next()).take(3).collect();
-        assert_eq!(
-            drawn,
-            [
-                6_457_827_717_110_365_317,
-                3_203_168_211_198_807_973,
-                9_817_491_932_198_370_423
-            ]
-        );
+        assert_eq!(drawn, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
     }
 }

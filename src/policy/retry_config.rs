@@ -47,11 +47,7 @@ impl FromStr for Backoff {
             .into_iter()
             .find(|backoff| backoff.to_string() == name)
             .ok_or_else(|| {
-                ConfigError::new(
-                    "backoff",
-                    format_args!("{name:?}"),
-                    "one of fixed, linear, exponential, fibonacci",
-                )
+                ConfigError::new("backoff", format_args!("{name:?}"), "one of fixed, linear, exponential, fibonacci")
             })
     }
 }

@@ -48,14 +48,7 @@ pub struct RetryPolicy {
 
 impl RetryPolicy {
     fn new(strategy: Strategy) -> Self {
-        Self {
-            strategy,
-            max_delay: Duration::MAX,
-            deadline: None,
-            seeds: None,
-            max_attempts: 3,
-            jitter: Jitter::None,
-        }
+        Self { strategy, max_delay: Duration::MAX, deadline: None, seeds: None, max_attempts: 3, jitter: Jitter::None }
     }
 
     /// The same delay before each further attempt.
@@ -163,11 +156,7 @@ impl RetryPolicy {
         match &mut self.strategy {
             Strategy::Exponential(_, current) => *current = factor,
             _ => {
-                return Err(ConfigError::new(
-                    "factor",
-                    factor,
-                    "left out unless the policy is exponential",
-                ));
+                return Err(ConfigError::new("factor", factor, "left out unless the policy is exponential"));
             }
         }
         Ok(self)
@@ -333,16 +322,7 @@ impl TryFrom<RetryConfig> for RetryPolicy {
     type Error = ConfigError;
 
     fn try_from(config: RetryConfig) -> Result<Self, ConfigError> {
-        let RetryConfig {
-            backoff,
-            delay,
-            factor,
-            max_delay,
-            jitter,
-            max_attempts,
-            deadline,
-            seed,
-        } = config;
+        let RetryConfig { backoff, delay, factor, max_delay, jitter, max_attempts, deadline, seed } = config;
         let mut policy = match backoff {
             Backoff::Fixed => Self::fixed(delay),
             Backoff::Linear => Self::linear(delay),
@@ -362,14 +342,7 @@ impl TryFrom<RetryConfig> for RetryPolicy {
 
 impl fmt::Display for RetryPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            strategy,
-            max_delay,
-            deadline,
-            seeds,
-            max_attempts,
-            jitter,
-        } = self;
+        let Self { strategy, max_delay, deadline, seeds, max_attempts, jitter } = self;
         write!(f, "{strategy}")?;
         if *max_delay != Duration::MAX {
             write!(f, ", at most {max_delay:?}")?;

@@ -17,12 +17,7 @@ pub struct Schedule {
 
 impl Schedule {
     pub(crate) fn new(policy: RetryPolicy, seed: u64) -> Self {
-        Self {
-            policy,
-            delays: Delays::new(seed),
-            attempt: 1,
-            waited: Duration::ZERO,
-        }
+        Self { policy, delays: Delays::new(seed), attempt: 1, waited: Duration::ZERO }
     }
 }
 

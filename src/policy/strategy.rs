@@ -26,20 +26,14 @@ impl Strategy {
 }
 
 /// `first * factor^exponent`, exact to the nanosecond for whole factors, rounded to it for others.
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss
-)]
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::float_cmp)]
 fn exponential(first: Duration, factor: f64, exponent: u32) -> Duration {
     if first.is_zero() {
         return first;
     }
     let whole = factor as u128;
     if whole as f64 == factor {
-        let nanos = whole
-            .checked_pow(exponent)
-            .and_then(|growth| growth.checked_mul(first.as_nanos()));
+        let nanos = whole.checked_pow(exponent).and_then(|growth| growth.checked_mul(first.as_nanos()));
         return nanos.map_or(Duration::MAX, from_nanos);
     }
     // A float's cast to an integer saturates, and an exponent beyond i32 has overflowed long before.
@@ -62,9 +56,8 @@ fn fibonacci(n: u32) -> u32 {
 pub(super) fn from_nanos(nanos: u128) -> Duration {
     const NANOS_PER_SEC: u128 = 1_000_000_000;
     #[allow(clippy::cast_possible_truncation)] // a remainder below 10^9
-    u64::try_from(nanos / NANOS_PER_SEC).map_or(Duration::MAX, |secs| {
-        Duration::new(secs, (nanos % NANOS_PER_SEC) as u32)
-    })
+    u64::try_from(nanos / NANOS_PER_SEC)
+        .map_or(Duration::MAX, |secs| Duration::new(secs, (nanos % NANOS_PER_SEC) as u32))
 }
 
 impl fmt::Display for Strategy {
@@ -87,40 +80,19 @@ mod tests {
     fn growth_saturates_instead_of_overflowing() {
         let most = u32::MAX;
         assert_eq!(Strategy::Linear(Duration::MAX).delay(most), Duration::MAX);
-        assert_eq!(
-            Strategy::Exponential(Duration::from_nanos(1), 2.0).delay(most),
-            Duration::MAX
-        );
-        assert_eq!(
-            Strategy::Exponential(Duration::from_nanos(1), 1.5).delay(most),
-            Duration::MAX
-        );
-        assert_eq!(
-            Strategy::Exponential(Duration::MAX, f64::MAX).delay(most),
-            Duration::MAX
-        );
-        assert_eq!(
-            Strategy::Exponential(Duration::ZERO, f64::MAX).delay(most),
-            Duration::ZERO
-        );
+        assert_eq!(Strategy::Exponential(Duration::from_nanos(1), 2.0).delay(most), Duration::MAX);
+        assert_eq!(Strategy::Exponential(Duration::from_nanos(1), 1.5).delay(most), Duration::MAX);
+        assert_eq!(Strategy::Exponential(Duration::MAX, f64::MAX).delay(most), Duration::MAX);
+        assert_eq!(Strategy::Exponential(Duration::ZERO, f64::MAX).delay(most), Duration::ZERO);
         assert_eq!(Strategy::Exponential(Duration::MAX, 1.0).delay(most), Duration::MAX);
-        assert_eq!(
-            Strategy::Fibonacci(Duration::from_secs(1)).delay(most),
-            Duration::from_secs(u64::from(most))
-        );
+        assert_eq!(Strategy::Fibonacci(Duration::from_secs(1)).delay(most), Duration::from_secs(u64::from(most)));
         assert_eq!(Strategy::Fibonacci(Duration::MAX).delay(2), Duration::MAX);
     }
 
     #[test]
     fn factors_that_are_not_whole_are_rounded_to_the_nanosecond() {
         let delay = |attempt| Strategy::Exponential(Duration::from_millis(100), 1.5).delay(attempt);
-        assert_eq!(
-            [1, 2, 3, 4].map(delay).map(|d| d.as_micros()),
-            [100_000, 150_000, 225_000, 337_500]
-        );
-        assert_eq!(
-            Strategy::Exponential(Duration::from_nanos(3), 1.5).delay(2),
-            Duration::from_nanos(5)
-        ); // 4.5
+        assert_eq!([1, 2, 3, 4].map(delay).map(|d| d.as_micros()), [100_000, 150_000, 225_000, 337_500]);
+        assert_eq!(Strategy::Exponential(Duration::from_nanos(3), 1.5).delay(2), Duration::from_nanos(5)); // 4.5
     }
 }

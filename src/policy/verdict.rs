@@ -26,12 +26,7 @@ pub(crate) enum Verdict {
 impl RetryPolicy {
     /// `delays` is asked for only if a delay is needed.
     pub(crate) fn judge<'d>(&self, attempted: Attempted, delays: impl FnOnce() -> &'d mut Delays) -> Verdict {
-        let Attempted {
-            attempt,
-            elapsed,
-            retryable,
-            hint,
-        } = attempted;
+        let Attempted { attempt, elapsed, retryable, hint } = attempted;
         if !retryable {
             return Verdict::GiveUp(GaveUp::NotRetryable);
         }

@@ -10,9 +10,7 @@ async fn greet(a: &str, b: &str) -> Result<usize, anyhow::Error> {
 
 #[tokio::test(start_paused = true)]
 async fn smoke() {
-    let policy = RetryPolicy::exponential(Duration::from_millis(100))
-        .max_attempts(5)
-        .jitter(Jitter::Full);
+    let policy = RetryPolicy::exponential(Duration::from_millis(100)).max_attempts(5).jitter(Jitter::Full);
     let fetch = fetch_user
         .timeout(Duration::from_secs(2))
         .retry_with(&policy)

@@ -70,19 +70,8 @@ enum Next {
 
 impl<C: CallableMut<Args>, Args, R> RetryFuture<C, Args, R> {
     pub(super) fn new(callable: C, args: Args, policy: RetryPolicy, rules: R) -> Self {
-        let retrying = Loop {
-            callable,
-            policy,
-            rules,
-            attempts: 0,
-            began: None,
-            wait: None,
-        };
-        Self {
-            state: State::Due,
-            args: Some(args),
-            retrying,
-        }
+        let retrying = Loop { callable, policy, rules, attempts: 0, began: None, wait: None };
+        Self { state: State::Due, args: Some(args), retrying }
     }
 }
 
@@ -145,11 +134,7 @@ impl<C, R> Loop<C, R> {
             self.began = Some(time::now());
         }
         self.attempts += 1;
-        let args = if self.policy.may_follow(self.attempts) {
-            args.clone()
-        } else {
-            args.take()
-        };
+        let args = if self.policy.may_follow(self.attempts) { args.clone() } else { args.take() };
         self.callable.call_mut(args.expect("taken by the last attempt only"))
     }
 
@@ -168,42 +153,24 @@ impl<C, R> Loop<C, R> {
             return Next::Return(GaveUp::NotRetryable, Duration::ZERO);
         }
 
-        let elapsed = self
-            .began
-            .map_or(Duration::ZERO, |began| time::now().duration_since(began));
+        let elapsed = self.began.map_or(Duration::ZERO, |began| time::now().duration_since(began));
         let error = result.as_ref().err();
         let hint = error.filter(|_| retryable).and_then(|error| self.rules.hint(error));
         let (policy, wait) = (&self.policy, &mut self.wait);
-        let verdict = policy.judge(
-            Attempted {
-                attempt,
-                elapsed,
-                retryable,
-                hint,
-            },
-            move || wait.get_or_insert_with(|| Wait::new(policy)).as_mut().project().delays,
-        );
+        let verdict = policy.judge(Attempted { attempt, elapsed, retryable, hint }, move || {
+            wait.get_or_insert_with(|| Wait::new(policy)).as_mut().project().delays
+        });
         match verdict {
             Verdict::RetryIn(delay) => {
                 let name = self.callable.name();
                 tracing::debug!(target: trace::RETRY, name, attempt, ?delay, "{name} failed at attempt {attempt}, retrying in {delay:?}");
-                self.rules.retrying(&Retrying {
-                    attempt,
-                    delay,
-                    elapsed,
-                    error,
-                });
+                self.rules.retrying(&Retrying { attempt, delay, elapsed, error });
                 Next::RetryIn(delay)
             }
             Verdict::GiveUp(reason) => {
                 let name = self.callable.name();
                 tracing::warn!(target: trace::RETRY, name, attempt, %reason, "{name} gave up at attempt {attempt}: {reason}");
-                self.rules.gave_up(&GivenUp {
-                    attempts: attempt,
-                    elapsed,
-                    reason,
-                    error,
-                });
+                self.rules.gave_up(&GivenUp { attempts: attempt, elapsed, reason, error });
                 Next::Return(reason, elapsed)
             }
         }
@@ -218,11 +185,7 @@ impl<C, R> Loop<C, R> {
     }
 
     fn poll_sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self
-            .wait
-            .as_mut()
-            .and_then(|wait| wait.as_mut().project().sleep.as_pin_mut())
-        {
+        match self.wait.as_mut().and_then(|wait| wait.as_mut().project().sleep.as_pin_mut()) {
             Some(sleep) => sleep.poll(cx),
             // The delay lies beyond what the clock can express.
             None => Poll::Pending,
@@ -232,19 +195,13 @@ impl<C, R> Loop<C, R> {
 
 impl Wait {
     fn new(policy: &RetryPolicy) -> Pin<Box<Self>> {
-        Box::pin(Self {
-            delays: Delays::new(policy.seed_of_next_call()),
-            sleep: None,
-        })
+        Box::pin(Self { delays: Delays::new(policy.seed_of_next_call()), sleep: None })
     }
 }
 
 impl<C: CallableMut<Args>, Args, R> fmt::Debug for RetryFuture<C, Args, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Loop { policy, attempts, .. } = &self.retrying;
-        f.debug_struct("RetryFuture")
-            .field("policy", policy)
-            .field("attempts", attempts)
-            .finish_non_exhaustive()
+        f.debug_struct("RetryFuture").field("policy", policy).field("attempts", attempts).finish_non_exhaustive()
     }
 }

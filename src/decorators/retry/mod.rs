@@ -68,29 +68,14 @@ impl<C> Retry<C> {
     where
         C: CallableOnce<Args>,
     {
-        Self {
-            callable,
-            policy,
-            rules: Rules::default(),
-            describe: Describe::of::<Args>(),
-        }
+        Self { callable, policy, rules: Rules::default(), describe: Describe::of::<Args>() }
     }
 }
 
 impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     fn with<R2>(self, change: impl FnOnce(Rules<W, H, R, G, X>) -> R2) -> Retry<C, R2> {
-        let Self {
-            callable,
-            policy,
-            rules,
-            describe,
-        } = self;
-        Retry {
-            callable,
-            policy,
-            rules: change(rules),
-            describe,
-        }
+        let Self { callable, policy, rules, describe } = self;
+        Retry { callable, policy, rules: change(rules), describe }
     }
 
     /// Retries the errors for which this is true, and hands the others on at once.

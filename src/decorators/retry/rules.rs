@@ -43,100 +43,34 @@ pub struct Rules<W = AnyError, H = NoHint, R = Silent, G = Silent, X = LastError
 
 impl Default for Rules {
     fn default() -> Self {
-        Self {
-            when: AnyError,
-            hint: NoHint,
-            on_retry: Silent,
-            on_give_up: Silent,
-            finish: LastError,
-        }
+        Self { when: AnyError, hint: NoHint, on_retry: Silent, on_give_up: Silent, finish: LastError }
     }
 }
 
 impl<W, H, R, G, X> Rules<W, H, R, G, X> {
     pub(super) fn when<W2>(self, when: W2) -> Rules<W2, H, R, G, X> {
-        let Self {
-            when: _,
-            hint,
-            on_retry,
-            on_give_up,
-            finish,
-        } = self;
-        Rules {
-            when,
-            hint,
-            on_retry,
-            on_give_up,
-            finish,
-        }
+        let Self { when: _, hint, on_retry, on_give_up, finish } = self;
+        Rules { when, hint, on_retry, on_give_up, finish }
     }
 
     pub(super) fn hint<H2>(self, hint: H2) -> Rules<W, H2, R, G, X> {
-        let Self {
-            when,
-            hint: _,
-            on_retry,
-            on_give_up,
-            finish,
-        } = self;
-        Rules {
-            when,
-            hint,
-            on_retry,
-            on_give_up,
-            finish,
-        }
+        let Self { when, hint: _, on_retry, on_give_up, finish } = self;
+        Rules { when, hint, on_retry, on_give_up, finish }
     }
 
     pub(super) fn on_retry<R2>(self, on_retry: R2) -> Rules<W, H, R2, G, X> {
-        let Self {
-            when,
-            hint,
-            on_retry: _,
-            on_give_up,
-            finish,
-        } = self;
-        Rules {
-            when,
-            hint,
-            on_retry,
-            on_give_up,
-            finish,
-        }
+        let Self { when, hint, on_retry: _, on_give_up, finish } = self;
+        Rules { when, hint, on_retry, on_give_up, finish }
     }
 
     pub(super) fn on_give_up<G2>(self, on_give_up: G2) -> Rules<W, H, R, G2, X> {
-        let Self {
-            when,
-            hint,
-            on_retry,
-            on_give_up: _,
-            finish,
-        } = self;
-        Rules {
-            when,
-            hint,
-            on_retry,
-            on_give_up,
-            finish,
-        }
+        let Self { when, hint, on_retry, on_give_up: _, finish } = self;
+        Rules { when, hint, on_retry, on_give_up, finish }
     }
 
     pub(super) fn explained(self) -> Rules<W, H, R, G, Explained> {
-        let Self {
-            when,
-            hint,
-            on_retry,
-            on_give_up,
-            finish: _,
-        } = self;
-        Rules {
-            when,
-            hint,
-            on_retry,
-            on_give_up,
-            finish: Explained,
-        }
+        let Self { when, hint, on_retry, on_give_up, finish: _ } = self;
+        Rules { when, hint, on_retry, on_give_up, finish: Explained }
     }
 }
 
@@ -359,12 +293,7 @@ impl<E> Finish<E> for Explained {
     const NEEDS_CLOCK: bool = true;
 
     fn finish(attempts: u32, elapsed: Duration, reason: GaveUp, cause: E) -> RetryError<E> {
-        RetryError {
-            attempts,
-            elapsed,
-            reason,
-            cause,
-        }
+        RetryError { attempts, elapsed, reason, cause }
     }
 }
 
