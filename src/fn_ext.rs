@@ -298,8 +298,8 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// Warns that the function will go: `fetch is deprecated: use fetch_v2 (called at src/main.rs:12:5)`.
     ///
     /// One `warn` event under the target `decor::call`, at the first poll of the first call of this decorated function
-    /// and its clones. The place is that of the `.call(..)`; where decor itself makes the call (inside `retry_with`,
-    /// behind `boxed`, by `.await`) none is given. [`deprecated_with`](Self::deprecated_with) warns at every call.
+    /// and its clones. The place is that of the `.call(..)`; where decor itself makes the call (inside `retry_with`, by
+    /// `.await`) none is given. [`deprecated_with`](Self::deprecated_with) warns at every call.
     ///
     /// Takes any output.
     ///

@@ -114,7 +114,7 @@ struct WithoutPaths(&'static str);
 
 impl fmt::Display for WithoutPaths {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let is_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '{' | '}');
         for token in self.0.split_inclusive(|c| !is_path(c)) {
             f.write_str(token.rsplit_once("::").map_or(token, |(_, last)| last))?;
         }
@@ -160,6 +160,9 @@ mod tests {
 
     #[test]
     fn types_lose_their_paths() {
+        struct Local;
+        let local = || short_type_name::<Option<Local>>().to_string();
+        assert_eq!(local(), "Option<Local>");
         assert_eq!(short_type_name::<std::io::Error>().to_string(), "Error");
         assert_eq!(
             short_type_name::<Box<dyn std::error::Error + Send + Sync>>().to_string(),

@@ -88,8 +88,8 @@ impl Deprecated {
 pub struct Place(&'static Location<'static>);
 
 impl Place {
-    /// A call that decor makes itself (inside a retry, behind `.boxed()`, after `.await`) has its place in decor's own
-    /// source, which would help nobody.
+    /// A call that decor makes itself (inside a retry, by `.await`) has its place in decor's own source, which would help
+    /// nobody.
     fn outside_decor(self) -> Option<&'static Location<'static>> {
         let decor = &file!()[..file!().len() - "decorators/deprecated.rs".len()];
         (!self.0.file().starts_with(decor)).then_some(self.0)

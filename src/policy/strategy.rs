@@ -19,7 +19,7 @@ impl Strategy {
             Self::Fixed(delay) => delay,
             Self::Linear(step) => step.saturating_mul(attempt),
             Self::Exponential(first, factor) => exponential(first, factor, attempt - 1),
-            Self::Fibonacci(unit) => unit.saturating_mul(fibonacci(attempt)),
+            Self::Fibonacci(unit) => from_nanos(unit.as_nanos().saturating_mul(fibonacci(attempt))),
             Self::Custom(ref delay) => delay(attempt),
         }
     }
@@ -42,10 +42,10 @@ fn exponential(first: Duration, factor: f64, exponent: u32) -> Duration {
 }
 
 /// 1, 1, 2, 3, 5, ..
-fn fibonacci(n: u32) -> u32 {
-    let (mut current, mut next) = (1_u32, 1_u32);
+fn fibonacci(n: u32) -> u128 {
+    let (mut current, mut next) = (1_u128, 1_u128);
     for _ in 1..n {
-        if current == u32::MAX {
+        if current == u128::MAX {
             break;
         }
         (current, next) = (next, current.saturating_add(next));
@@ -85,8 +85,8 @@ mod tests {
         assert_eq!(Strategy::Exponential(Duration::MAX, f64::MAX).delay(most), Duration::MAX);
         assert_eq!(Strategy::Exponential(Duration::ZERO, f64::MAX).delay(most), Duration::ZERO);
         assert_eq!(Strategy::Exponential(Duration::MAX, 1.0).delay(most), Duration::MAX);
-        assert_eq!(Strategy::Fibonacci(Duration::from_secs(1)).delay(most), Duration::from_secs(u64::from(most)));
-        assert_eq!(Strategy::Fibonacci(Duration::MAX).delay(2), Duration::MAX);
+        assert_eq!(Strategy::Fibonacci(Duration::from_nanos(1)).delay(most), Duration::MAX);
+        assert_eq!(Strategy::Fibonacci(Duration::MAX).delay(3), Duration::MAX);
     }
 
     #[test]

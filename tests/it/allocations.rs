@@ -1,0 +1,126 @@
+//! Success allocates nothing: counted by an allocator, on the thread of each test.
+
+#![allow(unsafe_code)] // a global allocator is unsafe to write
+
+use crate::support::secs;
+use decor::prelude::*;
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    future::{Future, ready},
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn allocations_of<T>(work: impl FnOnce() -> T) -> u64 {
+    let before = ALLOCATIONS.get();
+    let result = work();
+    let after = ALLOCATIONS.get();
+    drop(result);
+    after - before
+}
+
+/// Polls a call that is ready at once. Without a runtime, so nothing here can arm a timer either.
+fn now<F: Future>(call: F) -> F::Output {
+    match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("not ready"),
+    }
+}
+
+type Answer = Result<u64, decor::Error>;
+
+async fn fetch(id: u64, _: &str) -> Answer {
+    Ok(id)
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations_of(|| Box::new(1)), 1);
+    assert_eq!(allocations_of(|| now((|| ready(1)).boxed().call())), 2, "the `Arc` and the future's box");
+}
+
+#[test]
+fn each_decorator_alone() {
+    let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).max_attempts(5).deadline(secs(30));
+    let timed = fetch.timed("fetch");
+    let logged = fetch.logged();
+    let logged_values = fetch.logged_values();
+    let timeout = fetch.timeout(secs(1));
+    let retried = fetch.retry_with(&policy).transient();
+    let explained = fetch.retry_with(&policy).explained();
+    let validated = fetch.validated(|id: &u64, _: &&str| if *id == 0 { Err("zero") } else { Ok(()) });
+    let converted = fetch.lifted().map_err(|e: decor::Failure<decor::Error>| e).named("x");
+
+    assert_eq!(allocations_of(|| now(timed.call(1, "en"))), 0);
+    assert_eq!(allocations_of(|| now(logged.call(1, "en"))), 0);
+    assert_eq!(allocations_of(|| now(logged_values.call(1, "en"))), 0);
+    assert_eq!(allocations_of(|| now(timeout.call(1, "en"))), 0);
+    assert_eq!(allocations_of(|| now(retried.call(1, "en"))), 0);
+    assert_eq!(allocations_of(|| now(explained.call(1, "en"))), 0);
+    assert_eq!(allocations_of(|| now(validated.call(1, "en"))), 0);
+    assert_eq!(allocations_of(|| now(converted.call(1, "en"))), 0);
+}
+
+#[test]
+fn a_deprecated_function_that_has_warned() {
+    let deprecated = fetch.deprecated("use another");
+    now(deprecated.call(1, "en")).unwrap();
+    assert_eq!(allocations_of(|| now(deprecated.call(1, "en"))), 0);
+}
+
+#[test]
+fn each_decorator_of_a_future() {
+    assert_eq!(allocations_of(|| now(ready(Answer::Ok(1)).timed("x"))), 0);
+    assert_eq!(allocations_of(|| now(ready(Answer::Ok(1)).logged())), 0);
+    assert_eq!(allocations_of(|| now(ready(Answer::Ok(1)).timeout(secs(1)))), 0);
+    assert_eq!(allocations_of(|| now(ready(Answer::Ok(1)).lifted())), 0);
+    assert_eq!(allocations_of(|| now(ready(1).fallible())), 0);
+}
+
+#[test]
+fn all_of_them_in_one_chain() {
+    let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).max_attempts(5);
+    let chain = fetch
+        .timeout(secs(2))
+        .retry_with(&policy)
+        .transient()
+        .timeout(secs(10))
+        .validated(|_: &u64, _: &&str| Ok::<_, &str>(()))
+        .logged()
+        .timed("fetch");
+    assert_eq!(allocations_of(|| now(chain.call(1, "en"))), 0);
+    assert_eq!(allocations_of(|| chain.clone()), 0);
+    let awaited = (|| ready(Answer::Ok(1))).timeout(secs(2)).retry_with(policy).logged().timed("fetch");
+    assert_eq!(allocations_of(|| now(awaited.into_future())), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_within_its_limits() {
+    let chain = (|| tokio::task::yield_now().fallible()).timeout(secs(1)).retry_with(RetryPolicy::default());
+    chain.call().await.unwrap();
+    let before = ALLOCATIONS.get();
+    let mut call = pin!(chain.call());
+    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(ALLOCATIONS.get() - before, 0, "the timer lies in the future itself");
+}

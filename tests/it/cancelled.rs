@@ -1,0 +1,152 @@
+//! A call that is dropped, and one that panics, reports it: once, at any point of a chain.
+
+use crate::support::{listen, ms, secs};
+use decor::{Measurement, Outcome, Timing, prelude::*};
+use futures::FutureExt as _;
+use std::{
+    future::{pending, ready},
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex},
+};
+use tokio::time::sleep;
+use tokio_test::{assert_pending, task};
+
+type Seen = Arc<Mutex<Vec<(&'static str, Outcome)>>>;
+
+fn timing(name: &'static str, seen: &Seen) -> Timing {
+    let seen = Arc::clone(seen);
+    Timing::new(name).to(move |m: &Measurement| seen.lock().unwrap().push((m.name, m.outcome)))
+}
+
+async fn hang() -> Result<(), String> {
+    pending().await
+}
+
+async fn explode() -> Result<(), String> {
+    sleep(ms(10)).await;
+    panic!("boom")
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_calls_report_cancelled_from_the_inside_out() {
+    let log = listen();
+    let seen = Seen::default();
+    let chain = hang
+        .timed_with(timing("inner", &seen))
+        .logged()
+        .timeout(secs(60))
+        .retry_with(RetryPolicy::default())
+        .timed_with(timing("outer", &seen))
+        .logged();
+    let mut call = task::spawn(chain.call());
+    assert_pending!(call.poll());
+    tokio::time::advance(ms(120)).await;
+    assert_pending!(call.poll());
+    drop(call);
+    assert_eq!(*seen.lock().unwrap(), [("inner", Outcome::Cancelled), ("outer", Outcome::Cancelled)]);
+    assert_eq!(
+        log.take(),
+        ["DEBUG calling hang", "DEBUG calling hang", "INFO hang cancelled in 0.12s", "INFO hang cancelled in 0.12s",]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_timeout_drops_is_cancelled_and_the_timeout_is_a_failure() {
+    let log = listen();
+    hang.logged().timeout(secs(1)).logged().await.unwrap_err();
+    assert_eq!(
+        log.take(),
+        [
+            "DEBUG calling hang",
+            "DEBUG calling hang",
+            "WARN hang failed in 1.00s: String: hang timed out after 1s",
+            "INFO hang cancelled in 1.00s",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn panics_report_panicked_once_and_reach_the_caller() {
+    let log = listen();
+    let seen = Seen::default();
+    let chain = explode
+        .timed_with(timing("inner", &seen))
+        .logged()
+        .retry_with(RetryPolicy::default())
+        .timeout(secs(5))
+        .timed_with(timing("outer", &seen))
+        .logged();
+    let mut call = Box::pin(AssertUnwindSafe(chain.call()).catch_unwind());
+    let panic = call.as_mut().await.unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"boom"));
+    // Reported while it unwound: the future that panicked is still there.
+    let both = [("inner", Outcome::Panicked), ("outer", Outcome::Panicked)];
+    assert_eq!(*seen.lock().unwrap(), both);
+    drop(call);
+    assert_eq!(*seen.lock().unwrap(), both);
+    assert_eq!(
+        log.take(),
+        [
+            "DEBUG calling explode",
+            "DEBUG calling explode",
+            "WARN explode panicked in 0.01s",
+            "WARN explode panicked in 0.01s",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_by_another_calls_panic_it_is_cancelled_not_panicked() {
+    let seen = Seen::default();
+    let timing = timing("bystander", &seen);
+    let both = async move {
+        let mut bystander = Box::pin(hang().timed_with(timing));
+        assert!((&mut bystander).now_or_never().is_none());
+        panic!("boom");
+    };
+    assert!(AssertUnwindSafe(both).catch_unwind().await.is_err());
+    assert_eq!(*seen.lock().unwrap(), [("bystander", Outcome::Cancelled)]);
+}
+
+#[tokio::test]
+async fn never_polled_it_was_never_called() {
+    let log = listen();
+    let seen = Seen::default();
+    drop(hang.timed_with(timing("unpolled", &seen)).logged().call());
+    drop(hang().timed_with(timing("unpolled", &seen)).logged());
+    assert_eq!(*seen.lock().unwrap(), []);
+    assert_eq!(log.take(), [""; 0]);
+}
+
+#[tokio::test]
+async fn completed_it_is_not_cancelled_when_it_is_dropped() {
+    let seen = Seen::default();
+    let mut call = Box::pin(ready(1).timed_with(timing("done", &seen)));
+    assert_eq!(call.as_mut().await, 1);
+    drop(call);
+    assert_eq!(*seen.lock().unwrap(), [("done", Outcome::Completed)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_aborted_task_reports_cancelled() {
+    let seen = Seen::default();
+    let call = hang.timed_with(timing("task", &seen)).call();
+    let handle = tokio::spawn(call);
+    sleep(ms(1)).await;
+    handle.abort();
+    assert!(handle.await.unwrap_err().is_cancelled());
+    assert_eq!(*seen.lock().unwrap(), [("task", Outcome::Cancelled)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_while_a_retry_waits_only_the_outside_is_cancelled() {
+    let seen = Seen::default();
+    let chain = (|| ready(Err::<(), _>("busy")))
+        .timed_with(timing("attempt", &seen))
+        .retry_with(RetryPolicy::fixed(secs(10)))
+        .timed_with(timing("call", &seen));
+    let mut call = task::spawn(chain.call());
+    assert_pending!(call.poll());
+    drop(call);
+    assert_eq!(*seen.lock().unwrap(), [("attempt", Outcome::Completed), ("call", Outcome::Cancelled)]);
+}

@@ -1,0 +1,115 @@
+//! A name is the function's own, through every layer; a chain's `Debug` is the chain.
+
+use crate::support::{ms, secs};
+use decor::{BoxedFn, Callable, CallableOnce, Error, prelude::*};
+use std::{future::pending, sync::Arc};
+
+async fn fetch(_: u64) -> Result<(), Error> {
+    pending().await
+}
+
+#[derive(Clone)]
+struct Client;
+
+impl Client {
+    async fn get(&self, _: &str) -> Result<(), Error> {
+        pending().await
+    }
+}
+
+trait Api {
+    fn list(&self) -> impl Future<Output = Result<(), Error>>;
+}
+
+impl Api for Client {
+    async fn list(&self) -> Result<(), Error> {
+        pending().await
+    }
+}
+
+async fn generic<T>(_: T) -> Result<(), Error> {
+    pending().await
+}
+
+async fn name_in(call: impl Future<Output = Result<(), Error>>) -> &'static str {
+    match call.await {
+        Err(Error::TimedOut { name, .. }) => name,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn functions_and_methods_are_called_by_their_own_name() {
+    assert_eq!(name_in(fetch.timeout(ms(1)).call(1)).await, "fetch");
+    assert_eq!(name_in(Client::get.timeout(ms(1)).call(&Client, "x")).await, "get");
+    assert_eq!(name_in(Client::list.timeout(ms(1)).call(&Client)).await, "list");
+    assert_eq!(name_in(<Client as Api>::list.timeout(ms(1)).call(&Client)).await, "list");
+    assert_eq!(name_in(generic::<Vec<String>>.timeout(ms(1)).call(vec![])).await, "generic");
+}
+
+#[tokio::test(start_paused = true)]
+async fn closures_show_their_place_until_they_are_named() {
+    let closure = || pending::<Result<(), Error>>();
+    let place = "closures_show_their_place_until_they_are_named::{{closure}}::{{closure}}";
+    assert_eq!(name_in(closure.timeout(ms(1)).call()).await, place);
+    assert_eq!(name_in(closure.named("hang").timeout(ms(1)).call()).await, "hang");
+    let with_context = decor::with_context(Client, async |client: Client, path: &str| client.get(path).await);
+    assert_eq!(name_in(with_context.named("get").timeout(ms(1)).call("x")).await, "get");
+}
+
+#[tokio::test(start_paused = true)]
+async fn futures_are_called_by_the_function_that_made_them_through_any_decorator() {
+    assert_eq!(name_in(fetch(1).timeout(ms(1))).await, "fetch");
+    assert_eq!(name_in(Client.get("x").timeout(ms(1))).await, "get");
+    assert_eq!(name_in(generic(String::new()).timeout(ms(1))).await, "generic");
+    let deep = fetch(1).logged().timeout(secs(9)).timed("x").lifted().timeout(ms(1)).await.unwrap_err();
+    assert_eq!(deep.policy(), Some(&Error::TimedOut { name: "fetch", after: ms(1) }));
+    let block = async { pending::<Result<(), Error>>().await };
+    let place = "futures_are_called_by_the_function_that_made_them_through_any_decorator";
+    assert_eq!(name_in(block.timeout(ms(1))).await, place);
+}
+
+#[test]
+fn the_name_survives_arc_box_and_every_wrapper() {
+    let chain = fetch
+        .fallible_twin()
+        .named("renamed")
+        .timeout(secs(1))
+        .retry_with(RetryPolicy::default())
+        .validated(|_: &u64| Ok::<_, &str>(()));
+    assert_eq!(chain.name(), "renamed");
+    let shared = Arc::new(chain);
+    assert_eq!(shared.name(), "renamed");
+    let boxed: BoxedFn<(u64,), Result<(), Error>> = shared.timed("x").boxed();
+    assert_eq!(boxed.name(), "renamed");
+    assert_eq!(boxed.clone().logged().name(), "renamed");
+    let erased: Arc<dyn Callable<(u64,), Output = _, Future = _> + Send + Sync> = Arc::new(boxed);
+    assert_eq!(erased.name(), "renamed");
+}
+
+/// A detour, so that the chain above does not begin with a plain function.
+trait Twin: Sized {
+    fn fallible_twin(self) -> Self {
+        self
+    }
+}
+impl<T> Twin for T {}
+
+#[test]
+fn debug_shows_the_chain_as_it_was_written() {
+    let chain = fetch
+        .named("users")
+        .timeout(secs(2))
+        .retry_with(RetryPolicy::fixed(ms(100)).jitter(Jitter::Full).max_attempts(5))
+        .validated(|_: &u64| Ok::<_, &str>(()))
+        .deprecated("use fetch_v2")
+        .lifted()
+        .map_err(|e: decor::Failure<Error>| e.to_string())
+        .err_into::<String>()
+        .logged()
+        .timed("fetch");
+    let written = "fetch.named(\"users\").timeout(2s).retry_with(fixed 100ms, full jitter, 5 attempts).validated(..)\
+         .deprecated(\"use fetch_v2\").lifted().map_err(..).err_into().logged().timed(\"fetch\")";
+    assert_eq!(format!("{chain:?}"), written);
+    assert_eq!(format!("{:?}", Arc::new(chain).boxed()), format!("{written}.boxed()"));
+}

@@ -1,0 +1,247 @@
+//! `RetryPolicy`: its arithmetic against a naive model, and its texts.
+
+use crate::support::{ms, secs};
+use decor::{Backoff, Jitter, RetryConfig, RetryPolicy};
+use proptest::prelude::*;
+use std::time::Duration;
+
+/// What a policy may be built from, extremes included.
+#[derive(Debug, Clone)]
+struct Settings {
+    backoff: Backoff,
+    delay: Duration,
+    factor: f64,
+    max_delay: Option<Duration>,
+    jitter: Jitter,
+    max_attempts: u32,
+    deadline: Option<Duration>,
+    seed: u64,
+}
+
+fn any_duration() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        4 => (0_u64..100_000).prop_map(Duration::from_millis),
+        2 => (0_u64..5_000_000_000).prop_map(Duration::from_nanos),
+        1 => (any::<u64>(), 0_u32..1_000_000_000).prop_map(|(secs, nanos)| Duration::new(secs, nanos)),
+        1 => Just(Duration::ZERO),
+        1 => Just(Duration::MAX),
+    ]
+}
+
+fn any_settings() -> impl Strategy<Value = Settings> {
+    let backoff =
+        prop_oneof![Just(Backoff::Fixed), Just(Backoff::Linear), Just(Backoff::Exponential), Just(Backoff::Fibonacci)];
+    let factor = prop_oneof![Just(1.0), Just(2.0), Just(3.0), Just(1.5), 1.0..10.0_f64, Just(f64::MAX)];
+    let jitter = prop_oneof![Just(Jitter::None), Just(Jitter::Full), Just(Jitter::Equal), Just(Jitter::Decorrelated)];
+    (
+        (backoff, any_duration(), factor, prop::option::of(any_duration())),
+        (jitter, prop_oneof![1_u32..40, Just(u32::MAX)], prop::option::of(any_duration()), any::<u64>()),
+    )
+        .prop_map(|((backoff, delay, factor, max_delay), (jitter, max_attempts, deadline, seed))| Settings {
+            backoff,
+            delay,
+            factor,
+            max_delay,
+            jitter,
+            max_attempts,
+            deadline,
+            seed,
+        })
+}
+
+impl Settings {
+    fn policy(&self) -> RetryPolicy {
+        let config = RetryConfig {
+            backoff: self.backoff,
+            delay: self.delay,
+            factor: (self.backoff == Backoff::Exponential).then_some(self.factor),
+            max_delay: self.max_delay,
+            jitter: self.jitter,
+            max_attempts: self.max_attempts,
+            deadline: self.deadline,
+            seed: Some(self.seed),
+        };
+        RetryPolicy::try_from(config).unwrap()
+    }
+
+    /// The delay before cap and jitter, by repeated checked addition or multiplication: slow and plain.
+    fn naive_delay(&self, attempt: u32) -> Duration {
+        match self.backoff {
+            Backoff::Fixed => self.delay,
+            Backoff::Linear => (1..attempt).fold(self.delay, |sum, _| sum.saturating_add(self.delay)),
+            Backoff::Fibonacci => {
+                let (mut previous, mut current) = (Duration::ZERO, self.delay);
+                for _ in 1..attempt {
+                    (previous, current) = (current, previous.saturating_add(current));
+                }
+                current
+            }
+            Backoff::Exponential => {
+                #[allow(clippy::cast_precision_loss)]
+                let exact = self.delay.as_nanos() as f64 * self.factor.powi(i32::try_from(attempt).unwrap() - 1);
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                let nanos = exact.round() as u128;
+                let whole = u64::try_from(nanos / 1_000_000_000);
+                #[allow(clippy::cast_possible_truncation)]
+                whole.map_or(Duration::MAX, |secs| Duration::new(secs, (nanos % 1_000_000_000) as u32))
+            }
+            other => unreachable!("{other}"),
+        }
+    }
+
+    fn cap(&self) -> Duration {
+        self.max_delay.unwrap_or(Duration::MAX)
+    }
+}
+
+/// Floats keep 53 bits: what the model computes with them may be off by that much.
+fn roughly(a: Duration, b: Duration) -> bool {
+    let (a, b) = (a.as_nanos(), b.as_nanos());
+    a.abs_diff(b) <= a.max(b) >> 48
+}
+
+/// How many delays of a schedule to look at, which may be endless.
+const MANY: usize = 60;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn delays_are_the_models(settings in any_settings()) {
+        let settings = Settings { jitter: Jitter::None, deadline: None, ..settings };
+        let policy = settings.policy();
+        for (attempt, delay) in (1..).zip(policy.schedule().take(MANY)) {
+            let model = settings.naive_delay(attempt).min(settings.cap());
+            let exact = settings.backoff != Backoff::Exponential;
+            prop_assert!(if exact { delay == model } else { roughly(delay, model) }, "{attempt}: {delay:?}, not {model:?}");
+        }
+        let expected = (settings.max_attempts as usize - 1).min(MANY);
+        prop_assert_eq!(policy.schedule().take(MANY).count(), expected);
+    }
+
+    #[test]
+    fn no_delay_exceeds_the_cap_and_jitter_stays_in_its_band(settings in any_settings()) {
+        let policy = Settings { deadline: None, ..settings.clone() }.policy();
+        let plain = Settings { jitter: Jitter::None, deadline: None, ..settings.clone() }.policy();
+        let first = plain.schedule().next().unwrap_or_default();
+        let mut previous = first;
+        for (delay, whole) in policy.schedule().zip(plain.schedule()).take(MANY) {
+            prop_assert!(delay <= settings.cap());
+            let band = match settings.jitter {
+                Jitter::Full => Duration::ZERO..=whole,
+                Jitter::Equal => whole.saturating_sub(whole / 2)..=whole,
+                Jitter::Decorrelated => first..=previous.saturating_mul(3).min(settings.cap()).max(first),
+                _ => whole..=whole,
+            };
+            prop_assert!(band.contains(&delay), "{:?} outside of {:?}", delay, band);
+            previous = delay;
+        }
+    }
+
+    #[test]
+    fn a_schedule_ends_at_its_deadline(settings in any_settings()) {
+        let endless = Settings { deadline: None, ..settings.clone() }.policy();
+        let deadline = settings.deadline.unwrap_or(Duration::MAX);
+        let mut waited = Duration::ZERO;
+        let expected: Vec<_> = endless.schedule().take(MANY).take_while(|delay| {
+            waited = waited.saturating_add(*delay);
+            waited <= deadline
+        }).collect();
+        let schedule = settings.policy().schedule().take(MANY);
+        prop_assert_eq!(schedule.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_seed_makes_the_schedule_repeat(settings in any_settings()) {
+        let (a, b) = (settings.policy(), settings.policy());
+        prop_assert!(a.schedule().take(MANY).eq(b.schedule().take(MANY)));
+        prop_assert!(a.schedule().take(MANY).eq(a.schedule().take(MANY)), "looking uses nothing up");
+    }
+}
+
+#[test]
+fn jitter_uses_its_whole_band() {
+    let shares = |jitter| {
+        let policy = RetryPolicy::fixed(secs(1)).jitter(jitter).max_attempts(10_001).seed(1);
+        let mut shares: Vec<u128> = policy.schedule().map(|delay| delay.as_millis()).collect();
+        shares.sort_unstable();
+        (shares[0], shares[5_000], shares[9_999])
+    };
+    let (least, median, most) = shares(Jitter::Full);
+    assert!(least <= 1 && (480..520).contains(&median) && most >= 998, "{least} {median} {most}");
+    let (least, median, most) = shares(Jitter::Equal);
+    assert!(least <= 501 && (740..760).contains(&median) && most >= 998, "{least} {median} {most}");
+}
+
+#[test]
+fn decorrelated_jitter_grows_up_to_the_cap() {
+    let policy = RetryPolicy::exponential(ms(100)).jitter(Jitter::Decorrelated).max_attempts(1000).seed(3);
+    let capped = policy.clone().max_delay(secs(5));
+    assert!(policy.schedule().take(100).any(|delay| delay > secs(3600)));
+    assert!(capped.schedule().all(|delay| (ms(100)..=secs(5)).contains(&delay)));
+    assert!(capped.schedule().any(|delay| delay > secs(4)));
+}
+
+#[test]
+fn without_a_seed_no_two_schedules_are_alike() {
+    let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).max_attempts(20);
+    assert!(!policy.schedule().eq(policy.schedule()));
+    assert!(!policy.schedule().eq(policy.clone().schedule()));
+}
+
+#[test]
+fn a_policy_is_one_readable_line() {
+    let line = |policy: RetryPolicy| policy.to_string();
+    assert_eq!(line(RetryPolicy::default()), "exponential from 1s by 2, no jitter, 3 attempts");
+    assert_eq!(line(RetryPolicy::fixed(ms(250)).max_attempts(1)), "fixed 250ms, no jitter, 1 attempt");
+    assert_eq!(line(RetryPolicy::linear(secs(1)).jitter(Jitter::Equal)), "linear from 1s, equal jitter, 3 attempts");
+    assert_eq!(
+        line(RetryPolicy::fibonacci(ms(10)).max_delay(secs(1)).max_attempts(u32::MAX).deadline(secs(60)).seed(7)),
+        "fibonacci from 10ms, at most 1s, no jitter, any number of attempts, within 60s, seed 7"
+    );
+    assert_eq!(line(RetryPolicy::custom(|_| secs(1))), "custom, no jitter, 3 attempts");
+    assert_eq!(
+        format!("{:?}", RetryPolicy::exponential(ms(100)).factor(1.5)),
+        "RetryPolicy(exponential from 100ms by 1.5, no jitter, 3 attempts)"
+    );
+}
+
+#[test]
+fn a_config_becomes_the_same_policy_as_the_builder() {
+    let config = RetryConfig {
+        backoff: "exponential".parse().unwrap(),
+        delay: ms(200),
+        factor: Some(3.0),
+        max_delay: Some(secs(4)),
+        jitter: "equal".parse().unwrap(),
+        max_attempts: 7,
+        deadline: Some(secs(30)),
+        seed: Some(11),
+    };
+    let built = RetryPolicy::exponential(ms(200))
+        .factor(3.0)
+        .max_delay(secs(4))
+        .jitter(Jitter::Equal)
+        .max_attempts(7)
+        .deadline(secs(30))
+        .seed(11);
+    let read = RetryPolicy::try_from(config).unwrap();
+    assert_eq!(read.to_string(), built.to_string());
+    assert!(read.schedule().eq(built.schedule()));
+    let default = RetryPolicy::try_from(RetryConfig::default()).unwrap();
+    assert_eq!(default.to_string(), RetryPolicy::default().to_string());
+}
+
+#[test]
+fn names_are_read_as_they_are_written() {
+    for backoff in [Backoff::Fixed, Backoff::Linear, Backoff::Exponential, Backoff::Fibonacci] {
+        assert_eq!(backoff.to_string().parse(), Ok(backoff));
+    }
+    for jitter in [Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Decorrelated] {
+        assert_eq!(jitter.to_string().parse(), Ok(jitter));
+    }
+    let error = "Full".parse::<Jitter>().unwrap_err();
+    assert_eq!(error.setting(), "jitter");
+    assert_eq!(error.value(), "\"Full\"");
+    assert_eq!(error.allowed(), "one of none, full, equal, decorrelated");
+}

@@ -1,0 +1,490 @@
+//! `retry_with`: how often, when, told to whom, and what is never done.
+
+use crate::support::{listen, ms, secs};
+use decor::{GaveUp, GivenUp, Retrying, prelude::*};
+use proptest::prelude::*;
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, pending, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+use tokio_test::{assert_pending, assert_ready, task};
+
+fn block_on_paused<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(future)
+}
+
+// ---- against a naive model ----
+
+/// One attempt: how long it runs, and how it ends.
+#[derive(Debug, Clone)]
+struct Attempt {
+    runs: u64,
+    outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Outcome {
+    Ok,
+    NotYet, // an `Ok` that the predicate retries
+    Busy,
+    Wait(u64),
+    Fatal,
+}
+
+#[derive(Debug, Clone)]
+struct Scenario {
+    attempts: Vec<Attempt>,
+    delay: u64,
+    max_delay: u64,
+    max_attempts: u32,
+    deadline: Option<u64>,
+}
+
+fn any_scenario() -> impl Strategy<Value = Scenario> {
+    let outcome = prop_oneof![
+        1 => Just(Outcome::Ok),
+        2 => Just(Outcome::NotYet),
+        4 => Just(Outcome::Busy),
+        3 => (0_u64..3_000).prop_map(Outcome::Wait),
+        1 => Just(Outcome::Fatal),
+    ];
+    let attempt =
+        (prop_oneof![Just(0_u64), 1_u64..2_000], outcome).prop_map(|(runs, outcome)| Attempt { runs, outcome });
+    (
+        prop::collection::vec(attempt, 8),
+        prop_oneof![Just(0_u64), 1_u64..1_000],
+        1_u64..4_000,
+        1_u32..9,
+        prop::option::of(0_u64..8_000),
+    )
+        .prop_map(|(attempts, delay, max_delay, max_attempts, deadline)| Scenario {
+            attempts,
+            delay,
+            max_delay,
+            max_attempts,
+            deadline,
+        })
+}
+
+/// All that can be seen of a retry, in milliseconds of virtual time.
+#[derive(Debug, PartialEq, Default)]
+struct Trace {
+    began: Vec<u64>,
+    retrying: Vec<(u32, u64, u64)>,
+    given_up: Vec<(u32, u64, GaveUp)>,
+    ended: u64,
+}
+
+fn model(scenario: &Scenario) -> Trace {
+    let mut trace = Trace::default();
+    let mut now = 0;
+    for (number, attempt) in (1..).zip(&scenario.attempts) {
+        trace.began.push(now);
+        now += attempt.runs;
+        let doubled = scenario.delay * 2_u64.pow(number - 1);
+        let delay = match attempt.outcome {
+            Outcome::Ok => break,
+            Outcome::Wait(hint) => hint,
+            _ => doubled.min(scenario.max_delay),
+        };
+        let reason = if attempt.outcome == Outcome::Fatal {
+            Some(GaveUp::NotRetryable)
+        } else if number == scenario.max_attempts {
+            Some(GaveUp::Exhausted)
+        } else if scenario.deadline.is_some_and(|deadline| now + delay > deadline) {
+            Some(GaveUp::DeadlineReached)
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            trace.given_up.push((number, now, reason));
+            break;
+        }
+        trace.retrying.push((number, delay, now));
+        now += delay;
+    }
+    trace.ended = now;
+    trace
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap()
+}
+
+async fn drive(scenario: &Scenario) -> Trace {
+    let began = Instant::now();
+    let trace = RefCell::new(Trace::default());
+    let numbers = Cell::new(0);
+    let call = || async {
+        trace.borrow_mut().began.push(millis(began.elapsed()));
+        let Attempt { runs, outcome } = scenario.attempts[numbers.replace(numbers.get() + 1)].clone();
+        if runs > 0 {
+            sleep(ms(runs)).await;
+        }
+        match outcome {
+            Outcome::Ok | Outcome::NotYet => Ok(outcome),
+            _ => Err(outcome),
+        }
+    };
+    let mut policy = RetryPolicy::exponential(ms(scenario.delay))
+        .max_delay(ms(scenario.max_delay))
+        .max_attempts(scenario.max_attempts);
+    if let Some(deadline) = scenario.deadline {
+        policy = policy.deadline(ms(deadline));
+    }
+    let result = call
+        .retry_with(policy)
+        .when_result(|r: &Result<Outcome, Outcome>| !matches!(r, Ok(Outcome::Ok) | Err(Outcome::Fatal)))
+        .retry_after(|e: &Outcome| match e {
+            Outcome::Wait(hint) => Some(ms(*hint)),
+            _ => None,
+        })
+        .on_retry(|r: &Retrying<'_, Outcome>| {
+            trace.borrow_mut().retrying.push((r.attempt, millis(r.delay), millis(r.elapsed)));
+        })
+        .on_give_up(|g: &GivenUp<'_, Outcome>| {
+            trace.borrow_mut().given_up.push((g.attempts, millis(g.elapsed), g.reason));
+        })
+        .await;
+    let last = &scenario.attempts[numbers.get() - 1].outcome;
+    assert_eq!(result.unwrap_or_else(|error| error), *last, "the last result is returned");
+    trace.borrow_mut().ended = millis(began.elapsed());
+    trace.into_inner()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5000))]
+
+    #[test]
+    fn it_does_what_the_model_does(scenario in any_scenario()) {
+        let seen = block_on_paused(drive(&scenario));
+        let expected = model(&scenario);
+        prop_assert_eq!(&seen, &expected);
+        // What the issue asks for, said once more in its own words.
+        prop_assert_eq!(seen.retrying.len(), seen.began.len() - 1, "the hook fires once per further attempt");
+        if let Some(deadline) = scenario.deadline {
+            prop_assert!(seen.began.iter().skip(1).all(|began| *began <= deadline), "no sleep passes the deadline");
+        }
+        prop_assert!(u32::try_from(seen.began.len()).unwrap() <= scenario.max_attempts);
+    }
+}
+
+// ---- what is never done ----
+
+fn counted(calls: &Cell<u32>) -> impl Fn() -> std::future::Ready<Result<(), &'static str>> {
+    || {
+        calls.set(calls.get() + 1);
+        ready(Err("busy"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_while_it_waits_it_makes_no_further_call() {
+    let calls = Cell::new(0);
+    let mut call = task::spawn(counted(&calls).retry_with(RetryPolicy::fixed(secs(1))).into_future());
+    assert_pending!(call.poll());
+    drop(call);
+    sleep(secs(60)).await;
+    assert_eq!(calls.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_during_an_attempt_it_drops_the_attempt() {
+    let token = Arc::new(());
+    let held = Arc::clone(&token);
+    let hang = move || {
+        let held = Arc::clone(&held);
+        async move {
+            let held = held;
+            pending::<()>().await;
+            drop(held);
+            Ok::<(), ()>(())
+        }
+    };
+    let mut call = task::spawn(hang.retry_with(RetryPolicy::default()).into_future());
+    assert_pending!(call.poll());
+    assert_eq!(Arc::strong_count(&token), 3);
+    drop(call);
+    assert_eq!(Arc::strong_count(&token), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_attempts_future_is_gone_before_the_wait() {
+    let token = Arc::new(());
+    let held = Arc::clone(&token);
+    let fail = move || {
+        let held = Arc::clone(&held);
+        std::future::poll_fn(move |_| std::task::Poll::Ready(Err::<(), _>(Arc::strong_count(&held))))
+    };
+    let mut call = task::spawn(fail.retry_with(RetryPolicy::fixed(secs(1))).into_future());
+    assert_pending!(call.poll());
+    assert_eq!(Arc::strong_count(&token), 2, "this test's and the closure's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_the_next_attempt_runs_before_its_delay_is_over() {
+    let calls = Cell::new(0);
+    let mut call = task::spawn(counted(&calls).retry_with(RetryPolicy::fixed(secs(1))).into_future());
+    assert_pending!(call.poll());
+    tokio::time::advance(ms(999)).await;
+    assert_pending!(call.poll());
+    assert_eq!(calls.get(), 1);
+    tokio::time::advance(ms(1)).await;
+    assert_pending!(call.poll());
+    assert_eq!(calls.get(), 2);
+}
+
+#[test]
+fn with_a_zero_delay_it_gives_way_between_attempts() {
+    // No runtime: neither timer nor clock is touched.
+    let calls = Cell::new(0);
+    let policy = RetryPolicy::fixed(Duration::ZERO).max_attempts(4);
+    let mut call = task::spawn(counted(&calls).retry_with(policy).into_future());
+    for attempt in 1..4 {
+        assert_pending!(call.poll());
+        assert_eq!(calls.get(), attempt);
+        assert!(call.is_woken());
+    }
+    assert_eq!(assert_ready!(call.poll()), Err("busy"));
+    assert_eq!(calls.get(), 4);
+}
+
+#[test]
+fn a_success_at_once_needs_no_runtime() {
+    let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full);
+    let mut call = task::spawn((|n: u8| ready(Ok::<_, ()>(n))).retry_with(policy).call(7));
+    assert_eq!(assert_ready!(call.poll()), Ok(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_beyond_the_clock_waits_for_ever_instead_of_overflowing() {
+    let calls = Cell::new(0);
+    let mut call = task::spawn(counted(&calls).retry_with(RetryPolicy::fixed(Duration::MAX)).into_future());
+    assert_pending!(call.poll());
+    tokio::time::advance(secs(60 * 60 * 24 * 365 * 10)).await;
+    assert_pending!(call.poll());
+    assert_eq!(calls.get(), 1);
+}
+
+// ---- hints ----
+
+async fn hinted(policy: RetryPolicy, hint: Duration) -> (u32, Duration) {
+    let calls = Cell::new(0);
+    let begun = Instant::now();
+    let retried = counted(&calls).retry_with(policy).retry_after(|_: &&str| Some(hint));
+    retried.await.unwrap_err();
+    (calls.get(), begun.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_takes_the_delays_place_and_may_exceed_the_cap() {
+    assert_eq!(hinted(RetryPolicy::fixed(secs(1)), secs(30)).await, (3, secs(60)));
+    assert_eq!(hinted(RetryPolicy::fixed(secs(1)).max_delay(secs(2)), secs(30)).await, (3, secs(60)));
+    assert_eq!(hinted(RetryPolicy::fixed(secs(1)), Duration::ZERO).await, (3, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_overrides_neither_attempts_nor_deadline() {
+    assert_eq!(hinted(RetryPolicy::fixed(secs(1)).max_attempts(1), secs(30)).await, (1, Duration::ZERO));
+    // One that would pass the deadline ends the loop at once, without waiting.
+    let policy = RetryPolicy::fixed(secs(1)).max_attempts(100).deadline(secs(70));
+    assert_eq!(hinted(policy.clone(), secs(30)).await, (3, secs(60)));
+    assert_eq!(hinted(policy.clone(), secs(71)).await, (1, Duration::ZERO));
+    assert_eq!(hinted(policy, Duration::MAX).await, (1, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_gets_a_little_jitter_where_the_policy_has_any() {
+    let mut seen = Vec::new();
+    for seed in 0..50 {
+        let policy = RetryPolicy::fixed(secs(1)).jitter(Jitter::Full).max_attempts(2).seed(seed);
+        let (calls, waited) = hinted(policy, secs(100)).await;
+        assert_eq!(calls, 2);
+        assert!((secs(100)..=secs(110) + ms(1)).contains(&waited), "{waited:?}");
+        seen.push(waited);
+    }
+    seen.dedup();
+    assert_eq!(seen.len(), 50, "no two came back together");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_for_what_is_not_retried_is_not_even_asked_for() {
+    let asked = Cell::new(0);
+    let retried = (|| ready(Err::<(), _>("fatal")))
+        .retry_with(RetryPolicy::default())
+        .when(|e: &&str| *e != "fatal")
+        .retry_after(|_: &&str| {
+            asked.set(asked.get() + 1);
+            None
+        });
+    retried.await.unwrap_err();
+    assert_eq!(asked.get(), 0);
+}
+
+// ---- predicates ----
+
+#[tokio::test(start_paused = true)]
+async fn a_later_predicate_replaces_an_earlier_one() {
+    let calls = Cell::new(0);
+    let retried = counted(&calls)
+        .retry_with(RetryPolicy::fixed(ms(1)))
+        .when(|_: &&str| false)
+        .when_result(|_: &Result<(), &str>| false)
+        .when(|e: &&str| *e == "busy");
+    retried.await.unwrap_err();
+    assert_eq!(calls.get(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ok_can_be_retried_and_is_returned_when_attempts_run_out() {
+    let calls = Cell::new(0);
+    let hooks = RefCell::new(Vec::new());
+    let retried = (|| {
+        calls.set(calls.get() + 1);
+        ready(Ok::<_, String>(503))
+    })
+    .retry_with(RetryPolicy::fixed(ms(10)))
+    .when_result(|r: &Result<u16, String>| matches!(r, Ok(503) | Err(_)))
+    .on_retry(|r: &Retrying<'_, String>| hooks.borrow_mut().push((r.attempt, r.error.is_none())))
+    .on_give_up(|g: &GivenUp<'_, String>| hooks.borrow_mut().push((g.attempts, g.error.is_none())))
+    .explained();
+    assert_eq!(retried.await, Ok(503));
+    assert_eq!(calls.get(), 3);
+    assert_eq!(*hooks.borrow(), [(1, true), (2, true), (3, true)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn transient_asks_the_error_for_both() {
+    #[derive(Debug, PartialEq)]
+    struct Throttled(u64);
+    impl decor::Transient for Throttled {
+        fn is_transient(&self) -> bool {
+            self.0 > 0
+        }
+        fn retry_after(&self) -> Option<Duration> {
+            Some(secs(self.0))
+        }
+    }
+    let left = Cell::new(4);
+    let begun = Instant::now();
+    let error = (|| {
+        left.set(left.get() - 1);
+        ready(Err::<(), _>(Throttled(left.get())))
+    })
+    .retry_with(RetryPolicy::fixed(ms(1)).max_attempts(100))
+    .transient()
+    .await
+    .unwrap_err();
+    assert_eq!(error, Throttled(0));
+    assert_eq!(begun.elapsed(), secs(3 + 2 + 1));
+}
+
+// ---- arguments ----
+
+#[tokio::test(start_paused = true)]
+async fn arguments_are_cloned_only_for_attempts_that_may_be_followed() {
+    static CLONES: AtomicU32 = AtomicU32::new(0);
+    struct Counted;
+    impl Clone for Counted {
+        fn clone(&self) -> Self {
+            CLONES.fetch_add(1, Relaxed);
+            Self
+        }
+    }
+    let clones_with = |max_attempts| async move {
+        CLONES.store(0, Relaxed);
+        let policy = RetryPolicy::fixed(ms(1)).max_attempts(max_attempts);
+        (|_: Counted| ready(Err::<(), _>("busy"))).retry_with(policy).call(Counted).await.unwrap_err();
+        CLONES.load(Relaxed)
+    };
+    assert_eq!(clones_with(1).await, 0);
+    assert_eq!(clones_with(2).await, 1);
+    assert_eq!(clones_with(5).await, 4);
+}
+
+// ---- seeds ----
+
+async fn delays_of_calls(policy: &RetryPolicy, calls: usize) -> Vec<Vec<Duration>> {
+    let mut seen = Vec::new();
+    for _ in 0..calls {
+        let mut delays = Vec::new();
+        (|| ready(Err::<(), _>("busy")))
+            .retry_with(policy)
+            .on_retry(|r: &Retrying<'_, &str>| delays.push(r.delay))
+            .await
+            .unwrap_err();
+        seen.push(delays);
+    }
+    seen
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_a_seeded_policy_differ_and_repeat_from_run_to_run() {
+    for jitter in [Jitter::Full, Jitter::Equal, Jitter::Decorrelated] {
+        let policy = || RetryPolicy::exponential(secs(1)).jitter(jitter).max_attempts(5).seed(42);
+        let run = delays_of_calls(&policy(), 20).await;
+        assert_eq!(run, delays_of_calls(&policy(), 20).await, "the next run");
+        let mut distinct = run.clone();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), 20, "every call");
+        let other = delays_of_calls(&policy().seed(43), 20).await;
+        assert_ne!(run, other, "another seed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clones_of_a_seeded_policy_do_not_draw_the_same() {
+    let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).seed(42);
+    let (a, b) = (delays_of_calls(&policy, 1).await, delays_of_calls(&policy.clone(), 1).await);
+    assert_ne!(a, b);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_schedule_of_a_seeded_policy_is_its_next_calls() {
+    let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).max_attempts(5).seed(42);
+    for _ in 0..3 {
+        let looked_at: Vec<_> = policy.schedule().collect();
+        assert_eq!(delays_of_calls(&policy, 1).await, [looked_at]);
+    }
+}
+
+/// The figures themselves, so that a change to the generator or to how seeds are spread cannot pass unseen: it would
+/// change the delays of every program that set a seed.
+#[test]
+fn the_delays_of_a_seed_are_the_same_in_every_release() {
+    let policy = RetryPolicy::fixed(secs(1)).jitter(Jitter::Full).max_attempts(5).seed(42);
+    let nanos: Vec<u128> = policy.schedule().map(|delay| delay.as_nanos()).collect();
+    assert_eq!(nanos, [704_815_263, 529_529_063, 878_110_545, 302_223_349]);
+}
+
+// ---- logs ----
+
+#[tokio::test(start_paused = true)]
+async fn it_logs_retries_giving_up_and_late_success() {
+    let log = listen();
+    let fail = counted(&Cell::new(0)).named("fetch").retry_with(RetryPolicy::default()).await;
+    assert!(fail.is_err());
+    assert!(log.lines().iter().all(|line| line.target == "decor::retry" && line.fields["name"] == "fetch"));
+    assert_eq!(
+        log.take(),
+        [
+            "DEBUG fetch failed at attempt 1, retrying in 1s",
+            "DEBUG fetch failed at attempt 2, retrying in 2s",
+            "WARN fetch gave up at attempt 3: attempts exhausted",
+        ]
+    );
+
+    let mut answers = vec![Ok(1), Err("busy")];
+    (|| ready(answers.pop().unwrap())).named("fetch").retry_with(RetryPolicy::default()).await.unwrap();
+    assert_eq!(log.take(), ["DEBUG fetch failed at attempt 1, retrying in 1s", "DEBUG fetch succeeded at attempt 2"]);
+
+    (|| ready(Ok::<_, ()>(1))).retry_with(RetryPolicy::default()).await.unwrap();
+    assert_eq!(log.take(), [""; 0], "a success at once is no news");
+}

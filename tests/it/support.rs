@@ -1,0 +1,98 @@
+//! What several tests need: a listener for decor's events, and functions that fail as told.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tracing::{
+    Level, Subscriber,
+    field::{Field, Visit},
+    subscriber::DefaultGuard,
+};
+use tracing_subscriber::{
+    Layer,
+    filter::LevelFilter,
+    layer::{Context, SubscriberExt},
+    registry,
+};
+
+pub(crate) const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(crate) const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// One event of decor's.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Line {
+    pub(crate) target: String,
+    pub(crate) level: Level,
+    pub(crate) message: String,
+    pub(crate) fields: BTreeMap<String, String>,
+}
+
+/// Listens to this thread's events of decor's until it is dropped.
+pub(crate) struct Listener {
+    lines: Arc<Mutex<Vec<Line>>>,
+    _guard: DefaultGuard,
+}
+
+/// Hears everything down to `level`.
+pub(crate) fn listen_at(level: Level) -> Listener {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    // A filter for all: one of the recorder's own would leave `tracing::enabled!` true at every level.
+    let subscriber = registry().with(LevelFilter::from_level(level)).with(Recorder(Arc::clone(&lines)));
+    Listener { lines, _guard: tracing::subscriber::set_default(subscriber) }
+}
+
+pub(crate) fn listen() -> Listener {
+    listen_at(Level::TRACE)
+}
+
+impl Listener {
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// `level message` of each event so far, and forgets them.
+    pub(crate) fn take(&self) -> Vec<String> {
+        let lines = std::mem::take(&mut *self.lines.lock().unwrap());
+        lines.into_iter().map(|line| format!("{} {}", line.level, line.message)).collect()
+    }
+}
+
+struct Recorder(Arc<Mutex<Vec<Line>>>);
+
+impl<S: Subscriber> Layer<S> for Recorder {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let meta = event.metadata();
+        if !meta.target().starts_with("decor::") {
+            return;
+        }
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        self.0.lock().unwrap().push(Line {
+            target: meta.target().to_owned(),
+            level: *meta.level(),
+            message: fields.0.remove("message").unwrap_or_default(),
+            fields: fields.0,
+        });
+    }
+}
+
+#[derive(Default)]
+struct Fields(BTreeMap<String, String>);
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+}

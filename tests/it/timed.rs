@@ -1,0 +1,110 @@
+//! `timed`: one event when the call ends.
+
+use crate::support::{listen, listen_at, ms, secs};
+use decor::{Measurement, Outcome, Timing, prelude::*};
+use std::{
+    future::ready,
+    sync::{Arc, Mutex},
+};
+use tokio::time::sleep;
+use tracing::Level;
+
+async fn nap(millis: u64) -> Result<u64, String> {
+    sleep(ms(millis)).await;
+    if millis == 13 { Err("bad luck".into()) } else { Ok(millis) }
+}
+
+fn recorder() -> (Arc<Mutex<Vec<Measurement>>>, impl Fn(&Measurement) + Send + Sync + 'static) {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&seen);
+    (seen, move |m: &Measurement| sink.lock().unwrap().push(*m))
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_event_with_name_elapsed_and_outcome() {
+    let log = listen();
+    nap.timed("nap").call(1234).await.unwrap();
+    nap(5).timed("on a future").await.unwrap();
+    let lines = log.lines();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0].target, "decor::call");
+    assert_eq!(lines[0].level, Level::INFO);
+    assert_eq!(lines[0].message, "nap took 1.2340s");
+    let fields = [("elapsed", "1.234"), ("name", "nap"), ("outcome", "completed")];
+    assert_eq!(lines[0].fields, fields.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+    assert_eq!(lines[1].message, "on a future took 0.0050s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_output_will_do() {
+    let log = listen();
+    assert_eq!((|n: u8| ready(n)).timed("plain").call(7).await, 7);
+    assert_eq!(log.take(), ["INFO plain took 0.0000s"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_level_is_the_events_level() {
+    let log = listen();
+    for level in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
+        nap.timed_with(Timing::new("nap").level(level)).call(1).await.unwrap();
+        assert_eq!(log.take(), [format!("{level} nap took 0.0010s")]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn below_the_listeners_level_nothing_is_said() {
+    let log = listen_at(Level::INFO);
+    nap.timed_with(Timing::new("nap").level(Level::DEBUG)).call(1).await.unwrap();
+    assert_eq!(log.take(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_starts_at_the_first_poll() {
+    let (seen, sink) = recorder();
+    let call = nap.timed_with(Timing::new("nap").to(sink)).call(100);
+    sleep(secs(5)).await;
+    call.await.unwrap();
+    assert_eq!(seen.lock().unwrap()[0].elapsed, ms(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn slower_than_leaves_out_what_took_no_longer() {
+    let (seen, sink) = recorder();
+    let nap = nap.timed_with(Timing::new("nap").slower_than(ms(100)).to(sink));
+    nap.call(99).await.unwrap();
+    nap.call(100).await.unwrap();
+    nap.call(101).await.unwrap();
+    assert_eq!(seen.lock().unwrap().iter().map(|m| m.elapsed).collect::<Vec<_>>(), [ms(101)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_result_tells_ok_from_err() {
+    let (seen, sink) = recorder();
+    let nap = nap.timed_with(Timing::new("nap").by_result().to(sink));
+    nap.call(1).await.unwrap();
+    nap.call(13).await.unwrap_err();
+    assert_eq!(seen.lock().unwrap().iter().map(|m| m.outcome).collect::<Vec<_>>(), [Outcome::Ok, Outcome::Err]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_takes_the_place_of_the_event() {
+    let log = listen();
+    let (seen, sink) = recorder();
+    nap.timed_with(Timing::new("nap").to(sink)).call(1).await.unwrap();
+    assert_eq!(seen.lock().unwrap().len(), 1);
+    assert_eq!(log.take(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn around_a_retry_it_times_all_attempts_and_inside_each() {
+    let (inner, inner_sink) = recorder();
+    let (outer, outer_sink) = recorder();
+    nap.timed_with(Timing::new("attempt").to(inner_sink))
+        .retry_with(RetryPolicy::fixed(ms(100)))
+        .timed_with(Timing::new("call").to(outer_sink))
+        .call(13)
+        .await
+        .unwrap_err();
+    assert_eq!(inner.lock().unwrap().iter().map(|m| m.elapsed).collect::<Vec<_>>(), [ms(13); 3]);
+    assert_eq!(outer.lock().unwrap().iter().map(|m| m.elapsed).collect::<Vec<_>>(), [ms(3 * 13 + 2 * 100)]);
+}

@@ -1,0 +1,177 @@
+//! `timeout`: exactly at the limit, and nothing touched where nothing is needed.
+
+use crate::support::{ms, secs};
+use decor::{Error, prelude::*};
+use std::{
+    future::{pending, poll_fn, ready},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+use tokio_test::{assert_pending, assert_ready, task};
+
+type Answer = Result<u32, Error>;
+
+/// Pending until `after` has passed since its first poll.
+async fn answer(after: Duration) -> Answer {
+    sleep(after).await;
+    Ok(42)
+}
+
+fn timed_out(after: Duration) -> Answer {
+    Err(Error::TimedOut { name: "answer", after })
+}
+
+#[tokio::test(start_paused = true)]
+async fn fires_exactly_at_the_limit() {
+    let begun = Instant::now();
+    assert_eq!(answer(secs(3)).timeout(secs(2)).await, timed_out(secs(2)));
+    assert_eq!(begun.elapsed(), secs(2));
+
+    let begun = Instant::now();
+    assert_eq!(answer.timeout(secs(2)).call(secs(3)).await, timed_out(secs(2)));
+    assert_eq!(begun.elapsed(), secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_ends_exactly_at_the_limit_wins() {
+    assert_eq!(answer(ms(2000)).timeout(secs(2)).await, Ok(42));
+    assert_eq!(answer(ms(2001)).timeout(secs(2)).await, timed_out(secs(2)));
+}
+
+#[test]
+fn ready_at_its_first_poll_it_touches_no_timer() {
+    // There is no runtime here, so to make a timer would panic.
+    let mut call = task::spawn(ready(Answer::Ok(1)).timeout(secs(1)));
+    assert_eq!(assert_ready!(call.poll()), Ok(1));
+    let mut call = task::spawn((|| ready(Answer::Ok(1))).timeout(Duration::ZERO).call());
+    assert_eq!(assert_ready!(call.poll()), Ok(1));
+}
+
+#[test]
+#[should_panic(expected = "no reactor running")]
+fn pending_outside_of_a_runtime_it_panics_as_documented() {
+    // The counterpart of the test above: here a timer is needed.
+    let _ = task::spawn(pending::<Answer>().timeout(secs(1))).poll();
+}
+
+#[test]
+fn built_and_called_outside_of_a_runtime_it_runs_inside() {
+    let bounded = answer.timeout(secs(2));
+    let call = bounded.call(secs(3));
+    let direct = answer(secs(3)).timeout(secs(1));
+    tokio_test::block_on(async {
+        tokio::time::pause();
+        assert_eq!(call.await, timed_out(secs(2)));
+        assert_eq!(direct.await, timed_out(secs(1)));
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_counts_from_the_first_pending_poll() {
+    let call = answer(secs(2)).timeout(secs(2));
+    sleep(secs(5)).await; // built long before
+    assert_eq!(call.await, Ok(42));
+
+    // A first poll that itself takes time, 1 s here, is not part of the limit.
+    let begun = Instant::now();
+    let mut first = true;
+    let slow_start = poll_fn(|_| {
+        if std::mem::take(&mut first) {
+            let advanced = pin!(tokio::time::advance(secs(1))).poll(&mut Context::from_waker(Waker::noop()));
+            assert!(advanced.is_pending() || advanced.is_ready());
+        }
+        Poll::<Answer>::Pending
+    });
+    slow_start.timeout(secs(2)).await.unwrap_err();
+    assert_eq!(begun.elapsed(), secs(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_zero_allows_one_poll() {
+    assert_eq!(ready(Answer::Ok(1)).timeout(Duration::ZERO).await, Ok(1));
+    let begun = Instant::now();
+    assert_eq!(answer(ms(1)).timeout(Duration::ZERO).await, timed_out(Duration::ZERO));
+    assert_eq!(begun.elapsed(), Duration::ZERO); // a sleep of zero would have cost 1 ms
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_limit_never_fires() {
+    let mut call = task::spawn(answer(secs(60 * 60 * 24 * 365)).timeout(Duration::MAX));
+    assert_pending!(call.poll());
+    tokio::time::advance(secs(60 * 60 * 24 * 364)).await;
+    assert_pending!(call.poll());
+    tokio::time::advance(secs(60 * 60 * 24)).await;
+    assert_eq!(assert_ready!(call.poll()), Ok(42));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sub_millisecond_limits_are_never_early() {
+    let begun = Instant::now();
+    answer(secs(1)).timeout(Duration::from_micros(300)).await.unwrap_err();
+    assert_eq!(begun.elapsed(), ms(1));
+}
+
+/// A trial with a plain `Sleep` never ended: a call that uses up its task's budget at every poll left none to the timer.
+#[tokio::test(start_paused = true)]
+async fn an_inner_future_that_drains_the_coop_budget_still_times_out() {
+    let polls = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&polls);
+    let greedy = poll_fn(move |cx| {
+        seen.fetch_add(1, Relaxed);
+        while tokio::task::coop::has_budget_remaining() {
+            let Poll::Ready(spent) = tokio::task::coop::poll_proceed(cx) else { break };
+            spent.made_progress();
+        }
+        cx.waker().wake_by_ref();
+        Poll::<Answer>::Pending
+    });
+    // Always runnable, it keeps the paused clock from advancing by itself.
+    let clock = tokio::spawn(async {
+        for _ in 0..10 {
+            tokio::time::advance(ms(1)).await;
+        }
+    });
+    assert!(greedy.timeout(ms(5)).await.is_err());
+    assert!(polls.load(Relaxed) >= 2);
+    clock.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nested_limits_each_hold() {
+    let begun = Instant::now();
+    let attempts = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&attempts);
+    let hang = move || {
+        seen.fetch_add(1, Relaxed);
+        pending::<Answer>()
+    };
+    let error = hang
+        .named("hang")
+        .timeout(secs(2))
+        .retry_with(RetryPolicy::fixed(secs(1)).max_attempts(100))
+        .timeout(secs(10))
+        .await
+        .unwrap_err();
+    assert_eq!(error, Error::TimedOut { name: "hang", after: secs(10) });
+    assert_eq!(begun.elapsed(), secs(10));
+    assert_eq!(attempts.load(Relaxed), 4); // at 0, 3, 6 and 9 s
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_inner_call_is_dropped_with_the_future() {
+    let token = Arc::new(());
+    let held = Arc::clone(&token);
+    let call = async move {
+        let answer = pending::<Answer>().await;
+        drop(held);
+        answer
+    };
+    call.timeout(secs(1)).await.unwrap_err();
+    assert_eq!(Arc::strong_count(&token), 1);
+}
