@@ -8,6 +8,13 @@ use std::fmt;
 /// Implemented for functions and closures of 0 to 8 arguments. Closures need their annotations: rustc cannot infer
 /// them through this trait. (A closure over the tuple of arguments would pin their lifetimes, and break functions
 /// that take a `&str`.)
+///
+/// ```
+/// use decor::Inspect;
+///
+/// let not_empty = |text: &&str, _times: &u32| !text.is_empty();
+/// assert!(not_empty.inspect(&("abc", 3)));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not look at the arguments `{Args}`",
     note = "take each argument by reference, and write its type: `|id: &u64, lang: &&str| ..` for a function of `(u64, &str)`"
@@ -23,6 +30,12 @@ pub trait Inspect<Args> {
 /// Arguments that can be printed as they stood in the call: `(42, "en")`.
 ///
 /// Implemented for tuples of 0 to 8 types that are [`Debug`](fmt::Debug).
+///
+/// ```
+/// fn can_be_shown<Args: decor::DebugArgs>(_: &Args) {}
+///
+/// can_be_shown(&(42, "en"));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "the arguments `{Self}` cannot be printed, because one of them is not `Debug`",
     note = "derive `Debug` for it, or pick what may be shown by `.logged_args(|..| ..)`, or log without arguments by `.logged()`"

@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{fmt, future::Future};
 
-/// How a decorator shows itself.
+/// How a decorator shows itself. See [`Layer`] for an example.
 pub trait Decoration {
     /// Writes the method call that added it: `.timeout(2s)`.
     #[allow(clippy::missing_errors_doc)] // the formatter's own
@@ -20,7 +20,46 @@ pub trait Decoration {
 
 /// A decorator that wraps the future of each call.
 ///
-/// One impl makes it work on functions of every arity and on every rung of the ladder, by [`Around`].
+/// One impl makes it work on functions of every arity and on every rung of the ladder, by [`Around`]. So can one of
+/// your own; this one counts the calls in flight:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::{Around, layer::{Decoration, Layer}, prelude::*};
+/// use futures::future::BoxFuture;
+/// use std::{fmt, sync::atomic::{AtomicU32, Ordering::Relaxed}};
+///
+/// #[derive(Clone)]
+/// struct InFlight(&'static AtomicU32);
+///
+/// impl Decoration for InFlight {
+///     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+///         f.write_str(".in_flight()")
+///     }
+/// }
+///
+/// impl<Args, F: Future + Send + 'static> Layer<Args, F> for InFlight {
+///     type Note = ();
+///     type Future = BoxFuture<'static, F::Output>;
+///
+///     fn around(self, (): (), call: F) -> Self::Future {
+///         Box::pin(async move {
+///             self.0.fetch_add(1, Relaxed);
+///             let output = call.await; // a guard would count dropped calls down as well
+///             self.0.fetch_sub(1, Relaxed);
+///             output
+///         })
+///     }
+/// }
+///
+/// static CALLS: AtomicU32 = AtomicU32::new(0);
+/// async fn fetch(id: u64) -> u32 { CALLS.load(Relaxed) }
+///
+/// let fetch = Around::new(fetch, InFlight(&CALLS)).timed("fetch");
+/// assert_eq!(fetch.call(42).await, 1);
+/// assert_eq!(CALLS.load(Relaxed), 0);
+/// # }
+/// ```
 pub trait Layer<Args, F: Future>: Decoration {
     /// What it takes down of the arguments before the function gets them; `()` for most.
     type Note: Default;
@@ -61,7 +100,9 @@ pub struct Around<C, L> {
 }
 
 impl<C, L> Around<C, L> {
-    pub(crate) fn new<Args>(callable: C, layer: L) -> Self
+    /// Puts a layer around a function. The layers of this crate have methods for it; this is for your own (see
+    /// [`Layer`]).
+    pub fn new<Args>(callable: C, layer: L) -> Self
     where
         C: CallableOnce<Args>,
     {

@@ -134,6 +134,10 @@ impl<E> Failure<E> {
 }
 
 /// Why a retried call ended without a result that its policy would accept.
+///
+/// ```
+/// assert_eq!(decor::GaveUp::Exhausted.to_string(), "attempts exhausted");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GaveUp {
@@ -199,26 +203,48 @@ pub struct RetryError<E> {
 impl<E> RetryError<E> {
     /// How many times the function was called. 0 if a decorator outside of the retry ended it
     /// ([`GaveUp::Interrupted`]), which cannot know.
+    ///
+    /// ```
+    /// fn alert(error: &decor::RetryError<String>) -> bool { error.attempts() >= 3 }
+    /// ```
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
     /// The time from the first attempt's start to the end of the last.
+    ///
+    /// ```
+    /// fn alert(error: &decor::RetryError<String>) -> bool { error.elapsed().as_secs() > 30 }
+    /// ```
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
     /// Why there was no further attempt.
+    ///
+    /// ```
+    /// fn alert(error: &decor::RetryError<String>) -> bool { error.reason() != decor::GaveUp::NotRetryable }
+    /// ```
     pub fn reason(&self) -> GaveUp {
         self.reason
     }
 
     /// The last attempt's error.
+    ///
+    /// ```
+    /// fn alert(error: &decor::RetryError<String>) -> bool { error.cause().contains("refused") }
+    /// ```
     pub fn cause(&self) -> &E {
         &self.cause
     }
 
     /// The last attempt's error, by value.
+    ///
+    /// ```
+    /// fn plain(result: Result<u8, decor::RetryError<String>>) -> Result<u8, String> {
+    ///     result.map_err(decor::RetryError::into_cause)
+    /// }
+    /// ```
     pub fn into_cause(self) -> E {
         self.cause
     }
@@ -274,16 +300,29 @@ impl ConfigError {
     }
 
     /// The setting's name.
+    ///
+    /// ```
+    /// assert_eq!("cubic".parse::<decor::Backoff>().unwrap_err().setting(), "backoff");
+    /// ```
     pub fn setting(&self) -> &'static str {
         self.setting
     }
 
     /// The value it was given.
+    ///
+    /// ```
+    /// assert_eq!("cubic".parse::<decor::Backoff>().unwrap_err().value(), "\"cubic\"");
+    /// ```
     pub fn value(&self) -> &str {
         &self.value
     }
 
     /// What it may be.
+    ///
+    /// ```
+    /// let error = "cubic".parse::<decor::Backoff>().unwrap_err();
+    /// assert_eq!(error.allowed(), "one of fixed, linear, exponential, fibonacci");
+    /// ```
     pub fn allowed(&self) -> &'static str {
         self.allowed
     }

@@ -108,7 +108,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// [`logged`](Self::logged), with arguments and value: `calling fetch(42, "en")`,
     /// `fetch returned User { id: 42 }`.
     ///
-    /// Both by their `Debug`, each cut at [`MAX_SHOWN`](crate::logged::MAX_SHOWN) characters. Mind what they may
+    /// Both by their `Debug`, each cut at [`MAX_SHOWN`](crate::Logging::MAX_SHOWN) characters. Mind what they may
     /// contain.
     ///
     /// ```
@@ -131,7 +131,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// [`logged`](Self::logged), with what `pick` makes of the arguments: `calling fetch(42)`.
     ///
     /// The closure takes each argument by reference, with its type written, and returns anything that is `Display`. It
-    /// is called only when somebody listens. Its text is cut at [`MAX_SHOWN`](crate::logged::MAX_SHOWN) characters.
+    /// is called only when somebody listens. Its text is cut at [`MAX_SHOWN`](crate::Logging::MAX_SHOWN) characters.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

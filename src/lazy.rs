@@ -16,6 +16,19 @@ use std::{
 /// # Cancel safety
 ///
 /// Dropping it drops the call.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::prelude::*;
+/// use std::{cell::Cell, future::{IntoFuture, ready}};
+///
+/// let called = Cell::new(false);
+/// let awaited = (|| { called.set(true); ready(42) }).timed("answer").into_future();
+/// assert!(!called.get());
+/// assert_eq!(awaited.await, 42);
+/// assert!(called.get());
+/// # }
+/// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct Lazy<C: CallableOnce<()>> {

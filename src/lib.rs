@@ -1,4 +1,113 @@
-//! Production decorators for async Rust.
+//! Production decorators for async Rust: one import, and any async function and any future can be timed, logged,
+//! bounded, retried and validated by chaining a method.
+//!
+//! ```
+//! use decor::prelude::*;
+//! use std::time::Duration;
+//!
+//! #[derive(Debug, thiserror::Error)]
+//! enum ApiError {
+//!     #[error("server answered {0}")]
+//!     Status(u16),
+//!     #[error(transparent)]
+//!     Policy(#[from] decor::Error), // what a decorator itself has to say arrives like by `?`
+//! }
+//!
+//! impl ApiError {
+//!     fn is_transient(&self) -> bool {
+//!         matches!(self, Self::Status(500..) | Self::Policy(_))
+//!     }
+//! }
+//!
+//! async fn fetch_user(id: u64) -> Result<String, ApiError> {
+//!     // a call that may fail, throttle or hang
+//! #   Ok(format!("user {id}"))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), ApiError> {
+//! let policy = RetryPolicy::exponential(Duration::from_millis(100)).max_attempts(5).jitter(Jitter::Full);
+//!
+//! let fetch = fetch_user
+//!     .timeout(Duration::from_secs(2))          // each attempt
+//!     .retry_with(&policy).when(ApiError::is_transient)
+//!     .timeout(Duration::from_secs(10))         // all attempts together
+//!     .logged()
+//!     .timed("fetch_user");
+//!
+//! let user = fetch.call(42).await?;             // still Result<String, ApiError>; many times, from many tasks
+//! # assert_eq!(user, "user 42");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What there is
+//!
+//! | decorator | future | async fn | what it does |
+//! |---|---|---|---|
+//! | [`timed`](FnExt::timed), [`timed_with`](FnExt::timed_with) | yes | yes | reports how long each call takes, and how it ended |
+//! | [`logged`](FnExt::logged), [`logged_with`](FnExt::logged_with) | yes | yes | a line when a call begins, and one when it ends |
+//! | [`logged_values`](FnExt::logged_values) | the value | yes | the same with arguments and value |
+//! | [`logged_args`](FnExt::logged_args) | | yes | the same with arguments picked by hand |
+//! | [`timeout`](FnExt::timeout) | yes | yes | bounds how long a call may take |
+//! | [`retry_with`](FnExt::retry_with) | | yes | calls again when it fails, by a [`RetryPolicy`] |
+//! | [`validated`](FnExt::validated) | | yes | refuses arguments before the function sees them |
+//! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns those who still call it |
+//! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | makes room for a policy's errors |
+//! | [`map_err`](FnExt::map_err), [`err_into`](FnExt::err_into) | futures' own | yes | changes the error |
+//! | [`named`](FnExt::named), [`boxed`](FnExt::boxed) | | yes | a name; a type that can be written down |
+//!
+//! [`FnExt`] describes each for functions, [`FutureExt`] for futures. A decorator has one name and one meaning on both.
+//!
+//! # Reading a chain
+//!
+//! From left to right, inside out: the leftmost decorator is the innermost. What stands before `retry_with` happens at
+//! each attempt, what stands after it once for all of them.
+//!
+//! # Calling
+//!
+//! A decorated function is a function: `fetch.call(42).await`, for 0 to 8 arguments. It is `Clone` when its parts are,
+//! can be put into an `Arc`, and without arguments it is awaited directly:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+//! # use decor::prelude::*;
+//! let mut attempts = 0;
+//! let answer = (|| {
+//!     attempts += 1;
+//!     std::future::ready(if attempts < 3 { Err("busy") } else { Ok(attempts) })
+//! })
+//! .retry_with(RetryPolicy::default())
+//! .await;
+//! assert_eq!(answer, Ok(3));
+//! # }
+//! ```
+//!
+//! Async closures that borrow from outside work as well; one that owns what it lends needs [`with_context`]. For struct
+//! fields, statics and application state there is [`BoxedFn`]. On a function that is not decorated `.call` belongs to
+//! the standard library's unstable `Fn` traits and rustc warns: call it by `(..)`.
+//!
+//! # Errors
+//!
+//! Types never change: `Result<T, E>` in, `Result<T, E>` out. What a policy itself has to say is a [`decor::Error`](Error)
+//! and reaches `E` through `From`, as `?` would bring it there. `anyhow::Error`, `Box<dyn Error + Send + Sync>`,
+//! `io::Error` and `String` take it as they are, an enum with one `#[from]` variant; a foreign error type takes it after
+//! [`.lifted()`](FnExt::lifted), a plain output after [`.fallible()`](FnExt::fallible).
+//!
+//! # Laws
+//!
+//! - **Lazy.** Before the first poll nothing is logged, timed or called ([`.call(..)`](prelude) may invoke the function
+//!   to obtain its future, and validation looks at the arguments). Everything can be built outside of a runtime.
+//! - **Dropping is safe** at every await, and is an outcome: it is reported as `cancelled`, a panic as `panicked`.
+//! - **Success costs next to nothing.** No allocation, no boxing, no task; no clock is read where none is needed, and
+//!   nothing is formatted where nobody listens.
+//! - **One clock**, tokio's: under `start_paused = true` every delay and limit is virtual and exact.
+//! - **Wrong settings fail where they are written**, with the setting, its value and what is allowed. Constructors for
+//!   literals panic, `try_` constructors and [`RetryConfig`] return a [`ConfigError`].
+//!
+//! # Logs
+//!
+//! Events of [`tracing`], under the targets `decor::call` (timed, logged, deprecated) and `decor::retry`.
+//! `RUST_LOG=info,decor=debug` shows all of them, `RUST_LOG=info,decor::retry=off` none of the retries'.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -23,21 +132,66 @@ mod trace;
 mod transient;
 
 pub use args::{DebugArgs, Inspect};
-pub use around::{Around, Decoration, Layer};
+pub use around::Around;
 pub use boxed::BoxedFn;
 pub use call::{Callable, CallableMut, CallableOnce};
 pub use context::{WithContext, with_context};
-pub use decorators::{convert, deprecated, logged, named, retry, timed, timeout, validated, watched};
 pub use decorators::{
     deprecated::Deprecation,
     logged::Logging,
     retry::{GivenUp, Retry, Retrying},
     timed::{Measurement, Outcome, Timing},
+    validated::Validated,
 };
 pub use error::{ConfigError, Error, Failure, GaveUp, RetryError};
 pub use fallible::{Fallible, ResultLike};
 pub use fn_ext::FnExt;
 pub use future_ext::FutureExt;
-pub use lazy::Lazy;
 pub use policy::{Backoff, Jitter, RetryConfig, RetryPolicy, Schedule};
 pub use transient::Transient;
+
+/// The futures of decorated calls: what `.call(..)` returns, for those who must write the type down.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::{Error, future::TimeoutFuture, prelude::*};
+/// use std::{future::Ready, time::Duration};
+///
+/// struct Request {
+///     answer: TimeoutFuture<Ready<Result<u8, Error>>>,
+/// }
+///
+/// let request = Request { answer: std::future::ready(Ok(7)).timeout(Duration::from_secs(1)) };
+/// assert_eq!(request.answer.await, Ok(7));
+/// # }
+/// ```
+pub mod future {
+    pub use crate::{
+        decorators::{
+            convert::{FallibleFuture, LiftedFuture},
+            deprecated::DeprecatedFuture,
+            logged::LoggedFuture,
+            retry::RetryFuture,
+            timed::TimedFuture,
+            timeout::TimeoutFuture,
+            validated::ValidatedFuture,
+            watched::Watched,
+        },
+        lazy::Lazy,
+    };
+}
+
+/// What stands around a function in an [`Around`]: one type for each decorator that lets the call through.
+pub mod layer {
+    pub use crate::{
+        around::{Decoration, Layer},
+        decorators::{
+            convert::{ErrInto, Infallible, Lifted, MapErr},
+            deprecated::Deprecated,
+            logged::{Discreet, Logged, Picked, ShowArgs, ShowValue, Values},
+            named::Named,
+            timed::{AnyOutput, ByResult, OutcomeOf},
+            timeout::Timeout,
+        },
+    };
+}

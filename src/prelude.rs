@@ -3,6 +3,15 @@
 //! The decorators on functions ([`FnExt`](crate::FnExt)) and futures ([`FutureExt`](crate::FutureExt)), the calling
 //! traits with `.call(..)` for each number of arguments, all without their names, and the types that chains are
 //! configured with. [`decor::Error`](crate::Error) keeps its crate's name, so that it shadows nobody's.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! use decor::prelude::*;
+//!
+//! async fn add(a: u32, b: u32) -> Result<u32, String> { Ok(a + b) }
+//! assert_eq!(add.retry_with(RetryPolicy::default()).call(20, 22).await, Ok(42));
+//! # }
+//! ```
 
 pub use crate::{
     Callable as _, CallableMut as _, CallableOnce as _, FnExt as _, FutureExt as _, Jitter, RetryPolicy,

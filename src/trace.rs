@@ -12,7 +12,7 @@ macro_rules! event {
     };
 }
 
-/// Whether anybody listens under [`CALL`] at a level that is only known at run time.
+/// Whether anybody listens under [`CALL`], at a level that is only known at run time.
 macro_rules! enabled {
     ($level:expr) => {
         $level <= tracing::level_filters::LevelFilter::current() && $crate::trace::at_level!($level, enabled)

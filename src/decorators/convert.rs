@@ -8,24 +8,82 @@ use futures::{FutureExt as _, TryFutureExt as _, future};
 use std::{fmt, future::Future, marker::PhantomData};
 
 /// The decoration of [`.map_err(..)`](crate::FnExt::map_err).
+///
+/// ```
+/// use decor::{Around, layer::MapErr, prelude::*};
+/// use std::future::{Ready, ready};
+///
+/// fn double(n: u32) -> Ready<Result<u32, String>> { ready(Ok(n * 2)) }
+///
+/// let change: fn(String) -> usize = |e| e.len();
+/// let chain: Around<fn(u32) -> Ready<Result<u32, String>>, MapErr<fn(String) -> usize>> =
+///     (double as fn(u32) -> _).map_err(change);
+/// assert_eq!(format!("{chain:?}"), "fn.map_err(..)");
+/// ```
 #[derive(Clone)]
 pub struct MapErr<M>(pub(crate) M);
 
 /// The decoration of [`.err_into()`](crate::FnExt::err_into).
+///
+/// ```
+/// use decor::{Around, layer::ErrInto, prelude::*};
+/// use std::future::{Ready, ready};
+///
+/// fn double(n: u32) -> Ready<Result<u32, String>> { ready(Ok(n * 2)) }
+///
+/// let chain: Around<fn(u32) -> Ready<Result<u32, String>>, ErrInto<Box<str>>> = (double as fn(u32) -> _).err_into();
+/// assert_eq!(format!("{chain:?}"), "fn.err_into()");
+/// ```
 pub struct ErrInto<E>(pub(crate) PhantomData<fn() -> E>);
 
 /// The decoration of [`.lifted()`](crate::FnExt::lifted).
+///
+/// ```
+/// use decor::{Around, layer::Lifted, prelude::*};
+/// use std::future::{Ready, ready};
+///
+/// fn double(n: u32) -> Ready<Result<u32, String>> { ready(Ok(n * 2)) }
+///
+/// let chain: Around<fn(u32) -> Ready<Result<u32, String>>, Lifted> = (double as fn(u32) -> _).lifted();
+/// assert_eq!(format!("{chain:?}"), "fn.lifted()");
+/// ```
 #[derive(Debug, Clone)]
 pub struct Lifted;
 
 /// The decoration of [`.fallible()`](crate::FnExt::fallible).
+///
+/// ```
+/// use decor::{Around, layer::Infallible, prelude::*};
+/// use std::future::{Ready, ready};
+///
+/// fn double(n: u32) -> Ready<u32> { ready(n * 2) }
+///
+/// let chain: Around<fn(u32) -> Ready<u32>, Infallible> = (double as fn(u32) -> _).fallible();
+/// assert_eq!(format!("{chain:?}"), "fn.fallible()");
+/// ```
 #[derive(Debug, Clone)]
 pub struct Infallible;
 
 /// The future of a [`.lifted()`](crate::FutureExt::lifted) call.
+///
+/// ```
+/// use decor::{future::LiftedFuture, prelude::*};
+/// use std::future::{Ready, ready};
+///
+/// let call: LiftedFuture<Ready<Result<u8, String>>, String> = ready(Ok(1)).lifted();
+/// # drop(call);
+/// ```
 pub type LiftedFuture<F, E> = future::MapErr<F, fn(E) -> Failure<E>>;
 
 /// The future of a [`.fallible()`](crate::FutureExt::fallible) call.
+///
+/// ```
+/// use decor::{future::FallibleFuture, prelude::*};
+/// use std::future::{Ready, ready};
+///
+/// let call: FallibleFuture<Ready<u8>, u8> = ready(1).fallible();
+/// # drop(call);
+/// ```
 pub type FallibleFuture<F, T> = future::Map<F, fn(T) -> Result<T, Error>>;
 
 pub(crate) fn lifted<F: Future<Output = Result<T, E>>, T, E>(call: F) -> LiftedFuture<F, E> {

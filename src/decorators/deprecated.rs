@@ -57,6 +57,16 @@ impl Deprecation {
 }
 
 /// The decoration of [`.deprecated(..)`](crate::FnExt::deprecated).
+///
+/// ```
+/// use decor::{Around, layer::Deprecated, prelude::*};
+/// use std::future::{Ready, ready};
+///
+/// fn double(n: u32) -> Ready<u32> { ready(n * 2) }
+///
+/// let chain: Around<fn(u32) -> Ready<u32>, Deprecated> = (double as fn(u32) -> _).deprecated("use triple");
+/// assert_eq!(format!("{chain:?}"), r#"fn.deprecated("use triple")"#);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Deprecated {
     deprecation: Deprecation,
@@ -96,7 +106,22 @@ impl Place {
     }
 }
 
-/// The future of a [`.deprecated(..)`](crate::FnExt::deprecated) call.
+/// The future of a [`.deprecated(..)`](crate::FnExt::deprecated) call. It warns when it is polled.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::{future::DeprecatedFuture, prelude::*};
+/// use std::future::{Ready, ready};
+///
+/// let double = (|n: u32| ready(n * 2)).deprecated("use triple");
+/// let call: DeprecatedFuture<Ready<u32>> = double.call(21);
+/// assert_eq!(call.await, 42);
+/// # }
+/// ```
+///
+/// # Cancel safety
+///
+/// As the call's own.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct DeprecatedFuture<F> {

@@ -46,11 +46,11 @@ pub struct Logging<S = Discreet> {
     show: S,
 }
 
-/// The longest text of a call's arguments, or of its value, that `.logged_values()` and `.logged_args(..)` show, in
-/// characters. What is longer is cut, and ends in `…`.
-pub const MAX_SHOWN: usize = 256;
-
 impl Logging {
+    /// The longest text of a call's arguments, or of its value, that is shown, in characters: 256. What is longer is cut
+    /// there, and ends in `…`.
+    pub const MAX_SHOWN: usize = 256;
+
     /// Calls at `debug`, returns at `info`, errors at `warn`; neither arguments nor values.
     ///
     /// ```
@@ -65,7 +65,7 @@ impl Logging {
         Self { call_level: Level::DEBUG, level: Level::INFO, error_level: Level::WARN, show: Discreet }
     }
 
-    /// Shows arguments and values by their `Debug`, each cut at [`MAX_SHOWN`] characters.
+    /// Shows arguments and values by their `Debug`, each cut at [`MAX_SHOWN`](Logging::MAX_SHOWN) characters.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -133,14 +133,29 @@ impl<S> Logging<S> {
 }
 
 /// Shows neither arguments nor values.
+///
+/// ```
+/// let logging: decor::Logging<decor::layer::Discreet> = decor::Logging::new();
+/// # drop(logging);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Discreet;
 
 /// Shows arguments and values by their `Debug`.
+///
+/// ```
+/// let logging: decor::Logging<decor::layer::Values> = decor::Logging::new().values();
+/// # drop(logging);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Values;
 
 /// Shows what a closure picks of the arguments.
+///
+/// ```
+/// let logging: decor::Logging<decor::layer::Picked<fn(&u64) -> u64>> = decor::Logging::new().args(|id| *id);
+/// # drop(logging);
+/// ```
 #[derive(Clone, Copy)]
 pub struct Picked<P>(P);
 
@@ -151,12 +166,24 @@ impl<P> fmt::Debug for Picked<P> {
 }
 
 /// What a [`Logging`] shows of arguments.
+///
+/// ```
+/// use decor::layer::{ShowArgs, Values};
+///
+/// assert_eq!(Values.args(&(42, "en")).as_deref(), Some(r#"(42, "en")"#));
+/// ```
 pub trait ShowArgs<Args> {
     /// The text between the parentheses, and these; `None` to show nothing, not even parentheses.
     fn args(&self, args: &Args) -> Option<Box<str>>;
 }
 
 /// What a [`Logging`] shows of the value of a success.
+///
+/// ```
+/// use decor::layer::{Discreet, ShowValue};
+///
+/// assert!(Discreet.value(&"a secret").is_none());
+/// ```
 pub trait ShowValue<T> {
     /// The value, if it is to be shown.
     fn value<'v>(&self, value: &'v T) -> Option<&'v dyn fmt::Debug>;
@@ -220,12 +247,12 @@ impl fmt::Display for Value<'_> {
     }
 }
 
-/// At most [`MAX_SHOWN`] characters; what would come after them is not even formatted.
+/// At most [`MAX_SHOWN`](Logging::MAX_SHOWN) characters; what would come after them is not even formatted.
 struct Cut<D>(D);
 
 impl<D: fmt::Display> fmt::Display for Cut<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut cutter = Cutter { out: f, left: MAX_SHOWN, cut: false };
+        let mut cutter = Cutter { out: f, left: Logging::MAX_SHOWN, cut: false };
         match write!(cutter, "{}", self.0) {
             Err(fmt::Error) if !cutter.cut => Err(fmt::Error),
             _ => Ok(()),
@@ -252,7 +279,7 @@ impl Write for Cutter<'_, '_> {
     }
 }
 
-/// The future of a [`.logged()`](crate::FnExt::logged) call.
+/// The future of a [`.logged()`](crate::FnExt::logged) call: see [`Watched`].
 pub type LoggedFuture<F, S = Discreet> = Watched<F, Log<S>>;
 
 /// One call's lines. The clock is read only where somebody listens.
@@ -271,15 +298,15 @@ impl<S> Log<S> {
 }
 
 impl<S> Watch for Log<S> {
-    fn started(&mut self) {
+    fn started(&mut self) -> bool {
         let Logging { call_level, level, error_level, .. } = self.logging;
         if enabled!(call_level) {
             let (name, args) = (self.name.get(), self.args.take().unwrap_or_default());
             event!(call_level, name, "calling {name}{args}");
         }
-        if enabled!(level) || enabled!(error_level) {
-            self.started = Some(time::now());
-        }
+        let heard = enabled!(level) || enabled!(error_level);
+        self.started = heard.then(time::now);
+        heard
     }
 
     fn abandoned(&mut self, how: Abandoned) {
@@ -319,6 +346,16 @@ pub(crate) fn logged<F, S>(call: F, logging: Logging<S>, name: Name) -> LoggedFu
 }
 
 /// The decoration of [`.logged()`](crate::FnExt::logged) and its kin.
+///
+/// ```
+/// use decor::{Around, layer::{Discreet, Logged}, prelude::*};
+/// use std::future::{Ready, ready};
+///
+/// fn double(n: u32) -> Ready<Result<u32, String>> { ready(Ok(n * 2)) }
+///
+/// let chain: Around<fn(u32) -> Ready<Result<u32, String>>, Logged<Discreet>> = (double as fn(u32) -> _).logged();
+/// assert_eq!(format!("{chain:?}"), "fn.logged()");
+/// ```
 #[derive(Debug, Clone)]
 pub struct Logged<S> {
     logging: Logging<S>,

@@ -1,11 +1,11 @@
 //! One decorator, one file: what it does to the future of a call, and how it stands around a function.
 
-pub mod convert;
-pub mod deprecated;
-pub mod logged;
-pub mod named;
-pub mod retry;
-pub mod timed;
-pub mod timeout;
-pub mod validated;
-pub mod watched;
+pub(crate) mod convert;
+pub(crate) mod deprecated;
+pub(crate) mod logged;
+pub(crate) mod named;
+pub(crate) mod retry;
+pub(crate) mod timed;
+pub(crate) mod timeout;
+pub(crate) mod validated;
+pub(crate) mod watched;

@@ -4,6 +4,16 @@ use crate::around::{Decoration, Layer};
 use std::{fmt, future::Future};
 
 /// The decoration of [`.named(..)`](crate::FnExt::named).
+///
+/// ```
+/// use decor::{Around, layer::Named, prelude::*};
+/// use std::future::{Ready, ready};
+///
+/// fn double(n: u32) -> Ready<u32> { ready(n * 2) }
+///
+/// let chain: Around<fn(u32) -> Ready<u32>, Named> = (double as fn(u32) -> _).named("twice");
+/// assert_eq!(format!("{chain:?}"), r#"fn.named("twice")"#);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Named(pub(crate) &'static str);
 

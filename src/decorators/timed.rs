@@ -152,6 +152,20 @@ impl<O> fmt::Debug for Timing<O> {
 ///
 /// Displays as the line that would have been logged: `fetch took 0.1234s`, with `(cancelled)` or `(panicked)` behind it
 /// where the call did not come to its end.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// use decor::{Outcome, Timing, prelude::*};
+/// use std::time::Duration;
+///
+/// let cancelled = Timing::new("nap").to(|m| {
+///     assert_eq!((m.name, m.elapsed, m.outcome), ("nap", Duration::from_secs(1), Outcome::Cancelled));
+///     assert_eq!(m.to_string(), "nap took 1.0000s (cancelled)");
+/// });
+/// let nap = tokio::time::sleep(Duration::from_secs(8)).timed_with(cancelled);
+/// nap.fallible().timeout(Duration::from_secs(1)).await.unwrap_err();
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Measurement {
@@ -222,16 +236,33 @@ impl fmt::Display for Outcome {
 }
 
 /// How the outcome of a call that came to its end is named.
+///
+/// ```
+/// use decor::{Outcome, layer::{ByResult, OutcomeOf}};
+///
+/// assert_eq!(ByResult::of(&Err::<u8, _>("no")), Outcome::Err);
+/// ```
 pub trait OutcomeOf<T> {
     /// The outcome of a call that ended with this output.
     fn of(output: &T) -> Outcome;
 }
 
 /// Any output is [`Outcome::Completed`].
+///
+/// ```
+/// use decor::{Outcome, layer::{AnyOutput, OutcomeOf}};
+///
+/// assert_eq!(AnyOutput::of(&7), Outcome::Completed);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct AnyOutput;
 
 /// A `Result` is [`Outcome::Ok`] or [`Outcome::Err`].
+///
+/// ```
+/// let timing: decor::Timing<decor::layer::ByResult> = decor::Timing::new("fetch").by_result();
+/// # drop(timing);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct ByResult;
 
@@ -247,7 +278,7 @@ impl<T, E> OutcomeOf<Result<T, E>> for ByResult {
     }
 }
 
-/// The future of a [`.timed(..)`](crate::FnExt::timed) call.
+/// The future of a [`.timed(..)`](crate::FnExt::timed) call: see [`Watched`].
 pub type TimedFuture<F, O = AnyOutput> = Watched<F, Stopwatch<O>>;
 
 /// One call's clock, read only where somebody listens.
@@ -266,10 +297,10 @@ impl<O> Stopwatch<O> {
 }
 
 impl<O> Watch for Stopwatch<O> {
-    fn started(&mut self) {
-        if self.timing.sink.is_some() || enabled!(self.timing.level) {
-            self.started = Some(time::now());
-        }
+    fn started(&mut self) -> bool {
+        let heard = self.timing.sink.is_some() || enabled!(self.timing.level);
+        self.started = heard.then(time::now);
+        heard
     }
 
     fn abandoned(&mut self, how: Abandoned) {

@@ -17,6 +17,17 @@ use std::{
 use tokio::task::coop;
 
 /// The decoration of [`.timeout(..)`](crate::FnExt::timeout).
+///
+/// ```
+/// use decor::{Around, layer::Timeout, prelude::*};
+/// use std::future::{Ready, ready};
+/// use std::time::Duration;
+///
+/// fn double(n: u32) -> Ready<Result<u32, String>> { ready(Ok(n * 2)) }
+///
+/// let chain: Around<fn(u32) -> Ready<Result<u32, String>>, Timeout> = (double as fn(u32) -> _).timeout(Duration::from_secs(2));
+/// assert_eq!(format!("{chain:?}"), "fn.timeout(2s)");
+/// ```
 #[derive(Debug, Clone)]
 pub struct Timeout {
     limit: Duration,
@@ -36,6 +47,17 @@ impl Timeout {
 /// # Cancel safety
 ///
 /// As the call's own: dropping it drops the call and the timer.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// use decor::{Error, future::TimeoutFuture, prelude::*};
+/// use std::{future::{Pending, pending}, time::Duration};
+///
+/// let call: TimeoutFuture<Pending<Result<(), Error>>> = pending().timeout(Duration::from_secs(1));
+/// assert_eq!(format!("{call:?}"), "TimeoutFuture { name: Pending, limit: 1s, .. }");
+/// assert!(call.await.is_err());
+/// # }
+/// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct TimeoutFuture<F> {

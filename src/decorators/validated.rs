@@ -12,6 +12,16 @@ use std::fmt;
 /// A function whose arguments are looked at first.
 ///
 /// Made by [`.validated(..)`](crate::FnExt::validated).
+///
+/// ```
+/// use decor::{Validated, prelude::*};
+///
+/// async fn half(n: u32) -> Result<u32, decor::Error> { Ok(n / 2) }
+/// fn even(n: &u32) -> Result<(), &'static str> { if n % 2 == 0 { Ok(()) } else { Err("n must be even") } }
+///
+/// let half: Validated<_, fn(&u32) -> Result<(), &'static str>> = half.validated(even as _);
+/// assert_eq!(format!("{half:?}"), "half.validated(..)");
+/// ```
 #[derive(Clone)]
 #[must_use = "a decorated function does nothing until it is called"]
 pub struct Validated<C, V> {
@@ -21,6 +31,15 @@ pub struct Validated<C, V> {
 }
 
 /// The future of a [`.validated(..)`](crate::FnExt::validated) call: the call, or its refusal, ready at once.
+///
+/// ```
+/// use decor::{future::ValidatedFuture, prelude::*};
+/// use std::future::{Ready, ready};
+///
+/// let half = (|n: u32| ready(Ok::<_, decor::Error>(n / 2))).validated(|_: &u32| Ok::<_, &str>(()));
+/// let call: ValidatedFuture<Ready<_>, Result<u32, decor::Error>> = half.call(42);
+/// # drop(call);
+/// ```
 pub type ValidatedFuture<F, O> = Either<F, Ready<O>>;
 
 impl<C, V> Validated<C, V> {

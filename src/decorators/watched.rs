@@ -10,8 +10,8 @@ use std::{
 
 /// What is told of a call's beginning and of an end without an output.
 pub trait Watch {
-    /// The call is about to be polled for the first time.
-    fn started(&mut self);
+    /// The call is about to be polled for the first time. `false` if nobody listens, and nothing more is to be told.
+    fn started(&mut self) -> bool;
 
     /// The call was dropped before it ended, or panicked.
     fn abandoned(&mut self, how: Abandoned);
@@ -38,6 +38,17 @@ pub enum Abandoned {
 ///
 /// As the call's own. Dropped after its first poll and before its end, it reports the call as cancelled; a panic of the
 /// call is reported while it unwinds. Either is reported once.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::{future::{LoggedFuture, TimedFuture}, prelude::*};
+/// use std::future::{Ready, ready};
+///
+/// let timed: TimedFuture<Ready<u8>> = ready(1).timed("one");
+/// let logged: LoggedFuture<Ready<Result<u8, String>>> = ready(Ok(1)).logged();
+/// assert_eq!(timed.await, logged.await.unwrap());
+/// # }
+/// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct Watched<F, W: Watch> {
@@ -49,20 +60,14 @@ pub struct Watched<F, W: Watch> {
 
 /// Reports on drop what has not been reported.
 struct Report<W: Watch> {
-    watch: W,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    Unpolled,
-    Started,
-    Reported,
+    /// `None` if nobody listens, and once the end has been reported.
+    watch: Option<W>,
+    started: bool,
 }
 
 impl<F, W: Watch> Watched<F, W> {
     pub(crate) fn new(call: F, watch: W) -> Self {
-        Self { call, report: Report { watch, state: State::Unpolled } }
+        Self { call, report: Report { watch: Some(watch), started: false } }
     }
 }
 
@@ -73,30 +78,34 @@ where
 {
     type Output = F::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let report = this.report;
-        if report.state == State::Unpolled {
-            report.watch.started();
-            report.state = State::Started;
-        }
-        let unwinding = IfUnwinding(&mut *report);
+        this.report.start();
+        let unwinding = IfUnwinding(this.report);
         let poll = this.call.poll(cx);
         std::mem::forget(unwinding);
         let output = ready!(poll);
-        if report.state == State::Started {
-            report.state = State::Reported;
-            report.watch.completed(&output);
+        if let Some(mut watch) = this.report.watch.take() {
+            watch.completed(&output);
         }
         Poll::Ready(output)
     }
 }
 
 impl<W: Watch> Report<W> {
+    #[inline]
+    fn start(&mut self) {
+        if !self.started {
+            self.started = true;
+            self.watch.take_if(|watch| !watch.started());
+        }
+    }
+
+    #[inline]
     fn abandoned(&mut self, how: Abandoned) {
-        if self.state == State::Started {
-            self.state = State::Reported;
-            self.watch.abandoned(how);
+        if let (Some(mut watch), true) = (self.watch.take(), self.started) {
+            watch.abandoned(how);
         }
     }
 }
@@ -119,11 +128,7 @@ impl<W: Watch> Drop for IfUnwinding<'_, W> {
 
 impl<F, W: Watch> fmt::Debug for Watched<F, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.report.state {
-            State::Unpolled => "not polled",
-            State::Started => "started",
-            State::Reported => "ended",
-        };
-        f.debug_struct("Watched").field("state", &state).finish_non_exhaustive()
+        let Report { watch, started } = &self.report;
+        f.debug_struct("Watched").field("watched", &watch.is_some()).field("started", started).finish_non_exhaustive()
     }
 }

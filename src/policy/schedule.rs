@@ -6,6 +6,15 @@ use std::{iter::FusedIterator, time::Duration};
 /// The delays between the attempts of one call.
 ///
 /// Made by [`RetryPolicy::schedule`].
+///
+/// ```
+/// use decor::RetryPolicy;
+///
+/// let mut schedule = RetryPolicy::default().schedule();
+/// assert_eq!(schedule.next().map(|delay| delay.as_secs()), Some(1));
+/// assert_eq!(schedule.next().map(|delay| delay.as_secs()), Some(2));
+/// assert_eq!(schedule.next(), None); // three attempts, two delays
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "iterators do nothing unless consumed"]
 pub struct Schedule {

@@ -1,7 +1,7 @@
 //! `logged` and its kin: what is said, at which level, and what is not.
 
 use crate::support::{listen, listen_at, ms};
-use decor::{Logging, logged::MAX_SHOWN, prelude::*};
+use decor::{Logging, prelude::*};
 use std::{
     cell::Cell,
     fmt,
@@ -11,6 +11,8 @@ use std::{
 };
 use tokio::time::sleep;
 use tracing::Level;
+
+const MAX_SHOWN: usize = Logging::MAX_SHOWN;
 
 struct Secret;
 

@@ -22,6 +22,18 @@ use std::{
 /// # Cancel safety
 ///
 /// Dropping it drops the attempt in progress, or ends the wait for the next; no further attempt is made.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::prelude::*;
+///
+/// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+/// let call = fetch.retry_with(RetryPolicy::default()).call(42);
+/// assert_eq!(format!("{call:?}"),
+///     "RetryFuture { policy: RetryPolicy(exponential from 1s by 2, no jitter, 3 attempts), attempts: 0, .. }");
+/// assert_eq!(call.await, Ok(42));
+/// # }
+/// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct RetryFuture<C: CallableMut<Args>, Args, R> {

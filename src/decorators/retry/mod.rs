@@ -5,10 +5,9 @@ mod future;
 mod rules;
 
 pub use future::RetryFuture;
-pub use rules::{
-    AnyError, Explained, Finish, GivenUp, Hint, HintedBy, Hook, LastError, NoHint, OnGiveUp, OnRetry, Retrying, Rules,
-    Ruling, Silent, TransientError, When, WhenResult,
-};
+pub use rules::{GivenUp, Retrying};
+
+use rules::{Explained, HintedBy, Hook, Rules, Ruling, TransientError, When, WhenResult};
 
 use crate::{
     RetryPolicy,

@@ -4,6 +4,12 @@ use crate::{GaveUp, RetryError, Transient};
 use std::{fmt, time::Duration};
 
 /// What [`.on_retry(..)`](super::Retry::on_retry) is told: an attempt failed, and another will follow.
+///
+/// ```
+/// fn line(r: &decor::Retrying<'_, String>) -> String {
+///     format!("attempt {} failed after {:?}, next in {:?}", r.attempt, r.elapsed, r.delay)
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Retrying<'a, E> {
@@ -18,6 +24,12 @@ pub struct Retrying<'a, E> {
 }
 
 /// What [`.on_give_up(..)`](super::Retry::on_give_up) is told: there will be no further attempt.
+///
+/// ```
+/// fn line(g: &decor::GivenUp<'_, String>) -> String {
+///     format!("gave up after {} attempts in {:?}: {}", g.attempts, g.elapsed, g.reason)
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct GivenUp<'a, E> {
