@@ -5,7 +5,7 @@ use crate::{
     args::{DebugArgs, Inspect},
     around::Around,
     decorators::{
-        convert::{ErrInto, Infallible, Lifted, MapErr},
+        convert::{ErrInto, Lifted, MadeFallible, MapErr},
         deprecated::{Deprecated, Deprecation},
         logged::{Discreet, Logged, Logging, Picked, ShowArgs, ShowValue, Values},
         named::Named,
@@ -367,8 +367,8 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(double.fallible().timeout(Duration::from_secs(1)).call(21).await, Ok(42));
     /// # }
     /// ```
-    fn fallible(self) -> Around<Self, Infallible> {
-        Around::new(self, Infallible)
+    fn fallible(self) -> Around<Self, MadeFallible> {
+        Around::new(self, MadeFallible)
     }
 
     /// Changes the error: where decor should not show in a public type, it ends the chain.

@@ -186,7 +186,7 @@ pub mod layer {
     pub use crate::{
         around::{Decoration, Layer},
         decorators::{
-            convert::{ErrInto, Infallible, Lifted, MapErr},
+            convert::{ErrInto, Lifted, MadeFallible, MapErr},
             deprecated::Deprecated,
             logged::{Discreet, Logged, Picked, ShowArgs, ShowValue, Values},
             named::Named,
@@ -195,3 +195,8 @@ pub mod layer {
         },
     };
 }
+
+/// The README's examples are tests as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

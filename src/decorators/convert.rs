@@ -53,16 +53,16 @@ pub struct Lifted;
 /// The decoration of [`.fallible()`](crate::FnExt::fallible).
 ///
 /// ```
-/// use decor::{Around, layer::Infallible, prelude::*};
+/// use decor::{Around, layer::MadeFallible, prelude::*};
 /// use std::future::{Ready, ready};
 ///
 /// fn double(n: u32) -> Ready<u32> { ready(n * 2) }
 ///
-/// let chain: Around<fn(u32) -> Ready<u32>, Infallible> = (double as fn(u32) -> _).fallible();
+/// let chain: Around<fn(u32) -> Ready<u32>, MadeFallible> = (double as fn(u32) -> _).fallible();
 /// assert_eq!(format!("{chain:?}"), "fn.fallible()");
 /// ```
 #[derive(Debug, Clone)]
-pub struct Infallible;
+pub struct MadeFallible;
 
 /// The future of a [`.lifted()`](crate::FutureExt::lifted) call.
 ///
@@ -106,7 +106,7 @@ macro_rules! shown_as {
 shown_as!(MapErr<M>, M; ".map_err(..)");
 shown_as!(ErrInto<E>, E; ".err_into()");
 shown_as!(Lifted; ".lifted()");
-shown_as!(Infallible; ".fallible()");
+shown_as!(MadeFallible; ".fallible()");
 
 impl<Args, F, T, E, M, E2> Layer<Args, F> for MapErr<M>
 where
@@ -146,7 +146,7 @@ where
     }
 }
 
-impl<Args, F: Future> Layer<Args, F> for Infallible {
+impl<Args, F: Future> Layer<Args, F> for MadeFallible {
     type Note = ();
     type Future = FallibleFuture<F, F::Output>;
 
