@@ -96,11 +96,30 @@ trait Twin: Sized {
 impl<T> Twin for T {}
 
 #[test]
+fn debug_shows_what_a_retry_was_told() {
+    let retried = fetch
+        .retry_with(RetryPolicy::default())
+        .transient()
+        .on_retry(|_: &decor::Retrying<'_, Error>| ())
+        .on_give_up(|_: &decor::GivenUp<'_, Error>| ())
+        .explained();
+    let policy = "exponential from 1s by 2, no jitter, 3 attempts";
+    let words = ".transient().on_retry(..).on_give_up(..).explained()";
+    assert_eq!(format!("{retried:?}"), format!("fetch.retry_with({policy}){words}"));
+    let hinted = fetch
+        .retry_with(RetryPolicy::default())
+        .when_result(|_: &Result<(), Error>| true)
+        .retry_after(|_: &Error| None);
+    assert_eq!(format!("{hinted:?}"), format!("fetch.retry_with({policy}).when_result(..).retry_after(..)"));
+}
+
+#[test]
 fn debug_shows_the_chain_as_it_was_written() {
     let chain = fetch
         .named("users")
         .timeout(secs(2))
         .retry_with(RetryPolicy::fixed(ms(100)).jitter(Jitter::Full).max_attempts(5))
+        .when(|_: &Error| true)
         .validated(|_: &u64| Ok::<_, &str>(()))
         .deprecated("use fetch_v2")
         .lifted()
@@ -108,7 +127,7 @@ fn debug_shows_the_chain_as_it_was_written() {
         .err_into::<String>()
         .logged()
         .timed("fetch");
-    let written = "fetch.named(\"users\").timeout(2s).retry_with(fixed 100ms, full jitter, 5 attempts).validated(..)\
+    let written = "fetch.named(\"users\").timeout(2s).retry_with(fixed 100ms, full jitter, 5 attempts).when(..).validated(..)\
          .deprecated(\"use fetch_v2\").lifted().map_err(..).err_into().logged().timed(\"fetch\")";
     assert_eq!(format!("{chain:?}"), written);
     assert_eq!(format!("{:?}", Arc::new(chain).boxed()), format!("{written}.boxed()"));

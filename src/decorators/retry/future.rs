@@ -156,11 +156,11 @@ impl<C, R> Loop<C, R> {
         R: Ruling<T, E>,
     {
         let attempt = self.attempts;
+        let name = || self.callable.name(); // asked for only where somebody listens
         let retryable = self.rules.should_retry(result);
         if !retryable && result.is_ok() {
             if attempt > 1 {
-                let name = self.callable.name();
-                tracing::debug!(target: trace::RETRY, name, attempt, "{name} succeeded at attempt {attempt}");
+                tracing::debug!(target: trace::RETRY, name = name(), attempt, "{} succeeded at attempt {attempt}", name());
             }
             return Next::Return(GaveUp::NotRetryable, Duration::ZERO);
         }
@@ -174,14 +174,18 @@ impl<C, R> Loop<C, R> {
         });
         match verdict {
             Verdict::RetryIn(delay) => {
-                let name = self.callable.name();
-                tracing::debug!(target: trace::RETRY, name, attempt, ?delay, "{name} failed at attempt {attempt}, retrying in {delay:?}");
+                tracing::debug!(
+                    target: trace::RETRY, name = name(), attempt, ?delay,
+                    "{} failed at attempt {attempt}, retrying in {delay:?}", name(),
+                );
                 self.rules.retrying(&Retrying { attempt, delay, elapsed, error });
                 Next::RetryIn(delay)
             }
             Verdict::GiveUp(reason) => {
-                let name = self.callable.name();
-                tracing::warn!(target: trace::RETRY, name, attempt, %reason, "{name} gave up at attempt {attempt}: {reason}");
+                tracing::warn!(
+                    target: trace::RETRY, name = name(), attempt, %reason,
+                    "{} gave up at attempt {attempt}: {reason}", name(),
+                );
                 self.rules.gave_up(&GivenUp { attempts: attempt, elapsed, reason, error });
                 Next::Return(reason, elapsed)
             }

@@ -7,7 +7,9 @@ mod rules;
 pub use future::RetryFuture;
 pub use rules::{GivenUp, Retrying};
 
-use rules::{Explained, HintedBy, Hook, Rules, Ruling, TransientError, When, WhenResult};
+use rules::{
+    Explained, HintedBy, OnGiveUpHook, OnRetryHook, Rules, Ruling, TransientError, TransientHint, When, WhenResult,
+};
 
 use crate::{
     RetryPolicy,
@@ -137,8 +139,8 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     /// # }
     /// ```
-    pub fn transient(self) -> Retry<C, Rules<TransientError, TransientError, R, G, X>> {
-        self.with(|rules| rules.when(TransientError).hint(TransientError))
+    pub fn transient(self) -> Retry<C, Rules<TransientError, TransientHint, R, G, X>> {
+        self.with(|rules| rules.when(TransientError).hint(TransientHint))
     }
 
     /// Where the error says when to try again (`Retry-After`), waits that long in place of the policy's delay.
@@ -183,11 +185,11 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(seen, [(1, 1, Some("busy")), (2, 2, Some("busy"))]);
     /// # }
     /// ```
-    pub fn on_retry<E, P>(self, hook: P) -> Retry<C, Rules<W, H, Hook<P>, G, X>>
+    pub fn on_retry<E, P>(self, hook: P) -> Retry<C, Rules<W, H, OnRetryHook<P>, G, X>>
     where
         P: FnMut(&Retrying<'_, E>),
     {
-        self.with(|rules| rules.on_retry(Hook(hook)))
+        self.with(|rules| rules.on_retry(OnRetryHook(hook)))
     }
 
     /// Calls this once when the retry ends without a result that it would accept, whatever the reason.
@@ -205,11 +207,11 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(seen, Some((3, 3, GaveUp::Exhausted)));
     /// # }
     /// ```
-    pub fn on_give_up<E, P>(self, hook: P) -> Retry<C, Rules<W, H, R, Hook<P>, X>>
+    pub fn on_give_up<E, P>(self, hook: P) -> Retry<C, Rules<W, H, R, OnGiveUpHook<P>, X>>
     where
         P: FnMut(&GivenUp<'_, E>),
     {
-        self.with(|rules| rules.on_give_up(Hook(hook)))
+        self.with(|rules| rules.on_give_up(OnGiveUpHook(hook)))
     }
 
     /// Returns the attempts' story with the last error: `Result<T, RetryError<E>>`.
@@ -279,9 +281,9 @@ where
 
 awaited_directly!(Retry<C, R>, C, R);
 
-impl<C, R> fmt::Debug for Retry<C, R> {
+impl<C, R: fmt::Debug> fmt::Debug for Retry<C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.describe.write(&self.callable, f)?;
-        write!(f, ".retry_with({})", self.policy)
+        write!(f, ".retry_with({}){:?}", self.policy, self.rules)
     }
 }

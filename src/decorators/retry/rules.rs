@@ -86,14 +86,48 @@ impl<W, H, R, G, X> Rules<W, H, R, G, X> {
     }
 }
 
-impl<W, H, R, G, X> fmt::Debug for Rules<W, H, R, G, X> {
+/// The words that filled the slots, as they stand in the chain.
+impl<W, H, R, G, X> fmt::Debug for Rules<W, H, R, G, X>
+where
+    W: fmt::Debug,
+    H: fmt::Debug,
+    R: fmt::Debug,
+    G: fmt::Debug,
+    X: fmt::Debug,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rules").finish_non_exhaustive()
+        let Self { when, hint, on_retry, on_give_up, finish } = self;
+        write!(f, "{when:?}{hint:?}{on_retry:?}{on_give_up:?}{finish:?}")
     }
 }
 
+/// Each slot's `Debug` is the word that filled it; nothing if it was left as it is.
+macro_rules! shown_as {
+    ($($Slot:ident $(<$P:ident>)? $word:literal)*) => {$(
+        impl$(<$P>)? fmt::Debug for $Slot$(<$P>)? {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($word)
+            }
+        }
+    )*};
+}
+shown_as! {
+    AnyError ""
+    When<P> ".when(..)"
+    WhenResult<P> ".when_result(..)"
+    TransientError ".transient()"
+    NoHint ""
+    HintedBy<P> ".retry_after(..)"
+    TransientHint ""
+    Silent ""
+    OnRetryHook<P> ".on_retry(..)"
+    OnGiveUpHook<P> ".on_give_up(..)"
+    LastError ""
+    Explained ".explained()"
+}
+
 /// What the loop asks of its rules.
-pub trait Ruling<T, E> {
+pub trait Ruling<T, E>: fmt::Debug {
     /// The error that is returned in the end.
     type Error;
     /// Whether anybody here wants to know how much time has passed. If not, the clock is left alone.
@@ -118,6 +152,7 @@ where
     R: OnRetry<E>,
     G: OnGiveUp<E>,
     X: Finish<E>,
+    Self: fmt::Debug,
 {
     type Error = X::Error;
     const NEEDS_CLOCK: bool = R::LISTENS || G::LISTENS || X::NEEDS_CLOCK;
@@ -150,7 +185,7 @@ pub trait Predicate<T, E> {
 }
 
 /// Retries every error.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct AnyError;
 
 impl<T, E> Predicate<T, E> for AnyError {
@@ -179,8 +214,8 @@ impl<T, E, P: FnMut(&Result<T, E>) -> bool> Predicate<T, E> for WhenResult<P> {
     }
 }
 
-/// Leaves it to the error's [`Transient`]: whether to retry, and when.
-#[derive(Debug, Clone, Copy)]
+/// Retries the errors that call themselves [`Transient`].
+#[derive(Clone, Copy)]
 pub struct TransientError;
 
 impl<T, E: Transient> Predicate<T, E> for TransientError {
@@ -196,7 +231,7 @@ pub trait Hint<E> {
 }
 
 /// The policy alone says when.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct NoHint;
 
 impl<E> Hint<E> for NoHint {
@@ -215,7 +250,11 @@ impl<E, P: FnMut(&E) -> Option<Duration>> Hint<E> for HintedBy<P> {
     }
 }
 
-impl<E: Transient> Hint<E> for TransientError {
+/// The error's [`Transient`] says when.
+#[derive(Clone, Copy)]
+pub struct TransientHint;
+
+impl<E: Transient> Hint<E> for TransientHint {
     fn hint(&mut self, error: &E) -> Option<Duration> {
         error.retry_after()
     }
@@ -238,12 +277,16 @@ pub trait OnGiveUp<E> {
 }
 
 /// Nobody.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Silent;
 
-/// A closure.
+/// A closure of [`.on_retry(..)`](super::Retry::on_retry).
 #[derive(Clone, Copy)]
-pub struct Hook<P>(pub(super) P);
+pub struct OnRetryHook<P>(pub(super) P);
+
+/// A closure of [`.on_give_up(..)`](super::Retry::on_give_up).
+#[derive(Clone, Copy)]
+pub struct OnGiveUpHook<P>(pub(super) P);
 
 impl<E> OnRetry<E> for Silent {
     const LISTENS: bool = false;
@@ -257,7 +300,7 @@ impl<E> OnGiveUp<E> for Silent {
     fn gave_up(&mut self, _: &GivenUp<'_, E>) {}
 }
 
-impl<E, P: FnMut(&Retrying<'_, E>)> OnRetry<E> for Hook<P> {
+impl<E, P: FnMut(&Retrying<'_, E>)> OnRetry<E> for OnRetryHook<P> {
     const LISTENS: bool = true;
 
     fn retrying(&mut self, retrying: &Retrying<'_, E>) {
@@ -265,7 +308,7 @@ impl<E, P: FnMut(&Retrying<'_, E>)> OnRetry<E> for Hook<P> {
     }
 }
 
-impl<E, P: FnMut(&GivenUp<'_, E>)> OnGiveUp<E> for Hook<P> {
+impl<E, P: FnMut(&GivenUp<'_, E>)> OnGiveUp<E> for OnGiveUpHook<P> {
     const LISTENS: bool = true;
 
     fn gave_up(&mut self, given_up: &GivenUp<'_, E>) {
@@ -284,11 +327,11 @@ pub trait Finish<E> {
 }
 
 /// The last attempt's error as it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct LastError;
 
 /// A [`RetryError`] around it, by [`.explained()`](super::Retry::explained).
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Explained;
 
 impl<E> Finish<E> for LastError {
@@ -308,14 +351,3 @@ impl<E> Finish<E> for Explained {
         RetryError { attempts, elapsed, reason, cause }
     }
 }
-
-macro_rules! opaque_debug {
-    ($($Closure:ident)*) => {$(
-        impl<P> fmt::Debug for $Closure<P> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(stringify!($Closure))
-            }
-        }
-    )*};
-}
-opaque_debug!(When WhenResult HintedBy Hook);
