@@ -46,6 +46,17 @@ pub trait DebugArgs {
     fn fmt_args(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
+/// `Clone`, and nothing else: it stands here so that the compiler can say what a retry does with arguments.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the arguments `{Self}` cannot be cloned for another attempt, because one of them is not `Clone`",
+    note = "derive `Clone` for it, or take it by reference or as an `Arc`"
+)]
+pub trait CloneArgs: Clone {}
+
+#[diagnostic::do_not_recommend]
+impl<Args: Clone> CloneArgs for Args {}
+
 macro_rules! arguments {
     ($Call:ident; $($A:ident $a:ident),*) => {
         impl<Func, R, $($A),*> Inspect<($($A,)*)> for Func

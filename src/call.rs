@@ -28,7 +28,7 @@ use std::{fmt, future::Future};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an async function that can be called with `{Args}`",
-    note = "an async function or a closure that returns a future can, and so can either of them decorated",
+    note = "an async function or a closure that returns a future can, decorated or not; a future itself has been called already",
     note = "a reference to a decorated function cannot: clone the function, or share it as an `Arc`"
 )]
 pub trait CallableOnce<Args> {
@@ -97,7 +97,8 @@ pub trait CallableMut<Args>: CallableOnce<Args> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be called through `&self` with `{Args}`",
-    note = "a retried function needs to be `Clone` for that (functions are, and closures over references or `Arc`s)"
+    note = "a retried function needs to be `Clone` for that (functions are, and closures over references or `Arc`s)",
+    note = "a reference to a decorated function cannot: clone the function, or share it as an `Arc`"
 )]
 pub trait Callable<Args>: CallableMut<Args> {
     /// Calls it, by `&self`, with the arguments as a tuple.

@@ -255,12 +255,12 @@ impl<E: fmt::Display> fmt::Display for RetryError<E> {
         let Self { attempts, cause, reason, .. } = self;
         let plural = if *attempts == 1 { "" } else { "s" };
         match reason {
-            GaveUp::NotRetryable | GaveUp::Interrupted => write!(f, "{cause}"),
-            GaveUp::Exhausted => write!(f, "retry failed after {attempts} attempt{plural}: {cause}"),
-            GaveUp::DeadlineReached => {
-                write!(f, "retry failed after {attempts} attempt{plural} ({reason}): {cause}")
-            }
+            GaveUp::NotRetryable | GaveUp::Interrupted => {}
+            GaveUp::Exhausted => write!(f, "retry failed after {attempts} attempt{plural}: ")?,
+            GaveUp::DeadlineReached => write!(f, "retry failed after {attempts} attempt{plural} ({reason}): ")?,
         }
+        // With the formatter's own flags: anyhow's `{:#}` prints the whole chain of causes.
+        cause.fmt(f)
     }
 }
 

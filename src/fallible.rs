@@ -45,20 +45,30 @@ impl<T, E> ResultLike for Result<T, E> {
 /// assert_eq!(refuse::<Result<(), String>>().unwrap_err(), "invalid argument: id must not be 0");
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot carry what this decorator may have to say (a `decor::Error`)",
+    message = "`{Self}` is not a `Result`, so it cannot carry what this decorator may have to say (a `decor::Error`)",
     label = "the decorated call returns `{Self}`",
-    note = "if it is a `Result` with an error type of yours, give that `impl From<decor::Error>` (with thiserror: a variant `#[from] decor::Error`)",
-    note = "if it is a `Result` with a foreign error type, call `.lifted()` first: the error becomes a `decor::Failure` of it",
-    note = "if it is not a `Result`, call `.fallible()` first: the output becomes a `Result<{Self}, decor::Error>`"
+    note = "call `.fallible()` first: it makes the output a `Result<{Self}, decor::Error>`"
 )]
 pub trait Fallible: ResultLike {
     /// The output that says what the policy decided.
     fn from_policy(error: Error) -> Self;
 }
 
-#[diagnostic::do_not_recommend]
-impl<T, E: From<Error>> Fallible for Result<T, E> {
+impl<T, E: CarriesPolicy> Fallible for Result<T, E> {
     fn from_policy(error: Error) -> Self {
         Err(error.into())
     }
 }
+
+/// `From<decor::Error>`, and nothing else: it stands here so that the compiler can say what an error type lacks.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the error type `{Self}` cannot carry what this decorator may have to say (a `decor::Error`)",
+    label = "the decorated call fails with `{Self}`",
+    note = "if it is yours, give it `impl From<decor::Error>` (with thiserror: a variant `#[from] decor::Error`)",
+    note = "if it is foreign, call `.lifted()` first: the error becomes a `decor::Failure<{Self}>`"
+)]
+pub trait CarriesPolicy: From<Error> {}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<Error>> CarriesPolicy for E {}

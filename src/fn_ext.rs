@@ -2,7 +2,7 @@
 
 use crate::{
     BoxedFn, Callable, CallableMut, CallableOnce, Fallible, ResultLike, RetryPolicy,
-    args::{DebugArgs, Inspect},
+    args::{CloneArgs, DebugArgs, Inspect},
     around::Around,
     decorators::{
         convert::{ErrInto, Lifted, MadeFallible, MapErr},
@@ -224,7 +224,8 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// Between attempts that fail at once with a zero delay the future gives way to other tasks.
     ///
     /// Events under the target `decor::retry`: `debug` for each retry and for a success that was not the first attempt,
-    /// `warn` for giving up.
+    /// `warn` for giving up (`debug` if the first attempt's error is not to be retried, for then nothing was). They do not
+    /// show the errors, which need not be `Display`: `.logged()` before the retry does.
     ///
     /// Stands after what belongs to each attempt (its timeout, its permit) and before what bounds or remembers the
     /// whole. Takes `Result`s.
@@ -256,9 +257,9 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// ```
     fn retry_with(self, policy: impl Into<RetryPolicy>) -> Retry<Self>
     where
-        Self: CallableMut<Args>,
+        Self: CallableMut<Args>, // not an async closure that lends what it owns: see `decor::with_context`
         Self::Output: ResultLike,
-        Args: Clone,
+        Args: CloneArgs,
     {
         Retry::new(self, policy.into())
     }
@@ -453,7 +454,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     fn boxed(self) -> BoxedFn<Args, Self::Output>
     where
         Self: Callable<Args> + Send + Sync + 'static,
-        Self::Future: Send + 'static,
+        Self::Future: Send + 'static, // so its arguments are owned: `String` or `Arc<str>` in place of `&str`
     {
         BoxedFn::new(self)
     }

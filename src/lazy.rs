@@ -70,7 +70,7 @@ macro_rules! awaited_directly {
     ($Wrapper:ty, $($Param:ident),*) => {
         impl<$($Param),*> IntoFuture for $Wrapper
         where
-            $Wrapper: $crate::CallableOnce<()>,
+            $Wrapper: $crate::CallableOnce<()>, // with arguments, `.call(..)` first
         {
             type Output = <$Wrapper as $crate::CallableOnce<()>>::Output;
             type IntoFuture = $crate::lazy::Lazy<$Wrapper>;

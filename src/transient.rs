@@ -37,6 +37,11 @@ use std::{io, time::Duration};
 /// assert_eq!(begun.elapsed(), Duration::from_secs(7));
 /// # }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say which of its errors are worth another attempt",
+    label = "the decorated call fails with `{Self}`",
+    note = "implement `decor::Transient` for it, or say it here: `.when(|e: &{Self}| ..)`"
+)]
 pub trait Transient {
     /// Whether another attempt could succeed where this one failed.
     fn is_transient(&self) -> bool;

@@ -142,6 +142,7 @@ async fn an_explained_anyhow_error_is_an_error_again() {
     }
     let fail = || ready(Err::<(), _>(anyhow::anyhow!("refused").context("connecting")));
     let error = fail.retry_with(RetryPolicy::fixed(ms(1))).explained().await.unwrap_err();
+    assert_eq!(format!("{error:#}"), "retry failed after 3 attempts: connecting: refused");
     assert_eq!(is_error(error).to_string(), "retry failed after 3 attempts: connecting");
 }
 

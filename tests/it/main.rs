@@ -1,6 +1,7 @@
 //! One test binary, its modules named after what they test.
 
 mod allocations;
+mod auto_traits;
 mod cancelled;
 mod errors;
 mod lazy;
@@ -9,7 +10,9 @@ mod names;
 mod policy;
 mod retry;
 mod seeds;
+mod send;
 mod support;
 mod timed;
 mod timeout;
+mod ui;
 mod validated;

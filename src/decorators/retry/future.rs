@@ -176,16 +176,21 @@ impl<C, R> Loop<C, R> {
             Verdict::RetryIn(delay) => {
                 tracing::debug!(
                     target: trace::RETRY, name = name(), attempt, ?delay,
-                    "{} failed at attempt {attempt}, retrying in {delay:?}", name(),
+                    "{} failed at attempt {attempt}, retrying in {delay:.2?}", name(),
                 );
                 self.rules.retrying(&Retrying { attempt, delay, elapsed, error });
                 Next::RetryIn(delay)
             }
             Verdict::GiveUp(reason) => {
-                tracing::warn!(
-                    target: trace::RETRY, name = name(), attempt, %reason,
-                    "{} gave up at attempt {attempt}: {reason}", name(),
-                );
+                if attempt == 1 && reason == GaveUp::NotRetryable {
+                    // Nothing was retried, and whether the error is worth a warning is for its caller to say.
+                    tracing::debug!(target: trace::RETRY, name = name(), attempt, %reason, "{} failed: {reason}", name());
+                } else {
+                    tracing::warn!(
+                        target: trace::RETRY, name = name(), attempt, %reason,
+                        "{} gave up at attempt {attempt}: {reason}", name(),
+                    );
+                }
                 self.rules.gave_up(&GivenUp { attempts: attempt, elapsed, reason, error });
                 Next::Return(reason, elapsed)
             }

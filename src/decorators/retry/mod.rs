@@ -12,7 +12,7 @@ use rules::{
 };
 
 use crate::{
-    RetryPolicy,
+    RetryPolicy, Transient,
     call::{Callable, CallableMut, CallableOnce, Describe},
     lazy::awaited_directly,
 };
@@ -41,20 +41,18 @@ use std::{fmt, time::Duration};
 ///
 /// let fetch = fetch
 ///     .retry_with(RetryPolicy::default().max_attempts(5))
-///     .when(|e: &ApiError| matches!(e, ApiError::Busy { .. }))
-///     .retry_after(|e: &ApiError| match e {
+///     .when(|e| matches!(e, ApiError::Busy { .. }))
+///     .retry_after(|e| match e {
 ///         ApiError::Busy { wait } => Some(*wait),
 ///         ApiError::NotFound => None,
 ///     })
-///     .on_retry(|r: &decor::Retrying<'_, ApiError>| {
+///     .on_retry(|r| {
 ///         assert_eq!((r.attempt, r.delay), (1, Duration::from_secs(5)));
 ///     });
 /// assert_eq!(fetch.call(42).await, Err(ApiError::NotFound));
 /// assert_eq!(CALLS.load(Relaxed), 2);
 /// # }
 /// ```
-///
-/// Closures need the annotations shown: the wrapper does not know its function's error type before it is called.
 #[derive(Clone)]
 #[must_use = "a decorated function does nothing until it is called"]
 pub struct Retry<C, R = Rules> {
@@ -88,13 +86,14 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// let mut calls = 0;
     /// let result = (|| { calls += 1; std::future::ready(Err::<(), _>("no such user")) })
     ///     .retry_with(RetryPolicy::default())
-    ///     .when(|e: &&str| e.starts_with("busy"))
+    ///     .when(|e| e.starts_with("busy"))
     ///     .await;
     /// assert_eq!((result, calls), (Err("no such user"), 1));
     /// # }
     /// ```
-    pub fn when<E, P>(self, retryable: P) -> Retry<C, Rules<When<P>, H, R, G, X>>
+    pub fn when<Args, T, E, P>(self, retryable: P) -> Retry<C, Rules<When<P>, H, R, G, X>>
     where
+        C: CallableMut<Args, Output = Result<T, E>>,
         P: FnMut(&E) -> bool,
     {
         self.with(|rules| rules.when(When(retryable)))
@@ -111,13 +110,14 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// let mut statuses = vec![Ok(200), Ok(503), Err("refused")];
     /// let status = (|| std::future::ready(statuses.pop().unwrap()))
     ///     .retry_with(RetryPolicy::default())
-    ///     .when_result(|r: &Result<u16, &str>| !matches!(r, Ok(200)))
+    ///     .when_result(|r| !matches!(r, Ok(200)))
     ///     .await;
     /// assert_eq!(status, Ok(200));
     /// # }
     /// ```
-    pub fn when_result<T, E, P>(self, retryable: P) -> Retry<C, Rules<WhenResult<P>, H, R, G, X>>
+    pub fn when_result<Args, T, E, P>(self, retryable: P) -> Retry<C, Rules<WhenResult<P>, H, R, G, X>>
     where
+        C: CallableMut<Args, Output = Result<T, E>>,
         P: FnMut(&Result<T, E>) -> bool,
     {
         self.with(|rules| rules.when(WhenResult(retryable)))
@@ -139,7 +139,11 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     /// # }
     /// ```
-    pub fn transient(self) -> Retry<C, Rules<TransientError, TransientHint, R, G, X>> {
+    pub fn transient<Args, T, E>(self) -> Retry<C, Rules<TransientError, TransientHint, R, G, X>>
+    where
+        C: CallableMut<Args, Output = Result<T, E>>,
+        E: Transient,
+    {
         self.with(|rules| rules.when(TransientError).hint(TransientHint))
     }
 
@@ -157,14 +161,15 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// let begun = tokio::time::Instant::now();
     /// (|| std::future::ready(Err::<(), _>(7_u64)))
     ///     .retry_with(RetryPolicy::default().max_attempts(2))
-    ///     .retry_after(|seconds: &u64| Some(Duration::from_secs(*seconds)))
+    ///     .retry_after(|seconds| Some(Duration::from_secs(*seconds)))
     ///     .await
     ///     .unwrap_err();
     /// assert_eq!(begun.elapsed(), Duration::from_secs(7));
     /// # }
     /// ```
-    pub fn retry_after<E, P>(self, hint: P) -> Retry<C, Rules<W, HintedBy<P>, R, G, X>>
+    pub fn retry_after<Args, T, E, P>(self, hint: P) -> Retry<C, Rules<W, HintedBy<P>, R, G, X>>
     where
+        C: CallableMut<Args, Output = Result<T, E>>,
         P: FnMut(&E) -> Option<Duration>,
     {
         self.with(|rules| rules.hint(HintedBy(hint)))
@@ -174,19 +179,20 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-    /// use decor::{Retrying, prelude::*};
+    /// use decor::prelude::*;
     ///
     /// let mut seen = Vec::new();
     /// (|| std::future::ready(Err::<(), _>("busy")))
     ///     .retry_with(RetryPolicy::default())
-    ///     .on_retry(|r: &Retrying<'_, &str>| seen.push((r.attempt, r.delay.as_secs(), r.error.copied())))
+    ///     .on_retry(|r| seen.push((r.attempt, r.delay.as_secs(), r.error.copied())))
     ///     .await
     ///     .unwrap_err();
     /// assert_eq!(seen, [(1, 1, Some("busy")), (2, 2, Some("busy"))]);
     /// # }
     /// ```
-    pub fn on_retry<E, P>(self, hook: P) -> Retry<C, Rules<W, H, OnRetryHook<P>, G, X>>
+    pub fn on_retry<Args, T, E, P>(self, hook: P) -> Retry<C, Rules<W, H, OnRetryHook<P>, G, X>>
     where
+        C: CallableMut<Args, Output = Result<T, E>>,
         P: FnMut(&Retrying<'_, E>),
     {
         self.with(|rules| rules.on_retry(OnRetryHook(hook)))
@@ -196,19 +202,20 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-    /// use decor::{GaveUp, GivenUp, prelude::*};
+    /// use decor::{GaveUp, prelude::*};
     ///
     /// let mut seen = None;
     /// (|| std::future::ready(Err::<(), _>("busy")))
     ///     .retry_with(RetryPolicy::default())
-    ///     .on_give_up(|g: &GivenUp<'_, &str>| seen = Some((g.attempts, g.elapsed.as_secs(), g.reason)))
+    ///     .on_give_up(|g| seen = Some((g.attempts, g.elapsed.as_secs(), g.reason)))
     ///     .await
     ///     .unwrap_err();
     /// assert_eq!(seen, Some((3, 3, GaveUp::Exhausted)));
     /// # }
     /// ```
-    pub fn on_give_up<E, P>(self, hook: P) -> Retry<C, Rules<W, H, R, OnGiveUpHook<P>, X>>
+    pub fn on_give_up<Args, T, E, P>(self, hook: P) -> Retry<C, Rules<W, H, R, OnGiveUpHook<P>, X>>
     where
+        C: CallableMut<Args, Output = Result<T, E>>,
         P: FnMut(&GivenUp<'_, E>),
     {
         self.with(|rules| rules.on_give_up(OnGiveUpHook(hook)))
@@ -268,6 +275,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend] // or rustc speaks of a captured variable that is not `Clone`
 impl<C, R, Args, T, E> Callable<Args> for Retry<C, R>
 where
     C: CallableMut<Args, Output = Result<T, E>> + Clone,

@@ -1,0 +1,164 @@
+//! Sixty prompts for a model API that throttles, fails and hangs, and every one of them is answered.
+//!
+//! ```text
+//! cargo run --example llm_client
+//! cargo run --example llm_client -- --help
+//! RUST_LOG=info,decor=debug cargo run --example llm_client
+//! ```
+//!
+//! What makes a bare HTTP request fit for such a server is one chain of decorators: the first thing in `client.rs`.
+//! `server.rs` is the server, a real one on a port of its own; `tally.rs` counts what the chain reports; `report.rs`
+//! lays that beside the server's own count.
+
+mod args;
+mod chat;
+mod client;
+mod report;
+mod server;
+mod tally;
+
+use anyhow::bail;
+use args::{Command, Options};
+use client::{Api, Complete, Limits, LlmError};
+use decor::prelude::*;
+use report::Report;
+use std::{
+    env, io,
+    io::IsTerminal,
+    process::ExitCode,
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant},
+};
+use tally::Tally;
+use tokio::{sync::Semaphore, task::JoinSet, time};
+use tracing::{Instrument, info_span, level_filters::LevelFilter};
+use tracing_subscriber::{EnvFilter, fmt::format::debug_fn};
+
+/// Decides which requests the server fails, and how.
+const SEED: u64 = 7;
+
+/// So many prompts are under way at a time: enough to run into the server's limit again and again.
+const IN_FLIGHT: usize = 16;
+
+const COMPLAINTS_SHOWN: usize = 5;
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// A static, so that the closures in the chain can borrow it for as long as they live.
+static TALLY: LazyLock<Tally> = LazyLock::new(Tally::default);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = match args::parse(env::args_os().skip(1)) {
+        Ok(Command::Run(options)) => options,
+        Ok(Command::Help) => {
+            print!("{}", args::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(wrong) => {
+            eprintln!("error: {wrong}");
+            return ExitCode::from(2);
+        }
+    };
+    log_to_stderr();
+    match run(&options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(Options { prompts, url, model }: &Options) -> anyhow::Result<()> {
+    let (base, limits) = match url {
+        Some(url) => (url.clone(), Limits::FOR_A_REAL_MODEL),
+        None => (server::start(SEED).await?, Limits::FOR_OUR_SERVER),
+    };
+    let api = Api::new(&base, model)?;
+    let complete = client::production_ready(api.clone(), limits, &TALLY);
+    eprintln!("{} prompts for {base}, each by way of\n{complete:?}\n", prompts.len());
+
+    let began = Instant::now();
+    let progress = tokio::spawn(show_progress(prompts.len()));
+    let answers = ask_all(prompts, &complete).await;
+    let took = began.elapsed();
+    progress.abort();
+
+    let server_saw = if url.is_none() { Some(api.stats().await?) } else { None };
+    println!("\n{}", Report { client: &TALLY.counts(), server: server_saw.as_ref(), took });
+
+    let is_right = |prompt: &str, answer: &str| match url {
+        None => answer == server::answer_to(prompt),
+        Some(_) => !answer.trim().is_empty(),
+    };
+    check(prompts, &answers, is_right)
+}
+
+type Ended = Result<String, LlmError>;
+
+/// What became of each prompt, in the order of the prompts; `None` if nothing did.
+async fn ask_all(prompts: &[Arc<str>], complete: &Complete) -> Vec<Option<Ended>> {
+    let permits = Arc::new(Semaphore::new(IN_FLIGHT));
+    let mut tasks = JoinSet::new();
+    for (n, prompt) in prompts.iter().cloned().enumerate() {
+        let (complete, permits) = (complete.clone(), Arc::clone(&permits));
+        tasks.spawn(async move {
+            let _permit = permits.acquire().await;
+            (n, complete.call(prompt).instrument(info_span!("prompt", n = n + 1)).await)
+        });
+    }
+
+    let mut answers: Vec<Option<Ended>> = prompts.iter().map(|_| None).collect();
+    while let Some(joined) = tasks.join_next().await {
+        match joined {
+            Ok((n, ended)) => answers[n] = Some(ended),
+            Err(panicked) => eprintln!("error: {panicked}"),
+        }
+    }
+    answers
+}
+
+/// A prompt that was lost, or got the answer to another, is what must never happen: so it is looked at, not assumed.
+fn check(prompts: &[Arc<str>], answers: &[Option<Ended>], is_right: impl Fn(&str, &str) -> bool) -> anyhow::Result<()> {
+    let complaint = |prompt: &str, answer: &Option<Ended>| match answer {
+        Some(Ok(answer)) if is_right(prompt, answer) => None,
+        Some(Ok(answer)) => Some(format!("{prompt:?} was answered wrongly: {answer:?}")),
+        Some(Err(error)) => Some(format!("{prompt:?} was not answered: {error}")),
+        None => Some(format!("{prompt:?} was lost")),
+    };
+    let complaints: Vec<_> =
+        prompts.iter().zip(answers).filter_map(|(prompt, answer)| complaint(prompt, answer)).collect();
+    if complaints.is_empty() {
+        println!("each of the {} prompts has its own, right answer", prompts.len());
+        return Ok(());
+    }
+    let (bad, of_all) = (complaints.len(), prompts.len());
+    let examples = complaints[..bad.min(COMPLAINTS_SHOWN)].join("\n  ");
+    bail!("{bad} of {of_all} prompts were not answered rightly, such as\n  {examples}")
+}
+
+async fn show_progress(prompts: usize) {
+    let mut ticks = time::interval(PROGRESS_EVERY);
+    ticks.tick().await; // the first is due at once, when there is nothing to show
+    loop {
+        ticks.tick().await;
+        let counts = TALLY.counts();
+        let (answered, attempts, retries) = (counts.answered, counts.attempts.len(), counts.retries());
+        eprintln!("  {answered:>2}/{prompts} answered, {attempts} attempts, {retries} retries");
+    }
+}
+
+fn log_to_stderr() {
+    // decor's messages say in words what its fields say again for machines; here people read.
+    let words_only = debug_fn(|out, field, value| match field.name() {
+        "message" | "n" => write!(out, "{value:?}"),
+        _ => Ok(()),
+    });
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy())
+        .fmt_fields(words_only)
+        .without_time()
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .init();
+}

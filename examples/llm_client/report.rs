@@ -1,0 +1,100 @@
+//! The tables at the end: what the chain reported to the client, and beside it what the server saw.
+
+use crate::{
+    server::Stats,
+    tally::{Cause, Counts},
+};
+use std::{
+    fmt::{self, Display},
+    time::Duration,
+};
+
+pub(crate) struct Report<'a> {
+    pub(crate) client: &'a Counts,
+    /// Only our own server says what it saw.
+    pub(crate) server: Option<&'a Stats>,
+    pub(crate) took: Duration,
+}
+
+impl Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts { calls, answered, .. } = self.client;
+        let (total, failed, took) = (calls.len(), calls.len() - answered, time(self.took));
+        writeln!(f, "{total} calls in {took}: {answered} answered, {failed} failed\n")?;
+        self.attempts(f)?;
+        writeln!(f)?;
+        self.latencies(f)?;
+        self.agreement(f)
+    }
+}
+
+impl Report<'_> {
+    fn attempts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts { calls, attempts, answered, retried, gave_up } = self.client;
+        let [all_retried, all_given_up]: [usize; 2] = [retried, gave_up].map(|by_cause| by_cause.values().sum());
+        let saw = |count: fn(&Stats) -> usize| self.server.map_or_else(String::new, |stats| count(stats).to_string());
+        let nothing = String::new;
+
+        row(f, "", [&"attempts", &"retried", &"gave up", &self.server.map_or("", |_| "server saw")])?;
+        row(f, "200 answered", [answered, &"", &"", &saw(|stats| stats.answered)])?;
+        for (name, cause, saw) in [
+            ("429 throttled", Cause::Throttled, saw(|stats| stats.throttled)),
+            ("5xx failed", Cause::ServerError, saw(|stats| stats.failed)),
+            ("timed out, hung", Cause::TimedOut, saw(|stats| stats.hung)),
+            ("no connection", Cause::Connection, nothing()),
+            ("anything else", Cause::Other, nothing()),
+        ] {
+            let [retried, gave_up] = [retried, gave_up].map(|by_cause| by_cause.get(&cause).copied().unwrap_or(0));
+            row(f, name, [&(retried + gave_up), &retried, &gave_up, &saw])?;
+        }
+        // What no other line accounts for was ended from outside of the retry: by the limit of the whole call.
+        let attempts_cut = attempts.len().saturating_sub(answered + all_retried + all_given_up);
+        let calls_cut = (calls.len() - answered).saturating_sub(all_given_up);
+        row(f, "cut short", [&attempts_cut, &"", &calls_cut, &""])?;
+        row(f, "all", [&attempts.len(), &all_retried, &(all_given_up + calls_cut), &saw(|stats| stats.requests)])
+    }
+
+    fn latencies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        row(f, "latency", [&"p50", &"p90", &"p99", &"max"])?;
+        for (name, durations) in [("whole calls", &self.client.calls), ("single attempts", &self.client.attempts)] {
+            let mut sorted = durations.clone();
+            sorted.sort_unstable();
+            let [p50, p90, p99, max] =
+                [50, 90, 99, 100].map(|percent| percentile(&sorted, percent).map_or("-".into(), time));
+            row(f, name, [&p50, &p90, &p99, &max])?;
+        }
+        Ok(())
+    }
+
+    fn agreement(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Stats { requests, distinct_prompts, .. }) = self.server else { return Ok(()) };
+        let attempts = self.client.attempts.len();
+        let verdict = if attempts == *requests {
+            "they agree"
+        } else {
+            "they do NOT agree (some attempt may have ended before the server read it)"
+        };
+        let by_server = format!("{requests} requests ({distinct_prompts} different prompts)");
+        writeln!(f, "\n{attempts} attempts by the client, {by_server} at the server: {verdict}")
+    }
+}
+
+fn row(f: &mut fmt::Formatter<'_>, name: &str, cells: [&dyn Display; 4]) -> fmt::Result {
+    let [first, second, third, last] = cells;
+    let line = format!("{name:<16}{first:>10}{second:>10}{third:>10}{last:>12}");
+    writeln!(f, "{}", line.trim_end())
+}
+
+/// The nearest rank: a duration that was measured, never one in between.
+fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.checked_sub(1)?).copied()
+}
+
+fn time(duration: Duration) -> String {
+    match duration.as_millis() {
+        ..10 => format!("{:.1} ms", duration.as_secs_f64() * 1e3),
+        millis @ ..1000 => format!("{millis} ms"),
+        _ => format!("{:.2} s", duration.as_secs_f64()),
+    }
+}

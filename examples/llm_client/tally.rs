@@ -1,0 +1,78 @@
+//! What the chain's hooks and sinks report, counted.
+
+use crate::client::LlmError;
+use decor::{Measurement, Outcome};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Why an attempt failed, as far as the report tells causes apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cause {
+    Throttled,
+    ServerError,
+    TimedOut,
+    Connection,
+    Other,
+}
+
+impl From<Option<&LlmError>> for Cause {
+    fn from(error: Option<&LlmError>) -> Self {
+        match error {
+            Some(LlmError::Throttled { .. }) => Self::Throttled,
+            Some(LlmError::Status(status)) if status.is_server_error() => Self::ServerError,
+            Some(LlmError::Policy(decor::Error::TimedOut { .. })) => Self::TimedOut,
+            Some(LlmError::Http(error)) if !error.is_decode() => Self::Connection,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Tally(Mutex<Counts>);
+
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Counts {
+    /// How long each attempt took that has ended, and each call that was answered or not.
+    pub(crate) attempts: Vec<Duration>,
+    pub(crate) calls: Vec<Duration>,
+    pub(crate) answered: usize,
+    pub(crate) retried: BTreeMap<Cause, usize>,
+    pub(crate) gave_up: BTreeMap<Cause, usize>,
+}
+
+impl Tally {
+    pub(crate) fn attempt_ended(&self, attempt: &Measurement) {
+        self.lock().attempts.push(attempt.elapsed);
+    }
+
+    pub(crate) fn call_ended(&self, call: &Measurement) {
+        let mut counts = self.lock();
+        counts.calls.push(call.elapsed);
+        counts.answered += usize::from(call.outcome == Outcome::Ok);
+    }
+
+    pub(crate) fn retried(&self, error: Option<&LlmError>) {
+        *self.lock().retried.entry(error.into()).or_default() += 1;
+    }
+
+    pub(crate) fn gave_up(&self, error: Option<&LlmError>) {
+        *self.lock().gave_up.entry(error.into()).or_default() += 1;
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    pub(crate) fn retries(&self) -> usize {
+        self.retried.values().sum()
+    }
+}

@@ -1,0 +1,84 @@
+//! Where a decorated function can be kept: in a struct field, in a static, in a struct that is generic over it.
+//!
+//! ```text
+//! cargo run --example stored_in_a_struct
+//! ```
+
+use decor::{BoxedFn, Callable, prelude::*};
+use std::{
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+type Page = Result<String, String>;
+
+/// Every other attempt is turned away. The argument is owned, for a stored function outlives what it could borrow.
+async fn fetch_page(path: Arc<str>) -> Page {
+    static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
+    let attempt = ATTEMPTS.fetch_add(1, Relaxed) + 1;
+    if attempt % 2 == 1 {
+        return Err("too busy".into());
+    }
+    Ok(format!("{path} at attempt {attempt}"))
+}
+
+/// `.boxed()` gives the chain a type that can be written down: the arguments as a tuple, and the output. It costs a box
+/// per call, and a clone of it is the same function.
+#[derive(Debug, Clone)]
+struct Site {
+    fetch_page: BoxedFn<(Arc<str>,), Page>,
+}
+
+impl Site {
+    fn new(policy: &RetryPolicy) -> Self {
+        let fetch_page = fetch_page.timeout(Duration::from_millis(100)).retry_with(policy);
+        Self { fetch_page: fetch_page.boxed() }
+    }
+}
+
+/// A static needs a type as well, and a `LazyLock`, for a policy is made at run time.
+static FETCH_PAGE: LazyLock<BoxedFn<(Arc<str>,), Page>> =
+    LazyLock::new(|| fetch_page.retry_with(RetryPolicy::fixed(Duration::from_millis(10))).boxed());
+
+/// Generic over the function there is no box: the compiler knows the chain, and a test can put in a closure.
+struct Crawler<F> {
+    fetch_page: F,
+}
+
+impl<F: Callable<(Arc<str>,), Output = Page>> Crawler<F> {
+    async fn crawl(&self, paths: [&str; 2]) -> Page {
+        let mut pages = Vec::new();
+        for path in paths {
+            pages.push(self.fetch_page.call(path.into()).await?);
+        }
+        Ok(pages.join(", "))
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let policy = RetryPolicy::fixed(Duration::from_millis(10));
+
+    let site = Site::new(&policy);
+    println!("in a field:     {site:?}");
+    println!("                {}", site.fetch_page.call("/home".into()).await?);
+    let elsewhere = tokio::spawn({
+        let site = site.clone();
+        async move { site.fetch_page.call("/news".into()).await }
+    });
+    println!("from a task:    {}", elsewhere.await??);
+
+    println!("in a static:    {:?}", *FETCH_PAGE);
+    println!("                {}", FETCH_PAGE.call("/about".into()).await?);
+
+    let crawler = Crawler { fetch_page: fetch_page.retry_with(&policy) };
+    println!("in a generic:   {:?}", crawler.fetch_page);
+    println!("                {}", crawler.crawl(["/a", "/b"]).await?);
+
+    let in_a_test = Crawler { fetch_page: async |path: Arc<str>| Ok(format!("{path} made up")) };
+    println!("with a closure: {}", in_a_test.crawl(["/a", "/b"]).await?);
+    Ok(())
+}

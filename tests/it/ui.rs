@@ -1,0 +1,86 @@
+//! What the compiler says to those who go wrong, and that its advice is good.
+//!
+//! Each `tests/ui/fail/<case>.rs` is a mistake, and beside it stands the one error that rustc answers with. Its twin
+//! `tests/ui/pass/<case>.rs` goes the way that the error names; it is a module of this binary and runs as a test.
+//!
+//! After a change, `TRYBUILD=overwrite cargo test --test it ui::` records the errors anew. Read them.
+
+use std::{collections::BTreeSet, env, ffi::OsStr, fs, path::Path, process::Command};
+
+/// Errors are worded anew with every release.
+const RECORDED_WITH: &str = "rustc 1.95.";
+
+macro_rules! cases {
+    ($($case:ident)*) => {
+        const CASES: &[&str] = &[$(stringify!($case)),*];
+
+        #[path = "../ui/pass"]
+        #[allow(unreachable_pub, clippy::unused_async)] // each is a program of its own, and an example
+        mod pass {$(
+            mod $case;
+
+            #[test]
+            fn $case() {
+                $case::main();
+            }
+        )*}
+    };
+}
+cases! {
+    argument_not_clone
+    argument_not_debug
+    awaited_with_arguments
+    boxed_with_borrowed_argument
+    called_with_too_few
+    counter_called
+    counting_async_closure
+    error_not_display
+    error_without_from
+    lending_closure
+    plain_output_bounded
+    plain_output_logged
+    plain_output_retried
+    predicate_of_another_error
+    reference_as_callable
+    retried_counter_called
+    retried_future
+    retried_once
+    transient_unimplemented
+    validated_future
+    validation_by_bool
+    validation_by_value
+    validation_of_too_few
+    validation_unannotated
+}
+
+#[test]
+fn mistakes_are_answered_with_advice() {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let version = Command::new(rustc).arg("--version").output().expect("rustc answers").stdout;
+    let version = String::from_utf8_lossy(&version);
+    if version.starts_with(RECORDED_WITH) {
+        trybuild::TestCases::new().compile_fail("tests/ui/fail/*.rs");
+    } else {
+        println!("skipped: the errors were recorded with {RECORDED_WITH}x, and this is {version}");
+    }
+}
+
+#[test]
+fn each_mistake_has_a_twin_and_is_answered_with_a_single_error() {
+    let cases = CASES.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    assert_eq!(files("tests/ui/fail", "rs"), cases);
+    assert_eq!(files("tests/ui/fail", "stderr"), cases);
+    assert_eq!(files("tests/ui/pass", "rs"), cases);
+
+    for case in cases {
+        let stderr = fs::read_to_string(format!("tests/ui/fail/{case}.stderr")).unwrap();
+        assert_eq!(stderr.lines().filter(|line| line.starts_with("error")).count(), 1, "{case}");
+    }
+}
+
+/// The names, without it, of the files with this extension.
+fn files(directory: &str, extension: &str) -> BTreeSet<String> {
+    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let stem = |path: &Path| path.file_stem().and_then(OsStr::to_str).unwrap().to_owned();
+    paths.filter(|path| path.extension() == Some(extension.as_ref())).map(|path| stem(&path)).collect()
+}

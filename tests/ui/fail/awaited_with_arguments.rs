@@ -1,0 +1,15 @@
+//! A function that has arguments is awaited without them.
+
+use decor::prelude::*;
+
+async fn fetch(id: u64) -> Result<u64, String> {
+    Ok(id)
+}
+
+async fn chain() {
+    let _ = fetch.timed("fetch").await;
+}
+
+fn main() {
+    let _ = chain();
+}

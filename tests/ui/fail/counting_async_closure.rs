@@ -1,0 +1,12 @@
+//! An async closure that counts lends its counter to its future.
+
+use decor::prelude::*;
+
+fn main() {
+    let mut attempts = 0;
+    let _ = (async || {
+        attempts += 1;
+        if attempts < 3 { Err("busy") } else { Ok(attempts) }
+    })
+    .retry_with(RetryPolicy::default());
+}

@@ -1,0 +1,29 @@
+//! It is called by its owner, by `&mut`; many share an atomic counter.
+
+use decor::{CallableMut, prelude::*};
+use std::{
+    future::ready,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+#[tokio::main(flavor = "current_thread", start_paused = true)]
+pub async fn main() {
+    let mut calls = 0;
+    let count = (|n: u64| {
+        calls += 1;
+        ready(Ok::<u64, String>(n))
+    })
+    .timed("count");
+    let mut count = count;
+    assert_eq!(count.call_mut((42,)).await, Ok(42));
+    assert_eq!(calls, 1);
+
+    let calls = AtomicU64::new(0);
+    let count = (|n: u64| {
+        calls.fetch_add(1, Relaxed);
+        ready(n)
+    })
+    .timed("count");
+    assert_eq!(count.call(42).await, 42);
+    assert_eq!(calls.load(Relaxed), 1);
+}

@@ -1,0 +1,23 @@
+//! What is owned is handed over by `with_context`; what is borrowed, an async closure may lend.
+
+use decor::prelude::*;
+
+#[derive(Clone)]
+struct Client;
+
+impl Client {
+    async fn get(&self, id: u64) -> Result<u64, String> {
+        Ok(id)
+    }
+}
+
+#[tokio::main(flavor = "current_thread", start_paused = true)]
+pub async fn main() {
+    let client = Client;
+    let lent = (async |id: u64| client.get(id).await).retry_with(RetryPolicy::default());
+    assert_eq!(lent.call(42).await, Ok(42));
+
+    let owned = decor::with_context(client, |client: Client, id: u64| async move { client.get(id).await })
+        .retry_with(RetryPolicy::default());
+    assert_eq!(owned.call(42).await, Ok(42));
+}
