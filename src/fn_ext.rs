@@ -1,7 +1,8 @@
 //! Every decorator of an async function: what it is called, where it stands in a chain, and why.
 
 use crate::{
-    BoxedFn, Callable, CallableMut, CallableOnce, Fallible, ResultLike, RetryPolicy,
+    BoxedFn, Callable, CallableMut, CallableOnce, Fallible, KeyedLimiter, Permits, RateLimiter, ResultLike,
+    RetryPolicy,
     args::{CloneArgs, DebugArgs, Inspect},
     around::Around,
     decorators::{
@@ -9,6 +10,8 @@ use crate::{
         deprecated::{Deprecated, Deprecation},
         logged::{Discreet, Logged, Logging, Picked, ShowArgs, ShowValue, Values},
         named::Named,
+        pausing::Pausing,
+        rate_limited::{RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin},
         retry::Retry,
         timed::{OutcomeOf, Timing},
         timeout::Timeout,
@@ -18,6 +21,7 @@ use crate::{
 };
 use std::{
     fmt::{Debug, Display},
+    hash::Hash,
     marker::PhantomData,
     time::Duration,
 };
@@ -78,7 +82,8 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// Logs each call: `calling fetch` (`debug`), then `fetch returned in 0.12s` (`info`) or
     /// `fetch failed in 0.12s: ApiError: message` (`warn`).
     ///
-    /// Shows neither arguments nor values, so that no secret reaches a log by accident, and needs no `Debug`. The
+    /// Shows neither arguments nor values, so that no secret in them reaches a log by accident, and needs no `Debug`. (An
+    /// error's text is shown.) The
     /// events have the target `decor::call` and the fields `name`, `elapsed` (seconds) and `outcome` (`ok`, `err`,
     /// `cancelled`, `panicked`). `RUST_LOG=info,decor::call=debug` shows all of them.
     ///
@@ -109,7 +114,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// `fetch returned User { id: 42 }`.
     ///
     /// Both by their `Debug`, each cut at [`MAX_SHOWN`](crate::Logging::MAX_SHOWN) characters. Mind what they may
-    /// contain.
+    /// contain: a method's receiver is an argument too.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -264,6 +269,178 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
         Retry::new(self, policy.into())
     }
 
+    /// Waits for a permit before each call.
+    ///
+    /// The limiter is shared by everybody who was given it or a clone of it; callers are admitted in the order in which they
+    /// came. No permit is taken before the first poll.
+    ///
+    /// Stands before `retry_with`, so that each attempt takes a permit, and after the attempt's `timeout`, so that the wait is
+    /// not part of it. Takes any output.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits it leaves the queue, and the next moves up. Dropped later, it has taken its permit.
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait outside of a tokio runtime with its timer enabled.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    /// use tokio::time::Instant;
+    ///
+    /// async fn fetch(id: u64) -> u64 { id }
+    ///
+    /// let limiter = RateLimiter::new(3, Duration::from_secs(1));
+    /// let fetch = fetch.rate_limited(&limiter);
+    /// let begun = Instant::now();
+    /// for id in 0..5 {
+    ///     fetch.call(id).await;
+    /// }
+    /// assert_eq!(begun.elapsed(), Duration::from_secs(1));
+    /// # }
+    /// ```
+    fn rate_limited(self, limiter: &RateLimiter) -> Around<Self, RateLimited> {
+        Around::new(self, RateLimited(limiter.clone()))
+    }
+
+    /// [`rate_limited`](Self::rate_limited), with as many permits as the arguments ask for: a number for every window, or an
+    /// array with one for each.
+    ///
+    /// The closure takes each argument by reference, with its type written; it runs when the call is made. More than the limit
+    /// is refused at once ([`Error::InvalidArgument`](crate::Error::InvalidArgument)), and so is a call that finds the queue
+    /// full ([`Error::QueueFull`](crate::Error::QueueFull)). Takes [`Fallible`] outputs.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn complete(prompt: String) -> Result<String, Error> { Ok(prompt) }
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
+    /// let complete = complete.rate_limited_by(&limiter, |prompt: &String| [1, prompt.len() as u32 / 4]);
+    /// complete.call("Say hello in French.".into()).await.unwrap();
+    /// assert_eq!(limiter.available_each(), [59, 89_995]);
+    /// # }
+    /// ```
+    fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Around<Self, RateLimitedBy<P>>
+    where
+        P: Inspect<Args, Output: Into<Permits>>,
+        Self::Output: Fallible,
+    {
+        Around::new(self, RateLimitedBy { limiter: limiter.clone(), permits })
+    }
+
+    /// [`rate_limited`](Self::rate_limited), by the limiter of a key that is taken from the arguments: a user, a host.
+    ///
+    /// The closure takes each argument by reference, with its type written; it runs when the call is made. Takes any output.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn notify(user: u64, text: &str) -> String { format!("{user}: {text}") }
+    ///
+    /// let per_user = KeyedLimiter::new(1, Duration::from_secs(60));
+    /// let notify = notify.rate_limited_by_key(&per_user, |user: &u64, _: &&str| *user);
+    /// notify.call(7, "hello").await;
+    /// assert_eq!(per_user.for_key(&7).available(), 0);
+    /// assert_eq!(per_user.for_key(&8).available(), 1);
+    /// # }
+    /// ```
+    fn rate_limited_by_key<K, P>(self, limiter: &KeyedLimiter<K>, key: P) -> Around<Self, RateLimitedByKey<K, P>>
+    where
+        K: Eq + Hash + Clone,
+        P: Inspect<Args, Output = K>,
+    {
+        Around::new(self, RateLimitedByKey { limiter: limiter.clone(), key })
+    }
+
+    /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait` for the permit.
+    ///
+    /// A wait that is known to be longer fails at once, with [`Error::RateLimited`](crate::Error::RateLimited) and the time until
+    /// a permit could be had. Takes [`Fallible`] outputs.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> { Ok(id) }
+    ///
+    /// let limiter = RateLimiter::new(1, Duration::from_secs(60));
+    /// let fetch = fetch.rate_limited_within(&limiter, Duration::from_secs(5));
+    /// assert_eq!(fetch.call(1).await, Ok(1));
+    /// assert_eq!(fetch.call(2).await, Err(Error::RateLimited { retry_after: Duration::from_secs(60) }));
+    /// # }
+    /// ```
+    fn rate_limited_within(self, limiter: &RateLimiter, max_wait: Duration) -> Around<Self, RateLimitedWithin>
+    where
+        Self::Output: Fallible,
+    {
+        Around::new(self, RateLimitedWithin { limiter: limiter.clone(), max_wait })
+    }
+
+    /// [`rate_limited`](Self::rate_limited), but fails where it would have to wait, with
+    /// [`Error::RateLimited`](crate::Error::RateLimited). Takes [`Fallible`] outputs.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> { Ok(id) }
+    ///
+    /// let limiter = RateLimiter::new(1, Duration::from_secs(60));
+    /// let fetch = fetch.try_rate_limited(&limiter);
+    /// assert_eq!(fetch.call(1).await, Ok(1));
+    /// assert!(fetch.call(2).await.is_err());
+    /// # }
+    /// ```
+    fn try_rate_limited(self, limiter: &RateLimiter) -> Around<Self, RateLimitedWithin>
+    where
+        Self::Output: Fallible,
+    {
+        self.rate_limited_within(limiter, Duration::ZERO)
+    }
+
+    /// Pauses the limiter for everybody when a call fails with an error that says so: a 429 that one call saw.
+    ///
+    /// `hint` says for how long, if at all. Stands around what makes the request, usually before `rate_limited` on the same
+    /// limiter. Takes `Result`s.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Debug)]
+    /// struct Throttled { retry_after: Duration }
+    /// async fn fetch(id: u64) -> Result<u64, Throttled> {
+    ///     Err(Throttled { retry_after: Duration::from_secs(30) })
+    /// }
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// let fetch = fetch.pausing(&limiter, |e| Some(e.retry_after)).rate_limited(&limiter);
+    /// fetch.call(1).await.unwrap_err();
+    /// let begun = tokio::time::Instant::now();
+    /// fetch.call(2).await.unwrap_err();
+    /// assert_eq!(begun.elapsed(), Duration::from_secs(30));
+    /// # }
+    /// ```
+    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, Pausing<P>>
+    where
+        Self::Output: ResultLike,
+        P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
+    {
+        Around::new(self, Pausing::new(limiter, hint))
+    }
+
     /// Refuses arguments with [`Error::InvalidArgument`](crate::Error::InvalidArgument) before the function is called.
     ///
     /// The closure takes each argument by reference, with its type written, and returns `Result<(), M>` where `M` is
@@ -302,7 +479,8 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// and its clones. The place is that of the `.call(..)`; where decor itself makes the call (inside `retry_with`, by
     /// `.await`) none is given. [`deprecated_with`](Self::deprecated_with) warns at every call.
     ///
-    /// Takes any output.
+    /// Decorate once, in a field or a static: each `.deprecated(..)` makes a decorated function that warns for itself. Takes
+    /// any output.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -1,10 +1,12 @@
 //! The decorators that fit a bare future: those that need not repeat the call or see its arguments.
 
 use crate::{
-    Fallible, ResultLike,
+    Fallible, Permits, RateLimiter, ResultLike,
     decorators::{
         convert::{self, FallibleFuture, LiftedFuture},
         logged::{self, Discreet, LoggedFuture, Logging, ShowValue, Values},
+        pausing::{self, PausingFuture},
+        rate_limited::{self, AsError, RateLimitedFuture},
         timed::{self, OutcomeOf, TimedFuture, Timing},
         timeout::{Timeout, TimeoutFuture},
     },
@@ -136,6 +138,113 @@ pub trait FutureExt: Future + Sized {
         Self::Output: Fallible,
     {
         TimeoutFuture::new(self, Timeout::new(limit, Name::of_future::<Self>()))
+    }
+
+    /// Waits for a permit before the call; see [`FnExt::rate_limited`](crate::FnExt::rate_limited).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> u64 { id }
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(60));
+    /// assert_eq!(fetch(42).rate_limited(&limiter).await, 42);
+    /// assert_eq!(limiter.available(), 9);
+    /// # }
+    /// ```
+    fn rate_limited(self, limiter: &RateLimiter) -> RateLimitedFuture<Self> {
+        rate_limited::waiting(self, limiter)
+    }
+
+    /// [`rate_limited`](Self::rate_limited), with as many permits; see [`FnExt::rate_limited_by`](crate::FnExt::rate_limited_by).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(ids: &[u64]) -> Result<usize, Error> { Ok(ids.len()) }
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(60));
+    /// let ids = [1, 2, 3];
+    /// assert_eq!(fetch(&ids).rate_limited_by(&limiter, ids.len()).await, Ok(3));
+    /// assert_eq!(limiter.available(), 7);
+    /// # }
+    /// ```
+    fn rate_limited_by(self, limiter: &RateLimiter, permits: impl Into<Permits>) -> RateLimitedFuture<Self, AsError>
+    where
+        Self::Output: Fallible,
+    {
+        rate_limited::or_refused(self, limiter, permits.into(), None)
+    }
+
+    /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait`; see
+    /// [`FnExt::rate_limited_within`](crate::FnExt::rate_limited_within).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> { Ok(id) }
+    ///
+    /// let limiter = RateLimiter::new(1, Duration::from_secs(60));
+    /// let within = Duration::from_secs(5);
+    /// assert_eq!(fetch(1).rate_limited_within(&limiter, within).await, Ok(1));
+    /// assert!(fetch(2).rate_limited_within(&limiter, within).await.is_err());
+    /// # }
+    /// ```
+    fn rate_limited_within(self, limiter: &RateLimiter, max_wait: Duration) -> RateLimitedFuture<Self, AsError>
+    where
+        Self::Output: Fallible,
+    {
+        rate_limited::or_refused(self, limiter, 1_u32.into(), Some(max_wait))
+    }
+
+    /// [`rate_limited`](Self::rate_limited), but fails where it would have to wait; see
+    /// [`FnExt::try_rate_limited`](crate::FnExt::try_rate_limited).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> { Ok(id) }
+    ///
+    /// let limiter = RateLimiter::new(1, Duration::from_secs(60));
+    /// assert_eq!(fetch(1).try_rate_limited(&limiter).await, Ok(1));
+    /// assert!(fetch(2).try_rate_limited(&limiter).await.is_err());
+    /// # }
+    /// ```
+    fn try_rate_limited(self, limiter: &RateLimiter) -> RateLimitedFuture<Self, AsError>
+    where
+        Self::Output: Fallible,
+    {
+        self.rate_limited_within(limiter, Duration::ZERO)
+    }
+
+    /// Pauses the limiter for everybody when the call fails with an error that says so; see
+    /// [`FnExt::pausing`](crate::FnExt::pausing).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// let throttled = std::future::ready(Err::<(), _>(Duration::from_secs(30)));
+    /// throttled.pausing(&limiter, |retry_after| Some(*retry_after)).await.unwrap_err();
+    /// assert_eq!(limiter.available(), 0);
+    /// # }
+    /// ```
+    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> PausingFuture<Self, P>
+    where
+        Self::Output: ResultLike,
+        P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
+    {
+        pausing::pausing(self, limiter, hint)
     }
 
     /// Makes room for a policy's own errors in a foreign error type; see [`FnExt::lifted`](crate::FnExt::lifted).

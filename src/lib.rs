@@ -15,7 +15,10 @@
 //!
 //! impl ApiError {
 //!     fn is_transient(&self) -> bool {
-//!         matches!(self, Self::Status(500..) | Self::Policy(_))
+//!         match self {
+//!             Self::Status(status) => *status == 429 || *status >= 500,
+//!             Self::Policy(error) => error.is_transient(),
+//!         }
 //!     }
 //! }
 //!
@@ -82,8 +85,9 @@
 //! # }
 //! ```
 //!
-//! Async closures that borrow from outside work as well; one that owns what it lends needs [`with_context`]. For struct
-//! fields, statics and application state there is [`BoxedFn`]. On a function that is not decorated `.call` belongs to
+//! A method is a function of its receiver: `Client::get.retry_with(&policy).call(&client, id)`. Async closures that borrow
+//! from outside work as well; one that owns what it lends, like a client, needs [`with_context`]. For struct fields, statics
+//! and application state there is [`BoxedFn`]. On a function that is not decorated `.call` belongs to
 //! the standard library's unstable `Fn` traits and rustc warns: call it by `(..)`.
 //!
 //! # Errors
@@ -97,16 +101,18 @@
 //!
 //! - **Lazy.** Before the first poll nothing is logged, timed or called ([`.call(..)`](prelude) may invoke the function
 //!   to obtain its future, and validation looks at the arguments). Everything can be built outside of a runtime.
-//! - **Dropping is safe** at every await, and is an outcome: it is reported as `cancelled`, a panic as `panicked`.
+//! - **Dropping is safe** at every await, and is an outcome: `timed` and `logged` report it as `cancelled`, and a panic as
+//!   `panicked`.
 //! - **Success costs next to nothing.** No allocation, no boxing, no task; no clock is read where none is needed, and
 //!   nothing is formatted where nobody listens.
-//! - **One clock**, tokio's: under `start_paused = true` every delay and limit is virtual and exact.
+//! - **One clock**, tokio's: under `start_paused = true` (tokio's feature `test-util`) every delay and limit is virtual and
+//!   exact.
 //! - **Wrong settings fail where they are written**, with the setting, its value and what is allowed. Constructors for
 //!   literals panic, `try_` constructors and [`RetryConfig`] return a [`ConfigError`].
 //!
 //! # Logs
 //!
-//! Events of [`tracing`], under the targets `decor::call` (timed, logged, deprecated) and `decor::retry`.
+//! Events of [`tracing`], seen by whatever subscriber the program has (`tracing_subscriber::fmt::init()` for one), under the targets `decor::call` (timed, logged, deprecated) and `decor::retry`.
 //! `RUST_LOG=info,decor=debug` shows all of them, `RUST_LOG=info,decor::retry=off` none of the retries'.
 #![forbid(unsafe_code)]
 
@@ -125,6 +131,7 @@ mod lazy;
 mod name;
 mod policy;
 pub mod prelude;
+mod rate_limiter;
 mod seed;
 mod sync;
 mod time;
@@ -147,7 +154,8 @@ pub use error::{ConfigError, Error, Failure, GaveUp, RetryError};
 pub use fallible::{Fallible, ResultLike};
 pub use fn_ext::FnExt;
 pub use future_ext::FutureExt;
-pub use policy::{Backoff, Jitter, RetryConfig, RetryPolicy, Schedule};
+pub use policy::{Backoff, Jitter, Permits, RetryConfig, RetryPolicy, Schedule};
+pub use rate_limiter::{KeyedLimiter, RateLimiter, RateLimiterBuilder, RateLimiterStats};
 pub use transient::Transient;
 
 /// The futures of decorated calls: what `.call(..)` returns, for those who must write the type down.
@@ -171,6 +179,8 @@ pub mod future {
             convert::{FallibleFuture, LiftedFuture},
             deprecated::DeprecatedFuture,
             logged::LoggedFuture,
+            pausing::PausingFuture,
+            rate_limited::RateLimitedFuture,
             retry::RetryFuture,
             timed::TimedFuture,
             timeout::TimeoutFuture,
@@ -178,6 +188,7 @@ pub mod future {
             watched::Watched,
         },
         lazy::Lazy,
+        rate_limiter::{Acquire, AcquireMany},
     };
 }
 
@@ -190,6 +201,8 @@ pub mod layer {
             deprecated::Deprecated,
             logged::{Discreet, Logged, Picked, ShowArgs, ShowValue, Values},
             named::Named,
+            pausing::Pausing,
+            rate_limited::{AsError, Never, RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin, Refusal},
             timed::{AnyOutput, ByResult, OutcomeOf},
             timeout::Timeout,
         },

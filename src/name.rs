@@ -50,14 +50,14 @@ fn function_name(path: &'static str) -> &'static str {
 /// of the futures crate are looked through.
 fn future_name(mut path: &'static str) -> &'static str {
     let wrapper = |path: &str| path.starts_with("decor::") || path.starts_with("futures_util::future::");
+    if path.starts_with("core::pin::Pin<") {
+        return "future"; // a boxed one shows nothing of what is in the box
+    }
     while wrapper(path) && path.contains('<') {
         path = first_generic(path);
     }
     let named = last_named_segment(path);
-    without_generics(named.find("::").map_or(named, |end| match named.find('<') {
-        Some(generics) if generics < end => named,
-        _ => &named[..end],
-    }))
+    named.find(['<', ':']).map_or(named, |end| &named[..end])
 }
 
 /// From the last segment that is not `{{closure}}` to the end of the path.
@@ -151,6 +151,8 @@ mod tests {
         assert_eq!(future_name("app::main::{{closure}}::{{closure}}"), "main");
         assert_eq!(future_name("app::fetch<alloc::string::String>::{{closure}}"), "fetch");
         assert_eq!(future_name("core::future::ready::Ready<i32>"), "Ready");
+        assert_eq!(future_name("core::pin::Pin<alloc::boxed::Box<dyn core::future::Future<Output = i32>>>"), "future");
+        assert_eq!(future_name("decor::a::W<decor::b::T<app::Pool<u8, i8>::fetch::{{closure}}>, decor::W>"), "fetch");
         assert_eq!(future_name("decor::a::Watched<decor::b::T<app::fetch::{{closure}}>, decor::W>"), "fetch");
         assert_eq!(
             future_name("futures_util::future::MapErr<app::fetch<(u8, i8)>::{{closure}}, fn(app::E) -> app::F>"),

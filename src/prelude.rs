@@ -14,7 +14,7 @@
 //! ```
 
 pub use crate::{
-    Callable as _, CallableMut as _, CallableOnce as _, FnExt as _, FutureExt as _, Jitter, RetryPolicy,
+    Callable as _, CallableMut as _, CallableOnce as _, FnExt as _, FutureExt as _, Jitter, RateLimiter, RetryPolicy,
     Transient as _,
     call::spread::{
         Call0 as _, Call1 as _, Call2 as _, Call3 as _, Call4 as _, Call5 as _, Call6 as _, Call7 as _, Call8 as _,

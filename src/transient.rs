@@ -40,7 +40,7 @@ use std::{io, time::Duration};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say which of its errors are worth another attempt",
     label = "the decorated call fails with `{Self}`",
-    note = "implement `decor::Transient` for it, or say it here: `.when(|e: &{Self}| ..)`"
+    note = "implement `decor::Transient` for it, or, if it is foreign, say it here: `.when(|error| ..)`"
 )]
 pub trait Transient {
     /// Whether another attempt could succeed where this one failed.

@@ -19,7 +19,8 @@ use tracing::Level;
 
 /// How `.logged_with(..)` logs: at which levels, and what of arguments and values it shows.
 ///
-/// By default nothing of either is shown, so that no secret can reach a log by accident, and nothing needs `Debug`.
+/// By default nothing of either is shown, so that no secret in them can reach a log by accident, and nothing needs `Debug`.
+/// An error's text is always shown, with its whole chain of causes where its `{:#}` has them, as anyhow's does.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -335,7 +336,13 @@ where
             }
             Err(error) => {
                 let kind = short_type_name::<E>();
-                event!(*error_level, name, elapsed, outcome = "err", "{name} failed in {elapsed:.2}s: {kind}: {error}");
+                event!(
+                    *error_level,
+                    name,
+                    elapsed,
+                    outcome = "err",
+                    "{name} failed in {elapsed:.2}s: {kind}: {error:#}"
+                );
             }
         }
     }

@@ -4,6 +4,8 @@ pub(crate) mod convert;
 pub(crate) mod deprecated;
 pub(crate) mod logged;
 pub(crate) mod named;
+pub(crate) mod pausing;
+pub(crate) mod rate_limited;
 pub(crate) mod retry;
 pub(crate) mod timed;
 pub(crate) mod timeout;

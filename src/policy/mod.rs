@@ -5,18 +5,27 @@
 
 mod backoff;
 mod jitter;
+mod pacer;
+mod permits;
+mod quota;
 mod random;
 mod retry_config;
 mod retry_policy;
 mod schedule;
+mod sliding_log;
 mod strategy;
 mod verdict;
 
 pub use jitter::Jitter;
+pub use permits::Permits;
 pub use retry_config::{Backoff, RetryConfig};
 pub use retry_policy::RetryPolicy;
 pub use schedule::Schedule;
 
 pub(crate) use backoff::Delays;
+pub(crate) use pacer::Pacer;
+pub(crate) use permits::{Counts, MAX_WINDOWS};
+pub(crate) use quota::{Quota, Sums};
 pub(crate) use random::SplitMix64;
+pub(crate) use sliding_log::{Nanos, SlidingLog};
 pub(crate) use verdict::{Attempted, Verdict};

@@ -16,15 +16,23 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Bytes allocated on this thread and not freed on it.
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+}
+
+fn live(change: isize) {
+    LIVE.with(|live| live.set(live.get() + change));
 }
 
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        live(isize::try_from(layout.size()).unwrap_or(0));
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        live(-isize::try_from(layout.size()).unwrap_or(0));
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -123,4 +131,53 @@ async fn a_call_that_waits_within_its_limits() {
     let mut call = pin!(chain.call());
     assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert_eq!(ALLOCATIONS.get() - before, 0, "the timer lies in the future itself");
+}
+
+#[test]
+fn a_limiter_with_a_free_permit() {
+    let exact = RateLimiter::new(1_000, secs(60));
+    let windows = RateLimiter::windows([(1_000, secs(60)), (1_000, secs(1))]);
+    let paced = RateLimiter::paced(1_000, secs(1)).burst(1_000);
+    for limiter in [exact, windows, paced] {
+        let limited = fetch.rate_limited(&limiter);
+        let weighted = fetch.rate_limited_by(&limiter, |_: &u64, _: &&str| 2);
+        let within = fetch.rate_limited_within(&limiter, secs(1));
+        assert_eq!(allocations_of(|| now(limiter.acquire())), 0);
+        assert_eq!(allocations_of(|| now(limiter.acquire_many(3)).unwrap()), 0);
+        assert_eq!(allocations_of(|| limiter.try_acquire().unwrap()), 0);
+        assert_eq!(allocations_of(|| now(limited.call(1, "en"))), 0);
+        assert_eq!(allocations_of(|| now(weighted.call(1, "en"))), 0);
+        assert_eq!(allocations_of(|| now(within.call(1, "en"))), 0);
+        // The log of all that is in a window is reserved at once.
+        assert_eq!(allocations_of(|| (0..900).for_each(|_| limiter.try_acquire().unwrap())), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_million_waiters_leave_no_memory_behind() {
+    const WAITERS: usize = 1_000_000;
+    let limiter = RateLimiter::new(1, secs(1));
+    limiter.acquire().await;
+    let before = LIVE.get();
+    let mut waiters: Vec<_> = (0..WAITERS).map(|_| Box::pin(limiter.acquire())).collect();
+    let without_queue = LIVE.get();
+    let allocations = ALLOCATIONS.get();
+    for waiter in &mut waiters {
+        assert!(waiter.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    assert!(ALLOCATIONS.get() - allocations <= WAITERS as u64, "at most one for each waiter");
+    let each = (LIVE.get() - without_queue) / isize::try_from(WAITERS).unwrap();
+    assert!(each <= 256, "{each} bytes for each waiter, beside its future");
+    assert_eq!(limiter.waiting(), WAITERS);
+    // From the middle, the front and the end.
+    let back = waiters.split_off(WAITERS / 2);
+    let mut turn = 0;
+    waiters.retain(|_| {
+        turn += 1;
+        turn % 2 == 0
+    });
+    drop(back);
+    drop(waiters);
+    assert_eq!(limiter.waiting(), 0);
+    assert!(LIVE.get() - before <= 1_024, "{} bytes left", LIVE.get() - before);
 }

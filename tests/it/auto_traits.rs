@@ -4,12 +4,12 @@
 
 use decor::{
     future::{
-        DeprecatedFuture, FallibleFuture, Lazy, LiftedFuture, LoggedFuture, RetryFuture, TimedFuture, TimeoutFuture,
-        ValidatedFuture,
+        Acquire, AcquireMany, DeprecatedFuture, FallibleFuture, Lazy, LiftedFuture, LoggedFuture, PausingFuture,
+        RateLimitedFuture, RetryFuture, TimedFuture, TimeoutFuture, ValidatedFuture,
     },
     layer::{
-        AnyOutput, ByResult, Deprecated, Discreet, ErrInto, Lifted, Logged, MadeFallible, MapErr, Named, Picked,
-        Timeout, Values,
+        AnyOutput, AsError, ByResult, Deprecated, Discreet, ErrInto, Lifted, Logged, MadeFallible, MapErr, Named,
+        Never, Pausing, Picked, RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin, Timeout, Values,
     },
     *,
 };
@@ -103,6 +103,9 @@ auto_traits! {
     RetryConfig: Send Sync Unpin;
     RetryPolicy: Send Sync Unpin;
     Schedule: Send Sync Unpin;
+    Permits: Send Sync Unpin;
+    RateLimiterBuilder: Send Sync Unpin;
+    RateLimiterStats: Send Sync Unpin;
     Timing: Send Sync Unpin;
     Timing<ByResult>: Send Sync Unpin;
 
@@ -129,12 +132,28 @@ auto_traits! {
     MapErr<Local>: not_send not_sync Unpin;
     Named: Send Sync Unpin;
     Timeout: Send Sync Unpin;
+    RateLimited: Send Sync Unpin;
+    RateLimitedWithin: Send Sync Unpin;
+    RateLimitedBy<All>: Send Sync Unpin;
+    RateLimitedBy<Local>: not_send not_sync Unpin;
+    RateLimitedByKey<String, All>: Send Sync Unpin;
+    RateLimitedByKey<String, Local>: not_send not_sync Unpin;
+    Pausing<All>: Send Sync Unpin;
+    Pausing<Local>: not_send not_sync Unpin;
+    Never: Send Sync Unpin;
+    AsError: Send Sync Unpin;
     AnyOutput: Send Sync Unpin;
     ByResult: Send Sync Unpin;
     Discreet: Send Sync Unpin;
     Values: Send Sync Unpin;
     Picked<All>: Send Sync Unpin;
     Picked<Local>: not_send not_sync Unpin;
+
+    // Handles are shared by everybody.
+    RateLimiter: Send Sync Unpin;
+    KeyedLimiter<String>: Send Sync Unpin;
+    KeyedLimiter<NotSync>: Send Sync Unpin;
+    KeyedLimiter<Local>: not_send not_sync Unpin;
 
     // Decorated functions are as their parts.
     Around<All, Timing>: Send Sync Unpin;
@@ -183,6 +202,9 @@ auto_traits! {
     TimedFuture<LocalFuture>: not_send not_sync Unpin;
     TimedFuture<NotSyncFuture>: Send not_sync Unpin;
     TimedFuture<PinnedFuture>: Send Sync not_unpin;
+    PausingFuture<Ready<Output>, All>: Send Sync Unpin;
+    PausingFuture<LocalFuture, All>: not_send not_sync Unpin;
+    PausingFuture<Ready<Output>, Local>: not_send not_sync Unpin;
     ValidatedFuture<Ready<Output>, Output>: Send Sync Unpin;
     ValidatedFuture<LocalFuture, Output>: not_send not_sync Unpin;
     ValidatedFuture<PinnedFuture, Output>: Send Sync not_unpin;
@@ -197,7 +219,13 @@ auto_traits! {
     RetryFuture<fn(PhantomPinned) -> Ready<Output>, (PhantomPinned,), All>: Send Sync Unpin;
     RetryFuture<Makes<Ready<Output>>, (), Local>: not_send not_sync Unpin;
 
-    // A timeout's holds tokio's timer in place, which has to be pinned.
+    // These hold tokio's timer in place, which has to be pinned.
+    Acquire<'static>: Send Sync not_unpin;
+    AcquireMany<'static>: Send Sync not_unpin;
+    RateLimitedFuture<Ready<Output>>: Send Sync not_unpin;
+    RateLimitedFuture<Ready<Output>, AsError>: Send Sync not_unpin;
+    RateLimitedFuture<LocalFuture>: not_send not_sync not_unpin;
+    RateLimitedFuture<NotSyncFuture>: Send not_sync not_unpin;
     TimeoutFuture<Ready<Output>>: Send Sync not_unpin;
     TimeoutFuture<LocalFuture>: not_send not_sync not_unpin;
     TimeoutFuture<NotSyncFuture>: Send not_sync not_unpin;

@@ -156,6 +156,17 @@ async fn what_ends_an_explained_retry_from_outside_says_so() {
 }
 
 #[test]
+fn a_transient_error_gives_no_hint_unless_it_says_so() {
+    struct Busy;
+    impl Transient for Busy {
+        fn is_transient(&self) -> bool {
+            true
+        }
+    }
+    assert_eq!(Busy.retry_after(), None);
+}
+
+#[test]
 fn who_is_transient() {
     assert!(timed_out().is_transient());
     assert!(Error::QueueFull { waiting: 1 }.is_transient());
@@ -167,6 +178,9 @@ fn who_is_transient() {
     assert!(refused().is_transient());
     assert!(!io::Error::from(io::ErrorKind::NotFound).is_transient());
     assert!(Failure::Call(refused()).is_transient());
+    assert!(!Failure::Call(io::Error::from(io::ErrorKind::NotFound)).is_transient());
+    assert!(!Failure::<io::Error>::Policy(Error::InvalidArgument { message: String::new() }).is_transient());
+    assert_eq!(Failure::<u8>::Call(7).call(), Some(&7));
     assert!(Failure::<io::Error>::Policy(timed_out()).is_transient());
 
     let limited = Error::RateLimited { retry_after: secs(9) };

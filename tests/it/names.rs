@@ -130,5 +130,7 @@ fn debug_shows_the_chain_as_it_was_written() {
     let written = "fetch.named(\"users\").timeout(2s).retry_with(fixed 100ms, full jitter, 5 attempts).when(..).validated(..)\
          .deprecated(\"use fetch_v2\").lifted().map_err(..).err_into().logged().timed(\"fetch\")";
     assert_eq!(format!("{chain:?}"), written);
-    assert_eq!(format!("{:?}", Arc::new(chain).boxed()), format!("{written}.boxed()"));
+    let boxed = Arc::new(chain).boxed();
+    assert_eq!(format!("{boxed:?}"), format!("{written}.boxed()"));
+    assert_eq!(format!("{:?}", boxed.timed("again")), format!("{written}.boxed().timed(\"again\")"));
 }

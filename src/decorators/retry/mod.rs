@@ -21,7 +21,10 @@ use std::{fmt, time::Duration};
 /// A function that is called again when it fails.
 ///
 /// Made by [`.retry_with(..)`](crate::FnExt::retry_with), which retries every error; the methods here say which errors,
-/// when the server says to come back, and who is told. Each may be given once; a later one replaces an earlier.
+/// when the server says to come back, and who is told. A later one replaces an earlier one of the same kind.
+///
+/// Their closures may change what they capture, for one call that is awaited (`calls += 1`). A function that is called many
+/// times clones them for each call, so share what they count: an atomic, a channel.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -198,7 +201,10 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
         self.with(|rules| rules.on_retry(OnRetryHook(hook)))
     }
 
-    /// Calls this once when the retry ends without a result that it would accept, whatever the reason.
+    /// Calls this once when the retry gives up: attempts exhausted, deadline reached, or not an error that it retries.
+    ///
+    /// Not when a decorator outside ends the call, a total `.timeout(..)` for one: then the retry is dropped. Where that
+    /// matters, bound it by the policy's [`deadline`](RetryPolicy::deadline) instead.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -223,7 +229,8 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
 
     /// Returns the attempts' story with the last error: `Result<T, RetryError<E>>`.
     ///
-    /// One of the few words that change a type. See [`RetryError`](crate::RetryError).
+    /// One of the few words that change a type. See [`RetryError`](crate::RetryError). A `.timeout(..)` after it drops the
+    /// retry and its story with it; the policy's [`deadline`](RetryPolicy::deadline) keeps the story.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

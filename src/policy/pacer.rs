@@ -1,0 +1,98 @@
+//! Even spacing: the generic cell rate algorithm, as a virtual schedule.
+
+use super::sliding_log::Nanos;
+use crate::ConfigError;
+
+/// One permit every `period / limit`, and up to `burst` at once after a pause.
+///
+/// GCRA in its *virtual scheduling* form (ITU-T I.371): the theoretical arrival time `tat` is when the next permit would
+/// be due if they came evenly. A permit conforms if it comes no earlier than `tat - (burst - 1) * interval`. The
+/// interval need not be a whole number of nanoseconds, so times are counted in `limit`-ths of one, and nothing drifts.
+#[derive(Debug, Clone)]
+pub(crate) struct Pacer {
+    limit: u32,
+    period: Nanos,
+    burst: u32,
+    /// In `limit`-ths of a nanosecond.
+    tat: u128,
+}
+
+impl Pacer {
+    /// With a burst of 1.
+    pub(crate) fn new(limit: u32, period: Nanos) -> Self {
+        Self { limit, period, burst: 1, tat: 0 }
+    }
+
+    /// One with another burst, as good as new.
+    pub(crate) fn with_burst(&self, burst: u32) -> Result<Self, ConfigError> {
+        if burst == 0 || burst > self.limit {
+            return Err(ConfigError::new("burst", burst, "1 to the limit"));
+        }
+        Ok(Self { burst, tat: 0, ..*self })
+    }
+
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    pub(crate) fn period(&self) -> Nanos {
+        self.period
+    }
+
+    pub(crate) fn burst(&self) -> u32 {
+        self.burst
+    }
+
+    /// Later decisions are made by this limit; what has been taken stays taken, in time.
+    pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
+        self.tat = self.tat.div_ceil(self.limit.into()) * u128::from(limit);
+        self.limit = limit;
+        self.period = period;
+        self.burst = self.burst.min(limit);
+    }
+
+    /// The first moment at which so many permits, taken one after the other, can all have been taken; 0 if at once.
+    pub(crate) fn due(&self, now: Nanos, permits: u64) -> Nanos {
+        let from = self.tat.max(self.scaled(now));
+        let burst = u64::from(self.burst);
+        // A call of more than the burst waits for a full burst, and then takes its time afterwards; but before a queue of
+        // single permits each of them has to pass.
+        let due = match permits.checked_sub(burst) {
+            Some(beyond) => from.saturating_add(self.intervals(beyond)),
+            None => from.saturating_sub(self.intervals(burst - permits)),
+        };
+        if due <= self.scaled(now) { 0 } else { Self::saturated(due.div_ceil(self.limit.into())) }
+    }
+
+    /// When one call of so many permits is due: it needs no more than a full burst, and takes its time afterwards.
+    pub(crate) fn due_at_once(&self, now: Nanos, permits: u32) -> Nanos {
+        self.due(now, permits.min(self.burst).into())
+    }
+
+    /// Takes them as of this moment, whether they fit or not.
+    pub(crate) fn take(&mut self, scheduled: Nanos, permits: u32) {
+        self.tat = self.tat.max(self.scaled(scheduled)).saturating_add(self.intervals(permits.into()));
+    }
+
+    /// Permits that could be taken now.
+    pub(crate) fn available(&self, now: Nanos) -> u32 {
+        let ahead = self.tat.saturating_sub(self.scaled(now)).div_ceil(u128::from(self.period).max(1));
+        self.burst.saturating_sub(u32::try_from(ahead).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn idle_at(&self) -> Nanos {
+        Self::saturated(self.tat.div_ceil(self.limit.into()))
+    }
+
+    fn scaled(&self, now: Nanos) -> u128 {
+        u128::from(now) * u128::from(self.limit)
+    }
+
+    fn intervals(&self, permits: u64) -> u128 {
+        u128::from(self.period).saturating_mul(permits.into())
+    }
+
+    fn saturated(nanos: u128) -> Nanos {
+        Nanos::try_from(nanos).unwrap_or(Nanos::MAX)
+    }
+}

@@ -1,0 +1,110 @@
+//! How much one call takes from a limiter.
+
+use std::fmt;
+
+/// The most windows that one limiter can have: requests and tokens, per minute and per day.
+pub(crate) const MAX_WINDOWS: usize = 4;
+
+/// How many permits a call takes: one number for every window of the limiter, or an array with a number for each.
+///
+/// Whole numbers and arrays of `u32` become `Permits` by themselves, so it rarely needs to be named:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+/// use decor::RateLimiter;
+/// use std::time::Duration;
+///
+/// let minute = Duration::from_secs(60);
+/// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]); // requests and tokens per minute
+/// limiter.acquire_each([1, 1200]).await?;
+/// limiter.charge([0, 350]); // what the answer turned out to use
+/// assert_eq!(limiter.available_each(), [59, 88_450]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Permits {
+    counts: [u32; MAX_WINDOWS],
+    meant_for: MeantFor,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MeantFor {
+    AnyNumberOfWindows,
+    Windows(usize),
+    /// What was asked for is no number of permits.
+    Nobody(i64),
+}
+
+/// The permits of one call, checked against the windows they are taken from.
+pub(crate) type Counts = [u32; MAX_WINDOWS];
+
+impl Permits {
+    fn each(count: u32) -> Self {
+        Self { counts: [count; MAX_WINDOWS], meant_for: MeantFor::AnyNumberOfWindows }
+    }
+
+    /// The number for each window, or why it is none. What is beyond the limiter's windows is 0.
+    pub(crate) fn for_windows(self, windows: usize) -> Result<Counts, String> {
+        match self.meant_for {
+            MeantFor::AnyNumberOfWindows => {
+                let mut counts = self.counts;
+                counts[windows..].fill(0);
+                Ok(counts)
+            }
+            MeantFor::Windows(n) if n == windows => Ok(self.counts),
+            MeantFor::Windows(n) => Err(format!("permits for {n} windows, but the limiter has {windows}")),
+            MeantFor::Nobody(n) => Err(format!("{n} permits, but there are only 0 to {}", u32::MAX)),
+        }
+    }
+}
+
+/// None.
+impl Default for Permits {
+    fn default() -> Self {
+        Self::each(0)
+    }
+}
+
+impl From<u32> for Permits {
+    fn from(count: u32) -> Self {
+        Self::each(count)
+    }
+}
+
+/// For the length of a text, say.
+impl From<usize> for Permits {
+    fn from(count: usize) -> Self {
+        // More than any limiter has, and so refused as too much.
+        Self::each(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+}
+
+/// For literals, which are `i32` where nothing says otherwise. A negative number is refused where it is used.
+impl From<i32> for Permits {
+    fn from(count: i32) -> Self {
+        u32::try_from(count)
+            .map_or(Self { counts: [0; MAX_WINDOWS], meant_for: MeantFor::Nobody(count.into()) }, Self::each)
+    }
+}
+
+/// One number for each window.
+impl<const N: usize> From<[u32; N]> for Permits {
+    fn from(counts: [u32; N]) -> Self {
+        let mut all = [0; MAX_WINDOWS];
+        for (slot, count) in all.iter_mut().zip(counts) {
+            *slot = count;
+        }
+        Self { counts: all, meant_for: MeantFor::Windows(N) }
+    }
+}
+
+impl fmt::Debug for Permits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.meant_for {
+            MeantFor::AnyNumberOfWindows => write!(f, "{}", self.counts[0]),
+            MeantFor::Windows(n) => write!(f, "{:?}", &self.counts[..n.min(MAX_WINDOWS)]),
+            MeantFor::Nobody(n) => write!(f, "{n}"),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What a limiter allows: windows or even spacing, and whether one more call fits.
+
+use super::{
+    pacer::Pacer,
+    permits::{Counts, MAX_WINDOWS},
+    sliding_log::{Nanos, SlidingLog},
+};
+use crate::{Error, Permits};
+use std::{fmt, time::Duration};
+
+/// Permits added up over many calls, for each window.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sums([u64; MAX_WINDOWS]);
+
+impl Sums {
+    pub(crate) fn add(&mut self, counts: &Counts) {
+        for (sum, count) in self.0.iter_mut().zip(counts) {
+            *sum = sum.saturating_add((*count).into());
+        }
+    }
+
+    pub(crate) fn minus(mut self, other: &Self) -> Self {
+        for (sum, other) in self.0.iter_mut().zip(other.0) {
+            *sum = sum.saturating_sub(other);
+        }
+        self
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Quota {
+    /// Every one of them must have room.
+    Windows(Vec<SlidingLog>),
+    Paced(Pacer),
+}
+
+impl Quota {
+    pub(crate) fn windows(&self) -> usize {
+        match self {
+            Self::Windows(logs) => logs.len(),
+            Self::Paced(_) => 1,
+        }
+    }
+
+    /// The permits for each window, if a call may take so many at all.
+    pub(crate) fn check(&self, permits: Permits) -> Result<Counts, Error> {
+        let counts = permits.for_windows(self.windows()).map_err(|message| Error::InvalidArgument { message })?;
+        self.check_counts(&counts)?;
+        Ok(counts)
+    }
+
+    pub(crate) fn check_counts(&self, counts: &Counts) -> Result<(), Error> {
+        let refuse = |count: u32, limit: u32, period: Nanos| {
+            let period = Duration::from_nanos(period);
+            let message = format!("{count} permits at once, but the limit is {limit} per {period:?}");
+            Err(Error::InvalidArgument { message })
+        };
+        match self {
+            Self::Windows(logs) => {
+                for (log, &count) in logs.iter().zip(counts) {
+                    if count > log.limit() {
+                        return refuse(count, log.limit(), log.period());
+                    }
+                }
+                Ok(())
+            }
+            Self::Paced(pacer) if counts[0] > pacer.limit() => refuse(counts[0], pacer.limit(), pacer.period()),
+            Self::Paced(_) => Ok(()),
+        }
+    }
+
+    /// Forgets what no longer matters.
+    pub(crate) fn forget(&mut self, now: Nanos) {
+        if let Self::Windows(logs) = self {
+            for log in logs {
+                log.forget(now);
+            }
+        }
+    }
+
+    /// When one call could be admitted if nobody came before it; `now` or earlier if at once.
+    pub(crate) fn due(&self, now: Nanos, counts: &Counts) -> Nanos {
+        match self {
+            Self::Windows(logs) => {
+                logs.iter().zip(counts).map(|(log, &count)| log.due(now, count.into())).max().unwrap_or(0)
+            }
+            Self::Paced(pacer) => pacer.due_at_once(now, counts[0]),
+        }
+    }
+
+    /// When one call could be admitted after calls that need so much. A lower bound: never later than the truth, and
+    /// the truth itself where every call takes one permit.
+    pub(crate) fn due_after(&self, now: Nanos, ahead: &Sums, counts: &Counts) -> Nanos {
+        let all = |window: usize| ahead.0[window].saturating_add(counts[window].into());
+        match self {
+            Self::Windows(logs) => (0..).zip(logs).map(|(window, log)| log.due(now, all(window))).max().unwrap_or(0),
+            Self::Paced(pacer) => {
+                let own = counts[0].min(pacer.burst());
+                pacer.due(now, ahead.0[0].saturating_add(own.into()))
+            }
+        }
+    }
+
+    /// How late a timer may make a queue that is this long in time. An exact window carries the lateness of its timer on
+    /// from period to period; a pacer goes by its schedule and does not.
+    pub(crate) fn drift(&self, wait: Nanos, grain: Nanos) -> Nanos {
+        match self {
+            Self::Windows(logs) => {
+                let period = logs.iter().map(SlidingLog::period).min().unwrap_or(Nanos::MAX).max(1);
+                (wait / period + 1).saturating_mul(grain)
+            }
+            Self::Paced(_) => grain,
+        }
+    }
+
+    /// Takes them, whether they fit or not. A window counts from when they were taken; a pacer from when they were due, or
+    /// the lateness of timers would add up.
+    pub(crate) fn take(&mut self, now: Nanos, scheduled: Nanos, counts: &Counts) {
+        match self {
+            Self::Windows(logs) => {
+                for (log, &count) in logs.iter_mut().zip(counts) {
+                    log.take(now, count);
+                }
+            }
+            Self::Paced(pacer) => pacer.take(scheduled, counts[0]),
+        }
+    }
+
+    /// The permits that could be taken now from this window.
+    pub(crate) fn available(&self, now: Nanos, window: usize) -> u32 {
+        match self {
+            Self::Windows(logs) => logs[window].available(),
+            Self::Paced(pacer) => pacer.available(now),
+        }
+    }
+
+    /// From when on it is as good as new.
+    pub(crate) fn idle_at(&self) -> Nanos {
+        match self {
+            Self::Windows(logs) => logs.iter().map(SlidingLog::idle_at).max().unwrap_or(0),
+            Self::Paced(pacer) => pacer.idle_at(),
+        }
+    }
+
+    /// Sets the limits anew, one for each window.
+    pub(crate) fn set_limits(&mut self, limits: &[(u32, Nanos)]) {
+        for (window, &(limit, period)) in limits.iter().enumerate() {
+            match self {
+                Self::Windows(logs) => logs[window].set_limit(limit, period),
+                Self::Paced(pacer) => pacer.set_limit(limit, period),
+            }
+        }
+    }
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Windows(logs) => {
+                for (position, log) in logs.iter().enumerate() {
+                    let separator = if position == 0 { "" } else { ", " };
+                    write!(f, "{separator}{} per {:?}", log.limit(), Duration::from_nanos(log.period()))?;
+                }
+                Ok(())
+            }
+            Self::Paced(pacer) => {
+                write!(f, "{} per {:?}, paced", pacer.limit(), Duration::from_nanos(pacer.period()))?;
+                if pacer.burst() > 1 { write!(f, ", burst {}", pacer.burst()) } else { Ok(()) }
+            }
+        }
+    }
+}

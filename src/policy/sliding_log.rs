@@ -1,0 +1,110 @@
+//! An exact window: at most so many permits in any stretch of time that is one period long.
+
+use std::collections::VecDeque;
+
+/// A moment, in nanoseconds since the limiter was made. 584 years are enough; beyond them it saturates.
+pub(crate) type Nanos = u64;
+
+/// So many stamps are reserved at once (16 bytes each). A larger limit's log grows when it is first needed.
+const RESERVED_AT_MOST: usize = 1 << 16;
+
+/// When permits were taken, for as long as that matters.
+///
+/// A token bucket would forget when, and let `2n - 1` pass within one period.
+#[derive(Debug, Clone)]
+pub(crate) struct SlidingLog {
+    limit: u32,
+    period: Nanos,
+    stamps: VecDeque<Stamp>,
+    /// Permits ever taken, up to the oldest stamp that still counts. Running sums make it a binary search to find when
+    /// so many will be free again.
+    forgotten: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stamp {
+    at: Nanos,
+    /// Permits ever taken, these included.
+    taken: u64,
+}
+
+impl SlidingLog {
+    pub(crate) fn new(limit: u32, period: Nanos, reserve: bool) -> Self {
+        let reserved = if reserve { RESERVED_AT_MOST.min(limit as usize) } else { 0 };
+        Self { limit, period, stamps: VecDeque::with_capacity(reserved), forgotten: 0 }
+    }
+
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    pub(crate) fn period(&self) -> Nanos {
+        self.period
+    }
+
+    /// Later decisions are made by this limit; permits that are in the window stay in it.
+    pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
+        self.limit = limit;
+        self.period = period;
+    }
+
+    fn in_use(&self) -> u64 {
+        self.stamps.back().map_or(0, |last| last.taken - self.forgotten)
+    }
+
+    /// Forgets what has left the window by now. A permit taken at `t` is in it until, and not at, `t + period`.
+    pub(crate) fn forget(&mut self, now: Nanos) {
+        while let Some(first) = self.stamps.front() {
+            if first.at.saturating_add(self.period) > now {
+                break;
+            }
+            self.forgotten = first.taken;
+            self.stamps.pop_front();
+        }
+    }
+
+    /// The first moment at which so many permits, taken one after the other, can all have been taken; 0 if at once.
+    /// Call [`forget`](Self::forget) first.
+    ///
+    /// Permits `i` and `i + limit` are at least a period apart, so what exceeds the limit adds whole periods. For calls
+    /// of more than one permit this is a lower bound.
+    pub(crate) fn due(&self, now: Nanos, permits: u64) -> Nanos {
+        let Some(most) = permits.checked_sub(1) else { return 0 };
+        let limit = u64::from(self.limit);
+        let (periods, rest) = (most / limit, most % limit + 1);
+        let first = self.due_within_limit(rest);
+        if periods == 0 { first } else { first.max(now).saturating_add(self.period.saturating_mul(periods)) }
+    }
+
+    fn due_within_limit(&self, permits: u64) -> Nanos {
+        let Some(must_leave) = (self.in_use() + permits).checked_sub(u64::from(self.limit)).filter(|n| *n > 0) else {
+            return 0;
+        };
+        let last_to_leave = self.stamps.partition_point(|stamp| stamp.taken - self.forgotten < must_leave);
+        // Permits that are no more than the limit fit when all others have left.
+        self.stamps.get(last_to_leave).or(self.stamps.back()).map_or(0, |stamp| stamp.at.saturating_add(self.period))
+    }
+
+    /// Takes them, whether they fit or not.
+    pub(crate) fn take(&mut self, now: Nanos, permits: u32) {
+        if permits == 0 {
+            return;
+        }
+        let taken = self.stamps.back().map_or(self.forgotten, |last| last.taken) + u64::from(permits);
+        match self.stamps.back_mut() {
+            Some(last) if last.at == now => last.taken = taken,
+            _ => self.stamps.push_back(Stamp { at: now, taken }),
+        }
+    }
+
+    /// Permits that could be taken now. Call [`forget`](Self::forget) first.
+    pub(crate) fn available(&self) -> u32 {
+        let used = u32::try_from(self.in_use()).unwrap_or(u32::MAX);
+        self.limit.saturating_sub(used)
+    }
+
+    /// When nothing of it will be left; 0 if nothing is.
+    pub(crate) fn idle_at(&self) -> Nanos {
+        self.stamps.back().map_or(0, |last| last.at.saturating_add(self.period))
+    }
+}

@@ -1,0 +1,166 @@
+//! Waiting for a permit, as a task does.
+
+use super::core::{Claim, Core, Turn};
+use crate::{
+    Error, Permits,
+    time::{self, Sleep},
+};
+use pin_project::{pin_project, pinned_drop};
+use std::{
+    fmt,
+    future::Future,
+    ops::Deref,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// What is asked of a limiter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request {
+    pub(crate) permits: Permits,
+    /// Whether the caller can be told that the queue is full.
+    pub(crate) can_fail: bool,
+    pub(crate) max_wait: Option<Duration>,
+}
+
+/// A request on its way, by a limiter that is borrowed or shared.
+#[pin_project(PinnedDrop)]
+pub(crate) struct Acquiring<C: Deref<Target = Core>> {
+    core: C,
+    request: Request,
+    state: State,
+    #[pin]
+    sleep: Option<Sleep>,
+}
+
+#[derive(Debug)]
+enum State {
+    Unpolled,
+    Waiting(Claim),
+    Ended,
+}
+
+impl<C: Deref<Target = Core>> Acquiring<C> {
+    pub(crate) fn new(core: C, request: Request) -> Self {
+        Self { core, request, state: State::Unpolled, sleep: None }
+    }
+}
+
+impl<C: Deref<Target = Core>> Future for Acquiring<C> {
+    type Output = Result<(), Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let turn = match this.state {
+                State::Unpolled => this.core.claim(this.request, cx.waker()),
+                State::Waiting(claim) => this.core.take_turn(claim, cx.waker()),
+                State::Ended => panic!("`Acquire` polled after it completed"),
+            };
+            let moment = match turn {
+                Turn::Joined(claim) => {
+                    *this.state = State::Waiting(claim);
+                    continue;
+                }
+                Turn::Wait(moment) => moment,
+                Turn::Over(result) => {
+                    *this.state = State::Ended;
+                    return Poll::Ready(result);
+                }
+            };
+            let Some(moment) = this.core.instant(moment) else {
+                this.sleep.set(None);
+                return Poll::Pending; // beyond the clock: whoever changes that wakes
+            };
+            match this.sleep.as_mut().as_pin_mut() {
+                Some(sleep) if sleep.deadline() == moment => {}
+                Some(sleep) => sleep.reset(moment),
+                None => this.sleep.set(Some(time::sleep_until(moment))),
+            }
+            if this.sleep.as_mut().as_pin_mut().is_some_and(|sleep| sleep.poll(cx).is_pending()) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+#[pinned_drop]
+impl<C: Deref<Target = Core>> PinnedDrop for Acquiring<C> {
+    fn drop(self: Pin<&mut Self>) {
+        if let State::Waiting(claim) = &self.state {
+            self.core.leave(claim);
+        }
+    }
+}
+
+/// Waits for one permit: see [`RateLimiter::acquire`](crate::RateLimiter::acquire).
+///
+/// # Cancel safety
+///
+/// Dropped while it waits it leaves the queue, and the next moves up. Dropped after it is ready it has taken its permit.
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[pin_project]
+pub struct Acquire<'a>(#[pin] Acquiring<&'a Core>);
+
+impl<'a> Acquire<'a> {
+    pub(super) fn new(core: &'a Core) -> Self {
+        Self(Acquiring::new(core, Request { permits: 1_u32.into(), can_fail: false, max_wait: None }))
+    }
+}
+
+impl Future for Acquire<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // One permit of any limiter can be waited for, however long, so it is never refused.
+        self.project().0.poll(cx).map(|_| ())
+    }
+}
+
+/// Waits for permits, unless they are refused: see [`RateLimiter::acquire_many`](crate::RateLimiter::acquire_many),
+/// [`acquire_each`](crate::RateLimiter::acquire_each) and [`acquire_within`](crate::RateLimiter::acquire_within).
+///
+/// # Cancel safety
+///
+/// As [`Acquire`].
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[pin_project]
+pub struct AcquireMany<'a>(#[pin] Acquiring<&'a Core>);
+
+impl<'a> AcquireMany<'a> {
+    pub(super) fn new(core: &'a Core, permits: Permits, max_wait: Option<Duration>) -> Self {
+        Self(Acquiring::new(core, Request { permits, can_fail: true, max_wait }))
+    }
+}
+
+impl Future for AcquireMany<'_> {
+    type Output = Result<(), Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.project().0.poll(cx)
+    }
+}
+
+impl<C: Deref<Target = Core>> fmt::Debug for Acquiring<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Request { permits, max_wait, .. } = &self.request;
+        f.debug_struct("Acquire")
+            .field("permits", permits)
+            .field("max_wait", max_wait)
+            .field("waiting", &matches!(self.state, State::Waiting(_)))
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Acquire<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for AcquireMany<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

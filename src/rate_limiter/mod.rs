@@ -1,0 +1,509 @@
+//! The shared limiter: one handle for a whole program, exact or paced, and fair.
+
+mod acquire;
+mod builder;
+mod core;
+mod keyed;
+mod queue;
+mod stats;
+
+pub use acquire::{Acquire, AcquireMany};
+pub use builder::RateLimiterBuilder;
+pub use keyed::KeyedLimiter;
+pub use stats::RateLimiterStats;
+
+pub(crate) use self::core::Core;
+pub(crate) use acquire::{Acquiring, Request};
+
+use crate::{ConfigError, Error, Permits, error::or_panic, sync::Arc};
+use std::{fmt, time::Duration};
+
+/// At most so many calls per period, for everybody who shares it.
+///
+/// A clone is the same limiter: keep one in the state of the program and hand it to every function that calls the service
+/// behind it, by [`.rate_limited(&limiter)`](crate::FnExt::rate_limited) or by hand.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// use decor::prelude::*;
+/// use std::time::Duration;
+/// use tokio::time::Instant;
+///
+/// let limiter = RateLimiter::new(3, Duration::from_secs(1)); // at most 3 calls in any second
+/// let fetch = (|id: u64| std::future::ready(id)).rate_limited(&limiter);
+///
+/// let begun = Instant::now();
+/// for id in 0..5 {
+///     fetch.call(id).await;
+/// }
+/// assert_eq!(begun.elapsed(), Duration::from_secs(1));
+/// # }
+/// ```
+///
+/// # Exact, or paced
+///
+/// [`new`](Self::new) and [`windows`](Self::windows) are **exact**: no stretch of time that is one period long ever holds
+/// more admissions than the limit, however the calls arrive. A token bucket lets nearly twice as many pass. Calls may come
+/// in bursts of the whole limit.
+///
+/// [`paced`](Self::paced) spaces calls evenly, for services that do not take bursts.
+///
+/// Tokio's timer is never early and at most 1 ms late. An exact window carries that lateness on, or it would not be exact: a
+/// saturated one may fall behind by up to 1 ms per period. A paced limiter computes from its schedule and does not drift.
+///
+/// The limit is what this process *sends*. A server counts what arrives, and the network squeezes and stretches it: leave
+/// a margin in the period for that.
+///
+/// # Fair, and safe to drop
+///
+/// Callers are admitted in the order in which they came; newcomers never overtake, and a heavy request is not starved by
+/// light ones. A permit is taken at the moment at which its caller is there to use it. A waiter that is dropped leaves
+/// nothing behind.
+///
+/// A waiter that is never polled again holds the others up for no longer than it would have by taking its permit, and at most
+/// 10 ms: whoever is next notices, at its own turn, that the first does not come, calls it once more, and passes over it
+/// 10 ms later. If it does come after all, it is the first again.
+///
+/// # Memory
+///
+/// 16 bytes for each admission that is still in a window, reserved at once for limits up to 65,536 (a larger limit's log
+/// grows when it is needed). A waiter has one place of about 80 bytes in the queue; all else is in its own future.
+#[derive(Clone)]
+pub struct RateLimiter {
+    core: Arc<Core>,
+}
+
+impl RateLimiter {
+    /// At most `limit` calls in any stretch of `period`.
+    ///
+    /// # Panics
+    ///
+    /// If either is zero.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// assert_eq!(limiter.available(), 10);
+    /// ```
+    #[track_caller]
+    pub fn new(limit: u32, period: Duration) -> Self {
+        or_panic(Self::try_new(limit, period))
+    }
+
+    /// [`new`](Self::new) for values that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If either is zero.
+    ///
+    /// ```
+    /// let error = decor::RateLimiter::try_new(10, std::time::Duration::ZERO).unwrap_err();
+    /// assert_eq!(error.to_string(), "`period` is 0ns, but must be longer than zero");
+    /// ```
+    pub fn try_new(limit: u32, period: Duration) -> Result<Self, ConfigError> {
+        Self::builder().window(limit, period).try_build()
+    }
+
+    /// Several windows at once, in one queue: requests and tokens per minute, or a limit per second and one per day. A call
+    /// is admitted when every window has room for it.
+    ///
+    /// Two limiters in a chain are not the same: a permit taken from one ages while the call waits for the other.
+    ///
+    /// # Panics
+    ///
+    /// If a limit or a period is zero, or there is no window or more than four.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
+    /// limiter.acquire_each([1, 1200]).await?;
+    /// assert_eq!(limiter.available_each(), [59, 88_800]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn windows(windows: impl IntoIterator<Item = (u32, Duration)>) -> Self {
+        or_panic(Self::try_windows(windows))
+    }
+
+    /// [`windows`](Self::windows) for values that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If a limit or a period is zero, or there is no window or more than four.
+    ///
+    /// ```
+    /// let error = decor::RateLimiter::try_windows([]).unwrap_err();
+    /// assert_eq!(error.to_string(), "`windows` is 0, but must be 1 to 4");
+    /// ```
+    pub fn try_windows(windows: impl IntoIterator<Item = (u32, Duration)>) -> Result<Self, ConfigError> {
+        windows.into_iter().fold(Self::builder(), |builder, (limit, period)| builder.window(limit, period)).try_build()
+    }
+
+    /// Evenly spaced: one call every `period / limit`.
+    ///
+    /// # Panics
+    ///
+    /// If either is zero.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::paced(10, Duration::from_secs(1));
+    /// let begun = tokio::time::Instant::now();
+    /// for _ in 0..5 {
+    ///     limiter.acquire().await;
+    /// }
+    /// assert_eq!(begun.elapsed(), Duration::from_millis(400));
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn paced(limit: u32, period: Duration) -> Self {
+        or_panic(Self::try_paced(limit, period))
+    }
+
+    /// [`paced`](Self::paced) for values that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If either is zero.
+    ///
+    /// ```
+    /// let error = decor::RateLimiter::try_paced(0, std::time::Duration::from_secs(1)).unwrap_err();
+    /// assert_eq!(error.to_string(), "`limit` is 0, but must be at least 1");
+    /// ```
+    pub fn try_paced(limit: u32, period: Duration) -> Result<Self, ConfigError> {
+        Self::builder().paced(limit, period).try_build()
+    }
+
+    /// A paced limiter that gives up to `burst` permits at once after a pause.
+    ///
+    /// This is a new limiter: set the burst before it is shared.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero or more than the limit, or the limiter is not paced.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::paced(10, Duration::from_secs(1)).burst(5);
+    /// assert_eq!(limiter.available(), 5);
+    /// ```
+    #[track_caller]
+    #[must_use = "it is a new limiter"]
+    pub fn burst(self, burst: u32) -> Self {
+        or_panic(self.try_burst(burst))
+    }
+
+    /// [`burst`](Self::burst) for values that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If it is zero or more than the limit, or the limiter is not paced.
+    ///
+    /// ```
+    /// let paced = decor::RateLimiter::paced(10, std::time::Duration::from_secs(1));
+    /// assert_eq!(paced.try_burst(11).unwrap_err().to_string(), "`burst` is 11, but must be 1 to the limit");
+    /// ```
+    pub fn try_burst(self, burst: u32) -> Result<Self, ConfigError> {
+        Ok(Self { core: Arc::new(self.core.with_burst(burst)?) })
+    }
+
+    /// A limiter with more to set than its limits.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::builder().window(10, Duration::from_secs(1)).refuse_above(100).build();
+    /// assert_eq!(limiter.waiting(), 0);
+    /// ```
+    pub fn builder() -> RateLimiterBuilder {
+        RateLimiterBuilder::new()
+    }
+
+    /// Waits for one permit (one of each window).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits it leaves the queue, and the next moves up. Dropped when it is ready it has taken its permit.
+    ///
+    /// # Fairness
+    ///
+    /// First come, first served, from the first poll on.
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait outside of a tokio runtime with its timer enabled.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(1, Duration::from_secs(1));
+    /// limiter.acquire().await;
+    /// assert_eq!(limiter.available(), 0);
+    /// # }
+    /// ```
+    pub fn acquire(&self) -> Acquire<'_> {
+        Acquire::new(&self.core)
+    }
+
+    /// Waits for several permits, to be taken together: one number for every window, or an array with one for each.
+    ///
+    /// None at all (0) still waits for its turn. Cancel safety, fairness and panics are [`acquire`](Self::acquire)'s.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] at once if it is more than the limit, or an array of another length than there are windows;
+    /// [`Error::QueueFull`] beyond [`refuse_above`](RateLimiterBuilder::refuse_above).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// limiter.acquire_many(8).await?;
+    /// assert_eq!(limiter.available(), 2);
+    ///
+    /// let error = limiter.acquire_many(11).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "invalid argument: 11 permits at once, but the limit is 10 per 1s");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn acquire_many(&self, permits: impl Into<Permits>) -> AcquireMany<'_> {
+        AcquireMany::new(&self.core, permits.into(), None)
+    }
+
+    /// Waits for a number of permits from each window, to be taken together.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire_many`](Self::acquire_many).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
+    /// assert_eq!(limiter.acquire_each([1, 1200]).await, Ok(()));
+    ///
+    /// let error = limiter.acquire_each([1]).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "invalid argument: permits for 1 windows, but the limiter has 2");
+    /// # }
+    /// ```
+    pub fn acquire_each<const N: usize>(&self, permits: [u32; N]) -> AcquireMany<'_> {
+        self.acquire_many(permits)
+    }
+
+    /// Waits for one permit, but no longer than `max_wait`.
+    ///
+    /// Fails at once if the wait is known to be longer, without standing in the queue, and after `max_wait` in any case.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`] with the time until a permit could be had; [`Error::QueueFull`] beyond
+    /// [`refuse_above`](RateLimiterBuilder::refuse_above).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, RateLimiter};
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(1, Duration::from_secs(60));
+    /// limiter.acquire().await;
+    /// let refused = limiter.acquire_within(Duration::from_secs(5)).await;
+    /// assert_eq!(refused, Err(Error::RateLimited { retry_after: Duration::from_secs(60) }));
+    /// # }
+    /// ```
+    pub fn acquire_within(&self, max_wait: Duration) -> AcquireMany<'_> {
+        AcquireMany::new(&self.core, 1_u32.into(), Some(max_wait))
+    }
+
+    /// Takes one permit now, or none. Those who wait are never overtaken.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`] with the time until a permit could be had.
+    ///
+    /// ```
+    /// use decor::{Error, RateLimiter};
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(1, Duration::from_secs(60));
+    /// assert_eq!(limiter.try_acquire(), Ok(()));
+    /// assert!(matches!(limiter.try_acquire(), Err(Error::RateLimited { .. })));
+    /// ```
+    pub fn try_acquire(&self) -> Result<(), Error> {
+        self.core.try_take(1_u32.into())
+    }
+
+    /// Admits nobody for so long, from now on: what a server's "come back in 30 s" asks of everybody. Of two pauses the one that
+    /// ends later counts.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// limiter.pause_for(Duration::from_secs(30));
+    /// let begun = tokio::time::Instant::now();
+    /// limiter.acquire().await;
+    /// assert_eq!(begun.elapsed(), Duration::from_secs(30));
+    /// # }
+    /// ```
+    pub fn pause_for(&self, pause: Duration) {
+        self.core.pause_for(pause);
+    }
+
+    /// Counts what turned out to be used, at this moment, without waiting. It may overdraw a window; then nobody is admitted
+    /// until that has passed.
+    ///
+    /// # Panics
+    ///
+    /// If an array has another length than there are windows, or a number is negative.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
+    /// limiter.charge([0, 350]); // the answer's tokens
+    /// assert_eq!(limiter.available_each(), [60, 89_650]);
+    /// ```
+    #[track_caller]
+    pub fn charge(&self, permits: impl Into<Permits>) {
+        if let Err(error) = self.core.charge(permits.into()) {
+            panic!("{error}");
+        }
+    }
+
+    /// Changes the limit of a limiter with one window, or a paced one, while calls wait. They keep their order.
+    ///
+    /// What has been admitted stays in the window. If the period grows, admissions that had left the old one are forgotten.
+    ///
+    /// # Panics
+    ///
+    /// If either is zero, or the limiter has several windows.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// limiter.set_limit(20, Duration::from_secs(1));
+    /// assert_eq!(limiter.available(), 20);
+    /// ```
+    #[track_caller]
+    pub fn set_limit(&self, limit: u32, period: Duration) {
+        or_panic(self.try_set_limits([(limit, period)]));
+    }
+
+    /// Changes the limits of all windows, in their order; otherwise as [`set_limit`](Self::set_limit).
+    ///
+    /// A waiting call that needs more than the new limit is refused when its turn comes.
+    ///
+    /// # Errors
+    ///
+    /// If a limit or a period is zero, or there are not as many limits as windows.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
+    /// limiter.try_set_limits([(120, minute), (180_000, minute)])?;
+    /// assert_eq!(limiter.available_each(), [120, 180_000]);
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn try_set_limits(&self, limits: impl IntoIterator<Item = (u32, Duration)>) -> Result<(), ConfigError> {
+        let limits: Vec<_> = limits.into_iter().collect();
+        if limits.len() != self.core.windows() {
+            return Err(ConfigError::new("limits", limits.len(), "as many as there are windows"));
+        }
+        self.core.set_limits(&builder::checked(&limits)?);
+        Ok(())
+    }
+
+    /// Permits that could be taken now; the least of all windows. None during a pause.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(60));
+    /// limiter.try_acquire()?;
+    /// assert_eq!(limiter.available(), 9);
+    /// # Ok::<(), decor::Error>(())
+    /// ```
+    pub fn available(&self) -> u32 {
+        self.core.available().into_iter().min().unwrap_or(0)
+    }
+
+    /// Permits that could be taken now, from each window.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// assert_eq!(RateLimiter::windows([(60, minute), (90_000, minute)]).available_each(), [60, 90_000]);
+    /// ```
+    pub fn available_each(&self) -> Vec<u32> {
+        self.core.available()
+    }
+
+    /// Calls that wait now.
+    ///
+    /// ```
+    /// assert_eq!(decor::RateLimiter::new(1, std::time::Duration::from_secs(1)).waiting(), 0);
+    /// ```
+    pub fn waiting(&self) -> usize {
+        self.core.waiting()
+    }
+
+    /// What the limiter has seen since it was made.
+    ///
+    /// ```
+    /// let limiter = decor::RateLimiter::new(1, std::time::Duration::from_secs(60));
+    /// limiter.try_acquire()?;
+    /// limiter.try_acquire().unwrap_err();
+    /// assert_eq!((limiter.stats().admitted, limiter.stats().refused), (1, 1));
+    /// # Ok::<(), decor::Error>(())
+    /// ```
+    pub fn stats(&self) -> RateLimiterStats {
+        self.core.stats()
+    }
+
+    /// Its limits, as people write them.
+    pub(crate) fn limits(&self) -> &dyn fmt::Display {
+        &*self.core
+    }
+
+    pub(crate) fn request(&self, permits: Permits, can_fail: bool, max_wait: Option<Duration>) -> Acquiring<Arc<Core>> {
+        Acquiring::new(Arc::clone(&self.core), Request { permits, can_fail, max_wait })
+    }
+}
+
+impl fmt::Debug for RateLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RateLimiter({})", self.core)
+    }
+}

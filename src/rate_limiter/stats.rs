@@ -1,0 +1,53 @@
+//! What a limiter has seen.
+
+use std::{fmt, time::Duration};
+
+/// What a [`RateLimiter`](crate::RateLimiter) has seen since it was made: see [`stats`](crate::RateLimiter::stats).
+///
+/// ```
+/// let stats = decor::RateLimiter::new(10, std::time::Duration::from_secs(1)).stats();
+/// assert_eq!(stats.to_string(), "RateLimiterStats(admitted=0, delayed=0, refused=0, cancelled=0, waiting=0, mean_wait=0ns)");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RateLimiterStats {
+    /// Calls that were admitted, whatever their weight.
+    pub admitted: u64,
+    /// Those of them that had to wait.
+    pub delayed: u64,
+    /// Calls that were turned away: the wait too long, the queue too full, no permit to try for.
+    pub refused: u64,
+    /// Calls that left while they waited.
+    pub cancelled: u64,
+    /// Waiters that did not come when they were called, and so were passed over. They keep their turn.
+    pub passed_over: u64,
+    /// Calls that wait now.
+    pub waiting: usize,
+    /// The time that the delayed calls waited, added up.
+    pub total_wait: Duration,
+}
+
+impl RateLimiterStats {
+    /// How long a call waited on average, those that did not wait included.
+    ///
+    /// ```
+    /// let stats = decor::RateLimiter::new(10, std::time::Duration::from_secs(1)).stats();
+    /// assert!(stats.mean_wait().is_zero());
+    /// ```
+    pub fn mean_wait(&self) -> Duration {
+        let nanos = self.total_wait.as_nanos() / u128::from(self.admitted.max(1));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+impl fmt::Display for RateLimiterStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { admitted, delayed, refused, cancelled, waiting, .. } = self;
+        write!(
+            f,
+            "RateLimiterStats(admitted={admitted}, delayed={delayed}, refused={refused}, cancelled={cancelled}, \
+             waiting={waiting}, mean_wait={:?})",
+            self.mean_wait()
+        )
+    }
+}
