@@ -3,6 +3,7 @@
 use crate::{
     call::{Callable, CallableMut, CallableOnce, Describe},
     lazy::awaited_directly,
+    name::Name,
 };
 use std::{fmt, future::Future};
 
@@ -123,8 +124,8 @@ where
         self.layer.around(note, self.callable.call_once(args))
     }
 
-    fn name(&self) -> &'static str {
-        self.layer.rename().unwrap_or_else(|| self.callable.name())
+    fn label(&self) -> Name {
+        self.layer.rename().map_or_else(|| self.callable.label(), Name::Given)
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

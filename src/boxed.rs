@@ -4,6 +4,7 @@ use crate::{
     around::{Around, Decoration, Layer},
     call::{Callable, CallableMut, CallableOnce},
     lazy::awaited_directly,
+    name::Name,
     sync::Arc,
 };
 use futures::future::BoxFuture;
@@ -54,8 +55,8 @@ impl<Args, Output> CallableOnce<Args> for BoxedFn<Args, Output> {
         self.0.call_with(args)
     }
 
-    fn name(&self) -> &'static str {
-        self.0.name()
+    fn label(&self) -> Name {
+        self.0.label()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,7 +11,7 @@
 //! error" or "`Send` is not general enough". What is lost is one kind of closure, `async move` that lends what it
 //! owns; [`with_context`](crate::with_context) does its work.
 
-use crate::{arity::for_each_arity, name, sync::Arc};
+use crate::{arity::for_each_arity, name::Name, sync::Arc};
 use std::{fmt, future::Future};
 
 /// What can be called once with `Args` (a tuple) and answers with a future.
@@ -42,9 +42,15 @@ pub trait CallableOnce<Args> {
     fn call_once(self, args: Args) -> Self::Future;
 
     /// The name of the function at the heart of the chain: its last path segment, or what `.named(..)` gave it.
-    /// A closure shows the place it stands in.
+    /// A closure shows the place it stands in. To give another name, use [`.named(..)`](crate::FnExt::named).
     fn name(&self) -> &'static str {
-        name::of_function::<Self>()
+        self.label().get()
+    }
+
+    /// What [`name`](Self::name) finds the name in: reading a type's name is left until somebody wants to see it.
+    #[doc(hidden)]
+    fn label(&self) -> Name {
+        Name::of_function::<Self>()
     }
 
     /// Writes the chain from the inside out, as it was written: what `Debug` shows.
@@ -180,8 +186,8 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
         (*self).call_with(args)
     }
 
-    fn name(&self) -> &'static str {
-        (**self).name()
+    fn label(&self) -> Name {
+        (**self).label()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

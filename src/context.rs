@@ -4,7 +4,7 @@ use crate::{
     arity::for_each_arity,
     call::{Callable, CallableMut, CallableOnce},
     lazy::awaited_directly,
-    name,
+    name::Name,
 };
 use std::{fmt, future::Future};
 
@@ -66,8 +66,8 @@ macro_rules! context_comes_first {
                 (self.function)(self.context, $($a),*)
             }
 
-            fn name(&self) -> &'static str {
-                name::of_function::<F>()
+            fn label(&self) -> Name {
+                Name::of_function::<F>()
             }
         }
 
@@ -98,6 +98,6 @@ awaited_directly!(WithContext<X, F>, X, F);
 
 impl<X, F> fmt::Debug for WithContext<X, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(name::of_function::<F>())
+        f.write_str(Name::of_function::<F>().get())
     }
 }

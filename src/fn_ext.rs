@@ -17,7 +17,6 @@ use crate::{
         timeout::Timeout,
         validated::Validated,
     },
-    name::Name,
 };
 use std::{
     fmt::{Debug, Display},
@@ -106,8 +105,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     where
         Self::Output: ResultLike<Err: Display>,
     {
-        let name = self.name();
-        Around::new(self, Logged::new(Logging::new(), name))
+        self.logged_with(Logging::new())
     }
 
     /// [`logged`](Self::logged), with arguments and value: `calling fetch(42, "en")`,
@@ -129,8 +127,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
         Args: DebugArgs,
         Self::Output: ResultLike<Ok: Debug, Err: Display>,
     {
-        let name = self.name();
-        Around::new(self, Logged::new(Logging::new().values(), name))
+        self.logged_with(Logging::new().values())
     }
 
     /// [`logged`](Self::logged), with what `pick` makes of the arguments: `calling fetch(42)`.
@@ -154,8 +151,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
         P: Inspect<Args, Output: Display>,
         Self::Output: ResultLike<Err: Display>,
     {
-        let name = self.name();
-        Around::new(self, Logged::new(Logging::new().args(pick), name))
+        self.logged_with(Logging::new().args(pick))
     }
 
     /// [`logged`](Self::logged), with a [`Logging`] of one's own: levels, and what is shown.
@@ -176,7 +172,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
         Self::Output: ResultLike<Err: Display>,
         S: ShowArgs<Args> + ShowValue<<Self::Output as ResultLike>::Ok>,
     {
-        let name = self.name();
+        let name = self.label();
         Around::new(self, Logged::new(logging, name))
     }
 
@@ -191,8 +187,8 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops the call and the timer. When the limit passes, the call is dropped with the future,
-    /// not before; what it must not leave half done belongs into a task of its own.
+    /// Dropping the future drops the call and the timer. When the limit passes, the call is dropped before the error is
+    /// returned; what it must not leave half done belongs into a task of its own.
     ///
     /// # Panics
     ///
@@ -215,7 +211,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     where
         Self::Output: Fallible,
     {
-        let name = Name::Given(self.name());
+        let name = self.label();
         Around::new(self, Timeout::new(limit, name))
     }
 
@@ -223,8 +219,9 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     ///
     /// The policy is taken by reference or by value. The function is first called when the future is polled.
     /// Arguments are cloned for each attempt that may be followed by another, the first included: pass `&str` or
-    /// `Arc<str>` where that matters. To be called many times the function itself must be `Clone`; to be awaited once
-    /// it need not, and may count in a closure.
+    /// `Arc<str>` where that matters. To be called many times the function itself must be `Clone`, and each call works on a
+    /// clone of it; to be awaited once it need not be, and may count in a closure. A function of `&mut self` cannot be
+    /// retried: its receiver is lent to the first attempt.
     ///
     /// Between attempts that fail at once with a zero delay the future gives way to other tasks.
     ///
@@ -506,7 +503,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// # }
     /// ```
     fn deprecated_with(self, deprecation: Deprecation) -> Around<Self, Deprecated> {
-        let name = self.name();
+        let name = self.label();
         Around::new(self, Deprecated::new(deprecation, name))
     }
 
@@ -552,7 +549,8 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
 
     /// Changes the error: where decor should not show in a public type, it ends the chain.
     ///
-    /// Only on functions; futures have futures' own.
+    /// Only on functions; futures have futures' own. The closure is cloned for each call. If the error borrows from the
+    /// arguments, use a named function in its place.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

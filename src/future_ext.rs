@@ -24,7 +24,8 @@ use std::{
 /// cannot do is not offered: it runs once, so it cannot be retried, and its arguments are gone. Decorate the function,
 /// or a closure: `(|| fetch(42)).retry_with(&policy).await`.
 ///
-/// A future's name is that of the async function that made it, or in which its async block stands.
+/// A future's name is that of the async function that made it, or in which its async block stands; that of a boxed one
+/// cannot be seen. For another, wrap it: `(|| fetch(42)).named("fetch").timeout(limit).await`.
 ///
 /// # Other crates' methods
 ///

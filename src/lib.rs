@@ -1,5 +1,5 @@
 //! Production decorators for async Rust: one import, and any async function and any future can be timed, logged,
-//! bounded, retried and validated by chaining a method.
+//! bounded, retried, rate limited and validated by chaining a method.
 //!
 //! ```
 //! use decor::prelude::*;
@@ -28,10 +28,12 @@
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), ApiError> {
+//! let limiter = RateLimiter::new(10, Duration::from_secs(1));    // at most 10 calls in any second, shared
 //! let policy = RetryPolicy::exponential(Duration::from_millis(100)).max_attempts(5).jitter(Jitter::Full);
 //!
 //! let fetch = fetch_user
 //!     .timeout(Duration::from_secs(2))          // each attempt
+//!     .rate_limited(&limiter)                   // each attempt takes a permit
 //!     .retry_with(&policy).when(ApiError::is_transient)
 //!     .timeout(Duration::from_secs(10))         // all attempts together
 //!     .logged()
@@ -53,6 +55,10 @@
 //! | [`logged_args`](FnExt::logged_args) | | yes | the same with arguments picked by hand |
 //! | [`timeout`](FnExt::timeout) | yes | yes | bounds how long a call may take |
 //! | [`retry_with`](FnExt::retry_with) | | yes | calls again when it fails, by a [`RetryPolicy`] |
+//! | [`rate_limited`](FnExt::rate_limited), [`rate_limited_by`](FnExt::rate_limited_by) | yes | yes | waits for permits of a shared [`RateLimiter`] |
+//! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same, but not for ever, or not at all |
+//! | [`rate_limited_by_key`](FnExt::rate_limited_by_key) | | yes | a limit for each user, host, .. of a [`KeyedLimiter`] |
+//! | [`pausing`](FnExt::pausing) | yes | yes | a 429 that one call sees pauses the limiter for all |
 //! | [`validated`](FnExt::validated) | | yes | refuses arguments before the function sees them |
 //! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns those who still call it |
 //! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | makes room for a policy's errors |
@@ -69,7 +75,7 @@
 //! # Calling
 //!
 //! A decorated function is a function: `fetch.call(42).await`, for 0 to 8 arguments. It is `Clone` when its parts are,
-//! can be put into an `Arc`, and without arguments it is awaited directly:
+//! can be put into an `Arc`, and without arguments it is awaited directly (to spawn it, `.call()` it):
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -103,6 +109,8 @@
 //!   to obtain its future, and validation looks at the arguments). Everything can be built outside of a runtime.
 //! - **Dropping is safe** at every await, and is an outcome: `timed` and `logged` report it as `cancelled`, and a panic as
 //!   `panicked`.
+//! - **A handle is one shared thing.** A [`RateLimiter`] is cheap to clone, and a clone is the same limiter: one serves tasks
+//!   and functions of any return type.
 //! - **Success costs next to nothing.** No allocation, no boxing, no task; no clock is read where none is needed, and
 //!   nothing is formatted where nobody listens.
 //! - **One clock**, tokio's: under `start_paused = true` (tokio's feature `test-util`) every delay and limit is virtual and
@@ -113,7 +121,8 @@
 //! # Logs
 //!
 //! Events of [`tracing`], seen by whatever subscriber the program has (`tracing_subscriber::fmt::init()` for one), under the targets `decor::call` (timed, logged, deprecated) and `decor::retry`.
-//! `RUST_LOG=info,decor=debug` shows all of them, `RUST_LOG=info,decor::retry=off` none of the retries'.
+//! `RUST_LOG=info,decor=debug` shows all of them, `RUST_LOG=info,decor::retry=off` none of the retries'. (Tracing's feature
+//! `log`, which speaks to a `log` logger where there is no subscriber, is not served by `timed` and `logged`.)
 #![forbid(unsafe_code)]
 
 mod args;

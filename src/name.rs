@@ -10,14 +10,20 @@ const CLOSURE: &str = "{{closure}}";
 
 /// A name that costs nothing until it is shown.
 #[derive(Clone, Copy)]
-pub(crate) enum Name {
-    /// Given by the user, or found when a function was decorated.
+pub enum Name {
+    /// By the user.
     Given(&'static str),
+    /// The type name of a function, whose own name is still to be found in it.
+    OfFunction(&'static str),
     /// The type name of a future, whose own name is still to be found in it.
     OfFuture(&'static str),
 }
 
 impl Name {
+    pub(crate) fn of_function<F: ?Sized>() -> Self {
+        Self::OfFunction(type_name::<F>())
+    }
+
     pub(crate) fn of_future<F: ?Sized>() -> Self {
         Self::OfFuture(type_name::<F>())
     }
@@ -25,6 +31,7 @@ impl Name {
     pub(crate) fn get(self) -> &'static str {
         match self {
             Self::Given(name) => name,
+            Self::OfFunction(path) => function_name(path),
             Self::OfFuture(path) => future_name(path),
         }
     }
@@ -37,10 +44,6 @@ impl fmt::Debug for Name {
 }
 
 /// The last path segment of a function; for a closure the function around it as well: `main::{{closure}}`.
-pub(crate) fn of_function<F: ?Sized>() -> &'static str {
-    function_name(type_name::<F>())
-}
-
 fn function_name(path: &'static str) -> &'static str {
     let named = last_named_segment(path);
     if named.ends_with(CLOSURE) { named } else { without_generics(named) }

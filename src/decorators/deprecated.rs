@@ -2,6 +2,7 @@
 
 use crate::{
     around::{Decoration, Layer},
+    name::Name,
     sync::{Arc, AtomicBool, Ordering},
     trace,
 };
@@ -70,13 +71,13 @@ impl Deprecation {
 #[derive(Debug, Clone)]
 pub struct Deprecated {
     deprecation: Deprecation,
-    name: &'static str,
+    name: Name,
     /// Shared by clones, which are still the same decorated function.
     warned: Arc<AtomicBool>,
 }
 
 impl Deprecated {
-    pub(crate) fn new(deprecation: Deprecation, name: &'static str) -> Self {
+    pub(crate) fn new(deprecation: Deprecation, name: Name) -> Self {
         Self { deprecation, name, warned: Arc::new(AtomicBool::new(false)) }
     }
 
@@ -84,7 +85,7 @@ impl Deprecated {
         if self.warned.swap(true, Ordering::Relaxed) && !self.deprecation.every_call {
             return;
         }
-        let (name, advice) = (self.name, self.deprecation.advice);
+        let (name, advice) = (self.name.get(), self.deprecation.advice);
         if let Some(place) = place.outside_decor() {
             tracing::warn!(target: trace::CALL, name, %place, "{name} is deprecated: {advice} (called at {place})");
         } else {

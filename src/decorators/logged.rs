@@ -139,8 +139,15 @@ impl<S> Logging<S> {
 /// let logging: decor::Logging<decor::layer::Discreet> = decor::Logging::new();
 /// # drop(logging);
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Discreet;
+
+/// As it shows in a chain.
+impl fmt::Debug for Discreet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(".logged()")
+    }
+}
 
 /// Shows arguments and values by their `Debug`.
 ///
@@ -148,8 +155,15 @@ pub struct Discreet;
 /// let logging: decor::Logging<decor::layer::Values> = decor::Logging::new().values();
 /// # drop(logging);
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Values;
+
+/// As it shows in a chain.
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(".logged_values()")
+    }
+}
 
 /// Shows what a closure picks of the arguments.
 ///
@@ -160,9 +174,10 @@ pub struct Values;
 #[derive(Clone, Copy)]
 pub struct Picked<P>(P);
 
+/// As it shows in a chain.
 impl<P> fmt::Debug for Picked<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Picked")
+        f.write_str(".logged_args(..)")
     }
 }
 
@@ -327,22 +342,17 @@ where
     S: ShowValue<T>,
 {
     fn completed(&mut self, output: &Result<T, E>) {
-        let Some(elapsed) = self.seconds() else { return };
-        let (name, Logging { level, error_level, show, .. }) = (self.name.get(), &self.logging);
+        let level = if output.is_ok() { self.logging.level } else { self.logging.error_level };
+        let Some(elapsed) = self.started.filter(|_| enabled!(level)).and_then(|_| self.seconds()) else { return };
+        let (name, show) = (self.name.get(), &self.logging.show);
         match output.as_ref().map(|value| show.value(value)) {
-            Ok(None) => event!(*level, name, elapsed, outcome = "ok", "{name} returned in {elapsed:.2}s"),
+            Ok(None) => event!(level, name, elapsed, outcome = "ok", "{name} returned in {elapsed:.2}s"),
             Ok(Some(value)) => {
-                event!(*level, name, elapsed, outcome = "ok", "{name} returned {}", Cut(Value(value)));
+                event!(level, name, elapsed, outcome = "ok", "{name} returned {}", Cut(Value(value)));
             }
             Err(error) => {
                 let kind = short_type_name::<E>();
-                event!(
-                    *error_level,
-                    name,
-                    elapsed,
-                    outcome = "err",
-                    "{name} failed in {elapsed:.2}s: {kind}: {error:#}"
-                );
+                event!(level, name, elapsed, outcome = "err", "{name} failed in {elapsed:.2}s: {kind}: {error:#}");
             }
         }
     }
@@ -366,18 +376,18 @@ pub(crate) fn logged<F, S>(call: F, logging: Logging<S>, name: Name) -> LoggedFu
 #[derive(Debug, Clone)]
 pub struct Logged<S> {
     logging: Logging<S>,
-    name: &'static str,
+    name: Name,
 }
 
 impl<S> Logged<S> {
-    pub(crate) fn new(logging: Logging<S>, name: &'static str) -> Self {
+    pub(crate) fn new(logging: Logging<S>, name: Name) -> Self {
         Self { logging, name }
     }
 }
 
-impl<S> Decoration for Logged<S> {
+impl<S: fmt::Debug> Decoration for Logged<S> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(".logged()")
+        write!(f, "{:?}", self.logging.show)
     }
 }
 
@@ -385,7 +395,7 @@ impl<Args, F, S, T, E> Layer<Args, F> for Logged<S>
 where
     F: Future<Output = Result<T, E>>,
     E: fmt::Display,
-    S: ShowArgs<Args> + ShowValue<T>,
+    S: ShowArgs<Args> + ShowValue<T> + fmt::Debug,
 {
     type Note = Option<Box<str>>;
     type Future = LoggedFuture<F, S>;
@@ -396,6 +406,6 @@ where
 
     fn around(self, args: Self::Note, call: F) -> Self::Future {
         let Self { logging, name } = self;
-        Watched::new(call, Log { logging, name: Name::Given(name), args, started: None })
+        Watched::new(call, Log { logging, name, args, started: None })
     }
 }

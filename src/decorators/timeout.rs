@@ -61,8 +61,9 @@ impl Timeout {
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct TimeoutFuture<F> {
+    /// `None` once it has ended, or its time has.
     #[pin]
-    call: F,
+    call: Option<F>,
     #[pin]
     timer: Timer,
     timeout: Timeout,
@@ -79,7 +80,7 @@ enum Timer {
 
 impl<F> TimeoutFuture<F> {
     pub(crate) fn new(call: F, timeout: Timeout) -> Self {
-        Self { call, timer: Timer::Unarmed, timeout }
+        Self { call: Some(call), timer: Timer::Unarmed, timeout }
     }
 }
 
@@ -91,11 +92,14 @@ where
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        if let Poll::Ready(output) = this.call.poll(cx) {
+        let mut this = self.project();
+        let call = this.call.as_mut().as_pin_mut().expect("`TimeoutFuture` polled after it completed");
+        if let Poll::Ready(output) = call.poll(cx) {
+            this.call.set(None);
             return Poll::Ready(output);
         }
         ready!(this.timer.poll(this.timeout.limit, cx));
+        this.call.set(None);
         Poll::Ready(this.timeout.passed())
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     args::Inspect,
     call::{Callable, CallableMut, CallableOnce, Describe},
     lazy::awaited_directly,
+    name::Name,
 };
 use futures::future::{Either, Ready, ready};
 use std::fmt;
@@ -78,8 +79,8 @@ where
         }
     }
 
-    fn name(&self) -> &'static str {
-        self.callable.name()
+    fn label(&self) -> Name {
+        self.callable.label()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

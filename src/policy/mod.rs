@@ -1,9 +1,9 @@
 //! Pure decisions: when a retry goes on, and how long it waits.
 //!
-//! Nothing in here reads a clock, sleeps or draws randomness of its own: time and seeds are arguments. What waits,
-//! async or blocking, asks here and carries the answer out.
+//! Nothing in here reads a clock or sleeps, and no decision draws randomness of its own: time and seeds are arguments (a
+//! policy only hands out the seeds, from `seed.rs`). What waits, async or blocking, asks here and carries the answer out.
 
-mod backoff;
+mod delays;
 mod jitter;
 mod pacer;
 mod permits;
@@ -22,7 +22,7 @@ pub use retry_config::{Backoff, RetryConfig};
 pub use retry_policy::RetryPolicy;
 pub use schedule::Schedule;
 
-pub(crate) use backoff::Delays;
+pub(crate) use delays::Delays;
 pub(crate) use pacer::Pacer;
 pub(crate) use permits::{Counts, MAX_WINDOWS};
 pub(crate) use quota::{Quota, Sums};

@@ -230,7 +230,7 @@ impl RetryPolicy {
     }
 
     /// How long all attempts together may go on, the time they run included. A sleep that would end after it is not
-    /// begun, a server's hint or not. None until set.
+    /// begun, a server's hint or not. (Tokio's timer rounds up to whole milliseconds.) None until set.
     ///
     /// An attempt that is running is not cut short: for that, add `.timeout(..)` after the retry. The deadline is the better
     /// limit where errors carry hints: it ends the retry at once when a hint lies beyond it, and the server's error is

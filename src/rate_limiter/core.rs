@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     ConfigError, Error, Permits,
-    policy::{Counts, Nanos, Quota},
+    policy::{Counts, Nanos, Quota, Sums},
     sync::{Mutex, MutexGuard, lock},
     time::{self, GRAIN, Instant},
 };
@@ -186,9 +186,15 @@ impl State {
         self.quota.due(self.now, counts).max(self.paused_until)
     }
 
+    /// When a call could be admitted after others that want so much; at the earliest.
+    fn due_after(&self, ahead: &Sums, counts: &Counts) -> Nanos {
+        let start = self.now.max(self.paused_until);
+        self.quota.due_after(start, ahead, counts).max(self.paused_until)
+    }
+
     /// When a call that comes now could be admitted, after all who wait.
     fn due_at_the_end(&self, counts: &Counts) -> Nanos {
-        self.quota.due_after(self.now, &self.queue.wanted(), counts).max(self.paused_until)
+        self.due_after(&self.queue.wanted(), counts)
     }
 
     fn claim(&mut self, request: &Request, waker: &Waker) -> (Turn, Next) {
@@ -260,7 +266,7 @@ impl State {
             return patience;
         }
         let ahead = self.queue.wanted_before(&claim.ticket);
-        let due = self.quota.due_after(self.now, &ahead, &claim.counts).max(self.paused_until);
+        let due = self.due_after(&ahead, &claim.counts);
         let drift = self.quota.drift(due.saturating_sub(self.now), nanos(GRAIN));
         due.saturating_add(drift).max(patience)
     }

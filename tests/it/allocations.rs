@@ -3,7 +3,7 @@
 #![allow(unsafe_code)] // a global allocator is unsafe to write
 
 use crate::support::secs;
-use decor::prelude::*;
+use decor::{KeyedLimiter, prelude::*};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -180,4 +180,16 @@ async fn a_million_waiters_leave_no_memory_behind() {
     drop(waiters);
     assert_eq!(limiter.waiting(), 0);
     assert!(LIVE.get() - before <= 1_024, "{} bytes left", LIVE.get() - before);
+}
+
+#[test]
+fn a_key_of_a_keyed_limiter_takes_what_is_documented() {
+    const KEYS: u64 = 10_000;
+    let per_user = KeyedLimiter::new(100, secs(60));
+    let before = LIVE.get();
+    for user in 0..KEYS {
+        per_user.for_key(&user).try_acquire().unwrap();
+    }
+    let each = (LIVE.get() - before) / isize::try_from(KEYS).unwrap();
+    assert!(each <= 600, "{each} bytes for each key");
 }

@@ -34,7 +34,9 @@ async fn dropped_calls_report_cancelled_from_the_inside_out() {
     let chain = hang
         .timed_with(timing("inner", &seen))
         .logged()
+        .validated(|| Ok::<_, &str>(()))
         .timeout(secs(60))
+        .deprecated("use another")
         .retry_with(RetryPolicy::default())
         .timed_with(timing("outer", &seen))
         .logged();
@@ -46,7 +48,13 @@ async fn dropped_calls_report_cancelled_from_the_inside_out() {
     assert_eq!(*seen.lock().unwrap(), [("inner", Outcome::Cancelled), ("outer", Outcome::Cancelled)]);
     assert_eq!(
         log.take(),
-        ["DEBUG calling hang", "DEBUG calling hang", "INFO hang cancelled in 0.12s", "INFO hang cancelled in 0.12s",]
+        [
+            "DEBUG calling hang",
+            "WARN hang is deprecated: use another",
+            "DEBUG calling hang",
+            "INFO hang cancelled in 0.12s",
+            "INFO hang cancelled in 0.12s",
+        ]
     );
 }
 
@@ -59,8 +67,8 @@ async fn what_a_timeout_drops_is_cancelled_and_the_timeout_is_a_failure() {
         [
             "DEBUG calling hang",
             "DEBUG calling hang",
-            "WARN hang failed in 1.00s: String: hang timed out after 1s",
             "INFO hang cancelled in 1.00s",
+            "WARN hang failed in 1.00s: String: hang timed out after 1s",
         ]
     );
 }

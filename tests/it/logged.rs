@@ -66,7 +66,7 @@ async fn fetch(id: u64, lang: &str) -> Result<User, String> {
     if lang == "xx" { Err("no such language".into()) } else { Ok(User { id }) }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn logged_values_shows_arguments_and_value() {
     let log = listen();
     let fetch = fetch.logged_values();
@@ -83,14 +83,14 @@ async fn logged_values_shows_arguments_and_value() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_arguments_the_parentheses_are_empty() {
     let log = listen();
     (|| ready(Ok::<_, String>(()))).named("ping").logged_values().await.unwrap();
     assert_eq!(log.take(), ["DEBUG calling ping()", "INFO ping returned ()"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn long_values_are_cut_where_documented() {
     let log = listen();
     let echo = (|text: String| ready(Ok::<_, String>(text))).named("echo").logged_values();
@@ -114,7 +114,29 @@ async fn long_values_are_cut_where_documented() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn what_is_picked_is_cut_as_well() {
+    let log = listen();
+    let echo = (|text: String| ready(Ok::<_, String>(text))).named("echo").logged_args(|text: &String| text.clone());
+    echo.call("x".repeat(10_000)).await.unwrap();
+    assert_eq!(log.take()[0], format!("DEBUG calling echo({}…)", "x".repeat(MAX_SHOWN)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_line_has_its_fields() {
+    let log = listen();
+    ready(Ok::<_, String>(7)).logged_values().await.unwrap();
+    let mut dropped = tokio_test::task::spawn(std::future::pending::<Result<(), String>>().logged());
+    assert!(dropped.poll().is_pending());
+    drop(dropped);
+    let lines = log.lines();
+    let outcomes: Vec<_> = lines.iter().map(|line| line.fields.get("outcome").map(String::as_str)).collect();
+    assert_eq!(outcomes, [None, Some("ok"), None, Some("cancelled")]);
+    assert!(lines.iter().all(|line| line.fields["name"] == "Ready" || line.fields["name"] == "Pending"));
+    assert_eq!(lines[3].fields["elapsed"], "0.0");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_cut_is_not_even_formatted() {
     struct Endless<'a>(&'a Cell<u32>);
     impl fmt::Debug for Endless<'_> {
@@ -132,7 +154,7 @@ async fn what_is_cut_is_not_even_formatted() {
     assert_eq!(written.get() as usize, MAX_SHOWN + 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn logged_args_shows_what_is_picked() {
     static PICKED: AtomicU32 = AtomicU32::new(0);
     let fetch = fetch.logged_args(|id: &u64, _: &&str| {
@@ -154,7 +176,7 @@ async fn logged_args_shows_what_is_picked() {
     assert_eq!(log.take(), ["DEBUG calling fetch(42)", "INFO fetch returned in 0.00s"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nothing_is_formatted_where_nobody_listens() {
     static FORMATTED: AtomicU32 = AtomicU32::new(0);
     struct Counting;
@@ -183,7 +205,7 @@ async fn nothing_is_formatted_where_nobody_listens() {
     assert_eq!(log.take(), ["WARN refuse failed in 0.00s: Counting: counting"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn logged_with_sets_the_levels() {
     let log = listen();
     let fetch = fetch.logged_with(Logging::new().level(Level::TRACE).error_level(Level::ERROR));
@@ -200,7 +222,7 @@ async fn logged_with_sets_the_levels() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn error_types_are_shown_without_their_paths() {
     let log = listen();
     let dynamic: Box<dyn std::error::Error + Send + Sync> = "broken".into();

@@ -127,6 +127,8 @@ fn debug_shows_the_chain_as_it_was_written() {
         .err_into::<String>()
         .logged()
         .timed("fetch");
+    let logged = fetch.logged_args(|id: &u64| *id).map_err(|e: Error| e.to_string()).fallible();
+    assert_eq!(format!("{logged:?}"), "fetch.logged_args(..).map_err(..).fallible()");
     let written = "fetch.named(\"users\").timeout(2s).retry_with(fixed 100ms, full jitter, 5 attempts).when(..).validated(..)\
          .deprecated(\"use fetch_v2\").lifted().map_err(..).err_into().logged().timed(\"fetch\")";
     assert_eq!(format!("{chain:?}"), written);

@@ -183,6 +183,32 @@ fn decorrelated_jitter_grows_up_to_the_cap() {
 }
 
 #[test]
+fn an_ended_schedule_stays_ended() {
+    let policy = RetryPolicy::custom(|n| secs(if n == 1 { 9 } else { 1 })).deadline(secs(5));
+    let mut schedule = policy.schedule();
+    assert_eq!((schedule.next(), schedule.next()), (None, None));
+}
+
+#[test]
+fn a_custom_delay_is_asked_for_once_after_each_attempt() {
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&asked);
+    let delay = move |n| {
+        seen.lock().unwrap().push(n);
+        secs(1)
+    };
+    let policy = RetryPolicy::custom(delay).jitter(Jitter::Full).max_attempts(5);
+    assert_eq!(policy.schedule().count(), 4);
+    assert_eq!(*asked.lock().unwrap(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_factor_just_below_one_is_refused() {
+    assert!(RetryPolicy::default().try_factor(1.0 - f64::EPSILON).is_err());
+    assert!(RetryPolicy::default().try_factor(1.0).is_ok());
+}
+
+#[test]
 fn without_a_seed_no_two_schedules_are_alike() {
     let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).max_attempts(20);
     assert!(!policy.schedule().eq(policy.schedule()));

@@ -9,7 +9,6 @@ use std::{
     future::{Future, ready},
     pin::Pin,
     rc::Rc,
-    sync::Mutex,
     task::{Context, Poll},
     time::Duration,
 };
@@ -600,6 +599,21 @@ async fn a_pause_holds_everybody_and_the_longer_one_counts() {
     let begun = Instant::now();
     join_all((0..3).map(|_| limiter.acquire())).await;
     assert_eq!(begun.elapsed(), secs(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_pause_everybody_is_told_the_time_after_it() {
+    for limiter in [RateLimiter::new(1, secs(1)), RateLimiter::paced(1, secs(1))] {
+        limiter.pause_for(secs(30));
+        let mut waiters: Vec<_> = (0..3).map(|_| task::spawn(limiter.acquire())).collect();
+        for waiter in &mut waiters {
+            assert_pending!(waiter.poll());
+        }
+        assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after: secs(33) }));
+        // Nobody is woken by the end of the pause but the first.
+        advance(secs(30)).await;
+        assert_eq!(waiters.iter().map(task::Spawn::is_woken).collect::<Vec<_>>(), [true, false, false]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

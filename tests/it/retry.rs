@@ -272,6 +272,64 @@ async fn a_delay_beyond_the_clock_waits_for_ever_instead_of_overflowing() {
     assert_eq!(calls.get(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_an_attempt_held_is_free_before_anybody_hears_of_its_end() {
+    let permits = tokio::sync::Semaphore::new(1);
+    let free = RefCell::new(Vec::new());
+    let fail = || {
+        let permit = permits.try_acquire().unwrap();
+        // It goes when the future is dropped, not when it is ready.
+        std::future::poll_fn(move |_| std::task::Poll::Ready(Err::<(), _>(permit.num_permits())))
+    };
+    fail.retry_with(RetryPolicy::fixed(ms(5)).max_attempts(2))
+        .on_retry(|_| free.borrow_mut().push(permits.available_permits()))
+        .on_give_up(|_| free.borrow_mut().push(permits.available_permits()))
+        .await
+        .unwrap_err();
+    assert_eq!(*free.borrow(), [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_hook_alone_is_told_the_time() {
+    let failing = || async {
+        sleep(ms(5)).await;
+        Err::<(), _>("busy")
+    };
+    let policy = RetryPolicy::fixed(ms(10)).max_attempts(2);
+    let mut at = Vec::new();
+    failing.retry_with(&policy).on_retry(|r| at.push(r.elapsed)).await.unwrap_err();
+    failing.retry_with(&policy).on_give_up(|g| at.push(g.elapsed)).await.unwrap_err();
+    assert_eq!(at, [ms(5), ms(5 + 10 + 5)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_that_ends_exactly_at_the_deadline_is_begun() {
+    for (deadline, expected) in [(2_999, 3), (3_000, 4)] {
+        let calls = Cell::new(0);
+        let policy = RetryPolicy::fixed(secs(1)).max_attempts(10).deadline(ms(deadline));
+        counted(&calls).retry_with(policy).await.unwrap_err();
+        assert_eq!(calls.get(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_has_passed_and_the_longest_delay_do_not_overflow() {
+    let busy = || async {
+        sleep(ms(5)).await;
+        Err::<(), _>("busy")
+    };
+    let patient = RetryPolicy::fixed(Duration::MAX).deadline(Duration::MAX);
+    let mut call = task::spawn(busy.retry_with(patient).into_future());
+    assert_pending!(call.poll());
+    sleep(ms(5)).await;
+    assert_pending!(call.poll());
+    let jittered = RetryPolicy::fixed(ms(1)).jitter(Jitter::Full);
+    let mut call = task::spawn(busy.retry_with(jittered).retry_after(|_| Some(Duration::MAX)).into_future());
+    assert_pending!(call.poll());
+    sleep(ms(5)).await;
+    assert_pending!(call.poll());
+}
+
 // ---- hints ----
 
 async fn hinted(policy: RetryPolicy, hint: Duration) -> (u32, Duration) {
@@ -325,6 +383,13 @@ async fn a_hint_for_what_is_not_retried_is_not_even_asked_for() {
         });
     retried.await.unwrap_err();
     assert_eq!(asked.get(), 0);
+    let last = (|| ready(Err::<(), _>("busy"))).retry_with(RetryPolicy::default().max_attempts(1));
+    let asking = last.retry_after(|_| {
+        asked.set(asked.get() + 1);
+        None
+    });
+    asking.await.unwrap_err();
+    assert_eq!(asked.get(), 0, "nor after the last attempt");
 }
 
 // ---- predicates ----
@@ -471,7 +536,10 @@ async fn it_logs_retries_giving_up_and_late_success() {
     let log = listen();
     let fail = counted(&Cell::new(0)).named("fetch").retry_with(RetryPolicy::default()).await;
     assert!(fail.is_err());
-    assert!(log.lines().iter().all(|line| line.target == "decor::retry" && line.fields["name"] == "fetch"));
+    let lines = log.lines();
+    assert!(lines.iter().all(|line| line.target == "decor::retry" && line.fields["name"] == "fetch"));
+    assert_eq!(lines.iter().map(|line| line.fields["attempt"].as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
+    assert_eq!((lines[0].fields["delay"].as_str(), lines[2].fields["reason"].as_str()), ("1s", "attempts exhausted"));
     assert_eq!(
         log.take(),
         [
@@ -502,4 +570,8 @@ async fn it_logs_retries_giving_up_and_late_success() {
     );
     failing_with(vec!["fatal"]).await.unwrap_err();
     assert_eq!(log.take(), ["DEBUG fetch failed: not retryable"], "nothing was retried");
+
+    let once = (|| ready(Err::<(), _>("busy"))).named("fetch").retry_with(RetryPolicy::default().max_attempts(1));
+    once.await.unwrap_err();
+    assert_eq!(log.take(), ["WARN fetch gave up at attempt 1: attempts exhausted"]);
 }

@@ -42,6 +42,24 @@ async fn arguments_are_looked_at_when_the_call_is_made_and_the_function_is_not_c
     assert_eq!((looked.get(), called.get()), (2, 1));
 }
 
+#[tokio::test]
+async fn a_closure_without_arguments_is_validated_when_it_is_awaited() {
+    let called = Cell::new(0);
+    let open = Cell::new(false);
+    let call = || {
+        (|| {
+            called.set(called.get() + 1);
+            ready(Ok::<_, Error>(7))
+        })
+        .validated(|| if open.get() { Ok(()) } else { Err("closed") })
+    };
+    assert_eq!(call().await, Err(Error::InvalidArgument { message: "closed".into() }));
+    assert_eq!(called.get(), 0);
+    open.set(true);
+    assert_eq!(call().await, Ok(7));
+    assert_eq!(called.get(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn inside_a_retry_a_refusal_is_not_transient() {
     static LOOKED: AtomicU32 = AtomicU32::new(0);
@@ -73,6 +91,7 @@ async fn deprecation_warns_once_for_a_function_and_its_clones() {
     assert_eq!(lines.len(), 1);
     assert_eq!((lines[0].target.as_str(), lines[0].level), ("decor::call", tracing::Level::WARN));
     assert_eq!(lines[0].fields["name"], "old");
+    assert!(lines[0].fields["place"].starts_with(file!()));
 }
 
 #[tokio::test]

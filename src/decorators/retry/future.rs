@@ -76,7 +76,7 @@ struct Wait {
 /// What follows an attempt.
 enum Next {
     RetryIn(Duration),
-    /// The reason and the time matter only if the result is an error.
+    /// The result is returned as it is; if it is an error, this is its story.
     Return(GaveUp, Duration),
 }
 
@@ -106,9 +106,10 @@ where
                 }
                 Now::Attempt(attempt) => {
                     let result = ready!(attempt.poll(cx));
+                    // Whatever the attempt held is free before anybody hears of it.
+                    this.state.set(State::Ended);
                     match retrying.judge::<Args, T, E>(&result) {
                         Next::Return(reason, elapsed) => {
-                            this.state.set(State::Ended);
                             let explain = |error| R::finish(retrying.attempts, elapsed, reason, error);
                             return Poll::Ready(result.map_err(explain));
                         }
@@ -167,7 +168,8 @@ impl<C, R> Loop<C, R> {
 
         let elapsed = self.began.map_or(Duration::ZERO, |began| time::now().duration_since(began));
         let error = result.as_ref().err();
-        let hint = error.filter(|_| retryable).and_then(|error| self.rules.hint(error));
+        let may_follow = retryable && self.policy.may_follow(attempt);
+        let hint = error.filter(|_| may_follow).and_then(|error| self.rules.hint(error));
         let (policy, wait) = (&self.policy, &mut self.wait);
         let verdict = policy.judge(Attempted { attempt, elapsed, retryable, hint }, move || {
             wait.get_or_insert_with(|| Wait::new(policy)).as_mut().project().delays

@@ -15,6 +15,7 @@ use crate::{
     RetryPolicy, Transient,
     call::{Callable, CallableMut, CallableOnce, Describe},
     lazy::awaited_directly,
+    name::Name,
 };
 use std::{fmt, time::Duration};
 
@@ -106,6 +107,9 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     ///
     /// When the attempts are used up, the last result is returned as it is.
     ///
+    /// If the value borrows from the arguments (`Result<&str, E>`), use a named function in place of a closure: rustc pins a
+    /// closure here to one lifetime.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::prelude::*;
@@ -126,7 +130,8 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
         self.with(|rules| rules.when(WhenResult(retryable)))
     }
 
-    /// Leaves both to the error type's own [`Transient`](crate::Transient): what is retried, and how long to wait.
+    /// Leaves both to the error type's own [`Transient`](crate::Transient): what is retried, and how long to wait. A later
+    /// `.when(..)` replaces the first, and leaves the second as it is.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -262,8 +267,8 @@ where
         RetryFuture::new(self.callable, args, self.policy, self.rules)
     }
 
-    fn name(&self) -> &'static str {
-        self.callable.name()
+    fn label(&self) -> Name {
+        self.callable.label()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

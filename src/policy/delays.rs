@@ -22,7 +22,11 @@ impl Delays {
         if policy.jitter == Jitter::None {
             return delay;
         }
-        let first = if attempt == 1 { delay } else { policy.strategy.delay(1).min(cap) };
+        // Asked for only where it matters: a custom policy would see the question.
+        let first = match policy.jitter {
+            Jitter::Decorrelated if attempt > 1 => policy.strategy.delay(1).min(cap),
+            _ => delay,
+        };
         let previous = self.previous.unwrap_or(first);
         let delay = policy.jitter.apply(delay, first, previous, cap, self.random.next());
         self.previous = Some(delay);
