@@ -2,7 +2,7 @@
 
 use crate::support::{ms, secs};
 use decor::{ConfigError, Error, Permits, RateLimiter, future::AcquireMany, prelude::*};
-use futures::future::join_all;
+use futures::{FutureExt as _, future::join_all};
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
@@ -302,6 +302,67 @@ mod model {
         assert_eq!(limiter.waiting(), 0);
         assert_eq!(limiter.stats().passed_over, 0);
         seen
+    }
+
+    /// A paced limiter as a bucket that fills evenly: the same thing, counted the other way round. In permits times
+    /// nanoseconds of the period, so that nothing is ever rounded.
+    struct Bucket {
+        limit: u128,
+        period: u128,
+        burst: u128,
+        filled: u128,
+    }
+
+    impl Bucket {
+        fn pass(&mut self, time: Duration) {
+            self.filled = (self.filled + time.as_nanos() * self.limit).min(self.burst * self.period);
+        }
+
+        fn missing(&self, permits: u32) -> u128 {
+            (u128::from(permits) * self.period).saturating_sub(self.filled)
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+        #[test]
+        fn a_paced_limiter_is_a_bucket_that_fills_evenly(
+            (limit, burst) in (1_u32..40).prop_flat_map(|limit| (Just(limit), 1..=limit)),
+            period in prop_oneof![1_u64..50, 50_u64..2_000_000],
+            calls in prop::collection::vec((0_u64..30_000, 1_u32..40), 1..40),
+        ) {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            runtime.block_on(async {
+                let period = Duration::from_micros(period);
+                let limiter = RateLimiter::paced(limit, period).burst(burst);
+                let [wide_limit, wide_burst] = [limit, burst].map(u128::from);
+                let period = period.as_nanos();
+                let filled = wide_burst * period;
+                let mut bucket = Bucket { limit: wide_limit, period, burst: wide_burst, filled };
+                for (micros, permits) in calls {
+                    let pause = Duration::from_micros(micros);
+                    advance(pause).await;
+                    bucket.pass(pause);
+                    prop_assert_eq!(u128::from(limiter.available()), bucket.filled / period);
+
+                    let missing = bucket.missing(1);
+                    if missing > 0 {
+                        let wait = u64::try_from(missing.div_ceil(wide_limit)).unwrap();
+                        let retry_after = Duration::from_nanos(wait);
+                        prop_assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after }));
+                    }
+                    let permits = permits.min(burst);
+                    let admitted = limiter.acquire_many(permits).now_or_never().is_some();
+                    prop_assert_eq!(admitted, bucket.missing(permits) == 0);
+                    if admitted {
+                        bucket.filled -= u128::from(permits) * period;
+                    }
+                }
+                Ok(())
+            })?;
+        }
     }
 
     proptest! {
