@@ -100,10 +100,14 @@ impl Core {
 
     /// Does something with the state, and then wakes whom it concerns, outside of the lock.
     fn contact<T>(&self, act: impl FnOnce(&mut State) -> (T, Next)) -> T {
-        let (result, next) = act(&mut self.enter());
+        let mut state = self.enter();
+        let (result, next) = act(&mut state);
+        let spent = state.queue.take_spent();
+        drop(state);
         if let Some(waker) = next {
             waker.wake();
         }
+        drop(spent);
         result
     }
 
@@ -225,12 +229,8 @@ impl State {
     }
 
     fn take_turn(&mut self, claim: &mut Claim, waker: &Waker) -> (Turn, Next) {
-        match self.queue.get_mut(&claim.ticket) {
-            Some(place) => {
-                place.called = None;
-                place.waker.clone_from(waker);
-            }
-            None => claim.ticket = self.queue.rejoin(waker, claim.counts),
+        if !self.queue.is_here(&claim.ticket, waker) {
+            claim.ticket = self.queue.rejoin(waker, claim.counts);
         }
         let called = if self.queue.is_first(&claim.ticket) { None } else { self.call_up() };
         let is_first = self.queue.is_first(&claim.ticket);
@@ -294,7 +294,7 @@ impl State {
                 }
             }
         }
-        None
+        nobody_since.and_then(|_| self.hand_over())
     }
 
     /// The first place has changed hands: its holder is woken unless it will come by itself in time.

@@ -29,6 +29,21 @@ pub(super) struct Queue {
     /// wait; and, to one who remembers the first from when it joined, by those before it.
     joined: Sums,
     left: Sums,
+    spent: Spent,
+}
+
+/// Wakers that nobody needs any more. Dropping one may drop a task and all that it owns, another waiter for one; so it
+/// must not happen inside of the lock.
+#[derive(Debug, Default)]
+pub(super) struct Spent(Option<Waker>, Vec<Waker>);
+
+impl Spent {
+    fn add(&mut self, waker: Waker) {
+        match &mut self.0 {
+            empty @ None => *empty = Some(waker),
+            Some(_) => self.1.push(waker),
+        }
+    }
 }
 
 /// One waiter.
@@ -47,7 +62,15 @@ impl Queue {
     pub(super) fn new() -> Self {
         // In the middle of the numbers, for one who was passed over comes back in front of all.
         let first = u64::MAX / 2;
-        Self { places: VecDeque::new(), first, len: 0, serials: 0, joined: Sums::default(), left: Sums::default() }
+        Self {
+            places: VecDeque::new(),
+            first,
+            len: 0,
+            serials: 0,
+            joined: Sums::default(),
+            left: Sums::default(),
+            spent: Spent::default(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -104,6 +127,22 @@ impl Queue {
         self.places[index].as_mut()
     }
 
+    /// The waiter is here: whoever called it has been heard. `false` if it has been passed over.
+    pub(super) fn is_here(&mut self, ticket: &Ticket, waker: &Waker) -> bool {
+        let Some(place) = self.get_mut(ticket) else { return false };
+        place.called = None;
+        if !place.waker.will_wake(waker) {
+            let spent = std::mem::replace(&mut place.waker, waker.clone());
+            self.spent.add(spent);
+        }
+        true
+    }
+
+    /// To be dropped outside of the lock.
+    pub(super) fn take_spent(&mut self) -> Spent {
+        std::mem::take(&mut self.spent)
+    }
+
     pub(super) fn is_first(&self, ticket: &Ticket) -> bool {
         self.first().is_some_and(|first| first.serial == ticket.serial)
     }
@@ -130,6 +169,7 @@ impl Queue {
     fn vacate(&mut self, index: usize) {
         let Some(place) = self.places.get_mut(index).and_then(Option::take) else { return };
         self.left.add(&place.counts);
+        self.spent.add(place.waker);
         self.len -= 1;
         // The first place is always somebody's, and so is the last.
         while let Some(None) = self.places.front() {

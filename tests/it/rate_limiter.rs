@@ -9,6 +9,7 @@ use std::{
     future::{Future, ready},
     pin::Pin,
     rc::Rc,
+    sync::{Arc, LazyLock, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
@@ -579,6 +580,50 @@ async fn a_waiter_that_is_never_polled_again_holds_nobody_up_for_more_than_10_ms
     advance(secs(1)).await;
     assert_pending!(newcomer.poll());
     assert_ready!(dead[2].poll());
+}
+
+/// Whoever passes over the dead tells the next, whose turn comes earlier now than it had been told.
+#[tokio::test(start_paused = true)]
+async fn the_turn_of_the_dead_is_not_waited_for() {
+    let limiter = RateLimiter::new(2, secs(1));
+    let begun = Instant::now();
+    limiter.acquire().await;
+    advance(ms(500)).await;
+    limiter.acquire().await;
+    let mut dead = task::spawn(limiter.acquire());
+    assert_pending!(dead.poll());
+    let next = limiter.clone();
+    let next = tokio::spawn(async move {
+        next.acquire_many(2).await.unwrap();
+        begun.elapsed()
+    });
+    for at in [1000, 1010] {
+        tokio::time::sleep_until(begun + ms(at)).await;
+        assert!(limiter.try_acquire().is_err());
+    }
+    // Had the dead one taken its permit, it would have been 2 s.
+    assert_eq!(next.await.unwrap(), ms(1500));
+}
+
+/// A waker's last clone may own the task, and the task a waiter of the same limiter.
+#[tokio::test(start_paused = true)]
+async fn wakers_are_dropped_outside_of_the_lock() {
+    struct Owner(#[allow(dead_code)] Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>); // owned, to be dropped with it
+    impl std::task::Wake for Owner {
+        fn wake(self: Arc<Self>) {}
+    }
+    static LIMITER: LazyLock<RateLimiter> = LazyLock::new(|| RateLimiter::new(1, secs(60)));
+    LIMITER.acquire().await;
+    let mut inner: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(LIMITER.acquire());
+    assert!(inner.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
+    let owner = std::task::Waker::from(Arc::new(Owner(Mutex::new(inner))));
+    let mut outer = Box::pin(LIMITER.acquire());
+    assert!(outer.as_mut().poll(&mut Context::from_waker(&owner)).is_pending());
+    drop(owner);
+    assert_eq!(LIMITER.waiting(), 2);
+    // Another waker takes the place of the owner's, whose last clone goes, and with it the inner waiter.
+    assert!(outer.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
+    assert_eq!(LIMITER.waiting(), 1);
 }
 
 #[tokio::test(start_paused = true)]
