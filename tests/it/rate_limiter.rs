@@ -795,6 +795,8 @@ async fn a_burst_is_given_after_a_pause() {
         at
     };
     assert_eq!(acquire_six().await, [0, 0, 0, 100, 200, 300]);
+    assert_eq!(limiter.available(), 0);
+    assert_eq!(limiter.clone().burst(5).available(), 5, "another limiter, as good as new");
     advance(secs(10)).await;
     assert_eq!(limiter.available(), 3);
     assert_eq!(acquire_six().await, [10_300, 10_300, 10_300, 10_400, 10_500, 10_600]);
@@ -996,6 +998,18 @@ fn a_limiter_shows_its_limits() {
     let limiter = RateLimiter::windows([(60, secs(60)), (90_000, secs(60))]);
     assert_eq!(format!("{limiter:?}"), "RateLimiter(60 per 60s, 90000 per 60s)");
     assert_eq!(format!("{:?}", RateLimiter::paced(10, secs(1)).burst(3)), "RateLimiter(10 per 1s, paced, burst 3)");
-    let chain = echo.rate_limited(&RateLimiter::new(3, secs(1)));
-    assert_eq!(format!("{chain:?}"), "echo.rate_limited(3 per 1s)");
+    let three = RateLimiter::new(3, secs(1));
+    let shown = |chain: &dyn std::fmt::Debug| format!("{chain:?}");
+    assert_eq!(shown(&echo.rate_limited(&three)), "echo.rate_limited(3 per 1s)");
+    assert_eq!(shown(&echo.rate_limited_by(&three, |_: &&str| 2)), "echo.rate_limited_by(3 per 1s, ..)");
+    assert_eq!(shown(&echo.rate_limited_within(&three, secs(5))), "echo.rate_limited_within(3 per 1s, 5s)");
+    assert_eq!(shown(&echo.try_rate_limited(&three)), "echo.try_rate_limited(3 per 1s)");
+    assert_eq!(shown(&echo.pausing(&three, |_| None)), "echo.pausing(3 per 1s, ..)");
+    let keyed = decor::KeyedLimiter::new(3, secs(1));
+    assert_eq!(
+        shown(&echo.rate_limited_by_key(&keyed, |text: &&str| text.len())),
+        "echo.rate_limited_by_key(KeyedLimiter(3 per 1s for each key), ..)"
+    );
+    let stats = "RateLimiterStats(admitted=0, delayed=0, refused=0, cancelled=0, waiting=0, mean_wait=0ns)";
+    assert_eq!(three.stats().to_string(), stats);
 }
