@@ -37,7 +37,8 @@ pub enum Error {
     /// A limiter would not admit the call now, and the call was not meant to wait.
     #[error("rate limited: try again in {retry_after:?}")]
     RateLimited {
-        /// How long from the refusal until the call could be admitted.
+        /// How long from the refusal until the call could be admitted, at the earliest: exact where every call takes one
+        /// permit, a lower bound where some that wait take more.
         retry_after: Duration,
     },
     /// A limiter's queue already holds as many callers as it may.

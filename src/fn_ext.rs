@@ -335,6 +335,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// [`rate_limited`](Self::rate_limited), by the limiter of a key that is taken from the arguments: a user, a host.
     ///
     /// The closure takes each argument by reference, with its type written; it runs when the call is made. Takes any output.
+    /// (For a future: `.rate_limited(&limiter.for_key(&key))`.)
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -408,8 +409,8 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
 
     /// Pauses the limiter for everybody when a call fails with an error that says so: a 429 that one call saw.
     ///
-    /// `hint` says for how long, if at all. Stands around what makes the request, usually before `rate_limited` on the same
-    /// limiter. Takes `Result`s.
+    /// `hint` says for how long, if at all. Stands around what makes the request, before `rate_limited` on the same limiter:
+    /// behind it, it would see that limiter's own refusals too. Takes `Result`s.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

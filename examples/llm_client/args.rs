@@ -1,22 +1,38 @@
-//! The command line: three settings, all of them optional.
+//! The command line: six settings, all of them optional.
 
-use std::{ffi::OsString, fs, path::Path, sync::Arc};
+use crate::client::{Limits, Rate};
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 pub(crate) const HELP: &str = "\
 Sends prompts to a chat-completions API that throttles, fails and hangs, and gets every one of them answered.
 
-Usage: cargo run --example llm_client -- [--prompts FILE] [--url URL [--model NAME]]
+Usage: cargo run --example llm_client -- [--prompts FILE] [--no-limiter]
+       cargo run --example llm_client -- [--prompts FILE] --url URL [--model NAME]
+                                         [--requests-per-minute N] [--tokens-per-minute N]
 
-  --prompts FILE  prompts, one per line; blank lines and lines that begin with # are skipped
-                  (examples/data/prompts.txt if left out)
-  --url URL       another server to ask, http:// only: POST URL/v1/chat/completions
-                  (a misbehaving server of this program's own if left out)
-  --model NAME    the model to ask that server for (\"default\" if left out)
-  --help          this text
+  --prompts FILE           prompts, one per line; blank lines and lines that begin with # are skipped
+                           (examples/data/prompts.txt if left out)
+  --no-limiter             asks as fast as it can, and is throttled: to see what the limiter is for
+  --url URL                another server to ask, http:// only: POST URL/v1/chat/completions
+                           (a misbehaving server of this program's own if left out, with limits of its own)
+  --model NAME             the model to ask that server for (\"default\" if left out)
+  --requests-per-minute N  at most so many requests to that server in any minute (60 if left out)
+  --tokens-per-minute N    at most so many tokens, of prompts and answers together (90000 if left out)
+  --help                   this text
 
 RUST_LOG says what is logged: \"info\" if left out, \"info,decor=debug\" for each attempt.
 Exits with 0 if every prompt was answered rightly, with 1 if not, with 2 if a flag or a file cannot be used.
 ";
+
+/// What a modest account may do with most providers.
+const REQUESTS_PER_MINUTE: u32 = 60;
+const TOKENS_PER_MINUTE: u32 = 90_000;
 
 pub(crate) enum Command {
     Help,
@@ -25,13 +41,20 @@ pub(crate) enum Command {
 
 pub(crate) struct Options {
     pub(crate) prompts: Vec<Arc<str>>,
-    pub(crate) url: Option<String>,
+    /// Our own, if there is none.
+    pub(crate) server: Option<OtherServer>,
+    pub(crate) no_limiter: bool,
+}
+
+pub(crate) struct OtherServer {
+    pub(crate) url: String,
     pub(crate) model: String,
+    pub(crate) rate: Rate,
 }
 
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut file = OsString::from(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/prompts.txt"));
-    let (mut url, mut model) = (None, None);
+    let (mut url, mut model, mut requests, mut tokens, mut no_limiter) = (None, None, None, None, false);
     let mut args = args.into_iter();
     while let Some(flag) = args.next() {
         let mut value = |what| {
@@ -42,18 +65,49 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             Some("--prompts") => file = value("a text file with one prompt per line")?,
             Some("--url") => url = Some(http_url(&value("the http:// address of a server")?)?),
             Some("--model") => model = Some(value("the name of a model")?.to_string_lossy().into_owned()),
+            Some("--requests-per-minute") => requests = Some(limit(&flag, &value("a whole number")?)?),
+            Some("--tokens-per-minute") => tokens = Some(limit(&flag, &value("a whole number")?)?),
+            Some("--no-limiter") => no_limiter = true,
             Some("--help" | "-h") => return Ok(Command::Help),
             _ => {
                 let flag = flag.to_string_lossy();
                 return Err(format!(
-                    "unknown flag `{flag}`; there are --prompts FILE, --url URL, --model NAME, --help"
+                    "unknown flag `{flag}`; there are --prompts FILE, --no-limiter, --url URL, --model NAME, \
+                     --requests-per-minute N, --tokens-per-minute N, --help"
                 ));
             }
         }
     }
     let prompts = read_prompts(file.as_ref())?;
+    let Some(url) = url else {
+        let (model, requests, tokens) = (model.is_some(), requests.is_some(), tokens.is_some());
+        let for_another = [("--model", model), ("--requests-per-minute", requests), ("--tokens-per-minute", tokens)];
+        return match for_another.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(format!("`{flag}` is for another server, so it needs `--url URL` beside it")),
+            None => Ok(Command::Run(Options { prompts, server: None, no_limiter })),
+        };
+    };
+    if no_limiter {
+        return Err("`--no-limiter` is for this program's own server; it does not go with `--url`".into());
+    }
+    let rate = Rate {
+        requests: requests.unwrap_or(REQUESTS_PER_MINUTE),
+        tokens: tokens.unwrap_or(TOKENS_PER_MINUTE),
+        period: Duration::from_secs(60),
+    };
+    let needed = prompts.iter().map(|prompt| Limits::FOR_A_REAL_MODEL.tokens_reserved(prompt)).max().unwrap_or(0);
+    if needed > rate.tokens {
+        let allowed = "that is what the longest prompt may use with its answer";
+        return Err(format!("`--tokens-per-minute {}`: allowed is {needed} or more; {allowed}", rate.tokens));
+    }
     let model = model.unwrap_or_else(|| "default".into());
-    Ok(Command::Run(Options { prompts, url, model }))
+    Ok(Command::Run(Options { prompts, server: Some(OtherServer { url, model, rate }), no_limiter }))
+}
+
+fn limit(flag: &OsStr, value: &OsStr) -> Result<u32, String> {
+    let [flag, value] = [flag, value].map(OsStr::to_string_lossy);
+    let number = value.parse().ok().filter(|n| *n > 0);
+    number.ok_or_else(|| format!("`{flag} {value}`: allowed is a whole number from 1 to {}", u32::MAX))
 }
 
 fn http_url(value: &OsString) -> Result<String, String> {

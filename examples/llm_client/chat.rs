@@ -33,10 +33,16 @@ pub(crate) struct Choice {
     pub(crate) finish_reason: Option<String>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[expect(clippy::struct_field_names, reason = "the names are the API's")]
 pub(crate) struct Usage {
-    pub(crate) prompt_tokens: usize,
-    pub(crate) completion_tokens: usize,
-    pub(crate) total_tokens: usize,
+    pub(crate) prompt_tokens: u32,
+    pub(crate) completion_tokens: u32,
+    pub(crate) total_tokens: u32,
+}
+
+/// How many tokens a text is, by the rule of thumb that one is four characters. Our server counts so too; others count
+/// exactly, by a tokenizer of their model.
+pub(crate) fn tokens(text: &str) -> u32 {
+    u32::try_from(text.chars().count().div_ceil(4)).unwrap_or(u32::MAX)
 }

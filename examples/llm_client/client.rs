@@ -1,7 +1,7 @@
 //! The client: one bare request, and the chain of decorators that makes it fit for production.
 
 use crate::{
-    chat::{Completion, Message, Request},
+    chat::{Completion, Message, Request, tokens},
     server::Stats,
     tally::Tally,
 };
@@ -12,8 +12,10 @@ use std::{error::Error as _, iter, sync::Arc, time::Duration};
 /// A prompt in, an answer out: all that the rest of the program sees of the API, and of what surrounds it.
 pub(crate) type Complete = BoxedFn<(Arc<str>,), Result<String, LlmError>>;
 
-/// Reads from the inside out: up to `retry_with` it concerns each attempt, after it the call as a whole.
-pub(crate) fn production_ready(api: Api, limits: Limits, tally: &'static Tally) -> Complete {
+/// Reads from the inside out: up to `retry_with` it concerns each attempt, after it the call as a whole. An attempt's
+/// timeout begins when the limiter has let it go; the whole call's includes the waits.
+pub(crate) fn production_ready(api: Api, tally: &'static Tally) -> Complete {
+    let (limits, limiter) = (api.limits, api.limiter.clone());
     let policy = RetryPolicy::exponential(Duration::from_millis(100))
         .max_delay(Duration::from_secs(2))
         .max_attempts(12)
@@ -22,17 +24,21 @@ pub(crate) fn production_ready(api: Api, limits: Limits, tally: &'static Tally) 
     decor::with_context(api, complete)
         .timed_with(Timing::new("attempt").to(|attempt| tally.attempt_ended(attempt)))
         .timeout(limits.attempt)
+        .pausing(&limiter, limits.pause)
+        .rate_limited_by(&limiter, move |prompt: &Arc<str>| [1, limits.tokens_reserved(prompt)])
         .retry_with(&policy)
         .transient()
         .on_retry(|retrying| tally.retried(retrying.error))
         .on_give_up(|given_up| tally.gave_up(given_up.error))
         .timeout(limits.total)
+        .validated(|prompt: &Arc<str>| if prompt.trim().is_empty() { Err("the prompt is empty") } else { Ok(()) })
         .logged()
         .timed_with(Timing::new("complete").by_result().to(|call| tally.call_ended(call)))
         .boxed()
 }
 
-/// One attempt. It knows nothing of retries, timeouts or logs.
+/// One attempt. It knows nothing of retries, timeouts or logs. But here alone it is known what an answer has cost, so
+/// here the limiter is charged with what was not reserved for it.
 async fn complete(api: Api, prompt: Arc<str>) -> Result<String, LlmError> {
     let message = Message { role: "user".into(), content: prompt.to_string() };
     let request = Request { model: api.model.to_string(), messages: vec![message] };
@@ -42,7 +48,11 @@ async fn complete(api: Api, prompt: Arc<str>) -> Result<String, LlmError> {
         status if !status.is_success() => Err(LlmError::Status(status)),
         _ => {
             let completion: Completion = response.json().await?;
-            completion.choices.into_iter().next().map(|choice| choice.message.content).ok_or(LlmError::NoAnswer)
+            let answer = completion.choices.into_iter().next().ok_or(LlmError::NoAnswer)?.message.content;
+            let estimate = || tokens(&prompt) + tokens(&answer);
+            let used = completion.usage.map_or_else(estimate, |usage| usage.total_tokens);
+            api.limiter.charge([0, used.saturating_sub(api.limits.tokens_reserved(&prompt))]);
+            Ok(answer)
         }
     }
 }
@@ -95,19 +105,68 @@ impl Transient for LlmError {
     }
 }
 
-/// How long an answer may take.
+/// How long an answer may take, and what becomes of the limiter meanwhile.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// One attempt at it.
     attempt: Duration,
     /// All attempts, and the waits between them.
     total: Duration,
+    /// An answer's usual length. Nobody knows it before the answer is there; but if it were counted only then, a burst
+    /// would be let go for the sake of its short prompts, and overdraw the limit by all of its answers.
+    answer_tokens: u32,
+    /// For how long this error lets everybody wait, if at all.
+    pause: fn(&LlmError) -> Option<Duration>,
 }
 
 impl Limits {
-    pub(crate) const FOR_OUR_SERVER: Self = Self { attempt: Duration::from_secs(1), total: Duration::from_secs(15) };
-    pub(crate) const FOR_A_REAL_MODEL: Self =
-        Self { attempt: Duration::from_secs(60), total: Duration::from_secs(300) };
+    pub(crate) const FOR_OUR_SERVER: Self = Self {
+        attempt: Duration::from_secs(2),
+        total: Duration::from_secs(15),
+        answer_tokens: 30,
+        pause: LlmError::retry_after,
+    };
+    pub(crate) const FOR_A_REAL_MODEL: Self = Self {
+        attempt: Duration::from_secs(60),
+        total: Duration::from_secs(300),
+        answer_tokens: 500,
+        pause: LlmError::retry_after,
+    };
+
+    /// Each call is then left alone with the 429s it sees.
+    pub(crate) fn without_pauses(self) -> Self {
+        Self { pause: |_| None, ..self }
+    }
+
+    /// What a request will probably cost. What it costs beyond that is charged when it is known. What it costs less is
+    /// not given back, and makes up for what others under way will turn out to cost.
+    pub(crate) fn tokens_reserved(&self, prompt: &str) -> u32 {
+        tokens(prompt) + self.answer_tokens
+    }
+}
+
+/// How much a server takes within a period.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rate {
+    pub(crate) requests: u32,
+    pub(crate) tokens: u32,
+    pub(crate) period: Duration,
+}
+
+impl Rate {
+    /// So much that it never makes anybody wait.
+    pub(crate) const UNLIMITED: Self =
+        Self { requests: 1_000_000, tokens: 1_000_000_000, period: Duration::from_secs(1) };
+
+    /// The limiter knows when a request leaves, but the server counts by when it arrives. If one burst is longer on its
+    /// way than the next, because it has to open connections, say, then they arrive closer to each other than they
+    /// left. By so much they may.
+    const NETWORK: Duration = Duration::from_millis(100);
+
+    pub(crate) fn limiter(self) -> RateLimiter {
+        let period = self.period + Self::NETWORK;
+        RateLimiter::windows([(self.requests, period), (self.tokens, period)])
+    }
 }
 
 /// Where the model is. Cheap to clone, as `with_context` clones it for each attempt.
@@ -116,13 +175,15 @@ pub(crate) struct Api {
     http: reqwest::Client,
     base: Arc<str>,
     model: Arc<str>,
+    limits: Limits,
+    limiter: RateLimiter,
 }
 
 impl Api {
-    pub(crate) fn new(base: &str, model: &str) -> reqwest::Result<Self> {
+    pub(crate) fn new(base: &str, model: &str, limits: Limits, limiter: RateLimiter) -> reqwest::Result<Self> {
         // A proxy from the environment would be asked for loopback addresses too.
         let http = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { http, base: base.into(), model: model.into() })
+        Ok(Self { http, base: base.into(), model: model.into(), limits, limiter })
     }
 
     /// What our own server counted; other servers have no such path.

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! cargo run --example llm_client
+//! cargo run --example llm_client -- --no-limiter
 //! cargo run --example llm_client -- --help
 //! RUST_LOG=info,decor=debug cargo run --example llm_client
 //! ```
 //!
 //! What makes a bare HTTP request fit for such a server is one chain of decorators: the first thing in `client.rs`.
-//! `server.rs` is the server, a real one on a port of its own; `tally.rs` counts what the chain reports; `report.rs`
-//! lays that beside the server's own count.
+//! `server.rs` is the server, a real one on a port of its own, that takes so many requests and so many tokens a second;
+//! `tally.rs` counts what the chain reports; `report.rs` lays that beside the server's own count. With `--no-limiter`
+//! the requests go out as fast as they can, and are throttled.
 
 mod args;
 mod chat;
@@ -18,10 +20,11 @@ mod server;
 mod tally;
 
 use anyhow::bail;
-use args::{Command, Options};
-use client::{Api, Complete, Limits, LlmError};
+use args::{Command, Options, OtherServer};
+use client::{Api, Complete, Limits, LlmError, Rate};
 use decor::prelude::*;
 use report::Report;
+use server::Load;
 use std::{
     env, io,
     io::IsTerminal,
@@ -37,7 +40,7 @@ use tracing_subscriber::{EnvFilter, fmt::format::debug_fn};
 /// Decides which requests the server fails, and how.
 const SEED: u64 = 7;
 
-/// So many prompts are under way at a time: enough to run into the server's limit again and again.
+/// At most so many prompts are under way at a time: enough to run into the server's limits again and again.
 const IN_FLIGHT: usize = 16;
 
 const COMPLAINTS_SHOWN: usize = 5;
@@ -69,25 +72,34 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(Options { prompts, url, model }: &Options) -> anyhow::Result<()> {
-    let (base, limits) = match url {
-        Some(url) => (url.clone(), Limits::FOR_A_REAL_MODEL),
-        None => (server::start(SEED).await?, Limits::FOR_OUR_SERVER),
+async fn run(Options { prompts, server, no_limiter }: &Options) -> anyhow::Result<()> {
+    let (url, model, limits, rate) = if let Some(OtherServer { url, model, rate }) = server {
+        (url.clone(), &**model, Limits::FOR_A_REAL_MODEL, *rate)
+    } else {
+        let takes @ Load { requests, tokens } = server::limits_for(prompts);
+        let rate = Rate { requests, tokens, period: server::PERIOD };
+        (server::start(SEED, takes).await?, "default", Limits::FOR_OUR_SERVER, rate)
     };
-    let api = Api::new(&base, model)?;
-    let complete = client::production_ready(api.clone(), limits, &TALLY);
-    eprintln!("{} prompts for {base}, each by way of\n{complete:?}\n", prompts.len());
+    let (limits, rate) = if *no_limiter { (limits.without_pauses(), Rate::UNLIMITED) } else { (limits, rate) };
+    let limiter = rate.limiter();
+    let api = Api::new(&url, model, limits, limiter.clone())?;
+    let complete = client::production_ready(api.clone(), &TALLY);
+    eprintln!("{} prompts for {url}, each by way of\n{complete:?}\n", prompts.len());
+    if *no_limiter {
+        eprintln!("(--no-limiter: the one in this chain is so wide that nobody waits, and nothing pauses it)\n");
+    }
 
     let began = Instant::now();
-    let progress = tokio::spawn(show_progress(prompts.len()));
-    let answers = ask_all(prompts, &complete).await;
+    let progress = tokio::spawn(show_progress(prompts.len(), limiter.clone()));
+    let answers = ask_all(prompts, &complete, in_flight(prompts, limits, rate)).await;
     let took = began.elapsed();
     progress.abort();
 
-    let server_saw = if url.is_none() { Some(api.stats().await?) } else { None };
-    println!("\n{}", Report { client: &TALLY.counts(), server: server_saw.as_ref(), took });
+    let server_saw = if server.is_none() { Some(api.stats().await?) } else { None };
+    let limiter = if *no_limiter { None } else { Some(limiter.stats()) };
+    println!("\n{}", Report { client: &TALLY.counts(), limiter, server: server_saw.as_ref(), took });
 
-    let is_right = |prompt: &str, answer: &str| match url {
+    let is_right = |prompt: &str, answer: &str| match server {
         None => answer == server::answer_to(prompt),
         Some(_) => !answer.trim().is_empty(),
     };
@@ -96,9 +108,18 @@ async fn run(Options { prompts, url, model }: &Options) -> anyhow::Result<()> {
 
 type Ended = Result<String, LlmError>;
 
+/// More than what a period has room for would only stand in the limiter's queue, and run into the limit of the whole
+/// call there: some accounts have three requests a minute.
+fn in_flight(prompts: &[Arc<str>], limits: Limits, rate: Rate) -> usize {
+    let reserved: u64 = prompts.iter().map(|prompt| u64::from(limits.tokens_reserved(prompt))).sum();
+    let by_tokens = u64::from(rate.tokens) * prompts.len() as u64 / reserved.max(1);
+    let room = by_tokens.min(rate.requests.into());
+    usize::try_from(room).map_or(IN_FLIGHT, |room| room.clamp(1, IN_FLIGHT))
+}
+
 /// What became of each prompt, in the order of the prompts; `None` if nothing did.
-async fn ask_all(prompts: &[Arc<str>], complete: &Complete) -> Vec<Option<Ended>> {
-    let permits = Arc::new(Semaphore::new(IN_FLIGHT));
+async fn ask_all(prompts: &[Arc<str>], complete: &Complete, in_flight: usize) -> Vec<Option<Ended>> {
+    let permits = Arc::new(Semaphore::new(in_flight));
     let mut tasks = JoinSet::new();
     for (n, prompt) in prompts.iter().cloned().enumerate() {
         let (complete, permits) = (complete.clone(), Arc::clone(&permits));
@@ -137,14 +158,15 @@ fn check(prompts: &[Arc<str>], answers: &[Option<Ended>], is_right: impl Fn(&str
     bail!("{bad} of {of_all} prompts were not answered rightly, such as\n  {examples}")
 }
 
-async fn show_progress(prompts: usize) {
+async fn show_progress(prompts: usize, limiter: RateLimiter) {
     let mut ticks = time::interval(PROGRESS_EVERY);
     ticks.tick().await; // the first is due at once, when there is nothing to show
     loop {
         ticks.tick().await;
         let counts = TALLY.counts();
         let (answered, attempts, retries) = (counts.answered, counts.attempts.len(), counts.retries());
-        eprintln!("  {answered:>2}/{prompts} answered, {attempts} attempts, {retries} retries");
+        let waiting = limiter.waiting();
+        eprintln!("  {answered:>2}/{prompts} answered, {attempts} attempts, {retries} retries, {waiting} waiting now");
     }
 }
 

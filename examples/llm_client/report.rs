@@ -1,9 +1,10 @@
 //! The tables at the end: what the chain reported to the client, and beside it what the server saw.
 
 use crate::{
-    server::Stats,
+    server::{Load, PERIOD, Stats},
     tally::{Cause, Counts},
 };
+use decor::RateLimiterStats;
 use std::{
     fmt::{self, Display},
     time::Duration,
@@ -11,6 +12,7 @@ use std::{
 
 pub(crate) struct Report<'a> {
     pub(crate) client: &'a Counts,
+    pub(crate) limiter: Option<RateLimiterStats>,
     /// Only our own server says what it saw.
     pub(crate) server: Option<&'a Stats>,
     pub(crate) took: Duration,
@@ -24,6 +26,8 @@ impl Display for Report<'_> {
         self.attempts(f)?;
         writeln!(f)?;
         self.latencies(f)?;
+        writeln!(f)?;
+        self.limits(f)?;
         self.agreement(f)
     }
 }
@@ -64,6 +68,28 @@ impl Report<'_> {
             row(f, name, [&p50, &p90, &p99, &max])?;
         }
         Ok(())
+    }
+
+    fn limits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(stats) = self.limiter {
+            let RateLimiterStats { admitted, delayed, .. } = stats;
+            let wait = time(stats.mean_wait());
+            writeln!(f, "{:<18}{admitted} admitted, {delayed} of them delayed, mean wait {wait}", "limiter")?;
+        }
+        let Some(Stats { most, limits, .. }) = self.server else { return Ok(()) };
+        let Load { requests, tokens } = limits;
+        let name = format!("most in any {} s", PERIOD.as_secs());
+        write!(f, "{name:<18}requests {} of {requests}, tokens {} of {tokens}", most.requests, most.tokens)?;
+        writeln!(f, " (the server's own record)")?;
+        let is_over = most.requests > *requests || most.tokens > *tokens;
+        match (is_over, self.limiter) {
+            (false, _) => Ok(()),
+            (true, None) => writeln!(f, "{:<18}that is too many, for there was no limiter", ""),
+            (true, Some(_)) => {
+                let why = "some were on their way for longer than the margin, or answers longer than reserved";
+                writeln!(f, "{:<18}that is too many: {why}", "")
+            }
+        }
     }
 
     fn agreement(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! The server: a model API as one meets it, that throttles, fails and hangs. It counts what it sees by itself.
 
-use crate::chat::{Choice, Completion, Message, Request, Usage};
+use crate::chat::{Choice, Completion, Message, Request, Usage, tokens};
 use axum::{
     Json, Router,
     extract::State,
@@ -10,23 +10,36 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     future::pending,
     io,
+    iter::Sum,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::{net::TcpListener, time::sleep};
 
-/// At most so many requests are let in within any second; the others are answered 429.
-const REQUESTS_PER_SECOND: usize = 20;
-const SECOND: Duration = Duration::from_secs(1);
+/// Model APIs count by the minute. A second is as instructive, and sooner over.
+pub(crate) const PERIOD: Duration = Duration::from_secs(1);
+const REQUESTS_PER_PERIOD: u32 = 20;
+
+/// The limits for these prompts: what would be more within any `PERIOD` is answered 429.
+///
+/// The tokens are what so many average requests use. So either limit matters: where the prompts are long, tokens run
+/// out first, and where they are short, requests do.
+pub(crate) fn limits_for(prompts: &[Arc<str>]) -> Load {
+    let used = |prompt: &Arc<str>| u64::from(tokens(prompt)) + u64::from(tokens(&answer_to(prompt)));
+    let (sum, most) = prompts.iter().map(used).fold((0, 0), |(sum, most), used| (sum + used, used.max(most)));
+    let average = sum.div_ceil(prompts.len().max(1) as u64);
+    let tokens = (average * u64::from(REQUESTS_PER_PERIOD)).max(most).next_multiple_of(100);
+    Load { requests: REQUESTS_PER_PERIOD, tokens: tokens.try_into().unwrap_or(u32::MAX) }
+}
 
 /// Begins to serve, and returns the address. It ends with the runtime.
-pub(crate) async fn start(seed: u64) -> io::Result<String> {
+pub(crate) async fn start(seed: u64, limits: Load) -> io::Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let server = Arc::new(Mutex::new(Server { seed, ..Server::default() }));
+    let server = Arc::new(Mutex::new(Server { seed, limits, ..Server::default() }));
     let routes = Router::new().route("/v1/chat/completions", post(chat)).route("/stats", get(stats));
     tokio::spawn(axum::serve(listener, routes.with_state(server)).into_future());
     Ok(url)
@@ -47,13 +60,33 @@ pub(crate) struct Stats {
     pub(crate) failed: usize,
     pub(crate) hung: usize,
     pub(crate) distinct_prompts: usize,
+    pub(crate) limits: Load,
+    /// The most of either that came within any `PERIOD`, let in or not.
+    pub(crate) most: Load,
+}
+
+/// What is asked of the server.
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Load {
+    pub(crate) requests: u32,
+    pub(crate) tokens: u32,
+}
+
+impl Sum for Load {
+    fn sum<I: Iterator<Item = Self>>(loads: I) -> Self {
+        loads.fold(Self::default(), |sum, load| Self {
+            requests: sum.requests + load.requests,
+            tokens: sum.tokens + load.tokens,
+        })
+    }
 }
 
 #[derive(Default)]
 struct Server {
     seed: u64,
+    limits: Load,
     stats: Stats,
-    limit: Limit,
+    arrivals: Arrivals,
     /// How many requests with a prompt were let in so far.
     let_in: HashMap<String, u64>,
 }
@@ -68,21 +101,22 @@ enum Fate {
 
 async fn chat(State(server): State<Arc<Mutex<Server>>>, Json(request): Json<Request>) -> Response {
     let prompt = request.messages.last().map(|message| message.content.as_str()).unwrap_or_default();
-    let fate = lock(&server).decide(prompt);
+    let (arrival, fate) = lock(&server).decide(prompt);
     match fate {
-        Fate::Throttle => (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, SECOND.as_secs())]).into_response(),
+        Fate::Throttle => (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, PERIOD.as_secs())]).into_response(),
         Fate::Fail => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Fate::Hang => pending().await,
         Fate::Answer { latency } => {
             sleep(latency).await;
-            lock(&server).stats.answered += 1;
-            Json(completion(request.model, prompt)).into_response()
+            let (completion, usage) = completion(request.model, prompt);
+            lock(&server).answered(arrival, usage.completion_tokens);
+            Json(completion).into_response()
         }
     }
 }
 
 async fn stats(State(server): State<Arc<Mutex<Server>>>) -> Json<Stats> {
-    Json(lock(&server).stats.clone())
+    Json(lock(&server).stats())
 }
 
 fn lock(server: &Mutex<Server>) -> MutexGuard<'_, Server> {
@@ -90,38 +124,69 @@ fn lock(server: &Mutex<Server>) -> MutexGuard<'_, Server> {
 }
 
 impl Server {
-    fn decide(&mut self, prompt: &str) -> Fate {
-        let has_room = self.limit.admits(Instant::now());
+    /// What becomes of a request that has just arrived, and which arrival that was.
+    fn decide(&mut self, prompt: &str) -> (usize, Fate) {
+        let (arrival, has_room) = self.arrivals.add(Instant::now(), tokens(prompt), self.limits);
         let nth = self.let_in.entry(prompt.to_owned()).or_default();
         let fate = if has_room { fate(self.seed, prompt, *nth) } else { Fate::Throttle };
         *nth += u64::from(has_room);
 
         self.stats.requests += 1;
-        self.stats.distinct_prompts = self.let_in.len();
         match fate {
             Fate::Throttle => self.stats.throttled += 1,
             Fate::Fail => self.stats.failed += 1,
             Fate::Hang => self.stats.hung += 1,
             Fate::Answer { .. } => {} // counted when it is given: the client may be gone by then
         }
-        fate
+        (arrival, fate)
+    }
+
+    fn answered(&mut self, arrival: usize, completion_tokens: u32) {
+        self.stats.answered += 1;
+        self.arrivals.0[arrival].load.tokens += completion_tokens;
+    }
+
+    fn stats(&self) -> Stats {
+        let distinct_prompts = self.let_in.len();
+        Stats { distinct_prompts, limits: self.limits, most: self.arrivals.most(), ..self.stats.clone() }
     }
 }
 
-/// When the requests of the last second were let in. It slides: two bursts cannot meet at the turn of a second.
+/// All requests that ever came, in order: the record is drawn up from them when somebody asks.
 #[derive(Default)]
-struct Limit(VecDeque<Instant>);
+struct Arrivals(Vec<Arrival>);
 
-impl Limit {
-    fn admits(&mut self, now: Instant) -> bool {
-        while self.0.front().is_some_and(|then| now.duration_since(*then) >= SECOND) {
-            self.0.pop_front();
-        }
-        let has_room = self.0.len() < REQUESTS_PER_SECOND;
-        if has_room {
-            self.0.push_back(now);
-        }
-        has_room
+struct Arrival {
+    at: Instant,
+    let_in: bool,
+    /// One request, and its tokens: those of the prompt, and those of the answer as soon as there is one.
+    load: Load,
+}
+
+impl Arrivals {
+    /// Returns its place among the others, and whether the limits have room for it.
+    fn add(&mut self, at: Instant, tokens: u32, limits: Load) -> (usize, bool) {
+        let nth = self.0.len();
+        self.0.push(Arrival { at, let_in: true, load: Load { requests: 1, tokens } });
+        let load: Load = self.period_up_to(nth).filter(|arrival| arrival.let_in).map(|arrival| arrival.load).sum();
+        let has_room = load.requests <= limits.requests && load.tokens <= limits.tokens;
+        self.0[nth].let_in = has_room;
+        (nth, has_room)
+    }
+
+    fn most(&self) -> Load {
+        let loads = (0..self.0.len()).map(|nth| self.period_up_to(nth).map(|arrival| arrival.load).sum());
+        loads.fold(Load::default(), |most, load: Load| Load {
+            requests: most.requests.max(load.requests),
+            tokens: most.tokens.max(load.tokens),
+        })
+    }
+
+    /// What came within the `PERIOD` that ends with this arrival. It slides: two bursts cannot meet at the turn of a
+    /// second.
+    fn period_up_to(&self, nth: usize) -> impl Iterator<Item = &Arrival> {
+        let end = self.0[nth].at;
+        self.0[..=nth].iter().rev().take_while(move |arrival| end.duration_since(arrival.at) < PERIOD)
     }
 }
 
@@ -136,17 +201,19 @@ fn fate(seed: u64, prompt: &str, nth: u64) -> Fate {
     }
 }
 
-fn completion(model: String, prompt: &str) -> Completion {
+fn completion(model: String, prompt: &str) -> (Completion, Usage) {
     let content = answer_to(prompt);
-    let [prompt_tokens, completion_tokens] = [prompt, &content].map(|text| text.split_whitespace().count());
+    let [prompt_tokens, completion_tokens] = [prompt, &content].map(tokens);
+    let usage = Usage { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
     let message = Message { role: "assistant".into(), content };
-    Completion {
+    let completion = Completion {
         id: format!("chatcmpl-{:016x}", hash([prompt.as_bytes()])),
         object: "chat.completion".into(),
         model,
         choices: vec![Choice { index: 0, message, finish_reason: Some("stop".into()) }],
-        usage: Some(Usage { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens }),
-    }
+        usage: Some(usage),
+    };
+    (completion, usage)
 }
 
 /// FNV-1a, with a last mixing so that a change of the last byte reaches every bit.

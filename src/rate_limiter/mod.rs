@@ -62,7 +62,7 @@ use std::{fmt, time::Duration};
 ///
 /// A waiter that is never polled again holds the others up for no longer than it would have by taking its permit, and at most
 /// 10 ms: whoever is next notices, at its own turn, that the first does not come, calls it once more, and passes over it
-/// 10 ms later. If it does come after all, it is the first again.
+/// 10 ms later. If it does come after all, it is the first again. (Threads and tasks that are merely slow lose nothing.)
 ///
 /// # Memory
 ///
@@ -313,6 +313,8 @@ impl RateLimiter {
     /// Waits for one permit, but no longer than `max_wait`.
     ///
     /// Fails at once if the wait is known to be longer, without standing in the queue, and after `max_wait` in any case.
+    /// (Known exactly where every call takes one permit; where some that wait take more, it may be longer than it could be
+    /// known to be.)
     ///
     /// # Errors
     ///

@@ -413,19 +413,6 @@ fn in_real_time_on_many_threads_no_window_is_ever_broken() {
     assert_eq!((stats.admitted, stats.cancelled, stats.waiting), (50_000, 0, 0));
 }
 
-// ---- the seed's test ----
-
-#[tokio::test(start_paused = true)]
-async fn five_calls_at_three_per_second_take_exactly_one_second() {
-    let limiter = RateLimiter::new(3, secs(1));
-    let limited_func = (|n: u32| ready(n)).rate_limited(&limiter);
-    let start = Instant::now();
-    for n in 0..5 {
-        assert_eq!(limited_func.call(n).await, n);
-    }
-    assert_eq!(start.elapsed(), secs(1));
-}
-
 // ---- fair ----
 
 #[tokio::test(start_paused = true)]
@@ -508,6 +495,38 @@ async fn a_newcomer_never_overtakes() {
     assert_pending!(light.poll());
     advance(secs(1)).await;
     assert_ready!(light.poll());
+}
+
+/// Elsewhere a waiter whose task had used up its budget was passed by others. Here the clock decides, not the timer.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_has_used_up_its_budget_keeps_its_turn() {
+    let limiter = RateLimiter::new(1, secs(1));
+    limiter.acquire().await;
+    let begun = Instant::now();
+    let order = RefCell::new(Vec::new());
+    let greedy = async {
+        let mut acquire = Box::pin(limiter.acquire());
+        std::future::poll_fn(|cx| {
+            while let Poll::Ready(spent) = tokio::task::coop::poll_proceed(cx) {
+                spent.made_progress();
+            }
+            acquire.as_mut().poll(cx)
+        })
+        .await;
+        order.borrow_mut().push(("greedy", millis(begun.elapsed())));
+    };
+    let modest = async {
+        limiter.acquire().await;
+        order.borrow_mut().push(("modest", millis(begun.elapsed())));
+    };
+    // Always runnable, the greedy one keeps the paused clock from advancing by itself.
+    let clock = async {
+        for _ in 0..2_000 {
+            advance(ms(1)).await;
+        }
+    };
+    futures::future::join3(greedy, modest, clock).await;
+    assert_eq!(*order.borrow(), [("greedy", 1000), ("modest", 2000)]);
 }
 
 // ---- safe to drop ----

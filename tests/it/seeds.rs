@@ -278,6 +278,19 @@ async fn log_calls_with_level() {
     );
 }
 
+// ---- the rate limit ----
+
+#[tokio::test(start_paused = true)]
+async fn limited_func() {
+    let limiter = RateLimiter::new(3, secs(1)); // @rate_limit(max_calls=3, period=1)
+    let limited_func = (|n: u32| ready(n)).rate_limited(&limiter);
+    let start = Instant::now();
+    for n in 0..5 {
+        assert_eq!(limited_func.call(n).await, n);
+    }
+    assert_eq!(start.elapsed(), secs(1));
+}
+
 // ---- the bonus challenges ----
 
 #[tokio::test]
