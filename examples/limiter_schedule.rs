@@ -4,7 +4,9 @@
 //! cargo run --release --example limiter_schedule
 //! ```
 //!
-//! Tokio's timer is up to 1 ms late. An exact window has to carry that on, period by period; a pacer goes by its schedule.
+//! Tokio's timer is up to 1 ms late, and the system a little later still. An exact window has to carry that on, period by
+//! period; a pacer goes by its schedule. "Late in all" also holds the time it takes to hand the last window's permits over,
+//! one task after the other: with few and large windows that is most of it.
 
 use decor::RateLimiter;
 use std::time::{Duration, Instant};

@@ -72,6 +72,30 @@ async fn idle_keys_are_forgotten_and_others_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_is_remembered_for_as_long_as_anything_of_it_counts() {
+    let exact = RateLimiter::builder().window(1, secs(60));
+    let paced = RateLimiter::builder().paced(1, secs(60));
+    for settings in [exact, paced.clone()] {
+        let per_user: KeyedLimiter<u32> = settings.try_into().unwrap();
+        per_user.for_key(&1).pause_for(secs(300));
+        advance(secs(299)).await;
+        for user in 2..1_000 {
+            per_user.for_key(&user).try_acquire().unwrap();
+        }
+        assert!(per_user.for_key(&1).try_acquire().is_err());
+    }
+    let per_user: KeyedLimiter<u32> = paced.try_into().unwrap();
+    per_user.for_key(&1).charge(3); // three minutes of it
+    advance(secs(179)).await;
+    for user in 2..1_000 {
+        per_user.for_key(&user).try_acquire().unwrap();
+    }
+    assert!(per_user.for_key(&1).try_acquire().is_err());
+    advance(secs(1)).await;
+    assert!(per_user.for_key(&1).try_acquire().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flood_of_keys_stays_within_its_bound() {
     let per_user = KeyedLimiter::new(1, secs(60)).max_keys(10_000);
     let held = per_user.for_key(&0);

@@ -833,6 +833,22 @@ async fn a_heavy_paced_call_takes_its_time_afterwards() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_pace_begins_when_the_old_one_would_have_gone_on() {
+    let limiter = RateLimiter::paced(10, secs(1)).burst(5);
+    limiter.acquire_many(5).await.unwrap();
+    let begun = Instant::now();
+    limiter.set_limit(2, secs(1));
+    assert_eq!(format!("{limiter:?}"), "RateLimiter(2 per 1s, paced, burst 2)");
+    let mut at = Vec::new();
+    for _ in 0..3 {
+        limiter.acquire().await;
+        at.push(millis(begun.elapsed()));
+    }
+    // What was taken lasts until 0.5 s; of the burst, which is 2 now, one permit is free at once.
+    assert_eq!(at, [0, 500, 1000]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn paced_waiters_know_how_long_they_will_wait() {
     let limiter = RateLimiter::paced(10, secs(1));
     limiter.acquire().await;
