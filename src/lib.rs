@@ -120,7 +120,7 @@
 //!
 //! # Logs
 //!
-//! Events of [`tracing`], seen by whatever subscriber the program has (`tracing_subscriber::fmt::init()` for one), under the targets `decor::call` (timed, logged, deprecated) and `decor::retry`.
+//! Events of the `tracing` crate, seen by whatever subscriber the program has (`tracing_subscriber::fmt::init()` for one), under the targets `decor::call` (timed, logged, deprecated) and `decor::retry`.
 //! `RUST_LOG=info,decor=debug` shows all of them, `RUST_LOG=info,decor::retry=off` none of the retries'. (Tracing's feature
 //! `log`, which speaks to a `log` logger where there is no subscriber, is not served by `timed` and `logged`.)
 #![forbid(unsafe_code)]

@@ -10,6 +10,8 @@ pub(crate) use tokio::time::{Instant, Sleep};
 pub(crate) const GRAIN: Duration = Duration::from_millis(1);
 
 pub(crate) fn now() -> Instant {
+    #[cfg(test)]
+    tests::count_a_read();
     Instant::now()
 }
 
@@ -20,4 +22,59 @@ pub(crate) fn sleep(delay: Duration) -> Option<Sleep> {
 
 pub(crate) fn sleep_until(moment: Instant) -> Sleep {
     tokio::time::sleep_until(moment)
+}
+
+/// A clock read costs more than all else that a decorator does where nothing goes wrong.
+#[cfg(test)]
+mod tests {
+    use crate::{Error, prelude::*};
+    use std::{
+        cell::Cell,
+        future::{Future, ready},
+        pin::pin,
+        task::{Context, Poll, Waker},
+        time::Duration,
+    };
+
+    thread_local! {
+        static READS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count_a_read() {
+        READS.set(READS.get() + 1);
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn fetch() -> impl Future<Output = Result<u8, Error>> {
+        ready(Ok(7))
+    }
+
+    /// Clock reads of a call that is ready at once. Nobody listens here.
+    fn reads(call: impl Future) -> u32 {
+        READS.set(0);
+        assert!(matches!(pin!(call).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(_)));
+        READS.get()
+    }
+
+    #[test]
+    fn no_clock_is_read_where_nobody_asks_for_the_time() {
+        let policy = RetryPolicy::default();
+        assert_eq!(reads(fetch.timed("fetch").call()), 0);
+        assert_eq!(reads(fetch.logged().call()), 0);
+        assert_eq!(reads(fetch.timeout(SECOND).call()), 0);
+        assert_eq!(reads(fetch.retry_with(&policy).when(|_| true).call()), 0);
+        assert_eq!(reads(fetch.validated(|| Ok::<_, &str>(())).deprecated("use another").call()), 0);
+    }
+
+    #[test]
+    fn one_read_serves_whoever_does_ask() {
+        let policy = RetryPolicy::default();
+        assert_eq!(reads(fetch.retry_with(policy.clone().deadline(SECOND)).call()), 1);
+        assert_eq!(reads(fetch.retry_with(&policy).on_retry(|_| ()).call()), 1);
+        assert_eq!(reads(fetch.retry_with(&policy).explained().call()), 1);
+        let limiter = RateLimiter::new(10, SECOND);
+        assert_eq!(reads(fetch.rate_limited(&limiter).call()), 1);
+        assert_eq!(reads(fetch.timed_with(crate::Timing::new("fetch").to(|_| ())).call()), 2, "begin and end");
+    }
 }
