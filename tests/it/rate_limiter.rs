@@ -643,6 +643,39 @@ async fn wakers_are_dropped_outside_of_the_lock() {
     // Another waker takes the place of the owner's, whose last clone goes, and with it the inner waiter.
     assert!(outer.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
     assert_eq!(LIMITER.waiting(), 1);
+
+    // And when the place itself is left.
+    let inner = std::mem::replace(&mut outer, Box::pin(LIMITER.acquire()));
+    let owner = std::task::Waker::from(Arc::new(Owner(Mutex::new(inner))));
+    assert!(outer.as_mut().poll(&mut Context::from_waker(&owner)).is_pending());
+    drop(owner);
+    assert_eq!(LIMITER.waiting(), 2);
+    drop(outer);
+    assert_eq!(LIMITER.waiting(), 0);
+}
+
+/// Places are found by numbers that are used again; one who was passed over must not take another's for its own.
+#[tokio::test(start_paused = true)]
+async fn those_who_come_back_keep_their_places_apart() {
+    let limiter = RateLimiter::new(1, secs(1));
+    limiter.acquire().await;
+    let mut dead: Vec<_> = (0..3).map(|_| task::spawn(limiter.acquire())).collect();
+    for waiter in &mut dead {
+        assert_pending!(waiter.poll());
+    }
+    limiter.acquire().await;
+    assert_eq!((limiter.stats().passed_over, limiter.waiting()), (3, 0));
+    let mut newcomer = task::spawn(limiter.acquire());
+    assert_pending!(newcomer.poll());
+    for (back, waiter) in dead.iter_mut().enumerate() {
+        assert_pending!(waiter.poll());
+        assert_eq!(limiter.waiting(), 2 + back);
+    }
+    // The last to come back is the first now.
+    for mut waiter in dead.into_iter().rev().chain([newcomer]) {
+        tokio::time::timeout(secs(1), &mut waiter).await.unwrap();
+    }
+    assert_eq!((limiter.stats().admitted, limiter.waiting()), (6, 0));
 }
 
 #[tokio::test(start_paused = true)]
