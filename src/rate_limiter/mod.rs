@@ -60,9 +60,11 @@ use std::{fmt, time::Duration};
 /// light ones. A permit is taken at the moment at which its caller is there to use it. A waiter that is dropped leaves
 /// nothing behind.
 ///
-/// A waiter that is never polled again holds the others up for no longer than it would have by taking its permit, and at most
-/// 10 ms: whoever is next notices, at its own turn, that the first does not come, calls it once more, and passes over it
-/// 10 ms later. If it does come after all, it is the first again. (Threads and tasks that are merely slow lose nothing.)
+/// A waiter that is never polled again holds the others up for no longer than it would have by taking its permit, and 10 ms:
+/// whoever is next notices, at its own turn, that the first does not come, calls it once more, and passes over it 10 ms
+/// later, together with all behind it that should have come by then as well. (Of an exact limiter "its own turn" is 1 ms
+/// later for each period that it waited, as timers may be.) One that does come after all is the first again, so those that
+/// are merely slow lose nothing.
 ///
 /// # Memory
 ///
