@@ -18,6 +18,8 @@ use crate::{
         validated::Validated,
     },
 };
+#[cfg(feature = "memo")]
+use crate::{Cacheable, Memo, MemoKey, Memoized, decorators::memoized::By};
 use std::{
     fmt::{Debug, Display},
     hash::Hash,
@@ -437,6 +439,82 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
         P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
     {
         Around::new(self, Pausing::new(limiter, hint))
+    }
+
+    /// Remembers the answers: a call with arguments that were asked for before gets what is in the memo, until its TTL is over.
+    ///
+    /// The memo is shared by everybody who was given it or a clone of it. Its key is the arguments, element by element: `(u64,)` is a
+    /// `u64`, `(&str, u32)` a `(String, u32)`, looked up as they are and made owned ones only on a miss (see
+    /// [`MemoKey`](crate::MemoKey)). Its value type decides what is kept: of a `Result<User, E>` a `Memo<K, User>` keeps what is `Ok`
+    /// (see [`Cacheable`](crate::Cacheable)); so write the memo's type.
+    ///
+    /// However many ask for a key that is not there, one of them calls the function, and the others wait for it.
+    /// [`.sharing_errors()`](crate::Memoized::sharing_errors) and [`.detached()`](crate::Memoized::detached) may follow.
+    ///
+    /// Stands after all that a call needs to succeed (its retries, its limits, its timeouts), so that a hit needs none of it, and before
+    /// what looks at every call (`logged`, `timed`). A `timeout` behind it bounds the wait for another's load as well. To be called many
+    /// times the function itself must be `Clone`; a hit does not call it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it leaves those who wait. Dropped while it loads, it drops the load, and one who waits takes over.
+    ///
+    /// # Panics
+    ///
+    /// When the function calls itself with the same key: it would wait for itself. (Seen only where it does so itself; a task that it
+    /// spawns and waits for hangs.) A panic of the function is its caller's alone.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64, lang: &str) -> Result<String, String> { Ok(format!("user {id} in {lang}")) }
+    ///
+    /// let users: Memo<(u64, String), String> = Memo::ttl(Duration::from_secs(300));
+    /// let fetch = fetch.memoized(&users);
+    /// fetch.call(42, "en").await.unwrap();
+    /// assert_eq!(fetch.call(42, "en").await.unwrap(), "user 42 in en");
+    /// assert_eq!((users.stats().hits, users.stats().loads), (1, 1));
+    /// # }
+    /// ```
+    #[cfg(feature = "memo")]
+    fn memoized<K, V>(self, memo: &Memo<K, V>) -> Memoized<Self, K, V>
+    where
+        Args: MemoKey<K>,
+        Self::Output: Cacheable<V>,
+    {
+        Memoized::by_args(self, memo)
+    }
+
+    /// [`memoized`](Self::memoized), by a key that a closure makes of the arguments.
+    ///
+    /// The closure takes each argument by reference, with its type written. Arguments that it leaves out do not tell calls apart:
+    /// a client, a deadline.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// struct Client;
+    /// impl Client {
+    ///     async fn get(&self, id: u64) -> Result<String, String> { Ok(format!("user {id}")) }
+    /// }
+    ///
+    /// let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
+    /// let get = Client::get.memoized_by(&users, |_: &&Client, id: &u64| *id);
+    /// get.call(&Client, 42).await.unwrap();
+    /// assert_eq!(users.get(&42).unwrap(), "user 42");
+    /// # }
+    /// ```
+    #[cfg(feature = "memo")]
+    fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, By<P>>
+    where
+        P: Inspect<Args, Output = K>,
+        Self::Output: Cacheable<V>,
+    {
+        Memoized::by_closure(self, memo, key)
     }
 
     /// Refuses arguments with [`Error::InvalidArgument`](crate::Error::InvalidArgument) before the function is called.

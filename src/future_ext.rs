@@ -1,5 +1,10 @@
 //! The decorators that fit a bare future: those that need not repeat the call or see its arguments.
 
+#[cfg(feature = "memo")]
+use crate::{
+    Cacheable, KeyPart, Memo,
+    decorators::memoized::{Called, Given, MemoizedFuture},
+};
 use crate::{
     Fallible, Permits, RateLimiter, ResultLike,
     decorators::{
@@ -12,6 +17,8 @@ use crate::{
     },
     name::Name,
 };
+#[cfg(feature = "memo")]
+use std::hash::Hash;
 use std::{
     fmt::{Debug, Display},
     future::Future,
@@ -246,6 +253,33 @@ pub trait FutureExt: Future + Sized {
         P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
     {
         pausing::pausing(self, limiter, hint)
+    }
+
+    /// Remembers the answer under this key; see [`FnExt::memoized`](crate::FnExt::memoized).
+    ///
+    /// The future is polled only if it has to load. [`.sharing_errors()`](crate::future::MemoizedFuture::sharing_errors) and
+    /// [`.detached()`](crate::future::MemoizedFuture::detached) may follow. The key may be a borrowed one, a `&str` for a `String`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> Result<String, String> { Ok(format!("user {id}")) }
+    ///
+    /// let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
+    /// assert_eq!(fetch(42).memoized_by(&users, 42).await.unwrap(), "user 42");
+    /// assert_eq!(users.get(&42).unwrap(), "user 42");
+    /// # }
+    /// ```
+    #[cfg(feature = "memo")]
+    fn memoized_by<K, V, Q>(self, memo: &Memo<K, V>, key: Q) -> MemoizedFuture<Called<Self>, (), K, V, Given<Q>>
+    where
+        K: Eq + Hash,
+        Q: KeyPart<K>,
+        Self::Output: Cacheable<V>,
+    {
+        MemoizedFuture::new(memo.clone(), Called(self), (), Given::new(key))
     }
 
     /// Makes room for a policy's own errors in a foreign error type; see [`FnExt::lifted`](crate::FnExt::lifted).

@@ -137,6 +137,8 @@ mod fallible;
 mod fn_ext;
 mod future_ext;
 mod lazy;
+#[cfg(feature = "memo")]
+mod memo;
 mod name;
 mod policy;
 pub mod prelude;
@@ -152,6 +154,8 @@ pub use around::Around;
 pub use boxed::BoxedFn;
 pub use call::{Callable, CallableMut, CallableOnce};
 pub use context::{WithContext, with_context};
+#[cfg(feature = "memo")]
+pub use decorators::memoized::Memoized;
 pub use decorators::{
     deprecated::Deprecation,
     logged::Logging,
@@ -163,6 +167,8 @@ pub use error::{ConfigError, Error, Failure, GaveUp, RetryError};
 pub use fallible::{Fallible, ResultLike};
 pub use fn_ext::FnExt;
 pub use future_ext::FutureExt;
+#[cfg(feature = "memo")]
+pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
 pub use policy::{Backoff, Jitter, Permits, RetryConfig, RetryPolicy, Schedule};
 pub use rate_limiter::{KeyedLimiter, RateLimiter, RateLimiterBuilder, RateLimiterStats};
 pub use transient::Transient;
@@ -183,6 +189,8 @@ pub use transient::Transient;
 /// # }
 /// ```
 pub mod future {
+    #[cfg(feature = "memo")]
+    pub use crate::decorators::memoized::{DetachedLoad, Load, MemoizedFuture};
     pub use crate::{
         decorators::{
             convert::{FallibleFuture, LiftedFuture},
@@ -203,6 +211,10 @@ pub mod future {
 
 /// What stands around a function in an [`Around`]: one type for each decorator that lets the call through.
 pub mod layer {
+    #[cfg(feature = "memo")]
+    pub use crate::decorators::memoized::{
+        By, ByArgs, Called, Detached, Failures, Given, Inline, KeyOf, OwnErrors, Running, SharedErrors,
+    };
     pub use crate::{
         around::{Decoration, Layer},
         decorators::{

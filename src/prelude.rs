@@ -20,3 +20,6 @@ pub use crate::{
         Call0 as _, Call1 as _, Call2 as _, Call3 as _, Call4 as _, Call5 as _, Call6 as _, Call7 as _, Call8 as _,
     },
 };
+
+#[cfg(feature = "memo")]
+pub use crate::Memo;

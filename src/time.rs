@@ -2,6 +2,7 @@
 //!
 //! Tokio's clock, so that `start_paused = true` and `tokio::time::advance` control everything decor does.
 
+use crate::policy::{Nanos, nanos};
 use std::time::Duration;
 
 pub(crate) use tokio::time::{Instant, Sleep};
@@ -13,6 +14,25 @@ pub(crate) fn now() -> Instant {
     #[cfg(test)]
     tests::count_a_read();
     Instant::now()
+}
+
+/// Where a handle counts its moments from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Epoch(Instant);
+
+impl Epoch {
+    pub(crate) fn new() -> Self {
+        Self(now())
+    }
+
+    pub(crate) fn now(self) -> Nanos {
+        nanos(now().saturating_duration_since(self.0))
+    }
+
+    /// The moment in the clock's own terms; `None` if it lies beyond it.
+    pub(crate) fn instant(self, moment: Nanos) -> Option<Instant> {
+        self.0.checked_add(Duration::from_nanos(moment))
+    }
 }
 
 /// A timer for `delay` from now; `None` if that lies beyond what the clock can express, which is to say never.

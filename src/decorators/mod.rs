@@ -3,6 +3,8 @@
 pub(crate) mod convert;
 pub(crate) mod deprecated;
 pub(crate) mod logged;
+#[cfg(feature = "memo")]
+pub(crate) mod memoized;
 pub(crate) mod named;
 pub(crate) mod pausing;
 pub(crate) mod rate_limited;

@@ -1,6 +1,6 @@
 //! Even spacing: the generic cell rate algorithm, as a virtual schedule.
 
-use super::sliding_log::Nanos;
+use super::nanos::Nanos;
 use crate::ConfigError;
 
 /// One permit every `period / limit`, and up to `burst` at once after a pause.

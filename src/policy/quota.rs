@@ -1,9 +1,10 @@
 //! What a limiter allows: windows or even spacing, and whether one more call fits.
 
 use super::{
+    nanos::Nanos,
     pacer::Pacer,
     permits::{Counts, MAX_WINDOWS},
-    sliding_log::{Nanos, SlidingLog},
+    sliding_log::SlidingLog,
 };
 use crate::{Error, Permits};
 use std::{fmt, time::Duration};

@@ -1,9 +1,7 @@
 //! An exact window: at most so many permits in any stretch of time that is one period long.
 
+use super::nanos::Nanos;
 use std::collections::VecDeque;
-
-/// A moment, in nanoseconds since the limiter was made. 584 years are enough; beyond them it saturates.
-pub(crate) type Nanos = u64;
 
 /// So many stamps are reserved at once (16 bytes each). A larger limit's log grows when it is first needed.
 const RESERVED_AT_MOST: usize = 1 << 16;

@@ -4,7 +4,7 @@ use super::{RateLimiter, core::Core};
 use crate::{
     ConfigError,
     error::or_panic,
-    policy::{MAX_WINDOWS, Nanos, Pacer, Quota, SlidingLog},
+    policy::{MAX_WINDOWS, Nanos, Pacer, Quota, SlidingLog, nanos},
     sync::Arc,
 };
 use std::time::Duration;
@@ -149,7 +149,7 @@ pub(super) fn checked(limits: &[(u32, Duration)]) -> Result<Vec<(u32, Nanos)>, C
         if period.is_zero() {
             return Err(ConfigError::new("period", format_args!("{period:?}"), "longer than zero"));
         }
-        Ok((limit, Nanos::try_from(period.as_nanos()).unwrap_or(Nanos::MAX)))
+        Ok((limit, nanos(period)))
     };
     limits.iter().map(check).collect()
 }

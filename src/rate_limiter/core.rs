@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     ConfigError, Error, Permits,
-    policy::{Counts, Nanos, Quota, Sums},
+    policy::{Counts, Nanos, Quota, Sums, nanos},
     sync::{Mutex, MutexGuard, lock},
-    time::{self, GRAIN, Instant},
+    time::{Epoch, GRAIN, Instant},
 };
 use std::{fmt, task::Waker, time::Duration};
 
@@ -22,8 +22,7 @@ const GRACE: Nanos = 10_000_000;
 
 #[derive(Debug)]
 pub(crate) struct Core {
-    /// Moments are counted from here.
-    epoch: Instant,
+    epoch: Epoch,
     state: Mutex<State>,
 }
 
@@ -72,7 +71,7 @@ impl Core {
             now: 0,
             stats: RateLimiterStats::default(),
         };
-        Self { epoch: time::now(), state: Mutex::new(state) }
+        Self { epoch: Epoch::new(), state: Mutex::new(state) }
     }
 
     /// A new limiter like this one, with another burst.
@@ -86,13 +85,13 @@ impl Core {
 
     /// The moment in the clock's own terms; `None` if it lies beyond it.
     pub(super) fn instant(&self, moment: Nanos) -> Option<Instant> {
-        self.epoch.checked_add(Duration::from_nanos(moment))
+        self.epoch.instant(moment)
     }
 
     /// The state, and the time: read inside of the lock, or it would go backwards from one holder to the next.
     fn enter(&self) -> MutexGuard<'_, State> {
         let mut state = lock(&self.state);
-        state.now = state.now.max(nanos(time::now().saturating_duration_since(self.epoch)));
+        state.now = state.now.max(self.epoch.now());
         let now = state.now;
         state.quota.forget(now);
         state
@@ -347,8 +346,4 @@ impl State {
         self.quota.take(self.now, scheduled, counts);
         self.stats.admitted += 1;
     }
-}
-
-fn nanos(duration: Duration) -> Nanos {
-    u64::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
 }

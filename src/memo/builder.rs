@@ -1,0 +1,409 @@
+//! Setting up a memo with more than a TTL.
+
+use super::{
+    Memo, Negative,
+    core::{Core, Settings, Ttl},
+    store::{Store, Weigher},
+};
+use crate::{
+    ConfigError,
+    error::or_panic,
+    policy::{Lifetime, nanos},
+    seed::{CallSeeds, entropy},
+    sync::Arc,
+};
+use std::{fmt, hash::Hash, time::Duration};
+
+/// What a memo holds until its capacity is set.
+const DEFAULT_CAPACITY: u64 = 10_000;
+
+/// Which value goes when there are too many.
+///
+/// ```
+/// use decor::{Eviction, Memo};
+///
+/// let words: Memo<String, u64> = Memo::builder().capacity(1_000).eviction(Eviction::TinyLfu).build();
+/// # drop(words);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Eviction {
+    /// The one whose last use is the longest ago. What was just loaded stays.
+    #[default]
+    Lru,
+    /// The one that is used the least ([TinyLFU](https://arxiv.org/abs/1512.00727)), which may be what was just loaded. Better
+    /// where a few keys are asked for all the time, and many once.
+    TinyLfu,
+}
+
+/// Puts a [`Memo`] together: see [`Memo::builder`].
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct MemoBuilder<K, V> {
+    ttl: Ttl<K, V>,
+    capacity: u64,
+    weigher: Option<Weigher<K, V>>,
+    eviction: Eviction,
+    jitter: f64,
+    seed: Option<u64>,
+    refresh_ahead: Option<f64>,
+    stale_while_revalidate: Duration,
+    stale_on_error: Duration,
+}
+
+impl<K, V> MemoBuilder<K, V> {
+    pub(super) fn new() -> Self {
+        Self {
+            ttl: Ttl { of_all: None, by_value: None, negative: None },
+            capacity: DEFAULT_CAPACITY,
+            weigher: None,
+            eviction: Eviction::default(),
+            jitter: 0.0,
+            seed: None,
+            refresh_ahead: None,
+            stale_while_revalidate: Duration::ZERO,
+            stale_on_error: Duration::ZERO,
+        }
+    }
+
+    /// How long a value is good, from the moment at which its load is complete. Until set, values stay until they are evicted.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::Memo;
+    /// use std::time::Duration;
+    ///
+    /// let ttl = Duration::from_secs(300);
+    /// let users = Memo::builder().ttl(ttl).build();
+    /// users.insert(42, "Ada");
+    /// tokio::time::advance(ttl - Duration::from_nanos(1)).await;
+    /// assert_eq!(users.get(&42), Some("Ada"));
+    /// tokio::time::advance(Duration::from_nanos(1)).await;
+    /// assert_eq!(users.get(&42), None);
+    /// # }
+    /// ```
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl.of_all = Some(ttl);
+        self
+    }
+
+    /// A TTL for each value, in place of [`ttl`](Self::ttl): what a response says in its `Cache-Control`. Zero for a value that
+    /// is not to be kept, [`Duration::MAX`] for one that never expires.
+    ///
+    /// Called once for each value, when its load is complete. If it panics, that is the call's panic.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::Memo;
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Clone)]
+    /// struct Page { max_age: Duration }
+    ///
+    /// let pages: Memo<&str, Page> = Memo::builder().ttl_by(|_url, page: &Page| page.max_age).build();
+    /// pages.insert("/news", Page { max_age: Duration::from_secs(5) });
+    /// pages.insert("/terms", Page { max_age: Duration::from_secs(3600) });
+    /// tokio::time::advance(Duration::from_secs(60)).await;
+    /// assert!(pages.get("/news").is_none() && pages.get("/terms").is_some());
+    /// # }
+    /// ```
+    pub fn ttl_by(mut self, ttl: impl Fn(&K, &V) -> Duration + Send + Sync + 'static) -> Self {
+        self.ttl.by_value = Some(Box::new(ttl));
+        self
+    }
+
+    /// A TTL of its own for values that say "there is none": an `Err`, a `None`. Usually a short one. It goes before the
+    /// other two.
+    ///
+    /// Such values are kept where the memo's value type says so: by a `Memo<K, Result<User, E>>` or a
+    /// `Memo<K, Option<User>>`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Memo, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn find(id: u64) -> Option<String> { None }
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let users: Memo<u64, Option<String>> = Memo::builder().ttl(300 * second).negative(5 * second).build();
+    /// let find = find.memoized(&users);
+    /// find.call(42).await;
+    /// find.call(42).await; // that there is none is remembered, too
+    /// tokio::time::advance(5 * second).await;
+    /// find.call(42).await;
+    /// assert_eq!(users.stats().loads, 2);
+    /// # }
+    /// ```
+    pub fn negative(mut self, ttl: Duration) -> Self
+    where
+        V: Negative,
+    {
+        self.ttl.negative = Some((V::is_negative, ttl));
+        self
+    }
+
+    /// Lets chance shorten each TTL by up to this part of it, so that values that were loaded together do not expire together. 0
+    /// to 1; none until set.
+    ///
+    /// ```
+    /// use decor::Memo;
+    /// use std::time::Duration;
+    ///
+    /// // Each value is good for 270 to 300 s.
+    /// let users: Memo<u64, String> = Memo::builder().ttl(Duration::from_secs(300)).jitter(0.1).build();
+    /// # drop(users);
+    /// ```
+    pub fn jitter(mut self, part: f64) -> Self {
+        self.jitter = part;
+        self
+    }
+
+    /// Makes the [jitter](Self::jitter) of one value after the other the same in every run.
+    ///
+    /// ```
+    /// use decor::Memo;
+    /// use std::time::Duration;
+    ///
+    /// let users: Memo<u64, String> = Memo::builder().ttl(Duration::from_secs(300)).jitter(0.1).seed(7).build();
+    /// # drop(users);
+    /// ```
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// How many values are held, or how much weight if there is a [`weigher`](Self::weigher). 10,000 until set.
+    ///
+    /// ```
+    /// use decor::Memo;
+    ///
+    /// let squares = Memo::builder().capacity(2).build();
+    /// squares.insert(1, 1);
+    /// squares.insert(2, 4);
+    /// squares.get(&1); // which makes 2 the one whose last use is the longest ago
+    /// squares.insert(3, 9);
+    /// assert_eq!([squares.get(&1), squares.get(&2), squares.get(&3)], [Some(1), None, Some(9)]);
+    /// ```
+    pub fn capacity(mut self, capacity: u64) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    /// What each value weighs, as the [`capacity`](Self::capacity) counts it. One that weighs more than all of that is not kept.
+    ///
+    /// Called once for each value, when it is stored.
+    ///
+    /// ```
+    /// use decor::Memo;
+    ///
+    /// let megabyte = 1 << 20;
+    /// let pages = Memo::builder().capacity(64 * megabyte).weigher(|_url, page: &String| page.len() as u32).build();
+    /// pages.insert("/news", "..".to_owned());
+    /// assert_eq!(pages.stats().entries, 1);
+    /// ```
+    pub fn weigher(mut self, weigh: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
+        self.weigher = Some(Box::new(weigh));
+        self
+    }
+
+    /// Which value goes when there are too many; [`Eviction::Lru`] until set.
+    ///
+    /// ```
+    /// use decor::{Eviction, Memo};
+    ///
+    /// let words: Memo<String, u64> = Memo::builder().eviction(Eviction::TinyLfu).build();
+    /// # drop(words);
+    /// ```
+    pub fn eviction(mut self, policy: Eviction) -> Self {
+        self.eviction = policy;
+        self
+    }
+
+    /// Serves an expired value for so long after its expiry, while one call refreshes it; not at all until set.
+    ///
+    /// The first call that finds it expired loads another and waits for that; the others are served the expired value meanwhile,
+    /// and count as `hits` and `stale_hits`. Of a [`.detached()`](crate::Memoized::detached) function not even the first waits: its
+    /// load goes on in a task. (`stale-while-revalidate` of [RFC 5861](https://www.rfc-editor.org/rfc/rfc5861).)
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Memo, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> String {
+    ///     tokio::time::sleep(Duration::from_millis(100)).await;
+    ///     format!("user {id}")
+    /// }
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let users = Memo::builder().ttl(300 * second).stale_while_revalidate(60 * second).build();
+    /// let fetch = fetch.memoized(&users).detached();
+    /// fetch.call(42).await;
+    /// tokio::time::advance(310 * second).await;
+    ///
+    /// let begun = tokio::time::Instant::now();
+    /// fetch.call(42).await;
+    /// assert_eq!(begun.elapsed(), Duration::ZERO);
+    /// assert_eq!((users.stats().stale_hits, users.stats().loads), (1, 2));
+    /// # }
+    /// ```
+    pub fn stale_while_revalidate(mut self, window: Duration) -> Self {
+        self.stale_while_revalidate = window;
+        self
+    }
+
+    /// Refreshes a value that is asked for when this part of its TTL is over, so that those in use do not expire. Between 0 and
+    /// 1; off until set.
+    ///
+    /// One call refreshes it and waits for that; the others are served the value that is there. Of a
+    /// [`.detached()`](crate::Memoized::detached) function not even the first waits. A refresh that fails is forgotten: the value is
+    /// good until it expires.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Memo, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> String { format!("user {id}") }
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let users = Memo::builder().ttl(300 * second).refresh_ahead(0.8).build();
+    /// let fetch = fetch.memoized(&users);
+    /// fetch.call(42).await;
+    /// tokio::time::advance(240 * second).await;
+    /// fetch.call(42).await;
+    /// tokio::time::advance(239 * second).await;
+    /// fetch.call(42).await;
+    /// assert_eq!((users.stats().loads, users.stats().refreshes_ahead, users.stats().hits), (2, 1, 1));
+    /// # }
+    /// ```
+    pub fn refresh_ahead(mut self, part: f64) -> Self {
+        self.refresh_ahead = Some(part);
+        self
+    }
+
+    /// Answers by an expired value for so long after its expiry, where loading another fails; not at all until set.
+    ///
+    /// Those who waited for the same load get it too. Every later call tries again.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Memo, prelude::*};
+    /// use std::{sync::atomic::{AtomicBool, Ordering::Relaxed}, time::Duration};
+    ///
+    /// static DOWN: AtomicBool = AtomicBool::new(false);
+    /// async fn fetch(id: u64) -> Result<String, &'static str> {
+    ///     if DOWN.load(Relaxed) { Err("refused") } else { Ok(format!("user {id}")) }
+    /// }
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let users: Memo<u64, String> = Memo::builder().ttl(300 * second).stale_on_error(3600 * second).build();
+    /// let fetch = fetch.memoized(&users);
+    /// fetch.call(42).await.unwrap();
+    /// DOWN.store(true, Relaxed);
+    /// tokio::time::advance(301 * second).await;
+    /// assert_eq!(fetch.call(42).await.unwrap(), "user 42");
+    /// assert_eq!(users.stats().stale_on_error, 1);
+    /// # }
+    /// ```
+    pub fn stale_on_error(mut self, window: Duration) -> Self {
+        self.stale_on_error = window;
+        self
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let Self { ttl, jitter, refresh_ahead, stale_while_revalidate, stale_on_error, .. } = self;
+        for (setting, duration) in [("ttl", ttl.of_all), ("negative", ttl.negative.map(|(_, ttl)| ttl))] {
+            if duration.is_some_and(|duration| duration.is_zero()) {
+                return Err(ConfigError::new(setting, "0ns", "longer than zero"));
+            }
+        }
+        if self.capacity == 0 {
+            return Err(ConfigError::new("capacity", 0, "at least 1"));
+        }
+        if !(0.0..=1.0).contains(jitter) {
+            return Err(ConfigError::new("jitter", jitter, "0 to 1"));
+        }
+        if let Some(part) = refresh_ahead.filter(|part| !(*part > 0.0 && *part < 1.0)) {
+            return Err(ConfigError::new("refresh_ahead", part, "between 0 and 1"));
+        }
+        if ttl.is_set() {
+            return Ok(());
+        }
+        let without_effect = [
+            ("jitter", (*jitter > 0.0).then(|| jitter.to_string())),
+            ("refresh_ahead", refresh_ahead.map(|part| part.to_string())),
+            (
+                "stale_while_revalidate",
+                (!stale_while_revalidate.is_zero()).then(|| format!("{stale_while_revalidate:?}")),
+            ),
+            ("stale_on_error", (!stale_on_error.is_zero()).then(|| format!("{stale_on_error:?}"))),
+        ];
+        match without_effect.into_iter().find_map(|(setting, value)| Some((setting, value?))) {
+            Some((setting, value)) => Err(ConfigError::new(setting, value, "left out where nothing has a TTL")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<K, V> MemoBuilder<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// The memo.
+    ///
+    /// # Panics
+    ///
+    /// Where [`try_build`](Self::try_build) returns an error.
+    ///
+    /// ```
+    /// let memo: decor::Memo<u64, String> = decor::Memo::builder().capacity(100).build();
+    /// assert_eq!(memo.stats().capacity, 100);
+    /// ```
+    #[track_caller]
+    pub fn build(self) -> Memo<K, V> {
+        or_panic(self.try_build())
+    }
+
+    /// The memo, for settings that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If a TTL or the capacity is zero, the jitter not 0 to 1, the part for refreshing ahead not between 0 and 1; and if jitter or
+    /// freshness is set where nothing has a TTL.
+    ///
+    /// ```
+    /// let error = decor::Memo::<u64, String>::builder().capacity(0).try_build().unwrap_err();
+    /// assert_eq!(error.to_string(), "`capacity` is 0, but must be at least 1");
+    /// ```
+    pub fn try_build(self) -> Result<Memo<K, V>, ConfigError> {
+        self.check()?;
+        let Self { ttl, capacity, weigher, eviction, jitter, .. } = self;
+        let lifetime = Lifetime {
+            jitter,
+            refresh_ahead: self.refresh_ahead.unwrap_or(1.0),
+            stale_while_revalidate: nanos(self.stale_while_revalidate),
+            stale_on_error: nanos(self.stale_on_error),
+        };
+        let seeds = CallSeeds::new(self.seed.unwrap_or_else(entropy));
+        let settings = Settings { lifetime, ttl, seeds, capacity };
+        let store = |on_leaving| Store::new(capacity, eviction, weigher, on_leaving);
+        Ok(Memo { core: Arc::new(Core::new(settings, store)) })
+    }
+}
+
+impl<K, V> fmt::Debug for MemoBuilder<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ttl, capacity, eviction, jitter, refresh_ahead, stale_while_revalidate, stale_on_error, .. } = self;
+        f.debug_struct("MemoBuilder")
+            .field("ttl", &ttl.of_all)
+            .field("capacity", capacity)
+            .field("eviction", eviction)
+            .field("jitter", jitter)
+            .field("refresh_ahead", refresh_ahead)
+            .field("stale_while_revalidate", stale_while_revalidate)
+            .field("stale_on_error", stale_on_error)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,195 @@
+//! Keys out of arguments, looked up as they are and made into owned ones only when something is to be remembered.
+
+use moka::Equivalent;
+use std::{
+    ffi::{OsStr, OsString},
+    hash::{Hash, Hasher},
+    marker::PhantomData,
+    path::{Path, PathBuf},
+    sync::Arc, // the key's own kind, whatever stands in for decor's
+};
+
+/// Arguments that are a key `K`, element by element: `(u64,)` is a `u64`, `(&str, u32)` a `(String, u32)`.
+///
+/// Implemented for 1 to 8 arguments that are [`KeyPart`]s. Not for none: every function without arguments would share
+/// one entry.
+///
+/// ```
+/// use decor::MemoKey;
+///
+/// fn is_a_key<K, Args: MemoKey<K>>(args: Args) -> K { args.to_key() }
+///
+/// assert_eq!(is_a_key::<u64, _>((42,)), 42);
+/// assert_eq!(is_a_key::<(String, u32), _>(("en", 42)), ("en".to_owned(), 42));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the arguments `{Self}` are not a key `{K}`",
+    note = "each argument becomes an element of the key: of `(u64,)` it is `u64`, of `(&str, u32)` it is `(String, u32)`",
+    note = "for another key, or a function without arguments, say it: `.memoized_by(&memo, |id: &u64, _: &Client| *id)`"
+)]
+pub trait MemoKey<K> {
+    /// Hashes as the key does.
+    fn hash_key<H: Hasher>(&self, state: &mut H);
+
+    /// Whether this is the same key.
+    fn is_key(&self, key: &K) -> bool;
+
+    /// The key, to keep.
+    fn to_key(&self) -> K;
+}
+
+/// One argument that is a key `K`: a `K` itself, a `&K`, or something borrowed from one, as `&str` is from `String`.
+///
+/// ```
+/// use decor::KeyPart;
+///
+/// fn owned<K>(part: impl KeyPart<K>) -> K { part.to_key() }
+///
+/// assert_eq!(owned::<String>("en"), "en");
+/// assert_eq!(owned::<Vec<u8>>(&[1, 2][..]), [1, 2]);
+/// assert_eq!(owned::<u64>(&42), 42);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a key `{K}`",
+    note = "a `{K}` is, and a reference to one; of borrowed types `&str` (a `String`, `Arc<str>`, `Box<str>`), `&[T]`, `&Path`, `&OsStr`"
+)]
+pub trait KeyPart<K> {
+    /// Hashes as the key does.
+    fn hash_key<H: Hasher>(&self, state: &mut H);
+
+    /// Whether this is the same key.
+    fn is_key(&self, key: &K) -> bool;
+
+    /// The key, to keep.
+    fn to_key(&self) -> K;
+}
+
+impl<K: Eq + Hash + Clone> KeyPart<K> for K {
+    fn hash_key<H: Hasher>(&self, state: &mut H) {
+        self.hash(state);
+    }
+
+    fn is_key(&self, key: &K) -> bool {
+        self == key
+    }
+
+    fn to_key(&self) -> K {
+        self.clone()
+    }
+}
+
+impl<K: Eq + Hash + Clone> KeyPart<K> for &K {
+    fn hash_key<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+
+    fn is_key(&self, key: &K) -> bool {
+        *self == key
+    }
+
+    fn to_key(&self) -> K {
+        (*self).clone()
+    }
+}
+
+/// What is borrowed hashes as its owner does: `Borrow` demands it of each of these.
+macro_rules! borrowed {
+    ($(($($T:ident)?) $Borrowed:ty => $Key:ty;)*) => {$(
+        impl$(<$T: Eq + Hash + Clone>)? KeyPart<$Key> for &$Borrowed {
+            fn hash_key<H: Hasher>(&self, state: &mut H) {
+                (**self).hash(state);
+            }
+
+            fn is_key(&self, key: &$Key) -> bool {
+                **self == **key
+            }
+
+            fn to_key(&self) -> $Key {
+                (*self).into()
+            }
+        }
+    )*};
+}
+
+borrowed! {
+    () str => String;
+    () str => Box<str>;
+    () str => Arc<str>;
+    (T) [T] => Vec<T>;
+    (T) [T] => Box<[T]>;
+    (T) [T] => Arc<[T]>;
+    () Path => PathBuf;
+    () Path => Box<Path>;
+    () Path => Arc<Path>;
+    () OsStr => OsString;
+    () OsStr => Box<OsStr>;
+    () OsStr => Arc<OsStr>;
+}
+
+/// Arguments, to look up the key that they are.
+pub(crate) struct Borrowed<'a, Args, K>(&'a Args, PhantomData<fn(K)>);
+
+impl<'a, Args: MemoKey<K>, K> Borrowed<'a, Args, K> {
+    pub(crate) fn new(args: &'a Args) -> Self {
+        Self(args, PhantomData)
+    }
+
+    pub(crate) fn to_key(&self) -> K {
+        self.0.to_key()
+    }
+}
+
+impl<Args: MemoKey<K>, K> Hash for Borrowed<'_, Args, K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash_key(state);
+    }
+}
+
+impl<Args: MemoKey<K>, K> Equivalent<K> for Borrowed<'_, Args, K> {
+    fn equivalent(&self, key: &K) -> bool {
+        self.0.is_key(key)
+    }
+}
+
+impl<Key, A: KeyPart<Key>> MemoKey<Key> for (A,) {
+    fn hash_key<H: Hasher>(&self, state: &mut H) {
+        self.0.hash_key(state);
+    }
+
+    fn is_key(&self, key: &Key) -> bool {
+        self.0.is_key(key)
+    }
+
+    fn to_key(&self) -> Key {
+        self.0.to_key()
+    }
+}
+
+/// A tuple hashes as its elements do, one after the other.
+macro_rules! key_of_several {
+    ($($A:ident $Key:ident $a:ident $key:ident),*) => {
+        impl<$($Key, $A: KeyPart<$Key>),*> MemoKey<($($Key,)*)> for ($($A,)*) {
+            fn hash_key<S: Hasher>(&self, state: &mut S) {
+                let ($($a,)*) = self;
+                $($a.hash_key(state);)*
+            }
+
+            fn is_key(&self, ($($key,)*): &($($Key,)*)) -> bool {
+                let ($($a,)*) = self;
+                $($a.is_key($key))&&*
+            }
+
+            fn to_key(&self) -> ($($Key,)*) {
+                let ($($a,)*) = self;
+                ($($a.to_key(),)*)
+            }
+        }
+    };
+}
+key_of_several!(A KA a ka, B KB b kb);
+key_of_several!(A KA a ka, B KB b kb, C KC c kc);
+key_of_several!(A KA a ka, B KB b kb, C KC c kc, D KD d kd);
+key_of_several!(A KA a ka, B KB b kb, C KC c kc, D KD d kd, E KE e ke);
+key_of_several!(A KA a ka, B KB b kb, C KC c kc, D KD d kd, E KE e ke, G KG g kg);
+key_of_several!(A KA a ka, B KB b kb, C KC c kc, D KD d kd, E KE e ke, G KG g kg, H KH h kh);
+key_of_several!(A KA a ka, B KB b kb, C KC c kc, D KD d kd, E KE e ke, G KG g kg, H KH h kh, I KI i ki);

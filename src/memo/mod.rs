@@ -1,0 +1,287 @@
+//! The shared memo: what was loaded once is remembered for a while, for everybody, and loaded by one at a time.
+
+mod builder;
+mod cacheable;
+mod core;
+mod flight;
+mod key;
+mod stats;
+mod store;
+
+pub use builder::{Eviction, MemoBuilder};
+pub use cacheable::{Cacheable, Negative};
+pub use key::{KeyPart, MemoKey};
+pub use stats::MemoStats;
+
+pub(crate) use self::core::{Contact, Core, Leader};
+pub(crate) use flight::{Joined, Landing, SharedFailure};
+pub(crate) use key::Borrowed;
+
+use crate::{
+    CallableOnce, ConfigError,
+    decorators::memoized::{Given, MemoizedFuture},
+    error::or_panic,
+    sync::Arc,
+};
+use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
+
+/// Values that were loaded, remembered by key until their TTL is over: for everybody who shares it.
+///
+/// A clone is the same memo: keep one in the state of the program, and hand it to the functions whose answers it is to remember, by
+/// [`.memoized(&memo)`](crate::FnExt::memoized) or by hand. It is always bounded: 10,000 values until
+/// [set](MemoBuilder::capacity), and then the one goes whose last use is the longest ago.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), String> {
+/// use decor::prelude::*;
+/// use std::time::Duration;
+///
+/// async fn fetch_user(id: u64) -> Result<String, String> { Ok(format!("user {id}")) }
+///
+/// let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
+/// let fetch_user = fetch_user.memoized(&users);
+///
+/// fetch_user.call(42).await?;
+/// fetch_user.call(42).await?; // from the memo
+/// assert_eq!(users.stats().to_string(), "CacheInfo(hits=1, misses=1, maxsize=10000, currsize=1, coalesced=0, loads=1)");
+///
+/// users.invalidate(&42);
+/// assert_eq!(users.get(&42), None);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What is kept
+///
+/// The value's type decides (see [`Cacheable`]): a `Memo<K, User>` keeps of a `Result<User, E>` what is `Ok`, of an `Option<User>`
+/// what is `Some`. A `Memo<K, Result<User, E>>` keeps errors too, a `Memo<K, Option<User>>` that there is none;
+/// [`negative`](MemoBuilder::negative) gives those a shorter TTL. Values are cloned for each call: an `Arc` in the memo
+/// makes that cheap.
+///
+/// # One load at a time
+///
+/// However many ask for a key that is not there, or no longer good, one of them loads it, and the others wait for its value. If its
+/// load fails, it has its error for itself, and the next one tries, one at a time; with
+/// [`.sharing_errors()`](crate::Memoized::sharing_errors) all who waited get the same error. If it is dropped or panics, another takes
+/// over.
+///
+/// A load runs in the call that began it. Callers that give up sooner than a load takes (a `.timeout(..)` behind the memo) therefore
+/// never fill it; [`.detached()`](crate::Memoized::detached) loads do, for they run in a task of their own. And a call that is neither
+/// polled nor dropped keeps those who wait for its load waiting.
+///
+/// # A clear wins
+///
+/// What was being loaded before a [`clear`](Self::clear), an [`invalidate`](Self::invalidate) or an [`insert`](Self::insert) answers
+/// the calls that waited for it already. It is not kept, nor given to a call that begins later: that one loads anew.
+///
+/// # Time
+///
+/// A TTL counts from the moment at which the load is complete, by tokio's clock, so a paused one controls it. A value whose time is
+/// over gives its memory back when somebody asks for it, when another takes its place, or when it is evicted.
+///
+/// # What it must not be asked for
+///
+/// The `Hash`, `Eq`, `Clone` and `Drop` of keys and values, and the closures of the [builder](Self::builder), run while the memo is
+/// being changed: they must not use the same memo.
+pub struct Memo<K, V> {
+    core: Arc<Core<K, V>>,
+}
+
+impl<K, V> Memo<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Keeps values for so long.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    ///
+    /// ```
+    /// use decor::Memo;
+    /// use std::time::Duration;
+    ///
+    /// let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
+    /// assert_eq!(users.get(&42), None);
+    /// ```
+    #[track_caller]
+    pub fn ttl(ttl: Duration) -> Self {
+        or_panic(Self::try_ttl(ttl))
+    }
+
+    /// [`ttl`](Self::ttl) for a value that is not a literal.
+    ///
+    /// # Errors
+    ///
+    /// If it is zero.
+    ///
+    /// ```
+    /// let error = decor::Memo::<u64, String>::try_ttl(std::time::Duration::ZERO).unwrap_err();
+    /// assert_eq!(error.to_string(), "`ttl` is 0ns, but must be longer than zero");
+    /// ```
+    pub fn try_ttl(ttl: Duration) -> Result<Self, ConfigError> {
+        Self::builder().ttl(ttl).try_build()
+    }
+
+    /// A memo with more to set than its TTL.
+    ///
+    /// ```
+    /// use decor::Memo;
+    /// use std::time::Duration;
+    ///
+    /// let users: Memo<u64, String> = Memo::builder()
+    ///     .ttl(Duration::from_secs(300))
+    ///     .capacity(1_000)
+    ///     .jitter(0.1)
+    ///     .stale_on_error(Duration::from_secs(3600))
+    ///     .build();
+    /// assert_eq!(users.stats().capacity, 1_000);
+    /// ```
+    pub fn builder() -> MemoBuilder<K, V> {
+        MemoBuilder::new()
+    }
+
+    /// The value of this key if it is there; or else what `load` brings, which is then kept.
+    ///
+    /// What [`.memoized(..)`](crate::FnExt::memoized) does for a function, for one call by hand: types do not change, and
+    /// [`sharing_errors`](MemoizedFuture::sharing_errors) and [`detached`](MemoizedFuture::detached) may follow. The key may be
+    /// a borrowed one, a `&str` for a `String`; it is made an owned one only on a miss.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it loads, it drops the load, and one who waits for it takes over.
+    ///
+    /// # Panics
+    ///
+    /// If `load` asks for the same key: it would wait for itself. (Seen only where it does so itself; a task that it spawns and
+    /// waits for hangs.)
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), std::num::ParseIntError> {
+    /// use decor::Memo;
+    /// use std::{future::ready, time::Duration};
+    ///
+    /// let numbers: Memo<String, u64> = Memo::ttl(Duration::from_secs(300));
+    /// let text = "42";
+    /// let number = numbers.get_or_load(text, || async { text.parse() }).await?;
+    /// assert_eq!(number, 42);
+    /// # Ok::<_, std::num::ParseIntError>(())
+    /// # }
+    /// ```
+    pub fn get_or_load<Q, F>(&self, key: Q, load: F) -> MemoizedFuture<F, (), K, V, Given<Q>>
+    where
+        Q: KeyPart<K>,
+        F: CallableOnce<()>,
+        F::Output: Cacheable<V>,
+    {
+        MemoizedFuture::new(self.clone(), load, (), Given::new(key))
+    }
+
+    /// The value of this key, if it is there and has not expired. It counts as a call, and so as a hit or a miss.
+    ///
+    /// ```
+    /// use decor::Memo;
+    ///
+    /// let words: Memo<String, u64> = Memo::builder().build();
+    /// words.insert("one".to_owned(), 1);
+    /// assert_eq!(words.get("one"), Some(1)); // a `&str` finds a `String`
+    /// assert_eq!(words.get("two"), None);
+    /// ```
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.core.get(key)
+    }
+
+    /// Keeps a value as if it had just been loaded, in place of what the key had.
+    ///
+    /// It wins over a load of the same key that is under way: that one answers those who waited for it already, and is not kept.
+    ///
+    /// ```
+    /// let squares = decor::Memo::builder().build();
+    /// squares.insert(7, 49);
+    /// assert_eq!(squares.get(&7), Some(49));
+    /// ```
+    pub fn insert(&self, key: K, value: V) {
+        self.core.insert(key, value);
+    }
+
+    /// Forgets a value. It wins over a load of the same key that is under way.
+    ///
+    /// ```
+    /// let squares = decor::Memo::builder().build();
+    /// squares.insert(7, 49);
+    /// squares.invalidate(&7);
+    /// assert_eq!(squares.get(&7), None);
+    /// ```
+    pub fn invalidate<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.core.invalidate(key);
+    }
+
+    /// Forgets all values, and what was counted, as Python's `cache_clear()` does. It wins over all loads that are under way.
+    ///
+    /// ```
+    /// let squares = decor::Memo::builder().build();
+    /// squares.insert(7, 49);
+    /// squares.clear();
+    /// assert_eq!(squares.get(&7), None);
+    /// assert_eq!(squares.stats().to_string(), "CacheInfo(hits=0, misses=1, maxsize=10000, currsize=0, coalesced=0, loads=0)");
+    /// ```
+    pub fn clear(&self) {
+        self.core.clear();
+    }
+
+    /// What it has seen since it was made or cleared: Python's `cache_info()`.
+    ///
+    /// Counters that others are changing meanwhile need not add up to the last call.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// async fn square(n: u64) -> u64 { n * n }
+    ///
+    /// let squares = Memo::ttl(Duration::from_secs(300));
+    /// let square = square.memoized(&squares);
+    /// square.call(7).await;
+    /// square.call(7).await;
+    /// let stats = squares.stats();
+    /// assert_eq!((stats.hits, stats.misses, stats.coalesced, stats.loads), (1, 1, 0, 1));
+    /// # }
+    /// ```
+    pub fn stats(&self) -> MemoStats {
+        self.core.stats()
+    }
+}
+
+impl<K, V> Memo<K, V> {
+    /// As the decorators show it.
+    pub(crate) fn limits(&self) -> &impl fmt::Display {
+        &self.core.settings
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core<K, V>> {
+        &self.core
+    }
+}
+
+impl<K, V> Clone for Memo<K, V> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core) }
+    }
+}
+
+/// The memo's limits, as the decorators show them: `ttl 300s`.
+impl<K, V> fmt::Debug for Memo<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Memo({})", self.limits())
+    }
+}

@@ -1,0 +1,236 @@
+//! What a memo has seen, and the counters behind it.
+
+use crate::{
+    policy::Nanos,
+    sync::{AtomicU64, Ordering::Relaxed},
+};
+use std::{cell::Cell, fmt, sync::atomic::AtomicUsize, time::Duration};
+
+/// What a [`Memo`](crate::Memo) has seen since it was made or cleared: see [`stats`](crate::Memo::stats).
+///
+/// `hits + misses + coalesced` is the number of calls: each is counted once, at its first contact with the memo, whatever
+/// becomes of it. It displays like Python's:
+///
+/// ```
+/// use decor::Memo;
+///
+/// let memo = Memo::builder().capacity(100).build();
+/// memo.insert(42, "answer");
+/// assert_eq!(memo.get(&42), Some("answer"));
+/// assert_eq!(memo.get(&43), None);
+/// assert_eq!(memo.stats().to_string(), "CacheInfo(hits=1, misses=1, maxsize=100, currsize=1, coalesced=0, loads=0)");
+/// assert_eq!(memo.stats().hit_rate(), 0.5);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct MemoStats {
+    /// Calls that were answered at once.
+    pub hits: u64,
+    /// Calls that found nothing to be served, or were the one to refresh it: they began a load and waited for it.
+    pub misses: u64,
+    /// Calls that waited for a load that another had begun.
+    pub coalesced: u64,
+    /// Loads begun: how often the function was called.
+    pub loads: u64,
+    /// Those of the loads that are under way now.
+    pub loading: u64,
+    /// Loads that ended with nothing to keep: an error, a `None`.
+    pub load_failures: u64,
+    /// Loads that did not end: dropped by their caller, or panicked.
+    pub loads_abandoned: u64,
+    /// Loads begun while there was a value to serve: ahead of its expiry, or while it was stale.
+    pub refreshes: u64,
+    /// Those of the refreshes that were ahead of expiry.
+    pub refreshes_ahead: u64,
+    /// Those of the hits that were served an expired value, while it was being refreshed.
+    pub stale_hits: u64,
+    /// Calls that were answered by an expired value because loading failed.
+    pub stale_on_error: u64,
+    /// Values that had expired when they were dropped or replaced. One that nobody asks for again may stay until it is
+    /// evicted.
+    pub expirations: u64,
+    /// Values that were dropped to make room for others.
+    pub evictions: u64,
+    /// Values that are held now, expired ones that nobody has asked for since included.
+    pub entries: u64,
+    /// How many values, or how much weight, may be held.
+    pub capacity: u64,
+    /// The time that all loads took that ended, added up.
+    pub total_load_time: Duration,
+}
+
+impl MemoStats {
+    /// Calls in all.
+    ///
+    /// ```
+    /// let memo = decor::Memo::<u64, u64>::ttl(std::time::Duration::from_secs(60));
+    /// memo.get(&42);
+    /// assert_eq!(memo.stats().calls(), 1);
+    /// ```
+    pub fn calls(&self) -> u64 {
+        self.hits + self.misses + self.coalesced
+    }
+
+    /// The part of the calls that were hits, 0 to 1; 0 before the first call.
+    ///
+    /// ```
+    /// let memo = decor::Memo::<u64, u64>::ttl(std::time::Duration::from_secs(60));
+    /// assert_eq!(memo.stats().hit_rate(), 0.0);
+    /// ```
+    #[allow(clippy::cast_precision_loss)] // a rate
+    pub fn hit_rate(&self) -> f64 {
+        self.hits as f64 / self.calls().max(1) as f64
+    }
+
+    /// How long a load took on average, failed ones included and abandoned ones not; zero before the first has ended.
+    ///
+    /// ```
+    /// let memo = decor::Memo::<u64, u64>::ttl(std::time::Duration::from_secs(60));
+    /// assert!(memo.stats().mean_load_time().is_zero());
+    /// ```
+    pub fn mean_load_time(&self) -> Duration {
+        let ended = self.loads.saturating_sub(self.loading + self.loads_abandoned).max(1);
+        let nanos = self.total_load_time.as_nanos() / u128::from(ended);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+impl fmt::Display for MemoStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hits, misses, coalesced, loads, entries, capacity, .. } = self;
+        write!(f, "CacheInfo(hits={hits}, misses={misses}, maxsize={capacity}, currsize={entries}")?;
+        write!(f, ", coalesced={coalesced}, loads={loads}")?;
+        for (name, count) in [
+            ("load_failures", self.load_failures),
+            ("loads_abandoned", self.loads_abandoned),
+            ("refreshes", self.refreshes),
+            ("stale_hits", self.stale_hits),
+            ("stale_on_error", self.stale_on_error),
+            ("expirations", self.expirations),
+            ("evictions", self.evictions),
+        ] {
+            if count > 0 {
+                write!(f, ", {name}={count}")?;
+            }
+        }
+        f.write_str(")")
+    }
+}
+
+/// Counts what happens. `Relaxed`, for nothing is decided by them.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) hits: Striped,
+    pub(super) misses: Counter,
+    pub(super) coalesced: Counter,
+    pub(super) begun: Counter,
+    pub(super) loaded: Counter,
+    pub(super) failed: Counter,
+    pub(super) abandoned: Counter,
+    pub(super) refreshes: Counter,
+    pub(super) refreshes_ahead: Counter,
+    pub(super) stale_hits: Counter,
+    pub(super) stale_on_error: Counter,
+    pub(super) expirations: Counter,
+    pub(super) evictions: Counter,
+    pub(super) load_time: Counter,
+}
+
+impl Counters {
+    pub(super) fn read(&self, entries: u64, capacity: u64) -> MemoStats {
+        let ended = self.loaded.get() + self.failed.get() + self.abandoned.get();
+        let loads = self.begun.get();
+        MemoStats {
+            hits: self.hits.get(),
+            misses: self.misses.get(),
+            coalesced: self.coalesced.get(),
+            loads,
+            loading: loads.saturating_sub(ended),
+            load_failures: self.failed.get(),
+            loads_abandoned: self.abandoned.get(),
+            refreshes: self.refreshes.get(),
+            refreshes_ahead: self.refreshes_ahead.get(),
+            stale_hits: self.stale_hits.get(),
+            stale_on_error: self.stale_on_error.get(),
+            expirations: self.expirations.get(),
+            evictions: self.evictions.get(),
+            entries,
+            capacity,
+            total_load_time: Duration::from_nanos(self.load_time.get()),
+        }
+    }
+
+    pub(super) fn reset(&self) {
+        let Self { hits, misses, coalesced, begun, loaded, failed, abandoned, .. } = self;
+        let Self { refreshes, refreshes_ahead, stale_hits, stale_on_error, .. } = self;
+        let Self { expirations, evictions, load_time, .. } = self;
+        hits.reset();
+        for counter in [misses, coalesced, begun, loaded, failed, abandoned] {
+            counter.reset();
+        }
+        for counter in [refreshes, refreshes_ahead, stale_hits, stale_on_error, expirations, evictions, load_time] {
+            counter.reset();
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn count(&self) {
+        self.add(1);
+    }
+
+    pub(super) fn add(&self, n: Nanos) {
+        self.0.fetch_add(n, Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    fn reset(&self) {
+        self.0.store(0, Relaxed);
+    }
+}
+
+/// Hits are counted by all threads at once, so most threads have a counter to themselves.
+const STRIPES: usize = 16;
+
+/// A counter in a pair of cache lines of its own: processors fetch them in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Alone(Counter);
+
+#[derive(Debug, Default)]
+pub(super) struct Striped([Alone; STRIPES]);
+
+impl Striped {
+    pub(super) fn count(&self) {
+        self.0[stripe()].0.count();
+    }
+
+    fn get(&self) -> u64 {
+        self.0.iter().map(|stripe| stripe.0.get()).sum()
+    }
+
+    fn reset(&self) {
+        for stripe in &self.0 {
+            stripe.0.reset();
+        }
+    }
+}
+
+/// This thread's own, as far as there are enough.
+fn stripe() -> usize {
+    thread_local! {
+        static STRIPE: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    STRIPE.get().unwrap_or_else(|| {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        let stripe = THREADS.fetch_add(1, Relaxed) % STRIPES;
+        STRIPE.set(Some(stripe));
+        stripe
+    })
+}

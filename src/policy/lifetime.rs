@@ -1,0 +1,98 @@
+//! How long a remembered value is good, and what it is good for after that.
+
+use super::{Nanos, jitter::fraction, nanos};
+use std::time::Duration;
+
+/// What holds for every value of a memo.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lifetime {
+    /// The part of a TTL that chance may take from it, 0 to 1.
+    pub(crate) jitter: f64,
+    /// The part of a TTL after which a value is to be refreshed; 1 for never.
+    pub(crate) refresh_ahead: f64,
+    /// So long after its expiry a value is served while another is loaded.
+    pub(crate) stale_while_revalidate: Nanos,
+    /// So long after its expiry a value is served where no other could be loaded.
+    pub(crate) stale_on_error: Nanos,
+}
+
+/// What is written on one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// From here on somebody may load another; never after `expires_at`.
+    refresh_at: Nanos,
+    /// The first moment at which it is no longer good.
+    expires_at: Nanos,
+}
+
+/// What a value is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// To be served.
+    Fresh,
+    /// To be served, and one caller refreshes it.
+    Due,
+    /// Expired, but to be served while one caller refreshes it.
+    Stale,
+    /// Not to be served, unless loading fails.
+    Expired,
+    /// Of no further use.
+    Over,
+}
+
+impl Lifetime {
+    /// The stamp of a value that was loaded `now`. A TTL beyond what can be counted never ends.
+    pub(crate) fn stamp(&self, ttl: Duration, now: Nanos, random: u64) -> Stamp {
+        let ttl = nanos(ttl);
+        if ttl == Nanos::MAX {
+            return Stamp { refresh_at: Nanos::MAX, expires_at: Nanos::MAX };
+        }
+        let taken = nanos(fraction(Duration::from_nanos(part(ttl, self.jitter)), random));
+        let ttl = ttl - taken;
+        let refreshed = if self.refresh_ahead < 1.0 { part(ttl, self.refresh_ahead) } else { ttl };
+        Stamp { refresh_at: now.saturating_add(refreshed), expires_at: now.saturating_add(ttl) }
+    }
+
+    pub(crate) fn freshness(&self, stamp: Stamp, now: Nanos) -> Freshness {
+        let Stamp { refresh_at, expires_at } = stamp;
+        let until = |extra: Nanos| now < expires_at.saturating_add(extra);
+        if now < refresh_at {
+            Freshness::Fresh
+        } else if until(0) {
+            Freshness::Due
+        } else if until(self.stale_while_revalidate) {
+            Freshness::Stale
+        } else if until(self.stale_on_error) {
+            Freshness::Expired
+        } else {
+            Freshness::Over
+        }
+    }
+
+    /// Whether the value may answer for a load that failed: one that was refreshed ahead is still good.
+    pub(crate) fn stands_in(&self, stamp: Stamp, now: Nanos) -> bool {
+        now < stamp.expires_at.saturating_add(self.stale_on_error)
+    }
+
+    /// Whether a load can ever fail while there is a value that might stand in for it.
+    pub(crate) fn has_stand_ins(&self) -> bool {
+        self.refresh_ahead < 1.0 || self.stale_on_error > 0
+    }
+}
+
+impl Stamp {
+    pub(crate) fn has_expired(self, now: Nanos) -> bool {
+        self.expires_at <= now
+    }
+
+    /// Whether no clock need be read to know it is fresh.
+    pub(crate) fn is_for_ever(self) -> bool {
+        self.refresh_at == Nanos::MAX
+    }
+}
+
+/// `share` of `whole`, where `share` is 0 to 1.
+#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)] // a saturating estimate
+fn part(whole: Nanos, share: f64) -> Nanos {
+    ((whole as f64 * share).round() as Nanos).min(whole)
+}
