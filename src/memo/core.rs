@@ -183,7 +183,8 @@ where
         let counters = &self.seen.counters;
         let mut flights = self.flights(&key);
         let generation = self.generation();
-        let found = self.find(&key);
+        // A miss has been noted by the first look; noted twice, it would look like a key that is in use.
+        let found = if self.store.holds(&key) { self.find(&key) } else { None };
         let freshness = found.as_ref().map(|(_, freshness)| *freshness);
         let servable = match found {
             Some((entry, Freshness::Fresh)) => return Contact::Hit(entry.value),
@@ -267,7 +268,6 @@ where
         self.seen.counters.reset();
         // None of it can be seen any more; this is for its memory.
         self.store.remove_all();
-        self.store.settle();
     }
 
     pub(super) fn stats(&self) -> MemoStats {

@@ -227,6 +227,8 @@ where
 
     /// Forgets all values, and what was counted, as Python's `cache_clear()` does. It wins over all loads that are under way.
     ///
+    /// What was held is dropped right here, which takes a while where it is a lot (about a microsecond each).
+    ///
     /// ```
     /// let squares = decor::Memo::builder().build();
     /// squares.insert(7, 49);

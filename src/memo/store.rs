@@ -62,6 +62,14 @@ where
         self.0.get(key)
     }
 
+    /// Unlike [`get`](Self::get), it does not count as a use.
+    pub(super) fn holds<Q>(&self, key: &Q) -> bool
+    where
+        Q: Equivalent<K> + Hash + ?Sized,
+    {
+        self.0.contains_key(key)
+    }
+
     /// In place of what the key had.
     pub(super) fn insert(&self, key: K, entry: Entry<V>) {
         self.0.insert(key, entry);
@@ -74,9 +82,14 @@ where
         self.0.invalidate(key);
     }
 
-    /// Everything that is held now will be gone after the next [`settle`](Self::settle).
     pub(super) fn remove_all(&self) {
         self.0.invalidate_all();
+        // It stops after a tenth of a second. Others may be inserting meanwhile, so the end is where it gets no further.
+        let mut before = u64::MAX;
+        while (1..before).contains(&self.entries()) {
+            before = self.entries();
+            self.settle();
+        }
     }
 
     /// Does at once what moka leaves for later: without it a full store holds up to some hundred entries too many, and

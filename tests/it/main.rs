@@ -7,6 +7,8 @@ mod errors;
 mod keyed_limiter;
 mod lazy;
 mod logged;
+mod memo;
+mod memo_model;
 mod names;
 mod policy;
 mod rate_limiter;

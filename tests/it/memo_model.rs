@@ -1,0 +1,543 @@
+//! The memo against a memo as one would explain it: everything that can happen to one, in any order.
+//!
+//! Calls are polled only when they were woken, and in the order in which they were made; so it is known who takes over.
+
+use crate::support::ms;
+use decor::{Memo, MemoStats};
+use futures::future::BoxFuture;
+use proptest::prelude::*;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::Poll,
+};
+use tokio::{sync::oneshot, time::advance};
+use tokio_test::task::{self, Spawn};
+
+pub(crate) type Answer = Result<u32, u32>;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Event {
+    /// A call for this key.
+    Call(u8),
+    /// The n-th of the loads that are under way ends, with its number for a value, or with an error that nothing else has.
+    Succeed(usize),
+    Fail(usize),
+    /// The n-th call that has begun is dropped, if it has not ended.
+    Drop(usize),
+    Get(u8),
+    Insert(u8),
+    Invalidate(u8),
+    Clear,
+    Advance(u64),
+}
+
+/// In milliseconds, and a part in percent.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Settings {
+    pub(crate) ttl: u64,
+    pub(crate) refresh_ahead: Option<u64>,
+    pub(crate) stale_while_revalidate: u64,
+    pub(crate) stale_on_error: u64,
+    pub(crate) sharing_errors: bool,
+}
+
+/// All that can be seen.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Seen {
+    /// What each call has been answered, if it has.
+    pub(crate) answers: Vec<Option<Answer>>,
+    /// The key of each load, in the order in which they began, and the event at which it did.
+    pub(crate) loads: Vec<(u8, usize)>,
+    pub(crate) gets: Vec<Option<u32>>,
+    /// Those of the stats that decor promises: see `counted`.
+    pub(crate) stats: Vec<[u64; 14]>,
+}
+
+fn counted(stats: &MemoStats) -> [u64; 14] {
+    let nanos = u64::try_from(stats.total_load_time.as_nanos()).unwrap();
+    [
+        stats.hits,
+        stats.misses,
+        stats.coalesced,
+        stats.loads,
+        stats.loading,
+        stats.load_failures,
+        stats.loads_abandoned,
+        stats.refreshes,
+        stats.refreshes_ahead,
+        stats.stale_hits,
+        stats.stale_on_error,
+        stats.expirations,
+        stats.entries,
+        nanos / 1_000_000,
+    ]
+}
+
+fn number(n: usize) -> u32 {
+    u32::try_from(n).unwrap()
+}
+
+/// What is inserted by the n-th event: no load has such a number.
+const INSERTED: u32 = 1_000;
+
+mod real {
+    use super::*;
+
+    type Loads = Arc<Mutex<Vec<(u8, usize, Option<oneshot::Sender<Answer>>)>>>;
+
+    struct World {
+        memo: Memo<u8, u32>,
+        sharing_errors: bool,
+        loads: Loads,
+        /// The event that happens.
+        at: Arc<AtomicUsize>,
+        calls: Vec<Option<Spawn<BoxFuture<'static, Answer>>>>,
+        seen: Seen,
+    }
+
+    impl World {
+        fn new(settings: Settings) -> Self {
+            let mut memo = Memo::builder()
+                .ttl(ms(settings.ttl))
+                .stale_while_revalidate(ms(settings.stale_while_revalidate))
+                .stale_on_error(ms(settings.stale_on_error));
+            if let Some(percent) = settings.refresh_ahead {
+                memo = memo.refresh_ahead(percent as f64 / 100.0);
+            }
+            Self {
+                memo: memo.build(),
+                sharing_errors: settings.sharing_errors,
+                loads: Loads::default(),
+                at: Arc::default(),
+                calls: Vec::new(),
+                seen: Seen::default(),
+            }
+        }
+
+        fn call(&mut self, key: u8) {
+            let (loads, at) = (Arc::clone(&self.loads), Arc::clone(&self.at));
+            let load = move || {
+                let (sender, receiver) = oneshot::channel();
+                loads.lock().unwrap().push((key, at.load(Relaxed), Some(sender)));
+                async { receiver.await.expect("a load is dropped only with its call") }
+            };
+            let call = self.memo.get_or_load(key, load);
+            let call: BoxFuture<'static, Answer> =
+                if self.sharing_errors { Box::pin(call.sharing_errors()) } else { Box::pin(call) };
+            self.calls.push(Some(task::spawn(call)));
+            self.seen.answers.push(None);
+            self.poll(self.calls.len() - 1);
+        }
+
+        fn poll(&mut self, call: usize) {
+            if let Poll::Ready(answer) = self.calls[call].as_mut().unwrap().poll() {
+                self.seen.answers[call] = Some(answer);
+                self.calls[call] = None;
+            }
+        }
+
+        fn run(&mut self) {
+            while let Some(call) = self.calls.iter().position(|call| call.as_ref().is_some_and(Spawn::is_woken)) {
+                self.poll(call);
+            }
+        }
+
+        fn end(&mut self, load: usize, answer: impl FnOnce(usize) -> Answer) {
+            let mut loads = self.loads.lock().unwrap();
+            let under_way = loads.iter_mut().enumerate();
+            let mut under_way = under_way.filter(|(_, (.., sender))| sender.as_ref().is_some_and(|s| !s.is_closed()));
+            if let Some((number, (.., sender))) = under_way.nth(load) {
+                sender.take().unwrap().send(answer(number)).unwrap();
+            }
+        }
+    }
+
+    pub(super) async fn run(settings: Settings, events: &[Event]) -> Seen {
+        let mut world = World::new(settings);
+        for (at, event) in events.iter().enumerate() {
+            world.at.store(at, Relaxed);
+            match *event {
+                Event::Call(key) => world.call(key),
+                Event::Succeed(load) => world.end(load, |load| Ok(number(load))),
+                Event::Fail(load) => world.end(load, |_| Err(number(at))),
+                Event::Drop(call) => {
+                    if let Some(call) = world.calls.get_mut(call) {
+                        *call = None;
+                    }
+                }
+                Event::Get(key) => {
+                    let found = world.memo.get(&key);
+                    world.seen.gets.push(found);
+                }
+                Event::Insert(key) => world.memo.insert(key, INSERTED + number(at)),
+                Event::Invalidate(key) => world.memo.invalidate(&key),
+                Event::Clear => world.memo.clear(),
+                Event::Advance(millis) => advance(ms(millis)).await,
+            }
+            world.run();
+            world.seen.stats.push(counted(&world.memo.stats()));
+        }
+        world.seen.loads = world.loads.lock().unwrap().iter().map(|(key, at, _)| (*key, *at)).collect();
+        world.seen
+    }
+}
+
+mod naive {
+    use super::*;
+
+    struct Value {
+        value: u32,
+        loaded_at: u64,
+    }
+
+    struct Load {
+        key: u8,
+        leader: usize,
+        began: u64,
+        /// Since the latest clear.
+        current: bool,
+        /// And since the latest invalidation of its key: it can be joined, and will be kept.
+        attached: bool,
+        joined: Vec<usize>,
+        ended: bool,
+    }
+
+    #[derive(PartialEq)]
+    enum Call {
+        Under { key: u8 },
+        Over,
+    }
+
+    struct Model {
+        settings: Settings,
+        now: u64,
+        at: usize,
+        values: BTreeMap<u8, Value>,
+        loads: Vec<Load>,
+        calls: Vec<Call>,
+        stats: MemoStats,
+        load_millis: u64,
+        seen: Seen,
+    }
+
+    impl Model {
+        fn age(&self, key: u8) -> Option<u64> {
+            self.values.get(&key).map(|value| self.now - value.loaded_at)
+        }
+
+        /// Its value goes, for this or that reason.
+        fn forget(&mut self, key: u8) {
+            if self.age(key).is_some_and(|age| age >= self.settings.ttl) {
+                self.stats.expirations += 1;
+            }
+            self.values.remove(&key);
+        }
+
+        fn forget_if_useless(&mut self, key: u8) {
+            let Settings { ttl, stale_while_revalidate, stale_on_error, .. } = self.settings;
+            let useful_for = ttl + stale_while_revalidate.max(stale_on_error);
+            if self.age(key).is_some_and(|age| age >= useful_for) {
+                self.forget(key);
+            }
+        }
+
+        fn keep(&mut self, key: u8, value: u32) {
+            self.forget(key);
+            self.values.insert(key, Value { value, loaded_at: self.now });
+        }
+
+        fn detach(&mut self, key: u8) {
+            for load in self.loads.iter_mut().filter(|load| load.key == key) {
+                load.attached = false;
+            }
+        }
+
+        fn answer(&mut self, call: usize, answer: Answer) {
+            self.seen.answers[call] = Some(answer);
+            self.calls[call] = Call::Over;
+        }
+
+        fn contact(&mut self, call: usize, key: u8, is_first: bool) {
+            let Settings { ttl, refresh_ahead, stale_while_revalidate, .. } = self.settings;
+            let first = u64::from(is_first);
+            let age = self.age(key);
+            let is_fresh = age.is_some_and(|age| age < refresh_ahead.map_or(ttl, |percent| ttl * percent / 100));
+            let is_stale = age.is_some_and(|age| age >= ttl);
+            let is_servable = age.is_some_and(|age| age < ttl + stale_while_revalidate);
+            let flight = self.loads.iter_mut().find(|load| load.key == key && load.attached);
+            if is_fresh || (is_servable && flight.is_some()) {
+                self.stats.hits += first;
+                self.stats.stale_hits += u64::from(is_stale);
+                let value = self.values[&key].value;
+                self.answer(call, Ok(value));
+                return;
+            }
+            if let Some(flight) = flight {
+                self.stats.coalesced += first;
+                flight.joined.push(call);
+                return;
+            }
+            self.stats.misses += first;
+            self.stats.loads += 1;
+            self.stats.refreshes += u64::from(is_servable);
+            self.stats.refreshes_ahead += u64::from(is_servable && !is_stale);
+            self.forget_if_useless(key);
+            self.seen.loads.push((key, self.at));
+            let began = self.now;
+            let (joined, current, attached, ended) = (Vec::new(), true, true, false);
+            self.loads.push(Load { key, leader: call, began, current, attached, joined, ended });
+        }
+
+        /// Those who waited see for themselves, in the order in which they were made.
+        fn again(&mut self, mut calls: Vec<usize>) {
+            calls.sort_unstable();
+            for call in calls {
+                let Call::Under { key } = self.calls[call] else { panic!("it waits") };
+                self.contact(call, key, false);
+            }
+        }
+
+        fn end(&mut self, load: usize, answer: impl FnOnce(usize) -> Answer) {
+            let mut under_way = self.loads.iter_mut().enumerate().filter(|(_, load)| !load.ended);
+            let Some((number, load)) = under_way.nth(load) else { return };
+            let answer = answer(number);
+            load.ended = true;
+            let Load { key, leader, began, current, attached, .. } = *load;
+            let joined = std::mem::take(&mut load.joined);
+            load.attached = false;
+            if current {
+                self.load_millis += self.now - began;
+            }
+            match answer {
+                Ok(value) => {
+                    if attached {
+                        self.keep(key, value);
+                    }
+                    for call in joined.into_iter().chain([leader]) {
+                        self.answer(call, answer);
+                    }
+                }
+                Err(_) => {
+                    self.stats.load_failures += u64::from(current);
+                    let Settings { ttl, stale_on_error, .. } = self.settings;
+                    let stands_in = self.age(key).filter(|age| current && *age < ttl + stale_on_error);
+                    let can = self.settings.refresh_ahead.is_some() || stale_on_error > 0;
+                    if let Some(age) = stands_in.filter(|_| can) {
+                        let value = self.values[&key].value;
+                        for call in joined.into_iter().chain([leader]) {
+                            self.stats.stale_on_error += u64::from(age >= ttl);
+                            self.answer(call, Ok(value));
+                        }
+                        return;
+                    }
+                    self.answer(leader, answer);
+                    if self.settings.sharing_errors {
+                        joined.into_iter().for_each(|call| self.answer(call, answer));
+                    } else {
+                        self.again(joined);
+                    }
+                }
+            }
+        }
+
+        fn leave(&mut self, call: usize) {
+            if self.calls.get(call).is_none_or(|state| *state == Call::Over) {
+                return;
+            }
+            self.calls[call] = Call::Over;
+            for load in &mut self.loads {
+                load.joined.retain(|joined| *joined != call);
+            }
+            let Some(load) = self.loads.iter_mut().find(|load| load.leader == call && !load.ended) else { return };
+            load.ended = true;
+            load.attached = false;
+            self.stats.loads_abandoned += u64::from(load.current);
+            let joined = std::mem::take(&mut load.joined);
+            self.again(joined);
+        }
+
+        fn get(&mut self, key: u8) {
+            let found = self.age(key).filter(|age| *age < self.settings.ttl).map(|_| self.values[&key].value);
+            self.stats.hits += u64::from(found.is_some());
+            self.stats.misses += u64::from(found.is_none());
+            self.forget_if_useless(key);
+            self.seen.gets.push(found);
+        }
+
+        fn look(&mut self) {
+            self.stats.loading = self.loads.iter().filter(|load| load.current && !load.ended).count() as u64;
+            self.stats.entries = self.values.len() as u64;
+            self.stats.total_load_time = ms(self.load_millis);
+            self.seen.stats.push(counted(&self.stats));
+        }
+    }
+
+    pub(super) fn run(settings: Settings, events: &[Event]) -> Seen {
+        let mut model = Model {
+            settings,
+            now: 0,
+            at: 0,
+            values: BTreeMap::new(),
+            loads: Vec::new(),
+            calls: Vec::new(),
+            stats: MemoStats::default(),
+            load_millis: 0,
+            seen: Seen::default(),
+        };
+        for (at, event) in events.iter().enumerate() {
+            model.at = at;
+            match *event {
+                Event::Call(key) => {
+                    model.calls.push(Call::Under { key });
+                    model.seen.answers.push(None);
+                    model.contact(model.calls.len() - 1, key, true);
+                }
+                Event::Succeed(load) => model.end(load, |load| Ok(number(load))),
+                Event::Fail(load) => model.end(load, |_| Err(number(at))),
+                Event::Drop(call) => model.leave(call),
+                Event::Get(key) => model.get(key),
+                Event::Insert(key) => {
+                    model.detach(key);
+                    model.keep(key, INSERTED + number(at));
+                }
+                Event::Invalidate(key) => {
+                    model.detach(key);
+                    model.forget(key);
+                }
+                Event::Clear => {
+                    model.values.clear();
+                    for load in &mut model.loads {
+                        (load.attached, load.current) = (false, false);
+                    }
+                    (model.stats, model.load_millis) = (MemoStats::default(), 0);
+                }
+                Event::Advance(millis) => model.now += millis,
+            }
+            model.look();
+        }
+        model.seen
+    }
+}
+
+/// Runs both, and looks whether they agree, and what they agree about.
+pub(crate) fn check(settings: Settings, events: &[Event]) -> Result<(), TestCaseError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let seen = runtime.block_on(real::run(settings, events));
+    prop_assert_eq!(&seen, &naive::run(settings, events));
+    stats_add_up(&seen, events)?;
+    nothing_from_before_a_clear_is_seen_after_it(&seen, events)
+}
+
+fn stats_add_up(seen: &Seen, events: &[Event]) -> Result<(), TestCaseError> {
+    let mut calls = 0;
+    for (event, stats) in events.iter().zip(&seen.stats) {
+        calls = match event {
+            Event::Call(_) | Event::Get(_) => calls + 1,
+            Event::Clear => 0,
+            _ => calls,
+        };
+        let [hits, misses, coalesced, loads, loading, failures, abandoned, ..] = *stats;
+        prop_assert_eq!(hits + misses + coalesced, calls, "every call is counted, and once");
+        prop_assert!(loads >= loading + failures + abandoned);
+    }
+    Ok(())
+}
+
+fn nothing_from_before_a_clear_is_seen_after_it(seen: &Seen, events: &[Event]) -> Result<(), TestCaseError> {
+    let (mut answers, mut gets) = (seen.answers.iter(), seen.gets.iter());
+    for (at, event) in events.iter().enumerate() {
+        let value = match event {
+            Event::Call(_) => answers.next().copied().flatten().and_then(Result::ok),
+            Event::Get(_) => *gets.next().unwrap(),
+            _ => continue,
+        };
+        let Some(&(of, began)) = value.and_then(|value| seen.loads.get(value as usize)) else { continue };
+        let ends_it = |event: &Event| match *event {
+            Event::Clear => true,
+            Event::Invalidate(key) | Event::Insert(key) => key == of,
+            _ => false,
+        };
+        // A load that began with this very call, or after it, has nothing between them.
+        let between = events.get(began + 1..at).unwrap_or_default();
+        prop_assert!(!between.iter().any(ends_it), "event {} got load {:?}, which began at {}", at, value, began);
+    }
+    Ok(())
+}
+
+fn any_settings() -> impl Strategy<Value = Settings> {
+    let window = || prop_oneof![Just(0_u64), 1_u64..8];
+    let ahead = prop_oneof![Just(None), Just(Some(50_u64)), Just(Some(80))];
+    (ahead, window(), window(), any::<bool>()).prop_map(
+        |(refresh_ahead, stale_while_revalidate, stale_on_error, sharing_errors)| Settings {
+            ttl: 10,
+            refresh_ahead,
+            stale_while_revalidate,
+            stale_on_error,
+            sharing_errors,
+        },
+    )
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let key = || 0_u8..2;
+    prop_oneof![
+        10 => key().prop_map(Event::Call),
+        6 => (0_usize..3).prop_map(Event::Succeed),
+        3 => (0_usize..3).prop_map(Event::Fail),
+        3 => (0_usize..16).prop_map(Event::Drop),
+        2 => key().prop_map(Event::Get),
+        1 => key().prop_map(Event::Insert),
+        2 => key().prop_map(Event::Invalidate),
+        1 => Just(Event::Clear),
+        5 => prop_oneof![Just(1_u64), Just(5), Just(9), Just(10), 1_u64..20].prop_map(Event::Advance),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6_000))]
+
+    #[test]
+    fn it_does_what_a_naive_memo_does(
+        settings in any_settings(),
+        events in prop::collection::vec(any_event(), 1..40),
+    ) {
+        check(settings, &events)?;
+    }
+}
+
+/// Every order in which these events can happen.
+fn orders(events: &[(Event, usize)]) -> Vec<Vec<Event>> {
+    if events.iter().all(|(_, left)| *left == 0) {
+        return vec![Vec::new()];
+    }
+    let mut orders = Vec::new();
+    for (n, &(event, left)) in events.iter().enumerate() {
+        if left > 0 {
+            let mut rest = events.to_vec();
+            rest[n].1 -= 1;
+            orders.extend(self::orders(&rest).into_iter().map(|rest| [vec![event], rest].concat()));
+        }
+    }
+    orders
+}
+
+#[test]
+fn a_clear_wins_in_every_order_of_two_loads_a_join_and_two_clears() {
+    let settings = Settings { ttl: 10, ..Settings::default() };
+    for clear in [Event::Clear, Event::Invalidate(0), Event::Insert(0)] {
+        // The older of the loads under way ends first, or the newer.
+        for first in [0, 1] {
+            let ends = [Event::Succeed(first), Event::Succeed(0)];
+            let orders = orders(&[(Event::Call(0), 3), (ends[0], 1), (ends[1], 1), (clear, 2)]);
+            assert_eq!(orders.len(), 420);
+            for mut order in orders {
+                order.push(Event::Get(0));
+                check(settings, &order).unwrap_or_else(|error| panic!("{order:?}: {error}"));
+            }
+        }
+    }
+}
