@@ -1,4 +1,4 @@
-//! The command line: six settings, all of them optional.
+//! The command line: seven settings, all of them optional.
 
 use crate::client::{Limits, Rate};
 use std::{
@@ -12,12 +12,13 @@ use std::{
 pub(crate) const HELP: &str = "\
 Sends prompts to a chat-completions API that throttles, fails and hangs, and gets every one of them answered.
 
-Usage: cargo run --example llm_client -- [--prompts FILE] [--no-limiter]
-       cargo run --example llm_client -- [--prompts FILE] --url URL [--model NAME]
+Usage: cargo run --example llm_client -- [--prompts FILE] [--no-memo] [--no-limiter]
+       cargo run --example llm_client -- [--prompts FILE] [--no-memo] --url URL [--model NAME]
                                          [--requests-per-minute N] [--tokens-per-minute N]
 
   --prompts FILE           prompts, one per line; blank lines and lines that begin with # are skipped
                            (examples/data/prompts.txt if left out)
+  --no-memo                asks the server again for what it has answered already: to see what the memo is for
   --no-limiter             asks as fast as it can, and is throttled: to see what the limiter is for
   --url URL                another server to ask, http:// only: POST URL/v1/chat/completions
                            (a misbehaving server of this program's own if left out, with limits of its own)
@@ -43,6 +44,7 @@ pub(crate) struct Options {
     pub(crate) prompts: Vec<Arc<str>>,
     /// Our own, if there is none.
     pub(crate) server: Option<OtherServer>,
+    pub(crate) no_memo: bool,
     pub(crate) no_limiter: bool,
 }
 
@@ -54,7 +56,8 @@ pub(crate) struct OtherServer {
 
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut file = OsString::from(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/prompts.txt"));
-    let (mut url, mut model, mut requests, mut tokens, mut no_limiter) = (None, None, None, None, false);
+    let (mut url, mut model, mut requests, mut tokens) = (None, None, None, None);
+    let (mut no_memo, mut no_limiter) = (false, false);
     let mut args = args.into_iter();
     while let Some(flag) = args.next() {
         let mut value = |what| {
@@ -67,13 +70,14 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             Some("--model") => model = Some(value("the name of a model")?.to_string_lossy().into_owned()),
             Some("--requests-per-minute") => requests = Some(limit(&flag, &value("a whole number")?)?),
             Some("--tokens-per-minute") => tokens = Some(limit(&flag, &value("a whole number")?)?),
+            Some("--no-memo") => no_memo = true,
             Some("--no-limiter") => no_limiter = true,
             Some("--help" | "-h") => return Ok(Command::Help),
             _ => {
                 let flag = flag.to_string_lossy();
                 return Err(format!(
-                    "unknown flag `{flag}`; there are --prompts FILE, --no-limiter, --url URL, --model NAME, \
-                     --requests-per-minute N, --tokens-per-minute N, --help"
+                    "unknown flag `{flag}`; there are --prompts FILE, --no-memo, --no-limiter, --url URL, \
+                     --model NAME, --requests-per-minute N, --tokens-per-minute N, --help"
                 ));
             }
         }
@@ -84,7 +88,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         let for_another = [("--model", model), ("--requests-per-minute", requests), ("--tokens-per-minute", tokens)];
         return match for_another.iter().find(|(_, given)| *given) {
             Some((flag, _)) => Err(format!("`{flag}` is for another server, so it needs `--url URL` beside it")),
-            None => Ok(Command::Run(Options { prompts, server: None, no_limiter })),
+            None => Ok(Command::Run(Options { prompts, server: None, no_memo, no_limiter })),
         };
     };
     if no_limiter {
@@ -101,7 +105,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         return Err(format!("`--tokens-per-minute {}`: allowed is {needed} or more; {allowed}", rate.tokens));
     }
     let model = model.unwrap_or_else(|| "default".into());
-    Ok(Command::Run(Options { prompts, server: Some(OtherServer { url, model, rate }), no_limiter }))
+    let server = Some(OtherServer { url, model, rate });
+    Ok(Command::Run(Options { prompts, server, no_memo, no_limiter }))
 }
 
 fn limit(flag: &OsStr, value: &OsStr) -> Result<u32, String> {

@@ -12,9 +12,13 @@ use std::{error::Error as _, iter, sync::Arc, time::Duration};
 /// A prompt in, an answer out: all that the rest of the program sees of the API, and of what surrounds it.
 pub(crate) type Complete = BoxedFn<(Arc<str>,), Result<String, LlmError>>;
 
-/// Reads from the inside out: up to `retry_with` it concerns each attempt, after it the call as a whole. An attempt's
-/// timeout begins when the limiter has let it go; the whole call's includes the waits.
-pub(crate) fn production_ready(api: Api, tally: &'static Tally) -> Complete {
+/// The answers, by their prompts. The model is no part of the key, for this program asks only one.
+pub(crate) type Answers = Memo<Arc<str>, String>;
+
+/// Reads from the inside out: up to `retry_with` it concerns each attempt, up to `memoized` what is loaded, after it
+/// every call. An attempt's timeout begins when the limiter has let it go; the total one includes the waits. A prompt
+/// whose answer is remembered needs no permit and no request, but is validated, logged and timed like any other.
+pub(crate) fn production_ready(api: Api, memo: &Answers, tally: &'static Tally) -> Complete {
     let (limits, limiter) = (api.limits, api.limiter.clone());
     let policy = RetryPolicy::exponential(Duration::from_millis(100))
         .max_delay(Duration::from_secs(2))
@@ -22,7 +26,7 @@ pub(crate) fn production_ready(api: Api, tally: &'static Tally) -> Complete {
         .jitter(Jitter::Full);
 
     decor::with_context(api, complete)
-        .timed_with(Timing::new("attempt").to(|attempt| tally.attempt_ended(attempt)))
+        .timed_with(Timing::new("attempt").by_result().to(|attempt| tally.attempt_ended(attempt)))
         .timeout(limits.attempt)
         .pausing(&limiter, limits.pause)
         .rate_limited_by(&limiter, move |prompt: &Arc<str>| [1, limits.tokens_reserved(prompt)])
@@ -31,6 +35,7 @@ pub(crate) fn production_ready(api: Api, tally: &'static Tally) -> Complete {
         .on_retry(|retrying| tally.retried(retrying.error))
         .on_give_up(|given_up| tally.gave_up(given_up.error))
         .timeout(limits.total)
+        .memoized(memo)
         .validated(|prompt: &Arc<str>| if prompt.trim().is_empty() { Err("the prompt is empty") } else { Ok(()) })
         .logged()
         .timed_with(Timing::new("complete").by_result().to(|call| tally.call_ended(call)))
@@ -105,12 +110,13 @@ impl Transient for LlmError {
     }
 }
 
-/// How long an answer may take, and what becomes of the limiter meanwhile.
+/// How long loading an answer may take, and what becomes of the limiter meanwhile.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// One attempt at it.
     attempt: Duration,
-    /// All attempts, and the waits between them.
+    /// All attempts, and the waits between them. A call that waits for another's load which fails has as long again for
+    /// a load of its own.
     total: Duration,
     /// An answer's usual length. Nobody knows it before the answer is there; but if it were counted only then, a burst
     /// would be let go for the sake of its short prompts, and overdraw the limit by all of its answers.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --example llm_client
+//! cargo run --example llm_client -- --no-memo
 //! cargo run --example llm_client -- --no-limiter
 //! cargo run --example llm_client -- --help
 //! RUST_LOG=info,decor=debug cargo run --example llm_client
@@ -9,8 +10,9 @@
 //!
 //! What makes a bare HTTP request fit for such a server is one chain of decorators: the first thing in `client.rs`.
 //! `server.rs` is the server, a real one on a port of its own, that takes so many requests and so many tokens a second;
-//! `tally.rs` counts what the chain reports; `report.rs` lays that beside the server's own count. With `--no-limiter`
-//! the requests go out as fast as they can, and are throttled.
+//! `tally.rs` counts what the chain reports; `report.rs` lays that beside the server's own count. A prompt that
+//! is asked again is answered by a memo, without a request; with `--no-memo` the server is asked each time. With
+//! `--no-limiter` the requests go out as fast as they can, and are throttled.
 
 mod args;
 mod chat;
@@ -21,7 +23,7 @@ mod tally;
 
 use anyhow::bail;
 use args::{Command, Options, OtherServer};
-use client::{Api, Complete, Limits, LlmError, Rate};
+use client::{Answers, Api, Complete, Limits, LlmError, Rate};
 use decor::prelude::*;
 use report::Report;
 use server::Load;
@@ -42,6 +44,9 @@ const SEED: u64 = 7;
 
 /// At most so many prompts are under way at a time: enough to run into the server's limits again and again.
 const IN_FLIGHT: usize = 16;
+
+/// For so long an answer is given again, even if the model would not say the same twice.
+const ANSWERS_TTL: Duration = Duration::from_secs(300);
 
 const COMPLAINTS_SHOWN: usize = 5;
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
@@ -72,7 +77,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(Options { prompts, server, no_limiter }: &Options) -> anyhow::Result<()> {
+async fn run(Options { prompts, server, no_memo, no_limiter }: &Options) -> anyhow::Result<()> {
     let (url, model, limits, rate) = if let Some(OtherServer { url, model, rate }) = server {
         (url.clone(), &**model, Limits::FOR_A_REAL_MODEL, *rate)
     } else {
@@ -83,21 +88,28 @@ async fn run(Options { prompts, server, no_limiter }: &Options) -> anyhow::Resul
     let (limits, rate) = if *no_limiter { (limits.without_pauses(), Rate::UNLIMITED) } else { (limits, rate) };
     let limiter = rate.limiter();
     let api = Api::new(&url, model, limits, limiter.clone())?;
-    let complete = client::production_ready(api.clone(), &TALLY);
+    let memo = Answers::ttl(ANSWERS_TTL);
+    let decorated = |memo: &Answers| client::production_ready(api.clone(), memo, &TALLY);
+    let complete = decorated(&memo);
     eprintln!("{} prompts for {url}, each by way of\n{complete:?}\n", prompts.len());
+    if *no_memo {
+        eprintln!("(--no-memo: each call has a memo to itself, so that none is answered by what another has loaded)\n");
+    }
     if *no_limiter {
         eprintln!("(--no-limiter: the one in this chain is so wide that nobody waits, and nothing pauses it)\n");
     }
 
     let began = Instant::now();
     let progress = tokio::spawn(show_progress(prompts.len(), limiter.clone()));
-    let answers = ask_all(prompts, &complete, in_flight(prompts, limits, rate)).await;
+    let complete_for_each = || if *no_memo { decorated(&Answers::ttl(ANSWERS_TTL)) } else { complete.clone() };
+    let answers = ask_all(prompts, complete_for_each, in_flight(prompts, limits, rate)).await;
     let took = began.elapsed();
     progress.abort();
 
     let server_saw = if server.is_none() { Some(api.stats().await?) } else { None };
-    let limiter = if *no_limiter { None } else { Some(limiter.stats()) };
-    println!("\n{}", Report { client: &TALLY.counts(), limiter, server: server_saw.as_ref(), took });
+    let memo = (!no_memo).then(|| memo.stats());
+    let limiter = (!no_limiter).then(|| limiter.stats());
+    println!("\n{}", Report { client: &TALLY.counts(), memo, limiter, server: server_saw.as_ref(), took });
 
     let is_right = |prompt: &str, answer: &str| match server {
         None => answer == server::answer_to(prompt),
@@ -118,11 +130,15 @@ fn in_flight(prompts: &[Arc<str>], limits: Limits, rate: Rate) -> usize {
 }
 
 /// What became of each prompt, in the order of the prompts; `None` if nothing did.
-async fn ask_all(prompts: &[Arc<str>], complete: &Complete, in_flight: usize) -> Vec<Option<Ended>> {
+async fn ask_all(
+    prompts: &[Arc<str>],
+    complete_for_each: impl Fn() -> Complete,
+    in_flight: usize,
+) -> Vec<Option<Ended>> {
     let permits = Arc::new(Semaphore::new(in_flight));
     let mut tasks = JoinSet::new();
     for (n, prompt) in prompts.iter().cloned().enumerate() {
-        let (complete, permits) = (complete.clone(), Arc::clone(&permits));
+        let (complete, permits) = (complete_for_each(), Arc::clone(&permits));
         tasks.spawn(async move {
             let _permit = permits.acquire().await;
             (n, complete.call(prompt).instrument(info_span!("prompt", n = n + 1)).await)
@@ -164,7 +180,7 @@ async fn show_progress(prompts: usize, limiter: RateLimiter) {
     loop {
         ticks.tick().await;
         let counts = TALLY.counts();
-        let (answered, attempts, retries) = (counts.answered, counts.attempts.len(), counts.retries());
+        let (answered, attempts, retries) = (counts.calls_answered, counts.attempts.len(), counts.retries());
         let waiting = limiter.waiting();
         eprintln!("  {answered:>2}/{prompts} answered, {attempts} attempts, {retries} retries, {waiting} waiting now");
     }

@@ -4,7 +4,7 @@ use crate::{
     server::{Load, PERIOD, Stats},
     tally::{Cause, Counts},
 };
-use decor::RateLimiterStats;
+use decor::{MemoStats, RateLimiterStats};
 use std::{
     fmt::{self, Display},
     time::Duration,
@@ -12,6 +12,7 @@ use std::{
 
 pub(crate) struct Report<'a> {
     pub(crate) client: &'a Counts,
+    pub(crate) memo: Option<MemoStats>,
     pub(crate) limiter: Option<RateLimiterStats>,
     /// Only our own server says what it saw.
     pub(crate) server: Option<&'a Stats>,
@@ -20,13 +21,14 @@ pub(crate) struct Report<'a> {
 
 impl Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { calls, answered, .. } = self.client;
+        let Counts { calls, calls_answered: answered, .. } = self.client;
         let (total, failed, took) = (calls.len(), calls.len() - answered, time(self.took));
         writeln!(f, "{total} calls in {took}: {answered} answered, {failed} failed\n")?;
         self.attempts(f)?;
         writeln!(f)?;
         self.latencies(f)?;
         writeln!(f)?;
+        self.memo(f)?;
         self.limits(f)?;
         self.agreement(f)
     }
@@ -34,13 +36,13 @@ impl Display for Report<'_> {
 
 impl Report<'_> {
     fn attempts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { calls, attempts, answered, retried, gave_up } = self.client;
+        let Counts { attempts, attempts_answered, calls, calls_answered, retried, gave_up } = self.client;
         let [all_retried, all_given_up]: [usize; 2] = [retried, gave_up].map(|by_cause| by_cause.values().sum());
         let saw = |count: fn(&Stats) -> usize| self.server.map_or_else(String::new, |stats| count(stats).to_string());
         let nothing = String::new;
 
         row(f, "", [&"attempts", &"retried", &"gave up", &self.server.map_or("", |_| "server saw")])?;
-        row(f, "200 answered", [answered, &"", &"", &saw(|stats| stats.answered)])?;
+        row(f, "200 answered", [attempts_answered, &"", &"", &saw(|stats| stats.answered)])?;
         for (name, cause, saw) in [
             ("429 throttled", Cause::Throttled, saw(|stats| stats.throttled)),
             ("5xx failed", Cause::ServerError, saw(|stats| stats.failed)),
@@ -51,9 +53,10 @@ impl Report<'_> {
             let [retried, gave_up] = [retried, gave_up].map(|by_cause| by_cause.get(&cause).copied().unwrap_or(0));
             row(f, name, [&(retried + gave_up), &retried, &gave_up, &saw])?;
         }
-        // What no other line accounts for was ended from outside of the retry: by the limit of the whole call.
-        let attempts_cut = attempts.len().saturating_sub(answered + all_retried + all_given_up);
-        let calls_cut = (calls.len() - answered).saturating_sub(all_given_up);
+        // What no other line accounts for was ended from outside of the retry: by the total timeout. The memo hands no
+        // failure on, so that each call that failed has failed by itself.
+        let attempts_cut = attempts.len().saturating_sub(attempts_answered + all_retried + all_given_up);
+        let calls_cut = (calls.len() - calls_answered).saturating_sub(all_given_up);
         row(f, "cut short", [&attempts_cut, &"", &calls_cut, &""])?;
         row(f, "all", [&attempts.len(), &all_retried, &(all_given_up + calls_cut), &saw(|stats| stats.requests)])
     }
@@ -68,6 +71,19 @@ impl Report<'_> {
             row(f, name, [&p50, &p90, &p99, &max])?;
         }
         Ok(())
+    }
+
+    fn memo(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(stats) = self.memo else { return Ok(()) };
+        let MemoStats { hits, coalesced, loads, .. } = stats;
+        let (calls, percent, load) = (stats.calls(), stats.hit_rate() * 100.0, stats.mean_load_time());
+        write!(f, "{:<18}{hits} hits of {calls} calls ({percent:.0} %), {coalesced} coalesced, ", "memo")?;
+        writeln!(f, "{loads} loads, mean load {}", time(load))?;
+        // A call loads once at most, even after it has waited for another's load that failed; so the others loaded
+        // nothing. Of them the coalesced were spared some time as well, but nobody knows how much.
+        let spared = calls.saturating_sub(loads);
+        let saved = load.saturating_mul(hits.try_into().unwrap_or(u32::MAX));
+        writeln!(f, "{:<18}{spared} calls needed no load; about {} saved (hits x mean load)", "", time(saved))
     }
 
     fn limits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -25,8 +25,8 @@ const REQUESTS_PER_PERIOD: u32 = 20;
 
 /// The limits for these prompts: what would be more within any `PERIOD` is answered 429.
 ///
-/// The tokens are what so many average requests use. So either limit matters: where the prompts are long, tokens run
-/// out first, and where they are short, requests do.
+/// The tokens are what so many average prompts use, with their answers. So either limit matters: where the prompts are
+/// long, tokens run out first, and where they are short, requests do.
 pub(crate) fn limits_for(prompts: &[Arc<str>]) -> Load {
     let used = |prompt: &Arc<str>| u64::from(tokens(prompt)) + u64::from(tokens(&answer_to(prompt)));
     let (sum, most) = prompts.iter().map(used).fold((0, 0), |(sum, most), used| (sum + used, used.max(most)));

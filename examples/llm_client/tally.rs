@@ -35,23 +35,27 @@ pub(crate) struct Tally(Mutex<Counts>);
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Counts {
-    /// How long each attempt took that has ended, and each call that was answered or not.
+    /// How long each attempt took that has ended, and how many of them brought an answer.
     pub(crate) attempts: Vec<Duration>,
+    pub(crate) attempts_answered: usize,
+    /// The same of the calls. More of them are answered than attempts: the memo answers some.
     pub(crate) calls: Vec<Duration>,
-    pub(crate) answered: usize,
+    pub(crate) calls_answered: usize,
     pub(crate) retried: BTreeMap<Cause, usize>,
     pub(crate) gave_up: BTreeMap<Cause, usize>,
 }
 
 impl Tally {
     pub(crate) fn attempt_ended(&self, attempt: &Measurement) {
-        self.lock().attempts.push(attempt.elapsed);
+        let mut counts = self.lock();
+        counts.attempts.push(attempt.elapsed);
+        counts.attempts_answered += usize::from(attempt.outcome == Outcome::Ok);
     }
 
     pub(crate) fn call_ended(&self, call: &Measurement) {
         let mut counts = self.lock();
         counts.calls.push(call.elapsed);
-        counts.answered += usize::from(call.outcome == Outcome::Ok);
+        counts.calls_answered += usize::from(call.outcome == Outcome::Ok);
     }
 
     pub(crate) fn retried(&self, error: Option<&LlmError>) {
