@@ -8,6 +8,8 @@ mod keyed_limiter;
 mod lazy;
 mod logged;
 mod memo;
+mod memo_flights;
+mod memo_freshness;
 mod memo_model;
 mod names;
 mod policy;

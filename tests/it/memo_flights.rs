@@ -1,0 +1,651 @@
+//! One load at a time: who leads, who waits, and who takes over when a load comes to nothing.
+
+use crate::support::{listen, ms, secs};
+use decor::{Memo, prelude::*};
+use futures::{FutureExt as _, future::join_all};
+use std::{
+    future::{Future, pending, poll_fn, ready},
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, advance, sleep},
+};
+use tokio_test::{assert_pending, assert_ready, assert_ready_eq, task};
+
+/// Counts calls, and how many there are at a time.
+#[derive(Debug, Default, Clone)]
+struct Calls(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    begun: AtomicUsize,
+    under_way: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// Until it is dropped, a call is under way.
+struct UnderWay(Arc<Counts>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Calls {
+    /// The number of this call, from 1.
+    fn begin(&self) -> (usize, UnderWay) {
+        self.0.most.fetch_max(self.0.under_way.fetch_add(1, SeqCst) + 1, SeqCst);
+        (self.0.begun.fetch_add(1, SeqCst) + 1, UnderWay(Arc::clone(&self.0)))
+    }
+
+    fn begun(&self) -> usize {
+        self.0.begun.load(SeqCst)
+    }
+
+    fn most_at_a_time(&self) -> usize {
+        self.0.most.load(SeqCst)
+    }
+}
+
+const CALLERS: usize = 1_000;
+
+fn polled_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// All of them in tasks of their own.
+async fn all<F>(call: impl Fn() -> F) -> Vec<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    for _ in 0..CALLERS {
+        tasks.spawn(call());
+    }
+    tasks.join_all().await
+}
+
+async fn one_load_for_all() {
+    let (memo, calls) = (Memo::ttl(secs(300)), Calls::default());
+    let slow = |n: u64| {
+        let call = calls.begin();
+        async move {
+            sleep(ms(100)).await;
+            let (number, _under_way) = call;
+            n * 10 + number as u64
+        }
+    };
+    let slow = slow.memoized(&memo);
+    let begun = Instant::now();
+    assert_eq!(join_all((0..CALLERS).map(|_| slow.call(7))).await, [71; CALLERS], "on a cold key");
+    assert_eq!(begun.elapsed(), ms(100));
+    advance(secs(300)).await;
+    assert_eq!(join_all((0..CALLERS).map(|_| slow.call(7))).await, [72; CALLERS], "on an expired one");
+    let stats = memo.stats();
+    assert_eq!((stats.hits, stats.misses, stats.coalesced, stats.loads), (0, 2, 2 * (CALLERS as u64 - 1), 2));
+    assert_eq!((calls.begun(), calls.most_at_a_time(), stats.expirations), (2, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_on_a_cold_and_on_an_expired_key() {
+    one_load_for_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_tasks_on_four_threads() {
+    for round in 0..20_u64 {
+        let (memo, calls) = (Memo::ttl(secs(300)), Calls::default());
+        let answers = all(|| {
+            let calls = calls.clone();
+            memo.get_or_load(round, move || {
+                let call = calls.begin();
+                async move {
+                    for _ in 0..10 {
+                        tokio::task::yield_now().await;
+                    }
+                    call.0
+                }
+            })
+        })
+        .await;
+        assert_eq!(answers, [1; CALLERS]);
+        let stats = memo.stats();
+        assert_eq!((calls.begun(), stats.loads, stats.misses), (1, 1, 1));
+        assert_eq!(stats.hits + stats.coalesced, CALLERS as u64 - 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_is_dropped_hands_over_to_one() {
+    let (memo, calls) = (Memo::ttl(secs(300)), Calls::default());
+    let call = || {
+        let calls = calls.clone();
+        task::spawn(memo.get_or_load(7, move || async move {
+            let (number, _under_way) = calls.begin();
+            sleep(secs(1)).await;
+            number
+        }))
+    };
+    let mut leader = call();
+    assert_pending!(leader.poll());
+    let mut waiters: Vec<_> = (1..CALLERS).map(|_| call()).collect();
+    for waiter in &mut waiters {
+        assert_pending!(waiter.poll());
+    }
+    advance(ms(500)).await;
+    drop(leader);
+    assert!(waiters.iter().all(task::Spawn::is_woken), "the one that is told might never be polled again");
+    for waiter in waiters.iter_mut().rev() {
+        assert_pending!(waiter.poll());
+    }
+    assert_eq!(calls.begun(), 2);
+    advance(secs(1)).await;
+    // The one that leads now is the one that was polled first.
+    assert!(waiters[0..CALLERS - 2].iter().all(|waiter| !waiter.is_woken()));
+    assert_ready_eq!(waiters.last_mut().unwrap().poll(), 2);
+    for waiter in &mut waiters[..CALLERS - 2] {
+        assert_ready_eq!(waiter.poll(), 2);
+    }
+    assert_eq!((calls.begun(), calls.most_at_a_time()), (2, 1));
+    let stats = memo.stats();
+    assert_eq!((stats.misses, stats.coalesced, stats.loads, stats.loads_abandoned), (1, CALLERS as u64 - 1, 2, 1));
+}
+
+/// The waiter that could take over is never polled again, and neither is the next. The third is.
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_is_never_polled_again_holds_nobody_up() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let mut leader = task::spawn(memo.get_or_load(7, pending::<u8>));
+    assert_pending!(leader.poll());
+    let mut dead: Vec<_> = (0..2).map(|_| Box::pin(memo.get_or_load(7, || ready(1)))).collect();
+    for dead in &mut dead {
+        assert!(polled_once(dead.as_mut()).is_pending());
+    }
+    let alive = tokio::spawn(memo.get_or_load(7, || ready(2)));
+    tokio::task::yield_now().await;
+    drop(leader);
+    assert_eq!(tokio::time::timeout(secs(1), alive).await.unwrap().unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_its_callers_alone_and_one_takes_over() {
+    let (memo, calls) = (Memo::ttl(secs(300)), Calls::default());
+    let mut tasks = JoinSet::new();
+    for _ in 0..CALLERS {
+        let calls = calls.clone();
+        tasks.spawn(memo.get_or_load(7, move || async move {
+            let (number, _under_way) = calls.begin();
+            sleep(secs(1)).await;
+            assert!(number > 1, "boom");
+            number
+        }));
+    }
+    let (mut panics, mut answers) = (0, Vec::new());
+    while let Some(joined) = tasks.join_next().await {
+        match joined {
+            Ok(answer) => answers.push(answer),
+            Err(error) => {
+                assert_eq!(*error.into_panic().downcast::<&str>().unwrap(), "boom");
+                panics += 1;
+            }
+        }
+    }
+    assert_eq!((panics, answers), (1, vec![2; CALLERS - 1]));
+    assert_eq!((calls.begun(), calls.most_at_a_time()), (2, 1));
+    let stats = memo.stats();
+    assert_eq!((stats.loads, stats.loads_abandoned, stats.loading), (2, 1, 0));
+}
+
+async fn explode() -> u8 {
+    tokio::task::yield_now().await;
+    panic!("boom")
+}
+
+/// The call has panicked, and its future is still there: nobody waits for that to be dropped.
+#[tokio::test]
+async fn a_panic_hands_over_before_its_future_is_dropped() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let mut panics = Box::pin(memo.get_or_load(7, explode));
+    assert!(polled_once(panics.as_mut()).is_pending());
+    let mut waiter = task::spawn(memo.get_or_load(7, || ready(1)));
+    assert_pending!(waiter.poll());
+    AssertUnwindSafe(&mut panics).catch_unwind().await.unwrap_err();
+    assert!(waiter.is_woken());
+    assert_ready_eq!(waiter.poll(), 1);
+    drop(panics);
+    assert_eq!((memo.get(&7), memo.stats().loads_abandoned), (Some(1), 1));
+}
+
+#[tokio::test]
+async fn a_function_that_panics_before_there_is_a_future() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let explode = || -> std::future::Ready<u8> { panic!("boom") };
+    AssertUnwindSafe(memo.get_or_load(7, explode)).catch_unwind().await.unwrap_err();
+    assert_eq!(memo.get_or_load(7, || ready(1)).await, 1);
+}
+
+#[tokio::test]
+async fn a_ttl_that_panics_is_the_calls_panic_too() {
+    let memo = Memo::builder().ttl_by(|_: &u8, value: &u8| if *value == 0 { panic!("boom") } else { secs(1) }).build();
+    AssertUnwindSafe(memo.get_or_load(7, || ready(0))).catch_unwind().await.unwrap_err();
+    assert_eq!(memo.get_or_load(7, || ready(1)).await, 1);
+    let weighs = Memo::builder().weigher(|_: &u8, value: &u8| if *value == 0 { panic!("boom") } else { 1 }).build();
+    AssertUnwindSafe(weighs.get_or_load(7, || ready(0))).catch_unwind().await.unwrap_err();
+    assert_eq!(weighs.get_or_load(7, || ready(1)).await, 1);
+}
+
+/// What a dropped call leaves to do, it has done before another begins.
+#[tokio::test]
+async fn a_dropped_load_is_gone_before_the_next_begins() {
+    struct Wakes<F: Fn()>(F);
+    impl<F: Fn() + Send + Sync> Wake for Wakes<F> {
+        fn wake(self: Arc<Self>) {
+            (self.0)();
+        }
+    }
+    let (memo, calls) = (Memo::<u8, usize>::ttl(secs(300)), Calls::default());
+    let load = |calls: Calls| {
+        move || async move {
+            let _under_way = calls.begin();
+            pending::<usize>().await
+        }
+    };
+    let mut leader = task::spawn(memo.get_or_load(7, load(calls.clone())));
+    assert_pending!(leader.poll());
+    let at_the_wake = Arc::new(AtomicUsize::new(usize::MAX));
+    let waker = Waker::from(Arc::new(Wakes({
+        let (calls, at_the_wake) = (calls.clone(), Arc::clone(&at_the_wake));
+        move || at_the_wake.store(calls.0.under_way.load(SeqCst), SeqCst)
+    })));
+    let mut waiter = pin!(memo.get_or_load(7, load(calls.clone())));
+    assert!(waiter.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(leader);
+    assert_eq!(at_the_wake.load(SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_that_fails_is_tried_by_one_after_the_other() {
+    let (memo, calls) = (Memo::<u8, u8>::ttl(secs(300)), Calls::default());
+    let answers = all(|| {
+        let calls = calls.clone();
+        memo.get_or_load(7, move || async move {
+            let (number, _under_way) = calls.begin();
+            sleep(ms(1)).await;
+            Err(number)
+        })
+    })
+    .await;
+    let mut errors: Vec<_> = answers.into_iter().map(Result::unwrap_err).collect();
+    errors.sort_unstable();
+    assert_eq!(errors, (1..=CALLERS).collect::<Vec<_>>(), "each has its own");
+    assert_eq!((calls.begun(), calls.most_at_a_time()), (CALLERS, 1));
+    let stats = memo.stats();
+    assert_eq!((stats.misses, stats.coalesced), (1, CALLERS as u64 - 1));
+    assert_eq!((stats.loads, stats.load_failures), (CALLERS as u64, CALLERS as u64));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_success_ends_the_trying() {
+    let (memo, calls) = (Memo::<u8, usize>::ttl(secs(300)), Calls::default());
+    let answers = all(|| {
+        let calls = calls.clone();
+        memo.get_or_load(7, move || async move {
+            let (number, _under_way) = calls.begin();
+            sleep(ms(1)).await;
+            if number < 5 { Err(number) } else { Ok(number) }
+        })
+    })
+    .await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 4);
+    assert!(answers.iter().all(|answer| answer.is_err() || *answer == Ok(5)));
+    assert_eq!((calls.begun(), calls.most_at_a_time()), (5, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_is_shared_is_loaded_once() {
+    let (memo, calls) = (Memo::<u8, u8>::ttl(secs(300)), Calls::default());
+    let failing = |_: u8| {
+        let call = calls.begin();
+        async move {
+            sleep(ms(1)).await;
+            Err(format!("call {}", call.0))
+        }
+    };
+    let failing = failing.memoized(&memo).sharing_errors();
+    let answers = join_all((0..CALLERS).map(|_| failing.call(7))).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap_err() == "call 1"));
+    assert_eq!(calls.begun(), 1);
+    let stats = memo.stats();
+    assert_eq!((stats.misses, stats.coalesced), (1, CALLERS as u64 - 1));
+    assert_eq!((stats.loads, stats.load_failures, stats.entries), (1, 1, 0));
+    // It is shared, not kept.
+    assert_eq!(failing.call(7).await.unwrap_err(), "call 2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_none_can_be_shared_too() {
+    let (memo, calls) = (Memo::<u8, u8>::ttl(secs(300)), Calls::default());
+    let finds_none = |_: u8| {
+        let call = calls.begin();
+        async move {
+            sleep(ms(1)).await;
+            drop(call);
+            None
+        }
+    };
+    let shared = finds_none.memoized(&memo).sharing_errors();
+    assert_eq!(join_all((0..10).map(|_| shared.call(7))).await, [None; 10]);
+    assert_eq!(calls.begun(), 1);
+    let own = finds_none.memoized(&memo);
+    assert_eq!(join_all((0..10).map(|_| own.call(7))).await, [None; 10]);
+    assert_eq!(calls.begun(), 11);
+}
+
+/// Who waits for another function's load, and cannot have its error, tries for itself.
+#[tokio::test(start_paused = true)]
+async fn errors_are_shared_by_those_that_share_them_and_have_the_same() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let calls: [Calls; 3] = Default::default();
+    let failing = |calls: &Calls| {
+        let calls = calls.clone();
+        move |_: u8| {
+            let call = calls.begin();
+            async move {
+                sleep(ms(1)).await;
+                Err(call.0)
+            }
+        }
+    };
+    let number = failing(&calls[0]).memoized(&memo).sharing_errors();
+    let text = failing(&calls[1]).map_err(|number| number.to_string()).memoized(&memo).sharing_errors();
+    let own = failing(&calls[2]).memoized(&memo);
+    let numbers = join_all((0..3).map(|_| number.call(7)));
+    let texts = join_all((0..3).map(|_| text.call(7)));
+    let owns = join_all((0..3).map(|_| own.call(7)));
+    let (numbers, texts, owns) = tokio::join!(numbers, texts, owns);
+    assert_eq!(numbers, [Err(1); 3]);
+    assert_eq!(texts, [const { Err::<u8, String>(String::new()) }; 3].map(|_| Err("1".to_owned())));
+    assert_eq!(owns, [Err(1), Err(2), Err(3)]);
+    assert_eq!(calls.each_ref().map(Calls::begun), [1, 1, 3]);
+}
+
+// ---- impatient callers ----
+
+/// Such a load takes 5 s.
+fn slow(calls: &Calls) -> impl Fn(u8) -> futures::future::BoxFuture<'static, Result<usize, decor::Error>> + Clone {
+    let calls = calls.clone();
+    move |_| {
+        let calls = calls.clone();
+        async move {
+            let (number, _under_way) = calls.begin();
+            sleep(secs(5)).await;
+            Ok(number)
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_that_all_time_out_keep_an_inline_memo_empty() {
+    let (memo, calls) = (Memo::<u8, usize>::ttl(secs(300)), Calls::default());
+    let impatient = slow(&calls).memoized(&memo).timeout(secs(2));
+    for _ in 0..20 {
+        assert!(impatient.call(7).await.is_err());
+    }
+    assert_eq!((calls.begun(), memo.stats().loads_abandoned, memo.stats().entries), (20, 20, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_that_all_time_out_fill_a_detached_one() {
+    let (memo, calls) = (Memo::<u8, usize>::ttl(secs(300)), Calls::default());
+    let impatient = slow(&calls).memoized(&memo).detached().timeout(secs(2));
+    let mut answers = Vec::new();
+    for _ in 0..20 {
+        answers.push(impatient.call(7).await.is_ok());
+    }
+    // Left after 2 and 4 s, answered at 5 s, and at once from then on.
+    assert_eq!(answers, [vec![false; 2], vec![true; 18]].concat());
+    let stats = memo.stats();
+    assert_eq!((calls.begun(), stats.loads, stats.misses, stats.coalesced, stats.hits), (1, 1, 1, 2, 17));
+    assert_eq!(stats.loads_abandoned, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_load_goes_on_when_its_callers_leave() {
+    let (memo, calls) = (Memo::<u8, usize>::ttl(secs(300)), Calls::default());
+    let detached = slow(&calls).memoized(&memo).detached();
+    let mut callers: Vec<_> = (0..CALLERS).map(|_| task::spawn(detached.call(7))).collect();
+    for caller in &mut callers {
+        assert_pending!(caller.poll());
+    }
+    drop(callers);
+    sleep(secs(5) + ms(1)).await;
+    assert_eq!(memo.get(&7), Some(1));
+    advance(secs(300) - ms(1)).await;
+    assert_eq!(memo.get(&7), None, "its TTL counts from when the load was complete");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_loads_panic_reaches_the_call_that_began_it() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let exploding = memo.get_or_load(7, explode);
+    let exploding = tokio::spawn(exploding.detached());
+    tokio::task::yield_now().await;
+    let waiter = tokio::spawn(memo.get_or_load(7, || ready(1)).detached());
+    let panic = exploding.await.unwrap_err().into_panic();
+    assert_eq!(*panic.downcast::<&str>().unwrap(), "boom");
+    assert_eq!(waiter.await.unwrap(), 1);
+    assert_eq!(memo.stats().loads_abandoned, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_load_that_fails_tells_the_call_that_began_it() {
+    let (memo, calls) = (Memo::<u8, u8>::ttl(secs(300)), Calls::default());
+    let failing = move |_: u8| {
+        let calls = calls.clone();
+        async move {
+            sleep(secs(1)).await;
+            Err(calls.begin().0)
+        }
+    };
+    let failing = failing.memoized(&memo).detached();
+    assert_eq!(join_all((0..3).map(|_| failing.call(7))).await, [Err(1), Err(2), Err(3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_load_keeps_the_callers_subscriber_and_span() {
+    let log = listen();
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let seen = Arc::new(Mutex::new(None));
+    let spans = Arc::clone(&seen);
+    let load = move |_: u8| {
+        let spans = Arc::clone(&spans);
+        async move {
+            sleep(secs(1)).await;
+            *spans.lock().unwrap() = tracing::Span::current().id();
+            Ok::<u8, String>(1)
+        }
+    };
+    let span = tracing::info_span!("request");
+    let call = load.named("load").logged().memoized(&memo).detached();
+    tracing::Instrument::instrument(call.call(7), span.clone()).await.unwrap();
+    assert_eq!(log.take(), ["DEBUG calling load", "INFO load returned in 1.00s"]);
+    assert!(span.id().is_some());
+    assert_eq!(*seen.lock().unwrap(), span.id());
+}
+
+#[test]
+fn a_detached_load_needs_a_runtime_and_says_so() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let call = memo.get_or_load(7, || ready(1)).detached();
+    let panic = AssertUnwindSafe(call).catch_unwind().now_or_never().unwrap().unwrap_err();
+    assert!(panic.downcast::<String>().unwrap().contains("there is no reactor running"));
+    assert_eq!(memo.get_or_load(7, || ready(2)).now_or_never(), Some(2), "and it does not stand in the way");
+    assert_eq!(memo.get_or_load(7, || ready(3)).detached().now_or_never(), Some(2), "a hit needs none");
+}
+
+#[test]
+fn a_runtime_that_goes_takes_its_loads_with_it() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let mut began = task::spawn(memo.get_or_load(7, pending::<u8>).detached());
+    {
+        let _on = runtime.enter();
+        assert_pending!(began.poll());
+    }
+    let mut waits = task::spawn(memo.get_or_load(7, || ready(1)));
+    assert_pending!(waits.poll());
+    drop(runtime);
+    assert!(waits.is_woken());
+    assert_ready_eq!(waits.poll(), 1);
+    let panic = std::panic::catch_unwind(AssertUnwindSafe(|| began.poll())).unwrap_err();
+    assert!(panic.downcast::<String>().unwrap().contains("was shut down"));
+}
+
+// ---- waiting ----
+
+/// One that waits may be polled by another task than before: the latest is the one to wake.
+#[tokio::test]
+async fn a_waiter_that_moves_to_another_task_is_woken_there() {
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let mut leader = task::spawn(memo.get_or_load(7, pending::<u8>));
+    assert_pending!(leader.poll());
+    let [first, second] = [0, 1].map(|_| Arc::<Woken>::default());
+    let mut waiter = pin!(memo.get_or_load(7, || ready(1)));
+    for woken in [&first, &second, &second] {
+        let waker = Waker::from(Arc::clone(woken));
+        assert!(waiter.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    assert_eq!((Arc::strong_count(&first), Arc::strong_count(&second)), (1, 2), "one waker is held");
+    drop(leader);
+    assert_eq!((first.0.load(SeqCst), second.0.load(SeqCst)), (0, 1));
+}
+
+#[tokio::test]
+async fn a_waiter_that_leaves_is_not_held_on_to() {
+    struct Task;
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let mut leader = task::spawn(memo.get_or_load(7, pending::<u8>));
+    assert_pending!(leader.poll());
+    let this = Arc::new(Task);
+    let waker = Waker::from(Arc::clone(&this));
+    let mut waiters: Vec<_> = (0..3).map(|_| Box::pin(memo.get_or_load(7, || ready(1)))).collect();
+    for waiter in &mut waiters {
+        assert!(waiter.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    drop(waiters.remove(1));
+    assert_eq!(Arc::strong_count(&this), 4);
+    drop(waiters);
+    assert_eq!(Arc::strong_count(&this), 2);
+}
+
+/// A task whose last waker is dropped may drop anything with it, another waiter for one.
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_owns_a_waiter_can_be_dropped() {
+    struct Owns(#[allow(dead_code)] Mutex<Option<Pin<Box<dyn Future<Output = u8> + Send>>>>);
+    impl Wake for Owns {
+        fn wake(self: Arc<Self>) {}
+    }
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let mut leader = task::spawn(memo.get_or_load(7, pending::<u8>));
+    assert_pending!(leader.poll());
+    let mut owned = Box::pin(memo.get_or_load(7, || ready(1)));
+    assert!(polled_once(owned.as_mut()).is_pending());
+    let mut owner = Box::pin(memo.get_or_load(7, || ready(1)));
+    let waker = Waker::from(Arc::new(Owns(Mutex::new(Some(owned)))));
+    assert!(owner.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(waker);
+    drop(owner); // and with it the last waker, and with that the other waiter
+    drop(leader);
+    assert_eq!(memo.get_or_load(7, || ready(2)).await, 2);
+}
+
+// ---- a call to itself ----
+
+#[tokio::test]
+async fn a_call_to_itself_says_so_instead_of_hanging() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let itself = {
+        let memo = memo.clone();
+        move || async move {
+            tokio::task::yield_now().await;
+            memo.get_or_load(7, || ready(1)).await
+        }
+    };
+    let panic = AssertUnwindSafe(memo.get_or_load(7, itself.clone())).catch_unwind().await.unwrap_err();
+    let message = "a memoized function called itself with the same key: it would wait for itself for ever";
+    assert_eq!(*panic.downcast::<&str>().unwrap(), message);
+    let detached = tokio::spawn(memo.get_or_load(7, itself.clone()).detached());
+    assert_eq!(*detached.await.unwrap_err().into_panic().downcast::<&str>().unwrap(), message);
+    let other = memo.clone();
+    let by_way_of_another = memo.get_or_load(7, move || async move { other.get_or_load(8, itself).await });
+    assert!(AssertUnwindSafe(by_way_of_another).catch_unwind().await.is_err());
+    let stats = memo.stats();
+    assert_eq!((stats.loading, stats.entries, stats.loads), (0, 0, stats.loads_abandoned));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_with_other_keys_and_in_other_tasks_are_not_calls_to_itself() {
+    fn fibonacci(memo: Memo<u64, u64>, n: u64) -> futures::future::BoxFuture<'static, u64> {
+        let load = {
+            let memo = memo.clone();
+            move || async move {
+                match n {
+                    0 | 1 => n,
+                    _ => fibonacci(memo.clone(), n - 1).await + fibonacci(memo, n - 2).await,
+                }
+            }
+        };
+        memo.get_or_load(n, load).boxed()
+    }
+    let memo = Memo::ttl(secs(300));
+    assert_eq!(fibonacci(memo.clone(), 50).await, 12_586_269_025);
+    assert_eq!((memo.stats().loads, memo.stats().hits), (51, 48));
+    // Two in one task, that wait for the same load.
+    let slow = |_: u64| async {
+        sleep(secs(1)).await;
+        1
+    };
+    let slow = slow.memoized(&memo);
+    assert_eq!(tokio::join!(slow.call(100), slow.call(100)), (1, 1));
+}
+
+/// A load under way on this thread is no reason to refuse a call once it has been left for a while.
+#[tokio::test]
+async fn a_load_that_waits_is_not_on_the_stack() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let mut leader = task::spawn(memo.get_or_load(7, pending::<u8>));
+    assert_pending!(leader.poll());
+    assert_pending!(task::spawn(memo.get_or_load(7, || ready(1))).poll());
+    drop(leader);
+    assert_ready!(task::spawn(memo.get_or_load(7, || ready(1))).poll());
+}
+
+/// Options come before the first poll; afterwards there would be nothing left to set.
+#[tokio::test]
+async fn options_of_a_call_that_is_under_way() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let mut call = Box::pin(memo.get_or_load(7, || poll_fn(|_| Poll::<u8>::Pending)));
+    assert!(polled_once(call.as_mut()).is_pending());
+    let call = *Pin::into_inner(call);
+    let panic = std::panic::catch_unwind(AssertUnwindSafe(|| call.detached())).map(drop).unwrap_err();
+    assert!(panic.downcast::<&str>().unwrap().contains("before it is polled"));
+}

@@ -1,0 +1,263 @@
+//! What a value is good for when its time is nearly over, or over. (In every order of events: `memo_model`.)
+
+use crate::support::{ms, secs};
+use decor::{Memo, MemoStats, prelude::*};
+use futures::future::join_all;
+use std::{
+    future::{Future, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+use tokio::time::{Instant, advance, sleep};
+use tokio_test::{assert_pending, assert_ready_eq, task};
+
+const NANO: Duration = Duration::from_nanos(1);
+
+/// A server whose answers are numbered and take a second, until it is down.
+#[derive(Debug, Default, Clone)]
+struct Server(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    answered: AtomicU64,
+    is_down: AtomicBool,
+}
+
+impl Server {
+    fn ask(&self, _key: u8) -> impl Future<Output = Result<u64, String>> + Send + use<> {
+        let state = Arc::clone(&self.0);
+        async move {
+            sleep(secs(1)).await;
+            let number = state.answered.fetch_add(1, SeqCst) + 1;
+            if state.is_down.load(SeqCst) { Err(format!("down {number}")) } else { Ok(number) }
+        }
+    }
+
+    fn is_down(&self, is_down: bool) {
+        self.0.is_down.store(is_down, SeqCst);
+    }
+}
+
+/// What a call is answered, and how long it takes.
+async fn timed<T>(call: impl Future<Output = T>) -> (T, Duration) {
+    let begun = Instant::now();
+    (call.await, begun.elapsed())
+}
+
+fn sums(stats: &MemoStats) -> [u64; 4] {
+    assert_eq!(stats.hits + stats.misses + stats.coalesced, stats.calls());
+    [stats.hits, stats.misses, stats.coalesced, stats.loads]
+}
+
+const AT_ONCE: Duration = Duration::ZERO;
+
+// ---- stale while revalidate ----
+
+#[tokio::test(start_paused = true)]
+async fn stale_while_revalidate_one_waits_and_the_others_are_served() {
+    let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
+    let server = Server::default();
+    let ask = (|key| server.ask(key)).memoized(&memo);
+    assert_eq!(timed(ask.call(7)).await, (Ok(1), secs(1)));
+    advance(secs(10)).await;
+    let answers = join_all((0..100).map(|_| timed(ask.call(7)))).await;
+    assert_eq!(answers[0], (Ok(2), secs(1)), "the one that refreshes it");
+    assert!(answers[1..].iter().all(|answer| *answer == (Ok(1), AT_ONCE)));
+    assert_eq!(timed(ask.call(7)).await, (Ok(2), AT_ONCE));
+    let stats = memo.stats();
+    assert_eq!(sums(&stats), [100, 2, 0, 2]);
+    assert_eq!((stats.stale_hits, stats.refreshes, stats.refreshes_ahead, stats.expirations), (99, 1, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_while_revalidate_of_a_detached_function_nobody_waits() {
+    let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
+    let server = Server::default();
+    let ask = (move |key| server.ask(key)).memoized(&memo).detached();
+    assert_eq!(timed(ask.call(7)).await, (Ok(1), secs(1)));
+    advance(secs(10)).await;
+    let answers = join_all((0..100).map(|_| timed(ask.call(7)))).await;
+    assert!(answers.iter().all(|answer| *answer == (Ok(1), AT_ONCE)));
+    sleep(secs(1) + ms(1)).await;
+    assert_eq!(timed(ask.call(7)).await, (Ok(2), AT_ONCE));
+    let stats = memo.stats();
+    assert_eq!(sums(&stats), [101, 1, 0, 2]);
+    assert_eq!((stats.stale_hits, stats.refreshes, stats.expirations), (100, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_while_revalidate_ends_when_its_window_does() {
+    for (window, is_served) in [(secs(5) - NANO, true), (secs(5), false)] {
+        let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
+        memo.insert(7, 0);
+        advance(secs(10) + window).await;
+        let mut refreshes = task::spawn(memo.get_or_load(7, std::future::pending::<u64>));
+        assert_pending!(refreshes.poll());
+        let mut other = task::spawn(memo.get_or_load(7, || ready(1)));
+        if is_served {
+            assert_ready_eq!(other.poll(), 0);
+        } else {
+            assert_pending!(other.poll());
+        }
+        assert_eq!(memo.stats().stale_hits, u64::from(is_served));
+        assert_eq!(memo.get(&7), None, "by hand it is expired");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_while_revalidate_a_refresh_that_fails_or_is_dropped_is_tried_again() {
+    let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
+    memo.insert(7, 0);
+    let server = Server::default();
+    server.is_down(true);
+    let ask = (|key| server.ask(key)).memoized(&memo);
+    advance(secs(10)).await;
+    let (refreshes, others) = tokio::join!(ask.call(7), join_all((0..3).map(|_| ask.call(7))));
+    assert_eq!((refreshes, others), (Err("down 1".into()), vec![Ok(0); 3]));
+    assert_pending!(task::spawn(ask.call(7)).poll()); // and dropped right there
+    server.is_down(false);
+    assert_eq!(ask.call(7).await, Ok(2));
+    let stats = memo.stats();
+    assert_eq!(sums(&stats), [3, 3, 0, 3]);
+    assert_eq!((stats.refreshes, stats.load_failures, stats.loads_abandoned), (3, 1, 1));
+}
+
+// ---- refresh ahead ----
+
+#[tokio::test(start_paused = true)]
+async fn refresh_ahead_one_refreshes_and_the_value_never_expires() {
+    let memo: Memo<u8, u64> = Memo::builder().ttl(secs(100)).refresh_ahead(0.8).build();
+    let server = Server::default();
+    let ask = (|key| server.ask(key)).memoized(&memo);
+    ask.call(7).await.unwrap();
+    advance(secs(80) - NANO).await;
+    assert_eq!(timed(ask.call(7)).await, (Ok(1), AT_ONCE));
+    advance(NANO).await;
+    let answers = join_all((0..100).map(|_| timed(ask.call(7)))).await;
+    assert_eq!(answers[0], (Ok(2), secs(1)));
+    assert!(answers[1..].iter().all(|answer| *answer == (Ok(1), AT_ONCE)));
+    assert_eq!(memo.get(&7), Some(2));
+    // From there it has a whole TTL again.
+    advance(secs(80) - NANO).await;
+    assert_eq!(timed(ask.call(7)).await, (Ok(2), AT_ONCE));
+    let stats = memo.stats();
+    assert_eq!(sums(&stats), [102, 2, 0, 2]);
+    assert_eq!((stats.refreshes, stats.refreshes_ahead, stats.stale_hits, stats.expirations), (1, 1, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refresh_ahead_of_a_detached_function_nobody_waits() {
+    let memo: Memo<u8, u64> = Memo::builder().ttl(secs(100)).refresh_ahead(0.8).build();
+    let server = Server::default();
+    let ask = (move |key| server.ask(key)).memoized(&memo).detached();
+    ask.call(7).await.unwrap();
+    for round in 1..=10 {
+        advance(secs(90)).await;
+        assert_eq!(timed(ask.call(7)).await, (Ok(round), AT_ONCE));
+        sleep(secs(1) + ms(1)).await;
+    }
+    let stats = memo.stats();
+    assert_eq!(sums(&stats), [10, 1, 0, 11]);
+    assert_eq!((stats.refreshes_ahead, stats.expirations), (10, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refresh_ahead_a_failure_is_forgotten_as_long_as_the_value_is_good() {
+    let memo: Memo<u8, u64> = Memo::builder().ttl(secs(100)).refresh_ahead(0.8).build();
+    let server = Server::default();
+    let ask = (|key| server.ask(key)).memoized(&memo);
+    ask.call(7).await.unwrap();
+    server.is_down(true);
+    advance(secs(80)).await;
+    assert_eq!(ask.call(7).await, Ok(1));
+    assert_eq!((memo.stats().load_failures, memo.stats().stale_on_error), (1, 0));
+    // This one begins in time and ends too late.
+    advance(secs(18) + ms(500)).await;
+    assert_eq!(ask.call(7).await, Err("down 3".into()));
+}
+
+// ---- stale on error ----
+
+#[tokio::test(start_paused = true)]
+async fn stale_on_error_all_who_waited_get_the_expired_value() {
+    let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
+    let server = Server::default();
+    let ask = (|key| server.ask(key)).memoized(&memo);
+    ask.call(7).await.unwrap();
+    server.is_down(true);
+    advance(secs(10)).await;
+    let answers = join_all((0..100).map(|_| timed(ask.call(7)))).await;
+    assert!(answers.iter().all(|answer| *answer == (Ok(1), secs(1))), "they wait, for it has expired");
+    let stats = memo.stats();
+    assert_eq!(sums(&stats), [0, 2, 99, 2]);
+    assert_eq!((stats.stale_on_error, stats.load_failures, stats.expirations), (100, 1, 0));
+    // Each later call tries again, and finds it up again.
+    assert_eq!(ask.call(7).await, Ok(1));
+    server.is_down(false);
+    assert_eq!(ask.call(7).await, Ok(4));
+    assert_eq!((memo.stats().stale_on_error, memo.stats().expirations), (101, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_on_error_ends_when_its_window_does() {
+    for (window, answer) in [(secs(60) - NANO, Ok(0)), (secs(60), Err("down"))] {
+        let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
+        memo.insert(7, 0);
+        advance(secs(10) + window).await;
+        assert_eq!(memo.get(&7), None);
+        assert_eq!(memo.get_or_load(7, || ready(Err::<u64, _>("down"))).await, answer);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_on_error_does_not_bring_back_what_was_cleared() {
+    for clear in [|memo: &Memo<u8, u64>| memo.clear(), |memo: &Memo<u8, u64>| memo.invalidate(&7)] {
+        let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
+        memo.insert(7, 0);
+        advance(secs(10)).await;
+        let failing = async {
+            sleep(secs(1)).await;
+            Err::<u64, _>("down")
+        };
+        let mut call = task::spawn(failing.memoized_by(&memo, 7));
+        assert_pending!(call.poll());
+        clear(&memo);
+        advance(secs(1)).await;
+        assert_ready_eq!(call.poll(), Err("down"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_on_error_without_a_value_there_is_only_the_error() {
+    let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
+    assert_eq!(memo.get_or_load(7, || ready(Err::<u64, _>("down"))).await, Err("down"));
+    assert_eq!(memo.stats().stale_on_error, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_three_together() {
+    let memo: Memo<u8, u64> = Memo::builder()
+        .ttl(secs(100))
+        .refresh_ahead(0.5)
+        .stale_while_revalidate(secs(10))
+        .stale_on_error(secs(50))
+        .build();
+    let server = Server::default();
+    let ask = (move |key| server.ask(key)).memoized(&memo).detached();
+    ask.call(7).await.unwrap();
+    let mut answers = Vec::new();
+    for pause in [49, 20, 105, 130, 160] {
+        advance(secs(pause)).await;
+        answers.push(timed(ask.call(7)).await);
+        sleep(secs(1) + ms(1)).await;
+    }
+    // Fresh; due, and refreshed; stale, and refreshed; expired, and waited for, twice.
+    let expected = [(Ok(1), AT_ONCE), (Ok(1), AT_ONCE), (Ok(2), AT_ONCE), (Ok(4), secs(1)), (Ok(5), secs(1))];
+    assert_eq!(answers, expected);
+    let stats = memo.stats();
+    assert_eq!(sums(&stats), [3, 3, 0, 5]);
+    assert_eq!((stats.refreshes, stats.refreshes_ahead, stats.stale_hits, stats.expirations), (2, 1, 1, 3));
+}
