@@ -97,4 +97,18 @@ mod tests {
         assert_eq!(reads(fetch.rate_limited(&limiter).call()), 1);
         assert_eq!(reads(fetch.timed_with(crate::Timing::new("fetch").to(|_| ())).call()), 2, "begin and end");
     }
+
+    #[cfg(feature = "memo")]
+    #[test]
+    fn one_read_for_a_hit() {
+        let memo: Memo<u8, u8> = Memo::ttl(SECOND);
+        memo.insert(7, 49);
+        assert_eq!(reads(memo.get_or_load(7, || ready(0_u8))), 1);
+        assert_eq!(reads((|n: u8| ready(n)).memoized(&memo).call(7)), 1);
+        READS.set(0);
+        assert_eq!((memo.get(&7), READS.get()), (Some(49), 1));
+        let for_ever: Memo<u8, u8> = Memo::builder().build();
+        for_ever.insert(7, 49);
+        assert_eq!(reads(for_ever.get_or_load(7, || ready(0_u8))), 0, "what never expires");
+    }
 }

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)] // a global allocator is unsafe to write
 
 use crate::support::secs;
-use decor::{KeyedLimiter, prelude::*};
+use decor::{KeyedLimiter, Memo, prelude::*};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -192,4 +192,76 @@ fn a_key_of_a_keyed_limiter_takes_what_is_documented() {
     }
     let each = (LIVE.get() - before) / isize::try_from(KEYS).unwrap();
     assert!(each <= 600, "{each} bytes for each key");
+}
+
+#[test]
+fn a_hit_of_a_memo() {
+    let memo = Memo::ttl(secs(300));
+    let square = (|n: u64| ready(n * n)).memoized(&memo);
+    let by = (|n: u64, _: &str| ready(n * n)).memoized_by(&memo, |n: &u64, _: &&str| *n);
+    let chain = square.clone().fallible().logged().timed("square");
+    now(square.call(7));
+    memo.stats(); // moka does what it has left for later, or it might do it below
+    let hits = allocations_of(|| {
+        for _ in 0..12 {
+            now(square.call(7));
+            now(by.call(7, "en"));
+            now(memo.get_or_load(7, || ready(49)));
+            memo.get(&7);
+        }
+    });
+    assert_eq!(hits, 0);
+    assert_eq!(allocations_of(|| now(chain.call(7)).unwrap()), 0);
+    assert_eq!(memo.stats().misses, 1);
+
+    // After every 64 reads or more moka puts them in order, which is one allocation of its own.
+    let hits = allocations_of(|| (0..10_000).for_each(|_| assert_eq!(now(square.call(7)), 49)));
+    assert!(hits <= 10_000 / 64, "{hits}");
+}
+
+#[test]
+fn a_borrowed_key_is_made_an_owned_one_only_on_a_miss() {
+    let memo: Memo<(String, u32), u64> = Memo::ttl(secs(300));
+    let length = (|text: &str, _: u32| ready(text.len() as u64)).memoized(&memo);
+    let long_enough = "a key that no small-string trick would hold";
+    assert!(allocations_of(|| now(length.call(long_enough, 1))) > 0);
+    memo.stats();
+    assert_eq!(allocations_of(|| (0..60).for_each(|_| assert_eq!(now(length.call(long_enough, 1)), 43))), 0);
+    let words: Memo<String, u64> = Memo::ttl(secs(300));
+    words.insert(long_enough.to_owned(), 43);
+    words.stats();
+    assert_eq!(allocations_of(|| words.get(long_enough)), 0);
+    assert_eq!(allocations_of(|| now(words.get_or_load(long_enough, || ready(0)))), 0);
+}
+
+/// Beside what moka takes: a stamp of 24 bytes.
+#[test]
+fn a_value_of_a_memo_takes_what_is_documented() {
+    const VALUES: u64 = 10_000;
+    let memo = Memo::ttl(secs(300));
+    let before = LIVE.get();
+    (0..VALUES).for_each(|key| memo.insert(key, key));
+    assert_eq!(memo.stats().entries, VALUES);
+    let each = (LIVE.get() - before) / isize::try_from(VALUES).unwrap();
+    assert!(each <= 320, "{each} bytes for each value");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_for_a_load_leave_no_memory_behind() {
+    const WAITERS: usize = 100_000;
+    let memo: Memo<u64, u64> = Memo::ttl(secs(300));
+    let mut leader = Box::pin(memo.get_or_load(7, std::future::pending::<u64>));
+    assert!(leader.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let before = LIVE.get();
+    let mut waiters: Vec<_> = (0..WAITERS).map(|_| Box::pin(memo.get_or_load(7, || ready(49)))).collect();
+    let without_flight = LIVE.get();
+    for waiter in &mut waiters {
+        assert!(waiter.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    let each = (LIVE.get() - without_flight) / isize::try_from(WAITERS).unwrap();
+    assert!(each <= 48, "{each} bytes for each waiter, beside its future");
+    drop(waiters);
+    drop(leader);
+    assert_eq!(now(memo.get_or_load(7, || ready(49))), 49);
+    assert!(LIVE.get() - before <= 2_048, "{} bytes left", LIVE.get() - before);
 }

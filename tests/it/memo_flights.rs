@@ -649,3 +649,62 @@ async fn options_of_a_call_that_is_under_way() {
     let panic = std::panic::catch_unwind(AssertUnwindSafe(|| call.detached())).map(drop).unwrap_err();
     assert!(panic.downcast::<&str>().unwrap().contains("before it is polled"));
 }
+
+// ---- a clear ----
+
+/// Real threads, real time: what a load saw before a clear, an invalidation or an insertion is nothing that a call gets
+/// which begins after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_clear_wins_on_four_threads() {
+    const KEYS: u64 = 3;
+    let memo: Memo<u64, usize> = Memo::ttl(secs(300));
+    // The version that a load sees, and what a call must see at least.
+    let version = Arc::new(AtomicUsize::new(0));
+    let least = Arc::new([const { AtomicUsize::new(0) }; KEYS as usize]);
+    let turn = Arc::new(Mutex::new(()));
+    let mut tasks = JoinSet::new();
+    for task in 0..8 {
+        let (memo, turn) = (memo.clone(), Arc::clone(&turn));
+        let (version, least) = (Arc::clone(&version), Arc::clone(&least));
+        tasks.spawn(async move {
+            let load = {
+                let version = Arc::clone(&version);
+                move |_: u64| {
+                    let seen = version.load(SeqCst);
+                    async move {
+                        for _ in 0..seen % 4 {
+                            tokio::task::yield_now().await;
+                        }
+                        seen
+                    }
+                }
+            };
+            let call = load.memoized(&memo);
+            for n in 0..5_000 {
+                let key = (n + task) % KEYS;
+                let at_least = least[key as usize].load(SeqCst);
+                let seen = call.call(key).await;
+                assert!(seen >= at_least, "{seen} of before a clear, not {at_least}");
+                // One after the other, or an old version could be inserted after a newer one's clear.
+                let next = |keys: &[AtomicUsize], end: &dyn Fn(usize)| {
+                    let _turn = turn.lock().unwrap();
+                    let next = version.fetch_add(1, SeqCst) + 1;
+                    end(next);
+                    keys.iter().for_each(|least| least.store(next, SeqCst));
+                };
+                match n % 50 + task {
+                    7 => next(&least[..], &|_| memo.clear()),
+                    17 | 27 => next(&least[key as usize..=key as usize], &|_| memo.invalidate(&key)),
+                    37 => next(&least[key as usize..=key as usize], &|version| memo.insert(key, version)),
+                    _ => {}
+                }
+                if n % 16 == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+    }
+    tasks.join_all().await;
+    assert!(version.load(SeqCst) > 1_000);
+    assert_eq!(memo.stats().loading, 0);
+}

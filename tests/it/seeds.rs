@@ -291,6 +291,48 @@ async fn limited_func() {
     assert_eq!(start.elapsed(), secs(1));
 }
 
+// ---- the memo ----
+
+#[tokio::test(start_paused = true)]
+async fn cached_func() {
+    let computed = Cell::new(0);
+    let memo = Memo::ttl(secs(1)); // @memoize_with_ttl(ttl_seconds=1)
+    let cached_func = (|x: u32| {
+        computed.set(computed.get() + 1);
+        ready(x * 2)
+    })
+    .memoized(&memo);
+
+    assert_eq!((cached_func.call(5).await, computed.get()), (10, 1)); // computes
+    assert_eq!((cached_func.call(5).await, computed.get()), (10, 1)); // from cache
+    sleep(ms(1_500)).await;
+    assert_eq!((cached_func.call(5).await, computed.get()), (10, 2)); // expired, recomputes
+
+    // func.cache_info()
+    let info = memo.stats();
+    assert_eq!((info.hits, info.misses, info.entries, info.expirations), (1, 2, 1, 1));
+    let text = "CacheInfo(hits=1, misses=2, maxsize=10000, currsize=1, coalesced=0, loads=2, expirations=1)";
+    assert_eq!(info.to_string(), text);
+
+    // func.cache_clear()
+    memo.clear();
+    assert_eq!((memo.stats().hits, memo.stats().misses, memo.stats().entries), (0, 0, 0));
+    assert_eq!((cached_func.call(5).await, computed.get()), (10, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn cached_func_with_the_default_arguments() {
+    // memoize_with_ttl(ttl_seconds=300)
+    let memo = Memo::ttl(secs(300));
+    let cached_func = (|x: u32| ready(x * 2)).memoized(&memo);
+    cached_func.call(5).await;
+    sleep(secs(300) - ms(1)).await;
+    cached_func.call(5).await;
+    sleep(ms(1)).await;
+    cached_func.call(5).await;
+    assert_eq!((memo.stats().hits, memo.stats().misses), (1, 2));
+}
+
 // ---- the bonus challenges ----
 
 #[tokio::test]
