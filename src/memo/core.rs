@@ -17,7 +17,7 @@ use super::{
     store::{Entry, Left, Store},
 };
 use crate::{
-    policy::{Freshness, Lifetime, Nanos},
+    policy::{Freshness, Lifetime, Nanos, Stamp},
     seed::CallSeeds,
     sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, lock},
     time::Epoch,
@@ -245,10 +245,10 @@ where
     }
 
     pub(super) fn insert(&self, key: K, value: V) {
-        let entry = self.entry(&key, value, self.generation());
+        let stamp = self.stamp(&key, &value);
         let mut flights = self.flights(&key);
         flights.remove(&key);
-        self.put(key, entry);
+        self.put(key, value, self.generation(), stamp);
         drop(flights);
         self.store.settle();
     }
@@ -275,19 +275,18 @@ where
         self.seen.counters.read(self.store.entries(), self.settings.capacity)
     }
 
-    /// `None` for a value that is not to be kept at all.
-    fn entry(&self, key: &K, value: V, generation: u64) -> Option<Entry<V>> {
+    /// How long it will be good; `None` for a value that is not to be kept at all.
+    fn stamp(&self, key: &K, value: &V) -> Option<Stamp> {
         let Settings { lifetime, ttl, seeds, .. } = &self.settings;
-        let ttl = ttl.of(key, &value);
+        let ttl = ttl.of(key, value);
         let random = if lifetime.jitter > 0.0 { seeds.take() } else { 0 };
-        let stamp = lifetime.stamp(ttl, self.epoch.now(), random);
-        (!ttl.is_zero()).then_some(Entry { value, generation, stamp })
+        (!ttl.is_zero()).then(|| lifetime.stamp(ttl, self.epoch.now(), random))
     }
 
-    /// In place of what the key had.
-    fn put(&self, key: K, entry: Option<Entry<V>>) {
-        match entry {
-            Some(entry) => self.store.insert(key, entry),
+    /// In place of what the key had, whose flights must be locked.
+    fn put(&self, key: K, value: V, generation: u64, stamp: Option<Stamp>) {
+        match stamp {
+            Some(stamp) => self.store.insert(key, Entry { value, generation, stamp }),
             None => self.store.remove(&key),
         }
     }
@@ -322,11 +321,11 @@ impl<K: Eq + Hash, V> Leader<K, V> {
 
     /// Ends it, once its flight has left the map.
     fn end(&mut self, count: impl FnOnce(&Counters), landing: impl FnOnce() -> Landing<V>) {
-        self.has_ended = true;
         if self.is_current() {
             count(&self.core.seen.counters);
         }
         self.flight.land(landing);
+        self.has_ended = true; // not before: a value's `Clone` may panic
     }
 }
 
@@ -337,10 +336,11 @@ where
 {
     /// Keeps the value, unless there has been a clear or an invalidation since, and hands it to those who joined.
     pub(crate) fn land(mut self, value: &V) {
-        let entry = self.core.entry(&self.key, value.clone(), self.flight.generation);
+        let stamp = self.core.stamp(&self.key, value);
+        let for_the_store = value.clone();
         let mut flights = self.core.flights(&self.key);
         if let Some(key) = self.depart(&mut flights).filter(|_| self.is_current()) {
-            self.core.put(key, entry);
+            self.core.put(key, for_the_store, self.flight.generation, stamp);
         }
         drop(flights);
         self.core.store.settle();

@@ -242,6 +242,45 @@ async fn a_ttl_that_panics_is_the_calls_panic_too() {
     assert_eq!(weighs.get_or_load(7, || ready(1)).await, 1);
 }
 
+/// A value whose `Clone` panics when it has been cloned so often.
+#[derive(Debug)]
+struct Brittle(Arc<AtomicUsize>);
+
+impl Clone for Brittle {
+    fn clone(&self) -> Self {
+        let left = self.0.fetch_sub(1, SeqCst);
+        assert!(left > 0, "boom");
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[tokio::test]
+async fn a_clone_that_panics_leaves_nobody_waiting() {
+    for clones in 0..6 {
+        let memo: Memo<u8, Brittle> = Memo::ttl(secs(300));
+        let left = Arc::new(AtomicUsize::new(clones));
+        let load = || {
+            let left = Arc::clone(&left);
+            async move {
+                tokio::task::yield_now().await;
+                Brittle(left)
+            }
+        };
+        let mut leader = task::spawn(memo.get_or_load(7, load));
+        assert_pending!(leader.poll());
+        let mut waiter = task::spawn(memo.get_or_load(7, load));
+        assert_pending!(waiter.poll());
+        let led = std::panic::catch_unwind(AssertUnwindSafe(|| assert_ready!(leader.poll())));
+        drop(leader);
+        left.store(100, SeqCst);
+        assert!(waiter.is_woken(), "after {clones} clones");
+        if waiter.poll().is_pending() {
+            assert!(led.is_err());
+            assert_ready!(waiter.poll());
+        }
+    }
+}
+
 /// What a dropped call leaves to do, it has done before another begins.
 #[tokio::test]
 async fn a_dropped_load_is_gone_before_the_next_begins() {
