@@ -452,8 +452,12 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// [`.sharing_errors()`](crate::Memoized::sharing_errors) and [`.detached()`](crate::Memoized::detached) may follow.
     ///
     /// Stands after all that a call needs to succeed (its retries, its limits, its timeouts), so that a hit needs none of it, and before
-    /// what looks at every call (`logged`, `timed`). A `timeout` behind it bounds the wait for another's load as well. To be called many
-    /// times the function itself must be `Clone`; a hit does not call it.
+    /// what looks at every call (`validated`, `logged`, `timed`). A timeout before it bounds each load; but a call may wait for several
+    /// that fail, one after the other, so where calls must be bounded, put a `timeout` behind it as well, or share errors.
+    ///
+    /// To be called many times the function itself must be `Clone`; a hit does not call it. What it brings along (the context of
+    /// [`with_context`](crate::with_context), what a closure captures) is no part of the key: functions that share a memo must mean the
+    /// same by a key.
     ///
     /// # Cancel safety
     ///

@@ -15,7 +15,7 @@ use crate::{
 use std::{fmt, hash::Hash, time::Duration};
 
 /// What a memo holds until its capacity is set.
-const DEFAULT_CAPACITY: u64 = 10_000;
+pub(super) const DEFAULT_CAPACITY: u64 = 10_000;
 
 /// Which value goes when there are too many.
 ///

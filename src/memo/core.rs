@@ -12,6 +12,7 @@
 //! map when it lands is told to those who joined, and not stored.
 
 use super::{
+    builder::DEFAULT_CAPACITY,
     flight::{self, Flight, Joined, Landing, SharedFailure},
     stats::{Counters, MemoStats},
     store::{Entry, Left, Store},
@@ -396,14 +397,22 @@ impl<K: Eq + Hash, V> Drop for Leader<K, V> {
     }
 }
 
-/// As the decorators show it: `ttl 300s`.
+/// As the decorators show it, what was left alone left out: `ttl 300s, capacity 50`.
 impl<K, V> fmt::Display for Settings<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.ttl.by_value, self.ttl.of_all) {
-            (Some(_), _) => f.write_str("ttl by value"),
-            (None, Some(ttl)) => write!(f, "ttl {ttl:?}"),
-            (None, None) => f.write_str("no ttl"),
+        let Self { lifetime, ttl, capacity, .. } = self;
+        match (&ttl.by_value, ttl.of_all) {
+            (Some(_), _) => f.write_str("ttl by value")?,
+            (None, Some(ttl)) => write!(f, "ttl {ttl:?}")?,
+            (None, None) => f.write_str("no ttl")?,
         }
+        if let Some((_, ttl)) = ttl.negative {
+            write!(f, ", negative {ttl:?}")?;
+        }
+        if *capacity != DEFAULT_CAPACITY {
+            write!(f, ", capacity {capacity}")?;
+        }
+        lifetime.fmt(f)
     }
 }
 

@@ -92,7 +92,7 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Keeps values for so long.
+    /// Keeps values for so long. Write its type: what it keeps of a `Result` or an `Option` depends on it.
     ///
     /// # Panics
     ///

@@ -1,7 +1,7 @@
 //! How long a remembered value is good, and what it is good for after that.
 
 use super::{Nanos, jitter::fraction, nanos};
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// What holds for every value of a memo.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +77,25 @@ impl Lifetime {
     /// Whether a load can ever fail while there is a value that might stand in for it.
     pub(crate) fn has_stand_ins(&self) -> bool {
         self.refresh_ahead < 1.0 || self.stale_on_error > 0
+    }
+}
+
+/// What is set, each after a comma.
+impl fmt::Display for Lifetime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { jitter, refresh_ahead, stale_while_revalidate, stale_on_error } = *self;
+        if jitter > 0.0 {
+            write!(f, ", jitter {jitter}")?;
+        }
+        if refresh_ahead < 1.0 {
+            write!(f, ", refresh_ahead {refresh_ahead}")?;
+        }
+        for (name, window) in [("stale_while_revalidate", stale_while_revalidate), ("stale_on_error", stale_on_error)] {
+            if window > 0 {
+                write!(f, ", {name} {:?}", Duration::from_nanos(window))?;
+            }
+        }
+        Ok(())
     }
 }
 

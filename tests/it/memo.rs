@@ -1,6 +1,6 @@
 //! The memo: how long what is kept is good, what is kept, and what is counted.
 
-use crate::support::{ms, secs};
+use crate::support::{just_before, ms, secs};
 use decor::{Cacheable, Eviction, Memo, MemoBuilder, MemoStats, prelude::*};
 use std::{
     cell::Cell,
@@ -27,7 +27,7 @@ async fn a_hit_until_the_last_nanosecond_of_the_ttl_and_a_miss_at_its_end() {
     let memo = Memo::ttl(secs(300));
     let square = (|n: u64| ready(n * n)).memoized(&memo);
     assert_eq!(square.call(7).await, 49);
-    advance(secs(300) - NANO).await;
+    advance(just_before(secs(300))).await;
     assert_eq!(square.call(7).await, 49);
     assert_eq!(memo.get(&7), Some(49));
     assert_eq!(calls(&memo.stats()), [2, 1, 0, 1]);
@@ -37,7 +37,7 @@ async fn a_hit_until_the_last_nanosecond_of_the_ttl_and_a_miss_at_its_end() {
     assert_eq!(calls(&memo.stats()), [2, 3, 0, 2]);
     assert_eq!(memo.stats().expirations, 1);
     // And again from there.
-    advance(secs(300) - NANO).await;
+    advance(just_before(secs(300))).await;
     assert_eq!(memo.get(&7), Some(49));
     advance(NANO).await;
     assert_eq!(memo.get(&7), None);
@@ -52,7 +52,7 @@ async fn the_ttl_counts_from_when_the_load_was_complete() {
     };
     let slow = slow.memoized(&memo);
     assert_eq!(slow.call(7).await, 49);
-    advance(secs(10) - NANO).await;
+    advance(just_before(secs(10))).await;
     assert_eq!(memo.get(&7), Some(49));
     advance(NANO).await;
     assert_eq!(memo.get(&7), None);
@@ -68,7 +68,7 @@ async fn years_pass() {
     for memo in [&decades, &always, &without_end] {
         memo.insert(7, 49);
     }
-    advance(decade - NANO).await;
+    advance(just_before(decade)).await;
     assert_eq!(decades.get(&7), Some(49));
     advance(NANO).await;
     assert_eq!(decades.get(&7), None);
@@ -85,7 +85,7 @@ async fn a_ttl_for_each_value() {
     }
     assert_eq!(memo.get(""), None, "a TTL of zero is not kept");
     assert_eq!(memo.stats().entries, 2);
-    advance(secs(10) - NANO).await;
+    advance(just_before(secs(10))).await;
     assert_eq!([memo.get("ab"), memo.get("abc")], [Some(8), Some(17)]);
     advance(NANO).await;
     assert_eq!([memo.get("ab"), memo.get("abc")], [None, Some(17)]);
@@ -110,7 +110,7 @@ async fn what_there_is_not_has_a_ttl_of_its_own() {
     let memo: Memo<u8, Option<u8>> = Memo::builder().ttl(secs(300)).negative(secs(5)).build();
     memo.get_or_load(1, || ready(Some(1))).await;
     memo.get_or_load(2, || ready(None::<u8>)).await;
-    advance(secs(5) - NANO).await;
+    advance(just_before(secs(5))).await;
     assert_eq!([memo.get(&1), memo.get(&2)], [Some(Some(1)), Some(None)]);
     advance(NANO).await;
     assert_eq!([memo.get(&1), memo.get(&2)], [Some(Some(1)), None]);
@@ -310,8 +310,10 @@ async fn ten_thousand_values_unless_told_otherwise() {
 
 #[tokio::test]
 async fn values_weigh_what_the_weigher_says() {
-    let memo =
-        Memo::builder().capacity(10).weigher(|key: &u8, text: &&str| u32::from(*key) + text.len() as u32).build();
+    let memo = Memo::builder()
+        .capacity(10)
+        .weigher(|key: &u8, text: &&str| u32::from(*key) + text.chars().map(|_| 1).sum::<u32>())
+        .build();
     memo.insert(0, "aaaa");
     memo.insert(1, "bbbbb"); // 10 in all
     assert_eq!([memo.get(&0), memo.get(&1)], [Some("aaaa"), Some("bbbbb")]);
@@ -325,11 +327,12 @@ async fn values_weigh_what_the_weigher_says() {
 // ---- settings ----
 
 type Builder = MemoBuilder<u8, Option<u8>>;
+type Set = fn(Builder) -> Builder;
 
 #[test]
 fn settings_that_cannot_be_are_refused_by_name() {
     let nothing_has_one = "must be left out where nothing has a TTL";
-    let refused: [(fn(Builder) -> Builder, String); 13] = [
+    let refused: [(Set, String); 13] = [
         (|b| b.ttl(Duration::ZERO), "`ttl` is 0ns, but must be longer than zero".into()),
         (|b| b.negative(Duration::ZERO), "`negative` is 0ns, but must be longer than zero".into()),
         (|b| b.capacity(0), "`capacity` is 0, but must be at least 1".into()),
@@ -359,7 +362,7 @@ fn settings_that_cannot_be_are_refused_by_name() {
 
 #[test]
 fn settings_at_their_limits_are_taken() {
-    let taken: [fn(Builder) -> Builder; 7] = [
+    let taken: [Set; 7] = [
         |b| b,
         |b| b.ttl(NANO).jitter(1.0).refresh_ahead(0.001),
         |b| b.ttl(Duration::MAX).jitter(0.5).refresh_ahead(0.999).stale_on_error(Duration::MAX),
@@ -421,6 +424,20 @@ fn it_shows_itself_by_its_limits() {
     assert_eq!(shown(&Memo::<u8, u8>::ttl(secs(300))), "Memo(ttl 300s)");
     assert_eq!(shown(&Memo::<u8, u8>::builder().build()), "Memo(no ttl)");
     assert_eq!(shown(&Memo::<u8, u8>::builder().ttl(secs(1)).ttl_by(|_, _| secs(1)).build()), "Memo(ttl by value)");
+    let with_all: Memo<u8, Option<u8>> = Memo::builder()
+        .ttl(secs(300))
+        .negative(secs(5))
+        .capacity(50)
+        .jitter(0.1)
+        .refresh_ahead(0.8)
+        .stale_while_revalidate(secs(30))
+        .stale_on_error(secs(60))
+        .build();
+    assert_eq!(
+        shown(&with_all),
+        "Memo(ttl 300s, negative 5s, capacity 50, jitter 0.1, refresh_ahead 0.8, stale_while_revalidate 30s, \
+         stale_on_error 60s)"
+    );
 }
 
 /// Everything by hand and by a function, in a thread that has never heard of a runtime.

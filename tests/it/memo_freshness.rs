@@ -1,6 +1,6 @@
 //! What a value is good for when its time is nearly over, or over. (In every order of events: `memo_model`.)
 
-use crate::support::{ms, secs};
+use crate::support::{just_before, ms, secs};
 use decor::{Memo, MemoStats, prelude::*};
 use futures::future::join_all;
 use std::{
@@ -90,7 +90,7 @@ async fn stale_while_revalidate_of_a_detached_function_nobody_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn stale_while_revalidate_ends_when_its_window_does() {
-    for (window, is_served) in [(secs(5) - NANO, true), (secs(5), false)] {
+    for (window, is_served) in [(just_before(secs(5)), true), (secs(5), false)] {
         let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
         memo.insert(7, 0);
         advance(secs(10) + window).await;
@@ -133,7 +133,7 @@ async fn refresh_ahead_one_refreshes_and_the_value_never_expires() {
     let server = Server::default();
     let ask = (|key| server.ask(key)).memoized(&memo);
     ask.call(7).await.unwrap();
-    advance(secs(80) - NANO).await;
+    advance(just_before(secs(80))).await;
     assert_eq!(timed(ask.call(7)).await, (Ok(1), AT_ONCE));
     advance(NANO).await;
     let answers = join_all((0..100).map(|_| timed(ask.call(7)))).await;
@@ -141,7 +141,7 @@ async fn refresh_ahead_one_refreshes_and_the_value_never_expires() {
     assert!(answers[1..].iter().all(|answer| *answer == (Ok(1), AT_ONCE)));
     assert_eq!(memo.get(&7), Some(2));
     // From there it has a whole TTL again.
-    advance(secs(80) - NANO).await;
+    advance(just_before(secs(80))).await;
     assert_eq!(timed(ask.call(7)).await, (Ok(2), AT_ONCE));
     let stats = memo.stats();
     assert_eq!(sums(&stats), [102, 2, 0, 2]);
@@ -203,7 +203,7 @@ async fn stale_on_error_all_who_waited_get_the_expired_value() {
 
 #[tokio::test(start_paused = true)]
 async fn stale_on_error_ends_when_its_window_does() {
-    for (window, answer) in [(secs(60) - NANO, Ok(0)), (secs(60), Err("down"))] {
+    for (window, answer) in [(just_before(secs(60)), Ok(0)), (secs(60), Err("down"))] {
         let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
         memo.insert(7, 0);
         advance(secs(10) + window).await;

@@ -39,7 +39,7 @@ pub(crate) enum Event {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Settings {
     pub(crate) ttl: u64,
-    pub(crate) refresh_ahead: Option<u64>,
+    pub(crate) refresh_ahead: Option<u32>,
     pub(crate) stale_while_revalidate: u64,
     pub(crate) stale_on_error: u64,
     pub(crate) sharing_errors: bool,
@@ -106,7 +106,7 @@ mod real {
                 .stale_while_revalidate(ms(settings.stale_while_revalidate))
                 .stale_on_error(ms(settings.stale_on_error));
             if let Some(percent) = settings.refresh_ahead {
-                memo = memo.refresh_ahead(percent as f64 / 100.0);
+                memo = memo.refresh_ahead(f64::from(percent) / 100.0);
             }
             Self {
                 memo: memo.build(),
@@ -265,7 +265,8 @@ mod naive {
             let Settings { ttl, refresh_ahead, stale_while_revalidate, .. } = self.settings;
             let first = u64::from(is_first);
             let age = self.age(key);
-            let is_fresh = age.is_some_and(|age| age < refresh_ahead.map_or(ttl, |percent| ttl * percent / 100));
+            let is_fresh =
+                age.is_some_and(|age| age < refresh_ahead.map_or(ttl, |percent| ttl * u64::from(percent) / 100));
             let is_stale = age.is_some_and(|age| age >= ttl);
             let is_servable = age.is_some_and(|age| age < ttl + stale_while_revalidate);
             let flight = self.loads.iter_mut().find(|load| load.key == key && load.attached);
@@ -312,35 +313,32 @@ mod naive {
             if current {
                 self.load_millis += self.now - began;
             }
-            match answer {
-                Ok(value) => {
-                    if attached {
-                        self.keep(key, value);
-                    }
-                    for call in joined.into_iter().chain([leader]) {
-                        self.answer(call, answer);
-                    }
+            if let Ok(value) = answer {
+                if attached {
+                    self.keep(key, value);
                 }
-                Err(_) => {
-                    self.stats.load_failures += u64::from(current);
-                    let Settings { ttl, stale_on_error, .. } = self.settings;
-                    let stands_in = self.age(key).filter(|age| current && *age < ttl + stale_on_error);
-                    let can = self.settings.refresh_ahead.is_some() || stale_on_error > 0;
-                    if let Some(age) = stands_in.filter(|_| can) {
-                        let value = self.values[&key].value;
-                        for call in joined.into_iter().chain([leader]) {
-                            self.stats.stale_on_error += u64::from(age >= ttl);
-                            self.answer(call, Ok(value));
-                        }
-                        return;
-                    }
-                    self.answer(leader, answer);
-                    if self.settings.sharing_errors {
-                        joined.into_iter().for_each(|call| self.answer(call, answer));
-                    } else {
-                        self.again(joined);
-                    }
+                for call in joined.into_iter().chain([leader]) {
+                    self.answer(call, answer);
                 }
+                return;
+            }
+            self.stats.load_failures += u64::from(current);
+            let Settings { ttl, refresh_ahead, stale_on_error, .. } = self.settings;
+            let can_stand_in = current && (refresh_ahead.is_some() || stale_on_error > 0);
+            if let Some(age) = self.age(key).filter(|age| can_stand_in && *age < ttl + stale_on_error) {
+                let value = self.values[&key].value;
+                for call in joined.into_iter().chain([leader]) {
+                    self.stats.stale_on_error += u64::from(age >= ttl);
+                    self.answer(call, Ok(value));
+                }
+                return;
+            }
+            self.answer(leader, answer);
+            if !self.settings.sharing_errors {
+                return self.again(joined);
+            }
+            for call in joined {
+                self.answer(call, answer);
             }
         }
 
@@ -470,7 +468,7 @@ fn nothing_from_before_a_clear_is_seen_after_it(seen: &Seen, events: &[Event]) -
 
 fn any_settings() -> impl Strategy<Value = Settings> {
     let window = || prop_oneof![Just(0_u64), 1_u64..8];
-    let ahead = prop_oneof![Just(None), Just(Some(50_u64)), Just(Some(80))];
+    let ahead = prop_oneof![Just(None), Just(Some(50_u32)), Just(Some(80))];
     (ahead, window(), window(), any::<bool>()).prop_map(
         |(refresh_ahead, stale_while_revalidate, stale_on_error, sharing_errors)| Settings {
             ttl: 10,

@@ -26,6 +26,11 @@ pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
+/// The last moment before this one.
+pub(crate) fn just_before(moment: Duration) -> Duration {
+    moment.saturating_sub(Duration::from_nanos(1))
+}
+
 /// One event of decor's.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Line {
