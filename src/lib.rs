@@ -1,5 +1,5 @@
 //! Production decorators for async Rust: one import, and any async function and any future can be timed, logged,
-//! bounded, retried, rate limited and validated by chaining a method.
+//! bounded, retried, rate limited, remembered and validated by chaining a method.
 //!
 //! ```
 //! use decor::prelude::*;
@@ -29,6 +29,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), ApiError> {
 //! let limiter = RateLimiter::new(10, Duration::from_secs(1));    // at most 10 calls in any second, shared
+//! let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
 //! let policy = RetryPolicy::exponential(Duration::from_millis(100)).max_attempts(5).jitter(Jitter::Full);
 //!
 //! let fetch = fetch_user
@@ -36,6 +37,7 @@
 //!     .rate_limited(&limiter)                   // each attempt takes a permit
 //!     .retry_with(&policy).when(ApiError::is_transient)
 //!     .timeout(Duration::from_secs(10))         // all attempts together
+//!     .memoized(&users)                         // and none at all for what is known
 //!     .logged()
 //!     .timed("fetch_user");
 //!
@@ -59,6 +61,7 @@
 //! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same, but not for ever, or not at all |
 //! | [`rate_limited_by_key`](FnExt::rate_limited_by_key) | | yes | a limit for each user, host, .. of a [`KeyedLimiter`] |
 //! | [`pausing`](FnExt::pausing) | yes | yes | a 429 that one call sees pauses the limiter for all |
+//! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers answers in a shared [`Memo`], and loads each by one call at a time |
 //! | [`validated`](FnExt::validated) | | yes | refuses arguments before the function sees them |
 //! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns those who still call it |
 //! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | makes room for a policy's errors |
@@ -109,14 +112,18 @@
 //!   to obtain its future, and validation looks at the arguments). Everything can be built outside of a runtime.
 //! - **Dropping is safe** at every await, and is an outcome: `timed` and `logged` report it as `cancelled`, and a panic as
 //!   `panicked`.
-//! - **A handle is one shared thing.** A [`RateLimiter`] is cheap to clone, and a clone is the same limiter: one serves tasks
-//!   and functions of any return type.
+//! - **A handle is one shared thing.** A [`RateLimiter`] or a [`Memo`] is cheap to clone, and a clone is the same one: it serves
+//!   tasks and functions of any return type.
 //! - **Success costs next to nothing.** No allocation, no boxing, no task; no clock is read where none is needed, and
 //!   nothing is formatted where nobody listens.
 //! - **One clock**, tokio's: under `start_paused = true` (tokio's feature `test-util`) every delay and limit is virtual and
-//!   exact.
+//!   exact, a memo's TTL included.
 //! - **Wrong settings fail where they are written**, with the setting, its value and what is allowed. Constructors for
 //!   literals panic, `try_` constructors and [`RetryConfig`] return a [`ConfigError`].
+//!
+//! # Features
+//!
+//! `memo` (on by default): the [`Memo`], and with it the `moka` crate.
 //!
 //! # Logs
 //!
