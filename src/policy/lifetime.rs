@@ -115,3 +115,86 @@ impl Stamp {
 fn part(whole: Nanos, share: f64) -> Nanos {
     ((whole as f64 * share).round() as Nanos).min(whole)
 }
+
+#[cfg(test)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)] // as above
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_nanos() -> impl Strategy<Value = Nanos> {
+        prop_oneof![Just(0), Just(1), 0..1_000_u64, 0..1_u64 << 40, any::<u64>(), Just(u64::MAX - 1), Just(u64::MAX)]
+    }
+
+    fn any_lifetime() -> impl Strategy<Value = Lifetime> {
+        let part = || prop_oneof![Just(0.0), Just(1.0), 0.0..1.0];
+        (part(), part(), any_nanos(), any_nanos()).prop_map(
+            |(jitter, refresh_ahead, stale_while_revalidate, stale_on_error)| Lifetime {
+                jitter,
+                refresh_ahead,
+                stale_while_revalidate,
+                stale_on_error,
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+        /// Without saturation and without rounding, in numbers that are large enough.
+        #[test]
+        fn it_is_what_one_would_say_it_is(
+            lifetime in any_lifetime(),
+            ttl in any_nanos(),
+            now in any_nanos(),
+            later in any_nanos(),
+            random in any::<u64>(),
+        ) {
+            let stamp = lifetime.stamp(Duration::from_nanos(ttl), now, random);
+            prop_assert!(stamp.refresh_at <= stamp.expires_at);
+            if ttl == Nanos::MAX {
+                prop_assert!(stamp.is_for_ever());
+                prop_assert_eq!(lifetime.freshness(stamp, later.min(Nanos::MAX - 1)), Freshness::Fresh);
+                return Ok(());
+            }
+            // What is left of the TTL, and the part of that after which it is due; each within what a float cannot tell.
+            let [now, ttl, expires] = [now, ttl, stamp.expires_at].map(u128::from);
+            let blur = 2 + (ttl >> 50);
+            let shortest = ttl.saturating_sub((ttl as f64 * lifetime.jitter) as u128);
+            prop_assert!(expires <= now + ttl);
+            prop_assert!(expires + blur >= (now + shortest).min(u64::MAX.into()));
+            if expires < u64::MAX.into() {
+                let due = now + ((expires - now) as f64 * lifetime.refresh_ahead) as u128;
+                prop_assert!(u128::from(stamp.refresh_at).abs_diff(due) <= blur, "{} {due}", stamp.refresh_at);
+            }
+
+            let later = u128::from(later);
+            let until = |window: Nanos| later < (expires + u128::from(window)).min(u64::MAX.into());
+            let naive = if later < stamp.refresh_at.into() {
+                Freshness::Fresh
+            } else if until(0) {
+                Freshness::Due
+            } else if until(lifetime.stale_while_revalidate) {
+                Freshness::Stale
+            } else if until(lifetime.stale_on_error) {
+                Freshness::Expired
+            } else {
+                Freshness::Over
+            };
+            let later = Nanos::try_from(later).unwrap();
+            prop_assert_eq!(lifetime.freshness(stamp, later), naive);
+            prop_assert_eq!(lifetime.stands_in(stamp, later), until(lifetime.stale_on_error));
+            prop_assert_eq!(stamp.has_expired(later), !until(0));
+        }
+    }
+
+    #[test]
+    fn a_part_of_it_is_exact_where_it_can_be() {
+        let lifetime = Lifetime { jitter: 0.0, refresh_ahead: 0.7, stale_while_revalidate: 0, stale_on_error: 0 };
+        let stamp = lifetime.stamp(Duration::from_secs(10), 5, u64::MAX);
+        assert_eq!(stamp, Stamp { refresh_at: 7_000_000_005, expires_at: 10_000_000_005 });
+        let all = Lifetime { jitter: 1.0, ..lifetime };
+        assert_eq!(all.stamp(Duration::from_secs(10), 5, 0).expires_at, 10_000_000_005);
+        assert_eq!(all.stamp(Duration::from_secs(10), 5, u64::MAX).expires_at, 5, "all of it is taken");
+    }
+}
