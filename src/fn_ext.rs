@@ -493,8 +493,9 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
 
     /// [`memoized`](Self::memoized), by a key that a closure makes of the arguments.
     ///
-    /// The closure takes each argument by reference, with its type written. Arguments that it leaves out do not tell calls apart:
-    /// a client, a deadline.
+    /// The closure takes each argument by reference, with its type written (`&&str` for a `&str`), and returns the key as it is kept. It
+    /// runs when the call is polled. Arguments that it leaves out do not tell calls apart: a client, a deadline. For a `String` key that
+    /// is not to be allocated for each hit there is [`get_or_load`](Memo::get_or_load).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

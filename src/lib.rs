@@ -61,7 +61,7 @@
 //! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same, but not for ever, or not at all |
 //! | [`rate_limited_by_key`](FnExt::rate_limited_by_key) | | yes | a limit for each user, host, .. of a [`KeyedLimiter`] |
 //! | [`pausing`](FnExt::pausing) | yes | yes | a 429 that one call sees pauses the limiter for all |
-//! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers answers in a shared [`Memo`], and loads each by one call at a time |
+//! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers answers in a shared [`Memo`], each loaded by one call at a time; stale values, negative ones, statistics |
 //! | [`validated`](FnExt::validated) | | yes | refuses arguments before the function sees them |
 //! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns those who still call it |
 //! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | makes room for a policy's errors |
@@ -114,7 +114,7 @@
 //!   `panicked`.
 //! - **A handle is one shared thing.** A [`RateLimiter`] or a [`Memo`] is cheap to clone, and a clone is the same one: it serves
 //!   tasks and functions of any return type.
-//! - **Success costs next to nothing.** No allocation, no boxing, no task; no clock is read where none is needed, and
+//! - **Success costs next to nothing.** No allocation, no boxing, no task unless you say so (`boxed`, `detached`); no clock is read where none is needed, and
 //!   nothing is formatted where nobody listens.
 //! - **One clock**, tokio's: under `start_paused = true` (tokio's feature `test-util`) every delay and limit is virtual and
 //!   exact, a memo's TTL included.

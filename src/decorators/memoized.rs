@@ -27,7 +27,7 @@ use tracing::{Instrument, instrument::WithSubscriber};
 /// A function whose answers are remembered.
 ///
 /// Made by [`.memoized(..)`](crate::FnExt::memoized) and [`.memoized_by(..)`](crate::FnExt::memoized_by); the methods here say what
-/// becomes of errors, and where a load runs.
+/// becomes of errors, and where a load runs. Its type parameters write themselves; for a field there is [`BoxedFn`](crate::BoxedFn).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -95,7 +95,8 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// Hands the error of a load that failed to all who waited for it. Without it, each of them tries for itself, one after the
     /// other.
     ///
-    /// The errors are cloned, and not kept: the next call loads anew. A call that waits for another function's load gets its error
+    /// The errors are cloned, and not kept: the next call loads anew. An error that is not `Clone` (`anyhow::Error`, for one) becomes so by
+    /// `.map_err(Arc::new)` before the memo. A call that waits for another function's load gets its error
     /// if both share errors of one type, and else tries for itself. For `Result`s, and for `Option`s, whose `None` is shared.
     ///
     /// ```
@@ -131,7 +132,8 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// What refreshes a value that may still be served goes on in the background, and nobody waits for it. The task keeps the
     /// caller's span and subscriber. A panic in it is the panic of the call that began it, if that one is still there.
     ///
-    /// The call's future must be `Send + 'static`, and so its arguments owned.
+    /// The call's future must be `Send + 'static`, and so its arguments owned: a `String` or an `Arc<str>` in place of a `&str`; a client
+    /// comes along by [`with_context`](crate::with_context).
     ///
     /// # Panics
     ///

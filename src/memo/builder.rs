@@ -37,6 +37,19 @@ pub enum Eviction {
 }
 
 /// Puts a [`Memo`] together: see [`Memo::builder`].
+///
+/// | setting | until set | |
+/// |---|---|---|
+/// | [`ttl`](Self::ttl) | none | how long a value is good |
+/// | [`ttl_by`](Self::ttl_by) | | the same for each value, by what it says |
+/// | [`negative`](Self::negative) | | the same for an `Err` or a `None` |
+/// | [`jitter`](Self::jitter), [`seed`](Self::seed) | 0 | the part of a TTL that chance may take |
+/// | [`capacity`](Self::capacity) | 10,000 | how many values, or how much weight |
+/// | [`weigher`](Self::weigher) | 1 each | what a value weighs |
+/// | [`eviction`](Self::eviction) | least recently used | which value goes when there are too many |
+/// | [`refresh_ahead`](Self::refresh_ahead) | off | the part of a TTL after which a value in use is refreshed |
+/// | [`stale_while_revalidate`](Self::stale_while_revalidate) | off | how long an expired value is served while it is refreshed |
+/// | [`stale_on_error`](Self::stale_on_error) | off | how long an expired value is served where loading fails |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MemoBuilder<K, V> {
     ttl: Ttl<K, V>,
@@ -67,6 +80,8 @@ impl<K, V> MemoBuilder<K, V> {
 
     /// How long a value is good, from the moment at which its load is complete. Until set, values stay until they are evicted.
     ///
+    /// To the nanosecond; but tokio's timer counts in milliseconds, so tests that go to the edge use `advance` and not `sleep`.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::Memo;
@@ -86,10 +101,11 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// A TTL for each value, in place of [`ttl`](Self::ttl): what a response says in its `Cache-Control`. Zero for a value that
-    /// is not to be kept, [`Duration::MAX`] for one that never expires.
+    /// A TTL for each value, in place of [`ttl`](Self::ttl): what a response says in its `Cache-Control`.
     ///
-    /// Called once for each value, when its load is complete. If it panics, that is the call's panic.
+    /// A [`Duration`], or an `Option` of one, whose `None` leaves it to `ttl`. Zero for a value that is not to be kept,
+    /// [`Duration::MAX`] for one that never expires. Called once for each value, when its load is complete. If it panics, that is
+    /// the call's panic.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -97,25 +113,29 @@ impl<K, V> MemoBuilder<K, V> {
     /// use std::time::Duration;
     ///
     /// #[derive(Clone)]
-    /// struct Page { max_age: Duration }
+    /// struct Page { max_age: Option<Duration> }
     ///
-    /// let pages: Memo<&str, Page> = Memo::builder().ttl_by(|_url, page: &Page| page.max_age).build();
-    /// pages.insert("/news", Page { max_age: Duration::from_secs(5) });
-    /// pages.insert("/terms", Page { max_age: Duration::from_secs(3600) });
-    /// tokio::time::advance(Duration::from_secs(60)).await;
+    /// let second = Duration::from_secs(1);
+    /// let pages: Memo<&str, Page> = Memo::builder().ttl(60 * second).ttl_by(|_url, page: &Page| page.max_age).build();
+    /// pages.insert("/news", Page { max_age: Some(5 * second) });
+    /// pages.insert("/terms", Page { max_age: None });
+    /// tokio::time::advance(59 * second).await;
     /// assert!(pages.get("/news").is_none() && pages.get("/terms").is_some());
     /// # }
     /// ```
-    pub fn ttl_by(mut self, ttl: impl Fn(&K, &V) -> Duration + Send + Sync + 'static) -> Self {
-        self.ttl.by_value = Some(Box::new(ttl));
+    pub fn ttl_by<T>(mut self, ttl: impl Fn(&K, &V) -> T + Send + Sync + 'static) -> Self
+    where
+        T: Into<Option<Duration>>,
+    {
+        self.ttl.by_value = Some(Box::new(move |key, value| ttl(key, value).into()));
         self
     }
 
-    /// A TTL of its own for values that say "there is none": an `Err`, a `None`. Usually a short one. It goes before the
-    /// other two.
+    /// A TTL of its own for values that say "there is none": an `Err`, a `None`. Usually a short one. It goes before
+    /// [`ttl`](Self::ttl) and [`ttl_by`](Self::ttl_by).
     ///
     /// Such values are kept where the memo's value type says so: by a `Memo<K, Result<User, E>>` or a
-    /// `Memo<K, Option<User>>`.
+    /// `Memo<K, Option<User>>` (also of a function that returns a `Result<Option<User>, E>`). They are never served stale.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -142,7 +162,7 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Lets chance shorten each TTL by up to this part of it, so that values that were loaded together do not expire together. 0
+    /// Lets chance shorten each TTL, of whatever kind, by up to this part of it, so that values that were loaded together do not expire together. 0
     /// to 1; none until set.
     ///
     /// ```
@@ -223,7 +243,9 @@ impl<K, V> MemoBuilder<K, V> {
     ///
     /// The first call that finds it expired loads another and waits for that; the others are served the expired value meanwhile,
     /// and count as `hits` and `stale_hits`. Of a [`.detached()`](crate::Memoized::detached) function not even the first waits: its
-    /// load goes on in a task. (`stale-while-revalidate` of [RFC 5861](https://www.rfc-editor.org/rfc/rfc5861).)
+    /// load goes on in a task. If the refresh fails within that time, the one that waited is served the expired value as well, and
+    /// the next call tries again. (`stale-while-revalidate` of [RFC 5861](https://www.rfc-editor.org/rfc/rfc5861).)
+    /// How it goes together with the others is shown at [`Memo`](crate::Memo#freshness).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -284,7 +306,10 @@ impl<K, V> MemoBuilder<K, V> {
 
     /// Answers by an expired value for so long after its expiry, where loading another fails; not at all until set.
     ///
-    /// Those who waited for the same load get it too. Every later call tries again.
+    /// Those who waited for the same load get it too. Every later call tries again, and waits for that, with all that stands before
+    /// the memo; in order not to wait, set [`stale_while_revalidate`](Self::stale_while_revalidate) as well, and detach. In a
+    /// `Memo<K, Result<User, E>>` an error is a value like any other, which takes the place of the one before.
+    /// (`stale-if-error` of [RFC 5861](https://www.rfc-editor.org/rfc/rfc5861).)
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

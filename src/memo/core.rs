@@ -71,15 +71,22 @@ pub(super) struct Ttl<K, V> {
 
 pub(super) type IsNegative<V> = fn(&V) -> bool;
 
-pub(super) type TtlBy<K, V> = Box<dyn Fn(&K, &V) -> Duration + Send + Sync>;
+/// `None` leaves it to the TTL of all.
+pub(super) type TtlBy<K, V> = Box<dyn Fn(&K, &V) -> Option<Duration> + Send + Sync>;
 
 impl<K, V> Ttl<K, V> {
     fn of(&self, key: &K, value: &V) -> Duration {
-        match (&self.negative, &self.by_value) {
-            (Some((is_negative, ttl)), _) if is_negative(value) => *ttl,
-            (_, Some(ttl_by)) => ttl_by(key, value),
-            _ => self.of_all.unwrap_or(Duration::MAX),
+        match self.negative {
+            Some((is_negative, ttl)) if is_negative(value) => ttl,
+            _ => {
+                let by_value = self.by_value.as_ref().and_then(|ttl_by| ttl_by(key, value));
+                by_value.or(self.of_all).unwrap_or(Duration::MAX)
+            }
         }
+    }
+
+    fn is_negative(&self, value: &V) -> bool {
+        self.negative.is_some_and(|(is_negative, _)| is_negative(value))
     }
 
     pub(super) fn is_set(&self) -> bool {
@@ -144,10 +151,13 @@ where
         if entry.generation != self.generation() {
             return None;
         }
-        let freshness = if entry.stamp.is_for_ever() {
-            Freshness::Fresh
-        } else {
-            self.settings.lifetime.freshness(entry.stamp, self.epoch.now())
+        if entry.stamp.is_for_ever() {
+            return Some((entry, Freshness::Fresh));
+        }
+        let freshness = match self.settings.lifetime.freshness(entry.stamp, self.epoch.now()) {
+            // That there is none is for a short time of its own, and never stale.
+            Freshness::Stale | Freshness::Expired if self.settings.ttl.is_negative(&entry.value) => Freshness::Over,
+            freshness => freshness,
         };
         Some((entry, freshness))
     }
@@ -210,7 +220,9 @@ where
         let flight = Arc::new(Flight::new(generation));
         flights.insert(key.clone(), Arc::clone(&flight));
         drop(flights);
-        let leader = Leader { core: Arc::clone(self), key, flight, began: self.epoch.now(), has_ended: false };
+        let in_background = in_background && servable.is_some();
+        let (core, began) = (Arc::clone(self), self.epoch.now());
+        let leader = Leader { core, key, flight, began, in_background, has_ended: false };
         counters.begun.count();
         let Some(value) = servable else { return Contact::Lead(leader) };
         counters.refreshes.count();
@@ -301,6 +313,8 @@ pub(crate) struct Leader<K: Eq + Hash, V> {
     key: K,
     flight: Arc<Flight<V>>,
     began: Nanos,
+    /// Nobody waits for it but those who joined.
+    in_background: bool,
     has_ended: bool,
 }
 
@@ -357,11 +371,13 @@ where
     pub(crate) fn fail(mut self, share: impl FnOnce() -> Option<SharedFailure>) -> Option<V> {
         let stand_in = self.stand_in();
         self.depart(&mut self.core.flights(&self.key));
-        let (took, is_stale) = (self.elapsed(), matches!(stand_in, Some((_, true))));
+        let took = self.elapsed();
+        // Whose refresh goes on in the background has been answered already.
+        let is_answered_by_it = matches!(stand_in, Some((_, true))) && !self.in_background;
         let count = |counters: &Counters| {
             counters.failed.count();
             counters.load_time.add(took);
-            counters.stale_on_error.add(is_stale.into());
+            counters.stale_on_error.add(is_answered_by_it.into());
         };
         self.end(count, || match &stand_in {
             Some((value, true)) => Landing::Stale(value.clone()),
@@ -373,14 +389,14 @@ where
 
     /// A value that may answer for a failed load, and whether it has expired.
     fn stand_in(&self) -> Option<(V, bool)> {
-        let Core { settings, store, epoch, .. } = &*self.core;
-        if !settings.lifetime.has_stand_ins() || !self.is_current() {
+        if !self.core.settings.lifetime.has_stand_ins() || !self.is_current() {
             return None;
         }
-        let Entry { value, generation, stamp } = store.get(&self.key)?;
-        let now = epoch.now();
-        let stands_in = generation == self.flight.generation && settings.lifetime.stands_in(stamp, now);
-        stands_in.then(|| (value, stamp.has_expired(now)))
+        match self.core.find(&self.key)? {
+            (entry, Freshness::Fresh | Freshness::Due) => Some((entry.value, false)),
+            (entry, Freshness::Stale | Freshness::Expired) => Some((entry.value, true)),
+            (_, Freshness::Over) => None,
+        }
     }
 
     fn elapsed(&self) -> Nanos {

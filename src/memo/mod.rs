@@ -25,11 +25,11 @@ use crate::{
 };
 use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 
-/// Values that were loaded, remembered by key until their TTL is over: for everybody who shares it.
+/// A shared cache that fills itself: values that were loaded, remembered by key until their TTL is over.
 ///
 /// A clone is the same memo: keep one in the state of the program, and hand it to the functions whose answers it is to remember, by
 /// [`.memoized(&memo)`](crate::FnExt::memoized) or by hand. It is always bounded: 10,000 values until
-/// [set](MemoBuilder::capacity), and then the one goes whose last use is the longest ago.
+/// [set](MemoBuilder::capacity), and then the least recently used one goes (LRU).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), String> {
@@ -51,6 +51,52 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 /// # }
 /// ```
 ///
+/// In a service it stands beside the function that it serves, and either can be a field:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+/// use decor::{BoxedFn, prelude::*};
+/// use std::time::Duration;
+///
+/// #[derive(Clone)]
+/// struct Client;
+/// impl Client {
+///     async fn user(&self, id: u64) -> Result<String, decor::Error> { Ok(format!("user {id}")) }
+/// }
+///
+/// struct Users {
+///     memo: Memo<u64, String>,
+///     fetch: BoxedFn<(u64,), Result<String, decor::Error>>,
+/// }
+///
+/// impl Users {
+///     fn new(client: Client) -> Self {
+///         let memo = Memo::builder().ttl(Duration::from_secs(300)).capacity(1_000).jitter(0.1).build();
+///         let fetch = decor::with_context(client, |client: Client, id: u64| async move { client.user(id).await })
+///             .retry_with(RetryPolicy::default())
+///             .memoized(&memo)
+///             .named("users")
+///             .boxed();
+///         Self { memo, fetch }
+///     }
+///
+///     async fn get(&self, id: u64) -> Result<String, decor::Error> {
+///         self.fetch.call(id).timeout(Duration::from_secs(5)).await
+///     }
+///
+///     async fn rename(&self, id: u64) {
+///         // .. in the database, and then:
+///         self.memo.invalidate(&id);
+///     }
+/// }
+///
+/// let users = Users::new(Client);
+/// assert_eq!(users.get(42).await?, "user 42");
+/// users.rename(42).await;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # What is kept
 ///
 /// The value's type decides (see [`Cacheable`]): a `Memo<K, User>` keeps of a `Result<User, E>` what is `Ok`, of an `Option<User>`
@@ -60,7 +106,7 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 ///
 /// # One load at a time
 ///
-/// However many ask for a key that is not there, or no longer good, one of them loads it, and the others wait for its value. If its
+/// (Single flight: no stampede, no thundering herd.) However many ask for a key that is not there, or no longer good, one of them loads it, and the others wait for its value. If its
 /// load fails, it has its error for itself, and the next one tries, one at a time; with
 /// [`.sharing_errors()`](crate::Memoized::sharing_errors) all who waited get the same error. If it is dropped or panics, another takes
 /// over.
@@ -68,6 +114,22 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 /// A load runs in the call that began it. Callers that give up sooner than a load takes (a `.timeout(..)` behind the memo) therefore
 /// never fill it; [`.detached()`](crate::Memoized::detached) loads do, for they run in a task of their own. And a call that is neither
 /// polled nor dropped keeps those who wait for its load waiting.
+///
+/// # Freshness
+///
+/// More can be done with a value than to serve it until it expires; all of it is off until [set](Self::builder).
+///
+/// ```text
+///  loaded           refresh_ahead            expires      + stale_while_revalidate        + stale_on_error
+///    ├─────────────────────┼────────────────────┼───────────────────────┼─────────────────────────┤
+///    │  served             │ served, and one    │ served, and one call  │ all wait for one load,  │ all wait for one load,
+///    │                     │ call refreshes it  │ refreshes it          │ and if it fails, served │ and have its error
+/// ```
+///
+/// Both windows begin at the expiry. The one call that refreshes a value waits for its load; of a
+/// [`.detached()`](crate::Memoized::detached) function it does not, as the load goes on in a task. If a refresh fails the value that
+/// is there is served, and the next call tries again. [`jitter`](MemoBuilder::jitter) keeps what was loaded together from expiring
+/// together, and [`negative`](MemoBuilder::negative) gives an `Err` or a `None` a shorter time, in which they are never stale.
 ///
 /// # A clear wins
 ///
@@ -79,10 +141,8 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 /// A TTL counts from the moment at which the load is complete, by tokio's clock, so a paused one controls it. A value whose time is
 /// over gives its memory back when somebody asks for it, when another takes its place, or when it is evicted.
 ///
-/// # What it must not be asked for
-///
-/// The `Hash`, `Eq`, `Clone` and `Drop` of keys and values, and the closures of the [builder](Self::builder), run while the memo is
-/// being changed: they must not use the same memo.
+/// The `Hash`, `Eq`, `Clone` and `Drop` of keys and values, and the closures of the builder, run while the memo is being changed: they
+/// must not use the same memo.
 pub struct Memo<K, V> {
     core: Arc<Core<K, V>>,
 }
@@ -146,7 +206,8 @@ where
     ///
     /// What [`.memoized(..)`](crate::FnExt::memoized) does for a function, for one call by hand: types do not change, and
     /// [`sharing_errors`](MemoizedFuture::sharing_errors) and [`detached`](MemoizedFuture::detached) may follow. The key may be
-    /// a borrowed one, a `&str` for a `String`; it is made an owned one only on a miss.
+    /// a borrowed one, a `&str` for a `String` (one of several parts may not); it is made an owned one only on a miss. `load` is a
+    /// closure or a decorated one, and may borrow: `(|| client.user(id)).retry_with(&policy)`.
     ///
     /// # Cancel safety
     ///
@@ -225,7 +286,7 @@ where
         self.core.invalidate(key);
     }
 
-    /// Forgets all values, and what was counted, as Python's `cache_clear()` does. It wins over all loads that are under way.
+    /// Forgets all values and what was counted (so look at the [`stats`](Self::stats) first), as Python's `cache_clear()` does. It wins over all loads that are under way.
     ///
     /// What was held is dropped right here, which takes a while where it is a lot (about a microsecond each).
     ///

@@ -44,7 +44,7 @@ pub struct MemoStats {
     pub refreshes_ahead: u64,
     /// Those of the hits that were served an expired value, while it was being refreshed.
     pub stale_hits: u64,
-    /// Calls that were answered by an expired value because loading failed.
+    /// Calls that waited for a load, and were answered by an expired value because it failed.
     pub stale_on_error: u64,
     /// Values that had expired when they were dropped or replaced. One that nobody asks for again may stay until it is
     /// evicted.
@@ -71,7 +71,7 @@ impl MemoStats {
         self.hits + self.misses + self.coalesced
     }
 
-    /// The part of the calls that were hits, 0 to 1; 0 before the first call.
+    /// The part of the calls that were hits, 0 to 1; 0 before the first call. Those that were coalesced are no hits: they waited.
     ///
     /// ```
     /// let memo = decor::Memo::<u64, u64>::ttl(std::time::Duration::from_secs(60));

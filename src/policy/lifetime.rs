@@ -69,14 +69,9 @@ impl Lifetime {
         }
     }
 
-    /// Whether the value may answer for a load that failed: one that was refreshed ahead is still good.
-    pub(crate) fn stands_in(&self, stamp: Stamp, now: Nanos) -> bool {
-        now < stamp.expires_at.saturating_add(self.stale_on_error)
-    }
-
     /// Whether a load can ever fail while there is a value that might stand in for it.
     pub(crate) fn has_stand_ins(&self) -> bool {
-        self.refresh_ahead < 1.0 || self.stale_on_error > 0
+        self.refresh_ahead < 1.0 || self.stale_while_revalidate > 0 || self.stale_on_error > 0
     }
 }
 
@@ -183,7 +178,6 @@ mod tests {
             };
             let later = Nanos::try_from(later).unwrap();
             prop_assert_eq!(lifetime.freshness(stamp, later), naive);
-            prop_assert_eq!(lifetime.stands_in(stamp, later), until(lifetime.stale_on_error));
             prop_assert_eq!(stamp.has_expired(later), !until(0));
         }
     }

@@ -234,18 +234,6 @@ fn a_borrowed_key_is_made_an_owned_one_only_on_a_miss() {
     assert_eq!(allocations_of(|| now(words.get_or_load(long_enough, || ready(0)))), 0);
 }
 
-/// Beside what moka takes: a stamp of 24 bytes.
-#[test]
-fn a_value_of_a_memo_takes_what_is_documented() {
-    const VALUES: u64 = 10_000;
-    let memo = Memo::ttl(secs(300));
-    let before = LIVE.get();
-    (0..VALUES).for_each(|key| memo.insert(key, key));
-    assert_eq!(memo.stats().entries, VALUES);
-    let each = (LIVE.get() - before) / isize::try_from(VALUES).unwrap();
-    assert!(each <= 320, "{each} bytes for each value");
-}
-
 #[tokio::test(start_paused = true)]
 async fn those_who_wait_for_a_load_leave_no_memory_behind() {
     const WAITERS: usize = 100_000;

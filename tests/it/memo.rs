@@ -94,6 +94,22 @@ async fn a_ttl_for_each_value() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_value_that_says_nothing_has_the_ttl_of_all() {
+    let says = |_: &u8, ttl: &Option<Duration>| *ttl;
+    let memo = Memo::builder().ttl(secs(10)).ttl_by(says).build();
+    let without = Memo::builder().ttl_by(says).build();
+    for memo in [&memo, &without] {
+        memo.insert(1, Some(secs(5)));
+        memo.insert(2, None);
+    }
+    advance(secs(5)).await;
+    assert_eq!([memo.get(&1), memo.get(&2)], [None, Some(None)]);
+    advance(secs(5)).await;
+    assert_eq!(memo.get(&2), None);
+    assert_eq!([without.get(&1), without.get(&2)], [None, Some(None)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_value_that_is_not_to_be_kept_takes_the_place_of_one_that_was() {
     let memo = Memo::builder().ttl_by(|_: &u8, ttl: &u64| secs(*ttl)).refresh_ahead(0.5).build();
     memo.get_or_load(7, || ready(10)).await;

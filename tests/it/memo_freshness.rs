@@ -115,14 +115,72 @@ async fn stale_while_revalidate_a_refresh_that_fails_or_is_dropped_is_tried_agai
     server.is_down(true);
     let ask = (|key| server.ask(key)).memoized(&memo);
     advance(secs(10)).await;
-    let (refreshes, others) = tokio::join!(ask.call(7), join_all((0..3).map(|_| ask.call(7))));
-    assert_eq!((refreshes, others), (Err("down 1".into()), vec![Ok(0); 3]));
+    let (refreshes, others) = tokio::join!(timed(ask.call(7)), join_all((0..3).map(|_| timed(ask.call(7)))));
+    assert_eq!((refreshes, others), ((Ok(0), secs(1)), vec![(Ok(0), AT_ONCE); 3]));
     assert_pending!(task::spawn(ask.call(7)).poll()); // and dropped right there
     server.is_down(false);
     assert_eq!(ask.call(7).await, Ok(2));
     let stats = memo.stats();
     assert_eq!(sums(&stats), [3, 3, 0, 3]);
     assert_eq!((stats.refreshes, stats.load_failures, stats.loads_abandoned), (3, 1, 1));
+    assert_eq!((stats.stale_hits, stats.stale_on_error), (3, 1));
+}
+
+/// The refresh began within the window, and fails after it.
+#[tokio::test(start_paused = true)]
+async fn stale_while_revalidate_a_refresh_that_fails_too_late_has_its_error() {
+    let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
+    memo.insert(7, 0);
+    let server = Server::default();
+    server.is_down(true);
+    advance(secs(14)).await;
+    assert_eq!(server.ask(7).memoized_by(&memo, 7).await, Err("down 1".into()));
+}
+
+/// Whose call is answered already is not answered again.
+#[tokio::test(start_paused = true)]
+async fn a_background_refresh_that_fails_answers_nobody() {
+    let memo: Memo<u8, u64> =
+        Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).stale_on_error(secs(60)).build();
+    memo.insert(7, 0);
+    let server = Server::default();
+    server.is_down(true);
+    let ask = (move |key| server.ask(key)).memoized(&memo).detached();
+    advance(secs(14)).await;
+    assert_eq!(timed(ask.call(7)).await, (Ok(0), AT_ONCE));
+    sleep(ms(999)).await;
+    assert_eq!(timed(ask.call(7)).await, (Ok(0), AT_ONCE));
+    let stats = memo.stats();
+    assert_eq!((stats.stale_hits, stats.stale_on_error, stats.load_failures), (2, 0, 0));
+    sleep(ms(2)).await;
+    assert_eq!((memo.stats().stale_on_error, memo.stats().load_failures), (0, 1));
+    // Now it is not served while it is refreshed.
+    assert_eq!(timed(ask.call(7)).await, (Ok(0), secs(1)));
+    assert_eq!((memo.stats().stale_on_error, memo.stats().load_failures), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_there_is_not_is_never_stale() {
+    let memo: Memo<u8, Option<u8>> = Memo::builder()
+        .ttl(secs(10))
+        .negative(secs(5))
+        .stale_while_revalidate(secs(60))
+        .stale_on_error(secs(60))
+        .build();
+    memo.insert(1, Some(1));
+    memo.insert(2, None);
+    advance(secs(11)).await;
+    for (key, stale) in [(1, Some(1)), (2, None)] {
+        let mut refreshes = task::spawn(memo.get_or_load(key, std::future::pending::<Option<u8>>));
+        assert_pending!(refreshes.poll());
+        let mut other = task::spawn(memo.get_or_load(key, || ready(None::<u8>)));
+        if stale.is_some() {
+            assert_ready_eq!(other.poll(), stale);
+        } else {
+            assert_pending!(other.poll());
+        }
+    }
+    assert_eq!(memo.get_or_load(2, || ready(Err::<Option<u8>, _>("down"))).await, Err("down"));
 }
 
 // ---- refresh ahead ----

@@ -323,9 +323,10 @@ mod naive {
                 return;
             }
             self.stats.load_failures += u64::from(current);
-            let Settings { ttl, refresh_ahead, stale_on_error, .. } = self.settings;
-            let can_stand_in = current && (refresh_ahead.is_some() || stale_on_error > 0);
-            if let Some(age) = self.age(key).filter(|age| can_stand_in && *age < ttl + stale_on_error) {
+            let Settings { ttl, refresh_ahead, stale_while_revalidate, stale_on_error, .. } = self.settings;
+            let window = stale_while_revalidate.max(stale_on_error);
+            let can_stand_in = current && (refresh_ahead.is_some() || window > 0);
+            if let Some(age) = self.age(key).filter(|age| can_stand_in && *age < ttl + window) {
                 let value = self.values[&key].value;
                 for call in joined.into_iter().chain([leader]) {
                     self.stats.stale_on_error += u64::from(age >= ttl);
