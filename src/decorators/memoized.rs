@@ -621,7 +621,8 @@ impl<P> fmt::Debug for By<P> {
 /// Implemented by [`OwnErrors`] and [`SharedErrors`].
 #[diagnostic::on_unimplemented(
     message = "the failures of `{O}` cannot be shared among those who waited for the same load",
-    note = "its error must be `Clone + Send + Sync + 'static`: wrap one that is not `Clone` into an `Arc`"
+    note = "a `Result`'s error must be `Clone + Send + Sync + 'static`; where it is not `Clone`, put it into an `Arc` first: `.map_err(Arc::new).memoized(&memo)`",
+    note = "an `Option` can share its `None`; other outputs have no failures"
 )]
 pub trait Failures<O> {
     #[doc(hidden)]
@@ -661,6 +662,7 @@ pub struct OwnErrors;
 #[derive(Debug, Clone, Copy)]
 pub struct SharedErrors;
 
+#[diagnostic::do_not_recommend]
 impl<O> Failures<O> for OwnErrors {
     fn share(_: &O) -> Option<SharedFailure> {
         None
@@ -671,6 +673,7 @@ impl<O> Failures<O> for OwnErrors {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, E: Clone + Send + Sync + 'static> Failures<Result<T, E>> for SharedErrors {
     fn share(output: &Result<T, E>) -> Option<SharedFailure> {
         Some(Arc::new(output.as_ref().err()?.clone()))
@@ -684,6 +687,7 @@ impl<T, E: Clone + Send + Sync + 'static> Failures<Result<T, E>> for SharedError
 /// That there is none.
 struct Nothing;
 
+#[diagnostic::do_not_recommend]
 impl<T> Failures<Option<T>> for SharedErrors {
     fn share(output: &Option<T>) -> Option<SharedFailure> {
         output.is_none().then(|| Arc::new(Nothing) as SharedFailure)
