@@ -7,6 +7,7 @@ mod errors;
 mod keyed_limiter;
 mod lazy;
 mod logged;
+mod memo_keys;
 mod names;
 mod policy;
 mod rate_limiter;
