@@ -105,7 +105,7 @@ pub trait CallableMut<Args>: CallableOnce<Args> {
 /// To call it from a spawned task as well, ask for `Callable<(u64,), Output = u64, Future: Send> + Send + Sync + 'static`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be called through `&self` with `{Args}`",
-    note = "if it is retried or memoized: the function and the closures given to the retry need to be `Clone` for that (functions are, and closures over references or `Arc`s)",
+    note = "if it is retried or memoized: the function and the closures given to its decorators need to be `Clone` for that (functions are, and closures over references or `Arc`s)",
     note = "a reference to a decorated function cannot: clone the function, or share it as an `Arc`"
 )]
 pub trait Callable<Args>: CallableMut<Args> {

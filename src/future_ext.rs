@@ -316,6 +316,16 @@ pub trait FutureExt: Future + Sized {
         convert::fallible(self)
     }
 
+    /// Not offered: a future's arguments are gone. It stands here so that the compiler can say so.
+    #[cfg(feature = "memo")]
+    #[doc(hidden)]
+    fn memoized<K, V>(self, _memo: &Memo<K, V>) -> std::future::Pending<Self::Output>
+    where
+        Self: KnowsItsArguments,
+    {
+        std::future::pending()
+    }
+
     /// Not offered: a future runs once. It stands here so that the compiler can say so.
     #[doc(hidden)]
     fn retry_with<P>(self, _policy: P) -> std::future::Pending<Self::Output>
@@ -337,3 +347,14 @@ impl<F: Future> FutureExt for F {}
     note = "or a closure that calls it: `(|| fetch(42)).retry_with(&policy).await`"
 )]
 pub trait Repeatable {}
+
+/// Implemented by nothing: it speaks to those who memoize a bare future without a key.
+#[cfg(feature = "memo")]
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a future's arguments are gone, so they cannot be the key of a memo",
+    label = "this is a future already, not a function that makes one",
+    note = "memoize the function: `fetch.memoized(&memo).call(42).await`",
+    note = "or give the key: `fetch(42).memoized_by(&memo, 42).await`"
+)]
+pub trait KnowsItsArguments {}

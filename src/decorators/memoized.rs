@@ -56,8 +56,17 @@ pub struct Memoized<C, K, V, B = ByArgs, E = OwnErrors, R = Inline> {
 #[derive(Clone, Copy)]
 struct Words {
     by_closure: bool,
-    sharing_errors: bool,
-    detached: bool,
+    /// In the order in which they were said.
+    options: [&'static str; 2],
+}
+
+impl Words {
+    fn and(mut self, option: &'static str) -> Self {
+        if let Some(free) = self.options.iter_mut().find(|said| said.is_empty() || **said == option) {
+            *free = option;
+        }
+        self
+    }
 }
 
 impl<C, K, V> Memoized<C, K, V> {
@@ -83,7 +92,7 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     where
         C: CallableOnce<Args>,
     {
-        let words = Words { by_closure, sharing_errors: false, detached: false };
+        let words = Words { by_closure, options: [""; 2] };
         Self { callable, memo: memo.clone(), by, options: PhantomData, words, describe: Describe::of::<Args>() }
     }
 
@@ -122,7 +131,7 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
         C: CallableOnce<Args>,
         SharedErrors: Failures<C::Output>,
     {
-        let words = Words { sharing_errors: true, ..self.words };
+        let words = self.words.and(".sharing_errors()");
         self.with(words)
     }
 
@@ -163,7 +172,7 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
         C: CallableOnce<Args, Output: Send + 'static>,
         C::Future: Send + 'static, // so its arguments are owned: `String` or `Arc<str>` in place of `&str`
     {
-        let words = Words { detached: true, ..self.words };
+        let words = self.words.and(".detached()");
         self.with(words)
     }
 }
@@ -231,7 +240,7 @@ impl<C: Clone, K, V, B: Clone, E, R> Clone for Memoized<C, K, V, B, E, R> {
 
 impl<C, K, V, B, E, R> fmt::Debug for Memoized<C, K, V, B, E, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Words { by_closure, sharing_errors, detached } = self.words;
+        let Words { by_closure, options } = self.words;
         let limits = self.memo.limits();
         self.describe.write(&self.callable, f)?;
         if by_closure {
@@ -239,8 +248,7 @@ impl<C, K, V, B, E, R> fmt::Debug for Memoized<C, K, V, B, E, R> {
         } else {
             write!(f, ".memoized({limits})")?;
         }
-        f.write_str(if sharing_errors { ".sharing_errors()" } else { "" })?;
-        f.write_str(if detached { ".detached()" } else { "" })
+        options.iter().try_for_each(|said| f.write_str(said))
     }
 }
 
@@ -623,7 +631,8 @@ impl<P> fmt::Debug for By<P> {
 /// Implemented by [`OwnErrors`] and [`SharedErrors`].
 #[diagnostic::on_unimplemented(
     message = "the failures of `{O}` cannot be shared among those who waited for the same load",
-    note = "its error must be `Clone + Send + Sync + 'static`: wrap one that is not `Clone` into an `Arc`"
+    note = "a `Result`'s error must be `Clone + Send + Sync + 'static`; where it is not `Clone`, put it into an `Arc` first: `.map_err(Arc::new).memoized(&memo)`",
+    note = "an `Option` can share its `None`; other outputs have no failures"
 )]
 pub trait Failures<O> {
     #[doc(hidden)]
@@ -663,6 +672,7 @@ pub struct OwnErrors;
 #[derive(Debug, Clone, Copy)]
 pub struct SharedErrors;
 
+#[diagnostic::do_not_recommend]
 impl<O> Failures<O> for OwnErrors {
     fn share(_: &O) -> Option<SharedFailure> {
         None
@@ -673,6 +683,7 @@ impl<O> Failures<O> for OwnErrors {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, E: Clone + Send + Sync + 'static> Failures<Result<T, E>> for SharedErrors {
     fn share(output: &Result<T, E>) -> Option<SharedFailure> {
         Some(Arc::new(output.as_ref().err()?.clone()))
@@ -686,6 +697,7 @@ impl<T, E: Clone + Send + Sync + 'static> Failures<Result<T, E>> for SharedError
 /// That there is none.
 struct Nothing;
 
+#[diagnostic::do_not_recommend]
 impl<T> Failures<Option<T>> for SharedErrors {
     fn share(output: &Option<T>) -> Option<SharedFailure> {
         output.is_none().then(|| Arc::new(Nothing) as SharedFailure)

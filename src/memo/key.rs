@@ -24,8 +24,8 @@ use std::{
 /// ```
 #[diagnostic::on_unimplemented(
     message = "the arguments `{Self}` are not a key `{K}`",
-    note = "each argument becomes an element of the key: of `(u64,)` it is `u64`, of `(&str, u32)` it is `(String, u32)`",
-    note = "for another key, or a function without arguments, say it: `.memoized_by(&memo, |id: &u64, _: &Client| *id)`"
+    note = "each argument becomes an element of the key: of `(u64,)` it is `u64`, of `(&str, u32)` it is `(String, u32)`; each must be `Eq + Hash + Clone`",
+    note = "or make a key of them: `.memoized_by(&memo, |_: &&Client, id: &u64| *id)`; where there are none, give one: `.memoized_by(&memo, || \"settings\".to_owned())`"
 )]
 pub trait MemoKey<K> {
     /// Hashes as the key does.
@@ -51,7 +51,7 @@ pub trait MemoKey<K> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a key `{K}`",
-    note = "a `{K}` is, and a reference to one; of borrowed types `&str` (a `String`, `Arc<str>`, `Box<str>`), `&[T]`, `&Path`, `&OsStr`"
+    note = "give a `{K}` or a `&{K}`; where the key is a `String`, `Box<str>` or `Arc<str>`, a `&str` will do, and likewise `&[T]`, `&Path` and `&OsStr`"
 )]
 pub trait KeyPart<K> {
     /// Hashes as the key does.
@@ -78,6 +78,7 @@ impl<K: Eq + Hash + Clone> KeyPart<K> for K {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Eq + Hash + Clone> KeyPart<K> for &K {
     fn hash_key<H: Hasher>(&self, state: &mut H) {
         (**self).hash(state);
@@ -95,6 +96,7 @@ impl<K: Eq + Hash + Clone> KeyPart<K> for &K {
 /// What is borrowed hashes as its owner does: `Borrow` demands it of each of these.
 macro_rules! borrowed {
     ($(($($T:ident)?) $Borrowed:ty => $Key:ty;)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl$(<$T: Eq + Hash + Clone>)? KeyPart<$Key> for &$Borrowed {
             fn hash_key<H: Hasher>(&self, state: &mut H) {
                 (**self).hash(state);
@@ -151,6 +153,7 @@ impl<Args: MemoKey<K>, K> Equivalent<K> for Borrowed<'_, Args, K> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<Key, A: KeyPart<Key>> MemoKey<Key> for (A,) {
     fn hash_key<H: Hasher>(&self, state: &mut H) {
         self.0.hash_key(state);
@@ -168,6 +171,7 @@ impl<Key, A: KeyPart<Key>> MemoKey<Key> for (A,) {
 /// A tuple hashes as its elements do, one after the other.
 macro_rules! key_of_several {
     ($($A:ident $Key:ident $a:ident $key:ident),*) => {
+        #[diagnostic::do_not_recommend]
         impl<$($Key, $A: KeyPart<$Key>),*> MemoKey<($($Key,)*)> for ($($A,)*) {
             fn hash_key<S: Hasher>(&self, state: &mut S) {
                 let ($($a,)*) = self;

@@ -4,12 +4,13 @@
 
 use decor::{
     future::{
-        Acquire, AcquireMany, DeprecatedFuture, FallibleFuture, Lazy, LiftedFuture, LoggedFuture, PausingFuture,
-        RateLimitedFuture, RetryFuture, TimedFuture, TimeoutFuture, ValidatedFuture,
+        Acquire, AcquireMany, DeprecatedFuture, DetachedLoad, FallibleFuture, Lazy, LiftedFuture, Load, LoggedFuture,
+        MemoizedFuture, PausingFuture, RateLimitedFuture, RetryFuture, TimedFuture, TimeoutFuture, ValidatedFuture,
     },
     layer::{
-        AnyOutput, AsError, ByResult, Deprecated, Discreet, ErrInto, Lifted, Logged, MadeFallible, MapErr, Named,
-        Never, Pausing, Picked, RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin, Timeout, Values,
+        AnyOutput, AsError, By, ByArgs, ByResult, Called, Deprecated, Detached, Discreet, ErrInto, Given, Inline,
+        Lifted, Logged, MadeFallible, MapErr, Named, Never, OwnErrors, Pausing, Picked, RateLimited, RateLimitedBy,
+        RateLimitedByKey, RateLimitedWithin, SharedErrors, Timeout, Values,
     },
     *,
 };
@@ -62,8 +63,10 @@ type Output = Result<u64, String>;
 /// A function, a closure or an error with everything.
 type All = fn(u64) -> Ready<Output>;
 /// With nothing but `Unpin`.
+#[derive(PartialEq, Eq, Hash)]
 struct Local(PhantomData<Rc<()>>);
 /// With everything but `Sync`.
+#[derive(PartialEq, Eq, Hash)]
 struct NotSync(PhantomData<Cell<u8>>);
 
 /// A future with nothing but `Unpin`.
@@ -90,6 +93,7 @@ auto_traits! {
     ConfigError: Send Sync Unpin;
     Error: Send Sync Unpin;
     GaveUp: Send Sync Unpin;
+    Eviction: Send Sync Unpin;
     Jitter: Send Sync Unpin;
     Measurement: Send Sync Unpin;
     Outcome: Send Sync Unpin;
@@ -100,6 +104,9 @@ auto_traits! {
     Logging<Values>: Send Sync Unpin;
     Logging<Picked<All>>: Send Sync Unpin;
     Logging<Picked<Local>>: not_send not_sync Unpin;
+    MemoBuilder<String, u64>: Send Sync Unpin;
+    MemoBuilder<Local, Local>: Send Sync Unpin;
+    MemoStats: Send Sync Unpin;
     RetryConfig: Send Sync Unpin;
     RetryPolicy: Send Sync Unpin;
     Schedule: Send Sync Unpin;
@@ -149,11 +156,30 @@ auto_traits! {
     Picked<All>: Send Sync Unpin;
     Picked<Local>: not_send not_sync Unpin;
 
+    // What a memoized call is made of: a key, or what makes it, and types that are only named.
+    ByArgs: Send Sync Unpin;
+    By<All>: Send Sync Unpin;
+    By<Local>: not_send not_sync Unpin;
+    By<NotSync>: Send not_sync Unpin;
+    Given<String>: Send Sync Unpin;
+    Given<Local>: not_send not_sync Unpin;
+    Given<NotSync>: Send not_sync Unpin;
+    OwnErrors: Send Sync Unpin;
+    SharedErrors: Send Sync Unpin;
+    Inline: Send Sync Unpin;
+    Detached: Send Sync Unpin;
+
     // Handles are shared by everybody.
     RateLimiter: Send Sync Unpin;
     KeyedLimiter<String>: Send Sync Unpin;
     KeyedLimiter<NotSync>: Send Sync Unpin;
     KeyedLimiter<Local>: not_send not_sync Unpin;
+    Memo<String, u64>: Send Sync Unpin;
+    Memo<Local, u64>: not_send not_sync Unpin;
+    Memo<String, Local>: not_send not_sync Unpin;
+    Memo<NotSync, u64>: not_send not_sync Unpin;
+    Memo<String, NotSync>: not_send not_sync Unpin;
+    Memo<PhantomPinned, PhantomPinned>: Send Sync Unpin;
 
     // Decorated functions are as their parts.
     Around<All, Timing>: Send Sync Unpin;
@@ -161,6 +187,15 @@ auto_traits! {
     Around<NotSync, Timing>: Send not_sync Unpin;
     Around<PhantomPinned, Timing>: Send Sync not_unpin;
     Around<All, MapErr<Local>>: not_send not_sync Unpin;
+    Memoized<All, String, u64>: Send Sync Unpin;
+    Memoized<Local, String, u64>: not_send not_sync Unpin;
+    Memoized<NotSync, String, u64>: Send not_sync Unpin;
+    Memoized<PhantomPinned, String, u64>: Send Sync not_unpin;
+    Memoized<All, Local, u64>: not_send not_sync Unpin;
+    Memoized<All, String, Local>: not_send not_sync Unpin;
+    Memoized<All, String, u64, By<Local>>: not_send not_sync Unpin;
+    Memoized<All, String, u64, By<NotSync>>: Send not_sync Unpin;
+    Memoized<All, String, u64, ByArgs, Local, Local>: Send Sync Unpin;
     Retry<All>: Send Sync Unpin;
     Retry<Local>: not_send not_sync Unpin;
     Retry<NotSync>: Send not_sync Unpin;
@@ -218,6 +253,35 @@ auto_traits! {
     RetryFuture<fn(Local) -> Ready<Output>, (Local,), All>: not_send not_sync Unpin;
     RetryFuture<fn(PhantomPinned) -> Ready<Output>, (PhantomPinned,), All>: Send Sync Unpin;
     RetryFuture<Makes<Ready<Output>>, (), Local>: not_send not_sync Unpin;
+
+    // A memoized call's own too. What it pins is the load, which in a task of its own is only waited for.
+    MemoizedFuture<Makes<Ready<Output>>, (), String, u64>: Send Sync Unpin;
+    MemoizedFuture<Makes<LocalFuture>, (), String, u64>: not_send not_sync Unpin;
+    MemoizedFuture<Makes<NotSyncFuture>, (), String, u64>: Send not_sync Unpin;
+    MemoizedFuture<Makes<PinnedFuture>, (), String, u64>: Send Sync not_unpin;
+    MemoizedFuture<fn(Local) -> Ready<Output>, (Local,), String, u64>: not_send not_sync Unpin;
+    MemoizedFuture<fn(PhantomPinned) -> Ready<Output>, (PhantomPinned,), String, u64>: Send Sync Unpin;
+    MemoizedFuture<Makes<Ready<Output>>, (), Local, u64>: not_send not_sync Unpin;
+    MemoizedFuture<Makes<Ready<Output>>, (), String, NotSync>: not_send not_sync Unpin;
+    MemoizedFuture<Makes<Ready<Output>>, (), String, u64, By<Local>>: not_send not_sync Unpin;
+    MemoizedFuture<Makes<Ready<Output>>, (), String, u64, ByArgs, Local>: Send Sync Unpin;
+    MemoizedFuture<Called<LocalFuture>, (), String, u64, Given<&'static str>>: not_send not_sync Unpin;
+    MemoizedFuture<Called<PinnedFuture>, (), String, u64, Given<&'static str>>: Send Sync not_unpin;
+    MemoizedFuture<Makes<PinnedFuture>, (), String, u64, ByArgs, OwnErrors, Detached>: Send Sync Unpin;
+    MemoizedFuture<Makes<NotSyncFuture>, (), String, u64, ByArgs, OwnErrors, Detached>: Send Sync Unpin;
+    Called<Ready<Output>>: Send Sync Unpin;
+    Called<LocalFuture>: not_send not_sync Unpin;
+    Called<NotSyncFuture>: Send not_sync Unpin;
+    Called<PinnedFuture>: Send Sync not_unpin;
+    Load<Ready<Output>, String, u64, Local>: Send Sync Unpin;
+    Load<LocalFuture, String, u64, OwnErrors>: not_send not_sync Unpin;
+    Load<NotSyncFuture, String, u64, OwnErrors>: Send not_sync Unpin;
+    Load<PinnedFuture, String, u64, OwnErrors>: Send Sync not_unpin;
+    Load<Ready<Output>, Local, u64, OwnErrors>: not_send not_sync Unpin;
+    Load<Ready<Output>, String, NotSync, OwnErrors>: not_send not_sync Unpin;
+    DetachedLoad<Output>: Send Sync Unpin;
+    DetachedLoad<Local>: not_send not_sync Unpin;
+    DetachedLoad<NotSync>: Send Sync Unpin;
 
     // These hold tokio's timer in place, which has to be pinned.
     Acquire<'static>: Send Sync not_unpin;

@@ -4,9 +4,10 @@ use crate::support::{listen, secs};
 use decor::prelude::*;
 use std::{
     cell::Cell,
-    future::{IntoFuture, ready},
+    future::{Future, IntoFuture, pending, ready},
+    panic::{AssertUnwindSafe, catch_unwind},
 };
-use tokio_test::{assert_ready, task};
+use tokio_test::{assert_pending, assert_ready, task};
 
 #[test]
 fn awaiting_an_argument_less_chain_calls_nothing_before_the_first_poll() {
@@ -45,6 +46,63 @@ fn a_retried_call_calls_nothing_before_the_first_poll() {
     assert_eq!(assert_ready!(task::spawn(call).poll()), Ok(2));
 }
 
+fn memo() -> Memo<u64, u64> {
+    Memo::ttl(secs(300))
+}
+
+#[test]
+fn a_memoized_call_asks_and_calls_nothing_before_the_first_poll() {
+    /// Of two calls, and a third that nobody polls, the first loads and the second is a hit. No runtime is about.
+    fn check<F: Future<Output = u64>>(memo: &Memo<u64, u64>, calls: &Cell<u64>, call: impl Fn() -> F) {
+        let (mut loads, mut hits) = (task::spawn(call()), task::spawn(call()));
+        drop(call());
+        assert_eq!((calls.get(), memo.stats().calls()), (0, 0));
+        assert_eq!(assert_ready!(loads.poll()), 49);
+        assert_eq!((calls.get(), memo.stats().misses, memo.stats().loads), (1, 1, 1));
+        assert_eq!(assert_ready!(hits.poll()), 49);
+        assert_eq!((calls.get(), memo.stats().calls(), memo.stats().hits), (1, 2, 1));
+        calls.set(0);
+        memo.clear();
+    }
+
+    let (squares, calls, keys) = (memo(), Cell::new(0), Cell::new(0));
+    let square = |n: u64| {
+        calls.set(calls.get() + 1);
+        ready(n * n)
+    };
+    let key = || {
+        keys.set(keys.get() + 1);
+        7
+    };
+
+    let by_args = square.memoized(&squares);
+    check(&squares, &calls, || by_args.call(7));
+    let by_closure = square.memoized_by(&squares, |_: &u64| key());
+    check(&squares, &calls, || by_closure.call(7));
+    check(&squares, &calls, || (|| square(7)).memoized_by(&squares, key).into_future());
+    check(&squares, &calls, || (|| square(7)).memoized_by(&squares, key).call());
+    assert_eq!(keys.get(), 6, "once for each call that was polled");
+    check(&squares, &calls, || squares.get_or_load(7, || square(7)));
+    check(&squares, &calls, || async { square(7).await }.memoized_by(&squares, 7));
+}
+
+#[test]
+fn a_detached_call_is_built_and_answered_outside_of_a_runtime_but_cannot_load() {
+    let squares = memo();
+    let square = (|n: u64| ready(n * n)).memoized(&squares).detached();
+    drop(square.call(7));
+    drop(squares.get_or_load(7, || ready(49)).detached());
+    assert_eq!(squares.stats().calls(), 0);
+
+    let refused = catch_unwind(AssertUnwindSafe(|| task::spawn(square.call(7)).poll())).unwrap_err();
+    assert!(refused.downcast::<String>().unwrap().contains("must be called from the context of a Tokio 1.x runtime"));
+    assert_eq!((squares.stats().loads, squares.stats().loads_abandoned), (1, 1));
+
+    squares.insert(7, 49);
+    assert_eq!(assert_ready!(task::spawn(square.call(7)).poll()), 49);
+    assert_eq!(assert_ready!(task::spawn(squares.get_or_load(7, || ready(0)).detached()).poll()), 49);
+}
+
 #[test]
 #[should_panic(expected = "`Lazy` polled after it completed")]
 fn polled_after_its_end_an_awaited_chain_says_so() {
@@ -59,4 +117,21 @@ fn polled_after_its_end_a_retry_says_so() {
     let mut call = task::spawn((|| ready(Ok::<_, ()>(1))).retry_with(RetryPolicy::default()).call());
     assert_ready!(call.poll()).unwrap();
     let _ = call.poll();
+}
+
+#[test]
+#[should_panic(expected = "`MemoizedFuture` polled after it completed")]
+fn polled_after_its_end_a_memoized_call_says_so() {
+    let mut call = task::spawn((|n: u64| ready(n * n)).memoized(&memo()).call(7));
+    assert_ready!(call.poll());
+    let _ = call.poll();
+}
+
+#[test]
+#[should_panic(expected = "the options of a memoized call are set before it is polled")]
+fn told_after_its_first_poll_to_share_errors_a_memoized_call_says_so() {
+    let halves: Memo<u64, u64> = memo();
+    let mut call = task::spawn(halves.get_or_load(7, pending::<Option<u64>>));
+    assert_pending!(call.poll());
+    drop(call.into_inner().sharing_errors());
 }

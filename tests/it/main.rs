@@ -10,6 +10,7 @@ mod logged;
 mod memo;
 mod memo_flights;
 mod memo_freshness;
+mod memo_keys;
 mod memo_model;
 mod names;
 mod policy;

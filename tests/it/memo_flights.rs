@@ -281,33 +281,44 @@ async fn a_clone_that_panics_leaves_nobody_waiting() {
     }
 }
 
-/// What a dropped call leaves to do, it has done before another begins.
-#[tokio::test]
-async fn a_dropped_load_is_gone_before_the_next_begins() {
-    struct Wakes<F: Fn()>(F);
-    impl<F: Fn() + Send + Sync> Wake for Wakes<F> {
-        fn wake(self: Arc<Self>) {
-            (self.0)();
-        }
+struct Wakes<F: Fn()>(F);
+
+impl<F: Fn() + Send + Sync> Wake for Wakes<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
     }
-    let (memo, calls) = (Memo::<u8, usize>::ttl(secs(300)), Calls::default());
-    let load = |calls: Calls| {
-        move || async move {
-            let _under_way = calls.begin();
-            pending::<usize>().await
+}
+
+/// What a call leaves to do when it is dropped, be it over or not, it has done before anybody else is told.
+#[tokio::test]
+async fn a_load_is_gone_before_anybody_hears_of_its_end() {
+    for is_dropped in [false, true] {
+        let (memo, calls) = (Memo::<u8, usize>::ttl(secs(300)), Calls::default());
+        let mut polled = 0;
+        let under_way = calls.begin();
+        // Unlike an async block, this holds what it owns when it is over.
+        let load = poll_fn(move |cx| {
+            polled += 1;
+            cx.waker().wake_by_ref();
+            let (number, _held) = &under_way;
+            if polled < 2 { Poll::Pending } else { Poll::Ready(*number) }
+        });
+        let mut leader = task::spawn(load.memoized_by(&memo, 7));
+        assert_pending!(leader.poll());
+        let at_the_wake = Arc::new(AtomicUsize::new(usize::MAX));
+        let waker = Waker::from(Arc::new(Wakes({
+            let (calls, at_the_wake) = (calls.clone(), Arc::clone(&at_the_wake));
+            move || at_the_wake.store(calls.0.under_way.load(SeqCst), SeqCst)
+        })));
+        let mut waiter = pin!(memo.get_or_load(7, pending::<usize>));
+        assert!(waiter.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        if is_dropped {
+            drop(leader);
+        } else {
+            assert_ready_eq!(leader.poll(), 1);
         }
-    };
-    let mut leader = task::spawn(memo.get_or_load(7, load(calls.clone())));
-    assert_pending!(leader.poll());
-    let at_the_wake = Arc::new(AtomicUsize::new(usize::MAX));
-    let waker = Waker::from(Arc::new(Wakes({
-        let (calls, at_the_wake) = (calls.clone(), Arc::clone(&at_the_wake));
-        move || at_the_wake.store(calls.0.under_way.load(SeqCst), SeqCst)
-    })));
-    let mut waiter = pin!(memo.get_or_load(7, load(calls.clone())));
-    assert!(waiter.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-    drop(leader);
-    assert_eq!(at_the_wake.load(SeqCst), 0);
+        assert_eq!(at_the_wake.load(SeqCst), 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -596,23 +607,27 @@ async fn a_waiter_that_leaves_is_not_held_on_to() {
     assert_eq!(Arc::strong_count(&this), 2);
 }
 
-/// A task whose last waker is dropped may drop anything with it, another waiter for one.
+/// A task whose last waker is dropped may drop anything with it, another waiter for one: when the one leaves, and when it is
+/// polled with another waker.
 #[tokio::test(start_paused = true)]
 async fn a_waker_that_owns_a_waiter_can_be_dropped() {
-    struct Owns(#[allow(dead_code)] Mutex<Option<Pin<Box<dyn Future<Output = u8> + Send>>>>);
+    struct Owns(#[allow(dead_code)] Mutex<Pin<Box<dyn Future<Output = u8> + Send>>>);
     impl Wake for Owns {
         fn wake(self: Arc<Self>) {}
     }
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let mut leader = task::spawn(memo.get_or_load(7, pending::<u8>));
     assert_pending!(leader.poll());
-    let mut owned = Box::pin(memo.get_or_load(7, || ready(1)));
-    assert!(polled_once(owned.as_mut()).is_pending());
-    let mut waiter = Box::pin(memo.get_or_load(7, || ready(1)));
-    let waker = Waker::from(Arc::new(Owns(Mutex::new(Some(owned)))));
-    assert!(waiter.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-    drop(waker);
-    drop(waiter); // and with it the last waker, and with that the other waiter
+    let waits_with_the_last_waker = || {
+        let mut owned = Box::pin(memo.get_or_load(7, || ready(1)));
+        assert!(polled_once(owned.as_mut()).is_pending());
+        let mut waiter = Box::pin(memo.get_or_load(7, || ready(1)));
+        let waker = Waker::from(Arc::new(Owns(Mutex::new(owned))));
+        assert!(waiter.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        waiter
+    };
+    drop(waits_with_the_last_waker());
+    assert!(polled_once(waits_with_the_last_waker().as_mut()).is_pending());
     drop(leader);
     assert_eq!(memo.get_or_load(7, || ready(2)).await, 2);
 }

@@ -31,6 +31,10 @@ async fn generic<T>(_: T) -> Result<(), Error> {
     pending().await
 }
 
+fn memo() -> Memo<u64, ()> {
+    Memo::ttl(secs(300))
+}
+
 async fn name_in(call: impl Future<Output = Result<(), Error>>) -> &'static str {
     match call.await {
         Err(Error::TimedOut { name, .. }) => name,
@@ -45,6 +49,9 @@ async fn functions_and_methods_are_called_by_their_own_name() {
     assert_eq!(name_in(Client::list.timeout(ms(1)).call(&Client)).await, "list");
     assert_eq!(name_in(<Client as Api>::list.timeout(ms(1)).call(&Client)).await, "list");
     assert_eq!(name_in(generic::<Vec<String>>.timeout(ms(1)).call(vec![])).await, "generic");
+    assert_eq!(name_in(fetch.memoized(&memo()).timeout(ms(1)).call(1)).await, "fetch");
+    let get = Client::get.memoized_by(&memo(), |_: &&Client, path: &&str| path.len() as u64);
+    assert_eq!(name_in(get.timeout(ms(1)).call(&Client, "x")).await, "get");
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,9 +71,13 @@ async fn futures_are_called_by_the_function_that_made_them_through_any_decorator
     assert_eq!(name_in(generic(String::new()).timeout(ms(1))).await, "generic");
     let deep = fetch(1).logged().timeout(secs(9)).timed("x").lifted().timeout(ms(1)).await.unwrap_err();
     assert_eq!(deep.policy(), Some(&Error::TimedOut { name: "fetch", after: ms(1) }));
+    let users = memo();
+    assert_eq!(name_in(fetch.memoized(&users).call(1).timeout(ms(1))).await, "fetch");
+    assert_eq!(name_in(fetch(1).memoized_by(&users, 1).timeout(ms(1))).await, "fetch");
     let block = async { pending::<Result<(), Error>>().await };
     let place = "futures_are_called_by_the_function_that_made_them_through_any_decorator";
     assert_eq!(name_in(block.timeout(ms(1))).await, place);
+    assert_eq!(name_in(users.get_or_load(1, || fetch(1)).timeout(ms(1))).await, place);
 }
 
 #[test]
@@ -76,6 +87,9 @@ fn the_name_survives_arc_box_and_every_wrapper() {
         .named("renamed")
         .timeout(secs(1))
         .retry_with(RetryPolicy::default())
+        .memoized(&memo())
+        .sharing_errors()
+        .detached()
         .validated(|_: &u64| Ok::<_, &str>(()));
     assert_eq!(chain.name(), "renamed");
     let shared = Arc::new(chain);
@@ -111,6 +125,33 @@ fn debug_shows_what_a_retry_was_told() {
         .when_result(|_: &Result<(), Error>| true)
         .retry_after(|_: &Error| None);
     assert_eq!(format!("{hinted:?}"), format!("fetch.retry_with({policy}).when_result(..).retry_after(..)"));
+}
+
+#[test]
+fn debug_shows_what_a_memo_was_told() {
+    let chain = fetch.timeout(secs(2)).memoized(&memo()).sharing_errors().detached().logged();
+    let written = "fetch.timeout(2s).memoized(ttl 300s).sharing_errors().detached().logged()";
+    assert_eq!(format!("{chain:?}"), written);
+    let get = Client::get.memoized_by(&memo(), |_: &&Client, path: &&str| path.len() as u64);
+    assert_eq!(format!("{get:?}"), "get.memoized_by(ttl 300s, ..)");
+    assert_eq!(
+        format!("{:?}", get.sharing_errors().timed("x")),
+        "get.memoized_by(ttl 300s, ..).sharing_errors().timed(\"x\")"
+    );
+    assert_eq!(
+        format!("{:?}", fetch.memoized(&memo()).detached().sharing_errors()),
+        "fetch.memoized(ttl 300s).detached().sharing_errors()",
+        "as it was written"
+    );
+    assert_eq!(
+        format!("{:?}", fetch.memoized(&memo()).detached().boxed()),
+        "fetch.memoized(ttl 300s).detached().boxed()"
+    );
+
+    let endless = fetch.memoized(&Memo::<u64, ()>::builder().capacity(9).build());
+    assert_eq!(format!("{endless:?}"), "fetch.memoized(no ttl, capacity 9)");
+    let by_value = fetch.memoized(&Memo::<u64, ()>::builder().ttl(secs(300)).ttl_by(|_, ()| secs(1)).build());
+    assert_eq!(format!("{by_value:?}"), "fetch.memoized(ttl by value)");
 }
 
 #[test]

@@ -13,20 +13,25 @@ use futures::{FutureExt as _, StreamExt, future::BoxFuture, stream};
 use std::{
     cell::Cell,
     future::{Future, ready},
+    hash::Hash,
     pin::Pin,
+    rc::Rc,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
     time::Duration,
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::LocalSet,
+    time::{Instant, sleep},
+};
 
 const LATENCY: Duration = Duration::from_millis(10);
 const DELAY: Duration = Duration::from_millis(100);
 
 /// Knows nothing of decor.
-#[derive(Debug, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 enum ApiError {
     #[error("busy")]
     Busy,
@@ -41,7 +46,7 @@ impl Transient for ApiError {
 }
 
 /// Does.
-#[derive(Debug, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 enum AppError {
     #[error(transparent)]
     Fetch(Failure<ApiError>),
@@ -85,9 +90,13 @@ fn policy() -> RetryPolicy {
     RetryPolicy::fixed(DELAY)
 }
 
+fn memo<K: Eq + Hash + Clone + Send + Sync + 'static>() -> Memo<K, String> {
+    Memo::ttl(Duration::from_secs(300))
+}
+
 /// Every decorator, around a function that returns `Result<_, ApiError>`.
 macro_rules! decorated {
-    ($function:expr, $validate:expr) => {
+    ($function:expr, $validate:expr, $($memoized:tt)+) => {
         $function
             .named("fetch")
             .lifted()
@@ -97,6 +106,8 @@ macro_rules! decorated {
             .transient()
             .map_err(AppError::Fetch)
             .timeout(Duration::from_secs(10))
+            .$($memoized)+
+            .sharing_errors()
             .validated($validate)
             .deprecated("use fetch_v2")
             .err_into::<anyhow::Error>()
@@ -112,21 +123,27 @@ fn not_zero(id: u64) -> Result<(), &'static str> {
 
 macro_rules! decorated_fetch {
     () => {
-        decorated!(fetch, |id: &u64| not_zero(*id))
+        decorated!(fetch, |id: &u64| not_zero(*id), memoized(&memo::<u64>()).detached())
     };
 }
 
 macro_rules! decorated_find {
     () => {
-        decorated!(find, |name: &&str| if name.is_empty() { Err("name must not be empty") } else { Ok(()) })
+        decorated!(
+            find,
+            |name: &&str| if name.is_empty() { Err("name must not be empty") } else { Ok(()) },
+            memoized(&memo::<String>())
+        )
     };
 }
 
 macro_rules! decorated_get {
     () => {
-        decorated!(Client::get, |_: &&Client, path: &&str| {
-            if path.is_empty() { Err("path must not be empty") } else { Ok(()) }
-        })
+        decorated!(
+            Client::get,
+            |_: &&Client, path: &&str| if path.is_empty() { Err("path must not be empty") } else { Ok(()) },
+            memoized_by(&memo::<String>(), |_: &&Client, path: &&str| (*path).to_owned())
+        )
     };
 }
 
@@ -195,7 +212,8 @@ trait Users {
 #[async_trait]
 impl Users for Client {
     async fn user(&self, path: &str) -> User {
-        let captured = decorated!(|| self.get(path), || Ok::<_, &str>(())).await?;
+        let captured =
+            decorated!(|| self.get(path), || Ok::<_, &str>(()), memoized_by(&memo(), || path.to_owned())).await?;
         let argument = decorated_get!().call(self, path).await?;
         assert_eq!(captured, argument);
         Ok(argument)
@@ -231,7 +249,8 @@ async fn a_decorated_call_can_be_a_pinned_dyn_future() {
     }
 
     fn without_arguments<'a>(client: &'a Client, path: &'a str) -> Pinned<'a> {
-        Box::pin(decorated!(|| client.get(path), || Ok::<_, &str>(())).into_future())
+        let get = decorated!(|| client.get(path), || Ok::<_, &str>(()), memoized_by(&memo(), || path.to_owned()));
+        Box::pin(get.into_future())
     }
 
     let (client, path) = (Client::busy(1), String::from("x"));
@@ -305,13 +324,13 @@ async fn a_function_that_is_not_clone_can_be_retried_by_many_behind_an_arc() {
         let (client, left) = (client.clone(), left.fetch_sub(1, Relaxed));
         async move { client.get(&format!("{id} of {left}")).await }
     });
-    let fetch = decorated!(limited, |id: &u64| not_zero(*id));
+    let fetch = decorated!(limited, |id: &u64| not_zero(*id), memoized(&memo::<u64>()));
 
     let tasks = (1..=9).map(|id| tokio::spawn(fetch.call(id)));
     for task in tasks.collect::<Vec<_>>() {
         assert!(task.await.unwrap().unwrap().starts_with("user "));
     }
-    assert_eq!(fetch.call(7).await.unwrap(), "user 7 of 0");
+    assert_eq!(fetch.call(10).await.unwrap(), "user 10 of 0");
 }
 
 struct Service {
@@ -324,7 +343,12 @@ impl Service {
         let find = |name: Arc<str>| async move { find(&name).await };
         Self {
             fetch: decorated_fetch!().boxed(),
-            find: decorated!(find, |name: &Arc<str>| if name.is_empty() { Err("empty") } else { Ok(()) }).boxed(),
+            find: decorated!(
+                find,
+                |name: &Arc<str>| if name.is_empty() { Err("empty") } else { Ok(()) },
+                memoized(&memo::<Arc<str>>()).detached()
+            )
+            .boxed(),
         }
     }
 }
@@ -368,7 +392,7 @@ async fn a_boxed_function_can_be_the_state_of_an_axum_router() {
         Ok(id.to_string())
     }
 
-    let app = App { fetch: decorated!(at_once, |id: &u64| not_zero(*id)).boxed() };
+    let app = App { fetch: decorated!(at_once, |id: &u64| not_zero(*id), memoized(&memo::<u64>())).boxed() };
     let router = Router::new().route("/users/{id}", get(user)).with_state(app);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -428,6 +452,7 @@ async fn functions_of_0_to_8_arguments_are_called_with_them_spread_out() {
                 .timeout(Duration::from_secs(1))
                 .retry_with(RetryPolicy::default())
                 .transient()
+                .memoized_by(&Memo::<u8, u8>::builder().build(), |$($argument: &u8),*| 0 $(+ *$argument)*)
                 .validated(lent)
                 .deprecated("count by hand")
                 .logged_args(|$($argument: &u8),*| 0 $(+ *$argument)*)
@@ -454,7 +479,7 @@ async fn functions_of_0_to_8_arguments_are_called_with_them_spread_out() {
 #[tokio::test(start_paused = true)]
 async fn a_chain_without_arguments_is_awaited() {
     let name = String::from("ann");
-    let everything = || decorated!(|| find(&name), || Ok::<_, &str>(()));
+    let everything = || decorated!(|| find(&name), || Ok::<_, &str>(()), memoized_by(&memo(), || name.clone()));
 
     assert_eq!(everything().await.unwrap(), "user ann");
     assert_eq!(everything().call().await.unwrap(), "user ann");
@@ -480,6 +505,8 @@ async fn a_closure_that_counts_works_anywhere_in_a_chain() {
         .transient()
         .on_retry(|r: &Retrying<'_, Failure<ApiError>>| retries.push(r.attempt))
         .map_err(AppError::Fetch)
+        .memoized_by(&Memo::<_, i32>::builder().build(), || "count")
+        .sharing_errors()
         .validated(|| Ok::<_, &str>(()))
         .timeout(Duration::from_secs(10))
         .deprecated("use a loop")
@@ -544,14 +571,15 @@ async fn a_context_is_handed_to_each_attempt() {
             Client::busy(2),
             |client: Client, id: u64| async move { client.get(&id.to_string()).await },
         );
-    let owned = decorated!(owned, |id: &u64| not_zero(*id));
+    let owned = decorated!(owned, |id: &u64| not_zero(*id), memoized(&memo::<u64>()).detached());
     let begun = Instant::now();
     assert_eq!(tokio::spawn(owned.call(42)).await.unwrap().unwrap(), "user 42");
     assert_eq!(begun.elapsed(), 3 * LATENCY + 2 * DELAY);
     assert_eq!(owned.boxed().call(7).await.unwrap(), "user 7");
 
     let lent = decor::with_context(Client::busy(2), async |client: Client, path: &str| client.get(path).await);
-    let lent = decorated!(lent, |path: &&str| if path.is_empty() { Err("empty") } else { Ok(()) });
+    let not_empty = |path: &&str| if path.is_empty() { Err("empty") } else { Ok(()) };
+    let lent = decorated!(lent, not_empty, memoized(&memo::<String>()));
     let task = tokio::spawn(async move {
         let path = String::from("x");
         let user = lent.call(&path).await;
@@ -568,9 +596,11 @@ async fn a_context_is_handed_to_each_attempt() {
 async fn async_closures_that_borrow_from_outside_can_be_decorated() {
     let task = tokio::spawn(async {
         let (client, path) = (Client::busy(2), String::from("x"));
-        let alone = decorated!(async || client.get(&path).await, || Ok::<_, &str>(())).await;
+        let lent = async || client.get(&path).await;
+        let alone = decorated!(lent, || Ok::<_, &str>(()), memoized_by(&memo(), || path.clone())).await;
 
-        let by_id = decorated!(async |id: u64| client.get(&format!("{path}/{id}")).await, |id: &u64| not_zero(*id));
+        let lent = async |id: u64| client.get(&format!("{path}/{id}")).await;
+        let by_id = decorated!(lent, |id: &u64| not_zero(*id), memoized(&memo::<u64>()));
         let users: Vec<_> = stream::iter(1..=2).map(|id| by_id.call(id)).buffered(8).collect().await;
         (alone, users)
     });
@@ -588,10 +618,84 @@ async fn what_is_not_send_can_be_decorated_and_awaited() {
             calls.set(calls.get() + 1);
             fetch(id).await
         },
-        |id: &u64| not_zero(*id)
+        |id: &u64| not_zero(*id),
+        memoized(&memo::<u64>())
     );
     assert_eq!(counted.call(42).await.unwrap(), "user 42");
     assert_not_found(counted.call(404).await);
     assert_refused(counted.call(0).await, "id must not be 0");
     assert_eq!(calls.get(), 2);
+}
+
+/// Every way to ask a memo whose keys are owned by one that is borrowed.
+struct Directory {
+    users: Memo<String, String>,
+}
+
+#[async_trait]
+impl Users for Directory {
+    async fn user(&self, path: &str) -> User {
+        let (found, lent, given) = (
+            find.memoized(&self.users).logged().call(path).await?,
+            find(path).memoized_by(&self.users, path).logged().await?,
+            self.users.get_or_load(path, || find(path)).logged().await?,
+        );
+        assert_eq!((&lent, &given), (&found, &found));
+        Ok(found)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_memo_with_owned_keys_is_asked_by_borrowed_ones() {
+    fn pinned<'a>(users: &'a Memo<String, String>, path: &'a str) -> [BoxFuture<'a, Result<String, ApiError>>; 3] {
+        [
+            Box::pin(find.memoized(users).call(path)),
+            Box::pin(find(path).memoized_by(users, path)),
+            Box::pin(users.get_or_load(path, move || find(path))),
+        ]
+    }
+
+    let users = memo();
+    let directory: Arc<dyn Users + Send + Sync> = Arc::new(Directory { users: users.clone() });
+    let task = tokio::spawn(async move {
+        let path = String::from("ann");
+        directory.user(&path).await
+    });
+    assert_eq!(task.await.unwrap().unwrap(), "user ann");
+    assert_eq!((users.stats().loads, users.stats().hits), (1, 2));
+
+    let path = String::from("ann");
+    for user in pinned(&users, &path) {
+        assert_eq!(user.await.unwrap(), "user ann");
+    }
+    assert_eq!((users.stats().loads, users.stats().hits), (1, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_send_can_be_memoized_in_a_local_task() {
+    let (users, calls) = (memo::<u64>(), Rc::new(Cell::new(0)));
+    let count = {
+        let calls = Rc::clone(&calls);
+        move |id: u64| {
+            let calls = Rc::clone(&calls);
+            async move {
+                calls.set(calls.get() + 1);
+                fetch(id).await
+            }
+        }
+    };
+
+    let local = LocalSet::new();
+    let counted = count.clone().memoized(&users).sharing_errors();
+    let tasks = [
+        local.spawn_local(counted.call(42)),
+        local.spawn_local(async move { counted.call(42).await }),
+        local.spawn_local(count(42).memoized_by(&users, 42)),
+        local.spawn_local(users.get_or_load(42, move || count(42)).sharing_errors()),
+    ];
+    local.await;
+    for task in tasks {
+        assert_eq!(task.await.unwrap().unwrap(), "user 42");
+    }
+    assert_eq!((calls.get(), users.stats().coalesced), (1, 3));
 }

@@ -34,9 +34,20 @@ cases! {
     called_with_too_few
     counter_called
     counting_async_closure
+    detached_with_borrowed_argument
     error_not_display
     error_without_from
     lending_closure
+    memo_key_not_hash
+    memo_of_another_value
+    memo_unannotated
+    memo_value_not_clone
+    memoized_by_another_key
+    memoized_counter_called
+    memoized_future
+    memoized_future_by_another_key
+    memoized_method
+    memoized_without_arguments
     plain_output_bounded
     plain_output_logged
     plain_output_retried
@@ -45,6 +56,7 @@ cases! {
     retried_counter_called
     retried_future
     retried_once
+    shared_error_not_clone
     transient_unimplemented
     validated_future
     validation_by_bool

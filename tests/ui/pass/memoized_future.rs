@@ -1,0 +1,16 @@
+//! A future is remembered by a key that is given; a function, by its arguments.
+
+use decor::prelude::*;
+use std::time::Duration;
+
+async fn fetch(id: u64) -> Result<String, String> {
+    Ok(format!("user {id}"))
+}
+
+#[tokio::main(flavor = "current_thread", start_paused = true)]
+pub async fn main() {
+    let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
+    assert_eq!(fetch(42).memoized_by(&users, 42).await.unwrap(), "user 42");
+    assert_eq!(fetch.memoized(&users).call(42).await.unwrap(), "user 42");
+    assert_eq!(users.stats().loads, 1);
+}
