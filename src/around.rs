@@ -107,7 +107,23 @@ impl<C, L> Around<C, L> {
     where
         C: CallableOnce<Args>,
     {
-        Self { callable, layer, describe: Describe::of::<Args>() }
+        Self::with_description(callable, layer, Describe::of::<Args>())
+    }
+
+    pub(crate) fn with_description(callable: C, layer: L, describe: Describe<C>) -> Self {
+        Self { callable, layer, describe }
+    }
+
+    pub(crate) fn into_parts(self) -> (C, L) {
+        (self.callable, self.layer)
+    }
+
+    pub(crate) fn parts(&self) -> (&C, &L) {
+        (&self.callable, &self.layer)
+    }
+
+    pub(crate) fn parts_mut(&mut self) -> (&mut C, &L) {
+        (&mut self.callable, &self.layer)
     }
 }
 

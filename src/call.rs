@@ -218,6 +218,10 @@ impl<C> Describe<C> {
         Self(C::describe)
     }
 
+    pub(crate) fn by(describe: fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result) -> Self {
+        Self(describe)
+    }
+
     pub(crate) fn write(self, callable: &C, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (self.0)(callable, f)
     }

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 #[cfg(feature = "memo")]
-use crate::{Cacheable, Memo, MemoKey, Memoized, decorators::memoized::By};
+use crate::{Cacheable, Memo, MemoKey, Memoized, call::Describe, decorators::memoized::By};
 use std::{
     fmt::{Debug, Display},
     hash::Hash,
@@ -488,7 +488,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
         Args: MemoKey<K>,
         Self::Output: Cacheable<V>,
     {
-        Memoized::by_args(self, memo)
+        Memoized::by_args(self, memo, Describe::of::<Args>())
     }
 
     /// [`memoized`](Self::memoized), by a key that a closure makes of the arguments.
@@ -519,7 +519,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
         P: Inspect<Args, Output = K>,
         Self::Output: Cacheable<V>,
     {
-        Memoized::by_closure(self, memo, key)
+        Memoized::by_closure(self, memo, key, Describe::of::<Args>())
     }
 
     /// Refuses arguments with [`Error::InvalidArgument`](crate::Error::InvalidArgument) before the function is called.

@@ -1,4 +1,4 @@
-//! Production decorators for async Rust: one import, and any async function and any future can be timed, logged,
+//! Production decorators for async and sync Rust: one import, and any async function, any future and any sync function can be timed, logged,
 //! bounded, retried, rate limited, remembered and validated by chaining a method.
 //!
 //! ```
@@ -68,7 +68,9 @@
 //! | [`map_err`](FnExt::map_err), [`err_into`](FnExt::err_into) | futures' own | yes | changes the error |
 //! | [`named`](FnExt::named), [`boxed`](FnExt::boxed) | | yes | a name; a type that can be written down |
 //!
-//! [`FnExt`] describes each for functions, [`FutureExt`] for futures. A decorator has one name and one meaning on both.
+//! [`FnExt`] describes each for functions, [`FutureExt`] for futures. A decorator has one name and one meaning on both, and on sync
+//! functions after `.blocking()`: see [`blocking`]. (A future's arguments are gone: it takes a key where a function takes a closure that
+//! makes one.)
 //!
 //! # Reading a chain
 //!
@@ -123,7 +125,8 @@
 //!
 //! # Features
 //!
-//! `memo` (on by default): the [`Memo`], and with it the `moka` crate.
+//! - `memo` (on by default): the [`Memo`], and with it the `moka` crate.
+//! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
 //!
 //! # Logs
 //!
@@ -135,6 +138,7 @@
 mod args;
 mod arity;
 mod around;
+pub mod blocking;
 mod boxed;
 mod call;
 mod context;
@@ -143,6 +147,7 @@ mod error;
 mod fallible;
 mod fn_ext;
 mod future_ext;
+mod half;
 mod lazy;
 #[cfg(feature = "memo")]
 mod memo;
@@ -152,6 +157,8 @@ pub mod prelude;
 mod rate_limiter;
 mod seed;
 mod sync;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 mod time;
 mod trace;
 mod transient;

@@ -21,5 +21,12 @@ pub use crate::{
     },
 };
 
+pub use crate::blocking::{
+    Callable as _, CallableMut as _, CallableOnce as _, FnExt as _, Run as _, SyncFn as _,
+    spread::{
+        Call0 as _, Call1 as _, Call2 as _, Call3 as _, Call4 as _, Call5 as _, Call6 as _, Call7 as _, Call8 as _,
+    },
+};
+
 #[cfg(feature = "memo")]
 pub use crate::Memo;

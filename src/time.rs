@@ -10,10 +10,32 @@ pub(crate) use tokio::time::{Instant, Sleep};
 /// Tokio's timer counts in these: never early, and late by at most one.
 pub(crate) const GRAIN: Duration = Duration::from_millis(1);
 
+/// Who asks for the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// A task, or anybody who does not wait: by tokio's clock, which may be paused.
+    Task,
+    /// A thread that waits as threads do, in real time. A paused clock would never get it to the end of its wait.
+    Thread,
+}
+
+impl Clock {
+    pub(crate) fn now(self) -> Instant {
+        #[cfg(test)]
+        tests::count_a_read();
+        #[cfg(feature = "test-util")]
+        if let Some(now) = crate::test_util::now() {
+            return now;
+        }
+        match self {
+            Self::Task => Instant::now(),
+            Self::Thread => std::time::Instant::now().into(),
+        }
+    }
+}
+
 pub(crate) fn now() -> Instant {
-    #[cfg(test)]
-    tests::count_a_read();
-    Instant::now()
+    Clock::Task.now()
 }
 
 /// Where a handle counts its moments from.
@@ -25,8 +47,8 @@ impl Epoch {
         Self(now())
     }
 
-    pub(crate) fn now(self) -> Nanos {
-        nanos(now().saturating_duration_since(self.0))
+    pub(crate) fn now(self, clock: Clock) -> Nanos {
+        nanos(clock.now().saturating_duration_since(self.0))
     }
 
     /// The moment in the clock's own terms; `None` if it lies beyond it.

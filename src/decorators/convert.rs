@@ -3,6 +3,7 @@
 use crate::{
     Error, Failure,
     around::{Decoration, Layer},
+    blocking,
 };
 use futures::{FutureExt as _, TryFutureExt as _, future};
 use std::{fmt, future::Future, marker::PhantomData};
@@ -170,5 +171,48 @@ impl<E> fmt::Debug for ErrInto<E> {
 impl<M> fmt::Debug for MapErr<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MapErr")
+    }
+}
+
+impl<Args, T, E, M, E2> blocking::Layer<Args, Result<T, E>> for MapErr<M>
+where
+    M: FnOnce(E) -> E2,
+{
+    type Note = ();
+    type Output = Result<T, E2>;
+
+    #[inline]
+    fn around(self, (): (), call: impl FnOnce() -> Result<T, E>) -> Result<T, E2> {
+        call().map_err(self.0)
+    }
+}
+
+impl<Args, T, E: Into<E2>, E2> blocking::Layer<Args, Result<T, E>> for ErrInto<E2> {
+    type Note = ();
+    type Output = Result<T, E2>;
+
+    #[inline]
+    fn around(self, (): (), call: impl FnOnce() -> Result<T, E>) -> Result<T, E2> {
+        call().map_err(Into::into)
+    }
+}
+
+impl<Args, T, E> blocking::Layer<Args, Result<T, E>> for Lifted {
+    type Note = ();
+    type Output = Result<T, Failure<E>>;
+
+    #[inline]
+    fn around(self, (): (), call: impl FnOnce() -> Result<T, E>) -> Result<T, Failure<E>> {
+        call().map_err(Failure::Call)
+    }
+}
+
+impl<Args, T> blocking::Layer<Args, T> for MadeFallible {
+    type Note = ();
+    type Output = Result<T, Error>;
+
+    #[inline]
+    fn around(self, (): (), call: impl FnOnce() -> T) -> Result<T, Error> {
+        Ok(call())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     around::{Decoration, Layer},
+    blocking,
     name::Name,
     sync::{Arc, AtomicBool, Ordering},
     trace,
@@ -79,6 +80,13 @@ pub struct Deprecated {
 impl Deprecated {
     pub(crate) fn new(deprecation: Deprecation, name: Name) -> Self {
         Self { deprecation, name, warned: Arc::new(AtomicBool::new(false)) }
+    }
+
+    /// Of the call, if it is to be warned of.
+    #[track_caller]
+    fn place(&self) -> Option<Place> {
+        let silent = self.warned.load(Ordering::Relaxed) && !self.deprecation.every_call;
+        if silent { None } else { Some(Place(Location::caller())) }
     }
 
     fn warn(&self, place: Place) {
@@ -160,11 +168,27 @@ impl<Args, F: Future> Layer<Args, F> for Deprecated {
     type Future = DeprecatedFuture<F>;
 
     fn note(&self, _: &Args) -> Option<Place> {
-        let silent = self.warned.load(Ordering::Relaxed) && !self.deprecation.every_call;
-        if silent { None } else { Some(Place(Location::caller())) }
+        self.place()
     }
 
     fn around(self, place: Option<Place>, call: F) -> Self::Future {
         DeprecatedFuture { call, warning: place.map(|place| (self, place)) }
+    }
+}
+
+impl<Args, T> blocking::Layer<Args, T> for Deprecated {
+    type Note = Option<Place>;
+    type Output = T;
+
+    fn note(&self, _: &Args) -> Option<Place> {
+        self.place()
+    }
+
+    #[inline]
+    fn around(self, place: Option<Place>, call: impl FnOnce() -> T) -> T {
+        if let Some(place) = place {
+            self.warn(place);
+        }
+        call()
     }
 }

@@ -2,13 +2,14 @@
 
 use super::{
     timed::Outcome,
-    watched::{Abandoned, Watch, WatchOutput, Watched},
+    watched::{Abandoned, Watch, WatchOutput, Watched, watched},
 };
 use crate::{
     args::{DebugArgs, Inspect},
     around::{Decoration, Layer},
+    blocking,
     name::{Name, short_type_name},
-    time::{self, Instant},
+    time::{Clock, Instant},
     trace::{enabled, event},
 };
 use std::{
@@ -304,12 +305,13 @@ pub struct Log<S> {
     logging: Logging<S>,
     name: Name,
     args: Option<Box<str>>,
+    clock: Clock,
     started: Option<Instant>,
 }
 
 impl<S> Log<S> {
     fn seconds(&mut self) -> Option<f64> {
-        self.started.take().map(|started| time::now().duration_since(started).as_secs_f64())
+        self.started.take().map(|started| self.clock.now().duration_since(started).as_secs_f64())
     }
 }
 
@@ -321,7 +323,7 @@ impl<S> Watch for Log<S> {
             event!(call_level, name, "calling {name}{args}");
         }
         let heard = enabled!(level) || enabled!(error_level);
-        self.started = heard.then(time::now);
+        self.started = heard.then(|| self.clock.now());
         heard
     }
 
@@ -359,7 +361,7 @@ where
 }
 
 pub(crate) fn logged<F, S>(call: F, logging: Logging<S>, name: Name) -> LoggedFuture<F, S> {
-    Watched::new(call, Log { logging, name, args: None, started: None })
+    Watched::new(call, Log { logging, name, args: None, clock: Clock::Task, started: None })
 }
 
 /// The decoration of [`.logged()`](crate::FnExt::logged) and its kin.
@@ -383,6 +385,13 @@ impl<S> Logged<S> {
     pub(crate) fn new(logging: Logging<S>, name: Name) -> Self {
         Self { logging, name }
     }
+
+    fn shown<Args>(&self, args: &Args) -> Option<Box<str>>
+    where
+        S: ShowArgs<Args>,
+    {
+        if enabled!(self.logging.call_level) { self.logging.show.args(args) } else { None }
+    }
 }
 
 impl<S: fmt::Debug> Decoration for Logged<S> {
@@ -401,11 +410,30 @@ where
     type Future = LoggedFuture<F, S>;
 
     fn note(&self, args: &Args) -> Self::Note {
-        if enabled!(self.logging.call_level) { self.logging.show.args(args) } else { None }
+        self.shown(args)
     }
 
     fn around(self, args: Self::Note, call: F) -> Self::Future {
         let Self { logging, name } = self;
-        Watched::new(call, Log { logging, name, args, started: None })
+        Watched::new(call, Log { logging, name, args, clock: Clock::Task, started: None })
+    }
+}
+
+impl<Args, S, T, E> blocking::Layer<Args, Result<T, E>> for Logged<S>
+where
+    E: fmt::Display,
+    S: ShowArgs<Args> + ShowValue<T> + fmt::Debug,
+{
+    type Note = Option<Box<str>>;
+    type Output = Result<T, E>;
+
+    fn note(&self, args: &Args) -> Self::Note {
+        self.shown(args)
+    }
+
+    #[inline]
+    fn around(self, args: Self::Note, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let Self { logging, name } = self;
+        watched(Log { logging, name, args, clock: Clock::Thread, started: None }, call)
     }
 }

@@ -5,11 +5,14 @@
 use crate::{
     Cacheable, KeyPart, Memo, MemoKey,
     args::Inspect,
+    blocking,
     call::{Callable, CallableMut, CallableOnce, Describe},
+    half::{Detachable, Returns},
     lazy::awaited_directly,
     memo::{Borrowed, Contact, Core, Joined, Landing, Leader, SharedFailure},
     name::Name,
     sync::Arc,
+    time::Clock,
 };
 use pin_project::pin_project;
 use std::{
@@ -70,30 +73,21 @@ impl Words {
 }
 
 impl<C, K, V> Memoized<C, K, V> {
-    pub(crate) fn by_args<Args>(callable: C, memo: &Memo<K, V>) -> Self
-    where
-        C: CallableOnce<Args>,
-    {
-        Self::new(callable, memo, ByArgs, false)
+    pub(crate) fn by_args(callable: C, memo: &Memo<K, V>, describe: Describe<C>) -> Self {
+        Self::new(callable, memo, ByArgs, false, describe)
     }
 }
 
 impl<C, K, V, P> Memoized<C, K, V, By<P>> {
-    pub(crate) fn by_closure<Args>(callable: C, memo: &Memo<K, V>, key: P) -> Self
-    where
-        C: CallableOnce<Args>,
-    {
-        Self::new(callable, memo, By(key), true)
+    pub(crate) fn by_closure(callable: C, memo: &Memo<K, V>, key: P, describe: Describe<C>) -> Self {
+        Self::new(callable, memo, By(key), true, describe)
     }
 }
 
 impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
-    fn new<Args>(callable: C, memo: &Memo<K, V>, by: B, by_closure: bool) -> Self
-    where
-        C: CallableOnce<Args>,
-    {
+    fn new(callable: C, memo: &Memo<K, V>, by: B, by_closure: bool, describe: Describe<C>) -> Self {
         let words = Words { by_closure, options: [""; 2] };
-        Self { callable, memo: memo.clone(), by, options: PhantomData, words, describe: Describe::of::<Args>() }
+        Self { callable, memo: memo.clone(), by, options: PhantomData, words, describe }
     }
 
     fn with<E2, R2>(self, words: Words) -> Memoized<C, K, V, B, E2, R2> {
@@ -126,9 +120,9 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// assert_eq!(users.stats().loads, 1);
     /// # }
     /// ```
-    pub fn sharing_errors<Args>(self) -> Memoized<C, K, V, B, SharedErrors, R>
+    pub fn sharing_errors<Args, Half>(self) -> Memoized<C, K, V, B, SharedErrors, R>
     where
-        C: CallableOnce<Args>,
+        C: Returns<Args, Half>,
         SharedErrors: Failures<C::Output>,
     {
         let words = self.words.and(".sharing_errors()");
@@ -167,10 +161,9 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// assert_eq!(users.stats().loads, 1);
     /// # }
     /// ```
-    pub fn detached<Args>(self) -> Memoized<C, K, V, B, E, Detached>
+    pub fn detached<Args, Half>(self) -> Memoized<C, K, V, B, E, Detached>
     where
-        C: CallableOnce<Args, Output: Send + 'static>,
-        C::Future: Send + 'static, // so its arguments are owned: `String` or `Arc<str>` in place of `&str`
+        C: Detachable<Args, Half>, // `Send + 'static`, so its arguments are owned: `String` or `Arc<str>` in place of `&str`
     {
         let words = self.words.and(".detached()");
         self.with(words)
@@ -402,14 +395,14 @@ where
             }
             let (callable, args, contact) = match this.state.as_mut().project_replace(State::Ended) {
                 Before::Start { callable, args, by } => {
-                    let contact = match by.look_up(&args, this.memo) {
+                    let contact = match by.look_up(Clock::Task, &args, this.memo) {
                         Ok(value) => Contact::Hit(value),
-                        Err(key) => core.contact(key, R::IN_BACKGROUND),
+                        Err(key) => core.contact(Clock::Task, key, R::IN_BACKGROUND),
                     };
                     (callable, args, contact)
                 }
                 Before::Joined { callable, args, key, .. } => {
-                    (callable, args, core.contact_again(key, R::IN_BACKGROUND))
+                    (callable, args, core.contact_again(Clock::Task, key, R::IN_BACKGROUND))
                 }
                 Before::Loading(_) | Before::Ended => unreachable!("returned above"),
             };
@@ -508,15 +501,26 @@ where
             return Poll::Pending;
         };
         this.call.set(None);
-        let stand_in = match output.kept() {
-            Some(value) => {
-                leader.land(value);
-                None
-            }
-            None => leader.fail(|| E::share(&output)),
-        };
-        Poll::Ready(stand_in.map_or(output, F::Output::from_kept))
+        Poll::Ready(ended::<_, _, _, E>(leader, output))
     }
+}
+
+/// A load has come to this: what its caller gets.
+fn ended<O, K, V, E>(leader: Leader<K, V>, output: O) -> O
+where
+    O: Cacheable<V>,
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    E: Failures<O>,
+{
+    let stand_in = match output.kept() {
+        Some(value) => {
+            leader.land(value);
+            None
+        }
+        None => leader.fail(|| E::share(&output)),
+    };
+    stand_in.map_or(output, O::from_kept)
 }
 
 impl<F, K: Eq + Hash, V, E> fmt::Debug for Load<F, K, V, E> {
@@ -531,7 +535,7 @@ impl<F, K: Eq + Hash, V, E> fmt::Debug for Load<F, K, V, E> {
 pub trait KeyOf<Args, K> {
     /// The value of the key, if it is there to be served; or else the key. What can be looked up as it is, is.
     #[doc(hidden)]
-    fn look_up<V>(&self, args: &Args, memo: &Memo<K, V>) -> Result<V, K>
+    fn look_up<V>(&self, clock: Clock, args: &Args, memo: &Memo<K, V>) -> Result<V, K>
     where
         K: Eq + Hash + Clone + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static;
@@ -589,34 +593,34 @@ impl<Q> Given<Q> {
 }
 
 impl<Args: MemoKey<K>, K> KeyOf<Args, K> for ByArgs {
-    fn look_up<V>(&self, args: &Args, memo: &Memo<K, V>) -> Result<V, K>
+    fn look_up<V>(&self, clock: Clock, args: &Args, memo: &Memo<K, V>) -> Result<V, K>
     where
         K: Eq + Hash + Clone + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
     {
         let key = Borrowed::new(args);
-        memo.core().look_up(&key).ok_or_else(|| key.to_key())
+        memo.core().look_up(clock, &key).ok_or_else(|| key.to_key())
     }
 }
 
 impl<P: Inspect<Args, Output = K>, Args, K> KeyOf<Args, K> for By<P> {
-    fn look_up<V>(&self, args: &Args, memo: &Memo<K, V>) -> Result<V, K>
+    fn look_up<V>(&self, clock: Clock, args: &Args, memo: &Memo<K, V>) -> Result<V, K>
     where
         K: Eq + Hash + Clone + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
     {
         let key = self.0.inspect(args);
-        memo.core().look_up(&key).ok_or(key)
+        memo.core().look_up(clock, &key).ok_or(key)
     }
 }
 
 impl<Q: KeyPart<K>, Args, K> KeyOf<Args, K> for Given<Q> {
-    fn look_up<V>(&self, _: &Args, memo: &Memo<K, V>) -> Result<V, K>
+    fn look_up<V>(&self, clock: Clock, _: &Args, memo: &Memo<K, V>) -> Result<V, K>
     where
         K: Eq + Hash + Clone + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
     {
-        ByArgs.look_up(&self.0, memo)
+        ByArgs.look_up(clock, &self.0, memo)
     }
 }
 
@@ -820,5 +824,183 @@ impl<F: Future> CallableOnce<()> for Called<F> {
 
     fn label(&self) -> Name {
         Name::of_future::<F>()
+    }
+}
+
+// ---- the blocking half ----
+
+impl<C, K, V, B, E, R, Args> blocking::CallableOnce<Args> for Memoized<C, K, V, B, E, R>
+where
+    C: blocking::CallableOnce<Args>,
+    C::Output: Cacheable<V>,
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    B: KeyOf<Args, K>,
+    E: Failures<C::Output>,
+    R: RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output>,
+{
+    type Output = C::Output;
+
+    fn call_once(self, args: Args) -> C::Output {
+        call_blocking::<C, Args, K, V, E, R>(&self.memo, &self.by, args, || self.callable)
+    }
+
+    fn label(&self) -> Name {
+        self.callable.label()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl<C, K, V, B, E, R, Args> blocking::CallableMut<Args> for Memoized<C, K, V, B, E, R>
+where
+    Self: blocking::Callable<Args>,
+{
+    fn call_mut(&mut self, args: Args) -> Self::Output {
+        blocking::Callable::call_with(self, args)
+    }
+}
+
+impl<C, K, V, B, E, R, Args> blocking::Callable<Args> for Memoized<C, K, V, B, E, R>
+where
+    C: blocking::CallableOnce<Args> + Clone,
+    C::Output: Cacheable<V>,
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    B: KeyOf<Args, K>,
+    E: Failures<C::Output>,
+    R: RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output>,
+{
+    #[inline]
+    fn call_with(&self, args: Args) -> C::Output {
+        call_blocking::<C, Args, K, V, E, R>(&self.memo, &self.by, args, || self.callable.clone())
+    }
+}
+
+/// Where a blocking load runs.
+///
+/// Implemented by [`Inline`] and [`Detached`].
+pub trait RunningBlocking<L, O> {
+    #[doc(hidden)]
+    const IN_BACKGROUND: bool;
+
+    #[doc(hidden)]
+    fn run(load: L) -> O;
+
+    /// Nobody waits for it.
+    #[doc(hidden)]
+    fn start(load: L);
+}
+
+/// The load of a blocking call. It appears in bounds, and nobody needs to make one.
+pub struct BlockingLoad<C, Args, K: Eq + Hash, V, E> {
+    leader: Leader<K, V>,
+    callable: C,
+    args: Args,
+    failures: PhantomData<fn() -> E>,
+}
+
+impl<C, Args, K, V, E> BlockingLoad<C, Args, K, V, E>
+where
+    C: blocking::CallableOnce<Args>,
+    C::Output: Cacheable<V>,
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    E: Failures<C::Output>,
+{
+    fn run(self) -> C::Output {
+        let Self { leader, callable, args, .. } = self;
+        // If the call panics, its leader goes right here, while the stack unwinds.
+        let output = leader.lead(|| callable.call_once(args));
+        ended::<_, _, _, E>(leader, output)
+    }
+}
+
+impl<C, Args, K: Eq + Hash, V, E> fmt::Debug for BlockingLoad<C, Args, K, V, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BlockingLoad")
+    }
+}
+
+impl<C, Args, K, V, E> RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output> for Inline
+where
+    C: blocking::CallableOnce<Args>,
+    C::Output: Cacheable<V>,
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    E: Failures<C::Output>,
+{
+    const IN_BACKGROUND: bool = false;
+
+    fn run(load: BlockingLoad<C, Args, K, V, E>) -> C::Output {
+        load.run()
+    }
+
+    fn start(load: BlockingLoad<C, Args, K, V, E>) {
+        drop(load.run());
+    }
+}
+
+impl<C, Args, K, V, E> RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output> for Detached
+where
+    C: blocking::CallableOnce<Args> + Send + 'static,
+    C::Output: Cacheable<V> + Send + 'static,
+    Args: Send + 'static,
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    E: Failures<C::Output> + 'static,
+{
+    const IN_BACKGROUND: bool = true;
+
+    fn run(load: BlockingLoad<C, Args, K, V, E>) -> C::Output {
+        blocking::on_another_thread(move || load.run())
+    }
+
+    fn start(load: BlockingLoad<C, Args, K, V, E>) {
+        blocking::start_on_another_thread(move || drop(load.run()));
+    }
+}
+
+fn call_blocking<C, Args, K, V, E, R>(
+    memo: &Memo<K, V>,
+    by: &impl KeyOf<Args, K>,
+    args: Args,
+    callable: impl FnOnce() -> C,
+) -> C::Output
+where
+    C: blocking::CallableOnce<Args>,
+    C::Output: Cacheable<V>,
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    E: Failures<C::Output>,
+    R: RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output>,
+{
+    let core = memo.core();
+    let mut contact = match by.look_up(Clock::Thread, &args, memo) {
+        Ok(value) => return C::Output::from_kept(value),
+        Err(key) => core.contact(Clock::Thread, key, R::IN_BACKGROUND),
+    };
+    let load = |leader| BlockingLoad { leader, callable: callable(), args, failures: PhantomData };
+    loop {
+        match contact {
+            Contact::Hit(value) => return C::Output::from_kept(value),
+            Contact::Lead(leader) => return R::run(load(leader)),
+            Contact::Refresh(value, leader) => {
+                R::start(load(leader));
+                return C::Output::from_kept(value);
+            }
+            Contact::Join(key, mut joined) => {
+                let landing = blocking::until_ready(|waker| match joined.poll(&mut Context::from_waker(waker)) {
+                    Poll::Ready(landing) => blocking::Progress::Ready(landing),
+                    Poll::Pending => blocking::Progress::wake_me(None),
+                });
+                if let Some(output) = answer::<C::Output, K, V, E>(core, &landing) {
+                    return output;
+                }
+                contact = core.contact_again(Clock::Thread, key, R::IN_BACKGROUND);
+            }
+        }
     }
 }

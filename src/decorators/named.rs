@@ -1,6 +1,7 @@
 //! A name for what has none, or none that is good.
 
 use crate::around::{Decoration, Layer};
+use crate::blocking;
 use std::{fmt, future::Future};
 
 /// The decoration of [`.named(..)`](crate::FnExt::named).
@@ -33,5 +34,15 @@ impl<Args, F: Future> Layer<Args, F> for Named {
 
     fn around(self, (): (), call: F) -> F {
         call
+    }
+}
+
+impl<Args, T> blocking::Layer<Args, T> for Named {
+    type Note = ();
+    type Output = T;
+
+    #[inline]
+    fn around(self, (): (), call: impl FnOnce() -> T) -> T {
+        call()
     }
 }

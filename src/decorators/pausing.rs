@@ -1,9 +1,10 @@
 //! One call is throttled, and everybody waits.
 
-use super::watched::{Abandoned, Watch, WatchOutput, Watched};
+use super::watched::{Abandoned, Watch, WatchOutput, Watched, watched};
 use crate::{
     RateLimiter,
     around::{Decoration, Layer},
+    blocking,
 };
 use std::{fmt, future::Future, time::Duration};
 
@@ -78,5 +79,18 @@ where
 
     fn around(self, (): (), call: F) -> Self::Future {
         Watched::new(call, self)
+    }
+}
+
+impl<Args, T, E, P> blocking::Layer<Args, Result<T, E>> for Pausing<P>
+where
+    P: FnMut(&E) -> Option<Duration>,
+{
+    type Note = ();
+    type Output = Result<T, E>;
+
+    #[inline]
+    fn around(self, (): (), call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        watched(self, call)
     }
 }

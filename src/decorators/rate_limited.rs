@@ -4,6 +4,7 @@ use crate::{
     Error, Fallible, KeyedLimiter, Permits, RateLimiter,
     args::Inspect,
     around::{Decoration, Layer},
+    blocking,
     rate_limiter::{Acquiring, Core},
     sync::Arc,
 };
@@ -304,5 +305,71 @@ where
 
     fn around(self, permits: Permits, call: F) -> Self::Future {
         or_refused(call, &self.limiter, permits, None)
+    }
+}
+
+impl<Args, T> blocking::Layer<Args, T> for RateLimited {
+    type Note = ();
+    type Output = T;
+
+    #[inline]
+    fn around(self, (): (), call: impl FnOnce() -> T) -> T {
+        self.0.acquire_blocking();
+        call()
+    }
+}
+
+impl<K, Args, T, P> blocking::Layer<Args, T> for RateLimitedByKey<K, P>
+where
+    K: Eq + Hash + Clone,
+    P: Inspect<Args, Output = K>,
+{
+    type Note = Option<RateLimiter>;
+    type Output = T;
+
+    fn note(&self, args: &Args) -> Self::Note {
+        Some(self.limiter.for_key(&self.key.inspect(args)))
+    }
+
+    #[inline]
+    fn around(self, limiter: Self::Note, call: impl FnOnce() -> T) -> T {
+        if let Some(limiter) = limiter {
+            limiter.acquire_blocking();
+        }
+        call()
+    }
+}
+
+impl<Args, T: Fallible> blocking::Layer<Args, T> for RateLimitedWithin {
+    type Note = ();
+    type Output = T;
+
+    #[inline]
+    fn around(self, (): (), call: impl FnOnce() -> T) -> T {
+        match self.limiter.request_blocking(1_u32.into(), Some(self.max_wait)) {
+            Ok(()) => call(),
+            Err(refused) => T::from_policy(refused),
+        }
+    }
+}
+
+impl<Args, T, P> blocking::Layer<Args, T> for RateLimitedBy<P>
+where
+    T: Fallible,
+    P: Inspect<Args, Output: Into<Permits>>,
+{
+    type Note = Permits;
+    type Output = T;
+
+    fn note(&self, args: &Args) -> Permits {
+        self.permits.inspect(args).into()
+    }
+
+    #[inline]
+    fn around(self, permits: Permits, call: impl FnOnce() -> T) -> T {
+        match self.limiter.request_blocking(permits, None) {
+            Ok(()) => call(),
+            Err(refused) => T::from_policy(refused),
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! How long each call takes.
 
-use super::watched::{Abandoned, Watch, WatchOutput, Watched};
+use super::watched::{Abandoned, Watch, WatchOutput, Watched, watched};
 use crate::{
     around::{Decoration, Layer},
+    blocking,
     sync::Arc,
-    time::{self, Instant},
+    time::{Clock, Instant},
     trace::{enabled, event},
 };
 use std::{fmt, future::Future, time::Duration};
@@ -285,13 +286,14 @@ pub type TimedFuture<F, O = AnyOutput> = Watched<F, Stopwatch<O>>;
 #[derive(Debug)]
 pub struct Stopwatch<O> {
     timing: Timing<O>,
+    clock: Clock,
     started: Option<Instant>,
 }
 
 impl<O> Stopwatch<O> {
     fn report(&mut self, outcome: Outcome) {
         if let Some(started) = self.started.take() {
-            self.timing.report(time::now().duration_since(started), outcome);
+            self.timing.report(self.clock.now().duration_since(started), outcome);
         }
     }
 }
@@ -299,7 +301,7 @@ impl<O> Stopwatch<O> {
 impl<O> Watch for Stopwatch<O> {
     fn started(&mut self) -> bool {
         let heard = self.timing.sink.is_some() || enabled!(self.timing.level);
-        self.started = heard.then(time::now);
+        self.started = heard.then(|| self.clock.now());
         heard
     }
 
@@ -315,7 +317,7 @@ impl<T, O: OutcomeOf<T>> WatchOutput<T> for Stopwatch<O> {
 }
 
 pub(crate) fn timed<F, O>(call: F, timing: Timing<O>) -> TimedFuture<F, O> {
-    Watched::new(call, Stopwatch { timing, started: None })
+    Watched::new(call, Stopwatch { timing, clock: Clock::Task, started: None })
 }
 
 impl<O> Decoration for Timing<O> {
@@ -334,5 +336,15 @@ where
 
     fn around(self, (): (), call: F) -> Self::Future {
         timed(call, self)
+    }
+}
+
+impl<Args, T, O: OutcomeOf<T>> blocking::Layer<Args, T> for Timing<O> {
+    type Note = ();
+    type Output = T;
+
+    #[inline]
+    fn around(self, (): (), call: impl FnOnce() -> T) -> T {
+        watched(Stopwatch { timing: self, clock: Clock::Thread, started: None }, call)
     }
 }

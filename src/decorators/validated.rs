@@ -3,6 +3,7 @@
 use crate::{
     Error, Fallible,
     args::Inspect,
+    blocking,
     call::{Callable, CallableMut, CallableOnce, Describe},
     lazy::awaited_directly,
     name::Name,
@@ -49,6 +50,10 @@ impl<C, V> Validated<C, V> {
         C: CallableOnce<Args>,
     {
         Self { callable, validate, describe: Describe::of::<Args>() }
+    }
+
+    pub(crate) fn by_description(callable: C, validate: V, describe: Describe<C>) -> Self {
+        Self { callable, validate, describe }
     }
 
     fn refusal<Args, M, O>(&self, args: &Args) -> Option<O>
@@ -125,5 +130,54 @@ impl<C, V> fmt::Debug for Validated<C, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.describe.write(&self.callable, f)?;
         f.write_str(".validated(..)")
+    }
+}
+
+impl<C, V, M, Args> blocking::CallableOnce<Args> for Validated<C, V>
+where
+    C: blocking::CallableOnce<Args>,
+    C::Output: Fallible,
+    V: Inspect<Args, Output = Result<(), M>>,
+    M: fmt::Display,
+{
+    type Output = C::Output;
+
+    #[inline]
+    fn call_once(self, args: Args) -> C::Output {
+        self.refusal(&args).unwrap_or_else(|| self.callable.call_once(args))
+    }
+
+    fn label(&self) -> Name {
+        self.callable.label()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl<C, V, M, Args> blocking::CallableMut<Args> for Validated<C, V>
+where
+    C: blocking::CallableMut<Args>,
+    C::Output: Fallible,
+    V: Inspect<Args, Output = Result<(), M>>,
+    M: fmt::Display,
+{
+    #[inline]
+    fn call_mut(&mut self, args: Args) -> C::Output {
+        self.refusal(&args).unwrap_or_else(|| self.callable.call_mut(args))
+    }
+}
+
+impl<C, V, M, Args> blocking::Callable<Args> for Validated<C, V>
+where
+    C: blocking::Callable<Args>,
+    C::Output: Fallible,
+    V: Inspect<Args, Output = Result<(), M>>,
+    M: fmt::Display,
+{
+    #[inline]
+    fn call_with(&self, args: Args) -> C::Output {
+        self.refusal(&args).unwrap_or_else(|| self.callable.call_with(args))
     }
 }

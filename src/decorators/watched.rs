@@ -1,5 +1,6 @@
 //! A future whose end is reported exactly once, however it comes: what `timed` and `logged` stand on.
 
+use crate::blocking::abandonment;
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -93,6 +94,20 @@ where
     }
 }
 
+/// The same for a call that blocks.
+#[inline]
+pub(crate) fn watched<T, W: WatchOutput<T>>(watch: W, call: impl FnOnce() -> T) -> T {
+    let mut report = Report { watch: Some(watch), started: false };
+    report.start();
+    let unwinding = IfUnwinding(&mut report);
+    let output = call();
+    std::mem::forget(unwinding);
+    if let Some(mut watch) = report.watch.take() {
+        watch.completed(&output);
+    }
+    output
+}
+
 impl<W: Watch> Report<W> {
     #[inline]
     fn start(&mut self) {
@@ -122,7 +137,9 @@ struct IfUnwinding<'r, W: Watch>(&'r mut Report<W>);
 
 impl<W: Watch> Drop for IfUnwinding<'_, W> {
     fn drop(&mut self) {
-        self.0.abandoned(Abandoned::Panicked);
+        // A blocking call whose caller has gone is unwound as well, where decor would have it wait or begin anew.
+        let how = if abandonment::is_unwinding() { Abandoned::Cancelled } else { Abandoned::Panicked };
+        self.0.abandoned(how);
     }
 }
 

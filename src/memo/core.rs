@@ -21,7 +21,7 @@ use crate::{
     policy::{Freshness, Lifetime, Nanos, Stamp},
     seed::CallSeeds,
     sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, lock},
-    time::Epoch,
+    time::{Clock, Epoch},
 };
 use moka::Equivalent;
 use std::{
@@ -143,7 +143,7 @@ where
     }
 
     /// The value of this generation, and what it is good for.
-    fn find<Q>(&self, key: &Q) -> Option<(Entry<V>, Freshness)>
+    fn find<Q>(&self, clock: Clock, key: &Q) -> Option<(Entry<V>, Freshness)>
     where
         Q: Equivalent<K> + Hash + ?Sized,
     {
@@ -154,7 +154,7 @@ where
         if entry.stamp.is_for_ever() {
             return Some((entry, Freshness::Fresh));
         }
-        let freshness = match self.settings.lifetime.freshness(entry.stamp, self.epoch.now()) {
+        let freshness = match self.settings.lifetime.freshness(entry.stamp, self.epoch.now(clock)) {
             // That there is none is for a short time of its own, and never stale.
             Freshness::Stale | Freshness::Expired if self.settings.ttl.is_negative(&entry.value) => Freshness::Over,
             freshness => freshness,
@@ -163,11 +163,11 @@ where
     }
 
     /// The first half of a call's first contact: a hit, if the value is fresh.
-    pub(crate) fn look_up<Q>(&self, key: &Q) -> Option<V>
+    pub(crate) fn look_up<Q>(&self, clock: Clock, key: &Q) -> Option<V>
     where
         Q: Equivalent<K> + Hash + ?Sized,
     {
-        match self.find(key)? {
+        match self.find(clock, key)? {
             (entry, Freshness::Fresh) => {
                 self.seen.counters.hits.count();
                 Some(entry.value)
@@ -178,8 +178,8 @@ where
 
     /// The second half, for whom [`look_up`](Self::look_up) found nothing. One that can load `in_background` need not wait
     /// for what it refreshes.
-    pub(crate) fn contact(self: &Arc<Self>, key: K, in_background: bool) -> Contact<K, V> {
-        let contact = self.contact_again(key, in_background);
+    pub(crate) fn contact(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
+        let contact = self.contact_again(clock, key, in_background);
         let counters = &self.seen.counters;
         match &contact {
             Contact::Hit(_) | Contact::Refresh(..) => counters.hits.count(),
@@ -190,12 +190,12 @@ where
     }
 
     /// A contact that is not the call's first, and so not counted: the load that it waited for has come to nothing.
-    pub(crate) fn contact_again(self: &Arc<Self>, key: K, in_background: bool) -> Contact<K, V> {
+    pub(crate) fn contact_again(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
         let counters = &self.seen.counters;
         let mut flights = self.flights(&key);
         let generation = self.generation();
         // A miss has been noted by the first look; noted twice, it would look like a key that is in use.
-        let found = if self.store.holds(&key) { self.find(&key) } else { None };
+        let found = if self.store.holds(&key) { self.find(clock, &key) } else { None };
         let freshness = found.as_ref().map(|(_, freshness)| *freshness);
         let servable = match found {
             Some((entry, Freshness::Fresh)) => return Contact::Hit(entry.value),
@@ -221,8 +221,8 @@ where
         flights.insert(key.clone(), Arc::clone(&flight));
         drop(flights);
         let in_background = in_background && servable.is_some();
-        let (core, began) = (Arc::clone(self), self.epoch.now());
-        let leader = Leader { core, key, flight, began, in_background, has_ended: false };
+        let (core, began) = (Arc::clone(self), self.epoch.now(clock));
+        let leader = Leader { core, clock, key, flight, began, in_background, has_ended: false };
         counters.begun.count();
         let Some(value) = servable else { return Contact::Lead(leader) };
         counters.refreshes.count();
@@ -239,7 +239,7 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        match self.find(key) {
+        match self.find(Clock::Task, key) {
             Some((entry, Freshness::Fresh | Freshness::Due)) => {
                 self.seen.counters.hits.count();
                 Some(entry.value)
@@ -248,7 +248,7 @@ where
                 self.seen.counters.misses.count();
                 if let Some((_, Freshness::Over)) = found {
                     let _flights = self.flights(key);
-                    if let Some((_, Freshness::Over)) = self.find(key) {
+                    if let Some((_, Freshness::Over)) = self.find(Clock::Task, key) {
                         self.store.remove(key);
                     }
                 }
@@ -258,7 +258,7 @@ where
     }
 
     pub(super) fn insert(&self, key: K, value: V) {
-        let stamp = self.stamp(&key, &value);
+        let stamp = self.stamp(Clock::Task, &key, &value);
         let mut flights = self.flights(&key);
         flights.remove(&key);
         self.put(key, value, self.generation(), stamp);
@@ -289,11 +289,11 @@ where
     }
 
     /// How long it will be good; `None` for a value that is not to be kept at all.
-    fn stamp(&self, key: &K, value: &V) -> Option<Stamp> {
+    fn stamp(&self, clock: Clock, key: &K, value: &V) -> Option<Stamp> {
         let Settings { lifetime, ttl, seeds, .. } = &self.settings;
         let ttl = ttl.of(key, value);
         let random = if lifetime.jitter > 0.0 { seeds.take() } else { 0 };
-        (!ttl.is_zero()).then(|| lifetime.stamp(ttl, self.epoch.now(), random))
+        (!ttl.is_zero()).then(|| lifetime.stamp(ttl, self.epoch.now(clock), random))
     }
 
     /// In place of what the key had, whose flights must be locked.
@@ -310,6 +310,7 @@ where
 /// Dropped before it has [landed](Self::land), for whatever reason, it lets those who joined try for themselves.
 pub(crate) struct Leader<K: Eq + Hash, V> {
     core: Arc<Core<K, V>>,
+    clock: Clock,
     key: K,
     flight: Arc<Flight<V>>,
     began: Nanos,
@@ -351,7 +352,7 @@ where
 {
     /// Keeps the value, unless there has been a clear or an invalidation since, and hands it to those who joined.
     pub(crate) fn land(mut self, value: &V) {
-        let stamp = self.core.stamp(&self.key, value);
+        let stamp = self.core.stamp(self.clock, &self.key, value);
         let for_the_store = value.clone();
         let mut flights = self.core.flights(&self.key);
         if let Some(key) = self.depart(&mut flights).filter(|_| self.is_current()) {
@@ -392,7 +393,7 @@ where
         if !self.core.settings.lifetime.has_stand_ins() || !self.is_current() {
             return None;
         }
-        match self.core.find(&self.key)? {
+        match self.core.find(self.clock, &self.key)? {
             (entry, Freshness::Fresh | Freshness::Due) => Some((entry.value, false)),
             (entry, Freshness::Stale | Freshness::Expired) => Some((entry.value, true)),
             (_, Freshness::Over) => None,
@@ -400,7 +401,7 @@ where
     }
 
     fn elapsed(&self) -> Nanos {
-        self.core.epoch.now().saturating_sub(self.began)
+        self.core.epoch.now(self.clock).saturating_sub(self.began)
     }
 }
 
@@ -439,7 +440,7 @@ impl Seen {
         }
         match left {
             Left::Evicted => self.counters.evictions.count(),
-            Left::Removed if entry.stamp.has_expired(epoch.now()) => self.counters.expirations.count(),
+            Left::Removed if entry.stamp.has_expired(epoch.now(Clock::Task)) => self.counters.expirations.count(),
             Left::Removed => {}
         }
     }

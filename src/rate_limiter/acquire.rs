@@ -3,7 +3,7 @@
 use super::core::{Claim, Core, Turn};
 use crate::{
     Error, Permits,
-    time::{self, Sleep},
+    time::{self, Clock, Sleep},
 };
 use pin_project::{pin_project, pinned_drop};
 use std::{
@@ -54,8 +54,8 @@ impl<C: Deref<Target = Core>> Future for Acquiring<C> {
         let mut this = self.project();
         loop {
             let turn = match this.state {
-                State::Unpolled => this.core.claim(this.request, cx.waker()),
-                State::Waiting(claim) => this.core.take_turn(claim, cx.waker()),
+                State::Unpolled => this.core.claim(Clock::Task, this.request, cx.waker()),
+                State::Waiting(claim) => this.core.take_turn(Clock::Task, claim, cx.waker()),
                 State::Ended => panic!("`Acquire` polled after it completed"),
             };
             let moment = match turn {
@@ -89,7 +89,7 @@ impl<C: Deref<Target = Core>> Future for Acquiring<C> {
 impl<C: Deref<Target = Core>> PinnedDrop for Acquiring<C> {
     fn drop(self: Pin<&mut Self>) {
         if let State::Waiting(claim) = &self.state {
-            self.core.leave(claim);
+            self.core.leave(Clock::Task, claim);
         }
     }
 }

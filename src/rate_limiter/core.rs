@@ -13,7 +13,7 @@ use crate::{
     ConfigError, Error, Permits,
     policy::{Counts, Nanos, Quota, Sums, nanos},
     sync::{Mutex, MutexGuard, lock},
-    time::{Epoch, GRAIN, Instant},
+    time::{Clock, Epoch, GRAIN, Instant},
 };
 use std::{fmt, task::Waker, time::Duration};
 
@@ -89,17 +89,17 @@ impl Core {
     }
 
     /// The state, and the time: read inside of the lock, or it would go backwards from one holder to the next.
-    fn enter(&self) -> MutexGuard<'_, State> {
+    fn enter(&self, clock: Clock) -> MutexGuard<'_, State> {
         let mut state = lock(&self.state);
-        state.now = state.now.max(self.epoch.now());
+        state.now = state.now.max(self.epoch.now(clock));
         let now = state.now;
         state.quota.forget(now);
         state
     }
 
     /// Does something with the state, and then wakes whom it concerns, outside of the lock.
-    fn contact<T>(&self, act: impl FnOnce(&mut State) -> (T, Next)) -> T {
-        let mut state = self.enter();
+    fn contact<T>(&self, clock: Clock, act: impl FnOnce(&mut State) -> (T, Next)) -> T {
+        let mut state = self.enter(clock);
         let (result, next) = act(&mut state);
         let spent = state.queue.take_spent();
         drop(state);
@@ -111,24 +111,24 @@ impl Core {
     }
 
     /// First contact.
-    pub(super) fn claim(&self, request: &Request, waker: &Waker) -> Turn {
-        self.contact(|state| state.claim(request, waker))
+    pub(super) fn claim(&self, clock: Clock, request: &Request, waker: &Waker) -> Turn {
+        self.contact(clock, |state| state.claim(request, waker))
     }
 
-    pub(super) fn take_turn(&self, claim: &mut Claim, waker: &Waker) -> Turn {
-        self.contact(|state| state.take_turn(claim, waker))
+    pub(super) fn take_turn(&self, clock: Clock, claim: &mut Claim, waker: &Waker) -> Turn {
+        self.contact(clock, |state| state.take_turn(claim, waker))
     }
 
-    pub(super) fn leave(&self, claim: &Claim) {
-        self.contact(|state| ((), state.leave(claim)));
+    pub(super) fn leave(&self, clock: Clock, claim: &Claim) {
+        self.contact(clock, |state| ((), state.leave(claim)));
     }
 
     pub(super) fn try_take(&self, permits: Permits) -> Result<(), Error> {
-        self.contact(|state| state.try_take(permits))
+        self.contact(Clock::Task, |state| state.try_take(permits))
     }
 
     pub(super) fn charge(&self, permits: Permits) -> Result<(), Error> {
-        let mut state = self.enter();
+        let mut state = self.enter(Clock::Task);
         let counts =
             permits.for_windows(state.quota.windows()).map_err(|message| Error::InvalidArgument { message })?;
         let now = state.now;
@@ -137,12 +137,12 @@ impl Core {
     }
 
     pub(super) fn pause_for(&self, pause: Duration) {
-        let mut state = self.enter();
+        let mut state = self.enter(Clock::Task);
         state.paused_until = state.paused_until.max(state.now.saturating_add(nanos(pause)));
     }
 
     pub(super) fn set_limits(&self, limits: &[(u32, Nanos)]) {
-        self.contact(|state| {
+        self.contact(Clock::Task, |state| {
             state.quota.set_limits(limits);
             let now = state.now;
             state.quota.forget(now);
@@ -155,7 +155,7 @@ impl Core {
     }
 
     pub(super) fn available(&self) -> Vec<u32> {
-        let state = self.enter();
+        let state = self.enter(Clock::Task);
         let available =
             |window| if state.now < state.paused_until { 0 } else { state.quota.available(state.now, window) };
         (0..state.quota.windows()).map(available).collect()

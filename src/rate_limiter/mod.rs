@@ -1,6 +1,7 @@
 //! The shared limiter: one handle for a whole program, exact or paced, and fair.
 
 mod acquire;
+mod acquire_blocking;
 mod builder;
 mod core;
 mod keyed;
@@ -262,6 +263,27 @@ impl RateLimiter {
         Acquire::new(&self.core)
     }
 
+    /// Waits for one permit, and blocks the thread meanwhile. Threads and tasks stand in one queue.
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait in a task of a current-thread runtime, which it would stop; on a runtime with more threads the other tasks go
+    /// on elsewhere.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// limiter.acquire_blocking();
+    /// assert_eq!(limiter.available(), 9);
+    /// ```
+    pub fn acquire_blocking(&self) {
+        // One permit of any limiter can be waited for, however long, so it is never refused.
+        let admitted = self.core.acquire_blocking(&Request { permits: 1_u32.into(), can_fail: false, max_wait: None });
+        debug_assert!(admitted.is_ok());
+    }
+
     /// Waits for several permits, to be taken together: one number for every window, or an array with one for each.
     ///
     /// None at all (0) still waits for its turn. Cancel safety, fairness and panics are [`acquire`](Self::acquire)'s.
@@ -499,6 +521,10 @@ impl RateLimiter {
     /// Its limits, as people write them.
     pub(crate) fn limits(&self) -> &dyn fmt::Display {
         &*self.core
+    }
+
+    pub(crate) fn request_blocking(&self, permits: Permits, max_wait: Option<Duration>) -> Result<(), Error> {
+        self.core.acquire_blocking(&Request { permits, can_fail: true, max_wait })
     }
 
     pub(crate) fn request(&self, permits: Permits, can_fail: bool, max_wait: Option<Duration>) -> Acquiring<Arc<Core>> {

@@ -1,12 +1,14 @@
 //! The loop: call, ask the policy, wait, call again.
 
-use super::rules::{GivenUp, Retrying, Ruling};
+use super::{
+    judge::{Attempt, Next, judge},
+    rules::Ruling,
+};
 use crate::{
-    GaveUp, RetryPolicy,
+    RetryPolicy,
     call::CallableMut,
-    policy::{Attempted, Delays, Verdict},
-    time::{self, Instant, Sleep},
-    trace,
+    policy::Delays,
+    time::{self, Clock, Instant, Sleep},
 };
 use pin_project::pin_project;
 use std::{
@@ -71,13 +73,6 @@ struct Wait {
     delays: Delays,
     #[pin]
     sleep: Option<Sleep>,
-}
-
-/// What follows an attempt.
-enum Next {
-    RetryIn(Duration),
-    /// The result is returned as it is; if it is an error, this is its story.
-    Return(GaveUp, Duration),
 }
 
 impl<C: CallableMut<Args>, Args, R> RetryFuture<C, Args, R> {
@@ -156,47 +151,17 @@ impl<C, R> Loop<C, R> {
         C: CallableMut<Args>,
         R: Ruling<T, E>,
     {
-        let attempt = self.attempts;
-        let name = || self.callable.name(); // asked for only where somebody listens
-        let retryable = self.rules.should_retry(result);
-        if !retryable && result.is_ok() {
-            if attempt > 1 {
-                tracing::debug!(target: trace::RETRY, name = name(), attempt, "{} succeeded at attempt {attempt}", name());
-            }
-            return Next::Return(GaveUp::NotRetryable, Duration::ZERO);
-        }
-
-        let elapsed = self.began.map_or(Duration::ZERO, |began| time::now().duration_since(began));
-        let error = result.as_ref().err();
-        let may_follow = retryable && self.policy.may_follow(attempt);
-        let hint = error.filter(|_| may_follow).and_then(|error| self.rules.hint(error));
-        let (policy, wait) = (&self.policy, &mut self.wait);
-        let verdict = policy.judge(Attempted { attempt, elapsed, retryable, hint }, move || {
-            wait.get_or_insert_with(|| Wait::new(policy)).as_mut().project().delays
-        });
-        match verdict {
-            Verdict::RetryIn(delay) => {
-                tracing::debug!(
-                    target: trace::RETRY, name = name(), attempt, ?delay,
-                    "{} failed at attempt {attempt}, retrying in {delay:.2?}", name(),
-                );
-                self.rules.retrying(&Retrying { attempt, delay, elapsed, error });
-                Next::RetryIn(delay)
-            }
-            Verdict::GiveUp(reason) => {
-                if attempt == 1 && reason == GaveUp::NotRetryable {
-                    // Nothing was retried, and whether the error is worth a warning is for its caller to say.
-                    tracing::debug!(target: trace::RETRY, name = name(), attempt, %reason, "{} failed: {reason}", name());
-                } else {
-                    tracing::warn!(
-                        target: trace::RETRY, name = name(), attempt, %reason,
-                        "{} gave up at attempt {attempt}: {reason}", name(),
-                    );
-                }
-                self.rules.gave_up(&GivenUp { attempts: attempt, elapsed, reason, error });
-                Next::Return(reason, elapsed)
-            }
-        }
+        let Self { callable, policy, rules, attempts, began, wait } = self;
+        let attempt = Attempt { number: *attempts, began: *began, clock: Clock::Task };
+        let policy = &*policy;
+        judge(
+            policy,
+            rules,
+            &attempt,
+            result,
+            || callable.name(),
+            move || wait.get_or_insert_with(|| Wait::new(policy)).as_mut().project().delays,
+        )
     }
 }
 

@@ -1,7 +1,9 @@
 //! Trying again: the wrapper and the words that refine it. What is retried, and what is told of it, stands in `rules`;
 //! the loop in `future`; when and how often, in `policy/`.
 
+mod blocking;
 mod future;
+mod judge;
 mod rules;
 
 pub use future::RetryFuture;
@@ -14,6 +16,7 @@ use rules::{
 use crate::{
     RetryPolicy, Transient,
     call::{Callable, CallableMut, CallableOnce, Describe},
+    half::Answers,
     lazy::awaited_directly,
     name::Name,
 };
@@ -71,7 +74,11 @@ impl<C> Retry<C> {
     where
         C: CallableOnce<Args>,
     {
-        Self { callable, policy, rules: Rules::default(), describe: Describe::of::<Args>() }
+        Self::with_description(callable, policy, Describe::of::<Args>())
+    }
+
+    pub(crate) fn with_description(callable: C, policy: RetryPolicy, describe: Describe<C>) -> Self {
+        Self { callable, policy, rules: Rules::default(), describe }
     }
 }
 
@@ -95,10 +102,10 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!((result, calls), (Err("no such user"), 1));
     /// # }
     /// ```
-    pub fn when<Args, T, E, P>(self, retryable: P) -> Retry<C, Rules<When<P>, H, R, G, X>>
+    pub fn when<Args, Half, P>(self, retryable: P) -> Retry<C, Rules<When<P>, H, R, G, X>>
     where
-        C: CallableMut<Args, Output = Result<T, E>>,
-        P: FnMut(&E) -> bool,
+        C: Answers<Args, Half>,
+        P: FnMut(&C::Err) -> bool,
     {
         self.with(|rules| rules.when(When(retryable)))
     }
@@ -122,10 +129,10 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(status, Ok(200));
     /// # }
     /// ```
-    pub fn when_result<Args, T, E, P>(self, retryable: P) -> Retry<C, Rules<WhenResult<P>, H, R, G, X>>
+    pub fn when_result<Args, Half, P>(self, retryable: P) -> Retry<C, Rules<WhenResult<P>, H, R, G, X>>
     where
-        C: CallableMut<Args, Output = Result<T, E>>,
-        P: FnMut(&Result<T, E>) -> bool,
+        C: Answers<Args, Half>,
+        P: FnMut(&Result<C::Ok, C::Err>) -> bool,
     {
         self.with(|rules| rules.when(WhenResult(retryable)))
     }
@@ -147,10 +154,9 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     /// # }
     /// ```
-    pub fn transient<Args, T, E>(self) -> Retry<C, Rules<TransientError, TransientHint, R, G, X>>
+    pub fn transient<Args, Half>(self) -> Retry<C, Rules<TransientError, TransientHint, R, G, X>>
     where
-        C: CallableMut<Args, Output = Result<T, E>>,
-        E: Transient,
+        C: Answers<Args, Half, Err: Transient>,
     {
         self.with(|rules| rules.when(TransientError).hint(TransientHint))
     }
@@ -175,10 +181,10 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(7));
     /// # }
     /// ```
-    pub fn retry_after<Args, T, E, P>(self, hint: P) -> Retry<C, Rules<W, HintedBy<P>, R, G, X>>
+    pub fn retry_after<Args, Half, P>(self, hint: P) -> Retry<C, Rules<W, HintedBy<P>, R, G, X>>
     where
-        C: CallableMut<Args, Output = Result<T, E>>,
-        P: FnMut(&E) -> Option<Duration>,
+        C: Answers<Args, Half>,
+        P: FnMut(&C::Err) -> Option<Duration>,
     {
         self.with(|rules| rules.hint(HintedBy(hint)))
     }
@@ -198,10 +204,10 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(seen, [(1, 1, Some("busy")), (2, 2, Some("busy"))]);
     /// # }
     /// ```
-    pub fn on_retry<Args, T, E, P>(self, hook: P) -> Retry<C, Rules<W, H, OnRetryHook<P>, G, X>>
+    pub fn on_retry<Args, Half, P>(self, hook: P) -> Retry<C, Rules<W, H, OnRetryHook<P>, G, X>>
     where
-        C: CallableMut<Args, Output = Result<T, E>>,
-        P: FnMut(&Retrying<'_, E>),
+        C: Answers<Args, Half>,
+        P: FnMut(&Retrying<'_, C::Err>),
     {
         self.with(|rules| rules.on_retry(OnRetryHook(hook)))
     }
@@ -224,10 +230,10 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(seen, Some((3, 3, GaveUp::Exhausted)));
     /// # }
     /// ```
-    pub fn on_give_up<Args, T, E, P>(self, hook: P) -> Retry<C, Rules<W, H, R, OnGiveUpHook<P>, X>>
+    pub fn on_give_up<Args, Half, P>(self, hook: P) -> Retry<C, Rules<W, H, R, OnGiveUpHook<P>, X>>
     where
-        C: CallableMut<Args, Output = Result<T, E>>,
-        P: FnMut(&GivenUp<'_, E>),
+        C: Answers<Args, Half>,
+        P: FnMut(&GivenUp<'_, C::Err>),
     {
         self.with(|rules| rules.on_give_up(OnGiveUpHook(hook)))
     }

@@ -1,0 +1,236 @@
+//! Calling: the ladder of [`crate::call`] once more, for functions that answer at once.
+
+use crate::{arity::for_each_arity, name::Name, sync::Arc};
+use std::fmt;
+
+/// What can be called once with `Args` (a tuple) and blocks until it has its answer.
+///
+/// ```
+/// use decor::{blocking::CallableOnce, prelude::*};
+///
+/// fn double(n: u32) -> u32 { n * 2 }
+/// assert_eq!(double.blocking().call_once((21,)), 42);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a blocking function that can be called with `{Args}`",
+    note = "a sync function or closure becomes one by `.blocking()`",
+    note = "a reference to a decorated function is none: clone the function, or share it as an `Arc`"
+)]
+pub trait CallableOnce<Args> {
+    /// What it returns.
+    type Output;
+
+    /// Calls it, by value.
+    #[track_caller]
+    fn call_once(self, args: Args) -> Self::Output;
+
+    /// The name of the function at the heart of the chain: its last path segment, or what `.named(..)` gave it.
+    fn name(&self) -> &'static str {
+        self.label().get()
+    }
+
+    #[doc(hidden)]
+    fn label(&self) -> Name;
+
+    /// Writes the chain from the inside out, as it was written: what `Debug` shows.
+    #[allow(clippy::missing_errors_doc)] // the formatter's own
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+/// `.run()` on whatever takes no arguments.
+pub trait Run: CallableOnce<()> + Sized {
+    /// Calls what takes no arguments, and is done with it: all that a closure needs that counts what it does.
+    ///
+    /// ```
+    /// use decor::prelude::*;
+    ///
+    /// let mut calls = 0;
+    /// let answer = (|| { calls += 1; 42 }).blocking().timed("answer").run();
+    /// assert_eq!((answer, calls), (42, 1));
+    /// ```
+    #[track_caller]
+    fn run(self) -> Self::Output {
+        self.call_once(())
+    }
+}
+
+impl<C: CallableOnce<()>> Run for C {}
+
+/// What can be called again and again by whoever owns it.
+///
+/// ```
+/// use decor::{blocking::CallableMut, prelude::*};
+///
+/// let mut calls = 0;
+/// let mut count = (|| { calls += 1; calls }).blocking();
+/// count.call_mut(());
+/// assert_eq!(count.call_mut(()), 2);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be called with `{Args}` more than once",
+    note = "a retry needs a function that can be called again"
+)]
+pub trait CallableMut<Args>: CallableOnce<Args> {
+    /// Calls it, by `&mut`.
+    #[track_caller]
+    fn call_mut(&mut self, args: Args) -> Self::Output;
+}
+
+/// What can be called by many at the same time: the bound for code that takes any decorated sync function.
+///
+/// To be called with its arguments spread out, use `.call(..)` from the [prelude](crate::prelude):
+///
+/// ```
+/// use decor::{blocking::Callable, prelude::*};
+///
+/// fn both<C: Callable<(u64,), Output = u64>>(fetch: &C) -> u64 { fetch.call(1) + fetch.call(2) }
+///
+/// fn double(n: u64) -> u64 { n * 2 }
+/// assert_eq!(both(&double.blocking().timed("double")), 6);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be called through `&self` with `{Args}`",
+    note = "the function must be `Fn`, and the closures given to its decorators `Clone`: functions are, and closures over references or `Arc`s",
+    note = "a reference to a decorated function cannot: clone the function, or share it as an `Arc`"
+)]
+pub trait Callable<Args>: CallableMut<Args> {
+    /// Calls it, by `&self`, with the arguments as a tuple.
+    #[track_caller]
+    fn call_with(&self, args: Args) -> Self::Output;
+}
+
+/// A sync function that can be decorated: what [`.blocking()`](SyncFn::blocking) makes of one.
+///
+/// ```
+/// use decor::{blocking::Blocking, prelude::*};
+///
+/// fn double(n: u32) -> u32 { n * 2 }
+/// let double: Blocking<fn(u32) -> u32> = (double as fn(u32) -> u32).blocking();
+/// assert_eq!(double.call(21), 42);
+/// ```
+#[derive(Clone, Copy)]
+#[must_use = "a decorated function does nothing until it is called"]
+pub struct Blocking<F>(F);
+
+/// Sync functions and closures of 0 to 8 arguments.
+///
+/// An async function is one too, as far as the compiler is concerned: `async_fn.blocking()` would decorate the making of its
+/// future, which takes no time and cannot fail. Leave `.blocking()` out for those.
+///
+/// ```
+/// use decor::prelude::*;
+///
+/// let parse = (|text: &str| text.parse::<u8>()).blocking().timed("parse");
+/// assert_eq!(parse.call("42"), Ok(42));
+/// ```
+pub trait SyncFn<Args>: Sized {
+    /// Lifts it into the blocking half, where it has every decorator that async functions have
+    /// (see [`FnExt`](super::FnExt)).
+    fn blocking(self) -> Blocking<Self> {
+        Blocking(self)
+    }
+}
+
+impl<F> fmt::Debug for Blocking<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.blocking()", Name::of_function::<F>().get())
+    }
+}
+
+macro_rules! functions_are_callable {
+    ($Call:ident; $($A:ident $a:ident),*) => {
+        impl<Func, Out, $($A),*> SyncFn<($($A,)*)> for Func where Func: FnOnce($($A),*) -> Out {}
+
+        impl<Func, Out, $($A),*> CallableOnce<($($A,)*)> for Blocking<Func>
+        where
+            Func: FnOnce($($A),*) -> Out,
+        {
+            type Output = Out;
+
+            #[inline]
+            fn call_once(self, ($($a,)*): ($($A,)*)) -> Out {
+                (self.0)($($a),*)
+            }
+
+            fn label(&self) -> Name {
+                Name::of_function::<Func>()
+            }
+
+            fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(self, f)
+            }
+        }
+
+        impl<Func, Out, $($A),*> CallableMut<($($A,)*)> for Blocking<Func>
+        where
+            Func: FnMut($($A),*) -> Out,
+        {
+            #[inline]
+            fn call_mut(&mut self, ($($a,)*): ($($A,)*)) -> Out {
+                (self.0)($($a),*)
+            }
+        }
+
+        impl<Func, Out, $($A),*> Callable<($($A,)*)> for Blocking<Func>
+        where
+            Func: Fn($($A),*) -> Out,
+        {
+            #[inline]
+            fn call_with(&self, ($($a,)*): ($($A,)*)) -> Out {
+                (self.0)($($a),*)
+            }
+        }
+    };
+}
+for_each_arity!(functions_are_callable);
+
+/// `.call(..)` for each number of arguments.
+pub(crate) mod spread {
+    use super::Callable;
+
+    macro_rules! call_by_arity {
+        ($Call:ident; $($A:ident $a:ident),*) => {
+            #[doc = concat!("`.call(", $(stringify!($a), ", ",)* ")` on whatever is [`Callable`] with so many arguments.")]
+            pub trait $Call<$($A),*>: Callable<($($A,)*)> {
+                /// Calls the decorated function, and blocks until it has its answer.
+                #[track_caller]
+                #[inline]
+                #[allow(clippy::too_many_arguments)] // as many as the function has
+                fn call(&self, $($a: $A),*) -> Self::Output {
+                    self.call_with(($($a,)*))
+                }
+            }
+
+            impl<Func: Callable<($($A,)*)> + ?Sized, $($A),*> $Call<$($A),*> for Func {}
+        };
+    }
+    crate::arity::for_each_arity!(call_by_arity);
+}
+
+impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
+    type Output = C::Output;
+
+    fn call_once(self, args: Args) -> C::Output {
+        (*self).call_with(args)
+    }
+
+    fn label(&self) -> Name {
+        (**self).label()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).describe(f)
+    }
+}
+
+impl<C: Callable<Args> + ?Sized, Args> CallableMut<Args> for Arc<C> {
+    fn call_mut(&mut self, args: Args) -> C::Output {
+        (**self).call_with(args)
+    }
+}
+
+impl<C: Callable<Args> + ?Sized, Args> Callable<Args> for Arc<C> {
+    fn call_with(&self, args: Args) -> C::Output {
+        (**self).call_with(args)
+    }
+}

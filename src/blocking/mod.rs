@@ -1,0 +1,62 @@
+//! The same words for sync functions: `.blocking()` lifts one, and from there it has every decorator that async functions have, with the
+//! same policies and the same handles.
+//!
+//! ```
+//! use decor::prelude::*;
+//! use std::time::Duration;
+//!
+//! fn parse(text: &str) -> Result<u8, decor::Error> {
+//!     text.parse().map_err(|_| decor::Error::InvalidArgument { message: format!("{text:?} is no number") })
+//! }
+//!
+//! let limiter = RateLimiter::new(10, Duration::from_secs(1));
+//! let policy = RetryPolicy::exponential(Duration::from_millis(100)).max_attempts(5);
+//!
+//! let parse = parse.blocking().rate_limited(&limiter).retry_with(&policy).when(|_| false).timed("parse");
+//! assert_eq!(parse.call("42"), Ok(42));
+//! ```
+//!
+//! Nothing is offered on a bare sync function: where rustc says that a method's bounds are not satisfied, `.blocking()` is what is missing.
+//!
+//! # Waiting
+//!
+//! Waiting blocks the thread: a retry sleeps, a call of a full limiter parks in the one queue in which tasks and threads stand, and a call
+//! for a value that another is loading parks until it is there, be that a thread or a task. No runtime is needed, made or looked for.
+//!
+//! In a task, a blocking wait stops the thread that it runs on. On a runtime with several threads the other tasks go on elsewhere (by
+//! `tokio::task::block_in_place`); on a current-thread runtime a call that has to wait panics instead of waiting for what it has stopped.
+//! Better: `tokio::task::spawn_blocking`.
+//!
+//! Threads wait in real time, also where tokio's clock is paused for tasks. To test blocking code without waiting there is a
+#![cfg_attr(feature = "test-util", doc = "[`VirtualClock`](crate::test_util::VirtualClock).")]
+#![cfg_attr(not(feature = "test-util"), doc = "`test_util::VirtualClock` (feature `test-util`).")]
+//!
+//! # What a thread cannot do
+//!
+//! It cannot be cancelled. [`timeout`](FnExt::timeout) therefore makes its call on another thread and leaves it when its time is over;
+//! what that means is described there.
+
+pub(crate) mod abandonment;
+mod around;
+mod boxed;
+mod call;
+mod elsewhere;
+mod fn_ext;
+mod pool;
+mod timeout;
+mod wait;
+
+pub use around::{Layer, around};
+pub use boxed::BoxedFn;
+pub use call::{Blocking, Callable, CallableMut, CallableOnce, Run, SyncFn};
+pub use fn_ext::FnExt;
+pub use timeout::Timeout;
+
+pub(crate) use call::spread;
+#[cfg(feature = "test-util")]
+pub(crate) use elsewhere::Elsewhere;
+#[cfg(feature = "memo")]
+pub(crate) use elsewhere::{on_another_thread, start_on_another_thread};
+#[cfg(feature = "test-util")]
+pub(crate) use wait::{Parked, Patience};
+pub(crate) use wait::{Progress, sleep, until_ready};

@@ -1,0 +1,103 @@
+//! The loop of the blocking half: call, ask the policy, sleep, call again.
+
+use super::{
+    Retry,
+    judge::{Attempt, Next, judge},
+    rules::Ruling,
+};
+use crate::{
+    RetryPolicy,
+    blocking::{Callable, CallableMut, CallableOnce, abandonment, sleep},
+    name::Name,
+    policy::Delays,
+    time::Clock,
+};
+use std::{fmt, time::Duration};
+
+#[inline]
+fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
+    policy: &RetryPolicy,
+    rules: &mut R,
+    args: Args,
+    label: impl Fn() -> Name,
+    mut call: impl FnMut(Args) -> Result<T, E>,
+) -> Result<T, R::Error> {
+    let began = (policy.needs_clock() || R::NEEDS_CLOCK).then(|| Clock::Thread.now());
+    let mut attempt = Attempt { number: 0, began, clock: Clock::Thread };
+    let mut delays = None;
+    let mut args = Some(args);
+    loop {
+        attempt.number += 1;
+        let these = if policy.may_follow(attempt.number) { args.clone() } else { args.take() };
+        let result = call(these.expect("taken by the last attempt only"));
+        let (name, seed) = (|| label().get(), || Delays::new(policy.seed_of_next_call()));
+        let waits = &mut delays;
+        match judge(policy, rules, &attempt, &result, name, move || waits.get_or_insert_with(seed)) {
+            Next::Return(reason, elapsed) => {
+                return result.map_err(|error| R::finish(attempt.number, elapsed, reason, error));
+            }
+            Next::RetryIn(delay) => {
+                drop(result);
+                pause(delay);
+            }
+        }
+    }
+}
+
+#[cold]
+fn pause(delay: Duration) {
+    if delay.is_zero() {
+        abandonment::check();
+    } else {
+        sleep(delay);
+    }
+}
+
+impl<C, R, Args, T, E> CallableOnce<Args> for Retry<C, R>
+where
+    C: CallableMut<Args, Output = Result<T, E>>,
+    R: Ruling<T, E>,
+    Args: Clone,
+{
+    type Output = Result<T, R::Error>;
+
+    #[inline]
+    fn call_once(mut self, args: Args) -> Self::Output {
+        self.call_mut(args)
+    }
+
+    fn label(&self) -> Name {
+        self.callable.label()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl<C, R, Args, T, E> CallableMut<Args> for Retry<C, R>
+where
+    C: CallableMut<Args, Output = Result<T, E>>,
+    R: Ruling<T, E>,
+    Args: Clone,
+{
+    #[inline]
+    fn call_mut(&mut self, args: Args) -> Self::Output {
+        let Self { callable, policy, rules, .. } = self;
+        let label = callable.label();
+        retry(policy, rules, args, || label, |args| callable.call_mut(args))
+    }
+}
+
+impl<C, R, Args, T, E> Callable<Args> for Retry<C, R>
+where
+    C: Callable<Args, Output = Result<T, E>>,
+    R: Ruling<T, E> + Clone,
+    Args: Clone,
+{
+    #[inline]
+    fn call_with(&self, args: Args) -> Self::Output {
+        let Self { callable, policy, rules, .. } = self;
+        retry(policy, &mut rules.clone(), args, || callable.label(), |args| callable.call_with(args))
+    }
+}

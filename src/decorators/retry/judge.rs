@@ -1,0 +1,74 @@
+//! What follows an attempt: asked of the policy, logged, and told to the hooks. Both halves come here.
+
+use super::rules::{GivenUp, Retrying, Ruling};
+use crate::{
+    GaveUp, RetryPolicy,
+    policy::{Attempted, Delays, Verdict},
+    time::{Clock, Instant},
+    trace,
+};
+use std::time::Duration;
+
+/// An attempt that has ended.
+pub(super) struct Attempt {
+    /// 1 for the first.
+    pub(super) number: u32,
+    /// When the first one did, if that matters to anybody.
+    pub(super) began: Option<Instant>,
+    pub(super) clock: Clock,
+}
+
+/// What follows it.
+pub(super) enum Next {
+    RetryIn(Duration),
+    /// The result is returned as it is; if it is an error, this is its story.
+    Return(GaveUp, Duration),
+}
+
+/// `name` is asked for only where somebody listens, `delays` only where another attempt may follow.
+#[inline]
+pub(super) fn judge<'d, T, E, R: Ruling<T, E>>(
+    policy: &RetryPolicy,
+    rules: &mut R,
+    attempt: &Attempt,
+    result: &Result<T, E>,
+    name: impl Fn() -> &'static str,
+    delays: impl FnOnce() -> &'d mut Delays,
+) -> Next {
+    let retryable = rules.should_retry(result);
+    let &Attempt { number: attempt, began, clock } = attempt;
+    if !retryable && result.is_ok() {
+        if attempt > 1 {
+            tracing::debug!(target: trace::RETRY, name = name(), attempt, "{} succeeded at attempt {attempt}", name());
+        }
+        return Next::Return(GaveUp::NotRetryable, Duration::ZERO);
+    }
+
+    let elapsed = began.map_or(Duration::ZERO, |began| clock.now().duration_since(began));
+    let error = result.as_ref().err();
+    let may_follow = retryable && policy.may_follow(attempt);
+    let hint = error.filter(|_| may_follow).and_then(|error| rules.hint(error));
+    match policy.judge(Attempted { attempt, elapsed, retryable, hint }, delays) {
+        Verdict::RetryIn(delay) => {
+            tracing::debug!(
+                target: trace::RETRY, name = name(), attempt, ?delay,
+                "{} failed at attempt {attempt}, retrying in {delay:.2?}", name(),
+            );
+            rules.retrying(&Retrying { attempt, delay, elapsed, error });
+            Next::RetryIn(delay)
+        }
+        Verdict::GiveUp(reason) => {
+            if attempt == 1 && reason == GaveUp::NotRetryable {
+                // Nothing was retried, and whether the error is worth a warning is for its caller to say.
+                tracing::debug!(target: trace::RETRY, name = name(), attempt, %reason, "{} failed: {reason}", name());
+            } else {
+                tracing::warn!(
+                    target: trace::RETRY, name = name(), attempt, %reason,
+                    "{} gave up at attempt {attempt}: {reason}", name(),
+                );
+            }
+            rules.gave_up(&GivenUp { attempts: attempt, elapsed, reason, error });
+            Next::Return(reason, elapsed)
+        }
+    }
+}

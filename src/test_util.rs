@@ -1,0 +1,281 @@
+//! A virtual clock for threads: blocking code is tested to the nanosecond, and without waiting. Feature `test-util`.
+//!
+//! For tasks there is tokio's own, `start_paused = true`.
+
+use crate::{
+    blocking::{Elsewhere, Parked, Patience},
+    sync::{Arc, Mutex, lock},
+    time::Instant,
+};
+use std::{cell::RefCell, fmt, marker::PhantomData, sync::atomic::Ordering, thread, time::Duration};
+
+/// Time for the thread that made it, and for those that it [spawns](Self::spawn): it stands still while any of them does something, and
+/// when all of them wait in decor, it moves on to the first moment that one of them waits for.
+///
+/// Everything of decor's on these threads follows it: delays, limits, timeouts, TTLs. `std::thread::sleep` does not; to let time pass,
+/// [`advance`](Self::advance). A handle that is also used by tasks, or by threads without this clock, sees two times.
+///
+/// ```
+/// use decor::{prelude::*, test_util::VirtualClock};
+/// use std::time::Duration;
+///
+/// let clock = VirtualClock::start();
+/// let policy = RetryPolicy::exponential(Duration::from_secs(10));
+/// let refused = (|| Err::<(), _>("refused")).blocking().retry_with(policy).run();
+/// assert_eq!(refused, Err("refused"));
+/// assert_eq!(clock.elapsed(), Duration::from_secs(10 + 20)); // at once
+/// ```
+pub struct VirtualClock {
+    shared: Arc<Shared>,
+    before: Option<Arc<Shared>>,
+    /// It belongs to its thread.
+    not_send: PhantomData<*const ()>,
+}
+
+pub(crate) struct Shared {
+    base: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    elapsed: Duration,
+    /// Threads that do something.
+    running: usize,
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    parked: Arc<Parked>,
+    until: Option<Duration>,
+    patience: Patience,
+    is_due: bool,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
+}
+
+impl VirtualClock {
+    /// From now on this thread's time is virtual, until the clock is dropped.
+    ///
+    /// ```
+    /// let clock = decor::test_util::VirtualClock::start();
+    /// assert!(clock.elapsed().is_zero());
+    /// ```
+    pub fn start() -> Self {
+        let state = State { elapsed: Duration::ZERO, running: 1, waiting: Vec::new() };
+        let shared = Arc::new(Shared { base: Instant::now(), state: Mutex::new(state) });
+        let before = CURRENT.replace(Some(Arc::clone(&shared)));
+        Self { shared, before, not_send: PhantomData }
+    }
+
+    /// The time that has passed since it was started.
+    ///
+    /// ```
+    /// use decor::{prelude::*, test_util::VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::start();
+    /// let limiter = RateLimiter::new(3, Duration::from_secs(1));
+    /// (0..5).for_each(|_| limiter.acquire_blocking());
+    /// assert_eq!(clock.elapsed(), Duration::from_secs(1));
+    /// ```
+    pub fn elapsed(&self) -> Duration {
+        lock(&self.shared.state).elapsed
+    }
+
+    /// Lets time pass.
+    ///
+    /// ```
+    /// use decor::{prelude::*, test_util::VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::start();
+    /// let memo = Memo::ttl(Duration::from_secs(300));
+    /// memo.insert(7, 49);
+    /// clock.advance(Duration::from_secs(300));
+    /// assert_eq!(memo.get(&7), None);
+    /// ```
+    pub fn advance(&self, by: Duration) {
+        let mut state = lock(&self.shared.state);
+        state.elapsed = state.elapsed.saturating_add(by);
+        state.wake_those_that_are_due(Patience::None);
+    }
+
+    /// Runs it on another thread under the same clock, which stands still until that one waits, too.
+    ///
+    /// ```
+    /// use decor::{prelude::*, test_util::VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::start();
+    /// let limiter = RateLimiter::new(1, Duration::from_secs(1));
+    /// let threads = [0; 4].map(|_| {
+    ///     let limiter = limiter.clone();
+    ///     clock.spawn(move || limiter.acquire_blocking())
+    /// });
+    /// threads.into_iter().for_each(|thread| thread.join());
+    /// assert_eq!(clock.elapsed(), Duration::from_secs(3));
+    /// ```
+    pub fn spawn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> VirtualThread<T> {
+        VirtualThread(Elsewhere::begin_detached(work))
+    }
+}
+
+impl Drop for VirtualClock {
+    fn drop(&mut self) {
+        CURRENT.set(self.before.take());
+        lock(&self.shared.state).leave();
+    }
+}
+
+/// A thread under a [`VirtualClock`]: see [`spawn`](VirtualClock::spawn).
+#[must_use = "a thread that is not joined may not have come to its end"]
+pub struct VirtualThread<T>(Elsewhere<T>);
+
+impl<T: Send + 'static> VirtualThread<T> {
+    /// Waits for its end, and lets the clock move on meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// With the thread's own panic.
+    ///
+    /// ```
+    /// let clock = decor::test_util::VirtualClock::start();
+    /// assert_eq!(clock.spawn(|| 42).join(), 42);
+    /// ```
+    pub fn join(self) -> T {
+        self.0.wait()
+    }
+}
+
+/// Sleeps as a decorated function would: in this thread's virtual time, or in real time if it has none.
+///
+/// ```
+/// use decor::{prelude::*, test_util};
+/// use std::time::Duration;
+///
+/// let clock = test_util::VirtualClock::start();
+/// let slow = (|| { test_util::sleep(Duration::from_secs(5)); Ok::<_, decor::Error>(42) }).blocking();
+/// assert!(slow.timeout(Duration::from_secs(2)).call().is_err());
+/// assert_eq!(clock.elapsed(), Duration::from_secs(2));
+/// ```
+pub fn sleep(delay: Duration) {
+    crate::blocking::sleep(delay);
+}
+
+/// The time that has passed on this thread's virtual clock, if it has one.
+///
+/// ```
+/// use decor::test_util::{VirtualClock, elapsed};
+///
+/// assert_eq!(elapsed(), None);
+/// let clock = VirtualClock::start();
+/// assert_eq!(elapsed(), Some(clock.elapsed()));
+/// ```
+pub fn elapsed() -> Option<Duration> {
+    CURRENT.with_borrow(|current| current.as_ref().map(|shared| lock(&shared.state).elapsed))
+}
+
+/// This thread's, if it has one.
+pub(crate) fn current() -> Option<Arc<Shared>> {
+    CURRENT.with_borrow(Clone::clone)
+}
+
+/// The time of this thread's clock, if it has one.
+pub(crate) fn now() -> Option<Instant> {
+    CURRENT.with_borrow(|current| current.as_ref().map(|shared| shared.base + lock(&shared.state).elapsed))
+}
+
+/// A thread that is about to begin runs under the clock of the one that begins it.
+pub(crate) struct Inherited(Option<Arc<Shared>>);
+
+impl Inherited {
+    pub(crate) fn from_this_thread() -> Self {
+        let current = current();
+        if let Some(shared) = &current {
+            lock(&shared.state).running += 1;
+        }
+        Self(current)
+    }
+
+    pub(crate) fn install(&self) {
+        CURRENT.set(self.0.clone());
+    }
+}
+
+impl Drop for Inherited {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            CURRENT.set(None);
+            lock(&shared.state).leave();
+        }
+    }
+}
+
+impl Shared {
+    /// Parks the thread until it is woken, or until the moment has come.
+    pub(crate) fn wait(&self, parked: &Arc<Parked>, at: Option<Instant>, patience: Patience) {
+        let until = at.map(|at| at.saturating_duration_since(self.base));
+        let mut state = lock(&self.state);
+        if parked.is_woken.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        state.waiting.push(Waiting { parked: Arc::clone(parked), until, patience, is_due: false });
+        state.leave();
+        loop {
+            let at = state.waiting.iter().position(|waiting| Arc::ptr_eq(&waiting.parked, parked));
+            let at = at.expect("nobody else takes it out");
+            let is_due = state.waiting[at].is_due;
+            if is_due || parked.is_woken.load(Ordering::Acquire) {
+                parked.is_woken.store(false, Ordering::Release);
+                state.waiting.swap_remove(at);
+                state.running += usize::from(!is_due);
+                return;
+            }
+            drop(state);
+            thread::park();
+            state = lock(&self.state);
+        }
+    }
+}
+
+impl State {
+    /// One thread less does something. If it was the last, time goes on.
+    fn leave(&mut self) {
+        self.running -= 1;
+        let somebody_comes = |waiting: &Waiting| waiting.is_due || waiting.parked.is_woken.load(Ordering::Acquire);
+        if self.running > 0 || self.waiting.iter().any(somebody_comes) {
+            return;
+        }
+        if let Some(next) = self.waiting.iter().filter_map(|waiting| waiting.until).min() {
+            self.elapsed = self.elapsed.max(next);
+            self.wake_those_that_are_due(Patience::None);
+            if self.running == 0 {
+                self.wake_those_that_are_due(Patience::LetsOthersEnd);
+            }
+        }
+    }
+
+    fn wake_those_that_are_due(&mut self, patience: Patience) {
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.patience == patience) {
+            if !waiting.is_due && waiting.until.is_some_and(|until| until <= self.elapsed) {
+                waiting.is_due = true;
+                self.running += 1;
+                waiting.parked.thread.unpark();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for VirtualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VirtualClock").field("elapsed", &self.elapsed()).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for VirtualThread<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VirtualThread")
+    }
+}
