@@ -253,3 +253,38 @@ async fn those_who_wait_for_a_load_leave_no_memory_behind() {
     assert_eq!(now(memo.get_or_load(7, || ready(49))), 49);
     assert!(LIVE.get() - before <= 2_048, "{} bytes left", LIVE.get() - before);
 }
+
+#[test]
+fn a_blocking_call_that_succeeds_at_once() {
+    let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).max_attempts(5).deadline(secs(30));
+    let limiter = RateLimiter::new(1_000, secs(60));
+    let memo: Memo<u64, u64> = Memo::ttl(secs(300));
+    let fetch = (|id: u64, _: &str| Answer::Ok(id)).blocking();
+    let timed = fetch.timed("fetch");
+    let logged = fetch.logged_values();
+    let retried = fetch.retry_with(&policy).transient();
+    let permitted = fetch.rate_limited(&limiter).rate_limited_by(&limiter, |_: &u64, _: &&str| 2);
+    let validated = fetch.validated(|id: &u64, _: &&str| if *id == 0 { Err("zero") } else { Ok(()) });
+    let converted = fetch.lifted().map_err(|e: decor::Failure<decor::Error>| e).named("x");
+    let memoized = fetch.memoized_by(&memo, |id: &u64, _: &&str| *id);
+    memoized.call(1, "en").unwrap();
+    memo.stats();
+    let boxed = (|id: u64| Answer::Ok(id)).blocking().retry_with(&policy).boxed();
+    let chain = fetch
+        .rate_limited(&limiter)
+        .retry_with(&policy)
+        .transient()
+        .validated(|_: &u64, _: &&str| Ok::<_, &str>(()))
+        .logged()
+        .timed("fetch");
+    assert_eq!(allocations_of(|| timed.call(1, "en")), 0);
+    assert_eq!(allocations_of(|| logged.call(1, "en")), 0);
+    assert_eq!(allocations_of(|| retried.call(1, "en")), 0);
+    assert_eq!(allocations_of(|| permitted.call(1, "en")), 0);
+    assert_eq!(allocations_of(|| validated.call(1, "en")), 0);
+    assert_eq!(allocations_of(|| converted.call(1, "en")), 0);
+    assert_eq!(allocations_of(|| memoized.call(1, "en")), 0);
+    assert_eq!(allocations_of(|| boxed.call(1)), 0);
+    assert_eq!(allocations_of(|| chain.call(1, "en")), 0);
+    assert_eq!(limiter.stats().delayed, 0);
+}

@@ -2,6 +2,7 @@
 
 mod allocations;
 mod auto_traits;
+mod blocking;
 mod cancelled;
 mod errors;
 mod keyed_limiter;
@@ -13,10 +14,12 @@ mod memo_freshness;
 mod memo_keys;
 mod memo_model;
 mod names;
+mod parity;
 mod policy;
 mod rate_limiter;
 mod retry;
 mod seeds;
+mod seeds_blocking;
 mod send;
 mod support;
 mod timed;

@@ -420,6 +420,29 @@ async fn stats_display_as_pythons_do() {
     assert_eq!(memo.stats(), Memo::<u8, u8>::builder().capacity(2).build().stats());
 }
 
+#[tokio::test(start_paused = true)]
+async fn means_and_rates_leave_out_what_is_no_part_of_them() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    for (key, millis) in [(1, 100), (2, 300)] {
+        let slow = async {
+            sleep(ms(millis)).await;
+            1_u8
+        };
+        slow.memoized_by(&memo, key).await;
+    }
+    let mut leads = tokio_test::task::spawn(memo.get_or_load(3, std::future::pending::<u8>));
+    tokio_test::assert_pending!(leads.poll());
+    let mut joins = tokio_test::task::spawn(memo.get_or_load(3, std::future::pending::<u8>));
+    tokio_test::assert_pending!(joins.poll());
+    tokio_test::assert_pending!(tokio_test::task::spawn(memo.get_or_load(4, std::future::pending::<u8>)).poll());
+    memo.get(&1);
+    let stats = memo.stats();
+    assert_eq!((stats.loads, stats.loading, stats.loads_abandoned), (4, 1, 1));
+    assert_eq!(stats.mean_load_time(), ms(200), "of the two that have ended");
+    assert_eq!((stats.calls(), stats.hits), (6, 1));
+    assert!((stats.hit_rate() - 1.0 / 6.0).abs() < 1e-9, "the one that waits is no hit");
+}
+
 #[tokio::test]
 async fn a_clear_frees_what_was_held() {
     let memo = Memo::builder().capacity(100_000).build();

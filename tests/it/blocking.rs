@@ -1,0 +1,334 @@
+//! What differs for threads: real waiting, timeouts that cannot cancel, and handles that are shared with tasks.
+
+use crate::support::{listen, ms, secs};
+use decor::{
+    Error, Memo, Outcome, RateLimiter, RetryPolicy, Timing,
+    prelude::*,
+    test_util::{VirtualClock, VirtualThread, sleep},
+};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+type Answer = Result<u32, Error>;
+
+// ---- timeout ----
+
+/// In a trial an abandoned retry made 30 attempts, and an abandoned wait took a permit and called the function.
+#[test]
+fn nothing_begins_after_a_timeout() {
+    let clock = VirtualClock::start();
+    let attempts = Arc::new(AtomicU32::new(0));
+    let fails = {
+        let attempts = Arc::clone(&attempts);
+        move || {
+            attempts.fetch_add(1, SeqCst);
+            Err::<u32, _>(Error::QueueFull { waiting: 0 })
+        }
+    };
+    let policy = RetryPolicy::fixed(ms(100)).max_attempts(30);
+    let bounded = fails.clone().blocking().named("f").retry_with(&policy).timeout(ms(250));
+    assert_eq!(bounded.call(), Err(Error::TimedOut { name: "f", after: ms(250) }));
+    assert_eq!(clock.elapsed(), ms(250));
+    sleep(secs(60));
+    assert_eq!(attempts.load(SeqCst), 3);
+
+    let limiter = RateLimiter::new(1, secs(1));
+    limiter.acquire_blocking();
+    let bounded = fails.blocking().rate_limited(&limiter).timeout(ms(500));
+    assert!(matches!(bounded.call(), Err(Error::TimedOut { .. })));
+    sleep(secs(60));
+    let stats = limiter.stats();
+    assert_eq!((attempts.load(SeqCst), stats.admitted, stats.cancelled, stats.waiting), (3, 1, 1, 0));
+}
+
+#[test]
+fn nested_timeouts_end_what_is_within_them() {
+    let clock = VirtualClock::start();
+    let attempts = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&attempts);
+    let slow = move || -> Answer {
+        counted.fetch_add(1, SeqCst);
+        sleep(secs(10));
+        Ok(1)
+    };
+    let policy = RetryPolicy::fixed(ms(100)).max_attempts(30);
+    let bounded = slow.blocking().named("f").timeout(secs(1)).retry_with(policy).timeout(ms(2_500));
+    assert_eq!(bounded.call(), Err(Error::TimedOut { name: "f", after: ms(2_500) }));
+    assert_eq!((clock.elapsed(), attempts.load(SeqCst)), (ms(2_500), 3));
+    sleep(secs(60));
+    assert_eq!(attempts.load(SeqCst), 3);
+}
+
+#[test]
+fn a_call_that_is_left_runs_on_and_its_end_is_cancelled_not_panicked() {
+    let _clock = VirtualClock::start();
+    let (ended, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+    let (its_end, sink) = (Arc::clone(&ended), Arc::clone(&seen));
+    // It does not wait in decor, and so is not unwound.
+    let (go, stop) = mpsc::channel::<()>();
+    let busy = move || -> Answer {
+        stop.recv().unwrap();
+        its_end.store(true, SeqCst);
+        Ok(1)
+    };
+    let busy = Mutex::new(Some(busy));
+    let run = move || (busy.lock().unwrap().take().unwrap())();
+    let waits = (|| -> Answer {
+        sleep(secs(10));
+        Ok(1)
+    })
+    .blocking()
+    .timed_with(Timing::new("waits").to(move |m| sink.lock().unwrap().push(m.outcome)))
+    .timeout(secs(1));
+    assert!(waits.call().is_err());
+    let left = thread::spawn(move || run.blocking().timeout(ms(5)).run());
+    assert!(left.join().unwrap().is_err());
+    assert!(!ended.load(SeqCst));
+    go.send(()).unwrap();
+    while !ended.load(SeqCst) {
+        thread::yield_now();
+    }
+    while seen.lock().unwrap().is_empty() {
+        thread::yield_now();
+    }
+    assert_eq!(*seen.lock().unwrap(), [Outcome::Cancelled]);
+}
+
+#[test]
+fn a_panic_in_it_is_the_callers_panic() {
+    let _clock = VirtualClock::start();
+    let explode = || -> Answer { std::panic::panic_any(7_u64) };
+    let panic = catch_unwind(AssertUnwindSafe(|| explode.blocking().timeout(secs(1)).run())).unwrap_err();
+    assert_eq!(*panic.downcast::<u64>().unwrap(), 7);
+}
+
+#[test]
+fn log_lines_inside_keep_their_subscriber_and_span() {
+    let _clock = VirtualClock::start();
+    let log = listen();
+    let seen = Arc::new(Mutex::new(None));
+    let its = Arc::clone(&seen);
+    let function = move || -> Answer {
+        *its.lock().unwrap() = Some((thread::current().id(), tracing::Span::current().id()));
+        Ok(1)
+    };
+    let span = tracing::info_span!("request");
+    let call = function.blocking().named("f").logged().timeout(secs(1));
+    span.in_scope(|| call.call()).unwrap();
+    assert_eq!(log.take(), ["DEBUG calling f", "INFO f returned in 0.00s"]);
+    let (its_thread, its_span) = seen.lock().unwrap().take().unwrap();
+    assert_ne!(its_thread, thread::current().id());
+    assert!(its_span.is_some());
+    assert_eq!(its_span, span.id());
+}
+
+#[test]
+fn a_limit_of_zero_calls_nothing_and_the_longest_needs_no_thread() {
+    let this = thread::current().id();
+    let here = move || -> Answer { Ok(u32::from(thread::current().id() == this)) };
+    let called = here.blocking().named("f");
+    assert_eq!(
+        called.clone().timeout(Duration::ZERO).call(),
+        Err(Error::TimedOut { name: "f", after: Duration::ZERO })
+    );
+    assert_eq!(called.clone().timeout(Duration::MAX).call(), Ok(1));
+    assert_eq!(called.timeout(secs(60)).call(), Ok(0));
+}
+
+// ---- in a runtime ----
+
+/// A thread that waits there would stop everything that it waits for.
+#[tokio::test]
+async fn a_wait_in_a_task_of_a_current_thread_runtime_says_so() {
+    let limiter = RateLimiter::new(1, secs(3600));
+    limiter.acquire_blocking(); // does not wait
+    let panic = catch_unwind(AssertUnwindSafe(|| limiter.acquire_blocking())).unwrap_err();
+    assert!(panic.downcast::<String>().unwrap().contains("can call blocking only"));
+    assert_eq!(limiter.waiting(), 0);
+
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let mut leads = tokio_test::task::spawn(memo.get_or_load(7, std::future::pending::<u8>));
+    assert!(leads.poll().is_pending());
+    let waits = (|_: u8| 1_u8).blocking().memoized(&memo);
+    assert!(catch_unwind(AssertUnwindSafe(|| waits.call(7))).is_err());
+    drop(leads);
+    assert_eq!(waits.call(7), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_wait_in_a_task_of_a_runtime_with_threads_lets_the_others_go_on() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let (go, stop) = tokio::sync::oneshot::channel();
+    let leads = tokio::spawn(memo.get_or_load(7, move || async move { stop.await.unwrap() }));
+    while memo.stats().loading == 0 {
+        tokio::task::yield_now().await;
+    }
+    let (waits, other) = (memo.clone(), memo.clone());
+    let waits = tokio::spawn(async move { (|_: u8| 0_u8).blocking().memoized(&waits).call(7) });
+    let goes_on = tokio::spawn(async move {
+        while other.stats().coalesced == 0 {
+            tokio::task::yield_now().await;
+        }
+        go.send(49).unwrap();
+    });
+    assert_eq!((waits.await.unwrap(), leads.await.unwrap()), (49, 49));
+    goes_on.await.unwrap();
+}
+
+/// Where time stands still for tasks, a thread waits in real time, and comes to the end of its wait.
+#[tokio::test(start_paused = true)]
+async fn a_wait_beside_a_paused_clock_is_a_real_one_and_ends() {
+    let limiter = RateLimiter::new(1, ms(20));
+    let waits = limiter.clone();
+    let (took, error) = tokio::task::spawn_blocking(move || {
+        let begun = Instant::now();
+        waits.acquire_blocking();
+        waits.acquire_blocking();
+        let failing = (|| Err::<(), _>("busy")).blocking().retry_with(RetryPolicy::fixed(ms(10)));
+        (begun.elapsed(), failing.call())
+    })
+    .await
+    .unwrap();
+    assert!(took >= ms(20), "{took:?}");
+    assert_eq!(error, Err("busy"));
+}
+
+// ---- one handle for threads and tasks ----
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_and_tasks_share_a_limiter_and_are_admitted_in_turn() {
+    const EACH: usize = 2_500;
+    const LIMIT: usize = 200;
+    let period = ms(10);
+    let limiter = RateLimiter::new(200, period);
+    let begun = Instant::now();
+    let admitted = Arc::new(Mutex::new(Vec::with_capacity(8 * EACH)));
+    let admit = |kind: usize| {
+        let (limiter, admitted) = (limiter.clone(), Arc::clone(&admitted));
+        move || (limiter.clone(), Arc::clone(&admitted), kind)
+    };
+    let mut threads = Vec::new();
+    let mut tasks = tokio::task::JoinSet::new();
+    for caller in 0..4 {
+        let (limiter, admitted, kind) = admit(caller)();
+        threads.push(thread::spawn(move || {
+            let take =
+                (move || admitted.lock().unwrap().push((Instant::now(), kind))).blocking().rate_limited(&limiter);
+            (0..EACH).for_each(|_| take.call());
+        }));
+        let (limiter, admitted, kind) = admit(4 + caller)();
+        tasks.spawn(async move {
+            let take = move || {
+                let admitted = Arc::clone(&admitted);
+                async move { admitted.lock().unwrap().push((Instant::now(), kind)) }
+            };
+            let take = take.rate_limited(&limiter);
+            for _ in 0..EACH {
+                take.call().await;
+            }
+        });
+    }
+    tasks.join_all().await;
+    tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| thread.join().unwrap())).await.unwrap();
+    assert_eq!(limiter.stats().admitted, 8 * EACH as u64);
+    assert_eq!(limiter.waiting(), 0);
+
+    let mut admitted = admitted.lock().unwrap().clone();
+    admitted.sort_unstable();
+    // An admission is seen when it was made, or later: one window that was broken would shift all after it before their time.
+    let broken =
+        (0_u32..).zip(admitted.chunks(LIMIT)).filter(|(windows, chunk)| chunk[0].0 < begun + period * *windows);
+    assert_eq!(broken.count(), 0);
+    // In turn: while all are there, each gets about an eighth of any stretch, or less if the system leaves it aside for a while.
+    let middle = &admitted[2_000..10_000];
+    let mut shares = BTreeMap::new();
+    for (_, kind) in middle {
+        *shares.entry(kind).or_insert(0_u32) += 1;
+    }
+    assert_eq!(shares.len(), 8);
+    assert!(shares.values().all(|share| *share >= 200), "{shares:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_and_tasks_load_a_cold_key_once() {
+    for round in 0..50_u32 {
+        let memo: Memo<u32, u32> = Memo::ttl(secs(300));
+        let calls = Arc::new(AtomicU32::new(0));
+        let mut threads = Vec::new();
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let (memo, calls) = (memo.clone(), Arc::clone(&calls));
+            let its_calls = Arc::clone(&calls);
+            let its_memo = memo.clone();
+            threads.push(thread::spawn(move || {
+                let load = move |n: u32| {
+                    calls.fetch_add(1, SeqCst);
+                    thread::yield_now();
+                    n * 2
+                };
+                load.blocking().memoized(&memo).call(round)
+            }));
+            tasks.spawn(async move {
+                let load = move |n: u32| {
+                    its_calls.fetch_add(1, SeqCst);
+                    async move {
+                        tokio::task::yield_now().await;
+                        n * 2
+                    }
+                };
+                load.memoized(&its_memo).call(round).await
+            });
+        }
+        let mut answers = tasks.join_all().await;
+        let joined =
+            tokio::task::spawn_blocking(move || threads.into_iter().map(|t| t.join().unwrap()).collect::<Vec<_>>());
+        answers.extend(joined.await.unwrap());
+        assert_eq!(answers, [round * 2; 8]);
+        let stats = memo.stats();
+        assert_eq!((calls.load(SeqCst), stats.loads, stats.calls()), (1, 1, 8));
+    }
+}
+
+#[test]
+fn a_thread_that_panics_while_it_loads_hands_over() {
+    let clock = VirtualClock::start();
+    let memo: Memo<u8, u32> = Memo::ttl(secs(300));
+    let calls = Arc::new(AtomicU32::new(0));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let (memo, calls) = (memo.clone(), Arc::clone(&calls));
+            clock.spawn(move || {
+                let load = move |_: u8| {
+                    let call = calls.fetch_add(1, SeqCst);
+                    sleep(secs(1));
+                    assert!(call > 0, "boom");
+                    call
+                };
+                catch_unwind(AssertUnwindSafe(|| load.blocking().memoized(&memo).call(7))).ok()
+            })
+        })
+        .collect();
+    let mut answers: Vec<_> = threads.into_iter().map(VirtualThread::join).collect();
+    answers.sort_unstable();
+    assert_eq!(answers, [None, Some(1), Some(1), Some(1)]);
+    assert_eq!((memo.stats().loads, clock.elapsed()), (2, secs(2)));
+}
+
+#[test]
+fn a_call_to_itself_says_so_instead_of_hanging() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let inner = memo.clone();
+    let itself = move |n: u8| (|_: u8| 1_u8).blocking().memoized(&inner).call(n);
+    let panic = catch_unwind(AssertUnwindSafe(|| itself.blocking().memoized(&memo).call(7))).unwrap_err();
+    assert!(panic.downcast::<&str>().unwrap().contains("called itself with the same key"));
+    assert_eq!(memo.stats().loading, 0);
+}

@@ -1,0 +1,293 @@
+//! One table, driven through both halves: the same chain, written once, on an async and on a sync function, must leave the same
+//! trace of attempts, delays, outcomes, counters and log lines. A decorator that one half lacks does not compile here.
+//!
+//! Async on tokio's paused clock, blocking on a virtual one: both to the nanosecond.
+
+use crate::support::{Listener, listen, ms, secs};
+use decor::{
+    Deprecation, Error, KeyedLimiter, Logging, Memo, RateLimiter, RetryPolicy, Timing, Transient,
+    prelude::*,
+    test_util::{self, VirtualClock},
+};
+use std::{
+    fmt::Debug,
+    future::Future,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+enum Fault {
+    #[error("busy")]
+    Busy,
+    #[error("throttled for {0:?}")]
+    Throttled(Duration),
+    #[error("fatal")]
+    Fatal,
+    #[error(transparent)]
+    Policy(#[from] Error),
+}
+
+impl Transient for Fault {
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy | Self::Throttled(_))
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        if let Self::Throttled(wait) = self { Some(*wait) } else { None }
+    }
+}
+
+type Answer = Result<u32, Fault>;
+
+/// How long a call takes, in milliseconds, and what comes of it.
+type Step = (u64, Answer);
+
+const BUSY: Step = (0, Err(Fault::Busy));
+const FATAL: Step = (0, Err(Fault::Fatal));
+
+fn ok(n: u32) -> Step {
+    (0, Ok(n))
+}
+
+fn slow(millis: u64, step: Step) -> Step {
+    (millis, step.1)
+}
+
+fn throttled(seconds: u64) -> Step {
+    (0, Err(Fault::Throttled(secs(seconds))))
+}
+
+/// What the function does, call by call (then it returns its argument), and what is seen of it.
+#[derive(Clone)]
+struct World(Arc<Mutex<Script>>);
+
+struct Script {
+    steps: std::vec::IntoIter<Step>,
+    now: Box<dyn Fn() -> Duration + Send>,
+    /// Tokio's timer rounds up to milliseconds.
+    hides_times: bool,
+    trace: Vec<String>,
+}
+
+impl World {
+    fn new(steps: &[Step], now: impl Fn() -> Duration + Send + 'static) -> Self {
+        let script =
+            Script { steps: Vec::from(steps).into_iter(), now: Box::new(now), hides_times: false, trace: Vec::new() };
+        Self(Arc::new(Mutex::new(script)))
+    }
+
+    fn begin(&self, argument: u32) -> Step {
+        self.note(format_args!("called with {argument}"));
+        self.0.lock().unwrap().steps.next().unwrap_or((0, Ok(argument)))
+    }
+
+    fn note(&self, what: impl std::fmt::Display) {
+        let mut script = self.0.lock().unwrap();
+        let now = if script.hides_times { Duration::ZERO } else { (script.now)() };
+        let line = format!("{now:?} {what}");
+        script.trace.push(line);
+    }
+
+    fn hide_times(&self) {
+        self.0.lock().unwrap().hides_times = true;
+    }
+
+    fn see(&self, what: impl Debug) {
+        self.note(format_args!("{what:?}"));
+    }
+
+    fn asynchronous(
+        &self,
+    ) -> impl Fn(u32) -> futures::future::BoxFuture<'static, Answer> + Clone + Send + Sync + use<> {
+        let world = self.clone();
+        move |argument| {
+            let world = world.clone();
+            Box::pin(async move {
+                let (millis, answer) = world.begin(argument);
+                if millis > 0 {
+                    tokio::time::sleep(ms(millis)).await;
+                }
+                answer
+            })
+        }
+    }
+
+    fn synchronous(&self) -> impl Fn(u32) -> Answer + Clone + Send + Sync + use<> {
+        let world = self.clone();
+        move |argument| {
+            let (millis, answer) = world.begin(argument);
+            if millis > 0 {
+                test_util::sleep(ms(millis));
+            }
+            answer
+        }
+    }
+
+    fn end(&self, log: &Listener) -> (Vec<String>, Vec<String>) {
+        (std::mem::take(&mut self.0.lock().unwrap().trace), log.take())
+    }
+}
+
+/// How a scenario lets time pass, in either half.
+struct Time<'c>(Option<&'c VirtualClock>);
+
+impl Time<'_> {
+    fn passes(&self, by: Duration) -> impl Future<Output = ()> {
+        if let Some(clock) = self.0 {
+            clock.advance(by);
+        }
+        let is_async = self.0.is_none();
+        async move {
+            if is_async {
+                tokio::time::advance(by).await;
+            }
+        }
+    }
+}
+
+/// Each line is a test: what the function does, the chain, and the arguments of the calls that are made one after the other, with
+/// a pause in milliseconds before each.
+macro_rules! parity {
+    ($($name:ident: [$($step:expr),*] $setup:tt |$f:ident, $w:ident| $chain:expr, [$($pause:literal => $argument:expr),*], $see:expr;)*) => {
+        const SCENARIOS: &[&str] = &[$(stringify!($name)),*];
+
+        $(
+            #[test]
+            #[allow(clippy::redundant_closure_call)]
+            fn $name() {
+                let steps = [$($step),*];
+
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+                let asynchronous = runtime.unwrap().block_on(async {
+                    let (log, begun) = (listen(), Instant::now());
+                    let $w = World::new(&steps, move || begun.elapsed());
+                    parity!(@setup $setup);
+                    let $f = $w.asynchronous().named("f");
+                    let chain = $chain;
+                    let time = Time(None);
+                    $(
+                        time.passes(ms($pause)).await;
+                        let answer = chain.call($argument).await;
+                        $w.see(answer);
+                    )*
+                    $see;
+                    $w.end(&log)
+                });
+
+                let blocking = {
+                    let (log, clock) = (listen(), VirtualClock::start());
+                    let $w = World::new(&steps, || test_util::elapsed().unwrap());
+                    parity!(@setup $setup);
+                    let $f = $w.synchronous().blocking().named("f");
+                    let chain = $chain;
+                    let time = Time(Some(&clock));
+                    $(
+                        drop(time.passes(ms($pause)));
+                        let answer = chain.call($argument);
+                        $w.see(answer);
+                    )*
+                    $see;
+                    $w.end(&log)
+                };
+
+                let (trace, _) = &blocking;
+                assert!(!trace.is_empty());
+                assert_eq!(asynchronous, blocking);
+            }
+        )*
+    };
+    (@setup {$($setup:stmt;)*}) => { $($setup)* };
+}
+
+fn policy() -> RetryPolicy {
+    RetryPolicy::exponential(ms(100)).max_attempts(4)
+}
+
+parity! {
+    // timed
+    timed: [slow(250, ok(1)), BUSY] {} |f, w| f.timed("f"), [0 => 1, 0 => 2], w.see("end");
+    timed_by_result: [slow(250, ok(1)), slow(10, BUSY)] {let sink = w.clone();} |f, w| f.timed_with(Timing::new("f").by_result().to(move |m| sink.see(m))),
+        [0 => 1, 0 => 2], w.see("end");
+    timed_when_slower: [slow(99, ok(1)), slow(101, ok(1))] {} |f, w| f.timed_with(Timing::new("f").slower_than(ms(100))), [0 => 1, 0 => 2], w.see("end");
+    timed_twice: [slow(10, BUSY), slow(20, ok(7))] {} |f, w| f.timed("attempt").retry_with(policy()).timed("call"), [0 => 1], w.see("end");
+
+    // logged
+    logged: [slow(250, ok(1)), slow(10, FATAL)] {} |f, w| f.logged(), [0 => 1, 0 => 2], w.see("end");
+    logged_values: [ok(7), BUSY] {} |f, w| f.logged_values(), [0 => 1, 0 => 2], w.see("end");
+    logged_args: [ok(7)] {} |f, w| f.logged_args(|n: &u32| n * 2), [0 => 21], w.see("end");
+    logged_at_levels: [ok(7), BUSY] {} |f, w| f.logged_with(Logging::new().level(tracing::Level::DEBUG).error_level(tracing::Level::ERROR)),
+        [0 => 1, 0 => 2], w.see("end");
+
+    // timeout
+    timeout_in_time: [slow(999, ok(7))] {} |f, w| f.timeout(secs(1)), [0 => 1], w.see("end");
+    timeout_at_its_end: [slow(1000, ok(7))] {} |f, w| f.timeout(secs(1)).timed("f"), [0 => 1], w.see("end");
+    timeout_passed: [slow(1001, ok(7)), ok(8)] {} |f, w| f.timeout(secs(1)), [0 => 1, 0 => 2], w.see("end");
+    timeout_of_an_error: [slow(10, FATAL)] {} |f, w| f.timeout(secs(1)), [0 => 1], w.see("end");
+    timeout_never: [slow(100_000, ok(7))] {} |f, w| f.timeout(Duration::MAX), [0 => 1], w.see("end");
+    timeout_of_each_attempt: [slow(2000, ok(1)), slow(2000, ok(2)), slow(10, ok(3))] {} |f, w| f.timeout(secs(1)).retry_with(policy()).logged(), [0 => 1], w.see("end");
+    timeout_of_all_attempts: [BUSY, BUSY, BUSY, BUSY] {} |f, w| f.retry_with(policy()).timeout(ms(250)), [0 => 1, 5000 => 2], w.see("end");
+    timeout_within_timeout: [slow(400, ok(1)), slow(400, ok(2)), slow(400, ok(3))] {} |f, w| f.timeout(ms(300)).retry_with(policy()).timeout(ms(500)), [0 => 1], w.see("end");
+
+    // retry_with
+    retry_success_at_once: [ok(7)] {} |f, w| f.retry_with(policy()), [0 => 1], w.see("end");
+    retry_success_in_the_end: [BUSY, BUSY, ok(7)] {} |f, w| f.retry_with(policy()), [0 => 1], w.see("end");
+    retry_exhausted: [BUSY, FATAL, BUSY, FATAL] {} |f, w| f.retry_with(policy()), [0 => 1], w.see("end");
+    retry_fixed: [BUSY, BUSY, BUSY] {} |f, w| f.retry_with(RetryPolicy::fixed(secs(1))), [0 => 1], w.see("end");
+    retry_linear: [BUSY, BUSY, BUSY] {} |f, w| f.retry_with(RetryPolicy::linear(secs(1))), [0 => 1], w.see("end");
+    retry_without_delay: [BUSY, BUSY, ok(7)] {} |f, w| f.retry_with(RetryPolicy::fixed(Duration::ZERO)), [0 => 1], w.see("end");
+    retry_jitter: [BUSY, BUSY, BUSY, BUSY] {w.hide_times();} |f, w| f.retry_with(policy().jitter(Jitter::Full).seed(7)), [0 => 1, 0 => 2], w.see("end");
+    retry_when: [BUSY, FATAL] {} |f, w| f.retry_with(policy()).when(|e| *e == Fault::Busy), [0 => 1], w.see("end");
+    retry_when_result: [ok(503), ok(503), ok(200)] {} |f, w| f.retry_with(policy()).when_result(|r| *r == Ok(503)), [0 => 1], w.see("end");
+    retry_transient: [throttled(3), BUSY, FATAL] {} |f, w| f.retry_with(policy()).transient(), [0 => 1], w.see("end");
+    retry_after: [BUSY, BUSY, ok(7)] {} |f, w| f.retry_with(policy()).retry_after(|_| Some(secs(9))), [0 => 1], w.see("end");
+    retry_hint_beyond_the_deadline: [throttled(60)] {} |f, w| f.retry_with(policy().deadline(secs(5))).transient(), [0 => 1], w.see("end");
+    retry_deadline: [slow(300, BUSY), slow(300, BUSY), slow(300, BUSY)] {} |f, w| f.retry_with(policy().deadline(secs(1))), [0 => 1], w.see("end");
+    retry_hooks: [BUSY, BUSY, FATAL] {let hooks = (w.clone(), w.clone());} |f, w| f.retry_with(policy()).when(|e| *e == Fault::Busy)
+        .on_retry(move |r| hooks.0.see((r.attempt, r.delay, r.elapsed, r.error.cloned())))
+        .on_give_up(move |g| hooks.1.see((g.attempts, g.elapsed, g.reason, g.error.cloned()))), [0 => 1], w.see("end");
+    retry_explained: [slow(50, BUSY), BUSY, BUSY, BUSY] {} |f, w| f.retry_with(policy()).explained(), [0 => 1], w.see("end");
+
+    // the limiter
+    rate_limited: [] {let limiter = RateLimiter::new(2, secs(1));} |f, w| f.rate_limited(&limiter), [0 => 1, 0 => 2, 0 => 3, 100 => 4, 0 => 5], w.see(limiter.stats());
+    rate_limited_paced: [] {let limiter = RateLimiter::paced(4, secs(1));} |f, w| f.rate_limited(&limiter), [0 => 1, 0 => 2, 0 => 3], w.see(limiter.stats());
+    rate_limited_by: [] {let limiter = RateLimiter::new(10, secs(1));} |f, w| f.rate_limited_by(&limiter, |n: &u32| *n), [0 => 4, 0 => 7, 0 => 11, 0 => 1], w.see(limiter.stats());
+    rate_limited_within: [] {let limiter = RateLimiter::new(1, secs(1));} |f, w| f.rate_limited_within(&limiter, ms(500)), [0 => 1, 0 => 2, 600 => 3], w.see(limiter.stats());
+    try_rate_limited: [] {let limiter = RateLimiter::new(1, secs(1));} |f, w| f.try_rate_limited(&limiter), [0 => 1, 0 => 2, 1000 => 3], w.see(limiter.stats());
+    rate_limited_by_key: [] {let keyed = KeyedLimiter::new(1, secs(1));} |f, w| f.rate_limited_by_key(&keyed, |n: &u32| n % 2), [0 => 1, 0 => 2, 0 => 3, 0 => 4], w.see(keyed.len());
+    rate_limited_attempts: [BUSY, BUSY, ok(7)] {let limiter = RateLimiter::new(1, secs(1));} |f, w| f.rate_limited(&limiter).retry_with(policy()), [0 => 1], w.see(limiter.stats());
+    pausing: [throttled(30)] {let limiter = RateLimiter::new(9, secs(1));} |f, w| f.pausing(&limiter, Transient::retry_after).rate_limited(&limiter), [0 => 1, 0 => 2], w.see(limiter.stats());
+    queue_is_full: [] {let limiter = RateLimiter::builder().window(1, secs(1)).refuse_above(0).build();} |f, w| f.rate_limited_by(&limiter, |_: &u32| 1), [0 => 1, 0 => 2], w.see(limiter.stats());
+
+    // the memo
+    memoized: [ok(7)] {let memo: Memo<u32, u32> = Memo::ttl(secs(10));} |f, w| f.memoized(&memo), [0 => 1, 9_999 => 1, 1 => 1, 0 => 2], w.see(memo.stats());
+    memoized_from_completion: [slow(5_000, ok(7))] {let memo: Memo<u32, u32> = Memo::ttl(secs(10));} |f, w| f.memoized(&memo), [0 => 1, 9_999 => 1, 1 => 1], w.see(memo.stats());
+    memoized_by: [] {let memo: Memo<bool, u32> = Memo::ttl(secs(10));} |f, w| f.memoized_by(&memo, |n: &u32| n % 2 == 0), [0 => 1, 0 => 2, 0 => 3, 0 => 4], w.see(memo.stats());
+    memoized_errors_are_not_kept: [BUSY, ok(7)] {let memo: Memo<u32, u32> = Memo::ttl(secs(10));} |f, w| f.memoized(&memo).sharing_errors(), [0 => 1, 0 => 1, 0 => 1], w.see(memo.stats());
+    memoized_errors_are_kept: [BUSY, ok(7)] {let memo: Memo<u32, Answer> = Memo::builder().ttl(secs(10)).negative(secs(2)).build();} |f, w| f.memoized(&memo), [0 => 1, 1_999 => 1, 1 => 1], w.see(memo.stats());
+    memoized_refresh_ahead: [ok(1), slow(500, ok(2)), BUSY] {let memo: Memo<u32, u32> = Memo::builder().ttl(secs(10)).refresh_ahead(0.5).build();} |f, w| f.memoized(&memo), [0 => 1, 5_000 => 1, 4_999 => 1, 1 => 1], w.see(memo.stats());
+    memoized_stale_while_revalidate: [ok(1), BUSY, ok(2)] {let memo: Memo<u32, u32> = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();} |f, w| f.memoized(&memo), [0 => 1, 10_000 => 1, 100 => 1, 0 => 1], w.see(memo.stats());
+    memoized_stale_on_error: [ok(1), BUSY, FATAL] {let memo: Memo<u32, u32> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();} |f, w| f.memoized(&memo), [0 => 1, 10_000 => 1, 60_000 => 1], w.see(memo.stats());
+    memoized_detached: [slow(5_000, ok(7))] {let memo: Memo<u32, u32> = Memo::ttl(secs(300));} |f, w| f.memoized(&memo).detached().timeout(secs(2)), [0 => 1, 0 => 1, 0 => 1, 0 => 1], w.see(memo.stats());
+    memoized_a_retried_function: [BUSY, BUSY, ok(7)] {let memo: Memo<u32, u32> = Memo::ttl(secs(300));} |f, w| f.retry_with(policy()).memoized(&memo).logged(), [0 => 1, 0 => 1], w.see(memo.stats());
+
+    // the rest
+    validated: [ok(7)] {} |f, w| f.validated(|n: &u32| if *n == 0 { Err("n must not be 0") } else { Ok(()) }).logged(), [0 => 0, 0 => 1], w.see("end");
+    deprecated_every_call: [] {} |f, w| f.boxed().retry_with(policy()).deprecated_with(Deprecation::new("use g").every_call()).retry_with(policy()), [0 => 1, 0 => 2], w.see("end");
+    lifted: [FATAL] {} |f, w| f.lifted().timeout(secs(1)), [0 => 1, 0 => 2], w.see("end");
+    fallible: [BUSY] {let limiter = RateLimiter::new(1, secs(60));} |f, w| f.fallible().try_rate_limited(&limiter), [0 => 1, 0 => 2], w.see("end");
+    map_err: [FATAL] {} |f, w| f.map_err(|e: Fault| e.to_string()), [0 => 1, 0 => 2], w.see("end");
+    err_into: [FATAL] {} |f, w| f.err_into::<Box<dyn std::error::Error + Send + Sync>>().map_err(|e: Box<dyn std::error::Error + Send + Sync>| e.to_string()), [0 => 1], w.see("end");
+    named_anew: [FATAL] {} |f, w| f.named("g").logged(), [0 => 1], w.see("end");
+    boxed: [BUSY, ok(7)] {} |f, w| f.retry_with(policy()).boxed().timed("boxed"), [0 => 1], w.see("end");
+    everything: [slow(3000, ok(1)), BUSY, throttled(4), ok(7)] {let limiter = RateLimiter::new(2, secs(1)); let memo: Memo<u32, u32> = Memo::ttl(secs(60));}
+        |f, w| f.timeout(secs(2)).pausing(&limiter, Transient::retry_after).rate_limited(&limiter).retry_with(policy()).when(|e| *e != Fault::Fatal)
+            .timeout(secs(30)).memoized(&memo).validated(|n: &u32| if *n == 0 { Err("zero") } else { Ok(()) }).logged_values().timed("everything"),
+        [0 => 1, 0 => 1, 0 => 0], w.see((limiter.stats(), memo.stats()));
+}
+
+#[test]
+fn the_table_is_long_enough() {
+    assert!(SCENARIOS.len() >= 40, "{}", SCENARIOS.len());
+}
