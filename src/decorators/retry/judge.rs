@@ -36,14 +36,33 @@ pub(super) fn judge<'d, T, E, R: Ruling<T, E>>(
     delays: impl FnOnce() -> &'d mut Delays,
 ) -> Next {
     let retryable = rules.should_retry(result);
-    let &Attempt { number: attempt, began, clock } = attempt;
-    if !retryable && result.is_ok() {
-        if attempt > 1 {
-            tracing::debug!(target: trace::RETRY, name = name(), attempt, "{} succeeded at attempt {attempt}", name());
-        }
-        return Next::Return(GaveUp::NotRetryable, Duration::ZERO);
+    if retryable || result.is_err() {
+        return after_a_failure(policy, rules, attempt, result, retryable, name, delays);
     }
+    if attempt.number > 1 {
+        after_all(attempt.number, name);
+    }
+    Next::Return(GaveUp::NotRetryable, Duration::ZERO)
+}
 
+#[cold]
+fn after_all(attempt: u32, name: impl Fn() -> &'static str) {
+    tracing::debug!(target: trace::RETRY, name = name(), attempt, "{} succeeded at attempt {attempt}", name());
+}
+
+/// Out of the way of those that succeed at once, which are nearly all.
+#[cold]
+#[inline(never)]
+fn after_a_failure<'d, T, E, R: Ruling<T, E>>(
+    policy: &RetryPolicy,
+    rules: &mut R,
+    attempt: &Attempt,
+    result: &Result<T, E>,
+    retryable: bool,
+    name: impl Fn() -> &'static str,
+    delays: impl FnOnce() -> &'d mut Delays,
+) -> Next {
+    let &Attempt { number: attempt, began, clock } = attempt;
     let elapsed = began.map_or(Duration::ZERO, |began| clock.now().duration_since(began));
     let error = result.as_ref().err();
     let may_follow = retryable && policy.may_follow(attempt);
