@@ -88,6 +88,15 @@ impl Future for PinnedFuture {
 type Makes<F> = fn() -> F;
 
 auto_traits! {
+    // The blocking half: as its function is. The clock belongs to its thread.
+    blocking::Blocking<All>: Send Sync Unpin;
+    blocking::Blocking<Local>: not_send not_sync Unpin;
+    blocking::Timeout<All>: Send Sync Unpin;
+    blocking::Timeout<NotSync>: Send not_sync Unpin;
+    blocking::BoxedFn<(u64,), Output>: Send Sync Unpin;
+    test_util::VirtualClock: not_send not_sync Unpin;
+    test_util::VirtualThread<u64>: Send Sync Unpin;
+
     // Data.
     Backoff: Send Sync Unpin;
     ConfigError: Send Sync Unpin;
