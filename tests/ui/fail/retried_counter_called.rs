@@ -9,6 +9,8 @@ fn main() {
         calls += 1;
         ready(Ok::<u64, String>(n))
     })
+    .timed("count")
+    .logged()
     .retry_with(RetryPolicy::default());
     let _ = count.call(42);
 }
