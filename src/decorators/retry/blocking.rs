@@ -6,14 +6,15 @@ use super::{
     rules::Ruling,
 };
 use crate::{
-    RetryPolicy,
+    GaveUp, RetryPolicy,
     blocking::{Callable, CallableMut, CallableOnce, abandonment, sleep},
     name::Name,
     policy::Delays,
-    time::Clock,
+    time::{Clock, Instant},
 };
 use std::{fmt, time::Duration};
 
+/// The first attempt, with all that a call needs which succeeds at once: this much is compiled into the caller.
 #[inline]
 fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
     policy: &RetryPolicy,
@@ -23,13 +24,29 @@ fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
     mut call: impl FnMut(Args) -> Result<T, E>,
 ) -> Result<T, R::Error> {
     let began = (policy.needs_clock() || R::NEEDS_CLOCK).then(|| Clock::Thread.now());
-    let mut attempt = Attempt { number: 0, began, clock: Clock::Thread };
+    let (first, others) = if policy.may_follow(1) { (args.clone(), Some(args)) } else { (args, None) };
+    let result = call(first);
+    if result.is_ok() && !rules.should_retry(&result) {
+        return result.map_err(|error| R::finish(1, Duration::ZERO, GaveUp::NotRetryable, error));
+    }
+    retry_after(result, began, policy, rules, others, label, call)
+}
+
+/// What follows a first attempt that did not do.
+#[cold]
+#[inline(never)]
+fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
+    mut result: Result<T, E>,
+    began: Option<Instant>,
+    policy: &RetryPolicy,
+    rules: &mut R,
+    mut args: Option<Args>,
+    label: impl Fn() -> Name,
+    mut call: impl FnMut(Args) -> Result<T, E>,
+) -> Result<T, R::Error> {
+    let mut attempt = Attempt { number: 1, began, clock: Clock::Thread };
     let mut delays = None;
-    let mut args = Some(args);
     loop {
-        attempt.number += 1;
-        let these = if policy.may_follow(attempt.number) { args.clone() } else { args.take() };
-        let result = call(these.expect("taken by the last attempt only"));
         let (name, seed) = (|| label().get(), || Delays::new(policy.seed_of_next_call()));
         let waits = &mut delays;
         match judge(policy, rules, &attempt, &result, name, move || waits.get_or_insert_with(seed)) {
@@ -41,10 +58,12 @@ fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
                 pause(delay);
             }
         }
+        attempt.number += 1;
+        let these = if policy.may_follow(attempt.number) { args.clone() } else { args.take() };
+        result = call(these.expect("taken by the last attempt only"));
     }
 }
 
-#[cold]
 fn pause(delay: Duration) {
     if delay.is_zero() {
         abandonment::check();
