@@ -26,7 +26,8 @@ use std::{fmt, io, time::Duration};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The call did not end within the limit of a `.timeout(..)`.
+    /// The call did not end within the limit of a `.timeout(..)`, or could not even begin: on a thread, when all threads for calls
+    /// with a limit are in use.
     #[error("{name} timed out after {after:?}")]
     TimedOut {
         /// The function or future that was bounded.

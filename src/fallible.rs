@@ -15,7 +15,8 @@ use crate::Error;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Result`, so this decorator cannot tell success from failure",
     label = "the decorated call returns `{Self}`",
-    note = "call `.fallible()` first: it makes the output a `Result<{Self}, decor::Error>`"
+    note = "if that is a future, leave out `.blocking()`: an async function is decorated as it is",
+    note = "else call `.fallible()` first: it makes the output a `Result<{Self}, decor::Error>`"
 )]
 pub trait ResultLike {
     /// The value of a success.
@@ -47,7 +48,8 @@ impl<T, E> ResultLike for Result<T, E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Result`, so it cannot carry what this decorator may have to say (a `decor::Error`)",
     label = "the decorated call returns `{Self}`",
-    note = "call `.fallible()` first: it makes the output a `Result<{Self}, decor::Error>`"
+    note = "if that is a future, leave out `.blocking()`: an async function is decorated as it is",
+    note = "else call `.fallible()` first: it makes the output a `Result<{Self}, decor::Error>`"
 )]
 pub trait Fallible: ResultLike {
     /// The output that says what the policy decided.

@@ -326,6 +326,15 @@ pub trait FutureExt: Future + Sized {
         std::future::pending()
     }
 
+    /// Not offered: a future's arguments are gone. It stands here so that the compiler can say so.
+    #[doc(hidden)]
+    fn validated<V>(self, _validate: V) -> std::future::Pending<Self::Output>
+    where
+        Self: ShowsItsArguments,
+    {
+        std::future::pending()
+    }
+
     /// Not offered: a future runs once. It stands here so that the compiler can say so.
     #[doc(hidden)]
     fn retry_with<P>(self, _policy: P) -> std::future::Pending<Self::Output>
@@ -347,6 +356,15 @@ impl<F: Future> FutureExt for F {}
     note = "or a closure that calls it: `(|| fetch(42)).retry_with(&policy).await`"
 )]
 pub trait Repeatable {}
+
+/// Implemented by nothing: it speaks to those who validate a bare future.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a future's arguments are gone, so they cannot be validated",
+    label = "this is a future already, not a function that makes one",
+    note = "validate the function: `fetch.validated(check).call(42).await`"
+)]
+pub trait ShowsItsArguments {}
 
 /// Implemented by nothing: it speaks to those who memoize a bare future without a key.
 #[cfg(feature = "memo")]

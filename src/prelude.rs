@@ -22,7 +22,7 @@ pub use crate::{
 };
 
 pub use crate::blocking::{
-    Callable as _, CallableMut as _, CallableOnce as _, FnExt as _, Run as _, SyncFn as _,
+    Callable as _, CallableMut as _, CallableOnce as _, FnExt as _, Run as _, SyncFn as _, Undecorated as _,
     spread::{
         Call0 as _, Call1 as _, Call2 as _, Call3 as _, Call4 as _, Call5 as _, Call6 as _, Call7 as _, Call8 as _,
     },

@@ -1,6 +1,19 @@
 //! A virtual clock for threads: blocking code is tested to the nanosecond, and without waiting. Feature `test-util`.
 //!
-//! For tasks there is tokio's own, `start_paused = true`.
+//! For tasks there is tokio's own, `start_paused = true`. The two know nothing of each other: in a test with a paused clock, start one of
+//! these in the closure given to `spawn_blocking`.
+//!
+//! # What hangs, and what does not wait
+//!
+//! Virtual time moves on when every thread of the clock waits *in decor*: for a delay, a permit, a load, a call with a limit, or by
+//! [`sleep`]. A thread that is busy elsewhere keeps it still.
+//!
+//! - A channel's `recv()`, a lock or a `join()` that waits for another thread of the clock hangs: time stands still for that one. The
+//!   [`join`](VirtualThread::join) here does not.
+//! - So does a function under a `.timeout(..)` that hangs in the operating system: the limit is never reached. Let it
+//!   [`sleep`] for longer than the limit.
+//! - `std::thread::sleep` takes real time and no virtual time, so a limit does not see it.
+//! - Threads of `std::thread::spawn` are not the clock's, and wait in real time; use [`spawn`](VirtualClock::spawn).
 
 use crate::{
     blocking::{Elsewhere, Parked, Patience},
@@ -9,7 +22,7 @@ use crate::{
 };
 use std::{cell::RefCell, fmt, marker::PhantomData, sync::atomic::Ordering, thread, time::Duration};
 
-/// Time for the thread that made it, and for those that it [spawns](Self::spawn): it stands still while any of them does something, and
+/// Time for the thread that made it, and for those that are started by [`clock.spawn(..)`](Self::spawn): it stands still while any of them does something, and
 /// when all of them wait in decor, it moves on to the first moment that one of them waits for.
 ///
 /// Everything of decor's on these threads follows it: delays, limits, timeouts, TTLs. `std::thread::sleep` does not; to let time pass,

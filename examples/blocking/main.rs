@@ -14,14 +14,14 @@
 mod chat;
 mod client;
 mod http;
+#[path = "../llm_client/log.rs"]
+mod log;
 #[path = "../llm_client/server.rs"]
 mod server;
 mod together;
 
-use std::{env, io, io::IsTerminal, process::ExitCode, sync::Arc};
+use std::{env, process::ExitCode, sync::Arc};
 use tokio::runtime::Runtime;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{EnvFilter, fmt::format::debug_fn};
 
 /// One of them twice: it is answered by what the memo has loaded for the other.
 const PROMPTS: [&str; 7] = [
@@ -35,7 +35,7 @@ const PROMPTS: [&str; 7] = [
 ];
 
 fn main() -> ExitCode {
-    log_to_stderr();
+    log::to_stderr();
     match run(env::args().skip(1).map(Arc::from).collect()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -54,19 +54,4 @@ fn run(mut prompts: Vec<Arc<str>>) -> anyhow::Result<()> {
         prompts = PROMPTS.map(Arc::from).to_vec();
     }
     client::run(&runtime, &prompts)
-}
-
-fn log_to_stderr() {
-    // decor's messages say in words what its fields say again for machines; here people read.
-    let words_only = debug_fn(|out, field, value| match field.name() {
-        "message" | "n" => write!(out, "{value:?}"),
-        _ => Ok(()),
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy())
-        .fmt_fields(words_only)
-        .without_time()
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
-        .init();
 }

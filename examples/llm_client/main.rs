@@ -17,6 +17,7 @@
 mod args;
 mod chat;
 mod client;
+mod log;
 mod report;
 mod server;
 mod tally;
@@ -28,16 +29,14 @@ use decor::prelude::*;
 use report::Report;
 use server::Load;
 use std::{
-    env, io,
-    io::IsTerminal,
+    env,
     process::ExitCode,
     sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 use tally::Tally;
 use tokio::{sync::Semaphore, task::JoinSet, time};
-use tracing::{Instrument, info_span, level_filters::LevelFilter};
-use tracing_subscriber::{EnvFilter, fmt::format::debug_fn};
+use tracing::{Instrument, info_span};
 
 /// Decides which requests the server fails, and how.
 const SEED: u64 = 7;
@@ -67,7 +66,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    log_to_stderr();
+    log::to_stderr();
     match run(&options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -184,19 +183,4 @@ async fn show_progress(prompts: usize, limiter: RateLimiter) {
         let waiting = limiter.waiting();
         eprintln!("  {answered:>2}/{prompts} answered, {attempts} attempts, {retries} retries, {waiting} waiting now");
     }
-}
-
-fn log_to_stderr() {
-    // decor's messages say in words what its fields say again for machines; here people read.
-    let words_only = debug_fn(|out, field, value| match field.name() {
-        "message" | "n" => write!(out, "{value:?}"),
-        _ => Ok(()),
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy())
-        .fmt_fields(words_only)
-        .without_time()
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
-        .init();
 }

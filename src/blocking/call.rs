@@ -14,6 +14,7 @@ use std::fmt;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a blocking function that can be called with `{Args}`",
     note = "a sync function or closure becomes one by `.blocking()`",
+    note = "`.run()` is for what takes no arguments; what takes some has `.call(..)`",
     note = "a reference to a decorated function is none: clone the function, or share it as an `Arc`"
 )]
 pub trait CallableOnce<Args> {

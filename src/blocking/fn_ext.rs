@@ -131,7 +131,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// [`FnExt::timeout`](crate::FnExt::timeout).
     ///
     /// A thread cannot be cancelled. So each call runs on a thread of its own, and its caller is back within the limit; what
-    /// was in progress runs on, and its result is dropped. But nothing of decor's begins after that: no further attempt, no
+    /// was in progress runs on, and its result is dropped (a memo within keeps what it has loaded). But nothing of decor's begins after that: no further attempt, no
     /// permit taken; where the call would have come to that, it is unwound, without a word from the panic hook. A panic
     /// before that is the caller's panic. Log lines keep the caller's subscriber and span.
     ///
@@ -141,8 +141,9 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// (`TcpStream::set_read_timeout`), or each call that hangs keeps its thread for good. A limit of zero calls nothing,
     /// [`Duration::MAX`] needs no thread.
     ///
-    /// Function and arguments must be `Send + 'static` (`String` or `Arc<str>` in place of `&str`, an `Arc<Client>` in place of
-    /// `&Client`), and the function `Clone` to be called many times. Thread-locals of the caller, a runtime's `Handle` among them, are not
+    /// Function and arguments must be `Send + 'static`: `String` or `Arc<str>` in place of `&str`; and in place of a method, a closure that
+    /// owns its client, `move |path: String| client.get(&path)` with an `Arc<Client>`. To be called many times, the function must be
+    /// `Clone`. Thread-locals of the caller, a runtime's `Handle` among them, are not
     /// there.
     ///
     /// # Panics
@@ -159,6 +160,24 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// let limit = Duration::from_millis(10);
     /// let error = hang.blocking().named("hang").timeout(limit).run().unwrap_err();
     /// assert_eq!(error, Error::TimedOut { name: "hang", after: limit });
+    /// ```
+    ///
+    /// A method, many times:
+    ///
+    /// ```
+    /// use decor::prelude::*;
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// struct Client;
+    /// impl Client {
+    ///     fn get(&self, path: &str) -> Result<String, decor::Error> { Ok(format!("the page at {path}")) }
+    /// }
+    ///
+    /// let client = Arc::new(Client);
+    /// let get = move |path: String| client.get(&path);
+    /// let get = get.blocking().named("get").timeout(Duration::from_secs(2));
+    /// assert_eq!(get.call("/home".into()).unwrap(), "the page at /home");
+    /// assert_eq!(get.call("/news".into()).unwrap(), "the page at /news");
     /// ```
     fn timeout(self, limit: Duration) -> Timeout<Self>
     where

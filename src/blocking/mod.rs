@@ -16,7 +16,7 @@
 //! assert_eq!(parse.call("42"), Ok(42));
 //! ```
 //!
-//! Nothing is offered on a bare sync function: where rustc says that a method's bounds are not satisfied, `.blocking()` is what is missing.
+//! A bare sync function has none of it, and rustc says so: "not an async function". What is missing is `.blocking()`.
 //!
 //! # Waiting
 //!
@@ -24,8 +24,25 @@
 //! for a value that another is loading parks until it is there, be that a thread or a task. No runtime is needed, made or looked for.
 //!
 //! In a task, a blocking wait stops the thread that it runs on. On a runtime with several threads the other tasks go on elsewhere (by
-//! `tokio::task::block_in_place`); on a current-thread runtime a call that has to wait panics instead of waiting for what it has stopped.
-//! Better: `tokio::task::spawn_blocking`.
+//! `tokio::task::block_in_place`); on a current-thread runtime (which `#[tokio::test]` is) and in a `LocalSet` a call that has to wait panics
+//! instead of waiting for what it has stopped. In async code the right place is a thread for such things:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! use decor::prelude::*;
+//!
+//! fn load(id: u64) -> Result<u64, String> { if id == 0 { Err("no such user".into()) } else { Ok(id * 10) } }
+//!
+//! // The chain on that thread: one thread for the whole call, its waits included.
+//! let chain = load.blocking().retry_with(RetryPolicy::default());
+//! assert_eq!(tokio::task::spawn_blocking(move || chain.call(42)).await.unwrap(), Ok(420));
+//!
+//! // Or the function alone, within a chain of the async half: it waits as a task, holds a thread only while `load` runs, and can be
+//! // timed out without a second thread.
+//! let load = |id: u64| async move { tokio::task::spawn_blocking(move || load(id)).await.unwrap() };
+//! assert_eq!(load.retry_with(RetryPolicy::default()).call(42).await, Ok(420));
+//! # }
+//! ```
 //!
 //! Threads wait in real time, also where tokio's clock is paused for tasks. To test blocking code without waiting there is a
 #![cfg_attr(feature = "test-util", doc = "[`VirtualClock`](crate::test_util::VirtualClock).")]
@@ -42,6 +59,7 @@ mod boxed;
 mod call;
 mod elsewhere;
 mod fn_ext;
+mod forgotten;
 mod pool;
 mod timeout;
 mod wait;
@@ -50,6 +68,8 @@ pub use around::{Layer, around};
 pub use boxed::BoxedFn;
 pub use call::{Blocking, Callable, CallableMut, CallableOnce, Run, SyncFn};
 pub use fn_ext::FnExt;
+#[doc(hidden)]
+pub use forgotten::Undecorated;
 pub use timeout::Timeout;
 
 pub(crate) use call::spread;

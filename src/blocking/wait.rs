@@ -6,6 +6,7 @@ use crate::{
     time::{Clock, Instant},
 };
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicBool, Ordering},
     task::{Wake, Waker},
     thread::{self, Thread},
@@ -84,8 +85,7 @@ impl Parked {
         if let Some(clock) = crate::test_util::current() {
             return clock.wait(self, at, patience);
         }
-        // On a worker of a runtime the other tasks go on elsewhere; on any other thread this does nothing.
-        tokio::task::block_in_place(|| {
+        let park = || {
             while !self.is_woken.swap(false, Ordering::Acquire) {
                 let Some(at) = at else {
                     thread::park();
@@ -97,7 +97,15 @@ impl Parked {
                 }
                 thread::park_timeout(left);
             }
-        });
+        };
+        // On a worker of a runtime the other tasks go on elsewhere; on any other thread this does nothing. Where they cannot, tokio panics
+        // before anything has been parked, and whether it would cannot be asked.
+        let parked = catch_unwind(AssertUnwindSafe(|| tokio::task::block_in_place(park)));
+        assert!(
+            parked.is_ok(),
+            "a blocking call would have to wait here, and so stop the runtime whose task it is in (a current-thread runtime, or a `LocalSet`): \
+             call it in `tokio::task::spawn_blocking`",
+        );
     }
 }
 

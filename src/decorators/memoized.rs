@@ -141,7 +141,7 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// # Panics
     ///
     /// When a load begins outside of a tokio runtime, and when the runtime it runs on is shut down while a call on another one waits
-    /// for it.
+    /// for it. Neither holds for sync functions, whose loads run on threads, as a [timeout](crate::blocking::FnExt::timeout)'s do.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

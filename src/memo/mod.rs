@@ -28,7 +28,8 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 /// A shared cache that fills itself: values that were loaded, remembered by key until their TTL is over.
 ///
 /// A clone is the same memo: keep one in the state of the program, and hand it to the functions whose answers it is to remember, by
-/// [`.memoized(&memo)`](crate::FnExt::memoized) or by hand. It is always bounded: 10,000 values until
+/// [`.memoized(&memo)`](crate::FnExt::memoized) or by hand
+/// (threads: by [`.blocking().memoized(&memo)`](crate::blocking::FnExt::memoized) on a closure). It is always bounded: 10,000 values until
 /// [set](MemoBuilder::capacity), and then the least recently used one goes (LRU).
 ///
 /// ```
@@ -112,8 +113,9 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 /// over.
 ///
 /// A load runs in the call that began it. Callers that give up sooner than a load takes (a `.timeout(..)` behind the memo) therefore
-/// never fill it; [`.detached()`](crate::Memoized::detached) loads do, for they run in a task of their own. And a call that is neither
-/// polled nor dropped keeps those who wait for its load waiting.
+/// never fill it; [`.detached()`](crate::Memoized::detached) loads do, for they run in a task of their own. (A thread's load cannot be
+/// cancelled: left by a timeout, it fills the memo when it ends.) And a call that is neither polled nor dropped keeps those who
+/// wait for its load waiting.
 ///
 /// # Freshness
 ///

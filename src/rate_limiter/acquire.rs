@@ -132,6 +132,30 @@ impl<'a> AcquireMany<'a> {
     pub(super) fn new(core: &'a Core, permits: Permits, max_wait: Option<Duration>) -> Self {
         Self(Acquiring::new(core, Request { permits, can_fail: true, max_wait }))
     }
+
+    /// Waits as a thread does: blocked, in the same queue.
+    ///
+    /// # Errors
+    ///
+    /// Those of the future.
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire_blocking`](crate::RateLimiter::acquire_blocking).
+    ///
+    /// ```
+    /// use decor::{Error, RateLimiter};
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(60));
+    /// assert_eq!(limiter.acquire_many(8).blocking(), Ok(()));
+    /// assert_eq!(limiter.acquire_within(Duration::from_secs(1)).blocking(), Ok(()));
+    /// assert!(matches!(limiter.acquire_many(11).blocking(), Err(Error::InvalidArgument { .. })));
+    /// assert_eq!(limiter.available(), 1);
+    /// ```
+    pub fn blocking(self) -> Result<(), Error> {
+        self.0.core.acquire_blocking(&self.0.request)
+    }
 }
 
 impl Future for AcquireMany<'_> {

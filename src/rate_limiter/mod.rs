@@ -265,6 +265,8 @@ impl RateLimiter {
 
     /// Waits for one permit, and blocks the thread meanwhile. Threads and tasks stand in one queue.
     ///
+    /// For several, or for a limited time, there is [`AcquireMany::blocking`]: `limiter.acquire_within(limit).blocking()?`.
+    ///
     /// # Panics
     ///
     /// When it has to wait in a task of a current-thread runtime, which it would stop; on a runtime with more threads the other tasks go

@@ -144,6 +144,22 @@ fn a_limit_of_zero_calls_nothing_and_the_longest_needs_no_thread() {
     assert_eq!(called.timeout(secs(60)).call(), Ok(0));
 }
 
+/// By hand, for those that `acquire_blocking` is not enough for.
+#[test]
+fn a_thread_waits_for_several_permits_or_for_a_limited_time() {
+    let clock = VirtualClock::start();
+    let limiter = RateLimiter::new(3, secs(10));
+    assert_eq!(limiter.acquire_many(2).blocking(), Ok(()));
+    assert_eq!(limiter.acquire_each([2]).blocking(), Ok(()));
+    assert_eq!(clock.elapsed(), secs(10));
+    assert_eq!(limiter.acquire_within(secs(1)).blocking(), Ok(()));
+    assert_eq!(limiter.acquire_within(secs(9)).blocking(), Err(Error::RateLimited { retry_after: secs(10) }));
+    assert_eq!(clock.elapsed(), secs(10));
+    assert_eq!(limiter.acquire_within(secs(10)).blocking(), Ok(()));
+    assert_eq!(clock.elapsed(), secs(20));
+    assert!(matches!(limiter.acquire_many(4).blocking(), Err(Error::InvalidArgument { .. })));
+}
+
 // ---- in a runtime ----
 
 /// A thread that waits there would stop everything that it waits for.
@@ -152,7 +168,9 @@ async fn a_wait_in_a_task_of_a_current_thread_runtime_says_so() {
     let limiter = RateLimiter::new(1, secs(3600));
     limiter.acquire_blocking(); // does not wait
     let panic = catch_unwind(AssertUnwindSafe(|| limiter.acquire_blocking())).unwrap_err();
-    assert!(panic.downcast::<String>().unwrap().contains("can call blocking only"));
+    let message = *panic.downcast::<&str>().unwrap();
+    assert!(message.starts_with("a blocking call would have to wait here, and so stop the runtime"), "{message}");
+    assert!(message.ends_with("call it in `tokio::task::spawn_blocking`"), "{message}");
     assert_eq!(limiter.waiting(), 0);
 
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));

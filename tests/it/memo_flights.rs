@@ -656,6 +656,10 @@ async fn a_call_to_itself_says_so_instead_of_hanging() {
     let other = memo.clone();
     let by_way_of_another = memo.get_or_load(7, move || async move { other.get_or_load(8, itself).await });
     assert!(AssertUnwindSafe(by_way_of_another).catch_unwind().await.is_err());
+    // In what it does before it returns its future, too.
+    let other = memo.clone();
+    let eager = memo.get_or_load(7, move || ready(other.get_or_load(7, || ready(1)).now_or_never()));
+    assert!(AssertUnwindSafe(eager).catch_unwind().await.is_err());
     let stats = memo.stats();
     assert_eq!((stats.loading, stats.entries, stats.loads), (0, 0, stats.loads_abandoned));
 }

@@ -30,6 +30,13 @@ cases! {
     argument_not_clone
     argument_not_debug
     awaited_with_arguments
+    blocking_awaited
+    blocking_counter_called
+    blocking_forgotten
+    blocking_of_async
+    blocking_run_with_arguments
+    blocking_timeout_not_send
+    blocking_timeout_of_borrowed
     boxed_with_borrowed_argument
     called_with_too_few
     counter_called

@@ -1,0 +1,20 @@
+//! Where the log lines go: to stderr, so that stdout has the answers only.
+
+use std::{io, io::IsTerminal};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{EnvFilter, fmt::format::debug_fn};
+
+pub(crate) fn to_stderr() {
+    // decor's messages say in words what its fields say again for machines; here people read.
+    let words_only = debug_fn(|out, field, value| match field.name() {
+        "message" | "n" => write!(out, "{value:?}"),
+        _ => Ok(()),
+    });
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy())
+        .fmt_fields(words_only)
+        .without_time()
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .init();
+}

@@ -1,0 +1,14 @@
+//! A sync closure that counts cannot be called by many at the same time.
+
+use decor::prelude::*;
+
+fn main() {
+    let mut calls = 0;
+    let count = (|n: u64| {
+        calls += n;
+        Ok::<u64, String>(calls)
+    })
+    .blocking()
+    .retry_with(RetryPolicy::default());
+    let _ = count.call(42);
+}

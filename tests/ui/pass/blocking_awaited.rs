@@ -1,0 +1,13 @@
+//! A blocking call returns its answer; in a task, it runs on a thread where blocking is fine.
+
+use decor::prelude::*;
+
+fn load(id: u64) -> Result<u64, String> {
+    if id == 0 { Err("no such user".into()) } else { Ok(id) }
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub async fn main() {
+    let load = load.blocking().retry_with(RetryPolicy::default());
+    assert_eq!(tokio::task::spawn_blocking(move || load.call(42)).await.unwrap(), Ok(42));
+}
