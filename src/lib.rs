@@ -148,6 +148,8 @@ mod fallible;
 mod fn_ext;
 mod future_ext;
 mod half;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod lazy;
 #[cfg(feature = "memo")]
 mod memo;

@@ -1,8 +1,23 @@
 //! The one place that names locks, atomics and shared pointers, so that a model checker can stand in for them.
 
-pub(crate) use std::sync::{
-    Arc, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+pub(crate) use std::sync::Arc;
+
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use std::{
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread_local,
+};
+
+#[cfg(all(test, shuttle))]
+pub(crate) use shuttle::{
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread_local,
 };
 
 /// What the lock guards is whole between any two statements that could panic, so a poisoned one is as good as any.

@@ -1,11 +1,11 @@
 //! The threads of calls that need one of their own: those bounded by `.timeout(..)`, and detached loads.
 
-use crate::sync::{Mutex, lock};
+use crate::sync::{Condvar, Mutex, lock};
 use std::{
     cell::Cell,
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Condvar, PoisonError},
+    sync::PoisonError,
     thread,
     time::Duration,
 };

@@ -5,8 +5,9 @@
 //! and never two flights for one key.
 //!
 //! **Clear.** A clear begins a new generation. Flights and values carry the generation in which they began, and a call has
-//! no part in those of an earlier one: they cannot be seen, whatever the order in which things end. So a clear takes
-//! no lock, and a load that lands while it happens is stored for nobody.
+//! no part in those of an earlier one: they cannot be seen, whatever the order in which things end. A load that lands while it
+//! happens is stored for nobody. Of loads' beginnings and ends only those of the generation are counted, and a clear takes the
+//! locks of all flights while it sets the counters back: or a load that began before would be counted after it, and never end.
 //!
 //! **Invalidate, insert.** Both remove the key's flight from the map, under its lock. A load whose flight is not in the
 //! map when it lands is told to those who joined, and not stored.
@@ -32,8 +33,8 @@ use std::{
     time::Duration,
 };
 
-/// Flights are spread over so many locks.
-const SHARDS: usize = 16;
+/// Flights are spread over so many locks. (The model checker has one key, and would try all orders in which a clear takes them.)
+const SHARDS: usize = if cfg!(shuttle) { 1 } else { 16 };
 
 pub(crate) struct Core<K, V> {
     pub(super) settings: Settings<K, V>,
@@ -115,6 +116,11 @@ impl<K: Eq + Hash, V> Core<K, V> {
         #[allow(clippy::cast_possible_truncation)] // any bits of the hash will do
         let shard = self.hasher.hash_one(key) as usize % SHARDS;
         lock(&self.flights[shard])
+    }
+
+    #[cfg(all(test, shuttle))]
+    pub(super) fn has_no_flights(&self) -> bool {
+        self.flights.iter().all(|shard| lock(shard).is_empty())
     }
 
     /// A call that waited for a load was answered by an expired value.
@@ -219,19 +225,18 @@ where
         }
         let flight = Arc::new(Flight::new(generation));
         flights.insert(key.clone(), Arc::clone(&flight));
-        drop(flights);
         let in_background = in_background && servable.is_some();
+        counters.begun.count();
+        counters.refreshes.add(servable.is_some().into());
+        counters.refreshes_ahead.add((servable.is_some() && !is_stale).into());
+        counters.stale_hits.add((in_background && is_stale).into());
+        drop(flights);
         let (core, began) = (Arc::clone(self), self.epoch.now(clock));
         let leader = Leader { core, clock, key, flight, began, in_background, has_ended: false };
-        counters.begun.count();
-        let Some(value) = servable else { return Contact::Lead(leader) };
-        counters.refreshes.count();
-        counters.refreshes_ahead.add((!is_stale).into());
-        if !in_background {
-            return Contact::Lead(leader);
+        match servable {
+            Some(value) if in_background => Contact::Refresh(value, leader),
+            _ => Contact::Lead(leader),
         }
-        counters.stale_hits.add(is_stale.into());
-        Contact::Refresh(value, leader)
     }
 
     pub(super) fn get<Q>(&self, key: &Q) -> Option<V>
@@ -277,8 +282,10 @@ where
     }
 
     pub(super) fn clear(&self) {
+        let all_flights: [_; SHARDS] = std::array::from_fn(|shard| lock(&self.flights[shard]));
         self.seen.generation.fetch_add(1, Ordering::AcqRel);
         self.seen.counters.reset();
+        drop(all_flights);
         // None of it can be seen any more; this is for its memory.
         self.store.remove_all();
     }
@@ -325,10 +332,15 @@ impl<K: Eq + Hash, V> Leader<K, V> {
         flight::leading(&self.flight, run)
     }
 
-    /// Nobody can join it any more. The key comes back if it has not been invalidated meanwhile.
-    fn depart(&self, flights: &mut Flights<K, V>) -> Option<K> {
+    /// Nobody can join it any more. The key comes back if it has not been invalidated meanwhile; and the lock, to store under.
+    fn depart(&self, count: impl FnOnce(&Counters)) -> (MutexGuard<'_, Flights<K, V>>, Option<K>) {
+        let mut flights = self.core.flights(&self.key);
+        if self.is_current() {
+            count(&self.core.seen.counters);
+        }
         let is_ours = flights.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
-        if is_ours { flights.remove_entry(&self.key).map(|(key, _)| key) } else { None }
+        let key = if is_ours { flights.remove_entry(&self.key).map(|(key, _)| key) } else { None };
+        (flights, key)
     }
 
     fn is_current(&self) -> bool {
@@ -336,10 +348,7 @@ impl<K: Eq + Hash, V> Leader<K, V> {
     }
 
     /// Ends it, once its flight has left the map.
-    fn end(&mut self, count: impl FnOnce(&Counters), landing: impl FnOnce() -> Landing<V>) {
-        if self.is_current() {
-            count(&self.core.seen.counters);
-        }
+    fn end(&mut self, landing: impl FnOnce() -> Landing<V>) {
         self.flight.land(landing);
         self.has_ended = true; // not before: a value's `Clone` may panic
     }
@@ -354,33 +363,31 @@ where
     pub(crate) fn land(mut self, value: &V) {
         let stamp = self.core.stamp(self.clock, &self.key, value);
         let for_the_store = value.clone();
-        let mut flights = self.core.flights(&self.key);
-        if let Some(key) = self.depart(&mut flights).filter(|_| self.is_current()) {
+        let took = self.elapsed();
+        let (flights, key) = self.depart(|counters| {
+            counters.loaded.count();
+            counters.load_time.add(took);
+        });
+        if let Some(key) = key.filter(|_| self.is_current()) {
             self.core.put(key, for_the_store, self.flight.generation, stamp);
         }
         drop(flights);
         self.core.store.settle();
-        let took = self.elapsed();
-        let count = |counters: &Counters| {
-            counters.loaded.count();
-            counters.load_time.add(took);
-        };
-        self.end(count, || Landing::Loaded(value.clone()));
+        self.end(|| Landing::Loaded(value.clone()));
     }
 
     /// There is nothing to keep. The earlier value comes back, if it may stand in.
     pub(crate) fn fail(mut self, share: impl FnOnce() -> Option<SharedFailure>) -> Option<V> {
         let stand_in = self.stand_in();
-        self.depart(&mut self.core.flights(&self.key));
         let took = self.elapsed();
         // Whose refresh goes on in the background has been answered already.
         let is_answered_by_it = matches!(stand_in, Some((_, true))) && !self.in_background;
-        let count = |counters: &Counters| {
+        drop(self.depart(|counters| {
             counters.failed.count();
             counters.load_time.add(took);
             counters.stale_on_error.add(is_answered_by_it.into());
-        };
-        self.end(count, || match &stand_in {
+        }));
+        self.end(|| match &stand_in {
             Some((value, true)) => Landing::Stale(value.clone()),
             Some((value, false)) => Landing::Loaded(value.clone()),
             None => Landing::Failed(share()),
@@ -408,8 +415,8 @@ where
 impl<K: Eq + Hash, V> Drop for Leader<K, V> {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.depart(&mut self.core.flights(&self.key));
-            self.end(|counters| counters.abandoned.count(), || Landing::Abandoned);
+            drop(self.depart(|counters| counters.abandoned.count()));
+            self.end(|| Landing::Abandoned);
         }
     }
 }

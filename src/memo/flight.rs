@@ -1,6 +1,6 @@
 //! One load, and all who wait for it.
 
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::{Arc, Mutex, lock, thread_local};
 use slab::Slab;
 use std::{
     any::Any,
@@ -79,7 +79,7 @@ impl<V> Joined<V> {
     /// If the load is being polled further up on this very stack: it would wait for itself.
     pub(super) fn refuse_to_wait_for_oneself(&self) {
         let itself = Arc::as_ptr(&self.flight).addr();
-        let leads = LEADING.with_borrow(|leading| leading.contains(&itself));
+        let leads = LEADING.with(|leading| leading.borrow().contains(&itself));
         assert!(!leads, "a memoized function called itself with the same key: it would wait for itself for ever");
     }
 
@@ -112,7 +112,7 @@ impl<V> Drop for Joined<V> {
 
 thread_local! {
     /// The loads that are being polled on this thread's stack, by address.
-    static LEADING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    static LEADING: RefCell<Vec<usize>> = RefCell::default();
 }
 
 /// Runs some of a load, so that who calls itself in it can be told.
@@ -120,10 +120,10 @@ pub(super) fn leading<V, T>(flight: &Flight<V>, run: impl FnOnce() -> T) -> T {
     struct Done;
     impl Drop for Done {
         fn drop(&mut self) {
-            LEADING.with_borrow_mut(Vec::pop);
+            LEADING.with(|leading| leading.borrow_mut().pop());
         }
     }
-    LEADING.with_borrow_mut(|leading| leading.push(std::ptr::from_ref(flight).addr()));
+    LEADING.with(|leading| leading.borrow_mut().push(std::ptr::from_ref(flight).addr()));
     let _done = Done;
     run()
 }

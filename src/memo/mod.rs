@@ -4,6 +4,8 @@ mod builder;
 mod cacheable;
 mod core;
 mod flight;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod key;
 mod stats;
 mod store;

@@ -1,10 +1,13 @@
 //! What a memo has seen, and the counters behind it.
 
-use crate::{
-    policy::Nanos,
-    sync::{AtomicU64, Ordering::Relaxed},
+use crate::policy::Nanos;
+use std::{
+    cell::Cell,
+    fmt,
+    // Not by way of `crate::sync`: nothing depends on the order of these.
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    time::Duration,
 };
-use std::{cell::Cell, fmt, sync::atomic::AtomicUsize, time::Duration};
 
 /// What a [`Memo`](crate::Memo) has seen since it was made or cleared: see [`stats`](crate::Memo::stats).
 ///
