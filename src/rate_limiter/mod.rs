@@ -4,6 +4,8 @@ mod acquire;
 mod acquire_blocking;
 mod builder;
 mod core;
+#[cfg(all(test, shuttle, feature = "test-util"))]
+mod interleavings;
 mod keyed;
 mod queue;
 mod stats;
