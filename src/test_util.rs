@@ -131,7 +131,7 @@ impl VirtualClock {
     /// assert_eq!(clock.elapsed(), Duration::from_secs(3));
     /// ```
     pub fn spawn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> VirtualThread<T> {
-        VirtualThread(Elsewhere::begin_detached(work))
+        VirtualThread(Elsewhere::begin_beside_the_pool(work))
     }
 }
 

@@ -2,13 +2,15 @@
 
 use super::{
     abandonment::Abandonment,
-    pool,
+    pool::{self, Place},
     wait::{Patience, Progress, until_ready},
 };
 use crate::{
     sync::{Arc, Mutex, lock},
     time::{Clock, Instant},
 };
+#[cfg(feature = "test-util")]
+use std::thread;
 use std::{any::Any, panic::resume_unwind, task::Waker};
 use tracing::{Span, dispatcher};
 
@@ -17,6 +19,8 @@ pub(crate) struct Elsewhere<T> {
     slot: Arc<Mutex<Slot<T>>>,
     /// `None` for one that goes on without its caller.
     abandonment: Option<Arc<Abandonment>>,
+    /// `None` for one that has not begun, and for one on a thread that is not the pool's.
+    place: Option<Arc<Place>>,
 }
 
 enum Slot<T> {
@@ -31,24 +35,42 @@ impl<T: Send + 'static> Elsewhere<T> {
     /// Begins one that is of no use without its caller.
     pub(super) fn begin(call: impl FnOnce() -> T + Send + 'static) -> Self {
         let abandonment = Abandonment::new();
-        let mut begun = Self::begin_with(Arc::clone(&abandonment), call);
-        begun.abandonment = Some(abandonment);
+        let mut begun = Self::new(Some(Arc::clone(&abandonment)));
+        begun.place = Some(pool::run(true, begun.job(abandonment, call)));
         begun
     }
 
     /// Begins one that goes on without its caller.
-    pub(crate) fn begin_detached(call: impl FnOnce() -> T + Send + 'static) -> Self {
-        Self::begin_with(Arc::default(), call)
+    #[cfg(feature = "memo")]
+    fn begin_detached(is_awaited: bool, call: impl FnOnce() -> T + Send + 'static) -> Self {
+        let mut begun = Self::new(None);
+        begun.place = Some(pool::run(is_awaited, begun.job(Arc::default(), call)));
+        begun
+    }
+
+    /// The same on a thread of its own, however many there are.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn begin_beside_the_pool(call: impl FnOnce() -> T + Send + 'static) -> Self {
+        let begun = Self::new(None);
+        thread::spawn(begun.job(Arc::default(), call));
+        begun
+    }
+
+    fn new(abandonment: Option<Arc<Abandonment>>) -> Self {
+        Self { slot: Arc::new(Mutex::new(Slot::Waiting(None))), abandonment, place: None }
     }
 
     /// Its log lines keep this thread's subscriber and span.
-    fn begin_with(its_own: Arc<Abandonment>, call: impl FnOnce() -> T + Send + 'static) -> Self {
-        let slot = Arc::new(Mutex::new(Slot::Waiting(None)));
-        let theirs = Arc::clone(&slot);
+    fn job(
+        &self,
+        its_own: Arc<Abandonment>,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> impl FnOnce() + Send + 'static {
+        let theirs = Arc::clone(&self.slot);
         let (dispatch, span) = (dispatcher::get_default(Clone::clone), Span::current());
         #[cfg(feature = "test-util")]
         let clock = crate::test_util::Inherited::from_this_thread();
-        pool::run(move || {
+        move || {
             #[cfg(feature = "test-util")]
             clock.install();
             let call = || dispatcher::with_default(&dispatch, || span.in_scope(call));
@@ -58,11 +80,11 @@ impl<T: Send + 'static> Elsewhere<T> {
             }
             #[cfg(feature = "test-util")]
             drop(clock);
-        });
-        Self { slot, abandonment: None }
+        }
     }
 
     /// Waits for one that goes on without its caller.
+    #[cfg(any(feature = "memo", feature = "test-util"))]
     pub(crate) fn wait(self) -> T {
         self.wait_until(None).expect("nobody abandons it")
     }
@@ -97,17 +119,20 @@ impl<T> Drop for Elsewhere<T> {
         if let Some(abandonment) = &self.abandonment {
             abandonment.abandon();
         }
+        if let Some(place) = &self.place {
+            pool::leave(place);
+        }
     }
 }
 
 /// Runs it elsewhere and waits for it. Should this thread's caller go, it runs on.
 #[cfg(feature = "memo")]
 pub(crate) fn on_another_thread<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
-    Elsewhere::begin_detached(call).wait()
+    Elsewhere::begin_detached(true, call).wait()
 }
 
 /// Nobody waits for it.
 #[cfg(feature = "memo")]
 pub(crate) fn start_on_another_thread(call: impl FnOnce() + Send + 'static) {
-    drop(Elsewhere::begin_detached(call));
+    drop(Elsewhere::begin_detached(false, call));
 }

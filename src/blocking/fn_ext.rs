@@ -135,9 +135,12 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// permit taken; where the call would have come to that, it is unwound, without a word from the panic hook. A panic
     /// before that is the caller's panic. Log lines keep the caller's subscriber and span.
     ///
-    /// There are at most 512 such threads, the abandoned ones included (a timeout within a timeout shares its caller's place); a thread
-    /// that has no work goes after 5 s. When all are in use, a call waits for one to be free, as part of its limit, and is not made if that
-    /// passes. So give what blocks in the operating system a limit of its own as well, a little longer than this one
+    /// What is called while the stack unwinds already, from a `Drop`, is let be, and so is everything in a program with
+    /// `panic = "abort"`: there an abandoned call goes on to its own end.
+    ///
+    /// At most 512 such calls run at once, the abandoned ones included; a thread that has no work goes after 5 s. When so many run, a call
+    /// waits for one to end, as part of its limit, and is not made if that passes. A timeout within a timeout shares its caller's place, and
+    /// needs one of its own only when it is abandoned by it; with 512 more of those, it waits as well. So give what blocks in the operating system a limit of its own as well, a little longer than this one
     /// (`TcpStream::set_read_timeout`), or each call that hangs keeps its thread for good. A limit of zero calls nothing,
     /// [`Duration::MAX`] needs no thread.
     ///

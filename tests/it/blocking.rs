@@ -160,6 +160,22 @@ fn a_thread_waits_for_several_permits_or_for_a_limited_time() {
     assert!(matches!(limiter.acquire_many(4).blocking(), Err(Error::InvalidArgument { .. })));
 }
 
+// ---- the virtual clock ----
+
+#[test]
+fn a_clock_has_as_many_threads_as_it_takes() {
+    let clock = VirtualClock::start();
+    let limiter = RateLimiter::new(100, secs(1));
+    let threads: Vec<_> = (0..600)
+        .map(|_| {
+            let limiter = limiter.clone();
+            clock.spawn(move || limiter.acquire_blocking())
+        })
+        .collect();
+    threads.into_iter().for_each(VirtualThread::join);
+    assert_eq!((clock.elapsed(), limiter.stats().admitted), (secs(5), 600));
+}
+
 // ---- in a runtime ----
 
 /// A thread that waits there would stop everything that it waits for.
