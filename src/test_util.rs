@@ -20,7 +20,7 @@ use crate::{
     sync::{Arc, Mutex, lock},
     time::Instant,
 };
-use std::{cell::RefCell, fmt, marker::PhantomData, sync::atomic::Ordering, thread, time::Duration};
+use std::{cell::RefCell, fmt, iter, marker::PhantomData, sync::atomic::Ordering, thread, time::Duration};
 
 /// Time for the thread that made it, and for those that are started by [`clock.spawn(..)`](Self::spawn): it stands still while any of them does something, and
 /// when all of them wait in decor, it moves on to the first moment that one of them waits for.
@@ -40,13 +40,14 @@ use std::{cell::RefCell, fmt, marker::PhantomData, sync::atomic::Ordering, threa
 /// ```
 pub struct VirtualClock {
     shared: Arc<Shared>,
-    before: Option<Arc<Shared>>,
     /// It belongs to its thread.
     not_send: PhantomData<*const ()>,
 }
 
 pub(crate) struct Shared {
     base: Instant,
+    /// The clock that its thread had before.
+    before: Option<Arc<Shared>>,
     state: Mutex<State>,
 }
 
@@ -55,6 +56,8 @@ struct State {
     /// Threads that do something.
     running: usize,
     waiting: Vec<Waiting>,
+    /// Whether it has been dropped.
+    is_over: bool,
 }
 
 struct Waiting {
@@ -76,10 +79,10 @@ impl VirtualClock {
     /// assert!(clock.elapsed().is_zero());
     /// ```
     pub fn start() -> Self {
-        let state = State { elapsed: Duration::ZERO, running: 1, waiting: Vec::new() };
-        let shared = Arc::new(Shared { base: Instant::now(), state: Mutex::new(state) });
-        let before = CURRENT.replace(Some(Arc::clone(&shared)));
-        Self { shared, before, not_send: PhantomData }
+        let state = State { elapsed: Duration::ZERO, running: 1, waiting: Vec::new(), is_over: false };
+        let shared = Arc::new(Shared { base: Instant::now(), before: current(), state: Mutex::new(state) });
+        CURRENT.set(Some(Arc::clone(&shared)));
+        Self { shared, not_send: PhantomData }
     }
 
     /// The time that has passed since it was started.
@@ -99,6 +102,10 @@ impl VirtualClock {
 
     /// Lets time pass.
     ///
+    /// # Panics
+    ///
+    /// If that is beyond what the clock can express.
+    ///
     /// ```
     /// use decor::{prelude::*, test_util::VirtualClock};
     /// use std::time::Duration;
@@ -111,7 +118,9 @@ impl VirtualClock {
     /// ```
     pub fn advance(&self, by: Duration) {
         let mut state = lock(&self.shared.state);
-        state.elapsed = state.elapsed.saturating_add(by);
+        let elapsed = state.elapsed.saturating_add(by);
+        assert!(self.shared.base.checked_add(elapsed).is_some(), "{by:?} is beyond what the clock can express");
+        state.elapsed = elapsed;
         state.wake_those_that_are_due(Patience::None);
     }
 
@@ -137,8 +146,13 @@ impl VirtualClock {
 
 impl Drop for VirtualClock {
     fn drop(&mut self) {
-        CURRENT.set(self.before.take());
-        lock(&self.shared.state).leave();
+        let mut state = lock(&self.shared.state);
+        state.is_over = true;
+        state.leave();
+        drop(state);
+        // The one before it may have been dropped first: `clock = VirtualClock::start()` in place of another does so.
+        let now = iter::successors(current(), |shared| shared.before.clone());
+        CURRENT.set({ now }.find(|shared| !lock(&shared.state).is_over));
     }
 }
 
@@ -187,17 +201,17 @@ pub fn sleep(delay: Duration) {
 /// assert_eq!(elapsed(), Some(clock.elapsed()));
 /// ```
 pub fn elapsed() -> Option<Duration> {
-    CURRENT.with_borrow(|current| current.as_ref().map(|shared| lock(&shared.state).elapsed))
+    current().map(|shared| lock(&shared.state).elapsed)
 }
 
 /// This thread's, if it has one.
 pub(crate) fn current() -> Option<Arc<Shared>> {
-    CURRENT.with_borrow(Clone::clone)
+    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
 /// The time of this thread's clock, if it has one.
 pub(crate) fn now() -> Option<Instant> {
-    CURRENT.with_borrow(|current| current.as_ref().map(|shared| shared.base + lock(&shared.state).elapsed))
+    current().map(|shared| shared.base + lock(&shared.state).elapsed)
 }
 
 /// A thread that is about to begin runs under the clock of the one that begins it.
@@ -236,20 +250,40 @@ impl Shared {
         }
         state.waiting.push(Waiting { parked: Arc::clone(parked), until, patience, is_due: false });
         state.leave();
-        loop {
-            let at = state.waiting.iter().position(|waiting| Arc::ptr_eq(&waiting.parked, parked));
-            let at = at.expect("nobody else takes it out");
-            let is_due = state.waiting[at].is_due;
-            if is_due || parked.is_woken.load(Ordering::Acquire) {
-                parked.is_woken.store(false, Ordering::Release);
-                state.waiting.swap_remove(at);
-                state.running += usize::from(!is_due);
-                return;
-            }
-            drop(state);
-            thread::park();
-            state = lock(&self.state);
+        drop(state);
+        let place = Place { shared: self, parked };
+        while !place.is_called() {
+            // Where the thread would stop a runtime's only one, this panics, as it does in real time.
+            tokio::task::block_in_place(thread::park);
         }
+    }
+}
+
+/// Of a thread that waits. It goes on when this is dropped.
+struct Place<'s> {
+    shared: &'s Shared,
+    parked: &'s Arc<Parked>,
+}
+
+impl Place<'_> {
+    fn find(&self, state: &State) -> usize {
+        let at = state.waiting.iter().position(|waiting| Arc::ptr_eq(&waiting.parked, self.parked));
+        at.expect("nobody else takes it out")
+    }
+
+    fn is_called(&self) -> bool {
+        let state = lock(&self.shared.state);
+        state.waiting[self.find(&state)].is_due || self.parked.is_woken.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.shared.state);
+        self.parked.is_woken.store(false, Ordering::Release);
+        let at = self.find(&state);
+        let Waiting { is_due, .. } = state.waiting.swap_remove(at);
+        state.running += usize::from(!is_due);
     }
 }
 

@@ -4,7 +4,7 @@ use crate::support::{listen, ms, secs};
 use decor::{
     Error, Memo, Outcome, RateLimiter, RetryPolicy, Timing,
     prelude::*,
-    test_util::{VirtualClock, VirtualThread, sleep},
+    test_util::{self, VirtualClock, VirtualThread, sleep},
 };
 use std::{
     collections::BTreeMap,
@@ -163,6 +163,22 @@ fn a_thread_waits_for_several_permits_or_for_a_limited_time() {
 // ---- the virtual clock ----
 
 #[test]
+fn a_clock_in_place_of_another_is_the_threads() {
+    let mut clock = VirtualClock::start();
+    clock.advance(secs(1));
+    clock = VirtualClock::start(); // the first is dropped after the second has begun
+    sleep(secs(5));
+    assert_eq!((clock.elapsed(), test_util::elapsed()), (secs(5), Some(secs(5))));
+    let inner = VirtualClock::start();
+    sleep(secs(1));
+    assert_eq!((clock.elapsed(), inner.elapsed()), (secs(5), secs(1)));
+    drop(inner);
+    assert_eq!(test_util::elapsed(), Some(secs(5)));
+    drop(clock);
+    assert_eq!(test_util::elapsed(), None);
+}
+
+#[test]
 fn a_clock_has_as_many_threads_as_it_takes() {
     let clock = VirtualClock::start();
     let limiter = RateLimiter::new(100, secs(1));
@@ -174,6 +190,25 @@ fn a_clock_has_as_many_threads_as_it_takes() {
         .collect();
     threads.into_iter().for_each(VirtualThread::join);
     assert_eq!((clock.elapsed(), limiter.stats().admitted), (secs(5), 600));
+}
+
+#[test]
+#[should_panic(expected = "beyond what the clock can express")]
+fn a_clock_does_not_go_further_than_it_can_tell() {
+    VirtualClock::start().advance(Duration::MAX);
+}
+
+/// What is waited for would be done by the thread that waits, and no time passes that would end it.
+#[tokio::test]
+async fn under_a_clock_a_wait_for_a_task_of_a_current_thread_runtime_says_so_as_well() {
+    let clock = VirtualClock::start();
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let mut leads = tokio_test::task::spawn(memo.get_or_load(7, std::future::pending::<u8>));
+    assert!(leads.poll().is_pending());
+    let waits = (|_: u8| 1_u8).blocking().memoized(&memo);
+    assert!(catch_unwind(AssertUnwindSafe(|| waits.call(7))).is_err());
+    sleep(secs(1)); // time still passes
+    assert_eq!(clock.elapsed(), secs(1));
 }
 
 // ---- in a runtime ----
