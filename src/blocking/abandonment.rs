@@ -8,6 +8,7 @@ use std::{
     panic::resume_unwind,
     sync::atomic::{AtomicBool, Ordering},
     task::Waker,
+    thread,
 };
 
 /// Tells a thread that nobody waits for its work any more.
@@ -23,6 +24,20 @@ pub(super) struct Abandonment {
 /// The payload of the unwinding. No panic: no hook hears of it.
 struct Unwinding;
 
+impl Unwinding {
+    fn new() -> Self {
+        IS_UNWINDING.set(true);
+        Self
+    }
+}
+
+/// Somebody caught it: decor at the end of the call, or the function itself, whose next panic is a true one.
+impl Drop for Unwinding {
+    fn drop(&mut self) {
+        IS_UNWINDING.set(false);
+    }
+}
+
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Abandonment>>> = const { RefCell::new(None) };
     static IS_UNWINDING: Cell<bool> = const { Cell::new(false) };
@@ -31,8 +46,7 @@ thread_local! {
 impl Abandonment {
     /// For a call that is made on this thread, and runs on another.
     pub(super) fn new() -> Arc<Self> {
-        let outer = CURRENT.with_borrow(Clone::clone);
-        Arc::new(Self { outer, ..Self::default() })
+        Arc::new(Self { outer: current(), ..Self::default() })
     }
 
     pub(super) fn abandon(&self) {
@@ -56,7 +70,6 @@ impl Abandonment {
         };
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(begin));
         CURRENT.set(before);
-        IS_UNWINDING.set(false);
         match ended {
             Err(payload) if payload.is::<Unwinding>() => None,
             ended => Some(ended),
@@ -65,12 +78,21 @@ impl Abandonment {
 }
 
 /// Goes no further if nobody waits for this thread's work.
+///
+/// What is called while the stack unwinds already, from a `Drop`, is not unwound a second time: that would end the process. Nor is
+/// anything in a program whose panics abort it.
 pub(crate) fn check() {
-    let is_abandoned = CURRENT.with_borrow(|current| current.as_ref().is_some_and(|current| current.is_abandoned()));
-    if is_abandoned {
-        IS_UNWINDING.set(true);
-        resume_unwind(Box::new(Unwinding));
+    let is_abandoned = |current: &RefCell<Option<Arc<Abandonment>>>| {
+        current.borrow().as_ref().is_some_and(|current| current.is_abandoned())
+    };
+    if CURRENT.try_with(is_abandoned).unwrap_or(false) && cfg!(panic = "unwind") && !thread::panicking() {
+        resume_unwind(Box::new(Unwinding::new()));
     }
+}
+
+/// None where the thread is about to end, and its thread-locals are gone.
+fn current() -> Option<Arc<Abandonment>> {
+    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
 /// Whether what unwinds this thread is no panic.
@@ -80,7 +102,7 @@ pub(crate) fn is_unwinding() -> bool {
 
 /// Has this thread woken when its caller goes, as long as the guard lives.
 pub(super) fn woken_by(waker: &Waker) -> Woken<'_> {
-    let all = CURRENT.with_borrow(Clone::clone);
+    let all = current();
     each(all.as_ref(), |abandonment| lock(&abandonment.waiting).push(waker.clone()));
     Woken { all, waker }
 }

@@ -30,11 +30,15 @@ impl Wake for Parked {
     }
 }
 
-thread_local! {
-    static PARKED: (Arc<Parked>, Waker) = {
-        let parked = Arc::new(Parked { thread: thread::current(), is_woken: AtomicBool::new(false) });
+impl Parked {
+    fn this_thread() -> (Arc<Self>, Waker) {
+        let parked = Arc::new(Self { thread: thread::current(), is_woken: AtomicBool::new(false) });
         (Arc::clone(&parked), Waker::from(parked))
-    };
+    }
+}
+
+thread_local! {
+    static PARKED: (Arc<Parked>, Waker) = Parked::this_thread();
 }
 
 /// Polls until it is ready; in between, waits until it is woken, or until the moment that it names.
@@ -43,7 +47,8 @@ thread_local! {
 ///
 /// In a task of a current-thread runtime, where it would stop everything that it waits for.
 pub(crate) fn until_ready<T>(mut poll: impl FnMut(&Waker) -> Progress<T>) -> T {
-    let (parked, waker) = PARKED.with(|(parked, waker)| (Arc::clone(parked), waker.clone()));
+    // A thread-local's `Drop` may come when this one is gone already.
+    let (parked, waker) = PARKED.try_with(Clone::clone).unwrap_or_else(|_| Parked::this_thread());
     let _woken = abandonment::woken_by(&waker);
     loop {
         abandonment::check();

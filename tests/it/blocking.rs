@@ -7,6 +7,7 @@ use decor::{
     test_util::{self, VirtualClock, VirtualThread, sleep},
 };
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -158,6 +159,71 @@ fn a_thread_waits_for_several_permits_or_for_a_limited_time() {
     assert_eq!(limiter.acquire_within(secs(10)).blocking(), Ok(()));
     assert_eq!(clock.elapsed(), secs(20));
     assert!(matches!(limiter.acquire_many(4).blocking(), Err(Error::InvalidArgument { .. })));
+}
+
+/// To be unwound a second time, from a `Drop`, would end the process.
+#[test]
+fn what_waits_while_an_abandoned_call_is_unwound_is_let_be() {
+    struct Cleanup(RateLimiter, Arc<Mutex<Option<Duration>>>);
+    impl Drop for Cleanup {
+        fn drop(&mut self) {
+            (0..3).for_each(|_| self.0.acquire_blocking());
+            *self.1.lock().unwrap() = test_util::elapsed();
+        }
+    }
+    let _clock = VirtualClock::start();
+    let (limiter, ended) = (RateLimiter::new(1, secs(1)), Arc::new(Mutex::new(None)));
+    let (its_limiter, its_end) = (limiter.clone(), Arc::clone(&ended));
+    let slow = move || -> Answer {
+        let _cleanup = Cleanup(its_limiter.clone(), Arc::clone(&its_end));
+        sleep(secs(60));
+        Ok(1)
+    };
+    assert!(slow.blocking().timeout(secs(10)).call().is_err());
+    sleep(secs(60));
+    assert_eq!(*ended.lock().unwrap(), Some(secs(10 + 2)));
+    assert_eq!((limiter.stats().admitted, limiter.stats().cancelled), (3, 0));
+}
+
+#[test]
+fn a_panic_is_one_though_its_call_has_been_left() {
+    let _clock = VirtualClock::start();
+    let outcomes = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&outcomes);
+    let timing = Timing::new("f").to(move |m| sink.lock().unwrap().push(m.outcome));
+    let stubborn = move || -> Answer {
+        for call in [|| sleep(secs(60)), || panic!("boom")] {
+            let _ = catch_unwind(AssertUnwindSafe(|| call.blocking().timed_with(timing.clone()).run()));
+        }
+        Ok(1)
+    };
+    assert!(stubborn.blocking().timeout(secs(1)).call().is_err());
+    sleep(secs(60));
+    assert_eq!(*outcomes.lock().unwrap(), [Outcome::Cancelled, Outcome::Panicked]);
+}
+
+/// Its own thread-locals are gone by then.
+#[test]
+fn a_thread_may_wait_at_its_very_end() {
+    struct Last(Option<RateLimiter>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            if let Some(limiter) = &self.0 {
+                limiter.acquire_blocking();
+            }
+        }
+    }
+    thread_local! {
+        static LAST: RefCell<Last> = const { RefCell::new(Last(None)) };
+    }
+    let limiter = RateLimiter::new(1, ms(20));
+    let its = limiter.clone();
+    let thread = thread::spawn(move || {
+        LAST.with_borrow_mut(|last| last.0 = Some(its.clone())); // the first, and so the last to go
+        its.acquire_blocking();
+    });
+    thread.join().unwrap();
+    assert_eq!((limiter.stats().admitted, limiter.stats().delayed), (2, 1));
 }
 
 // ---- the virtual clock ----
