@@ -17,10 +17,19 @@
 
 use crate::{
     blocking::{Elsewhere, Parked, Patience},
-    sync::{Arc, Mutex, lock},
+    sync::Arc,
     time::Instant,
 };
-use std::{cell::RefCell, fmt, iter, marker::PhantomData, sync::atomic::Ordering, thread, time::Duration};
+use std::{
+    cell::RefCell,
+    fmt,
+    iter,
+    marker::PhantomData,
+    // Not by way of `crate::sync`: a clock is no part of what a model checker takes apart.
+    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    thread,
+    time::Duration,
+};
 
 /// Time for the thread that made it, and for those that are started by [`clock.spawn(..)`](Self::spawn): it stands still while any of them does something, and
 /// when all of them wait in decor, it moves on to the first moment that one of them waits for.
@@ -97,7 +106,7 @@ impl VirtualClock {
     /// assert_eq!(clock.elapsed(), Duration::from_secs(1));
     /// ```
     pub fn elapsed(&self) -> Duration {
-        lock(&self.shared.state).elapsed
+        self.shared.state().elapsed
     }
 
     /// Lets time pass.
@@ -117,7 +126,7 @@ impl VirtualClock {
     /// assert_eq!(memo.get(&7), None);
     /// ```
     pub fn advance(&self, by: Duration) {
-        let mut state = lock(&self.shared.state);
+        let mut state = self.shared.state();
         let elapsed = state.elapsed.saturating_add(by);
         assert!(self.shared.base.checked_add(elapsed).is_some(), "{by:?} is beyond what the clock can express");
         state.elapsed = elapsed;
@@ -146,13 +155,13 @@ impl VirtualClock {
 
 impl Drop for VirtualClock {
     fn drop(&mut self) {
-        let mut state = lock(&self.shared.state);
+        let mut state = self.shared.state();
         state.is_over = true;
         state.leave();
         drop(state);
         // The one before it may have been dropped first: `clock = VirtualClock::start()` in place of another does so.
         let now = iter::successors(current(), |shared| shared.before.clone());
-        CURRENT.set({ now }.find(|shared| !lock(&shared.state).is_over));
+        CURRENT.set({ now }.find(|shared| !shared.state().is_over));
     }
 }
 
@@ -201,7 +210,7 @@ pub fn sleep(delay: Duration) {
 /// assert_eq!(elapsed(), Some(clock.elapsed()));
 /// ```
 pub fn elapsed() -> Option<Duration> {
-    current().map(|shared| lock(&shared.state).elapsed)
+    current().map(|shared| shared.state().elapsed)
 }
 
 /// This thread's, if it has one.
@@ -211,7 +220,7 @@ pub(crate) fn current() -> Option<Arc<Shared>> {
 
 /// The time of this thread's clock, if it has one.
 pub(crate) fn now() -> Option<Instant> {
-    current().map(|shared| shared.base + lock(&shared.state).elapsed)
+    current().map(|shared| shared.base + shared.state().elapsed)
 }
 
 /// A thread that is about to begin runs under the clock of the one that begins it.
@@ -221,7 +230,7 @@ impl Inherited {
     pub(crate) fn from_this_thread() -> Self {
         let current = current();
         if let Some(shared) = &current {
-            lock(&shared.state).running += 1;
+            shared.state().running += 1;
         }
         Self(current)
     }
@@ -235,16 +244,20 @@ impl Drop for Inherited {
     fn drop(&mut self) {
         if let Some(shared) = &self.0 {
             CURRENT.set(None);
-            lock(&shared.state).leave();
+            shared.state().leave();
         }
     }
 }
 
 impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Parks the thread until it is woken, or until the moment has come.
     pub(crate) fn wait(&self, parked: &Arc<Parked>, at: Option<Instant>, patience: Patience) {
         let until = at.map(|at| at.saturating_duration_since(self.base));
-        let mut state = lock(&self.state);
+        let mut state = self.state();
         if parked.is_woken.swap(false, Ordering::AcqRel) {
             return;
         }
@@ -272,14 +285,14 @@ impl Place<'_> {
     }
 
     fn is_called(&self) -> bool {
-        let state = lock(&self.shared.state);
+        let state = self.shared.state();
         state.waiting[self.find(&state)].is_due || self.parked.is_woken.load(Ordering::Acquire)
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = lock(&self.shared.state);
+        let mut state = self.shared.state();
         self.parked.is_woken.store(false, Ordering::Release);
         let at = self.find(&state);
         let Waiting { is_due, .. } = state.waiting.swap_remove(at);
