@@ -172,6 +172,7 @@ fn two_threads() {
     check(2, &[&[Acquire, Leave], &[Acquire, Acquire]], PERIOD * 3);
     check(2, &[&[Try, Acquire], &[Acquire, Try]], PERIOD * 3);
     check(2, &[&[Acquire, Pause], &[Acquire, Acquire]], PERIOD * 7 / 2);
+    check(2, &[&[Acquire, SetLimit], &[Acquire]], Duration::ZERO);
     check(2, &[&[Acquire, SetLimit], &[Acquire, Acquire]], PERIOD);
 }
 
@@ -180,5 +181,6 @@ fn three_threads() {
     check(2, &[&[Acquire], &[Acquire], &[Acquire]], PERIOD * 2);
     check(2, &[&[Acquire], &[Leave], &[Acquire]], PERIOD * 2);
     check(2, &[&[Acquire, Leave], &[Acquire], &[Try]], PERIOD * 2);
+    check(2, &[&[Acquire], &[Acquire], &[SetLimit]], Duration::ZERO);
     check(2, &[&[Acquire], &[Leave, Leave], &[Acquire, SetLimit]], PERIOD);
 }
