@@ -1,0 +1,92 @@
+//! Limiters with a permit to spare: so many a second that no thread gets to the end of them.
+
+use super::subject::fetch;
+use crate::{
+    measure::{Pair, Side, within},
+    target::Target,
+};
+use decor::prelude::*;
+use governor::{
+    Quota,
+    clock::{Clock, MonotonicClock, QuantaClock},
+};
+use ratelimit::Ratelimiter;
+use std::{
+    cell::Cell,
+    num::NonZeroU32,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+use tokio::time::Instant;
+use tower::ServiceBuilder;
+use tower_resilience_ratelimiter::{RateLimiterLayer, WindowType};
+
+/// A permit each nanosecond, and all of a second's at once.
+const PACE: u32 = 1_000_000_000;
+/// The window is short, so that what is in it stays in the cache of the processor.
+pub(super) const WINDOW: (u32, Duration) = (10_000, Duration::from_micros(100));
+
+pub(super) fn paced() -> Vec<Pair> {
+    let limiter = RateLimiter::paced(PACE, Duration::from_secs(1)).burst(PACE);
+    let ours = Side::called(move |_| limiter.try_acquire().expect("a free permit"));
+    let bucket = Ratelimiter::builder(PACE.into()).initial_available(PACE.into()).build().expect("it is valid");
+    let ratelimit = Side::called(move |_| bucket.try_wait().expect("a free permit"));
+    vec![
+        Pair::new("governor", "tokio / std", &ours, governed(MonotonicClock)).target([Target::Ratio(1.0)]),
+        Pair::new("governor, quanta", "tokio / quanta", &ours, governed(QuantaClock::default())),
+        Pair::new("ratelimit", "tokio / std", &ours, ratelimit),
+    ]
+}
+
+fn governed<C>(clock: C) -> Side
+where
+    C: Clock<Instant: Send + Sync + 'static> + Send + Sync + 'static,
+{
+    let pace = NonZeroU32::new(PACE).expect("more than none");
+    let limiter = governor::RateLimiter::direct_with_clock(Quota::per_second(pace), clock);
+    Side::called(move |_| limiter.check().expect("a free permit"))
+}
+
+pub(super) fn exact() -> Vec<Pair> {
+    let (limit, period) = WINDOW;
+    let limiter = RateLimiter::new(limit, period);
+    let around = fetch.rate_limited(&limiter);
+    let ours = Side::called(move |_| limiter.try_acquire().expect("a free permit"));
+    let ours_around = Side::awaited(move |id| around.call(id));
+
+    // The same rate: its interval must be a millisecond at least.
+    let bucket = within(|| {
+        let refill = limit as usize * 10;
+        leaky_bucket::RateLimiter::builder().max(refill).initial(refill).refill(refill).interval(10 * period).build()
+    });
+    let leaky = Side::called(move |_| assert!(bucket.try_acquire(1), "a free permit"));
+    let log = Side::service(ServiceBuilder::new().layer(sliding_log()).service_fn(fetch));
+    vec![
+        Pair::new("floor", "tokio", &ours, Side::called(|_| floor())).target([Target::Ratio(1.25)]),
+        Pair::new("leaky-bucket", "tokio", &ours, leaky).target([Target::Ratio(1.0)]),
+        Pair::new("tower-resilience", "tokio / std", &ours_around, log).target([Target::Ratio(1.0)]),
+    ]
+}
+
+/// The same window in tower.
+pub(super) fn sliding_log() -> RateLimiterLayer {
+    RateLimiterLayer::builder()
+        .limit_for_period(WINDOW.0 as usize)
+        .refresh_period(WINDOW.1)
+        .window_type(WindowType::SlidingLog)
+        .build()
+        .expect("it is valid")
+}
+
+/// What no limiter that looks at the clock can do without: a look at it, and an exchange that nobody contends.
+fn floor() -> bool {
+    thread_local! {
+        static BEGUN: Instant = Instant::now();
+        static STATE: (AtomicU64, Cell<u64>) = const { (AtomicU64::new(0), Cell::new(0)) };
+    }
+    let elapsed = BEGUN.with(Instant::elapsed);
+    STATE.with(|(state, last)| {
+        let now = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        state.compare_exchange(last.replace(now), now, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    })
+}

@@ -1,0 +1,79 @@
+//! Memos: what is there, and what a thousand want at once.
+
+use super::subject::{Fault, TTL, fetch, fetch_later};
+use crate::{
+    measure::{Pair, Side, within},
+    target::Target,
+};
+use cached::macros::{cached, concurrent_cached};
+use decor::prelude::*;
+use futures::future::join_all;
+use std::{
+    hint::black_box,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// Keys that are asked for in turns, and all there.
+const KEYS: u64 = 1_000;
+const CAPACITY: u64 = 10_000;
+/// Those who want the same at once.
+const CALLERS: usize = 1_000;
+
+/// As cached's documentation advises where callers are many: the sharded one.
+#[concurrent_cached(max_size = 10_000, ttl_secs = 300)]
+async fn cached_fetch(id: u64) -> Result<u64, Fault> {
+    fetch(id).await
+}
+
+#[cached(max_size = 10_000, ttl_secs = 300, sync_writes = "by_key")]
+async fn cached_fetch_later(id: u64) -> Result<u64, Fault> {
+    fetch_later(id).await
+}
+
+pub(super) fn hit() -> Vec<Pair> {
+    let memo: Memo<u64, u64> = Memo::builder().ttl(TTL).capacity(CAPACITY).build();
+    let moka = moka::sync::Cache::builder().time_to_live(TTL).max_capacity(CAPACITY).build();
+    let cachet: cachet::Cache<u64, u64> =
+        within(|| cachet::Cache::builder(tick::Clock::new_tokio()).memory().ttl(TTL).build());
+    let cachet: &'static cachet::Cache<u64, u64> = Box::leak(Box::new(cachet));
+    let fill = Side::awaited(move |id| async move { cachet.insert(id, id).await.expect("kept") });
+    fill.run(KEYS);
+    Side::awaited(cached_fetch).run(KEYS);
+    for id in 0..KEYS {
+        memo.insert(id, id);
+        moka.insert(id, id);
+    }
+    let remembered = fetch.memoized(&memo);
+    let ours = Side::called(move |id| memo.get(&(id % KEYS)).expect("a hit"));
+    let ours_around = Side::awaited(move |id| remembered.call(id % KEYS));
+    let moka = Side::called(move |id| moka.get(&(id % KEYS)).expect("a hit"));
+    let cachet = Side::awaited(move |id| async move { cachet.get(&(id % KEYS)).await.expect("kept").expect("a hit") });
+    vec![
+        Pair::new("moka", "tokio / std", &ours, moka).target([Target::Ratio(1.2)]),
+        Pair::new("cached", "tokio / std", &ours_around, Side::awaited(|id| cached_fetch(id % KEYS))),
+        Pair::new("cachet", "tokio / tick", &ours_around, cachet),
+    ]
+}
+
+/// One call here is all the callers of one key.
+pub(super) fn cold() -> Vec<Pair> {
+    let memo: Memo<u64, u64> = Memo::builder().ttl(TTL).capacity(CAPACITY).build();
+    let remembered = fetch_later.memoized(&memo);
+    let ours = crowd(move |key| remembered.call(key));
+    let cache = moka::future::Cache::builder().time_to_live(TTL).max_capacity(CAPACITY).build();
+    let cache: &'static moka::future::Cache<u64, u64> = Box::leak(Box::new(cache));
+    let moka = crowd(|key| cache.try_get_with(key, fetch_later(key)));
+    vec![
+        Pair::new("moka", "tokio / std", &ours, moka).target([Target::Ratio(1.0)]),
+        Pair::new("cached", "tokio / std", &ours, crowd(cached_fetch_later)).target([Target::Ratio(1.0)]),
+    ]
+}
+
+fn crowd<F: Future>(call: impl Fn(u64) -> F + Clone + Send + Sync + 'static) -> Side {
+    static KEY: AtomicU64 = AtomicU64::new(0);
+    Side::awaited(move |_| {
+        let key = KEY.fetch_add(1, Relaxed);
+        let callers: Vec<_> = (0..CALLERS).map(|_| call(key)).collect();
+        async { black_box(join_all(callers).await) }
+    })
+}

@@ -1,0 +1,142 @@
+//! The cases: each a job that several libraries do.
+
+mod blocking;
+mod chain;
+mod depth;
+mod limiter;
+mod memo;
+mod retry;
+pub mod subject;
+mod timeout;
+mod waiters;
+mod watched;
+
+use crate::measure::{Pair, Row, Side};
+use std::fmt;
+
+/// A job, and how it is measured.
+#[derive(Debug)]
+pub struct Case {
+    /// What it is called, in the table and by `--case`.
+    pub id: &'static str,
+    /// What is done.
+    pub about: &'static str,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// The same call over and over, on so many threads.
+    Calls { threads: usize, pairs: fn() -> Vec<Pair> },
+    /// So many that wait for their turn, at so many a second.
+    Waiters { count: usize, rate: u32 },
+}
+
+impl Case {
+    const fn calls(id: &'static str, about: &'static str, pairs: fn() -> Vec<Pair>) -> Self {
+        Self::calls_on(1, id, about, pairs)
+    }
+
+    const fn calls_on(threads: usize, id: &'static str, about: &'static str, pairs: fn() -> Vec<Pair>) -> Self {
+        Self { id, about, kind: Kind::Calls { threads, pairs } }
+    }
+
+    const fn waiters(id: &'static str, about: &'static str, count: usize, rate: u32) -> Self {
+        Self { id, about, kind: Kind::Waiters { count, rate } }
+    }
+
+    /// Measures decor beside each peer.
+    pub fn measure(&self) -> Vec<Row> {
+        match self.kind {
+            Kind::Calls { threads, pairs } => pairs().iter().map(|pair| pair.measure(self.id, threads)).collect(),
+            Kind::Waiters { count, rate } => waiters::measure(self.id, count, rate),
+        }
+    }
+}
+
+/// All of them, in the order of the table.
+pub const ALL: &[Case] = &[
+    Case::calls("retry_ok", "a retry whose first attempt succeeds", retry::ok),
+    Case::calls("retry_3", "three attempts without delay", retry::three),
+    Case::calls("timeout_ready", "a timeout around what is ready at once", timeout::ready),
+    Case::calls("timeout_pending", "a timeout around what is pending once", timeout::pending),
+    Case::calls_on(1, "paced_1t", "an even pace, permit free", limiter::paced),
+    Case::calls_on(2, "paced_2t", "the same on two threads", limiter::paced),
+    Case::calls_on(1, "exact_1t", "an exact window, permit free", limiter::exact),
+    Case::calls_on(2, "exact_2t", "the same on two threads", limiter::exact),
+    Case::waiters("waiters_1k", "1,000 wait at 1,000 a second", 1_000, 1_000),
+    Case::waiters("waiters_100k", "100,000 wait at 100,000 a second", 100_000, 100_000),
+    Case::calls_on(1, "memo_hit_1t", "a hit", memo::hit),
+    Case::calls_on(2, "memo_hit_2t", "the same on two threads", memo::hit),
+    Case::calls("memo_cold", "1,000 callers, one key, one load", memo::cold),
+    Case::calls("chain", "limiter, retry, timeout, logged, timed; nobody listens", chain::chain),
+    Case::calls("chain_hit", "the same behind a memo, a hit", chain::hit),
+    Case::calls("blocking_ok", "a thread's retry whose first attempt succeeds", blocking::ok),
+    Case::calls("timed", "the time of each call, recorded", watched::timed),
+    Case::calls("logged_off", "logged, and nobody listens", watched::logged),
+    Case::calls("depth_1", "timeout", depth::depth_1),
+    Case::calls("depth_2", "timeout, retry", depth::depth_2),
+    Case::calls("depth_3", "and a total timeout", depth::depth_3),
+    Case::calls("depth_4", "and validated", depth::depth_4),
+    Case::calls("depth_5", "and logged", depth::depth_5),
+    Case::calls("depth_6", "and timed", depth::depth_6),
+    Case::calls("depth_7", "and one more timeout", depth::depth_7),
+    Case::calls("depth_8", "and one more retry", depth::depth_8),
+];
+
+/// One library at one job, by name: what `cargo bench` runs.
+#[derive(Debug)]
+pub struct Named {
+    name: String,
+    /// The library.
+    pub side: Side,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// Everybody who takes part in the cases that begin so, on one thread.
+pub fn sides(prefix: &str) -> Vec<Named> {
+    let mut sides = Vec::new();
+    for case in ALL.iter().filter(|case| case.id.starts_with(prefix)) {
+        let Kind::Calls { threads: 1, pairs } = case.kind else { continue };
+        for (place, pair) in pairs().into_iter().enumerate() {
+            if place == 0 {
+                sides.push(Named { name: format!("{}: decor", case.id), side: pair.ours });
+            }
+            sides.push(Named { name: format!("{}: {}", case.id, pair.peer), side: pair.theirs });
+        }
+    }
+    sides
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_side_of_every_case_runs() {
+        for case in ALL {
+            let Kind::Calls { pairs, .. } = case.kind else { continue };
+            for pair in pairs() {
+                pair.ours.run(3);
+                pair.theirs.run(3);
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_rows_have_one_name() {
+        let mut names = HashSet::new();
+        for case in ALL {
+            let Kind::Calls { pairs, .. } = case.kind else { continue };
+            for pair in pairs() {
+                assert!(names.insert((case.id, pair.peer)), "{}: {}", case.id, pair.peer);
+            }
+        }
+    }
+}

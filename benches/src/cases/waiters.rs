@@ -1,0 +1,199 @@
+//! Many who wait at one limiter, in real time.
+
+use crate::{
+    allocations::counted,
+    measure::{Figures, Row, runtime},
+    statistics::{Ratio, median, ratio},
+    target::Target,
+};
+use decor::RateLimiter;
+use futures::future::BoxFuture;
+use governor::Quota;
+use std::{
+    num::NonZeroU32,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+use tokio::sync::Notify;
+
+/// A peer that takes longer is cut off.
+const PATIENCE: Duration = Duration::from_secs(5);
+const ROUNDS: usize = 2;
+
+type Acquire = BoxFuture<'static, ()>;
+
+/// A limiter of so many permits a second, and how big the future is that waits for one.
+struct Contestant {
+    peer: &'static str,
+    clock: &'static str,
+    limiter: fn(rate: u32) -> Box<dyn Fn() -> Acquire>,
+    future: usize,
+}
+
+fn contestants() -> [Contestant; 3] {
+    [
+        Contestant { peer: "decor", clock: "tokio", limiter: decor, future: size_of_future(&decor_acquire) },
+        Contestant { peer: "governor", clock: "quanta", limiter: governor, future: size_of_future(&governor_acquire) },
+        Contestant { peer: "leaky-bucket", clock: "tokio", limiter: leaky, future: size_of_future(&leaky_acquire) },
+    ]
+}
+
+fn size_of_future<L: 'static, F: Future>(_: &impl Fn(&'static L) -> F) -> usize {
+    size_of::<F>()
+}
+
+fn decor_acquire(limiter: &'static RateLimiter) -> decor::future::Acquire<'static> {
+    limiter.acquire()
+}
+
+async fn governor_acquire(limiter: &'static governor::DefaultDirectRateLimiter) {
+    limiter.until_ready().await;
+}
+
+fn leaky_acquire(limiter: &'static leaky_bucket::RateLimiter) -> leaky_bucket::Acquire<'static> {
+    limiter.acquire_one()
+}
+
+fn decor(rate: u32) -> Box<dyn Fn() -> Acquire> {
+    let limiter = Box::leak(Box::new(RateLimiter::paced(rate, Duration::from_secs(1))));
+    Box::new(|| Box::pin(decor_acquire(limiter)))
+}
+
+fn governor(rate: u32) -> Box<dyn Fn() -> Acquire> {
+    let quota = Quota::per_second(NonZeroU32::new(rate).expect("more than none")).allow_burst(NonZeroU32::MIN);
+    let limiter = Box::leak(Box::new(governor::RateLimiter::direct(quota)));
+    Box::new(|| Box::pin(governor_acquire(limiter)))
+}
+
+/// Its timer is tokio's: a refill each millisecond is the finest that it can do.
+fn leaky(rate: u32) -> Box<dyn Fn() -> Acquire> {
+    let refill = (rate as usize / 1_000).max(1);
+    let limiter = leaky_bucket::RateLimiter::builder()
+        .max(refill)
+        .initial(refill)
+        .refill(refill)
+        .interval(Duration::from_secs(1) * u32::try_from(refill).expect("it is small") / rate)
+        .build();
+    let limiter = Box::leak(Box::new(limiter));
+    Box::new(|| Box::pin(leaky_acquire(limiter)))
+}
+
+pub(super) fn measure(case: &'static str, count: usize, rate: u32) -> Vec<Row> {
+    let [ours, peers @ ..] = contestants();
+    let ideal = Duration::from_secs(1).as_nanos() as f64 * (count - 1) as f64 / f64::from(rate);
+    let footprint = footprint(&ours, count.min(10_000));
+    let mut rows = Vec::new();
+    for peer in peers {
+        let mut runs = [Vec::new(), Vec::new()];
+        for _ in 0..ROUNDS {
+            runs[0].push(run(&ours, count, rate));
+            // A crowd that was cut off once would be so again.
+            if runs[1].last().is_none_or(|run: &Run| run.unfinished == 0) {
+                runs[1].push(run(&peer, count, rate));
+            }
+        }
+        let [ours_runs, peer_runs] = runs;
+        let figures = |contestant: &Contestant, runs: &[Run], (allocations, bytes): (f64, f64)| Figures {
+            nanos: median(&makespans(runs)),
+            allocations,
+            future: Some(contestant.future),
+            polls: Some(median(&runs.iter().map(|run| run.polls).collect::<Vec<_>>())),
+            bytes: Some(bytes),
+            ideal: Some(ideal),
+            unfinished: runs.iter().map(|run| run.unfinished).max().filter(|unfinished| *unfinished > 0),
+        };
+        let peer_figures = figures(&peer, &peer_runs, self::footprint(&peer, count.min(10_000)));
+        let ratio = if peer_figures.unfinished.is_none() {
+            ratio(&makespans(&ours_runs), &makespans(&peer_runs))
+        } else {
+            // At most: it would have taken longer.
+            let most = median(&makespans(&ours_runs)) / peer_figures.nanos;
+            Ratio { medians: most, spread: (0.0, most) }
+        };
+        rows.push(Row {
+            case,
+            peer: peer.peer,
+            clock: if peer.clock == ours.clock { "tokio" } else { "tokio / quanta" },
+            ours: figures(&ours, &ours_runs, footprint),
+            peer_figures,
+            ratio,
+            targets: vec![Target::Late(0.01), Target::Polls(3.0), Target::Bytes(256.0)],
+            rounds: u32::try_from(ROUNDS).expect("it is small"),
+        });
+    }
+    rows
+}
+
+/// How a crowd got through.
+struct Run {
+    makespan: Duration,
+    polls: f64,
+    unfinished: usize,
+}
+
+fn makespans(runs: &[Run]) -> Vec<f64> {
+    runs.iter().map(|run| run.makespan.as_nanos() as f64).collect()
+}
+
+/// A task for each, all there before the first is polled.
+fn run(contestant: &Contestant, count: usize, rate: u32) -> Run {
+    let runtime = runtime();
+    let polls = Arc::new(AtomicU64::new(0));
+    let done = Arc::new(AtomicUsize::new(0));
+    let all_done = Arc::new(Notify::new());
+    runtime.block_on(async {
+        let acquire = (contestant.limiter)(rate);
+        for _ in 0..count {
+            let call = Polled { call: acquire(), polls: Arc::clone(&polls) };
+            let (done, all_done) = (Arc::clone(&done), Arc::clone(&all_done));
+            runtime.spawn(async move {
+                call.await;
+                if done.fetch_add(1, Relaxed) + 1 == count {
+                    all_done.notify_one();
+                }
+            });
+        }
+        let begun = Instant::now();
+        // Cut off or not, `unfinished` tells.
+        let _ = tokio::time::timeout(PATIENCE, all_done.notified()).await;
+        Run {
+            makespan: begun.elapsed(),
+            polls: polls.load(Relaxed) as f64 / count as f64,
+            unfinished: count - done.load(Relaxed),
+        }
+    })
+}
+
+/// Allocations and bytes for each waiter, beside its future: what they hold when all of them have been polled once.
+fn footprint(contestant: &Contestant, count: usize) -> (f64, f64) {
+    let runtime = runtime();
+    let _guard = runtime.enter();
+    let acquire = (contestant.limiter)(1);
+    let mut waiters: Vec<Acquire> = (0..count).map(|_| acquire()).collect();
+    let poll = |waiter: &mut Acquire| waiter.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    let (first, _) = counted(|| poll(&mut waiters[0]));
+    assert!(first.is_ready(), "a free permit");
+    let ((), counted) = counted(|| waiters[1..].iter_mut().for_each(|waiter| assert!(poll(waiter).is_pending())));
+    let each = (count - 1) as f64;
+    (counted.allocations as f64 / each, counted.live as f64 / each)
+}
+
+/// Counts how often it is polled.
+struct Polled {
+    call: Acquire,
+    polls: Arc<AtomicU64>,
+}
+
+impl Future for Polled {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.polls.fetch_add(1, Relaxed);
+        self.call.as_mut().poll(context)
+    }
+}

@@ -1,0 +1,78 @@
+//! decor beside its peers: see [`USAGE`].
+
+use decor_benches::{
+    arguments::{Command, Peers, USAGE},
+    build,
+    cases::ALL,
+    json::json,
+    svg::svg,
+    table::{markdown, table},
+};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+
+fn main() -> ExitCode {
+    let outcome = match Command::parse(env::args().skip(1)) {
+        Ok(Command::Help) => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        Ok(Command::Peers(wanted)) => peers(&wanted),
+        Ok(Command::Build) => build::measure(),
+        Err(error) => Err(format!("{error}\n\n{USAGE}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn peers(wanted: &Peers) -> Result<(), String> {
+    if cfg!(debug_assertions) {
+        return Err("figures of a debug build say nothing: `cargo run --release`".to_owned());
+    }
+    // Rather now than after all of it has been measured.
+    for file in [&wanted.json, &wanted.svg].into_iter().flatten() {
+        write(file, "")?;
+    }
+    let begun = Instant::now();
+    let mut rows = Vec::new();
+    for case in ALL {
+        if wanted.cases.is_empty() || wanted.cases.iter().any(|prefix| case.id.starts_with(prefix)) {
+            eprintln!("{}: {}", case.id, case.about);
+            rows.extend(case.measure());
+        }
+    }
+    print!("{}", if wanted.markdown { markdown(&rows) } else { table(&rows) });
+    let missed = rows.iter().filter(|row| row.met() == Some(false)).count();
+    let promised = rows.iter().filter(|row| row.met().is_some()).count();
+    println!("\n{} of {promised} rows meet their target; {:.0} s", promised - missed, begun.elapsed().as_secs_f64());
+    println!(
+        "Nanoseconds a call, of waiters until the last is through; decor / peer. The spread is the middle half of the rounds."
+    );
+    if cfg!(feature = "tryhard") {
+        println!(
+            "With tryhard, and so with tokio's `test-util` for all: clock reads cost more than they do without it."
+        );
+    } else {
+        println!("Without tryhard, which switches tokio's `test-util` on for all: `--features tryhard`.");
+    }
+    if let Some(file) = &wanted.json {
+        write(file, &json(&rows))?;
+    }
+    if let Some(file) = &wanted.svg {
+        write(file, &svg(&rows))?;
+    }
+    Ok(())
+}
+
+fn write(file: &PathBuf, text: &str) -> Result<(), String> {
+    fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", Path::display(file)))
+}

@@ -1,0 +1,141 @@
+//! The table that people read.
+
+use crate::measure::{Figures, Row};
+use std::fmt::Write;
+
+const HEADS: [&str; 10] =
+    ["case", "peer", "clock", "ours ns", "peer ns", "ratio (spread)", "allocations", "futures", "target", ""];
+
+/// All rows, in columns.
+pub fn table(rows: &[Row]) -> String {
+    let mut lines = vec![HEADS.map(str::to_owned)];
+    let mut case = "";
+    for row in rows {
+        let mut line = cells(row);
+        if std::mem::replace(&mut case, row.case) == row.case {
+            line[0].clear();
+        }
+        lines.push(line);
+    }
+    columns(&lines)
+}
+
+/// The same as Markdown.
+pub fn markdown(rows: &[Row]) -> String {
+    let mut text = format!("| {} |\n|{}\n", HEADS.join(" | "), "---|".repeat(HEADS.len()));
+    for row in rows {
+        writeln!(text, "| {} |", cells(row).join(" | ")).expect("a string takes all");
+    }
+    text
+}
+
+fn cells(row: &Row) -> [String; 10] {
+    let (ours, peer) = (&row.ours, &row.peer_figures);
+    let (low, high) = row.ratio.spread;
+    let verdicts = row.verdicts();
+    let missed: Vec<_> = verdicts.iter().filter(|(_, met)| !met).map(|(target, _)| target.as_str()).collect();
+    let targets: Vec<_> = verdicts.iter().map(|(target, _)| target.as_str()).collect();
+    let verdict = match row.met() {
+        None => String::new(),
+        Some(true) => "met".to_owned(),
+        Some(false) if targets.len() == 1 => "MISSED".to_owned(),
+        Some(false) => format!("MISSED: {}", missed.join(", ")),
+    };
+    let ahead = if row.ratio.medians > 1.0 { " peer ahead" } else { "" };
+    let more = |nanos: f64| if peer.unfinished.is_some() { format!("> {nanos}") } else { nanos.to_string() };
+    let peer_nanos = more(peer.nanos.round());
+    [
+        row.case.to_owned(),
+        row.peer.to_owned(),
+        row.clock.to_owned(),
+        nanos(ours.nanos),
+        if peer.unfinished.is_some() { peer_nanos } else { nanos(peer.nanos) },
+        format!("{:.2}x ({low:.2}-{high:.2}){ahead}", row.ratio.medians),
+        format!("{} / {}", count(ours.allocations), count(peer.allocations)),
+        futures(ours, peer),
+        targets.join(", "),
+        verdict + &waiting(row),
+    ]
+}
+
+fn nanos(nanos: f64) -> String {
+    if nanos < 100.0 { format!("{nanos:.1}") } else { format!("{nanos:.0}") }
+}
+
+fn count(count: f64) -> String {
+    if count.fract() == 0.0 { format!("{count}") } else { format!("{count:.2}") }
+}
+
+fn futures(ours: &Figures, peer: &Figures) -> String {
+    match (ours.future, peer.future) {
+        (None, None) => String::new(),
+        (ours, peer) => {
+            let shown = |size: Option<usize>| size.map_or_else(|| "-".to_owned(), |size| size.to_string());
+            format!("{} / {}", shown(ours), shown(peer))
+        }
+    }
+}
+
+/// What only waiters have.
+fn waiting(row: &Row) -> String {
+    let (ours, peer) = (&row.ours, &row.peer_figures);
+    let (Some(polls), Some(bytes), Some(ideal)) = (ours.polls, ours.bytes, ours.ideal) else { return String::new() };
+    let (peer_polls, peer_bytes) = (peer.polls.unwrap_or(f64::NAN), peer.bytes.unwrap_or(f64::NAN));
+    let late = |nanos: f64| format!("{:+.2} %", (nanos / ideal - 1.0) * 100.0);
+    let mut text = format!(
+        "; off the schedule {} / {}, polls {polls:.2} / {peer_polls:.2}, bytes {bytes:.0} / {peer_bytes:.0}",
+        late(ours.nanos),
+        late(peer.nanos)
+    );
+    if let Some(unfinished) = peer.unfinished {
+        write!(text, "; {} cut off with {unfinished} still waiting", row.peer).expect("a string takes all");
+    }
+    text
+}
+
+/// Columns as wide as what is in them; figures to the right.
+fn columns(lines: &[[String; 10]]) -> String {
+    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for line in lines {
+        let mut shown = String::new();
+        for (column, cell) in line.iter().enumerate() {
+            let width = width(column);
+            let _ = if matches!(column, 3 | 4) {
+                write!(shown, "{cell:>width$}  ")
+            } else {
+                write!(shown, "{cell:<width$}  ")
+            };
+        }
+        text.push_str(shown.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{measure::tests::row, target::Target};
+
+    #[test]
+    fn a_peer_that_is_ahead_and_a_target_that_is_missed_are_said_so() {
+        let ours = Figures { nanos: 12.0, future: Some(64), ..Figures::default() };
+        let peer = Figures { nanos: 10.0, allocations: 2.0, ..Figures::default() };
+        let text = table(&[row(ours, peer, &[Target::Ratio(1.0)]), row(peer, ours, &[Target::Ratio(1.0)])]);
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[1].contains("1.20x (1.20-1.20) peer ahead"), "{text}");
+        assert!(lines[1].ends_with("<= 1.00x  MISSED"), "{text}");
+        assert!(lines[1].contains("0 / 2") && lines[1].contains("64 / -"), "{text}");
+        assert!(lines[2].ends_with("<= 1.00x  met") && !lines[2].contains("ahead"), "{text}");
+        assert!(lines[2].starts_with("          backon"), "the case is named once: {text}");
+    }
+
+    #[test]
+    fn markdown_has_a_line_for_each_row() {
+        let figures = Figures { nanos: 10.0, ..Figures::default() };
+        let text = markdown(&[row(figures, figures, &[])]);
+        assert_eq!(text.lines().count(), 3);
+        assert!(text.lines().all(|line| line.matches('|').count() == HEADS.len() + 1), "{text}");
+    }
+}
