@@ -8,6 +8,7 @@ pub const USAGE: &str = "\
 decor beside its peers, measured in the same run.
 
     cargo run --release -p decor-benches -- peers [--case PREFIX].. [--json FILE] [--svg FILE] [--markdown]
+    cargo run --release -p decor-benches -- spin CASE [PEER]
     cargo run --release -p decor-benches -- build
     cargo bench -p decor-benches [-- FILTER]
 
@@ -16,6 +17,7 @@ peers  the table: decor beside each peer; in two minutes or so
     --json FILE    writes the table as JSON too
     --svg FILE     writes it as a chart too
     --markdown     prints it as Markdown
+spin   one side of one case for three seconds, decor's or the peer's: for a profiler
 build  a clean build of decor and of its peers: crates and seconds; takes minutes, and the network
 ";
 
@@ -24,6 +26,8 @@ build  a clean build of decor and of its peers: crates and seconds; takes minute
 pub enum Command {
     /// The table.
     Peers(Peers),
+    /// One side, for a profiler: the case, and the peer if it is not decor.
+    Spin(String, Option<String>),
     /// Clean builds.
     Build,
     /// The usage.
@@ -54,8 +58,9 @@ impl Command {
         let command = match arguments.next().as_deref() {
             None | Some("help" | "--help" | "-h") => return Ok(Self::Help),
             Some("peers") => Self::Peers(peers(&mut arguments)?),
+            Some("spin") => Self::Spin(arguments.next().ok_or("`spin` needs a case")?, arguments.next()),
             Some("build") => Self::Build,
-            Some(other) => return Err(format!("`{other}` is not a command: `peers` or `build`")),
+            Some(other) => return Err(format!("`{other}` is not a command: `peers`, `spin` or `build`")),
         };
         match arguments.next() {
             Some(more) => Err(format!("`{more}` is one argument too many")),
@@ -101,6 +106,8 @@ mod tests {
     fn what_is_said_is_read() {
         assert_eq!(parse(""), Ok(Command::Help));
         assert_eq!(parse("build"), Ok(Command::Build));
+        assert_eq!(parse("spin retry_ok"), Ok(Command::Spin("retry_ok".into(), None)));
+        assert_eq!(parse("spin retry_ok backon"), Ok(Command::Spin("retry_ok".into(), Some("backon".into()))));
         assert_eq!(parse("peers"), Ok(Command::Peers(Peers::default())));
         let expected = Peers {
             cases: vec!["retry".into(), "memo_cold".into()],
@@ -115,7 +122,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let error = |line| parse(line).unwrap_err();
-        assert_eq!(error("peer"), "`peer` is not a command: `peers` or `build`");
+        assert_eq!(error("peer"), "`peer` is not a command: `peers`, `spin` or `build`");
+        assert_eq!(error("spin"), "`spin` needs a case");
         assert_eq!(error("build now"), "`now` is one argument too many");
         assert_eq!(error("peers --fast"), "`--fast` is not an option of `peers`");
         assert_eq!(error("peers --json"), "`--json` needs a file");

@@ -3,7 +3,7 @@
 use decor_benches::{
     arguments::{Command, Peers, USAGE},
     build,
-    cases::ALL,
+    cases::{ALL, sides},
     json::json,
     svg::svg,
     table::{markdown, table},
@@ -12,7 +12,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 fn main() -> ExitCode {
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Ok(Command::Peers(wanted)) => peers(&wanted),
+        Ok(Command::Spin(case, peer)) => spin(&case, peer.as_deref().unwrap_or("decor")),
         Ok(Command::Build) => build::measure(),
         Err(error) => Err(format!("{error}\n\n{USAGE}")),
     };
@@ -70,6 +71,22 @@ fn peers(wanted: &Peers) -> Result<(), String> {
     if let Some(file) = &wanted.svg {
         write(file, &svg(&rows))?;
     }
+    Ok(())
+}
+
+fn spin(case: &str, peer: &str) -> Result<(), String> {
+    let name = format!("{case}: {peer}");
+    let sides = sides(case);
+    let Some(named) = sides.iter().find(|named| named.to_string() == name) else {
+        let names: Vec<_> = sides.iter().map(ToString::to_string).collect();
+        return Err(format!("no `{name}` to spin; of what begins with `{case}` there are [{}]", names.join(", ")));
+    };
+    let (begun, mut calls) = (Instant::now(), 0_u64);
+    while begun.elapsed() < Duration::from_secs(3) {
+        named.side.run(1_000);
+        calls += 1_000;
+    }
+    println!("{name}: {:.1} ns a call", begun.elapsed().as_nanos() as f64 / calls as f64);
     Ok(())
 }
 

@@ -2,20 +2,21 @@
 
 use super::{
     limiter::{WINDOW, sliding_log},
-    subject::{DELAY, Fault, SECOND, TTL, fetch},
+    subject::{DELAY, SECOND, TTL, fetch},
 };
 use crate::{
     measure::{Pair, Side},
     target::Target,
 };
 use decor::prelude::*;
+use std::io;
 use tower::ServiceBuilder;
 use tower_resilience_cache::CacheLayer;
 use tower_resilience_ratelimiter::RateLimiterServiceError;
 use tower_resilience_retry::RetryLayer;
 use tower_resilience_timelimiter::TimeLimiterLayer;
 
-type RetryAround = RetryLayer<u64, u64, RateLimiterServiceError<Fault>>;
+type RetryAround = RetryLayer<u64, u64, RateLimiterServiceError<io::Error>>;
 
 const KEYS: u64 = 1_000;
 

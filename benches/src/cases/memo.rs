@@ -1,6 +1,6 @@
 //! Memos: what is there, and what a thousand want at once.
 
-use super::subject::{Fault, TTL, fetch, fetch_later};
+use super::subject::{TTL, fetch, fetch_later};
 use crate::{
     measure::{Pair, Side, within},
     target::Target,
@@ -10,6 +10,7 @@ use decor::prelude::*;
 use futures::future::join_all;
 use std::{
     hint::black_box,
+    io,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -21,12 +22,12 @@ const CALLERS: usize = 1_000;
 
 /// As cached's documentation advises where callers are many: the sharded one.
 #[concurrent_cached(max_size = 10_000, ttl_secs = 300)]
-async fn cached_fetch(id: u64) -> Result<u64, Fault> {
+async fn cached_fetch(id: u64) -> Result<u64, io::Error> {
     fetch(id).await
 }
 
 #[cached(max_size = 10_000, ttl_secs = 300, sync_writes = "by_key")]
-async fn cached_fetch_later(id: u64) -> Result<u64, Fault> {
+async fn cached_fetch_later(id: u64) -> Result<u64, io::Error> {
     fetch_later(id).await
 }
 

@@ -1,6 +1,6 @@
 //! Retries, without the waiting.
 
-use super::subject::{DELAY, Fault, fetch, fetch_third};
+use super::subject::{DELAY, fetch, fetch_third};
 use crate::{
     measure::{Pair, Side},
     target::Target,
@@ -9,6 +9,7 @@ use backon::Retryable;
 use decor::prelude::*;
 use std::{
     future::{Ready, ready},
+    io,
     time::Duration,
 };
 use tokio_retry2::{Retry, RetryError, strategy};
@@ -21,10 +22,10 @@ const FASTEST: Target = Target::Ratio(1.0);
 #[derive(Debug, Clone)]
 struct Attempts(u32);
 
-impl Policy<u64, u64, Fault> for Attempts {
+impl Policy<u64, u64, io::Error> for Attempts {
     type Future = Ready<()>;
 
-    fn retry(&mut self, _: &mut u64, result: &mut Result<u64, Fault>) -> Option<Ready<()>> {
+    fn retry(&mut self, _: &mut u64, result: &mut Result<u64, io::Error>) -> Option<Ready<()>> {
         if result.is_ok() || self.0 == 0 {
             return None;
         }
