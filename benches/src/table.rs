@@ -50,7 +50,7 @@ fn cells(row: &Row) -> [String; 10] {
         row.clock.to_owned(),
         nanos(ours.nanos),
         if peer.unfinished.is_some() { peer_nanos } else { nanos(peer.nanos) },
-        format!("{:.2}x ({low:.2}-{high:.2}){ahead}", row.ratio.medians),
+        format!("{}x ({}-{}){ahead}", times(row.ratio.medians), times(low), times(high)),
         format!("{} / {}", count(ours.allocations), count(peer.allocations)),
         futures(ours, peer),
         targets.join(", "),
@@ -60,6 +60,11 @@ fn cells(row: &Row) -> [String; 10] {
 
 fn nanos(nanos: f64) -> String {
     if nanos < 100.0 { format!("{nanos:.1}") } else { format!("{nanos:.0}") }
+}
+
+/// Two digits that say something.
+fn times(ratio: f64) -> String {
+    if ratio < 0.095 && ratio > 0.0 { format!("{ratio:.4}") } else { format!("{ratio:.2}") }
 }
 
 fn count(count: f64) -> String {

@@ -66,5 +66,5 @@ pub(super) fn hit() -> Vec<Pair> {
     let theirs = Side::service(stack);
     ours.run(KEYS);
     theirs.run(KEYS);
-    vec![Pair::new("tower-resilience", "tokio / std", &ours, theirs).target([Target::Ratio(0.5), Target::NoAllocation])]
+    vec![Pair::new("tower-resilience", "tokio / std", &ours, theirs).target([Target::Ratio(0.5)])]
 }

@@ -123,7 +123,7 @@ pub(super) fn measure(case: &'static str, count: usize, rate: u32) -> Vec<Row> {
             peer_figures,
             ratio,
             targets: vec![Target::Late(0.01), Target::Polls(3.0), Target::Bytes(256.0)],
-            rounds: u32::try_from(ROUNDS).expect("it is small"),
+            rounds: ROUNDS,
         });
     }
     rows
