@@ -24,6 +24,10 @@ fn object(row: &Row) -> String {
     ];
     more(&mut fields, "ours", &row.ours);
     more(&mut fields, "peer", &row.peer_figures);
+    if let Some((nanos, bytes)) = row.each_further() {
+        fields.push(field("ns_per_further", &number(nanos)));
+        fields.push(field("bytes_per_further", &number(bytes)));
+    }
     let verdicts = row.verdicts();
     let targets: Vec<_> = verdicts
         .iter()

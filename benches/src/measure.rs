@@ -150,18 +150,27 @@ pub struct Pair {
     pub theirs: Side,
     /// What it is to hold.
     pub targets: Vec<Target>,
+    /// How many decorators more than the peer's our chain has, if that is the question.
+    pub further: Option<u32>,
 }
 
 impl Pair {
     /// Two that do the same.
     pub fn new(peer: &'static str, clock: &'static str, ours: &Side, theirs: Side) -> Self {
-        Self { peer, clock, ours: ours.clone(), theirs, targets: Vec::new() }
+        Self { peer, clock, ours: ours.clone(), theirs, targets: Vec::new(), further: None }
     }
 
     /// What it is to hold.
     #[must_use]
     pub fn target(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
         self.targets.extend(targets);
+        self
+    }
+
+    /// So many decorators more than the peer's.
+    #[must_use]
+    pub fn further(mut self, decorators: u32) -> Self {
+        self.further = Some(decorators);
         self
     }
 
@@ -199,6 +208,7 @@ impl Pair {
             ours: figures(0, &ours),
             peer_figures: figures(1, &theirs),
             targets: self.targets.clone(),
+            further: self.further,
             rounds: ours.len(),
         }
     }
@@ -313,6 +323,8 @@ pub struct Row {
     pub ratio: Ratio,
     /// What it is to hold.
     pub targets: Vec<Target>,
+    /// How many decorators more than the peer's our chain has, if that is the question.
+    pub further: Option<u32>,
     /// How many rounds were measured.
     pub rounds: usize,
 }
@@ -321,6 +333,13 @@ impl Row {
     /// The targets in words, and whether each is met.
     pub fn verdicts(&self) -> Vec<(String, bool)> {
         self.targets.iter().map(|target| (target.to_string(), target.met(self))).collect()
+    }
+
+    /// Nanoseconds and bytes of future for each further decorator.
+    pub fn each_further(&self) -> Option<(f64, f64)> {
+        let further = f64::from(self.further?);
+        let bytes = self.ours.future? as f64 - self.peer_figures.future? as f64;
+        Some(((self.ours.nanos - self.peer_figures.nanos) / further, bytes / further))
     }
 
     /// Whether all targets are met; nothing if there is none.
@@ -343,6 +362,7 @@ pub(crate) mod tests {
             peer_figures,
             ratio: Ratio { medians, spread: (medians, medians) },
             targets: targets.to_vec(),
+            further: None,
             rounds: 15,
         }
     }
@@ -369,6 +389,14 @@ pub(crate) mod tests {
         let took = |nanos| Figures { nanos, ideal: Some(1_000.0), ..Figures::default() };
         let met = |nanos| row(took(nanos), took(2_000.0), &[Target::Late(0.01)]).met();
         assert_eq!((met(1_009.0), met(1_011.0), met(989.0)), (Some(true), Some(false), Some(false)));
+    }
+
+    #[test]
+    fn what_further_decorators_cost_is_shared_out() {
+        let ours = Figures { nanos: 50.0, future: Some(500), ..Figures::default() };
+        let peer = Figures { nanos: 20.0, future: Some(200), ..Figures::default() };
+        let row = Row { further: Some(3), ..row(ours, peer, &[]) };
+        assert_eq!(row.each_further(), Some((10.0, 100.0)));
     }
 
     #[test]

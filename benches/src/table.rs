@@ -54,7 +54,7 @@ fn cells(row: &Row) -> [String; 10] {
         format!("{} / {}", count(ours.allocations), count(peer.allocations)),
         futures(ours, peer),
         targets.join(", "),
-        verdict + &waiting(row),
+        verdict + &waiting(row) + &further(row),
     ]
 }
 
@@ -96,6 +96,12 @@ fn waiting(row: &Row) -> String {
         write!(text, "; {} cut off with {unfinished} still waiting", row.peer).expect("a string takes all");
     }
     text
+}
+
+/// What only the chains have that grow.
+fn further(row: &Row) -> String {
+    row.each_further()
+        .map_or_else(String::new, |(nanos, bytes)| format!("{nanos:+.1} ns, {bytes:+.0} bytes for each further one"))
 }
 
 /// Columns as wide as what is in them; figures to the right.

@@ -42,7 +42,7 @@ macro_rules! side {
 macro_rules! beside_the_shortest {
     ($($name:ident = $depth:tt)*) => {$(
         pub(super) fn $name() -> Vec<Pair> {
-            vec![Pair::new("depth_1", "none", &side!($depth), side!(1))]
+            vec![Pair::new("depth_1", "none", &side!($depth), side!(1)).further($depth - 1)]
         }
     )*};
 }
@@ -50,5 +50,5 @@ macro_rules! beside_the_shortest {
 beside_the_shortest! { depth_2 = 2 depth_3 = 3 depth_4 = 4 depth_5 = 5 depth_6 = 6 depth_7 = 7 depth_8 = 8 }
 
 pub(super) fn depth_1() -> Vec<Pair> {
-    vec![Pair::new("bare call", "none", &side!(1), Side::awaited(fetch))]
+    vec![Pair::new("bare call", "none", &side!(1), Side::awaited(fetch)).further(1)]
 }

@@ -22,7 +22,7 @@ use std::{
 use tokio::sync::Notify;
 
 /// A peer that takes longer is cut off.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(8);
 const ROUNDS: usize = 2;
 
 type Acquire = BoxFuture<'static, ()>;
@@ -123,6 +123,7 @@ pub(super) fn measure(case: &'static str, count: usize, rate: u32) -> Vec<Row> {
             peer_figures,
             ratio,
             targets: vec![Target::Late(0.01), Target::Polls(3.0), Target::Bytes(256.0)],
+            further: None,
             rounds: ROUNDS,
         });
     }
