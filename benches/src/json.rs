@@ -52,12 +52,12 @@ fn field(name: &str, value: &str) -> String {
     format!("{}: {value}", text(name))
 }
 
-/// Three digits behind the point are more than was measured. JSON knows no `NaN`.
+/// Short, but a ratio of thousands is still one. JSON knows no `NaN`.
 fn number(value: f64) -> String {
     if !value.is_finite() {
         return "null".to_owned();
     }
-    let shown = format!("{value:.3}");
+    let shown = format!("{value:.6}");
     shown.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
@@ -93,8 +93,8 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_always_valid() {
-        let shown: Vec<_> = [0.0, 100.0, 1.25, 0.123_456, f64::NAN, f64::INFINITY].into_iter().map(number).collect();
-        assert_eq!(shown, ["0", "100", "1.25", "0.123", "null", "null"]);
+        let shown: Vec<_> = [0.0, 100.0, 1.25, 0.000_356_49, f64::NAN, f64::INFINITY].into_iter().map(number).collect();
+        assert_eq!(shown, ["0", "100", "1.25", "0.000356", "null", "null"]);
     }
 
     #[test]

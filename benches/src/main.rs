@@ -59,9 +59,7 @@ fn peers(wanted: &Peers) -> Result<(), String> {
         "Nanoseconds a call, of waiters until the last is through; decor / peer. The spread is the middle half of the rounds."
     );
     if cfg!(feature = "tryhard") {
-        println!(
-            "With tryhard, and so with tokio's `test-util` for all: clock reads cost more than they do without it."
-        );
+        println!("With tryhard, and so with tokio's `test-util` on for all.");
     } else {
         println!("Without tryhard, which switches tokio's `test-util` on for all: `--features tryhard`.");
     }
