@@ -1,6 +1,6 @@
 //! The table as a chart: a bar for each row, to the left where decor is faster. Legible on light and on dark.
 
-use crate::measure::Row;
+use crate::{measure::Row, table::times};
 use std::fmt::Write;
 
 const LINE: f64 = 22.0;
@@ -11,7 +11,7 @@ const RIGHT: f64 = 780.0;
 const MIDDLE: f64 = f64::midpoint(LEFT, RIGHT);
 /// What lies at either end: so many times as fast.
 const END: f64 = 32.0;
-const WIDTH: f64 = 960.0;
+const WIDTH: f64 = 980.0;
 
 const STYLE: &str = "
   svg { background: #ffffff; }
@@ -75,8 +75,7 @@ fn bar(chart: &mut String, top: f64, row: &Row) {
     let y = top + LINE / 2.0;
     writeln!(chart, r#"<line class="spread" x1="{low:.1}" x2="{high:.1}" y1="{y:.1}" y2="{y:.1}"/>"#)
         .expect("a string takes all");
-    let shown =
-        format!("{:.2}x  ({} / {} ns)", row.ratio.medians, nanos(row.ours.nanos), nanos(row.peer_figures.nanos));
+    let shown = format!("{}x  ({} / {})", times(row.ratio.medians), time(row.ours.nanos), time(row.peer_figures.nanos));
     line(chart, RIGHT + 12.0, text, "small", "start", &shown);
 }
 
@@ -86,8 +85,16 @@ fn place(ratio: f64) -> f64 {
     MIDDLE + part * (RIGHT - MIDDLE)
 }
 
-fn nanos(nanos: f64) -> String {
-    if nanos < 100.0 { format!("{nanos:.1}") } else { format!("{nanos:.0}") }
+/// As people say it.
+fn time(nanos: f64) -> String {
+    let (value, unit) = match nanos {
+        nanos if nanos < 1e3 => (nanos, "ns"),
+        nanos if nanos < 1e6 => (nanos / 1e3, "\u{b5}s"),
+        nanos if nanos < 1e9 => (nanos / 1e6, "ms"),
+        nanos => (nanos / 1e9, "s"),
+    };
+    let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    format!("{value:.digits$} {unit}")
 }
 
 fn line(chart: &mut String, x: f64, y: f64, class: &str, anchor: &str, text: &str) {
@@ -107,6 +114,12 @@ mod tests {
         assert!((place(0.001) - LEFT).abs() < 1e-9 && (place(0.0) - LEFT).abs() < 1e-9);
         assert!((place(1_000.0) - RIGHT).abs() < 1e-9);
         assert!(place(0.5) < MIDDLE && place(2.0) > MIDDLE);
+    }
+
+    #[test]
+    fn times_are_short() {
+        let shown: Vec<_> = [4.7, 32.04, 320.4, 1_500.0, 2_165_323.0, 1_002_855_964.0].into_iter().map(time).collect();
+        assert_eq!(shown, ["4.70 ns", "32.0 ns", "320 ns", "1.50 \u{b5}s", "2.17 ms", "1.00 s"]);
     }
 
     #[test]

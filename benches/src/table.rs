@@ -63,7 +63,7 @@ fn nanos(nanos: f64) -> String {
 }
 
 /// Two digits that say something.
-fn times(ratio: f64) -> String {
+pub(crate) fn times(ratio: f64) -> String {
     if ratio < 0.095 && ratio > 0.0 { format!("{ratio:.4}") } else { format!("{ratio:.2}") }
 }
 
