@@ -16,7 +16,7 @@
 //! - Threads of `std::thread::spawn` are not the clock's, and wait in real time; use [`spawn`](VirtualClock::spawn).
 
 use crate::{
-    blocking::{Elsewhere, Parked, Patience},
+    blocking::{Elsewhere, Parked, Patience, in_place},
     sync::Arc,
     time::Instant,
 };
@@ -267,7 +267,7 @@ impl Shared {
         let place = Place { shared: self, parked };
         while !place.is_called() {
             // Where the thread would stop a runtime's only one, this panics, as it does in real time.
-            tokio::task::block_in_place(thread::park);
+            in_place(thread::park);
         }
     }
 }

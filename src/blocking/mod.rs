@@ -78,5 +78,5 @@ pub(crate) use elsewhere::Elsewhere;
 #[cfg(feature = "memo")]
 pub(crate) use elsewhere::{on_another_thread, start_on_another_thread};
 #[cfg(feature = "test-util")]
-pub(crate) use wait::{Parked, Patience};
+pub(crate) use wait::{Parked, Patience, in_place};
 pub(crate) use wait::{Progress, sleep, until_ready};

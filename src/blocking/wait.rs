@@ -12,6 +12,7 @@ use std::{
     thread::{self, Thread},
     time::Duration,
 };
+use tokio::runtime::Handle;
 
 /// What wakes this thread. Made once for each thread that ever waits.
 pub(crate) struct Parked {
@@ -90,7 +91,7 @@ impl Parked {
         if let Some(clock) = crate::test_util::current() {
             return clock.wait(self, at, patience);
         }
-        let park = || {
+        in_place(|| {
             while !self.is_woken.swap(false, Ordering::Acquire) {
                 let Some(at) = at else {
                     thread::park();
@@ -102,16 +103,26 @@ impl Parked {
                 }
                 thread::park_timeout(left);
             }
-        };
-        // On a worker of a runtime the other tasks go on elsewhere; on any other thread this does nothing. Where they cannot, tokio panics
-        // before anything has been parked, and whether it would cannot be asked.
-        let parked = catch_unwind(AssertUnwindSafe(|| tokio::task::block_in_place(park)));
-        assert!(
-            parked.is_ok(),
-            "a blocking call would have to wait here, and so stop the runtime whose task it is in (a current-thread runtime, or a `LocalSet`): \
-             call it in `tokio::task::spawn_blocking`",
-        );
+        });
     }
+}
+
+/// On a worker of a runtime the other tasks go on elsewhere meanwhile.
+///
+/// # Panics
+///
+/// Where they cannot: tokio panics before anything waits, and whether it would cannot be asked.
+pub(crate) fn in_place(wait: impl FnOnce()) {
+    // A thread that is at its very end has no thread-local left to say that it is none.
+    if Handle::try_current().is_err() {
+        return wait();
+    }
+    let waited = catch_unwind(AssertUnwindSafe(|| tokio::task::block_in_place(wait)));
+    assert!(
+        waited.is_ok(),
+        "a blocking call would have to wait here, and so stop the runtime whose task it is in (a current-thread runtime, or a `LocalSet`): \
+         call it in `tokio::task::spawn_blocking`",
+    );
 }
 
 /// Sleeps so long, unless whoever waits for this thread's work has gone.
