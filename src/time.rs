@@ -38,22 +38,32 @@ pub(crate) fn now() -> Instant {
     Clock::Task.now()
 }
 
-/// Where a handle counts its moments from.
+/// Where a handle counts its moments from, by each clock: tokio's may have been moved hours ahead before the handle was made.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Epoch(Instant);
+pub(crate) struct Epoch {
+    of_tasks: Instant,
+    of_threads: Instant,
+}
 
 impl Epoch {
     pub(crate) fn new() -> Self {
-        Self(now())
+        Self { of_tasks: Clock::Task.now(), of_threads: Clock::Thread.now() }
+    }
+
+    fn of(self, clock: Clock) -> Instant {
+        match clock {
+            Clock::Task => self.of_tasks,
+            Clock::Thread => self.of_threads,
+        }
     }
 
     pub(crate) fn now(self, clock: Clock) -> Nanos {
-        nanos(clock.now().saturating_duration_since(self.0))
+        nanos(clock.now().saturating_duration_since(self.of(clock)))
     }
 
     /// The moment in the clock's own terms; `None` if it lies beyond it.
-    pub(crate) fn instant(self, moment: Nanos) -> Option<Instant> {
-        self.0.checked_add(Duration::from_nanos(moment))
+    pub(crate) fn instant(self, clock: Clock, moment: Nanos) -> Option<Instant> {
+        self.of(clock).checked_add(Duration::from_nanos(moment))
     }
 }
 

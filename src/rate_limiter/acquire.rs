@@ -69,7 +69,7 @@ impl<C: Deref<Target = Core>> Future for Acquiring<C> {
                     return Poll::Ready(result);
                 }
             };
-            let Some(moment) = this.core.instant(moment) else {
+            let Some(moment) = this.core.instant(Clock::Task, moment) else {
                 this.sleep.set(None);
                 return Poll::Pending; // beyond the clock: whoever changes that wakes
             };

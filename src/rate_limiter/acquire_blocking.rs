@@ -42,7 +42,7 @@ impl Place<'_> {
                 self.claim = None;
                 Progress::Ready(result)
             }
-            Turn::Wait(moment) => Progress::wake_me(self.core.instant(moment)),
+            Turn::Wait(moment) => Progress::wake_me(self.core.instant(Clock::Thread, moment)),
             Turn::Joined(_) => unreachable!("it stands in the queue already"),
         }
     }

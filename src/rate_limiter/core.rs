@@ -84,8 +84,8 @@ impl Core {
     }
 
     /// The moment in the clock's own terms; `None` if it lies beyond it.
-    pub(super) fn instant(&self, moment: Nanos) -> Option<Instant> {
-        self.epoch.instant(moment)
+    pub(super) fn instant(&self, clock: Clock, moment: Nanos) -> Option<Instant> {
+        self.epoch.instant(clock, moment)
     }
 
     /// The state, and the time: read inside of the lock, or it would go backwards from one holder to the next.
@@ -173,7 +173,11 @@ impl Core {
     /// Whether it is as good as new: nobody waits, and nothing that was taken counts any more.
     pub(super) fn idle_at(&self) -> Option<Instant> {
         let state = lock(&self.state);
-        if state.queue.is_empty() { self.instant(state.quota.idle_at().max(state.paused_until)) } else { None }
+        if state.queue.is_empty() {
+            self.instant(Clock::Task, state.quota.idle_at().max(state.paused_until))
+        } else {
+            None
+        }
     }
 }
 
