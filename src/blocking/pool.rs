@@ -73,11 +73,7 @@ pub(super) fn run(is_awaited: bool, call: impl FnOnce() + Send + 'static) -> Arc
     let place = Arc::new(Place(Mutex::new(PlaceOf::Waits { for_its_callers })));
     let job = Job { call: Box::new(call), place: Arc::clone(&place) };
     let mut state = lock(&POOL.state);
-    if for_its_callers {
-        state.waiting.push_front(job);
-    } else {
-        state.waiting.push_back(job);
-    }
+    state.waiting.push_back(job);
     if state.admit() > 0 {
         provide_a_thread(state);
     }
