@@ -63,17 +63,21 @@ fn a_call_whose_turn_comes_too_late_is_not_made() {
     assert_eq!(made.load(SeqCst), 0);
 }
 
-/// A thread that was there for a timeout within does not take a call of its own in addition to those that have places.
+/// While all places are taken each call gets a thread for the timeout within; and one
+/// that was there for such does not take a call of its own in addition to those that have places.
 fn no_more_calls_run_at_once_than_there_are_places() {
     let (running, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let its_most = Arc::clone(&most);
     let within = (|| Answer::Ok(0)).blocking().timeout(60 * SECOND);
+    let memo: Memo<u32, u32> = Memo::ttl(600 * SECOND);
+    let load = (|n: u32| n).blocking().memoized(&memo).detached();
     let outer = move |n: u32| {
         its_most.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
-        within.call()?;
         while its_most.load(SeqCst) < 512 {
             thread::yield_now();
         }
+        within.call()?;
+        load.call(n);
         thread::sleep(SECOND / 20);
         running.fetch_sub(1, SeqCst);
         Answer::Ok(n)

@@ -3,6 +3,7 @@
 use crate::support::{listen, ms, secs};
 use decor::{
     Error, Memo, Outcome, RateLimiter, RetryPolicy, Timing,
+    blocking::{CallableMut as _, CallableOnce as _},
     prelude::*,
     test_util::{self, VirtualClock, VirtualThread, sleep},
 };
@@ -15,7 +16,7 @@ use std::{
         atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
         mpsc,
     },
-    thread,
+    thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
@@ -220,13 +221,279 @@ fn a_thread_may_wait_at_its_very_end() {
     let its = limiter.clone();
     let thread = thread::spawn(move || {
         LAST.with_borrow_mut(|last| last.0 = Some(its.clone())); // the first, and so the last to go
-        its.acquire_blocking();
+        (0..2).for_each(|_| its.acquire_blocking());
     });
     thread.join().unwrap();
-    assert_eq!((limiter.stats().admitted, limiter.stats().delayed), (2, 1));
+    assert_eq!((limiter.stats().admitted, limiter.stats().delayed), (3, 2));
+}
+
+/// Nor is there a thread for it: the function is dropped where it was.
+#[test]
+fn a_limit_of_zero_begins_nothing() {
+    #[derive(Clone)]
+    struct Dropped(Arc<Mutex<Vec<ThreadId>>>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.lock().unwrap().push(thread::current().id());
+        }
+    }
+    let dropped = Dropped(Arc::default());
+    let its = dropped.clone();
+    let function = move || -> Answer {
+        let _its = &its;
+        Ok(1)
+    };
+    assert!(function.blocking().timeout(Duration::ZERO).run().is_err());
+    assert_eq!(*dropped.0.lock().unwrap(), [thread::current().id()]);
+}
+
+/// Both come to their end at one moment, and the call goes first.
+#[test]
+fn a_call_that_ends_at_its_limit_has_ended_in_time_always() {
+    let clock = VirtualClock::start();
+    let slow = (|| -> Answer {
+        sleep(secs(1));
+        Ok(1)
+    })
+    .blocking()
+    .timeout(secs(1));
+    assert!((0..500).all(|_| slow.call() == Ok(1)));
+    assert_eq!(clock.elapsed(), secs(500));
+}
+
+/// Also where there is nothing to wait for: an attempt without delay, a permit that is free.
+#[test]
+fn what_could_go_on_at_once_does_not_after_a_timeout() {
+    let limiter = RateLimiter::new(10, secs(60));
+    let attempts = Arc::new(AtomicU32::new(0));
+    let (leave, left) = mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel();
+    let its_limiter = limiter.clone();
+    let its_attempts = Arc::clone(&attempts);
+    let fails = move || -> Answer {
+        its_attempts.fetch_add(1, SeqCst);
+        left.recv().unwrap();
+        Err(Error::QueueFull { waiting: 0 })
+    };
+    let again = fails.blocking().retry_with(RetryPolicy::fixed(Duration::ZERO).max_attempts(5));
+    let tell_again = tell.clone();
+    let timing = Timing::new("again").to(move |m| tell_again.send(m.outcome).unwrap());
+    assert!(again.timed_with(timing).timeout(ms(5)).run().is_err());
+    leave.send(()).unwrap();
+    assert_eq!((told.recv().unwrap(), attempts.load(SeqCst)), (Outcome::Cancelled, 1));
+
+    let (leave, left) = mpsc::channel::<()>();
+    let takes = move || -> Answer {
+        left.recv().unwrap();
+        its_limiter.acquire_blocking();
+        Ok(1)
+    };
+    let timing = Timing::new("takes").to(move |m| tell.send(m.outcome).unwrap());
+    assert!(takes.blocking().timed_with(timing).timeout(ms(5)).run().is_err());
+    leave.send(()).unwrap();
+    assert_eq!((told.recv().unwrap(), limiter.stats().admitted), (Outcome::Cancelled, 0));
+}
+
+// ---- what parity cannot show ----
+
+#[test]
+fn the_last_attempt_takes_the_arguments_and_an_error_is_gone_before_the_delay() {
+    struct Argument(Arc<AtomicU32>);
+    impl Clone for Argument {
+        fn clone(&self) -> Self {
+            self.0.fetch_add(1, SeqCst);
+            Self(Arc::clone(&self.0))
+        }
+    }
+    struct Fault(Arc<Mutex<Vec<Duration>>>);
+    impl Drop for Fault {
+        fn drop(&mut self) {
+            self.0.lock().unwrap().push(test_util::elapsed().unwrap());
+        }
+    }
+    let _clock = VirtualClock::start();
+    let (clones, dropped) = (Arc::new(AtomicU32::new(0)), Arc::default());
+    let its = Arc::clone(&dropped);
+    let fails = (move |_: Argument| Err::<(), _>(Fault(Arc::clone(&its)))).blocking();
+    for attempts in 1..=3 {
+        clones.store(0, SeqCst);
+        let policy = RetryPolicy::fixed(secs(1)).max_attempts(attempts);
+        drop(fails.clone().retry_with(policy).call(Argument(Arc::clone(&clones))));
+        assert_eq!(clones.load(SeqCst), attempts - 1);
+    }
+    assert_eq!(*dropped.lock().unwrap(), [0, 0, 1, 1, 2, 3].map(secs));
+}
+
+#[test]
+fn a_refresh_in_the_background_goes_on_by_itself() {
+    let clock = VirtualClock::start();
+    let memo = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(60)).build();
+    let calls = Arc::new(AtomicU32::new(0));
+    let load = move |_: u8| {
+        sleep(secs(5));
+        calls.fetch_add(1, SeqCst)
+    };
+    let load = load.blocking().memoized(&memo).detached();
+    assert_eq!((load.call(7), clock.elapsed()), (0, secs(5)));
+    clock.advance(secs(10));
+    assert_eq!((load.call(7), load.call(7), clock.elapsed()), (0, 0, secs(15))); // at once, though they are stale
+    sleep(secs(6));
+    assert_eq!((load.call(7), clock.elapsed()), (1, secs(21)));
+    let stats = memo.stats();
+    assert_eq!((stats.loads, stats.refreshes, stats.stale_hits, stats.hits, stats.loading), (2, 1, 2, 3, 0));
+}
+
+#[test]
+fn threads_share_the_error_of_the_load_that_they_waited_for() {
+    let clock = VirtualClock::start();
+    let memo: Memo<u8, u32> = Memo::ttl(secs(300));
+    let calls = Arc::new(AtomicU32::new(0));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let (memo, calls) = (memo.clone(), Arc::clone(&calls));
+            clock.spawn(move || {
+                let load = move |_: u8| {
+                    sleep(secs(1));
+                    Err::<u32, _>(calls.fetch_add(1, SeqCst))
+                };
+                load.blocking().memoized(&memo).sharing_errors().call(7)
+            })
+        })
+        .collect();
+    assert!(threads.into_iter().all(|thread| thread.join() == Err(0)));
+    let stats = memo.stats();
+    assert_eq!((stats.loads, stats.coalesced, clock.elapsed()), (1, 3, secs(1)));
+}
+
+#[test]
+fn what_is_refused_is_not_called_however_it_is_called() {
+    let mut calls = 0;
+    let even = |n: &u32| if n % 2 == 0 { Ok(()) } else { Err("odd") };
+    let refusal = Err(Error::InvalidArgument { message: "odd".into() });
+    let count = |n: u32| -> Answer {
+        calls += 1;
+        Ok(n)
+    };
+    let mut count = count.blocking().validated(even);
+    assert_eq!(count.call_mut((2,)), Ok(2));
+    assert_eq!(count.call_mut((3,)), refusal);
+    assert_eq!(count.call_once((3,)), refusal);
+    assert_eq!(calls, 1);
+}
+
+#[test]
+fn a_boxed_chain_shows_what_is_in_it() {
+    let boxed = (|n: u32| Answer::Ok(n)).blocking().named("f").timeout(secs(1)).boxed();
+    assert!(format!("{boxed:?}").ends_with(r#".blocking().named("f").timeout(1s).boxed()"#), "{boxed:?}");
+    assert!(format!("{:?}", boxed.clone().timed("t")).ends_with(r#".timeout(1s).boxed().timed("t")"#));
+}
+
+/// Tokio's clock stands still and is then an hour ahead; nothing that a thread measures or waits for depends on it.
+#[tokio::test(start_paused = true)]
+async fn threads_do_not_look_at_a_clock_that_is_paused_and_moved() {
+    let hour = secs(3600);
+    let expires = || {
+        let memo: Memo<u8, u32> = Memo::ttl(ms(10));
+        let load = |n: u8| {
+            thread::sleep(ms(1));
+            u32::from(n)
+        };
+        let load = load.blocking().memoized(&memo);
+        load.call(7);
+        thread::sleep(ms(10));
+        load.call(7);
+        assert_eq!(memo.stats().loads, 2, "it was good for 10 ms of real time");
+        assert!(memo.stats().total_load_time >= ms(2));
+    };
+    let memo: Memo<u8, u32> = Memo::ttl(secs(600));
+    let loads = Arc::new(AtomicU32::new(0));
+    let stale: Memo<u8, u32> = Memo::builder().ttl(Duration::from_nanos(1)).stale_while_revalidate(secs(600)).build();
+    let refreshed = (|n: u8| u32::from(n)).blocking().memoized(&stale).detached();
+    let load = {
+        let (memo, loads) = (memo.clone(), Arc::clone(&loads));
+        move || (move |_: u8| loads.fetch_add(1, SeqCst)).blocking().memoized(&memo).call(7)
+    };
+    let period = ms(30);
+    let limiter = RateLimiter::new(1, period);
+    let (first_load, its, first) = (load.clone(), limiter.clone(), refreshed.clone());
+    let before = tokio::task::spawn_blocking(move || {
+        let before = Instant::now();
+        its.acquire_blocking();
+        first_load();
+        first.call(7);
+        expires(); // though tokio's clock stands still
+        before
+    });
+    let before = before.await.unwrap();
+    tokio::time::advance(hour).await;
+    let after = tokio::task::spawn_blocking(move || {
+        let log = listen();
+        limiter.acquire_blocking();
+        assert!(before.elapsed() >= period, "the window was measured by tokio's clock");
+        assert_eq!(load(), 0, "it was good for 10 minutes of real time");
+
+        expires(); // though it was made an hour ahead
+        let limiter = RateLimiter::new(1, period);
+        (0..2).for_each(|_| limiter.acquire_blocking()); // nor is that waited for
+        refreshed.call(7);
+        let stats = stale.stats();
+        assert_eq!((stats.misses, stats.stale_hits), (1, 1), "it is stale, and has not expired");
+
+        sleep(ms(1));
+        let (_open, never) = mpsc::channel::<Answer>();
+        let hang = move || never.recv().unwrap();
+        assert!(hang.blocking().timeout(ms(5)).run().is_err());
+
+        let measured = Mutex::new(None);
+        let measured = Arc::new(measured);
+        let sink = Arc::clone(&measured);
+        let fails = || {
+            thread::sleep(ms(20));
+            Err::<(), _>("busy")
+        };
+        let timing = Timing::new("f").to(move |m| *sink.lock().unwrap() = Some(m.elapsed));
+        fails.blocking().logged().timed_with(timing).run().unwrap_err();
+        assert!(measured.lock().unwrap().unwrap() >= ms(20));
+        let lines = log.take();
+        assert!(!lines[1].contains("0.00s"), "{lines:?}");
+
+        let explained = fails.blocking().retry_with(RetryPolicy::fixed(ms(1))).explained().run().unwrap_err();
+        assert!(explained.elapsed() >= ms(60) && explained.elapsed() < hour / 2, "{explained:?}");
+    });
+    after.await.unwrap();
+    assert_eq!(loads.load(SeqCst), 1);
 }
 
 // ---- the virtual clock ----
+
+#[test]
+fn who_waits_for_a_moment_that_comes_by_an_advance_goes_on() {
+    let clock = VirtualClock::start();
+    let (tell, told) = mpsc::channel();
+    let thread = clock.spawn(move || {
+        sleep(secs(10));
+        tell.send(()).unwrap();
+    });
+    sleep(secs(1)); // so it waits
+    clock.advance(secs(9));
+    told.recv_timeout(secs(60)).unwrap(); // this thread does not wait in decor meanwhile
+    thread.join();
+    assert_eq!(clock.elapsed(), secs(10));
+}
+
+#[test]
+fn time_does_not_go_back_to_a_limit_that_has_passed() {
+    let clock = VirtualClock::start();
+    let slow = || -> Answer {
+        sleep(secs(60));
+        Ok(1)
+    };
+    let thread = clock.spawn(move || slow.blocking().timeout(secs(1)).run());
+    sleep(ms(500)); // so it waits
+    clock.advance(secs(5));
+    assert!(thread.join().is_err());
+    assert_eq!(clock.elapsed(), ms(5_500));
+}
 
 #[test]
 fn a_clock_in_place_of_another_is_the_threads() {
@@ -455,7 +722,8 @@ fn a_thread_that_panics_while_it_loads_hands_over() {
     let mut answers: Vec<_> = threads.into_iter().map(VirtualThread::join).collect();
     answers.sort_unstable();
     assert_eq!(answers, [None, Some(1), Some(1), Some(1)]);
-    assert_eq!((memo.stats().loads, clock.elapsed()), (2, secs(2)));
+    let stats = memo.stats();
+    assert_eq!((stats.loads, stats.misses, stats.coalesced, clock.elapsed()), (2, 1, 3, secs(2)));
 }
 
 #[test]

@@ -275,6 +275,7 @@ parity! {
     // the rest
     validated: [ok(7)] {} |f, w| f.validated(|n: &u32| if *n == 0 { Err("n must not be 0") } else { Ok(()) }).logged(), [0 => 0, 0 => 1], w.see("end");
     deprecated_every_call: [] {} |f, w| f.boxed().retry_with(policy()).deprecated_with(Deprecation::new("use g").every_call()).retry_with(policy()), [0 => 1, 0 => 2], w.see("end");
+    deprecated_before_it_is_called: [ok(7)] {} |f, w| f.logged().deprecated_with(Deprecation::new("use g")).retry_with(policy()), [0 => 1, 0 => 2], w.see("end");
     lifted: [FATAL] {} |f, w| f.lifted().timeout(secs(1)), [0 => 1, 0 => 2], w.see("end");
     fallible: [BUSY] {let limiter = RateLimiter::new(1, secs(60));} |f, w| f.fallible().try_rate_limited(&limiter), [0 => 1, 0 => 2], w.see("end");
     map_err: [FATAL] {} |f, w| f.map_err(|e: Fault| e.to_string()), [0 => 1, 0 => 2], w.see("end");
