@@ -39,22 +39,27 @@ where
 }
 
 /// A function that can be called.
+#[cfg(feature = "memo")]
 pub trait Returns<Args, Half> {
     /// What its call comes to.
     type Output;
 }
 
+#[cfg(feature = "memo")]
 impl<C: call::CallableOnce<Args>, Args> Returns<Args, AsyncHalf> for C {
     type Output = C::Output;
 }
 
+#[cfg(feature = "memo")]
 impl<C: blocking::CallableOnce<Args>, Args> Returns<Args, BlockingHalf> for C {
     type Output = C::Output;
 }
 
 /// A function whose calls can go on by themselves, in a task or on a thread.
+#[cfg(feature = "memo")]
 pub trait Detachable<Args, Half> {}
 
+#[cfg(feature = "memo")]
 impl<C, Args> Detachable<Args, AsyncHalf> for C
 where
     C: call::CallableOnce<Args, Output: Send + 'static>,
@@ -62,6 +67,7 @@ where
 {
 }
 
+#[cfg(feature = "memo")]
 impl<C, Args> Detachable<Args, BlockingHalf> for C
 where
     C: blocking::CallableOnce<Args, Output: Send + 'static> + Send + 'static,

@@ -1,7 +1,8 @@
 //! Production decorators for async and sync Rust: one import, and any async function, any future and any sync function can be timed, logged,
 //! bounded, retried, rate limited, remembered and validated by chaining a method.
 //!
-//! ```
+#![cfg_attr(feature = "memo", doc = "```")]
+#![cfg_attr(not(feature = "memo"), doc = "```text")]
 //! use decor::prelude::*;
 //! use std::time::Duration;
 //!
@@ -134,6 +135,8 @@
 //! `RUST_LOG=info,decor=debug` shows all of them, `RUST_LOG=info,decor::retry=off` none of the retries'. (Tracing's feature
 //! `log`, which speaks to a `log` logger where there is no subscriber, is not served by `timed` and `logged`.)
 #![forbid(unsafe_code)]
+// Without the memo, what is said of it has nothing to point to. (docs.rs has all features.)
+#![cfg_attr(not(feature = "memo"), allow(rustdoc::broken_intra_doc_links))]
 
 mod args;
 mod arity;
@@ -247,6 +250,6 @@ pub mod layer {
 }
 
 /// The README's examples are tests as well.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "memo"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

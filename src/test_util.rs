@@ -120,10 +120,10 @@ impl VirtualClock {
     /// use std::time::Duration;
     ///
     /// let clock = VirtualClock::start();
-    /// let memo = Memo::ttl(Duration::from_secs(300));
-    /// memo.insert(7, 49);
-    /// clock.advance(Duration::from_secs(300));
-    /// assert_eq!(memo.get(&7), None);
+    /// let limiter = RateLimiter::new(1, Duration::from_secs(60));
+    /// limiter.acquire_blocking();
+    /// clock.advance(Duration::from_secs(60));
+    /// assert_eq!(limiter.try_acquire(), Ok(()));
     /// ```
     pub fn advance(&self, by: Duration) {
         let mut state = self.shared.state();

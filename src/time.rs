@@ -12,6 +12,7 @@ pub(crate) const GRAIN: Duration = Duration::from_millis(1);
 
 /// Who asks for the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "memo"), allow(unreachable_pub))] // a trait that is public for bounds names it
 pub enum Clock {
     /// A task, or anybody who does not wait: by tokio's clock, which may be paused.
     Task,
