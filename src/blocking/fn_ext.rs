@@ -132,7 +132,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     ///
     /// A thread cannot be cancelled. So each call runs on a thread of its own, and its caller is back within the limit; what
     /// was in progress runs on, and its result is dropped (a memo within keeps what it has loaded). But nothing of decor's begins after that: no further attempt, no
-    /// permit taken; where the call would have come to that, it is unwound, without a word from the panic hook. A panic
+    /// permit taken, no load of a memo; where the call would have come to that, it is unwound, without a word from the panic hook. A panic
     /// before that is the caller's panic. Log lines keep the caller's subscriber and span.
     ///
     /// What is called while the stack unwinds already, from a `Drop`, is let be, and so is everything in a program with
@@ -140,14 +140,16 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     ///
     /// At most 512 such calls run at once, the abandoned ones included; a thread that has no work goes after 5 s. When so many run, a call
     /// waits for one to end, as part of its limit, and is not made if that passes. A timeout within a timeout shares its caller's place, and
-    /// needs one of its own only when it is abandoned by it; with 512 more of those, it waits as well. So give what blocks in the operating system a limit of its own as well, a little longer than this one
+    /// needs one of its own only when it is abandoned by it; with 512 more of those, it waits as well.
+    ///
+    /// So give what blocks in the operating system a limit of its own as well, a little longer than this one
     /// (`TcpStream::set_read_timeout`), or each call that hangs keeps its thread for good. A limit of zero calls nothing,
     /// [`Duration::MAX`] needs no thread.
     ///
     /// Function and arguments must be `Send + 'static`: `String` or `Arc<str>` in place of `&str`; and in place of a method, a closure that
     /// owns its client, `move |path: String| client.get(&path)` with an `Arc<Client>`. To be called many times, the function must be
-    /// `Clone`. Thread-locals of the caller, a runtime's `Handle` among them, are not
-    /// there.
+    /// `Clone`. Thread-locals of the caller, a runtime's `Handle` among them, are not there. A `Mutex` that the function holds
+    /// while it waits in decor is poisoned if it is unwound there.
     ///
     /// # Panics
     ///

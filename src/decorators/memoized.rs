@@ -141,7 +141,8 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// # Panics
     ///
     /// When a load begins outside of a tokio runtime, and when the runtime it runs on is shut down while a call on another one waits
-    /// for it. Neither holds for sync functions, whose loads run on threads, as a [timeout](crate::blocking::FnExt::timeout)'s do.
+    /// for it. Neither holds for sync functions, whose loads run on
+    /// threads, and wait for one if need be, as a [timeout](crate::blocking::FnExt::timeout)'s do.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -986,7 +987,10 @@ where
     loop {
         match contact {
             Contact::Hit(value) => return C::Output::from_kept(value),
-            Contact::Lead(leader) => return R::run(load(leader)),
+            Contact::Lead(leader) => {
+                blocking::abandonment::check();
+                return R::run(load(leader));
+            }
             Contact::Refresh(value, leader) => {
                 R::start(load(leader));
                 return C::Output::from_kept(value);

@@ -288,10 +288,24 @@ fn what_could_go_on_at_once_does_not_after_a_timeout() {
         its_limiter.acquire_blocking();
         Ok(1)
     };
-    let timing = Timing::new("takes").to(move |m| tell.send(m.outcome).unwrap());
+    let tell_again = tell.clone();
+    let timing = Timing::new("takes").to(move |m| tell_again.send(m.outcome).unwrap());
     assert!(takes.blocking().timed_with(timing).timeout(ms(5)).run().is_err());
     leave.send(()).unwrap();
     assert_eq!((told.recv().unwrap(), limiter.stats().admitted), (Outcome::Cancelled, 0));
+
+    let (leave, left) = mpsc::channel::<()>();
+    let memo: Memo<u8, u32> = Memo::ttl(secs(60));
+    let its_memo = memo.clone();
+    let loads = move || -> Answer {
+        left.recv().unwrap();
+        Ok((|_: u8| 49).blocking().memoized(&its_memo).call(7))
+    };
+    let timing = Timing::new("loads").to(move |m| tell.send(m.outcome).unwrap());
+    assert!(loads.blocking().timed_with(timing).timeout(ms(5)).run().is_err());
+    leave.send(()).unwrap();
+    assert_eq!((told.recv().unwrap(), memo.get(&7)), (Outcome::Cancelled, None));
+    assert_eq!((memo.stats().loads, memo.stats().loads_abandoned), (1, 1));
 }
 
 // ---- what parity cannot show ----
