@@ -52,6 +52,7 @@ impl Pacer {
     }
 
     /// The first moment at which so many permits, taken one after the other, can all have been taken; 0 if at once.
+    #[inline]
     pub(crate) fn due(&self, now: Nanos, permits: u64) -> Nanos {
         let from = self.tat.max(self.scaled(now));
         let burst = u64::from(self.burst);
@@ -65,11 +66,13 @@ impl Pacer {
     }
 
     /// When one call of so many permits is due: it needs no more than a full burst, and takes its time afterwards.
+    #[inline]
     pub(crate) fn due_at_once(&self, now: Nanos, permits: u32) -> Nanos {
         self.due(now, permits.min(self.burst).into())
     }
 
     /// Takes them as of this moment, whether they fit or not.
+    #[inline]
     pub(crate) fn take(&mut self, scheduled: Nanos, permits: u32) {
         self.tat = self.tat.max(self.scaled(scheduled)).saturating_add(self.intervals(permits.into()));
     }
@@ -89,7 +92,7 @@ impl Pacer {
     }
 
     fn intervals(&self, permits: u64) -> u128 {
-        u128::from(self.period).saturating_mul(permits.into())
+        u128::from(self.period) * u128::from(permits)
     }
 
     fn saturated(nanos: u128) -> Nanos {

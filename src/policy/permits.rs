@@ -1,5 +1,6 @@
 //! How much one call takes from a limiter.
 
+use crate::Error;
 use std::fmt;
 
 /// The most windows that one limiter can have: requests and tokens, per minute and per day.
@@ -36,25 +37,31 @@ enum MeantFor {
     Nobody(i64),
 }
 
-/// The permits of one call, checked against the windows they are taken from.
+/// The permits of one call, checked against the windows they are taken from. What is beyond those windows means nothing.
 pub(crate) type Counts = [u32; MAX_WINDOWS];
 
+/// Why so many cannot be taken at all.
+#[cold]
+pub(super) fn invalid(message: fmt::Arguments<'_>) -> Error {
+    Error::InvalidArgument { message: message.to_string() }
+}
+
 impl Permits {
+    #[inline]
     fn each(count: u32) -> Self {
         Self { counts: [count; MAX_WINDOWS], meant_for: MeantFor::AnyNumberOfWindows }
     }
 
-    /// The number for each window, or why it is none. What is beyond the limiter's windows is 0.
-    pub(crate) fn for_windows(self, windows: usize) -> Result<Counts, String> {
+    /// The number for each window, or why it is none.
+    #[inline]
+    pub(crate) fn for_windows(&self, windows: usize) -> Result<&Counts, Error> {
         match self.meant_for {
-            MeantFor::AnyNumberOfWindows => {
-                let mut counts = self.counts;
-                counts[windows..].fill(0);
-                Ok(counts)
+            MeantFor::AnyNumberOfWindows => Ok(&self.counts),
+            MeantFor::Windows(n) if n == windows => Ok(&self.counts),
+            MeantFor::Windows(n) => {
+                Err(invalid(format_args!("permits for {n} windows, but the limiter has {windows}")))
             }
-            MeantFor::Windows(n) if n == windows => Ok(self.counts),
-            MeantFor::Windows(n) => Err(format!("permits for {n} windows, but the limiter has {windows}")),
-            MeantFor::Nobody(n) => Err(format!("{n} permits, but there are only 0 to {}", u32::MAX)),
+            MeantFor::Nobody(n) => Err(invalid(format_args!("{n} permits, but there are only 0 to {}", u32::MAX))),
         }
     }
 }
@@ -67,6 +74,7 @@ impl Default for Permits {
 }
 
 impl From<u32> for Permits {
+    #[inline]
     fn from(count: u32) -> Self {
         Self::each(count)
     }

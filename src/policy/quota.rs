@@ -3,7 +3,7 @@
 use super::{
     nanos::Nanos,
     pacer::Pacer,
-    permits::{Counts, MAX_WINDOWS},
+    permits::{Counts, MAX_WINDOWS, invalid},
     sliding_log::SlidingLog,
 };
 use crate::{Error, Permits};
@@ -36,6 +36,7 @@ pub(crate) enum Quota {
 }
 
 impl Quota {
+    #[inline]
     pub(crate) fn windows(&self) -> usize {
         match self {
             Self::Windows(logs) => logs.len(),
@@ -44,17 +45,18 @@ impl Quota {
     }
 
     /// The permits for each window, if a call may take so many at all.
-    pub(crate) fn check(&self, permits: Permits) -> Result<Counts, Error> {
-        let counts = permits.for_windows(self.windows()).map_err(|message| Error::InvalidArgument { message })?;
-        self.check_counts(&counts)?;
+    #[inline]
+    pub(crate) fn check<'p>(&self, permits: &'p Permits) -> Result<&'p Counts, Error> {
+        let counts = permits.for_windows(self.windows())?;
+        self.check_counts(counts)?;
         Ok(counts)
     }
 
+    #[inline]
     pub(crate) fn check_counts(&self, counts: &Counts) -> Result<(), Error> {
         let refuse = |count: u32, limit: u32, period: Nanos| {
             let period = Duration::from_nanos(period);
-            let message = format!("{count} permits at once, but the limit is {limit} per {period:?}");
-            Err(Error::InvalidArgument { message })
+            Err(invalid(format_args!("{count} permits at once, but the limit is {limit} per {period:?}")))
         };
         match self {
             Self::Windows(logs) => {
@@ -71,6 +73,7 @@ impl Quota {
     }
 
     /// Forgets what no longer matters.
+    #[inline]
     pub(crate) fn forget(&mut self, now: Nanos) {
         if let Self::Windows(logs) = self {
             for log in logs {
@@ -80,6 +83,7 @@ impl Quota {
     }
 
     /// When one call could be admitted if nobody came before it; `now` or earlier if at once.
+    #[inline]
     pub(crate) fn due(&self, now: Nanos, counts: &Counts) -> Nanos {
         match self {
             Self::Windows(logs) => {
@@ -116,6 +120,7 @@ impl Quota {
 
     /// Takes them, whether they fit or not. A window counts from when they were taken; a pacer from when they were due, or
     /// the lateness of timers would add up.
+    #[inline]
     pub(crate) fn take(&mut self, now: Nanos, scheduled: Nanos, counts: &Counts) {
         match self {
             Self::Windows(logs) => {

@@ -46,11 +46,13 @@ impl SlidingLog {
         self.period = period;
     }
 
+    #[inline]
     fn in_use(&self) -> u64 {
         self.stamps.back().map_or(0, |last| last.taken - self.forgotten)
     }
 
     /// Forgets what has left the window by now. A permit taken at `t` is in it until, and not at, `t + period`.
+    #[inline]
     pub(crate) fn forget(&mut self, now: Nanos) {
         while let Some(first) = self.stamps.front() {
             if first.at.saturating_add(self.period) > now {
@@ -66,14 +68,18 @@ impl SlidingLog {
     ///
     /// Permits `i` and `i + limit` are at least a period apart, so what exceeds the limit adds whole periods. For calls
     /// of more than one permit this is a lower bound.
+    #[inline]
     pub(crate) fn due(&self, now: Nanos, permits: u64) -> Nanos {
         let Some(most) = permits.checked_sub(1) else { return 0 };
         let limit = u64::from(self.limit);
+        if permits <= limit {
+            return self.due_within_limit(permits);
+        }
         let (periods, rest) = (most / limit, most % limit + 1);
-        let first = self.due_within_limit(rest);
-        if periods == 0 { first } else { first.max(now).saturating_add(self.period.saturating_mul(periods)) }
+        self.due_within_limit(rest).max(now).saturating_add(self.period.saturating_mul(periods))
     }
 
+    #[inline]
     fn due_within_limit(&self, permits: u64) -> Nanos {
         let Some(must_leave) = (self.in_use() + permits).checked_sub(u64::from(self.limit)).filter(|n| *n > 0) else {
             return 0;
@@ -84,6 +90,7 @@ impl SlidingLog {
     }
 
     /// Takes them, whether they fit or not.
+    #[inline]
     pub(crate) fn take(&mut self, now: Nanos, permits: u32) {
         if permits == 0 {
             return;

@@ -89,6 +89,7 @@ impl Core {
     }
 
     /// The state, and the time: read inside of the lock, or it would go backwards from one holder to the next.
+    #[inline]
     fn enter(&self, clock: Clock) -> MutexGuard<'_, State> {
         let mut state = lock(&self.state);
         state.now = state.now.max(self.epoch.now(clock));
@@ -129,10 +130,9 @@ impl Core {
 
     pub(super) fn charge(&self, permits: Permits) -> Result<(), Error> {
         let mut state = self.enter(Clock::Task);
-        let counts =
-            permits.for_windows(state.quota.windows()).map_err(|message| Error::InvalidArgument { message })?;
+        let counts = permits.for_windows(state.quota.windows())?;
         let now = state.now;
-        state.quota.take(now, now, &counts);
+        state.quota.take(now, now, counts);
         Ok(())
     }
 
@@ -189,6 +189,7 @@ impl fmt::Display for Core {
 }
 
 impl State {
+    #[inline]
     fn due(&self, counts: &Counts) -> Nanos {
         self.quota.due(self.now, counts).max(self.paused_until)
     }
@@ -205,13 +206,13 @@ impl State {
     }
 
     fn claim(&mut self, request: &Request, waker: &Waker) -> (Turn, Next) {
-        let counts = match self.quota.check(request.permits) {
+        let counts = match self.quota.check(&request.permits) {
             Ok(counts) => counts,
             Err(error) => return (Turn::Over(Err(error)), None),
         };
         let next = self.call_up();
-        if self.queue.is_empty() && self.due(&counts) <= self.now {
-            self.admit(&counts, self.now);
+        if self.queue.is_empty() && self.due(counts) <= self.now {
+            self.admit(counts, self.now);
             return (Turn::Over(Ok(())), next);
         }
         let waiting = self.queue.len();
@@ -219,11 +220,11 @@ impl State {
             return (self.refuse(Error::QueueFull { waiting }), next);
         }
         let latest = request.max_wait.map_or(Nanos::MAX, |wait| self.now.saturating_add(nanos(wait)));
-        if self.due_at_the_end(&counts) > latest {
-            return (self.refuse(self.rate_limited(&counts)), next);
+        if self.due_at_the_end(counts) > latest {
+            return (self.refuse(self.rate_limited(counts)), next);
         }
-        let ticket = self.queue.join(waker, counts);
-        (Turn::Joined(Claim { ticket, counts, since: self.now, latest }), next)
+        let ticket = self.queue.join(waker, *counts);
+        (Turn::Joined(Claim { ticket, counts: *counts, since: self.now, latest }), next)
     }
 
     fn refuse(&mut self, error: Error) -> Turn {
@@ -328,17 +329,17 @@ impl State {
     }
 
     fn try_take(&mut self, permits: Permits) -> (Result<(), Error>, Next) {
-        let counts = match self.quota.check(permits) {
+        let counts = match self.quota.check(&permits) {
             Ok(counts) => counts,
             Err(error) => return (Err(error), None),
         };
         let next = self.call_up();
-        if self.queue.is_empty() && self.due(&counts) <= self.now {
-            self.admit(&counts, self.now);
+        if self.queue.is_empty() && self.due(counts) <= self.now {
+            self.admit(counts, self.now);
             return (Ok(()), next);
         }
         self.stats.refused += 1;
-        (Err(self.rate_limited(&counts)), next)
+        (Err(self.rate_limited(counts)), next)
     }
 
     fn rate_limited(&self, counts: &Counts) -> Error {
@@ -346,6 +347,7 @@ impl State {
         Error::RateLimited { retry_after: Duration::from_nanos(wait) }
     }
 
+    #[inline]
     fn admit(&mut self, counts: &Counts, scheduled: Nanos) {
         self.quota.take(self.now, scheduled, counts);
         self.stats.admitted += 1;

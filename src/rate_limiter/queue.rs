@@ -138,9 +138,10 @@ impl Queue {
         true
     }
 
-    /// To be dropped outside of the lock.
-    pub(super) fn take_spent(&mut self) -> Spent {
-        std::mem::take(&mut self.spent)
+    /// To be dropped outside of the lock. `None` if there are none.
+    #[inline]
+    pub(super) fn take_spent(&mut self) -> Option<Spent> {
+        self.spent.0.is_some().then(|| std::mem::take(&mut self.spent))
     }
 
     pub(super) fn is_first(&self, ticket: &Ticket) -> bool {
