@@ -20,6 +20,9 @@ use std::{fmt, task::Waker, time::Duration};
 /// So long the first in the queue may take to come when it is free to go, and has been told. Then it is passed over.
 const GRACE: Nanos = 10_000_000;
 
+/// So many who wait look together, each time, whether the first has come.
+const LOOKING_TOGETHER: u64 = 1_000;
+
 #[derive(Debug)]
 pub(crate) struct Core {
     epoch: Epoch,
@@ -265,10 +268,12 @@ impl State {
     /// When one who is not the first should look again: when its turn should have come, with some patience for late timers.
     /// It is woken earlier if its turn comes earlier; this is for those before it who do not come at all.
     fn expected(&self, claim: &Claim) -> Nanos {
-        let patience = self.now.saturating_add(GRACE);
         if self.queue.first().is_some_and(|first| first.called.is_some()) {
-            return patience;
+            // If all of a long queue looked at once, the first would have to wait until they have done so.
+            let rounds = 1 + self.queue.places_before(&claim.ticket) / LOOKING_TOGETHER;
+            return self.now.saturating_add(GRACE.saturating_mul(rounds));
         }
+        let patience = self.now.saturating_add(GRACE);
         let ahead = self.queue.wanted_before(&claim.ticket);
         let due = self.due_after(&ahead, &claim.counts);
         let drift = self.quota.drift(due.saturating_sub(self.now), nanos(GRAIN));

@@ -66,7 +66,8 @@ use std::{fmt, time::Duration};
 /// A waiter that is never polled again holds the others up for no longer than it would have by taking its permit, and 10 ms:
 /// whoever is next notices, at its own turn, that the first does not come, calls it once more, and passes over it 10 ms
 /// later, together with all behind it that should have come by then as well. (Of an exact limiter "its own turn" is 1 ms
-/// later for each period that it waited, as timers may be.) One that does come after all is the first again, so those that
+/// later for each period that it waited, as timers may be; and one that stands behind a thousand others gives the first 10 ms
+/// more for each thousand of them.) One that does come after all is the first again, so those that
 /// are merely slow lose nothing.
 ///
 /// # Memory

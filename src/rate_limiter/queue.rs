@@ -91,6 +91,11 @@ impl Queue {
         ticket.joined.minus(&self.left)
     }
 
+    /// How many places there are before this waiter's, those that were left included.
+    pub(super) fn places_before(&self, ticket: &Ticket) -> u64 {
+        ticket.number.saturating_sub(self.first)
+    }
+
     /// A place at the end.
     pub(super) fn join(&mut self, waker: &Waker, counts: Counts) -> Ticket {
         let place = self.place(waker, counts);
