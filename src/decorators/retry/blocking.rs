@@ -2,15 +2,15 @@
 
 use super::{
     Retry,
-    judge::{Attempt, Next, judge},
+    judge::{Attempt, Next, judge, succeeded},
     rules::Ruling,
 };
 use crate::{
-    GaveUp, RetryPolicy,
+    RetryPolicy,
     blocking::{Callable, CallableMut, CallableOnce, abandonment, sleep},
     name::Name,
     policy::Delays,
-    time::{Clock, Instant},
+    time::Clock,
 };
 use std::{fmt, time::Duration};
 
@@ -26,25 +26,28 @@ fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
     let began = (policy.needs_clock() || R::NEEDS_CLOCK).then(|| Clock::Thread.now());
     let (first, others) = if policy.may_follow(1) { (args.clone(), Some(args)) } else { (args, None) };
     let result = call(first);
-    if result.is_ok() && !rules.should_retry(&result) {
-        return result.map_err(|error| R::finish(1, Duration::ZERO, GaveUp::NotRetryable, error));
+    let retryable = rules.should_retry(&result);
+    match result {
+        Ok(value) if !retryable => Ok(value),
+        result => {
+            let attempt = Attempt { number: 1, began, clock: Clock::Thread, retryable };
+            retry_after(attempt, result, policy, rules, others, label, call)
+        }
     }
-    retry_after(result, began, policy, rules, others, label, call)
 }
 
 /// What follows a first attempt that did not do.
 #[cold]
 #[inline(never)]
 fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
+    mut attempt: Attempt,
     mut result: Result<T, E>,
-    began: Option<Instant>,
     policy: &RetryPolicy,
     rules: &mut R,
     mut args: Option<Args>,
     label: impl Fn() -> Name,
     mut call: impl FnMut(Args) -> Result<T, E>,
 ) -> Result<T, R::Error> {
-    let mut attempt = Attempt { number: 1, began, clock: Clock::Thread };
     let mut delays = None;
     loop {
         let (name, seed) = (|| label().get(), || Delays::new(policy.seed_of_next_call()));
@@ -61,6 +64,14 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
         attempt.number += 1;
         let these = if policy.may_follow(attempt.number) { args.clone() } else { args.take() };
         result = call(these.expect("taken by the last attempt only"));
+        attempt.retryable = rules.should_retry(&result);
+        match result {
+            Ok(value) if !attempt.retryable => {
+                succeeded(attempt.number, || label().get());
+                return Ok(value);
+            }
+            failed => result = failed,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The loop: call, ask the policy, wait, call again.
 
 use super::{
-    judge::{Attempt, Next, judge},
+    judge::{Attempt, Next, judge, succeeded},
     rules::Ruling,
 };
 use crate::{
@@ -16,7 +16,6 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 /// The future of a [`.retry_with(..)`](crate::FnExt::retry_with) call. The function is first called when it is polled.
@@ -60,16 +59,16 @@ struct Loop<C, R> {
     callable: C,
     policy: RetryPolicy,
     rules: R,
-    /// Attempts begun.
-    attempts: u32,
-    /// When the first one was, if that matters to anybody.
+    /// When the first attempt began, if that matters to anybody.
     began: Option<Instant>,
     /// Made when an attempt has failed and another may follow. In a box, for most calls never need it.
     wait: Option<Pin<Box<Wait>>>,
 }
 
-#[pin_project]
+#[pin_project(project = Waiting)]
 struct Wait {
+    /// Attempts that another is to follow.
+    failed: u32,
     delays: Delays,
     #[pin]
     sleep: Option<Sleep>,
@@ -77,7 +76,7 @@ struct Wait {
 
 impl<C: CallableMut<Args>, Args, R> RetryFuture<C, Args, R> {
     pub(super) fn new(callable: C, args: Args, policy: RetryPolicy, rules: R) -> Self {
-        let retrying = Loop { callable, policy, rules, attempts: 0, began: None, wait: None };
+        let retrying = Loop { callable, policy, rules, began: None, wait: None };
         Self { state: State::Due, args: Some(args), retrying }
     }
 }
@@ -90,69 +89,137 @@ where
 {
     type Output = Result<T, R::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let retrying = this.retrying;
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            match this.state.as_mut().project() {
-                Now::Due => {
-                    let attempt = retrying.attempt::<Args, T, E>(this.args);
-                    this.state.set(State::Attempt(attempt));
+            let mut this = self.as_mut().project();
+            if let Now::Due = this.state.as_mut().project() {
+                let attempt = this.retrying.attempt::<Args, T, E>(this.args);
+                this.state.set(State::Attempt(attempt));
+            }
+            let Now::Attempt(attempt) = this.state.as_mut().project() else {
+                ready!(self.as_mut().poll_wait(cx));
+                continue;
+            };
+            let result = ready!(attempt.poll(cx));
+            // Whatever the attempt held is free before anybody hears of it.
+            this.state.set(State::Ended);
+            let retryable = this.retrying.rules.should_retry(&result);
+            match result {
+                Ok(value) if !retryable => {
+                    this.retrying.succeeded::<Args>();
+                    return Poll::Ready(Ok(value));
                 }
-                Now::Attempt(attempt) => {
-                    let result = ready!(attempt.poll(cx));
-                    // Whatever the attempt held is free before anybody hears of it.
-                    this.state.set(State::Ended);
-                    match retrying.judge::<Args, T, E>(&result) {
-                        Next::Return(reason, elapsed) => {
-                            let explain = |error| R::finish(retrying.attempts, elapsed, reason, error);
-                            return Poll::Ready(result.map_err(explain));
-                        }
-                        Next::RetryIn(Duration::ZERO) => {
-                            // Attempts that fail at once must not keep the thread to themselves, and a sleep of zero
-                            // would wait for the timer's next tick.
-                            this.state.set(State::Due);
-                            cx.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
-                        Next::RetryIn(delay) => {
-                            this.state.set(State::Waiting);
-                            retrying.sleep(delay);
-                        }
+                result => {
+                    if let Some(poll) = self.as_mut().failed(result, retryable, cx) {
+                        return poll;
                     }
                 }
-                Now::Waiting => {
-                    ready!(retrying.poll_sleep(cx));
-                    this.state.set(State::Due);
-                }
-                Now::Ended => panic!("`RetryFuture` polled after it completed"),
             }
         }
     }
 }
 
+/// Out of the way of the calls that succeed at once, which are nearly all.
+impl<C, Args, R, T, E> RetryFuture<C, Args, R>
+where
+    C: CallableMut<Args, Output = Result<T, E>>,
+    R: Ruling<T, E>,
+{
+    /// What an attempt leads to that did not do; `None` if that is a wait.
+    #[cold]
+    #[inline(never)]
+    fn failed(
+        self: Pin<&mut Self>,
+        result: Result<T, E>,
+        retryable: bool,
+        cx: &mut Context<'_>,
+    ) -> Option<Poll<Result<T, R::Error>>> {
+        let mut this = self.project();
+        let attempts = this.retrying.number();
+        match this.retrying.judge::<Args, T, E>(&result, retryable) {
+            Next::Return(reason, elapsed) => {
+                let explain = |error| R::finish(attempts, elapsed, reason, error);
+                Some(Poll::Ready(result.map_err(explain)))
+            }
+            Next::RetryIn(delay) => {
+                let mut wait = this.retrying.wait();
+                *wait.failed += 1;
+                if delay.is_zero() {
+                    // Attempts that fail at once must not keep the thread to themselves, and a sleep of zero would wait
+                    // for the timer's next tick.
+                    this.state.set(State::Due);
+                    cx.waker().wake_by_ref();
+                    return Some(Poll::Pending);
+                }
+                wait.sleep.set(time::sleep(delay));
+                this.state.set(State::Waiting);
+                None
+            }
+        }
+    }
+
+    /// Ready when the next attempt is due.
+    #[cold]
+    #[inline(never)]
+    fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        assert!(!matches!(*this.state, State::Ended), "`RetryFuture` polled after it completed");
+        match this.retrying.wait().sleep.as_pin_mut() {
+            Some(sleep) => ready!(sleep.poll(cx)),
+            // The delay lies beyond what the clock can express.
+            None => return Poll::Pending,
+        }
+        this.state.set(State::Due);
+        Poll::Ready(())
+    }
+}
+
 impl<C, R> Loop<C, R> {
+    /// How many attempts have failed and are to be followed by another.
+    #[inline]
+    fn failed(&self) -> u32 {
+        self.wait.as_ref().map_or(0, |wait| wait.failed)
+    }
+
+    /// That of the attempt in progress, or of the next if there is none; 1 for the first.
+    #[inline]
+    fn number(&self) -> u32 {
+        self.failed() + 1
+    }
+
+    #[inline]
     fn attempt<Args, T, E>(&mut self, args: &mut Option<Args>) -> C::Future
     where
         C: CallableMut<Args>,
         R: Ruling<T, E>,
         Args: Clone,
     {
-        if self.attempts == 0 && (self.policy.needs_clock() || R::NEEDS_CLOCK) {
+        let number = self.number();
+        if number == 1 && (self.policy.needs_clock() || R::NEEDS_CLOCK) {
             self.began = Some(time::now());
         }
-        self.attempts += 1;
-        let args = if self.policy.may_follow(self.attempts) { args.clone() } else { args.take() };
+        let args = if self.policy.may_follow(number) { args.clone() } else { args.take() };
         self.callable.call_mut(args.expect("taken by the last attempt only"))
     }
 
-    fn judge<Args, T, E>(&mut self, result: &Result<T, E>) -> Next
+    #[inline]
+    fn succeeded<Args>(&self)
+    where
+        C: CallableMut<Args>,
+    {
+        if self.wait.is_some() {
+            succeeded(self.number(), || self.callable.name());
+        }
+    }
+
+    fn judge<Args, T, E>(&mut self, result: &Result<T, E>, retryable: bool) -> Next
     where
         C: CallableMut<Args>,
         R: Ruling<T, E>,
     {
-        let Self { callable, policy, rules, attempts, began, wait } = self;
-        let attempt = Attempt { number: *attempts, began: *began, clock: Clock::Task };
+        let attempt = Attempt { number: self.number(), began: self.began, clock: Clock::Task, retryable };
+        let Self { callable, policy, rules, wait, .. } = self;
         let policy = &*policy;
         judge(
             policy,
@@ -163,33 +230,24 @@ impl<C, R> Loop<C, R> {
             move || wait.get_or_insert_with(|| Wait::new(policy)).as_mut().project().delays,
         )
     }
-}
 
-impl<C, R> Loop<C, R> {
-    fn sleep(&mut self, delay: Duration) {
-        let policy = &self.policy;
-        let wait = self.wait.get_or_insert_with(|| Wait::new(policy));
-        wait.as_mut().project().sleep.set(time::sleep(delay));
-    }
-
-    fn poll_sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.wait.as_mut().and_then(|wait| wait.as_mut().project().sleep.as_pin_mut()) {
-            Some(sleep) => sleep.poll(cx),
-            // The delay lies beyond what the clock can express.
-            None => Poll::Pending,
-        }
+    fn wait(&mut self) -> Waiting<'_> {
+        self.wait.get_or_insert_with(|| Wait::new(&self.policy)).as_mut().project()
     }
 }
 
 impl Wait {
     fn new(policy: &RetryPolicy) -> Pin<Box<Self>> {
-        Box::pin(Self { delays: Delays::new(policy.seed_of_next_call()), sleep: None })
+        Box::pin(Self { failed: 0, delays: Delays::new(policy.seed_of_next_call()), sleep: None })
     }
 }
 
 impl<C: CallableMut<Args>, Args, R> fmt::Debug for RetryFuture<C, Args, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Loop { policy, attempts, .. } = &self.retrying;
-        f.debug_struct("RetryFuture").field("policy", policy).field("attempts", attempts).finish_non_exhaustive()
+        let attempts = self.retrying.failed() + u32::from(matches!(self.state, State::Attempt(_) | State::Ended));
+        f.debug_struct("RetryFuture")
+            .field("policy", &self.retrying.policy)
+            .field("attempts", &attempts)
+            .finish_non_exhaustive()
     }
 }

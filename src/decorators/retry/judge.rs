@@ -16,6 +16,8 @@ pub(super) struct Attempt {
     /// When the first one did, if that matters to anybody.
     pub(super) began: Option<Instant>,
     pub(super) clock: Clock,
+    /// Whether the rules would have another after it.
+    pub(super) retryable: bool,
 }
 
 /// What follows it.
@@ -25,8 +27,16 @@ pub(super) enum Next {
     Return(GaveUp, Duration),
 }
 
-/// `name` is asked for only where somebody listens, `delays` only where another attempt may follow.
-#[inline]
+/// What is said of a success that was not the first attempt's.
+#[cold]
+pub(super) fn succeeded(attempt: u32, name: impl Fn() -> &'static str) {
+    tracing::debug!(target: trace::RETRY, name = name(), attempt, "{} succeeded at attempt {attempt}", name());
+}
+
+/// What follows an attempt that failed, or is retryable all the same. `name` is asked for only where somebody listens,
+/// `delays` only where another attempt may follow.
+#[cold]
+#[inline(never)]
 pub(super) fn judge<'d, T, E, R: Ruling<T, E>>(
     policy: &RetryPolicy,
     rules: &mut R,
@@ -35,34 +45,7 @@ pub(super) fn judge<'d, T, E, R: Ruling<T, E>>(
     name: impl Fn() -> &'static str,
     delays: impl FnOnce() -> &'d mut Delays,
 ) -> Next {
-    let retryable = rules.should_retry(result);
-    if retryable || result.is_err() {
-        return after_a_failure(policy, rules, attempt, result, retryable, name, delays);
-    }
-    if attempt.number > 1 {
-        after_all(attempt.number, name);
-    }
-    Next::Return(GaveUp::NotRetryable, Duration::ZERO)
-}
-
-#[cold]
-fn after_all(attempt: u32, name: impl Fn() -> &'static str) {
-    tracing::debug!(target: trace::RETRY, name = name(), attempt, "{} succeeded at attempt {attempt}", name());
-}
-
-/// Out of the way of those that succeed at once, which are nearly all.
-#[cold]
-#[inline(never)]
-fn after_a_failure<'d, T, E, R: Ruling<T, E>>(
-    policy: &RetryPolicy,
-    rules: &mut R,
-    attempt: &Attempt,
-    result: &Result<T, E>,
-    retryable: bool,
-    name: impl Fn() -> &'static str,
-    delays: impl FnOnce() -> &'d mut Delays,
-) -> Next {
-    let &Attempt { number: attempt, began, clock } = attempt;
+    let &Attempt { number: attempt, began, clock, retryable } = attempt;
     let elapsed = began.map_or(Duration::ZERO, |began| clock.now().duration_since(began));
     let error = result.as_ref().err();
     let may_follow = retryable && policy.may_follow(attempt);
