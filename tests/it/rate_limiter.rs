@@ -821,6 +821,24 @@ async fn what_no_longer_fits_a_lowered_limit_is_refused_in_its_turn() {
 
 // ---- paced ----
 
+/// A hundred thousand that all looked every 10 ms would keep the first from coming.
+#[tokio::test(start_paused = true)]
+async fn who_stands_far_behind_looks_less_often_whether_the_first_comes() {
+    for (before, patience) in [(999, 10), (1_000, 20), (2_500, 30)] {
+        let limiter = RateLimiter::new(1, secs(1));
+        limiter.try_acquire().unwrap();
+        let mut silent: Vec<_> = (0..before).map(|_| task::spawn(limiter.acquire())).collect();
+        silent.iter_mut().for_each(|waiter| assert_pending!(waiter.poll()));
+        advance(secs(1)).await;
+        let mut last = task::spawn(limiter.acquire());
+        assert_pending!(last.poll());
+        advance(ms(patience - 1)).await;
+        assert!(!last.is_woken(), "behind {before}");
+        advance(ms(2)).await;
+        assert!(last.is_woken(), "behind {before}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn paced_calls_are_evenly_spaced_and_do_not_drift() {
     let limiter = RateLimiter::paced(3, secs(1));
