@@ -1,5 +1,7 @@
 //! Events whose level is chosen at run time. `tracing` wants it at compile time, so there is one callsite per level.
 
+use tracing::{Level, level_filters::LevelFilter};
+
 /// Where the events of `timed`, `logged` and `deprecated` go.
 pub(crate) const CALL: &str = "decor::call";
 /// Where the events of `retry_with` go.
@@ -9,13 +11,6 @@ pub(crate) const RETRY: &str = "decor::retry";
 macro_rules! event {
     ($level:expr, $($event:tt)*) => {
         $crate::trace::at_level!($level, event, $($event)*)
-    };
-}
-
-/// Whether anybody listens under [`CALL`], at a level that is only known at run time.
-macro_rules! enabled {
-    ($level:expr) => {
-        $level <= tracing::level_filters::LevelFilter::current() && $crate::trace::at_level!($level, enabled)
     };
 }
 
@@ -31,4 +26,15 @@ macro_rules! at_level {
     };
 }
 
-pub(crate) use {at_level, enabled, event};
+pub(crate) use {at_level, event};
+
+/// Whether anybody listens under [`CALL`], at a level that is only known at run time. One comparison where nobody does.
+#[inline]
+pub(crate) fn enabled(level: Level) -> bool {
+    level <= LevelFilter::current() && enabled_here(level)
+}
+
+#[inline(never)]
+fn enabled_here(level: Level) -> bool {
+    at_level!(level, enabled)
+}

@@ -310,23 +310,31 @@ pub struct Log<S> {
 }
 
 impl<S> Log<S> {
+    #[inline(never)]
+    fn calling(&mut self) {
+        let (name, args) = (self.name.get(), self.args.take().unwrap_or_default());
+        event!(self.logging.call_level, name, "calling {name}{args}");
+    }
+
     fn seconds(&mut self) -> Option<f64> {
         self.started.take().map(|started| self.clock.now().duration_since(started).as_secs_f64())
     }
 }
 
 impl<S> Watch for Log<S> {
+    #[inline]
     fn started(&mut self) -> bool {
         let Logging { call_level, level, error_level, .. } = self.logging;
-        if enabled!(call_level) {
-            let (name, args) = (self.name.get(), self.args.take().unwrap_or_default());
-            event!(call_level, name, "calling {name}{args}");
+        if enabled(call_level) {
+            self.calling();
         }
-        let heard = enabled!(level) || enabled!(error_level);
+        let heard = enabled(level) || enabled(error_level);
         self.started = heard.then(|| self.clock.now());
         heard
     }
 
+    #[cold]
+    #[inline(never)]
     fn abandoned(&mut self, how: Abandoned) {
         let Some(elapsed) = self.seconds() else { return };
         let (name, outcome) = (self.name.get(), Outcome::from(how).as_str());
@@ -343,9 +351,10 @@ where
     E: fmt::Display,
     S: ShowValue<T>,
 {
+    #[inline(never)]
     fn completed(&mut self, output: &Result<T, E>) {
         let level = if output.is_ok() { self.logging.level } else { self.logging.error_level };
-        let Some(elapsed) = self.started.filter(|_| enabled!(level)).and_then(|_| self.seconds()) else { return };
+        let Some(elapsed) = self.started.filter(|_| enabled(level)).and_then(|_| self.seconds()) else { return };
         let (name, show) = (self.name.get(), &self.logging.show);
         match output.as_ref().map(|value| show.value(value)) {
             Ok(None) => event!(level, name, elapsed, outcome = "ok", "{name} returned in {elapsed:.2}s"),
@@ -386,11 +395,12 @@ impl<S> Logged<S> {
         Self { logging, name }
     }
 
+    #[inline]
     fn shown<Args>(&self, args: &Args) -> Option<Box<str>>
     where
         S: ShowArgs<Args>,
     {
-        if enabled!(self.logging.call_level) { self.logging.show.args(args) } else { None }
+        if enabled(self.logging.call_level) { self.logging.show.args(args) } else { None }
     }
 }
 

@@ -300,7 +300,7 @@ impl<O> Stopwatch<O> {
 
 impl<O> Watch for Stopwatch<O> {
     fn started(&mut self) -> bool {
-        let heard = self.timing.sink.is_some() || enabled!(self.timing.level);
+        let heard = self.timing.sink.is_some() || enabled(self.timing.level);
         self.started = heard.then(|| self.clock.now());
         heard
     }

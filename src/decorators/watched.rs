@@ -61,14 +61,22 @@ pub struct Watched<F, W: Watch> {
 
 /// Reports on drop what has not been reported.
 struct Report<W: Watch> {
-    /// `None` if nobody listens, and once the end has been reported.
-    watch: Option<W>,
-    started: bool,
+    watch: W,
+    progress: Progress,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    NotStarted,
+    /// Somebody listens, and waits to hear of the end.
+    Watching,
+    /// Nobody listens, or the end has been reported.
+    Done,
 }
 
 impl<F, W: Watch> Watched<F, W> {
     pub(crate) fn new(call: F, watch: W) -> Self {
-        Self { call, report: Report { watch: Some(watch), started: false } }
+        Self { call, report: Report::new(watch) }
     }
 }
 
@@ -87,9 +95,7 @@ where
         let poll = this.call.poll(cx);
         std::mem::forget(unwinding);
         let output = ready!(poll);
-        if let Some(mut watch) = this.report.watch.take() {
-            watch.completed(&output);
-        }
+        this.report.completed(&output);
         Poll::Ready(output)
     }
 }
@@ -97,35 +103,56 @@ where
 /// The same for a call that blocks.
 #[inline]
 pub(crate) fn watched<T, W: WatchOutput<T>>(watch: W, call: impl FnOnce() -> T) -> T {
-    let mut report = Report { watch: Some(watch), started: false };
+    let mut report = Report::new(watch);
     report.start();
     let unwinding = IfUnwinding(&mut report);
     let output = call();
     std::mem::forget(unwinding);
-    if let Some(mut watch) = report.watch.take() {
-        watch.completed(&output);
-    }
+    report.completed(&output);
     output
 }
 
 impl<W: Watch> Report<W> {
+    fn new(watch: W) -> Self {
+        Self { watch, progress: Progress::NotStarted }
+    }
+
     #[inline]
     fn start(&mut self) {
-        if !self.started {
-            self.started = true;
-            self.watch.take_if(|watch| !watch.started());
+        if self.progress == Progress::NotStarted {
+            self.progress = Progress::Watching;
+            if !self.watch.started() {
+                self.progress = Progress::Done;
+            }
+        }
+    }
+
+    /// Whether there is an end to report. From now on there is none.
+    #[inline]
+    fn end(&mut self) -> bool {
+        std::mem::replace(&mut self.progress, Progress::Done) == Progress::Watching
+    }
+
+    #[inline]
+    fn completed<T>(&mut self, output: &T)
+    where
+        W: WatchOutput<T>,
+    {
+        if self.end() {
+            self.watch.completed(output);
         }
     }
 
     #[inline]
     fn abandoned(&mut self, how: Abandoned) {
-        if let (Some(mut watch), true) = (self.watch.take(), self.started) {
-            watch.abandoned(how);
+        if self.end() {
+            self.watch.abandoned(how);
         }
     }
 }
 
 impl<W: Watch> Drop for Report<W> {
+    #[inline]
     fn drop(&mut self) {
         self.abandoned(Abandoned::Cancelled);
     }
@@ -145,7 +172,10 @@ impl<W: Watch> Drop for IfUnwinding<'_, W> {
 
 impl<F, W: Watch> fmt::Debug for Watched<F, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { watch, started } = &self.report;
-        f.debug_struct("Watched").field("watched", &watch.is_some()).field("started", started).finish_non_exhaustive()
+        let progress = self.report.progress;
+        f.debug_struct("Watched")
+            .field("watched", &(progress != Progress::Done))
+            .field("started", &(progress != Progress::NotStarted))
+            .finish_non_exhaustive()
     }
 }
