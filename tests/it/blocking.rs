@@ -749,3 +749,18 @@ fn a_call_to_itself_says_so_instead_of_hanging() {
     assert!(panic.downcast::<&str>().unwrap().contains("called itself with the same key"));
     assert_eq!(memo.stats().loading, 0);
 }
+
+// ---- retry ----
+
+#[test]
+fn a_retry_is_asked_once_about_each_result() {
+    let asked = RefCell::new(Vec::new());
+    let statuses = RefCell::new(vec![200, 503, 503]);
+    let fetch = || Ok::<_, Error>(statuses.borrow_mut().pop().unwrap());
+    let retried = fetch.blocking().retry_with(RetryPolicy::fixed(Duration::ZERO)).when_result(|r| {
+        asked.borrow_mut().push(r.clone().ok());
+        *r != Ok(200)
+    });
+    assert_eq!(retried.call_once(()), Ok(200));
+    assert_eq!(*asked.borrow(), [Some(503), Some(503), Some(200)]);
+}
