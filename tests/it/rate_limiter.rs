@@ -828,7 +828,9 @@ async fn who_stands_far_behind_looks_less_often_whether_the_first_comes() {
         let limiter = RateLimiter::new(1, secs(1));
         limiter.try_acquire().unwrap();
         let mut silent: Vec<_> = (0..before).map(|_| task::spawn(limiter.acquire())).collect();
-        silent.iter_mut().for_each(|waiter| assert_pending!(waiter.poll()));
+        for waiter in &mut silent {
+            assert_pending!(waiter.poll());
+        }
         advance(secs(1)).await;
         let mut last = task::spawn(limiter.acquire());
         assert_pending!(last.poll());
