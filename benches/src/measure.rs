@@ -109,20 +109,22 @@ impl Side {
     }
 
     fn batch_of(&self, sample: Duration) -> u64 {
-        let mut times = 1;
-        loop {
-            let took = (0..2).map(|_| timed(|| self.run(times))).min().expect("two of them");
-            if took >= sample {
-                return times;
-            }
-            times *= 2;
-        }
+        batch_that_takes(sample, |times| timed(|| self.run(times)))
     }
 
     /// Allocations for each time.
     fn allocations(&self, batch: u64) -> f64 {
         for_each(batch.clamp(1, 1_000), |times| counted(|| self.run(times)).1.allocations)
     }
+}
+
+/// The first power of two of which even the faster of two runs takes as long as a sample should.
+fn batch_that_takes(sample: Duration, took: impl Fn(u64) -> Duration) -> u64 {
+    let mut times = 1;
+    while took(times).min(took(times)) < sample {
+        times *= 2;
+    }
+    times
 }
 
 /// What each time takes, and nothing of what all of them take once. The least of three: something else may have come in between.
@@ -351,6 +353,7 @@ impl Row {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use std::cell::Cell;
 
     pub(crate) fn row(ours: Figures, peer_figures: Figures, targets: &[Target]) -> Row {
         let medians = ours.nanos / peer_figures.nanos;
@@ -401,9 +404,17 @@ pub(crate) mod tests {
 
     #[test]
     fn a_batch_grows_until_it_is_a_sample() {
-        let side = Side::called(|_| std::thread::sleep(Duration::from_millis(1)));
-        assert_eq!(side.batch_of(Duration::from_micros(500)), 1);
-        assert_eq!(side.batch_of(Duration::from_millis(3)), 4);
+        let a_millisecond_each = |times| Duration::from_millis(times);
+        assert_eq!(batch_that_takes(Duration::from_micros(500), a_millisecond_each), 1);
+        assert_eq!(batch_that_takes(Duration::from_millis(4), a_millisecond_each), 4);
+        assert_eq!(batch_that_takes(Duration::from_micros(4_001), a_millisecond_each), 8);
+
+        let slow_every_other_time = Cell::new(false);
+        let took = |times| {
+            slow_every_other_time.set(!slow_every_other_time.get());
+            Duration::from_millis(if slow_every_other_time.get() { 1_000 } else { times })
+        };
+        assert_eq!(batch_that_takes(Duration::from_millis(4), took), 4, "a run that something came into is no sample");
     }
 
     #[test]
