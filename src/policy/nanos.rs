@@ -5,6 +5,7 @@ use std::time::Duration;
 /// A moment since a handle was made, or a span, in nanoseconds. 584 years are enough; beyond them it saturates.
 pub(crate) type Nanos = u64;
 
+#[inline]
 pub(crate) fn nanos(duration: Duration) -> Nanos {
-    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
 }

@@ -71,6 +71,18 @@ impl Pacer {
         self.due(now, permits.min(self.burst).into())
     }
 
+    /// Takes them if they could be taken now by one call.
+    #[inline]
+    pub(crate) fn take_free(&mut self, now: Nanos, permits: u32) -> bool {
+        let now = self.scaled(now);
+        let (from, after_burst) = (self.tat.max(now), self.burst.saturating_sub(permits));
+        let free = permits <= self.limit && from <= now.saturating_add(self.intervals(after_burst.into()));
+        if free {
+            self.tat = from.saturating_add(self.intervals(permits.into()));
+        }
+        free
+    }
+
     /// Takes them as of this moment, whether they fit or not.
     #[inline]
     pub(crate) fn take(&mut self, scheduled: Nanos, permits: u32) {

@@ -14,8 +14,9 @@ pub(crate) struct SlidingLog {
     limit: u32,
     period: Nanos,
     stamps: VecDeque<Stamp>,
-    /// Permits ever taken, up to the oldest stamp that still counts. Running sums make it a binary search to find when
-    /// so many will be free again.
+    /// Permits ever taken; and those of them that were before the oldest stamp. Running sums make it a binary search to
+    /// find when so many will be free again.
+    taken: u64,
     forgotten: u64,
 }
 
@@ -29,7 +30,7 @@ struct Stamp {
 impl SlidingLog {
     pub(crate) fn new(limit: u32, period: Nanos, reserve: bool) -> Self {
         let reserved = if reserve { RESERVED_AT_MOST.min(limit as usize) } else { 0 };
-        Self { limit, period, stamps: VecDeque::with_capacity(reserved), forgotten: 0 }
+        Self { limit, period, stamps: VecDeque::with_capacity(reserved), taken: 0, forgotten: 0 }
     }
 
     pub(crate) fn limit(&self) -> u32 {
@@ -48,7 +49,7 @@ impl SlidingLog {
 
     #[inline]
     fn in_use(&self) -> u64 {
-        self.stamps.back().map_or(0, |last| last.taken - self.forgotten)
+        self.taken - self.forgotten
     }
 
     /// Forgets what has left the window by now. A permit taken at `t` is in it until, and not at, `t + period`.
@@ -61,6 +62,12 @@ impl SlidingLog {
             self.forgotten = first.taken;
             self.stamps.pop_front();
         }
+    }
+
+    /// Whether so many could be taken now. Call [`forget`](Self::forget) first.
+    #[inline]
+    pub(crate) fn has_free(&self, permits: u32) -> bool {
+        permits == 0 || self.in_use() + u64::from(permits) <= self.limit.into()
     }
 
     /// The first moment at which so many permits, taken one after the other, can all have been taken; 0 if at once.
@@ -95,10 +102,10 @@ impl SlidingLog {
         if permits == 0 {
             return;
         }
-        let taken = self.stamps.back().map_or(self.forgotten, |last| last.taken) + u64::from(permits);
+        self.taken += u64::from(permits);
         match self.stamps.back_mut() {
-            Some(last) if last.at == now => last.taken = taken,
-            _ => self.stamps.push_back(Stamp { at: now, taken }),
+            Some(last) if last.at == now => last.taken = self.taken,
+            _ => self.stamps.push_back(Stamp { at: now, taken: self.taken }),
         }
     }
 

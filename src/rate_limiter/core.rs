@@ -12,7 +12,7 @@ use super::{
 use crate::{
     ConfigError, Error, Permits,
     policy::{Counts, Nanos, Quota, Sums, nanos},
-    sync::{Mutex, MutexGuard, lock},
+    sync::{Mutex, MutexGuard, lock, try_lock},
     time::{Clock, Epoch, GRAIN, Instant},
 };
 use std::{fmt, task::Waker, time::Duration};
@@ -91,19 +91,39 @@ impl Core {
         self.epoch.instant(clock, moment)
     }
 
-    /// The state, and the time: read inside of the lock, or it would go backwards from one holder to the next.
+    /// The state, and the time. It is read before the lock is taken, which is then held for half as long; but again inside if
+    /// that took a while, for a permit must not age before it is taken.
     #[inline]
     fn enter(&self, clock: Clock) -> MutexGuard<'_, State> {
-        let mut state = lock(&self.state);
-        state.now = state.now.max(self.epoch.now(clock));
-        let now = state.now;
-        state.quota.forget(now);
+        let now = self.epoch.now(clock);
+        let (mut state, now) = try_lock(&self.state).map_or_else(|| self.enter_later(clock), |state| (state, now));
+        // Of two that come together the one that read first may come second.
+        state.now = state.now.max(now);
+        state
+    }
+
+    #[cold]
+    fn enter_later(&self, clock: Clock) -> (MutexGuard<'_, State>, Nanos) {
+        let state = lock(&self.state);
+        let now = self.epoch.now(clock);
+        (state, now)
+    }
+
+    /// The state, with nothing in it that no longer matters.
+    fn enter_and_forget(&self, clock: Clock) -> MutexGuard<'_, State> {
+        let mut state = self.enter(clock);
+        state.forget();
         state
     }
 
     /// Does something with the state, and then wakes whom it concerns, outside of the lock.
     fn contact<T>(&self, clock: Clock, act: impl FnOnce(&mut State) -> (T, Next)) -> T {
-        let mut state = self.enter(clock);
+        Self::act(self.enter(clock), act)
+    }
+
+    #[inline(never)]
+    fn act<T>(mut state: MutexGuard<'_, State>, act: impl FnOnce(&mut State) -> (T, Next)) -> T {
+        state.forget();
         let (result, next) = act(&mut state);
         let spent = state.queue.take_spent();
         drop(state);
@@ -115,8 +135,13 @@ impl Core {
     }
 
     /// First contact.
+    #[inline]
     pub(super) fn claim(&self, clock: Clock, request: &Request, waker: &Waker) -> Turn {
-        self.contact(clock, |state| state.claim(request, waker))
+        let mut state = self.enter(clock);
+        if state.takes_at_once(&request.permits) {
+            return Turn::Over(Ok(()));
+        }
+        Self::act(state, |state| state.claim(request, waker))
     }
 
     pub(super) fn take_turn(&self, clock: Clock, claim: &mut Claim, waker: &Waker) -> Turn {
@@ -127,12 +152,17 @@ impl Core {
         self.contact(clock, |state| ((), state.leave(claim)));
     }
 
+    #[inline]
     pub(super) fn try_take(&self, permits: Permits) -> Result<(), Error> {
-        self.contact(Clock::Task, |state| state.try_take(permits))
+        let mut state = self.enter(Clock::Task);
+        if state.takes_at_once(&permits) {
+            return Ok(());
+        }
+        Self::act(state, |state| state.try_take(permits))
     }
 
     pub(super) fn charge(&self, permits: Permits) -> Result<(), Error> {
-        let mut state = self.enter(Clock::Task);
+        let mut state = self.enter_and_forget(Clock::Task);
         let counts = permits.for_windows(state.quota.windows())?;
         let now = state.now;
         state.quota.take(now, now, counts);
@@ -147,8 +177,7 @@ impl Core {
     pub(super) fn set_limits(&self, limits: &[(u32, Nanos)]) {
         self.contact(Clock::Task, |state| {
             state.quota.set_limits(limits);
-            let now = state.now;
-            state.quota.forget(now);
+            state.forget();
             ((), state.queue.first().map(|first| first.waker.clone()))
         });
     }
@@ -158,7 +187,7 @@ impl Core {
     }
 
     pub(super) fn available(&self) -> Vec<u32> {
-        let state = self.enter(Clock::Task);
+        let state = self.enter_and_forget(Clock::Task);
         let available =
             |window| if state.now < state.paused_until { 0 } else { state.quota.available(state.now, window) };
         (0..state.quota.windows()).map(available).collect()
@@ -192,7 +221,18 @@ impl fmt::Display for Core {
 }
 
 impl State {
+    fn forget(&mut self) {
+        self.quota.forget(self.now);
+    }
+
+    /// Admits a call for which permits are free, where nobody waits for them.
     #[inline]
+    fn takes_at_once(&mut self, permits: &Permits) -> bool {
+        let taken = self.queue.is_empty() && self.paused_until <= self.now && self.quota.take_free(self.now, permits);
+        self.stats.admitted += u64::from(taken);
+        taken
+    }
+
     fn due(&self, counts: &Counts) -> Nanos {
         self.quota.due(self.now, counts).max(self.paused_until)
     }
@@ -214,8 +254,8 @@ impl State {
             Err(error) => return (Turn::Over(Err(error)), None),
         };
         let next = self.call_up();
-        if self.queue.is_empty() && self.due(counts) <= self.now {
-            self.admit(counts, self.now);
+        // Those who did not come may have been all that waited.
+        if self.takes_at_once(&request.permits) {
             return (Turn::Over(Ok(())), next);
         }
         let waiting = self.queue.len();
@@ -249,7 +289,8 @@ impl State {
         if is_first && due <= self.now {
             self.queue.leave_first();
             // On schedule, though its timer was a little late.
-            self.admit(&claim.counts, due.max(self.now.saturating_sub(GRACE)));
+            self.quota.take(self.now, due.max(self.now.saturating_sub(GRACE)), &claim.counts);
+            self.stats.admitted += 1;
             self.stats.delayed += 1;
             self.stats.total_wait += Duration::from_nanos(self.now - claim.since);
             return (Turn::Over(Ok(())), self.hand_over());
@@ -339,8 +380,7 @@ impl State {
             Err(error) => return (Err(error), None),
         };
         let next = self.call_up();
-        if self.queue.is_empty() && self.due(counts) <= self.now {
-            self.admit(counts, self.now);
+        if self.takes_at_once(&permits) {
             return (Ok(()), next);
         }
         self.stats.refused += 1;
@@ -351,10 +391,28 @@ impl State {
         let wait = self.due_at_the_end(counts).saturating_sub(self.now);
         Error::RateLimited { retry_after: Duration::from_nanos(wait) }
     }
+}
 
-    #[inline]
-    fn admit(&mut self, counts: &Counts, scheduled: Nanos) {
-        self.quota.take(self.now, scheduled, counts);
-        self.stats.admitted += 1;
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::policy::Pacer;
+    use std::thread;
+
+    #[test]
+    fn who_had_to_wait_for_the_lock_looks_at_the_clock_once_more() {
+        let core = Core::new(Quota::Paced(Pacer::new(1, 1_000_000_000)), usize::MAX);
+        thread::scope(|scope| {
+            let state = lock(&core.state);
+            let late = scope.spawn(|| core.try_take(1_u32.into()));
+            let elapsed = || core.epoch.now(Clock::Task);
+            let enough = elapsed() + 10_000_000;
+            while elapsed() < enough {
+                thread::yield_now();
+            }
+            drop(state);
+            assert_eq!(late.join().unwrap(), Ok(()));
+            assert!(lock(&core.state).now >= enough, "a permit is stamped when it is taken, not when it was asked for");
+        });
     }
 }
