@@ -163,7 +163,7 @@ pub trait FutureExt: Future + Sized {
     /// # }
     /// ```
     fn rate_limited(self, limiter: &RateLimiter) -> RateLimitedFuture<Self> {
-        rate_limited::waiting(self, limiter)
+        rate_limited::waiting(self, limiter.clone())
     }
 
     /// [`rate_limited`](Self::rate_limited), with as many permits; see [`FnExt::rate_limited_by`](crate::FnExt::rate_limited_by).
@@ -185,7 +185,7 @@ pub trait FutureExt: Future + Sized {
     where
         Self::Output: Fallible,
     {
-        rate_limited::or_refused(self, limiter, permits.into(), None)
+        rate_limited::or_refused(self, limiter.clone(), permits.into(), None)
     }
 
     /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait`; see
@@ -208,7 +208,7 @@ pub trait FutureExt: Future + Sized {
     where
         Self::Output: Fallible,
     {
-        rate_limited::or_refused(self, limiter, 1_u32.into(), Some(max_wait))
+        rate_limited::or_refused(self, limiter.clone(), 1_u32.into(), Some(max_wait))
     }
 
     /// [`rate_limited`](Self::rate_limited), but fails where it would have to wait; see

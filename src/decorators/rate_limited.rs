@@ -89,20 +89,22 @@ impl<T: Fallible> Refusal<T> for AsError {
 }
 
 impl<F, R> RateLimitedFuture<F, R> {
+    #[inline]
     fn new(call: F, permit: Acquiring<Arc<Core>>) -> Self {
         Self { permit: Some(permit), call, refusal: PhantomData }
     }
 }
 
 /// One permit, however long it takes.
-pub(crate) fn waiting<F>(call: F, limiter: &RateLimiter) -> RateLimitedFuture<F> {
+#[inline]
+pub(crate) fn waiting<F>(call: F, limiter: RateLimiter) -> RateLimitedFuture<F> {
     RateLimitedFuture::new(call, limiter.request(1_u32.into(), false, None))
 }
 
 /// These permits, or an error.
 pub(crate) fn or_refused<F>(
     call: F,
-    limiter: &RateLimiter,
+    limiter: RateLimiter,
     permits: Permits,
     max_wait: Option<Duration>,
 ) -> RateLimitedFuture<F, AsError> {
@@ -230,10 +232,12 @@ where
     type Note = Option<RateLimiter>;
     type Future = RateLimitedFuture<F>;
 
+    #[inline]
     fn note(&self, args: &Args) -> Self::Note {
         Some(self.limiter.for_key(&self.key.inspect(args)))
     }
 
+    #[inline]
     fn around(self, limiter: Self::Note, call: F) -> Self::Future {
         let permit = limiter.map(|limiter| limiter.request(1_u32.into(), false, None));
         RateLimitedFuture { permit, call, refusal: PhantomData }
@@ -272,8 +276,9 @@ impl<Args, F: Future> Layer<Args, F> for RateLimited {
     type Note = ();
     type Future = RateLimitedFuture<F>;
 
+    #[inline]
     fn around(self, (): (), call: F) -> Self::Future {
-        waiting(call, &self.0)
+        waiting(call, self.0)
     }
 }
 
@@ -285,8 +290,9 @@ where
     type Note = ();
     type Future = RateLimitedFuture<F, AsError>;
 
+    #[inline]
     fn around(self, (): (), call: F) -> Self::Future {
-        or_refused(call, &self.limiter, 1_u32.into(), Some(self.max_wait))
+        or_refused(call, self.limiter, 1_u32.into(), Some(self.max_wait))
     }
 }
 
@@ -299,12 +305,14 @@ where
     type Note = Permits;
     type Future = RateLimitedFuture<F, AsError>;
 
+    #[inline]
     fn note(&self, args: &Args) -> Permits {
         self.permits.inspect(args).into()
     }
 
+    #[inline]
     fn around(self, permits: Permits, call: F) -> Self::Future {
-        or_refused(call, &self.limiter, permits, None)
+        or_refused(call, self.limiter, permits, None)
     }
 }
 
@@ -327,6 +335,7 @@ where
     type Note = Option<RateLimiter>;
     type Output = T;
 
+    #[inline]
     fn note(&self, args: &Args) -> Self::Note {
         Some(self.limiter.for_key(&self.key.inspect(args)))
     }
@@ -361,6 +370,7 @@ where
     type Note = Permits;
     type Output = T;
 
+    #[inline]
     fn note(&self, args: &Args) -> Permits {
         self.permits.inspect(args).into()
     }

@@ -42,6 +42,7 @@ enum State {
 }
 
 impl<C: Deref<Target = Core>> Acquiring<C> {
+    #[inline]
     pub(crate) fn new(core: C, request: Request) -> Self {
         Self { core, request, state: State::Unpolled, sleep: None }
     }

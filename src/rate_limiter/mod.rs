@@ -532,8 +532,8 @@ impl RateLimiter {
         self.core.acquire_blocking(&Request { permits, can_fail: true, max_wait })
     }
 
-    pub(crate) fn request(&self, permits: Permits, can_fail: bool, max_wait: Option<Duration>) -> Acquiring<Arc<Core>> {
-        Acquiring::new(Arc::clone(&self.core), Request { permits, can_fail, max_wait })
+    pub(crate) fn request(self, permits: Permits, can_fail: bool, max_wait: Option<Duration>) -> Acquiring<Arc<Core>> {
+        Acquiring::new(self.core, Request { permits, can_fail, max_wait })
     }
 }
 
