@@ -31,7 +31,13 @@ pub(crate) use {at_level, event};
 /// Whether anybody listens under [`CALL`], at a level that is only known at run time. One comparison where nobody does.
 #[inline]
 pub(crate) fn enabled(level: Level) -> bool {
-    level <= LevelFilter::current() && enabled_here(level)
+    within_filter(level) && enabled_here(level)
+}
+
+/// Whether anybody may listen anywhere at this level.
+#[inline]
+pub(crate) fn within_filter(level: Level) -> bool {
+    level <= LevelFilter::current()
 }
 
 #[inline(never)]

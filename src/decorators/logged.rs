@@ -10,7 +10,7 @@ use crate::{
     blocking,
     name::{Name, short_type_name},
     time::{Clock, Instant},
-    trace::{enabled, event},
+    trace::{enabled, event, within_filter},
 };
 use std::{
     fmt::{self, Write},
@@ -311,9 +311,15 @@ pub struct Log<S> {
 
 impl<S> Log<S> {
     #[inline(never)]
-    fn calling(&mut self) {
-        let (name, args) = (self.name.get(), self.args.take().unwrap_or_default());
-        event!(self.logging.call_level, name, "calling {name}{args}");
+    fn started_with_listeners(&mut self) -> bool {
+        let Logging { call_level, level, error_level, .. } = self.logging;
+        if enabled(call_level) {
+            let (name, args) = (self.name.get(), self.args.take().unwrap_or_default());
+            event!(call_level, name, "calling {name}{args}");
+        }
+        let heard = enabled(level) || enabled(error_level);
+        self.started = heard.then(|| self.clock.now());
+        heard
     }
 
     fn seconds(&mut self) -> Option<f64> {
@@ -325,12 +331,7 @@ impl<S> Watch for Log<S> {
     #[inline]
     fn started(&mut self) -> bool {
         let Logging { call_level, level, error_level, .. } = self.logging;
-        if enabled(call_level) {
-            self.calling();
-        }
-        let heard = enabled(level) || enabled(error_level);
-        self.started = heard.then(|| self.clock.now());
-        heard
+        within_filter(call_level.min(level).min(error_level)) && self.started_with_listeners()
     }
 
     #[cold]
@@ -419,10 +420,12 @@ where
     type Note = Option<Box<str>>;
     type Future = LoggedFuture<F, S>;
 
+    #[inline]
     fn note(&self, args: &Args) -> Self::Note {
         self.shown(args)
     }
 
+    #[inline]
     fn around(self, args: Self::Note, call: F) -> Self::Future {
         let Self { logging, name } = self;
         Watched::new(call, Log { logging, name, args, clock: Clock::Task, started: None })
@@ -437,6 +440,7 @@ where
     type Note = Option<Box<str>>;
     type Output = Result<T, E>;
 
+    #[inline]
     fn note(&self, args: &Args) -> Self::Note {
         self.shown(args)
     }
