@@ -117,6 +117,7 @@ where
     type Note = ();
     type Future = future::MapErr<F, M>;
 
+    #[inline]
     fn around(self, (): (), call: F) -> Self::Future {
         call.map_err(self.0)
     }
@@ -130,6 +131,7 @@ where
     type Note = ();
     type Future = future::ErrInto<F, E2>;
 
+    #[inline]
     fn around(self, (): (), call: F) -> Self::Future {
         call.err_into()
     }
@@ -142,6 +144,7 @@ where
     type Note = ();
     type Future = LiftedFuture<F, E>;
 
+    #[inline]
     fn around(self, (): (), call: F) -> Self::Future {
         lifted(call)
     }
@@ -151,6 +154,7 @@ impl<Args, F: Future> Layer<Args, F> for MadeFallible {
     type Note = ();
     type Future = FallibleFuture<F, F::Output>;
 
+    #[inline]
     fn around(self, (): (), call: F) -> Self::Future {
         fallible(call)
     }

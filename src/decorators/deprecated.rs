@@ -167,10 +167,12 @@ impl<Args, F: Future> Layer<Args, F> for Deprecated {
     type Note = Option<Place>;
     type Future = DeprecatedFuture<F>;
 
+    #[inline]
     fn note(&self, _: &Args) -> Option<Place> {
         self.place()
     }
 
+    #[inline]
     fn around(self, place: Option<Place>, call: F) -> Self::Future {
         DeprecatedFuture { call, warning: place.map(|place| (self, place)) }
     }
@@ -180,6 +182,7 @@ impl<Args, T> blocking::Layer<Args, T> for Deprecated {
     type Note = Option<Place>;
     type Output = T;
 
+    #[inline]
     fn note(&self, _: &Args) -> Option<Place> {
         self.place()
     }

@@ -32,6 +32,7 @@ impl<Args, F: Future> Layer<Args, F> for Named {
     type Note = ();
     type Future = F;
 
+    #[inline]
     fn around(self, (): (), call: F) -> F {
         call
     }

@@ -77,6 +77,7 @@ where
     type Note = ();
     type Future = PausingFuture<F, P>;
 
+    #[inline]
     fn around(self, (): (), call: F) -> Self::Future {
         Watched::new(call, self)
     }

@@ -334,6 +334,7 @@ where
     type Note = ();
     type Future = TimedFuture<F, O>;
 
+    #[inline]
     fn around(self, (): (), call: F) -> Self::Future {
         timed(call, self)
     }

@@ -79,6 +79,7 @@ enum Timer {
 }
 
 impl<F> TimeoutFuture<F> {
+    #[inline]
     pub(crate) fn new(call: F, timeout: Timeout) -> Self {
         Self { call: Some(call), timer: Timer::Unarmed, timeout }
     }
@@ -154,6 +155,7 @@ where
     type Note = ();
     type Future = TimeoutFuture<F>;
 
+    #[inline]
     fn around(self, (): (), call: F) -> Self::Future {
         TimeoutFuture::new(call, self)
     }

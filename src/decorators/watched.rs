@@ -75,6 +75,7 @@ enum Progress {
 }
 
 impl<F, W: Watch> Watched<F, W> {
+    #[inline]
     pub(crate) fn new(call: F, watch: W) -> Self {
         Self { call, report: Report::new(watch) }
     }
