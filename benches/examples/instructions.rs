@@ -1,33 +1,90 @@
-//! A sync function that succeeds at once, bare or decorated, so many times: for `benches/instructions.sh`.
+//! What a call costs that has nothing to wait for, so many times over: for `benches/instructions.sh`.
 
 use decor::prelude::*;
-use std::{env, hint::black_box, process::ExitCode};
+use std::{
+    env,
+    future::{Future, Ready, ready},
+    hint::black_box,
+    pin::pin,
+    process::ExitCode,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 #[inline(never)]
 fn load(id: u64) -> Result<u64, String> {
     if black_box(id) == u64::MAX { Err("no such id".to_owned()) } else { Ok(id + 1) }
 }
 
-fn times<T>(calls: u64, call: impl Fn(u64) -> Result<u64, T>) {
+fn fetch(id: u64) -> Ready<Result<u64, String>> {
+    ready(load(id))
+}
+
+fn times<T>(calls: u64, mut call: impl FnMut(u64) -> T) {
     for id in 0..calls {
-        let _ = black_box(call(black_box(id)));
+        black_box(call(black_box(id)));
     }
+}
+
+fn polled<F: Future>(calls: u64, call: impl Fn(u64) -> F) {
+    let mut context = Context::from_waker(Waker::noop());
+    times(calls, |id| pin!(call(id)).poll(&mut context).is_ready());
+}
+
+fn run(case: &str, calls: u64) -> Option<()> {
+    const SECOND: Duration = Duration::from_secs(1);
+    let policy = RetryPolicy::default();
+    match case {
+        "bare" => times(calls, load),
+        "retried" => {
+            let retried = load.blocking().retry_with(&policy);
+            times(calls, |id| retried.call(id));
+        }
+        "async bare" => polled(calls, fetch),
+        "async retried" => {
+            let retried = fetch.retry_with(&policy);
+            polled(calls, |id| retried.call(id));
+        }
+        "async logged" => {
+            let logged = fetch.logged();
+            polled(calls, |id| logged.call(id));
+        }
+        "async timed" => {
+            let timed = fetch.timed_with(decor::Timing::new("fetch").to(|_| ()));
+            polled(calls, |id| timed.call(id));
+        }
+        "exact" => {
+            let limiter = RateLimiter::new(1000, Duration::from_micros(100));
+            times(calls, |_| limiter.try_acquire());
+        }
+        "async limited" => {
+            let limited = fetch.rate_limited(&RateLimiter::new(1000, Duration::from_micros(100)));
+            polled(calls, |id| limited.call(id));
+        }
+        "async chain" => {
+            let chain = fetch
+                .rate_limited(&RateLimiter::new(1000, Duration::from_micros(100)))
+                .retry_with(&policy)
+                .timeout(SECOND)
+                .logged()
+                .timed("fetch");
+            polled(calls, |id| chain.call(id));
+        }
+        "paced" => {
+            let limiter = RateLimiter::paced(1_000_000_000, SECOND).burst(1_000_000_000);
+            times(calls, |_| limiter.try_acquire());
+        }
+        _ => return None,
+    }
+    Some(())
 }
 
 fn main() -> ExitCode {
     let mut args = env::args().skip(1);
     let (case, calls) = (args.next().unwrap_or_default(), args.next().and_then(|calls| calls.parse().ok()));
-    let policy = RetryPolicy::default();
-    match (&*case, calls) {
-        ("bare", Some(calls)) => times(calls, load),
-        ("retried", Some(calls)) => {
-            let retried = load.blocking().retry_with(&policy);
-            times(calls, |id| retried.call(id));
-        }
-        _ => {
-            eprintln!("usage: instructions bare|retried CALLS");
-            return ExitCode::from(2);
-        }
+    if calls.and_then(|calls| run(&case, calls)).is_none() {
+        eprintln!("usage: instructions CASE CALLS");
+        return ExitCode::from(2);
     }
     ExitCode::SUCCESS
 }
