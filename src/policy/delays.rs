@@ -17,18 +17,18 @@ impl Delays {
 
     /// The delay after attempt `attempt`, by the policy alone: capped first, then jittered.
     pub(crate) fn by_policy(&mut self, policy: &RetryPolicy, attempt: u32) -> Duration {
-        let cap = policy.max_delay;
-        let delay = policy.strategy.delay(attempt).min(cap);
-        if policy.jitter == Jitter::None {
+        let cap = policy.plan.max_delay;
+        let delay = policy.delay(attempt).min(cap);
+        if policy.plan.jitter == Jitter::None {
             return delay;
         }
         // Asked for only where it matters: a custom policy would see the question.
-        let first = match policy.jitter {
-            Jitter::Decorrelated if attempt > 1 => policy.strategy.delay(1).min(cap),
+        let first = match policy.plan.jitter {
+            Jitter::Decorrelated if attempt > 1 => policy.delay(1).min(cap),
             _ => delay,
         };
         let previous = self.previous.unwrap_or(first);
-        let delay = policy.jitter.apply(delay, first, previous, cap, self.random.next());
+        let delay = policy.plan.jitter.apply(delay, first, previous, cap, self.random.next());
         self.previous = Some(delay);
         delay
     }
@@ -36,7 +36,7 @@ impl Delays {
     /// The delay that the failure itself asked for. Not capped; with jitter, up to a tenth is added, for a server that
     /// tells everybody the same would otherwise see everybody again at once.
     pub(crate) fn by_hint(&mut self, policy: &RetryPolicy, hint: Duration) -> Duration {
-        match policy.jitter {
+        match policy.plan.jitter {
             Jitter::None => hint,
             _ => hint.saturating_add(fraction(hint / 10, self.random.next())),
         }

@@ -37,18 +37,36 @@ use std::{fmt, time::Duration};
 #[derive(Clone)]
 #[must_use = "a policy does nothing until it is given to `.retry_with(..)`"]
 pub struct RetryPolicy {
+    pub(super) plan: Plan,
+    /// Most policies have none of it, and a clone is no more than a copy of the plan.
+    shared: Option<Arc<Shared>>,
+}
+
+/// What can be copied: in one piece, for each call's future takes it along, and one piece is copied faster than its fields.
+#[derive(Clone, Copy)]
+pub(super) struct Plan {
     pub(super) strategy: Strategy,
     /// `Duration::MAX` for no cap.
     pub(super) max_delay: Duration,
     pub(super) deadline: Option<Duration>,
-    seeds: Option<CallSeeds>,
     pub(super) max_attempts: u32,
     pub(super) jitter: Jitter,
 }
 
+/// What a policy and its clones have together.
+#[derive(Clone, Default)]
+struct Shared {
+    /// If there is one, the strategy is never asked.
+    custom: Option<CustomDelay>,
+    seeds: Option<CallSeeds>,
+}
+
+type CustomDelay = Arc<dyn Fn(u32) -> Duration + Send + Sync>;
+
 impl RetryPolicy {
     fn new(strategy: Strategy) -> Self {
-        Self { strategy, max_delay: Duration::MAX, deadline: None, seeds: None, max_attempts: 3, jitter: Jitter::None }
+        let plan = Plan { strategy, max_delay: Duration::MAX, deadline: None, max_attempts: 3, jitter: Jitter::None };
+        Self { plan, shared: None }
     }
 
     /// The same delay before each further attempt.
@@ -113,7 +131,8 @@ impl RetryPolicy {
     /// assert!(patient.schedule().eq([0, 60, 60].map(Duration::from_secs)));
     /// ```
     pub fn custom(delay: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
-        Self::new(Strategy::Custom(Arc::new(delay)))
+        let shared = Shared { custom: Some(Arc::new(delay)), seeds: None };
+        Self { shared: Some(Arc::new(shared)), ..Self::fixed(Duration::ZERO) }
     }
 
     const DEFAULT_FACTOR: f64 = 2.0;
@@ -153,7 +172,7 @@ impl RetryPolicy {
         if !(factor.is_finite() && factor >= 1.0) {
             return Err(ConfigError::new("factor", factor, "a finite number of at least 1"));
         }
-        match &mut self.strategy {
+        match &mut self.plan.strategy {
             Strategy::Exponential(_, current) => *current = factor,
             _ => {
                 return Err(ConfigError::new("factor", factor, "left out unless the policy is exponential"));
@@ -173,7 +192,7 @@ impl RetryPolicy {
     /// assert!(policy.schedule().eq([2, 3].map(Duration::from_secs)));
     /// ```
     pub fn max_delay(mut self, max_delay: Duration) -> Self {
-        self.max_delay = max_delay;
+        self.plan.max_delay = max_delay;
         self
     }
 
@@ -187,7 +206,7 @@ impl RetryPolicy {
     /// assert!(policy.schedule().all(|d| (Duration::from_millis(500)..=Duration::from_secs(1)).contains(&d)));
     /// ```
     pub fn jitter(mut self, jitter: Jitter) -> Self {
-        self.jitter = jitter;
+        self.plan.jitter = jitter;
         self
     }
 
@@ -225,7 +244,7 @@ impl RetryPolicy {
         if max_attempts == 0 {
             return Err(ConfigError::new("max_attempts", max_attempts, "at least 1"));
         }
-        self.max_attempts = max_attempts;
+        self.plan.max_attempts = max_attempts;
         Ok(self)
     }
 
@@ -244,7 +263,7 @@ impl RetryPolicy {
     /// assert!(policy.schedule().eq([1, 2, 4].map(Duration::from_secs)));
     /// ```
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
+        self.plan.deadline = Some(deadline);
         self
     }
 
@@ -259,7 +278,7 @@ impl RetryPolicy {
     /// assert!(policy().schedule().eq(policy().schedule()));
     /// ```
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seeds = Some(CallSeeds::new(seed));
+        Arc::make_mut(self.shared.get_or_insert_default()).seeds = Some(CallSeeds::new(seed));
         self
     }
 
@@ -276,12 +295,25 @@ impl RetryPolicy {
     /// assert_eq!(worst, Duration::from_secs(1 + 2 + 4 + 8));
     /// ```
     pub fn schedule(&self) -> Schedule {
-        Schedule::new(self.clone(), self.seeds.as_ref().map_or_else(entropy, CallSeeds::peek))
+        Schedule::new(self.clone(), self.seeds().map_or_else(entropy, CallSeeds::peek))
+    }
+
+    /// The delay after attempt `attempt` (1 for the first), before cap and jitter.
+    pub(super) fn delay(&self, attempt: u32) -> Duration {
+        self.custom_delay().map_or_else(|| self.plan.strategy.delay(attempt), |delay| delay(attempt))
+    }
+
+    fn custom_delay(&self) -> Option<&CustomDelay> {
+        self.shared.as_ref()?.custom.as_ref()
+    }
+
+    fn seeds(&self) -> Option<&CallSeeds> {
+        self.shared.as_ref()?.seeds.as_ref()
     }
 
     /// The random seed of a call that is about to wait for the first time; 0 where nothing is random.
     pub(crate) fn seed_of_next_call(&self) -> u64 {
-        match (&self.jitter, &self.seeds) {
+        match (&self.plan.jitter, self.seeds()) {
             (Jitter::None, _) => 0,
             (_, Some(seeds)) => seeds.take(),
             (_, None) => entropy(),
@@ -290,12 +322,12 @@ impl RetryPolicy {
 
     /// Whether the time since the first attempt matters to it.
     pub(crate) fn needs_clock(&self) -> bool {
-        self.deadline.is_some()
+        self.plan.deadline.is_some()
     }
 
     /// Whether there may be an attempt after this one.
     pub(crate) fn may_follow(&self, attempt: u32) -> bool {
-        attempt < self.max_attempts
+        attempt < self.plan.max_attempts
     }
 }
 
@@ -334,18 +366,23 @@ impl TryFrom<RetryConfig> for RetryPolicy {
         if let Some(factor) = factor {
             policy = policy.try_factor(factor)?;
         }
-        policy.max_delay = max_delay.unwrap_or(Duration::MAX);
-        policy.deadline = deadline;
-        policy.jitter = jitter;
-        policy.seeds = seed.map(CallSeeds::new);
+        policy.plan.max_delay = max_delay.unwrap_or(Duration::MAX);
+        policy.plan.deadline = deadline;
+        policy.plan.jitter = jitter;
+        if let Some(seed) = seed {
+            policy = policy.seed(seed);
+        }
         policy.try_max_attempts(max_attempts)
     }
 }
 
 impl fmt::Display for RetryPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { strategy, max_delay, deadline, seeds, max_attempts, jitter } = self;
-        write!(f, "{strategy}")?;
+        let Plan { strategy, max_delay, deadline, max_attempts, jitter } = &self.plan;
+        match self.custom_delay() {
+            Some(_) => f.write_str("custom")?,
+            None => write!(f, "{strategy}")?,
+        }
         if *max_delay != Duration::MAX {
             write!(f, ", at most {max_delay:?}")?;
         }
@@ -361,7 +398,7 @@ impl fmt::Display for RetryPolicy {
         if let Some(deadline) = deadline {
             write!(f, ", within {deadline:?}")?;
         }
-        if let Some(seeds) = seeds {
+        if let Some(seeds) = self.seeds() {
             write!(f, ", seed {}", seeds.seed())?;
         }
         Ok(())

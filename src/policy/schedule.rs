@@ -34,13 +34,13 @@ impl Iterator for Schedule {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        if self.attempt >= self.policy.max_attempts {
+        if self.attempt >= self.policy.plan.max_attempts {
             return None;
         }
         let delay = self.delays.by_policy(&self.policy, self.attempt);
         self.waited = self.waited.saturating_add(delay);
-        if self.policy.deadline.is_some_and(|deadline| self.waited > deadline) {
-            self.attempt = self.policy.max_attempts;
+        if self.policy.plan.deadline.is_some_and(|deadline| self.waited > deadline) {
+            self.attempt = self.policy.plan.max_attempts;
             return None;
         }
         self.attempt += 1;

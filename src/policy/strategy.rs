@@ -1,26 +1,23 @@
 //! How delays grow from one attempt to the next.
 
-use crate::sync::Arc;
 use std::{fmt, time::Duration};
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(super) enum Strategy {
     Fixed(Duration),
     Linear(Duration),
     Exponential(Duration, f64),
     Fibonacci(Duration),
-    Custom(Arc<dyn Fn(u32) -> Duration + Send + Sync>),
 }
 
 impl Strategy {
     /// The delay after attempt `attempt` (1 for the first), before cap and jitter. Saturates at [`Duration::MAX`].
-    pub(super) fn delay(&self, attempt: u32) -> Duration {
-        match *self {
+    pub(super) fn delay(self, attempt: u32) -> Duration {
+        match self {
             Self::Fixed(delay) => delay,
             Self::Linear(step) => step.saturating_mul(attempt),
             Self::Exponential(first, factor) => exponential(first, factor, attempt - 1),
             Self::Fibonacci(unit) => from_nanos(unit.as_nanos().saturating_mul(fibonacci(attempt))),
-            Self::Custom(ref delay) => delay(attempt),
         }
     }
 }
@@ -67,7 +64,6 @@ impl fmt::Display for Strategy {
             Self::Linear(step) => write!(f, "linear from {step:?}"),
             Self::Exponential(first, factor) => write!(f, "exponential from {first:?} by {factor}"),
             Self::Fibonacci(unit) => write!(f, "fibonacci from {unit:?}"),
-            Self::Custom(_) => f.write_str("custom"),
         }
     }
 }

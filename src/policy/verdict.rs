@@ -30,14 +30,14 @@ impl RetryPolicy {
         if !retryable {
             return Verdict::GiveUp(GaveUp::NotRetryable);
         }
-        if attempt >= self.max_attempts {
+        if attempt >= self.plan.max_attempts {
             return Verdict::GiveUp(GaveUp::Exhausted);
         }
         let delay = match hint {
             Some(hint) => delays().by_hint(self, hint),
             None => delays().by_policy(self, attempt),
         };
-        match self.deadline {
+        match self.plan.deadline {
             Some(deadline) if elapsed.saturating_add(delay) > deadline => Verdict::GiveUp(GaveUp::DeadlineReached),
             _ => Verdict::RetryIn(delay),
         }
