@@ -14,6 +14,7 @@ use pin_project::pin_project;
 use std::{
     fmt,
     future::Future,
+    mem::{self, ManuallyDrop},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -37,7 +38,9 @@ use std::{
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
+#[repr(C)] // the policy first: it is most of what a call copies, and behind other fields it would go by way of the stack
 pub struct RetryFuture<C: CallableMut<Args>, Args, R> {
+    policy: RetryPolicy,
     #[pin]
     state: State<C::Future>,
     /// Gone with the last attempt that the policy allows.
@@ -54,19 +57,27 @@ enum State<F> {
     Ended,
 }
 
-/// All of the loop that need not be pinned.
+/// The rest of the loop, which need not be pinned.
 struct Loop<C, R> {
     callable: C,
-    policy: RetryPolicy,
     rules: R,
-    /// When the first attempt began, if that matters to anybody.
-    began: Option<Instant>,
-    /// Made when an attempt has failed and another may follow. In a box, for most calls never need it.
-    wait: Option<Pin<Box<Wait>>>,
+    progress: Progress,
+}
+
+/// How far a call has come. Dropped by hand: nearly all calls have nothing to drop here, and find that out by a comparison.
+struct Progress(ManuallyDrop<Stage>);
+
+enum Stage {
+    /// At its first attempt, which began then, if that matters to anybody.
+    First(Option<Instant>),
+    /// An attempt has failed and another may follow. In a box, for most calls never come so far.
+    Further(Pin<Box<Wait>>),
 }
 
 #[pin_project(project = Waiting)]
 struct Wait {
+    /// When the first attempt did.
+    began: Option<Instant>,
     /// Attempts that another is to follow.
     failed: u32,
     delays: Delays,
@@ -76,8 +87,8 @@ struct Wait {
 
 impl<C: CallableMut<Args>, Args, R> RetryFuture<C, Args, R> {
     pub(super) fn new(callable: C, args: Args, policy: RetryPolicy, rules: R) -> Self {
-        let retrying = Loop { callable, policy, rules, began: None, wait: None };
-        Self { state: State::Due, args: Some(args), retrying }
+        let retrying = Loop { callable, rules, progress: Progress::new() };
+        Self { policy, state: State::Due, args: Some(args), retrying }
     }
 }
 
@@ -94,7 +105,7 @@ where
         loop {
             let mut this = self.as_mut().project();
             if let Now::Due = this.state.as_mut().project() {
-                let attempt = this.retrying.attempt::<Args, T, E>(this.args);
+                let attempt = this.retrying.attempt::<Args, T, E>(this.policy, this.args);
                 this.state.set(State::Attempt(attempt));
             }
             let Now::Attempt(attempt) = this.state.as_mut().project() else {
@@ -136,14 +147,14 @@ where
         cx: &mut Context<'_>,
     ) -> Option<Poll<Result<T, R::Error>>> {
         let mut this = self.project();
-        let attempts = this.retrying.number();
-        match this.retrying.judge::<Args, T, E>(&result, retryable) {
+        let attempts = this.retrying.progress.number();
+        match this.retrying.judge::<Args, T, E>(this.policy, &result, retryable) {
             Next::Return(reason, elapsed) => {
                 let explain = |error| R::finish(attempts, elapsed, reason, error);
                 Some(Poll::Ready(result.map_err(explain)))
             }
             Next::RetryIn(delay) => {
-                let mut wait = this.retrying.wait();
+                let mut wait = this.retrying.progress.wait(this.policy);
                 *wait.failed += 1;
                 if delay.is_zero() {
                     // Attempts that fail at once must not keep the thread to themselves, and a sleep of zero would wait
@@ -165,7 +176,7 @@ where
     fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         assert!(!matches!(*this.state, State::Ended), "`RetryFuture` polled after it completed");
-        match this.retrying.wait().sleep.as_pin_mut() {
+        match this.retrying.progress.wait(this.policy).sleep.as_pin_mut() {
             Some(sleep) => ready!(sleep.poll(cx)),
             // The delay lies beyond what the clock can express.
             None => return Poll::Pending,
@@ -176,30 +187,23 @@ where
 }
 
 impl<C, R> Loop<C, R> {
-    /// How many attempts have failed and are to be followed by another.
     #[inline]
-    fn failed(&self) -> u32 {
-        self.wait.as_ref().map_or(0, |wait| wait.failed)
-    }
-
-    /// That of the attempt in progress, or of the next if there is none; 1 for the first.
-    #[inline]
-    fn number(&self) -> u32 {
-        self.failed() + 1
-    }
-
-    #[inline]
-    fn attempt<Args, T, E>(&mut self, args: &mut Option<Args>) -> C::Future
+    fn attempt<Args, T, E>(&mut self, policy: &RetryPolicy, args: &mut Option<Args>) -> C::Future
     where
         C: CallableMut<Args>,
         R: Ruling<T, E>,
         Args: Clone,
     {
-        let number = self.number();
-        if number == 1 && (self.policy.needs_clock() || R::NEEDS_CLOCK) {
-            self.began = Some(time::now());
-        }
-        let args = if self.policy.may_follow(number) { args.clone() } else { args.take() };
+        let number = match &mut *self.progress.0 {
+            Stage::First(began) => {
+                if policy.needs_clock() || R::NEEDS_CLOCK {
+                    *began = Some(time::now());
+                }
+                1
+            }
+            Stage::Further(wait) => wait.failed + 1,
+        };
+        let args = if policy.may_follow(number) { args.clone() } else { args.take() };
         self.callable.call_mut(args.expect("taken by the last attempt only"))
     }
 
@@ -208,46 +212,80 @@ impl<C, R> Loop<C, R> {
     where
         C: CallableMut<Args>,
     {
-        if self.wait.is_some() {
-            succeeded(self.number(), || self.callable.name());
+        if let Stage::Further(wait) = &*self.progress.0 {
+            succeeded(wait.failed + 1, || self.callable.name());
         }
     }
 
-    fn judge<Args, T, E>(&mut self, result: &Result<T, E>, retryable: bool) -> Next
+    fn judge<Args, T, E>(&mut self, policy: &RetryPolicy, result: &Result<T, E>, retryable: bool) -> Next
     where
         C: CallableMut<Args>,
         R: Ruling<T, E>,
     {
-        let attempt = Attempt { number: self.number(), began: self.began, clock: Clock::Task, retryable };
-        let Self { callable, policy, rules, wait, .. } = self;
-        let policy = &*policy;
-        judge(
-            policy,
-            rules,
-            &attempt,
-            result,
-            || callable.name(),
-            move || wait.get_or_insert_with(|| Wait::new(policy)).as_mut().project().delays,
-        )
-    }
-
-    fn wait(&mut self) -> Waiting<'_> {
-        self.wait.get_or_insert_with(|| Wait::new(&self.policy)).as_mut().project()
+        let Self { callable, rules, progress } = self;
+        let (number, began) = (progress.number(), progress.began());
+        let attempt = Attempt { number, began, clock: Clock::Task, retryable };
+        judge(policy, rules, &attempt, result, || callable.name(), || progress.wait(policy).delays)
     }
 }
 
-impl Wait {
-    fn new(policy: &RetryPolicy) -> Pin<Box<Self>> {
-        Box::pin(Self { failed: 0, delays: Delays::new(policy.seed_of_next_call()), sleep: None })
+impl Progress {
+    fn new() -> Self {
+        Self(ManuallyDrop::new(Stage::First(None)))
+    }
+
+    /// How many attempts have failed and are to be followed by another.
+    fn failed(&self) -> u32 {
+        match &*self.0 {
+            Stage::First(_) => 0,
+            Stage::Further(wait) => wait.failed,
+        }
+    }
+
+    /// That of the attempt in progress, or of the next if there is none; 1 for the first.
+    fn number(&self) -> u32 {
+        self.failed() + 1
+    }
+
+    fn began(&self) -> Option<Instant> {
+        match &*self.0 {
+            Stage::First(began) => *began,
+            Stage::Further(wait) => wait.began,
+        }
+    }
+
+    /// What attempts that failed leave for those that follow; made when the first one does.
+    fn wait(&mut self, policy: &RetryPolicy) -> Waiting<'_> {
+        if let Stage::First(began) = *self.0 {
+            let delays = Delays::new(policy.seed_of_next_call());
+            *self.0 = Stage::Further(Box::pin(Wait { began, failed: 0, delays, sleep: None }));
+        }
+        match &mut *self.0 {
+            Stage::Further(wait) => wait.as_mut().project(),
+            Stage::First(_) => unreachable!("it has just come further"),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn discard(&mut self) {
+        drop(mem::replace(&mut *self.0, Stage::First(None)));
+    }
+}
+
+impl Drop for Progress {
+    #[inline]
+    fn drop(&mut self) {
+        if let Stage::Further(_) = *self.0 {
+            self.discard();
+        }
     }
 }
 
 impl<C: CallableMut<Args>, Args, R> fmt::Debug for RetryFuture<C, Args, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let attempts = self.retrying.failed() + u32::from(matches!(self.state, State::Attempt(_) | State::Ended));
-        f.debug_struct("RetryFuture")
-            .field("policy", &self.retrying.policy)
-            .field("attempts", &attempts)
-            .finish_non_exhaustive()
+        let attempts =
+            self.retrying.progress.failed() + u32::from(matches!(self.state, State::Attempt(_) | State::Ended));
+        f.debug_struct("RetryFuture").field("policy", &self.policy).field("attempts", &attempts).finish_non_exhaustive()
     }
 }
