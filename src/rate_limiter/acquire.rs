@@ -60,9 +60,9 @@ impl<C: Deref<Target = Core>> Future for Acquiring<C> {
                 State::Ended => panic!("`Acquire` polled after it completed"),
             };
             let moment = match turn {
-                Turn::Joined(claim) => {
+                Turn::Joined(claim, moment) => {
                     *this.state = State::Waiting(claim);
-                    continue;
+                    moment
                 }
                 Turn::Wait(moment) => moment,
                 Turn::Over(result) => {

@@ -17,7 +17,7 @@ impl Core {
         // With a permit free there is nothing to wait for, and so nobody to wake.
         match self.claim(Clock::Thread, request, Waker::noop()) {
             Turn::Over(result) => result,
-            Turn::Joined(claim) => self.wait(claim),
+            Turn::Joined(claim, _) => self.wait(claim),
             Turn::Wait(_) => unreachable!("only who stands in the queue waits"),
         }
     }
@@ -43,7 +43,7 @@ impl Place<'_> {
                 Progress::Ready(result)
             }
             Turn::Wait(moment) => Progress::wake_me(self.core.instant(Clock::Thread, moment)),
-            Turn::Joined(_) => unreachable!("it stands in the queue already"),
+            Turn::Joined(..) => unreachable!("it stands in the queue already"),
         }
     }
 }

@@ -43,8 +43,8 @@ struct State {
 /// What comes of taking one's turn.
 #[derive(Debug)]
 pub(super) enum Turn {
-    /// There is a place in the queue now, to take turns with.
-    Joined(Claim),
+    /// There is a place in the queue now, to take turns with: at this moment, or when woken.
+    Joined(Claim, Nanos),
     /// Come again at this moment, or when woken.
     Wait(Nanos),
     /// Admitted, or refused.
@@ -267,7 +267,9 @@ impl State {
             return (self.refuse(self.rate_limited(counts)), next);
         }
         let ticket = self.queue.join(waker, *counts);
-        (Turn::Joined(Claim { ticket, counts: *counts, since: self.now, latest }), next)
+        let claim = Claim { ticket, counts: *counts, since: self.now, latest };
+        let alarm = self.set_alarm(&claim, self.expected(&claim));
+        (Turn::Joined(claim, alarm), next)
     }
 
     fn refuse(&mut self, error: Error) -> Turn {
@@ -285,7 +287,7 @@ impl State {
         if let (true, Err(error)) = (is_first, self.quota.check_counts(&claim.counts)) {
             return (self.refuse(error), self.give_up(claim));
         }
-        let due = if is_first { self.due(&claim.counts) } else { self.expected(claim) };
+        let due = self.expected(claim);
         if is_first && due <= self.now {
             self.queue.leave_first();
             // On schedule, though its timer was a little late.
@@ -299,16 +301,23 @@ impl State {
             let next = self.give_up(claim).or(called);
             return (self.refuse(self.rate_limited(&claim.counts)), next);
         }
+        (Turn::Wait(self.set_alarm(claim, due)), called)
+    }
+
+    fn set_alarm(&mut self, claim: &Claim, due: Nanos) -> Nanos {
         let alarm = due.min(claim.latest);
         if let Some(place) = self.queue.get_mut(&claim.ticket) {
             place.alarm = alarm;
         }
-        (Turn::Wait(alarm), called)
+        alarm
     }
 
-    /// When one who is not the first should look again: when its turn should have come, with some patience for late timers.
-    /// It is woken earlier if its turn comes earlier; this is for those before it who do not come at all.
+    /// When to look again: the first when it is free to go, and another when its turn should have come, with some patience for
+    /// late timers. It is woken earlier if its turn comes earlier; this is for those before it who do not come at all.
     fn expected(&self, claim: &Claim) -> Nanos {
+        if self.queue.is_first(&claim.ticket) {
+            return self.due(&claim.counts);
+        }
         if self.queue.first().is_some_and(|first| first.called.is_some()) {
             // If all of a long queue looked at once, the first would have to wait until they have done so.
             let rounds = 1 + self.queue.places_before(&claim.ticket) / LOOKING_TOGETHER;

@@ -82,7 +82,7 @@ impl Model {
                         admitted.unwrap();
                         self.admit();
                     }
-                    Turn::Joined(claim) => {
+                    Turn::Joined(claim, _) => {
                         let waiter = self.take_turn(Waiter { claim, waker: woken, until: 0 });
                         if act == Acquire {
                             self.waiting.lock().unwrap().extend(waiter);
@@ -113,7 +113,7 @@ impl Model {
                 None
             }
             Turn::Wait(until) => Some(Waiter { until, ..waiter }),
-            Turn::Joined(_) => unreachable!(),
+            Turn::Joined(..) => unreachable!(),
         }
     }
 
