@@ -21,7 +21,7 @@ use std::{fmt, future::Future, marker::PhantomData};
 ///     (double as fn(u32) -> _).map_err(change);
 /// assert_eq!(format!("{chain:?}"), "fn.map_err(..)");
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct MapErr<M>(pub(crate) M);
 
 /// The decoration of [`.err_into()`](crate::FnExt::err_into).
@@ -35,6 +35,7 @@ pub struct MapErr<M>(pub(crate) M);
 /// let chain: Around<fn(u32) -> Ready<Result<u32, String>>, ErrInto<Box<str>>> = (double as fn(u32) -> _).err_into();
 /// assert_eq!(format!("{chain:?}"), "fn.err_into()");
 /// ```
+#[derive(Debug)]
 pub struct ErrInto<E>(pub(crate) PhantomData<fn() -> E>);
 
 /// The decoration of [`.lifted()`](crate::FnExt::lifted).
@@ -163,18 +164,6 @@ impl<Args, F: Future> Layer<Args, F> for MadeFallible {
 impl<E> Clone for ErrInto<E> {
     fn clone(&self) -> Self {
         Self(PhantomData)
-    }
-}
-
-impl<E> fmt::Debug for ErrInto<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ErrInto")
-    }
-}
-
-impl<M> fmt::Debug for MapErr<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MapErr")
     }
 }
 

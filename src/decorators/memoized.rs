@@ -570,7 +570,7 @@ pub struct ByArgs;
 ///     (square as fn(u64) -> _).memoized_by(&squares, |n: &u64| *n);
 /// # drop(square);
 /// ```
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct By<P>(P);
 
 /// The key is given: [`Memo::get_or_load`] and [`.memoized_by(..)`](crate::FutureExt::memoized_by) on a future.
@@ -622,12 +622,6 @@ impl<Q: KeyPart<K>, Args, K> KeyOf<Args, K> for Given<Q> {
         V: Clone + Send + Sync + 'static,
     {
         ByArgs.look_up(clock, &self.0, memo)
-    }
-}
-
-impl<P> fmt::Debug for By<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("By(..)")
     }
 }
 
@@ -821,10 +815,6 @@ impl<F: Future> CallableOnce<()> for Called<F> {
 
     fn call_once(self, (): ()) -> F {
         self.0
-    }
-
-    fn label(&self) -> Name {
-        Name::of_future::<F>()
     }
 }
 

@@ -22,7 +22,7 @@ use std::{fmt, future::Future, time::Duration};
 ///     (fetch as fn(u64) -> _).pausing(&limiter, hint);
 /// assert_eq!(format!("{chain:?}"), "fn.pausing(10 per 1s, ..)");
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Pausing<P> {
     limiter: RateLimiter,
     hint: P,
@@ -60,12 +60,6 @@ impl<T, E, P: FnMut(&E) -> Option<Duration>> WatchOutput<Result<T, E>> for Pausi
 impl<P> Decoration for Pausing<P> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ".pausing({}, ..)", self.limiter.limits())
-    }
-}
-
-impl<P> fmt::Debug for Pausing<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pausing").field("limiter", &self.limiter).finish_non_exhaustive()
     }
 }
 

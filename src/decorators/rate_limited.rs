@@ -181,7 +181,7 @@ pub struct RateLimitedWithin {
 ///     (double as fn(u32) -> _).rate_limited_by(&limiter, |n: &u32| *n);
 /// assert_eq!(format!("{chain:?}"), "fn.rate_limited_by(10 per 1s, ..)");
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct RateLimitedBy<P> {
     pub(crate) limiter: RateLimiter,
     pub(crate) permits: P,
@@ -200,6 +200,7 @@ pub struct RateLimitedBy<P> {
 ///     (double as fn(u32) -> _).rate_limited_by_key(&limiter, |n: &u32| *n);
 /// assert_eq!(format!("{chain:?}"), "fn.rate_limited_by_key(KeyedLimiter(10 per 1s for each key), ..)");
 /// ```
+#[derive(Debug)]
 pub struct RateLimitedByKey<K, P> {
     pub(crate) limiter: KeyedLimiter<K>,
     pub(crate) key: P,
@@ -214,12 +215,6 @@ impl<K, P: Clone> Clone for RateLimitedByKey<K, P> {
 impl<K, P> Decoration for RateLimitedByKey<K, P> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ".rate_limited_by_key({:?}, ..)", self.limiter)
-    }
-}
-
-impl<K, P> fmt::Debug for RateLimitedByKey<K, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RateLimitedByKey").field("limiter", &self.limiter).finish_non_exhaustive()
     }
 }
 
@@ -263,12 +258,6 @@ impl Decoration for RateLimitedWithin {
 impl<P> Decoration for RateLimitedBy<P> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ".rate_limited_by({}, ..)", self.limiter.limits())
-    }
-}
-
-impl<P> fmt::Debug for RateLimitedBy<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RateLimitedBy").field("limiter", &self.limiter).finish_non_exhaustive()
     }
 }
 

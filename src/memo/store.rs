@@ -6,7 +6,7 @@
 use super::builder::Eviction;
 use crate::policy::Stamp;
 use moka::{Equivalent, notification::RemovalCause, policy::EvictionPolicy, sync::Cache};
-use std::{fmt, hash::Hash};
+use std::hash::Hash;
 
 /// A value, with what decides whether it may be served.
 #[derive(Debug, Clone)]
@@ -102,11 +102,5 @@ where
 
     pub(super) fn entries(&self) -> u64 {
         self.0.entry_count()
-    }
-}
-
-impl<K, V> fmt::Debug for Store<K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").finish_non_exhaustive()
     }
 }

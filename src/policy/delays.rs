@@ -19,9 +19,6 @@ impl Delays {
     pub(crate) fn by_policy(&mut self, policy: &RetryPolicy, attempt: u32) -> Duration {
         let cap = policy.plan.max_delay;
         let delay = policy.delay(attempt).min(cap);
-        if policy.plan.jitter == Jitter::None {
-            return delay;
-        }
         // Asked for only where it matters: a custom policy would see the question.
         let first = match policy.plan.jitter {
             Jitter::Decorrelated if attempt > 1 => policy.delay(1).min(cap),
