@@ -135,3 +135,12 @@ fn told_after_its_first_poll_to_share_errors_a_memoized_call_says_so() {
     assert_pending!(call.poll());
     drop(call.into_inner().sharing_errors());
 }
+
+#[test]
+#[should_panic(expected = "`Acquire` polled after it completed")]
+fn polled_after_its_end_a_request_for_a_permit_says_so() {
+    let limiter = RateLimiter::new(2, secs(1));
+    let mut acquire = task::spawn(limiter.acquire());
+    assert_ready!(acquire.poll());
+    let _ = acquire.poll();
+}

@@ -463,17 +463,21 @@ fn it_shows_itself_by_its_limits() {
     assert_eq!(shown(&Memo::<u8, u8>::ttl(secs(300))), "Memo(ttl 300s)");
     assert_eq!(shown(&Memo::<u8, u8>::builder().build()), "Memo(no ttl)");
     assert_eq!(shown(&Memo::<u8, u8>::builder().ttl(secs(1)).ttl_by(|_, _| secs(1)).build()), "Memo(ttl by value)");
-    let with_all: Memo<u8, Option<u8>> = Memo::builder()
+    let with_all = Memo::<u8, Option<u8>>::builder()
         .ttl(secs(300))
         .negative(secs(5))
         .capacity(50)
         .jitter(0.1)
         .refresh_ahead(0.8)
         .stale_while_revalidate(secs(30))
-        .stale_on_error(secs(60))
-        .build();
+        .stale_on_error(secs(60));
     assert_eq!(
-        shown(&with_all),
+        format!("{with_all:?}"),
+        "MemoBuilder { ttl: Some(300s), capacity: 50, eviction: Lru, jitter: 0.1, refresh_ahead: Some(0.8), \
+         stale_while_revalidate: 30s, stale_on_error: 60s, .. }"
+    );
+    assert_eq!(
+        shown(&with_all.build()),
         "Memo(ttl 300s, negative 5s, capacity 50, jitter 0.1, refresh_ahead 0.8, stale_while_revalidate 30s, \
          stale_on_error 60s)"
     );

@@ -2,7 +2,13 @@
 
 use crate::support::{ms, secs};
 use decor::{BoxedFn, Callable, CallableOnce, Error, prelude::*};
-use std::{future::pending, sync::Arc};
+use std::{
+    fmt::Debug,
+    future::{IntoFuture as _, pending, ready},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 async fn fetch(_: u64) -> Result<(), Error> {
     pending().await
@@ -170,10 +176,68 @@ fn debug_shows_the_chain_as_it_was_written() {
         .timed("fetch");
     let logged = fetch.logged_args(|id: &u64| *id).map_err(|e: Error| e.to_string()).fallible();
     assert_eq!(format!("{logged:?}"), "fetch.logged_args(..).map_err(..).fallible()");
+    assert_eq!(format!("{:?}", fetch.logged_values()), "fetch.logged_values()");
     let written = "fetch.named(\"users\").timeout(2s).retry_with(fixed 100ms, full jitter, 5 attempts).when(..).validated(..)\
          .deprecated(\"use fetch_v2\").lifted().map_err(..).err_into().logged().timed(\"fetch\")";
     assert_eq!(format!("{chain:?}"), written);
     let boxed = Arc::new(chain).boxed();
     assert_eq!(format!("{boxed:?}"), format!("{written}.boxed()"));
     assert_eq!(format!("{:?}", boxed.timed("again")), format!("{written}.boxed().timed(\"again\")"));
+}
+
+fn polled<F: Future>(call: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn shown(call: &dyn Debug) -> String {
+    format!("{call:?}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn debug_shows_where_a_call_stands() {
+    let mut timed = Box::pin((|| ready(7)).timed("seven").call());
+    assert_eq!(shown(&timed), "Watched { watched: true, started: false, .. }");
+    assert_eq!(polled(&mut timed), Poll::Ready(7));
+    assert_eq!(shown(&timed), "Watched { watched: false, started: true, .. }");
+
+    let bounded = fetch.timeout(secs(2)).call(1);
+    assert_eq!(shown(&bounded), "TimeoutFuture { name: fetch, limit: 2s, .. }");
+
+    let mut old = Box::pin(fetch.deprecated("use fetch_v2").call(1));
+    assert!(shown(&old).starts_with("DeprecatedFuture { warning: Some((Deprecated {"), "{old:?}");
+    assert!(polled(&mut old).is_pending());
+    assert_eq!(shown(&old), "DeprecatedFuture { warning: None, .. }");
+
+    let mut awaited = Box::pin((|| ready(7)).timed("seven").into_future());
+    assert_eq!(shown(&awaited), "Lazy { called: false, .. }");
+    assert_eq!(polled(&mut awaited), Poll::Ready(7));
+    assert_eq!(shown(&awaited), "Lazy { called: true, .. }");
+}
+
+#[tokio::test(start_paused = true)]
+async fn debug_shows_how_often_a_retry_has_tried() {
+    let fail = || ready(Err::<(), _>("busy"));
+    let mut call = Box::pin(fail.retry_with(RetryPolicy::fixed(secs(1)).max_attempts(2)).call());
+    let after = |attempts| {
+        format!("RetryFuture {{ policy: RetryPolicy(fixed 1s, no jitter, 2 attempts), attempts: {attempts}, .. }}")
+    };
+    assert_eq!(shown(&call), after(0));
+    assert!(polled(&mut call).is_pending());
+    assert_eq!(shown(&call), after(1));
+    tokio::time::advance(secs(1)).await;
+    assert_eq!(polled(&mut call), Poll::Ready(Err("busy")));
+    assert_eq!(shown(&call), after(2));
+}
+
+#[test]
+fn debug_shows_whether_a_memoized_call_waits_or_loads() {
+    let users = memo();
+    let in_state = |state| format!("MemoizedFuture {{ memo: Memo(ttl 300s), state: {state}, .. }}");
+    let mut loaded = Box::pin(users.get_or_load(2, || ready(())));
+    assert_eq!(shown(&loaded), in_state("Start"));
+    assert_eq!(polled(&mut loaded), Poll::Ready(()));
+    assert_eq!(shown(&loaded), in_state("Ended"));
+    let [mut loads, mut waits] = [(); 2].map(|()| Box::pin(fetch.memoized(&users).call(1)));
+    assert!(polled(&mut loads).is_pending() && polled(&mut waits).is_pending());
+    assert_eq!((shown(&loads), shown(&waits)), (in_state("Loading"), in_state("Joined")));
 }

@@ -2,8 +2,10 @@
 
 use crate::support::{listen, listen_at, ms, secs};
 use decor::{Measurement, Outcome, Timing, prelude::*};
+use futures::FutureExt as _;
 use std::{
     future::ready,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex},
 };
 use tokio::time::sleep;
@@ -84,6 +86,32 @@ async fn by_result_tells_ok_from_err() {
     nap.call(1).await.unwrap();
     nap.call(13).await.unwrap_err();
     assert_eq!(seen.lock().unwrap().iter().map(|m| m.outcome).collect::<Vec<_>>(), [Outcome::Ok, Outcome::Err]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_event_says_how_the_call_ended() {
+    let log = listen();
+    let timing = Timing::new("nap").by_result();
+    nap.timed_with(timing.clone()).call(1).await.unwrap();
+    nap.timed_with(timing.clone()).call(13).await.unwrap_err();
+    nap.timed_with(timing.clone()).timeout(secs(1)).call(9_000).await.unwrap_err();
+    let explode = async || -> Result<u64, String> { panic!("boom") };
+    AssertUnwindSafe(explode.timed_with(timing).call()).catch_unwind().await.unwrap_err();
+    let said: Vec<_> = log.lines().into_iter().map(|line| (line.message, line.fields["outcome"].clone())).collect();
+    let expected = [
+        ("nap took 0.0010s", "ok"),
+        ("nap took 0.0130s", "err"),
+        ("nap took 1.0000s (cancelled)", "cancelled"),
+        ("nap took 0.0000s (panicked)", "panicked"),
+    ];
+    assert_eq!(said, expected.map(|(message, outcome)| (message.to_owned(), outcome.to_owned())));
+}
+
+#[test]
+fn a_timing_shows_its_settings() {
+    let timing = Timing::new("nap").level(Level::DEBUG).slower_than(secs(1)).to(|_| ());
+    let settings = r#"Timing { name: "nap", level: Level(Debug), slower_than: Some(1s), .. }"#;
+    assert_eq!(format!("{timing:?}"), settings);
 }
 
 #[tokio::test(start_paused = true)]
