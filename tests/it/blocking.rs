@@ -186,6 +186,33 @@ fn what_waits_while_an_abandoned_call_is_unwound_is_let_be() {
     assert_eq!((limiter.stats().admitted, limiter.stats().cancelled), (3, 0));
 }
 
+/// Nothing begins any more, so a timeout within the `Drop` passes at once.
+#[test]
+fn what_is_bounded_while_an_abandoned_call_is_unwound_does_not_begin() {
+    struct Cleanup(Arc<AtomicU32>, mpsc::Sender<(Answer, Option<Duration>)>);
+    impl Drop for Cleanup {
+        fn drop(&mut self) {
+            let calls = Arc::clone(&self.0);
+            let call = move || Answer::Ok(calls.fetch_add(1, SeqCst));
+            let answer = call.blocking().named("cleanup").timeout(secs(5)).run();
+            self.1.send((answer, test_util::elapsed())).unwrap();
+        }
+    }
+    let _clock = VirtualClock::start();
+    let (calls, (sender, ended)) = (Arc::new(AtomicU32::new(0)), mpsc::channel());
+    let its_calls = Arc::clone(&calls);
+    let slow = move || -> Answer {
+        let _cleanup = Cleanup(Arc::clone(&its_calls), sender.clone());
+        sleep(secs(60));
+        Ok(1)
+    };
+    assert!(slow.blocking().timeout(secs(10)).call().is_err());
+    sleep(secs(60));
+    let refused = Err(Error::TimedOut { name: "cleanup", after: secs(5) });
+    assert_eq!(ended.try_recv(), Ok((refused, Some(secs(10)))));
+    assert_eq!(calls.load(SeqCst), 0);
+}
+
 #[test]
 fn a_panic_is_one_though_its_call_has_been_left() {
     let _clock = VirtualClock::start();
@@ -400,6 +427,29 @@ fn a_boxed_chain_shows_what_is_in_it() {
     let boxed = (|n: u32| Answer::Ok(n)).blocking().named("f").timeout(secs(1)).boxed();
     assert!(format!("{boxed:?}").ends_with(r#".blocking().named("f").timeout(1s).boxed()"#), "{boxed:?}");
     assert!(format!("{:?}", boxed.clone().timed("t")).ends_with(r#".timeout(1s).boxed().timed("t")"#));
+    let memo: Memo<u32, u32> = Memo::ttl(secs(300));
+    let memoized = boxed.memoized(&memo).sharing_errors().timed("t");
+    assert!(format!("{memoized:?}").ends_with(r#".boxed().memoized(ttl 300s).sharing_errors().timed("t")"#));
+}
+
+#[test]
+fn what_is_boxed_or_shared_can_be_called_once_and_by_one() {
+    let attempts = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&attempts);
+    let fails = move || -> Answer {
+        counted.fetch_add(1, SeqCst);
+        Err(Error::QueueFull { waiting: 0 })
+    };
+    let clock = VirtualClock::start();
+    let policy = RetryPolicy::fixed(secs(1));
+    let boxed = fails.blocking().named("f").boxed();
+    let shared = Arc::new(boxed.clone());
+    assert!(boxed.clone().retry_with(&policy).run().is_err());
+    assert_eq!((attempts.load(SeqCst), clock.elapsed()), (3, secs(2)));
+    assert!(Arc::clone(&shared).retry_with(&policy).run().is_err());
+    assert_eq!((attempts.load(SeqCst), clock.elapsed()), (6, secs(4)));
+    assert!(boxed.call_once(()).is_err() && shared.call_once(()).is_err());
+    assert_eq!(attempts.load(SeqCst), 8);
 }
 
 /// Tokio's clock stands still and is then an hour ahead; nothing that a thread measures or waits for depends on it.
@@ -528,6 +578,7 @@ fn a_clock_in_place_of_another_is_the_threads() {
 #[test]
 fn a_clock_has_as_many_threads_as_it_takes() {
     let clock = VirtualClock::start();
+    assert_eq!(format!("{clock:?} {:?}", clock.spawn(|| ())), "VirtualClock { elapsed: 0ns, .. } VirtualThread");
     let limiter = RateLimiter::new(100, secs(1));
     let threads: Vec<_> = (0..600)
         .map(|_| {

@@ -271,6 +271,7 @@ parity! {
     memoized_stale_on_error: [ok(1), BUSY, FATAL] {let memo: Memo<u32, u32> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();} |f, w| f.memoized(&memo), [0 => 1, 10_000 => 1, 60_000 => 1], w.see(memo.stats());
     memoized_detached: [slow(5_000, ok(7))] {let memo: Memo<u32, u32> = Memo::ttl(secs(300));} |f, w| f.memoized(&memo).detached().timeout(secs(2)), [0 => 1, 0 => 1, 0 => 1, 0 => 1], w.see(memo.stats());
     memoized_single_flight_shares_its_error: [slow(5_000, BUSY), ok(7)] {let memo: Memo<u32, u32> = Memo::ttl(secs(300));} |f, w| f.memoized(&memo).sharing_errors().detached().timeout(secs(2)), [0 => 1, 0 => 1, 0 => 1, 0 => 1], w.see(memo.stats());
+    memoized_and_retried: [BUSY, FATAL, ok(7)] {let memo: Memo<u32, u32> = Memo::ttl(secs(300));} |f, w| f.memoized(&memo).retry_with(policy()), [0 => 1, 0 => 1], w.see(memo.stats());
     memoized_a_retried_function: [BUSY, BUSY, ok(7)] {let memo: Memo<u32, u32> = Memo::ttl(secs(300));} |f, w| f.retry_with(policy()).memoized(&memo).logged(), [0 => 1, 0 => 1], w.see(memo.stats());
 
     // the rest

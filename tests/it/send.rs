@@ -8,7 +8,7 @@ use axum::{
     extract::{Path, State},
     routing::get,
 };
-use decor::{BoxedFn, Callable, Error, Failure, Retrying, Transient, prelude::*};
+use decor::{BoxedFn, Callable, CallableMut, CallableOnce, Error, Failure, Retrying, Transient, prelude::*};
 use futures::{FutureExt as _, StreamExt, future::BoxFuture, stream};
 use std::{
     cell::Cell,
@@ -564,6 +564,26 @@ async fn a_callable_behind_an_arc_can_be_decorated_further() {
     assert_eq!(shared.call(13).await.unwrap(), "user 13");
 }
 
+/// As if it were not boxed or shared: by whoever asks for a lower rung.
+#[tokio::test(start_paused = true)]
+async fn what_is_boxed_or_shared_can_be_called_once_and_by_one() {
+    async fn once(fetch: impl CallableOnce<(u64,), Output = User>) -> User {
+        fetch.call_once((1,)).await
+    }
+    async fn twice(mut fetch: impl CallableMut<(u64,), Output = User>) -> [User; 2] {
+        [fetch.call_mut((1,)).await, fetch.call_mut((2,)).await]
+    }
+
+    let boxed = decorated_fetch!().boxed();
+    let shared: Arc<Erased> = Arc::new(boxed.clone());
+    for user in [once(boxed.clone()).await, once(Arc::clone(&shared)).await] {
+        assert_eq!(user.unwrap(), "user 1");
+    }
+    for users in [twice(boxed).await, twice(shared).await] {
+        assert_eq!(users.map(Result::unwrap), ["user 1", "user 2"]);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_context_is_handed_to_each_attempt() {
     let owned =
@@ -589,7 +609,8 @@ async fn a_context_is_handed_to_each_attempt() {
     assert_eq!(task.await.unwrap().unwrap(), "user x");
 
     let alone = decor::with_context(Client::busy(2), |client: Client| async move { client.get("x").await });
-    assert_eq!(alone.retry_with(policy()).await.unwrap(), "user x");
+    assert_eq!(alone.clone().retry_with(policy()).await.unwrap(), "user x");
+    assert_eq!(alone.await.unwrap(), "user x", "by then the client was not busy any more");
 }
 
 #[tokio::test(start_paused = true)]
