@@ -153,6 +153,7 @@ async fn what_ends_an_explained_retry_from_outside_says_so() {
         hang.named("hang").retry_with(RetryPolicy::default()).explained().timeout(secs(1)).await.unwrap_err();
     assert_eq!(error.to_string(), "hang timed out after 1s");
     assert_eq!((error.attempts(), error.reason()), (0, GaveUp::Interrupted));
+    assert_eq!(error.reason().to_string(), "interrupted");
 }
 
 #[test]
@@ -181,6 +182,7 @@ fn who_is_transient() {
     assert!(!Failure::Call(io::Error::from(io::ErrorKind::NotFound)).is_transient());
     assert!(!Failure::<io::Error>::Policy(Error::InvalidArgument { message: String::new() }).is_transient());
     assert_eq!(Failure::<u8>::Call(7).call(), Some(&7));
+    assert_eq!(Failure::<u8>::Call(7).policy(), None);
     assert!(Failure::<io::Error>::Policy(timed_out()).is_transient());
 
     let limited = Error::RateLimited { retry_after: secs(9) };

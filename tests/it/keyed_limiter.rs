@@ -47,9 +47,11 @@ async fn what_is_set_for_one_key_stays_with_it() {
 #[tokio::test(start_paused = true)]
 async fn idle_keys_are_forgotten_and_others_are_not() {
     let per_user = KeyedLimiter::new(1, secs(1));
+    assert!(per_user.is_empty());
     for user in 0..1_000_u64 {
         per_user.for_key(&user).try_acquire().unwrap();
     }
+    assert!(!per_user.is_empty());
     assert_eq!(per_user.len(), 1_000);
     let held = per_user.for_key(&1);
     let waited_for = per_user.for_key(&2);

@@ -223,6 +223,22 @@ async fn logged_with_sets_the_levels() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_future_has_its_levels_too() {
+    let log = listen();
+    fetch(1, "en").logged_with(Logging::default().level(Level::TRACE)).await.unwrap();
+    fetch(1, "xx").logged_with(Logging::default()).await.unwrap_err();
+    assert_eq!(
+        log.take(),
+        [
+            "TRACE calling fetch",
+            "TRACE fetch returned in 0.00s",
+            "DEBUG calling fetch",
+            "WARN fetch failed in 0.00s: String: no such language",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn error_types_are_shown_without_their_paths() {
     let log = listen();
     let dynamic: Box<dyn std::error::Error + Send + Sync> = "broken".into();

@@ -1,12 +1,17 @@
 //! `RateLimiter`: exact, fair, safe to drop, on schedule.
 
 use crate::support::{ms, secs};
-use decor::{ConfigError, Error, Permits, RateLimiter, future::AcquireMany, prelude::*};
+use decor::{
+    ConfigError, Error, Permits, RateLimiter,
+    future::AcquireMany,
+    layer::{Never, Refusal},
+    prelude::*,
+};
 use futures::{FutureExt as _, future::join_all};
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    future::{Future, ready},
+    future::{Future, pending, ready},
     pin::Pin,
     rc::Rc,
     sync::{Arc, LazyLock, Mutex},
@@ -744,6 +749,7 @@ async fn a_full_queue_refuses_those_who_can_be_refused() {
     let mut plain = task::spawn(limiter.acquire());
     assert_pending!(plain.poll()); // cannot be told
     assert_eq!(limiter.waiting(), 2);
+    assert_eq!(<Never as Refusal<u8>>::output(Error::QueueFull { waiting: 2 }), None);
 }
 
 // ---- pauses, charges, limits ----
@@ -870,6 +876,7 @@ async fn a_burst_is_given_after_a_pause() {
     assert_eq!(acquire_six().await, [0, 0, 0, 100, 200, 300]);
     assert_eq!(limiter.available(), 0);
     assert_eq!(limiter.clone().burst(5).available(), 5, "another limiter, as good as new");
+    assert_eq!(RateLimiter::builder().paced(10, secs(1)).burst(3).build().available(), 3);
     advance(secs(10)).await;
     assert_eq!(limiter.available(), 3);
     assert_eq!(acquire_six().await, [10_300, 10_300, 10_300, 10_400, 10_500, 10_600]);
@@ -930,6 +937,7 @@ async fn the_decorators_take_what_they_say() {
     echo("b").rate_limited_by(&limiter, [1, 10]).await.unwrap();
     assert_eq!(limiter.available_each(), [0, 85]);
     assert_eq!(echo.try_rate_limited(&limiter).call("c").await, Err(Error::RateLimited { retry_after: secs(1) }));
+    assert_eq!(echo("c").try_rate_limited(&limiter).await, Err(Error::RateLimited { retry_after: secs(1) }));
     assert!(echo.rate_limited_within(&limiter, ms(999)).call("c").await.is_err());
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert!(echo("d").rate_limited_within(&limiter, ms(1000)).await.is_ok());
@@ -988,6 +996,14 @@ async fn one_429_pauses_everybody() {
     assert_eq!(limiter.available(), 99);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_call_without_an_answer_pauses_nobody() {
+    let limiter = RateLimiter::new(9, secs(1));
+    let hang = pending::<Result<(), Error>>().pausing(&limiter, |_| Some(secs(7)));
+    hang.timeout(secs(1)).await.unwrap_err();
+    assert_eq!(limiter.available(), 9);
+}
+
 // ---- settings ----
 
 fn refusal<T: std::fmt::Debug>(refused: Result<T, ConfigError>) -> String {
@@ -1006,6 +1022,12 @@ fn settings_that_cannot_work_are_refused_where_they_are_written() {
     assert_eq!(refusal(paced().try_burst(11)), "`burst` is 11, but must be 1 to the limit");
     let exact = RateLimiter::new(10, secs(1));
     assert_eq!(refusal(exact.clone().try_burst(2)), "`burst` is 2, but must be left out unless the limiter is paced");
+    let built = |settings: decor::RateLimiterBuilder| refusal(settings.burst(2).try_build());
+    assert_eq!(built(RateLimiter::builder().paced(1, secs(1))), "`burst` is 2, but must be 1 to the limit");
+    assert_eq!(
+        built(RateLimiter::builder().window(9, secs(1))),
+        "`burst` is 2, but must be left out unless the limiter is paced"
+    );
     assert_eq!(
         refusal(RateLimiter::builder().paced(1, secs(1)).window(1, secs(1)).try_build()),
         "`windows` is 2, but must be 1 for a paced limiter"
@@ -1027,6 +1049,12 @@ fn a_literal_limit_of_zero_panics() {
 #[should_panic(expected = "`period` is 0ns, but must be longer than zero")]
 fn a_literal_period_of_zero_panics_when_it_is_set_later() {
     RateLimiter::new(1, secs(1)).set_limit(1, Duration::ZERO);
+}
+
+#[test]
+#[should_panic(expected = "invalid argument: permits for 1 windows, but the limiter has 2")]
+fn a_charge_that_leaves_a_window_out_panics() {
+    RateLimiter::windows([(5, secs(1)), (9, secs(1))]).charge([1]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -1074,7 +1102,7 @@ async fn no_permits_at_all_still_wait_for_their_turn() {
     limiter.acquire().await;
     let mut first = task::spawn(limiter.acquire());
     assert_pending!(first.poll());
-    let mut nothing = task::spawn(limiter.acquire_many(0));
+    let mut nothing = task::spawn(limiter.acquire_many(Permits::default()));
     assert_pending!(nothing.poll());
     advance(secs(1)).await;
     assert_ready!(first.poll());
@@ -1101,4 +1129,28 @@ fn a_limiter_shows_its_limits() {
     );
     let stats = "RateLimiterStats(admitted=0, delayed=0, refused=0, cancelled=0, waiting=0, mean_wait=0ns)";
     assert_eq!(three.stats().to_string(), stats);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_shows_what_it_asks_for_and_whether_it_waits() {
+    let limiter = RateLimiter::windows([(1, secs(1)), (5, secs(1))]);
+    limiter.charge(1);
+    let shown = |request: &dyn std::fmt::Debug| format!("{request:?}");
+    let mut request = Box::pin(limiter.acquire());
+    assert_eq!(shown(&request), "Acquire { permits: 1, max_wait: None, waiting: false, .. }");
+    assert!((&mut request).now_or_never().is_none());
+    assert_eq!(shown(&request), "Acquire { permits: 1, max_wait: None, waiting: true, .. }");
+    request.as_mut().await;
+    assert_eq!(shown(&request), "Acquire { permits: 1, max_wait: None, waiting: false, .. }");
+    assert_eq!(
+        shown(&limiter.acquire_within(secs(3))),
+        "Acquire { permits: 1, max_wait: Some(3s), waiting: false, .. }"
+    );
+    assert_eq!(shown(&limiter.acquire_each([1, 5])), "Acquire { permits: [1, 5], max_wait: None, waiting: false, .. }");
+    assert_eq!(shown(&limiter.acquire_many(-3)), "Acquire { permits: -3, max_wait: None, waiting: false, .. }");
+
+    let mut call = Box::pin(echo("a").rate_limited(&RateLimiter::new(1, secs(1))));
+    assert_eq!(shown(&call), "RateLimitedFuture { admitted: false, .. }");
+    call.as_mut().await.unwrap();
+    assert_eq!(shown(&call), "RateLimitedFuture { admitted: true, .. }");
 }
