@@ -433,7 +433,7 @@ fn a_boxed_chain_shows_what_is_in_it() {
 }
 
 #[test]
-fn what_is_boxed_or_shared_can_be_called_once_and_by_one() {
+fn what_is_boxed_shared_or_memoized_can_be_called_once_and_by_one() {
     let attempts = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&attempts);
     let fails = move || -> Answer {
@@ -448,8 +448,11 @@ fn what_is_boxed_or_shared_can_be_called_once_and_by_one() {
     assert_eq!((attempts.load(SeqCst), clock.elapsed()), (3, secs(2)));
     assert!(Arc::clone(&shared).retry_with(&policy).run().is_err());
     assert_eq!((attempts.load(SeqCst), clock.elapsed()), (6, secs(4)));
+    let memo: Memo<u8, u32> = Memo::ttl(secs(300));
+    assert!(boxed.clone().memoized_by(&memo, || 7).retry_with(&policy).run().is_err());
+    assert_eq!((attempts.load(SeqCst), memo.stats().loads, clock.elapsed()), (9, 3, secs(6)));
     assert!(boxed.call_once(()).is_err() && shared.call_once(()).is_err());
-    assert_eq!(attempts.load(SeqCst), 8);
+    assert_eq!(attempts.load(SeqCst), 11);
 }
 
 /// Tokio's clock stands still and is then an hour ahead; nothing that a thread measures or waits for depends on it.

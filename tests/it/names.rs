@@ -14,6 +14,10 @@ async fn fetch(_: u64) -> Result<(), Error> {
     pending().await
 }
 
+async fn fetch_by(_: Client, _: u64) -> Result<(), Error> {
+    pending().await
+}
+
 #[derive(Clone)]
 struct Client;
 
@@ -177,6 +181,9 @@ fn debug_shows_the_chain_as_it_was_written() {
     let logged = fetch.logged_args(|id: &u64| *id).map_err(|e: Error| e.to_string()).fallible();
     assert_eq!(format!("{logged:?}"), "fetch.logged_args(..).map_err(..).fallible()");
     assert_eq!(format!("{:?}", fetch.logged_values()), "fetch.logged_values()");
+    let with_context = decor::with_context(Client, fetch_by);
+    assert_eq!(format!("{with_context:?}"), "fetch_by");
+    assert_eq!(format!("{:?}", with_context.timed("x")), "fetch_by.timed(\"x\")");
     let written = "fetch.named(\"users\").timeout(2s).retry_with(fixed 100ms, full jitter, 5 attempts).when(..).validated(..)\
          .deprecated(\"use fetch_v2\").lifted().map_err(..).err_into().logged().timed(\"fetch\")";
     assert_eq!(format!("{chain:?}"), written);
