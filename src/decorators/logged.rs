@@ -220,7 +220,7 @@ impl<T> ShowValue<T> for Discreet {
 
 impl<Args: DebugArgs> ShowArgs<Args> for Values {
     fn args(&self, args: &Args) -> Option<Box<str>> {
-        Some(Cut(AsCalled(args)).to_string().into())
+        Some(text(format_args!("{}", Cut(AsCalled(args)))))
     }
 }
 
@@ -236,7 +236,7 @@ where
     P::Output: fmt::Display,
 {
     fn args(&self, args: &Args) -> Option<Box<str>> {
-        Some(format!("({})", Cut(self.0.inspect(args))).into())
+        Some(text(format_args!("({})", Cut(self.0.inspect(args)))))
     }
 }
 
@@ -244,6 +244,14 @@ impl<P, T> ShowValue<T> for Picked<P> {
     fn value<'v>(&self, _: &'v T) -> Option<&'v dyn fmt::Debug> {
         None
     }
+}
+
+/// As `format!`, but an argument whose `Debug` fails ends the text there, where `format!` would end the call by a panic.
+fn text(arguments: fmt::Arguments<'_>) -> Box<str> {
+    let mut text = String::new();
+    // A `String` takes everything, so only the argument can have failed.
+    let _ = text.write_fmt(arguments);
+    text.into()
 }
 
 /// Arguments as they stood in the call.

@@ -154,6 +154,35 @@ async fn what_is_cut_is_not_even_formatted() {
     assert_eq!(written.get() as usize, MAX_SHOWN + 1);
 }
 
+/// Its `Debug` gives up.
+#[derive(Clone)]
+struct Shy;
+
+impl fmt::Debug for Shy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sh")?;
+        Err(fmt::Error)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_argument_that_cannot_be_shown_does_not_stop_the_call() {
+    async fn greet(_who: Shy) -> Result<u8, String> {
+        Ok(7)
+    }
+    struct Unwilling;
+    impl fmt::Display for Unwilling {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            Err(fmt::Error)
+        }
+    }
+    let log = listen();
+    assert_eq!(greet.logged_values().call(Shy).await, Ok(7));
+    assert_eq!(log.take(), ["DEBUG calling greet(Sh", "INFO greet returned 7"]);
+    assert_eq!(greet.logged_args(|_: &Shy| Unwilling).call(Shy).await, Ok(7));
+    assert_eq!(log.take(), ["DEBUG calling greet(", "INFO greet returned in 0.00s"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn logged_args_shows_what_is_picked() {
     static PICKED: AtomicU32 = AtomicU32::new(0);
