@@ -116,6 +116,7 @@ fn part(whole: Nanos, share: f64) -> Nanos {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::env;
 
     fn any_nanos() -> impl Strategy<Value = Nanos> {
         prop_oneof![Just(0), Just(1), 0..1_000_u64, 0..1_u64 << 40, any::<u64>(), Just(u64::MAX - 1), Just(u64::MAX)]
@@ -133,8 +134,17 @@ mod tests {
         )
     }
 
+    /// As `support::cases` of the integration tests: so many, or as many as `PROPTEST_CASES` says.
+    fn cases(number: u32) -> ProptestConfig {
+        if env::var_os("PROPTEST_CASES").is_some() {
+            ProptestConfig::default()
+        } else {
+            ProptestConfig::with_cases(number)
+        }
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(5_000))]
+        #![proptest_config(cases(5_000))]
 
         /// Without saturation and without rounding, in numbers that are large enough.
         #[test]

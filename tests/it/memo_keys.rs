@@ -4,6 +4,7 @@
 
 #![allow(clippy::many_single_char_names)] // arguments, by their place
 
+use crate::support::cases;
 use decor::{CallableOnce, FnExt, KeyPart, Memo, MemoKey};
 use futures::FutureExt;
 use proptest::prelude::*;
@@ -274,10 +275,10 @@ fn any_key() -> impl Strategy<Value = Triple> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(cases(5_000))]
 
     #[test]
-    fn a_borrowed_look_up_agrees_with_a_map(calls in prop::collection::vec((any_key(), 0..6_usize), 1..80)) {
+    fn a_borrowed_look_up_agrees_with_a_map(calls in prop::collection::vec((any_key(), 0..6_usize), 1..24)) {
         let memo: Memo<Triple, usize> = Memo::builder().build();
         let mut model = HashMap::new();
         for (n, (key, form)) in calls.iter().enumerate() {

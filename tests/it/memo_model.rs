@@ -2,7 +2,7 @@
 //!
 //! Calls are polled only when they were woken, and in the order in which they were made; so it is known who takes over.
 
-use crate::support::ms;
+use crate::support::{cases, ms};
 use decor::{Memo, MemoStats};
 use futures::future::BoxFuture;
 use proptest::prelude::*;
@@ -497,7 +497,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6_000))]
+    #![proptest_config(cases(6_000))]
 
     #[test]
     fn it_does_what_a_naive_memo_does(

@@ -1,6 +1,6 @@
 //! `RetryPolicy`: its arithmetic against a naive model, and its texts.
 
-use crate::support::{ms, secs};
+use crate::support::{cases, ms, secs};
 use decor::{Backoff, Jitter, RetryConfig, RetryPolicy};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -104,7 +104,7 @@ fn roughly(a: Duration, b: Duration) -> bool {
 const MANY: usize = 60;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(cases(5_000))]
 
     #[test]
     fn delays_are_the_models(settings in any_settings()) {

@@ -1,8 +1,9 @@
 //! What several tests need: a listener for decor's events, and functions that fail as told.
 
+use proptest::prelude::ProptestConfig;
 use std::{
     collections::BTreeMap,
-    fmt,
+    env, fmt,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -29,6 +30,11 @@ pub(crate) const fn secs(secs: u64) -> Duration {
 /// The last moment before this one.
 pub(crate) fn just_before(moment: Duration) -> Duration {
     moment.saturating_sub(Duration::from_nanos(1))
+}
+
+/// So many cases, or as many as `PROPTEST_CASES` says: proptest itself asks for that only where no number is given.
+pub(crate) fn cases(number: u32) -> ProptestConfig {
+    if env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default() } else { ProptestConfig::with_cases(number) }
 }
 
 /// One event of decor's.
