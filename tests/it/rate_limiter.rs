@@ -1,6 +1,6 @@
 //! `RateLimiter`: exact, fair, safe to drop, on schedule.
 
-use crate::support::{ms, secs};
+use crate::support::{cases, ms, secs};
 use decor::{
     ConfigError, Error, Permits, RateLimiter,
     future::AcquireMany,
@@ -56,9 +56,17 @@ mod model {
         TryAcquire,
     }
 
+    #[derive(Debug, Clone, Copy)]
+    enum Kind {
+        /// So many of the limits.
+        Exact(usize),
+        /// By the first limit, with this burst if the limit has room for it.
+        Paced(u32),
+    }
+
     #[derive(Debug, Clone)]
     struct Schedule {
-        windows: usize,
+        kind: Kind,
         limits: [(u32, u64); 2],
         /// Milliseconds since the event before, and the event.
         events: Vec<(u64, Event)>,
@@ -68,7 +76,15 @@ mod model {
         ((1_u32..6, 1_u64..40), (1_u32..12, 1_u64..60)).prop_map(<[(u32, u64); 2]>::from)
     }
 
-    fn any_schedule() -> impl Strategy<Value = Schedule> {
+    fn any_exact() -> impl Strategy<Value = Kind> {
+        (1_usize..3).prop_map(Kind::Exact)
+    }
+
+    fn any_paced() -> impl Strategy<Value = Kind> {
+        (1_u32..6).prop_map(Kind::Paced)
+    }
+
+    fn any_schedule(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Schedule> {
         let permits = (prop_oneof![4 => Just(1_u32), 2 => 0_u32..7], 0_u32..13).prop_map(<[u32; 2]>::from);
         let event = prop_oneof![
             12 => permits.clone().prop_map(Event::Arrive),
@@ -79,8 +95,11 @@ mod model {
             2 => Just(Event::TryAcquire),
         ];
         let pause = prop_oneof![3 => Just(0_u64), 3 => 1_u64..5, 1 => 5_u64..40];
-        (1_usize..3, any_limits(), prop::collection::vec((pause, event), 1..24))
-            .prop_map(|(windows, limits, events)| Schedule { windows, limits, events })
+        (kind, any_limits(), prop::collection::vec((pause, event), 1..24)).prop_map(|(kind, limits, events)| Schedule {
+            kind,
+            limits,
+            events,
+        })
     }
 
     #[derive(Debug, Clone, PartialEq)]
@@ -99,12 +118,173 @@ mod model {
         available: Vec<Vec<u32>>,
     }
 
-    /// The limiter as one would explain it: a deque of all admissions for each window, and a queue, looked at every
-    /// millisecond.
+    /// A limit as one would explain it.
+    enum Rule {
+        Windows(Vec<Window>),
+        Bucket(Bucket),
+    }
+
+    /// A deque of all admissions.
+    struct Window {
+        limit: u32,
+        period: u64,
+        taken: VecDeque<(u64, u32)>,
+    }
+
+    impl Window {
+        fn forget(&mut self, now: u64) {
+            self.taken.retain(|(at, _)| at + self.period > now);
+        }
+
+        fn in_use(&self) -> u32 {
+            self.taken.iter().map(|(_, permits)| permits).sum()
+        }
+    }
+
+    /// A paced limiter as a bucket that fills evenly: the same thing, counted the other way round. In permits times
+    /// nanoseconds of the period, so that nothing is ever rounded.
+    struct Bucket {
+        limit: i128,
+        period: i128,
+        burst: i128,
+        /// Below zero, if it is overdrawn.
+        filled: i128,
+    }
+
+    impl Bucket {
+        fn new(limit: u32, period: Duration, burst: u32) -> Self {
+            let mut bucket = Self { limit: limit.into(), period: nanos(period), burst: burst.into(), filled: 0 };
+            bucket.filled = bucket.full();
+            bucket
+        }
+
+        fn full(&self) -> i128 {
+            self.burst * self.period
+        }
+
+        fn pass(&mut self, time: Duration) {
+            self.filled += nanos(time) * self.limit;
+        }
+
+        /// What it cannot hold.
+        fn spill(&mut self) {
+            self.filled = self.filled.min(self.full());
+        }
+
+        fn missing(&self, permits: u32) -> i128 {
+            (i128::from(permits) * self.period - self.filled).max(0)
+        }
+
+        /// More than the burst need a full bucket, and overdraw it.
+        fn fits(&self, permits: u32) -> bool {
+            i128::from(permits).min(self.burst) * self.period <= self.filled
+        }
+
+        fn take(&mut self, permits: u32) {
+            self.filled -= i128::from(permits) * self.period;
+        }
+
+        /// What is missing then takes as long to come as it would have taken, and a nanosecond is not divided.
+        fn set_limit(&mut self, limit: u32, period: Duration) {
+            let lasts = (self.full() - self.filled + self.limit - 1) / self.limit;
+            let limit = limit.into();
+            *self = Self { limit, period: nanos(period), burst: self.burst.min(limit), filled: 0 };
+            self.filled = self.full() - lasts * limit;
+        }
+
+        fn available(&self) -> u32 {
+            u32::try_from((self.filled / self.period).max(0)).unwrap()
+        }
+    }
+
+    fn nanos(duration: Duration) -> i128 {
+        duration.as_nanos().try_into().unwrap()
+    }
+
+    impl Rule {
+        fn new(schedule: &Schedule) -> Self {
+            let windows = |windows: usize| {
+                let limits = &schedule.limits[..windows];
+                limits.iter().map(|&(limit, period)| Window { limit, period, taken: VecDeque::new() }).collect()
+            };
+            match schedule.kind {
+                Kind::Exact(count) => Self::Windows(windows(count)),
+                Kind::Paced(burst) => {
+                    let (limit, period) = schedule.limits[0];
+                    Self::Bucket(Bucket::new(limit, ms(period), burst.min(limit)))
+                }
+            }
+        }
+
+        /// A millisecond later.
+        fn pass(&mut self, now: u64) {
+            match self {
+                Self::Windows(windows) => windows.iter_mut().for_each(|window| window.forget(now)),
+                Self::Bucket(bucket) => bucket.pass(ms(1)),
+            }
+        }
+
+        /// Whoever could take something has done so.
+        fn rest(&mut self) {
+            if let Self::Bucket(bucket) = self {
+                bucket.spill();
+            }
+        }
+
+        fn fits(&self, permits: [u32; 2]) -> bool {
+            match self {
+                Self::Windows(windows) => windows
+                    .iter()
+                    .zip(permits)
+                    .all(|(window, permits)| permits == 0 || window.in_use() + permits <= window.limit),
+                Self::Bucket(bucket) => bucket.fits(permits[0]),
+            }
+        }
+
+        fn too_much(&self, permits: [u32; 2]) -> bool {
+            match self {
+                Self::Windows(windows) => windows.iter().zip(permits).any(|(window, permits)| permits > window.limit),
+                Self::Bucket(bucket) => i128::from(permits[0]) > bucket.limit,
+            }
+        }
+
+        fn take(&mut self, now: u64, permits: [u32; 2]) {
+            match self {
+                Self::Windows(windows) => {
+                    for (window, permits) in windows.iter_mut().zip(permits) {
+                        window.taken.push_back((now, permits));
+                    }
+                }
+                Self::Bucket(bucket) => bucket.take(permits[0]),
+            }
+        }
+
+        fn set_limits(&mut self, now: u64, limits: [(u32, u64); 2]) {
+            match self {
+                Self::Windows(windows) => {
+                    for (window, (limit, period)) in windows.iter_mut().zip(limits) {
+                        (window.limit, window.period) = (limit, period);
+                        window.forget(now);
+                    }
+                }
+                Self::Bucket(bucket) => bucket.set_limit(limits[0].0, ms(limits[0].1)),
+            }
+        }
+
+        fn available(&self) -> Vec<u32> {
+            match self {
+                Self::Windows(windows) => {
+                    windows.iter().map(|window| window.limit.saturating_sub(window.in_use())).collect()
+                }
+                Self::Bucket(bucket) => vec![bucket.available()],
+            }
+        }
+    }
+
+    /// The limiter as one would explain it: a rule, and a queue, looked at every millisecond.
     struct Model {
         now: u64,
-        limits: Vec<(u32, u64)>,
-        taken: Vec<VecDeque<(u64, u32)>>,
+        rule: Rule,
         queue: VecDeque<(usize, [u32; 2])>,
         paused_until: u64,
         seen: Seen,
@@ -112,66 +292,44 @@ mod model {
 
     impl Model {
         fn new(schedule: &Schedule) -> Self {
-            let windows = schedule.windows;
-            Self {
-                now: 0,
-                limits: schedule.limits[..windows].to_vec(),
-                taken: vec![VecDeque::new(); windows],
-                queue: VecDeque::new(),
-                paused_until: 0,
-                seen: Seen::default(),
-            }
+            let rule = Rule::new(schedule);
+            Self { now: 0, rule, queue: VecDeque::new(), paused_until: 0, seen: Seen::default() }
         }
 
-        fn forget(&mut self) {
-            for (taken, (_, period)) in self.taken.iter_mut().zip(&self.limits) {
-                taken.retain(|(at, _)| at + period > self.now);
+        fn pass(&mut self) {
+            self.now += 1;
+            self.rule.pass(self.now);
+            if self.now <= self.paused_until {
+                self.rule.rest();
             }
-        }
-
-        fn in_use(&self, window: usize) -> u32 {
-            self.taken[window].iter().map(|(_, permits)| permits).sum()
+            self.serve();
         }
 
         fn fits(&self, permits: [u32; 2]) -> bool {
-            let fits = |(window, (limit, _)): (usize, &(u32, u64))| {
-                permits[window] == 0 || self.in_use(window) + permits[window] <= *limit
-            };
-            self.now >= self.paused_until && self.limits.iter().enumerate().all(fits)
-        }
-
-        fn too_much(&self, permits: [u32; 2]) -> bool {
-            self.limits.iter().zip(permits).any(|((limit, _), permits)| permits > *limit)
-        }
-
-        fn take(&mut self, permits: [u32; 2]) {
-            for (taken, permits) in self.taken.iter_mut().zip(permits) {
-                taken.push_back((self.now, permits));
-            }
+            self.now >= self.paused_until && self.rule.fits(permits)
         }
 
         fn serve(&mut self) {
-            self.forget();
             while let Some(&(arrival, permits)) = self.queue.front() {
-                self.seen.arrivals[arrival] = if self.too_much(permits) {
+                self.seen.arrivals[arrival] = if self.rule.too_much(permits) {
                     Outcome::Refused(self.now)
                 } else if self.fits(permits) {
-                    self.take(permits);
+                    self.rule.take(self.now, permits);
                     Outcome::Admitted(self.now)
                 } else {
                     break;
                 };
                 self.queue.pop_front();
             }
+            self.rule.rest();
         }
 
         fn happen(&mut self, event: &Event) {
-            self.forget();
             match *event {
                 Event::Arrive(permits) => {
                     self.seen.arrivals.push(Outcome::Waits);
                     let arrival = self.seen.arrivals.len() - 1;
-                    if self.too_much(permits) {
+                    if self.rule.too_much(permits) {
                         self.seen.arrivals[arrival] = Outcome::Refused(self.now);
                     } else {
                         self.queue.push_back((arrival, permits));
@@ -184,25 +342,21 @@ mod model {
                     }
                 }
                 Event::Pause(pause) => self.paused_until = self.paused_until.max(self.now + pause),
-                Event::Charge(permits) => self.take(permits),
-                Event::SetLimits(limits) => {
-                    let windows = self.limits.len();
-                    self.limits = limits[..windows].to_vec();
-                }
+                Event::Charge(permits) => self.rule.take(self.now, permits),
+                Event::SetLimits(limits) => self.rule.set_limits(self.now, limits),
                 Event::TryAcquire => {
                     let admitted = self.queue.is_empty() && self.fits([1, 1]);
                     if admitted {
-                        self.take([1, 1]);
+                        self.rule.take(self.now, [1, 1]);
                     }
                     self.seen.tries.push(admitted);
                 }
             }
             self.serve();
-            let paused = self.now < self.paused_until;
-            let available = |(window, (limit, _)): (usize, &(u32, u64))| {
-                if paused { 0 } else { limit.saturating_sub(self.in_use(window)) }
-            };
-            let available = self.limits.iter().enumerate().map(available).collect();
+            let mut available = self.rule.available();
+            if self.now < self.paused_until {
+                available.fill(0);
+            }
             self.seen.available.push(available);
         }
     }
@@ -211,14 +365,12 @@ mod model {
         let mut model = Model::new(schedule);
         for (pause, event) in &schedule.events {
             for _ in 0..*pause {
-                model.now += 1;
-                model.serve();
+                model.pass();
             }
             model.happen(event);
         }
         while model.now < until {
-            model.now += 1;
-            model.serve();
+            model.pass();
         }
         model.seen
     }
@@ -287,10 +439,16 @@ mod model {
     }
 
     async fn run_limiter(schedule: &Schedule, until: u64) -> Seen {
-        let limits = schedule.limits[..schedule.windows].iter().map(|&(limit, period)| (limit, ms(period)));
-        let limiter = RateLimiter::windows(limits);
+        let limits = schedule.limits.map(|(limit, period)| (limit, ms(period)));
+        let (windows, limiter) = match schedule.kind {
+            Kind::Exact(windows) => (windows, RateLimiter::windows(limits.into_iter().take(windows))),
+            Kind::Paced(burst) => {
+                let (limit, period) = limits[0];
+                (1, RateLimiter::paced(limit, period).burst(burst.min(limit)))
+            }
+        };
         let begun = Instant::now();
-        let (windows, waiters) = (schedule.windows, Vec::new());
+        let waiters = Vec::new();
         let mut driver = Driver { limiter: &limiter, begun, windows, waiters, seen: Seen::default() };
         for (pause, event) in &schedule.events {
             for _ in 0..*pause {
@@ -310,27 +468,8 @@ mod model {
         seen
     }
 
-    /// A paced limiter as a bucket that fills evenly: the same thing, counted the other way round. In permits times
-    /// nanoseconds of the period, so that nothing is ever rounded.
-    struct Bucket {
-        limit: u128,
-        period: u128,
-        burst: u128,
-        filled: u128,
-    }
-
-    impl Bucket {
-        fn pass(&mut self, time: Duration) {
-            self.filled = (self.filled + time.as_nanos() * self.limit).min(self.burst * self.period);
-        }
-
-        fn missing(&self, permits: u32) -> u128 {
-            (u128::from(permits) * self.period).saturating_sub(self.filled)
-        }
-    }
-
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(5_000))]
+        #![proptest_config(cases(5_000))]
 
         #[test]
         fn a_paced_limiter_is_a_bucket_that_fills_evenly(
@@ -343,19 +482,17 @@ mod model {
             runtime.block_on(async {
                 let period = Duration::from_micros(period);
                 let limiter = RateLimiter::paced(limit, period).burst(burst);
-                let [wide_limit, wide_burst] = [limit, burst].map(u128::from);
-                let period = period.as_nanos();
-                let filled = wide_burst * period;
-                let mut bucket = Bucket { limit: wide_limit, period, burst: wide_burst, filled };
+                let mut bucket = Bucket::new(limit, period, burst);
                 for (micros, permits) in calls {
                     let pause = Duration::from_micros(micros);
                     advance(pause).await;
                     bucket.pass(pause);
-                    prop_assert_eq!(u128::from(limiter.available()), bucket.filled / period);
+                    bucket.spill();
+                    prop_assert_eq!(limiter.available(), bucket.available());
 
                     let missing = bucket.missing(1);
                     if missing > 0 {
-                        let wait = u64::try_from(missing.div_ceil(wide_limit)).unwrap();
+                        let wait = u64::try_from(missing).unwrap().div_ceil(limit.into());
                         let retry_after = Duration::from_nanos(wait);
                         prop_assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after }));
                     }
@@ -363,7 +500,7 @@ mod model {
                     let admitted = limiter.acquire_many(permits).now_or_never().is_some();
                     prop_assert_eq!(admitted, bucket.missing(permits) == 0);
                     if admitted {
-                        bucket.filled -= u128::from(permits) * period;
+                        bucket.take(permits);
                     }
                 }
                 Ok(())
@@ -372,17 +509,26 @@ mod model {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #![proptest_config(cases(6_000))]
 
         #[test]
-        fn it_admits_what_the_model_admits_and_when(schedule in any_schedule()) {
-            let events: u64 = schedule.events.iter().map(|(pause, _)| pause).sum();
-            let until = events + 200;
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-            let seen = runtime.block_on(run_limiter(&schedule, until));
-            prop_assert_eq!(seen, run_model(&schedule, until));
+        fn it_admits_what_the_model_admits_and_when(schedule in any_schedule(any_exact())) {
+            check(&schedule)?;
         }
+
+        #[test]
+        fn a_paced_one_admits_what_the_model_admits_and_when(schedule in any_schedule(any_paced())) {
+            check(&schedule)?;
+        }
+    }
+
+    fn check(schedule: &Schedule) -> Result<(), TestCaseError> {
+        let events: u64 = schedule.events.iter().map(|(pause, _)| pause).sum();
+        let until = events + 200;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let seen = runtime.block_on(run_limiter(schedule, until));
+        prop_assert_eq!(seen, run_model(schedule, until));
+        Ok(())
     }
 }
 
