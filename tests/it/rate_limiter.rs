@@ -533,6 +533,7 @@ mod model {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes it for ever")]
 fn in_real_time_on_many_threads_no_window_is_ever_broken() {
     const LIMIT: usize = 50;
     const TASKS: usize = 50;
@@ -567,6 +568,7 @@ fn in_real_time_on_many_threads_no_window_is_ever_broken() {
 // ---- fair ----
 
 #[tokio::test(start_paused = true)]
+#[cfg_attr(miri, ignore = "takes it for ever")]
 async fn a_thousand_waiters_are_admitted_in_order_with_three_polls_each_and_on_schedule() {
     let limiter = RateLimiter::new(10, ms(100));
     let begun = Instant::now();
@@ -591,6 +593,7 @@ async fn a_thousand_waiters_are_admitted_in_order_with_three_polls_each_and_on_s
 }
 
 #[tokio::test(start_paused = true)]
+#[cfg_attr(miri, ignore = "takes it for ever")]
 async fn four_tasks_in_a_loop_get_the_same() {
     for (limit, period) in [(1, 10), (3, 20), (10, 100)] {
         let limiter = RateLimiter::new(limit, ms(period));
@@ -653,6 +656,7 @@ async fn a_newcomer_never_overtakes() {
 
 /// Elsewhere a waiter whose task had used up its budget was passed by others. Here the clock decides, not the timer.
 #[tokio::test(start_paused = true)]
+#[cfg_attr(miri, ignore = "takes it for ever")]
 async fn a_task_that_has_used_up_its_budget_keeps_its_turn() {
     let limiter = RateLimiter::new(1, secs(1));
     limiter.acquire().await;
@@ -686,6 +690,7 @@ async fn a_task_that_has_used_up_its_budget_keeps_its_turn() {
 // ---- safe to drop ----
 
 #[tokio::test(start_paused = true)]
+#[cfg_attr(miri, ignore = "takes it for ever")]
 async fn after_ten_thousand_gave_up_a_newcomer_waits_as_if_they_had_never_come() {
     let limiter = RateLimiter::new(1, secs(1));
     limiter.acquire().await;
@@ -975,6 +980,7 @@ async fn what_no_longer_fits_a_lowered_limit_is_refused_in_its_turn() {
 
 /// A hundred thousand that all looked every 10 ms would keep the first from coming.
 #[tokio::test(start_paused = true)]
+#[cfg_attr(miri, ignore = "takes it for ever")]
 async fn who_stands_far_behind_looks_less_often_whether_the_first_comes() {
     for (before, patience) in [(999, 10), (1_000, 20), (2_500, 30)] {
         let limiter = RateLimiter::new(1, secs(1));

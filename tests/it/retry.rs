@@ -552,6 +552,7 @@ async fn delays_of_calls(policy: &RetryPolicy, calls: usize) -> Vec<Vec<Duration
 }
 
 #[tokio::test(start_paused = true)]
+#[cfg_attr(miri, ignore = "takes it for ever")]
 async fn calls_of_a_seeded_policy_differ_and_repeat_from_run_to_run() {
     for jitter in [Jitter::Full, Jitter::Equal, Jitter::Decorrelated] {
         let policy = || RetryPolicy::exponential(secs(1)).jitter(jitter).max_attempts(5).seed(42);
