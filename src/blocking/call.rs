@@ -31,11 +31,15 @@ pub trait CallableOnce<Args> {
     }
 
     #[doc(hidden)]
-    fn label(&self) -> Name;
+    fn label(&self) -> Name {
+        Name::of_function::<Self>()
+    }
 
     /// Writes the chain from the inside out, as it was written: what `Debug` shows.
     #[allow(clippy::missing_errors_doc)] // the formatter's own
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// `.run()` on whatever takes no arguments.

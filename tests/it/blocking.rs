@@ -3,7 +3,7 @@
 use crate::support::{listen, ms, secs};
 use decor::{
     Error, Memo, Outcome, RateLimiter, RetryPolicy, Timing,
-    blocking::{CallableMut as _, CallableOnce as _},
+    blocking::{self, CallableMut as _, CallableOnce as _},
     prelude::*,
     test_util::{self, VirtualClock, VirtualThread, sleep},
 };
@@ -817,4 +817,33 @@ fn a_retry_is_asked_once_about_each_result() {
     });
     assert_eq!(retried.call_once(()), Ok(200));
     assert_eq!(*asked.borrow(), [Some(503), Some(503), Some(200)]);
+}
+
+// ---- a callable of one's own ----
+
+#[derive(Clone)]
+struct Flaky(u32);
+
+impl blocking::CallableOnce<(u32,)> for Flaky {
+    type Output = Result<u32, String>;
+
+    fn call_once(mut self, args: (u32,)) -> Self::Output {
+        self.call_mut(args)
+    }
+}
+
+impl blocking::CallableMut<(u32,)> for Flaky {
+    fn call_mut(&mut self, (n,): (u32,)) -> Self::Output {
+        self.0 += 1;
+        if self.0 < 3 { Err("busy".to_owned()) } else { Ok(n) }
+    }
+}
+
+#[test]
+fn a_callable_of_ones_own_is_decorated_like_a_function() {
+    let clock = VirtualClock::start();
+    let flaky = Flaky(0).retry_with(RetryPolicy::fixed(secs(1)));
+    assert_eq!(format!("{flaky:?}"), "Flaky.retry_with(fixed 1s, no jitter, 3 attempts)");
+    assert_eq!(flaky.call_once((7,)), Ok(7));
+    assert_eq!(clock.elapsed(), secs(2));
 }
