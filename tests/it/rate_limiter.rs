@@ -849,6 +849,19 @@ async fn the_dead_do_not_keep_triers_away() {
     assert_eq!(limiter.try_acquire(), Ok(()));
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_comes_when_all_that_waited_are_dead_need_not_wait() {
+    let limiter = RateLimiter::new(1, secs(1));
+    limiter.acquire().await;
+    let mut dead = task::spawn(limiter.acquire());
+    assert_pending!(dead.poll());
+    advance(secs(1)).await;
+    assert!(limiter.try_acquire().is_err(), "it was called only now");
+    advance(ms(10)).await;
+    assert_ready!(task::spawn(limiter.acquire()).poll());
+    assert_eq!((limiter.stats().admitted, limiter.stats().delayed, limiter.stats().passed_over), (2, 0, 1));
+}
+
 // ---- waiting no longer than ----
 
 #[tokio::test(start_paused = true)]
@@ -861,6 +874,28 @@ async fn acquire_within_fails_at_once_if_the_wait_is_known_to_be_longer() {
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert_eq!(limiter.acquire_within(ms(1000)).await, Ok(()));
     assert_eq!(begun.elapsed(), secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn none_at_all_are_free_however_many_are_in_use() {
+    let limiter = RateLimiter::new(1, secs(1));
+    limiter.charge(5);
+    assert_ready!(task::spawn(limiter.acquire_many(0)).poll()).unwrap();
+    assert_eq!((limiter.stats().admitted, limiter.stats().delayed), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_will_not_wait_does_not_go_before_one_who_is_free_to_go() {
+    let limiter = RateLimiter::new(2, secs(1));
+    limiter.acquire_many(2).await.unwrap();
+    let mut first = task::spawn(limiter.acquire());
+    assert_pending!(first.poll());
+    advance(secs(1)).await;
+    let refused = Err(Error::RateLimited { retry_after: Duration::ZERO });
+    assert_eq!(assert_ready!(task::spawn(limiter.acquire_within(Duration::ZERO)).poll()), refused);
+    assert!(first.is_woken());
+    assert_ready!(first.poll());
+    assert_eq!(limiter.acquire_within(Duration::ZERO).await, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -608,6 +608,9 @@ async fn a_context_is_handed_to_each_attempt() {
     });
     assert_eq!(task.await.unwrap().unwrap(), "user x");
 
+    let once = decor::with_context(Client::busy(0), async |client: Client, path: &str| client.get(path).await);
+    assert_eq!(decor::CallableOnce::call_once(once, ("x",)).await.unwrap(), "user x");
+
     let alone = decor::with_context(Client::busy(2), |client: Client| async move { client.get("x").await });
     assert_eq!(alone.clone().retry_with(policy()).await.unwrap(), "user x");
     assert_eq!(alone.await.unwrap(), "user x", "by then the client was not busy any more");
