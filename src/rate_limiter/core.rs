@@ -12,7 +12,7 @@ use super::{
 use crate::{
     ConfigError, Error, Permits,
     policy::{Counts, Nanos, Quota, Sums, nanos},
-    sync::{Mutex, MutexGuard, lock, try_lock},
+    sync::{Mutex, MutexGuard, lock},
     time::{Clock, Epoch, GRAIN, Instant},
 };
 use std::{fmt, task::Waker, time::Duration};
@@ -91,22 +91,12 @@ impl Core {
         self.epoch.instant(clock, moment)
     }
 
-    /// The state, and the time. It is read before the lock is taken, which is then held for half as long; but again inside if
-    /// that took a while, for a permit must not age before it is taken.
+    /// The state, and the time: read inside of the lock, or it would go backwards from one holder to the next.
     #[inline]
     fn enter(&self, clock: Clock) -> MutexGuard<'_, State> {
-        let now = self.epoch.now(clock);
-        let (mut state, now) = try_lock(&self.state).map_or_else(|| self.enter_later(clock), |state| (state, now));
-        // Of two that come together the one that read first may come second.
-        state.now = state.now.max(now);
+        let mut state = lock(&self.state);
+        state.now = state.now.max(self.epoch.now(clock));
         state
-    }
-
-    #[cold]
-    fn enter_later(&self, clock: Clock) -> (MutexGuard<'_, State>, Nanos) {
-        let state = lock(&self.state);
-        let now = self.epoch.now(clock);
-        (state, now)
     }
 
     /// The state, with nothing in it that no longer matters.
@@ -399,29 +389,5 @@ impl State {
     fn rate_limited(&self, counts: &Counts) -> Error {
         let wait = self.due_at_the_end(counts).saturating_sub(self.now);
         Error::RateLimited { retry_after: Duration::from_nanos(wait) }
-    }
-}
-
-#[cfg(all(test, not(shuttle)))]
-mod tests {
-    use super::*;
-    use crate::policy::Pacer;
-    use std::thread;
-
-    #[test]
-    fn who_had_to_wait_for_the_lock_looks_at_the_clock_once_more() {
-        let core = Core::new(Quota::Paced(Pacer::new(1, 1_000_000_000)), usize::MAX);
-        thread::scope(|scope| {
-            let state = lock(&core.state);
-            let late = scope.spawn(|| core.try_take(1_u32.into()));
-            let elapsed = || core.epoch.now(Clock::Task);
-            let enough = elapsed() + 10_000_000;
-            while elapsed() < enough {
-                thread::yield_now();
-            }
-            drop(state);
-            assert_eq!(late.join().unwrap(), Ok(()));
-            assert!(lock(&core.state).now >= enough, "a permit is stamped when it is taken, not when it was asked for");
-        });
     }
 }
