@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 
 /// A peer that takes longer is cut off.
 const PATIENCE: Duration = Duration::from_secs(8);
-const ROUNDS: usize = 2;
+const ROUNDS: usize = 3;
 
 type Acquire = BoxFuture<'static, ()>;
 
