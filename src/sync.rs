@@ -1,5 +1,6 @@
 //! The one place that names locks, atomics and shared pointers, so that a model checker can stand in for them.
 
+use std::hint;
 pub(crate) use std::sync::Arc;
 
 #[cfg(not(all(test, shuttle)))]
@@ -19,4 +20,29 @@ pub(crate) use real_or_model::thread_local;
 /// What the lock guards is whole between any two statements that could panic, so a poisoned one is as good as any.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// So often one who finds a busy lock held comes back, each time after so many pauses of the processor: a few microseconds. (The
+/// model checker has no time.)
+const RETURNS: u32 = if cfg!(shuttle) { 0 } else { 6 };
+const PAUSES: u32 = 64;
+
+/// The lock of what many threads ask for again and again, and hold for no longer than a clock read takes.
+///
+/// Who finds it held stays away for a while before it parks: the holder has all that is locked in its cache, and goes on with it.
+/// Where two take turns at each call, each fetches from the other's cache what it has written, and that takes longer than the call.
+#[inline]
+pub(crate) fn lock_busy<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.try_lock().unwrap_or_else(|_| lock_later(mutex))
+}
+
+#[cold]
+fn lock_later<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    for _ in 0..RETURNS {
+        (0..PAUSES).for_each(|_| hint::spin_loop());
+        if let Ok(guard) = mutex.try_lock() {
+            return guard;
+        }
+    }
+    lock(mutex)
 }

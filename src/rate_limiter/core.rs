@@ -12,7 +12,7 @@ use super::{
 use crate::{
     ConfigError, Error, Permits,
     policy::{Counts, Nanos, Quota, Sums, nanos},
-    sync::{Mutex, MutexGuard, lock},
+    sync::{Mutex, MutexGuard, lock, lock_busy},
     time::{Clock, Epoch, GRAIN, Instant},
 };
 use std::{fmt, task::Waker, time::Duration};
@@ -94,7 +94,7 @@ impl Core {
     /// The state, and the time: read inside of the lock, or it would go backwards from one holder to the next.
     #[inline]
     fn enter(&self, clock: Clock) -> MutexGuard<'_, State> {
-        let mut state = lock(&self.state);
+        let mut state = lock_busy(&self.state);
         state.now = state.now.max(self.epoch.now(clock));
         state
     }
