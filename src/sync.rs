@@ -1,7 +1,10 @@
 //! The one place that names locks, atomics and shared pointers, so that a model checker can stand in for them.
 
-use std::hint;
 pub(crate) use std::sync::Arc;
+use std::{
+    hint,
+    sync::{PoisonError, TryLockError},
+};
 
 #[cfg(not(all(test, shuttle)))]
 use std as real_or_model;
@@ -19,7 +22,7 @@ pub(crate) use real_or_model::thread_local;
 
 /// What the lock guards is whole between any two statements that could panic, so a poisoned one is as good as any.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// So often one who finds a busy lock held comes back, each time after so many pauses of the processor: a few microseconds. (The
@@ -33,14 +36,23 @@ const PAUSES: u32 = 64;
 /// Where two take turns at each call, each fetches from the other's cache what it has written, and that takes longer than the call.
 #[inline]
 pub(crate) fn lock_busy<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.try_lock().unwrap_or_else(|_| lock_later(mutex))
+    try_lock(mutex).unwrap_or_else(|| lock_later(mutex))
+}
+
+#[inline]
+fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 #[cold]
 fn lock_later<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     for _ in 0..RETURNS {
         (0..PAUSES).for_each(|_| hint::spin_loop());
-        if let Ok(guard) = mutex.try_lock() {
+        if let Some(guard) = try_lock(mutex) {
             return guard;
         }
     }

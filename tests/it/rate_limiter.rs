@@ -3,7 +3,7 @@
 use crate::support::{cases, ms, secs};
 use decor::{
     ConfigError, Error, Permits, RateLimiter,
-    future::AcquireMany,
+    future::{Acquire, AcquireMany},
     layer::{Never, Refusal},
     prelude::*,
 };
@@ -835,14 +835,20 @@ async fn those_who_come_back_keep_their_places_apart() {
     assert_eq!((limiter.stats().admitted, limiter.waiting()), (6, 0));
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_dead_do_not_keep_triers_away() {
-    let limiter = RateLimiter::new(1, secs(1));
+/// A waiter that has been told that it is free to go, and does not come.
+async fn called_in_vain(limiter: &RateLimiter) -> task::Spawn<Acquire<'_>> {
     limiter.acquire().await;
     let mut dead = task::spawn(limiter.acquire());
     assert_pending!(dead.poll());
     advance(secs(1)).await;
     assert!(limiter.try_acquire().is_err(), "it was called only now");
+    dead
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_dead_do_not_keep_triers_away() {
+    let limiter = RateLimiter::new(1, secs(1));
+    let _dead = called_in_vain(&limiter).await;
     advance(ms(9)).await;
     assert!(limiter.try_acquire().is_err());
     advance(ms(1)).await;
@@ -852,11 +858,7 @@ async fn the_dead_do_not_keep_triers_away() {
 #[tokio::test(start_paused = true)]
 async fn who_comes_when_all_that_waited_are_dead_need_not_wait() {
     let limiter = RateLimiter::new(1, secs(1));
-    limiter.acquire().await;
-    let mut dead = task::spawn(limiter.acquire());
-    assert_pending!(dead.poll());
-    advance(secs(1)).await;
-    assert!(limiter.try_acquire().is_err(), "it was called only now");
+    let _dead = called_in_vain(&limiter).await;
     advance(ms(10)).await;
     assert_ready!(task::spawn(limiter.acquire()).poll());
     assert_eq!((limiter.stats().admitted, limiter.stats().delayed, limiter.stats().passed_over), (2, 0, 1));
