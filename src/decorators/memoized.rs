@@ -211,6 +211,7 @@ impl<C, K, V, B, E, R, Args> Callable<Args> for Memoized<C, K, V, B, E, R>
 where
     Self: CallableOnce<Args> + Clone,
 {
+    #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
         self.clone().call_once(args)
     }
@@ -380,32 +381,32 @@ where
         let mut this = self.project();
         let core = this.memo.core();
         loop {
-            let landing = match this.state.as_mut().project() {
-                Now::Loading(load) => {
-                    let output = ready!(load.poll(cx));
+            let found = match this.state.as_mut().project() {
+                Now::Start { args, by, .. } => {
+                    by.look_up(Clock::Task, args, this.memo).map(C::Output::from_kept).map_err(Some)
+                }
+                Now::Joined { joined, .. } => {
+                    let landing = ready!(joined.poll(cx));
+                    answer::<C::Output, K, V, E>(core, &landing).ok_or(None)
+                }
+                Now::Loading(load) => Ok(ready!(load.poll(cx))),
+                Now::Ended => panic!("`MemoizedFuture` polled after it completed"),
+            };
+            let key = match found {
+                Ok(output) => {
                     this.state.set(State::Ended);
                     return Poll::Ready(output);
                 }
-                Now::Joined { joined, .. } => Some(ready!(joined.poll(cx))),
-                Now::Start { .. } => None,
-                Now::Ended => panic!("`MemoizedFuture` polled after it completed"),
+                Err(key) => key,
             };
-            if let Some(output) = landing.and_then(|landing| answer::<C::Output, K, V, E>(core, &landing)) {
-                this.state.set(State::Ended);
-                return Poll::Ready(output);
-            }
-            let (callable, args, contact) = match this.state.as_mut().project_replace(State::Ended) {
-                Before::Start { callable, args, by } => {
-                    let contact = match by.look_up(Clock::Task, &args, this.memo) {
-                        Ok(value) => Contact::Hit(value),
-                        Err(key) => core.contact(Clock::Task, key, R::IN_BACKGROUND),
-                    };
-                    (callable, args, contact)
+            let (callable, args, contact) = match (this.state.as_mut().project_replace(State::Ended), key) {
+                (Before::Start { callable, args, .. }, Some(key)) => {
+                    (callable, args, core.contact(Clock::Task, key, R::IN_BACKGROUND))
                 }
-                Before::Joined { callable, args, key, .. } => {
+                (Before::Joined { callable, args, key, .. }, None) => {
                     (callable, args, core.contact_again(Clock::Task, key, R::IN_BACKGROUND))
                 }
-                Before::Loading(_) | Before::Ended => unreachable!("returned above"),
+                _ => unreachable!("returned above"),
             };
             match contact {
                 Contact::Hit(value) => return Poll::Ready(C::Output::from_kept(value)),
