@@ -166,6 +166,7 @@ where
     C: Callable<Args>,
     L: Layer<Args, C::Future> + Clone,
 {
+    #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
         let note = self.layer.note(&args);
         self.layer.clone().around(note, self.callable.call_with(args))

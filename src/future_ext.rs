@@ -13,7 +13,7 @@ use crate::{
         pausing::{self, PausingFuture},
         rate_limited::{self, AsError, RateLimitedFuture},
         timed::{self, OutcomeOf, TimedFuture, Timing},
-        timeout::{Timeout, TimeoutFuture},
+        timeout::TimeoutFuture,
     },
     name::Name,
 };
@@ -145,7 +145,7 @@ pub trait FutureExt: Future + Sized {
     where
         Self::Output: Fallible,
     {
-        TimeoutFuture::new(self, Timeout::new(limit, Name::of_future::<Self>()))
+        TimeoutFuture::new(self, limit, Name::of_future::<Self>())
     }
 
     /// Waits for a permit before the call; see [`FnExt::rate_limited`](crate::FnExt::rate_limited).

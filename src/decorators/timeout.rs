@@ -4,6 +4,7 @@ use crate::{
     Error, Fallible,
     around::{Decoration, Layer},
     name::Name,
+    policy::{Nanos, nanos},
     time::{self, Sleep},
 };
 use pin_project::pin_project;
@@ -60,13 +61,15 @@ impl Timeout {
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
+#[repr(C)] // a number on either side of what an unarmed timer leaves unwritten, or that would be copied along with its neighbour
 pub struct TimeoutFuture<F> {
     /// `None` once it has ended, or its time has.
     #[pin]
     call: Option<F>,
     #[pin]
     timer: Timer,
-    timeout: Timeout,
+    limit: Nanos, // and no `Duration`, which ends in a gap
+    name: Name,
 }
 
 #[pin_project(project = TimerState)]
@@ -80,8 +83,8 @@ enum Timer {
 
 impl<F> TimeoutFuture<F> {
     #[inline]
-    pub(crate) fn new(call: F, timeout: Timeout) -> Self {
-        Self { call: Some(call), timer: Timer::Unarmed, timeout }
+    pub(crate) fn new(call: F, limit: Duration, name: Name) -> Self {
+        Self { call: Some(call), timer: Timer::Unarmed, limit: nanos(limit), name }
     }
 }
 
@@ -99,17 +102,16 @@ where
             this.call.set(None);
             return Poll::Ready(output);
         }
-        ready!(this.timer.poll(this.timeout.limit, cx));
+        let limit = Duration::from_nanos(*this.limit);
+        ready!(this.timer.poll(limit, cx));
         this.call.set(None);
-        Poll::Ready(this.timeout.passed())
+        Poll::Ready(passed(*this.name, limit))
     }
 }
 
-impl Timeout {
-    #[cold]
-    fn passed<T: Fallible>(&self) -> T {
-        T::from_policy(Error::TimedOut { name: self.name.get(), after: self.limit })
-    }
+#[cold]
+fn passed<T: Fallible>(name: Name, after: Duration) -> T {
+    T::from_policy(Error::TimedOut { name: name.get(), after })
 }
 
 impl Timer {
@@ -136,8 +138,8 @@ fn poll_in_time(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
 
 impl<F> fmt::Debug for TimeoutFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Timeout { limit, name } = &self.timeout;
-        f.debug_struct("TimeoutFuture").field("name", name).field("limit", limit).finish_non_exhaustive()
+        let (name, limit) = (self.name, Duration::from_nanos(self.limit));
+        f.debug_struct("TimeoutFuture").field("name", &name).field("limit", &limit).finish_non_exhaustive()
     }
 }
 
@@ -157,6 +159,6 @@ where
 
     #[inline]
     fn around(self, (): (), call: F) -> Self::Future {
-        TimeoutFuture::new(call, self)
+        TimeoutFuture::new(call, self.limit, self.name)
     }
 }

@@ -116,6 +116,7 @@ where
     V: Inspect<Args, Output = Result<(), M>>,
     M: fmt::Display,
 {
+    #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
         match self.refusal(&args) {
             None => Either::Left(self.callable.call_with(args)),

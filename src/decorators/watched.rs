@@ -66,6 +66,7 @@ struct Report<W: Watch> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)] // behind a byte there would be a gap, and the call behind that would be copied along with it
 enum Progress {
     NotStarted,
     /// Somebody listens, and waits to hear of the end.

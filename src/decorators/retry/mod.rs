@@ -300,6 +300,7 @@ where
     R: Ruling<T, E> + Clone,
     Args: Clone,
 {
+    #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
         self.clone().call_once(args)
     }
