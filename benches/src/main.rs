@@ -4,6 +4,7 @@ use decor_benches::{
     arguments::{Command, Peers, USAGE},
     build,
     cases::{ALL, sides},
+    host::ProcessorTime,
     json::json,
     svg::svg,
     table::{markdown, table},
@@ -43,7 +44,7 @@ fn peers(wanted: &Peers) -> Result<(), String> {
     for file in [&wanted.json, &wanted.svg].into_iter().flatten() {
         write(file, "")?;
     }
-    let begun = Instant::now();
+    let (begun, processors) = (Instant::now(), ProcessorTime::now());
     let mut rows = Vec::new();
     for case in ALL {
         if wanted.cases.is_empty() || wanted.cases.iter().any(|prefix| case.id.starts_with(prefix)) {
@@ -55,6 +56,12 @@ fn peers(wanted: &Peers) -> Result<(), String> {
     let missed = rows.iter().filter(|row| row.met() == Some(false)).count();
     let promised = rows.iter().filter(|row| row.met().is_some()).count();
     println!("\n{} of {promised} rows meet their target; {:.0} s", promised - missed, begun.elapsed().as_secs_f64());
+    if let Some((earlier, now)) = processors.zip(ProcessorTime::now()) {
+        println!(
+            "The host gave {:.0} % of the processors' time to others meanwhile.",
+            100.0 * now.stolen_since(earlier)
+        );
+    }
     println!(
         "Nanoseconds a call, of waiters until the last is through; decor / peer. The spread is the middle half of the rounds."
     );

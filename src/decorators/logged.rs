@@ -338,8 +338,9 @@ impl<S> Log<S> {
 impl<S> Watch for Log<S> {
     #[inline]
     fn started(&mut self) -> bool {
-        let Logging { call_level, level, error_level, .. } = self.logging;
-        within_filter(call_level.min(level).min(error_level)) && self.started_with_listeners()
+        // The line of the beginning is never more severe than that of a return.
+        let Logging { level, error_level, .. } = self.logging;
+        within_filter(level.min(error_level)) && self.started_with_listeners()
     }
 
     #[cold]
@@ -457,5 +458,70 @@ where
     fn around(self, args: Self::Note, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let Self { logging, name } = self;
         watched(Log { logging, name, args, clock: Clock::Thread, started: None }, call)
+    }
+}
+
+/// Here, and not beside the other tests: theirs hear everything, and what anybody may hear is one setting for the whole process.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+    use tracing::{Event, Metadata, Subscriber, level_filters::LevelFilter, span, subscriber::with_default};
+
+    /// Counts the lines up to a level.
+    struct Ear(Level, Arc<AtomicUsize>);
+
+    impl Subscriber for Ear {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            *metadata.level() <= self.0
+        }
+
+        fn max_level_hint(&self) -> Option<LevelFilter> {
+            Some(self.0.into())
+        }
+
+        fn event(&self, _: &Event<'_>) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    /// The lines of a success and of a failure that are heard up to this level.
+    fn heard(up_to: Level, logging: &Logging) -> [usize; 2] {
+        [Ok(()), Err("no")].map(|result| {
+            let lines = Arc::new(AtomicUsize::new(0));
+            let call = (|| result).blocking().logged_with(logging.clone());
+            with_default(Ear(up_to, Arc::clone(&lines)), || call.run()).ok();
+            lines.load(Ordering::Relaxed)
+        })
+    }
+
+    #[test]
+    fn a_line_is_heard_however_quiet_the_others_are() {
+        let logging = Logging::new();
+        assert_eq!(heard(Level::TRACE, &logging), [2, 2]);
+        assert_eq!(heard(Level::DEBUG, &logging), [2, 2]);
+        assert_eq!(heard(Level::INFO, &logging), [1, 1]);
+        assert_eq!(heard(Level::WARN, &logging), [0, 1]);
+        assert_eq!(heard(Level::ERROR, &logging), [0, 0]);
+
+        let quiet_errors = Logging::new().error_level(Level::TRACE);
+        assert_eq!(heard(Level::INFO, &quiet_errors), [1, 0]);
+        let only_errors = Logging::new().level(Level::TRACE).error_level(Level::ERROR);
+        assert_eq!(heard(Level::ERROR, &only_errors), [0, 1]);
+        let loud = Logging::new().level(Level::ERROR).error_level(Level::TRACE);
+        assert_eq!(heard(Level::ERROR, &loud), [2, 1]);
     }
 }

@@ -133,6 +133,21 @@ async fn a_call_that_waits_within_its_limits() {
     assert_eq!(ALLOCATIONS.get() - before, 0, "the timer lies in the future itself");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_waits_leaves_no_memory_behind() {
+    let failing =
+        (|| ready(Answer::Err(decor::Error::QueueFull { waiting: 1 }))).retry_with(RetryPolicy::fixed(secs(1)));
+    let before = LIVE.get();
+    let mut call = Box::pin(failing.call());
+    let unpolled = LIVE.get();
+    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(LIVE.get() > unpolled, "what only a failure makes");
+    drop(call);
+    assert_eq!(LIVE.get(), before);
+    failing.call().await.unwrap_err();
+    assert_eq!(LIVE.get(), before);
+}
+
 #[test]
 fn a_limiter_with_a_free_permit() {
     let exact = RateLimiter::new(1_000, secs(60));

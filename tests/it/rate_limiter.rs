@@ -532,6 +532,45 @@ mod model {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_paced_queue_makes_up_for_ten_milliseconds_of_lateness_and_no_more() {
+    let limiter = RateLimiter::paced(1_000, secs(1));
+    limiter.acquire().await;
+    let begun = Instant::now();
+    let waiters = (0..100).map(|_| {
+        let limiter = limiter.clone();
+        tokio::spawn(async move {
+            limiter.acquire().await;
+            millis(begun.elapsed())
+        })
+    });
+    let waiters: Vec<_> = waiters.collect();
+    while limiter.waiting() < 100 {
+        tokio::task::yield_now().await;
+    }
+    advance(ms(50)).await; // nobody can come meanwhile
+    let admitted: Vec<_> = join_all(waiters).await.into_iter().map(Result::unwrap).collect();
+    let at_once = (0..11).map(|_| 50);
+    assert_eq!(admitted, at_once.chain(51..140).collect::<Vec<_>>(), "those of the last 10 ms, and then one each");
+}
+
+/// One program's clocks need not agree: that of a paused runtime may be hours ahead of the next one's.
+#[test]
+fn a_clock_that_goes_back_stands_still() {
+    let paused = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let limiter = paused().block_on(async {
+        let limiter = RateLimiter::new(1, secs(1));
+        advance(secs(3_600)).await;
+        limiter.try_acquire().unwrap();
+        limiter
+    });
+    paused().block_on(async {
+        assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after: secs(1) }), "an hour ago is now");
+        advance(secs(3_602)).await;
+        assert_eq!(limiter.try_acquire(), Ok(()), "caught up");
+    });
+}
+
 #[test]
 #[cfg_attr(miri, ignore = "takes it for ever")]
 fn in_real_time_on_many_threads_no_window_is_ever_broken() {
