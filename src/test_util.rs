@@ -1,7 +1,8 @@
 //! A virtual clock for threads: blocking code is tested to the nanosecond, and without waiting. Feature `test-util`.
 //!
-//! For tasks there is tokio's own, `start_paused = true`. The two know nothing of each other: in a test with a paused clock, start one of
-//! these in the closure given to `spawn_blocking`.
+//! For tasks there is tokio's own, `start_paused = true`. The two know nothing of each other: a future goes by tokio's clock, on whatever
+//! thread it is polled, and what a thread does itself (`acquire_blocking`, `try_acquire`, a memo's `get` and `insert`, a decorated call
+//! that blocks) by the thread's. In a test with a paused clock, start one of these in the closure given to `spawn_blocking`.
 //!
 //! # What hangs, and what does not wait
 //!
@@ -34,8 +35,9 @@ use std::{
 /// Time for the thread that made it, and for those that are started by [`clock.spawn(..)`](Self::spawn): it stands still while any of them does something, and
 /// when all of them wait in decor, it moves on to the first moment that one of them waits for.
 ///
-/// Everything of decor's on these threads follows it: delays, limits, timeouts, TTLs. `std::thread::sleep` does not; to let time pass,
-/// [`advance`](Self::advance). A handle that is also used by tasks, or by threads without this clock, sees two times.
+/// Everything of decor's that these threads do themselves follows it: delays, limits, timeouts, TTLs. `std::thread::sleep` does not; to let
+/// time pass, [`advance`](Self::advance). A handle that is also used by tasks (even of these threads: their timers are tokio's), or by
+/// threads without this clock, sees two times.
 ///
 /// ```
 /// use decor::{prelude::*, test_util::VirtualClock};

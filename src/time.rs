@@ -14,25 +14,37 @@ pub(crate) const GRAIN: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "memo"), allow(unreachable_pub))] // a trait that is public for bounds names it
 pub enum Clock {
-    /// A task, or anybody who does not wait: by tokio's clock, which may be paused.
+    /// A task: by tokio's clock, which may be paused. Its timers know no other.
     Task,
-    /// A thread that waits as threads do, in real time. A paused clock would never get it to the end of its wait.
+    /// A thread that waits as threads do, in real time or in that of its virtual clock. A paused clock would never get it to the end
+    /// of its wait.
     Thread,
 }
 
 impl Clock {
+    /// That of anybody who does not wait: the thread's virtual one if it has one, or else tokio's.
+    #[inline]
+    pub(crate) fn here() -> Self {
+        if virtual_now().is_some() { Self::Thread } else { Self::Task }
+    }
+
     pub(crate) fn now(self) -> Instant {
         #[cfg(test)]
         tests::count_a_read();
-        #[cfg(feature = "test-util")]
-        if let Some(now) = crate::test_util::now() {
-            return now;
-        }
         match self {
             Self::Task => Instant::now(),
-            Self::Thread => std::time::Instant::now().into(),
+            Self::Thread => virtual_now().unwrap_or_else(|| std::time::Instant::now().into()),
         }
     }
+}
+
+/// The time of this thread's virtual clock, if it has one.
+#[inline]
+fn virtual_now() -> Option<Instant> {
+    #[cfg(feature = "test-util")]
+    return crate::test_util::now();
+    #[cfg(not(feature = "test-util"))]
+    None
 }
 
 pub(crate) fn now() -> Instant {

@@ -244,7 +244,7 @@ where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        match self.find(Clock::Task, key) {
+        match self.find(Clock::here(), key) {
             Some((entry, Freshness::Fresh | Freshness::Due)) => {
                 self.seen.counters.hits.count();
                 Some(entry.value)
@@ -253,7 +253,7 @@ where
                 self.seen.counters.misses.count();
                 if let Some((_, Freshness::Over)) = found {
                     let _flights = self.flights(key);
-                    if let Some((_, Freshness::Over)) = self.find(Clock::Task, key) {
+                    if let Some((_, Freshness::Over)) = self.find(Clock::here(), key) {
                         self.store.remove(key);
                     }
                 }
@@ -263,7 +263,7 @@ where
     }
 
     pub(super) fn insert(&self, key: K, value: V) {
-        let stamp = self.stamp(Clock::Task, &key, &value);
+        let stamp = self.stamp(Clock::here(), &key, &value);
         let mut flights = self.flights(&key);
         flights.remove(&key);
         self.put(key, value, self.generation(), stamp);
@@ -447,7 +447,7 @@ impl Seen {
         }
         match left {
             Left::Evicted => self.counters.evictions.count(),
-            Left::Removed if entry.stamp.has_expired(epoch.now(Clock::Task)) => self.counters.expirations.count(),
+            Left::Removed if entry.stamp.has_expired(epoch.now(Clock::here())) => self.counters.expirations.count(),
             Left::Removed => {}
         }
     }

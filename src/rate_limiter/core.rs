@@ -144,7 +144,7 @@ impl Core {
 
     #[inline]
     pub(super) fn try_take(&self, permits: Permits) -> Result<(), Error> {
-        let mut state = self.enter(Clock::Task);
+        let mut state = self.enter(Clock::here());
         if state.takes_at_once(&permits) {
             return Ok(());
         }
@@ -152,7 +152,7 @@ impl Core {
     }
 
     pub(super) fn charge(&self, permits: Permits) -> Result<(), Error> {
-        let mut state = self.enter_and_forget(Clock::Task);
+        let mut state = self.enter_and_forget(Clock::here());
         let counts = permits.for_windows(state.quota.windows())?;
         let now = state.now;
         state.quota.take(now, now, counts);
@@ -160,12 +160,12 @@ impl Core {
     }
 
     pub(super) fn pause_for(&self, pause: Duration) {
-        let mut state = self.enter(Clock::Task);
+        let mut state = self.enter(Clock::here());
         state.paused_until = state.paused_until.max(state.now.saturating_add(nanos(pause)));
     }
 
     pub(super) fn set_limits(&self, limits: &[(u32, Nanos)]) {
-        self.contact(Clock::Task, |state| {
+        self.contact(Clock::here(), |state| {
             state.quota.set_limits(limits);
             state.forget();
             ((), state.queue.first().map(|first| first.waker.clone()))
@@ -177,7 +177,7 @@ impl Core {
     }
 
     pub(super) fn available(&self) -> Vec<u32> {
-        let state = self.enter_and_forget(Clock::Task);
+        let state = self.enter_and_forget(Clock::here());
         let available =
             |window| if state.now < state.paused_until { 0 } else { state.quota.available(state.now, window) };
         (0..state.quota.windows()).map(available).collect()
@@ -196,7 +196,7 @@ impl Core {
     pub(super) fn idle_at(&self) -> Option<Instant> {
         let state = lock(&self.state);
         if state.queue.is_empty() {
-            self.instant(Clock::Task, state.quota.idle_at().max(state.paused_until))
+            self.instant(Clock::here(), state.quota.idle_at().max(state.paused_until))
         } else {
             None
         }

@@ -77,7 +77,7 @@ impl Model {
             Acquire | Leave => {
                 let request = Request { permits: 1_u32.into(), can_fail: true, max_wait: None };
                 let woken = Arc::<Woken>::default();
-                match self.limiter.core.claim(Clock::Task, &request, &Waker::from(Arc::clone(&woken))) {
+                match self.limiter.core.claim(Clock::Thread, &request, &Waker::from(Arc::clone(&woken))) {
                     Turn::Over(admitted) => {
                         admitted.unwrap();
                         self.admit();
@@ -87,7 +87,7 @@ impl Model {
                         if act == Acquire {
                             self.waiting.lock().unwrap().extend(waiter);
                         } else if let Some(waiter) = waiter {
-                            self.limiter.core.leave(Clock::Task, &waiter.claim);
+                            self.limiter.core.leave(Clock::Thread, &waiter.claim);
                         }
                     }
                     Turn::Wait(_) => unreachable!(),
@@ -106,7 +106,7 @@ impl Model {
     /// `None` when it is over.
     fn take_turn(&self, mut waiter: Waiter) -> Option<Waiter> {
         let waker = Waker::from(Arc::clone(&waiter.waker));
-        match self.limiter.core.take_turn(Clock::Task, &mut waiter.claim, &waker) {
+        match self.limiter.core.take_turn(Clock::Thread, &mut waiter.claim, &waker) {
             Turn::Over(admitted) => {
                 admitted.unwrap();
                 self.admit();

@@ -6,7 +6,7 @@ use crate::{
     error::or_panic,
     policy::Quota,
     sync::{Arc, Mutex, lock},
-    time::{self, Instant},
+    time::{Clock, Instant},
 };
 use std::{
     borrow::Borrow,
@@ -186,7 +186,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         #[allow(clippy::cast_possible_truncation)] // any bits of the hash will do
         let shard = hasher.hash_one(key) as usize % SHARDS;
         let mut shard = lock(&shards[shard]);
-        let now = time::now();
+        let now = Clock::here().now();
         shard.reclaim(now);
         if let Some(core) = shard.limiters.get(key) {
             return RateLimiter { core: Arc::clone(core) };

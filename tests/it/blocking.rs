@@ -455,6 +455,35 @@ fn what_is_boxed_shared_or_memoized_can_be_called_once_and_by_one() {
     assert_eq!(attempts.load(SeqCst), 11);
 }
 
+/// Their timers are tokio's, so all else must be: a limiter that looked at the virtual clock would see no end of its wait.
+#[tokio::test(start_paused = true)]
+async fn a_task_on_a_thread_with_a_virtual_clock_goes_by_tokios() {
+    let clock = VirtualClock::start();
+    let begun = tokio::time::Instant::now();
+    let limiter = RateLimiter::new(1, secs(1));
+    limiter.acquire().await;
+    limiter.acquire().await;
+    assert_eq!(begun.elapsed(), secs(1));
+    limiter.pause_for(ms(500));
+    let failing = || std::future::ready(Err::<(), _>("no"));
+    failing.rate_limited(&limiter).retry_with(RetryPolicy::fixed(secs(2)).deadline(secs(5))).call().await.unwrap_err();
+    assert_eq!(begun.elapsed(), secs(1 + 1 + 2 + 2));
+    let load = |n: u8| std::future::ready(n);
+    let memo = Memo::ttl(secs(60));
+    load.memoized(&memo).call(7).await;
+    tokio::time::advance(secs(60)).await;
+    load.memoized(&memo).call(7).await;
+    assert_eq!((memo.stats().loads, clock.elapsed()), (2, Duration::ZERO));
+
+    // What is done without waiting goes by the thread's.
+    let other = RateLimiter::new(1, secs(1));
+    assert_eq!((other.try_acquire(), other.available()), (Ok(()), 0));
+    tokio::time::advance(secs(1)).await;
+    assert_eq!(other.try_acquire(), Err(decor::Error::RateLimited { retry_after: secs(1) }));
+    clock.advance(secs(1));
+    assert_eq!((other.available(), other.try_acquire()), (1, Ok(())));
+}
+
 /// Tokio's clock stands still and is then an hour ahead; nothing that a thread measures or waits for depends on it.
 #[tokio::test(start_paused = true)]
 async fn threads_do_not_look_at_a_clock_that_is_paused_and_moved() {
