@@ -321,7 +321,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     ///
     /// let minute = Duration::from_secs(60);
     /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
-    /// let complete = complete.rate_limited_by(&limiter, |prompt: &String| [1, prompt.len() as u32 / 4]);
+    /// let complete = complete.rate_limited_by(&limiter, |prompt: &String| [1, prompt.len() / 4]);
     /// complete.call("Say hello in French.".into()).await.unwrap();
     /// assert_eq!(limiter.available_each(), [59, 89_995]);
     /// # }

@@ -8,7 +8,8 @@ pub(crate) const MAX_WINDOWS: usize = 4;
 
 /// How many permits a call takes: one number for every window of the limiter, or an array with a number for each.
 ///
-/// Whole numbers and arrays of `u32` become `Permits` by themselves, so it rarely needs to be named:
+/// Whole numbers (`u32`, `usize`, and `i32` for literals) and arrays of them become `Permits` by themselves, so it rarely needs to be
+/// named:
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
@@ -52,6 +53,10 @@ impl Permits {
         Self { counts: [count; MAX_WINDOWS], meant_for: MeantFor::AnyNumberOfWindows }
     }
 
+    fn of_nobody(count: i32) -> Self {
+        Self { counts: [0; MAX_WINDOWS], meant_for: MeantFor::Nobody(count.into()) }
+    }
+
     /// The number for each window, or why it is none.
     #[inline]
     pub(crate) fn for_windows(&self, windows: usize) -> Result<&Counts, Error> {
@@ -80,19 +85,17 @@ impl From<u32> for Permits {
     }
 }
 
-/// For the length of a text, say.
+/// For the length of a text, say. What does not fit is more than any limiter has, and so refused as too much.
 impl From<usize> for Permits {
     fn from(count: usize) -> Self {
-        // More than any limiter has, and so refused as too much.
-        Self::each(u32::try_from(count).unwrap_or(u32::MAX))
+        Self::each(saturated(count))
     }
 }
 
 /// For literals, which are `i32` where nothing says otherwise. A negative number is refused where it is used.
 impl From<i32> for Permits {
     fn from(count: i32) -> Self {
-        u32::try_from(count)
-            .map_or(Self { counts: [0; MAX_WINDOWS], meant_for: MeantFor::Nobody(count.into()) }, Self::each)
+        u32::try_from(count).map_or(Self::of_nobody(count), Self::each)
     }
 }
 
@@ -105,6 +108,27 @@ impl<const N: usize> From<[u32; N]> for Permits {
         }
         Self { counts: all, meant_for: MeantFor::Windows(N) }
     }
+}
+
+/// One number for each window: `[1, prompt.len()]`.
+impl<const N: usize> From<[usize; N]> for Permits {
+    fn from(counts: [usize; N]) -> Self {
+        counts.map(saturated).into()
+    }
+}
+
+/// One number for each window, as literals.
+impl<const N: usize> From<[i32; N]> for Permits {
+    fn from(counts: [i32; N]) -> Self {
+        match counts.into_iter().find(|count| *count < 0) {
+            Some(negative) => Self::of_nobody(negative),
+            None => counts.map(i32::unsigned_abs).into(),
+        }
+    }
+}
+
+fn saturated(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 impl fmt::Debug for Permits {

@@ -134,6 +134,26 @@ impl<'a> AcquireMany<'a> {
         Self(Acquiring::new(core, Request { permits, can_fail: true, max_wait }))
     }
 
+    /// Waits no longer than this: fails at once if the wait is known to be longer. See
+    /// [`acquire_within`](crate::RateLimiter::acquire_within).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+    /// use decor::{Error, RateLimiter};
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(60));
+    /// limiter.acquire_many(8).within(Duration::from_secs(5)).await?;
+    /// let refused = limiter.acquire_many(8).within(Duration::from_secs(5)).await;
+    /// assert_eq!(refused, Err(Error::RateLimited { retry_after: Duration::from_secs(60) }));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn within(mut self, max_wait: Duration) -> Self {
+        self.0.request.max_wait = Some(max_wait);
+        self
+    }
+
     /// Waits as a thread does: blocked, in the same queue.
     ///
     /// # Errors

@@ -339,7 +339,8 @@ impl RateLimiter {
         self.acquire_many(permits)
     }
 
-    /// Waits for one permit, but no longer than `max_wait`.
+    /// Waits for one permit (one of each window), but no longer than `max_wait`. For several there is [`AcquireMany::within`]:
+    /// `limiter.acquire_many(8).within(max_wait).await?`.
     ///
     /// Fails at once if the wait is known to be longer, without standing in the queue, and after `max_wait` in any case.
     /// (Known exactly where every call takes one permit; where some that wait take more, it may be longer than it could be
@@ -365,7 +366,7 @@ impl RateLimiter {
         AcquireMany::new(&self.core, 1_u32.into(), Some(max_wait))
     }
 
-    /// Takes one permit now, or none. Those who wait are never overtaken.
+    /// Takes one permit (one of each window) now, or none. Those who wait are never overtaken.
     ///
     /// # Errors
     ///
@@ -381,6 +382,28 @@ impl RateLimiter {
     /// ```
     pub fn try_acquire(&self) -> Result<(), Error> {
         self.core.try_take(1_u32.into())
+    }
+
+    /// Takes several permits now, or none: one number for every window, or an array with one for each. Those who wait are never
+    /// overtaken.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`] with the time until they could be had; [`Error::InvalidArgument`] as [`acquire_many`](Self::acquire_many).
+    ///
+    /// ```
+    /// use decor::{Error, RateLimiter};
+    /// use std::time::Duration;
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let limiter = RateLimiter::windows([(20, second), (1000, second)]);
+    /// let prompt = "a long one ".repeat(50);
+    /// assert_eq!(limiter.try_acquire_many([1, prompt.len()]), Ok(()));
+    /// assert!(matches!(limiter.try_acquire_many([1, prompt.len()]), Err(Error::RateLimited { .. })));
+    /// assert_eq!(limiter.available_each(), [19, 450]);
+    /// ```
+    pub fn try_acquire_many(&self, permits: impl Into<Permits>) -> Result<(), Error> {
+        self.core.try_take(permits.into())
     }
 
     /// Admits nobody for so long, from now on: what a server's "come back in 30 s" asks of everybody. Of two pauses the one that

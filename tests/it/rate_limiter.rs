@@ -554,6 +554,35 @@ async fn a_paced_queue_makes_up_for_ten_milliseconds_of_lateness_and_no_more() {
     assert_eq!(admitted, at_once.chain(51..140).collect::<Vec<_>>(), "those of the last 10 ms, and then one each");
 }
 
+#[tokio::test(start_paused = true)]
+async fn several_permits_are_tried_and_waited_for_within_a_limit() {
+    let limiter = RateLimiter::windows([(20, secs(1)), (1_000, secs(10))]);
+    assert_eq!(limiter.try_acquire_many([1_usize, 600]), Ok(()));
+    let refused = Err(Error::RateLimited { retry_after: secs(10) });
+    assert_eq!(limiter.try_acquire_many([1_usize, 600]), refused);
+    assert_eq!(limiter.available_each(), [19, 400], "all of them or none");
+    assert_eq!(limiter.try_acquire_many(20), refused.clone().map_err(|_| Error::RateLimited { retry_after: secs(1) }));
+    assert_eq!(limiter.acquire_each([1, 600]).within(ms(9_999)).await, refused, "at once");
+    let begun = Instant::now();
+    assert_eq!(limiter.acquire_each([1, 600]).within(secs(10)).await, Ok(()));
+    assert_eq!(begun.elapsed(), secs(10));
+    assert_eq!((limiter.stats().admitted, limiter.stats().refused), (2, 3));
+
+    let text = |result: Result<(), Error>| result.unwrap_err().to_string();
+    assert_eq!(
+        text(limiter.try_acquire_many([1, -5])),
+        "invalid argument: -5 permits, but there are only 0 to 4294967295"
+    );
+    assert_eq!(
+        text(limiter.try_acquire_many([1, usize::MAX])),
+        "invalid argument: 4294967295 permits at once, but the limit is 1000 per 10s"
+    );
+    assert_eq!(
+        text(limiter.try_acquire_many([1, 2, 3])),
+        "invalid argument: permits for 3 windows, but the limiter has 2"
+    );
+}
+
 /// One program's clocks need not agree: that of a paused runtime may be hours ahead of the next one's.
 #[test]
 fn a_clock_that_goes_back_stands_still() {
