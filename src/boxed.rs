@@ -14,7 +14,7 @@ use std::{fmt, future::Future};
 ///
 /// Made by [`.boxed()`](crate::FnExt::boxed). Cloning shares the function; each call allocates the box of its future,
 /// so put it at the end of a chain. Arguments are owned (`String` or `Arc<str>` in place of `&str`), because the type
-/// names no lifetime.
+/// names no lifetime. A field is called by `.call(..)`: `self.fetch.call(id)`, for rustc takes `self.fetch(id)` for a method.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {

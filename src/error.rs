@@ -48,10 +48,10 @@ pub enum Error {
         /// The number of callers in the queue.
         waiting: usize,
     },
-    /// A `.validated(..)` function refused its arguments; the function was not called.
+    /// A `.validated(..)` function refused its arguments, or a limiter permits that it could never give; the function was not called.
     #[error("invalid argument: {message}")]
     InvalidArgument {
-        /// What the validation said.
+        /// What the validation said, or the limiter.
         message: String,
     },
 }

@@ -119,8 +119,8 @@
 //!   tasks and functions of any return type.
 //! - **Success costs next to nothing.** No allocation, no boxing, no task unless you say so (`boxed`, `detached`); no clock is read where none is needed, and
 //!   nothing is formatted where nobody listens.
-//! - **One clock** for tasks, tokio's: under `start_paused = true` (tokio's feature `test-util`) every delay and limit is virtual and
-//!   exact, a memo's TTL included. Threads wait in real time, or by the clock of `decor::test_util` (feature `test-util`).
+//! - **One clock** for tasks, tokio's: under `start_paused = true` (tokio's feature `test-util`) every delay and limit is virtual, and
+//!   exact to the millisecond that tokio's timer counts in (each wait ends at the first whole one that is not early), a memo's TTL included. Threads wait in real time, or by the clock of `decor::test_util` (feature `test-util`).
 //! - **Wrong settings fail where they are written**, with the setting, its value and what is allowed. Constructors for
 //!   literals panic, `try_` constructors and [`RetryConfig`] return a [`ConfigError`].
 //!

@@ -25,7 +25,7 @@
 //!
 //! In a task, a blocking wait stops the thread that it runs on. On a runtime with several threads the other tasks go on elsewhere (by
 //! `tokio::task::block_in_place`); on a current-thread runtime (which `#[tokio::test]` is) and in a `LocalSet` a call that has to wait panics
-//! instead of waiting for what it has stopped. In async code the right place is a thread for such things:
+//! (after a message of tokio's own) instead of waiting for what it has stopped. In async code the right place is a thread for such things:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -44,7 +44,8 @@
 //! # }
 //! ```
 //!
-//! Threads wait in real time, also where tokio's clock is paused for tasks. To test blocking code without waiting there is a
+//! Threads wait and count TTLs in real time, also where tokio's clock is paused for tasks: a handle that both use sees two times, so in a
+//! test with a paused clock leave each handle to one of the two. To test blocking code without waiting there is a
 #![cfg_attr(feature = "test-util", doc = "[`VirtualClock`](crate::test_util::VirtualClock).")]
 #![cfg_attr(not(feature = "test-util"), doc = "`test_util::VirtualClock` (feature `test-util`).")]
 //!

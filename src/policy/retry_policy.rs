@@ -285,7 +285,8 @@ impl RetryPolicy {
     /// The delays that a call would wait if all its attempts failed at once, jitter included, so that a policy can be
     /// looked at before it is shipped. A [`deadline`](Self::deadline) ends it.
     ///
-    /// With a [`seed`](Self::seed) these are the very delays of the next call; looking does not use them up.
+    /// With a [`seed`](Self::seed) these are the very delays of the next call; looking does not use them up. (Of a call that is awaited,
+    /// tokio's timer rounds each up to a whole millisecond: jitter and factors seldom give one.)
     ///
     /// ```
     /// use decor::RetryPolicy;

@@ -142,14 +142,16 @@ impl RateLimiterBuilder {
 
 /// The limits as the policy counts them. Periods beyond 584 years are that long.
 pub(super) fn checked(limits: &[(u32, Duration)]) -> Result<Vec<(u32, Nanos)>, ConfigError> {
-    let check = |&(limit, period): &(u32, Duration)| {
+    let check = |(window, &(limit, period)): (usize, &(u32, Duration))| {
+        let which =
+            if limits.len() > 1 { format!(" (window {} of {})", window + 1, limits.len()) } else { String::new() };
         if limit == 0 {
-            return Err(ConfigError::new("limit", limit, "at least 1"));
+            return Err(ConfigError::new("limit", format_args!("{limit}{which}"), "at least 1"));
         }
         if period.is_zero() {
-            return Err(ConfigError::new("period", format_args!("{period:?}"), "longer than zero"));
+            return Err(ConfigError::new("period", format_args!("{period:?}{which}"), "longer than zero"));
         }
         Ok((limit, nanos(period)))
     };
-    limits.iter().map(check).collect()
+    limits.iter().enumerate().map(check).collect()
 }

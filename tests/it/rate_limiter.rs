@@ -1271,6 +1271,9 @@ fn refusal<T: std::fmt::Debug>(refused: Result<T, ConfigError>) -> String {
 fn settings_that_cannot_work_are_refused_where_they_are_written() {
     assert_eq!(refusal(RateLimiter::try_new(0, secs(1))), "`limit` is 0, but must be at least 1");
     assert_eq!(refusal(RateLimiter::try_new(1, Duration::ZERO)), "`period` is 0ns, but must be longer than zero");
+    let second_of = |limit, period| refusal(RateLimiter::try_windows([(20, secs(1)), (limit, period)]));
+    assert_eq!(second_of(0, secs(1)), "`limit` is 0 (window 2 of 2), but must be at least 1");
+    assert_eq!(second_of(5, Duration::ZERO), "`period` is 0ns (window 2 of 2), but must be longer than zero");
     assert_eq!(refusal(RateLimiter::try_paced(0, secs(1))), "`limit` is 0, but must be at least 1");
     assert_eq!(refusal(RateLimiter::try_windows([])), "`windows` is 0, but must be 1 to 4");
     assert_eq!(refusal(RateLimiter::try_windows([(1, secs(1)); 5])), "`windows` is 5, but must be 1 to 4");
