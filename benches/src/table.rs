@@ -6,6 +6,8 @@ use std::fmt::Write;
 const HEADS: [&str; 10] =
     ["case", "peer", "clock", "ours ns", "peer ns", "ratio (spread)", "allocations", "futures", "target", ""];
 
+const AHEAD: &str = " peer ahead";
+
 /// All rows, in columns.
 pub fn table(rows: &[Row]) -> String {
     let mut lines = vec![HEADS.map(str::to_owned)];
@@ -20,11 +22,11 @@ pub fn table(rows: &[Row]) -> String {
     columns(&lines)
 }
 
-/// The same as Markdown.
+/// The same as Markdown, with a mark where the peer is ahead: the README's table.
 pub fn markdown(rows: &[Row]) -> String {
     let mut text = format!("| {} |\n|{}\n", HEADS.join(" | "), "---|".repeat(HEADS.len()));
     for row in rows {
-        writeln!(text, "| {} |", cells(row).join(" | ")).expect("a string takes all");
+        writeln!(text, "| {} |", cells(row).join(" | ").replace(AHEAD, " ▲")).expect("a string takes all");
     }
     text
 }
@@ -41,7 +43,7 @@ fn cells(row: &Row) -> [String; 10] {
         Some(false) if targets.len() == 1 => "MISSED".to_owned(),
         Some(false) => format!("MISSED: {}", missed.join(", ")),
     };
-    let ahead = if row.ratio.medians > 1.0 { " peer ahead" } else { "" };
+    let ahead = if row.ratio.medians > 1.0 { AHEAD } else { "" };
     let more = |nanos: f64| if peer.unfinished.is_some() { format!("> {nanos}") } else { nanos.to_string() };
     let peer_nanos = more(peer.nanos.round());
     [
@@ -144,9 +146,10 @@ mod tests {
 
     #[test]
     fn markdown_has_a_line_for_each_row() {
-        let figures = Figures { nanos: 10.0, ..Figures::default() };
-        let text = markdown(&[row(figures, figures, &[])]);
+        let [ours, peer] = [12.0, 10.0].map(|nanos| Figures { nanos, ..Figures::default() });
+        let text = markdown(&[row(ours, peer, &[])]);
         assert_eq!(text.lines().count(), 3);
+        assert!(text.contains("| 1.20x (1.20-1.20) ▲ |"), "{text}");
         assert!(text.lines().all(|line| line.matches('|').count() == HEADS.len() + 1), "{text}");
     }
 }
