@@ -464,7 +464,6 @@ async fn a_task_on_a_thread_with_a_virtual_clock_goes_by_tokios() {
     limiter.acquire().await;
     limiter.acquire().await;
     assert_eq!(begun.elapsed(), secs(1));
-    limiter.pause_for(ms(500));
     let failing = || std::future::ready(Err::<(), _>("no"));
     failing.rate_limited(&limiter).retry_with(RetryPolicy::fixed(secs(2)).deadline(secs(5))).call().await.unwrap_err();
     assert_eq!(begun.elapsed(), secs(1 + 1 + 2 + 2));
@@ -482,6 +481,31 @@ async fn a_task_on_a_thread_with_a_virtual_clock_goes_by_tokios() {
     assert_eq!(other.try_acquire(), Err(decor::Error::RateLimited { retry_after: secs(1) }));
     clock.advance(secs(1));
     assert_eq!((other.available(), other.try_acquire()), (1, Ok(())));
+}
+
+/// Also what does not wait, on handles that have seen no time before.
+#[test]
+fn what_a_thread_does_without_waiting_goes_by_its_virtual_clock() {
+    let clock = VirtualClock::start();
+    let limiter = || RateLimiter::new(1, secs(1));
+    let (charged, paused) = (limiter(), limiter());
+    let memo: Memo<u8, u8> = Memo::ttl(secs(60));
+    let keyed: decor::KeyedLimiter<u32> = decor::KeyedLimiter::new(1, secs(1));
+    let ask_for = |keys: std::ops::Range<u32>| keys.for_each(|key| keyed.for_key(&key).try_acquire().unwrap());
+    ask_for(0..1_000);
+    clock.advance(secs(3_600));
+
+    charged.charge(1);
+    assert_eq!(charged.available(), 0);
+    paused.pause_for(secs(2));
+    assert_eq!(paused.try_acquire(), Err(decor::Error::RateLimited { retry_after: secs(2) }));
+    memo.insert(7, 49);
+    assert_eq!(memo.get(&7), Some(49));
+    ask_for(1_000..2_000);
+    assert!(keyed.len() < 1_500, "{} keys, though those of an hour ago are idle", keyed.len());
+
+    clock.advance(secs(60));
+    assert_eq!((charged.available(), paused.try_acquire(), memo.get(&7)), (1, Ok(()), None));
 }
 
 /// Tokio's clock stands still and is then an hour ahead; nothing that a thread measures or waits for depends on it.
