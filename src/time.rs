@@ -3,7 +3,12 @@
 //! Tokio's clock, so that `start_paused = true` and `tokio::time::advance` control everything decor does.
 
 use crate::policy::{Nanos, nanos};
-use std::time::Duration;
+#[cfg(feature = "test-util")]
+use crate::sync::Arc;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 pub(crate) use tokio::time::{Instant, Sleep};
 
@@ -51,32 +56,154 @@ pub(crate) fn now() -> Instant {
     Clock::Task.now()
 }
 
-/// Where a handle counts its moments from, by each clock: tokio's may have been moved hours ahead before the handle was made.
-#[derive(Debug, Clone, Copy)]
+/// The time of one handle, in nanoseconds since it was made: it never goes back, and never stands
+/// still while the clock of a caller goes on.
+///
+/// A handle may be used by tasks of several runtimes and by threads. Outside of tests they all read
+/// the same clock. In a test, each runtime may have paused and moved its clock, and each virtual
+/// clock goes its own way. Such a clock counts by what passes on it: if it is behind the time that
+/// the handle has seen already, the time of the handle goes on from there.
+#[derive(Debug)]
 pub(crate) struct Epoch {
     of_tasks: Instant,
     of_threads: Instant,
+    // Not from `crate::sync`: a model checker need not interleave threads that read the time.
+    seen: Mutex<Seen>,
 }
+
+#[derive(Debug, Default)]
+struct Seen {
+    latest: Nanos,
+    /// The clocks that were behind, the most recent last, each with what is added to its readings.
+    behind: Vec<(Source, i128)>,
+}
+
+/// Maximum number of clocks in `Seen::behind`. A clock that is left out catches up once more.
+const MAX_SOURCES: usize = 32;
 
 impl Epoch {
     pub(crate) fn new() -> Self {
-        Self { of_tasks: Clock::Task.now(), of_threads: Clock::Thread.now() }
+        Self { of_tasks: Clock::Task.now(), of_threads: Clock::Thread.now(), seen: Mutex::default() }
     }
 
-    fn of(self, clock: Clock) -> Instant {
+    fn of(&self, clock: Clock) -> Instant {
         match clock {
             Clock::Task => self.of_tasks,
             Clock::Thread => self.of_threads,
         }
     }
 
-    pub(crate) fn now(self, clock: Clock) -> Nanos {
-        nanos(clock.now().saturating_duration_since(self.of(clock)))
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The moment in the clock's own terms; `None` if it lies beyond it.
-    pub(crate) fn instant(self, clock: Clock, moment: Nanos) -> Option<Instant> {
-        self.of(clock).checked_add(Duration::from_nanos(moment))
+    #[inline]
+    pub(crate) fn now(&self, clock: Clock) -> Nanos {
+        if !CLOCKS_MAY_DIFFER {
+            return nanos(clock.now().saturating_duration_since(self.of(clock)));
+        }
+        // The clock is read under the lock. Otherwise two threads with the same clock could come in
+        // another order than they read it, and the second would seem to be behind.
+        let mut seen = self.seen();
+        let (now, made) = (clock.now(), self.of(clock));
+        // A paused clock may stand at a time before the handle was made.
+        let before = nanos(made.saturating_duration_since(now));
+        let reading = i128::from(nanos(now.saturating_duration_since(made))) - i128::from(before);
+        seen.reconcile(Source::of(clock), reading)
+    }
+
+    /// The moment in the clock's own terms; `None` if the clock cannot express it.
+    pub(crate) fn instant(&self, clock: Clock, moment: Nanos) -> Option<Instant> {
+        let made = self.of(clock);
+        let behind = if CLOCKS_MAY_DIFFER { self.seen().behind(Source::of(clock)) } else { 0 };
+        let reading = i128::from(moment) - behind;
+        let distance = Duration::from_nanos(u64::try_from(reading.unsigned_abs()).unwrap_or(u64::MAX));
+        if reading < 0 { made.checked_sub(distance) } else { made.checked_add(distance) }
+    }
+}
+
+impl Seen {
+    /// What is added to the readings of this clock; 0 for a clock that has never been behind.
+    fn behind(&self, source: Source) -> i128 {
+        self.behind.iter().find(|(other, _)| *other == source).map_or(0, |(_, behind)| *behind)
+    }
+
+    fn reconcile(&mut self, source: Source, reading: i128) -> Nanos {
+        let latest = i128::from(self.latest);
+        let now = reading + self.behind(source);
+        if now < latest {
+            self.behind.retain(|(other, _)| *other != source);
+            if self.behind.len() == MAX_SOURCES {
+                self.behind.remove(0);
+            }
+            self.behind.push((source, latest - reading));
+        }
+        self.latest = Nanos::try_from(latest.max(now)).unwrap_or(Nanos::MAX);
+        self.latest
+    }
+}
+
+/// Whether the callers of one handle can have clocks that do not agree.
+const CLOCKS_MAY_DIFFER: bool = cfg!(feature = "test-util") || tokio_can_pause();
+
+/// Whether tokio is built with its own `test-util`, which no `cfg` of this crate tells: with it,
+/// `tokio::time` has a function `pause`, which the glob import puts before the stand-in.
+const fn tokio_can_pause() -> bool {
+    struct CannotPause;
+
+    trait Paused {
+        const IS_TOKIOS: bool;
+    }
+
+    impl Paused for () {
+        const IS_TOKIOS: bool = true;
+    }
+
+    impl Paused for CannotPause {
+        const IS_TOKIOS: bool = false;
+    }
+
+    const fn is_tokios<P: Paused>(_pause: fn() -> P) -> bool {
+        P::IS_TOKIOS
+    }
+
+    #[allow(dead_code)] // with tokio's `test-util` nothing uses it
+    fn pause() -> CannotPause {
+        CannotPause
+    }
+
+    {
+        #[allow(unused_imports, clippy::wildcard_imports)]
+        use tokio::time::*;
+        is_tokios(pause)
+    }
+}
+
+/// What a reading of the time comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The clock of the system.
+    System,
+    /// The clock of a tokio runtime, which may be paused.
+    Runtime(tokio::runtime::Id),
+    /// The virtual clock of a thread, by its address.
+    #[cfg(feature = "test-util")]
+    Virtual(usize),
+}
+
+impl Source {
+    fn of(clock: Clock) -> Self {
+        match clock {
+            Clock::Task => {
+                tokio::runtime::Handle::try_current().map_or(Self::System, |runtime| Self::Runtime(runtime.id()))
+            }
+            #[cfg(feature = "test-util")]
+            Clock::Thread => {
+                crate::test_util::current().map_or(Self::System, |shared| Self::Virtual(Arc::as_ptr(&shared).addr()))
+            }
+            #[cfg(not(feature = "test-util"))]
+            Clock::Thread => Self::System,
+        }
     }
 }
 
@@ -87,6 +214,70 @@ pub(crate) fn sleep(delay: Duration) -> Option<Sleep> {
 
 pub(crate) fn sleep_until(moment: Instant) -> Sleep {
     tokio::time::sleep_until(moment)
+}
+
+#[cfg(all(test, feature = "test-util"))]
+mod sources {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn cases() -> ProptestConfig {
+        match std::env::var_os("PROPTEST_CASES") {
+            Some(_) => ProptestConfig::default(),
+            None => ProptestConfig::with_cases(5_000),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        /// Each step is a source, and how much time passes on it before it is read.
+        #[test]
+        fn time_passes_when_it_passes_on_any_source(
+            steps in prop::collection::vec((0_usize..3, prop_oneof![Just(0_u64), 1_u64..10, 1_000_u64..2_000]), 1..60),
+        ) {
+            let (mut seen, mut readings) = (Seen::default(), [-500_i128, 0, 700]);
+            // The naive model: where each source is, in the time of the handle.
+            let (mut latest, mut at) = (0_i128, BTreeMap::new());
+            for (source, passed) in steps {
+                let passed = i128::from(passed);
+                let before = at.get(&source).copied().unwrap_or(readings[source]);
+                readings[source] += passed;
+                let expected = latest.max(before + passed);
+                prop_assert_eq!(i128::from(seen.reconcile(Source::Virtual(source), readings[source])), expected);
+                prop_assert_eq!(readings[source] + seen.behind(Source::Virtual(source)), expected);
+                (latest, _) = (expected, at.insert(source, expected));
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_source_is_taken_at_its_word() {
+        let mut seen = Seen::default();
+        assert_eq!(
+            [0, 7, 7, i128::MAX / 2].map(|reading| seen.reconcile(Source::System, reading)),
+            [0, 7, 7, u64::MAX]
+        );
+        assert!(seen.behind.is_empty());
+    }
+
+    #[test]
+    fn many_sources_take_bounded_memory() {
+        let mut seen = Seen::default();
+        seen.reconcile(Source::System, 1_000);
+        for source in 0..100 {
+            assert_eq!(seen.reconcile(Source::Virtual(source), 1), 1_000);
+        }
+        assert_eq!(seen.behind.len(), MAX_SOURCES);
+        assert_eq!(seen.reconcile(Source::Virtual(99), 3), 1_002, "known still");
+        assert_eq!(seen.reconcile(Source::Virtual(0), 3), 1_002, "left out, so it begins anew");
+    }
+
+    #[test]
+    fn tokio_can_pause_in_tests() {
+        const { assert!(tokio_can_pause()) };
+    }
 }
 
 /// A clock read costs more than all else that a decorator does where nothing goes wrong.

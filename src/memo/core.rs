@@ -38,7 +38,7 @@ const SHARDS: usize = if cfg!(shuttle) { 1 } else { 16 };
 
 pub(crate) struct Core<K, V> {
     pub(super) settings: Settings<K, V>,
-    epoch: Epoch,
+    epoch: Arc<Epoch>,
     store: Store<K, V>,
     hasher: RandomState,
     flights: [Mutex<Flights<K, V>>; SHARDS],
@@ -138,10 +138,10 @@ where
         settings: Settings<K, V>,
         store: impl FnOnce(Box<dyn Fn(&Entry<V>, Left) + Send + Sync>) -> Store<K, V>,
     ) -> Self {
-        let (epoch, seen) = (Epoch::new(), Arc::<Seen>::default());
+        let (epoch, seen) = (Arc::new(Epoch::new()), Arc::<Seen>::default());
         let listener = Box::new({
-            let seen = Arc::clone(&seen);
-            move |entry: &Entry<V>, left: Left| seen.leaves(entry, &left, epoch)
+            let (seen, epoch) = (Arc::clone(&seen), Arc::clone(&epoch));
+            move |entry: &Entry<V>, left: Left| seen.leaves(entry, &left, &epoch)
         });
         let store = store(listener);
         let flights = std::array::from_fn(|_| Mutex::new(HashMap::new()));
@@ -441,7 +441,7 @@ impl<K, V> fmt::Display for Settings<K, V> {
 }
 
 impl Seen {
-    fn leaves<V>(&self, entry: &Entry<V>, left: &Left, epoch: Epoch) {
+    fn leaves<V>(&self, entry: &Entry<V>, left: &Left, epoch: &Epoch) {
         if entry.generation != self.generation.load(Ordering::Acquire) {
             return; // a clear has seen to it
         }

@@ -4,6 +4,7 @@ mod allocations;
 mod auto_traits;
 mod blocking;
 mod cancelled;
+mod clocks;
 mod errors;
 mod keyed_limiter;
 mod lazy;
