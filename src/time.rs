@@ -3,10 +3,8 @@
 //! Tokio's clock, so that `start_paused = true` and `tokio::time::advance` control everything decor does.
 
 use crate::policy::{Nanos, nanos};
-#[cfg(feature = "test-util")]
-use crate::sync::Arc;
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -63,12 +61,14 @@ pub(crate) fn now() -> Instant {
 /// the same clock. In a test, each runtime may have paused and moved its clock, and each virtual
 /// clock goes its own way. Such a clock counts by what passes on it: if it is behind the time that
 /// the handle has seen already, the time of the handle goes on from there.
-#[derive(Debug)]
+///
+/// A clone is the time of the same handle.
+#[derive(Debug, Clone)]
 pub(crate) struct Epoch {
     of_tasks: Instant,
     of_threads: Instant,
     // Not from `crate::sync`: a model checker need not interleave threads that read the time.
-    seen: Mutex<Seen>,
+    seen: Arc<Mutex<Seen>>,
 }
 
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ const MAX_SOURCES: usize = 32;
 
 impl Epoch {
     pub(crate) fn new() -> Self {
-        Self { of_tasks: Clock::Task.now(), of_threads: Clock::Thread.now(), seen: Mutex::default() }
+        Self { of_tasks: Clock::Task.now(), of_threads: Clock::Thread.now(), seen: Arc::default() }
     }
 
     fn of(&self, clock: Clock) -> Instant {

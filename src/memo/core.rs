@@ -38,7 +38,7 @@ const SHARDS: usize = if cfg!(shuttle) { 1 } else { 16 };
 
 pub(crate) struct Core<K, V> {
     pub(super) settings: Settings<K, V>,
-    epoch: Arc<Epoch>,
+    epoch: Epoch,
     store: Store<K, V>,
     hasher: RandomState,
     flights: [Mutex<Flights<K, V>>; SHARDS],
@@ -138,9 +138,9 @@ where
         settings: Settings<K, V>,
         store: impl FnOnce(Box<dyn Fn(&Entry<V>, Left) + Send + Sync>) -> Store<K, V>,
     ) -> Self {
-        let (epoch, seen) = (Arc::new(Epoch::new()), Arc::<Seen>::default());
+        let (epoch, seen) = (Epoch::new(), Arc::<Seen>::default());
         let listener = Box::new({
-            let (seen, epoch) = (Arc::clone(&seen), Arc::clone(&epoch));
+            let (seen, epoch) = (Arc::clone(&seen), epoch.clone());
             move |entry: &Entry<V>, left: Left| seen.leaves(entry, &left, &epoch)
         });
         let store = store(listener);

@@ -169,6 +169,22 @@ impl Quota {
         }
     }
 
+    /// Whether both allow the same, whatever has been taken.
+    pub(crate) fn has_limits_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Windows(logs), Self::Windows(others)) => {
+                let limits =
+                    |logs: &[SlidingLog]| logs.iter().map(|log| (log.limit(), log.period())).collect::<Vec<_>>();
+                limits(logs) == limits(others)
+            }
+            (Self::Paced(pacer), Self::Paced(other)) => {
+                let limits = |pacer: &Pacer| (pacer.limit(), pacer.period(), pacer.burst());
+                limits(pacer) == limits(other)
+            }
+            _ => false,
+        }
+    }
+
     /// Sets the limits anew, one for each window.
     pub(crate) fn set_limits(&mut self, limits: &[(u32, Nanos)]) {
         for (window, &(limit, period)) in limits.iter().enumerate() {

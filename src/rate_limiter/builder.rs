@@ -6,6 +6,7 @@ use crate::{
     error::or_panic,
     policy::{MAX_WINDOWS, Nanos, Pacer, Quota, SlidingLog, nanos},
     sync::Arc,
+    time::Epoch,
 };
 use std::time::Duration;
 
@@ -114,7 +115,7 @@ impl RateLimiterBuilder {
     /// assert_eq!(error.to_string(), "`limit` is 0, but must be at least 1");
     /// ```
     pub fn try_build(self) -> Result<RateLimiter, ConfigError> {
-        Ok(RateLimiter { core: Arc::new(Core::new(self.quota(true)?, self.refuse_above)) })
+        Ok(RateLimiter { core: Arc::new(Core::new(self.quota(true)?, self.refuse_above, Epoch::new())) })
     }
 
     pub(super) fn longest_period(&self) -> Duration {

@@ -65,7 +65,7 @@ pub(super) struct Claim {
 type Next = Option<Waker>;
 
 impl Core {
-    pub(crate) fn new(quota: Quota, refuse_above: usize) -> Self {
+    pub(crate) fn new(quota: Quota, refuse_above: usize, epoch: Epoch) -> Self {
         let state = State {
             quota,
             queue: Queue::new(),
@@ -74,7 +74,7 @@ impl Core {
             now: 0,
             stats: RateLimiterStats::default(),
         };
-        Self { epoch: Epoch::new(), state: Mutex::new(state) }
+        Self { epoch, state: Mutex::new(state) }
     }
 
     /// A new limiter like this one, with another burst.
@@ -83,7 +83,7 @@ impl Core {
         let Quota::Paced(pacer) = &state.quota else {
             return Err(ConfigError::new("burst", burst, "left out unless the limiter is paced"));
         };
-        Ok(Self::new(Quota::Paced(pacer.with_burst(burst)?), state.refuse_above))
+        Ok(Self::new(Quota::Paced(pacer.with_burst(burst)?), state.refuse_above, Epoch::new()))
     }
 
     /// The moment in the clock's own terms; `None` if it lies beyond it.
@@ -192,14 +192,13 @@ impl Core {
         RateLimiterStats { waiting: state.queue.len(), ..state.stats }
     }
 
-    /// Whether it is as good as new: nobody waits, and nothing that was taken counts any more.
-    pub(super) fn idle_at(&self) -> Option<Instant> {
-        let state = lock(&self.state);
-        if state.queue.is_empty() {
-            self.instant(Clock::here(), state.quota.idle_at().max(state.paused_until))
-        } else {
-            None
-        }
+    /// The time until the limiter is as good as new; `None` while calls wait, and for a limiter with
+    /// other limits than these.
+    pub(super) fn idle_in(&self, quota: &Quota) -> Option<Nanos> {
+        let state = self.enter(Clock::here());
+        let idle_at = state.quota.idle_at().max(state.paused_until);
+        let is_ordinary = state.queue.is_empty() && state.quota.has_limits_of(quota);
+        is_ordinary.then(|| idle_at.saturating_sub(state.now))
     }
 }
 

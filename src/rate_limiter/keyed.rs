@@ -1,27 +1,18 @@
 //! One limiter for each key: a user, a host, a tenant.
 
-use super::{RateLimiter, RateLimiterBuilder, core::Core};
+use super::{
+    RateLimiter, RateLimiterBuilder,
+    core::Core,
+    keys::{Keys, Template},
+};
 use crate::{
     ConfigError,
     error::or_panic,
-    policy::Quota,
-    sync::{Arc, Mutex, lock},
-    time::{Clock, Instant},
+    policy::{Nanos, Quota, nanos},
+    sync::Arc,
+    time::{Clock, Epoch},
 };
-use std::{
-    borrow::Borrow,
-    collections::{HashMap, VecDeque},
-    fmt,
-    hash::{BuildHasher, Hash, RandomState},
-    time::Duration,
-};
-
-/// Keys are spread over so many locks.
-const SHARDS: usize = 16;
-
-/// Each look-up looks after so many keys that may have become idle: more than it can add, so that they are reclaimed faster
-/// than they come, and few enough that nobody waits for it.
-const RECLAIMED_AT_ONCE: usize = 16;
+use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 
 /// The same limit for each key by itself: a user, a host, a tenant.
 ///
@@ -50,29 +41,33 @@ const RECLAIMED_AT_ONCE: usize = 16;
 ///
 /// # Memory
 ///
-/// A key is forgotten when its limiter is as good as new: nobody waits or holds it, and nothing it admitted still counts.
-/// Each look-up looks after a few of those, so keys leave by themselves as others come.
+/// A key is forgotten when its limiter is as good as new: no call waits for it or holds it, and no
+/// permit of it counts any more. Each lookup checks a few keys, wherever they are, so idle keys go
+/// as long as any key is used.
 ///
-/// At most [`max_keys`](Self::max_keys) are remembered, 65,536 until set, of about 600 bytes each and 16 for each admission
-/// in the window. When there are more, those that came first are forgotten before their time, and start anew if they come
-/// again; a key that somebody waits for or holds is never forgotten.
+/// At most [`max_keys`](Self::max_keys) are remembered, 65,536 until set, of about 700 bytes each and
+/// 16 for each admission in the window. One key more, and the key whose limiter would be idle next
+/// is forgotten before its time. A forgotten key starts anew if it comes again.
+///
+/// Some keys are never forgotten, so more than `max_keys` of those can be remembered: a key that a
+/// call waits for or holds, and a key with a limit of its own.
+///
+/// # A limit of its own
+///
+/// [`set_limit`](RateLimiter::set_limit) on the limiter of one key changes the limit of that key. The
+/// limit stays until it is changed again, set back, or [removed](Self::remove) with the key.
 pub struct KeyedLimiter<K> {
-    shared: Arc<Shared<K>>,
+    keys: Arc<Keys<K, Limits>>,
 }
 
-struct Shared<K> {
+/// What the limiter of every key begins with.
+#[derive(Debug, Clone)]
+struct Limits {
     quota: Quota,
     refuse_above: usize,
-    period: Duration,
-    max_keys_per_shard: usize,
-    hasher: RandomState,
-    shards: [Mutex<Shard<K>>; SHARDS],
-}
-
-struct Shard<K> {
-    limiters: HashMap<K, Arc<Core>>,
-    /// Every key once, with the moment at which to see whether it is idle.
-    rounds: VecDeque<(Instant, K)>,
+    /// The longest period of the quota.
+    period: Nanos,
+    epoch: Epoch,
 }
 
 impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
@@ -145,21 +140,11 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         if max_keys == 0 {
             return Err(ConfigError::new("max_keys", max_keys, "at least 1"));
         }
-        let Shared { quota, refuse_above, period, .. } = &*self.shared;
-        Ok(Self::with(quota.clone(), *refuse_above, *period, max_keys))
+        Ok(Self::with(self.keys.template().clone(), max_keys))
     }
 
-    fn with(quota: Quota, refuse_above: usize, period: Duration, max_keys: usize) -> Self {
-        let empty = |_| Mutex::new(Shard { limiters: HashMap::new(), rounds: VecDeque::new() });
-        let shared = Shared {
-            quota,
-            refuse_above,
-            period,
-            max_keys_per_shard: (max_keys / SHARDS).max(1),
-            hasher: RandomState::new(),
-            shards: std::array::from_fn(empty),
-        };
-        Self { shared: Arc::new(shared) }
+    fn with(limits: Limits, max_keys: usize) -> Self {
+        Self { keys: Arc::new(Keys::new(limits, max_keys)) }
     }
 
     /// The limiter of this key. Holding it keeps the key from being forgotten.
@@ -182,23 +167,31 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        let Shared { quota, refuse_above, period, max_keys_per_shard, hasher, shards } = &*self.shared;
-        #[allow(clippy::cast_possible_truncation)] // any bits of the hash will do
-        let shard = hasher.hash_one(key) as usize % SHARDS;
-        let mut shard = lock(&shards[shard]);
-        let now = Clock::here().now();
-        shard.reclaim(now);
-        if let Some(core) = shard.limiters.get(key) {
-            return RateLimiter { core: Arc::clone(core) };
-        }
-        if shard.limiters.len() >= *max_keys_per_shard {
-            shard.forget_the_first(now);
-        }
-        let core = Arc::new(Core::new(quota.clone(), *refuse_above));
-        shard.limiters.insert(key.to_owned(), Arc::clone(&core));
-        let see_after = now.checked_add(*period).unwrap_or(now);
-        shard.rounds.push_back((see_after, key.to_owned()));
-        RateLimiter { core }
+        RateLimiter { core: self.keys.get_or_make(key) }
+    }
+
+    /// Forgets a key, and its own limit if it has one. Returns whether it was remembered.
+    ///
+    /// Calls that wait for the key go on with the limiter that they have. The key starts anew when it
+    /// comes again.
+    ///
+    /// ```
+    /// use decor::KeyedLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let per_user: KeyedLimiter<String> = KeyedLimiter::new(10, second);
+    /// per_user.for_key("ada").set_limit(100, second);
+    /// assert_eq!(per_user.for_key("ada").available(), 100);
+    /// assert!(per_user.remove("ada"));
+    /// assert_eq!(per_user.for_key("ada").available(), 10);
+    /// ```
+    pub fn remove<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.keys.remove(key)
     }
 
     /// The keys that are remembered.
@@ -210,7 +203,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// # Ok::<(), decor::Error>(())
     /// ```
     pub fn len(&self) -> usize {
-        self.shared.shards.iter().map(|shard| lock(shard).limiters.len()).sum()
+        self.keys.len()
     }
 
     /// Whether no key is remembered.
@@ -223,46 +216,23 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     }
 }
 
-impl<K: Eq + Hash + Clone> Shard<K> {
-    /// Forgets keys that have become idle, a few at a time.
-    fn reclaim(&mut self, now: Instant) {
-        for _ in 0..RECLAIMED_AT_ONCE {
-            let Some((see_after, _)) = self.rounds.front() else { break };
-            if *see_after > now {
-                break;
-            }
-            self.see_first(now, |idle_at| idle_at <= now);
-        }
-        if self.limiters.capacity() > 4 * self.limiters.len() + 64 {
-            self.limiters.shrink_to_fit();
-            self.rounds.shrink_to_fit();
-        }
+impl Template for Limits {
+    type Handle = Core;
+
+    fn make(&self) -> Core {
+        Core::new(self.quota.clone(), self.refuse_above, self.epoch.clone())
     }
 
-    /// Makes room: forgets the key that came first, unless somebody needs it, and then the next.
-    fn forget_the_first(&mut self, now: Instant) {
-        for _ in 0..RECLAIMED_AT_ONCE {
-            if self.see_first(now, |_| true) {
-                break;
-            }
-        }
+    fn now(&self) -> Nanos {
+        self.epoch.now(Clock::here())
     }
 
-    /// Takes the first key of the round and forgets it, if nobody needs it and its limiter may be forgotten.
-    fn see_first(&mut self, now: Instant, may_go: impl Fn(Instant) -> bool) -> bool {
-        let Some((_, key)) = self.rounds.pop_front() else { return false };
-        let Some(core) = self.limiters.get(&key) else { return false };
-        let unneeded = if Arc::strong_count(core) == 1 { core.idle_at() } else { None };
-        match unneeded {
-            Some(idle_at) if may_go(idle_at) => {
-                self.limiters.remove(&key);
-                true
-            }
-            idle_at => {
-                self.rounds.push_back((idle_at.unwrap_or(now), key));
-                false
-            }
-        }
+    fn idle_after(&self) -> Nanos {
+        self.period
+    }
+
+    fn idle_in(&self, core: &Core) -> Option<Nanos> {
+        core.idle_in(&self.quota)
     }
 }
 
@@ -282,18 +252,20 @@ impl<K: Eq + Hash + Clone> TryFrom<RateLimiterBuilder> for KeyedLimiter<K> {
 
     fn try_from(builder: RateLimiterBuilder) -> Result<Self, ConfigError> {
         // Nothing is reserved for a key before it comes.
-        Ok(Self::with(builder.quota(false)?, builder.refuse_above, builder.longest_period(), 1 << 16))
+        let (quota, period) = (builder.quota(false)?, nanos(builder.longest_period()));
+        let limits = Limits { quota, refuse_above: builder.refuse_above, period, epoch: Epoch::new() };
+        Ok(Self::with(limits, 1 << 16))
     }
 }
 
 impl<K> Clone for KeyedLimiter<K> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self { keys: Arc::clone(&self.keys) }
     }
 }
 
 impl<K> fmt::Debug for KeyedLimiter<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyedLimiter({} for each key)", self.shared.quota)
+        write!(f, "KeyedLimiter({} for each key)", self.keys.template().quota)
     }
 }

@@ -7,6 +7,7 @@ mod core;
 #[cfg(all(test, shuttle, feature = "test-util"))]
 mod interleavings;
 mod keyed;
+mod keys;
 mod queue;
 mod stats;
 

@@ -3,7 +3,7 @@
 //! Outside of tests all clocks agree. In a test binary a `static` handle meets one paused runtime
 //! after the other, and each has moved its clock.
 
-use crate::support::secs;
+use crate::support::{just_before, secs};
 use decor::{Error, KeyedLimiter, Memo, RateLimiter, test_util::VirtualClock};
 use std::{future::Future, task::Poll, time::Duration};
 use tokio::{
@@ -20,7 +20,7 @@ fn paused() -> Runtime {
 /// `advance` are exact to the nanosecond; those of tokio's timers are whole milliseconds.
 async fn takes_a_permit_after(limiter: &RateLimiter, retry_after: Duration) {
     assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after }));
-    advance(retry_after - Duration::from_nanos(1)).await;
+    advance(just_before(retry_after)).await;
     assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after: Duration::from_nanos(1) }));
     advance(Duration::from_nanos(1)).await;
     assert_eq!(limiter.try_acquire(), Ok(()));
@@ -86,7 +86,7 @@ fn a_wait_with_a_limit_lasts_as_long_in_each_runtime() {
     });
     other.block_on(async {
         let begun = Instant::now();
-        assert!(limiter.acquire_within(secs(1) - Duration::from_nanos(1)).await.is_err());
+        assert!(limiter.acquire_within(just_before(secs(1))).await.is_err());
         assert_eq!(begun.elapsed(), Duration::ZERO, "known to be in vain");
         assert_eq!(limiter.acquire_within(secs(1)).await, Ok(()));
     });
@@ -132,7 +132,7 @@ fn a_value_lives_as_long_in_each_runtime() {
     });
     other.block_on(async {
         assert_eq!(memo.get(&7), Some(49));
-        advance(secs(60) - Duration::from_nanos(1)).await;
+        advance(just_before(secs(60))).await;
         assert_eq!(memo.get(&7), Some(49));
         advance(Duration::from_nanos(1)).await;
         assert_eq!(memo.get(&7), None);
@@ -154,7 +154,6 @@ fn keys_are_forgotten_in_each_runtime() {
         (0..100).for_each(|user| per_user.for_key(&user).try_acquire().unwrap());
     });
     other.block_on(async {
-        // The first look shows the keys how far the clock of this runtime is behind.
         assert!(per_user.for_key(&0).try_acquire().is_err());
         advance(secs(60)).await;
         (0..1_000).for_each(|_| drop(per_user.for_key(&0)));

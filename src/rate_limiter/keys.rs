@@ -1,0 +1,290 @@
+//! Handles by key: one for each user, host or tenant, in bounded memory.
+//!
+//! Keys are spread over shards. All shards share one bound on the number of keys.
+
+use crate::{
+    policy::Nanos,
+    sync::{Arc, AtomicU64, Mutex, Ordering, lock, try_lock},
+};
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasher, Hash, RandomState},
+    ops::Bound,
+};
+
+/// Number of shards, each with its own lock. No thread holds two of them.
+const SHARDS: usize = 16;
+
+/// Maximum number of keys in one shard that one lookup checks for idleness: more than a lookup can
+/// add, and few enough to be cheap.
+const CHECKS_PER_LOOKUP: usize = 16;
+
+/// Maximum number of keys that are forgotten to make room for one.
+const FORGOTTEN_PER_KEY: usize = 4;
+
+/// What the handle of each key is made from.
+pub(super) trait Template {
+    type Handle;
+
+    fn make(&self) -> Self::Handle;
+
+    fn now(&self) -> Nanos;
+
+    /// The time after which a handle that was used once, when it was made, is idle.
+    fn idle_after(&self) -> Nanos;
+
+    /// The time until a handle is as good as new; `None` if it may not be forgotten.
+    fn idle_in(&self, handle: &Self::Handle) -> Option<Nanos>;
+}
+
+pub(super) struct Keys<K, T: Template> {
+    template: T,
+    /// Maximum number of keys, in all shards.
+    bound: u64,
+    hasher: RandomState,
+    /// Keys in all shards. A key is counted before it is inserted.
+    count: AtomicU64,
+    shards: [Mutex<Shard<K, T::Handle>>; SHARDS],
+}
+
+struct Shard<K, H> {
+    handles: HashMap<K, Remembered<H>>,
+    /// Every key once.
+    checks: BTreeMap<CheckAt, K>,
+    /// The number of the next check: never used before, in any shard.
+    next_number: u64,
+    /// The shard that the last lookup in this one checked as well.
+    other: usize,
+}
+
+struct Remembered<H> {
+    handle: Arc<H>,
+    check_at: CheckAt,
+}
+
+/// The moment at which to see whether a key is idle, and a number that makes it unique.
+type CheckAt = (Nanos, u64);
+
+impl<K, T: Template> Keys<K, T> {
+    pub(super) fn template(&self) -> &T {
+        &self.template
+    }
+
+    pub(super) fn len(&self) -> usize {
+        usize::try_from(self.count.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+}
+
+impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
+    pub(super) fn new(template: T, bound: usize) -> Self {
+        Self {
+            template,
+            bound: bound as u64,
+            hasher: RandomState::new(),
+            count: AtomicU64::new(0),
+            shards: std::array::from_fn(|shard| Mutex::new(Shard::new(shard))),
+        }
+    }
+
+    pub(super) fn get_or_make<Q>(&self, key: &Q) -> Arc<T::Handle>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        let home = &self.shards[self.home(key)];
+        let now = self.template.now();
+        let mut shard = lock(home);
+        let known = shard.find(key);
+        self.check(&mut shard, now);
+        let other = shard.next_other();
+        drop(shard);
+        if let Some(mut other) = try_lock(&self.shards[other]) {
+            self.check(&mut other, now);
+        }
+        known.unwrap_or_else(|| self.make(home, key, now))
+    }
+
+    /// Makes room for a new key, and its handle.
+    fn make<Q>(&self, home: &Mutex<Shard<K, T::Handle>>, key: &Q, now: Nanos) -> Arc<T::Handle>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        // Several keys may have to go: other threads insert as well, and keys that were held when
+        // they should have gone may be free now.
+        let mut left_to_forget = FORGOTTEN_PER_KEY;
+        loop {
+            let mut shard = lock(home);
+            if let Some(handle) = shard.find(key) {
+                return handle; // another thread has inserted it meanwhile
+            }
+            let bound = if left_to_forget == 0 { u64::MAX } else { self.bound };
+            if self.count_one(bound) {
+                let handle = Arc::new(self.template.make());
+                shard.insert(key.to_owned(), Arc::clone(&handle), now.saturating_add(self.template.idle_after()));
+                return handle;
+            }
+            drop(shard);
+            self.forget_one(now);
+            left_to_forget -= 1;
+        }
+    }
+
+    /// Returns whether the key was remembered.
+    pub(super) fn remove<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let home = self.home(key);
+        self.forget(&mut lock(&self.shards[home]), key)
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // any bits of the hash will do
+    fn home<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
+        self.hasher.hash_one(key) as usize % SHARDS
+    }
+
+    /// Counts one more key, if that leaves no more than the bound.
+    fn count_one(&self, bound: u64) -> bool {
+        let counted = |keys| (keys < bound).then_some(keys + 1);
+        self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted).is_ok()
+    }
+
+    /// Forgets the keys of a shard that have become idle, a few at a time.
+    fn check(&self, shard: &mut Shard<K, T::Handle>, now: Nanos) {
+        for _ in 0..CHECKS_PER_LOOKUP {
+            let Some((check_at, key)) = shard.first().filter(|((at, _), _)| *at <= now) else { break };
+            match self.idle_at(shard, &key, now) {
+                Some(idle_at) if idle_at <= now => {
+                    self.forget(shard, &key);
+                }
+                idle_at => {
+                    shard.postpone(check_at, idle_at.unwrap_or(self.later(now)));
+                }
+            }
+        }
+        shard.shrink();
+    }
+
+    /// Makes room for a key: forgets the key that would be idle next, unless none may go.
+    fn forget_one(&self, now: Nanos) {
+        let (mut checked, mut postponed) = ((0, 0), Vec::new());
+        // The key that is idle next of those that were used since their last check.
+        let mut used: Option<(Nanos, K)> = None;
+        while let Some((shard, check_at)) = self.next_after(checked).filter(|_| postponed.len() < CHECKS_PER_LOOKUP) {
+            checked = check_at;
+            let mut shard = lock(&self.shards[shard]);
+            let Some(key) = shard.checks.get(&check_at).cloned().filter(|_| !postponed.contains(&check_at)) else {
+                continue;
+            };
+            let idle_at = self.idle_at(&shard, &key, now);
+            if idle_at.is_some_and(|idle_at| idle_at <= check_at.0.max(now)) {
+                self.forget(&mut shard, &key);
+                return;
+            }
+            postponed.extend(shard.postpone(check_at, idle_at.unwrap_or(self.later(now))));
+            if let Some(idle_at) = idle_at.filter(|idle_at| used.as_ref().is_none_or(|(first, _)| idle_at < first)) {
+                used = Some((idle_at, key));
+            }
+        }
+        let Some((_, key)) = used else { return };
+        let mut shard = lock(&self.shards[self.home(&key)]);
+        if self.idle_at(&shard, &key, now).is_some() {
+            self.forget(&mut shard, &key);
+        }
+    }
+
+    /// When to check a key again that may not be forgotten: after the keys that are used now.
+    fn later(&self, now: Nanos) -> Nanos {
+        now.saturating_add(self.template.idle_after().saturating_mul(2)).saturating_add(1)
+    }
+
+    /// Returns whether the key was remembered.
+    fn forget<Q>(&self, shard: &mut Shard<K, T::Handle>, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let is_forgotten = shard.remove(key);
+        self.count.fetch_sub(is_forgotten.into(), Ordering::Relaxed);
+        is_forgotten
+    }
+
+    /// The earliest check in all shards after this one, and its shard.
+    fn next_after(&self, checked: CheckAt) -> Option<(usize, CheckAt)> {
+        let later = (Bound::Excluded(checked), Bound::Unbounded);
+        let next = |shard: usize| lock(&self.shards[shard]).checks.range(later).next().map(|(check_at, _)| *check_at);
+        (0..SHARDS).filter_map(|shard| Some((shard, next(shard)?))).min_by_key(|(_, check_at)| *check_at)
+    }
+
+    /// When the handle of a key is as good as new; `None` if the key may not be forgotten.
+    fn idle_at(&self, shard: &Shard<K, T::Handle>, key: &K, now: Nanos) -> Option<Nanos> {
+        let Remembered { handle, .. } = shard.handles.get(key)?;
+        if Arc::strong_count(handle) > 1 {
+            return None;
+        }
+        Some(now.saturating_add(self.template.idle_in(handle)?))
+    }
+}
+
+impl<K: Eq + Hash + Clone, H> Shard<K, H> {
+    fn new(number: usize) -> Self {
+        Self { handles: HashMap::new(), checks: BTreeMap::new(), next_number: number as u64 + 1, other: number }
+    }
+
+    /// A shard other than this one: the next with each lookup.
+    fn next_other(&mut self) -> usize {
+        self.other = (self.other + 1) % SHARDS;
+        self.other
+    }
+
+    fn find<Q>(&self, key: &Q) -> Option<Arc<H>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.handles.get(key).map(|remembered| Arc::clone(&remembered.handle))
+    }
+
+    fn insert(&mut self, key: K, handle: Arc<H>, check_at: Nanos) {
+        let check_at = self.schedule(key.clone(), check_at);
+        self.handles.insert(key, Remembered { handle, check_at });
+    }
+
+    fn schedule(&mut self, key: K, check_at: Nanos) -> CheckAt {
+        let check_at = (check_at, self.next_number);
+        self.next_number += SHARDS as u64;
+        self.checks.insert(check_at, key);
+        check_at
+    }
+
+    fn first(&self) -> Option<(CheckAt, K)> {
+        self.checks.first_key_value().map(|(check_at, key)| (*check_at, key.clone()))
+    }
+
+    fn postpone(&mut self, check_at: CheckAt, to: Nanos) -> Option<CheckAt> {
+        let key = self.checks.remove(&check_at)?;
+        let check_at = self.schedule(key.clone(), to);
+        self.handles.get_mut(&key)?.check_at = check_at;
+        Some(check_at)
+    }
+
+    fn remove<Q>(&mut self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let Some(removed) = self.handles.remove(key) else { return false };
+        self.checks.remove(&removed.check_at);
+        true
+    }
+
+    /// Gives memory back once most of it is unused.
+    fn shrink(&mut self) {
+        if self.handles.capacity() > 4 * self.handles.len() + 64 {
+            self.handles.shrink_to_fit();
+        }
+    }
+}
