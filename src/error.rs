@@ -143,7 +143,7 @@ impl<E> Failure<E> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GaveUp {
-    /// Every attempt that `max_attempts` allows was made.
+    /// Every attempt that `max_attempts` allows was made. The last error was not judged any more.
     Exhausted,
     /// The error is not one that this policy retries.
     NotRetryable,

@@ -316,28 +316,29 @@ pub trait FutureExt: Future + Sized {
         convert::fallible(self)
     }
 
-    /// Not offered: a future's arguments are gone. It stands here so that the compiler can say so.
+    // The three methods below are not offered. They stand here so that the compiler can say why, and
+    // take `&mut self` because method lookup tries that last: a method of another trait with the same
+    // name, which takes `self` or `&self`, is never ambiguous.
+
     #[cfg(feature = "memo")]
     #[doc(hidden)]
-    fn memoized<K, V>(self, _memo: &Memo<K, V>) -> std::future::Pending<Self::Output>
+    fn memoized<K, V>(&mut self, _memo: &Memo<K, V>) -> std::future::Pending<Self::Output>
     where
         Self: KnowsItsArguments,
     {
         std::future::pending()
     }
 
-    /// Not offered: a future's arguments are gone. It stands here so that the compiler can say so.
     #[doc(hidden)]
-    fn validated<V>(self, _validate: V) -> std::future::Pending<Self::Output>
+    fn validated<V>(&mut self, _validate: V) -> std::future::Pending<Self::Output>
     where
         Self: ShowsItsArguments,
     {
         std::future::pending()
     }
 
-    /// Not offered: a future runs once. It stands here so that the compiler can say so.
     #[doc(hidden)]
-    fn retry_with<P>(self, _policy: P) -> std::future::Pending<Self::Output>
+    fn retry_with<P>(&mut self, _policy: P) -> std::future::Pending<Self::Output>
     where
         Self: Repeatable,
     {

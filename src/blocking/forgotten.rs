@@ -5,7 +5,7 @@ use super::{Blocking, SyncFn};
 macro_rules! offers {
     ($($decorator:ident($($setting:ident),*))*) => {$(
         #[doc(hidden)]
-        fn $decorator(&self, $($setting: impl Sized),*) -> Blocking<Self>
+        fn $decorator(&mut self, $($setting: impl Sized),*) -> Blocking<Self>
         where
             Self: ReturnsAFuture,
         {
@@ -15,7 +15,8 @@ macro_rules! offers {
     )*};
 }
 
-/// Each decorator once more, for functions as they are. The methods take `&self`, so what async functions have comes first.
+/// Each decorator once more, for functions as they are. The methods take `&mut self`, which method
+/// lookup tries last: the methods of async functions come first, and so do those of other traits.
 #[doc(hidden)]
 pub trait Undecorated<Args>: SyncFn<Args> {
     offers! {
@@ -29,7 +30,7 @@ pub trait Undecorated<Args>: SyncFn<Args> {
     }
 
     #[doc(hidden)]
-    fn err_into<E2>(&self) -> Blocking<Self>
+    fn err_into<E2>(&mut self) -> Blocking<Self>
     where
         Self: ReturnsAFuture,
     {

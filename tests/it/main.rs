@@ -26,4 +26,5 @@ mod support;
 mod timed;
 mod timeout;
 mod ui;
+mod users_traits;
 mod validated;

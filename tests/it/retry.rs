@@ -100,10 +100,10 @@ fn model(scenario: &Scenario) -> Trace {
             Outcome::Wait(hint) => hint,
             _ => doubled.min(scenario.max_delay),
         };
-        let reason = if attempt.outcome == Outcome::Fatal {
-            Some(GaveUp::NotRetryable)
-        } else if number == scenario.max_attempts {
+        let reason = if number == scenario.max_attempts {
             Some(GaveUp::Exhausted)
+        } else if attempt.outcome == Outcome::Fatal {
+            Some(GaveUp::NotRetryable)
         } else if scenario.deadline.is_some_and(|deadline| now + delay > deadline) {
             Some(GaveUp::DeadlineReached)
         } else {
@@ -466,6 +466,27 @@ async fn a_later_predicate_replaces_an_earlier_one() {
         .when(|e: &&str| *e == "busy");
     retried.await.unwrap_err();
     assert_eq!(calls.get(), 3);
+}
+
+#[test]
+fn the_predicate_is_not_asked_after_the_last_attempt() {
+    let _clock = VirtualClock::start();
+    for attempts in 1..5 {
+        let policy = RetryPolicy::fixed(secs(1)).max_attempts(attempts);
+        let (asked, reasons) = (Cell::new(0), RefCell::new(Vec::new()));
+        let again = |_: &&str| {
+            asked.set(asked.get() + 1);
+            true
+        };
+        let note = |given_up: &GivenUp<'_, &str>| reasons.borrow_mut().push(given_up.reason);
+        let fail = || ready(Err::<(), _>("busy"));
+        assert_eq!(block_on_paused(fail.retry_with(&policy).when(again).on_give_up(note).into_future()), Err("busy"));
+        assert_eq!(asked.replace(0), attempts - 1);
+        let fail = || Err::<(), _>("busy");
+        assert_eq!(fail.blocking().retry_with(&policy).when(again).on_give_up(note).run(), Err("busy"));
+        assert_eq!(asked.get(), attempts - 1);
+        assert_eq!(reasons.into_inner(), [GaveUp::Exhausted; 2]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

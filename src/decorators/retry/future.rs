@@ -1,7 +1,7 @@
 //! The loop: call, ask the policy, wait, call again.
 
 use super::{
-    judge::{Attempt, Next, judge, succeeded},
+    judge::{Attempt, Next, is_retryable, judge, succeeded},
     rules::Ruling,
 };
 use crate::{
@@ -115,7 +115,8 @@ where
             let result = ready!(attempt.poll(cx));
             // Whatever the attempt held is free before anybody hears of it.
             this.state.set(State::Ended);
-            let retryable = this.retrying.rules.should_retry(&result);
+            let Loop { rules, progress, .. } = this.retrying;
+            let retryable = is_retryable(this.policy, rules, progress.number(), &result);
             match result {
                 Ok(value) if !retryable => {
                     this.retrying.succeeded::<Args>();

@@ -16,7 +16,7 @@ pub(super) struct Attempt {
     /// When the first one did, if that matters to anybody.
     pub(super) began: Option<Instant>,
     pub(super) clock: Clock,
-    /// Whether the rules would have another after it.
+    /// Whether another is to follow it, as far as the policy allows.
     pub(super) retryable: bool,
 }
 
@@ -25,6 +25,20 @@ pub(super) enum Next {
     RetryIn(Duration),
     /// The result is returned as it is; if it is an error, this is its story.
     Return(GaveUp, Duration),
+}
+
+/// Whether a result is to be followed by another attempt.
+///
+/// The rules are not asked about an error of the last attempt: nothing depends on the answer. An `Ok`
+/// of the last attempt is theirs to judge all the same, because it may be what a call gives up with.
+#[inline]
+pub(super) fn is_retryable<T, E, R: Ruling<T, E>>(
+    policy: &RetryPolicy,
+    rules: &mut R,
+    attempt: u32,
+    result: &Result<T, E>,
+) -> bool {
+    (result.is_err() && !policy.may_follow(attempt)) || rules.should_retry(result)
 }
 
 /// What is said of a success that was not the first attempt's.
