@@ -46,7 +46,7 @@ fn futures_may_have_methods_with_hidden_names() {
     assert_eq!(ready(()).retry_with(1), 1);
     assert_eq!(ready(()).validated(1), 2);
     assert_eq!(ready(()).memoized(1), 3);
-    let _ = ready(()).timed("ready");
+    drop(ready(()).timed("ready"));
 }
 
 mod borrowed {
@@ -61,7 +61,7 @@ mod borrowed {
         assert_eq!(mine.retry_with("1"), 1);
         assert_eq!(mine.validated("12"), 2);
         assert_eq!(mine.memoized("123"), 3);
-        let _ = mine.timed("mine");
+        drop(mine.timed("mine"));
     }
 }
 
