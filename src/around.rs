@@ -2,7 +2,7 @@
 
 use crate::{
     call::{Callable, CallableMut, CallableOnce, Describe},
-    lazy::awaited_directly,
+    late::awaited_directly,
     name::Name,
 };
 use std::{fmt, future::Future};

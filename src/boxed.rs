@@ -3,7 +3,7 @@
 use crate::{
     around::{Around, Decoration, Layer},
     call::{Callable, CallableMut, CallableOnce},
-    lazy::awaited_directly,
+    late::awaited_directly,
     name::Name,
     sync::Arc,
 };

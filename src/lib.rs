@@ -153,7 +153,7 @@ mod future_ext;
 mod half;
 #[cfg(all(test, shuttle))]
 mod interleavings;
-mod lazy;
+mod late;
 #[cfg(feature = "memo")]
 mod memo;
 mod name;
@@ -223,7 +223,7 @@ pub mod future {
             validated::ValidatedFuture,
             watched::Watched,
         },
-        lazy::Lazy,
+        late::LateFuture,
         rate_limiter::{Acquire, AcquireMany},
     };
 }
@@ -246,6 +246,7 @@ pub mod layer {
             timed::{AnyOutput, ByResult, OutcomeOf},
             timeout::Timeout,
         },
+        late::Late,
     };
 }
 

@@ -8,7 +8,7 @@ use crate::{
     blocking,
     call::{Callable, CallableMut, CallableOnce, Describe},
     half::{Detachable, Returns},
-    lazy::awaited_directly,
+    late::awaited_directly,
     memo::{Borrowed, Contact, Core, Joined, Landing, Leader, SharedFailure},
     name::Name,
     sync::Arc,

@@ -4,11 +4,12 @@
 
 use decor::{
     future::{
-        Acquire, AcquireMany, DeprecatedFuture, DetachedLoad, FallibleFuture, Lazy, LiftedFuture, Load, LoggedFuture,
-        MemoizedFuture, PausingFuture, RateLimitedFuture, RetryFuture, TimedFuture, TimeoutFuture, ValidatedFuture,
+        Acquire, AcquireMany, DeprecatedFuture, DetachedLoad, FallibleFuture, LateFuture, LiftedFuture, Load,
+        LoggedFuture, MemoizedFuture, PausingFuture, RateLimitedFuture, RetryFuture, TimedFuture, TimeoutFuture,
+        ValidatedFuture,
     },
     layer::{
-        AnyOutput, AsError, By, ByArgs, ByResult, Called, Deprecated, Detached, Discreet, ErrInto, Given, Inline,
+        AnyOutput, AsError, By, ByArgs, ByResult, Called, Deprecated, Detached, Discreet, ErrInto, Given, Inline, Late,
         Lifted, Logged, MadeFallible, MapErr, Named, Never, OwnErrors, Pausing, Picked, RateLimited, RateLimitedBy,
         RateLimitedByKey, RateLimitedWithin, SharedErrors, Timeout, Values,
     },
@@ -191,6 +192,9 @@ auto_traits! {
     Memo<PhantomPinned, PhantomPinned>: Send Sync Unpin;
 
     // Decorated functions are as their parts.
+    Late<All>: Send Sync Unpin;
+    Late<Local>: not_send not_sync Unpin;
+    Late<PhantomPinned>: Send Sync not_unpin;
     Around<All, Timing>: Send Sync Unpin;
     Around<Local, Timing>: not_send not_sync Unpin;
     Around<NotSync, Timing>: Send not_sync Unpin;
@@ -231,9 +235,9 @@ auto_traits! {
     FallibleFuture<Ready<u64>, u64>: Send Sync Unpin;
     FallibleFuture<LocalFuture, Output>: not_send not_sync Unpin;
     FallibleFuture<PinnedFuture, Output>: Send Sync not_unpin;
-    Lazy<Makes<Ready<Output>>>: Send Sync Unpin;
-    Lazy<Makes<LocalFuture>>: not_send not_sync Unpin;
-    Lazy<Makes<PinnedFuture>>: Send Sync not_unpin;
+    LateFuture<Makes<Ready<Output>>, (), Ready<Output>>: Send Sync Unpin;
+    LateFuture<Makes<LocalFuture>, (), LocalFuture>: not_send not_sync Unpin;
+    LateFuture<Makes<PinnedFuture>, (), PinnedFuture>: Send Sync not_unpin;
     LiftedFuture<Ready<Output>, String>: Send Sync Unpin;
     LiftedFuture<LocalFuture, String>: not_send not_sync Unpin;
     LiftedFuture<PinnedFuture, String>: Send Sync not_unpin;
@@ -255,13 +259,13 @@ auto_traits! {
     TimedFuture<Ready<Output>, ByResult>: Send Sync Unpin;
 
     // A retry's owns function, arguments and rules as well, and pins none of them.
-    RetryFuture<Makes<Ready<Output>>, (), All>: Send Sync Unpin;
-    RetryFuture<Makes<LocalFuture>, (), All>: not_send not_sync Unpin;
-    RetryFuture<Makes<NotSyncFuture>, (), All>: Send not_sync Unpin;
-    RetryFuture<Makes<PinnedFuture>, (), All>: Send Sync not_unpin;
-    RetryFuture<fn(Local) -> Ready<Output>, (Local,), All>: not_send not_sync Unpin;
-    RetryFuture<fn(PhantomPinned) -> Ready<Output>, (PhantomPinned,), All>: Send Sync Unpin;
-    RetryFuture<Makes<Ready<Output>>, (), Local>: not_send not_sync Unpin;
+    RetryFuture<Makes<Ready<Output>>, (), Ready<Output>, All>: Send Sync Unpin;
+    RetryFuture<Makes<LocalFuture>, (), LocalFuture, All>: not_send not_sync Unpin;
+    RetryFuture<Makes<NotSyncFuture>, (), NotSyncFuture, All>: Send not_sync Unpin;
+    RetryFuture<Makes<PinnedFuture>, (), PinnedFuture, All>: Send Sync not_unpin;
+    RetryFuture<fn(Local) -> Ready<Output>, (Local,), Ready<Output>, All>: not_send not_sync Unpin;
+    RetryFuture<fn(PhantomPinned) -> Ready<Output>, (PhantomPinned,), Ready<Output>, All>: Send Sync Unpin;
+    RetryFuture<Makes<Ready<Output>>, (), Ready<Output>, Local>: not_send not_sync Unpin;
 
     // A memoized call's own too. What it pins is the load, which in a task of its own is only waited for.
     MemoizedFuture<Makes<Ready<Output>>, (), String, u64>: Send Sync Unpin;

@@ -17,7 +17,7 @@ use crate::{
     RetryPolicy, Transient,
     call::{Callable, CallableMut, CallableOnce, Describe},
     half::Answers,
-    lazy::awaited_directly,
+    late::awaited_directly,
     name::Name,
 };
 use std::{fmt, time::Duration};
@@ -270,7 +270,7 @@ where
     Args: Clone,
 {
     type Output = Result<T, R::Error>;
-    type Future = RetryFuture<C, Args, R>;
+    type Future = RetryFuture<C, Args, C::Future, R>;
 
     fn call_once(self, args: Args) -> Self::Future {
         RetryFuture::new(self.callable, args, self.policy, self.rules)

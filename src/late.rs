@@ -1,0 +1,199 @@
+//! Functions that are called when the future of a call is polled: what stands inside of a decorator
+//! that may hold a call back or refuse it.
+
+use crate::{
+    call::{Callable, CallableMut, CallableOnce},
+    name::Name,
+};
+use pin_project::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// A function that is called at the first poll of the call's future, and not before.
+///
+/// A closure may do work before it returns its future: spawn a task, sign a request. A decorator that
+/// waits, or refuses, has to hold back that work as well. `.rate_limited(..)` and its relatives put
+/// this around the function; so may a [`Layer`](crate::layer::Layer) of your own.
+///
+/// The future of a call owns the function. To be called through `&self`, the function is cloned.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::{Callable, layer::Late};
+/// use std::{cell::Cell, future::ready};
+///
+/// let calls = Cell::new(0);
+/// let count = Late::new(|| { calls.set(calls.get() + 1); ready(()) });
+/// let call = count.call_with(());
+/// assert_eq!(calls.get(), 0);
+/// call.await;
+/// assert_eq!(calls.get(), 1);
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a decorated function does nothing until it is called"]
+pub struct Late<C>(C);
+
+impl<C> Late<C> {
+    /// The function, to be called late.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Callable, layer::Late};
+    ///
+    /// async fn double(n: u32) -> u32 { n * 2 }
+    /// assert_eq!(Late::new(double).call_with((21,)).await, 42);
+    /// # }
+    /// ```
+    pub fn new(callable: C) -> Self {
+        Self(callable)
+    }
+}
+
+impl<C: CallableOnce<Args>, Args> CallableOnce<Args> for Late<C> {
+    type Output = C::Output;
+    type Future = LateFuture<C, Args, C::Future>;
+
+    #[inline]
+    fn call_once(self, args: Args) -> Self::Future {
+        LateFuture::new(self.0, args)
+    }
+
+    fn label(&self) -> Name {
+        self.0.label()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}
+
+impl<C: CallableOnce<Args> + Clone, Args> CallableMut<Args> for Late<C> {
+    #[inline]
+    fn call_mut(&mut self, args: Args) -> Self::Future {
+        self.clone().call_once(args)
+    }
+}
+
+#[diagnostic::do_not_recommend] // otherwise rustc speaks of a captured variable that is not `Clone`
+impl<C: CallableOnce<Args> + Clone, Args> Callable<Args> for Late<C> {
+    #[inline]
+    fn call_with(&self, args: Args) -> Self::Future {
+        self.clone().call_once(args)
+    }
+}
+
+impl<C> fmt::Debug for Late<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Late")
+    }
+}
+
+/// A call whose function is called at the first poll: the future of a [`Late`] function, and of any
+/// decorated function without arguments that is awaited directly.
+///
+/// `F` is the future of the function itself. As a type parameter of its own, and not as a projection
+/// of `C`, it leaves `Send` provable where arguments borrow or are `'static`.
+///
+/// # Cancel safety
+///
+/// Dropped before the first poll, it drops the function and the arguments. Dropped later, it drops the
+/// call.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::prelude::*;
+/// use std::{cell::Cell, future::{IntoFuture, ready}};
+///
+/// let called = Cell::new(false);
+/// let awaited = (|| { called.set(true); ready(42) }).timed("answer").into_future();
+/// assert!(!called.get());
+/// assert_eq!(awaited.await, 42);
+/// assert!(called.get());
+/// # }
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[pin_project]
+pub struct LateFuture<C, Args, F> {
+    #[pin]
+    state: State<C, Args, F>,
+}
+
+#[pin_project(project = StateProj, project_replace = StateReplaced)]
+enum State<C, Args, F> {
+    Due {
+        callable: C,
+        args: Args,
+    },
+    Called(#[pin] F),
+    /// The call has completed, or the function has panicked before it returned a future.
+    Ended,
+}
+
+impl<C, Args, F> LateFuture<C, Args, F> {
+    #[inline]
+    pub(crate) fn new(callable: C, args: Args) -> Self {
+        Self { state: State::Due { callable, args } }
+    }
+}
+
+impl<C, Args, F> Future for LateFuture<C, Args, F>
+where
+    C: CallableOnce<Args, Future = F>,
+    F: Future,
+{
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut state = self.project().state;
+        if let StateProj::Due { .. } = state.as_mut().project() {
+            let StateReplaced::Due { callable, args } = state.as_mut().project_replace(State::Ended) else {
+                unreachable!("it is due");
+            };
+            state.set(State::Called(callable.call_once(args)));
+        }
+        let StateProj::Called(call) = state.as_mut().project() else {
+            panic!("`LateFuture` polled after it completed");
+        };
+        let output = ready!(call.poll(cx));
+        state.set(State::Ended);
+        Poll::Ready(output)
+    }
+}
+
+impl<C, Args, F> fmt::Debug for LateFuture<C, Args, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let called = !matches!(self.state, State::Due { .. });
+        f.debug_struct("LateFuture").field("called", &called).finish_non_exhaustive()
+    }
+}
+
+/// `.await` on a chain without arguments, for each wrapper that `.await` can meet.
+macro_rules! awaited_directly {
+    ($Wrapper:ty, $($Param:ident),*) => {
+        impl<$($Param),*> IntoFuture for $Wrapper
+        where
+            $Wrapper: $crate::CallableOnce<()>, // with arguments, `.call(..)` first
+        {
+            type Output = <$Wrapper as $crate::CallableOnce<()>>::Output;
+            type IntoFuture = $crate::late::LateFuture<$Wrapper, (), <$Wrapper as $crate::CallableOnce<()>>::Future>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                $crate::late::LateFuture::new(self, ())
+            }
+        }
+    };
+}
+
+pub(crate) use awaited_directly;
