@@ -75,15 +75,11 @@ pub use forgotten::Undecorated;
 pub use timeout::Timeout;
 
 pub(crate) use call::spread;
-pub(crate) use cancel::UnwindMark;
+pub(crate) use cancel::{UnwindMark, unwind_if_cancelled};
 #[cfg(feature = "test-util")]
 pub(crate) use remote_call::RemoteCall;
 #[cfg(feature = "memo")]
 pub(crate) use remote_call::{on_another_thread, start_on_another_thread};
 #[cfg(feature = "test-util")]
 pub(crate) use wait::{Parker, WakeOrder, block_in_place};
-pub(crate) use wait::{Progress, block_until as until_ready, sleep};
-
-pub(crate) mod abandonment {
-    pub(crate) use super::cancel::unwind_if_cancelled as check;
-}
+pub(crate) use wait::{Progress, block_until, sleep};
