@@ -17,7 +17,7 @@
 //! - Threads of `std::thread::spawn` are not the clock's, and wait in real time; use [`spawn`](VirtualClock::spawn).
 
 use crate::{
-    blocking::{Elsewhere, Parked, Patience, in_place},
+    blocking::{Parker, RemoteCall, WakeOrder, block_in_place},
     sync::Arc,
     time::Instant,
 };
@@ -27,8 +27,8 @@ use std::{
     iter,
     marker::PhantomData,
     // Not by way of `crate::sync`: a clock is no part of what a model checker takes apart.
-    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
-    thread,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::Wake as _,
     time::Duration,
 };
 
@@ -72,9 +72,9 @@ struct State {
 }
 
 struct Waiting {
-    parked: Arc<Parked>,
+    parker: Arc<Parker>,
     until: Option<Duration>,
-    patience: Patience,
+    order: WakeOrder,
     is_due: bool,
 }
 
@@ -132,7 +132,7 @@ impl VirtualClock {
         let elapsed = state.elapsed.saturating_add(by);
         assert!(self.shared.base.checked_add(elapsed).is_some(), "{by:?} is beyond what the clock can express");
         state.elapsed = elapsed;
-        state.wake_those_that_are_due(Patience::None);
+        state.wake_due(WakeOrder::First);
     }
 
     /// Runs it on another thread under the same clock, which stands still until that one waits, too.
@@ -151,7 +151,7 @@ impl VirtualClock {
     /// assert_eq!(clock.elapsed(), Duration::from_secs(3));
     /// ```
     pub fn spawn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> VirtualThread<T> {
-        VirtualThread(Elsewhere::begin_beside_the_pool(work))
+        VirtualThread(RemoteCall::begin_unpooled(work))
     }
 }
 
@@ -169,7 +169,7 @@ impl Drop for VirtualClock {
 
 /// A thread under a [`VirtualClock`]: see [`spawn`](VirtualClock::spawn).
 #[must_use = "a thread that is not joined may not have come to its end"]
-pub struct VirtualThread<T>(Elsewhere<T>);
+pub struct VirtualThread<T>(RemoteCall<T>);
 
 impl<T: Send + 'static> VirtualThread<T> {
     /// Waits for its end, and lets the clock move on meanwhile.
@@ -225,27 +225,39 @@ pub(crate) fn now() -> Option<Instant> {
     current().map(|shared| shared.base + shared.state().elapsed)
 }
 
-/// A thread that is about to begin runs under the clock of the one that begins it.
-pub(crate) struct Inherited(Option<Arc<Shared>>);
+/// The clock of the thread that hands a job to another. The job runs under it.
+pub(crate) struct Inherited {
+    shared: Option<Arc<Shared>>,
+    /// Whether the clock counts the job among those that run.
+    is_running: bool,
+}
 
 impl Inherited {
     pub(crate) fn from_this_thread() -> Self {
-        let current = current();
-        if let Some(shared) = &current {
-            shared.state().running += 1;
-        }
-        Self(current)
+        Self { shared: current(), is_running: false }
     }
 
-    pub(crate) fn install(&self) {
-        CURRENT.set(self.0.clone());
+    /// The job is about to begin. From now on the clock stands still for it, until this is dropped.
+    pub(crate) fn start(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.state().running += 1;
+            self.is_running = true;
+        }
+    }
+
+    /// Runs the job on this thread, which has no clock before and after that. The job must not
+    /// unwind.
+    pub(crate) fn scope<T>(&self, job: impl FnOnce() -> T) -> T {
+        CURRENT.set(self.shared.clone());
+        let output = job();
+        CURRENT.set(None);
+        output
     }
 }
 
 impl Drop for Inherited {
     fn drop(&mut self) {
-        if let Some(shared) = &self.0 {
-            CURRENT.set(None);
+        if let Some(shared) = self.shared.as_ref().filter(|_| self.is_running) {
             shared.state().leave();
         }
     }
@@ -257,74 +269,64 @@ impl Shared {
     }
 
     /// Parks the thread until it is woken, or until the moment has come.
-    pub(crate) fn wait(&self, parked: &Arc<Parked>, at: Option<Instant>, patience: Patience) {
+    pub(crate) fn wait(&self, parker: &Arc<Parker>, at: Option<Instant>, order: WakeOrder) {
         let until = at.map(|at| at.saturating_duration_since(self.base));
         let mut state = self.state();
-        if parked.is_woken.swap(false, Ordering::AcqRel) {
+        if parker.take_wake() {
             return;
         }
-        state.waiting.push(Waiting { parked: Arc::clone(parked), until, patience, is_due: false });
+        state.waiting.push(Waiting { parker: Arc::clone(parker), until, order, is_due: false });
         state.leave();
         drop(state);
-        let place = Place { shared: self, parked };
-        while !place.is_called() {
+        let _wait = Wait { shared: self, parker };
+        // The thread may have been the last to run, and have moved time on to its own deadline.
+        if !parker.is_woken() {
             // Where the thread would stop a runtime's only one, this panics, as it does in real time.
-            in_place(thread::park);
+            block_in_place(|| parker.park(None));
         }
     }
 }
 
-/// Of a thread that waits. It goes on when this is dropped.
-struct Place<'s> {
+/// One wait of a thread, which runs again when this is dropped.
+struct Wait<'s> {
     shared: &'s Shared,
-    parked: &'s Arc<Parked>,
+    parker: &'s Arc<Parker>,
 }
 
-impl Place<'_> {
-    fn find(&self, state: &State) -> usize {
-        let at = state.waiting.iter().position(|waiting| Arc::ptr_eq(&waiting.parked, self.parked));
-        at.expect("nobody else takes it out")
-    }
-
-    fn is_called(&self) -> bool {
-        let state = self.shared.state();
-        state.waiting[self.find(&state)].is_due || self.parked.is_woken.load(Ordering::Acquire)
-    }
-}
-
-impl Drop for Place<'_> {
+impl Drop for Wait<'_> {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        self.parked.is_woken.store(false, Ordering::Release);
-        let at = self.find(&state);
-        let Waiting { is_due, .. } = state.waiting.swap_remove(at);
+        // Taken only now: until then the wake tells the other threads that this one is about to run.
+        self.parker.take_wake();
+        let at = state.waiting.iter().position(|waiting| Arc::ptr_eq(&waiting.parker, self.parker));
+        let Waiting { is_due, .. } = state.waiting.swap_remove(at.expect("only this removes it"));
         state.running += usize::from(!is_due);
     }
 }
 
 impl State {
-    /// One thread less does something. If it was the last, time goes on.
+    /// One fewer thread is running. If none is left, time moves on to the earliest deadline.
     fn leave(&mut self) {
         self.running -= 1;
-        let somebody_comes = |waiting: &Waiting| waiting.is_due || waiting.parked.is_woken.load(Ordering::Acquire);
-        if self.running > 0 || self.waiting.iter().any(somebody_comes) {
+        let is_about_to_run = |waiting: &Waiting| waiting.is_due || waiting.parker.is_woken();
+        if self.running > 0 || self.waiting.iter().any(is_about_to_run) {
             return;
         }
         if let Some(next) = self.waiting.iter().filter_map(|waiting| waiting.until).min() {
             self.elapsed = self.elapsed.max(next);
-            self.wake_those_that_are_due(Patience::None);
+            self.wake_due(WakeOrder::First);
             if self.running == 0 {
-                self.wake_those_that_are_due(Patience::LetsOthersEnd);
+                self.wake_due(WakeOrder::Last);
             }
         }
     }
 
-    fn wake_those_that_are_due(&mut self, patience: Patience) {
-        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.patience == patience) {
+    fn wake_due(&mut self, order: WakeOrder) {
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.order == order) {
             if !waiting.is_due && waiting.until.is_some_and(|until| until <= self.elapsed) {
                 waiting.is_due = true;
                 self.running += 1;
-                waiting.parked.thread.unpark();
+                waiting.parker.wake_by_ref();
             }
         }
     }

@@ -1,13 +1,19 @@
-//! What becomes of bounded calls when all threads are in use. In a process of its own: the threads are shared by all that runs in one.
+//! Bounded calls while the slots of the pool are taken. These tests have a process of their own,
+//! because all calls of a process share the pool.
 
-use decor::{Error, prelude::*};
+use decor::{
+    Error, Outcome, Timing,
+    prelude::*,
+    test_util::{VirtualClock, sleep},
+};
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering::SeqCst},
         mpsc,
     },
-    thread,
+    thread::{self, JoinHandle, ThreadId},
     time::Duration,
 };
 
@@ -15,8 +21,76 @@ type Answer = Result<u32, Error>;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Calls that wait for their turn hold all threads, and each that is admitted needs one more for the timeout within.
-fn timeouts_within_timeouts_do_not_wait_for_each_others_threads() {
+/// The pool is the process's, so the tests run one after the other.
+fn alone() -> MutexGuard<'static, ()> {
+    static SERIAL: Mutex<()> = Mutex::new(());
+    SERIAL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Calls that hang in the operating system until they are released.
+struct Hanging {
+    release: mpsc::Sender<()>,
+    held: Arc<Mutex<mpsc::Receiver<()>>>,
+    count: Arc<AtomicU32>,
+    callers: Vec<JoinHandle<Answer>>,
+}
+
+impl Hanging {
+    fn new() -> Self {
+        let (release, held) = mpsc::channel();
+        Self { release, held: Arc::new(Mutex::new(held)), count: Arc::default(), callers: Vec::new() }
+    }
+
+    /// Takes all slots.
+    fn in_all_slots() -> Self {
+        let mut hanging = Self::new();
+        let hang = hanging.hang();
+        let hang = move || {
+            hang();
+            Answer::Ok(0)
+        };
+        let hang = hang.blocking().timeout(600 * SECOND);
+        let call = |_| {
+            let hang = hang.clone();
+            thread::spawn(move || hang.call())
+        };
+        hanging.callers = (0..512).map(call).collect();
+        hanging.wait_for(512);
+        hanging
+    }
+
+    fn hang(&self) -> impl Fn() + Clone + Send + Sync + use<> {
+        let (held, count) = (Arc::clone(&self.held), Arc::clone(&self.count));
+        move || {
+            count.fetch_add(1, SeqCst);
+            let _ = held.lock().unwrap().recv();
+            count.fetch_sub(1, SeqCst);
+        }
+    }
+
+    fn wait_for(&self, count: u32) {
+        while self.count.load(SeqCst) != count {
+            thread::yield_now();
+        }
+    }
+
+    /// Releases the calls, waits until the last has ended, and returns their number.
+    fn release(mut self) -> u32 {
+        let count = self.count.load(SeqCst);
+        drop(std::mem::replace(&mut self.release, mpsc::channel().0));
+        self.wait_for(0);
+        for caller in self.callers {
+            assert_eq!(caller.join().unwrap(), Ok(0));
+        }
+        count
+    }
+}
+
+/// Calls that wait for their turn hold all slots, and each that is admitted needs a thread for the
+/// timeout within.
+#[test]
+fn timeouts_within_timeouts_do_not_wait_for_each_other() {
+    let _alone = alone();
     let limiter = RateLimiter::new(400, SECOND);
     let bounded = (|n: u32| Answer::Ok(n)).blocking().timeout(30 * SECOND).rate_limited(&limiter).timeout(60 * SECOND);
     let callers: Vec<_> = (0..700)
@@ -30,42 +104,75 @@ fn timeouts_within_timeouts_do_not_wait_for_each_others_threads() {
     }
 }
 
-/// It waited for a thread for as long as it had.
-fn a_call_whose_turn_comes_too_late_is_not_made() {
-    let (release, held) = mpsc::channel::<()>();
-    let (held, holding) = (Arc::new(Mutex::new(held)), Arc::new(AtomicU32::new(0)));
-    let counted = Arc::clone(&holding);
-    let holds = move || -> Answer {
-        counted.fetch_add(1, SeqCst);
-        let _ = held.lock().unwrap().recv();
-        Ok(0)
-    };
-    let holds = holds.blocking().timeout(600 * SECOND);
-    let holders: Vec<_> = (0..512)
-        .map(|_| {
-            let holds = holds.clone();
-            thread::spawn(move || holds.call())
-        })
-        .collect();
-    while holding.load(SeqCst) < 512 {
-        thread::yield_now();
-    }
+#[test]
+fn a_call_that_times_out_before_it_begins_is_not_made() {
+    let _alone = alone();
+    let hanging = Hanging::in_all_slots();
     let made = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&made);
     let late = (move || Answer::Ok(counted.fetch_add(1, SeqCst))).blocking().named("late").timeout(SECOND / 20);
     assert_eq!(late.call(), Err(Error::TimedOut { name: "late", after: SECOND / 20 }));
-    drop(release);
-    for holder in holders {
-        assert_eq!(holder.join().unwrap(), Ok(0));
-    }
-    // One that came after it has been made, so its turn has been, and nobody waited for it any more.
+    assert_eq!(hanging.release(), 512);
+    // Calls of the queue are made in turn, and this one came later.
     assert_eq!((|| Answer::Ok(7)).blocking().timeout(600 * SECOND).call(), Ok(7));
     assert_eq!(made.load(SeqCst), 0);
 }
 
-/// While all places are taken each call gets a thread for the timeout within; and one
-/// that was there for such does not take a call of its own in addition to those that have places.
-fn no_more_calls_run_at_once_than_there_are_places() {
+/// An argument that tells which thread dropped it.
+struct Argument(Arc<Mutex<Vec<ThreadId>>>);
+
+impl Drop for Argument {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().push(thread::current().id());
+    }
+}
+
+/// In a trial the queue kept every such call with its arguments, and each further one looked at
+/// them all: 15 microseconds for the first, 438 for the 40,000th.
+#[test]
+fn nothing_is_kept_of_calls_that_time_out_in_the_queue() {
+    let _alone = alone();
+    let hanging = Hanging::in_all_slots();
+    let dropped = Arc::default();
+    let late = (|_: Argument| Answer::Ok(1)).blocking().timeout(Duration::from_nanos(1));
+    for _ in 0..40_000 {
+        assert!(late.call(Argument(Arc::clone(&dropped))).is_err());
+        assert_eq!(std::mem::take(&mut *dropped.lock().unwrap()), [thread::current().id()]);
+    }
+    assert_eq!(hanging.release(), 512);
+}
+
+/// In a trial the clock counted a queued call as running. Time stood still, and no limit passed.
+#[test]
+fn a_limit_passes_in_virtual_time_while_a_call_is_queued() {
+    let _alone = alone();
+    let clock = VirtualClock::start();
+    let slow = |seconds: u32| {
+        sleep(seconds * SECOND);
+        Answer::Ok(seconds)
+    };
+    let slow = slow.blocking().named("slow");
+    let call = |limit| {
+        let bounded = slow.clone().timeout(limit);
+        clock.spawn(move || bounded.call(100))
+    };
+    let callers: Vec<_> = (0..511).map(|_| call(600 * SECOND)).collect();
+    let impatient = call(5 * SECOND);
+    sleep(SECOND); // so all of them have begun
+    let refused = Err(Error::TimedOut { name: "slow", after: SECOND });
+    assert_eq!((slow.clone().timeout(SECOND).call(100), clock.elapsed()), (refused, 2 * SECOND));
+    // A call that gets the slot of another begins at the moment at which that one ends.
+    assert_eq!((slow.clone().timeout(60 * SECOND).call(10), clock.elapsed()), (Ok(10), 15 * SECOND));
+    assert!(impatient.join().is_err());
+    assert!(callers.into_iter().all(|caller| caller.join() == Ok(100)));
+    assert_eq!(clock.elapsed(), 100 * SECOND);
+}
+
+/// While all slots are taken each call gets a thread for the timeout within. Such a thread, once
+/// free, does not begin a call of its own beyond the limit.
+#[test]
+fn no_more_calls_run_at_once_than_there_are_slots() {
+    let _alone = alone();
     let (running, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let its_most = Arc::clone(&most);
     let within = (|| Answer::Ok(0)).blocking().timeout(60 * SECOND);
@@ -95,41 +202,10 @@ fn no_more_calls_run_at_once_than_there_are_places() {
     assert_eq!(most.load(SeqCst), 512);
 }
 
-/// What hangs in the operating system, until it is released, and how many do.
-struct Hanging {
-    release: mpsc::Sender<()>,
-    held: Arc<Mutex<mpsc::Receiver<()>>>,
-    count: Arc<AtomicU32>,
-}
-
-impl Hanging {
-    fn new() -> Self {
-        let (release, held) = mpsc::channel();
-        Self { release, held: Arc::new(Mutex::new(held)), count: Arc::default() }
-    }
-
-    fn hang(&self) -> impl Fn() + Clone + Send + Sync + use<> {
-        let (held, count) = (Arc::clone(&self.held), Arc::clone(&self.count));
-        move || {
-            count.fetch_add(1, SeqCst);
-            let _ = held.lock().unwrap().recv();
-            count.fetch_sub(1, SeqCst);
-        }
-    }
-
-    /// Releases them, and waits until the last has ended: with all places free again.
-    fn release(self) -> u32 {
-        let count = self.count.load(SeqCst);
-        drop(self.release);
-        while self.count.load(SeqCst) > 0 {
-            thread::yield_now();
-        }
-        count
-    }
-}
-
 /// Each attempt that hangs is left, and keeps its thread.
+#[test]
 fn attempts_that_hang_within_a_limit_do_not_pile_up() {
+    let _alone = alone();
     let hanging = Hanging::new();
     let hang = hanging.hang();
     let attempt = move || -> Answer {
@@ -144,15 +220,17 @@ fn attempts_that_hang_within_a_limit_do_not_pile_up() {
             break;
         }
     }
-    // With so many left behind a call is not even begun. (Those of the last one may have exceeded it by as many as it makes.)
+    // With so many left behind a call is not even begun. The last one to begin may have exceeded
+    // the 512 by as many attempts as it makes.
     let before = hanging.count.load(SeqCst);
     assert!(bounded.call().is_err());
     assert_eq!(hanging.count.load(SeqCst), before);
     assert!((512..512 + 60).contains(&hanging.release()), "{before}");
 }
 
-/// One that makes calls without end, each of which hangs.
-fn not_even_within_one_call_without_end() {
+#[test]
+fn attempts_without_end_within_one_call_do_not_pile_up() {
+    let _alone = alone();
     let hanging = Hanging::new();
     let hang = hanging.hang();
     let attempt = move || -> Answer {
@@ -160,13 +238,18 @@ fn not_even_within_one_call_without_end() {
         Ok(1)
     };
     let at_once = RetryPolicy::fixed(Duration::ZERO).max_attempts(u32::MAX);
-    let bounded = attempt.blocking().timeout(SECOND / 1_000).retry_with(at_once).timeout(2 * SECOND);
+    let bounded = attempt.blocking().timeout(SECOND / 1_000).retry_with(at_once).timeout(3 * SECOND);
     assert!(bounded.call().is_err());
-    assert!(hanging.release() <= 1024);
+    // Nothing is kept of an attempt that has waited for a thread in vain.
+    let kept = Arc::strong_count(&hanging.count);
+    let count = hanging.release();
+    assert!(count <= 1024 && kept <= count as usize + 8, "{kept} are kept of {count} that hang");
 }
 
-/// Nobody waits for a refresh, on whatever thread it was begun.
-fn refreshes_take_places() {
+/// No caller waits for a refresh, whichever thread began it.
+#[test]
+fn refreshes_take_slots() {
+    let _alone = alone();
     let hanging = Hanging::new();
     let memo: Memo<u32, u32> = Memo::builder().ttl(SECOND / 1_000).stale_while_revalidate(600 * SECOND).build();
     (0..2_000).for_each(|n| memo.insert(n, n));
@@ -179,9 +262,7 @@ fn refreshes_take_places() {
     let load = load.blocking().memoized(&memo).detached();
     let all = move || Answer::Ok((0..2_000).map(|n| load.call(n)).sum());
     assert_eq!(all.blocking().timeout(60 * SECOND).call(), Ok(1_999_000));
-    while hanging.count.load(SeqCst) < 512 {
-        thread::yield_now();
-    }
+    hanging.wait_for(512);
     thread::sleep(SECOND / 20);
     assert_eq!(hanging.release(), 512);
     while memo.stats().loading > 0 {
@@ -190,12 +271,24 @@ fn refreshes_take_places() {
     assert_eq!(memo.stats().loads, 2_000);
 }
 
+/// The mark of an unwinding that is never dropped ended with its call.
 #[test]
-fn one_after_the_other() {
-    timeouts_within_timeouts_do_not_wait_for_each_others_threads();
-    a_call_whose_turn_comes_too_late_is_not_made();
-    no_more_calls_run_at_once_than_there_are_places();
-    attempts_that_hang_within_a_limit_do_not_pile_up();
-    not_even_within_one_call_without_end();
-    refreshes_take_places();
+fn a_kept_unwinding_marks_no_later_call_of_its_thread() {
+    let _alone = alone();
+    let (tell, told) = mpsc::channel();
+    let keeps = move || {
+        std::mem::forget(catch_unwind(|| sleep(60 * SECOND)));
+        tell.send(thread::current().id()).unwrap();
+        Answer::Ok(1)
+    };
+    assert!(keeps.blocking().timeout(SECOND / 100).run().is_err());
+    let marked = told.recv().unwrap();
+    let outcomes = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&outcomes);
+    let explode = || -> Answer { std::panic::panic_any(thread::current().id()) };
+    let timing = Timing::new("explode").to(move |measured| sink.lock().unwrap().push(measured.outcome));
+    let explode = explode.blocking().timed_with(timing).timeout(600 * SECOND);
+    let thread = || *catch_unwind(AssertUnwindSafe(|| explode.call())).unwrap_err().downcast::<ThreadId>().unwrap();
+    let calls = (1..10_000).find(|_| thread() == marked).expect("the thread gets a job now and then");
+    assert_eq!(*outcomes.lock().unwrap(), vec![Outcome::Panicked; calls]);
 }

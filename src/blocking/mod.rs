@@ -54,14 +54,15 @@
 //! It cannot be cancelled. [`timeout`](FnExt::timeout) therefore makes its call on another thread and leaves it when its time is over;
 //! what that means is described there.
 
-pub(crate) mod abandonment;
 mod around;
 mod boxed;
 mod call;
-mod elsewhere;
+mod cancel;
 mod fn_ext;
 mod forgotten;
 mod pool;
+mod remote_call;
+mod slots;
 mod timeout;
 mod wait;
 
@@ -74,10 +75,11 @@ pub use forgotten::Undecorated;
 pub use timeout::Timeout;
 
 pub(crate) use call::spread;
+pub(crate) use cancel::{UnwindMark, unwind_if_cancelled};
 #[cfg(feature = "test-util")]
-pub(crate) use elsewhere::Elsewhere;
+pub(crate) use remote_call::RemoteCall;
 #[cfg(feature = "memo")]
-pub(crate) use elsewhere::{on_another_thread, start_on_another_thread};
+pub(crate) use remote_call::{on_another_thread, start_on_another_thread};
 #[cfg(feature = "test-util")]
-pub(crate) use wait::{Parked, Patience, in_place};
-pub(crate) use wait::{Progress, sleep, until_ready};
+pub(crate) use wait::{Parker, WakeOrder, block_in_place};
+pub(crate) use wait::{Progress, block_until, sleep};

@@ -1,172 +1,261 @@
-//! The threads of calls that need one of their own: those bounded by `.timeout(..)`, and detached loads.
+//! The threads of calls that need one of their own: those bounded by `.timeout(..)`, and detached
+//! loads. [`Slots`] says which of them run.
 
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock};
+use super::slots::Slots;
+use crate::sync::{Condvar, Mutex, MutexGuard, lock};
+#[cfg(feature = "test-util")]
+use crate::test_util::Inherited;
 use std::{
     cell::Cell,
-    collections::VecDeque,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::PoisonError,
     thread,
     time::Duration,
 };
 
-/// So many calls run at once, those included whose caller has gone; others wait for a place.
-///
-/// A call that is made on one of these threads (a timeout within a timeout) has the place of its caller, who does nothing but wait
-/// for it, and might wait for ever if there were none to be had. Left by that caller, it has one of its own, be there one free or not.
-const PLACES: usize = 512;
+/// Maximum number of calls that run at once, those included whose caller has gone. Further calls
+/// are queued.
+const SLOTS: usize = 512;
 
-/// With so many taken, even a call within another waits for one.
-const TAKEN_AT_MOST: usize = 2 * PLACES;
+/// Number of slots taken from which on nested calls are queued as well.
+const MAX_SLOTS: usize = 2 * SLOTS;
 
-/// A thread without work stays so long.
+/// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(5);
 
-struct Pool {
+pub(super) static POOL: Pool = Pool::new(|| {
+    let thread = thread::Builder::new().name("decor".to_owned());
+    thread.spawn(|| POOL.work()).map(drop)
+});
+
+pub(super) struct Pool {
     state: Mutex<State>,
     work: Condvar,
+    /// Starts a thread that [works](Pool::work).
+    spawn: fn() -> io::Result<()>,
 }
 
 struct State {
-    /// For the next threads that are free.
-    ready: VecDeque<Job>,
-    /// For want of a place.
-    waiting: VecDeque<Job>,
-    taken: usize,
+    slots: Slots<Job>,
+    /// Number of threads that work.
     threads: usize,
+    /// Number of these threads that have no job.
     idle: usize,
 }
 
+/// A call that has not begun. Dropped, it drops the call's function and arguments.
 struct Job {
     call: Box<dyn FnOnce() + Send>,
-    place: Arc<Place>,
+    clock: Inherited,
 }
-
-/// Where a call has its place. It changes only while the pool is locked.
-pub(super) struct Place(Mutex<PlaceOf>);
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum PlaceOf {
-    /// It has none yet; whether its caller's will do.
-    Waits {
-        for_its_callers: bool,
-    },
-    /// Its caller's.
-    Caller,
-    Its,
-    Ended,
-}
-
-static POOL: Pool = Pool {
-    state: Mutex::new(State { ready: VecDeque::new(), waiting: VecDeque::new(), taken: 0, threads: 0, idle: 0 }),
-    work: Condvar::new(),
-};
 
 thread_local! {
-    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+    static IS_POOL_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs it on a thread of its own; when there are too many already, as soon as there is a place for it. Whoever does nothing but wait
-/// for it, [leaves](leave) it in the end.
-pub(super) fn run(is_awaited: bool, call: impl FnOnce() + Send + 'static) -> Arc<Place> {
-    let for_its_callers = is_awaited && IS_OURS.get();
-    let place = Arc::new(Place(Mutex::new(PlaceOf::Waits { for_its_callers })));
-    let job = Job { call: Box::new(call), place: Arc::clone(&place) };
-    let mut state = lock(&POOL.state);
-    state.waiting.push_back(job);
-    if state.admit() > 0 {
-        provide_a_thread(state);
+impl Pool {
+    const fn new(spawn: fn() -> io::Result<()>) -> Self {
+        let state = State { slots: Slots::new(SLOTS, MAX_SLOTS), threads: 0, idle: 0 };
+        Self { state: Mutex::new(state), work: Condvar::new(), spawn }
     }
-    place
-}
 
-/// Nobody does nothing but wait for it any more.
-pub(super) fn leave(place: &Place) {
-    let mut state = lock(&POOL.state);
-    let mut its = lock(&place.0);
-    match *its {
-        PlaceOf::Waits { .. } => *its = PlaceOf::Waits { for_its_callers: false },
-        PlaceOf::Caller => {
-            *its = PlaceOf::Its;
-            state.taken += 1;
+    /// Runs `call` on a thread of the pool as soon as there is a slot, and returns its serial
+    /// number.
+    ///
+    /// If the call is awaited, its caller does nothing but wait, until the call has ended or the
+    /// caller leaves by [`cancel`](Self::cancel) or [`detach`](Self::detach).
+    ///
+    /// # Panics
+    ///
+    /// If no thread can be started and there is none. Nothing is kept of the call then.
+    pub(super) fn run(&self, is_awaited: bool, call: impl FnOnce() + Send + 'static) -> u64 {
+        let job = Job { call: Box::new(call), clock: Inherited::from_this_thread() };
+        let mut state = lock(&self.state);
+        let serial = state.slots.push(is_awaited && IS_POOL_THREAD.get(), job);
+        if let Err(error) = self.admit(state) {
+            self.withdraw(serial, &error);
         }
-        PlaceOf::Its | PlaceOf::Ended => {}
+        serial
     }
-}
 
-/// For one job that has become ready.
-fn provide_a_thread(mut state: MutexGuard<'_, State>) {
-    if state.idle >= state.ready.len() {
-        POOL.work.notify_one();
-        return;
+    /// The caller of a call that is of no use without it has left. If the call has not begun, it is
+    /// dropped here.
+    pub(super) fn cancel(&self, serial: u64) {
+        let mut state = lock(&self.state);
+        let job = state.slots.cancel(serial);
+        // A call that was ready leaves a slot. If no thread can be started for the next call, it
+        // gets the next one that is free.
+        drop(self.admit(state));
+        drop(job);
     }
-    state.threads += 1;
-    drop(state);
-    let thread = thread::Builder::new().name("decor".to_owned()).spawn(work);
-    if let Err(error) = thread {
-        let mut state = lock(&POOL.state);
-        state.threads -= 1;
-        // With no thread at all nobody would ever come for it.
-        assert!(state.threads > 0, "no thread could be started for a decorated call: {error}");
-    }
-}
 
-impl State {
-    /// Gives places to those that wait, and says to how many.
-    fn admit(&mut self) -> usize {
-        let mut admitted = 0;
-        while let Some(at) = self.waiting.iter().position(|job| self.has_room_for(&job.place)) {
-            let Some(job) = self.waiting.remove(at) else { break };
-            let mut its = lock(&job.place.0);
-            if *its == (PlaceOf::Waits { for_its_callers: true }) {
-                *its = PlaceOf::Caller;
+    /// The caller of a call that goes on without it has left.
+    pub(super) fn detach(&self, serial: u64) {
+        lock(&self.state).slots.detach(serial);
+    }
+
+    /// Makes ready what has room, with a thread for each. `Err` if a thread could not be started.
+    fn admit<'p>(&'p self, mut state: MutexGuard<'p, State>) -> io::Result<MutexGuard<'p, State>> {
+        while let Some(job) = state.slots.admit() {
+            job.clock.start();
+            if state.slots.ready() <= state.idle {
+                self.work.notify_one();
             } else {
-                *its = PlaceOf::Its;
-                self.taken += 1;
+                drop(state);
+                (self.spawn)()?;
+                state = lock(&self.state);
             }
-            drop(its);
-            self.ready.push_back(job);
-            admitted += 1;
         }
-        admitted
+        Ok(state)
     }
 
-    fn has_room_for(&self, place: &Place) -> bool {
-        let for_its_callers = *lock(&place.0) == PlaceOf::Waits { for_its_callers: true };
-        self.taken < if for_its_callers { TAKEN_AT_MOST } else { PLACES }
-    }
-
-    fn end(&mut self, place: &Place) -> usize {
-        if std::mem::replace(&mut *lock(&place.0), PlaceOf::Ended) == PlaceOf::Its {
-            self.taken -= 1;
-        }
-        self.admit()
-    }
-}
-
-fn work() {
-    IS_OURS.set(true);
-    let mut state = lock(&POOL.state);
-    loop {
-        if let Some(Job { call, place }) = state.ready.pop_front() {
-            drop(state);
-            // Jobs keep their panics for whoever waits for them; nothing is left to be told here.
-            let _ = catch_unwind(AssertUnwindSafe(call));
-            state = lock(&POOL.state);
-            // One is for this thread.
-            for _ in 1..state.end(&place) {
-                provide_a_thread(state);
-                state = lock(&POOL.state);
-            }
-            continue;
-        }
-        state.idle += 1;
-        let (back, waited) = POOL.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
-        state = back;
-        state.idle -= 1;
-        if waited.timed_out() && state.ready.is_empty() {
-            state.threads -= 1;
+    /// Takes back a call for which no thread could be started. If the pool has a thread, the call
+    /// is left to it.
+    #[cold]
+    fn withdraw(&self, serial: u64, error: &io::Error) {
+        let mut state = lock(&self.state);
+        if state.threads > 0 {
             return;
         }
+        let job = state.slots.cancel(serial);
+        drop(state);
+        if job.is_some() {
+            drop(job);
+            panic!("no thread could be started for a decorated call: {error}");
+        }
+    }
+
+    /// Runs jobs on this thread until there have been none for a while.
+    fn work(&self) {
+        IS_POOL_THREAD.set(true);
+        let mut state = lock(&self.state);
+        state.threads += 1;
+        loop {
+            if let Some((serial, Job { call, clock })) = state.slots.begin() {
+                drop(state);
+                // The call keeps its panic for its caller.
+                let _ = clock.scope(|| catch_unwind(AssertUnwindSafe(call)));
+                state = lock(&self.state);
+                state.slots.end(serial);
+                // One of the calls that are admitted is for this thread.
+                state.idle += 1;
+                state = self.admit(state).unwrap_or_else(|_| lock(&self.state));
+                state.idle -= 1;
+                // The clock is dropped last. Otherwise virtual time could move on before those
+                // begin.
+                continue;
+            }
+            state.idle += 1;
+            let (back, waited) = self.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            state = back;
+            state.idle -= 1;
+            if waited.timed_out() && state.slots.ready() == 0 {
+                state.threads -= 1;
+                return;
+            }
+        }
+    }
+}
+
+/// Stands in for the virtual clock.
+#[cfg(not(feature = "test-util"))]
+struct Inherited;
+
+#[cfg(not(feature = "test-util"))]
+#[allow(clippy::unused_self)]
+impl Inherited {
+    fn from_this_thread() -> Self {
+        Self
+    }
+
+    fn start(&mut self) {}
+
+    fn scope<T>(&self, call: impl FnOnce() -> T) -> T {
+        call()
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+        mpsc,
+    };
+
+    fn no_thread() -> io::Result<()> {
+        Err(io::Error::other("too many"))
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_call_without_a_thread() {
+        static POOL: Pool = Pool::new(no_thread);
+        let kept = Arc::new(());
+        for is_awaited in [true, false] {
+            let argument = Arc::clone(&kept);
+            let panic = catch_unwind(AssertUnwindSafe(|| POOL.run(is_awaited, move || drop(argument)))).unwrap_err();
+            let message = panic.downcast::<String>().unwrap();
+            assert_eq!(*message, "no thread could be started for a decorated call: too many");
+            assert_eq!(Arc::strong_count(&kept), 1);
+        }
+        let state = lock(&POOL.state);
+        assert_eq!((state.slots.ready(), state.threads, state.idle), (0, 0, 0));
+    }
+
+    /// The `Drop` of an argument may block, or make a decorated call.
+    struct Argument(&'static Pool, Arc<AtomicU32>);
+
+    impl Drop for Argument {
+        fn drop(&mut self) {
+            assert!(self.0.state.try_lock().is_ok(), "an argument is dropped outside of the lock");
+            self.1.fetch_add(1, SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_ready_call_that_is_cancelled_leaves_its_slot_to_the_next() {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        static POOL: Pool = Pool::new(|| {
+            STARTED.fetch_add(1, SeqCst);
+            Ok(()) // but the thread is slow to come
+        });
+        let dropped = Arc::new(AtomicU32::new(0));
+        let run = |_| {
+            let argument = Argument(&POOL, Arc::clone(&dropped));
+            POOL.run(true, move || drop(argument))
+        };
+        let ready_and_started = || (lock(&POOL.state).slots.ready(), STARTED.load(SeqCst));
+        let calls: Vec<_> = (0..514).map(run).collect();
+        assert_eq!(ready_and_started(), (512, 512));
+        POOL.cancel(calls[7]);
+        assert_eq!((ready_and_started(), dropped.load(SeqCst)), ((512, 513), 1));
+        POOL.cancel(calls[513]); // is queued
+        POOL.cancel(calls[8]);
+        assert_eq!((ready_and_started(), dropped.load(SeqCst)), ((511, 513), 3));
+    }
+
+    /// A thread that has a job already comes for the next when that one has ended.
+    #[test]
+    fn one_thread_is_enough_for_all_calls() {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        static POOL: Pool = Pool::new(|| match STARTED.fetch_add(1, SeqCst) {
+            0 => thread::Builder::new().spawn(|| POOL.work()).map(drop),
+            _ => no_thread(),
+        });
+        let (go, stop) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        POOL.run(true, move || stop.recv().unwrap());
+        while lock(&POOL.state).threads == 0 {
+            thread::yield_now();
+        }
+        for n in 0..10 {
+            let tell = tell.clone();
+            POOL.run(true, move || tell.send(n).unwrap());
+        }
+        go.send(()).unwrap();
+        assert!(told.iter().take(10).eq(0..10));
+        assert_eq!(STARTED.load(SeqCst), 1 + 10);
     }
 }

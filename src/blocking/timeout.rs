@@ -2,7 +2,7 @@
 
 use super::{
     call::{Callable, CallableMut, CallableOnce},
-    elsewhere::Elsewhere,
+    remote_call::RemoteCall,
 };
 use crate::{Error, Fallible, call::Describe, name::Name, time::Clock};
 use std::{fmt, time::Duration};
@@ -51,7 +51,7 @@ where
         let label = callable.label();
         let end = Clock::Thread.now().checked_add(limit);
         let output =
-            if limit.is_zero() { None } else { Elsewhere::begin(move || callable.call_once(args)).wait_until(end) };
+            if limit.is_zero() { None } else { RemoteCall::begin(move || callable.call_once(args)).wait_until(end) };
         output.unwrap_or_else(|| C::Output::from_policy(Error::TimedOut { name: label.get(), after: limit }))
     }
 

@@ -1,118 +1,150 @@
-//! How a thread waits: parked, until it is woken or its moment has come.
+//! How a thread waits: parked, until it is woken or a moment has come.
 
-use super::abandonment;
+use super::cancel;
 use crate::{
-    sync::Arc,
+    sync::{Arc, Condvar, Mutex, lock},
     time::{Clock, Instant},
 };
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::PoisonError,
     task::{Wake, Waker},
-    thread::{self, Thread},
     time::Duration,
 };
 use tokio::runtime::Handle;
 
-/// What wakes this thread. Made once for each thread that ever waits.
-pub(crate) struct Parked {
-    pub(crate) thread: Thread,
-    pub(crate) is_woken: AtomicBool,
+/// Parks one thread; its waker ends that.
+///
+/// `std::thread::park` is not used, because a thread has only one token for it. A wait would take
+/// an `unpark` that the thread's own code is owed.
+#[derive(Default)]
+pub(crate) struct Parker {
+    /// Set by a wake, reset at the end of the wait.
+    is_woken: Mutex<bool>,
+    woken: Condvar,
 }
 
-impl Wake for Parked {
+impl Wake for Parker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.is_woken.store(true, Ordering::Release);
-        self.thread.unpark();
+        *lock(&self.is_woken) = true;
+        self.woken.notify_one();
     }
 }
 
-impl Parked {
-    fn this_thread() -> (Arc<Self>, Waker) {
-        let parked = Arc::new(Self { thread: thread::current(), is_woken: AtomicBool::new(false) });
-        (Arc::clone(&parked), Waker::from(parked))
+impl Parker {
+    #[cfg_attr(not(feature = "test-util"), allow(unused_variables))]
+    fn wait(self: &Arc<Self>, at: Option<Instant>, order: WakeOrder) {
+        #[cfg(feature = "test-util")]
+        if let Some(clock) = crate::test_util::current() {
+            return clock.wait(self, at, order);
+        }
+        block_in_place(|| self.park(at));
+        self.take_wake();
+    }
+
+    /// Parks until there is a wake to take, or until this moment.
+    pub(crate) fn park(&self, at: Option<Instant>) {
+        let mut is_woken = lock(&self.is_woken);
+        while !*is_woken {
+            is_woken = match at.map(|at| at.saturating_duration_since(Clock::Thread.now())) {
+                None => self.woken.wait(is_woken).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return,
+                Some(left) => self.woken.wait_timeout(is_woken, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+    }
+
+    /// Takes the wake, and returns whether there was one.
+    pub(crate) fn take_wake(&self) -> bool {
+        std::mem::take(&mut *lock(&self.is_woken))
+    }
+
+    #[cfg(feature = "test-util")]
+    pub(crate) fn is_woken(&self) -> bool {
+        *lock(&self.is_woken)
     }
 }
 
 thread_local! {
-    static PARKED: (Arc<Parked>, Waker) = Parked::this_thread();
+    /// `None` before the thread's first wait, and during a wait, which has taken it.
+    static PARKER: Cell<Option<Arc<Parker>>> = const { Cell::new(None) };
 }
 
-/// Polls until it is ready; in between, waits until it is woken, or until the moment that it names.
+/// The parker of one wait.
+///
+/// A wait within a wait (of a waker that blocks, or of a value's `Drop`) has a parker of its own.
+/// It would otherwise take the wakes that are meant for the outer one.
+struct OfThisWait(Arc<Parker>);
+
+impl OfThisWait {
+    fn new() -> Self {
+        // A thread-local's `Drop` may wait when `PARKER` is gone already.
+        Self(PARKER.try_with(Cell::take).ok().flatten().unwrap_or_default())
+    }
+}
+
+impl Drop for OfThisWait {
+    fn drop(&mut self) {
+        let _ = PARKER.try_with(|parker| parker.set(Some(Arc::clone(&self.0))));
+    }
+}
+
+/// Polls until the value is ready. In between, waits until it is woken, or until the moment that
+/// the poll names.
 ///
 /// # Panics
 ///
 /// In a task of a current-thread runtime, where it would stop everything that it waits for.
-pub(crate) fn until_ready<T>(mut poll: impl FnMut(&Waker) -> Progress<T>) -> T {
-    // A thread-local's `Drop` may come when this one is gone already.
-    let (parked, waker) = PARKED.try_with(Clone::clone).unwrap_or_else(|_| Parked::this_thread());
-    let _woken = abandonment::woken_by(&waker);
+pub(crate) fn block_until<T>(mut poll: impl FnMut(&Waker) -> Progress<T>) -> T {
+    let parker = OfThisWait::new();
+    let waker = Waker::from(Arc::clone(&parker.0));
+    let _registered = cancel::register(&waker);
     loop {
-        abandonment::check();
+        cancel::unwind_if_cancelled();
         match poll(&waker) {
             Progress::Ready(value) => return value,
-            Progress::WakeMe { at, patience } => parked.wait(at, patience),
+            Progress::WakeMe { at, order } => parker.0.wait(at, order),
         }
     }
 }
 
-/// What comes of looking whether the wait is over.
+/// The result of a poll.
 pub(crate) enum Progress<T> {
     Ready(T),
-    /// Not yet: to be looked at again when woken, or at this moment. `None` lies beyond what the clock can express.
+    /// Not yet: to be polled again when woken, or at this moment. `None` lies beyond what the clock
+    /// can express.
     WakeMe {
         at: Option<Instant>,
-        patience: Patience,
+        order: WakeOrder,
     },
 }
 
-/// Whether one who waits until a moment lets those go first who come to the end of their wait at the same. Only a virtual clock has such
-/// moments.
+/// The order in which waits end whose moment is the same. Only a virtual clock has such moments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Patience {
-    None,
-    LetsOthersEnd,
+pub(crate) enum WakeOrder {
+    First,
+    /// After the waits that are `First`, and after all that their threads do at that moment.
+    Last,
 }
 
 impl<T> Progress<T> {
     pub(crate) fn wake_me(at: Option<Instant>) -> Self {
-        Self::WakeMe { at, patience: Patience::None }
+        Self::WakeMe { at, order: WakeOrder::First }
     }
 }
 
-impl Parked {
-    #[cfg_attr(not(feature = "test-util"), allow(unused_variables))]
-    fn wait(self: &Arc<Self>, at: Option<Instant>, patience: Patience) {
-        #[cfg(feature = "test-util")]
-        if let Some(clock) = crate::test_util::current() {
-            return clock.wait(self, at, patience);
-        }
-        in_place(|| {
-            while !self.is_woken.swap(false, Ordering::Acquire) {
-                let Some(at) = at else {
-                    thread::park();
-                    continue;
-                };
-                let left = at.saturating_duration_since(Clock::Thread.now());
-                if left.is_zero() {
-                    return;
-                }
-                thread::park_timeout(left);
-            }
-        });
-    }
-}
-
-/// On a worker of a runtime the other tasks go on elsewhere meanwhile.
+/// Runs a wait. On a worker of a runtime the other tasks go on elsewhere meanwhile.
 ///
 /// # Panics
 ///
-/// Where they cannot: tokio panics before anything waits, and whether it would cannot be asked.
-pub(crate) fn in_place(wait: impl FnOnce()) {
+/// In a task of a current-thread runtime. Tokio panics there before anything waits, and cannot be
+/// asked beforehand.
+pub(crate) fn block_in_place(wait: impl FnOnce()) {
     // A thread that is at its very end has no thread-local left to say that it is none.
     if Handle::try_current().is_err() {
         return wait();
@@ -125,11 +157,52 @@ pub(crate) fn in_place(wait: impl FnOnce()) {
     );
 }
 
-/// Sleeps so long, unless whoever waits for this thread's work has gone.
+/// Sleeps for `delay`, and is unwound if this thread's caller goes.
 pub(crate) fn sleep(delay: Duration) {
     let end = Clock::Thread.now().checked_add(delay);
-    until_ready(|_| match end {
+    block_until(|_| match end {
         Some(end) if end <= Clock::Thread.now() => Progress::Ready(()),
         at => Progress::wake_me(at),
     });
+}
+
+#[cfg(all(test, feature = "test-util", not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::{blocking::cancel::CancelToken, test_util::VirtualClock};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A wait within a wait is that of a waker that blocks, or of a value that blocks when dropped.
+    #[test]
+    fn a_wait_within_a_wait_leaves_the_outer_one_registered() {
+        let clock = VirtualClock::start();
+        let token = CancelToken::new();
+        let its = Arc::clone(&token);
+        let waits_within = |_: &Waker| {
+            sleep(SECOND);
+            Progress::<()>::wake_me(None)
+        };
+        let waits = clock.spawn(move || its.run(|| block_until(waits_within)));
+        sleep(2 * SECOND);
+        token.cancel();
+        assert!(waits.join().is_none());
+        assert_eq!(clock.elapsed(), 2 * SECOND);
+    }
+
+    #[test]
+    fn a_wait_within_a_wait_leaves_the_outer_ones_wake() {
+        let clock = VirtualClock::start();
+        let mut polls = 0;
+        block_until(|waker| {
+            polls += 1;
+            if polls == 2 {
+                return Progress::Ready(());
+            }
+            waker.wake_by_ref();
+            sleep(SECOND);
+            Progress::wake_me(None)
+        });
+        assert_eq!((polls, clock.elapsed()), (2, SECOND));
+    }
 }

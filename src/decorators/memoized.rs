@@ -979,7 +979,7 @@ where
         match contact {
             Contact::Hit(value) => return C::Output::from_kept(value),
             Contact::Lead(leader) => {
-                blocking::abandonment::check();
+                blocking::unwind_if_cancelled();
                 return R::run(load(leader));
             }
             Contact::Refresh(value, leader) => {
@@ -987,7 +987,7 @@ where
                 return C::Output::from_kept(value);
             }
             Contact::Join(key, mut joined) => {
-                let landing = blocking::until_ready(|waker| match joined.poll(&mut Context::from_waker(waker)) {
+                let landing = blocking::block_until(|waker| match joined.poll(&mut Context::from_waker(waker)) {
                     Poll::Ready(landing) => blocking::Progress::Ready(landing),
                     Poll::Pending => blocking::Progress::wake_me(None),
                 });

@@ -1,6 +1,6 @@
 //! A future whose end is reported exactly once, however it comes: what `timed` and `logged` stand on.
 
-use crate::blocking::abandonment;
+use crate::blocking::UnwindMark;
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -93,9 +93,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         this.report.start();
-        let unwinding = IfUnwinding(this.report);
+        let guard = PanicGuard::new(this.report);
         let poll = this.call.poll(cx);
-        std::mem::forget(unwinding);
+        std::mem::forget(guard);
         let output = ready!(poll);
         this.report.completed(&output);
         Poll::Ready(output)
@@ -107,9 +107,9 @@ where
 pub(crate) fn watched<T, W: WatchOutput<T>>(watch: W, call: impl FnOnce() -> T) -> T {
     let mut report = Report::new(watch);
     report.start();
-    let unwinding = IfUnwinding(&mut report);
+    let guard = PanicGuard::new(&mut report);
     let output = call();
-    std::mem::forget(unwinding);
+    std::mem::forget(guard);
     report.completed(&output);
     output
 }
@@ -162,13 +162,23 @@ impl<W: Watch> Drop for Report<W> {
 
 /// Reports the panic that it is dropped by. `std::thread::panicking` would not do: a future may be dropped while some
 /// other panic unwinds, and one that panicked is usually dropped when the unwinding is over.
-struct IfUnwinding<'r, W: Watch>(&'r mut Report<W>);
+struct PanicGuard<'r, W: Watch> {
+    report: &'r mut Report<W>,
+    mark: UnwindMark,
+}
 
-impl<W: Watch> Drop for IfUnwinding<'_, W> {
+impl<'r, W: Watch> PanicGuard<'r, W> {
+    #[inline]
+    fn new(report: &'r mut Report<W>) -> Self {
+        Self { report, mark: UnwindMark::new() }
+    }
+}
+
+impl<W: Watch> Drop for PanicGuard<'_, W> {
     fn drop(&mut self) {
         // A blocking call whose caller has gone is unwound as well, where decor would have it wait or begin anew.
-        let how = if abandonment::is_unwinding() { Abandoned::Cancelled } else { Abandoned::Panicked };
-        self.0.abandoned(how);
+        let how = if self.mark.is_cancelled() { Abandoned::Cancelled } else { Abandoned::Panicked };
+        self.report.abandoned(how);
     }
 }
 

@@ -6,14 +6,14 @@ use super::{
 };
 use crate::{
     Error,
-    blocking::{Progress, abandonment, until_ready},
+    blocking::{Progress, block_until, unwind_if_cancelled},
     time::Clock,
 };
 use std::task::Waker;
 
 impl Core {
     pub(super) fn acquire_blocking(&self, request: &Request) -> Result<(), Error> {
-        abandonment::check();
+        unwind_if_cancelled();
         // With a permit free there is nothing to wait for, and so nobody to wake.
         match self.claim(Clock::Thread, request, Waker::noop()) {
             Turn::Over(result) => result,
@@ -24,7 +24,7 @@ impl Core {
 
     fn wait(&self, claim: Claim) -> Result<(), Error> {
         let mut place = Place { core: self, claim: Some(claim) };
-        until_ready(|waker| place.take_turn(waker))
+        block_until(|waker| place.take_turn(waker))
     }
 }
 

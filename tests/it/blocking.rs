@@ -8,9 +8,10 @@ use decor::{
     test_util::{self, VirtualClock, VirtualThread, sleep},
 };
 use std::{
+    any::Any,
     cell::RefCell,
     collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
@@ -228,6 +229,141 @@ fn a_panic_is_one_though_its_call_has_been_left() {
     assert!(stubborn.blocking().timeout(secs(1)).call().is_err());
     sleep(secs(60));
     assert_eq!(*outcomes.lock().unwrap(), [Outcome::Cancelled, Outcome::Panicked]);
+}
+
+type Payload = Box<dyn Any + Send>;
+
+/// Reports the outcomes of the calls that it is given to.
+#[derive(Clone, Default)]
+struct Outcomes(Arc<Mutex<Vec<Outcome>>>);
+
+impl Outcomes {
+    fn timing(&self) -> Timing {
+        let outcomes = Arc::clone(&self.0);
+        Timing::new("f").to(move |measured| outcomes.lock().unwrap().push(measured.outcome))
+    }
+
+    fn take(&self) -> Vec<Outcome> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+/// The payload with which decor unwinds a call whose caller has gone.
+fn caught() -> Payload {
+    catch_unwind(|| sleep(secs(60))).unwrap_err()
+}
+
+/// Runs `call` on a thread whose caller leaves after one second, and waits for its end.
+fn run_abandoned(call: impl FnOnce() + Send + 'static) {
+    let abandoned = move || {
+        call();
+        Answer::Ok(1)
+    };
+    assert!(abandoned.blocking().timeout(secs(1)).run().is_err());
+    sleep(secs(60));
+}
+
+#[test]
+fn a_panic_after_a_kept_unwinding_is_reported_as_a_panic() {
+    let _clock = VirtualClock::start();
+    let log = listen();
+    let outcomes = Outcomes::default();
+    let (timing, (keep, kept)) = (outcomes.timing(), mpsc::channel());
+    run_abandoned(move || {
+        keep.send(caught()).unwrap();
+        std::mem::forget(caught());
+        let explode = || -> Answer { panic!("boom") };
+        let explode = explode.blocking().named("explode").logged().timed_with(timing);
+        let _ = catch_unwind(AssertUnwindSafe(|| explode.run()));
+    });
+    drop(kept);
+    assert_eq!(outcomes.take(), [Outcome::Panicked]);
+    assert_eq!(log.take(), ["DEBUG calling explode", "WARN explode panicked in 0.00s"]);
+}
+
+#[test]
+fn an_unwinding_ends_when_another_thread_drops_it() {
+    let _clock = VirtualClock::start();
+    let outcomes = Outcomes::default();
+    let (timing, (send, received)) = (outcomes.timing(), mpsc::channel());
+    run_abandoned(move || {
+        let caught_and_panicked = || {
+            send.send(caught()).unwrap();
+            thread::spawn(move || drop(received)).join().unwrap();
+            panic!("boom");
+        };
+        let _ = catch_unwind(AssertUnwindSafe(|| caught_and_panicked.blocking().timed_with(timing).run()));
+    });
+    assert_eq!(outcomes.take(), [Outcome::Panicked]);
+}
+
+/// A value that is dropped by the unwinding of one thread may hold the payload of another's.
+#[test]
+fn the_unwinding_of_another_thread_does_not_end_this_ones() {
+    let _clock = VirtualClock::start();
+    let outcomes = Outcomes::default();
+    let (timing, (send, received)) = (outcomes.timing(), mpsc::channel());
+    run_abandoned(move || send.send(caught()).unwrap());
+    run_abandoned(move || {
+        let owns = move || {
+            let _of_another: Payload = received.recv().unwrap();
+            sleep(secs(60));
+        };
+        owns.blocking().timed_with(timing).run();
+    });
+    assert_eq!(outcomes.take(), [Outcome::Cancelled]);
+}
+
+#[test]
+fn an_unwinding_that_is_resumed_is_still_a_cancellation() {
+    let _clock = VirtualClock::start();
+    let outcomes = Outcomes::default();
+    let (outer, inner) = (outcomes.timing(), outcomes.timing());
+    run_abandoned(move || {
+        let cleans_up = move || {
+            let payload = caught();
+            (|| ()).blocking().timed_with(inner).run();
+            resume_unwind(payload);
+        };
+        cleans_up.blocking().timed_with(outer).run();
+    });
+    assert_eq!(outcomes.take(), [Outcome::Completed, Outcome::Cancelled]);
+}
+
+// ---- waiting ----
+
+/// A wait that parked the thread would use the token up, and the thread's own `park` would hang.
+#[test]
+fn a_wait_leaves_an_unpark_of_the_threads_own_alone() {
+    let limiter = RateLimiter::new(1, ms(20));
+    limiter.acquire_blocking();
+    let (tell, told) = mpsc::channel();
+    let its_limiter = limiter.clone();
+    let owed = thread::spawn(move || {
+        its_limiter.acquire_blocking();
+        thread::park();
+        tell.send(()).unwrap();
+    });
+    while limiter.waiting() == 0 {
+        thread::yield_now();
+    }
+    owed.thread().unpark();
+    told.recv_timeout(secs(20)).expect("the thread was unparked while it waited");
+
+    let clock = VirtualClock::start();
+    let (tell, told) = mpsc::channel();
+    let (introduce, introduced) = mpsc::channel();
+    let owed = clock.spawn(move || {
+        introduce.send(thread::current()).unwrap();
+        sleep(secs(10));
+        thread::park();
+        tell.send(()).unwrap();
+    });
+    sleep(secs(1)); // so it waits
+    introduced.recv().unwrap().unpark();
+    clock.advance(secs(9));
+    told.recv_timeout(secs(20)).expect("the thread was unparked while it waited");
+    owed.join();
 }
 
 /// Its own thread-locals are gone by then.

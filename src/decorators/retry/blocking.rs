@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     RetryPolicy,
-    blocking::{Callable, CallableMut, CallableOnce, abandonment, sleep},
+    blocking::{Callable, CallableMut, CallableOnce, sleep, unwind_if_cancelled},
     name::Name,
     policy::Delays,
     time::Clock,
@@ -77,7 +77,7 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
 
 fn pause(delay: Duration) {
     if delay.is_zero() {
-        abandonment::check();
+        unwind_if_cancelled();
     } else {
         sleep(delay);
     }
