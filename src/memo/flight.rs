@@ -88,7 +88,8 @@ impl<V> Joined<V> {
         let is_recursive = ACTIVE_LOADS.with(|active| active.borrow().contains(&this));
         assert!(
             !is_recursive,
-            "a memoized load asked for its own key, on the same stack and in the same task: it would wait for itself for ever"
+            "a memoized function called itself with the same key, on the same stack and in the same task: it would wait for \
+             itself for ever"
         );
     }
 
