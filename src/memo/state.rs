@@ -189,7 +189,8 @@ where
         let entry = shard.find(hash, &key).cloned();
         let freshness = entry.as_ref().map(|entry| self.freshness(clock, entry));
         let is_stale = freshness == Some(Freshness::Stale);
-        let servable = entry.as_ref().filter(|_| is_stale || matches!(freshness, Some(Freshness::Fresh | Freshness::Due)));
+        let servable =
+            entry.as_ref().filter(|_| is_stale || matches!(freshness, Some(Freshness::Fresh | Freshness::Due)));
         let flight = shard.flights.get(&key);
         if let Some(entry) = servable.filter(|_| flight.is_some() || freshness == Some(Freshness::Fresh)) {
             counters.stale_hits.add(is_stale.into());
