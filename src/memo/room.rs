@@ -4,7 +4,7 @@
 //! If that is not enough, the bound evicts.
 
 use super::{
-    bound::Place,
+    bound::{Mark, Place},
     expiries::Expiries,
     index::{Entry, Shard},
     settings::Decision,
@@ -38,7 +38,7 @@ struct New {
 }
 
 /// Entries that have left the index, to be dropped outside of all locks.
-type Gone<K, V> = Vec<Arc<Entry<K, V>>>;
+pub(super) type Gone<K, V> = Vec<Arc<Entry<K, V>>>;
 
 impl<K: Eq, V> Core<K, V> {
     /// Puts a value in place of what the key had, if it is to be kept; otherwise only removes that.
@@ -54,9 +54,10 @@ impl<K: Eq, V> Core<K, V> {
             Decision::Keep { stamp, weight } => {
                 let place = Place { number: self.next_store.fetch_add(1, Relaxed), hash };
                 let new = New { place, expires_at: stamp.expires_at() };
+                let entry = Entry { place, stamp, weight, used: Mark::default(), key, value };
+                let replaced = shard.insert(Arc::new(entry));
                 self.held.fetch_add(weight.into(), Relaxed);
-                let entry = Entry { place, stamp, weight, used: Default::default(), key, value };
-                Put { new: Some(new), replaced: shard.insert(Arc::new(entry)), refused: None }
+                Put { new: Some(new), replaced, refused: None }
             }
             Decision::NoTtl | Decision::TooHeavy => {
                 self.counters.evictions.add(matches!(decision, Decision::TooHeavy).into());
@@ -71,15 +72,14 @@ impl<K: Eq, V> Core<K, V> {
     }
 
     /// Gives a value that was put its place in the bound, and makes room for it. All values that
-    /// leave are dropped here.
+    /// leave are dropped when it returns, and not earlier, because a `Drop` may panic.
     pub(super) fn settle(&self, put: Put<K, V>, now: Nanos) {
-        let Put { new, replaced, refused } = put;
-        drop((replaced, refused));
+        let Put { new, replaced: _replaced, refused: _refused } = put;
         let Some(new) = new else { return };
         let mut gone = Gone::new();
         self.make_room_of_expired(now, &mut gone);
         self.place(new.place, true);
-        self.evict(new.place, &mut gone);
+        self.evict(Some(new.place), &mut gone);
         self.note_expiry(new, now, &mut gone);
     }
 
@@ -107,10 +107,10 @@ impl<K: Eq, V> Core<K, V> {
     }
 
     /// Takes the entries out of the index that the bound evicts, and gives others a second chance.
-    /// The new entry always has one, and comes last.
-    fn evict(&self, new: Place, gone: &mut Gone<K, V>) {
+    /// The `new` entry always has one, and comes last.
+    pub(super) fn evict(&self, new: Option<Place>, gone: &mut Gone<K, V>) {
         let mut chances = SECOND_CHANCES;
-        let mut is_new_last = true;
+        let mut last = new;
         loop {
             let evicted = self.bound.evict();
             if evicted.is_empty() {
@@ -119,12 +119,13 @@ impl<K: Eq, V> Core<K, V> {
             for place in evicted {
                 let mut shard = self.index.write(place.hash);
                 let Some(entry) = shard.find_at(place) else { continue };
+                let is_new = Some(place) == new;
                 let is_used = self.bound.is_used(&entry.used);
-                if self.bound.gives_second_chances() && (place == new || (is_used && chances > 0)) {
+                if self.bound.gives_second_chances() && (is_new || (is_used && chances > 0)) {
                     entry.used.clear();
                     self.bound.place(place, entry.weight, false);
-                    is_new_last = place == new;
-                    chances -= u32::from(place != new);
+                    chances -= u32::from(!is_new);
+                    last = Some(place);
                 } else {
                     if is_used {
                         self.bound.begin_round();
@@ -135,7 +136,7 @@ impl<K: Eq, V> Core<K, V> {
                 }
             }
         }
-        if !is_new_last {
+        if let Some(new) = new.filter(|_| last != new) {
             self.place(new, false);
         }
     }

@@ -28,6 +28,7 @@ use super::{
     flight::{Flight, Joined},
     index::{Entry, Index, Shard},
     leader::Leader,
+    room::Gone,
     settings::Settings,
     stats::{Counters, MemoStats},
 };
@@ -255,8 +256,8 @@ where
         let flight = shard.flights.remove_entry(&key);
         let put = self.put(&mut shard, (hash, key, value), decision, now);
         drop(shard);
-        drop(flight);
         self.settle(put, now);
+        drop(flight);
     }
 
     pub(super) fn invalidate<Q>(&self, key: &Q)
@@ -285,7 +286,8 @@ where
         for entry in cleared.iter().flat_map(Shard::entries) {
             self.bound.remove(entry.place);
         }
-        self.bound.evict();
+        // A store that goes on meanwhile may have evicted others.
+        self.evict(None, &mut Gone::new());
         self.rebuild(&mut lock(&self.expiries));
     }
 
