@@ -1,7 +1,7 @@
 //! The bound of a memo: moka, which decides how much is held and which entry goes. Only this file
 //! names moka.
 //!
-//! moka holds a place and a weight for each entry, and neither its key nor its value. Those are in
+//! moka holds a number and a weight for each entry, and neither its key nor its value. Those are in
 //! the [index](super::index), where a hit finds them without moka: `get` of moka reads a clock,
 //! records the read, and every 64 reads does its maintenance. moka's flights, TTL and clock are not
 //! used. They cannot be shared between tasks and threads, and do not follow a paused clock.
@@ -33,15 +33,38 @@ pub(super) use moka::Equivalent;
 pub(super) struct Place {
     /// Number of the store that made the entry.
     pub(super) number: u64,
+    pub(super) slot: Slot,
+}
+
+/// The key under which moka knows an entry. An entry that replaces another takes over its slot,
+/// because moka updates at half the price of a removal and an insertion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Slot {
+    /// Number of the first entry that had the slot.
+    id: u64,
     /// The key's hash, from a hasher that is seeded for each memo.
     pub(super) hash: u64,
 }
 
+impl Place {
+    /// The place of a new entry. `slot` is that of the entry that it replaces.
+    pub(super) fn new(number: u64, hash: u64, slot: Option<Slot>) -> Self {
+        Self { number, slot: slot.unwrap_or(Slot { id: number, hash }) }
+    }
+}
+
 /// By the key's hash alone, so that TinyLFU recognises a key that comes back.
-impl Hash for Place {
+impl Hash for Slot {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
+}
+
+/// The entry in a slot.
+#[derive(Clone, Copy)]
+struct Held {
+    number: u64,
+    weight: u32,
 }
 
 /// Hands on what is a hash already.
@@ -54,7 +77,7 @@ impl Hasher for AsIs {
     }
 
     fn write(&mut self, _: &[u8]) {
-        unreachable!("a place hashes as one `u64`");
+        unreachable!("a slot hashes as one `u64`");
     }
 
     fn write_u64(&mut self, hash: u64) {
@@ -73,7 +96,8 @@ impl Mark {
 }
 
 pub(super) struct Bound {
-    cache: Cache<Place, u32, BuildHasherDefault<AsIs>>,
+    cache: Cache<Slot, Held, BuildHasherDefault<AsIs>>,
+    capacity: u64,
     /// Places that moka has evicted, until [`evict`](Self::evict) takes them.
     evicted: Arc<Mutex<Vec<Place>>>,
     policy: Eviction,
@@ -86,22 +110,23 @@ impl Bound {
         let evicted = Arc::<Mutex<Vec<_>>>::default();
         let listener = {
             let evicted = Arc::clone(&evicted);
-            move |place: Arc<Place>, _, cause| {
+            move |slot: Arc<Slot>, Held { number, .. }, cause| {
                 if cause == RemovalCause::Size {
-                    evicted.lock().unwrap_or_else(PoisonError::into_inner).push(*place);
+                    let place = Place { number, slot: *slot };
+                    evicted.lock().unwrap_or_else(PoisonError::into_inner).push(place);
                 }
             }
         };
         let cache = Cache::builder()
             .max_capacity(capacity)
-            .weigher(|_, weight| *weight)
+            .weigher(|_, held: &Held| held.weight)
             .eviction_policy(match policy {
                 Eviction::Lru => EvictionPolicy::lru(),
                 Eviction::TinyLfu => EvictionPolicy::tiny_lfu(),
             })
             .eviction_listener(listener)
             .build_with_hasher(BuildHasherDefault::default());
-        Self { cache, evicted, policy, round: AtomicU32::new(1) }
+        Self { cache, capacity, evicted, policy, round: AtomicU32::new(1) }
     }
 
     /// Gives an entry a place behind all others. If it has one, it moves there.
@@ -109,11 +134,16 @@ impl Bound {
         if is_new && self.policy == Eviction::TinyLfu {
             self.learn(place);
         }
-        self.cache.insert(place, weight);
+        self.cache.insert(place.slot, Held { number: place.number, weight });
     }
 
     pub(super) fn remove(&self, place: Place) {
-        self.cache.invalidate(&place);
+        self.cache.invalidate(&place.slot);
+    }
+
+    /// Whether [`evict`](Self::evict) has left something to do.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.cache.weighted_size() > self.capacity
     }
 
     /// Makes moka comply with the capacity, and returns the places that it has evicted.
@@ -157,7 +187,7 @@ impl Bound {
 
     /// Tells TinyLFU that a key was asked for.
     pub(super) fn learn(&self, place: Place) {
-        self.cache.get(&place);
+        self.cache.get(&place.slot);
     }
 }
 

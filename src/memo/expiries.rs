@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     fn place(number: u64) -> Place {
-        Place { number, hash: 0 }
+        Place::new(number, 0, None)
     }
 
     #[test]

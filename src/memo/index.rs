@@ -111,7 +111,7 @@ impl<K, V> Shard<K, V> {
     }
 
     pub(super) fn find_at(&self, place: Place) -> Option<&Arc<Entry<K, V>>> {
-        self.entries.find(place.hash, |entry| entry.place == place)
+        self.entries.find(place.slot.hash, |entry| entry.place == place)
     }
 
     /// Returns the entry that it replaces.
@@ -119,10 +119,11 @@ impl<K, V> Shard<K, V> {
     where
         K: Eq,
     {
-        match self.entries.find_mut(entry.place.hash, |other| other.key == entry.key) {
+        let hash = entry.place.slot.hash;
+        match self.entries.find_mut(hash, |other| other.key == entry.key) {
             Some(other) => Some(mem::replace(other, entry)),
             None => {
-                self.entries.insert_unique(entry.place.hash, entry, |entry| entry.place.hash);
+                self.entries.insert_unique(hash, entry, |entry| entry.place.slot.hash);
                 None
             }
         }
@@ -136,7 +137,7 @@ impl<K, V> Shard<K, V> {
     }
 
     pub(super) fn take_at(&mut self, place: Place) -> Option<Arc<Entry<K, V>>> {
-        self.take_if(place.hash, |entry| entry.place == place)
+        self.take_if(place.slot.hash, |entry| entry.place == place)
     }
 
     fn take_if(&mut self, hash: u64, is_it: impl Fn(&Entry<K, V>) -> bool) -> Option<Arc<Entry<K, V>>> {

@@ -52,7 +52,8 @@ impl<K: Eq, V> Core<K, V> {
     ) -> Put<K, V> {
         let put = match decision {
             Decision::Keep { stamp, weight } => {
-                let place = Place { number: self.next_store.fetch_add(1, Relaxed), hash };
+                let slot = shard.find(hash, &key).map(|replaced| replaced.place.slot);
+                let place = Place::new(self.next_store.fetch_add(1, Relaxed), hash, slot);
                 let new = New { place, expires_at: stamp.expires_at() };
                 let entry = Entry { place, stamp, weight, used: Mark::default(), key, value };
                 let replaced = shard.insert(Arc::new(entry));
@@ -61,11 +62,15 @@ impl<K: Eq, V> Core<K, V> {
             }
             Decision::NoTtl | Decision::TooHeavy => {
                 self.counters.evictions.add(matches!(decision, Decision::TooHeavy).into());
-                Put { new: None, replaced: shard.take(hash, &key), refused: Some((key, value)) }
+                let replaced = shard.take(hash, &key);
+                if let Some(replaced) = &replaced {
+                    self.bound.remove(replaced.place);
+                }
+                Put { new: None, replaced, refused: Some((key, value)) }
             }
         };
         if let Some(replaced) = &put.replaced {
-            self.forget(replaced);
+            self.held.fetch_sub(replaced.weight.into(), Relaxed);
             self.count_if_expired(replaced, || now);
         }
         put
@@ -84,7 +89,7 @@ impl<K: Eq, V> Core<K, V> {
     }
 
     fn place(&self, place: Place, is_new: bool) {
-        let shard = self.index.read(place.hash);
+        let shard = self.index.read(place.slot.hash);
         if let Some(entry) = shard.find_at(place) {
             self.bound.place(place, entry.weight, is_new);
         }
@@ -92,7 +97,7 @@ impl<K: Eq, V> Core<K, V> {
 
     /// Takes the entry out of the index because it has expired.
     pub(super) fn expire(&self, place: Place) -> Option<Arc<Entry<K, V>>> {
-        let mut shard = self.index.write(place.hash);
+        let mut shard = self.index.write(place.slot.hash);
         let entry = shard.take_at(place)?;
         self.forget(&entry);
         self.counters.expirations.count();
@@ -113,11 +118,9 @@ impl<K: Eq, V> Core<K, V> {
         let mut last = new;
         loop {
             let evicted = self.bound.evict();
-            if evicted.is_empty() {
-                break;
-            }
+            let mut is_done = evicted.is_empty() || !self.bound.is_exceeded();
             for place in evicted {
-                let mut shard = self.index.write(place.hash);
+                let mut shard = self.index.write(place.slot.hash);
                 let Some(entry) = shard.find_at(place) else { continue };
                 let is_new = Some(place) == new;
                 let is_used = self.bound.is_used(&entry.used);
@@ -126,6 +129,7 @@ impl<K: Eq, V> Core<K, V> {
                     self.bound.place(place, entry.weight, false);
                     chances -= u32::from(!is_new);
                     last = Some(place);
+                    is_done = false;
                 } else {
                     if is_used {
                         self.bound.begin_round();
@@ -134,6 +138,9 @@ impl<K: Eq, V> Core<K, V> {
                     self.counters.evictions.count();
                     gone.extend(shard.take_at(place));
                 }
+            }
+            if is_done {
+                break;
             }
         }
         if let Some(new) = new.filter(|_| last != new) {

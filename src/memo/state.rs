@@ -9,8 +9,8 @@
 //! the bound hears of both: of the leaving under the same lock, of the entering in
 //! [`settle`](Core::settle), which looks under the lock whether the entry is still there. The
 //! bound evicts by itself, and writes down what. Each store then goes through that list, and takes
-//! those entries out of the index that are still in it. A place is never used twice, so what the
-//! bound says of an entry that has left since is recognised.
+//! those entries out of the index that are still in it. Each store has a number of its own, so what
+//! the bound says of an entry that has left since is recognised.
 //!
 //! **Locks.** The order is: queue of expiries, then a shard (a clear takes all of them, in order),
 //! then those of moka, whose listener takes one that is always the last. Values are dropped outside
