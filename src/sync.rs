@@ -18,11 +18,27 @@ pub(crate) use real_or_model::sync::{
 };
 
 #[cfg(feature = "memo")]
-pub(crate) use real_or_model::thread_local;
+pub(crate) use real_or_model::{
+    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
+    thread_local,
+};
 
 /// What the lock guards is whole between any two statements that could panic, so a poisoned one is as good as any.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// [`lock`] for one of many readers.
+#[cfg(feature = "memo")]
+#[inline]
+pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// [`lock`] for the only writer.
+#[cfg(feature = "memo")]
+pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// So often one who finds a busy lock held comes back, each time after so many pauses of the processor: a few microseconds. (The

@@ -20,7 +20,7 @@ use std::{
     future::Future,
     hash::Hash,
     marker::PhantomData,
-    panic::resume_unwind,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -132,17 +132,20 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// Runs each load in a task of its own, so that it goes on when those who wait for it leave: callers that are less patient than
     /// a load takes time fill the memo all the same.
     ///
-    /// What refreshes a value that may still be served goes on in the background, and nobody waits for it. The task keeps the
-    /// caller's span and subscriber. A panic in it is the panic of the call that began it, if that one is still there.
+    /// A refresh of a value that may still be served goes on in the background, and no call waits for
+    /// it. The task keeps the caller's span and subscriber. A panic in it is the panic of the call that
+    /// waits for it, if that one is still there. A refresh that panics leaves the value as it is, and
+    /// counts as abandoned.
     ///
     /// The call's future must be `Send + 'static`, and so its arguments owned: a `String` or an `Arc<str>` in place of a `&str`; a client
     /// comes along by [`with_context`](crate::with_context).
     ///
     /// # Panics
     ///
-    /// When a load begins outside of a tokio runtime, and when the runtime it runs on is shut down while a call on another one waits
-    /// for it. Neither holds for sync functions, whose loads run on
-    /// threads, and wait for one if need be, as a [timeout](crate::blocking::FnExt::timeout)'s do.
+    /// If a load that the call has to wait for begins outside of a tokio runtime, and if the runtime of
+    /// the load is shut down while a call on another one waits for it. Neither holds for sync
+    /// functions, whose loads run on threads, and wait for one if need be, as a
+    /// [timeout](crate::blocking::FnExt::timeout)'s do.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -416,7 +419,7 @@ where
                     this.state.set(State::Loading(R::begin(load)));
                 }
                 Contact::Refresh(value, leader) => {
-                    drop(R::begin(Load::new(leader, || callable.call_once(args))));
+                    in_background(|| drop(R::begin(Load::new(leader, || callable.call_once(args)))));
                     return Poll::Ready(C::Output::from_kept(value));
                 }
             }
@@ -424,7 +427,15 @@ where
     }
 }
 
-/// What the load that was waited for answers; `None` if the call has to see for itself.
+/// Begins a load for a caller that has its answer already, so that a panic is not the caller's: the
+/// function may panic before there is a future, and there may be no runtime to spawn a task on.
+///
+/// The panic hook hears of it, and the load counts as abandoned.
+fn in_background(begin: impl FnOnce()) {
+    drop(catch_unwind(AssertUnwindSafe(begin)));
+}
+
+/// The output of a call that waited for a load; `None` if it must try again itself.
 fn answer<O, K, V, E>(memo: &Core<K, V>, landing: &Landing<V>) -> Option<O>
 where
     K: Eq + Hash,
@@ -983,7 +994,7 @@ where
                 return R::run(load(leader));
             }
             Contact::Refresh(value, leader) => {
-                R::start(load(leader));
+                in_background(|| R::start(load(leader)));
                 return C::Output::from_kept(value);
             }
             Contact::Join(key, mut joined) => {

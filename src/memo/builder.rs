@@ -2,8 +2,8 @@
 
 use super::{
     Memo, Negative,
-    core::{Core, Settings, Ttl},
-    store::{Store, Weigher},
+    settings::{DEFAULT_CAPACITY, Eviction, Settings, Ttl, Weigher},
+    state::Core,
 };
 use crate::{
     ConfigError,
@@ -13,28 +13,6 @@ use crate::{
     sync::Arc,
 };
 use std::{fmt, hash::Hash, time::Duration};
-
-/// What a memo holds until its capacity is set.
-pub(super) const DEFAULT_CAPACITY: u64 = 10_000;
-
-/// Which value goes when there are too many.
-///
-/// ```
-/// use decor::{Eviction, Memo};
-///
-/// let words: Memo<String, u64> = Memo::builder().capacity(1_000).eviction(Eviction::TinyLfu).build();
-/// # drop(words);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Eviction {
-    /// The one whose last use is the longest ago. What was just loaded stays.
-    #[default]
-    Lru,
-    /// The one that is used the least ([TinyLFU](https://arxiv.org/abs/1512.00727)), which may be what was just loaded. Better
-    /// where a few keys are asked for all the time, and many once.
-    TinyLfu,
-}
 
 /// Puts a [`Memo`] together: see [`Memo::builder`].
 ///
@@ -66,7 +44,7 @@ pub struct MemoBuilder<K, V> {
 impl<K, V> MemoBuilder<K, V> {
     pub(super) fn new() -> Self {
         Self {
-            ttl: Ttl { of_all: None, by_value: None, negative: None },
+            ttl: Ttl { default: None, per_value: None, negative: None },
             capacity: DEFAULT_CAPACITY,
             weigher: None,
             eviction: Eviction::default(),
@@ -97,7 +75,7 @@ impl<K, V> MemoBuilder<K, V> {
     /// # }
     /// ```
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl.of_all = Some(ttl);
+        self.ttl.default = Some(ttl);
         self
     }
 
@@ -127,7 +105,7 @@ impl<K, V> MemoBuilder<K, V> {
     where
         T: Into<Option<Duration>>,
     {
-        self.ttl.by_value = Some(Box::new(move |key, value| ttl(key, value).into()));
+        self.ttl.per_value = Some(Box::new(move |key, value| ttl(key, value).into()));
         self
     }
 
@@ -192,7 +170,12 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// How many values are held, or how much weight if there is a [`weigher`](Self::weigher). 10,000 until set.
+    /// Sets the maximum number of values, or of their weight if there is a
+    /// [`weigher`](Self::weigher). 10,000 until set.
+    ///
+    /// A store that would exceed it drops values that have expired, the earliest first. If that is
+    /// not enough, it evicts others by the [`eviction`](Self::eviction) policy. The bound holds again
+    /// when the store returns.
     ///
     /// ```
     /// use decor::Memo;
@@ -209,9 +192,11 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// What each value weighs, as the [`capacity`](Self::capacity) counts it. One that weighs more than all of that is not kept.
+    /// Sets the weight of each value, of which the [`capacity`](Self::capacity) bounds the sum.
     ///
-    /// Called once for each value, when it is stored.
+    /// Called once for each value, when its load is complete. A weight of 0 counts as 1, because
+    /// values without weight would be held without bound. A value that weighs more than the whole
+    /// capacity is not kept; what its key had before goes, and all others stay.
     ///
     /// ```
     /// use decor::Memo;
@@ -226,7 +211,7 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Which value goes when there are too many; [`Eviction::Lru`] until set.
+    /// Sets the policy by which a full memo evicts; [`Eviction::Lru`] until set.
     ///
     /// ```
     /// use decor::{Eviction, Memo};
@@ -338,7 +323,7 @@ impl<K, V> MemoBuilder<K, V> {
 
     fn check(&self) -> Result<(), ConfigError> {
         let Self { ttl, jitter, refresh_ahead, stale_while_revalidate, stale_on_error, .. } = self;
-        for (setting, duration) in [("ttl", ttl.of_all), ("negative", ttl.negative.map(|(_, ttl)| ttl))] {
+        for (setting, duration) in [("ttl", ttl.default), ("negative", ttl.negative.map(|(_, ttl)| ttl))] {
             if duration.is_some_and(|duration| duration.is_zero()) {
                 return Err(ConfigError::new(setting, "0ns", "longer than zero"));
             }
@@ -412,9 +397,8 @@ where
             stale_on_error: nanos(self.stale_on_error),
         };
         let seeds = CallSeeds::new(self.seed.unwrap_or_else(entropy));
-        let settings = Settings { lifetime, ttl, seeds, capacity };
-        let store = |on_leaving| Store::new(capacity, eviction, weigher, on_leaving);
-        Ok(Memo { core: Arc::new(Core::new(settings, store)) })
+        let settings = Settings { lifetime, ttl, seeds, capacity, weigher, eviction };
+        Ok(Memo { core: Arc::new(Core::new(settings)) })
     }
 }
 
@@ -422,7 +406,7 @@ impl<K, V> fmt::Debug for MemoBuilder<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { ttl, capacity, eviction, jitter, refresh_ahead, stale_while_revalidate, stale_on_error, .. } = self;
         f.debug_struct("MemoBuilder")
-            .field("ttl", &ttl.of_all)
+            .field("ttl", &ttl.default)
             .field("capacity", capacity)
             .field("eviction", eviction)
             .field("jitter", jitter)

@@ -1,41 +1,43 @@
-//! One load, and all who wait for it.
+//! One load, and the calls that wait for it.
 
 use crate::sync::{Arc, Mutex, lock, thread_local};
 use slab::Slab;
 use std::{
     any::Any,
     cell::RefCell,
-    mem,
+    mem, ptr,
     task::{Context, Poll, Waker},
 };
+use tokio::task;
 
-/// A load that is under way, shared by the one that leads it and those who joined.
+/// A load that is under way, shared by its leader and the calls that joined.
 #[derive(Debug)]
 pub(super) struct Flight<V> {
-    /// The memo's generation when it began: a clear ends a generation, and what was loaded in an earlier one is not kept.
+    /// The memo's generation when it began. Its end is counted only in the same one.
     pub(super) generation: u64,
     progress: Mutex<Progress<V>>,
 }
 
 #[derive(Debug)]
 enum Progress<V> {
-    /// Everybody who joined, with a waker once polled.
+    /// The calls that joined, each with a waker once it was polled.
     Loading(Slab<Option<Waker>>),
     Landed(Arc<Landing<V>>),
 }
 
-/// How a load ended, for those who joined it.
+/// How a load ended, for the calls that joined it.
 #[derive(Debug)]
 pub(crate) enum Landing<V> {
     Loaded(V),
     /// Loading failed, and this expired value has to do.
     Stale(V),
     Failed(Option<SharedFailure>),
-    /// The one that led it was dropped, or panicked.
+    /// Its leader was dropped, or panicked.
     Abandoned,
 }
 
-/// A failure on its way to those who joined. They may be calls of another function, with another type of error.
+/// A failure on its way to the calls that joined. They may be calls of another function, with another
+/// type of error.
 pub(crate) type SharedFailure = Arc<dyn Any + Send + Sync>;
 
 impl<V> Flight<V> {
@@ -43,21 +45,22 @@ impl<V> Flight<V> {
         Self { generation, progress: Mutex::new(Progress::Loading(Slab::new())) }
     }
 
-    /// Ends it and wakes everybody. Nobody can join any more: it must have left the memo's map before.
+    /// Ends it and wakes the calls that joined. It must have left the memo's map, so that no other can
+    /// join.
     pub(super) fn land(&self, landing: impl FnOnce() -> Landing<V>) {
         if matches!(&*lock(&self.progress), Progress::Loading(joined) if joined.is_empty()) {
             return;
         }
         let landed = Progress::Landed(Arc::new(landing()));
         let before = mem::replace(&mut *lock(&self.progress), landed);
-        // All of them, because the one that takes over could be one that is never polled again.
+        // All of them: a single one that was chosen might never be polled again.
         if let Progress::Loading(joined) = before {
             joined.into_iter().filter_map(|(_, waker)| waker).for_each(Waker::wake);
         }
     }
 }
 
-/// One who waits for a load that another leads: a task, or any other that has a waker.
+/// A waiter for a load that another call leads. Works with any waker.
 #[derive(Debug)]
 pub(crate) struct Joined<V> {
     flight: Arc<Flight<V>>,
@@ -76,11 +79,18 @@ impl<V> Joined<V> {
 
     /// # Panics
     ///
-    /// If the load is being polled further up on this very stack: it would wait for itself.
-    pub(super) fn refuse_to_wait_for_oneself(&self) {
-        let itself = Arc::as_ptr(&self.flight).addr();
-        let leads = LEADING.with(|leading| leading.borrow().contains(&itself));
-        assert!(!leads, "a memoized function called itself with the same key: it would wait for itself for ever");
+    /// If the load is polled further up on this very stack, in the same task: it would wait for
+    /// itself.
+    ///
+    /// A load may drive a runtime on its stack, whose other tasks only have to wait.
+    pub(super) fn panic_on_recursion(&self) {
+        let this = ActiveLoad::new(&self.flight);
+        let is_recursive = ACTIVE_LOADS.with(|active| active.borrow().contains(&this));
+        assert!(
+            !is_recursive,
+            "a memoized function called itself with the same key, on the same stack and in the same task: it would wait for \
+             itself for ever"
+        );
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Arc<Landing<V>>> {
@@ -93,7 +103,7 @@ impl<V> Joined<V> {
             },
         };
         drop(progress);
-        drop(spent); // which may be the last of a task, and run anything
+        drop(spent); // may be the last waker of a task, whose drop runs other code
         Poll::Pending
     }
 }
@@ -110,20 +120,35 @@ impl<V> Drop for Joined<V> {
     }
 }
 
-thread_local! {
-    /// The loads that are being polled on this thread's stack, by address.
-    static LEADING: RefCell<Vec<usize>> = RefCell::default();
+/// A load that is polled on this thread's stack.
+#[derive(PartialEq)]
+struct ActiveLoad {
+    /// Address of its flight.
+    flight: usize,
+    /// Task that polls it; `None` outside of a runtime's tasks.
+    task: Option<task::Id>,
 }
 
-/// Runs some of a load, so that who calls itself in it can be told.
+impl ActiveLoad {
+    /// As polled by the current task.
+    fn new<V>(flight: &Flight<V>) -> Self {
+        Self { flight: ptr::from_ref(flight).addr(), task: task::try_id() }
+    }
+}
+
+thread_local! {
+    static ACTIVE_LOADS: RefCell<Vec<ActiveLoad>> = RefCell::default();
+}
+
+/// Runs part of a load, and marks it as active on this thread, so that recursion can be detected.
 pub(super) fn leading<V, T>(flight: &Flight<V>, run: impl FnOnce() -> T) -> T {
     struct Done;
     impl Drop for Done {
         fn drop(&mut self) {
-            LEADING.with(|leading| leading.borrow_mut().pop());
+            ACTIVE_LOADS.with(|active| active.borrow_mut().pop());
         }
     }
-    LEADING.with(|leading| leading.borrow_mut().push(std::ptr::from_ref(flight).addr()));
+    ACTIVE_LOADS.with(|active| active.borrow_mut().push(ActiveLoad::new(flight)));
     let _done = Done;
     run()
 }

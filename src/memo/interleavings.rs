@@ -1,10 +1,14 @@
-//! The memo under a model checker: see [`crate::interleavings`]. Each of its locks, and each look at its generation, is a point
-//! at which another thread may come in between; what moka does is one step. Checked is:
+//! The memo under a model checker: see [`crate::interleavings`]. At each of its locks another thread
+//! may come in between. A call of moka is one step. The checks are:
 //!
-//! - Everybody gets an answer: a wake-up that is lost is a deadlock, which the checker reports.
-//! - One load at a time, but for those that something overtook: a clear, an invalidation, an insertion.
-//! - Who calls after one of these has ended sees nothing whose load began before it did.
-//! - Nothing is left behind: no flight, no load that counts as under way; and every call is counted once.
+//! - Each call gets an answer: a lost wake-up is a deadlock, which the checker reports.
+//! - Each key has one load at a time, except for loads that a clear, an invalidation or an insertion
+//!   overtook.
+//! - A call that begins after one of these has ended sees no value whose load began before it did.
+//! - Nothing is left behind: no flight, no load that counts as under way, no value that is alive and
+//!   not held. Each call is counted once.
+//! - Index and bound agree: the capacity is not exceeded, and no value is evicted without another
+//!   that took its place.
 
 use super::Memo;
 use crate::interleavings::explore;
@@ -16,11 +20,12 @@ use std::{
     future::Future,
     pin::pin,
     // Not the checker's: the log is no part of what it checks.
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Weak},
     task::{Context, Waker},
 };
 
-const KEY: u8 = 7;
+/// With one shard, all keys share its lock.
+const KEYS: [u8; 2] = [7, 8];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
@@ -36,7 +41,10 @@ enum Act {
 }
 use Act::{Clear, Drop, Fail, Get, Insert, Invalidate, Load};
 
-/// From when to when, by the number of events before it.
+/// An act for one of the [`KEYS`], by its position.
+type Step = (usize, Act);
+
+/// The interval of an act, in numbers of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
     began: usize,
@@ -53,19 +61,21 @@ struct Loading {
 #[derive(Debug, Default)]
 struct Log {
     events: usize,
-    values: u32,
-    /// What made each value, and when.
-    made: Vec<(u32, Span)>,
+    values: Vec<Weak<usize>>,
+    /// Each value that was made, and the interval of its making.
+    made: Vec<(usize, Span)>,
     loads: Vec<Loading>,
     overtakers: Vec<Span>,
-    /// What a call was answered.
-    seen: Vec<(u32, Span)>,
+    /// The answer of each call, and its interval.
+    seen: Vec<(usize, Span)>,
     calls: u64,
 }
 
+/// One key of a memo.
 #[derive(Clone)]
 struct Model {
-    memo: Memo<u8, u32>,
+    memo: Memo<u8, Arc<usize>>,
+    key: u8,
     log: Arc<Mutex<Log>>,
 }
 
@@ -82,15 +92,16 @@ impl Model {
         })
     }
 
-    fn value(&self) -> u32 {
+    fn value(&self) -> Arc<usize> {
         self.log(|log| {
-            log.values += 1;
-            log.values
+            let value = Arc::new(log.values.len());
+            log.values.push(Arc::downgrade(&value));
+            value
         })
     }
 
     /// What is called, unless there is something to be seen.
-    async fn load(self, act: Act, called: usize) -> Result<u32, ()> {
+    async fn load(self, act: Act, called: usize) -> Result<Arc<usize>, ()> {
         struct Ends(Model, Loading);
         impl std::ops::Drop for Ends {
             fn drop(&mut self) {
@@ -105,15 +116,15 @@ impl Model {
         match act {
             Fail => Err(()),
             _ => {
-                self.log(|log| log.made.push((value, Span { began, ended: log.events })));
+                self.log(|log| log.made.push((*value, Span { began, ended: log.events })));
                 Ok(value)
             }
         }
     }
 
-    fn call(&self, act: Act, called: usize) -> impl Future<Output = Result<u32, ()>> + use<> {
+    fn call(&self, act: Act, called: usize) -> impl Future<Output = Result<Arc<usize>, ()>> + use<> {
         let model = self.clone();
-        self.memo.get_or_load(KEY, move || model.load(act, called))
+        self.memo.get_or_load(self.key, move || model.load(act, called))
     }
 
     fn act(&self, act: Act) {
@@ -130,15 +141,16 @@ impl Model {
                 thread::yield_now();
                 None
             }
-            Get => self.memo.get(&KEY),
+            Get => self.memo.get(&self.key),
             Insert => {
                 let value = self.value();
-                self.memo.insert(KEY, value);
-                self.log(|log| log.made.push((value, Span { began, ended: log.events })));
+                let number = *value;
+                self.memo.insert(self.key, value);
+                self.log(|log| log.made.push((number, Span { began, ended: log.events })));
                 None
             }
             Invalidate => {
-                self.memo.invalidate(&KEY);
+                self.memo.invalidate(&self.key);
                 None
             }
             Clear => {
@@ -148,17 +160,18 @@ impl Model {
         };
         let span = span();
         self.log(|log| {
-            log.seen.extend(seen.map(|value| (value, span)));
+            log.seen.extend(seen.map(|value| (*value, span)));
             if matches!(act, Insert | Invalidate | Clear) {
                 log.overtakers.push(span);
             }
         });
     }
 
+    fn alive(&self) -> usize {
+        self.log(|log| log.values.iter().filter(|value| value.strong_count() > 0).count())
+    }
+
     fn check(&self) {
-        let stats = self.memo.stats();
-        assert_eq!(stats.loading, 0, "{stats:?}");
-        assert!(self.memo.core().has_no_flights());
         self.log(|log| {
             for (value, seen) in &log.seen {
                 let (_, made) = log.made.iter().find(|(made, _)| made == value).expect("a value that was made");
@@ -173,30 +186,51 @@ impl Model {
                     assert!(!overlap || overtaken, "two at a time: {log:?}");
                 }
             }
-            if log.overtakers.is_empty() {
-                assert_eq!(stats.calls(), log.calls, "{stats:?}");
-                assert_eq!(self.memo.get(&KEY).is_some(), !log.made.is_empty());
-            }
         });
     }
 }
 
-/// Runs these threads in every interleaving with so many preemptions.
-fn check(preemptions: usize, threads: &[&[Act]]) {
-    let acts: Vec<Vec<Act>> = threads.iter().map(|acts| acts.to_vec()).collect();
+/// Checks the memo as a whole.
+fn check_all(models: &[Model], capacity: u64) {
+    let memo = &models[0].memo;
+    let stats = memo.stats();
+    assert_eq!(stats.loading, 0, "{stats:?}");
+    assert!(memo.core().index.read_each().all(|shard| shard.flights.is_empty()));
+    assert!(stats.entries <= capacity, "{stats:?}");
+    assert_eq!(models.iter().map(Model::alive).sum::<usize>() as u64, stats.entries, "{stats:?}");
+    assert!(stats.entries > 0 || stats.evictions == 0, "evicted for nothing: {stats:?}");
+    if models.iter().all(|model| model.log(|log| log.overtakers.is_empty())) {
+        assert_eq!(stats.calls(), models.iter().map(|model| model.log(|log| log.calls)).sum::<u64>(), "{stats:?}");
+        let made = models.iter().filter(|model| model.log(|log| !log.made.is_empty())).count() as u64;
+        assert_eq!(stats.entries, made.min(capacity), "{stats:?}");
+    }
+}
+
+/// Runs these threads in every interleaving with at most so many preemptions.
+fn check_within(capacity: u64, preemptions: usize, threads: &[&[Step]]) {
+    let steps: Vec<Vec<Step>> = threads.iter().map(|steps| steps.to_vec()).collect();
     let explored = explore(preemptions, move || {
-        let model = Model { memo: Memo::builder().build(), log: Arc::default() };
-        let running: Vec<_> = acts
+        let memo = Memo::builder().capacity(capacity).build();
+        let models = KEYS.map(|key| Model { memo: memo.clone(), key, log: Arc::default() });
+        let running: Vec<_> = steps
             .iter()
-            .map(|acts| {
-                let (model, acts) = (model.clone(), acts.clone());
-                thread::spawn(move || acts.iter().for_each(|act| model.act(*act)))
+            .map(|steps| {
+                let (models, steps) = (models.clone(), steps.clone());
+                thread::spawn(move || steps.iter().for_each(|(key, act)| models[*key].act(*act)))
             })
             .collect();
         running.into_iter().for_each(|thread| thread.join().unwrap());
-        model.check();
+        models.iter().for_each(Model::check);
+        check_all(&models, capacity);
     });
     println!("{threads:?}: {explored} interleavings");
+}
+
+/// The same for one key, and with room for all.
+fn check(preemptions: usize, threads: &[&[Act]]) {
+    let steps: Vec<Vec<Step>> = threads.iter().map(|acts| acts.iter().map(|act| (0, *act)).collect()).collect();
+    let steps: Vec<&[Step]> = steps.iter().map(Vec::as_slice).collect();
+    check_within(100, preemptions, &steps);
 }
 
 #[test]
@@ -222,4 +256,14 @@ fn three_calls_at_a_time() {
     check(1, &[&[Drop], &[Load], &[Load]]);
     check(1, &[&[Drop], &[Load], &[Invalidate, Load]]);
     check(1, &[&[Fail], &[Load], &[Insert, Get]]);
+}
+
+#[test]
+fn two_keys_and_room_for_one() {
+    check_within(1, 2, &[&[(0, Load)], &[(1, Insert)]]);
+    check_within(1, 2, &[&[(0, Insert)], &[(1, Insert), (1, Get)]]);
+    check_within(1, 2, &[&[(0, Insert), (1, Insert)], &[(0, Clear)]]);
+    check_within(1, 2, &[&[(0, Insert), (1, Insert)], &[(0, Get), (0, Insert)]]);
+    check_within(1, 1, &[&[(0, Insert)], &[(1, Load)], &[(0, Get)]]);
+    check_within(1, 1, &[&[(0, Load)], &[(1, Insert)], &[(0, Clear), (1, Get)]]);
 }

@@ -1,6 +1,6 @@
 //! Keys out of arguments, looked up as they are and made into owned ones only when something is to be remembered.
 
-use moka::Equivalent;
+use super::bound::Equivalent;
 use std::{
     ffi::{OsStr, OsString},
     hash::{Hash, Hasher},

@@ -1,23 +1,30 @@
 //! The shared memo: what was loaded once is remembered for a while, for everybody, and loaded by one at a time.
 
+mod bound;
 mod builder;
 mod cacheable;
-mod core;
+mod expiries;
 mod flight;
+mod index;
 #[cfg(all(test, shuttle))]
 mod interleavings;
 mod key;
+mod leader;
+mod room;
+mod settings;
+mod state;
 mod stats;
-mod store;
 
-pub use builder::{Eviction, MemoBuilder};
+pub use builder::MemoBuilder;
 pub use cacheable::{Cacheable, Negative};
 pub use key::{KeyPart, MemoKey};
+pub use settings::Eviction;
 pub use stats::MemoStats;
 
-pub(crate) use self::core::{Contact, Core, Leader};
 pub(crate) use flight::{Joined, Landing, SharedFailure};
 pub(crate) use key::Borrowed;
+pub(crate) use leader::Leader;
+pub(crate) use state::{Contact, Core};
 
 use crate::{
     CallableOnce, ConfigError,

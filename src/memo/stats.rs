@@ -1,10 +1,11 @@
-//! What a memo has seen, and the counters behind it.
+//! The statistics of a memo, and the counters behind them.
 
+use super::index::Padded;
 use crate::policy::Nanos;
 use std::{
     cell::Cell,
     fmt,
-    // Not by way of `crate::sync`: nothing depends on the order of these.
+    // Not by way of `crate::sync`: no decision depends on the order of these.
     sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     time::Duration,
 };
@@ -49,14 +50,14 @@ pub struct MemoStats {
     pub stale_hits: u64,
     /// Calls that waited for a load, and were answered by an expired value because it failed.
     pub stale_on_error: u64,
-    /// Values that had expired when they were dropped or replaced. One that nobody asks for again may stay until it is
-    /// evicted.
+    /// Values that had expired when they were dropped or replaced.
     pub expirations: u64,
-    /// Values that were dropped to make room for others.
+    /// Values that were dropped because of the capacity: to make room for others, or because one
+    /// weighed more than all of it.
     pub evictions: u64,
-    /// Values that are held now, expired ones that nobody has asked for since included.
+    /// Values held now, including expired ones that have not been dropped yet.
     pub entries: u64,
-    /// How many values, or how much weight, may be held.
+    /// Maximum number of values, or of weight.
     pub capacity: u64,
     /// The time that all loads took that ended, added up.
     pub total_load_time: Duration,
@@ -120,16 +121,16 @@ impl fmt::Display for MemoStats {
     }
 }
 
-/// Counts what happens. `Relaxed`, for nothing is decided by them.
+/// Counts what happens. `Relaxed`, because no decision depends on them.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) hits: Striped,
     pub(super) misses: Counter,
     pub(super) coalesced: Counter,
-    pub(super) begun: Counter,
+    pub(super) loads_begun: Counter,
     pub(super) loaded: Counter,
     pub(super) failed: Counter,
-    pub(super) abandoned: Counter,
+    pub(super) loads_abandoned: Counter,
     pub(super) refreshes: Counter,
     pub(super) refreshes_ahead: Counter,
     pub(super) stale_hits: Counter,
@@ -141,8 +142,8 @@ pub(super) struct Counters {
 
 impl Counters {
     pub(super) fn read(&self, entries: u64, capacity: u64) -> MemoStats {
-        let ended = self.loaded.get() + self.failed.get() + self.abandoned.get();
-        let loads = self.begun.get();
+        let ended = self.loaded.get() + self.failed.get() + self.loads_abandoned.get();
+        let loads = self.loads_begun.get();
         MemoStats {
             hits: self.hits.get(),
             misses: self.misses.get(),
@@ -150,7 +151,7 @@ impl Counters {
             loads,
             loading: loads.saturating_sub(ended),
             load_failures: self.failed.get(),
-            loads_abandoned: self.abandoned.get(),
+            loads_abandoned: self.loads_abandoned.get(),
             refreshes: self.refreshes.get(),
             refreshes_ahead: self.refreshes_ahead.get(),
             stale_hits: self.stale_hits.get(),
@@ -164,11 +165,11 @@ impl Counters {
     }
 
     pub(super) fn reset(&self) {
-        let Self { hits, misses, coalesced, begun, loaded, failed, abandoned, .. } = self;
+        let Self { hits, misses, coalesced, loads_begun, loaded, failed, loads_abandoned, .. } = self;
         let Self { refreshes, refreshes_ahead, stale_hits, stale_on_error, .. } = self;
         let Self { expirations, evictions, load_time, .. } = self;
         hits.reset();
-        for counter in [misses, coalesced, begun, loaded, failed, abandoned] {
+        for counter in [misses, coalesced, loads_begun, loaded, failed, loads_abandoned] {
             counter.reset();
         }
         for counter in [refreshes, refreshes_ahead, stale_hits, stale_on_error, expirations, evictions, load_time] {
@@ -198,16 +199,11 @@ impl Counter {
     }
 }
 
-/// Hits are counted by all threads at once, so most threads have a counter to themselves.
+/// Number of counters for hits. All threads count those at once, and most have one to themselves.
 const STRIPES: usize = 16;
 
-/// A counter in a pair of cache lines of its own: processors fetch them in pairs.
 #[derive(Debug, Default)]
-#[repr(align(128))]
-struct Alone(Counter);
-
-#[derive(Debug, Default)]
-pub(super) struct Striped([Alone; STRIPES]);
+pub(super) struct Striped([Padded<Counter>; STRIPES]);
 
 impl Striped {
     pub(super) fn count(&self) {
@@ -225,7 +221,7 @@ impl Striped {
     }
 }
 
-/// This thread's own, as far as there are enough.
+/// The counter of this thread, its own as long as there are no more threads than counters.
 fn stripe() -> usize {
     thread_local! {
         static STRIPE: Cell<Option<usize>> = const { Cell::new(None) };

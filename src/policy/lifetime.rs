@@ -1,31 +1,33 @@
-//! How long a remembered value is good, and what it is good for after that.
+//! How long a remembered value is good, and the uses that it has after that.
 
 use super::{Nanos, jitter::fraction, nanos};
 use std::{fmt, time::Duration};
 
-/// What holds for every value of a memo.
+/// The rules for all values of a memo.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lifetime {
-    /// The part of a TTL that chance may take from it, 0 to 1.
+    /// Largest part of a TTL that chance takes from it, 0 to 1.
     pub(crate) jitter: f64,
-    /// The part of a TTL after which a value is to be refreshed; 1 for never.
+    /// Part of a TTL after which a value is due for a refresh; 1 for never.
     pub(crate) refresh_ahead: f64,
-    /// So long after its expiry a value is served while another is loaded.
+    /// How long after expiry a value may be served while a new one loads.
     pub(crate) stale_while_revalidate: Nanos,
-    /// So long after its expiry a value is served where no other could be loaded.
+    /// How long after expiry a value may be served if loading a new one fails.
     pub(crate) stale_on_error: Nanos,
 }
 
-/// What is written on one value.
+/// The time limits of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// From here on somebody may load another; never after `expires_at`.
+    /// First moment at which one call refreshes the value; never after `expires_at`.
     refresh_at: Nanos,
-    /// The first moment at which it is no longer good.
+    /// First moment at which the value is no longer good; [`Nanos::MAX`] if it never expires.
     expires_at: Nanos,
+    /// Whether the windows after expiry apply.
+    can_be_stale: bool,
 }
 
-/// What a value is good for.
+/// The uses of a value at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Freshness {
     /// To be served.
@@ -34,48 +36,57 @@ pub(crate) enum Freshness {
     Due,
     /// Expired, but to be served while one caller refreshes it.
     Stale,
-    /// Not to be served, unless loading fails.
+    /// Expired, and to be served only if loading fails.
     Expired,
     /// Of no further use.
-    Over,
+    Dead,
 }
 
 impl Lifetime {
     /// The stamp of a value that was loaded `now`. A TTL beyond what can be counted never ends.
     pub(crate) fn stamp(&self, ttl: Duration, now: Nanos, random: u64) -> Stamp {
         let ttl = nanos(ttl);
-        if ttl == Nanos::MAX {
-            return Stamp { refresh_at: Nanos::MAX, expires_at: Nanos::MAX };
-        }
-        let taken = nanos(fraction(Duration::from_nanos(part(ttl, self.jitter)), random));
-        let ttl = ttl - taken;
-        let refreshed = if self.refresh_ahead < 1.0 { part(ttl, self.refresh_ahead) } else { ttl };
-        Stamp { refresh_at: now.saturating_add(refreshed), expires_at: now.saturating_add(ttl) }
+        let (refresh_at, expires_at) = if ttl == Nanos::MAX {
+            (Nanos::MAX, Nanos::MAX)
+        } else {
+            let taken = nanos(fraction(Duration::from_nanos(part(ttl, self.jitter)), random));
+            let ttl = ttl - taken;
+            let refreshed = if self.refresh_ahead < 1.0 { part(ttl, self.refresh_ahead) } else { ttl };
+            (now.saturating_add(refreshed), now.saturating_add(ttl))
+        };
+        Stamp { refresh_at, expires_at, can_be_stale: true }
     }
 
     pub(crate) fn freshness(&self, stamp: Stamp, now: Nanos) -> Freshness {
-        let Stamp { refresh_at, expires_at } = stamp;
+        let Stamp { refresh_at, expires_at, can_be_stale } = stamp;
         let until = |extra: Nanos| now < expires_at.saturating_add(extra);
         if now < refresh_at {
             Freshness::Fresh
         } else if until(0) {
             Freshness::Due
+        } else if !can_be_stale {
+            Freshness::Dead
         } else if until(self.stale_while_revalidate) {
             Freshness::Stale
         } else if until(self.stale_on_error) {
             Freshness::Expired
         } else {
-            Freshness::Over
+            Freshness::Dead
         }
     }
 
-    /// Whether a load can ever fail while there is a value that might stand in for it.
-    pub(crate) fn has_stand_ins(&self) -> bool {
+    /// Whether a value may ever be served although a load failed.
+    pub(crate) fn may_serve_stale(&self) -> bool {
         self.refresh_ahead < 1.0 || self.stale_while_revalidate > 0 || self.stale_on_error > 0
+    }
+
+    /// How long after its expiry any value may be of use.
+    pub(crate) fn longest_window(&self) -> Nanos {
+        self.stale_while_revalidate.max(self.stale_on_error)
     }
 }
 
-/// What is set, each after a comma.
+/// The settings that are not at their default, each after a comma.
 impl fmt::Display for Lifetime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { jitter, refresh_ahead, stale_while_revalidate, stale_on_error } = *self;
@@ -95,12 +106,22 @@ impl fmt::Display for Lifetime {
 }
 
 impl Stamp {
+    /// The same, dead as soon as it has expired.
+    pub(crate) fn never_stale(self) -> Self {
+        Self { can_be_stale: false, ..self }
+    }
+
     pub(crate) fn has_expired(self, now: Nanos) -> bool {
         self.expires_at <= now
     }
 
-    /// Whether no clock need be read to know it is fresh.
-    pub(crate) fn is_for_ever(self) -> bool {
+    /// `None` if it never expires.
+    pub(crate) fn expires_at(self) -> Option<Nanos> {
+        (self.expires_at < Nanos::MAX).then_some(self.expires_at)
+    }
+
+    /// Whether it is fresh at any time, so that no clock has to be read.
+    pub(crate) fn is_always_fresh(self) -> bool {
         self.refresh_at == Nanos::MAX
     }
 }
@@ -134,7 +155,7 @@ mod tests {
         )
     }
 
-    /// As `support::cases` of the integration tests: so many, or as many as `PROPTEST_CASES` says.
+    /// As `support::cases` of the integration tests: `number` cases, or `$PROPTEST_CASES`.
     fn cases(number: u32) -> ProptestConfig {
         if env::var_os("PROPTEST_CASES").is_some() {
             ProptestConfig::default()
@@ -146,9 +167,9 @@ mod tests {
     proptest! {
         #![proptest_config(cases(5_000))]
 
-        /// Without saturation and without rounding, in numbers that are large enough.
+        /// The naive side has numbers that neither saturate nor round.
         #[test]
-        fn it_is_what_one_would_say_it_is(
+        fn a_stamp_and_its_freshness_agree_with_exact_arithmetic(
             lifetime in any_lifetime(),
             ttl in any_nanos(),
             now in any_nanos(),
@@ -158,11 +179,12 @@ mod tests {
             let stamp = lifetime.stamp(Duration::from_nanos(ttl), now, random);
             prop_assert!(stamp.refresh_at <= stamp.expires_at);
             if ttl == Nanos::MAX {
-                prop_assert!(stamp.is_for_ever());
+                prop_assert!(stamp.is_always_fresh());
                 prop_assert_eq!(lifetime.freshness(stamp, later.min(Nanos::MAX - 1)), Freshness::Fresh);
                 return Ok(());
             }
-            // What is left of the TTL, and the part of that after which it is due; each within what a float cannot tell.
+            // The rest of the TTL, and the part of that after which the value is due; each is within
+            // the precision of a float.
             let [now, ttl, expires] = [now, ttl, stamp.expires_at].map(u128::from);
             let blur = 2 + (ttl >> 50);
             let shortest = ttl.saturating_sub((ttl as f64 * lifetime.jitter) as u128);
@@ -184,10 +206,14 @@ mod tests {
             } else if until(lifetime.stale_on_error) {
                 Freshness::Expired
             } else {
-                Freshness::Over
+                Freshness::Dead
             };
             let later = Nanos::try_from(later).unwrap();
             prop_assert_eq!(lifetime.freshness(stamp, later), naive);
+            let never_stale = if until(0) { naive } else { Freshness::Dead };
+            prop_assert_eq!(lifetime.freshness(stamp.never_stale(), later), never_stale);
+            let last_use = expires + u128::from(lifetime.longest_window());
+            prop_assert_eq!(naive == Freshness::Dead, u128::from(later) >= last_use.min(u64::MAX.into()));
             prop_assert_eq!(stamp.has_expired(later), !until(0));
         }
     }
@@ -196,7 +222,7 @@ mod tests {
     fn a_part_of_it_is_exact_where_it_can_be() {
         let lifetime = Lifetime { jitter: 0.0, refresh_ahead: 0.7, stale_while_revalidate: 0, stale_on_error: 0 };
         let stamp = lifetime.stamp(Duration::from_secs(10), 5, u64::MAX);
-        assert_eq!(stamp, Stamp { refresh_at: 7_000_000_005, expires_at: 10_000_000_005 });
+        assert_eq!(stamp, Stamp { refresh_at: 7_000_000_005, expires_at: 10_000_000_005, can_be_stale: true });
         let all = Lifetime { jitter: 1.0, ..lifetime };
         assert_eq!(all.stamp(Duration::from_secs(10), 5, 0).expires_at, 10_000_000_005);
         assert_eq!(all.stamp(Duration::from_secs(10), 5, u64::MAX).expires_at, 5, "all of it is taken");

@@ -15,6 +15,7 @@ mod memo_flights;
 mod memo_freshness;
 mod memo_keys;
 mod memo_model;
+mod memo_room;
 mod names;
 mod parity;
 mod policy;

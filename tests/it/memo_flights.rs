@@ -649,7 +649,8 @@ async fn a_call_to_itself_says_so_instead_of_hanging() {
         }
     };
     let panic = AssertUnwindSafe(memo.get_or_load(7, itself.clone())).catch_unwind().await.unwrap_err();
-    let message = "a memoized function called itself with the same key: it would wait for itself for ever";
+    let message = "a memoized function called itself with the same key, on the same stack and in the same task: \
+                   it would wait for itself for ever";
     assert_eq!(*panic.downcast::<&str>().unwrap(), message);
     let detached = tokio::spawn(memo.get_or_load(7, itself.clone()).detached());
     assert_eq!(*detached.await.unwrap_err().into_panic().downcast::<&str>().unwrap(), message);
@@ -699,6 +700,54 @@ async fn a_load_that_waits_is_not_on_the_stack() {
     assert_pending!(task::spawn(memo.get_or_load(7, || ready(1))).poll());
     drop(leader);
     assert_ready!(task::spawn(memo.get_or_load(7, || ready(1))).poll());
+}
+
+/// Blocking facades of async clients do this: a load that drives a runtime on its own stack, where
+/// other tasks run as well.
+#[test]
+fn a_task_that_a_load_drives_may_wait_for_the_load() {
+    for is_blocking in [false, true] {
+        let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let waits = runtime.spawn(memo.get_or_load(7, || ready(0)));
+        let drive = |_: u8| {
+            runtime.block_on(async {
+                while memo.stats().coalesced == 0 {
+                    tokio::task::yield_now().await;
+                }
+            });
+            49
+        };
+        let loaded = if is_blocking {
+            drive.blocking().memoized(&memo).call(7)
+        } else {
+            (|key| ready(drive(key))).memoized(&memo).call(7).now_or_never().unwrap()
+        };
+        assert_eq!((loaded, runtime.block_on(waits).unwrap()), (49, 49));
+        let stats = memo.stats();
+        assert_eq!((stats.misses, stats.coalesced, stats.loads, stats.loads_abandoned), (1, 1, 1, 0));
+    }
+}
+
+/// The future that a load drives is the load: on a thread, and on one that runs a task.
+#[tokio::test]
+async fn a_future_that_a_load_drives_and_waits_for_calls_itself() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let call = {
+        let memo = memo.clone();
+        move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let inner = memo.clone();
+            let load = |_: u8| runtime.block_on(inner.get_or_load(7, || ready(1)));
+            std::panic::catch_unwind(AssertUnwindSafe(|| load.blocking().memoized(&memo).call(7)))
+        }
+    };
+    let on_a_thread = thread::spawn(call.clone()).join().unwrap();
+    let in_a_task = tokio::task::spawn_blocking(call).await.unwrap();
+    for panic in [on_a_thread, in_a_task] {
+        assert!(panic.unwrap_err().downcast::<&str>().unwrap().contains("called itself with the same key"));
+    }
+    assert_eq!((memo.stats().loads_abandoned, memo.stats().loading), (2, 0));
 }
 
 /// Options come before the first poll; afterwards there would be nothing left to set.

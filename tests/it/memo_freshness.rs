@@ -1,7 +1,11 @@
 //! What a value is good for when its time is nearly over, or over. (In every order of events: `memo_model`.)
 
 use crate::support::{just_before, ms, secs};
-use decor::{Memo, MemoStats, prelude::*};
+use decor::{
+    Memo, MemoStats,
+    prelude::*,
+    test_util::{self, VirtualClock},
+};
 use futures::future::join_all;
 use std::{
     future::{Future, ready},
@@ -157,6 +161,67 @@ async fn a_background_refresh_that_fails_answers_nobody() {
     // Now it is not served while it is refreshed.
     assert_eq!(timed(ask.call(7)).await, (Ok(0), secs(1)));
     assert_eq!((memo.stats().stale_on_error, memo.stats().load_failures), (1, 2));
+}
+
+/// A function that panics before it returns its future.
+fn panics(_: u8) -> std::future::Ready<u8> {
+    panic!("boom")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_background_refresh_that_panics_leaves_the_value() {
+    for advanced in [secs(8), secs(12)] {
+        let memo = Memo::builder().ttl(secs(10)).refresh_ahead(0.8).stale_while_revalidate(secs(5)).build();
+        memo.insert(7, 49);
+        advance(advanced).await;
+        let refreshed = panics.memoized(&memo).detached();
+        for n in 1..=3 {
+            assert_eq!(timed(refreshed.call(7)).await, (49, AT_ONCE));
+            let stats = memo.stats();
+            assert_eq!((stats.hits, stats.refreshes, stats.loads_abandoned, stats.loading), (n, n, n, 0));
+        }
+        assert_eq!(memo.get_or_load(7, || ready(1)).await, 1, "the next call that can loads it");
+    }
+}
+
+/// A refresh in the background needs a runtime, and the call that begins it does not.
+#[test]
+fn a_background_refresh_without_a_runtime_leaves_the_value() {
+    let memo = Memo::builder().ttl(Duration::from_nanos(1)).stale_while_revalidate(secs(600)).build();
+    memo.insert(7, 49);
+    while memo.get(&7).is_some() {}
+    let refreshed = (|_: u8| ready(1)).memoized(&memo).detached();
+    assert_eq!(futures::FutureExt::now_or_never(refreshed.call(7)), Some(49));
+    assert_eq!((memo.stats().stale_hits, memo.stats().loads_abandoned), (1, 1));
+}
+
+/// The thread's call clones the function for the one that refreshes, and that may panic as well.
+#[test]
+fn a_background_refresh_of_a_thread_that_panics_leaves_the_value() {
+    struct Brittle;
+    impl Clone for Brittle {
+        fn clone(&self) -> Self {
+            panic!("boom")
+        }
+    }
+    let clock = VirtualClock::start();
+    let memo = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(600)).build();
+    memo.insert(7, 49);
+    clock.advance(secs(10));
+    let brittle = Brittle;
+    let in_its_clone = (move |_: u8| {
+        let _ = &brittle;
+        1
+    })
+    .blocking()
+    .memoized(&memo)
+    .detached();
+    assert_eq!(in_its_clone.call(7), 49);
+    assert_eq!((memo.stats().stale_hits, memo.stats().loads_abandoned), (1, 1));
+    let in_its_call = (|_: u8| -> u8 { panic!("boom") }).blocking().memoized(&memo).detached();
+    assert_eq!((in_its_call.call(7), clock.elapsed()), (49, secs(10)));
+    test_util::sleep(secs(1)); // lets it end
+    assert_eq!((memo.stats().stale_hits, memo.stats().loads_abandoned), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]

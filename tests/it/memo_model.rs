@@ -1,18 +1,20 @@
-//! The memo against a memo as one would explain it: everything that can happen to one, in any order.
+//! The memo against a naive memo: all events, in any order.
 //!
-//! Calls are polled only when they were woken, and in the order in which they were made; so it is known who takes over.
+//! Calls are polled only when they were woken, and in the order in which they were made. The call
+//! that takes over a load is therefore known.
 
 use crate::support::{cases, ms};
 use decor::{Memo, MemoStats};
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 use proptest::prelude::*;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     task::Poll,
+    time::Duration,
 };
 use tokio::{sync::oneshot, time::advance};
 use tokio_test::task::{self, Spawn};
@@ -38,11 +40,35 @@ pub(crate) enum Event {
 /// In milliseconds, and a part in percent.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Settings {
-    pub(crate) ttl: u64,
+    /// The n-th value has the TTL n modulo 3. 0 is not kept, and `u64::MAX` never expires.
+    pub(crate) ttls: [u64; 3],
+    /// The n-th value has the weight n modulo 4. 0 counts as 1.
+    pub(crate) weights: [u32; 4],
+    /// `None` for more than there will ever be.
+    pub(crate) capacity: Option<u64>,
     pub(crate) refresh_ahead: Option<u32>,
     pub(crate) stale_while_revalidate: u64,
     pub(crate) stale_on_error: u64,
     pub(crate) sharing_errors: bool,
+}
+
+impl Settings {
+    /// Values that all have this TTL and no bound.
+    pub(crate) fn ttl(ttl: u64) -> Self {
+        Self { ttls: [ttl; 3], ..Self::default() }
+    }
+
+    fn ttl_of(&self, value: u32) -> u64 {
+        self.ttls[value as usize % 3]
+    }
+
+    fn weight_of(&self, value: u32) -> u32 {
+        self.weights[value as usize % 4]
+    }
+
+    fn capacity(&self) -> u64 {
+        self.capacity.unwrap_or(1_000_000)
+    }
 }
 
 /// All that can be seen.
@@ -53,11 +79,13 @@ pub(crate) struct Seen {
     /// The key of each load, in the order in which they began, and the event at which it did.
     pub(crate) loads: Vec<(u8, usize)>,
     pub(crate) gets: Vec<Option<u32>>,
-    /// Those of the stats that decor promises: see `counted`.
-    pub(crate) stats: Vec<[u64; 14]>,
+    /// The stats after each event: see `counted`.
+    pub(crate) stats: Vec<[u64; 15]>,
+    /// The values that are alive after each event.
+    pub(crate) alive: Vec<Vec<u32>>,
 }
 
-fn counted(stats: &MemoStats) -> [u64; 14] {
+fn counted(stats: &MemoStats) -> [u64; 15] {
     let nanos = u64::try_from(stats.total_load_time.as_nanos()).unwrap();
     [
         stats.hits,
@@ -72,6 +100,7 @@ fn counted(stats: &MemoStats) -> [u64; 14] {
         stats.stale_hits,
         stats.stale_on_error,
         stats.expirations,
+        stats.evictions,
         stats.entries,
         nanos / 1_000_000,
     ]
@@ -87,12 +116,46 @@ const INSERTED: u32 = 1_000;
 mod real {
     use super::*;
 
+    /// The number of clones of each value.
+    type Alive = Arc<Mutex<BTreeMap<u32, usize>>>;
+
+    struct Value {
+        number: u32,
+        alive: Alive,
+    }
+
+    impl Value {
+        fn new(number: u32, alive: &Alive) -> Self {
+            *alive.lock().unwrap().entry(number).or_default() += 1;
+            Self { number, alive: Arc::clone(alive) }
+        }
+    }
+
+    impl Clone for Value {
+        fn clone(&self) -> Self {
+            Self::new(self.number, &self.alive)
+        }
+    }
+
+    impl Drop for Value {
+        fn drop(&mut self) {
+            let mut alive = self.alive.lock().unwrap();
+            let left = alive[&self.number] - 1;
+            if left == 0 {
+                alive.remove(&self.number);
+            } else {
+                alive.insert(self.number, left);
+            }
+        }
+    }
+
     type Loads = Arc<Mutex<Vec<(u8, usize, Option<oneshot::Sender<Answer>>)>>>;
 
     struct World {
-        memo: Memo<u8, u32>,
+        memo: Memo<u8, Value>,
         sharing_errors: bool,
         loads: Loads,
+        alive: Alive,
         /// The event that happens.
         at: Arc<AtomicUsize>,
         calls: Vec<Option<Spawn<BoxFuture<'static, Answer>>>>,
@@ -101,8 +164,11 @@ mod real {
 
     impl World {
         fn new(settings: Settings) -> Self {
+            let ttl = move |ttl| if ttl == u64::MAX { Duration::MAX } else { ms(ttl) };
             let mut memo = Memo::builder()
-                .ttl(ms(settings.ttl))
+                .ttl_by(move |_: &u8, value: &Value| ttl(settings.ttl_of(value.number)))
+                .weigher(move |_: &u8, value: &Value| settings.weight_of(value.number))
+                .capacity(settings.capacity())
                 .stale_while_revalidate(ms(settings.stale_while_revalidate))
                 .stale_on_error(ms(settings.stale_on_error));
             if let Some(percent) = settings.refresh_ahead {
@@ -112,6 +178,7 @@ mod real {
                 memo: memo.build(),
                 sharing_errors: settings.sharing_errors,
                 loads: Loads::default(),
+                alive: Alive::default(),
                 at: Arc::default(),
                 calls: Vec::new(),
                 seen: Seen::default(),
@@ -119,15 +186,19 @@ mod real {
         }
 
         fn call(&mut self, key: u8) {
-            let (loads, at) = (Arc::clone(&self.loads), Arc::clone(&self.at));
+            let (loads, at, alive) = (Arc::clone(&self.loads), Arc::clone(&self.at), Arc::clone(&self.alive));
             let load = move || {
                 let (sender, receiver) = oneshot::channel();
                 loads.lock().unwrap().push((key, at.load(Relaxed), Some(sender)));
-                async { receiver.await.expect("a load is dropped only with its call") }
+                async move {
+                    let answer: Answer = receiver.await.expect("a load is dropped only with its call");
+                    answer.map(|number| Value::new(number, &alive))
+                }
             };
             let call = self.memo.get_or_load(key, load);
+            let number = |answer: Result<Value, u32>| answer.map(|value| value.number);
             let call: BoxFuture<'static, Answer> =
-                if self.sharing_errors { Box::pin(call.sharing_errors()) } else { Box::pin(call) };
+                if self.sharing_errors { call.sharing_errors().map(number).boxed() } else { call.map(number).boxed() };
             self.calls.push(Some(task::spawn(call)));
             self.seen.answers.push(None);
             self.poll(self.calls.len() - 1);
@@ -170,17 +241,20 @@ mod real {
                     }
                 }
                 Event::Get(key) => {
-                    let found = world.memo.get(&key);
+                    let found = world.memo.get(&key).map(|value| value.number);
                     world.seen.gets.push(found);
                 }
-                Event::Insert(key) => world.memo.insert(key, INSERTED + number(at)),
+                Event::Insert(key) => world.memo.insert(key, Value::new(INSERTED + number(at), &world.alive)),
                 Event::Invalidate(key) => world.memo.invalidate(&key),
                 Event::Clear => world.memo.clear(),
                 Event::Advance(millis) => advance(ms(millis)).await,
             }
             world.run();
+            world.seen.alive.push(world.alive.lock().unwrap().keys().copied().collect());
             world.seen.stats.push(counted(&world.memo.stats()));
         }
+        drop((world.memo, world.calls));
+        assert!(world.alive.lock().unwrap().is_empty(), "alive without a memo");
         world.seen.loads = world.loads.lock().unwrap().iter().map(|(key, at, _)| (*key, *at)).collect();
         world.seen
     }
@@ -189,9 +263,22 @@ mod real {
 mod naive {
     use super::*;
 
+    #[derive(Clone, Copy)]
     struct Value {
         value: u32,
         loaded_at: u64,
+        ttl: u64,
+        weight: u64,
+        /// The number of its store.
+        stored: usize,
+        /// Since it took its place.
+        is_used: bool,
+    }
+
+    impl Value {
+        fn expires_at(&self) -> u64 {
+            self.loaded_at.saturating_add(self.ttl)
+        }
     }
 
     struct Load {
@@ -217,6 +304,11 @@ mod naive {
         now: u64,
         at: usize,
         values: BTreeMap<u8, Value>,
+        /// The keys, the first to be evicted first.
+        order: VecDeque<u8>,
+        /// When a stored value expires, the number of its store, and its key. It may be gone.
+        expiries: BTreeSet<(u64, usize, u8)>,
+        stores: usize,
         loads: Vec<Load>,
         calls: Vec<Call>,
         stats: MemoStats,
@@ -229,25 +321,88 @@ mod naive {
             self.values.get(&key).map(|value| self.now - value.loaded_at)
         }
 
-        /// Its value goes, for this or that reason.
+        fn ttl(&self, key: u8) -> u64 {
+            self.values.get(&key).map_or(0, |value| value.ttl)
+        }
+
+        fn window(&self) -> u64 {
+            self.settings.stale_while_revalidate.max(self.settings.stale_on_error)
+        }
+
+        fn remove(&mut self, key: u8) {
+            self.values.remove(&key);
+            self.order.retain(|other| *other != key);
+        }
+
+        /// Removes a value for a reason other than its expiry.
         fn forget(&mut self, key: u8) {
-            if self.age(key).is_some_and(|age| age >= self.settings.ttl) {
+            if self.age(key).is_some_and(|age| age >= self.ttl(key)) {
                 self.stats.expirations += 1;
             }
-            self.values.remove(&key);
+            self.remove(key);
         }
 
         fn forget_if_useless(&mut self, key: u8) {
-            let Settings { ttl, stale_while_revalidate, stale_on_error, .. } = self.settings;
-            let useful_for = ttl + stale_while_revalidate.max(stale_on_error);
-            if self.age(key).is_some_and(|age| age >= useful_for) {
+            if self.age(key).is_some_and(|age| age >= self.ttl(key).saturating_add(self.window())) {
                 self.forget(key);
             }
         }
 
+        fn use_value(&mut self, key: u8) -> u32 {
+            let value = self.values.get_mut(&key).unwrap();
+            value.is_used = true;
+            value.value
+        }
+
+        /// Removes the value at the front of the expiries, if it has expired by this moment.
+        fn expire(&mut self, moment: u64) -> bool {
+            let Some(&(at, stored, key)) = self.expiries.first() else { return false };
+            if at > moment {
+                return false;
+            }
+            self.expiries.pop_first();
+            if self.values.get(&key).is_some_and(|value| value.stored == stored) {
+                self.stats.expirations += 1;
+                self.remove(key);
+            }
+            true
+        }
+
+        fn exceeds(&self) -> bool {
+            self.values.values().map(|value| value.weight).sum::<u64>() > self.settings.capacity()
+        }
+
         fn keep(&mut self, key: u8, value: u32) {
             self.forget(key);
-            self.values.insert(key, Value { value, loaded_at: self.now });
+            let (ttl, weight) = (self.settings.ttl_of(value), u64::from(self.settings.weight_of(value).max(1)));
+            if ttl == 0 {
+                return;
+            }
+            if weight > self.settings.capacity() {
+                self.stats.evictions += 1;
+                return;
+            }
+            self.stores += 1;
+            let new = Value { value, loaded_at: self.now, ttl, weight, stored: self.stores, is_used: false };
+            self.values.insert(key, new);
+            while self.exceeds() && self.expire(self.now) {}
+            while self.exceeds() {
+                let first = self.order.pop_front().unwrap();
+                let value = self.values.get_mut(&first).unwrap();
+                if std::mem::take(&mut value.is_used) {
+                    self.order.push_back(first);
+                } else {
+                    self.stats.evictions += 1;
+                    self.values.remove(&first);
+                }
+            }
+            self.order.push_back(key);
+            if new.expires_at() < u64::MAX {
+                self.expiries.insert((new.expires_at(), new.stored, key));
+            }
+            if let Some(moment) = self.now.checked_sub(self.window()) {
+                let _ = self.expire(moment) && self.expire(moment);
+            }
         }
 
         fn detach(&mut self, key: u8) {
@@ -262,18 +417,18 @@ mod naive {
         }
 
         fn contact(&mut self, call: usize, key: u8, is_first: bool) {
-            let Settings { ttl, refresh_ahead, stale_while_revalidate, .. } = self.settings;
+            let Settings { refresh_ahead, stale_while_revalidate, .. } = self.settings;
             let first = u64::from(is_first);
-            let age = self.age(key);
-            let is_fresh =
-                age.is_some_and(|age| age < refresh_ahead.map_or(ttl, |percent| ttl * u64::from(percent) / 100));
+            let (age, ttl) = (self.age(key), self.ttl(key));
+            let due = refresh_ahead.filter(|_| ttl < u64::MAX).map_or(ttl, |percent| ttl * u64::from(percent) / 100);
+            let is_fresh = age.is_some_and(|age| age < due);
             let is_stale = age.is_some_and(|age| age >= ttl);
-            let is_servable = age.is_some_and(|age| age < ttl + stale_while_revalidate);
+            let is_servable = age.is_some_and(|age| age < ttl.saturating_add(stale_while_revalidate));
             let flight = self.loads.iter_mut().find(|load| load.key == key && load.attached);
             if is_fresh || (is_servable && flight.is_some()) {
                 self.stats.hits += first;
                 self.stats.stale_hits += u64::from(is_stale);
-                let value = self.values[&key].value;
+                let value = self.use_value(key);
                 self.answer(call, Ok(value));
                 return;
             }
@@ -323,11 +478,10 @@ mod naive {
                 return;
             }
             self.stats.load_failures += u64::from(current);
-            let Settings { ttl, refresh_ahead, stale_while_revalidate, stale_on_error, .. } = self.settings;
-            let window = stale_while_revalidate.max(stale_on_error);
-            let can_stand_in = current && (refresh_ahead.is_some() || window > 0);
-            if let Some(age) = self.age(key).filter(|age| can_stand_in && *age < ttl + window) {
-                let value = self.values[&key].value;
+            let (ttl, window) = (self.ttl(key), self.window());
+            let can_stand_in = current && (self.settings.refresh_ahead.is_some() || window > 0);
+            if let Some(age) = self.age(key).filter(|age| can_stand_in && *age < ttl.saturating_add(window)) {
+                let value = self.use_value(key);
                 for call in joined.into_iter().chain([leader]) {
                     self.stats.stale_on_error += u64::from(age >= ttl);
                     self.answer(call, Ok(value));
@@ -360,7 +514,8 @@ mod naive {
         }
 
         fn get(&mut self, key: u8) {
-            let found = self.age(key).filter(|age| *age < self.settings.ttl).map(|_| self.values[&key].value);
+            let is_good = self.age(key).is_some_and(|age| age < self.ttl(key));
+            let found = is_good.then(|| self.use_value(key));
             self.stats.hits += u64::from(found.is_some());
             self.stats.misses += u64::from(found.is_none());
             self.forget_if_useless(key);
@@ -372,6 +527,9 @@ mod naive {
             self.stats.entries = self.values.len() as u64;
             self.stats.total_load_time = ms(self.load_millis);
             self.seen.stats.push(counted(&self.stats));
+            let mut alive: Vec<_> = self.values.values().map(|value| value.value).collect();
+            alive.sort_unstable();
+            self.seen.alive.push(alive);
         }
     }
 
@@ -381,6 +539,9 @@ mod naive {
             now: 0,
             at: 0,
             values: BTreeMap::new(),
+            order: VecDeque::new(),
+            expiries: BTreeSet::new(),
+            stores: 0,
             loads: Vec::new(),
             calls: Vec::new(),
             stats: MemoStats::default(),
@@ -409,6 +570,8 @@ mod naive {
                 }
                 Event::Clear => {
                     model.values.clear();
+                    model.order.clear();
+                    model.expiries.clear();
                     for load in &mut model.loads {
                         (load.attached, load.current) = (false, false);
                     }
@@ -428,6 +591,7 @@ pub(crate) fn check(settings: Settings, events: &[Event]) -> Result<(), TestCase
     let seen = runtime.block_on(real::run(settings, events));
     prop_assert_eq!(&seen, &naive::run(settings, events));
     stats_add_up(&seen, events)?;
+    the_bound_is_never_exceeded(settings, &seen)?;
     nothing_from_before_a_clear_is_seen_after_it(&seen, events)
 }
 
@@ -442,6 +606,14 @@ fn stats_add_up(seen: &Seen, events: &[Event]) -> Result<(), TestCaseError> {
         let [hits, misses, coalesced, loads, loading, failures, abandoned, ..] = *stats;
         prop_assert_eq!(hits + misses + coalesced, calls, "every call is counted, and once");
         prop_assert!(loads >= loading + failures + abandoned);
+    }
+    Ok(())
+}
+
+fn the_bound_is_never_exceeded(settings: Settings, seen: &Seen) -> Result<(), TestCaseError> {
+    for alive in &seen.alive {
+        let weight: u64 = alive.iter().map(|value| u64::from(settings.weight_of(*value).max(1))).sum();
+        prop_assert!(weight <= settings.capacity(), "{:?} weigh {}", alive, weight);
     }
     Ok(())
 }
@@ -470,9 +642,16 @@ fn nothing_from_before_a_clear_is_seen_after_it(seen: &Seen, events: &[Event]) -
 fn any_settings() -> impl Strategy<Value = Settings> {
     let window = || prop_oneof![Just(0_u64), 1_u64..8];
     let ahead = prop_oneof![Just(None), Just(Some(50_u32)), Just(Some(80))];
-    (ahead, window(), window(), any::<bool>()).prop_map(
-        |(refresh_ahead, stale_while_revalidate, stale_on_error, sharing_errors)| Settings {
-            ttl: 10,
+    let ttl = || prop_oneof![6 => Just(10_u64), 3 => Just(20), 2 => Just(u64::MAX), 1 => Just(0)];
+    let ttls = prop_oneof![Just([10; 3]), [ttl(), ttl(), ttl()]];
+    let capacity = prop_oneof![Just(None), (1_u64..8).prop_map(Some)];
+    let weight = || prop_oneof![8 => 0_u32..4, 1 => 4_u32..10];
+    let weights = prop_oneof![Just([1; 4]), [weight(), weight(), weight(), weight()]];
+    (ttls, capacity, weights, ahead, window(), window(), any::<bool>()).prop_map(
+        |(ttls, capacity, weights, refresh_ahead, stale_while_revalidate, stale_on_error, sharing_errors)| Settings {
+            ttls,
+            weights,
+            capacity,
             refresh_ahead,
             stale_while_revalidate,
             stale_on_error,
@@ -482,14 +661,14 @@ fn any_settings() -> impl Strategy<Value = Settings> {
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    let key = || 0_u8..2;
+    let key = || prop_oneof![2 => 0_u8..2, 1 => 0_u8..6];
     prop_oneof![
         10 => key().prop_map(Event::Call),
         6 => (0_usize..3).prop_map(Event::Succeed),
         3 => (0_usize..3).prop_map(Event::Fail),
         3 => (0_usize..16).prop_map(Event::Drop),
         2 => key().prop_map(Event::Get),
-        1 => key().prop_map(Event::Insert),
+        3 => key().prop_map(Event::Insert),
         2 => key().prop_map(Event::Invalidate),
         1 => Just(Event::Clear),
         5 => prop_oneof![Just(1_u64), Just(5), Just(9), Just(10), 1_u64..20].prop_map(Event::Advance),
@@ -526,7 +705,7 @@ fn orders(events: &[(Event, usize)]) -> Vec<Vec<Event>> {
 
 #[test]
 fn a_clear_wins_in_every_order_of_two_loads_a_join_and_two_clears() {
-    let settings = Settings { ttl: 10, ..Settings::default() };
+    let settings = Settings::ttl(10);
     for clear in [Event::Clear, Event::Invalidate(0), Event::Insert(0)] {
         // The older of the loads under way ends first, or the newer.
         for first in [0, 1] {

@@ -1,0 +1,82 @@
+//! The entries of a memo in the order in which they expire.
+
+use super::bound::Place;
+use crate::policy::Nanos;
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+/// The queue is never rebuilt below this length.
+const SMALL: usize = 64;
+
+/// Entries that can expire, the first to expire at the front.
+///
+/// An entry that leaves the memo in another way stays in the queue until it comes to the front, or
+/// until the queue is rebuilt because it has become twice as long as it has to be.
+#[derive(Debug, Default)]
+pub(super) struct Expiries {
+    queue: BinaryHeap<Reverse<(Nanos, Place)>>,
+    /// Length after the latest rebuild.
+    rebuilt_to: usize,
+}
+
+impl Expiries {
+    pub(super) fn push(&mut self, at: Nanos, place: Place) {
+        self.queue.push(Reverse((at, place)));
+    }
+
+    /// Takes out the first, if it expires at that moment or earlier. It may have left the memo.
+    pub(super) fn pop(&mut self, moment: Nanos) -> Option<Place> {
+        let Reverse((at, place)) = *self.queue.peek()?;
+        (at <= moment).then(|| {
+            self.queue.pop();
+            place
+        })
+    }
+
+    pub(super) fn is_too_long(&self) -> bool {
+        self.queue.len() >= SMALL.max(2 * self.rebuilt_to)
+    }
+
+    /// Leaves these, and no others.
+    pub(super) fn rebuild(&mut self, entries: impl Iterator<Item = (Nanos, Place)>) {
+        self.queue = entries.map(Reverse).collect();
+        self.rebuilt_to = self.queue.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(number: u64) -> Place {
+        Place::new(number, 0, None)
+    }
+
+    #[test]
+    fn the_first_to_expire_comes_first_and_ties_by_age() {
+        let mut expiries = Expiries::default();
+        for (number, at) in [(0, 30), (1, 10), (2, 20), (3, 10)] {
+            expiries.push(at, place(number));
+        }
+        assert_eq!(expiries.pop(9), None);
+        assert_eq!([10, 10, 10].map(|now| expiries.pop(now)), [Some(place(1)), Some(place(3)), None]);
+        assert_eq!([99, 99, 99].map(|now| expiries.pop(now)), [Some(place(2)), Some(place(0)), None]);
+    }
+
+    /// A thousand entries are replaced a hundred times, and none ever comes to the front.
+    #[test]
+    fn replaced_entries_do_not_pile_up() {
+        let mut expiries = Expiries::default();
+        let (mut rebuilds, mut longest) = (0, 0);
+        for number in 0..100_000_u64 {
+            expiries.push(number, place(number));
+            if expiries.is_too_long() {
+                let live = number.saturating_sub(999)..=number;
+                expiries.rebuild(live.map(|number| (number, place(number))));
+                rebuilds += 1;
+            }
+            longest = longest.max(expiries.queue.len());
+        }
+        assert_eq!(longest, 2_000);
+        assert!(rebuilds < 110, "{rebuilds}");
+    }
+}

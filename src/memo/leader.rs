@@ -1,0 +1,157 @@
+//! The call that loads a value, for itself and for all that wait for it.
+
+use super::{
+    flight::{self, Flight, Landing, SharedFailure},
+    index::Shard,
+    state::Core,
+    stats::Counters,
+};
+use crate::{
+    policy::{Freshness, Nanos},
+    sync::Arc,
+    time::Clock,
+};
+use std::hash::Hash;
+
+/// The call that loads a value.
+///
+/// Dropped before it has [landed](Self::land) or [failed](Self::fail), for whatever reason, it lets
+/// the calls that joined try for themselves.
+pub(crate) struct Leader<K: Eq + Hash, V> {
+    core: Arc<Core<K, V>>,
+    clock: Clock,
+    key: K,
+    hash: u64,
+    flight: Arc<Flight<V>>,
+    /// By `clock`.
+    began: Nanos,
+    /// Whether its caller was served a value already.
+    in_background: bool,
+    /// Whether its flight has left the map, and its end has been counted.
+    has_departed: bool,
+    has_ended: bool,
+}
+
+impl<K: Eq + Hash, V> Leader<K, V> {
+    pub(super) fn new(
+        core: &Arc<Core<K, V>>,
+        clock: Clock,
+        (hash, key): (u64, K),
+        flight: Arc<Flight<V>>,
+        in_background: bool,
+    ) -> Self {
+        let (core, began) = (Arc::clone(core), core.epoch.now(clock));
+        Self { core, clock, key, hash, flight, began, in_background, has_departed: false, has_ended: false }
+    }
+
+    /// Runs some of the load, so that a call to itself is noticed.
+    pub(crate) fn lead<T>(&self, run: impl FnOnce() -> T) -> T {
+        flight::leading(&self.flight, run)
+    }
+
+    /// Takes the flight out of the map, so that no call can join it any more, and runs `act` under
+    /// the same lock. `act` gets the key if neither it nor all were invalidated since.
+    fn depart<T>(
+        &mut self,
+        count: impl FnOnce(&Counters),
+        act: impl FnOnce(&Core<K, V>, &mut Shard<K, V>, Option<K>) -> T,
+    ) -> T {
+        let Self { core, key, hash, flight, has_departed, .. } = self;
+        let mut shard = core.index.write(*hash);
+        *has_departed = true;
+        if flight.generation == shard.generation {
+            count(&core.counters);
+        }
+        let is_in_map = shard.flights.get(key).is_some_and(|other| Arc::ptr_eq(other, flight));
+        let key = if is_in_map { shard.flights.remove_entry(key).map(|(key, _)| key) } else { None };
+        act(core, &mut shard, key)
+    }
+
+    /// Tells the calls that joined, once its flight has left the map.
+    fn end(&mut self, landing: impl FnOnce() -> Landing<V>) {
+        self.flight.land(landing);
+        self.has_ended = true; // not before: a value's `Clone` may panic
+    }
+}
+
+impl<K, V> Leader<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Keeps the value, unless there was a clear or an invalidation since, and hands it to the calls
+    /// that joined.
+    pub(crate) fn land(mut self, value: &V) {
+        let now = self.core.epoch.now(self.clock);
+        let decision = self.core.settings.decide(&self.key, value, now);
+        let took = now.saturating_sub(self.began);
+        let (hash, for_the_index) = (self.hash, value.clone());
+        let put = self.depart(
+            |counters| {
+                counters.loaded.count();
+                counters.load_time.add(took);
+            },
+            |core, shard, key| match key {
+                Some(key) => Ok(core.put(shard, (hash, key, for_the_index), decision, now)),
+                None => Err(for_the_index),
+            },
+        );
+        match put {
+            Ok(put) => self.core.settle(put, now),
+            Err(value) => drop(value),
+        }
+        self.end(|| Landing::Loaded(value.clone()));
+    }
+
+    /// Ends a load without a value to keep. Returns the earlier value, if it may stand in.
+    pub(crate) fn fail(mut self, share: impl FnOnce() -> Option<SharedFailure>) -> Option<V> {
+        let now = self.core.epoch.now(self.clock);
+        let fallback = self.fallback(now);
+        let took = now.saturating_sub(self.began);
+        // With a background refresh the caller already has its answer.
+        let is_answered_by_it = matches!(fallback, Some((_, true))) && !self.in_background;
+        let key = self.depart(
+            |counters| {
+                counters.failed.count();
+                counters.load_time.add(took);
+                counters.stale_on_error.add(is_answered_by_it.into());
+            },
+            |_, _, key| key,
+        );
+        drop(key);
+        self.end(|| match &fallback {
+            Some((value, true)) => Landing::Stale(value.clone()),
+            Some((value, false)) => Landing::Loaded(value.clone()),
+            None => Landing::Failed(share()),
+        });
+        fallback.map(|(value, _)| value)
+    }
+
+    /// The value to serve after a failed load, and whether it has expired.
+    fn fallback(&self, now: Nanos) -> Option<(V, bool)> {
+        let Self { core, key, hash, .. } = self;
+        if !core.settings.lifetime.may_serve_stale() {
+            return None;
+        }
+        let shard = core.index.read(*hash);
+        let entry = shard.find(*hash, key).filter(|_| self.flight.generation == shard.generation)?;
+        let freshness = core.settings.lifetime.freshness(entry.stamp, now);
+        if freshness == Freshness::Dead {
+            return None;
+        }
+        let entry = Arc::clone(entry);
+        drop(shard);
+        Some((core.served(&entry), matches!(freshness, Freshness::Stale | Freshness::Expired)))
+    }
+}
+
+impl<K: Eq + Hash, V> Drop for Leader<K, V> {
+    fn drop(&mut self) {
+        if !self.has_departed {
+            drop(self.depart(|counters| counters.loads_abandoned.count(), |_, _, key| key));
+        }
+        if !self.has_ended {
+            self.end(|| Landing::Abandoned);
+        }
+    }
+}

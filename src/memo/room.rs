@@ -1,0 +1,178 @@
+//! Storing a value, and making room for it.
+//!
+//! A store that exceeds the capacity first takes out values that have expired, the earliest first.
+//! If that is not enough, the bound evicts.
+
+use super::{
+    bound::{Mark, Place},
+    expiries::Expiries,
+    index::{Entry, Shard},
+    settings::Decision,
+    state::Core,
+};
+use crate::{
+    policy::Nanos,
+    sync::{Arc, lock},
+};
+use std::{array, sync::atomic::Ordering::Relaxed};
+
+/// Maximum number of entries that one store places again because they were used.
+const SECOND_CHANCES: u32 = 32;
+
+/// Number of dead values that each store looks for. More than it adds, so that they become fewer.
+const DEAD_PER_STORE: usize = 2;
+
+/// A value that is in the index, and not in the bound yet; and what is to be dropped.
+pub(super) struct Put<K, V> {
+    /// `None` if the value is not kept.
+    new: Option<New>,
+    replaced: Option<Arc<Entry<K, V>>>,
+    refused: Option<(K, V)>,
+}
+
+#[derive(Clone, Copy)]
+struct New {
+    place: Place,
+    /// `None` if it never expires.
+    expires_at: Option<Nanos>,
+}
+
+/// Entries that have left the index, to be dropped outside of all locks.
+pub(super) type Gone<K, V> = Vec<Arc<Entry<K, V>>>;
+
+impl<K: Eq, V> Core<K, V> {
+    /// Puts a value in place of what the key had, if it is to be kept; otherwise only removes that.
+    /// The shard must be the key's. [`settle`](Self::settle) has to follow, outside of its lock.
+    pub(super) fn put(
+        &self,
+        shard: &mut Shard<K, V>,
+        (hash, key, value): (u64, K, V),
+        decision: Decision,
+        now: Nanos,
+    ) -> Put<K, V> {
+        let put = match decision {
+            Decision::Keep { stamp, weight } => {
+                let slot = shard.find(hash, &key).map(|replaced| replaced.place.slot);
+                let place = Place::new(self.next_store.fetch_add(1, Relaxed), hash, slot);
+                let new = New { place, expires_at: stamp.expires_at() };
+                let entry = Entry { place, stamp, weight, used: Mark::default(), key, value };
+                let replaced = shard.insert(Arc::new(entry));
+                self.held.fetch_add(weight.into(), Relaxed);
+                Put { new: Some(new), replaced, refused: None }
+            }
+            Decision::NoTtl | Decision::TooHeavy => {
+                self.counters.evictions.add(matches!(decision, Decision::TooHeavy).into());
+                let replaced = shard.take(hash, &key);
+                if let Some(replaced) = &replaced {
+                    self.bound.remove(replaced.place);
+                }
+                Put { new: None, replaced, refused: Some((key, value)) }
+            }
+        };
+        if let Some(replaced) = &put.replaced {
+            self.held.fetch_sub(replaced.weight.into(), Relaxed);
+            self.count_if_expired(replaced, || now);
+        }
+        put
+    }
+
+    /// Gives a value that was put its place in the bound, and makes room for it. All values that
+    /// leave are dropped when it returns, and not earlier, because a `Drop` may panic.
+    pub(super) fn settle(&self, put: Put<K, V>, now: Nanos) {
+        let Put { new, replaced: _replaced, refused: _refused } = put;
+        let Some(new) = new else { return };
+        let mut gone = Gone::new();
+        self.make_room_of_expired(now, &mut gone);
+        self.place(new.place, true);
+        self.evict(Some(new.place), &mut gone);
+        self.note_expiry(new, now, &mut gone);
+    }
+
+    fn place(&self, place: Place, is_new: bool) {
+        let shard = self.index.read(place.slot.hash);
+        if let Some(entry) = shard.find_at(place) {
+            self.bound.place(place, entry.weight, is_new);
+        }
+    }
+
+    /// Takes the entry out of the index because it has expired.
+    pub(super) fn expire(&self, place: Place) -> Option<Arc<Entry<K, V>>> {
+        let mut shard = self.index.write(place.slot.hash);
+        let entry = shard.take_at(place)?;
+        self.forget(&entry);
+        self.counters.expirations.count();
+        Some(entry)
+    }
+
+    fn make_room_of_expired(&self, now: Nanos, gone: &mut Gone<K, V>) {
+        while self.settings.ttl.is_set() && self.held.load(Relaxed) > self.settings.capacity {
+            let Some(place) = lock(&self.expiries).pop(now) else { return };
+            gone.extend(self.expire(place));
+        }
+    }
+
+    /// Takes the entries out of the index that the bound evicts, and gives others a second chance.
+    /// The `new` entry always has one, and comes last.
+    pub(super) fn evict(&self, new: Option<Place>, gone: &mut Gone<K, V>) {
+        let mut chances = SECOND_CHANCES;
+        let mut last = new;
+        loop {
+            let evicted = self.bound.evict();
+            let mut is_done = evicted.is_empty() || !self.bound.is_exceeded();
+            for place in evicted {
+                let mut shard = self.index.write(place.slot.hash);
+                let Some(entry) = shard.find_at(place) else { continue };
+                let is_new = Some(place) == new;
+                let is_used = self.bound.is_used(&entry.used);
+                if self.bound.gives_second_chances() && (is_new || (is_used && chances > 0)) {
+                    entry.used.clear();
+                    self.bound.place(place, entry.weight, false);
+                    chances -= u32::from(!is_new);
+                    last = Some(place);
+                    is_done = false;
+                } else {
+                    if is_used {
+                        self.bound.begin_round();
+                    }
+                    self.held.fetch_sub(entry.weight.into(), Relaxed);
+                    self.counters.evictions.count();
+                    gone.extend(shard.take_at(place));
+                }
+            }
+            if is_done {
+                break;
+            }
+        }
+        if let Some(new) = new.filter(|_| last != new) {
+            self.place(new, false);
+        }
+    }
+
+    /// Puts the new entry into the queue of expiries, and takes out some that are of no use any more.
+    fn note_expiry(&self, new: New, now: Nanos, gone: &mut Gone<K, V>) {
+        if !self.settings.ttl.is_set() {
+            return;
+        }
+        let mut expiries = lock(&self.expiries);
+        if let Some(at) = new.expires_at {
+            expiries.push(at, new.place);
+        }
+        if expiries.is_too_long() {
+            self.rebuild(&mut expiries);
+        }
+        let dead_since = now.checked_sub(self.settings.lifetime.longest_window());
+        let dead: [_; DEAD_PER_STORE] = array::from_fn(|_| dead_since.and_then(|moment| expiries.pop(moment)));
+        drop(expiries);
+        gone.extend(dead.into_iter().flatten().filter_map(|place| self.expire(place)));
+    }
+
+    /// Leaves only the entries in the queue that are still held.
+    pub(super) fn rebuild(&self, expiries: &mut Expiries) {
+        let mut held = Vec::new();
+        for shard in self.index.read_each() {
+            let entries = shard.entries();
+            held.extend(entries.filter_map(|entry| Some((entry.stamp.expires_at()?, entry.place))));
+        }
+        expiries.rebuild(held.into_iter());
+    }
+}

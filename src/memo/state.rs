@@ -1,0 +1,298 @@
+//! The state of a memo, and the outcome of a call's contact with it.
+//!
+//! A hit takes the read lock of its key's shard, and nothing else. A call that finds no value to
+//! serve takes the write lock and looks once more. A load lands (its value is stored, its flight
+//! leaves) under that same lock, so there is always one or the other, and never two flights for one
+//! key.
+//!
+//! **Index and bound agree.** An entry enters and leaves the index under the lock of its shard, and
+//! the bound hears of both: of the leaving under the same lock, of the entering in
+//! [`settle`](Core::settle), which looks under the lock whether the entry is still there. The
+//! bound evicts by itself, and writes down what. Each store then goes through that list, and takes
+//! those entries out of the index that are still in it. Each store has a number of its own, so what
+//! the bound says of an entry that has left since is recognised.
+//!
+//! **Locks.** The order is: queue of expiries, then a shard (a clear takes all of them, in order),
+//! then those of moka, whose listener takes one that is always the last. Values are dropped outside
+//! of all locks, before the call returns that made them leave.
+//!
+//! **Clear.** A clear takes all shards at once, empties them, and begins a new generation of
+//! counting. Loads count their beginning and their end only in the generation of their flight.
+//!
+//! **Invalidate, insert.** Both remove the key's flight from the map, under its lock. A load whose
+//! flight is not in the map when it lands answers those who joined it, and is not stored.
+
+use super::{
+    bound::{Bound, Equivalent, Mark, Place},
+    expiries::Expiries,
+    flight::{Flight, Joined},
+    index::{Entry, Index, Shard},
+    leader::Leader,
+    room::Gone,
+    settings::Settings,
+    stats::{Counters, MemoStats},
+};
+use crate::{
+    policy::{Freshness, Nanos},
+    sync::{Arc, Mutex, lock},
+    time::{Clock, Epoch},
+};
+use std::{
+    borrow::Borrow,
+    hash::Hash,
+    // Not by way of `crate::sync`: no decision depends on the order of these.
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// Shared by all handles of a memo.
+pub(crate) struct Core<K, V> {
+    pub(super) settings: Settings<K, V>,
+    pub(super) epoch: Epoch,
+    pub(super) index: Index<K, V>,
+    pub(super) bound: Bound,
+    pub(super) expiries: Mutex<Expiries>,
+    pub(super) counters: Counters,
+    /// Weight of all entries in the index. Changes only under the lock of a shard.
+    pub(super) held: AtomicU64,
+    /// Number of the next store.
+    pub(super) next_store: AtomicU64,
+}
+
+/// The outcome of a call's contact with the memo.
+pub(crate) enum Contact<K: Eq + Hash, V> {
+    /// A value to return.
+    Hit(V),
+    /// Another call loads it already.
+    Join(K, Joined<V>),
+    /// This call is to load it.
+    Lead(Leader<K, V>),
+    /// A value to return, and a load to begin in the background.
+    Refresh(V, Leader<K, V>),
+}
+
+impl<K, V> Core<K, V> {
+    pub(super) fn new(settings: Settings<K, V>) -> Self {
+        Self {
+            bound: Bound::new(settings.capacity, settings.eviction),
+            settings,
+            epoch: Epoch::new(),
+            index: Index::new(),
+            expiries: Mutex::default(),
+            counters: Counters::default(),
+            held: AtomicU64::new(0),
+            next_store: AtomicU64::new(0),
+        }
+    }
+
+    /// A call that waited for a load was answered by an expired value.
+    pub(crate) fn count_stale_on_error(&self) {
+        self.counters.stale_on_error.count();
+    }
+
+    pub(super) fn freshness(&self, clock: Clock, entry: &Entry<K, V>) -> Freshness {
+        if entry.stamp.is_always_fresh() {
+            return Freshness::Fresh;
+        }
+        self.settings.lifetime.freshness(entry.stamp, self.epoch.now(clock))
+    }
+
+    /// Counts an entry that leaves the index as expired, if it is.
+    pub(super) fn count_if_expired(&self, entry: &Entry<K, V>, now: impl FnOnce() -> Nanos) {
+        if entry.stamp.expires_at().is_some() && entry.stamp.has_expired(now()) {
+            self.counters.expirations.count();
+        }
+    }
+
+    /// Tells the bound of an entry that leaves the index. Called under the lock of its shard.
+    pub(super) fn forget(&self, entry: &Entry<K, V>) {
+        self.held.fetch_sub(entry.weight.into(), Relaxed);
+        self.bound.remove(entry.place);
+    }
+
+    /// The value of an entry that is served without the lock of its shard.
+    pub(super) fn served(&self, entry: &Entry<K, V>) -> V
+    where
+        V: Clone,
+    {
+        self.note_use(&entry.used, entry.place);
+        entry.value.clone()
+    }
+
+    fn note_use(&self, used: &Mark, place: Place) {
+        if self.bound.note_use(used) {
+            self.bound.learn(place);
+        }
+    }
+}
+
+/// Looking up.
+impl<K, V> Core<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// A hit, if there is a value that is good enough. Otherwise the reason why not.
+    #[inline]
+    fn hit<Q>(
+        &self,
+        clock: Clock,
+        key: &Q,
+        is_good: impl FnOnce(Freshness) -> bool,
+    ) -> Result<V, Option<(Place, Freshness)>>
+    where
+        Q: Equivalent<K> + Hash + ?Sized,
+    {
+        let hash = self.index.hash(key);
+        let shard = self.index.read(hash);
+        let entry = shard.find(hash, key).ok_or(None)?;
+        let freshness = self.freshness(clock, entry);
+        if !is_good(freshness) {
+            return Err(Some((entry.place, freshness)));
+        }
+        self.counters.hits.count();
+        let value = entry.value.clone();
+        let place = entry.place;
+        let is_learned = self.bound.note_use(&entry.used);
+        drop(shard);
+        if is_learned {
+            self.bound.learn(place);
+        }
+        Ok(value)
+    }
+
+    /// First half of a call's first contact: a hit, if the value is fresh.
+    #[inline]
+    pub(crate) fn look_up<Q>(&self, clock: Clock, key: &Q) -> Option<V>
+    where
+        Q: Equivalent<K> + Hash + ?Sized,
+    {
+        self.hit(clock, key, |freshness| freshness == Freshness::Fresh).ok()
+    }
+
+    /// Second half of a call's first contact, after [`look_up`](Self::look_up) missed. With
+    /// `in_background`, the caller does not wait for a refresh.
+    pub(crate) fn contact(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
+        let contact = self.contact_again(clock, key, in_background);
+        match &contact {
+            Contact::Hit(_) | Contact::Refresh(..) => self.counters.hits.count(),
+            Contact::Lead(_) => self.counters.misses.count(),
+            Contact::Join(..) => self.counters.coalesced.count(),
+        }
+        contact
+    }
+
+    /// A contact that is not the call's first, and so not counted: the load that it waited for has
+    /// come to nothing.
+    pub(crate) fn contact_again(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
+        let counters = &self.counters;
+        let hash = self.index.hash(&key);
+        let mut shard = self.index.write(hash);
+        let entry = shard.find(hash, &key).cloned();
+        let freshness = entry.as_ref().map(|entry| self.freshness(clock, entry));
+        let is_stale = freshness == Some(Freshness::Stale);
+        let servable =
+            entry.as_ref().filter(|_| is_stale || matches!(freshness, Some(Freshness::Fresh | Freshness::Due)));
+        let flight = shard.flights.get(&key);
+        if let Some(entry) = servable.filter(|_| flight.is_some() || freshness == Some(Freshness::Fresh)) {
+            counters.stale_hits.add(is_stale.into());
+            drop(shard);
+            return Contact::Hit(self.served(entry));
+        }
+        if let Some(flight) = flight {
+            let joined = Joined::new(flight);
+            drop(shard);
+            joined.panic_on_recursion();
+            return Contact::Join(key, joined);
+        }
+        if let (Some(entry), Some(Freshness::Dead)) = (&entry, freshness) {
+            shard.take_at(entry.place);
+            self.forget(entry);
+            counters.expirations.count();
+        }
+        let flight = Arc::new(Flight::new(shard.generation));
+        shard.flights.insert(key.clone(), Arc::clone(&flight));
+        let in_background = in_background && servable.is_some();
+        counters.loads_begun.count();
+        counters.refreshes.add(servable.is_some().into());
+        counters.refreshes_ahead.add((servable.is_some() && !is_stale).into());
+        counters.stale_hits.add((in_background && is_stale).into());
+        drop(shard);
+        let leader = Leader::new(self, clock, (hash, key), flight, in_background);
+        match servable {
+            Some(entry) if in_background => Contact::Refresh(self.served(entry), leader),
+            _ => Contact::Lead(leader),
+        }
+    }
+
+    pub(super) fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let is_good = |freshness| matches!(freshness, Freshness::Fresh | Freshness::Due);
+        let miss = match self.hit(Clock::here(), key, is_good) {
+            Ok(value) => return Some(value),
+            Err(miss) => miss,
+        };
+        self.counters.misses.count();
+        if let Some((place, Freshness::Dead)) = miss {
+            drop(self.expire(place));
+        }
+        None
+    }
+}
+
+/// Changing.
+impl<K, V> Core<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    pub(super) fn insert(&self, key: K, value: V) {
+        let now = self.epoch.now(Clock::here());
+        let decision = self.settings.decide(&key, &value, now);
+        let hash = self.index.hash(&key);
+        let mut shard = self.index.write(hash);
+        let flight = shard.flights.remove_entry(&key);
+        let put = self.put(&mut shard, (hash, key, value), decision, now);
+        drop(shard);
+        self.settle(put, now);
+        drop(flight);
+    }
+
+    pub(super) fn invalidate<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let hash = self.index.hash(key);
+        let mut shard = self.index.write(hash);
+        let flight = shard.flights.remove_entry(key);
+        let entry = shard.take(hash, key);
+        if let Some(entry) = &entry {
+            self.forget(entry);
+            self.count_if_expired(entry, || self.epoch.now(Clock::here()));
+        }
+        drop(shard);
+        drop((flight, entry));
+    }
+
+    pub(super) fn clear(&self) {
+        let mut shards = self.index.write_all();
+        let cleared = shards.each_mut().map(|shard| shard.begin_generation());
+        self.held.store(0, Relaxed);
+        self.counters.reset();
+        drop(shards);
+        for entry in cleared.iter().flat_map(Shard::entries) {
+            self.bound.remove(entry.place);
+        }
+        // A store that goes on meanwhile may have evicted others.
+        self.evict(None, &mut Gone::new());
+        self.rebuild(&mut lock(&self.expiries));
+    }
+
+    pub(super) fn stats(&self) -> MemoStats {
+        let entries = self.index.read_each().map(|shard| shard.len() as u64).sum();
+        self.counters.read(entries, self.settings.capacity)
+    }
+}

@@ -1,0 +1,589 @@
+//! The room of a memo: which value leaves, and when it is dropped.
+
+use crate::support::{cases, ms, secs};
+use decor::{Eviction, Memo, MemoBuilder, MemoStats, prelude::*, test_util::VirtualClock};
+use futures::FutureExt as _;
+use proptest::prelude::*;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    future::ready,
+    hash::{Hash, Hasher},
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicIsize, AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
+use tokio::runtime::Runtime;
+
+/// A value that counts its clones, and how many of them are alive.
+#[derive(Debug)]
+struct Value {
+    weight: u32,
+    /// In seconds.
+    ttl: u64,
+    alive: Arc<AtomicIsize>,
+}
+
+impl Clone for Value {
+    fn clone(&self) -> Self {
+        self.alive.fetch_add(1, SeqCst);
+        Self { alive: Arc::clone(&self.alive), ..*self }
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        assert!(self.alive.fetch_sub(1, SeqCst) > 0, "dropped twice");
+    }
+}
+
+/// Makes values, and counts those that are alive.
+#[derive(Default)]
+struct Values(Arc<AtomicIsize>);
+
+impl Values {
+    fn make(&self, weight: u32, ttl: u64) -> Value {
+        self.0.fetch_add(1, SeqCst);
+        Value { weight, ttl, alive: Arc::clone(&self.0) }
+    }
+
+    fn alive(&self) -> isize {
+        self.0.load(SeqCst)
+    }
+}
+
+/// Either half, each with a clock that is moved by hand.
+enum Half {
+    Tasks(Runtime),
+    Threads(VirtualClock),
+}
+
+impl Half {
+    fn both(test: impl Fn(&Self)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        test(&Self::Tasks(runtime));
+        test(&Self::Threads(VirtualClock::start()));
+    }
+
+    fn run<T>(&self, act: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Tasks(runtime) => runtime.block_on(async { act() }),
+            Self::Threads(_) => act(),
+        }
+    }
+
+    fn advance(&self, duration: Duration) {
+        match self {
+            Self::Tasks(runtime) => runtime.block_on(tokio::time::advance(duration)),
+            Self::Threads(clock) => clock.advance(duration),
+        }
+    }
+
+    /// A memo whose time begins now, by this half's clock.
+    fn memo(&self, set: impl FnOnce(MemoBuilder<u32, Value>) -> MemoBuilder<u32, Value>) -> Memo<u32, Value> {
+        self.run(|| set(builder()).build())
+    }
+
+    fn insert(&self, memo: &Memo<u32, Value>, key: u32, value: Value) {
+        self.run(|| memo.insert(key, value));
+    }
+
+    fn load(&self, memo: &Memo<u32, Value>, key: u32, value: impl FnOnce() -> Value) {
+        match self {
+            Self::Tasks(runtime) => drop(runtime.block_on(memo.get_or_load(key, || ready(value())))),
+            Self::Threads(_) => drop((|_: u32| value()).blocking().memoized(memo).call_once((key,))),
+        }
+    }
+
+    fn get(&self, memo: &Memo<u32, Value>, key: u32) -> bool {
+        self.run(|| memo.get(&key)).is_some()
+    }
+}
+
+fn builder() -> MemoBuilder<u32, Value> {
+    Memo::builder().ttl_by(|_: &u32, value: &Value| secs(value.ttl)).weigher(|_: &u32, value: &Value| value.weight)
+}
+
+fn left(stats: &MemoStats) -> [u64; 3] {
+    [stats.expirations, stats.evictions, stats.entries]
+}
+
+// ---- drops ----
+
+type Way = fn(&Half, &Memo<u32, Value>, &Values);
+
+/// Each begins with one value, of weight 1 and 10 s, in a memo of capacity 2. The numbers are the
+/// values that are held afterwards, the expirations and the evictions.
+const WAYS: [(&str, Way, [u64; 3]); 13] = [
+    ("clear", |half, memo, _| half.run(|| memo.clear()), [0, 0, 0]),
+    ("invalidate", |half, memo, _| half.run(|| memo.invalidate(&1)), [0, 0, 0]),
+    ("replaced", |half, memo, values| half.insert(memo, 1, values.make(1, 10)), [0, 0, 1]),
+    ("replaced by what is not kept", |half, memo, values| half.insert(memo, 1, values.make(1, 0)), [0, 0, 0]),
+    ("replaced by what is too heavy", |half, memo, values| half.insert(memo, 1, values.make(3, 10)), [0, 1, 0]),
+    ("evicted", |half, memo, values| half.insert(memo, 2, values.make(2, 10)), [0, 1, 1]),
+    ("evicted by a load", |half, memo, values| half.load(memo, 2, || values.make(2, 10)), [0, 1, 1]),
+    (
+        "expired and asked for",
+        |half, memo, _| {
+            half.advance(secs(10));
+            assert!(!half.get(memo, 1));
+        },
+        [1, 0, 0],
+    ),
+    (
+        "expired and loaded in vain",
+        |half, memo, _| {
+            half.advance(secs(10));
+            let failing = || ready(Err::<Value, _>("down"));
+            match half {
+                Half::Tasks(runtime) => drop(runtime.block_on(memo.get_or_load(1, failing))),
+                Half::Threads(_) => drop((|_: u32| Err::<Value, _>("down")).blocking().memoized(memo).call(1)),
+            }
+        },
+        [1, 0, 0],
+    ),
+    (
+        "expired and loaded",
+        |half, memo, values| {
+            half.advance(secs(10));
+            half.load(memo, 1, || values.make(1, 10));
+        },
+        [1, 0, 1],
+    ),
+    (
+        "expired and invalidated",
+        |half, memo, _| {
+            half.advance(secs(10));
+            half.run(|| memo.invalidate(&1));
+        },
+        [1, 0, 0],
+    ),
+    (
+        "expired while another is stored",
+        |half, memo, values| {
+            half.advance(secs(10));
+            half.insert(memo, 2, values.make(1, 10));
+        },
+        [1, 0, 1],
+    ),
+    (
+        "refreshed",
+        |half, memo, values| {
+            half.advance(secs(8));
+            half.load(memo, 1, || values.make(1, 10));
+        },
+        [0, 0, 1],
+    ),
+];
+
+#[test]
+fn a_value_that_leaves_is_dropped_before_the_call_returns() {
+    Half::both(|half| {
+        for (way, act, expected) in WAYS {
+            let memo = half.memo(|b| b.capacity(2).refresh_ahead(0.8));
+            let values = Values::default();
+            half.insert(&memo, 1, values.make(1, 10));
+            assert_eq!(values.alive(), 1);
+            act(half, &memo, &values);
+            let held = isize::try_from(expected[2]).unwrap();
+            assert_eq!(values.alive(), held, "{way}");
+            assert_eq!(left(&memo.stats()), expected, "{way}");
+            drop(memo);
+            assert_eq!(values.alive(), 0, "{way}, and then the memo");
+        }
+    });
+}
+
+#[test]
+fn a_value_is_dropped_before_the_waiters_hear_of_the_next() {
+    let (memo, values) = (Memo::<u32, Value>::ttl(secs(10)), Values::default());
+    memo.insert(1, values.make(1, 10));
+    memo.invalidate(&1);
+    let (send, receive) = tokio::sync::oneshot::channel::<Value>();
+    let mut leader = tokio_test::task::spawn(memo.get_or_load(1, || receive.map(Result::unwrap)));
+    assert!(leader.poll().is_pending());
+    let mut waiters: Vec<_> =
+        (0..3).map(|_| tokio_test::task::spawn(memo.get_or_load(1, std::future::pending::<Value>))).collect();
+    assert!(waiters.iter_mut().all(|waiter| waiter.poll().is_pending()));
+    assert!(send.send(values.make(1, 10)).is_ok());
+    drop(leader.poll());
+    assert_eq!(values.alive(), 2, "the memo's, and one for all waiters");
+    assert!(waiters.iter_mut().all(|waiter| waiter.poll().is_ready()));
+    assert_eq!(values.alive(), 1, "the waiters' one goes with the last of them");
+    memo.invalidate(&1);
+    assert_eq!(values.alive(), 0);
+}
+
+/// A value that may use the memo when it is dropped, because no lock is held then.
+#[test]
+fn a_value_is_dropped_outside_of_all_locks() {
+    #[derive(Clone)]
+    struct Asks(Option<Memo<u32, Asks>>, Arc<AtomicUsize>);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            if let Some(memo) = self.0.take() {
+                memo.stats();
+                memo.invalidate(&7);
+                self.1.fetch_add(1, SeqCst);
+            }
+        }
+    }
+    let (memo, dropped) = (Memo::builder().capacity(1).build(), Arc::<AtomicUsize>::default());
+    let insert = |key| memo.insert(key, Asks(Some(memo.clone()), Arc::clone(&dropped)));
+    insert(1);
+    insert(1); // replaced
+    insert(2); // evicted
+    memo.invalidate(&2);
+    insert(3);
+    memo.clear();
+    assert_eq!(dropped.load(SeqCst), 4);
+}
+
+#[test]
+fn a_value_that_another_thread_evicts_is_dropped_when_its_store_returns() {
+    const VALUES: u32 = 1_000;
+    let (memo, values) = (builder().capacity(100).build(), Values::default());
+    let threads = 4;
+    let barrier = Barrier::new(threads);
+    thread::scope(|scope| {
+        for thread in 0..threads {
+            let (memo, values, barrier) = (&memo, &values, &barrier);
+            scope.spawn(move || {
+                for n in 0..VALUES {
+                    memo.insert(n * 4 + u32::try_from(thread).unwrap(), values.make(1 + n % 3, 10));
+                    if n % 100 == 0 {
+                        barrier.wait();
+                        assert_eq!(values.alive(), isize::try_from(memo.stats().entries).unwrap());
+                        assert!(memo.stats().entries <= 100);
+                        barrier.wait();
+                    }
+                }
+            });
+        }
+    });
+    let stats = memo.stats();
+    assert_eq!(stats.evictions + stats.entries, u64::from(VALUES) * 4);
+}
+
+// ---- weights ----
+
+#[test]
+fn a_value_that_is_too_heavy_takes_only_its_own_key() {
+    Half::both(|half| {
+        for by_refresh in [false, true] {
+            let memo = half.memo(|b| b.capacity(1_000));
+            let values = Values::default();
+            // The one that is refreshed expires a second before the others.
+            (0..900).for_each(|key| half.insert(&memo, key, values.make(1, if key == 7 { 10 } else { 11 })));
+            if by_refresh {
+                half.advance(secs(10));
+                half.load(&memo, 7, || values.make(1_001, 10));
+            } else {
+                half.insert(&memo, 7, values.make(1_001, 10));
+            }
+            assert_eq!(values.alive(), 899);
+            assert_eq!(left(&memo.stats()), [u64::from(by_refresh), 1, 899]);
+            assert!((0..900).all(|key| half.get(&memo, key) == (key != 7)));
+        }
+    });
+}
+
+#[test]
+fn a_value_of_exactly_the_capacity_is_kept() {
+    Half::both(|half| {
+        let (memo, values) = (half.memo(|b| b.capacity(10)), Values::default());
+        (0..10).for_each(|key| half.insert(&memo, key, values.make(1, 10)));
+        half.insert(&memo, 10, values.make(10, 10));
+        assert_eq!((values.alive(), left(&memo.stats())), (1, [0, 10, 1]));
+        assert!(half.get(&memo, 10));
+        half.insert(&memo, 10, values.make(11, 10));
+        assert_eq!((values.alive(), left(&memo.stats())), (0, [0, 11, 0]));
+    });
+}
+
+#[test]
+fn a_value_that_grows_evicts_no_more_than_it_needs() {
+    Half::both(|half| {
+        let (memo, values) = (half.memo(|b| b.capacity(10)), Values::default());
+        (0..10).for_each(|key| half.insert(&memo, key, values.make(1, 10)));
+        half.insert(&memo, 0, values.make(3, 10));
+        assert_eq!((values.alive(), left(&memo.stats())), (8, [0, 2, 8]));
+        assert!((0..10).all(|key| half.get(&memo, key) == ![1, 2].contains(&key)));
+    });
+}
+
+#[test]
+fn values_without_weight_are_bounded_as_well() {
+    Half::both(|half| {
+        let (memo, values) = (half.memo(|b| b.capacity(10)), Values::default());
+        (0..1_000).for_each(|key| half.insert(&memo, key, values.make(0, 10)));
+        assert_eq!((values.alive(), left(&memo.stats())), (10, [0, 990, 10]));
+    });
+}
+
+// ---- expired values ----
+
+#[test]
+fn an_expired_value_goes_before_one_that_is_good() {
+    Half::both(|half| {
+        let (memo, values) = (half.memo(|b| b.capacity(3).stale_on_error(secs(60))), Values::default());
+        for (key, ttl) in [(1, 100), (2, 20), (3, 10)] {
+            half.insert(&memo, key, values.make(1, ttl));
+        }
+        half.advance(secs(20));
+        // Both have expired, and the first to expire goes although it came last.
+        half.insert(&memo, 4, values.make(1, 100));
+        assert_eq!((values.alive(), left(&memo.stats())), (3, [1, 0, 3]));
+        half.insert(&memo, 5, values.make(1, 100));
+        assert_eq!((values.alive(), left(&memo.stats())), (3, [2, 0, 3]));
+        // Now all are good.
+        half.insert(&memo, 6, values.make(1, 100));
+        assert_eq!((values.alive(), left(&memo.stats())), (3, [2, 1, 3]));
+        assert!((1..=6).all(|key| half.get(&memo, key) == [4, 5, 6].contains(&key)));
+    });
+}
+
+#[test]
+fn as_many_expired_values_go_as_a_heavy_one_needs() {
+    Half::both(|half| {
+        let (memo, values) = (half.memo(|b| b.capacity(10).stale_on_error(secs(60))), Values::default());
+        half.insert(&memo, 0, values.make(2, 100));
+        (1..=8).for_each(|key| half.insert(&memo, key, values.make(1, 10)));
+        half.advance(secs(10));
+        half.insert(&memo, 9, values.make(5, 100));
+        assert_eq!((values.alive(), left(&memo.stats())), (5, [5, 0, 5]));
+        assert!(half.get(&memo, 0) && half.get(&memo, 9));
+    });
+}
+
+#[test]
+fn an_expired_value_stays_where_there_is_room() {
+    Half::both(|half| {
+        let (memo, values) = (half.memo(|b| b.capacity(3).stale_on_error(secs(60))), Values::default());
+        half.insert(&memo, 1, values.make(1, 10));
+        half.insert(&memo, 2, values.make(1, 100));
+        half.advance(secs(10));
+        half.insert(&memo, 3, values.make(1, 100));
+        half.insert(&memo, 3, values.make(1, 100)); // in place of another
+        assert_eq!((values.alive(), left(&memo.stats())), (3, [0, 0, 3]), "it may stand in for an error");
+    });
+}
+
+#[test]
+fn a_none_that_has_expired_goes_before_a_value() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let memo: Memo<u8, Option<u8>> =
+            Memo::builder().ttl(secs(300)).negative(secs(5)).stale_on_error(secs(60)).capacity(3).build();
+        for value in [Some(1), Some(2), None] {
+            memo.insert(value.unwrap_or(3), value);
+        }
+        tokio::time::advance(secs(5)).await;
+        memo.insert(4, Some(4));
+        assert_eq!([1, 2, 3, 4].map(|key| memo.get(&key).is_some()), [true, true, false, true]);
+        assert_eq!(left(&memo.stats()), [1, 0, 3]);
+    });
+}
+
+#[test]
+fn dead_values_become_fewer_while_others_come() {
+    Half::both(|half| {
+        let (memo, values) = (half.memo(|b| b.stale_on_error(secs(5))), Values::default());
+        (0..100).for_each(|key| half.insert(&memo, key, values.make(1, 10)));
+        half.advance(secs(15) - ms(1));
+        half.insert(&memo, 1_000, values.make(1, 100));
+        assert_eq!((values.alive(), left(&memo.stats())), (101, [0, 0, 101]), "they may still stand in for an error");
+        half.advance(ms(1));
+        for stored in 1..=50 {
+            half.insert(&memo, 1_000, values.make(1, 100));
+            assert_eq!(
+                (values.alive(), left(&memo.stats())),
+                (101 - 2 * stored, [2 * stored as u64, 0, 101 - 2 * stored as u64])
+            );
+        }
+    });
+}
+
+/// A key that is stored again and again leaves nothing behind, be its values long gone or not.
+#[test]
+fn values_that_were_replaced_do_not_pile_up() {
+    Half::both(|half| {
+        let (memo, values) = (half.memo(|b| b), Values::default());
+        for n in 0..10_000 {
+            half.insert(&memo, n % 10, values.make(1, 1_000));
+        }
+        assert_eq!((values.alive(), left(&memo.stats())), (10, [0, 0, 10]));
+        half.advance(secs(1_000));
+        half.insert(&memo, 10, values.make(1, 10));
+        half.insert(&memo, 10, values.make(1, 10));
+        assert!(memo.stats().expirations >= 2, "the queue of expiries is not clogged by them");
+    });
+}
+
+// ---- the order of eviction ----
+
+#[test]
+fn a_use_moves_a_value_behind_those_that_were_not_used() {
+    Half::both(|half| {
+        let (memo, values) = (half.memo(|b| b.capacity(3)), Values::default());
+        (1..=3).for_each(|key| half.insert(&memo, key, values.make(1, 10)));
+        assert!(half.get(&memo, 1));
+        half.insert(&memo, 4, values.make(1, 10));
+        assert!((1..=4).all(|key| half.get(&memo, key) == (key != 2)));
+        assert_eq!(left(&memo.stats()), [0, 1, 3]);
+    });
+}
+
+/// A hit of any kind is a use.
+#[test]
+fn a_value_that_stands_in_is_used() {
+    Half::both(|half| {
+        let (memo, values) = (half.memo(|b| b.capacity(2).stale_on_error(secs(60))), Values::default());
+        half.insert(&memo, 1, values.make(1, 10));
+        half.insert(&memo, 2, values.make(1, 10));
+        half.load(&memo, 1, || unreachable!("a hit"));
+        half.insert(&memo, 3, values.make(1, 10));
+        assert!((1..=3).all(|key| half.get(&memo, key) == (key != 2)));
+    });
+}
+
+/// Held values and their order, by the rule as the documentation of `Eviction::Lru` states it.
+#[derive(Default)]
+struct SecondChance {
+    queue: VecDeque<u8>,
+    used: BTreeSet<u8>,
+}
+
+impl SecondChance {
+    fn insert(&mut self, key: u8, capacity: usize) {
+        self.remove(key);
+        let mut moved = 0;
+        while self.queue.len() == capacity {
+            let first = self.queue.pop_front().unwrap();
+            if !self.used.remove(&first) {
+                break;
+            }
+            if moved == 32 {
+                self.used.clear();
+                break;
+            }
+            self.queue.push_back(first);
+            moved += 1;
+        }
+        self.queue.push_back(key);
+    }
+
+    fn remove(&mut self, key: u8) {
+        self.queue.retain(|other| *other != key);
+        self.used.remove(&key);
+    }
+
+    fn get(&mut self, key: u8) -> bool {
+        let is_held = self.queue.contains(&key);
+        if is_held {
+            self.used.insert(key);
+        }
+        is_held
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Insert(u8),
+    Get(u8),
+    GetAll,
+    Remove(u8),
+    Clear,
+}
+
+proptest! {
+    #![proptest_config(cases(5_000))]
+
+    #[test]
+    fn eviction_follows_the_rule_of_the_second_chance(
+        capacity in prop_oneof![1_usize..6, 30_usize..60],
+        events in prop::collection::vec(
+            prop_oneof![
+                12 => any::<u8>().prop_map(|key| Event::Insert(key % 80)),
+                12 => any::<u8>().prop_map(|key| Event::Get(key % 80)),
+                2 => Just(Event::GetAll),
+                2 => any::<u8>().prop_map(|key| Event::Remove(key % 80)),
+                1 => (0..30).prop_map(|n| if n == 0 { Event::Clear } else { Event::GetAll }),
+            ],
+            1..150,
+        ),
+    ) {
+        let memo = Memo::builder().capacity(capacity as u64).build();
+        // Held by the memo and by this map.
+        let mut values: BTreeMap<u8, Arc<()>> = BTreeMap::new();
+        let mut model = SecondChance::default();
+        for event in events {
+            match event {
+                Event::Insert(key) => {
+                    let value = Arc::new(());
+                    memo.insert(key, Arc::clone(&value));
+                    values.insert(key, value);
+                    model.insert(key, capacity);
+                }
+                Event::Get(key) => prop_assert_eq!(memo.get(&key).is_some(), model.get(key)),
+                Event::GetAll => {
+                    for key in model.queue.clone() {
+                        prop_assert!(memo.get(&key).is_some() && model.get(key));
+                    }
+                }
+                Event::Remove(key) => {
+                    memo.invalidate(&key);
+                    model.remove(key);
+                }
+                Event::Clear => {
+                    memo.clear();
+                    model = SecondChance::default();
+                }
+            }
+            let held: BTreeSet<_> =
+                values.iter().filter(|(_, value)| Arc::strong_count(value) == 2).map(|(key, _)| *key).collect();
+            prop_assert_eq!(held, model.queue.iter().copied().collect());
+            prop_assert_eq!(memo.stats().entries, model.queue.len() as u64);
+        }
+    }
+}
+
+/// One store must not look at all of them.
+#[test]
+fn a_store_among_values_that_are_all_used_ends_after_32() {
+    let memo = Memo::builder().capacity(1_000).build();
+    (0..1_000).for_each(|key| memo.insert(key, ()));
+    assert!((0..1_000).all(|key| memo.get(&key).is_some()));
+    (1_000..2_000).for_each(|key| memo.insert(key, ()));
+    assert!((1_000..2_000).all(|key| memo.get(&key).is_some()), "those that were just stored stay");
+    assert_eq!((memo.stats().evictions, memo.stats().entries), (1_000, 1_000));
+    // The 33rd of the used ones was the first to go.
+    let memo = Memo::builder().capacity(1_000).build();
+    (0..1_000).for_each(|key| memo.insert(key, ()));
+    assert!((0..1_000).all(|key| memo.get(&key).is_some()));
+    memo.insert(1_000, ());
+    assert!((0..=1_000).all(|key| memo.get(&key).is_some() == (key != 32)));
+}
+
+// ---- keys ----
+
+/// `Hash` may be as poor as it likes, as long as equal keys have equal hashes.
+#[test]
+fn keys_with_the_same_hash_are_kept_apart() {
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    struct Poor(u32);
+    impl Hash for Poor {
+        fn hash<H: Hasher>(&self, _: &mut H) {}
+    }
+    for policy in [Eviction::Lru, Eviction::TinyLfu] {
+        let memo = Memo::builder().capacity(100).eviction(policy).build();
+        (0..100).for_each(|key| memo.insert(Poor(key), key));
+        assert!((0..100).all(|key| memo.get(&Poor(key)) == Some(key)));
+        memo.insert(Poor(7), 700);
+        memo.invalidate(&Poor(8));
+        assert_eq!([7, 8, 9].map(|key| memo.get(&Poor(key))), [Some(700), None, Some(9)]);
+        assert_eq!(left(&memo.stats()), [0, 0, 99]);
+    }
+}
