@@ -100,8 +100,8 @@ impl<C> fmt::Debug for Late<C> {
 /// A call whose function is called at the first poll: the future of a [`Late`] function, and of any
 /// decorated function without arguments that is awaited directly.
 ///
-/// `F` is the future of the function itself. As a type parameter of its own, and not as a projection
-/// of `C`, it leaves `Send` provable where arguments borrow or are `'static`.
+/// `F` is the future of the function itself: a type parameter and no projection of `C`, so that the
+/// call goes into a task whether its arguments borrow or are `'static`.
 ///
 /// # Cancel safety
 ///
@@ -132,6 +132,7 @@ pub struct LateFuture<C, Args, F> {
 #[pin_project(project = StateProj, project_replace = StateReplaced)]
 enum State<C, Args, F> {
     Due {
+        call: fn(C, Args) -> F,
         callable: C,
         args: Args,
     },
@@ -142,26 +143,28 @@ enum State<C, Args, F> {
 
 impl<C, Args, F> LateFuture<C, Args, F> {
     #[inline]
-    pub(crate) fn new(callable: C, args: Args) -> Self {
-        Self { state: State::Due { callable, args } }
+    pub(crate) fn new(callable: C, args: Args) -> Self
+    where
+        C: CallableOnce<Args, Future = F>,
+    {
+        Self { state: State::Due { call: C::call_once, callable, args } }
     }
 }
 
-impl<C, Args, F> Future for LateFuture<C, Args, F>
-where
-    C: CallableOnce<Args, Future = F>,
-    F: Future,
-{
+// `C: CallableOnce<Args, Future = F>` is no bound here, which is why `call` is a function pointer. In
+// a task rustc knows no lifetimes: it would have to prove that a closure which borrows has this very
+// future, whatever the lifetime of either, and fails.
+impl<C, Args, F: Future> Future for LateFuture<C, Args, F> {
     type Output = F::Output;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut state = self.project().state;
         if let StateProj::Due { .. } = state.as_mut().project() {
-            let StateReplaced::Due { callable, args } = state.as_mut().project_replace(State::Ended) else {
+            let StateReplaced::Due { call, callable, args } = state.as_mut().project_replace(State::Ended) else {
                 unreachable!("it is due");
             };
-            state.set(State::Called(callable.call_once(args)));
+            state.set(State::Called(call(callable, args)));
         }
         let StateProj::Called(call) = state.as_mut().project() else {
             panic!("`LateFuture` polled after it completed");

@@ -259,13 +259,13 @@ auto_traits! {
     TimedFuture<Ready<Output>, ByResult>: Send Sync Unpin;
 
     // A retry's owns function, arguments and rules as well, and pins none of them.
-    RetryFuture<Makes<Ready<Output>>, (), Ready<Output>, All>: Send Sync Unpin;
-    RetryFuture<Makes<LocalFuture>, (), LocalFuture, All>: not_send not_sync Unpin;
-    RetryFuture<Makes<NotSyncFuture>, (), NotSyncFuture, All>: Send not_sync Unpin;
-    RetryFuture<Makes<PinnedFuture>, (), PinnedFuture, All>: Send Sync not_unpin;
-    RetryFuture<fn(Local) -> Ready<Output>, (Local,), Ready<Output>, All>: not_send not_sync Unpin;
-    RetryFuture<fn(PhantomPinned) -> Ready<Output>, (PhantomPinned,), Ready<Output>, All>: Send Sync Unpin;
-    RetryFuture<Makes<Ready<Output>>, (), Ready<Output>, Local>: not_send not_sync Unpin;
+    RetryFuture<Makes<Ready<Output>>, (), All>: Send Sync Unpin;
+    RetryFuture<Makes<LocalFuture>, (), All>: not_send not_sync Unpin;
+    RetryFuture<Makes<NotSyncFuture>, (), All>: Send not_sync Unpin;
+    RetryFuture<Makes<PinnedFuture>, (), All>: Send Sync not_unpin;
+    RetryFuture<fn(Local) -> Ready<Output>, (Local,), All>: not_send not_sync Unpin;
+    RetryFuture<fn(PhantomPinned) -> Ready<Output>, (PhantomPinned,), All>: Send Sync Unpin;
+    RetryFuture<Makes<Ready<Output>>, (), Local>: not_send not_sync Unpin;
 
     // A memoized call's own too. What it pins is the load, which in a task of its own is only waited for.
     MemoizedFuture<Makes<Ready<Output>>, (), String, u64>: Send Sync Unpin;

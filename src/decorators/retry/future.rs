@@ -39,10 +39,10 @@ use std::{
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 #[repr(C)] // the policy first: it is most of what a call copies, and behind other fields it would go by way of the stack
-pub struct RetryFuture<C, Args, F, R> {
+pub struct RetryFuture<C: CallableMut<Args>, Args, R> {
     policy: RetryPolicy,
     #[pin]
-    state: State<F>,
+    state: State<C::Future>,
     /// Gone with the last attempt that the policy allows.
     args: Option<Args>,
     retrying: Loop<C, R>,
@@ -85,17 +85,16 @@ struct Wait {
     sleep: Option<Sleep>,
 }
 
-impl<C, Args, F, R> RetryFuture<C, Args, F, R> {
+impl<C: CallableMut<Args>, Args, R> RetryFuture<C, Args, R> {
     pub(super) fn new(callable: C, args: Args, policy: RetryPolicy, rules: R) -> Self {
         let retrying = Loop { callable, rules, progress: Progress::new() };
         Self { policy, state: State::Due, args: Some(args), retrying }
     }
 }
 
-impl<C, Args, F, R, T, E> Future for RetryFuture<C, Args, F, R>
+impl<C, Args, R, T, E> Future for RetryFuture<C, Args, R>
 where
-    C: CallableMut<Args, Output = Result<T, E>, Future = F>,
-    F: Future<Output = Result<T, E>>,
+    C: CallableMut<Args, Output = Result<T, E>>,
     R: Ruling<T, E>,
     Args: Clone,
 {
@@ -134,10 +133,9 @@ where
 }
 
 /// Out of the way of the calls that succeed at once, which are nearly all.
-impl<C, Args, F, R, T, E> RetryFuture<C, Args, F, R>
+impl<C, Args, R, T, E> RetryFuture<C, Args, R>
 where
-    C: CallableMut<Args, Output = Result<T, E>, Future = F>,
-    F: Future<Output = Result<T, E>>,
+    C: CallableMut<Args, Output = Result<T, E>>,
     R: Ruling<T, E>,
 {
     /// What an attempt leads to that did not do; `None` if that is a wait.
@@ -285,7 +283,7 @@ impl Drop for Progress {
     }
 }
 
-impl<C, Args, F, R> fmt::Debug for RetryFuture<C, Args, F, R> {
+impl<C: CallableMut<Args>, Args, R> fmt::Debug for RetryFuture<C, Args, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let attempts =
             self.retrying.progress.failed() + u32::from(matches!(self.state, State::Attempt(_) | State::Ended));

@@ -270,7 +270,7 @@ where
     Args: Clone,
 {
     type Output = Result<T, R::Error>;
-    type Future = RetryFuture<C, Args, C::Future, R>;
+    type Future = RetryFuture<C, Args, R>;
 
     fn call_once(self, args: Args) -> Self::Future {
         RetryFuture::new(self.callable, args, self.policy, self.rules)
