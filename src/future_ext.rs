@@ -148,7 +148,11 @@ pub trait FutureExt: Future + Sized {
         TimeoutFuture::new(self, limit, Name::of_future::<Self>())
     }
 
-    /// Waits for a permit before the call; see [`FnExt::rate_limited`](crate::FnExt::rate_limited).
+    /// Waits for a permit before the future is polled; see
+    /// [`FnExt::rate_limited`](crate::FnExt::rate_limited).
+    ///
+    /// The function that made the future was called already. If it did some of its work then, limit the
+    /// function: `(|| send(request)).rate_limited(&limiter).await`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

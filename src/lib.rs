@@ -111,8 +111,9 @@
 //!
 //! # Laws
 //!
-//! - **Lazy.** Before the first poll nothing is logged, timed or called ([`.call(..)`](prelude) may invoke the function
-//!   to obtain its future, and validation looks at the arguments). Everything can be built outside of a runtime.
+//! - **Lazy.** Before the first poll nothing is logged, timed or admitted; only validation looks at the arguments. A
+//!   decorator that may hold a call back or refuse it calls the function after it has let the call through, so work that a
+//!   closure does before it returns its future waits as well. Everything can be built outside of a runtime.
 //! - **Dropping is safe** at every await, and is an outcome: `timed` and `logged` report it as `cancelled`, and a panic as
 //!   `panicked`.
 //! - **A handle is one shared thing.** A [`RateLimiter`] or a [`Memo`] is cheap to clone, and a clone is the same one: it serves

@@ -1,0 +1,23 @@
+use decor::prelude::*;
+use std::{future::ready, sync::Arc, time::Duration};
+
+struct Connection;
+
+fn main() {
+    let connection = Arc::new(Connection);
+    let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    let send = (move |n: u64| {
+        let _ = &connection;
+        ready(n)
+    })
+    .rate_limited(&limiter);
+    let _ = send.call(42);
+
+    // A closure that is awaited directly is called once.
+    let connection = Connection;
+    let send = move || {
+        let _ = &connection;
+        ready(42)
+    };
+    let _ = std::future::IntoFuture::into_future(send.rate_limited(&limiter));
+}
