@@ -1,10 +1,10 @@
 //! The bound of a memo: moka, which decides how much is held and which entry goes. Only this file
 //! names moka.
 //!
-//! moka holds a number and a weight for each entry, and neither its key nor its value. Those are in
-//! the [index](super::index), where a hit finds them without moka: `get` of moka reads a clock,
-//! records the read, and every 64 reads does its maintenance. moka's flights, TTL and clock are not
-//! used. They cannot be shared between tasks and threads, and do not follow a paused clock.
+//! moka holds a number and a weight for each entry, and neither its key nor its value. Those are
+//! in the [index](super::index), where a hit finds them without moka: `get` of moka reads a clock,
+//! records the read, and every 64 reads does its maintenance. moka's flights, TTL and clock are
+//! not used. They cannot be shared between tasks and threads, and do not follow a paused clock.
 //!
 //! **Second chance.** A hit only marks its entry as used. moka therefore evicts in the order of
 //! stores, and the [memo](super::room) gives an evicted entry that was used another place.
@@ -157,8 +157,8 @@ impl Bound {
         self.policy == Eviction::Lru
     }
 
-    /// Notes a use of an entry. If it returns `true`, [`learn`](Self::learn) has to follow, outside
-    /// of the shard's lock.
+    /// Notes a use of an entry. If it returns `true`, [`learn`](Self::learn) has to follow,
+    /// outside of the shard's lock.
     #[inline]
     #[must_use]
     pub(super) fn note_use(&self, mark: &Mark) -> bool {

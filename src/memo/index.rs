@@ -43,8 +43,8 @@ pub(super) struct Index<K, V> {
 pub(super) struct Padded<T>(pub(super) T);
 
 pub(super) struct Shard<K, V> {
-    /// Found by the hash and the key. Each is in the bound as well, is about to be placed there, or
-    /// has just been evicted.
+    /// Found by the hash and the key. Each is in the bound as well, is about to be placed there,
+    /// or has just been evicted.
     entries: HashTable<Arc<Entry<K, V>>>,
     /// The load of each key that a call can join.
     pub(super) flights: HashMap<K, Arc<Flight<V>>>,

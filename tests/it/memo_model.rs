@@ -25,7 +25,8 @@ pub(crate) type Answer = Result<u32, u32>;
 pub(crate) enum Event {
     /// A call for this key.
     Call(u8),
-    /// The n-th of the loads that are under way ends, with its number for a value, or with an error that nothing else has.
+    /// The n-th of the loads that are under way ends, with its number for a value, or with an
+    /// error that nothing else has.
     Succeed(usize),
     Fail(usize),
     /// The n-th call that has begun is dropped, if it has not ended.

@@ -9,7 +9,7 @@ use std::{
     future::ready,
     hash::{Hash, Hasher},
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, LazyLock,
         atomic::{AtomicIsize, AtomicUsize, Ordering::SeqCst},
     },
     thread,
@@ -239,6 +239,23 @@ fn a_value_is_dropped_outside_of_all_locks() {
     insert(3);
     memo.clear();
     assert_eq!(dropped.load(SeqCst), 4);
+}
+
+/// They run outside of all locks as well.
+#[test]
+fn the_closures_of_the_builder_may_use_the_memo() {
+    static MEMO: LazyLock<Memo<u32, u32>> = LazyLock::new(|| {
+        Memo::builder()
+            .ttl_by(|key: &u32, _: &u32| {
+                MEMO.invalidate(key);
+                secs(10)
+            })
+            .weigher(|key: &u32, _: &u32| MEMO.get(key).map_or(1, |_| 2))
+            .build()
+    });
+    MEMO.insert(1, 1);
+    MEMO.get_or_load(2, || ready(2)).now_or_never().unwrap();
+    assert_eq!([MEMO.get(&1), MEMO.get(&2)], [Some(1), None], "an invalidation wins over the load");
 }
 
 #[test]
