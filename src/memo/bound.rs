@@ -53,7 +53,7 @@ impl Place {
     }
 }
 
-/// By the key's hash alone, so that TinyLFU recognises a key that comes back.
+/// By the key's hash alone, so that `TinyLFU` recognises a key that comes back.
 impl Hash for Slot {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
@@ -152,7 +152,7 @@ impl Bound {
         mem::take(&mut *self.evicted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether an evicted entry that was used is placed again. TinyLFU has the last word itself.
+    /// Whether an evicted entry that was used is placed again. `TinyLFU` has the last word itself.
     pub(super) fn gives_second_chances(&self) -> bool {
         self.policy == Eviction::Lru
     }
@@ -185,7 +185,7 @@ impl Bound {
         self.round.fetch_add(2, Relaxed);
     }
 
-    /// Tells TinyLFU that a key was asked for.
+    /// Tells `TinyLFU` that a key was asked for.
     pub(super) fn learn(&self, place: Place) {
         self.cache.get(&place.slot);
     }

@@ -32,7 +32,7 @@ pub(super) struct Entry<K, V> {
 }
 
 pub(super) struct Index<K, V> {
-    /// SipHash with a seed of its own, because keys may come from strangers.
+    /// `SipHash` with a seed of its own, because keys may come from strangers.
     hasher: RandomState,
     shards: [Padded<RwLock<Shard<K, V>>>; SHARDS],
 }
@@ -120,13 +120,11 @@ impl<K, V> Shard<K, V> {
         K: Eq,
     {
         let hash = entry.place.slot.hash;
-        match self.entries.find_mut(hash, |other| other.key == entry.key) {
-            Some(other) => Some(mem::replace(other, entry)),
-            None => {
-                self.entries.insert_unique(hash, entry, |entry| entry.place.slot.hash);
-                None
-            }
+        if let Some(other) = self.entries.find_mut(hash, |other| other.key == entry.key) {
+            return Some(mem::replace(other, entry));
         }
+        self.entries.insert_unique(hash, entry, |entry| entry.place.slot.hash);
+        None
     }
 
     pub(super) fn take<Q>(&mut self, hash: u64, key: &Q) -> Option<Arc<Entry<K, V>>>

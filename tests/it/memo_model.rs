@@ -266,7 +266,7 @@ mod naive {
 
     #[derive(Clone, Copy)]
     struct Value {
-        value: u32,
+        number: u32,
         loaded_at: u64,
         ttl: u64,
         weight: u64,
@@ -352,7 +352,7 @@ mod naive {
         fn use_value(&mut self, key: u8) -> u32 {
             let value = self.values.get_mut(&key).unwrap();
             value.is_used = true;
-            value.value
+            value.number
         }
 
         /// Removes the value at the front of the expiries, if it has expired by this moment.
@@ -384,7 +384,7 @@ mod naive {
                 return;
             }
             self.stores += 1;
-            let new = Value { value, loaded_at: self.now, ttl, weight, stored: self.stores, is_used: false };
+            let new = Value { number: value, loaded_at: self.now, ttl, weight, stored: self.stores, is_used: false };
             self.values.insert(key, new);
             while self.exceeds() && self.expire(self.now) {}
             while self.exceeds() {
@@ -528,7 +528,7 @@ mod naive {
             self.stats.entries = self.values.len() as u64;
             self.stats.total_load_time = ms(self.load_millis);
             self.seen.stats.push(counted(&self.stats));
-            let mut alive: Vec<_> = self.values.values().map(|value| value.value).collect();
+            let mut alive: Vec<_> = self.values.values().map(|value| value.number).collect();
             alive.sort_unstable();
             self.seen.alive.push(alive);
         }
