@@ -179,7 +179,7 @@ impl<K, V> MemoBuilder<K, V> {
     ///
     /// A store that would exceed it drops values that have expired, the earliest first. If that is
     /// not enough, it evicts others by the [`eviction`](Self::eviction) policy. The bound holds
-    /// again when the store returns.
+    /// again when the store returns; of several stores at a time, when the last of them does.
     ///
     /// ```
     /// use decor::Memo;
