@@ -1,10 +1,10 @@
 //! The bound of a memo: moka, which decides how much is held and which entry goes. Only this file
 //! names moka.
 //!
-//! moka holds a number and a weight for each entry, and neither its key nor its value. Those are in
-//! the [index](super::index), where a hit finds them without moka: `get` of moka reads a clock,
-//! records the read, and every 64 reads does its maintenance. moka's flights, TTL and clock are not
-//! used. They cannot be shared between tasks and threads, and do not follow a paused clock.
+//! moka holds a number and a weight for each entry, and neither its key nor its value. Those are
+//! in the [index](super::index), where a hit finds them without moka: `get` of moka reads a clock,
+//! records the read, and every 64 reads does its maintenance. moka's flights, TTL and clock are
+//! not used. They cannot be shared between tasks and threads, and do not follow a paused clock.
 //!
 //! **Second chance.** A hit only marks its entry as used. moka therefore evicts in the order of
 //! stores, and the [memo](super::room) gives an evicted entry that was used another place.
@@ -53,7 +53,7 @@ impl Place {
     }
 }
 
-/// By the key's hash alone, so that TinyLFU recognises a key that comes back.
+/// By the key's hash alone, so that `TinyLFU` recognises a key that comes back.
 impl Hash for Slot {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
@@ -152,13 +152,13 @@ impl Bound {
         mem::take(&mut *self.evicted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether an evicted entry that was used is placed again. TinyLFU has the last word itself.
+    /// Whether an evicted entry that was used is placed again. `TinyLFU` has the last word itself.
     pub(super) fn gives_second_chances(&self) -> bool {
         self.policy == Eviction::Lru
     }
 
-    /// Notes a use of an entry. If it returns `true`, [`learn`](Self::learn) has to follow, outside
-    /// of the shard's lock.
+    /// Notes a use of an entry. If it returns `true`, [`learn`](Self::learn) has to follow,
+    /// outside of the shard's lock.
     #[inline]
     #[must_use]
     pub(super) fn note_use(&self, mark: &Mark) -> bool {
@@ -185,7 +185,7 @@ impl Bound {
         self.round.fetch_add(2, Relaxed);
     }
 
-    /// Tells TinyLFU that a key was asked for.
+    /// Tells `TinyLFU` that a key was asked for.
     pub(super) fn learn(&self, place: Place) {
         self.cache.get(&place.slot);
     }

@@ -56,9 +56,11 @@ impl<K, V> MemoBuilder<K, V> {
         }
     }
 
-    /// How long a value is good, from the moment at which its load is complete. Until set, values stay until they are evicted.
+    /// Sets how long a value is good, from the moment at which its load is complete. Until set,
+    /// values stay until they are evicted.
     ///
-    /// To the nanosecond; but tokio's timer counts in milliseconds, so tests that go to the edge use `advance` and not `sleep`.
+    /// Exact to the nanosecond. Tokio's timer counts in milliseconds, so tests that go to the edge
+    /// use `advance` and not `sleep`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -79,11 +81,12 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// A TTL for each value, in place of [`ttl`](Self::ttl): what a response says in its `Cache-Control`.
+    /// A TTL for each value, in place of [`ttl`](Self::ttl): what a response says in its
+    /// `Cache-Control`.
     ///
-    /// A [`Duration`], or an `Option` of one, whose `None` leaves it to `ttl`. Zero for a value that is not to be kept,
-    /// [`Duration::MAX`] for one that never expires. Called once for each value, when its load is complete. If it panics, that is
-    /// the call's panic.
+    /// A [`Duration`], or an `Option` of one, whose `None` leaves it to `ttl`. Zero for a value
+    /// that is not to be kept, [`Duration::MAX`] for one that never expires. Called once for each
+    /// value, when its load is complete. If it panics, that is the call's panic.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -109,11 +112,12 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// A TTL of its own for values that say "there is none": an `Err`, a `None`. Usually a short one. It goes before
-    /// [`ttl`](Self::ttl) and [`ttl_by`](Self::ttl_by).
+    /// A TTL of its own for values that say "there is none": an `Err`, a `None`. Usually a short
+    /// one. It goes before [`ttl`](Self::ttl) and [`ttl_by`](Self::ttl_by).
     ///
-    /// Such values are kept where the memo's value type says so: by a `Memo<K, Result<User, E>>` or a
-    /// `Memo<K, Option<User>>` (also of a function that returns a `Result<Option<User>, E>`). They are never served stale.
+    /// Such values are kept where the memo's value type says so: by a `Memo<K, Result<User, E>>`
+    /// or a `Memo<K, Option<User>>` (also of a function that returns a `Result<Option<User>, E>`).
+    /// They are never served stale.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -140,8 +144,8 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Lets chance shorten each TTL, of whatever kind, by up to this part of it, so that values that were loaded together do not expire together. 0
-    /// to 1; none until set.
+    /// Lets chance shorten each TTL, of whatever kind, by up to this part of it, so that values
+    /// that were loaded together do not expire together. 0 to 1; none until set.
     ///
     /// ```
     /// use decor::Memo;
@@ -174,8 +178,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// [`weigher`](Self::weigher). 10,000 until set.
     ///
     /// A store that would exceed it drops values that have expired, the earliest first. If that is
-    /// not enough, it evicts others by the [`eviction`](Self::eviction) policy. The bound holds again
-    /// when the store returns.
+    /// not enough, it evicts others by the [`eviction`](Self::eviction) policy. The bound holds
+    /// again when the store returns; of several stores at a time, when the last of them does.
     ///
     /// ```
     /// use decor::Memo;
@@ -224,13 +228,16 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Serves an expired value for so long after its expiry, while one call refreshes it; not at all until set.
+    /// Serves an expired value for so long after its expiry, while one call refreshes it; not at
+    /// all until set.
     ///
-    /// The first call that finds it expired loads another and waits for that; the others are served the expired value meanwhile,
-    /// and count as `hits` and `stale_hits`. Of a [`.detached()`](crate::Memoized::detached) function not even the first waits: its
-    /// load goes on in a task. If the refresh fails within that time, the one that waited is served the expired value as well, and
-    /// the next call tries again. (`stale-while-revalidate` of [RFC 5861](https://www.rfc-editor.org/rfc/rfc5861).)
-    /// How it goes together with the others is shown at [`Memo`](crate::Memo#freshness).
+    /// The first call that finds it expired loads another and waits for that; the others are
+    /// served the expired value meanwhile, and count as `hits` and `stale_hits`. Of a
+    /// [`.detached()`](crate::Memoized::detached) function not even the first waits: its load goes
+    /// on in a task. If the refresh fails within that time, the one that waited is served the
+    /// expired value as well, and the next call tries again. (`stale-while-revalidate` of [RFC
+    /// 5861](https://www.rfc-editor.org/rfc/rfc5861).) How it goes together with the others is
+    /// shown at [`Memo`](crate::Memo#freshness).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -259,12 +266,12 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Refreshes a value that is asked for when this part of its TTL is over, so that those in use do not expire. Between 0 and
-    /// 1; off until set.
+    /// Refreshes a value that is asked for when this part of its TTL is over, so that those in use
+    /// do not expire. Between 0 and 1; off until set.
     ///
-    /// One call refreshes it and waits for that; the others are served the value that is there. Of a
-    /// [`.detached()`](crate::Memoized::detached) function not even the first waits. A refresh that fails is forgotten: the value is
-    /// good until it expires.
+    /// One call refreshes it and waits for that; the others are served the value that is there. Of
+    /// a [`.detached()`](crate::Memoized::detached) function not even the first waits. A refresh
+    /// that fails is forgotten: the value is good until it expires.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -289,12 +296,14 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Answers by an expired value for so long after its expiry, where loading another fails; not at all until set.
+    /// Answers by an expired value for so long after its expiry, where loading another fails; not
+    /// at all until set.
     ///
-    /// Those who waited for the same load get it too. Every later call tries again, and waits for that, with all that stands before
-    /// the memo; in order not to wait, set [`stale_while_revalidate`](Self::stale_while_revalidate) as well, and detach. In a
-    /// `Memo<K, Result<User, E>>` an error is a value like any other, which takes the place of the one before.
-    /// (`stale-if-error` of [RFC 5861](https://www.rfc-editor.org/rfc/rfc5861).)
+    /// Those who waited for the same load get it too. Every later call tries again, and waits for
+    /// that, with all that stands before the memo; in order not to wait, set
+    /// [`stale_while_revalidate`](Self::stale_while_revalidate) as well, and detach. In a `Memo<K,
+    /// Result<User, E>>` an error is a value like any other, which takes the place of the one
+    /// before. (`stale-if-error` of [RFC 5861](https://www.rfc-editor.org/rfc/rfc5861).)
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -380,8 +389,8 @@ where
     ///
     /// # Errors
     ///
-    /// If a TTL or the capacity is zero, the jitter not 0 to 1, the part for refreshing ahead not between 0 and 1; and if jitter or
-    /// freshness is set where nothing has a TTL.
+    /// If a TTL or the capacity is zero, the jitter not 0 to 1, the part for refreshing ahead not
+    /// between 0 and 1; and if jitter or freshness is set where nothing has a TTL.
     ///
     /// ```
     /// let error = decor::Memo::<u64, String>::builder().capacity(0).try_build().unwrap_err();

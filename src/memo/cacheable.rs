@@ -2,9 +2,9 @@
 
 /// An output of which a memo of `V` keeps something.
 ///
-/// The memo's value type decides what that is. A `Memo<K, User>` keeps of a `Result<User, E>` the `Ok`, of an
-/// `Option<User>` the `Some`, and a plain `User` always; a `Memo<K, Result<User, E>>` keeps errors as well, a
-/// `Memo<K, Option<User>>` that there is none.
+/// The memo's value type decides what that is. A `Memo<K, User>` keeps of a `Result<User, E>` the
+/// `Ok`, of an `Option<User>` the `Some`, and a plain `User` always; a `Memo<K, Result<User, E>>`
+/// keeps errors as well, a `Memo<K, Option<User>>` that there is none.
 ///
 /// ```
 /// use decor::Cacheable;
@@ -58,7 +58,8 @@ impl<V> Cacheable<V> for Option<V> {
     }
 }
 
-/// Values that say "there is none": an `Err`, a `None`. See [`MemoBuilder::negative`](crate::MemoBuilder::negative).
+/// Values that say "there is none": an `Err`, a `None`. See
+/// [`MemoBuilder::negative`](crate::MemoBuilder::negative).
 ///
 /// ```
 /// use decor::Negative;

@@ -76,7 +76,7 @@ mod tests {
             }
             longest = longest.max(expiries.queue.len());
         }
-        assert_eq!(longest, 2_000);
+        assert_eq!(longest, 1_999);
         assert!(rebuilds < 110, "{rebuilds}");
     }
 }

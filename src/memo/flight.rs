@@ -36,8 +36,8 @@ pub(crate) enum Landing<V> {
     Abandoned,
 }
 
-/// A failure on its way to the calls that joined. They may be calls of another function, with another
-/// type of error.
+/// A failure on its way to the calls that joined. They may be calls of another function, with
+/// another type of error.
 pub(crate) type SharedFailure = Arc<dyn Any + Send + Sync>;
 
 impl<V> Flight<V> {
@@ -45,8 +45,8 @@ impl<V> Flight<V> {
         Self { generation, progress: Mutex::new(Progress::Loading(Slab::new())) }
     }
 
-    /// Ends it and wakes the calls that joined. It must have left the memo's map, so that no other can
-    /// join.
+    /// Ends it and wakes the calls that joined. It must have left the memo's map, so that no other
+    /// can join.
     pub(super) fn land(&self, landing: impl FnOnce() -> Landing<V>) {
         if matches!(&*lock(&self.progress), Progress::Loading(joined) if joined.is_empty()) {
             return;

@@ -32,7 +32,7 @@ pub(super) struct Entry<K, V> {
 }
 
 pub(super) struct Index<K, V> {
-    /// SipHash with a seed of its own, because keys may come from strangers.
+    /// `SipHash` with a seed of its own, because keys may come from strangers.
     hasher: RandomState,
     shards: [Padded<RwLock<Shard<K, V>>>; SHARDS],
 }
@@ -43,8 +43,8 @@ pub(super) struct Index<K, V> {
 pub(super) struct Padded<T>(pub(super) T);
 
 pub(super) struct Shard<K, V> {
-    /// Found by the hash and the key. Each is in the bound as well, is about to be placed there, or
-    /// has just been evicted.
+    /// Found by the hash and the key. Each is in the bound as well, is about to be placed there,
+    /// or has just been evicted.
     entries: HashTable<Arc<Entry<K, V>>>,
     /// The load of each key that a call can join.
     pub(super) flights: HashMap<K, Arc<Flight<V>>>,
@@ -120,13 +120,11 @@ impl<K, V> Shard<K, V> {
         K: Eq,
     {
         let hash = entry.place.slot.hash;
-        match self.entries.find_mut(hash, |other| other.key == entry.key) {
-            Some(other) => Some(mem::replace(other, entry)),
-            None => {
-                self.entries.insert_unique(hash, entry, |entry| entry.place.slot.hash);
-                None
-            }
+        if let Some(other) = self.entries.find_mut(hash, |other| other.key == entry.key) {
+            return Some(mem::replace(other, entry));
         }
+        self.entries.insert_unique(hash, entry, |entry| entry.place.slot.hash);
+        None
     }
 
     pub(super) fn take<Q>(&mut self, hash: u64, key: &Q) -> Option<Arc<Entry<K, V>>>

@@ -1,12 +1,12 @@
-//! The memo under a model checker: see [`crate::interleavings`]. At each of its locks another thread
-//! may come in between. A call of moka is one step. The checks are:
+//! The memo under a model checker: see [`crate::interleavings`]. At each of its locks another
+//! thread may come in between. A call of moka is one step. The checks are:
 //!
 //! - Each call gets an answer: a lost wake-up is a deadlock, which the checker reports.
-//! - Each key has one load at a time, except for loads that a clear, an invalidation or an insertion
-//!   overtook.
+//! - Each key has one load at a time, except for loads that a clear, an invalidation or an
+//!   insertion overtook.
 //! - A call that begins after one of these has ended sees no value whose load began before it did.
-//! - Nothing is left behind: no flight, no load that counts as under way, no value that is alive and
-//!   not held. Each call is counted once.
+//! - Nothing is left behind: no flight, no load that counts as under way, no value that is alive
+//!   and not held. Each call is counted once.
 //! - Index and bound agree: the capacity is not exceeded, and no value is evicted without another
 //!   that took its place.
 
@@ -32,7 +32,8 @@ enum Act {
     Load,
     /// A load that fails.
     Fail,
-    /// A call that is polled once, and dropped. (A panic does the same, and the checker cannot go on after one.)
+    /// A call that is polled once, and dropped. (A panic does the same, and the checker cannot go
+    /// on after one.)
     Drop,
     Get,
     Insert,

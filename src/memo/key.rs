@@ -1,4 +1,5 @@
-//! Keys out of arguments, looked up as they are and made into owned ones only when something is to be remembered.
+//! Keys out of arguments, looked up as they are and made into owned ones only when something is to
+//! be remembered.
 
 use super::bound::Equivalent;
 use std::{
@@ -9,10 +10,11 @@ use std::{
     sync::Arc, // the key's own kind, whatever stands in for decor's
 };
 
-/// Arguments that are a key `K`, element by element: `(u64,)` is a `u64`, `(&str, u32)` a `(String, u32)`.
+/// Arguments that are a key `K`, element by element: `(u64,)` is a `u64`, `(&str, u32)` a
+/// `(String, u32)`.
 ///
-/// Implemented for 1 to 8 arguments that are [`KeyPart`]s. Not for none: every function without arguments would share
-/// one entry.
+/// Implemented for 1 to 8 arguments that are [`KeyPart`]s. Not for none: every function without
+/// arguments would share one entry.
 ///
 /// ```
 /// use decor::MemoKey;
@@ -38,7 +40,8 @@ pub trait MemoKey<K> {
     fn to_key(&self) -> K;
 }
 
-/// One argument that is a key `K`: a `K` itself, a `&K`, or something borrowed from one, as `&str` is from `String`.
+/// One argument that is a key `K`: a `K` itself, a `&K`, or something borrowed from one, as `&str`
+/// is from `String`.
 ///
 /// ```
 /// use decor::KeyPart;

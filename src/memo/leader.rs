@@ -15,8 +15,8 @@ use std::hash::Hash;
 
 /// The call that loads a value.
 ///
-/// Dropped before it has [landed](Self::land) or [failed](Self::fail), for whatever reason, it lets
-/// the calls that joined try for themselves.
+/// Dropped before it has [landed](Self::land) or [failed](Self::fail), for whatever reason, it
+/// lets the calls that joined try for themselves.
 pub(crate) struct Leader<K: Eq + Hash, V> {
     core: Arc<Core<K, V>>,
     clock: Clock,
@@ -79,8 +79,8 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Keeps the value, unless there was a clear or an invalidation since, and hands it to the calls
-    /// that joined.
+    /// Keeps the value, unless there was a clear or an invalidation since, and hands it to the
+    /// calls that joined.
     pub(crate) fn land(mut self, value: &V) {
         let now = self.core.epoch.now(self.clock);
         let decision = self.core.settings.decide(&self.key, value, now);

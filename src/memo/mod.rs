@@ -1,4 +1,4 @@
-//! The shared memo: what was loaded once is remembered for a while, for everybody, and loaded by one at a time.
+//! The shared memo: values are loaded by one call at a time, and remembered for a while for all.
 
 mod bound;
 mod builder;
@@ -34,12 +34,14 @@ use crate::{
 };
 use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 
-/// A shared cache that fills itself: values that were loaded, remembered by key until their TTL is over.
+/// A shared cache that fills itself: values that were loaded, remembered by key until their TTL is
+/// over.
 ///
-/// A clone is the same memo: keep one in the state of the program, and hand it to the functions whose answers it is to remember, by
-/// [`.memoized(&memo)`](crate::FnExt::memoized) or by hand
-/// (threads: by [`.blocking().memoized(&memo)`](crate::blocking::FnExt::memoized) on a closure). It is always bounded: 10,000 values until
-/// [set](MemoBuilder::capacity), and then the least recently used one goes (LRU).
+/// A clone is the same memo: keep one in the state of the program, and hand it to the functions
+/// whose answers it is to remember, by [`.memoized(&memo)`](crate::FnExt::memoized) or by hand
+/// (threads: by [`.blocking().memoized(&memo)`](crate::blocking::FnExt::memoized) on a closure).
+/// It is always bounded, to 10,000 values until [set](MemoBuilder::capacity). A full memo drops
+/// values that have expired, and then evicts the [least recently used](crate::Eviction::Lru) one.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), String> {
@@ -109,26 +111,29 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 ///
 /// # What is kept
 ///
-/// The value's type decides (see [`Cacheable`]): a `Memo<K, User>` keeps of a `Result<User, E>` what is `Ok`, of an `Option<User>`
-/// what is `Some`. A `Memo<K, Result<User, E>>` keeps errors too, a `Memo<K, Option<User>>` that there is none;
-/// [`negative`](MemoBuilder::negative) gives those a shorter TTL. Values are cloned for each call: an `Arc` in the memo
-/// makes that cheap.
+/// The value's type decides (see [`Cacheable`]): a `Memo<K, User>` keeps of a `Result<User, E>`
+/// what is `Ok`, of an `Option<User>` what is `Some`. A `Memo<K, Result<User, E>>` keeps errors
+/// too, a `Memo<K, Option<User>>` that there is none; [`negative`](MemoBuilder::negative) gives
+/// those a shorter TTL. Values are cloned for each call: an `Arc` in the memo makes that cheap.
 ///
 /// # One load at a time
 ///
-/// (Single flight: no stampede, no thundering herd.) However many ask for a key that is not there, or no longer good, one of them loads it, and the others wait for its value. If its
-/// load fails, it has its error for itself, and the next one tries, one at a time; with
-/// [`.sharing_errors()`](crate::Memoized::sharing_errors) all who waited get the same error. If it is dropped or panics, another takes
-/// over.
+/// (Single flight: no stampede, no thundering herd.) If many calls ask for a key without a good
+/// value, one of them loads it, and the others wait for its value. If the load fails, the error is
+/// that call's alone, and the waiters try one at a time; with
+/// [`.sharing_errors()`](crate::Memoized::sharing_errors) all of them get the same error. If the
+/// loading call is dropped or panics, a waiter takes over.
 ///
-/// A load runs in the call that began it. Callers that give up sooner than a load takes (a `.timeout(..)` behind the memo) therefore
-/// never fill it; [`.detached()`](crate::Memoized::detached) loads do, for they run in a task of their own. (A thread's load cannot be
-/// cancelled: left by a timeout, it fills the memo when it ends.) And a call that is neither polled nor dropped keeps those who
-/// wait for its load waiting.
+/// A load runs in the call that began it. If every caller times out before a load finishes (by a
+/// `.timeout(..)` behind the memo), the memo stays empty;
+/// [`.detached()`](crate::Memoized::detached) runs loads in tasks of their own. A thread's load
+/// cannot be cancelled: left by a timeout, it fills the memo when it ends. A loading call that is
+/// neither polled nor dropped blocks its waiters.
 ///
 /// # Freshness
 ///
-/// More can be done with a value than to serve it until it expires; all of it is off until [set](Self::builder).
+/// A value can be refreshed ahead of its expiry, and be of use after it. All of this is off until
+/// [set](Self::builder).
 ///
 /// ```text
 ///  loaded           refresh_ahead            expires      + stale_while_revalidate        + stale_on_error
@@ -137,23 +142,31 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 ///    │                     │ call refreshes it  │ refreshes it          │ and if it fails, served │ and have its error
 /// ```
 ///
-/// Both windows begin at the expiry. The one call that refreshes a value waits for its load; of a
-/// [`.detached()`](crate::Memoized::detached) function it does not, as the load goes on in a task. If a refresh fails the value that
-/// is there is served, and the next call tries again. [`jitter`](MemoBuilder::jitter) keeps what was loaded together from expiring
-/// together, and [`negative`](MemoBuilder::negative) gives an `Err` or a `None` a shorter time, in which they are never stale.
+/// Both windows begin at the expiry. The one call that refreshes a value waits for its load; with
+/// [`.detached()`](crate::Memoized::detached) it does not, because the load goes on in a task. If
+/// a refresh fails, the value that is there is served, and the next call tries again.
+/// [`jitter`](MemoBuilder::jitter) keeps values that were loaded together from expiring together.
+/// [`negative`](MemoBuilder::negative) gives an `Err` or a `None` a shorter time, and those are
+/// never served stale.
 ///
 /// # A clear wins
 ///
-/// What was being loaded before a [`clear`](Self::clear), an [`invalidate`](Self::invalidate) or an [`insert`](Self::insert) answers
-/// the calls that waited for it already. It is not kept, nor given to a call that begins later: that one loads anew.
+/// A load that began before a [`clear`](Self::clear), an [`invalidate`](Self::invalidate) or an
+/// [`insert`](Self::insert) answers the calls that waited for it already. Its value is not kept,
+/// nor given to a call that begins later: that one loads anew.
 ///
-/// # Time
+/// # Time and memory
 ///
-/// A TTL counts from the moment at which the load is complete, by tokio's clock, so a paused one controls it. A value whose time is
-/// over gives its memory back when somebody asks for it, when another takes its place, or when it is evicted.
+/// A TTL counts from the moment at which the load is complete, by tokio's clock, so a paused one
+/// controls it.
 ///
-/// The `Hash`, `Eq`, `Clone` and `Drop` of keys and values, and the closures of the builder, run while the memo is being changed: they
-/// must not use the same memo.
+/// A value that leaves the memo is dropped before the call returns that made it leave: a clear, an
+/// invalidation, a store that replaces or evicts it, a call that finds it expired. An expired
+/// value for which no call asks gives its memory back as others are stored: when a store needs
+/// room, and otherwise two values with each store.
+///
+/// `Hash`, `Eq` and `Clone` of keys and values run while a part of the memo is locked. They must
+/// not use the same memo. `Drop` and the closures of the builder may.
 pub struct Memo<K, V> {
     core: Arc<Core<K, V>>,
 }
@@ -163,7 +176,8 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Keeps values for so long. Write its type: what it keeps of a `Result` or an `Option` depends on it.
+    /// Returns a memo whose values are good for `ttl`. Write its type, because that decides what
+    /// the memo keeps of a `Result` or an `Option`.
     ///
     /// # Panics
     ///
@@ -213,21 +227,24 @@ where
         MemoBuilder::new()
     }
 
-    /// The value of this key if it is there; or else what `load` brings, which is then kept.
+    /// Returns the value of this key if it is there, and otherwise the output of `load`, which is
+    /// then kept.
     ///
-    /// What [`.memoized(..)`](crate::FnExt::memoized) does for a function, for one call by hand: types do not change, and
-    /// [`sharing_errors`](MemoizedFuture::sharing_errors) and [`detached`](MemoizedFuture::detached) may follow. The key may be
-    /// a borrowed one, a `&str` for a `String` (one of several parts may not); it is made an owned one only on a miss. `load` is a
-    /// closure or a decorated one, and may borrow: `(|| client.user(id)).retry_with(&policy)`.
+    /// Does for one call by hand what [`.memoized(..)`](crate::FnExt::memoized) does for a
+    /// function: types do not change, and [`sharing_errors`](MemoizedFuture::sharing_errors) and
+    /// [`detached`](MemoizedFuture::detached) may follow. The key may be a borrowed one, a `&str`
+    /// for a `String` (one of several parts may not); it is made an owned one only on a miss.
+    /// `load` is a closure or a decorated one, and may borrow: `(||
+    /// client.user(id)).retry_with(&policy)`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it loads, it drops the load, and one who waits for it takes over.
+    /// Dropped while it loads, it drops the load, and a call that waits for it takes over.
     ///
     /// # Panics
     ///
-    /// If `load` asks for the same key: it would wait for itself. (Seen only where it does so itself; a task that it spawns and
-    /// waits for hangs.)
+    /// If `load` asks for the same key, in the same task and while it is polled: it would wait for
+    /// itself. A load that waits for another task, which asks for the same key, hangs.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), std::num::ParseIntError> {
@@ -250,7 +267,8 @@ where
         MemoizedFuture::new(self.clone(), load, (), Given::new(key))
     }
 
-    /// The value of this key, if it is there and has not expired. It counts as a call, and so as a hit or a miss.
+    /// Returns the value of this key, if it is there and has not expired. Counts as a call, and so
+    /// as a hit or a miss.
     ///
     /// ```
     /// use decor::Memo;
@@ -268,9 +286,10 @@ where
         self.core.get(key)
     }
 
-    /// Keeps a value as if it had just been loaded, in place of what the key had.
+    /// Keeps a value as if it had just been loaded, in place of the key's earlier one.
     ///
-    /// It wins over a load of the same key that is under way: that one answers those who waited for it already, and is not kept.
+    /// Wins over a load of the same key that is under way: that one answers the calls that waited
+    /// for it already, and is not kept.
     ///
     /// ```
     /// let squares = decor::Memo::builder().build();
@@ -281,7 +300,7 @@ where
         self.core.insert(key, value);
     }
 
-    /// Forgets a value. It wins over a load of the same key that is under way.
+    /// Forgets a value, and drops it. Wins over a load of the same key that is under way.
     ///
     /// ```
     /// let squares = decor::Memo::builder().build();
@@ -297,9 +316,10 @@ where
         self.core.invalidate(key);
     }
 
-    /// Forgets all values and what was counted (so look at the [`stats`](Self::stats) first), as Python's `cache_clear()` does. It wins over all loads that are under way.
+    /// Forgets all values and all counts, as Python's `cache_clear()` does. To keep the counts,
+    /// look at the [`stats`](Self::stats) first. Wins over all loads that are under way.
     ///
-    /// What was held is dropped right here, which takes a while where it is a lot (about a microsecond each).
+    /// The values are dropped before it returns, at about a microsecond each.
     ///
     /// ```
     /// let squares = decor::Memo::builder().build();
@@ -312,9 +332,9 @@ where
         self.core.clear();
     }
 
-    /// What it has seen since it was made or cleared: Python's `cache_info()`.
+    /// Returns what was counted since the memo was made or cleared: Python's `cache_info()`.
     ///
-    /// Counters that others are changing meanwhile need not add up to the last call.
+    /// Counters that other threads change meanwhile need not add up to the last call.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -41,8 +41,9 @@ struct New {
 pub(super) type Gone<K, V> = Vec<Arc<Entry<K, V>>>;
 
 impl<K: Eq, V> Core<K, V> {
-    /// Puts a value in place of what the key had, if it is to be kept; otherwise only removes that.
-    /// The shard must be the key's. [`settle`](Self::settle) has to follow, outside of its lock.
+    /// Puts a value in place of what the key had, if it is to be kept; otherwise only removes
+    /// that. The shard must be the key's. [`settle`](Self::settle) has to follow, outside of its
+    /// lock.
     pub(super) fn put(
         &self,
         shard: &mut Shard<K, V>,
@@ -148,7 +149,8 @@ impl<K: Eq, V> Core<K, V> {
         }
     }
 
-    /// Puts the new entry into the queue of expiries, and takes out some that are of no use any more.
+    /// Puts the new entry into the queue of expiries, and takes out some that are of no use any
+    /// more.
     fn note_expiry(&self, new: New, now: Nanos, gone: &mut Gone<K, V>) {
         if !self.settings.ttl.is_set() {
             return;

@@ -20,21 +20,23 @@ pub(super) const DEFAULT_CAPACITY: u64 = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Eviction {
-    /// Evicts the value that is held the longest without a use. A value that was just stored stays.
+    /// Evicts the value that is held the longest without a use. A value that was just stored
+    /// stays.
     ///
     /// The order is kept by second chance, because a hit must not cost a queue operation. Values
     /// queue in the order in which they were stored. A store that needs room looks at the front of
-    /// the queue. A value that was used since it took its place moves to the back, and the next one
-    /// is looked at. A value that was not used is evicted. The new value queues behind all of them.
+    /// the queue. A value that was used since it took its place moves to the back, and the next
+    /// one is looked at. A value that was not used is evicted. The new value queues behind all of
+    /// them.
     ///
     /// All uses between two stores are therefore one moment. A single store moves at most 32
     /// values. If all of those were used, the next one is evicted, and the uses so far count no
     /// longer.
     #[default]
     Lru,
-    /// Evicts the value that is used the least ([TinyLFU](https://arxiv.org/abs/1512.00727)), which
-    /// may be the one that was just stored. Better where a few keys are asked for all the time, and
-    /// many once. One hit in 4 is counted.
+    /// Evicts the value that is used the least ([TinyLFU](https://arxiv.org/abs/1512.00727)),
+    /// which may be the one that was just stored. Better where a few keys are asked for all the
+    /// time, and many once. One hit in 4 is counted.
     TinyLfu,
 }
 

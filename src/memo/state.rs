@@ -2,28 +2,28 @@
 //!
 //! A hit takes the read lock of its key's shard, and nothing else. A call that finds no value to
 //! serve takes the write lock and looks once more. A load lands (its value is stored, its flight
-//! leaves) under that same lock, so there is always one or the other, and never two flights for one
-//! key.
+//! leaves) under that same lock, so there is always one or the other, and never two flights for
+//! one key.
 //!
-//! **Index and bound agree.** An entry enters and leaves the index under the lock of its shard, and
-//! the bound hears of both: of the leaving under the same lock, of the entering in
+//! **Index and bound agree.** An entry enters and leaves the index under the lock of its shard,
+//! and the bound hears of both: of the leaving under the same lock, of the entering in
 //! [`settle`](Core::settle), which looks under the lock whether the entry is still there. The
 //! bound evicts by itself, and writes down what. Each store then goes through that list, and takes
-//! those entries out of the index that are still in it. Each store has a number of its own, so what
-//! the bound says of an entry that has left since is recognised.
+//! those entries out of the index that are still in it. Each store has a number of its own, so
+//! what the bound says of an entry that has left since is recognised.
 //!
 //! **Locks.** The order is: queue of expiries, then a shard (a clear takes all of them, in order),
-//! then those of moka, whose listener takes one that is always the last. Values are dropped outside
-//! of all locks, before the call returns that made them leave.
+//! then those of moka, whose listener takes one that is always the last. Values are dropped
+//! outside of all locks, before the call returns that took them out.
 //!
 //! **Clear.** A clear takes all shards at once, empties them, and begins a new generation of
 //! counting. Loads count their beginning and their end only in the generation of their flight.
 //!
 //! **Invalidate, insert.** Both remove the key's flight from the map, under its lock. A load whose
-//! flight is not in the map when it lands answers those who joined it, and is not stored.
+//! flight is not in the map when it lands answers the calls that joined it, and is not stored.
 
 use super::{
-    bound::{Bound, Equivalent, Mark, Place},
+    bound::{Bound, Equivalent, Place},
     expiries::Expiries,
     flight::{Flight, Joined},
     index::{Entry, Index, Shard},
@@ -114,14 +114,10 @@ impl<K, V> Core<K, V> {
     where
         V: Clone,
     {
-        self.note_use(&entry.used, entry.place);
-        entry.value.clone()
-    }
-
-    fn note_use(&self, used: &Mark, place: Place) {
-        if self.bound.note_use(used) {
-            self.bound.learn(place);
+        if self.bound.note_use(&entry.used) {
+            self.bound.learn(entry.place);
         }
+        entry.value.clone()
     }
 }
 
@@ -190,8 +186,8 @@ where
         let entry = shard.find(hash, &key).cloned();
         let freshness = entry.as_ref().map(|entry| self.freshness(clock, entry));
         let is_stale = freshness == Some(Freshness::Stale);
-        let servable =
-            entry.as_ref().filter(|_| is_stale || matches!(freshness, Some(Freshness::Fresh | Freshness::Due)));
+        let is_servable = is_stale || matches!(freshness, Some(Freshness::Fresh | Freshness::Due));
+        let servable = entry.as_ref().filter(|_| is_servable);
         let flight = shard.flights.get(&key);
         if let Some(entry) = servable.filter(|_| flight.is_some() || freshness == Some(Freshness::Fresh)) {
             counters.stale_hits.add(is_stale.into());
@@ -211,10 +207,10 @@ where
         }
         let flight = Arc::new(Flight::new(shard.generation));
         shard.flights.insert(key.clone(), Arc::clone(&flight));
-        let in_background = in_background && servable.is_some();
+        let in_background = in_background && is_servable;
         counters.loads_begun.count();
-        counters.refreshes.add(servable.is_some().into());
-        counters.refreshes_ahead.add((servable.is_some() && !is_stale).into());
+        counters.refreshes.add(is_servable.into());
+        counters.refreshes_ahead.add((is_servable && !is_stale).into());
         counters.stale_hits.add((in_background && is_stale).into());
         drop(shard);
         let leader = Leader::new(self, clock, (hash, key), flight, in_background);

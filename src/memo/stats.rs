@@ -10,10 +10,11 @@ use std::{
     time::Duration,
 };
 
-/// What a [`Memo`](crate::Memo) has seen since it was made or cleared: see [`stats`](crate::Memo::stats).
+/// What a [`Memo`](crate::Memo) has seen since it was made or cleared: see
+/// [`stats`](crate::Memo::stats).
 ///
-/// `hits + misses + coalesced` is the number of calls: each is counted once, at its first contact with the memo, whatever
-/// becomes of it. It displays like Python's:
+/// `hits + misses + coalesced` is the number of calls: each is counted once, at its first contact
+/// with the memo, whatever becomes of it. It displays like Python's:
 ///
 /// ```
 /// use decor::Memo;
@@ -30,7 +31,8 @@ use std::{
 pub struct MemoStats {
     /// Calls that were answered at once.
     pub hits: u64,
-    /// Calls that found nothing to be served, or were the one to refresh it: they began a load and waited for it.
+    /// Calls that found nothing to be served, or were the one to refresh it: they began a load and
+    /// waited for it.
     pub misses: u64,
     /// Calls that waited for a load that another had begun.
     pub coalesced: u64,
@@ -75,7 +77,8 @@ impl MemoStats {
         self.hits + self.misses + self.coalesced
     }
 
-    /// The part of the calls that were hits, 0 to 1; 0 before the first call. Those that were coalesced are no hits: they waited.
+    /// The part of the calls that were hits, 0 to 1; 0 before the first call. Those that were
+    /// coalesced are no hits: they waited.
     ///
     /// ```
     /// let memo = decor::Memo::<u64, u64>::ttl(std::time::Duration::from_secs(60));
@@ -86,7 +89,8 @@ impl MemoStats {
         self.hits as f64 / self.calls().max(1) as f64
     }
 
-    /// How long a load took on average, failed ones included and abandoned ones not; zero before the first has ended.
+    /// How long a load took on average, failed ones included and abandoned ones not; zero before
+    /// the first has ended.
     ///
     /// ```
     /// let memo = decor::Memo::<u64, u64>::ttl(std::time::Duration::from_secs(60));

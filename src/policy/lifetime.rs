@@ -183,8 +183,8 @@ mod tests {
                 prop_assert_eq!(lifetime.freshness(stamp, later.min(Nanos::MAX - 1)), Freshness::Fresh);
                 return Ok(());
             }
-            // The rest of the TTL, and the part of that after which the value is due; each is within
-            // the precision of a float.
+            // The rest of the TTL, and the part of that after which the value is due; each is
+            // within the precision of a float.
             let [now, ttl, expires] = [now, ttl, stamp.expires_at].map(u128::from);
             let blur = 2 + (ttl >> 50);
             let shortest = ttl.saturating_sub((ttl as f64 * lifetime.jitter) as u128);

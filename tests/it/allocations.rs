@@ -216,7 +216,6 @@ fn a_hit_of_a_memo() {
     let by = (|n: u64, _: &str| ready(n * n)).memoized_by(&memo, |n: &u64, _: &&str| *n);
     let chain = square.clone().fallible().logged().timed("square");
     now(square.call(7));
-    memo.stats(); // moka does what it has left for later, or it might do it below
     let hits = allocations_of(|| {
         for _ in 0..12 {
             now(square.call(7));
@@ -229,9 +228,8 @@ fn a_hit_of_a_memo() {
     assert_eq!(allocations_of(|| now(chain.call(7)).unwrap()), 0);
     assert_eq!(memo.stats().misses, 1);
 
-    // After every 64 reads or more moka puts them in order, which is one allocation of its own.
     let hits = allocations_of(|| (0..10_000).for_each(|_| assert_eq!(now(square.call(7)), 49)));
-    assert!(hits <= 10_000 / 64, "{hits}");
+    assert_eq!(hits, 0, "and moka hears of none");
 }
 
 #[test]
@@ -240,11 +238,9 @@ fn a_borrowed_key_is_made_an_owned_one_only_on_a_miss() {
     let length = (|text: &str, _: u32| ready(text.len() as u64)).memoized(&memo);
     let long_enough = "a key that no small-string trick would hold";
     assert!(allocations_of(|| now(length.call(long_enough, 1))) > 0);
-    memo.stats();
     assert_eq!(allocations_of(|| (0..60).for_each(|_| assert_eq!(now(length.call(long_enough, 1)), 43))), 0);
     let words: Memo<String, u64> = Memo::ttl(secs(300));
     words.insert(long_enough.to_owned(), 43);
-    words.stats();
     assert_eq!(allocations_of(|| words.get(long_enough)), 0);
     assert_eq!(allocations_of(|| now(words.get_or_load(long_enough, || ready(0)))), 0);
 }

@@ -25,7 +25,8 @@ pub(crate) type Answer = Result<u32, u32>;
 pub(crate) enum Event {
     /// A call for this key.
     Call(u8),
-    /// The n-th of the loads that are under way ends, with its number for a value, or with an error that nothing else has.
+    /// The n-th of the loads that are under way ends, with its number for a value, or with an
+    /// error that nothing else has.
     Succeed(usize),
     Fail(usize),
     /// The n-th call that has begun is dropped, if it has not ended.
@@ -265,7 +266,7 @@ mod naive {
 
     #[derive(Clone, Copy)]
     struct Value {
-        value: u32,
+        number: u32,
         loaded_at: u64,
         ttl: u64,
         weight: u64,
@@ -351,7 +352,7 @@ mod naive {
         fn use_value(&mut self, key: u8) -> u32 {
             let value = self.values.get_mut(&key).unwrap();
             value.is_used = true;
-            value.value
+            value.number
         }
 
         /// Removes the value at the front of the expiries, if it has expired by this moment.
@@ -383,7 +384,7 @@ mod naive {
                 return;
             }
             self.stores += 1;
-            let new = Value { value, loaded_at: self.now, ttl, weight, stored: self.stores, is_used: false };
+            let new = Value { number: value, loaded_at: self.now, ttl, weight, stored: self.stores, is_used: false };
             self.values.insert(key, new);
             while self.exceeds() && self.expire(self.now) {}
             while self.exceeds() {
@@ -527,7 +528,7 @@ mod naive {
             self.stats.entries = self.values.len() as u64;
             self.stats.total_load_time = ms(self.load_millis);
             self.seen.stats.push(counted(&self.stats));
-            let mut alive: Vec<_> = self.values.values().map(|value| value.value).collect();
+            let mut alive: Vec<_> = self.values.values().map(|value| value.number).collect();
             alive.sort_unstable();
             self.seen.alive.push(alive);
         }
