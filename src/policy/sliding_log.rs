@@ -18,6 +18,20 @@ pub(crate) struct SlidingLog {
     /// find when so many will be free again.
     taken: u64,
     forgotten: u64,
+    /// What has left the window, but would be in it again if the period grew back.
+    past: Past,
+}
+
+/// Stamps that a shorter period has put out of the window.
+#[derive(Debug, Clone)]
+struct Past {
+    stamps: VecDeque<Stamp>,
+    /// Permits that were taken before the oldest of these stamps.
+    forgotten: u64,
+    /// The longest period so far, in nanoseconds. Older stamps are dropped.
+    period: Nanos,
+    /// The largest limit so far. Stamps before the last so many permits are dropped, because those fill any window.
+    limit: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +44,8 @@ struct Stamp {
 impl SlidingLog {
     pub(crate) fn new(limit: u32, period: Nanos, reserve: bool) -> Self {
         let reserved = if reserve { RESERVED_AT_MOST.min(limit as usize) } else { 0 };
-        Self { limit, period, stamps: VecDeque::with_capacity(reserved), taken: 0, forgotten: 0 }
+        let past = Past { stamps: VecDeque::new(), forgotten: 0, period, limit };
+        Self { limit, period, stamps: VecDeque::with_capacity(reserved), taken: 0, forgotten: 0, past }
     }
 
     pub(crate) fn limit(&self) -> u32 {
@@ -41,10 +56,17 @@ impl SlidingLog {
         self.period
     }
 
-    /// Later decisions are made by this limit; permits that are in the window stay in it.
+    /// Later decisions are made by this limit. Permits that are in the window stay in it, and those that a shorter period has
+    /// put out of it are back in it with a longer one. Call [`forget`](Self::forget) afterwards.
     pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
         self.limit = limit;
         self.period = period;
+        self.past.limit = self.past.limit.max(limit);
+        self.past.period = self.past.period.max(period);
+        while let Some(stamp) = self.past.stamps.pop_back() {
+            self.stamps.push_front(stamp);
+            self.forgotten = self.past.forgotten;
+        }
     }
 
     #[inline]
@@ -59,7 +81,10 @@ impl SlidingLog {
             if first.at.saturating_add(self.period) > now {
                 break;
             }
-            self.forgotten = first.taken;
+            let before = std::mem::replace(&mut self.forgotten, first.taken);
+            if self.period < self.past.period {
+                self.past.keep(*first, before, self.taken, now);
+            }
             self.stamps.pop_front();
         }
     }
@@ -118,5 +143,24 @@ impl SlidingLog {
     /// When nothing of it will be left; 0 if nothing is.
     pub(crate) fn idle_at(&self) -> Nanos {
         self.stamps.back().map_or(0, |last| last.at.saturating_add(self.period))
+    }
+}
+
+impl Past {
+    /// Keeps a stamp before which `before` permits were taken, of `taken` in all.
+    #[cold]
+    fn keep(&mut self, stamp: Stamp, before: u64, taken: u64, now: Nanos) {
+        if self.stamps.is_empty() {
+            self.forgotten = before;
+        }
+        self.stamps.push_back(stamp);
+        while let Some(first) = self.stamps.front() {
+            let matters = first.at.saturating_add(self.period) > now && taken - first.taken < self.limit.into();
+            if matters {
+                break;
+            }
+            self.forgotten = first.taken;
+            self.stamps.pop_front();
+        }
     }
 }
