@@ -18,8 +18,8 @@ pub(crate) struct SlidingLog {
     /// find when so many will be free again.
     taken: u64,
     forgotten: u64,
-    /// What has left the window, but would be in it again if the period grew back.
-    past: Past,
+    /// What would be in the window again if the period grew back. `None` until the limit is first changed.
+    past: Option<Box<Past>>,
 }
 
 /// Stamps that a shorter period has put out of the window.
@@ -44,8 +44,7 @@ struct Stamp {
 impl SlidingLog {
     pub(crate) fn new(limit: u32, period: Nanos, reserve: bool) -> Self {
         let reserved = if reserve { RESERVED_AT_MOST.min(limit as usize) } else { 0 };
-        let past = Past { stamps: VecDeque::new(), forgotten: 0, period, limit };
-        Self { limit, period, stamps: VecDeque::with_capacity(reserved), taken: 0, forgotten: 0, past }
+        Self { limit, period, stamps: VecDeque::with_capacity(reserved), taken: 0, forgotten: 0, past: None }
     }
 
     pub(crate) fn limit(&self) -> u32 {
@@ -59,14 +58,15 @@ impl SlidingLog {
     /// Later decisions are made by this limit. Permits that are in the window stay in it, and those that a shorter period has
     /// put out of it are back in it with a longer one. Call [`forget`](Self::forget) afterwards.
     pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
+        let past = self.past.get_or_insert_with(|| Box::new(Past::new(self.limit, self.period)));
+        past.limit = past.limit.max(limit);
+        past.period = past.period.max(period);
+        while let Some(stamp) = past.stamps.pop_back() {
+            self.stamps.push_front(stamp);
+            self.forgotten = past.forgotten;
+        }
         self.limit = limit;
         self.period = period;
-        self.past.limit = self.past.limit.max(limit);
-        self.past.period = self.past.period.max(period);
-        while let Some(stamp) = self.past.stamps.pop_back() {
-            self.stamps.push_front(stamp);
-            self.forgotten = self.past.forgotten;
-        }
     }
 
     #[inline]
@@ -82,8 +82,8 @@ impl SlidingLog {
                 break;
             }
             let before = std::mem::replace(&mut self.forgotten, first.taken);
-            if self.period < self.past.period {
-                self.past.keep(*first, before, self.taken, now);
+            if let Some(past) = &mut self.past {
+                past.keep(*first, before, self.taken, now);
             }
             self.stamps.pop_front();
         }
@@ -147,6 +147,10 @@ impl SlidingLog {
 }
 
 impl Past {
+    fn new(limit: u32, period: Nanos) -> Self {
+        Self { stamps: VecDeque::new(), forgotten: 0, period, limit }
+    }
+
     /// Keeps a stamp before which `before` permits were taken, of `taken` in all.
     #[cold]
     fn keep(&mut self, stamp: Stamp, before: u64, taken: u64, now: Nanos) {

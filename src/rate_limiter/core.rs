@@ -39,7 +39,7 @@
 
 use super::{
     acquire::Request,
-    queue::{Demand, Queue, Ticket, Waiter},
+    queue::{Demand, Queue, StaleWakers, Ticket, Waiter},
     stats::RateLimiterStats,
 };
 use crate::{
@@ -75,9 +75,9 @@ struct State {
     refuse_above: usize,
     /// The latest moment that was seen. A clock that goes back (one runtime's paused clock after another's) stands still.
     now: Nanos,
-    /// When something last changed the turns that waiters had been promised: a pause, a charge, new limits, a skipped waiter
-    /// that came back. `None` if nothing ever did.
-    disturbed_at: Option<Nanos>,
+    /// Waiters that joined at this moment or later can still rely on the turn that was foreseen for them: since then there was
+    /// no pause, no charge, no change of limits, and no skipped waiter came back.
+    undisturbed_since: Nanos,
     stats: RateLimiterStats,
 }
 
@@ -120,8 +120,21 @@ struct Front {
     is_blocked: bool,
 }
 
-/// A waiter to wake, once the lock has been released.
-type Next = Option<Waker>;
+/// What a contact leaves to be done once the lock has been released.
+#[derive(Debug, Default)]
+struct Aftermath {
+    wake: Option<Waker>,
+    stale: StaleWakers,
+}
+
+impl Aftermath {
+    /// One waiter is woken at most: that of the last decision.
+    fn wake(&mut self, waker: Waker) {
+        if let Some(earlier) = self.wake.replace(waker) {
+            self.stale.add(earlier);
+        }
+    }
+}
 
 impl Core {
     pub(crate) fn new(quota: Quota, refuse_above: usize) -> Self {
@@ -131,7 +144,7 @@ impl Core {
             paused_until: 0,
             refuse_above,
             now: 0,
-            disturbed_at: None,
+            undisturbed_since: 0,
             stats: RateLimiterStats::default(),
         };
         Self { epoch: Epoch::new(), state: Mutex::new(state) }
@@ -166,21 +179,20 @@ impl Core {
         state
     }
 
-    /// Runs `act` under the lock, then wakes the waiter that it returns.
-    fn contact<T>(&self, clock: Clock, act: impl FnOnce(&mut State) -> (T, Next)) -> T {
+    /// Runs `act` under the lock, and what it leaves to be done afterwards.
+    fn contact<T>(&self, clock: Clock, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
         Self::act(self.enter(clock), act)
     }
 
     #[inline(never)]
-    fn act<T>(mut state: MutexGuard<'_, State>, act: impl FnOnce(&mut State) -> (T, Next)) -> T {
+    fn act<T>(mut state: MutexGuard<'_, State>, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
+        let mut after = Aftermath::default();
         state.forget();
-        let (result, next) = act(&mut state);
-        let stale = state.queue.take_stale_wakers();
+        let result = act(&mut state, &mut after);
         drop(state);
-        if let Some(waker) = next {
+        if let Some(waker) = after.wake {
             waker.wake();
         }
-        drop(stale);
         result
     }
 
@@ -191,15 +203,15 @@ impl Core {
         if state.try_admit_at_once(&request.permits) {
             return Turn::Over(Ok(()));
         }
-        Self::act(state, |state| state.claim(request, waker))
+        Self::act(state, |state, after| state.claim(request, waker, after))
     }
 
     pub(super) fn take_turn(&self, clock: Clock, claim: &Claim, waker: &Waker) -> Turn {
-        self.contact(clock, |state| state.take_turn(claim, waker))
+        self.contact(clock, |state, after| state.take_turn(claim, waker, after))
     }
 
     pub(super) fn leave(&self, clock: Clock, claim: &Claim) {
-        self.contact(clock, |state| ((), state.leave(claim)));
+        self.contact(clock, |state, after| state.leave(claim, after));
     }
 
     #[inline]
@@ -208,7 +220,7 @@ impl Core {
         if state.try_admit_at_once(&permits) {
             return Ok(());
         }
-        Self::act(state, |state| state.try_take(&permits))
+        Self::act(state, |state, after| state.try_take(&permits, after))
     }
 
     pub(super) fn charge(&self, permits: Permits) -> Result<(), Error> {
@@ -216,22 +228,24 @@ impl Core {
         let counts = permits.for_windows(state.quota.windows())?;
         let now = state.now;
         state.quota.take(now, now, counts);
-        state.disturbed_at = Some(now);
+        state.disturb();
         Ok(())
     }
 
     pub(super) fn pause_for(&self, pause: Duration) {
         let mut state = self.enter(Clock::here());
         state.paused_until = state.paused_until.max(state.now.saturating_add(nanos(pause)));
-        state.disturbed_at = Some(state.now);
+        state.disturb();
     }
 
     pub(super) fn set_limits(&self, limits: &[(u32, Nanos)]) {
-        self.contact(Clock::here(), |state| {
+        self.contact(Clock::here(), |state, after| {
             state.quota.set_limits(limits);
-            state.disturbed_at = Some(state.now);
+            state.disturb();
             state.forget();
-            ((), state.queue.first().map(|first| first.waker.clone()))
+            if let Some(first) = state.queue.first() {
+                after.wake(first.waker.clone());
+            }
         });
     }
 
@@ -278,6 +292,10 @@ impl State {
         self.quota.forget(self.now);
     }
 
+    fn disturb(&mut self) {
+        self.undisturbed_since = self.now.saturating_add(1);
+    }
+
     /// Admits a call for which permits are free, if no call waits for them.
     #[inline]
     fn try_admit_at_once(&mut self, permits: &Permits) -> bool {
@@ -316,7 +334,7 @@ impl State {
 
     /// The last moment to which a waiter may be kept, because timers alone have made its turn late.
     fn latest_by_timers(&self, demand: &Demand) -> Nanos {
-        let is_undisturbed = self.disturbed_at.is_none_or(|disturbed_at| disturbed_at < demand.since);
+        let is_undisturbed = demand.since >= self.undisturbed_since;
         demand.latest.saturating_add(if is_undisturbed { demand.lateness } else { 0 })
     }
 
@@ -362,26 +380,26 @@ impl State {
         Err(error)
     }
 
-    fn claim(&mut self, request: &Request, waker: &Waker) -> (Turn, Next) {
+    fn claim(&mut self, request: &Request, waker: &Waker, after: &mut Aftermath) -> Turn {
         let counts = match self.quota.check(&request.permits) {
             Ok(counts) => *counts,
-            Err(error) => return (Turn::Over(Err(error)), None),
+            Err(error) => return Turn::Over(Err(error)),
         };
-        let next = self.call_up();
+        self.call_up(after);
         // Those that were skipped may have been all that waited.
         if self.try_admit_at_once(&request.permits) {
-            return (Turn::Over(Ok(())), next);
+            return Turn::Over(Ok(()));
         }
         let latest = request.max_wait.map_or(Nanos::MAX, |wait| self.now.saturating_add(nanos(wait)));
         let due = self.due_at_the_end(&counts);
         if let Some(result) = self.settle(request.can_fail, &counts, due, latest) {
-            return (Turn::Over(result), next);
+            return Turn::Over(result);
         }
         let lateness = if latest == Nanos::MAX { 0 } else { self.lateness(&counts, due) };
         let demand = Demand { counts, since: self.now, latest, lateness };
         let claim = Claim { ticket: self.queue.join(waker, demand), demand };
         let recheck_at = self.recheck_at(&claim, self.expected(&claim));
-        (Turn::Joined(claim, recheck_at), next)
+        Turn::Joined(claim, recheck_at)
     }
 
     /// Admits or refuses a newcomer that cannot wait until it is `due`; `None` if it can.
@@ -406,16 +424,18 @@ impl State {
         if has_patience(due) { None } else { Some(self.refuse(self.rate_limited(counts))) }
     }
 
-    fn take_turn(&mut self, claim: &Claim, waker: &Waker) -> (Turn, Next) {
+    fn take_turn(&mut self, claim: &Claim, waker: &Waker, after: &mut Aftermath) -> Turn {
         let Claim { ticket, demand } = claim;
-        if self.queue.check_in(ticket, waker, demand) {
-            self.disturbed_at = Some(self.now);
+        if self.queue.check_in(ticket, demand, waker, &mut after.stale) {
+            self.disturb();
         }
-        let called = if self.queue.is_first(ticket) { None } else { self.call_up() };
+        if !self.queue.is_first(ticket) {
+            self.call_up(after);
+        }
         let is_first = self.queue.is_first(ticket);
         // With patience left it goes when it is first, and not before.
         if !is_first && self.now < demand.latest {
-            return (self.wait(claim, self.expected(claim)), called);
+            return self.wait(claim, self.expected(claim));
         }
         let front = self.front(self.queue.before(ticket.number));
         let ahead = if front.is_blocked { self.queue.wanted_before(ticket) } else { front.taken };
@@ -424,19 +444,20 @@ impl State {
                 self.take(&demand.counts);
                 self.stats.delayed += 1;
                 self.stats.total_wait += Duration::from_nanos(self.now - demand.since);
-                return (Turn::Over(Ok(())), self.give_up(ticket).or(called));
+                self.give_up(ticket, after);
+                return Turn::Over(Ok(()));
             }
             // It needs what those before it can have now. They have been woken, and go first.
             Verdict::Due if self.now < demand.latest.saturating_add(nanos(GRAIN)) => {
-                return (self.wait(claim, demand.latest.saturating_add(nanos(GRAIN))), called);
+                return self.wait(claim, demand.latest.saturating_add(nanos(GRAIN)));
             }
-            Verdict::NotYet { due } => return (self.wait(claim, due), called),
+            Verdict::NotYet { due } => return self.wait(claim, due),
             Verdict::TooMuch(error) if !front.is_blocked => Some(error),
             Verdict::TooMuch(_) | Verdict::Due | Verdict::TooLate => None,
         };
-        let next = self.give_up(ticket).or(called);
+        self.give_up(ticket, after);
         let refusal = refusal.unwrap_or_else(|| self.rate_limited(&demand.counts));
-        (Turn::Over(self.refuse(refusal)), next)
+        Turn::Over(self.refuse(refusal))
     }
 
     fn wait(&mut self, claim: &Claim, until: Nanos) -> Turn {
@@ -479,67 +500,69 @@ impl State {
     }
 
     /// Wakes the first in the queue if it is due. Skips it if it was woken and has not come for too long.
-    fn call_up(&mut self) -> Next {
+    fn call_up(&mut self, after: &mut Aftermath) {
         let mut silent_since = None;
         while self.first_due().is_some_and(|due| due <= self.now) {
             let now = self.now;
-            let first = self.queue.first_mut()?;
+            let Some(first) = self.queue.first_mut() else { break };
             // A waiter whose own recheck was due when the one before it was woken has been silent for as long.
             match first.woken_at.or(silent_since.filter(|since| first.recheck_at <= *since)) {
                 None => {
                     first.woken_at = Some(now);
-                    return Some(first.waker.clone());
+                    after.wake(first.waker.clone());
+                    return;
                 }
                 Some(since) if now < since.saturating_add(GRACE) => break,
                 Some(since) => {
                     silent_since = Some(since);
-                    self.queue.skip_first();
+                    self.queue.skip_first(&mut after.stale);
                     self.stats.passed_over += 1;
                 }
             }
         }
-        silent_since.and_then(|_| self.hand_over())
+        if silent_since.is_some() {
+            self.hand_over(after);
+        }
     }
 
     /// The first place has changed hands: its holder is woken, unless it will come by itself in time.
-    fn hand_over(&mut self) -> Next {
-        let (due, now) = (self.first_due()?, self.now);
-        let first = self.queue.first_mut()?;
+    fn hand_over(&mut self, after: &mut Aftermath) {
+        let (Some(due), now) = (self.first_due(), self.now) else { return };
+        let Some(first) = self.queue.first_mut() else { return };
         if first.recheck_at <= due {
-            return None;
+            return;
         }
         if due <= now {
             first.woken_at = Some(now);
         }
-        Some(first.waker.clone())
+        after.wake(first.waker.clone());
     }
 
-    fn leave(&mut self, claim: &Claim) -> Next {
+    fn leave(&mut self, claim: &Claim, after: &mut Aftermath) {
         self.stats.cancelled += 1;
-        self.give_up(&claim.ticket)
+        self.give_up(&claim.ticket, after);
     }
 
-    fn give_up(&mut self, ticket: &Ticket) -> Next {
+    fn give_up(&mut self, ticket: &Ticket, after: &mut Aftermath) {
         let was_first = self.queue.is_first(ticket);
-        self.queue.leave(ticket);
-        if was_first { self.hand_over() } else { None }
+        self.queue.leave(ticket, &mut after.stale);
+        if was_first {
+            self.hand_over(after);
+        }
     }
 
-    fn try_take(&mut self, permits: &Permits) -> (Result<(), Error>, Next) {
-        let counts = match self.quota.check(permits) {
-            Ok(counts) => counts,
-            Err(error) => return (Err(error), None),
-        };
-        let next = self.call_up();
+    fn try_take(&mut self, permits: &Permits, after: &mut Aftermath) -> Result<(), Error> {
+        let counts = self.quota.check(permits)?;
+        self.call_up(after);
         if self.try_admit_at_once(permits) {
-            return (Ok(()), next);
+            return Ok(());
         }
         let front = self.front(self.queue.iter());
         if self.fits_behind(&front, counts) {
             self.take(counts);
-            return (Ok(()), next);
+            return Ok(());
         }
-        (self.refuse(self.rate_limited(counts)), next)
+        self.refuse(self.rate_limited(counts))
     }
 
     /// Refuses a call with the time until its permits could be had after all that wait.

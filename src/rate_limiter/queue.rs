@@ -50,7 +50,6 @@ pub(super) struct Queue {
     /// is in the ring, those of vacant places included.
     joined: Sums,
     passed: Sums,
-    stale: StaleWakers,
 }
 
 #[derive(Debug)]
@@ -60,13 +59,13 @@ enum Place {
     Vacant(Counts),
 }
 
-/// Wakers that have been replaced or that belong to waiters which left. Dropping one may drop a task and all that it owns, such
+/// Wakers that have been replaced, or that belong to waiters which left. Dropping one may drop a task and all that it owns, such
 /// as another waiter; that must not happen under the lock.
 #[derive(Debug, Default)]
 pub(super) struct StaleWakers(Option<Waker>, Vec<Waker>);
 
 impl StaleWakers {
-    fn add(&mut self, waker: Waker) {
+    pub(super) fn add(&mut self, waker: Waker) {
         match &mut self.0 {
             empty @ None => *empty = Some(waker),
             Some(_) => self.1.push(waker),
@@ -157,7 +156,13 @@ impl Queue {
     }
 
     /// The waiter is here, by this waker: it takes its place again if it was skipped. Whether it was.
-    pub(super) fn check_in(&mut self, ticket: &Ticket, waker: &Waker, demand: &Demand) -> bool {
+    pub(super) fn check_in(
+        &mut self,
+        ticket: &Ticket,
+        demand: &Demand,
+        waker: &Waker,
+        stale: &mut StaleWakers,
+    ) -> bool {
         let Some(waiter) = self.get_mut(ticket) else {
             let waiter = Waiter::new(waker, *demand);
             self.count_in(&waiter);
@@ -167,8 +172,7 @@ impl Queue {
         };
         waiter.woken_at = None;
         if !waiter.waker.will_wake(waker) {
-            let stale = std::mem::replace(&mut waiter.waker, waker.clone());
-            self.stale.add(stale);
+            stale.add(std::mem::replace(&mut waiter.waker, waker.clone()));
         }
         false
     }
@@ -179,11 +183,10 @@ impl Queue {
         self.wanted.add(&waiter.demand.counts);
     }
 
-    fn count_out(&mut self, waiter: Waiter) {
+    fn count_out(&mut self, waiter: &Waiter) {
         self.len -= 1;
         self.heavy -= usize::from(waiter.is_heavy());
         self.wanted.take(&waiter.demand.counts);
-        self.stale.add(waiter.waker);
     }
 
     fn index(&self, number: u64) -> Option<usize> {
@@ -219,29 +222,30 @@ impl Queue {
     }
 
     /// Leaves the queue, from wherever it stands. A waiter that was skipped has left already.
-    pub(super) fn leave(&mut self, ticket: &Ticket) {
-        self.remove(ticket.number);
+    pub(super) fn leave(&mut self, ticket: &Ticket, stale: &mut StaleWakers) {
+        self.remove(ticket.number, stale);
     }
 
     /// Takes the first out of the queue, until it comes back.
-    pub(super) fn skip_first(&mut self) {
+    pub(super) fn skip_first(&mut self, stale: &mut StaleWakers) {
         if let Some(number) = self.first_number() {
-            self.remove(number);
+            self.remove(number, stale);
         }
     }
 
-    fn remove(&mut self, number: u64) {
-        let Some(index) = self.index(number) else {
-            if let Some(waiter) = self.returned.remove(&number) {
-                self.passed.add(&waiter.demand.counts);
-                self.count_out(waiter);
-            }
-            return;
+    fn remove(&mut self, number: u64, stale: &mut StaleWakers) {
+        let removed = match self.index(number) {
+            None => self.returned.remove(&number),
+            Some(index) => self.ring.get_mut(index).and_then(Place::vacate),
         };
-        if let Some(waiter) = self.ring.get_mut(index).and_then(Place::vacate) {
-            self.count_out(waiter);
+        let Some(waiter) = removed else { return };
+        self.count_out(&waiter);
+        if number < self.first {
+            self.passed.add(&waiter.demand.counts);
+        } else {
             self.trim();
         }
+        stale.add(waiter.waker);
     }
 
     /// Removes vacant places from both ends of the ring: from the front first, because a number there may be that of a waiter
@@ -259,12 +263,6 @@ impl Queue {
         if self.ring.is_empty() && self.ring.capacity() > KEPT_WHEN_EMPTY {
             self.ring = VecDeque::new();
         }
-    }
-
-    /// To be dropped outside of the lock. `None` if there are none.
-    #[inline]
-    pub(super) fn take_stale_wakers(&mut self) -> Option<StaleWakers> {
-        self.stale.0.is_some().then(|| std::mem::take(&mut self.stale))
     }
 }
 
