@@ -181,10 +181,10 @@ impl Quota {
     }
 
     /// Sets the limits anew, one for each window.
-    pub(crate) fn set_limits(&mut self, limits: &[(u32, Nanos)]) {
+    pub(crate) fn set_limits(&mut self, now: Nanos, limits: &[(u32, Nanos)]) {
         for (window, &(limit, period)) in limits.iter().enumerate() {
             match self {
-                Self::Windows(logs) => logs[window].set_limit(limit, period),
+                Self::Windows(logs) => logs[window].set_limit(now, limit, period),
                 Self::Paced(pacer) => pacer.set_limit(limit, period),
             }
         }

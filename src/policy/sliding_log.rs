@@ -57,8 +57,9 @@ impl SlidingLog {
 
     /// Later decisions are made by this limit. Permits that are in the window stay in it, and those that a shorter period has
     /// put out of it are back in it with a longer one. Call [`forget`](Self::forget) afterwards.
-    pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
+    pub(crate) fn set_limit(&mut self, now: Nanos, limit: u32, period: Nanos) {
         let past = self.past.get_or_insert_with(|| Box::new(Past::new(self.limit, self.period)));
+        past.forget(self.taken, now);
         past.limit = past.limit.max(limit);
         past.period = past.period.max(period);
         while let Some(stamp) = past.stamps.pop_back() {
@@ -158,6 +159,10 @@ impl Past {
             self.forgotten = before;
         }
         self.stamps.push_back(stamp);
+        self.forget(taken, now);
+    }
+
+    fn forget(&mut self, taken: u64, now: Nanos) {
         while let Some(first) = self.stamps.front() {
             let matters = first.at.saturating_add(self.period) > now && taken - first.taken < self.limit.into();
             if matters {

@@ -240,7 +240,7 @@ impl Core {
 
     pub(super) fn set_limits(&self, limits: &[(u32, Nanos)]) {
         self.contact(Clock::here(), |state, after| {
-            state.quota.set_limits(limits);
+            state.quota.set_limits(state.now, limits);
             state.disturb();
             state.forget();
             if let Some(first) = state.queue.first() {
@@ -342,7 +342,7 @@ impl State {
     /// may as well be a heavy call before it.
     fn lateness(&self, counts: &Counts, due: Nanos) -> Nanos {
         let single_permits = self.queue.has_single_permits_only() && counts.iter().all(|count| *count <= 1);
-        if self.quota.foresees(single_permits) { self.quota.drift(due - self.now, nanos(GRAIN)) } else { 0 }
+        if self.quota.foresees(single_permits) { self.quota.drift(due.saturating_sub(self.now), nanos(GRAIN)) } else { 0 }
     }
 
     /// Looks through these waiters, the first of all in front, up to the one that waits on.

@@ -1,0 +1,3 @@
+//! Pacing, catching up, bursts.
+
+
