@@ -342,7 +342,11 @@ impl State {
     /// may as well be a heavy call before it.
     fn lateness(&self, counts: &Counts, due: Nanos) -> Nanos {
         let single_permits = self.queue.has_single_permits_only() && counts.iter().all(|count| *count <= 1);
-        if self.quota.foresees(single_permits) { self.quota.drift(due.saturating_sub(self.now), nanos(GRAIN)) } else { 0 }
+        if self.quota.foresees(single_permits) {
+            self.quota.drift(due.saturating_sub(self.now), nanos(GRAIN))
+        } else {
+            0
+        }
     }
 
     /// Looks through these waiters, the first of all in front, up to the one that waits on.

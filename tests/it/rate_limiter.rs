@@ -247,6 +247,30 @@ async fn a_task_that_has_used_up_its_budget_keeps_its_turn() {
     assert_eq!(*order.borrow(), [("greedy", 1000), ("modest", 2000)]);
 }
 
+/// Those that left behind it are no part of what a waiter has before it. It would look again and again if they were.
+#[tokio::test(start_paused = true)]
+async fn waiters_that_gave_up_behind_others_cost_no_polls() {
+    let limiter = RateLimiter::paced(100, secs(1));
+    limiter.acquire().await;
+    let begun = Instant::now();
+    let polls = Cell::new(0);
+    let waiting = join_all((0..50).map(|_| Polls(limiter.acquire(), &polls)));
+    let others = async {
+        let mut behind: Vec<_> = (0..500).map(|_| Box::pin(limiter.acquire())).collect();
+        for waiter in &mut behind {
+            assert!(waiter.now_or_never().is_none());
+        }
+        // One stays, so those before it leave from the middle.
+        let last = behind.pop().unwrap();
+        drop(behind);
+        limiter.pause_for(secs(1));
+        last.await;
+    };
+    futures::future::join(waiting, others).await;
+    assert_eq!(begun.elapsed(), secs(1) + ms(500));
+    assert!(polls.get() <= 4 * 50, "{} polls", polls.get());
+}
+
 // ---- safe to drop ----
 
 #[tokio::test(start_paused = true)]
@@ -459,6 +483,36 @@ async fn a_full_queue_refuses_those_who_can_be_refused() {
     let mut plain = task::spawn(limiter.acquire());
     assert_pending!(plain.poll()); // cannot be told
     assert_eq!(limiter.waiting(), 2);
+}
+
+// ---- what a refusal becomes ----
+
+#[test]
+fn a_request_can_be_refused_where_its_refusal_has_an_output() {
+    type Output = Result<u8, Error>;
+    assert!(!<Never as Refusal<Output>>::POSSIBLE);
+    assert!(<AsError as Refusal<Output>>::POSSIBLE);
+    let refused = Error::QueueFull { waiting: 1 };
+    assert_eq!(<AsError as Refusal<Output>>::output(refused.clone()), Err(refused));
+}
+
+#[test]
+#[should_panic(expected = "one permit of any limiter can be waited for, but: rate limited: 2 callers")]
+fn a_refusal_that_is_not_possible_does_not_become_a_call() {
+    <Never as Refusal<u8>>::output(Error::QueueFull { waiting: 2 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_calls_that_can_be_refused_are_refused_by_a_full_queue() {
+    let limiter = RateLimiter::builder().window(1, secs(1)).refuse_above(0).build();
+    limiter.acquire().await;
+    let full = Err(Error::QueueFull { waiting: 0 });
+    assert_eq!(echo("a").rate_limited_by(&limiter, 1).await, full);
+    assert_eq!(echo.rate_limited_within(&limiter, secs(9)).call("a").await, full);
+    let begun = Instant::now();
+    assert_eq!(echo("a").rate_limited(&limiter).await, Ok("a".into()));
+    limiter.acquire().await;
+    assert_eq!(begun.elapsed(), secs(2));
 }
 
 // ---- pauses, charges, limits ----

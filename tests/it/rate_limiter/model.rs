@@ -143,9 +143,8 @@ impl Window {
     }
 
     fn set_limit(&mut self, limit: u32, period: u64) {
-        let taken_after = |moment| -> u32 {
-            self.taken.iter().filter(|(at, _)| *at > moment).map(|(_, permits)| permits).sum()
-        };
+        let taken_after =
+            |moment| -> u32 { self.taken.iter().filter(|(at, _)| *at > moment).map(|(_, permits)| permits).sum() };
         let counts = |at| at + self.period > self.now || taken_after(at) < self.largest_limit;
         let taken = self.taken.iter().copied().filter(|(at, _)| counts(*at)).collect();
         (self.limit, self.period, self.taken) = (limit, period, taken);
@@ -488,8 +487,7 @@ impl Driver<'_> {
         let Some(waiter) = &mut self.waiters[arrival] else { return };
         if let Poll::Ready(result) = waiter.poll() {
             let now = self.now();
-            self.seen.arrivals[arrival] =
-                if result.is_ok() { Outcome::Admitted(now) } else { Outcome::Refused(now) };
+            self.seen.arrivals[arrival] = if result.is_ok() { Outcome::Admitted(now) } else { Outcome::Refused(now) };
             self.waiters[arrival] = None;
         }
     }

@@ -167,8 +167,7 @@ impl Polled<'_> {
     fn serve(&mut self) {
         loop {
             let is_woken = |n: &usize| self.waiters[*n].as_ref().is_some_and(task::Spawn::is_woken);
-            let woken: Vec<_> =
-                (0..self.waiters.len()).filter(|n| is_woken(n) && !self.asleep.contains(n)).collect();
+            let woken: Vec<_> = (0..self.waiters.len()).filter(|n| is_woken(n) && !self.asleep.contains(n)).collect();
             if woken.is_empty() {
                 break;
             }
