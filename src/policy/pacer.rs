@@ -15,7 +15,7 @@ use crate::ConfigError;
 pub(crate) struct Pacer {
     limit: u32,
     period: Nanos,
-    /// Permits, as asked for. Exceeds the limit only after the limit was lowered.
+    /// Permits, as asked for. Exceeds the limit only after that was lowered.
     burst: u32,
     /// In `limit`-ths of a nanosecond.
     tat: u128,

@@ -88,6 +88,11 @@ impl Quota {
         }
     }
 
+    /// Whether [`take_free`](Self::take_free) must not be asked, because what leaves a window is kept.
+    pub(crate) fn keeps_past(&self) -> bool {
+        matches!(self, Self::Windows(logs) if logs.iter().any(SlidingLog::keeps_past))
+    }
+
     /// Takes the permits of one call, if it may take so many and they are free. Nearly every call ends here. The answer is
     /// that of [`due_after`](Self::due_after) with nothing ahead, only faster.
     #[inline]
@@ -97,7 +102,7 @@ impl Quota {
             Self::Windows(logs) => {
                 let mut each = logs.iter_mut().zip(counts);
                 let free = each.all(|(log, &count)| {
-                    log.forget(now);
+                    log.forget_for_good(now);
                     log.has_free(count)
                 });
                 if free {
@@ -181,10 +186,10 @@ impl Quota {
     }
 
     /// Sets the limits anew, one for each window.
-    pub(crate) fn set_limits(&mut self, now: Nanos, limits: &[(u32, Nanos)]) {
+    pub(crate) fn set_limits(&mut self, limits: &[(u32, Nanos)]) {
         for (window, &(limit, period)) in limits.iter().enumerate() {
             match self {
-                Self::Windows(logs) => logs[window].set_limit(now, limit, period),
+                Self::Windows(logs) => logs[window].set_limit(limit, period),
                 Self::Paced(pacer) => pacer.set_limit(limit, period),
             }
         }

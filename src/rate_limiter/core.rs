@@ -72,6 +72,8 @@ struct State {
     queue: Queue,
     /// 0 before the first pause.
     paused_until: Nanos,
+    /// From when on a free permit is taken the short way: after the pause, and never while a window keeps its past.
+    short_way_from: Nanos,
     refuse_above: usize,
     /// The latest moment that was seen. A clock that goes back (one runtime's paused clock after another's) stands still.
     now: Nanos,
@@ -142,6 +144,7 @@ impl Core {
             quota,
             queue: Queue::default(),
             paused_until: 0,
+            short_way_from: 0,
             refuse_above,
             now: 0,
             undisturbed_since: 0,
@@ -220,7 +223,7 @@ impl Core {
         if state.try_admit_at_once(&permits) {
             return Ok(());
         }
-        Self::act(state, |state, after| state.try_take(&permits, after))
+        Self::act(state, |state, after| state.try_take(permits, after))
     }
 
     pub(super) fn charge(&self, permits: Permits) -> Result<(), Error> {
@@ -235,12 +238,14 @@ impl Core {
     pub(super) fn pause_for(&self, pause: Duration) {
         let mut state = self.enter(Clock::here());
         state.paused_until = state.paused_until.max(state.now.saturating_add(nanos(pause)));
+        state.open_short_way();
         state.disturb();
     }
 
     pub(super) fn set_limits(&self, limits: &[(u32, Nanos)]) {
         self.contact(Clock::here(), |state, after| {
-            state.quota.set_limits(state.now, limits);
+            state.quota.set_limits(limits);
+            state.open_short_way();
             state.disturb();
             state.forget();
             if let Some(first) = state.queue.first() {
@@ -292,15 +297,29 @@ impl State {
         self.quota.forget(self.now);
     }
 
+    fn open_short_way(&mut self) {
+        self.short_way_from = if self.quota.keeps_past() { Nanos::MAX } else { self.paused_until };
+    }
+
     fn disturb(&mut self) {
         self.undisturbed_since = self.now.saturating_add(1);
     }
 
-    /// Admits a call for which permits are free, if no call waits for them.
+    /// Admits a call for which permits are free, if no call waits for them: the short way.
     #[inline]
     fn try_admit_at_once(&mut self, permits: &Permits) -> bool {
-        let taken = self.queue.is_empty() && self.paused_until <= self.now && self.quota.take_free(self.now, permits);
+        let taken = self.queue.is_empty() && self.short_way_from <= self.now && self.quota.take_free(self.now, permits);
         self.stats.admitted += u64::from(taken);
+        taken
+    }
+
+    /// The same, the long way.
+    fn try_admit(&mut self, counts: &Counts) -> bool {
+        let taken = self.queue.is_empty() && self.due_after(&Sums::default(), counts) <= self.now;
+        if taken {
+            self.quota.take(self.now, self.now, counts);
+            self.stats.admitted += 1;
+        }
         taken
     }
 
@@ -391,7 +410,7 @@ impl State {
         };
         self.call_up(after);
         // Those that were skipped may have been all that waited.
-        if self.try_admit_at_once(&request.permits) {
+        if self.try_admit(&counts) {
             return Turn::Over(Ok(()));
         }
         let latest = request.max_wait.map_or(Nanos::MAX, |wait| self.now.saturating_add(nanos(wait)));
@@ -555,10 +574,10 @@ impl State {
         }
     }
 
-    fn try_take(&mut self, permits: &Permits, after: &mut Aftermath) -> Result<(), Error> {
-        let counts = self.quota.check(permits)?;
+    fn try_take(&mut self, permits: Permits, after: &mut Aftermath) -> Result<(), Error> {
+        let counts = self.quota.check(&permits)?;
         self.call_up(after);
-        if self.try_admit_at_once(permits) {
+        if self.try_admit(counts) {
             return Ok(());
         }
         let front = self.front(self.queue.iter());

@@ -41,9 +41,9 @@ pub(super) struct Queue {
     /// Place `first + i` at index `i`. Neither the first nor the last of them is vacant.
     ring: VecDeque<Place>,
     first: u64,
-    len: usize,
+    len: u32,
     /// Waiters that want more than one permit of a window.
-    heavy: usize,
+    heavy: u32,
     /// Permits of all who wait.
     wanted: Sums,
     /// Permits of all places that were ever added to the ring's end, and of those that have gone from its front. The difference
@@ -95,7 +95,7 @@ impl Waiter {
 
 impl Queue {
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -179,13 +179,13 @@ impl Queue {
 
     fn count_in(&mut self, waiter: &Waiter) {
         self.len += 1;
-        self.heavy += usize::from(waiter.is_heavy());
+        self.heavy += u32::from(waiter.is_heavy());
         self.wanted.add(&waiter.demand.counts);
     }
 
     fn count_out(&mut self, waiter: &Waiter) {
         self.len -= 1;
-        self.heavy -= usize::from(waiter.is_heavy());
+        self.heavy -= u32::from(waiter.is_heavy());
         self.wanted.take(&waiter.demand.counts);
     }
 
