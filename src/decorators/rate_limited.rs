@@ -5,7 +5,7 @@ use crate::{
     args::Inspect,
     around::{Decoration, Layer},
     blocking,
-    rate_limiter::{Acquiring, Core},
+    rate_limiter::{Acquiring, Core, Request, never_refused},
     sync::Arc,
 };
 use pin_project::pin_project;
@@ -49,18 +49,26 @@ pub struct RateLimitedFuture<F, R = Never> {
     refusal: PhantomData<R>,
 }
 
-/// What a refusal becomes.
+/// Whether a request can be refused, and what the refusal becomes.
 pub trait Refusal<T> {
-    /// The call's output; `None` if it cannot be refused.
-    fn output(error: Error) -> Option<T>;
+    /// Whether the limiter may refuse the request. It asks here before it does.
+    const POSSIBLE: bool;
+
+    /// The call's output in place of the function's.
+    ///
+    /// # Panics
+    ///
+    /// If no refusal is [`POSSIBLE`](Self::POSSIBLE).
+    fn output(error: Error) -> T;
 }
 
 /// A plain request for one permit is never refused, so any output will do.
 ///
 /// ```
-/// use decor::{Error, layer::{Never, Refusal}};
+/// use decor::layer::{AsError, Never, Refusal};
 ///
-/// assert_eq!(<Never as Refusal<u8>>::output(Error::QueueFull { waiting: 1 }), None);
+/// assert!(!<Never as Refusal<u8>>::POSSIBLE);
+/// assert!(<AsError as Refusal<Result<u8, decor::Error>>>::POSSIBLE);
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Never;
@@ -70,35 +78,40 @@ pub struct Never;
 /// ```
 /// use decor::{Error, layer::{AsError, Refusal}};
 ///
-/// let output: Option<Result<u8, String>> = AsError::output(Error::QueueFull { waiting: 9 });
-/// assert_eq!(output, Some(Err("rate limited: 9 callers are waiting already".into())));
+/// let output: Result<u8, String> = AsError::output(Error::QueueFull { waiting: 9 });
+/// assert_eq!(output, Err("rate limited: 9 callers are waiting already".into()));
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct AsError;
 
 impl<T> Refusal<T> for Never {
-    fn output(_: Error) -> Option<T> {
-        None
+    const POSSIBLE: bool = false;
+
+    fn output(error: Error) -> T {
+        never_refused(error)
     }
 }
 
 impl<T: Fallible> Refusal<T> for AsError {
-    fn output(error: Error) -> Option<T> {
-        Some(T::from_policy(error))
+    const POSSIBLE: bool = true;
+
+    fn output(error: Error) -> T {
+        T::from_policy(error)
     }
 }
 
-impl<F, R> RateLimitedFuture<F, R> {
+impl<F: Future, R: Refusal<F::Output>> RateLimitedFuture<F, R> {
     #[inline]
-    fn new(call: F, permit: Acquiring<Arc<Core>>) -> Self {
-        Self { permit: Some(permit), call, refusal: PhantomData }
+    fn new(call: F, limiter: RateLimiter, request: Request) -> Self {
+        let request = Request { can_fail: R::POSSIBLE, ..request };
+        Self { permit: Some(limiter.request(request)), call, refusal: PhantomData }
     }
 }
 
 /// One permit, however long it takes.
 #[inline]
-pub(crate) fn waiting<F>(call: F, limiter: RateLimiter) -> RateLimitedFuture<F> {
-    RateLimitedFuture::new(call, limiter.request(1_u32.into(), false, None))
+pub(crate) fn waiting<F: Future>(call: F, limiter: RateLimiter) -> RateLimitedFuture<F> {
+    RateLimitedFuture::new(call, limiter, Request::one())
 }
 
 /// These permits, or an error.
@@ -107,8 +120,12 @@ pub(crate) fn or_refused<F>(
     limiter: RateLimiter,
     permits: Permits,
     max_wait: Option<Duration>,
-) -> RateLimitedFuture<F, AsError> {
-    RateLimitedFuture::new(call, limiter.request(permits, true, max_wait))
+) -> RateLimitedFuture<F, AsError>
+where
+    F: Future,
+    F::Output: Fallible,
+{
+    RateLimitedFuture::new(call, limiter, Request { permits, max_wait, ..Request::one() })
 }
 
 impl<F: Future, R: Refusal<F::Output>> Future for RateLimitedFuture<F, R> {
@@ -119,8 +136,8 @@ impl<F: Future, R: Refusal<F::Output>> Future for RateLimitedFuture<F, R> {
         if let Some(permit) = this.permit.as_mut().as_pin_mut() {
             let admitted = ready!(permit.poll(cx));
             this.permit.set(None);
-            if let Some(refused) = admitted.err().and_then(R::output) {
-                return Poll::Ready(refused);
+            if let Err(refusal) = admitted {
+                return Poll::Ready(R::output(refusal));
             }
         }
         this.call.poll(cx)
@@ -206,6 +223,9 @@ pub struct RateLimitedByKey<K, P> {
     pub(crate) key: P,
 }
 
+/// Why a key's limiter is there when the call is wrapped.
+const NOTED: &str = "`note` finds the limiter of every call";
+
 impl<K, P: Clone> Clone for RateLimitedByKey<K, P> {
     fn clone(&self) -> Self {
         Self { limiter: self.limiter.clone(), key: self.key.clone() }
@@ -234,8 +254,7 @@ where
 
     #[inline]
     fn around(self, limiter: Self::Note, call: F) -> Self::Future {
-        let permit = limiter.map(|limiter| limiter.request(1_u32.into(), false, None));
-        RateLimitedFuture { permit, call, refusal: PhantomData }
+        waiting(call, limiter.expect(NOTED))
     }
 }
 
@@ -331,9 +350,7 @@ where
 
     #[inline]
     fn around(self, limiter: Self::Note, call: impl FnOnce() -> T) -> T {
-        if let Some(limiter) = limiter {
-            limiter.acquire_blocking();
-        }
+        limiter.expect(NOTED).acquire_blocking();
         call()
     }
 }

@@ -8,10 +8,14 @@ use crate::ConfigError;
 /// GCRA in its *virtual scheduling* form (ITU-T I.371): the theoretical arrival time `tat` is when the next permit would
 /// be due if they came evenly. A permit conforms if it comes no earlier than `tat - (burst - 1) * interval`. The
 /// interval need not be a whole number of nanoseconds, so times are counted in `limit`-ths of one, and nothing drifts.
+///
+/// Permits count from `since`: the present moment for a call that did not wait, and an earlier one for a waiter that was
+/// woken late. In a stretch of time that is `t` long, no more than `burst + (t + now - since) / interval` permits pass.
 #[derive(Debug, Clone)]
 pub(crate) struct Pacer {
     limit: u32,
     period: Nanos,
+    /// Permits, as asked for. Exceeds the limit only after that was lowered.
     burst: u32,
     /// In `limit`-ths of a nanosecond.
     tat: u128,
@@ -39,8 +43,10 @@ impl Pacer {
         self.period
     }
 
+    /// Permits that may be taken at once after a pause: what was asked for, as far as the limit allows it.
+    #[inline]
     pub(crate) fn burst(&self) -> u32 {
-        self.burst
+        self.burst.min(self.limit)
     }
 
     /// Later decisions are made by this limit; what has been taken stays taken, in time.
@@ -48,16 +54,26 @@ impl Pacer {
         self.tat = self.tat.div_ceil(self.limit.into()) * u128::from(limit);
         self.limit = limit;
         self.period = period;
-        self.burst = self.burst.min(limit);
     }
 
-    /// The first moment at which so many permits, taken one after the other, can all have been taken; 0 if at once.
+    /// When a call of `permits` is due after calls that take `ahead`; 0 if now.
+    ///
+    /// A call of more than the burst needs no more than a full burst, and takes its time afterwards.
     #[inline]
-    pub(crate) fn due(&self, now: Nanos, permits: u64) -> Nanos {
-        let from = self.tat.max(self.scaled(now));
-        let burst = u64::from(self.burst);
-        // A call of more than the burst waits for a full burst, and then takes its time afterwards; but before a queue of
-        // single permits each of them has to pass.
+    pub(crate) fn due_after(&self, now: Nanos, since: Nanos, ahead: u64, permits: u32) -> Nanos {
+        self.due(now, since, ahead.saturating_add(permits.min(self.burst()).into()))
+    }
+
+    /// Whether a call of `permits` can be admitted now before calls that take `ahead`, and leaves them room.
+    pub(crate) fn fits_before(&self, now: Nanos, since: Nanos, ahead: u64, permits: u32) -> bool {
+        self.due(now, since, ahead.saturating_add(permits.into())) == 0
+    }
+
+    /// The first moment at which so many permits, taken one after the other, can all have been taken; 0 if now.
+    #[inline]
+    fn due(&self, now: Nanos, since: Nanos, permits: u64) -> Nanos {
+        let from = self.tat.max(self.scaled(since));
+        let burst = u64::from(self.burst());
         let due = match permits.checked_sub(burst) {
             Some(beyond) => from.saturating_add(self.intervals(beyond)),
             None => from.saturating_sub(self.intervals(burst - permits)),
@@ -65,17 +81,11 @@ impl Pacer {
         if due <= self.scaled(now) { 0 } else { Self::saturated(due.div_ceil(self.limit.into())) }
     }
 
-    /// When one call of so many permits is due: it needs no more than a full burst, and takes its time afterwards.
-    #[inline]
-    pub(crate) fn due_at_once(&self, now: Nanos, permits: u32) -> Nanos {
-        self.due(now, permits.min(self.burst).into())
-    }
-
     /// Takes them if they could be taken now by one call.
     #[inline]
     pub(crate) fn take_free(&mut self, now: Nanos, permits: u32) -> bool {
         let now = self.scaled(now);
-        let (from, after_burst) = (self.tat.max(now), self.burst.saturating_sub(permits));
+        let (from, after_burst) = (self.tat.max(now), self.burst().saturating_sub(permits));
         let free = permits <= self.limit && from <= now.saturating_add(self.intervals(after_burst.into()));
         if free {
             self.tat = from.saturating_add(self.intervals(permits.into()));
@@ -83,16 +93,16 @@ impl Pacer {
         free
     }
 
-    /// Takes them as of this moment, whether they fit or not.
+    /// Takes them, whether they fit or not.
     #[inline]
-    pub(crate) fn take(&mut self, scheduled: Nanos, permits: u32) {
-        self.tat = self.tat.max(self.scaled(scheduled)).saturating_add(self.intervals(permits.into()));
+    pub(crate) fn take(&mut self, since: Nanos, permits: u32) {
+        self.tat = self.tat.max(self.scaled(since)).saturating_add(self.intervals(permits.into()));
     }
 
     /// Permits that could be taken now.
     pub(crate) fn available(&self, now: Nanos) -> u32 {
         let ahead = self.tat.saturating_sub(self.scaled(now)).div_ceil(u128::from(self.period).max(1));
-        self.burst.saturating_sub(u32::try_from(ahead).unwrap_or(u32::MAX))
+        self.burst().saturating_sub(u32::try_from(ahead).unwrap_or(u32::MAX))
     }
 
     pub(crate) fn idle_at(&self) -> Nanos {

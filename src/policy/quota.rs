@@ -20,6 +20,12 @@ impl Sums {
         }
     }
 
+    pub(crate) fn take(&mut self, counts: &Counts) {
+        for (sum, count) in self.0.iter_mut().zip(counts) {
+            *sum = sum.saturating_sub((*count).into());
+        }
+    }
+
     pub(crate) fn minus(mut self, other: &Self) -> Self {
         for (sum, other) in self.0.iter_mut().zip(other.0) {
             *sum = sum.saturating_sub(other);
@@ -82,8 +88,13 @@ impl Quota {
         }
     }
 
-    /// Takes the permits of one call, if it may take so many and they are free. It makes no difference but in speed from asking
-    /// whether the call is [`due`](Self::due): nearly every call ends here.
+    /// Whether [`take_free`](Self::take_free) must not be asked, because what leaves a window is kept.
+    pub(crate) fn keeps_past(&self) -> bool {
+        matches!(self, Self::Windows(logs) if logs.iter().any(SlidingLog::keeps_past))
+    }
+
+    /// Takes the permits of one call, if it may take so many and they are free. Nearly every call ends here. The answer is
+    /// that of [`due_after`](Self::due_after) with nothing ahead, only faster.
     #[inline]
     pub(crate) fn take_free(&mut self, now: Nanos, permits: &Permits) -> bool {
         let Ok(counts) = permits.for_windows(self.windows()) else { return false };
@@ -91,7 +102,7 @@ impl Quota {
             Self::Windows(logs) => {
                 let mut each = logs.iter_mut().zip(counts);
                 let free = each.all(|(log, &count)| {
-                    log.forget(now);
+                    log.forget_for_good(now);
                     log.has_free(count)
                 });
                 if free {
@@ -103,31 +114,36 @@ impl Quota {
         }
     }
 
-    /// When one call could be admitted if nobody came before it; `now` or earlier if at once.
+    /// When a call is due after calls that take `ahead`; `now` or earlier if now.
+    ///
+    /// Whether it is due now is exact, and so is the moment if [`foresees`](Self::foresees) says so. Otherwise the moment is
+    /// a lower bound.
     #[inline]
-    pub(crate) fn due(&self, now: Nanos, counts: &Counts) -> Nanos {
-        match self {
-            Self::Windows(logs) => {
-                logs.iter().zip(counts).map(|(log, &count)| log.due(now, count.into())).max().unwrap_or(0)
-            }
-            Self::Paced(pacer) => pacer.due_at_once(now, counts[0]),
-        }
-    }
-
-    /// When one call could be admitted after calls that need so much. A lower bound: never later than the truth, and
-    /// the truth itself where every call takes one permit.
-    pub(crate) fn due_after(&self, now: Nanos, ahead: &Sums, counts: &Counts) -> Nanos {
+    pub(crate) fn due_after(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> Nanos {
         let all = |window: usize| ahead.0[window].saturating_add(counts[window].into());
         match self {
             Self::Windows(logs) => (0..).zip(logs).map(|(window, log)| log.due(now, all(window))).max().unwrap_or(0),
-            Self::Paced(pacer) => {
-                let own = counts[0].min(pacer.burst());
-                pacer.due(now, ahead.0[0].saturating_add(own.into()))
-            }
+            Self::Paced(pacer) => pacer.due_after(now, since, ahead.0[0], counts[0]),
         }
     }
 
-    /// How late a timer may make a queue that is this long in time. An exact window carries the lateness of its timer on
+    /// Whether a call can be admitted now before calls that take `ahead`, and leaves them room.
+    pub(crate) fn fits_before(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> bool {
+        match self {
+            Self::Windows(_) => self.due_after(now, since, ahead, counts) <= now,
+            Self::Paced(pacer) => pacer.fits_before(now, since, ahead.0[0], counts[0]),
+        }
+    }
+
+    /// Whether [`due_after`](Self::due_after) is exact for calls that take no more than one permit each, or for any.
+    pub(crate) fn foresees(&self, single_permits: bool) -> bool {
+        match self {
+            Self::Windows(logs) => logs.len() == 1 && single_permits,
+            Self::Paced(_) => true,
+        }
+    }
+
+    /// How late timers may make a queue that is this long in time. An exact window carries the lateness of its timer on
     /// from period to period; a pacer goes by its schedule and does not.
     pub(crate) fn drift(&self, wait: Nanos, grain: Nanos) -> Nanos {
         match self {
@@ -139,17 +155,17 @@ impl Quota {
         }
     }
 
-    /// Takes them, whether they fit or not. A window counts from when they were taken; a pacer from when they were due, or
-    /// the lateness of timers would add up.
+    /// Takes them, whether they fit or not. A window counts them from `now`. A pacer counts them from its schedule, and no
+    /// earlier than `since`; otherwise the lateness of timers would add up.
     #[inline]
-    pub(crate) fn take(&mut self, now: Nanos, scheduled: Nanos, counts: &Counts) {
+    pub(crate) fn take(&mut self, now: Nanos, since: Nanos, counts: &Counts) {
         match self {
             Self::Windows(logs) => {
                 for (log, &count) in logs.iter_mut().zip(counts) {
                     log.take(now, count);
                 }
             }
-            Self::Paced(pacer) => pacer.take(scheduled, counts[0]),
+            Self::Paced(pacer) => pacer.take(since, counts[0]),
         }
     }
 

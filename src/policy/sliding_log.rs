@@ -12,12 +12,26 @@ const RESERVED_AT_MOST: usize = 1 << 16;
 #[derive(Debug, Clone)]
 pub(crate) struct SlidingLog {
     limit: u32,
+    /// Of all limits so far.
+    largest_limit: u32,
     period: Nanos,
     stamps: VecDeque<Stamp>,
     /// Permits ever taken; and those of them that were before the oldest stamp. Running sums make it a binary search to
     /// find when so many will be free again.
     taken: u64,
     forgotten: u64,
+    /// What would be in the window again if the period grew back. `None` while no period so far was longer.
+    past: Option<Box<Past>>,
+}
+
+/// Stamps that a shorter period has put out of the window.
+#[derive(Debug, Clone)]
+struct Past {
+    stamps: VecDeque<Stamp>,
+    /// Permits that were taken before the oldest of these stamps.
+    forgotten: u64,
+    /// The longest so far, in nanoseconds.
+    period: Nanos,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +44,8 @@ struct Stamp {
 impl SlidingLog {
     pub(crate) fn new(limit: u32, period: Nanos, reserve: bool) -> Self {
         let reserved = if reserve { RESERVED_AT_MOST.min(limit as usize) } else { 0 };
-        Self { limit, period, stamps: VecDeque::with_capacity(reserved), taken: 0, forgotten: 0 }
+        let stamps = VecDeque::with_capacity(reserved);
+        Self { limit, largest_limit: limit, period, stamps, taken: 0, forgotten: 0, past: None }
     }
 
     pub(crate) fn limit(&self) -> u32 {
@@ -41,10 +56,27 @@ impl SlidingLog {
         self.period
     }
 
-    /// Later decisions are made by this limit; permits that are in the window stay in it.
+    /// Later decisions are made by this limit. Permits that are in the window stay in it, and those that a shorter period has
+    /// put out of it are back in it with a longer one. Call [`forget`](Self::forget) before and afterwards.
     pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
+        let past = self.past.take();
+        let longest_period = past.as_ref().map_or(self.period, |past| past.period).max(period);
+        if let Some(mut past) = past.filter(|past| !past.stamps.is_empty()) {
+            self.forgotten = past.forgotten;
+            past.stamps.append(&mut self.stamps);
+            self.stamps.append(&mut past.stamps);
+        }
+        if period < longest_period {
+            self.past = Some(Box::new(Past { stamps: VecDeque::new(), forgotten: 0, period: longest_period }));
+        }
         self.limit = limit;
+        self.largest_limit = self.largest_limit.max(limit);
         self.period = period;
+    }
+
+    /// Whether what leaves the window is kept.
+    pub(crate) fn keeps_past(&self) -> bool {
+        self.past.is_some()
     }
 
     #[inline]
@@ -53,8 +85,29 @@ impl SlidingLog {
     }
 
     /// Forgets what has left the window by now. A permit taken at `t` is in it until, and not at, `t + period`.
-    #[inline]
     pub(crate) fn forget(&mut self, now: Nanos) {
+        let Some(past) = &mut self.past else { return self.forget_for_good(now) };
+        let leaving = self.stamps.partition_point(|stamp| stamp.at.saturating_add(self.period) <= now);
+        for stamp in self.stamps.drain(..leaving) {
+            if past.stamps.is_empty() {
+                past.forgotten = self.forgotten;
+            }
+            past.stamps.push_back(stamp);
+            self.forgotten = stamp.taken;
+        }
+        // No window so far would hold what is older, or what came before as many permits as fill it.
+        while let Some(first) = past.stamps.front() {
+            if first.at.saturating_add(past.period) > now && self.taken - first.taken < self.largest_limit.into() {
+                break;
+            }
+            past.forgotten = first.taken;
+            past.stamps.pop_front();
+        }
+    }
+
+    /// [`forget`](Self::forget), where no past is kept.
+    #[inline]
+    pub(crate) fn forget_for_good(&mut self, now: Nanos) {
         while let Some(first) = self.stamps.front() {
             if first.at.saturating_add(self.period) > now {
                 break;

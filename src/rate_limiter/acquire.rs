@@ -21,7 +21,21 @@ pub(crate) struct Request {
     pub(crate) permits: Permits,
     /// Whether the caller can be told that the queue is full.
     pub(crate) can_fail: bool,
+    /// `None` waits for as long as it takes.
     pub(crate) max_wait: Option<Duration>,
+}
+
+impl Request {
+    /// One permit of each window, however long it takes. Any limiter admits this in the end, so it is never refused.
+    pub(crate) fn one() -> Self {
+        Self { permits: 1_u32.into(), can_fail: false, max_wait: None }
+    }
+}
+
+/// What a refusal of [`Request::one`] would become.
+#[cold]
+pub(crate) fn never_refused(error: Error) -> ! {
+    unreachable!("one permit of any limiter can be waited for, but: {error}")
 }
 
 /// A request on its way, by a limiter that is borrowed or shared.
@@ -72,7 +86,7 @@ impl<C: Deref<Target = Core>> Future for Acquiring<C> {
             };
             let Some(moment) = this.core.instant(Clock::Task, moment) else {
                 this.sleep.set(None);
-                return Poll::Pending; // beyond the clock: whoever changes that wakes
+                return Poll::Pending; // not representable; a later change of the limits wakes this waiter
             };
             match this.sleep.as_mut().as_pin_mut() {
                 Some(sleep) if sleep.deadline() == moment => {}
@@ -106,7 +120,7 @@ pub struct Acquire<'a>(#[pin] Acquiring<&'a Core>);
 
 impl<'a> Acquire<'a> {
     pub(super) fn new(core: &'a Core) -> Self {
-        Self(Acquiring::new(core, Request { permits: 1_u32.into(), can_fail: false, max_wait: None }))
+        Self(Acquiring::new(core, Request::one()))
     }
 }
 
@@ -114,8 +128,7 @@ impl Future for Acquire<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // One permit of any limiter can be waited for, however long, so it is never refused.
-        self.project().0.poll(cx).map(|_| ())
+        self.project().0.poll(cx).map(|admitted| admitted.unwrap_or_else(|error| never_refused(error)))
     }
 }
 

@@ -36,7 +36,7 @@ struct Place<'c> {
 
 impl Place<'_> {
     fn take_turn(&mut self, waker: &Waker) -> Progress<Result<(), Error>> {
-        let claim = self.claim.as_mut().expect("a turn is taken until it is over");
+        let claim = self.claim.as_ref().expect("a turn is taken until it is over");
         match self.core.take_turn(Clock::Thread, claim, waker) {
             Turn::Over(result) => {
                 self.claim = None;

@@ -17,7 +17,7 @@ pub use keyed::KeyedLimiter;
 pub use stats::RateLimiterStats;
 
 pub(crate) use self::core::Core;
-pub(crate) use acquire::{Acquiring, Request};
+pub(crate) use acquire::{Acquiring, Request, never_refused};
 
 use crate::{ConfigError, Error, Permits, error::or_panic, sync::Arc};
 use std::{fmt, time::Duration};
@@ -285,9 +285,7 @@ impl RateLimiter {
     /// assert_eq!(limiter.available(), 9);
     /// ```
     pub fn acquire_blocking(&self) {
-        // One permit of any limiter can be waited for, however long, so it is never refused.
-        let admitted = self.core.acquire_blocking(&Request { permits: 1_u32.into(), can_fail: false, max_wait: None });
-        debug_assert!(admitted.is_ok());
+        self.core.acquire_blocking(&Request::one()).unwrap_or_else(|error| never_refused(error));
     }
 
     /// Waits for several permits, to be taken together: one number for every window, or an array with one for each.
@@ -556,8 +554,8 @@ impl RateLimiter {
         self.core.acquire_blocking(&Request { permits, can_fail: true, max_wait })
     }
 
-    pub(crate) fn request(self, permits: Permits, can_fail: bool, max_wait: Option<Duration>) -> Acquiring<Arc<Core>> {
-        Acquiring::new(self.core, Request { permits, can_fail, max_wait })
+    pub(crate) fn request(self, request: Request) -> Acquiring<Arc<Core>> {
+        Acquiring::new(self.core, request)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::support::{cases, ms, secs};
 use decor::{
     ConfigError, Error, Permits, RateLimiter,
     future::{Acquire, AcquireMany},
-    layer::{Never, Refusal},
+    layer::{AsError, Never, Refusal},
     prelude::*,
 };
 use futures::{FutureExt as _, future::join_all};
@@ -41,518 +41,10 @@ impl<F: Future> Future for Polls<'_, F> {
 
 // ---- against a naive model ----
 
-mod model {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[derive(Debug, Clone)]
-    enum Event {
-        Arrive([u32; 2]),
-        /// The n-th arrival gives up, if it is there and waits.
-        Cancel(usize),
-        Pause(u64),
-        Charge([u32; 2]),
-        SetLimits([(u32, u64); 2]),
-        TryAcquire,
-    }
-
-    #[derive(Debug, Clone, Copy)]
-    enum Kind {
-        /// So many of the limits.
-        Exact(usize),
-        /// By the first limit, with this burst if the limit has room for it.
-        Paced(u32),
-    }
-
-    #[derive(Debug, Clone)]
-    struct Schedule {
-        kind: Kind,
-        limits: [(u32, u64); 2],
-        /// Milliseconds since the event before, and the event.
-        events: Vec<(u64, Event)>,
-    }
-
-    fn any_limits() -> impl Strategy<Value = [(u32, u64); 2]> {
-        ((1_u32..6, 1_u64..40), (1_u32..12, 1_u64..60)).prop_map(<[(u32, u64); 2]>::from)
-    }
-
-    fn any_exact() -> impl Strategy<Value = Kind> {
-        (1_usize..3).prop_map(Kind::Exact)
-    }
-
-    fn any_paced() -> impl Strategy<Value = Kind> {
-        (1_u32..6).prop_map(Kind::Paced)
-    }
-
-    fn any_schedule(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Schedule> {
-        let permits = (prop_oneof![4 => Just(1_u32), 2 => 0_u32..7], 0_u32..13).prop_map(<[u32; 2]>::from);
-        let event = prop_oneof![
-            12 => permits.clone().prop_map(Event::Arrive),
-            3 => (0_usize..20).prop_map(Event::Cancel),
-            1 => (1_u64..50).prop_map(Event::Pause),
-            1 => permits.prop_map(Event::Charge),
-            1 => any_limits().prop_map(Event::SetLimits),
-            2 => Just(Event::TryAcquire),
-        ];
-        let pause = prop_oneof![3 => Just(0_u64), 3 => 1_u64..5, 1 => 5_u64..40];
-        (kind, any_limits(), prop::collection::vec((pause, event), 1..24)).prop_map(|(kind, limits, events)| Schedule {
-            kind,
-            limits,
-            events,
-        })
-    }
-
-    #[derive(Debug, Clone, PartialEq)]
-    enum Outcome {
-        Admitted(u64),
-        Refused(u64),
-        Cancelled(u64),
-        Waits,
-    }
-
-    /// All that can be seen.
-    #[derive(Debug, PartialEq, Default)]
-    struct Seen {
-        arrivals: Vec<Outcome>,
-        tries: Vec<bool>,
-        available: Vec<Vec<u32>>,
-    }
-
-    /// A limit as one would explain it.
-    enum Rule {
-        Windows(Vec<Window>),
-        Bucket(Bucket),
-    }
-
-    /// A deque of all admissions.
-    struct Window {
-        limit: u32,
-        period: u64,
-        taken: VecDeque<(u64, u32)>,
-    }
-
-    impl Window {
-        fn forget(&mut self, now: u64) {
-            self.taken.retain(|(at, _)| at + self.period > now);
-        }
-
-        fn in_use(&self) -> u32 {
-            self.taken.iter().map(|(_, permits)| permits).sum()
-        }
-    }
-
-    /// A paced limiter as a bucket that fills evenly: the same thing, counted the other way round. In permits times
-    /// nanoseconds of the period, so that nothing is ever rounded.
-    struct Bucket {
-        limit: i128,
-        period: i128,
-        burst: i128,
-        /// Below zero, if it is overdrawn.
-        filled: i128,
-    }
-
-    impl Bucket {
-        fn new(limit: u32, period: Duration, burst: u32) -> Self {
-            let mut bucket = Self { limit: limit.into(), period: nanos(period), burst: burst.into(), filled: 0 };
-            bucket.filled = bucket.full();
-            bucket
-        }
-
-        fn full(&self) -> i128 {
-            self.burst * self.period
-        }
-
-        fn pass(&mut self, time: Duration) {
-            self.filled += nanos(time) * self.limit;
-        }
-
-        /// What it cannot hold.
-        fn spill(&mut self) {
-            self.filled = self.filled.min(self.full());
-        }
-
-        fn missing(&self, permits: u32) -> i128 {
-            (i128::from(permits) * self.period - self.filled).max(0)
-        }
-
-        /// More than the burst need a full bucket, and overdraw it.
-        fn fits(&self, permits: u32) -> bool {
-            i128::from(permits).min(self.burst) * self.period <= self.filled
-        }
-
-        fn take(&mut self, permits: u32) {
-            self.filled -= i128::from(permits) * self.period;
-        }
-
-        /// What is missing then takes as long to come as it would have taken, and a nanosecond is not divided.
-        fn set_limit(&mut self, limit: u32, period: Duration) {
-            let lasts = (self.full() - self.filled + self.limit - 1) / self.limit;
-            let limit = limit.into();
-            *self = Self { limit, period: nanos(period), burst: self.burst.min(limit), filled: 0 };
-            self.filled = self.full() - lasts * limit;
-        }
-
-        fn available(&self) -> u32 {
-            u32::try_from((self.filled / self.period).max(0)).unwrap()
-        }
-    }
-
-    fn nanos(duration: Duration) -> i128 {
-        duration.as_nanos().try_into().unwrap()
-    }
-
-    impl Rule {
-        fn new(schedule: &Schedule) -> Self {
-            let windows = |windows: usize| {
-                let limits = &schedule.limits[..windows];
-                limits.iter().map(|&(limit, period)| Window { limit, period, taken: VecDeque::new() }).collect()
-            };
-            match schedule.kind {
-                Kind::Exact(count) => Self::Windows(windows(count)),
-                Kind::Paced(burst) => {
-                    let (limit, period) = schedule.limits[0];
-                    Self::Bucket(Bucket::new(limit, ms(period), burst.min(limit)))
-                }
-            }
-        }
-
-        /// A millisecond later.
-        fn pass(&mut self, now: u64) {
-            match self {
-                Self::Windows(windows) => windows.iter_mut().for_each(|window| window.forget(now)),
-                Self::Bucket(bucket) => bucket.pass(ms(1)),
-            }
-        }
-
-        /// Whoever could take something has done so.
-        fn rest(&mut self) {
-            if let Self::Bucket(bucket) = self {
-                bucket.spill();
-            }
-        }
-
-        fn fits(&self, permits: [u32; 2]) -> bool {
-            match self {
-                Self::Windows(windows) => windows
-                    .iter()
-                    .zip(permits)
-                    .all(|(window, permits)| permits == 0 || window.in_use() + permits <= window.limit),
-                Self::Bucket(bucket) => bucket.fits(permits[0]),
-            }
-        }
-
-        fn too_much(&self, permits: [u32; 2]) -> bool {
-            match self {
-                Self::Windows(windows) => windows.iter().zip(permits).any(|(window, permits)| permits > window.limit),
-                Self::Bucket(bucket) => i128::from(permits[0]) > bucket.limit,
-            }
-        }
-
-        fn take(&mut self, now: u64, permits: [u32; 2]) {
-            match self {
-                Self::Windows(windows) => {
-                    for (window, permits) in windows.iter_mut().zip(permits) {
-                        window.taken.push_back((now, permits));
-                    }
-                }
-                Self::Bucket(bucket) => bucket.take(permits[0]),
-            }
-        }
-
-        fn set_limits(&mut self, now: u64, limits: [(u32, u64); 2]) {
-            match self {
-                Self::Windows(windows) => {
-                    for (window, (limit, period)) in windows.iter_mut().zip(limits) {
-                        (window.limit, window.period) = (limit, period);
-                        window.forget(now);
-                    }
-                }
-                Self::Bucket(bucket) => bucket.set_limit(limits[0].0, ms(limits[0].1)),
-            }
-        }
-
-        fn available(&self) -> Vec<u32> {
-            match self {
-                Self::Windows(windows) => {
-                    windows.iter().map(|window| window.limit.saturating_sub(window.in_use())).collect()
-                }
-                Self::Bucket(bucket) => vec![bucket.available()],
-            }
-        }
-    }
-
-    /// The limiter as one would explain it: a rule, and a queue, looked at every millisecond.
-    struct Model {
-        now: u64,
-        rule: Rule,
-        queue: VecDeque<(usize, [u32; 2])>,
-        paused_until: u64,
-        seen: Seen,
-    }
-
-    impl Model {
-        fn new(schedule: &Schedule) -> Self {
-            let rule = Rule::new(schedule);
-            Self { now: 0, rule, queue: VecDeque::new(), paused_until: 0, seen: Seen::default() }
-        }
-
-        fn pass(&mut self) {
-            self.now += 1;
-            self.rule.pass(self.now);
-            if self.now <= self.paused_until {
-                self.rule.rest();
-            }
-            self.serve();
-        }
-
-        fn fits(&self, permits: [u32; 2]) -> bool {
-            self.now >= self.paused_until && self.rule.fits(permits)
-        }
-
-        fn serve(&mut self) {
-            while let Some(&(arrival, permits)) = self.queue.front() {
-                self.seen.arrivals[arrival] = if self.rule.too_much(permits) {
-                    Outcome::Refused(self.now)
-                } else if self.fits(permits) {
-                    self.rule.take(self.now, permits);
-                    Outcome::Admitted(self.now)
-                } else {
-                    break;
-                };
-                self.queue.pop_front();
-            }
-            self.rule.rest();
-        }
-
-        fn happen(&mut self, event: &Event) {
-            match *event {
-                Event::Arrive(permits) => {
-                    self.seen.arrivals.push(Outcome::Waits);
-                    let arrival = self.seen.arrivals.len() - 1;
-                    if self.rule.too_much(permits) {
-                        self.seen.arrivals[arrival] = Outcome::Refused(self.now);
-                    } else {
-                        self.queue.push_back((arrival, permits));
-                    }
-                }
-                Event::Cancel(arrival) => {
-                    if self.seen.arrivals.get(arrival) == Some(&Outcome::Waits) {
-                        self.seen.arrivals[arrival] = Outcome::Cancelled(self.now);
-                        self.queue.retain(|(waiting, _)| *waiting != arrival);
-                    }
-                }
-                Event::Pause(pause) => self.paused_until = self.paused_until.max(self.now + pause),
-                Event::Charge(permits) => self.rule.take(self.now, permits),
-                Event::SetLimits(limits) => self.rule.set_limits(self.now, limits),
-                Event::TryAcquire => {
-                    let admitted = self.queue.is_empty() && self.fits([1, 1]);
-                    if admitted {
-                        self.rule.take(self.now, [1, 1]);
-                    }
-                    self.seen.tries.push(admitted);
-                }
-            }
-            self.serve();
-            let mut available = self.rule.available();
-            if self.now < self.paused_until {
-                available.fill(0);
-            }
-            self.seen.available.push(available);
-        }
-    }
-
-    fn run_model(schedule: &Schedule, until: u64) -> Seen {
-        let mut model = Model::new(schedule);
-        for (pause, event) in &schedule.events {
-            for _ in 0..*pause {
-                model.pass();
-            }
-            model.happen(event);
-        }
-        while model.now < until {
-            model.pass();
-        }
-        model.seen
-    }
-
-    /// The limiter itself, its waiters polled when, and only when, they are woken.
-    struct Driver<'l> {
-        limiter: &'l RateLimiter,
-        begun: Instant,
-        windows: usize,
-        waiters: Vec<Option<task::Spawn<Pin<Box<AcquireMany<'l>>>>>>,
-        seen: Seen,
-    }
-
-    impl Driver<'_> {
-        fn permits(&self, permits: [u32; 2]) -> Permits {
-            if self.windows == 1 { [permits[0]].into() } else { permits.into() }
-        }
-
-        fn now(&self) -> u64 {
-            millis(self.begun.elapsed())
-        }
-
-        fn poll(&mut self, arrival: usize) {
-            let Some(waiter) = &mut self.waiters[arrival] else { return };
-            if let Poll::Ready(result) = waiter.poll() {
-                let now = self.now();
-                self.seen.arrivals[arrival] =
-                    if result.is_ok() { Outcome::Admitted(now) } else { Outcome::Refused(now) };
-                self.waiters[arrival] = None;
-            }
-        }
-
-        fn serve(&mut self) {
-            while let Some(woken) =
-                self.waiters.iter().position(|waiter| waiter.as_ref().is_some_and(task::Spawn::is_woken))
-            {
-                self.poll(woken);
-            }
-        }
-
-        fn happen(&mut self, event: &Event) {
-            match *event {
-                Event::Arrive(permits) => {
-                    let acquire = self.limiter.acquire_many(self.permits(permits));
-                    self.waiters.push(Some(task::spawn(Box::pin(acquire))));
-                    self.seen.arrivals.push(Outcome::Waits);
-                    self.poll(self.waiters.len() - 1);
-                }
-                Event::Cancel(arrival) => {
-                    if self.seen.arrivals.get(arrival) == Some(&Outcome::Waits) {
-                        self.waiters[arrival] = None;
-                        self.seen.arrivals[arrival] = Outcome::Cancelled(self.now());
-                    }
-                }
-                Event::Pause(pause) => self.limiter.pause_for(ms(pause)),
-                Event::Charge(permits) => self.limiter.charge(self.permits(permits)),
-                Event::SetLimits(limits) => {
-                    let limits = limits[..self.windows].iter().map(|&(limit, period)| (limit, ms(period)));
-                    self.limiter.try_set_limits(limits).unwrap();
-                }
-                Event::TryAcquire => self.seen.tries.push(self.limiter.try_acquire().is_ok()),
-            }
-            self.serve();
-            self.seen.available.push(self.limiter.available_each());
-        }
-    }
-
-    async fn run_limiter(schedule: &Schedule, until: u64) -> Seen {
-        let limits = schedule.limits.map(|(limit, period)| (limit, ms(period)));
-        let (windows, limiter) = match schedule.kind {
-            Kind::Exact(windows) => (windows, RateLimiter::windows(limits.into_iter().take(windows))),
-            Kind::Paced(burst) => {
-                let (limit, period) = limits[0];
-                (1, RateLimiter::paced(limit, period).burst(burst.min(limit)))
-            }
-        };
-        let begun = Instant::now();
-        let waiters = Vec::new();
-        let mut driver = Driver { limiter: &limiter, begun, windows, waiters, seen: Seen::default() };
-        for (pause, event) in &schedule.events {
-            for _ in 0..*pause {
-                advance(ms(1)).await;
-                driver.serve();
-            }
-            driver.happen(event);
-        }
-        while driver.now() < until {
-            advance(ms(1)).await;
-            driver.serve();
-        }
-        let Driver { waiters, seen, .. } = driver;
-        drop(waiters);
-        assert_eq!(limiter.waiting(), 0);
-        assert_eq!(limiter.stats().passed_over, 0);
-        seen
-    }
-
-    proptest! {
-        #![proptest_config(cases(5_000))]
-
-        #[test]
-        fn a_paced_limiter_is_a_bucket_that_fills_evenly(
-            (limit, burst) in (1_u32..40).prop_flat_map(|limit| (Just(limit), 1..=limit)),
-            period in prop_oneof![1_u64..50, 50_u64..2_000_000],
-            calls in prop::collection::vec((0_u64..30_000, 1_u32..40), 1..40),
-        ) {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-            runtime.block_on(async {
-                let period = Duration::from_micros(period);
-                let limiter = RateLimiter::paced(limit, period).burst(burst);
-                let mut bucket = Bucket::new(limit, period, burst);
-                for (micros, permits) in calls {
-                    let pause = Duration::from_micros(micros);
-                    advance(pause).await;
-                    bucket.pass(pause);
-                    bucket.spill();
-                    prop_assert_eq!(limiter.available(), bucket.available());
-
-                    let missing = bucket.missing(1);
-                    if missing > 0 {
-                        let wait = u64::try_from(missing).unwrap().div_ceil(limit.into());
-                        let retry_after = Duration::from_nanos(wait);
-                        prop_assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after }));
-                    }
-                    let permits = permits.min(burst);
-                    let admitted = limiter.acquire_many(permits).now_or_never().is_some();
-                    prop_assert_eq!(admitted, bucket.missing(permits) == 0);
-                    if admitted {
-                        bucket.take(permits);
-                    }
-                }
-                Ok(())
-            })?;
-        }
-    }
-
-    proptest! {
-        #![proptest_config(cases(6_000))]
-
-        #[test]
-        fn it_admits_what_the_model_admits_and_when(schedule in any_schedule(any_exact())) {
-            check(&schedule)?;
-        }
-
-        #[test]
-        fn a_paced_one_admits_what_the_model_admits_and_when(schedule in any_schedule(any_paced())) {
-            check(&schedule)?;
-        }
-    }
-
-    fn check(schedule: &Schedule) -> Result<(), TestCaseError> {
-        let events: u64 = schedule.events.iter().map(|(pause, _)| pause).sum();
-        let until = events + 200;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let seen = runtime.block_on(run_limiter(schedule, until));
-        prop_assert_eq!(seen, run_model(schedule, until));
-        Ok(())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_paced_queue_makes_up_for_ten_milliseconds_of_lateness_and_no_more() {
-    let limiter = RateLimiter::paced(1_000, secs(1));
-    limiter.acquire().await;
-    let begun = Instant::now();
-    let waiters = (0..100).map(|_| {
-        let limiter = limiter.clone();
-        tokio::spawn(async move {
-            limiter.acquire().await;
-            millis(begun.elapsed())
-        })
-    });
-    let waiters: Vec<_> = waiters.collect();
-    while limiter.waiting() < 100 {
-        tokio::task::yield_now().await;
-    }
-    advance(ms(50)).await; // nobody can come meanwhile
-    let admitted: Vec<_> = join_all(waiters).await.into_iter().map(Result::unwrap).collect();
-    let at_once = (0..11).map(|_| 50);
-    assert_eq!(admitted, at_once.chain(51..140).collect::<Vec<_>>(), "those of the last 10 ms, and then one each");
-}
+mod model;
+mod paced;
+mod patience;
+mod skipped;
 
 #[tokio::test(start_paused = true)]
 async fn several_permits_are_tried_and_waited_for_within_a_limit() {
@@ -755,6 +247,30 @@ async fn a_task_that_has_used_up_its_budget_keeps_its_turn() {
     assert_eq!(*order.borrow(), [("greedy", 1000), ("modest", 2000)]);
 }
 
+/// Those that left behind it are no part of what a waiter has before it. It would look again and again if they were.
+#[tokio::test(start_paused = true)]
+async fn waiters_that_gave_up_behind_others_cost_no_polls() {
+    let limiter = RateLimiter::paced(100, secs(1));
+    limiter.acquire().await;
+    let begun = Instant::now();
+    let polls = Cell::new(0);
+    let waiting = join_all((0..50).map(|_| Polls(limiter.acquire(), &polls)));
+    let others = async {
+        let mut behind: Vec<_> = (0..500).map(|_| Box::pin(limiter.acquire())).collect();
+        for waiter in &mut behind {
+            assert!(waiter.now_or_never().is_none());
+        }
+        // One stays, so those before it leave from the middle.
+        let last = behind.pop().unwrap();
+        drop(behind);
+        limiter.pause_for(secs(1));
+        last.await;
+    };
+    futures::future::join(waiting, others).await;
+    assert_eq!(begun.elapsed(), secs(1) + ms(500));
+    assert!(polls.get() <= 4 * 50, "{} polls", polls.get());
+}
+
 // ---- safe to drop ----
 
 #[tokio::test(start_paused = true)]
@@ -879,30 +395,6 @@ async fn wakers_are_dropped_outside_of_the_lock() {
     assert_eq!((LIMITER.stats().passed_over, LIMITER.waiting()), (2, 0));
 }
 
-/// Places are found by numbers that are used again; one who was passed over must not take another's for its own.
-#[tokio::test(start_paused = true)]
-async fn those_who_come_back_keep_their_places_apart() {
-    let limiter = RateLimiter::new(1, secs(1));
-    limiter.acquire().await;
-    let mut dead: Vec<_> = (0..3).map(|_| task::spawn(limiter.acquire())).collect();
-    for waiter in &mut dead {
-        assert_pending!(waiter.poll());
-    }
-    limiter.acquire().await;
-    assert_eq!((limiter.stats().passed_over, limiter.waiting()), (3, 0));
-    let mut newcomer = task::spawn(limiter.acquire());
-    assert_pending!(newcomer.poll());
-    for (back, waiter) in dead.iter_mut().enumerate() {
-        assert_pending!(waiter.poll());
-        assert_eq!(limiter.waiting(), 2 + back);
-    }
-    // The last to come back is the first now.
-    for mut waiter in dead.into_iter().rev().chain([newcomer]) {
-        tokio::time::timeout(secs(1), &mut waiter).await.unwrap();
-    }
-    assert_eq!((limiter.stats().admitted, limiter.waiting()), (6, 0));
-}
-
 /// A waiter that has been told that it is free to go, and does not come.
 async fn called_in_vain(limiter: &RateLimiter) -> task::Spawn<Acquire<'_>> {
     limiter.acquire().await;
@@ -955,20 +447,6 @@ async fn none_at_all_are_free_however_many_are_in_use() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_will_not_wait_does_not_go_before_one_who_is_free_to_go() {
-    let limiter = RateLimiter::new(2, secs(1));
-    limiter.acquire_many(2).await.unwrap();
-    let mut first = task::spawn(limiter.acquire());
-    assert_pending!(first.poll());
-    advance(secs(1)).await;
-    let refused = Err(Error::RateLimited { retry_after: Duration::ZERO });
-    assert_eq!(assert_ready!(task::spawn(limiter.acquire_within(Duration::ZERO)).poll()), refused);
-    assert!(first.is_woken());
-    assert_ready!(first.poll());
-    assert_eq!(limiter.acquire_within(Duration::ZERO).await, Ok(()));
-}
-
-#[tokio::test(start_paused = true)]
 async fn those_who_wait_already_count() {
     let limiter = RateLimiter::new(2, secs(1));
     limiter.acquire_many(2).await.unwrap();
@@ -1005,7 +483,36 @@ async fn a_full_queue_refuses_those_who_can_be_refused() {
     let mut plain = task::spawn(limiter.acquire());
     assert_pending!(plain.poll()); // cannot be told
     assert_eq!(limiter.waiting(), 2);
-    assert_eq!(<Never as Refusal<u8>>::output(Error::QueueFull { waiting: 2 }), None);
+}
+
+// ---- what a refusal becomes ----
+
+#[test]
+fn a_request_can_be_refused_where_its_refusal_has_an_output() {
+    type Output = Result<u8, Error>;
+    assert!(!<Never as Refusal<Output>>::POSSIBLE);
+    assert!(<AsError as Refusal<Output>>::POSSIBLE);
+    let refused = Error::QueueFull { waiting: 1 };
+    assert_eq!(<AsError as Refusal<Output>>::output(refused.clone()), Err(refused));
+}
+
+#[test]
+#[should_panic(expected = "one permit of any limiter can be waited for, but: rate limited: 2 callers")]
+fn a_refusal_that_is_not_possible_does_not_become_a_call() {
+    <Never as Refusal<u8>>::output(Error::QueueFull { waiting: 2 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_calls_that_can_be_refused_are_refused_by_a_full_queue() {
+    let limiter = RateLimiter::builder().window(1, secs(1)).refuse_above(0).build();
+    limiter.acquire().await;
+    let full = Err(Error::QueueFull { waiting: 0 });
+    assert_eq!(echo("a").rate_limited_by(&limiter, 1).await, full);
+    assert_eq!(echo.rate_limited_within(&limiter, secs(9)).call("a").await, full);
+    let begun = Instant::now();
+    assert_eq!(echo("a").rate_limited(&limiter).await, Ok("a".into()));
+    limiter.acquire().await;
+    assert_eq!(begun.elapsed(), secs(2));
 }
 
 // ---- pauses, charges, limits ----

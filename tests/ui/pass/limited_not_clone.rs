@@ -3,7 +3,7 @@ use std::{future::ready, sync::Arc, time::Duration};
 
 struct Connection;
 
-fn main() {
+pub async fn main() {
     let connection = Arc::new(Connection);
     let limiter = RateLimiter::new(10, Duration::from_secs(1));
     let send = (move |n: u64| {

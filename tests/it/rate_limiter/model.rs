@@ -1,0 +1,659 @@
+//! The limiter against a naive model: commands in any order, waiters polled in any order.
+
+use super::*;
+use proptest::prelude::*;
+
+#[derive(Debug, Clone)]
+enum Event {
+    Arrive {
+        permits: [u32; 2],
+        patience: Patience,
+        /// Comes before the waiters that are woken at this moment are polled.
+        early: bool,
+    },
+    /// The n-th arrival gives up, if it is there and waits.
+    Cancel(usize),
+    Pause(u64),
+    Charge([u32; 2]),
+    SetLimits([(u32, u64); 2]),
+    TryAcquire {
+        early: bool,
+    },
+}
+
+impl Event {
+    fn is_early(&self) -> bool {
+        matches!(self, Self::Arrive { early: true, .. } | Self::TryAcquire { early: true })
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Patience {
+    Endless,
+    Millis(u64),
+    /// Ends at the very moment for which the turn is foreseen.
+    ToTheTurn,
+}
+
+/// How an arrival with patience was received, as the limiter foresaw its turn.
+#[derive(Debug, Clone, Copy)]
+struct Reception {
+    /// Nanoseconds since the beginning.
+    latest: u128,
+    refused_at_once: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// So many of the limits.
+    Exact(usize),
+    /// By the first limit, with this burst if the limit has room for it.
+    Paced(u32),
+}
+
+#[derive(Debug, Clone)]
+struct Schedule {
+    kind: Kind,
+    limits: [(u32, u64); 2],
+    /// Milliseconds since the event before, and the event.
+    events: Vec<(u64, Event)>,
+    /// Draws the order in which the waiters are polled that are woken at one moment.
+    order: u64,
+}
+
+fn any_limits() -> impl Strategy<Value = [(u32, u64); 2]> {
+    ((1_u32..6, 1_u64..40), (1_u32..12, 1_u64..60)).prop_map(<[(u32, u64); 2]>::from)
+}
+
+fn any_exact() -> impl Strategy<Value = Kind> {
+    (1_usize..3).prop_map(Kind::Exact)
+}
+
+fn any_paced() -> impl Strategy<Value = Kind> {
+    (1_u32..6).prop_map(Kind::Paced)
+}
+
+fn any_schedule(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Schedule> {
+    let permits = (prop_oneof![4 => Just(1_u32), 2 => 0_u32..7], 0_u32..13).prop_map(<[u32; 2]>::from);
+    let patience = prop_oneof![
+        3 => Just(Patience::Endless),
+        1 => (0_u64..60).prop_map(Patience::Millis),
+        3 => Just(Patience::ToTheTurn),
+    ];
+    let arrival = (permits.clone(), patience, any::<bool>());
+    let event = prop_oneof![
+        12 => arrival.prop_map(|(permits, patience, early)| Event::Arrive { permits, patience, early }),
+        3 => (0_usize..20).prop_map(Event::Cancel),
+        1 => (1_u64..50).prop_map(Event::Pause),
+        1 => permits.prop_map(Event::Charge),
+        1 => any_limits().prop_map(Event::SetLimits),
+        2 => any::<bool>().prop_map(|early| Event::TryAcquire { early }),
+    ];
+    let pause = prop_oneof![3 => Just(0_u64), 3 => 1_u64..5, 1 => 5_u64..40];
+    (kind, any_limits(), prop::collection::vec((pause, event), 1..24), any::<u64>())
+        .prop_map(|(kind, limits, events, order)| Schedule { kind, limits, events, order })
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Outcome {
+    Admitted(u64),
+    Refused(u64),
+    Cancelled(u64),
+    Waits,
+}
+
+/// All that can be seen.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Seen {
+    arrivals: Vec<Outcome>,
+    tries: Vec<bool>,
+    available: Vec<Vec<u32>>,
+}
+
+/// A limit as one would explain it.
+#[derive(Clone)]
+enum Rule {
+    Windows(Vec<Window>),
+    Bucket(Bucket),
+}
+
+/// All admissions that any window so far would hold.
+#[derive(Clone)]
+struct Window {
+    limit: u32,
+    period: u64,
+    largest_limit: u32,
+    longest_period: u64,
+    taken: VecDeque<(u64, u32)>,
+    now: u64,
+}
+
+impl Window {
+    fn new(limit: u32, period: u64) -> Self {
+        Self { limit, period, largest_limit: limit, longest_period: period, taken: VecDeque::new(), now: 0 }
+    }
+
+    fn pass(&mut self, now: u64) {
+        self.now = now;
+        self.taken.retain(|(at, _)| at + self.longest_period > now);
+    }
+
+    fn in_use(&self) -> u32 {
+        self.taken.iter().filter(|(at, _)| at + self.period > self.now).map(|(_, permits)| permits).sum()
+    }
+
+    fn set_limit(&mut self, limit: u32, period: u64) {
+        let taken_after =
+            |moment| -> u32 { self.taken.iter().filter(|(at, _)| *at > moment).map(|(_, permits)| permits).sum() };
+        let counts = |at| at + self.period > self.now || taken_after(at) < self.largest_limit;
+        let taken = self.taken.iter().copied().filter(|(at, _)| counts(*at)).collect();
+        (self.limit, self.period, self.taken) = (limit, period, taken);
+        self.largest_limit = self.largest_limit.max(limit);
+        self.longest_period = self.longest_period.max(period);
+    }
+}
+
+/// A paced limiter as a bucket that fills evenly: the same thing, counted the other way round. In permits times
+/// nanoseconds of the period, so that nothing is ever rounded.
+#[derive(Clone)]
+struct Bucket {
+    limit: i128,
+    period: i128,
+    /// As asked for.
+    burst: i128,
+    /// Below zero, if it is overdrawn.
+    filled: i128,
+}
+
+impl Bucket {
+    fn new(limit: u32, period: Duration, burst: u32) -> Self {
+        let mut bucket = Self { limit: limit.into(), period: nanos(period), burst: burst.into(), filled: 0 };
+        bucket.filled = bucket.full();
+        bucket
+    }
+
+    fn burst(&self) -> i128 {
+        self.burst.min(self.limit)
+    }
+
+    fn full(&self) -> i128 {
+        self.burst() * self.period
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.filled += nanos(time) * self.limit;
+    }
+
+    /// What it cannot hold.
+    fn spill(&mut self) {
+        self.filled = self.filled.min(self.full());
+    }
+
+    fn missing(&self, permits: u32) -> i128 {
+        (i128::from(permits) * self.period - self.filled).max(0)
+    }
+
+    /// More than the burst need a full bucket, and overdraw it.
+    fn fits(&self, permits: u32) -> bool {
+        i128::from(permits).min(self.burst()) * self.period <= self.filled
+    }
+
+    fn take(&mut self, permits: u32) {
+        self.filled -= i128::from(permits) * self.period;
+    }
+
+    /// What is missing then takes as long to come as it would have taken, and a nanosecond is not divided.
+    fn set_limit(&mut self, limit: u32, period: Duration) {
+        let lasts = (self.full() - self.filled + self.limit - 1) / self.limit;
+        (self.limit, self.period) = (limit.into(), nanos(period));
+        self.filled = self.full() - lasts * self.limit;
+    }
+
+    fn available(&self) -> u32 {
+        u32::try_from((self.filled / self.period).max(0)).unwrap()
+    }
+}
+
+fn nanos(duration: Duration) -> i128 {
+    duration.as_nanos().try_into().unwrap()
+}
+
+impl Rule {
+    fn new(schedule: &Schedule) -> Self {
+        let windows = |windows: usize| {
+            let limits = &schedule.limits[..windows];
+            limits.iter().map(|&(limit, period)| Window::new(limit, period)).collect()
+        };
+        match schedule.kind {
+            Kind::Exact(count) => Self::Windows(windows(count)),
+            Kind::Paced(burst) => {
+                let (limit, period) = schedule.limits[0];
+                Self::Bucket(Bucket::new(limit, ms(period), burst.min(limit)))
+            }
+        }
+    }
+
+    /// A millisecond later.
+    fn pass(&mut self, now: u64) {
+        match self {
+            Self::Windows(windows) => windows.iter_mut().for_each(|window| window.pass(now)),
+            Self::Bucket(bucket) => bucket.pass(ms(1)),
+        }
+    }
+
+    /// Whoever could take something has done so.
+    fn rest(&mut self) {
+        if let Self::Bucket(bucket) = self {
+            bucket.spill();
+        }
+    }
+
+    fn fits(&self, permits: [u32; 2]) -> bool {
+        match self {
+            Self::Windows(windows) => windows
+                .iter()
+                .zip(permits)
+                .all(|(window, permits)| permits == 0 || window.in_use() + permits <= window.limit),
+            Self::Bucket(bucket) => bucket.fits(permits[0]),
+        }
+    }
+
+    fn too_much(&self, permits: [u32; 2]) -> bool {
+        match self {
+            Self::Windows(windows) => windows.iter().zip(permits).any(|(window, permits)| permits > window.limit),
+            Self::Bucket(bucket) => i128::from(permits[0]) > bucket.limit,
+        }
+    }
+
+    fn take(&mut self, now: u64, permits: [u32; 2]) {
+        match self {
+            Self::Windows(windows) => {
+                for (window, permits) in windows.iter_mut().zip(permits) {
+                    window.taken.push_back((now, permits));
+                }
+            }
+            Self::Bucket(bucket) => bucket.take(permits[0]),
+        }
+    }
+
+    fn set_limits(&mut self, limits: [(u32, u64); 2]) {
+        match self {
+            Self::Windows(windows) => {
+                for (window, (limit, period)) in windows.iter_mut().zip(limits) {
+                    window.set_limit(limit, period);
+                }
+            }
+            Self::Bucket(bucket) => bucket.set_limit(limits[0].0, ms(limits[0].1)),
+        }
+    }
+
+    fn available(&self) -> Vec<u32> {
+        match self {
+            Self::Windows(windows) => {
+                windows.iter().map(|window| window.limit.saturating_sub(window.in_use())).collect()
+            }
+            Self::Bucket(bucket) => vec![bucket.available()],
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Waiter {
+    arrival: usize,
+    permits: [u32; 2],
+    /// Nanoseconds since the beginning.
+    latest: u128,
+}
+
+/// The limiter as one would explain it: a rule, and a queue, looked at every millisecond.
+#[derive(Clone)]
+struct Model {
+    now: u64,
+    rule: Rule,
+    queue: VecDeque<Waiter>,
+    paused_until: u64,
+    seen: Seen,
+}
+
+impl Model {
+    fn new(schedule: &Schedule) -> Self {
+        let rule = Rule::new(schedule);
+        Self { now: 0, rule, queue: VecDeque::new(), paused_until: 0, seen: Seen::default() }
+    }
+
+    /// A millisecond passes. A newcomer that comes before the waiters are polled makes up for their lateness as they do.
+    fn pass(&mut self, before_early_one: bool) {
+        self.now += 1;
+        self.rule.pass(self.now);
+        if self.now <= self.paused_until {
+            self.rule.rest();
+        }
+        let catches_up = before_early_one && !self.queue.is_empty();
+        self.serve();
+        if !catches_up {
+            self.rule.rest();
+        }
+    }
+
+    fn fits(&self, permits: [u32; 2]) -> bool {
+        self.now >= self.paused_until && self.rule.fits(permits)
+    }
+
+    fn serve(&mut self) {
+        let mut is_blocked = false;
+        for waiter in std::mem::take(&mut self.queue) {
+            self.seen.arrivals[waiter.arrival] = if !is_blocked && self.rule.too_much(waiter.permits) {
+                Outcome::Refused(self.now)
+            } else if !is_blocked && self.fits(waiter.permits) {
+                self.rule.take(self.now, waiter.permits);
+                Outcome::Admitted(self.now)
+            } else if in_nanos(self.now) >= waiter.latest {
+                Outcome::Refused(self.now)
+            } else {
+                is_blocked = true;
+                self.queue.push_back(waiter);
+                Outcome::Waits
+            };
+        }
+    }
+
+    fn happen(&mut self, event: &Event, receptions: &[Option<Reception>]) {
+        match *event {
+            Event::Arrive { permits, early, .. } => {
+                let arrival = self.seen.arrivals.len();
+                self.seen.arrivals.push(Outcome::Waits);
+                let latest = match receptions[arrival] {
+                    Some(reception) => {
+                        self.check_foresight(permits, reception, early);
+                        if reception.refused_at_once { in_nanos(self.now) } else { reception.latest }
+                    }
+                    None => u128::MAX,
+                };
+                if self.rule.too_much(permits) {
+                    self.seen.arrivals[arrival] = Outcome::Refused(self.now);
+                } else {
+                    self.queue.push_back(Waiter { arrival, permits, latest });
+                }
+            }
+            Event::Cancel(arrival) => {
+                if self.seen.arrivals.get(arrival) == Some(&Outcome::Waits) {
+                    self.seen.arrivals[arrival] = Outcome::Cancelled(self.now);
+                    self.queue.retain(|waiter| waiter.arrival != arrival);
+                }
+            }
+            Event::Pause(pause) => self.paused_until = self.paused_until.max(self.now + pause),
+            Event::Charge(permits) => self.rule.take(self.now, permits),
+            Event::SetLimits(limits) => self.rule.set_limits(limits),
+            Event::TryAcquire { .. } => {
+                let admitted = self.queue.is_empty() && self.fits([1, 1]);
+                if admitted {
+                    self.rule.take(self.now, [1, 1]);
+                }
+                self.seen.tries.push(admitted);
+            }
+        }
+        self.serve();
+        self.rule.rest();
+        let mut available = self.rule.available();
+        if self.now < self.paused_until {
+            available.fill(0);
+        }
+        self.seen.available.push(available);
+    }
+
+    /// No call is refused at once that would be admitted in time if all before it stay. None is let wait that would not, where
+    /// the turn can be foreseen.
+    fn check_foresight(&self, permits: [u32; 2], reception: Reception, early: bool) {
+        let all = || self.queue.iter().map(|waiter| waiter.permits).chain([permits]);
+        if all().any(|permits| self.rule.too_much(permits)) {
+            return;
+        }
+        let turn = self.turn(permits);
+        if reception.refused_at_once {
+            // An early one still finds those that are about to give up.
+            assert!(early || in_nanos(turn) > reception.latest, "it would have been admitted at {turn} ms");
+        } else {
+            let foreseeable = match &self.rule {
+                Rule::Windows(windows) => windows.len() == 1 && all().all(|permits| permits[0] <= 1),
+                Rule::Bucket(_) => true,
+            };
+            let is_in_time = turn == self.now || in_nanos(turn - 1) < reception.latest;
+            assert!(!foreseeable || is_in_time, "it waits in vain until {turn} ms");
+        }
+    }
+
+    /// When a call that comes now would be admitted, if all that wait are patient.
+    fn turn(&self, permits: [u32; 2]) -> u64 {
+        let mut model = self.clone();
+        let arrival = model.seen.arrivals.len();
+        model.seen.arrivals.push(Outcome::Waits);
+        model.queue.push_back(Waiter { arrival, permits, latest: u128::MAX });
+        model.queue.iter_mut().for_each(|waiter| waiter.latest = u128::MAX);
+        model.serve();
+        model.rule.rest();
+        while model.seen.arrivals[arrival] == Outcome::Waits {
+            model.pass(false);
+        }
+        model.now
+    }
+}
+
+fn in_nanos(millis: u64) -> u128 {
+    u128::from(millis) * 1_000_000
+}
+
+fn run_model(schedule: &Schedule, receptions: &[Option<Reception>], until: u64) -> Seen {
+    let mut model = Model::new(schedule);
+    for (pause, event) in &schedule.events {
+        for passed in 1..=*pause {
+            model.pass(passed == *pause && event.is_early());
+        }
+        model.happen(event, receptions);
+    }
+    while model.now < until {
+        model.pass(false);
+    }
+    model.seen
+}
+
+/// The limiter itself, its waiters polled when, and only when, they are woken; those that are woken together in any order.
+struct Driver<'l> {
+    limiter: &'l RateLimiter,
+    begun: Instant,
+    windows: usize,
+    waiters: Vec<Option<task::Spawn<Pin<Box<AcquireMany<'l>>>>>>,
+    /// One for each arrival; `None` if it has endless patience.
+    receptions: Vec<Option<Reception>>,
+    order: u64,
+    seen: Seen,
+}
+
+impl Driver<'_> {
+    /// A number below `bound`.
+    fn draw(&mut self, bound: usize) -> usize {
+        self.order = self.order.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.order >> 33).unwrap() % bound
+    }
+
+    fn permits(&self, permits: [u32; 2]) -> Permits {
+        if self.windows == 1 { [permits[0]].into() } else { permits.into() }
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.begun.elapsed())
+    }
+
+    fn poll(&mut self, arrival: usize) {
+        let Some(waiter) = &mut self.waiters[arrival] else { return };
+        if let Poll::Ready(result) = waiter.poll() {
+            let now = self.now();
+            self.seen.arrivals[arrival] = if result.is_ok() { Outcome::Admitted(now) } else { Outcome::Refused(now) };
+            self.waiters[arrival] = None;
+        }
+    }
+
+    fn serve(&mut self) {
+        loop {
+            let is_woken = |n: &usize| self.waiters[*n].as_ref().is_some_and(task::Spawn::is_woken);
+            let woken: Vec<_> = (0..self.waiters.len()).filter(is_woken).collect();
+            if woken.is_empty() {
+                break;
+            }
+            let next = woken[self.draw(woken.len())];
+            self.poll(next);
+        }
+    }
+
+    fn arrive(&mut self, permits: [u32; 2], patience: Patience) {
+        let permits = self.permits(permits);
+        let arrival = self.waiters.len();
+        let patience = match patience {
+            Patience::Endless => None,
+            Patience::Millis(patience) => Some(ms(patience)),
+            Patience::ToTheTurn => match self.limiter.try_acquire_many(permits) {
+                Ok(()) => {
+                    self.waiters.push(None);
+                    self.receptions.push(None);
+                    self.seen.arrivals.push(Outcome::Admitted(self.now()));
+                    return;
+                }
+                Err(Error::RateLimited { retry_after }) => {
+                    assert!(!retry_after.is_zero());
+                    Some(retry_after)
+                }
+                Err(_) => None,
+            },
+        };
+        let acquire = self.limiter.acquire_many(permits);
+        let acquire = if let Some(patience) = patience { acquire.within(patience) } else { acquire };
+        self.waiters.push(Some(task::spawn(Box::pin(acquire))));
+        self.seen.arrivals.push(Outcome::Waits);
+        self.poll(arrival);
+        let now = self.begun.elapsed();
+        let refused_at_once = matches!(self.seen.arrivals[arrival], Outcome::Refused(_));
+        self.receptions
+            .push(patience.map(|patience| Reception { latest: (now + patience).as_nanos(), refused_at_once }));
+    }
+
+    fn happen(&mut self, event: &Event) {
+        match *event {
+            Event::Arrive { permits, patience, .. } => self.arrive(permits, patience),
+            Event::Cancel(arrival) => {
+                if self.seen.arrivals.get(arrival) == Some(&Outcome::Waits) {
+                    self.waiters[arrival] = None;
+                    self.seen.arrivals[arrival] = Outcome::Cancelled(self.now());
+                }
+            }
+            Event::Pause(pause) => self.limiter.pause_for(ms(pause)),
+            Event::Charge(permits) => self.limiter.charge(self.permits(permits)),
+            Event::SetLimits(limits) => {
+                let limits = limits[..self.windows].iter().map(|&(limit, period)| (limit, ms(period)));
+                self.limiter.try_set_limits(limits).unwrap();
+            }
+            Event::TryAcquire { .. } => self.seen.tries.push(self.limiter.try_acquire().is_ok()),
+        }
+        self.serve();
+        self.seen.available.push(self.limiter.available_each());
+    }
+}
+
+async fn run_limiter(schedule: &Schedule, until: u64) -> (Seen, Vec<Option<Reception>>) {
+    let limits = schedule.limits.map(|(limit, period)| (limit, ms(period)));
+    let (windows, limiter) = match schedule.kind {
+        Kind::Exact(windows) => (windows, RateLimiter::windows(limits.into_iter().take(windows))),
+        Kind::Paced(burst) => {
+            let (limit, period) = limits[0];
+            (1, RateLimiter::paced(limit, period).burst(burst.min(limit)))
+        }
+    };
+    let mut driver = Driver {
+        limiter: &limiter,
+        begun: Instant::now(),
+        windows,
+        waiters: Vec::new(),
+        receptions: Vec::new(),
+        order: schedule.order,
+        seen: Seen::default(),
+    };
+    for (pause, event) in &schedule.events {
+        for passed in 1..=*pause {
+            advance(ms(1)).await;
+            if passed < *pause || !event.is_early() {
+                driver.serve();
+            }
+        }
+        driver.happen(event);
+    }
+    while driver.now() < until {
+        advance(ms(1)).await;
+        driver.serve();
+    }
+    let Driver { waiters, receptions, seen, .. } = driver;
+    drop(waiters);
+    assert_eq!(limiter.waiting(), 0);
+    assert_eq!(limiter.stats().passed_over, 0);
+    (seen, receptions)
+}
+
+proptest! {
+    #![proptest_config(cases(5_000))]
+
+    #[test]
+    fn a_paced_limiter_is_a_bucket_that_fills_evenly(
+        (limit, burst) in (1_u32..40).prop_flat_map(|limit| (Just(limit), 1..=limit)),
+        period in prop_oneof![1_u64..50, 50_u64..2_000_000],
+        calls in prop::collection::vec((0_u64..30_000, 1_u32..40), 1..40),
+    ) {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let period = Duration::from_micros(period);
+            let limiter = RateLimiter::paced(limit, period).burst(burst);
+            let mut bucket = Bucket::new(limit, period, burst);
+            for (micros, permits) in calls {
+                let pause = Duration::from_micros(micros);
+                advance(pause).await;
+                bucket.pass(pause);
+                bucket.spill();
+                prop_assert_eq!(limiter.available(), bucket.available());
+
+                let missing = bucket.missing(1);
+                if missing > 0 {
+                    let wait = u64::try_from(missing).unwrap().div_ceil(limit.into());
+                    let retry_after = Duration::from_nanos(wait);
+                    prop_assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after }));
+                }
+                let permits = permits.min(burst);
+                let admitted = limiter.acquire_many(permits).now_or_never().is_some();
+                prop_assert_eq!(admitted, bucket.missing(permits) == 0);
+                if admitted {
+                    bucket.take(permits);
+                }
+            }
+            Ok(())
+        })?;
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(6_000))]
+
+    #[test]
+    fn it_admits_what_the_model_admits_and_when(schedule in any_schedule(any_exact())) {
+        check(&schedule)?;
+    }
+
+    #[test]
+    fn a_paced_one_admits_what_the_model_admits_and_when(schedule in any_schedule(any_paced())) {
+        check(&schedule)?;
+    }
+}
+
+fn check(schedule: &Schedule) -> Result<(), TestCaseError> {
+    let events: u64 = schedule.events.iter().map(|(pause, _)| pause).sum();
+    let until = events + 200;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let (seen, receptions) = runtime.block_on(run_limiter(schedule, until));
+    prop_assert_eq!(seen, run_model(schedule, &receptions, until));
+    Ok(())
+}

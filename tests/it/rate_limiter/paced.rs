@@ -1,0 +1,191 @@
+//! Catching up after a stall, and bursts that come back.
+
+use super::*;
+use decor::test_util::VirtualClock;
+use proptest::prelude::*;
+use std::thread;
+
+const STALL: Duration = ms(60);
+
+/// A rate per second, how many pass together after a stall, and how many in each millisecond from then on.
+const RATES: [(u32, usize, usize); 3] = [(100, 1, 0), (1_000, 2, 1), (10_000, 11, 10)];
+
+#[tokio::test(start_paused = true)]
+async fn tasks_make_up_for_one_millisecond_after_a_stall() {
+    for (rate, at_once, in_each) in RATES {
+        let limiter = RateLimiter::paced(rate, secs(1));
+        limiter.acquire().await;
+        let mut waiters: Vec<_> = (0..40).map(|_| task::spawn(limiter.acquire())).collect();
+        for waiter in &mut waiters {
+            assert_pending!(waiter.poll());
+        }
+        let mut admitted = || {
+            let before = waiters.len();
+            while let Some(woken) = waiters.iter().position(task::Spawn::is_woken) {
+                if waiters[woken].poll().is_ready() {
+                    drop(waiters.remove(woken));
+                }
+            }
+            before - waiters.len()
+        };
+        advance(STALL).await;
+        assert_eq!(admitted(), at_once, "{rate} a second");
+        advance(ms(1)).await;
+        assert_eq!(admitted(), in_each, "{rate} a second");
+    }
+}
+
+#[test]
+fn threads_make_up_for_one_millisecond_after_a_stall() {
+    for (rate, at_once, _) in RATES {
+        const THREADS: usize = 14;
+        let clock = VirtualClock::start();
+        let limiter = RateLimiter::paced(rate, secs(1));
+        limiter.acquire_blocking();
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let limiter = limiter.clone();
+                clock.spawn(move || {
+                    limiter.acquire_blocking();
+                    decor::test_util::elapsed().unwrap()
+                })
+            })
+            .collect();
+        while limiter.waiting() < THREADS {
+            thread::yield_now();
+        }
+        clock.advance(STALL);
+        let mut admitted: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
+        admitted.sort_unstable();
+        let interval = secs(1) / rate;
+        // The schedule goes on from 1 ms before the end of the stall.
+        let turn = |n: usize| STALL.max(STALL - ms(1) + interval * u32::try_from(n).unwrap());
+        assert_eq!(admitted, (0..THREADS).map(turn).collect::<Vec<_>>(), "{rate} a second");
+        assert_eq!(admitted.iter().filter(|at| **at == STALL).count(), at_once, "{rate} a second");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_in_a_pause_is_not_made_up_for() {
+    let limiter = RateLimiter::paced(1_000, secs(1));
+    limiter.acquire().await;
+    limiter.pause_for(STALL);
+    let begun = Instant::now();
+    let mut at = Vec::new();
+    let waiters = (0..5).map(|_| async {
+        limiter.acquire().await;
+        millis(begun.elapsed())
+    });
+    at.extend(join_all(waiters).await);
+    assert_eq!(at, [60, 61, 62, 63, 64]);
+}
+
+#[derive(Debug, Clone)]
+struct Stalls {
+    limit: u32,
+    burst: u32,
+    micros: u64,
+    waiters: usize,
+    /// Milliseconds for which nobody is polled.
+    stalls: Vec<u64>,
+}
+
+fn any_stalls() -> impl Strategy<Value = Stalls> {
+    let limits = (1_u32..30).prop_flat_map(|limit| (Just(limit), 1..=limit));
+    let stalls = prop::collection::vec(prop_oneof![4 => Just(1_u64), 1 => 2_u64..30], 1..40);
+    (limits, 1_000_u64..60_000, 1_usize..60, stalls).prop_map(|((limit, burst), micros, waiters, stalls)| Stalls {
+        limit,
+        burst,
+        micros,
+        waiters,
+        stalls,
+    })
+}
+
+/// The moments of all admissions, in microseconds.
+async fn admissions(stalls: &Stalls) -> Vec<u64> {
+    let limiter = RateLimiter::paced(stalls.limit, Duration::from_micros(stalls.micros)).burst(stalls.burst);
+    let begun = Instant::now();
+    let mut waiters: Vec<_> = (0..stalls.waiters).map(|_| task::spawn(limiter.acquire())).collect();
+    let mut admitted = Vec::new();
+    waiters.retain_mut(|waiter| {
+        let is_ready = waiter.poll().is_ready();
+        admitted.extend(is_ready.then_some(0));
+        !is_ready
+    });
+    for stall in &stalls.stalls {
+        advance(ms(*stall)).await;
+        while let Some(woken) = waiters.iter().position(task::Spawn::is_woken) {
+            if waiters[woken].poll().is_ready() {
+                drop(waiters.remove(woken));
+                admitted.push(u64::try_from(begun.elapsed().as_micros()).unwrap());
+            }
+        }
+    }
+    admitted
+}
+
+proptest! {
+    #![proptest_config(cases(5_000))]
+
+    #[test]
+    fn no_stretch_holds_more_than_the_burst_and_what_falls_due(stalls in any_stalls()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let admitted = runtime.block_on(admissions(&stalls));
+        for (first, begin) in admitted.iter().enumerate() {
+            for (last, end) in admitted.iter().enumerate().skip(first) {
+                let falls_due = (end - begin + 1_000) * u64::from(stalls.limit) / stalls.micros;
+                prop_assert!((last - first) as u64 + 1 <= u64::from(stalls.burst) + falls_due, "{admitted:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_comes_back_with_the_limit() {
+    let limiter = RateLimiter::paced(100, secs(1)).burst(50);
+    let shown = || format!("{limiter:?}");
+    limiter.set_limit(10, secs(1));
+    assert_eq!((limiter.available(), shown()), (10, "RateLimiter(10 per 1s, paced, burst 10)".into()));
+    limiter.set_limit(100, secs(1));
+    assert_eq!((limiter.available(), shown()), (50, "RateLimiter(100 per 1s, paced, burst 50)".into()));
+    let begun = Instant::now();
+    join_all((0..51).map(|_| limiter.acquire())).await;
+    assert_eq!(begun.elapsed(), ms(10));
+}
+
+#[test]
+fn a_burst_comes_back_with_the_limit_for_threads() {
+    let clock = VirtualClock::start();
+    let limiter = RateLimiter::paced(100, secs(1)).burst(50);
+    limiter.set_limit(10, secs(1));
+    limiter.set_limit(100, secs(1));
+    (0..51).for_each(|_| limiter.acquire_blocking());
+    assert_eq!(clock.elapsed(), ms(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_period_for_a_while_forgets_nothing() {
+    let limiter = RateLimiter::new(10, secs(60));
+    limiter.acquire_many(10).await.unwrap();
+    limiter.set_limit(10, secs(1));
+    advance(secs(5)).await;
+    limiter.acquire_many(4).await.unwrap();
+    assert_eq!(limiter.available(), 6);
+    limiter.set_limit(10, secs(60));
+    assert_eq!(limiter.available(), 0);
+    let begun = Instant::now();
+    limiter.acquire_many(6).await.unwrap();
+    assert_eq!(begun.elapsed(), secs(55));
+    limiter.acquire().await;
+    assert_eq!(begun.elapsed(), secs(60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_period_than_ever_counts_from_what_is_left() {
+    let limiter = RateLimiter::new(10, secs(1));
+    limiter.acquire_many(10).await.unwrap();
+    advance(secs(1)).await;
+    limiter.set_limit(10, secs(60));
+    assert_eq!(limiter.available(), 10);
+}

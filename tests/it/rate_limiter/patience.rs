@@ -1,0 +1,319 @@
+//! Waiting for a limited time: decisions at the very moment at which patience ends.
+
+use super::*;
+use decor::test_util::VirtualClock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+type Waiting<'l> = task::Spawn<AcquireMany<'l>>;
+
+fn waits(acquire: AcquireMany<'_>) -> Waiting<'_> {
+    let mut waiter = task::spawn(acquire);
+    assert_pending!(waiter.poll());
+    waiter
+}
+
+fn limited(retry_after: Duration) -> Result<(), Error> {
+    Err(Error::RateLimited { retry_after })
+}
+
+/// Every order of the numbers below `n`.
+fn orders(n: usize) -> Vec<Vec<usize>> {
+    if n == 0 {
+        return vec![Vec::new()];
+    }
+    let longer = |order: &Vec<usize>| -> Vec<Vec<usize>> {
+        (0..n).map(|at| [&order[..at], &[n - 1], &order[at..]].concat()).collect()
+    };
+    orders(n - 1).iter().flat_map(longer).collect()
+}
+
+/// Limiters of which five permits come free together, a second after they are charged so much.
+const FIVE_AFTER_A_SECOND: [(fn() -> RateLimiter, u32); 3] = [
+    (|| RateLimiter::new(5, secs(1)), 5),
+    (|| RateLimiter::windows([(5, secs(1)), (7, ms(500))]), 5),
+    (|| RateLimiter::paced(5_000, secs(1)).burst(5), 5_000),
+];
+
+#[tokio::test(start_paused = true)]
+#[cfg_attr(miri, ignore = "takes it for ever")]
+async fn a_turn_at_the_end_of_patience_comes_in_any_order() {
+    assert_eq!(orders(5).len(), 120);
+    for order in orders(5) {
+        for (limiter, charge) in FIVE_AFTER_A_SECOND {
+            let limiter = limiter();
+            limiter.charge(charge);
+            let mut waiters: Vec<_> = (0..5).map(|_| waits(limiter.acquire_within(secs(1)))).collect();
+            advance(secs(1)).await;
+            for n in &order {
+                assert!(waiters[*n].is_woken());
+                assert_eq!(assert_ready!(waiters[*n].poll()), Ok(()), "{limiter:?} {order:?}");
+            }
+            assert_eq!((limiter.stats().refused, limiter.waiting()), (0, 0));
+        }
+    }
+}
+
+/// One wants none, one two, one three of the five; in a window, two more come and one only tries.
+#[tokio::test(start_paused = true)]
+#[cfg_attr(miri, ignore = "takes it for ever")]
+async fn a_crowd_of_all_kinds_gets_the_same_in_any_order() {
+    for order in orders(6) {
+        let limiter = RateLimiter::new(5, secs(1));
+        limiter.charge(5);
+        let within = |permits: u32| limiter.acquire_many(permits).within(secs(1));
+        let mut waiters = [within(2), within(0), within(1)].map(waits);
+        advance(secs(1)).await;
+        let mut refused = Vec::new();
+        for n in &order {
+            match n {
+                0..3 => assert_eq!(assert_ready!(waiters[*n].poll()), Ok(()), "{order:?}"),
+                3 => refused.extend(limiter.acquire_within(Duration::ZERO).now_or_never().unwrap().err()),
+                _ => refused.extend(limiter.try_acquire().err()),
+            }
+        }
+        // Two permits are left for three newcomers.
+        assert_eq!(refused, [Error::RateLimited { retry_after: secs(1) }], "{order:?}");
+        assert_eq!((limiter.available(), limiter.waiting()), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_takes_only_what_the_waiters_leave() {
+    let limiter = RateLimiter::new(2, secs(1));
+    limiter.acquire_many(2).await.unwrap();
+    let mut first = waits(limiter.acquire_many(1));
+    advance(secs(1)).await;
+    assert_eq!(limiter.try_acquire_many(2), limited(secs(1)));
+    assert_eq!(limiter.try_acquire(), Ok(()));
+    assert_eq!(limiter.try_acquire(), limited(secs(1)));
+    assert_eq!(limiter.acquire_within(Duration::ZERO).await, limited(secs(1)));
+    assert!(first.is_woken());
+    assert_eq!(assert_ready!(first.poll()), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_that_can_wait_stands_behind_the_waiters() {
+    let limiter = RateLimiter::new(3, secs(1));
+    limiter.acquire_many(3).await.unwrap();
+    let first = waits(limiter.acquire_many(1));
+    advance(secs(1)).await;
+    let newcomers = [limiter.acquire_many(1), limiter.acquire_within(ms(1))].map(waits);
+    for mut waiter in [first].into_iter().chain(newcomers) {
+        assert!(waiter.is_woken());
+        assert_eq!(assert_ready!(waiter.poll()), Ok(()));
+    }
+}
+
+/// Behind a late waiter a heavy paced call is due, but would take what that one can have now.
+#[tokio::test(start_paused = true)]
+async fn a_heavy_paced_call_lets_those_before_it_go_first() {
+    let limiter = RateLimiter::paced(1_000, secs(1));
+    limiter.acquire().await;
+    let mut first = task::spawn(limiter.acquire());
+    assert_pending!(first.poll());
+    let mut heavy = waits(limiter.acquire_many(5).within(ms(2)));
+    advance(ms(2)).await;
+    assert_eq!(limiter.try_acquire_many(5), limited(ms(5)), "after both");
+    assert_pending!(heavy.poll());
+    assert_ready!(first.poll());
+    assert!(heavy.is_woken());
+    assert_eq!(assert_ready!(heavy.poll()), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_never_says_to_retry_at_once() {
+    let limiter = RateLimiter::paced(1_000, secs(1));
+    limiter.acquire().await;
+    let mut first = task::spawn(limiter.acquire());
+    assert_pending!(first.poll());
+    advance(ms(2)).await;
+    // Due after the first, which is about to go; but before it, these five would take its turn.
+    assert_eq!(limiter.try_acquire_many(5), limited(ms(1)));
+    assert_ready!(first.poll());
+    assert_eq!(limiter.try_acquire_many(5), Ok(()));
+}
+
+/// Only calls whose turn has not come fill the queue.
+#[tokio::test(start_paused = true)]
+async fn a_queue_is_not_full_of_calls_that_are_due() {
+    for polled_first in [true, false] {
+        let limiter = RateLimiter::builder().window(1, secs(1)).refuse_above(1).build();
+        limiter.acquire().await;
+        let mut due = waits(limiter.acquire_many(1));
+        advance(secs(1)).await;
+        if polled_first {
+            assert_eq!(assert_ready!(due.poll()), Ok(()));
+        }
+        let mut newcomer = waits(limiter.acquire_many(1));
+        assert_eq!(limiter.acquire_many(1).await, Err(Error::QueueFull { waiting: 1 }));
+        if !polled_first {
+            assert_eq!(assert_ready!(due.poll()), Ok(()));
+        }
+        advance(secs(1)).await;
+        assert_eq!(assert_ready!(newcomer.poll()), Ok(()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_lets_a_newcomer_pass_that_need_not_wait() {
+    let limiter = RateLimiter::builder().window(2, secs(1)).refuse_above(1).build();
+    limiter.acquire_many(2).await.unwrap();
+    let mut due = waits(limiter.acquire_many(1));
+    assert_eq!(limiter.acquire_many(1).await, Err(Error::QueueFull { waiting: 1 }));
+    advance(secs(1)).await;
+    let mut next = task::spawn(limiter.acquire_many(1));
+    assert_eq!(assert_ready!(next.poll()), Ok(()));
+    assert_eq!(assert_ready!(due.poll()), Ok(()));
+}
+
+// ---- how long patience may be overrun ----
+
+/// The first is admitted late by so many milliseconds, and with it the turn of the second, which waits for two periods.
+async fn second_after_a_late_first(late: u64) -> (Result<(), Error>, u64) {
+    let limiter = RateLimiter::new(1, ms(100));
+    limiter.acquire().await;
+    let begun = Instant::now();
+    let mut first = waits(limiter.acquire_many(1));
+    let second = waits(limiter.acquire_within(ms(200)));
+    advance(ms(100 + late)).await;
+    assert_eq!(assert_ready!(first.poll()), Ok(()));
+    (second.await, millis(begun.elapsed()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_outlasts_the_lateness_of_timers_and_no_more() {
+    // 1 ms for each of the periods that were foreseen, and 1 ms for its own turn.
+    for late in 0..4 {
+        assert_eq!(second_after_a_late_first(late).await, (Ok(()), 200 + late));
+    }
+    assert_eq!(second_after_a_late_first(4).await, (limited(ms(4)), 200));
+}
+
+/// Each changes the turn by less than timers may; patience ends all the same when it ends.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_the_timers_fault_does_not_outlast_patience() {
+    type Disturbance = fn(&RateLimiter);
+    let disturbances: [Disturbance; 3] =
+        [|limiter| limiter.pause_for(ms(2)), |limiter| limiter.charge(1), |limiter| limiter.set_limit(1, ms(1_001))];
+    for disturb in disturbances {
+        let limiter = RateLimiter::new(1, secs(1));
+        limiter.acquire().await;
+        let begun = Instant::now();
+        let within = waits(limiter.acquire_within(secs(1)));
+        advance(ms(999)).await;
+        disturb(&limiter);
+        assert!(within.await.is_err());
+        assert_eq!(begun.elapsed(), secs(1));
+    }
+}
+
+/// The foreseen moment is a lower bound where heavy calls wait, so those may be what delays it.
+#[tokio::test(start_paused = true)]
+async fn heavy_calls_before_it_do_not_outlast_patience() {
+    let limiter = RateLimiter::new(3, ms(2));
+    limiter.acquire_many(3).await.unwrap();
+    let begun = Instant::now();
+    let heavy: Vec<_> = (0..3).map(|_| waits(limiter.acquire_many(2))).collect();
+    let within = waits(limiter.acquire_many(2).within(ms(6)));
+    let (_, refused) = futures::future::join(join_all(heavy), async {
+        let refused = within.await;
+        (refused, millis(begun.elapsed()))
+    })
+    .await;
+    // Admitted one after the other, at 2, 4 and 6 ms, they leave it the permits of 8 ms.
+    assert_eq!(refused, (limited(ms(2)), 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_skipped_waiter_that_returns_does_not_outlast_patience() {
+    let limiter = RateLimiter::new(1, ms(100));
+    limiter.acquire().await;
+    let mut slow = waits(limiter.acquire_many(1));
+    limiter.acquire().await;
+    assert_eq!(limiter.stats().passed_over, 1);
+    let begun = Instant::now();
+    let within = waits(limiter.acquire_within(ms(100)));
+    assert_pending!(slow.poll());
+    assert_eq!(within.await, limited(ms(100)));
+    assert_eq!(begun.elapsed(), ms(100));
+}
+
+// ---- threads ----
+
+/// All threads come to the end of their patience together, and look in whatever order they get to run.
+#[test]
+#[cfg_attr(miri, ignore = "takes it for ever")]
+fn threads_whose_turn_comes_at_the_end_of_patience_are_admitted() {
+    for run in 0..200 {
+        let clock = VirtualClock::start();
+        let limiter = RateLimiter::new(4, ms(100));
+        limiter.charge(4);
+        let threads: Vec<_> = [100, 100, 100, 100, 200, 200, 200, 200]
+            .into_iter()
+            .map(|patience| {
+                let its_limiter = limiter.clone();
+                let waiting = limiter.waiting();
+                let thread = clock.spawn(move || {
+                    let admitted = its_limiter.acquire_within(ms(patience)).blocking();
+                    (admitted, millis(decor::test_util::elapsed().unwrap()))
+                });
+                while limiter.waiting() == waiting {
+                    std::thread::yield_now();
+                }
+                thread
+            })
+            .collect();
+        let ends: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
+        let expected = [100, 200].map(|at| [(); 4].map(|()| (Ok(()), at))).concat();
+        assert_eq!(ends, expected, "run {run}");
+    }
+}
+
+// ---- real clocks ----
+
+/// Each call waits for exactly as long as the limiter says that it will take. A refusal is right only if the turn was beyond
+/// that; and after a wait, beyond the lateness of timers as well.
+fn nobody_is_refused_in_time(worker_threads: usize) {
+    const TASKS: u64 = 100;
+    const EACH: u64 = 100;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(worker_threads).enable_time().build().unwrap();
+    let limiter = RateLimiter::new(50, ms(10));
+    let waited = Arc::new(AtomicU64::new(0));
+    let tasks = (0..TASKS).map(|_| {
+        let (limiter, waited) = (limiter.clone(), Arc::clone(&waited));
+        runtime.spawn(async move {
+            for _ in 0..EACH {
+                let Err(Error::RateLimited { retry_after: patience }) = limiter.try_acquire() else { continue };
+                assert!(!patience.is_zero());
+                let begun = std::time::Instant::now();
+                let result = limiter.acquire_within(patience).await;
+                waited.fetch_add(1, Relaxed);
+                if let Err(Error::RateLimited { retry_after }) = result {
+                    let elapsed = begun.elapsed();
+                    let lateness = if elapsed < patience { Duration::ZERO } else { ms(1) };
+                    assert!(elapsed + retry_after > patience + lateness, "{elapsed:?} {retry_after:?} {patience:?}");
+                }
+            }
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    for task in tasks {
+        runtime.block_on(task).unwrap();
+    }
+    let (stats, waited) = (limiter.stats(), waited.load(Relaxed));
+    assert_eq!(stats.admitted + stats.refused, TASKS * EACH + waited);
+    assert_eq!((stats.cancelled, stats.waiting), (0, 0));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes it for ever")]
+fn four_threads_refuse_nobody_in_time() {
+    nobody_is_refused_in_time(4);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes it for ever")]
+fn eight_threads_refuse_nobody_in_time() {
+    nobody_is_refused_in_time(8);
+}

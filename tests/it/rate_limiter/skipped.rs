@@ -1,0 +1,223 @@
+//! Waiters that do not come when they are woken.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+type Waiting<'l> = task::Spawn<Acquire<'l>>;
+
+/// Waiters that have joined the queue, in this order.
+fn joined(limiter: &RateLimiter, number: usize) -> Vec<Waiting<'_>> {
+    (0..number)
+        .map(|_| {
+            let mut waiter = task::spawn(limiter.acquire());
+            assert_pending!(waiter.poll());
+            waiter
+        })
+        .collect()
+}
+
+/// One permit per 100 ms. 1 and 2 are slow by more than the grace, so 3 is admitted first.
+#[tokio::test(start_paused = true)]
+async fn two_skipped_waiters_are_admitted_in_their_order() {
+    for back in [[0, 1], [1, 0]] {
+        let limiter = RateLimiter::new(1, ms(100));
+        limiter.acquire().await;
+        let begun = Instant::now();
+        let mut slow = joined(&limiter, 2);
+        limiter.acquire().await;
+        assert_eq!((limiter.stats().passed_over, limiter.waiting()), (2, 0));
+        // Its turn would have been at 300 ms. It rechecks 1 ms later for each period, and skips both 10 ms after that.
+        assert_eq!(millis(begun.elapsed()), 314);
+
+        let mut newcomer = task::spawn(limiter.acquire());
+        assert_pending!(newcomer.poll());
+        for (waiting, waiter) in (2..).zip(back) {
+            assert_pending!(slow[waiter].poll());
+            assert_eq!(limiter.waiting(), waiting);
+        }
+        for (turn, waiter) in (1..).zip(slow.iter_mut().chain([&mut newcomer])) {
+            waiter.await;
+            assert_eq!(millis(begun.elapsed()), 314 + turn * 100, "{back:?}");
+        }
+        assert_eq!((limiter.stats().admitted, limiter.waiting()), (5, 0));
+    }
+}
+
+#[test]
+fn two_skipped_threads_are_admitted_in_their_order() {
+    use decor::test_util::{VirtualClock, sleep};
+
+    let clock = VirtualClock::start();
+    let limiter = RateLimiter::new(1, ms(100));
+    limiter.acquire_blocking();
+    // Tasks of no runtime, so that nothing polls them but this thread.
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let thread = |name: u32, arrives: u64| {
+        let (limiter, order) = (limiter.clone(), Arc::clone(&order));
+        clock.spawn(move || {
+            sleep(ms(arrives));
+            limiter.acquire_blocking();
+            order.lock().unwrap().push(name);
+        })
+    };
+    let threads: Vec<_> = (1..5).map(|name| thread(name, name.into())).collect();
+    threads.into_iter().for_each(|thread| thread.join());
+    assert_eq!(*order.lock().unwrap(), [1, 2, 3, 4]);
+    assert_eq!(clock.elapsed(), ms(400));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_may_be_skipped_again_and_keeps_its_place() {
+    let limiter = RateLimiter::new(1, ms(100));
+    limiter.acquire().await;
+    let mut slow = joined(&limiter, 3);
+    for round in 1..4 {
+        limiter.acquire().await;
+        assert_eq!((limiter.stats().passed_over, limiter.waiting()), (3 * round, 0));
+        for waiter in slow.iter_mut().rev() {
+            assert_pending!(waiter.poll());
+        }
+        assert_eq!(limiter.waiting(), 3);
+    }
+    let begun = Instant::now();
+    for (turn, waiter) in (1..).zip(&mut slow) {
+        waiter.await;
+        assert_eq!(begun.elapsed(), ms(100) * turn);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_skipped_waiter_may_be_dropped_before_or_after_it_is_back() {
+    let limiter = RateLimiter::new(1, ms(100));
+    limiter.acquire().await;
+    let mut slow = joined(&limiter, 4);
+    limiter.acquire().await;
+    let begun = Instant::now();
+    drop(slow.remove(0));
+    for waiter in &mut slow {
+        assert_pending!(waiter.poll());
+    }
+    drop(slow.remove(1));
+    for (turn, waiter) in (1..).zip(&mut slow) {
+        waiter.await;
+        assert_eq!(begun.elapsed(), ms(100) * turn);
+    }
+    let stats = limiter.stats();
+    assert_eq!((stats.admitted, stats.cancelled, stats.passed_over, stats.waiting), (4, 2, 4, 0));
+}
+
+/// A limit that was lowered below what the first wants refuses it when it comes. It need not come.
+#[tokio::test(start_paused = true)]
+async fn a_first_that_wants_too_much_and_never_comes_is_skipped() {
+    let limiter = RateLimiter::new(5, secs(1));
+    limiter.charge(5);
+    let mut dead = task::spawn(limiter.acquire_many(5));
+    assert_pending!(dead.poll());
+    limiter.set_limit(2, secs(1));
+    let begun = Instant::now();
+    limiter.acquire().await;
+    // Its own turn would never have come, so it rechecks every 10 ms.
+    assert_eq!(begun.elapsed(), secs(1));
+    assert_eq!(limiter.stats().passed_over, 1);
+    let refused = assert_ready!(dead.poll()).unwrap_err();
+    assert_eq!(refused.to_string(), "invalid argument: 5 permits at once, but the limit is 2 per 1s");
+}
+
+#[derive(Debug, Clone)]
+struct Crowd {
+    paced: bool,
+    limit: u32,
+    period: u64,
+    /// Whether each is asleep at first.
+    asleep: Vec<bool>,
+    newcomers: usize,
+    /// Draws the order in which waiters come back, and in which those are polled that are woken together.
+    order: u64,
+}
+
+fn any_crowd() -> impl Strategy<Value = Crowd> {
+    let asleep = prop::collection::vec(any::<bool>(), 1..9);
+    (any::<bool>(), 1_u32..4, 1_u64..60, asleep, 0_usize..4, any::<u64>()).prop_map(
+        |(paced, limit, period, asleep, newcomers, order)| Crowd { paced, limit, period, asleep, newcomers, order },
+    )
+}
+
+/// The limiter's waiters, polled when they are woken unless they are asleep.
+struct Polled<'l> {
+    waiters: Vec<Option<Waiting<'l>>>,
+    asleep: BTreeSet<usize>,
+    admitted: Vec<usize>,
+    order: u64,
+}
+
+impl Polled<'_> {
+    fn draw(&mut self, bound: usize) -> usize {
+        self.order = self.order.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.order >> 33).unwrap() % bound
+    }
+
+    fn poll(&mut self, n: usize) {
+        if self.waiters[n].as_mut().is_some_and(|waiter| waiter.poll().is_ready()) {
+            self.waiters[n] = None;
+            self.admitted.push(n);
+        }
+    }
+
+    fn serve(&mut self) {
+        loop {
+            let is_woken = |n: &usize| self.waiters[*n].as_ref().is_some_and(task::Spawn::is_woken);
+            let woken: Vec<_> = (0..self.waiters.len()).filter(|n| is_woken(n) && !self.asleep.contains(n)).collect();
+            if woken.is_empty() {
+                break;
+            }
+            let next = woken[self.draw(woken.len())];
+            self.poll(next);
+        }
+    }
+}
+
+async fn admissions(crowd: &Crowd) -> (Vec<usize>, Vec<usize>) {
+    let period = ms(crowd.period);
+    let limiter =
+        if crowd.paced { RateLimiter::paced(crowd.limit, period) } else { RateLimiter::new(crowd.limit, period) };
+    limiter.charge(crowd.limit);
+    let number = crowd.asleep.len();
+    let waiters: Vec<_> = joined(&limiter, number).into_iter().map(Some).collect();
+    let asleep: BTreeSet<_> = (0..number).filter(|n| crowd.asleep[*n]).collect();
+    let mut polled = Polled { waiters, asleep, admitted: Vec::new(), order: crowd.order };
+    while polled.admitted.len() + polled.asleep.len() < number {
+        advance(ms(1)).await;
+        polled.serve();
+    }
+    let awake = std::mem::take(&mut polled.admitted);
+
+    limiter.pause_for(period);
+    for _ in 0..crowd.newcomers {
+        polled.waiters.extend(joined(&limiter, 1).into_iter().map(Some));
+    }
+    let mut back: Vec<_> = std::mem::take(&mut polled.asleep).into_iter().collect();
+    while !back.is_empty() {
+        let next = back.swap_remove(polled.draw(back.len()));
+        polled.poll(next);
+    }
+    while limiter.waiting() > 0 {
+        advance(ms(1)).await;
+        polled.serve();
+    }
+    (awake, polled.admitted)
+}
+
+proptest! {
+    #![proptest_config(cases(5_000))]
+
+    #[test]
+    fn whoever_comes_back_is_admitted_in_the_order_of_arrival(crowd in any_crowd()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let (awake, back) = runtime.block_on(admissions(&crowd));
+        let number = crowd.asleep.len();
+        prop_assert_eq!(awake, (0..number).filter(|n| !crowd.asleep[*n]).collect::<Vec<_>>());
+        let newcomers = number..number + crowd.newcomers;
+        prop_assert_eq!(back, (0..number).filter(|n| crowd.asleep[*n]).chain(newcomers).collect::<Vec<_>>());
+    }
+}
