@@ -188,7 +188,7 @@ async fn a_limit_of_its_own_stays_with_a_key() {
 
         // Set back, it is a key like any other.
         per_user.for_key(&7).set_limit(10, secs(1));
-        advance(secs(2)).await;
+        advance(secs(3)).await;
         (0..1_000).for_each(|_| drop(per_user.for_key(&100)));
         assert_eq!(per_user.len(), 1);
 

@@ -12,6 +12,8 @@ fn main() {
         let _ = &connection;
         ready(n)
     })
+    .timed("send")
+    .deprecated("use another")
     .rate_limited(&limiter);
     let _ = send.call(42);
 }

@@ -3,13 +3,15 @@ use std::{future::ready, sync::Arc, time::Duration};
 
 struct Connection;
 
-pub async fn main() {
+pub fn main() {
     let connection = Arc::new(Connection);
     let limiter = RateLimiter::new(10, Duration::from_secs(1));
     let send = (move |n: u64| {
         let _ = &connection;
         ready(n)
     })
+    .timed("send")
+    .deprecated("use another")
     .rate_limited(&limiter);
     let _ = send.call(42);
 
