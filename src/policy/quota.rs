@@ -10,7 +10,7 @@ use crate::{Error, Permits};
 use std::{fmt, time::Duration};
 
 /// Permits added up over many calls, for each window.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Sums([u64; MAX_WINDOWS]);
 
 impl Sums {

@@ -173,3 +173,103 @@ impl SlidingLog {
         self.stamps.back().map_or(0, |last| last.at.saturating_add(self.period))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::env;
+
+    #[derive(Debug, Clone)]
+    enum Event {
+        Pass(Nanos),
+        Take(u32),
+        SetLimit(u32, Nanos),
+    }
+
+    fn any_events() -> impl Strategy<Value = Vec<Event>> {
+        let event = prop_oneof![
+            4 => (0_u64..12).prop_map(Event::Pass),
+            4 => (0_u32..5).prop_map(Event::Take),
+            2 => (1_u32..8, 1_u64..40).prop_map(|(limit, period)| Event::SetLimit(limit, period)),
+        ];
+        prop::collection::vec(event, 1..60)
+    }
+
+    /// As `support::cases` of the integration tests.
+    fn cases(number: u32) -> ProptestConfig {
+        if env::var_os("PROPTEST_CASES").is_some() {
+            ProptestConfig::default()
+        } else {
+            ProptestConfig::with_cases(number)
+        }
+    }
+
+    /// Every single permit that was ever taken, by its moment.
+    struct Naive {
+        limit: u32,
+        period: Nanos,
+        largest_limit: u32,
+        longest_period: Nanos,
+        taken: Vec<Nanos>,
+        now: Nanos,
+    }
+
+    impl Naive {
+        fn in_use_at(&self, moment: Nanos) -> u64 {
+            self.taken.iter().filter(|at| **at + self.period > moment).count() as u64
+        }
+
+        fn set_limit(&mut self, limit: u32, period: Nanos) {
+            let is_held = |at: Nanos| {
+                let later = self.taken.iter().filter(|later| **later > at).count();
+                at + self.period > self.now
+                    || (at + self.longest_period > self.now && later < self.largest_limit as usize)
+            };
+            let taken = self.taken.iter().copied().filter(|at| is_held(*at)).collect();
+            (self.taken, self.limit, self.period) = (taken, limit, period);
+            self.largest_limit = self.largest_limit.max(limit);
+            self.longest_period = self.longest_period.max(period);
+        }
+
+        fn due(&self, permits: u64) -> Nanos {
+            (self.now..).find(|moment| self.in_use_at(*moment) + permits <= self.limit.into()).unwrap()
+        }
+    }
+
+    proptest! {
+        #![proptest_config(cases(5_000))]
+
+        #[test]
+        fn it_is_a_list_of_all_permits(limit in 1_u32..8, period in 1_u64..40, events in any_events()) {
+            let mut log = SlidingLog::new(limit, period, true);
+            let (largest_limit, longest_period) = (limit, period);
+            let mut naive = Naive { limit, period, largest_limit, longest_period, taken: Vec::new(), now: 0 };
+            for event in events {
+                log.forget(naive.now);
+                match event {
+                    Event::Pass(time) => naive.now += time,
+                    Event::Take(permits) => {
+                        log.take(naive.now, permits);
+                        naive.taken.extend((0..permits).map(|_| naive.now));
+                    }
+                    Event::SetLimit(limit, period) => {
+                        log.set_limit(limit, period);
+                        naive.set_limit(limit, period);
+                    }
+                }
+                log.forget(naive.now);
+                let in_use = naive.in_use_at(naive.now);
+                prop_assert_eq!(u64::from(log.available()), u64::from(naive.limit).saturating_sub(in_use));
+                for permits in 1..=naive.limit {
+                    let due = naive.due(permits.into());
+                    prop_assert_eq!(log.has_free(permits), due == naive.now);
+                    prop_assert_eq!(log.due(naive.now, permits.into()).max(naive.now), due);
+                }
+                prop_assert_eq!(log.keeps_past(), naive.period < naive.longest_period);
+                let kept = log.past.as_ref().map_or(0, |past| past.stamps.len());
+                prop_assert!(kept <= naive.largest_limit as usize, "{kept} stamps");
+            }
+        }
+    }
+}

@@ -53,9 +53,9 @@ use std::{fmt, task::Waker, time::Duration};
 /// How long the first in the queue may take to come after it was woken, in nanoseconds. Then it is skipped.
 const GRACE: Nanos = 10_000_000;
 
-/// How far a pacer counts a late waiter back on its schedule, in nanoseconds: as late as an exact timer may be. All that falls
-/// due in this time may pass together after a stall.
-const CATCH_UP: Nanos = 1_000_000;
+/// How far a pacer counts a late waiter back on its schedule, in nanoseconds. All that falls due in this time may pass together
+/// after a stall. A timer is up to 1 ms late, the thread that it wakes up to another; with 2 ms a busy queue falls behind.
+const CATCH_UP: Nanos = 3_000_000;
 
 /// Maximum number of waiters that recheck a woken first together.
 const LOOKING_TOGETHER: u64 = 1_000;

@@ -282,3 +282,166 @@ impl Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::env;
+
+    #[derive(Debug, Clone)]
+    enum Event {
+        Join(u32),
+        /// The n-th that ever joined leaves for good.
+        Leave(usize),
+        Skip,
+        /// The n-th that ever joined is here, and so back if it was skipped.
+        CheckIn(usize),
+    }
+
+    fn any_events() -> impl Strategy<Value = Vec<Event>> {
+        let event = prop_oneof![
+            5 => (0_u32..4).prop_map(Event::Join),
+            3 => (0_usize..40).prop_map(Event::Leave),
+            3 => Just(Event::Skip),
+            3 => (0_usize..40).prop_map(Event::CheckIn),
+        ];
+        prop::collection::vec(event, 1..80)
+    }
+
+    /// As `support::cases` of the integration tests.
+    fn cases(number: u32) -> ProptestConfig {
+        if env::var_os("PROPTEST_CASES").is_some() {
+            ProptestConfig::default()
+        } else {
+            ProptestConfig::with_cases(number)
+        }
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Whereabouts {
+        Waits,
+        Skipped,
+        Gone,
+    }
+    use Whereabouts::{Gone, Skipped, Waits};
+
+    /// All that ever joined, in their order.
+    #[derive(Default)]
+    struct Naive(Vec<(Ticket, Demand, Whereabouts)>);
+
+    impl Naive {
+        fn waiting(&self) -> Vec<usize> {
+            (0..self.0.len()).filter(|n| self.0[*n].2 == Waits).collect()
+        }
+
+        /// Permits, and places, of those before the n-th that wait, or that may have left from between them.
+        fn permits(&self, until: usize, counts: impl Fn(Whereabouts) -> bool) -> u64 {
+            self.0[..until]
+                .iter()
+                .filter(|(.., state)| counts(*state))
+                .map(|(_, demand, _)| u64::from(demand.counts[0]))
+                .sum()
+        }
+    }
+
+    fn sums(permits: u64) -> Sums {
+        let mut sums = Sums::default();
+        sums.add(&[u32::try_from(permits).unwrap(); 4]);
+        sums
+    }
+
+    fn check(queue: &mut Queue, naive: &Naive) -> Result<(), TestCaseError> {
+        let waiting = naive.waiting();
+        // Each waiter is known by when it came.
+        let order: Vec<_> = queue.iter().map(|waiter| waiter.demand.since).collect();
+        prop_assert_eq!(order, waiting.iter().map(|n| *n as Nanos).collect::<Vec<_>>());
+        prop_assert_eq!((queue.len(), queue.is_empty()), (waiting.len(), waiting.is_empty()));
+        prop_assert_eq!(*queue.wanted(), sums(naive.permits(naive.0.len(), |state| state == Waits)));
+        let heavy = waiting.iter().any(|n| naive.0[*n].1.counts[0] > 1);
+        prop_assert_eq!(queue.has_single_permits_only(), !heavy);
+        prop_assert_eq!(queue.first_mut().map(|first| first.demand.since), waiting.first().map(|n| *n as Nanos));
+        for (n, (ticket, _, state)) in naive.0.iter().enumerate() {
+            if *state == Gone {
+                continue; // its number may be another's by now
+            }
+            prop_assert_eq!(queue.is_first(ticket), waiting.first() == Some(&n));
+            prop_assert_eq!(queue.get_mut(ticket).is_some(), *state == Waits);
+            let wanted = queue.wanted_before(ticket);
+            prop_assert_eq!(wanted, sums(naive.permits(n, |state| state == Waits)));
+            let at_most = queue.wanted_before_at_most(ticket);
+            prop_assert_eq!(wanted.minus(&at_most), Sums::default());
+            let before_or_gone = naive.permits(n, |state| state != Skipped);
+            prop_assert_eq!(at_most.minus(&sums(before_or_gone)), Sums::default());
+            prop_assert!(queue.places_before(ticket) >= queue.before(ticket.number).count() as u64);
+        }
+        if waiting.is_empty() {
+            prop_assert!(queue.ring.is_empty() && queue.returned.is_empty());
+            prop_assert_eq!(queue.joined, queue.passed);
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(cases(5_000))]
+
+        #[test]
+        fn it_keeps_the_order_in_which_they_came(events in any_events()) {
+            let (mut queue, mut naive, mut stale) = (Queue::default(), Naive::default(), StaleWakers::default());
+            for event in events {
+                match event {
+                    Event::Join(permits) => {
+                        let since = naive.0.len() as Nanos;
+                        let demand = Demand { counts: [permits; 4], since, latest: Nanos::MAX, lateness: 0 };
+                        naive.0.push((queue.join(Waker::noop(), demand), demand, Waits));
+                    }
+                    Event::Leave(n) => {
+                        if let Some((ticket, _, state)) = naive.0.get_mut(n).filter(|(.., state)| *state != Gone) {
+                            queue.leave(ticket, &mut stale);
+                            *state = Gone;
+                        }
+                    }
+                    Event::Skip => {
+                        queue.skip_first(&mut stale);
+                        if let Some(n) = naive.waiting().first() {
+                            naive.0[*n].2 = Skipped;
+                        }
+                    }
+                    Event::CheckIn(n) => {
+                        if let Some((ticket, demand, state)) = naive.0.get_mut(n).filter(|(.., state)| *state != Gone) {
+                            let was_skipped = queue.check_in(ticket, demand, Waker::noop(), &mut stale);
+                            prop_assert_eq!(was_skipped, *state == Skipped);
+                            *state = Waits;
+                        }
+                    }
+                }
+                check(&mut queue, &naive)?;
+            }
+        }
+    }
+
+    #[test]
+    fn those_that_leave_behind_it_change_nothing_for_a_waiter() {
+        let mut queue = Queue::default();
+        let demand = Demand { counts: [1; 4], since: 0, latest: Nanos::MAX, lateness: 0 };
+        let tickets: Vec<_> = (0..10).map(|_| queue.join(Waker::noop(), demand)).collect();
+        for gone in [8, 7, 6, 9] {
+            queue.leave(&tickets[gone], &mut StaleWakers::default());
+            assert_eq!(queue.wanted_before_at_most(&tickets[5]), sums(5));
+        }
+        assert_eq!(queue.ring.len(), 6);
+    }
+
+    #[test]
+    fn a_million_leave_in_any_order_and_leave_nothing() {
+        const WAITERS: usize = 1_000_000;
+        let mut queue = Queue::default();
+        let demand = Demand { counts: [1; 4], since: 0, latest: Nanos::MAX, lateness: 0 };
+        let tickets: Vec<_> = (0..WAITERS).map(|_| queue.join(Waker::noop(), demand)).collect();
+        // Coprime to their number, so that each comes once.
+        for n in 0..WAITERS {
+            queue.leave(&tickets[n * 700_001 % WAITERS], &mut StaleWakers::default());
+        }
+        assert_eq!((queue.len(), queue.ring.capacity(), queue.joined), (0, 0, queue.passed));
+    }
+}
