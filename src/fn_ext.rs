@@ -20,7 +20,7 @@ use crate::{
     late::Late,
 };
 #[cfg(feature = "memo")]
-use crate::{Cacheable, Memo, MemoKey, Memoized, call::Describe, decorators::memoized::By};
+use crate::{Cacheable, Memo, MemoKey, Memoized, call::Describe, memo::KeyFromFn};
 use std::{
     fmt::{Debug, Display},
     hash::Hash,
@@ -520,7 +520,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
-    fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, By<P>>
+    fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, KeyFromFn<P>>
     where
         P: Inspect<Args, Output = K>,
         Self::Output: Cacheable<V>,

@@ -3,7 +3,7 @@
 #[cfg(feature = "memo")]
 use crate::{
     Cacheable, KeyPart, Memo,
-    decorators::memoized::{Called, Given, MemoizedFuture},
+    memo::{Called, FixedKey, Load, MemoizedFuture, OwnErrors},
 };
 use crate::{
     Fallible, Permits, RateLimiter, ResultLike,
@@ -277,13 +277,17 @@ pub trait FutureExt: Future + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
-    fn memoized_by<K, V, Q>(self, memo: &Memo<K, V>, key: Q) -> MemoizedFuture<Called<Self>, (), K, V, Given<Q>>
+    fn memoized_by<K, V, Q>(
+        self,
+        memo: &Memo<K, V>,
+        key: Q,
+    ) -> MemoizedFuture<Called<Self>, (), Load<Self, K, V, OwnErrors>, K, V, FixedKey<Q>>
     where
         K: Eq + Hash,
         Q: KeyPart<K>,
         Self::Output: Cacheable<V>,
     {
-        MemoizedFuture::new(memo.clone(), Called(self), (), Given::new(key))
+        MemoizedFuture::new(memo.clone(), Called(self), (), FixedKey::new(key))
     }
 
     /// Makes room for a policy's own errors in a foreign error type; see [`FnExt::lifted`](crate::FnExt::lifted).

@@ -210,7 +210,7 @@ pub use transient::Transient;
 /// ```
 pub mod future {
     #[cfg(feature = "memo")]
-    pub use crate::decorators::memoized::{DetachedLoad, Load, MemoizedFuture};
+    pub use crate::memo::{DetachedLoad, Load, MemoizedFuture};
     pub use crate::{
         decorators::{
             convert::{FallibleFuture, LiftedFuture},
@@ -232,8 +232,9 @@ pub mod future {
 /// What stands around a function in an [`Around`]: one type for each decorator that lets the call through.
 pub mod layer {
     #[cfg(feature = "memo")]
-    pub use crate::decorators::memoized::{
-        By, ByArgs, Called, Detached, Failures, Given, Inline, KeyOf, OwnErrors, Running, SharedErrors,
+    pub use crate::memo::{
+        Called, Detached, Failures, FixedKey, Inline, KeyFromArgs, KeyFromFn, KeySource, LoadMode, OwnErrors,
+        ReportedErrors, Running, SharedErrors,
     };
     pub use crate::{
         around::{Decoration, Layer},

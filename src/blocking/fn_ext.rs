@@ -23,7 +23,7 @@ use crate::{
     },
 };
 #[cfg(feature = "memo")]
-use crate::{Cacheable, Memo, MemoKey, Memoized, decorators::memoized::By};
+use crate::{Cacheable, Memo, MemoKey, Memoized, memo::KeyFromFn};
 use std::{
     fmt::{Debug, Display},
     hash::Hash,
@@ -378,7 +378,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(squares.get(&7), Some(49));
     /// ```
     #[cfg(feature = "memo")]
-    fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, By<P>>
+    fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, KeyFromFn<P>>
     where
         P: Inspect<Args, Output = K>,
         Self::Output: Cacheable<V>,

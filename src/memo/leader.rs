@@ -1,7 +1,8 @@
 //! The call that loads a value, for itself and for all that wait for it.
 
 use super::{
-    flight::{self, Flight, Landing, SharedFailure},
+    failures::LoadFailure,
+    flight::{self, Flight, Landing},
     index::Shard,
     state::Core,
     stats::Counters,
@@ -104,7 +105,7 @@ where
     }
 
     /// Ends a load without a value to keep. Returns the earlier value, if it may stand in.
-    pub(crate) fn fail(mut self, share: impl FnOnce() -> Option<SharedFailure>) -> Option<V> {
+    pub(crate) fn fail(mut self, share: impl FnOnce() -> LoadFailure) -> Option<V> {
         let now = self.core.epoch.now(self.clock);
         let fallback = self.fallback(now);
         let took = now.saturating_sub(self.began);

@@ -3,13 +3,17 @@
 mod bound;
 mod builder;
 mod cacheable;
+mod call;
 mod expiries;
+mod failures;
 mod flight;
 mod index;
 #[cfg(all(test, shuttle))]
 mod interleavings;
 mod key;
+mod key_source;
 mod leader;
+mod load;
 mod room;
 mod settings;
 mod state;
@@ -17,21 +21,24 @@ mod stats;
 
 pub use builder::MemoBuilder;
 pub use cacheable::{Cacheable, Negative};
+pub use call::{Called, MemoizedFuture};
+pub use failures::{Failures, OwnErrors, ReportedErrors, SharedErrors};
 pub use key::{KeyPart, MemoKey};
+pub use key_source::{FixedKey, KeyFromArgs, KeyFromFn, KeySource};
+pub use load::{Detached, DetachedLoad, Inline, Load, LoadMode, Running};
 pub use settings::Eviction;
 pub use stats::MemoStats;
 
-pub(crate) use flight::{Joined, Landing, SharedFailure};
-pub(crate) use key::Borrowed;
-pub(crate) use leader::Leader;
-pub(crate) use state::{Contact, Core};
+pub(crate) use call::call_blocking;
+pub(crate) use load::{BlockingLoad, RunningBlocking};
+pub(crate) use state::Core;
 
-use crate::{
-    CallableOnce, ConfigError,
-    decorators::memoized::{Given, MemoizedFuture},
-    error::or_panic,
-    sync::Arc,
-};
+use flight::{Joined, Landing};
+use key::Borrowed;
+use leader::Leader;
+use state::Contact;
+
+use crate::{CallableOnce, ConfigError, error::or_panic, sync::Arc};
 use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 
 /// A shared cache that fills itself: values that were loaded, remembered by key until their TTL is
@@ -258,13 +265,17 @@ where
     /// # Ok::<_, std::num::ParseIntError>(())
     /// # }
     /// ```
-    pub fn get_or_load<Q, F>(&self, key: Q, load: F) -> MemoizedFuture<F, (), K, V, Given<Q>>
+    pub fn get_or_load<Q, F>(
+        &self,
+        key: Q,
+        load: F,
+    ) -> MemoizedFuture<F, (), Load<F::Future, K, V, OwnErrors>, K, V, FixedKey<Q>>
     where
         Q: KeyPart<K>,
         F: CallableOnce<()>,
         F::Output: Cacheable<V>,
     {
-        MemoizedFuture::new(self.clone(), load, (), Given::new(key))
+        MemoizedFuture::new(self.clone(), load, (), FixedKey::new(key))
     }
 
     /// Returns the value of this key, if it is there and has not expired. Counts as a call, and so

@@ -5,7 +5,7 @@
 //! parameter, bound to the function, is so for closures that borrow.
 
 use crate::support::secs;
-use decor::{Error, RateLimiter, prelude::*, with_context};
+use decor::{Error, Memo, RateLimiter, prelude::*, with_context};
 use futures::{StreamExt, future::BoxFuture, stream};
 use std::{borrow::Cow, future::Future, sync::Arc};
 use tokio::task::spawn;
@@ -54,16 +54,19 @@ macro_rules! in_tasks {
         let whole: BoxFuture<'static, Answer> = Box::pin(async move { f.call($argument).await });
         let f = $function.rate_limited(&limiter).rate_limited_within(&limiter, secs(1));
         let nested = spawn(async move { f.call($argument).await }).await.unwrap();
-        [waits, tries, whole.await, nested]
+        let memo: Memo<String, usize> = Memo::ttl(secs(60));
+        let f = $function.rate_limited(&limiter).memoized_by(&memo, |_: &_| "key".to_owned()).timeout(secs(1)).logged();
+        let memoized = spawn(async move { f.call($argument).await }).await.unwrap();
+        [waits, tries, whole.await, nested, memoized]
     }};
 }
 
 #[tokio::test(start_paused = true)]
 async fn static_arguments_go_into_tasks() {
-    assert_eq!(in_tasks!(of_str, "four"), [const { Answer::Ok(4) }; 4]);
-    assert_eq!(in_tasks!(of_cow, Cow::Borrowed("four")), [const { Answer::Ok(4) }; 4]);
-    assert_eq!(in_tasks!(of_client, &CLIENT), [const { Answer::Ok(6) }; 4]);
-    assert_eq!(in_tasks!(of_borrowed, "four"), [const { Answer::Ok(4) }; 4]);
+    assert_eq!(in_tasks!(of_str, "four"), [const { Answer::Ok(4) }; 5]);
+    assert_eq!(in_tasks!(of_cow, Cow::Borrowed("four")), [const { Answer::Ok(4) }; 5]);
+    assert_eq!(in_tasks!(of_client, &CLIENT), [const { Answer::Ok(6) }; 5]);
+    assert_eq!(in_tasks!(of_borrowed, "four"), [const { Answer::Ok(4) }; 5]);
 }
 
 #[tokio::test(start_paused = true)]
