@@ -88,7 +88,7 @@ impl<T> Refusal<T> for Never {
     const POSSIBLE: bool = false;
 
     fn output(error: Error) -> T {
-        never_refused(error)
+        never_refused(&error)
     }
 }
 

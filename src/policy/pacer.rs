@@ -64,8 +64,10 @@ impl Pacer {
         self.due(now, since, ahead.saturating_add(permits.min(self.burst()).into()))
     }
 
-    /// Whether a call of `permits` can be admitted now before calls that take `ahead`, and leaves them room.
-    pub(crate) fn fits_before(&self, now: Nanos, since: Nanos, ahead: u64, permits: u32) -> bool {
+    /// Whether a call of `permits` can be admitted now, and leaves room for calls that can take `ahead` now.
+    ///
+    /// A call of more than the burst has to fit as a whole, because it takes its time before theirs.
+    pub(crate) fn leaves_room(&self, now: Nanos, since: Nanos, ahead: u64, permits: u32) -> bool {
         self.due(now, since, ahead.saturating_add(permits.into())) == 0
     }
 

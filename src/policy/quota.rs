@@ -60,21 +60,26 @@ impl Quota {
 
     #[inline]
     pub(crate) fn check_counts(&self, counts: &Counts) -> Result<(), Error> {
-        let refuse = |count: u32, limit: u32, period: Nanos| {
-            let period = Duration::from_nanos(period);
-            Err(invalid(format_args!("{count} permits at once, but the limit is {limit} per {period:?}")))
-        };
+        let Some((count, limit, period)) = self.exceeded(counts) else { return Ok(()) };
+        let period = Duration::from_nanos(period);
+        Err(invalid(format_args!("{count} permits at once, but the limit is {limit} per {period:?}")))
+    }
+
+    /// Whether a call may never take so many.
+    pub(crate) fn is_too_much(&self, counts: &Counts) -> bool {
+        self.exceeded(counts).is_some()
+    }
+
+    /// The first count that exceeds its limit, with the limit and its period.
+    fn exceeded(&self, counts: &Counts) -> Option<(u32, u32, Nanos)> {
         match self {
             Self::Windows(logs) => {
-                for (log, &count) in logs.iter().zip(counts) {
-                    if count > log.limit() {
-                        return refuse(count, log.limit(), log.period());
-                    }
-                }
-                Ok(())
+                let limits = logs.iter().zip(counts).map(|(log, &count)| (count, log.limit(), log.period()));
+                { limits }.find(|(count, limit, _)| count > limit)
             }
-            Self::Paced(pacer) if counts[0] > pacer.limit() => refuse(counts[0], pacer.limit(), pacer.period()),
-            Self::Paced(_) => Ok(()),
+            Self::Paced(pacer) => {
+                Some((counts[0], pacer.limit(), pacer.period())).filter(|(count, limit, _)| count > limit)
+            }
         }
     }
 
@@ -127,11 +132,11 @@ impl Quota {
         }
     }
 
-    /// Whether a call can be admitted now before calls that take `ahead`, and leaves them room.
-    pub(crate) fn fits_before(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> bool {
+    /// Whether a call can be admitted now, and leaves room for calls that can take `ahead` now.
+    pub(crate) fn leaves_room(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> bool {
         match self {
             Self::Windows(_) => self.due_after(now, since, ahead, counts) <= now,
-            Self::Paced(pacer) => pacer.fits_before(now, since, ahead.0[0], counts[0]),
+            Self::Paced(pacer) => pacer.leaves_room(now, since, ahead.0[0], counts[0]),
         }
     }
 

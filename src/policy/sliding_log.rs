@@ -233,7 +233,8 @@ mod tests {
         }
 
         fn due(&self, permits: u64) -> Nanos {
-            (self.now..).find(|moment| self.in_use_at(*moment) + permits <= self.limit.into()).unwrap()
+            let end = self.now + self.period;
+            (self.now..=end).find(|moment| self.in_use_at(*moment) + permits <= self.limit.into()).unwrap()
         }
     }
 
