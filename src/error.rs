@@ -48,8 +48,8 @@ pub enum Error {
         /// The number of callers in the queue.
         waiting: usize,
     },
-    /// The call waited for another call to load the value from a memo, and that load failed. The call that
-    /// loaded has the error itself.
+    /// The call waited for another call to load the value from a memo, and that load failed. The
+    /// call that loaded has the error itself.
     #[error("loading failed in another call of {name}: {message}")]
     LoadFailed {
         /// The function that failed.
@@ -65,9 +65,9 @@ pub enum Error {
     },
 }
 
-/// A timeout becomes `TimedOut`, an invalid argument `InvalidInput`, a refusal by a limiter `WouldBlock`, a load that
-/// failed `Other`. The
-/// [`Error`] itself stays within reach, by [`io::Error::get_ref`].
+/// A timeout becomes `TimedOut`, an invalid argument `InvalidInput`, a refusal by a limiter
+/// `WouldBlock`, a load that failed `Other`. The [`Error`] itself stays within reach, by
+/// [`io::Error::get_ref`].
 ///
 /// ```
 /// let error = decor::Error::InvalidArgument { message: "id must not be 0".into() };

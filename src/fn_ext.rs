@@ -275,9 +275,9 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// came. No permit is taken before the first poll.
     ///
     /// The function is called when the permit has been taken, so work that a closure does before it
-    /// returns its future waits as well: a request that is sent, a task that is spawned. The call owns
-    /// the function for that. To be called with `.call(..)`, the function has to be `Clone`: functions
-    /// are, and closures over references or `Arc`s.
+    /// returns its future waits as well: a request that is sent, a task that is spawned. The call
+    /// owns the function for that. To be called with `.call(..)`, the function has to be `Clone`:
+    /// functions are, and closures over references or `Arc`s.
     ///
     /// Stands before `retry_with`, so that each attempt takes a permit, and after the attempt's `timeout`, so that the wait is
     /// not part of it. Takes any output.

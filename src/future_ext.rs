@@ -3,7 +3,7 @@
 #[cfg(feature = "memo")]
 use crate::{
     Cacheable, KeyPart, Memo,
-    memo::{Called, FixedKey, Load, MemoizedFuture, OwnErrors},
+    memo::{Called, FixedKey, GetOrLoad, MemoizedFuture},
 };
 use crate::{
     Fallible, Permits, RateLimiter, ResultLike,
@@ -151,7 +151,8 @@ pub trait FutureExt: Future + Sized {
     /// Waits for a permit before the future is polled; see
     /// [`FnExt::rate_limited`](crate::FnExt::rate_limited).
     ///
-    /// The function that made the future was called already. If it did some of its work then, limit the
+    /// The function that made the future was called already. If it did some of its work then, limit
+    /// the
     /// function: `(|| send(request)).rate_limited(&limiter).await`.
     ///
     /// ```
@@ -277,11 +278,7 @@ pub trait FutureExt: Future + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
-    fn memoized_by<K, V, Q>(
-        self,
-        memo: &Memo<K, V>,
-        key: Q,
-    ) -> MemoizedFuture<Called<Self>, (), Load<Self, K, V, OwnErrors>, K, V, FixedKey<Q>>
+    fn memoized_by<K, V, Q>(self, memo: &Memo<K, V>, key: Q) -> GetOrLoad<Called<Self>, Self, K, V, Q>
     where
         K: Eq + Hash,
         Q: KeyPart<K>,
@@ -324,9 +321,9 @@ pub trait FutureExt: Future + Sized {
         convert::fallible(self)
     }
 
-    // The three methods below are not offered. They stand here so that the compiler can say why, and
-    // take `&mut self` because method lookup tries that last: a method of another trait with the same
-    // name, which takes `self` or `&self`, is never ambiguous.
+    // The three methods below are not offered. They stand here so that the compiler can say why,
+    // and take `&mut self` because method lookup tries that last: a method of another trait with
+    // the same name, which takes `self` or `&self`, is never ambiguous.
 
     #[cfg(feature = "memo")]
     #[doc(hidden)]

@@ -82,13 +82,13 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
         Memoized { callable, memo, by, options: PhantomData, words, describe }
     }
 
-    /// Hands the error of a failed load to all calls that waited for it. Without it, each of them tries
-    /// for itself, one after the other.
+    /// Hands the error of a failed load to all calls that waited for it. Without it, each of them
+    /// tries for itself, one after the other.
     ///
     /// The errors are cloned, and not kept: the next call loads anew. An error that is not `Clone`
-    /// (`anyhow::Error`, for one) becomes so by `.map_err(Arc::new)` before the memo. A call that waits
-    /// for another function's load gets its error if both share errors of one type; otherwise it tries
-    /// for itself. For `Result`s, and for `Option`s, whose `None` is shared.
+    /// (`anyhow::Error`, for one) becomes so by `.map_err(Arc::new)` before the memo. A call that
+    /// waits for another function's load gets its error if both share errors of one type; otherwise
+    /// it tries for itself. For `Result`s, and for `Option`s, whose `None` is shared.
     ///
     /// # Examples
     ///
@@ -120,13 +120,14 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     }
 
     /// Tells all calls that waited for a load that it failed: each gets
-    /// [`Error::LoadFailed`](crate::Error::LoadFailed) with the text of the error, and for an `Option` its
-    /// `None`. Only the call that loaded has the error itself.
+    /// [`Error::LoadFailed`](crate::Error::LoadFailed) with the text of the error, and for an
+    /// `Option` its `None`. Only the call that loaded has the error itself.
     ///
-    /// Without it, and without [`sharing_errors`](Self::sharing_errors), each of them tries for itself,
-    /// one after the other: the last of twenty waits for twenty failures. With it, each waits for the
-    /// load that it joined, and no longer. The error has to carry a [`decor::Error`](crate::Error), as for
-    /// a [`timeout`](crate::FnExt::timeout), and to be `Display`.
+    /// Without it, and without [`sharing_errors`](Self::sharing_errors), each of them tries for
+    /// itself, one after the other: the last of twenty waits for twenty failures. With it, each
+    /// waits for the load that it joined, and no longer. The error has to carry a
+    /// [`decor::Error`](crate::Error), as for a [`timeout`](crate::FnExt::timeout), and to be
+    /// `Display`.
     ///
     /// # Examples
     ///
@@ -162,20 +163,20 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// Runs each load in a task of its own, so that it goes on when those who wait for it leave: callers that are less patient than
     /// a load takes time fill the memo all the same.
     ///
-    /// A refresh of a value that may still be served goes on in the background, and no call waits for
-    /// it. The task keeps the caller's span and subscriber. A panic in it is the panic of the call that
-    /// waits for it, if that one is still there. A refresh that panics leaves the value as it is, and
-    /// counts as abandoned.
+    /// A refresh of a value that may still be served goes on in the background, and no call waits
+    /// for it. The task keeps the caller's span and subscriber. A panic in the task becomes the
+    /// panic of the call that waits for the load, if that call is still there. A refresh that
+    /// panics leaves the value as it is, and counts as abandoned.
     ///
     /// The call's future must be `Send + 'static`, and so its arguments owned: a `String` or an `Arc<str>` in place of a `&str`; a client
     /// comes along by [`with_context`](crate::with_context).
     ///
     /// # Panics
     ///
-    /// If a load that the call has to wait for begins outside of a tokio runtime, and if the runtime of
-    /// the load is shut down while a call on another one waits for it. Neither holds for sync
-    /// functions, whose loads run on threads, and wait for one if need be, as a
-    /// [timeout](crate::blocking::FnExt::timeout)'s do.
+    /// If a load that the call waits for begins outside of a tokio runtime. If the load's runtime
+    /// is shut down while a call on another runtime waits. Loads of sync functions need no runtime:
+    /// they run on the pool's threads, as calls with a [timeout](crate::blocking::FnExt::timeout)
+    /// do.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -5,8 +5,8 @@
 
 use super::{
     Cacheable, Contact, Core, Failures, Joined, Landing, Leader, Memo, OwnErrors, ReportedErrors, SharedErrors,
-    key_source::{KeyFromArgs, KeySource},
-    load::{BlockingLoad, Detached, Inline, Load, LoadMode, Running, RunningBlocking, in_background},
+    key_source::{FixedKey, KeyFromArgs, KeySource},
+    load::{BlockingLoad, Detached, DetachedLoad, Inline, Load, LoadMode, Running, RunningBlocking, in_background},
 };
 use crate::{blocking, call::CallableOnce, time::Clock};
 use pin_project::pin_project;
@@ -19,13 +19,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The future of a [`.memoized(..)`](crate::FnExt::memoized) call. The memo is asked, and the function
-/// called, when it is polled.
+/// The future of a [`.memoized(..)`](crate::FnExt::memoized) call. The memo is asked, and the
+/// function called, when it is polled.
 ///
 /// # Cancel safety
 ///
-/// If dropped while waiting, the call leaves the load that it joined. If dropped while loading, the load
-/// is dropped, and one waiter starts another; a [detached](Self::detached) load goes on.
+/// If dropped while waiting, the call leaves the load that it joined. If dropped while loading, the
+/// load is dropped, and one waiter starts another; a [detached](Self::detached) load goes on.
 ///
 /// # Examples
 ///
@@ -53,6 +53,22 @@ where
     state: State<C, Args, L, K, V, B>,
     options: PhantomData<fn() -> (E, R)>,
 }
+
+/// A [`MemoizedFuture`] with its key given: of [`Memo::get_or_load`], and of `.memoized_by(..)` on a
+/// future.
+///
+/// # Examples
+///
+/// ```
+/// use decor::{Memo, future::GetOrLoad};
+/// use std::future::{Ready, ready};
+///
+/// let squares = Memo::builder().build();
+/// let load: fn() -> Ready<u64> = || ready(49);
+/// let call: GetOrLoad<fn() -> Ready<u64>, Ready<u64>, u64, u64, u64> = squares.get_or_load(7, load);
+/// # drop(call);
+/// ```
+pub type GetOrLoad<C, F, K, V, Q> = MemoizedFuture<C, (), Load<F, K, V, OwnErrors>, K, V, FixedKey<Q>>;
 
 #[pin_project(project = StateProj, project_replace = StateReplaced)]
 enum State<C, Args, L, K: Eq + Hash, V, B> {
@@ -164,8 +180,8 @@ where
         self.with()
     }
 
-    /// Runs the load in a task of its own, so that it goes on when the calls that wait for it leave; see
-    /// [`Memoized::detached`](crate::Memoized::detached).
+    /// Runs the load in a task of its own, so that it goes on when the calls that wait for it
+    /// leave; see [`Memoized::detached`](crate::Memoized::detached).
     ///
     /// # Panics
     ///
@@ -182,11 +198,9 @@ where
     /// assert_eq!(users.get_or_load(42, || ready("Ada".to_owned())).detached().await, "Ada");
     /// # }
     /// ```
-    pub fn detached(
-        self,
-    ) -> MemoizedFuture<C, Args, <Detached as Running<Load<C::Future, K, V, E>>>::Future, K, V, B, E, Detached>
+    pub fn detached(self) -> MemoizedFuture<C, Args, DetachedLoad<C::Output>, K, V, B, E, Detached>
     where
-        Detached: Running<Load<C::Future, K, V, E>>,
+        Detached: Running<Load<C::Future, K, V, E>, Future = DetachedLoad<C::Output>>,
     {
         self.with()
     }

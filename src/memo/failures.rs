@@ -1,14 +1,14 @@
 //! What the calls get that waited for a load which failed.
 //!
-//! If each of them tries for itself, one after the other, the last of twenty waits for twenty failures
-//! of a server that is down. If they are told of the failure, each waits for the load that it joined,
-//! and no longer.
+//! If each of them tries for itself, one after the other, the last of twenty waits for twenty
+//! failures of a server that is down. If they are told of the failure, each waits for the load that
+//! it joined, and no longer.
 
 use crate::{Error, Fallible, fallible::CarriesPolicy, sync::Arc};
 use std::{any::Any, fmt};
 
-/// A failed load, on its way to the calls that joined it. They may be calls of another function, with
-/// another type of error.
+/// A failed load, on its way to the calls that joined it. They may be calls of another function,
+/// with another type of error.
 #[derive(Debug, Clone)]
 pub struct LoadFailure {
     /// The function that failed.

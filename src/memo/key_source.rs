@@ -8,7 +8,8 @@ use std::hash::Hash;
 ///
 /// Implemented by [`KeyFromArgs`], [`KeyFromFn`] and [`FixedKey`].
 pub trait KeySource<Args, K> {
-    /// The value of the key, if it is there to be served; or else the key. What can be looked up as it is, is.
+    /// The value of the key, if it is there to be served; or else the key. What can be looked up as
+    /// it is, is.
     #[doc(hidden)]
     fn look_up<V>(&self, clock: Clock, args: &Args, memo: &Memo<K, V>) -> Result<V, K>
     where
@@ -47,15 +48,17 @@ pub struct KeyFromArgs;
 #[derive(Debug, Clone, Copy)]
 pub struct KeyFromFn<P>(pub(crate) P);
 
-/// The key is given: [`Memo::get_or_load`] and [`.memoized_by(..)`](crate::FutureExt::memoized_by) on a future.
+/// The key is given: [`Memo::get_or_load`] and [`.memoized_by(..)`](crate::FutureExt::memoized_by)
+/// on a future.
 ///
 /// ```
-/// use decor::{Memo, future::MemoizedFuture, layer::FixedKey};
+/// use decor::{Memo, future::{Load, MemoizedFuture}, layer::{FixedKey, OwnErrors}};
 /// use std::future::{Ready, ready};
 ///
 /// let squares = Memo::builder().build();
 /// let load: fn() -> Ready<u64> = || ready(49);
-/// let call: MemoizedFuture<fn() -> Ready<u64>, (), u64, u64, FixedKey<u64>> = squares.get_or_load(7, load);
+/// type Call = MemoizedFuture<fn() -> Ready<u64>, (), Load<Ready<u64>, u64, u64, OwnErrors>, u64, u64, FixedKey<u64>>;
+/// let call: Call = squares.get_or_load(7, load);
 /// # drop(call);
 /// ```
 #[derive(Debug, Clone, Copy)]

@@ -51,7 +51,8 @@ impl<K: Eq + Hash, V> Leader<K, V> {
     }
 
     /// Takes the flight out of the map, so that no call can join it any more, and runs `act` under
-    /// the same lock. `act` gets the key if neither it nor all were invalidated since.
+    /// the same lock. `act` gets the key unless a clear, an invalidation or an insertion has
+    /// removed the flight.
     fn depart<T>(
         &mut self,
         count: impl FnOnce(&Counters),
@@ -80,8 +81,8 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Keeps the value, unless there was a clear or an invalidation since, and hands it to the
-    /// calls that joined.
+    /// Hands the value to the calls that joined. Keeps it unless a clear, an invalidation or an
+    /// insertion came first.
     pub(crate) fn land(mut self, value: &V) {
         let now = self.core.epoch.now(self.clock);
         let decision = self.core.settings.decide(&self.key, value, now);

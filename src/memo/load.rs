@@ -21,8 +21,8 @@ use tracing::{Instrument, instrument::WithSubscriber};
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct Load<F, K: Eq + Hash, V, E> {
-    /// Before the leader, and so dropped before it: no other load begins while anything of this one is
-    /// left.
+    /// Before the leader, and so dropped before it: no other load begins while anything of this one
+    /// is left.
     #[pin]
     call: Option<F>,
     /// `None` once the call has ended, or has panicked.
@@ -84,8 +84,8 @@ where
     fallback.map_or(output, O::from_kept)
 }
 
-/// Begins a load for a caller that has its answer already, so that a panic is not the caller's: the
-/// function may panic before there is a future, and there may be no runtime to spawn a task on.
+/// Begins a load for a caller that has its answer already, and catches its panics. The function may
+/// panic before it returns a future, and tokio panics if there is no runtime.
 ///
 /// The panic hook hears of it, and the load counts as abandoned.
 pub(super) fn in_background(begin: impl FnOnce()) {
@@ -137,7 +137,8 @@ impl<C, Args, K: Eq + Hash, V, E> fmt::Debug for BlockingLoad<C, Args, K, V, E> 
 
 /// Where loads run: [`Inline`] or [`Detached`].
 pub trait LoadMode {
-    /// Whether a load goes on by itself, so that a call that refreshes a value need not wait for it.
+    /// Whether a load goes on by itself, so that a call that refreshes a value need not wait for
+    /// it.
     #[doc(hidden)]
     const IN_BACKGROUND: bool;
 }
@@ -174,7 +175,7 @@ pub trait Running<L>: LoadMode {
 #[derive(Debug, Clone, Copy)]
 pub struct Inline;
 
-/// In a task of its own: [`.detached()`](Memoized::detached).
+/// In a task of its own: [`.detached()`](crate::Memoized::detached).
 ///
 /// ```
 /// use decor::{Memoized, layer::{KeyFromArgs, Detached, OwnErrors}, prelude::*};
@@ -208,7 +209,7 @@ where
     }
 }
 
-/// Waits for a load that runs in a task of its own: see [`Memoized::detached`].
+/// Waits for a load that runs in a task of its own: see [`Memoized::detached`](crate::Memoized::detached).
 ///
 /// # Cancel safety
 ///

@@ -93,13 +93,15 @@ impl Quota {
         }
     }
 
-    /// Whether [`take_free`](Self::take_free) must not be asked, because what leaves a window is kept.
+    /// Whether [`take_free`](Self::take_free) must not be asked, because what leaves a window is
+    /// kept.
     pub(crate) fn keeps_past(&self) -> bool {
         matches!(self, Self::Windows(logs) if logs.iter().any(SlidingLog::keeps_past))
     }
 
-    /// Takes the permits of one call, if it may take so many and they are free. Nearly every call ends here. The answer is
-    /// that of [`due_after`](Self::due_after) with nothing ahead, only faster.
+    /// Takes the permits of one call, if it may take so many and they are free. Nearly every call
+    /// ends here. The answer is that of [`due_after`](Self::due_after) with nothing ahead, only
+    /// faster.
     #[inline]
     pub(crate) fn take_free(&mut self, now: Nanos, permits: &Permits) -> bool {
         let Ok(counts) = permits.for_windows(self.windows()) else { return false };
@@ -121,8 +123,8 @@ impl Quota {
 
     /// When a call is due after calls that take `ahead`; `now` or earlier if now.
     ///
-    /// Whether it is due now is exact, and so is the moment if [`foresees`](Self::foresees) says so. Otherwise the moment is
-    /// a lower bound.
+    /// Whether it is due now is exact, and so is the moment if [`foresees`](Self::foresees) says
+    /// so. Otherwise the moment is a lower bound.
     #[inline]
     pub(crate) fn due_after(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> Nanos {
         let all = |window: usize| ahead.0[window].saturating_add(counts[window].into());
@@ -140,7 +142,8 @@ impl Quota {
         }
     }
 
-    /// Whether [`due_after`](Self::due_after) is exact for calls that take no more than one permit each, or for any.
+    /// Whether [`due_after`](Self::due_after) is exact for calls that take no more than one permit
+    /// each, or for any.
     pub(crate) fn foresees(&self, single_permits: bool) -> bool {
         match self {
             Self::Windows(logs) => logs.len() == 1 && single_permits,
@@ -148,8 +151,9 @@ impl Quota {
         }
     }
 
-    /// How late timers may make a queue that is this long in time. An exact window carries the lateness of its timer on
-    /// from period to period; a pacer goes by its schedule and does not.
+    /// How late timers may make a call that waits for `wait`, in nanoseconds. An exact window adds
+    /// up the lateness of its timer from period to period. A pacer follows its schedule and does
+    /// not.
     pub(crate) fn drift(&self, wait: Nanos, grain: Nanos) -> Nanos {
         match self {
             Self::Windows(logs) => {
@@ -160,8 +164,9 @@ impl Quota {
         }
     }
 
-    /// Takes them, whether they fit or not. A window counts them from `now`. A pacer counts them from its schedule, and no
-    /// earlier than `since`; otherwise the lateness of timers would add up.
+    /// Takes them, whether they fit or not. A window counts them from `now`. A pacer counts them
+    /// from its schedule, and no earlier than `since`; otherwise the lateness of timers would add
+    /// up.
     #[inline]
     pub(crate) fn take(&mut self, now: Nanos, since: Nanos, counts: &Counts) {
         match self {

@@ -20,7 +20,8 @@ pub(crate) struct SlidingLog {
     /// find when so many will be free again.
     taken: u64,
     forgotten: u64,
-    /// What would be in the window again if the period grew back. `None` while no period so far was longer.
+    /// Stamps that would be in the window again with a longer period. `None` if no period so far
+    /// was longer.
     past: Option<Box<Past>>,
 }
 
@@ -56,8 +57,9 @@ impl SlidingLog {
         self.period
     }
 
-    /// Later decisions are made by this limit. Permits that are in the window stay in it, and those that a shorter period has
-    /// put out of it are back in it with a longer one. Call [`forget`](Self::forget) before and afterwards.
+    /// Later decisions are made by this limit. Permits that are in the window stay in it, and those
+    /// that a shorter period has put out of it are back in it with a longer one. Call
+    /// [`forget`](Self::forget) before and afterwards.
     pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
         let past = self.past.take();
         let longest_period = past.as_ref().map_or(self.period, |past| past.period).max(period);
@@ -95,7 +97,8 @@ impl SlidingLog {
             past.stamps.push_back(stamp);
             self.forgotten = stamp.taken;
         }
-        // No window so far would hold what is older, or what came before as many permits as fill it.
+        // Drops stamps that are older than the longest period, and stamps before the last
+        // `largest_limit` permits. No window so far could hold either.
         while let Some(first) = past.stamps.front() {
             if first.at.saturating_add(past.period) > now && self.taken - first.taken < self.largest_limit.into() {
                 break;

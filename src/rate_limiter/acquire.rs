@@ -26,7 +26,8 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// One permit of each window, however long it takes. Any limiter admits this in the end, so it is never refused.
+    /// One permit of each window, however long it takes. Any limiter admits this in the end, so it
+    /// is never refused.
     pub(crate) fn one() -> Self {
         Self { permits: 1_u32.into(), can_fail: false, max_wait: None }
     }

@@ -242,7 +242,8 @@ impl<K: Eq + Hash + Clone, H> Shard<K, H> {
         Self { handles: HashMap::new(), checks: BTreeMap::new(), next_number: number as u64 + 1, other: number }
     }
 
-    /// The shard that this lookup checks as well: the next with each lookup, and this one in its turn.
+    /// The shard that this lookup checks as well: the next with each lookup, and this one in its
+    /// turn.
     fn next_other(&mut self) -> usize {
         self.other = (self.other + 1) % SHARDS;
         self.other

@@ -1,8 +1,9 @@
 //! Waiters, in the order in which they came.
 //!
-//! Places are numbered in that order, and a waiter keeps its number for good. Waiters that were never skipped stand in a ring
-//! of places without gaps, where a number is an index. Only the head is ever skipped, so a waiter that comes back has a
-//! smaller number than all in the ring; such waiters stand before the ring, in a map.
+//! Places are numbered in that order, and a waiter keeps its number for good. Waiters that were
+//! never skipped stand in a ring with one place for each number, vacant ones included. Only the
+//! head is ever skipped, so a waiter that comes back has a smaller number than all in the ring.
+//! Such waiters stand in a map ahead of the ring.
 
 use crate::policy::{Counts, Nanos, Sums};
 use std::{
@@ -27,7 +28,8 @@ pub(super) struct Demand {
     pub(super) since: Nanos,
     /// The last moment to be admitted at; `Nanos::MAX` without a limit.
     pub(super) latest: Nanos,
-    /// Nanoseconds beyond `latest` that the lateness of timers may cost it; 0 if its turn could not be foreseen.
+    /// Nanoseconds beyond `latest` that the lateness of timers may cost it; 0 if its turn could not
+    /// be foreseen.
     pub(super) lateness: Nanos,
 }
 
@@ -36,7 +38,8 @@ const KEPT_WHEN_EMPTY: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// Waiters that were skipped and have come back, by number. All numbers are smaller than `first`.
+    /// Waiters that were skipped and have come back, by number. All numbers are smaller than
+    /// `first`.
     returned: BTreeMap<u64, Waiter>,
     /// Place `first + i` at index `i`. Neither the first nor the last of them is vacant.
     ring: VecDeque<Place>,
@@ -44,10 +47,11 @@ pub(super) struct Queue {
     len: u32,
     /// Waiters that want more than one permit of a window.
     heavy: u32,
-    /// Permits of all who wait.
+    /// Permits wanted by all waiters.
     wanted: Sums,
-    /// Permits of all places that were ever added to the ring's end, and of those that have gone from its front. The difference
-    /// is in the ring, those of vacant places included.
+    /// Running totals. `joined - passed` are the permits of the ring, vacant places included, and
+    /// of `returned`. A place that is removed from the ring's end is taken off `joined`, and a
+    /// waiter that comes back is taken off `passed`.
     joined: Sums,
     passed: Sums,
 }
@@ -55,12 +59,13 @@ pub(super) struct Queue {
 #[derive(Debug)]
 enum Place {
     Taken(Waiter),
-    /// Its waiter left from the middle. Keeps the permits, because the numbers behind it count on them.
+    /// Its waiter left from the middle. Keeps the permits, because the numbers behind it count on
+    /// them.
     Vacant(Counts),
 }
 
-/// Wakers that have been replaced, or that belong to waiters which left. Dropping one may drop a task and all that it owns, such
-/// as another waiter; that must not happen under the lock.
+/// Wakers that were replaced, or whose waiter left, to be dropped outside of the lock. A waker's
+/// drop may drop a task, and with it another waiter, which takes the lock.
 #[derive(Debug, Default)]
 pub(super) struct StaleWakers(Option<Waker>, Vec<Waker>);
 
@@ -107,7 +112,7 @@ impl Queue {
         &self.wanted
     }
 
-    /// Whether nobody waits for more than one permit of a window.
+    /// Whether no waiter wants more than one permit of a window.
     pub(super) fn has_single_permits_only(&self) -> bool {
         self.heavy == 0
     }
@@ -119,8 +124,9 @@ impl Queue {
         wanted
     }
 
-    /// Permits wanted by those before this waiter, and by those that left from between them; at once. Never too little, or
-    /// all would look for their turn again whenever some left behind them.
+    /// Upper bound of the permits wanted ahead of this waiter, in constant time if it is in the
+    /// ring. Vacant places ahead of the waiter count. Places behind it do not, because otherwise
+    /// every waiter would recheck whenever one left behind it.
     pub(super) fn wanted_before_at_most(&self, ticket: &Ticket) -> Sums {
         if ticket.number < self.first { self.wanted_before(ticket) } else { ticket.joined_before.minus(&self.passed) }
     }
@@ -155,7 +161,8 @@ impl Queue {
         ticket
     }
 
-    /// The waiter is here, by this waker: it takes its place again if it was skipped. Whether it was.
+    /// Notes a poll of the waiter and its waker. A skipped waiter takes its place again. Returns
+    /// whether the waiter had been skipped.
     pub(super) fn check_in(
         &mut self,
         ticket: &Ticket,
@@ -248,8 +255,8 @@ impl Queue {
         stale.add(waiter.waker);
     }
 
-    /// Removes vacant places from both ends of the ring: from the front first, because a number there may be that of a waiter
-    /// which was skipped, and those at the end are used again.
+    /// Removes vacant places from both ends of the ring, from the front first. A skipped waiter
+    /// keeps its number at the front, whereas numbers at the end are used again.
     fn trim(&mut self) {
         while let Some(Place::Vacant(counts)) = self.ring.front() {
             self.passed.add(counts);
@@ -335,7 +342,8 @@ mod tests {
             (0..self.0.len()).filter(|n| self.0[*n].2 == Waits).collect()
         }
 
-        /// Permits, and places, of those before the n-th that wait, or that may have left from between them.
+        /// Permits, and places, of those before the n-th that wait, or that may have left from
+        /// between them.
         fn permits(&self, until: usize, counts: impl Fn(Whereabouts) -> bool) -> u64 {
             self.0[..until]
                 .iter()

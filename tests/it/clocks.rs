@@ -16,8 +16,8 @@ fn paused() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
-/// Asserts that a permit is free after exactly this time, and takes it. Times that a test reaches by
-/// `advance` are exact to the nanosecond; those of tokio's timers are whole milliseconds.
+/// Asserts that a permit is free after exactly this time, and takes it. Times that a test reaches
+/// by `advance` are exact to the nanosecond; those of tokio's timers are whole milliseconds.
 async fn takes_a_permit_after(limiter: &RateLimiter, retry_after: Duration) {
     assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after }));
     advance(just_before(retry_after)).await;

@@ -20,8 +20,8 @@ fn failed(name: &'static str, message: &str) -> Error {
     Error::LoadFailed { name, message: message.to_owned() }
 }
 
-/// The README's own order, around a function that hangs: two attempts of 2 s, 1 s apart, and one more
-/// after 2 s.
+/// The README's own order, around a function that hangs: two attempts of 2 s, 1 s apart, and one
+/// more after 2 s.
 #[tokio::test(start_paused = true)]
 async fn twenty_callers_of_a_hanging_function_fail_together() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
@@ -45,7 +45,8 @@ async fn twenty_callers_of_a_hanging_function_fail_together() {
     assert_eq!((stats.loads, stats.load_failures, stats.coalesced), (1, 1, 19));
 }
 
-/// One caller each second, for a minute and a half. None waits for longer than the load that it joined.
+/// One caller each second, for a minute and a half. None waits for longer than the load that it
+/// joined.
 #[tokio::test(start_paused = true)]
 async fn callers_that_keep_coming_wait_for_one_load_each() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));

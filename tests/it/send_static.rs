@@ -1,8 +1,9 @@
-//! Chains around functions with `'static` arguments, and around closures that borrow, go into tasks.
+//! Chains around functions with `'static` arguments, and around closures that borrow, go into
+//! tasks.
 //!
-//! Inside a task rustc knows no lifetimes. A future that holds the function's future as a projection
-//! is then "not general enough" for arguments such as `&'static str`; a future that has it as a
-//! parameter, bound to the function, is so for closures that borrow.
+//! Inside a task rustc knows no lifetimes. A future that holds the function's future as a
+//! projection is then "not general enough" for arguments such as `&'static str`; a future that has
+//! it as a parameter, bound to the function, is so for closures that borrow.
 
 use crate::support::secs;
 use decor::{Error, Memo, RateLimiter, prelude::*, with_context};
