@@ -8,7 +8,11 @@
 use crate::support::secs;
 use decor::{Error, Memo, RateLimiter, prelude::*, with_context};
 use futures::{StreamExt, future::BoxFuture, stream};
-use std::{borrow::Cow, future::Future, sync::Arc};
+use std::{
+    borrow::Cow,
+    future::{Future, ready},
+    sync::Arc,
+};
 use tokio::task::spawn;
 
 type Answer = Result<usize, Error>;
@@ -19,7 +23,7 @@ static CLIENT: Client = Client("static");
 
 impl Client {
     async fn length(&self, text: &str) -> Answer {
-        Ok(self.0.len() + text.len())
+        ready(Ok(self.0.len() + text.len())).await
     }
 }
 
