@@ -163,10 +163,11 @@ pub(crate) mod spread {
             pub trait $Call<$($A),*>: Callable<($($A,)*)> {
                 /// Calls the decorated function.
                 ///
-                /// Nothing happens before the first poll, except that `.validated(..)` looks at the
-                /// arguments. A function that only reports or bounds its calls may itself be called
-                /// at once, to obtain its future. A function that is limited, retried or memoized is
-                /// called when its decorator has let the call through.
+                /// Before the first poll nothing is logged, timed or admitted. Decorators that need
+                /// the arguments look at them at once. A function that only reports or bounds its
+                /// calls may itself be called at once, to obtain its future. A function that is
+                /// limited, retried or memoized is called when its decorator has let the call
+                /// through.
                 #[track_caller]
                 #[allow(clippy::too_many_arguments)] // as many as the function has
                 fn call(&self, $($a: $A),*) -> Self::Future {

@@ -48,6 +48,15 @@ pub enum Error {
         /// The number of callers in the queue.
         waiting: usize,
     },
+    /// The call waited for another call to load the value from a memo, and that load failed. The
+    /// call that loaded has the error itself.
+    #[error("loading failed in another call of {name}: {message}")]
+    LoadFailed {
+        /// The function that failed.
+        name: &'static str,
+        /// The text of its error.
+        message: String,
+    },
     /// A `.validated(..)` function refused its arguments, or a limiter permits that it could never give; the function was not called.
     #[error("invalid argument: {message}")]
     InvalidArgument {
@@ -56,8 +65,9 @@ pub enum Error {
     },
 }
 
-/// A timeout becomes `TimedOut`, an invalid argument `InvalidInput`, a refusal by a limiter `WouldBlock`. The
-/// [`Error`] itself stays within reach, by [`io::Error::get_ref`].
+/// A timeout becomes `TimedOut`, an invalid argument `InvalidInput`, a refusal by a limiter
+/// `WouldBlock`, a load that failed `Other`. The [`Error`] itself stays within reach, by
+/// [`io::Error::get_ref`].
 ///
 /// ```
 /// let error = decor::Error::InvalidArgument { message: "id must not be 0".into() };
@@ -69,6 +79,7 @@ impl From<Error> for io::Error {
             Error::TimedOut { .. } => io::ErrorKind::TimedOut,
             Error::InvalidArgument { .. } => io::ErrorKind::InvalidInput,
             Error::RateLimited { .. } | Error::QueueFull { .. } => io::ErrorKind::WouldBlock,
+            Error::LoadFailed { .. } => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }

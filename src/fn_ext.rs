@@ -20,7 +20,7 @@ use crate::{
     late::Late,
 };
 #[cfg(feature = "memo")]
-use crate::{Cacheable, Memo, MemoKey, Memoized, call::Describe, decorators::memoized::By};
+use crate::{Cacheable, Memo, MemoKey, Memoized, call::Describe, memo::KeyFromFn};
 use std::{
     fmt::{Debug, Display},
     hash::Hash,
@@ -275,9 +275,9 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// came. No permit is taken before the first poll.
     ///
     /// The function is called when the permit has been taken, so work that a closure does before it
-    /// returns its future waits as well: a request that is sent, a task that is spawned. The call owns
-    /// the function for that. To be called with `.call(..)`, the function has to be `Clone`: functions
-    /// are, and closures over references or `Arc`s.
+    /// returns its future waits as well: a request that is sent, a task that is spawned. The call
+    /// owns the function for that. To be called with `.call(..)`, the function has to be `Clone`:
+    /// functions are, and closures over references or `Arc`s.
     ///
     /// Stands before `retry_with`, so that each attempt takes a permit, and after the attempt's `timeout`, so that the wait is
     /// not part of it. Takes any output.
@@ -520,7 +520,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
-    fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, By<P>>
+    fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, KeyFromFn<P>>
     where
         P: Inspect<Args, Output = K>,
         Self::Output: Cacheable<V>,

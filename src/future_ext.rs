@@ -3,7 +3,7 @@
 #[cfg(feature = "memo")]
 use crate::{
     Cacheable, KeyPart, Memo,
-    decorators::memoized::{Called, Given, MemoizedFuture},
+    memo::{Called, FixedKey, GetOrLoad, MemoizedFuture},
 };
 use crate::{
     Fallible, Permits, RateLimiter, ResultLike,
@@ -151,7 +151,8 @@ pub trait FutureExt: Future + Sized {
     /// Waits for a permit before the future is polled; see
     /// [`FnExt::rate_limited`](crate::FnExt::rate_limited).
     ///
-    /// The function that made the future was called already. If it did some of its work then, limit the
+    /// The function that made the future was called already. If it did some of its work then, limit
+    /// the
     /// function: `(|| send(request)).rate_limited(&limiter).await`.
     ///
     /// ```
@@ -277,13 +278,13 @@ pub trait FutureExt: Future + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
-    fn memoized_by<K, V, Q>(self, memo: &Memo<K, V>, key: Q) -> MemoizedFuture<Called<Self>, (), K, V, Given<Q>>
+    fn memoized_by<K, V, Q>(self, memo: &Memo<K, V>, key: Q) -> GetOrLoad<Called<Self>, Self, K, V, Q>
     where
         K: Eq + Hash,
         Q: KeyPart<K>,
         Self::Output: Cacheable<V>,
     {
-        MemoizedFuture::new(memo.clone(), Called(self), (), Given::new(key))
+        MemoizedFuture::new(memo.clone(), Called(self), (), FixedKey::new(key))
     }
 
     /// Makes room for a policy's own errors in a foreign error type; see [`FnExt::lifted`](crate::FnExt::lifted).
@@ -320,9 +321,9 @@ pub trait FutureExt: Future + Sized {
         convert::fallible(self)
     }
 
-    // The three methods below are not offered. They stand here so that the compiler can say why, and
-    // take `&mut self` because method lookup tries that last: a method of another trait with the same
-    // name, which takes `self` or `&self`, is never ambiguous.
+    // The three methods below are not offered. They stand here so that the compiler can say why,
+    // and take `&mut self` because method lookup tries that last: a method of another trait with
+    // the same name, which takes `self` or `&self`, is never ambiguous.
 
     #[cfg(feature = "memo")]
     #[doc(hidden)]

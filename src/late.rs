@@ -1,5 +1,5 @@
-//! Functions that are called when the future of a call is polled: what stands inside of a decorator
-//! that may hold a call back or refuse it.
+//! Functions that are called at the first poll, for decorators that may hold a call back or refuse
+//! it.
 
 use crate::{
     call::{Callable, CallableMut, CallableOnce},
@@ -15,9 +15,9 @@ use std::{
 
 /// A function that is called at the first poll of the call's future, and not before.
 ///
-/// A closure may do work before it returns its future: spawn a task, sign a request. A decorator that
-/// waits, or refuses, has to hold back that work as well. `.rate_limited(..)` and its relatives put
-/// this around the function; so may a [`Layer`](crate::layer::Layer) of your own.
+/// A closure may do work before it returns its future: spawn a task, sign a request. A decorator
+/// that waits, or refuses, has to hold back that work as well. `.rate_limited(..)` and its
+/// relatives put this around the function; so may a [`Layer`](crate::layer::Layer) of your own.
 ///
 /// The future of a call owns the function. To be called through `&self`, the function is cloned.
 ///
@@ -100,13 +100,13 @@ impl<C> fmt::Debug for Late<C> {
 /// A call whose function is called at the first poll: the future of a [`Late`] function, and of any
 /// decorated function without arguments that is awaited directly.
 ///
-/// `F` is the future of the function itself: a type parameter and no projection of `C`, so that the
-/// call goes into a task whether its arguments borrow or are `'static`.
+/// `F` is the future of the function itself, as a type parameter. With a projection of `C` in its
+/// place, rustc would reject arguments such as `&'static str` inside a task.
 ///
 /// # Cancel safety
 ///
-/// Dropped before the first poll, it drops the function and the arguments. Dropped later, it drops the
-/// call.
+/// Dropped before the first poll, it drops the function and the arguments. Dropped later, it drops
+/// the call.
 ///
 /// # Examples
 ///
@@ -151,9 +151,9 @@ impl<C, Args, F> LateFuture<C, Args, F> {
     }
 }
 
-// `C: CallableOnce<Args, Future = F>` is no bound here, which is why `call` is a function pointer. In
-// a task rustc knows no lifetimes: it would have to prove that a closure which borrows has this very
-// future, whatever the lifetime of either, and fails.
+// `call` is a function pointer, so that this impl needs no bound `C: CallableOnce<Args, Future =
+// F>`. With the bound, rustc fails for closures that borrow: inside a task it erases lifetimes, and
+// would have to prove the bound for all of them.
 impl<C, Args, F: Future> Future for LateFuture<C, Args, F> {
     type Output = F::Output;
 

@@ -111,7 +111,7 @@
 //!
 //! # Laws
 //!
-//! - **Lazy.** Before the first poll nothing is logged, timed or admitted; only validation looks at the arguments. A
+//! - **Lazy.** Before the first poll nothing is logged, timed or admitted. Validation looks at the arguments before that, and so do the closures of `rate_limited_by` and `rate_limited_by_key`, and `logged` where it shows arguments. A
 //!   decorator that may hold a call back or refuse it calls the function after it has let the call through, so work that a
 //!   closure does before it returns its future waits as well. Everything can be built outside of a runtime.
 //! - **Dropping is safe** at every await, and is an outcome: `timed` and `logged` report it as `cancelled`, and a panic as
@@ -210,7 +210,7 @@ pub use transient::Transient;
 /// ```
 pub mod future {
     #[cfg(feature = "memo")]
-    pub use crate::decorators::memoized::{DetachedLoad, Load, MemoizedFuture};
+    pub use crate::memo::{DetachedLoad, GetOrLoad, Load, MemoizedFuture};
     pub use crate::{
         decorators::{
             convert::{FallibleFuture, LiftedFuture},
@@ -232,8 +232,9 @@ pub mod future {
 /// What stands around a function in an [`Around`]: one type for each decorator that lets the call through.
 pub mod layer {
     #[cfg(feature = "memo")]
-    pub use crate::decorators::memoized::{
-        By, ByArgs, Called, Detached, Failures, Given, Inline, KeyOf, OwnErrors, Running, SharedErrors,
+    pub use crate::memo::{
+        Called, Detached, Failures, FixedKey, Inline, KeyFromArgs, KeyFromFn, KeySource, LoadMode, OwnErrors,
+        ReportedErrors, Running, SharedErrors,
     };
     pub use crate::{
         around::{Decoration, Layer},

@@ -296,7 +296,8 @@ struct Wait<'s> {
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        // Taken only now: until then the wake tells the other threads that this one is about to run.
+        // Taken only now: until then the wake tells the other threads that this one is about to
+        // run.
         self.parker.take_wake();
         let at = state.waiting.iter().position(|waiting| Arc::ptr_eq(&waiting.parker, self.parker));
         let Waiting { is_due, .. } = state.waiting.swap_remove(at.expect("only this removes it"));

@@ -146,8 +146,8 @@ impl Seen {
 /// Whether the callers of one handle can have clocks that do not agree.
 const CLOCKS_MAY_DIFFER: bool = cfg!(feature = "test-util") || tokio_can_pause();
 
-/// Whether tokio is built with its own `test-util`, which no `cfg` of this crate tells: with it,
-/// `tokio::time` has a function `pause`, which the glob import puts before the stand-in.
+/// Whether tokio is built with its own `test-util`. No `cfg` of this crate shows that. With the
+/// feature, `tokio::time` has a function `pause`, and the glob import shadows the stand-in with it.
 const fn tokio_can_pause() -> bool {
     struct CannotPause;
 

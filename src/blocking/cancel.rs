@@ -1,7 +1,7 @@
 //! Cancellation of a call whose caller has gone.
 //!
-//! A thread cannot be cancelled, so a call runs on when its `.timeout(..)` has passed. But nothing
-//! of decor's begins after that. Where decor would have the call wait or begin anew, it is unwound.
+//! A thread cannot be cancelled, so a call runs on after its `.timeout(..)` has passed. When the
+//! call would next wait in decor, or begin a call, an attempt or a load, decor unwinds it.
 
 use crate::sync::{Arc, Mutex, lock};
 use std::{
@@ -36,7 +36,7 @@ impl CancelUnwind {
     fn new() -> Self {
         let is_under_way = Arc::new(());
         BEGUN.set(BEGUN.get() + 1);
-        // A thread that is about to end has nothing left that would ask.
+        // If the thread-local is gone, `UnwindMark::is_cancelled` takes the payload to be alive.
         let _ = LAST.try_with(|last| last.replace(Arc::downgrade(&is_under_way)));
         Self { _is_under_way: is_under_way }
     }
@@ -87,8 +87,8 @@ impl CancelToken {
 
 /// Goes no further if this thread's caller has gone.
 ///
-/// A call from a `Drop` that runs while the stack unwinds is not unwound a second time, because
-/// that would end the process. Nor is anything in a program whose panics abort it.
+/// A call from a `Drop` during unwinding is not unwound, because a second unwinding would abort the
+/// process. With `panic = "abort"`, no call is unwound.
 pub(crate) fn unwind_if_cancelled() {
     let is_cancelled = |current: &RefCell<Option<Arc<CancelToken>>>| {
         current.borrow().as_ref().is_some_and(|token| token.is_cancelled())

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 #[cfg(feature = "memo")]
-use crate::{Cacheable, Memo, MemoKey, Memoized, decorators::memoized::By};
+use crate::{Cacheable, Memo, MemoKey, Memoized, memo::KeyFromFn};
 use std::{
     fmt::{Debug, Display},
     hash::Hash,
@@ -138,10 +138,12 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// What is called while the stack unwinds already, from a `Drop`, is let be, and so is everything in a program with
     /// `panic = "abort"`: there an abandoned call goes on to its own end.
     ///
-    /// At most 512 such calls run at once, the abandoned ones included. When all these slots are taken, a call waits for one, as
-    /// part of its limit. If the limit passes first, the call is not made, and its function and arguments are dropped at once, in
-    /// the caller's thread. A timeout within a timeout shares its caller's slot. It takes one of its own only if that caller
-    /// abandons it; with 512 more of those, it waits as well. A thread that has no work goes after 5 s.
+    /// There are 512 slots for such calls. An abandoned call keeps its slot until it ends. If all
+    /// slots are taken, a call waits for one, and its limit includes that wait. If the limit passes
+    /// first, the call is not made, and its function and arguments are dropped at once, in the
+    /// caller's thread. A timeout within a timeout shares its caller's slot. A nested call takes a
+    /// slot of its own only if its caller abandons it, even beyond the 512. With 1,024 slots taken,
+    /// nested calls wait as well. A thread without work ends after 5 s.
     ///
     /// So give what blocks in the operating system a limit of its own as well, a little longer than this one
     /// (`TcpStream::set_read_timeout`), or each call that hangs keeps its thread for good. A limit of zero calls nothing,
@@ -378,7 +380,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(squares.get(&7), Some(49));
     /// ```
     #[cfg(feature = "memo")]
-    fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, By<P>>
+    fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, KeyFromFn<P>>
     where
         P: Inspect<Args, Output = K>,
         Self::Output: Cacheable<V>,

@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 
-/// Maximum number of calls that run at once, those included whose caller has gone. Further calls
-/// are queued.
+/// Number of slots taken from which on top-level calls are queued. An abandoned call keeps its slot
+/// until it ends.
 const SLOTS: usize = 512;
 
 /// Number of slots taken from which on nested calls are queued as well.

@@ -1,11 +1,11 @@
 //! Which calls of the pool run, and which wait: a state machine without threads, clock and locks.
 //!
 //! A call needs a slot, and there is a limited number of them. A *nested* call is one whose caller
-//! is itself a call of the pool and only waits for it. It shares its caller's slot. If it needed
-//! one of its own, callers that wait could hold all slots, and the calls that they wait for would
-//! find none. Once its caller has left, a nested call that has been admitted takes a slot of its
-//! own, even beyond the limit. Attempts that hang within a timeout would otherwise pile up
-//! uncounted. So there is a higher limit, above which nested calls wait as well.
+//! is itself a call of the pool and only waits for it. It shares its caller's slot. If nested calls
+//! needed slots of their own, waiting callers could hold all of them and deadlock. Once its caller
+//! has left, a nested call that has been admitted takes a slot of its own, even beyond the limit.
+//! Attempts that hang within a timeout would otherwise pile up uncounted. A second, higher limit
+//! makes nested calls wait as well.
 //!
 //! | state | `admit` | `begin` | `cancel` | `detach` | `end` |
 //! |---|---|---|---|---|---|
@@ -81,7 +81,7 @@ impl<J> Slots<J> {
         Some(self.ready.entry(serial).or_insert(job))
     }
 
-    /// Whether a call may be admitted that has this limit. Asked for each call that is looked at.
+    /// Whether fewer than `limit` slots are taken. Called once for each call that `admit` looks at.
     fn has_room(&self, limit: usize) -> bool {
         #[cfg(test)]
         tests::count_a_look();
@@ -104,8 +104,8 @@ impl<J> Slots<J> {
         }
     }
 
-    /// The caller has left a call that is of no use without it. Returns what was kept of the call
-    /// if it has not begun; it is gone.
+    /// Notes that the caller has left a call that is of no use without it. If the call has not
+    /// begun, removes it and returns its `J`.
     pub(super) fn cancel(&mut self, serial: u64) -> Option<J> {
         let queued = self.nested.remove(&serial).or_else(|| self.top_level.remove(&serial));
         queued.or_else(|| {

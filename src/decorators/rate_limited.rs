@@ -51,7 +51,7 @@ pub struct RateLimitedFuture<F, R = Never> {
 
 /// Whether a request can be refused, and what the refusal becomes.
 pub trait Refusal<T> {
-    /// Whether the limiter may refuse the request. It asks here before it does.
+    /// Whether the limiter may refuse the request. If `false`, `refuse_above` does not apply to it.
     const POSSIBLE: bool;
 
     /// The call's output in place of the function's.
@@ -88,7 +88,7 @@ impl<T> Refusal<T> for Never {
     const POSSIBLE: bool = false;
 
     fn output(error: Error) -> T {
-        never_refused(error)
+        never_refused(&error)
     }
 }
 
@@ -223,7 +223,7 @@ pub struct RateLimitedByKey<K, P> {
     pub(crate) key: P,
 }
 
-/// Why a key's limiter is there when the call is wrapped.
+/// Message of a panic that cannot happen: `note` runs before `around`.
 const NOTED: &str = "`note` finds the limiter of every call";
 
 impl<K, P: Clone> Clone for RateLimitedByKey<K, P> {

@@ -10,8 +10,8 @@
 //! stores, and the [memo](super::room) gives an evicted entry that was used another place.
 //!
 //! **Locks.** moka calls its listener with locks of its own held, inside of any call. The listener
-//! only writes down the place. Its lock is no part of the model checker's world, and none is taken
-//! while it is held.
+//! only writes down the place. The listener's lock is not the model checker's. No other lock is
+//! taken while it is held.
 
 use super::settings::Eviction;
 use moka::{notification::RemovalCause, policy::EvictionPolicy, sync::Cache};
@@ -165,7 +165,8 @@ impl Bound {
         match self.policy {
             Eviction::Lru => {
                 let round = self.round.load(Relaxed);
-                // Written only once a round, or all threads would fight for the cache line.
+                // Written only if it changes, because otherwise all threads would contend for the
+                // cache line.
                 if mark.0.load(Relaxed) != round {
                     mark.0.store(round, Relaxed);
                 }
@@ -179,7 +180,7 @@ impl Bound {
         mark.0.load(Relaxed) == self.round.load(Relaxed)
     }
 
-    /// Makes all uses so far count no longer.
+    /// Begins a new round: uses so far cease to count.
     pub(super) fn begin_round(&self) {
         // Odd, and so never 0.
         self.round.fetch_add(2, Relaxed);

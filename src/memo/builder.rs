@@ -84,9 +84,10 @@ impl<K, V> MemoBuilder<K, V> {
     /// A TTL for each value, in place of [`ttl`](Self::ttl): what a response says in its
     /// `Cache-Control`.
     ///
-    /// A [`Duration`], or an `Option` of one, whose `None` leaves it to `ttl`. Zero for a value
-    /// that is not to be kept, [`Duration::MAX`] for one that never expires. Called once for each
-    /// value, when its load is complete. If it panics, that is the call's panic.
+    /// The closure returns a [`Duration`], or an `Option` of one, with `None` for the value of
+    /// `ttl`. Zero means that the value is not kept, [`Duration::MAX`] that it never expires. The
+    /// closure is called once for each value, when its load is complete. Its panic is the call's
+    /// panic.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -144,8 +145,8 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Lets chance shorten each TTL, of whatever kind, by up to this part of it, so that values
-    /// that were loaded together do not expire together. 0 to 1; none until set.
+    /// Shortens each TTL by a random part of it, up to `part`, so that values that were loaded
+    /// together do not expire together. 0 to 1; 0 until set.
     ///
     /// ```
     /// use decor::Memo;
@@ -228,16 +229,16 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Serves an expired value for so long after its expiry, while one call refreshes it; not at
-    /// all until set.
+    /// Sets how long after its expiry a value may be served while one call refreshes it. Off until
+    /// set.
     ///
-    /// The first call that finds it expired loads another and waits for that; the others are
-    /// served the expired value meanwhile, and count as `hits` and `stale_hits`. Of a
-    /// [`.detached()`](crate::Memoized::detached) function not even the first waits: its load goes
-    /// on in a task. If the refresh fails within that time, the one that waited is served the
-    /// expired value as well, and the next call tries again. (`stale-while-revalidate` of [RFC
-    /// 5861](https://www.rfc-editor.org/rfc/rfc5861).) How it goes together with the others is
-    /// shown at [`Memo`](crate::Memo#freshness).
+    /// The first call that finds the value expired loads a new one and waits for it. Other calls
+    /// are served the expired value meanwhile, and count as `hits` and `stale_hits`. With
+    /// [`.detached()`](crate::Memoized::detached), not even the first caller waits, because the
+    /// load runs in a task. If the refresh fails within the window, the call that waited is served
+    /// the expired value as well, and the next call tries again. The setting is
+    /// `stale-while-revalidate` of [RFC 5861](https://www.rfc-editor.org/rfc/rfc5861).
+    /// [`Memo`](crate::Memo#freshness) shows all windows together.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -266,12 +267,12 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Refreshes a value that is asked for when this part of its TTL is over, so that those in use
-    /// do not expire. Between 0 and 1; off until set.
+    /// Sets the part of the TTL after which the next call refreshes the value, so that values in
+    /// use do not expire. Between 0 and 1; off until set.
     ///
-    /// One call refreshes it and waits for that; the others are served the value that is there. Of
-    /// a [`.detached()`](crate::Memoized::detached) function not even the first waits. A refresh
-    /// that fails is forgotten: the value is good until it expires.
+    /// One call refreshes the value and waits for its load. Other calls are served the present
+    /// value. With [`.detached()`](crate::Memoized::detached), not even the first caller waits. A
+    /// refresh that fails has no effect, and the value stays good until it expires.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -296,14 +297,14 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Answers by an expired value for so long after its expiry, where loading another fails; not
-    /// at all until set.
+    /// Sets how long after its expiry a value may answer if loading a new one fails. Off until set.
     ///
-    /// Those who waited for the same load get it too. Every later call tries again, and waits for
-    /// that, with all that stands before the memo; in order not to wait, set
-    /// [`stale_while_revalidate`](Self::stale_while_revalidate) as well, and detach. In a `Memo<K,
-    /// Result<User, E>>` an error is a value like any other, which takes the place of the one
-    /// before. (`stale-if-error` of [RFC 5861](https://www.rfc-editor.org/rfc/rfc5861).)
+    /// Calls that waited for the same load get that value too. Every later call loads again and
+    /// waits for its load. To avoid that wait, set
+    /// [`stale_while_revalidate`](Self::stale_while_revalidate) as well, and use
+    /// [`.detached()`](crate::Memoized::detached). In a `Memo<K, Result<User, E>>` an error is a
+    /// value like any other and replaces the earlier value. The setting is `stale-if-error` of [RFC
+    /// 5861](https://www.rfc-editor.org/rfc/rfc5861).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -10,7 +10,7 @@ const SMALL: usize = 64;
 /// Entries that can expire, the first to expire at the front.
 ///
 /// An entry that leaves the memo in another way stays in the queue until it comes to the front, or
-/// until the queue is rebuilt because it has become twice as long as it has to be.
+/// until the queue is rebuilt. The queue is rebuilt at twice its length after the latest rebuild.
 #[derive(Debug, Default)]
 pub(super) struct Expiries {
     queue: BinaryHeap<Reverse<(Nanos, Place)>>,

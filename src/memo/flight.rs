@@ -1,9 +1,9 @@
 //! One load, and the calls that wait for it.
 
+use super::failures::LoadFailure;
 use crate::sync::{Arc, Mutex, lock, thread_local};
 use slab::Slab;
 use std::{
-    any::Any,
     cell::RefCell,
     mem, ptr,
     task::{Context, Poll, Waker},
@@ -31,14 +31,10 @@ pub(crate) enum Landing<V> {
     Loaded(V),
     /// Loading failed, and this expired value has to do.
     Stale(V),
-    Failed(Option<SharedFailure>),
+    Failed(LoadFailure),
     /// Its leader was dropped, or panicked.
     Abandoned,
 }
-
-/// A failure on its way to the calls that joined. They may be calls of another function, with
-/// another type of error.
-pub(crate) type SharedFailure = Arc<dyn Any + Send + Sync>;
 
 impl<V> Flight<V> {
     pub(super) fn new(generation: u64) -> Self {

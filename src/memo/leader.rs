@@ -1,7 +1,8 @@
 //! The call that loads a value, for itself and for all that wait for it.
 
 use super::{
-    flight::{self, Flight, Landing, SharedFailure},
+    failures::LoadFailure,
+    flight::{self, Flight, Landing},
     index::Shard,
     state::Core,
     stats::Counters,
@@ -50,7 +51,8 @@ impl<K: Eq + Hash, V> Leader<K, V> {
     }
 
     /// Takes the flight out of the map, so that no call can join it any more, and runs `act` under
-    /// the same lock. `act` gets the key if neither it nor all were invalidated since.
+    /// the same lock. `act` gets the key unless a clear, an invalidation or an insertion has
+    /// removed the flight.
     fn depart<T>(
         &mut self,
         count: impl FnOnce(&Counters),
@@ -79,8 +81,8 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Keeps the value, unless there was a clear or an invalidation since, and hands it to the
-    /// calls that joined.
+    /// Hands the value to the calls that joined. Keeps it unless a clear, an invalidation or an
+    /// insertion came first.
     pub(crate) fn land(mut self, value: &V) {
         let now = self.core.epoch.now(self.clock);
         let decision = self.core.settings.decide(&self.key, value, now);
@@ -104,7 +106,7 @@ where
     }
 
     /// Ends a load without a value to keep. Returns the earlier value, if it may stand in.
-    pub(crate) fn fail(mut self, share: impl FnOnce() -> Option<SharedFailure>) -> Option<V> {
+    pub(crate) fn fail(mut self, share: impl FnOnce() -> LoadFailure) -> Option<V> {
         let now = self.core.epoch.now(self.clock);
         let fallback = self.fallback(now);
         let took = now.saturating_sub(self.began);

@@ -3,13 +3,17 @@
 mod bound;
 mod builder;
 mod cacheable;
+mod call;
 mod expiries;
+mod failures;
 mod flight;
 mod index;
 #[cfg(all(test, shuttle))]
 mod interleavings;
 mod key;
+mod key_source;
 mod leader;
+mod load;
 mod room;
 mod settings;
 mod state;
@@ -17,21 +21,24 @@ mod stats;
 
 pub use builder::MemoBuilder;
 pub use cacheable::{Cacheable, Negative};
+pub use call::{Called, GetOrLoad, MemoizedFuture};
+pub use failures::{Failures, OwnErrors, ReportedErrors, SharedErrors};
 pub use key::{KeyPart, MemoKey};
+pub use key_source::{FixedKey, KeyFromArgs, KeyFromFn, KeySource};
+pub use load::{Detached, DetachedLoad, Inline, Load, LoadMode, Running};
 pub use settings::Eviction;
 pub use stats::MemoStats;
 
-pub(crate) use flight::{Joined, Landing, SharedFailure};
-pub(crate) use key::Borrowed;
-pub(crate) use leader::Leader;
-pub(crate) use state::{Contact, Core};
+pub(crate) use call::call_blocking;
+pub(crate) use load::{BlockingLoad, RunningBlocking};
+pub(crate) use state::Core;
 
-use crate::{
-    CallableOnce, ConfigError,
-    decorators::memoized::{Given, MemoizedFuture},
-    error::or_panic,
-    sync::Arc,
-};
+use flight::{Joined, Landing};
+use key::Borrowed;
+use leader::Leader;
+use state::Contact;
+
+use crate::{CallableOnce, ConfigError, error::or_panic, sync::Arc};
 use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 
 /// A shared cache that fills itself: values that were loaded, remembered by key until their TTL is
@@ -118,9 +125,9 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 ///
 /// # One load at a time
 ///
-/// (Single flight: no stampede, no thundering herd.) If many calls ask for a key without a good
-/// value, one of them loads it, and the others wait for its value. If the load fails, the error is
-/// that call's alone, and the waiters try one at a time; with
+/// If many calls ask for a key without a good value, one of them loads it, and the others wait for
+/// its value. This is single flight: a stampede, or thundering herd, cannot form. If the load
+/// fails, the error is that call's alone, and the waiters try one at a time; with
 /// [`.sharing_errors()`](crate::Memoized::sharing_errors) all of them get the same error. If the
 /// loading call is dropped or panics, a waiter takes over.
 ///
@@ -160,10 +167,10 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 /// A TTL counts from the moment at which the load is complete, by tokio's clock, so a paused one
 /// controls it.
 ///
-/// A value that leaves the memo is dropped before the call returns that made it leave: a clear, an
-/// invalidation, a store that replaces or evicts it, a call that finds it expired. An expired
-/// value for which no call asks gives its memory back as others are stored: when a store needs
-/// room, and otherwise two values with each store.
+/// The call that makes a value leave the memo drops the value before it returns. Such calls are a
+/// clear, an invalidation, a store that replaces or evicts the value, and a call that finds it
+/// expired and past all its windows. An expired value for which no call asks gives its memory back
+/// as others are stored: when a store needs room, and otherwise two values with each store.
 ///
 /// `Hash`, `Eq` and `Clone` of keys and values run while a part of the memo is locked. They must
 /// not use the same memo. `Drop` and the closures of the builder may.
@@ -258,13 +265,13 @@ where
     /// # Ok::<_, std::num::ParseIntError>(())
     /// # }
     /// ```
-    pub fn get_or_load<Q, F>(&self, key: Q, load: F) -> MemoizedFuture<F, (), K, V, Given<Q>>
+    pub fn get_or_load<Q, F>(&self, key: Q, load: F) -> GetOrLoad<F, F::Future, K, V, Q>
     where
         Q: KeyPart<K>,
         F: CallableOnce<()>,
         F::Output: Cacheable<V>,
     {
-        MemoizedFuture::new(self.clone(), load, (), Given::new(key))
+        MemoizedFuture::new(self.clone(), load, (), FixedKey::new(key))
     }
 
     /// Returns the value of this key, if it is there and has not expired. Counts as a call, and so

@@ -112,8 +112,8 @@ impl<K: Eq, V> Core<K, V> {
         }
     }
 
-    /// Takes the entries out of the index that the bound evicts, and gives others a second chance.
-    /// The `new` entry always has one, and comes last.
+    /// Takes the entries out of the index that the bound evicts. With `Lru`, entries that were used
+    /// get a second chance instead; the `new` entry always gets one, and is placed last.
     pub(super) fn evict(&self, new: Option<Place>, gone: &mut Gone<K, V>) {
         let mut chances = SECOND_CHANCES;
         let mut last = new;

@@ -30,8 +30,7 @@ pub enum Eviction {
     /// them.
     ///
     /// All uses between two stores are therefore one moment. A single store moves at most 32
-    /// values. If all of those were used, the next one is evicted, and the uses so far count no
-    /// longer.
+    /// values. If the next one was used as well, it is evicted, and all uses so far cease to count.
     #[default]
     Lru,
     /// Evicts the value that is used the least ([TinyLFU](https://arxiv.org/abs/1512.00727)),

@@ -1,16 +1,16 @@
 //! The state of a memo, and the outcome of a call's contact with it.
 //!
-//! A hit takes the read lock of its key's shard, and nothing else. A call that finds no value to
-//! serve takes the write lock and looks once more. A load lands (its value is stored, its flight
-//! leaves) under that same lock, so there is always one or the other, and never two flights for
-//! one key.
+//! A hit on a fresh value takes only the read lock of its key's shard. A call that finds no value
+//! to serve takes the write lock and looks once more. A load lands (its value is stored, its flight
+//! leaves) under that same lock, so there is always one or the other, and never two flights for one
+//! key.
 //!
-//! **Index and bound agree.** An entry enters and leaves the index under the lock of its shard,
-//! and the bound hears of both: of the leaving under the same lock, of the entering in
-//! [`settle`](Core::settle), which looks under the lock whether the entry is still there. The
-//! bound evicts by itself, and writes down what. Each store then goes through that list, and takes
-//! those entries out of the index that are still in it. Each store has a number of its own, so
-//! what the bound says of an entry that has left since is recognised.
+//! **Index and bound agree.** An entry enters and leaves the index under the lock of its shard. The
+//! bound hears of a removal under the same lock, except that a clear tells it afterwards. The bound
+//! hears of a new entry in [`settle`](Core::settle), which checks under the lock that the entry is
+//! still there. The bound evicts by itself, and writes down what. Each store then goes through that
+//! list, and takes those entries out of the index that are still in it. Each store has a number of
+//! its own, so what the bound says of an entry that has left since is recognised.
 //!
 //! **Locks.** The order is: queue of expiries, then a shard (a clear takes all of them, in order),
 //! then those of moka, whose listener takes one that is always the last. Values are dropped

@@ -31,8 +31,7 @@ use std::{
 pub struct MemoStats {
     /// Calls that were answered at once.
     pub hits: u64,
-    /// Calls that found nothing to be served, or were the one to refresh it: they began a load and
-    /// waited for it.
+    /// Calls that began a load and waited for it, and `get`s that found no value.
     pub misses: u64,
     /// Calls that waited for a load that another had begun.
     pub coalesced: u64,

@@ -10,7 +10,7 @@ use crate::{Error, Permits};
 use std::{fmt, time::Duration};
 
 /// Permits added up over many calls, for each window.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Sums([u64; MAX_WINDOWS]);
 
 impl Sums {
@@ -60,21 +60,26 @@ impl Quota {
 
     #[inline]
     pub(crate) fn check_counts(&self, counts: &Counts) -> Result<(), Error> {
-        let refuse = |count: u32, limit: u32, period: Nanos| {
-            let period = Duration::from_nanos(period);
-            Err(invalid(format_args!("{count} permits at once, but the limit is {limit} per {period:?}")))
-        };
+        let Some((count, limit, period)) = self.exceeded(counts) else { return Ok(()) };
+        let period = Duration::from_nanos(period);
+        Err(invalid(format_args!("{count} permits at once, but the limit is {limit} per {period:?}")))
+    }
+
+    /// Whether a call may never take so many.
+    pub(crate) fn is_too_much(&self, counts: &Counts) -> bool {
+        self.exceeded(counts).is_some()
+    }
+
+    /// The first count that exceeds its limit, with the limit and its period.
+    fn exceeded(&self, counts: &Counts) -> Option<(u32, u32, Nanos)> {
         match self {
             Self::Windows(logs) => {
-                for (log, &count) in logs.iter().zip(counts) {
-                    if count > log.limit() {
-                        return refuse(count, log.limit(), log.period());
-                    }
-                }
-                Ok(())
+                let limits = logs.iter().zip(counts).map(|(log, &count)| (count, log.limit(), log.period()));
+                { limits }.find(|(count, limit, _)| count > limit)
             }
-            Self::Paced(pacer) if counts[0] > pacer.limit() => refuse(counts[0], pacer.limit(), pacer.period()),
-            Self::Paced(_) => Ok(()),
+            Self::Paced(pacer) => {
+                Some((counts[0], pacer.limit(), pacer.period())).filter(|(count, limit, _)| count > limit)
+            }
         }
     }
 
@@ -88,13 +93,15 @@ impl Quota {
         }
     }
 
-    /// Whether [`take_free`](Self::take_free) must not be asked, because what leaves a window is kept.
+    /// Whether [`take_free`](Self::take_free) must not be asked, because what leaves a window is
+    /// kept.
     pub(crate) fn keeps_past(&self) -> bool {
         matches!(self, Self::Windows(logs) if logs.iter().any(SlidingLog::keeps_past))
     }
 
-    /// Takes the permits of one call, if it may take so many and they are free. Nearly every call ends here. The answer is
-    /// that of [`due_after`](Self::due_after) with nothing ahead, only faster.
+    /// Takes the permits of one call, if it may take so many and they are free. Nearly every call
+    /// ends here. The answer is that of [`due_after`](Self::due_after) with nothing ahead, only
+    /// faster.
     #[inline]
     pub(crate) fn take_free(&mut self, now: Nanos, permits: &Permits) -> bool {
         let Ok(counts) = permits.for_windows(self.windows()) else { return false };
@@ -116,8 +123,8 @@ impl Quota {
 
     /// When a call is due after calls that take `ahead`; `now` or earlier if now.
     ///
-    /// Whether it is due now is exact, and so is the moment if [`foresees`](Self::foresees) says so. Otherwise the moment is
-    /// a lower bound.
+    /// Whether it is due now is exact, and so is the moment if [`foresees`](Self::foresees) says
+    /// so. Otherwise the moment is a lower bound.
     #[inline]
     pub(crate) fn due_after(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> Nanos {
         let all = |window: usize| ahead.0[window].saturating_add(counts[window].into());
@@ -127,15 +134,16 @@ impl Quota {
         }
     }
 
-    /// Whether a call can be admitted now before calls that take `ahead`, and leaves them room.
-    pub(crate) fn fits_before(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> bool {
+    /// Whether a call can be admitted now, and leaves room for calls that can take `ahead` now.
+    pub(crate) fn leaves_room(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> bool {
         match self {
             Self::Windows(_) => self.due_after(now, since, ahead, counts) <= now,
-            Self::Paced(pacer) => pacer.fits_before(now, since, ahead.0[0], counts[0]),
+            Self::Paced(pacer) => pacer.leaves_room(now, since, ahead.0[0], counts[0]),
         }
     }
 
-    /// Whether [`due_after`](Self::due_after) is exact for calls that take no more than one permit each, or for any.
+    /// Whether [`due_after`](Self::due_after) is exact for calls that take no more than one permit
+    /// each, or for any.
     pub(crate) fn foresees(&self, single_permits: bool) -> bool {
         match self {
             Self::Windows(logs) => logs.len() == 1 && single_permits,
@@ -143,8 +151,9 @@ impl Quota {
         }
     }
 
-    /// How late timers may make a queue that is this long in time. An exact window carries the lateness of its timer on
-    /// from period to period; a pacer goes by its schedule and does not.
+    /// How late timers may make a call that waits for `wait`, in nanoseconds. An exact window adds
+    /// up the lateness of its timer from period to period. A pacer follows its schedule and does
+    /// not.
     pub(crate) fn drift(&self, wait: Nanos, grain: Nanos) -> Nanos {
         match self {
             Self::Windows(logs) => {
@@ -155,8 +164,9 @@ impl Quota {
         }
     }
 
-    /// Takes them, whether they fit or not. A window counts them from `now`. A pacer counts them from its schedule, and no
-    /// earlier than `since`; otherwise the lateness of timers would add up.
+    /// Takes them, whether they fit or not. A window counts them from `now`. A pacer counts them
+    /// from its schedule, and no earlier than `since`; otherwise the lateness of timers would add
+    /// up.
     #[inline]
     pub(crate) fn take(&mut self, now: Nanos, since: Nanos, counts: &Counts) {
         match self {

@@ -20,7 +20,8 @@ pub(crate) struct SlidingLog {
     /// find when so many will be free again.
     taken: u64,
     forgotten: u64,
-    /// What would be in the window again if the period grew back. `None` while no period so far was longer.
+    /// Stamps that would be in the window again with a longer period. `None` if no period so far
+    /// was longer.
     past: Option<Box<Past>>,
 }
 
@@ -56,8 +57,9 @@ impl SlidingLog {
         self.period
     }
 
-    /// Later decisions are made by this limit. Permits that are in the window stay in it, and those that a shorter period has
-    /// put out of it are back in it with a longer one. Call [`forget`](Self::forget) before and afterwards.
+    /// Later decisions are made by this limit. Permits that are in the window stay in it, and those
+    /// that a shorter period has put out of it are back in it with a longer one. Call
+    /// [`forget`](Self::forget) before and afterwards.
     pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
         let past = self.past.take();
         let longest_period = past.as_ref().map_or(self.period, |past| past.period).max(period);
@@ -95,7 +97,8 @@ impl SlidingLog {
             past.stamps.push_back(stamp);
             self.forgotten = stamp.taken;
         }
-        // No window so far would hold what is older, or what came before as many permits as fill it.
+        // Drops stamps that are older than the longest period, and stamps before the last
+        // `largest_limit` permits. No window so far could hold either.
         while let Some(first) = past.stamps.front() {
             if first.at.saturating_add(past.period) > now && self.taken - first.taken < self.largest_limit.into() {
                 break;
@@ -171,5 +174,106 @@ impl SlidingLog {
     /// When nothing of it will be left; 0 if nothing is.
     pub(crate) fn idle_at(&self) -> Nanos {
         self.stamps.back().map_or(0, |last| last.at.saturating_add(self.period))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::env;
+
+    #[derive(Debug, Clone)]
+    enum Event {
+        Pass(Nanos),
+        Take(u32),
+        SetLimit(u32, Nanos),
+    }
+
+    fn any_events() -> impl Strategy<Value = Vec<Event>> {
+        let event = prop_oneof![
+            4 => (0_u64..12).prop_map(Event::Pass),
+            4 => (0_u32..5).prop_map(Event::Take),
+            2 => (1_u32..8, 1_u64..40).prop_map(|(limit, period)| Event::SetLimit(limit, period)),
+        ];
+        prop::collection::vec(event, 1..60)
+    }
+
+    /// As `support::cases` of the integration tests.
+    fn cases(number: u32) -> ProptestConfig {
+        if env::var_os("PROPTEST_CASES").is_some() {
+            ProptestConfig::default()
+        } else {
+            ProptestConfig::with_cases(number)
+        }
+    }
+
+    /// Every single permit that was ever taken, by its moment.
+    struct Naive {
+        limit: u32,
+        period: Nanos,
+        largest_limit: u32,
+        longest_period: Nanos,
+        taken: Vec<Nanos>,
+        now: Nanos,
+    }
+
+    impl Naive {
+        fn in_use_at(&self, moment: Nanos) -> u64 {
+            self.taken.iter().filter(|at| **at + self.period > moment).count() as u64
+        }
+
+        fn set_limit(&mut self, limit: u32, period: Nanos) {
+            let is_held = |at: Nanos| {
+                let later = self.taken.iter().filter(|later| **later > at).count();
+                at + self.period > self.now
+                    || (at + self.longest_period > self.now && later < self.largest_limit as usize)
+            };
+            let taken = self.taken.iter().copied().filter(|at| is_held(*at)).collect();
+            (self.taken, self.limit, self.period) = (taken, limit, period);
+            self.largest_limit = self.largest_limit.max(limit);
+            self.longest_period = self.longest_period.max(period);
+        }
+
+        fn due(&self, permits: u64) -> Nanos {
+            let end = self.now + self.period;
+            (self.now..=end).find(|moment| self.in_use_at(*moment) + permits <= self.limit.into()).unwrap()
+        }
+    }
+
+    proptest! {
+        #![proptest_config(cases(5_000))]
+
+        #[test]
+        fn it_is_a_list_of_all_permits(limit in 1_u32..8, period in 1_u64..40, events in any_events()) {
+            let mut log = SlidingLog::new(limit, period, true);
+            let (largest_limit, longest_period) = (limit, period);
+            let mut naive = Naive { limit, period, largest_limit, longest_period, taken: Vec::new(), now: 0 };
+            for event in events {
+                log.forget(naive.now);
+                match event {
+                    Event::Pass(time) => naive.now += time,
+                    Event::Take(permits) => {
+                        log.take(naive.now, permits);
+                        naive.taken.extend((0..permits).map(|_| naive.now));
+                    }
+                    Event::SetLimit(limit, period) => {
+                        log.set_limit(limit, period);
+                        naive.set_limit(limit, period);
+                    }
+                }
+                log.forget(naive.now);
+                let in_use = naive.in_use_at(naive.now);
+                prop_assert_eq!(u64::from(log.available()), u64::from(naive.limit).saturating_sub(in_use));
+                for permits in 1..=naive.limit {
+                    let due = naive.due(permits.into());
+                    prop_assert_eq!(log.has_free(permits), due == naive.now);
+                    prop_assert_eq!(log.due(naive.now, permits.into()).max(naive.now), due);
+                }
+                prop_assert_eq!(log.keeps_past(), naive.period < naive.longest_period);
+                let kept = log.past.as_ref().map_or(0, |past| past.stamps.len());
+                prop_assert!(kept <= naive.largest_limit as usize, "{kept} stamps");
+            }
+        }
     }
 }

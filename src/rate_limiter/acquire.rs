@@ -26,7 +26,8 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// One permit of each window, however long it takes. Any limiter admits this in the end, so it is never refused.
+    /// One permit of each window, however long it takes. Any limiter admits this in the end, so it
+    /// is never refused.
     pub(crate) fn one() -> Self {
         Self { permits: 1_u32.into(), can_fail: false, max_wait: None }
     }
@@ -34,7 +35,7 @@ impl Request {
 
 /// What a refusal of [`Request::one`] would become.
 #[cold]
-pub(crate) fn never_refused(error: Error) -> ! {
+pub(crate) fn never_refused(error: &Error) -> ! {
     unreachable!("one permit of any limiter can be waited for, but: {error}")
 }
 
@@ -128,7 +129,7 @@ impl Future for Acquire<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.project().0.poll(cx).map(|admitted| admitted.unwrap_or_else(|error| never_refused(error)))
+        self.project().0.poll(cx).map(|admitted| admitted.unwrap_or_else(|error| never_refused(&error)))
     }
 }
 

@@ -57,7 +57,8 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// How many permits a paced limiter gives at once after a pause; 1 until set.
+    /// Permits that a paced limiter gives at once after a pause; 1 until set. See
+    /// [`RateLimiter::burst`].
     ///
     /// ```
     /// let error = decor::RateLimiter::builder().window(9, std::time::Duration::from_secs(1)).burst(3).try_build();
@@ -68,10 +69,12 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Turns callers away that can be told so ([`Error::QueueFull`](crate::Error::QueueFull)) when so many wait already;
-    /// without bound until set.
+    /// Rejects calls with [`Error::QueueFull`](crate::Error::QueueFull) when `waiting` calls are
+    /// queued. Unbounded by default.
     ///
-    /// Those of `acquire` and `.rate_limited(..)` cannot, and queue regardless.
+    /// Calls at the head of the queue whose turn has come do not count, whether or not they have
+    /// been polled since. A call whose permits are free beside theirs is admitted. `acquire` and
+    /// `.rate_limited(..)` cannot return an error, so they always queue.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -1,41 +1,49 @@
-//! A limiter's state behind its one lock, and what happens when a call comes, looks again, or leaves.
+//! A limiter's state behind its one lock, and what happens when a call comes, looks again, or
+//! leaves.
 //!
-//! Tasks and threads stand in the same queue: each takes its [`Turn`], and waits in its own way until the moment that it
-//! is given. No call admits another. Permits are stamped by the call that uses them: a permit handed to a waiter that is
-//! woken late would age on the way, and more than the limit could then be in use within one window.
+//! Tasks and threads stand in the same queue: each takes its [`Turn`], and waits in its own way
+//! until the moment that it is given. No call admits another. Permits are stamped by the call that
+//! uses them: a permit handed to a waiter that is woken late would age on the way, and more than
+//! the limit could then be in use within one window.
 //!
 //! # The queue's protocol
 //!
-//! The *verdict* on a call depends on what the calls before it take at this moment ([`State::front`]):
+//! The *verdict* on a call depends on what the calls before it take at this moment. It is the same
+//! in whatever order the waiters of one moment are polled.
 //!
-//! | verdict | when |
+//! | verdict | condition |
 //! |---|---|
-//! | `TooMuch` | it wants more than the limit, which was lowered meanwhile |
-//! | `Due` | everything that is wanted before it fits now, and its own permits as well |
-//! | `TooLate` | it is not due, its patience has ended, and timers are not the only reason |
-//! | `NotYet` | it is not due, and waits on |
+//! | `TooMuch` | The call wants more than the limit, which was lowered meanwhile. |
+//! | `Due` | The permits of all calls before it that are due, and its own, are free now. No call before it waits on. |
+//! | `TooLate` | The call is not due, its patience has ended, and late timers are not the only reason. |
+//! | `NotYet` | The call is not due and waits on. |
 //!
-//! A waiter is *asleep* (it waits for its own recheck), *woken* (it is first and due, and has been told so), or *skipped* (it was
-//! woken and did not come). Only its own contacts admit or refuse it:
+//! A waiter *sleeps* until its own recheck, or is *woken* because it is first and due, or is
+//! *skipped* because it was woken and did not come. Only its own contacts admit or refuse it. Each
+//! contact of another call *calls up* the first waiter, and each first waiter that leaves *hands
+//! over* to the next.
 //!
-//! | state | event | action |
-//! |---|---|---|
-//! | | comes, nothing waits, permits are free | admitted |
-//! | | comes, can wait | asleep, at the end |
-//! | | comes, would be refused, `Due`, leaves room for those before it | admitted |
-//! | | comes, would be refused, anything else | refused |
-//! | skipped | polled | asleep, in its old place; then as polled there |
-//! | asleep, woken | polled, first or out of patience: `Due` | admitted; if it was first, hands over |
-//! | asleep, woken | polled, first or out of patience: `TooMuch`, `TooLate` | refused; if it was first, hands over |
-//! | asleep, woken | polled, anything else | asleep, until its next recheck |
-//! | asleep, woken | dropped | gone; if it was first, hands over |
-//! | skipped | dropped | gone |
-//! | asleep, first, due | another call comes or is polled (*calls up*) | woken; skipped, if it overslept its recheck together with one that is being skipped |
-//! | woken, first, due | another call comes or is polled, [`GRACE`] or more after it was woken | skipped; the next one is called up |
-//! | asleep, new first | the first has left (*hands over*) | woken, unless its own recheck comes in time |
-//! | asleep, first | the limits are changed | woken |
+//! | state | event | action | next state |
+//! |---|---|---|---|
+//! | new | comes; no call waits, and its permits are free | takes them | admitted |
+//! | new | comes; could wait for its turn | joins at the end | asleep |
+//! | new | comes; could not wait, but is `Due` and leaves room for the calls before it | takes its permits | admitted |
+//! | new | comes; could not wait | | refused |
+//! | asleep or woken | polled, neither first nor out of patience | plans its recheck | asleep |
+//! | asleep or woken | polled, first or out of patience, `Due` | takes its permits; hands over if it was first | admitted |
+//! | asleep or woken | polled, first or out of patience, `TooMuch` or `TooLate` | hands over if it was first | refused |
+//! | asleep or woken | polled, first or out of patience, `NotYet` | plans its recheck | asleep |
+//! | asleep or woken | dropped | hands over if it was first | gone |
+//! | asleep | called up while due | is woken | woken |
+//! | woken | called up while due, [`GRACE`] or more after it was woken | the next one is called up | skipped |
+//! | asleep | called up after a skip, its recheck as long overdue | the next one is called up | skipped |
+//! | asleep | handed over to; its own recheck would be too late | is woken | woken if due |
+//! | asleep or woken | first, and the limits are changed | is woken | unchanged |
+//! | skipped | polled | takes its old place, then as polled there | asleep |
+//! | skipped | dropped | | gone |
 //!
-//! Progress depends on no single waiter, because each rechecks when its turn should have come, and calls up the first.
+//! Progress depends on no single waiter, because each rechecks when its turn should have come, and
+//! calls up the first.
 
 use super::{
     acquire::Request,
@@ -50,14 +58,16 @@ use crate::{
 };
 use std::{fmt, task::Waker, time::Duration};
 
-/// How long the first in the queue may take to come after it was woken, in nanoseconds. Then it is skipped.
+/// How long the first in the queue may take to come after it was woken, in nanoseconds. Then it is
+/// skipped.
 const GRACE: Nanos = 10_000_000;
 
-/// How far a pacer counts a late waiter back on its schedule, in nanoseconds: as late as an exact timer may be. All that falls
-/// due in this time may pass together after a stall.
-const CATCH_UP: Nanos = 1_000_000;
+/// How far a pacer counts a late waiter back on its schedule, in nanoseconds. All that falls due in
+/// this time may pass together after a stall. A timer is up to 1 ms late, and so is the thread that
+/// it wakes. With 2 ms a busy queue falls behind.
+const CATCH_UP: Nanos = 3_000_000;
 
-/// Maximum number of waiters that recheck a woken first together.
+/// Maximum number of waiters that recheck together whether a woken first has come.
 const LOOKING_TOGETHER: u64 = 1_000;
 
 #[derive(Debug)]
@@ -72,13 +82,14 @@ struct State {
     queue: Queue,
     /// 0 before the first pause.
     paused_until: Nanos,
-    /// From when on a free permit is taken the short way: after the pause, and never while a window keeps its past.
+    /// When free permits can be taken the short way again: after the pause; `Nanos::MAX` while a
+    /// window keeps its past.
     short_way_from: Nanos,
     refuse_above: usize,
     /// The latest moment that was seen. A clock that goes back (one runtime's paused clock after another's) stands still.
     now: Nanos,
-    /// Waiters that joined at this moment or later can still rely on the turn that was foreseen for them: since then there was
-    /// no pause, no charge, no change of limits, and no skipped waiter came back.
+    /// The moment after the last pause, charge, change of limits, or return of a skipped waiter.
+    /// The turns that were foreseen for waiters since then still hold.
     undisturbed_since: Nanos,
     stats: RateLimiterStats,
 }
@@ -101,16 +112,17 @@ pub(super) struct Claim {
     demand: Demand,
 }
 
-/// What would come of a call if it were polled now, and all before it as well.
+/// The outcome of a call if all before it were polled now, and then the call itself.
 #[derive(Debug)]
 enum Verdict {
-    TooMuch(Error),
+    TooMuch,
     Due,
     TooLate,
     NotYet { due: Nanos },
 }
 
-/// The waiters at the head of the queue that do not wait on: each would be admitted or refused if it were polled now.
+/// The first waiters, up to one that waits on: each would be admitted or refused if all of them
+/// were polled now.
 #[derive(Debug, Default)]
 struct Front {
     waiters: usize,
@@ -118,11 +130,11 @@ struct Front {
     taken: Sums,
     /// Permits of those that would be refused.
     refused: Sums,
-    /// Whether a waiter behind them, and before the call in question, does wait on.
+    /// Whether a waiter behind them waits on, and so keeps back all that come later.
     is_blocked: bool,
 }
 
-/// What a contact leaves to be done once the lock has been released.
+/// Work of a contact that is left for when the lock has been released.
 #[derive(Debug, Default)]
 struct Aftermath {
     wake: Option<Waker>,
@@ -130,7 +142,7 @@ struct Aftermath {
 }
 
 impl Aftermath {
-    /// One waiter is woken at most: that of the last decision.
+    /// The waiter that a later decision names is woken in place of an earlier one.
     fn wake(&mut self, waker: Waker) {
         if let Some(earlier) = self.wake.replace(waker) {
             self.stale.add(earlier);
@@ -167,7 +179,8 @@ impl Core {
         self.epoch.instant(clock, moment)
     }
 
-    /// Locks the state and updates its clock, which is read under the lock so that it never goes backwards.
+    /// Locks the state and updates its clock, which is read under the lock so that it never goes
+    /// backwards.
     #[inline]
     fn enter(&self, clock: Clock) -> MutexGuard<'_, State> {
         let mut state = lock_busy(&self.state);
@@ -182,7 +195,7 @@ impl Core {
         state
     }
 
-    /// Runs `act` under the lock, and what it leaves to be done afterwards.
+    /// Runs `act` under the lock, and the work that it leaves afterwards.
     fn contact<T>(&self, clock: Clock, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
         Self::act(self.enter(clock), act)
     }
@@ -274,8 +287,8 @@ impl Core {
         RateLimiterStats { waiting: state.queue.len(), ..state.stats }
     }
 
-    /// The time until the limiter is as good as new; `None` while calls wait, and for a limiter with
-    /// other limits than these.
+    /// The time until the limiter is as good as new; `None` while calls wait, and for a limiter
+    /// with other limits than these.
     pub(super) fn idle_in(&self, quota: &Quota) -> Option<Nanos> {
         let state = self.enter(Clock::here());
         let idle_at = state.quota.idle_at().max(state.paused_until);
@@ -312,7 +325,7 @@ impl State {
         taken
     }
 
-    /// The same, the long way.
+    /// [`try_admit_at_once`](Self::try_admit_at_once), where a window may keep its past.
     fn try_admit(&mut self, counts: &Counts) -> bool {
         let taken = self.queue.is_empty() && self.due_after(&Sums::default(), counts) <= self.now;
         if taken {
@@ -322,26 +335,26 @@ impl State {
         taken
     }
 
-    /// From when on the permits of a waiter may count.
+    /// The earliest moment from which a pacer may count the permits of a waiter.
     fn since(&self) -> Nanos {
         self.now.saturating_sub(CATCH_UP).max(self.paused_until)
     }
 
-    /// When a call could be admitted after others that want `ahead`; at the earliest.
+    /// The earliest moment at which a call could be admitted after others that want `ahead`.
     fn due_after(&self, ahead: &Sums, counts: &Counts) -> Nanos {
         let start = self.now.max(self.paused_until);
         self.quota.due_after(start, self.since(), ahead, counts).max(self.paused_until)
     }
 
-    /// When a call that comes now could be admitted, after all that wait.
+    /// The earliest moment at which a call that comes now could be admitted, after all that wait.
     fn due_at_the_end(&self, counts: &Counts) -> Nanos {
         self.due_after(self.queue.wanted(), counts)
     }
 
-    /// What would come of a call after others that take `ahead`.
+    /// The verdict on a call after others that take `ahead`.
     fn verdict(&self, ahead: &Sums, demand: &Demand) -> Verdict {
-        if let Err(error) = self.quota.check_counts(&demand.counts) {
-            return Verdict::TooMuch(error);
+        if self.quota.is_too_much(&demand.counts) {
+            return Verdict::TooMuch;
         }
         match self.due_after(ahead, &demand.counts) {
             due if due <= self.now => Verdict::Due,
@@ -350,14 +363,14 @@ impl State {
         }
     }
 
-    /// The last moment to which a waiter may be kept, because timers alone have made its turn late.
+    /// The last moment to be admitted at, if timers alone have delayed the turn.
     fn latest_by_timers(&self, demand: &Demand) -> Nanos {
         let is_undisturbed = demand.since >= self.undisturbed_since;
         demand.latest.saturating_add(if is_undisturbed { demand.lateness } else { 0 })
     }
 
-    /// How late timers may make the turn of a newcomer. Without effect where its turn is only estimated: what delays it then
-    /// may as well be a heavy call before it.
+    /// How late timers may make the turn of a newcomer. 0 if its turn is only estimated, because
+    /// heavy calls before it may delay it as well.
     fn lateness(&self, counts: &Counts, due: Nanos) -> Nanos {
         let single_permits = self.queue.has_single_permits_only() && counts.iter().all(|count| *count <= 1);
         if self.quota.foresees(single_permits) {
@@ -367,14 +380,15 @@ impl State {
         }
     }
 
-    /// Looks through these waiters, the first of all in front, up to the one that waits on.
+    /// The front of these waiters, which begin with the first. Takes time in proportion to the
+    /// waiters that are ready to leave.
     fn front<'q>(&self, waiters: impl Iterator<Item = &'q Waiter>) -> Front {
         let mut front = Front::default();
         for waiter in waiters {
             let counts = &waiter.demand.counts;
             match self.verdict(&front.taken, &waiter.demand) {
                 Verdict::Due => front.taken.add(counts),
-                Verdict::TooMuch(_) | Verdict::TooLate => front.refused.add(counts),
+                Verdict::TooMuch | Verdict::TooLate => front.refused.add(counts),
                 Verdict::NotYet { .. } => {
                     front.is_blocked = true;
                     break;
@@ -385,11 +399,12 @@ impl State {
         front
     }
 
-    /// Whether a call fits now behind this front, and takes nothing from it.
-    fn fits_behind(&self, front: &Front, counts: &Counts) -> bool {
+    /// Whether a call behind this front can be admitted now, and leaves the front what that would
+    /// take.
+    fn leaves_room(&self, front: &Front, counts: &Counts) -> bool {
         !front.is_blocked
             && self.paused_until <= self.now
-            && self.quota.fits_before(self.now, self.since(), &front.taken, counts)
+            && self.quota.leaves_room(self.now, self.since(), &front.taken, counts)
     }
 
     fn take(&mut self, counts: &Counts) {
@@ -432,9 +447,10 @@ impl State {
         if has_patience(due) && waiting < most_waiting {
             return None;
         }
-        // A waiter whose turn has come is not in the way only because it has not been polled yet.
+        // Waiters whose turn has come are as good as gone, whether or not they have been polled
+        // since.
         let front = self.front(self.queue.iter());
-        if self.fits_behind(&front, counts) {
+        if self.leaves_room(&front, counts) {
             self.take(counts);
             return Some(Ok(()));
         }
@@ -455,30 +471,30 @@ impl State {
             self.call_up(after);
         }
         let is_first = self.queue.is_first(ticket);
-        // With patience left it goes when it is first, and not before.
+        // A waiter with patience left goes when it is first, and not before.
         if !is_first && self.now < demand.latest {
             return self.wait(claim, self.expected(claim));
         }
         let front = self.front(self.queue.before(ticket.number));
         let ahead = if front.is_blocked { self.queue.wanted_before(ticket) } else { front.taken };
         let refusal = match self.verdict(&ahead, demand) {
-            Verdict::Due if is_first || self.fits_behind(&front, &demand.counts) => {
+            Verdict::Due if is_first || self.leaves_room(&front, &demand.counts) => {
                 self.take(&demand.counts);
                 self.stats.delayed += 1;
                 self.stats.total_wait += Duration::from_nanos(self.now - demand.since);
                 self.give_up(ticket, after);
                 return Turn::Over(Ok(()));
             }
-            // It needs what those before it can have now. They have been woken, and go first.
+            // The waiters before it have been woken, and need what it would take.
             Verdict::Due if self.now < demand.latest.saturating_add(nanos(GRAIN)) => {
                 return self.wait(claim, demand.latest.saturating_add(nanos(GRAIN)));
             }
             Verdict::NotYet { due } => return self.wait(claim, due),
-            Verdict::TooMuch(error) if !front.is_blocked => Some(error),
-            Verdict::TooMuch(_) | Verdict::Due | Verdict::TooLate => None,
+            Verdict::TooMuch if !front.is_blocked => self.quota.check_counts(&demand.counts),
+            Verdict::TooMuch | Verdict::Due | Verdict::TooLate => Ok(()),
         };
         self.give_up(ticket, after);
-        let refusal = refusal.unwrap_or_else(|| self.rate_limited(&demand.counts));
+        let refusal = refusal.err().unwrap_or_else(|| self.rate_limited(&demand.counts));
         Turn::Over(self.refuse(refusal))
     }
 
@@ -496,9 +512,9 @@ impl State {
         recheck_at
     }
 
-    /// When this waiter should look at the queue again: the first when it is due, and others when their turn should have come,
-    /// with some slack for late timers. The slack only matters if a waiter before it never comes, because otherwise it is woken
-    /// earlier.
+    /// When this waiter should look at the queue again: the first when it is due, and others when
+    /// their turn should have come, with some slack for late timers. The slack only matters if a
+    /// waiter before it never comes, because otherwise it is woken earlier.
     fn expected(&self, claim: &Claim) -> Nanos {
         let Claim { ticket, demand } = claim;
         if self.queue.is_first(ticket) {
@@ -514,20 +530,22 @@ impl State {
         due.saturating_add(drift).max(self.now.saturating_add(GRACE))
     }
 
-    /// When the first in the queue is admitted or refused. A limit that was lowered refuses it at once.
+    /// When the first in the queue is admitted or refused. A limit that was lowered refuses it at
+    /// once.
     fn first_due(&self) -> Option<Nanos> {
         let counts = &self.queue.first()?.demand.counts;
-        let is_too_much = self.quota.check_counts(counts).is_err();
-        Some(if is_too_much { 0 } else { self.due_after(&Sums::default(), counts) })
+        Some(if self.quota.is_too_much(counts) { 0 } else { self.due_after(&Sums::default(), counts) })
     }
 
-    /// Wakes the first in the queue if it is due. Skips it if it was woken and has not come for too long.
+    /// Wakes the first in the queue if it is due. Skips it if it was woken and has not come for too
+    /// long.
     fn call_up(&mut self, after: &mut Aftermath) {
         let mut silent_since = None;
         while self.first_due().is_some_and(|due| due <= self.now) {
             let now = self.now;
             let Some(first) = self.queue.first_mut() else { break };
-            // A waiter whose own recheck was due when the one before it was woken has been silent for as long.
+            // A waiter whose own recheck was due when the one before it was woken has been silent
+            // for as long.
             match first.woken_at.or(silent_since.filter(|since| first.recheck_at <= *since)) {
                 None => {
                     first.woken_at = Some(now);
@@ -547,7 +565,8 @@ impl State {
         }
     }
 
-    /// The first place has changed hands: its holder is woken, unless it will come by itself in time.
+    /// The first place has changed hands: its holder is woken, unless it will come by itself in
+    /// time.
     fn hand_over(&mut self, after: &mut Aftermath) {
         let (Some(due), now) = (self.first_due(), self.now) else { return };
         let Some(first) = self.queue.first_mut() else { return };
@@ -579,18 +598,17 @@ impl State {
         if self.try_admit(counts) {
             return Ok(());
         }
-        let front = self.front(self.queue.iter());
-        if self.fits_behind(&front, counts) {
+        if self.leaves_room(&self.front(self.queue.iter()), counts) {
             self.take(counts);
             return Ok(());
         }
         self.refuse(self.rate_limited(counts))
     }
 
-    /// Refuses a call with the time until its permits could be had after all that wait.
+    /// The refusal of a call, with the time until its permits could be had after all that wait.
     fn rate_limited(&self, counts: &Counts) -> Error {
         let wait = self.due_at_the_end(counts).saturating_sub(self.now);
-        // Waiters before it that are due have been woken, and will have gone a moment later.
+        // The waiters before it that are due have been woken, and will have gone a moment later.
         let wait = if wait == 0 { nanos(GRAIN) } else { wait };
         Error::RateLimited { retry_after: Duration::from_nanos(wait) }
     }

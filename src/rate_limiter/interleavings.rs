@@ -4,6 +4,7 @@
 //! - The limit holds, whatever happens at the same time.
 //! - Nobody is forgotten: all who stay are admitted, and as early as the limit allows. Time passes only when all wait, so a wake-up that is
 //!   lost shows as a late admission.
+//! - A call with patience is refused only if its turn is beyond that.
 //! - Nothing is left behind: nobody waits, and everybody is counted once.
 
 use super::{
@@ -12,6 +13,7 @@ use super::{
     core::{Claim, Turn},
 };
 use crate::{
+    Error,
     interleavings::explore,
     policy::Nanos,
     test_util::{VirtualClock, elapsed},
@@ -36,13 +38,15 @@ enum Act {
     Acquire,
     /// A call that leaves, if it has to wait.
     Leave,
+    /// A call that waits for a period and no longer.
+    Within,
     Try,
     /// For a period and a half.
     Pause,
     /// To two in a period.
     SetLimit,
 }
-use Act::{Acquire, Leave, Pause, SetLimit, Try};
+use Act::{Acquire, Leave, Pause, SetLimit, Try, Within};
 
 /// One who waits.
 struct Waiter {
@@ -74,17 +78,15 @@ impl Model {
 
     fn act(&self, act: Act) {
         match act {
-            Acquire | Leave => {
-                let request = Request { permits: 1_u32.into(), can_fail: true, max_wait: None };
+            Acquire | Leave | Within => {
+                let max_wait = if act == Within { Some(PERIOD) } else { None };
+                let request = Request { permits: 1_u32.into(), can_fail: true, max_wait };
                 let woken = Arc::<Woken>::default();
                 match self.limiter.core.claim(Clock::Thread, &request, &Waker::from(Arc::clone(&woken))) {
-                    Turn::Over(admitted) => {
-                        admitted.unwrap();
-                        self.admit();
-                    }
+                    Turn::Over(result) => self.end(result),
                     Turn::Joined(claim, _) => {
                         let waiter = self.take_turn(Waiter { claim, waker: woken, until: 0 });
-                        if act == Acquire {
+                        if act != Leave {
                             self.waiting.lock().unwrap().extend(waiter);
                         } else if let Some(waiter) = waiter {
                             self.limiter.core.leave(Clock::Thread, &waiter.claim);
@@ -94,22 +96,33 @@ impl Model {
                 }
             }
             Try => {
-                if self.limiter.try_acquire().is_ok() {
-                    self.admit();
-                }
+                self.end(self.limiter.try_acquire());
             }
             Pause => self.limiter.pause_for(PERIOD * 3 / 2),
             SetLimit => self.limiter.set_limit(2, PERIOD),
         }
     }
 
+    /// Only patience has an end, and here only before a turn that is beyond it: all want one
+    /// permit.
+    fn end(&self, result: Result<(), Error>) {
+        match result {
+            Ok(()) => self.admit(),
+            Err(refused) => self.check_refusal(&refused),
+        }
+    }
+
+    fn check_refusal(&self, refused: &Error) {
+        let Error::RateLimited { retry_after } = refused else { panic!("{refused}") };
+        assert!(!retry_after.is_zero(), "refused with a permit free");
+    }
+
     /// `None` when it is over.
-    fn take_turn(&self, mut waiter: Waiter) -> Option<Waiter> {
+    fn take_turn(&self, waiter: Waiter) -> Option<Waiter> {
         let waker = Waker::from(Arc::clone(&waiter.waker));
-        match self.limiter.core.take_turn(Clock::Thread, &mut waiter.claim, &waker) {
-            Turn::Over(admitted) => {
-                admitted.unwrap();
-                self.admit();
+        match self.limiter.core.take_turn(Clock::Thread, &waiter.claim, &waker) {
+            Turn::Over(result) => {
+                self.end(result);
                 None
             }
             Turn::Wait(until) => Some(Waiter { until, ..waiter }),
@@ -158,7 +171,7 @@ fn check(preemptions: usize, threads: &[&[Act]], latest: Duration) {
         let stats = model.limiter.stats();
         assert!(admitted.len() >= stay, "{admitted:?}");
         assert_eq!((stats.admitted, stats.waiting), (admitted.len() as u64, 0), "{stats:?}");
-        let calls = acts.iter().flatten().filter(|act| matches!(act, Acquire | Leave | Try)).count() as u64;
+        let calls = acts.iter().flatten().filter(|act| matches!(act, Acquire | Leave | Try | Within)).count() as u64;
         assert_eq!(stats.admitted + stats.refused + stats.cancelled, calls, "{stats:?}");
         assert_eq!(stats.passed_over, 0);
     });
@@ -183,4 +196,145 @@ fn three_threads() {
     check(2, &[&[Acquire, Leave], &[Acquire], &[Try]], PERIOD * 2);
     check(2, &[&[Acquire], &[Acquire], &[SetLimit]], Duration::ZERO);
     check(2, &[&[Acquire], &[Leave, Leave], &[Acquire, SetLimit]], PERIOD);
+}
+
+#[test]
+fn patience() {
+    // Two of three calls fit into the period for which they wait.
+    check(2, &[&[Within], &[Within]], PERIOD);
+    check(2, &[&[Within], &[Within], &[Within]], PERIOD);
+    check(2, &[&[Within], &[Try], &[Leave]], PERIOD);
+    check(2, &[&[Within, Leave], &[Within], &[Try]], PERIOD);
+    check(2, &[&[Within], &[Acquire], &[SetLimit]], PERIOD);
+}
+
+/// What a thread does at the moment at which permits come free and patience ends.
+#[derive(Debug, Clone, Copy)]
+enum AtTheTurn {
+    /// The n-th waiter looks.
+    Look(usize),
+    /// The n-th waiter leaves.
+    Drop(usize),
+    TryNow,
+    /// A newcomer without patience.
+    Come,
+}
+use AtTheTurn::{Come, Drop, Look, TryNow};
+
+/// So many permits come free at once, and so many waiters have patience until then. All of them
+/// that stay are admitted, in every interleaving; newcomers get what is left.
+fn check_turn(permits: u32, waiters: usize, threads: &[&[AtTheTurn]]) {
+    let acts: Vec<Vec<AtTheTurn>> = threads.iter().map(|acts| acts.to_vec()).collect();
+    let explored = explore(2, move || {
+        let clock = VirtualClock::start();
+        let limiter = RateLimiter::new(permits, PERIOD);
+        limiter.charge(permits);
+        let patient = Request { permits: 1_u32.into(), can_fail: true, max_wait: Some(PERIOD) };
+        let claim = |request: &Request| limiter.core.claim(Clock::Thread, request, Waker::noop());
+        let claims: Vec<_> = (0..waiters)
+            .map(|_| match claim(&patient) {
+                Turn::Joined(claim, _) => claim,
+                turn => panic!("{turn:?}"),
+            })
+            .collect();
+        clock.advance(PERIOD);
+        let claims = Arc::new(claims);
+        let newcomers = Arc::new(Mutex::new((0, 0)));
+        let running: Vec<_> = acts
+            .iter()
+            .map(|acts| {
+                let (limiter, claims, newcomers, acts) =
+                    (limiter.clone(), Arc::clone(&claims), Arc::clone(&newcomers), acts.clone());
+                let now = Request { max_wait: Some(Duration::ZERO), ..patient };
+                thread::spawn(move || {
+                    for act in acts {
+                        let turn = match act {
+                            Look(n) => {
+                                let turn = limiter.core.take_turn(Clock::Thread, &claims[n], Waker::noop());
+                                assert!(matches!(turn, Turn::Over(Ok(()))), "{turn:?}");
+                                continue;
+                            }
+                            Drop(n) => {
+                                limiter.core.leave(Clock::Thread, &claims[n]);
+                                continue;
+                            }
+                            TryNow => Turn::Over(limiter.try_acquire()),
+                            Come => limiter.core.claim(Clock::Thread, &now, Waker::noop()),
+                        };
+                        let mut newcomers = newcomers.lock().unwrap();
+                        newcomers.0 += 1;
+                        match turn {
+                            Turn::Over(Ok(())) => newcomers.1 += 1,
+                            Turn::Over(Err(Error::RateLimited { retry_after })) => assert_eq!(retry_after, PERIOD),
+                            turn => panic!("{turn:?}"),
+                        }
+                    }
+                })
+            })
+            .collect();
+        running.into_iter().for_each(|thread| thread.join().unwrap());
+
+        let (came, admitted) = *newcomers.lock().unwrap();
+        let left = acts.iter().flatten().filter(|act| matches!(act, Drop(_))).count();
+        let unclaimed = permits as usize - waiters;
+        assert!((unclaimed.min(came)..=(unclaimed + left).min(came)).contains(&admitted), "{admitted} of {came}");
+        let stats = limiter.stats();
+        assert_eq!(stats.admitted as usize, waiters - left + admitted);
+        assert_eq!((stats.refused as usize, stats.cancelled as usize), (came - admitted, left));
+        assert_eq!((stats.waiting, stats.passed_over), (0, 0));
+    });
+    println!("{permits} permits, {waiters} waiters, {threads:?}: {explored} interleavings");
+}
+
+#[test]
+fn at_the_turn() {
+    check_turn(2, 2, &[&[Look(1)], &[Look(0)], &[TryNow]]);
+    check_turn(2, 2, &[&[Look(1)], &[Look(0)], &[Come]]);
+    check_turn(3, 2, &[&[Look(1)], &[Look(0)], &[TryNow]]);
+    check_turn(3, 3, &[&[Look(2)], &[Look(1)], &[Look(0)]]);
+    check_turn(2, 2, &[&[Look(1)], &[Drop(0)], &[TryNow]]);
+    check_turn(3, 3, &[&[Look(2), TryNow], &[Drop(1), Come], &[Look(0)]]);
+}
+
+/// Two waiters were skipped. They come back in every interleaving, and are admitted in the order in
+/// which they first came.
+#[test]
+fn coming_back() {
+    let explored = explore(2, || {
+        let clock = VirtualClock::start();
+        let limiter = RateLimiter::new(1, PERIOD);
+        limiter.charge(1);
+        let patient = Request { permits: 1_u32.into(), can_fail: true, max_wait: None };
+        let claims = [(); 2].map(|()| match limiter.core.claim(Clock::Thread, &patient, Waker::noop()) {
+            Turn::Joined(claim, _) => claim,
+            turn => panic!("{turn:?}"),
+        });
+        // The first is woken and skipped, then the second; then there is a permit for a call that
+        // only tries.
+        for (pause, skipped) in [(PERIOD, 0), (Duration::from_millis(10), 1), (Duration::from_millis(10), 2)] {
+            clock.advance(pause);
+            assert_eq!(limiter.try_acquire().is_ok(), skipped == 2);
+            assert_eq!(limiter.stats().passed_over, skipped);
+        }
+        let claims = Arc::new(claims);
+        let look = |n: usize| {
+            let (limiter, claims) = (limiter.clone(), Arc::clone(&claims));
+            move || limiter.core.take_turn(Clock::Thread, &claims[n], Waker::noop())
+        };
+        let back = [1, 0].map(|n| thread::spawn(look(n)));
+        let trier = limiter.clone();
+        let tries = thread::spawn(move || trier.try_acquire());
+        for turn in back.map(|thread| thread.join().unwrap()) {
+            assert!(matches!(turn, Turn::Wait(_)), "{turn:?}");
+        }
+        assert!(tries.join().unwrap().is_err());
+        clock.advance(PERIOD);
+        assert!(matches!(look(1)(), Turn::Wait(_)), "the second overtook the first");
+        assert!(matches!(look(0)(), Turn::Over(Ok(()))));
+        clock.advance(PERIOD);
+        assert!(matches!(look(1)(), Turn::Over(Ok(()))));
+        let stats = limiter.stats();
+        assert_eq!((stats.admitted, stats.waiting, stats.passed_over), (3, 0, 2));
+    });
+    println!("coming back: {explored} interleavings");
 }

@@ -45,17 +45,17 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 /// permit of it counts any more. Each lookup checks a few keys, wherever they are, so idle keys go
 /// as long as any key is used.
 ///
-/// At most [`max_keys`](Self::max_keys) are remembered, 65,536 until set, of about 700 bytes each and
-/// 16 for each admission in the window. One key more, and the key whose limiter would be idle next
-/// is forgotten before its time. A forgotten key starts anew if it comes again.
+/// At most [`max_keys`](Self::max_keys) are remembered, 65,536 until set, of about 700 bytes each
+/// and 16 for each admission in the window. One key more, and the key whose limiter would be idle
+/// next is forgotten before its time. A forgotten key starts anew if it comes again.
 ///
 /// Some keys are never forgotten, so more than `max_keys` of those can be remembered: a key that a
 /// call waits for or holds, and a key with a limit of its own.
 ///
 /// # A limit of its own
 ///
-/// [`set_limit`](RateLimiter::set_limit) on the limiter of one key changes the limit of that key. The
-/// limit stays until it is changed again, set back, or [removed](Self::remove) with the key.
+/// [`set_limit`](RateLimiter::set_limit) on the limiter of one key changes the limit of that key.
+/// The limit stays until it is changed again, set back, or [removed](Self::remove) with the key.
 pub struct KeyedLimiter<K> {
     keys: Arc<Keys<K, Limits>>,
 }
@@ -172,8 +172,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
 
     /// Forgets a key, and its own limit if it has one. Returns whether it was remembered.
     ///
-    /// Calls that wait for the key go on with the limiter that they have. The key starts anew when it
-    /// comes again.
+    /// Calls that wait for the key go on with the limiter that they have. The key starts anew when
+    /// it comes again.
     ///
     /// ```
     /// use decor::KeyedLimiter;

@@ -169,27 +169,35 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     }
 
     /// Makes room for a key: forgets the key that would be idle next, unless none may go.
+    ///
+    /// A check may be earlier than the moment at which its key is idle. Then it is put off to that
+    /// moment, and comes up again in its turn.
     fn forget_one(&self, now: Nanos) {
-        let (mut checked, mut postponed) = ((0, 0), Vec::new());
-        // The key that is idle next of those that were used since their last check.
-        let mut used: Option<(Nanos, K)> = None;
-        while let Some((shard, check_at)) = self.next_after(checked).filter(|_| postponed.len() < CHECKS_PER_LOOKUP) {
+        let (mut checked, mut kept) = ((0, 0), Vec::new());
+        // The key that is idle next of those that were put off.
+        let mut next: Option<(Nanos, K)> = None;
+        for _ in 0..2 * CHECKS_PER_LOOKUP {
+            let Some((shard, check_at)) = self.next_after(checked) else { break };
             checked = check_at;
             let mut shard = lock(&self.shards[shard]);
-            let Some(key) = shard.checks.get(&check_at).cloned().filter(|_| !postponed.contains(&check_at)) else {
+            let Some(key) = shard.checks.get(&check_at).cloned().filter(|_| !kept.contains(&check_at)) else {
                 continue;
             };
-            let idle_at = self.idle_at(&shard, &key, now);
-            if idle_at.is_some_and(|idle_at| idle_at <= check_at.0.max(now)) {
-                self.forget(&mut shard, &key);
-                return;
-            }
-            postponed.extend(shard.postpone(check_at, idle_at.unwrap_or(self.later(now))));
-            if let Some(idle_at) = idle_at.filter(|idle_at| used.as_ref().is_none_or(|(first, _)| idle_at < first)) {
-                used = Some((idle_at, key));
+            match self.idle_at(&shard, &key, now) {
+                Some(idle_at) if idle_at <= check_at.0.max(now) => {
+                    self.forget(&mut shard, &key);
+                    return;
+                }
+                Some(idle_at) => {
+                    shard.postpone(check_at, idle_at);
+                    if next.as_ref().is_none_or(|(first, _)| idle_at < *first) {
+                        next = Some((idle_at, key));
+                    }
+                }
+                None => kept.extend(shard.postpone(check_at, self.later(now))),
             }
         }
-        let Some((_, key)) = used else { return };
+        let Some((_, key)) = next else { return };
         let mut shard = lock(&self.shards[self.home(&key)]);
         if self.idle_at(&shard, &key, now).is_some() {
             self.forget(&mut shard, &key);
@@ -234,7 +242,8 @@ impl<K: Eq + Hash + Clone, H> Shard<K, H> {
         Self { handles: HashMap::new(), checks: BTreeMap::new(), next_number: number as u64 + 1, other: number }
     }
 
-    /// A shard other than this one: the next with each lookup.
+    /// The shard that this lookup checks as well: the next with each lookup, and this one in its
+    /// turn.
     fn next_other(&mut self) -> usize {
         self.other = (self.other + 1) % SHARDS;
         self.other

@@ -1,8 +1,9 @@
 //! Waiters, in the order in which they came.
 //!
-//! Places are numbered in that order, and a waiter keeps its number for good. Waiters that were never skipped stand in a ring
-//! of places without gaps, where a number is an index. Only the head is ever skipped, so a waiter that comes back has a
-//! smaller number than all in the ring; such waiters stand before the ring, in a map.
+//! Places are numbered in that order, and a waiter keeps its number for good. Waiters that were
+//! never skipped stand in a ring with one place for each number, vacant ones included. Only the
+//! head is ever skipped, so a waiter that comes back has a smaller number than all in the ring.
+//! Such waiters stand in a map ahead of the ring.
 
 use crate::policy::{Counts, Nanos, Sums};
 use std::{
@@ -27,7 +28,8 @@ pub(super) struct Demand {
     pub(super) since: Nanos,
     /// The last moment to be admitted at; `Nanos::MAX` without a limit.
     pub(super) latest: Nanos,
-    /// Nanoseconds beyond `latest` that the lateness of timers may cost it; 0 if its turn could not be foreseen.
+    /// Nanoseconds beyond `latest` that the lateness of timers may cost it; 0 if its turn could not
+    /// be foreseen.
     pub(super) lateness: Nanos,
 }
 
@@ -36,7 +38,8 @@ const KEPT_WHEN_EMPTY: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// Waiters that were skipped and have come back, by number. All numbers are smaller than `first`.
+    /// Waiters that were skipped and have come back, by number. All numbers are smaller than
+    /// `first`.
     returned: BTreeMap<u64, Waiter>,
     /// Place `first + i` at index `i`. Neither the first nor the last of them is vacant.
     ring: VecDeque<Place>,
@@ -44,10 +47,11 @@ pub(super) struct Queue {
     len: u32,
     /// Waiters that want more than one permit of a window.
     heavy: u32,
-    /// Permits of all who wait.
+    /// Permits wanted by all waiters.
     wanted: Sums,
-    /// Permits of all places that were ever added to the ring's end, and of those that have gone from its front. The difference
-    /// is in the ring, those of vacant places included.
+    /// Running totals. `joined - passed` are the permits of the ring, vacant places included, and
+    /// of `returned`. A place that is removed from the ring's end is taken off `joined`, and a
+    /// waiter that comes back is taken off `passed`.
     joined: Sums,
     passed: Sums,
 }
@@ -55,12 +59,13 @@ pub(super) struct Queue {
 #[derive(Debug)]
 enum Place {
     Taken(Waiter),
-    /// Its waiter left from the middle. Keeps the permits, because the numbers behind it count on them.
+    /// Its waiter left from the middle. Keeps the permits, because the numbers behind it count on
+    /// them.
     Vacant(Counts),
 }
 
-/// Wakers that have been replaced, or that belong to waiters which left. Dropping one may drop a task and all that it owns, such
-/// as another waiter; that must not happen under the lock.
+/// Wakers that were replaced, or whose waiter left, to be dropped outside of the lock. A waker's
+/// drop may drop a task, and with it another waiter, which takes the lock.
 #[derive(Debug, Default)]
 pub(super) struct StaleWakers(Option<Waker>, Vec<Waker>);
 
@@ -107,7 +112,7 @@ impl Queue {
         &self.wanted
     }
 
-    /// Whether nobody waits for more than one permit of a window.
+    /// Whether no waiter wants more than one permit of a window.
     pub(super) fn has_single_permits_only(&self) -> bool {
         self.heavy == 0
     }
@@ -119,8 +124,9 @@ impl Queue {
         wanted
     }
 
-    /// Permits wanted by those before this waiter, and by those that left from between them; at once. Never too little, or
-    /// all would look for their turn again whenever some left behind them.
+    /// Upper bound of the permits wanted ahead of this waiter, in constant time if it is in the
+    /// ring. Vacant places ahead of the waiter count. Places behind it do not, because otherwise
+    /// every waiter would recheck whenever one left behind it.
     pub(super) fn wanted_before_at_most(&self, ticket: &Ticket) -> Sums {
         if ticket.number < self.first { self.wanted_before(ticket) } else { ticket.joined_before.minus(&self.passed) }
     }
@@ -155,7 +161,8 @@ impl Queue {
         ticket
     }
 
-    /// The waiter is here, by this waker: it takes its place again if it was skipped. Whether it was.
+    /// Notes a poll of the waiter and its waker. A skipped waiter takes its place again. Returns
+    /// whether the waiter had been skipped.
     pub(super) fn check_in(
         &mut self,
         ticket: &Ticket,
@@ -248,8 +255,8 @@ impl Queue {
         stale.add(waiter.waker);
     }
 
-    /// Removes vacant places from both ends of the ring: from the front first, because a number there may be that of a waiter
-    /// which was skipped, and those at the end are used again.
+    /// Removes vacant places from both ends of the ring, from the front first. A skipped waiter
+    /// keeps its number at the front, whereas numbers at the end are used again.
     fn trim(&mut self) {
         while let Some(Place::Vacant(counts)) = self.ring.front() {
             self.passed.add(counts);
@@ -280,5 +287,169 @@ impl Place {
             Self::Taken(waiter) => Some(waiter),
             Self::Vacant(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::env;
+
+    #[derive(Debug, Clone)]
+    enum Event {
+        Join(u32),
+        /// The n-th that ever joined leaves for good.
+        Leave(usize),
+        Skip,
+        /// The n-th that ever joined is here, and so back if it was skipped.
+        CheckIn(usize),
+    }
+
+    fn any_events() -> impl Strategy<Value = Vec<Event>> {
+        let event = prop_oneof![
+            5 => (0_u32..4).prop_map(Event::Join),
+            3 => (0_usize..40).prop_map(Event::Leave),
+            3 => Just(Event::Skip),
+            3 => (0_usize..40).prop_map(Event::CheckIn),
+        ];
+        prop::collection::vec(event, 1..80)
+    }
+
+    /// As `support::cases` of the integration tests.
+    fn cases(number: u32) -> ProptestConfig {
+        if env::var_os("PROPTEST_CASES").is_some() {
+            ProptestConfig::default()
+        } else {
+            ProptestConfig::with_cases(number)
+        }
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Whereabouts {
+        Waits,
+        Skipped,
+        Gone,
+    }
+    use Whereabouts::{Gone, Skipped, Waits};
+
+    /// All that ever joined, in their order.
+    #[derive(Default)]
+    struct Naive(Vec<(Ticket, Demand, Whereabouts)>);
+
+    impl Naive {
+        fn waiting(&self) -> Vec<usize> {
+            (0..self.0.len()).filter(|n| self.0[*n].2 == Waits).collect()
+        }
+
+        /// Permits, and places, of those before the n-th that wait, or that may have left from
+        /// between them.
+        fn permits(&self, until: usize, counts: impl Fn(Whereabouts) -> bool) -> u64 {
+            self.0[..until]
+                .iter()
+                .filter(|(.., state)| counts(*state))
+                .map(|(_, demand, _)| u64::from(demand.counts[0]))
+                .sum()
+        }
+    }
+
+    fn sums(permits: u64) -> Sums {
+        let mut sums = Sums::default();
+        sums.add(&[u32::try_from(permits).unwrap(); 4]);
+        sums
+    }
+
+    fn check(queue: &mut Queue, naive: &Naive) -> Result<(), TestCaseError> {
+        let waiting = naive.waiting();
+        // Each waiter is known by when it came.
+        let order: Vec<_> = queue.iter().map(|waiter| waiter.demand.since).collect();
+        prop_assert_eq!(order, waiting.iter().map(|n| *n as Nanos).collect::<Vec<_>>());
+        prop_assert_eq!((queue.len(), queue.is_empty()), (waiting.len(), waiting.is_empty()));
+        prop_assert_eq!(*queue.wanted(), sums(naive.permits(naive.0.len(), |state| state == Waits)));
+        let heavy = waiting.iter().any(|n| naive.0[*n].1.counts[0] > 1);
+        prop_assert_eq!(queue.has_single_permits_only(), !heavy);
+        prop_assert_eq!(queue.first_mut().map(|first| first.demand.since), waiting.first().map(|n| *n as Nanos));
+        for (n, (ticket, _, state)) in naive.0.iter().enumerate() {
+            if *state == Gone {
+                continue; // its number may be another's by now
+            }
+            prop_assert_eq!(queue.is_first(ticket), waiting.first() == Some(&n));
+            prop_assert_eq!(queue.get_mut(ticket).is_some(), *state == Waits);
+            let wanted = queue.wanted_before(ticket);
+            prop_assert_eq!(wanted, sums(naive.permits(n, |state| state == Waits)));
+            let at_most = queue.wanted_before_at_most(ticket);
+            prop_assert_eq!(wanted.minus(&at_most), Sums::default());
+            let before_or_gone = naive.permits(n, |state| state != Skipped);
+            prop_assert_eq!(at_most.minus(&sums(before_or_gone)), Sums::default());
+            prop_assert!(queue.places_before(ticket) >= queue.before(ticket.number).count() as u64);
+        }
+        if waiting.is_empty() {
+            prop_assert!(queue.ring.is_empty() && queue.returned.is_empty());
+            prop_assert_eq!(queue.joined, queue.passed);
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(cases(5_000))]
+
+        #[test]
+        fn it_keeps_the_order_in_which_they_came(events in any_events()) {
+            let (mut queue, mut naive, mut stale) = (Queue::default(), Naive::default(), StaleWakers::default());
+            for event in events {
+                match event {
+                    Event::Join(permits) => {
+                        let since = naive.0.len() as Nanos;
+                        let demand = Demand { counts: [permits; 4], since, latest: Nanos::MAX, lateness: 0 };
+                        naive.0.push((queue.join(Waker::noop(), demand), demand, Waits));
+                    }
+                    Event::Leave(n) => {
+                        if let Some((ticket, _, state)) = naive.0.get_mut(n).filter(|(.., state)| *state != Gone) {
+                            queue.leave(ticket, &mut stale);
+                            *state = Gone;
+                        }
+                    }
+                    Event::Skip => {
+                        queue.skip_first(&mut stale);
+                        if let Some(n) = naive.waiting().first() {
+                            naive.0[*n].2 = Skipped;
+                        }
+                    }
+                    Event::CheckIn(n) => {
+                        if let Some((ticket, demand, state)) = naive.0.get_mut(n).filter(|(.., state)| *state != Gone) {
+                            let was_skipped = queue.check_in(ticket, demand, Waker::noop(), &mut stale);
+                            prop_assert_eq!(was_skipped, *state == Skipped);
+                            *state = Waits;
+                        }
+                    }
+                }
+                check(&mut queue, &naive)?;
+            }
+        }
+    }
+
+    #[test]
+    fn those_that_leave_behind_it_change_nothing_for_a_waiter() {
+        let mut queue = Queue::default();
+        let demand = Demand { counts: [1; 4], since: 0, latest: Nanos::MAX, lateness: 0 };
+        let tickets: Vec<_> = (0..10).map(|_| queue.join(Waker::noop(), demand)).collect();
+        for gone in [8, 7, 6, 9] {
+            queue.leave(&tickets[gone], &mut StaleWakers::default());
+            assert_eq!(queue.wanted_before_at_most(&tickets[5]), sums(5));
+        }
+        assert_eq!(queue.ring.len(), 6);
+    }
+
+    #[test]
+    fn a_million_leave_in_any_order_and_leave_nothing() {
+        const WAITERS: usize = 1_000_000;
+        let mut queue = Queue::default();
+        let demand = Demand { counts: [1; 4], since: 0, latest: Nanos::MAX, lateness: 0 };
+        let tickets: Vec<_> = (0..WAITERS).map(|_| queue.join(Waker::noop(), demand)).collect();
+        // Coprime to their number, so that each comes once.
+        for n in 0..WAITERS {
+            queue.leave(&tickets[n * 700_001 % WAITERS], &mut StaleWakers::default());
+        }
+        assert_eq!((queue.len(), queue.ring.capacity(), queue.joined), (0, 0, queue.passed));
     }
 }

@@ -9,9 +9,9 @@ use decor::{
         ValidatedFuture,
     },
     layer::{
-        AnyOutput, AsError, By, ByArgs, ByResult, Called, Deprecated, Detached, Discreet, ErrInto, Given, Inline, Late,
-        Lifted, Logged, MadeFallible, MapErr, Named, Never, OwnErrors, Pausing, Picked, RateLimited, RateLimitedBy,
-        RateLimitedByKey, RateLimitedWithin, SharedErrors, Timeout, Values,
+        AnyOutput, AsError, ByResult, Called, Deprecated, Detached, Discreet, ErrInto, FixedKey, Inline, KeyFromArgs,
+        KeyFromFn, Late, Lifted, Logged, MadeFallible, MapErr, Named, Never, OwnErrors, Pausing, Picked, RateLimited,
+        RateLimitedBy, RateLimitedByKey, RateLimitedWithin, ReportedErrors, SharedErrors, Timeout, Values,
     },
     *,
 };
@@ -167,14 +167,15 @@ auto_traits! {
     Picked<Local>: not_send not_sync Unpin;
 
     // What a memoized call is made of: a key, or what makes it, and types that are only named.
-    ByArgs: Send Sync Unpin;
-    By<All>: Send Sync Unpin;
-    By<Local>: not_send not_sync Unpin;
-    By<NotSync>: Send not_sync Unpin;
-    Given<String>: Send Sync Unpin;
-    Given<Local>: not_send not_sync Unpin;
-    Given<NotSync>: Send not_sync Unpin;
+    KeyFromArgs: Send Sync Unpin;
+    KeyFromFn<All>: Send Sync Unpin;
+    KeyFromFn<Local>: not_send not_sync Unpin;
+    KeyFromFn<NotSync>: Send not_sync Unpin;
+    FixedKey<String>: Send Sync Unpin;
+    FixedKey<Local>: not_send not_sync Unpin;
+    FixedKey<NotSync>: Send not_sync Unpin;
     OwnErrors: Send Sync Unpin;
+    ReportedErrors: Send Sync Unpin;
     SharedErrors: Send Sync Unpin;
     Inline: Send Sync Unpin;
     Detached: Send Sync Unpin;
@@ -206,9 +207,9 @@ auto_traits! {
     Memoized<PhantomPinned, String, u64>: Send Sync not_unpin;
     Memoized<All, Local, u64>: not_send not_sync Unpin;
     Memoized<All, String, Local>: not_send not_sync Unpin;
-    Memoized<All, String, u64, By<Local>>: not_send not_sync Unpin;
-    Memoized<All, String, u64, By<NotSync>>: Send not_sync Unpin;
-    Memoized<All, String, u64, ByArgs, Local, Local>: Send Sync Unpin;
+    Memoized<All, String, u64, KeyFromFn<Local>>: not_send not_sync Unpin;
+    Memoized<All, String, u64, KeyFromFn<NotSync>>: Send not_sync Unpin;
+    Memoized<All, String, u64, KeyFromArgs, Local, Local>: Send Sync Unpin;
     Retry<All>: Send Sync Unpin;
     Retry<Local>: not_send not_sync Unpin;
     Retry<NotSync>: Send not_sync Unpin;
@@ -268,20 +269,20 @@ auto_traits! {
     RetryFuture<Makes<Ready<Output>>, (), Local>: not_send not_sync Unpin;
 
     // A memoized call's own too. What it pins is the load, which in a task of its own is only waited for.
-    MemoizedFuture<Makes<Ready<Output>>, (), String, u64>: Send Sync Unpin;
-    MemoizedFuture<Makes<LocalFuture>, (), String, u64>: not_send not_sync Unpin;
-    MemoizedFuture<Makes<NotSyncFuture>, (), String, u64>: Send not_sync Unpin;
-    MemoizedFuture<Makes<PinnedFuture>, (), String, u64>: Send Sync not_unpin;
-    MemoizedFuture<fn(Local) -> Ready<Output>, (Local,), String, u64>: not_send not_sync Unpin;
-    MemoizedFuture<fn(PhantomPinned) -> Ready<Output>, (PhantomPinned,), String, u64>: Send Sync Unpin;
-    MemoizedFuture<Makes<Ready<Output>>, (), Local, u64>: not_send not_sync Unpin;
-    MemoizedFuture<Makes<Ready<Output>>, (), String, NotSync>: not_send not_sync Unpin;
-    MemoizedFuture<Makes<Ready<Output>>, (), String, u64, By<Local>>: not_send not_sync Unpin;
-    MemoizedFuture<Makes<Ready<Output>>, (), String, u64, ByArgs, Local>: Send Sync Unpin;
-    MemoizedFuture<Called<LocalFuture>, (), String, u64, Given<&'static str>>: not_send not_sync Unpin;
-    MemoizedFuture<Called<PinnedFuture>, (), String, u64, Given<&'static str>>: Send Sync not_unpin;
-    MemoizedFuture<Makes<PinnedFuture>, (), String, u64, ByArgs, OwnErrors, Detached>: Send Sync Unpin;
-    MemoizedFuture<Makes<NotSyncFuture>, (), String, u64, ByArgs, OwnErrors, Detached>: Send Sync Unpin;
+    MemoizedFuture<Makes<Ready<Output>>, (), Load<Ready<Output>, String, u64, OwnErrors>, String, u64>: Send Sync Unpin;
+    MemoizedFuture<Makes<LocalFuture>, (), Load<LocalFuture, String, u64, OwnErrors>, String, u64>: not_send not_sync Unpin;
+    MemoizedFuture<Makes<NotSyncFuture>, (), Load<NotSyncFuture, String, u64, OwnErrors>, String, u64>: Send not_sync Unpin;
+    MemoizedFuture<Makes<PinnedFuture>, (), Load<PinnedFuture, String, u64, OwnErrors>, String, u64>: Send Sync not_unpin;
+    MemoizedFuture<fn(Local) -> Ready<Output>, (Local,), Load<Ready<Output>, String, u64, OwnErrors>, String, u64>: not_send not_sync Unpin;
+    MemoizedFuture<fn(PhantomPinned) -> Ready<Output>, (PhantomPinned,), Load<Ready<Output>, String, u64, OwnErrors>, String, u64>: Send Sync Unpin;
+    MemoizedFuture<Makes<Ready<Output>>, (), Load<Ready<Output>, Local, u64, OwnErrors>, Local, u64>: not_send not_sync Unpin;
+    MemoizedFuture<Makes<Ready<Output>>, (), Load<Ready<Output>, String, NotSync, OwnErrors>, String, NotSync>: not_send not_sync Unpin;
+    MemoizedFuture<Makes<Ready<Output>>, (), Load<Ready<Output>, String, u64, OwnErrors>, String, u64, KeyFromFn<Local>>: not_send not_sync Unpin;
+    MemoizedFuture<Makes<Ready<Output>>, (), Load<Ready<Output>, String, u64, OwnErrors>, String, u64, KeyFromArgs, Local>: Send Sync Unpin;
+    MemoizedFuture<Called<LocalFuture>, (), Load<LocalFuture, String, u64, OwnErrors>, String, u64, FixedKey<&'static str>>: not_send not_sync Unpin;
+    MemoizedFuture<Called<PinnedFuture>, (), Load<PinnedFuture, String, u64, OwnErrors>, String, u64, FixedKey<&'static str>>: Send Sync not_unpin;
+    MemoizedFuture<Makes<PinnedFuture>, (), DetachedLoad<Output>, String, u64, KeyFromArgs, OwnErrors, Detached>: Send Sync Unpin;
+    MemoizedFuture<Makes<NotSyncFuture>, (), DetachedLoad<Output>, String, u64, KeyFromArgs, OwnErrors, Detached>: Send Sync Unpin;
     Called<Ready<Output>>: Send Sync Unpin;
     Called<LocalFuture>: not_send not_sync Unpin;
     Called<NotSyncFuture>: Send not_sync Unpin;
@@ -319,6 +320,7 @@ fn the_table_leaves_out_no_public_type() {
     let mut types = BTreeSet::new();
     declared_types(Path::new("src"), &mut types);
     types.retain(|name| exported.contains(name));
+    assert!(types.remove("GetOrLoad"), "an alias of `MemoizedFuture`");
     assert!(types.remove("Watched"), "listed by its aliases `LoggedFuture` and `TimedFuture`");
     assert!(["BoxedFn", "Jitter", "TimedFuture"].iter().all(|name| types.contains(*name)), "found only {types:?}");
     assert_eq!(types.difference(&listed).collect::<Vec<_>>(), [""; 0]);

@@ -54,20 +54,20 @@ async fn each_call_begins_when_it_is_admitted() {
     let keyed = KeyedLimiter::new(1, minute);
     let calls = Calls::new();
     let spawn = calls.spawn();
-    let limited = spawn.clone().rate_limited(&limiter());
-    assert_eq!((five(|n| limited.call(n)).await, calls.take()), (5, vec![0, 60, 120, 180, 240]));
+    let bounded = spawn.clone().rate_limited(&limiter());
+    assert_eq!((five(|n| bounded.call(n)).await, calls.take()), (5, vec![0, 60, 120, 180, 240]));
 
     let calls = Calls::new();
-    let limited = calls.spawn().rate_limited_by(&limiter(), |_: &u32| 1);
-    assert_eq!((five(|n| limited.call(n)).await, calls.take()), (5, vec![0, 60, 120, 180, 240]));
+    let bounded = calls.spawn().rate_limited_by(&limiter(), |_: &u32| 1);
+    assert_eq!((five(|n| bounded.call(n)).await, calls.take()), (5, vec![0, 60, 120, 180, 240]));
 
     let calls = Calls::new();
-    let limited = calls.spawn().rate_limited_by_key(&keyed, |_: &u32| "key");
-    assert_eq!((five(|n| limited.call(n)).await, calls.take()), (5, vec![0, 60, 120, 180, 240]));
+    let bounded = calls.spawn().rate_limited_by_key(&keyed, |_: &u32| "key");
+    assert_eq!((five(|n| bounded.call(n)).await, calls.take()), (5, vec![0, 60, 120, 180, 240]));
 
     // Whatever stands between the function and its limiter, and after it.
     let calls = Calls::new();
-    let limited = calls
+    let bounded = calls
         .spawn()
         .timed("fetch")
         .logged_values()
@@ -79,29 +79,29 @@ async fn each_call_begins_when_it_is_admitted() {
         .retry_with(RetryPolicy::default())
         .timeout(secs(600))
         .boxed();
-    assert_eq!((five(|n| limited.call(n)).await, calls.take()), (5, vec![0, 60, 120, 180, 240]));
+    assert_eq!((five(|n| bounded.call(n)).await, calls.take()), (5, vec![0, 60, 120, 180, 240]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_call_is_not_begun() {
     let limiter = RateLimiter::new(1, secs(60));
     let calls = Calls::new();
-    let limited = calls.spawn().try_rate_limited(&limiter);
-    assert_eq!((five(|n| limited.call(n)).await, calls.take()), (1, vec![0]));
-    let limited = calls.spawn().rate_limited_within(&limiter, secs(60));
-    assert_eq!((five(|n| limited.call(n)).await, calls.take()), (1, vec![60]));
+    let bounded = calls.spawn().try_rate_limited(&limiter);
+    assert_eq!((five(|n| bounded.call(n)).await, calls.take()), (1, vec![0]));
+    let bounded = calls.spawn().rate_limited_within(&limiter, secs(60));
+    assert_eq!((five(|n| bounded.call(n)).await, calls.take()), (1, vec![60]));
     let full = RateLimiter::builder().window(1, secs(60)).refuse_above(1).build();
     let calls = Calls::new();
-    let limited = calls.spawn().rate_limited_by(&full, |n: &u32| 1 + n / 4);
-    assert_eq!((five(|n| limited.call(n)).await, calls.take()), (2, vec![0, 60]));
+    let bounded = calls.spawn().rate_limited_by(&full, |n: &u32| 1 + n / 4);
+    assert_eq!((five(|n| bounded.call(n)).await, calls.take()), (2, vec![0, 60]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_while_it_waits_is_not_begun() {
     let limiter = RateLimiter::new(1, secs(60));
     let calls = Calls::new();
-    let limited = calls.spawn().rate_limited(&limiter).timeout(secs(90));
-    assert_eq!((five(|n| limited.call(n)).await, calls.take()), (2, vec![0, 60]));
+    let bounded = calls.spawn().rate_limited(&limiter).timeout(secs(90));
+    assert_eq!((five(|n| bounded.call(n)).await, calls.take()), (2, vec![0, 60]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,8 +134,8 @@ fn so_do_sync_functions() {
     let limiter = RateLimiter::new(1, secs(60));
     let calls = AtomicU32::new(0);
     let count = |n: u32| Answer::Ok(calls.fetch_add(1, Relaxed) + n - n);
-    let limited = count.blocking().rate_limited(&limiter);
-    assert_eq!([limited.call(1), limited.call(1)], [Ok(0), Ok(1)]);
+    let bounded = count.blocking().rate_limited(&limiter);
+    assert_eq!([bounded.call(1), bounded.call(1)], [Ok(0), Ok(1)]);
     assert_eq!(clock.elapsed(), secs(60));
     assert!(count.blocking().try_rate_limited(&limiter).call(1).is_err());
     assert!(count.blocking().rate_limited_within(&limiter, secs(59)).call(1).is_err());
@@ -149,13 +149,13 @@ async fn a_function_that_panics_before_its_future_keeps_its_permit() {
         assert_eq!(n, 0, "no future");
         ready(n)
     };
-    let limited = panics.rate_limited(&limiter);
-    let call = limited.call(1);
+    let bounded = panics.rate_limited(&limiter);
+    let call = bounded.call(1);
     let mut call = tokio_test::task::spawn(call);
     assert!(catch_unwind(AssertUnwindSafe(|| call.poll())).is_err());
     drop(call);
     assert_eq!(limiter.available(), 1);
-    assert_eq!(limited.call(0).await, 0);
+    assert_eq!(bounded.call(0).await, 0);
 }
 
 #[tokio::test(start_paused = true)]

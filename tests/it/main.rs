@@ -11,6 +11,7 @@ mod late;
 mod lazy;
 mod logged;
 mod memo;
+mod memo_failures;
 mod memo_flights;
 mod memo_freshness;
 mod memo_keys;

@@ -247,7 +247,8 @@ async fn a_task_that_has_used_up_its_budget_keeps_its_turn() {
     assert_eq!(*order.borrow(), [("greedy", 1000), ("modest", 2000)]);
 }
 
-/// Those that left behind it are no part of what a waiter has before it. It would look again and again if they were.
+/// Permits of waiters that left behind others are not missing before them. Otherwise the others
+/// would look again and again.
 #[tokio::test(start_paused = true)]
 async fn waiters_that_gave_up_behind_others_cost_no_polls() {
     let limiter = RateLimiter::paced(100, secs(1));
@@ -490,8 +491,7 @@ async fn a_full_queue_refuses_those_who_can_be_refused() {
 #[test]
 fn a_request_can_be_refused_where_its_refusal_has_an_output() {
     type Output = Result<u8, Error>;
-    assert!(!<Never as Refusal<Output>>::POSSIBLE);
-    assert!(<AsError as Refusal<Output>>::POSSIBLE);
+    assert_eq!((<Never as Refusal<Output>>::POSSIBLE, <AsError as Refusal<Output>>::POSSIBLE), (false, true));
     let refused = Error::QueueFull { waiting: 1 };
     assert_eq!(<AsError as Refusal<Output>>::output(refused.clone()), Err(refused));
 }

@@ -1,13 +1,18 @@
-//! Chains around functions with `'static` arguments, and around closures that borrow, go into tasks.
+//! Chains around functions with `'static` arguments, and around closures that borrow, go into
+//! tasks.
 //!
-//! Inside a task rustc knows no lifetimes. A future that holds the function's future as a projection
-//! is then "not general enough" for arguments such as `&'static str`; a future that has it as a
-//! parameter, bound to the function, is so for closures that borrow.
+//! Inside a task rustc knows no lifetimes. A future that holds the function's future as a
+//! projection is then "not general enough" for arguments such as `&'static str`; a future that has
+//! it as a parameter, bound to the function, is so for closures that borrow.
 
 use crate::support::secs;
-use decor::{Error, RateLimiter, prelude::*, with_context};
+use decor::{Error, Memo, RateLimiter, prelude::*, with_context};
 use futures::{StreamExt, future::BoxFuture, stream};
-use std::{borrow::Cow, future::Future, sync::Arc};
+use std::{
+    borrow::Cow,
+    future::{Future, ready},
+    sync::Arc,
+};
 use tokio::task::spawn;
 
 type Answer = Result<usize, Error>;
@@ -18,7 +23,7 @@ static CLIENT: Client = Client("static");
 
 impl Client {
     async fn length(&self, text: &str) -> Answer {
-        Ok(self.0.len() + text.len())
+        ready(Ok(self.0.len() + text.len())).await
     }
 }
 
@@ -54,16 +59,19 @@ macro_rules! in_tasks {
         let whole: BoxFuture<'static, Answer> = Box::pin(async move { f.call($argument).await });
         let f = $function.rate_limited(&limiter).rate_limited_within(&limiter, secs(1));
         let nested = spawn(async move { f.call($argument).await }).await.unwrap();
-        [waits, tries, whole.await, nested]
+        let memo: Memo<String, usize> = Memo::ttl(secs(60));
+        let f = $function.rate_limited(&limiter).memoized_by(&memo, |_: &_| "key".to_owned()).timeout(secs(1)).logged();
+        let memoized = spawn(async move { f.call($argument).await }).await.unwrap();
+        [waits, tries, whole.await, nested, memoized]
     }};
 }
 
 #[tokio::test(start_paused = true)]
 async fn static_arguments_go_into_tasks() {
-    assert_eq!(in_tasks!(of_str, "four"), [const { Answer::Ok(4) }; 4]);
-    assert_eq!(in_tasks!(of_cow, Cow::Borrowed("four")), [const { Answer::Ok(4) }; 4]);
-    assert_eq!(in_tasks!(of_client, &CLIENT), [const { Answer::Ok(6) }; 4]);
-    assert_eq!(in_tasks!(of_borrowed, "four"), [const { Answer::Ok(4) }; 4]);
+    assert_eq!(in_tasks!(of_str, "four"), [const { Answer::Ok(4) }; 5]);
+    assert_eq!(in_tasks!(of_cow, Cow::Borrowed("four")), [const { Answer::Ok(4) }; 5]);
+    assert_eq!(in_tasks!(of_client, &CLIENT), [const { Answer::Ok(6) }; 5]);
+    assert_eq!(in_tasks!(of_borrowed, "four"), [const { Answer::Ok(4) }; 5]);
 }
 
 #[tokio::test(start_paused = true)]

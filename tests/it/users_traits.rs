@@ -1,5 +1,5 @@
-//! A user's own traits beside the prelude: methods that decor does not offer for a type, and has only
-//! for the compiler's messages, never make a call ambiguous.
+//! A user's own traits beside the prelude: methods that decor does not offer for a type, and has
+//! only for the compiler's messages, never make a call ambiguous.
 
 use decor::prelude::*;
 use std::future::{Future, ready};

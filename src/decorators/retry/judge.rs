@@ -29,8 +29,9 @@ pub(super) enum Next {
 
 /// Whether a result is to be followed by another attempt.
 ///
-/// The rules are not asked about an error of the last attempt: nothing depends on the answer. An `Ok`
-/// of the last attempt is theirs to judge all the same, because it may be what a call gives up with.
+/// The rules are not asked about an error of the last attempt: nothing depends on the answer. An
+/// `Ok` of the last attempt is theirs to judge all the same, because it may be what a call gives up
+/// with.
 #[inline]
 pub(super) fn is_retryable<T, E, R: Ruling<T, E>>(
     policy: &RetryPolicy,

@@ -164,8 +164,8 @@ impl Window {
     }
 }
 
-/// A paced limiter as a bucket that fills evenly: the same thing, counted the other way round. In permits times
-/// nanoseconds of the period, so that nothing is ever rounded.
+/// A paced limiter as a bucket that fills evenly: the same thing, counted the other way round. In
+/// permits times nanoseconds of the period, so that nothing is ever rounded.
 #[derive(Clone)]
 struct Bucket {
     limit: i128,
@@ -213,7 +213,8 @@ impl Bucket {
         self.filled -= i128::from(permits) * self.period;
     }
 
-    /// What is missing then takes as long to come as it would have taken, and a nanosecond is not divided.
+    /// What is missing then takes as long to come as it would have taken, and a nanosecond is not
+    /// divided.
     fn set_limit(&mut self, limit: u32, period: Duration) {
         let lasts = (self.full() - self.filled + self.limit - 1) / self.limit;
         (self.limit, self.period) = (limit.into(), nanos(period));
@@ -250,7 +251,7 @@ impl Rule {
         }
     }
 
-    /// Whoever could take something has done so.
+    /// All waiters that could take permits have taken them.
     fn rest(&mut self) {
         if let Self::Bucket(bucket) = self {
             bucket.spill();
@@ -330,7 +331,8 @@ impl Model {
         Self { now: 0, rule, queue: VecDeque::new(), paused_until: 0, seen: Seen::default() }
     }
 
-    /// A millisecond passes. A newcomer that comes before the waiters are polled makes up for their lateness as they do.
+    /// A millisecond passes. A newcomer that comes before the waiters are polled makes up for their
+    /// lateness as they do.
     fn pass(&mut self, before_early_one: bool) {
         self.now += 1;
         self.rule.pass(self.now);
@@ -414,8 +416,8 @@ impl Model {
         available
     }
 
-    /// No call is refused at once that would be admitted in time if all before it stay. None is let wait that would not, where
-    /// the turn can be foreseen.
+    /// No call is refused at once that would be admitted in time if all before it stay. None is let
+    /// wait that would not, where the turn can be foreseen.
     fn check_foresight(&self, permits: [u32; 2], reception: Reception, early: bool) {
         let all = || self.queue.iter().map(|waiter| waiter.permits).chain([permits]);
         if all().any(|permits| self.rule.too_much(permits)) {
@@ -469,7 +471,8 @@ fn run_model(schedule: &Schedule, receptions: &[Option<Reception>], until: u64) 
     model.seen
 }
 
-/// The limiter itself, its waiters polled when, and only when, they are woken; those that are woken together in any order.
+/// The limiter itself, its waiters polled when, and only when, they are woken; those that are woken
+/// together in any order.
 struct Driver<'l> {
     limiter: &'l RateLimiter,
     begun: Instant,

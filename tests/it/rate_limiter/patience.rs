@@ -1,7 +1,7 @@
 //! Waiting for a limited time: decisions at the very moment at which patience ends.
 
 use super::*;
-use decor::test_util::VirtualClock;
+use decor::test_util::{VirtualClock, VirtualThread};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 type Waiting<'l> = task::Spawn<AcquireMany<'l>>;
@@ -53,7 +53,7 @@ async fn a_turn_at_the_end_of_patience_comes_in_any_order() {
     }
 }
 
-/// One wants none, one two, one three of the five; in a window, two more come and one only tries.
+/// Waiters want two, none and one of five permits. Three newcomers try for one each.
 #[tokio::test(start_paused = true)]
 #[cfg_attr(miri, ignore = "takes it for ever")]
 async fn a_crowd_of_all_kinds_gets_the_same_in_any_order() {
@@ -71,7 +71,7 @@ async fn a_crowd_of_all_kinds_gets_the_same_in_any_order() {
                 _ => refused.extend(limiter.try_acquire().err()),
             }
         }
-        // Two permits are left for three newcomers.
+        // Two permits are left for the newcomers.
         assert_eq!(refused, [Error::RateLimited { retry_after: secs(1) }], "{order:?}");
         assert_eq!((limiter.available(), limiter.waiting()), (0, 0));
     }
@@ -168,7 +168,8 @@ async fn a_full_queue_lets_a_newcomer_pass_that_need_not_wait() {
 
 // ---- how long patience may be overrun ----
 
-/// The first is admitted late by so many milliseconds, and with it the turn of the second, which waits for two periods.
+/// The first is admitted late by so many milliseconds, and with it the turn of the second, which
+/// waits for two periods.
 async fn second_after_a_late_first(late: u64) -> (Result<(), Error>, u64) {
     let limiter = RateLimiter::new(1, ms(100));
     limiter.acquire().await;
@@ -189,9 +190,9 @@ async fn a_waiter_outlasts_the_lateness_of_timers_and_no_more() {
     assert_eq!(second_after_a_late_first(4).await, (limited(ms(4)), 200));
 }
 
-/// Each changes the turn by less than timers may; patience ends all the same when it ends.
+/// Each delays the turn by no more than timers may. Patience ends in time all the same.
 #[tokio::test(start_paused = true)]
-async fn what_is_not_the_timers_fault_does_not_outlast_patience() {
+async fn delays_that_timers_do_not_cause_do_not_outlast_patience() {
     type Disturbance = fn(&RateLimiter);
     let disturbances: [Disturbance; 3] =
         [|limiter| limiter.pause_for(ms(2)), |limiter| limiter.charge(1), |limiter| limiter.set_limit(1, ms(1_001))];
@@ -240,7 +241,8 @@ async fn a_skipped_waiter_that_returns_does_not_outlast_patience() {
 
 // ---- threads ----
 
-/// All threads come to the end of their patience together, and look in whatever order they get to run.
+/// All threads come to the end of their patience together, and look in whatever order they get to
+/// run.
 #[test]
 #[cfg_attr(miri, ignore = "takes it for ever")]
 fn threads_whose_turn_comes_at_the_end_of_patience_are_admitted() {
@@ -263,7 +265,7 @@ fn threads_whose_turn_comes_at_the_end_of_patience_are_admitted() {
                 thread
             })
             .collect();
-        let ends: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
+        let ends: Vec<_> = threads.into_iter().map(VirtualThread::join).collect();
         let expected = [100, 200].map(|at| [(); 4].map(|()| (Ok(()), at))).concat();
         assert_eq!(ends, expected, "run {run}");
     }
@@ -271,9 +273,9 @@ fn threads_whose_turn_comes_at_the_end_of_patience_are_admitted() {
 
 // ---- real clocks ----
 
-/// Each call waits for exactly as long as the limiter says that it will take. A refusal is right only if the turn was beyond
-/// that; and after a wait, beyond the lateness of timers as well.
-fn nobody_is_refused_in_time(worker_threads: usize) {
+/// Each call waits for exactly as long as the limiter says that it will take. A refusal is right
+/// only if the turn was beyond that; and after a wait, beyond the lateness of timers as well.
+fn refusals_are_beyond_patience_on(worker_threads: usize) {
     const TASKS: u64 = 100;
     const EACH: u64 = 100;
     let runtime =
@@ -308,12 +310,12 @@ fn nobody_is_refused_in_time(worker_threads: usize) {
 
 #[test]
 #[cfg_attr(miri, ignore = "takes it for ever")]
-fn four_threads_refuse_nobody_in_time() {
-    nobody_is_refused_in_time(4);
+fn four_threads_refuse_no_call_whose_turn_is_in_time() {
+    refusals_are_beyond_patience_on(4);
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "takes it for ever")]
-fn eight_threads_refuse_nobody_in_time() {
-    nobody_is_refused_in_time(8);
+fn eight_threads_refuse_no_call_whose_turn_is_in_time() {
+    refusals_are_beyond_patience_on(8);
 }

@@ -13,7 +13,7 @@ pub fn main() {
     .timed("send")
     .deprecated("use another")
     .rate_limited(&limiter);
-    let _ = send.call(42);
+    drop(send.call(42));
 
     // A closure that is awaited directly is called once.
     let connection = Connection;
@@ -21,5 +21,5 @@ pub fn main() {
         let _ = &connection;
         ready(42)
     };
-    let _ = std::future::IntoFuture::into_future(send.rate_limited(&limiter));
+    drop(std::future::IntoFuture::into_future(send.rate_limited(&limiter)));
 }

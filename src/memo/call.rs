@@ -1,0 +1,369 @@
+//! A memoized call: asks the memo, waits for the load of another call, or loads.
+//!
+//! Whether a call is answered, waits or loads is decided in [`state`](super::state); here it is
+//! carried out, for tasks and for threads.
+
+use super::{
+    Cacheable, Contact, Core, Failures, Joined, Landing, Leader, Memo, OwnErrors, ReportedErrors, SharedErrors,
+    key_source::{FixedKey, KeyFromArgs, KeySource},
+    load::{BlockingLoad, Detached, DetachedLoad, Inline, Load, LoadMode, Running, RunningBlocking, in_background},
+};
+use crate::{blocking, call::CallableOnce, time::Clock};
+use pin_project::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    hash::Hash,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// The future of a [`.memoized(..)`](crate::FnExt::memoized) call. The memo is asked, and the
+/// function called, when it is polled.
+///
+/// # Cancel safety
+///
+/// If dropped while waiting, the call leaves the load that it joined. If dropped while loading, the
+/// load is dropped, and one waiter starts another; a [detached](Self::detached) load goes on.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::prelude::*;
+///
+/// async fn square(n: u64) -> u64 { n * n }
+///
+/// let squares = Memo::builder().build();
+/// let call = square.memoized(&squares).call(7);
+/// assert_eq!(format!("{call:?}"), "MemoizedFuture { memo: Memo(no ttl), state: Start, .. }");
+/// assert_eq!(squares.stats().calls(), 0);
+/// assert_eq!(call.await, 49);
+/// # }
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[pin_project]
+pub struct MemoizedFuture<C, Args, L, K, V, B = KeyFromArgs, E = OwnErrors, R = Inline>
+where
+    K: Eq + Hash,
+{
+    memo: Memo<K, V>,
+    #[pin]
+    state: State<C, Args, L, K, V, B>,
+    options: PhantomData<fn() -> (E, R)>,
+}
+
+/// A [`MemoizedFuture`] with its key given: of [`Memo::get_or_load`], and of `.memoized_by(..)` on a
+/// future.
+///
+/// # Examples
+///
+/// ```
+/// use decor::{Memo, future::GetOrLoad};
+/// use std::future::{Ready, ready};
+///
+/// let squares = Memo::builder().build();
+/// let load: fn() -> Ready<u64> = || ready(49);
+/// let call: GetOrLoad<fn() -> Ready<u64>, Ready<u64>, u64, u64, u64> = squares.get_or_load(7, load);
+/// # drop(call);
+/// ```
+pub type GetOrLoad<C, F, K, V, Q> = MemoizedFuture<C, (), Load<F, K, V, OwnErrors>, K, V, FixedKey<Q>>;
+
+#[pin_project(project = StateProj, project_replace = StateReplaced)]
+enum State<C, Args, L, K: Eq + Hash, V, B> {
+    Start {
+        begin: Begin<C, Args, L, K, V>,
+        callable: C,
+        args: Args,
+        by: B,
+    },
+    /// The arguments are kept: the call may have to load after all.
+    Joined {
+        begin: Begin<C, Args, L, K, V>,
+        callable: C,
+        args: Args,
+        key: K,
+        joined: Joined<V>,
+    },
+    Loading(#[pin] L),
+    Ended,
+}
+
+/// Calls the function and begins the load. A function pointer, and no bound on `C`, for the reason
+/// that [`LateFuture`](crate::future::LateFuture) has one.
+type Begin<C, Args, L, K, V> = fn(Leader<K, V>, C, Args) -> L;
+
+fn begin<C, Args, K, V, E, R>(leader: Leader<K, V>, callable: C, args: Args) -> R::Future
+where
+    C: CallableOnce<Args>,
+    K: Eq + Hash,
+    R: Running<Load<C::Future, K, V, E>>,
+{
+    R::begin(Load::new(leader, callable, args))
+}
+
+impl<C, Args, L, K, V, B, E, R> MemoizedFuture<C, Args, L, K, V, B, E, R>
+where
+    C: CallableOnce<Args>,
+    K: Eq + Hash,
+{
+    pub(crate) fn new(memo: Memo<K, V>, callable: C, args: Args, by: B) -> Self
+    where
+        R: Running<Load<C::Future, K, V, E>, Future = L>,
+    {
+        let begin = begin::<C, Args, K, V, E, R>;
+        Self { memo, state: State::Start { begin, callable, args, by }, options: PhantomData }
+    }
+
+    fn with<E2, R2>(self) -> MemoizedFuture<C, Args, R2::Future, K, V, B, E2, R2>
+    where
+        R2: Running<Load<C::Future, K, V, E2>>,
+    {
+        let State::Start { callable, args, by, .. } = self.state else {
+            panic!("the options of a memoized call are set before it is polled");
+        };
+        MemoizedFuture::new(self.memo, callable, args, by)
+    }
+
+    /// Hands the error of a failed load to all calls that waited for it; see
+    /// [`Memoized::sharing_errors`](crate::Memoized::sharing_errors).
+    ///
+    /// # Panics
+    ///
+    /// If it has been polled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::Memo;
+    /// use std::{future::ready, time::Duration};
+    ///
+    /// let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
+    /// let refused = users.get_or_load(42, || ready(Err("refused"))).sharing_errors().await;
+    /// assert_eq!(refused, Err("refused"));
+    /// # }
+    /// ```
+    pub fn sharing_errors(self) -> MemoizedFuture<C, Args, R::Future, K, V, B, SharedErrors, R>
+    where
+        SharedErrors: Failures<C::Output, V>,
+        R: Running<Load<C::Future, K, V, SharedErrors>>,
+    {
+        self.with()
+    }
+
+    /// Tells all calls that waited for a load that it failed; see
+    /// [`Memoized::reporting_errors`](crate::Memoized::reporting_errors).
+    ///
+    /// # Panics
+    ///
+    /// If it has been polled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::Memo;
+    /// use std::{future::ready, time::Duration};
+    ///
+    /// let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
+    /// let refused = users.get_or_load(42, || ready(Err("refused".to_owned()))).reporting_errors().await;
+    /// assert_eq!(refused.unwrap_err(), "refused", "the call that loads has the error itself");
+    /// # }
+    /// ```
+    pub fn reporting_errors(self) -> MemoizedFuture<C, Args, R::Future, K, V, B, ReportedErrors, R>
+    where
+        ReportedErrors: Failures<C::Output, V>,
+        R: Running<Load<C::Future, K, V, ReportedErrors>>,
+    {
+        self.with()
+    }
+
+    /// Runs the load in a task of its own, so that it goes on when the calls that wait for it
+    /// leave; see [`Memoized::detached`](crate::Memoized::detached).
+    ///
+    /// # Panics
+    ///
+    /// If it has been polled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::Memo;
+    /// use std::{future::ready, time::Duration};
+    ///
+    /// let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
+    /// assert_eq!(users.get_or_load(42, || ready("Ada".to_owned())).detached().await, "Ada");
+    /// # }
+    /// ```
+    pub fn detached(self) -> MemoizedFuture<C, Args, DetachedLoad<C::Output>, K, V, B, E, Detached>
+    where
+        Detached: Running<Load<C::Future, K, V, E>, Future = DetachedLoad<C::Output>>,
+    {
+        self.with()
+    }
+}
+
+impl<C, Args, L, K, V, B, E, R> Future for MemoizedFuture<C, Args, L, K, V, B, E, R>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    B: KeySource<Args, K>,
+    E: Failures<L::Output, V>,
+    R: LoadMode,
+    L: Future<Output: Cacheable<V>>,
+{
+    type Output = L::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<L::Output> {
+        let mut this = self.project();
+        let core = this.memo.core();
+        loop {
+            let found = match this.state.as_mut().project() {
+                StateProj::Start { args, by, .. } => {
+                    by.look_up(Clock::Task, args, this.memo).map(L::Output::from_kept).map_err(Some)
+                }
+                StateProj::Joined { joined, .. } => {
+                    let landing = ready!(joined.poll(cx));
+                    output_from::<L::Output, K, V, E>(core, &landing).ok_or(None)
+                }
+                StateProj::Loading(load) => Ok(ready!(load.poll(cx))),
+                StateProj::Ended => panic!("`MemoizedFuture` polled after it completed"),
+            };
+            let key = match found {
+                Ok(output) => {
+                    this.state.set(State::Ended);
+                    return Poll::Ready(output);
+                }
+                Err(key) => key,
+            };
+            let (begin, callable, args, contact) = match (this.state.as_mut().project_replace(State::Ended), key) {
+                (StateReplaced::Start { begin, callable, args, .. }, Some(key)) => {
+                    (begin, callable, args, core.contact(Clock::Task, key, R::IN_BACKGROUND))
+                }
+                (StateReplaced::Joined { begin, callable, args, key, .. }, None) => {
+                    (begin, callable, args, core.contact_again(Clock::Task, key, R::IN_BACKGROUND))
+                }
+                _ => unreachable!("returned above"),
+            };
+            match contact {
+                Contact::Hit(value) => return Poll::Ready(L::Output::from_kept(value)),
+                Contact::Join(key, joined) => this.state.set(State::Joined { begin, callable, args, key, joined }),
+                Contact::Lead(leader) => this.state.set(State::Loading(begin(leader, callable, args))),
+                Contact::Refresh(value, leader) => {
+                    in_background(|| drop(begin(leader, callable, args)));
+                    return Poll::Ready(L::Output::from_kept(value));
+                }
+            }
+        }
+    }
+}
+
+/// The output of a call that waited for a load; `None` if it must try again itself.
+fn output_from<O, K, V, E>(memo: &Core<K, V>, landing: &Landing<V>) -> Option<O>
+where
+    K: Eq + Hash,
+    V: Clone,
+    O: Cacheable<V>,
+    E: Failures<O, V>,
+{
+    match landing {
+        Landing::Loaded(value) => Some(O::from_kept(value.clone())),
+        Landing::Stale(value) => {
+            memo.count_stale_on_error();
+            Some(O::from_kept(value.clone()))
+        }
+        Landing::Failed(failure) => E::output(failure),
+        Landing::Abandoned => None,
+    }
+}
+
+/// The same for a thread.
+pub(crate) fn call_blocking<C, Args, K, V, E, R>(
+    memo: &Memo<K, V>,
+    by: &impl KeySource<Args, K>,
+    args: Args,
+    callable: impl FnOnce() -> C,
+) -> C::Output
+where
+    C: blocking::CallableOnce<Args>,
+    C::Output: Cacheable<V>,
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    E: Failures<C::Output, V>,
+    R: RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output>,
+{
+    let core = memo.core();
+    let mut contact = match by.look_up(Clock::Thread, &args, memo) {
+        Ok(value) => return C::Output::from_kept(value),
+        Err(key) => core.contact(Clock::Thread, key, R::IN_BACKGROUND),
+    };
+    let load = |leader| BlockingLoad::new(leader, callable(), args);
+    loop {
+        match contact {
+            Contact::Hit(value) => return C::Output::from_kept(value),
+            Contact::Lead(leader) => {
+                blocking::unwind_if_cancelled();
+                return R::run(load(leader));
+            }
+            Contact::Refresh(value, leader) => {
+                in_background(|| R::start(load(leader)));
+                return C::Output::from_kept(value);
+            }
+            Contact::Join(key, mut joined) => {
+                let landing = blocking::block_until(|waker| match joined.poll(&mut Context::from_waker(waker)) {
+                    Poll::Ready(landing) => blocking::Progress::Ready(landing),
+                    Poll::Pending => blocking::Progress::wake_me(None),
+                });
+                if let Some(output) = output_from::<C::Output, K, V, E>(core, &landing) {
+                    return output;
+                }
+                contact = core.contact_again(Clock::Thread, key, R::IN_BACKGROUND);
+            }
+        }
+    }
+}
+
+impl<C, Args, L, K: Eq + Hash, V, B, E, R> fmt::Debug for MemoizedFuture<C, Args, L, K, V, B, E, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Start { .. } => "Start",
+            State::Joined { .. } => "Joined",
+            State::Loading(_) => "Loading",
+            State::Ended => "Ended",
+        };
+        f.debug_struct("MemoizedFuture")
+            .field("memo", &self.memo)
+            .field("state", &format_args!("{state}"))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A future in the place of a function: it has been called already.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::{future::{Load, MemoizedFuture}, layer::{Called, FixedKey, OwnErrors}, prelude::*};
+/// use std::future::{Ready, ready};
+///
+/// let squares = Memo::builder().build();
+/// type Call = MemoizedFuture<Called<Ready<u64>>, (), Load<Ready<u64>, u64, u64, OwnErrors>, u64, u64, FixedKey<u64>>;
+/// let call: Call = ready(49).memoized_by(&squares, 7);
+/// assert_eq!(call.await, 49);
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Called<F>(pub(crate) F);
+
+impl<F: Future> CallableOnce<()> for Called<F> {
+    type Output = F::Output;
+    type Future = F;
+
+    fn call_once(self, (): ()) -> F {
+        self.0
+    }
+}

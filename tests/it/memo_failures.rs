@@ -1,0 +1,187 @@
+//! What the calls get that waited for a load which failed.
+
+use crate::support::{ms, secs};
+use decor::{
+    Error, Memo,
+    prelude::*,
+    test_util::{self, VirtualClock},
+};
+use futures::future::join_all;
+use std::{
+    future::{pending, ready},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+
+type Answer = Result<u8, Error>;
+
+fn failed(name: &'static str, message: &str) -> Error {
+    Error::LoadFailed { name, message: message.to_owned() }
+}
+
+/// The README's own order, around a function that hangs: two attempts of 2 s, 1 s apart, and one
+/// more after 2 s.
+#[tokio::test(start_paused = true)]
+async fn twenty_callers_of_a_hanging_function_fail_together() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let hang = (|_: u8| pending::<Answer>())
+        .named("hang")
+        .timeout(secs(2))
+        .retry_with(RetryPolicy::default())
+        .timeout(secs(10))
+        .memoized(&memo)
+        .reporting_errors();
+    let begun = Instant::now();
+    let calls = (0..20).map(|_| {
+        let call = hang.call(7);
+        async move { (call.await.unwrap_err(), begun.elapsed()) }
+    });
+    let ended = join_all(calls).await;
+    assert_eq!(ended[0], (Error::TimedOut { name: "hang", after: secs(2) }, secs(9)), "the one that loads");
+    let waited = (failed("hang", "hang timed out after 2s"), secs(9));
+    assert!(ended[1..].iter().all(|end| *end == waited), "{ended:?}");
+    let stats = memo.stats();
+    assert_eq!((stats.loads, stats.load_failures, stats.coalesced), (1, 1, 19));
+}
+
+/// One caller each second, for a minute and a half. None waits for longer than the load that it
+/// joined.
+#[tokio::test(start_paused = true)]
+async fn callers_that_keep_coming_wait_for_one_load_each() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let down = (|_: u8| async {
+        sleep(ms(8_500)).await;
+        Answer::Err(Error::QueueFull { waiting: 0 })
+    })
+    .memoized(&memo)
+    .reporting_errors();
+    let calls = (0..90).map(|n| {
+        let down = &down;
+        async move {
+            sleep(secs(n)).await;
+            let begun = Instant::now();
+            assert!(down.call(7).await.is_err());
+            begun.elapsed()
+        }
+    });
+    let waits = join_all(calls).await;
+    // A load begins with the first call after the one before has failed: every ninth.
+    assert_eq!(waits, (0..90).map(|n| ms(8_500 - 1_000 * (n % 9))).collect::<Vec<_>>());
+    assert_eq!(memo.stats().loads, 10, "one at a time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_load_is_taken_over() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let loads = AtomicU32::new(0);
+    let fetch = (|n: u8| {
+        loads.fetch_add(1, Relaxed);
+        async move {
+            sleep(secs(5)).await;
+            Answer::Ok(n)
+        }
+    })
+    .memoized(&memo)
+    .reporting_errors();
+    let first = fetch.clone().timeout(secs(1));
+    let begun = Instant::now();
+    let (first, second) = tokio::join!(first.call(7), fetch.call(7));
+    assert!(matches!(first, Err(Error::TimedOut { .. })));
+    assert_eq!((second, begun.elapsed()), (Ok(7), secs(6)));
+    assert_eq!(loads.load(Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_none_is_told_as_a_none() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let find = (|_: u8| async {
+        sleep(ms(1)).await;
+        None::<u8>
+    })
+    .memoized(&memo)
+    .reporting_errors();
+    assert_eq!(join_all((0..5).map(|_| find.call(7))).await, [None; 5]);
+    assert_eq!(memo.stats().loads, 1);
+}
+
+/// Functions that share a memo tell each other what they can.
+#[tokio::test(start_paused = true)]
+async fn a_call_of_another_function_is_told_as_well() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let slow = |n: u8| async move {
+        sleep(secs(1)).await;
+        Err::<u8, String>(format!("no {n}"))
+    };
+    // The call that loads is the first of each three.
+    let reports = slow.named("reports").memoized(&memo).reporting_errors();
+    let shares = slow.named("shares").memoized(&memo).sharing_errors();
+    let owns = slow.named("owns").memoized(&memo);
+    let plain = (|n: u8| async move { n }).memoized(&memo).reporting_errors();
+
+    let begun = Instant::now();
+    let (by_report, by_share, by_plain) = tokio::join!(shares.call(1), reports.call(1), plain.call(1));
+    assert_eq!(by_report, Err("no 1".into()));
+    let told = "loading failed in another call of shares: the call that loaded has the error";
+    assert_eq!(by_share.unwrap_err(), told, "the error is handed on, not its text");
+    assert_eq!(by_plain, 1, "it cannot fail, so it loads");
+    assert_eq!(begun.elapsed(), secs(1));
+
+    let (first, second) = tokio::join!(owns.call(2), reports.call(2));
+    assert_eq!(first.unwrap_err(), "no 2");
+    assert_eq!(second.unwrap_err(), "loading failed in another call of owns: the call that loaded has the error");
+
+    // What is reported is no error of its own type, so the other one tries for itself.
+    let begun = Instant::now();
+    let (first, second) = tokio::join!(reports.call(3), shares.call(3));
+    assert_eq!((first.unwrap_err(), second.unwrap_err()), ("no 3".into(), "no 3".into()));
+    assert_eq!(begun.elapsed(), secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_follows_on_a_future_and_by_hand() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let fail = || async {
+        sleep(secs(1)).await;
+        Answer::Err(Error::QueueFull { waiting: 1 })
+    };
+    let by_hand = memo.get_or_load(7, fail).reporting_errors();
+    let of_a_future = fail().memoized_by(&memo, 7).reporting_errors().detached();
+    let (first, second) = tokio::join!(by_hand, of_a_future);
+    assert_eq!(first, Err(Error::QueueFull { waiting: 1 }));
+    assert!(matches!(second, Err(Error::LoadFailed { message, .. }) if message.contains("1 callers are waiting")));
+    assert_eq!(memo.stats().loads, 1);
+}
+
+#[test]
+fn threads_are_told_as_tasks_are() {
+    let clock = VirtualClock::start();
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let down = |_: u8| -> Answer {
+        test_util::sleep(secs(9));
+        Err(Error::QueueFull { waiting: 3 })
+    };
+    let down = down.blocking().named("down").memoized(&memo).reporting_errors();
+    let threads = [0; 8].map(|_| {
+        let down = down.clone();
+        clock.spawn(move || (down.call(7).unwrap_err(), test_util::elapsed().unwrap()))
+    });
+    let mut ended = threads.map(test_util::VirtualThread::join).to_vec();
+    let loads = ended.iter().position(|(error, _)| *error == Error::QueueFull { waiting: 3 }).unwrap();
+    ended.remove(loads);
+    let told = failed("down", "rate limited: 3 callers are waiting already");
+    assert!(ended.iter().all(|end| *end == (told.clone(), secs(9))), "{ended:?}");
+    assert_eq!(memo.stats().loads, 1);
+}
+
+#[test]
+fn a_failed_load_may_succeed_next_time() {
+    use decor::Transient;
+    let error = failed("fetch", "connection refused");
+    assert_eq!(error.to_string(), "loading failed in another call of fetch: connection refused");
+    assert!(error.is_transient());
+    assert_eq!(error.retry_after(), None::<Duration>);
+    assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::Other);
+    let shown = (|n: u8| ready(Answer::Ok(n))).named("f").memoized(&Memo::<u8, u8>::ttl(secs(1))).reporting_errors();
+    assert!(format!("{shown:?}").ends_with(".memoized(ttl 1s).reporting_errors()"));
+}
