@@ -115,12 +115,12 @@ struct World<'l> {
     calls: Vec<Call<'l>>,
 }
 
-impl<'l> World<'l> {
+impl World<'_> {
     fn permits(&self, permits: [u32; 2]) -> Permits {
         if self.windows == 1 { [permits[0]].into() } else { permits.into() }
     }
 
-    fn answer(&self, result: Result<(), Error>, waited: u64) -> Answer {
+    fn answer(&self, result: &Result<(), Error>, waited: u64) -> Answer {
         match result {
             Ok(()) => Answer::Admitted(waited),
             Err(Error::RateLimited { retry_after }) => {
@@ -135,7 +135,7 @@ impl<'l> World<'l> {
         self.runtimes[runtime].block_on(async {
             let begun = Instant::now();
             let result = call.await;
-            self.answer(result, begun.elapsed().as_millis().try_into().unwrap())
+            self.answer(&result, begun.elapsed().as_millis().try_into().unwrap())
         })
     }
 
@@ -161,7 +161,7 @@ impl<'l> World<'l> {
     fn act(&mut self, number: usize, here: usize, event: &Event) -> Answer {
         let _here = self.runtimes[here].enter();
         match *event {
-            Event::Try(permits) => return self.answer(self.limiter.try_acquire_many(self.permits(permits)), 0),
+            Event::Try(permits) => return self.answer(&self.limiter.try_acquire_many(self.permits(permits)), 0),
             Event::Acquire(permits, patience) if self.calls.is_empty() => {
                 let call = self.limiter.acquire_many(self.permits(permits));
                 let call = if let Some(patience) = patience { call.within(ms(patience)) } else { call };
@@ -170,7 +170,7 @@ impl<'l> World<'l> {
             Event::Join(permits) => {
                 let mut future = Box::pin(self.limiter.acquire_many(self.permits(permits)));
                 match future.as_mut().now_or_never() {
-                    Some(result) => return self.answer(result, 0),
+                    Some(result) => return self.answer(&result, 0),
                     None => self.calls.push(Call { event: number, runtime: here, future }),
                 }
             }
