@@ -347,15 +347,6 @@ mod tests {
         Ok(())
     }
 
-    /// This number of cases, or `PROPTEST_CASES`.
-    fn cases(number: u32) -> ProptestConfig {
-        if env::var_os("PROPTEST_CASES").is_some() {
-            ProptestConfig::default()
-        } else {
-            ProptestConfig::with_cases(number)
-        }
-    }
-
     proptest! {
         #![proptest_config(cases(5_000))]
 

@@ -293,6 +293,7 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases::cases;
     use proptest::prelude::*;
     use std::env;
 
@@ -314,15 +315,6 @@ mod tests {
             3 => (0_usize..40).prop_map(Event::CheckIn),
         ];
         prop::collection::vec(event, 1..80)
-    }
-
-    /// As `support::cases` of the integration tests.
-    fn cases(number: u32) -> ProptestConfig {
-        if env::var_os("PROPTEST_CASES").is_some() {
-            ProptestConfig::default()
-        } else {
-            ProptestConfig::with_cases(number)
-        }
     }
 
     #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,7 +3,7 @@
 //! Outside of tests all clocks agree. In a test binary a `static` handle meets one paused runtime
 //! after the other, and each has moved its clock.
 
-use crate::support::{just_before, secs};
+use crate::support::{just_before, paused, secs};
 use decor::{Error, KeyedLimiter, Memo, RateLimiter, test_util::VirtualClock};
 use std::{future::Future, task::Poll, time::Duration};
 use tokio::{
@@ -12,12 +12,8 @@ use tokio::{
 };
 use tokio_test::task::{self, Spawn};
 
-fn paused() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
-}
-
-/// Asserts that a permit is free after exactly this time, and takes it. Times that a test reaches
-/// by `advance` are exact to the nanosecond; those of tokio's timers are whole milliseconds.
+/// Asserts that a permit is free after exactly this time, and takes it. Times that a test reaches by
+/// `advance` are exact to the nanosecond; those of tokio's timers are whole milliseconds.
 async fn takes_a_permit_after(limiter: &RateLimiter, retry_after: Duration) {
     assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after }));
     advance(just_before(retry_after)).await;

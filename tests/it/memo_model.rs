@@ -2,8 +2,10 @@
 //!
 //! Calls are polled only when they were woken, and in the order in which they were made. The call
 //! that takes over a load is therefore known.
+//!
+//! Each call is polled in the runtime in which it was made. The clock of a runtime moves by itself.
 
-use crate::support::{cases, ms};
+use crate::support::{NaiveClocks, cases, ms, paused};
 use decor::{Memo, MemoStats};
 use futures::{FutureExt, future::BoxFuture};
 use proptest::prelude::*;
@@ -16,7 +18,7 @@ use std::{
     task::Poll,
     time::Duration,
 };
-use tokio::{sync::oneshot, time::advance};
+use tokio::{runtime::Runtime, sync::oneshot, time::advance};
 use tokio_test::task::{self, Spawn};
 
 pub(crate) type Answer = Result<u32, u32>;
@@ -35,7 +37,21 @@ pub(crate) enum Event {
     Insert(u8),
     Invalidate(u8),
     Clear,
+    /// The clock of the current runtime moves by so many milliseconds. No clock is read.
     Advance(u64),
+    /// From now on all happens in the n-th runtime, until the next switch.
+    Switch(usize),
+}
+
+impl Event {
+    fn reads_the_clock(self) -> bool {
+        !matches!(self, Self::Advance(_) | Self::Switch(_))
+    }
+}
+
+fn runtimes(events: &[Event]) -> usize {
+    let switches = events.iter().map(|event| if let Event::Switch(runtime) = event { *runtime } else { 0 });
+    1 + switches.max().unwrap_or_default()
 }
 
 /// In milliseconds, and a part in percent.
@@ -114,6 +130,9 @@ fn number(n: usize) -> u32 {
 /// What is inserted by the n-th event: no load has such a number.
 const INSERTED: u32 = 1_000;
 
+/// A key whose values have no TTL: an insert reads the clock, and changes nothing.
+const UNKEPT: u8 = u8::MAX;
+
 mod real {
     use super::*;
 
@@ -152,22 +171,38 @@ mod real {
 
     type Loads = Arc<Mutex<Vec<(u8, usize, Option<oneshot::Sender<Answer>>)>>>;
 
+    struct Call {
+        runtime: usize,
+        future: Spawn<BoxFuture<'static, Answer>>,
+    }
+
     struct World {
+        runtimes: Vec<Runtime>,
+        /// The runtime in which all happens.
+        here: usize,
         memo: Memo<u8, Value>,
         sharing_errors: bool,
         loads: Loads,
         alive: Alive,
         /// The event that happens.
         at: Arc<AtomicUsize>,
-        calls: Vec<Option<Spawn<BoxFuture<'static, Answer>>>>,
+        calls: Vec<Option<Call>>,
         seen: Seen,
     }
 
     impl World {
-        fn new(settings: Settings) -> Self {
-            let ttl = move |ttl| if ttl == u64::MAX { Duration::MAX } else { ms(ttl) };
+        fn new(settings: Settings, runtimes: usize) -> Self {
+            let runtimes: Vec<_> = (0..runtimes).map(|_| paused()).collect();
+            // The other clocks stand still since a while before the memo is made. All are at its
+            // beginning once it has read them.
+            let last = runtimes.last().unwrap().enter();
+            let ttl = move |key, value: &Value| match settings.ttl_of(value.number) {
+                _ if key == UNKEPT => Duration::ZERO,
+                u64::MAX => Duration::MAX,
+                ttl => ms(ttl),
+            };
             let mut memo = Memo::builder()
-                .ttl_by(move |_: &u8, value: &Value| ttl(settings.ttl_of(value.number)))
+                .ttl_by(move |key: &u8, value: &Value| ttl(*key, value))
                 .weigher(move |_: &u8, value: &Value| settings.weight_of(value.number))
                 .capacity(settings.capacity())
                 .stale_while_revalidate(ms(settings.stale_while_revalidate))
@@ -175,15 +210,24 @@ mod real {
             if let Some(percent) = settings.refresh_ahead {
                 memo = memo.refresh_ahead(f64::from(percent) / 100.0);
             }
-            Self {
-                memo: memo.build(),
+            let memo = memo.build();
+            drop(last);
+            let world = Self {
+                runtimes,
+                here: 0,
+                memo,
                 sharing_errors: settings.sharing_errors,
                 loads: Loads::default(),
                 alive: Alive::default(),
                 at: Arc::default(),
                 calls: Vec::new(),
                 seen: Seen::default(),
+            };
+            for runtime in &world.runtimes {
+                let _there = runtime.enter();
+                world.read_the_clock();
             }
+            world
         }
 
         fn call(&mut self, key: u8) {
@@ -200,21 +244,52 @@ mod real {
             let number = |answer: Result<Value, u32>| answer.map(|value| value.number);
             let call: BoxFuture<'static, Answer> =
                 if self.sharing_errors { call.sharing_errors().map(number).boxed() } else { call.map(number).boxed() };
-            self.calls.push(Some(task::spawn(call)));
+            self.calls.push(Some(Call { runtime: self.here, future: task::spawn(call) }));
             self.seen.answers.push(None);
             self.poll(self.calls.len() - 1);
         }
 
-        fn poll(&mut self, call: usize) {
-            if let Poll::Ready(answer) = self.calls[call].as_mut().unwrap().poll() {
-                self.seen.answers[call] = Some(answer);
-                self.calls[call] = None;
+        /// Otherwise it would depend on the state of the memo whether an event reads the clock.
+        fn read_the_clock(&self) {
+            if self.runtimes.len() > 1 {
+                self.memo.insert(UNKEPT, Value::new(u32::MAX, &self.alive));
+            }
+        }
+
+        fn poll(&mut self, number: usize) {
+            let Some(mut call) = self.calls[number].take() else { return };
+            let _there = self.runtimes[call.runtime].enter();
+            self.read_the_clock();
+            match call.future.poll() {
+                Poll::Ready(answer) => self.seen.answers[number] = Some(answer),
+                Poll::Pending => self.calls[number] = Some(call),
             }
         }
 
         fn run(&mut self) {
-            while let Some(call) = self.calls.iter().position(|call| call.as_ref().is_some_and(Spawn::is_woken)) {
+            let is_woken = |call: &Option<Call>| call.as_ref().is_some_and(|call| call.future.is_woken());
+            while let Some(call) = self.calls.iter().position(is_woken) {
                 self.poll(call);
+            }
+        }
+
+        fn happen(&mut self, at: usize, event: Event) {
+            let here = self.runtimes[self.here].handle().clone();
+            let _here = here.enter();
+            if event.reads_the_clock() {
+                self.read_the_clock();
+            }
+            match event {
+                Event::Call(key) => self.call(key),
+                Event::Succeed(load) => self.end(load, |load| Ok(number(load))),
+                Event::Fail(load) => self.end(load, |_| Err(number(at))),
+                Event::Drop(call) => drop(self.calls.get_mut(call).and_then(Option::take)),
+                Event::Get(key) => self.seen.gets.push(self.memo.get(&key).map(|value| value.number)),
+                Event::Insert(key) => self.memo.insert(key, Value::new(INSERTED + number(at), &self.alive)),
+                Event::Invalidate(key) => self.memo.invalidate(&key),
+                Event::Clear => self.memo.clear(),
+                Event::Advance(millis) => self.runtimes[self.here].block_on(advance(ms(millis))),
+                Event::Switch(runtime) => self.here = runtime,
             }
         }
 
@@ -228,28 +303,11 @@ mod real {
         }
     }
 
-    pub(super) async fn run(settings: Settings, events: &[Event]) -> Seen {
-        let mut world = World::new(settings);
+    pub(super) fn run(settings: Settings, events: &[Event]) -> Seen {
+        let mut world = World::new(settings, runtimes(events));
         for (at, event) in events.iter().enumerate() {
             world.at.store(at, Relaxed);
-            match *event {
-                Event::Call(key) => world.call(key),
-                Event::Succeed(load) => world.end(load, |load| Ok(number(load))),
-                Event::Fail(load) => world.end(load, |_| Err(number(at))),
-                Event::Drop(call) => {
-                    if let Some(call) = world.calls.get_mut(call) {
-                        *call = None;
-                    }
-                }
-                Event::Get(key) => {
-                    let found = world.memo.get(&key).map(|value| value.number);
-                    world.seen.gets.push(found);
-                }
-                Event::Insert(key) => world.memo.insert(key, Value::new(INSERTED + number(at), &world.alive)),
-                Event::Invalidate(key) => world.memo.invalidate(&key),
-                Event::Clear => world.memo.clear(),
-                Event::Advance(millis) => advance(ms(millis)).await,
-            }
+            world.happen(at, *event);
             world.run();
             world.seen.alive.push(world.alive.lock().unwrap().keys().copied().collect());
             world.seen.stats.push(counted(&world.memo.stats()));
@@ -290,18 +348,22 @@ mod naive {
         current: bool,
         /// And since the latest invalidation of its key: it can be joined, and will be kept.
         attached: bool,
-        joined: Vec<usize>,
+        joined: BTreeSet<usize>,
         ended: bool,
     }
 
-    #[derive(PartialEq)]
-    enum Call {
-        Under { key: u8 },
-        Over,
+    struct Call {
+        key: u8,
+        runtime: usize,
+        is_over: bool,
     }
 
     struct Model {
         settings: Settings,
+        clocks: NaiveClocks,
+        /// The runtime in which all happens.
+        here: usize,
+        /// As last read from the clocks.
         now: u64,
         at: usize,
         values: BTreeMap<u8, Value>,
@@ -412,12 +474,26 @@ mod naive {
             }
         }
 
-        fn answer(&mut self, call: usize, answer: Answer) {
-            self.seen.answers[call] = Some(answer);
-            self.calls[call] = Call::Over;
+        /// A call reads the clock of its runtime whenever it is polled.
+        fn poll(&mut self, call: usize) {
+            self.now = self.clocks.read(self.calls[call].runtime);
         }
 
-        fn contact(&mut self, call: usize, key: u8, is_first: bool) {
+        fn answer(&mut self, call: usize, answer: Answer) {
+            self.poll(call);
+            self.seen.answers[call] = Some(answer);
+            self.calls[call].is_over = true;
+        }
+
+        fn call(&mut self, key: u8) {
+            self.calls.push(Call { key, runtime: self.here, is_over: false });
+            self.seen.answers.push(None);
+            self.contact(self.calls.len() - 1, true);
+        }
+
+        fn contact(&mut self, call: usize, is_first: bool) {
+            self.poll(call);
+            let key = self.calls[call].key;
             let Settings { refresh_ahead, stale_while_revalidate, .. } = self.settings;
             let first = u64::from(is_first);
             let (age, ttl) = (self.age(key), self.ttl(key));
@@ -435,7 +511,7 @@ mod naive {
             }
             if let Some(flight) = flight {
                 self.stats.coalesced += first;
-                flight.joined.push(call);
+                flight.joined.insert(call);
                 return;
             }
             self.stats.misses += first;
@@ -445,16 +521,14 @@ mod naive {
             self.forget_if_useless(key);
             self.seen.loads.push((key, self.at));
             let began = self.now;
-            let (joined, current, attached, ended) = (Vec::new(), true, true, false);
+            let (joined, current, attached, ended) = (BTreeSet::new(), true, true, false);
             self.loads.push(Load { key, leader: call, began, current, attached, joined, ended });
         }
 
         /// Those who waited see for themselves, in the order in which they were made.
-        fn again(&mut self, mut calls: Vec<usize>) {
-            calls.sort_unstable();
+        fn again(&mut self, calls: BTreeSet<usize>) {
             for call in calls {
-                let Call::Under { key } = self.calls[call] else { panic!("it waits") };
-                self.contact(call, key, false);
+                self.contact(call, false);
             }
         }
 
@@ -466,6 +540,7 @@ mod naive {
             let Load { key, leader, began, current, attached, .. } = *load;
             let joined = std::mem::take(&mut load.joined);
             load.attached = false;
+            self.poll(leader);
             if current {
                 self.load_millis += self.now - began;
             }
@@ -473,7 +548,7 @@ mod naive {
                 if attached {
                     self.keep(key, value);
                 }
-                for call in joined.into_iter().chain([leader]) {
+                for call in [leader].into_iter().chain(joined) {
                     self.answer(call, answer);
                 }
                 return;
@@ -483,7 +558,7 @@ mod naive {
             let can_stand_in = current && (self.settings.refresh_ahead.is_some() || window > 0);
             if let Some(age) = self.age(key).filter(|age| can_stand_in && *age < ttl.saturating_add(window)) {
                 let value = self.use_value(key);
-                for call in joined.into_iter().chain([leader]) {
+                for call in [leader].into_iter().chain(joined) {
                     self.stats.stale_on_error += u64::from(age >= ttl);
                     self.answer(call, Ok(value));
                 }
@@ -499,12 +574,10 @@ mod naive {
         }
 
         fn leave(&mut self, call: usize) {
-            if self.calls.get(call).is_none_or(|state| *state == Call::Over) {
-                return;
-            }
-            self.calls[call] = Call::Over;
+            let Some(state) = self.calls.get_mut(call).filter(|state| !state.is_over) else { return };
+            state.is_over = true;
             for load in &mut self.loads {
-                load.joined.retain(|joined| *joined != call);
+                load.joined.remove(&call);
             }
             let Some(load) = self.loads.iter_mut().find(|load| load.leader == call && !load.ended) else { return };
             load.ended = true;
@@ -537,6 +610,8 @@ mod naive {
     pub(super) fn run(settings: Settings, events: &[Event]) -> Seen {
         let mut model = Model {
             settings,
+            clocks: NaiveClocks::default(),
+            here: 0,
             now: 0,
             at: 0,
             values: BTreeMap::new(),
@@ -551,12 +626,11 @@ mod naive {
         };
         for (at, event) in events.iter().enumerate() {
             model.at = at;
+            if event.reads_the_clock() {
+                model.now = model.clocks.read(model.here);
+            }
             match *event {
-                Event::Call(key) => {
-                    model.calls.push(Call::Under { key });
-                    model.seen.answers.push(None);
-                    model.contact(model.calls.len() - 1, key, true);
-                }
+                Event::Call(key) => model.call(key),
                 Event::Succeed(load) => model.end(load, |load| Ok(number(load))),
                 Event::Fail(load) => model.end(load, |_| Err(number(at))),
                 Event::Drop(call) => model.leave(call),
@@ -578,7 +652,8 @@ mod naive {
                     }
                     (model.stats, model.load_millis) = (MemoStats::default(), 0);
                 }
-                Event::Advance(millis) => model.now += millis,
+                Event::Advance(millis) => model.clocks.pass(model.here, millis),
+                Event::Switch(runtime) => model.here = runtime,
             }
             model.look();
         }
@@ -588,8 +663,7 @@ mod naive {
 
 /// Runs both, and looks whether they agree, and what they agree about.
 pub(crate) fn check(settings: Settings, events: &[Event]) -> Result<(), TestCaseError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let seen = runtime.block_on(real::run(settings, events));
+    let seen = real::run(settings, events);
     prop_assert_eq!(&seen, &naive::run(settings, events));
     stats_add_up(&seen, events)?;
     the_bound_is_never_exceeded(settings, &seen)?;
@@ -683,6 +757,14 @@ proptest! {
     fn it_does_what_a_naive_memo_does(
         settings in any_settings(),
         events in prop::collection::vec(any_event(), 1..40),
+    ) {
+        check(settings, &events)?;
+    }
+
+    #[test]
+    fn it_does_what_a_naive_memo_does_in_three_runtimes(
+        settings in any_settings(),
+        events in prop::collection::vec(prop_oneof![4 => any_event(), 1 => (0_usize..3).prop_map(Event::Switch)], 1..50),
     ) {
         check(settings, &events)?;
     }

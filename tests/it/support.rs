@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+use tokio::runtime::{Builder, Runtime};
 use tracing::{
     Level, Subscriber,
     field::{Field, Visit},
@@ -35,6 +36,35 @@ pub(crate) fn just_before(moment: Duration) -> Duration {
 /// So many cases, or as many as `PROPTEST_CASES` says: proptest itself asks for that only where no number is given.
 pub(crate) fn cases(number: u32) -> ProptestConfig {
     if env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default() } else { ProptestConfig::with_cases(number) }
+}
+
+/// A runtime with a paused clock of its own.
+pub(crate) fn paused() -> Runtime {
+    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+/// The time of a handle that is used in several paused runtimes, in milliseconds: a naive model.
+///
+/// Time that passes in a runtime counts from where that runtime stood. The handle learns of it at
+/// its next read there, which also brings the runtime up to date.
+#[derive(Debug, Default)]
+pub(crate) struct NaiveClocks {
+    now: u64,
+    /// Where each runtime stands in the time of the handle.
+    at: BTreeMap<usize, u64>,
+}
+
+impl NaiveClocks {
+    pub(crate) fn pass(&mut self, runtime: usize, millis: u64) {
+        *self.at.entry(runtime).or_default() += millis;
+    }
+
+    pub(crate) fn read(&mut self, runtime: usize) -> u64 {
+        let at = self.at.entry(runtime).or_default();
+        self.now = self.now.max(*at);
+        *at = self.now;
+        self.now
+    }
 }
 
 /// One event of decor's.

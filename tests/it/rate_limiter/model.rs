@@ -3,6 +3,8 @@
 use super::*;
 use proptest::prelude::*;
 
+mod runtimes;
+
 #[derive(Debug, Clone)]
 enum Event {
     Arrive {
@@ -49,6 +51,15 @@ enum Kind {
     Exact(usize),
     /// By the first limit, with this burst if the limit has room for it.
     Paced(u32),
+}
+
+impl Kind {
+    fn windows(self) -> usize {
+        match self {
+            Self::Exact(windows) => windows,
+            Self::Paced(_) => 1,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -220,15 +231,13 @@ fn nanos(duration: Duration) -> i128 {
 }
 
 impl Rule {
-    fn new(schedule: &Schedule) -> Self {
-        let windows = |windows: usize| {
-            let limits = &schedule.limits[..windows];
-            limits.iter().map(|&(limit, period)| Window::new(limit, period)).collect()
-        };
-        match schedule.kind {
-            Kind::Exact(count) => Self::Windows(windows(count)),
+    fn new(kind: Kind, limits: [(u32, u64); 2]) -> Self {
+        match kind {
+            Kind::Exact(windows) => {
+                Self::Windows(limits[..windows].iter().map(|&(limit, period)| Window::new(limit, period)).collect())
+            }
             Kind::Paced(burst) => {
-                let (limit, period) = schedule.limits[0];
+                let (limit, period) = limits[0];
                 Self::Bucket(Bucket::new(limit, ms(period), burst.min(limit)))
             }
         }
@@ -317,8 +326,8 @@ struct Model {
 }
 
 impl Model {
-    fn new(schedule: &Schedule) -> Self {
-        let rule = Rule::new(schedule);
+    fn new(kind: Kind, limits: [(u32, u64); 2]) -> Self {
+        let rule = Rule::new(kind, limits);
         Self { now: 0, rule, queue: VecDeque::new(), paused_until: 0, seen: Seen::default() }
     }
 
@@ -396,11 +405,15 @@ impl Model {
         }
         self.serve();
         self.rule.rest();
+        self.seen.available.push(self.available());
+    }
+
+    fn available(&self) -> Vec<u32> {
         let mut available = self.rule.available();
         if self.now < self.paused_until {
             available.fill(0);
         }
-        self.seen.available.push(available);
+        available
     }
 
     /// No call is refused at once that would be admitted in time if all before it stay. None is let
@@ -445,7 +458,7 @@ fn in_nanos(millis: u64) -> u128 {
 }
 
 fn run_model(schedule: &Schedule, receptions: &[Option<Reception>], until: u64) -> Seen {
-    let mut model = Model::new(schedule);
+    let mut model = Model::new(schedule.kind, schedule.limits);
     for (pause, event) in &schedule.events {
         for passed in 1..=*pause {
             model.pass(passed == *pause && event.is_early());
@@ -560,19 +573,23 @@ impl Driver<'_> {
     }
 }
 
-async fn run_limiter(schedule: &Schedule, until: u64) -> (Seen, Vec<Option<Reception>>) {
-    let limits = schedule.limits.map(|(limit, period)| (limit, ms(period)));
-    let (windows, limiter) = match schedule.kind {
-        Kind::Exact(windows) => (windows, RateLimiter::windows(limits.into_iter().take(windows))),
+fn limiter(kind: Kind, limits: [(u32, u64); 2]) -> RateLimiter {
+    let limits = limits.map(|(limit, period)| (limit, ms(period)));
+    match kind {
+        Kind::Exact(windows) => RateLimiter::windows(limits.into_iter().take(windows)),
         Kind::Paced(burst) => {
             let (limit, period) = limits[0];
-            (1, RateLimiter::paced(limit, period).burst(burst.min(limit)))
+            RateLimiter::paced(limit, period).burst(burst.min(limit))
         }
-    };
+    }
+}
+
+async fn run_limiter(schedule: &Schedule, until: u64) -> (Seen, Vec<Option<Reception>>) {
+    let limiter = limiter(schedule.kind, schedule.limits);
     let mut driver = Driver {
         limiter: &limiter,
         begun: Instant::now(),
-        windows,
+        windows: schedule.kind.windows(),
         waiters: Vec::new(),
         receptions: Vec::new(),
         order: schedule.order,

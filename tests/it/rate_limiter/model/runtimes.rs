@@ -1,0 +1,361 @@
+//! The limiter in several runtimes against the same naive model: the clock of each moves by itself.
+//!
+//! A call that waits belongs to the runtime in which it came. An exact limiter has many of them at a
+//! time. A paced one has one, which is awaited at once: its schedule depends on how late a call is.
+
+use super::{Kind, Model, Outcome, Waiter, any_exact, any_limits, any_paced, limiter};
+use crate::support::{NaiveClocks, cases, ms, paused};
+use decor::{Error, Permits, RateLimiter, future::AcquireMany};
+use futures::FutureExt;
+use proptest::prelude::*;
+use std::pin::Pin;
+use tokio::{
+    runtime::Runtime,
+    time::{Instant, advance},
+};
+
+const RUNTIMES: usize = 3;
+
+#[derive(Debug, Clone)]
+enum Event {
+    /// The limiter does not look at the clock that moves.
+    Advance(u64),
+    Try([u32; 2]),
+    /// A call that is awaited at once, with its patience. It does not come while others wait.
+    Acquire([u32; 2], Option<u64>),
+    /// A call that waits while other things happen.
+    Join([u32; 2]),
+    /// The first call that waits is awaited, in its own runtime.
+    Await,
+    /// The n-th call that waits gives up.
+    Cancel(usize),
+    Charge([u32; 2]),
+    Pause(u64),
+    SetLimits([(u32, u64); 2]),
+}
+
+#[derive(Debug, Clone)]
+struct Schedule {
+    kind: Kind,
+    limits: [(u32, u64); 2],
+    /// Each in a runtime.
+    events: Vec<(usize, Event)>,
+}
+
+fn any_permits() -> impl Strategy<Value = [u32; 2]> {
+    (prop_oneof![4 => Just(1_u32), 2 => 0_u32..7], 0_u32..13).prop_map(<[u32; 2]>::from)
+}
+
+/// Without calls that wait while other things happen.
+fn any_event() -> BoxedStrategy<Event> {
+    let millis = prop_oneof![3 => 1_u64..5, 2 => 5_u64..40, 1 => 40_u64..200];
+    let patience = prop::option::of(0_u64..60);
+    prop_oneof![
+        6 => millis.prop_map(Event::Advance),
+        4 => any_permits().prop_map(Event::Try),
+        3 => (any_permits(), patience).prop_map(|(permits, patience)| Event::Acquire(permits, patience)),
+        1 => any_permits().prop_map(Event::Charge),
+        1 => (1_u64..50).prop_map(Event::Pause),
+        1 => any_limits().prop_map(Event::SetLimits),
+    ]
+    .boxed()
+}
+
+fn any_event_or_waiter() -> BoxedStrategy<Event> {
+    prop_oneof![
+        3 => any_event(),
+        2 => prop_oneof![
+            4 => any_permits().prop_map(Event::Join),
+            2 => Just(Event::Await),
+            1 => (0_usize..4).prop_map(Event::Cancel),
+        ],
+    ]
+    .boxed()
+}
+
+fn any_schedule(kind: impl Strategy<Value = Kind>, event: BoxedStrategy<Event>) -> impl Strategy<Value = Schedule> {
+    (kind, any_limits(), prop::collection::vec((0..RUNTIMES, event), 1..40))
+        .prop_map(|(kind, limits, events)| Schedule { kind, limits, events })
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Answer {
+    None,
+    /// After so many milliseconds of the call's runtime.
+    Admitted(u64),
+    /// Permits are free after so many milliseconds; `None` if it depends on calls that wait.
+    Refused(Option<u64>),
+    TooMuch,
+}
+
+/// All that can be seen of an event.
+#[derive(Debug, Clone, PartialEq)]
+struct Seen {
+    answer: Answer,
+    /// The calls that wait, by the number of their event.
+    waiting: Vec<usize>,
+    available: Vec<u32>,
+}
+
+struct Call<'l> {
+    event: usize,
+    runtime: usize,
+    future: Pin<Box<AcquireMany<'l>>>,
+}
+
+/// The limiter itself.
+struct World<'l> {
+    limiter: &'l RateLimiter,
+    windows: usize,
+    runtimes: &'l [Runtime],
+    calls: Vec<Call<'l>>,
+}
+
+impl<'l> World<'l> {
+    fn permits(&self, permits: [u32; 2]) -> Permits {
+        if self.windows == 1 { [permits[0]].into() } else { permits.into() }
+    }
+
+    fn answer(&self, result: Result<(), Error>, waited: u64) -> Answer {
+        match result {
+            Ok(()) => Answer::Admitted(waited),
+            Err(Error::RateLimited { retry_after }) => {
+                let millis = u64::try_from(retry_after.as_nanos().div_ceil(1_000_000)).unwrap();
+                Answer::Refused(self.calls.is_empty().then_some(millis))
+            }
+            Err(_) => Answer::TooMuch,
+        }
+    }
+
+    fn run_to_the_end(&self, runtime: usize, call: impl Future<Output = Result<(), Error>>) -> Answer {
+        self.runtimes[runtime].block_on(async {
+            let begun = Instant::now();
+            let result = call.await;
+            self.answer(result, begun.elapsed().as_millis().try_into().unwrap())
+        })
+    }
+
+    /// Shows the limiter this clock, and those of the calls that wait, and then polls them, the
+    /// first first.
+    fn look(&mut self, here: usize) {
+        // Twice: at first the last of them may know more than those before it.
+        for _ in 0..2 {
+            for runtime in self.calls.iter().map(|call| call.runtime).chain([here]) {
+                let _there = self.runtimes[runtime].enter();
+                self.limiter.available();
+            }
+        }
+        self.calls.retain_mut(|call| {
+            let _there = self.runtimes[call.runtime].enter();
+            call.future.as_mut().now_or_never().is_none()
+        });
+    }
+
+    fn act(&mut self, number: usize, here: usize, event: &Event) -> Answer {
+        let _here = self.runtimes[here].enter();
+        match *event {
+            Event::Advance(_) => unreachable!("nothing looks"),
+            Event::Try(permits) => return self.answer(self.limiter.try_acquire_many(self.permits(permits)), 0),
+            Event::Acquire(permits, patience) if self.calls.is_empty() => {
+                let call = self.limiter.acquire_many(self.permits(permits));
+                let call = if let Some(patience) = patience { call.within(ms(patience)) } else { call };
+                return self.run_to_the_end(here, call);
+            }
+            Event::Acquire(..) => {}
+            Event::Join(permits) => {
+                let mut future = Box::pin(self.limiter.acquire_many(self.permits(permits)));
+                match future.as_mut().now_or_never() {
+                    Some(result) => return self.answer(result, 0),
+                    None => self.calls.push(Call { event: number, runtime: here, future }),
+                }
+            }
+            Event::Await if self.calls.is_empty() => {}
+            Event::Await => {
+                let Call { runtime, future, .. } = self.calls.remove(0);
+                return self.run_to_the_end(runtime, future);
+            }
+            Event::Cancel(n) if n < self.calls.len() => drop(self.calls.remove(n)),
+            Event::Cancel(_) => {}
+            Event::Charge(permits) => self.limiter.charge(self.permits(permits)),
+            Event::Pause(pause) => self.limiter.pause_for(ms(pause)),
+            Event::SetLimits(limits) => {
+                let limits = limits[..self.windows].iter().map(|&(limit, period)| (limit, ms(period)));
+                self.limiter.try_set_limits(limits).unwrap();
+            }
+        }
+        Answer::None
+    }
+
+    fn happen(&mut self, number: usize, here: usize, event: &Event) -> Option<Seen> {
+        if let Event::Advance(millis) = event {
+            self.runtimes[here].block_on(advance(ms(*millis)));
+            return None;
+        }
+        self.look(here);
+        let answer = self.act(number, here, event);
+        self.look(here);
+        let _here = self.runtimes[here].enter();
+        let waiting = self.calls.iter().map(|call| call.event).collect();
+        Some(Seen { answer, waiting, available: self.limiter.available_each() })
+    }
+}
+
+fn run_limiter(schedule: &Schedule) -> Vec<Seen> {
+    let runtimes: [_; RUNTIMES] = std::array::from_fn(|_| paused());
+    // The other clocks stand still since a while before the limiter is made. All are at its
+    // beginning once it has read them.
+    let limiter = {
+        let _last = runtimes[RUNTIMES - 1].enter();
+        limiter(schedule.kind, schedule.limits)
+    };
+    let windows = schedule.kind.windows();
+    let mut world = World { limiter: &limiter, windows, runtimes: &runtimes, calls: Vec::new() };
+    (0..RUNTIMES).for_each(|runtime| world.look(runtime));
+    let events = schedule.events.iter().enumerate();
+    let seen = events.filter_map(|(number, (runtime, event))| world.happen(number, *runtime, event)).collect();
+    drop(world);
+    assert_eq!((limiter.waiting(), limiter.stats().passed_over), (0, 0));
+    seen
+}
+
+struct Naive {
+    model: Model,
+    clocks: NaiveClocks,
+    /// The runtime in which each arrival of the model came, and its event.
+    arrivals: Vec<(usize, usize)>,
+}
+
+impl Naive {
+    fn nothing_waits(&self) -> bool {
+        self.model.queue.is_empty()
+    }
+
+    /// The limiter reads this clock. No call is polled as time goes on.
+    fn read(&mut self, runtime: usize) {
+        let now = self.clocks.read(runtime);
+        while self.model.now < now {
+            self.model.now += 1;
+            self.model.rule.pass(self.model.now);
+            self.model.rule.rest();
+        }
+    }
+
+    fn look(&mut self, here: usize) {
+        for _ in 0..2 {
+            for waiter in self.model.queue.clone() {
+                self.read(self.arrivals[waiter.arrival].0);
+            }
+            self.read(here);
+        }
+        self.model.serve();
+    }
+
+    fn try_acquire(&mut self, permits: [u32; 2]) -> Answer {
+        if self.model.rule.too_much(permits) {
+            return Answer::TooMuch;
+        }
+        if self.nothing_waits() && self.model.fits(permits) {
+            self.model.rule.take(self.model.now, permits);
+            return Answer::Admitted(0);
+        }
+        Answer::Refused(self.nothing_waits().then(|| self.model.turn(permits) - self.model.now))
+    }
+
+    fn acquire(&mut self, number: usize, here: usize, permits: [u32; 2], patience: Option<u64>) -> Answer {
+        match self.try_acquire(permits) {
+            Answer::Refused(Some(wait)) if patience.is_none_or(|patience| wait <= patience) => {
+                self.wait(number, here, permits);
+                self.run_to_the_end()
+            }
+            answer => answer,
+        }
+    }
+
+    fn join(&mut self, number: usize, here: usize, permits: [u32; 2]) -> Answer {
+        match self.try_acquire(permits) {
+            Answer::Refused(_) => {
+                self.wait(number, here, permits);
+                Answer::None
+            }
+            answer => answer,
+        }
+    }
+
+    fn wait(&mut self, number: usize, here: usize, permits: [u32; 2]) {
+        let arrival = self.arrivals.len();
+        self.arrivals.push((here, number));
+        self.model.seen.arrivals.push(Outcome::Waits);
+        self.model.queue.push_back(Waiter { arrival, permits, latest: u128::MAX });
+    }
+
+    /// Time passes in the runtime of the first call that waits, until it is over.
+    fn run_to_the_end(&mut self) -> Answer {
+        let Some(first) = self.model.queue.front() else { return Answer::None };
+        let (arrival, before) = (first.arrival, self.model.now);
+        // Those behind it are not polled meanwhile.
+        let others = self.model.queue.split_off(1);
+        while self.model.seen.arrivals[arrival] == Outcome::Waits {
+            self.model.pass(false);
+        }
+        self.model.queue.extend(others);
+        let waited = self.model.now - before;
+        let (runtime, _) = self.arrivals[arrival];
+        self.clocks.pass(runtime, waited);
+        self.clocks.read(runtime);
+        match self.model.seen.arrivals[arrival] {
+            Outcome::Admitted(_) => Answer::Admitted(waited),
+            _ => Answer::TooMuch,
+        }
+    }
+
+    fn act(&mut self, number: usize, here: usize, event: &Event) -> Answer {
+        match *event {
+            Event::Advance(_) => unreachable!("nothing looks"),
+            Event::Try(permits) => return self.try_acquire(permits),
+            Event::Acquire(permits, patience) if self.nothing_waits() => {
+                return self.acquire(number, here, permits, patience);
+            }
+            Event::Acquire(..) => {}
+            Event::Join(permits) => return self.join(number, here, permits),
+            Event::Await => return self.run_to_the_end(),
+            Event::Cancel(n) => drop(self.model.queue.remove(n)),
+            Event::Charge(permits) => self.model.rule.take(self.model.now, permits),
+            Event::Pause(pause) => self.model.paused_until = self.model.paused_until.max(self.model.now + pause),
+            Event::SetLimits(limits) => self.model.rule.set_limits(limits),
+        }
+        Answer::None
+    }
+
+    fn happen(&mut self, number: usize, here: usize, event: &Event) -> Option<Seen> {
+        if let Event::Advance(millis) = event {
+            self.clocks.pass(here, *millis);
+            return None;
+        }
+        self.look(here);
+        let answer = self.act(number, here, event);
+        self.look(here);
+        let waiting = self.model.queue.iter().map(|waiter| self.arrivals[waiter.arrival].1).collect();
+        Some(Seen { answer, waiting, available: self.model.available() })
+    }
+}
+
+fn run_model(schedule: &Schedule) -> Vec<Seen> {
+    let model = Model::new(schedule.kind, schedule.limits);
+    let mut naive = Naive { model, clocks: NaiveClocks::default(), arrivals: Vec::new() };
+    let events = schedule.events.iter().enumerate();
+    events.filter_map(|(number, (runtime, event))| naive.happen(number, *runtime, event)).collect()
+}
+
+proptest! {
+    #![proptest_config(cases(5_000))]
+
+    #[test]
+    fn it_does_what_the_model_does_in_three_runtimes(schedule in any_schedule(any_exact(), any_event_or_waiter())) {
+        prop_assert_eq!(run_limiter(&schedule), run_model(&schedule));
+    }
+
+    #[test]
+    fn a_paced_one_does_what_the_model_does_in_three_runtimes(schedule in any_schedule(any_paced(), any_event())) {
+        prop_assert_eq!(run_limiter(&schedule), run_model(&schedule));
+    }
+}
