@@ -132,8 +132,9 @@ impl<J> Slots<J> {
 #[cfg(test)]
 mod tests {
     use super::Slots;
+    use crate::cases::cases;
     use proptest::{collection::vec, prelude::*};
-    use std::{cell::Cell, env};
+    use std::cell::Cell;
 
     thread_local! {
         static LOOKS: Cell<u64> = const { Cell::new(0) };

@@ -138,7 +138,6 @@ mod tests {
     use super::*;
     use crate::cases::cases;
     use proptest::prelude::*;
-    use std::env;
 
     fn any_nanos() -> impl Strategy<Value = Nanos> {
         prop_oneof![Just(0), Just(1), 0..1_000_u64, 0..1_u64 << 40, any::<u64>(), Just(u64::MAX - 1), Just(u64::MAX)]

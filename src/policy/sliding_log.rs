@@ -182,7 +182,6 @@ mod tests {
     use super::*;
     use crate::cases::cases;
     use proptest::prelude::*;
-    use std::env;
 
     #[derive(Debug, Clone)]
     enum Event {

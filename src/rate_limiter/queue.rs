@@ -295,7 +295,6 @@ mod tests {
     use super::*;
     use crate::cases::cases;
     use proptest::prelude::*;
-    use std::env;
 
     #[derive(Debug, Clone)]
     enum Event {
