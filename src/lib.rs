@@ -145,6 +145,8 @@ mod around;
 pub mod blocking;
 mod boxed;
 mod call;
+#[cfg(test)]
+mod cases;
 mod context;
 mod decorators;
 mod error;

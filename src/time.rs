@@ -219,18 +219,12 @@ pub(crate) fn sleep_until(moment: Instant) -> Sleep {
 #[cfg(all(test, feature = "test-util"))]
 mod sources {
     use super::*;
+    use crate::cases::cases;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    fn cases() -> ProptestConfig {
-        match std::env::var_os("PROPTEST_CASES") {
-            Some(_) => ProptestConfig::default(),
-            None => ProptestConfig::with_cases(5_000),
-        }
-    }
-
     proptest! {
-        #![proptest_config(cases())]
+        #![proptest_config(cases(5_000))]
 
         /// Each step is a source, and how much time passes on it before it is read.
         #[test]

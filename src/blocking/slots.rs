@@ -132,8 +132,9 @@ impl<J> Slots<J> {
 #[cfg(test)]
 mod tests {
     use super::Slots;
+    use crate::cases::cases;
     use proptest::{collection::vec, prelude::*};
-    use std::{cell::Cell, env};
+    use std::cell::Cell;
 
     thread_local! {
         static LOOKS: Cell<u64> = const { Cell::new(0) };
@@ -345,15 +346,6 @@ mod tests {
         prop_assert!(slots.nested.is_empty() && slots.top_level.is_empty() && slots.sharing.is_empty());
         prop_assert_eq!((slots.taken, slots.ready()), (0, 0));
         Ok(())
-    }
-
-    /// This number of cases, or `PROPTEST_CASES`.
-    fn cases(number: u32) -> ProptestConfig {
-        if env::var_os("PROPTEST_CASES").is_some() {
-            ProptestConfig::default()
-        } else {
-            ProptestConfig::with_cases(number)
-        }
     }
 
     proptest! {

@@ -136,8 +136,8 @@ fn part(whole: Nanos, share: f64) -> Nanos {
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)] // as above
 mod tests {
     use super::*;
+    use crate::cases::cases;
     use proptest::prelude::*;
-    use std::env;
 
     fn any_nanos() -> impl Strategy<Value = Nanos> {
         prop_oneof![Just(0), Just(1), 0..1_000_u64, 0..1_u64 << 40, any::<u64>(), Just(u64::MAX - 1), Just(u64::MAX)]
@@ -153,15 +153,6 @@ mod tests {
                 stale_on_error,
             },
         )
-    }
-
-    /// As `support::cases` of the integration tests: `number` cases, or `$PROPTEST_CASES`.
-    fn cases(number: u32) -> ProptestConfig {
-        if env::var_os("PROPTEST_CASES").is_some() {
-            ProptestConfig::default()
-        } else {
-            ProptestConfig::with_cases(number)
-        }
     }
 
     proptest! {

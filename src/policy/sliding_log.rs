@@ -180,8 +180,8 @@ impl SlidingLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases::cases;
     use proptest::prelude::*;
-    use std::env;
 
     #[derive(Debug, Clone)]
     enum Event {
@@ -197,15 +197,6 @@ mod tests {
             2 => (1_u32..8, 1_u64..40).prop_map(|(limit, period)| Event::SetLimit(limit, period)),
         ];
         prop::collection::vec(event, 1..60)
-    }
-
-    /// As `support::cases` of the integration tests.
-    fn cases(number: u32) -> ProptestConfig {
-        if env::var_os("PROPTEST_CASES").is_some() {
-            ProptestConfig::default()
-        } else {
-            ProptestConfig::with_cases(number)
-        }
     }
 
     /// Every single permit that was ever taken, by its moment.

@@ -293,8 +293,8 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases::cases;
     use proptest::prelude::*;
-    use std::env;
 
     #[derive(Debug, Clone)]
     enum Event {
@@ -314,15 +314,6 @@ mod tests {
             3 => (0_usize..40).prop_map(Event::CheckIn),
         ];
         prop::collection::vec(event, 1..80)
-    }
-
-    /// As `support::cases` of the integration tests.
-    fn cases(number: u32) -> ProptestConfig {
-        if env::var_os("PROPTEST_CASES").is_some() {
-            ProptestConfig::default()
-        } else {
-            ProptestConfig::with_cases(number)
-        }
     }
 
     #[derive(Debug, Clone, Copy, PartialEq)]
