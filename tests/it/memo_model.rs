@@ -37,9 +37,9 @@ pub(crate) enum Event {
     Insert(u8),
     Invalidate(u8),
     Clear,
-    /// The clock of the current runtime moves by so many milliseconds. No clock is read.
+    /// The clock of the current runtime moves by this many milliseconds. The memo does not read it.
     Advance(u64),
-    /// From now on all happens in the n-th runtime, until the next switch.
+    /// The n-th runtime is the current one from now on.
     Switch(usize),
 }
 
@@ -130,7 +130,7 @@ fn number(n: usize) -> u32 {
 /// What is inserted by the n-th event: no load has such a number.
 const INSERTED: u32 = 1_000;
 
-/// A key whose values have no TTL: an insert reads the clock, and changes nothing.
+/// The key of values that are not kept: an insert reads the clock, and changes nothing.
 const UNKEPT: u8 = u8::MAX;
 
 mod real {
@@ -178,7 +178,7 @@ mod real {
 
     struct World {
         runtimes: Vec<Runtime>,
-        /// The runtime in which all happens.
+        /// The current runtime.
         here: usize,
         memo: Memo<u8, Value>,
         sharing_errors: bool,
@@ -193,8 +193,6 @@ mod real {
     impl World {
         fn new(settings: Settings, runtimes: usize) -> Self {
             let runtimes: Vec<_> = (0..runtimes).map(|_| paused()).collect();
-            // The other clocks stand still since a while before the memo is made. All are at its
-            // beginning once it has read them.
             let last = runtimes.last().unwrap().enter();
             let ttl = move |key, value: &Value| match settings.ttl_of(value.number) {
                 _ if key == UNKEPT => Duration::ZERO,
@@ -249,7 +247,7 @@ mod real {
             self.poll(self.calls.len() - 1);
         }
 
-        /// Otherwise it would depend on the state of the memo whether an event reads the clock.
+        /// The memo's own reads depend on its state: a value that never expires needs none.
         fn read_the_clock(&self) {
             if self.runtimes.len() > 1 {
                 self.memo.insert(UNKEPT, Value::new(u32::MAX, &self.alive));
@@ -259,11 +257,11 @@ mod real {
         fn poll(&mut self, number: usize) {
             let Some(mut call) = self.calls[number].take() else { return };
             let _there = self.runtimes[call.runtime].enter();
-            self.read_the_clock();
             match call.future.poll() {
                 Poll::Ready(answer) => self.seen.answers[number] = Some(answer),
                 Poll::Pending => self.calls[number] = Some(call),
             }
+            self.read_the_clock();
         }
 
         fn run(&mut self) {
@@ -276,9 +274,6 @@ mod real {
         fn happen(&mut self, at: usize, event: Event) {
             let here = self.runtimes[self.here].handle().clone();
             let _here = here.enter();
-            if event.reads_the_clock() {
-                self.read_the_clock();
-            }
             match event {
                 Event::Call(key) => self.call(key),
                 Event::Succeed(load) => self.end(load, |load| Ok(number(load))),
@@ -290,6 +285,9 @@ mod real {
                 Event::Clear => self.memo.clear(),
                 Event::Advance(millis) => self.runtimes[self.here].block_on(advance(ms(millis))),
                 Event::Switch(runtime) => self.here = runtime,
+            }
+            if event.reads_the_clock() {
+                self.read_the_clock();
             }
         }
 
@@ -361,7 +359,7 @@ mod naive {
     struct Model {
         settings: Settings,
         clocks: NaiveClocks,
-        /// The runtime in which all happens.
+        /// The current runtime.
         here: usize,
         /// As last read from the clocks.
         now: u64,

@@ -47,6 +47,9 @@ pub(crate) fn paused() -> Runtime {
 ///
 /// Time that passes in a runtime counts from where that runtime stood. The handle learns of it at
 /// its next read there, which also brings the runtime up to date.
+///
+/// All runtimes stand at 0 in the beginning. The real ones do so if the handle is made in the
+/// runtime that was made last, whose clock is ahead of the others, and then reads each clock once.
 #[derive(Debug, Default)]
 pub(crate) struct NaiveClocks {
     now: u64,

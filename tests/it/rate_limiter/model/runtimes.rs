@@ -16,12 +16,13 @@ use tokio::{
 
 const RUNTIMES: usize = 3;
 
+/// An event that cannot happen is a [`Look`](Event::Look).
 #[derive(Debug, Clone)]
 enum Event {
-    /// The limiter does not look at the clock that moves.
+    /// The clock of the runtime moves. The limiter does not read it.
     Advance(u64),
     Try([u32; 2]),
-    /// A call that is awaited at once, with its patience. It does not come while others wait.
+    /// A call with this patience that is awaited at once, unless others wait.
     Acquire([u32; 2], Option<u64>),
     /// A call that waits while other things happen.
     Join([u32; 2]),
@@ -32,13 +33,15 @@ enum Event {
     Charge([u32; 2]),
     Pause(u64),
     SetLimits([(u32, u64); 2]),
+    /// The permits that are free are counted.
+    Look,
 }
 
 #[derive(Debug, Clone)]
 struct Schedule {
     kind: Kind,
     limits: [(u32, u64); 2],
-    /// Each in a runtime.
+    /// Each with the runtime in which it happens.
     events: Vec<(usize, Event)>,
 }
 
@@ -57,6 +60,7 @@ fn any_event() -> BoxedStrategy<Event> {
         1 => any_permits().prop_map(Event::Charge),
         1 => (1_u64..50).prop_map(Event::Pause),
         1 => any_limits().prop_map(Event::SetLimits),
+        3 => Just(Event::Look),
     ]
     .boxed()
 }
@@ -81,11 +85,12 @@ fn any_schedule(kind: impl Strategy<Value = Kind>, event: BoxedStrategy<Event>) 
 #[derive(Debug, Clone, PartialEq)]
 enum Answer {
     None,
-    /// After so many milliseconds of the call's runtime.
+    /// Milliseconds that have passed in the call's runtime.
     Admitted(u64),
-    /// Permits are free after so many milliseconds; `None` if it depends on calls that wait.
+    /// Milliseconds until permits are free; `None` if that depends on calls that wait.
     Refused(Option<u64>),
     TooMuch,
+    Available(Vec<u32>),
 }
 
 /// All that can be seen of an event.
@@ -94,7 +99,6 @@ struct Seen {
     answer: Answer,
     /// The calls that wait, by the number of their event.
     waiting: Vec<usize>,
-    available: Vec<u32>,
 }
 
 struct Call<'l> {
@@ -135,10 +139,13 @@ impl<'l> World<'l> {
         })
     }
 
-    /// Shows the limiter this clock, and those of the calls that wait, and then polls them, the
-    /// first first.
-    fn look(&mut self, here: usize) {
-        // Twice: at first the last of them may know more than those before it.
+    /// Polls the calls that wait, the first first. Before, the limiter learns of all time that has
+    /// passed where they wait, and here.
+    fn serve(&mut self, here: usize) {
+        if self.calls.is_empty() {
+            return;
+        }
+        // Twice, because the last clock may be ahead of those before it.
         for _ in 0..2 {
             for runtime in self.calls.iter().map(|call| call.runtime).chain([here]) {
                 let _there = self.runtimes[runtime].enter();
@@ -154,14 +161,12 @@ impl<'l> World<'l> {
     fn act(&mut self, number: usize, here: usize, event: &Event) -> Answer {
         let _here = self.runtimes[here].enter();
         match *event {
-            Event::Advance(_) => unreachable!("nothing looks"),
             Event::Try(permits) => return self.answer(self.limiter.try_acquire_many(self.permits(permits)), 0),
             Event::Acquire(permits, patience) if self.calls.is_empty() => {
                 let call = self.limiter.acquire_many(self.permits(permits));
                 let call = if let Some(patience) = patience { call.within(ms(patience)) } else { call };
                 return self.run_to_the_end(here, call);
             }
-            Event::Acquire(..) => {}
             Event::Join(permits) => {
                 let mut future = Box::pin(self.limiter.acquire_many(self.permits(permits)));
                 match future.as_mut().now_or_never() {
@@ -169,50 +174,52 @@ impl<'l> World<'l> {
                     None => self.calls.push(Call { event: number, runtime: here, future }),
                 }
             }
-            Event::Await if self.calls.is_empty() => {}
-            Event::Await => {
+            Event::Await if !self.calls.is_empty() => {
                 let Call { runtime, future, .. } = self.calls.remove(0);
                 return self.run_to_the_end(runtime, future);
             }
             Event::Cancel(n) if n < self.calls.len() => drop(self.calls.remove(n)),
-            Event::Cancel(_) => {}
             Event::Charge(permits) => self.limiter.charge(self.permits(permits)),
             Event::Pause(pause) => self.limiter.pause_for(ms(pause)),
             Event::SetLimits(limits) => {
                 let limits = limits[..self.windows].iter().map(|&(limit, period)| (limit, ms(period)));
                 self.limiter.try_set_limits(limits).unwrap();
             }
+            Event::Advance(millis) => self.runtimes[here].block_on(advance(ms(millis))),
+            Event::Look | Event::Acquire(..) | Event::Await | Event::Cancel(_) => {
+                return Answer::Available(self.limiter.available_each());
+            }
         }
         Answer::None
     }
 
-    fn happen(&mut self, number: usize, here: usize, event: &Event) -> Option<Seen> {
-        if let Event::Advance(millis) = event {
-            self.runtimes[here].block_on(advance(ms(*millis)));
-            return None;
+    fn happen(&mut self, number: usize, here: usize, event: &Event) -> Seen {
+        let serves = !matches!(event, Event::Advance(_));
+        if serves {
+            self.serve(here);
         }
-        self.look(here);
         let answer = self.act(number, here, event);
-        self.look(here);
-        let _here = self.runtimes[here].enter();
-        let waiting = self.calls.iter().map(|call| call.event).collect();
-        Some(Seen { answer, waiting, available: self.limiter.available_each() })
+        if serves {
+            self.serve(here);
+        }
+        Seen { answer, waiting: self.calls.iter().map(|call| call.event).collect() }
     }
 }
 
 fn run_limiter(schedule: &Schedule) -> Vec<Seen> {
     let runtimes: [_; RUNTIMES] = std::array::from_fn(|_| paused());
-    // The other clocks stand still since a while before the limiter is made. All are at its
-    // beginning once it has read them.
     let limiter = {
         let _last = runtimes[RUNTIMES - 1].enter();
         limiter(schedule.kind, schedule.limits)
     };
     let windows = schedule.kind.windows();
     let mut world = World { limiter: &limiter, windows, runtimes: &runtimes, calls: Vec::new() };
-    (0..RUNTIMES).for_each(|runtime| world.look(runtime));
+    for runtime in &runtimes {
+        let _there = runtime.enter();
+        limiter.available();
+    }
     let events = schedule.events.iter().enumerate();
-    let seen = events.filter_map(|(number, (runtime, event))| world.happen(number, *runtime, event)).collect();
+    let seen = events.map(|(number, (runtime, event))| world.happen(number, *runtime, event)).collect();
     drop(world);
     assert_eq!((limiter.waiting(), limiter.stats().passed_over), (0, 0));
     seen
@@ -230,7 +237,7 @@ impl Naive {
         self.model.queue.is_empty()
     }
 
-    /// The limiter reads this clock. No call is polled as time goes on.
+    /// The limiter reads this clock. No call is polled in the time that has passed.
     fn read(&mut self, runtime: usize) {
         let now = self.clocks.read(runtime);
         while self.model.now < now {
@@ -240,7 +247,10 @@ impl Naive {
         }
     }
 
-    fn look(&mut self, here: usize) {
+    fn serve(&mut self, here: usize) {
+        if self.nothing_waits() {
+            return;
+        }
         for _ in 0..2 {
             for waiter in self.model.queue.clone() {
                 self.read(self.arrivals[waiter.arrival].0);
@@ -292,7 +302,7 @@ impl Naive {
     fn run_to_the_end(&mut self) -> Answer {
         let Some(first) = self.model.queue.front() else { return Answer::None };
         let (arrival, before) = (first.arrival, self.model.now);
-        // Those behind it are not polled meanwhile.
+        // The calls behind it are not polled meanwhile.
         let others = self.model.queue.split_off(1);
         while self.model.seen.arrivals[arrival] == Outcome::Waits {
             self.model.pass(false);
@@ -309,33 +319,37 @@ impl Naive {
     }
 
     fn act(&mut self, number: usize, here: usize, event: &Event) -> Answer {
+        if let Event::Advance(millis) = *event {
+            self.clocks.pass(here, millis);
+            return Answer::None;
+        }
+        self.read(here);
+        let waiting = self.model.queue.len();
         match *event {
-            Event::Advance(_) => unreachable!("nothing looks"),
             Event::Try(permits) => return self.try_acquire(permits),
-            Event::Acquire(permits, patience) if self.nothing_waits() => {
-                return self.acquire(number, here, permits, patience);
-            }
-            Event::Acquire(..) => {}
+            Event::Acquire(permits, patience) if waiting == 0 => return self.acquire(number, here, permits, patience),
             Event::Join(permits) => return self.join(number, here, permits),
-            Event::Await => return self.run_to_the_end(),
-            Event::Cancel(n) => drop(self.model.queue.remove(n)),
+            Event::Await if waiting > 0 => return self.run_to_the_end(),
+            Event::Cancel(n) if n < waiting => drop(self.model.queue.remove(n)),
             Event::Charge(permits) => self.model.rule.take(self.model.now, permits),
             Event::Pause(pause) => self.model.paused_until = self.model.paused_until.max(self.model.now + pause),
             Event::SetLimits(limits) => self.model.rule.set_limits(limits),
+            _ => return Answer::Available(self.model.available()),
         }
         Answer::None
     }
 
-    fn happen(&mut self, number: usize, here: usize, event: &Event) -> Option<Seen> {
-        if let Event::Advance(millis) = event {
-            self.clocks.pass(here, *millis);
-            return None;
+    fn happen(&mut self, number: usize, here: usize, event: &Event) -> Seen {
+        let serves = !matches!(event, Event::Advance(_));
+        if serves {
+            self.serve(here);
         }
-        self.look(here);
         let answer = self.act(number, here, event);
-        self.look(here);
+        if serves {
+            self.serve(here);
+        }
         let waiting = self.model.queue.iter().map(|waiter| self.arrivals[waiter.arrival].1).collect();
-        Some(Seen { answer, waiting, available: self.model.available() })
+        Seen { answer, waiting }
     }
 }
 
@@ -343,7 +357,7 @@ fn run_model(schedule: &Schedule) -> Vec<Seen> {
     let model = Model::new(schedule.kind, schedule.limits);
     let mut naive = Naive { model, clocks: NaiveClocks::default(), arrivals: Vec::new() };
     let events = schedule.events.iter().enumerate();
-    events.filter_map(|(number, (runtime, event))| naive.happen(number, *runtime, event)).collect()
+    events.map(|(number, (runtime, event))| naive.happen(number, *runtime, event)).collect()
 }
 
 proptest! {
