@@ -17,7 +17,6 @@ use crate::{
         timeout::Timeout,
         validated::Validated,
     },
-    late::Late,
 };
 #[cfg(feature = "memo")]
 use crate::{Cacheable, Memo, MemoKey, Memoized, call::Describe, memo::KeyFromFn};
@@ -274,11 +273,6 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// The limiter is shared by everybody who was given it or a clone of it; callers are admitted in the order in which they
     /// came. No permit is taken before the first poll.
     ///
-    /// The function is called when the permit has been taken, so work that a closure does before it
-    /// returns its future waits as well: a request that is sent, a task that is spawned. The call
-    /// owns the function for that. To be called with `.call(..)`, the function has to be `Clone`:
-    /// functions are, and closures over references or `Arc`s.
-    ///
     /// Stands before `retry_with`, so that each attempt takes a permit, and after the attempt's `timeout`, so that the wait is
     /// not part of it. Takes any output.
     ///
@@ -307,8 +301,8 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(1));
     /// # }
     /// ```
-    fn rate_limited(self, limiter: &RateLimiter) -> Around<Late<Self>, RateLimited> {
-        Around::new::<Args>(Late::new(self), RateLimited(limiter.clone()))
+    fn rate_limited(self, limiter: &RateLimiter) -> Around<Self, RateLimited> {
+        Around::new(self, RateLimited(limiter.clone()))
     }
 
     /// [`rate_limited`](Self::rate_limited), with as many permits as the arguments ask for: a number for every window, or an
@@ -332,12 +326,12 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(limiter.available_each(), [59, 89_995]);
     /// # }
     /// ```
-    fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Around<Late<Self>, RateLimitedBy<P>>
+    fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Around<Self, RateLimitedBy<P>>
     where
         P: Inspect<Args, Output: Into<Permits>>,
         Self::Output: Fallible,
     {
-        Around::new::<Args>(Late::new(self), RateLimitedBy { limiter: limiter.clone(), permits })
+        Around::new(self, RateLimitedBy { limiter: limiter.clone(), permits })
     }
 
     /// [`rate_limited`](Self::rate_limited), by the limiter of a key that is taken from the arguments: a user, a host.
@@ -359,12 +353,12 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(per_user.for_key(&8).available(), 1);
     /// # }
     /// ```
-    fn rate_limited_by_key<K, P>(self, limiter: &KeyedLimiter<K>, key: P) -> Around<Late<Self>, RateLimitedByKey<K, P>>
+    fn rate_limited_by_key<K, P>(self, limiter: &KeyedLimiter<K>, key: P) -> Around<Self, RateLimitedByKey<K, P>>
     where
         K: Eq + Hash + Clone,
         P: Inspect<Args, Output = K>,
     {
-        Around::new::<Args>(Late::new(self), RateLimitedByKey { limiter: limiter.clone(), key })
+        Around::new(self, RateLimitedByKey { limiter: limiter.clone(), key })
     }
 
     /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait` for the permit.
@@ -385,11 +379,11 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(fetch.call(2).await, Err(Error::RateLimited { retry_after: Duration::from_secs(60) }));
     /// # }
     /// ```
-    fn rate_limited_within(self, limiter: &RateLimiter, max_wait: Duration) -> Around<Late<Self>, RateLimitedWithin>
+    fn rate_limited_within(self, limiter: &RateLimiter, max_wait: Duration) -> Around<Self, RateLimitedWithin>
     where
         Self::Output: Fallible,
     {
-        Around::new::<Args>(Late::new(self), RateLimitedWithin { limiter: limiter.clone(), max_wait })
+        Around::new(self, RateLimitedWithin { limiter: limiter.clone(), max_wait })
     }
 
     /// [`rate_limited`](Self::rate_limited), but fails where it would have to wait, with
@@ -408,7 +402,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert!(fetch.call(2).await.is_err());
     /// # }
     /// ```
-    fn try_rate_limited(self, limiter: &RateLimiter) -> Around<Late<Self>, RateLimitedWithin>
+    fn try_rate_limited(self, limiter: &RateLimiter) -> Around<Self, RateLimitedWithin>
     where
         Self::Output: Fallible,
     {

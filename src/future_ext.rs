@@ -151,10 +151,6 @@ pub trait FutureExt: Future + Sized {
     /// Waits for a permit before the future is polled; see
     /// [`FnExt::rate_limited`](crate::FnExt::rate_limited).
     ///
-    /// The function that made the future was called already. If it did some of its work then, limit
-    /// the
-    /// function: `(|| send(request)).rate_limited(&limiter).await`.
-    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::prelude::*;

@@ -1,10 +1,6 @@
-//! Functions that are called at the first poll, for decorators that may hold a call back or refuse
-//! it.
+//! A call whose function is called at the first poll.
 
-use crate::{
-    call::{Callable, CallableMut, CallableOnce},
-    name::Name,
-};
+use crate::call::CallableOnce;
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -13,92 +9,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A function that is called at the first poll of the call's future, and not before.
-///
-/// A closure may do work before it returns its future: spawn a task, sign a request. A decorator
-/// that waits, or refuses, has to hold back that work as well. `.rate_limited(..)` and its
-/// relatives put this around the function; so may a [`Layer`](crate::layer::Layer) of your own.
-///
-/// The future of a call owns the function. To be called through `&self`, the function is cloned.
-///
-/// # Examples
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// use decor::{Callable, layer::Late};
-/// use std::{cell::Cell, future::ready};
-///
-/// let calls = Cell::new(0);
-/// let count = Late::new(|| { calls.set(calls.get() + 1); ready(()) });
-/// let call = count.call_with(());
-/// assert_eq!(calls.get(), 0);
-/// call.await;
-/// assert_eq!(calls.get(), 1);
-/// # }
-/// ```
-#[derive(Clone)]
-#[must_use = "a decorated function does nothing until it is called"]
-pub struct Late<C>(C);
-
-impl<C> Late<C> {
-    /// The function, to be called late.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-    /// use decor::{Callable, layer::Late};
-    ///
-    /// async fn double(n: u32) -> u32 { n * 2 }
-    /// assert_eq!(Late::new(double).call_with((21,)).await, 42);
-    /// # }
-    /// ```
-    pub fn new(callable: C) -> Self {
-        Self(callable)
-    }
-}
-
-impl<C: CallableOnce<Args>, Args> CallableOnce<Args> for Late<C> {
-    type Output = C::Output;
-    type Future = LateFuture<C, Args, C::Future>;
-
-    #[inline]
-    fn call_once(self, args: Args) -> Self::Future {
-        LateFuture::new(self.0, args)
-    }
-
-    fn label(&self) -> Name {
-        self.0.label()
-    }
-
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.describe(f)
-    }
-}
-
-impl<C: CallableOnce<Args> + Clone, Args> CallableMut<Args> for Late<C> {
-    #[inline]
-    fn call_mut(&mut self, args: Args) -> Self::Future {
-        self.clone().call_once(args)
-    }
-}
-
-#[diagnostic::do_not_recommend] // otherwise rustc speaks of a captured variable that is not `Clone`
-impl<C: CallableOnce<Args> + Clone, Args> Callable<Args> for Late<C> {
-    #[inline]
-    fn call_with(&self, args: Args) -> Self::Future {
-        self.clone().call_once(args)
-    }
-}
-
-impl<C> fmt::Debug for Late<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Late")
-    }
-}
-
-/// A call whose function is called at the first poll: the future of a [`Late`] function, and of any
-/// decorated function without arguments that is awaited directly.
+/// A call whose function is called at the first poll: the future of a decorated function without
+/// arguments that is awaited directly.
 ///
 /// `F` is the future of the function itself, as a type parameter. With a projection of `C` in its
 /// place, rustc would reject arguments such as `&'static str` inside a task.

@@ -153,13 +153,13 @@ impl<F, R> fmt::Debug for RateLimitedFuture<F, R> {
 /// The decoration of [`.rate_limited(..)`](crate::FnExt::rate_limited).
 ///
 /// ```
-/// use decor::{Around, layer::{Late, RateLimited}, prelude::*};
+/// use decor::{Around, layer::RateLimited, prelude::*};
 /// use std::{future::{Ready, ready}, time::Duration};
 ///
 /// fn double(n: u32) -> Ready<u32> { ready(n * 2) }
 ///
 /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
-/// let chain: Around<Late<fn(u32) -> Ready<u32>>, RateLimited> = (double as fn(u32) -> _).rate_limited(&limiter);
+/// let chain: Around<fn(u32) -> Ready<u32>, RateLimited> = (double as fn(u32) -> _).rate_limited(&limiter);
 /// assert_eq!(format!("{chain:?}"), "fn.rate_limited(10 per 1s)");
 /// ```
 #[derive(Debug, Clone)]
@@ -169,13 +169,13 @@ pub struct RateLimited(pub(crate) RateLimiter);
 /// [`.try_rate_limited(..)`](crate::FnExt::try_rate_limited).
 ///
 /// ```
-/// use decor::{Around, layer::{Late, RateLimitedWithin}, prelude::*};
+/// use decor::{Around, layer::RateLimitedWithin, prelude::*};
 /// use std::{future::{Ready, ready}, time::Duration};
 ///
 /// fn double(n: u32) -> Ready<Result<u32, String>> { ready(Ok(n * 2)) }
 ///
 /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
-/// let chain: Around<Late<fn(u32) -> Ready<_>>, RateLimitedWithin> =
+/// let chain: Around<fn(u32) -> Ready<_>, RateLimitedWithin> =
 ///     (double as fn(u32) -> _).rate_limited_within(&limiter, Duration::from_secs(5));
 /// assert_eq!(format!("{chain:?}"), "fn.rate_limited_within(10 per 1s, 5s)");
 /// ```
@@ -188,13 +188,13 @@ pub struct RateLimitedWithin {
 /// The decoration of [`.rate_limited_by(..)`](crate::FnExt::rate_limited_by).
 ///
 /// ```
-/// use decor::{Around, layer::{Late, RateLimitedBy}, prelude::*};
+/// use decor::{Around, layer::RateLimitedBy, prelude::*};
 /// use std::{future::{Ready, ready}, time::Duration};
 ///
 /// fn double(n: u32) -> Ready<Result<u32, String>> { ready(Ok(n * 2)) }
 ///
 /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
-/// let chain: Around<Late<fn(u32) -> Ready<_>>, RateLimitedBy<fn(&u32) -> u32>> =
+/// let chain: Around<fn(u32) -> Ready<_>, RateLimitedBy<fn(&u32) -> u32>> =
 ///     (double as fn(u32) -> _).rate_limited_by(&limiter, |n: &u32| *n);
 /// assert_eq!(format!("{chain:?}"), "fn.rate_limited_by(10 per 1s, ..)");
 /// ```
@@ -207,13 +207,13 @@ pub struct RateLimitedBy<P> {
 /// The decoration of [`.rate_limited_by_key(..)`](crate::FnExt::rate_limited_by_key).
 ///
 /// ```
-/// use decor::{Around, KeyedLimiter, layer::{Late, RateLimitedByKey}, prelude::*};
+/// use decor::{Around, KeyedLimiter, layer::RateLimitedByKey, prelude::*};
 /// use std::{future::{Ready, ready}, time::Duration};
 ///
 /// fn double(n: u32) -> Ready<u32> { ready(n * 2) }
 ///
 /// let limiter = KeyedLimiter::new(10, Duration::from_secs(1));
-/// let chain: Around<Late<fn(u32) -> Ready<_>>, RateLimitedByKey<u32, fn(&u32) -> u32>> =
+/// let chain: Around<fn(u32) -> Ready<_>, RateLimitedByKey<u32, fn(&u32) -> u32>> =
 ///     (double as fn(u32) -> _).rate_limited_by_key(&limiter, |n: &u32| *n);
 /// assert_eq!(format!("{chain:?}"), "fn.rate_limited_by_key(KeyedLimiter(10 per 1s for each key), ..)");
 /// ```

@@ -11,7 +11,7 @@ use crate::{
 use hashbrown::{HashTable, hash_table};
 use std::{
     array,
-    collections::HashMap,
+    borrow::Borrow,
     hash::{BuildHasher, Hash, RandomState},
     mem,
 };
@@ -46,10 +46,18 @@ pub(super) struct Shard<K, V> {
     /// Found by the hash and the key. Each is in the bound as well, is about to be placed there,
     /// or has just been evicted.
     entries: HashTable<Arc<Entry<K, V>>>,
-    /// The load of each key that a call can join.
-    pub(super) flights: HashMap<K, Arc<Flight<V>>>,
+    /// The load of each key that a call can join. Found by the hash and the key, or by the flight
+    /// itself: a load must be able to leave though the `Hash` or `Eq` of its key panics.
+    flights: HashTable<Boarded<K, V>>,
     /// Number of clears so far, the same in all shards.
     pub(super) generation: u64,
+}
+
+/// A flight that can be joined.
+struct Boarded<K, V> {
+    hash: u64,
+    key: K,
+    flight: Arc<Flight<V>>,
 }
 
 impl<K, V> Index<K, V> {
@@ -91,7 +99,7 @@ impl<K, V> Index<K, V> {
 
 impl<K, V> Shard<K, V> {
     fn new() -> Self {
-        Self { entries: HashTable::new(), flights: HashMap::new(), generation: 0 }
+        Self { entries: HashTable::new(), flights: HashTable::new(), generation: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -141,6 +149,43 @@ impl<K, V> Shard<K, V> {
     fn take_if(&mut self, hash: u64, is_it: impl Fn(&Entry<K, V>) -> bool) -> Option<Arc<Entry<K, V>>> {
         let found = self.entries.find_entry(hash, |entry| is_it(entry)).ok()?;
         Some(found.remove().0)
+    }
+
+    #[cfg(all(test, shuttle))]
+    pub(super) fn has_flights(&self) -> bool {
+        !self.flights.is_empty()
+    }
+
+    pub(super) fn flight(&self, hash: u64, key: &K) -> Option<&Arc<Flight<V>>>
+    where
+        K: Eq,
+    {
+        self.flights.find(hash, |boarded| boarded.key == *key).map(|boarded| &boarded.flight)
+    }
+
+    /// The key must not have a flight.
+    pub(super) fn board(&mut self, hash: u64, key: K, flight: Arc<Flight<V>>) {
+        self.flights.insert_unique(hash, Boarded { hash, key, flight }, |boarded| boarded.hash);
+    }
+
+    /// Returns what is to be dropped outside of the lock.
+    pub(super) fn take_flight<Q>(&mut self, hash: u64, key: &Q) -> Option<(K, Arc<Flight<V>>)>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        self.take_flight_if(hash, |boarded| boarded.key.borrow() == key)
+    }
+
+    /// Returns the key of this flight, unless another call has taken it. Runs no code of the key.
+    pub(super) fn take_this_flight(&mut self, hash: u64, flight: &Arc<Flight<V>>) -> Option<K> {
+        self.take_flight_if(hash, |boarded| Arc::ptr_eq(&boarded.flight, flight)).map(|(key, _)| key)
+    }
+
+    fn take_flight_if(&mut self, hash: u64, is_it: impl Fn(&Boarded<K, V>) -> bool) -> Option<(K, Arc<Flight<V>>)> {
+        let found = self.flights.find_entry(hash, |boarded| is_it(boarded)).ok()?;
+        let Boarded { key, flight, .. } = found.remove().0;
+        Some((key, flight))
     }
 
     /// Empties the shard for a clear. What it held is to be dropped outside of the lock.

@@ -196,7 +196,7 @@ fn check_all(models: &[Model], capacity: u64) {
     let memo = &models[0].memo;
     let stats = memo.stats();
     assert_eq!(stats.loading, 0, "{stats:?}");
-    assert!(memo.core().index.read_each().all(|shard| shard.flights.is_empty()));
+    assert!(memo.core().index.read_each().all(|shard| !shard.has_flights()));
     assert!(stats.entries <= capacity, "{stats:?}");
     assert_eq!(models.iter().map(Model::alive).sum::<usize>() as u64, stats.entries, "{stats:?}");
     assert!(stats.entries > 0 || stats.evictions == 0, "evicted for nothing: {stats:?}");

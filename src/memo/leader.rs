@@ -58,14 +58,13 @@ impl<K: Eq + Hash, V> Leader<K, V> {
         count: impl FnOnce(&Counters),
         act: impl FnOnce(&Core<K, V>, &mut Shard<K, V>, Option<K>) -> T,
     ) -> T {
-        let Self { core, key, hash, flight, has_departed, .. } = self;
+        let Self { core, hash, flight, has_departed, .. } = self;
         let mut shard = core.index.write(*hash);
         *has_departed = true;
         if flight.generation == shard.generation {
             count(&core.counters);
         }
-        let is_in_map = shard.flights.get(key).is_some_and(|other| Arc::ptr_eq(other, flight));
-        let key = if is_in_map { shard.flights.remove_entry(key).map(|(key, _)| key) } else { None };
+        let key = shard.take_this_flight(*hash, flight);
         act(core, &mut shard, key)
     }
 

@@ -188,7 +188,7 @@ where
         let is_stale = freshness == Some(Freshness::Stale);
         let is_servable = is_stale || matches!(freshness, Some(Freshness::Fresh | Freshness::Due));
         let servable = entry.as_ref().filter(|_| is_servable);
-        let flight = shard.flights.get(&key);
+        let flight = shard.flight(hash, &key);
         if let Some(entry) = servable.filter(|_| flight.is_some() || freshness == Some(Freshness::Fresh)) {
             counters.stale_hits.add(is_stale.into());
             drop(shard);
@@ -206,7 +206,7 @@ where
             counters.expirations.count();
         }
         let flight = Arc::new(Flight::new(shard.generation));
-        shard.flights.insert(key.clone(), Arc::clone(&flight));
+        shard.board(hash, key.clone(), Arc::clone(&flight));
         let in_background = in_background && is_servable;
         counters.loads_begun.count();
         counters.refreshes.add(is_servable.into());
@@ -249,7 +249,7 @@ where
         let decision = self.settings.decide(&key, &value, now);
         let hash = self.index.hash(&key);
         let mut shard = self.index.write(hash);
-        let flight = shard.flights.remove_entry(&key);
+        let flight = shard.take_flight(hash, &key);
         let put = self.put(&mut shard, (hash, key, value), decision, now);
         drop(shard);
         self.settle(put, now);
@@ -263,7 +263,7 @@ where
     {
         let hash = self.index.hash(key);
         let mut shard = self.index.write(hash);
-        let flight = shard.flights.remove_entry(key);
+        let flight = shard.take_flight(hash, key);
         let entry = shard.take(hash, key);
         if let Some(entry) = &entry {
             self.forget(entry);

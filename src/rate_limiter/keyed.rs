@@ -42,15 +42,17 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 /// # Memory
 ///
 /// A key is forgotten when its limiter is as good as new: no call waits for it or holds it, and no
-/// permit of it counts any more. Each lookup checks a few keys, wherever they are, so idle keys go
-/// as long as any key is used.
+/// permit of it counts any more. A key is first checked a period after it came. Each lookup checks a
+/// few keys, wherever they are, so idle keys go as long as any key is used.
 ///
 /// At most [`max_keys`](Self::max_keys) are remembered, 65,536 until set, of about 700 bytes each
 /// and 16 for each admission in the window. One key more, and the key whose limiter would be idle
 /// next is forgotten before its time. A forgotten key starts anew if it comes again.
 ///
-/// Some keys are never forgotten, so more than `max_keys` of those can be remembered: a key that a
-/// call waits for or holds, and a key with a limit of its own.
+/// Some keys are never forgotten: a key that a call waits for or holds, and a key with a limit of
+/// its own. They count as well, so `max_keys` has to leave room for the others: without room each
+/// new key takes the place of another, and neither is limited. More than `max_keys` such keys are
+/// remembered until they are free.
 ///
 /// # A limit of its own
 ///

@@ -102,6 +102,9 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         if let Some(mut other) = try_lock(&self.shards[other]) {
             self.check(&mut other, now);
         }
+        if self.count.load(Ordering::Relaxed) > self.bound {
+            self.forget_one(now); // some were held when they should have gone
+        }
         known.unwrap_or_else(|| self.make(home, key, now))
     }
 
@@ -120,9 +123,10 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
                 return handle; // another thread has inserted it meanwhile
             }
             let bound = if left_to_forget == 0 { u64::MAX } else { self.bound };
-            if self.count_one(bound) {
+            if let Some(counted) = Counted::one_more(&self.count, bound) {
                 let handle = Arc::new(self.template.make());
                 shard.insert(key.to_owned(), Arc::clone(&handle), now.saturating_add(self.template.idle_after()));
+                counted.for_good();
                 return handle;
             }
             drop(shard);
@@ -144,12 +148,6 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     #[allow(clippy::cast_possible_truncation)] // any bits of the hash will do
     fn home<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
         self.hasher.hash_one(key) as usize % SHARDS
-    }
-
-    /// Counts one more key, if that leaves no more than the bound.
-    fn count_one(&self, bound: u64) -> bool {
-        let counted = |keys| (keys < bound).then_some(keys + 1);
-        self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted).is_ok()
     }
 
     /// Forgets the keys of a shard that have become idle, a few at a time.
@@ -206,7 +204,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
 
     /// When to check a key again that may not be forgotten: after the keys that are used now.
     fn later(&self, now: Nanos) -> Nanos {
-        now.saturating_add(self.template.idle_after().saturating_mul(2)).saturating_add(1)
+        now.saturating_add(self.template.idle_after()).saturating_add(1)
     }
 
     /// Returns whether the key was remembered.
@@ -237,6 +235,29 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     }
 }
 
+/// A key that is counted before it is inserted. The `Clone`, `Hash` and `Eq` of a key may panic in
+/// between, and then it is not counted.
+struct Counted<'c>(&'c AtomicU64);
+
+impl<'c> Counted<'c> {
+    /// `None` if there are as many keys as the bound allows.
+    fn one_more(count: &'c AtomicU64, bound: u64) -> Option<Self> {
+        let counted = |keys| (keys < bound).then_some(keys + 1);
+        count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted).ok().map(|_| Self(count))
+    }
+
+    fn for_good(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The code of a key may panic: it runs before anything changes.
 impl<K: Eq + Hash + Clone, H> Shard<K, H> {
     fn new(number: usize) -> Self {
         Self { handles: HashMap::new(), checks: BTreeMap::new(), next_number: number as u64 + 1, other: number }
@@ -258,15 +279,15 @@ impl<K: Eq + Hash + Clone, H> Shard<K, H> {
     }
 
     fn insert(&mut self, key: K, handle: Arc<H>, check_at: Nanos) {
-        let check_at = self.schedule(key.clone(), check_at);
+        let (key_of_check, check_at) = (key.clone(), self.numbered(check_at));
         self.handles.insert(key, Remembered { handle, check_at });
+        self.checks.insert(check_at, key_of_check);
     }
 
-    fn schedule(&mut self, key: K, check_at: Nanos) -> CheckAt {
-        let check_at = (check_at, self.next_number);
+    fn numbered(&mut self, check_at: Nanos) -> CheckAt {
+        let number = self.next_number;
         self.next_number += SHARDS as u64;
-        self.checks.insert(check_at, key);
-        check_at
+        (check_at, number)
     }
 
     fn first(&self) -> Option<(CheckAt, K)> {
@@ -274,10 +295,11 @@ impl<K: Eq + Hash + Clone, H> Shard<K, H> {
     }
 
     fn postpone(&mut self, check_at: CheckAt, to: Nanos) -> Option<CheckAt> {
+        let later = self.numbered(to);
+        self.handles.get_mut(self.checks.get(&check_at)?)?.check_at = later;
         let key = self.checks.remove(&check_at)?;
-        let check_at = self.schedule(key.clone(), to);
-        self.handles.get_mut(&key)?.check_at = check_at;
-        Some(check_at)
+        self.checks.insert(later, key);
+        Some(later)
     }
 
     fn remove<Q>(&mut self, key: &Q) -> bool

@@ -10,7 +10,7 @@ use decor::{
     },
     layer::{
         AnyOutput, AsError, ByResult, Called, Deprecated, Detached, Discreet, ErrInto, FixedKey, Inline, KeyFromArgs,
-        KeyFromFn, Late, Lifted, Logged, MadeFallible, MapErr, Named, Never, OwnErrors, Pausing, Picked, RateLimited,
+        KeyFromFn, Lifted, Logged, MadeFallible, MapErr, Named, Never, OwnErrors, Pausing, Picked, RateLimited,
         RateLimitedBy, RateLimitedByKey, RateLimitedWithin, ReportedErrors, SharedErrors, Timeout, Values,
     },
     *,
@@ -193,9 +193,6 @@ auto_traits! {
     Memo<PhantomPinned, PhantomPinned>: Send Sync Unpin;
 
     // Decorated functions are as their parts.
-    Late<All>: Send Sync Unpin;
-    Late<Local>: not_send not_sync Unpin;
-    Late<PhantomPinned>: Send Sync not_unpin;
     Around<All, Timing>: Send Sync Unpin;
     Around<Local, Timing>: not_send not_sync Unpin;
     Around<NotSync, Timing>: Send not_sync Unpin;

@@ -12,8 +12,8 @@ use tokio::{
 };
 use tokio_test::task::{self, Spawn};
 
-/// Asserts that a permit is free after exactly this time, and takes it. Times that a test reaches by
-/// `advance` are exact to the nanosecond; those of tokio's timers are whole milliseconds.
+/// Asserts that a permit is free after exactly this time, and takes it. Times that a test reaches
+/// by `advance` are exact to the nanosecond; those of tokio's timers are whole milliseconds.
 async fn takes_a_permit_after(limiter: &RateLimiter, retry_after: Duration) {
     assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after }));
     advance(just_before(retry_after)).await;

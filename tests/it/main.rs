@@ -7,7 +7,6 @@ mod cancelled;
 mod clocks;
 mod errors;
 mod keyed_limiter;
-mod late;
 mod lazy;
 mod logged;
 mod memo;

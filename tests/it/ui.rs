@@ -45,7 +45,6 @@ cases! {
     error_not_display
     error_without_from
     lending_closure
-    limited_not_clone
     memo_key_not_hash
     memo_of_another_value
     memo_unannotated

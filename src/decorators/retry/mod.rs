@@ -90,7 +90,7 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
 
     /// Retries the errors for which this is true, and hands the others on at once.
     ///
-    /// The predicate is not called for an error of the last attempt that the policy allows.
+    /// The predicate is not called for an error of the last attempt that `max_attempts` allows.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
