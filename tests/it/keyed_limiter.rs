@@ -238,6 +238,12 @@ async fn keys_that_are_held_exceed_the_bound_until_they_are_free() {
         per_user.for_key(&user).try_acquire().unwrap();
     }
     assert_eq!(per_user.len(), 10);
+    // Lookups of a key that is known bring them back to the bound as well.
+    let held: Vec<_> = (100..200).map(|user| per_user.for_key(&user)).collect();
+    assert_eq!(per_user.len(), 100 + usize::from(per_user.len() > 100));
+    drop(held);
+    (0..100).for_each(|_| drop(per_user.for_key(&199)));
+    assert_eq!(per_user.len(), 10);
 }
 
 #[test]

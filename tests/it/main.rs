@@ -17,6 +17,7 @@ mod memo_keys;
 mod memo_model;
 mod memo_room;
 mod names;
+mod panicking_keys;
 mod parity;
 mod policy;
 mod rate_limiter;

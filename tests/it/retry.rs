@@ -468,6 +468,25 @@ async fn a_later_predicate_replaces_an_earlier_one() {
     assert_eq!(calls.get(), 3);
 }
 
+/// A function keeps its state from attempt to attempt, whatever stands around it.
+#[tokio::test(start_paused = true)]
+async fn a_function_that_counts_may_be_limited_and_retried() {
+    let limiter = RateLimiter::new(1, secs(1));
+    let policy = RetryPolicy::fixed(ms(1)).max_attempts(5);
+    let mut lent = 0;
+    let count = || {
+        lent += 1;
+        ready(if lent < 3 { Err(lent) } else { Ok(lent) })
+    };
+    assert_eq!(count.rate_limited(&limiter).retry_with(&policy).await, Ok(3));
+    let mut owned = 0;
+    let count = move || {
+        owned += 1;
+        ready(if owned < 3 { Err("busy") } else { Ok(owned) })
+    };
+    assert_eq!(count.timed("count").rate_limited(&limiter).retry_with(&policy).await, Ok(3));
+}
+
 #[test]
 fn the_predicate_is_not_asked_after_the_last_attempt() {
     let _clock = VirtualClock::start();

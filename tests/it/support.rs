@@ -4,12 +4,12 @@ use proptest::prelude::ProptestConfig;
 use std::{
     collections::BTreeMap,
     env, fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 use tokio::runtime::{Builder, Runtime};
 use tracing::{
-    Level, Subscriber,
+    Dispatch, Level, Subscriber,
     field::{Field, Visit},
     subscriber::DefaultGuard,
 };
@@ -85,8 +85,15 @@ pub(crate) struct Listener {
     _guard: DefaultGuard,
 }
 
+/// Two subscribers that live as long as the process, and that no thread uses.
+///
+/// With a single one alive, tracing asks the current thread's when an event is met for the first time.
+/// On a thread without a subscriber the event would be off for all, the one that listens included.
+static KEPT: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(registry())));
+
 /// Hears everything down to `level`.
 pub(crate) fn listen_at(level: Level) -> Listener {
+    LazyLock::force(&KEPT);
     let lines = Arc::new(Mutex::new(Vec::new()));
     // A filter for all: one of the recorder's own would leave `tracing::enabled!` true at every level.
     let subscriber = registry().with(LevelFilter::from_level(level)).with(Recorder(Arc::clone(&lines)));
