@@ -351,6 +351,11 @@ impl State {
         self.due_after(self.queue.wanted(), counts)
     }
 
+    /// The same, where some of those that wait are about to be refused.
+    fn due_behind(&self, front: &Front, counts: &Counts) -> Nanos {
+        self.due_after(&self.queue.wanted().minus(&front.refused), counts)
+    }
+
     /// The verdict on a call after others that take `ahead`.
     fn verdict(&self, ahead: &Sums, demand: &Demand) -> Verdict {
         if self.quota.is_too_much(&demand.counts) {
@@ -458,8 +463,8 @@ impl State {
         if waiting >= most_waiting {
             return Some(self.refuse(Error::QueueFull { waiting }));
         }
-        let due = self.due_after(&self.queue.wanted().minus(&front.refused), counts);
-        if has_patience(due) { None } else { Some(self.refuse(self.rate_limited(counts))) }
+        let due = self.due_behind(&front, counts);
+        if has_patience(due) { None } else { Some(self.refuse(self.rate_limited(due))) }
     }
 
     fn take_turn(&mut self, claim: &Claim, waker: &Waker, after: &mut Aftermath) -> Turn {
@@ -494,7 +499,7 @@ impl State {
             Verdict::TooMuch | Verdict::Due | Verdict::TooLate => Ok(()),
         };
         self.give_up(ticket, after);
-        let refusal = refusal.err().unwrap_or_else(|| self.rate_limited(&demand.counts));
+        let refusal = refusal.err().unwrap_or_else(|| self.rate_limited(self.due_at_the_end(&demand.counts)));
         Turn::Over(self.refuse(refusal))
     }
 
@@ -598,16 +603,17 @@ impl State {
         if self.try_admit(counts) {
             return Ok(());
         }
-        if self.leaves_room(&self.front(self.queue.iter()), counts) {
+        let front = self.front(self.queue.iter());
+        if self.leaves_room(&front, counts) {
             self.take(counts);
             return Ok(());
         }
-        self.refuse(self.rate_limited(counts))
+        self.refuse(self.rate_limited(self.due_behind(&front, counts)))
     }
 
-    /// The refusal of a call, with the time until its permits could be had after all that wait.
-    fn rate_limited(&self, counts: &Counts) -> Error {
-        let wait = self.due_at_the_end(counts).saturating_sub(self.now);
+    /// The refusal of a call that would be due at this moment.
+    fn rate_limited(&self, due: Nanos) -> Error {
+        let wait = due.saturating_sub(self.now);
         // The waiters before it that are due have been woken, and will have gone a moment later.
         let wait = if wait == 0 { nanos(GRAIN) } else { wait };
         Error::RateLimited { retry_after: Duration::from_nanos(wait) }

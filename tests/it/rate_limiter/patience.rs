@@ -225,18 +225,39 @@ async fn heavy_calls_before_it_do_not_outlast_patience() {
     assert_eq!(refused, (limited(ms(2)), 6));
 }
 
+/// The one that returns takes the turn of the next, whose own comes as much later as timers may make it.
 #[tokio::test(start_paused = true)]
 async fn a_skipped_waiter_that_returns_does_not_outlast_patience() {
-    let limiter = RateLimiter::new(1, ms(100));
+    let limiter = RateLimiter::new(1, ms(2));
     limiter.acquire().await;
     let mut slow = waits(limiter.acquire_many(1));
     limiter.acquire().await;
     assert_eq!(limiter.stats().passed_over, 1);
     let begun = Instant::now();
-    let within = waits(limiter.acquire_within(ms(100)));
+    let within = waits(limiter.acquire_within(ms(2)));
     assert_pending!(slow.poll());
-    assert_eq!(within.await, limited(ms(100)));
-    assert_eq!(begun.elapsed(), ms(100));
+    let (returned, refused) = futures::future::join(slow, within).await;
+    assert_eq!((returned, refused), (Ok(()), limited(ms(2))));
+    assert_eq!(begun.elapsed(), ms(2));
+}
+
+// ---- behind a call that will be refused ----
+
+/// The limit is lowered below what the first wants, which has not been polled since.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_wants_too_much_holds_up_no_other() {
+    let limiter = RateLimiter::new(5, secs(1));
+    limiter.charge(5);
+    let mut too_much = waits(limiter.acquire_many(5));
+    let mut within = waits(limiter.acquire_within(secs(2)));
+    limiter.set_limit(2, secs(1));
+    assert_eq!(limiter.acquire_many(2).within(ms(999)).await, limited(secs(2)));
+    let mut newcomer = waits(limiter.acquire_within(secs(1)));
+    advance(secs(2)).await;
+    assert_eq!(assert_ready!(newcomer.poll()), Ok(()));
+    assert_eq!(assert_ready!(within.poll()), Ok(()));
+    assert!(assert_ready!(too_much.poll()).is_err());
+    assert_eq!((limiter.available(), limiter.stats().refused), (0, 2));
 }
 
 // ---- threads ----
