@@ -2,8 +2,8 @@
 
 use proptest::prelude::ProptestConfig;
 
-/// This number of cases, or `$PROPTEST_CASES`. Proptest itself reads that variable only if no number
-/// is given.
+/// This number of cases, or `$PROPTEST_CASES`. Proptest itself reads that variable only if no
+/// number is given.
 pub(crate) fn cases(number: u32) -> ProptestConfig {
     if std::env::var_os("PROPTEST_CASES").is_some() {
         ProptestConfig::default()

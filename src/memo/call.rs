@@ -54,8 +54,8 @@ where
     options: PhantomData<fn() -> (E, R)>,
 }
 
-/// A [`MemoizedFuture`] with its key given: of [`Memo::get_or_load`], and of `.memoized_by(..)` on a
-/// future.
+/// A [`MemoizedFuture`] with its key given: of [`Memo::get_or_load`], and of `.memoized_by(..)` on
+/// a future.
 ///
 /// # Examples
 ///

@@ -209,7 +209,8 @@ where
     }
 }
 
-/// Waits for a load that runs in a task of its own: see [`Memoized::detached`](crate::Memoized::detached).
+/// Waits for a load that runs in a task of its own: see
+/// [`Memoized::detached`](crate::Memoized::detached).
 ///
 /// # Cancel safety
 ///

@@ -42,8 +42,8 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 /// # Memory
 ///
 /// A key is forgotten when its limiter is as good as new: no call waits for it or holds it, and no
-/// permit of it counts any more. A key is first checked a period after it came. Each lookup checks a
-/// few keys, wherever they are, so idle keys go as long as any key is used.
+/// permit of it counts any more. A key is first checked a period after it came. Each lookup checks
+/// a few keys, wherever they are, so idle keys go as long as any key is used.
 ///
 /// At most [`max_keys`](Self::max_keys) are remembered, 65,536 until set, of about 700 bytes each
 /// and 16 for each admission in the window. One key more, and the key whose limiter would be idle

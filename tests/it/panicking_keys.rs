@@ -1,4 +1,5 @@
-//! Keys whose `Hash`, `Eq` or `Clone` panics: nothing is left behind that would hold up other calls.
+//! Keys whose `Hash`, `Eq` or `Clone` panics: nothing is left behind that would hold up other
+//! calls.
 
 use crate::support::secs;
 use decor::{KeyedLimiter, Memo, prelude::*};

@@ -87,8 +87,9 @@ pub(crate) struct Listener {
 
 /// Two subscribers that live as long as the process, and that no thread uses.
 ///
-/// With a single one alive, tracing asks the current thread's when an event is met for the first time.
-/// On a thread without a subscriber the event would be off for all, the one that listens included.
+/// With a single one alive, tracing asks the current thread's when an event is met for the first
+/// time. On a thread without a subscriber the event would be off for all, the one that listens
+/// included.
 static KEPT: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(registry())));
 
 /// Hears everything down to `level`.

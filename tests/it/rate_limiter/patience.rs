@@ -225,7 +225,8 @@ async fn heavy_calls_before_it_do_not_outlast_patience() {
     assert_eq!(refused, (limited(ms(2)), 6));
 }
 
-/// The one that returns takes the turn of the next, whose own comes as much later as timers may make it.
+/// The one that returns takes the turn of the next, whose own comes as much later as timers may
+/// make it.
 #[tokio::test(start_paused = true)]
 async fn a_skipped_waiter_that_returns_does_not_outlast_patience() {
     let limiter = RateLimiter::new(1, ms(2));

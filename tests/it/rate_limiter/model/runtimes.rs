@@ -1,7 +1,8 @@
 //! The limiter in several runtimes against the same naive model: the clock of each moves by itself.
 //!
-//! A call that waits belongs to the runtime in which it came. An exact limiter has many of them at a
-//! time. A paced one has one, which is awaited at once: its schedule depends on how late a call is.
+//! A call that waits belongs to the runtime in which it came. An exact limiter has many of them at
+//! a time. A paced one has one, which is awaited at once: its schedule depends on how late a call
+//! is.
 
 use super::{Kind, Model, Outcome, Waiter, any_exact, any_limits, any_paced, limiter};
 use crate::support::{NaiveClocks, cases, ms, paused};
