@@ -26,7 +26,7 @@ fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
     let began = (policy.needs_clock() || R::NEEDS_CLOCK).then(|| Clock::Thread.now());
     let (first, others) = if policy.may_follow(1) { (args.clone(), Some(args)) } else { (args, None) };
     let result = call(first);
-    let retryable = is_retryable(policy, rules, 1, &result);
+    let retryable = is_retryable(policy, rules, || 1, &result);
     match result {
         Ok(value) if !retryable => Ok(value),
         result => {
@@ -64,7 +64,7 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
         attempt.number += 1;
         let these = if policy.may_follow(attempt.number) { args.clone() } else { args.take() };
         result = call(these.expect("taken by the last attempt only"));
-        attempt.retryable = is_retryable(policy, rules, attempt.number, &result);
+        attempt.retryable = is_retryable(policy, rules, || attempt.number, &result);
         match result {
             Ok(value) if !attempt.retryable => {
                 succeeded(attempt.number, || label().get());

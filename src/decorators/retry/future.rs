@@ -116,7 +116,7 @@ where
             // Whatever the attempt held is free before anybody hears of it.
             this.state.set(State::Ended);
             let Loop { rules, progress, .. } = this.retrying;
-            let retryable = is_retryable(this.policy, rules, progress.number(), &result);
+            let retryable = is_retryable(this.policy, rules, || progress.number(), &result);
             match result {
                 Ok(value) if !retryable => {
                     this.retrying.succeeded::<Args>();

@@ -36,10 +36,10 @@ pub(super) enum Next {
 pub(super) fn is_retryable<T, E, R: Ruling<T, E>>(
     policy: &RetryPolicy,
     rules: &mut R,
-    attempt: u32,
+    attempt: impl FnOnce() -> u32,
     result: &Result<T, E>,
 ) -> bool {
-    (result.is_err() && !policy.may_follow(attempt)) || rules.should_retry(result)
+    (result.is_err() && !policy.may_follow(attempt())) || rules.should_retry(result)
 }
 
 /// What is said of a success that was not the first attempt's.
