@@ -9,8 +9,9 @@ use crate::ConfigError;
 /// be due if they came evenly. A permit conforms if it comes no earlier than `tat - (burst - 1) * interval`. The
 /// interval need not be a whole number of nanoseconds, so times are counted in `limit`-ths of one, and nothing drifts.
 ///
-/// Permits count from `since`: the present moment for a call that did not wait, and an earlier one for a waiter that was
-/// woken late. In a stretch of time that is `t` long, no more than `burst + (t + now - since) / interval` permits pass.
+/// Permits count from `since`: the present moment for a call that did not wait, and an earlier one
+/// for a waiter that was woken late. In a stretch of time that is `t` long, no more than `burst +
+/// (t + now - since) / interval` permits pass.
 #[derive(Debug, Clone)]
 pub(crate) struct Pacer {
     limit: u32,
@@ -43,7 +44,8 @@ impl Pacer {
         self.period
     }
 
-    /// Permits that may be taken at once after a pause: what was asked for, as far as the limit allows it.
+    /// Permits that may be taken at once after a pause: what was asked for, as far as the limit
+    /// allows it.
     #[inline]
     pub(crate) fn burst(&self) -> u32 {
         self.burst.min(self.limit)
@@ -58,20 +60,24 @@ impl Pacer {
 
     /// When a call of `permits` is due after calls that take `ahead`; 0 if now.
     ///
-    /// A call of more than the burst needs no more than a full burst, and takes its time afterwards.
+    /// A call of more than the burst needs no more than a full burst, and takes its time
+    /// afterwards.
     #[inline]
     pub(crate) fn due_after(&self, now: Nanos, since: Nanos, ahead: u64, permits: u32) -> Nanos {
         self.due(now, since, ahead.saturating_add(permits.min(self.burst()).into()))
     }
 
-    /// Whether a call of `permits` can be admitted now, and leaves room for calls that can take `ahead` now.
+    /// Returns whether a call of `permits` can be admitted now, and leaves room for calls that can
+    /// take `ahead` now.
     ///
-    /// A call of more than the burst has to fit as a whole, because it takes its time before theirs.
+    /// A call of more than the burst has to fit as a whole, because it takes its time before
+    /// theirs.
     pub(crate) fn leaves_room(&self, now: Nanos, since: Nanos, ahead: u64, permits: u32) -> bool {
         self.due(now, since, ahead.saturating_add(permits.into())) == 0
     }
 
-    /// The first moment at which so many permits, taken one after the other, can all have been taken; 0 if now.
+    /// The first moment at which so many permits, taken one after the other, can all have been
+    /// taken; 0 if now.
     #[inline]
     fn due(&self, now: Nanos, since: Nanos, permits: u64) -> Nanos {
         let from = self.tat.max(self.scaled(since));

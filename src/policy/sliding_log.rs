@@ -12,7 +12,7 @@ const RESERVED_AT_MOST: usize = 1 << 16;
 #[derive(Debug, Clone)]
 pub(crate) struct SlidingLog {
     limit: u32,
-    /// Of all limits so far.
+    /// The largest of all limits so far.
     largest_limit: u32,
     period: Nanos,
     stamps: VecDeque<Stamp>,
@@ -20,7 +20,8 @@ pub(crate) struct SlidingLog {
     /// find when so many will be free again.
     taken: u64,
     forgotten: u64,
-    /// What would be in the window again if the period grew back. `None` while no period so far was longer.
+    /// Stamps that would be in the window again if the period grew back. `None` while no period so
+    /// far was longer.
     past: Option<Box<Past>>,
 }
 
@@ -56,8 +57,9 @@ impl SlidingLog {
         self.period
     }
 
-    /// Later decisions are made by this limit. Permits that are in the window stay in it, and those that a shorter period has
-    /// put out of it are back in it with a longer one. Call [`forget`](Self::forget) before and afterwards.
+    /// Later decisions are made by this limit. Permits that are in the window stay in it, and those
+    /// that a shorter period has put out of it are back in it with a longer one. Call
+    /// [`forget`](Self::forget) before and afterwards.
     pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
         let past = self.past.take();
         let longest_period = past.as_ref().map_or(self.period, |past| past.period).max(period);
@@ -74,7 +76,7 @@ impl SlidingLog {
         self.period = period;
     }
 
-    /// Whether what leaves the window is kept.
+    /// Returns whether stamps that leave the window are kept.
     pub(crate) fn keeps_past(&self) -> bool {
         self.past.is_some()
     }
@@ -95,7 +97,8 @@ impl SlidingLog {
             past.stamps.push_back(stamp);
             self.forgotten = stamp.taken;
         }
-        // No window so far would hold what is older, or what came before as many permits as fill it.
+        // No window so far would hold what is older, or what came before as many permits as fill
+        // it.
         while let Some(first) = past.stamps.front() {
             if first.at.saturating_add(past.period) > now && self.taken - first.taken < self.largest_limit.into() {
                 break;

@@ -26,13 +26,14 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// One permit of each window, however long it takes. Any limiter admits this in the end, so it is never refused.
+    /// One permit of each window, however long it takes. Any limiter admits this in the end, so it
+    /// is never refused.
     pub(crate) fn one() -> Self {
         Self { permits: 1_u32.into(), can_fail: false, max_wait: None }
     }
 }
 
-/// What a refusal of [`Request::one`] would become.
+/// The place of a refusal of [`Request::one`].
 #[cold]
 pub(crate) fn never_refused(error: &Error) -> ! {
     unreachable!("one permit of any limiter can be waited for, but: {error}")

@@ -56,7 +56,8 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Permits that a paced limiter gives at once after a pause; 1 until set. See [`RateLimiter::burst`].
+    /// Permits that a paced limiter gives at once after a pause; 1 until set. See
+    /// [`RateLimiter::burst`].
     ///
     /// ```
     /// let error = decor::RateLimiter::builder().window(9, std::time::Duration::from_secs(1)).burst(3).try_build();
@@ -67,10 +68,12 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Rejects calls with [`Error::QueueFull`](crate::Error::QueueFull) when `waiting` calls are queued. Unbounded by default.
+    /// Rejects calls with [`Error::QueueFull`](crate::Error::QueueFull) when `waiting` calls are
+    /// queued. Unbounded by default.
     ///
-    /// Calls at the head of the queue whose turn has come do not count, whether or not they have been polled since. A call whose
-    /// permits are free beside theirs is admitted. `acquire` and `.rate_limited(..)` cannot return an error, so they always queue.
+    /// Calls at the head of the queue whose turn has come do not count, whether or not they have
+    /// been polled since. A call whose permits are free beside theirs is admitted. `acquire` and
+    /// `.rate_limited(..)` cannot return an error, so they always queue.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -1,13 +1,15 @@
-//! A limiter's state behind its one lock, and what happens when a call comes, looks again, or leaves.
+//! A limiter's state behind its one lock, and what happens when a call comes, looks again, or
+//! leaves.
 //!
-//! Tasks and threads stand in the same queue: each takes its [`Turn`], and waits in its own way until the moment that it
-//! is given. No call admits another. Permits are stamped by the call that uses them: a permit handed to a waiter that is
-//! woken late would age on the way, and more than the limit could then be in use within one window.
+//! Tasks and threads stand in the same queue: each takes its [`Turn`], and waits in its own way
+//! until the moment that it is given. No call admits another. Permits are stamped by the call that
+//! uses them: a permit handed to a waiter that is woken late would age on the way, and more than
+//! the limit could then be in use within one window.
 //!
 //! # The queue's protocol
 //!
-//! The *verdict* on a call depends on what the calls before it take at this moment. It is the same in whatever order the
-//! waiters of one moment are polled.
+//! The *verdict* on a call depends on what the calls before it take at this moment. It is the same
+//! in whatever order the waiters of one moment are polled.
 //!
 //! | verdict | condition |
 //! |---|---|
@@ -16,9 +18,10 @@
 //! | `TooLate` | The call is not due, its patience has ended, and late timers are not the only reason. |
 //! | `NotYet` | The call is not due and waits on. |
 //!
-//! A waiter *sleeps* until its own recheck, or is *woken* because it is first and due, or is *skipped* because it was woken and
-//! did not come. Only its own contacts admit or refuse it. Each contact of another call *calls up* the first waiter, and each
-//! first waiter that leaves *hands over* to the next.
+//! A waiter *sleeps* until its own recheck, or is *woken* because it is first and due, or is
+//! *skipped* because it was woken and did not come. Only its own contacts admit or refuse it. Each
+//! contact of another call *calls up* the first waiter, and each first waiter that leaves *hands
+//! over* to the next.
 //!
 //! | state | event | action | next state |
 //! |---|---|---|---|
@@ -39,7 +42,8 @@
 //! | skipped | polled | takes its old place, then as polled there | asleep |
 //! | skipped | dropped | | gone |
 //!
-//! Progress depends on no single waiter, because each rechecks when its turn should have come, and calls up the first.
+//! Progress depends on no single waiter, because each rechecks when its turn should have come, and
+//! calls up the first.
 
 use super::{
     acquire::Request,
@@ -54,11 +58,13 @@ use crate::{
 };
 use std::{fmt, task::Waker, time::Duration};
 
-/// How long the first in the queue may take to come after it was woken, in nanoseconds. Then it is skipped.
+/// Time in which the first in the queue has to come after it was woken, in nanoseconds. Then it is
+/// skipped.
 const GRACE: Nanos = 10_000_000;
 
-/// How far a pacer counts a late waiter back on its schedule, in nanoseconds. All that falls due in this time may pass together
-/// after a stall. A timer is up to 1 ms late, and so is the thread that it wakes. With 2 ms a busy queue falls behind.
+/// Time by which a pacer counts a late waiter back on its schedule, in nanoseconds. All that falls
+/// due in this time may pass together after a stall. A timer is up to 1 ms late, and so is the
+/// thread that it wakes. With 2 ms a busy queue falls behind.
 const CATCH_UP: Nanos = 3_000_000;
 
 /// Maximum number of waiters that recheck together whether a woken first has come.
@@ -76,13 +82,14 @@ struct State {
     queue: Queue,
     /// 0 before the first pause.
     paused_until: Nanos,
-    /// When free permits can be taken the short way again: after the pause; `Nanos::MAX` while a window keeps its past.
+    /// When free permits can be taken the short way again: after the pause; `Nanos::MAX` while a
+    /// window keeps its past.
     short_way_from: Nanos,
     refuse_above: usize,
     /// The latest moment that was seen. A clock that goes back (one runtime's paused clock after another's) stands still.
     now: Nanos,
-    /// The moment after the last pause, charge, change of limits, or return of a skipped waiter. The turns that were foreseen for
-    /// waiters since then still hold.
+    /// The moment after the last pause, charge, change of limits, or return of a skipped waiter.
+    /// The turns that were foreseen for waiters since then still hold.
     undisturbed_since: Nanos,
     stats: RateLimiterStats,
 }
@@ -114,7 +121,8 @@ enum Verdict {
     NotYet { due: Nanos },
 }
 
-/// The first waiters, up to one that waits on: each would be admitted or refused if all of them were polled now.
+/// The first waiters, up to one that waits on: each would be admitted or refused if all of them
+/// were polled now.
 #[derive(Debug, Default)]
 struct Front {
     waiters: usize,
@@ -122,7 +130,7 @@ struct Front {
     taken: Sums,
     /// Permits of those that would be refused.
     refused: Sums,
-    /// Whether a waiter behind them waits on, and so keeps back all that come later.
+    /// True if a waiter behind them waits on, and so keeps back all that come later.
     is_blocked: bool,
 }
 
@@ -171,7 +179,8 @@ impl Core {
         self.epoch.instant(clock, moment)
     }
 
-    /// Locks the state and updates its clock, which is read under the lock so that it never goes backwards.
+    /// Locks the state and updates its clock, which is read under the lock so that it never goes
+    /// backwards.
     #[inline]
     fn enter(&self, clock: Clock) -> MutexGuard<'_, State> {
         let mut state = lock_busy(&self.state);
@@ -366,8 +375,8 @@ impl State {
         demand.latest.saturating_add(if is_undisturbed { demand.lateness } else { 0 })
     }
 
-    /// How late timers may make the turn of a newcomer. 0 if its turn is only estimated, because heavy calls before it may delay
-    /// it as well.
+    /// The lateness that timers may cause in the turn of a newcomer. 0 if its turn is only
+    /// estimated, because heavy calls before it may delay it as well.
     fn lateness(&self, counts: &Counts, due: Nanos) -> Nanos {
         let single_permits = self.queue.has_single_permits_only() && counts.iter().all(|count| *count <= 1);
         if self.quota.foresees(single_permits) {
@@ -377,7 +386,8 @@ impl State {
         }
     }
 
-    /// The front of these waiters, which begin with the first. Takes time in proportion to the waiters that are ready to leave.
+    /// The front of these waiters, which begin with the first. Takes time in proportion to the
+    /// waiters that are ready to leave.
     fn front<'q>(&self, waiters: impl Iterator<Item = &'q Waiter>) -> Front {
         let mut front = Front::default();
         for waiter in waiters {
@@ -395,7 +405,8 @@ impl State {
         front
     }
 
-    /// Whether a call behind this front can be admitted now, and leaves the front what that would take.
+    /// Returns whether a call behind this front can be admitted now, and leaves the front what that
+    /// would take.
     fn leaves_room(&self, front: &Front, counts: &Counts) -> bool {
         !front.is_blocked
             && self.paused_until <= self.now
@@ -442,7 +453,8 @@ impl State {
         if has_patience(due) && waiting < most_waiting {
             return None;
         }
-        // Waiters whose turn has come are as good as gone, whether or not they have been polled since.
+        // Waiters whose turn has come are as good as gone, whether or not they have been polled
+        // since.
         let front = self.front(self.queue.iter());
         if self.leaves_room(&front, counts) {
             self.take(counts);
@@ -506,9 +518,9 @@ impl State {
         recheck_at
     }
 
-    /// When this waiter should look at the queue again: the first when it is due, and others when their turn should have come,
-    /// with some slack for late timers. The slack only matters if a waiter before it never comes, because otherwise it is woken
-    /// earlier.
+    /// When this waiter should look at the queue again: the first when it is due, and others when
+    /// their turn should have come, with some slack for late timers. The slack only matters if a
+    /// waiter before it never comes, because otherwise it is woken earlier.
     fn expected(&self, claim: &Claim) -> Nanos {
         let Claim { ticket, demand } = claim;
         if self.queue.is_first(ticket) {
@@ -524,19 +536,22 @@ impl State {
         due.saturating_add(drift).max(self.now.saturating_add(GRACE))
     }
 
-    /// When the first in the queue is admitted or refused. A limit that was lowered refuses it at once.
+    /// When the first in the queue is admitted or refused. A limit that was lowered refuses it at
+    /// once.
     fn first_due(&self) -> Option<Nanos> {
         let counts = &self.queue.first()?.demand.counts;
         Some(if self.quota.is_too_much(counts) { 0 } else { self.due_after(&Sums::default(), counts) })
     }
 
-    /// Wakes the first in the queue if it is due. Skips it if it was woken and has not come for too long.
+    /// Wakes the first in the queue if it is due. Skips it if it was woken and has not come for too
+    /// long.
     fn call_up(&mut self, after: &mut Aftermath) {
         let mut silent_since = None;
         while self.first_due().is_some_and(|due| due <= self.now) {
             let now = self.now;
             let Some(first) = self.queue.first_mut() else { break };
-            // A waiter whose own recheck was due when the one before it was woken has been silent for as long.
+            // A waiter whose own recheck was due when the one before it was woken has been silent
+            // for as long.
             match first.woken_at.or(silent_since.filter(|since| first.recheck_at <= *since)) {
                 None => {
                     first.woken_at = Some(now);
@@ -556,7 +571,8 @@ impl State {
         }
     }
 
-    /// The first place has changed hands: its holder is woken, unless it will come by itself in time.
+    /// The first place has changed hands: its holder is woken, unless it will come by itself in
+    /// time.
     fn hand_over(&mut self, after: &mut Aftermath) {
         let (Some(due), now) = (self.first_due(), self.now) else { return };
         let Some(first) = self.queue.first_mut() else { return };

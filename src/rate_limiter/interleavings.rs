@@ -103,7 +103,8 @@ impl Model {
         }
     }
 
-    /// Only patience has an end, and here only before a turn that is beyond it: all want one permit.
+    /// Only patience has an end, and here only before a turn that is beyond it: all want one
+    /// permit.
     fn end(&self, result: Result<(), Error>) {
         match result {
             Ok(()) => self.admit(),
@@ -207,7 +208,7 @@ fn patience() {
     check(2, &[&[Within], &[Acquire], &[SetLimit]], PERIOD);
 }
 
-/// What a thread does at the moment at which permits come free and patience ends.
+/// An act at the moment at which permits come free and patience ends.
 #[derive(Debug, Clone, Copy)]
 enum AtTheTurn {
     /// The n-th waiter looks.
@@ -220,8 +221,8 @@ enum AtTheTurn {
 }
 use AtTheTurn::{Come, Drop, Look, TryNow};
 
-/// So many permits come free at once, and so many waiters have patience until then. All of them that stay are admitted, in every
-/// interleaving; newcomers get what is left.
+/// At one moment `permits` come free, and the patience of `waiters` ends. All of them
+/// that stay are admitted, in every interleaving; newcomers get what is left.
 fn check_turn(permits: u32, waiters: usize, threads: &[&[AtTheTurn]]) {
     let acts: Vec<Vec<AtTheTurn>> = threads.iter().map(|acts| acts.to_vec()).collect();
     let explored = explore(2, move || {
@@ -295,7 +296,8 @@ fn at_the_turn() {
     check_turn(3, 3, &[&[Look(2), TryNow], &[Drop(1), Come], &[Look(0)]]);
 }
 
-/// Two waiters were skipped. They come back in every interleaving, and are admitted in the order in which they first came.
+/// Two waiters were skipped. They come back in every interleaving, and are admitted in the order in
+/// which they first came.
 #[test]
 fn coming_back() {
     let explored = explore(2, || {
@@ -307,7 +309,8 @@ fn coming_back() {
             Turn::Joined(claim, _) => claim,
             turn => panic!("{turn:?}"),
         });
-        // The first is woken and skipped, then the second; then there is a permit for a call that only tries.
+        // The first is woken and skipped, then the second; then there is a permit for a call that
+        // only tries.
         for (pause, skipped) in [(PERIOD, 0), (Duration::from_millis(10), 1), (Duration::from_millis(10), 2)] {
             clock.advance(pause);
             assert_eq!(limiter.try_acquire().is_ok(), skipped == 2);

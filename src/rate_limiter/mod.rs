@@ -49,11 +49,12 @@ use std::{fmt, time::Duration};
 /// more admissions than the limit, however the calls arrive. A token bucket lets nearly twice as many pass. Calls may come
 /// in bursts of the whole limit.
 ///
-/// [`paced`](Self::paced) spaces calls evenly, for services that do not take bursts. A waiter that was woken late counts from
-/// its place on the schedule, or from 3 ms ago if that is later. Otherwise the lateness of timers would add up. In any stretch
-/// of time that is `t` long, calls of up to the burst take no more than `burst + (t + 3 ms) * limit / period` permits. With a
-/// burst of 1, the number that pass together after a stall of the program is 1 at 100 a second, 4 at 1,000 a second, and 31 at
-/// 10,000 a second.
+/// [`paced`](Self::paced) spaces calls evenly, for services that do not take bursts. A waiter that
+/// was woken late counts from its place on the schedule, or from 3 ms ago if that is later.
+/// Otherwise the lateness of timers would add up. In any stretch of time that is `t` long, calls of
+/// up to the burst take no more than `burst + (t + 3 ms) * limit / period` permits. With a burst of
+/// 1, the number that pass together after a stall of the program is 1 at 100 a second, 4 at 1,000 a
+/// second, and 31 at 10,000 a second.
 ///
 /// Tokio's timer is never early and at most 1 ms late. An exact window carries that lateness on, or it would not be exact: a
 /// saturated one may fall behind by up to 1 ms per period. A paced limiter computes from its schedule and does not drift.
@@ -63,24 +64,29 @@ use std::{fmt, time::Duration};
 ///
 /// # Fair, and safe to drop
 ///
-/// Calls are admitted in the order in which they came, and a heavy request is not starved by light ones. A permit is taken at
-/// the moment at which its caller is there to use it. A waiter that is dropped leaves nothing behind.
+/// Calls are admitted in the order in which they came, and a heavy request is not starved by light
+/// ones. A permit is taken at the moment at which its caller is there to use it. A waiter that is
+/// dropped leaves nothing behind.
 ///
-/// A call never takes a permit that a call before it could take. One that would have to be refused now, because it only
-/// tries or because its patience has ended, is admitted if its permits are free beside those of all calls before it. The
-/// order in which the waiters of one moment are polled makes no difference to that.
+/// A call never takes a permit that a call before it could take. One that would have to be refused
+/// now, because it only tries or because its patience has ended, is admitted if its permits are
+/// free beside those of all calls before it. The order in which the waiters of one moment are
+/// polled makes no difference to that.
 ///
-/// A waiter that is never polled again delays the others by its own turn and 10 ms. The next waiter notices at its own turn
-/// that the first has not come, wakes it once more, and skips it 10 ms later. Waiters behind the first that are overdue as well
-/// are skipped with it. With an exact limiter the next waiter's own turn is 1 ms later for each period that it has waited,
-/// because timers may be that late. A waiter behind a thousand others gives the first 10 ms more for each thousand of them. A
-/// skipped waiter keeps its place: when it comes after all, it stands before all that came later.
+/// A waiter that is never polled again delays the others by its own turn and 10 ms. The next waiter
+/// notices at its own turn that the first has not come, wakes it once more, and skips it 10 ms
+/// later. Waiters behind the first that are overdue as well are skipped with it. With an exact
+/// limiter the next waiter's own turn is 1 ms later for each period that it has waited, because
+/// timers may be that late. A waiter behind a thousand others gives the first 10 ms more for each
+/// thousand of them. A skipped waiter keeps its place: when it comes after all, it stands before
+/// all that came later.
 ///
 /// # Memory
 ///
-/// 16 bytes for each admission that is still in a window, reserved at once for limits up to 65,536 (a larger limit's log
-/// grows when it is needed). As many again while a period is shorter than it once was, because it may grow back. A waiter has
-/// one place of about 80 bytes in the queue; all else is in its own future.
+/// 16 bytes for each admission that is still in a window, reserved at once for limits up to 65,536
+/// (a larger limit's log grows when it is needed). As many again while a period is shorter than it
+/// once was, because it may grow back. A waiter has one place of about 80 bytes in the queue; all
+/// else is in its own future.
 #[derive(Clone)]
 pub struct RateLimiter {
     core: Arc<Core>,
@@ -159,8 +165,8 @@ impl RateLimiter {
         windows.into_iter().fold(Self::builder(), |builder, (limit, period)| builder.window(limit, period)).try_build()
     }
 
-    /// Evenly spaced: one call every `period / limit`. Waiters that were woken late follow each other faster until they have made
-    /// up for it, for 3 ms at most: see [`RateLimiter`].
+    /// Evenly spaced: one call every `period / limit`. Waiters that were woken late follow each
+    /// other faster until they have made up for it, for 3 ms at most: see [`RateLimiter`].
     ///
     /// # Panics
     ///
@@ -198,11 +204,12 @@ impl RateLimiter {
         Self::builder().paced(limit, period).try_build()
     }
 
-    /// A paced limiter that gives up to `burst` permits at once after a pause. After a stall of the program, those that fall due
-    /// in 3 ms come on top.
+    /// A paced limiter that gives up to `burst` permits at once after a pause. After a stall of the
+    /// program, those that fall due in 3 ms come on top.
     ///
-    /// This is a new limiter: set the burst before it is shared. While [`set_limit`](Self::set_limit) has lowered the limit below
-    /// the burst, the limit is the burst.
+    /// This is a new limiter: set the burst before it is shared. While
+    /// [`set_limit`](Self::set_limit) has lowered the limit below the burst, the limit is the
+    /// burst.
     ///
     /// # Panics
     ///
@@ -299,7 +306,8 @@ impl RateLimiter {
 
     /// Waits for several permits, to be taken together: one number for every window, or an array with one for each.
     ///
-    /// A request for 0 permits waits its turn like any other. Cancel safety, fairness and panics are [`acquire`](Self::acquire)'s.
+    /// A request for 0 permits waits its turn like any other. Cancel safety, fairness and panics
+    /// are [`acquire`](Self::acquire)'s.
     ///
     /// # Errors
     ///
@@ -350,13 +358,15 @@ impl RateLimiter {
     /// Waits for one permit (one of each window), but no longer than `max_wait`. For several there is [`AcquireMany::within`]:
     /// `limiter.acquire_many(8).within(max_wait).await?`.
     ///
-    /// Fails at once if the wait is known to be longer, without standing in the queue. The estimate is exact with one window
-    /// where every waiting call takes one permit, and with a paced limiter; otherwise it is a lower bound.
+    /// Fails at once if the wait is known to be longer, without standing in the queue. The estimate
+    /// is exact with one window where every waiting call takes one permit, and with a paced
+    /// limiter; otherwise it is a lower bound.
     ///
-    /// A call that waits is admitted if its turn comes within `max_wait`, the last moment included. Otherwise it fails at that
-    /// moment, or up to 1 ms later because timers are late. Timers also delay the turns before it. If that alone has put off a
-    /// turn that was known exactly, the call waits on for up to 1 ms, and with a window for 1 ms more for each period of its
-    /// wait. A pause, a charge, new limits, or a skipped waiter that comes back end this allowance.
+    /// A call that waits is admitted if its turn comes within `max_wait`, the last moment included.
+    /// Otherwise it fails at that moment, or up to 1 ms later because timers are late. Timers also
+    /// delay the turns before it. If that alone has put off a turn that was known exactly, the call
+    /// waits on for up to 1 ms, and with a window for 1 ms more for each period of its wait. A
+    /// pause, a charge, new limits, or a skipped waiter that comes back end this allowance.
     ///
     /// # Errors
     ///
@@ -378,7 +388,8 @@ impl RateLimiter {
         AcquireMany::new(&self.core, 1_u32.into(), Some(max_wait))
     }
 
-    /// Takes one permit (one of each window) now, or none. A permit that a waiting call could take now is left to it.
+    /// Takes one permit (one of each window) now, or none. A permit that a waiting call could take
+    /// now is left to it.
     ///
     /// # Errors
     ///
@@ -396,8 +407,8 @@ impl RateLimiter {
         self.core.try_take(1_u32.into())
     }
 
-    /// Takes several permits now, or none: one number for every window, or an array with one for each. Permits that a waiting call
-    /// could take now are left to it.
+    /// Takes several permits now, or none: one number for every window, or an array with one for
+    /// each. Permits that a waiting call could take now are left to it.
     ///
     /// # Errors
     ///
@@ -462,9 +473,10 @@ impl RateLimiter {
 
     /// Changes the limit of a limiter with one window, or a paced one, while calls wait. They keep their order.
     ///
-    /// Admissions that are in the window stay in it. If the period is shortened and grows back, those that had left the shorter one
-    /// count again: as many permits as the largest limit so far. Admissions that had left the longest period so far are forgotten.
-    /// A paced limiter's burst is the limit while that is less, and comes back with it.
+    /// Admissions that are in the window stay in it. If the period is shortened and grows back,
+    /// those that had left the shorter one count again: as many permits as the largest limit so
+    /// far. Admissions that had left the longest period so far are forgotten. A paced limiter's
+    /// burst is the limit while that is less, and comes back with it.
     ///
     /// # Panics
     ///

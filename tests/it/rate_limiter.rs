@@ -247,7 +247,8 @@ async fn a_task_that_has_used_up_its_budget_keeps_its_turn() {
     assert_eq!(*order.borrow(), [("greedy", 1000), ("modest", 2000)]);
 }
 
-/// Permits of waiters that left behind others are not missing before them. Otherwise the others would look again and again.
+/// Permits of waiters that left behind others are not missing before them. Otherwise the others
+/// would look again and again.
 #[tokio::test(start_paused = true)]
 async fn waiters_that_gave_up_behind_others_cost_no_polls() {
     let limiter = RateLimiter::paced(100, secs(1));
@@ -260,7 +261,7 @@ async fn waiters_that_gave_up_behind_others_cost_no_polls() {
         for waiter in &mut behind {
             assert!(waiter.now_or_never().is_none());
         }
-        // One stays, so those before it leave from the middle.
+        // The last stays, so those before it leave from the middle.
         let last = behind.pop().unwrap();
         drop(behind);
         limiter.pause_for(secs(1));

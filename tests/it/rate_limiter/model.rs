@@ -35,7 +35,7 @@ enum Patience {
     ToTheTurn,
 }
 
-/// How an arrival with patience was received, as the limiter foresaw its turn.
+/// The reception of an arrival with patience, as the limiter foresaw its turn.
 #[derive(Debug, Clone, Copy)]
 struct Reception {
     /// Nanoseconds since the beginning.
@@ -153,8 +153,8 @@ impl Window {
     }
 }
 
-/// A paced limiter as a bucket that fills evenly: the same thing, counted the other way round. In permits times
-/// nanoseconds of the period, so that nothing is ever rounded.
+/// A paced limiter as a bucket that fills evenly: the same thing, counted the other way round. In
+/// permits times nanoseconds of the period, so that nothing is ever rounded.
 #[derive(Clone)]
 struct Bucket {
     limit: i128,
@@ -202,7 +202,8 @@ impl Bucket {
         self.filled -= i128::from(permits) * self.period;
     }
 
-    /// What is missing then takes as long to come as it would have taken, and a nanosecond is not divided.
+    /// What is missing then takes as long to come as it would have taken, and a nanosecond is not
+    /// divided.
     fn set_limit(&mut self, limit: u32, period: Duration) {
         let lasts = (self.full() - self.filled + self.limit - 1) / self.limit;
         (self.limit, self.period) = (limit.into(), nanos(period));
@@ -321,7 +322,8 @@ impl Model {
         Self { now: 0, rule, queue: VecDeque::new(), paused_until: 0, seen: Seen::default() }
     }
 
-    /// A millisecond passes. A newcomer that comes before the waiters are polled makes up for their lateness as they do.
+    /// A millisecond passes. A newcomer that comes before the waiters are polled makes up for their
+    /// lateness as they do.
     fn pass(&mut self, before_early_one: bool) {
         self.now += 1;
         self.rule.pass(self.now);
@@ -401,8 +403,8 @@ impl Model {
         self.seen.available.push(available);
     }
 
-    /// No call is refused at once that would be admitted in time if all before it stay. None is let wait that would not, where
-    /// the turn can be foreseen.
+    /// No call is refused at once that would be admitted in time if all before it stay. None is let
+    /// wait that would not, where the turn can be foreseen.
     fn check_foresight(&self, permits: [u32; 2], reception: Reception, early: bool) {
         let all = || self.queue.iter().map(|waiter| waiter.permits).chain([permits]);
         if all().any(|permits| self.rule.too_much(permits)) {
@@ -456,7 +458,8 @@ fn run_model(schedule: &Schedule, receptions: &[Option<Reception>], until: u64) 
     model.seen
 }
 
-/// The limiter itself, its waiters polled when, and only when, they are woken; those that are woken together in any order.
+/// The limiter itself, its waiters polled when, and only when, they are woken; those that are woken
+/// together in any order.
 struct Driver<'l> {
     limiter: &'l RateLimiter,
     begun: Instant,

@@ -7,7 +7,8 @@ use std::thread;
 
 const STALL: Duration = ms(60);
 
-/// A rate per second, how many pass together after a stall, and how many in each millisecond from then on.
+/// A rate per second, how many pass together after a stall, and how many in each millisecond from
+/// then on.
 const RATES: [(u32, usize, usize); 3] = [(100, 1, 0), (1_000, 4, 1), (10_000, 31, 10)];
 
 #[tokio::test(start_paused = true)]

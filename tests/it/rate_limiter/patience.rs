@@ -168,7 +168,8 @@ async fn a_full_queue_lets_a_newcomer_pass_that_need_not_wait() {
 
 // ---- how long patience may be overrun ----
 
-/// The first is admitted late by so many milliseconds, and with it the turn of the second, which waits for two periods.
+/// The first is admitted late by so many milliseconds, and with it the turn of the second, which
+/// waits for two periods.
 async fn second_after_a_late_first(late: u64) -> (Result<(), Error>, u64) {
     let limiter = RateLimiter::new(1, ms(100));
     limiter.acquire().await;
@@ -224,7 +225,8 @@ async fn heavy_calls_before_it_do_not_outlast_patience() {
     assert_eq!(refused, (limited(ms(2)), 6));
 }
 
-/// The one that returns takes the turn of the next, whose own comes as much later as timers may make it.
+/// The one that returns takes the turn of the next, whose own comes as much later as timers may
+/// make it.
 #[tokio::test(start_paused = true)]
 async fn a_skipped_waiter_that_returns_does_not_outlast_patience() {
     let limiter = RateLimiter::new(1, ms(2));
@@ -261,7 +263,8 @@ async fn a_call_that_wants_too_much_holds_up_no_other() {
 
 // ---- threads ----
 
-/// All threads come to the end of their patience together, and look in whatever order they get to run.
+/// All threads come to the end of their patience together, and look in whatever order they get to
+/// run.
 #[test]
 #[cfg_attr(miri, ignore = "takes it for ever")]
 fn threads_whose_turn_comes_at_the_end_of_patience_are_admitted() {
@@ -292,8 +295,8 @@ fn threads_whose_turn_comes_at_the_end_of_patience_are_admitted() {
 
 // ---- real clocks ----
 
-/// Each call waits for exactly as long as the limiter says that it will take. A refusal is right only if the turn was beyond
-/// that; and after a wait, beyond the lateness of timers as well.
+/// Each call waits for exactly as long as the limiter says that it will take. A refusal is right
+/// only if the turn was beyond that; and after a wait, beyond the lateness of timers as well.
 fn refusals_are_beyond_patience_on(worker_threads: usize) {
     const TASKS: u64 = 100;
     const EACH: u64 = 100;

@@ -27,7 +27,8 @@ async fn two_skipped_waiters_are_admitted_in_their_order() {
         let mut slow = joined(&limiter, 2);
         limiter.acquire().await;
         assert_eq!((limiter.stats().passed_over, limiter.waiting()), (2, 0));
-        // The third rechecks at 300 ms and 1 ms later for each period, and skips both 10 ms after that.
+        // The third rechecks at 300 ms and 1 ms later for each period, and skips both 10 ms after
+        // that.
         assert_eq!(millis(begun.elapsed()), 314);
 
         let mut newcomer = task::spawn(limiter.acquire());
@@ -105,10 +106,11 @@ struct Crowd {
     paced: bool,
     limit: u32,
     period: u64,
-    /// Whether each is asleep at first.
+    /// Waiters, in their order: true if asleep at first.
     asleep: Vec<bool>,
     newcomers: usize,
-    /// Draws the order in which waiters come back, and in which those are polled that are woken together.
+    /// Draws the order in which waiters come back, and in which those are polled that are woken
+    /// together.
     order: u64,
 }
 
