@@ -49,9 +49,9 @@ pub struct RateLimitedFuture<F, R = Never> {
     refusal: PhantomData<R>,
 }
 
-/// Whether a request can be refused, and what the refusal becomes.
+/// Tells if a request can be refused, and turns the refusal into an output.
 pub trait Refusal<T> {
-    /// Whether the limiter may refuse the request. If `false`, `refuse_above` does not apply to it.
+    /// True if the limiter may refuse the request. The limiter asks here before it refuses.
     const POSSIBLE: bool;
 
     /// The call's output in place of the function's.
@@ -223,7 +223,7 @@ pub struct RateLimitedByKey<K, P> {
     pub(crate) key: P,
 }
 
-/// Message of a panic that cannot happen: `note` runs before `around`.
+/// The reason for which a key's limiter is there when the call is wrapped.
 const NOTED: &str = "`note` finds the limiter of every call";
 
 impl<K, P: Clone> Clone for RateLimitedByKey<K, P> {

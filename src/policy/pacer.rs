@@ -67,8 +67,8 @@ impl Pacer {
         self.due(now, since, ahead.saturating_add(permits.min(self.burst()).into()))
     }
 
-    /// Whether a call of `permits` can be admitted now, and leaves room for calls that can take
-    /// `ahead` now.
+    /// Returns whether a call of `permits` can be admitted now, and leaves room for calls that can
+    /// take `ahead` now.
     ///
     /// A call of more than the burst has to fit as a whole, because it takes its time before
     /// theirs.

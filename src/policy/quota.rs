@@ -65,7 +65,7 @@ impl Quota {
         Err(invalid(format_args!("{count} permits at once, but the limit is {limit} per {period:?}")))
     }
 
-    /// Whether a call may never take so many.
+    /// Returns whether a call wants more than the limit.
     pub(crate) fn is_too_much(&self, counts: &Counts) -> bool {
         self.exceeded(counts).is_some()
     }
@@ -93,8 +93,8 @@ impl Quota {
         }
     }
 
-    /// Whether [`take_free`](Self::take_free) must not be asked, because what leaves a window is
-    /// kept.
+    /// Returns whether [`take_free`](Self::take_free) must not be asked, because what leaves a
+    /// window is kept.
     pub(crate) fn keeps_past(&self) -> bool {
         matches!(self, Self::Windows(logs) if logs.iter().any(SlidingLog::keeps_past))
     }
@@ -123,8 +123,8 @@ impl Quota {
 
     /// When a call is due after calls that take `ahead`; `now` or earlier if now.
     ///
-    /// Whether it is due now is exact, and so is the moment if [`foresees`](Self::foresees) says
-    /// so. Otherwise the moment is a lower bound.
+    /// The answer "now" is exact. A later moment is exact if [`foresees`](Self::foresees) says so,
+    /// and otherwise a lower bound.
     #[inline]
     pub(crate) fn due_after(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> Nanos {
         let all = |window: usize| ahead.0[window].saturating_add(counts[window].into());
@@ -134,7 +134,8 @@ impl Quota {
         }
     }
 
-    /// Whether a call can be admitted now, and leaves room for calls that can take `ahead` now.
+    /// Returns whether a call can be admitted now, and leaves room for calls that can take `ahead`
+    /// now.
     pub(crate) fn leaves_room(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> bool {
         match self {
             Self::Windows(_) => self.due_after(now, since, ahead, counts) <= now,
@@ -142,8 +143,8 @@ impl Quota {
         }
     }
 
-    /// Whether [`due_after`](Self::due_after) is exact for calls that take no more than one permit
-    /// each, or for any.
+    /// Returns whether [`due_after`](Self::due_after) is exact for calls that take no more than one
+    /// permit each, or for any.
     pub(crate) fn foresees(&self, single_permits: bool) -> bool {
         match self {
             Self::Windows(logs) => logs.len() == 1 && single_permits,
@@ -151,9 +152,9 @@ impl Quota {
         }
     }
 
-    /// How late timers may make a call that waits for `wait`, in nanoseconds. An exact window adds
-    /// up the lateness of its timer from period to period. A pacer follows its schedule and does
-    /// not.
+    /// The lateness that timers may cause in a queue that is this long in time. An exact window
+    /// carries the lateness of its timer on from period to period; a pacer goes by its schedule and
+    /// does not.
     pub(crate) fn drift(&self, wait: Nanos, grain: Nanos) -> Nanos {
         match self {
             Self::Windows(logs) => {

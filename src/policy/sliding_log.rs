@@ -12,7 +12,7 @@ const RESERVED_AT_MOST: usize = 1 << 16;
 #[derive(Debug, Clone)]
 pub(crate) struct SlidingLog {
     limit: u32,
-    /// Of all limits so far.
+    /// The largest of all limits so far.
     largest_limit: u32,
     period: Nanos,
     stamps: VecDeque<Stamp>,
@@ -20,8 +20,8 @@ pub(crate) struct SlidingLog {
     /// find when so many will be free again.
     taken: u64,
     forgotten: u64,
-    /// Stamps that would be in the window again with a longer period. `None` if no period so far
-    /// was longer.
+    /// Stamps that would be in the window again if the period grew back. `None` while no period so
+    /// far was longer.
     past: Option<Box<Past>>,
 }
 
@@ -76,7 +76,7 @@ impl SlidingLog {
         self.period = period;
     }
 
-    /// Whether what leaves the window is kept.
+    /// Returns whether stamps that leave the window are kept.
     pub(crate) fn keeps_past(&self) -> bool {
         self.past.is_some()
     }
@@ -97,8 +97,8 @@ impl SlidingLog {
             past.stamps.push_back(stamp);
             self.forgotten = stamp.taken;
         }
-        // Drops stamps that are older than the longest period, and stamps before the last
-        // `largest_limit` permits. No window so far could hold either.
+        // No window so far would hold what is older, or what came before as many permits as fill
+        // it.
         while let Some(first) = past.stamps.front() {
             if first.at.saturating_add(past.period) > now && self.taken - first.taken < self.largest_limit.into() {
                 break;

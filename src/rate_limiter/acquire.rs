@@ -33,7 +33,7 @@ impl Request {
     }
 }
 
-/// What a refusal of [`Request::one`] would become.
+/// The place of a refusal of [`Request::one`].
 #[cold]
 pub(crate) fn never_refused(error: &Error) -> ! {
     unreachable!("one permit of any limiter can be waited for, but: {error}")

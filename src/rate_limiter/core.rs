@@ -58,13 +58,13 @@ use crate::{
 };
 use std::{fmt, task::Waker, time::Duration};
 
-/// How long the first in the queue may take to come after it was woken, in nanoseconds. Then it is
+/// Time in which the first in the queue has to come after it was woken, in nanoseconds. Then it is
 /// skipped.
 const GRACE: Nanos = 10_000_000;
 
-/// How far a pacer counts a late waiter back on its schedule, in nanoseconds. All that falls due in
-/// this time may pass together after a stall. A timer is up to 1 ms late, and so is the thread that
-/// it wakes. With 2 ms a busy queue falls behind.
+/// Time by which a pacer counts a late waiter back on its schedule, in nanoseconds. All that falls
+/// due in this time may pass together after a stall. A timer is up to 1 ms late, and so is the
+/// thread that it wakes. With 2 ms a busy queue falls behind.
 const CATCH_UP: Nanos = 3_000_000;
 
 /// Maximum number of waiters that recheck together whether a woken first has come.
@@ -130,7 +130,7 @@ struct Front {
     taken: Sums,
     /// Permits of those that would be refused.
     refused: Sums,
-    /// Whether a waiter behind them waits on, and so keeps back all that come later.
+    /// True if a waiter behind them waits on, and so keeps back all that come later.
     is_blocked: bool,
 }
 
@@ -374,8 +374,8 @@ impl State {
         demand.latest.saturating_add(if is_undisturbed { demand.lateness } else { 0 })
     }
 
-    /// How late timers may make the turn of a newcomer. 0 if its turn is only estimated, because
-    /// heavy calls before it may delay it as well.
+    /// The lateness that timers may cause in the turn of a newcomer. 0 if its turn is only
+    /// estimated, because heavy calls before it may delay it as well.
     fn lateness(&self, counts: &Counts, due: Nanos) -> Nanos {
         let single_permits = self.queue.has_single_permits_only() && counts.iter().all(|count| *count <= 1);
         if self.quota.foresees(single_permits) {
@@ -404,8 +404,8 @@ impl State {
         front
     }
 
-    /// Whether a call behind this front can be admitted now, and leaves the front what that would
-    /// take.
+    /// Returns whether a call behind this front can be admitted now, and leaves the front what that
+    /// would take.
     fn leaves_room(&self, front: &Front, counts: &Counts) -> bool {
         !front.is_blocked
             && self.paused_until <= self.now

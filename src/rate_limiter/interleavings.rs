@@ -208,7 +208,7 @@ fn patience() {
     check(2, &[&[Within], &[Acquire], &[SetLimit]], PERIOD);
 }
 
-/// What a thread does at the moment at which permits come free and patience ends.
+/// An act at the moment at which permits come free and patience ends.
 #[derive(Debug, Clone, Copy)]
 enum AtTheTurn {
     /// The n-th waiter looks.
@@ -221,7 +221,7 @@ enum AtTheTurn {
 }
 use AtTheTurn::{Come, Drop, Look, TryNow};
 
-/// So many permits come free at once, and so many waiters have patience until then. All of them
+/// At one moment `permits` come free, and the patience of `waiters` ends. All of them
 /// that stay are admitted, in every interleaving; newcomers get what is left.
 fn check_turn(permits: u32, waiters: usize, threads: &[&[AtTheTurn]]) {
     let acts: Vec<Vec<AtTheTurn>> = threads.iter().map(|acts| acts.to_vec()).collect();

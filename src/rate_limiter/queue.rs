@@ -1,9 +1,9 @@
 //! Waiters, in the order in which they came.
 //!
 //! Places are numbered in that order, and a waiter keeps its number for good. Waiters that were
-//! never skipped stand in a ring with one place for each number, vacant ones included. Only the
-//! head is ever skipped, so a waiter that comes back has a smaller number than all in the ring.
-//! Such waiters stand in a map ahead of the ring.
+//! never skipped stand in a ring of places without gaps, where a number is an index. Only the head
+//! is ever skipped, so a waiter that comes back has a smaller number than all in the ring; such
+//! waiters stand before the ring, in a map.
 
 use crate::policy::{Counts, Nanos, Sums};
 use std::{
@@ -11,29 +11,30 @@ use std::{
     task::Waker,
 };
 
-/// What a waiter keeps to find its place again.
+/// The key to a waiter's place, kept by the waiter.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticket {
-    /// Of its place. Used again only for a place at the end of the ring that was left for good.
+    /// Number of the place. Used again only for a place at the end of the ring whose waiter left
+    /// for good.
     pub(super) number: u64,
     /// Permits of all places that were ever numbered before it.
     joined_before: Sums,
 }
 
-/// What a waiter wants, and until when.
+/// The permits that a waiter wants, and its patience.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Demand {
     pub(super) counts: Counts,
-    /// When it joined.
+    /// The moment at which the waiter joined.
     pub(super) since: Nanos,
     /// The last moment to be admitted at; `Nanos::MAX` without a limit.
     pub(super) latest: Nanos,
-    /// Nanoseconds beyond `latest` that the lateness of timers may cost it; 0 if its turn could not
-    /// be foreseen.
+    /// Nanoseconds beyond `latest` by which timers may delay the turn; 0 if the turn could not be
+    /// foreseen.
     pub(super) lateness: Nanos,
 }
 
-/// Beyond this an emptied ring gives its memory back.
+/// Capacity beyond which an emptied ring gives its memory back.
 const KEPT_WHEN_EMPTY: usize = 64;
 
 #[derive(Debug, Default)]
@@ -47,11 +48,10 @@ pub(super) struct Queue {
     len: u32,
     /// Waiters that want more than one permit of a window.
     heavy: u32,
-    /// Permits wanted by all waiters.
+    /// Permits of all waiters.
     wanted: Sums,
-    /// Running totals. `joined - passed` are the permits of the ring, vacant places included, and
-    /// of `returned`. A place that is removed from the ring's end is taken off `joined`, and a
-    /// waiter that comes back is taken off `passed`.
+    /// Permits of all places that were ever added to the ring's end, and of those that have gone
+    /// from its front. The difference is in the ring, those of vacant places included.
     joined: Sums,
     passed: Sums,
 }
@@ -64,8 +64,8 @@ enum Place {
     Vacant(Counts),
 }
 
-/// Wakers that were replaced, or whose waiter left, to be dropped outside of the lock. A waker's
-/// drop may drop a task, and with it another waiter, which takes the lock.
+/// Wakers that have been replaced, or that belong to waiters which left. Dropping one may drop a
+/// task and all that it owns, such as another waiter; that must not happen under the lock.
 #[derive(Debug, Default)]
 pub(super) struct StaleWakers(Option<Waker>, Vec<Waker>);
 
@@ -82,9 +82,10 @@ impl StaleWakers {
 pub(super) struct Waiter {
     pub(super) waker: Waker,
     pub(super) demand: Demand,
-    /// When it looks at the queue again by itself.
+    /// The moment at which it looks at the queue again by itself.
     pub(super) recheck_at: Nanos,
-    /// When it was woken with its permits free; `None` if it was not, or has come since.
+    /// The moment at which it was woken with its permits free; `None` if it was not, or has come
+    /// since.
     pub(super) woken_at: Option<Nanos>,
 }
 
@@ -107,36 +108,36 @@ impl Queue {
         self.len == 0
     }
 
-    /// Permits wanted by all who wait.
+    /// Permits wanted by all waiters.
     pub(super) fn wanted(&self) -> &Sums {
         &self.wanted
     }
 
-    /// Whether no waiter wants more than one permit of a window.
+    /// Returns whether no waiter wants more than one permit of a window.
     pub(super) fn has_single_permits_only(&self) -> bool {
         self.heavy == 0
     }
 
-    /// Permits wanted by those before this waiter. Takes time in proportion to their number.
+    /// Permits wanted by the waiters before this one. Takes time in proportion to their number.
     pub(super) fn wanted_before(&self, ticket: &Ticket) -> Sums {
         let mut wanted = Sums::default();
         self.before(ticket.number).for_each(|waiter| wanted.add(&waiter.demand.counts));
         wanted
     }
 
-    /// Upper bound of the permits wanted ahead of this waiter, in constant time if it is in the
-    /// ring. Vacant places ahead of the waiter count. Places behind it do not, because otherwise
-    /// every waiter would recheck whenever one left behind it.
+    /// Permits wanted by the waiters before this one, and by those that left from between them, in
+    /// constant time. Never too few: otherwise all would look for their turn again whenever some
+    /// left behind them.
     pub(super) fn wanted_before_at_most(&self, ticket: &Ticket) -> Sums {
         if ticket.number < self.first { self.wanted_before(ticket) } else { ticket.joined_before.minus(&self.passed) }
     }
 
-    /// How many places there are before this waiter's, vacant ones included.
+    /// Number of places before this waiter's, vacant ones included.
     pub(super) fn places_before(&self, ticket: &Ticket) -> u64 {
         ticket.number.saturating_sub(self.first) + self.returned.len() as u64
     }
 
-    /// Those before this number, in their order.
+    /// The waiters before this number, in their order.
     pub(super) fn before(&self, number: u64) -> impl Iterator<Item = &Waiter> {
         let in_ring = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
         let ring = self.ring.iter().take(in_ring).filter_map(|place| match place {
@@ -146,7 +147,7 @@ impl Queue {
         self.returned.range(..number).map(|(_, waiter)| waiter).chain(ring)
     }
 
-    /// All of them, in their order.
+    /// All waiters, in their order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Waiter> {
         self.before(u64::MAX)
     }
@@ -161,8 +162,8 @@ impl Queue {
         ticket
     }
 
-    /// Notes a poll of the waiter and its waker. A skipped waiter takes its place again. Returns
-    /// whether the waiter had been skipped.
+    /// Notes that the waiter has come, with this waker. Gives it its place again if it was skipped,
+    /// and returns whether it was.
     pub(super) fn check_in(
         &mut self,
         ticket: &Ticket,
@@ -255,8 +256,8 @@ impl Queue {
         stale.add(waiter.waker);
     }
 
-    /// Removes vacant places from both ends of the ring, from the front first. A skipped waiter
-    /// keeps its number at the front, whereas numbers at the end are used again.
+    /// Removes vacant places from both ends of the ring: from the front first, because a number
+    /// there may be that of a waiter which was skipped, and those at the end are used again.
     fn trim(&mut self) {
         while let Some(Place::Vacant(counts)) = self.ring.front() {
             self.passed.add(counts);

@@ -261,7 +261,7 @@ async fn waiters_that_gave_up_behind_others_cost_no_polls() {
         for waiter in &mut behind {
             assert!(waiter.now_or_never().is_none());
         }
-        // One stays, so those before it leave from the middle.
+        // The last stays, so those before it leave from the middle.
         let last = behind.pop().unwrap();
         drop(behind);
         limiter.pause_for(secs(1));

@@ -37,7 +37,7 @@ enum Patience {
     ToTheTurn,
 }
 
-/// How an arrival with patience was received, as the limiter foresaw its turn.
+/// The reception of an arrival with patience, as the limiter foresaw its turn.
 #[derive(Debug, Clone, Copy)]
 struct Reception {
     /// Nanoseconds since the beginning.

@@ -106,7 +106,7 @@ struct Crowd {
     paced: bool,
     limit: u32,
     period: u64,
-    /// Whether each is asleep at first.
+    /// Waiters, in their order: true if asleep at first.
     asleep: Vec<bool>,
     newcomers: usize,
     /// Draws the order in which waiters come back, and in which those are polled that are woken
