@@ -2,7 +2,7 @@
 
 use crate::{
     call::{Callable, CallableMut, CallableOnce, Describe},
-    late::awaited_directly,
+    lazy::awaited_directly,
     name::Name,
 };
 use std::{fmt, future::Future};

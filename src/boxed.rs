@@ -3,7 +3,7 @@
 use crate::{
     around::{Around, Decoration, Layer},
     call::{Callable, CallableMut, CallableOnce},
-    late::awaited_directly,
+    lazy::awaited_directly,
     name::Name,
     sync::Arc,
 };

@@ -3,7 +3,7 @@
 use crate::{
     arity::for_each_arity,
     call::{Callable, CallableMut, CallableOnce},
-    late::awaited_directly,
+    lazy::awaited_directly,
     name::Name,
 };
 use std::{fmt, future::Future};

@@ -156,7 +156,7 @@ mod future_ext;
 mod half;
 #[cfg(all(test, shuttle))]
 mod interleavings;
-mod late;
+mod lazy;
 #[cfg(feature = "memo")]
 mod memo;
 mod name;
@@ -226,7 +226,7 @@ pub mod future {
             validated::ValidatedFuture,
             watched::Watched,
         },
-        late::LateFuture,
+        lazy::Lazy,
         rate_limiter::{Acquire, AcquireMany},
     };
 }

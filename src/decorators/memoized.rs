@@ -5,7 +5,7 @@ use crate::{
     Cacheable, Memo, blocking,
     call::{Callable, CallableMut, CallableOnce, Describe},
     half::{Detachable, Returns},
-    late::awaited_directly,
+    lazy::awaited_directly,
     memo::{
         BlockingLoad, Detached, Failures, Inline, KeyFromArgs, KeyFromFn, KeySource, Load, MemoizedFuture, OwnErrors,
         ReportedErrors, Running, RunningBlocking, SharedErrors, call_blocking,

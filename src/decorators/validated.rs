@@ -5,7 +5,7 @@ use crate::{
     args::Inspect,
     blocking,
     call::{Callable, CallableMut, CallableOnce, Describe},
-    late::awaited_directly,
+    lazy::awaited_directly,
     name::Name,
 };
 use futures::future::{Either, Ready, ready};

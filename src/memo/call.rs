@@ -90,8 +90,9 @@ enum State<C, Args, L, K: Eq + Hash, V, B> {
     Ended,
 }
 
-/// Calls the function and begins the load. A function pointer, and no bound on `C`, for the reason
-/// that [`LateFuture`](crate::future::LateFuture) has one.
+/// Calls the function and begins the load. With a function pointer the future needs neither a
+/// projection of `C`, which rustc rejects inside a task for arguments such as `&'static str`, nor a
+/// bound on `C`, which it rejects there for closures that borrow.
 type Begin<C, Args, L, K, V> = fn(Leader<K, V>, C, Args) -> L;
 
 fn begin<C, Args, K, V, E, R>(leader: Leader<K, V>, callable: C, args: Args) -> R::Future

@@ -4,9 +4,8 @@
 
 use decor::{
     future::{
-        Acquire, AcquireMany, DeprecatedFuture, DetachedLoad, FallibleFuture, LateFuture, LiftedFuture, Load,
-        LoggedFuture, MemoizedFuture, PausingFuture, RateLimitedFuture, RetryFuture, TimedFuture, TimeoutFuture,
-        ValidatedFuture,
+        Acquire, AcquireMany, DeprecatedFuture, DetachedLoad, FallibleFuture, Lazy, LiftedFuture, Load, LoggedFuture,
+        MemoizedFuture, PausingFuture, RateLimitedFuture, RetryFuture, TimedFuture, TimeoutFuture, ValidatedFuture,
     },
     layer::{
         AnyOutput, AsError, ByResult, Called, Deprecated, Detached, Discreet, ErrInto, FixedKey, Inline, KeyFromArgs,
@@ -233,9 +232,9 @@ auto_traits! {
     FallibleFuture<Ready<u64>, u64>: Send Sync Unpin;
     FallibleFuture<LocalFuture, Output>: not_send not_sync Unpin;
     FallibleFuture<PinnedFuture, Output>: Send Sync not_unpin;
-    LateFuture<Makes<Ready<Output>>, (), Ready<Output>>: Send Sync Unpin;
-    LateFuture<Makes<LocalFuture>, (), LocalFuture>: not_send not_sync Unpin;
-    LateFuture<Makes<PinnedFuture>, (), PinnedFuture>: Send Sync not_unpin;
+    Lazy<Makes<Ready<Output>>>: Send Sync Unpin;
+    Lazy<Makes<LocalFuture>>: not_send not_sync Unpin;
+    Lazy<Makes<PinnedFuture>>: Send Sync not_unpin;
     LiftedFuture<Ready<Output>, String>: Send Sync Unpin;
     LiftedFuture<LocalFuture, String>: not_send not_sync Unpin;
     LiftedFuture<PinnedFuture, String>: Send Sync not_unpin;

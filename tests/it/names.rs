@@ -216,9 +216,9 @@ async fn debug_shows_where_a_call_stands() {
     assert_eq!(shown(&old), "DeprecatedFuture { warning: None, .. }");
 
     let mut awaited = Box::pin((|| ready(7)).timed("seven").into_future());
-    assert_eq!(shown(&awaited), "LateFuture { called: false, .. }");
+    assert_eq!(shown(&awaited), "Lazy { called: false, .. }");
     assert_eq!(polled(&mut awaited), Poll::Ready(7));
-    assert_eq!(shown(&awaited), "LateFuture { called: true, .. }");
+    assert_eq!(shown(&awaited), "Lazy { called: true, .. }");
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ use crate::{
     RetryPolicy, Transient,
     call::{Callable, CallableMut, CallableOnce, Describe},
     half::Answers,
-    late::awaited_directly,
+    lazy::awaited_directly,
     name::Name,
 };
 use std::{fmt, time::Duration};
