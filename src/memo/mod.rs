@@ -128,8 +128,9 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 /// If many calls ask for a key without a good value, one of them loads it, and the others wait for
 /// its value. This is single flight: a stampede, or thundering herd, cannot form. If the load
 /// fails, the error is that call's alone, and the waiters try one at a time; with
-/// [`.sharing_errors()`](crate::Memoized::sharing_errors) all of them get the same error. If the
-/// loading call is dropped or panics, a waiter takes over.
+/// [`.sharing_errors()`](crate::Memoized::sharing_errors) all of them get the same error, and with
+/// [`.reporting_errors()`](crate::Memoized::reporting_errors) its text. If the loading call is
+/// dropped or panics, a waiter takes over.
 ///
 /// A load runs in the call that began it. If every caller times out before a load finishes (by a
 /// `.timeout(..)` behind the memo), the memo stays empty;
