@@ -111,9 +111,9 @@
 //!
 //! # Laws
 //!
-//! - **Lazy.** Before the first poll nothing is logged, timed or admitted. Decorators that need the arguments look at
-//!   them in [`.call(..)`](prelude), which may also call the function to obtain its future. Everything can be built
-//!   outside of a runtime.
+//! - **Lazy.** Before the first poll nothing is logged, timed or admitted. Decorators that need the
+//!   arguments look at them in [`.call(..)`](prelude), which may also call the function to obtain
+//!   its future. Everything can be built outside of a runtime.
 //! - **Dropping is safe** at every await, and is an outcome: `timed` and `logged` report it as `cancelled`, and a panic as
 //!   `panicked`.
 //! - **A handle is one shared thing.** A [`RateLimiter`] or a [`Memo`] is cheap to clone, and a clone is the same one: it serves

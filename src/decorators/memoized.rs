@@ -148,7 +148,8 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// let answers = join_all((0..20).map(|_| fetch.call(42))).await;
     /// assert_eq!((begun.elapsed(), users.stats().loads), (Duration::from_secs(9), 1));
     /// assert_eq!(answers[0].as_ref().unwrap_err().to_string(), "connection refused");
-    /// assert_eq!(answers[1].as_ref().unwrap_err().to_string(), "loading failed in another call of fetch: connection refused");
+    /// let told = answers[1].as_ref().unwrap_err().to_string();
+    /// assert_eq!(told, "loading failed in another call of fetch: connection refused");
     /// # }
     /// ```
     pub fn reporting_errors<Args, Half>(self) -> Memoized<C, K, V, B, ReportedErrors, R>

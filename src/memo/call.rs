@@ -65,7 +65,8 @@ where
 ///
 /// let squares = Memo::builder().build();
 /// let load: fn() -> Ready<u64> = || ready(49);
-/// let call: GetOrLoad<fn() -> Ready<u64>, Ready<u64>, u64, u64, u64> = squares.get_or_load(7, load);
+/// let call: GetOrLoad<fn() -> Ready<u64>, Ready<u64>, u64, u64, u64> =
+///     squares.get_or_load(7, load);
 /// # drop(call);
 /// ```
 pub type GetOrLoad<C, F, K, V, Q> = MemoizedFuture<C, (), Load<F, K, V, OwnErrors>, K, V, FixedKey<Q>>;
@@ -169,7 +170,8 @@ where
     /// use std::{future::ready, time::Duration};
     ///
     /// let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
-    /// let refused = users.get_or_load(42, || ready(Err("refused".to_owned()))).reporting_errors().await;
+    /// let refuse = || ready(Err("refused".to_owned()));
+    /// let refused = users.get_or_load(42, refuse).reporting_errors().await;
     /// assert_eq!(refused.unwrap_err(), "refused", "the call that loads has the error itself");
     /// # }
     /// ```
@@ -352,7 +354,8 @@ impl<C, Args, L, K: Eq + Hash, V, B, E, R> fmt::Debug for MemoizedFuture<C, Args
 /// use std::future::{Ready, ready};
 ///
 /// let squares = Memo::builder().build();
-/// type Call = MemoizedFuture<Called<Ready<u64>>, (), Load<Ready<u64>, u64, u64, OwnErrors>, u64, u64, FixedKey<u64>>;
+/// type Loading = Load<Ready<u64>, u64, u64, OwnErrors>;
+/// type Call = MemoizedFuture<Called<Ready<u64>>, (), Loading, u64, u64, FixedKey<u64>>;
 /// let call: Call = ready(49).memoized_by(&squares, 7);
 /// assert_eq!(call.await, 49);
 /// # }

@@ -61,7 +61,8 @@ pub trait Failures<O, V> {
 /// fn square(n: u64) -> Ready<u64> { ready(n * n) }
 ///
 /// let squares = Memo::builder().build();
-/// let square: Memoized<_, u64, u64, KeyFromArgs, ReportedErrors> = square.memoized(&squares).reporting_errors();
+/// let square: Memoized<_, u64, u64, KeyFromArgs, ReportedErrors> =
+///     square.memoized(&squares).reporting_errors();
 /// # drop(square);
 /// ```
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +79,8 @@ pub struct ReportedErrors;
 /// fn half(n: u64) -> Ready<Option<u64>> { ready((n % 2 == 0).then_some(n / 2)) }
 ///
 /// let halves: Memo<u64, u64> = Memo::builder().build();
-/// let half: Memoized<_, u64, u64, KeyFromArgs, SharedErrors> = half.memoized(&halves).sharing_errors();
+/// let half: Memoized<_, u64, u64, KeyFromArgs, SharedErrors> =
+///     half.memoized(&halves).sharing_errors();
 /// # drop(half);
 /// ```
 #[derive(Debug, Clone, Copy)]

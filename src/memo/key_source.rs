@@ -26,7 +26,8 @@ pub trait KeySource<Args, K> {
 /// fn square(n: u64) -> Ready<u64> { ready(n * n) }
 ///
 /// let squares = Memo::builder().build();
-/// let square: Memoized<fn(u64) -> Ready<u64>, u64, u64, KeyFromArgs> = (square as fn(u64) -> _).memoized(&squares);
+/// let square: Memoized<fn(u64) -> Ready<u64>, u64, u64, KeyFromArgs> =
+///     (square as fn(u64) -> _).memoized(&squares);
 /// # drop(square);
 /// ```
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +58,8 @@ pub struct KeyFromFn<P>(pub(crate) P);
 ///
 /// let squares = Memo::builder().build();
 /// let load: fn() -> Ready<u64> = || ready(49);
-/// type Call = MemoizedFuture<fn() -> Ready<u64>, (), Load<Ready<u64>, u64, u64, OwnErrors>, u64, u64, FixedKey<u64>>;
+/// type Loading = Load<Ready<u64>, u64, u64, OwnErrors>;
+/// type Call = MemoizedFuture<fn() -> Ready<u64>, (), Loading, u64, u64, FixedKey<u64>>;
 /// let call: Call = squares.get_or_load(7, load);
 /// # drop(call);
 /// ```

@@ -184,7 +184,8 @@ pub struct Inline;
 /// fn square(n: u64) -> Ready<u64> { ready(n * n) }
 ///
 /// let squares = Memo::builder().build();
-/// let square: Memoized<_, u64, u64, KeyFromArgs, OwnErrors, Detached> = square.memoized(&squares).detached();
+/// let square: Memoized<_, u64, u64, KeyFromArgs, OwnErrors, Detached> =
+///     square.memoized(&squares).detached();
 /// # drop(square);
 /// ```
 #[derive(Debug, Clone, Copy)]

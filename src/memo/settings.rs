@@ -14,7 +14,8 @@ pub(super) const DEFAULT_CAPACITY: u64 = 10_000;
 /// ```
 /// use decor::{Eviction, Memo};
 ///
-/// let words: Memo<String, u64> = Memo::builder().capacity(1_000).eviction(Eviction::TinyLfu).build();
+/// let words: Memo<String, u64> =
+///     Memo::builder().capacity(1_000).eviction(Eviction::TinyLfu).build();
 /// # drop(words);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
