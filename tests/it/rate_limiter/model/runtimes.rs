@@ -102,6 +102,29 @@ struct Seen {
     waiting: Vec<usize>,
 }
 
+/// What an event happens to: the limiter, or its model.
+trait Side {
+    /// Lets the calls that wait have what they can get, at a moment that `here` sees as well.
+    fn serve(&mut self, here: usize);
+
+    fn act(&mut self, number: usize, here: usize, event: &Event) -> Answer;
+
+    /// The calls that wait, by the number of their event.
+    fn waiting(&self) -> Vec<usize>;
+
+    fn happen(&mut self, number: usize, here: usize, event: &Event) -> Seen {
+        let serves = !matches!(event, Event::Advance(_));
+        if serves {
+            self.serve(here);
+        }
+        let answer = self.act(number, here, event);
+        if serves {
+            self.serve(here);
+        }
+        Seen { answer, waiting: self.waiting() }
+    }
+}
+
 struct Call<'l> {
     event: usize,
     runtime: usize,
@@ -139,7 +162,9 @@ impl World<'_> {
             self.answer(&result, begun.elapsed().as_millis().try_into().unwrap())
         })
     }
+}
 
+impl Side for World<'_> {
     /// Polls the calls that wait, the first first. Before, the limiter learns of all time that has
     /// passed where they wait, and here.
     fn serve(&mut self, here: usize) {
@@ -194,16 +219,8 @@ impl World<'_> {
         Answer::None
     }
 
-    fn happen(&mut self, number: usize, here: usize, event: &Event) -> Seen {
-        let serves = !matches!(event, Event::Advance(_));
-        if serves {
-            self.serve(here);
-        }
-        let answer = self.act(number, here, event);
-        if serves {
-            self.serve(here);
-        }
-        Seen { answer, waiting: self.calls.iter().map(|call| call.event).collect() }
+    fn waiting(&self) -> Vec<usize> {
+        self.calls.iter().map(|call| call.event).collect()
     }
 }
 
@@ -246,19 +263,6 @@ impl Naive {
             self.model.rule.pass(self.model.now);
             self.model.rule.rest();
         }
-    }
-
-    fn serve(&mut self, here: usize) {
-        if self.nothing_waits() {
-            return;
-        }
-        for _ in 0..2 {
-            for waiter in self.model.queue.clone() {
-                self.read(self.arrivals[waiter.arrival].0);
-            }
-            self.read(here);
-        }
-        self.model.serve();
     }
 
     fn try_acquire(&mut self, permits: [u32; 2]) -> Answer {
@@ -318,6 +322,21 @@ impl Naive {
             _ => Answer::TooMuch,
         }
     }
+}
+
+impl Side for Naive {
+    fn serve(&mut self, here: usize) {
+        if self.nothing_waits() {
+            return;
+        }
+        for _ in 0..2 {
+            for waiter in self.model.queue.clone() {
+                self.read(self.arrivals[waiter.arrival].0);
+            }
+            self.read(here);
+        }
+        self.model.serve();
+    }
 
     fn act(&mut self, number: usize, here: usize, event: &Event) -> Answer {
         if let Event::Advance(millis) = *event {
@@ -340,17 +359,8 @@ impl Naive {
         Answer::None
     }
 
-    fn happen(&mut self, number: usize, here: usize, event: &Event) -> Seen {
-        let serves = !matches!(event, Event::Advance(_));
-        if serves {
-            self.serve(here);
-        }
-        let answer = self.act(number, here, event);
-        if serves {
-            self.serve(here);
-        }
-        let waiting = self.model.queue.iter().map(|waiter| self.arrivals[waiter.arrival].1).collect();
-        Seen { answer, waiting }
+    fn waiting(&self) -> Vec<usize> {
+        self.model.queue.iter().map(|waiter| self.arrivals[waiter.arrival].1).collect()
     }
 }
 
