@@ -8,9 +8,12 @@ use crate::Error;
 /// [`.fallible()`](crate::FutureExt::fallible).
 ///
 /// ```
-/// fn decorates_a_result<R: decor::ResultLike>(_: &R) {}
+/// use decor::ResultLike;
 ///
-/// decorates_a_result(&Ok::<u8, String>(1));
+/// fn failed<R: ResultLike>(output: &R) -> bool {
+///     output.as_result().is_err()
+/// }
+/// assert!(failed(&Err::<u8, _>("busy")));
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Result`, so this decorator cannot tell success from failure",
@@ -23,12 +26,20 @@ pub trait ResultLike {
     type Ok;
     /// The error of a failure.
     type Err;
+
+    /// The `Result`, by reference.
+    fn as_result(&self) -> Result<&Self::Ok, &Self::Err>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T, E> ResultLike for Result<T, E> {
     type Ok = T;
     type Err = E;
+
+    #[inline]
+    fn as_result(&self) -> Result<&T, &E> {
+        self.as_ref()
+    }
 }
 
 /// A `Result` whose error can carry what a decorator has to say: `E: From<decor::Error>`.

@@ -1,13 +1,17 @@
-//! Every decorator of an async function: what it is called, where it stands in a chain, and why.
+//! The catalogue: every decorator, what it does, where it stands in a chain, and why.
+//!
+//! Each stands here once, for async and for sync functions.
 
 use crate::{
-    BoxedFn, Callable, CallableMut, CallableOnce, Fallible, KeyedLimiter, Permits, RateLimiter, ResultLike,
-    RetryPolicy,
-    args::{CloneArgs, DebugArgs, Inspect},
-    around::Around,
+    Fallible, KeyedLimiter, Permits, RateLimiter, ResultLike, RetryPolicy,
+    call::{
+        args::{CloneArgs, DebugArgs, Inspect},
+        mode::{Function, Repeatable},
+    },
     decorators::{
-        convert::{ErrInto, Lifted, MadeFallible, MapErr},
+        boxed::Boxable,
         deprecated::{Deprecated, Deprecation},
+        errors::{ErrInto, Lifted, MadeFallible, MapErr},
         logged::{Discreet, Logged, Logging, Picked, ShowArgs, ShowValue, Values},
         named::Named,
         pausing::Pausing,
@@ -17,9 +21,17 @@ use crate::{
         timeout::Timeout,
         validated::Validated,
     },
+    layer::{
+        Around, Decoration, Gate,
+        gate::{ByArgs, Each, Gated},
+        mapped::Mapped,
+    },
 };
 #[cfg(feature = "memo")]
-use crate::{Cacheable, Memo, MemoKey, Memoized, call::Describe, memo::KeyFromFn};
+use crate::{
+    Cacheable, Memo, MemoKey, Memoized,
+    memo::KeyFromFn,
+};
 use std::{
     fmt::{Debug, Display},
     hash::Hash,
@@ -34,7 +46,7 @@ use std::{
 ///
 /// What is decorated stays a function: it is called with [`.call(..)`](crate::prelude), and without arguments it can be
 /// awaited directly. Nothing happens before the first poll, save what `.call` says.
-pub trait FnExt<Args>: CallableOnce<Args> + Sized {
+pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Reports how long each call takes: `fetch took 0.1234s`.
     ///
     /// One event per call when it ends, under the target `decor::call`, level `info`, with the fields `name`, `elapsed`
@@ -55,7 +67,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(fetch.timed("fetch").call(42).await, 42);
     /// # }
     /// ```
-    fn timed(self, name: &'static str) -> Around<Self, Timing> {
+    fn timed(self, name: &'static str) -> Around<Self, Gated<Timing>> {
         self.timed_with(Timing::new(name))
     }
 
@@ -73,11 +85,11 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// nap.timed_with(timing).call(500).await;
     /// # }
     /// ```
-    fn timed_with<O>(self, timing: Timing<O>) -> Around<Self, Timing<O>>
+    fn timed_with<O>(self, timing: Timing<O>) -> Around<Self, Gated<Timing<O>>>
     where
         O: OutcomeOf<Self::Output>,
     {
-        Around::new(self, timing)
+        gated(self, timing)
     }
 
     /// Logs each call: `calling fetch` (`debug`), then `fetch returned in 0.12s` (`info`) or
@@ -103,7 +115,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(fetch.logged().call(42).await, Ok(42));
     /// # }
     /// ```
-    fn logged(self) -> Around<Self, Logged<Discreet>>
+    fn logged(self) -> Around<Self, Gated<Logged<Discreet>>>
     where
         Self::Output: ResultLike<Err: Display>,
     {
@@ -124,7 +136,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(fetch.logged_values().call(42, "en").await.unwrap(), "42 en");
     /// # }
     /// ```
-    fn logged_values(self) -> Around<Self, Logged<Values>>
+    fn logged_values(self) -> Around<Self, Gated<Logged<Values>>>
     where
         Args: DebugArgs,
         Self::Output: ResultLike<Ok: Debug, Err: Display>,
@@ -148,7 +160,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(fetch.call(42, Token("secret".into())).await, Ok(42));
     /// # }
     /// ```
-    fn logged_args<P>(self, pick: P) -> Around<Self, Logged<Picked<P>>>
+    fn logged_args<P>(self, pick: P) -> Around<Self, Gated<Logged<Picked<P>>>>
     where
         P: Inspect<Args, Output: Display>,
         Self::Output: ResultLike<Err: Display>,
@@ -169,13 +181,13 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(fetch.logged_with(logging).call(42).await, Ok(42));
     /// # }
     /// ```
-    fn logged_with<S>(self, logging: Logging<S>) -> Around<Self, Logged<S>>
+    fn logged_with<S>(self, logging: Logging<S>) -> Around<Self, Gated<Logged<S>>>
     where
         Self::Output: ResultLike<Err: Display>,
         S: ShowArgs<Args> + ShowValue<<Self::Output as ResultLike>::Ok>,
     {
         let name = self.label();
-        Around::new(self, Logged::new(logging, name))
+        gated(self, Logged::new(logging, name))
     }
 
     /// Gives each call at most `limit`, and then drops it and returns [`Error::TimedOut`](crate::Error::TimedOut).
@@ -209,12 +221,12 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(error, Error::TimedOut { name: "hang", after: limit });
     /// # }
     /// ```
-    fn timeout(self, limit: Duration) -> Around<Self, Timeout>
+    fn timeout(self, limit: Duration) -> Timeout<Self>
     where
         Self::Output: Fallible,
     {
         let name = self.label();
-        Around::new(self, Timeout::new(limit, name))
+        Timeout::new(self, limit, name, Self::described())
     }
 
     /// Calls the function again when it fails, as the policy says; every error, until [`Retry`]'s methods say which.
@@ -261,11 +273,11 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// ```
     fn retry_with(self, policy: impl Into<RetryPolicy>) -> Retry<Self>
     where
-        Self: CallableMut<Args>, // not an async closure that lends what it owns: see `decor::with_context`
+        Self: Repeatable<Args, Half>,
         Self::Output: ResultLike,
         Args: CloneArgs,
     {
-        Retry::new(self, policy.into())
+        Retry::new(self, policy.into(), Self::described())
     }
 
     /// Waits for a permit before each call.
@@ -301,8 +313,8 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(1));
     /// # }
     /// ```
-    fn rate_limited(self, limiter: &RateLimiter) -> Around<Self, RateLimited> {
-        Around::new(self, RateLimited(limiter.clone()))
+    fn rate_limited(self, limiter: &RateLimiter) -> Around<Self, Gated<RateLimited>> {
+        gated(self, RateLimited(limiter.clone()))
     }
 
     /// [`rate_limited`](Self::rate_limited), with as many permits as the arguments ask for: a number for every window, or an
@@ -326,12 +338,12 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(limiter.available_each(), [59, 89_995]);
     /// # }
     /// ```
-    fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Around<Self, RateLimitedBy<P>>
+    fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Around<Self, Gated<RateLimitedBy<P>>>
     where
         P: Inspect<Args, Output: Into<Permits>>,
         Self::Output: Fallible,
     {
-        Around::new(self, RateLimitedBy { limiter: limiter.clone(), permits })
+        gated(self, RateLimitedBy { limiter: limiter.clone(), permits })
     }
 
     /// [`rate_limited`](Self::rate_limited), by the limiter of a key that is taken from the arguments: a user, a host.
@@ -353,12 +365,12 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(per_user.for_key(&8).available(), 1);
     /// # }
     /// ```
-    fn rate_limited_by_key<K, P>(self, limiter: &KeyedLimiter<K>, key: P) -> Around<Self, RateLimitedByKey<K, P>>
+    fn rate_limited_by_key<K, P>(self, limiter: &KeyedLimiter<K>, key: P) -> Around<Self, Gated<RateLimitedByKey<K, P>>>
     where
         K: Eq + Hash + Clone,
         P: Inspect<Args, Output = K>,
     {
-        Around::new(self, RateLimitedByKey { limiter: limiter.clone(), key })
+        gated(self, RateLimitedByKey { limiter: limiter.clone(), key })
     }
 
     /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait` for the permit.
@@ -379,11 +391,11 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(fetch.call(2).await, Err(Error::RateLimited { retry_after: Duration::from_secs(60) }));
     /// # }
     /// ```
-    fn rate_limited_within(self, limiter: &RateLimiter, max_wait: Duration) -> Around<Self, RateLimitedWithin>
+    fn rate_limited_within(self, limiter: &RateLimiter, max_wait: Duration) -> Around<Self, Gated<RateLimitedWithin>>
     where
         Self::Output: Fallible,
     {
-        Around::new(self, RateLimitedWithin { limiter: limiter.clone(), max_wait })
+        gated(self, RateLimitedWithin { limiter: limiter.clone(), max_wait })
     }
 
     /// [`rate_limited`](Self::rate_limited), but fails where it would have to wait, with
@@ -402,7 +414,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert!(fetch.call(2).await.is_err());
     /// # }
     /// ```
-    fn try_rate_limited(self, limiter: &RateLimiter) -> Around<Self, RateLimitedWithin>
+    fn try_rate_limited(self, limiter: &RateLimiter) -> Around<Self, Gated<RateLimitedWithin>>
     where
         Self::Output: Fallible,
     {
@@ -433,12 +445,12 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(30));
     /// # }
     /// ```
-    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, Pausing<P>>
+    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, Gated<Pausing<P>>>
     where
         Self::Output: ResultLike,
         P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
     {
-        Around::new(self, Pausing::new(limiter, hint))
+        gated(self, Pausing::new(limiter, hint))
     }
 
     /// Remembers the answers: a call with arguments that were asked for before gets what is in the memo, until its TTL is over.
@@ -488,7 +500,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
         Args: MemoKey<K>,
         Self::Output: Cacheable<V>,
     {
-        Memoized::by_args(self, memo, Describe::of::<Args>())
+        Memoized::by_args(self, memo, Self::described())
     }
 
     /// [`memoized`](Self::memoized), by a key that a closure makes of the arguments.
@@ -519,7 +531,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
         P: Inspect<Args, Output = K>,
         Self::Output: Cacheable<V>,
     {
-        Memoized::by_closure(self, memo, key, Describe::of::<Args>())
+        Memoized::by_closure(self, memo, key, Self::described())
     }
 
     /// Refuses arguments with [`Error::InvalidArgument`](crate::Error::InvalidArgument) before the function is called.
@@ -545,13 +557,13 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(fetch.call(0, "en").await.unwrap_err().to_string(), "invalid argument: id must not be 0");
     /// # }
     /// ```
-    fn validated<V, M>(self, validate: V) -> Validated<Self, V>
+    fn validated<V, M>(self, validate: V) -> Around<Self, Gated<Validated<V>>>
     where
         V: Inspect<Args, Output = Result<(), M>>,
         M: Display,
         Self::Output: Fallible,
     {
-        Validated::new(self, validate)
+        gated(self, Validated(validate))
     }
 
     /// Warns that the function will go: `fetch is deprecated: use fetch_v2 (called at src/main.rs:12:5)`.
@@ -571,7 +583,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(fetch.deprecated("use fetch_v2").call(42).await, 42);
     /// # }
     /// ```
-    fn deprecated(self, advice: &'static str) -> Around<Self, Deprecated> {
+    fn deprecated(self, advice: &'static str) -> Around<Self, Gated<Deprecated>> {
         self.deprecated_with(Deprecation::new(advice))
     }
 
@@ -586,9 +598,9 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(fetch.call(42).await, 42);
     /// # }
     /// ```
-    fn deprecated_with(self, deprecation: Deprecation) -> Around<Self, Deprecated> {
+    fn deprecated_with(self, deprecation: Deprecation) -> Around<Self, Gated<Deprecated>> {
         let name = self.label();
-        Around::new(self, Deprecated::new(deprecation, name))
+        gated(self, Deprecated::new(deprecation, name))
     }
 
     /// Makes room for a policy's own errors in a foreign error type: `Result<T, E>` becomes
@@ -607,11 +619,11 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert!(matches!(parse.call("x").await, Err(Failure::Call(_))));
     /// # }
     /// ```
-    fn lifted(self) -> Around<Self, Lifted>
+    fn lifted(self) -> Around<Self, Mapped<Lifted>>
     where
         Self::Output: ResultLike,
     {
-        Around::new(self, Lifted)
+        mapped(self, Lifted)
     }
 
     /// Makes room for a policy's errors where there are no others: `T` becomes `Result<T, decor::Error>`.
@@ -627,8 +639,8 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(double.fallible().timeout(Duration::from_secs(1)).call(21).await, Ok(42));
     /// # }
     /// ```
-    fn fallible(self) -> Around<Self, MadeFallible> {
-        Around::new(self, MadeFallible)
+    fn fallible(self) -> Around<Self, Mapped<MadeFallible>> {
+        mapped(self, MadeFallible)
     }
 
     /// Changes the error: where decor should not show in a public type, it ends the chain.
@@ -646,12 +658,12 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(parse.call("x").await.unwrap_err(), "invalid digit found in string");
     /// # }
     /// ```
-    fn map_err<M, E2>(self, change: M) -> Around<Self, MapErr<M>>
+    fn map_err<M, E2>(self, change: M) -> Around<Self, Mapped<MapErr<M>>>
     where
         Self::Output: ResultLike,
-        M: FnOnce(<Self::Output as ResultLike>::Err) -> E2,
+        M: FnMut(<Self::Output as ResultLike>::Err) -> E2,
     {
-        Around::new(self, MapErr(change))
+        mapped(self, MapErr(change))
     }
 
     /// Converts the error as `?` would.
@@ -669,11 +681,11 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert!(parse.call("x").await.unwrap_err().is::<std::num::ParseIntError>());
     /// # }
     /// ```
-    fn err_into<E2>(self) -> Around<Self, ErrInto<E2>>
+    fn err_into<E2>(self) -> Around<Self, Mapped<ErrInto<E2>>>
     where
         Self::Output: ResultLike<Err: Into<E2>>,
     {
-        Around::new(self, ErrInto(PhantomData))
+        mapped(self, ErrInto(PhantomData))
     }
 
     /// Names what has no good name, for the log lines and errors of the decorators after it.
@@ -690,7 +702,7 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// # }
     /// ```
     fn named(self, name: &'static str) -> Around<Self, Named> {
-        Around::new(self, Named(name))
+        Around::new(self, Named(name), Self::described())
     }
 
     /// Ends a chain with a type that can be written down: [`BoxedFn<Args, Output>`](BoxedFn), for struct fields,
@@ -711,13 +723,94 @@ pub trait FnExt<Args>: CallableOnce<Args> + Sized {
     /// assert_eq!(FETCH.call(42).await, Ok(42));
     /// # }
     /// ```
-    fn boxed(self) -> BoxedFn<Args, Self::Output>
+    fn boxed(self) -> Self::Boxed
     where
-        Self: Callable<Args> + Send + Sync + 'static,
-        Self::Future: Send + 'static, // so its arguments are owned: `String` or `Arc<str>` in place of `&str`
+        Self: Boxable<Args, Half>,
     {
-        BoxedFn::new(self)
+        self.into_boxed()
+    }
+
+    /// Puts a [`Gate`] of one's own before each call.
+    ///
+    /// Each call has a clone of the gate. [`decor::layer`](crate::layer) says how a gate is written,
+    /// and how it becomes a method with a name of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{layer::{Decoration, End, Gate, Wait}, prelude::*};
+    /// use std::{fmt, sync::{Arc, atomic::{AtomicU32, Ordering::Relaxed}}, task::Poll};
+    ///
+    /// #[derive(Clone, Default)]
+    /// struct Counted(Arc<AtomicU32>);
+    ///
+    /// impl Decoration for Counted {
+    ///     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(".counted()") }
+    /// }
+    ///
+    /// impl<T> Gate<T> for Counted {
+    ///     fn end(&mut self, _: End<'_, T>) {
+    ///         self.0.fetch_add(1, Relaxed);
+    ///     }
+    /// }
+    ///
+    /// async fn fetch(id: u64) -> u64 { id }
+    ///
+    /// let counted = Counted::default();
+    /// assert_eq!(fetch.gated(counted.clone()).call(42).await, 42);
+    /// assert_eq!(counted.0.load(Relaxed), 1);
+    /// # }
+    /// ```
+    fn gated<G>(self, gate: G) -> Around<Self, Gated<Each<G>>>
+    where
+        G: Gate<Self::Output> + Decoration + Clone,
+    {
+        gated(self, Each(gate))
+    }
+
+    /// [`gated`](Self::gated), with a gate that a closure makes from the arguments of each call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Error, Fallible, layer::{Gate, Wait}, prelude::*};
+    /// use std::task::Poll;
+    ///
+    /// struct Allowed(bool);
+    ///
+    /// impl<T: Fallible> Gate<T> for Allowed {
+    ///     fn enter(&mut self, _: &mut Wait<'_>) -> Poll<Result<(), T>> {
+    ///         if self.0 {
+    ///             return Poll::Ready(Ok(()));
+    ///         }
+    ///         let message = "this user is blocked".to_owned();
+    ///         Poll::Ready(Err(T::from_policy(Error::Rejected { by: "allowed", message, retry_after: None })))
+    ///     }
+    /// }
+    ///
+    /// async fn fetch(user: u64) -> Result<u64, Error> { Ok(user) }
+    ///
+    /// let fetch = fetch.gated_by(|user: &u64| Allowed(*user != 13));
+    /// assert_eq!(fetch.call(42).await, Ok(42));
+    /// assert_eq!(fetch.call(13).await.unwrap_err().to_string(), "rejected by allowed: this user is blocked");
+    /// # }
+    /// ```
+    fn gated_by<P>(self, gate: P) -> Around<Self, Gated<ByArgs<P>>>
+    where
+        P: Inspect<Args, Output: Gate<Self::Output>>,
+    {
+        gated(self, ByArgs(gate))
     }
 }
 
-impl<C: CallableOnce<Args>, Args> FnExt<Args> for C {}
+impl<C: Function<Args, Half>, Args, Half> FnExt<Args, Half> for C {}
+
+fn gated<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<C, Gated<S>> {
+    Around::new(callable, Gated(source), C::described())
+}
+
+fn mapped<C: Function<Args, Half>, Args, Half, M>(callable: C, change: M) -> Around<C, Mapped<M>> {
+    Around::new(callable, Mapped(change), C::described())
+}

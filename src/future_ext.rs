@@ -3,19 +3,24 @@
 #[cfg(feature = "memo")]
 use crate::{
     Cacheable, KeyPart, Memo,
-    memo::{Called, FixedKey, GetOrLoad, MemoizedFuture},
+    memo::{Begun, FixedKey, GetOrLoad, MemoizedFuture},
 };
 use crate::{
     Fallible, Permits, RateLimiter, ResultLike,
+    call::{Called, name::Name},
     decorators::{
-        convert::{self, FallibleFuture, LiftedFuture},
-        logged::{self, Discreet, LoggedFuture, Logging, ShowValue, Values},
-        pausing::{self, PausingFuture},
-        rate_limited::{self, AsError, RateLimitedFuture},
-        timed::{self, OutcomeOf, TimedFuture, Timing},
+        errors::{Lifted, MadeFallible},
+        logged::{CallLog, Discreet, Logging, ShowValue, Values},
+        pausing::Pausing,
+        rate_limited::{Admission, RefusableAdmission},
+        timed::{OutcomeOf, Stopwatch, Timing, AnyOutput},
         timeout::TimeoutFuture,
     },
-    name::Name,
+    layer::{
+        Gate,
+        gate::GatedFuture,
+        mapped::MappedFuture,
+    },
 };
 #[cfg(feature = "memo")]
 use std::hash::Hash;
@@ -50,7 +55,7 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(fetch(42).timed("fetch").await, 42);
     /// # }
     /// ```
-    fn timed(self, name: &'static str) -> TimedFuture<Self> {
+    fn timed(self, name: &'static str) -> GatedFuture<Self, Stopwatch<AnyOutput>> {
         self.timed_with(Timing::new(name))
     }
 
@@ -65,11 +70,11 @@ pub trait FutureExt: Future + Sized {
     /// tokio::time::sleep(Duration::from_millis(500)).timed_with(timing).await;
     /// # }
     /// ```
-    fn timed_with<O>(self, timing: Timing<O>) -> TimedFuture<Self, O>
+    fn timed_with<O>(self, timing: Timing<O>) -> GatedFuture<Self, Stopwatch<O>>
     where
         O: OutcomeOf<Self::Output>,
     {
-        timed::timed(self, timing)
+        GatedFuture::new(self, Stopwatch::new(timing))
     }
 
     /// Logs the call; see [`FnExt::logged`](crate::FnExt::logged).
@@ -82,11 +87,11 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(fetch(42).logged().await, Ok(42));
     /// # }
     /// ```
-    fn logged(self) -> LoggedFuture<Self, Discreet>
+    fn logged(self) -> GatedFuture<Self, CallLog<Discreet>>
     where
         Self::Output: ResultLike<Err: Display>,
     {
-        logged::logged(self, Logging::new(), Name::of_future::<Self>())
+        self.logged_with(Logging::new())
     }
 
     /// [`logged`](Self::logged), with the value: `fetch returned User { id: 42 }`. A future's arguments are gone.
@@ -99,11 +104,11 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(fetch(42).logged_values().await, Ok(42));
     /// # }
     /// ```
-    fn logged_values(self) -> LoggedFuture<Self, Values>
+    fn logged_values(self) -> GatedFuture<Self, CallLog<Values>>
     where
         Self::Output: ResultLike<Ok: Debug, Err: Display>,
     {
-        logged::logged(self, Logging::new().values(), Name::of_future::<Self>())
+        self.logged_with(Logging::new().values())
     }
 
     /// [`logged`](Self::logged), with a [`Logging`] of one's own; see [`FnExt::logged_with`](crate::FnExt::logged_with).
@@ -116,12 +121,12 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(fetch(42).logged_with(Logging::new().level(tracing::Level::DEBUG)).await, Ok(42));
     /// # }
     /// ```
-    fn logged_with<S>(self, logging: Logging<S>) -> LoggedFuture<Self, S>
+    fn logged_with<S>(self, logging: Logging<S>) -> GatedFuture<Self, CallLog<S>>
     where
         Self::Output: ResultLike<Err: Display>,
         S: ShowValue<<Self::Output as ResultLike>::Ok>,
     {
-        logged::logged(self, logging, Name::of_future::<Self>())
+        GatedFuture::new(self, CallLog::new(logging, Name::of_future::<Self>()))
     }
 
     /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout).
@@ -141,11 +146,11 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(hang(42).timeout(limit).await, Err(Error::TimedOut { name: "hang", after: limit }));
     /// # }
     /// ```
-    fn timeout(self, limit: Duration) -> TimeoutFuture<Self>
+    fn timeout(self, limit: Duration) -> TimeoutFuture<Called<Self>>
     where
         Self::Output: Fallible,
     {
-        TimeoutFuture::new(self, limit, Name::of_future::<Self>())
+        TimeoutFuture::new(Called::new(self), limit, Name::of_future::<Self>())
     }
 
     /// Waits for a permit before the future is polled; see
@@ -163,8 +168,8 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(limiter.available(), 9);
     /// # }
     /// ```
-    fn rate_limited(self, limiter: &RateLimiter) -> RateLimitedFuture<Self> {
-        rate_limited::waiting(self, limiter.clone())
+    fn rate_limited(self, limiter: &RateLimiter) -> GatedFuture<Self, Admission> {
+        GatedFuture::new(self, Admission::new(limiter.clone()))
     }
 
     /// [`rate_limited`](Self::rate_limited), with as many permits; see [`FnExt::rate_limited_by`](crate::FnExt::rate_limited_by).
@@ -182,11 +187,11 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(limiter.available(), 7);
     /// # }
     /// ```
-    fn rate_limited_by(self, limiter: &RateLimiter, permits: impl Into<Permits>) -> RateLimitedFuture<Self, AsError>
+    fn rate_limited_by(self, limiter: &RateLimiter, permits: impl Into<Permits>) -> GatedFuture<Self, RefusableAdmission>
     where
         Self::Output: Fallible,
     {
-        rate_limited::or_refused(self, limiter.clone(), permits.into(), None)
+        GatedFuture::new(self, RefusableAdmission::new(limiter.clone(), permits.into(), None))
     }
 
     /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait`; see
@@ -205,11 +210,11 @@ pub trait FutureExt: Future + Sized {
     /// assert!(fetch(2).rate_limited_within(&limiter, within).await.is_err());
     /// # }
     /// ```
-    fn rate_limited_within(self, limiter: &RateLimiter, max_wait: Duration) -> RateLimitedFuture<Self, AsError>
+    fn rate_limited_within(self, limiter: &RateLimiter, max_wait: Duration) -> GatedFuture<Self, RefusableAdmission>
     where
         Self::Output: Fallible,
     {
-        rate_limited::or_refused(self, limiter.clone(), 1_u32.into(), Some(max_wait))
+        GatedFuture::new(self, RefusableAdmission::new(limiter.clone(), 1_u32.into(), Some(max_wait)))
     }
 
     /// [`rate_limited`](Self::rate_limited), but fails where it would have to wait; see
@@ -227,7 +232,7 @@ pub trait FutureExt: Future + Sized {
     /// assert!(fetch(2).try_rate_limited(&limiter).await.is_err());
     /// # }
     /// ```
-    fn try_rate_limited(self, limiter: &RateLimiter) -> RateLimitedFuture<Self, AsError>
+    fn try_rate_limited(self, limiter: &RateLimiter) -> GatedFuture<Self, RefusableAdmission>
     where
         Self::Output: Fallible,
     {
@@ -248,12 +253,12 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(limiter.available(), 0);
     /// # }
     /// ```
-    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> PausingFuture<Self, P>
+    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> GatedFuture<Self, Pausing<P>>
     where
         Self::Output: ResultLike,
         P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
     {
-        pausing::pausing(self, limiter, hint)
+        GatedFuture::new(self, Pausing::new(limiter, hint))
     }
 
     /// Remembers the answer under this key; see [`FnExt::memoized`](crate::FnExt::memoized).
@@ -274,13 +279,13 @@ pub trait FutureExt: Future + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
-    fn memoized_by<K, V, Q>(self, memo: &Memo<K, V>, key: Q) -> GetOrLoad<Called<Self>, Self, K, V, Q>
+    fn memoized_by<K, V, Q>(self, memo: &Memo<K, V>, key: Q) -> GetOrLoad<Begun<Self>, Self, K, V, Q>
     where
         K: Eq + Hash,
         Q: KeyPart<K>,
         Self::Output: Cacheable<V>,
     {
-        MemoizedFuture::new(memo.clone(), Called(self), (), FixedKey::new(key))
+        MemoizedFuture::new(memo.clone(), Begun(self), (), FixedKey::new(key))
     }
 
     /// Makes room for a policy's own errors in a foreign error type; see [`FnExt::lifted`](crate::FnExt::lifted).
@@ -295,11 +300,11 @@ pub trait FutureExt: Future + Sized {
     /// assert!(matches!(failure, Failure::Policy(decor::Error::TimedOut { .. })));
     /// # }
     /// ```
-    fn lifted<T, E>(self) -> LiftedFuture<Self, E>
+    fn lifted<T, E>(self) -> MappedFuture<Self, Lifted>
     where
         Self: Future<Output = Result<T, E>>,
     {
-        convert::lifted(self)
+        MappedFuture::new(self, Lifted)
     }
 
     /// Makes room for a policy's errors where there are no others; see [`FnExt::fallible`](crate::FnExt::fallible).
@@ -313,8 +318,40 @@ pub trait FutureExt: Future + Sized {
     /// assert!(rx.recv().fallible().timeout(Duration::from_secs(1)).await.is_err());
     /// # }
     /// ```
-    fn fallible(self) -> FallibleFuture<Self, Self::Output> {
-        convert::fallible(self)
+    fn fallible(self) -> MappedFuture<Self, MadeFallible> {
+        MappedFuture::new(self, MadeFallible)
+    }
+
+    /// Puts a [`Gate`] of one's own before the future.
+    ///
+    /// See [`FnExt::gated`](crate::FnExt::gated).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{layer::{Gate, Wait}, prelude::*};
+    /// use std::{future::ready, task::Poll, time::Duration};
+    /// use tokio::time::Instant;
+    ///
+    /// struct NotBefore(Instant);
+    ///
+    /// impl<T> Gate<T> for NotBefore {
+    ///     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
+    ///         wait.until(self.0).map(Ok)
+    ///     }
+    /// }
+    ///
+    /// let begun = Instant::now();
+    /// assert_eq!(ready(42).gated(NotBefore(begun + Duration::from_secs(3))).await, 42);
+    /// assert_eq!(begun.elapsed(), Duration::from_secs(3));
+    /// # }
+    /// ```
+    fn gated<G>(self, gate: G) -> GatedFuture<Self, G>
+    where
+        G: Gate<Self::Output>,
+    {
+        GatedFuture::new(self, gate)
     }
 
     // The three methods below are not offered. They stand here so that the compiler can say why,

@@ -54,32 +54,12 @@
 //! It cannot be cancelled. [`timeout`](FnExt::timeout) therefore makes its call on another thread and leaves it when its time is over;
 //! what that means is described there.
 
-mod around;
-mod boxed;
-mod call;
-mod cancel;
-mod fn_ext;
 mod forgotten;
-mod pool;
-mod remote_call;
-mod slots;
-mod timeout;
-mod wait;
 
-pub use around::{Layer, around};
-pub use boxed::BoxedFn;
-pub use call::{Blocking, Callable, CallableMut, CallableOnce, Run, SyncFn};
-pub use fn_ext::FnExt;
+pub use crate::{
+    FnExt,
+    call::blocking::{Blocking, Callable, CallableMut, CallableOnce, Run, SyncFn},
+    decorators::boxed::BlockingFn as BoxedFn,
+};
 #[doc(hidden)]
 pub use forgotten::Undecorated;
-pub use timeout::Timeout;
-
-pub(crate) use call::spread;
-pub(crate) use cancel::{UnwindMark, unwind_if_cancelled};
-#[cfg(feature = "test-util")]
-pub(crate) use remote_call::RemoteCall;
-#[cfg(feature = "memo")]
-pub(crate) use remote_call::{on_another_thread, start_on_another_thread};
-#[cfg(feature = "test-util")]
-pub(crate) use wait::{Parker, WakeOrder, block_in_place};
-pub(crate) use wait::{Progress, block_until, sleep};

@@ -59,16 +59,6 @@ impl Deprecation {
 }
 
 /// The decoration of [`.deprecated(..)`](crate::FnExt::deprecated).
-///
-/// ```
-/// use decor::{Around, layer::Deprecated, prelude::*};
-/// use std::future::{Ready, ready};
-///
-/// fn double(n: u32) -> Ready<u32> { ready(n * 2) }
-///
-/// let chain: Around<fn(u32) -> Ready<u32>, Deprecated> = (double as fn(u32) -> _).deprecated("use triple");
-/// assert_eq!(format!("{chain:?}"), r#"fn.deprecated("use triple")"#);
-/// ```
 #[derive(Debug, Clone)]
 pub struct Deprecated {
     deprecation: Deprecation,
@@ -84,17 +74,17 @@ impl Deprecated {
 
     /// Of the call, if it is to be warned of.
     #[track_caller]
-    fn place(&self) -> Option<Place> {
+    fn call_site(&self) -> Option<CallSite> {
         let silent = self.warned.load(Ordering::Relaxed) && !self.deprecation.every_call;
-        if silent { None } else { Some(Place(Location::caller())) }
+        if silent { None } else { Some(CallSite(Location::caller())) }
     }
 
-    fn warn(&self, place: Place) {
+    fn warn(&self, call_site: CallSite) {
         if self.warned.swap(true, Ordering::Relaxed) && !self.deprecation.every_call {
             return;
         }
         let (name, advice) = (self.name.get(), self.deprecation.advice);
-        if let Some(place) = place.outside_decor() {
+        if let Some(place) = call_site.outside_decor() {
             tracing::warn!(target: trace::CALL, name, %place, "{name} is deprecated: {advice} (called at {place})");
         } else {
             tracing::warn!(target: trace::CALL, name, "{name} is deprecated: {advice}");
@@ -104,56 +94,28 @@ impl Deprecated {
 
 /// Where a call was written.
 #[derive(Debug, Clone, Copy)]
-pub struct Place(&'static Location<'static>);
+pub struct CallSite(&'static Location<'static>);
 
-impl Place {
-    /// A call that decor makes itself (inside a retry, by `.await`) has its place in decor's own source, which would help
-    /// nobody.
+impl CallSite {
+    /// `None` for a call that decor makes itself, inside a retry or by `.await`. The place of such
+    /// a call, in decor's own source, would not help.
     fn outside_decor(self) -> Option<&'static Location<'static>> {
         let decor = &file!()[..file!().len() - "decorators/deprecated.rs".len()];
         (!self.0.file().starts_with(decor)).then_some(self.0)
     }
 }
 
-/// The future of a [`.deprecated(..)`](crate::FnExt::deprecated) call. It warns when it is polled.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// use decor::{future::DeprecatedFuture, prelude::*};
-/// use std::future::{Ready, ready};
-///
-/// let double = (|n: u32| ready(n * 2)).deprecated("use triple");
-/// let call: DeprecatedFuture<Ready<u32>> = double.call(21);
-/// assert_eq!(call.await, 42);
-/// # }
-/// ```
-///
-/// # Cancel safety
-///
-/// As the call's own.
-#[must_use = "futures do nothing unless you `.await` or poll them"]
-#[pin_project]
-pub struct DeprecatedFuture<F> {
-    #[pin]
-    call: F,
-    warning: Option<(Deprecated, Place)>,
-}
+/// The gate of one call: it warns when the call is polled.
+#[derive(Debug)]
+pub struct Warning(Option<(Deprecated, CallSite)>);
 
-impl<F: Future> Future for DeprecatedFuture<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        if let Some((deprecated, place)) = this.warning.take() {
-            deprecated.warn(place);
+impl<T> Gate<T> for Warning {
+    #[inline]
+    fn enter(&mut self, _: &mut Wait<'_>) -> Poll<Result<(), T>> {
+        if let Some((deprecated, call_site)) = self.0.take() {
+            deprecated.warn(call_site);
         }
-        this.call.poll(cx)
-    }
-}
-
-impl<F> fmt::Debug for DeprecatedFuture<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeprecatedFuture").field("warning", &self.warning).finish_non_exhaustive()
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -163,35 +125,20 @@ impl Decoration for Deprecated {
     }
 }
 
-impl<Args, F: Future> Layer<Args, F> for Deprecated {
-    type Note = Option<Place>;
-    type Future = DeprecatedFuture<F>;
+impl<Args> Captures<Args> for Deprecated {
+    type Captured = Option<CallSite>;
 
     #[inline]
-    fn note(&self, _: &Args) -> Option<Place> {
-        self.place()
-    }
-
-    #[inline]
-    fn around(self, place: Option<Place>, call: F) -> Self::Future {
-        DeprecatedFuture { call, warning: place.map(|place| (self, place)) }
+    fn capture(&self, _: &Args) -> Option<CallSite> {
+        self.call_site()
     }
 }
 
-impl<Args, T> blocking::Layer<Args, T> for Deprecated {
-    type Note = Option<Place>;
-    type Output = T;
+impl<Args> GateSource<Args> for Deprecated {
+    type Gate = Warning;
 
     #[inline]
-    fn note(&self, _: &Args) -> Option<Place> {
-        self.place()
-    }
-
-    #[inline]
-    fn around(self, place: Option<Place>, call: impl FnOnce() -> T) -> T {
-        if let Some(place) = place {
-            self.warn(place);
-        }
-        call()
+    fn gate(self, call_site: Option<CallSite>) -> Warning {
+        Warning(call_site.map(|call_site| (self, call_site)))
     }
 }

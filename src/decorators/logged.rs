@@ -1,20 +1,18 @@
 //! A line when a call begins, and one when it ends.
 
-use super::{
-    timed::Outcome,
-    watched::{Abandoned, Watch, WatchOutput, Watched, watched},
-};
 use crate::{
-    args::{DebugArgs, Inspect},
-    around::{Decoration, Layer},
-    blocking,
-    name::{Name, short_type_name},
+    ResultLike,
+    call::{
+        args::{DebugArgs, Inspect},
+        name::{Name, short_type_name},
+    },
+    layer::{Captures, Decoration, End, Gate, Outcome, Wait, gate::GateSource},
     time::{Clock, Instant},
     trace::{enabled, event, within_filter},
 };
 use std::{
     fmt::{self, Write},
-    future::Future,
+    task::Poll,
 };
 use tracing::Level;
 
@@ -135,11 +133,6 @@ impl<S> Logging<S> {
 }
 
 /// Shows neither arguments nor values.
-///
-/// ```
-/// let logging: decor::Logging<decor::layer::Discreet> = decor::Logging::new();
-/// # drop(logging);
-/// ```
 #[derive(Clone, Copy)]
 pub struct Discreet;
 
@@ -151,11 +144,6 @@ impl fmt::Debug for Discreet {
 }
 
 /// Shows arguments and values by their `Debug`.
-///
-/// ```
-/// let logging: decor::Logging<decor::layer::Values> = decor::Logging::new().values();
-/// # drop(logging);
-/// ```
 #[derive(Clone, Copy)]
 pub struct Values;
 
@@ -167,11 +155,6 @@ impl fmt::Debug for Values {
 }
 
 /// Shows what a closure picks of the arguments.
-///
-/// ```
-/// let logging: decor::Logging<decor::layer::Picked<fn(&u64) -> u64>> = decor::Logging::new().args(|id| *id);
-/// # drop(logging);
-/// ```
 #[derive(Clone, Copy)]
 pub struct Picked<P>(P);
 
@@ -183,24 +166,12 @@ impl<P> fmt::Debug for Picked<P> {
 }
 
 /// What a [`Logging`] shows of arguments.
-///
-/// ```
-/// use decor::layer::{ShowArgs, Values};
-///
-/// assert_eq!(Values.args(&(42, "en")).as_deref(), Some(r#"(42, "en")"#));
-/// ```
 pub trait ShowArgs<Args> {
     /// The text between the parentheses, and these; `None` to show nothing, not even parentheses.
     fn args(&self, args: &Args) -> Option<Box<str>>;
 }
 
 /// What a [`Logging`] shows of the value of a success.
-///
-/// ```
-/// use decor::layer::{Discreet, ShowValue};
-///
-/// assert!(Discreet.value(&"a secret").is_none());
-/// ```
 pub trait ShowValue<T> {
     /// The value, if it is to be shown.
     fn value<'v>(&self, value: &'v T) -> Option<&'v dyn fmt::Debug>;
@@ -304,96 +275,91 @@ impl Write for Cutter<'_, '_> {
     }
 }
 
-/// The future of a [`.logged()`](crate::FnExt::logged) call: see [`Watched`].
-pub type LoggedFuture<F, S = Discreet> = Watched<F, Log<S>>;
-
-/// One call's lines. The clock is read only where somebody listens.
+/// The lines of one call: the gate of [`.logged()`](crate::FnExt::logged). The clock is read only
+/// where it is heard.
 #[derive(Debug)]
-pub struct Log<S> {
+pub struct CallLog<S> {
     logging: Logging<S>,
     name: Name,
     args: Option<Box<str>>,
-    clock: Clock,
-    started: Option<Instant>,
+    started: Option<(Clock, Instant)>,
 }
 
-impl<S> Log<S> {
+impl<S> CallLog<S> {
+    pub(crate) fn new(logging: Logging<S>, name: Name) -> Self {
+        Self { logging, name, args: None, started: None }
+    }
+
     #[inline(never)]
-    fn started_with_listeners(&mut self) -> bool {
+    fn begin(&mut self, wait: &Wait<'_>) {
         let Logging { call_level, level, error_level, .. } = self.logging;
         if enabled(call_level) {
             let (name, args) = (self.name.get(), self.args.take().unwrap_or_default());
             event!(call_level, name, "calling {name}{args}");
         }
-        let heard = enabled(level) || enabled(error_level);
-        self.started = heard.then(|| self.clock.now());
-        heard
-    }
-
-    fn seconds(&mut self) -> Option<f64> {
-        self.started.take().map(|started| self.clock.now().duration_since(started).as_secs_f64())
-    }
-}
-
-impl<S> Watch for Log<S> {
-    #[inline]
-    fn started(&mut self) -> bool {
-        // The line of the beginning is never more severe than that of a return.
-        let Logging { level, error_level, .. } = self.logging;
-        within_filter(level.min(error_level)) && self.started_with_listeners()
+        if enabled(level) || enabled(error_level) {
+            self.started = Some((wait.clock(), wait.now()));
+        }
     }
 
     #[cold]
     #[inline(never)]
-    fn abandoned(&mut self, how: Abandoned) {
-        let Some(elapsed) = self.seconds() else { return };
-        let (name, outcome) = (self.name.get(), Outcome::from(how).as_str());
-        let level = match how {
-            Abandoned::Cancelled => self.logging.level,
-            Abandoned::Panicked => self.logging.error_level,
-        };
+    fn abandoned(&self, outcome: Outcome, elapsed: f64) {
+        let level = if outcome == Outcome::Panicked { self.logging.error_level } else { self.logging.level };
+        let (name, outcome) = (self.name.get(), outcome.as_str());
         event!(level, name, elapsed, outcome, "{name} {outcome} in {elapsed:.2}s");
     }
-}
 
-impl<T, E, S> WatchOutput<Result<T, E>> for Log<S>
-where
-    E: fmt::Display,
-    S: ShowValue<T>,
-{
     #[inline(never)]
-    fn completed(&mut self, output: &Result<T, E>) {
-        let level = if output.is_ok() { self.logging.level } else { self.logging.error_level };
-        let Some(elapsed) = self.started.filter(|_| enabled(level)).and_then(|_| self.seconds()) else { return };
-        let (name, show) = (self.name.get(), &self.logging.show);
-        match output.as_ref().map(|value| show.value(value)) {
+    fn ended<T>(&self, (clock, started): (Clock, Instant), end: &End<'_, T>)
+    where
+        T: ResultLike<Err: fmt::Display>,
+        S: ShowValue<T::Ok>,
+    {
+        let seconds = || clock.now().duration_since(started).as_secs_f64();
+        let Some(result) = end.as_result() else { return self.abandoned(end.outcome(), seconds()) };
+        let level = if result.is_ok() { self.logging.level } else { self.logging.error_level };
+        if !enabled(level) {
+            return;
+        }
+        let (name, elapsed) = (self.name.get(), seconds());
+        match result.map(|value| self.logging.show.value(value)) {
             Ok(None) => event!(level, name, elapsed, outcome = "ok", "{name} returned in {elapsed:.2}s"),
             Ok(Some(value)) => {
                 event!(level, name, elapsed, outcome = "ok", "{name} returned {}", Cut(Value(value)));
             }
             Err(error) => {
-                let kind = short_type_name::<E>();
+                let kind = short_type_name::<T::Err>();
                 event!(level, name, elapsed, outcome = "err", "{name} failed in {elapsed:.2}s: {kind}: {error:#}");
             }
         }
     }
 }
 
-pub(crate) fn logged<F, S>(call: F, logging: Logging<S>, name: Name) -> LoggedFuture<F, S> {
-    Watched::new(call, Log { logging, name, args: None, clock: Clock::Task, started: None })
+impl<T, S> Gate<T> for CallLog<S>
+where
+    T: ResultLike<Err: fmt::Display>,
+    S: ShowValue<T::Ok>,
+{
+    #[inline]
+    fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
+        // The line of the beginning is never more severe than that of a return.
+        let Logging { level, error_level, .. } = self.logging;
+        if within_filter(level.min(error_level)) {
+            self.begin(wait);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn end(&mut self, end: End<'_, T>) {
+        if let Some(started) = self.started {
+            self.ended(started, &end);
+        }
+    }
 }
 
 /// The decoration of [`.logged()`](crate::FnExt::logged) and its kin.
-///
-/// ```
-/// use decor::{Around, layer::{Discreet, Logged}, prelude::*};
-/// use std::future::{Ready, ready};
-///
-/// fn double(n: u32) -> Ready<Result<u32, String>> { ready(Ok(n * 2)) }
-///
-/// let chain: Around<fn(u32) -> Ready<Result<u32, String>>, Logged<Discreet>> = (double as fn(u32) -> _).logged();
-/// assert_eq!(format!("{chain:?}"), "fn.logged()");
-/// ```
 #[derive(Debug, Clone)]
 pub struct Logged<S> {
     logging: Logging<S>,
@@ -404,14 +370,6 @@ impl<S> Logged<S> {
     pub(crate) fn new(logging: Logging<S>, name: Name) -> Self {
         Self { logging, name }
     }
-
-    #[inline]
-    fn shown<Args>(&self, args: &Args) -> Option<Box<str>>
-    where
-        S: ShowArgs<Args>,
-    {
-        if enabled(self.logging.call_level) { self.logging.show.args(args) } else { None }
-    }
 }
 
 impl<S: fmt::Debug> Decoration for Logged<S> {
@@ -420,44 +378,22 @@ impl<S: fmt::Debug> Decoration for Logged<S> {
     }
 }
 
-impl<Args, F, S, T, E> Layer<Args, F> for Logged<S>
-where
-    F: Future<Output = Result<T, E>>,
-    E: fmt::Display,
-    S: ShowArgs<Args> + ShowValue<T> + fmt::Debug,
-{
-    type Note = Option<Box<str>>;
-    type Future = LoggedFuture<F, S>;
+impl<Args, S: ShowArgs<Args>> Captures<Args> for Logged<S> {
+    type Captured = Option<Box<str>>;
 
     #[inline]
-    fn note(&self, args: &Args) -> Self::Note {
-        self.shown(args)
-    }
-
-    #[inline]
-    fn around(self, args: Self::Note, call: F) -> Self::Future {
-        let Self { logging, name } = self;
-        Watched::new(call, Log { logging, name, args, clock: Clock::Task, started: None })
+    fn capture(&self, args: &Args) -> Option<Box<str>> {
+        if enabled(self.logging.call_level) { self.logging.show.args(args) } else { None }
     }
 }
 
-impl<Args, S, T, E> blocking::Layer<Args, Result<T, E>> for Logged<S>
-where
-    E: fmt::Display,
-    S: ShowArgs<Args> + ShowValue<T> + fmt::Debug,
-{
-    type Note = Option<Box<str>>;
-    type Output = Result<T, E>;
+impl<Args, S: ShowArgs<Args> + fmt::Debug> GateSource<Args> for Logged<S> {
+    type Gate = CallLog<S>;
 
     #[inline]
-    fn note(&self, args: &Args) -> Self::Note {
-        self.shown(args)
-    }
-
-    #[inline]
-    fn around(self, args: Self::Note, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    fn gate(self, args: Option<Box<str>>) -> CallLog<S> {
         let Self { logging, name } = self;
-        watched(Log { logging, name, args, clock: Clock::Thread, started: None }, call)
+        CallLog { logging, name, args, started: None }
     }
 }
 

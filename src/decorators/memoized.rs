@@ -2,15 +2,16 @@
 //! call, are in `memo/`.
 
 use crate::{
-    Cacheable, Memo, blocking,
-    call::{Callable, CallableMut, CallableOnce, Describe},
-    half::{Detachable, Returns},
-    lazy::awaited_directly,
+    Cacheable, Memo,
+    call::{
+        Callable, CallableMut, CallableOnce, Describe, Repeated, awaited_directly, blocking,
+        mode::{Detachable, Function},
+        name::Name,
+    },
     memo::{
         BlockingLoad, Detached, Failures, Inline, KeyFromArgs, KeyFromFn, KeySource, Load, MemoizedFuture, OwnErrors,
         ReportedErrors, Running, RunningBlocking, SharedErrors, call_blocking,
     },
-    name::Name,
 };
 use std::{fmt, future::Future, hash::Hash, marker::PhantomData};
 
@@ -112,7 +113,7 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// ```
     pub fn sharing_errors<Args, Half>(self) -> Memoized<C, K, V, B, SharedErrors, R>
     where
-        C: Returns<Args, Half>,
+        C: Function<Args, Half>,
         SharedErrors: Failures<C::Output, V>,
     {
         let words = self.words.and(".sharing_errors()");
@@ -154,7 +155,7 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// ```
     pub fn reporting_errors<Args, Half>(self) -> Memoized<C, K, V, B, ReportedErrors, R>
     where
-        C: Returns<Args, Half>,
+        C: Function<Args, Half>,
         ReportedErrors: Failures<C::Output, V>,
     {
         let words = self.words.and(".reporting_errors()");
@@ -236,8 +237,10 @@ impl<C, K, V, B, E, R, Args> CallableMut<Args> for Memoized<C, K, V, B, E, R>
 where
     Self: CallableOnce<Args> + Clone,
 {
-    fn call_mut(&mut self, args: Args) -> Self::Future {
-        self.clone().call_once(args)
+    type Repeated = Repeated<Self, Args, Self::Future>;
+
+    fn repeated(self) -> Self::Repeated {
+        Repeated::cloning(self)
     }
 }
 

@@ -1,7 +1,8 @@
-//! One decorator, one file: what it does to the future of a call, and how it stands around a function.
+//! One decorator, one file: both halves of it.
 
-pub(crate) mod convert;
+pub(crate) mod boxed;
 pub(crate) mod deprecated;
+pub(crate) mod errors;
 pub(crate) mod logged;
 #[cfg(feature = "memo")]
 pub(crate) mod memoized;
@@ -12,4 +13,3 @@ pub(crate) mod retry;
 pub(crate) mod timed;
 pub(crate) mod timeout;
 pub(crate) mod validated;
-pub(crate) mod watched;

@@ -1,20 +1,18 @@
-//! A name for what has none, or none that is good.
+//! A name for a function that has none, or none that is good.
 
-use crate::around::{Decoration, Layer};
-use crate::blocking;
-use std::{fmt, future::Future};
+use crate::{
+    call::{Repeat, Stop, name::Name},
+    layer::{BlockingLayer, Decoration, Layer, captures_nothing},
+};
+use pin_project::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 /// The decoration of [`.named(..)`](crate::FnExt::named).
-///
-/// ```
-/// use decor::{Around, layer::Named, prelude::*};
-/// use std::future::{Ready, ready};
-///
-/// fn double(n: u32) -> Ready<u32> { ready(n * 2) }
-///
-/// let chain: Around<fn(u32) -> Ready<u32>, Named> = (double as fn(u32) -> _).named("twice");
-/// assert_eq!(format!("{chain:?}"), r#"fn.named("twice")"#);
-/// ```
 #[derive(Debug, Clone)]
 pub struct Named(pub(crate) &'static str);
 
@@ -28,22 +26,63 @@ impl Decoration for Named {
     }
 }
 
-impl<Args, F: Future> Layer<Args, F> for Named {
-    type Note = ();
-    type Future = F;
+captures_nothing!(Named);
+
+impl<Args, T> Layer<Args, T> for Named {
+    type Output = T;
+    type Future<F: Future<Output = T>> = F;
+    type Repeated<A: Repeat<Args, Output = T>> = NamedCalls<A>;
 
     #[inline]
-    fn around(self, (): (), call: F) -> F {
+    fn around<F: Future<Output = T>>(self, (): (), call: F) -> F {
         call
+    }
+
+    #[inline]
+    fn repeated<A: Repeat<Args, Output = T>>(self, calls: A) -> NamedCalls<A> {
+        NamedCalls { calls, name: self.0 }
     }
 }
 
-impl<Args, T> blocking::Layer<Args, T> for Named {
-    type Note = ();
+impl<Args, T> BlockingLayer<Args, T> for Named {
     type Output = T;
 
     #[inline]
     fn around(self, (): (), call: impl FnOnce() -> T) -> T {
         call()
+    }
+}
+
+/// Repeated calls under another name.
+#[pin_project]
+pub struct NamedCalls<A> {
+    #[pin]
+    calls: A,
+    name: &'static str,
+}
+
+impl<A: Future> Future for NamedCalls<A> {
+    type Output = A::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A::Output> {
+        self.project().calls.poll(cx)
+    }
+}
+
+impl<A: Stop> Stop for NamedCalls<A> {
+    fn stop(self: Pin<&mut Self>) {
+        self.project().calls.stop();
+    }
+}
+
+impl<A: Repeat<Args>, Args> Repeat<Args> for NamedCalls<A> {
+    #[inline]
+    fn start(self: Pin<&mut Self>, args: Args) {
+        self.project().calls.start(args);
+    }
+
+    fn label(&self) -> Name {
+        Name::Given(self.name)
     }
 }

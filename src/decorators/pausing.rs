@@ -1,38 +1,17 @@
-//! One call is throttled, and everybody waits.
+//! A throttled call pauses the limiter for all.
 
-use super::watched::{Abandoned, Watch, WatchOutput, Watched, watched};
 use crate::{
-    RateLimiter,
-    around::{Decoration, Layer},
-    blocking,
+    RateLimiter, ResultLike,
+    layer::{Decoration, End, Gate, captures_nothing, gate::GateSource},
 };
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, time::Duration};
 
-/// The decoration of [`.pausing(..)`](crate::FnExt::pausing).
-///
-/// ```
-/// use decor::{Around, layer::Pausing, prelude::*};
-/// use std::{future::{Ready, ready}, time::Duration};
-///
-/// fn fetch(id: u64) -> Ready<Result<u64, String>> { ready(Ok(id)) }
-///
-/// let limiter = RateLimiter::new(10, Duration::from_secs(1));
-/// let hint: fn(&String) -> Option<Duration> = |_| None;
-/// let chain: Around<fn(u64) -> Ready<_>, Pausing<fn(&String) -> Option<Duration>>> =
-///     (fetch as fn(u64) -> _).pausing(&limiter, hint);
-/// assert_eq!(format!("{chain:?}"), "fn.pausing(10 per 1s, ..)");
-/// ```
+/// Pauses a limiter when a call was told to wait: the gate of
+/// [`.pausing(..)`](crate::FnExt::pausing).
 #[derive(Debug, Clone)]
 pub struct Pausing<P> {
     limiter: RateLimiter,
     hint: P,
-}
-
-/// The future of a [`.pausing(..)`](crate::FnExt::pausing) call: see [`Watched`].
-pub type PausingFuture<F, P> = Watched<F, Pausing<P>>;
-
-pub(crate) fn pausing<F, P>(call: F, limiter: &RateLimiter, hint: P) -> PausingFuture<F, P> {
-    Watched::new(call, Pausing::new(limiter, hint))
 }
 
 impl<P> Pausing<P> {
@@ -41,17 +20,13 @@ impl<P> Pausing<P> {
     }
 }
 
-impl<P> Watch for Pausing<P> {
-    fn started(&mut self) -> bool {
-        true
-    }
-
-    fn abandoned(&mut self, _: Abandoned) {}
-}
-
-impl<T, E, P: FnMut(&E) -> Option<Duration>> WatchOutput<Result<T, E>> for Pausing<P> {
-    fn completed(&mut self, output: &Result<T, E>) {
-        if let Some(pause) = output.as_ref().err().and_then(&mut self.hint) {
+impl<T, P> Gate<T> for Pausing<P>
+where
+    T: ResultLike,
+    P: FnMut(&T::Err) -> Option<Duration>,
+{
+    fn end(&mut self, end: End<'_, T>) {
+        if let Some(pause) = end.as_result().and_then(Result::err).and_then(&mut self.hint) {
             self.limiter.pause_for(pause);
         }
     }
@@ -63,29 +38,12 @@ impl<P> Decoration for Pausing<P> {
     }
 }
 
-impl<Args, F, T, E, P> Layer<Args, F> for Pausing<P>
-where
-    F: Future<Output = Result<T, E>>,
-    P: FnMut(&E) -> Option<Duration>,
-{
-    type Note = ();
-    type Future = PausingFuture<F, P>;
+captures_nothing!(Pausing<P>, P);
 
-    #[inline]
-    fn around(self, (): (), call: F) -> Self::Future {
-        Watched::new(call, self)
-    }
-}
+impl<P, Args> GateSource<Args> for Pausing<P> {
+    type Gate = Self;
 
-impl<Args, T, E, P> blocking::Layer<Args, Result<T, E>> for Pausing<P>
-where
-    P: FnMut(&E) -> Option<Duration>,
-{
-    type Note = ();
-    type Output = Result<T, E>;
-
-    #[inline]
-    fn around(self, (): (), call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        watched(self, call)
+    fn gate(self, (): ()) -> Self {
+        self
     }
 }

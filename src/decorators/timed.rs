@@ -1,14 +1,15 @@
 //! How long each call takes.
 
-use super::watched::{Abandoned, Watch, WatchOutput, Watched, watched};
 use crate::{
-    around::{Decoration, Layer},
-    blocking,
+    layer::{
+        Decoration, End, Gate, Outcome, Wait, captures_nothing,
+        gate::GateSource,
+    },
     sync::Arc,
     time::{Clock, Instant},
     trace::{enabled, event},
 };
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, task::Poll, time::Duration};
 use tracing::Level;
 
 /// How `.timed_with(..)` measures and reports.
@@ -189,81 +190,17 @@ impl fmt::Display for Measurement {
     }
 }
 
-/// How a call ended.
-///
-/// ```
-/// assert_eq!(decor::Outcome::Cancelled.to_string(), "cancelled");
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// It came to its end.
-    Completed,
-    /// It came to its end with an `Ok`; only by [`Timing::by_result`].
-    Ok,
-    /// It came to its end with an `Err`; only by [`Timing::by_result`].
-    Err,
-    /// It was dropped before its end.
-    Cancelled,
-    /// It panicked.
-    Panicked,
-}
-
-impl Outcome {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Ok => "ok",
-            Self::Err => "err",
-            Self::Cancelled => "cancelled",
-            Self::Panicked => "panicked",
-        }
-    }
-}
-
-impl From<Abandoned> for Outcome {
-    fn from(how: Abandoned) -> Self {
-        match how {
-            Abandoned::Cancelled => Self::Cancelled,
-            Abandoned::Panicked => Self::Panicked,
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// How the outcome of a call that came to its end is named.
-///
-/// ```
-/// use decor::{Outcome, layer::{ByResult, OutcomeOf}};
-///
-/// assert_eq!(ByResult::of(&Err::<u8, _>("no")), Outcome::Err);
-/// ```
 pub trait OutcomeOf<T> {
     /// The outcome of a call that ended with this output.
     fn of(output: &T) -> Outcome;
 }
 
 /// Any output is [`Outcome::Completed`].
-///
-/// ```
-/// use decor::{Outcome, layer::{AnyOutput, OutcomeOf}};
-///
-/// assert_eq!(AnyOutput::of(&7), Outcome::Completed);
-/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct AnyOutput;
 
 /// A `Result` is [`Outcome::Ok`] or [`Outcome::Err`].
-///
-/// ```
-/// let timing: decor::Timing<decor::layer::ByResult> = decor::Timing::new("fetch").by_result();
-/// # drop(timing);
-/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct ByResult;
 
@@ -279,45 +216,38 @@ impl<T, E> OutcomeOf<Result<T, E>> for ByResult {
     }
 }
 
-/// The future of a [`.timed(..)`](crate::FnExt::timed) call: see [`Watched`].
-pub type TimedFuture<F, O = AnyOutput> = Watched<F, Stopwatch<O>>;
-
-/// One call's clock, read only where somebody listens.
+/// Takes the time of one call, where it is heard.
 #[derive(Debug)]
 pub struct Stopwatch<O> {
     timing: Timing<O>,
-    clock: Clock,
-    started: Option<Instant>,
+    started: Option<(Clock, Instant)>,
 }
 
 impl<O> Stopwatch<O> {
-    fn report(&mut self, outcome: Outcome) {
-        if let Some(started) = self.started.take() {
-            self.timing.report(self.clock.now().duration_since(started), outcome);
+    #[inline]
+    pub(crate) fn new(timing: Timing<O>) -> Self {
+        Self { timing, started: None }
+    }
+}
+
+impl<T, O: OutcomeOf<T>> Gate<T> for Stopwatch<O> {
+    #[inline]
+    fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
+        if self.timing.sink.is_some() || enabled(self.timing.level) {
+            self.started = Some((wait.clock(), wait.now()));
         }
-    }
-}
-
-impl<O> Watch for Stopwatch<O> {
-    fn started(&mut self) -> bool {
-        let heard = self.timing.sink.is_some() || enabled(self.timing.level);
-        self.started = heard.then(|| self.clock.now());
-        heard
+        Poll::Ready(Ok(()))
     }
 
-    fn abandoned(&mut self, how: Abandoned) {
-        self.report(how.into());
+    #[inline]
+    fn end(&mut self, end: End<'_, T>) {
+        let Some((clock, started)) = self.started else { return };
+        let outcome = match end {
+            End::Completed(output) => O::of(output),
+            End::Cancelled | End::Panicked => end.outcome(),
+        };
+        self.timing.report(clock.now().duration_since(started), outcome);
     }
-}
-
-impl<T, O: OutcomeOf<T>> WatchOutput<T> for Stopwatch<O> {
-    fn completed(&mut self, output: &T) {
-        self.report(O::of(output));
-    }
-}
-
-pub(crate) fn timed<F, O>(call: F, timing: Timing<O>) -> TimedFuture<F, O> {
-    Watched::new(call, Stopwatch { timing, clock: Clock::Task, started: None })
 }
 
 impl<O> Decoration for Timing<O> {
@@ -326,26 +256,13 @@ impl<O> Decoration for Timing<O> {
     }
 }
 
-impl<Args, F, O> Layer<Args, F> for Timing<O>
-where
-    F: Future,
-    O: OutcomeOf<F::Output>,
-{
-    type Note = ();
-    type Future = TimedFuture<F, O>;
+captures_nothing!(Timing<O>, O);
+
+impl<Args, O> GateSource<Args> for Timing<O> {
+    type Gate = Stopwatch<O>;
 
     #[inline]
-    fn around(self, (): (), call: F) -> Self::Future {
-        timed(call, self)
-    }
-}
-
-impl<Args, T, O: OutcomeOf<T>> blocking::Layer<Args, T> for Timing<O> {
-    type Note = ();
-    type Output = T;
-
-    #[inline]
-    fn around(self, (): (), call: impl FnOnce() -> T) -> T {
-        watched(Stopwatch { timing: self, clock: Clock::Thread, started: None }, call)
+    fn gate(self, (): ()) -> Stopwatch<O> {
+        Stopwatch::new(self)
     }
 }

@@ -2,10 +2,12 @@
 
 use crate::{
     Error, Fallible,
-    around::{Decoration, Layer},
-    name::Name,
+    blocking::RemoteCall,
+    call::{
+        Callable, CallableMut, CallableOnce, Called, Describe, Repeat, Stop, awaited_directly, blocking, name::Name,
+    },
     policy::{Nanos, nanos},
-    time::{self, Sleep},
+    time::{self, Clock, Sleep},
 };
 use pin_project::pin_project;
 use std::{
@@ -17,27 +19,29 @@ use std::{
 };
 use tokio::task::coop;
 
-/// The decoration of [`.timeout(..)`](crate::FnExt::timeout).
+/// A function whose calls end after a time limit.
 ///
-/// ```
-/// use decor::{Around, layer::Timeout, prelude::*};
-/// use std::future::{Ready, ready};
-/// use std::time::Duration;
-///
-/// fn double(n: u32) -> Ready<Result<u32, String>> { ready(Ok(n * 2)) }
-///
-/// let chain: Around<fn(u32) -> Ready<Result<u32, String>>, Timeout> = (double as fn(u32) -> _).timeout(Duration::from_secs(2));
-/// assert_eq!(format!("{chain:?}"), "fn.timeout(2s)");
-/// ```
-#[derive(Debug, Clone)]
-pub struct Timeout {
+/// Made by [`.timeout(..)`](crate::FnExt::timeout). A blocking call runs on a thread of its own, and
+/// is left when its time is over.
+#[derive(Clone)]
+#[must_use = "a decorated function does nothing until it is called"]
+pub struct Timeout<C> {
+    callable: C,
     limit: Duration,
     name: Name,
+    describe: Describe<C>,
 }
 
-impl Timeout {
-    pub(crate) fn new(limit: Duration, name: Name) -> Self {
-        Self { limit, name }
+impl<C> Timeout<C> {
+    pub(crate) fn new(callable: C, limit: Duration, name: Name, describe: Describe<C>) -> Self {
+        Self { callable, limit, name, describe }
+    }
+}
+
+impl<C> fmt::Debug for Timeout<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe.write(&self.callable, f)?;
+        write!(f, ".timeout({:?})", self.limit)
     }
 }
 
@@ -51,10 +55,10 @@ impl Timeout {
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-/// use decor::{Error, future::TimeoutFuture, prelude::*};
+/// use decor::{Error, future::{Called, TimeoutFuture}, prelude::*};
 /// use std::{future::{Pending, pending}, time::Duration};
 ///
-/// let call: TimeoutFuture<Pending<Result<(), Error>>> = pending().timeout(Duration::from_secs(1));
+/// let call: TimeoutFuture<Called<Pending<Result<(), Error>>>> = pending().timeout(Duration::from_secs(1));
 /// assert_eq!(format!("{call:?}"), "TimeoutFuture { name: Pending, limit: 1s, .. }");
 /// assert!(call.await.is_err());
 /// # }
@@ -63,9 +67,8 @@ impl Timeout {
 #[pin_project]
 #[repr(C)] // a number on either side of what an unarmed timer leaves unwritten, or that would be copied along with its neighbour
 pub struct TimeoutFuture<F> {
-    /// `None` once it has ended, or its time has.
     #[pin]
-    call: Option<F>,
+    call: F,
     #[pin]
     timer: Timer,
     limit: Nanos, // and no `Duration`, which ends in a gap
@@ -84,28 +87,55 @@ enum Timer {
 impl<F> TimeoutFuture<F> {
     #[inline]
     pub(crate) fn new(call: F, limit: Duration, name: Name) -> Self {
-        Self { call: Some(call), timer: Timer::Unarmed, limit: nanos(limit), name }
+        Self { call, timer: Timer::Unarmed, limit: nanos(limit), name }
     }
 }
 
 impl<F> Future for TimeoutFuture<F>
 where
-    F: Future,
+    F: Stop,
     F::Output: Fallible,
 {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        let call = this.call.as_mut().as_pin_mut().expect("`TimeoutFuture` polled after it completed");
-        if let Poll::Ready(output) = call.poll(cx) {
-            this.call.set(None);
+        if let Poll::Ready(output) = this.call.as_mut().poll(cx) {
+            this.call.stop();
             return Poll::Ready(output);
         }
         let limit = Duration::from_nanos(*this.limit);
         ready!(this.timer.poll(limit, cx));
-        this.call.set(None);
+        this.call.stop();
         Poll::Ready(passed(*this.name, limit))
+    }
+}
+
+impl<F> Stop for TimeoutFuture<F>
+where
+    F: Stop,
+    F::Output: Fallible,
+{
+    #[inline]
+    fn stop(self: Pin<&mut Self>) {
+        self.project().call.stop();
+    }
+}
+
+impl<A, Args> Repeat<Args> for TimeoutFuture<A>
+where
+    A: Repeat<Args>,
+    A::Output: Fallible,
+{
+    #[inline]
+    fn start(self: Pin<&mut Self>, args: Args) {
+        let mut this = self.project();
+        this.timer.set(Timer::Unarmed);
+        this.call.start(args);
+    }
+
+    fn label(&self) -> Name {
+        self.call.label()
     }
 }
 
@@ -143,22 +173,95 @@ impl<F> fmt::Debug for TimeoutFuture<F> {
     }
 }
 
-impl Decoration for Timeout {
+impl<C, Args> CallableOnce<Args> for Timeout<C>
+where
+    C: CallableOnce<Args>,
+    C::Output: Fallible,
+{
+    type Output = C::Output;
+    type Future = TimeoutFuture<Called<C::Future>>;
+
+    fn call_once(self, args: Args) -> Self::Future {
+        TimeoutFuture::new(Called::new(self.callable.call_once(args)), self.limit, self.name)
+    }
+
+    fn label(&self) -> Name {
+        self.callable.label()
+    }
+
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, ".timeout({:?})", self.limit)
+        fmt::Debug::fmt(self, f)
     }
 }
 
-impl<Args, F> Layer<Args, F> for Timeout
+impl<C, Args> CallableMut<Args> for Timeout<C>
 where
-    F: Future,
-    F::Output: Fallible,
+    C: CallableMut<Args>,
+    C::Output: Fallible,
 {
-    type Note = ();
-    type Future = TimeoutFuture<F>;
+    type Repeated = TimeoutFuture<C::Repeated>;
 
+    fn repeated(self) -> Self::Repeated {
+        TimeoutFuture::new(self.callable.repeated(), self.limit, self.name)
+    }
+}
+
+impl<C, Args> Callable<Args> for Timeout<C>
+where
+    C: Callable<Args>,
+    C::Output: Fallible,
+{
     #[inline]
-    fn around(self, (): (), call: F) -> Self::Future {
-        TimeoutFuture::new(call, self.limit, self.name)
+    fn call_with(&self, args: Args) -> Self::Future {
+        TimeoutFuture::new(Called::new(self.callable.call_with(args)), self.limit, self.name)
+    }
+}
+
+awaited_directly!(Timeout<C>, C);
+
+// ---- the blocking half ----
+
+impl<C, Args> blocking::CallableOnce<Args> for Timeout<C>
+where
+    C: blocking::CallableOnce<Args, Output: Fallible + Send + 'static> + Send + 'static,
+    Args: Send + 'static,
+{
+    type Output = C::Output;
+
+    fn call_once(self, args: Args) -> C::Output {
+        let Self { callable, limit, name, .. } = self;
+        if limit == Duration::MAX {
+            return callable.call_once(args);
+        }
+        let end = Clock::Thread.now().checked_add(limit);
+        let output =
+            if limit.is_zero() { None } else { RemoteCall::begin(move || callable.call_once(args)).wait_until(end) };
+        output.unwrap_or_else(|| passed(name, limit))
+    }
+
+    fn label(&self) -> Name {
+        self.callable.label()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl<C, Args> blocking::CallableMut<Args> for Timeout<C>
+where
+    Self: blocking::CallableOnce<Args> + Clone,
+{
+    fn call_mut(&mut self, args: Args) -> Self::Output {
+        self.clone().call_once(args)
+    }
+}
+
+impl<C, Args> blocking::Callable<Args> for Timeout<C>
+where
+    Self: blocking::CallableOnce<Args> + Clone,
+{
+    fn call_with(&self, args: Args) -> Self::Output {
+        self.clone().call_once(args)
     }
 }

@@ -345,25 +345,10 @@ impl<C, Args, L, K: Eq + Hash, V, B, E, R> fmt::Debug for MemoizedFuture<C, Args
 }
 
 /// A future in the place of a function: it has been called already.
-///
-/// # Examples
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// use decor::{future::{Load, MemoizedFuture}, layer::{Called, FixedKey, OwnErrors}, prelude::*};
-/// use std::future::{Ready, ready};
-///
-/// let squares = Memo::builder().build();
-/// type Loading = Load<Ready<u64>, u64, u64, OwnErrors>;
-/// type Call = MemoizedFuture<Called<Ready<u64>>, (), Loading, u64, u64, FixedKey<u64>>;
-/// let call: Call = ready(49).memoized_by(&squares, 7);
-/// assert_eq!(call.await, 49);
-/// # }
-/// ```
 #[derive(Debug)]
-pub struct Called<F>(pub(crate) F);
+pub struct Begun<F>(pub(crate) F);
 
-impl<F: Future> CallableOnce<()> for Called<F> {
+impl<F: Future> CallableOnce<()> for Begun<F> {
     type Output = F::Output;
     type Future = F;
 

@@ -1,17 +1,17 @@
-//! Waiting for a permit, as a task does.
+//! Waiting for a permit, as a task or as a thread.
 
 use super::core::{Claim, Core, Turn};
 use crate::{
     Error, Permits,
-    time::{self, Clock, Sleep},
+    layer::wait::{Timer, Wait, wait_blocking},
+    time::Clock,
 };
-use pin_project::{pin_project, pinned_drop};
 use std::{
     fmt,
     future::Future,
     ops::Deref,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -39,74 +39,74 @@ pub(crate) fn never_refused(error: &Error) -> ! {
     unreachable!("one permit of any limiter can be waited for, but: {error}")
 }
 
-/// A request on its way, by a limiter that is borrowed or shared.
-#[pin_project(PinnedDrop)]
-pub(crate) struct Acquiring<C: Deref<Target = Core>> {
+/// Waits in the queue for the permits of one request, as a task or as a thread. Dropped while it
+/// waits, it leaves the queue.
+pub(crate) struct Acquisition<C: Deref<Target = Core>> {
     core: C,
     request: Request,
     state: State,
-    #[pin]
-    sleep: Option<Sleep>,
 }
 
 #[derive(Debug)]
 enum State {
     Unpolled,
-    Waiting(Claim),
+    Waiting(Clock, Claim),
     Ended,
 }
 
-impl<C: Deref<Target = Core>> Acquiring<C> {
+impl<C: Deref<Target = Core>> Acquisition<C> {
     #[inline]
     pub(crate) fn new(core: C, request: Request) -> Self {
-        Self { core, request, state: State::Unpolled, sleep: None }
+        Self { core, request, state: State::Unpolled }
     }
-}
 
-impl<C: Deref<Target = Core>> Future for Acquiring<C> {
-    type Output = Result<(), Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+    pub(crate) fn poll(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), Error>> {
+        let clock = wait.clock();
         loop {
-            let turn = match this.state {
-                State::Unpolled => this.core.claim(Clock::Task, this.request, cx.waker()),
-                State::Waiting(claim) => this.core.take_turn(Clock::Task, claim, cx.waker()),
-                State::Ended => panic!("`Acquire` polled after it completed"),
+            let turn = match &self.state {
+                State::Unpolled => {
+                    wait.unwind_if_cancelled();
+                    self.core.claim(clock, &self.request, wait.waker())
+                }
+                State::Waiting(_, claim) => self.core.take_turn(clock, claim, wait.waker()),
+                State::Ended => panic!("an acquisition polled after it completed"),
             };
             let moment = match turn {
                 Turn::Joined(claim, moment) => {
-                    *this.state = State::Waiting(claim);
+                    self.state = State::Waiting(clock, claim);
                     moment
                 }
                 Turn::Wait(moment) => moment,
                 Turn::Over(result) => {
-                    *this.state = State::Ended;
+                    self.state = State::Ended;
                     return Poll::Ready(result);
                 }
             };
-            let Some(moment) = this.core.instant(Clock::Task, moment) else {
-                this.sleep.set(None);
-                return Poll::Pending; // not representable; a later change of the limits wakes this waiter
-            };
-            match this.sleep.as_mut().as_pin_mut() {
-                Some(sleep) if sleep.deadline() == moment => {}
-                Some(sleep) => sleep.reset(moment),
-                None => this.sleep.set(Some(time::sleep_until(moment))),
-            }
-            if this.sleep.as_mut().as_pin_mut().is_some_and(|sleep| sleep.poll(cx).is_pending()) {
-                return Poll::Pending;
+            match self.core.instant(clock, moment) {
+                Some(moment) => ready!(wait.until(moment)),
+                None => {
+                    // Not representable. A later change of the limits wakes this waiter.
+                    wait.for_a_wake();
+                    return Poll::Pending;
+                }
             }
         }
     }
 }
 
-#[pinned_drop]
-impl<C: Deref<Target = Core>> PinnedDrop for Acquiring<C> {
-    fn drop(self: Pin<&mut Self>) {
-        if let State::Waiting(claim) = &self.state {
-            self.core.leave(Clock::Task, claim);
+impl<C: Deref<Target = Core>> Drop for Acquisition<C> {
+    fn drop(&mut self) {
+        if let State::Waiting(clock, claim) = &self.state {
+            self.core.leave(*clock, claim);
         }
+    }
+}
+
+impl Core {
+    /// Waits as a thread does: in the same queue, parked between its turns.
+    pub(super) fn acquire_blocking(&self, request: Request) -> Result<(), Error> {
+        let mut acquisition = Acquisition::new(self, request);
+        wait_blocking(|wait| acquisition.poll(wait))
     }
 }
 
@@ -116,20 +116,24 @@ impl<C: Deref<Target = Core>> PinnedDrop for Acquiring<C> {
 ///
 /// Dropped while it waits it leaves the queue, and the next moves up. Dropped after it is ready it has taken its permit.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-#[pin_project]
-pub struct Acquire<'a>(#[pin] Acquiring<&'a Core>);
+pub struct Acquire<'a> {
+    acquisition: Acquisition<&'a Core>,
+    timer: Timer,
+}
 
 impl<'a> Acquire<'a> {
     pub(super) fn new(core: &'a Core) -> Self {
-        Self(Acquiring::new(core, Request::one()))
+        Self { acquisition: Acquisition::new(core, Request::one()), timer: None }
     }
 }
 
 impl Future for Acquire<'_> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.project().0.poll(cx).map(|admitted| admitted.unwrap_or_else(|error| never_refused(&error)))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { acquisition, timer } = &mut *self;
+        let admitted = ready!(acquisition.poll(&mut Wait::of_task(cx, timer)));
+        Poll::Ready(admitted.unwrap_or_else(|error| never_refused(&error)))
     }
 }
 
@@ -140,12 +144,14 @@ impl Future for Acquire<'_> {
 ///
 /// As [`Acquire`].
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-#[pin_project]
-pub struct AcquireMany<'a>(#[pin] Acquiring<&'a Core>);
+pub struct AcquireMany<'a> {
+    acquisition: Acquisition<&'a Core>,
+    timer: Timer,
+}
 
 impl<'a> AcquireMany<'a> {
     pub(super) fn new(core: &'a Core, permits: Permits, max_wait: Option<Duration>) -> Self {
-        Self(Acquiring::new(core, Request { permits, can_fail: true, max_wait }))
+        Self { acquisition: Acquisition::new(core, Request { permits, can_fail: true, max_wait }), timer: None }
     }
 
     /// Waits no longer than this: fails at once if the wait is known to be longer. See
@@ -164,7 +170,7 @@ impl<'a> AcquireMany<'a> {
     /// # }
     /// ```
     pub fn within(mut self, max_wait: Duration) -> Self {
-        self.0.request.max_wait = Some(max_wait);
+        self.acquisition.request.max_wait = Some(max_wait);
         self
     }
 
@@ -188,38 +194,39 @@ impl<'a> AcquireMany<'a> {
     /// assert!(matches!(limiter.acquire_many(11).blocking(), Err(Error::InvalidArgument { .. })));
     /// assert_eq!(limiter.available(), 1);
     /// ```
-    pub fn blocking(self) -> Result<(), Error> {
-        self.0.core.acquire_blocking(&self.0.request)
+    pub fn blocking(mut self) -> Result<(), Error> {
+        wait_blocking(|wait| self.acquisition.poll(wait))
     }
 }
 
 impl Future for AcquireMany<'_> {
     type Output = Result<(), Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.project().0.poll(cx)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let Self { acquisition, timer } = &mut *self;
+        acquisition.poll(&mut Wait::of_task(cx, timer))
     }
 }
 
-impl<C: Deref<Target = Core>> fmt::Debug for Acquiring<C> {
+impl<C: Deref<Target = Core>> fmt::Debug for Acquisition<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Request { permits, max_wait, .. } = &self.request;
         f.debug_struct("Acquire")
             .field("permits", permits)
             .field("max_wait", max_wait)
-            .field("waiting", &matches!(self.state, State::Waiting(_)))
+            .field("waiting", &matches!(self.state, State::Waiting(..)))
             .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Acquire<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.acquisition.fmt(f)
     }
 }
 
 impl fmt::Debug for AcquireMany<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.acquisition.fmt(f)
     }
 }

@@ -1,7 +1,6 @@
 //! The shared limiter: one handle for a whole program, exact or paced, and fair.
 
 mod acquire;
-mod acquire_blocking;
 mod builder;
 mod core;
 #[cfg(all(test, shuttle, feature = "test-util"))]
@@ -17,7 +16,7 @@ pub use keyed::KeyedLimiter;
 pub use stats::RateLimiterStats;
 
 pub(crate) use self::core::Core;
-pub(crate) use acquire::{Acquiring, Request, never_refused};
+pub(crate) use acquire::{Acquisition, Request, never_refused};
 
 use crate::{ConfigError, Error, Permits, error::or_panic, sync::Arc};
 use std::{fmt, time::Duration};
@@ -302,7 +301,7 @@ impl RateLimiter {
     /// assert_eq!(limiter.available(), 9);
     /// ```
     pub fn acquire_blocking(&self) {
-        self.core.acquire_blocking(&Request::one()).unwrap_or_else(|error| never_refused(&error));
+        self.core.acquire_blocking(Request::one()).unwrap_or_else(|error| never_refused(&error));
     }
 
     /// Waits for several permits, to be taken together: one number for every window, or an array with one for each.
@@ -578,12 +577,8 @@ impl RateLimiter {
         &*self.core
     }
 
-    pub(crate) fn request_blocking(&self, permits: Permits, max_wait: Option<Duration>) -> Result<(), Error> {
-        self.core.acquire_blocking(&Request { permits, can_fail: true, max_wait })
-    }
-
-    pub(crate) fn request(self, request: Request) -> Acquiring<Arc<Core>> {
-        Acquiring::new(self.core, request)
+    pub(crate) fn request(self, request: Request) -> Acquisition<Arc<Core>> {
+        Acquisition::new(self.core, request)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     RetryPolicy,
-    call::CallableMut,
+    call::{Repeat, Stop, name::Name},
     policy::Delays,
     time::{self, Clock, Instant, Sleep},
 };
@@ -39,29 +39,25 @@ use std::{
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 #[repr(C)] // the policy first: it is most of what a call copies, and behind other fields it would go by way of the stack
-pub struct RetryFuture<C: CallableMut<Args>, Args, R> {
+pub struct RetryFuture<A, Args, R> {
     policy: RetryPolicy,
+    /// The function, and its attempt in progress.
     #[pin]
-    state: State<C::Future>,
+    attempts: A,
+    state: State,
     /// Gone with the last attempt that the policy allows.
     args: Option<Args>,
-    retrying: Loop<C, R>,
-}
-
-#[pin_project(project = Now)]
-enum State<F> {
-    /// The next attempt may begin.
-    Due,
-    Attempt(#[pin] F),
-    Waiting,
-    Ended,
-}
-
-/// The rest of the loop, which need not be pinned.
-struct Loop<C, R> {
-    callable: C,
     rules: R,
     progress: Progress,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The next attempt may begin.
+    Due,
+    Attempting,
+    Waiting,
+    Ended,
 }
 
 /// How far a call has come. Dropped by hand: nearly all calls have nothing to drop here, and find that out by a comparison.
@@ -85,16 +81,21 @@ struct Wait {
     sleep: Option<Sleep>,
 }
 
-impl<C: CallableMut<Args>, Args, R> RetryFuture<C, Args, R> {
-    pub(super) fn new(callable: C, args: Args, policy: RetryPolicy, rules: R) -> Self {
-        let retrying = Loop { callable, rules, progress: Progress::new() };
-        Self { policy, state: State::Due, args: Some(args), retrying }
+impl<A, Args, R> RetryFuture<A, Args, R> {
+    #[inline]
+    pub(super) fn new(attempts: A, args: Args, policy: RetryPolicy, rules: R) -> Self {
+        Self { policy, attempts, state: State::Due, args: Some(args), rules, progress: Progress::new() }
+    }
+
+    /// Attempts that are made when the call is [started](Repeat::start).
+    pub(super) fn repeated(attempts: A, policy: RetryPolicy, rules: R) -> Self {
+        Self { policy, attempts, state: State::Ended, args: None, rules, progress: Progress::new() }
     }
 }
 
-impl<C, Args, R, T, E> Future for RetryFuture<C, Args, R>
+impl<A, Args, R, T, E> Future for RetryFuture<A, Args, R>
 where
-    C: CallableMut<Args, Output = Result<T, E>>,
+    A: Repeat<Args, Output = Result<T, E>>,
     R: Ruling<T, E>,
     Args: Clone,
 {
@@ -103,23 +104,24 @@ where
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let mut this = self.as_mut().project();
-            if let Now::Due = this.state.as_mut().project() {
-                let attempt = this.retrying.attempt::<Args, T, E>(this.policy, this.args);
-                this.state.set(State::Attempt(attempt));
+            if self.state == State::Due {
+                self.as_mut().begin();
             }
-            let Now::Attempt(attempt) = this.state.as_mut().project() else {
+            if self.state != State::Attempting {
                 ready!(self.as_mut().poll_wait(cx));
                 continue;
-            };
-            let result = ready!(attempt.poll(cx));
-            // Whatever the attempt held is free before anybody hears of it.
-            this.state.set(State::Ended);
-            let Loop { rules, progress, .. } = this.retrying;
-            let retryable = is_retryable(this.policy, rules, || progress.number(), &result);
+            }
+            let mut this = self.as_mut().project();
+            let result = ready!(this.attempts.as_mut().poll(cx));
+            // Whatever the attempt held is free before its end is told.
+            this.attempts.stop();
+            *this.state = State::Ended;
+            let retryable = is_retryable(this.policy, this.rules, || this.progress.number(), &result);
             match result {
                 Ok(value) if !retryable => {
-                    this.retrying.succeeded::<Args>();
+                    if let Stage::Further(wait) = &*this.progress.0 {
+                        succeeded(wait.failed + 1, || self.attempts.label().get());
+                    }
                     return Poll::Ready(Ok(value));
                 }
                 result => {
@@ -132,13 +134,31 @@ where
     }
 }
 
-/// Out of the way of the calls that succeed at once, which are nearly all.
-impl<C, Args, R, T, E> RetryFuture<C, Args, R>
+impl<A, Args, R, T, E> RetryFuture<A, Args, R>
 where
-    C: CallableMut<Args, Output = Result<T, E>>,
+    A: Repeat<Args, Output = Result<T, E>>,
     R: Ruling<T, E>,
+    Args: Clone,
 {
-    /// What an attempt leads to that did not do; `None` if that is a wait.
+    #[inline]
+    fn begin(self: Pin<&mut Self>) {
+        let this = self.project();
+        let number = match &mut *this.progress.0 {
+            Stage::First(began) => {
+                if this.policy.needs_clock() || R::NEEDS_CLOCK {
+                    *began = Some(time::now());
+                }
+                1
+            }
+            Stage::Further(wait) => wait.failed + 1,
+        };
+        let args = if this.policy.may_follow(number) { this.args.clone() } else { this.args.take() };
+        this.attempts.start(args.expect("taken by the last attempt only"));
+        *this.state = State::Attempting;
+    }
+
+    /// Handles an attempt that failed; `None` if another is to follow after a wait. Out of the way
+    /// of the calls that succeed at once, which are nearly all.
     #[cold]
     #[inline(never)]
     fn failed(
@@ -147,25 +167,28 @@ where
         retryable: bool,
         cx: &mut Context<'_>,
     ) -> Option<Poll<Result<T, R::Error>>> {
-        let mut this = self.project();
-        let attempts = this.retrying.progress.number();
-        match this.retrying.judge::<Args, T, E>(this.policy, &result, retryable) {
+        let this = self.project();
+        let (number, began) = (this.progress.number(), this.progress.began());
+        let attempt = Attempt { number, began, clock: Clock::Task, retryable };
+        let (policy, progress) = (&*this.policy, this.progress);
+        let name = || this.attempts.label().get();
+        match judge(policy, this.rules, &attempt, &result, name, || progress.wait(policy).delays) {
             Next::Return(reason, elapsed) => {
-                let explain = |error| R::finish(attempts, elapsed, reason, error);
+                let explain = |error| R::finish(number, elapsed, reason, error);
                 Some(Poll::Ready(result.map_err(explain)))
             }
             Next::RetryIn(delay) => {
-                let mut wait = this.retrying.progress.wait(this.policy);
+                let mut wait = progress.wait(policy);
                 *wait.failed += 1;
                 if delay.is_zero() {
                     // Attempts that fail at once must not keep the thread to themselves, and a sleep of zero would wait
                     // for the timer's next tick.
-                    this.state.set(State::Due);
+                    *this.state = State::Due;
                     cx.waker().wake_by_ref();
                     return Some(Poll::Pending);
                 }
                 wait.sleep.set(time::sleep(delay));
-                this.state.set(State::Waiting);
+                *this.state = State::Waiting;
                 None
             }
         }
@@ -175,58 +198,48 @@ where
     #[cold]
     #[inline(never)]
     fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        assert!(!matches!(*this.state, State::Ended), "`RetryFuture` polled after it completed");
-        match this.retrying.progress.wait(this.policy).sleep.as_pin_mut() {
+        let this = self.project();
+        assert!(*this.state != State::Ended, "`RetryFuture` polled after it completed");
+        match this.progress.wait(this.policy).sleep.as_pin_mut() {
             Some(sleep) => ready!(sleep.poll(cx)),
             // The delay lies beyond what the clock can express.
             None => return Poll::Pending,
         }
-        this.state.set(State::Due);
+        *this.state = State::Due;
         Poll::Ready(())
     }
 }
 
-impl<C, R> Loop<C, R> {
-    #[inline]
-    fn attempt<Args, T, E>(&mut self, policy: &RetryPolicy, args: &mut Option<Args>) -> C::Future
-    where
-        C: CallableMut<Args>,
-        R: Ruling<T, E>,
-        Args: Clone,
-    {
-        let number = match &mut *self.progress.0 {
-            Stage::First(began) => {
-                if policy.needs_clock() || R::NEEDS_CLOCK {
-                    *began = Some(time::now());
-                }
-                1
-            }
-            Stage::Further(wait) => wait.failed + 1,
-        };
-        let args = if policy.may_follow(number) { args.clone() } else { args.take() };
-        self.callable.call_mut(args.expect("taken by the last attempt only"))
+impl<A, Args, R, T, E> Stop for RetryFuture<A, Args, R>
+where
+    A: Repeat<Args, Output = Result<T, E>>,
+    R: Ruling<T, E>,
+    Args: Clone,
+{
+    fn stop(self: Pin<&mut Self>) {
+        let this = self.project();
+        this.attempts.stop();
+        *this.state = State::Ended;
+        *this.args = None;
+        *this.progress = Progress::new();
+    }
+}
+
+impl<A, Args, R, T, E> Repeat<Args> for RetryFuture<A, Args, R>
+where
+    A: Repeat<Args, Output = Result<T, E>>,
+    R: Ruling<T, E>,
+    Args: Clone,
+{
+    fn start(mut self: Pin<&mut Self>, args: Args) {
+        self.as_mut().stop();
+        let this = self.project();
+        *this.args = Some(args);
+        *this.state = State::Due;
     }
 
-    #[inline]
-    fn succeeded<Args>(&self)
-    where
-        C: CallableMut<Args>,
-    {
-        if let Stage::Further(wait) = &*self.progress.0 {
-            succeeded(wait.failed + 1, || self.callable.name());
-        }
-    }
-
-    fn judge<Args, T, E>(&mut self, policy: &RetryPolicy, result: &Result<T, E>, retryable: bool) -> Next
-    where
-        C: CallableMut<Args>,
-        R: Ruling<T, E>,
-    {
-        let Self { callable, rules, progress } = self;
-        let (number, began) = (progress.number(), progress.began());
-        let attempt = Attempt { number, began, clock: Clock::Task, retryable };
-        judge(policy, rules, &attempt, result, || callable.name(), || progress.wait(policy).delays)
+    fn label(&self) -> Name {
+        self.attempts.label()
     }
 }
 
@@ -283,10 +296,10 @@ impl Drop for Progress {
     }
 }
 
-impl<C: CallableMut<Args>, Args, R> fmt::Debug for RetryFuture<C, Args, R> {
+impl<A, Args, R> fmt::Debug for RetryFuture<A, Args, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let attempts =
-            self.retrying.progress.failed() + u32::from(matches!(self.state, State::Attempt(_) | State::Ended));
+        let begun = matches!(self.state, State::Attempting | State::Ended);
+        let attempts = self.progress.failed() + u32::from(begun);
         f.debug_struct("RetryFuture").field("policy", &self.policy).field("attempts", &attempts).finish_non_exhaustive()
     }
 }

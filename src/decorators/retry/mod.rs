@@ -15,10 +15,7 @@ use rules::{
 
 use crate::{
     RetryPolicy, Transient,
-    call::{Callable, CallableMut, CallableOnce, Describe},
-    half::Answers,
-    lazy::awaited_directly,
-    name::Name,
+    call::{Callable, CallableMut, CallableOnce, Describe, awaited_directly, mode::Repeatable, name::Name},
 };
 use std::{fmt, time::Duration};
 
@@ -70,14 +67,7 @@ pub struct Retry<C, R = Rules> {
 }
 
 impl<C> Retry<C> {
-    pub(crate) fn new<Args>(callable: C, policy: RetryPolicy) -> Self
-    where
-        C: CallableOnce<Args>,
-    {
-        Self::with_description(callable, policy, Describe::of::<Args>())
-    }
-
-    pub(crate) fn with_description(callable: C, policy: RetryPolicy, describe: Describe<C>) -> Self {
+    pub(crate) fn new(callable: C, policy: RetryPolicy, describe: Describe<C>) -> Self {
         Self { callable, policy, rules: Rules::default(), describe }
     }
 }
@@ -106,7 +96,7 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// ```
     pub fn when<Args, Half, P>(self, retryable: P) -> Retry<C, Rules<When<P>, H, R, G, X>>
     where
-        C: Answers<Args, Half>,
+        C: Repeatable<Args, Half>,
         P: FnMut(&C::Err) -> bool,
     {
         self.with(|rules| rules.when(When(retryable)))
@@ -133,7 +123,7 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// ```
     pub fn when_result<Args, Half, P>(self, retryable: P) -> Retry<C, Rules<WhenResult<P>, H, R, G, X>>
     where
-        C: Answers<Args, Half>,
+        C: Repeatable<Args, Half>,
         P: FnMut(&Result<C::Ok, C::Err>) -> bool,
     {
         self.with(|rules| rules.when(WhenResult(retryable)))
@@ -158,7 +148,7 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// ```
     pub fn transient<Args, Half>(self) -> Retry<C, Rules<TransientError, TransientHint, R, G, X>>
     where
-        C: Answers<Args, Half, Err: Transient>,
+        C: Repeatable<Args, Half, Err: Transient>,
     {
         self.with(|rules| rules.when(TransientError).hint(TransientHint))
     }
@@ -185,7 +175,7 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// ```
     pub fn retry_after<Args, Half, P>(self, hint: P) -> Retry<C, Rules<W, HintedBy<P>, R, G, X>>
     where
-        C: Answers<Args, Half>,
+        C: Repeatable<Args, Half>,
         P: FnMut(&C::Err) -> Option<Duration>,
     {
         self.with(|rules| rules.hint(HintedBy(hint)))
@@ -208,7 +198,7 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// ```
     pub fn on_retry<Args, Half, P>(self, hook: P) -> Retry<C, Rules<W, H, OnRetryHook<P>, G, X>>
     where
-        C: Answers<Args, Half>,
+        C: Repeatable<Args, Half>,
         P: FnMut(&Retrying<'_, C::Err>),
     {
         self.with(|rules| rules.on_retry(OnRetryHook(hook)))
@@ -234,7 +224,7 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// ```
     pub fn on_give_up<Args, Half, P>(self, hook: P) -> Retry<C, Rules<W, H, R, OnGiveUpHook<P>, X>>
     where
-        C: Answers<Args, Half>,
+        C: Repeatable<Args, Half>,
         P: FnMut(&GivenUp<'_, C::Err>),
     {
         self.with(|rules| rules.on_give_up(OnGiveUpHook(hook)))
@@ -269,10 +259,10 @@ where
     Args: Clone,
 {
     type Output = Result<T, R::Error>;
-    type Future = RetryFuture<C, Args, R>;
+    type Future = RetryFuture<C::Repeated, Args, R>;
 
     fn call_once(self, args: Args) -> Self::Future {
-        RetryFuture::new(self.callable, args, self.policy, self.rules)
+        RetryFuture::new(self.callable.repeated(), args, self.policy, self.rules)
     }
 
     fn label(&self) -> Name {
@@ -286,12 +276,14 @@ where
 
 impl<C, R, Args, T, E> CallableMut<Args> for Retry<C, R>
 where
-    C: CallableMut<Args, Output = Result<T, E>> + Clone,
-    R: Ruling<T, E> + Clone,
+    C: CallableMut<Args, Output = Result<T, E>>,
+    R: Ruling<T, E>,
     Args: Clone,
 {
-    fn call_mut(&mut self, args: Args) -> Self::Future {
-        self.clone().call_once(args)
+    type Repeated = RetryFuture<C::Repeated, Args, R>;
+
+    fn repeated(self) -> Self::Repeated {
+        RetryFuture::repeated(self.callable.repeated(), self.policy, self.rules)
     }
 }
 

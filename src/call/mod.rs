@@ -11,7 +11,21 @@
 //! error" or "`Send` is not general enough". What is lost is one kind of closure, `async move` that lends what it
 //! owns; [`with_context`](crate::with_context) does its work.
 
-use crate::{arity::for_each_arity, name::Name, sync::Arc};
+pub(crate) mod args;
+pub(crate) mod arity;
+pub(crate) mod blocking;
+pub(crate) mod context;
+mod late;
+pub(crate) mod mode;
+pub(crate) mod name;
+mod repeat;
+
+pub use late::Late;
+pub use repeat::{Called, Repeat, Repeated, Stop};
+
+use crate::sync::Arc;
+use arity::for_each_arity;
+use name::Name;
 use std::{fmt, future::Future};
 
 /// What can be called once with `Args` (a tuple) and answers with a future.
@@ -60,16 +74,26 @@ pub trait CallableOnce<Args> {
     }
 }
 
-/// What can be called again and again by whoever owns it.
+/// A function that its owner can call again and again, one call after the other.
+///
+/// A retry needs no more. The function may change what it captures: `|| { calls += 1; .. }`.
+///
+/// # Examples
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// use decor::CallableMut;
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// use decor::{CallableMut, prelude::*};
+///
+/// async fn with_patience<F>(function: F) -> Result<u32, String>
+/// where
+///     F: CallableMut<(), Output = Result<u32, String>>,
+/// {
+///     function.retry_with(RetryPolicy::default()).await
+/// }
 ///
 /// let mut calls = 0;
-/// let mut count = || { calls += 1; std::future::ready(calls) };
-/// count.call_mut(()).await;
-/// assert_eq!(count.call_mut(()).await, 2);
+/// let third = || { calls += 1; std::future::ready(if calls < 3 { Err("busy".into()) } else { Ok(calls) }) };
+/// assert_eq!(with_patience(third).await, Ok(3));
 /// # }
 /// ```
 #[diagnostic::on_unimplemented(
@@ -77,9 +101,15 @@ pub trait CallableOnce<Args> {
     note = "a retry needs a function that can be called again: `|| fetch(id)` instead of `fetch(id)`"
 )]
 pub trait CallableMut<Args>: CallableOnce<Args> {
-    /// Calls it, by `&mut`.
-    #[track_caller]
-    fn call_mut(&mut self, args: Args) -> Self::Future;
+    /// The function together with its call in progress.
+    type Repeated: Repeat<Args, Output = Self::Output>
+    where
+        Self: Sized;
+
+    /// Makes the function a future that can be started again: see [`Repeat`].
+    fn repeated(self) -> Self::Repeated
+    where
+        Self: Sized;
 }
 
 /// What can be called by many at the same time: the bound for code that takes any decorated function.
@@ -122,10 +152,11 @@ macro_rules! functions_are_callable {
             Fut: Future,
         {
             type Output = Fut::Output;
-            type Future = Fut;
+            type Future = Late<Func, ($($A,)*), Fut>;
 
-            fn call_once(self, ($($a,)*): ($($A,)*)) -> Fut {
-                self($($a),*)
+            #[inline]
+            fn call_once(self, args: ($($A,)*)) -> Self::Future {
+                Late::new(self, args, |function, ($($a,)*)| function($($a),*))
             }
         }
 
@@ -134,18 +165,22 @@ macro_rules! functions_are_callable {
             Func: FnMut($($A),*) -> Fut,
             Fut: Future,
         {
-            fn call_mut(&mut self, ($($a,)*): ($($A,)*)) -> Fut {
-                self($($a),*)
+            type Repeated = Repeated<Func, ($($A,)*), Fut>;
+
+            #[inline]
+            fn repeated(self) -> Self::Repeated {
+                Repeated::new(self, |function, ($($a,)*)| function($($a),*), |_| Name::of_function::<Func>())
             }
         }
 
         impl<Func, Fut, $($A),*> Callable<($($A,)*)> for Func
         where
-            Func: Fn($($A),*) -> Fut,
+            Func: Fn($($A),*) -> Fut + Clone,
             Fut: Future,
         {
-            fn call_with(&self, ($($a,)*): ($($A,)*)) -> Fut {
-                self($($a),*)
+            #[inline]
+            fn call_with(&self, args: ($($A,)*)) -> Self::Future {
+                self.clone().call_once(args)
             }
         }
     };
@@ -176,7 +211,7 @@ pub(crate) mod spread {
             impl<Func: Callable<($($A,)*)> + ?Sized, $($A),*> $Call<$($A),*> for Func {}
         };
     }
-    crate::arity::for_each_arity!(call_by_arity);
+    super::for_each_arity!(call_by_arity);
 }
 
 impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
@@ -197,8 +232,10 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
 }
 
 impl<C: Callable<Args> + ?Sized, Args> CallableMut<Args> for Arc<C> {
-    fn call_mut(&mut self, args: Args) -> Self::Future {
-        (**self).call_with(args)
+    type Repeated = Repeated<Self, Args, C::Future>;
+
+    fn repeated(self) -> Self::Repeated {
+        Repeated::cloning(self)
     }
 }
 
@@ -207,6 +244,25 @@ impl<C: Callable<Args> + ?Sized, Args> Callable<Args> for Arc<C> {
         (**self).call_with(args)
     }
 }
+
+/// `.await` on a chain without arguments, for each wrapper that `.await` can meet.
+macro_rules! awaited_directly {
+    ($Wrapper:ty, $($Param:ident),*) => {
+        impl<$($Param),*> IntoFuture for $Wrapper
+        where
+            $Wrapper: $crate::CallableOnce<()>, // with arguments, `.call(..)` first
+        {
+            type Output = <$Wrapper as $crate::CallableOnce<()>>::Output;
+            type IntoFuture = <$Wrapper as $crate::CallableOnce<()>>::Future;
+
+            fn into_future(self) -> Self::IntoFuture {
+                $crate::CallableOnce::call_once(self, ())
+            }
+        }
+    };
+}
+
+pub(crate) use awaited_directly;
 
 /// How a wrapper without `Args` in its type can show the chain inside it: the function is taken where they are known.
 pub(crate) struct Describe<C>(fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result);

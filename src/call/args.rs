@@ -1,6 +1,6 @@
 //! What decorators do with the arguments of a call: show them to a closure, or print them.
 
-use crate::arity::for_each_arity;
+use super::arity::for_each_arity;
 use std::fmt;
 
 /// A closure that looks at the arguments of a call by reference, spread out: `|id: &u64, lang: &&str| ..`.

@@ -1,6 +1,7 @@
 //! Calling: the ladder of [`crate::call`] once more, for functions that answer at once.
 
-use crate::{arity::for_each_arity, name::Name, sync::Arc};
+use super::{arity::for_each_arity, name::Name};
+use crate::sync::Arc;
 use std::fmt;
 
 /// What can be called once with `Args` (a tuple) and blocks until it has its answer.
@@ -130,7 +131,7 @@ pub struct Blocking<F>(F);
 /// ```
 pub trait SyncFn<Args>: Sized {
     /// Lifts it into the blocking half, where it has every decorator that async functions have
-    /// (see [`FnExt`](super::FnExt)).
+    /// (see [`FnExt`](crate::FnExt)).
     fn blocking(self) -> Blocking<Self> {
         Blocking(self)
     }
@@ -209,7 +210,7 @@ pub(crate) mod spread {
             impl<Func: Callable<($($A,)*)> + ?Sized, $($A),*> $Call<$($A),*> for Func {}
         };
     }
-    crate::arity::for_each_arity!(call_by_arity);
+    super::for_each_arity!(call_by_arity);
 }
 
 impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {

@@ -1,10 +1,7 @@
 //! Functions that carry a context: what an `async move` closure that owns what it lends cannot do.
 
-use crate::{
-    arity::for_each_arity,
-    call::{Callable, CallableMut, CallableOnce},
-    lazy::awaited_directly,
-    name::Name,
+use super::{
+    Callable, CallableMut, CallableOnce, Late, Repeated, arity::for_each_arity, awaited_directly, name::Name,
 };
 use std::{fmt, future::Future};
 
@@ -60,10 +57,10 @@ macro_rules! context_comes_first {
             Fut: Future,
         {
             type Output = Fut::Output;
-            type Future = Fut;
+            type Future = Late<Self, ($($A,)*), Fut>;
 
-            fn call_once(self, ($($a,)*): ($($A,)*)) -> Fut {
-                (self.function)(self.context, $($a),*)
+            fn call_once(self, args: ($($A,)*)) -> Self::Future {
+                Late::new(self, args, |Self { context, function }, ($($a,)*)| function(context, $($a),*))
             }
 
             fn label(&self) -> Name {
@@ -76,18 +73,21 @@ macro_rules! context_comes_first {
             F: FnMut(X, $($A),*) -> Fut,
             Fut: Future,
         {
-            fn call_mut(&mut self, ($($a,)*): ($($A,)*)) -> Fut {
-                (self.function)(self.context.clone(), $($a),*)
+            type Repeated = Repeated<Self, ($($A,)*), Fut>;
+
+            fn repeated(self) -> Self::Repeated {
+                let call = |this: &mut Self, ($($a,)*): ($($A,)*)| (this.function)(this.context.clone(), $($a),*);
+                Repeated::new(self, call, |_| Name::of_function::<F>())
             }
         }
 
         impl<X: Clone, F, Fut, $($A),*> Callable<($($A,)*)> for WithContext<X, F>
         where
-            F: Fn(X, $($A),*) -> Fut,
+            F: Fn(X, $($A),*) -> Fut + Clone,
             Fut: Future,
         {
-            fn call_with(&self, ($($a,)*): ($($A,)*)) -> Fut {
-                (self.function)(self.context.clone(), $($a),*)
+            fn call_with(&self, args: ($($A,)*)) -> Self::Future {
+                self.clone().call_once(args)
             }
         }
     };

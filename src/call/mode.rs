@@ -1,0 +1,130 @@
+//! Functions of either half: what the catalogue of decorators needs to know of a function.
+//!
+//! Each decorator is one method for async and sync functions. `Half` is a mark that keeps the two
+//! blanket impls of each trait apart. It follows from the function, and is never written.
+
+use super::{Describe, blocking, name::Name};
+
+/// The mark of async functions.
+#[derive(Debug)]
+pub enum AsyncHalf {}
+
+/// The mark of sync functions that are lifted by [`.blocking()`](crate::blocking::SyncFn::blocking).
+#[derive(Debug)]
+pub enum BlockingHalf {}
+
+/// A function that can be called once with `Args`, async or blocking: what every decorator stands on.
+///
+/// Implemented for every [`CallableOnce`](crate::CallableOnce) and every
+/// [`blocking::CallableOnce`](crate::blocking::CallableOnce), and for nothing else. It matters to an
+/// extension trait of one's own: see [`layer`](crate::layer).
+///
+/// # Examples
+///
+/// ```
+/// use decor::{layer::Function, prelude::*};
+///
+/// fn name_of<F: Function<Args, Half>, Args, Half>(function: &F) -> &'static str {
+///     function.name()
+/// }
+///
+/// async fn fetch(id: u64) -> u64 { id }
+/// fn load(id: u64) -> u64 { id }
+/// assert_eq!(name_of(&fetch.timed("x")), "fetch");
+/// assert_eq!(name_of(&load.blocking().timed("x")), "load");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a function that can be decorated",
+    note = "an async function can, and a closure that returns a future; a sync function after `.blocking()`"
+)]
+pub trait Function<Args, Half> {
+    /// What a call comes to.
+    type Output;
+
+    /// The name of the function at the heart of the chain, or what `.named(..)` gave it.
+    fn name(&self) -> &'static str {
+        self.label().get()
+    }
+
+    #[doc(hidden)]
+    fn label(&self) -> Name;
+
+    #[doc(hidden)]
+    fn described() -> Describe<Self>
+    where
+        Self: Sized;
+}
+
+#[diagnostic::do_not_recommend]
+impl<C: super::CallableOnce<Args>, Args> Function<Args, AsyncHalf> for C {
+    type Output = C::Output;
+
+    fn label(&self) -> Name {
+        super::CallableOnce::label(self)
+    }
+
+    fn described() -> Describe<Self> {
+        Describe::by(C::describe)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<C: blocking::CallableOnce<Args>, Args> Function<Args, BlockingHalf> for C {
+    type Output = C::Output;
+
+    fn label(&self) -> Name {
+        blocking::CallableOnce::label(self)
+    }
+
+    fn described() -> Describe<Self> {
+        Describe::by(C::describe)
+    }
+}
+
+/// A function that can be called again, and returns a `Result`: what a retry needs.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be called with `{Args}` more than once, or does not return a `Result`",
+    note = "a retry needs a function that can be called again: `|| fetch(id)` instead of `fetch(id)`"
+)]
+pub trait Repeatable<Args, Half>: Function<Args, Half> {
+    /// The value of a success.
+    type Ok;
+    /// The error of a failure.
+    type Err;
+}
+
+impl<C, Args, T, E> Repeatable<Args, AsyncHalf> for C
+where
+    C: super::CallableMut<Args, Output = Result<T, E>>, // not an async closure that lends what it owns: see `decor::with_context`
+{
+    type Ok = T;
+    type Err = E;
+}
+
+impl<C, Args, T, E> Repeatable<Args, BlockingHalf> for C
+where
+    C: blocking::CallableMut<Args, Output = Result<T, E>>,
+{
+    type Ok = T;
+    type Err = E;
+}
+
+/// A function whose calls can go on by themselves, in a task or on a thread.
+#[cfg(feature = "memo")]
+pub trait Detachable<Args, Half> {}
+
+#[cfg(feature = "memo")]
+impl<C, Args> Detachable<Args, AsyncHalf> for C
+where
+    C: super::CallableOnce<Args, Output: Send + 'static>,
+    C::Future: Send + 'static, // so its arguments are owned: `String` or `Arc<str>` in place of `&str`
+{
+}
+
+#[cfg(feature = "memo")]
+impl<C, Args> Detachable<Args, BlockingHalf> for C
+where
+    C: blocking::CallableOnce<Args, Output: Send + 'static> + Send + 'static,
+    Args: Send + 'static,
+{
+}

@@ -1,0 +1,232 @@
+//! Decorated functions whose type can be written down.
+
+use crate::{
+    call::{
+        Callable, CallableMut, CallableOnce, Repeated, awaited_directly, blocking,
+        mode::{AsyncHalf, BlockingHalf, Function},
+        name::Name,
+    },
+    sync::Arc,
+};
+use futures::future::BoxFuture;
+use std::fmt;
+
+/// A function that can be put behind a [`BoxedFn`], async or blocking.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be boxed",
+    note = "it has to be `Clone + Send + Sync + 'static`, and so does the future of its calls (`Send + 'static`): its arguments are owned, `String` or `Arc<str>` in place of `&str`"
+)]
+pub trait Boxable<Args, Half>: Function<Args, Half> {
+    /// The boxed function.
+    type Boxed;
+
+    /// Boxes it.
+    fn into_boxed(self) -> Self::Boxed;
+}
+
+#[diagnostic::do_not_recommend]
+impl<C, Args> Boxable<Args, AsyncHalf> for C
+where
+    C: Callable<Args> + Send + Sync + 'static,
+    C::Future: Send + 'static, // so its arguments are owned: `String` or `Arc<str>` in place of `&str`
+{
+    type Boxed = BoxedFn<Args, C::Output>;
+
+    fn into_boxed(self) -> Self::Boxed {
+        BoxedFn(Arc::new(Boxing(self)))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<C, Args> Boxable<Args, BlockingHalf> for C
+where
+    C: blocking::Callable<Args> + Send + Sync + 'static,
+{
+    type Boxed = BlockingFn<Args, C::Output>;
+
+    fn into_boxed(self) -> Self::Boxed {
+        BlockingFn(Arc::new(self))
+    }
+}
+
+/// A decorated function behind one short type: for struct fields, statics and application state.
+///
+/// Made by [`.boxed()`](crate::FnExt::boxed). Cloning shares the function; each call allocates the box of its future,
+/// so put it at the end of a chain. Arguments are owned (`String` or `Arc<str>` in place of `&str`), because the type
+/// names no lifetime. A field is called by `.call(..)`: `self.fetch.call(id)`, for rustc takes `self.fetch(id)` for a method.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::{BoxedFn, prelude::*};
+/// use std::time::Duration;
+///
+/// struct Service {
+///     fetch: BoxedFn<(u64,), Result<String, decor::Error>>,
+/// }
+///
+/// let service = Service {
+///     fetch: (|id: u64| async move { Ok(format!("user {id}")) }).timeout(Duration::from_secs(2)).boxed(),
+/// };
+/// assert_eq!(service.fetch.call(7).await.unwrap(), "user 7");
+/// # }
+/// ```
+#[must_use = "a decorated function does nothing until it is called"]
+pub struct BoxedFn<Args, Output>(Arc<Erased<Args, Output>>);
+
+type Erased<Args, Output> =
+    dyn Callable<Args, Output = Output, Future = BoxFuture<'static, Output>> + Send + Sync + 'static;
+
+impl<Args, Output> CallableOnce<Args> for BoxedFn<Args, Output> {
+    type Output = Output;
+    type Future = BoxFuture<'static, Output>;
+
+    fn call_once(self, args: Args) -> Self::Future {
+        self.0.call_with(args)
+    }
+
+    fn label(&self) -> Name {
+        self.0.label()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}
+
+impl<Args, Output> CallableMut<Args> for BoxedFn<Args, Output> {
+    type Repeated = Repeated<Self, Args, BoxFuture<'static, Output>>;
+
+    fn repeated(self) -> Self::Repeated {
+        Repeated::cloning(self)
+    }
+}
+
+impl<Args, Output> Callable<Args> for BoxedFn<Args, Output> {
+    fn call_with(&self, args: Args) -> Self::Future {
+        self.0.call_with(args)
+    }
+}
+
+awaited_directly!(BoxedFn<Args, Output>, Args, Output);
+
+impl<Args, Output> Clone for BoxedFn<Args, Output> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<Args, Output> fmt::Debug for BoxedFn<Args, Output> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}
+
+/// Puts each call's future into a box.
+struct Boxing<C>(C);
+
+impl<C, Args> CallableOnce<Args> for Boxing<C>
+where
+    C: CallableOnce<Args>,
+    C::Future: Send + 'static,
+{
+    type Output = C::Output;
+    type Future = BoxFuture<'static, C::Output>;
+
+    fn call_once(self, args: Args) -> Self::Future {
+        Box::pin(self.0.call_once(args))
+    }
+
+    fn label(&self) -> Name {
+        self.0.label()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)?;
+        f.write_str(".boxed()")
+    }
+}
+
+impl<C, Args> CallableMut<Args> for Boxing<C>
+where
+    C: Callable<Args>,
+    C::Future: Send + 'static,
+{
+    type Repeated = Repeated<Self, Args, Self::Future>;
+
+    fn repeated(self) -> Self::Repeated {
+        Repeated::new(self, |this, args| this.call_with(args), CallableOnce::label)
+    }
+}
+
+impl<C, Args> Callable<Args> for Boxing<C>
+where
+    C: Callable<Args>,
+    C::Future: Send + 'static,
+{
+    fn call_with(&self, args: Args) -> Self::Future {
+        Box::pin(self.0.call_with(args))
+    }
+}
+
+// ---- the blocking half ----
+
+/// A decorated sync function behind one short type: for struct fields, statics and application state.
+///
+/// Made by [`.boxed()`](crate::FnExt::boxed). Cloning shares the function. Arguments are owned (`String` or `Arc<str>` in place of
+/// `&str`), because the type names no lifetime.
+///
+/// ```
+/// use decor::{blocking::BoxedFn, prelude::*};
+///
+/// struct Service {
+///     parse: BoxedFn<(String,), Result<u8, std::num::ParseIntError>>,
+/// }
+///
+/// let service = Service { parse: (|text: String| text.parse()).blocking().timed("parse").boxed() };
+/// assert_eq!(service.parse.call("42".into()), Ok(42));
+/// ```
+#[must_use = "a decorated function does nothing until it is called"]
+pub struct BlockingFn<Args, Output>(Arc<dyn blocking::Callable<Args, Output = Output> + Send + Sync>);
+
+impl<Args, Output> blocking::CallableOnce<Args> for BlockingFn<Args, Output> {
+    type Output = Output;
+
+    fn call_once(self, args: Args) -> Output {
+        self.0.call_with(args)
+    }
+
+    fn label(&self) -> Name {
+        self.0.label()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl<Args, Output> blocking::CallableMut<Args> for BlockingFn<Args, Output> {
+    fn call_mut(&mut self, args: Args) -> Output {
+        self.0.call_with(args)
+    }
+}
+
+impl<Args, Output> blocking::Callable<Args> for BlockingFn<Args, Output> {
+    fn call_with(&self, args: Args) -> Output {
+        self.0.call_with(args)
+    }
+}
+
+impl<Args, Output> Clone for BlockingFn<Args, Output> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<Args, Output> fmt::Debug for BlockingFn<Args, Output> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)?;
+        f.write_str(".boxed()")
+    }
+}

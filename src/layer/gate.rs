@@ -1,0 +1,412 @@
+//! A gate: what most decorators are. One future and one driver for threads serve all of them.
+
+use super::{BlockingLayer, Captures, Decoration, Layer, Outcome, Wait, captures_nothing, wait::{Timer, wait_blocking}};
+use crate::{
+    ResultLike,
+    blocking::UnwindMark,
+    call::{Repeat, Stop, args::Inspect, name::Name},
+};
+use pin_project::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// Stands before and after a call: may let it wait, may refuse it, and is told how it ended.
+///
+/// One value of the gate stands before one call, so its fields are that call's own. A function that
+/// is [`gated`](crate::FnExt::gated) clones its gate for each call.
+///
+/// `T` is the call's output. A gate that looks at the output names its type, as [`Fallible`] or
+/// [`ResultLike`](crate::ResultLike); others take any.
+///
+/// [`Fallible`]: crate::Fallible
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a gate for calls that return `{T}`",
+    note = "implement `decor::layer::Gate<T>` for it, with the bounds on `T` that it needs"
+)]
+pub trait Gate<T> {
+    /// Lets the call begin, by `Ok`, or refuses it: `Err` is the call's output then, and the
+    /// function is not called.
+    ///
+    /// Polled first when the call is, and again until it is ready. A gate that is not ready must
+    /// have asked `wait` to be polled again. It may be dropped instead; what it holds meanwhile (a
+    /// place in a queue) goes by its own `Drop`.
+    #[inline]
+    fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
+        let _ = wait;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Told once of each call that was let through, when it ends.
+    #[inline]
+    fn end(&mut self, end: End<'_, T>) {
+        let _ = end;
+    }
+}
+
+/// How a call ended.
+///
+/// # Examples
+///
+/// ```
+/// use decor::{Outcome, layer::End};
+///
+/// let output = Err::<u8, _>("busy");
+/// let end = End::Completed(&output);
+/// assert_eq!(end.outcome(), Outcome::Completed);
+/// assert_eq!(end.as_result(), Some(Err(&"busy")));
+/// assert_eq!(End::<Result<u8, String>>::Cancelled.as_result(), None);
+/// ```
+#[derive(Debug)]
+pub enum End<'a, T> {
+    /// It returned this.
+    Completed(&'a T),
+    /// It was dropped before it ended. A sync call ends so if its caller has gone.
+    Cancelled,
+    /// It panicked.
+    Panicked,
+}
+
+impl<T> End<'_, T> {
+    /// The end without the output.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Completed(_) => Outcome::Completed,
+            Self::Cancelled => Outcome::Cancelled,
+            Self::Panicked => Outcome::Panicked,
+        }
+    }
+
+    /// The call's `Result`; `None` if there is none, because it was cancelled or panicked.
+    pub fn as_result(&self) -> Option<Result<&T::Ok, &T::Err>>
+    where
+        T: ResultLike,
+    {
+        match self {
+            Self::Completed(output) => Some(output.as_result()),
+            Self::Cancelled | Self::Panicked => None,
+        }
+    }
+}
+
+/// A call behind a [`Gate`].
+///
+/// # Cancel safety
+///
+/// Dropped before the gate lets the call through, the function is not called, and whatever the gate
+/// waited for goes with it. Dropped later, the call is dropped, and the gate is told that it was
+/// cancelled.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::prelude::*;
+/// use std::{future::ready, time::Duration};
+///
+/// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+/// let call = ready(7).rate_limited(&limiter);
+/// assert_eq!(format!("{call:?}"), "GatedFuture { state: Waiting, .. }");
+/// assert_eq!(limiter.available(), 10); // nothing is taken before the first poll
+/// assert_eq!(call.await, 7);
+/// assert_eq!(limiter.available(), 9);
+/// # }
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[pin_project]
+pub struct GatedFuture<F: Future, G: Gate<F::Output>> {
+    // Dropped before the passage, so that a gate inside is told of the end first.
+    #[pin]
+    call: F,
+    passage: Passage<F::Output, G>,
+}
+
+/// One passage through a gate. Tells the gate on drop what it has not been told.
+struct Passage<T, G: Gate<T>> {
+    gate: G,
+    state: State,
+    timer: Timer,
+    output: PhantomData<fn() -> T>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Not polled, or held back.
+    Waiting,
+    /// Let through, and under way.
+    Entered,
+    /// Refused, or at its end.
+    Ended,
+}
+
+impl<F: Future, G: Gate<F::Output>> GatedFuture<F, G> {
+    #[inline]
+    pub(crate) fn new(call: F, gate: G) -> Self {
+        Self { call, passage: Passage::new(gate) }
+    }
+}
+
+impl<F: Future, G: Gate<F::Output>> Future for GatedFuture<F, G> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        this.passage.poll(this.call, cx)
+    }
+}
+
+/// The same for a call that blocks.
+#[inline]
+pub(crate) fn gated<T, G: Gate<T>>(gate: G, call: impl FnOnce() -> T) -> T {
+    let mut passage = Passage::new(gate);
+    if let Err(refusal) = passage.enter_blocking() {
+        return refusal;
+    }
+    let guard = PanicGuard::new(&mut passage);
+    let output = call();
+    std::mem::forget(guard);
+    passage.end(End::Completed(&output));
+    output
+}
+
+impl<T, G: Gate<T>> Passage<T, G> {
+    #[inline]
+    fn new(gate: G) -> Self {
+        Self { gate, state: State::Waiting, timer: None, output: PhantomData }
+    }
+
+    #[inline]
+    fn poll<F: Future<Output = T>>(&mut self, call: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<T> {
+        if self.state != State::Entered {
+            assert!(self.state == State::Waiting, "`GatedFuture` polled after it completed");
+            let entered = ready!(self.gate.enter(&mut Wait::of_task(cx, &mut self.timer)));
+            if let Err(refusal) = self.entered(entered) {
+                return Poll::Ready(refusal);
+            }
+        }
+        let guard = PanicGuard::new(self);
+        let poll = call.poll(cx);
+        std::mem::forget(guard);
+        let output = ready!(poll);
+        self.end(End::Completed(&output));
+        Poll::Ready(output)
+    }
+
+    #[inline]
+    fn enter_blocking(&mut self) -> Result<(), T> {
+        let entered = wait_blocking(|wait| self.gate.enter(wait));
+        self.entered(entered)
+    }
+
+    #[inline]
+    fn entered(&mut self, entered: Result<(), T>) -> Result<(), T> {
+        self.timer = None;
+        self.state = if entered.is_ok() { State::Entered } else { State::Ended };
+        entered
+    }
+
+    #[inline]
+    fn end(&mut self, end: End<'_, T>) {
+        if self.state == State::Entered {
+            self.state = State::Ended;
+            self.gate.end(end);
+        }
+    }
+}
+
+impl<T, G: Gate<T>> Drop for Passage<T, G> {
+    #[inline]
+    fn drop(&mut self) {
+        self.end(End::Cancelled);
+    }
+}
+
+/// Tells the gate of the panic that it is dropped by. `std::thread::panicking` would not do: a
+/// future may be dropped while some other panic unwinds, and one that panicked is usually dropped
+/// when the unwinding is over.
+struct PanicGuard<'p, T, G: Gate<T>> {
+    passage: &'p mut Passage<T, G>,
+    mark: UnwindMark,
+}
+
+impl<'p, T, G: Gate<T>> PanicGuard<'p, T, G> {
+    #[inline]
+    fn new(passage: &'p mut Passage<T, G>) -> Self {
+        Self { passage, mark: UnwindMark::new() }
+    }
+}
+
+impl<T, G: Gate<T>> Drop for PanicGuard<'_, T, G> {
+    fn drop(&mut self) {
+        // A blocking call whose caller has gone is unwound as well, where decor would have it wait
+        // or begin anew.
+        self.passage.end(if self.mark.is_cancelled() { End::Cancelled } else { End::Panicked });
+    }
+}
+
+impl<F: Future, G: Gate<F::Output>> fmt::Debug for GatedFuture<F, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatedFuture").field("state", &self.passage.state).finish_non_exhaustive()
+    }
+}
+
+/// Where the gate of a call comes from: a decorator that is a gate for each call.
+pub trait GateSource<Args>: Decoration + Captures<Args> {
+    /// The gate of one call.
+    type Gate;
+
+    /// Makes the gate of one call, from what was captured of its arguments.
+    fn gate(self, captured: Self::Captured) -> Self::Gate;
+}
+
+/// The layer of every gate.
+///
+/// Made by [`.gated(..)`](crate::FnExt::gated) and by the decorators that are gates.
+#[derive(Clone)]
+pub struct Gated<S>(pub(crate) S);
+
+impl<S: Decoration> Decoration for Gated<S> {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}
+
+impl<Args, S: Captures<Args>> Captures<Args> for Gated<S> {
+    type Captured = S::Captured;
+
+    #[inline]
+    fn capture(&self, args: &Args) -> S::Captured {
+        self.0.capture(args)
+    }
+}
+
+impl<Args, T, S> Layer<Args, T> for Gated<S>
+where
+    S: GateSource<Args, Gate: Gate<T>> + Clone,
+{
+    type Output = T;
+    type Future<F: Future<Output = T>> = GatedFuture<F, S::Gate>;
+    type Repeated<A: Repeat<Args, Output = T>> = RepeatedGate<A, S, S::Gate>;
+
+    #[inline]
+    fn around<F: Future<Output = T>>(self, captured: S::Captured, call: F) -> Self::Future<F> {
+        GatedFuture::new(call, self.0.gate(captured))
+    }
+
+    #[inline]
+    fn repeated<A: Repeat<Args, Output = T>>(self, call: A) -> Self::Repeated<A> {
+        RepeatedGate { source: self.0, call, passage: None }
+    }
+}
+
+impl<Args, T, S> BlockingLayer<Args, T> for Gated<S>
+where
+    S: GateSource<Args, Gate: Gate<T>>,
+{
+    type Output = T;
+
+    #[inline]
+    fn around(self, captured: S::Captured, call: impl FnOnce() -> T) -> T {
+        gated(self.0.gate(captured), call)
+    }
+}
+
+/// A gated function whose calls are repeated, each through a gate of its own.
+#[pin_project]
+pub struct RepeatedGate<A: Future, S, G: Gate<A::Output>> {
+    #[pin]
+    call: A,
+    /// `None` while there is no call.
+    passage: Option<Passage<A::Output, G>>,
+    source: S,
+}
+
+impl<A: Future, S, G: Gate<A::Output>> Future for RepeatedGate<A, S, G> {
+    type Output = A::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A::Output> {
+        let this = self.project();
+        this.passage.as_mut().expect("a repeated call polled without a call in progress").poll(this.call, cx)
+    }
+}
+
+impl<A: Stop, S, G: Gate<A::Output>> Stop for RepeatedGate<A, S, G> {
+    #[inline]
+    fn stop(self: Pin<&mut Self>) {
+        let this = self.project();
+        this.call.stop();
+        *this.passage = None;
+    }
+}
+
+impl<A, S, G, Args> Repeat<Args> for RepeatedGate<A, S, G>
+where
+    A: Repeat<Args>,
+    S: GateSource<Args, Gate = G> + Clone,
+    G: Gate<A::Output>,
+{
+    #[inline]
+    fn start(self: Pin<&mut Self>, args: Args) {
+        let this = self.project();
+        let captured = this.source.capture(&args);
+        this.call.start(args);
+        *this.passage = Some(Passage::new(this.source.clone().gate(captured)));
+    }
+
+    fn label(&self) -> Name {
+        self.call.label()
+    }
+}
+
+/// The same gate before each call, by a clone: the source of [`.gated(..)`](crate::FnExt::gated).
+#[derive(Clone)]
+pub struct Each<G>(pub(crate) G);
+
+impl<G: Decoration> Decoration for Each<G> {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}
+
+captures_nothing!(Each<G>, G);
+
+impl<G: Decoration, Args> GateSource<Args> for Each<G> {
+    type Gate = G;
+
+    fn gate(self, (): ()) -> G {
+        self.0
+    }
+}
+
+/// A gate that a closure makes from the arguments: the source of
+/// [`.gated_by(..)`](crate::FnExt::gated_by).
+#[derive(Clone)]
+pub struct ByArgs<P>(pub(crate) P);
+
+impl<P> Decoration for ByArgs<P> {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(".gated_by(..)")
+    }
+}
+
+impl<P: Inspect<Args>, Args> Captures<Args> for ByArgs<P> {
+    type Captured = P::Output;
+
+    fn capture(&self, args: &Args) -> P::Output {
+        self.0.inspect(args)
+    }
+}
+
+impl<P: Inspect<Args>, Args> GateSource<Args> for ByArgs<P> {
+    type Gate = P::Output;
+
+    fn gate(self, gate: P::Output) -> P::Output {
+        gate
+    }
+}

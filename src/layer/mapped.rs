@@ -1,0 +1,132 @@
+//! Changing a call's output: one future and one layer for all decorators that do.
+
+use super::{BlockingLayer, Decoration, Layer, captures_nothing};
+use crate::call::{Repeat, Stop, name::Name};
+use pin_project::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// Changes the output of a call.
+pub trait Change<T>: Decoration {
+    /// What the output becomes.
+    type Output;
+
+    /// Changes it.
+    fn change(&mut self, output: T) -> Self::Output;
+}
+
+/// A call whose output is changed: of `.lifted()`, `.fallible()`, `.map_err(..)` and `.err_into()`.
+///
+/// # Cancel safety
+///
+/// As the call's own.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::prelude::*;
+/// use std::future::ready;
+///
+/// let call = ready(7).fallible();
+/// assert_eq!(format!("{call:?}"), "MappedFuture { change: .fallible(), .. }");
+/// assert_eq!(call.await, Ok(7));
+/// # }
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[pin_project]
+pub struct MappedFuture<F, M> {
+    #[pin]
+    call: F,
+    change: M,
+}
+
+impl<F, M> MappedFuture<F, M> {
+    #[inline]
+    pub(crate) fn new(call: F, change: M) -> Self {
+        Self { call, change }
+    }
+}
+
+impl<F: Future, M: Change<F::Output>> Future for MappedFuture<F, M> {
+    type Output = M::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<M::Output> {
+        let this = self.project();
+        let output = ready!(this.call.poll(cx));
+        Poll::Ready(this.change.change(output))
+    }
+}
+
+impl<F: Stop, M: Change<F::Output>> Stop for MappedFuture<F, M> {
+    fn stop(self: Pin<&mut Self>) {
+        self.project().call.stop();
+    }
+}
+
+impl<A: Repeat<Args>, M: Change<A::Output>, Args> Repeat<Args> for MappedFuture<A, M> {
+    fn start(self: Pin<&mut Self>, args: Args) {
+        self.project().call.start(args);
+    }
+
+    fn label(&self) -> Name {
+        self.call.label()
+    }
+}
+
+impl<F, M: Decoration> fmt::Debug for MappedFuture<F, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let change = Shown(&self.change);
+        f.debug_struct("MappedFuture").field("change", &change).finish_non_exhaustive()
+    }
+}
+
+struct Shown<'a, M>(&'a M);
+
+impl<M: Decoration> fmt::Debug for Shown<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}
+
+/// The layer of every change.
+#[derive(Clone)]
+pub struct Mapped<M>(pub(crate) M);
+
+impl<M: Decoration> Decoration for Mapped<M> {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}
+
+captures_nothing!(Mapped<M>, M);
+
+impl<Args, T, M: Change<T>> Layer<Args, T> for Mapped<M> {
+    type Output = M::Output;
+    type Future<F: Future<Output = T>> = MappedFuture<F, M>;
+    type Repeated<A: Repeat<Args, Output = T>> = MappedFuture<A, M>;
+
+    #[inline]
+    fn around<F: Future<Output = T>>(self, (): (), call: F) -> Self::Future<F> {
+        MappedFuture::new(call, self.0)
+    }
+
+    #[inline]
+    fn repeated<A: Repeat<Args, Output = T>>(self, call: A) -> Self::Repeated<A> {
+        MappedFuture::new(call, self.0)
+    }
+}
+
+impl<Args, T, M: Change<T>> BlockingLayer<Args, T> for Mapped<M> {
+    type Output = M::Output;
+
+    #[inline]
+    fn around(mut self, (): (), call: impl FnOnce() -> T) -> M::Output {
+        self.0.change(call())
+    }
+}

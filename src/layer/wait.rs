@@ -1,0 +1,181 @@
+//! How a gate waits: as a task or as a thread, the gate cannot tell.
+
+use crate::{
+    blocking::{Progress, block_until, unwind_if_cancelled},
+    time::{self, Clock, Instant, Sleep},
+};
+use std::{
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+/// What a gate may do while it holds a call back: read the clock, and ask to be polled again.
+///
+/// The same gate serves tasks and threads. For a task a wait is a timer and a waker; a thread is
+/// parked.
+///
+/// # Examples
+///
+/// A gate that lets no call begin before a moment:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// use decor::{layer::{Decoration, Gate, Wait}, prelude::*};
+/// use std::{fmt, task::{Poll, ready}, time::Duration};
+/// use tokio::time::Instant;
+///
+/// #[derive(Clone)]
+/// struct NotBefore(Instant);
+///
+/// impl Decoration for NotBefore {
+///     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(".not_before(..)") }
+/// }
+///
+/// impl<T> Gate<T> for NotBefore {
+///     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
+///         ready!(wait.until(self.0));
+///         Poll::Ready(Ok(()))
+///     }
+/// }
+///
+/// async fn fetch(id: u64) -> u64 { id }
+///
+/// let noon = Instant::now() + Duration::from_secs(60);
+/// assert_eq!(fetch.gated(NotBefore(noon)).call(42).await, 42);
+/// assert_eq!(Instant::now(), noon);
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Wait<'a>(Waiting<'a>);
+
+#[derive(Debug)]
+enum Waiting<'a> {
+    Task { waker: &'a Waker, timer: &'a mut Timer },
+    Thread { waker: &'a Waker, until: Option<Instant> },
+}
+
+/// The timer of a task that waits. In a box, because most calls never wait.
+pub(crate) type Timer = Option<Pin<Box<Sleep>>>;
+
+impl<'a> Wait<'a> {
+    #[inline]
+    pub(crate) fn of_task(cx: &Context<'a>, timer: &'a mut Timer) -> Self {
+        Self(Waiting::Task { waker: cx.waker(), timer })
+    }
+
+    #[inline]
+    pub(crate) fn of_thread(waker: &'a Waker) -> Self {
+        Self(Waiting::Thread { waker, until: None })
+    }
+
+    #[inline]
+    pub(crate) fn clock(&self) -> Clock {
+        match self.0 {
+            Waiting::Task { .. } => Clock::Task,
+            Waiting::Thread { .. } => Clock::Thread,
+        }
+    }
+
+    /// When a thread has to look again; `None` if it waits to be woken.
+    pub(crate) fn wake_at(self) -> Option<Instant> {
+        match self.0 {
+            Waiting::Task { .. } => None,
+            Waiting::Thread { until, .. } => until,
+        }
+    }
+
+    /// Unwinds a thread whose caller has gone.
+    pub(crate) fn unwind_if_cancelled(&self) {
+        if let Waiting::Thread { .. } = self.0 {
+            unwind_if_cancelled();
+        }
+    }
+
+    /// The time by decor's clock: tokio's for a task, so that a test can pause it; for a thread the
+    /// real time, or that of its virtual clock.
+    ///
+    /// # Examples
+    ///
+    /// See [`Wait`].
+    pub fn now(&self) -> Instant {
+        self.clock().now()
+    }
+
+    /// Wakes the call that waits: it is polled again.
+    ///
+    /// A gate that waits for an event hands a clone to whatever brings the event about.
+    ///
+    /// # Examples
+    ///
+    /// See [`Wait`].
+    pub fn waker(&self) -> &Waker {
+        match &self.0 {
+            Waiting::Task { waker, .. } | Waiting::Thread { waker, .. } => waker,
+        }
+    }
+
+    /// Ready when this moment has come. Otherwise the gate is polled again then, or when the
+    /// [waker](Self::waker) is used.
+    ///
+    /// A later call replaces the moment of an earlier one.
+    ///
+    /// # Panics
+    ///
+    /// In a task outside of a tokio runtime with time enabled.
+    ///
+    /// # Examples
+    ///
+    /// See [`Wait`].
+    pub fn until(&mut self, moment: Instant) -> Poll<()> {
+        match &mut self.0 {
+            Waiting::Thread { until, .. } => {
+                if Clock::Thread.now() >= moment {
+                    return Poll::Ready(());
+                }
+                *until = Some(moment);
+                Poll::Pending
+            }
+            Waiting::Task { waker, timer } => {
+                let sleep = match timer {
+                    Some(sleep) => {
+                        if sleep.deadline() != moment {
+                            sleep.as_mut().reset(moment);
+                        }
+                        sleep
+                    }
+                    None => timer.insert(Box::pin(time::sleep_until(moment))),
+                };
+                sleep.as_mut().poll(&mut Context::from_waker(waker))
+            }
+        }
+    }
+
+    /// Forgets a moment that was asked for: the gate is polled again only when it is woken.
+    pub(crate) fn for_a_wake(&mut self) {
+        match &mut self.0 {
+            Waiting::Task { timer, .. } => **timer = None,
+            Waiting::Thread { until, .. } => *until = None,
+        }
+    }
+}
+
+/// Waits as a thread does: polls until the value is ready, and parks in between.
+#[inline]
+pub(crate) fn wait_blocking<T>(mut poll: impl FnMut(&mut Wait<'_>) -> Poll<T>) -> T {
+    // Most calls need not wait, and then there is no wake to register for.
+    match poll(&mut Wait::of_thread(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => park_until_ready(poll),
+    }
+}
+
+#[cold]
+fn park_until_ready<T>(mut poll: impl FnMut(&mut Wait<'_>) -> Poll<T>) -> T {
+    block_until(|waker| {
+        let mut wait = Wait::of_thread(waker);
+        match poll(&mut wait) {
+            Poll::Ready(value) => Progress::Ready(value),
+            Poll::Pending => Progress::wake_me(wait.wake_at()),
+        }
+    })
+}
