@@ -57,14 +57,9 @@
 mod around;
 mod boxed;
 mod call;
-mod cancel;
 mod fn_ext;
 mod forgotten;
-mod pool;
-mod remote_call;
-mod slots;
 mod timeout;
-mod wait;
 
 pub use around::{Layer, around};
 pub use boxed::BoxedFn;
@@ -75,11 +70,3 @@ pub use forgotten::Undecorated;
 pub use timeout::Timeout;
 
 pub(crate) use call::spread;
-pub(crate) use cancel::{UnwindMark, unwind_if_cancelled};
-#[cfg(feature = "test-util")]
-pub(crate) use remote_call::RemoteCall;
-#[cfg(feature = "memo")]
-pub(crate) use remote_call::{on_another_thread, start_on_another_thread};
-#[cfg(feature = "test-util")]
-pub(crate) use wait::{Parker, WakeOrder, block_in_place};
-pub(crate) use wait::{Progress, block_until, sleep};

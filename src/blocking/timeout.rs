@@ -1,10 +1,7 @@
 //! Bounding how long a blocking call may take.
 
-use super::{
-    call::{Callable, CallableMut, CallableOnce},
-    remote_call::RemoteCall,
-};
-use crate::{Error, Fallible, call::Describe, name::Name, time::Clock};
+use super::call::{Callable, CallableMut, CallableOnce};
+use crate::{Error, Fallible, call::Describe, clock::Clock, name::Name, thread::RemoteCall};
 use std::{fmt, time::Duration};
 
 /// A blocking function whose calls run on a thread of their own, and are left when their time is over.

@@ -8,8 +8,8 @@ use crate::{
     args::{DebugArgs, Inspect},
     around::{Decoration, Layer},
     blocking,
+    clock::{Clock, Instant},
     name::{Name, short_type_name},
-    time::{Clock, Instant},
     trace::{enabled, event, within_filter},
 };
 use std::{

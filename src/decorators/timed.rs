@@ -4,8 +4,8 @@ use super::watched::{Abandoned, Watch, WatchOutput, Watched, watched};
 use crate::{
     around::{Decoration, Layer},
     blocking,
+    clock::{Clock, Instant},
     sync::Arc,
-    time::{Clock, Instant},
     trace::{enabled, event},
 };
 use std::{fmt, future::Future, time::Duration};

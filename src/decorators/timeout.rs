@@ -3,9 +3,8 @@
 use crate::{
     Error, Fallible,
     around::{Decoration, Layer},
+    clock::{self, Nanos, Sleep, nanos},
     name::Name,
-    policy::{Nanos, nanos},
-    time::{self, Sleep},
 };
 use pin_project::pin_project;
 use std::{
@@ -122,7 +121,7 @@ impl Timer {
                 // A sleep of zero would still wait for the timer's next tick.
                 return Poll::Ready(());
             }
-            self.set(time::sleep(limit).map_or(Self::Never, Self::Armed));
+            self.set(clock::sleep(limit).map_or(Self::Never, Self::Armed));
         }
         match self.project() {
             TimerState::Armed(sleep) => poll_in_time(sleep, cx),

@@ -1,6 +1,6 @@
 //! A future whose end is reported exactly once, however it comes: what `timed` and `logged` stand on.
 
-use crate::blocking::UnwindMark;
+use crate::thread::UnwindMark;
 use pin_project::pin_project;
 use std::{
     fmt,

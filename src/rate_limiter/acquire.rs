@@ -1,9 +1,9 @@
 //! Waiting for a permit, as a task does.
 
-use super::core::{Claim, Core, Turn};
+use super::state::{Claim, Core, Request, Turn, never_refused};
 use crate::{
     Error, Permits,
-    time::{self, Clock, Sleep},
+    clock::{self, Clock, Sleep},
 };
 use pin_project::{pin_project, pinned_drop};
 use std::{
@@ -14,30 +14,6 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-
-/// What is asked of a limiter.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Request {
-    pub(crate) permits: Permits,
-    /// Whether the caller can be told that the queue is full.
-    pub(crate) can_fail: bool,
-    /// `None` waits for as long as it takes.
-    pub(crate) max_wait: Option<Duration>,
-}
-
-impl Request {
-    /// One permit of each window, however long it takes. Any limiter admits this in the end, so it
-    /// is never refused.
-    pub(crate) fn one() -> Self {
-        Self { permits: 1_u32.into(), can_fail: false, max_wait: None }
-    }
-}
-
-/// The place of a refusal of [`Request::one`].
-#[cold]
-pub(crate) fn never_refused(error: &Error) -> ! {
-    unreachable!("one permit of any limiter can be waited for, but: {error}")
-}
 
 /// A request on its way, by a limiter that is borrowed or shared.
 #[pin_project(PinnedDrop)]
@@ -92,7 +68,7 @@ impl<C: Deref<Target = Core>> Future for Acquiring<C> {
             match this.sleep.as_mut().as_pin_mut() {
                 Some(sleep) if sleep.deadline() == moment => {}
                 Some(sleep) => sleep.reset(moment),
-                None => this.sleep.set(Some(time::sleep_until(moment))),
+                None => this.sleep.set(Some(clock::sleep_until(moment))),
             }
             if this.sleep.as_mut().as_pin_mut().is_some_and(|sleep| sleep.poll(cx).is_pending()) {
                 return Poll::Pending;

@@ -1,13 +1,10 @@
 //! Waiting for a permit, as a thread does: in the same queue, parked between its turns.
 
-use super::{
-    acquire::Request,
-    core::{Claim, Core, Turn},
-};
+use super::state::{Claim, Core, Request, Turn};
 use crate::{
     Error,
-    blocking::{Progress, block_until, unwind_if_cancelled},
-    time::Clock,
+    clock::Clock,
+    thread::{Progress, block_until, unwind_if_cancelled},
 };
 use std::task::Waker;
 

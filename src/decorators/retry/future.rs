@@ -7,8 +7,8 @@ use super::{
 use crate::{
     RetryPolicy,
     call::CallableMut,
+    clock::{self, Clock, Instant, Sleep},
     policy::Delays,
-    time::{self, Clock, Instant, Sleep},
 };
 use pin_project::pin_project;
 use std::{
@@ -164,7 +164,7 @@ where
                     cx.waker().wake_by_ref();
                     return Some(Poll::Pending);
                 }
-                wait.sleep.set(time::sleep(delay));
+                wait.sleep.set(clock::sleep(delay));
                 this.state.set(State::Waiting);
                 None
             }
@@ -198,7 +198,7 @@ impl<C, R> Loop<C, R> {
         let number = match &mut *self.progress.0 {
             Stage::First(began) => {
                 if policy.needs_clock() || R::NEEDS_CLOCK {
-                    *began = Some(time::now());
+                    *began = Some(clock::now());
                 }
                 1
             }
