@@ -147,6 +147,7 @@ mod boxed;
 mod call;
 #[cfg(test)]
 mod cases;
+mod clock;
 mod context;
 mod decorators;
 mod error;
@@ -154,20 +155,20 @@ mod fallible;
 mod fn_ext;
 mod future_ext;
 mod half;
-#[cfg(all(test, shuttle))]
-mod interleavings;
 mod lazy;
 #[cfg(feature = "memo")]
 mod memo;
+#[cfg(all(test, shuttle))]
+mod model_check;
 mod name;
 mod policy;
 pub mod prelude;
+mod random;
 mod rate_limiter;
-mod seed;
 mod sync;
 #[cfg(feature = "test-util")]
 pub mod test_util;
-mod time;
+mod thread;
 mod trace;
 mod transient;
 

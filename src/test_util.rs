@@ -17,20 +17,11 @@
 //! - Threads of `std::thread::spawn` are not the clock's, and wait in real time; use [`spawn`](VirtualClock::spawn).
 
 use crate::{
-    blocking::{Parker, RemoteCall, WakeOrder, block_in_place},
+    clock::virtual_clock::{Shared, current},
     sync::Arc,
-    time::Instant,
+    thread::{self, RemoteCall},
 };
-use std::{
-    cell::RefCell,
-    fmt,
-    iter,
-    marker::PhantomData,
-    // Not by way of `crate::sync`: a clock is no part of what a model checker takes apart.
-    sync::{Mutex, MutexGuard, PoisonError},
-    task::Wake as _,
-    time::Duration,
-};
+use std::{fmt, marker::PhantomData, time::Duration};
 
 /// Time for the thread that made it, and for those that are started by [`clock.spawn(..)`](Self::spawn): it stands still while any of them does something, and
 /// when all of them wait in decor, it moves on to the first moment that one of them waits for.
@@ -55,33 +46,6 @@ pub struct VirtualClock {
     not_send: PhantomData<*const ()>,
 }
 
-pub(crate) struct Shared {
-    base: Instant,
-    /// The clock that its thread had before.
-    before: Option<Arc<Shared>>,
-    state: Mutex<State>,
-}
-
-struct State {
-    elapsed: Duration,
-    /// Threads that do something.
-    running: usize,
-    waiting: Vec<Waiting>,
-    /// Whether it has been dropped.
-    is_over: bool,
-}
-
-struct Waiting {
-    parker: Arc<Parker>,
-    until: Option<Duration>,
-    order: WakeOrder,
-    is_due: bool,
-}
-
-thread_local! {
-    static CURRENT: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
-}
-
 impl VirtualClock {
     /// From now on this thread's time is virtual, until the clock is dropped.
     ///
@@ -90,10 +54,7 @@ impl VirtualClock {
     /// assert!(clock.elapsed().is_zero());
     /// ```
     pub fn start() -> Self {
-        let state = State { elapsed: Duration::ZERO, running: 1, waiting: Vec::new(), is_over: false };
-        let shared = Arc::new(Shared { base: Instant::now(), before: current(), state: Mutex::new(state) });
-        CURRENT.set(Some(Arc::clone(&shared)));
-        Self { shared, not_send: PhantomData }
+        Self { shared: Shared::start(), not_send: PhantomData }
     }
 
     /// The time that has passed since it was started.
@@ -108,7 +69,7 @@ impl VirtualClock {
     /// assert_eq!(clock.elapsed(), Duration::from_secs(1));
     /// ```
     pub fn elapsed(&self) -> Duration {
-        self.shared.state().elapsed
+        self.shared.elapsed()
     }
 
     /// Lets time pass.
@@ -128,11 +89,7 @@ impl VirtualClock {
     /// assert_eq!(limiter.try_acquire(), Ok(()));
     /// ```
     pub fn advance(&self, by: Duration) {
-        let mut state = self.shared.state();
-        let elapsed = state.elapsed.saturating_add(by);
-        assert!(self.shared.base.checked_add(elapsed).is_some(), "{by:?} is beyond what the clock can express");
-        state.elapsed = elapsed;
-        state.wake_due(WakeOrder::First);
+        self.shared.advance(by);
     }
 
     /// Runs it on another thread under the same clock, which stands still until that one waits, too.
@@ -157,13 +114,7 @@ impl VirtualClock {
 
 impl Drop for VirtualClock {
     fn drop(&mut self) {
-        let mut state = self.shared.state();
-        state.is_over = true;
-        state.leave();
-        drop(state);
-        // The one before it may have been dropped first: `clock = VirtualClock::start()` in place of another does so.
-        let now = iter::successors(current(), |shared| shared.before.clone());
-        CURRENT.set({ now }.find(|shared| !shared.state().is_over));
+        self.shared.end();
     }
 }
 
@@ -199,7 +150,7 @@ impl<T: Send + 'static> VirtualThread<T> {
 /// assert_eq!(clock.elapsed(), Duration::from_secs(2));
 /// ```
 pub fn sleep(delay: Duration) {
-    crate::blocking::sleep(delay);
+    thread::sleep(delay);
 }
 
 /// The time that has passed on this thread's virtual clock, if it has one.
@@ -212,125 +163,7 @@ pub fn sleep(delay: Duration) {
 /// assert_eq!(elapsed(), Some(clock.elapsed()));
 /// ```
 pub fn elapsed() -> Option<Duration> {
-    current().map(|shared| shared.state().elapsed)
-}
-
-/// This thread's, if it has one.
-pub(crate) fn current() -> Option<Arc<Shared>> {
-    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
-}
-
-/// The time of this thread's clock, if it has one.
-pub(crate) fn now() -> Option<Instant> {
-    current().map(|shared| shared.base + shared.state().elapsed)
-}
-
-/// The clock of the thread that hands a job to another. The job runs under it.
-pub(crate) struct Inherited {
-    shared: Option<Arc<Shared>>,
-    /// Whether the clock counts the job among those that run.
-    is_running: bool,
-}
-
-impl Inherited {
-    pub(crate) fn from_this_thread() -> Self {
-        Self { shared: current(), is_running: false }
-    }
-
-    /// The job is about to begin. From now on the clock stands still for it, until this is dropped.
-    pub(crate) fn start(&mut self) {
-        if let Some(shared) = &self.shared {
-            shared.state().running += 1;
-            self.is_running = true;
-        }
-    }
-
-    /// Runs the job on this thread, which has no clock before and after that. The job must not
-    /// unwind.
-    pub(crate) fn scope<T>(&self, job: impl FnOnce() -> T) -> T {
-        CURRENT.set(self.shared.clone());
-        let output = job();
-        CURRENT.set(None);
-        output
-    }
-}
-
-impl Drop for Inherited {
-    fn drop(&mut self) {
-        if let Some(shared) = self.shared.as_ref().filter(|_| self.is_running) {
-            shared.state().leave();
-        }
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Parks the thread until it is woken, or until the moment has come.
-    pub(crate) fn wait(&self, parker: &Arc<Parker>, at: Option<Instant>, order: WakeOrder) {
-        let until = at.map(|at| at.saturating_duration_since(self.base));
-        let mut state = self.state();
-        if parker.take_wake() {
-            return;
-        }
-        state.waiting.push(Waiting { parker: Arc::clone(parker), until, order, is_due: false });
-        state.leave();
-        drop(state);
-        let _wait = Wait { shared: self, parker };
-        // The thread may have been the last to run, and have moved time on to its own deadline.
-        if !parker.is_woken() {
-            // Where the thread would stop a runtime's only one, this panics, as it does in real time.
-            block_in_place(|| parker.park(None));
-        }
-    }
-}
-
-/// One wait of a thread, which runs again when this is dropped.
-struct Wait<'s> {
-    shared: &'s Shared,
-    parker: &'s Arc<Parker>,
-}
-
-impl Drop for Wait<'_> {
-    fn drop(&mut self) {
-        let mut state = self.shared.state();
-        // Taken only now: until then the wake tells the other threads that this one is about to
-        // run.
-        self.parker.take_wake();
-        let at = state.waiting.iter().position(|waiting| Arc::ptr_eq(&waiting.parker, self.parker));
-        let Waiting { is_due, .. } = state.waiting.swap_remove(at.expect("only this removes it"));
-        state.running += usize::from(!is_due);
-    }
-}
-
-impl State {
-    /// One fewer thread is running. If none is left, time moves on to the earliest deadline.
-    fn leave(&mut self) {
-        self.running -= 1;
-        let is_about_to_run = |waiting: &Waiting| waiting.is_due || waiting.parker.is_woken();
-        if self.running > 0 || self.waiting.iter().any(is_about_to_run) {
-            return;
-        }
-        if let Some(next) = self.waiting.iter().filter_map(|waiting| waiting.until).min() {
-            self.elapsed = self.elapsed.max(next);
-            self.wake_due(WakeOrder::First);
-            if self.running == 0 {
-                self.wake_due(WakeOrder::Last);
-            }
-        }
-    }
-
-    fn wake_due(&mut self, order: WakeOrder) {
-        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.order == order) {
-            if !waiting.is_due && waiting.until.is_some_and(|until| until <= self.elapsed) {
-                waiting.is_due = true;
-                self.running += 1;
-                waiting.parker.wake_by_ref();
-            }
-        }
-    }
+    current().map(|shared| shared.elapsed())
 }
 
 impl fmt::Debug for VirtualClock {

@@ -7,7 +7,7 @@ use crate::{
         name::{Name, short_type_name},
     },
     layer::{Captures, Decoration, End, Gate, Outcome, Wait, gate::GateSource},
-    time::{Clock, Instant},
+    clock::{Clock, Instant},
     trace::{enabled, event, within_filter},
 };
 use std::{

@@ -6,7 +6,7 @@ use crate::{
         gate::GateSource,
     },
     sync::Arc,
-    time::{Clock, Instant},
+    clock::{Clock, Instant},
     trace::{enabled, event},
 };
 use std::{fmt, task::Poll, time::Duration};

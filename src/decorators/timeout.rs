@@ -2,12 +2,12 @@
 
 use crate::{
     Error, Fallible,
-    blocking::RemoteCall,
+    thread::RemoteCall,
     call::{
         Callable, CallableMut, CallableOnce, Called, Describe, Repeat, Stop, awaited_directly, blocking, name::Name,
     },
     policy::{Nanos, nanos},
-    time::{self, Clock, Sleep},
+    clock::{self, Clock, Sleep},
 };
 use pin_project::pin_project;
 use std::{
@@ -152,7 +152,7 @@ impl Timer {
                 // A sleep of zero would still wait for the timer's next tick.
                 return Poll::Ready(());
             }
-            self.set(time::sleep(limit).map_or(Self::Never, Self::Armed));
+            self.set(clock::sleep(limit).map_or(Self::Never, Self::Armed));
         }
         match self.project() {
             TimerState::Armed(sleep) => poll_in_time(sleep, cx),

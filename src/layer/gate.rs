@@ -3,7 +3,7 @@
 use super::{BlockingLayer, Captures, Decoration, Layer, Outcome, Wait, captures_nothing, wait::{Timer, wait_blocking}};
 use crate::{
     ResultLike,
-    blocking::UnwindMark,
+    thread::UnwindMark,
     call::{Repeat, Stop, args::Inspect, name::Name},
 };
 use pin_project::pin_project;

@@ -1,8 +1,8 @@
 //! How a gate waits: as a task or as a thread, the gate cannot tell.
 
 use crate::{
-    blocking::{Progress, block_until, unwind_if_cancelled},
-    time::{self, Clock, Instant, Sleep},
+    thread::{Progress, block_until, unwind_if_cancelled},
+    clock::{self, Clock, Instant, Sleep},
 };
 use std::{
     pin::Pin,
@@ -143,7 +143,7 @@ impl<'a> Wait<'a> {
                         }
                         sleep
                     }
-                    None => timer.insert(Box::pin(time::sleep_until(moment))),
+                    None => timer.insert(Box::pin(clock::sleep_until(moment))),
                 };
                 sleep.as_mut().poll(&mut Context::from_waker(waker))
             }

@@ -1,18 +1,78 @@
-//! Setting up a memo with more than a TTL.
+//! The constructors of a memo, and a builder with more to set than a TTL.
 
 use super::{
-    Memo, Negative,
+    cacheable::Negative,
+    handle::Memo,
     settings::{DEFAULT_CAPACITY, Eviction, Settings, Ttl, Weigher},
     state::Core,
 };
 use crate::{
     ConfigError,
+    clock::nanos,
     error::or_panic,
-    policy::{Lifetime, nanos},
-    seed::{CallSeeds, entropy},
+    policy::Lifetime,
+    random::{CallSeeds, entropy},
     sync::Arc,
 };
 use std::{fmt, hash::Hash, time::Duration};
+
+/// Making one.
+impl<K, V> Memo<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Returns a memo whose values are good for `ttl`. Write its type, because that decides what
+    /// the memo keeps of a `Result` or an `Option`.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    ///
+    /// ```
+    /// use decor::Memo;
+    /// use std::time::Duration;
+    ///
+    /// let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
+    /// assert_eq!(users.get(&42), None);
+    /// ```
+    #[track_caller]
+    pub fn ttl(ttl: Duration) -> Self {
+        or_panic(Self::try_ttl(ttl))
+    }
+
+    /// [`ttl`](Self::ttl) for a value that is not a literal.
+    ///
+    /// # Errors
+    ///
+    /// If it is zero.
+    ///
+    /// ```
+    /// let error = decor::Memo::<u64, String>::try_ttl(std::time::Duration::ZERO).unwrap_err();
+    /// assert_eq!(error.to_string(), "`ttl` is 0ns, but must be longer than zero");
+    /// ```
+    pub fn try_ttl(ttl: Duration) -> Result<Self, ConfigError> {
+        Self::builder().ttl(ttl).try_build()
+    }
+
+    /// A memo with more to set than its TTL.
+    ///
+    /// ```
+    /// use decor::Memo;
+    /// use std::time::Duration;
+    ///
+    /// let users: Memo<u64, String> = Memo::builder()
+    ///     .ttl(Duration::from_secs(300))
+    ///     .capacity(1_000)
+    ///     .jitter(0.1)
+    ///     .stale_on_error(Duration::from_secs(3600))
+    ///     .build();
+    /// assert_eq!(users.stats().capacity, 1_000);
+    /// ```
+    pub fn builder() -> MemoBuilder<K, V> {
+        MemoBuilder::new()
+    }
+}
 
 /// Puts a [`Memo`] together: see [`Memo::builder`].
 ///

@@ -8,7 +8,7 @@ use super::{
     key_source::{FixedKey, KeyFromArgs, KeySource},
     load::{BlockingLoad, Detached, DetachedLoad, Inline, Load, LoadMode, Running, RunningBlocking, in_background},
 };
-use crate::{blocking, call::CallableOnce, time::Clock};
+use crate::{blocking, call::CallableOnce, clock::Clock, thread};
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -308,7 +308,7 @@ where
         match contact {
             Contact::Hit(value) => return C::Output::from_kept(value),
             Contact::Lead(leader) => {
-                blocking::unwind_if_cancelled();
+                thread::unwind_if_cancelled();
                 return R::run(load(leader));
             }
             Contact::Refresh(value, leader) => {
@@ -316,9 +316,9 @@ where
                 return C::Output::from_kept(value);
             }
             Contact::Join(key, mut joined) => {
-                let landing = blocking::block_until(|waker| match joined.poll(&mut Context::from_waker(waker)) {
-                    Poll::Ready(landing) => blocking::Progress::Ready(landing),
-                    Poll::Pending => blocking::Progress::wake_me(None),
+                let landing = thread::block_until(|waker| match joined.poll(&mut Context::from_waker(waker)) {
+                    Poll::Ready(landing) => thread::Progress::Ready(landing),
+                    Poll::Pending => thread::Progress::wake_me(None),
                 });
                 if let Some(output) = output_from::<C::Output, K, V, E>(core, &landing) {
                     return output;

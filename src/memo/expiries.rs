@@ -1,7 +1,7 @@
 //! The entries of a memo in the order in which they expire.
 
 use super::bound::Place;
-use crate::policy::Nanos;
+use crate::clock::Nanos;
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 /// The queue is never rebuilt below this length.

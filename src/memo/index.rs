@@ -31,6 +31,9 @@ pub(super) struct Entry<K, V> {
     pub(super) value: V,
 }
 
+/// Entries that have left the index, to be dropped outside of all locks.
+pub(super) type Gone<K, V> = Vec<Arc<Entry<K, V>>>;
+
 pub(super) struct Index<K, V> {
     /// `SipHash` with a seed of its own, because keys may come from strangers.
     hasher: RandomState,

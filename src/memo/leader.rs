@@ -8,9 +8,9 @@ use super::{
     stats::Counters,
 };
 use crate::{
-    policy::{Freshness, Nanos},
+    clock::{Clock, Nanos},
+    policy::Freshness,
     sync::Arc,
-    time::Clock,
 };
 use std::hash::Hash;
 

@@ -2,7 +2,7 @@
 //! runs: in the call that began it, in a task, or on a thread.
 
 use super::{Cacheable, Failures, Leader};
-use crate::{blocking, call::CallableOnce, name::Name};
+use crate::{blocking, call::CallableOnce, name::Name, thread};
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -269,10 +269,10 @@ where
     E: Failures<C::Output, V> + 'static,
 {
     fn run(load: BlockingLoad<C, Args, K, V, E>) -> C::Output {
-        blocking::on_another_thread(move || load.run())
+        thread::on_another_thread(move || load.run())
     }
 
     fn start(load: BlockingLoad<C, Args, K, V, E>) {
-        blocking::start_on_another_thread(move || drop(load.run()));
+        thread::start_on_another_thread(move || drop(load.run()));
     }
 }

@@ -6,12 +6,12 @@
 use super::{
     bound::{Mark, Place},
     expiries::Expiries,
-    index::{Entry, Shard},
+    index::{Entry, Gone, Shard},
     settings::Decision,
     state::Core,
 };
 use crate::{
-    policy::Nanos,
+    clock::Nanos,
     sync::{Arc, lock},
 };
 use std::{array, sync::atomic::Ordering::Relaxed};
@@ -36,9 +36,6 @@ struct New {
     /// `None` if it never expires.
     expires_at: Option<Nanos>,
 }
-
-/// Entries that have left the index, to be dropped outside of all locks.
-pub(super) type Gone<K, V> = Vec<Arc<Entry<K, V>>>;
 
 impl<K: Eq, V> Core<K, V> {
     /// Puts a value in place of what the key had, if it is to be kept; otherwise only removes

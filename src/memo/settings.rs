@@ -1,8 +1,9 @@
 //! The settings of a memo, and the decision whether a value is kept.
 
 use crate::{
-    policy::{Lifetime, Nanos, Stamp},
-    seed::CallSeeds,
+    clock::Nanos,
+    policy::{Lifetime, Stamp},
+    random::CallSeeds,
 };
 use std::{fmt, time::Duration};
 

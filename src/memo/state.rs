@@ -1,4 +1,4 @@
-//! The state of a memo, and the outcome of a call's contact with it.
+//! The state of a memo.
 //!
 //! A hit on a fresh value takes only the read lock of its key's shard. A call that finds no value
 //! to serve takes the write lock and looks once more. A load lands (its value is stored, its flight
@@ -25,17 +25,14 @@
 use super::{
     bound::{Bound, Equivalent, Place},
     expiries::Expiries,
-    flight::{Flight, Joined},
-    index::{Entry, Index, Shard},
-    leader::Leader,
-    room::Gone,
+    index::{Entry, Gone, Index, Shard},
     settings::Settings,
     stats::{Counters, MemoStats},
 };
 use crate::{
-    policy::{Freshness, Nanos},
-    sync::{Arc, Mutex, lock},
-    time::{Clock, Epoch},
+    clock::{Clock, Epoch, Nanos},
+    policy::Freshness,
+    sync::{Mutex, lock},
 };
 use std::{
     borrow::Borrow,
@@ -56,18 +53,6 @@ pub(crate) struct Core<K, V> {
     pub(super) held: AtomicU64,
     /// Number of the next store.
     pub(super) next_store: AtomicU64,
-}
-
-/// The outcome of a call's contact with the memo.
-pub(crate) enum Contact<K: Eq + Hash, V> {
-    /// A value to return.
-    Hit(V),
-    /// Another call loads it already.
-    Join(K, Joined<V>),
-    /// This call is to load it.
-    Lead(Leader<K, V>),
-    /// A value to return, and a load to begin in the background.
-    Refresh(V, Leader<K, V>),
 }
 
 impl<K, V> Core<K, V> {
@@ -163,61 +148,6 @@ where
         Q: Equivalent<K> + Hash + ?Sized,
     {
         self.hit(clock, key, |freshness| freshness == Freshness::Fresh).ok()
-    }
-
-    /// Second half of a call's first contact, after [`look_up`](Self::look_up) missed. With
-    /// `in_background`, the caller does not wait for a refresh.
-    pub(crate) fn contact(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
-        let contact = self.contact_again(clock, key, in_background);
-        match &contact {
-            Contact::Hit(_) | Contact::Refresh(..) => self.counters.hits.count(),
-            Contact::Lead(_) => self.counters.misses.count(),
-            Contact::Join(..) => self.counters.coalesced.count(),
-        }
-        contact
-    }
-
-    /// A contact that is not the call's first, and so not counted: the load that it waited for has
-    /// come to nothing.
-    pub(crate) fn contact_again(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
-        let counters = &self.counters;
-        let hash = self.index.hash(&key);
-        let mut shard = self.index.write(hash);
-        let entry = shard.find(hash, &key).cloned();
-        let freshness = entry.as_ref().map(|entry| self.freshness(clock, entry));
-        let is_stale = freshness == Some(Freshness::Stale);
-        let is_servable = is_stale || matches!(freshness, Some(Freshness::Fresh | Freshness::Due));
-        let servable = entry.as_ref().filter(|_| is_servable);
-        let flight = shard.flight(hash, &key);
-        if let Some(entry) = servable.filter(|_| flight.is_some() || freshness == Some(Freshness::Fresh)) {
-            counters.stale_hits.add(is_stale.into());
-            drop(shard);
-            return Contact::Hit(self.served(entry));
-        }
-        if let Some(flight) = flight {
-            let joined = Joined::new(flight);
-            drop(shard);
-            joined.panic_on_recursion();
-            return Contact::Join(key, joined);
-        }
-        if let (Some(entry), Some(Freshness::Dead)) = (&entry, freshness) {
-            shard.take_at(entry.place);
-            self.forget(entry);
-            counters.expirations.count();
-        }
-        let flight = Arc::new(Flight::new(shard.generation));
-        shard.board(hash, key.clone(), Arc::clone(&flight));
-        let in_background = in_background && is_servable;
-        counters.loads_begun.count();
-        counters.refreshes.add(is_servable.into());
-        counters.refreshes_ahead.add((is_servable && !is_stale).into());
-        counters.stale_hits.add((in_background && is_stale).into());
-        drop(shard);
-        let leader = Leader::new(self, clock, (hash, key), flight, in_background);
-        match servable {
-            Some(entry) if in_background => Contact::Refresh(self.served(entry), leader),
-            _ => Contact::Lead(leader),
-        }
     }
 
     pub(super) fn get<Q>(&self, key: &Q) -> Option<V>

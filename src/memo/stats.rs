@@ -1,7 +1,7 @@
 //! The statistics of a memo, and the counters behind them.
 
 use super::index::Padded;
-use crate::policy::Nanos;
+use crate::clock::Nanos;
 use std::{
     cell::Cell,
     fmt,

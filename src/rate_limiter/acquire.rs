@@ -1,10 +1,10 @@
 //! Waiting for a permit, as a task or as a thread.
 
-use super::core::{Claim, Core, Turn};
+use super::state::{Claim, Core, Request, Turn, never_refused};
 use crate::{
     Error, Permits,
+    clock::Clock,
     layer::wait::{Timer, Wait, wait_blocking},
-    time::Clock,
 };
 use std::{
     fmt,
@@ -14,30 +14,6 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-
-/// What is asked of a limiter.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Request {
-    pub(crate) permits: Permits,
-    /// Whether the caller can be told that the queue is full.
-    pub(crate) can_fail: bool,
-    /// `None` waits for as long as it takes.
-    pub(crate) max_wait: Option<Duration>,
-}
-
-impl Request {
-    /// One permit of each window, however long it takes. Any limiter admits this in the end, so it
-    /// is never refused.
-    pub(crate) fn one() -> Self {
-        Self { permits: 1_u32.into(), can_fail: false, max_wait: None }
-    }
-}
-
-/// The place of a refusal of [`Request::one`].
-#[cold]
-pub(crate) fn never_refused(error: &Error) -> ! {
-    unreachable!("one permit of any limiter can be waited for, but: {error}")
-}
 
 /// Waits in the queue for the permits of one request, as a task or as a thread. Dropped while it
 /// waits, it leaves the queue.

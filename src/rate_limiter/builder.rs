@@ -1,14 +1,182 @@
-//! Setting up a limiter with more than its limits.
+//! The constructors of a limiter, and a builder with more to set than limits.
 
-use super::{RateLimiter, core::Core};
+use super::{
+    limiter::{RateLimiter, checked},
+    state::Core,
+};
 use crate::{
     ConfigError,
+    clock::Epoch,
     error::or_panic,
-    policy::{MAX_WINDOWS, Nanos, Pacer, Quota, SlidingLog, nanos},
+    policy::{MAX_WINDOWS, Pacer, Quota, SlidingLog},
     sync::Arc,
-    time::Epoch,
 };
 use std::time::Duration;
+
+/// Making one.
+impl RateLimiter {
+    /// At most `limit` calls in any stretch of `period`.
+    ///
+    /// # Panics
+    ///
+    /// If either is zero.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// assert_eq!(limiter.available(), 10);
+    /// ```
+    #[track_caller]
+    pub fn new(limit: u32, period: Duration) -> Self {
+        or_panic(Self::try_new(limit, period))
+    }
+
+    /// [`new`](Self::new) for values that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If either is zero.
+    ///
+    /// ```
+    /// let error = decor::RateLimiter::try_new(10, std::time::Duration::ZERO).unwrap_err();
+    /// assert_eq!(error.to_string(), "`period` is 0ns, but must be longer than zero");
+    /// ```
+    pub fn try_new(limit: u32, period: Duration) -> Result<Self, ConfigError> {
+        Self::builder().window(limit, period).try_build()
+    }
+
+    /// Several windows at once, in one queue: requests and tokens per minute, or a limit per second and one per day. A call
+    /// is admitted when every window has room for it.
+    ///
+    /// Two limiters in a chain are not the same: a permit taken from one ages while the call waits for the other.
+    ///
+    /// # Panics
+    ///
+    /// If a limit or a period is zero, or there is no window or more than four.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
+    /// limiter.acquire_each([1, 1200]).await?;
+    /// assert_eq!(limiter.available_each(), [59, 88_800]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn windows(windows: impl IntoIterator<Item = (u32, Duration)>) -> Self {
+        or_panic(Self::try_windows(windows))
+    }
+
+    /// [`windows`](Self::windows) for values that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If a limit or a period is zero, or there is no window or more than four.
+    ///
+    /// ```
+    /// let error = decor::RateLimiter::try_windows([]).unwrap_err();
+    /// assert_eq!(error.to_string(), "`windows` is 0, but must be 1 to 4");
+    /// ```
+    pub fn try_windows(windows: impl IntoIterator<Item = (u32, Duration)>) -> Result<Self, ConfigError> {
+        windows.into_iter().fold(Self::builder(), |builder, (limit, period)| builder.window(limit, period)).try_build()
+    }
+
+    /// Evenly spaced: one call every `period / limit`. Waiters that were woken late follow each
+    /// other faster until they have made up for it, for 3 ms at most: see [`RateLimiter`].
+    ///
+    /// # Panics
+    ///
+    /// If either is zero.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::paced(10, Duration::from_secs(1));
+    /// let begun = tokio::time::Instant::now();
+    /// for _ in 0..5 {
+    ///     limiter.acquire().await;
+    /// }
+    /// assert_eq!(begun.elapsed(), Duration::from_millis(400));
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn paced(limit: u32, period: Duration) -> Self {
+        or_panic(Self::try_paced(limit, period))
+    }
+
+    /// [`paced`](Self::paced) for values that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If either is zero.
+    ///
+    /// ```
+    /// let error = decor::RateLimiter::try_paced(0, std::time::Duration::from_secs(1)).unwrap_err();
+    /// assert_eq!(error.to_string(), "`limit` is 0, but must be at least 1");
+    /// ```
+    pub fn try_paced(limit: u32, period: Duration) -> Result<Self, ConfigError> {
+        Self::builder().paced(limit, period).try_build()
+    }
+
+    /// A paced limiter that gives up to `burst` permits at once after a pause. After a stall of the
+    /// program, those that fall due in 3 ms come on top.
+    ///
+    /// This is a new limiter: set the burst before it is shared. While
+    /// [`set_limit`](Self::set_limit) has lowered the limit below the burst, the limit is the
+    /// burst.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero or more than the limit, or the limiter is not paced.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::paced(10, Duration::from_secs(1)).burst(5);
+    /// assert_eq!(limiter.available(), 5);
+    /// ```
+    #[track_caller]
+    #[must_use = "it is a new limiter"]
+    pub fn burst(self, burst: u32) -> Self {
+        or_panic(self.try_burst(burst))
+    }
+
+    /// [`burst`](Self::burst) for values that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If it is zero or more than the limit, or the limiter is not paced.
+    ///
+    /// ```
+    /// let paced = decor::RateLimiter::paced(10, std::time::Duration::from_secs(1));
+    /// assert_eq!(paced.try_burst(11).unwrap_err().to_string(), "`burst` is 11, but must be 1 to the limit");
+    /// ```
+    pub fn try_burst(self, burst: u32) -> Result<Self, ConfigError> {
+        Ok(Self { core: Arc::new(self.core.with_burst(burst)?) })
+    }
+
+    /// A limiter with more to set than its limits.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::builder().window(10, Duration::from_secs(1)).refuse_above(100).build();
+    /// assert_eq!(limiter.waiting(), 0);
+    /// ```
+    pub fn builder() -> RateLimiterBuilder {
+        RateLimiterBuilder::new()
+    }
+}
 
 /// Puts a [`RateLimiter`] together: see [`RateLimiter::builder`].
 #[derive(Debug, Clone)]
@@ -21,7 +189,7 @@ pub struct RateLimiterBuilder {
 }
 
 impl RateLimiterBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self { windows: Vec::new(), burst: None, paced: false, refuse_above: usize::MAX }
     }
 
@@ -142,20 +310,4 @@ impl RateLimiterBuilder {
         let (limit, period) = limits[0];
         Ok(Quota::Paced(Pacer::new(limit, period).with_burst(burst.unwrap_or(1))?))
     }
-}
-
-/// The limits as the policy counts them. Periods beyond 584 years are that long.
-pub(super) fn checked(limits: &[(u32, Duration)]) -> Result<Vec<(u32, Nanos)>, ConfigError> {
-    let check = |(window, &(limit, period)): (usize, &(u32, Duration))| {
-        let which =
-            if limits.len() > 1 { format!(" (window {} of {})", window + 1, limits.len()) } else { String::new() };
-        if limit == 0 {
-            return Err(ConfigError::new("limit", format_args!("{limit}{which}"), "at least 1"));
-        }
-        if period.is_zero() {
-            return Err(ConfigError::new("period", format_args!("{period:?}{which}"), "longer than zero"));
-        }
-        Ok((limit, nanos(period)))
-    };
-    limits.iter().enumerate().map(check).collect()
 }

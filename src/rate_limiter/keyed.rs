@@ -1,16 +1,17 @@
 //! One limiter for each key: a user, a host, a tenant.
 
 use super::{
-    RateLimiter, RateLimiterBuilder,
-    core::Core,
+    builder::RateLimiterBuilder,
     keys::{Keys, Template},
+    limiter::RateLimiter,
+    state::Core,
 };
 use crate::{
     ConfigError,
+    clock::{Clock, Epoch, Nanos, nanos},
     error::or_panic,
-    policy::{Nanos, Quota, nanos},
+    policy::Quota,
     sync::Arc,
-    time::{Clock, Epoch},
 };
 use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 

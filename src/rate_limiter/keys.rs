@@ -3,7 +3,7 @@
 //! Keys are spread over shards. All shards share one bound on the number of keys.
 
 use crate::{
-    policy::Nanos,
+    clock::Nanos,
     sync::{Arc, AtomicU64, Mutex, Ordering, lock, try_lock},
 };
 use std::{

@@ -5,7 +5,10 @@
 //! is ever skipped, so a waiter that comes back has a smaller number than all in the ring; such
 //! waiters stand before the ring, in a map.
 
-use crate::policy::{Counts, Nanos, Sums};
+use crate::{
+    clock::Nanos,
+    policy::{Counts, Sums},
+};
 use std::{
     collections::{BTreeMap, VecDeque},
     task::Waker,

@@ -1,4 +1,4 @@
-//! What a limiter has seen.
+//! The statistics of a limiter.
 
 use std::{fmt, time::Duration};
 

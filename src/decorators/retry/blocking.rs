@@ -7,10 +7,11 @@ use super::{
 };
 use crate::{
     RetryPolicy,
-    blocking::{Callable, CallableMut, CallableOnce, sleep, unwind_if_cancelled},
+    blocking::{Callable, CallableMut, CallableOnce},
+    clock::Clock,
     name::Name,
     policy::Delays,
-    time::Clock,
+    thread::{sleep, unwind_if_cancelled},
 };
 use std::{fmt, time::Duration};
 

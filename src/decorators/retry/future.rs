@@ -8,7 +8,7 @@ use crate::{
     RetryPolicy,
     call::{Repeat, Stop, name::Name},
     policy::Delays,
-    time::{self, Clock, Instant, Sleep},
+    clock::{self, Clock, Instant, Sleep},
 };
 use pin_project::pin_project;
 use std::{
@@ -146,7 +146,7 @@ where
         let number = match &mut *this.progress.0 {
             Stage::First(began) => {
                 if this.policy.needs_clock() || R::NEEDS_CLOCK {
-                    *began = Some(time::now());
+                    *began = Some(clock::now());
                 }
                 1
             }
@@ -187,7 +187,7 @@ where
                     cx.waker().wake_by_ref();
                     return Some(Poll::Pending);
                 }
-                wait.sleep.set(time::sleep(delay));
+                wait.sleep.set(clock::sleep(delay));
                 *this.state = State::Waiting;
                 None
             }

@@ -3,8 +3,8 @@
 use super::rules::{GivenUp, Retrying, Ruling};
 use crate::{
     GaveUp, RetryPolicy,
+    clock::{Clock, Instant},
     policy::{Attempted, Delays, Verdict},
-    time::{Clock, Instant},
     trace,
 };
 use std::time::Duration;

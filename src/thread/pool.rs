@@ -2,9 +2,9 @@
 //! loads. [`Slots`] says which of them run.
 
 use super::slots::Slots;
-use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 #[cfg(feature = "test-util")]
-use crate::test_util::Inherited;
+use crate::clock::virtual_clock::Inherited;
+use crate::sync::{Condvar, Mutex, MutexGuard, lock};
 use std::{
     cell::Cell,
     io,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// A moment since a handle was made, or a span, in nanoseconds. 584 years are enough; beyond them it saturates.
+/// A moment since a handle was made, or a span, in nanoseconds. 584 years are enough; beyond them
+/// it saturates.
 pub(crate) type Nanos = u64;
 
 #[inline]

@@ -1,6 +1,7 @@
-//! How long a remembered value is good, and the uses that it has after that.
+//! The freshness of a remembered value: how long it is good, and the uses that it has after that.
 
-use super::{Nanos, jitter::fraction, nanos};
+use super::retry::fraction;
+use crate::clock::{Nanos, nanos};
 use std::{fmt, time::Duration};
 
 /// The rules for all values of a memo.

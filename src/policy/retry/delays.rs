@@ -1,6 +1,10 @@
-//! One call's delays, one after the other.
+//! The delays of one call, one after the other.
 
-use super::{Jitter, RetryPolicy, jitter::fraction, random::SplitMix64};
+use super::{
+    jitter::{Jitter, fraction},
+    policy::RetryPolicy,
+};
+use crate::random::SplitMix64;
 use std::time::Duration;
 
 /// The delays of one call: the policy's arithmetic with that call's random stream.

@@ -1,6 +1,6 @@
 //! An exact window: at most so many permits in any stretch of time that is one period long.
 
-use super::nanos::Nanos;
+use crate::clock::Nanos;
 use std::collections::VecDeque;
 
 /// So many stamps are reserved at once (16 bytes each). A larger limit's log grows when it is first needed.

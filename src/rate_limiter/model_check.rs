@@ -1,23 +1,21 @@
-//! The limiter under a model checker: see [`crate::interleavings`]. Each time that its lock is taken, another thread may have come in
-//! between. Checked is, for one permit a second:
+//! The limiter under a model checker: see [`crate::model_check`]. Each time that its lock is taken,
+//! another thread may have come in between. The checks are, for one permit a second:
 //!
 //! - The limit holds, whatever happens at the same time.
-//! - Nobody is forgotten: all who stay are admitted, and as early as the limit allows. Time passes only when all wait, so a wake-up that is
-//!   lost shows as a late admission.
+//! - No call is forgotten: all that stay are admitted, and as early as the limit allows. Time
+//!   passes only when all wait, so a wake-up that is lost shows as a late admission.
 //! - A call with patience is refused only if its turn is beyond that.
-//! - Nothing is left behind: nobody waits, and everybody is counted once.
+//! - Nothing is left behind: no call waits, and each is counted once.
 
 use super::{
     RateLimiter,
-    acquire::Request,
-    core::{Claim, Turn},
+    state::{Claim, Request, Turn},
 };
 use crate::{
     Error,
-    interleavings::explore,
-    policy::Nanos,
+    clock::{Clock, Nanos},
+    model_check::explore,
     test_util::{VirtualClock, elapsed},
-    time::Clock,
 };
 use shuttle::thread;
 use std::{

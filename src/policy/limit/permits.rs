@@ -1,4 +1,4 @@
-//! How much one call takes from a limiter.
+//! The permits that one call takes from a limiter.
 
 use crate::Error;
 use std::fmt;

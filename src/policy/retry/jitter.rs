@@ -1,5 +1,6 @@
-//! Randomness in delays, so that callers that failed together do not come back together.
+//! Jitter: randomness in delays, so that callers that failed together do not come back together.
 
+use super::backoff::from_nanos;
 use crate::ConfigError;
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -53,14 +54,14 @@ impl Jitter {
 }
 
 /// From zero to all of `whole`, both included.
-pub(super) fn fraction(whole: Duration, random: u64) -> Duration {
+pub(in crate::policy) fn fraction(whole: Duration, random: u64) -> Duration {
     let steps = whole.as_nanos() + 1;
     // A product of more than 128 bits is avoided by using fewer bits of the random number.
     let nanos = match u64::try_from(steps) {
         Ok(steps) => (u128::from(steps) * u128::from(random)) >> 64,
         Err(_) => (steps * u128::from(random >> 32)) >> 32,
     };
-    super::strategy::from_nanos(nanos)
+    from_nanos(nanos)
 }
 
 impl fmt::Display for Jitter {

@@ -1,6 +1,6 @@
-//! Whether a retry goes on after an attempt.
+//! The decision whether a retry goes on after an attempt.
 
-use super::{Delays, RetryPolicy};
+use super::{delays::Delays, policy::RetryPolicy};
 use crate::GaveUp;
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Which calls of the pool run, and which wait: a state machine without threads, clock and locks.
+//! The slots of the pool: which calls run, and which wait. A state machine without threads, clock
+//! and locks.
 //!
 //! A call needs a slot, and there is a limited number of them. A *nested* call is one whose caller
 //! is itself a call of the pool and only waits for it. It shares its caller's slot. If nested calls

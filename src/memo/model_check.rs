@@ -1,4 +1,4 @@
-//! The memo under a model checker: see [`crate::interleavings`]. At each of its locks another
+//! The memo under a model checker: see [`crate::model_check`]. At each of its locks another
 //! thread may come in between. A call of moka is one step. The checks are:
 //!
 //! - Each call gets an answer: a lost wake-up is a deadlock, which the checker reports.
@@ -11,7 +11,7 @@
 //!   that took its place.
 
 use super::Memo;
-use crate::interleavings::explore;
+use crate::model_check::explore;
 use shuttle::{
     future::{block_on, yield_now},
     thread,

@@ -1,6 +1,7 @@
-//! A policy's delays, to look at.
+//! The schedule of a policy: its delays, to look at.
 
-use super::{Delays, RetryPolicy};
+use super::{delays::Delays, policy::RetryPolicy};
+use crate::random::{CallSeeds, entropy};
 use std::{iter::FusedIterator, time::Duration};
 
 /// The delays between the attempts of one call.
@@ -24,8 +25,27 @@ pub struct Schedule {
     waited: Duration,
 }
 
+impl RetryPolicy {
+    /// The delays that a call would wait if all its attempts failed at once, jitter included, so that a policy can be
+    /// looked at before it is shipped. A [`deadline`](Self::deadline) ends it.
+    ///
+    /// With a [`seed`](Self::seed) these are the very delays of the next call; looking does not use them up. (Of a call that is awaited,
+    /// tokio's timer rounds each up to a whole millisecond: jitter and factors seldom give one.)
+    ///
+    /// ```
+    /// use decor::RetryPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let worst: Duration = RetryPolicy::default().max_attempts(5).schedule().sum();
+    /// assert_eq!(worst, Duration::from_secs(1 + 2 + 4 + 8));
+    /// ```
+    pub fn schedule(&self) -> Schedule {
+        Schedule::new(self.clone(), self.seeds().map_or_else(entropy, CallSeeds::peek))
+    }
+}
+
 impl Schedule {
-    pub(crate) fn new(policy: RetryPolicy, seed: u64) -> Self {
+    fn new(policy: RetryPolicy, seed: u64) -> Self {
         Self { policy, delays: Delays::new(seed), attempt: 1, waited: Duration::ZERO }
     }
 }

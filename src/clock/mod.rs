@@ -1,8 +1,16 @@
-//! The one place that reads a clock or sleeps.
+//! The clock: the one place that reads the time or sleeps.
 //!
-//! Tokio's clock, so that `start_paused = true` and `tokio::time::advance` control everything decor does.
+//! Tokio's clock, so that `start_paused = true` and `tokio::time::advance` control everything decor
+//! does.
 
-use crate::policy::{Nanos, nanos};
+mod nanos;
+#[cfg(feature = "test-util")]
+pub(crate) mod virtual_clock;
+mod wake_order;
+
+pub(crate) use nanos::{Nanos, nanos};
+pub(crate) use wake_order::WakeOrder;
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -45,7 +53,7 @@ impl Clock {
 #[inline]
 fn virtual_now() -> Option<Instant> {
     #[cfg(feature = "test-util")]
-    return crate::test_util::now();
+    return virtual_clock::now();
     #[cfg(not(feature = "test-util"))]
     None
 }
@@ -199,7 +207,7 @@ impl Source {
             }
             #[cfg(feature = "test-util")]
             Clock::Thread => {
-                crate::test_util::current().map_or(Self::System, |shared| Self::Virtual(Arc::as_ptr(&shared).addr()))
+                virtual_clock::current().map_or(Self::System, |shared| Self::Virtual(Arc::as_ptr(&shared).addr()))
             }
             #[cfg(not(feature = "test-util"))]
             Clock::Thread => Self::System,

@@ -46,15 +46,14 @@
 //! calls up the first.
 
 use super::{
-    acquire::Request,
     queue::{Demand, Queue, StaleWakers, Ticket, Waiter},
     stats::RateLimiterStats,
 };
 use crate::{
     ConfigError, Error, Permits,
-    policy::{Counts, Nanos, Quota, Sums, nanos},
+    clock::{Clock, Epoch, GRAIN, Instant, Nanos, nanos},
+    policy::{Counts, Quota, Sums},
     sync::{Mutex, MutexGuard, lock, lock_busy},
-    time::{Clock, Epoch, GRAIN, Instant},
 };
 use std::{fmt, task::Waker, time::Duration};
 
@@ -92,6 +91,30 @@ struct State {
     /// The turns that were foreseen for waiters since then still hold.
     undisturbed_since: Nanos,
     stats: RateLimiterStats,
+}
+
+/// What is asked of a limiter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request {
+    pub(crate) permits: Permits,
+    /// Whether the caller can be told that the queue is full.
+    pub(crate) can_fail: bool,
+    /// `None` waits for as long as it takes.
+    pub(crate) max_wait: Option<Duration>,
+}
+
+impl Request {
+    /// One permit of each window, however long it takes. Any limiter admits this in the end, so it
+    /// is never refused.
+    pub(crate) fn one() -> Self {
+        Self { permits: 1_u32.into(), can_fail: false, max_wait: None }
+    }
+}
+
+/// The place of a refusal of [`Request::one`].
+#[cold]
+pub(crate) fn never_refused(error: &Error) -> ! {
+    unreachable!("one permit of any limiter can be waited for, but: {error}")
 }
 
 /// What comes of taking one's turn.

@@ -1,10 +1,14 @@
-//! When, and how often, a call is tried again.
+//! The retry policy: when, and how often, a call is tried again.
 
-use super::{Backoff, Jitter, RetryConfig, Schedule, strategy::Strategy};
+use super::{
+    backoff::{Backoff, Strategy},
+    config::RetryConfig,
+    jitter::Jitter,
+};
 use crate::{
     ConfigError,
     error::or_panic,
-    seed::{CallSeeds, entropy},
+    random::{CallSeeds, entropy},
     sync::Arc,
 };
 use std::{fmt, time::Duration};
@@ -282,23 +286,6 @@ impl RetryPolicy {
         self
     }
 
-    /// The delays that a call would wait if all its attempts failed at once, jitter included, so that a policy can be
-    /// looked at before it is shipped. A [`deadline`](Self::deadline) ends it.
-    ///
-    /// With a [`seed`](Self::seed) these are the very delays of the next call; looking does not use them up. (Of a call that is awaited,
-    /// tokio's timer rounds each up to a whole millisecond: jitter and factors seldom give one.)
-    ///
-    /// ```
-    /// use decor::RetryPolicy;
-    /// use std::time::Duration;
-    ///
-    /// let worst: Duration = RetryPolicy::default().max_attempts(5).schedule().sum();
-    /// assert_eq!(worst, Duration::from_secs(1 + 2 + 4 + 8));
-    /// ```
-    pub fn schedule(&self) -> Schedule {
-        Schedule::new(self.clone(), self.seeds().map_or_else(entropy, CallSeeds::peek))
-    }
-
     /// The delay after attempt `attempt` (1 for the first), before cap and jitter.
     pub(super) fn delay(&self, attempt: u32) -> Duration {
         self.custom_delay().map_or_else(|| self.plan.strategy.delay(attempt), |delay| delay(attempt))
@@ -308,7 +295,7 @@ impl RetryPolicy {
         self.shared.as_ref()?.custom.as_ref()
     }
 
-    fn seeds(&self) -> Option<&CallSeeds> {
+    pub(super) fn seeds(&self) -> Option<&CallSeeds> {
         self.shared.as_ref()?.seeds.as_ref()
     }
 

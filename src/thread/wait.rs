@@ -1,9 +1,11 @@
-//! How a thread waits: parked, until it is woken or a moment has come.
+//! The wait of a thread: parked, until it is woken or a moment has come.
 
 use super::cancel;
+#[cfg(feature = "test-util")]
+use crate::clock::virtual_clock::{self, Waits};
 use crate::{
+    clock::{Clock, Instant, WakeOrder},
     sync::{Arc, Condvar, Mutex, lock},
-    time::{Clock, Instant},
 };
 use std::{
     cell::Cell,
@@ -19,7 +21,7 @@ use tokio::runtime::Handle;
 /// `std::thread::park` is not used, because a thread has only one token for it. A wait would take
 /// an `unpark` that the thread's own code is owed.
 #[derive(Default)]
-pub(crate) struct Parker {
+struct Parker {
     /// Set by a wake, reset at the end of the wait.
     is_woken: Mutex<bool>,
     woken: Condvar,
@@ -31,24 +33,29 @@ impl Wake for Parker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        *lock(&self.is_woken) = true;
-        self.woken.notify_one();
+        self.set_woken();
     }
 }
 
 impl Parker {
+    fn set_woken(&self) {
+        *lock(&self.is_woken) = true;
+        self.woken.notify_one();
+    }
+
     #[cfg_attr(not(feature = "test-util"), allow(unused_variables))]
     fn wait(self: &Arc<Self>, at: Option<Instant>, order: WakeOrder) {
         #[cfg(feature = "test-util")]
-        if let Some(clock) = crate::test_util::current() {
-            return clock.wait(self, at, order);
+        if let Some(clock) = virtual_clock::current() {
+            let park = || block_in_place(|| self.park(None));
+            return clock.wait(Arc::clone(self) as _, at, order, park);
         }
         block_in_place(|| self.park(at));
         self.take_wake();
     }
 
     /// Parks until there is a wake to take, or until this moment.
-    pub(crate) fn park(&self, at: Option<Instant>) {
+    fn park(&self, at: Option<Instant>) {
         let mut is_woken = lock(&self.is_woken);
         while !*is_woken {
             is_woken = match at.map(|at| at.saturating_duration_since(Clock::Thread.now())) {
@@ -60,13 +67,23 @@ impl Parker {
     }
 
     /// Takes the wake, and returns whether there was one.
-    pub(crate) fn take_wake(&self) -> bool {
+    fn take_wake(&self) -> bool {
         std::mem::take(&mut *lock(&self.is_woken))
     }
+}
 
-    #[cfg(feature = "test-util")]
-    pub(crate) fn is_woken(&self) -> bool {
+#[cfg(feature = "test-util")]
+impl Waits for Parker {
+    fn take_wake(&self) -> bool {
+        self.take_wake()
+    }
+
+    fn is_woken(&self) -> bool {
         *lock(&self.is_woken)
+    }
+
+    fn wake(&self) {
+        self.set_woken();
     }
 }
 
@@ -124,14 +141,6 @@ pub(crate) enum Progress<T> {
     },
 }
 
-/// The order in which waits end whose moment is the same. Only a virtual clock has such moments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WakeOrder {
-    First,
-    /// After the waits that are `First`, and after all that their threads do at that moment.
-    Last,
-}
-
 impl<T> Progress<T> {
     pub(crate) fn wake_me(at: Option<Instant>) -> Self {
         Self::WakeMe { at, order: WakeOrder::First }
@@ -144,7 +153,7 @@ impl<T> Progress<T> {
 ///
 /// In a task of a current-thread runtime. Tokio panics there before anything waits, and cannot be
 /// asked beforehand.
-pub(crate) fn block_in_place(wait: impl FnOnce()) {
+fn block_in_place(wait: impl FnOnce()) {
     // A thread that is at its very end has no thread-local left to say that it is none.
     if Handle::try_current().is_err() {
         return wait();
@@ -169,7 +178,7 @@ pub(crate) fn sleep(delay: Duration) {
 #[cfg(all(test, feature = "test-util", not(shuttle)))]
 mod tests {
     use super::*;
-    use crate::{blocking::cancel::CancelToken, test_util::VirtualClock};
+    use crate::{test_util::VirtualClock, thread::cancel::CancelToken};
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -3,13 +3,13 @@
 use super::{
     cancel::CancelToken,
     pool::POOL,
-    wait::{Progress, WakeOrder, block_until},
+    wait::{Progress, block_until},
 };
 #[cfg(feature = "test-util")]
-use crate::test_util::Inherited;
+use crate::clock::virtual_clock::Inherited;
 use crate::{
+    clock::{Clock, Instant, WakeOrder},
     sync::{Arc, Mutex, lock},
-    time::{Clock, Instant},
 };
 #[cfg(feature = "test-util")]
 use std::thread;
@@ -36,7 +36,7 @@ enum Reply<T> {
 
 impl<T: Send + 'static> RemoteCall<T> {
     /// Begins a call that is of no use without its caller.
-    pub(super) fn begin(call: impl FnOnce() -> T + Send + 'static) -> Self {
+    pub(crate) fn begin(call: impl FnOnce() -> T + Send + 'static) -> Self {
         let token = CancelToken::new();
         let mut begun = Self::new(Some(Arc::clone(&token)));
         begun.serial = Some(POOL.run(true, begun.job(token, call)));
@@ -91,7 +91,7 @@ impl<T: Send + 'static> RemoteCall<T> {
 
     /// Waits for the call's end, and returns `None` if it has not ended by then. Its panic becomes
     /// this thread's.
-    pub(super) fn wait_until(self, end: Option<Instant>) -> Option<T> {
+    pub(crate) fn wait_until(self, end: Option<Instant>) -> Option<T> {
         let ended = block_until(|waker| {
             let mut reply = lock(&self.reply);
             match std::mem::replace(&mut *reply, Reply::Pending(Some(waker.clone()))) {

@@ -1,7 +1,6 @@
 //! Even spacing: the generic cell rate algorithm, as a virtual schedule.
 
-use super::nanos::Nanos;
-use crate::ConfigError;
+use crate::{ConfigError, clock::Nanos};
 
 /// One permit every `period / limit`, and up to `burst` at once after a pause.
 ///

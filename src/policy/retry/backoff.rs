@@ -1,6 +1,55 @@
-//! How delays grow from one attempt to the next.
+//! Backoff: the growth of delays from one attempt to the next.
 
-use std::{fmt, time::Duration};
+use crate::ConfigError;
+use std::{fmt, str::FromStr, time::Duration};
+
+/// How delays grow, by name.
+///
+/// ```
+/// use decor::Backoff;
+///
+/// assert_eq!("exponential".parse(), Ok(Backoff::Exponential));
+/// assert_eq!("cubic".parse::<Backoff>().unwrap_err().to_string(),
+///     "`backoff` is \"cubic\", but must be one of fixed, linear, exponential, fibonacci");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Backoff {
+    /// [`RetryPolicy::fixed`](crate::RetryPolicy::fixed).
+    Fixed,
+    /// [`RetryPolicy::linear`](crate::RetryPolicy::linear).
+    Linear,
+    /// [`RetryPolicy::exponential`](crate::RetryPolicy::exponential).
+    #[default]
+    Exponential,
+    /// [`RetryPolicy::fibonacci`](crate::RetryPolicy::fibonacci).
+    Fibonacci,
+}
+
+impl fmt::Display for Backoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fixed => "fixed",
+            Self::Linear => "linear",
+            Self::Exponential => "exponential",
+            Self::Fibonacci => "fibonacci",
+        })
+    }
+}
+
+/// Reads what [`Display`](fmt::Display) writes.
+impl FromStr for Backoff {
+    type Err = ConfigError;
+
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        [Self::Fixed, Self::Linear, Self::Exponential, Self::Fibonacci]
+            .into_iter()
+            .find(|backoff| backoff.to_string() == name)
+            .ok_or_else(|| {
+                ConfigError::new("backoff", format_args!("{name:?}"), "one of fixed, linear, exponential, fibonacci")
+            })
+    }
+}
 
 #[derive(Clone, Copy)]
 pub(super) enum Strategy {

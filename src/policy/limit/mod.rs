@@ -1,12 +1,17 @@
-//! What a limiter allows: windows or even spacing, and whether one more call fits.
+//! The quota of a limiter: windows or even spacing, and whether one more call fits.
 
-use super::{
-    nanos::Nanos,
-    pacer::Pacer,
-    permits::{Counts, MAX_WINDOWS, invalid},
-    sliding_log::SlidingLog,
-};
-use crate::{Error, Permits};
+mod pacer;
+mod permits;
+mod sliding_log;
+
+pub use permits::Permits;
+
+pub(crate) use pacer::Pacer;
+pub(crate) use permits::{Counts, MAX_WINDOWS};
+pub(crate) use sliding_log::SlidingLog;
+
+use crate::{Error, clock::Nanos};
+use permits::invalid;
 use std::{fmt, time::Duration};
 
 /// Permits added up over many calls, for each window.

@@ -1,0 +1,199 @@
+//! The state of a virtual clock, and the clock that a thread has. `test_util` is what the public
+//! sees of it.
+
+use super::wake_order::WakeOrder;
+use std::{
+    cell::RefCell,
+    iter,
+    // Not by way of `crate::sync`: a clock is no part of what a model checker takes apart.
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// A thread that waits, as its virtual clock sees it.
+pub(crate) trait Waits: Send + Sync {
+    /// Takes the wake, and returns whether there was one.
+    fn take_wake(&self) -> bool;
+
+    fn is_woken(&self) -> bool;
+
+    fn wake(&self);
+}
+
+pub(crate) struct Shared {
+    base: Instant,
+    /// The clock that its thread had before.
+    before: Option<Arc<Shared>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    elapsed: Duration,
+    /// Threads that do something.
+    running: usize,
+    waiting: Vec<Waiting>,
+    /// Whether it has been dropped.
+    is_over: bool,
+}
+
+struct Waiting {
+    thread: Arc<dyn Waits>,
+    until: Option<Duration>,
+    order: WakeOrder,
+    is_due: bool,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
+}
+
+impl Shared {
+    /// A clock that is this thread's from now on.
+    pub(crate) fn start() -> Arc<Self> {
+        let state = State { elapsed: Duration::ZERO, running: 1, waiting: Vec::new(), is_over: false };
+        let shared = Arc::new(Self { base: Instant::now(), before: current(), state: Mutex::new(state) });
+        CURRENT.set(Some(Arc::clone(&shared)));
+        shared
+    }
+
+    /// Ends it: the thread has the clock again that it had before.
+    pub(crate) fn end(&self) {
+        let mut state = self.state();
+        state.is_over = true;
+        state.leave();
+        drop(state);
+        // The one before it may have been dropped first: `clock = VirtualClock::start()` in place
+        // of another does so.
+        let now = iter::successors(current(), |shared| shared.before.clone());
+        CURRENT.set({ now }.find(|shared| !shared.state().is_over));
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.state().elapsed
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        let mut state = self.state();
+        let elapsed = state.elapsed.saturating_add(by);
+        assert!(self.base.checked_add(elapsed).is_some(), "{by:?} is beyond what the clock can express");
+        state.elapsed = elapsed;
+        state.wake_due(WakeOrder::First);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `park`, until the thread is woken or the moment has come.
+    pub(crate) fn wait(&self, thread: Arc<dyn Waits>, at: Option<Instant>, order: WakeOrder, park: impl FnOnce()) {
+        let until = at.map(|at| at.saturating_duration_since(self.base));
+        let mut state = self.state();
+        if thread.take_wake() {
+            return;
+        }
+        state.waiting.push(Waiting { thread: Arc::clone(&thread), until, order, is_due: false });
+        state.leave();
+        drop(state);
+        let wait = Wait { shared: self, thread };
+        // The thread may have been the last to run, and have moved time on to its own deadline.
+        if !wait.thread.is_woken() {
+            // Where the thread would stop a runtime's only one, this panics, as it does in real time.
+            park();
+        }
+    }
+}
+
+/// One wait of a thread, which runs again when this is dropped.
+struct Wait<'s> {
+    shared: &'s Shared,
+    thread: Arc<dyn Waits>,
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        // Taken only now: until then the wake tells the other threads that this one is about to
+        // run.
+        self.thread.take_wake();
+        let at = state.waiting.iter().position(|waiting| Arc::ptr_eq(&waiting.thread, &self.thread));
+        let Waiting { is_due, .. } = state.waiting.swap_remove(at.expect("only this removes it"));
+        state.running += usize::from(!is_due);
+    }
+}
+
+impl State {
+    /// One fewer thread is running. If none is left, time moves on to the earliest deadline.
+    fn leave(&mut self) {
+        self.running -= 1;
+        let is_about_to_run = |waiting: &Waiting| waiting.is_due || waiting.thread.is_woken();
+        if self.running > 0 || self.waiting.iter().any(is_about_to_run) {
+            return;
+        }
+        if let Some(next) = self.waiting.iter().filter_map(|waiting| waiting.until).min() {
+            self.elapsed = self.elapsed.max(next);
+            self.wake_due(WakeOrder::First);
+            if self.running == 0 {
+                self.wake_due(WakeOrder::Last);
+            }
+        }
+    }
+
+    fn wake_due(&mut self, order: WakeOrder) {
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.order == order) {
+            if !waiting.is_due && waiting.until.is_some_and(|until| until <= self.elapsed) {
+                waiting.is_due = true;
+                self.running += 1;
+                waiting.thread.wake();
+            }
+        }
+    }
+}
+
+/// This thread's, if it has one.
+pub(crate) fn current() -> Option<Arc<Shared>> {
+    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+}
+
+/// The time of this thread's clock, if it has one.
+pub(crate) fn now() -> Option<Instant> {
+    current().map(|shared| shared.base + shared.state().elapsed)
+}
+
+/// The clock of the thread that hands a job to another. The job runs under it.
+pub(crate) struct Inherited {
+    shared: Option<Arc<Shared>>,
+    /// Whether the clock counts the job among those that run.
+    is_running: bool,
+}
+
+impl Inherited {
+    pub(crate) fn from_this_thread() -> Self {
+        Self { shared: current(), is_running: false }
+    }
+
+    /// The job is about to begin. From now on the clock stands still for it, until this is dropped.
+    pub(crate) fn start(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.state().running += 1;
+            self.is_running = true;
+        }
+    }
+
+    /// Runs the job on this thread, which has no clock before and after that. The job must not
+    /// unwind.
+    pub(crate) fn scope<T>(&self, job: impl FnOnce() -> T) -> T {
+        CURRENT.set(self.shared.clone());
+        let output = job();
+        CURRENT.set(None);
+        output
+    }
+}
+
+impl Drop for Inherited {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.as_ref().filter(|_| self.is_running) {
+            shared.state().leave();
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The handle of a memo.
+
+use super::{state::Core, stats::MemoStats};
+use crate::sync::Arc;
+use std::{borrow::Borrow, fmt, hash::Hash};
+
+/// A shared cache that fills itself: values that were loaded, remembered by key until their TTL is
+/// over.
+///
+/// A clone is the same memo: keep one in the state of the program, and hand it to the functions
+/// whose answers it is to remember, by [`.memoized(&memo)`](crate::FnExt::memoized) or by hand
+/// (threads: by [`.blocking().memoized(&memo)`](crate::blocking::FnExt::memoized) on a closure).
+/// It is always bounded, to 10,000 values until [set](crate::MemoBuilder::capacity). A full memo
+/// drops values that have expired, and then evicts the
+/// [least recently used](crate::Eviction::Lru) one.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), String> {
+/// use decor::prelude::*;
+/// use std::time::Duration;
+///
+/// async fn fetch_user(id: u64) -> Result<String, String> { Ok(format!("user {id}")) }
+///
+/// let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
+/// let fetch_user = fetch_user.memoized(&users);
+///
+/// fetch_user.call(42).await?;
+/// fetch_user.call(42).await?; // from the memo
+/// assert_eq!(users.stats().to_string(), "CacheInfo(hits=1, misses=1, maxsize=10000, currsize=1, coalesced=0, loads=1)");
+///
+/// users.invalidate(&42);
+/// assert_eq!(users.get(&42), None);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// In a service it stands beside the function that it serves, and either can be a field:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+/// use decor::{BoxedFn, prelude::*};
+/// use std::time::Duration;
+///
+/// #[derive(Clone)]
+/// struct Client;
+/// impl Client {
+///     async fn user(&self, id: u64) -> Result<String, decor::Error> { Ok(format!("user {id}")) }
+/// }
+///
+/// struct Users {
+///     memo: Memo<u64, String>,
+///     fetch: BoxedFn<(u64,), Result<String, decor::Error>>,
+/// }
+///
+/// impl Users {
+///     fn new(client: Client) -> Self {
+///         let memo = Memo::builder().ttl(Duration::from_secs(300)).capacity(1_000).jitter(0.1).build();
+///         let fetch = decor::with_context(client, |client: Client, id: u64| async move { client.user(id).await })
+///             .retry_with(RetryPolicy::default())
+///             .memoized(&memo)
+///             .named("users")
+///             .boxed();
+///         Self { memo, fetch }
+///     }
+///
+///     async fn get(&self, id: u64) -> Result<String, decor::Error> {
+///         self.fetch.call(id).timeout(Duration::from_secs(5)).await
+///     }
+///
+///     async fn rename(&self, id: u64) {
+///         // .. in the database, and then:
+///         self.memo.invalidate(&id);
+///     }
+/// }
+///
+/// let users = Users::new(Client);
+/// assert_eq!(users.get(42).await?, "user 42");
+/// users.rename(42).await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What is kept
+///
+/// The value's type decides (see [`Cacheable`](crate::Cacheable)): a `Memo<K, User>` keeps of a
+/// `Result<User, E>` what is `Ok`, of an `Option<User>` what is `Some`. A `Memo<K, Result<User, E>>` keeps errors
+/// too, a `Memo<K, Option<User>>` that there is none;
+/// [`negative`](crate::MemoBuilder::negative) gives those a shorter TTL. Values are cloned for each
+/// call: an `Arc` in the memo makes that cheap.
+///
+/// # One load at a time
+///
+/// If many calls ask for a key without a good value, one of them loads it, and the others wait for
+/// its value. This is single flight: a stampede, or thundering herd, cannot form. If the load
+/// fails, the error is that call's alone, and the waiters try one at a time; with
+/// [`.sharing_errors()`](crate::Memoized::sharing_errors) all of them get the same error, and with
+/// [`.reporting_errors()`](crate::Memoized::reporting_errors) its text. If the loading call is
+/// dropped or panics, a waiter takes over.
+///
+/// A load runs in the call that began it. If every caller times out before a load finishes (by a
+/// `.timeout(..)` behind the memo), the memo stays empty;
+/// [`.detached()`](crate::Memoized::detached) runs loads in tasks of their own. A thread's load
+/// cannot be cancelled: left by a timeout, it fills the memo when it ends. A loading call that is
+/// neither polled nor dropped blocks its waiters.
+///
+/// # Freshness
+///
+/// A value can be refreshed ahead of its expiry, and be of use after it. All of this is off until
+/// [set](Self::builder).
+///
+/// ```text
+///  loaded           refresh_ahead            expires      + stale_while_revalidate        + stale_on_error
+///    ├─────────────────────┼────────────────────┼───────────────────────┼─────────────────────────┤
+///    │  served             │ served, and one    │ served, and one call  │ all wait for one load,  │ all wait for one load,
+///    │                     │ call refreshes it  │ refreshes it          │ and if it fails, served │ and have its error
+/// ```
+///
+/// Both windows begin at the expiry. The one call that refreshes a value waits for its load; with
+/// [`.detached()`](crate::Memoized::detached) it does not, because the load goes on in a task. If
+/// a refresh fails, the value that is there is served, and the next call tries again.
+/// [`jitter`](crate::MemoBuilder::jitter) keeps values that were loaded together from expiring
+/// together. [`negative`](crate::MemoBuilder::negative) gives an `Err` or a `None` a shorter time,
+/// and those are never served stale.
+///
+/// # A clear wins
+///
+/// A load that began before a [`clear`](Self::clear), an [`invalidate`](Self::invalidate) or an
+/// [`insert`](Self::insert) answers the calls that waited for it already. Its value is not kept,
+/// nor given to a call that begins later: that one loads anew.
+///
+/// # Time and memory
+///
+/// A TTL counts from the moment at which the load is complete, by tokio's clock, so a paused one
+/// controls it.
+///
+/// The call that makes a value leave the memo drops the value before it returns. Such calls are a
+/// clear, an invalidation, a store that replaces or evicts the value, and a call that finds it
+/// expired and past all its windows. An expired value for which no call asks gives its memory back
+/// as others are stored: when a store needs room, and otherwise two values with each store.
+///
+/// `Hash`, `Eq` and `Clone` of keys and values run while a part of the memo is locked. They must
+/// not use the same memo. `Drop` and the closures of the builder may.
+pub struct Memo<K, V> {
+    pub(super) core: Arc<Core<K, V>>,
+}
+
+impl<K, V> Memo<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Returns the value of this key, if it is there and has not expired. Counts as a call, and so
+    /// as a hit or a miss.
+    ///
+    /// ```
+    /// use decor::Memo;
+    ///
+    /// let words: Memo<String, u64> = Memo::builder().build();
+    /// words.insert("one".to_owned(), 1);
+    /// assert_eq!(words.get("one"), Some(1)); // a `&str` finds a `String`
+    /// assert_eq!(words.get("two"), None);
+    /// ```
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.core.get(key)
+    }
+
+    /// Keeps a value as if it had just been loaded, in place of the key's earlier one.
+    ///
+    /// Wins over a load of the same key that is under way: that one answers the calls that waited
+    /// for it already, and is not kept.
+    ///
+    /// ```
+    /// let squares = decor::Memo::builder().build();
+    /// squares.insert(7, 49);
+    /// assert_eq!(squares.get(&7), Some(49));
+    /// ```
+    pub fn insert(&self, key: K, value: V) {
+        self.core.insert(key, value);
+    }
+
+    /// Forgets a value, and drops it. Wins over a load of the same key that is under way.
+    ///
+    /// ```
+    /// let squares = decor::Memo::builder().build();
+    /// squares.insert(7, 49);
+    /// squares.invalidate(&7);
+    /// assert_eq!(squares.get(&7), None);
+    /// ```
+    pub fn invalidate<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.core.invalidate(key);
+    }
+
+    /// Forgets all values and all counts, as Python's `cache_clear()` does. To keep the counts,
+    /// look at the [`stats`](Self::stats) first. Wins over all loads that are under way.
+    ///
+    /// The values are dropped before it returns, at about a microsecond each.
+    ///
+    /// ```
+    /// let squares = decor::Memo::builder().build();
+    /// squares.insert(7, 49);
+    /// squares.clear();
+    /// assert_eq!(squares.get(&7), None);
+    /// assert_eq!(squares.stats().to_string(), "CacheInfo(hits=0, misses=1, maxsize=10000, currsize=0, coalesced=0, loads=0)");
+    /// ```
+    pub fn clear(&self) {
+        self.core.clear();
+    }
+
+    /// Returns what was counted since the memo was made or cleared: Python's `cache_info()`.
+    ///
+    /// Counters that other threads change meanwhile need not add up to the last call.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// async fn square(n: u64) -> u64 { n * n }
+    ///
+    /// let squares = Memo::ttl(Duration::from_secs(300));
+    /// let square = square.memoized(&squares);
+    /// square.call(7).await;
+    /// square.call(7).await;
+    /// let stats = squares.stats();
+    /// assert_eq!((stats.hits, stats.misses, stats.coalesced, stats.loads), (1, 1, 0, 1));
+    /// # }
+    /// ```
+    pub fn stats(&self) -> MemoStats {
+        self.core.stats()
+    }
+}
+
+impl<K, V> Memo<K, V> {
+    /// As the decorators show it.
+    pub(crate) fn limits(&self) -> &impl fmt::Display {
+        &self.core.settings
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core<K, V>> {
+        &self.core
+    }
+}
+
+impl<K, V> Clone for Memo<K, V> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core) }
+    }
+}
+
+/// The memo's limits, as the decorators show them: `ttl 300s`.
+impl<K, V> fmt::Debug for Memo<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Memo({})", self.limits())
+    }
+}

@@ -1,0 +1,20 @@
+//! Retries: when, and how often, a call is tried again.
+
+mod backoff;
+mod config;
+mod decision;
+mod delays;
+mod jitter;
+mod policy;
+mod schedule;
+
+pub use backoff::Backoff;
+pub use config::RetryConfig;
+pub use jitter::Jitter;
+pub use policy::RetryPolicy;
+pub use schedule::Schedule;
+
+pub(crate) use decision::{Attempted, Verdict};
+pub(crate) use delays::Delays;
+#[cfg(feature = "memo")]
+pub(super) use jitter::fraction;

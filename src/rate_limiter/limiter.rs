@@ -1,0 +1,439 @@
+//! The handle of a limiter.
+
+use super::{
+    acquire::{Acquire, AcquireMany, Acquiring},
+    state::{Core, Request, never_refused},
+    stats::RateLimiterStats,
+};
+use crate::{
+    ConfigError, Error, Permits,
+    clock::{Nanos, nanos},
+    error::or_panic,
+    sync::Arc,
+};
+use std::{fmt, time::Duration};
+
+/// At most so many calls per period, for everybody who shares it.
+///
+/// A clone is the same limiter: keep one in the state of the program and hand it to every function that calls the service
+/// behind it, by [`.rate_limited(&limiter)`](crate::FnExt::rate_limited) or by hand.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// use decor::prelude::*;
+/// use std::time::Duration;
+/// use tokio::time::Instant;
+///
+/// let limiter = RateLimiter::new(3, Duration::from_secs(1)); // at most 3 calls in any second
+/// let fetch = (|id: u64| std::future::ready(id)).rate_limited(&limiter);
+///
+/// let begun = Instant::now();
+/// for id in 0..5 {
+///     fetch.call(id).await;
+/// }
+/// assert_eq!(begun.elapsed(), Duration::from_secs(1));
+/// # }
+/// ```
+///
+/// # Exact, or paced
+///
+/// [`new`](Self::new) and [`windows`](Self::windows) are **exact**: no stretch of time that is one period long ever holds
+/// more admissions than the limit, however the calls arrive. A token bucket lets nearly twice as many pass. Calls may come
+/// in bursts of the whole limit.
+///
+/// [`paced`](Self::paced) spaces calls evenly, for services that do not take bursts. A waiter that
+/// was woken late counts from its place on the schedule, or from 3 ms ago if that is later.
+/// Otherwise the lateness of timers would add up. In any stretch of time that is `t` long, calls of
+/// up to the burst take no more than `burst + (t + 3 ms) * limit / period` permits. With a burst of
+/// 1, the number that pass together after a stall of the program is 1 at 100 a second, 4 at 1,000 a
+/// second, and 31 at 10,000 a second.
+///
+/// Tokio's timer is never early and at most 1 ms late. An exact window carries that lateness on, or it would not be exact: a
+/// saturated one may fall behind by up to 1 ms per period. A paced limiter computes from its schedule and does not drift.
+///
+/// The limit is what this process *sends*. A server counts what arrives, and the network squeezes and stretches it: leave
+/// a margin in the period for that.
+///
+/// # Fair, and safe to drop
+///
+/// Calls are admitted in the order in which they came, and a heavy request is not starved by light
+/// ones. A permit is taken at the moment at which its caller is there to use it. A waiter that is
+/// dropped leaves nothing behind.
+///
+/// A call never takes a permit that a call before it could take. One that would have to be refused
+/// now, because it only tries or because its patience has ended, is admitted if its permits are
+/// free beside those of all calls before it. The order in which the waiters of one moment are
+/// polled makes no difference to that.
+///
+/// A waiter that is never polled again delays the others by its own turn and 10 ms. The next waiter
+/// notices at its own turn that the first has not come, wakes it once more, and skips it 10 ms
+/// later. Waiters behind the first that are overdue as well are skipped with it. With an exact
+/// limiter the next waiter's own turn is 1 ms later for each period that it has waited, because
+/// timers may be that late. A waiter behind a thousand others gives the first 10 ms more for each
+/// thousand of them. A skipped waiter keeps its place: when it comes after all, it stands before
+/// all that came later.
+///
+/// # Memory
+///
+/// 16 bytes for each admission that is still in a window, reserved at once for limits up to 65,536
+/// (a larger limit's log grows when it is needed). As many again while a period is shorter than it
+/// once was, because it may grow back. A waiter has one place of about 80 bytes in the queue; all
+/// else is in its own future.
+#[derive(Clone)]
+pub struct RateLimiter {
+    pub(super) core: Arc<Core>,
+}
+
+impl RateLimiter {
+    /// Waits for one permit (one of each window).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits it leaves the queue, and the next moves up. Dropped when it is ready it has taken its permit.
+    ///
+    /// # Fairness
+    ///
+    /// First come, first served, from the first poll on.
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait outside of a tokio runtime with its timer enabled.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(1, Duration::from_secs(1));
+    /// limiter.acquire().await;
+    /// assert_eq!(limiter.available(), 0);
+    /// # }
+    /// ```
+    pub fn acquire(&self) -> Acquire<'_> {
+        Acquire::new(&self.core)
+    }
+
+    /// Waits for one permit, and blocks the thread meanwhile. Threads and tasks stand in one queue.
+    ///
+    /// For several, or for a limited time, there is [`AcquireMany::blocking`]: `limiter.acquire_within(limit).blocking()?`.
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait in a task of a current-thread runtime, which it would stop; on a runtime with more threads the other tasks go
+    /// on elsewhere.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// limiter.acquire_blocking();
+    /// assert_eq!(limiter.available(), 9);
+    /// ```
+    pub fn acquire_blocking(&self) {
+        self.core.acquire_blocking(&Request::one()).unwrap_or_else(|error| never_refused(&error));
+    }
+
+    /// Waits for several permits, to be taken together: one number for every window, or an array with one for each.
+    ///
+    /// A request for 0 permits waits its turn like any other. Cancel safety, fairness and panics
+    /// are [`acquire`](Self::acquire)'s.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] at once if it is more than the limit, or an array of another length than there are windows;
+    /// [`Error::QueueFull`] beyond [`refuse_above`](crate::RateLimiterBuilder::refuse_above).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// limiter.acquire_many(8).await?;
+    /// assert_eq!(limiter.available(), 2);
+    ///
+    /// let error = limiter.acquire_many(11).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "invalid argument: 11 permits at once, but the limit is 10 per 1s");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn acquire_many(&self, permits: impl Into<Permits>) -> AcquireMany<'_> {
+        AcquireMany::new(&self.core, permits.into(), None)
+    }
+
+    /// Waits for a number of permits from each window, to be taken together.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire_many`](Self::acquire_many).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
+    /// assert_eq!(limiter.acquire_each([1, 1200]).await, Ok(()));
+    ///
+    /// let error = limiter.acquire_each([1]).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "invalid argument: permits for 1 windows, but the limiter has 2");
+    /// # }
+    /// ```
+    pub fn acquire_each<const N: usize>(&self, permits: [u32; N]) -> AcquireMany<'_> {
+        self.acquire_many(permits)
+    }
+
+    /// Waits for one permit (one of each window), but no longer than `max_wait`. For several there is [`AcquireMany::within`]:
+    /// `limiter.acquire_many(8).within(max_wait).await?`.
+    ///
+    /// Fails at once if the wait is known to be longer, without standing in the queue. The estimate
+    /// is exact with one window where every waiting call takes one permit, and with a paced
+    /// limiter; otherwise it is a lower bound.
+    ///
+    /// A call that waits is admitted if its turn comes within `max_wait`, the last moment included.
+    /// Otherwise it fails at that moment, or up to 1 ms later because timers are late. Timers also
+    /// delay the turns before it. If that alone has put off a turn that was known exactly, the call
+    /// waits on for up to 1 ms, and with a window for 1 ms more for each period of its wait. A
+    /// pause, a charge, new limits, or a skipped waiter that comes back end this allowance.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`] with the time until a permit could be had; [`Error::QueueFull`] beyond
+    /// [`refuse_above`](crate::RateLimiterBuilder::refuse_above).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, RateLimiter};
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(1, Duration::from_secs(60));
+    /// limiter.acquire().await;
+    /// let refused = limiter.acquire_within(Duration::from_secs(5)).await;
+    /// assert_eq!(refused, Err(Error::RateLimited { retry_after: Duration::from_secs(60) }));
+    /// # }
+    /// ```
+    pub fn acquire_within(&self, max_wait: Duration) -> AcquireMany<'_> {
+        AcquireMany::new(&self.core, 1_u32.into(), Some(max_wait))
+    }
+
+    /// Takes one permit (one of each window) now, or none. A permit that a waiting call could take
+    /// now is left to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`] with the time until a permit could be had.
+    ///
+    /// ```
+    /// use decor::{Error, RateLimiter};
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(1, Duration::from_secs(60));
+    /// assert_eq!(limiter.try_acquire(), Ok(()));
+    /// assert!(matches!(limiter.try_acquire(), Err(Error::RateLimited { .. })));
+    /// ```
+    pub fn try_acquire(&self) -> Result<(), Error> {
+        self.core.try_take(1_u32.into())
+    }
+
+    /// Takes several permits now, or none: one number for every window, or an array with one for
+    /// each. Permits that a waiting call could take now are left to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`] with the time until they could be had; [`Error::InvalidArgument`] as [`acquire_many`](Self::acquire_many).
+    ///
+    /// ```
+    /// use decor::{Error, RateLimiter};
+    /// use std::time::Duration;
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let limiter = RateLimiter::windows([(20, second), (1000, second)]);
+    /// let prompt = "a long one ".repeat(50);
+    /// assert_eq!(limiter.try_acquire_many([1, prompt.len()]), Ok(()));
+    /// assert!(matches!(limiter.try_acquire_many([1, prompt.len()]), Err(Error::RateLimited { .. })));
+    /// assert_eq!(limiter.available_each(), [19, 450]);
+    /// ```
+    pub fn try_acquire_many(&self, permits: impl Into<Permits>) -> Result<(), Error> {
+        self.core.try_take(permits.into())
+    }
+
+    /// Admits nobody for so long, from now on: what a server's "come back in 30 s" asks of everybody. Of two pauses the one that
+    /// ends later counts.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// limiter.pause_for(Duration::from_secs(30));
+    /// let begun = tokio::time::Instant::now();
+    /// limiter.acquire().await;
+    /// assert_eq!(begun.elapsed(), Duration::from_secs(30));
+    /// # }
+    /// ```
+    pub fn pause_for(&self, pause: Duration) {
+        self.core.pause_for(pause);
+    }
+
+    /// Counts what turned out to be used, at this moment, without waiting. It may overdraw a window; then nobody is admitted
+    /// until that has passed.
+    ///
+    /// # Panics
+    ///
+    /// If an array has another length than there are windows, or a number is negative.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
+    /// limiter.charge([0, 350]); // the answer's tokens
+    /// assert_eq!(limiter.available_each(), [60, 89_650]);
+    /// ```
+    #[track_caller]
+    pub fn charge(&self, permits: impl Into<Permits>) {
+        if let Err(error) = self.core.charge(permits.into()) {
+            panic!("{error}");
+        }
+    }
+
+    /// Changes the limit of a limiter with one window, or a paced one, while calls wait. They keep their order.
+    ///
+    /// Admissions that are in the window stay in it. If the period is shortened and grows back,
+    /// those that had left the shorter one count again: as many permits as the largest limit so
+    /// far. Admissions that had left the longest period so far are forgotten. A paced limiter's
+    /// burst is the limit while that is less, and comes back with it.
+    ///
+    /// # Panics
+    ///
+    /// If either is zero, or the limiter has several windows.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// limiter.set_limit(20, Duration::from_secs(1));
+    /// assert_eq!(limiter.available(), 20);
+    /// ```
+    #[track_caller]
+    pub fn set_limit(&self, limit: u32, period: Duration) {
+        or_panic(self.try_set_limits([(limit, period)]));
+    }
+
+    /// Changes the limits of all windows, in their order; otherwise as [`set_limit`](Self::set_limit).
+    ///
+    /// A waiting call that needs more than the new limit is refused when its turn comes.
+    ///
+    /// # Errors
+    ///
+    /// If a limit or a period is zero, or there are not as many limits as windows.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
+    /// limiter.try_set_limits([(120, minute), (180_000, minute)])?;
+    /// assert_eq!(limiter.available_each(), [120, 180_000]);
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn try_set_limits(&self, limits: impl IntoIterator<Item = (u32, Duration)>) -> Result<(), ConfigError> {
+        let limits: Vec<_> = limits.into_iter().collect();
+        if limits.len() != self.core.windows() {
+            return Err(ConfigError::new("limits", limits.len(), "as many as there are windows"));
+        }
+        self.core.set_limits(&checked(&limits)?);
+        Ok(())
+    }
+
+    /// Permits that could be taken now; the least of all windows. None during a pause.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(60));
+    /// limiter.try_acquire()?;
+    /// assert_eq!(limiter.available(), 9);
+    /// # Ok::<(), decor::Error>(())
+    /// ```
+    pub fn available(&self) -> u32 {
+        self.core.available().into_iter().min().unwrap_or(0)
+    }
+
+    /// Permits that could be taken now, from each window.
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// assert_eq!(RateLimiter::windows([(60, minute), (90_000, minute)]).available_each(), [60, 90_000]);
+    /// ```
+    pub fn available_each(&self) -> Vec<u32> {
+        self.core.available()
+    }
+
+    /// Calls that wait now.
+    ///
+    /// ```
+    /// assert_eq!(decor::RateLimiter::new(1, std::time::Duration::from_secs(1)).waiting(), 0);
+    /// ```
+    pub fn waiting(&self) -> usize {
+        self.core.waiting()
+    }
+
+    /// What the limiter has seen since it was made.
+    ///
+    /// ```
+    /// let limiter = decor::RateLimiter::new(1, std::time::Duration::from_secs(60));
+    /// limiter.try_acquire()?;
+    /// limiter.try_acquire().unwrap_err();
+    /// assert_eq!((limiter.stats().admitted, limiter.stats().refused), (1, 1));
+    /// # Ok::<(), decor::Error>(())
+    /// ```
+    pub fn stats(&self) -> RateLimiterStats {
+        self.core.stats()
+    }
+
+    /// Its limits, as people write them.
+    pub(crate) fn limits(&self) -> &dyn fmt::Display {
+        &*self.core
+    }
+
+    pub(crate) fn request_blocking(&self, permits: Permits, max_wait: Option<Duration>) -> Result<(), Error> {
+        self.core.acquire_blocking(&Request { permits, can_fail: true, max_wait })
+    }
+
+    pub(crate) fn request(self, request: Request) -> Acquiring<Arc<Core>> {
+        Acquiring::new(self.core, request)
+    }
+}
+
+/// The limits as the policy counts them. Periods beyond 584 years are that long.
+pub(super) fn checked(limits: &[(u32, Duration)]) -> Result<Vec<(u32, Nanos)>, ConfigError> {
+    let check = |(window, &(limit, period)): (usize, &(u32, Duration))| {
+        let which =
+            if limits.len() > 1 { format!(" (window {} of {})", window + 1, limits.len()) } else { String::new() };
+        if limit == 0 {
+            return Err(ConfigError::new("limit", format_args!("{limit}{which}"), "at least 1"));
+        }
+        if period.is_zero() {
+            return Err(ConfigError::new("period", format_args!("{period:?}{which}"), "longer than zero"));
+        }
+        Ok((limit, nanos(period)))
+    };
+    limits.iter().enumerate().map(check).collect()
+}
+
+impl fmt::Debug for RateLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RateLimiter({})", self.core)
+    }
+}
