@@ -1,44 +1,55 @@
-//! What the compiler says to those who forget `.blocking()`: an offer of each decorator that nobody can take.
+//! What only rustc names: methods that are never there, and what it says of them.
 
-use super::{Blocking, SyncFn};
+use crate::call::blocking::{Blocking, SyncFn};
+
+/// The list of all decorators of functions, with their settings.
+///
+/// From it come the help for a forgotten `.blocking()`, and [`DECORATORS`]. A unit test compares it
+/// with the catalogue in `fn_ext.rs` and with the table in `lib.rs`.
+macro_rules! for_each_decorator {
+    ($do_it:ident) => {
+        $do_it! {
+            timed(name) timed_with(timing) logged() logged_values() logged_args(pick) logged_with(logging)
+            timeout(limit) retry_with(policy)
+            rate_limited(limiter) rate_limited_by(limiter, permits) rate_limited_by_key(limiter, key)
+            rate_limited_within(limiter, max_wait) try_rate_limited(limiter) pausing(limiter, hint)
+            memoized(memo) memoized_by(memo, key)
+            validated(validate) deprecated(advice) deprecated_with(deprecation)
+            lifted() fallible() map_err(change) err_into() named(name) boxed() gated(gate) gated_by(gate)
+        }
+    };
+}
+
+macro_rules! names {
+    ($($decorator:ident($($setting:ident),*))*) => {
+        /// The names of all decorators of functions. For tests that must not forget one.
+        #[doc(hidden)]
+        pub const DECORATORS: &[&str] = &[$(stringify!($decorator)),*];
+    };
+}
+for_each_decorator!(names);
 
 macro_rules! offers {
-    ($($decorator:ident($($setting:ident),*))*) => {$(
+    ($($decorator:ident($($setting:ident),*))*) => {
+        /// Each decorator once more, for sync functions as they are. The methods take `&mut self`,
+        /// which method lookup tries last: the methods of async functions come first, and so do
+        /// those of other traits.
         #[doc(hidden)]
-        fn $decorator(&mut self, $($setting: impl Sized),*) -> Blocking<Self>
-        where
-            Self: ReturnsAFuture,
-        {
-            $(drop($setting);)*
-            unreachable!("nothing is `ReturnsAFuture`")
-        }
-    )*};
+        pub trait MissingBlocking<Args>: SyncFn<Args> {$(
+            #[doc(hidden)]
+            fn $decorator(&mut self, $($setting: impl Sized),*) -> Blocking<Self>
+            where
+                Self: ReturnsAFuture,
+            {
+                $(drop($setting);)*
+                unreachable!("nothing is `ReturnsAFuture`")
+            }
+        )*}
+    };
 }
+for_each_decorator!(offers);
 
-/// Each decorator once more, for functions as they are. The methods take `&mut self`, which method
-/// lookup tries last: the methods of async functions come first, and so do those of other traits.
-#[doc(hidden)]
-pub trait Undecorated<Args>: SyncFn<Args> {
-    offers! {
-        timed(name) timed_with(timing) logged() logged_values() logged_args(pick) logged_with(logging)
-        timeout(limit) retry_with(policy)
-        rate_limited(limiter) rate_limited_by(limiter, permits) rate_limited_by_key(limiter, key)
-        rate_limited_within(limiter, max_wait) try_rate_limited(limiter) pausing(limiter, hint)
-        memoized(memo) memoized_by(memo, key)
-        validated(validate) deprecated(advice) deprecated_with(deprecation)
-        lifted() fallible() map_err(change) named(name) boxed()
-    }
-
-    #[doc(hidden)]
-    fn err_into<E2>(&mut self) -> Blocking<Self>
-    where
-        Self: ReturnsAFuture,
-    {
-        unreachable!("nothing is `ReturnsAFuture`")
-    }
-}
-
-impl<F: SyncFn<Args>, Args> Undecorated<Args> for F {}
+impl<F: SyncFn<Args>, Args> MissingBlocking<Args> for F {}
 
 /// Implemented by nothing.
 #[doc(hidden)]

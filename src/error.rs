@@ -57,6 +57,16 @@ pub enum Error {
         /// The text of its error.
         message: String,
     },
+    /// A [gate](crate::layer::Gate) of one's own refused the call; the function was not called.
+    #[error("rejected by {by}: {message}")]
+    Rejected {
+        /// The gate.
+        by: &'static str,
+        /// Its reason.
+        message: String,
+        /// When the gate may let a call through again; `None` if that is not known.
+        retry_after: Option<Duration>,
+    },
     /// A `.validated(..)` function refused its arguments, or a limiter permits that it could never give; the function was not called.
     #[error("invalid argument: {message}")]
     InvalidArgument {
@@ -65,8 +75,8 @@ pub enum Error {
     },
 }
 
-/// A timeout becomes `TimedOut`, an invalid argument `InvalidInput`, a refusal by a limiter
-/// `WouldBlock`, a load that failed `Other`. The [`Error`] itself stays within reach, by
+/// A timeout becomes `TimedOut`, an invalid argument `InvalidInput`, a refusal by a limiter or a
+/// gate `WouldBlock`, a load that failed `Other`. The [`Error`] itself stays within reach, by
 /// [`io::Error::get_ref`].
 ///
 /// ```
@@ -78,7 +88,7 @@ impl From<Error> for io::Error {
         let kind = match error {
             Error::TimedOut { .. } => io::ErrorKind::TimedOut,
             Error::InvalidArgument { .. } => io::ErrorKind::InvalidInput,
-            Error::RateLimited { .. } | Error::QueueFull { .. } => io::ErrorKind::WouldBlock,
+            Error::RateLimited { .. } | Error::QueueFull { .. } | Error::Rejected { .. } => io::ErrorKind::WouldBlock,
             Error::LoadFailed { .. } => io::ErrorKind::Other,
         };
         Self::new(kind, error)

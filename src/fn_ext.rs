@@ -2,6 +2,8 @@
 //!
 //! Each stands here once, for async and for sync functions.
 
+#[cfg(feature = "memo")]
+use crate::{Cacheable, Memo, MemoKey, Memoized, memo::KeyFromFn};
 use crate::{
     Fallible, KeyedLimiter, Permits, RateLimiter, ResultLike, RetryPolicy,
     call::{
@@ -21,16 +23,7 @@ use crate::{
         timeout::Timeout,
         validated::Validated,
     },
-    layer::{
-        Around, Decoration, Gate,
-        gate::{ByArgs, Each, Gated},
-        mapped::Mapped,
-    },
-};
-#[cfg(feature = "memo")]
-use crate::{
-    Cacheable, Memo, MemoKey, Memoized,
-    memo::KeyFromFn,
+    layer::{Around, ByArgs, Decoration, Each, Gate, GateLayer, Gated, Mapped},
 };
 use std::{
     fmt::{Debug, Display},
@@ -67,7 +60,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.timed("fetch").call(42).await, 42);
     /// # }
     /// ```
-    fn timed(self, name: &'static str) -> Around<Self, Gated<Timing>> {
+    fn timed(self, name: &'static str) -> Around<Self, GateLayer<Timing>> {
         self.timed_with(Timing::new(name))
     }
 
@@ -85,7 +78,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// nap.timed_with(timing).call(500).await;
     /// # }
     /// ```
-    fn timed_with<O>(self, timing: Timing<O>) -> Around<Self, Gated<Timing<O>>>
+    fn timed_with<O>(self, timing: Timing<O>) -> Around<Self, GateLayer<Timing<O>>>
     where
         O: OutcomeOf<Self::Output>,
     {
@@ -115,7 +108,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.logged().call(42).await, Ok(42));
     /// # }
     /// ```
-    fn logged(self) -> Around<Self, Gated<Logged<Discreet>>>
+    fn logged(self) -> Around<Self, GateLayer<Logged<Discreet>>>
     where
         Self::Output: ResultLike<Err: Display>,
     {
@@ -136,7 +129,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.logged_values().call(42, "en").await.unwrap(), "42 en");
     /// # }
     /// ```
-    fn logged_values(self) -> Around<Self, Gated<Logged<Values>>>
+    fn logged_values(self) -> Around<Self, GateLayer<Logged<Values>>>
     where
         Args: DebugArgs,
         Self::Output: ResultLike<Ok: Debug, Err: Display>,
@@ -160,7 +153,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(42, Token("secret".into())).await, Ok(42));
     /// # }
     /// ```
-    fn logged_args<P>(self, pick: P) -> Around<Self, Gated<Logged<Picked<P>>>>
+    fn logged_args<P>(self, pick: P) -> Around<Self, GateLayer<Logged<Picked<P>>>>
     where
         P: Inspect<Args, Output: Display>,
         Self::Output: ResultLike<Err: Display>,
@@ -181,7 +174,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.logged_with(logging).call(42).await, Ok(42));
     /// # }
     /// ```
-    fn logged_with<S>(self, logging: Logging<S>) -> Around<Self, Gated<Logged<S>>>
+    fn logged_with<S>(self, logging: Logging<S>) -> Around<Self, GateLayer<Logged<S>>>
     where
         Self::Output: ResultLike<Err: Display>,
         S: ShowArgs<Args> + ShowValue<<Self::Output as ResultLike>::Ok>,
@@ -313,7 +306,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(1));
     /// # }
     /// ```
-    fn rate_limited(self, limiter: &RateLimiter) -> Around<Self, Gated<RateLimited>> {
+    fn rate_limited(self, limiter: &RateLimiter) -> Around<Self, GateLayer<RateLimited>> {
         gated(self, RateLimited(limiter.clone()))
     }
 
@@ -338,7 +331,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(limiter.available_each(), [59, 89_995]);
     /// # }
     /// ```
-    fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Around<Self, Gated<RateLimitedBy<P>>>
+    fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Around<Self, GateLayer<RateLimitedBy<P>>>
     where
         P: Inspect<Args, Output: Into<Permits>>,
         Self::Output: Fallible,
@@ -365,7 +358,11 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(per_user.for_key(&8).available(), 1);
     /// # }
     /// ```
-    fn rate_limited_by_key<K, P>(self, limiter: &KeyedLimiter<K>, key: P) -> Around<Self, Gated<RateLimitedByKey<K, P>>>
+    fn rate_limited_by_key<K, P>(
+        self,
+        limiter: &KeyedLimiter<K>,
+        key: P,
+    ) -> Around<Self, GateLayer<RateLimitedByKey<K, P>>>
     where
         K: Eq + Hash + Clone,
         P: Inspect<Args, Output = K>,
@@ -391,7 +388,11 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(2).await, Err(Error::RateLimited { retry_after: Duration::from_secs(60) }));
     /// # }
     /// ```
-    fn rate_limited_within(self, limiter: &RateLimiter, max_wait: Duration) -> Around<Self, Gated<RateLimitedWithin>>
+    fn rate_limited_within(
+        self,
+        limiter: &RateLimiter,
+        max_wait: Duration,
+    ) -> Around<Self, GateLayer<RateLimitedWithin>>
     where
         Self::Output: Fallible,
     {
@@ -414,7 +415,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert!(fetch.call(2).await.is_err());
     /// # }
     /// ```
-    fn try_rate_limited(self, limiter: &RateLimiter) -> Around<Self, Gated<RateLimitedWithin>>
+    fn try_rate_limited(self, limiter: &RateLimiter) -> Around<Self, GateLayer<RateLimitedWithin>>
     where
         Self::Output: Fallible,
     {
@@ -445,7 +446,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(30));
     /// # }
     /// ```
-    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, Gated<Pausing<P>>>
+    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, GateLayer<Pausing<P>>>
     where
         Self::Output: ResultLike,
         P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
@@ -557,7 +558,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(0, "en").await.unwrap_err().to_string(), "invalid argument: id must not be 0");
     /// # }
     /// ```
-    fn validated<V, M>(self, validate: V) -> Around<Self, Gated<Validated<V>>>
+    fn validated<V, M>(self, validate: V) -> Around<Self, GateLayer<Validated<V>>>
     where
         V: Inspect<Args, Output = Result<(), M>>,
         M: Display,
@@ -583,7 +584,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.deprecated("use fetch_v2").call(42).await, 42);
     /// # }
     /// ```
-    fn deprecated(self, advice: &'static str) -> Around<Self, Gated<Deprecated>> {
+    fn deprecated(self, advice: &'static str) -> Around<Self, GateLayer<Deprecated>> {
         self.deprecated_with(Deprecation::new(advice))
     }
 
@@ -598,7 +599,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(42).await, 42);
     /// # }
     /// ```
-    fn deprecated_with(self, deprecation: Deprecation) -> Around<Self, Gated<Deprecated>> {
+    fn deprecated_with(self, deprecation: Deprecation) -> Around<Self, GateLayer<Deprecated>> {
         let name = self.label();
         gated(self, Deprecated::new(deprecation, name))
     }
@@ -762,7 +763,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(counted.0.load(Relaxed), 1);
     /// # }
     /// ```
-    fn gated<G>(self, gate: G) -> Around<Self, Gated<Each<G>>>
+    fn gated<G>(self, gate: G) -> Gated<Self, G>
     where
         G: Gate<Self::Output> + Decoration + Clone,
     {
@@ -797,7 +798,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(13).await.unwrap_err().to_string(), "rejected by allowed: this user is blocked");
     /// # }
     /// ```
-    fn gated_by<P>(self, gate: P) -> Around<Self, Gated<ByArgs<P>>>
+    fn gated_by<P>(self, gate: P) -> Around<Self, GateLayer<ByArgs<P>>>
     where
         P: Inspect<Args, Output: Gate<Self::Output>>,
     {
@@ -807,8 +808,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
 impl<C: Function<Args, Half>, Args, Half> FnExt<Args, Half> for C {}
 
-fn gated<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<C, Gated<S>> {
-    Around::new(callable, Gated(source), C::described())
+fn gated<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<C, GateLayer<S>> {
+    Around::new(callable, GateLayer(source), C::described())
 }
 
 fn mapped<C: Function<Args, Half>, Args, Half, M>(callable: C, change: M) -> Around<C, Mapped<M>> {

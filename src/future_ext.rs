@@ -13,14 +13,10 @@ use crate::{
         logged::{CallLog, Discreet, Logging, ShowValue, Values},
         pausing::Pausing,
         rate_limited::{Admission, RefusableAdmission},
-        timed::{OutcomeOf, Stopwatch, Timing, AnyOutput},
+        timed::{AnyOutput, OutcomeOf, Stopwatch, Timing},
         timeout::TimeoutFuture,
     },
-    layer::{
-        Gate,
-        gate::GatedFuture,
-        mapped::MappedFuture,
-    },
+    layer::{Gate, GatedFuture, MappedFuture},
 };
 #[cfg(feature = "memo")]
 use std::hash::Hash;
@@ -187,7 +183,11 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(limiter.available(), 7);
     /// # }
     /// ```
-    fn rate_limited_by(self, limiter: &RateLimiter, permits: impl Into<Permits>) -> GatedFuture<Self, RefusableAdmission>
+    fn rate_limited_by(
+        self,
+        limiter: &RateLimiter,
+        permits: impl Into<Permits>,
+    ) -> GatedFuture<Self, RefusableAdmission>
     where
         Self::Output: Fallible,
     {
@@ -378,7 +378,7 @@ pub trait FutureExt: Future + Sized {
     #[doc(hidden)]
     fn retry_with<P>(&mut self, _policy: P) -> std::future::Pending<Self::Output>
     where
-        Self: Repeatable,
+        Self: RunsAgain,
     {
         std::future::pending()
     }
@@ -394,7 +394,7 @@ impl<F: Future> FutureExt for F {}
     note = "retry the function: `fetch.retry_with(&policy).call(42).await`",
     note = "or a closure that calls it: `(|| fetch(42)).retry_with(&policy).await`"
 )]
-pub trait Repeatable {}
+pub trait RunsAgain {}
 
 /// Implemented by nothing: it speaks to those who validate a bare future.
 #[doc(hidden)]

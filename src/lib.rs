@@ -139,28 +139,22 @@
 // Without the memo, what is said of it has nothing to point to. (docs.rs has all features.)
 #![cfg_attr(not(feature = "memo"), allow(rustdoc::broken_intra_doc_links))]
 
-mod args;
-mod arity;
-mod around;
 pub mod blocking;
-mod boxed;
 mod call;
 #[cfg(test)]
 mod cases;
 mod clock;
-mod context;
 mod decorators;
+mod diagnostics;
 mod error;
 mod fallible;
 mod fn_ext;
 mod future_ext;
-mod half;
-mod lazy;
+pub mod layer;
 #[cfg(feature = "memo")]
 mod memo;
 #[cfg(all(test, shuttle))]
 mod model_check;
-mod name;
 mod policy;
 pub mod prelude;
 mod random;
@@ -172,24 +166,28 @@ mod thread;
 mod trace;
 mod transient;
 
-pub use args::{DebugArgs, Inspect};
-pub use around::Around;
-pub use boxed::BoxedFn;
-pub use call::{Callable, CallableMut, CallableOnce};
-pub use context::{WithContext, with_context};
+pub use call::{
+    Callable, CallableMut, CallableOnce, Repeat, Stop,
+    args::{DebugArgs, Inspect},
+    context::{WithContext, with_context},
+};
 #[cfg(feature = "memo")]
 pub use decorators::memoized::Memoized;
 pub use decorators::{
+    boxed::BoxedFn,
     deprecated::Deprecation,
     logged::Logging,
     retry::{GivenUp, Retry, Retrying},
-    timed::{Measurement, Outcome, Timing},
-    validated::Validated,
+    timed::{Measurement, Timing},
+    timeout::Timeout,
 };
+#[doc(hidden)]
+pub use diagnostics::DECORATORS;
 pub use error::{ConfigError, Error, Failure, GaveUp, RetryError};
 pub use fallible::{Fallible, ResultLike};
 pub use fn_ext::FnExt;
 pub use future_ext::FutureExt;
+pub use layer::{Around, Outcome};
 #[cfg(feature = "memo")]
 pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
 pub use policy::{Backoff, Jitter, Permits, RetryConfig, RetryPolicy, Schedule};
@@ -213,44 +211,12 @@ pub use transient::Transient;
 /// ```
 pub mod future {
     #[cfg(feature = "memo")]
-    pub use crate::memo::{DetachedLoad, GetOrLoad, Load, MemoizedFuture};
+    pub use crate::memo::MemoizedFuture;
     pub use crate::{
-        decorators::{
-            convert::{FallibleFuture, LiftedFuture},
-            deprecated::DeprecatedFuture,
-            logged::LoggedFuture,
-            pausing::PausingFuture,
-            rate_limited::RateLimitedFuture,
-            retry::RetryFuture,
-            timed::TimedFuture,
-            timeout::TimeoutFuture,
-            validated::ValidatedFuture,
-            watched::Watched,
-        },
-        lazy::Lazy,
+        call::{Called, Late, Repeated},
+        decorators::{retry::RetryFuture, timeout::TimeoutFuture},
+        layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},
-    };
-}
-
-/// What stands around a function in an [`Around`]: one type for each decorator that lets the call through.
-pub mod layer {
-    #[cfg(feature = "memo")]
-    pub use crate::memo::{
-        Called, Detached, Failures, FixedKey, Inline, KeyFromArgs, KeyFromFn, KeySource, LoadMode, OwnErrors,
-        ReportedErrors, Running, SharedErrors,
-    };
-    pub use crate::{
-        around::{Decoration, Layer},
-        decorators::{
-            convert::{ErrInto, Lifted, MadeFallible, MapErr},
-            deprecated::Deprecated,
-            logged::{Discreet, Logged, Picked, ShowArgs, ShowValue, Values},
-            named::Named,
-            pausing::Pausing,
-            rate_limited::{AsError, Never, RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin, Refusal},
-            timed::{AnyOutput, ByResult, OutcomeOf},
-            timeout::Timeout,
-        },
     };
 }
 

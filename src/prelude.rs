@@ -19,10 +19,11 @@ pub use crate::{
     call::spread::{
         Call0 as _, Call1 as _, Call2 as _, Call3 as _, Call4 as _, Call5 as _, Call6 as _, Call7 as _, Call8 as _,
     },
+    diagnostics::MissingBlocking as _,
 };
 
-pub use crate::blocking::{
-    Callable as _, CallableMut as _, CallableOnce as _, FnExt as _, Run as _, SyncFn as _, Undecorated as _,
+pub use crate::call::blocking::{
+    Callable as _, CallableMut as _, CallableOnce as _, Run as _, SyncFn as _,
     spread::{
         Call0 as _, Call1 as _, Call2 as _, Call3 as _, Call4 as _, Call5 as _, Call6 as _, Call7 as _, Call8 as _,
     },

@@ -71,6 +71,7 @@ impl Transient for Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::Rejected { retry_after, .. } => *retry_after,
             _ => None,
         }
     }

@@ -1,8 +1,6 @@
 //! Functions that carry a context: what an `async move` closure that owns what it lends cannot do.
 
-use super::{
-    Callable, CallableMut, CallableOnce, Late, Repeated, arity::for_each_arity, awaited_directly, name::Name,
-};
+use super::{Callable, CallableMut, CallableOnce, Late, Repeated, arity::for_each_arity, awaited_directly, name::Name};
 use std::{fmt, future::Future};
 
 /// A function that gets a clone of `context` before its arguments, at each call.
@@ -87,7 +85,7 @@ macro_rules! context_comes_first {
             Fut: Future,
         {
             fn call_with(&self, args: ($($A,)*)) -> Self::Future {
-                self.clone().call_once(args)
+                CallableOnce::call_once(self.clone(), args)
             }
         }
     };

@@ -41,7 +41,11 @@ pub struct Late<F, Args, Fut>(#[pin] State<F, Args, Fut>);
 /// closures that borrow.
 #[pin_project(project = StateProj, project_replace = StateReplaced)]
 enum State<F, Args, Fut> {
-    Due { function: F, args: Args, call: fn(F, Args) -> Fut },
+    Due {
+        function: F,
+        args: Args,
+        call: fn(F, Args) -> Fut,
+    },
     Called(#[pin] Fut),
     /// While the function is called, and afterwards if it panicked.
     Calling,

@@ -180,7 +180,7 @@ macro_rules! functions_are_callable {
         {
             #[inline]
             fn call_with(&self, args: ($($A,)*)) -> Self::Future {
-                self.clone().call_once(args)
+                CallableOnce::call_once(self.clone(), args)
             }
         }
     };

@@ -32,9 +32,27 @@ impl Name {
         match self {
             Self::Given(name) => name,
             Self::OfFunction(path) => function_name(path),
-            Self::OfFuture(path) => future_name(path),
+            Self::OfFuture(path) => maker_of(path),
         }
     }
+}
+
+/// The name of the async function that made a future of type `F`, for a gate that shows it.
+///
+/// A function's name is [`Function::name`](super::mode::Function::name).
+///
+/// # Examples
+///
+/// ```
+/// use decor::layer::future_name;
+///
+/// async fn fetch(id: u64) -> u64 { id }
+/// fn name_of<F: Future>(_: &F) -> &'static str { future_name::<F>() }
+///
+/// assert_eq!(name_of(&fetch(42)), "fetch");
+/// ```
+pub fn future_name<F: ?Sized>() -> &'static str {
+    Name::of_future::<F>().get()
 }
 
 impl fmt::Debug for Name {
@@ -51,7 +69,7 @@ fn function_name(path: &'static str) -> &'static str {
 
 /// The async function that made the future, or the function in which an async block stands. Wrappers of decor's and
 /// of the futures crate are looked through.
-fn future_name(mut path: &'static str) -> &'static str {
+fn maker_of(mut path: &'static str) -> &'static str {
     let wrapper = |path: &str| path.starts_with("decor::") || path.starts_with("futures_util::future::");
     if path.starts_with("core::pin::Pin<") {
         return "future"; // a boxed one shows nothing of what is in the box
@@ -150,15 +168,15 @@ mod tests {
 
     #[test]
     fn futures_show_the_function_that_made_them() {
-        assert_eq!(future_name("app::users::fetch::{{closure}}"), "fetch");
-        assert_eq!(future_name("app::main::{{closure}}::{{closure}}"), "main");
-        assert_eq!(future_name("app::fetch<alloc::string::String>::{{closure}}"), "fetch");
-        assert_eq!(future_name("core::future::ready::Ready<i32>"), "Ready");
-        assert_eq!(future_name("core::pin::Pin<alloc::boxed::Box<dyn core::future::Future<Output = i32>>>"), "future");
-        assert_eq!(future_name("decor::a::W<decor::b::T<app::Pool<u8, i8>::fetch::{{closure}}>, decor::W>"), "fetch");
-        assert_eq!(future_name("decor::a::Watched<decor::b::T<app::fetch::{{closure}}>, decor::W>"), "fetch");
+        assert_eq!(maker_of("app::users::fetch::{{closure}}"), "fetch");
+        assert_eq!(maker_of("app::main::{{closure}}::{{closure}}"), "main");
+        assert_eq!(maker_of("app::fetch<alloc::string::String>::{{closure}}"), "fetch");
+        assert_eq!(maker_of("core::future::ready::Ready<i32>"), "Ready");
+        assert_eq!(maker_of("core::pin::Pin<alloc::boxed::Box<dyn core::future::Future<Output = i32>>>"), "future");
+        assert_eq!(maker_of("decor::a::W<decor::b::T<app::Pool<u8, i8>::fetch::{{closure}}>, decor::W>"), "fetch");
+        assert_eq!(maker_of("decor::a::Watched<decor::b::T<app::fetch::{{closure}}>, decor::W>"), "fetch");
         assert_eq!(
-            future_name("futures_util::future::MapErr<app::fetch<(u8, i8)>::{{closure}}, fn(app::E) -> app::F>"),
+            maker_of("futures_util::future::MapErr<app::fetch<(u8, i8)>::{{closure}}, fn(app::E) -> app::F>"),
             "fetch"
         );
     }

@@ -3,7 +3,7 @@
 use crate::{
     call::{
         Callable, CallableMut, CallableOnce, Repeated, awaited_directly, blocking,
-        mode::{AsyncHalf, BlockingHalf, Function},
+        mode::{self, AsyncHalf, BlockingHalf},
         name::Name,
     },
     sync::Arc,
@@ -16,7 +16,7 @@ use std::fmt;
     message = "`{Self}` cannot be boxed",
     note = "it has to be `Clone + Send + Sync + 'static`, and so does the future of its calls (`Send + 'static`): its arguments are owned, `String` or `Arc<str>` in place of `&str`"
 )]
-pub trait Boxable<Args, Half>: Function<Args, Half> {
+pub trait Boxable<Args, Half>: mode::Function<Args, Half> {
     /// The boxed function.
     type Boxed;
 

@@ -1,20 +1,12 @@
 //! Telling callers that a function will go.
 
 use crate::{
-    around::{Decoration, Layer},
-    blocking,
-    name::Name,
+    call::name::Name,
+    layer::{Captures, Decoration, Gate, GateSource, Wait},
     sync::{Arc, AtomicBool, Ordering},
     trace,
 };
-use pin_project::pin_project;
-use std::{
-    fmt,
-    future::Future,
-    panic::Location,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::{fmt, panic::Location, task::Poll};
 
 /// How `.deprecated_with(..)` warns.
 ///

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Failure,
-    layer::{Decoration, mapped::Change},
+    layer::{Change, Decoration},
 };
 use std::{fmt, marker::PhantomData};
 

@@ -6,8 +6,8 @@ use crate::{
         args::{DebugArgs, Inspect},
         name::{Name, short_type_name},
     },
-    layer::{Captures, Decoration, End, Gate, Outcome, Wait, gate::GateSource},
     clock::{Clock, Instant},
+    layer::{Captures, Decoration, End, Gate, GateSource, Outcome, Wait},
     trace::{enabled, event, within_filter},
 };
 use std::{

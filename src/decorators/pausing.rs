@@ -2,7 +2,7 @@
 
 use crate::{
     RateLimiter, ResultLike,
-    layer::{Decoration, End, Gate, captures_nothing, gate::GateSource},
+    layer::{Decoration, End, Gate, GateSource, captures_nothing},
 };
 use std::{fmt, time::Duration};
 

@@ -3,7 +3,7 @@
 use crate::{
     Fallible, KeyedLimiter, Permits, RateLimiter,
     call::args::Inspect,
-    layer::{Captures, Decoration, Gate, Wait, captures_nothing, gate::GateSource},
+    layer::{Captures, Decoration, Gate, GateSource, Wait, captures_nothing},
     rate_limiter::{Acquisition, Core, Request, never_refused},
     sync::Arc,
 };

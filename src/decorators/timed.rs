@@ -1,12 +1,9 @@
 //! How long each call takes.
 
 use crate::{
-    layer::{
-        Decoration, End, Gate, Outcome, Wait, captures_nothing,
-        gate::GateSource,
-    },
-    sync::Arc,
     clock::{Clock, Instant},
+    layer::{Decoration, End, Gate, GateSource, Outcome, Wait, captures_nothing},
+    sync::Arc,
     trace::{enabled, event},
 };
 use std::{fmt, task::Poll, time::Duration};

@@ -2,12 +2,11 @@
 
 use crate::{
     Error, Fallible,
-    thread::RemoteCall,
     call::{
         Callable, CallableMut, CallableOnce, Called, Describe, Repeat, Stop, awaited_directly, blocking, name::Name,
     },
-    policy::{Nanos, nanos},
-    clock::{self, Clock, Sleep},
+    clock::{self, Clock, Nanos, Sleep, nanos},
+    thread::RemoteCall,
 };
 use pin_project::pin_project;
 use std::{
@@ -253,7 +252,7 @@ where
     Self: blocking::CallableOnce<Args> + Clone,
 {
     fn call_mut(&mut self, args: Args) -> Self::Output {
-        self.clone().call_once(args)
+        blocking::CallableOnce::call_once(self.clone(), args)
     }
 }
 
@@ -262,6 +261,6 @@ where
     Self: blocking::CallableOnce<Args> + Clone,
 {
     fn call_with(&self, args: Args) -> Self::Output {
-        self.clone().call_once(args)
+        blocking::CallableOnce::call_once(self.clone(), args)
     }
 }

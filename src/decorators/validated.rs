@@ -3,7 +3,7 @@
 use crate::{
     Error, Fallible,
     call::args::Inspect,
-    layer::{Captures, Decoration, Gate, Wait, gate::GateSource},
+    layer::{Captures, Decoration, Gate, GateSource, Wait},
 };
 use std::{fmt, task::Poll};
 

@@ -1,10 +1,12 @@
 //! A gate: what most decorators are. One future and one driver for threads serve all of them.
 
-use super::{BlockingLayer, Captures, Decoration, Layer, Outcome, Wait, captures_nothing, wait::{Timer, wait_blocking}};
+use super::{
+    Around, BlockingLayer, Captures, Decoration, Layer, Outcome, Timer, Wait, captures_nothing, wait_blocking,
+};
 use crate::{
     ResultLike,
-    thread::UnwindMark,
     call::{Repeat, Stop, args::Inspect, name::Name},
+    thread::UnwindMark,
 };
 use pin_project::pin_project;
 use std::{
@@ -268,15 +270,23 @@ pub trait GateSource<Args>: Decoration + Captures<Args> {
 ///
 /// Made by [`.gated(..)`](crate::FnExt::gated) and by the decorators that are gates.
 #[derive(Clone)]
-pub struct Gated<S>(pub(crate) S);
+pub struct GateLayer<S>(pub(crate) S);
 
-impl<S: Decoration> Decoration for Gated<S> {
+/// A function with a [`Gate`] of one's own before each call: what
+/// [`.gated(..)`](crate::FnExt::gated) returns.
+///
+/// # Examples
+///
+/// See [`layer`](crate::layer).
+pub type Gated<C, G> = Around<C, GateLayer<Each<G>>>;
+
+impl<S: Decoration> Decoration for GateLayer<S> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.describe(f)
     }
 }
 
-impl<Args, S: Captures<Args>> Captures<Args> for Gated<S> {
+impl<Args, S: Captures<Args>> Captures<Args> for GateLayer<S> {
     type Captured = S::Captured;
 
     #[inline]
@@ -285,7 +295,7 @@ impl<Args, S: Captures<Args>> Captures<Args> for Gated<S> {
     }
 }
 
-impl<Args, T, S> Layer<Args, T> for Gated<S>
+impl<Args, T, S> Layer<Args, T> for GateLayer<S>
 where
     S: GateSource<Args, Gate: Gate<T>> + Clone,
 {
@@ -304,7 +314,7 @@ where
     }
 }
 
-impl<Args, T, S> BlockingLayer<Args, T> for Gated<S>
+impl<Args, T, S> BlockingLayer<Args, T> for GateLayer<S>
 where
     S: GateSource<Args, Gate: Gate<T>>,
 {

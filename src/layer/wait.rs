@@ -1,8 +1,8 @@
 //! How a gate waits: as a task or as a thread, the gate cannot tell.
 
 use crate::{
-    thread::{Progress, block_until, unwind_if_cancelled},
     clock::{self, Clock, Instant, Sleep},
+    thread::{Progress, block_until, unwind_if_cancelled},
 };
 use std::{
     pin::Pin,
@@ -59,7 +59,7 @@ pub(crate) type Timer = Option<Pin<Box<Sleep>>>;
 
 impl<'a> Wait<'a> {
     #[inline]
-    pub(crate) fn of_task(cx: &Context<'a>, timer: &'a mut Timer) -> Self {
+    pub(crate) fn of_task(cx: &'a Context<'_>, timer: &'a mut Timer) -> Self {
         Self(Waiting::Task { waker: cx.waker(), timer })
     }
 

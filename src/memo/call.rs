@@ -8,7 +8,11 @@ use super::{
     key_source::{FixedKey, KeyFromArgs, KeySource},
     load::{BlockingLoad, Detached, DetachedLoad, Inline, Load, LoadMode, Running, RunningBlocking, in_background},
 };
-use crate::{blocking, call::CallableOnce, clock::Clock, thread};
+use crate::{
+    call::{CallableOnce, blocking},
+    clock::Clock,
+    thread,
+};
 use pin_project::pin_project;
 use std::{
     fmt,

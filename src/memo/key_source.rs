@@ -1,7 +1,7 @@
 //! Where the key of a memoized call comes from.
 
 use super::{Borrowed, KeyPart, Memo, MemoKey};
-use crate::{args::Inspect, clock::Clock};
+use crate::{call::args::Inspect, clock::Clock};
 use std::hash::Hash;
 
 /// Where a memoized call's key comes from.

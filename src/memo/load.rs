@@ -2,7 +2,10 @@
 //! runs: in the call that began it, in a task, or on a thread.
 
 use super::{Cacheable, Failures, Leader};
-use crate::{blocking, call::CallableOnce, name::Name, thread};
+use crate::{
+    call::{CallableOnce, blocking, name::Name},
+    thread,
+};
 use pin_project::pin_project;
 use std::{
     fmt,

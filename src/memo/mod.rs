@@ -24,7 +24,7 @@ mod stats;
 
 pub use builder::MemoBuilder;
 pub use cacheable::{Cacheable, Negative};
-pub use call::{Called, GetOrLoad, MemoizedFuture};
+pub use call::{Begun, GetOrLoad, MemoizedFuture};
 pub use failures::{Failures, OwnErrors, ReportedErrors, SharedErrors};
 pub use handle::Memo;
 pub use key::{KeyPart, MemoKey};

@@ -4,7 +4,7 @@ use super::state::{Claim, Core, Request, Turn, never_refused};
 use crate::{
     Error, Permits,
     clock::Clock,
-    layer::wait::{Timer, Wait, wait_blocking},
+    layer::{Timer, Wait, wait_blocking},
 };
 use std::{
     fmt,

@@ -1,7 +1,7 @@
 //! The handle of a limiter.
 
 use super::{
-    acquire::{Acquire, AcquireMany, Acquiring},
+    acquire::{Acquire, AcquireMany, Acquisition},
     state::{Core, Request, never_refused},
     stats::RateLimiterStats,
 };
@@ -131,7 +131,7 @@ impl RateLimiter {
     /// assert_eq!(limiter.available(), 9);
     /// ```
     pub fn acquire_blocking(&self) {
-        self.core.acquire_blocking(&Request::one()).unwrap_or_else(|error| never_refused(&error));
+        self.core.acquire_blocking(Request::one()).unwrap_or_else(|error| never_refused(&error));
     }
 
     /// Waits for several permits, to be taken together: one number for every window, or an array with one for each.
@@ -407,12 +407,8 @@ impl RateLimiter {
         &*self.core
     }
 
-    pub(crate) fn request_blocking(&self, permits: Permits, max_wait: Option<Duration>) -> Result<(), Error> {
-        self.core.acquire_blocking(&Request { permits, can_fail: true, max_wait })
-    }
-
-    pub(crate) fn request(self, request: Request) -> Acquiring<Arc<Core>> {
-        Acquiring::new(self.core, request)
+    pub(crate) fn request(self, request: Request) -> Acquisition<Arc<Core>> {
+        Acquisition::new(self.core, request)
     }
 }
 

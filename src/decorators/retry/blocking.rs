@@ -7,9 +7,11 @@ use super::{
 };
 use crate::{
     RetryPolicy,
-    blocking::{Callable, CallableMut, CallableOnce},
+    call::{
+        blocking::{Callable, CallableMut, CallableOnce},
+        name::Name,
+    },
     clock::Clock,
-    name::Name,
     policy::Delays,
     thread::{sleep, unwind_if_cancelled},
 };

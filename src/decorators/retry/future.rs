@@ -7,8 +7,8 @@ use super::{
 use crate::{
     RetryPolicy,
     call::{Repeat, Stop, name::Name},
-    policy::Delays,
     clock::{self, Clock, Instant, Sleep},
+    policy::Delays,
 };
 use pin_project::pin_project;
 use std::{

@@ -54,12 +54,8 @@
 //! It cannot be cancelled. [`timeout`](FnExt::timeout) therefore makes its call on another thread and leaves it when its time is over;
 //! what that means is described there.
 
-mod forgotten;
-
 pub use crate::{
     FnExt,
     call::blocking::{Blocking, Callable, CallableMut, CallableOnce, Run, SyncFn},
     decorators::boxed::BlockingFn as BoxedFn,
 };
-#[doc(hidden)]
-pub use forgotten::Undecorated;

@@ -1,0 +1,193 @@
+//! The one wrapper of every decorator that lets the call through, and what it asks of the decorator.
+
+use super::Decoration;
+use crate::call::{Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking, name::Name};
+use std::{fmt, future::Future};
+
+/// Takes down what a layer needs of the arguments, before the function has them.
+pub trait Captures<Args> {
+    /// What it takes down; `()` for most.
+    type Captured;
+
+    /// Looks at the arguments. The call may never be polled, so nothing may be logged here, or
+    /// waited for.
+    #[track_caller]
+    fn capture(&self, args: &Args) -> Self::Captured;
+}
+
+/// For layers that look at no arguments.
+macro_rules! captures_nothing {
+    ($Layer:ty $(, $Param:ident)*) => {
+        impl<Args $(, $Param)*> $crate::layer::Captures<Args> for $Layer {
+            type Captured = ();
+
+            #[inline]
+            fn capture(&self, _: &Args) {}
+        }
+    };
+}
+
+pub(crate) use captures_nothing;
+
+/// A decorator that lets the call through, around its future. `T` is the call's output.
+pub trait Layer<Args, T>: Decoration + Captures<Args> {
+    /// What the decorated call returns.
+    type Output;
+    /// The future of a call that is made once.
+    type Future<F: Future<Output = T>>: Future<Output = Self::Output>;
+    /// The future of calls that are repeated.
+    type Repeated<A: Repeat<Args, Output = T>>: Repeat<Args, Output = Self::Output>;
+
+    /// Wraps the future of one call.
+    fn around<F: Future<Output = T>>(self, captured: Self::Captured, call: F) -> Self::Future<F>;
+
+    /// Wraps calls that are repeated. What each needs of its arguments is captured when it starts.
+    fn repeated<A: Repeat<Args, Output = T>>(self, call: A) -> Self::Repeated<A>;
+}
+
+/// The same around a call that blocks.
+pub trait BlockingLayer<Args, T>: Decoration + Captures<Args> {
+    /// What the decorated call returns.
+    type Output;
+
+    /// Makes the call, and does what the decorator does around it.
+    fn around(self, captured: Self::Captured, call: impl FnOnce() -> T) -> Self::Output;
+}
+
+/// A function with a decorator around each call.
+///
+/// Made by the methods of [`FnExt`](crate::FnExt). `Clone` when its parts are; `Debug` shows the chain as it was
+/// written:
+///
+/// ```
+/// use decor::prelude::*;
+/// use std::time::Duration;
+///
+/// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+///
+/// let chain = fetch.timeout(Duration::from_secs(2)).timed("users");
+/// assert_eq!(format!("{chain:?}"), r#"fetch.timeout(2s).timed("users")"#);
+/// ```
+#[derive(Clone)]
+#[must_use = "a decorated function does nothing until it is called"]
+pub struct Around<C, L> {
+    callable: C,
+    layer: L,
+    describe: Describe<C>,
+}
+
+impl<C, L> Around<C, L> {
+    pub(crate) fn new(callable: C, layer: L, describe: Describe<C>) -> Self {
+        Self { callable, layer, describe }
+    }
+}
+
+impl<C, L: Decoration> Around<C, L> {
+    fn renamed(&self, inner: impl FnOnce(&C) -> Name) -> Name {
+        self.layer.rename().map_or_else(|| inner(&self.callable), Name::Given)
+    }
+}
+
+impl<C, L, Args> CallableOnce<Args> for Around<C, L>
+where
+    C: CallableOnce<Args>,
+    L: Layer<Args, C::Output>,
+{
+    type Output = L::Output;
+    type Future = L::Future<C::Future>;
+
+    fn call_once(self, args: Args) -> Self::Future {
+        let captured = self.layer.capture(&args);
+        self.layer.around(captured, self.callable.call_once(args))
+    }
+
+    fn label(&self) -> Name {
+        self.renamed(C::label)
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl<C, L, Args> CallableMut<Args> for Around<C, L>
+where
+    C: CallableMut<Args>,
+    L: Layer<Args, C::Output>,
+{
+    type Repeated = L::Repeated<C::Repeated>;
+
+    fn repeated(self) -> Self::Repeated {
+        self.layer.repeated(self.callable.repeated())
+    }
+}
+
+impl<C, L, Args> Callable<Args> for Around<C, L>
+where
+    C: Callable<Args>,
+    L: Layer<Args, C::Output> + Clone,
+{
+    #[inline]
+    fn call_with(&self, args: Args) -> Self::Future {
+        let captured = self.layer.capture(&args);
+        self.layer.clone().around(captured, self.callable.call_with(args))
+    }
+}
+
+awaited_directly!(Around<C, L>, C, L);
+
+impl<C, L: Decoration> fmt::Debug for Around<C, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe.write(&self.callable, f)?;
+        self.layer.describe(f)
+    }
+}
+
+// ---- the blocking half ----
+
+impl<C, L, Args> blocking::CallableOnce<Args> for Around<C, L>
+where
+    C: blocking::CallableOnce<Args>,
+    L: BlockingLayer<Args, C::Output>,
+{
+    type Output = L::Output;
+
+    #[inline]
+    fn call_once(self, args: Args) -> L::Output {
+        let Self { callable, layer, .. } = self;
+        let captured = layer.capture(&args);
+        layer.around(captured, move || callable.call_once(args))
+    }
+
+    fn label(&self) -> Name {
+        self.renamed(C::label)
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl<C, L, Args> blocking::CallableMut<Args> for Around<C, L>
+where
+    C: blocking::CallableMut<Args>,
+    L: BlockingLayer<Args, C::Output> + Clone,
+{
+    #[inline]
+    fn call_mut(&mut self, args: Args) -> L::Output {
+        let captured = self.layer.capture(&args);
+        self.layer.clone().around(captured, || self.callable.call_mut(args))
+    }
+}
+
+impl<C, L, Args> blocking::Callable<Args> for Around<C, L>
+where
+    C: blocking::Callable<Args>,
+    L: BlockingLayer<Args, C::Output> + Clone,
+{
+    #[inline]
+    fn call_with(&self, args: Args) -> L::Output {
+        let captured = self.layer.capture(&args);
+        self.layer.clone().around(captured, || self.callable.call_with(args))
+    }
+}
