@@ -1,6 +1,7 @@
 //! Which of `Send`, `Sync` and `Unpin` every public type is, and what makes it lose them.
 //!
-//! `UnwindSafe` is left out: decor promises nothing about it, and nobody asks for it who does not also assert it.
+//! `UnwindSafe` is left out: decor promises nothing about it, and nobody asks for it who does not
+//! also assert it.
 
 use decor::{
     future::{
@@ -264,7 +265,8 @@ auto_traits! {
     RetryFuture<fn(PhantomPinned) -> Ready<Output>, (PhantomPinned,), All>: Send Sync Unpin;
     RetryFuture<Makes<Ready<Output>>, (), Local>: not_send not_sync Unpin;
 
-    // A memoized call's own too. What it pins is the load, which in a task of its own is only waited for.
+    // A memoized call's own too. What it pins is the load, which in a task of its own is only
+    // waited for.
     MemoizedFuture<Makes<Ready<Output>>, (), Load<Ready<Output>, String, u64, OwnErrors>, String, u64>: Send Sync Unpin;
     MemoizedFuture<Makes<LocalFuture>, (), Load<LocalFuture, String, u64, OwnErrors>, String, u64>: not_send not_sync Unpin;
     MemoizedFuture<Makes<NotSyncFuture>, (), Load<NotSyncFuture, String, u64, OwnErrors>, String, u64>: Send not_sync Unpin;

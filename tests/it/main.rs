@@ -1,34 +1,23 @@
 //! One test binary, its modules named after what they test.
+//!
+//! A room for each subject; beside the rooms stand the tables that run through all decorators.
 
 mod allocations;
 mod auto_traits;
 mod blocking;
+mod calls;
 mod cancelled;
 mod clocks;
 mod errors;
-mod keyed_limiter;
 mod lazy;
-mod logged;
 mod memo;
-mod memo_failures;
-mod memo_flights;
-mod memo_freshness;
-mod memo_keys;
-mod memo_model;
-mod memo_room;
 mod names;
-mod panicking_keys;
 mod parity;
-mod policy;
+mod python_documents;
 mod rate_limiter;
 mod retry;
-mod seeds;
-mod seeds_blocking;
 mod send;
 mod send_static;
 mod support;
-mod timed;
-mod timeout;
 mod ui;
 mod users_traits;
-mod validated;

@@ -1,9 +1,10 @@
-//! One table, driven through both halves: the same chain, written once, on an async and on a sync function, must leave the same
-//! trace of attempts, delays, outcomes, counters and log lines. A decorator that one half lacks does not compile here.
+//! One table, driven through both halves: the same chain, written once, on an async and on a sync
+//! function, must leave the same trace of attempts, delays, outcomes, counters and log lines. A
+//! decorator that one half lacks does not compile here.
 //!
 //! Async on tokio's paused clock, blocking on a virtual one: both to the nanosecond.
 
-use crate::support::{Listener, listen, ms, secs};
+use crate::support::{Listener, listen, ms, paused, secs};
 use decor::{
     Deprecation, Error, KeyedLimiter, Logging, Memo, RateLimiter, RetryPolicy, Timing, Transient,
     prelude::*,
@@ -16,6 +17,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
+use tracing::Level;
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 enum Fault {
@@ -73,8 +75,8 @@ struct Script {
 
 impl World {
     fn new(steps: &[Step], now: impl Fn() -> Duration + Send + 'static) -> Self {
-        let script =
-            Script { steps: Vec::from(steps).into_iter(), now: Box::new(now), hides_times: false, trace: Vec::new() };
+        let (steps, now) = (Vec::from(steps).into_iter(), Box::new(now));
+        let script = Script { steps, now, hides_times: false, trace: Vec::new() };
         Self(Arc::new(Mutex::new(script)))
     }
 
@@ -147,10 +149,16 @@ impl Time<'_> {
     }
 }
 
-/// Each line is a test: what the function does, the chain, and the arguments of the calls that are made one after the other, with
-/// a pause in milliseconds before each.
+/// Each scenario is a test: what the function does, a setup, the chain, the arguments of the calls
+/// that are made one after the other, with a pause in milliseconds before each, and what is looked
+/// at in the end.
 macro_rules! parity {
-    ($($name:ident: [$($step:expr),*] $setup:tt |$f:ident, $w:ident| $chain:expr, [$($pause:literal => $argument:expr),*], $see:expr;)*) => {
+    ($(
+        $name:ident: [$($step:expr),*]
+            $(in $w:ident)? $({ $($setup:tt)* })?
+            |$f:ident| $chain:expr,
+            [$($pause:literal => $argument:expr),*] $(, $seen:expr)?;
+    )*) => {
         const SCENARIOS: &[&str] = &[$(stringify!($name)),*];
 
         $(
@@ -159,37 +167,38 @@ macro_rules! parity {
             fn $name() {
                 let steps = [$($step),*];
 
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-                let asynchronous = runtime.unwrap().block_on(async {
+                let asynchronous = paused().block_on(async {
                     let (log, begun) = (listen(), Instant::now());
-                    let $w = World::new(&steps, move || begun.elapsed());
-                    parity!(@setup $setup);
-                    let $f = $w.asynchronous().named("f");
+                    let world = World::new(&steps, move || begun.elapsed());
+                    $(let $w = &world;)?
+                    $($($setup)*)?
+                    let $f = world.asynchronous().named("f");
                     let chain = $chain;
                     let time = Time(None);
                     $(
                         time.passes(ms($pause)).await;
                         let answer = chain.call($argument).await;
-                        $w.see(answer);
+                        world.see(answer);
                     )*
-                    $see;
-                    $w.end(&log)
+                    world.see(("end", $($seen)?));
+                    world.end(&log)
                 });
 
                 let blocking = {
                     let (log, clock) = (listen(), VirtualClock::start());
-                    let $w = World::new(&steps, || test_util::elapsed().unwrap());
-                    parity!(@setup $setup);
-                    let $f = $w.synchronous().blocking().named("f");
+                    let world = World::new(&steps, || test_util::elapsed().unwrap());
+                    $(let $w = &world;)?
+                    $($($setup)*)?
+                    let $f = world.synchronous().blocking().named("f");
                     let chain = $chain;
                     let time = Time(Some(&clock));
                     $(
                         drop(time.passes(ms($pause)));
                         let answer = chain.call($argument);
-                        $w.see(answer);
+                        world.see(answer);
                     )*
-                    $see;
-                    $w.end(&log)
+                    world.see(("end", $($seen)?));
+                    world.end(&log)
                 };
 
                 let (trace, _) = &blocking;
@@ -198,7 +207,6 @@ macro_rules! parity {
             }
         )*
     };
-    (@setup {$($setup:stmt;)*}) => { $($setup)* };
 }
 
 fn policy() -> RetryPolicy {
@@ -207,87 +215,246 @@ fn policy() -> RetryPolicy {
 
 parity! {
     // timed
-    timed: [slow(250, ok(1)), BUSY] {} |f, w| f.timed("f"), [0 => 1, 0 => 2], w.see("end");
-    timed_by_result: [slow(250, ok(1)), slow(10, BUSY)] {let sink = w.clone();} |f, w| f.timed_with(Timing::new("f").by_result().to(move |m| sink.see(m))),
-        [0 => 1, 0 => 2], w.see("end");
-    timed_when_slower: [slow(99, ok(1)), slow(101, ok(1))] {} |f, w| f.timed_with(Timing::new("f").slower_than(ms(100))), [0 => 1, 0 => 2], w.see("end");
-    timed_twice: [slow(10, BUSY), slow(20, ok(7))] {} |f, w| f.timed("attempt").retry_with(policy()).timed("call"), [0 => 1], w.see("end");
+    timed: [slow(250, ok(1)), BUSY]
+        |f| f.timed("f"),
+        [0 => 1, 0 => 2];
+    timed_by_result: [slow(250, ok(1)), slow(10, BUSY)]
+        in w { let sink = w.clone(); }
+        |f| f.timed_with(Timing::new("f").by_result().to(move |m| sink.see(m))),
+        [0 => 1, 0 => 2];
+    timed_when_slower: [slow(99, ok(1)), slow(101, ok(1))]
+        |f| f.timed_with(Timing::new("f").slower_than(ms(100))),
+        [0 => 1, 0 => 2];
+    timed_twice: [slow(10, BUSY), slow(20, ok(7))]
+        |f| f.timed("attempt").retry_with(policy()).timed("call"),
+        [0 => 1];
 
     // logged
-    logged: [slow(250, ok(1)), slow(10, FATAL)] {} |f, w| f.logged(), [0 => 1, 0 => 2], w.see("end");
-    logged_values: [ok(7), BUSY] {} |f, w| f.logged_values(), [0 => 1, 0 => 2], w.see("end");
-    logged_args: [ok(7)] {} |f, w| f.logged_args(|n: &u32| n * 2), [0 => 21], w.see("end");
-    logged_at_levels: [ok(7), BUSY] {} |f, w| f.logged_with(Logging::new().level(tracing::Level::DEBUG).error_level(tracing::Level::ERROR)),
-        [0 => 1, 0 => 2], w.see("end");
+    logged: [slow(250, ok(1)), slow(10, FATAL)]
+        |f| f.logged(),
+        [0 => 1, 0 => 2];
+    logged_values: [ok(7), BUSY]
+        |f| f.logged_values(),
+        [0 => 1, 0 => 2];
+    logged_args: [ok(7)]
+        |f| f.logged_args(|n: &u32| n * 2),
+        [0 => 21];
+    logged_at_levels: [ok(7), BUSY]
+        |f| f.logged_with(Logging::new().level(Level::DEBUG).error_level(Level::ERROR)),
+        [0 => 1, 0 => 2];
 
     // timeout
-    timeout_in_time: [slow(999, ok(7))] {} |f, w| f.timeout(secs(1)), [0 => 1], w.see("end");
-    timeout_at_its_end: [slow(1000, ok(7))] {} |f, w| f.timeout(secs(1)).timed("f"), [0 => 1], w.see("end");
-    timeout_passed: [slow(1001, ok(7)), ok(8)] {} |f, w| f.timeout(secs(1)), [0 => 1, 0 => 2], w.see("end");
-    timeout_of_an_error: [slow(10, FATAL)] {} |f, w| f.timeout(secs(1)), [0 => 1], w.see("end");
-    timeout_never: [slow(100_000, ok(7))] {} |f, w| f.timeout(Duration::MAX), [0 => 1], w.see("end");
-    timeout_of_each_attempt: [slow(2000, ok(1)), slow(2000, ok(2)), slow(10, ok(3))] {} |f, w| f.timeout(secs(1)).retry_with(policy()).logged(), [0 => 1], w.see("end");
-    timeout_of_all_attempts: [BUSY, BUSY, BUSY, BUSY] {} |f, w| f.retry_with(policy()).timeout(ms(250)), [0 => 1, 5000 => 2], w.see("end");
-    timeout_within_timeout: [slow(400, ok(1)), slow(400, ok(2)), slow(400, ok(3))] {} |f, w| f.timeout(ms(300)).retry_with(policy()).timeout(ms(500)), [0 => 1], w.see("end");
+    timeout_in_time: [slow(999, ok(7))]
+        |f| f.timeout(secs(1)),
+        [0 => 1];
+    timeout_at_its_end: [slow(1000, ok(7))]
+        |f| f.timeout(secs(1)).timed("f"),
+        [0 => 1];
+    timeout_passed: [slow(1001, ok(7)), ok(8)]
+        |f| f.timeout(secs(1)),
+        [0 => 1, 0 => 2];
+    timeout_of_an_error: [slow(10, FATAL)]
+        |f| f.timeout(secs(1)),
+        [0 => 1];
+    timeout_never: [slow(100_000, ok(7))]
+        |f| f.timeout(Duration::MAX),
+        [0 => 1];
+    timeout_of_each_attempt: [slow(2000, ok(1)), slow(2000, ok(2)), slow(10, ok(3))]
+        |f| f.timeout(secs(1)).retry_with(policy()).logged(),
+        [0 => 1];
+    timeout_of_all_attempts: [BUSY, BUSY, BUSY, BUSY]
+        |f| f.retry_with(policy()).timeout(ms(250)),
+        [0 => 1, 5000 => 2];
+    timeout_within_timeout: [slow(400, ok(1)), slow(400, ok(2)), slow(400, ok(3))]
+        |f| f.timeout(ms(300)).retry_with(policy()).timeout(ms(500)),
+        [0 => 1];
 
     // retry_with
-    retry_success_at_once: [ok(7)] {} |f, w| f.retry_with(policy()), [0 => 1], w.see("end");
-    retry_success_in_the_end: [BUSY, BUSY, ok(7)] {} |f, w| f.retry_with(policy()), [0 => 1], w.see("end");
-    retry_exhausted: [BUSY, FATAL, BUSY, FATAL] {} |f, w| f.retry_with(policy()), [0 => 1], w.see("end");
-    retry_fixed: [BUSY, BUSY, BUSY] {} |f, w| f.retry_with(RetryPolicy::fixed(secs(1))), [0 => 1], w.see("end");
-    retry_linear: [BUSY, BUSY, BUSY] {} |f, w| f.retry_with(RetryPolicy::linear(secs(1))), [0 => 1], w.see("end");
-    retry_without_delay: [BUSY, BUSY, ok(7)] {} |f, w| f.retry_with(RetryPolicy::fixed(Duration::ZERO)), [0 => 1], w.see("end");
-    retry_jitter: [BUSY, BUSY, BUSY, BUSY] {w.hide_times();} |f, w| f.retry_with(policy().jitter(Jitter::Full).seed(7)), [0 => 1, 0 => 2], w.see("end");
-    retry_when: [BUSY, FATAL] {} |f, w| f.retry_with(policy()).when(|e| *e == Fault::Busy), [0 => 1], w.see("end");
-    retry_when_result: [ok(503), ok(503), ok(200)] {} |f, w| f.retry_with(policy()).when_result(|r| *r == Ok(503)), [0 => 1], w.see("end");
-    retry_transient: [throttled(3), BUSY, FATAL] {} |f, w| f.retry_with(policy()).transient(), [0 => 1], w.see("end");
-    retry_after: [BUSY, BUSY, ok(7)] {} |f, w| f.retry_with(policy()).retry_after(|_| Some(secs(9))), [0 => 1], w.see("end");
-    retry_hint_beyond_the_deadline: [throttled(60)] {} |f, w| f.retry_with(policy().deadline(secs(5))).transient(), [0 => 1], w.see("end");
-    retry_deadline: [slow(300, BUSY), slow(300, BUSY), slow(300, BUSY)] {} |f, w| f.retry_with(policy().deadline(secs(1))), [0 => 1], w.see("end");
-    retry_hooks: [BUSY, BUSY, FATAL] {let hooks = (w.clone(), w.clone());} |f, w| f.retry_with(policy()).when(|e| *e == Fault::Busy)
-        .on_retry(move |r| hooks.0.see((r.attempt, r.delay, r.elapsed, r.error.cloned())))
-        .on_give_up(move |g| hooks.1.see((g.attempts, g.elapsed, g.reason, g.error.cloned()))), [0 => 1], w.see("end");
-    retry_explained: [slow(50, BUSY), BUSY, BUSY, BUSY] {} |f, w| f.retry_with(policy()).explained(), [0 => 1], w.see("end");
+    retry_success_at_once: [ok(7)]
+        |f| f.retry_with(policy()),
+        [0 => 1];
+    retry_success_in_the_end: [BUSY, BUSY, ok(7)]
+        |f| f.retry_with(policy()),
+        [0 => 1];
+    retry_exhausted: [BUSY, FATAL, BUSY, FATAL]
+        |f| f.retry_with(policy()),
+        [0 => 1];
+    retry_fixed: [BUSY, BUSY, BUSY]
+        |f| f.retry_with(RetryPolicy::fixed(secs(1))),
+        [0 => 1];
+    retry_linear: [BUSY, BUSY, BUSY]
+        |f| f.retry_with(RetryPolicy::linear(secs(1))),
+        [0 => 1];
+    retry_without_delay: [BUSY, BUSY, ok(7)]
+        |f| f.retry_with(RetryPolicy::fixed(Duration::ZERO)),
+        [0 => 1];
+    retry_jitter: [BUSY, BUSY, BUSY, BUSY]
+        in w { w.hide_times(); }
+        |f| f.retry_with(policy().jitter(Jitter::Full).seed(7)),
+        [0 => 1, 0 => 2];
+    retry_when: [BUSY, FATAL]
+        |f| f.retry_with(policy()).when(|e| *e == Fault::Busy),
+        [0 => 1];
+    retry_when_result: [ok(503), ok(503), ok(200)]
+        |f| f.retry_with(policy()).when_result(|r| *r == Ok(503)),
+        [0 => 1];
+    retry_transient: [throttled(3), BUSY, FATAL]
+        |f| f.retry_with(policy()).transient(),
+        [0 => 1];
+    retry_after: [BUSY, BUSY, ok(7)]
+        |f| f.retry_with(policy()).retry_after(|_| Some(secs(9))),
+        [0 => 1];
+    retry_hint_beyond_the_deadline: [throttled(60)]
+        |f| f.retry_with(policy().deadline(secs(5))).transient(),
+        [0 => 1];
+    retry_deadline: [slow(300, BUSY), slow(300, BUSY), slow(300, BUSY)]
+        |f| f.retry_with(policy().deadline(secs(1))),
+        [0 => 1];
+    retry_hooks: [BUSY, BUSY, FATAL]
+        in w { let hooks = (w.clone(), w.clone()); }
+        |f| f.retry_with(policy()).when(|e| *e == Fault::Busy)
+            .on_retry(move |r| hooks.0.see((r.attempt, r.delay, r.elapsed, r.error.cloned())))
+            .on_give_up(move |g| hooks.1.see((g.attempts, g.elapsed, g.reason, g.error.cloned()))),
+        [0 => 1];
+    retry_explained: [slow(50, BUSY), BUSY, BUSY, BUSY]
+        |f| f.retry_with(policy()).explained(),
+        [0 => 1];
 
     // the limiter
-    rate_limited: [] {let limiter = RateLimiter::new(2, secs(1));} |f, w| f.rate_limited(&limiter), [0 => 1, 0 => 2, 0 => 3, 100 => 4, 0 => 5], w.see(limiter.stats());
-    rate_limited_paced: [] {let limiter = RateLimiter::paced(4, secs(1));} |f, w| f.rate_limited(&limiter), [0 => 1, 0 => 2, 0 => 3], w.see(limiter.stats());
-    rate_limited_by: [] {let limiter = RateLimiter::new(10, secs(1));} |f, w| f.rate_limited_by(&limiter, |n: &u32| *n), [0 => 4, 0 => 7, 0 => 11, 0 => 1], w.see(limiter.stats());
-    rate_limited_within: [] {let limiter = RateLimiter::new(1, secs(1));} |f, w| f.rate_limited_within(&limiter, ms(500)), [0 => 1, 0 => 2, 600 => 3], w.see(limiter.stats());
-    try_rate_limited: [] {let limiter = RateLimiter::new(1, secs(1));} |f, w| f.try_rate_limited(&limiter), [0 => 1, 0 => 2, 1000 => 3], w.see(limiter.stats());
-    rate_limited_by_key: [] {let keyed = KeyedLimiter::new(1, secs(1));} |f, w| f.rate_limited_by_key(&keyed, |n: &u32| n % 2), [0 => 1, 0 => 2, 0 => 3, 0 => 4], w.see(keyed.len());
-    rate_limited_attempts: [BUSY, BUSY, ok(7)] {let limiter = RateLimiter::new(1, secs(1));} |f, w| f.rate_limited(&limiter).retry_with(policy()), [0 => 1], w.see(limiter.stats());
-    pausing: [throttled(30)] {let limiter = RateLimiter::new(9, secs(1));} |f, w| f.pausing(&limiter, Transient::retry_after).rate_limited(&limiter), [0 => 1, 0 => 2], w.see(limiter.stats());
-    queue_is_full: [] {let limiter = RateLimiter::builder().window(1, secs(1)).refuse_above(0).build();} |f, w| f.rate_limited_by(&limiter, |_: &u32| 1), [0 => 1, 0 => 2], w.see(limiter.stats());
+    rate_limited: []
+        { let limiter = RateLimiter::new(2, secs(1)); }
+        |f| f.rate_limited(&limiter),
+        [0 => 1, 0 => 2, 0 => 3, 100 => 4, 0 => 5], limiter.stats();
+    rate_limited_paced: []
+        { let limiter = RateLimiter::paced(4, secs(1)); }
+        |f| f.rate_limited(&limiter),
+        [0 => 1, 0 => 2, 0 => 3], limiter.stats();
+    rate_limited_by: []
+        { let limiter = RateLimiter::new(10, secs(1)); }
+        |f| f.rate_limited_by(&limiter, |n: &u32| *n),
+        [0 => 4, 0 => 7, 0 => 11, 0 => 1], limiter.stats();
+    rate_limited_within: []
+        { let limiter = RateLimiter::new(1, secs(1)); }
+        |f| f.rate_limited_within(&limiter, ms(500)),
+        [0 => 1, 0 => 2, 600 => 3], limiter.stats();
+    try_rate_limited: []
+        { let limiter = RateLimiter::new(1, secs(1)); }
+        |f| f.try_rate_limited(&limiter),
+        [0 => 1, 0 => 2, 1000 => 3], limiter.stats();
+    rate_limited_by_key: []
+        { let keyed = KeyedLimiter::new(1, secs(1)); }
+        |f| f.rate_limited_by_key(&keyed, |n: &u32| n % 2),
+        [0 => 1, 0 => 2, 0 => 3, 0 => 4], keyed.len();
+    rate_limited_attempts: [BUSY, BUSY, ok(7)]
+        { let limiter = RateLimiter::new(1, secs(1)); }
+        |f| f.rate_limited(&limiter).retry_with(policy()),
+        [0 => 1], limiter.stats();
+    pausing: [throttled(30)]
+        { let limiter = RateLimiter::new(9, secs(1)); }
+        |f| f.pausing(&limiter, Transient::retry_after).rate_limited(&limiter),
+        [0 => 1, 0 => 2], limiter.stats();
+    queue_is_full: []
+        { let limiter = RateLimiter::builder().window(1, secs(1)).refuse_above(0).build(); }
+        |f| f.rate_limited_by(&limiter, |_: &u32| 1),
+        [0 => 1, 0 => 2], limiter.stats();
 
     // the memo
-    memoized: [ok(7)] {let memo: Memo<u32, u32> = Memo::ttl(secs(10));} |f, w| f.memoized(&memo), [0 => 1, 9_999 => 1, 1 => 1, 0 => 2], w.see(memo.stats());
-    memoized_from_completion: [slow(5_000, ok(7))] {let memo: Memo<u32, u32> = Memo::ttl(secs(10));} |f, w| f.memoized(&memo), [0 => 1, 9_999 => 1, 1 => 1], w.see(memo.stats());
-    memoized_by: [] {let memo: Memo<bool, u32> = Memo::ttl(secs(10));} |f, w| f.memoized_by(&memo, |n: &u32| n % 2 == 0), [0 => 1, 0 => 2, 0 => 3, 0 => 4], w.see(memo.stats());
-    memoized_errors_are_not_kept: [BUSY, ok(7)] {let memo: Memo<u32, u32> = Memo::ttl(secs(10));} |f, w| f.memoized(&memo).sharing_errors(), [0 => 1, 0 => 1, 0 => 1], w.see(memo.stats());
-    memoized_errors_are_kept: [BUSY, ok(7)] {let memo: Memo<u32, Answer> = Memo::builder().ttl(secs(10)).negative(secs(2)).build();} |f, w| f.memoized(&memo), [0 => 1, 1_999 => 1, 1 => 1], w.see(memo.stats());
-    memoized_refresh_ahead: [ok(1), slow(500, ok(2)), BUSY] {let memo: Memo<u32, u32> = Memo::builder().ttl(secs(10)).refresh_ahead(0.5).build();} |f, w| f.memoized(&memo), [0 => 1, 5_000 => 1, 4_999 => 1, 1 => 1], w.see(memo.stats());
-    memoized_stale_while_revalidate: [ok(1), BUSY, ok(2)] {let memo: Memo<u32, u32> = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();} |f, w| f.memoized(&memo), [0 => 1, 10_000 => 1, 100 => 1, 0 => 1], w.see(memo.stats());
-    memoized_stale_on_error: [ok(1), BUSY, FATAL] {let memo: Memo<u32, u32> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();} |f, w| f.memoized(&memo), [0 => 1, 10_000 => 1, 60_000 => 1], w.see(memo.stats());
-    memoized_detached: [slow(5_000, ok(7))] {let memo: Memo<u32, u32> = Memo::ttl(secs(300));} |f, w| f.memoized(&memo).detached().timeout(secs(2)), [0 => 1, 0 => 1, 0 => 1, 0 => 1], w.see(memo.stats());
-    memoized_single_flight_shares_its_error: [slow(5_000, BUSY), ok(7)] {let memo: Memo<u32, u32> = Memo::ttl(secs(300));} |f, w| f.memoized(&memo).sharing_errors().detached().timeout(secs(2)), [0 => 1, 0 => 1, 0 => 1, 0 => 1], w.see(memo.stats());
-    memoized_and_retried: [BUSY, FATAL, ok(7)] {let memo: Memo<u32, u32> = Memo::ttl(secs(300));} |f, w| f.memoized(&memo).retry_with(policy()), [0 => 1, 0 => 1], w.see(memo.stats());
-    memoized_a_retried_function: [BUSY, BUSY, ok(7)] {let memo: Memo<u32, u32> = Memo::ttl(secs(300));} |f, w| f.retry_with(policy()).memoized(&memo).logged(), [0 => 1, 0 => 1], w.see(memo.stats());
+    memoized: [ok(7)]
+        { let memo: Memo<u32, u32> = Memo::ttl(secs(10)); }
+        |f| f.memoized(&memo),
+        [0 => 1, 9_999 => 1, 1 => 1, 0 => 2], memo.stats();
+    memoized_from_completion: [slow(5_000, ok(7))]
+        { let memo: Memo<u32, u32> = Memo::ttl(secs(10)); }
+        |f| f.memoized(&memo),
+        [0 => 1, 9_999 => 1, 1 => 1], memo.stats();
+    memoized_by: []
+        { let memo: Memo<bool, u32> = Memo::ttl(secs(10)); }
+        |f| f.memoized_by(&memo, |n: &u32| n % 2 == 0),
+        [0 => 1, 0 => 2, 0 => 3, 0 => 4], memo.stats();
+    memoized_errors_are_not_kept: [BUSY, ok(7)]
+        { let memo: Memo<u32, u32> = Memo::ttl(secs(10)); }
+        |f| f.memoized(&memo).sharing_errors(),
+        [0 => 1, 0 => 1, 0 => 1], memo.stats();
+    memoized_errors_are_kept: [BUSY, ok(7)]
+        { let memo: Memo<u32, Answer> = Memo::builder().ttl(secs(10)).negative(secs(2)).build(); }
+        |f| f.memoized(&memo),
+        [0 => 1, 1_999 => 1, 1 => 1], memo.stats();
+    memoized_refresh_ahead: [ok(1), slow(500, ok(2)), BUSY]
+        { let memo: Memo<u32, u32> = Memo::builder().ttl(secs(10)).refresh_ahead(0.5).build(); }
+        |f| f.memoized(&memo),
+        [0 => 1, 5_000 => 1, 4_999 => 1, 1 => 1], memo.stats();
+    memoized_stale_while_revalidate: [ok(1), BUSY, ok(2)]
+        {
+            let memo: Memo<u32, u32> =
+                Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
+        }
+        |f| f.memoized(&memo),
+        [0 => 1, 10_000 => 1, 100 => 1, 0 => 1], memo.stats();
+    memoized_stale_on_error: [ok(1), BUSY, FATAL]
+        {
+            let memo: Memo<u32, u32> =
+                Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
+        }
+        |f| f.memoized(&memo),
+        [0 => 1, 10_000 => 1, 60_000 => 1], memo.stats();
+    memoized_detached: [slow(5_000, ok(7))]
+        { let memo: Memo<u32, u32> = Memo::ttl(secs(300)); }
+        |f| f.memoized(&memo).detached().timeout(secs(2)),
+        [0 => 1, 0 => 1, 0 => 1, 0 => 1], memo.stats();
+    memoized_single_flight_shares_its_error: [slow(5_000, BUSY), ok(7)]
+        { let memo: Memo<u32, u32> = Memo::ttl(secs(300)); }
+        |f| f.memoized(&memo).sharing_errors().detached().timeout(secs(2)),
+        [0 => 1, 0 => 1, 0 => 1, 0 => 1], memo.stats();
+    memoized_and_retried: [BUSY, FATAL, ok(7)]
+        { let memo: Memo<u32, u32> = Memo::ttl(secs(300)); }
+        |f| f.memoized(&memo).retry_with(policy()),
+        [0 => 1, 0 => 1], memo.stats();
+    memoized_a_retried_function: [BUSY, BUSY, ok(7)]
+        { let memo: Memo<u32, u32> = Memo::ttl(secs(300)); }
+        |f| f.retry_with(policy()).memoized(&memo).logged(),
+        [0 => 1, 0 => 1], memo.stats();
 
     // the rest
-    validated: [ok(7)] {} |f, w| f.validated(|n: &u32| if *n == 0 { Err("n must not be 0") } else { Ok(()) }).logged(), [0 => 0, 0 => 1], w.see("end");
-    deprecated_every_call: [] {} |f, w| f.boxed().retry_with(policy()).deprecated_with(Deprecation::new("use g").every_call()).retry_with(policy()), [0 => 1, 0 => 2], w.see("end");
-    deprecated_before_it_is_called: [ok(7)] {} |f, w| f.logged().deprecated_with(Deprecation::new("use g")).retry_with(policy()), [0 => 1, 0 => 2], w.see("end");
-    lifted: [FATAL] {} |f, w| f.lifted().timeout(secs(1)), [0 => 1, 0 => 2], w.see("end");
-    fallible: [BUSY] {let limiter = RateLimiter::new(1, secs(60));} |f, w| f.fallible().try_rate_limited(&limiter), [0 => 1, 0 => 2], w.see("end");
-    map_err: [FATAL] {} |f, w| f.map_err(|e: Fault| e.to_string()), [0 => 1, 0 => 2], w.see("end");
-    err_into: [FATAL] {} |f, w| f.err_into::<Box<dyn std::error::Error + Send + Sync>>().map_err(|e: Box<dyn std::error::Error + Send + Sync>| e.to_string()), [0 => 1], w.see("end");
-    named_anew: [FATAL] {} |f, w| f.named("g").logged(), [0 => 1], w.see("end");
-    boxed: [BUSY, ok(7)] {} |f, w| f.retry_with(policy()).boxed().timed("boxed"), [0 => 1], w.see("end");
-    everything: [slow(3000, ok(1)), BUSY, throttled(4), ok(7)] {let limiter = RateLimiter::new(2, secs(1)); let memo: Memo<u32, u32> = Memo::ttl(secs(60));}
-        |f, w| f.timeout(secs(2)).pausing(&limiter, Transient::retry_after).rate_limited(&limiter).retry_with(policy()).when(|e| *e != Fault::Fatal)
-            .timeout(secs(30)).memoized(&memo).validated(|n: &u32| if *n == 0 { Err("zero") } else { Ok(()) }).logged_values().timed("everything"),
-        [0 => 1, 0 => 1, 0 => 0], w.see((limiter.stats(), memo.stats()));
+    validated: [ok(7)]
+        |f| f.validated(|n: &u32| if *n == 0 { Err("n must not be 0") } else { Ok(()) }).logged(),
+        [0 => 0, 0 => 1];
+    deprecated_every_call: []
+        |f| f.boxed().retry_with(policy()).deprecated_with(Deprecation::new("use g").every_call())
+            .retry_with(policy()),
+        [0 => 1, 0 => 2];
+    deprecated_before_it_is_called: [ok(7)]
+        |f| f.logged().deprecated_with(Deprecation::new("use g")).retry_with(policy()),
+        [0 => 1, 0 => 2];
+    lifted: [FATAL]
+        |f| f.lifted().timeout(secs(1)),
+        [0 => 1, 0 => 2];
+    fallible: [BUSY]
+        { let limiter = RateLimiter::new(1, secs(60)); }
+        |f| f.fallible().try_rate_limited(&limiter),
+        [0 => 1, 0 => 2];
+    map_err: [FATAL]
+        |f| f.map_err(|e: Fault| e.to_string()),
+        [0 => 1, 0 => 2];
+    err_into: [FATAL]
+        |f| f.err_into::<Box<dyn std::error::Error + Send + Sync>>()
+            .map_err(|e: Box<dyn std::error::Error + Send + Sync>| e.to_string()),
+        [0 => 1];
+    named_anew: [FATAL]
+        |f| f.named("g").logged(),
+        [0 => 1];
+    boxed: [BUSY, ok(7)]
+        |f| f.retry_with(policy()).boxed().timed("boxed"),
+        [0 => 1];
+    everything: [slow(3000, ok(1)), BUSY, throttled(4), ok(7)]
+        {
+            let limiter = RateLimiter::new(2, secs(1));
+            let memo: Memo<u32, u32> = Memo::ttl(secs(60));
+        }
+        |f| f.timeout(secs(2)).pausing(&limiter, Transient::retry_after).rate_limited(&limiter)
+            .retry_with(policy()).when(|e| *e != Fault::Fatal).timeout(secs(30)).memoized(&memo)
+            .validated(|n: &u32| if *n == 0 { Err("zero") } else { Ok(()) }).logged_values()
+            .timed("everything"),
+        [0 => 1, 0 => 1, 0 => 0], (limiter.stats(), memo.stats());
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! A decorated call can go wherever a plain one could: into a task, behind a `dyn`, into a field, through a bound.
+//! A decorated call can go wherever a plain one could: into a task, behind a `dyn`, into a field,
+//! through a bound.
 //!
-//! Each chain carries every decorator, for it takes only one that is not `Send`, or one lifetime pinned by a closure.
+//! Each chain carries every decorator, for it takes only one that is not `Send`, or one lifetime
+//! pinned by a closure.
 
 use async_trait::async_trait;
 use axum::{

@@ -1,4 +1,5 @@
-//! What several tests need: a listener for decor's events, and functions that fail as told.
+//! What several tests need: durations, paused runtimes, a model of clocks, and a listener for
+//! decor's events.
 
 use proptest::prelude::ProptestConfig;
 use std::{
@@ -28,12 +29,18 @@ pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
+/// The whole milliseconds of a duration.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap()
+}
+
 /// The last moment before this one.
 pub(crate) fn just_before(moment: Duration) -> Duration {
     moment.saturating_sub(Duration::from_nanos(1))
 }
 
-/// So many cases, or as many as `PROPTEST_CASES` says: proptest itself asks for that only where no number is given.
+/// So many cases, or as many as `PROPTEST_CASES` says: proptest itself asks for that only where no
+/// number is given.
 pub(crate) fn cases(number: u32) -> ProptestConfig {
     if env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default() } else { ProptestConfig::with_cases(number) }
 }
@@ -96,7 +103,8 @@ static KEPT: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatc
 pub(crate) fn listen_at(level: Level) -> Listener {
     LazyLock::force(&KEPT);
     let lines = Arc::new(Mutex::new(Vec::new()));
-    // A filter for all: one of the recorder's own would leave `tracing::enabled!` true at every level.
+    // A filter for all: one of the recorder's own would leave `tracing::enabled!` true at every
+    // level.
     let subscriber = registry().with(LevelFilter::from_level(level)).with(Recorder(Arc::clone(&lines)));
     Listener { lines, _guard: tracing::subscriber::set_default(subscriber) }
 }

@@ -1,9 +1,11 @@
 //! What the compiler says to those who go wrong, and that its advice is good.
 //!
-//! Each `tests/ui/fail/<case>.rs` is a mistake, and beside it stands the one error that rustc answers with. Its twin
-//! `tests/ui/pass/<case>.rs` goes the way that the error names; it is a module of this binary and runs as a test.
+//! Each `tests/ui/fail/<case>.rs` is a mistake, and beside it stands the one error that rustc
+//! answers with. Its twin `tests/ui/pass/<case>.rs` goes the way that the error names; it is a
+//! module of this binary and runs as a test.
 //!
-//! After a change, `TRYBUILD=overwrite cargo test --test it ui::` records the errors anew. Read them.
+//! After a change, `TRYBUILD=overwrite cargo test --test it ui::` records the errors anew. Read
+//! them.
 
 use std::{collections::BTreeSet, env, ffi::OsStr, fs, path::Path, process::Command};
 
@@ -95,7 +97,8 @@ fn each_mistake_has_a_twin_and_is_answered_with_a_single_error() {
         let stderr = fs::read_to_string(format!("tests/ui/fail/{case}.stderr")).unwrap();
         assert_eq!(stderr.lines().filter(|line| line.starts_with("error")).count(), 1, "{case}");
 
-        // A closure is named by its path, and rustc points at what is wrong in other words if a name in them is long.
+        // A closure is named by its path, and rustc points at what is wrong in other words if a
+        // name in them is long.
         let depends_on_the_path = |line: &&str| line.contains("^ ") && line.contains("closure@$DIR");
         assert_eq!(stderr.lines().find(depends_on_the_path), None, "{case} holds in some directories only");
     }

@@ -1,7 +1,12 @@
 //! The limiter against a naive model: commands in any order, waiters polled in any order.
 
-use super::*;
+use crate::support::{cases, millis, ms, paused};
+use decor::{Error, Permits, future::AcquireMany, prelude::*};
+use futures::FutureExt as _;
 use proptest::prelude::*;
+use std::{collections::VecDeque, pin::Pin, task::Poll, time::Duration};
+use tokio::time::{Instant, advance};
+use tokio_test::task;
 
 mod runtimes;
 
@@ -625,7 +630,7 @@ proptest! {
         calls in prop::collection::vec((0_u64..30_000, 1_u32..40), 1..40),
     ) {
         let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            paused();
         runtime.block_on(async {
             let period = Duration::from_micros(period);
             let limiter = RateLimiter::paced(limit, period).burst(burst);
@@ -672,7 +677,7 @@ proptest! {
 fn check(schedule: &Schedule) -> Result<(), TestCaseError> {
     let events: u64 = schedule.events.iter().map(|(pause, _)| pause).sum();
     let until = events + 200;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = paused();
     let (seen, receptions) = runtime.block_on(run_limiter(schedule, until));
     prop_assert_eq!(seen, run_model(schedule, &receptions, until));
     Ok(())

@@ -1,9 +1,90 @@
-//! Catching up after a stall, and bursts that come back.
+//! Paced limiters: an even pace, bursts that come back, and catching up after a stall.
 
-use super::*;
-use decor::test_util::{VirtualClock, VirtualThread};
+use crate::support::{cases, millis, ms, paused, secs};
+use decor::{
+    Error,
+    prelude::*,
+    test_util::{VirtualClock, VirtualThread},
+};
+use futures::future::join_all;
 use proptest::prelude::*;
-use std::thread;
+use std::{thread, time::Duration};
+use tokio::time::{Instant, advance};
+use tokio_test::{assert_pending, task};
+
+#[tokio::test(start_paused = true)]
+async fn paced_calls_are_evenly_spaced_and_do_not_drift() {
+    let limiter = RateLimiter::paced(3, secs(1));
+    let begun = Instant::now();
+    let mut at = Vec::new();
+    for _ in 0..301 {
+        limiter.acquire().await;
+        at.push(begun.elapsed());
+    }
+    // A third of a second is no whole number of nanoseconds: the timer rounds each up, the schedule
+    // adds none of it up.
+    let expected: Vec<_> = (0..301_u64).map(|n| ms((n * 1000).div_ceil(3))).collect();
+    assert_eq!(at, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_is_given_after_a_pause() {
+    let limiter = RateLimiter::paced(10, secs(1)).burst(3);
+    let begun = Instant::now();
+    let acquire_six = || async {
+        let mut at = Vec::new();
+        for _ in 0..6 {
+            limiter.acquire().await;
+            at.push(millis(begun.elapsed()));
+        }
+        at
+    };
+    assert_eq!(acquire_six().await, [0, 0, 0, 100, 200, 300]);
+    assert_eq!(limiter.available(), 0);
+    assert_eq!(limiter.clone().burst(5).available(), 5, "another limiter, as good as new");
+    assert_eq!(RateLimiter::builder().paced(10, secs(1)).burst(3).build().available(), 3);
+    advance(secs(10)).await;
+    assert_eq!(limiter.available(), 3);
+    assert_eq!(acquire_six().await, [10_300, 10_300, 10_300, 10_400, 10_500, 10_600]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heavy_paced_call_takes_its_time_afterwards() {
+    let limiter = RateLimiter::paced(10, secs(1));
+    let begun = Instant::now();
+    limiter.acquire_many(5).await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    limiter.acquire().await;
+    assert_eq!(begun.elapsed(), ms(500));
+    assert!(limiter.acquire_many(11).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_pace_begins_when_the_old_one_would_have_gone_on() {
+    let limiter = RateLimiter::paced(10, secs(1)).burst(5);
+    limiter.acquire_many(5).await.unwrap();
+    let begun = Instant::now();
+    limiter.set_limit(2, secs(1));
+    assert_eq!(format!("{limiter:?}"), "RateLimiter(2 per 1s, paced, burst 2)");
+    let mut at = Vec::new();
+    for _ in 0..3 {
+        limiter.acquire().await;
+        at.push(millis(begun.elapsed()));
+    }
+    // What was taken lasts until 0.5 s; of the burst, which is 2 now, one permit is free at once.
+    assert_eq!(at, [0, 500, 1000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn paced_waiters_know_how_long_they_will_wait() {
+    let limiter = RateLimiter::paced(10, secs(1));
+    limiter.acquire().await;
+    let mut waiters: Vec<_> = (0..4).map(|_| task::spawn(limiter.acquire())).collect();
+    for waiter in &mut waiters {
+        assert_pending!(waiter.poll());
+    }
+    assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after: ms(500) }));
+}
 
 const STALL: Duration = ms(60);
 
@@ -129,7 +210,7 @@ proptest! {
 
     #[test]
     fn no_stretch_holds_more_than_the_burst_and_what_falls_due(stalls in any_stalls()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = paused();
         let admitted = runtime.block_on(admissions(&stalls));
         for (first, begin) in admitted.iter().enumerate() {
             for (last, end) in admitted.iter().enumerate().skip(first) {
@@ -162,30 +243,4 @@ fn a_burst_comes_back_with_the_limit_for_threads() {
     limiter.set_limit(100, secs(1));
     (0..51).for_each(|_| limiter.acquire_blocking());
     assert_eq!(clock.elapsed(), ms(10));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_shorter_period_for_a_while_forgets_nothing() {
-    let limiter = RateLimiter::new(10, secs(60));
-    limiter.acquire_many(10).await.unwrap();
-    limiter.set_limit(10, secs(1));
-    advance(secs(5)).await;
-    limiter.acquire_many(4).await.unwrap();
-    assert_eq!(limiter.available(), 6);
-    limiter.set_limit(10, secs(60));
-    assert_eq!(limiter.available(), 0);
-    let begun = Instant::now();
-    limiter.acquire_many(6).await.unwrap();
-    assert_eq!(begun.elapsed(), secs(55));
-    limiter.acquire().await;
-    assert_eq!(begun.elapsed(), secs(60));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_longer_period_than_ever_counts_from_what_is_left() {
-    let limiter = RateLimiter::new(10, secs(1));
-    limiter.acquire_many(10).await.unwrap();
-    advance(secs(1)).await;
-    limiter.set_limit(10, secs(60));
-    assert_eq!(limiter.available(), 10);
 }

@@ -1,8 +1,22 @@
 //! Waiting for a limited time: decisions at the very moment at which patience ends.
 
-use super::*;
-use decor::test_util::{VirtualClock, VirtualThread};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::support::{millis, ms, secs};
+use decor::{
+    Error,
+    future::AcquireMany,
+    prelude::*,
+    test_util::{VirtualClock, VirtualThread},
+};
+use futures::{FutureExt as _, future::join_all};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::time::{Instant, advance};
+use tokio_test::{assert_pending, assert_ready, task};
 
 type Waiting<'l> = task::Spawn<AcquireMany<'l>>;
 

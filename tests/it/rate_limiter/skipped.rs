@@ -1,8 +1,11 @@
 //! Waiters that do not come when they are woken.
 
-use super::*;
+use crate::support::{cases, millis, ms, paused, secs};
+use decor::{future::Acquire, prelude::*};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
+use tokio::time::{Instant, advance};
+use tokio_test::{assert_pending, assert_ready, task};
 
 type Waiting<'l> = task::Spawn<Acquire<'l>>;
 
@@ -191,11 +194,87 @@ proptest! {
 
     #[test]
     fn waiters_that_come_back_are_admitted_in_order_of_arrival(crowd in any_crowd()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = paused();
         let (awake, back) = runtime.block_on(admissions(&crowd));
         let number = crowd.asleep.len();
         prop_assert_eq!(awake, (0..number).filter(|n| !crowd.asleep[*n]).collect::<Vec<_>>());
         let newcomers = number..number + crowd.newcomers;
         prop_assert_eq!(back, (0..number).filter(|n| crowd.asleep[*n]).chain(newcomers).collect::<Vec<_>>());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiters_that_are_never_polled_again_are_passed_over_in_time() {
+    let limiter = RateLimiter::new(1, secs(1));
+    limiter.acquire().await;
+    let begun = Instant::now();
+    let mut dead: Vec<_> = (0..3).map(|_| task::spawn(limiter.acquire())).collect();
+    for waiter in &mut dead {
+        assert_pending!(waiter.poll());
+    }
+    // Its own turn would have been after 4 s.
+    limiter.acquire().await;
+    // It looks 1 ms later for each period, and passes over all three at once 10 ms after that.
+    assert!(begun.elapsed() <= secs(4) + ms(5 + 10), "{:?}", begun.elapsed());
+    assert_eq!(limiter.stats().passed_over, 3);
+
+    // Those that were passed over are the first again when they come.
+    let mut newcomer = task::spawn(limiter.acquire());
+    assert_pending!(newcomer.poll());
+    assert_pending!(dead[2].poll());
+    advance(secs(1)).await;
+    assert_pending!(newcomer.poll());
+    assert_ready!(dead[2].poll());
+}
+
+/// Whoever passes over the dead tells the next, whose turn comes earlier now than it had been told.
+#[tokio::test(start_paused = true)]
+async fn the_turn_of_the_dead_is_not_waited_for() {
+    let limiter = RateLimiter::new(2, secs(1));
+    let begun = Instant::now();
+    limiter.acquire().await;
+    advance(ms(500)).await;
+    limiter.acquire().await;
+    let mut dead = task::spawn(limiter.acquire());
+    assert_pending!(dead.poll());
+    let next = limiter.clone();
+    let next = tokio::spawn(async move {
+        next.acquire_many(2).await.unwrap();
+        begun.elapsed()
+    });
+    for at in [1000, 1010] {
+        tokio::time::sleep_until(begun + ms(at)).await;
+        assert!(limiter.try_acquire().is_err());
+    }
+    // Had the dead one taken its permit, it would have been 2 s.
+    assert_eq!(next.await.unwrap(), ms(1500));
+}
+
+/// A waiter that has been told that it is free to go, and does not come.
+async fn called_in_vain(limiter: &RateLimiter) -> task::Spawn<Acquire<'_>> {
+    limiter.acquire().await;
+    let mut dead = task::spawn(limiter.acquire());
+    assert_pending!(dead.poll());
+    advance(secs(1)).await;
+    assert!(limiter.try_acquire().is_err(), "it was called only now");
+    dead
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_dead_do_not_keep_triers_away() {
+    let limiter = RateLimiter::new(1, secs(1));
+    let _dead = called_in_vain(&limiter).await;
+    advance(ms(9)).await;
+    assert!(limiter.try_acquire().is_err());
+    advance(ms(1)).await;
+    assert_eq!(limiter.try_acquire(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_does_not_wait_when_all_waiters_are_dead() {
+    let limiter = RateLimiter::new(1, secs(1));
+    let _dead = called_in_vain(&limiter).await;
+    advance(ms(10)).await;
+    assert_ready!(task::spawn(limiter.acquire()).poll());
+    assert_eq!((limiter.stats().admitted, limiter.stats().delayed, limiter.stats().passed_over), (2, 0, 1));
 }

@@ -64,7 +64,8 @@ impl Settings {
         RetryPolicy::try_from(config).unwrap()
     }
 
-    /// The delay before cap and jitter, by repeated checked addition or multiplication: slow and plain.
+    /// The delay before cap and jitter, by repeated checked addition or multiplication: slow and
+    /// plain.
     fn naive_delay(&self, attempt: u32) -> Duration {
         match self.backoff {
             Backoff::Fixed => self.delay,

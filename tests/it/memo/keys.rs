@@ -1,6 +1,8 @@
-//! Keys out of arguments: whatever form a call gives its key in, it is the same key, and no other is.
+//! Keys out of arguments: whatever form a call gives its key in, it is the same key, and no other
+//! is.
 //!
-//! Through a memo, for that is where they count: what a call of one function stored, a call of another finds.
+//! Through a memo, for that is where they count: what a call of one function stored, a call of
+//! another finds.
 
 #![allow(clippy::many_single_char_names)] // arguments, by their place
 
@@ -56,8 +58,8 @@ macro_rules! watched {
 watched!(MemoKey);
 watched!(KeyPart);
 
-/// One way to give a key, and what a memo answers to it: with an answer to load, where the key is new; with none, where it
-/// must be there, and found as it is.
+/// One way to give a key, and what a memo answers to it: with an answer to load, where the key is
+/// new; with none, where it must be there, and found as it is.
 type Form<'a, K> = Box<dyn Fn(&Memo<K, usize>, Option<usize>) -> usize + 'a>;
 
 fn now<F: Future>(call: F) -> F::Output {
@@ -134,7 +136,7 @@ fn one_argument_is_the_key_owned_or_borrowed() {
 }
 
 #[test]
-fn several_arguments_are_the_key_owned_or_borrowed_or_some_of_each() {
+fn several_arguments_are_the_key_owned_borrowed_or_mixed() {
     let ab: (String, String) = ("a".into(), "b".into());
     assert_one_key::<(String, String)>(&[
         by_hand(ab.clone()),

@@ -1,4 +1,5 @@
-//! The two Python documents that decor grew from: every test and every promise in them, under its own name.
+//! The two Python documents that decor grew from: every test and every promise in them, under its
+//! own name.
 
 use crate::support::{listen, ms, secs};
 use decor::{Backoff, ConfigError, Error, GaveUp, Logging, Outcome, RetryConfig, RetryPolicy, Timing, prelude::*};

@@ -1,6 +1,6 @@
 //! The room of a memo: which value leaves, and when it is dropped.
 
-use crate::support::{cases, just_before, secs};
+use crate::support::{cases, just_before, paused, secs};
 use decor::{Eviction, Memo, MemoBuilder, MemoStats, prelude::*, test_util::VirtualClock};
 use futures::FutureExt as _;
 use proptest::prelude::*;
@@ -62,7 +62,7 @@ enum Half {
 
 impl Half {
     fn both(test: impl Fn(&Self)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = paused();
         test(&Self::Tasks(runtime));
         test(&Self::Threads(VirtualClock::start()));
     }
@@ -258,7 +258,7 @@ fn the_closures_of_the_builder_may_use_the_memo() {
 }
 
 #[test]
-fn a_value_that_another_thread_evicts_is_dropped_when_its_store_returns() {
+fn a_value_evicted_by_another_thread_goes_as_its_store_returns() {
     const VALUES: u32 = 1_000;
     let (memo, values) = (builder().capacity(100).build(), Values::default());
     let threads = 4;
@@ -389,7 +389,7 @@ fn an_expired_value_stays_where_there_is_room() {
 
 #[test]
 fn a_none_that_has_expired_goes_before_a_value() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = paused();
     runtime.block_on(async {
         let memo: Memo<u8, Option<u8>> =
             Memo::builder().ttl(secs(300)).negative(secs(5)).stale_on_error(secs(60)).capacity(3).build();

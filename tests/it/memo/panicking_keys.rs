@@ -1,7 +1,7 @@
 //! Keys whose `Hash`, `Eq` or `Clone` panics: nothing is left behind that would hold up other
 //! calls.
 
-use crate::support::secs;
+use crate::support::{paused, secs};
 use decor::{KeyedLimiter, Memo, prelude::*};
 use std::{
     cell::Cell,
@@ -66,7 +66,7 @@ fn a_load_ends_wherever_the_code_of_its_key_panics() {
         let stats = memo.stats();
         assert_eq!(stats.loading, 0, "at {at}");
         // Another call would wait for ever if the load had left its flight behind.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = paused();
         let square = (|key: Key| async move { Ok::<_, decor::Error>(key.0 * key.0) }).memoized(&memo).timeout(secs(1));
         assert_eq!(runtime.block_on(square.call(Key(7))), Ok(49), "at {at}");
         if !panicked {

@@ -785,7 +785,7 @@ fn orders(events: &[(Event, usize)]) -> Vec<Vec<Event>> {
 }
 
 #[test]
-fn a_clear_wins_in_every_order_of_two_loads_a_join_and_two_clears() {
+fn a_clear_wins_in_every_order_of_loads_a_join_and_clears() {
     let settings = Settings::ttl(10);
     for clear in [Event::Clear, Event::Invalidate(0), Event::Insert(0)] {
         // The older of the loads under way ends first, or the newer.

@@ -1,6 +1,6 @@
 //! `KeyedLimiter`: each key by itself, and no memory for keys that have gone.
 
-use crate::support::{cases, ms, secs};
+use crate::support::{cases, ms, paused, secs};
 use decor::{Error, KeyedLimiter, RateLimiter, prelude::*};
 use futures::future::join_all;
 use proptest::prelude::*;
@@ -295,7 +295,7 @@ proptest! {
         bound in 1_usize..8,
         steps in prop::collection::vec(any_step(), 1..60),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = paused();
         runtime.block_on(async {
             let per_user: KeyedLimiter<u8> = KeyedLimiter::new(1, ms(10)).max_keys(bound);
             let (mut now, mut held) = (0, Vec::new());

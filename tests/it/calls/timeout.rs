@@ -119,7 +119,8 @@ async fn sub_millisecond_limits_are_never_early() {
     assert_eq!(begun.elapsed(), ms(1));
 }
 
-/// A trial with a plain `Sleep` never ended: a call that uses up its task's budget at every poll left none to the timer.
+/// A trial with a plain `Sleep` never ended: a call that uses up its task's budget at every poll
+/// left none to the timer.
 #[tokio::test(start_paused = true)]
 async fn an_inner_future_that_drains_the_coop_budget_still_times_out() {
     let polls = Arc::new(AtomicU32::new(0));

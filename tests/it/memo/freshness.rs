@@ -1,4 +1,5 @@
-//! What a value is good for when its time is nearly over, or over. (In every order of events: `memo_model`.)
+//! What a value is good for when its time is nearly over, or over. (In every order of events:
+//! `model`.)
 
 use crate::support::{just_before, ms, secs};
 use decor::{
@@ -77,7 +78,7 @@ async fn stale_while_revalidate_one_waits_and_the_others_are_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stale_while_revalidate_of_a_detached_function_nobody_waits() {
+async fn stale_while_revalidate_of_a_detached_function_never_waits() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
     let server = Server::default();
     let ask = (move |key| server.ask(key)).memoized(&memo).detached();
@@ -112,7 +113,7 @@ async fn stale_while_revalidate_ends_when_its_window_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stale_while_revalidate_a_refresh_that_fails_or_is_dropped_is_tried_again() {
+async fn stale_while_revalidate_tries_a_failed_or_dropped_one_again() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
     memo.insert(7, 0);
     let server = Server::default();
@@ -132,7 +133,7 @@ async fn stale_while_revalidate_a_refresh_that_fails_or_is_dropped_is_tried_agai
 
 /// The refresh began within the window, and fails after it.
 #[tokio::test(start_paused = true)]
-async fn stale_while_revalidate_a_refresh_that_fails_too_late_has_its_error() {
+async fn stale_while_revalidate_a_refresh_that_fails_late_is_an_error() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
     memo.insert(7, 0);
     let server = Server::default();
@@ -143,7 +144,7 @@ async fn stale_while_revalidate_a_refresh_that_fails_too_late_has_its_error() {
 
 /// Whose call is answered already is not answered again.
 #[tokio::test(start_paused = true)]
-async fn a_background_refresh_that_fails_answers_nobody() {
+async fn a_background_refresh_that_fails_answers_no_call() {
     let memo: Memo<u8, u64> =
         Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).stale_on_error(secs(60)).build();
     memo.insert(7, 0);
@@ -197,7 +198,7 @@ fn a_background_refresh_without_a_runtime_leaves_the_value() {
 
 /// The thread's call clones the function for the one that refreshes, and that may panic as well.
 #[test]
-fn a_background_refresh_of_a_thread_that_panics_leaves_the_value() {
+fn a_background_refresh_that_panics_on_a_thread_keeps_the_value() {
     struct Brittle;
     impl Clone for Brittle {
         fn clone(&self) -> Self {
@@ -272,7 +273,7 @@ async fn refresh_ahead_one_refreshes_and_the_value_never_expires() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refresh_ahead_of_a_detached_function_nobody_waits() {
+async fn refresh_ahead_of_a_detached_function_never_waits() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(100)).refresh_ahead(0.8).build();
     let server = Server::default();
     let ask = (move |key| server.ask(key)).memoized(&memo).detached();
@@ -288,7 +289,7 @@ async fn refresh_ahead_of_a_detached_function_nobody_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refresh_ahead_a_failure_is_forgotten_as_long_as_the_value_is_good() {
+async fn refresh_ahead_forgets_a_failure_while_the_value_is_good() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(100)).refresh_ahead(0.8).build();
     let server = Server::default();
     let ask = (|key| server.ask(key)).memoized(&memo);
@@ -305,7 +306,7 @@ async fn refresh_ahead_a_failure_is_forgotten_as_long_as_the_value_is_good() {
 // ---- stale on error ----
 
 #[tokio::test(start_paused = true)]
-async fn stale_on_error_all_who_waited_get_the_expired_value() {
+async fn stale_on_error_all_waiting_calls_get_the_expired_value() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
     let server = Server::default();
     let ask = (|key| server.ask(key)).memoized(&memo);

@@ -162,7 +162,7 @@ async fn a_leader_that_is_dropped_hands_over_to_one() {
 
 /// The waiter that could take over is never polled again, and neither is the next. The third is.
 #[tokio::test(start_paused = true)]
-async fn a_waiter_that_is_never_polled_again_holds_nobody_up() {
+async fn a_waiter_that_is_never_polled_again_holds_up_no_other() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let mut leader = task::spawn(memo.get_or_load(7, pending::<u8>));
     assert_pending!(leader.poll());
@@ -256,7 +256,7 @@ impl Clone for Brittle {
 }
 
 #[tokio::test]
-async fn a_clone_that_panics_leaves_nobody_waiting() {
+async fn a_clone_that_panics_leaves_no_call_waiting() {
     for clones in 0..6 {
         let memo: Memo<u8, Brittle> = Memo::ttl(secs(300));
         let left = Arc::new(AtomicUsize::new(clones));
@@ -293,7 +293,8 @@ impl<F: Fn() + Send + Sync> Wake for Wakes<F> {
     }
 }
 
-/// What a call leaves to do when it is dropped, be it over or not, it has done before anybody else is told.
+/// What a call leaves to do when it is dropped, be it over or not, it has done before anybody else
+/// is told.
 #[tokio::test]
 async fn a_load_is_gone_before_anybody_hears_of_its_end() {
     for is_dropped in [false, true] {
@@ -614,8 +615,8 @@ async fn a_waiter_that_leaves_is_not_held_on_to() {
     assert_eq!(Arc::strong_count(&this), 2);
 }
 
-/// A task whose last waker is dropped may drop anything with it, another waiter for one: when the one leaves, and when it is
-/// polled with another waker.
+/// A task whose last waker is dropped may drop anything with it, another waiter for one: when the
+/// one leaves, and when it is polled with another waker.
 #[tokio::test(start_paused = true)]
 async fn a_waker_that_owns_a_waiter_can_be_dropped() {
     struct Owns(#[allow(dead_code)] Mutex<Pin<Box<dyn Future<Output = u8> + Send>>>);
@@ -669,7 +670,7 @@ async fn a_call_to_itself_says_so_instead_of_hanging() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_with_other_keys_and_in_other_tasks_are_not_calls_to_itself() {
+async fn calls_with_other_keys_or_in_other_tasks_are_not_to_itself() {
     fn fibonacci(memo: &Memo<u64, u64>, n: u64) -> futures::future::BoxFuture<'static, u64> {
         let load = {
             let memo = memo.clone();
@@ -762,8 +763,8 @@ async fn options_of_a_call_that_is_under_way() {
 
 // ---- a clear ----
 
-/// Real threads, real time: what a load saw before a clear, an invalidation or an insertion is nothing that a call gets
-/// which begins after it.
+/// Real threads, real time: what a load saw before a clear, an invalidation or an insertion is
+/// nothing that a call gets which begins after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_clear_wins_on_four_threads() {
     const KEYS: usize = 3;
@@ -795,7 +796,8 @@ async fn a_clear_wins_on_four_threads() {
                 let at_least = least[key].load(SeqCst);
                 let seen = call.call(key).await;
                 assert!(seen >= at_least, "{seen} of before a clear, not {at_least}");
-                // One after the other, or an old version could be inserted after a newer one's clear.
+                // One after the other, or an old version could be inserted after a newer one's
+                // clear.
                 let next = |keys: &[AtomicUsize], end: &dyn Fn(usize)| {
                     let _turn = turn.lock().unwrap();
                     let next = version.fetch_add(1, SeqCst) + 1;

@@ -24,7 +24,7 @@ async fn arguments_are_refused_with_the_message_and_without_the_value() {
 }
 
 #[tokio::test]
-async fn arguments_are_looked_at_when_the_call_is_made_and_the_function_is_not_called() {
+async fn arguments_are_checked_when_the_call_is_made() {
     let (looked, called) = (Cell::new(0), Cell::new(0));
     let function = |id: u64| {
         called.set(called.get() + 1);

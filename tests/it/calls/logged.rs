@@ -206,7 +206,7 @@ async fn logged_args_shows_what_is_picked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_formatted_where_nobody_listens() {
+async fn nothing_is_formatted_without_a_listener() {
     static FORMATTED: AtomicU32 = AtomicU32::new(0);
     struct Counting;
     impl fmt::Debug for Counting {

@@ -1,0 +1,215 @@
+//! Clocks: threads go by real time or by a virtual clock, tasks by tokio's.
+
+use super::Answer;
+use crate::support::{listen, ms, secs};
+use decor::{
+    Memo, Timing,
+    prelude::*,
+    test_util::{self, VirtualClock, VirtualThread, sleep},
+};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::SeqCst},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Their timers are tokio's, so all else must be: a limiter that looked at the virtual clock would
+/// see no end of its wait.
+#[tokio::test(start_paused = true)]
+async fn a_task_on_a_thread_with_a_virtual_clock_goes_by_tokios() {
+    let clock = VirtualClock::start();
+    let begun = tokio::time::Instant::now();
+    let limiter = RateLimiter::new(1, secs(1));
+    limiter.acquire().await;
+    limiter.acquire().await;
+    assert_eq!(begun.elapsed(), secs(1));
+    let failing = || std::future::ready(Err::<(), _>("no"));
+    failing.rate_limited(&limiter).retry_with(RetryPolicy::fixed(secs(2)).deadline(secs(5))).call().await.unwrap_err();
+    assert_eq!(begun.elapsed(), secs(1 + 1 + 2 + 2));
+    let load = |n: u8| std::future::ready(n);
+    let memo = Memo::ttl(secs(60));
+    load.memoized(&memo).call(7).await;
+    tokio::time::advance(secs(60)).await;
+    load.memoized(&memo).call(7).await;
+    assert_eq!((memo.stats().loads, clock.elapsed()), (2, Duration::ZERO));
+
+    // What is done without waiting goes by the thread's.
+    let other = RateLimiter::new(1, secs(1));
+    assert_eq!((other.try_acquire(), other.available()), (Ok(()), 0));
+    tokio::time::advance(secs(1)).await;
+    assert_eq!(other.try_acquire(), Err(decor::Error::RateLimited { retry_after: secs(1) }));
+    clock.advance(secs(1));
+    assert_eq!((other.available(), other.try_acquire()), (1, Ok(())));
+}
+
+/// Also what does not wait, on handles that have seen no time before.
+#[test]
+fn what_a_thread_does_without_waiting_goes_by_its_virtual_clock() {
+    let clock = VirtualClock::start();
+    let limiter = || RateLimiter::new(1, secs(1));
+    let (charged, paused) = (limiter(), limiter());
+    let memo: Memo<u8, u8> = Memo::ttl(secs(60));
+    let keyed: decor::KeyedLimiter<u32> = decor::KeyedLimiter::new(1, secs(1));
+    let ask_for = |keys: std::ops::Range<u32>| keys.for_each(|key| keyed.for_key(&key).try_acquire().unwrap());
+    ask_for(0..1_000);
+    clock.advance(secs(3_600));
+
+    charged.charge(1);
+    assert_eq!(charged.available(), 0);
+    paused.pause_for(secs(2));
+    assert_eq!(paused.try_acquire(), Err(decor::Error::RateLimited { retry_after: secs(2) }));
+    memo.insert(7, 49);
+    assert_eq!(memo.get(&7), Some(49));
+    ask_for(1_000..2_000);
+    assert!(keyed.len() < 1_500, "{} keys, though those of an hour ago are idle", keyed.len());
+
+    clock.advance(secs(60));
+    assert_eq!((charged.available(), paused.try_acquire(), memo.get(&7)), (1, Ok(()), None));
+}
+
+/// Tokio's clock stands still and is then an hour ahead; nothing that a thread measures or waits
+/// for depends on it.
+#[tokio::test(start_paused = true)]
+async fn threads_do_not_look_at_a_clock_that_is_paused_and_moved() {
+    let hour = secs(3600);
+    let expires = || {
+        let memo: Memo<u8, u32> = Memo::ttl(ms(10));
+        let load = |n: u8| {
+            thread::sleep(ms(1));
+            u32::from(n)
+        };
+        let load = load.blocking().memoized(&memo);
+        load.call(7);
+        thread::sleep(ms(10));
+        load.call(7);
+        assert_eq!(memo.stats().loads, 2, "it was good for 10 ms of real time");
+        assert!(memo.stats().total_load_time >= ms(2));
+    };
+    let memo: Memo<u8, u32> = Memo::ttl(secs(600));
+    let loads = Arc::new(AtomicU32::new(0));
+    let stale: Memo<u8, u32> = Memo::builder().ttl(Duration::from_nanos(1)).stale_while_revalidate(secs(600)).build();
+    let refreshed = (|n: u8| u32::from(n)).blocking().memoized(&stale).detached();
+    let load = {
+        let (memo, loads) = (memo.clone(), Arc::clone(&loads));
+        move || (move |_: u8| loads.fetch_add(1, SeqCst)).blocking().memoized(&memo).call(7)
+    };
+    let period = ms(30);
+    let limiter = RateLimiter::new(1, period);
+    let (first_load, its, first) = (load.clone(), limiter.clone(), refreshed.clone());
+    let before = tokio::task::spawn_blocking(move || {
+        let before = Instant::now();
+        its.acquire_blocking();
+        first_load();
+        first.call(7);
+        expires(); // though tokio's clock stands still
+        before
+    });
+    let before = before.await.unwrap();
+    tokio::time::advance(hour).await;
+    let after = tokio::task::spawn_blocking(move || {
+        let log = listen();
+        limiter.acquire_blocking();
+        assert!(before.elapsed() >= period, "the window was measured by tokio's clock");
+        assert_eq!(load(), 0, "it was good for 10 minutes of real time");
+
+        expires(); // though it was made an hour ahead
+        let limiter = RateLimiter::new(1, period);
+        (0..2).for_each(|_| limiter.acquire_blocking()); // nor is that waited for
+        refreshed.call(7);
+        let stats = stale.stats();
+        assert_eq!((stats.misses, stats.stale_hits), (1, 1), "it is stale, and has not expired");
+
+        sleep(ms(1));
+        let (_open, never) = mpsc::channel::<Answer>();
+        let hang = move || never.recv().unwrap();
+        assert!(hang.blocking().timeout(ms(5)).run().is_err());
+
+        let measured = Mutex::new(None);
+        let measured = Arc::new(measured);
+        let sink = Arc::clone(&measured);
+        let fails = || {
+            thread::sleep(ms(20));
+            Err::<(), _>("busy")
+        };
+        let timing = Timing::new("f").to(move |m| *sink.lock().unwrap() = Some(m.elapsed));
+        fails.blocking().logged().timed_with(timing).run().unwrap_err();
+        assert!(measured.lock().unwrap().unwrap() >= ms(20));
+        let lines = log.take();
+        assert!(!lines[1].contains("0.00s"), "{lines:?}");
+
+        let explained = fails.blocking().retry_with(RetryPolicy::fixed(ms(1))).explained().run().unwrap_err();
+        assert!(explained.elapsed() >= ms(60) && explained.elapsed() < hour / 2, "{explained:?}");
+    });
+    after.await.unwrap();
+    assert_eq!(loads.load(SeqCst), 1);
+}
+
+#[test]
+fn a_wait_for_a_moment_that_an_advance_brings_goes_on() {
+    let clock = VirtualClock::start();
+    let (tell, told) = mpsc::channel();
+    let thread = clock.spawn(move || {
+        sleep(secs(10));
+        tell.send(()).unwrap();
+    });
+    sleep(secs(1)); // so it waits
+    clock.advance(secs(9));
+    told.recv_timeout(secs(60)).unwrap(); // this thread does not wait in decor meanwhile
+    thread.join();
+    assert_eq!(clock.elapsed(), secs(10));
+}
+
+#[test]
+fn time_does_not_go_back_to_a_limit_that_has_passed() {
+    let clock = VirtualClock::start();
+    let slow = || -> Answer {
+        sleep(secs(60));
+        Ok(1)
+    };
+    let thread = clock.spawn(move || slow.blocking().timeout(secs(1)).run());
+    sleep(ms(500)); // so it waits
+    clock.advance(secs(5));
+    assert!(thread.join().is_err());
+    assert_eq!(clock.elapsed(), ms(5_500));
+}
+
+#[test]
+fn a_clock_in_place_of_another_is_the_threads() {
+    let mut clock = VirtualClock::start();
+    clock.advance(secs(1));
+    clock = VirtualClock::start(); // the first is dropped after the second has begun
+    sleep(secs(5));
+    assert_eq!((clock.elapsed(), test_util::elapsed()), (secs(5), Some(secs(5))));
+    let inner = VirtualClock::start();
+    sleep(secs(1));
+    assert_eq!((clock.elapsed(), inner.elapsed()), (secs(5), secs(1)));
+    drop(inner);
+    assert_eq!(test_util::elapsed(), Some(secs(5)));
+    drop(clock);
+    assert_eq!(test_util::elapsed(), None);
+}
+
+#[test]
+fn a_clock_has_as_many_threads_as_it_takes() {
+    let clock = VirtualClock::start();
+    assert_eq!(format!("{clock:?} {:?}", clock.spawn(|| ())), "VirtualClock { elapsed: 0ns, .. } VirtualThread");
+    let limiter = RateLimiter::new(100, secs(1));
+    let threads: Vec<_> = (0..600)
+        .map(|_| {
+            let limiter = limiter.clone();
+            clock.spawn(move || limiter.acquire_blocking())
+        })
+        .collect();
+    threads.into_iter().for_each(VirtualThread::join);
+    assert_eq!((clock.elapsed(), limiter.stats().admitted), (secs(5), 600));
+}
+
+#[test]
+#[should_panic(expected = "beyond what the clock can express")]
+fn a_clock_does_not_go_further_than_it_can_tell() {
+    VirtualClock::start().advance(Duration::MAX);
+}

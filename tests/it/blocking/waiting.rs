@@ -1,0 +1,83 @@
+//! How a thread waits for permits: within a limit, with its own `park`, and at its very end.
+
+use crate::support::{ms, secs};
+use decor::{
+    Error,
+    prelude::*,
+    test_util::{VirtualClock, sleep},
+};
+use std::{cell::RefCell, sync::mpsc, thread};
+
+/// By hand, for those that `acquire_blocking` is not enough for.
+#[test]
+fn a_thread_waits_for_several_permits_or_for_a_limited_time() {
+    let clock = VirtualClock::start();
+    let limiter = RateLimiter::new(3, secs(10));
+    assert_eq!(limiter.acquire_many(2).blocking(), Ok(()));
+    assert_eq!(limiter.acquire_each([2]).blocking(), Ok(()));
+    assert_eq!(clock.elapsed(), secs(10));
+    assert_eq!(limiter.acquire_within(secs(1)).blocking(), Ok(()));
+    assert_eq!(limiter.acquire_within(secs(9)).blocking(), Err(Error::RateLimited { retry_after: secs(10) }));
+    assert_eq!(clock.elapsed(), secs(10));
+    assert_eq!(limiter.acquire_within(secs(10)).blocking(), Ok(()));
+    assert_eq!(clock.elapsed(), secs(20));
+    assert!(matches!(limiter.acquire_many(4).blocking(), Err(Error::InvalidArgument { .. })));
+}
+
+/// A wait that parked the thread would use the token up, and the thread's own `park` would hang.
+#[test]
+fn a_wait_leaves_an_unpark_of_the_threads_own_alone() {
+    let limiter = RateLimiter::new(1, ms(20));
+    limiter.acquire_blocking();
+    let (tell, told) = mpsc::channel();
+    let its_limiter = limiter.clone();
+    let owed = thread::spawn(move || {
+        its_limiter.acquire_blocking();
+        thread::park();
+        tell.send(()).unwrap();
+    });
+    while limiter.waiting() == 0 {
+        thread::yield_now();
+    }
+    owed.thread().unpark();
+    told.recv_timeout(secs(20)).expect("the thread was unparked while it waited");
+
+    let clock = VirtualClock::start();
+    let (tell, told) = mpsc::channel();
+    let (introduce, introduced) = mpsc::channel();
+    let owed = clock.spawn(move || {
+        introduce.send(thread::current()).unwrap();
+        sleep(secs(10));
+        thread::park();
+        tell.send(()).unwrap();
+    });
+    sleep(secs(1)); // so it waits
+    introduced.recv().unwrap().unpark();
+    clock.advance(secs(9));
+    told.recv_timeout(secs(20)).expect("the thread was unparked while it waited");
+    owed.join();
+}
+
+/// Its own thread-locals are gone by then.
+#[test]
+fn a_thread_may_wait_at_its_very_end() {
+    struct Last(Option<RateLimiter>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            if let Some(limiter) = &self.0 {
+                limiter.acquire_blocking();
+            }
+        }
+    }
+    thread_local! {
+        static LAST: RefCell<Last> = const { RefCell::new(Last(None)) };
+    }
+    let limiter = RateLimiter::new(1, ms(20));
+    let its = limiter.clone();
+    let thread = thread::spawn(move || {
+        LAST.with_borrow_mut(|last| last.0 = Some(its.clone())); // the first, and so the last to go
+        (0..2).for_each(|_| its.acquire_blocking());
+    });
+    thread.join().unwrap();
+    assert_eq!((limiter.stats().admitted, limiter.stats().delayed), (3, 2));
+}

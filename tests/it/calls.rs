@@ -1,0 +1,6 @@
+//! Decorators of single calls: `timed`, `logged`, `timeout`, `validated` and `deprecated`.
+
+mod logged;
+mod timed;
+mod timeout;
+mod validated;

@@ -1,0 +1,78 @@
+//! Settings that cannot work, and absurd ones that do.
+
+use crate::support::secs;
+use decor::{ConfigError, prelude::*};
+use futures::future::join_all;
+use std::time::Duration;
+use tokio_test::{assert_pending, task};
+
+fn refusal<T: std::fmt::Debug>(refused: Result<T, ConfigError>) -> String {
+    refused.unwrap_err().to_string()
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused_where_they_are_written() {
+    assert_eq!(refusal(RateLimiter::try_new(0, secs(1))), "`limit` is 0, but must be at least 1");
+    assert_eq!(refusal(RateLimiter::try_new(1, Duration::ZERO)), "`period` is 0ns, but must be longer than zero");
+    let second_of = |limit, period| refusal(RateLimiter::try_windows([(20, secs(1)), (limit, period)]));
+    assert_eq!(second_of(0, secs(1)), "`limit` is 0 (window 2 of 2), but must be at least 1");
+    assert_eq!(second_of(5, Duration::ZERO), "`period` is 0ns (window 2 of 2), but must be longer than zero");
+    assert_eq!(refusal(RateLimiter::try_paced(0, secs(1))), "`limit` is 0, but must be at least 1");
+    assert_eq!(refusal(RateLimiter::try_windows([])), "`windows` is 0, but must be 1 to 4");
+    assert_eq!(refusal(RateLimiter::try_windows([(1, secs(1)); 5])), "`windows` is 5, but must be 1 to 4");
+    let paced = || RateLimiter::paced(10, secs(1));
+    assert_eq!(refusal(paced().try_burst(0)), "`burst` is 0, but must be 1 to the limit");
+    assert_eq!(refusal(paced().try_burst(11)), "`burst` is 11, but must be 1 to the limit");
+    let exact = RateLimiter::new(10, secs(1));
+    assert_eq!(refusal(exact.clone().try_burst(2)), "`burst` is 2, but must be left out unless the limiter is paced");
+    let built = |settings: decor::RateLimiterBuilder| refusal(settings.burst(2).try_build());
+    assert_eq!(built(RateLimiter::builder().paced(1, secs(1))), "`burst` is 2, but must be 1 to the limit");
+    assert_eq!(
+        built(RateLimiter::builder().window(9, secs(1))),
+        "`burst` is 2, but must be left out unless the limiter is paced"
+    );
+    assert_eq!(
+        refusal(RateLimiter::builder().paced(1, secs(1)).window(1, secs(1)).try_build()),
+        "`windows` is 2, but must be 1 for a paced limiter"
+    );
+    assert_eq!(
+        refusal(exact.try_set_limits([(1, secs(1)), (2, secs(1))])),
+        "`limits` is 2, but must be as many as there are windows"
+    );
+    assert_eq!(refusal(exact.try_set_limits([(0, secs(1))])), "`limit` is 0, but must be at least 1");
+}
+
+#[test]
+#[should_panic(expected = "`limit` is 0, but must be at least 1")]
+fn a_literal_limit_of_zero_panics() {
+    let _ = RateLimiter::new(0, secs(1));
+}
+
+#[test]
+#[should_panic(expected = "`period` is 0ns, but must be longer than zero")]
+fn a_literal_period_of_zero_panics_when_it_is_set_later() {
+    RateLimiter::new(1, secs(1)).set_limit(1, Duration::ZERO);
+}
+
+#[test]
+#[should_panic(expected = "invalid argument: permits for 1 windows, but the limiter has 2")]
+fn a_charge_that_leaves_a_window_out_panics() {
+    RateLimiter::windows([(5, secs(1)), (9, secs(1))]).charge([1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn absurd_settings_saturate() {
+    for limiter in [RateLimiter::new(u32::MAX, Duration::MAX), RateLimiter::paced(u32::MAX, Duration::MAX)] {
+        limiter.acquire().await;
+        limiter.charge(u32::MAX);
+        limiter.charge(u32::MAX);
+        limiter.pause_for(Duration::MAX);
+        assert_eq!(limiter.available(), 0);
+        assert!(limiter.try_acquire().is_err());
+        let mut never = task::spawn(limiter.acquire());
+        assert_pending!(never.poll());
+        assert!(limiter.acquire_within(secs(60 * 60 * 24 * 365)).await.is_err());
+    }
+    let fastest = RateLimiter::paced(u32::MAX, Duration::from_nanos(1));
+    join_all((0..100).map(|_| fastest.acquire())).await;
+}

@@ -1,0 +1,57 @@
+//! Windows of an exact limiter: in real time none is broken, and a clock that goes back adds
+//! nothing.
+
+use crate::support::{ms, paused, secs};
+use decor::{Error, prelude::*};
+use tokio::time::advance;
+
+#[test]
+#[cfg_attr(miri, ignore = "takes it for ever")]
+fn in_real_time_on_many_threads_no_window_is_ever_broken() {
+    const LIMIT: usize = 50;
+    const TASKS: usize = 50;
+    const EACH: usize = 1_000;
+    let period = ms(1);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap();
+    let limiter = RateLimiter::new(u32::try_from(LIMIT).unwrap(), period);
+    let begun = std::time::Instant::now();
+    let tasks = (0..TASKS).map(|_| {
+        let limiter = limiter.clone();
+        runtime.spawn(async move {
+            let mut admitted = Vec::with_capacity(EACH);
+            for _ in 0..EACH {
+                limiter.acquire().await;
+                admitted.push(begun.elapsed());
+            }
+            admitted
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let mut admitted: Vec<_> = tasks.into_iter().flat_map(|task| runtime.block_on(task).unwrap()).collect();
+    admitted.sort_unstable();
+
+    // An admission is seen when it was made, or later. So by any moment no more can have been seen
+    // than windows of the limit have begun: one that was broken anywhere would shift all that come
+    // after it before their time.
+    let broken = (0_u32..).zip(admitted.chunks(LIMIT)).filter(|(windows, chunk)| chunk[0] < period * *windows);
+    assert_eq!(broken.count(), 0);
+    let stats = limiter.stats();
+    assert_eq!((stats.admitted, stats.cancelled, stats.waiting), (50_000, 0, 0));
+}
+
+/// One program's clocks need not agree: that of a paused runtime may be hours ahead of the next
+/// one's.
+#[test]
+fn a_clock_that_goes_back_stands_still() {
+    let limiter = paused().block_on(async {
+        let limiter = RateLimiter::new(1, secs(1));
+        advance(secs(3_600)).await;
+        limiter.try_acquire().unwrap();
+        limiter
+    });
+    paused().block_on(async {
+        assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after: secs(1) }), "an hour ago is now");
+        advance(secs(3_602)).await;
+        assert_eq!(limiter.try_acquire(), Ok(()), "caught up");
+    });
+}
