@@ -7,6 +7,7 @@ use crate::{Cacheable, Memo, MemoKey, Memoized, memo::KeyFromFn};
 use crate::{
     Fallible, KeyedLimiter, Permits, RateLimiter, ResultLike, RetryPolicy,
     call::{
+        Describe, Late,
         args::{CloneArgs, DebugArgs, Inspect},
         mode::{Function, Repeatable},
     },
@@ -82,7 +83,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     where
         O: OutcomeOf<Self::Output>,
     {
-        gated(self, timing)
+        watched(self, timing)
     }
 
     /// Logs each call: `calling fetch` (`debug`), then `fetch returned in 0.12s` (`info`) or
@@ -180,7 +181,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         S: ShowArgs<Args> + ShowValue<<Self::Output as ResultLike>::Ok>,
     {
         let name = self.label();
-        gated(self, Logged::new(logging, name))
+        watched(self, Logged::new(logging, name))
     }
 
     /// Gives each call at most `limit`, and then drops it and returns [`Error::TimedOut`](crate::Error::TimedOut).
@@ -219,7 +220,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Self::Output: Fallible,
     {
         let name = self.label();
-        Timeout::new(self, limit, name, Self::described())
+        Timeout::new(self, limit, name, Describe::new(Self::show))
     }
 
     /// Calls the function again when it fails, as the policy says; every error, until [`Retry`]'s methods say which.
@@ -270,7 +271,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Self::Output: ResultLike,
         Args: CloneArgs,
     {
-        Retry::new(self, policy.into(), Self::described())
+        Retry::new(self, policy.into(), Describe::new(Self::show))
     }
 
     /// Waits for a permit before each call.
@@ -306,8 +307,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(1));
     /// # }
     /// ```
-    fn rate_limited(self, limiter: &RateLimiter) -> Around<Self, GateLayer<RateLimited>> {
-        gated(self, RateLimited(limiter.clone()))
+    fn rate_limited(self, limiter: &RateLimiter) -> Around<Late<Self>, GateLayer<RateLimited>> {
+        held(self, RateLimited(limiter.clone()))
     }
 
     /// [`rate_limited`](Self::rate_limited), with as many permits as the arguments ask for: a number for every window, or an
@@ -331,12 +332,12 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(limiter.available_each(), [59, 89_995]);
     /// # }
     /// ```
-    fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Around<Self, GateLayer<RateLimitedBy<P>>>
+    fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Around<Late<Self>, GateLayer<RateLimitedBy<P>>>
     where
         P: Inspect<Args, Output: Into<Permits>>,
         Self::Output: Fallible,
     {
-        gated(self, RateLimitedBy { limiter: limiter.clone(), permits })
+        held(self, RateLimitedBy { limiter: limiter.clone(), permits })
     }
 
     /// [`rate_limited`](Self::rate_limited), by the limiter of a key that is taken from the arguments: a user, a host.
@@ -362,12 +363,12 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         self,
         limiter: &KeyedLimiter<K>,
         key: P,
-    ) -> Around<Self, GateLayer<RateLimitedByKey<K, P>>>
+    ) -> Around<Late<Self>, GateLayer<RateLimitedByKey<K, P>>>
     where
         K: Eq + Hash + Clone,
         P: Inspect<Args, Output = K>,
     {
-        gated(self, RateLimitedByKey { limiter: limiter.clone(), key })
+        held(self, RateLimitedByKey { limiter: limiter.clone(), key })
     }
 
     /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait` for the permit.
@@ -392,11 +393,11 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         self,
         limiter: &RateLimiter,
         max_wait: Duration,
-    ) -> Around<Self, GateLayer<RateLimitedWithin>>
+    ) -> Around<Late<Self>, GateLayer<RateLimitedWithin>>
     where
         Self::Output: Fallible,
     {
-        gated(self, RateLimitedWithin { limiter: limiter.clone(), max_wait })
+        held(self, RateLimitedWithin { limiter: limiter.clone(), max_wait })
     }
 
     /// [`rate_limited`](Self::rate_limited), but fails where it would have to wait, with
@@ -415,7 +416,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert!(fetch.call(2).await.is_err());
     /// # }
     /// ```
-    fn try_rate_limited(self, limiter: &RateLimiter) -> Around<Self, GateLayer<RateLimitedWithin>>
+    fn try_rate_limited(self, limiter: &RateLimiter) -> Around<Late<Self>, GateLayer<RateLimitedWithin>>
     where
         Self::Output: Fallible,
     {
@@ -451,7 +452,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Self::Output: ResultLike,
         P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
     {
-        gated(self, Pausing::new(limiter, hint))
+        watched(self, Pausing::new(limiter, hint))
     }
 
     /// Remembers the answers: a call with arguments that were asked for before gets what is in the memo, until its TTL is over.
@@ -501,7 +502,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Args: MemoKey<K>,
         Self::Output: Cacheable<V>,
     {
-        Memoized::by_args(self, memo, Self::described())
+        Memoized::by_args(self, memo, Describe::new(Self::show))
     }
 
     /// [`memoized`](Self::memoized), by a key that a closure makes of the arguments.
@@ -532,7 +533,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         P: Inspect<Args, Output = K>,
         Self::Output: Cacheable<V>,
     {
-        Memoized::by_closure(self, memo, key, Self::described())
+        Memoized::by_closure(self, memo, key, Describe::new(Self::show))
     }
 
     /// Refuses arguments with [`Error::InvalidArgument`](crate::Error::InvalidArgument) before the function is called.
@@ -564,7 +565,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         M: Display,
         Self::Output: Fallible,
     {
-        gated(self, Validated(validate))
+        watched(self, Validated(validate))
     }
 
     /// Warns that the function will go: `fetch is deprecated: use fetch_v2 (called at src/main.rs:12:5)`.
@@ -601,7 +602,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// ```
     fn deprecated_with(self, deprecation: Deprecation) -> Around<Self, GateLayer<Deprecated>> {
         let name = self.label();
-        gated(self, Deprecated::new(deprecation, name))
+        watched(self, Deprecated::new(deprecation, name))
     }
 
     /// Makes room for a policy's own errors in a foreign error type: `Result<T, E>` becomes
@@ -703,7 +704,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # }
     /// ```
     fn named(self, name: &'static str) -> Around<Self, Named> {
-        Around::new(self, Named(name), Self::described())
+        Around::new(self, Named(name), Describe::new(Self::show))
     }
 
     /// Ends a chain with a type that can be written down: [`BoxedFn<Args, Output>`](BoxedFn), for struct fields,
@@ -767,7 +768,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     where
         G: Gate<Self::Output> + Decoration + Clone,
     {
-        gated(self, Each(gate))
+        held(self, Each(gate))
     }
 
     /// [`gated`](Self::gated), with a gate that a closure makes from the arguments of each call.
@@ -798,20 +799,27 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(13).await.unwrap_err().to_string(), "rejected by allowed: this user is blocked");
     /// # }
     /// ```
-    fn gated_by<P>(self, gate: P) -> Around<Self, GateLayer<ByArgs<P>>>
+    fn gated_by<P>(self, gate: P) -> Around<Late<Self>, GateLayer<ByArgs<P>>>
     where
         P: Inspect<Args, Output: Gate<Self::Output>>,
     {
-        gated(self, ByArgs(gate))
+        held(self, ByArgs(gate))
     }
 }
 
 impl<C: Function<Args, Half>, Args, Half> FnExt<Args, Half> for C {}
 
-fn gated<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<C, GateLayer<S>> {
-    Around::new(callable, GateLayer(source), C::described())
+/// A gate that only watches. The function is called as `f(x)` would call it.
+fn watched<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<C, GateLayer<S>> {
+    Around::new(callable, GateLayer(source), Describe::new(C::show))
+}
+
+/// A gate that may hold a call back or refuse it. The function is called when it has let the call
+/// through.
+fn held<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<Late<C>, GateLayer<S>> {
+    Around::new(Late(callable), GateLayer(source), Describe::new(|late: &Late<C>, f| late.0.show(f)))
 }
 
 fn mapped<C: Function<Args, Half>, Args, Half, M>(callable: C, change: M) -> Around<C, Mapped<M>> {
-    Around::new(callable, Mapped(change), C::described())
+    Around::new(callable, Mapped(change), Describe::new(C::show))
 }

@@ -1,6 +1,8 @@
 //! Functions that carry a context: what an `async move` closure that owns what it lends cannot do.
 
-use super::{Callable, CallableMut, CallableOnce, Late, Repeated, arity::for_each_arity, awaited_directly, name::Name};
+use super::{
+    Callable, CallableMut, CallableOnce, Repeated, arity::for_each_arity, awaited_directly, name::Name, repeat::Attempt,
+};
 use std::{fmt, future::Future};
 
 /// A function that gets a clone of `context` before its arguments, at each call.
@@ -55,10 +57,10 @@ macro_rules! context_comes_first {
             Fut: Future,
         {
             type Output = Fut::Output;
-            type Future = Late<Self, ($($A,)*), Fut>;
+            type Future = Fut;
 
-            fn call_once(self, args: ($($A,)*)) -> Self::Future {
-                Late::new(self, args, |Self { context, function }, ($($a,)*)| function(context, $($a),*))
+            fn call_once(self, ($($a,)*): ($($A,)*)) -> Fut {
+                (self.function)(self.context, $($a),*)
             }
 
             fn label(&self) -> Name {
@@ -74,18 +76,23 @@ macro_rules! context_comes_first {
             type Repeated = Repeated<Self, ($($A,)*), Fut>;
 
             fn repeated(self) -> Self::Repeated {
-                let call = |this: &mut Self, ($($a,)*): ($($A,)*)| (this.function)(this.context.clone(), $($a),*);
-                Repeated::new(self, call, |_| Name::of_function::<F>())
+                Repeated::new(
+                    self,
+                    |this, ($($a,)*), mut call| {
+                        call.set(Attempt::Called((this.function)(this.context.clone(), $($a),*)));
+                    },
+                    |_| Name::of_function::<F>(),
+                )
             }
         }
 
         impl<X: Clone, F, Fut, $($A),*> Callable<($($A,)*)> for WithContext<X, F>
         where
-            F: Fn(X, $($A),*) -> Fut + Clone,
+            F: Fn(X, $($A),*) -> Fut,
             Fut: Future,
         {
-            fn call_with(&self, args: ($($A,)*)) -> Self::Future {
-                CallableOnce::call_once(self.clone(), args)
+            fn call_with(&self, ($($a,)*): ($($A,)*)) -> Fut {
+                (self.function)(self.context.clone(), $($a),*)
             }
         }
     };

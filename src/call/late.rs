@@ -1,5 +1,6 @@
-//! A call that has not begun: the function and its arguments, until the first poll.
+//! Calls that begin when they are polled: the function and its arguments, until then.
 
+use super::{Callable, CallableMut, CallableOnce, blocking, name::Name};
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -8,78 +9,127 @@ use std::{
     task::{Context, Poll},
 };
 
-/// The future of a function: calls the function at the first poll, and becomes its future.
+/// A function that is called when the future of the call is polled.
 ///
-/// `.call(..)` on a decorated function makes one at the heart of the chain. No function of a chain
-/// is therefore called before its decorators let it through: not an async function, not a closure
-/// that does some of its work before it returns its future.
+/// It stands below every decorator that may hold a call back or refuse it. The decorator polls the
+/// future only when it has let the call through, so a closure that does some of its work before it
+/// returns its future waits as well.
+#[derive(Clone)]
+pub struct Late<C>(pub(crate) C);
+
+impl<C: CallableOnce<Args>, Args> CallableOnce<Args> for Late<C> {
+    type Output = C::Output;
+    type Future = LateFuture<C, Args, C::Future>;
+
+    #[inline]
+    fn call_once(self, args: Args) -> Self::Future {
+        LateFuture::new(self.0, args)
+    }
+
+    fn label(&self) -> Name {
+        self.0.label()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}
+
+/// Repeated calls are late by themselves.
+impl<C: CallableMut<Args>, Args> CallableMut<Args> for Late<C> {
+    type Repeated = C::Repeated;
+
+    #[inline]
+    fn repeated(self) -> C::Repeated {
+        self.0.repeated()
+    }
+}
+
+impl<C: CallableMut<Args> + Clone, Args> Callable<Args> for Late<C> {
+    #[inline]
+    fn call_with(&self, args: Args) -> Self::Future {
+        LateFuture::new(self.0.clone(), args)
+    }
+}
+
+/// A sync call always begins where it stands: after the gate.
+impl<C: blocking::CallableOnce<Args>, Args> blocking::CallableOnce<Args> for Late<C> {
+    type Output = C::Output;
+
+    #[inline]
+    fn call_once(self, args: Args) -> C::Output {
+        self.0.call_once(args)
+    }
+
+    fn label(&self) -> Name {
+        self.0.label()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}
+
+impl<C: blocking::CallableMut<Args>, Args> blocking::CallableMut<Args> for Late<C> {
+    #[inline]
+    fn call_mut(&mut self, args: Args) -> C::Output {
+        self.0.call_mut(args)
+    }
+}
+
+impl<C: blocking::Callable<Args>, Args> blocking::Callable<Args> for Late<C> {
+    #[inline]
+    fn call_with(&self, args: Args) -> C::Output {
+        self.0.call_with(args)
+    }
+}
+
+/// A call that begins when it is polled.
 ///
 /// # Cancel safety
 ///
-/// As the function's own future. Dropped before the first poll, the function is never called.
-///
-/// # Examples
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// use decor::{CallableOnce, future::Late};
-/// use std::{cell::Cell, future::{Ready, ready}};
-///
-/// let called = Cell::new(false);
-/// let double = |n: u32| { called.set(true); ready(n * 2) };
-/// let call: Late<_, (u32,), Ready<u32>> = double.call_once((21,));
-/// assert!(!called.get());
-/// assert_eq!(call.await, 42);
-/// # }
-/// ```
+/// As the call's own. Dropped before the first poll, the function is never called.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
-pub struct Late<F, Args, Fut>(#[pin] State<F, Args, Fut>);
-
-/// The function pointer keeps the future free of bounds on `F`. Inside a task, where rustc erases
-/// lifetimes, such a bound is "not general enough" for arguments such as `&'static str`, and for
-/// closures that borrow.
-#[pin_project(project = StateProj, project_replace = StateReplaced)]
-enum State<F, Args, Fut> {
-    Due {
-        function: F,
-        args: Args,
-        call: fn(F, Args) -> Fut,
-    },
-    Called(#[pin] Fut),
-    /// While the function is called, and afterwards if it panicked.
-    Calling,
+pub struct LateFuture<C, Args, F> {
+    // A function pointer, and no bound on `C` at the impl of `Future`. Inside a task, where rustc
+    // erases lifetimes, such a bound is "not general enough" for arguments such as `&'static str`,
+    // and for closures that borrow.
+    begin: Begin<C, Args, F>,
+    due: Option<(C, Args)>,
+    #[pin]
+    call: Option<F>,
 }
 
-impl<F, Args, Fut> Late<F, Args, Fut> {
+/// Calls the function, and puts its future into its place. A future that were returned would be
+/// copied there, which takes longer than the call.
+type Begin<C, Args, F> = fn(C, Args, Pin<&mut Option<F>>);
+
+impl<C, Args, F> LateFuture<C, Args, F> {
     #[inline]
-    pub(crate) fn new(function: F, args: Args, call: fn(F, Args) -> Fut) -> Self {
-        Self(State::Due { function, args, call })
+    fn new(callable: C, args: Args) -> Self
+    where
+        C: CallableOnce<Args, Future = F>,
+    {
+        Self { begin: |callable, args, mut call| call.set(Some(callable.call_once(args))), due: Some((callable, args)), call: None }
     }
 }
 
-impl<F, Args, Fut: Future> Future for Late<F, Args, Fut> {
-    type Output = Fut::Output;
+impl<C, Args, F: Future> Future for LateFuture<C, Args, F> {
+    type Output = F::Output;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
-        let mut state = self.project().0;
-        if let StateProj::Due { .. } = state.as_mut().project() {
-            let StateReplaced::Due { function, args, call } = state.as_mut().project_replace(State::Calling) else {
-                unreachable!("it is due");
-            };
-            state.set(State::Called(call(function, args)));
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        if let Some((callable, args)) = this.due.take() {
+            (this.begin)(callable, args, this.call.as_mut());
         }
-        match state.project() {
-            StateProj::Called(call) => call.poll(cx),
-            _ => panic!("`Late` polled after its function panicked"),
-        }
+        this.call.as_pin_mut().expect("a call polled after its function panicked").poll(cx)
     }
 }
 
-impl<F, Args, Fut> fmt::Debug for Late<F, Args, Fut> {
+impl<C, Args, F> fmt::Debug for LateFuture<C, Args, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let called = !matches!(self.0, State::Due { .. });
-        f.debug_struct("Late").field("called", &called).finish_non_exhaustive()
+        f.debug_struct("LateFuture").field("called", &self.due.is_none()).finish_non_exhaustive()
     }
 }

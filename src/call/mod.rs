@@ -20,8 +20,10 @@ pub(crate) mod mode;
 pub(crate) mod name;
 mod repeat;
 
-pub use late::Late;
+pub use late::{Late, LateFuture};
 pub use repeat::{Called, Repeat, Repeated, Stop};
+
+use repeat::Attempt;
 
 use crate::sync::Arc;
 use arity::for_each_arity;
@@ -152,11 +154,10 @@ macro_rules! functions_are_callable {
             Fut: Future,
         {
             type Output = Fut::Output;
-            type Future = Late<Func, ($($A,)*), Fut>;
+            type Future = Fut;
 
-            #[inline]
-            fn call_once(self, args: ($($A,)*)) -> Self::Future {
-                Late::new(self, args, |function, ($($a,)*)| function($($a),*))
+            fn call_once(self, ($($a,)*): ($($A,)*)) -> Fut {
+                self($($a),*)
             }
         }
 
@@ -169,18 +170,21 @@ macro_rules! functions_are_callable {
 
             #[inline]
             fn repeated(self) -> Self::Repeated {
-                Repeated::new(self, |function, ($($a,)*)| function($($a),*), |_| Name::of_function::<Func>())
+                Repeated::new(
+                    self,
+                    |function, ($($a,)*), mut call| call.set(Attempt::Called(function($($a),*))),
+                    |_| Name::of_function::<Func>(),
+                )
             }
         }
 
         impl<Func, Fut, $($A),*> Callable<($($A,)*)> for Func
         where
-            Func: Fn($($A),*) -> Fut + Clone,
+            Func: Fn($($A),*) -> Fut,
             Fut: Future,
         {
-            #[inline]
-            fn call_with(&self, args: ($($A,)*)) -> Self::Future {
-                CallableOnce::call_once(self.clone(), args)
+            fn call_with(&self, ($($a,)*): ($($A,)*)) -> Fut {
+                self($($a),*)
             }
         }
     };
@@ -235,7 +239,7 @@ impl<C: Callable<Args> + ?Sized, Args> CallableMut<Args> for Arc<C> {
     type Repeated = Repeated<Self, Args, C::Future>;
 
     fn repeated(self) -> Self::Repeated {
-        Repeated::cloning(self)
+        Repeated::by_ref(self)
     }
 }
 
@@ -268,14 +272,7 @@ pub(crate) use awaited_directly;
 pub(crate) struct Describe<C>(fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result);
 
 impl<C> Describe<C> {
-    pub(crate) fn of<Args>() -> Self
-    where
-        C: CallableOnce<Args>,
-    {
-        Self(C::describe)
-    }
-
-    pub(crate) fn by(describe: fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result) -> Self {
+    pub(crate) fn new(describe: fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result) -> Self {
         Self(describe)
     }
 

@@ -3,7 +3,8 @@
 //! Each decorator is one method for async and sync functions. `Half` is a mark that keeps the two
 //! blanket impls of each trait apart. It follows from the function, and is never written.
 
-use super::{Describe, blocking, name::Name};
+use super::{blocking, name::Name};
+use std::fmt;
 
 /// The mark of async functions.
 #[derive(Debug)]
@@ -50,9 +51,8 @@ pub trait Function<Args, Half> {
     fn label(&self) -> Name;
 
     #[doc(hidden)]
-    fn described() -> Describe<Self>
-    where
-        Self: Sized;
+    #[allow(clippy::missing_errors_doc)] // the formatter's own
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
 #[diagnostic::do_not_recommend]
@@ -63,8 +63,8 @@ impl<C: super::CallableOnce<Args>, Args> Function<Args, AsyncHalf> for C {
         super::CallableOnce::label(self)
     }
 
-    fn described() -> Describe<Self> {
-        Describe::by(C::describe)
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)
     }
 }
 
@@ -76,8 +76,8 @@ impl<C: blocking::CallableOnce<Args>, Args> Function<Args, BlockingHalf> for C {
         blocking::CallableOnce::label(self)
     }
 
-    fn described() -> Describe<Self> {
-        Describe::by(C::describe)
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)
     }
 }
 

@@ -5,7 +5,7 @@
 //! function would make the retry's future refer to itself. So the function and its attempt are one
 //! future, which is started anew.
 
-use super::{CallableOnce, Name};
+use super::{Callable, CallableOnce, Name};
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -69,15 +69,19 @@ pub trait Repeat<Args>: Stop {
 #[pin_project]
 pub struct Repeated<F, Args, Fut> {
     function: F,
-    // Function pointers, and no bounds: see `Late`.
-    call: fn(&mut F, Args) -> Fut,
+    // Function pointers, and no bounds on `F`: see `LateFuture`.
+    call: CallMut<F, Args, Fut>,
     label: fn(&F) -> Name,
     #[pin]
-    state: State<Args, Fut>,
+    attempt: Attempt<Args, Fut>,
 }
 
-#[pin_project(project = StateProj, project_replace = StateReplaced)]
-enum State<Args, Fut> {
+/// Calls the function, and puts its future into its place.
+type CallMut<F, Args, Fut> = fn(&mut F, Args, Pin<&mut Attempt<Args, Fut>>);
+
+/// The call in progress.
+#[pin_project(project = AttemptProj, project_replace = AttemptReplaced)]
+pub enum Attempt<Args, Fut> {
     Idle,
     Due(Args),
     Called(#[pin] Fut),
@@ -85,8 +89,8 @@ enum State<Args, Fut> {
 
 impl<F, Args, Fut> Repeated<F, Args, Fut> {
     #[inline]
-    pub(crate) fn new(function: F, call: fn(&mut F, Args) -> Fut, label: fn(&F) -> Name) -> Self {
-        Self { function, call, label, state: State::Idle }
+    pub(super) fn new(function: F, call: CallMut<F, Args, Fut>, label: fn(&F) -> Name) -> Self {
+        Self { function, call, label, attempt: Attempt::Idle }
     }
 }
 
@@ -96,7 +100,25 @@ where
 {
     /// Calls a clone each time.
     pub(crate) fn cloning(callable: C) -> Self {
-        Self::new(callable, |callable, args| callable.clone().call_once(args), C::label)
+        Self::new(
+            callable,
+            |callable, args, mut attempt| attempt.set(Attempt::Called(callable.clone().call_once(args))),
+            C::label,
+        )
+    }
+}
+
+impl<C, Args> Repeated<C, Args, C::Future>
+where
+    C: Callable<Args>,
+{
+    /// Calls by reference.
+    pub(crate) fn by_ref(callable: C) -> Self {
+        Self::new(
+            callable,
+            |callable, args, mut attempt| attempt.set(Attempt::Called(callable.call_with(args))),
+            C::label,
+        )
     }
 }
 
@@ -106,15 +128,14 @@ impl<F, Args, Fut: Future> Future for Repeated<F, Args, Fut> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
         let mut this = self.project();
-        if let StateProj::Due(_) = this.state.as_mut().project() {
-            let StateReplaced::Due(args) = this.state.as_mut().project_replace(State::Idle) else {
+        if let AttemptProj::Due(_) = this.attempt.as_mut().project() {
+            let AttemptReplaced::Due(args) = this.attempt.as_mut().project_replace(Attempt::Idle) else {
                 unreachable!("it is due");
             };
-            let call = (this.call)(this.function, args);
-            this.state.set(State::Called(call));
+            (this.call)(this.function, args, this.attempt.as_mut());
         }
-        match this.state.project() {
-            StateProj::Called(call) => call.poll(cx),
+        match this.attempt.project() {
+            AttemptProj::Called(call) => call.poll(cx),
             _ => panic!("`Repeated` polled without a call in progress"),
         }
     }
@@ -123,14 +144,14 @@ impl<F, Args, Fut: Future> Future for Repeated<F, Args, Fut> {
 impl<F, Args, Fut: Future> Stop for Repeated<F, Args, Fut> {
     #[inline]
     fn stop(self: Pin<&mut Self>) {
-        self.project().state.set(State::Idle);
+        self.project().attempt.set(Attempt::Idle);
     }
 }
 
 impl<F, Args, Fut: Future> Repeat<Args> for Repeated<F, Args, Fut> {
     #[inline]
     fn start(self: Pin<&mut Self>, args: Args) {
-        self.project().state.set(State::Due(args));
+        self.project().attempt.set(Attempt::Due(args));
     }
 
     fn label(&self) -> Name {
@@ -140,7 +161,7 @@ impl<F, Args, Fut: Future> Repeat<Args> for Repeated<F, Args, Fut> {
 
 impl<F, Args, Fut> fmt::Debug for Repeated<F, Args, Fut> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let idle = matches!(self.state, State::Idle);
+        let idle = matches!(self.attempt, Attempt::Idle);
         f.debug_struct("Repeated").field("idle", &idle).finish_non_exhaustive()
     }
 }

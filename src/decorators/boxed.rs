@@ -99,7 +99,7 @@ impl<Args, Output> CallableMut<Args> for BoxedFn<Args, Output> {
     type Repeated = Repeated<Self, Args, BoxFuture<'static, Output>>;
 
     fn repeated(self) -> Self::Repeated {
-        Repeated::cloning(self)
+        Repeated::by_ref(self)
     }
 }
 
@@ -156,7 +156,7 @@ where
     type Repeated = Repeated<Self, Args, Self::Future>;
 
     fn repeated(self) -> Self::Repeated {
-        Repeated::new(self, |this, args| this.call_with(args), CallableOnce::label)
+        Repeated::by_ref(self)
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     ResultLike,
-    call::{Repeat, Stop, args::Inspect, name::Name},
+    call::{Late, Repeat, Stop, args::Inspect, name::Name},
     thread::UnwindMark,
 };
 use pin_project::pin_project;
@@ -136,6 +136,7 @@ struct Passage<T, G: Gate<T>> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)] // behind a byte there would be a gap, and the call behind that would be copied along with it
 enum State {
     /// Not polled, or held back.
     Waiting,
@@ -278,7 +279,7 @@ pub struct GateLayer<S>(pub(crate) S);
 /// # Examples
 ///
 /// See [`layer`](crate::layer).
-pub type Gated<C, G> = Around<C, GateLayer<Each<G>>>;
+pub type Gated<C, G> = Around<Late<C>, GateLayer<Each<G>>>;
 
 impl<S: Decoration> Decoration for GateLayer<S> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -52,6 +52,7 @@ pub struct RetryFuture<A, Args, R> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)] // see `layer::gate`
 enum State {
     /// The next attempt may begin.
     Due,
