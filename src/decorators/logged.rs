@@ -6,7 +6,7 @@ use crate::{
         args::{DebugArgs, Inspect},
         name::{Name, short_type_name},
     },
-    clock::{Clock, Instant},
+    clock::Instant,
     layer::{Captures, Decoration, End, Gate, GateSource, Outcome, Wait},
     trace::{enabled, event, within_filter},
 };
@@ -168,7 +168,7 @@ impl<P> fmt::Debug for Picked<P> {
 /// What a [`Logging`] shows of arguments.
 pub trait ShowArgs<Args> {
     /// The text between the parentheses, and these; `None` to show nothing, not even parentheses.
-    fn args(&self, args: &Args) -> Option<Box<str>>;
+    fn args(&self, args: &Args) -> Box<str>;
 }
 
 /// What a [`Logging`] shows of the value of a success.
@@ -178,8 +178,8 @@ pub trait ShowValue<T> {
 }
 
 impl<Args> ShowArgs<Args> for Discreet {
-    fn args(&self, _: &Args) -> Option<Box<str>> {
-        None
+    fn args(&self, _: &Args) -> Box<str> {
+        Box::default()
     }
 }
 
@@ -190,8 +190,8 @@ impl<T> ShowValue<T> for Discreet {
 }
 
 impl<Args: DebugArgs> ShowArgs<Args> for Values {
-    fn args(&self, args: &Args) -> Option<Box<str>> {
-        Some(text(format_args!("{}", Cut(AsCalled(args)))))
+    fn args(&self, args: &Args) -> Box<str> {
+        text(format_args!("{}", Cut(AsCalled(args))))
     }
 }
 
@@ -206,8 +206,8 @@ where
     P: Inspect<Args>,
     P::Output: fmt::Display,
 {
-    fn args(&self, args: &Args) -> Option<Box<str>> {
-        Some(text(format_args!("({})", Cut(self.0.inspect(args)))))
+    fn args(&self, args: &Args) -> Box<str> {
+        text(format_args!("({})", Cut(self.0.inspect(args))))
     }
 }
 
@@ -281,24 +281,26 @@ impl Write for Cutter<'_, '_> {
 pub struct CallLog<S> {
     logging: Logging<S>,
     name: Name,
-    args: Option<Box<str>>,
-    started: Option<(Clock, Instant)>,
+    /// Empty unless they are shown. No `Option`: what `None` leaves unwritten would be copied along
+    /// with the neighbouring field.
+    args: Box<str>,
+    started: Option<Instant>,
 }
 
 impl<S> CallLog<S> {
     pub(crate) fn new(logging: Logging<S>, name: Name) -> Self {
-        Self { logging, name, args: None, started: None }
+        Self { logging, name, args: Box::default(), started: None }
     }
 
     #[inline(never)]
     fn begin(&mut self, wait: &Wait<'_>) {
         let Logging { call_level, level, error_level, .. } = self.logging;
         if enabled(call_level) {
-            let (name, args) = (self.name.get(), self.args.take().unwrap_or_default());
+            let (name, args) = (self.name.get(), std::mem::take(&mut self.args));
             event!(call_level, name, "calling {name}{args}");
         }
         if enabled(level) || enabled(error_level) {
-            self.started = Some((wait.clock(), wait.now()));
+            self.started = Some(wait.now());
         }
     }
 
@@ -311,12 +313,12 @@ impl<S> CallLog<S> {
     }
 
     #[inline(never)]
-    fn ended<T>(&self, (clock, started): (Clock, Instant), end: &End<'_, T>)
+    fn ended<T>(&self, started: Instant, end: &End<'_, T>)
     where
         T: ResultLike<Err: fmt::Display>,
         S: ShowValue<T::Ok>,
     {
-        let seconds = || clock.now().duration_since(started).as_secs_f64();
+        let seconds = || end.now().duration_since(started).as_secs_f64();
         let Some(result) = end.as_result() else { return self.abandoned(end.outcome(), seconds()) };
         let level = if result.is_ok() { self.logging.level } else { self.logging.error_level };
         if !enabled(level) {
@@ -379,11 +381,11 @@ impl<S: fmt::Debug> Decoration for Logged<S> {
 }
 
 impl<Args, S: ShowArgs<Args>> Captures<Args> for Logged<S> {
-    type Captured = Option<Box<str>>;
+    type Captured = Box<str>;
 
     #[inline]
-    fn capture(&self, args: &Args) -> Option<Box<str>> {
-        if enabled(self.logging.call_level) { self.logging.show.args(args) } else { None }
+    fn capture(&self, args: &Args) -> Box<str> {
+        if enabled(self.logging.call_level) { self.logging.show.args(args) } else { Box::default() }
     }
 }
 
@@ -391,7 +393,7 @@ impl<Args, S: ShowArgs<Args> + fmt::Debug> GateSource<Args> for Logged<S> {
     type Gate = CallLog<S>;
 
     #[inline]
-    fn gate(self, args: Option<Box<str>>) -> CallLog<S> {
+    fn gate(self, args: Box<str>) -> CallLog<S> {
         let Self { logging, name } = self;
         CallLog { logging, name, args, started: None }
     }

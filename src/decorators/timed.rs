@@ -1,7 +1,7 @@
 //! How long each call takes.
 
 use crate::{
-    clock::{Clock, Instant},
+    clock::Instant,
     layer::{Decoration, End, Gate, GateSource, Outcome, Wait, captures_nothing},
     sync::Arc,
     trace::{enabled, event},
@@ -217,7 +217,7 @@ impl<T, E> OutcomeOf<Result<T, E>> for ByResult {
 #[derive(Debug)]
 pub struct Stopwatch<O> {
     timing: Timing<O>,
-    started: Option<(Clock, Instant)>,
+    started: Option<Instant>,
 }
 
 impl<O> Stopwatch<O> {
@@ -231,19 +231,16 @@ impl<T, O: OutcomeOf<T>> Gate<T> for Stopwatch<O> {
     #[inline]
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
         if self.timing.sink.is_some() || enabled(self.timing.level) {
-            self.started = Some((wait.clock(), wait.now()));
+            self.started = Some(wait.now());
         }
         Poll::Ready(Ok(()))
     }
 
     #[inline]
     fn end(&mut self, end: End<'_, T>) {
-        let Some((clock, started)) = self.started else { return };
-        let outcome = match end {
-            End::Completed(output) => O::of(output),
-            End::Cancelled | End::Panicked => end.outcome(),
-        };
-        self.timing.report(clock.now().duration_since(started), outcome);
+        let Some(started) = self.started else { return };
+        let outcome = end.output().map_or_else(|| end.outcome(), O::of);
+        self.timing.report(end.now().duration_since(started), outcome);
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::{
     ResultLike,
+    clock::{Clock, Instant},
     call::{Late, Repeat, Stop, args::Inspect, name::Name},
     thread::UnwindMark,
 };
@@ -50,48 +51,71 @@ pub trait Gate<T> {
     }
 }
 
-/// How a call ended.
+/// The end of a call, as a [`Gate`] is told of it.
 ///
 /// # Examples
 ///
 /// ```
-/// use decor::{Outcome, layer::End};
+/// use decor::{Outcome, layer::{End, Gate}};
 ///
-/// let output = Err::<u8, _>("busy");
-/// let end = End::Completed(&output);
-/// assert_eq!(end.outcome(), Outcome::Completed);
-/// assert_eq!(end.as_result(), Some(Err(&"busy")));
-/// assert_eq!(End::<Result<u8, String>>::Cancelled.as_result(), None);
+/// struct Audit;
+///
+/// impl<E: std::fmt::Debug> Gate<Result<u64, E>> for Audit {
+///     fn end(&mut self, end: End<'_, Result<u64, E>>) {
+///         match end.as_result() {
+///             Some(Ok(user)) => println!("user {user}"),
+///             Some(Err(error)) => println!("failed: {error:?}"),
+///             None => println!("{}", end.outcome()), // cancelled, or panicked
+///         }
+///     }
+/// }
 /// ```
 #[derive(Debug)]
-pub enum End<'a, T> {
-    /// It returned this.
+pub struct End<'a, T> {
+    how: How<'a, T>,
+    clock: Clock,
+}
+
+#[derive(Debug)]
+enum How<'a, T> {
     Completed(&'a T),
-    /// It was dropped before it ended. A sync call ends so if its caller has gone.
+    /// Also a sync call whose caller has gone.
     Cancelled,
-    /// It panicked.
     Panicked,
 }
 
-impl<T> End<'_, T> {
-    /// The end without the output.
+impl<'a, T> End<'a, T> {
+    /// The end without the output: [`Completed`](Outcome::Completed),
+    /// [`Cancelled`](Outcome::Cancelled) or [`Panicked`](Outcome::Panicked).
     pub fn outcome(&self) -> Outcome {
-        match self {
-            Self::Completed(_) => Outcome::Completed,
-            Self::Cancelled => Outcome::Cancelled,
-            Self::Panicked => Outcome::Panicked,
+        match self.how {
+            How::Completed(_) => Outcome::Completed,
+            How::Cancelled => Outcome::Cancelled,
+            How::Panicked => Outcome::Panicked,
         }
     }
 
-    /// The call's `Result`; `None` if there is none, because it was cancelled or panicked.
-    pub fn as_result(&self) -> Option<Result<&T::Ok, &T::Err>>
+    /// What the call returned; `None` if it was cancelled or panicked.
+    #[inline]
+    pub fn output(&self) -> Option<&'a T> {
+        match self.how {
+            How::Completed(output) => Some(output),
+            How::Cancelled | How::Panicked => None,
+        }
+    }
+
+    /// The call's `Result`; `None` if it was cancelled or panicked.
+    #[inline]
+    pub fn as_result(&self) -> Option<Result<&'a T::Ok, &'a T::Err>>
     where
         T: ResultLike,
     {
-        match self {
-            Self::Completed(output) => Some(output.as_result()),
-            Self::Cancelled | Self::Panicked => None,
-        }
+        self.output().map(T::as_result)
+    }
+
+    /// The time, by the clock of [`Wait::now`].
+    pub fn now(&self) -> Instant {
+        self.clock.now()
     }
 }
 
@@ -112,7 +136,7 @@ impl<T> End<'_, T> {
 ///
 /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
 /// let call = ready(7).rate_limited(&limiter);
-/// assert_eq!(format!("{call:?}"), "GatedFuture { state: Waiting, .. }");
+/// assert_eq!(format!("{call:?}"), "GatedFuture { state: Unpolled, .. }");
 /// assert_eq!(limiter.available(), 10); // nothing is taken before the first poll
 /// assert_eq!(call.await, 7);
 /// assert_eq!(limiter.available(), 9);
@@ -124,11 +148,15 @@ pub struct GatedFuture<F: Future, G: Gate<F::Output>> {
     // Dropped before the passage, so that a gate inside is told of the end first.
     #[pin]
     call: F,
-    passage: Passage<F::Output, G>,
+    passage: Passage<F::Output, G, TASK>,
 }
 
+/// Whether a task goes through a gate, or a thread.
+const TASK: bool = true;
+const THREAD: bool = false;
+
 /// One passage through a gate. Tells the gate on drop what it has not been told.
-struct Passage<T, G: Gate<T>> {
+struct Passage<T, G: Gate<T>, const IS_TASK: bool> {
     gate: G,
     state: State,
     timer: Timer,
@@ -138,7 +166,8 @@ struct Passage<T, G: Gate<T>> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)] // behind a byte there would be a gap, and the call behind that would be copied along with it
 enum State {
-    /// Not polled, or held back.
+    Unpolled,
+    /// Held back by the gate.
     Waiting,
     /// Let through, and under way.
     Entered,
@@ -166,29 +195,27 @@ impl<F: Future, G: Gate<F::Output>> Future for GatedFuture<F, G> {
 /// The same for a call that blocks.
 #[inline]
 pub(crate) fn gated<T, G: Gate<T>>(gate: G, call: impl FnOnce() -> T) -> T {
-    let mut passage = Passage::new(gate);
-    if let Err(refusal) = passage.enter_blocking() {
+    let mut passage = Passage::<T, G, THREAD>::new(gate);
+    if let Some(refusal) = passage.enter_blocking() {
         return refusal;
     }
     let guard = PanicGuard::new(&mut passage);
     let output = call();
     std::mem::forget(guard);
-    passage.end(End::Completed(&output));
+    passage.end(How::Completed(&output));
     output
 }
 
-impl<T, G: Gate<T>> Passage<T, G> {
+impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
     #[inline]
     fn new(gate: G) -> Self {
-        Self { gate, state: State::Waiting, timer: None, output: PhantomData }
+        Self { gate, state: State::Unpolled, timer: None, output: PhantomData }
     }
 
     #[inline]
     fn poll<F: Future<Output = T>>(&mut self, call: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<T> {
         if self.state != State::Entered {
-            assert!(self.state == State::Waiting, "`GatedFuture` polled after it completed");
-            let entered = ready!(self.gate.enter(&mut Wait::of_task(cx, &mut self.timer)));
-            if let Err(refusal) = self.entered(entered) {
+            if let Some(refusal) = ready!(self.poll_enter(cx)) {
                 return Poll::Ready(refusal);
             }
         }
@@ -196,59 +223,78 @@ impl<T, G: Gate<T>> Passage<T, G> {
         let poll = call.poll(cx);
         std::mem::forget(guard);
         let output = ready!(poll);
-        self.end(End::Completed(&output));
+        self.end(How::Completed(&output));
         Poll::Ready(output)
     }
 
+    /// Ready with a refusal, or with `None` if the call may begin.
     #[inline]
-    fn enter_blocking(&mut self) -> Result<(), T> {
+    fn poll_enter(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        assert!(self.state != State::Ended, "`GatedFuture` polled after it completed");
+        match self.gate.enter(&mut Wait::of_task(cx, &mut self.timer)) {
+            Poll::Ready(entered) => {
+                if self.state == State::Waiting {
+                    self.timer = None;
+                }
+                Poll::Ready(self.entered(entered))
+            }
+            Poll::Pending => {
+                self.state = State::Waiting;
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Parks until the gate has decided.
+    #[inline]
+    fn enter_blocking(&mut self) -> Option<T> {
         let entered = wait_blocking(|wait| self.gate.enter(wait));
         self.entered(entered)
     }
 
     #[inline]
-    fn entered(&mut self, entered: Result<(), T>) -> Result<(), T> {
-        self.timer = None;
+    fn entered(&mut self, entered: Result<(), T>) -> Option<T> {
         self.state = if entered.is_ok() { State::Entered } else { State::Ended };
-        entered
+        entered.err()
     }
 
     #[inline]
-    fn end(&mut self, end: End<'_, T>) {
+    fn end(&mut self, how: How<'_, T>) {
         if self.state == State::Entered {
             self.state = State::Ended;
-            self.gate.end(end);
+            let clock = if IS_TASK { Clock::Task } else { Clock::Thread };
+            self.gate.end(End { how, clock });
         }
     }
 }
 
-impl<T, G: Gate<T>> Drop for Passage<T, G> {
+impl<T, G: Gate<T>, const IS_TASK: bool> Drop for Passage<T, G, IS_TASK> {
     #[inline]
     fn drop(&mut self) {
-        self.end(End::Cancelled);
+        self.end(How::Cancelled);
     }
 }
 
 /// Tells the gate of the panic that it is dropped by. `std::thread::panicking` would not do: a
 /// future may be dropped while some other panic unwinds, and one that panicked is usually dropped
 /// when the unwinding is over.
-struct PanicGuard<'p, T, G: Gate<T>> {
-    passage: &'p mut Passage<T, G>,
+struct PanicGuard<'p, T, G: Gate<T>, const IS_TASK: bool> {
+    passage: &'p mut Passage<T, G, IS_TASK>,
     mark: UnwindMark,
 }
 
-impl<'p, T, G: Gate<T>> PanicGuard<'p, T, G> {
+impl<'p, T, G: Gate<T>, const IS_TASK: bool> PanicGuard<'p, T, G, IS_TASK> {
     #[inline]
-    fn new(passage: &'p mut Passage<T, G>) -> Self {
+    fn new(passage: &'p mut Passage<T, G, IS_TASK>) -> Self {
         Self { passage, mark: UnwindMark::new() }
     }
 }
 
-impl<T, G: Gate<T>> Drop for PanicGuard<'_, T, G> {
+impl<T, G: Gate<T>, const IS_TASK: bool> Drop for PanicGuard<'_, T, G, IS_TASK> {
     fn drop(&mut self) {
         // A blocking call whose caller has gone is unwound as well, where decor would have it wait
         // or begin anew.
-        self.passage.end(if self.mark.is_cancelled() { End::Cancelled } else { End::Panicked });
+        self.passage.end(if self.mark.is_cancelled() { How::Cancelled } else { How::Panicked });
     }
 }
 
@@ -333,7 +379,7 @@ pub struct RepeatedGate<A: Future, S, G: Gate<A::Output>> {
     #[pin]
     call: A,
     /// `None` while there is no call.
-    passage: Option<Passage<A::Output, G>>,
+    passage: Option<Passage<A::Output, G, TASK>>,
     source: S,
 }
 

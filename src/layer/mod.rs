@@ -7,10 +7,7 @@ mod mapped;
 mod outcome;
 mod wait;
 
-pub use crate::{
-    call::{mode::Function, name::future_name},
-    clock::Clock,
-};
+pub use crate::call::{mode::Function, name::future_name};
 pub use around::Around;
 pub use decoration::Decoration;
 pub use gate::{End, Gate, Gated, GatedFuture};

@@ -104,34 +104,14 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            if self.state == State::Due {
-                self.as_mut().begin();
-            }
-            if self.state != State::Attempting {
-                ready!(self.as_mut().poll_wait(cx));
-                continue;
-            }
-            let mut this = self.as_mut().project();
-            let result = ready!(this.attempts.as_mut().poll(cx));
-            // Whatever the attempt held is free before its end is told.
-            this.attempts.stop();
-            *this.state = State::Ended;
-            let retryable = is_retryable(this.policy, this.rules, || this.progress.number(), &result);
-            match result {
-                Ok(value) if !retryable => {
-                    if let Stage::Further(wait) = &*this.progress.0 {
-                        succeeded(wait.failed + 1, || self.attempts.label().get());
-                    }
-                    return Poll::Ready(Ok(value));
-                }
-                result => {
-                    if let Some(poll) = self.as_mut().failed(result, retryable, cx) {
-                        return poll;
-                    }
-                }
+        // Nearly all calls end here: the first attempt succeeds when it is first polled.
+        if self.state == State::Due {
+            self.as_mut().begin();
+            if let Some(poll) = self.as_mut().poll_attempt(cx) {
+                return poll;
             }
         }
+        self.poll_on(cx)
     }
 }
 
@@ -141,6 +121,43 @@ where
     R: Ruling<T, E>,
     Args: Clone,
 {
+    /// Goes on with an attempt, or with the wait for one.
+    #[inline(never)]
+    fn poll_on(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, R::Error>> {
+        loop {
+            match self.state {
+                State::Due => self.as_mut().begin(),
+                State::Attempting => {
+                    if let Some(poll) = self.as_mut().poll_attempt(cx) {
+                        return poll;
+                    }
+                }
+                State::Waiting => ready!(self.as_mut().poll_wait(cx)),
+                State::Ended => panic!("`RetryFuture` polled after it completed"),
+            }
+        }
+    }
+
+    /// Polls the attempt in progress; `None` if another is to follow after a wait.
+    #[inline]
+    fn poll_attempt(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Poll<Result<T, R::Error>>> {
+        let mut this = self.as_mut().project();
+        let Poll::Ready(result) = this.attempts.as_mut().poll(cx) else { return Some(Poll::Pending) };
+        // Whatever the attempt held is free before its end is told.
+        this.attempts.stop();
+        *this.state = State::Ended;
+        let retryable = is_retryable(this.policy, this.rules, || this.progress.number(), &result);
+        match result {
+            Ok(value) if !retryable => {
+                if let Stage::Further(wait) = &*this.progress.0 {
+                    succeeded(wait.failed + 1, || self.attempts.label().get());
+                }
+                Some(Poll::Ready(Ok(value)))
+            }
+            result => self.failed(result, retryable, cx),
+        }
+    }
+
     #[inline]
     fn begin(self: Pin<&mut Self>) {
         let this = self.project();
@@ -200,7 +217,6 @@ where
     #[inline(never)]
     fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        assert!(*this.state != State::Ended, "`RetryFuture` polled after it completed");
         match this.progress.wait(this.policy).sleep.as_pin_mut() {
             Some(sleep) => ready!(sleep.poll(cx)),
             // The delay lies beyond what the clock can express.
