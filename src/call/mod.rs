@@ -104,7 +104,7 @@ pub trait CallableOnce<Args> {
 )]
 pub trait CallableMut<Args>: CallableOnce<Args> {
     /// The function together with its call in progress.
-    type Repeated: Repeat<Args, Output = Self::Output>
+    type Repeated: Repeat<Args = Args, Output = Self::Output>
     where
         Self: Sized;
 

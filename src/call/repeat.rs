@@ -40,11 +40,16 @@ pub trait Stop: Future {
 /// assert_eq!(count.as_mut().await, 2);
 /// # }
 /// ```
-pub trait Repeat<Args>: Stop {
+pub trait Repeat: Stop {
+    /// The arguments of a call.
+    // No parameter of the trait: the future of a retry would then name the arguments' lifetimes
+    // twice, and inside a task rustc takes them for different ones.
+    type Args;
+
     /// Begins a call with these arguments. A call in progress is dropped.
     ///
     /// The function is called when the future is polled.
-    fn start(self: Pin<&mut Self>, args: Args);
+    fn start(self: Pin<&mut Self>, args: Self::Args);
 
     /// The function's name.
     #[doc(hidden)]
@@ -148,7 +153,9 @@ impl<F, Args, Fut: Future> Stop for Repeated<F, Args, Fut> {
     }
 }
 
-impl<F, Args, Fut: Future> Repeat<Args> for Repeated<F, Args, Fut> {
+impl<F, Args, Fut: Future> Repeat for Repeated<F, Args, Fut> {
+    type Args = Args;
+
     #[inline]
     fn start(self: Pin<&mut Self>, args: Args) {
         self.project().attempt.set(Attempt::Due(args));

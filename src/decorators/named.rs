@@ -31,7 +31,7 @@ captures_nothing!(Named);
 impl<Args, T> Layer<Args, T> for Named {
     type Output = T;
     type Future<F: Future<Output = T>> = F;
-    type Repeated<A: Repeat<Args, Output = T>> = NamedCalls<A>;
+    type Repeated<A: Repeat<Args = Args, Output = T>> = NamedCalls<A>;
 
     #[inline]
     fn around<F: Future<Output = T>>(self, (): (), call: F) -> F {
@@ -39,7 +39,7 @@ impl<Args, T> Layer<Args, T> for Named {
     }
 
     #[inline]
-    fn repeated<A: Repeat<Args, Output = T>>(self, calls: A) -> NamedCalls<A> {
+    fn repeated<A: Repeat<Args = Args, Output = T>>(self, calls: A) -> NamedCalls<A> {
         NamedCalls { calls, name: self.0 }
     }
 }
@@ -76,9 +76,11 @@ impl<A: Stop> Stop for NamedCalls<A> {
     }
 }
 
-impl<A: Repeat<Args>, Args> Repeat<Args> for NamedCalls<A> {
+impl<A: Repeat> Repeat for NamedCalls<A> {
+    type Args = A::Args;
+
     #[inline]
-    fn start(self: Pin<&mut Self>, args: Args) {
+    fn start(self: Pin<&mut Self>, args: A::Args) {
         self.project().calls.start(args);
     }
 

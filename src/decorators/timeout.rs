@@ -121,13 +121,15 @@ where
     }
 }
 
-impl<A, Args> Repeat<Args> for TimeoutFuture<A>
+impl<A> Repeat for TimeoutFuture<A>
 where
-    A: Repeat<Args>,
+    A: Repeat,
     A::Output: Fallible,
 {
+    type Args = A::Args;
+
     #[inline]
-    fn start(self: Pin<&mut Self>, args: Args) {
+    fn start(self: Pin<&mut Self>, args: A::Args) {
         let mut this = self.project();
         this.timer.set(Timer::Unarmed);
         this.call.start(args);

@@ -36,13 +36,13 @@ pub trait Layer<Args, T>: Decoration + Captures<Args> {
     /// The future of a call that is made once.
     type Future<F: Future<Output = T>>: Future<Output = Self::Output>;
     /// The future of calls that are repeated.
-    type Repeated<A: Repeat<Args, Output = T>>: Repeat<Args, Output = Self::Output>;
+    type Repeated<A: Repeat<Args = Args, Output = T>>: Repeat<Args = Args, Output = Self::Output>;
 
     /// Wraps the future of one call.
     fn around<F: Future<Output = T>>(self, captured: Self::Captured, call: F) -> Self::Future<F>;
 
     /// Wraps calls that are repeated. What each needs of its arguments is captured when it starts.
-    fn repeated<A: Repeat<Args, Output = T>>(self, call: A) -> Self::Repeated<A>;
+    fn repeated<A: Repeat<Args = Args, Output = T>>(self, call: A) -> Self::Repeated<A>;
 }
 
 /// The same around a call that blocks.

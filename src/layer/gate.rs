@@ -348,7 +348,7 @@ where
 {
     type Output = T;
     type Future<F: Future<Output = T>> = GatedFuture<F, S::Gate>;
-    type Repeated<A: Repeat<Args, Output = T>> = RepeatedGate<A, S, S::Gate>;
+    type Repeated<A: Repeat<Args = Args, Output = T>> = RepeatedGate<A, S>;
 
     #[inline]
     fn around<F: Future<Output = T>>(self, captured: S::Captured, call: F) -> Self::Future<F> {
@@ -356,7 +356,7 @@ where
     }
 
     #[inline]
-    fn repeated<A: Repeat<Args, Output = T>>(self, call: A) -> Self::Repeated<A> {
+    fn repeated<A: Repeat<Args = Args, Output = T>>(self, call: A) -> Self::Repeated<A> {
         RepeatedGate { source: self.0, call, passage: None }
     }
 }
@@ -375,15 +375,23 @@ where
 
 /// A gated function whose calls are repeated, each through a gate of its own.
 #[pin_project]
-pub struct RepeatedGate<A: Future, S, G: Gate<A::Output>> {
+pub struct RepeatedGate<A, S>
+where
+    A: Repeat,
+    S: GateSource<A::Args, Gate: Gate<A::Output>>,
+ {
     #[pin]
     call: A,
     /// `None` while there is no call.
-    passage: Option<Passage<A::Output, G, TASK>>,
+    passage: Option<Passage<A::Output, S::Gate, TASK>>,
     source: S,
 }
 
-impl<A: Future, S, G: Gate<A::Output>> Future for RepeatedGate<A, S, G> {
+impl<A, S> Future for RepeatedGate<A, S>
+where
+    A: Repeat,
+    S: GateSource<A::Args, Gate: Gate<A::Output>>,
+{
     type Output = A::Output;
 
     #[inline]
@@ -393,7 +401,11 @@ impl<A: Future, S, G: Gate<A::Output>> Future for RepeatedGate<A, S, G> {
     }
 }
 
-impl<A: Stop, S, G: Gate<A::Output>> Stop for RepeatedGate<A, S, G> {
+impl<A, S> Stop for RepeatedGate<A, S>
+where
+    A: Repeat,
+    S: GateSource<A::Args, Gate: Gate<A::Output>>,
+{
     #[inline]
     fn stop(self: Pin<&mut Self>) {
         let this = self.project();
@@ -402,14 +414,15 @@ impl<A: Stop, S, G: Gate<A::Output>> Stop for RepeatedGate<A, S, G> {
     }
 }
 
-impl<A, S, G, Args> Repeat<Args> for RepeatedGate<A, S, G>
+impl<A, S> Repeat for RepeatedGate<A, S>
 where
-    A: Repeat<Args>,
-    S: GateSource<Args, Gate = G> + Clone,
-    G: Gate<A::Output>,
+    A: Repeat,
+    S: GateSource<A::Args, Gate: Gate<A::Output>> + Clone,
 {
+    type Args = A::Args;
+
     #[inline]
-    fn start(self: Pin<&mut Self>, args: Args) {
+    fn start(self: Pin<&mut Self>, args: A::Args) {
         let this = self.project();
         let captured = this.source.capture(&args);
         this.call.start(args);

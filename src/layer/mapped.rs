@@ -69,8 +69,10 @@ impl<F: Stop, M: Change<F::Output>> Stop for MappedFuture<F, M> {
     }
 }
 
-impl<A: Repeat<Args>, M: Change<A::Output>, Args> Repeat<Args> for MappedFuture<A, M> {
-    fn start(self: Pin<&mut Self>, args: Args) {
+impl<A: Repeat, M: Change<A::Output>> Repeat for MappedFuture<A, M> {
+    type Args = A::Args;
+
+    fn start(self: Pin<&mut Self>, args: A::Args) {
         self.project().call.start(args);
     }
 
@@ -109,7 +111,7 @@ captures_nothing!(Mapped<M>, M);
 impl<Args, T, M: Change<T>> Layer<Args, T> for Mapped<M> {
     type Output = M::Output;
     type Future<F: Future<Output = T>> = MappedFuture<F, M>;
-    type Repeated<A: Repeat<Args, Output = T>> = MappedFuture<A, M>;
+    type Repeated<A: Repeat<Args = Args, Output = T>> = MappedFuture<A, M>;
 
     #[inline]
     fn around<F: Future<Output = T>>(self, (): (), call: F) -> Self::Future<F> {
@@ -117,7 +119,7 @@ impl<Args, T, M: Change<T>> Layer<Args, T> for Mapped<M> {
     }
 
     #[inline]
-    fn repeated<A: Repeat<Args, Output = T>>(self, call: A) -> Self::Repeated<A> {
+    fn repeated<A: Repeat<Args = Args, Output = T>>(self, call: A) -> Self::Repeated<A> {
         MappedFuture::new(call, self.0)
     }
 }

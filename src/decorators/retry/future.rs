@@ -39,14 +39,14 @@ use std::{
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 #[repr(C)] // the policy first: it is most of what a call copies, and behind other fields it would go by way of the stack
-pub struct RetryFuture<A, Args, R> {
+pub struct RetryFuture<A: Repeat, R> {
     policy: RetryPolicy,
     /// The function, and its attempt in progress.
     #[pin]
     attempts: A,
     state: State,
     /// Gone with the last attempt that the policy allows.
-    args: Option<Args>,
+    args: Option<A::Args>,
     rules: R,
     progress: Progress,
 }
@@ -82,9 +82,9 @@ struct Wait {
     sleep: Option<Sleep>,
 }
 
-impl<A, Args, R> RetryFuture<A, Args, R> {
+impl<A: Repeat, R> RetryFuture<A, R> {
     #[inline]
-    pub(super) fn new(attempts: A, args: Args, policy: RetryPolicy, rules: R) -> Self {
+    pub(super) fn new(attempts: A, args: A::Args, policy: RetryPolicy, rules: R) -> Self {
         Self { policy, attempts, state: State::Due, args: Some(args), rules, progress: Progress::new() }
     }
 
@@ -94,11 +94,10 @@ impl<A, Args, R> RetryFuture<A, Args, R> {
     }
 }
 
-impl<A, Args, R, T, E> Future for RetryFuture<A, Args, R>
+impl<A, R, T, E> Future for RetryFuture<A, R>
 where
-    A: Repeat<Args, Output = Result<T, E>>,
+    A: Repeat<Args: Clone, Output = Result<T, E>>,
     R: Ruling<T, E>,
-    Args: Clone,
 {
     type Output = Result<T, R::Error>;
 
@@ -115,11 +114,10 @@ where
     }
 }
 
-impl<A, Args, R, T, E> RetryFuture<A, Args, R>
+impl<A, R, T, E> RetryFuture<A, R>
 where
-    A: Repeat<Args, Output = Result<T, E>>,
+    A: Repeat<Args: Clone, Output = Result<T, E>>,
     R: Ruling<T, E>,
-    Args: Clone,
 {
     /// Goes on with an attempt, or with the wait for one.
     #[inline(never)]
@@ -227,11 +225,10 @@ where
     }
 }
 
-impl<A, Args, R, T, E> Stop for RetryFuture<A, Args, R>
+impl<A, R, T, E> Stop for RetryFuture<A, R>
 where
-    A: Repeat<Args, Output = Result<T, E>>,
+    A: Repeat<Args: Clone, Output = Result<T, E>>,
     R: Ruling<T, E>,
-    Args: Clone,
 {
     fn stop(self: Pin<&mut Self>) {
         let this = self.project();
@@ -242,13 +239,14 @@ where
     }
 }
 
-impl<A, Args, R, T, E> Repeat<Args> for RetryFuture<A, Args, R>
+impl<A, R, T, E> Repeat for RetryFuture<A, R>
 where
-    A: Repeat<Args, Output = Result<T, E>>,
+    A: Repeat<Args: Clone, Output = Result<T, E>>,
     R: Ruling<T, E>,
-    Args: Clone,
 {
-    fn start(mut self: Pin<&mut Self>, args: Args) {
+    type Args = A::Args;
+
+    fn start(mut self: Pin<&mut Self>, args: A::Args) {
         self.as_mut().stop();
         let this = self.project();
         *this.args = Some(args);
@@ -313,7 +311,7 @@ impl Drop for Progress {
     }
 }
 
-impl<A, Args, R> fmt::Debug for RetryFuture<A, Args, R> {
+impl<A: Repeat, R> fmt::Debug for RetryFuture<A, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let begun = matches!(self.state, State::Attempting | State::Ended);
         let attempts = self.progress.failed() + u32::from(begun);

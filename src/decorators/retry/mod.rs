@@ -259,7 +259,7 @@ where
     Args: Clone,
 {
     type Output = Result<T, R::Error>;
-    type Future = RetryFuture<C::Repeated, Args, R>;
+    type Future = RetryFuture<C::Repeated, R>;
 
     fn call_once(self, args: Args) -> Self::Future {
         RetryFuture::new(self.callable.repeated(), args, self.policy, self.rules)
@@ -280,7 +280,7 @@ where
     R: Ruling<T, E>,
     Args: Clone,
 {
-    type Repeated = RetryFuture<C::Repeated, Args, R>;
+    type Repeated = RetryFuture<C::Repeated, R>;
 
     fn repeated(self) -> Self::Repeated {
         RetryFuture::repeated(self.callable.repeated(), self.policy, self.rules)
