@@ -51,7 +51,7 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(fetch(42).timed("fetch").await, 42);
     /// # }
     /// ```
-    fn timed(self, name: &'static str) -> GatedFuture<Self, Stopwatch<AnyOutput>> {
+    fn timed(self, name: &'static str) -> GatedFuture<Self, Stopwatch<AnyOutput>, Self::Output> {
         self.timed_with(Timing::new(name))
     }
 
@@ -66,7 +66,7 @@ pub trait FutureExt: Future + Sized {
     /// tokio::time::sleep(Duration::from_millis(500)).timed_with(timing).await;
     /// # }
     /// ```
-    fn timed_with<O>(self, timing: Timing<O>) -> GatedFuture<Self, Stopwatch<O>>
+    fn timed_with<O>(self, timing: Timing<O>) -> GatedFuture<Self, Stopwatch<O>, Self::Output>
     where
         O: OutcomeOf<Self::Output>,
     {
@@ -83,7 +83,7 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(fetch(42).logged().await, Ok(42));
     /// # }
     /// ```
-    fn logged(self) -> GatedFuture<Self, CallLog<Discreet>>
+    fn logged(self) -> GatedFuture<Self, CallLog<Discreet>, Self::Output>
     where
         Self::Output: ResultLike<Err: Display>,
     {
@@ -100,7 +100,7 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(fetch(42).logged_values().await, Ok(42));
     /// # }
     /// ```
-    fn logged_values(self) -> GatedFuture<Self, CallLog<Values>>
+    fn logged_values(self) -> GatedFuture<Self, CallLog<Values>, Self::Output>
     where
         Self::Output: ResultLike<Ok: Debug, Err: Display>,
     {
@@ -117,7 +117,7 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(fetch(42).logged_with(Logging::new().level(tracing::Level::DEBUG)).await, Ok(42));
     /// # }
     /// ```
-    fn logged_with<S>(self, logging: Logging<S>) -> GatedFuture<Self, CallLog<S>>
+    fn logged_with<S>(self, logging: Logging<S>) -> GatedFuture<Self, CallLog<S>, Self::Output>
     where
         Self::Output: ResultLike<Err: Display>,
         S: ShowValue<<Self::Output as ResultLike>::Ok>,
@@ -164,7 +164,7 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(limiter.available(), 9);
     /// # }
     /// ```
-    fn rate_limited(self, limiter: &RateLimiter) -> GatedFuture<Self, Admission> {
+    fn rate_limited(self, limiter: &RateLimiter) -> GatedFuture<Self, Admission, Self::Output> {
         GatedFuture::new(self, Admission::new(limiter.clone()))
     }
 
@@ -187,7 +187,7 @@ pub trait FutureExt: Future + Sized {
         self,
         limiter: &RateLimiter,
         permits: impl Into<Permits>,
-    ) -> GatedFuture<Self, RefusableAdmission>
+    ) -> GatedFuture<Self, RefusableAdmission, Self::Output>
     where
         Self::Output: Fallible,
     {
@@ -210,7 +210,11 @@ pub trait FutureExt: Future + Sized {
     /// assert!(fetch(2).rate_limited_within(&limiter, within).await.is_err());
     /// # }
     /// ```
-    fn rate_limited_within(self, limiter: &RateLimiter, max_wait: Duration) -> GatedFuture<Self, RefusableAdmission>
+    fn rate_limited_within(
+        self,
+        limiter: &RateLimiter,
+        max_wait: Duration,
+    ) -> GatedFuture<Self, RefusableAdmission, Self::Output>
     where
         Self::Output: Fallible,
     {
@@ -232,7 +236,7 @@ pub trait FutureExt: Future + Sized {
     /// assert!(fetch(2).try_rate_limited(&limiter).await.is_err());
     /// # }
     /// ```
-    fn try_rate_limited(self, limiter: &RateLimiter) -> GatedFuture<Self, RefusableAdmission>
+    fn try_rate_limited(self, limiter: &RateLimiter) -> GatedFuture<Self, RefusableAdmission, Self::Output>
     where
         Self::Output: Fallible,
     {
@@ -253,7 +257,7 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(limiter.available(), 0);
     /// # }
     /// ```
-    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> GatedFuture<Self, Pausing<P>>
+    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> GatedFuture<Self, Pausing<P>, Self::Output>
     where
         Self::Output: ResultLike,
         P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
@@ -347,7 +351,7 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(3));
     /// # }
     /// ```
-    fn gated<G>(self, gate: G) -> GatedFuture<Self, G>
+    fn gated<G>(self, gate: G) -> GatedFuture<Self, G, Self::Output>
     where
         G: Gate<Self::Output>,
     {

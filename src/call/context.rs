@@ -1,7 +1,11 @@
 //! Functions that carry a context: what an `async move` closure that owns what it lends cannot do.
 
 use super::{
-    Callable, CallableMut, CallableOnce, Repeated, arity::for_each_arity, awaited_directly, name::Name, repeat::Attempt,
+    Callable, CallableMut, CallableOnce, Repeated,
+    arity::for_each_arity,
+    awaited_directly,
+    name::Name,
+    repeat::{Attempt, next},
 };
 use std::{fmt, future::Future};
 
@@ -75,11 +79,16 @@ macro_rules! context_comes_first {
         {
             type Repeated = Repeated<Self, ($($A,)*), Fut>;
 
-            fn repeated(self) -> Self::Repeated {
+            fn repeated(self, args: ($($A,)*)) -> Self::Repeated
+            where
+                ($($A,)*): Clone,
+            {
                 Repeated::new(
                     self,
-                    |this, ($($a,)*), mut call| {
-                        call.set(Attempt::Called((this.function)(this.context.clone(), $($a),*)));
+                    args,
+                    |this, args, last, mut attempt| {
+                        let ($($a,)*) = next(args, last);
+                        attempt.set(Attempt::Called((this.function)(this.context.clone(), $($a),*)));
                     },
                     |_| Name::of_function::<F>(),
                 )

@@ -40,8 +40,11 @@ impl<C: CallableMut<Args>, Args> CallableMut<Args> for Late<C> {
     type Repeated = C::Repeated;
 
     #[inline]
-    fn repeated(self) -> C::Repeated {
-        self.0.repeated()
+    fn repeated(self, args: Args) -> C::Repeated
+    where
+        Args: Clone,
+    {
+        self.0.repeated(args)
     }
 }
 
@@ -111,7 +114,11 @@ impl<C, Args, F> LateFuture<C, Args, F> {
     where
         C: CallableOnce<Args, Future = F>,
     {
-        Self { begin: |callable, args, mut call| call.set(Some(callable.call_once(args))), due: Some((callable, args)), call: None }
+        Self {
+            begin: |callable, args, mut call| call.set(Some(callable.call_once(args))),
+            due: Some((callable, args)),
+            call: None,
+        }
     }
 }
 

@@ -23,7 +23,7 @@ mod repeat;
 pub use late::{Late, LateFuture};
 pub use repeat::{Called, Repeat, Repeated, Stop};
 
-use repeat::Attempt;
+use repeat::{Attempt, next};
 
 use crate::sync::Arc;
 use arity::for_each_arity;
@@ -103,15 +103,17 @@ pub trait CallableOnce<Args> {
     note = "a retry needs a function that can be called again: `|| fetch(id)` instead of `fetch(id)`"
 )]
 pub trait CallableMut<Args>: CallableOnce<Args> {
-    /// The function together with its call in progress.
-    type Repeated: Repeat<Args = Args, Output = Self::Output>
+    /// The function together with its arguments, and with its call in progress.
+    type Repeated: Repeat<Output = Self::Output>
     where
         Self: Sized;
 
     /// Makes the function a future that can be started again: see [`Repeat`].
-    fn repeated(self) -> Self::Repeated
+    #[track_caller]
+    fn repeated(self, args: Args) -> Self::Repeated
     where
-        Self: Sized;
+        Self: Sized,
+        Args: Clone;
 }
 
 /// What can be called by many at the same time: the bound for code that takes any decorated function.
@@ -169,10 +171,17 @@ macro_rules! functions_are_callable {
             type Repeated = Repeated<Func, ($($A,)*), Fut>;
 
             #[inline]
-            fn repeated(self) -> Self::Repeated {
+            fn repeated(self, args: ($($A,)*)) -> Self::Repeated
+            where
+                ($($A,)*): Clone,
+            {
                 Repeated::new(
                     self,
-                    |function, ($($a,)*), mut call| call.set(Attempt::Called(function($($a),*))),
+                    args,
+                    |function, args, last, mut attempt| {
+                        let ($($a,)*) = next(args, last);
+                        attempt.set(Attempt::Called(function($($a),*)));
+                    },
                     |_| Name::of_function::<Func>(),
                 )
             }
@@ -238,8 +247,11 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
 impl<C: Callable<Args> + ?Sized, Args> CallableMut<Args> for Arc<C> {
     type Repeated = Repeated<Self, Args, C::Future>;
 
-    fn repeated(self) -> Self::Repeated {
-        Repeated::by_ref(self)
+    fn repeated(self, args: Args) -> Self::Repeated
+    where
+        Args: Clone,
+    {
+        Repeated::by_ref(self, args)
     }
 }
 

@@ -20,10 +20,11 @@ pub trait Stop: Future {
     fn stop(self: Pin<&mut Self>);
 }
 
-/// A function and its calls, one at a time: a future that is started with arguments, and started
-/// again when it has ended.
+/// A function, its arguments, and its call in progress: a future that can be started again when it
+/// has ended.
 ///
-/// Made by [`CallableMut::repeated`](super::CallableMut::repeated).
+/// Made by [`CallableMut::repeated`](super::CallableMut::repeated). A retry is built on it; so is
+/// anything else that calls a function that counts in a variable of its own.
 ///
 /// # Examples
 ///
@@ -32,31 +33,31 @@ pub trait Stop: Future {
 /// use decor::{CallableMut, Repeat};
 /// use std::{future::ready, pin::pin};
 ///
-/// let mut calls = 0;
-/// let mut count = pin!((|| { calls += 1; ready(calls) }).repeated());
-/// count.as_mut().start(());
-/// assert_eq!(count.as_mut().await, 1);
-/// count.as_mut().start(());
-/// assert_eq!(count.as_mut().await, 2);
+/// let mut sum = 0;
+/// let mut add = pin!((|n: u32| { sum += n; ready(sum) }).repeated((21,)));
+/// add.as_mut().start(false);
+/// assert_eq!(add.as_mut().await, 21);
+/// add.as_mut().start(true);
+/// assert_eq!(add.as_mut().await, 42);
 /// # }
 /// ```
 pub trait Repeat: Stop {
-    /// The arguments of a call.
-    // No parameter of the trait: the future of a retry would then name the arguments' lifetimes
-    // twice, and inside a task rustc takes them for different ones.
-    type Args;
-
-    /// Begins a call with these arguments. A call in progress is dropped.
+    /// Begins a call. A call in progress is dropped.
     ///
-    /// The function is called when the future is polled.
-    fn start(self: Pin<&mut Self>, args: Self::Args);
+    /// The function is called when the future is polled. If the call is the `last` one, it gets the
+    /// arguments themselves; otherwise it gets a clone.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled, if there was a last call before.
+    fn start(self: Pin<&mut Self>, last: bool);
 
     /// The function's name.
     #[doc(hidden)]
     fn label(&self) -> Name;
 }
 
-/// A function that is called again and again by its owner.
+/// A function that its owner calls again and again.
 ///
 /// Made by [`CallableMut::repeated`](super::CallableMut::repeated).
 ///
@@ -67,63 +68,75 @@ pub trait Repeat: Stop {
 /// use std::future::{Ready, ready};
 ///
 /// let double = (|n: u32| ready(n * 2)) as fn(u32) -> Ready<u32>;
-/// let double: Repeated<fn(u32) -> Ready<u32>, (u32,), Ready<u32>> = double.repeated();
+/// let double: Repeated<fn(u32) -> Ready<u32>, (u32,), Ready<u32>> = double.repeated((21,));
 /// # drop(double);
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct Repeated<F, Args, Fut> {
     function: F,
+    /// `None` from the last call on.
+    args: Option<Args>,
     // Function pointers, and no bounds on `F`: see `LateFuture`.
     call: CallMut<F, Args, Fut>,
     label: fn(&F) -> Name,
     #[pin]
-    attempt: Attempt<Args, Fut>,
+    attempt: Attempt<Fut>,
 }
 
 /// Calls the function, and puts its future into its place.
-type CallMut<F, Args, Fut> = fn(&mut F, Args, Pin<&mut Attempt<Args, Fut>>);
+type CallMut<F, Args, Fut> = fn(&mut F, &mut Option<Args>, bool, Pin<&mut Attempt<Fut>>);
 
 /// The call in progress.
-#[pin_project(project = AttemptProj, project_replace = AttemptReplaced)]
-pub enum Attempt<Args, Fut> {
+#[pin_project(project = AttemptProj)]
+pub enum Attempt<Fut> {
     Idle,
-    Due(Args),
+    Due { last: bool },
     Called(#[pin] Fut),
+}
+
+/// The arguments of the next call.
+///
+/// # Panics
+///
+/// If there was a last call before.
+#[inline]
+pub(super) fn next<Args: Clone>(args: &mut Option<Args>, last: bool) -> Args {
+    let next = if last { args.take() } else { args.clone() };
+    next.expect("the last call has taken the arguments")
 }
 
 impl<F, Args, Fut> Repeated<F, Args, Fut> {
     #[inline]
-    pub(super) fn new(function: F, call: CallMut<F, Args, Fut>, label: fn(&F) -> Name) -> Self {
-        Self { function, call, label, attempt: Attempt::Idle }
+    pub(super) fn new(function: F, args: Args, call: CallMut<F, Args, Fut>, label: fn(&F) -> Name) -> Self {
+        Self { function, args: Some(args), call, label, attempt: Attempt::Idle }
     }
 }
 
-impl<C, Args> Repeated<C, Args, C::Future>
+impl<C, Args: Clone> Repeated<C, Args, C::Future>
 where
-    C: CallableOnce<Args> + Clone,
+    C: CallableOnce<Args>,
 {
     /// Calls a clone each time.
-    pub(crate) fn cloning(callable: C) -> Self {
-        Self::new(
-            callable,
-            |callable, args, mut attempt| attempt.set(Attempt::Called(callable.clone().call_once(args))),
-            C::label,
-        )
+    pub(crate) fn cloning(callable: C, args: Args) -> Self
+    where
+        C: Clone,
+    {
+        let call = |callable: &mut C, args: &mut Option<Args>, last, mut attempt: Pin<&mut Attempt<C::Future>>| {
+            attempt.set(Attempt::Called(callable.clone().call_once(next(args, last))));
+        };
+        Self::new(callable, args, call, C::label)
     }
-}
 
-impl<C, Args> Repeated<C, Args, C::Future>
-where
-    C: Callable<Args>,
-{
     /// Calls by reference.
-    pub(crate) fn by_ref(callable: C) -> Self {
-        Self::new(
-            callable,
-            |callable, args, mut attempt| attempt.set(Attempt::Called(callable.call_with(args))),
-            C::label,
-        )
+    pub(crate) fn by_ref(callable: C, args: Args) -> Self
+    where
+        C: Callable<Args>,
+    {
+        let call = |callable: &mut C, args: &mut Option<Args>, last, mut attempt: Pin<&mut Attempt<C::Future>>| {
+            attempt.set(Attempt::Called(callable.call_with(next(args, last))));
+        };
+        Self::new(callable, args, call, C::label)
     }
 }
 
@@ -133,11 +146,9 @@ impl<F, Args, Fut: Future> Future for Repeated<F, Args, Fut> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
         let mut this = self.project();
-        if let AttemptProj::Due(_) = this.attempt.as_mut().project() {
-            let AttemptReplaced::Due(args) = this.attempt.as_mut().project_replace(Attempt::Idle) else {
-                unreachable!("it is due");
-            };
-            (this.call)(this.function, args, this.attempt.as_mut());
+        if let AttemptProj::Due { last } = this.attempt.as_mut().project() {
+            let last = *last;
+            (this.call)(this.function, this.args, last, this.attempt.as_mut());
         }
         match this.attempt.project() {
             AttemptProj::Called(call) => call.poll(cx),
@@ -154,11 +165,9 @@ impl<F, Args, Fut: Future> Stop for Repeated<F, Args, Fut> {
 }
 
 impl<F, Args, Fut: Future> Repeat for Repeated<F, Args, Fut> {
-    type Args = Args;
-
     #[inline]
-    fn start(self: Pin<&mut Self>, args: Args) {
-        self.project().attempt.set(Attempt::Due(args));
+    fn start(self: Pin<&mut Self>, last: bool) {
+        self.project().attempt.set(Attempt::Due { last });
     }
 
     fn label(&self) -> Name {

@@ -98,8 +98,11 @@ impl<Args, Output> CallableOnce<Args> for BoxedFn<Args, Output> {
 impl<Args, Output> CallableMut<Args> for BoxedFn<Args, Output> {
     type Repeated = Repeated<Self, Args, BoxFuture<'static, Output>>;
 
-    fn repeated(self) -> Self::Repeated {
-        Repeated::by_ref(self)
+    fn repeated(self, args: Args) -> Self::Repeated
+    where
+        Args: Clone,
+    {
+        Repeated::by_ref(self, args)
     }
 }
 
@@ -155,8 +158,11 @@ where
 {
     type Repeated = Repeated<Self, Args, Self::Future>;
 
-    fn repeated(self) -> Self::Repeated {
-        Repeated::by_ref(self)
+    fn repeated(self, args: Args) -> Self::Repeated
+    where
+        Args: Clone,
+    {
+        Repeated::by_ref(self, args)
     }
 }
 

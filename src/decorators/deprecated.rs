@@ -98,7 +98,7 @@ impl CallSite {
 }
 
 /// The gate of one call: it warns when the call is polled.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Warning(Option<(Deprecated, CallSite)>);
 
 impl<T> Gate<T> for Warning {

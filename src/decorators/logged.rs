@@ -277,7 +277,7 @@ impl Write for Cutter<'_, '_> {
 
 /// The lines of one call: the gate of [`.logged()`](crate::FnExt::logged). The clock is read only
 /// where it is heard.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CallLog<S> {
     logging: Logging<S>,
     name: Name,

@@ -239,8 +239,11 @@ where
 {
     type Repeated = Repeated<Self, Args, Self::Future>;
 
-    fn repeated(self) -> Self::Repeated {
-        Repeated::cloning(self)
+    fn repeated(self, args: Args) -> Self::Repeated
+    where
+        Args: Clone,
+    {
+        Repeated::cloning(self, args)
     }
 }
 

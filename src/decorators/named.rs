@@ -2,7 +2,7 @@
 
 use crate::{
     call::{Repeat, Stop, name::Name},
-    layer::{BlockingLayer, Decoration, Layer, captures_nothing},
+    layer::{BlockingLayer, Decoration, Layer, RepeatLayer, captures_nothing},
 };
 use pin_project::pin_project;
 use std::{
@@ -31,15 +31,18 @@ captures_nothing!(Named);
 impl<Args, T> Layer<Args, T> for Named {
     type Output = T;
     type Future<F: Future<Output = T>> = F;
-    type Repeated<A: Repeat<Args = Args, Output = T>> = NamedCalls<A>;
 
     #[inline]
     fn around<F: Future<Output = T>>(self, (): (), call: F) -> F {
         call
     }
+}
+
+impl<Args, T> RepeatLayer<Args, T> for Named {
+    type Repeated<A: Repeat<Output = T>> = NamedCalls<A>;
 
     #[inline]
-    fn repeated<A: Repeat<Args = Args, Output = T>>(self, calls: A) -> NamedCalls<A> {
+    fn repeated<A: Repeat<Output = T>>(self, (): (), calls: A) -> NamedCalls<A> {
         NamedCalls { calls, name: self.0 }
     }
 }
@@ -77,11 +80,9 @@ impl<A: Stop> Stop for NamedCalls<A> {
 }
 
 impl<A: Repeat> Repeat for NamedCalls<A> {
-    type Args = A::Args;
-
     #[inline]
-    fn start(self: Pin<&mut Self>, args: A::Args) {
-        self.project().calls.start(args);
+    fn start(self: Pin<&mut Self>, last: bool) {
+        self.project().calls.start(last);
     }
 
     fn label(&self) -> Name {

@@ -15,6 +15,7 @@ use std::{
 };
 
 /// The gate of a call that waits for one permit, however long it takes.
+#[derive(Debug, Clone)]
 pub struct Admission(Acquisition<Arc<Core>>);
 
 impl Admission {
@@ -33,6 +34,7 @@ impl<T> Gate<T> for Admission {
 }
 
 /// The gate of a call whose request may be refused.
+#[derive(Debug, Clone)]
 pub struct RefusableAdmission(Acquisition<Arc<Core>>);
 
 impl RefusableAdmission {

@@ -214,7 +214,7 @@ impl<T, E> OutcomeOf<Result<T, E>> for ByResult {
 }
 
 /// Takes the time of one call, where it is heard.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Stopwatch<O> {
     timing: Timing<O>,
     started: Option<Instant>,

@@ -126,13 +126,11 @@ where
     A: Repeat,
     A::Output: Fallible,
 {
-    type Args = A::Args;
-
     #[inline]
-    fn start(self: Pin<&mut Self>, args: A::Args) {
+    fn start(self: Pin<&mut Self>, last: bool) {
         let mut this = self.project();
         this.timer.set(Timer::Unarmed);
-        this.call.start(args);
+        this.call.start(last);
     }
 
     fn label(&self) -> Name {
@@ -202,8 +200,11 @@ where
 {
     type Repeated = TimeoutFuture<C::Repeated>;
 
-    fn repeated(self) -> Self::Repeated {
-        TimeoutFuture::new(self.callable.repeated(), self.limit, self.name)
+    fn repeated(self, args: Args) -> Self::Repeated
+    where
+        Args: Clone,
+    {
+        TimeoutFuture::new(self.callable.repeated(args), self.limit, self.name)
     }
 }
 

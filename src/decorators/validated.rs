@@ -45,7 +45,7 @@ where
 }
 
 /// The gate of one call: closed if its arguments were refused.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Verdict {
     refusal: Option<String>,
 }

@@ -35,14 +35,18 @@ pub trait Layer<Args, T>: Decoration + Captures<Args> {
     type Output;
     /// The future of a call that is made once.
     type Future<F: Future<Output = T>>: Future<Output = Self::Output>;
-    /// The future of calls that are repeated.
-    type Repeated<A: Repeat<Args = Args, Output = T>>: Repeat<Args = Args, Output = Self::Output>;
 
     /// Wraps the future of one call.
     fn around<F: Future<Output = T>>(self, captured: Self::Captured, call: F) -> Self::Future<F>;
+}
 
-    /// Wraps calls that are repeated. What each needs of its arguments is captured when it starts.
-    fn repeated<A: Repeat<Args = Args, Output = T>>(self, call: A) -> Self::Repeated<A>;
+/// The same around calls that are repeated.
+pub trait RepeatLayer<Args, T>: Layer<Args, T> {
+    /// The future of the calls.
+    type Repeated<A: Repeat<Output = T>>: Repeat<Output = Self::Output>;
+
+    /// Wraps calls that are repeated with the same arguments.
+    fn repeated<A: Repeat<Output = T>>(self, captured: Self::Captured, calls: A) -> Self::Repeated<A>;
 }
 
 /// The same around a call that blocks.
@@ -113,19 +117,23 @@ where
 impl<C, L, Args> CallableMut<Args> for Around<C, L>
 where
     C: CallableMut<Args>,
-    L: Layer<Args, C::Output>,
+    L: RepeatLayer<Args, C::Output>,
 {
     type Repeated = L::Repeated<C::Repeated>;
 
-    fn repeated(self) -> Self::Repeated {
-        self.layer.repeated(self.callable.repeated())
+    fn repeated(self, args: Args) -> Self::Repeated
+    where
+        Args: Clone,
+    {
+        let captured = self.layer.capture(&args);
+        self.layer.repeated(captured, self.callable.repeated(args))
     }
 }
 
 impl<C, L, Args> Callable<Args> for Around<C, L>
 where
     C: Callable<Args>,
-    L: Layer<Args, C::Output> + Clone,
+    L: RepeatLayer<Args, C::Output> + Clone,
 {
     #[inline]
     fn call_with(&self, args: Args) -> Self::Future {

@@ -1,12 +1,13 @@
 //! A gate: what most decorators are. One future and one driver for threads serve all of them.
 
 use super::{
-    Around, BlockingLayer, Captures, Decoration, Layer, Outcome, Timer, Wait, captures_nothing, wait_blocking,
+    Around, BlockingLayer, Captures, Decoration, Layer, Outcome, RepeatLayer, Timer, Wait, captures_nothing,
+    wait_blocking,
 };
 use crate::{
     ResultLike,
-    clock::{Clock, Instant},
     call::{Late, Repeat, Stop, args::Inspect, name::Name},
+    clock::{Clock, Instant},
     thread::UnwindMark,
 };
 use pin_project::pin_project;
@@ -144,11 +145,11 @@ impl<'a, T> End<'a, T> {
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
-pub struct GatedFuture<F: Future, G: Gate<F::Output>> {
+pub struct GatedFuture<F, G: Gate<T>, T> {
     // Dropped before the passage, so that a gate inside is told of the end first.
     #[pin]
     call: F,
-    passage: Passage<F::Output, G, TASK>,
+    passage: Passage<T, G, TASK>,
 }
 
 /// Whether a task goes through a gate, or a thread.
@@ -175,18 +176,18 @@ enum State {
     Ended,
 }
 
-impl<F: Future, G: Gate<F::Output>> GatedFuture<F, G> {
+impl<F, G: Gate<T>, T> GatedFuture<F, G, T> {
     #[inline]
     pub(crate) fn new(call: F, gate: G) -> Self {
         Self { call, passage: Passage::new(gate) }
     }
 }
 
-impl<F: Future, G: Gate<F::Output>> Future for GatedFuture<F, G> {
-    type Output = F::Output;
+impl<F: Future<Output = T>, G: Gate<T>, T> Future for GatedFuture<F, G, T> {
+    type Output = T;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = self.project();
         this.passage.poll(this.call, cx)
     }
@@ -298,7 +299,7 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Drop for PanicGuard<'_, T, G, IS_TASK> 
     }
 }
 
-impl<F: Future, G: Gate<F::Output>> fmt::Debug for GatedFuture<F, G> {
+impl<F, G: Gate<T>, T> fmt::Debug for GatedFuture<F, G, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GatedFuture").field("state", &self.passage.state).finish_non_exhaustive()
     }
@@ -344,20 +345,26 @@ impl<Args, S: Captures<Args>> Captures<Args> for GateLayer<S> {
 
 impl<Args, T, S> Layer<Args, T> for GateLayer<S>
 where
-    S: GateSource<Args, Gate: Gate<T>> + Clone,
+    S: GateSource<Args, Gate: Gate<T>>,
 {
     type Output = T;
-    type Future<F: Future<Output = T>> = GatedFuture<F, S::Gate>;
-    type Repeated<A: Repeat<Args = Args, Output = T>> = RepeatedGate<A, S>;
+    type Future<F: Future<Output = T>> = GatedFuture<F, S::Gate, T>;
 
     #[inline]
     fn around<F: Future<Output = T>>(self, captured: S::Captured, call: F) -> Self::Future<F> {
         GatedFuture::new(call, self.0.gate(captured))
     }
+}
+
+impl<Args, T, S> RepeatLayer<Args, T> for GateLayer<S>
+where
+    S: GateSource<Args, Gate: Gate<T> + Clone>,
+{
+    type Repeated<A: Repeat<Output = T>> = GatedCalls<A, S::Gate, T>;
 
     #[inline]
-    fn repeated<A: Repeat<Args = Args, Output = T>>(self, call: A) -> Self::Repeated<A> {
-        RepeatedGate { source: self.0, call, passage: None }
+    fn repeated<A: Repeat<Output = T>>(self, captured: S::Captured, calls: A) -> Self::Repeated<A> {
+        GatedCalls { calls, passage: None, gate: self.0.gate(captured) }
     }
 }
 
@@ -373,64 +380,46 @@ where
     }
 }
 
-/// A gated function whose calls are repeated, each through a gate of its own.
+/// Repeated calls, each through a clone of the same gate.
 #[pin_project]
-pub struct RepeatedGate<A, S>
-where
-    A: Repeat,
-    S: GateSource<A::Args, Gate: Gate<A::Output>>,
- {
+pub struct GatedCalls<A, G: Gate<T>, T> {
     #[pin]
-    call: A,
+    calls: A,
     /// `None` while there is no call.
-    passage: Option<Passage<A::Output, S::Gate, TASK>>,
-    source: S,
+    passage: Option<Passage<T, G, TASK>>,
+    gate: G,
 }
 
-impl<A, S> Future for RepeatedGate<A, S>
-where
-    A: Repeat,
-    S: GateSource<A::Args, Gate: Gate<A::Output>>,
-{
-    type Output = A::Output;
+impl<A: Future<Output = T>, G: Gate<T>, T> Future for GatedCalls<A, G, T> {
+    type Output = T;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = self.project();
-        this.passage.as_mut().expect("a repeated call polled without a call in progress").poll(this.call, cx)
+        this.passage.as_mut().expect("repeated calls polled without a call in progress").poll(this.calls, cx)
     }
 }
 
-impl<A, S> Stop for RepeatedGate<A, S>
-where
-    A: Repeat,
-    S: GateSource<A::Args, Gate: Gate<A::Output>>,
-{
+impl<A: Stop<Output = T>, G: Gate<T>, T> Stop for GatedCalls<A, G, T> {
     #[inline]
     fn stop(self: Pin<&mut Self>) {
         let this = self.project();
-        this.call.stop();
+        this.calls.stop();
         *this.passage = None;
     }
 }
 
-impl<A, S> Repeat for RepeatedGate<A, S>
-where
-    A: Repeat,
-    S: GateSource<A::Args, Gate: Gate<A::Output>> + Clone,
-{
-    type Args = A::Args;
-
+impl<A: Repeat<Output = T>, G: Gate<T> + Clone, T> Repeat for GatedCalls<A, G, T> {
     #[inline]
-    fn start(self: Pin<&mut Self>, args: A::Args) {
+    fn start(mut self: Pin<&mut Self>, last: bool) {
+        self.as_mut().stop();
         let this = self.project();
-        let captured = this.source.capture(&args);
-        this.call.start(args);
-        *this.passage = Some(Passage::new(this.source.clone().gate(captured)));
+        this.calls.start(last);
+        *this.passage = Some(Passage::new(this.gate.clone()));
     }
 
     fn label(&self) -> Name {
-        self.call.label()
+        self.calls.label()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Changing a call's output: one future and one layer for all decorators that do.
 
-use super::{BlockingLayer, Decoration, Layer, captures_nothing};
+use super::{BlockingLayer, Decoration, Layer, RepeatLayer, captures_nothing};
 use crate::call::{Repeat, Stop, name::Name};
 use pin_project::pin_project;
 use std::{
@@ -70,10 +70,8 @@ impl<F: Stop, M: Change<F::Output>> Stop for MappedFuture<F, M> {
 }
 
 impl<A: Repeat, M: Change<A::Output>> Repeat for MappedFuture<A, M> {
-    type Args = A::Args;
-
-    fn start(self: Pin<&mut Self>, args: A::Args) {
-        self.project().call.start(args);
+    fn start(self: Pin<&mut Self>, last: bool) {
+        self.project().call.start(last);
     }
 
     fn label(&self) -> Name {
@@ -111,15 +109,18 @@ captures_nothing!(Mapped<M>, M);
 impl<Args, T, M: Change<T>> Layer<Args, T> for Mapped<M> {
     type Output = M::Output;
     type Future<F: Future<Output = T>> = MappedFuture<F, M>;
-    type Repeated<A: Repeat<Args = Args, Output = T>> = MappedFuture<A, M>;
 
     #[inline]
     fn around<F: Future<Output = T>>(self, (): (), call: F) -> Self::Future<F> {
         MappedFuture::new(call, self.0)
     }
+}
+
+impl<Args, T, M: Change<T>> RepeatLayer<Args, T> for Mapped<M> {
+    type Repeated<A: Repeat<Output = T>> = MappedFuture<A, M>;
 
     #[inline]
-    fn repeated<A: Repeat<Args = Args, Output = T>>(self, call: A) -> Self::Repeated<A> {
+    fn repeated<A: Repeat<Output = T>>(self, (): (), call: A) -> Self::Repeated<A> {
         MappedFuture::new(call, self.0)
     }
 }

@@ -15,7 +15,7 @@ pub use mapped::MappedFuture;
 pub use outcome::Outcome;
 pub use wait::Wait;
 
-pub(crate) use around::{BlockingLayer, Captures, Layer, captures_nothing};
+pub(crate) use around::{BlockingLayer, Captures, Layer, RepeatLayer, captures_nothing};
 pub(crate) use gate::{ByArgs, Each, GateLayer, GateSource};
 pub(crate) use mapped::{Change, Mapped};
 pub(crate) use wait::{Timer, wait_blocking};

@@ -70,6 +70,13 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
     }
 }
 
+/// The same request once more, from its beginning.
+impl<C: Deref<Target = Core> + Clone> Clone for Acquisition<C> {
+    fn clone(&self) -> Self {
+        Self::new(self.core.clone(), self.request)
+    }
+}
+
 impl<C: Deref<Target = Core>> Drop for Acquisition<C> {
     fn drop(&mut self) {
         if let State::Waiting(clock, claim) = &self.state {

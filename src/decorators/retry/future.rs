@@ -39,14 +39,15 @@ use std::{
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 #[repr(C)] // the policy first: it is most of what a call copies, and behind other fields it would go by way of the stack
-pub struct RetryFuture<A: Repeat, R> {
+pub struct RetryFuture<A, R> {
     policy: RetryPolicy,
     /// The function, and its attempt in progress.
     #[pin]
     attempts: A,
     state: State,
-    /// Gone with the last attempt that the policy allows.
-    args: Option<A::Args>,
+    /// Whether the last attempt is the function's last call. It is not if the retry itself is to be
+    /// repeated.
+    last: bool,
     rules: R,
     progress: Progress,
 }
@@ -82,21 +83,16 @@ struct Wait {
     sleep: Option<Sleep>,
 }
 
-impl<A: Repeat, R> RetryFuture<A, R> {
+impl<A, R> RetryFuture<A, R> {
     #[inline]
-    pub(super) fn new(attempts: A, args: A::Args, policy: RetryPolicy, rules: R) -> Self {
-        Self { policy, attempts, state: State::Due, args: Some(args), rules, progress: Progress::new() }
-    }
-
-    /// Attempts that are made when the call is [started](Repeat::start).
-    pub(super) fn repeated(attempts: A, policy: RetryPolicy, rules: R) -> Self {
-        Self { policy, attempts, state: State::Ended, args: None, rules, progress: Progress::new() }
+    pub(super) fn new(attempts: A, policy: RetryPolicy, rules: R) -> Self {
+        Self { policy, attempts, state: State::Due, last: true, rules, progress: Progress::new() }
     }
 }
 
 impl<A, R, T, E> Future for RetryFuture<A, R>
 where
-    A: Repeat<Args: Clone, Output = Result<T, E>>,
+    A: Repeat<Output = Result<T, E>>,
     R: Ruling<T, E>,
 {
     type Output = Result<T, R::Error>;
@@ -116,7 +112,7 @@ where
 
 impl<A, R, T, E> RetryFuture<A, R>
 where
-    A: Repeat<Args: Clone, Output = Result<T, E>>,
+    A: Repeat<Output = Result<T, E>>,
     R: Ruling<T, E>,
 {
     /// Goes on with an attempt, or with the wait for one.
@@ -168,8 +164,7 @@ where
             }
             Stage::Further(wait) => wait.failed + 1,
         };
-        let args = if this.policy.may_follow(number) { this.args.clone() } else { this.args.take() };
-        this.attempts.start(args.expect("taken by the last attempt only"));
+        this.attempts.start(*this.last && !this.policy.may_follow(number));
         *this.state = State::Attempting;
     }
 
@@ -227,29 +222,26 @@ where
 
 impl<A, R, T, E> Stop for RetryFuture<A, R>
 where
-    A: Repeat<Args: Clone, Output = Result<T, E>>,
+    A: Repeat<Output = Result<T, E>>,
     R: Ruling<T, E>,
 {
     fn stop(self: Pin<&mut Self>) {
         let this = self.project();
         this.attempts.stop();
         *this.state = State::Ended;
-        *this.args = None;
         *this.progress = Progress::new();
     }
 }
 
 impl<A, R, T, E> Repeat for RetryFuture<A, R>
 where
-    A: Repeat<Args: Clone, Output = Result<T, E>>,
+    A: Repeat<Output = Result<T, E>>,
     R: Ruling<T, E>,
 {
-    type Args = A::Args;
-
-    fn start(mut self: Pin<&mut Self>, args: A::Args) {
+    fn start(mut self: Pin<&mut Self>, last: bool) {
         self.as_mut().stop();
         let this = self.project();
-        *this.args = Some(args);
+        *this.last = last;
         *this.state = State::Due;
     }
 
@@ -311,7 +303,7 @@ impl Drop for Progress {
     }
 }
 
-impl<A: Repeat, R> fmt::Debug for RetryFuture<A, R> {
+impl<A, R> fmt::Debug for RetryFuture<A, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let begun = matches!(self.state, State::Attempting | State::Ended);
         let attempts = self.progress.failed() + u32::from(begun);

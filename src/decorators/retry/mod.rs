@@ -262,7 +262,7 @@ where
     type Future = RetryFuture<C::Repeated, R>;
 
     fn call_once(self, args: Args) -> Self::Future {
-        RetryFuture::new(self.callable.repeated(), args, self.policy, self.rules)
+        RetryFuture::new(self.callable.repeated(args), self.policy, self.rules)
     }
 
     fn label(&self) -> Name {
@@ -282,8 +282,11 @@ where
 {
     type Repeated = RetryFuture<C::Repeated, R>;
 
-    fn repeated(self) -> Self::Repeated {
-        RetryFuture::repeated(self.callable.repeated(), self.policy, self.rules)
+    fn repeated(self, args: Args) -> Self::Repeated
+    where
+        Args: Clone,
+    {
+        self.call_once(args)
     }
 }
 
