@@ -4,15 +4,7 @@
 //! also assert it.
 
 use decor::{
-    future::{
-        Acquire, AcquireMany, DeprecatedFuture, DetachedLoad, FallibleFuture, Lazy, LiftedFuture, Load, LoggedFuture,
-        MemoizedFuture, PausingFuture, RateLimitedFuture, RetryFuture, TimedFuture, TimeoutFuture, ValidatedFuture,
-    },
-    layer::{
-        AnyOutput, AsError, ByResult, Called, Deprecated, Detached, Discreet, ErrInto, FixedKey, Inline, KeyFromArgs,
-        KeyFromFn, Lifted, Logged, MadeFallible, MapErr, Named, Never, OwnErrors, Pausing, Picked, RateLimited,
-        RateLimitedBy, RateLimitedByKey, RateLimitedWithin, ReportedErrors, SharedErrors, Timeout, Values,
-    },
+    future::{Acquire, AcquireMany, Called, TimeoutFuture},
     *,
 };
 use futures::future::{BoxFuture, LocalBoxFuture};
@@ -92,8 +84,8 @@ auto_traits! {
     // The blocking half: as its function is. The clock belongs to its thread.
     blocking::Blocking<All>: Send Sync Unpin;
     blocking::Blocking<Local>: not_send not_sync Unpin;
-    blocking::Timeout<All>: Send Sync Unpin;
-    blocking::Timeout<NotSync>: Send not_sync Unpin;
+    Timeout<All>: Send Sync Unpin;
+    Timeout<NotSync>: Send not_sync Unpin;
     blocking::BoxedFn<(u64,), Output>: Send Sync Unpin;
     test_util::VirtualClock: not_send not_sync Unpin;
     test_util::VirtualThread<u64>: Send Sync Unpin;
@@ -111,9 +103,6 @@ auto_traits! {
     // Settings, closures within included.
     Deprecation: Send Sync Unpin;
     Logging: Send Sync Unpin;
-    Logging<Values>: Send Sync Unpin;
-    Logging<Picked<All>>: Send Sync Unpin;
-    Logging<Picked<Local>>: not_send not_sync Unpin;
     MemoBuilder<String, u64>: Send Sync Unpin;
     MemoBuilder<Local, Local>: Send Sync Unpin;
     MemoStats: Send Sync Unpin;
@@ -124,7 +113,6 @@ auto_traits! {
     RateLimiterBuilder: Send Sync Unpin;
     RateLimiterStats: Send Sync Unpin;
     Timing: Send Sync Unpin;
-    Timing<ByResult>: Send Sync Unpin;
 
     // What carries a caller's error is as it is.
     Failure<String>: Send Sync Unpin;
@@ -139,46 +127,8 @@ auto_traits! {
     GivenUp<'static, NotSync>: not_send not_sync Unpin;
 
     // Decorations: those with a closure are as it is, and types that they only name do not matter.
-    Deprecated: Send Sync Unpin;
-    ErrInto<Local>: Send Sync Unpin;
-    MadeFallible: Send Sync Unpin;
-    Lifted: Send Sync Unpin;
-    Logged<Discreet>: Send Sync Unpin;
-    Logged<Picked<Local>>: not_send not_sync Unpin;
-    MapErr<All>: Send Sync Unpin;
-    MapErr<Local>: not_send not_sync Unpin;
-    Named: Send Sync Unpin;
-    Timeout: Send Sync Unpin;
-    RateLimited: Send Sync Unpin;
-    RateLimitedWithin: Send Sync Unpin;
-    RateLimitedBy<All>: Send Sync Unpin;
-    RateLimitedBy<Local>: not_send not_sync Unpin;
-    RateLimitedByKey<String, All>: Send Sync Unpin;
-    RateLimitedByKey<String, Local>: not_send not_sync Unpin;
-    Pausing<All>: Send Sync Unpin;
-    Pausing<Local>: not_send not_sync Unpin;
-    Never: Send Sync Unpin;
-    AsError: Send Sync Unpin;
-    AnyOutput: Send Sync Unpin;
-    ByResult: Send Sync Unpin;
-    Discreet: Send Sync Unpin;
-    Values: Send Sync Unpin;
-    Picked<All>: Send Sync Unpin;
-    Picked<Local>: not_send not_sync Unpin;
 
     // What a memoized call is made of: a key, or what makes it, and types that are only named.
-    KeyFromArgs: Send Sync Unpin;
-    KeyFromFn<All>: Send Sync Unpin;
-    KeyFromFn<Local>: not_send not_sync Unpin;
-    KeyFromFn<NotSync>: Send not_sync Unpin;
-    FixedKey<String>: Send Sync Unpin;
-    FixedKey<Local>: not_send not_sync Unpin;
-    FixedKey<NotSync>: Send not_sync Unpin;
-    OwnErrors: Send Sync Unpin;
-    ReportedErrors: Send Sync Unpin;
-    SharedErrors: Send Sync Unpin;
-    Inline: Send Sync Unpin;
-    Detached: Send Sync Unpin;
 
     // Handles are shared by everybody.
     RateLimiter: Send Sync Unpin;
@@ -197,25 +147,17 @@ auto_traits! {
     Around<Local, Timing>: not_send not_sync Unpin;
     Around<NotSync, Timing>: Send not_sync Unpin;
     Around<PhantomPinned, Timing>: Send Sync not_unpin;
-    Around<All, MapErr<Local>>: not_send not_sync Unpin;
     Memoized<All, String, u64>: Send Sync Unpin;
     Memoized<Local, String, u64>: not_send not_sync Unpin;
     Memoized<NotSync, String, u64>: Send not_sync Unpin;
     Memoized<PhantomPinned, String, u64>: Send Sync not_unpin;
     Memoized<All, Local, u64>: not_send not_sync Unpin;
     Memoized<All, String, Local>: not_send not_sync Unpin;
-    Memoized<All, String, u64, KeyFromFn<Local>>: not_send not_sync Unpin;
-    Memoized<All, String, u64, KeyFromFn<NotSync>>: Send not_sync Unpin;
-    Memoized<All, String, u64, KeyFromArgs, Local, Local>: Send Sync Unpin;
     Retry<All>: Send Sync Unpin;
     Retry<Local>: not_send not_sync Unpin;
     Retry<NotSync>: Send not_sync Unpin;
     Retry<PhantomPinned>: Send Sync not_unpin;
     Retry<All, Local>: not_send not_sync Unpin;
-    Validated<All, All>: Send Sync Unpin;
-    Validated<Local, All>: not_send not_sync Unpin;
-    Validated<All, Local>: not_send not_sync Unpin;
-    Validated<NotSync, All>: Send not_sync Unpin;
     WithContext<All, All>: Send Sync Unpin;
     WithContext<Local, All>: not_send not_sync Unpin;
     WithContext<All, Local>: not_send not_sync Unpin;
@@ -226,82 +168,19 @@ auto_traits! {
     BoxedFn<(Local,), Local>: Send Sync Unpin;
 
     // Futures are as the call's own future is.
-    DeprecatedFuture<Ready<Output>>: Send Sync Unpin;
-    DeprecatedFuture<LocalFuture>: not_send not_sync Unpin;
-    DeprecatedFuture<NotSyncFuture>: Send not_sync Unpin;
-    DeprecatedFuture<PinnedFuture>: Send Sync not_unpin;
-    FallibleFuture<Ready<u64>, u64>: Send Sync Unpin;
-    FallibleFuture<LocalFuture, Output>: not_send not_sync Unpin;
-    FallibleFuture<PinnedFuture, Output>: Send Sync not_unpin;
-    Lazy<Makes<Ready<Output>>>: Send Sync Unpin;
-    Lazy<Makes<LocalFuture>>: not_send not_sync Unpin;
-    Lazy<Makes<PinnedFuture>>: Send Sync not_unpin;
-    LiftedFuture<Ready<Output>, String>: Send Sync Unpin;
-    LiftedFuture<LocalFuture, String>: not_send not_sync Unpin;
-    LiftedFuture<PinnedFuture, String>: Send Sync not_unpin;
-    LoggedFuture<Ready<Output>>: Send Sync Unpin;
-    LoggedFuture<LocalFuture>: not_send not_sync Unpin;
-    LoggedFuture<NotSyncFuture>: Send not_sync Unpin;
-    LoggedFuture<PinnedFuture>: Send Sync not_unpin;
-    LoggedFuture<Ready<Output>, Picked<Local>>: not_send not_sync Unpin;
-    TimedFuture<Ready<Output>>: Send Sync Unpin;
-    TimedFuture<LocalFuture>: not_send not_sync Unpin;
-    TimedFuture<NotSyncFuture>: Send not_sync Unpin;
-    TimedFuture<PinnedFuture>: Send Sync not_unpin;
-    PausingFuture<Ready<Output>, All>: Send Sync Unpin;
-    PausingFuture<LocalFuture, All>: not_send not_sync Unpin;
-    PausingFuture<Ready<Output>, Local>: not_send not_sync Unpin;
-    ValidatedFuture<Ready<Output>, Output>: Send Sync Unpin;
-    ValidatedFuture<LocalFuture, Output>: not_send not_sync Unpin;
-    ValidatedFuture<PinnedFuture, Output>: Send Sync not_unpin;
-    TimedFuture<Ready<Output>, ByResult>: Send Sync Unpin;
 
     // A retry's owns function, arguments and rules as well, and pins none of them.
-    RetryFuture<Makes<Ready<Output>>, (), All>: Send Sync Unpin;
-    RetryFuture<Makes<LocalFuture>, (), All>: not_send not_sync Unpin;
-    RetryFuture<Makes<NotSyncFuture>, (), All>: Send not_sync Unpin;
-    RetryFuture<Makes<PinnedFuture>, (), All>: Send Sync not_unpin;
-    RetryFuture<fn(Local) -> Ready<Output>, (Local,), All>: not_send not_sync Unpin;
-    RetryFuture<fn(PhantomPinned) -> Ready<Output>, (PhantomPinned,), All>: Send Sync Unpin;
-    RetryFuture<Makes<Ready<Output>>, (), Local>: not_send not_sync Unpin;
 
     // A memoized call's own too. What it pins is the load, which in a task of its own is only
     // waited for.
-    MemoizedFuture<Makes<Ready<Output>>, (), Load<Ready<Output>, String, u64, OwnErrors>, String, u64>: Send Sync Unpin;
-    MemoizedFuture<Makes<LocalFuture>, (), Load<LocalFuture, String, u64, OwnErrors>, String, u64>: not_send not_sync Unpin;
-    MemoizedFuture<Makes<NotSyncFuture>, (), Load<NotSyncFuture, String, u64, OwnErrors>, String, u64>: Send not_sync Unpin;
-    MemoizedFuture<Makes<PinnedFuture>, (), Load<PinnedFuture, String, u64, OwnErrors>, String, u64>: Send Sync not_unpin;
-    MemoizedFuture<fn(Local) -> Ready<Output>, (Local,), Load<Ready<Output>, String, u64, OwnErrors>, String, u64>: not_send not_sync Unpin;
-    MemoizedFuture<fn(PhantomPinned) -> Ready<Output>, (PhantomPinned,), Load<Ready<Output>, String, u64, OwnErrors>, String, u64>: Send Sync Unpin;
-    MemoizedFuture<Makes<Ready<Output>>, (), Load<Ready<Output>, Local, u64, OwnErrors>, Local, u64>: not_send not_sync Unpin;
-    MemoizedFuture<Makes<Ready<Output>>, (), Load<Ready<Output>, String, NotSync, OwnErrors>, String, NotSync>: not_send not_sync Unpin;
-    MemoizedFuture<Makes<Ready<Output>>, (), Load<Ready<Output>, String, u64, OwnErrors>, String, u64, KeyFromFn<Local>>: not_send not_sync Unpin;
-    MemoizedFuture<Makes<Ready<Output>>, (), Load<Ready<Output>, String, u64, OwnErrors>, String, u64, KeyFromArgs, Local>: Send Sync Unpin;
-    MemoizedFuture<Called<LocalFuture>, (), Load<LocalFuture, String, u64, OwnErrors>, String, u64, FixedKey<&'static str>>: not_send not_sync Unpin;
-    MemoizedFuture<Called<PinnedFuture>, (), Load<PinnedFuture, String, u64, OwnErrors>, String, u64, FixedKey<&'static str>>: Send Sync not_unpin;
-    MemoizedFuture<Makes<PinnedFuture>, (), DetachedLoad<Output>, String, u64, KeyFromArgs, OwnErrors, Detached>: Send Sync Unpin;
-    MemoizedFuture<Makes<NotSyncFuture>, (), DetachedLoad<Output>, String, u64, KeyFromArgs, OwnErrors, Detached>: Send Sync Unpin;
     Called<Ready<Output>>: Send Sync Unpin;
     Called<LocalFuture>: not_send not_sync Unpin;
     Called<NotSyncFuture>: Send not_sync Unpin;
     Called<PinnedFuture>: Send Sync not_unpin;
-    Load<Ready<Output>, String, u64, Local>: Send Sync Unpin;
-    Load<LocalFuture, String, u64, OwnErrors>: not_send not_sync Unpin;
-    Load<NotSyncFuture, String, u64, OwnErrors>: Send not_sync Unpin;
-    Load<PinnedFuture, String, u64, OwnErrors>: Send Sync not_unpin;
-    Load<Ready<Output>, Local, u64, OwnErrors>: not_send not_sync Unpin;
-    Load<Ready<Output>, String, NotSync, OwnErrors>: not_send not_sync Unpin;
-    DetachedLoad<Output>: Send Sync Unpin;
-    DetachedLoad<Local>: not_send not_sync Unpin;
-    DetachedLoad<NotSync>: Send Sync Unpin;
 
     // These hold tokio's timer in place, which has to be pinned.
-    Acquire<'static>: Send Sync not_unpin;
-    AcquireMany<'static>: Send Sync not_unpin;
-    RateLimitedFuture<Ready<Output>>: Send Sync not_unpin;
-    RateLimitedFuture<Ready<Output>, AsError>: Send Sync not_unpin;
-    RateLimitedFuture<LocalFuture>: not_send not_sync not_unpin;
-    RateLimitedFuture<NotSyncFuture>: Send not_sync not_unpin;
+    Acquire<'static>: Send Sync Unpin;
+    AcquireMany<'static>: Send Sync Unpin;
     TimeoutFuture<Ready<Output>>: Send Sync not_unpin;
     TimeoutFuture<LocalFuture>: not_send not_sync not_unpin;
     TimeoutFuture<NotSyncFuture>: Send not_sync not_unpin;

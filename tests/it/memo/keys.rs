@@ -70,7 +70,7 @@ fn now<F: Future>(call: F) -> F::Output {
 fn args<'a, K: Key, Args: MemoKey<K> + Clone + 'a>(args: Args) -> Form<'a, K> {
     Box::new(move |memo, load| {
         let args = Watched { key: args.clone(), is_new: load.is_some() };
-        now(FnExt::<Watched<Args>>::memoized(Answer(load.unwrap_or_default()), memo).call_once(args))
+        now(FnExt::<Watched<Args>, _>::memoized(Answer(load.unwrap_or_default()), memo).call_once(args))
     })
 }
 

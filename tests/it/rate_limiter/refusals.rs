@@ -2,11 +2,7 @@
 
 use super::echo;
 use crate::support::{ms, secs};
-use decor::{
-    Error,
-    layer::{AsError, Never, Refusal},
-    prelude::*,
-};
+use decor::{Error, prelude::*};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_test::{assert_pending, task};
@@ -60,20 +56,6 @@ async fn a_full_queue_refuses_requests_that_can_be_refused() {
     let mut plain = task::spawn(limiter.acquire());
     assert_pending!(plain.poll()); // cannot be told
     assert_eq!(limiter.waiting(), 2);
-}
-
-#[test]
-fn a_request_can_be_refused_where_its_refusal_has_an_output() {
-    type Output = Result<u8, Error>;
-    assert_eq!((<Never as Refusal<Output>>::POSSIBLE, <AsError as Refusal<Output>>::POSSIBLE), (false, true));
-    let refused = Error::QueueFull { waiting: 1 };
-    assert_eq!(<AsError as Refusal<Output>>::output(refused.clone()), Err(refused));
-}
-
-#[test]
-#[should_panic(expected = "one permit of any limiter can be waited for, but: rate limited: 2 callers")]
-fn a_refusal_that_is_not_possible_does_not_become_a_call() {
-    <Never as Refusal<u8>>::output(Error::QueueFull { waiting: 2 });
 }
 
 #[tokio::test(start_paused = true)]
