@@ -559,13 +559,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(0, "en").await.unwrap_err().to_string(), "invalid argument: id must not be 0");
     /// # }
     /// ```
-    fn validated<V, M>(self, validate: V) -> Around<Self, GateLayer<Validated<V>>>
+    fn validated<V, M>(self, validate: V) -> Around<Self, Validated<V>>
     where
         V: Inspect<Args, Output = Result<(), M>>,
         M: Display,
         Self::Output: Fallible,
     {
-        watched(self, Validated(validate))
+        Around::new(self, Validated(validate), Describe::new(Self::show))
     }
 
     /// Warns that the function will go: `fetch is deprecated: use fetch_v2 (called at src/main.rs:12:5)`.

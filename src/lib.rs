@@ -213,7 +213,7 @@ pub mod future {
     #[cfg(feature = "memo")]
     pub use crate::memo::MemoizedFuture;
     pub use crate::{
-        call::{Called, Late, Repeated},
+        call::{Called, LateFuture, Repeated},
         decorators::{retry::RetryFuture, timeout::TimeoutFuture},
         layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},

@@ -14,7 +14,7 @@ use std::{
 /// It stands below every decorator that may hold a call back or refuse it. The decorator polls the
 /// future only when it has let the call through, so a closure that does some of its work before it
 /// returns its future waits as well.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Late<C>(pub(crate) C);
 
 impl<C: CallableOnce<Args>, Args> CallableOnce<Args> for Late<C> {
@@ -87,11 +87,27 @@ impl<C: blocking::Callable<Args>, Args> blocking::Callable<Args> for Late<C> {
     }
 }
 
-/// A call that begins when it is polled.
+/// A call that begins when it is polled: behind a decorator that holds calls back, and of an
+/// argument-less chain that is awaited.
 ///
 /// # Cancel safety
 ///
 /// As the call's own. Dropped before the first poll, the function is never called.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::prelude::*;
+/// use std::{cell::Cell, future::{IntoFuture, ready}};
+///
+/// let called = Cell::new(false);
+/// let awaited = (|| { called.set(true); ready(42) }).timed("answer").into_future();
+/// assert!(!called.get());
+/// assert_eq!(awaited.await, 42);
+/// assert!(called.get());
+/// # }
+/// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct LateFuture<C, Args, F> {
@@ -110,7 +126,7 @@ type Begin<C, Args, F> = fn(C, Args, Pin<&mut Option<F>>);
 
 impl<C, Args, F> LateFuture<C, Args, F> {
     #[inline]
-    fn new(callable: C, args: Args) -> Self
+    pub(crate) fn new(callable: C, args: Args) -> Self
     where
         C: CallableOnce<Args, Future = F>,
     {

@@ -109,7 +109,6 @@ pub trait CallableMut<Args>: CallableOnce<Args> {
         Self: Sized;
 
     /// Makes the function a future that can be started again: see [`Repeat`].
-    #[track_caller]
     fn repeated(self, args: Args) -> Self::Repeated
     where
         Self: Sized,
@@ -269,10 +268,10 @@ macro_rules! awaited_directly {
             $Wrapper: $crate::CallableOnce<()>, // with arguments, `.call(..)` first
         {
             type Output = <$Wrapper as $crate::CallableOnce<()>>::Output;
-            type IntoFuture = <$Wrapper as $crate::CallableOnce<()>>::Future;
+            type IntoFuture = $crate::call::LateFuture<$Wrapper, (), <$Wrapper as $crate::CallableOnce<()>>::Future>;
 
             fn into_future(self) -> Self::IntoFuture {
-                $crate::CallableOnce::call_once(self, ())
+                $crate::call::LateFuture::new(self, ())
             }
         }
     };

@@ -58,6 +58,7 @@ impl<Args, T> BlockingLayer<Args, T> for Named {
 
 /// Repeated calls under another name.
 #[pin_project]
+#[derive(Debug)]
 pub struct NamedCalls<A> {
     #[pin]
     calls: A,

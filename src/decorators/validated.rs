@@ -2,10 +2,16 @@
 
 use crate::{
     Error, Fallible,
-    call::args::Inspect,
-    layer::{Captures, Decoration, Gate, GateSource, Wait},
+    call::{Repeat, Stop, args::Inspect, name::Name},
+    layer::{BlockingLayer, Captures, Decoration, Layer, RepeatLayer},
 };
-use std::{fmt, task::Poll};
+use pin_project::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 /// The decoration of [`.validated(..)`](crate::FnExt::validated).
 #[derive(Debug, Clone)]
@@ -22,7 +28,7 @@ where
     V: Inspect<Args, Output = Result<(), M>>,
     M: fmt::Display,
 {
-    /// The reason of a refusal. As text, so that the call's future keeps nothing of the arguments.
+    /// The reason of a refusal, as text.
     type Captured = Option<String>;
 
     #[inline]
@@ -31,31 +37,119 @@ where
     }
 }
 
-impl<V, M, Args> GateSource<Args> for Validated<V>
+impl<V, M, Args, T> Layer<Args, T> for Validated<V>
 where
     V: Inspect<Args, Output = Result<(), M>>,
     M: fmt::Display,
+    T: Fallible,
 {
-    type Gate = Verdict;
+    type Output = T;
+    type Future<F: Future<Output = T>> = ValidatedFuture<F>;
 
     #[inline]
-    fn gate(self, refusal: Option<String>) -> Verdict {
-        Verdict { refusal }
+    fn around<F: Future<Output = T>>(self, refusal: Option<String>, call: F) -> ValidatedFuture<F> {
+        ValidatedFuture { refusal, call: Some(call) }
+    }
+
+    #[inline]
+    fn refuses(&self, refusal: &Option<String>) -> bool {
+        refusal.is_some()
+    }
+
+    fn refused<F: Future<Output = T>>(self, refusal: Option<String>) -> ValidatedFuture<F> {
+        ValidatedFuture { refusal, call: None }
     }
 }
 
-/// The gate of one call: closed if its arguments were refused.
-#[derive(Debug, Clone)]
-pub struct Verdict {
-    refusal: Option<String>,
+impl<V, M, Args, T> RepeatLayer<Args, T> for Validated<V>
+where
+    V: Inspect<Args, Output = Result<(), M>>,
+    M: fmt::Display,
+    T: Fallible,
+{
+    type Repeated<A: Repeat<Output = T>> = ValidatedFuture<A>;
+
+    #[inline]
+    fn repeated<A: Repeat<Output = T>>(self, refusal: Option<String>, calls: A) -> ValidatedFuture<A> {
+        ValidatedFuture { refusal, call: Some(calls) }
+    }
 }
 
-impl<T: Fallible> Gate<T> for Verdict {
+impl<V, M, Args, T> BlockingLayer<Args, T> for Validated<V>
+where
+    V: Inspect<Args, Output = Result<(), M>>,
+    M: fmt::Display,
+    T: Fallible,
+{
+    type Output = T;
+
     #[inline]
-    fn enter(&mut self, _: &mut Wait<'_>) -> Poll<Result<(), T>> {
-        Poll::Ready(match self.refusal.take() {
-            None => Ok(()),
-            Some(message) => Err(T::from_policy(Error::InvalidArgument { message })),
-        })
+    fn around(self, refusal: Option<String>, call: impl FnOnce() -> T) -> T {
+        match refusal {
+            None => call(),
+            Some(message) => refused(message),
+        }
+    }
+}
+
+#[cold]
+fn refused<T: Fallible>(message: String) -> T {
+    T::from_policy(Error::InvalidArgument { message })
+}
+
+/// A call whose arguments have been looked at.
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[pin_project]
+#[derive(Debug)]
+pub struct ValidatedFuture<F> {
+    refusal: Option<String>,
+    /// `None` if the arguments were refused, and the function was not called.
+    #[pin]
+    call: Option<F>,
+}
+
+impl<F> Future for ValidatedFuture<F>
+where
+    F: Future,
+    F::Output: Fallible,
+{
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        match (this.refusal, this.call.as_pin_mut()) {
+            (None, Some(call)) => call.poll(cx),
+            (Some(message), _) => Poll::Ready(refused(message.clone())),
+            (None, None) => unreachable!("a call that was not made has been refused"),
+        }
+    }
+}
+
+impl<A> Stop for ValidatedFuture<A>
+where
+    A: Repeat,
+    A::Output: Fallible,
+{
+    fn stop(self: Pin<&mut Self>) {
+        if let Some(calls) = self.project().call.as_pin_mut() {
+            calls.stop();
+        }
+    }
+}
+
+impl<A> Repeat for ValidatedFuture<A>
+where
+    A: Repeat,
+    A::Output: Fallible,
+{
+    fn start(self: Pin<&mut Self>, last: bool) {
+        if let Some(calls) = self.project().call.as_pin_mut() {
+            calls.start(last);
+        }
+    }
+
+    fn label(&self) -> Name {
+        self.call.as_ref().expect("there are calls to repeat").label()
     }
 }

@@ -38,6 +38,22 @@ pub trait Layer<Args, T>: Decoration + Captures<Args> {
 
     /// Wraps the future of one call.
     fn around<F: Future<Output = T>>(self, captured: Self::Captured, call: F) -> Self::Future<F>;
+
+    /// Whether the function is not to be called with these arguments.
+    #[inline]
+    fn refuses(&self, captured: &Self::Captured) -> bool {
+        let _ = captured;
+        false
+    }
+
+    /// The future of a call that it [`refuses`](Self::refuses).
+    fn refused<F: Future<Output = T>>(self, captured: Self::Captured) -> Self::Future<F>
+    where
+        Self: Sized,
+    {
+        let _ = captured;
+        unreachable!("this layer refuses no call")
+    }
 }
 
 /// The same around calls that are repeated.
@@ -102,6 +118,9 @@ where
 
     fn call_once(self, args: Args) -> Self::Future {
         let captured = self.layer.capture(&args);
+        if self.layer.refuses(&captured) {
+            return self.layer.refused(captured);
+        }
         self.layer.around(captured, self.callable.call_once(args))
     }
 
@@ -138,7 +157,11 @@ where
     #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
         let captured = self.layer.capture(&args);
-        self.layer.clone().around(captured, self.callable.call_with(args))
+        let layer = self.layer.clone();
+        if layer.refuses(&captured) {
+            return layer.refused(captured);
+        }
+        layer.around(captured, self.callable.call_with(args))
     }
 }
 

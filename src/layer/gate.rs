@@ -1,8 +1,8 @@
 //! A gate: what most decorators are. One future and one driver for threads serve all of them.
 
 use super::{
-    Around, BlockingLayer, Captures, Decoration, Layer, Outcome, RepeatLayer, Timer, Wait, captures_nothing,
-    wait_blocking,
+    Around, BlockingLayer, BoxedTimer, Captures, Decoration, Layer, Outcome, RepeatLayer, Timer, Wait,
+    captures_nothing, wait_blocking,
 };
 use crate::{
     ResultLike,
@@ -160,7 +160,7 @@ const THREAD: bool = false;
 struct Passage<T, G: Gate<T>, const IS_TASK: bool> {
     gate: G,
     state: State,
-    timer: Timer,
+    timer: BoxedTimer,
     output: PhantomData<fn() -> T>,
 }
 
@@ -232,7 +232,7 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
     #[inline]
     fn poll_enter(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         assert!(self.state != State::Ended, "`GatedFuture` polled after it completed");
-        match self.gate.enter(&mut Wait::of_task(cx, &mut self.timer)) {
+        match self.gate.enter(&mut Wait::of_task(cx, Timer::Boxed(&mut self.timer))) {
             Poll::Ready(entered) => {
                 if self.state == State::Waiting {
                     self.timer = None;
@@ -317,7 +317,7 @@ pub trait GateSource<Args>: Decoration + Captures<Args> {
 /// The layer of every gate.
 ///
 /// Made by [`.gated(..)`](crate::FnExt::gated) and by the decorators that are gates.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct GateLayer<S>(pub(crate) S);
 
 /// A function with a [`Gate`] of one's own before each call: what
@@ -423,8 +423,15 @@ impl<A: Repeat<Output = T>, G: Gate<T> + Clone, T> Repeat for GatedCalls<A, G, T
     }
 }
 
+impl<A, G: Gate<T>, T> fmt::Debug for GatedCalls<A, G, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.passage.as_ref().map(|passage| passage.state);
+        f.debug_struct("GatedCalls").field("state", &state).finish_non_exhaustive()
+    }
+}
+
 /// The same gate before each call, by a clone: the source of [`.gated(..)`](crate::FnExt::gated).
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Each<G>(pub(crate) G);
 
 impl<G: Decoration> Decoration for Each<G> {
@@ -445,7 +452,7 @@ impl<G: Decoration, Args> GateSource<Args> for Each<G> {
 
 /// A gate that a closure makes from the arguments: the source of
 /// [`.gated_by(..)`](crate::FnExt::gated_by).
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct ByArgs<P>(pub(crate) P);
 
 impl<P> Decoration for ByArgs<P> {

@@ -95,7 +95,7 @@ impl<M: Decoration> fmt::Debug for Shown<'_, M> {
 }
 
 /// The layer of every change.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Mapped<M>(pub(crate) M);
 
 impl<M: Decoration> Decoration for Mapped<M> {

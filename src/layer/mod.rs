@@ -18,4 +18,4 @@ pub use wait::Wait;
 pub(crate) use around::{BlockingLayer, Captures, Layer, RepeatLayer, captures_nothing};
 pub(crate) use gate::{ByArgs, Each, GateLayer, GateSource};
 pub(crate) use mapped::{Change, Mapped};
-pub(crate) use wait::{Timer, wait_blocking};
+pub(crate) use wait::{BoxedTimer, Timer, wait_blocking};

@@ -50,16 +50,52 @@ pub struct Wait<'a>(Waiting<'a>);
 
 #[derive(Debug)]
 enum Waiting<'a> {
-    Task { waker: &'a Waker, timer: &'a mut Timer },
+    Task { waker: &'a Waker, timer: Timer<'a> },
     Thread { waker: &'a Waker, until: Option<Instant> },
 }
 
-/// The timer of a task that waits. In a box, because most calls never wait.
-pub(crate) type Timer = Option<Pin<Box<Sleep>>>;
+/// The timer of a task that waits; `None` until it first has to.
+#[derive(Debug)]
+pub(crate) enum Timer<'a> {
+    /// Within a future that is made to wait.
+    Inline(Pin<&'a mut Option<Sleep>>),
+    /// Beside a call, because most calls never wait.
+    Boxed(&'a mut BoxedTimer),
+}
+
+pub(crate) type BoxedTimer = Option<Pin<Box<Sleep>>>;
+
+impl Timer<'_> {
+    fn armed(&mut self) -> Option<Pin<&mut Sleep>> {
+        match self {
+            Self::Inline(sleep) => sleep.as_mut().as_pin_mut(),
+            Self::Boxed(sleep) => sleep.as_mut().map(Pin::as_mut),
+        }
+    }
+
+    fn poll_until(&mut self, moment: Instant, waker: &Waker) -> Poll<()> {
+        match self.armed() {
+            Some(sleep) if sleep.deadline() == moment => {}
+            Some(sleep) => sleep.reset(moment),
+            None => match self {
+                Self::Inline(sleep) => sleep.set(Some(clock::sleep_until(moment))),
+                Self::Boxed(sleep) => **sleep = Some(Box::pin(clock::sleep_until(moment))),
+            },
+        }
+        self.armed().map_or(Poll::Ready(()), |sleep| sleep.poll(&mut Context::from_waker(waker)))
+    }
+
+    fn disarm(&mut self) {
+        match self {
+            Self::Inline(sleep) => sleep.set(None),
+            Self::Boxed(sleep) => **sleep = None,
+        }
+    }
+}
 
 impl<'a> Wait<'a> {
     #[inline]
-    pub(crate) fn of_task(cx: &'a Context<'_>, timer: &'a mut Timer) -> Self {
+    pub(crate) fn of_task(cx: &'a Context<'_>, timer: Timer<'a>) -> Self {
         Self(Waiting::Task { waker: cx.waker(), timer })
     }
 
@@ -135,25 +171,14 @@ impl<'a> Wait<'a> {
                 *until = Some(moment);
                 Poll::Pending
             }
-            Waiting::Task { waker, timer } => {
-                let sleep = match timer {
-                    Some(sleep) => {
-                        if sleep.deadline() != moment {
-                            sleep.as_mut().reset(moment);
-                        }
-                        sleep
-                    }
-                    None => timer.insert(Box::pin(clock::sleep_until(moment))),
-                };
-                sleep.as_mut().poll(&mut Context::from_waker(waker))
-            }
+            Waiting::Task { waker, timer } => timer.poll_until(moment, waker),
         }
     }
 
     /// Forgets a moment that was asked for: the gate is polled again only when it is woken.
     pub(crate) fn for_a_wake(&mut self) {
         match &mut self.0 {
-            Waiting::Task { timer, .. } => **timer = None,
+            Waiting::Task { timer, .. } => timer.disarm(),
             Waiting::Thread { until, .. } => *until = None,
         }
     }

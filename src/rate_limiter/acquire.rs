@@ -3,9 +3,10 @@
 use super::state::{Claim, Core, Request, Turn, never_refused};
 use crate::{
     Error, Permits,
-    clock::Clock,
+    clock::{Clock, Sleep},
     layer::{Timer, Wait, wait_blocking},
 };
+use pin_project::pin_project;
 use std::{
     fmt,
     future::Future,
@@ -45,7 +46,7 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     self.core.claim(clock, &self.request, wait.waker())
                 }
                 State::Waiting(_, claim) => self.core.take_turn(clock, claim, wait.waker()),
-                State::Ended => panic!("an acquisition polled after it completed"),
+                State::Ended => panic!("`Acquire` polled after it completed"),
             };
             let moment = match turn {
                 Turn::Joined(claim, moment) => {
@@ -99,9 +100,11 @@ impl Core {
 ///
 /// Dropped while it waits it leaves the queue, and the next moves up. Dropped after it is ready it has taken its permit.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
+#[pin_project]
 pub struct Acquire<'a> {
     acquisition: Acquisition<&'a Core>,
-    timer: Timer,
+    #[pin]
+    timer: Option<Sleep>,
 }
 
 impl<'a> Acquire<'a> {
@@ -113,9 +116,9 @@ impl<'a> Acquire<'a> {
 impl Future for Acquire<'_> {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { acquisition, timer } = &mut *self;
-        let admitted = ready!(acquisition.poll(&mut Wait::of_task(cx, timer)));
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let admitted = ready!(this.acquisition.poll(&mut Wait::of_task(cx, Timer::Inline(this.timer))));
         Poll::Ready(admitted.unwrap_or_else(|error| never_refused(&error)))
     }
 }
@@ -127,9 +130,11 @@ impl Future for Acquire<'_> {
 ///
 /// As [`Acquire`].
 #[must_use = "futures do nothing unless you `.await` or poll them"]
+#[pin_project]
 pub struct AcquireMany<'a> {
     acquisition: Acquisition<&'a Core>,
-    timer: Timer,
+    #[pin]
+    timer: Option<Sleep>,
 }
 
 impl<'a> AcquireMany<'a> {
@@ -185,9 +190,9 @@ impl<'a> AcquireMany<'a> {
 impl Future for AcquireMany<'_> {
     type Output = Result<(), Error>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let Self { acquisition, timer } = &mut *self;
-        acquisition.poll(&mut Wait::of_task(cx, timer))
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let this = self.project();
+        this.acquisition.poll(&mut Wait::of_task(cx, Timer::Inline(this.timer)))
     }
 }
 

@@ -179,8 +179,8 @@ auto_traits! {
     Called<PinnedFuture>: Send Sync not_unpin;
 
     // These hold tokio's timer in place, which has to be pinned.
-    Acquire<'static>: Send Sync Unpin;
-    AcquireMany<'static>: Send Sync Unpin;
+    Acquire<'static>: Send Sync not_unpin;
+    AcquireMany<'static>: Send Sync not_unpin;
     TimeoutFuture<Ready<Output>>: Send Sync not_unpin;
     TimeoutFuture<LocalFuture>: not_send not_sync not_unpin;
     TimeoutFuture<NotSyncFuture>: Send not_sync not_unpin;

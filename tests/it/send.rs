@@ -10,9 +10,7 @@ use axum::{
     extract::{Path, State},
     routing::get,
 };
-use decor::{
-    BoxedFn, Callable, CallableMut, CallableOnce, Error, Failure, Repeat, Retrying, Transient, prelude::*,
-};
+use decor::{BoxedFn, Callable, CallableMut, CallableOnce, Error, Failure, Repeat, Retrying, Transient, prelude::*};
 use futures::{FutureExt as _, StreamExt, future::BoxFuture, stream};
 use std::{
     cell::Cell,

@@ -45,7 +45,7 @@ async fn a_request_shows_what_it_asks_for_and_whether_it_waits() {
     assert_eq!(shown(&limiter.acquire_many(-3)), "Acquire { permits: -3, max_wait: None, waiting: false, .. }");
 
     let mut call = Box::pin(echo("a").rate_limited(&RateLimiter::new(1, secs(1))));
-    assert_eq!(shown(&call), "RateLimitedFuture { admitted: false, .. }");
+    assert_eq!(shown(&call), "GatedFuture { state: Unpolled, .. }");
     call.as_mut().await.unwrap();
-    assert_eq!(shown(&call), "RateLimitedFuture { admitted: true, .. }");
+    assert_eq!(shown(&call), "GatedFuture { state: Ended, .. }");
 }
