@@ -296,7 +296,7 @@ impl<S> CallLog<S> {
     fn begin(&mut self, wait: &Wait<'_>) {
         let Logging { call_level, level, error_level, .. } = self.logging;
         if enabled(call_level) {
-            let (name, args) = (self.name.get(), std::mem::take(&mut self.args));
+            let (name, args) = (self.name.get(), &self.args);
             event!(call_level, name, "calling {name}{args}");
         }
         if enabled(level) || enabled(error_level) {
@@ -358,6 +358,13 @@ where
         if let Some(started) = self.started {
             self.ended(started, &end);
         }
+    }
+
+    const RENEWABLE: bool = true;
+
+    #[inline]
+    fn renew(&mut self) {
+        self.started = None;
     }
 }
 

@@ -30,6 +30,8 @@ where
             self.limiter.pause_for(pause);
         }
     }
+
+    const RENEWABLE: bool = true;
 }
 
 impl<P> Decoration for Pausing<P> {

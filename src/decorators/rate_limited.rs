@@ -31,6 +31,13 @@ impl<T> Gate<T> for Admission {
         ready!(self.0.poll(wait)).unwrap_or_else(|error| never_refused(&error));
         Poll::Ready(Ok(()))
     }
+
+    const RENEWABLE: bool = true;
+
+    #[inline]
+    fn renew(&mut self) {
+        self.0.renew();
+    }
 }
 
 /// The gate of a call whose request may be refused.
@@ -48,6 +55,13 @@ impl<T: Fallible> Gate<T> for RefusableAdmission {
     #[inline]
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
         self.0.poll(wait).map_err(T::from_policy)
+    }
+
+    const RENEWABLE: bool = true;
+
+    #[inline]
+    fn renew(&mut self) {
+        self.0.renew();
     }
 }
 

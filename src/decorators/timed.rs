@@ -242,6 +242,13 @@ impl<T, O: OutcomeOf<T>> Gate<T> for Stopwatch<O> {
         let outcome = end.output().map_or_else(|| end.outcome(), O::of);
         self.timing.report(end.now().duration_since(started), outcome);
     }
+
+    const RENEWABLE: bool = true;
+
+    #[inline]
+    fn renew(&mut self) {
+        self.started = None;
+    }
 }
 
 impl<O> Decoration for Timing<O> {

@@ -50,6 +50,16 @@ pub trait Gate<T> {
     fn end(&mut self, end: End<'_, T>) {
         let _ = end;
     }
+
+    /// Whether [`renew`](Self::renew) stands in for a clone that is made for each attempt of a
+    /// retry. A clone of a shared handle costs more than the rest of what an attempt does here.
+    #[doc(hidden)]
+    const RENEWABLE: bool = false;
+
+    /// Makes the gate as it was before its call, and frees what it holds.
+    #[doc(hidden)]
+    #[inline]
+    fn renew(&mut self) {}
 }
 
 /// The end of a call, as a [`Gate`] is told of it.
@@ -259,6 +269,26 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         entered.err()
     }
 
+    /// Ends a call that is not over, and makes the gate as `new`; by itself if there is none.
+    #[inline]
+    fn renew(&mut self, new: Option<&G>)
+    where
+        G: Clone,
+    {
+        if self.state == State::Unpolled {
+            return;
+        }
+        self.end(How::Cancelled);
+        match new {
+            Some(new) => self.gate = new.clone(),
+            None => self.gate.renew(),
+        }
+        if self.state == State::Waiting {
+            self.timer = None;
+        }
+        self.state = State::Unpolled;
+    }
+
     #[inline]
     fn end(&mut self, how: How<'_, T>) {
         if self.state == State::Entered {
@@ -364,7 +394,7 @@ where
 
     #[inline]
     fn repeated<A: Repeat<Output = T>>(self, captured: S::Captured, calls: A) -> Self::Repeated<A> {
-        GatedCalls { calls, passage: None, gate: self.0.gate(captured) }
+        GatedCalls::new(calls, self.0.gate(captured))
     }
 }
 
@@ -380,14 +410,22 @@ where
     }
 }
 
-/// Repeated calls, each through a clone of the same gate.
+/// Repeated calls, each through the same gate as new.
 #[pin_project]
 pub struct GatedCalls<A, G: Gate<T>, T> {
     #[pin]
     calls: A,
-    /// `None` while there is no call.
-    passage: Option<Passage<T, G, TASK>>,
-    gate: G,
+    passage: Passage<T, G, TASK>,
+    /// The gate as it was before the first call; `None` if it is renewable.
+    new: Option<G>,
+}
+
+impl<A, G: Gate<T> + Clone, T> GatedCalls<A, G, T> {
+    #[inline]
+    fn new(calls: A, gate: G) -> Self {
+        let new = if G::RENEWABLE { None } else { Some(gate.clone()) };
+        Self { calls, passage: Passage::new(gate), new }
+    }
 }
 
 impl<A: Future<Output = T>, G: Gate<T>, T> Future for GatedCalls<A, G, T> {
@@ -396,16 +434,16 @@ impl<A: Future<Output = T>, G: Gate<T>, T> Future for GatedCalls<A, G, T> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = self.project();
-        this.passage.as_mut().expect("repeated calls polled without a call in progress").poll(this.calls, cx)
+        this.passage.poll(this.calls, cx)
     }
 }
 
-impl<A: Stop<Output = T>, G: Gate<T>, T> Stop for GatedCalls<A, G, T> {
+impl<A: Stop<Output = T>, G: Gate<T> + Clone, T> Stop for GatedCalls<A, G, T> {
     #[inline]
     fn stop(self: Pin<&mut Self>) {
         let this = self.project();
         this.calls.stop();
-        *this.passage = None;
+        this.passage.renew(this.new.as_ref());
     }
 }
 
@@ -413,9 +451,7 @@ impl<A: Repeat<Output = T>, G: Gate<T> + Clone, T> Repeat for GatedCalls<A, G, T
     #[inline]
     fn start(mut self: Pin<&mut Self>, last: bool) {
         self.as_mut().stop();
-        let this = self.project();
-        this.calls.start(last);
-        *this.passage = Some(Passage::new(this.gate.clone()));
+        self.project().calls.start(last);
     }
 
     fn label(&self) -> Name {
@@ -425,8 +461,7 @@ impl<A: Repeat<Output = T>, G: Gate<T> + Clone, T> Repeat for GatedCalls<A, G, T
 
 impl<A, G: Gate<T>, T> fmt::Debug for GatedCalls<A, G, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.passage.as_ref().map(|passage| passage.state);
-        f.debug_struct("GatedCalls").field("state", &state).finish_non_exhaustive()
+        f.debug_struct("GatedCalls").field("state", &self.passage.state).finish_non_exhaustive()
     }
 }
 
