@@ -780,6 +780,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// use decor::{Error, Fallible, layer::{Gate, Wait}, prelude::*};
     /// use std::task::Poll;
     ///
+    /// #[derive(Clone)]
     /// struct Allowed(bool);
     ///
     /// impl<T: Fallible> Gate<T> for Allowed {
@@ -801,7 +802,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// ```
     fn gated_by<P>(self, gate: P) -> Around<Late<Self>, GateLayer<ByArgs<P>>>
     where
-        P: Inspect<Args, Output: Gate<Self::Output>>,
+        P: Inspect<Args, Output: Gate<Self::Output> + Clone>,
     {
         held(self, ByArgs(gate))
     }

@@ -7,7 +7,7 @@ use crate::{
         name::{Name, short_type_name},
     },
     clock::Instant,
-    layer::{Captures, Decoration, End, Gate, GateSource, Outcome, Wait},
+    layer::{Captures, Decoration, End, Gate, GateSource, InPlace, Outcome, Renewable, Wait},
     trace::{enabled, event, within_filter},
 };
 use std::{
@@ -359,9 +359,9 @@ where
             self.ended(started, &end);
         }
     }
+}
 
-    const RENEWABLE: bool = true;
-
+impl<S> Renewable for CallLog<S> {
     #[inline]
     fn renew(&mut self) {
         self.started = None;
@@ -398,6 +398,7 @@ impl<Args, S: ShowArgs<Args>> Captures<Args> for Logged<S> {
 
 impl<Args, S: ShowArgs<Args> + fmt::Debug> GateSource<Args> for Logged<S> {
     type Gate = CallLog<S>;
+    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, args: Box<str>) -> CallLog<S> {

@@ -3,7 +3,7 @@
 use crate::{
     Fallible, KeyedLimiter, Permits, RateLimiter,
     call::args::Inspect,
-    layer::{Captures, Decoration, Gate, GateSource, Wait, captures_nothing},
+    layer::{Captures, Decoration, Gate, GateSource, InPlace, Renewable, Wait, captures_nothing},
     rate_limiter::{Acquisition, Core, Request, never_refused},
     sync::Arc,
 };
@@ -31,9 +31,9 @@ impl<T> Gate<T> for Admission {
         ready!(self.0.poll(wait)).unwrap_or_else(|error| never_refused(&error));
         Poll::Ready(Ok(()))
     }
+}
 
-    const RENEWABLE: bool = true;
-
+impl Renewable for Admission {
     #[inline]
     fn renew(&mut self) {
         self.0.renew();
@@ -56,9 +56,9 @@ impl<T: Fallible> Gate<T> for RefusableAdmission {
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
         self.0.poll(wait).map_err(T::from_policy)
     }
+}
 
-    const RENEWABLE: bool = true;
-
+impl Renewable for RefusableAdmission {
     #[inline]
     fn renew(&mut self) {
         self.0.renew();
@@ -79,6 +79,7 @@ captures_nothing!(RateLimited);
 
 impl<Args> GateSource<Args> for RateLimited {
     type Gate = Admission;
+    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, (): ()) -> Admission {
@@ -108,6 +109,7 @@ captures_nothing!(RateLimitedWithin);
 
 impl<Args> GateSource<Args> for RateLimitedWithin {
     type Gate = RefusableAdmission;
+    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, (): ()) -> RefusableAdmission {
@@ -139,6 +141,7 @@ impl<Args, P: Inspect<Args, Output: Into<Permits>>> Captures<Args> for RateLimit
 
 impl<Args, P: Inspect<Args, Output: Into<Permits>>> GateSource<Args> for RateLimitedBy<P> {
     type Gate = RefusableAdmission;
+    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, permits: Permits) -> RefusableAdmission {
@@ -185,6 +188,7 @@ where
     P: Inspect<Args, Output = K>,
 {
     type Gate = Admission;
+    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, limiter: RateLimiter) -> Admission {

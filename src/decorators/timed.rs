@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Instant,
-    layer::{Decoration, End, Gate, GateSource, Outcome, Wait, captures_nothing},
+    layer::{Decoration, End, Gate, GateSource, InPlace, Outcome, Renewable, Wait, captures_nothing},
     sync::Arc,
     trace::{enabled, event},
 };
@@ -242,9 +242,9 @@ impl<T, O: OutcomeOf<T>> Gate<T> for Stopwatch<O> {
         let outcome = end.output().map_or_else(|| end.outcome(), O::of);
         self.timing.report(end.now().duration_since(started), outcome);
     }
+}
 
-    const RENEWABLE: bool = true;
-
+impl<O> Renewable for Stopwatch<O> {
     #[inline]
     fn renew(&mut self) {
         self.started = None;
@@ -261,6 +261,7 @@ captures_nothing!(Timing<O>, O);
 
 impl<Args, O> GateSource<Args> for Timing<O> {
     type Gate = Stopwatch<O>;
+    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, (): ()) -> Stopwatch<O> {

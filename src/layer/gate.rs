@@ -50,16 +50,6 @@ pub trait Gate<T> {
     fn end(&mut self, end: End<'_, T>) {
         let _ = end;
     }
-
-    /// Whether [`renew`](Self::renew) stands in for a clone that is made for each attempt of a
-    /// retry. A clone of a shared handle costs more than the rest of what an attempt does here.
-    #[doc(hidden)]
-    const RENEWABLE: bool = false;
-
-    /// Makes the gate as it was before its call, and frees what it holds.
-    #[doc(hidden)]
-    #[inline]
-    fn renew(&mut self) {}
 }
 
 /// The end of a call, as a [`Gate`] is told of it.
@@ -269,20 +259,14 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         entered.err()
     }
 
-    /// Ends a call that is not over, and makes the gate as `new`; by itself if there is none.
+    /// Ends a call that is not over, and makes the gate as it was before.
     #[inline]
-    fn renew(&mut self, new: Option<&G>)
-    where
-        G: Clone,
-    {
+    fn renew(&mut self, renewal: &impl Renewal<G>) {
         if self.state == State::Unpolled {
             return;
         }
         self.end(How::Cancelled);
-        match new {
-            Some(new) => self.gate = new.clone(),
-            None => self.gate.renew(),
-        }
+        renewal.renew(&mut self.gate);
         if self.state == State::Waiting {
             self.timer = None;
         }
@@ -339,9 +323,57 @@ impl<F, G: Gate<T>, T> fmt::Debug for GatedFuture<F, G, T> {
 pub trait GateSource<Args>: Decoration + Captures<Args> {
     /// The gate of one call.
     type Gate;
+    /// How a retry renews the gate: [`InPlace`] for the gates of decor.
+    type Renewal: Renewal<Self::Gate>;
 
     /// Makes the gate of one call, from what was captured of its arguments.
     fn gate(self, captured: Self::Captured) -> Self::Gate;
+}
+
+/// Makes a gate as it was before its call, and frees what it holds: for the next attempt of a retry.
+pub trait Renewal<G> {
+    /// Made before the first call.
+    fn of(gate: &G) -> Self;
+
+    /// Renews it.
+    fn renew(&self, gate: &mut G);
+}
+
+/// A gate that renews itself. A clone of a shared handle for each attempt would cost more than the
+/// rest of what the attempt does here.
+pub trait Renewable {
+    /// Makes the gate as it was before its call, and frees what it holds.
+    fn renew(&mut self);
+}
+
+/// The gate renews itself.
+#[derive(Debug)]
+pub struct InPlace;
+
+impl<G: Renewable> Renewal<G> for InPlace {
+    #[inline]
+    fn of(_: &G) -> Self {
+        Self
+    }
+
+    #[inline]
+    fn renew(&self, gate: &mut G) {
+        gate.renew();
+    }
+}
+
+/// A clone from before the first call is kept, and cloned again.
+#[derive(Debug)]
+pub struct Kept<G>(G);
+
+impl<G: Clone> Renewal<G> for Kept<G> {
+    fn of(gate: &G) -> Self {
+        Self(gate.clone())
+    }
+
+    fn renew(&self, gate: &mut G) {
+        gate.clone_from(&self.0);
+    }
 }
 
 /// The layer of every gate.
@@ -388,13 +420,15 @@ where
 
 impl<Args, T, S> RepeatLayer<Args, T> for GateLayer<S>
 where
-    S: GateSource<Args, Gate: Gate<T> + Clone>,
+    S: GateSource<Args, Gate: Gate<T>>,
 {
-    type Repeated<A: Repeat<Output = T>> = GatedCalls<A, S::Gate, T>;
+    type Repeated<A: Repeat<Output = T>> = GatedCalls<A, S::Gate, T, S::Renewal>;
 
     #[inline]
     fn repeated<A: Repeat<Output = T>>(self, captured: S::Captured, calls: A) -> Self::Repeated<A> {
-        GatedCalls::new(calls, self.0.gate(captured))
+        let gate = self.0.gate(captured);
+        let renewal = S::Renewal::of(&gate);
+        GatedCalls { calls, passage: Passage::new(gate), renewal }
     }
 }
 
@@ -412,23 +446,14 @@ where
 
 /// Repeated calls, each through the same gate as new.
 #[pin_project]
-pub struct GatedCalls<A, G: Gate<T>, T> {
+pub struct GatedCalls<A, G: Gate<T>, T, N> {
     #[pin]
     calls: A,
     passage: Passage<T, G, TASK>,
-    /// The gate as it was before the first call; `None` if it is renewable.
-    new: Option<G>,
+    renewal: N,
 }
 
-impl<A, G: Gate<T> + Clone, T> GatedCalls<A, G, T> {
-    #[inline]
-    fn new(calls: A, gate: G) -> Self {
-        let new = if G::RENEWABLE { None } else { Some(gate.clone()) };
-        Self { calls, passage: Passage::new(gate), new }
-    }
-}
-
-impl<A: Future<Output = T>, G: Gate<T>, T> Future for GatedCalls<A, G, T> {
+impl<A: Future<Output = T>, G: Gate<T>, T, N> Future for GatedCalls<A, G, T, N> {
     type Output = T;
 
     #[inline]
@@ -438,16 +463,16 @@ impl<A: Future<Output = T>, G: Gate<T>, T> Future for GatedCalls<A, G, T> {
     }
 }
 
-impl<A: Stop<Output = T>, G: Gate<T> + Clone, T> Stop for GatedCalls<A, G, T> {
+impl<A: Stop<Output = T>, G: Gate<T>, T, N: Renewal<G>> Stop for GatedCalls<A, G, T, N> {
     #[inline]
     fn stop(self: Pin<&mut Self>) {
         let this = self.project();
         this.calls.stop();
-        this.passage.renew(this.new.as_ref());
+        this.passage.renew(this.renewal);
     }
 }
 
-impl<A: Repeat<Output = T>, G: Gate<T> + Clone, T> Repeat for GatedCalls<A, G, T> {
+impl<A: Repeat<Output = T>, G: Gate<T>, T, N: Renewal<G>> Repeat for GatedCalls<A, G, T, N> {
     #[inline]
     fn start(mut self: Pin<&mut Self>, last: bool) {
         self.as_mut().stop();
@@ -459,7 +484,7 @@ impl<A: Repeat<Output = T>, G: Gate<T> + Clone, T> Repeat for GatedCalls<A, G, T
     }
 }
 
-impl<A, G: Gate<T>, T> fmt::Debug for GatedCalls<A, G, T> {
+impl<A, G: Gate<T>, T, N> fmt::Debug for GatedCalls<A, G, T, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GatedCalls").field("state", &self.passage.state).finish_non_exhaustive()
     }
@@ -477,8 +502,9 @@ impl<G: Decoration> Decoration for Each<G> {
 
 captures_nothing!(Each<G>, G);
 
-impl<G: Decoration, Args> GateSource<Args> for Each<G> {
+impl<G: Decoration + Clone, Args> GateSource<Args> for Each<G> {
     type Gate = G;
+    type Renewal = Kept<G>;
 
     fn gate(self, (): ()) -> G {
         self.0
@@ -504,8 +530,9 @@ impl<P: Inspect<Args>, Args> Captures<Args> for ByArgs<P> {
     }
 }
 
-impl<P: Inspect<Args>, Args> GateSource<Args> for ByArgs<P> {
+impl<P: Inspect<Args, Output: Clone>, Args> GateSource<Args> for ByArgs<P> {
     type Gate = P::Output;
+    type Renewal = Kept<P::Output>;
 
     fn gate(self, gate: P::Output) -> P::Output {
         gate

@@ -16,6 +16,6 @@ pub use outcome::Outcome;
 pub use wait::Wait;
 
 pub(crate) use around::{BlockingLayer, Captures, Layer, RepeatLayer, captures_nothing};
-pub(crate) use gate::{ByArgs, Each, GateLayer, GateSource};
+pub(crate) use gate::{ByArgs, Each, GateLayer, GateSource, InPlace, Kept, Renewable};
 pub(crate) use mapped::{Change, Mapped};
 pub(crate) use wait::{BoxedTimer, Timer, wait_blocking};
