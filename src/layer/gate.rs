@@ -88,6 +88,7 @@ enum How<'a, T> {
 impl<'a, T> End<'a, T> {
     /// The end without the output: [`Completed`](Outcome::Completed),
     /// [`Cancelled`](Outcome::Cancelled) or [`Panicked`](Outcome::Panicked).
+    #[inline]
     pub fn outcome(&self) -> Outcome {
         match self.how {
             How::Completed(_) => Outcome::Completed,
@@ -112,6 +113,11 @@ impl<'a, T> End<'a, T> {
         T: ResultLike,
     {
         self.output().map(T::as_result)
+    }
+
+    #[inline]
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// The time, by the clock of [`Wait::now`].
