@@ -157,6 +157,7 @@ macro_rules! functions_are_callable {
             type Output = Fut::Output;
             type Future = Fut;
 
+            #[inline]
             fn call_once(self, ($($a,)*): ($($A,)*)) -> Fut {
                 self($($a),*)
             }
@@ -230,6 +231,7 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
     type Output = C::Output;
     type Future = C::Future;
 
+    #[inline]
     fn call_once(self, args: Args) -> Self::Future {
         (*self).call_with(args)
     }
@@ -246,6 +248,7 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
 impl<C: Callable<Args> + ?Sized, Args> CallableMut<Args> for Arc<C> {
     type Repeated = Repeated<Self, Args, C::Future>;
 
+    #[inline]
     fn repeated(self, args: Args) -> Self::Repeated
     where
         Args: Clone,
