@@ -6,7 +6,7 @@ use std::fmt;
 ///
 /// # Examples
 ///
-/// See [`Gate`].
+/// See [`Gate`](super::Gate).
 pub trait Decoration {
     /// Writes the method call that added it: `.timeout(2s)`.
     ///
