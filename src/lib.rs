@@ -200,11 +200,11 @@ pub use transient::Transient;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// use decor::{Error, future::TimeoutFuture, prelude::*};
+/// use decor::{Error, future::{Called, TimeoutFuture}, prelude::*};
 /// use std::{future::Ready, time::Duration};
 ///
 /// struct Request {
-///     answer: TimeoutFuture<Ready<Result<u8, Error>>>,
+///     answer: TimeoutFuture<Called<Ready<Result<u8, Error>>>>,
 /// }
 ///
 /// let request = Request { answer: std::future::ready(Ok(7)).timeout(Duration::from_secs(1)) };

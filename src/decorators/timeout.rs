@@ -117,7 +117,9 @@ where
 {
     #[inline]
     fn stop(self: Pin<&mut Self>) {
-        self.project().call.stop();
+        let mut this = self.project();
+        this.timer.set(Timer::Unarmed);
+        this.call.stop();
     }
 }
 
@@ -127,10 +129,9 @@ where
     A::Output: Fallible,
 {
     #[inline]
-    fn start(self: Pin<&mut Self>, last: bool) {
-        let mut this = self.project();
-        this.timer.set(Timer::Unarmed);
-        this.call.start(last);
+    fn start(mut self: Pin<&mut Self>, last: bool) {
+        self.as_mut().stop();
+        self.project().call.start(last);
     }
 
     fn label(&self) -> Name {
