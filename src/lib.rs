@@ -68,6 +68,7 @@
 //! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | makes room for a policy's errors |
 //! | [`map_err`](FnExt::map_err), [`err_into`](FnExt::err_into) | futures' own | yes | changes the error |
 //! | [`named`](FnExt::named), [`boxed`](FnExt::boxed) | | yes | a name; a type that can be written down |
+//! | [`gated`](FnExt::gated), [`gated_by`](FnExt::gated_by) | `gated` | yes | a decorator of one's own: see [`layer`] |
 //!
 //! [`FnExt`] describes each for functions, [`FutureExt`] for futures. A decorator has one name and one meaning on both, and on sync
 //! functions after `.blocking()`: see [`blocking`]. (A future's arguments are gone: it takes a key where a function takes a closure that

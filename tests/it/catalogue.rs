@@ -117,7 +117,7 @@ fn the_tables_come_from_the_list_and_contributing_names_them() {
     for path in ["src/fn_ext.rs", "src/future_ext.rs", "src/diagnostics.rs", "src/lib.rs", "README.md"] {
         assert!(contributing.contains(&format!("`{path}`")), "CONTRIBUTING.md does not name {path}");
     }
-    for path in ["tests/it/parity.rs", "tests/it/every.rs", "tests/ui"] {
+    for path in ["tests/it/parity.rs", "tests/it/every.rs", "tests/it/late.rs", "tests/ui"] {
         assert!(contributing.contains(&format!("`{path}")), "CONTRIBUTING.md does not name {path}");
     }
 }

@@ -29,7 +29,7 @@ macro_rules! every_decorator {
             rate_limited: |f| f.rate_limited(&every::limiter()) => ".rate_limited(1000 per 1s)";
             rate_limited_by: |f| f.rate_limited_by(&every::limiter(), |_: &Arg| 2) => ".rate_limited_by(1000 per 1s, ..)";
             rate_limited_by_key: |f| f.rate_limited_by_key(&every::keyed(), |arg: &Arg| *arg)
-                => ".rate_limited_by_key(KeyedLimiter(1000 per 1s), ..)";
+                => ".rate_limited_by_key(KeyedLimiter(1000 per 1s for each key), ..)";
             rate_limited_within: |f| f.rate_limited_within(&every::limiter(), secs(1))
                 => ".rate_limited_within(1000 per 1s, 1s)";
             try_rate_limited: |f| f.try_rate_limited(&every::limiter()) => ".try_rate_limited(1000 per 1s)";

@@ -44,26 +44,26 @@ fn one_per_second_each(passes: bool) -> KeyedLimiter<u64> {
 
 /// Lets no call begin before a moment, and refuses all if there is none.
 #[derive(Clone)]
-struct From(Option<Instant>);
+struct NotBefore(Option<Instant>);
 
-impl From {
+impl NotBefore {
     /// At once, or a second later.
     fn now(passes: bool) -> Self {
         Self(Some(Instant::now() + secs(u64::from(!passes))))
     }
 }
 
-impl Decoration for From {
+impl Decoration for NotBefore {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(".from(..)")
+        f.write_str(".not_before(..)")
     }
 }
 
-impl Gate<Answer> for From {
+impl Gate<Answer> for NotBefore {
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), Answer>> {
         let Some(begin) = self.0 else {
             let message = "closed".to_owned();
-            return Poll::Ready(Err(Err(Error::Rejected { by: "from", message, retry_after: None })));
+            return Poll::Ready(Err(Err(Error::Rejected { by: "not_before", message, retry_after: None })));
         };
         when_ready!(wait.until(begin));
         Poll::Ready(Ok(()))
@@ -79,10 +79,10 @@ macro_rules! that_hold_back {
             rate_limited_by: |f, passes| f.rate_limited_by(&one_per_second(passes), |$($parameter)*| 1);
             rate_limited_by_key: |f, passes| f.rate_limited_by_key(&one_per_second_each(passes), |$($parameter)*| 7);
             rate_limited_within: |f, passes| f.rate_limited_within(&one_per_second(passes), secs(1));
-            gated: |f, passes| f.gated(From::now(passes));
-            gated_by: |f, passes| f.gated_by(move |$($parameter)*| From::now(passes));
-            retried: |f, passes| f.gated(From::now(passes)).retry_with(policy());
-            in_a_chain: |f, passes| f.timeout(secs(9)).gated(From::now(passes)).timed("f").validated(|$($parameter)*| Ok::<_, &str>(()));
+            gated: |f, passes| f.gated(NotBefore::now(passes));
+            gated_by: |f, passes| f.gated_by(move |$($parameter)*| NotBefore::now(passes));
+            retried: |f, passes| f.gated(NotBefore::now(passes)).retry_with(policy());
+            in_a_chain: |f, passes| f.timeout(secs(9)).gated(NotBefore::now(passes)).timed("f").validated(|$($parameter)*| Ok::<_, &str>(()));
         }
     };
 }
@@ -91,8 +91,8 @@ macro_rules! that_hold_back {
 macro_rules! that_remember {
     ($check:ident, [$($parameter:tt)*]) => {
         $check! {
-            memoized_by: |f, passes| f.memoized_by(&memo(), |$($parameter)*| 7).gated(From::now(passes));
-            held_and_memoized: |f, passes| f.gated(From::now(passes)).memoized_by(&memo(), |$($parameter)*| 7);
+            memoized_by: |f, passes| f.memoized_by(&memo(), |$($parameter)*| 7).gated(NotBefore::now(passes));
+            held_and_memoized: |f, passes| f.gated(NotBefore::now(passes)).memoized_by(&memo(), |$($parameter)*| 7);
         }
     };
 }
@@ -104,10 +104,10 @@ macro_rules! that_refuse {
             try_rate_limited: |f| f.try_rate_limited(&one_per_second(false));
             rate_limited_within: |f| f.rate_limited_within(&one_per_second(false), ms(500));
             rate_limited_by: |f| f.rate_limited_by(&one_per_second(true), |$($parameter)*| 2);
-            gated: |f| f.gated(From(None));
-            gated_by: |f| f.gated_by(|$($parameter)*| From(None));
+            gated: |f| f.gated(NotBefore(None));
+            gated_by: |f| f.gated_by(|$($parameter)*| NotBefore(None));
             validated: |f| f.validated(|$($parameter)*| Err("no"));
-            in_a_chain: |f| f.timed("f").gated(From(None)).timeout(secs(9)).logged();
+            in_a_chain: |f| f.timed("f").gated(NotBefore(None)).timeout(secs(9)).logged();
         }
     };
 }
@@ -285,7 +285,7 @@ async fn a_call_with_valid_arguments_is_made_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn below_a_retry_a_closure_counts_on_in_its_own_variable() {
-    /// Not `Clone`, because it borrows what it counts in. The third call succeeds.
+    // The closure is not `Clone`, because it borrows what it counts in.
     macro_rules! check {
         ($($decorator:ident: |$f:ident $(, $passes:ident)?| $chain:expr;)*) => {$(
             $(let $passes = true;)?
