@@ -226,18 +226,21 @@ impl<T> Probe<T> {
     }
 }
 
+#[allow(clippy::unused_self)] // method lookup decides
 impl<T: Send> Probe<T> {
     fn is_send(&self) -> bool {
         true
     }
 }
 
+#[allow(clippy::unused_self)] // method lookup decides
 impl<T: Sync> Probe<T> {
     fn is_sync(&self) -> bool {
         true
     }
 }
 
+#[allow(clippy::unused_self)] // method lookup decides
 impl<T: Unpin> Probe<T> {
     fn is_unpin(&self) -> bool {
         true
@@ -417,7 +420,8 @@ fn check_values() -> Vec<&'static str> {
         Logging::new().args(by_local.clone()) => LOCAL;
         Timing::new("f").by_result() => ALL;
 
-        // A decorator with a closure is as it is. Its calls are, too, unless it has run in `.call(..)`.
+        // A decorator with a closure is as it is. So are its calls, unless it has run in
+        // `.call(..)`.
         all().logged_args(by_local.clone()) => LOCAL;
         all().logged_args(by_local.clone()).call(7) => LOCAL;
         all().rate_limited_by(limiter, permits.clone()) => LOCAL;
@@ -480,7 +484,7 @@ fn every_value_keeps_its_auto_traits() {
     assert!(check_values().len() > 40);
 }
 
-/// Those that can be named, that is: the front page, `layer` and `blocking` export each by its name.
+/// Types that can be named: the front page, `layer` and `blocking` export each by its name.
 #[test]
 fn the_table_leaves_out_no_public_type() {
     let mut listed = TYPES.iter().flat_map(|row| identifiers(row)).collect::<BTreeSet<_>>();

@@ -428,7 +428,7 @@ fn paths(tokens: &[Token]) -> Vec<ImportPath> {
                 }
             }
             "use" => {
-                let end = (at..).find(|at| text(*at) == ";").expect("`use` ends");
+                let end = (at..tokens.len()).find(|at| text(*at) == ";").expect("`use` ends");
                 let mut tree = UseTree { tokens: &tokens[at + 1..end], found: &mut found, depth: modules.len() };
                 tree.parse(&[]);
                 at = end;
