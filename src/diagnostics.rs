@@ -4,8 +4,8 @@ use crate::call::blocking::{Blocking, SyncFn};
 
 /// The list of all decorators of functions, with their settings.
 ///
-/// From it come the help for a forgotten `.blocking()`, and [`DECORATORS`]. A unit test compares it
-/// with the catalogue in `fn_ext.rs` and with the table in `lib.rs`.
+/// From it come the help for a forgotten `.blocking()`, and [`DECORATORS`]. `tests/it/catalogue.rs`
+/// compares it with the catalogue in `fn_ext.rs` and with every table.
 macro_rules! for_each_decorator {
     ($do_it:ident) => {
         $do_it! {

@@ -68,11 +68,11 @@
 //! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | makes room for a policy's errors |
 //! | [`map_err`](FnExt::map_err), [`err_into`](FnExt::err_into) | futures' own | yes | changes the error |
 //! | [`named`](FnExt::named), [`boxed`](FnExt::boxed) | | yes | a name; a type that can be written down |
-//! | [`gated`](FnExt::gated), [`gated_by`](FnExt::gated_by) | yes | yes | a decorator of your own: see [`layer`] |
+//! | [`gated`](FnExt::gated), [`gated_by`](FnExt::gated_by) | `gated` | yes | a decorator of one's own: see [`layer`] |
 //!
 //! [`FnExt`] describes each for functions, async and sync, [`FutureExt`] for futures. A decorator has one name and one meaning
-//! on all. A sync function has them after `.blocking()`: see [`blocking`]. (A future's arguments are gone: it takes a key where a function takes a closure that
-//! makes one.)
+//! on all. A sync function has them after `.blocking()`: see [`blocking`]. A future's arguments are gone, so it takes a
+//! key where a function takes a closure that makes one.
 //!
 //! # Reading a chain
 //!

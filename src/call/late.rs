@@ -156,3 +156,22 @@ impl<C, Args, F> fmt::Debug for LateFuture<C, Args, F> {
         f.debug_struct("LateFuture").field("called", &self.due.is_none()).finish_non_exhaustive()
     }
 }
+
+/// `.await` on a chain without arguments, for each wrapper that `.await` can meet.
+macro_rules! awaited_directly {
+    ($Wrapper:ty, $($Param:ident),*) => {
+        impl<$($Param),*> IntoFuture for $Wrapper
+        where
+            $Wrapper: $crate::CallableOnce<()>, // with arguments, `.call(..)` first
+        {
+            type Output = <$Wrapper as $crate::CallableOnce<()>>::Output;
+            type IntoFuture = $crate::call::LateFuture<$Wrapper, (), <$Wrapper as $crate::CallableOnce<()>>::Future>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                $crate::call::LateFuture::new(self, ())
+            }
+        }
+    };
+}
+
+pub(crate) use awaited_directly;

@@ -20,6 +20,7 @@ pub(crate) mod mode;
 pub(crate) mod name;
 mod repeat;
 
+pub(crate) use late::awaited_directly;
 pub use late::{Late, LateFuture};
 pub use repeat::{Called, Repeat, Repeated, Stop};
 
@@ -28,7 +29,7 @@ use repeat::{Attempt, next};
 use crate::sync::Arc;
 use arity::for_each_arity;
 use name::Name;
-use std::{fmt, future::Future};
+use std::{fmt, future::Future, pin::Pin};
 
 /// What can be called once with `Args` (a tuple) and answers with a future.
 ///
@@ -228,6 +229,33 @@ pub(crate) mod spread {
     super::for_each_arity!(call_by_arity);
 }
 
+impl<C, Args: Clone> Repeated<C, Args, C::Future>
+where
+    C: CallableOnce<Args>,
+{
+    /// Calls a clone each time.
+    pub(crate) fn cloning(callable: C, args: Args) -> Self
+    where
+        C: Clone,
+    {
+        let call = |callable: &mut C, args: &mut Option<Args>, last, mut attempt: Pin<&mut Attempt<C::Future>>| {
+            attempt.set(Attempt::Called(callable.clone().call_once(next(args, last))));
+        };
+        Self::new(callable, args, call, C::label)
+    }
+
+    /// Calls by reference.
+    pub(crate) fn by_ref(callable: C, args: Args) -> Self
+    where
+        C: Callable<Args>,
+    {
+        let call = |callable: &mut C, args: &mut Option<Args>, last, mut attempt: Pin<&mut Attempt<C::Future>>| {
+            attempt.set(Attempt::Called(callable.call_with(next(args, last))));
+        };
+        Self::new(callable, args, call, C::label)
+    }
+}
+
 impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
     type Output = C::Output;
     type Future = C::Future;
@@ -263,25 +291,6 @@ impl<C: Callable<Args> + ?Sized, Args> Callable<Args> for Arc<C> {
         (**self).call_with(args)
     }
 }
-
-/// `.await` on a chain without arguments, for each wrapper that `.await` can meet.
-macro_rules! awaited_directly {
-    ($Wrapper:ty, $($Param:ident),*) => {
-        impl<$($Param),*> IntoFuture for $Wrapper
-        where
-            $Wrapper: $crate::CallableOnce<()>, // with arguments, `.call(..)` first
-        {
-            type Output = <$Wrapper as $crate::CallableOnce<()>>::Output;
-            type IntoFuture = $crate::call::LateFuture<$Wrapper, (), <$Wrapper as $crate::CallableOnce<()>>::Future>;
-
-            fn into_future(self) -> Self::IntoFuture {
-                $crate::call::LateFuture::new(self, ())
-            }
-        }
-    };
-}
-
-pub(crate) use awaited_directly;
 
 /// How a wrapper without `Args` in its type can show the chain inside it: the function is taken where they are known.
 pub(crate) struct Describe<C>(fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result);

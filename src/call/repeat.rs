@@ -5,7 +5,7 @@
 //! function would make the retry's future refer to itself. So the function and its attempt are one
 //! future, which is started anew.
 
-use super::{Callable, CallableOnce, Name};
+use super::Name;
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -111,33 +111,6 @@ impl<F, Args, Fut> Repeated<F, Args, Fut> {
     #[inline]
     pub(super) fn new(function: F, args: Args, call: CallMut<F, Args, Fut>, label: fn(&F) -> Name) -> Self {
         Self { function, args: Some(args), call, label, attempt: Attempt::Idle }
-    }
-}
-
-impl<C, Args: Clone> Repeated<C, Args, C::Future>
-where
-    C: CallableOnce<Args>,
-{
-    /// Calls a clone each time.
-    pub(crate) fn cloning(callable: C, args: Args) -> Self
-    where
-        C: Clone,
-    {
-        let call = |callable: &mut C, args: &mut Option<Args>, last, mut attempt: Pin<&mut Attempt<C::Future>>| {
-            attempt.set(Attempt::Called(callable.clone().call_once(next(args, last))));
-        };
-        Self::new(callable, args, call, C::label)
-    }
-
-    /// Calls by reference.
-    pub(crate) fn by_ref(callable: C, args: Args) -> Self
-    where
-        C: Callable<Args>,
-    {
-        let call = |callable: &mut C, args: &mut Option<Args>, last, mut attempt: Pin<&mut Attempt<C::Future>>| {
-            attempt.set(Attempt::Called(callable.call_with(next(args, last))));
-        };
-        Self::new(callable, args, call, C::label)
     }
 }
 

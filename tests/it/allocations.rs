@@ -2,7 +2,10 @@
 
 #![allow(unsafe_code)] // a global allocator is unsafe to write
 
-use crate::support::secs;
+use crate::{
+    every::{self, every_decorator, every_future_decorator},
+    support::secs,
+};
 use decor::{KeyedLimiter, Memo, prelude::*};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -67,6 +70,40 @@ fn the_counter_counts() {
     assert_eq!(allocations_of(|| Box::new(1)), 1);
     assert_eq!(allocations_of(|| now((|| ready(1)).boxed().call())), 2, "the `Arc` and the future's box");
 }
+
+type Arg = u64;
+
+async fn answer(id: Arg) -> Answer {
+    Ok(id)
+}
+
+macro_rules! allocations {
+    ($($decorator:ident: |$f:ident| $chain:expr => $shown:literal;)*) => {
+        /// From the second call on: the first one warns, loads, or makes the limiter of its key.
+        #[test]
+        fn every_decorator_alone() {$(
+            let $f = answer;
+            let chain = $chain;
+            drop(now(chain.call(7)));
+            let expected = u64::from(stringify!($decorator) == "boxed"); // the future's box
+            assert_eq!(allocations_of(|| now(chain.call(7))), expected, "{}", stringify!($decorator));
+        )*}
+    };
+}
+every_decorator!(allocations);
+
+macro_rules! allocations_of_futures {
+    ($($decorator:ident: |$f:ident| $chain:expr;)*) => {
+        #[test]
+        fn every_decorator_of_a_future_alone() {$(
+            let $f = answer(7);
+            let call = $chain;
+            let is_free = allocations_of(|| now(call)) == 0;
+            assert_eq!(is_free, stringify!($decorator) != "memoized_by", "{}", stringify!($decorator)); // it loads
+        )*}
+    };
+}
+every_future_decorator!(allocations_of_futures);
 
 #[test]
 fn each_decorator_alone() {

@@ -1,6 +1,9 @@
 //! A call that is dropped, and one that panics, reports it: once, at any point of a chain.
 
-use crate::support::{listen, ms, secs};
+use crate::{
+    every::{self, Answer, every_decorator, every_future_decorator},
+    support::{listen, ms, secs},
+};
 use decor::{Measurement, Outcome, Timing, prelude::*};
 use futures::FutureExt as _;
 use std::{
@@ -26,6 +29,59 @@ async fn explode() -> Result<(), String> {
     sleep(ms(10)).await;
     panic!("boom")
 }
+
+type Arg = u64;
+
+/// Hangs, or panics if it is told 13.
+async fn hang_or_explode(id: Arg) -> Answer {
+    assert!(id != 13, "boom");
+    pending().await
+}
+
+/// Dropped before its first poll, dropped while it hangs, and panicking: what the function inside
+/// sees of it.
+macro_rules! ends {
+    ($decorator:ident, $seen:ident, |$id:ident| $call:expr) => {
+        let $id = 7;
+        drop($call);
+        assert_eq!($seen.lock().unwrap().len(), 0, "{}", stringify!($decorator));
+        let mut call = task::spawn($call);
+        assert_pending!(call.poll(), "{}", stringify!($decorator));
+        drop(call);
+        let $id = 13;
+        let panic = AssertUnwindSafe($call).catch_unwind().await.err();
+        assert!(panic.is_some(), "{}", stringify!($decorator));
+        let ends = [("call", Outcome::Cancelled), ("call", Outcome::Panicked)];
+        assert_eq!(*$seen.lock().unwrap(), ends, "{}", stringify!($decorator));
+    };
+}
+
+macro_rules! cancelled {
+    ($($decorator:ident: |$f:ident| $chain:expr => $shown:literal;)*) => {
+        #[tokio::test(start_paused = true)]
+        async fn every_decorator_hands_the_end_of_a_call_on_to_what_is_inside() {$(
+            let seen = Seen::default();
+            let $f = hang_or_explode.timed_with(timing("call", &seen));
+            let chain = $chain;
+            ends!($decorator, seen, |id| chain.call(id));
+        )*}
+    };
+}
+every_decorator!(cancelled);
+
+macro_rules! cancelled_futures {
+    ($($decorator:ident: |$f:ident| $chain:expr;)*) => {
+        #[tokio::test(start_paused = true)]
+        async fn every_decorator_of_a_future_hands_its_end_on_to_what_is_inside() {$(
+            let seen = Seen::default();
+            ends!($decorator, seen, |id| {
+                let $f = hang_or_explode(id).timed_with(timing("call", &seen));
+                $chain
+            });
+        )*}
+    };
+}
+every_future_decorator!(cancelled_futures);
 
 #[tokio::test(start_paused = true)]
 async fn dropped_calls_report_cancelled_from_the_inside_out() {

@@ -1,6 +1,9 @@
 //! Before the first poll nothing happens, and everything can be built outside of a runtime.
 
-use crate::support::{listen, secs};
+use crate::{
+    every::{self, Answer, every_decorator, every_future_decorator},
+    support::{listen, secs},
+};
 use decor::prelude::*;
 use std::{
     cell::Cell,
@@ -8,6 +11,44 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 use tokio_test::{assert_pending, assert_ready, task};
+
+type Arg = u64;
+
+async fn answer(id: Arg) -> Answer {
+    Ok(id)
+}
+
+macro_rules! lazy {
+    ($($decorator:ident: |$f:ident| $chain:expr => $shown:literal;)*) => {
+        #[test]
+        fn every_decorator_is_silent_before_the_first_poll() {$(
+            let log = listen();
+            let $f = answer;
+            let chain = $chain;
+            drop(chain.call(7));
+            let mut call = task::spawn(chain.call(7));
+            assert_eq!(log.take(), [""; 0], "{}", stringify!($decorator));
+            drop(assert_ready!(call.poll(), "{}", stringify!($decorator)));
+        )*}
+    };
+}
+every_decorator!(lazy);
+
+macro_rules! lazy_futures {
+    ($($decorator:ident: |$f:ident| $chain:expr;)*) => {
+        #[test]
+        fn every_decorator_of_a_future_is_silent_before_the_first_poll() {$(
+            let log = listen();
+            let $f = answer(7);
+            drop($chain);
+            let $f = answer(7);
+            let mut call = task::spawn($chain);
+            assert_eq!(log.take(), [""; 0], "{}", stringify!($decorator));
+            drop(assert_ready!(call.poll(), "{}", stringify!($decorator)));
+        )*}
+    };
+}
+every_future_decorator!(lazy_futures);
 
 #[test]
 fn awaiting_an_argument_less_chain_calls_nothing_before_the_first_poll() {

@@ -1,6 +1,9 @@
 //! A name is the function's own, through every layer; a chain's `Debug` is the chain.
 
-use crate::support::{ms, secs};
+use crate::{
+    every::{self, Answer, every_decorator},
+    support::{ms, secs},
+};
 use decor::{BoxedFn, Callable, CallableOnce, Error, prelude::*};
 use std::{
     fmt::Debug,
@@ -110,6 +113,26 @@ fn the_name_survives_arc_box_and_every_wrapper() {
     let erased: Arc<dyn Callable<(u64,), Output = _, Future = _> + Send + Sync> = Arc::new(boxed);
     assert_eq!(erased.name(), "renamed");
 }
+
+type Arg = u64;
+
+async fn answer(id: Arg) -> Answer {
+    Ok(id)
+}
+
+macro_rules! names {
+    ($($decorator:ident: |$f:ident| $chain:expr => $shown:literal;)*) => {
+        #[test]
+        fn every_decorator_keeps_the_name_and_is_shown_as_it_was_written() {$(
+            let $f = answer;
+            let chain = $chain;
+            let name = if stringify!($decorator) == "named" { "f" } else { "answer" };
+            assert_eq!(chain.name(), name, "{}", stringify!($decorator));
+            assert_eq!(format!("{chain:?}"), concat!("answer", $shown));
+        )*}
+    };
+}
+every_decorator!(names);
 
 /// A detour, so that the chain above does not begin with a plain function.
 trait Twin: Sized {

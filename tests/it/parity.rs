@@ -7,13 +7,15 @@
 use crate::support::{Listener, listen, ms, paused, secs};
 use decor::{
     Deprecation, Error, KeyedLimiter, Logging, Memo, RateLimiter, RetryPolicy, Timing, Transient,
+    layer::{Decoration, End, Gate, Wait},
     prelude::*,
     test_util::{self, VirtualClock},
 };
 use std::{
-    fmt::Debug,
+    fmt::{self, Debug},
     future::Future,
     sync::{Arc, Mutex},
+    task::{Poll, ready},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -129,6 +131,39 @@ impl World {
 
     fn end(&self, log: &Listener) -> (Vec<String>, Vec<String>) {
         (std::mem::take(&mut self.0.lock().unwrap().trace), log.take())
+    }
+}
+
+/// A gate that lets each call begin after 100 ms, or refuses it then, and tells of its end.
+#[derive(Clone)]
+struct Delay {
+    world: World,
+    lets_pass: bool,
+    /// `None` until the gate is first asked.
+    until: Option<Instant>,
+}
+
+impl Delay {
+    fn of(world: &World, lets_pass: bool) -> Self {
+        Self { world: world.clone(), lets_pass, until: None }
+    }
+}
+
+impl Decoration for Delay {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(".delay()")
+    }
+}
+
+impl Gate<Answer> for Delay {
+    fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), Answer>> {
+        let until = *self.until.get_or_insert_with(|| wait.now() + ms(100));
+        ready!(wait.until(until));
+        Poll::Ready(if self.lets_pass { Ok(()) } else { Err(Err(Fault::Fatal)) })
+    }
+
+    fn end(&mut self, end: End<'_, Answer>) {
+        self.world.see((end.outcome(), end.output().cloned()));
     }
 }
 
@@ -418,6 +453,9 @@ parity! {
     validated: [ok(7)]
         |f| f.validated(|n: &u32| if *n == 0 { Err("n must not be 0") } else { Ok(()) }).logged(),
         [0 => 0, 0 => 1];
+    deprecated: []
+        |f| f.deprecated("use g").retry_with(policy()),
+        [0 => 1, 0 => 2];
     deprecated_every_call: []
         |f| f.boxed().retry_with(policy()).deprecated_with(Deprecation::new("use g").every_call())
             .retry_with(policy()),
@@ -445,6 +483,18 @@ parity! {
     boxed: [BUSY, ok(7)]
         |f| f.retry_with(policy()).boxed().timed("boxed"),
         [0 => 1];
+    gated: [slow(50, ok(7)), BUSY]
+        in w { let gate = Delay::of(w, true); }
+        |f| f.gated(gate),
+        [0 => 1, 0 => 2];
+    gated_attempts: [BUSY, ok(7)]
+        in w { let gate = Delay::of(w, true); }
+        |f| f.gated(gate).retry_with(policy()),
+        [0 => 1];
+    gated_by: [ok(7)]
+        in w { let world = w.clone(); }
+        |f| f.gated_by(move |n: &u32| Delay::of(&world, *n > 0)),
+        [0 => 0, 0 => 1];
     everything: [slow(3000, ok(1)), BUSY, throttled(4), ok(7)]
         {
             let limiter = RateLimiter::new(2, secs(1));

@@ -4,6 +4,10 @@
 //! Each chain carries every decorator, for it takes only one that is not `Send`, or one lifetime
 //! pinned by a closure.
 
+use crate::{
+    every::{self, Answer, every_decorator},
+    support::secs,
+};
 use async_trait::async_trait;
 use axum::{
     Router,
@@ -160,6 +164,35 @@ fn assert_not_found(user: User) {
     let error = user.unwrap_err().downcast::<AppError>().unwrap();
     assert_eq!(error, AppError::Fetch(Failure::Call(ApiError::NotFound)));
 }
+
+type Arg = &'static str;
+
+async fn measure(text: Arg) -> Answer {
+    sleep(LATENCY).await;
+    Ok(text.len() as u64)
+}
+
+fn shared<T: Send + Sync + 'static>(decorated: T) -> Arc<T> {
+    Arc::new(decorated)
+}
+
+macro_rules! spawned {
+    ($($decorator:ident: |$f:ident| $chain:expr => $shown:literal;)*) => {
+        /// In a block of its own, where rustc forgets that the argument is `'static`.
+        #[tokio::test(start_paused = true)]
+        async fn every_decorator_alone_can_be_called_in_a_task() {$(
+            let $f = measure;
+            let chain = shared($chain);
+            let task = tokio::spawn({
+                let chain = Arc::clone(&chain);
+                async move { chain.call("ann").await.is_ok() }
+            });
+            assert!(task.await.unwrap(), "{}", stringify!($decorator));
+            assert!(tokio::spawn(chain.call("bob")).await.unwrap().is_ok(), "{}", stringify!($decorator));
+        )*}
+    };
+}
+every_decorator!(spawned);
 
 #[tokio::test(start_paused = true)]
 async fn a_decorated_call_can_be_spawned() {

@@ -1,0 +1,118 @@
+//! Every decorator once: the list from which the tables that run through all decorators come.
+//!
+//! A row has the decorator's name, a chain with it alone, and what the chain's `Debug` shows of it.
+//! Where the list is used, `Arg` is the type of the function's one argument; the function returns
+//! `Answer`.
+
+use decor::{
+    Error, KeyedLimiter,
+    layer::{Decoration, Gate},
+    prelude::*,
+};
+use std::{fmt, hash::Hash, time::Duration};
+
+pub(crate) type Answer = Result<u64, Error>;
+
+/// Calls the macro with a row for each decorator of functions.
+macro_rules! every_decorator {
+    ($table:ident) => {
+        $table! {
+            timed: |f| f.timed("f") => ".timed(\"f\")";
+            timed_with: |f| f.timed_with(decor::Timing::new("f")) => ".timed(\"f\")";
+            logged: |f| f.logged() => ".logged()";
+            logged_values: |f| f.logged_values() => ".logged_values()";
+            logged_args: |f| f.logged_args(|arg: &Arg| *arg) => ".logged_args(..)";
+            logged_with: |f| f.logged_with(decor::Logging::new()) => ".logged()";
+            timeout: |f| f.timeout(secs(1)) => ".timeout(1s)";
+            retry_with: |f| f.retry_with(RetryPolicy::default())
+                => ".retry_with(exponential from 1s by 2, no jitter, 3 attempts)";
+            rate_limited: |f| f.rate_limited(&every::limiter()) => ".rate_limited(1000 per 1s)";
+            rate_limited_by: |f| f.rate_limited_by(&every::limiter(), |_: &Arg| 2) => ".rate_limited_by(1000 per 1s, ..)";
+            rate_limited_by_key: |f| f.rate_limited_by_key(&every::keyed(), |arg: &Arg| *arg)
+                => ".rate_limited_by_key(KeyedLimiter(1000 per 1s for each key), ..)";
+            rate_limited_within: |f| f.rate_limited_within(&every::limiter(), secs(1))
+                => ".rate_limited_within(1000 per 1s, 1s)";
+            try_rate_limited: |f| f.try_rate_limited(&every::limiter()) => ".try_rate_limited(1000 per 1s)";
+            pausing: |f| f.pausing(&every::limiter(), |_: &decor::Error| None) => ".pausing(1000 per 1s, ..)";
+            memoized: |f| f.memoized(&every::memo::<Arg>()) => ".memoized(ttl 300s)";
+            memoized_by: |f| f.memoized_by(&every::memo(), |arg: &Arg| *arg) => ".memoized_by(ttl 300s, ..)";
+            validated: |f| f.validated(|_: &Arg| Ok::<_, &str>(())) => ".validated(..)";
+            deprecated: |f| f.deprecated("use g") => ".deprecated(\"use g\")";
+            deprecated_with: |f| f.deprecated_with(decor::Deprecation::new("use g")) => ".deprecated(\"use g\")";
+            lifted: |f| f.lifted() => ".lifted()";
+            fallible: |f| f.fallible() => ".fallible()";
+            map_err: |f| f.map_err(|error: decor::Error| error) => ".map_err(..)";
+            err_into: |f| f.err_into::<String>() => ".err_into()";
+            named: |f| f.named("f") => ".named(\"f\")";
+            boxed: |f| f.boxed() => ".boxed()";
+            gated: |f| f.gated(every::Open) => ".open()";
+            gated_by: |f| f.gated_by(|_: &Arg| every::Open) => ".gated_by(..)";
+        }
+    };
+}
+
+/// Calls the macro with a row for each decorator of futures.
+macro_rules! every_future_decorator {
+    ($table:ident) => {
+        $table! {
+            timed: |f| f.timed("f");
+            timed_with: |f| f.timed_with(decor::Timing::new("f"));
+            logged: |f| f.logged();
+            logged_values: |f| f.logged_values();
+            logged_with: |f| f.logged_with(decor::Logging::new());
+            timeout: |f| f.timeout(secs(1));
+            rate_limited: |f| f.rate_limited(&every::limiter());
+            rate_limited_by: |f| f.rate_limited_by(&every::limiter(), 2_u32);
+            rate_limited_within: |f| f.rate_limited_within(&every::limiter(), secs(1));
+            try_rate_limited: |f| f.try_rate_limited(&every::limiter());
+            pausing: |f| f.pausing(&every::limiter(), |_: &decor::Error| None);
+            memoized_by: |f| f.memoized_by(&every::memo::<u64>(), 7);
+            lifted: |f| f.lifted();
+            fallible: |f| f.fallible();
+            gated: |f| f.gated(every::Open);
+        }
+    };
+}
+
+pub(crate) use {every_decorator, every_future_decorator};
+
+macro_rules! rows {
+    ($($decorator:ident: |$f:ident| $chain:expr => $shown:literal;)*) => {
+        /// The decorators of functions that the list has.
+        pub(crate) const DECORATORS: &[&str] = &[$(stringify!($decorator)),*];
+    };
+}
+every_decorator!(rows);
+
+macro_rules! future_rows {
+    ($($decorator:ident: |$f:ident| $chain:expr;)*) => {
+        /// The decorators of futures that the list has.
+        pub(crate) const FUTURE_DECORATORS: &[&str] = &[$(stringify!($decorator)),*];
+    };
+}
+every_future_decorator!(future_rows);
+
+/// A gate that lets every call through.
+#[derive(Debug, Clone)]
+pub(crate) struct Open;
+
+impl Decoration for Open {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(".open()")
+    }
+}
+
+impl<T> Gate<T> for Open {}
+
+/// A limiter with free permits.
+pub(crate) fn limiter() -> RateLimiter {
+    RateLimiter::new(1_000, Duration::from_secs(1))
+}
+
+pub(crate) fn keyed<K: Eq + Hash + Clone>() -> KeyedLimiter<K> {
+    KeyedLimiter::new(1_000, Duration::from_secs(1))
+}
+
+pub(crate) fn memo<K: Eq + Hash + Clone + Send + Sync + 'static>() -> Memo<K, u64> {
+    Memo::ttl(Duration::from_secs(300))
+}
