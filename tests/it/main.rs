@@ -9,6 +9,7 @@ mod calls;
 mod cancelled;
 mod clocks;
 mod errors;
+mod gates;
 mod lazy;
 mod memo;
 mod names;
