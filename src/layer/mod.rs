@@ -40,7 +40,7 @@
 //!
 //! # The place in a chain
 //!
-//! - Before `.retry_with(..)`, each attempt passes a gate of its own. After it, the call passes once.
+//! - Before `.retry_with(..)`, each attempt passes a gate of its own. After it, the call does, once.
 //! - Before `.memoized(..)`, only loads pass.
 //! - Before `.timeout(..)`, the limit includes the wait at the gate.
 //! - Of two gates, the outer one is asked first and told last.
@@ -131,7 +131,7 @@
 //!
 //! ```
 //! use decor::{Error, Fallible, FnExt, layer::{Decoration, End, Gate, Gated, Instant, Wait}};
-//! use std::{fmt, sync::{Arc, Mutex}, task::Poll, time::Duration};
+//! use std::{fmt::{self, Formatter}, sync::{Arc, Mutex}, task::Poll, time::Duration};
 //!
 //! const OPEN_FOR: Duration = Duration::from_secs(30);
 //!
@@ -142,7 +142,7 @@
 //! struct Circuit { failures: u32, open_until: Option<Instant> }
 //!
 //! impl Decoration for Breaker {
-//!     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(".guarded(..)") }
+//!     fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result { f.write_str(".guarded(..)") }
 //! }
 //!
 //! impl<T: Fallible> Gate<T> for Breaker {
@@ -164,7 +164,7 @@
 //!             Some(Ok(_)) => *circuit = Circuit::default(),
 //!             Some(Err(_)) if circuit.failures < 2 => circuit.failures += 1,
 //!             Some(Err(_)) => circuit.open_until = Some(end.now() + OPEN_FOR),
-//!             None if self.is_trial => circuit.open_until = Some(end.now()), // not tried
+//!             None if self.is_trial => circuit.open_until = Some(end.now()), // try again
 //!             None => {}
 //!         }
 //!     }

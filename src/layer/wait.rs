@@ -20,13 +20,13 @@ use std::{
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
 /// use decor::{layer::{Decoration, Gate, Instant, Wait}, prelude::*, test_util::VirtualClock};
-/// use std::{fmt, task::Poll, time::Duration};
+/// use std::{fmt::{self, Formatter}, task::Poll, time::Duration};
 ///
 /// #[derive(Clone)]
 /// struct NotBefore(Instant);
 ///
 /// impl Decoration for NotBefore {
-///     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(".not_before()") }
+///     fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result { f.write_str(".not_before(..)") }
 /// }
 ///
 /// impl<T> Gate<T> for NotBefore {
