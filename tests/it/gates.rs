@@ -498,7 +498,7 @@ async fn dropped_before_the_first_poll_a_gate_is_neither_asked_nor_told() {
 #[tokio::test(start_paused = true)]
 async fn dropped_while_it_waits_a_gate_is_dropped_and_not_told() {
     let (trace, called) = (Trace::default(), AtomicU32::new(0));
-    let count = async || _ = called.fetch_add(1, Relaxed);
+    let count = || ready(called.fetch_add(1, Relaxed)); // counts when it is called
     let gate = Recorder::new("gate", &trace).opens_at(Instant::now() + secs(3));
     let mut call = task::spawn(count.gated(gate).call());
     assert_pending!(call.poll());
@@ -593,6 +593,10 @@ async fn a_refused_call_is_not_made_and_its_gate_not_told() {
         called.fetch_add(n, Relaxed);
         ready(Ok::<_, Error>(n))
     };
+    let counted = count.gated(closed.clone());
+    assert_eq!(counted.call(1).await, refused);
+    assert_eq!(decor::CallableOnce::call_once(counted, (1,)).await, refused);
+    assert_eq!(told(), ["closed asked"; 2]);
     assert_eq!(count.gated(closed.clone()).gated(outer.clone()).call(1).await, refused);
     assert_eq!(told(), ["outer asked", "closed asked", "outer completed"]);
     let count = |n: u32| {
@@ -624,6 +628,26 @@ async fn below_a_retry_each_attempt_passes_above_it_the_call() {
     let call = fail.blocking().gated(inner).retry_with(&policy).gated(outer);
     assert_eq!(call.call("x"), Err("busy"));
     assert_eq!(taken(&trace), expected);
+}
+
+/// By a timeout around each attempt, and then by the caller.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_cancelled_tells_its_gates_inside_out() {
+    let trace = Trace::default();
+    let (inner, outer) = (Recorder::new("inner", &trace), Recorder::new("outer", &trace));
+    let gated = hang.gated(inner).gated(outer).timeout(secs(1)).retry_with(RetryPolicy::fixed(secs(1)));
+    let mut call = task::spawn(gated.call("x"));
+    assert_pending!(call.poll());
+    assert_eq!(taken(&trace), ["outer asked", "inner asked"]);
+    advance(secs(1)).await;
+    assert_pending!(call.poll());
+    let told = ["inner cancelled", "inner dropped", "outer cancelled", "outer dropped"];
+    assert_eq!(taken(&trace), told);
+    advance(secs(1)).await;
+    assert_pending!(call.poll());
+    assert_eq!(taken(&trace), ["outer asked", "inner asked"]);
+    drop(call);
+    assert_eq!(taken(&trace), told);
 }
 
 #[tokio::test(start_paused = true)]
