@@ -707,7 +707,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Around::new(self, Named(name), Describe::new(Self::show))
     }
 
-    /// Ends a chain with a type that can be written down: [`BoxedFn<Args, Output>`](BoxedFn), for struct fields,
+    /// Ends a chain with a type that can be written down: [`BoxedFn<Args, Output>`](crate::BoxedFn), for struct fields,
     /// statics and application state.
     ///
     /// Allocates once here, and one box per call. Arguments must be owned (`String`, `Arc<str>`), for the type names no

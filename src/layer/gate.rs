@@ -249,7 +249,7 @@ struct Passage<T, G: Gate<T>, const IS_TASK: bool> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)] // behind a byte there would be a gap, and the call behind that would be copied along with it
+#[repr(usize)] // A byte would leave a gap, and the call would be copied along with the gap.
 enum State {
     Unpolled,
     /// Held back by the gate.

@@ -73,7 +73,7 @@ enum Ending {
 fn story(script: &Script) -> (Vec<Option<Event>>, Ending) {
     let mut story = Vec::new();
     let mut inside = Vec::new();
-    let mut told = |story: &mut Vec<_>, inside: &[usize], outcome| {
+    let told = |story: &mut Vec<_>, inside: &[usize], outcome| {
         story.extend(inside.iter().rev().map(|&gate| Some(Event::Told(gate, outcome))));
     };
     for (number, gate) in script.gates.iter().enumerate() {
