@@ -40,7 +40,7 @@
 //!
 //! # The place in a chain
 //!
-//! - Before `.retry_with(..)`, each attempt passes a gate of its own. After it, the call does, once.
+//! - Before `.retry_with(..)`, each attempt passes a gate of its own. After it, the call does.
 //! - Before `.memoized(..)`, only loads pass.
 //! - Before `.timeout(..)`, the limit includes the wait at the gate.
 //! - Of two gates, the outer one is asked first and told last.
