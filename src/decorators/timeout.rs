@@ -180,6 +180,7 @@ where
     type Output = C::Output;
     type Future = TimeoutFuture<Called<C::Future>>;
 
+    #[inline]
     fn call_once(self, args: Args) -> Self::Future {
         TimeoutFuture::new(Called::new(self.callable.call_once(args)), self.limit, self.name)
     }
@@ -200,6 +201,7 @@ where
 {
     type Repeated = TimeoutFuture<C::Repeated>;
 
+    #[inline]
     fn repeated(self, args: Args) -> Self::Repeated
     where
         Args: Clone,
@@ -230,6 +232,7 @@ where
 {
     type Output = C::Output;
 
+    #[inline]
     fn call_once(self, args: Args) -> C::Output {
         let Self { callable, limit, name, .. } = self;
         if limit == Duration::MAX {

@@ -332,6 +332,6 @@ pub use tokio::time::Instant;
 pub use wait::Wait;
 
 pub(crate) use around::{BlockingLayer, Captures, Layer, RepeatLayer, captures_nothing};
-pub(crate) use gate::{ByArgs, Each, GateLayer, GateSource};
+pub(crate) use gate::{ByArgs, Each, GateLayer, GateSource, InPlace, Kept, Renewable};
 pub(crate) use mapped::{Change, Mapped};
 pub(crate) use wait::{BoxedTimer, Timer, wait_blocking};
