@@ -58,13 +58,16 @@ pub enum Error {
         message: String,
     },
     /// A [gate](crate::layer::Gate) of one's own refused the call; the function was not called.
+    ///
+    /// The circuit breaker of [`decor::layer`](crate::layer#a-circuit-breaker) refuses by it.
     #[error("rejected by {by}: {message}")]
     Rejected {
-        /// The gate.
+        /// The name of the gate.
         by: &'static str,
-        /// Its reason.
+        /// The reason of the refusal.
         message: String,
-        /// When the gate may let a call through again; `None` if that is not known.
+        /// The time from the refusal until the gate may let a call through; `None` if that is not
+        /// known. A [transient](crate::Retry::transient) retry waits at least as long.
         retry_after: Option<Duration>,
     },
     /// A `.validated(..)` function refused its arguments, or a limiter permits that it could never give; the function was not called.

@@ -24,7 +24,7 @@ use crate::{
         timeout::Timeout,
         validated::Validated,
     },
-    layer::{Around, ByArgs, Decoration, Each, Gate, GateLayer, Gated, Mapped},
+    layer::{Around, ByArgs, Decoration, Each, Gate, GateLayer, Gated, GatedBy, Mapped},
 };
 use std::{
     fmt::{Debug, Display},
@@ -791,6 +791,11 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// [`gated`](Self::gated), with a gate that a closure makes from the arguments of each call.
     ///
+    /// The closure looks at the arguments at [`.call(..)`](crate::prelude). Before a retry, each
+    /// attempt has a clone of the gate that the closure made. A type of one's own that
+    /// implements [`Inspect`] may stand in its place, as in the audit log of
+    /// [`decor::layer`](crate::layer#an-audit-log).
+    ///
     /// # Examples
     ///
     /// ```
@@ -818,11 +823,11 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(13).await.unwrap_err().to_string(), "rejected by allowed: this user is blocked");
     /// # }
     /// ```
-    fn gated_by<P>(self, gate: P) -> Around<Late<Self>, GateLayer<ByArgs<P>>>
+    fn gated_by<P>(self, gate: P) -> GatedBy<Self, P>
     where
         P: Inspect<Args, Output: Gate<Self::Output> + Clone>,
     {
-        held(self, ByArgs(gate))
+        held(self, ByArgs::new(gate))
     }
 }
 

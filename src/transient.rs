@@ -52,7 +52,10 @@ pub trait Transient {
     }
 }
 
-/// Everything but an invalid argument passes with time.
+/// Every error but an invalid argument is transient. A refusal by a limiter or by a
+/// [gate](crate::layer::Gate) says when to try again.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::{Error, Transient};
@@ -61,6 +64,12 @@ pub trait Transient {
 /// let limited = Error::RateLimited { retry_after: Duration::from_secs(3) };
 /// assert!(limited.is_transient());
 /// assert_eq!(limited.retry_after(), Some(Duration::from_secs(3)));
+///
+/// let (by, message) = ("breaker", "the circuit is open".to_owned());
+/// let rejected = Error::Rejected { by, message, retry_after: Some(Duration::from_secs(30)) };
+/// assert!(rejected.is_transient());
+/// assert_eq!(rejected.retry_after(), Some(Duration::from_secs(30)));
+///
 /// assert!(!Error::InvalidArgument { message: "empty".into() }.is_transient());
 /// ```
 impl Transient for Error {

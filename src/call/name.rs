@@ -47,11 +47,9 @@ impl Name {
 /// use decor::layer::future_name;
 ///
 /// async fn fetch(id: u64) -> u64 { id }
-/// fn name_of<F: Future>(_: &F) -> &'static str { future_name::<F>() }
-///
-/// assert_eq!(name_of(&fetch(42)), "fetch");
+/// assert_eq!(future_name(&fetch(42)), "fetch");
 /// ```
-pub fn future_name<F: ?Sized>() -> &'static str {
+pub fn future_name<F: ?Sized>(_: &F) -> &'static str {
     Name::of_future::<F>().get()
 }
 

@@ -1,4 +1,4 @@
-//! The one wrapper of every decorator that lets the call through, and what it asks of the decorator.
+//! The wrapper of every decorator that lets the call through, and the traits of the decorator.
 
 use super::Decoration;
 use crate::call::{Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking, name::Name};
@@ -76,8 +76,10 @@ pub trait BlockingLayer<Args, T>: Decoration + Captures<Args> {
 
 /// A function with a decorator around each call.
 ///
-/// Made by the methods of [`FnExt`](crate::FnExt). `Clone` when its parts are; `Debug` shows the chain as it was
-/// written:
+/// Made by the methods of [`FnExt`](crate::FnExt). `Clone` when its parts are. `Debug` shows the
+/// chain as it was written.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::prelude::*;
@@ -99,6 +101,10 @@ pub struct Around<C, L> {
 impl<C, L> Around<C, L> {
     pub(crate) fn new(callable: C, layer: L, describe: Describe<C>) -> Self {
         Self { callable, layer, describe }
+    }
+
+    pub(super) fn layer_mut(&mut self) -> &mut L {
+        &mut self.layer
     }
 }
 

@@ -1,18 +1,39 @@
-//! How a decorator shows itself.
+//! The text of a decorator in the `Debug` of a chain.
 
 use std::fmt;
 
-/// How a decorator shows itself in the `Debug` of a chain.
+/// Writes a decorator in the `Debug` of a chain.
 ///
 /// # Examples
 ///
-/// See [`Gate`](super::Gate).
+/// ```
+/// use decor::{layer::{Decoration, Gate}, prelude::*};
+/// use std::fmt;
+///
+/// #[derive(Clone)]
+/// struct Open;
+///
+/// impl Decoration for Open {
+///     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(".opened()") }
+/// }
+///
+/// impl<T> Gate<T> for Open {}
+///
+/// async fn fetch(id: u64) -> u64 { id }
+///
+/// let fetch = fetch.gated(Open).timed("users");
+/// assert_eq!(format!("{fetch:?}"), r#"fetch.opened().timed("users")"#);
+/// ```
 pub trait Decoration {
     /// Writes the method call that added it: `.timeout(2s)`.
     ///
     /// # Errors
     ///
     /// Those of the formatter.
+    ///
+    /// # Examples
+    ///
+    /// See [`Decoration`].
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
     /// The function's new name, if the decorator changes it; only `.named(..)` does.

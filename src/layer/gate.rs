@@ -19,33 +19,66 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Stands before and after a call: may let it wait, may refuse it, and is told how it ended.
+/// Stands before one call: may let the call wait, may refuse it, and is told how it ended.
 ///
-/// One value of the gate stands before one call, so its fields are that call's own. A function that
-/// is [`gated`](crate::FnExt::gated) clones its gate for each call.
+/// The fields of a gate are one call's own, because a function that is
+/// [`gated`](crate::FnExt::gated) clones its gate for each call. `T` is the output of the call.
+/// [`decor::layer`](crate::layer) has the rules, and three complete gates.
 ///
-/// `T` is the call's output. A gate that looks at the output names its type, as [`Fallible`] or
-/// [`ResultLike`](crate::ResultLike); others take any.
+/// # Examples
 ///
-/// [`Fallible`]: crate::Fallible
+/// A gate that refuses a call without its permission:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::{Error, Fallible, layer::{Gate, Wait}, prelude::*};
+/// use std::{future::ready, task::Poll};
+///
+/// struct Allowed(bool);
+///
+/// impl<T: Fallible> Gate<T> for Allowed {
+///     fn enter(&mut self, _: &mut Wait<'_>) -> Poll<Result<(), T>> {
+///         if self.0 {
+///             return Poll::Ready(Ok(()));
+///         }
+///         let message = "not allowed".to_owned();
+///         let error = Error::Rejected { by: "gate", message, retry_after: None };
+///         Poll::Ready(Err(T::from_policy(error)))
+///     }
+/// }
+///
+/// let answer = || ready(Ok::<_, String>(42));
+/// assert_eq!(answer().gated(Allowed(true)).await, Ok(42));
+/// assert_eq!(answer().gated(Allowed(false)).await.unwrap_err(), "rejected by gate: not allowed");
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a gate for calls that return `{T}`",
     note = "implement `decor::layer::Gate<T>` for it, with the bounds on `T` that it needs"
 )]
 pub trait Gate<T> {
-    /// Lets the call begin, by `Ok`, or refuses it: `Err` is the call's output then, and the
-    /// function is not called.
+    /// Lets the call begin, by `Ok`, or refuses the call, by `Err`.
     ///
-    /// Polled first when the call is, and again until it is ready. A gate that is not ready must
-    /// have asked `wait` to be polled again. It may be dropped instead; what it holds meanwhile (a
-    /// place in a queue) goes by its own `Drop`.
+    /// The `Err` of a refusal is the output of the call. The function is not called then, and the
+    /// gate is not told of an end.
+    ///
+    /// `enter` is polled when the call is polled first, and again until it is ready. A gate that
+    /// is not ready must have asked `wait` to be polled again. By default, every call may begin.
+    ///
+    /// # Examples
+    ///
+    /// See [`Wait`] for a gate that waits, and [`Gate`] for one that refuses.
     #[inline]
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
         let _ = wait;
         Poll::Ready(Ok(()))
     }
 
-    /// Told once of each call that was let through, when it ends.
+    /// Learns how the call ended: once for each call that was let through.
+    ///
+    /// # Examples
+    ///
+    /// See [`End`].
     #[inline]
     fn end(&mut self, end: End<'_, T>) {
         let _ = end;
@@ -57,19 +90,27 @@ pub trait Gate<T> {
 /// # Examples
 ///
 /// ```
-/// use decor::{Outcome, layer::{End, Gate}};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use decor::{layer::{End, Gate}, prelude::*};
+/// use std::{cell::RefCell, future::ready};
 ///
-/// struct Audit;
+/// struct Audit<'a>(&'a RefCell<Vec<String>>);
 ///
-/// impl<E: std::fmt::Debug> Gate<Result<u64, E>> for Audit {
-///     fn end(&mut self, end: End<'_, Result<u64, E>>) {
-///         match end.as_result() {
-///             Some(Ok(user)) => println!("user {user}"),
-///             Some(Err(error)) => println!("failed: {error:?}"),
-///             None => println!("{}", end.outcome()), // cancelled, or panicked
-///         }
+/// impl Gate<Result<u64, String>> for Audit<'_> {
+///     fn end(&mut self, end: End<'_, Result<u64, String>>) {
+///         self.0.borrow_mut().push(match end.as_result() {
+///             Some(Ok(user)) => format!("user {user}"),
+///             Some(Err(error)) => format!("failed: {error}"),
+///             None => end.outcome().to_string(), // cancelled, or panicked
+///         });
 ///     }
 /// }
+///
+/// let lines = RefCell::new(Vec::new());
+/// let _ = ready(Ok(42)).gated(Audit(&lines)).await;
+/// let _ = ready(Err("not found".to_owned())).gated(Audit(&lines)).await;
+/// assert_eq!(*lines.borrow(), ["user 42", "failed: not found"]);
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct End<'a, T> {
@@ -88,6 +129,10 @@ enum How<'a, T> {
 impl<'a, T> End<'a, T> {
     /// The end without the output: [`Completed`](Outcome::Completed),
     /// [`Cancelled`](Outcome::Cancelled) or [`Panicked`](Outcome::Panicked).
+    ///
+    /// # Examples
+    ///
+    /// See [`End`].
     #[inline]
     pub fn outcome(&self) -> Outcome {
         match self.how {
@@ -97,7 +142,38 @@ impl<'a, T> End<'a, T> {
         }
     }
 
-    /// What the call returned; `None` if it was cancelled or panicked.
+    /// [`outcome`](Self::outcome), with [`Ok`](Outcome::Ok) or [`Err`](Outcome::Err) in place of
+    /// [`Completed`](Outcome::Completed).
+    ///
+    /// # Examples
+    ///
+    /// See the audit log of [`decor::layer`](crate::layer#an-audit-log).
+    pub fn outcome_by_result(&self) -> Outcome
+    where
+        T: ResultLike,
+    {
+        match self.as_result() {
+            Some(Ok(_)) => Outcome::Ok,
+            Some(Err(_)) => Outcome::Err,
+            None => self.outcome(),
+        }
+    }
+
+    /// The output of the call; `None` if the call was cancelled or panicked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::layer::{End, Gate};
+    ///
+    /// struct Sum(u64);
+    ///
+    /// impl Gate<u64> for Sum {
+    ///     fn end(&mut self, end: End<'_, u64>) {
+    ///         self.0 += end.output().copied().unwrap_or_default();
+    ///     }
+    /// }
+    /// ```
     #[inline]
     pub fn output(&self) -> Option<&'a T> {
         match self.how {
@@ -106,7 +182,11 @@ impl<'a, T> End<'a, T> {
         }
     }
 
-    /// The call's `Result`; `None` if it was cancelled or panicked.
+    /// The `Result` of the call; `None` if the call was cancelled or panicked.
+    ///
+    /// # Examples
+    ///
+    /// See [`End`].
     #[inline]
     pub fn as_result(&self) -> Option<Result<&'a T::Ok, &'a T::Err>>
     where
@@ -121,6 +201,10 @@ impl<'a, T> End<'a, T> {
     }
 
     /// The time, by the clock of [`Wait::now`].
+    ///
+    /// # Examples
+    ///
+    /// See the circuit breaker of [`decor::layer`](crate::layer#a-circuit-breaker).
     pub fn now(&self) -> Instant {
         self.clock.now()
     }
@@ -130,9 +214,9 @@ impl<'a, T> End<'a, T> {
 ///
 /// # Cancel safety
 ///
-/// Dropped before the gate lets the call through, the function is not called, and whatever the gate
-/// waited for goes with it. Dropped later, the call is dropped, and the gate is told that it was
-/// cancelled.
+/// If the future is dropped before the gate has let the call through, the function is not called,
+/// and the gate is dropped. If the future is dropped later, the call is dropped, and then the gate
+/// is told that the call was cancelled.
 ///
 /// # Examples
 ///
@@ -171,7 +255,7 @@ struct Passage<T, G: Gate<T>, const IS_TASK: bool> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)] // behind a byte there would be a gap, and the call behind that would be copied along with it
+#[repr(usize)] // A byte would leave a gap, and the call would be copied along with the gap.
 enum State {
     Unpolled,
     /// Held back by the gate.
@@ -388,13 +472,45 @@ impl<G: Clone> Renewal<G> for Kept<G> {
 #[derive(Debug, Clone)]
 pub struct GateLayer<S>(pub(crate) S);
 
-/// A function with a [`Gate`] of one's own before each call: what
-/// [`.gated(..)`](crate::FnExt::gated) returns.
+/// A function with a [`Gate`] before each call, made by [`.gated(..)`](crate::FnExt::gated).
 ///
 /// # Examples
 ///
-/// See [`layer`](crate::layer).
+/// See the counter of [`decor::layer`](crate::layer#a-counter-of-calls-in-flight).
 pub type Gated<C, G> = Around<Late<C>, GateLayer<Each<G>>>;
+
+/// A function with a [`Gate`] that is made from the arguments of each call, by
+/// [`.gated_by(..)`](crate::FnExt::gated_by).
+///
+/// # Examples
+///
+/// See the audit log of [`decor::layer`](crate::layer#an-audit-log).
+pub type GatedBy<C, P> = Around<Late<C>, GateLayer<ByArgs<P>>>;
+
+impl<C, P> GatedBy<C, P> {
+    /// Changes how the decorator shows itself in the `Debug` of a chain, for an extension trait
+    /// that gives it a name of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{layer::Gate, prelude::*};
+    ///
+    /// #[derive(Clone)]
+    /// struct Open;
+    /// impl<T> Gate<T> for Open {}
+    ///
+    /// async fn fetch(id: u64) -> u64 { id }
+    ///
+    /// let gated = fetch.gated_by(|_: &u64| Open);
+    /// assert_eq!(format!("{gated:?}"), "fetch.gated_by(..)");
+    /// assert_eq!(format!("{:?}", gated.shown_as(".opened(..)")), "fetch.opened(..)");
+    /// ```
+    pub fn shown_as(mut self, method: &'static str) -> Self {
+        self.layer_mut().0.shown_as = method;
+        self
+    }
+}
 
 impl<S: Decoration> Decoration for GateLayer<S> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -520,11 +636,20 @@ impl<G: Decoration + Clone, Args> GateSource<Args> for Each<G> {
 /// A gate that a closure makes from the arguments: the source of
 /// [`.gated_by(..)`](crate::FnExt::gated_by).
 #[derive(Debug, Clone)]
-pub struct ByArgs<P>(pub(crate) P);
+pub struct ByArgs<P> {
+    gate: P,
+    shown_as: &'static str,
+}
+
+impl<P> ByArgs<P> {
+    pub(crate) fn new(gate: P) -> Self {
+        Self { gate, shown_as: ".gated_by(..)" }
+    }
+}
 
 impl<P> Decoration for ByArgs<P> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(".gated_by(..)")
+        f.write_str(self.shown_as)
     }
 }
 
@@ -532,7 +657,7 @@ impl<P: Inspect<Args>, Args> Captures<Args> for ByArgs<P> {
     type Captured = P::Output;
 
     fn capture(&self, args: &Args) -> P::Output {
-        self.0.inspect(args)
+        self.gate.inspect(args)
     }
 }
 

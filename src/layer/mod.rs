@@ -1,4 +1,313 @@
-//! How a decorator is written.
+//! Decorators of one's own.
+//!
+//! A decorator of one's own is a [`Gate`]: a value that stands before one call. A gate may let the
+//! call wait, may refuse the call, and is told how the call ended. The same gate serves futures,
+//! async functions, and sync functions after `.blocking()`.
+//!
+//! [`FutureExt::gated`] puts a gate before a future. [`FnExt::gated`] puts a clone of a gate before
+//! each call of a function. [`FnExt::gated_by`] makes the gate from the arguments of each call. An
+//! extension trait, as in the examples below, gives the gate a method with a name of its own.
+//!
+//! # The life of a gate
+//!
+//! | moment | gate |
+//! |---|---|
+//! | `.call(..)` | is cloned, or made from the arguments; the function is not called yet |
+//! | first poll (sync: at once) | [`enter`](Gate::enter) is polled |
+//! | `enter` is pending | the call waits, and `enter` is polled again when the call is |
+//! | `enter` is `Ok(())` | the function is called |
+//! | `enter` is `Err(output)` | has refused: the call returns `output`, the function is not called, `end` neither |
+//! | the call returns | [`end`](Gate::end) is called with the output |
+//! | the call panics | `end` is called with [`Panicked`](Outcome::Panicked), then the panic goes on |
+//! | dropped before the first poll | is dropped |
+//! | dropped while the gate waits | is dropped, so a place in a queue must go by the gate's own `Drop` |
+//! | dropped while it runs | the call is dropped, then `end` is called with [`Cancelled`](Outcome::Cancelled) |
+//!
+//! A sync call cannot be dropped. Under a `.timeout(..)` whose limit has passed, it is unwound when
+//! it next waits in decor. The gate is then told that the call was cancelled.
+//!
+//! Each call that was let through ends once. A call that is leaked, by `std::mem::forget` for one,
+//! never ends.
+//!
+//! # The output
+//!
+//! `T` of [`Gate<T>`] is the output of the call. The bounds on `T` say what the gate needs:
+//!
+//! - no bound: the gate waits, counts or measures, and serves any function;
+//! - [`ResultLike`](crate::ResultLike): it reads the `Result`, by [`End::as_result`];
+//! - [`Fallible`](crate::Fallible): it also refuses, by [`Error::Rejected`];
+//! - a type: it makes or reads outputs of that type.
+//!
+//! # The place in a chain
+//!
+//! - Before `.retry_with(..)`, each attempt passes a gate of its own. After it, the call does.
+//! - Before `.memoized(..)`, only loads pass.
+//! - Before `.timeout(..)`, the limit includes the wait at the gate.
+//! - Of two gates, the outer one is asked first and told last.
+//!
+//! # What a gate must not do
+//!
+//! - It must not block in `enter`. It asks [`Wait`] to be polled again, and returns `Pending`.
+//! - It must not read another clock. [`Wait::now`] and [`End::now`] follow a test's virtual time.
+//! - It must not hold a lock from `enter` to `end`, because other code runs in between.
+//! - It must not panic in `end`. During the unwinding of a panic that aborts the process.
+//!
+//! # A counter of calls in flight
+//!
+//! The gate has no bound on `T`, and the count goes back when a call is dropped or panics.
+//!
+//! ```
+//! use decor::{FnExt, layer::{Decoration, End, Gate, Gated, Wait}, prelude::*};
+//! use std::{fmt, sync::{Arc, atomic::{AtomicU32, Ordering::Relaxed}}, task::Poll};
+//!
+//! #[derive(Debug, Clone, Default)]
+//! struct InFlight(Arc<AtomicU32>);
+//!
+//! impl InFlight {
+//!     fn calls(&self) -> u32 {
+//!         self.0.load(Relaxed)
+//!     }
+//! }
+//!
+//! impl Decoration for InFlight {
+//!     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+//!         f.write_str(".in_flight(..)")
+//!     }
+//! }
+//!
+//! impl<T> Gate<T> for InFlight {
+//!     fn enter(&mut self, _: &mut Wait<'_>) -> Poll<Result<(), T>> {
+//!         self.0.fetch_add(1, Relaxed);
+//!         Poll::Ready(Ok(()))
+//!     }
+//!
+//!     fn end(&mut self, _: End<'_, T>) {
+//!         self.0.fetch_sub(1, Relaxed);
+//!     }
+//! }
+//!
+//! trait InFlightExt<Args, Half>: FnExt<Args, Half> {
+//!     fn in_flight(self, calls: &InFlight) -> Gated<Self, InFlight> {
+//!         self.gated(calls.clone())
+//!     }
+//! }
+//! impl<F: FnExt<Args, Half>, Args, Half> InFlightExt<Args, Half> for F {}
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+//! use std::{future::pending, time::Duration};
+//!
+//! let in_flight = InFlight::default();
+//!
+//! // An async function, dropped while it runs.
+//! async fn hang(_host: &str) -> Result<(), String> { pending().await }
+//! let hang = hang.in_flight(&in_flight).timeout(Duration::from_secs(1));
+//! let (timed_out, ()) = tokio::join!(hang.call("db"), async {
+//!     tokio::task::yield_now().await;
+//!     assert_eq!(in_flight.calls(), 1);
+//! });
+//! assert!(timed_out.is_err());
+//! assert_eq!(in_flight.calls(), 0);
+//!
+//! // A future.
+//! let counted = async { in_flight.calls() }.gated(in_flight.clone());
+//! assert_eq!(counted.await, 1);
+//! assert_eq!(in_flight.calls(), 0);
+//!
+//! // A sync function that panics.
+//! let load = (|_: u64| -> u64 {
+//!     assert_eq!(in_flight.calls(), 1);
+//!     panic!("broken")
+//! }).blocking().in_flight(&in_flight);
+//! let load = std::panic::AssertUnwindSafe(|| load.call(42));
+//! assert!(std::panic::catch_unwind(load).is_err());
+//! assert_eq!(in_flight.calls(), 0);
+//! # }
+//! ```
+//!
+//! # A circuit breaker
+//!
+//! The gate opens after three failures in a row, and refuses calls while it is open. After half a
+//! minute it lets one call through. A cancelled call counts neither as a failure nor as a success.
+//!
+//! ```
+//! use decor::{Error, Fallible, FnExt, layer::{Decoration, End, Gate, Gated, Instant, Wait}};
+//! use std::{fmt::{self, Formatter}, sync::{Arc, Mutex}, task::Poll, time::Duration};
+//!
+//! const OPEN_FOR: Duration = Duration::from_secs(30);
+//!
+//! #[derive(Debug, Clone, Default)]
+//! struct Breaker { circuit: Arc<Mutex<Circuit>>, is_trial: bool } // of all calls, of this one
+//!
+//! #[derive(Debug, Default)]
+//! struct Circuit { failures: u32, open_until: Option<Instant> }
+//!
+//! impl Decoration for Breaker {
+//!     fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result { f.write_str(".guarded(..)") }
+//! }
+//!
+//! impl<T: Fallible> Gate<T> for Breaker {
+//!     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
+//!         let (mut circuit, now) = (self.circuit.lock().unwrap(), wait.now());
+//!         let Some(open_until) = circuit.open_until else { return Poll::Ready(Ok(())) };
+//!         if now < open_until {
+//!             let (message, retry_after) = ("the circuit is open".into(), Some(open_until - now));
+//!             let error = Error::Rejected { by: "breaker", message, retry_after };
+//!             return Poll::Ready(Err(T::from_policy(error)));
+//!         }
+//!         (self.is_trial, circuit.open_until) = (true, Some(now + OPEN_FOR)); // half-open
+//!         Poll::Ready(Ok(()))
+//!     }
+//!
+//!     fn end(&mut self, end: End<'_, T>) {
+//!         let mut circuit = self.circuit.lock().unwrap();
+//!         match end.as_result() {
+//!             Some(Ok(_)) => *circuit = Circuit::default(),
+//!             Some(Err(_)) if circuit.failures < 2 => circuit.failures += 1,
+//!             Some(Err(_)) => circuit.open_until = Some(end.now() + OPEN_FOR),
+//!             None if self.is_trial => circuit.open_until = Some(end.now()), // try again
+//!             None => {}
+//!         }
+//!     }
+//! }
+//!
+//! trait BreakerExt<Args, Half>: FnExt<Args, Half, Output: Fallible> {
+//!     fn guarded(self, breaker: &Breaker) -> Gated<Self, Breaker> { self.gated(breaker.clone()) }
+//! }
+//! impl<F: FnExt<Args, Half, Output: Fallible>, Args, Half> BreakerExt<Args, Half> for F {}
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+//! use decor::{prelude::*, test_util::VirtualClock};
+//! use std::future::ready;
+//!
+//! fn open(after: Duration) -> Error {
+//!     let message = "the circuit is open".to_owned();
+//!     Error::Rejected { by: "breaker", message, retry_after: Some(after) }
+//! }
+//! fn parse(text: &str) -> Result<u8, Error> {
+//!     text.parse().map_err(|_| Error::InvalidArgument { message: text.into() })
+//! }
+//!
+//! // An async function, and a future behind the same breaker. Tokio's clock is paused.
+//! let breaker = Breaker::default();
+//! let fetch = (async |text: &str| parse(text)).guarded(&breaker);
+//! for _ in 0..3 {
+//!     assert!(fetch.call("x").await.is_err());
+//! }
+//! assert_eq!(fetch.call("7").await, Err(open(OPEN_FOR)));
+//! tokio::time::advance(Duration::from_secs(20)).await;
+//! assert_eq!(ready(Ok(7)).gated(breaker.clone()).await, Err(open(Duration::from_secs(10))));
+//! tokio::time::advance(Duration::from_secs(10)).await;
+//! assert_eq!(fetch.call("7").await, Ok(7));
+//! assert_eq!(ready(Ok::<u8, Error>(8)).gated(breaker.clone()).await, Ok(8));
+//!
+//! // A sync function, by a virtual clock.
+//! let clock = VirtualClock::start();
+//! let load = parse.blocking().guarded(&Breaker::default());
+//! for _ in 0..3 {
+//!     assert!(load.call("x").is_err());
+//! }
+//! assert_eq!(load.call("7"), Err(open(OPEN_FOR)));
+//! clock.advance(OPEN_FOR);
+//! assert_eq!(load.call("7"), Ok(7));
+//! # }
+//! ```
+//!
+//! # An audit log
+//!
+//! Each call has a gate of its own, which is made from the arguments: `Audited` implements
+//! [`Inspect`](crate::Inspect), as closures do.
+//!
+//! ```
+//! use decor::{FnExt, Inspect, ResultLike, layer::{End, Gate, GatedBy}, prelude::*};
+//! use std::{fmt::Display, sync::{Arc, Mutex}};
+//!
+//! #[derive(Debug, Clone, Default)]
+//! struct AuditLog(Arc<Mutex<Vec<String>>>);
+//!
+//! #[derive(Clone)]
+//! struct Entry { log: AuditLog, call: String }
+//!
+//! impl AuditLog {
+//!     fn entry(&self, name: &str, argument: impl Display) -> Entry {
+//!         Entry { log: self.clone(), call: format!("{name}({argument})") }
+//!     }
+//! }
+//!
+//! impl<T: ResultLike> Gate<T> for Entry {
+//!     fn end(&mut self, end: End<'_, T>) {
+//!         let (call, outcome) = (&self.call, end.outcome_by_result());
+//!         self.log.0.lock().unwrap().push(format!("{call}: {outcome}"));
+//!     }
+//! }
+//!
+//! #[derive(Clone)]
+//! struct Audited<P> { log: AuditLog, name: &'static str, show: P }
+//!
+//! impl<P: Inspect<Args, Output: Display>, Args> Inspect<Args> for Audited<P> {
+//!     type Output = Entry;
+//!     fn inspect(&self, args: &Args) -> Entry {
+//!         self.log.entry(self.name, self.show.inspect(args))
+//!     }
+//! }
+//!
+//! trait AuditExt<Args, Half>: FnExt<Args, Half, Output: ResultLike> {
+//!     fn audited<P>(self, log: &AuditLog, show: P) -> GatedBy<Self, Audited<P>>
+//!     where
+//!         P: Inspect<Args, Output: Display>,
+//!     {
+//!         let audited = Audited { log: log.clone(), name: self.name(), show };
+//!         self.gated_by(audited).shown_as(".audited(..)")
+//!     }
+//! }
+//! impl<F: FnExt<Args, Half, Output: ResultLike>, Args, Half> AuditExt<Args, Half> for F {}
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+//! use decor::layer::future_name;
+//! use std::time::Duration;
+//!
+//! let log = AuditLog::default();
+//!
+//! // An async function: one call returns, one is cancelled by the timeout.
+//! async fn fetch(id: u64) -> Result<u64, String> {
+//!     tokio::time::sleep(Duration::from_secs(id)).await;
+//!     Ok(id)
+//! }
+//! let fetch_user = fetch.audited(&log, |id: &u64| *id).timeout(Duration::from_secs(10));
+//! assert_eq!(format!("{fetch_user:?}"), "fetch.audited(..).timeout(10s)");
+//! assert_eq!(fetch_user.call(7).await, Ok(7));
+//! assert!(fetch_user.call(42).await.is_err());
+//!
+//! // A future, whose arguments are gone.
+//! let call = fetch(8);
+//! let entry = log.entry(future_name(&call), "..");
+//! assert_eq!(call.gated(entry).await, Ok(8));
+//!
+//! // Sync functions: one fails, one panics.
+//! fn parse(text: &str) -> Result<u8, String> {
+//!     text.parse().map_err(|_| format!("not a number: {text}"))
+//! }
+//! fn explode(_: &str, _: u8) -> Result<u8, String> { panic!("boom") }
+//! assert!(parse.blocking().audited(&log, |text: &&str| text.to_string()).call("x").is_err());
+//! let explode = explode.blocking().audited(&log, |text: &&str, n: &u8| format!("{text}, {n}"));
+//! assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| explode.call("y", 1))).is_err());
+//!
+//! assert_eq!(
+//!     *log.0.lock().unwrap(),
+//!     [
+//!         "fetch(7): ok",
+//!         "fetch(42): cancelled",
+//!         "fetch(..): ok",
+//!         "parse(x): err",
+//!         "explode(y, 1): panicked",
+//!     ]
+//! );
+//! # }
+//! ```
+//!
+//! [`FnExt::gated`]: crate::FnExt::gated
+//! [`FnExt::gated_by`]: crate::FnExt::gated_by
+//! [`FutureExt::gated`]: crate::FutureExt::gated
+//! [`Error::Rejected`]: crate::Error::Rejected
 
 mod around;
 mod decoration;
@@ -10,9 +319,16 @@ mod wait;
 pub use crate::call::{mode::Function, name::future_name};
 pub use around::Around;
 pub use decoration::Decoration;
-pub use gate::{End, Gate, Gated, GatedFuture};
+pub use gate::{End, Gate, Gated, GatedBy, GatedFuture};
 pub use mapped::MappedFuture;
 pub use outcome::Outcome;
+/// The moment in time of [`Wait::now`], [`Wait::until`] and [`End::now`]: tokio's.
+///
+/// # Examples
+///
+/// See the [circuit breaker](self#a-circuit-breaker).
+#[doc(no_inline)]
+pub use tokio::time::Instant;
 pub use wait::Wait;
 
 pub(crate) use around::{BlockingLayer, Captures, Layer, RepeatLayer, captures_nothing};

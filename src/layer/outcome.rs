@@ -1,8 +1,8 @@
-//! How a call ended, in one word.
+//! The end of a call, in one word.
 
 use std::fmt;
 
-/// How a call ended.
+/// The end of a call.
 ///
 /// More outcomes may be added.
 ///
@@ -16,15 +16,17 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It came to its end.
+    /// The call returned.
     Completed,
-    /// It came to its end with an `Ok`; only by [`Timing::by_result`](crate::Timing::by_result).
+    /// The call returned an `Ok`. Only [`Timing::by_result`](crate::Timing::by_result) and
+    /// [`End::outcome_by_result`](super::End::outcome_by_result) tell it from `Completed`.
     Ok,
-    /// It came to its end with an `Err`; only by [`Timing::by_result`](crate::Timing::by_result).
+    /// The call returned an `Err`. Only [`Timing::by_result`](crate::Timing::by_result) and
+    /// [`End::outcome_by_result`](super::End::outcome_by_result) tell it from `Completed`.
     Err,
-    /// It was dropped before its end.
+    /// The call was dropped before its end. A sync call was left by its caller.
     Cancelled,
-    /// It panicked.
+    /// The call panicked.
     Panicked,
 }
 

@@ -1,4 +1,4 @@
-//! How a gate waits: as a task or as a thread, the gate cannot tell.
+//! The wait of a gate, in a task or on a thread.
 
 use crate::{
     clock::{self, Clock, Instant, Sleep},
@@ -9,10 +9,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// What a gate may do while it holds a call back: read the clock, and ask to be polled again.
+/// The means of a gate to hold a call back: a clock, a timer and a waker.
 ///
-/// The same gate serves tasks and threads. For a task a wait is a timer and a waker; a thread is
-/// parked.
+/// The same gate serves tasks and threads. A task waits by a timer and its waker. A thread parks.
 ///
 /// # Examples
 ///
@@ -20,21 +19,19 @@ use std::{
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-/// use decor::{layer::{Decoration, Gate, Wait}, prelude::*};
-/// use std::{fmt, task::{Poll, ready}, time::Duration};
-/// use tokio::time::Instant;
+/// use decor::{layer::{Decoration, Gate, Instant, Wait}, prelude::*, test_util::VirtualClock};
+/// use std::{fmt::{self, Formatter}, task::Poll, time::Duration};
 ///
 /// #[derive(Clone)]
 /// struct NotBefore(Instant);
 ///
 /// impl Decoration for NotBefore {
-///     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(".not_before(..)") }
+///     fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result { f.write_str(".not_before(..)") }
 /// }
 ///
 /// impl<T> Gate<T> for NotBefore {
 ///     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
-///         ready!(wait.until(self.0));
-///         Poll::Ready(Ok(()))
+///         wait.until(self.0).map(Ok)
 ///     }
 /// }
 ///
@@ -43,6 +40,15 @@ use std::{
 /// let noon = Instant::now() + Duration::from_secs(60);
 /// assert_eq!(fetch.gated(NotBefore(noon)).call(42).await, 42);
 /// assert_eq!(Instant::now(), noon);
+///
+/// # tokio::task::spawn_blocking(|| {
+/// fn load(id: u64) -> u64 { id }
+///
+/// let clock = VirtualClock::start();
+/// let noon = Instant::now() + Duration::from_secs(60);
+/// assert_eq!(load.blocking().gated(NotBefore(noon)).call(42), 42);
+/// assert!(clock.elapsed() >= Duration::from_secs(60));
+/// # }).await.unwrap();
 /// # }
 /// ```
 #[derive(Debug)]
@@ -127,23 +133,61 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// The time by decor's clock: tokio's for a task, so that a test can pause it; for a thread the
-    /// real time, or that of its virtual clock.
+    /// The time by decor's clock, which a test can pause.
+    ///
+    /// For a task, the time is tokio's. For a thread, it is the real time, or that of its
+    /// `VirtualClock`.
     ///
     /// # Examples
     ///
-    /// See [`Wait`].
+    /// See the circuit breaker of [`decor::layer`](crate::layer#a-circuit-breaker).
     pub fn now(&self) -> Instant {
         self.clock().now()
     }
 
-    /// Wakes the call that waits: it is polled again.
+    /// Has the gate polled again when it is used.
     ///
-    /// A gate that waits for an event hands a clone to whatever brings the event about.
+    /// A gate that waits for an event hands a clone to the cause of the event, and does so at each
+    /// poll, because the waker of a later poll may be another.
     ///
     /// # Examples
     ///
-    /// See [`Wait`].
+    /// A gate that waits for a signal:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{layer::{Gate, Wait}, prelude::*};
+    /// use std::{future::ready, sync::{Arc, Mutex}, task::{Poll, Waker}};
+    ///
+    /// #[derive(Clone, Default)]
+    /// struct Signal(Arc<Mutex<(bool, Vec<Waker>)>>);
+    ///
+    /// impl Signal {
+    ///     fn give(&self) {
+    ///         let mut signal = self.0.lock().unwrap();
+    ///         signal.0 = true;
+    ///         signal.1.drain(..).for_each(Waker::wake);
+    ///     }
+    /// }
+    ///
+    /// impl<T> Gate<T> for Signal {
+    ///     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
+    ///         let mut signal = self.0.lock().unwrap();
+    ///         if signal.0 {
+    ///             return Poll::Ready(Ok(()));
+    ///         }
+    ///         signal.1.push(wait.waker().clone());
+    ///         Poll::Pending
+    ///     }
+    /// }
+    ///
+    /// let signal = Signal::default();
+    /// let call = tokio::spawn(ready(42).gated(signal.clone()));
+    /// tokio::task::yield_now().await;
+    /// signal.give();
+    /// assert_eq!(call.await.unwrap(), 42);
+    /// # }
+    /// ```
     pub fn waker(&self) -> &Waker {
         match &self.0 {
             Waiting::Task { waker, .. } | Waiting::Thread { waker, .. } => waker,

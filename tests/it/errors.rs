@@ -1,16 +1,22 @@
 //! How a policy's decision reaches the caller's own error type.
 
 use crate::support::{ms, secs};
-use decor::{Error, Failure, GaveUp, RetryError, Transient, prelude::*};
+use decor::{Error, Failure, GaveUp, RetryError, Transient, prelude::*, test_util::VirtualClock};
 use std::{
     error::Error as StdError,
     future::{pending, ready},
     io,
     num::ParseIntError,
+    time::Duration,
 };
+use tokio::time::Instant;
 
 fn timed_out() -> Error {
     Error::TimedOut { name: "fetch", after: secs(2) }
+}
+
+fn rejected(retry_after: Option<Duration>) -> Error {
+    Error::Rejected { by: "breaker", message: "open".into(), retry_after }
 }
 
 #[test]
@@ -19,6 +25,9 @@ fn errors_say_what_happened() {
     assert_eq!(Error::RateLimited { retry_after: ms(250) }.to_string(), "rate limited: try again in 250ms");
     assert_eq!(Error::QueueFull { waiting: 100 }.to_string(), "rate limited: 100 callers are waiting already");
     assert_eq!(Error::InvalidArgument { message: "x".into() }.to_string(), "invalid argument: x");
+    assert_eq!(rejected(None).to_string(), "rejected by breaker: open");
+    assert_eq!(rejected(Some(secs(3))).to_string(), "rejected by breaker: open");
+    assert_ne!(rejected(Some(secs(3))), rejected(None));
     assert_eq!(timed_out(), timed_out().clone());
     assert_ne!(timed_out(), Error::TimedOut { name: "other", after: secs(2) });
 }
@@ -60,6 +69,8 @@ fn an_io_error_has_the_kind_that_fits() {
     assert_eq!(kind(Error::InvalidArgument { message: String::new() }), io::ErrorKind::InvalidInput);
     assert_eq!(kind(Error::RateLimited { retry_after: secs(1) }), io::ErrorKind::WouldBlock);
     assert_eq!(kind(Error::QueueFull { waiting: 1 }), io::ErrorKind::WouldBlock);
+    assert_eq!(kind(rejected(None)), io::ErrorKind::WouldBlock);
+    assert_eq!(kind(rejected(Some(secs(1)))), io::ErrorKind::WouldBlock);
 }
 
 async fn parse(text: &str) -> Result<u8, ParseIntError> {
@@ -172,6 +183,11 @@ fn who_is_transient() {
     assert!(timed_out().is_transient());
     assert!(Error::QueueFull { waiting: 1 }.is_transient());
     assert!(Error::RateLimited { retry_after: secs(1) }.is_transient());
+    assert!(rejected(None).is_transient());
+    assert_eq!(rejected(None).retry_after(), None);
+    assert_eq!(rejected(Some(secs(9))).retry_after(), Some(secs(9)));
+    assert_eq!(io::Error::from(rejected(Some(secs(9)))).retry_after(), Some(secs(9)));
+    assert_eq!(Failure::<io::Error>::Policy(rejected(Some(secs(9)))).retry_after(), Some(secs(9)));
     assert!(!Error::InvalidArgument { message: String::new() }.is_transient());
     assert_eq!(timed_out().retry_after(), None);
 
@@ -190,4 +206,26 @@ fn who_is_transient() {
     assert_eq!(Failure::<io::Error>::Policy(limited.clone()).retry_after(), Some(secs(9)));
     assert_eq!(Failure::Call(io::Error::from(limited)).retry_after(), Some(secs(9)));
     assert!(!io::Error::from(Error::InvalidArgument { message: String::new() }).is_transient());
+}
+
+/// The policy's own delay is a millisecond.
+#[tokio::test(start_paused = true)]
+async fn a_rejection_says_when_to_try_again() {
+    let policy = RetryPolicy::fixed(ms(1)).max_attempts(3);
+    let mut rejections = vec![Some(secs(7)), None];
+    let begun = Instant::now();
+    let answer = (|| ready(rejections.pop().map_or(Ok(42), |retry_after| Err(rejected(retry_after)))))
+        .retry_with(&policy)
+        .transient()
+        .await;
+    assert_eq!((answer, begun.elapsed()), (Ok(42), ms(1) + secs(7)));
+
+    let clock = VirtualClock::start();
+    let mut rejections = vec![Some(secs(7)), None];
+    let answer = (|| rejections.pop().map_or(Ok(42), |retry_after| Err(io::Error::from(rejected(retry_after)))))
+        .blocking()
+        .retry_with(&policy)
+        .transient()
+        .run();
+    assert_eq!((answer.unwrap(), clock.elapsed()), (42, ms(1) + secs(7)));
 }

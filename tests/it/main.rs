@@ -11,6 +11,7 @@ mod catalogue;
 mod clocks;
 mod errors;
 mod every;
+mod gates;
 mod late;
 mod layering;
 mod lazy;
