@@ -31,7 +31,7 @@ async fn twenty_callers_of_a_hanging_function_fail_together() {
         .retry_with(RetryPolicy::default())
         .timeout(secs(10))
         .memoized(&memo)
-        .reporting_errors();
+
     let begun = Instant::now();
     let calls = (0..20).map(|_| {
         let call = hang.call(7);
@@ -55,7 +55,7 @@ async fn callers_that_keep_coming_wait_for_one_load_each() {
         Answer::Err(Error::QueueFull { waiting: 0 })
     })
     .memoized(&memo)
-    .reporting_errors();
+
     let calls = (0..90).map(|n| {
         let down = &down;
         async move {
@@ -83,7 +83,7 @@ async fn an_abandoned_load_is_taken_over() {
         }
     })
     .memoized(&memo)
-    .reporting_errors();
+
     let first = fetch.clone().timeout(secs(1));
     let begun = Instant::now();
     let (first, second) = tokio::join!(first.call(7), fetch.call(7));
@@ -100,7 +100,7 @@ async fn a_none_is_told_as_a_none() {
         None::<u8>
     })
     .memoized(&memo)
-    .reporting_errors();
+
     assert_eq!(join_all((0..5).map(|_| find.call(7))).await, [None; 5]);
     assert_eq!(memo.stats().loads, 1);
 }
