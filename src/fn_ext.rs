@@ -5,7 +5,7 @@
 #[cfg(feature = "memo")]
 use crate::{
     Cacheable, Memo, MemoKey, Memoized,
-    memo::{KeyFromFn, Options},
+    memo::{CarriesLoadFailure, KeyFromFn, Options},
 };
 use crate::{
     Fallible, KeyedLimiter, Permits, RateLimiter, ResultLike, RetryPolicy,
@@ -526,7 +526,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     fn memoized<K, V>(self, memo: &Memo<K, V>) -> Memoized<Self, K, V>
     where
         Args: MemoKey<K>,
-        Self::Output: Cacheable<V>,
+        Self::Output: Cacheable<V, Error: CarriesLoadFailure>,
     {
         Memoized::by_args(self, memo, Describe::new(Self::show))
     }
@@ -560,7 +560,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, Options<KeyFromFn<P>>>
     where
         P: Inspect<Args, Output = K>,
-        Self::Output: Cacheable<V>,
+        Self::Output: Cacheable<V, Error: CarriesLoadFailure>,
     {
         Memoized::by_closure(self, memo, key, Describe::new(Self::show))
     }

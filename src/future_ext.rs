@@ -3,7 +3,7 @@
 #[cfg(feature = "memo")]
 use crate::{
     Cacheable, KeyPart, Memo,
-    memo::{Begun, FixedKey, GetOrLoad, MemoizedFuture, Options},
+    memo::{Begun, CarriesLoadFailure, FixedKey, GetOrLoad, MemoizedFuture, Options},
 };
 use crate::{
     Fallible, Permits, RateLimiter, ResultLike,
@@ -289,7 +289,7 @@ pub trait FutureExt: Future + Sized {
     where
         K: Eq + Hash,
         Q: KeyPart<K>,
-        Self::Output: Cacheable<V>,
+        Self::Output: Cacheable<V, Error: CarriesLoadFailure>,
     {
         MemoizedFuture::new(memo.clone(), Begun(self), (), Options::new(FixedKey::new(key)))
     }

@@ -37,23 +37,21 @@ impl<V: Clone + Send + Sync + 'static> Value for V {}
     note = "of a `Result<User, E>` a `Memo<K, User>` keeps what is `Ok`, a `Memo<K, Result<User, E>>` both"
 )]
 pub trait Cacheable<V>: Sized {
+    /// The error of a load that left nothing to keep. It is told to the calls that joined the load.
+    type Error;
+
     /// What of it is remembered; `None` for a failure, which is not.
     fn kept(&self) -> Option<&V>;
 
     /// The output of a call that was answered by what is remembered.
     fn from_kept(value: V) -> Self;
 
-    /// Returns the text of a failure, for [`Error::LoadFailed`]; `None` unless it is one.
-    fn failure(&self) -> Option<String> {
-        None
-    }
+    /// The error of a failure, if there is one.
+    fn error(&self) -> Option<&Self::Error>;
 
-    /// Returns the output of a call that joined a load which failed; `None` if the type has no
-    /// failures, and then the call loads by itself.
-    fn load_failed(error: Error) -> Option<Self> {
-        drop(error);
-        None
-    }
+    /// The failure with this error; `None` if the type has no failures. A call that joined a failed
+    /// load then loads by itself.
+    fn from_error(error: Self::Error) -> Option<Self>;
 }
 
 /// An error that can tell a call that the load which it joined has failed: `From<decor::Error>` and
@@ -70,7 +68,31 @@ pub trait CarriesLoadFailure: From<Error> + fmt::Display {}
 #[diagnostic::do_not_recommend]
 impl<E: From<Error> + fmt::Display> CarriesLoadFailure for E {}
 
+/// The error of an `Option`.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("there is no value")]
+pub struct NoValue;
+
+impl From<Error> for NoValue {
+    fn from(_: Error) -> Self {
+        Self
+    }
+}
+
+/// The error of outputs that are always kept. Not `Clone`, so that there is nothing to share.
+#[derive(Debug, thiserror::Error)]
+#[error("there are no failures")]
+pub struct NoFailures;
+
+impl From<Error> for NoFailures {
+    fn from(_: Error) -> Self {
+        Self
+    }
+}
+
 impl<V> Cacheable<V> for V {
+    type Error = NoFailures;
+
     fn kept(&self) -> Option<&V> {
         Some(self)
     }
@@ -78,9 +100,19 @@ impl<V> Cacheable<V> for V {
     fn from_kept(value: V) -> Self {
         value
     }
+
+    fn error(&self) -> Option<&NoFailures> {
+        None
+    }
+
+    fn from_error(NoFailures: NoFailures) -> Option<Self> {
+        None
+    }
 }
 
-impl<V, E: CarriesLoadFailure> Cacheable<V> for Result<V, E> {
+impl<V, E> Cacheable<V> for Result<V, E> {
+    type Error = E;
+
     fn kept(&self) -> Option<&V> {
         self.as_ref().ok()
     }
@@ -89,16 +121,18 @@ impl<V, E: CarriesLoadFailure> Cacheable<V> for Result<V, E> {
         Ok(value)
     }
 
-    fn failure(&self) -> Option<String> {
-        self.as_ref().err().map(ToString::to_string)
+    fn error(&self) -> Option<&E> {
+        self.as_ref().err()
     }
 
-    fn load_failed(error: Error) -> Option<Self> {
-        Some(Err(error.into()))
+    fn from_error(error: E) -> Option<Self> {
+        Some(Err(error))
     }
 }
 
 impl<V> Cacheable<V> for Option<V> {
+    type Error = NoValue;
+
     fn kept(&self) -> Option<&V> {
         self.as_ref()
     }
@@ -107,11 +141,11 @@ impl<V> Cacheable<V> for Option<V> {
         Some(value)
     }
 
-    fn failure(&self) -> Option<String> {
-        self.is_none().then(|| "there is no value".to_owned())
+    fn error(&self) -> Option<&NoValue> {
+        self.is_none().then_some(&NoValue)
     }
 
-    fn load_failed(_: Error) -> Option<Self> {
+    fn from_error(NoValue: NoValue) -> Option<Self> {
         Some(None)
     }
 }

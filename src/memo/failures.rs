@@ -4,7 +4,7 @@
 //! failures of a server that is down. If they are told of the failure, each waits for the load that
 //! it joined, and no longer.
 
-use super::{Cacheable, Word};
+use super::{Cacheable, CarriesLoadFailure, Word};
 use crate::{Error, sync::Arc};
 use std::any::Any;
 
@@ -21,14 +21,20 @@ pub struct LoadFailure {
 }
 
 impl LoadFailure {
-    fn of<V>(output: &impl Cacheable<V>, name: &'static str) -> Self {
-        let message = output.failure().unwrap_or_else(|| "it left no value".to_owned());
+    fn of<O, V>(output: &O, name: &'static str) -> Self
+    where
+        O: Cacheable<V, Error: CarriesLoadFailure>,
+    {
+        let message = output.error().map_or_else(|| "it left no value".to_owned(), ToString::to_string);
         Self { name, message, error: None }
     }
 
     /// As the output of a call that joined; `None` if its type has no failures.
-    fn told<O: Cacheable<V>, V>(&self) -> Option<O> {
-        O::load_failed(Error::LoadFailed { name: self.name, message: self.message.clone() })
+    fn told<O, V>(&self) -> Option<O>
+    where
+        O: Cacheable<V, Error: CarriesLoadFailure>,
+    {
+        O::from_error(Error::LoadFailed { name: self.name, message: self.message.clone() }.into())
     }
 }
 
@@ -79,7 +85,10 @@ impl Word for IsolatedErrors {
 }
 
 #[diagnostic::do_not_recommend]
-impl<O: Cacheable<V>, V> Failures<O, V> for ReportedErrors {
+impl<O, V> Failures<O, V> for ReportedErrors
+where
+    O: Cacheable<V, Error: CarriesLoadFailure>,
+{
     fn share(output: &O, name: &'static str) -> LoadFailure {
         LoadFailure::of(output, name)
     }
@@ -90,37 +99,28 @@ impl<O: Cacheable<V>, V> Failures<O, V> for ReportedErrors {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T, V, E: Clone + Send + Sync + 'static> Failures<Result<T, E>, V> for SharedErrors
+impl<O, V> Failures<O, V> for SharedErrors
 where
-    Result<T, E>: Cacheable<V>,
+    O: Cacheable<V, Error: CarriesLoadFailure + Clone + Send + Sync + 'static>,
 {
-    fn share(output: &Result<T, E>, name: &'static str) -> LoadFailure {
-        let error = output.as_ref().err().map(|error| Arc::new(error.clone()) as _);
+    fn share(output: &O, name: &'static str) -> LoadFailure {
+        let error = output.error().map(|error| Arc::new(error.clone()) as _);
         LoadFailure { error, ..LoadFailure::of(output, name) }
     }
 
-    fn output(failure: &LoadFailure) -> Option<Result<T, E>> {
-        let shared = failure.error.as_ref().and_then(|error| error.downcast_ref());
-        shared.map_or_else(|| failure.told(), |error: &E| Some(Err(error.clone())))
+    fn output(failure: &LoadFailure) -> Option<O> {
+        match failure.error.as_ref().and_then(|error| error.downcast_ref::<O::Error>()) {
+            Some(error) => O::from_error(error.clone()),
+            None => failure.told(),
+        }
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T, V> Failures<Option<T>, V> for SharedErrors
+impl<O, V> Failures<O, V> for IsolatedErrors
 where
-    Option<T>: Cacheable<V>,
+    O: Cacheable<V, Error: CarriesLoadFailure>,
 {
-    fn share(output: &Option<T>, name: &'static str) -> LoadFailure {
-        LoadFailure::of(output, name)
-    }
-
-    fn output(failure: &LoadFailure) -> Option<Option<T>> {
-        failure.told()
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<O: Cacheable<V>, V> Failures<O, V> for IsolatedErrors {
     fn share(output: &O, name: &'static str) -> LoadFailure {
         LoadFailure::of(output, name)
     }

@@ -31,7 +31,7 @@ pub use key::{KeyPart, MemoKey};
 pub use settings::Eviction;
 pub use stats::MemoStats;
 
-pub(crate) use cacheable::Value;
+pub(crate) use cacheable::{CarriesLoadFailure, Value};
 pub(crate) use call::{Begun, GetOrLoad, call_blocking};
 pub(crate) use failures::{Failures, IsolatedErrors, ReportedErrors, SharedErrors};
 pub(crate) use key::Key;

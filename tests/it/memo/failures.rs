@@ -30,8 +30,7 @@ async fn twenty_callers_of_a_hanging_function_fail_together() {
         .timeout(secs(2))
         .retry_with(RetryPolicy::default())
         .timeout(secs(10))
-        .memoized(&memo)
-
+        .memoized(&memo);
     let begun = Instant::now();
     let calls = (0..20).map(|_| {
         let call = hang.call(7);
@@ -54,8 +53,7 @@ async fn callers_that_keep_coming_wait_for_one_load_each() {
         sleep(ms(8_500)).await;
         Answer::Err(Error::QueueFull { waiting: 0 })
     })
-    .memoized(&memo)
-
+    .memoized(&memo);
     let calls = (0..90).map(|n| {
         let down = &down;
         async move {
@@ -82,8 +80,7 @@ async fn an_abandoned_load_is_taken_over() {
             Answer::Ok(n)
         }
     })
-    .memoized(&memo)
-
+    .memoized(&memo);
     let first = fetch.clone().timeout(secs(1));
     let begun = Instant::now();
     let (first, second) = tokio::join!(first.call(7), fetch.call(7));
@@ -99,8 +96,7 @@ async fn a_none_is_told_as_a_none() {
         sleep(ms(1)).await;
         None::<u8>
     })
-    .memoized(&memo)
-
+    .memoized(&memo);
     assert_eq!(join_all((0..5).map(|_| find.call(7))).await, [None; 5]);
     assert_eq!(memo.stats().loads, 1);
 }
@@ -114,10 +110,10 @@ async fn a_call_of_another_function_is_told_as_well() {
         Err::<u8, String>(format!("no {n}"))
     };
     // The call that loads is the first of each three.
-    let reports = slow.named("reports").memoized(&memo).reporting_errors();
+    let reports = slow.named("reports").memoized(&memo);
     let shares = slow.named("shares").memoized(&memo).sharing_errors();
     let owns = slow.named("owns").memoized(&memo);
-    let plain = (|n: u8| async move { n }).memoized(&memo).reporting_errors();
+    let plain = (|n: u8| async move { n }).memoized(&memo);
 
     let begun = Instant::now();
     let (by_report, by_share, by_plain) = tokio::join!(shares.call(1), reports.call(1), plain.call(1));
@@ -145,8 +141,8 @@ async fn it_follows_on_a_future_and_by_hand() {
         sleep(secs(1)).await;
         Answer::Err(Error::QueueFull { waiting: 1 })
     };
-    let by_hand = memo.get_or_load(7, fail).reporting_errors();
-    let of_a_future = fail().memoized_by(&memo, 7).reporting_errors().detached();
+    let by_hand = memo.get_or_load(7, fail);
+    let of_a_future = fail().memoized_by(&memo, 7).detached();
     let (first, second) = tokio::join!(by_hand, of_a_future);
     assert_eq!(first, Err(Error::QueueFull { waiting: 1 }));
     assert!(matches!(second, Err(Error::LoadFailed { message, .. }) if message.contains("1 callers are waiting")));
@@ -161,7 +157,7 @@ fn threads_are_told_as_tasks_are() {
         test_util::sleep(secs(9));
         Err(Error::QueueFull { waiting: 3 })
     };
-    let down = down.blocking().named("down").memoized(&memo).reporting_errors();
+    let down = down.blocking().named("down").memoized(&memo);
     let threads = [0; 8].map(|_| {
         let down = down.clone();
         clock.spawn(move || (down.call(7).unwrap_err(), test_util::elapsed().unwrap()))
@@ -182,6 +178,6 @@ fn a_failed_load_may_succeed_next_time() {
     assert!(error.is_transient());
     assert_eq!(error.retry_after(), None::<Duration>);
     assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::Other);
-    let shown = (|n: u8| ready(Answer::Ok(n))).named("f").memoized(&Memo::<u8, u8>::ttl(secs(1))).reporting_errors();
-    assert!(format!("{shown:?}").ends_with(".memoized(ttl 1s).reporting_errors()"));
+    let shown = (|n: u8| ready(Answer::Ok(n))).named("f").memoized(&Memo::<u8, u8>::ttl(secs(1)));
+    assert!(format!("{shown:?}").ends_with(".memoized(ttl 1s)"));
 }
