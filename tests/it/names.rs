@@ -151,7 +151,7 @@ fn debug_shows_what_a_memo_was_told() {
     assert_eq!(
         format!("{:?}", fetch.memoized(&memo()).detached().sharing_errors()),
         "fetch.memoized(ttl 300s).sharing_errors().detached()",
-        "as it was written"
+        "in one order, however it was written"
     );
     assert_eq!(
         format!("{:?}", fetch.memoized(&memo()).detached().boxed()),
