@@ -369,8 +369,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// use std::{sync::atomic::{AtomicBool, Ordering::Relaxed}, time::Duration};
     ///
     /// static DOWN: AtomicBool = AtomicBool::new(false);
-    /// async fn fetch(id: u64) -> Result<String, &'static str> {
-    ///     if DOWN.load(Relaxed) { Err("refused") } else { Ok(format!("user {id}")) }
+    /// async fn fetch(id: u64) -> Result<String, String> {
+    ///     if DOWN.load(Relaxed) { Err("refused".to_owned()) } else { Ok(format!("user {id}")) }
     /// }
     ///
     /// let second = Duration::from_secs(1);

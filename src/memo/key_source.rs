@@ -6,13 +6,11 @@ use crate::{call::args::Inspect, clock::Clock};
 /// Where a memoized call's key comes from.
 ///
 /// Implemented by [`KeyFromArgs`], [`KeyFromFn`] and [`FixedKey`].
-pub trait KeySource<Args, K>: Word {
+pub trait KeySource<Args, K: Key>: Word {
     /// The value of the key, if it is there to be served; or else the key. What can be looked up as
     /// it is, is.
     #[doc(hidden)]
-    fn look_up<V: Value>(&self, clock: Clock, args: &Args, memo: &Memo<K, V>) -> Result<V, K>
-    where
-        K: Key;
+    fn look_up<V: Value>(&self, clock: Clock, args: &Args, memo: &Memo<K, V>) -> Result<V, K>;
 }
 
 /// The arguments are the key: [`.memoized(..)`](crate::FnExt::memoized).
@@ -48,31 +46,22 @@ impl<Q> Word for FixedKey<Q> {
     const REST: &'static str = ", ..";
 }
 
-impl<Args: MemoKey<K>, K> KeySource<Args, K> for KeyFromArgs {
-    fn look_up<V: Value>(&self, clock: Clock, args: &Args, memo: &Memo<K, V>) -> Result<V, K>
-    where
-        K: Key,
-    {
+impl<Args: MemoKey<K>, K: Key> KeySource<Args, K> for KeyFromArgs {
+    fn look_up<V: Value>(&self, clock: Clock, args: &Args, memo: &Memo<K, V>) -> Result<V, K> {
         let key = Borrowed::new(args);
         memo.core().look_up(clock, &key).ok_or_else(|| key.to_key())
     }
 }
 
-impl<P: Inspect<Args, Output = K>, Args, K> KeySource<Args, K> for KeyFromFn<P> {
-    fn look_up<V: Value>(&self, clock: Clock, args: &Args, memo: &Memo<K, V>) -> Result<V, K>
-    where
-        K: Key,
-    {
+impl<P: Inspect<Args, Output = K>, Args, K: Key> KeySource<Args, K> for KeyFromFn<P> {
+    fn look_up<V: Value>(&self, clock: Clock, args: &Args, memo: &Memo<K, V>) -> Result<V, K> {
         let key = self.0.inspect(args);
         memo.core().look_up(clock, &key).ok_or(key)
     }
 }
 
-impl<Q: KeyPart<K>, Args, K> KeySource<Args, K> for FixedKey<Q> {
-    fn look_up<V: Value>(&self, clock: Clock, _: &Args, memo: &Memo<K, V>) -> Result<V, K>
-    where
-        K: Key,
-    {
+impl<Q: KeyPart<K>, Args, K: Key> KeySource<Args, K> for FixedKey<Q> {
+    fn look_up<V: Value>(&self, clock: Clock, _: &Args, memo: &Memo<K, V>) -> Result<V, K> {
         KeyFromArgs.look_up(clock, &self.0, memo)
     }
 }

@@ -187,7 +187,9 @@ where
 #[tokio::test]
 async fn the_type_of_the_values_says_what_is_kept() {
     type Answer = Result<u8, String>;
-    let no = || Answer::Err("no".to_owned());
+    fn no() -> Answer {
+        Err("no".to_owned())
+    }
     fn plain() -> Memo<u8, u8> {
         Memo::ttl(secs(1))
     }

@@ -140,7 +140,7 @@ const WAYS: [(&str, Way, [u64; 3]); 13] = [
             match half {
                 Half::Tasks(runtime) => drop(runtime.block_on(memo.get_or_load(1, failing))),
                 Half::Threads(_) => {
-                    drop((|_: u32| Err::<Value, _>("down".to_owned())).blocking().memoized(memo).call(1))
+                    drop((|_: u32| Err::<Value, _>("down".to_owned())).blocking().memoized(memo).call(1));
                 }
             }
         },
