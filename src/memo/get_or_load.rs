@@ -25,15 +25,14 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// itself. A load that waits for another task, which asks for the same key, hangs.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), decor::Failure<std::num::ParseIntError>> {
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::{Memo, prelude::*};
     /// use std::{future::ready, time::Duration};
     ///
     /// let numbers: Memo<String, u64> = Memo::ttl(Duration::from_secs(300));
     /// let text = "42";
-    /// let number = numbers.get_or_load(text, (|| async { text.parse() }).lifted()).await?;
-    /// assert_eq!(number, 42);
-    /// # Ok(())
+    /// let number = numbers.get_or_load(text, (|| async { text.parse() }).lifted()).await;
+    /// assert_eq!(number, Ok(42));
     /// # }
     /// ```
     pub fn get_or_load<Q, F>(&self, key: Q, load: F) -> GetOrLoad<F, F::Future, K, V, Q>

@@ -82,9 +82,9 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///
 /// # What is kept
 ///
-/// The value's type decides (see [`Cacheable`](crate::Cacheable)): a `Memo<K, User>` keeps of a
-/// `Result<User, E>` what is `Ok`, of an `Option<User>` what is `Some`. A `Memo<K, Result<User, E>>` keeps errors
-/// too, a `Memo<K, Option<User>>` that there is none;
+/// The value's type decides (see [`Cacheable`](crate::Cacheable)). A `Memo<K, User>` keeps of a
+/// `Result<User, E>` what is `Ok`, of an `Option<User>` what is `Some`. A
+/// `Memo<K, Result<User, E>>` keeps errors too, a `Memo<K, Option<User>>` that there is none;
 /// [`negative`](crate::MemoBuilder::negative) gives those a shorter TTL. Values are cloned for each
 /// call: an `Arc` in the memo makes that cheap.
 ///
