@@ -3,7 +3,10 @@
 //! Each stands here once, for async and for sync functions.
 
 #[cfg(feature = "memo")]
-use crate::{Cacheable, Memo, MemoKey, Memoized, memo::KeyFromFn};
+use crate::{
+    Cacheable, Memo, MemoKey, Memoized,
+    memo::{CarriesLoadFailure, KeyFromFn, Options},
+};
 use crate::{
     Fallible, KeyedLimiter, Permits, RateLimiter, ResultLike, RetryPolicy,
     call::{
@@ -473,32 +476,55 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         watched(self, Pausing::new(limiter, hint))
     }
 
-    /// Remembers the answers: a call with arguments that were asked for before gets what is in the memo, until its TTL is over.
+    /// Remembers the answers: a call with arguments that were asked for before gets the memo's value,
+    /// until its TTL is over.
     ///
-    /// The memo is shared by everybody who was given it or a clone of it. Its key is the arguments, element by element: `(u64,)` is a
-    /// `u64`, `(&str, u32)` a `(String, u32)`, looked up as they are and made owned ones only on a miss (see
-    /// [`MemoKey`](crate::MemoKey)). Its value type decides what is kept: of a `Result<User, E>` a `Memo<K, User>` keeps what is `Ok`
-    /// (see [`Cacheable`](crate::Cacheable)); so write the memo's type.
+    /// The memo is shared by all functions that were given it or a clone of it. Its key is the
+    /// arguments, element by element: `(u64,)` is a `u64`, `(&str, u32)` a `(String, u32)`. They are
+    /// looked up as they are, and made owned ones only on a miss (see
+    /// [`MemoKey`](crate::MemoKey)). The memo's value type decides what is kept: a `Memo<K, User>`
+    /// keeps of a `Result<User, E>` the `Ok` (see [`Cacheable`](crate::Cacheable)). So write the
+    /// memo's type.
     ///
-    /// However many ask for a key that is not there, one of them calls the function, and the others wait for it.
-    /// [`.sharing_errors()`](crate::Memoized::sharing_errors) and [`.detached()`](crate::Memoized::detached) may follow.
+    /// # One load, and its failure
     ///
-    /// Stands after all that a call needs to succeed (its retries, its limits, its timeouts), so that a hit needs none of it, and before
-    /// what looks at every call (`validated`, `logged`, `timed`). A timeout before it bounds each load; but a call may wait for several
-    /// that fail, one after the other, so where calls must be bounded, put a `timeout` behind it as well, or share errors.
+    /// If many calls ask for a key that is not there, one of them calls the function, and the others
+    /// wait for it. If it fails, that call has the error, and the others get
+    /// [`Error::LoadFailed`](crate::Error::LoadFailed) with its text at once. A call waits for the
+    /// load that it joined, and no longer. If the load is dropped or panics, a call that joined
+    /// takes over.
     ///
-    /// To be called many times the function itself must be `Clone`; a hit does not call it. What it brings along (the context of
-    /// [`with_context`](crate::with_context), what a closure captures) is no part of the key: functions that share a memo must mean the
-    /// same by a key.
+    /// A `Result`'s error must therefore be `From<decor::Error>`, as for a
+    /// [`timeout`](Self::timeout), and `Display`. An error enum is so with a variant
+    /// `#[from] decor::Error`, and a foreign error after [`.lifted()`](Self::lifted). An `Option`
+    /// becomes `None`; other outputs have no failures.
+    /// [`.sharing_errors()`](crate::Memoized::sharing_errors) hands on the error itself, and
+    /// [`.isolating_errors()`](crate::Memoized::isolating_errors) lets each call try for itself, one
+    /// after the other. [`.detached()`](crate::Memoized::detached) lets loads go on without their
+    /// callers.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands after all that a call needs to succeed (its retries, its limits, its timeouts), so
+    /// that a hit needs none of it. Stands before decorators that look at every call (`validated`,
+    /// `logged`, `timed`). A timeout before it bounds each load, and so each wait.
+    ///
+    /// To be called many times the function itself must be `Clone`; a hit does not call it. The
+    /// context of [`with_context`](crate::with_context) and a closure's captures are no part of the
+    /// key. Functions that share a memo must mean the same by a key.
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it leaves those who wait. Dropped while it loads, it drops the load, and one who waits takes over.
+    /// Dropped while it waits, the call leaves the load that it joined. Dropped while it loads, it
+    /// drops the load, and a call that waits takes over.
     ///
     /// # Panics
     ///
-    /// When the function calls itself with the same key: it would wait for itself. (Seen only where it does so itself; a task that it
-    /// spawns and waits for hangs.) A panic of the function is its caller's alone.
+    /// If the function calls itself with the same key, because it would wait for itself. A call in a
+    /// task that the function spawns and awaits is not noticed, and hangs. A panic of the function
+    /// reaches its own caller only.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -518,16 +544,19 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     fn memoized<K, V>(self, memo: &Memo<K, V>) -> Memoized<Self, K, V>
     where
         Args: MemoKey<K>,
-        Self::Output: Cacheable<V>,
+        Self::Output: Cacheable<V, Error: CarriesLoadFailure>,
     {
         Memoized::by_args(self, memo, Describe::new(Self::show))
     }
 
     /// [`memoized`](Self::memoized), by a key that a closure makes of the arguments.
     ///
-    /// The closure takes each argument by reference, with its type written (`&&str` for a `&str`), and returns the key as it is kept. It
-    /// runs when the call is polled. Arguments that it leaves out do not tell calls apart: a client, a deadline. For a `String` key that
-    /// is not to be allocated for each hit there is [`get_or_load`](Memo::get_or_load).
+    /// The closure takes each argument by reference, with its type written (`&&str` for a `&str`),
+    /// and returns the key as it is kept. It runs when the call is polled. Arguments that it leaves
+    /// out do not tell calls apart: a client, a deadline. For a `String` key that is not to be
+    /// allocated for each hit there is [`get_or_load`](Memo::get_or_load).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -546,10 +575,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
-    fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, KeyFromFn<P>>
+    fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, Options<KeyFromFn<P>>>
     where
         P: Inspect<Args, Output = K>,
-        Self::Output: Cacheable<V>,
+        Self::Output: Cacheable<V, Error: CarriesLoadFailure>,
     {
         Memoized::by_closure(self, memo, key, Describe::new(Self::show))
     }

@@ -3,7 +3,7 @@
 #[cfg(feature = "memo")]
 use crate::{
     Cacheable, KeyPart, Memo,
-    memo::{Begun, FixedKey, GetOrLoad, MemoizedFuture},
+    memo::{Begun, CarriesLoadFailure, FixedKey, GetOrLoad, MemoizedFuture, Options},
 };
 use crate::{
     Fallible, Permits, RateLimiter, ResultLike,
@@ -267,8 +267,10 @@ pub trait FutureExt: Future + Sized {
 
     /// Remembers the answer under this key; see [`FnExt::memoized`](crate::FnExt::memoized).
     ///
-    /// The future is polled only if it has to load. [`.sharing_errors()`](crate::future::MemoizedFuture::sharing_errors) and
-    /// [`.detached()`](crate::future::MemoizedFuture::detached) may follow. The key may be a borrowed one, a `&str` for a `String`.
+    /// The future is polled only if it has to load. The key may be a borrowed one, a `&str` for a
+    /// `String`. [`.sharing_errors()`](crate::future::MemoizedFuture::sharing_errors),
+    /// [`.isolating_errors()`](crate::future::MemoizedFuture::isolating_errors) and
+    /// [`.detached()`](crate::future::MemoizedFuture::detached) may follow.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -287,9 +289,9 @@ pub trait FutureExt: Future + Sized {
     where
         K: Eq + Hash,
         Q: KeyPart<K>,
-        Self::Output: Cacheable<V>,
+        Self::Output: Cacheable<V, Error: CarriesLoadFailure>,
     {
-        MemoizedFuture::new(memo.clone(), Begun(self), (), FixedKey::new(key))
+        MemoizedFuture::new(memo.clone(), Begun(self), (), Options::new(FixedKey::new(key)))
     }
 
     /// Makes room for a policy's own errors in a foreign error type; see [`FnExt::lifted`](crate::FnExt::lifted).

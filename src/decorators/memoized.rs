@@ -9,16 +9,20 @@ use crate::{
         name::Name,
     },
     memo::{
-        BlockingLoad, Detached, Failures, Inline, KeyFromArgs, KeyFromFn, KeySource, Load, MemoizedFuture, OwnErrors,
-        ReportedErrors, Running, RunningBlocking, SharedErrors, call_blocking,
+        BlockingLoad, Detached, Failures, IsolatedErrors, Key, KeyFromArgs, KeyFromFn, KeySource, Load, MemoizedFuture,
+        Options, Running, RunningBlocking, SharedErrors, Value, Word, call_blocking,
     },
 };
-use std::{fmt, future::Future, hash::Hash, marker::PhantomData};
+use std::{fmt, future::Future};
 
 /// A function whose answers are remembered.
 ///
-/// Made by [`.memoized(..)`](crate::FnExt::memoized) and [`.memoized_by(..)`](crate::FnExt::memoized_by); the methods here say what
-/// becomes of errors, and where a load runs. Its type parameters write themselves; for a field there is [`BoxedFn`](crate::BoxedFn).
+/// Made by [`.memoized(..)`](crate::FnExt::memoized) and
+/// [`.memoized_by(..)`](crate::FnExt::memoized_by). The methods here set how a failed load is told
+/// to the calls that joined it, and where loads run. The type parameters are inferred; for a struct
+/// field use [`BoxedFn`](crate::BoxedFn).
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -34,62 +38,38 @@ use std::{fmt, future::Future, hash::Hash, marker::PhantomData};
 /// # }
 /// ```
 #[must_use = "a decorated function does nothing until it is called"]
-pub struct Memoized<C, K, V, B = KeyFromArgs, E = OwnErrors, R = Inline> {
+pub struct Memoized<C, K, V, O = Options> {
     callable: C,
     memo: Memo<K, V>,
-    by: B,
-    options: PhantomData<fn() -> (E, R)>,
-    words: Words,
+    options: O,
     describe: Describe<C>,
-}
-
-/// What was said to make it, for `Debug`.
-#[derive(Clone, Copy)]
-struct Words {
-    by_closure: bool,
-    /// In the order in which they were said.
-    options: [&'static str; 2],
-}
-
-impl Words {
-    fn and(mut self, option: &'static str) -> Self {
-        if let Some(free) = self.options.iter_mut().find(|said| said.is_empty() || **said == option) {
-            *free = option;
-        }
-        self
-    }
 }
 
 impl<C, K, V> Memoized<C, K, V> {
     pub(crate) fn by_args(callable: C, memo: &Memo<K, V>, describe: Describe<C>) -> Self {
-        Self::new(callable, memo, KeyFromArgs, false, describe)
+        Self { callable, memo: memo.clone(), options: Options::new(KeyFromArgs), describe }
     }
 }
 
-impl<C, K, V, P> Memoized<C, K, V, KeyFromFn<P>> {
+impl<C, K, V, P> Memoized<C, K, V, Options<KeyFromFn<P>>> {
     pub(crate) fn by_closure(callable: C, memo: &Memo<K, V>, key: P, describe: Describe<C>) -> Self {
-        Self::new(callable, memo, KeyFromFn(key), true, describe)
+        Self { callable, memo: memo.clone(), options: Options::new(KeyFromFn(key)), describe }
     }
 }
 
-impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
-    fn new(callable: C, memo: &Memo<K, V>, by: B, by_closure: bool, describe: Describe<C>) -> Self {
-        let words = Words { by_closure, options: [""; 2] };
-        Self { callable, memo: memo.clone(), by, options: PhantomData, words, describe }
+impl<C, K, V, B, E, R> Memoized<C, K, V, Options<B, E, R>> {
+    fn with<E2, R2>(self) -> Memoized<C, K, V, Options<B, E2, R2>> {
+        let Self { callable, memo, options, describe } = self;
+        Memoized { callable, memo, options: options.with(), describe }
     }
 
-    fn with<E2, R2>(self, words: Words) -> Memoized<C, K, V, B, E2, R2> {
-        let Self { callable, memo, by, describe, .. } = self;
-        Memoized { callable, memo, by, options: PhantomData, words, describe }
-    }
-
-    /// Hands the error of a failed load to all calls that waited for it. Without it, each of them
-    /// tries for itself, one after the other.
+    /// Hands the error of a failed load to all calls that joined it, in place of an
+    /// [`Error::LoadFailed`](crate::Error::LoadFailed) with its text.
     ///
-    /// The errors are cloned, and not kept: the next call loads anew. An error that is not `Clone`
-    /// (`anyhow::Error`, for one) becomes so by `.map_err(Arc::new)` before the memo. A call that
-    /// waits for another function's load gets its error if both share errors of one type; otherwise
-    /// it tries for itself. For `Result`s, and for `Option`s, whose `None` is shared.
+    /// The error is cloned, and not kept: the next call loads anew. An error that is not `Clone`
+    /// becomes so by `.map_err(Arc::new).lifted()` before the memo. A call that joined the load of
+    /// another function gets its error if both share errors of one type, and `LoadFailed`
+    /// otherwise.
     ///
     /// # Examples
     ///
@@ -111,24 +91,19 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// assert_eq!(users.stats().loads, 1);
     /// # }
     /// ```
-    pub fn sharing_errors<Args, Half>(self) -> Memoized<C, K, V, B, SharedErrors, R>
+    pub fn sharing_errors<Args, Half>(self) -> Memoized<C, K, V, Options<B, SharedErrors, R>>
     where
         C: Function<Args, Half>,
         SharedErrors: Failures<C::Output, V>,
     {
-        let words = self.words.and(".sharing_errors()");
-        self.with(words)
+        self.with()
     }
 
-    /// Tells all calls that waited for a load that it failed: each gets
-    /// [`Error::LoadFailed`](crate::Error::LoadFailed) with the text of the error, and for an
-    /// `Option` its `None`. Only the call that loaded has the error itself.
+    /// Lets each call that joined a failed load try for itself, one after the other, so that each
+    /// has an error of its own.
     ///
-    /// Without it, and without [`sharing_errors`](Self::sharing_errors), each of them tries for
-    /// itself, one after the other: the last of twenty waits for twenty failures. With it, each
-    /// waits for the load that it joined, and no longer. The error has to carry a
-    /// [`decor::Error`](crate::Error), as for a [`timeout`](crate::FnExt::timeout), and to be
-    /// `Display`.
+    /// The last of twenty calls then waits for twenty failures of a server that is down. Suits
+    /// functions whose failures do not concern the next call.
     ///
     /// # Examples
     ///
@@ -138,40 +113,33 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// use futures::future::join_all;
     /// use std::time::Duration;
     ///
-    /// async fn fetch(id: u64) -> Result<String, anyhow::Error> {
-    ///     tokio::time::sleep(Duration::from_secs(9)).await;
-    ///     anyhow::bail!("connection refused")
+    /// async fn fetch(id: u64) -> Result<String, String> {
+    ///     tokio::time::sleep(Duration::from_secs(1)).await;
+    ///     Err("refused".into())
     /// }
     ///
     /// let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
-    /// let fetch = fetch.memoized(&users).reporting_errors();
+    /// let fetch = fetch.memoized(&users).isolating_errors();
     /// let begun = tokio::time::Instant::now();
-    /// let answers = join_all((0..20).map(|_| fetch.call(42))).await;
-    /// assert_eq!((begun.elapsed(), users.stats().loads), (Duration::from_secs(9), 1));
-    /// assert_eq!(answers[0].as_ref().unwrap_err().to_string(), "connection refused");
-    /// let told = answers[1].as_ref().unwrap_err().to_string();
-    /// assert_eq!(told, "loading failed in another call of fetch: connection refused");
+    /// join_all((0..20).map(|_| fetch.call(42))).await;
+    /// assert_eq!((users.stats().loads, begun.elapsed().as_secs()), (20, 20));
     /// # }
     /// ```
-    pub fn reporting_errors<Args, Half>(self) -> Memoized<C, K, V, B, ReportedErrors, R>
-    where
-        C: Function<Args, Half>,
-        ReportedErrors: Failures<C::Output, V>,
-    {
-        let words = self.words.and(".reporting_errors()");
-        self.with(words)
+    pub fn isolating_errors(self) -> Memoized<C, K, V, Options<B, IsolatedErrors, R>> {
+        self.with()
     }
 
-    /// Runs each load in a task of its own, so that it goes on when those who wait for it leave: callers that are less patient than
-    /// a load takes time fill the memo all the same.
+    /// Runs each load in a task of its own. The load goes on when the calls that wait for it leave,
+    /// so the memo is filled even if every caller times out.
     ///
     /// A refresh of a value that may still be served goes on in the background, and no call waits
     /// for it. The task keeps the caller's span and subscriber. A panic in the task becomes the
     /// panic of the call that waits for the load, if that call is still there. A refresh that
     /// panics leaves the value as it is, and counts as abandoned.
     ///
-    /// The call's future must be `Send + 'static`, and so its arguments owned: a `String` or an `Arc<str>` in place of a `&str`; a client
-    /// comes along by [`with_context`](crate::with_context).
+    /// The call's future must be `Send + 'static`, and so its arguments owned: a `String` or an
+    /// `Arc<str>` in place of a `&str`. A client comes along by
+    /// [`with_context`](crate::with_context).
     ///
     /// # Panics
     ///
@@ -179,6 +147,8 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// is shut down while a call on another runtime waits. Loads of sync functions need no runtime:
     /// they run on the pool's threads, as calls with a [timeout](crate::blocking::FnExt::timeout)
     /// do.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -198,30 +168,28 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, B, E, R> {
     /// assert_eq!(users.stats().loads, 1);
     /// # }
     /// ```
-    pub fn detached<Args, Half>(self) -> Memoized<C, K, V, B, E, Detached>
+    pub fn detached<Args, Half>(self) -> Memoized<C, K, V, Options<B, E, Detached>>
     where
         C: Detachable<Args, Half>, // `Send + 'static`, so its arguments are owned: `String` or `Arc<str>` in place of `&str`
     {
-        let words = self.words.and(".detached()");
-        self.with(words)
+        self.with()
     }
 }
 
-impl<C, K, V, B, E, R, Args> CallableOnce<Args> for Memoized<C, K, V, B, E, R>
+impl<C, K, V, B, E, R, Args> CallableOnce<Args> for Memoized<C, K, V, Options<B, E, R>>
 where
-    C: CallableOnce<Args>,
-    C::Output: Cacheable<V>,
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    C: CallableOnce<Args, Output: Cacheable<V>>,
+    K: Key,
+    V: Value,
     B: KeySource<Args, K>,
     E: Failures<C::Output, V>,
     R: Running<Load<C::Future, K, V, E>, Future: Future<Output = C::Output>>,
 {
     type Output = C::Output;
-    type Future = MemoizedFuture<C, Args, R::Future, K, V, B, E, R>;
+    type Future = MemoizedFuture<C, Args, R::Future, K, V, Options<B, E, R>>;
 
     fn call_once(self, args: Args) -> Self::Future {
-        MemoizedFuture::new(self.memo, self.callable, args, self.by)
+        MemoizedFuture::new(self.memo, self.callable, args, self.options)
     }
 
     fn label(&self) -> Name {
@@ -233,7 +201,7 @@ where
     }
 }
 
-impl<C, K, V, B, E, R, Args> CallableMut<Args> for Memoized<C, K, V, B, E, R>
+impl<C, K, V, O, Args> CallableMut<Args> for Memoized<C, K, V, O>
 where
     Self: CallableOnce<Args> + Clone,
 {
@@ -248,7 +216,7 @@ where
 }
 
 #[diagnostic::do_not_recommend] // or rustc speaks of a captured variable that is not `Clone`
-impl<C, K, V, B, E, R, Args> Callable<Args> for Memoized<C, K, V, B, E, R>
+impl<C, K, V, O, Args> Callable<Args> for Memoized<C, K, V, O>
 where
     Self: CallableOnce<Args> + Clone,
 {
@@ -258,44 +226,29 @@ where
     }
 }
 
-awaited_directly!(Memoized<C, K, V, B, E, R>, C, K, V, B, E, R);
+awaited_directly!(Memoized<C, K, V, O>, C, K, V, O);
 
-impl<C: Clone, K, V, B: Clone, E, R> Clone for Memoized<C, K, V, B, E, R> {
+impl<C: Clone, K, V, O: Clone> Clone for Memoized<C, K, V, O> {
     fn clone(&self) -> Self {
-        let Self { callable, memo, by, words, describe, .. } = self;
-        Self {
-            callable: callable.clone(),
-            memo: memo.clone(),
-            by: by.clone(),
-            options: PhantomData,
-            words: *words,
-            describe: *describe,
-        }
+        let Self { callable, memo, options, describe } = self;
+        Self { callable: callable.clone(), memo: memo.clone(), options: options.clone(), describe: *describe }
     }
 }
 
-impl<C, K, V, B, E, R> fmt::Debug for Memoized<C, K, V, B, E, R> {
+impl<C, K, V, B: Word, E: Word, R: Word> fmt::Debug for Memoized<C, K, V, Options<B, E, R>> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Words { by_closure, options } = self.words;
-        let limits = self.memo.limits();
         self.describe.write(&self.callable, f)?;
-        if by_closure {
-            write!(f, ".memoized_by({limits}, ..)")?;
-        } else {
-            write!(f, ".memoized({limits})")?;
-        }
-        options.iter().try_for_each(|said| f.write_str(said))
+        Options::<B, E, R>::write(self.memo.limits(), f)
     }
 }
 
 // ---- the blocking half ----
 
-impl<C, K, V, B, E, R, Args> blocking::CallableOnce<Args> for Memoized<C, K, V, B, E, R>
+impl<C, K, V, B, E, R, Args> blocking::CallableOnce<Args> for Memoized<C, K, V, Options<B, E, R>>
 where
-    C: blocking::CallableOnce<Args>,
-    C::Output: Cacheable<V>,
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    C: blocking::CallableOnce<Args, Output: Cacheable<V>>,
+    K: Key,
+    V: Value,
     B: KeySource<Args, K>,
     E: Failures<C::Output, V>,
     R: RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output>,
@@ -303,7 +256,7 @@ where
     type Output = C::Output;
 
     fn call_once(self, args: Args) -> C::Output {
-        call_blocking::<C, Args, K, V, E, R>(&self.memo, &self.by, args, || self.callable)
+        call_blocking(&self.memo, &self.options, args, || self.callable)
     }
 
     fn label(&self) -> Name {
@@ -315,7 +268,7 @@ where
     }
 }
 
-impl<C, K, V, B, E, R, Args> blocking::CallableMut<Args> for Memoized<C, K, V, B, E, R>
+impl<C, K, V, O, Args> blocking::CallableMut<Args> for Memoized<C, K, V, O>
 where
     Self: blocking::Callable<Args>,
 {
@@ -324,18 +277,17 @@ where
     }
 }
 
-impl<C, K, V, B, E, R, Args> blocking::Callable<Args> for Memoized<C, K, V, B, E, R>
+impl<C, K, V, B, E, R, Args> blocking::Callable<Args> for Memoized<C, K, V, Options<B, E, R>>
 where
-    C: blocking::CallableOnce<Args> + Clone,
-    C::Output: Cacheable<V>,
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    C: blocking::CallableOnce<Args, Output: Cacheable<V>> + Clone,
+    K: Key,
+    V: Value,
     B: KeySource<Args, K>,
     E: Failures<C::Output, V>,
     R: RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output>,
 {
     #[inline]
     fn call_with(&self, args: Args) -> C::Output {
-        call_blocking::<C, Args, K, V, E, R>(&self.memo, &self.by, args, || self.callable.clone())
+        call_blocking(&self.memo, &self.options, args, || self.callable.clone())
     }
 }

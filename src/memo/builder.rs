@@ -1,8 +1,9 @@
 //! The constructors of a memo, and a builder with more to set than a TTL.
 
 use super::{
-    cacheable::Negative,
+    cacheable::{Negative, Value},
     handle::Memo,
+    key::Key,
     settings::{DEFAULT_CAPACITY, Eviction, Settings, Ttl, Weigher},
     state::Core,
 };
@@ -14,14 +15,10 @@ use crate::{
     random::{CallSeeds, entropy},
     sync::Arc,
 };
-use std::{fmt, hash::Hash, time::Duration};
+use std::{fmt, time::Duration};
 
 /// Making one.
-impl<K, V> Memo<K, V>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K: Key, V: Value> Memo<K, V> {
     /// Returns a memo whose values are good for `ttl`. Write its type, because that decides what
     /// the memo keeps of a `Result` or an `Option`.
     ///
@@ -372,8 +369,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// use std::{sync::atomic::{AtomicBool, Ordering::Relaxed}, time::Duration};
     ///
     /// static DOWN: AtomicBool = AtomicBool::new(false);
-    /// async fn fetch(id: u64) -> Result<String, &'static str> {
-    ///     if DOWN.load(Relaxed) { Err("refused") } else { Ok(format!("user {id}")) }
+    /// async fn fetch(id: u64) -> Result<String, String> {
+    ///     if DOWN.load(Relaxed) { Err("refused".to_owned()) } else { Ok(format!("user {id}")) }
     /// }
     ///
     /// let second = Duration::from_secs(1);
@@ -426,11 +423,7 @@ impl<K, V> MemoBuilder<K, V> {
     }
 }
 
-impl<K, V> MemoBuilder<K, V>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K: Key, V: Value> MemoBuilder<K, V> {
     /// The memo.
     ///
     /// # Panics

@@ -1,4 +1,12 @@
-//! What of an output is remembered.
+//! What of an output is remembered, and what a load that failed tells the calls that joined it.
+
+use crate::Error;
+use std::fmt;
+
+/// A type whose values a memo can hold. Implemented for all that qualify.
+pub trait Value: Clone + Send + Sync + 'static {}
+
+impl<V: Clone + Send + Sync + 'static> Value for V {}
 
 /// An output of which a memo of `V` keeps something.
 ///
@@ -6,13 +14,21 @@
 /// `Ok`, of an `Option<User>` the `Some`, and a plain `User` always; a `Memo<K, Result<User, E>>`
 /// keeps errors as well, a `Memo<K, Option<User>>` that there is none.
 ///
+/// If nothing is kept, the load has failed. The calls that joined it then get
+/// [`Error::LoadFailed`]: a `Result` carries it in its error, which must be
+/// `From<decor::Error> + Display`, and an `Option` becomes `None`. An error enum carries it in a
+/// variant `#[from] decor::Error`. A foreign error does so after
+/// [`.lifted()`](crate::FnExt::lifted).
+///
+/// # Examples
+///
 /// ```
 /// use decor::Cacheable;
 ///
 /// fn keeps<V: Clone>(output: &impl Cacheable<V>) -> Option<V> { output.kept().cloned() }
 ///
 /// assert_eq!(keeps::<u8>(&7), Some(7));
-/// assert_eq!(keeps::<u8>(&Err::<u8, _>("no such user")), None);
+/// assert_eq!(keeps::<u8>(&Err::<u8, _>("no such user".to_owned())), None);
 /// assert_eq!(keeps::<Option<u8>>(&None::<u8>), Some(None));
 /// ```
 #[diagnostic::on_unimplemented(
@@ -21,14 +37,62 @@
     note = "of a `Result<User, E>` a `Memo<K, User>` keeps what is `Ok`, a `Memo<K, Result<User, E>>` both"
 )]
 pub trait Cacheable<V>: Sized {
+    /// The error of a load that left nothing to keep. It is told to the calls that joined the load.
+    type Error;
+
     /// What of it is remembered; `None` for a failure, which is not.
     fn kept(&self) -> Option<&V>;
 
     /// The output of a call that was answered by what is remembered.
     fn from_kept(value: V) -> Self;
+
+    /// The error of a failure, if there is one.
+    fn error(&self) -> Option<&Self::Error>;
+
+    /// The failure with this error; `None` if the type has no failures. A call that joined a failed
+    /// load then loads by itself.
+    fn from_error(error: Self::Error) -> Option<Self>;
+}
+
+/// An error that can tell a call that the load which it joined has failed: `From<decor::Error>` and
+/// `Display`.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the error type `{Self}` cannot tell the calls that wait for a load that it failed (`decor::Error::LoadFailed`)",
+    label = "the memoized call fails with `{Self}`",
+    note = "if it is yours, give it `Display` and `From<decor::Error>` (with thiserror: a variant `#[from] decor::Error`)",
+    note = "if it is foreign, call `.lifted()` first: the error becomes a `decor::Failure<{Self}>`"
+)]
+pub trait CarriesLoadFailure: From<Error> + fmt::Display {}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<Error> + fmt::Display> CarriesLoadFailure for E {}
+
+/// The error of an `Option`.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("there is no value")]
+pub struct NoValue;
+
+impl From<Error> for NoValue {
+    fn from(_: Error) -> Self {
+        Self
+    }
+}
+
+/// The error of outputs that are always kept. Not `Clone`, so that there is nothing to share.
+#[derive(Debug, thiserror::Error)]
+#[error("there are no failures")]
+pub struct NoFailures;
+
+impl From<Error> for NoFailures {
+    fn from(_: Error) -> Self {
+        Self
+    }
 }
 
 impl<V> Cacheable<V> for V {
+    type Error = NoFailures;
+
     fn kept(&self) -> Option<&V> {
         Some(self)
     }
@@ -36,9 +100,19 @@ impl<V> Cacheable<V> for V {
     fn from_kept(value: V) -> Self {
         value
     }
+
+    fn error(&self) -> Option<&NoFailures> {
+        None
+    }
+
+    fn from_error(NoFailures: NoFailures) -> Option<Self> {
+        None
+    }
 }
 
 impl<V, E> Cacheable<V> for Result<V, E> {
+    type Error = E;
+
     fn kept(&self) -> Option<&V> {
         self.as_ref().ok()
     }
@@ -46,15 +120,33 @@ impl<V, E> Cacheable<V> for Result<V, E> {
     fn from_kept(value: V) -> Self {
         Ok(value)
     }
+
+    fn error(&self) -> Option<&E> {
+        self.as_ref().err()
+    }
+
+    fn from_error(error: E) -> Option<Self> {
+        Some(Err(error))
+    }
 }
 
 impl<V> Cacheable<V> for Option<V> {
+    type Error = NoValue;
+
     fn kept(&self) -> Option<&V> {
         self.as_ref()
     }
 
     fn from_kept(value: V) -> Self {
         Some(value)
+    }
+
+    fn error(&self) -> Option<&NoValue> {
+        self.is_none().then_some(&NoValue)
+    }
+
+    fn from_error(NoValue: NoValue) -> Option<Self> {
+        Some(None)
     }
 }
 

@@ -4,9 +4,9 @@
 //! carried out, for tasks and for threads.
 
 use super::{
-    Cacheable, Contact, Core, Failures, Joined, Landing, Leader, Memo, OwnErrors, ReportedErrors, SharedErrors,
-    key_source::{FixedKey, KeyFromArgs, KeySource},
-    load::{BlockingLoad, Detached, DetachedLoad, Inline, Load, LoadMode, Running, RunningBlocking, in_background},
+    BlockingLoad, Cacheable, Contact, Core, Detached, DetachedLoad, Failures, FixedKey, IsolatedErrors, Joined, Key,
+    KeySource, Landing, Leader, Load, LoadMode, Memo, Options, ReportedErrors, Running, RunningBlocking, SharedErrors,
+    Value, load::in_background,
 };
 use crate::{
     call::{CallableOnce, blocking},
@@ -18,7 +18,6 @@ use std::{
     fmt,
     future::Future,
     hash::Hash,
-    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -48,40 +47,27 @@ use std::{
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
-pub struct MemoizedFuture<C, Args, L, K, V, B = KeyFromArgs, E = OwnErrors, R = Inline>
+pub struct MemoizedFuture<C, Args, L, K, V, O = Options>
 where
     K: Eq + Hash,
 {
     memo: Memo<K, V>,
     #[pin]
-    state: State<C, Args, L, K, V, B>,
-    options: PhantomData<fn() -> (E, R)>,
+    state: State<C, Args, L, K, V, O>,
 }
 
 /// A [`MemoizedFuture`] with its key given: of [`Memo::get_or_load`], and of `.memoized_by(..)` on
 /// a future.
-///
-/// # Examples
-///
-/// ```
-/// use decor::{Memo, future::GetOrLoad};
-/// use std::future::{Ready, ready};
-///
-/// let squares = Memo::builder().build();
-/// let load: fn() -> Ready<u64> = || ready(49);
-/// let call: GetOrLoad<fn() -> Ready<u64>, Ready<u64>, u64, u64, u64> =
-///     squares.get_or_load(7, load);
-/// # drop(call);
-/// ```
-pub type GetOrLoad<C, F, K, V, Q> = MemoizedFuture<C, (), Load<F, K, V, OwnErrors>, K, V, FixedKey<Q>>;
+pub(crate) type GetOrLoad<C, F, K, V, Q> =
+    MemoizedFuture<C, (), Load<F, K, V, ReportedErrors>, K, V, Options<FixedKey<Q>>>;
 
 #[pin_project(project = StateProj, project_replace = StateReplaced)]
-enum State<C, Args, L, K: Eq + Hash, V, B> {
+enum State<C, Args, L, K: Eq + Hash, V, O> {
     Start {
         begin: Begin<C, Args, L, K, V>,
         callable: C,
         args: Args,
-        by: B,
+        options: O,
     },
     /// The arguments are kept: the call may have to load after all.
     Joined {
@@ -109,27 +95,27 @@ where
     R::begin(Load::new(leader, callable, args))
 }
 
-impl<C, Args, L, K, V, B, E, R> MemoizedFuture<C, Args, L, K, V, B, E, R>
+impl<C, Args, L, K, V, B, E, R> MemoizedFuture<C, Args, L, K, V, Options<B, E, R>>
 where
     C: CallableOnce<Args>,
     K: Eq + Hash,
 {
-    pub(crate) fn new(memo: Memo<K, V>, callable: C, args: Args, by: B) -> Self
+    pub(crate) fn new(memo: Memo<K, V>, callable: C, args: Args, options: Options<B, E, R>) -> Self
     where
         R: Running<Load<C::Future, K, V, E>, Future = L>,
     {
         let begin = begin::<C, Args, K, V, E, R>;
-        Self { memo, state: State::Start { begin, callable, args, by }, options: PhantomData }
+        Self { memo, state: State::Start { begin, callable, args, options } }
     }
 
-    fn with<E2, R2>(self) -> MemoizedFuture<C, Args, R2::Future, K, V, B, E2, R2>
+    fn with<E2, R2>(self) -> MemoizedFuture<C, Args, R2::Future, K, V, Options<B, E2, R2>>
     where
         R2: Running<Load<C::Future, K, V, E2>>,
     {
-        let State::Start { callable, args, by, .. } = self.state else {
+        let State::Start { callable, args, options, .. } = self.state else {
             panic!("the options of a memoized call are set before it is polled");
         };
-        MemoizedFuture::new(self.memo, callable, args, by)
+        MemoizedFuture::new(self.memo, callable, args, options.with())
     }
 
     /// Hands the error of a failed load to all calls that waited for it; see
@@ -143,15 +129,16 @@ where
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-    /// use decor::Memo;
+    /// use decor::{Error, Memo};
     /// use std::{future::ready, time::Duration};
     ///
     /// let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
-    /// let refused = users.get_or_load(42, || ready(Err("refused"))).sharing_errors().await;
-    /// assert_eq!(refused, Err("refused"));
+    /// let refuse = || ready(Err(Error::QueueFull { waiting: 9 }));
+    /// let refused = users.get_or_load(42, refuse).sharing_errors().await;
+    /// assert_eq!(refused, Err(Error::QueueFull { waiting: 9 }));
     /// # }
     /// ```
-    pub fn sharing_errors(self) -> MemoizedFuture<C, Args, R::Future, K, V, B, SharedErrors, R>
+    pub fn sharing_errors(self) -> MemoizedFuture<C, Args, R::Future, K, V, Options<B, SharedErrors, R>>
     where
         SharedErrors: Failures<C::Output, V>,
         R: Running<Load<C::Future, K, V, SharedErrors>>,
@@ -159,8 +146,8 @@ where
         self.with()
     }
 
-    /// Tells all calls that waited for a load that it failed; see
-    /// [`Memoized::reporting_errors`](crate::Memoized::reporting_errors).
+    /// Lets this call load by itself if the load that it joined fails; see
+    /// [`Memoized::isolating_errors`](crate::Memoized::isolating_errors).
     ///
     /// # Panics
     ///
@@ -169,20 +156,24 @@ where
     /// # Examples
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::Memo;
-    /// use std::{future::ready, time::Duration};
+    /// use std::time::Duration;
     ///
     /// let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
-    /// let refuse = || ready(Err("refused".to_owned()));
-    /// let refused = users.get_or_load(42, refuse).reporting_errors().await;
-    /// assert_eq!(refused.unwrap_err(), "refused", "the call that loads has the error itself");
+    /// let load = |answer: Result<&'static str, String>| async {
+    ///     tokio::time::sleep(Duration::from_secs(1)).await;
+    ///     answer.map(str::to_owned)
+    /// };
+    /// let refused = users.get_or_load(42, || load(Err("refused".to_owned())));
+    /// let loaded = users.get_or_load(42, || load(Ok("Ada"))).isolating_errors();
+    /// let (refused, loaded) = tokio::join!(refused, loaded);
+    /// assert_eq!((refused.unwrap_err().as_str(), loaded.unwrap().as_str()), ("refused", "Ada"));
     /// # }
     /// ```
-    pub fn reporting_errors(self) -> MemoizedFuture<C, Args, R::Future, K, V, B, ReportedErrors, R>
+    pub fn isolating_errors(self) -> MemoizedFuture<C, Args, R::Future, K, V, Options<B, IsolatedErrors, R>>
     where
-        ReportedErrors: Failures<C::Output, V>,
-        R: Running<Load<C::Future, K, V, ReportedErrors>>,
+        R: Running<Load<C::Future, K, V, IsolatedErrors>>,
     {
         self.with()
     }
@@ -205,7 +196,8 @@ where
     /// assert_eq!(users.get_or_load(42, || ready("Ada".to_owned())).detached().await, "Ada");
     /// # }
     /// ```
-    pub fn detached(self) -> MemoizedFuture<C, Args, DetachedLoad<C::Output>, K, V, B, E, Detached>
+    #[allow(clippy::type_complexity)] // an alias would have as many parameters
+    pub fn detached(self) -> MemoizedFuture<C, Args, DetachedLoad<C::Output>, K, V, Options<B, E, Detached>>
     where
         Detached: Running<Load<C::Future, K, V, E>, Future = DetachedLoad<C::Output>>,
     {
@@ -213,10 +205,10 @@ where
     }
 }
 
-impl<C, Args, L, K, V, B, E, R> Future for MemoizedFuture<C, Args, L, K, V, B, E, R>
+impl<C, Args, L, K, V, B, E, R> Future for MemoizedFuture<C, Args, L, K, V, Options<B, E, R>>
 where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Key,
+    V: Value,
     B: KeySource<Args, K>,
     E: Failures<L::Output, V>,
     R: LoadMode,
@@ -229,8 +221,8 @@ where
         let core = this.memo.core();
         loop {
             let found = match this.state.as_mut().project() {
-                StateProj::Start { args, by, .. } => {
-                    by.look_up(Clock::Task, args, this.memo).map(L::Output::from_kept).map_err(Some)
+                StateProj::Start { args, options, .. } => {
+                    options.by.look_up(Clock::Task, args, this.memo).map(L::Output::from_kept).map_err(Some)
                 }
                 StateProj::Joined { joined, .. } => {
                     let landing = ready!(joined.poll(cx));
@@ -269,13 +261,10 @@ where
 }
 
 /// The output of a call that waited for a load; `None` if it must try again itself.
-fn output_from<O, K, V, E>(memo: &Core<K, V>, landing: &Landing<V>) -> Option<O>
-where
-    K: Eq + Hash,
-    V: Clone,
-    O: Cacheable<V>,
-    E: Failures<O, V>,
-{
+fn output_from<O: Cacheable<V>, K: Eq + Hash, V: Clone, E: Failures<O, V>>(
+    memo: &Core<K, V>,
+    landing: &Landing<V>,
+) -> Option<O> {
     match landing {
         Landing::Loaded(value) => Some(O::from_kept(value.clone())),
         Landing::Stale(value) => {
@@ -288,22 +277,23 @@ where
 }
 
 /// The same for a thread.
-pub(crate) fn call_blocking<C, Args, K, V, E, R>(
+pub(crate) fn call_blocking<C, Args, K, V, B, E, R>(
     memo: &Memo<K, V>,
-    by: &impl KeySource<Args, K>,
+    options: &Options<B, E, R>,
     args: Args,
     callable: impl FnOnce() -> C,
 ) -> C::Output
 where
     C: blocking::CallableOnce<Args>,
     C::Output: Cacheable<V>,
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Key,
+    V: Value,
+    B: KeySource<Args, K>,
     E: Failures<C::Output, V>,
     R: RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output>,
 {
     let core = memo.core();
-    let mut contact = match by.look_up(Clock::Thread, &args, memo) {
+    let mut contact = match options.by.look_up(Clock::Thread, &args, memo) {
         Ok(value) => return C::Output::from_kept(value),
         Err(key) => core.contact(Clock::Thread, key, R::IN_BACKGROUND),
     };
@@ -333,7 +323,7 @@ where
     }
 }
 
-impl<C, Args, L, K: Eq + Hash, V, B, E, R> fmt::Debug for MemoizedFuture<C, Args, L, K, V, B, E, R> {
+impl<C, Args, L, K: Eq + Hash, V, O> fmt::Debug for MemoizedFuture<C, Args, L, K, V, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::Start { .. } => "Start",

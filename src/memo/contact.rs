@@ -1,7 +1,9 @@
 //! A call's contact with a memo: whether it is answered, waits for a load, or is to load.
 
 use super::{
+    cacheable::Value,
     flight::{Flight, Joined},
+    key::Key,
     leader::Leader,
     state::Core,
 };
@@ -20,11 +22,7 @@ pub(crate) enum Contact<K: Eq + Hash, V> {
     Refresh(V, Leader<K, V>),
 }
 
-impl<K, V> Core<K, V>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K: Key, V: Value> Core<K, V> {
     /// Second half of a call's first contact, after [`look_up`](Self::look_up) missed. With
     /// `in_background`, the caller does not wait for a refresh.
     pub(crate) fn contact(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {

@@ -1,45 +1,54 @@
-//! What the calls get that waited for a load which failed.
+//! The output of a call that joined a load which failed.
 //!
-//! If each of them tries for itself, one after the other, the last of twenty waits for twenty
+//! If each of the calls tries for itself, one after the other, the last of twenty waits for twenty
 //! failures of a server that is down. If they are told of the failure, each waits for the load that
 //! it joined, and no longer.
 
-use crate::{Error, Fallible, fallible::CarriesPolicy, sync::Arc};
-use std::{any::Any, fmt};
+use super::{Cacheable, CarriesLoadFailure, Word};
+use crate::{Error, sync::Arc};
+use std::any::Any;
 
 /// A failed load, on its way to the calls that joined it. They may be calls of another function,
 /// with another type of error.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct LoadFailure {
     /// The function that failed.
     name: &'static str,
-    /// The text of its error; `None` if only the error itself is handed on, or nothing.
-    message: Option<String>,
+    /// The text of its error.
+    message: String,
     /// The error itself; `None` unless it is shared.
     error: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl LoadFailure {
-    fn of(name: &'static str) -> Self {
-        Self { name, message: None, error: None }
+    fn of<O, V>(output: &O, name: &'static str) -> Self
+    where
+        O: Cacheable<V, Error: CarriesLoadFailure>,
+    {
+        let message = output.error().map_or_else(|| "it left no value".to_owned(), ToString::to_string);
+        Self { name, message, error: None }
     }
 
-    fn reported(&self) -> Error {
-        let message = self.message.clone().unwrap_or_else(|| "the call that loaded has the error".to_owned());
-        Error::LoadFailed { name: self.name, message }
+    /// As the output of a call that joined; `None` if its type has no failures.
+    fn told<O, V>(&self) -> Option<O>
+    where
+        O: Cacheable<V, Error: CarriesLoadFailure>,
+    {
+        O::from_error(Error::LoadFailed { name: self.name, message: self.message.clone() }.into())
     }
 }
 
-/// What the waiters of a failed load get: an output of type `O`, in a memo of `V`.
+/// How failures of loads are told to the calls that joined: outputs of type `O`, in a memo of `V`.
 ///
-/// Implemented by [`ReportedErrors`], [`SharedErrors`] and [`OwnErrors`].
+/// Implemented by [`ReportedErrors`], [`SharedErrors`] and [`IsolatedErrors`].
 #[diagnostic::on_unimplemented(
-    message = "the failures of `{O}` cannot be told to the calls that waited for the same load",
-    note = "`.sharing_errors()` hands the error on: a `Result`'s error must be `Clone + Send + Sync + 'static`; where it is not `Clone`, put it into an `Arc` first: `.map_err(Arc::new).memoized(&memo)`",
-    note = "`.reporting_errors()` tells its text: the error must be `Display + From<decor::Error>`; if it is foreign, call `.lifted()` first",
-    note = "an `Option` can share its `None`; other outputs have no failures"
+    message = "the failures of `{O}` cannot be shared with the calls that wait for the same load",
+    note = "`.sharing_errors()` clones the error: it must be `Clone + Send + Sync + 'static`",
+    note = "where it is not `Clone`, put it into an `Arc` first: `.map_err(Arc::new).lifted().memoized(&memo)`",
+    note = "without `.sharing_errors()` those calls get its text, in a `decor::Error::LoadFailed`",
+    note = "an `Option` shares its `None`; other outputs have no failures"
 )]
-pub trait Failures<O, V> {
+pub trait Failures<O, V>: Word {
     /// Of the load that failed, for the calls that joined it.
     #[doc(hidden)]
     fn share(output: &O, name: &'static str) -> LoadFailure;
@@ -49,124 +58,71 @@ pub trait Failures<O, V> {
     fn output(failure: &LoadFailure) -> Option<O>;
 }
 
-/// [`Error::LoadFailed`] with the text of the leader's error; for an `Option` its `None`:
-/// [`.reporting_errors()`](crate::Memoized::reporting_errors).
-///
-/// # Examples
-///
-/// ```
-/// use decor::{Memoized, layer::{KeyFromArgs, ReportedErrors}, prelude::*};
-/// use std::future::{Ready, ready};
-///
-/// fn square(n: u64) -> Ready<u64> { ready(n * n) }
-///
-/// let squares = Memo::builder().build();
-/// let square: Memoized<_, u64, u64, KeyFromArgs, ReportedErrors> =
-///     square.memoized(&squares).reporting_errors();
-/// # drop(square);
-/// ```
+/// [`Error::LoadFailed`] with the text of the leader's error; for an `Option` its `None`. The
+/// default.
 #[derive(Debug, Clone, Copy)]
 pub struct ReportedErrors;
 
 /// The leader's own error: [`.sharing_errors()`](crate::Memoized::sharing_errors).
-///
-/// # Examples
-///
-/// ```
-/// use decor::{Memoized, layer::{KeyFromArgs, SharedErrors}, prelude::*};
-/// use std::future::{Ready, ready};
-///
-/// fn half(n: u64) -> Ready<Option<u64>> { ready((n % 2 == 0).then_some(n / 2)) }
-///
-/// let halves: Memo<u64, u64> = Memo::builder().build();
-/// let half: Memoized<_, u64, u64, KeyFromArgs, SharedErrors> =
-///     half.memoized(&halves).sharing_errors();
-/// # drop(half);
-/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct SharedErrors;
 
-/// Nothing. Each waiter tries for itself, one at a time. The default.
-///
-/// # Examples
-///
-/// ```
-/// use decor::{Memoized, layer::{KeyFromArgs, OwnErrors}, prelude::*};
-/// use std::future::{Ready, ready};
-///
-/// fn square(n: u64) -> Ready<u64> { ready(n * n) }
-///
-/// let squares = Memo::builder().build();
-/// let square: Memoized<_, u64, u64, KeyFromArgs, OwnErrors> = square.memoized(&squares);
-/// # drop(square);
-/// ```
+/// Nothing. Each call tries for itself, one after the other:
+/// [`.isolating_errors()`](crate::Memoized::isolating_errors).
 #[derive(Debug, Clone, Copy)]
-pub struct OwnErrors;
+pub struct IsolatedErrors;
 
-/// Every output is a value, so no load of this function fails. One of another function may.
+impl Word for ReportedErrors {
+    const WORD: &'static str = "";
+}
+
+impl Word for SharedErrors {
+    const WORD: &'static str = ".sharing_errors()";
+}
+
+impl Word for IsolatedErrors {
+    const WORD: &'static str = ".isolating_errors()";
+}
+
 #[diagnostic::do_not_recommend]
-impl<V> Failures<V, V> for ReportedErrors {
-    fn share(_: &V, name: &'static str) -> LoadFailure {
-        LoadFailure::of(name)
+impl<O, V> Failures<O, V> for ReportedErrors
+where
+    O: Cacheable<V, Error: CarriesLoadFailure>,
+{
+    fn share(output: &O, name: &'static str) -> LoadFailure {
+        LoadFailure::of(output, name)
     }
 
-    fn output(_: &LoadFailure) -> Option<V> {
-        None
+    fn output(failure: &LoadFailure) -> Option<O> {
+        failure.told()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<V, E: CarriesPolicy + fmt::Display> Failures<Result<V, E>, V> for ReportedErrors {
-    fn share(output: &Result<V, E>, name: &'static str) -> LoadFailure {
-        LoadFailure { message: output.as_ref().err().map(ToString::to_string), ..LoadFailure::of(name) }
+impl<O, V> Failures<O, V> for SharedErrors
+where
+    O: Cacheable<V, Error: CarriesLoadFailure + Clone + Send + Sync + 'static>,
+{
+    fn share(output: &O, name: &'static str) -> LoadFailure {
+        let error = output.error().map(|error| Arc::new(error.clone()) as _);
+        LoadFailure { error, ..LoadFailure::of(output, name) }
     }
 
-    fn output(failure: &LoadFailure) -> Option<Result<V, E>> {
-        Some(Result::from_policy(failure.reported()))
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<V> Failures<Option<V>, V> for ReportedErrors {
-    fn share(_: &Option<V>, name: &'static str) -> LoadFailure {
-        LoadFailure { message: Some("there is no value".to_owned()), ..LoadFailure::of(name) }
-    }
-
-    fn output(_: &LoadFailure) -> Option<Option<V>> {
-        Some(None)
+    fn output(failure: &LoadFailure) -> Option<O> {
+        match failure.error.as_ref().and_then(|error| error.downcast_ref::<O::Error>()) {
+            Some(error) => O::from_error(error.clone()),
+            None => failure.told(),
+        }
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T, V, E: Clone + Send + Sync + 'static> Failures<Result<T, E>, V> for SharedErrors {
-    fn share(output: &Result<T, E>, name: &'static str) -> LoadFailure {
-        let error = output.as_ref().err().map(|error| Arc::new(error.clone()) as _);
-        LoadFailure { error, ..LoadFailure::of(name) }
-    }
-
-    fn output(failure: &LoadFailure) -> Option<Result<T, E>> {
-        failure.error.as_ref()?.downcast_ref().cloned().map(Err)
-    }
-}
-
-/// A shared `None`.
-struct SharedNone;
-
-#[diagnostic::do_not_recommend]
-impl<T, V> Failures<Option<T>, V> for SharedErrors {
-    fn share(_: &Option<T>, name: &'static str) -> LoadFailure {
-        LoadFailure { error: Some(Arc::new(SharedNone)), ..LoadFailure::of(name) }
-    }
-
-    fn output(failure: &LoadFailure) -> Option<Option<T>> {
-        failure.error.as_ref()?.is::<SharedNone>().then_some(None)
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<O, V> Failures<O, V> for OwnErrors {
-    fn share(_: &O, name: &'static str) -> LoadFailure {
-        LoadFailure::of(name)
+impl<O, V> Failures<O, V> for IsolatedErrors
+where
+    O: Cacheable<V, Error: CarriesLoadFailure>,
+{
+    fn share(output: &O, name: &'static str) -> LoadFailure {
+        LoadFailure::of(output, name)
     }
 
     fn output(_: &LoadFailure) -> Option<O> {

@@ -1,25 +1,15 @@
 //! A memoized call by hand.
 
-use super::{
-    cacheable::Cacheable,
-    call::{GetOrLoad, MemoizedFuture},
-    handle::Memo,
-    key::KeyPart,
-    key_source::FixedKey,
-};
+use super::{Cacheable, CarriesLoadFailure, FixedKey, GetOrLoad, Key, KeyPart, Memo, MemoizedFuture, Options, Value};
 use crate::CallableOnce;
-use std::hash::Hash;
 
-impl<K, V> Memo<K, V>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K: Key, V: Value> Memo<K, V> {
     /// Returns the value of this key if it is there, and otherwise the output of `load`, which is
     /// then kept.
     ///
     /// Does for one call by hand what [`.memoized(..)`](crate::FnExt::memoized) does for a
-    /// function: types do not change, and [`sharing_errors`](MemoizedFuture::sharing_errors) and
+    /// function: types do not change, and [`sharing_errors`](MemoizedFuture::sharing_errors),
+    /// [`isolating_errors`](MemoizedFuture::isolating_errors) and
     /// [`detached`](MemoizedFuture::detached) may follow. The key may be a borrowed one, a `&str`
     /// for a `String` (one of several parts may not); it is made an owned one only on a miss.
     /// `load` is a closure or a decorated one, and may borrow: `(||
@@ -35,23 +25,22 @@ where
     /// itself. A load that waits for another task, which asks for the same key, hangs.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), std::num::ParseIntError> {
-    /// use decor::Memo;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Memo, prelude::*};
     /// use std::{future::ready, time::Duration};
     ///
     /// let numbers: Memo<String, u64> = Memo::ttl(Duration::from_secs(300));
     /// let text = "42";
-    /// let number = numbers.get_or_load(text, || async { text.parse() }).await?;
-    /// assert_eq!(number, 42);
-    /// # Ok::<_, std::num::ParseIntError>(())
+    /// let number = numbers.get_or_load(text, (|| async { text.parse() }).lifted()).await;
+    /// assert_eq!(number, Ok(42));
     /// # }
     /// ```
     pub fn get_or_load<Q, F>(&self, key: Q, load: F) -> GetOrLoad<F, F::Future, K, V, Q>
     where
         Q: KeyPart<K>,
         F: CallableOnce<()>,
-        F::Output: Cacheable<V>,
+        F::Output: Cacheable<V, Error: CarriesLoadFailure>,
     {
-        MemoizedFuture::new(self.clone(), load, (), FixedKey::new(key))
+        MemoizedFuture::new(self.clone(), load, (), Options::new(FixedKey::new(key)))
     }
 }

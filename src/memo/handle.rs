@@ -1,6 +1,6 @@
 //! The handle of a memo.
 
-use super::{state::Core, stats::MemoStats};
+use super::{cacheable::Value, key::Key, state::Core, stats::MemoStats};
 use crate::sync::Arc;
 use std::{borrow::Borrow, fmt, hash::Hash};
 
@@ -82,9 +82,9 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///
 /// # What is kept
 ///
-/// The value's type decides (see [`Cacheable`](crate::Cacheable)): a `Memo<K, User>` keeps of a
-/// `Result<User, E>` what is `Ok`, of an `Option<User>` what is `Some`. A `Memo<K, Result<User, E>>` keeps errors
-/// too, a `Memo<K, Option<User>>` that there is none;
+/// The value's type decides (see [`Cacheable`](crate::Cacheable)). A `Memo<K, User>` keeps of a
+/// `Result<User, E>` what is `Ok`, of an `Option<User>` what is `Some`. A
+/// `Memo<K, Result<User, E>>` keeps errors too, a `Memo<K, Option<User>>` that there is none;
 /// [`negative`](crate::MemoBuilder::negative) gives those a shorter TTL. Values are cloned for each
 /// call: an `Arc` in the memo makes that cheap.
 ///
@@ -92,10 +92,11 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///
 /// If many calls ask for a key without a good value, one of them loads it, and the others wait for
 /// its value. This is single flight: a stampede, or thundering herd, cannot form. If the load
-/// fails, the error is that call's alone, and the waiters try one at a time; with
-/// [`.sharing_errors()`](crate::Memoized::sharing_errors) all of them get the same error, and with
-/// [`.reporting_errors()`](crate::Memoized::reporting_errors) its text. If the loading call is
-/// dropped or panics, a waiter takes over.
+/// fails, the loading call has the error, and the waiters get its text at once, in an
+/// [`Error::LoadFailed`](crate::Error::LoadFailed). With
+/// [`.sharing_errors()`](crate::Memoized::sharing_errors) they get the error itself, and with
+/// [`.isolating_errors()`](crate::Memoized::isolating_errors) each tries for itself, one after the
+/// other. If the loading call is dropped or panics, a waiter takes over.
 ///
 /// A load runs in the call that began it. If every caller times out before a load finishes (by a
 /// `.timeout(..)` behind the memo), the memo stays empty;
@@ -144,11 +145,7 @@ pub struct Memo<K, V> {
     pub(super) core: Arc<Core<K, V>>,
 }
 
-impl<K, V> Memo<K, V>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K: Key, V: Value> Memo<K, V> {
     /// Returns the value of this key, if it is there and has not expired. Counts as a call, and so
     /// as a hit or a miss.
     ///

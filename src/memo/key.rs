@@ -10,6 +10,11 @@ use std::{
     sync::Arc, // the key's own kind, whatever stands in for decor's
 };
 
+/// A type whose values can be keys of a memo. Implemented for all that qualify.
+pub trait Key: Eq + Hash + Clone + Send + Sync + 'static {}
+
+impl<K: Eq + Hash + Clone + Send + Sync + 'static> Key for K {}
+
 /// Arguments that are a key `K`, element by element: `(u64,)` is a `u64`, `(&str, u32)` a
 /// `(String, u32)`.
 ///

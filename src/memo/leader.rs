@@ -1,9 +1,11 @@
 //! The call that loads a value, for itself and for all that wait for it.
 
 use super::{
+    cacheable::Value,
     failures::LoadFailure,
     flight::{self, Flight, Landing},
     index::Shard,
+    key::Key,
     state::Core,
     stats::Counters,
 };
@@ -75,11 +77,7 @@ impl<K: Eq + Hash, V> Leader<K, V> {
     }
 }
 
-impl<K, V> Leader<K, V>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K: Key, V: Value> Leader<K, V> {
     /// Hands the value to the calls that joined. Keeps it unless a clear, an invalidation or an
     /// insertion came first.
     pub(crate) fn land(mut self, value: &V) {

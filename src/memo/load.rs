@@ -1,7 +1,7 @@
 //! The load of a memoized call: the call itself, and then its value into the memo. Here is where it
 //! runs: in the call that began it, in a task, or on a thread.
 
-use super::{Cacheable, Failures, Leader};
+use super::{Cacheable, Failures, Key, Leader, Value, Word};
 use crate::{
     call::{CallableOnce, blocking, name::Name},
     thread,
@@ -49,8 +49,8 @@ impl<F, K: Eq + Hash, V, E> Load<F, K, V, E> {
 impl<F, K, V, E> Future for Load<F, K, V, E>
 where
     F: Future<Output: Cacheable<V>>,
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Key,
+    V: Value,
     E: Failures<F::Output, V>,
 {
     type Output = F::Output;
@@ -73,8 +73,8 @@ where
 fn finish<O, K, V, E>(leader: Leader<K, V>, output: O, label: Name) -> O
 where
     O: Cacheable<V>,
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Key,
+    V: Value,
     E: Failures<O, V>,
 {
     let fallback = match output.kept() {
@@ -119,8 +119,8 @@ impl<C, Args, K, V, E> BlockingLoad<C, Args, K, V, E>
 where
     C: blocking::CallableOnce<Args>,
     C::Output: Cacheable<V>,
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Key,
+    V: Value,
     E: Failures<C::Output, V>,
 {
     fn run(self) -> C::Output {
@@ -139,15 +139,23 @@ impl<C, Args, K: Eq + Hash, V, E> fmt::Debug for BlockingLoad<C, Args, K, V, E> 
 }
 
 /// Where loads run: [`Inline`] or [`Detached`].
-pub trait LoadMode {
+pub trait LoadMode: Word {
     /// Whether a load goes on by itself, so that a call that refreshes a value need not wait for
     /// it.
     #[doc(hidden)]
     const IN_BACKGROUND: bool;
 }
 
+impl Word for Inline {
+    const WORD: &'static str = "";
+}
+
 impl LoadMode for Inline {
     const IN_BACKGROUND: bool = false;
+}
+
+impl Word for Detached {
+    const WORD: &'static str = ".detached()";
 }
 
 impl LoadMode for Detached {
@@ -164,33 +172,10 @@ pub trait Running<L>: LoadMode {
 }
 
 /// In the call that began it.
-///
-/// ```
-/// use decor::{Memoized, layer::{KeyFromArgs, Inline, OwnErrors}, prelude::*};
-/// use std::future::{Ready, ready};
-///
-/// fn square(n: u64) -> Ready<u64> { ready(n * n) }
-///
-/// let squares = Memo::builder().build();
-/// let square: Memoized<_, u64, u64, KeyFromArgs, OwnErrors, Inline> = square.memoized(&squares);
-/// # drop(square);
-/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Inline;
 
 /// In a task of its own: [`.detached()`](crate::Memoized::detached).
-///
-/// ```
-/// use decor::{Memoized, layer::{KeyFromArgs, Detached, OwnErrors}, prelude::*};
-/// use std::future::{Ready, ready};
-///
-/// fn square(n: u64) -> Ready<u64> { ready(n * n) }
-///
-/// let squares = Memo::builder().build();
-/// let square: Memoized<_, u64, u64, KeyFromArgs, OwnErrors, Detached> =
-///     square.memoized(&squares).detached();
-/// # drop(square);
-/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Detached;
 
@@ -249,8 +234,8 @@ impl<C, Args, K, V, E> RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output
 where
     C: blocking::CallableOnce<Args>,
     C::Output: Cacheable<V>,
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Key,
+    V: Value,
     E: Failures<C::Output, V>,
 {
     fn run(load: BlockingLoad<C, Args, K, V, E>) -> C::Output {
@@ -267,8 +252,8 @@ where
     C: blocking::CallableOnce<Args> + Send + 'static,
     C::Output: Cacheable<V> + Send + 'static,
     Args: Send + 'static,
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Key,
+    V: Value,
     E: Failures<C::Output, V> + 'static,
 {
     fn run(load: BlockingLoad<C, Args, K, V, E>) -> C::Output {

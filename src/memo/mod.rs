@@ -17,6 +17,7 @@ mod leader;
 mod load;
 #[cfg(all(test, shuttle))]
 mod model_check;
+mod options;
 mod room;
 mod settings;
 mod state;
@@ -24,17 +25,19 @@ mod stats;
 
 pub use builder::MemoBuilder;
 pub use cacheable::{Cacheable, Negative};
-pub use call::{Begun, GetOrLoad, MemoizedFuture};
-pub use failures::{Failures, OwnErrors, ReportedErrors, SharedErrors};
+pub use call::MemoizedFuture;
 pub use handle::Memo;
 pub use key::{KeyPart, MemoKey};
-pub use key_source::{FixedKey, KeyFromArgs, KeyFromFn, KeySource};
-pub use load::{Detached, DetachedLoad, Inline, Load, LoadMode, Running};
 pub use settings::Eviction;
 pub use stats::MemoStats;
 
-pub(crate) use call::call_blocking;
-pub(crate) use load::{BlockingLoad, RunningBlocking};
+pub(crate) use cacheable::{CarriesLoadFailure, Value};
+pub(crate) use call::{Begun, GetOrLoad, call_blocking};
+pub(crate) use failures::{Failures, IsolatedErrors, ReportedErrors, SharedErrors};
+pub(crate) use key::Key;
+pub(crate) use key_source::{FixedKey, KeyFromArgs, KeyFromFn, KeySource};
+pub(crate) use load::{BlockingLoad, Detached, DetachedLoad, Inline, Load, LoadMode, Running, RunningBlocking};
+pub(crate) use options::{Options, Word};
 pub(crate) use state::Core;
 
 use contact::Contact;

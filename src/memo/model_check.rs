@@ -29,8 +29,11 @@ const KEYS: [u8; 2] = [7, 8];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
+    /// A load that is isolated: the call tries for itself if a load that it joined fails.
     Load,
-    /// A load that fails.
+    /// A load that is told of the failure of another that it joined.
+    LoadOrBeTold,
+    /// A load that fails, isolated.
     Fail,
     /// A call that is polled once, and dropped. (A panic does the same, and the checker cannot go
     /// on after one.)
@@ -40,7 +43,7 @@ enum Act {
     Invalidate,
     Clear,
 }
-use Act::{Clear, Drop, Fail, Get, Insert, Invalidate, Load};
+use Act::{Clear, Drop, Fail, Get, Insert, Invalidate, Load, LoadOrBeTold};
 
 /// An act for one of the [`KEYS`], by its position.
 type Step = (usize, Act);
@@ -102,7 +105,7 @@ impl Model {
     }
 
     /// What is called, unless there is something to be seen.
-    async fn load(self, act: Act, called: usize) -> Result<Arc<usize>, ()> {
+    async fn load(self, act: Act, called: usize) -> Result<Arc<usize>, String> {
         struct Ends(Model, Loading);
         impl std::ops::Drop for Ends {
             fn drop(&mut self) {
@@ -115,7 +118,7 @@ impl Model {
         let _ends = Ends(self.clone(), Loading { called, began, ended: began });
         yield_now().await;
         match act {
-            Fail => Err(()),
+            Fail => Err("failed".to_owned()),
             _ => {
                 self.log(|log| log.made.push((*value, Span { began, ended: log.events })));
                 Ok(value)
@@ -123,19 +126,20 @@ impl Model {
         }
     }
 
-    fn call(&self, act: Act, called: usize) -> impl Future<Output = Result<Arc<usize>, ()>> + use<> {
+    fn call(&self, act: Act, called: usize) -> impl Future<Output = Result<Arc<usize>, String>> + use<> {
         let model = self.clone();
-        self.memo.get_or_load(self.key, move || model.load(act, called))
+        let call = self.memo.get_or_load(self.key, move || model.load(act, called));
+        async move { if act == LoadOrBeTold { call.await } else { call.isolating_errors().await } }
     }
 
     fn act(&self, act: Act) {
         let began = self.event();
         let span = || Span { began, ended: self.event() };
-        if matches!(act, Load | Fail | Drop | Get) {
+        if matches!(act, Load | LoadOrBeTold | Fail | Drop | Get) {
             self.log(|log| log.calls += 1);
         }
         let seen = match act {
-            Load | Fail => block_on(self.call(act, began)).ok(),
+            Load | LoadOrBeTold | Fail => block_on(self.call(act, began)).ok(),
             Drop => {
                 let mut call = pin!(self.call(act, began));
                 let _ = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -241,6 +245,9 @@ fn two_calls_at_a_time() {
             check(2, &[&[one], &[other]]);
         }
     }
+    for other in [LoadOrBeTold, Fail, Drop, Load] {
+        check(2, &[&[LoadOrBeTold], &[other]]);
+    }
 }
 
 #[test]
@@ -257,6 +264,8 @@ fn three_calls_at_a_time() {
     check(1, &[&[Drop], &[Load], &[Load]]);
     check(1, &[&[Drop], &[Load], &[Invalidate, Load]]);
     check(1, &[&[Fail], &[Load], &[Insert, Get]]);
+    check(1, &[&[Fail], &[LoadOrBeTold], &[LoadOrBeTold]]);
+    check(1, &[&[Fail], &[LoadOrBeTold], &[Load, Get]]);
 }
 
 #[test]

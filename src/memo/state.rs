@@ -24,8 +24,10 @@
 
 use super::{
     bound::{Bound, Equivalent, Place},
+    cacheable::Value,
     expiries::Expiries,
     index::{Entry, Gone, Index, Shard},
+    key::Key,
     settings::Settings,
     stats::{Counters, MemoStats},
 };
@@ -107,11 +109,7 @@ impl<K, V> Core<K, V> {
 }
 
 /// Looking up.
-impl<K, V> Core<K, V>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K: Key, V: Value> Core<K, V> {
     /// A hit, if there is a value that is good enough. Otherwise the reason why not.
     #[inline]
     fn hit<Q>(
@@ -169,11 +167,7 @@ where
 }
 
 /// Changing.
-impl<K, V> Core<K, V>
-where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K: Key, V: Value> Core<K, V> {
     pub(super) fn insert(&self, key: K, value: V) {
         let now = self.epoch.now(Clock::here());
         let decision = self.settings.decide(&key, &value, now);

@@ -173,8 +173,8 @@ fn debug_shows_what_a_memo_was_told() {
     );
     assert_eq!(
         format!("{:?}", fetch.memoized(&memo()).detached().sharing_errors()),
-        "fetch.memoized(ttl 300s).detached().sharing_errors()",
-        "as it was written"
+        "fetch.memoized(ttl 300s).sharing_errors().detached()",
+        "in one order, however it was written"
     );
     assert_eq!(
         format!("{:?}", fetch.memoized(&memo()).detached().boxed()),

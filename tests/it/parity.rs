@@ -440,6 +440,19 @@ parity! {
         { let memo: Memo<u32, u32> = Memo::ttl(secs(300)); }
         |f| f.memoized(&memo).sharing_errors().detached().timeout(secs(2)),
         [0 => 1, 0 => 1, 0 => 1, 0 => 1], memo.stats();
+    memoized_single_flight_tells_of_its_error: [slow(5_000, BUSY), ok(7)]
+        { let memo: Memo<u32, u32> = Memo::ttl(secs(300)); }
+        |f| f.memoized(&memo).detached().timeout(secs(2)),
+        [0 => 1, 0 => 1, 0 => 1, 0 => 1], memo.stats();
+    memoized_single_flight_isolates_its_error: [slow(5_000, BUSY), slow(500, FATAL), ok(7)]
+        { let memo: Memo<u32, u32> = Memo::ttl(secs(300)); }
+        |f| f.memoized(&memo).isolating_errors().detached().timeout(secs(2)),
+        [0 => 1, 0 => 1, 0 => 1, 0 => 1], memo.stats();
+    memoized_around_a_function_that_hangs: [slow(60_000, ok(1)), slow(60_000, ok(2)), slow(60_000, ok(3)), ok(4)]
+        { let memo: Memo<u32, u32> = Memo::ttl(secs(300)); }
+        |f| f.timeout(secs(2)).retry_with(RetryPolicy::default()).timeout(secs(10)).memoized(&memo).detached()
+            .timeout(secs(4)),
+        [0 => 1, 0 => 1, 0 => 1, 0 => 1], memo.stats();
     memoized_and_retried: [BUSY, FATAL, ok(7)]
         { let memo: Memo<u32, u32> = Memo::ttl(secs(300)); }
         |f| f.memoized(&memo).retry_with(policy()),

@@ -699,9 +699,9 @@ struct Directory {
 impl Users for Directory {
     async fn user(&self, path: &str) -> User {
         let (found, lent, given) = (
-            find.memoized(&self.users).logged().call(path).await?,
-            find(path).memoized_by(&self.users, path).logged().await?,
-            self.users.get_or_load(path, || find(path)).logged().await?,
+            find.lifted().memoized(&self.users).logged().call(path).await?,
+            find(path).lifted().memoized_by(&self.users, path).logged().await?,
+            self.users.get_or_load(path, (|| find(path)).lifted()).logged().await?,
         );
         assert_eq!((&lent, &given), (&found, &found));
         Ok(found)
@@ -710,11 +710,14 @@ impl Users for Directory {
 
 #[tokio::test(start_paused = true)]
 async fn a_memo_with_owned_keys_is_asked_by_borrowed_ones() {
-    fn pinned<'a>(users: &'a Memo<String, String>, path: &'a str) -> [BoxFuture<'a, Result<String, ApiError>>; 3] {
+    fn pinned<'a>(
+        users: &'a Memo<String, String>,
+        path: &'a str,
+    ) -> [BoxFuture<'a, Result<String, Failure<ApiError>>>; 3] {
         [
-            Box::pin(find.memoized(users).call(path)),
-            Box::pin(find(path).memoized_by(users, path)),
-            Box::pin(users.get_or_load(path, move || find(path))),
+            Box::pin(find.lifted().memoized(users).call(path)),
+            Box::pin(find(path).lifted().memoized_by(users, path)),
+            Box::pin(users.get_or_load(path, (move || find(path)).lifted())),
         ]
     }
 
@@ -749,12 +752,12 @@ async fn what_is_not_send_can_be_memoized_in_a_local_task() {
     };
 
     let local = LocalSet::new();
-    let counted = count.clone().memoized(&users).sharing_errors();
+    let counted = count.clone().lifted().memoized(&users).sharing_errors();
     let tasks = [
         local.spawn_local(counted.call(42)),
         local.spawn_local(async move { counted.call(42).await }),
-        local.spawn_local(count(42).memoized_by(&users, 42)),
-        local.spawn_local(users.get_or_load(42, move || count(42)).sharing_errors()),
+        local.spawn_local(count(42).lifted().memoized_by(&users, 42)),
+        local.spawn_local(users.get_or_load(42, (move || count(42)).lifted()).sharing_errors()),
     ];
     local.await;
     for task in tasks {

@@ -53,6 +53,7 @@ cases! {
     memo_value_not_clone
     memoized_by_another_key
     memoized_counter_called
+    memoized_error_without_from
     memoized_future
     memoized_future_by_another_key
     memoized_method

@@ -124,13 +124,13 @@ fn threads_share_the_error_of_the_load_that_they_waited_for() {
             clock.spawn(move || {
                 let load = move |_: u8| {
                     sleep(secs(1));
-                    Err::<u32, _>(calls.fetch_add(1, SeqCst))
+                    Err::<u32, _>(calls.fetch_add(1, SeqCst).to_string())
                 };
                 load.blocking().memoized(&memo).sharing_errors().call(7)
             })
         })
         .collect();
-    assert!(threads.into_iter().all(|thread| thread.join() == Err(0)));
+    assert!(threads.into_iter().all(|thread| thread.join() == Err("0".to_owned())));
     let stats = memo.stats();
     assert_eq!((stats.loads, stats.coalesced, clock.elapsed()), (1, 3, secs(1)));
 }

@@ -4,7 +4,7 @@ use crate::support::{just_before, millis, ms, secs};
 use decor::{Cacheable, Eviction, Memo, MemoBuilder, MemoStats, prelude::*};
 use std::{
     cell::Cell,
-    fmt::Debug,
+    fmt::{Debug, Display},
     future::{Ready, ready},
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
@@ -176,7 +176,7 @@ async fn jitter_spreads_what_was_loaded_together() {
 
 async fn called_twice<O, V>(memo: &Memo<u8, V>, output: O) -> (O, O, u64)
 where
-    O: Cacheable<V> + Clone,
+    O: Cacheable<V, Error: From<decor::Error> + Display> + Clone,
     V: Clone + Send + Sync + 'static,
 {
     let first = memo.get_or_load(1, || ready(output.clone())).await;
@@ -186,35 +186,38 @@ where
 
 #[tokio::test]
 async fn the_type_of_the_values_says_what_is_kept() {
-    type Answer = Result<u8, &'static str>;
+    type Answer = Result<u8, String>;
+    fn no() -> Answer {
+        Err("no".to_owned())
+    }
     fn plain() -> Memo<u8, u8> {
         Memo::ttl(secs(1))
     }
     assert_eq!(called_twice(&plain(), 7).await, (7, 7, 1));
     assert_eq!(called_twice(&plain(), Answer::Ok(7)).await, (Ok(7), Ok(7), 1));
-    assert_eq!(called_twice(&plain(), Answer::Err("no")).await, (Err("no"), Err("no"), 2));
+    assert_eq!(called_twice(&plain(), no()).await, (no(), no(), 2));
     assert_eq!(called_twice(&plain(), Some(7)).await, (Some(7), Some(7), 1));
     assert_eq!(called_twice(&plain(), None).await, (None, None, 2));
     assert_eq!(called_twice::<Answer, Answer>(&Memo::ttl(secs(1)), Ok(7)).await, (Ok(7), Ok(7), 1));
-    assert_eq!(called_twice::<Answer, Answer>(&Memo::ttl(secs(1)), Err("no")).await, (Err("no"), Err("no"), 1));
+    assert_eq!(called_twice::<Answer, Answer>(&Memo::ttl(secs(1)), no()).await, (no(), no(), 1));
     assert_eq!(called_twice::<Option<u8>, Option<u8>>(&Memo::ttl(secs(1)), None).await, (None, None, 1));
     let of_options: Memo<u8, Option<u8>> = Memo::ttl(secs(1));
-    assert_eq!(called_twice(&of_options, Result::<Option<u8>, &str>::Ok(None)).await, (Ok(None), Ok(None), 1));
+    assert_eq!(called_twice(&of_options, Result::<Option<u8>, String>::Ok(None)).await, (Ok(None), Ok(None), 1));
 }
 
 #[tokio::test]
 async fn functions_with_different_outputs_share_one_memo() {
     let memo: Memo<u64, String> = Memo::ttl(secs(300));
     let there = (|id: u64| ready(format!("user {id}"))).memoized(&memo);
-    let fails = (|_: u64| ready(Err::<String, _>("refused"))).memoized(&memo);
+    let fails = (|_: u64| ready(Err::<String, _>("refused".to_owned()))).memoized(&memo);
     let finds = (|_: u64, _: u8| ready(None::<String>)).memoized_by(&memo.clone(), |id: &u64, _: &u8| *id);
     let parses = |_: u64| ready("x".parse::<u8>().map(|n| n.to_string()));
-    assert_eq!(fails.call(1).await, Err("refused"));
+    assert_eq!(fails.call(1).await, Err("refused".to_owned()));
     assert_eq!(finds.call(1, 0).await, None);
     assert_eq!(there.call(1).await, "user 1");
     assert_eq!(fails.call(1).await.unwrap(), "user 1");
     assert_eq!(finds.call(1, 0).await.unwrap(), "user 1");
-    assert_eq!(parses.memoized(&memo).call(1).await.unwrap(), "user 1");
+    assert_eq!(parses.lifted().memoized(&memo).call(1).await.unwrap(), "user 1");
     assert_eq!(ready("another".to_owned()).memoized_by(&memo, 1).await, "user 1");
     assert_eq!(memo.get_or_load(1, || ready("another".to_owned())).await, "user 1");
     assert_eq!(calls(&memo.stats()), [5, 3, 0, 3]);
@@ -402,14 +405,14 @@ async fn stats_display_as_pythons_do() {
     let memo: Memo<u8, u8> = Memo::builder().ttl(secs(10)).capacity(2).stale_on_error(secs(10)).build();
     assert_eq!(memo.stats().to_string(), "CacheInfo(hits=0, misses=0, maxsize=2, currsize=0, coalesced=0, loads=0)");
     for key in [1, 2, 3, 3] {
-        memo.get_or_load(key, || ready(Ok::<_, ()>(key))).await.unwrap();
+        memo.get_or_load(key, || ready(Ok::<_, String>(key))).await.unwrap();
     }
     assert_eq!(
         memo.stats().to_string(),
         "CacheInfo(hits=1, misses=3, maxsize=2, currsize=2, coalesced=0, loads=3, evictions=1)"
     );
     advance(secs(10)).await;
-    memo.get_or_load(3, || ready(Err::<u8, _>(()))).await.unwrap();
+    memo.get_or_load(3, || ready(Err::<u8, _>("down".to_owned()))).await.unwrap();
     assert_eq!(
         memo.stats().to_string(),
         "CacheInfo(hits=1, misses=4, maxsize=2, currsize=2, coalesced=0, loads=4, load_failures=1, \

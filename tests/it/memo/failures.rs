@@ -30,8 +30,7 @@ async fn twenty_callers_of_a_hanging_function_fail_together() {
         .timeout(secs(2))
         .retry_with(RetryPolicy::default())
         .timeout(secs(10))
-        .memoized(&memo)
-        .reporting_errors();
+        .memoized(&memo);
     let begun = Instant::now();
     let calls = (0..20).map(|_| {
         let call = hang.call(7);
@@ -45,30 +44,50 @@ async fn twenty_callers_of_a_hanging_function_fail_together() {
     assert_eq!((stats.loads, stats.load_failures, stats.coalesced), (1, 1, 19));
 }
 
-/// One caller each second, for a minute and a half. None waits for longer than the load that it
-/// joined.
+/// The same, with loads of 9.03 s, and a new caller each 100 ms for a minute. None waits for longer
+/// than one load.
 #[tokio::test(start_paused = true)]
 async fn callers_that_keep_coming_wait_for_one_load_each() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
-    let down = (|_: u8| async {
-        sleep(ms(8_500)).await;
-        Answer::Err(Error::QueueFull { waiting: 0 })
-    })
-    .memoized(&memo)
-    .reporting_errors();
-    let calls = (0..90).map(|n| {
-        let down = &down;
+    let hang = (|_: u8| pending::<Answer>())
+        .named("hang")
+        .timeout(ms(2_010))
+        .retry_with(RetryPolicy::default())
+        .timeout(secs(10))
+        .memoized(&memo);
+    let calls = (0..600).map(|n| {
+        let hang = &hang;
         async move {
-            sleep(secs(n)).await;
+            sleep(ms(100 * n)).await;
             let begun = Instant::now();
-            assert!(down.call(7).await.is_err());
-            begun.elapsed()
+            (hang.call(7).await.unwrap_err(), begun.elapsed())
         }
     });
-    let waits = join_all(calls).await;
-    // A load begins with the first call after the one before has failed: every ninth.
-    assert_eq!(waits, (0..90).map(|n| ms(8_500 - 1_000 * (n % 9))).collect::<Vec<_>>());
-    assert_eq!(memo.stats().loads, 10, "one at a time");
+    let ended = join_all(calls).await;
+    // A load begins with the first call after the one before has failed, which is every 91st.
+    let own = Error::TimedOut { name: "hang", after: ms(2_010) };
+    let told = failed("hang", "hang timed out after 2.01s");
+    let expected = (0..600).map(|n| (if n % 91 == 0 { own.clone() } else { told.clone() }, ms(9_030 - 100 * (n % 91))));
+    assert_eq!(ended, expected.collect::<Vec<_>>());
+    let stats = memo.stats();
+    assert_eq!((stats.loads, stats.load_failures, stats.misses, stats.coalesced), (7, 7, 7, 593), "one at a time");
+}
+
+/// What isolation costs: the last of twenty waits for twenty failures.
+#[tokio::test(start_paused = true)]
+async fn isolated_callers_of_a_hanging_function_fail_one_after_the_other() {
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let hang = (|_: u8| pending::<Answer>()).named("hang").timeout(secs(9)).memoized(&memo).isolating_errors();
+    let begun = Instant::now();
+    let calls = (0..20).map(|_| {
+        let call = hang.call(7);
+        async move { (call.await.unwrap_err(), begun.elapsed()) }
+    });
+    let mut ended = join_all(calls).await;
+    ended.sort_by_key(|(_, at)| *at);
+    let own = Error::TimedOut { name: "hang", after: secs(9) };
+    assert_eq!(ended, (1..=20).map(|n| (own.clone(), secs(9 * n))).collect::<Vec<_>>());
+    assert_eq!((memo.stats().loads, memo.stats().coalesced), (20, 19));
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,8 +101,7 @@ async fn an_abandoned_load_is_taken_over() {
             Answer::Ok(n)
         }
     })
-    .memoized(&memo)
-    .reporting_errors();
+    .memoized(&memo);
     let first = fetch.clone().timeout(secs(1));
     let begun = Instant::now();
     let (first, second) = tokio::join!(first.call(7), fetch.call(7));
@@ -99,8 +117,7 @@ async fn a_none_is_told_as_a_none() {
         sleep(ms(1)).await;
         None::<u8>
     })
-    .memoized(&memo)
-    .reporting_errors();
+    .memoized(&memo);
     assert_eq!(join_all((0..5).map(|_| find.call(7))).await, [None; 5]);
     assert_eq!(memo.stats().loads, 1);
 }
@@ -113,29 +130,32 @@ async fn a_call_of_another_function_is_told_as_well() {
         sleep(secs(1)).await;
         Err::<u8, String>(format!("no {n}"))
     };
-    // The call that loads is the first of each three.
-    let reports = slow.named("reports").memoized(&memo).reporting_errors();
+    // The call that loads is the first of each group.
+    let reports = slow.named("reports").memoized(&memo);
     let shares = slow.named("shares").memoized(&memo).sharing_errors();
-    let owns = slow.named("owns").memoized(&memo);
-    let plain = (|n: u8| async move { n }).memoized(&memo).reporting_errors();
+    let isolates = slow.named("isolates").memoized(&memo).isolating_errors();
+    let plain = (|n: u8| async move { n }).memoized(&memo);
 
     let begun = Instant::now();
-    let (by_report, by_share, by_plain) = tokio::join!(shares.call(1), reports.call(1), plain.call(1));
-    assert_eq!(by_report, Err("no 1".into()));
-    let told = "loading failed in another call of shares: the call that loaded has the error";
-    assert_eq!(by_share.unwrap_err(), told, "the error is handed on, not its text");
-    assert_eq!(by_plain, 1, "it cannot fail, so it loads");
+    let (leads, joins, joins_plain) = tokio::join!(shares.call(1), reports.call(1), plain.call(1));
+    assert_eq!(leads.unwrap_err(), "no 1");
+    assert_eq!(joins.unwrap_err(), "loading failed in another call of shares: no 1", "the text, not the error");
+    assert_eq!(joins_plain, 1, "it cannot fail, so it loads");
     assert_eq!(begun.elapsed(), secs(1));
 
-    let (first, second) = tokio::join!(owns.call(2), reports.call(2));
-    assert_eq!(first.unwrap_err(), "no 2");
-    assert_eq!(second.unwrap_err(), "loading failed in another call of owns: the call that loaded has the error");
+    let (leads, joins) = tokio::join!(isolates.call(2), reports.call(2));
+    assert_eq!(leads.unwrap_err(), "no 2");
+    assert_eq!(joins.unwrap_err(), "loading failed in another call of isolates: no 2");
 
-    // What is reported is no error of its own type, so the other one tries for itself.
-    let begun = Instant::now();
-    let (first, second) = tokio::join!(reports.call(3), shares.call(3));
-    assert_eq!((first.unwrap_err(), second.unwrap_err()), ("no 3".into(), "no 3".into()));
-    assert_eq!(begun.elapsed(), secs(2));
+    // A reported failure has no error to share, so its text is told.
+    let (leads, joins) = tokio::join!(reports.call(3), shares.call(3));
+    assert_eq!(leads.unwrap_err(), "no 3");
+    assert_eq!(joins.unwrap_err(), "loading failed in another call of reports: no 3");
+    assert_eq!(begun.elapsed(), secs(3));
+
+    let (leads, joins) = tokio::join!(reports.call(4), isolates.call(4));
+    assert_eq!((leads.unwrap_err(), joins.unwrap_err()), ("no 4".into(), "no 4".into()));
+    assert_eq!(begun.elapsed(), secs(5));
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,8 +165,8 @@ async fn it_follows_on_a_future_and_by_hand() {
         sleep(secs(1)).await;
         Answer::Err(Error::QueueFull { waiting: 1 })
     };
-    let by_hand = memo.get_or_load(7, fail).reporting_errors();
-    let of_a_future = fail().memoized_by(&memo, 7).reporting_errors().detached();
+    let by_hand = memo.get_or_load(7, fail);
+    let of_a_future = fail().memoized_by(&memo, 7).detached();
     let (first, second) = tokio::join!(by_hand, of_a_future);
     assert_eq!(first, Err(Error::QueueFull { waiting: 1 }));
     assert!(matches!(second, Err(Error::LoadFailed { message, .. }) if message.contains("1 callers are waiting")));
@@ -161,7 +181,7 @@ fn threads_are_told_as_tasks_are() {
         test_util::sleep(secs(9));
         Err(Error::QueueFull { waiting: 3 })
     };
-    let down = down.blocking().named("down").memoized(&memo).reporting_errors();
+    let down = down.blocking().named("down").memoized(&memo);
     let threads = [0; 8].map(|_| {
         let down = down.clone();
         clock.spawn(move || (down.call(7).unwrap_err(), test_util::elapsed().unwrap()))
@@ -174,6 +194,62 @@ fn threads_are_told_as_tasks_are() {
     assert_eq!(memo.stats().loads, 1);
 }
 
+/// The README's own order in threads. The one that leads is not known.
+#[test]
+fn twenty_threads_that_call_a_hanging_function_fail_together() {
+    let clock = VirtualClock::start();
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let hang = |_: u8| -> Answer {
+        test_util::sleep(secs(3_600));
+        Ok(0)
+    };
+    let hang = hang
+        .blocking()
+        .named("hang")
+        .timeout(secs(2))
+        .retry_with(RetryPolicy::default())
+        .timeout(secs(10))
+        .memoized(&memo);
+    let threads = [0; 20].map(|_| {
+        let hang = hang.clone();
+        clock.spawn(move || (hang.call(7).unwrap_err(), test_util::elapsed().unwrap()))
+    });
+    let ended = threads.map(test_util::VirtualThread::join);
+    let own = (Error::TimedOut { name: "hang", after: secs(2) }, secs(9));
+    let told = (failed("hang", "hang timed out after 2s"), secs(9));
+    assert_eq!(ended.iter().filter(|end| **end == own).count(), 1, "{ended:?}");
+    assert_eq!(ended.iter().filter(|end| **end == told).count(), 19, "{ended:?}");
+    let stats = memo.stats();
+    assert_eq!((stats.loads, stats.load_failures, stats.coalesced), (1, 1, 19));
+}
+
+/// A new thread each 500 ms for a minute, and loads of 9.03 s.
+#[test]
+fn threads_that_keep_coming_wait_for_one_load_each() {
+    let clock = VirtualClock::start();
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let down = |_: u8| -> Answer {
+        test_util::sleep(ms(9_030));
+        Err(Error::QueueFull { waiting: 3 })
+    };
+    let down = down.blocking().named("down").memoized(&memo);
+    let threads: Vec<_> = (0..120)
+        .map(|n| {
+            let down = down.clone();
+            clock.spawn(move || {
+                test_util::sleep(ms(500 * n));
+                (down.call(7).unwrap_err(), test_util::elapsed().unwrap())
+            })
+        })
+        .collect();
+    let ended: Vec<_> = threads.into_iter().map(test_util::VirtualThread::join).collect();
+    let (own, told) = (Error::QueueFull { waiting: 3 }, failed("down", "rate limited: 3 callers are waiting already"));
+    let expected =
+        (0..120).map(|n| (if n % 19 == 0 { own.clone() } else { told.clone() }, ms(9_030 + 500 * (n - n % 19))));
+    assert_eq!(ended, expected.collect::<Vec<_>>());
+    assert_eq!((memo.stats().loads, memo.stats().coalesced), (7, 113));
+}
+
 #[test]
 fn a_failed_load_may_succeed_next_time() {
     use decor::Transient;
@@ -182,6 +258,6 @@ fn a_failed_load_may_succeed_next_time() {
     assert!(error.is_transient());
     assert_eq!(error.retry_after(), None::<Duration>);
     assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::Other);
-    let shown = (|n: u8| ready(Answer::Ok(n))).named("f").memoized(&Memo::<u8, u8>::ttl(secs(1))).reporting_errors();
-    assert!(format!("{shown:?}").ends_with(".memoized(ttl 1s).reporting_errors()"));
+    let shown = (|n: u8| ready(Answer::Ok(n))).named("f").memoized(&Memo::<u8, u8>::ttl(secs(1)));
+    assert!(format!("{shown:?}").ends_with(".memoized(ttl 1s)"), "the default has no word");
 }

@@ -1,7 +1,7 @@
 //! One load at a time: who leads, who waits, and who takes over when a load comes to nothing.
 
 use crate::support::{listen, ms, secs};
-use decor::{Memo, prelude::*};
+use decor::{Error, Failure, Memo, prelude::*};
 use futures::{FutureExt as _, future::join_all};
 use std::{
     future::{Future, pending, poll_fn, ready},
@@ -327,18 +327,19 @@ async fn a_load_is_gone_before_anybody_hears_of_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_load_that_fails_is_tried_by_one_after_the_other() {
+async fn an_isolated_load_that_fails_is_tried_by_one_after_the_other() {
     let (memo, calls) = (Memo::<u8, u8>::ttl(secs(300)), Calls::default());
     let answers = all(|| {
         let calls = calls.clone();
-        memo.get_or_load(7, move || async move {
+        let load = move || async move {
             let (number, _under_way) = calls.begin();
             sleep(ms(1)).await;
             Err(number)
-        })
+        };
+        memo.get_or_load(7, load.lifted()).isolating_errors()
     })
     .await;
-    let mut errors: Vec<_> = answers.into_iter().map(Result::unwrap_err).collect();
+    let mut errors: Vec<_> = answers.into_iter().map(|answer| *answer.unwrap_err().call().unwrap()).collect();
     errors.sort_unstable();
     assert_eq!(errors, (1..=CALLERS).collect::<Vec<_>>(), "each has its own");
     assert_eq!((calls.begun(), calls.most_at_a_time()), (CALLERS, 1));
@@ -352,11 +353,12 @@ async fn the_first_success_ends_the_trying() {
     let (memo, calls) = (Memo::<u8, usize>::ttl(secs(300)), Calls::default());
     let answers = all(|| {
         let calls = calls.clone();
-        memo.get_or_load(7, move || async move {
+        let load = move || async move {
             let (number, _under_way) = calls.begin();
             sleep(ms(1)).await;
             if number < 5 { Err(number) } else { Ok(number) }
-        })
+        };
+        memo.get_or_load(7, load.lifted()).isolating_errors()
     })
     .await;
     assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 4);
@@ -399,12 +401,15 @@ async fn a_none_can_be_shared_too() {
     let shared = finds_none.memoized(&memo).sharing_errors();
     assert_eq!(join_all((0..10).map(|_| shared.call(7))).await, [None; 10]);
     assert_eq!(calls.begun(), 1);
-    let own = finds_none.memoized(&memo);
+    let told = finds_none.memoized(&memo);
+    assert_eq!(join_all((0..10).map(|_| told.call(7))).await, [None; 10]);
+    assert_eq!(calls.begun(), 2);
+    let own = finds_none.memoized(&memo).isolating_errors();
     assert_eq!(join_all((0..10).map(|_| own.call(7))).await, [None; 10]);
-    assert_eq!(calls.begun(), 11);
+    assert_eq!(calls.begun(), 12);
 }
 
-/// Who waits for another function's load, and cannot have its error, tries for itself.
+/// A call that waits for another function's load, and cannot have its error, is told its text.
 #[tokio::test(start_paused = true)]
 async fn errors_are_shared_by_those_that_share_them_and_have_the_same() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
@@ -415,21 +420,26 @@ async fn errors_are_shared_by_those_that_share_them_and_have_the_same() {
             let call = calls.begin();
             async move {
                 sleep(ms(1)).await;
-                Err(call.0)
+                Err(Failure::Call(call.0))
             }
         }
     };
     let number = failing(&calls[0]).memoized(&memo).sharing_errors();
-    let text = failing(&calls[1]).map_err(|number| number.to_string()).memoized(&memo).sharing_errors();
-    let own = failing(&calls[2]).memoized(&memo);
+    let text = failing(&calls[1]).map_err(|number: Failure<usize>| number.to_string()).memoized(&memo).sharing_errors();
+    let own = failing(&calls[2]).memoized(&memo).isolating_errors();
     let numbers = join_all((0..3).map(|_| number.call(7)));
     let texts = join_all((0..3).map(|_| text.call(7)));
     let owns = join_all((0..3).map(|_| own.call(7)));
     let (numbers, texts, owns) = tokio::join!(numbers, texts, owns);
-    assert_eq!(numbers, [Err(1); 3]);
-    assert_eq!(texts, [const { Err::<u8, String>(String::new()) }; 3].map(|_| Err("1".to_owned())));
-    assert_eq!(owns, [Err(1), Err(2), Err(3)]);
-    assert_eq!(calls.each_ref().map(Calls::begun), [1, 1, 3]);
+    assert_eq!(numbers, [1; 3].map(|n| Err(Failure::Call(n))));
+    let told = format!("loading failed in another call of {}: 1", number.name());
+    assert_eq!(texts, [0; 3].map(|_| Err(told.clone())));
+    assert_eq!(owns, [1, 2, 3].map(|n| Err(Failure::Call(n))));
+    assert_eq!(calls.each_ref().map(Calls::begun), [1, 0, 3]);
+
+    let (texts, numbers) = tokio::join!(text.call(8), number.call(8));
+    assert_eq!(texts, Err("1".to_owned()));
+    assert!(matches!(numbers, Err(Failure::Policy(Error::LoadFailed { message, .. })) if message == "1"));
 }
 
 // ---- impatient callers ----
@@ -508,11 +518,18 @@ async fn a_detached_load_that_fails_tells_the_call_that_began_it() {
         let calls = calls.clone();
         async move {
             sleep(secs(1)).await;
-            Err(calls.begin().0)
+            Err(Failure::Call(calls.begin().0))
         }
     };
     let failing = failing.memoized(&memo).detached();
-    assert_eq!(join_all((0..3).map(|_| failing.call(7))).await, [Err(1), Err(2), Err(3)]);
+    let answers = join_all((0..3).map(|_| failing.call(7))).await;
+    assert_eq!(answers[0], Err(Failure::Call(1)));
+    for told in &answers[1..] {
+        assert!(matches!(told, Err(Failure::Policy(Error::LoadFailed { message, .. })) if message == "1"));
+    }
+    let failing = failing.isolating_errors();
+    let answers = join_all((0..3).map(|_| failing.call(7))).await;
+    assert_eq!(answers, [2, 3, 4].map(|n| Err(Failure::Call(n))));
 }
 
 /// The test listens on its own thread, and the load runs on the runtime's.

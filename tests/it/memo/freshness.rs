@@ -21,6 +21,10 @@ use tokio_test::{assert_pending, assert_ready_eq, task};
 
 const NANO: Duration = Duration::from_nanos(1);
 
+fn down() -> String {
+    "down".to_owned()
+}
+
 /// A server whose answers are numbered and take a second, until it is down.
 #[derive(Debug, Default, Clone)]
 struct Server(Arc<State>);
@@ -246,7 +250,7 @@ async fn what_there_is_not_is_never_stale() {
             assert_pending!(other.poll());
         }
     }
-    assert_eq!(memo.get_or_load(2, || ready(Err::<Option<u8>, _>("down"))).await, Err("down"));
+    assert_eq!(memo.get_or_load(2, || ready(Err::<Option<u8>, _>(down()))).await, Err(down()));
 }
 
 // ---- refresh ahead ----
@@ -327,12 +331,12 @@ async fn stale_on_error_all_waiting_calls_get_the_expired_value() {
 
 #[tokio::test(start_paused = true)]
 async fn stale_on_error_ends_when_its_window_does() {
-    for (window, answer) in [(just_before(secs(60)), Ok(0)), (secs(60), Err("down"))] {
+    for (window, answer) in [(just_before(secs(60)), Ok(0)), (secs(60), Err(down()))] {
         let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
         memo.insert(7, 0);
         advance(secs(10) + window).await;
         assert_eq!(memo.get(&7), None);
-        assert_eq!(memo.get_or_load(7, || ready(Err::<u64, _>("down"))).await, answer);
+        assert_eq!(memo.get_or_load(7, || ready(Err::<u64, _>(down()))).await, answer);
     }
 }
 
@@ -344,20 +348,20 @@ async fn stale_on_error_does_not_bring_back_what_was_cleared() {
         advance(secs(10)).await;
         let failing = async {
             sleep(secs(1)).await;
-            Err::<u64, _>("down")
+            Err::<u64, _>(down())
         };
         let mut call = task::spawn(failing.memoized_by(&memo, 7));
         assert_pending!(call.poll());
         clear(&memo);
         advance(secs(1)).await;
-        assert_ready_eq!(call.poll(), Err("down"));
+        assert_ready_eq!(call.poll(), Err(down()));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn stale_on_error_without_a_value_there_is_only_the_error() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
-    assert_eq!(memo.get_or_load(7, || ready(Err::<u64, _>("down"))).await, Err("down"));
+    assert_eq!(memo.get_or_load(7, || ready(Err::<u64, _>(down()))).await, Err(down()));
     assert_eq!(memo.stats().stale_on_error, 0);
 }
 

@@ -6,7 +6,7 @@
 //! Each call is polled in the runtime in which it was made. The clock of a runtime moves by itself.
 
 use crate::support::{NaiveClocks, cases, ms, paused};
-use decor::{Memo, MemoStats};
+use decor::{Error, Failure, FnExt, Memo, MemoStats};
 use futures::{FutureExt, future::BoxFuture};
 use proptest::prelude::*;
 use std::{
@@ -22,6 +22,17 @@ use tokio::{runtime::Runtime, sync::oneshot, time::advance};
 use tokio_test::task::{self, Spawn};
 
 pub(crate) type Answer = Result<u32, u32>;
+
+/// What is added to the number of an error whose text is told: no load has such a number.
+const TOLD: u32 = 1_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Errors {
+    #[default]
+    Reported,
+    Shared,
+    Isolated,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Event {
@@ -66,7 +77,7 @@ pub(crate) struct Settings {
     pub(crate) refresh_ahead: Option<u32>,
     pub(crate) stale_while_revalidate: u64,
     pub(crate) stale_on_error: u64,
-    pub(crate) sharing_errors: bool,
+    pub(crate) errors: Errors,
 }
 
 impl Settings {
@@ -181,7 +192,7 @@ mod real {
         /// The current runtime.
         here: usize,
         memo: Memo<u8, Value>,
-        sharing_errors: bool,
+        errors: Errors,
         loads: Loads,
         alive: Alive,
         /// The event that happens.
@@ -214,7 +225,7 @@ mod real {
                 runtimes,
                 here: 0,
                 memo,
-                sharing_errors: settings.sharing_errors,
+                errors: settings.errors,
                 loads: Loads::default(),
                 alive: Alive::default(),
                 at: Arc::default(),
@@ -238,10 +249,18 @@ mod real {
                     answer.map(|number| Value::new(number, &alive))
                 }
             };
-            let call = self.memo.get_or_load(key, load);
-            let number = |answer: Result<Value, u32>| answer.map(|value| value.number);
-            let call: BoxFuture<'static, Answer> =
-                if self.sharing_errors { call.sharing_errors().map(number).boxed() } else { call.map(number).boxed() };
+            let call = self.memo.get_or_load(key, load.lifted());
+            let number = |answer: Result<Value, Failure<u32>>| match answer {
+                Ok(value) => Ok(value.number),
+                Err(Failure::Call(number)) => Err(number),
+                Err(Failure::Policy(Error::LoadFailed { message, .. })) => Err(TOLD + message.parse::<u32>().unwrap()),
+                Err(Failure::Policy(error)) => panic!("{error}"),
+            };
+            let call: BoxFuture<'static, Answer> = match self.errors {
+                Errors::Reported => call.map(number).boxed(),
+                Errors::Shared => call.sharing_errors().map(number).boxed(),
+                Errors::Isolated => call.isolating_errors().map(number).boxed(),
+            };
             self.calls.push(Some(Call { runtime: self.here, future: task::spawn(call) }));
             self.seen.answers.push(None);
             self.poll(self.calls.len() - 1);
@@ -563,11 +582,13 @@ mod naive {
                 return;
             }
             self.answer(leader, answer);
-            if !self.settings.sharing_errors {
-                return self.again(joined);
-            }
+            let told = match self.settings.errors {
+                Errors::Reported => answer.map_err(|number| TOLD + number),
+                Errors::Shared => answer,
+                Errors::Isolated => return self.again(joined),
+            };
             for call in joined {
-                self.answer(call, answer);
+                self.answer(call, told);
             }
         }
 
@@ -720,15 +741,16 @@ fn any_settings() -> impl Strategy<Value = Settings> {
     let capacity = prop_oneof![Just(None), (1_u64..8).prop_map(Some)];
     let weight = || prop_oneof![8 => 0_u32..4, 1 => 4_u32..10];
     let weights = prop_oneof![Just([1; 4]), [weight(), weight(), weight(), weight()]];
-    (ttls, capacity, weights, ahead, window(), window(), any::<bool>()).prop_map(
-        |(ttls, capacity, weights, refresh_ahead, stale_while_revalidate, stale_on_error, sharing_errors)| Settings {
+    let errors = prop_oneof![Just(Errors::Reported), Just(Errors::Shared), Just(Errors::Isolated)];
+    (ttls, capacity, weights, ahead, window(), window(), errors).prop_map(
+        |(ttls, capacity, weights, refresh_ahead, stale_while_revalidate, stale_on_error, errors)| Settings {
             ttls,
             weights,
             capacity,
             refresh_ahead,
             stale_while_revalidate,
             stale_on_error,
-            sharing_errors,
+            errors,
         },
     )
 }

@@ -136,10 +136,12 @@ const WAYS: [(&str, Way, [u64; 3]); 13] = [
         "expired and loaded in vain",
         |half, memo, _| {
             half.advance(secs(10));
-            let failing = || ready(Err::<Value, _>("down"));
+            let failing = || ready(Err::<Value, _>("down".to_owned()));
             match half {
                 Half::Tasks(runtime) => drop(runtime.block_on(memo.get_or_load(1, failing))),
-                Half::Threads(_) => drop((|_: u32| Err::<Value, _>("down")).blocking().memoized(memo).call(1)),
+                Half::Threads(_) => {
+                    drop((|_: u32| Err::<Value, _>("down".to_owned())).blocking().memoized(memo).call(1));
+                }
             }
         },
         [1, 0, 0],

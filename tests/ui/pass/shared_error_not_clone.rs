@@ -1,6 +1,6 @@
-//! It is shared as an `Arc`; or each tries for itself.
+//! It is shared as an `Arc`, which is lifted; or its text is told.
 
-use decor::prelude::*;
+use decor::{Failure, prelude::*};
 use std::{io, sync::Arc, time::Duration};
 
 async fn read(id: u64) -> Result<String, io::Error> {
@@ -10,8 +10,9 @@ async fn read(id: u64) -> Result<String, io::Error> {
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 pub async fn main() {
     let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
-    let shared: Arc<io::Error> = read.map_err(Arc::new).memoized(&users).sharing_errors().call(0).await.unwrap_err();
-    assert_eq!(shared.kind(), io::ErrorKind::NotFound);
+    let read_and_share = read.map_err(Arc::new).lifted().memoized(&users).sharing_errors();
+    let shared: Failure<Arc<io::Error>> = read_and_share.call(0).await.unwrap_err();
+    assert_eq!(shared.call().unwrap().kind(), io::ErrorKind::NotFound);
     let own: io::Error = read.memoized(&users).call(0).await.unwrap_err();
     assert_eq!(own.kind(), io::ErrorKind::NotFound);
 }

@@ -1,0 +1,52 @@
+//! The options of a memoized call, as one type parameter.
+
+use super::{Inline, KeyFromArgs, ReportedErrors};
+use std::{fmt, marker::PhantomData};
+
+/// Where the key comes from (`B`), how failures are told (`E`), and where loads run (`R`).
+pub struct Options<B = KeyFromArgs, E = ReportedErrors, R = Inline> {
+    pub(crate) by: B,
+    modes: PhantomData<fn() -> (E, R)>,
+}
+
+/// The word that sets an option, for `Debug`.
+pub trait Word {
+    /// The word; empty for a default.
+    #[doc(hidden)]
+    const WORD: &'static str;
+
+    /// Its further arguments, after the memo.
+    #[doc(hidden)]
+    const REST: &'static str = "";
+}
+
+impl<B> Options<B> {
+    pub(crate) fn new(by: B) -> Self {
+        Self { by, modes: PhantomData }
+    }
+}
+
+impl<B, E, R> Options<B, E, R> {
+    pub(crate) fn with<E2, R2>(self) -> Options<B, E2, R2> {
+        Options { by: self.by, modes: PhantomData }
+    }
+}
+
+impl<B: Word, E: Word, R: Word> Options<B, E, R> {
+    /// Writes the words as they are said: `.memoized(ttl 300s).sharing_errors().detached()`.
+    pub(crate) fn write(limits: impl fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({limits}{}){}{}", B::WORD, B::REST, E::WORD, R::WORD)
+    }
+}
+
+impl<B: Clone, E, R> Clone for Options<B, E, R> {
+    fn clone(&self) -> Self {
+        Self { by: self.by.clone(), modes: PhantomData }
+    }
+}
+
+impl<B: Word, E: Word, R: Word> fmt::Debug for Options<B, E, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Self::write("..", f)
+    }
+}
