@@ -7,6 +7,10 @@ use std::fmt;
 /// # Examples
 ///
 /// See [`Gate`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say how it shows itself in the `Debug` of a chain",
+    note = "implement `decor::layer::Decoration` for it: it writes the method call, `.counted()`"
+)]
 pub trait Decoration {
     /// Writes the method call that added it: `.timeout(2s)`.
     ///
