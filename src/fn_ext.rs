@@ -33,13 +33,20 @@ use std::{
     time::Duration,
 };
 
-/// The decorators, as methods on every async function and every closure that returns a future, of 0 to 8 arguments.
+/// The decorators, as methods on every async function, every closure that returns a future, and
+/// every sync function that is lifted by [`.blocking()`](crate::blocking::SyncFn::blocking), of 0 to
+/// 8 arguments.
 ///
-/// Read a chain from left to right and inside out: the leftmost decorator is the innermost. `Args` is the tuple of the
-/// function's arguments; nobody needs to name it.
+/// Read a chain from left to right and inside out: the leftmost decorator is the innermost. `Args`
+/// is the tuple of the function's arguments. `Half` says whether the function is async or sync. Both
+/// follow from the function, and no chain names them.
 ///
-/// What is decorated stays a function: it is called with [`.call(..)`](crate::prelude), and without arguments it can be
-/// awaited directly. Nothing happens before the first poll, save what `.call` says.
+/// A decorated function stays a function: it is called with [`.call(..)`](crate::prelude). Without
+/// arguments an async one can be awaited directly, and a sync one is called by `.run()`. Before the
+/// first poll of an async call nothing happens but what `.call` says.
+///
+/// The words mean the same for sync functions: the same errors, log lines, policies and handles, and
+/// waiting blocks the thread. What is different for a thread is said at [`blocking`](crate::blocking).
 pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Reports how long each call takes: `fetch took 0.1234s`.
     ///
@@ -201,7 +208,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # Panics
     ///
     /// When a pending call is polled outside of a tokio runtime with its timer enabled. Building it, calling it, and
-    /// polling a call that is ready work anywhere.
+    /// polling a call that is ready work anywhere. A sync function: in a task of a current-thread
+    /// runtime, or if not a single thread can be started.
+    ///
+    /// # Sync functions
+    ///
+    /// A thread cannot be cancelled. The call runs on a thread of its own, so function and arguments
+    /// must be `Send + 'static`, and the caller leaves it there when the limit passes:
+    /// [`blocking`](crate::blocking#timeouts) says what that means.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -228,7 +242,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// The policy is taken by reference or by value. The function is first called when the future is polled.
     /// Arguments are cloned for each attempt that may be followed by another, the first included: pass `&str` or
     /// `Arc<str>` where that matters. To be called many times the function itself must be `Clone`, and each call works on a
-    /// clone of it; to be awaited once it need not be, and may count in a closure. A function of `&mut self` cannot be
+    /// clone of it. To be awaited once it need not be, and may count in a closure, through whatever
+    /// stands before the retry. A function of `&mut self` cannot be
     /// retried: its receiver is lent to the first attempt.
     ///
     /// Between attempts that fail at once with a zero delay the future gives way to other tasks.
@@ -246,7 +261,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// # Panics
     ///
-    /// When it has to wait outside of a tokio runtime with its timer enabled.
+    /// When it has to wait outside of a tokio runtime with its timer enabled. A sync function sleeps
+    /// in its thread, and panics when it has to in a task of a current-thread runtime.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -276,7 +292,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Waits for a permit before each call.
     ///
     /// The limiter is shared by everybody who was given it or a clone of it; callers are admitted in the order in which they
-    /// came. No permit is taken before the first poll.
+    /// came. No permit is taken before the first poll, and the function is called when its permit is
+    /// there: work that a closure does before it returns its future waits as well.
     ///
     /// Stands before `retry_with`, so that each attempt takes a permit, and after the attempt's `timeout`, so that the wait is
     /// not part of it. Takes any output.
@@ -287,7 +304,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// # Panics
     ///
-    /// When it has to wait outside of a tokio runtime with its timer enabled.
+    /// When it has to wait outside of a tokio runtime with its timer enabled; as a thread, when it has
+    /// to wait in a task of a current-thread runtime. Threads and tasks stand in one queue.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -706,7 +724,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Around::new(self, Named(name), Describe::new(Self::show))
     }
 
-    /// Ends a chain with a type that can be written down: [`BoxedFn<Args, Output>`](BoxedFn), for struct fields,
+    /// Ends a chain with a type that can be written down: [`BoxedFn<Args, Output>`](crate::BoxedFn), for struct fields,
     /// statics and application state.
     ///
     /// Allocates once here, and one box per call. Arguments must be owned (`String`, `Arc<str>`), for the type names no
@@ -779,6 +797,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// use decor::{Error, Fallible, layer::{Gate, Wait}, prelude::*};
     /// use std::task::Poll;
     ///
+    /// #[derive(Clone)]
     /// struct Allowed(bool);
     ///
     /// impl<T: Fallible> Gate<T> for Allowed {
@@ -800,7 +819,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// ```
     fn gated_by<P>(self, gate: P) -> Around<Late<Self>, GateLayer<ByArgs<P>>>
     where
-        P: Inspect<Args, Output: Gate<Self::Output>>,
+        P: Inspect<Args, Output: Gate<Self::Output> + Clone>,
     {
         held(self, ByArgs(gate))
     }

@@ -68,9 +68,10 @@
 //! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | makes room for a policy's errors |
 //! | [`map_err`](FnExt::map_err), [`err_into`](FnExt::err_into) | futures' own | yes | changes the error |
 //! | [`named`](FnExt::named), [`boxed`](FnExt::boxed) | | yes | a name; a type that can be written down |
+//! | [`gated`](FnExt::gated), [`gated_by`](FnExt::gated_by) | yes | yes | a decorator of your own: see [`layer`] |
 //!
-//! [`FnExt`] describes each for functions, [`FutureExt`] for futures. A decorator has one name and one meaning on both, and on sync
-//! functions after `.blocking()`: see [`blocking`]. (A future's arguments are gone: it takes a key where a function takes a closure that
+//! [`FnExt`] describes each for functions, async and sync, [`FutureExt`] for futures. A decorator has one name and one meaning
+//! on all. A sync function has them after `.blocking()`: see [`blocking`]. (A future's arguments are gone: it takes a key where a function takes a closure that
 //! makes one.)
 //!
 //! # Reading a chain
@@ -111,9 +112,10 @@
 //!
 //! # Laws
 //!
-//! - **Lazy.** Before the first poll nothing is logged, timed or admitted. Decorators that need the
-//!   arguments look at them in [`.call(..)`](prelude), which may also call the function to obtain
-//!   its future. Everything can be built outside of a runtime.
+//! - **Lazy.** Before the first poll nothing is logged, timed or admitted. [`.call(..)`](prelude)
+//!   looks at the arguments only. Behind a decorator that may hold a call back or refuse it (a
+//!   limiter, a [gate](layer) of your own, a retry, a memo), the function is called when it has been
+//!   let through. Everything can be built outside of a runtime.
 //! - **Dropping is safe** at every await, and is an outcome: `timed` and `logged` report it as `cancelled`, and a panic as
 //!   `panicked`.
 //! - **A handle is one shared thing.** A [`RateLimiter`] or a [`Memo`] is cheap to clone, and a clone is the same one: it serves
@@ -198,11 +200,11 @@ pub use transient::Transient;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// use decor::{Error, future::TimeoutFuture, prelude::*};
+/// use decor::{Error, future::{Called, TimeoutFuture}, prelude::*};
 /// use std::{future::Ready, time::Duration};
 ///
 /// struct Request {
-///     answer: TimeoutFuture<Ready<Result<u8, Error>>>,
+///     answer: TimeoutFuture<Called<Ready<Result<u8, Error>>>>,
 /// }
 ///
 /// let request = Request { answer: std::future::ready(Ok(7)).timeout(Duration::from_secs(1)) };

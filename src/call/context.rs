@@ -63,6 +63,7 @@ macro_rules! context_comes_first {
             type Output = Fut::Output;
             type Future = Fut;
 
+            #[inline]
             fn call_once(self, ($($a,)*): ($($A,)*)) -> Fut {
                 (self.function)(self.context, $($a),*)
             }

@@ -139,7 +139,7 @@ pub trait CallableMut<Args>: CallableOnce<Args> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be called through `&self` with `{Args}`",
     label = "not a `Callable<{Args}>`",
-    note = "if it is retried, memoized, or waits behind a limiter or a gate: the function and the closures given to its decorators need to be `Clone` for that (functions are, and closures over references or `Arc`s)",
+    note = "if it is limited, gated, retried or memoized: the function and the closures given to its decorators need to be `Clone` for that (functions are, and closures over references or `Arc`s)",
     note = "a reference to a decorated function cannot: clone the function, or share it as an `Arc`"
 )]
 pub trait Callable<Args>: CallableMut<Args> {
@@ -158,6 +158,7 @@ macro_rules! functions_are_callable {
             type Output = Fut::Output;
             type Future = Fut;
 
+            #[inline]
             fn call_once(self, ($($a,)*): ($($A,)*)) -> Fut {
                 self($($a),*)
             }
@@ -211,9 +212,10 @@ pub(crate) mod spread {
             pub trait $Call<$($A),*>: Callable<($($A,)*)> {
                 /// Calls the decorated function.
                 ///
-                /// Before the first poll nothing is logged, timed or admitted. Decorators that need
-                /// the arguments look at them at once. The function itself may be called at once,
-                /// to obtain its future, unless it is retried or memoized.
+                /// Looks at the arguments, for the decorators that need them. Before the first poll
+                /// of the future nothing is logged, timed or admitted. Behind a decorator that may
+                /// hold a call back or refuse it, the function is called when it has been let
+                /// through; otherwise as `f(x)` would call it.
                 #[track_caller]
                 #[allow(clippy::too_many_arguments)] // as many as the function has
                 fn call(&self, $($a: $A),*) -> Self::Future {
@@ -231,6 +233,7 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
     type Output = C::Output;
     type Future = C::Future;
 
+    #[inline]
     fn call_once(self, args: Args) -> Self::Future {
         (*self).call_with(args)
     }
@@ -247,6 +250,7 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
 impl<C: Callable<Args> + ?Sized, Args> CallableMut<Args> for Arc<C> {
     type Repeated = Repeated<Self, Args, C::Future>;
 
+    #[inline]
     fn repeated(self, args: Args) -> Self::Repeated
     where
         Args: Clone,

@@ -2,7 +2,7 @@
 
 use crate::{
     call::name::Name,
-    layer::{Captures, Decoration, Gate, GateSource, Wait},
+    layer::{Captures, Decoration, Gate, GateSource, Kept, Wait},
     sync::{Arc, AtomicBool, Ordering},
     trace,
 };
@@ -129,6 +129,7 @@ impl<Args> Captures<Args> for Deprecated {
 
 impl<Args> GateSource<Args> for Deprecated {
     type Gate = Warning;
+    type Renewal = Kept<Warning>;
 
     #[inline]
     fn gate(self, call_site: Option<CallSite>) -> Warning {

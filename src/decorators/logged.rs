@@ -6,8 +6,8 @@ use crate::{
         args::{DebugArgs, Inspect},
         name::{Name, short_type_name},
     },
-    clock::Instant,
-    layer::{Captures, Decoration, End, Gate, GateSource, Outcome, Wait},
+    clock::{Clock, Instant},
+    layer::{Captures, Decoration, End, Gate, GateSource, InPlace, Outcome, Renewable, Wait},
     trace::{enabled, event, within_filter},
 };
 use std::{
@@ -293,14 +293,14 @@ impl<S> CallLog<S> {
     }
 
     #[inline(never)]
-    fn begin(&mut self, wait: &Wait<'_>) {
+    fn begin(&mut self, clock: Clock) {
         let Logging { call_level, level, error_level, .. } = self.logging;
         if enabled(call_level) {
-            let (name, args) = (self.name.get(), std::mem::take(&mut self.args));
+            let (name, args) = (self.name.get(), &self.args);
             event!(call_level, name, "calling {name}{args}");
         }
         if enabled(level) || enabled(error_level) {
-            self.started = Some(wait.now());
+            self.started = Some(clock.now());
         }
     }
 
@@ -313,13 +313,13 @@ impl<S> CallLog<S> {
     }
 
     #[inline(never)]
-    fn ended<T>(&self, started: Instant, end: &End<'_, T>)
+    fn ended<T>(&self, started: Instant, output: Option<&T>, outcome: Outcome, clock: Clock)
     where
         T: ResultLike<Err: fmt::Display>,
         S: ShowValue<T::Ok>,
     {
-        let seconds = || end.now().duration_since(started).as_secs_f64();
-        let Some(result) = end.as_result() else { return self.abandoned(end.outcome(), seconds()) };
+        let seconds = || clock.now().duration_since(started).as_secs_f64();
+        let Some(result) = output.map(T::as_result) else { return self.abandoned(outcome, seconds()) };
         let level = if result.is_ok() { self.logging.level } else { self.logging.error_level };
         if !enabled(level) {
             return;
@@ -349,7 +349,7 @@ where
         // The line of the beginning is never more severe than that of a return.
         let Logging { level, error_level, .. } = self.logging;
         if within_filter(level.min(error_level)) {
-            self.begin(wait);
+            self.begin(wait.clock());
         }
         Poll::Ready(Ok(()))
     }
@@ -357,8 +357,15 @@ where
     #[inline]
     fn end(&mut self, end: End<'_, T>) {
         if let Some(started) = self.started {
-            self.ended(started, &end);
+            self.ended(started, end.output(), end.outcome(), end.clock());
         }
+    }
+}
+
+impl<S> Renewable for CallLog<S> {
+    #[inline]
+    fn renew(&mut self) {
+        self.started = None;
     }
 }
 
@@ -392,6 +399,7 @@ impl<Args, S: ShowArgs<Args>> Captures<Args> for Logged<S> {
 
 impl<Args, S: ShowArgs<Args> + fmt::Debug> GateSource<Args> for Logged<S> {
     type Gate = CallLog<S>;
+    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, args: Box<str>) -> CallLog<S> {

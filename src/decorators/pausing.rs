@@ -2,7 +2,7 @@
 
 use crate::{
     RateLimiter, ResultLike,
-    layer::{Decoration, End, Gate, GateSource, captures_nothing},
+    layer::{Decoration, End, Gate, GateSource, InPlace, Renewable, captures_nothing},
 };
 use std::{fmt, time::Duration};
 
@@ -39,10 +39,16 @@ impl<P> Decoration for Pausing<P> {
     }
 }
 
+impl<P> Renewable for Pausing<P> {
+    #[inline]
+    fn renew(&mut self) {}
+}
+
 captures_nothing!(Pausing<P>, P);
 
 impl<P, Args> GateSource<Args> for Pausing<P> {
     type Gate = Self;
+    type Renewal = InPlace;
 
     fn gate(self, (): ()) -> Self {
         self

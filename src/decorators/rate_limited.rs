@@ -3,7 +3,7 @@
 use crate::{
     Fallible, KeyedLimiter, Permits, RateLimiter,
     call::args::Inspect,
-    layer::{Captures, Decoration, Gate, GateSource, Wait, captures_nothing},
+    layer::{Captures, Decoration, Gate, GateSource, InPlace, Renewable, Wait, captures_nothing},
     rate_limiter::{Acquisition, Core, Request, never_refused},
     sync::Arc,
 };
@@ -34,6 +34,13 @@ impl<T> Gate<T> for Admission {
     }
 }
 
+impl Renewable for Admission {
+    #[inline]
+    fn renew(&mut self) {
+        self.0.renew();
+    }
+}
+
 /// The gate of a call whose request may be refused.
 #[derive(Debug, Clone)]
 pub struct RefusableAdmission(Acquisition<Arc<Core>>);
@@ -53,6 +60,13 @@ impl<T: Fallible> Gate<T> for RefusableAdmission {
     }
 }
 
+impl Renewable for RefusableAdmission {
+    #[inline]
+    fn renew(&mut self) {
+        self.0.renew();
+    }
+}
+
 /// The decoration of [`.rate_limited(..)`](crate::FnExt::rate_limited).
 #[derive(Debug, Clone)]
 pub struct RateLimited(pub(crate) RateLimiter);
@@ -67,6 +81,7 @@ captures_nothing!(RateLimited);
 
 impl<Args> GateSource<Args> for RateLimited {
     type Gate = Admission;
+    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, (): ()) -> Admission {
@@ -96,6 +111,7 @@ captures_nothing!(RateLimitedWithin);
 
 impl<Args> GateSource<Args> for RateLimitedWithin {
     type Gate = RefusableAdmission;
+    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, (): ()) -> RefusableAdmission {
@@ -127,6 +143,7 @@ impl<Args, P: Inspect<Args, Output: Into<Permits>>> Captures<Args> for RateLimit
 
 impl<Args, P: Inspect<Args, Output: Into<Permits>>> GateSource<Args> for RateLimitedBy<P> {
     type Gate = RefusableAdmission;
+    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, permits: Permits) -> RefusableAdmission {
@@ -173,6 +190,7 @@ where
     P: Inspect<Args, Output = K>,
 {
     type Gate = Admission;
+    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, limiter: RateLimiter) -> Admission {

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Instant,
-    layer::{Decoration, End, Gate, GateSource, Outcome, Wait, captures_nothing},
+    layer::{Decoration, End, Gate, GateSource, InPlace, Outcome, Renewable, Wait, captures_nothing},
     sync::Arc,
     trace::{enabled, event},
 };
@@ -245,6 +245,13 @@ impl<T, O: OutcomeOf<T>> Gate<T> for Stopwatch<O> {
     }
 }
 
+impl<O> Renewable for Stopwatch<O> {
+    #[inline]
+    fn renew(&mut self) {
+        self.started = None;
+    }
+}
+
 impl<O> Decoration for Timing<O> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ".timed({:?})", self.name)
@@ -255,6 +262,7 @@ captures_nothing!(Timing<O>, O);
 
 impl<Args, O> GateSource<Args> for Timing<O> {
     type Gate = Stopwatch<O>;
+    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, (): ()) -> Stopwatch<O> {

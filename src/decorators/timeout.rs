@@ -117,7 +117,9 @@ where
 {
     #[inline]
     fn stop(self: Pin<&mut Self>) {
-        self.project().call.stop();
+        let mut this = self.project();
+        this.timer.set(Timer::Unarmed);
+        this.call.stop();
     }
 }
 
@@ -127,10 +129,9 @@ where
     A::Output: Fallible,
 {
     #[inline]
-    fn start(self: Pin<&mut Self>, last: bool) {
-        let mut this = self.project();
-        this.timer.set(Timer::Unarmed);
-        this.call.start(last);
+    fn start(mut self: Pin<&mut Self>, last: bool) {
+        self.as_mut().stop();
+        self.project().call.start(last);
     }
 
     fn label(&self) -> Name {
@@ -180,6 +181,7 @@ where
     type Output = C::Output;
     type Future = TimeoutFuture<Called<C::Future>>;
 
+    #[inline]
     fn call_once(self, args: Args) -> Self::Future {
         TimeoutFuture::new(Called::new(self.callable.call_once(args)), self.limit, self.name)
     }
@@ -200,6 +202,7 @@ where
 {
     type Repeated = TimeoutFuture<C::Repeated>;
 
+    #[inline]
     fn repeated(self, args: Args) -> Self::Repeated
     where
         Args: Clone,
@@ -230,6 +233,7 @@ where
 {
     type Output = C::Output;
 
+    #[inline]
     fn call_once(self, args: Args) -> C::Output {
         let Self { callable, limit, name, .. } = self;
         if limit == Duration::MAX {

@@ -116,6 +116,7 @@ where
     type Output = L::Output;
     type Future = L::Future<C::Future>;
 
+    #[inline]
     fn call_once(self, args: Args) -> Self::Future {
         let captured = self.layer.capture(&args);
         if self.layer.refuses(&captured) {
@@ -140,6 +141,7 @@ where
 {
     type Repeated = L::Repeated<C::Repeated>;
 
+    #[inline]
     fn repeated(self, args: Args) -> Self::Repeated
     where
         Args: Clone,

@@ -6,7 +6,7 @@ use std::fmt;
 ///
 /// # Examples
 ///
-/// See [`Gate`].
+/// See [`Gate`](super::Gate).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say how it shows itself in the `Debug` of a chain",
     note = "implement `decor::layer::Decoration` for it: it writes the method call, `.counted()`"

@@ -89,6 +89,7 @@ enum How<'a, T> {
 impl<'a, T> End<'a, T> {
     /// The end without the output: [`Completed`](Outcome::Completed),
     /// [`Cancelled`](Outcome::Cancelled) or [`Panicked`](Outcome::Panicked).
+    #[inline]
     pub fn outcome(&self) -> Outcome {
         match self.how {
             How::Completed(_) => Outcome::Completed,
@@ -113,6 +114,11 @@ impl<'a, T> End<'a, T> {
         T: ResultLike,
     {
         self.output().map(T::as_result)
+    }
+
+    #[inline]
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// The time, by the clock of [`Wait::now`].
@@ -260,6 +266,20 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         entered.err()
     }
 
+    /// Ends a call that is not over, and makes the gate as it was before.
+    #[inline]
+    fn renew(&mut self, renewal: &impl Renewal<G>) {
+        if self.state == State::Unpolled {
+            return;
+        }
+        self.end(How::Cancelled);
+        renewal.renew(&mut self.gate);
+        if self.state == State::Waiting {
+            self.timer = None;
+        }
+        self.state = State::Unpolled;
+    }
+
     #[inline]
     fn end(&mut self, how: How<'_, T>) {
         if self.state == State::Entered {
@@ -310,9 +330,57 @@ impl<F, G: Gate<T>, T> fmt::Debug for GatedFuture<F, G, T> {
 pub trait GateSource<Args>: Decoration + Captures<Args> {
     /// The gate of one call.
     type Gate;
+    /// How a retry renews the gate: [`InPlace`] for the gates of decor.
+    type Renewal: Renewal<Self::Gate>;
 
     /// Makes the gate of one call, from what was captured of its arguments.
     fn gate(self, captured: Self::Captured) -> Self::Gate;
+}
+
+/// Makes a gate as it was before its call, and frees what it holds: for the next attempt of a retry.
+pub trait Renewal<G> {
+    /// Made before the first call.
+    fn of(gate: &G) -> Self;
+
+    /// Renews it.
+    fn renew(&self, gate: &mut G);
+}
+
+/// A gate that renews itself. A clone of a shared handle for each attempt would cost more than the
+/// rest of what the attempt does here.
+pub trait Renewable {
+    /// Makes the gate as it was before its call, and frees what it holds.
+    fn renew(&mut self);
+}
+
+/// The gate renews itself.
+#[derive(Debug)]
+pub struct InPlace;
+
+impl<G: Renewable> Renewal<G> for InPlace {
+    #[inline]
+    fn of(_: &G) -> Self {
+        Self
+    }
+
+    #[inline]
+    fn renew(&self, gate: &mut G) {
+        gate.renew();
+    }
+}
+
+/// A clone from before the first call is kept, and cloned again.
+#[derive(Debug)]
+pub struct Kept<G>(G);
+
+impl<G: Clone> Renewal<G> for Kept<G> {
+    fn of(gate: &G) -> Self {
+        Self(gate.clone())
+    }
+
+    fn renew(&self, gate: &mut G) {
+        gate.clone_from(&self.0);
+    }
 }
 
 /// The layer of every gate.
@@ -359,13 +427,15 @@ where
 
 impl<Args, T, S> RepeatLayer<Args, T> for GateLayer<S>
 where
-    S: GateSource<Args, Gate: Gate<T> + Clone>,
+    S: GateSource<Args, Gate: Gate<T>>,
 {
-    type Repeated<A: Repeat<Output = T>> = GatedCalls<A, S::Gate, T>;
+    type Repeated<A: Repeat<Output = T>> = GatedCalls<A, S::Gate, T, S::Renewal>;
 
     #[inline]
     fn repeated<A: Repeat<Output = T>>(self, captured: S::Captured, calls: A) -> Self::Repeated<A> {
-        GatedCalls { calls, passage: None, gate: self.0.gate(captured) }
+        let gate = self.0.gate(captured);
+        let renewal = S::Renewal::of(&gate);
+        GatedCalls { calls, passage: Passage::new(gate), renewal }
     }
 }
 
@@ -381,42 +451,39 @@ where
     }
 }
 
-/// Repeated calls, each through a clone of the same gate.
+/// Repeated calls, each through the same gate as new.
 #[pin_project]
-pub struct GatedCalls<A, G: Gate<T>, T> {
+pub struct GatedCalls<A, G: Gate<T>, T, N> {
     #[pin]
     calls: A,
-    /// `None` while there is no call.
-    passage: Option<Passage<T, G, TASK>>,
-    gate: G,
+    passage: Passage<T, G, TASK>,
+    renewal: N,
 }
 
-impl<A: Future<Output = T>, G: Gate<T>, T> Future for GatedCalls<A, G, T> {
+impl<A: Future<Output = T>, G: Gate<T>, T, N> Future for GatedCalls<A, G, T, N> {
     type Output = T;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = self.project();
-        this.passage.as_mut().expect("repeated calls polled without a call in progress").poll(this.calls, cx)
+        this.passage.poll(this.calls, cx)
     }
 }
 
-impl<A: Stop<Output = T>, G: Gate<T>, T> Stop for GatedCalls<A, G, T> {
+impl<A: Stop<Output = T>, G: Gate<T>, T, N: Renewal<G>> Stop for GatedCalls<A, G, T, N> {
     #[inline]
     fn stop(self: Pin<&mut Self>) {
         let this = self.project();
         this.calls.stop();
-        *this.passage = None;
+        this.passage.renew(this.renewal);
     }
 }
 
-impl<A: Repeat<Output = T>, G: Gate<T> + Clone, T> Repeat for GatedCalls<A, G, T> {
+impl<A: Repeat<Output = T>, G: Gate<T>, T, N: Renewal<G>> Repeat for GatedCalls<A, G, T, N> {
     #[inline]
     fn start(mut self: Pin<&mut Self>, last: bool) {
         self.as_mut().stop();
-        let this = self.project();
-        this.calls.start(last);
-        *this.passage = Some(Passage::new(this.gate.clone()));
+        self.project().calls.start(last);
     }
 
     fn label(&self) -> Name {
@@ -424,10 +491,9 @@ impl<A: Repeat<Output = T>, G: Gate<T> + Clone, T> Repeat for GatedCalls<A, G, T
     }
 }
 
-impl<A, G: Gate<T>, T> fmt::Debug for GatedCalls<A, G, T> {
+impl<A, G: Gate<T>, T, N> fmt::Debug for GatedCalls<A, G, T, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.passage.as_ref().map(|passage| passage.state);
-        f.debug_struct("GatedCalls").field("state", &state).finish_non_exhaustive()
+        f.debug_struct("GatedCalls").field("state", &self.passage.state).finish_non_exhaustive()
     }
 }
 
@@ -455,8 +521,9 @@ impl<G: Decoration> Decoration for Each<G> {
 
 captures_nothing!(Each<G>, G);
 
-impl<G: Decoration, Args> GateSource<Args> for Each<G> {
+impl<G: Decoration + Clone, Args> GateSource<Args> for Each<G> {
     type Gate = G;
+    type Renewal = Kept<G>;
 
     fn gate(self, (): ()) -> G {
         self.0
@@ -482,8 +549,9 @@ impl<P: Inspect<Args>, Args> Captures<Args> for ByArgs<P> {
     }
 }
 
-impl<P: Inspect<Args>, Args> GateSource<Args> for ByArgs<P> {
+impl<P: Inspect<Args, Output: Clone>, Args> GateSource<Args> for ByArgs<P> {
     type Gate = P::Output;
+    type Renewal = Kept<P::Output>;
 
     fn gate(self, gate: P::Output) -> P::Output {
         gate

@@ -37,6 +37,6 @@ pub use {
 };
 
 pub(crate) use around::{BlockingLayer, Captures, Layer, RepeatLayer, captures_nothing};
-pub(crate) use gate::GateSource;
+pub(crate) use gate::{GateSource, InPlace, Kept, Renewable};
 pub(crate) use mapped::Change;
 pub(crate) use wait::{BoxedTimer, Timer, wait_blocking};

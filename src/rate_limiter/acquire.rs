@@ -37,6 +37,19 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
         Self { core, request, state: State::Unpolled }
     }
 
+    /// Leaves the queue, and begins anew when it is polled.
+    #[inline]
+    pub(crate) fn renew(&mut self) {
+        self.leave();
+        self.state = State::Unpolled;
+    }
+
+    fn leave(&self) {
+        if let State::Waiting(clock, claim) = &self.state {
+            self.core.leave(*clock, claim);
+        }
+    }
+
     pub(crate) fn poll(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), Error>> {
         let clock = wait.clock();
         loop {
@@ -79,10 +92,9 @@ impl<C: Deref<Target = Core> + Clone> Clone for Acquisition<C> {
 }
 
 impl<C: Deref<Target = Core>> Drop for Acquisition<C> {
+    #[inline]
     fn drop(&mut self) {
-        if let State::Waiting(clock, claim) = &self.state {
-            self.core.leave(*clock, claim);
-        }
+        self.leave();
     }
 }
 

@@ -53,7 +53,7 @@ pub struct RetryFuture<A, R> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)] // see `layer::gate`
+
 enum State {
     /// The next attempt may begin.
     Due,

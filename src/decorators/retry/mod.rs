@@ -261,6 +261,7 @@ where
     type Output = Result<T, R::Error>;
     type Future = RetryFuture<C::Repeated, R>;
 
+    #[inline]
     fn call_once(self, args: Args) -> Self::Future {
         RetryFuture::new(self.callable.repeated(args), self.policy, self.rules)
     }
@@ -282,6 +283,7 @@ where
 {
     type Repeated = RetryFuture<C::Repeated, R>;
 
+    #[inline]
     fn repeated(self, args: Args) -> Self::Repeated
     where
         Args: Clone,
