@@ -27,7 +27,7 @@ use crate::{
         timeout::Timeout,
         validated::Validated,
     },
-    layer::{Around, ByArgs, Decoration, Each, Gate, GateLayer, Gated, GatedBy, Mapped},
+    layer::{Around, ByArgs, CloneGate, Decoration, Each, Gate, GateLayer, Gated, GatedBy, Mapped},
 };
 use std::{
     fmt::{Debug, Display},
@@ -286,8 +286,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// ```
     fn retry_with(self, policy: impl Into<RetryPolicy>) -> Retry<Self>
     where
-        Self: Repeatable<Args, Half>,
-        Self::Output: ResultLike,
+        Self: Repeatable<Args, Half>, // not a lending async closure: see `decor::with_context`
         Args: CloneArgs,
     {
         Retry::new(self, policy.into(), Describe::new(Self::show))
@@ -774,7 +773,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// ```
     fn boxed(self) -> Self::Boxed
     where
-        Self: Boxable<Args, Half>,
+        Self: Boxable<Args, Half>, // arguments are owned: `String` or `Arc<str>`, not `&str`
     {
         self.into_boxed()
     }
@@ -813,7 +812,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// ```
     fn gated<G>(self, gate: G) -> Gated<Self, G>
     where
-        G: Gate<Self::Output> + Decoration + Clone,
+        G: Gate<Self::Output> + Decoration + CloneGate,
     {
         held(self, Each(gate))
     }

@@ -222,6 +222,25 @@ pub mod future {
     };
 }
 
+/// What only rustc names. It prints a type without its path only if the path is public.
+#[doc(hidden)]
+pub mod named_by_rustc {
+    pub use crate::{
+        call::{
+            CloneFunction, Late,
+            args::CloneArgs,
+            mode::{AsyncHalf, BlockingHalf, Repeatable},
+        },
+        decorators::{
+            boxed::Boxable,
+            logged::{Discreet, Logged, Picked, Values},
+            rate_limited::{RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin},
+            validated::Validated,
+        },
+        layer::{ByArgs, CloneGate, Each, GateLayer, Mapped},
+    };
+}
+
 /// The README's examples are tests as well.
 #[cfg(all(doctest, feature = "memo"))]
 #[doc = include_str!("../README.md")]

@@ -96,6 +96,7 @@ pub trait CallableMut<Args>: CallableOnce<Args> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be called through `&self` with `{Args}`",
+    label = "not a `blocking::Callable<{Args}>`",
     note = "the function must be `Fn`, and the closures given to its decorators `Clone`: functions are, and closures over references or `Arc`s",
     note = "a reference to a decorated function cannot: clone the function, or share it as an `Arc`"
 )]

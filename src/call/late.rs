@@ -48,12 +48,24 @@ impl<C: CallableMut<Args>, Args> CallableMut<Args> for Late<C> {
     }
 }
 
-impl<C: CallableMut<Args> + Clone, Args> Callable<Args> for Late<C> {
+impl<C: CallableMut<Args> + CloneFunction, Args> Callable<Args> for Late<C> {
     #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
         LateFuture::new(self.0.clone(), args)
     }
 }
+
+/// `Clone`, and nothing else: it stands here so that the compiler can say what is cloned, and why.
+#[diagnostic::on_unimplemented(
+    message = "a function that waits before its calls is cloned for each of them, and `{Self}` is not `Clone`",
+    label = "needs a function that is `Clone`",
+    note = "closures over references and `Arc`s are `Clone`: let it borrow what it captures, or share that as an `Arc`",
+    note = "or share the closure itself before it is decorated: `Arc::new(closure).rate_limited(&limiter)`"
+)]
+pub trait CloneFunction: Clone {}
+
+#[diagnostic::do_not_recommend]
+impl<C: Clone> CloneFunction for C {}
 
 /// A sync call always begins where it stands: after the gate.
 impl<C: blocking::CallableOnce<Args>, Args> blocking::CallableOnce<Args> for Late<C> {

@@ -21,7 +21,7 @@ pub(crate) mod name;
 mod repeat;
 
 pub(crate) use late::awaited_directly;
-pub use late::{Late, LateFuture};
+pub use late::{CloneFunction, Late, LateFuture};
 pub use repeat::{Called, Repeat, Repeated, Stop};
 
 use repeat::{Attempt, next};
@@ -139,6 +139,7 @@ pub trait CallableMut<Args>: CallableOnce<Args> {
 /// To call it from a spawned task as well, ask for `Callable<(u64,), Output = u64, Future: Send> + Send + Sync + 'static`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be called through `&self` with `{Args}`",
+    label = "not a `Callable<{Args}>`",
     note = "if it is limited, gated, retried or memoized: the function and the closures given to its decorators need to be `Clone` for that (functions are, and closures over references or `Arc`s)",
     note = "a reference to a decorated function cannot: clone the function, or share it as an `Arc`"
 )]

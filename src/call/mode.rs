@@ -4,6 +4,7 @@
 //! blanket impls of each trait apart. It follows from the function, and is never written.
 
 use super::{blocking, name::Name};
+use crate::ResultLike;
 use std::fmt;
 
 /// The mark of async functions.
@@ -55,7 +56,6 @@ pub trait Function<Args, Half> {
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
-#[diagnostic::do_not_recommend]
 impl<C: super::CallableOnce<Args>, Args> Function<Args, AsyncHalf> for C {
     type Output = C::Output;
 
@@ -68,7 +68,6 @@ impl<C: super::CallableOnce<Args>, Args> Function<Args, AsyncHalf> for C {
     }
 }
 
-#[diagnostic::do_not_recommend]
 impl<C: blocking::CallableOnce<Args>, Args> Function<Args, BlockingHalf> for C {
     type Output = C::Output;
 
@@ -82,6 +81,8 @@ impl<C: blocking::CallableOnce<Args>, Args> Function<Args, BlockingHalf> for C {
 }
 
 /// A function that can be called again, and returns a `Result`: what a retry needs.
+///
+/// The output is bounded and not equated with `Result<_, _>`, so that rustc says what it is not.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be called with `{Args}` more than once, or does not return a `Result`",
     note = "a retry needs a function that can be called again: `|| fetch(id)` instead of `fetch(id)`"
@@ -93,20 +94,20 @@ pub trait Repeatable<Args, Half>: Function<Args, Half> {
     type Err;
 }
 
-impl<C, Args, T, E> Repeatable<Args, AsyncHalf> for C
+impl<C, Args> Repeatable<Args, AsyncHalf> for C
 where
-    C: super::CallableMut<Args, Output = Result<T, E>>, // not an async closure that lends what it owns: see `decor::with_context`
+    C: super::CallableMut<Args, Output: ResultLike>,
 {
-    type Ok = T;
-    type Err = E;
+    type Ok = <C::Output as ResultLike>::Ok;
+    type Err = <C::Output as ResultLike>::Err;
 }
 
-impl<C, Args, T, E> Repeatable<Args, BlockingHalf> for C
+impl<C, Args> Repeatable<Args, BlockingHalf> for C
 where
-    C: blocking::CallableMut<Args, Output = Result<T, E>>,
+    C: blocking::CallableMut<Args, Output: ResultLike>,
 {
-    type Ok = T;
-    type Err = E;
+    type Ok = <C::Output as ResultLike>::Ok;
+    type Err = <C::Output as ResultLike>::Err;
 }
 
 /// A function whose calls can go on by themselves, in a task or on a thread.

@@ -24,7 +24,6 @@ pub trait Boxable<Args, Half>: mode::Function<Args, Half> {
     fn into_boxed(self) -> Self::Boxed;
 }
 
-#[diagnostic::do_not_recommend]
 impl<C, Args> Boxable<Args, AsyncHalf> for C
 where
     C: Callable<Args> + Send + Sync + 'static,
@@ -37,7 +36,6 @@ where
     }
 }
 
-#[diagnostic::do_not_recommend]
 impl<C, Args> Boxable<Args, BlockingHalf> for C
 where
     C: blocking::Callable<Args> + Send + Sync + 'static,

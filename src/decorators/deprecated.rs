@@ -101,6 +101,7 @@ impl CallSite {
 #[derive(Debug, Clone)]
 pub struct Warning(Option<(Deprecated, CallSite)>);
 
+#[diagnostic::do_not_recommend]
 impl<T> Gate<T> for Warning {
     #[inline]
     fn enter(&mut self, _: &mut Wait<'_>) -> Poll<Result<(), T>> {

@@ -338,6 +338,7 @@ impl<S> CallLog<S> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, S> Gate<T> for CallLog<S>
 where
     T: ResultLike<Err: fmt::Display>,

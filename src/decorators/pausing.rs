@@ -20,6 +20,7 @@ impl<P> Pausing<P> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, P> Gate<T> for Pausing<P>
 where
     T: ResultLike,

@@ -25,6 +25,7 @@ impl Admission {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> Gate<T> for Admission {
     #[inline]
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
@@ -51,6 +52,7 @@ impl RefusableAdmission {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Fallible> Gate<T> for RefusableAdmission {
     #[inline]
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {

@@ -227,6 +227,7 @@ impl<O> Stopwatch<O> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, O: OutcomeOf<T>> Gate<T> for Stopwatch<O> {
     #[inline]
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {

@@ -24,6 +24,10 @@ use std::fmt;
 /// let fetch = fetch.gated(Open).timed("users");
 /// assert_eq!(format!("{fetch:?}"), r#"fetch.opened().timed("users")"#);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say how it shows itself in the `Debug` of a chain",
+    note = "implement `decor::layer::Decoration` for it: it writes the method call, `.counted()`"
+)]
 pub trait Decoration {
     /// Writes the method call that added it: `.timeout(2s)`.
     ///

@@ -54,7 +54,8 @@ use std::{
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a gate for calls that return `{T}`",
-    note = "implement `decor::layer::Gate<T>` for it, with the bounds on `T` that it needs"
+    label = "not a `decor::layer::Gate<{T}>`",
+    note = "implement it for every output that the gate can serve: `impl<T> Gate<T> for ..`, or `impl<T: Fallible> Gate<T> for ..` if it refuses calls"
 )]
 pub trait Gate<T> {
     /// Lets the call begin, by `Ok`, or refuses the call, by `Err`.
@@ -611,6 +612,18 @@ impl<A, G: Gate<T>, T, N> fmt::Debug for GatedCalls<A, G, T, N> {
         f.debug_struct("GatedCalls").field("state", &self.passage.state).finish_non_exhaustive()
     }
 }
+
+/// `Clone`, and nothing else: it stands here so that the compiler can say what `.gated(..)` clones.
+#[diagnostic::on_unimplemented(
+    message = "a gate is cloned for each call, and `{Self}` is not `Clone`",
+    label = "not `Clone`",
+    note = "derive `Clone` for it, and put what all calls share into an `Arc`",
+    note = "or make a gate for each call: `.gated_by(|id: &u64| ..)`"
+)]
+pub trait CloneGate: Clone {}
+
+#[diagnostic::do_not_recommend]
+impl<G: Clone> CloneGate for G {}
 
 /// The same gate before each call, by a clone: the source of [`.gated(..)`](crate::FnExt::gated).
 #[derive(Debug, Clone)]

@@ -331,7 +331,16 @@ pub use outcome::Outcome;
 pub use tokio::time::Instant;
 pub use wait::Wait;
 
+/// Parts of decorated functions' types, and what the decorators ask of a function. They are public
+/// for the compiler's sake: what no public path leads to it calls by the whole private path.
+// Public, because the facade exports them for rustc alone: see `decor::named_by_rustc`.
+#[allow(unreachable_pub)]
+pub use {
+    gate::{ByArgs, CloneGate, Each, GateLayer},
+    mapped::Mapped,
+};
+
 pub(crate) use around::{BlockingLayer, Captures, Layer, RepeatLayer, captures_nothing};
-pub(crate) use gate::{ByArgs, Each, GateLayer, GateSource, InPlace, Kept, Renewable};
-pub(crate) use mapped::{Change, Mapped};
+pub(crate) use gate::{GateSource, InPlace, Kept, Renewable};
+pub(crate) use mapped::Change;
 pub(crate) use wait::{BoxedTimer, Timer, wait_blocking};

@@ -46,7 +46,10 @@ cases! {
     detached_with_borrowed_argument
     error_not_display
     error_without_from
+    gate_not_clone
+    gate_on_plain_output
     lending_closure
+    limited_closure_called
     memo_key_not_hash
     memo_of_another_value
     memo_unannotated
@@ -58,6 +61,7 @@ cases! {
     memoized_future_by_another_key
     memoized_method
     memoized_without_arguments
+    not_a_gate
     plain_output_bounded
     plain_output_logged
     plain_output_retried
@@ -66,6 +70,7 @@ cases! {
     retried_counter_called
     retried_future
     retried_once
+    shared_counter_decorated
     shared_error_not_clone
     transient_unimplemented
     validated_future

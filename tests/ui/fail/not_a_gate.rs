@@ -1,0 +1,21 @@
+//! What is to stand before each call is not a gate.
+
+use decor::{layer::Decoration, prelude::*};
+use std::fmt;
+
+#[derive(Clone)]
+struct Closed(bool);
+
+impl Decoration for Closed {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(".closed(..)")
+    }
+}
+
+async fn fetch(id: u64) -> Result<u64, String> {
+    if id == 0 { Err("no such user".into()) } else { Ok(id) }
+}
+
+fn main() {
+    let _ = fetch.gated(Closed(true));
+}

@@ -1,0 +1,40 @@
+//! The output becomes a `Result` first.
+
+use decor::{
+    Error, Fallible,
+    layer::{Decoration, Gate, Wait},
+    prelude::*,
+};
+use std::{fmt, task::Poll};
+
+#[derive(Clone)]
+struct Closed(bool);
+
+impl Decoration for Closed {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(".closed(..)")
+    }
+}
+
+impl<T: Fallible> Gate<T> for Closed {
+    fn enter(&mut self, _: &mut Wait<'_>) -> Poll<Result<(), T>> {
+        if !self.0 {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(Err(T::from_policy(Error::Rejected {
+            by: "closed",
+            message: "come back tomorrow".into(),
+            retry_after: None,
+        })))
+    }
+}
+
+async fn fetch(id: u64) -> u64 {
+    id
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub async fn main() {
+    assert_eq!(fetch.fallible().gated(Closed(false)).call(42).await, Ok(42));
+    assert!(fetch.fallible().gated(Closed(true)).call(42).await.is_err());
+}
