@@ -2,11 +2,6 @@
 //!
 //! Each stands here once, for async and for sync functions.
 
-#[cfg(feature = "memo")]
-use crate::{
-    Cacheable, Memo, MemoKey, Memoized,
-    memo::{CarriesLoadFailure, KeyFromFn, Options},
-};
 use crate::{
     Fallible, KeyedLimiter, Permits, RateLimiter, ResultLike, RetryPolicy,
     call::{
@@ -28,6 +23,11 @@ use crate::{
         validated::Validated,
     },
     layer::{Around, ByArgs, CloneGate, Decoration, Each, Gate, GateLayer, Gated, GatedBy, Mapped},
+};
+#[cfg(feature = "memo")]
+use crate::{
+    Memo, MemoKey, Memoized,
+    memo::{KeyFromFn, Memoizable, Options},
 };
 use std::{
     fmt::{Debug, Display},
@@ -543,7 +543,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     fn memoized<K, V>(self, memo: &Memo<K, V>) -> Memoized<Self, K, V>
     where
         Args: MemoKey<K>,
-        Self::Output: Cacheable<V, Error: CarriesLoadFailure>,
+        Self::Output: Memoizable<V>,
     {
         Memoized::by_args(self, memo, Describe::new(Self::show))
     }
@@ -577,7 +577,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, Options<KeyFromFn<P>>>
     where
         P: Inspect<Args, Output = K>,
-        Self::Output: Cacheable<V, Error: CarriesLoadFailure>,
+        Self::Output: Memoizable<V>,
     {
         Memoized::by_closure(self, memo, key, Describe::new(Self::show))
     }

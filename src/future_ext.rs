@@ -1,10 +1,5 @@
 //! The decorators that fit a bare future: those that need not repeat the call or see its arguments.
 
-#[cfg(feature = "memo")]
-use crate::{
-    Cacheable, KeyPart, Memo,
-    memo::{Begun, CarriesLoadFailure, FixedKey, GetOrLoad, MemoizedFuture, Options},
-};
 use crate::{
     Fallible, Permits, RateLimiter, ResultLike,
     call::{Called, name::Name},
@@ -17,6 +12,11 @@ use crate::{
         timeout::TimeoutFuture,
     },
     layer::{Gate, GatedFuture, MappedFuture},
+};
+#[cfg(feature = "memo")]
+use crate::{
+    KeyPart, Memo,
+    memo::{Begun, FixedKey, GetOrLoad, Memoizable, MemoizedFuture, Options},
 };
 #[cfg(feature = "memo")]
 use std::hash::Hash;
@@ -289,7 +289,7 @@ pub trait FutureExt: Future + Sized {
     where
         K: Eq + Hash,
         Q: KeyPart<K>,
-        Self::Output: Cacheable<V, Error: CarriesLoadFailure>,
+        Self::Output: Memoizable<V>,
     {
         MemoizedFuture::new(memo.clone(), Begun(self), (), Options::new(FixedKey::new(key)))
     }

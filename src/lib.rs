@@ -196,6 +196,23 @@ pub use policy::{Backoff, Jitter, Permits, RetryConfig, RetryPolicy, Schedule};
 pub use rate_limiter::{KeyedLimiter, RateLimiter, RateLimiterBuilder, RateLimiterStats};
 pub use transient::Transient;
 
+// What only rustc names. It prints a type without its path only if the path is public.
+#[doc(hidden)]
+pub use {
+    call::{
+        CloneFunction, Late,
+        args::CloneArgs,
+        mode::{AsyncHalf, BlockingHalf, Repeatable},
+    },
+    decorators::{
+        boxed::Boxable,
+        logged::{Discreet, Logged, Picked, Values},
+        rate_limited::{RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin},
+        validated::Validated,
+    },
+    layer::{ByArgs, CloneGate, Each, GateLayer, Mapped},
+};
+
 /// The futures of decorated calls: what `.call(..)` returns, for those who must write the type down.
 ///
 /// ```
@@ -219,25 +236,6 @@ pub mod future {
         decorators::{retry::RetryFuture, timeout::TimeoutFuture},
         layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},
-    };
-}
-
-/// What only rustc names. It prints a type without its path only if the path is public.
-#[doc(hidden)]
-pub mod named_by_rustc {
-    pub use crate::{
-        call::{
-            CloneFunction, Late,
-            args::CloneArgs,
-            mode::{AsyncHalf, BlockingHalf, Repeatable},
-        },
-        decorators::{
-            boxed::Boxable,
-            logged::{Discreet, Logged, Picked, Values},
-            rate_limited::{RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin},
-            validated::Validated,
-        },
-        layer::{ByArgs, CloneGate, Each, GateLayer, Mapped},
     };
 }
 

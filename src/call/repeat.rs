@@ -90,7 +90,7 @@ type CallMut<F, Args, Fut> = fn(&mut F, &mut Option<Args>, bool, Pin<&mut Attemp
 /// The call in progress.
 #[pin_project(project = AttemptProj)]
 #[derive(Debug)]
-pub enum Attempt<Fut> {
+pub(super) enum Attempt<Fut> {
     Idle,
     Due { last: bool },
     Called(#[pin] Fut),

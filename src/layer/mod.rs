@@ -333,8 +333,8 @@ pub use wait::Wait;
 
 /// Parts of decorated functions' types, and what the decorators ask of a function. They are public
 /// for the compiler's sake: what no public path leads to it calls by the whole private path.
-// Public, because the facade exports them for rustc alone: see `decor::named_by_rustc`.
-#[allow(unreachable_pub)]
+// For rustc alone: see the facade.
+#[doc(hidden)]
 pub use {
     gate::{ByArgs, CloneGate, Each, GateLayer},
     mapped::Mapped,

@@ -4,8 +4,13 @@ use crate::Error;
 use std::fmt;
 
 /// A type whose values a memo can hold. Implemented for all that qualify.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the value of a memo: a value is `Clone + Send + Sync + 'static`",
+    note = "derive `Clone`, or put the value into an `Arc`: `Memo<K, Arc<{Self}>>`"
+)]
 pub trait Value: Clone + Send + Sync + 'static {}
 
+#[diagnostic::do_not_recommend]
 impl<V: Clone + Send + Sync + 'static> Value for V {}
 
 /// An output of which a memo of `V` keeps something.
@@ -67,6 +72,13 @@ pub trait CarriesLoadFailure: From<Error> + fmt::Display {}
 
 #[diagnostic::do_not_recommend]
 impl<E: From<Error> + fmt::Display> CarriesLoadFailure for E {}
+
+/// An output that can be memoized: [`Cacheable`], and able to tell that a load has failed.
+///
+/// One bound, and not two, or rustc would ask for a memo's missing types twice.
+pub trait Memoizable<V>: Cacheable<V> {}
+
+impl<V, O: Cacheable<V, Error: CarriesLoadFailure>> Memoizable<V> for O {}
 
 /// The error of an `Option`.
 #[derive(Debug, Clone, Copy, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! A memoized call by hand.
 
-use super::{Cacheable, CarriesLoadFailure, FixedKey, GetOrLoad, Key, KeyPart, Memo, MemoizedFuture, Options, Value};
+use super::{FixedKey, GetOrLoad, Key, KeyPart, Memo, Memoizable, MemoizedFuture, Options, Value};
 use crate::CallableOnce;
 
 impl<K: Key, V: Value> Memo<K, V> {
@@ -39,7 +39,7 @@ impl<K: Key, V: Value> Memo<K, V> {
     where
         Q: KeyPart<K>,
         F: CallableOnce<()>,
-        F::Output: Cacheable<V, Error: CarriesLoadFailure>,
+        F::Output: Memoizable<V>,
     {
         MemoizedFuture::new(self.clone(), load, (), Options::new(FixedKey::new(key)))
     }

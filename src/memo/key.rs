@@ -11,8 +11,13 @@ use std::{
 };
 
 /// A type whose values can be keys of a memo. Implemented for all that qualify.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the key of a memo: a key is `Eq + Hash + Clone + Send + Sync + 'static`",
+    note = "derive what is missing: `#[derive(PartialEq, Eq, Hash, Clone)]`"
+)]
 pub trait Key: Eq + Hash + Clone + Send + Sync + 'static {}
 
+#[diagnostic::do_not_recommend]
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> Key for K {}
 
 /// Arguments that are a key `K`, element by element: `(u64,)` is a `u64`, `(&str, u32)` a

@@ -22,6 +22,7 @@ mod room;
 mod settings;
 mod state;
 mod stats;
+mod word;
 
 pub use builder::MemoBuilder;
 pub use cacheable::{Cacheable, Negative};
@@ -31,14 +32,15 @@ pub use key::{KeyPart, MemoKey};
 pub use settings::Eviction;
 pub use stats::MemoStats;
 
-pub(crate) use cacheable::{CarriesLoadFailure, Value};
+pub(crate) use cacheable::{CarriesLoadFailure, Memoizable, Value};
 pub(crate) use call::{Begun, GetOrLoad, call_blocking};
 pub(crate) use failures::{Failures, IsolatedErrors, ReportedErrors, SharedErrors};
 pub(crate) use key::Key;
 pub(crate) use key_source::{FixedKey, KeyFromArgs, KeyFromFn, KeySource};
 pub(crate) use load::{BlockingLoad, Detached, DetachedLoad, Inline, Load, LoadMode, Running, RunningBlocking};
-pub(crate) use options::{Options, Word};
+pub(crate) use options::Options;
 pub(crate) use state::Core;
+pub(crate) use word::Word;
 
 use contact::Contact;
 use flight::{Joined, Landing};

@@ -1,23 +1,12 @@
 //! The options of a memoized call, as one type parameter.
 
-use super::{Inline, KeyFromArgs, ReportedErrors};
+use super::{Inline, KeyFromArgs, ReportedErrors, Word};
 use std::{fmt, marker::PhantomData};
 
 /// Where the key comes from (`B`), how failures are told (`E`), and where loads run (`R`).
 pub struct Options<B = KeyFromArgs, E = ReportedErrors, R = Inline> {
     pub(crate) by: B,
     modes: PhantomData<fn() -> (E, R)>,
-}
-
-/// The word that sets an option, for `Debug`.
-pub trait Word {
-    /// The word; empty for a default.
-    #[doc(hidden)]
-    const WORD: &'static str;
-
-    /// Its further arguments, after the memo.
-    #[doc(hidden)]
-    const REST: &'static str = "";
 }
 
 impl<B> Options<B> {
