@@ -28,6 +28,7 @@ pub trait ResultLike {
     type Err;
 
     /// The `Result`, by reference.
+    #[allow(clippy::missing_errors_doc)] // the output's own
     fn as_result(&self) -> Result<&Self::Ok, &Self::Err>;
 }
 

@@ -72,14 +72,12 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     return Poll::Ready(result);
                 }
             };
-            match self.core.instant(clock, moment) {
-                Some(moment) => ready!(wait.until(moment)),
-                None => {
-                    // Not representable. A later change of the limits wakes this waiter.
-                    wait.for_a_wake();
-                    return Poll::Pending;
-                }
-            }
+            let Some(moment) = self.core.instant(clock, moment) else {
+                // Not representable. A later change of the limits wakes this waiter.
+                wait.for_a_wake();
+                return Poll::Pending;
+            };
+            ready!(wait.until(moment));
         }
     }
 }
@@ -130,8 +128,8 @@ impl Future for Acquire<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        let admitted = ready!(this.acquisition.poll(&mut Wait::of_task(cx, Timer::Inline(this.timer))));
-        Poll::Ready(admitted.unwrap_or_else(|error| never_refused(&error)))
+        let admitted = this.acquisition.poll(&mut Wait::of_task(cx, Timer::Inline(this.timer)));
+        admitted.map(|admitted| admitted.unwrap_or_else(|error| never_refused(&error)))
     }
 }
 

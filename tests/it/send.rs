@@ -325,7 +325,7 @@ async fn buffered_calls_can_be_spawned() {
 
 #[tokio::test(start_paused = true)]
 async fn a_method_can_be_decorated_by_its_path() {
-    let (bare, client) = (Client::get.retry_with(&policy()), Client::busy(2));
+    let (bare, client) = (Client::get.retry_with(policy()), Client::busy(2));
     assert_eq!(bare.call(&client, "x").await, Ok("user x".into()));
 
     let get = decorated_get!();
