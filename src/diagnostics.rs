@@ -1,33 +1,9 @@
 //! What only rustc names: methods that are never there, and what it says of them.
 
-use crate::call::blocking::{Blocking, SyncFn};
-
-/// The list of all decorators of functions, with their settings.
-///
-/// From it come the help for a forgotten `.blocking()`, and [`DECORATORS`]. `tests/it/catalogue.rs`
-/// compares it with the catalogue in `fn_ext.rs` and with every table.
-macro_rules! for_each_decorator {
-    ($do_it:ident) => {
-        $do_it! {
-            timed(name) timed_with(timing) logged() logged_values() logged_args(pick) logged_with(logging)
-            timeout(limit) retry_with(policy)
-            rate_limited(limiter) rate_limited_by(limiter, permits) rate_limited_by_key(limiter, key)
-            rate_limited_within(limiter, max_wait) try_rate_limited(limiter) pausing(limiter, hint)
-            memoized(memo) memoized_by(memo, key)
-            validated(validate) deprecated(advice) deprecated_with(deprecation)
-            lifted() fallible() map_err(change) err_into() named(name) boxed() gated(gate) gated_by(gate)
-        }
-    };
-}
-
-macro_rules! names {
-    ($($decorator:ident($($setting:ident),*))*) => {
-        /// The names of all decorators of functions. For tests that must not forget one.
-        #[doc(hidden)]
-        pub const DECORATORS: &[&str] = &[$(stringify!($decorator)),*];
-    };
-}
-for_each_decorator!(names);
+use crate::{
+    call::blocking::{Blocking, SyncFn},
+    decorators::for_each_decorator,
+};
 
 macro_rules! offers {
     ($($decorator:ident($($setting:ident),*))*) => {

@@ -173,6 +173,8 @@ pub use call::{
     args::{DebugArgs, Inspect},
     context::{WithContext, with_context},
 };
+#[doc(hidden)]
+pub use decorators::DECORATORS;
 #[cfg(feature = "memo")]
 pub use decorators::memoized::Memoized;
 pub use decorators::{
@@ -183,8 +185,6 @@ pub use decorators::{
     timed::{Measurement, Timing},
     timeout::Timeout,
 };
-#[doc(hidden)]
-pub use diagnostics::DECORATORS;
 pub use error::{ConfigError, Error, Failure, GaveUp, RetryError};
 pub use fallible::{Fallible, ResultLike};
 pub use fn_ext::FnExt;

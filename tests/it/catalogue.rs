@@ -55,7 +55,7 @@ fn the_list_of_decorators_is_the_catalogue() {
     assert!(catalogue.len() > 20, "{catalogue:?}");
     assert_none_is_forgotten("`FnExt` in src/fn_ext.rs", |decorator| catalogue.contains(decorator));
     let forgotten = catalogue.iter().filter(|method| !DECORATORS.contains(&method.as_str())).collect::<Vec<_>>();
-    assert!(forgotten.is_empty(), "`for_each_decorator!` in src/diagnostics.rs has forgotten: {forgotten:?}");
+    assert!(forgotten.is_empty(), "`for_each_decorator!` in src/decorators/mod.rs has forgotten: {forgotten:?}");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn the_tables_come_from_the_list_and_contributing_names_them() {
         assert!(read(&path).contains("every_decorator!("), "{path} does not come from `every_decorator!`");
         assert!(contributing.contains(&format!("`{table}.rs`")), "CONTRIBUTING.md does not name {path}");
     }
-    for path in ["src/fn_ext.rs", "src/future_ext.rs", "src/diagnostics.rs", "src/lib.rs", "README.md"] {
+    for path in ["src/fn_ext.rs", "src/future_ext.rs", "src/decorators/mod.rs", "src/lib.rs", "README.md"] {
         assert!(contributing.contains(&format!("`{path}`")), "CONTRIBUTING.md does not name {path}");
     }
     for path in ["tests/it/parity.rs", "tests/it/every.rs", "tests/it/late.rs", "tests/ui"] {
