@@ -235,6 +235,7 @@ where
     C: CallableOnce<Args>,
 {
     /// Calls a clone each time.
+    #[cfg(feature = "memo")]
     pub(crate) fn cloning(callable: C, args: Args) -> Self
     where
         C: Clone,
