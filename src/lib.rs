@@ -197,6 +197,9 @@ pub use rate_limiter::{KeyedLimiter, RateLimiter, RateLimiterBuilder, RateLimite
 pub use transient::Transient;
 
 // What only rustc names. It prints a type without its path only if the path is public.
+#[cfg(feature = "memo")]
+#[doc(hidden)]
+pub use memo::{IsolatedErrors, Load, ReportedErrors, SharedErrors};
 #[doc(hidden)]
 pub use {
     call::{
@@ -206,11 +209,15 @@ pub use {
     },
     decorators::{
         boxed::Boxable,
-        logged::{Discreet, Logged, Picked, Values},
-        rate_limited::{RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin},
+        logged::{CallLog, Discreet, Logged, Picked, Values},
+        rate_limited::{
+            Admission, RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin, RefusableAdmission,
+        },
+        retry::Rules,
+        timed::{AnyOutput, ByResult, Stopwatch},
         validated::Validated,
     },
-    layer::{ByArgs, CloneGate, Each, GateLayer, Mapped},
+    layer::{ByArgs, CloneGate, Each, GateLayer, GatedCalls, InPlace, Mapped},
 };
 
 /// The futures of decorated calls: what `.call(..)` returns, for those who must write the type down.

@@ -336,11 +336,11 @@ pub use wait::Wait;
 // For rustc alone: see the facade.
 #[doc(hidden)]
 pub use {
-    gate::{ByArgs, CloneGate, Each, GateLayer},
+    gate::{ByArgs, CloneGate, Each, GateLayer, GatedCalls, InPlace},
     mapped::Mapped,
 };
 
 pub(crate) use around::{BlockingLayer, Captures, Layer, RepeatLayer, captures_nothing};
-pub(crate) use gate::{GateSource, InPlace, Kept, Renewable};
+pub(crate) use gate::{GateSource, Kept, Renewable};
 pub(crate) use mapped::Change;
 pub(crate) use wait::{BoxedTimer, Timer, wait_blocking};

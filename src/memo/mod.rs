@@ -34,10 +34,12 @@ pub use stats::MemoStats;
 
 pub(crate) use cacheable::{CarriesLoadFailure, Memoizable, Value};
 pub(crate) use call::{Begun, GetOrLoad, call_blocking};
-pub(crate) use failures::{Failures, IsolatedErrors, ReportedErrors, SharedErrors};
+pub(crate) use failures::Failures;
+pub use failures::{IsolatedErrors, ReportedErrors, SharedErrors};
 pub(crate) use key::Key;
 pub(crate) use key_source::{FixedKey, KeyFromArgs, KeyFromFn, KeySource};
-pub(crate) use load::{BlockingLoad, Detached, DetachedLoad, Inline, Load, LoadMode, Running, RunningBlocking};
+pub use load::Load;
+pub(crate) use load::{BlockingLoad, Detached, DetachedLoad, Inline, LoadMode, Running, RunningBlocking};
 pub(crate) use options::Options;
 pub(crate) use state::Core;
 pub(crate) use word::Word;

@@ -7,11 +7,9 @@ mod judge;
 mod rules;
 
 pub use future::RetryFuture;
-pub use rules::{GivenUp, Retrying};
+pub use rules::{GivenUp, Retrying, Rules};
 
-use rules::{
-    Explained, HintedBy, OnGiveUpHook, OnRetryHook, Rules, Ruling, TransientError, TransientHint, When, WhenResult,
-};
+use rules::{Explained, HintedBy, OnGiveUpHook, OnRetryHook, Ruling, TransientError, TransientHint, When, WhenResult};
 
 use crate::{
     RetryPolicy, Transient,
