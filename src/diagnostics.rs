@@ -1,11 +1,12 @@
-//! What only rustc names: methods that are never there, and what it says of them.
+//! Compiler diagnostics: the list of decorators, and stub methods with bounds that are never
+//! satisfied.
 
 use crate::call::blocking::{Blocking, SyncFn};
 
 /// The list of all decorators of functions, with their settings.
 ///
-/// From it come the help for a forgotten `.blocking()`, and [`DECORATORS`]. `tests/it/catalogue.rs`
-/// compares it with the catalogue in `fn_ext.rs` and with every table.
+/// The help for a forgotten `.blocking()` and [`DECORATORS`] come from this list.
+/// `tests/it/catalogue.rs` compares it with the catalogue in `fn_ext.rs` and with every table.
 macro_rules! for_each_decorator {
     ($do_it:ident) => {
         $do_it! {
@@ -22,7 +23,7 @@ macro_rules! for_each_decorator {
 
 macro_rules! names {
     ($($decorator:ident($($setting:ident),*))*) => {
-        /// The names of all decorators of functions. For tests that must not forget one.
+        /// The names of all decorators of functions. Tests use it to cover each decorator.
         #[doc(hidden)]
         pub const DECORATORS: &[&str] = &[$(stringify!($decorator)),*];
     };
@@ -31,9 +32,9 @@ for_each_decorator!(names);
 
 macro_rules! offers {
     ($($decorator:ident($($setting:ident),*))*) => {
-        /// Each decorator once more, for sync functions as they are. The methods take `&mut self`,
-        /// which method lookup tries last: the methods of async functions come first, and so do
-        /// those of other traits.
+        /// Each decorator once more, for plain sync functions. The methods take `&mut self`, which
+        /// method lookup tries last: the methods of async functions come first, and so do those of
+        /// other traits.
         #[doc(hidden)]
         pub trait MissingBlocking<Args>: SyncFn<Args> {$(
             #[doc(hidden)]
@@ -51,7 +52,7 @@ for_each_decorator!(offers);
 
 impl<F: SyncFn<Args>, Args> MissingBlocking<Args> for F {}
 
-/// Implemented by nothing.
+/// Never implemented.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an async function: it does not return a future",

@@ -196,7 +196,8 @@ pub use policy::{Backoff, Jitter, Permits, RetryConfig, RetryPolicy, Schedule};
 pub use rate_limiter::{KeyedLimiter, RateLimiter, RateLimiterBuilder, RateLimiterStats};
 pub use transient::Transient;
 
-// What only rustc names. It prints a type without its path only if the path is public.
+// Names for rustc's messages alone: rustc prints a type without its path only if the path is
+// public.
 #[doc(hidden)]
 pub use {
     call::{

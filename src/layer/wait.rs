@@ -60,10 +60,10 @@ enum Waiting<'a> {
     Thread { waker: &'a Waker, until: Option<Instant> },
 }
 
-/// The timer of a task that waits; `None` until it first has to.
+/// The timer of a task; `None` until the task first has to wait.
 #[derive(Debug)]
 pub(crate) enum Timer<'a> {
-    /// Within a future that is made to wait.
+    /// Within a future that exists to wait.
     Inline(Pin<&'a mut Option<Sleep>>),
     /// Beside a call, because most calls never wait.
     Boxed(&'a mut BoxedTimer),
@@ -118,7 +118,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// When a thread has to look again; `None` if it waits to be woken.
+    /// The moment at which a thread polls again; `None` if the thread waits to be woken.
     pub(crate) fn wake_at(self) -> Option<Instant> {
         match self.0 {
             Waiting::Task { .. } => None,
@@ -126,7 +126,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Unwinds a thread whose caller has gone.
+    /// Unwinds the call on this thread if its caller has abandoned it.
     pub(crate) fn unwind_if_cancelled(&self) {
         if let Waiting::Thread { .. } = self.0 {
             unwind_if_cancelled();
@@ -145,10 +145,10 @@ impl<'a> Wait<'a> {
         self.clock().now()
     }
 
-    /// Has the gate polled again when it is used.
+    /// The waker that has the gate polled again.
     ///
-    /// A gate that waits for an event hands a clone to the cause of the event, and does so at each
-    /// poll, because the waker of a later poll may be another.
+    /// A gate that waits for an event hands a clone to the cause of the event. It does so at each
+    /// poll, because a later poll may come with another waker.
     ///
     /// # Examples
     ///
@@ -194,8 +194,8 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Ready when this moment has come. Otherwise the gate is polled again then, or when the
-    /// [waker](Self::waker) is used.
+    /// Returns `Ready` if the moment has come. Otherwise the gate is polled again at that moment,
+    /// or earlier if the [waker](Self::waker) is used.
     ///
     /// A later call replaces the moment of an earlier one.
     ///
@@ -219,7 +219,8 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Forgets a moment that was asked for: the gate is polled again only when it is woken.
+    /// Clears the moment of an earlier [`until`](Self::until): the gate is polled again only when
+    /// woken.
     pub(crate) fn for_a_wake(&mut self) {
         match &mut self.0 {
             Waiting::Task { timer, .. } => timer.disarm(),
@@ -228,10 +229,10 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// Waits as a thread does: polls until the value is ready, and parks in between.
+/// Calls `poll` until it is ready, and parks the thread in between.
 #[inline]
 pub(crate) fn wait_blocking<T>(mut poll: impl FnMut(&mut Wait<'_>) -> Poll<T>) -> T {
-    // Most calls need not wait, and then there is no wake to register for.
+    // Most calls are ready at the first poll, and need no waker.
     match poll(&mut Wait::of_thread(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => park_until_ready(poll),
