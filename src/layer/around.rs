@@ -31,7 +31,7 @@ pub(crate) use captures_nothing;
 
 /// A decorator that lets the call through, around its future. `T` is the call's output.
 pub trait Layer<Args, T>: Decoration + Captures<Args> {
-    /// What the decorated call returns.
+    /// The output of the decorated call.
     type Output;
     /// The future of a call that is made once.
     type Future<F: Future<Output = T>>: Future<Output = Self::Output>;
