@@ -51,33 +51,34 @@
 //!
 //! # Timeouts
 //!
-//! A thread cannot be cancelled. [`timeout`](crate::FnExt::timeout) makes its call on a thread of
-//! its own, and the caller is back within the limit.
+//! A thread cannot be cancelled. Therefore [`timeout`](crate::FnExt::timeout) runs the call on
+//! another thread, and the caller returns within the limit.
 //!
-//! The call in progress then runs on, and its result is dropped; a memo inside keeps what it loaded.
-//! Nothing of decor begins after that: no further attempt, no permit, no load. Where the call would
-//! come to that, decor unwinds it without the panic hook. A panic before that is the caller's panic.
-//! Log lines keep the caller's subscriber and span.
+//! A call that its caller has abandoned runs on, and its result is dropped. A memo inside keeps the
+//! value that it loaded. No attempt, permit or load begins in an abandoned call: decor unwinds the
+//! call at that point, without the panic hook. A panic within the limit reaches the caller. Log
+//! lines keep the caller's subscriber and span.
 //!
 //! Calls made from a `Drop` during unwinding are not interrupted. With `panic = "abort"` an
 //! abandoned call always runs to its end.
 //!
 //! At most 512 such calls run at once. An abandoned call keeps its slot until it ends. If all slots
-//! are taken, a call waits for one, and its limit includes that wait. If the limit passes first, the
-//! call is not made, and its function and arguments are dropped at once, in the caller's thread. A
-//! timeout within a timeout shares its caller's slot. A nested call takes a slot of its own only if
-//! its caller abandons it, even beyond the 512. With 1,024 slots taken, nested calls wait as well. A
-//! thread without work ends after 5 s.
+//! are taken, a call waits for one, and its limit includes that wait. If the limit passes first,
+//! the call is not made: its function and arguments are dropped at once, in the caller's thread. A
+//! timeout within a timeout shares the slot of its caller. When its caller abandons it, a nested
+//! call takes a slot of its own, even beyond the 512. With 1,024 slots taken, nested calls wait as
+//! well. An idle thread ends after 5 s.
 //!
-//! Give what blocks in the operating system a limit of its own as well, a little longer than this
+//! Give calls that block in the operating system a limit of their own, a little longer than this
 //! one (`TcpStream::set_read_timeout`). Otherwise each call that hangs keeps its thread for good. A
-//! limit of zero calls nothing. [`Duration::MAX`](std::time::Duration::MAX) needs no thread.
+//! limit of zero never calls the function. [`Duration::MAX`](std::time::Duration::MAX) needs no
+//! thread.
 //!
 //! The function and its arguments must be `Send + 'static`: `String` or `Arc<str>` in place of
-//! `&str`, and in place of a method a closure that owns its client. To be called many times, the
-//! function must be `Clone`. Thread-locals of the caller, a runtime's `Handle` among them, are not
-//! there. A `Mutex` that the function holds while it waits in decor is poisoned if the call is
-//! unwound there.
+//! `&str`, a closure that owns its client in place of a method. A function that is called many
+//! times must be `Clone`. The other thread has none of the caller's thread-locals, such as the
+//! `Handle` of a runtime. If a call is unwound while it waits in decor, a `Mutex` that it holds is
+//! poisoned.
 //!
 //! ```
 //! use decor::prelude::*;

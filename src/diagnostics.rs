@@ -1,4 +1,4 @@
-//! What only rustc names: methods that are never there, and what it says of them.
+//! Compiler diagnostics: stub methods with bounds that are never satisfied.
 
 use crate::{
     call::blocking::{Blocking, SyncFn},
@@ -7,9 +7,9 @@ use crate::{
 
 macro_rules! offers {
     ($($decorator:ident($($setting:ident),*))*) => {
-        /// Each decorator once more, for sync functions as they are. The methods take `&mut self`,
-        /// which method lookup tries last: the methods of async functions come first, and so do
-        /// those of other traits.
+        /// Each decorator once more, for plain sync functions. The methods take `&mut self`, which
+        /// method lookup tries last: the methods of async functions come first, and so do those of
+        /// other traits.
         #[doc(hidden)]
         pub trait MissingBlocking<Args>: SyncFn<Args> {$(
             #[doc(hidden)]
@@ -27,7 +27,7 @@ for_each_decorator!(offers);
 
 impl<F: SyncFn<Args>, Args> MissingBlocking<Args> for F {}
 
-/// Implemented by nothing.
+/// Never implemented.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an async function: it does not return a future",

@@ -57,9 +57,9 @@ pub enum Error {
         /// The text of its error.
         message: String,
     },
-    /// A [gate](crate::layer::Gate) of one's own refused the call; the function was not called.
+    /// A [gate](crate::layer::Gate) of your own refused the call; the function was not called.
     ///
-    /// The circuit breaker of [`decor::layer`](crate::layer#a-circuit-breaker) refuses by it.
+    /// The circuit breaker of [`decor::layer`](crate::layer#a-circuit-breaker) returns this error.
     #[error("rejected by {by}: {message}")]
     Rejected {
         /// The name of the gate.

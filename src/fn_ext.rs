@@ -1,6 +1,6 @@
 //! The catalogue: every decorator, what it does, where it stands in a chain, and why.
 //!
-//! Each stands here once, for async and for sync functions.
+//! Each decorator has one entry, for async and for sync functions.
 
 use crate::{
     Fallible, KeyedLimiter, Permits, RateLimiter, ResultLike, RetryPolicy,
@@ -36,20 +36,19 @@ use std::{
     time::Duration,
 };
 
-/// The decorators, as methods on every async function, every closure that returns a future, and
-/// every sync function that is lifted by [`.blocking()`](crate::blocking::SyncFn::blocking), of 0 to
-/// 8 arguments.
+/// The decorators, as methods on async functions, on closures that return a future, and on sync
+/// functions after [`.blocking()`](crate::blocking::SyncFn::blocking), with 0 to 8 arguments.
 ///
 /// Read a chain from left to right and inside out: the leftmost decorator is the innermost. `Args`
-/// is the tuple of the function's arguments. `Half` says whether the function is async or sync. Both
-/// follow from the function, and no chain names them.
+/// is the tuple of the function's arguments. `Half` marks the function as async or sync. rustc
+/// infers both from the function, so no chain names them.
 ///
-/// A decorated function stays a function: it is called with [`.call(..)`](crate::prelude). Without
-/// arguments an async one can be awaited directly, and a sync one is called by `.run()`. Before the
-/// first poll of an async call nothing happens but what `.call` says.
+/// A decorated function is called with [`.call(..)`](crate::prelude). Without arguments, an async
+/// function can be awaited directly, and a sync function is called with `.run()`. Apart from what
+/// `.call` documents, nothing happens before the first poll of an async call.
 ///
-/// The words mean the same for sync functions: the same errors, log lines, policies and handles, and
-/// waiting blocks the thread. What is different for a thread is said at [`blocking`](crate::blocking).
+/// Sync functions have the same errors, log lines, policies and handles; waiting blocks the thread.
+/// The module [`blocking`](crate::blocking) describes the differences.
 pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Reports how long each call takes: `fetch took 0.1234s`.
     ///
@@ -210,15 +209,15 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// # Panics
     ///
-    /// When a pending call is polled outside of a tokio runtime with its timer enabled. Building it, calling it, and
-    /// polling a call that is ready work anywhere. A sync function: in a task of a current-thread
-    /// runtime, or if not a single thread can be started.
+    /// When a pending call is polled outside of a tokio runtime with its timer enabled. Building
+    /// it, calling it, and polling a call that is ready work anywhere. A sync function panics in a
+    /// task of a current-thread runtime, or if no thread can be started at all.
     ///
     /// # Sync functions
     ///
-    /// A thread cannot be cancelled. The call runs on a thread of its own, so function and arguments
-    /// must be `Send + 'static`, and the caller leaves it there when the limit passes:
-    /// [`blocking`](crate::blocking#timeouts) says what that means.
+    /// A thread cannot be cancelled. The call runs on a thread of its own, so function and
+    /// arguments must be `Send + 'static`. When the limit passes, the caller abandons the call
+    /// there: see [`blocking`](crate::blocking#timeouts).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -242,12 +241,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// Calls the function again when it fails, as the policy says; every error, until [`Retry`]'s methods say which.
     ///
-    /// The policy is taken by reference or by value. The function is first called when the future is polled.
-    /// Arguments are cloned for each attempt that may be followed by another, the first included: pass `&str` or
-    /// `Arc<str>` where that matters. To be called many times the function itself must be `Clone`, and each call works on a
-    /// clone of it. To be awaited once it need not be, and may count in a closure, through whatever
-    /// stands before the retry. A function of `&mut self` cannot be
-    /// retried: its receiver is lent to the first attempt.
+    /// The policy is taken by reference or by value. The function is first called when the future
+    /// is polled. Arguments are cloned for each attempt that may be followed by another, the first
+    /// included: pass `&str` or `Arc<str>` where that matters. A function that is called many times
+    /// must be `Clone`, and each call works on a clone. A chain that is awaited once needs no
+    /// `Clone`: its closure may count in a variable of its own, whatever stands before the retry. A
+    /// function of `&mut self` cannot be retried, because its receiver is lent to the first
+    /// attempt.
     ///
     /// Between attempts that fail at once with a zero delay the future gives way to other tasks.
     ///
@@ -264,8 +264,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// # Panics
     ///
-    /// When it has to wait outside of a tokio runtime with its timer enabled. A sync function sleeps
-    /// in its thread, and panics when it has to in a task of a current-thread runtime.
+    /// When it has to wait outside of a tokio runtime with its timer enabled. A sync function
+    /// sleeps in its thread, and panics if that is in a task of a current-thread runtime.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -294,9 +294,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// Waits for a permit before each call.
     ///
-    /// The limiter is shared by everybody who was given it or a clone of it; callers are admitted in the order in which they
-    /// came. No permit is taken before the first poll, and the function is called when its permit is
-    /// there: work that a closure does before it returns its future waits as well.
+    /// All functions that were given the limiter or a clone share it. Calls are admitted in the
+    /// order in which they came; threads and tasks stand in one queue. The permit is taken at the
+    /// first poll or later. The function is called once its permit is taken, so work that a closure
+    /// does before it returns its future waits as well.
     ///
     /// Stands before `retry_with`, so that each attempt takes a permit, and after the attempt's `timeout`, so that the wait is
     /// not part of it. Takes any output.
@@ -307,8 +308,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// # Panics
     ///
-    /// When it has to wait outside of a tokio runtime with its timer enabled; as a thread, when it has
-    /// to wait in a task of a current-thread runtime. Threads and tasks stand in one queue.
+    /// If a task has to wait outside of a tokio runtime with its timer enabled. If a thread has to
+    /// wait in a task of a current-thread runtime.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -475,53 +476,52 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         watched(self, Pausing::new(limiter, hint))
     }
 
-    /// Remembers the answers: a call with arguments that were asked for before gets the memo's value,
-    /// until its TTL is over.
+    /// Remembers outputs: a call with the same arguments as an earlier one gets the value from the
+    /// memo, until its TTL ends.
     ///
-    /// The memo is shared by all functions that were given it or a clone of it. Its key is the
-    /// arguments, element by element: `(u64,)` is a `u64`, `(&str, u32)` a `(String, u32)`. They are
-    /// looked up as they are, and made owned ones only on a miss (see
-    /// [`MemoKey`](crate::MemoKey)). The memo's value type decides what is kept: a `Memo<K, User>`
-    /// keeps of a `Result<User, E>` the `Ok` (see [`Cacheable`](crate::Cacheable)). So write the
-    /// memo's type.
+    /// All functions that were given the memo or a clone share it. The arguments are the key,
+    /// element by element: `(u64,)` is a `u64`, `(&str, u32)` a `(String, u32)`. A lookup borrows
+    /// the arguments, and only a miss makes them owned (see [`MemoKey`](crate::MemoKey)). The value
+    /// type of the memo decides what is kept: a `Memo<K, User>` keeps the `Ok` of a `Result<User,
+    /// E>` (see [`Cacheable`](crate::Cacheable)). Therefore write the type of the memo out.
     ///
     /// # One load, and its failure
     ///
-    /// If many calls ask for a key that is not there, one of them calls the function, and the others
-    /// wait for it. If it fails, that call has the error, and the others get
-    /// [`Error::LoadFailed`](crate::Error::LoadFailed) with its text at once. A call waits for the
-    /// load that it joined, and no longer. If the load is dropped or panics, a call that joined
-    /// takes over.
+    /// If many calls ask for a missing key, one of them calls the function, and the others wait. If
+    /// that load fails, the loading call gets the error, and every waiting call gets
+    /// [`Error::LoadFailed`](crate::Error::LoadFailed) with the error's text at once. A call waits
+    /// only for the load that it joined. If the load is dropped or panics, a waiting call takes
+    /// over.
     ///
-    /// A `Result`'s error must therefore be `From<decor::Error>`, as for a
-    /// [`timeout`](Self::timeout), and `Display`. An error enum is so with a variant
-    /// `#[from] decor::Error`, and a foreign error after [`.lifted()`](Self::lifted). An `Option`
-    /// becomes `None`; other outputs have no failures.
-    /// [`.sharing_errors()`](crate::Memoized::sharing_errors) hands on the error itself, and
-    /// [`.isolating_errors()`](crate::Memoized::isolating_errors) lets each call try for itself, one
-    /// after the other. [`.detached()`](crate::Memoized::detached) lets loads go on without their
-    /// callers.
+    /// The error of a `Result` must therefore be `From<decor::Error>`, as for a
+    /// [`timeout`](Self::timeout), and `Display`. An error enum needs a variant `#[from]
+    /// decor::Error`; a foreign error needs [`.lifted()`](Self::lifted). An `Option` becomes
+    /// `None`, and other outputs have no failures. With
+    /// [`.sharing_errors()`](crate::Memoized::sharing_errors) waiting calls get the error itself.
+    /// With [`.isolating_errors()`](crate::Memoized::isolating_errors) each tries the load again by
+    /// itself, one after the other. With [`.detached()`](crate::Memoized::detached) loads go on
+    /// without their callers.
     ///
     /// # Place in a chain
     ///
-    /// Stands after all that a call needs to succeed (its retries, its limits, its timeouts), so
-    /// that a hit needs none of it. Stands before decorators that look at every call (`validated`,
-    /// `logged`, `timed`). A timeout before it bounds each load, and so each wait.
+    /// Stands after the decorators of a load (retries, limits, timeouts), because a hit needs none
+    /// of them. Stands before decorators that look at every call (`validated`, `logged`, `timed`).
+    /// A timeout before the memo bounds each load, and so each wait.
     ///
-    /// To be called many times the function itself must be `Clone`; a hit does not call it. The
-    /// context of [`with_context`](crate::with_context) and a closure's captures are no part of the
-    /// key. Functions that share a memo must mean the same by a key.
+    /// A function that is called many times must be `Clone`. The key does not include the context
+    /// of [`with_context`](crate::with_context) or the captures of a closure. Functions that share
+    /// a memo must mean the same by a key.
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, the call leaves the load that it joined. Dropped while it loads, it
-    /// drops the load, and a call that waits takes over.
+    /// If dropped while waiting, the call leaves the load that it joined. If dropped while loading,
+    /// the load is dropped, and a waiting call starts a new one.
     ///
     /// # Panics
     ///
-    /// If the function calls itself with the same key, because it would wait for itself. A call in a
-    /// task that the function spawns and awaits is not noticed, and hangs. A panic of the function
-    /// reaches its own caller only.
+    /// If the function calls itself with the same key, because the call would wait for itself. Such
+    /// a call in a task that the function spawns and awaits is not detected, and hangs. A panic of
+    /// the function reaches only the call that loads.
     ///
     /// # Examples
     ///
@@ -551,9 +551,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`memoized`](Self::memoized), by a key that a closure makes of the arguments.
     ///
     /// The closure takes each argument by reference, with its type written (`&&str` for a `&str`),
-    /// and returns the key as it is kept. It runs when the call is polled. Arguments that it leaves
-    /// out do not tell calls apart: a client, a deadline. For a `String` key that is not to be
-    /// allocated for each hit there is [`get_or_load`](Memo::get_or_load).
+    /// and returns the owned key. The closure runs when the call is polled. Arguments that it
+    /// leaves out, such as a client or a deadline, do not tell calls apart. A `String` key is
+    /// allocated for each hit; [`get_or_load`](Memo::get_or_load) takes a `&str` in its place.
     ///
     /// # Examples
     ///
@@ -753,11 +753,11 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Around::new(self, Named(name), Describe::new(Self::show))
     }
 
-    /// Ends a chain with a type that can be written down: [`BoxedFn<Args, Output>`](crate::BoxedFn), for struct fields,
-    /// statics and application state.
+    /// Ends a chain with a short type, [`BoxedFn<Args, Output>`](crate::BoxedFn), for struct
+    /// fields, statics and application state.
     ///
-    /// Allocates once here, and one box per call. Arguments must be owned (`String`, `Arc<str>`), for the type names no
-    /// lifetime.
+    /// Allocates once here, and one box per call. Arguments must be owned (`String`, `Arc<str>`),
+    /// because the type names no lifetime.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -778,10 +778,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         self.into_boxed()
     }
 
-    /// Puts a [`Gate`] of one's own before each call.
+    /// Puts a [`Gate`] of your own before each call.
     ///
-    /// Each call has a clone of the gate. [`decor::layer`](crate::layer) says how a gate is written,
-    /// and how it becomes a method with a name of its own.
+    /// Each call gets a clone of the gate. The module [`decor::layer`](crate::layer) describes how
+    /// to write a gate, and how to give it a method of its own.
     ///
     /// # Examples
     ///
@@ -794,7 +794,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// struct Counted(Arc<AtomicU32>);
     ///
     /// impl Decoration for Counted {
-    ///     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(".counted()") }
+    ///     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    ///         f.write_str(".counted()")
+    ///     }
     /// }
     ///
     /// impl<T> Gate<T> for Counted {
@@ -819,10 +821,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// [`gated`](Self::gated), with a gate that a closure makes from the arguments of each call.
     ///
-    /// The closure looks at the arguments at [`.call(..)`](crate::prelude). Before a retry, each
-    /// attempt has a clone of the gate that the closure made. A type of one's own that
-    /// implements [`Inspect`] may stand in its place, as in the audit log of
-    /// [`decor::layer`](crate::layer#an-audit-log).
+    /// The closure runs at [`.call(..)`](crate::prelude). Before a retry, each attempt gets a clone
+    /// of the gate that the closure made. A type of your own that implements [`Inspect`] can
+    /// replace the closure, as in the audit log of [`decor::layer`](crate::layer#an-audit-log).
     ///
     /// # Examples
     ///
@@ -840,7 +841,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///             return Poll::Ready(Ok(()));
     ///         }
     ///         let message = "this user is blocked".to_owned();
-    ///         Poll::Ready(Err(T::from_policy(Error::Rejected { by: "allowed", message, retry_after: None })))
+    ///         let error = Error::Rejected { by: "allowed", message, retry_after: None };
+    ///         Poll::Ready(Err(T::from_policy(error)))
     ///     }
     /// }
     ///
@@ -848,7 +850,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// let fetch = fetch.gated_by(|user: &u64| Allowed(*user != 13));
     /// assert_eq!(fetch.call(42).await, Ok(42));
-    /// assert_eq!(fetch.call(13).await.unwrap_err().to_string(), "rejected by allowed: this user is blocked");
+    /// let error = fetch.call(13).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "rejected by allowed: this user is blocked");
     /// # }
     /// ```
     fn gated_by<P>(self, gate: P) -> GatedBy<Self, P>
@@ -861,13 +864,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
 impl<C: Function<Args, Half>, Args, Half> FnExt<Args, Half> for C {}
 
-/// A gate that only watches. The function is called as `f(x)` would call it.
+/// Adds a gate that only watches. The function is called at once, as by `f(x)`.
 fn watched<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<C, GateLayer<S>> {
     Around::new(callable, GateLayer(source), Describe::new(C::show))
 }
 
-/// A gate that may hold a call back or refuse it. The function is called when it has let the call
-/// through.
+/// Adds a gate that may hold a call back or refuse it. The function is called once the gate has let
+/// the call through.
 fn held<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<Late<C>, GateLayer<S>> {
     Around::new(Late(callable), GateLayer(source), Describe::new(|late: &Late<C>, f| late.0.show(f)))
 }

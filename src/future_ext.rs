@@ -267,8 +267,8 @@ pub trait FutureExt: Future + Sized {
 
     /// Remembers the answer under this key; see [`FnExt::memoized`](crate::FnExt::memoized).
     ///
-    /// The future is polled only if it has to load. The key may be a borrowed one, a `&str` for a
-    /// `String`. [`.sharing_errors()`](crate::future::MemoizedFuture::sharing_errors),
+    /// The future is polled only if the value has to be loaded. The key may be borrowed: a `&str`
+    /// for a `String`. [`.sharing_errors()`](crate::future::MemoizedFuture::sharing_errors),
     /// [`.isolating_errors()`](crate::future::MemoizedFuture::isolating_errors) and
     /// [`.detached()`](crate::future::MemoizedFuture::detached) may follow.
     ///
@@ -328,7 +328,7 @@ pub trait FutureExt: Future + Sized {
         MappedFuture::new(self, MadeFallible)
     }
 
-    /// Puts a [`Gate`] of one's own before the future.
+    /// Puts a [`Gate`] of your own before the future.
     ///
     /// See [`FnExt::gated`](crate::FnExt::gated).
     ///

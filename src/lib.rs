@@ -70,9 +70,10 @@
 //! | [`named`](FnExt::named), [`boxed`](FnExt::boxed) | | yes | a name; a type that can be written down |
 //! | [`gated`](FnExt::gated), [`gated_by`](FnExt::gated_by) | `gated` | yes | a decorator of one's own: see [`layer`] |
 //!
-//! [`FnExt`] describes each for functions, async and sync, [`FutureExt`] for futures. A decorator has one name and one meaning
-//! on all. A sync function has them after `.blocking()`: see [`blocking`]. A future's arguments are gone, so it takes a
-//! key where a function takes a closure that makes one.
+//! [`FnExt`] describes the decorators of functions, async and sync; [`FutureExt`] those of futures. A
+//! decorator has the same name and the same meaning in both. Sync functions have the decorators
+//! after `.blocking()`: see [`blocking`]. The arguments of a future are gone, so a future takes a key
+//! where a function takes a closure that makes one.
 //!
 //! # Reading a chain
 //!
@@ -112,10 +113,10 @@
 //!
 //! # Laws
 //!
-//! - **Lazy.** Before the first poll nothing is logged, timed or admitted. [`.call(..)`](prelude)
-//!   looks at the arguments only. Behind a decorator that may hold a call back or refuse it (a
-//!   limiter, a [gate](layer) of your own, a retry, a memo), the function is called when it has been
-//!   let through. Everything can be built outside of a runtime.
+//! - **Lazy.** Nothing is logged, timed or admitted before the first poll. At [`.call(..)`](prelude)
+//!   decorators only look at the arguments. A decorator that may hold a call back or refuse it (a
+//!   limiter, a [gate](layer) of your own, a retry, a memo) calls the function once it has let the
+//!   call through. Chains can be built outside of a runtime.
 //! - **Dropping is safe** at every await, and is an outcome: `timed` and `logged` report it as `cancelled`, and a panic as
 //!   `panicked`.
 //! - **A handle is one shared thing.** A [`RateLimiter`] or a [`Memo`] is cheap to clone, and a clone is the same one: it serves
@@ -196,7 +197,8 @@ pub use policy::{Backoff, Jitter, Permits, RetryConfig, RetryPolicy, Schedule};
 pub use rate_limiter::{KeyedLimiter, RateLimiter, RateLimiterBuilder, RateLimiterStats};
 pub use transient::Transient;
 
-// What only rustc names. It prints a type without its path only if the path is public.
+// Names for rustc's messages alone: rustc prints a type without its path only if the path is
+// public.
 #[cfg(feature = "memo")]
 #[doc(hidden)]
 pub use memo::{IsolatedErrors, Load, ReportedErrors, SharedErrors};

@@ -1,10 +1,10 @@
-//! The model checker that the models of the handles run under: shuttle, which runs all threads of
-//! a model on one, and decides at each lock and each atomic which of them goes on.
+//! The model checker of the handles: shuttle. It runs all threads of a model on one thread, and
+//! decides at each lock and each atomic which of them goes on.
 //!
-//! All interleavings of even two short calls are beyond reach. So a model is run in every one that
-//! has no more than a number of *preemptions*: moments at which a thread is stopped that could have
-//! gone on. Most bugs of this kind need one or two (Musuvathi and Qadeer, "Iterative Context
-//! Bounding for Systematic Testing of Multithreaded Programs", PLDI 2007).
+//! All interleavings of even two short calls are beyond reach. Therefore a model runs in every
+//! interleaving with at most a number of *preemptions*: moments at which a thread is stopped
+//! although it could go on. Most bugs of this kind need one or two (Musuvathi and Qadeer,
+//! "Iterative Context Bounding for Systematic Testing of Multithreaded Programs", PLDI 2007).
 
 use shuttle::{
     Config, Runner,

@@ -1,15 +1,17 @@
-//! Randomness: seeds, and a small generator whose streams stay the same for ever, which a
-//! dependency's need not. `policy/` takes what is drawn here as an argument.
+//! Randomness: seeds, and a small generator with a stable stream. A dependency could change its
+//! stream in any release. `policy/` takes the drawn numbers as arguments.
 
 use crate::sync::{Arc, AtomicU64, Ordering};
 use std::hash::{BuildHasher, RandomState};
 
-/// A fresh seed that nobody can predict: std's per-map hash keys are drawn from the operating system.
+/// A fresh seed that cannot be predicted, from the hash keys that std draws from the operating
+/// system.
 pub(crate) fn entropy() -> u64 {
     RandomState::new().hash_one(0_u8)
 }
 
-/// A seed that gives every call a random stream of its own, and the same streams in the same order on every run.
+/// A seed that gives every call a random stream of its own. The streams and their order are the
+/// same on every run.
 ///
 /// Clones share the count, so that no two calls of one policy draw the same.
 #[derive(Debug, Clone)]
@@ -30,12 +32,12 @@ impl CallSeeds {
         self.0.seed
     }
 
-    /// The next call's, which is then taken.
+    /// Takes the seed of the next call.
     pub(crate) fn take(&self) -> u64 {
         self.of_call(self.0.calls.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The next call's, left for that call.
+    /// The seed of the next call, without taking it.
     pub(crate) fn peek(&self) -> u64 {
         self.of_call(self.0.calls.load(Ordering::Relaxed))
     }
@@ -45,8 +47,8 @@ impl CallSeeds {
     }
 }
 
-/// `SplitMix64` (Steele, Lea, Flood: *Fast Splittable Pseudorandom Number Generators*, 2014), with the constants of
-/// Vigna's reference implementation. Not for secrets.
+/// `SplitMix64` (Steele, Lea, Flood: *Fast Splittable Pseudorandom Number Generators*, 2014), with
+/// the constants of Vigna's reference implementation. Unfit for secrets.
 #[derive(Debug, Clone)]
 pub(crate) struct SplitMix64(u64);
 

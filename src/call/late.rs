@@ -1,4 +1,4 @@
-//! Calls that begin when they are polled: the function and its arguments, until then.
+//! Calls that begin when they are polled. Until then they hold the function and its arguments.
 
 use super::{Callable, CallableMut, CallableOnce, blocking, name::Name};
 use pin_project::pin_project;
@@ -11,9 +11,9 @@ use std::{
 
 /// A function that is called when the future of the call is polled.
 ///
-/// It stands below every decorator that may hold a call back or refuse it. The decorator polls the
-/// future only when it has let the call through, so a closure that does some of its work before it
-/// returns its future waits as well.
+/// Stands below every decorator that may hold a call back or refuse it. The decorator polls the
+/// future only after it has let the call through. Therefore a closure that works before it returns
+/// its future waits as well.
 #[derive(Debug, Clone)]
 pub struct Late<C>(pub(crate) C);
 
@@ -55,7 +55,7 @@ impl<C: CallableMut<Args> + CloneFunction, Args> Callable<Args> for Late<C> {
     }
 }
 
-/// `Clone`, and nothing else: it stands here so that the compiler can say what is cloned, and why.
+/// `Clone` under another name, so that the compiler can say what is cloned, and why.
 #[diagnostic::on_unimplemented(
     message = "a function that waits before its calls is cloned for each of them, and `{Self}` is not `Clone`",
     label = "needs a function that is `Clone`",
@@ -67,7 +67,7 @@ pub trait CloneFunction: Clone {}
 #[diagnostic::do_not_recommend]
 impl<C: Clone> CloneFunction for C {}
 
-/// A sync call always begins where it stands: after the gate.
+/// Sync calls pass through unchanged, because the gate decides before it makes the call.
 impl<C: blocking::CallableOnce<Args>, Args> blocking::CallableOnce<Args> for Late<C> {
     type Output = C::Output;
 
@@ -99,12 +99,12 @@ impl<C: blocking::Callable<Args>, Args> blocking::Callable<Args> for Late<C> {
     }
 }
 
-/// A call that begins when it is polled: behind a decorator that holds calls back, and of an
-/// argument-less chain that is awaited.
+/// A call that begins when it is polled, made by decorators that hold calls back, and by `.await`
+/// on a chain without arguments.
 ///
 /// # Cancel safety
 ///
-/// As the call's own. Dropped before the first poll, the function is never called.
+/// That of the call. If the future is dropped before the first poll, the function is never called.
 ///
 /// # Examples
 ///
@@ -132,8 +132,8 @@ pub struct LateFuture<C, Args, F> {
     call: Option<F>,
 }
 
-/// Calls the function, and puts its future into its place. A future that were returned would be
-/// copied there, which takes longer than the call.
+/// Calls the function, and puts its future into place. A returned future would be copied there,
+/// which takes longer than the call.
 type Begin<C, Args, F> = fn(C, Args, Pin<&mut Option<F>>);
 
 impl<C, Args, F> LateFuture<C, Args, F> {

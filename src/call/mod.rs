@@ -95,7 +95,10 @@ pub trait CallableOnce<Args> {
 /// }
 ///
 /// let mut calls = 0;
-/// let third = || { calls += 1; std::future::ready(if calls < 3 { Err("busy".into()) } else { Ok(calls) }) };
+/// let third = || {
+///     calls += 1;
+///     std::future::ready(if calls < 3 { Err("busy".into()) } else { Ok(calls) })
+/// };
 /// assert_eq!(with_patience(third).await, Ok(3));
 /// # }
 /// ```
@@ -109,7 +112,7 @@ pub trait CallableMut<Args>: CallableOnce<Args> {
     where
         Self: Sized;
 
-    /// Makes the function a future that can be started again: see [`Repeat`].
+    /// Turns the function into a future that can be started again: see [`Repeat`].
     fn repeated(self, args: Args) -> Self::Repeated
     where
         Self: Sized,
@@ -213,10 +216,10 @@ pub(crate) mod spread {
             pub trait $Call<$($A),*>: Callable<($($A,)*)> {
                 /// Calls the decorated function.
                 ///
-                /// Looks at the arguments, for the decorators that need them. Before the first poll
-                /// of the future nothing is logged, timed or admitted. Behind a decorator that may
-                /// hold a call back or refuse it, the function is called when it has been let
-                /// through; otherwise as `f(x)` would call it.
+                /// Shows the arguments to the decorators that need them. Nothing is logged, timed
+                /// or admitted before the first poll of the future. A decorator that may hold a
+                /// call back or refuse it calls the function once it has let the call through.
+                /// Without such a decorator the function is called at once, as by `f(x)`.
                 #[track_caller]
                 #[allow(clippy::too_many_arguments)] // as many as the function has
                 fn call(&self, $($a: $A),*) -> Self::Future {

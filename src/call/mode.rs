@@ -1,7 +1,8 @@
-//! Functions of either half: what the catalogue of decorators needs to know of a function.
+//! Functions of both halves, async and blocking, as the catalogue of decorators sees them.
 //!
 //! Each decorator is one method for async and sync functions. `Half` is a mark that keeps the two
-//! blanket impls of each trait apart. It follows from the function, and is never written.
+//! blanket impls of each trait apart. rustc infers `Half` from the function, so it is never
+//! written.
 
 use super::{blocking, name::Name};
 use crate::ResultLike;
@@ -11,15 +12,15 @@ use std::fmt;
 #[derive(Debug)]
 pub enum AsyncHalf {}
 
-/// The mark of sync functions that are lifted by [`.blocking()`](crate::blocking::SyncFn::blocking).
+/// The mark of sync functions after [`.blocking()`](crate::blocking::SyncFn::blocking).
 #[derive(Debug)]
 pub enum BlockingHalf {}
 
-/// A function that can be called once with `Args`, async or blocking: what every decorator stands on.
+/// An async or blocking function that can be called once with `Args`: the bound of every decorator.
 ///
 /// Implemented for every [`CallableOnce`](crate::CallableOnce) and every
-/// [`blocking::CallableOnce`](crate::blocking::CallableOnce), and for nothing else. It matters to an
-/// extension trait of one's own: see [`layer`](crate::layer).
+/// [`blocking::CallableOnce`](crate::blocking::CallableOnce) only. An extension trait of your own
+/// needs it as a bound: see [`layer`](crate::layer).
 ///
 /// # Examples
 ///
@@ -40,7 +41,7 @@ pub enum BlockingHalf {}
     note = "an async function can, and a closure that returns a future; a sync function after `.blocking()`"
 )]
 pub trait Function<Args, Half> {
-    /// What a call comes to.
+    /// The output of a call.
     type Output;
 
     /// The name of the function at the heart of the chain, or what `.named(..)` gave it.
@@ -80,9 +81,10 @@ impl<C: blocking::CallableOnce<Args>, Args> Function<Args, BlockingHalf> for C {
     }
 }
 
-/// A function that can be called again, and returns a `Result`: what a retry needs.
+/// A function that can be called again and returns a `Result`, as a retry needs it.
 ///
-/// The output is bounded and not equated with `Result<_, _>`, so that rustc says what it is not.
+/// The output has a bound and is not equated with `Result<_, _>`, so that rustc names the output
+/// that is no `Result`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be called with `{Args}` more than once, or does not return a `Result`",
     note = "a retry needs a function that can be called again: `|| fetch(id)` instead of `fetch(id)`"
@@ -110,7 +112,7 @@ where
     type Err = <C::Output as ResultLike>::Err;
 }
 
-/// A function whose calls can go on by themselves, in a task or on a thread.
+/// A function with calls that can go on by themselves, in a task or on a thread.
 #[cfg(feature = "memo")]
 pub trait Detachable<Args, Half> {}
 

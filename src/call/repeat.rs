@@ -1,9 +1,9 @@
-//! A call that can be made again: what a retry polls, one attempt after the other.
+//! Calls that can be made again, as a retry makes them: one attempt after the other.
 //!
-//! A retry owns its function, and its function may count in a variable of its own. Attempts that
-//! were clones of the function would each begin with the first count. Attempts that borrowed the
-//! function would make the retry's future refer to itself. So the function and its attempt are one
-//! future, which is started anew.
+//! A retry owns its function, and the function may count in a variable of its own. With a clone of
+//! the function for each attempt, each would begin with the first count. With a borrow, the retry's
+//! future would refer to itself. Therefore the function and its attempt are one future that is
+//! started anew.
 
 use super::Name;
 use pin_project::pin_project;
@@ -23,8 +23,8 @@ pub trait Stop: Future {
 /// A function, its arguments, and its call in progress: a future that can be started again when it
 /// has ended.
 ///
-/// Made by [`CallableMut::repeated`](super::CallableMut::repeated). A retry is built on it; so is
-/// anything else that calls a function that counts in a variable of its own.
+/// Made by [`CallableMut::repeated`](super::CallableMut::repeated). A retry is built on it. It
+/// serves any code that calls a counting closure more than once.
 ///
 /// # Examples
 ///
@@ -84,7 +84,7 @@ pub struct Repeated<F, Args, Fut> {
     attempt: Attempt<Fut>,
 }
 
-/// Calls the function, and puts its future into its place.
+/// Calls the function, and puts its future into place.
 type CallMut<F, Args, Fut> = fn(&mut F, &mut Option<Args>, bool, Pin<&mut Attempt<Fut>>);
 
 /// The call in progress.
@@ -158,7 +158,7 @@ impl<F, Args, Fut> fmt::Debug for Repeated<F, Args, Fut> {
 
 /// A future that has begun, in the place of a call.
 ///
-/// The decorators of a future stand on it, because they end a call before they report its end.
+/// The decorators of futures stand on it, because they drop a call before they report its end.
 ///
 /// # Examples
 ///

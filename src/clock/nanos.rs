@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-/// A moment since a handle was made, or a span, in nanoseconds. 584 years are enough; beyond them
-/// it saturates.
+/// A moment since a handle was made, or a span, in nanoseconds. Saturates at 584 years.
 pub(crate) type Nanos = u64;
 
 #[inline]

@@ -1,11 +1,10 @@
-//! The state of a virtual clock, and the clock that a thread has. `test_util` is what the public
-//! sees of it.
+//! The state of a virtual clock, and the clock that a thread has. `test_util` is its public face.
 
 use super::wake_order::WakeOrder;
 use std::{
     cell::RefCell,
     iter,
-    // Not by way of `crate::sync`: a clock is no part of what a model checker takes apart.
+    // Not from `crate::sync`, because the model checker does not model clocks.
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -23,17 +22,17 @@ pub(crate) trait Waits: Send + Sync {
 
 pub(crate) struct Shared {
     base: Instant,
-    /// The clock that its thread had before.
+    /// The clock that the thread had before.
     before: Option<Arc<Shared>>,
     state: Mutex<State>,
 }
 
 struct State {
     elapsed: Duration,
-    /// Threads that do something.
+    /// Number of threads that run, and do not wait.
     running: usize,
     waiting: Vec<Waiting>,
-    /// Whether it has been dropped.
+    /// `true` after the clock was dropped.
     is_over: bool,
 }
 
@@ -49,7 +48,7 @@ thread_local! {
 }
 
 impl Shared {
-    /// A clock that is this thread's from now on.
+    /// Makes a clock that is this thread's from now on.
     pub(crate) fn start() -> Arc<Self> {
         let state = State { elapsed: Duration::ZERO, running: 1, waiting: Vec::new(), is_over: false };
         let shared = Arc::new(Self { base: Instant::now(), before: current(), state: Mutex::new(state) });
@@ -57,14 +56,14 @@ impl Shared {
         shared
     }
 
-    /// Ends it: the thread has the clock again that it had before.
+    /// Ends the clock: the thread has its earlier clock again.
     pub(crate) fn end(&self) {
         let mut state = self.state();
         state.is_over = true;
         state.leave();
         drop(state);
-        // The one before it may have been dropped first: `clock = VirtualClock::start()` in place
-        // of another does so.
+        // The earlier clock may have been dropped first, as by `clock = VirtualClock::start()` in
+        // place of another.
         let now = iter::successors(current(), |shared| shared.before.clone());
         CURRENT.set({ now }.find(|shared| !shared.state().is_over));
     }
@@ -98,7 +97,7 @@ impl Shared {
         let wait = Wait { shared: self, thread };
         // The thread may have been the last to run, and have moved time on to its own deadline.
         if !wait.thread.is_woken() {
-            // Where the thread would stop a runtime's only one, this panics, as it does in real time.
+            // Panics if the thread would stop the only thread of a runtime, as in real time.
             park();
         }
     }
@@ -113,7 +112,7 @@ struct Wait<'s> {
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        // Taken only now: until then the wake tells the other threads that this one is about to
+        // Taken only now. Until then the wake shows the other threads that this one is about to
         // run.
         self.thread.take_wake();
         let at = state.waiting.iter().position(|waiting| Arc::ptr_eq(&waiting.thread, &self.thread));
@@ -150,7 +149,7 @@ impl State {
     }
 }
 
-/// This thread's, if it has one.
+/// The clock of this thread, if it has one.
 pub(crate) fn current() -> Option<Arc<Shared>> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
@@ -163,7 +162,7 @@ pub(crate) fn now() -> Option<Instant> {
 /// The clock of the thread that hands a job to another. The job runs under it.
 pub(crate) struct Inherited {
     shared: Option<Arc<Shared>>,
-    /// Whether the clock counts the job among those that run.
+    /// `true` if the clock counts the job among those that run.
     is_running: bool,
 }
 

@@ -1,6 +1,6 @@
 //! The order of wakes, for the threads of a virtual clock.
 
-/// The order in which waits end whose moment is the same. Only a virtual clock has such moments.
+/// The order of waits that end at the same virtual moment. Only a virtual clock has such moments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WakeOrder {
     First,

@@ -1,4 +1,4 @@
-//! Decorated functions whose type can be written down.
+//! Decorated functions behind a short type.
 
 use crate::{
     call::{
@@ -47,11 +47,12 @@ where
     }
 }
 
-/// A decorated function behind one short type: for struct fields, statics and application state.
+/// A decorated function behind a short type, for struct fields, statics and application state.
 ///
-/// Made by [`.boxed()`](crate::FnExt::boxed). Cloning shares the function; each call allocates the box of its future,
-/// so put it at the end of a chain. Arguments are owned (`String` or `Arc<str>` in place of `&str`), because the type
-/// names no lifetime. A field is called by `.call(..)`: `self.fetch.call(id)`, for rustc takes `self.fetch(id)` for a method.
+/// Made by [`.boxed()`](crate::FnExt::boxed). Clones share the function. Each call allocates a box
+/// for its future, so put `.boxed()` at the end of a chain. Arguments are owned (`String` or
+/// `Arc<str>` in place of `&str`), because the type names no lifetime. Call a field with
+/// `self.fetch.call(id)`, because rustc takes `self.fetch(id)` for a method.
 ///
 /// # Examples
 ///
@@ -65,7 +66,9 @@ where
 /// }
 ///
 /// let service = Service {
-///     fetch: (|id: u64| async move { Ok(format!("user {id}")) }).timeout(Duration::from_secs(2)).boxed(),
+///     fetch: (|id: u64| async move { Ok(format!("user {id}")) })
+///         .timeout(Duration::from_secs(2))
+///         .boxed(),
 /// };
 /// assert_eq!(service.fetch.call(7).await.unwrap(), "user 7");
 /// # }
@@ -176,10 +179,12 @@ where
 
 // ---- the blocking half ----
 
-/// A decorated sync function behind one short type: for struct fields, statics and application state.
+/// A decorated sync function behind a short type, for struct fields, statics and application state.
 ///
-/// Made by [`.boxed()`](crate::FnExt::boxed). Cloning shares the function. Arguments are owned (`String` or `Arc<str>` in place of
-/// `&str`), because the type names no lifetime.
+/// Made by [`.boxed()`](crate::FnExt::boxed). Clones share the function. Arguments are owned
+/// (`String` or `Arc<str>` in place of `&str`), because the type names no lifetime.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::{blocking::BoxedFn, prelude::*};
@@ -188,7 +193,8 @@ where
 ///     parse: BoxedFn<(String,), Result<u8, std::num::ParseIntError>>,
 /// }
 ///
-/// let service = Service { parse: (|text: String| text.parse()).blocking().timed("parse").boxed() };
+/// let parse = (|text: String| text.parse()).blocking().timed("parse").boxed();
+/// let service = Service { parse };
 /// assert_eq!(service.parse.call("42".into()), Ok(42));
 /// ```
 #[must_use = "a decorated function does nothing until it is called"]

@@ -1,4 +1,4 @@
-//! Changing the error type of a call, only because the user says so.
+//! Decorators that change the error type of a call.
 
 use crate::{
     Error, Failure,

@@ -275,14 +275,14 @@ impl Write for Cutter<'_, '_> {
     }
 }
 
-/// The lines of one call: the gate of [`.logged()`](crate::FnExt::logged). The clock is read only
-/// where it is heard.
+/// The gate of [`.logged()`](crate::FnExt::logged): the log lines of one call. Reads the clock only
+/// if the lines have a listener.
 #[derive(Debug, Clone)]
 pub struct CallLog<S> {
     logging: Logging<S>,
     name: Name,
-    /// Empty unless they are shown. No `Option`: what `None` leaves unwritten would be copied along
-    /// with the neighbouring field.
+    /// Empty unless the arguments are shown. Not an `Option`: the uninitialised bytes of a `None`
+    /// would be copied along with the neighbouring field.
     args: Box<str>,
     started: Option<Instant>,
 }
@@ -346,7 +346,8 @@ where
 {
     #[inline]
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
-        // The line of the beginning is never more severe than that of a return.
+        // The first line is never more severe than the line of a return, so the latter's level
+        // decides.
         let Logging { level, error_level, .. } = self.logging;
         if within_filter(level.min(error_level)) {
             self.begin(wait.clock());

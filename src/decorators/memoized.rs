@@ -18,9 +18,9 @@ use std::{fmt, future::Future};
 /// A function whose answers are remembered.
 ///
 /// Made by [`.memoized(..)`](crate::FnExt::memoized) and
-/// [`.memoized_by(..)`](crate::FnExt::memoized_by). The methods here set how a failed load is told
-/// to the calls that joined it, and where loads run. The type parameters are inferred; for a struct
-/// field use [`BoxedFn`](crate::BoxedFn).
+/// [`.memoized_by(..)`](crate::FnExt::memoized_by). Its methods set what the waiting calls get from
+/// a failed load, and where loads run. The type parameters are inferred; for a struct field use
+/// [`BoxedFn`](crate::BoxedFn).
 ///
 /// # Examples
 ///
@@ -63,13 +63,13 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, Options<B, E, R>> {
         Memoized { callable, memo, options: options.with(), describe }
     }
 
-    /// Hands the error of a failed load to all calls that joined it, in place of an
+    /// Gives the error of a failed load to all calls that joined it, in place of an
     /// [`Error::LoadFailed`](crate::Error::LoadFailed) with its text.
     ///
-    /// The error is cloned, and not kept: the next call loads anew. An error that is not `Clone`
-    /// becomes so by `.map_err(Arc::new).lifted()` before the memo. A call that joined the load of
-    /// another function gets its error if both share errors of one type, and `LoadFailed`
-    /// otherwise.
+    /// The error is cloned, and not kept: the next call loads anew. Put
+    /// `.map_err(Arc::new).lifted()` before the memo if the error is not `Clone`. A call that
+    /// joined the load of another function gets its error if both share errors of one type, and
+    /// `LoadFailed` otherwise.
     ///
     /// # Examples
     ///
@@ -99,11 +99,11 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, Options<B, E, R>> {
         self.with()
     }
 
-    /// Lets each call that joined a failed load try for itself, one after the other, so that each
-    /// has an error of its own.
+    /// Lets each call that joined a failed load try again by itself, one after the other, so that
+    /// each gets an error of its own.
     ///
     /// The last of twenty calls then waits for twenty failures of a server that is down. Suits
-    /// functions whose failures do not concern the next call.
+    /// functions with failures that do not concern the next call.
     ///
     /// # Examples
     ///
@@ -137,9 +137,9 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, Options<B, E, R>> {
     /// panic of the call that waits for the load, if that call is still there. A refresh that
     /// panics leaves the value as it is, and counts as abandoned.
     ///
-    /// The call's future must be `Send + 'static`, and so its arguments owned: a `String` or an
-    /// `Arc<str>` in place of a `&str`. A client comes along by
-    /// [`with_context`](crate::with_context).
+    /// The future of the call must be `Send + 'static`, so its arguments must be owned: a `String`
+    /// or an `Arc<str>` in place of a `&str`. Use [`with_context`](crate::with_context) for a
+    /// client.
     ///
     /// # Panics
     ///

@@ -16,8 +16,8 @@ pub(crate) mod validated;
 
 /// The list of all decorators of functions, with their settings.
 ///
-/// From it come the help for a forgotten `.blocking()`, and [`DECORATORS`]. `tests/it/catalogue.rs`
-/// compares it with the catalogue in `fn_ext.rs` and with every table.
+/// The help for a forgotten `.blocking()` and [`DECORATORS`] come from this list.
+/// `tests/it/catalogue.rs` compares it with the catalogue in `fn_ext.rs` and with every table.
 macro_rules! for_each_decorator {
     ($do_it:ident) => {
         $do_it! {
@@ -34,7 +34,7 @@ macro_rules! for_each_decorator {
 
 macro_rules! names {
     ($($decorator:ident($($setting:ident),*))*) => {
-        /// The names of all decorators of functions. For tests that must not forget one.
+        /// The names of all decorators of functions. Tests use it to cover each decorator.
         #[doc(hidden)]
         pub const DECORATORS: &[&str] = &[$(stringify!($decorator)),*];
     };

@@ -1,4 +1,4 @@
-//! A name for a function that has none, or none that is good.
+//! A name for a function that has no name, or no good one.
 
 use crate::{
     call::{Repeat, Stop, name::Name},

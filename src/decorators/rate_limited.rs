@@ -41,7 +41,7 @@ impl Renewable for Admission {
     }
 }
 
-/// The gate of a call whose request may be refused.
+/// The gate of a call that the limiter may refuse.
 #[derive(Debug, Clone)]
 pub struct RefusableAdmission(Acquisition<Arc<Core>>);
 

@@ -213,7 +213,8 @@ impl<T, E> OutcomeOf<Result<T, E>> for ByResult {
     }
 }
 
-/// Takes the time of one call, where it is heard.
+/// The gate of [`.timed(..)`](crate::FnExt::timed): measures one call. Reads the clock only if the
+/// report has a listener.
 #[derive(Debug, Clone)]
 pub struct Stopwatch<O> {
     timing: Timing<O>,

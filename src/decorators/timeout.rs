@@ -18,10 +18,10 @@ use std::{
 };
 use tokio::task::coop;
 
-/// A function whose calls end after a time limit.
+/// A function with a time limit for each call.
 ///
-/// Made by [`.timeout(..)`](crate::FnExt::timeout). A blocking call runs on a thread of its own, and
-/// is left when its time is over.
+/// Made by [`.timeout(..)`](crate::FnExt::timeout). A blocking call runs on a thread of its own,
+/// and is abandoned when the limit passes.
 #[derive(Clone)]
 #[must_use = "a decorated function does nothing until it is called"]
 pub struct Timeout<C> {
@@ -57,7 +57,8 @@ impl<C> fmt::Debug for Timeout<C> {
 /// use decor::{Error, future::{Called, TimeoutFuture}, prelude::*};
 /// use std::{future::{Pending, pending}, time::Duration};
 ///
-/// let call: TimeoutFuture<Called<Pending<Result<(), Error>>>> = pending().timeout(Duration::from_secs(1));
+/// let limit = Duration::from_secs(1);
+/// let call: TimeoutFuture<Called<Pending<Result<(), Error>>>> = pending().timeout(limit);
 /// assert_eq!(format!("{call:?}"), "TimeoutFuture { name: Pending, limit: 1s, .. }");
 /// assert!(call.await.is_err());
 /// # }

@@ -28,7 +28,7 @@ where
     V: Inspect<Args, Output = Result<(), M>>,
     M: fmt::Display,
 {
-    /// The reason of a refusal, as text.
+    /// The reason for a refusal, as text.
     type Captured = Option<String>;
 
     #[inline]
@@ -97,7 +97,7 @@ fn refused<T: Fallible>(message: String) -> T {
     T::from_policy(Error::InvalidArgument { message })
 }
 
-/// A call whose arguments have been looked at.
+/// A call with checked arguments, or its refusal.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 #[derive(Debug)]

@@ -4,13 +4,13 @@ use super::Decoration;
 use crate::call::{Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking, name::Name};
 use std::{fmt, future::Future};
 
-/// Takes down what a layer needs of the arguments, before the function has them.
+/// Captures what a layer needs of the arguments, before the function takes them.
 pub trait Captures<Args> {
-    /// What it takes down; `()` for most.
+    /// The captured value; `()` for most layers.
     type Captured;
 
-    /// Looks at the arguments. The call may never be polled, so nothing may be logged here, or
-    /// waited for.
+    /// Looks at the arguments. The call may never be polled, so `capture` must neither log nor
+    /// wait.
     #[track_caller]
     fn capture(&self, args: &Args) -> Self::Captured;
 }
@@ -31,7 +31,7 @@ pub(crate) use captures_nothing;
 
 /// A decorator that lets the call through, around its future. `T` is the call's output.
 pub trait Layer<Args, T>: Decoration + Captures<Args> {
-    /// What the decorated call returns.
+    /// The output of the decorated call.
     type Output;
     /// The future of a call that is made once.
     type Future<F: Future<Output = T>>: Future<Output = Self::Output>;
@@ -39,14 +39,14 @@ pub trait Layer<Args, T>: Decoration + Captures<Args> {
     /// Wraps the future of one call.
     fn around<F: Future<Output = T>>(self, captured: Self::Captured, call: F) -> Self::Future<F>;
 
-    /// Whether the function is not to be called with these arguments.
+    /// `true` if the function must not be called with these arguments.
     #[inline]
     fn refuses(&self, captured: &Self::Captured) -> bool {
         let _ = captured;
         false
     }
 
-    /// The future of a call that it [`refuses`](Self::refuses).
+    /// The future of a call that the layer [`refuses`](Self::refuses).
     fn refused<F: Future<Output = T>>(self, captured: Self::Captured) -> Self::Future<F>
     where
         Self: Sized,
@@ -56,7 +56,7 @@ pub trait Layer<Args, T>: Decoration + Captures<Args> {
     }
 }
 
-/// The same around calls that are repeated.
+/// A [`Layer`] around repeated calls.
 pub trait RepeatLayer<Args, T>: Layer<Args, T> {
     /// The future of the calls.
     type Repeated<A: Repeat<Output = T>>: Repeat<Output = Self::Output>;
@@ -65,9 +65,9 @@ pub trait RepeatLayer<Args, T>: Layer<Args, T> {
     fn repeated<A: Repeat<Output = T>>(self, captured: Self::Captured, calls: A) -> Self::Repeated<A>;
 }
 
-/// The same around a call that blocks.
+/// A layer around a blocking call.
 pub trait BlockingLayer<Args, T>: Decoration + Captures<Args> {
-    /// What the decorated call returns.
+    /// The output of the decorated call.
     type Output;
 
     /// Makes the call, and does what the decorator does around it.

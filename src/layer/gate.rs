@@ -1,4 +1,5 @@
-//! A gate: what most decorators are. One future and one driver for threads serve all of them.
+//! A gate, on which most decorators are built. One future drives gates in tasks, one function on
+//! threads.
 
 use super::{
     Around, BlockingLayer, BoxedTimer, Captures, Decoration, Layer, Outcome, RepeatLayer, Timer, Wait,
@@ -19,11 +20,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Stands before one call: may let the call wait, may refuse it, and is told how it ended.
+/// Stands before one call: can make the call wait, can refuse it, and learns how it ended.
 ///
-/// The fields of a gate are one call's own, because a function that is
-/// [`gated`](crate::FnExt::gated) clones its gate for each call. `T` is the output of the call.
-/// [`decor::layer`](crate::layer) has the rules, and three complete gates.
+/// The fields of a gate belong to one call, because [`.gated(..)`](crate::FnExt::gated) clones the
+/// gate for each call. `T` is the output of the call. [`decor::layer`](crate::layer) has the rules,
+/// and three complete gates.
 ///
 /// # Examples
 ///
@@ -58,13 +59,13 @@ use std::{
     note = "implement it for every output that the gate can serve: `impl<T> Gate<T> for ..`, or `impl<T: Fallible> Gate<T> for ..` if it refuses calls"
 )]
 pub trait Gate<T> {
-    /// Lets the call begin, by `Ok`, or refuses the call, by `Err`.
+    /// Lets the call begin with `Ok`, or refuses the call with `Err`.
     ///
-    /// The `Err` of a refusal is the output of the call. The function is not called then, and the
-    /// gate is not told of an end.
+    /// The value in `Err` is the output of the refused call. Neither the function nor
+    /// [`end`](Self::end) is called after a refusal.
     ///
-    /// `enter` is polled when the call is polled first, and again until it is ready. A gate that
-    /// is not ready must have asked `wait` to be polled again. By default, every call may begin.
+    /// `enter` is polled at the first poll of the call, and again until it is ready. Before it
+    /// returns `Pending`, it must ask `wait` to be polled again. The default lets every call begin.
     ///
     /// # Examples
     ///
@@ -86,7 +87,7 @@ pub trait Gate<T> {
     }
 }
 
-/// The end of a call, as a [`Gate`] is told of it.
+/// The end of a call, as [`Gate::end`] gets it.
 ///
 /// # Examples
 ///
@@ -122,7 +123,7 @@ pub struct End<'a, T> {
 #[derive(Debug)]
 enum How<'a, T> {
     Completed(&'a T),
-    /// Also a sync call whose caller has gone.
+    /// Dropped, or as a sync call abandoned by its caller.
     Cancelled,
     Panicked,
 }
@@ -217,7 +218,7 @@ impl<'a, T> End<'a, T> {
 ///
 /// If the future is dropped before the gate has let the call through, the function is not called,
 /// and the gate is dropped. If the future is dropped later, the call is dropped, and then the gate
-/// is told that the call was cancelled.
+/// learns that the call was cancelled.
 ///
 /// # Examples
 ///
@@ -237,17 +238,17 @@ impl<'a, T> End<'a, T> {
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct GatedFuture<F, G: Gate<T>, T> {
-    // Dropped before the passage, so that a gate inside is told of the end first.
+    // Dropped before the passage, so that a gate inside learns of the end first.
     #[pin]
     call: F,
     passage: Passage<T, G, TASK>,
 }
 
-/// Whether a task goes through a gate, or a thread.
+/// The kinds of passage: `IS_TASK` of a [`Passage`].
 const TASK: bool = true;
 const THREAD: bool = false;
 
-/// One passage through a gate. Tells the gate on drop what it has not been told.
+/// One passage through a gate. On drop, reports an end that was not reported yet.
 struct Passage<T, G: Gate<T>, const IS_TASK: bool> {
     gate: G,
     state: State,
@@ -256,7 +257,7 @@ struct Passage<T, G: Gate<T>, const IS_TASK: bool> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)] // A byte would leave a gap, and the call would be copied along with the gap.
+#[repr(usize)] // A byte would leave padding, and the call would be copied along with it.
 enum State {
     Unpolled,
     /// Held back by the gate.
@@ -350,7 +351,7 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         entered.err()
     }
 
-    /// Ends a call that is not over, and makes the gate as it was before.
+    /// Reports the end of a call that is not over, and resets the gate.
     #[inline]
     fn renew(&mut self, renewal: &impl Renewal<G>) {
         if self.state == State::Unpolled {
@@ -381,9 +382,9 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Drop for Passage<T, G, IS_TASK> {
     }
 }
 
-/// Tells the gate of the panic that it is dropped by. `std::thread::panicking` would not do: a
-/// future may be dropped while some other panic unwinds, and one that panicked is usually dropped
-/// when the unwinding is over.
+/// Reports the panic that drops this guard. `std::thread::panicking` is not enough: a future may be
+/// dropped while another panic unwinds, and a future that panicked is usually dropped after the
+/// unwinding.
 struct PanicGuard<'p, T, G: Gate<T>, const IS_TASK: bool> {
     passage: &'p mut Passage<T, G, IS_TASK>,
     mark: UnwindMark,
@@ -398,8 +399,8 @@ impl<'p, T, G: Gate<T>, const IS_TASK: bool> PanicGuard<'p, T, G, IS_TASK> {
 
 impl<T, G: Gate<T>, const IS_TASK: bool> Drop for PanicGuard<'_, T, G, IS_TASK> {
     fn drop(&mut self) {
-        // A blocking call whose caller has gone is unwound as well, where decor would have it wait
-        // or begin anew.
+        // An abandoned blocking call is unwound as well, where it would wait or begin anew in
+        // decor.
         self.passage.end(if self.mark.is_cancelled() { How::Cancelled } else { How::Panicked });
     }
 }
@@ -410,34 +411,34 @@ impl<F, G: Gate<T>, T> fmt::Debug for GatedFuture<F, G, T> {
     }
 }
 
-/// Where the gate of a call comes from: a decorator that is a gate for each call.
+/// The source of gates: a decorator that makes a gate for each call.
 pub trait GateSource<Args>: Decoration + Captures<Args> {
     /// The gate of one call.
     type Gate;
-    /// How a retry renews the gate: [`InPlace`] for the gates of decor.
+    /// The way in which a retry renews the gate: [`InPlace`] for the gates of decor.
     type Renewal: Renewal<Self::Gate>;
 
     /// Makes the gate of one call, from what was captured of its arguments.
     fn gate(self, captured: Self::Captured) -> Self::Gate;
 }
 
-/// Makes a gate as it was before its call, and frees what it holds: for the next attempt of a retry.
+/// Renews a gate for the next attempt of a retry: resets its state and frees what it holds.
 pub trait Renewal<G> {
-    /// Made before the first call.
+    /// Makes a renewal from the gate as it is before the first call.
     fn of(gate: &G) -> Self;
 
-    /// Renews it.
+    /// Renews the gate.
     fn renew(&self, gate: &mut G);
 }
 
-/// A gate that renews itself. A clone of a shared handle for each attempt would cost more than the
-/// rest of what the attempt does here.
+/// A gate that renews itself, because a clone of a shared handle for each attempt would cost more
+/// than all its other work here.
 pub trait Renewable {
-    /// Makes the gate as it was before its call, and frees what it holds.
+    /// Resets the gate to its state before the call, and frees what it holds.
     fn renew(&mut self);
 }
 
-/// The gate renews itself.
+/// Renewal by the gate itself.
 #[derive(Debug)]
 pub struct InPlace;
 
@@ -453,7 +454,7 @@ impl<G: Renewable> Renewal<G> for InPlace {
     }
 }
 
-/// A clone from before the first call is kept, and cloned again.
+/// Renewal by a clone that was taken before the first call.
 #[derive(Debug)]
 pub struct Kept<G>(G);
 
@@ -489,8 +490,8 @@ pub type Gated<C, G> = Around<Late<C>, GateLayer<Each<G>>>;
 pub type GatedBy<C, P> = Around<Late<C>, GateLayer<ByArgs<P>>>;
 
 impl<C, P> GatedBy<C, P> {
-    /// Changes how the decorator shows itself in the `Debug` of a chain, for an extension trait
-    /// that gives it a name of its own.
+    /// Sets the method that the `Debug` of a chain shows, for an extension trait with a method of
+    /// its own.
     ///
     /// # Examples
     ///
@@ -567,7 +568,7 @@ where
     }
 }
 
-/// Repeated calls, each through the same gate as new.
+/// Repeated calls; the gate is renewed before each of them.
 #[pin_project]
 pub struct GatedCalls<A, G: Gate<T>, T, N> {
     #[pin]
@@ -613,7 +614,7 @@ impl<A, G: Gate<T>, T, N> fmt::Debug for GatedCalls<A, G, T, N> {
     }
 }
 
-/// `Clone`, and nothing else: it stands here so that the compiler can say what `.gated(..)` clones.
+/// `Clone` under another name, so that the compiler can say what `.gated(..)` clones.
 #[diagnostic::on_unimplemented(
     message = "a gate is cloned for each call, and `{Self}` is not `Clone`",
     label = "not `Clone`",

@@ -12,14 +12,15 @@ use std::{
 
 /// Changes the output of a call.
 pub trait Change<T>: Decoration {
-    /// What the output becomes.
+    /// The output after the change.
     type Output;
 
-    /// Changes it.
+    /// Changes the output.
     fn change(&mut self, output: T) -> Self::Output;
 }
 
-/// A call whose output is changed: of `.lifted()`, `.fallible()`, `.map_err(..)` and `.err_into()`.
+/// A call with a changed output: the future of `.lifted()`, `.fallible()`, `.map_err(..)` and
+/// `.err_into()`.
 ///
 /// # Cancel safety
 ///

@@ -1,8 +1,8 @@
-//! Decorators of one's own.
+//! Decorators of your own.
 //!
-//! A decorator of one's own is a [`Gate`]: a value that stands before one call. A gate may let the
-//! call wait, may refuse the call, and is told how the call ended. The same gate serves futures,
-//! async functions, and sync functions after `.blocking()`.
+//! A decorator of your own is a [`Gate`]: a value that stands before one call. A gate can make the
+//! call wait, can refuse it, and learns how it ended. The same gate serves futures, async
+//! functions, and sync functions after `.blocking()`.
 //!
 //! [`FutureExt::gated`] puts a gate before a future. [`FnExt::gated`] puts a clone of a gate before
 //! each call of a function. [`FnExt::gated_by`] makes the gate from the arguments of each call. An
@@ -23,11 +23,38 @@
 //! | dropped while the gate waits | is dropped, so a place in a queue must go by the gate's own `Drop` |
 //! | dropped while it runs | the call is dropped, then `end` is called with [`Cancelled`](Outcome::Cancelled) |
 //!
-//! A sync call cannot be dropped. Under a `.timeout(..)` whose limit has passed, it is unwound when
-//! it next waits in decor. The gate is then told that the call was cancelled.
+//! A sync call cannot be dropped. When the limit of a `.timeout(..)` has passed, the call is
+//! unwound when it next waits in decor. The gate then learns that the call was cancelled.
 //!
-//! Each call that was let through ends once. A call that is leaked, by `std::mem::forget` for one,
-//! never ends.
+//! Each call that was let through ends once. A leaked call (`std::mem::forget`) never ends.
+//!
+//! # A method of your own
+//!
+//! An extension trait gives the gate a method: one for functions, and one for futures if it is to
+//! serve them. Both may have the same method name. A bound on the output stands on the method, not
+//! on the trait: rustc then says what the output lacks.
+//!
+//! ```
+//! use decor::{FnExt, FutureExt, layer::{Decoration, Gate, Gated, GatedFuture}};
+//!
+//! trait PassedExt<Args, Half>: FnExt<Args, Half> {
+//!     fn passed<G: Gate<Self::Output> + Decoration + Clone>(self, gate: &G) -> Gated<Self, G> {
+//!         self.gated(gate.clone())
+//!     }
+//! }
+//! impl<F: FnExt<Args, Half>, Args, Half> PassedExt<Args, Half> for F {}
+//!
+//! trait PassedFutureExt: FutureExt {
+//!     fn passed<G: Gate<Self::Output> + Clone>(self, gate: &G) -> GatedFuture<Self, G, Self::Output> {
+//!         self.gated(gate.clone())
+//!     }
+//! }
+//! impl<F: FutureExt> PassedFutureExt for F {}
+//! ```
+//!
+//! A clone of a gate is the gate of another call, as new: what belongs to one call alone (a permit,
+//! a place in a queue) is not cloned. A gate of a chain that is spawned is `Send`. A gate of a chain
+//! that is [`boxed`](crate::FnExt::boxed) is `Send + Sync + 'static`.
 //!
 //! # The output
 //!
@@ -48,13 +75,14 @@
 //! # What a gate must not do
 //!
 //! - It must not block in `enter`. It asks [`Wait`] to be polled again, and returns `Pending`.
-//! - It must not read another clock. [`Wait::now`] and [`End::now`] follow a test's virtual time.
+//! - It must not read another clock. [`Wait::now`], [`End::now`] and, outside of a gate, [`now`]
+//!   follow a test's virtual time.
 //! - It must not hold a lock from `enter` to `end`, because other code runs in between.
-//! - It must not panic in `end`. During the unwinding of a panic that aborts the process.
+//! - It must not panic in `end`. A panic there aborts the process if another panic is unwinding.
 //!
 //! # A counter of calls in flight
 //!
-//! The gate has no bound on `T`, and the count goes back when a call is dropped or panics.
+//! The gate has no bound on `T`. The count goes down also when a call is dropped or panics.
 //!
 //! ```
 //! use decor::{FnExt, layer::{Decoration, End, Gate, Gated, Wait}, prelude::*};
@@ -126,8 +154,9 @@
 //!
 //! # A circuit breaker
 //!
-//! The gate opens after three failures in a row, and refuses calls while it is open. After half a
-//! minute it lets one call through. A cancelled call counts neither as a failure nor as a success.
+//! The circuit opens after three failures in a row, and the gate refuses calls while it is open.
+//! After half a minute the gate lets one call through. A cancelled call counts neither as a failure
+//! nor as a success.
 //!
 //! ```
 //! use decor::{Error, Fallible, FnExt, layer::{Decoration, End, Gate, Gated, Instant, Wait}};
@@ -170,10 +199,12 @@
 //!     }
 //! }
 //!
-//! trait BreakerExt<Args, Half>: FnExt<Args, Half, Output: Fallible> {
-//!     fn guarded(self, breaker: &Breaker) -> Gated<Self, Breaker> { self.gated(breaker.clone()) }
+//! trait BreakerExt<Args, Half>: FnExt<Args, Half> {
+//!     fn guarded(self, breaker: &Breaker) -> Gated<Self, Breaker> where Self::Output: Fallible {
+//!         self.gated(breaker.clone())
+//!     }
 //! }
-//! impl<F: FnExt<Args, Half, Output: Fallible>, Args, Half> BreakerExt<Args, Half> for F {}
+//! impl<F: FnExt<Args, Half>, Args, Half> BreakerExt<Args, Half> for F {}
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
 //! use decor::{prelude::*, test_util::VirtualClock};
@@ -214,7 +245,7 @@
 //!
 //! # An audit log
 //!
-//! Each call has a gate of its own, which is made from the arguments: `Audited` implements
+//! The gate of each call is made from the arguments. `Audited` implements
 //! [`Inspect`](crate::Inspect), as closures do.
 //!
 //! ```
@@ -250,16 +281,17 @@
 //!     }
 //! }
 //!
-//! trait AuditExt<Args, Half>: FnExt<Args, Half, Output: ResultLike> {
+//! trait AuditExt<Args, Half>: FnExt<Args, Half> {
 //!     fn audited<P>(self, log: &AuditLog, show: P) -> GatedBy<Self, Audited<P>>
 //!     where
 //!         P: Inspect<Args, Output: Display>,
+//!         Self::Output: ResultLike,
 //!     {
 //!         let audited = Audited { log: log.clone(), name: self.name(), show };
 //!         self.gated_by(audited).shown_as(".audited(..)")
 //!     }
 //! }
-//! impl<F: FnExt<Args, Half, Output: ResultLike>, Args, Half> AuditExt<Args, Half> for F {}
+//! impl<F: FnExt<Args, Half>, Args, Half> AuditExt<Args, Half> for F {}
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
 //! use decor::layer::future_name;
@@ -277,7 +309,7 @@
 //! assert_eq!(fetch_user.call(7).await, Ok(7));
 //! assert!(fetch_user.call(42).await.is_err());
 //!
-//! // A future, whose arguments are gone.
+//! // A future: its arguments are gone.
 //! let call = fetch(8);
 //! let entry = log.entry(future_name(&call), "..");
 //! assert_eq!(call.gated(entry).await, Ok(8));
@@ -289,7 +321,8 @@
 //! fn explode(_: &str, _: u8) -> Result<u8, String> { panic!("boom") }
 //! assert!(parse.blocking().audited(&log, |text: &&str| text.to_string()).call("x").is_err());
 //! let explode = explode.blocking().audited(&log, |text: &&str, n: &u8| format!("{text}, {n}"));
-//! assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| explode.call("y", 1))).is_err());
+//! let exploded = std::panic::AssertUnwindSafe(|| explode.call("y", 1));
+//! assert!(std::panic::catch_unwind(exploded).is_err());
 //!
 //! assert_eq!(
 //!     *log.0.lock().unwrap(),
@@ -322,18 +355,18 @@ pub use decoration::Decoration;
 pub use gate::{End, Gate, Gated, GatedBy, GatedFuture};
 pub use mapped::MappedFuture;
 pub use outcome::Outcome;
-/// The moment in time of [`Wait::now`], [`Wait::until`] and [`End::now`]: tokio's.
+/// The moments of [`Wait::now`], [`Wait::until`] and [`End::now`]: the `Instant` of tokio.
 ///
 /// # Examples
 ///
 /// See the [circuit breaker](self#a-circuit-breaker).
 #[doc(no_inline)]
 pub use tokio::time::Instant;
-pub use wait::Wait;
+pub use wait::{Wait, now};
 
-/// Parts of decorated functions' types, and what the decorators ask of a function. They are public
-/// for the compiler's sake: what no public path leads to it calls by the whole private path.
-// For rustc alone: see the facade.
+/// Parts of the types of decorated functions, and bounds of the decorators. They are public for the
+/// compiler's messages: without a public path, rustc prints the whole private path.
+// For rustc alone: see the front page.
 #[doc(hidden)]
 pub use {
     gate::{ByArgs, CloneGate, Each, GateLayer, GatedCalls, InPlace},

@@ -37,15 +37,15 @@ use std::{
 ///
 /// async fn fetch(id: u64) -> u64 { id }
 ///
-/// let noon = Instant::now() + Duration::from_secs(60);
+/// let noon = now() + Duration::from_secs(60);
 /// assert_eq!(fetch.gated(NotBefore(noon)).call(42).await, 42);
-/// assert_eq!(Instant::now(), noon);
+/// assert_eq!(now(), noon);
 ///
 /// # tokio::task::spawn_blocking(|| {
 /// fn load(id: u64) -> u64 { id }
 ///
 /// let clock = VirtualClock::start();
-/// let noon = Instant::now() + Duration::from_secs(60);
+/// let noon = now() + Duration::from_secs(60);
 /// assert_eq!(load.blocking().gated(NotBefore(noon)).call(42), 42);
 /// assert!(clock.elapsed() >= Duration::from_secs(60));
 /// # }).await.unwrap();
@@ -60,10 +60,10 @@ enum Waiting<'a> {
     Thread { waker: &'a Waker, until: Option<Instant> },
 }
 
-/// The timer of a task that waits; `None` until it first has to.
+/// The timer of a task; `None` until the task first has to wait.
 #[derive(Debug)]
 pub(crate) enum Timer<'a> {
-    /// Within a future that is made to wait.
+    /// Within a future that exists to wait.
     Inline(Pin<&'a mut Option<Sleep>>),
     /// Beside a call, because most calls never wait.
     Boxed(&'a mut BoxedTimer),
@@ -118,7 +118,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// When a thread has to look again; `None` if it waits to be woken.
+    /// The moment at which a thread polls again; `None` if the thread waits to be woken.
     pub(crate) fn wake_at(self) -> Option<Instant> {
         match self.0 {
             Waiting::Task { .. } => None,
@@ -126,7 +126,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Unwinds a thread whose caller has gone.
+    /// Unwinds the call on this thread if its caller has abandoned it.
     pub(crate) fn unwind_if_cancelled(&self) {
         if let Waiting::Thread { .. } = self.0 {
             unwind_if_cancelled();
@@ -145,10 +145,10 @@ impl<'a> Wait<'a> {
         self.clock().now()
     }
 
-    /// Has the gate polled again when it is used.
+    /// The waker that has the gate polled again.
     ///
-    /// A gate that waits for an event hands a clone to the cause of the event, and does so at each
-    /// poll, because the waker of a later poll may be another.
+    /// A gate that waits for an event hands a clone to the cause of the event. It does so at each
+    /// poll, because a later poll may come with another waker.
     ///
     /// # Examples
     ///
@@ -194,8 +194,8 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Ready when this moment has come. Otherwise the gate is polled again then, or when the
-    /// [waker](Self::waker) is used.
+    /// Returns `Ready` if the moment has come. Otherwise the gate is polled again at that moment,
+    /// or earlier if the [waker](Self::waker) is used.
     ///
     /// A later call replaces the moment of an earlier one.
     ///
@@ -219,7 +219,71 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Forgets a moment that was asked for: the gate is polled again only when it is woken.
+    /// Polls a future as a part of the wait: a semaphore, an answer from another task. The gate is
+    /// polled again when the future is woken.
+    ///
+    /// # Examples
+    ///
+    /// At most two calls at once, by tokio's semaphore. A gate that is dropped while it waits drops
+    /// the future, which gives its place in the queue back.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{layer::{Decoration, End, Gate, Wait}, prelude::*};
+    /// use futures::future::{BoxFuture, join_all};
+    /// use std::{fmt, sync::Arc, task::{Poll, ready}, time::Duration};
+    /// use tokio::{sync::{OwnedSemaphorePermit, Semaphore}, time::{Instant, sleep}};
+    ///
+    /// struct Bulkhead {
+    ///     calls: Arc<Semaphore>,
+    ///     waiting: Option<BoxFuture<'static, OwnedSemaphorePermit>>,
+    ///     permit: Option<OwnedSemaphorePermit>,
+    /// }
+    ///
+    /// impl Bulkhead {
+    ///     fn new(calls: Arc<Semaphore>) -> Self { Self { calls, waiting: None, permit: None } }
+    /// }
+    ///
+    /// impl Clone for Bulkhead { // a gate for another call: without the permit
+    ///     fn clone(&self) -> Self { Self::new(self.calls.clone()) }
+    /// }
+    ///
+    /// impl Decoration for Bulkhead {
+    ///     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    ///         f.write_str(".bulkhead(..)")
+    ///     }
+    /// }
+    ///
+    /// impl<T> Gate<T> for Bulkhead {
+    ///     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
+    ///         let calls = self.calls.clone();
+    ///         let acquire = || -> BoxFuture<'static, _> {
+    ///             Box::pin(async { calls.acquire_owned().await.expect("it is never closed") })
+    ///         };
+    ///         let waiting = self.waiting.get_or_insert_with(acquire);
+    ///         self.permit = Some(ready!(wait.poll(waiting.as_mut())));
+    ///         Poll::Ready(Ok(()))
+    ///     }
+    ///
+    ///     fn end(&mut self, _: End<'_, T>) {
+    ///         self.permit = None;
+    ///     }
+    /// }
+    ///
+    /// async fn fetch(_: u64) { sleep(Duration::from_secs(1)).await }
+    ///
+    /// let begun = Instant::now();
+    /// let fetch = fetch.gated(Bulkhead::new(Arc::new(Semaphore::new(2))));
+    /// join_all((0..5).map(|id| fetch.call(id))).await;
+    /// assert_eq!(begun.elapsed(), Duration::from_secs(3));
+    /// # }
+    /// ```
+    pub fn poll<F: Future + ?Sized>(&mut self, future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(self.waker()))
+    }
+
+    /// Clears the moment of an earlier [`until`](Self::until): the gate is polled again only when
+    /// woken.
     pub(crate) fn for_a_wake(&mut self) {
         match &mut self.0 {
             Waiting::Task { timer, .. } => timer.disarm(),
@@ -228,10 +292,31 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// Waits as a thread does: polls until the value is ready, and parks in between.
+/// The time by decor's clock, outside of a gate: the time of the thread's virtual clock if there is
+/// one, otherwise tokio's.
+///
+/// A moment that a gate compares with [`Wait::now`] is made by this function. `Instant::now()` is
+/// right in tasks only.
+///
+/// # Examples
+///
+/// ```
+/// use decor::{layer::now, test_util::VirtualClock};
+/// use std::time::Duration;
+///
+/// let clock = VirtualClock::start();
+/// let begun = now();
+/// clock.advance(Duration::from_secs(60));
+/// assert_eq!(now() - begun, Duration::from_secs(60));
+/// ```
+pub fn now() -> Instant {
+    Clock::here().now()
+}
+
+/// Calls `poll` until it is ready, and parks the thread in between.
 #[inline]
 pub(crate) fn wait_blocking<T>(mut poll: impl FnMut(&mut Wait<'_>) -> Poll<T>) -> T {
-    // Most calls need not wait, and then there is no wake to register for.
+    // Most calls are ready at the first poll, and need no waker.
     match poll(&mut Wait::of_thread(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => park_until_ready(poll),

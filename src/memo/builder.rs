@@ -19,8 +19,8 @@ use std::{fmt, time::Duration};
 
 /// Making one.
 impl<K: Key, V: Value> Memo<K, V> {
-    /// Returns a memo whose values are good for `ttl`. Write its type, because that decides what
-    /// the memo keeps of a `Result` or an `Option`.
+    /// Returns a memo of values that are good for `ttl`. Write the type of the memo out, because it
+    /// decides what is kept of a `Result` or an `Option`.
     ///
     /// # Panics
     ///

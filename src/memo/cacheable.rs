@@ -1,9 +1,10 @@
-//! What of an output is remembered, and what a load that failed tells the calls that joined it.
+//! The part of an output that is remembered, and the failure that waiting calls get from a failed
+//! load.
 
 use crate::Error;
 use std::fmt;
 
-/// A type whose values a memo can hold. Implemented for all that qualify.
+/// A type of values that a memo can hold. Implemented for all types that qualify.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the value of a memo: a value is `Clone + Send + Sync + 'static`",
     note = "derive `Clone`, or put the value into an `Arc`: `Memo<K, Arc<{Self}>>`"
@@ -42,7 +43,7 @@ impl<V: Clone + Send + Sync + 'static> Value for V {}
     note = "of a `Result<User, E>` a `Memo<K, User>` keeps what is `Ok`, a `Memo<K, Result<User, E>>` both"
 )]
 pub trait Cacheable<V>: Sized {
-    /// The error of a load that left nothing to keep. It is told to the calls that joined the load.
+    /// The error of a load that left nothing to keep. The calls that joined the load get it.
     type Error;
 
     /// What of it is remembered; `None` for a failure, which is not.
@@ -59,8 +60,7 @@ pub trait Cacheable<V>: Sized {
     fn from_error(error: Self::Error) -> Option<Self>;
 }
 
-/// An error that can tell a call that the load which it joined has failed: `From<decor::Error>` and
-/// `Display`.
+/// An error that can carry the failure of another call's load: `From<decor::Error>` and `Display`.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "the error type `{Self}` cannot tell the calls that wait for a load that it failed (`decor::Error::LoadFailed`)",
@@ -73,9 +73,9 @@ pub trait CarriesLoadFailure: From<Error> + fmt::Display {}
 #[diagnostic::do_not_recommend]
 impl<E: From<Error> + fmt::Display> CarriesLoadFailure for E {}
 
-/// An output that can be memoized: [`Cacheable`], and able to tell that a load has failed.
+/// An output that can be memoized: [`Cacheable`], and able to carry the failure of a load.
 ///
-/// One bound, and not two, or rustc would ask for a memo's missing types twice.
+/// One bound in place of two, because rustc would ask for the missing types of a memo twice.
 pub trait Memoizable<V>: Cacheable<V> {}
 
 impl<V, O: Cacheable<V, Error: CarriesLoadFailure>> Memoizable<V> for O {}
@@ -91,7 +91,7 @@ impl From<Error> for NoValue {
     }
 }
 
-/// The error of outputs that are always kept. Not `Clone`, so that there is nothing to share.
+/// The error of outputs that are always kept. Not `Clone`, because there is nothing to share.
 #[derive(Debug, thiserror::Error)]
 #[error("there are no failures")]
 pub struct NoFailures;

@@ -1,4 +1,4 @@
-//! A call's contact with a memo: whether it is answered, waits for a load, or is to load.
+//! The contact of a call with a memo: the call is answered, waits for a load, or loads.
 
 use super::{
     cacheable::Value,
@@ -14,9 +14,9 @@ use std::hash::Hash;
 pub(crate) enum Contact<K: Eq + Hash, V> {
     /// A value to return.
     Hit(V),
-    /// Another call loads it already.
+    /// Another call loads the value already.
     Join(K, Joined<V>),
-    /// This call is to load it.
+    /// This call has to load the value.
     Lead(Leader<K, V>),
     /// A value to return, and a load to begin in the background.
     Refresh(V, Leader<K, V>),
@@ -35,8 +35,8 @@ impl<K: Key, V: Value> Core<K, V> {
         contact
     }
 
-    /// A contact that is not the call's first, and so not counted: the load that it waited for has
-    /// come to nothing.
+    /// A later contact of the same call, which is not counted: the load that the call waited for
+    /// has come to nothing.
     pub(crate) fn contact_again(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
         let counters = &self.counters;
         let hash = self.index.hash(&key);

@@ -1,4 +1,4 @@
-//! The output of a call that joined a load which failed.
+//! The output of a call that joined a failed load.
 //!
 //! If each of the calls tries for itself, one after the other, the last of twenty waits for twenty
 //! failures of a server that is down. If they are told of the failure, each waits for the load that
@@ -14,7 +14,7 @@ use std::any::Any;
 pub struct LoadFailure {
     /// The function that failed.
     name: &'static str,
-    /// The text of its error.
+    /// The text of the leader's error.
     message: String,
     /// The error itself; `None` unless it is shared.
     error: Option<Arc<dyn Any + Send + Sync>>,
@@ -29,7 +29,7 @@ impl LoadFailure {
         Self { name, message, error: None }
     }
 
-    /// As the output of a call that joined; `None` if its type has no failures.
+    /// The output of a call that joined; `None` if its type has no failures.
     fn told<O, V>(&self) -> Option<O>
     where
         O: Cacheable<V, Error: CarriesLoadFailure>,
@@ -38,7 +38,8 @@ impl LoadFailure {
     }
 }
 
-/// How failures of loads are told to the calls that joined: outputs of type `O`, in a memo of `V`.
+/// The way in which failures of loads reach the calls that joined, with outputs of type `O` in a
+/// memo of `V`.
 ///
 /// Implemented by [`ReportedErrors`], [`SharedErrors`] and [`IsolatedErrors`].
 #[diagnostic::on_unimplemented(
@@ -67,7 +68,7 @@ pub struct ReportedErrors;
 #[derive(Debug, Clone, Copy)]
 pub struct SharedErrors;
 
-/// Nothing. Each call tries for itself, one after the other:
+/// No error. Each call tries again by itself, one after the other:
 /// [`.isolating_errors()`](crate::Memoized::isolating_errors).
 #[derive(Debug, Clone, Copy)]
 pub struct IsolatedErrors;

@@ -4,25 +4,24 @@ use super::{FixedKey, GetOrLoad, Key, KeyPart, Memo, Memoizable, MemoizedFuture,
 use crate::CallableOnce;
 
 impl<K: Key, V: Value> Memo<K, V> {
-    /// Returns the value of this key if it is there, and otherwise the output of `load`, which is
-    /// then kept.
+    /// Returns the value of this key. If there is none, returns the output of `load`, and keeps its
+    /// value.
     ///
     /// Does for one call by hand what [`.memoized(..)`](crate::FnExt::memoized) does for a
-    /// function: types do not change, and [`sharing_errors`](MemoizedFuture::sharing_errors),
+    /// function. Types do not change. [`sharing_errors`](MemoizedFuture::sharing_errors),
     /// [`isolating_errors`](MemoizedFuture::isolating_errors) and
-    /// [`detached`](MemoizedFuture::detached) may follow. The key may be a borrowed one, a `&str`
-    /// for a `String` (one of several parts may not); it is made an owned one only on a miss.
-    /// `load` is a closure or a decorated one, and may borrow: `(||
-    /// client.user(id)).retry_with(&policy)`.
+    /// [`detached`](MemoizedFuture::detached) may follow. The key may be borrowed, a `&str` for a
+    /// `String`, unless it has several parts. Only a miss makes the key owned. `load` is a plain or
+    /// a decorated closure, and may borrow: `(|| client.user(id)).retry_with(&policy)`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it loads, it drops the load, and a call that waits for it takes over.
+    /// If dropped while loading, the load is dropped, and a waiting call starts a new one.
     ///
     /// # Panics
     ///
-    /// If `load` asks for the same key, in the same task and while it is polled: it would wait for
-    /// itself. A load that waits for another task, which asks for the same key, hangs.
+    /// If `load` asks for the same key, in the same task and while it is polled, because it would
+    /// wait for itself. A load hangs if it waits for another task that asks for the same key.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

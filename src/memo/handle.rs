@@ -7,15 +7,15 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 /// A shared cache that fills itself: values that were loaded, remembered by key until their TTL is
 /// over.
 ///
-/// A clone is the same memo: keep one in the state of the program, and hand it to the functions
-/// whose answers it is to remember, by [`.memoized(&memo)`](crate::FnExt::memoized) or by hand
-/// (threads: by [`.blocking().memoized(&memo)`](crate::blocking::FnExt::memoized) on a closure).
-/// It is always bounded, to 10,000 values until [set](crate::MemoBuilder::capacity). A full memo
-/// drops values that have expired, and then evicts the
-/// [least recently used](crate::Eviction::Lru) one.
+/// A clone is the same memo. Keep one in the state of the program, and give it to functions with
+/// [`.memoized(&memo)`](crate::FnExt::memoized), or use it by hand. On a thread, by hand means
+/// [`.blocking().memoized(&memo)`](crate::blocking::FnExt::memoized) on a closure. A memo is always
+/// bounded, to 10,000 values by [default](crate::MemoBuilder::capacity). A full memo drops values
+/// that have expired, and then evicts the [least recently used](crate::Eviction::Lru) one.
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), String> {
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), String> {
 /// use decor::prelude::*;
 /// use std::time::Duration;
 ///
@@ -26,7 +26,10 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///
 /// fetch_user.call(42).await?;
 /// fetch_user.call(42).await?; // from the memo
-/// assert_eq!(users.stats().to_string(), "CacheInfo(hits=1, misses=1, maxsize=10000, currsize=1, coalesced=0, loads=1)");
+/// assert_eq!(
+///     users.stats().to_string(),
+///     "CacheInfo(hits=1, misses=1, maxsize=10000, currsize=1, coalesced=0, loads=1)",
+/// );
 ///
 /// users.invalidate(&42);
 /// assert_eq!(users.get(&42), None);
@@ -34,10 +37,11 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 /// # }
 /// ```
 ///
-/// In a service it stands beside the function that it serves, and either can be a field:
+/// In a service, the memo and the function can be fields side by side:
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), decor::Error> {
 /// use decor::{BoxedFn, prelude::*};
 /// use std::time::Duration;
 ///
@@ -54,8 +58,10 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///
 /// impl Users {
 ///     fn new(client: Client) -> Self {
-///         let memo = Memo::builder().ttl(Duration::from_secs(300)).capacity(1_000).jitter(0.1).build();
-///         let fetch = decor::with_context(client, |client: Client, id: u64| async move { client.user(id).await })
+///         let ttl = Duration::from_secs(300);
+///         let memo = Memo::builder().ttl(ttl).capacity(1_000).jitter(0.1).build();
+///         let get = |client: Client, id: u64| async move { client.user(id).await };
+///         let fetch = decor::with_context(client, get)
 ///             .retry_with(RetryPolicy::default())
 ///             .memoized(&memo)
 ///             .named("users")
@@ -82,9 +88,9 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///
 /// # What is kept
 ///
-/// The value's type decides (see [`Cacheable`](crate::Cacheable)). A `Memo<K, User>` keeps of a
-/// `Result<User, E>` what is `Ok`, of an `Option<User>` what is `Some`. A
-/// `Memo<K, Result<User, E>>` keeps errors too, a `Memo<K, Option<User>>` that there is none;
+/// The value's type decides (see [`Cacheable`](crate::Cacheable)). A `Memo<K, User>` keeps the `Ok`
+/// of a `Result<User, E>`, and the `Some` of an `Option<User>`. A `Memo<K, Result<User, E>>` keeps
+/// errors too, and a `Memo<K, Option<User>>` keeps `None`s;
 /// [`negative`](crate::MemoBuilder::negative) gives those a shorter TTL. Values are cloned for each
 /// call: an `Arc` in the memo makes that cheap.
 ///
@@ -92,11 +98,11 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///
 /// If many calls ask for a key without a good value, one of them loads it, and the others wait for
 /// its value. This is single flight: a stampede, or thundering herd, cannot form. If the load
-/// fails, the loading call has the error, and the waiters get its text at once, in an
+/// fails, the loading call gets the error, and the waiters get its text at once, in an
 /// [`Error::LoadFailed`](crate::Error::LoadFailed). With
-/// [`.sharing_errors()`](crate::Memoized::sharing_errors) they get the error itself, and with
-/// [`.isolating_errors()`](crate::Memoized::isolating_errors) each tries for itself, one after the
-/// other. If the loading call is dropped or panics, a waiter takes over.
+/// [`.sharing_errors()`](crate::Memoized::sharing_errors) they get the error itself. With
+/// [`.isolating_errors()`](crate::Memoized::isolating_errors) each tries again by itself, one after
+/// the other. If the loading call is dropped or panics, a waiter takes over.
 ///
 /// A load runs in the call that began it. If every caller times out before a load finishes (by a
 /// `.timeout(..)` behind the memo), the memo stays empty;
@@ -106,7 +112,7 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///
 /// # Freshness
 ///
-/// A value can be refreshed ahead of its expiry, and be of use after it. All of this is off until
+/// A value can be refreshed before its expiry, and used after it. Both are off until
 /// [set](Self::builder).
 ///
 /// ```text
@@ -116,9 +122,9 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///    │                     │ call refreshes it  │ refreshes it          │ and if it fails, served │ and have its error
 /// ```
 ///
-/// Both windows begin at the expiry. The one call that refreshes a value waits for its load; with
-/// [`.detached()`](crate::Memoized::detached) it does not, because the load goes on in a task. If
-/// a refresh fails, the value that is there is served, and the next call tries again.
+/// Both windows begin at the expiry. The one call that refreshes a value waits for its load. With
+/// [`.detached()`](crate::Memoized::detached) that call does not wait, because the load goes on in
+/// a task. If a refresh fails, the value that is there is served, and the next call tries again.
 /// [`jitter`](crate::MemoBuilder::jitter) keeps values that were loaded together from expiring
 /// together. [`negative`](crate::MemoBuilder::negative) gives an `Err` or a `None` a shorter time,
 /// and those are never served stale.
@@ -126,18 +132,17 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 /// # A clear wins
 ///
 /// A load that began before a [`clear`](Self::clear), an [`invalidate`](Self::invalidate) or an
-/// [`insert`](Self::insert) answers the calls that waited for it already. Its value is not kept,
-/// nor given to a call that begins later: that one loads anew.
+/// [`insert`](Self::insert) answers only the calls that waited for it already. Its value is not
+/// kept. A call that begins later loads anew.
 ///
 /// # Time and memory
 ///
-/// A TTL counts from the moment at which the load is complete, by tokio's clock, so a paused one
-/// controls it.
+/// A TTL counts from the end of the load, by tokio's clock, so a paused clock controls it.
 ///
 /// The call that makes a value leave the memo drops the value before it returns. Such calls are a
-/// clear, an invalidation, a store that replaces or evicts the value, and a call that finds it
-/// expired and past all its windows. An expired value for which no call asks gives its memory back
-/// as others are stored: when a store needs room, and otherwise two values with each store.
+/// clear, an invalidation, a store that replaces or evicts the value, and a call that finds the
+/// value past its expiry and all its windows. Stores free the memory of expired values that no call
+/// asks for: all that a store needs room for, and otherwise two values with each store.
 ///
 /// `Hash`, `Eq` and `Clone` of keys and values run while a part of the memo is locked. They must
 /// not use the same memo. `Drop` and the closures of the builder may.
@@ -146,8 +151,8 @@ pub struct Memo<K, V> {
 }
 
 impl<K: Key, V: Value> Memo<K, V> {
-    /// Returns the value of this key, if it is there and has not expired. Counts as a call, and so
-    /// as a hit or a miss.
+    /// Returns the value of this key, if there is one that has not expired. Counts as a hit or a
+    /// miss.
     ///
     /// ```
     /// use decor::Memo;
@@ -167,8 +172,8 @@ impl<K: Key, V: Value> Memo<K, V> {
 
     /// Keeps a value as if it had just been loaded, in place of the key's earlier one.
     ///
-    /// Wins over a load of the same key that is under way: that one answers the calls that waited
-    /// for it already, and is not kept.
+    /// Wins over a load of the same key that is under way. That load answers the calls that waited
+    /// for it already, and its value is not kept.
     ///
     /// ```
     /// let squares = decor::Memo::builder().build();
@@ -179,7 +184,7 @@ impl<K: Key, V: Value> Memo<K, V> {
         self.core.insert(key, value);
     }
 
-    /// Forgets a value, and drops it. Wins over a load of the same key that is under way.
+    /// Removes a value, and drops it. Wins over a load of the same key that is under way.
     ///
     /// ```
     /// let squares = decor::Memo::builder().build();
@@ -195,25 +200,28 @@ impl<K: Key, V: Value> Memo<K, V> {
         self.core.invalidate(key);
     }
 
-    /// Forgets all values and all counts, as Python's `cache_clear()` does. To keep the counts,
-    /// look at the [`stats`](Self::stats) first. Wins over all loads that are under way.
+    /// Removes all values and resets all counts, as Python's `cache_clear()` does. Read the
+    /// [`stats`](Self::stats) before, if you need them. Wins over all loads that are under way.
     ///
-    /// The values are dropped before it returns, at about a microsecond each.
+    /// The values are dropped before `clear` returns, at about a microsecond each.
     ///
     /// ```
     /// let squares = decor::Memo::builder().build();
     /// squares.insert(7, 49);
     /// squares.clear();
     /// assert_eq!(squares.get(&7), None);
-    /// assert_eq!(squares.stats().to_string(), "CacheInfo(hits=0, misses=1, maxsize=10000, currsize=0, coalesced=0, loads=0)");
+    /// assert_eq!(
+    ///     squares.stats().to_string(),
+    ///     "CacheInfo(hits=0, misses=1, maxsize=10000, currsize=0, coalesced=0, loads=0)",
+    /// );
     /// ```
     pub fn clear(&self) {
         self.core.clear();
     }
 
-    /// Returns what was counted since the memo was made or cleared: Python's `cache_info()`.
+    /// Returns the counts since the memo was made or cleared: Python's `cache_info()`.
     ///
-    /// Counters that other threads change meanwhile need not add up to the last call.
+    /// While other threads use the memo, the counts may differ by the calls in progress.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -236,7 +244,7 @@ impl<K: Key, V: Value> Memo<K, V> {
 }
 
 impl<K, V> Memo<K, V> {
-    /// As the decorators show it.
+    /// The memo as the decorators show it.
     pub(crate) fn limits(&self) -> &impl fmt::Display {
         &self.core.settings
     }

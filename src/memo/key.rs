@@ -10,7 +10,7 @@ use std::{
     sync::Arc, // the key's own kind, whatever stands in for decor's
 };
 
-/// A type whose values can be keys of a memo. Implemented for all that qualify.
+/// A type of values that can be keys of a memo. Implemented for all types that qualify.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the key of a memo: a key is `Eq + Hash + Clone + Send + Sync + 'static`",
     note = "derive what is missing: `#[derive(PartialEq, Eq, Hash, Clone)]`"

@@ -29,9 +29,9 @@ const KEYS: [u8; 2] = [7, 8];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
-    /// A load that is isolated: the call tries for itself if a load that it joined fails.
+    /// A load that is isolated: the call tries again by itself if a load that it joined fails.
     Load,
-    /// A load that is told of the failure of another that it joined.
+    /// A load that gets the failure of another load that it joined.
     LoadOrBeTold,
     /// A load that fails, isolated.
     Fail,

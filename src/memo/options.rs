@@ -3,7 +3,7 @@
 use super::{Inline, KeyFromArgs, ReportedErrors, Word};
 use std::{fmt, marker::PhantomData};
 
-/// Where the key comes from (`B`), how failures are told (`E`), and where loads run (`R`).
+/// The source of the key (`B`), the report of failures (`E`), and the place of loads (`R`).
 pub struct Options<B = KeyFromArgs, E = ReportedErrors, R = Inline> {
     pub(crate) by: B,
     modes: PhantomData<fn() -> (E, R)>,
@@ -22,7 +22,7 @@ impl<B, E, R> Options<B, E, R> {
 }
 
 impl<B: Word, E: Word, R: Word> Options<B, E, R> {
-    /// Writes the words as they are said: `.memoized(ttl 300s).sharing_errors().detached()`.
+    /// Writes the options as method calls: `.memoized(ttl 300s).sharing_errors().detached()`.
     pub(crate) fn write(limits: impl fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}({limits}{}){}{}", B::WORD, B::REST, E::WORD, R::WORD)
     }

@@ -1,12 +1,12 @@
-//! How an option of a memoized call shows itself.
+//! The text of an option of a memoized call.
 
-/// The word that sets an option, for `Debug`.
+/// The method that sets an option, for `Debug`.
 pub trait Word {
-    /// The word; empty for a default.
+    /// The name of the method; empty for a default.
     #[doc(hidden)]
     const WORD: &'static str;
 
-    /// Its further arguments, after the memo.
+    /// Writes the method's further arguments, after the memo.
     #[doc(hidden)]
     const REST: &'static str = "";
 }

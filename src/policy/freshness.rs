@@ -1,4 +1,5 @@
-//! The freshness of a remembered value: how long it is good, and the uses that it has after that.
+//! The freshness of a remembered value: how long the value is good, and how it may be used after
+//! that.
 
 use super::retry::fraction;
 use crate::clock::{Nanos, nanos};

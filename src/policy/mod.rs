@@ -1,9 +1,9 @@
 //! Pure decisions: when a retry goes on and how long it waits, when a limiter admits, how long a
 //! value is good.
 //!
-//! Nothing in here reads a clock or sleeps, and no decision draws randomness of its own: time and
-//! seeds are arguments (a policy only hands out the seeds, from `random.rs`). What waits, async or
-//! blocking, asks here and carries the answer out.
+//! No code in here reads a clock or sleeps, and no decision draws randomness of its own: time and
+//! seeds are arguments. A policy only hands out the seeds, from `random.rs`. The async and the
+//! blocking half ask here, and carry the answer out.
 
 #[cfg(feature = "memo")]
 mod freshness;

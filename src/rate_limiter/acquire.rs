@@ -16,8 +16,8 @@ use std::{
     time::Duration,
 };
 
-/// Waits in the queue for the permits of one request, as a task or as a thread. Dropped while it
-/// waits, it leaves the queue.
+/// Waits in the queue for the permits of one request, as a task or as a thread. Leaves the queue if
+/// dropped while waiting.
 pub(crate) struct Acquisition<C: Deref<Target = Core>> {
     core: C,
     request: Request,
@@ -37,7 +37,7 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
         Self { core, request, state: State::Unpolled }
     }
 
-    /// Leaves the queue, and begins anew when it is polled.
+    /// Leaves the queue. The next poll begins anew.
     #[inline]
     pub(crate) fn renew(&mut self) {
         self.leave();
@@ -82,7 +82,7 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
     }
 }
 
-/// The same request once more, from its beginning.
+/// The same request, from its beginning.
 impl<C: Deref<Target = Core> + Clone> Clone for Acquisition<C> {
     fn clone(&self) -> Self {
         Self::new(self.core.clone(), self.request)
@@ -97,7 +97,7 @@ impl<C: Deref<Target = Core>> Drop for Acquisition<C> {
 }
 
 impl Core {
-    /// Waits as a thread does: in the same queue, parked between its turns.
+    /// Waits on a thread: in the same queue, parked between polls.
     pub(super) fn acquire_blocking(&self, request: Request) -> Result<(), Error> {
         let mut acquisition = Acquisition::new(self, request);
         wait_blocking(|wait| acquisition.poll(wait))

@@ -47,17 +47,19 @@ impl RateLimiter {
         Self::builder().window(limit, period).try_build()
     }
 
-    /// Several windows at once, in one queue: requests and tokens per minute, or a limit per second and one per day. A call
-    /// is admitted when every window has room for it.
+    /// Several windows at once, in one queue, such as requests and tokens per minute, or a limit
+    /// per second and one per day. A call is admitted when every window has room for it.
     ///
-    /// Two limiters in a chain are not the same: a permit taken from one ages while the call waits for the other.
+    /// With two limiters in a chain, a permit from the first would age while the call waits for the
+    /// second.
     ///
     /// # Panics
     ///
     /// If a limit or a period is zero, or there is no window or more than four.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), decor::Error> {
     /// use decor::RateLimiter;
     /// use std::time::Duration;
     ///
@@ -119,7 +121,8 @@ impl RateLimiter {
     /// If either is zero.
     ///
     /// ```
-    /// let error = decor::RateLimiter::try_paced(0, std::time::Duration::from_secs(1)).unwrap_err();
+    /// let second = std::time::Duration::from_secs(1);
+    /// let error = decor::RateLimiter::try_paced(0, second).unwrap_err();
     /// assert_eq!(error.to_string(), "`limit` is 0, but must be at least 1");
     /// ```
     pub fn try_paced(limit: u32, period: Duration) -> Result<Self, ConfigError> {
@@ -127,7 +130,7 @@ impl RateLimiter {
     }
 
     /// A paced limiter that gives up to `burst` permits at once after a pause. After a stall of the
-    /// program, those that fall due in 3 ms come on top.
+    /// program, it also gives the permits of 3 ms.
     ///
     /// This is a new limiter: set the burst before it is shared. While
     /// [`set_limit`](Self::set_limit) has lowered the limit below the burst, the limit is the
@@ -158,7 +161,8 @@ impl RateLimiter {
     ///
     /// ```
     /// let paced = decor::RateLimiter::paced(10, std::time::Duration::from_secs(1));
-    /// assert_eq!(paced.try_burst(11).unwrap_err().to_string(), "`burst` is 11, but must be 1 to the limit");
+    /// let error = paced.try_burst(11).unwrap_err();
+    /// assert_eq!(error.to_string(), "`burst` is 11, but must be 1 to the limit");
     /// ```
     pub fn try_burst(self, burst: u32) -> Result<Self, ConfigError> {
         Ok(Self { core: Arc::new(self.core.with_burst(burst)?) })
@@ -170,7 +174,8 @@ impl RateLimiter {
     /// use decor::RateLimiter;
     /// use std::time::Duration;
     ///
-    /// let limiter = RateLimiter::builder().window(10, Duration::from_secs(1)).refuse_above(100).build();
+    /// let second = Duration::from_secs(1);
+    /// let limiter = RateLimiter::builder().window(10, second).refuse_above(100).build();
     /// assert_eq!(limiter.waiting(), 0);
     /// ```
     pub fn builder() -> RateLimiterBuilder {

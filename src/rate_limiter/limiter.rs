@@ -13,10 +13,10 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-/// At most so many calls per period, for everybody who shares it.
+/// A limit of calls per period, shared by all its clones.
 ///
-/// A clone is the same limiter: keep one in the state of the program and hand it to every function that calls the service
-/// behind it, by [`.rate_limited(&limiter)`](crate::FnExt::rate_limited) or by hand.
+/// A clone is the same limiter. Keep one in the state of the program, and give it to every function
+/// that calls the service, with [`.rate_limited(&limiter)`](crate::FnExt::rate_limited) or by hand.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -37,9 +37,9 @@ use std::{fmt, time::Duration};
 ///
 /// # Exact, or paced
 ///
-/// [`new`](Self::new) and [`windows`](Self::windows) are **exact**: no stretch of time that is one period long ever holds
-/// more admissions than the limit, however the calls arrive. A token bucket lets nearly twice as many pass. Calls may come
-/// in bursts of the whole limit.
+/// [`new`](Self::new) and [`windows`](Self::windows) are **exact**: no stretch of time as long as
+/// one period holds more admissions than the limit, however the calls arrive. A token bucket lets
+/// nearly twice as many pass. Calls may come in bursts of the whole limit.
 ///
 /// [`paced`](Self::paced) spaces calls evenly, for services that do not take bursts. A waiter that
 /// was woken late counts from its place on the schedule, or from 3 ms ago if that is later.
@@ -48,11 +48,12 @@ use std::{fmt, time::Duration};
 /// 1, the number that pass together after a stall of the program is 1 at 100 a second, 4 at 1,000 a
 /// second, and 31 at 10,000 a second.
 ///
-/// Tokio's timer is never early and at most 1 ms late. An exact window carries that lateness on, or it would not be exact: a
-/// saturated one may fall behind by up to 1 ms per period. A paced limiter computes from its schedule and does not drift.
+/// Tokio's timer is never early and at most 1 ms late. An exact window carries that lateness on,
+/// because it would not be exact otherwise: a saturated window may fall behind by up to 1 ms per
+/// period. A paced limiter computes from its schedule and does not drift.
 ///
-/// The limit is what this process *sends*. A server counts what arrives, and the network squeezes and stretches it: leave
-/// a margin in the period for that.
+/// The limit is what this process *sends*. A server counts the calls that arrive, and the network
+/// changes the time between them. Leave a margin in the period for that.
 ///
 /// # Fair, and safe to drop
 ///
@@ -60,25 +61,25 @@ use std::{fmt, time::Duration};
 /// ones. A permit is taken at the moment at which its caller is there to use it. A waiter that is
 /// dropped leaves nothing behind.
 ///
-/// A call never takes a permit that a call before it could take. One that would have to be refused
-/// now, because it only tries or because its patience has ended, is admitted if its permits are
-/// free beside those of all calls before it. The order in which the waiters of one moment are
-/// polled makes no difference to that.
+/// A call never takes a permit that a call before it could take. A call that only tries, or that
+/// reaches the end of its `max_wait`, is admitted if its permits are free beside those of all calls
+/// before it. Otherwise it is refused. The order in which the waiters of one moment are polled does
+/// not matter.
 ///
 /// A waiter that is never polled again delays the others by its own turn and 10 ms. The next waiter
 /// notices at its own turn that the first has not come, wakes it once more, and skips it 10 ms
 /// later. Waiters behind the first that are overdue as well are skipped with it. With an exact
 /// limiter the next waiter's own turn is 1 ms later for each period that it has waited, because
 /// timers may be that late. A waiter behind a thousand others gives the first 10 ms more for each
-/// thousand of them. A skipped waiter keeps its place: when it comes after all, it stands before
-/// all that came later.
+/// thousand of them. A skipped waiter keeps its place: when it is polled after all, it stands
+/// before all that came later.
 ///
 /// # Memory
 ///
 /// 16 bytes for each admission that is still in a window, reserved at once for limits up to 65,536
-/// (a larger limit's log grows when it is needed). As many again while a period is shorter than it
-/// once was, because it may grow back. A waiter has one place of about 80 bytes in the queue; all
-/// else is in its own future.
+/// (a larger limit's log grows when it is needed). Twice that while a period is shorter than it
+/// once was, because the period may grow back. A waiter takes about 80 bytes in the queue. The rest
+/// is in its own future.
 #[derive(Clone)]
 pub struct RateLimiter {
     pub(super) core: Arc<Core>,
@@ -89,7 +90,8 @@ impl RateLimiter {
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits it leaves the queue, and the next moves up. Dropped when it is ready it has taken its permit.
+    /// If dropped while waiting, the call leaves the queue, and the next moves up. If dropped when
+    /// it is ready, it has taken its permit.
     ///
     /// # Fairness
     ///
@@ -115,12 +117,13 @@ impl RateLimiter {
 
     /// Waits for one permit, and blocks the thread meanwhile. Threads and tasks stand in one queue.
     ///
-    /// For several, or for a limited time, there is [`AcquireMany::blocking`]: `limiter.acquire_within(limit).blocking()?`.
+    /// For several permits, or a limited wait, use [`AcquireMany::blocking`]:
+    /// `limiter.acquire_within(limit).blocking()?`.
     ///
     /// # Panics
     ///
-    /// When it has to wait in a task of a current-thread runtime, which it would stop; on a runtime with more threads the other tasks go
-    /// on elsewhere.
+    /// When it has to wait in a task of a current-thread runtime, because it would stop that
+    /// runtime. On a runtime with more threads, the other tasks move to another thread.
     ///
     /// ```
     /// use decor::RateLimiter;
@@ -134,18 +137,21 @@ impl RateLimiter {
         self.core.acquire_blocking(Request::one()).unwrap_or_else(|error| never_refused(&error));
     }
 
-    /// Waits for several permits, to be taken together: one number for every window, or an array with one for each.
+    /// Waits for several permits that are taken together: the same number from every window, or an
+    /// array with one for each.
     ///
     /// A request for 0 permits waits its turn like any other. Cancel safety, fairness and panics
     /// are [`acquire`](Self::acquire)'s.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] at once if it is more than the limit, or an array of another length than there are windows;
-    /// [`Error::QueueFull`] beyond [`refuse_above`](crate::RateLimiterBuilder::refuse_above).
+    /// [`Error::InvalidArgument`] at once if a number is more than the limit, or if an array has
+    /// another length than there are windows. [`Error::QueueFull`] beyond
+    /// [`refuse_above`](crate::RateLimiterBuilder::refuse_above).
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), decor::Error> {
     /// use decor::RateLimiter;
     /// use std::time::Duration;
     ///
@@ -154,7 +160,10 @@ impl RateLimiter {
     /// assert_eq!(limiter.available(), 2);
     ///
     /// let error = limiter.acquire_many(11).await.unwrap_err();
-    /// assert_eq!(error.to_string(), "invalid argument: 11 permits at once, but the limit is 10 per 1s");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "invalid argument: 11 permits at once, but the limit is 10 per 1s",
+    /// );
     /// # Ok(())
     /// # }
     /// ```
@@ -162,7 +171,7 @@ impl RateLimiter {
         AcquireMany::new(&self.core, permits.into(), None)
     }
 
-    /// Waits for a number of permits from each window, to be taken together.
+    /// Waits for a number of permits from each window, and takes them together.
     ///
     /// # Errors
     ///
@@ -178,15 +187,18 @@ impl RateLimiter {
     /// assert_eq!(limiter.acquire_each([1, 1200]).await, Ok(()));
     ///
     /// let error = limiter.acquire_each([1]).await.unwrap_err();
-    /// assert_eq!(error.to_string(), "invalid argument: permits for 1 windows, but the limiter has 2");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "invalid argument: permits for 1 windows, but the limiter has 2",
+    /// );
     /// # }
     /// ```
     pub fn acquire_each<const N: usize>(&self, permits: [u32; N]) -> AcquireMany<'_> {
         self.acquire_many(permits)
     }
 
-    /// Waits for one permit (one of each window), but no longer than `max_wait`. For several there is [`AcquireMany::within`]:
-    /// `limiter.acquire_many(8).within(max_wait).await?`.
+    /// Waits for one permit (one of each window), but no longer than `max_wait`. For several
+    /// permits, use [`AcquireMany::within`]: `limiter.acquire_many(8).within(max_wait).await?`.
     ///
     /// Fails at once if the wait is known to be longer, without standing in the queue. The estimate
     /// is exact with one window where every waiting call takes one permit, and with a paced
@@ -200,8 +212,8 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the time until a permit could be had; [`Error::QueueFull`] beyond
-    /// [`refuse_above`](crate::RateLimiterBuilder::refuse_above).
+    /// [`Error::RateLimited`] with the time until a permit would be free; [`Error::QueueFull`]
+    /// beyond [`refuse_above`](crate::RateLimiterBuilder::refuse_above).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -223,7 +235,7 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the time until a permit could be had.
+    /// [`Error::RateLimited`] with the time until a permit would be free.
     ///
     /// ```
     /// use decor::{Error, RateLimiter};
@@ -237,12 +249,13 @@ impl RateLimiter {
         self.core.try_take(1_u32.into())
     }
 
-    /// Takes several permits now, or none: one number for every window, or an array with one for
-    /// each. Permits that a waiting call could take now are left to it.
+    /// Takes several permits now, or none: the same number from every window, or an array with one
+    /// for each. Permits that a waiting call could take now are left to it.
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the time until they could be had; [`Error::InvalidArgument`] as [`acquire_many`](Self::acquire_many).
+    /// [`Error::RateLimited`] with the time until the permits would be free;
+    /// [`Error::InvalidArgument`] as [`acquire_many`](Self::acquire_many).
     ///
     /// ```
     /// use decor::{Error, RateLimiter};
@@ -252,15 +265,16 @@ impl RateLimiter {
     /// let limiter = RateLimiter::windows([(20, second), (1000, second)]);
     /// let prompt = "a long one ".repeat(50);
     /// assert_eq!(limiter.try_acquire_many([1, prompt.len()]), Ok(()));
-    /// assert!(matches!(limiter.try_acquire_many([1, prompt.len()]), Err(Error::RateLimited { .. })));
+    /// let refused = limiter.try_acquire_many([1, prompt.len()]);
+    /// assert!(matches!(refused, Err(Error::RateLimited { .. })));
     /// assert_eq!(limiter.available_each(), [19, 450]);
     /// ```
     pub fn try_acquire_many(&self, permits: impl Into<Permits>) -> Result<(), Error> {
         self.core.try_take(permits.into())
     }
 
-    /// Admits nobody for so long, from now on: what a server's "come back in 30 s" asks of everybody. Of two pauses the one that
-    /// ends later counts.
+    /// Admits no call for this long, from now on, as a server's "come back in 30 s" asks. If two
+    /// pauses overlap, the later end counts.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -278,8 +292,8 @@ impl RateLimiter {
         self.core.pause_for(pause);
     }
 
-    /// Counts what turned out to be used, at this moment, without waiting. It may overdraw a window; then nobody is admitted
-    /// until that has passed.
+    /// Counts permits that turned out to be used, at this moment, without waiting. A charge may
+    /// overdraw a window; no call is admitted until the window has room again.
     ///
     /// # Panics
     ///
@@ -301,12 +315,13 @@ impl RateLimiter {
         }
     }
 
-    /// Changes the limit of a limiter with one window, or a paced one, while calls wait. They keep their order.
+    /// Changes the limit of a limiter with one window, or of a paced one. Waiting calls keep their
+    /// order.
     ///
     /// Admissions that are in the window stay in it. If the period is shortened and grows back,
-    /// those that had left the shorter one count again: as many permits as the largest limit so
-    /// far. Admissions that had left the longest period so far are forgotten. A paced limiter's
-    /// burst is the limit while that is less, and comes back with it.
+    /// admissions that had left the shorter one count again, up to as many permits as the largest
+    /// limit so far. Admissions that had left the longest period so far have expired. While the
+    /// limit is below the burst of a paced limiter, the limit is the burst.
     ///
     /// # Panics
     ///
@@ -374,7 +389,8 @@ impl RateLimiter {
     /// use std::time::Duration;
     ///
     /// let minute = Duration::from_secs(60);
-    /// assert_eq!(RateLimiter::windows([(60, minute), (90_000, minute)]).available_each(), [60, 90_000]);
+    /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
+    /// assert_eq!(limiter.available_each(), [60, 90_000]);
     /// ```
     pub fn available_each(&self) -> Vec<u32> {
         self.core.available()
@@ -389,7 +405,7 @@ impl RateLimiter {
         self.core.waiting()
     }
 
-    /// What the limiter has seen since it was made.
+    /// The counts since the limiter was made.
     ///
     /// ```
     /// let limiter = decor::RateLimiter::new(1, std::time::Duration::from_secs(60));
@@ -402,7 +418,7 @@ impl RateLimiter {
         self.core.stats()
     }
 
-    /// Its limits, as people write them.
+    /// The current limits: `10 per 1s`.
     pub(crate) fn limits(&self) -> &dyn fmt::Display {
         &*self.core
     }

@@ -45,8 +45,8 @@ pub struct RetryFuture<A, R> {
     #[pin]
     attempts: A,
     state: State,
-    /// Whether the last attempt is the function's last call. It is not if the retry itself is to be
-    /// repeated.
+    /// `true` if the last attempt is the last call of the function; `false` if the retry itself may
+    /// be repeated.
     last: bool,
     rules: R,
     progress: Progress,
@@ -137,7 +137,7 @@ where
     fn poll_attempt(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Poll<Result<T, R::Error>>> {
         let mut this = self.as_mut().project();
         let Poll::Ready(result) = this.attempts.as_mut().poll(cx) else { return Some(Poll::Pending) };
-        // Whatever the attempt held is free before its end is told.
+        // Everything that the attempt held is freed before its end is reported.
         this.attempts.stop();
         *this.state = State::Ended;
         let retryable = is_retryable(this.policy, this.rules, || this.progress.number(), &result);
@@ -168,8 +168,8 @@ where
         *this.state = State::Attempting;
     }
 
-    /// Handles an attempt that failed; `None` if another is to follow after a wait. Out of the way
-    /// of the calls that succeed at once, which are nearly all.
+    /// Handles a failed attempt. `None` means: wait, then retry. Kept out of line, because nearly
+    /// all calls succeed at once.
     #[cold]
     #[inline(never)]
     fn failed(

@@ -3,7 +3,7 @@
 use crate::ConfigError;
 use std::{fmt, str::FromStr, time::Duration};
 
-/// How delays grow, by name.
+/// The growth of delays, by name.
 ///
 /// ```
 /// use decor::Backoff;

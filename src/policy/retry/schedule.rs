@@ -26,11 +26,11 @@ pub struct Schedule {
 }
 
 impl RetryPolicy {
-    /// The delays that a call would wait if all its attempts failed at once, jitter included, so that a policy can be
-    /// looked at before it is shipped. A [`deadline`](Self::deadline) ends it.
+    /// The delays of a call with attempts that all fail at once, jitter included: a look at a
+    /// policy before it is shipped. A [`deadline`](Self::deadline) ends the schedule.
     ///
-    /// With a [`seed`](Self::seed) these are the very delays of the next call; looking does not use them up. (Of a call that is awaited,
-    /// tokio's timer rounds each up to a whole millisecond: jitter and factors seldom give one.)
+    /// With a [`seed`](Self::seed) these are the very delays of the next call, and that call still
+    /// gets them. Tokio's timer rounds each delay of an async call up to a whole millisecond.
     ///
     /// ```
     /// use decor::RetryPolicy;
