@@ -49,7 +49,8 @@ pub enum Error {
         waiting: usize,
     },
     /// The call waited for another call to load the value from a memo, and that load failed. The
-    /// call that loaded has the error itself.
+    /// call that loaded has the error itself. [Transient](crate::Transient), because the next call
+    /// loads anew, whatever the load failed with.
     #[error("loading failed in another call of {name}: {message}")]
     LoadFailed {
         /// The function that failed.

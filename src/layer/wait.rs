@@ -19,7 +19,7 @@ use std::{
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-/// use decor::{layer::{Decoration, Gate, Instant, Wait}, prelude::*, test_util::VirtualClock};
+/// use decor::{layer::{Decoration, Gate, Instant, Wait, now}, prelude::*, test_util::VirtualClock};
 /// use std::{fmt::{self, Formatter}, task::Poll, time::Duration};
 ///
 /// #[derive(Clone)]
