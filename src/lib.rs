@@ -70,10 +70,10 @@
 //! | [`named`](FnExt::named), [`boxed`](FnExt::boxed) | | yes | a name; a type that can be written down |
 //! | [`gated`](FnExt::gated), [`gated_by`](FnExt::gated_by) | `gated` | yes | a decorator of one's own: see [`layer`] |
 //!
-//! [`FnExt`] describes the decorators of functions, async and sync; [`FutureExt`] those of futures. A
-//! decorator has the same name and the same meaning in both. Sync functions have the decorators
-//! after `.blocking()`: see [`blocking`]. The arguments of a future are gone, so a future takes a key
-//! where a function takes a closure that makes one.
+//! [`FnExt`] describes the decorators of functions, async and sync; [`FutureExt`] those of futures.
+//! A decorator has the same name and the same meaning in both. Sync functions have the decorators
+//! after `.blocking()`: see [`blocking`]. The arguments of a future are gone, so a future takes a
+//! key where a function takes a closure that makes one.
 //!
 //! # Reading a chain
 //!
@@ -113,8 +113,8 @@
 //!
 //! # Laws
 //!
-//! - **Lazy.** Nothing is logged, timed or admitted before the first poll. At [`.call(..)`](prelude)
-//!   decorators only look at the arguments. A decorator that may hold a call back or refuse it (a
+//! - **Lazy.** Nothing is logged, timed or admitted before the first poll. Decorators only look at
+//!   the arguments at [`.call(..)`](prelude). A decorator that may hold a call back or refuse it (a
 //!   limiter, a [gate](layer) of your own, a retry, a memo) calls the function once it has let the
 //!   call through. Chains can be built outside of a runtime.
 //! - **Dropping is safe** at every await, and is an outcome: `timed` and `logged` report it as `cancelled`, and a panic as

@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn no_clock_is_read_where_nobody_asks_for_the_time() {
+    fn no_clock_is_read_unless_the_time_is_needed() {
         let policy = RetryPolicy::default();
         assert_eq!(reads(fetch.timed("fetch").call()), 0);
         assert_eq!(reads(fetch.logged().call()), 0);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn one_read_serves_whoever_does_ask() {
+    fn one_read_serves_all_that_need_the_time() {
         let policy = RetryPolicy::default();
         assert_eq!(reads(fetch.retry_with(policy.clone().deadline(SECOND)).call()), 1);
         assert_eq!(reads(fetch.retry_with(&policy).on_retry(|_| ()).call()), 1);

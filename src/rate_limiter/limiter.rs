@@ -340,7 +340,8 @@ impl RateLimiter {
         or_panic(self.try_set_limits([(limit, period)]));
     }
 
-    /// Changes the limits of all windows, in their order; otherwise as [`set_limit`](Self::set_limit).
+    /// Changes the limits of all windows, in their order, as [`set_limit`](Self::set_limit) does
+    /// for one.
     ///
     /// A waiting call that needs more than the new limit is refused when its turn comes.
     ///

@@ -184,9 +184,9 @@ impl Time<'_> {
     }
 }
 
-/// Each scenario is a test: what the function does, a setup, the chain, the arguments of the calls
-/// that are made one after the other, with a pause in milliseconds before each, and what is looked
-/// at in the end.
+/// Each scenario is a test. It has the function's script, a setup, the chain, the arguments of
+/// calls that are made one after the other with a pause in milliseconds before each, and the values
+/// that are compared in the end.
 macro_rules! parity {
     ($(
         $name:ident: [$($step:expr),*]
