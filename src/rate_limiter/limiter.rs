@@ -207,7 +207,7 @@ impl RateLimiter {
     /// A call that waits is admitted if its turn comes within `max_wait`, the last moment included.
     /// Otherwise it fails at that moment, or up to 1 ms later because timers are late. Timers also
     /// delay the turns before it. If that alone has put off a turn that was known exactly, the call
-    /// waits on for up to 1 ms, and with a window for 1 ms more for each period of its wait. A
+    /// waits on for up to 1 ms. With a window, it waits 1 ms more for each period of its wait. A
     /// pause, a charge, new limits, or a skipped waiter that comes back end this allowance.
     ///
     /// # Errors

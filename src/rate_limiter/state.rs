@@ -93,11 +93,11 @@ struct State {
     stats: RateLimiterStats,
 }
 
-/// What is asked of a limiter.
+/// A request to a limiter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
     pub(crate) permits: Permits,
-    /// Whether the caller can be told that the queue is full.
+    /// `true` if the caller can be told that the queue is full.
     pub(crate) can_fail: bool,
     /// `None` waits for as long as it takes.
     pub(crate) max_wait: Option<Duration>,

@@ -812,8 +812,8 @@ async fn a_clear_wins_on_four_threads() {
                 let at_least = least[key].load(SeqCst);
                 let seen = call.call(key).await;
                 assert!(seen >= at_least, "{seen} of before a clear, not {at_least}");
-                // One after the other. Otherwise an old version could be inserted after the clear
-                // of a newer one.
+                // In turn. Otherwise an old version could be inserted after the clear of a newer
+                // one.
                 let next = |keys: &[AtomicUsize], end: &dyn Fn(usize)| {
                     let _turn = turn.lock().unwrap();
                     let next = version.fetch_add(1, SeqCst) + 1;

@@ -57,7 +57,7 @@ macro_rules! watched {
 watched!(MemoKey);
 watched!(KeyPart);
 
-/// One form of a key, and the memo's answer to it. With an answer to load, the key is new. Without
+/// A form of a key, and the memo's answer to it. With an answer to load, the key is new. Without
 /// one, the key must be there.
 type Form<'a, K> = Box<dyn Fn(&Memo<K, usize>, Option<usize>) -> usize + 'a>;
 

@@ -30,8 +30,7 @@ fn in_real_time_on_many_threads_no_window_is_ever_broken() {
     admitted.sort_unstable();
 
     // An admission is seen when it was made, or later. Up to any moment, at most the limit is seen
-    // for each window that has begun. One broken window would shift all later ones before their
-    // time.
+    // for each window that has begun. A broken window would shift all later ones before their time.
     let broken = (0_u32..).zip(admitted.chunks(LIMIT)).filter(|(windows, chunk)| chunk[0] < period * *windows);
     assert_eq!(broken.count(), 0);
     let stats = limiter.stats();

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::{cell::RefCell, time::Duration};
 use tokio::time::{Instant, sleep};
 
-/// One attempt: its duration and its end.
+/// An attempt: its duration and its end.
 #[derive(Debug, Clone)]
 struct Attempt {
     runs: u64,
