@@ -27,8 +27,8 @@ pub(crate) const GRAIN: Duration = Duration::from_millis(1);
 pub enum Clock {
     /// A task: by tokio's clock, which may be paused. Its timers know no other.
     Task,
-    /// A thread that waits as threads do, in real time or in that of its virtual clock. A paused clock would never get it to the end
-    /// of its wait.
+    /// For blocking waits: real time, or the thread's virtual clock. Tokio's paused clock does not
+    /// advance while a thread is parked.
     Thread,
 }
 
@@ -215,7 +215,8 @@ impl Source {
     }
 }
 
-/// A timer for `delay` from now; `None` if that lies beyond what the clock can express, which is to say never.
+/// A timer for `delay` from now; `None` if that moment is beyond the range of the clock, and so
+/// never comes.
 pub(crate) fn sleep(delay: Duration) -> Option<Sleep> {
     now().checked_add(delay).map(sleep_until)
 }
