@@ -63,6 +63,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// A call that is dropped reports `cancelled`, one that panics `panicked`; once.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::prelude::*;
@@ -110,6 +112,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// A call that is dropped logs `fetch cancelled in 0.12s` (`info`), one that panics
     /// `fetch panicked in 0.12s` (`warn`); once.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -206,6 +210,12 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Stands before `retry_with` to bound each attempt, after it to bound all of them together.
     /// Takes [`Fallible`] outputs.
     ///
+    /// # Sync functions
+    ///
+    /// A thread cannot be cancelled. The call runs on a thread of its own, so function and
+    /// arguments must be `Send + 'static`. When the limit passes, the caller abandons the call
+    /// there: see [`blocking`](crate::blocking#timeouts).
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future drops the call and the timer. When the limit passes, the call is dropped
@@ -218,11 +228,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// it, calling it, and polling a call that is ready work anywhere. A sync function panics in a
     /// task of a current-thread runtime, or if no thread can be started at all.
     ///
-    /// # Sync functions
-    ///
-    /// A thread cannot be cancelled. The call runs on a thread of its own, so function and
-    /// arguments must be `Send + 'static`. When the limit passes, the caller abandons the call
-    /// there: see [`blocking`](crate::blocking#timeouts).
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -275,6 +281,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// When it has to wait outside of a tokio runtime with its timer enabled. A sync function
     /// sleeps in its thread, and panics if that is in a task of a current-thread runtime.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::prelude::*;
@@ -320,6 +328,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// If a task has to wait outside of a tokio runtime with its timer enabled. If a thread has to
     /// wait in a task of a current-thread runtime.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -137,6 +137,8 @@ pub trait FutureExt: Future + Sized {
     ///
     /// When a pending call is polled outside of a tokio runtime with its timer enabled.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::{Error, prelude::*};

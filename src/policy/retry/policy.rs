@@ -148,6 +148,8 @@ impl RetryPolicy {
     ///
     /// If it is below 1 or not a finite number, or the policy is not exponential.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::RetryPolicy;
     /// use std::time::Duration;
@@ -165,6 +167,8 @@ impl RetryPolicy {
     /// # Errors
     ///
     /// If it is below 1 or not a finite number, or the policy is not exponential.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RetryPolicy;
@@ -222,6 +226,8 @@ impl RetryPolicy {
     ///
     /// If it is 0.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::RetryPolicy;
     /// use std::time::Duration;
@@ -238,6 +244,8 @@ impl RetryPolicy {
     /// # Errors
     ///
     /// If it is 0.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RetryPolicy;
