@@ -52,15 +52,18 @@ use std::{
 pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Reports how long each call takes: `fetch took 0.1234s`.
     ///
-    /// One event per call when it ends, under the target `decor::call`, level `info`, with the fields `name`, `elapsed`
-    /// (seconds) and `outcome` (`completed`, `cancelled`, `panicked`). The clock starts at the first poll, and is not
-    /// read at all where nobody listens. [`timed_with`](Self::timed_with) sets level, threshold and destination.
+    /// One event per call when it ends, under the target `decor::call`, level `info`, with the
+    /// fields `name`, `elapsed` (seconds) and `outcome` (`completed`, `cancelled`, `panicked`). The
+    /// clock starts at the first poll, and is not read at all without a listener.
+    /// [`timed_with`](Self::timed_with) sets level, threshold and destination.
     ///
     /// Stands last to time everything; before `retry_with` to time each attempt. Takes any output.
     ///
     /// # Cancel safety
     ///
     /// A call that is dropped reports `cancelled`, one that panics `panicked`; once.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -74,8 +77,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         self.timed_with(Timing::new(name))
     }
 
-    /// [`timed`](Self::timed), with a [`Timing`] of one's own: level, threshold, outcome by result, a sink in place of
-    /// the log.
+    /// [`timed`](Self::timed), with a [`Timing`] of your own: level, threshold, outcome by result,
+    /// a sink in place of the log.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -98,17 +101,19 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Logs each call: `calling fetch` (`debug`), then `fetch returned in 0.12s` (`info`) or
     /// `fetch failed in 0.12s: ApiError: message` (`warn`).
     ///
-    /// Shows neither arguments nor values, so that no secret in them reaches a log by accident, and needs no `Debug`. (An
-    /// error's text is shown.) The
-    /// events have the target `decor::call` and the fields `name`, `elapsed` (seconds) and `outcome` (`ok`, `err`,
-    /// `cancelled`, `panicked`). `RUST_LOG=info,decor::call=debug` shows all of them.
+    /// Shows neither arguments nor values, so that no secret in them reaches a log by accident, and
+    /// needs no `Debug`. The text of an error is shown. The events have the target `decor::call`
+    /// and the fields `name`, `elapsed` (seconds) and `outcome` (`ok`, `err`, `cancelled`,
+    /// `panicked`). `RUST_LOG=info,decor::call=debug` shows all of them.
     ///
     /// Stands last to log each call once; before `retry_with` to log each attempt. Takes `Result`s.
     ///
     /// # Cancel safety
     ///
-    /// A call that is dropped logs `fetch cancelled in 0.12s` (`info`), one that panics `fetch panicked in 0.12s`
-    /// (`warn`); once.
+    /// A call that is dropped logs `fetch cancelled in 0.12s` (`info`), one that panics
+    /// `fetch panicked in 0.12s` (`warn`); once.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -128,8 +133,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`logged`](Self::logged), with arguments and value: `calling fetch(42, "en")`,
     /// `fetch returned User { id: 42 }`.
     ///
-    /// Both by their `Debug`, each cut at [`MAX_SHOWN`](crate::Logging::MAX_SHOWN) characters. Mind what they may
-    /// contain: a method's receiver is an argument too.
+    /// Both by their `Debug`, each cut at [`MAX_SHOWN`](crate::Logging::MAX_SHOWN) characters. Mind
+    /// what they may contain: a method's receiver is an argument too.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -149,8 +154,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// [`logged`](Self::logged), with what `pick` makes of the arguments: `calling fetch(42)`.
     ///
-    /// The closure takes each argument by reference, with its type written, and returns anything that is `Display`. It
-    /// is called only when somebody listens. Its text is cut at [`MAX_SHOWN`](crate::Logging::MAX_SHOWN) characters.
+    /// The closure takes each argument by reference, with its type written, and returns anything
+    /// that is `Display`. It is called only if there is a listener. Its text is cut at
+    /// [`MAX_SHOWN`](crate::Logging::MAX_SHOWN) characters.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -171,7 +177,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         self.logged_with(Logging::new().args(pick))
     }
 
-    /// [`logged`](Self::logged), with a [`Logging`] of one's own: levels, and what is shown.
+    /// [`logged`](Self::logged), with a [`Logging`] of your own: levels, and what is shown.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -193,19 +199,28 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         watched(self, Logged::new(logging, name))
     }
 
-    /// Gives each call at most `limit`, and then drops it and returns [`Error::TimedOut`](crate::Error::TimedOut).
+    /// Gives each call at most `limit`, and then drops it and returns
+    /// [`Error::TimedOut`](crate::Error::TimedOut).
     ///
-    /// The call is polled first, then the timer: a call that ends exactly at the limit wins, and one that is ready at
-    /// its first poll costs neither timer nor clock. The time counts from when that first poll came back pending.
-    /// A limit of zero allows just that poll; [`Duration::MAX`] never fires.
+    /// The call is polled first, then the timer: a call that ends exactly at the limit wins, and
+    /// one that is ready at its first poll costs neither timer nor clock. The time counts from when
+    /// that first poll came back pending. A limit of zero allows just that poll; [`Duration::MAX`]
+    /// never fires.
     ///
-    /// Stands before `retry_with` to bound each attempt, after it to bound all of them together. Takes
-    /// [`Fallible`] outputs.
+    /// Stands before `retry_with` to bound each attempt, after it to bound all of them together.
+    /// Takes [`Fallible`] outputs.
+    ///
+    /// # Sync functions
+    ///
+    /// A thread cannot be cancelled. The call runs on a thread of its own, so function and
+    /// arguments must be `Send + 'static`. When the limit passes, the caller abandons the call
+    /// there: see [`blocking`](crate::blocking#timeouts).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops the call and the timer. When the limit passes, the call is dropped before the error is
-    /// returned; what it must not leave half done belongs into a task of its own.
+    /// Dropping the future drops the call and the timer. When the limit passes, the call is dropped
+    /// before the error is returned; work that must not be left half done belongs into a task of
+    /// its own.
     ///
     /// # Panics
     ///
@@ -213,11 +228,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// it, calling it, and polling a call that is ready work anywhere. A sync function panics in a
     /// task of a current-thread runtime, or if no thread can be started at all.
     ///
-    /// # Sync functions
-    ///
-    /// A thread cannot be cancelled. The call runs on a thread of its own, so function and
-    /// arguments must be `Send + 'static`. When the limit passes, the caller abandons the call
-    /// there: see [`blocking`](crate::blocking#timeouts).
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -239,7 +250,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Timeout::new(self, limit, name, Describe::new(Self::show))
     }
 
-    /// Calls the function again when it fails, as the policy says; every error, until [`Retry`]'s methods say which.
+    /// Calls the function again when it fails, as the policy says. Retries every error, unless the
+    /// methods of [`Retry`] choose.
     ///
     /// The policy is taken by reference or by value. The function is first called when the future
     /// is polled. Arguments are cloned for each attempt that may be followed by another, the first
@@ -251,28 +263,33 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// Between attempts that fail at once with a zero delay the future gives way to other tasks.
     ///
-    /// Events under the target `decor::retry`: `debug` for each retry and for a success that was not the first attempt,
-    /// `warn` for giving up (`debug` if the first attempt's error is not to be retried, for then nothing was). They do not
-    /// show the errors, which need not be `Display`: `.logged()` before the retry does.
+    /// Events under the target `decor::retry`: `debug` for each retry and for a success that was
+    /// not the first attempt, `warn` for giving up (`debug` if the first attempt's error is not
+    /// retried). The events do not show the errors, which need not be `Display`. Use `.logged()`
+    /// before the retry for that.
     ///
-    /// Stands after what belongs to each attempt (its timeout, its permit) and before what bounds or remembers the
-    /// whole. Takes `Result`s.
+    /// Stands after the decorators of each attempt (timeout, permit), and before those that bound
+    /// or remember the whole. Takes `Result`s.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops the attempt in progress, or ends the wait for the next; no further attempt is made.
+    /// Dropping the future drops the attempt in progress, or ends the wait for the next; no further
+    /// attempt is made.
     ///
     /// # Panics
     ///
     /// When it has to wait outside of a tokio runtime with its timer enabled. A sync function
     /// sleeps in its thread, and panics if that is in a task of a current-thread runtime.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::prelude::*;
     /// use std::time::Duration;
     ///
-    /// let policy = RetryPolicy::exponential(Duration::from_millis(100)).max_attempts(5).jitter(Jitter::Full);
+    /// let policy =
+    ///     RetryPolicy::exponential(Duration::from_millis(100)).max_attempts(5).jitter(Jitter::Full);
     ///
     /// let mut attempts = 0;
     /// let flaky = || {
@@ -299,17 +316,20 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// first poll or later. The function is called once its permit is taken, so work that a closure
     /// does before it returns its future waits as well.
     ///
-    /// Stands before `retry_with`, so that each attempt takes a permit, and after the attempt's `timeout`, so that the wait is
-    /// not part of it. Takes any output.
+    /// Stands before `retry_with`, so that each attempt takes a permit, and after the attempt's
+    /// `timeout`, so that the wait is not part of it. Takes any output.
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits it leaves the queue, and the next moves up. Dropped later, it has taken its permit.
+    /// If dropped while waiting, the call leaves the queue, and the next moves up. If dropped
+    /// later, it has taken its permit.
     ///
     /// # Panics
     ///
     /// If a task has to wait outside of a tokio runtime with its timer enabled. If a thread has to
     /// wait in a task of a current-thread runtime.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -332,12 +352,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         held(self, RateLimited(limiter.clone()))
     }
 
-    /// [`rate_limited`](Self::rate_limited), with as many permits as the arguments ask for: a number for every window, or an
-    /// array with one for each.
+    /// [`rate_limited`](Self::rate_limited), with as many permits as the arguments ask for: a
+    /// number for every window, or an array with one for each.
     ///
-    /// The closure takes each argument by reference, with its type written; it runs when the call is made. More than the limit
-    /// is refused at once ([`Error::InvalidArgument`](crate::Error::InvalidArgument)), and so is a call that finds the queue
-    /// full ([`Error::QueueFull`](crate::Error::QueueFull)). Takes [`Fallible`] outputs.
+    /// The closure takes each argument by reference, with its type written; it runs when the call
+    /// is made. More than the limit is refused at once
+    /// ([`Error::InvalidArgument`](crate::Error::InvalidArgument)), and so is a call that finds the
+    /// queue full ([`Error::QueueFull`](crate::Error::QueueFull)). Takes [`Fallible`] outputs.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -361,10 +382,11 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         held(self, RateLimitedBy { limiter: limiter.clone(), permits })
     }
 
-    /// [`rate_limited`](Self::rate_limited), by the limiter of a key that is taken from the arguments: a user, a host.
+    /// [`rate_limited`](Self::rate_limited), by the limiter of a key that is taken from the
+    /// arguments: a user, a host.
     ///
-    /// The closure takes each argument by reference, with its type written; it runs when the call is made. Takes any output.
-    /// (For a future: `.rate_limited(&limiter.for_key(&key))`.)
+    /// The closure takes each argument by reference, with its type written; it runs when the call
+    /// is made. Takes any output. (For a future: `.rate_limited(&limiter.for_key(&key))`.)
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -394,8 +416,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait` for the permit.
     ///
-    /// A wait that is known to be longer fails at once, with [`Error::RateLimited`](crate::Error::RateLimited) and the time until
-    /// a permit could be had. Takes [`Fallible`] outputs.
+    /// A wait that is known to be longer fails at once, with
+    /// [`Error::RateLimited`](crate::Error::RateLimited) and the time until a permit could be had.
+    /// Takes [`Fallible`] outputs.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -407,7 +430,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// let limiter = RateLimiter::new(1, Duration::from_secs(60));
     /// let fetch = fetch.rate_limited_within(&limiter, Duration::from_secs(5));
     /// assert_eq!(fetch.call(1).await, Ok(1));
-    /// assert_eq!(fetch.call(2).await, Err(Error::RateLimited { retry_after: Duration::from_secs(60) }));
+    /// let retry_after = Duration::from_secs(60);
+    /// assert_eq!(fetch.call(2).await, Err(Error::RateLimited { retry_after }));
     /// # }
     /// ```
     fn rate_limited_within(
@@ -444,10 +468,12 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         self.rate_limited_within(limiter, Duration::ZERO)
     }
 
-    /// Pauses the limiter for everybody when a call fails with an error that says so: a 429 that one call saw.
+    /// Pauses the limiter for all calls when one fails with an error that asks for it, such as a
+    /// 429.
     ///
-    /// `hint` says for how long, if at all. Stands around what makes the request, before `rate_limited` on the same limiter:
-    /// behind it, it would see that limiter's own refusals too. Takes `Result`s.
+    /// `hint` says for how long, if at all. Stands around what makes the request, before
+    /// `rate_limited` on the same limiter: behind it, it would see that limiter's own refusals too.
+    /// Takes `Result`s.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -482,8 +508,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// All functions that were given the memo or a clone share it. The arguments are the key,
     /// element by element: `(u64,)` is a `u64`, `(&str, u32)` a `(String, u32)`. A lookup borrows
     /// the arguments, and only a miss makes them owned (see [`MemoKey`](crate::MemoKey)). The value
-    /// type of the memo decides what is kept: a `Memo<K, User>` keeps the `Ok` of a `Result<User,
-    /// E>` (see [`Cacheable`](crate::Cacheable)). Therefore write the type of the memo out.
+    /// type of the memo decides what is kept: a `Memo<K, User>` keeps the `Ok` of a
+    /// `Result<User, E>` (see [`Cacheable`](crate::Cacheable)). Therefore write the type of the
+    /// memo out.
     ///
     /// # One load, and its failure
     ///
@@ -494,9 +521,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// over.
     ///
     /// The error of a `Result` must therefore be `From<decor::Error>`, as for a
-    /// [`timeout`](Self::timeout), and `Display`. An error enum needs a variant `#[from]
-    /// decor::Error`; a foreign error needs [`.lifted()`](Self::lifted). An `Option` becomes
-    /// `None`, and other outputs have no failures. With
+    /// [`timeout`](Self::timeout), and `Display`. An error enum needs a variant
+    /// `#[from] decor::Error`; a foreign error needs [`.lifted()`](Self::lifted). An `Option`
+    /// becomes `None`, and other outputs have no failures. With
     /// [`.sharing_errors()`](crate::Memoized::sharing_errors) waiting calls get the error itself.
     /// With [`.isolating_errors()`](crate::Memoized::isolating_errors) each tries the load again by
     /// itself, one after the other. With [`.detached()`](crate::Memoized::detached) loads go on
@@ -530,7 +557,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// use decor::prelude::*;
     /// use std::time::Duration;
     ///
-    /// async fn fetch(id: u64, lang: &str) -> Result<String, String> { Ok(format!("user {id} in {lang}")) }
+    /// async fn fetch(id: u64, lang: &str) -> Result<String, String> {
+    ///     Ok(format!("user {id} in {lang}"))
+    /// }
     ///
     /// let users: Memo<(u64, String), String> = Memo::ttl(Duration::from_secs(300));
     /// let fetch = fetch.memoized(&users);
@@ -582,14 +611,15 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Memoized::by_closure(self, memo, key, Describe::new(Self::show))
     }
 
-    /// Refuses arguments with [`Error::InvalidArgument`](crate::Error::InvalidArgument) before the function is called.
+    /// Refuses arguments with [`Error::InvalidArgument`](crate::Error::InvalidArgument) before the
+    /// function is called.
     ///
-    /// The closure takes each argument by reference, with its type written, and returns `Result<(), M>` where `M` is
-    /// `Display`. It runs when the call is made, not when it is polled. The error carries its message, and not the
-    /// value.
+    /// The closure takes each argument by reference, with its type written, and returns
+    /// `Result<(), M>` where `M` is `Display`. It runs when the call is made, not when it is
+    /// polled. The error carries its message, and not the value.
     ///
-    /// Stands before `retry_with` only if the arguments should be looked at for each attempt; better after it. Takes
-    /// [`Fallible`] outputs.
+    /// Stands before `retry_with` only if the arguments should be looked at for each attempt;
+    /// better after it. Takes [`Fallible`] outputs.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -602,7 +632,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///     _ => Ok(()),
     /// });
     /// assert_eq!(fetch.call(42, "en").await, Ok(42));
-    /// assert_eq!(fetch.call(0, "en").await.unwrap_err().to_string(), "invalid argument: id must not be 0");
+    /// let error = fetch.call(0, "en").await.unwrap_err();
+    /// assert_eq!(error.to_string(), "invalid argument: id must not be 0");
     /// # }
     /// ```
     fn validated<V, M>(self, validate: V) -> Around<Self, Validated<V>>
@@ -614,14 +645,16 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Around::new(self, Validated(validate), Describe::new(Self::show))
     }
 
-    /// Warns that the function will go: `fetch is deprecated: use fetch_v2 (called at src/main.rs:12:5)`.
+    /// Warns that the function will go:
+    /// `fetch is deprecated: use fetch_v2 (called at src/main.rs:12:5)`.
     ///
-    /// One `warn` event under the target `decor::call`, at the first poll of the first call of this decorated function
-    /// and its clones. The place is that of the `.call(..)`; where decor itself makes the call (inside `retry_with`, by
-    /// `.await`) none is given. [`deprecated_with`](Self::deprecated_with) warns at every call.
+    /// One `warn` event under the target `decor::call`, at the first poll of the first call of this
+    /// decorated function and its clones. The place is that of the `.call(..)`; where decor itself
+    /// makes the call (inside `retry_with`, by `.await`) none is given.
+    /// [`deprecated_with`](Self::deprecated_with) warns at every call.
     ///
-    /// Decorate once, in a field or a static: each `.deprecated(..)` makes a decorated function that warns for itself. Takes
-    /// any output.
+    /// Decorate once, in a field or a static: each `.deprecated(..)` makes a decorated function
+    /// that warns for itself. Takes any output.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -635,7 +668,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         self.deprecated_with(Deprecation::new(advice))
     }
 
-    /// [`deprecated`](Self::deprecated), with a [`Deprecation`] of one's own.
+    /// [`deprecated`](Self::deprecated), with a [`Deprecation`] of your own.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -674,7 +707,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         mapped(self, Lifted)
     }
 
-    /// Makes room for a policy's errors where there are no others: `T` becomes `Result<T, decor::Error>`.
+    /// Makes room for a policy's errors where there are no others: `T` becomes
+    /// `Result<T, decor::Error>`.
     ///
     /// Stands before the first decorator that needs it.
     ///
@@ -693,8 +727,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// Changes the error: where decor should not show in a public type, it ends the chain.
     ///
-    /// Only on functions; futures have futures' own. The closure is cloned for each call. If the error borrows from the
-    /// arguments, use a named function in its place.
+    /// Only on functions; futures have futures' own. The closure is cloned for each call. If the
+    /// error borrows from the arguments, use a named function in its place.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -738,14 +772,16 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// Names what has no good name, for the log lines and errors of the decorators after it.
     ///
-    /// Functions and methods are called by their own name; a closure shows its place until it is named. Stands first.
+    /// Functions and methods are called by their own name; a closure shows its place until it is
+    /// named. Stands first.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::prelude::*;
     /// use std::time::Duration;
     ///
-    /// let hang = (|| std::future::pending::<Result<(), String>>()).named("hang").timeout(Duration::from_secs(1));
+    /// let hang = || std::future::pending::<Result<(), String>>();
+    /// let hang = hang.named("hang").timeout(Duration::from_secs(1));
     /// assert_eq!(hang.await.unwrap_err(), "hang timed out after 1s");
     /// # }
     /// ```

@@ -28,17 +28,19 @@ use std::{
 
 /// The decorators, as methods on every future.
 ///
-/// They mean what they mean on functions ([`FnExt`](crate::FnExt), where each is described in full). What a future
-/// cannot do is not offered: it runs once, so it cannot be retried, and its arguments are gone. Decorate the function,
-/// or a closure: `(|| fetch(42)).retry_with(&policy).await`.
+/// They mean what they mean on functions ([`FnExt`](crate::FnExt), where each is described in
+/// full). What a future cannot do is not offered: it runs once, so it cannot be retried, and its
+/// arguments are gone. Decorate the function, or a closure:
+/// `(|| fetch(42)).retry_with(&policy).await`.
 ///
-/// A future's name is that of the async function that made it, or in which its async block stands; that of a boxed one
-/// cannot be seen. For another, wrap it: `(|| fetch(42)).named("fetch").timeout(limit).await`.
+/// A future's name is that of the async function that made it, or in which its async block stands;
+/// that of a boxed one cannot be seen. For another, wrap it:
+/// `(|| fetch(42)).named("fetch").timeout(limit).await`.
 ///
 /// # Other crates' methods
 ///
-/// Beside futures, tower, axum and tokio-stream there is no clash. `tokio_util::future::FutureExt` and
-/// `futures_time::future::FutureExt` have a `timeout` as well; with one of them in scope write
+/// Beside futures, tower, axum and tokio-stream there is no clash. `tokio_util::future::FutureExt`
+/// and `futures_time::future::FutureExt` have a `timeout` as well; with one of them in scope write
 /// `decor::FutureExt::timeout(fetch(42), limit)`.
 pub trait FutureExt: Future + Sized {
     /// Reports how long the call takes; see [`FnExt::timed`](crate::FnExt::timed).
@@ -55,7 +57,8 @@ pub trait FutureExt: Future + Sized {
         self.timed_with(Timing::new(name))
     }
 
-    /// [`timed`](Self::timed), with a [`Timing`] of one's own; see [`FnExt::timed_with`](crate::FnExt::timed_with).
+    /// [`timed`](Self::timed), with a [`Timing`] of your own; see
+    /// [`FnExt::timed_with`](crate::FnExt::timed_with).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -90,7 +93,8 @@ pub trait FutureExt: Future + Sized {
         self.logged_with(Logging::new())
     }
 
-    /// [`logged`](Self::logged), with the value: `fetch returned User { id: 42 }`. A future's arguments are gone.
+    /// [`logged`](Self::logged), with the value: `fetch returned User { id: 42 }`. A future's
+    /// arguments are gone.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -107,14 +111,16 @@ pub trait FutureExt: Future + Sized {
         self.logged_with(Logging::new().values())
     }
 
-    /// [`logged`](Self::logged), with a [`Logging`] of one's own; see [`FnExt::logged_with`](crate::FnExt::logged_with).
+    /// [`logged`](Self::logged), with a [`Logging`] of your own; see
+    /// [`FnExt::logged_with`](crate::FnExt::logged_with).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::{Logging, prelude::*};
     ///
     /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
-    /// assert_eq!(fetch(42).logged_with(Logging::new().level(tracing::Level::DEBUG)).await, Ok(42));
+    /// let logging = Logging::new().level(tracing::Level::DEBUG);
+    /// assert_eq!(fetch(42).logged_with(logging).await, Ok(42));
     /// # }
     /// ```
     fn logged_with<S>(self, logging: Logging<S>) -> GatedFuture<Self, CallLog<S>, Self::Output>
@@ -131,6 +137,8 @@ pub trait FutureExt: Future + Sized {
     ///
     /// When a pending call is polled outside of a tokio runtime with its timer enabled.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::{Error, prelude::*};
@@ -139,7 +147,8 @@ pub trait FutureExt: Future + Sized {
     /// async fn hang(id: u64) -> Result<u64, Error> { std::future::pending().await }
     ///
     /// let limit = Duration::from_secs(2);
-    /// assert_eq!(hang(42).timeout(limit).await, Err(Error::TimedOut { name: "hang", after: limit }));
+    /// let timed_out = Err(Error::TimedOut { name: "hang", after: limit });
+    /// assert_eq!(hang(42).timeout(limit).await, timed_out);
     /// # }
     /// ```
     fn timeout(self, limit: Duration) -> TimeoutFuture<Called<Self>>
@@ -168,7 +177,8 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, Admission::new(limiter.clone()))
     }
 
-    /// [`rate_limited`](Self::rate_limited), with as many permits; see [`FnExt::rate_limited_by`](crate::FnExt::rate_limited_by).
+    /// [`rate_limited`](Self::rate_limited), with as many permits; see
+    /// [`FnExt::rate_limited_by`](crate::FnExt::rate_limited_by).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -243,7 +253,7 @@ pub trait FutureExt: Future + Sized {
         self.rate_limited_within(limiter, Duration::ZERO)
     }
 
-    /// Pauses the limiter for everybody when the call fails with an error that says so; see
+    /// Pauses the limiter for all calls when this one fails with an error that asks for it; see
     /// [`FnExt::pausing`](crate::FnExt::pausing).
     ///
     /// ```
@@ -294,7 +304,8 @@ pub trait FutureExt: Future + Sized {
         MemoizedFuture::new(memo.clone(), Begun(self), (), Options::new(FixedKey::new(key)))
     }
 
-    /// Makes room for a policy's own errors in a foreign error type; see [`FnExt::lifted`](crate::FnExt::lifted).
+    /// Makes room for a policy's own errors in a foreign error type; see
+    /// [`FnExt::lifted`](crate::FnExt::lifted).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -313,7 +324,8 @@ pub trait FutureExt: Future + Sized {
         MappedFuture::new(self, Lifted)
     }
 
-    /// Makes room for a policy's errors where there are no others; see [`FnExt::fallible`](crate::FnExt::fallible).
+    /// Makes room for a policy's errors where there are no others; see
+    /// [`FnExt::fallible`](crate::FnExt::fallible).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -392,7 +404,7 @@ pub trait FutureExt: Future + Sized {
 
 impl<F: Future> FutureExt for F {}
 
-/// Implemented by nothing: it speaks to those who retry a bare future.
+/// Never implemented. Its diagnostic explains why a bare future cannot be retried.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "a future runs once, so it cannot be retried",
@@ -402,7 +414,7 @@ impl<F: Future> FutureExt for F {}
 )]
 pub trait RunsAgain {}
 
-/// Implemented by nothing: it speaks to those who validate a bare future.
+/// Never implemented. Its diagnostic explains why a bare future cannot be validated.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "a future's arguments are gone, so they cannot be validated",
@@ -411,7 +423,7 @@ pub trait RunsAgain {}
 )]
 pub trait ShowsItsArguments {}
 
-/// Implemented by nothing: it speaks to those who memoize a bare future without a key.
+/// Never implemented. Its diagnostic explains why a bare future needs a key to be memoized.
 #[cfg(feature = "memo")]
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(

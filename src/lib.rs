@@ -68,22 +68,23 @@
 //! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | makes room for a policy's errors |
 //! | [`map_err`](FnExt::map_err), [`err_into`](FnExt::err_into) | futures' own | yes | changes the error |
 //! | [`named`](FnExt::named), [`boxed`](FnExt::boxed) | | yes | a name; a type that can be written down |
-//! | [`gated`](FnExt::gated), [`gated_by`](FnExt::gated_by) | `gated` | yes | a decorator of one's own: see [`layer`] |
+//! | [`gated`](FnExt::gated), [`gated_by`](FnExt::gated_by) | `gated` | yes | a decorator of your own: see [`layer`] |
 //!
-//! [`FnExt`] describes the decorators of functions, async and sync; [`FutureExt`] those of futures. A
-//! decorator has the same name and the same meaning in both. Sync functions have the decorators
-//! after `.blocking()`: see [`blocking`]. The arguments of a future are gone, so a future takes a key
-//! where a function takes a closure that makes one.
+//! [`FnExt`] describes the decorators of functions, async and sync; [`FutureExt`] those of futures.
+//! A decorator has the same name and the same meaning in both. Sync functions have the decorators
+//! after `.blocking()`: see [`blocking`]. The arguments of a future are gone, so a future takes a
+//! key where a function takes a closure that makes one.
 //!
 //! # Reading a chain
 //!
-//! From left to right, inside out: the leftmost decorator is the innermost. What stands before `retry_with` happens at
-//! each attempt, what stands after it once for all of them.
+//! Read a chain from left to right and inside out: the leftmost decorator is the innermost.
+//! Decorators before `retry_with` act on each attempt, those after it once for all attempts.
 //!
 //! # Calling
 //!
-//! A decorated function is a function: `fetch.call(42).await`, for 0 to 8 arguments. It is `Clone` when its parts are,
-//! can be put into an `Arc`, and without arguments it is awaited directly (to spawn it, `.call()` it):
+//! A decorated function is called with `fetch.call(42).await`, for 0 to 8 arguments. It is `Clone`
+//! when its parts are, and can be put into an `Arc`. Without arguments it is awaited directly (to
+//! spawn it, use `.call()`):
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -99,34 +100,40 @@
 //! # }
 //! ```
 //!
-//! A method is a function of its receiver: `Client::get.retry_with(&policy).call(&client, id)`. Async closures that borrow
-//! from outside work as well; one that owns what it lends, like a client, needs [`with_context`]. For struct fields, statics
-//! and application state there is [`BoxedFn`]. On a function that is not decorated `.call` belongs to
-//! the standard library's unstable `Fn` traits and rustc warns: call it by `(..)`.
+//! A method is a function of its receiver: `Client::get.retry_with(&policy).call(&client, id)`.
+//! Async closures that borrow from outside work as well. An async closure that lends what it owns,
+//! such as a client, needs [`with_context`]. For struct fields, statics and application state there
+//! is [`BoxedFn`]. On a function that is not decorated, `.call` belongs to the standard library's
+//! unstable `Fn` traits, and rustc warns: call it with `(..)`.
 //!
 //! # Errors
 //!
-//! Types never change: `Result<T, E>` in, `Result<T, E>` out. What a policy itself has to say is a [`decor::Error`](Error)
-//! and reaches `E` through `From`, as `?` would bring it there. `anyhow::Error`, `Box<dyn Error + Send + Sync>`,
-//! `io::Error` and `String` take it as they are, an enum with one `#[from]` variant; a foreign error type takes it after
-//! [`.lifted()`](FnExt::lifted), a plain output after [`.fallible()`](FnExt::fallible).
+//! Types never change: `Result<T, E>` in, `Result<T, E>` out. Decorators report their own failures
+//! as [`decor::Error`](Error), which reaches `E` through `From`, as with `?`. `anyhow::Error`,
+//! `Box<dyn Error + Send + Sync>`, `io::Error` and `String` take it as they are. An enum needs one
+//! `#[from]` variant, a foreign error type needs [`.lifted()`](FnExt::lifted), and a plain output
+//! needs [`.fallible()`](FnExt::fallible).
 //!
 //! # Laws
 //!
-//! - **Lazy.** Nothing is logged, timed or admitted before the first poll. At [`.call(..)`](prelude)
-//!   decorators only look at the arguments. A decorator that may hold a call back or refuse it (a
+//! - **Lazy.** Nothing is logged, timed or admitted before the first poll. Decorators only look at
+//!   the arguments at [`.call(..)`](prelude). A decorator that may hold a call back or refuse it (a
 //!   limiter, a [gate](layer) of your own, a retry, a memo) calls the function once it has let the
 //!   call through. Chains can be built outside of a runtime.
-//! - **Dropping is safe** at every await, and is an outcome: `timed` and `logged` report it as `cancelled`, and a panic as
-//!   `panicked`.
-//! - **A handle is one shared thing.** A [`RateLimiter`] or a [`Memo`] is cheap to clone, and a clone is the same one: it serves
-//!   tasks and functions of any return type.
-//! - **Success costs next to nothing.** No allocation, no boxing, no task unless you say so (`boxed`, `detached`); no clock is read where none is needed, and
-//!   nothing is formatted where nobody listens.
-//! - **One clock** for tasks, tokio's: under `start_paused = true` (tokio's feature `test-util`) every delay and limit is virtual, and
-//!   exact to the millisecond that tokio's timer counts in (each wait ends at the first whole one that is not early), a memo's TTL included. Threads wait in real time, or by the clock of `decor::test_util` (feature `test-util`).
-//! - **Wrong settings fail where they are written**, with the setting, its value and what is allowed. Constructors for
-//!   literals panic, `try_` constructors and [`RetryConfig`] return a [`ConfigError`].
+//! - **Dropping is safe** at every await, and is an outcome: `timed` and `logged` report it as
+//!   `cancelled`, and a panic as `panicked`.
+//! - **A handle is shared.** A [`RateLimiter`] or a [`Memo`] is cheap to clone, and a clone is the
+//!   same handle. It serves tasks and functions of any return type.
+//! - **Success costs next to nothing.** No allocation, no boxing and no task unless you ask for it
+//!   (`boxed`, `detached`). No clock is read without need, and no log line is formatted without a
+//!   listener.
+//! - **One clock** for tasks, tokio's: under `start_paused = true` (tokio's feature `test-util`)
+//!   every delay, limit and TTL is virtual. Waits are exact to the millisecond of tokio's timer:
+//!   each ends at the first whole millisecond that is not early. Threads wait in real time, or by
+//!   the clock of `decor::test_util` (feature `test-util`).
+//! - **Wrong settings fail where they are written**, with the setting, its value and the allowed
+//!   values. Constructors for literals panic, `try_` constructors and [`RetryConfig`] return a
+//!   [`ConfigError`].
 //!
 //! # Features
 //!
@@ -135,9 +142,11 @@
 //!
 //! # Logs
 //!
-//! Events of the `tracing` crate, seen by whatever subscriber the program has (`tracing_subscriber::fmt::init()` for one), under the targets `decor::call` (timed, logged, deprecated) and `decor::retry`.
-//! `RUST_LOG=info,decor=debug` shows all of them, `RUST_LOG=info,decor::retry=off` none of the retries'. (Tracing's feature
-//! `log`, which speaks to a `log` logger where there is no subscriber, is not served by `timed` and `logged`.)
+//! decor emits events of the `tracing` crate to the subscriber of the program (such as
+//! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated)
+//! and `decor::retry`. `RUST_LOG=info,decor=debug` shows all of them,
+//! `RUST_LOG=info,decor::retry=off` none of the retries. `timed` and `logged` do not support
+//! tracing's feature `log`, which sends events to a `log` logger if there is no subscriber.
 #![forbid(unsafe_code)]
 // Without the memo, what is said of it has nothing to point to. (docs.rs has all features.)
 #![cfg_attr(not(feature = "memo"), allow(rustdoc::broken_intra_doc_links))]
@@ -222,7 +231,7 @@ pub use {
     layer::{ByArgs, CloneGate, Each, GateLayer, GatedCalls, InPlace, Mapped},
 };
 
-/// The futures of decorated calls: what `.call(..)` returns, for those who must write the type down.
+/// The futures of decorated calls, as `.call(..)` returns them, for code that must name the type.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -78,6 +78,8 @@ impl VirtualClock {
     ///
     /// If that is beyond what the clock can express.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::{prelude::*, test_util::VirtualClock};
     /// use std::time::Duration;
@@ -128,6 +130,8 @@ impl<T: Send + 'static> VirtualThread<T> {
     /// # Panics
     ///
     /// With the thread's own panic.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let clock = decor::test_util::VirtualClock::start();

@@ -1,13 +1,14 @@
-//! What decorators do with the arguments of a call: show them to a closure, or print them.
+//! The uses of a call's arguments in decorators: a closure sees them, or a log prints them.
 
 use super::arity::for_each_arity;
 use std::fmt;
 
-/// A closure that looks at the arguments of a call by reference, spread out: `|id: &u64, lang: &&str| ..`.
+/// A closure that looks at the arguments of a call by reference, spread out:
+/// `|id: &u64, lang: &&str| ..`.
 ///
-/// Implemented for functions and closures of 0 to 8 arguments. Closures need their annotations: rustc cannot infer
-/// them through this trait. (A closure over the tuple of arguments would pin their lifetimes, and break functions
-/// that take a `&str`.)
+/// Implemented for functions and closures of 0 to 8 arguments. The parameters of closures need type
+/// annotations, because rustc cannot infer them through this trait. A closure over the tuple of
+/// arguments would pin their lifetimes, and break functions that take a `&str`.
 ///
 /// ```
 /// use decor::Inspect;
@@ -20,10 +21,10 @@ use std::fmt;
     note = "take each argument by reference, and write its type: `|id: &u64, lang: &&str| ..` for a function of `(u64, &str)`"
 )]
 pub trait Inspect<Args> {
-    /// What the closure returns.
+    /// The output of the closure.
     type Output;
 
-    /// Shows it the arguments.
+    /// Calls the closure with the arguments.
     fn inspect(&self, args: &Args) -> Self::Output;
 }
 
@@ -46,7 +47,7 @@ pub trait DebugArgs {
     fn fmt_args(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
-/// `Clone`, and nothing else: it stands here so that the compiler can say what a retry does with arguments.
+/// `Clone` under another name, so that the compiler can say what a retry does with arguments.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "the arguments `{Self}` cannot be cloned for another attempt, because one of them is not `Clone`",

@@ -1,5 +1,5 @@
-//! Rust has no variadic generics: what holds for functions of any number of arguments is written once as a macro
-//! over `($Call; A a, B b, ..)` and spelled out here for 0 to 8 of them.
+//! Rust has no variadic generics. Impls for functions of any number of arguments are written once
+//! as a macro over `($Call; A a, B b, ..)`, and expanded here for 0 to 8 arguments.
 
 macro_rules! for_each_arity {
     ($spell_out:ident) => {

@@ -1,10 +1,10 @@
-//! Calling: the ladder of [`crate::call`] once more, for functions that answer at once.
+//! Calling: the ladder of [`crate::call`] once more, for functions that return no future.
 
 use super::{arity::for_each_arity, name::Name};
 use crate::sync::Arc;
 use std::fmt;
 
-/// What can be called once with `Args` (a tuple) and blocks until it has its answer.
+/// A function that can be called once with `Args` (a tuple) and blocks until it returns.
 ///
 /// ```
 /// use decor::{blocking::CallableOnce, prelude::*};
@@ -19,14 +19,15 @@ use std::fmt;
     note = "a reference to a decorated function is none: clone the function, or share it as an `Arc`"
 )]
 pub trait CallableOnce<Args> {
-    /// What it returns.
+    /// The output of a call.
     type Output;
 
-    /// Calls it, by value.
+    /// Calls the function, by value.
     #[track_caller]
     fn call_once(self, args: Args) -> Self::Output;
 
-    /// The name of the function at the heart of the chain: its last path segment, or what `.named(..)` gave it.
+    /// The name of the function at the heart of the chain: its last path segment, or the name that
+    /// `.named(..)` gave it.
     fn name(&self) -> &'static str {
         self.label().get()
     }
@@ -36,16 +37,16 @@ pub trait CallableOnce<Args> {
         Name::of_function::<Self>()
     }
 
-    /// Writes the chain from the inside out, as it was written: what `Debug` shows.
+    /// Writes the chain from the inside out, as it was written, for `Debug`.
     #[allow(clippy::missing_errors_doc)] // the formatter's own
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-/// `.run()` on whatever takes no arguments.
+/// `.run()` on a function without arguments.
 pub trait Run: CallableOnce<()> + Sized {
-    /// Calls what takes no arguments, and is done with it: all that a closure needs that counts what it does.
+    /// Calls a function without arguments once, by value. A closure that counts needs no more.
     ///
     /// ```
     /// use decor::prelude::*;
@@ -62,7 +63,7 @@ pub trait Run: CallableOnce<()> + Sized {
 
 impl<C: CallableOnce<()>> Run for C {}
 
-/// What can be called again and again by whoever owns it.
+/// A function that its owner can call again and again.
 ///
 /// ```
 /// use decor::{blocking::CallableMut, prelude::*};
@@ -77,12 +78,13 @@ impl<C: CallableOnce<()>> Run for C {}
     note = "a retry needs a function that can be called again"
 )]
 pub trait CallableMut<Args>: CallableOnce<Args> {
-    /// Calls it, by `&mut`.
+    /// Calls the function, by `&mut`.
     #[track_caller]
     fn call_mut(&mut self, args: Args) -> Self::Output;
 }
 
-/// What can be called by many at the same time: the bound for code that takes any decorated sync function.
+/// A function that can be called many times at the same time: the bound for code that takes any
+/// decorated sync function.
 ///
 /// To be called with its arguments spread out, use `.call(..)` from the [prelude](crate::prelude):
 ///
@@ -101,12 +103,12 @@ pub trait CallableMut<Args>: CallableOnce<Args> {
     note = "a reference to a decorated function cannot: clone the function, or share it as an `Arc`"
 )]
 pub trait Callable<Args>: CallableMut<Args> {
-    /// Calls it, by `&self`, with the arguments as a tuple.
+    /// Calls the function, by `&self`, with the arguments as a tuple.
     #[track_caller]
     fn call_with(&self, args: Args) -> Self::Output;
 }
 
-/// A sync function that can be decorated: what [`.blocking()`](SyncFn::blocking) makes of one.
+/// A sync function that can be decorated, made by [`.blocking()`](SyncFn::blocking).
 ///
 /// ```
 /// use decor::{blocking::Blocking, prelude::*};
@@ -121,8 +123,8 @@ pub struct Blocking<F>(F);
 
 /// Sync functions and closures of 0 to 8 arguments.
 ///
-/// An async function is one too, as far as the compiler is concerned: `async_fn.blocking()` would decorate the making of its
-/// future, which takes no time and cannot fail. Leave `.blocking()` out for those.
+/// To the compiler, an async function is one too: `async_fn.blocking()` would decorate the making
+/// of its future, which takes no time and cannot fail. Leave `.blocking()` out for async functions.
 ///
 /// ```
 /// use decor::prelude::*;
@@ -199,7 +201,7 @@ pub(crate) mod spread {
         ($Call:ident; $($A:ident $a:ident),*) => {
             #[doc = concat!("`.call(", $(stringify!($a), ", ",)* ")` on whatever is [`Callable`] with so many arguments.")]
             pub trait $Call<$($A),*>: Callable<($($A,)*)> {
-                /// Calls the decorated function, and blocks until it has its answer.
+                /// Calls the decorated function, and blocks until it returns.
                 #[track_caller]
                 #[inline]
                 #[allow(clippy::too_many_arguments)] // as many as the function has

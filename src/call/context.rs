@@ -1,4 +1,4 @@
-//! Functions that carry a context: what an `async move` closure that owns what it lends cannot do.
+//! Functions that carry a context, in place of `async move` closures that lend what they own.
 
 use super::{
     Callable, CallableMut, CallableOnce, Repeated,
@@ -11,8 +11,9 @@ use std::{fmt, future::Future};
 
 /// A function that gets a clone of `context` before its arguments, at each call.
 ///
-/// An async closure may borrow from outside (`async |id: u64| client.get(id).await` borrows `client` and works as it
-/// is), but one that *owns* what it lends to its own future is not a [`Callable`](crate::Callable):
+/// An async closure may borrow from outside (`async |id: u64| client.get(id).await` borrows
+/// `client` and works as it is), but one that *owns* what it lends to its own future is not a
+/// [`Callable`](crate::Callable):
 ///
 /// ```compile_fail
 /// # use decor::prelude::*;
@@ -22,8 +23,8 @@ use std::{fmt, future::Future};
 /// let fetch = (async move |id: u64| client.get(id).await).retry_with(&policy);
 /// ```
 ///
-/// Hand the owned part over instead. It is cloned once per call (once per attempt inside a retry), so let it be cheap
-/// to clone, as clients and pools are:
+/// Pass the owned part as a context. The context is cloned once per call (once per attempt inside a
+/// retry), so it should be cheap to clone, as clients and pools are:
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -31,14 +32,16 @@ use std::{fmt, future::Future};
 /// # #[derive(Clone)] struct Client;
 /// # impl Client { async fn get(&self, id: u64) -> Result<u64, String> { Ok(id) } }
 /// # let (client, policy) = (Client, RetryPolicy::default());
-/// let fetch = decor::with_context(client, |client: Client, id: u64| async move { client.get(id).await })
+/// let get = |client: Client, id: u64| async move { client.get(id).await };
+/// let fetch = decor::with_context(client, get)
 ///     .named("fetch")
 ///     .retry_with(&policy);
 /// assert_eq!(fetch.call(42).await, Ok(42));
 /// # }
 /// ```
 ///
-/// With a borrowed argument the closure must be an async one: `async |client: Client, path: &str| ..`.
+/// With a borrowed argument the closure must be an async one:
+/// `async |client: Client, path: &str| ..`.
 ///
 /// The function takes the context and 0 to 8 arguments.
 pub fn with_context<X, F>(context: X, function: F) -> WithContext<X, F> {

@@ -104,7 +104,8 @@ impl<C: blocking::Callable<Args>, Args> blocking::Callable<Args> for Late<C> {
 ///
 /// # Cancel safety
 ///
-/// That of the call. If the future is dropped before the first poll, the function is never called.
+/// The cancel safety of the call. If the future is dropped before the first poll, the function is
+/// never called.
 ///
 /// # Examples
 ///

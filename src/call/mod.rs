@@ -1,15 +1,16 @@
-//! Calling: Rust's own ladder `FnOnce`, `FnMut`, `Fn`, for functions whose answer is a future.
+//! Calling: Rust's own ladder `FnOnce`, `FnMut`, `Fn`, for functions that return a future.
 //!
-//! Every async function, every function and closure that returns a future, and every function decorated by
-//! [`FnExt`](crate::FnExt) stands on the rungs that it can: [`CallableOnce`], [`CallableMut`], [`Callable`]. Nobody
-//! needs to name them to call something: `fetch.call(42).await`.
+//! Every async function, every function and closure that returns a future, and every function
+//! decorated by [`FnExt`](crate::FnExt) stands on the rungs that it can: [`CallableOnce`],
+//! [`CallableMut`], [`Callable`]. A call does not name them: `fetch.call(42).await`.
 //!
 //! # Why named futures, and not `AsyncFn`
 //!
-//! `Fn(A) -> Fut` with a named future can be spawned, boxed as `dyn Future + Send` and called inside an `async_trait`
-//! method. The same impls over `AsyncFn` compile, and then rustc refuses each of these with "higher-ranked lifetime
-//! error" or "`Send` is not general enough". What is lost is one kind of closure, `async move` that lends what it
-//! owns; [`with_context`](crate::with_context) does its work.
+//! `Fn(A) -> Fut` with a named future can be spawned, boxed as `dyn Future + Send` and called
+//! inside an `async_trait` method. The same impls over `AsyncFn` compile, and then rustc refuses
+//! each of these with "higher-ranked lifetime error" or "`Send` is not general enough". The price
+//! is one kind of closure, `async move` that lends what it owns;
+//! [`with_context`](crate::with_context) replaces it.
 
 pub(crate) mod args;
 pub(crate) mod arity;
@@ -31,7 +32,7 @@ use arity::for_each_arity;
 use name::Name;
 use std::{fmt, future::Future, pin::Pin};
 
-/// What can be called once with `Args` (a tuple) and answers with a future.
+/// A function that can be called once with `Args` (a tuple) and returns a future.
 ///
 /// The lowest rung: all that `.await` on an argument-less chain needs.
 ///
@@ -49,28 +50,28 @@ use std::{fmt, future::Future, pin::Pin};
     note = "a reference to a decorated function cannot: clone the function, or share it as an `Arc`"
 )]
 pub trait CallableOnce<Args> {
-    /// What the future resolves to.
+    /// The output of the future.
     type Output;
     /// The future of one call.
     type Future: Future<Output = Self::Output>;
 
-    /// Calls it, by value.
+    /// Calls the function, by value.
     #[track_caller]
     fn call_once(self, args: Args) -> Self::Future;
 
-    /// The name of the function at the heart of the chain: its last path segment, or what `.named(..)` gave it.
-    /// A closure shows the place it stands in. To give another name, use [`.named(..)`](crate::FnExt::named).
+    /// The name of the function at the heart of the chain: its last path segment, or the name that
+    /// [`.named(..)`](crate::FnExt::named) gave it. A closure shows the place in which it stands.
     fn name(&self) -> &'static str {
         self.label().get()
     }
 
-    /// What [`name`](Self::name) finds the name in: reading a type's name is left until somebody wants to see it.
+    /// The source of [`name`](Self::name). The name of a type is read only when it is shown.
     #[doc(hidden)]
     fn label(&self) -> Name {
         Name::of_function::<Self>()
     }
 
-    /// Writes the chain from the inside out, as it was written: what `Debug` shows.
+    /// Writes the chain from the inside out, as it was written, for `Debug`.
     #[allow(clippy::missing_errors_doc)] // the formatter's own
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -119,7 +120,8 @@ pub trait CallableMut<Args>: CallableOnce<Args> {
         Args: Clone;
 }
 
-/// What can be called by many at the same time: the bound for code that takes any decorated function.
+/// A function that can be called many times at the same time: the bound for code that takes any
+/// decorated function.
 ///
 /// To be called with its arguments spread out, use `.call(..)` from the [prelude](crate::prelude):
 ///
@@ -139,7 +141,8 @@ pub trait CallableMut<Args>: CallableOnce<Args> {
 /// # }
 /// ```
 ///
-/// To call it from a spawned task as well, ask for `Callable<(u64,), Output = u64, Future: Send> + Send + Sync + 'static`.
+/// For calls from a spawned task, ask for
+/// `Callable<(u64,), Output = u64, Future: Send> + Send + Sync + 'static`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be called through `&self` with `{Args}`",
     label = "not a `Callable<{Args}>`",
@@ -147,7 +150,7 @@ pub trait CallableMut<Args>: CallableOnce<Args> {
     note = "a reference to a decorated function cannot: clone the function, or share it as an `Arc`"
 )]
 pub trait Callable<Args>: CallableMut<Args> {
-    /// Calls it, by `&self`, with the arguments as a tuple.
+    /// Calls the function, by `&self`, with the arguments as a tuple.
     #[track_caller]
     fn call_with(&self, args: Args) -> Self::Future;
 }
@@ -205,8 +208,8 @@ macro_rules! functions_are_callable {
 }
 for_each_arity!(functions_are_callable);
 
-/// `.call(..)` for each number of arguments: a trait of its own, so that the arguments can be written spread out.
-/// The prelude brings all nine into scope without their names.
+/// `.call(..)` for each number of arguments: a trait of its own, so that the arguments can be
+/// written spread out. The prelude brings all nine into scope without their names.
 pub(crate) mod spread {
     use super::Callable;
 
@@ -297,7 +300,8 @@ impl<C: Callable<Args> + ?Sized, Args> Callable<Args> for Arc<C> {
     }
 }
 
-/// How a wrapper without `Args` in its type can show the chain inside it: the function is taken where they are known.
+/// How a wrapper without `Args` in its type can show the chain inside it: the function is taken
+/// where they are known.
 pub(crate) struct Describe<C>(fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result);
 
 impl<C> Describe<C> {

@@ -1,8 +1,8 @@
 //! What functions, futures and error types are called in messages.
 //!
-//! `std::any::type_name` is the only source there is: good for functions and methods, useless for closures, which
-//! are shown by the place they stand in. Its text is best effort by its own documentation, so it is used for people
-//! to read and never to decide anything.
+//! `std::any::type_name` is the only source there is: good for functions and methods, useless for
+//! closures, which are shown by the place they stand in. Its text is best effort by its own
+//! documentation, so it is used for people to read and never to decide anything.
 
 use std::{any::type_name, fmt};
 
@@ -13,9 +13,9 @@ const CLOSURE: &str = "{{closure}}";
 pub enum Name {
     /// By the user.
     Given(&'static str),
-    /// The type name of a function, whose own name is still to be found in it.
+    /// The type name of a function, which contains the function's own name.
     OfFunction(&'static str),
-    /// The type name of a future, whose own name is still to be found in it.
+    /// The type name of a future, which contains the name of its function.
     OfFuture(&'static str),
 }
 
@@ -59,14 +59,15 @@ impl fmt::Debug for Name {
     }
 }
 
-/// The last path segment of a function; for a closure the function around it as well: `main::{{closure}}`.
+/// The last path segment of a function; for a closure the function around it as well:
+/// `main::{{closure}}`.
 fn function_name(path: &'static str) -> &'static str {
     let named = last_named_segment(path);
     if named.ends_with(CLOSURE) { named } else { without_generics(named) }
 }
 
-/// The async function that made the future, or the function in which an async block stands. Wrappers of decor's and
-/// of the futures crate are looked through.
+/// The async function that made the future, or the function in which an async block stands.
+/// Wrappers of decor's and of the futures crate are looked through.
 fn maker_of(mut path: &'static str) -> &'static str {
     let wrapper = |path: &str| path.starts_with("decor::") || path.starts_with("futures_util::future::");
     if path.starts_with("core::pin::Pin<") {

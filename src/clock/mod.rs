@@ -27,8 +27,8 @@ pub(crate) const GRAIN: Duration = Duration::from_millis(1);
 pub enum Clock {
     /// A task: by tokio's clock, which may be paused. Its timers know no other.
     Task,
-    /// A thread that waits as threads do, in real time or in that of its virtual clock. A paused clock would never get it to the end
-    /// of its wait.
+    /// For blocking waits: real time, or the thread's virtual clock. Tokio's paused clock does not
+    /// advance while a thread is parked.
     Thread,
 }
 
@@ -215,7 +215,8 @@ impl Source {
     }
 }
 
-/// A timer for `delay` from now; `None` if that lies beyond what the clock can express, which is to say never.
+/// A timer for `delay` from now; `None` if that moment is beyond the range of the clock, and so
+/// never comes.
 pub(crate) fn sleep(delay: Duration) -> Option<Sleep> {
     now().checked_add(delay).map(sleep_until)
 }
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn no_clock_is_read_where_nobody_asks_for_the_time() {
+    fn no_clock_is_read_unless_the_time_is_needed() {
         let policy = RetryPolicy::default();
         assert_eq!(reads(fetch.timed("fetch").call()), 0);
         assert_eq!(reads(fetch.logged().call()), 0);
@@ -326,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn one_read_serves_whoever_does_ask() {
+    fn one_read_serves_all_that_need_the_time() {
         let policy = RetryPolicy::default();
         assert_eq!(reads(fetch.retry_with(policy.clone().deadline(SECOND)).call()), 1);
         assert_eq!(reads(fetch.retry_with(&policy).on_retry(|_| ()).call()), 1);

@@ -103,7 +103,7 @@ impl Shared {
     }
 }
 
-/// One wait of a thread, which runs again when this is dropped.
+/// A wait of a thread. The thread runs again when this is dropped.
 struct Wait<'s> {
     shared: &'s Shared,
     thread: Arc<dyn Waits>,
@@ -122,7 +122,7 @@ impl Drop for Wait<'_> {
 }
 
 impl State {
-    /// One fewer thread is running. If none is left, time moves on to the earliest deadline.
+    /// Counts one fewer running thread. If none is left, time moves on to the earliest deadline.
     fn leave(&mut self) {
         self.running -= 1;
         let is_about_to_run = |waiting: &Waiting| waiting.is_due || waiting.thread.is_woken();

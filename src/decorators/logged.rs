@@ -346,8 +346,7 @@ where
 {
     #[inline]
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
-        // The first line is never more severe than the line of a return, so the latter's level
-        // decides.
+        // `call_level` is never more severe than `level`, so these two levels are enough.
         let Logging { level, error_level, .. } = self.logging;
         if within_filter(level.min(error_level)) {
             self.begin(wait.clock());

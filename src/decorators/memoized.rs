@@ -15,7 +15,7 @@ use crate::{
 };
 use std::{fmt, future::Future};
 
-/// A function whose answers are remembered.
+/// A function with remembered outputs.
 ///
 /// Made by [`.memoized(..)`](crate::FnExt::memoized) and
 /// [`.memoized_by(..)`](crate::FnExt::memoized_by). Its methods set what the waiting calls get from

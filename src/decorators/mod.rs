@@ -1,4 +1,4 @@
-//! One decorator, one file: both halves of it.
+//! The decorators: one file each, with both halves.
 
 pub(crate) mod boxed;
 pub(crate) mod deprecated;

@@ -101,7 +101,7 @@ impl<O> Timing<O> {
         self
     }
 
-    /// Hands each measurement to `sink` and logs no event: for a histogram, or a logger of one's own.
+    /// Hands each measurement to `sink` and logs no event: for a histogram, or a logger of your own.
     ///
     /// The sink runs where the call ends, be it in a drop; it should be quick and must not panic.
     ///

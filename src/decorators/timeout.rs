@@ -52,6 +52,8 @@ impl<C> fmt::Debug for Timeout<C> {
 ///
 /// As the call's own: dropping it drops the call and the timer.
 ///
+/// # Examples
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
 /// use decor::{Error, future::{Called, TimeoutFuture}, prelude::*};

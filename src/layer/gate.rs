@@ -1,5 +1,5 @@
-//! A gate, on which most decorators are built. One future drives gates in tasks, one function on
-//! threads.
+//! A gate, on which most decorators are built. A single future drives gates in tasks, a single
+//! function on threads.
 
 use super::{
     Around, BlockingLayer, BoxedTimer, Captures, Decoration, Layer, Outcome, RepeatLayer, Timer, Wait,
@@ -248,7 +248,7 @@ pub struct GatedFuture<F, G: Gate<T>, T> {
 const TASK: bool = true;
 const THREAD: bool = false;
 
-/// One passage through a gate. On drop, reports an end that was not reported yet.
+/// A passage through a gate. On drop, reports an end that was not reported yet.
 struct Passage<T, G: Gate<T>, const IS_TASK: bool> {
     gate: G,
     state: State,

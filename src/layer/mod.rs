@@ -67,10 +67,10 @@
 //!
 //! # The place in a chain
 //!
-//! - Before `.retry_with(..)`, each attempt passes a gate of its own. After it, the call does.
+//! - Before `.retry_with(..)`, each attempt passes the gate. After it, the call as a whole does.
 //! - Before `.memoized(..)`, only loads pass.
 //! - Before `.timeout(..)`, the limit includes the wait at the gate.
-//! - Of two gates, the outer one is asked first and told last.
+//! - With two gates, the outer one is asked first and told last.
 //!
 //! # What a gate must not do
 //!

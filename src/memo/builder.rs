@@ -26,6 +26,8 @@ impl<K: Key, V: Value> Memo<K, V> {
     ///
     /// If it is zero.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::Memo;
     /// use std::time::Duration;
@@ -43,6 +45,8 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// # Errors
     ///
     /// If it is zero.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let error = decor::Memo::<u64, String>::try_ttl(std::time::Duration::ZERO).unwrap_err();
@@ -430,6 +434,8 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
     ///
     /// Where [`try_build`](Self::try_build) returns an error.
     ///
+    /// # Examples
+    ///
     /// ```
     /// let memo: decor::Memo<u64, String> = decor::Memo::builder().capacity(100).build();
     /// assert_eq!(memo.stats().capacity, 100);
@@ -445,6 +451,8 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
     ///
     /// If a TTL or the capacity is zero, the jitter not 0 to 1, the part for refreshing ahead not
     /// between 0 and 1; and if jitter or freshness is set where nothing has a TTL.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let error = decor::Memo::<u64, String>::builder().capacity(0).try_build().unwrap_err();

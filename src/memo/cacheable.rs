@@ -75,7 +75,7 @@ impl<E: From<Error> + fmt::Display> CarriesLoadFailure for E {}
 
 /// An output that can be memoized: [`Cacheable`], and able to carry the failure of a load.
 ///
-/// One bound in place of two, because rustc would ask for the missing types of a memo twice.
+/// A single bound, because with two rustc would ask for the missing types of a memo twice.
 pub trait Memoizable<V>: Cacheable<V> {}
 
 impl<V, O: Cacheable<V, Error: CarriesLoadFailure>> Memoizable<V> for O {}

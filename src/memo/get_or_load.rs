@@ -23,6 +23,8 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// If `load` asks for the same key, in the same task and while it is polled, because it would
     /// wait for itself. A load hangs if it waits for another task that asks for the same key.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::{Memo, prelude::*};

@@ -172,7 +172,7 @@ impl<K: Key, V: Value> Memo<K, V> {
 
     /// Keeps a value as if it had just been loaded, in place of the key's earlier one.
     ///
-    /// Wins over a load of the same key that is under way. That load answers the calls that waited
+    /// Wins over a load of the same key that is under way. The load answers the calls that waited
     /// for it already, and its value is not kept.
     ///
     /// ```

@@ -182,6 +182,8 @@ impl<'a> AcquireMany<'a> {
     ///
     /// As [`acquire_blocking`](crate::RateLimiter::acquire_blocking).
     ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::{Error, RateLimiter};
     /// use std::time::Duration;

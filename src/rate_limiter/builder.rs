@@ -21,6 +21,8 @@ impl RateLimiter {
     ///
     /// If either is zero.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::RateLimiter;
     /// use std::time::Duration;
@@ -39,6 +41,8 @@ impl RateLimiter {
     ///
     /// If either is zero.
     ///
+    /// # Examples
+    ///
     /// ```
     /// let error = decor::RateLimiter::try_new(10, std::time::Duration::ZERO).unwrap_err();
     /// assert_eq!(error.to_string(), "`period` is 0ns, but must be longer than zero");
@@ -56,6 +60,8 @@ impl RateLimiter {
     /// # Panics
     ///
     /// If a limit or a period is zero, or there is no window or more than four.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -81,6 +87,8 @@ impl RateLimiter {
     ///
     /// If a limit or a period is zero, or there is no window or more than four.
     ///
+    /// # Examples
+    ///
     /// ```
     /// let error = decor::RateLimiter::try_windows([]).unwrap_err();
     /// assert_eq!(error.to_string(), "`windows` is 0, but must be 1 to 4");
@@ -95,6 +103,8 @@ impl RateLimiter {
     /// # Panics
     ///
     /// If either is zero.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -120,6 +130,8 @@ impl RateLimiter {
     ///
     /// If either is zero.
     ///
+    /// # Examples
+    ///
     /// ```
     /// let second = std::time::Duration::from_secs(1);
     /// let error = decor::RateLimiter::try_paced(0, second).unwrap_err();
@@ -140,6 +152,8 @@ impl RateLimiter {
     ///
     /// If it is zero or more than the limit, or the limiter is not paced.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::RateLimiter;
     /// use std::time::Duration;
@@ -158,6 +172,8 @@ impl RateLimiter {
     /// # Errors
     ///
     /// If it is zero or more than the limit, or the limiter is not paced.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let paced = decor::RateLimiter::paced(10, std::time::Duration::from_secs(1));
@@ -270,6 +286,8 @@ impl RateLimiterBuilder {
     ///
     /// Where [`try_build`](Self::try_build) returns an error.
     ///
+    /// # Examples
+    ///
     /// ```
     /// let limiter = decor::RateLimiter::builder().window(10, std::time::Duration::from_secs(1)).build();
     /// assert_eq!(limiter.available(), 10);
@@ -285,6 +303,8 @@ impl RateLimiterBuilder {
     ///
     /// If a limit or a period is zero, there is no window or more than four, a paced limiter has more than one limit, or a
     /// burst is zero, beyond the limit, or set for windows.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let error = decor::RateLimiter::builder().window(0, std::time::Duration::from_secs(1)).try_build().unwrap_err();

@@ -80,6 +80,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// If either is zero.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::KeyedLimiter;
     /// use std::time::Duration;
@@ -98,6 +100,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// If either is zero.
     ///
+    /// # Examples
+    ///
     /// ```
     /// let refused = decor::KeyedLimiter::<u64>::try_new(0, std::time::Duration::from_secs(1));
     /// assert_eq!(refused.unwrap_err().to_string(), "`limit` is 0, but must be at least 1");
@@ -111,6 +115,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// # Panics
     ///
     /// If it is zero.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::KeyedLimiter;
@@ -134,6 +140,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// # Errors
     ///
     /// If it is zero.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let per_user = decor::KeyedLimiter::<u64>::new(10, std::time::Duration::from_secs(1));

@@ -101,6 +101,8 @@ impl RateLimiter {
     ///
     /// When it has to wait outside of a tokio runtime with its timer enabled.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::RateLimiter;
@@ -125,6 +127,8 @@ impl RateLimiter {
     /// When it has to wait in a task of a current-thread runtime, because it would stop that
     /// runtime. On a runtime with more threads, the other tasks move to another thread.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::RateLimiter;
     /// use std::time::Duration;
@@ -148,6 +152,8 @@ impl RateLimiter {
     /// [`Error::InvalidArgument`] at once if a number is more than the limit, or if an array has
     /// another length than there are windows. [`Error::QueueFull`] beyond
     /// [`refuse_above`](crate::RateLimiterBuilder::refuse_above).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -176,6 +182,8 @@ impl RateLimiter {
     /// # Errors
     ///
     /// As [`acquire_many`](Self::acquire_many).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -207,13 +215,15 @@ impl RateLimiter {
     /// A call that waits is admitted if its turn comes within `max_wait`, the last moment included.
     /// Otherwise it fails at that moment, or up to 1 ms later because timers are late. Timers also
     /// delay the turns before it. If that alone has put off a turn that was known exactly, the call
-    /// waits on for up to 1 ms, and with a window for 1 ms more for each period of its wait. A
+    /// waits on for up to 1 ms. With a window, it waits 1 ms more for each period of its wait. A
     /// pause, a charge, new limits, or a skipped waiter that comes back end this allowance.
     ///
     /// # Errors
     ///
     /// [`Error::RateLimited`] with the time until a permit would be free; [`Error::QueueFull`]
     /// beyond [`refuse_above`](crate::RateLimiterBuilder::refuse_above).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -237,6 +247,8 @@ impl RateLimiter {
     ///
     /// [`Error::RateLimited`] with the time until a permit would be free.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::{Error, RateLimiter};
     /// use std::time::Duration;
@@ -256,6 +268,8 @@ impl RateLimiter {
     ///
     /// [`Error::RateLimited`] with the time until the permits would be free;
     /// [`Error::InvalidArgument`] as [`acquire_many`](Self::acquire_many).
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::{Error, RateLimiter};
@@ -299,6 +313,8 @@ impl RateLimiter {
     ///
     /// If an array has another length than there are windows, or a number is negative.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::RateLimiter;
     /// use std::time::Duration;
@@ -327,6 +343,8 @@ impl RateLimiter {
     ///
     /// If either is zero, or the limiter has several windows.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::RateLimiter;
     /// use std::time::Duration;
@@ -340,13 +358,16 @@ impl RateLimiter {
         or_panic(self.try_set_limits([(limit, period)]));
     }
 
-    /// Changes the limits of all windows, in their order; otherwise as [`set_limit`](Self::set_limit).
+    /// Changes the limits of all windows, in their order, as [`set_limit`](Self::set_limit) does
+    /// for one.
     ///
     /// A waiting call that needs more than the new limit is refused when its turn comes.
     ///
     /// # Errors
     ///
     /// If a limit or a period is zero, or there are not as many limits as windows.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RateLimiter;

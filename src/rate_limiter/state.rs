@@ -85,7 +85,8 @@ struct State {
     /// window keeps its past.
     short_way_from: Nanos,
     refuse_above: usize,
-    /// The latest moment that was seen. A clock that goes back (one runtime's paused clock after another's) stands still.
+    /// The latest moment that was seen. A clock that goes back (one runtime's paused clock after
+    /// another's) stands still.
     now: Nanos,
     /// The moment after the last pause, charge, change of limits, or return of a skipped waiter.
     /// The turns that were foreseen for waiters since then still hold.
@@ -93,11 +94,11 @@ struct State {
     stats: RateLimiterStats,
 }
 
-/// What is asked of a limiter.
+/// A request to a limiter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
     pub(crate) permits: Permits,
-    /// Whether the caller can be told that the queue is full.
+    /// `true` if the caller can be told that the queue is full.
     pub(crate) can_fail: bool,
     /// `None` waits for as long as it takes.
     pub(crate) max_wait: Option<Duration>,
@@ -549,7 +550,8 @@ impl State {
             return self.due_after(&Sums::default(), &demand.counts);
         }
         if self.queue.first().is_some_and(|first| first.woken_at.is_some()) {
-            // If all of a long queue looked at once, the first would have to wait until they have done so.
+            // If all waiters of a long queue checked at once, the first would have to wait for all
+            // of them.
             let rounds = 1 + self.queue.places_before(ticket) / LOOKING_TOGETHER;
             return self.now.saturating_add(GRACE.saturating_mul(rounds));
         }

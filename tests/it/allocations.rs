@@ -283,7 +283,7 @@ fn a_borrowed_key_is_made_an_owned_one_only_on_a_miss() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_wait_for_a_load_leave_no_memory_behind() {
+async fn waiters_of_a_load_leave_no_memory_behind() {
     const WAITERS: usize = 100_000;
     let memo: Memo<u64, u64> = Memo::ttl(secs(300));
     memo.insert(8, 64); // registers this thread with moka's memory reclamation

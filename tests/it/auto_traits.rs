@@ -1,10 +1,11 @@
-//! Which of `Send`, `Sync` and `Unpin` every public type is, and what makes it lose them.
+//! The auto traits `Send`, `Sync` and `Unpin` of every public type, and what makes a type lose
+//! them.
 //!
 //! Types that users can name stand in the table by their names. Decorated functions and their
 //! futures stand in it by value.
 //!
-//! `UnwindSafe` is left out: decor promises nothing about it, and nobody asks for it who does not
-//! also assert it.
+//! `UnwindSafe` is left out, because decor promises nothing about it, and code that needs it can
+//! assert it.
 
 use crate::{
     every::{self, Answer as Output, Open, every_decorator, every_future_decorator},
@@ -132,7 +133,7 @@ auto_traits! {
     GivenUp<'static, String>: Send Sync Unpin;
     GivenUp<'static, NotSync>: not_send not_sync Unpin;
 
-    // What a gate is given; an end is as the output that it shows.
+    // The arguments of a gate's methods. An `End` is as the output that it shows.
     Wait<'static>: Send Sync Unpin;
     End<'static, u64>: Send Sync Unpin;
     End<'static, Local>: not_send not_sync Unpin;
@@ -218,8 +219,8 @@ const LOCAL: Traits = (false, false, true);
 const NOT_SYNC: Traits = (true, false, true);
 const PINNED: Traits = (true, true, false);
 
-/// What holds of a type that implements a trait comes before what holds of every type, for values
-/// as for types.
+/// Asks a type for its traits. The inherent methods exist for types with the trait, and come before
+/// the methods of a trait for all types.
 struct Probe<T>(PhantomData<T>);
 
 impl<T> Probe<T> {
@@ -272,8 +273,8 @@ macro_rules! traits_of {
     }};
 }
 
-/// A closure that captures this. It is made outside of the function that asks for its traits:
-/// inside, rustc does not know yet what a closure captures.
+/// A closure with a capture. It is made outside of the function that asks for its traits, because
+/// rustc does not know there yet what a closure captures.
 fn with<C: Clone, A, R>(captured: C, function: fn(A) -> R) -> impl Fn(A) -> R + Clone {
     move |argument| {
         let _ = &captured;
@@ -308,8 +309,8 @@ fn pinned() -> impl Fn(u64) -> PinnedFuture + Clone {
     with(PhantomPinned, |_: u64| PinnedFuture(PhantomPinned))
 }
 
-/// The decorated function is as the function, and so is its call, whose future is as the function's
-/// own. Only a timeout's is never `Unpin`: it holds tokio's timer in place.
+/// The decorated function has the traits of the function, and its call those of the function's
+/// future. Only the future of a timeout is never `Unpin`, because it holds tokio's timer in place.
 macro_rules! is_as {
     ($decorator:ident, $traits:expr, |$f:ident| $chain:expr, $function:expr, $blocking:expr) => {
         let $f = $function;
@@ -324,7 +325,8 @@ macro_rules! is_as {
 }
 
 macro_rules! is_as_its_function {
-    // Behind a `dyn` only what has all can be boxed, and it keeps them. Its future is a box.
+    // Only a function with all the traits can be boxed behind the `dyn`, and it keeps them. Its
+    // future is a box.
     (boxed, |$f:ident| $chain:expr) => {
         let $f = all();
         let chain = $chain;
@@ -422,8 +424,8 @@ fn check_values() -> Vec<&'static str> {
         Logging::new().args(by_local.clone()) => LOCAL;
         Timing::new("f").by_result() => ALL;
 
-        // A decorator with a closure is as it is. So are its calls, unless it has run in
-        // `.call(..)`.
+        // A decorator with a closure has the traits of the closure. Its calls do as well, unless
+        // the closure has run in `.call(..)`.
         all().logged_args(by_local.clone()) => LOCAL;
         all().logged_args(by_local.clone()).call(7) => LOCAL;
         all().rate_limited_by(limiter, permits.clone()) => LOCAL;
@@ -462,8 +464,8 @@ fn check_values() -> Vec<&'static str> {
         (|_: Local| ready(Output::Ok(7))).retry_with(policy()).call(SHARED) => LOCAL;
         (|_: PhantomPinned| ready(Output::Ok(7))).retry_with(policy()).call(PhantomPinned) => ALL;
 
-        // A memoized call does the same. What it pins is the load, and a load in a task of its own
-        // is only waited for.
+        // A memoized call does the same. It pins its load. A load in a task of its own is only
+        // waited for.
         all().memoized_by(squares, by_local.clone()) => LOCAL;
         all().memoized_by(squares, by_local).call(7) => LOCAL;
         all().memoized_by(squares, by_not_sync.clone()) => NOT_SYNC;
@@ -492,7 +494,7 @@ fn the_table_leaves_out_no_public_type() {
     let mut listed = TYPES.iter().flat_map(|row| identifiers(row)).collect::<BTreeSet<_>>();
     listed.extend(check_values().into_iter().flat_map(identifiers));
     let fronts = ["src/lib.rs", "src/layer/mod.rs", "src/blocking.rs"].map(|path| fs::read_to_string(path).unwrap());
-    // What only rustc names is hidden.
+    // Names for rustc alone are hidden.
     let fronts = fronts.map(|front| front.replace("#[doc(hidden)]\npub use ", "#[doc(hidden)] use "));
     let exports =
         fronts.iter().flat_map(|front| front.split("pub use ").skip(1)).filter_map(|rest| rest.split(';').next());

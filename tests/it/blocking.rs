@@ -1,5 +1,5 @@
-//! What differs for threads: real waiting, timeouts that cannot cancel, and handles that are shared
-//! with tasks.
+//! The differences for threads: real waiting, timeouts that cannot cancel, and handles that are
+//! shared with tasks.
 
 use decor::Error;
 

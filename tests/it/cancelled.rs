@@ -38,8 +38,8 @@ async fn hang_or_explode(id: Arg) -> Answer {
     pending().await
 }
 
-/// Dropped before its first poll, dropped while it hangs, and panicking: what the function inside
-/// sees of it.
+/// Drops a call before its first poll, drops another while it hangs, and lets a third panic. The
+/// decorator inside learns of the last two.
 macro_rules! ends {
     ($decorator:ident, $seen:ident, |$id:ident| $call:expr) => {
         let $id = 7;

@@ -1,5 +1,5 @@
-//! No decorator is forgotten: each stands in the catalogue, in the tables of the documentation, and
-//! in the tables of the tests.
+//! Each decorator stands in the catalogue, in the tables of the documentation, and in the tables of
+//! the tests.
 
 use crate::every;
 use decor::DECORATORS;
@@ -12,7 +12,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The methods of the trait, save those that only explain why they are not there.
+/// The methods of the trait, without the stubs that exist only for diagnostics.
 fn methods(path: &str, head: &str) -> BTreeSet<String> {
     let text = read(path);
     let (_, rest) = text.split_once(head).unwrap_or_else(|| panic!("no `{head}` in {path}"));
@@ -32,7 +32,7 @@ fn rows(path: &str) -> Vec<String> {
     rows
 }
 
-/// Whether the text calls the method.
+/// `true` if the text calls the method.
 fn calls(text: &str, decorator: &str) -> bool {
     [".timed(", ".timed::<"].iter().any(|call| text.contains(&call.replace("timed", decorator)))
 }

@@ -179,7 +179,7 @@ fn a_transient_error_gives_no_hint_unless_it_says_so() {
 }
 
 #[test]
-fn who_is_transient() {
+fn transient_errors() {
     assert!(timed_out().is_transient());
     assert!(Error::QueueFull { waiting: 1 }.is_transient());
     assert!(Error::RateLimited { retry_after: secs(1) }.is_transient());

@@ -1,8 +1,8 @@
 //! Every decorator once: the list from which the tables that run through all decorators come.
 //!
 //! A row has the decorator's name, a chain with it alone, and what the chain's `Debug` shows of it.
-//! Where the list is used, `Arg` is the type of the function's one argument; the function returns
-//! `Answer`.
+//! Every user of the list defines `Arg`, the type of the function's one argument. The function
+//! returns `Answer`.
 
 use decor::{
     Error, KeyedLimiter,

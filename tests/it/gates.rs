@@ -29,7 +29,7 @@ use tokio_test::{assert_pending, assert_ready_eq, task};
 
 // ---- the gates, as `decor::layer` has them ----
 
-/// Calls in flight. It borrows its count, as those of `decor::layer` do not.
+/// Calls in flight. Unlike the gates of `decor::layer`, this one borrows its count.
 #[derive(Clone)]
 struct InFlight<'a> {
     now: &'a AtomicU32,
@@ -67,7 +67,7 @@ const OPEN_FOR: Duration = secs(30);
 #[derive(Debug, Clone, Default)]
 struct Breaker {
     circuit: Arc<Mutex<Circuit>>,
-    /// Of this call alone.
+    /// State of this call alone.
     is_trial: bool,
 }
 
@@ -126,7 +126,7 @@ impl AuditLog {
         Entry { log: self.clone(), call: format!("{name}({argument})") }
     }
 
-    /// Its lines so far, and forgets them.
+    /// Takes the lines so far.
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
@@ -177,14 +177,15 @@ fn taken(trace: &Trace) -> Vec<String> {
     std::mem::take(&mut *trace.lock().unwrap())
 }
 
-/// Asked, told and dropped, each under its name. Waits for `opens_at`, or to be `opened`.
+/// Records under its name when it is asked, told and dropped. Waits for `opens_at`, or to be
+/// `opened`.
 #[derive(Clone)]
 struct Recorder {
     name: &'static str,
     trace: Trace,
     opens_at: Option<Instant>,
     opened: Option<Signal>,
-    /// Of the gate of a call; the one that is cloned is not recorded.
+    /// `true` for the gate of a call. The gate that is only cloned is not recorded.
     is_asked: bool,
 }
 
@@ -433,7 +434,7 @@ async fn a_cancelled_call_is_neither_failure_nor_success_to_a_breaker() {
     assert_eq!(find.call("ann").await, Ok("user ann".into()), "another is tried at once");
 }
 
-/// What a breaker says is heeded by a retry around it.
+/// A retry around a breaker waits as long as the breaker's refusal says.
 #[tokio::test(start_paused = true)]
 async fn a_retry_waits_until_a_breaker_may_close() {
     let breaker = Breaker::default();
@@ -557,8 +558,8 @@ async fn nested_gates_are_asked_outside_in_and_told_inside_out() {
     assert_eq!(told(), ended("cancelled"), "another call's panic is not this one's");
 }
 
-/// The function is called when the gate has let the call through, also one that works before it
-/// returns its future.
+/// The function is called once the gate has let the call through, even a function that works before
+/// it returns its future.
 #[tokio::test(start_paused = true)]
 async fn a_refused_call_is_not_made_and_its_gate_not_told() {
     #[derive(Clone)]
@@ -632,7 +633,7 @@ async fn below_a_retry_each_attempt_passes_above_it_the_call() {
     assert_eq!(taken(&trace), expected);
 }
 
-/// By a timeout around each attempt, and then by the caller.
+/// Cancelled by a timeout around each attempt, and then by the caller.
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_is_cancelled_tells_its_gates_inside_out() {
     let trace = Trace::default();
@@ -729,7 +730,7 @@ fn a_gate_of_a_thread_waits_for_its_waker() {
     assert_eq!(taken(&trace), ["gate asked", "gate completed", "gate dropped"]);
 }
 
-/// A moment and a waker at once: whichever comes first.
+/// Waits for a moment and a waker at once: the first of them counts.
 #[tokio::test(start_paused = true)]
 async fn a_gate_that_waits_for_a_moment_may_be_woken_before() {
     #[derive(Clone)]
@@ -759,7 +760,7 @@ fn a_gate_of_a_thread_that_its_caller_has_left_is_told_cancelled() {
     let inner = Recorder::new("inner", &trace).opened(&signal);
     let outer = Recorder::new("outer", &trace);
 
-    // Left while an inner gate waits: that one has let nothing through.
+    // Abandoned while an inner gate waits. The inner gate has let nothing through.
     let loaded = load.blocking().gated(inner).gated(outer.clone()).timeout(secs(1));
     let timed_out = Err(Error::TimedOut { name: "load", after: secs(1) });
     assert_eq!(loaded.call("ann"), timed_out);
@@ -768,7 +769,7 @@ fn a_gate_of_a_thread_that_its_caller_has_left_is_told_cancelled() {
     let asked = ["outer asked", "inner asked", "inner asked"];
     assert_eq!(taken(&trace), [&asked[..], &["inner dropped", "outer cancelled", "outer dropped"]].concat());
 
-    // Left while the function runs: it is unwound where it waits in decor.
+    // Abandoned while the function runs. The call is unwound where it waits in decor.
     let slow = |path: &str| {
         sleep_blocking(secs(2));
         Ok::<_, Error>(path.to_owned())

@@ -1,8 +1,8 @@
 //! `.call(..)` looks at arguments only: no decorator calls the function before it may be called.
 //!
-//! The functions here are closures that do their work before they return their futures, as one that
-//! hands it to `tokio::spawn` does. Before this was a law, five such calls behind a limiter with
-//! one permit did their work at once while four of them waited.
+//! The functions here are closures that work before they return their futures, as a closure with a
+//! `tokio::spawn` does. Before this was a law, five such calls behind a limiter with one permit did
+//! their work at once while four of them waited.
 
 use crate::support::{ms, secs};
 use decor::{
@@ -29,7 +29,7 @@ fn memo() -> Memo<u64, u64> {
     Memo::ttl(secs(300))
 }
 
-/// One call in each second, and the first of them `passes`, or does not.
+/// A limit of one call a second. The first call `passes`, or does not.
 fn one_per_second(passes: bool) -> RateLimiter {
     let limiter = RateLimiter::new(1, secs(1));
     assert!(passes || limiter.try_acquire().is_ok());
@@ -87,7 +87,7 @@ macro_rules! that_hold_back {
     };
 }
 
-/// Those that remember. Below a retry they need a function that is `Clone`.
+/// The decorators that remember. Below a retry they need a function that is `Clone`.
 macro_rules! that_remember {
     ($check:ident, [$($parameter:tt)*]) => {
         $check! {
@@ -112,7 +112,7 @@ macro_rules! that_refuse {
     };
 }
 
-/// Those that begin at the first poll when nothing holds them back.
+/// The decorators with calls that begin at the first poll if they are not held back.
 macro_rules! that_begin_when_polled {
     ($check:ident, [$($parameter:tt)*]) => {
         $check! {
@@ -122,7 +122,7 @@ macro_rules! that_begin_when_polled {
     };
 }
 
-/// Polled once, and the calls that were counted before and after.
+/// Polls once, and returns the calls counted before and after.
 macro_rules! held {
     ($decorator:ident, $passes:ident, $calls:ident, $call:expr) => {
         let mut call = task::spawn($call);
@@ -285,7 +285,7 @@ async fn a_call_with_valid_arguments_is_made_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn below_a_retry_a_closure_counts_on_in_its_own_variable() {
-    // The closure is not `Clone`, because it borrows what it counts in.
+    // The closure is not `Clone`, because it borrows its count.
     macro_rules! check {
         ($($decorator:ident: |$f:ident $(, $passes:ident)?| $chain:expr;)*) => {$(
             $(let $passes = true;)?

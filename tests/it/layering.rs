@@ -167,7 +167,7 @@ struct Import {
     written: String,
     /// The module that declares what the path names.
     to: String,
-    /// Whether the module does more with the name than hand it on.
+    /// `true` if the module does more with the name than re-export it.
     is_needed: bool,
 }
 
@@ -323,8 +323,8 @@ fn tokens(text: &str) -> Vec<Token> {
     found
 }
 
-/// Leaves out what stands under a `#[cfg(..)]` that asks for `test`, and names the modules among
-/// that.
+/// Leaves out items under a `#[cfg(..)]` that asks for `test`, and returns the names of the modules
+/// among them.
 fn without_tests(tokens: Vec<Token>) -> (Vec<Token>, Vec<String>) {
     let (mut kept, mut modules) = (Vec::new(), Vec::new());
     let mut tokens = tokens.into_iter().peekable();
@@ -387,10 +387,10 @@ struct ImportPath {
     line: usize,
     /// `use` trees are flat here, and the path begins as it is written.
     segments: Vec<String>,
-    /// As which a `use` brings it into the file; of an inline module `None`, as of a path in an
+    /// The name that a `use` gives it in the file. `None` in an inline module, and for a path in an
     /// expression.
     name: Option<String>,
-    /// Of the inline modules around it.
+    /// Number of inline modules around it.
     depth: usize,
 }
 

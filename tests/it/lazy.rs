@@ -93,8 +93,8 @@ fn memo() -> Memo<u64, u64> {
 
 #[test]
 fn a_memoized_call_asks_and_calls_nothing_before_the_first_poll() {
-    /// Of two calls, and a third that nobody polls, the first loads and the second is a hit. No
-    /// runtime is about.
+    /// Makes two calls, and a third that is never polled. The first loads, the second is a hit.
+    /// There is no runtime.
     fn check<F: Future<Output = u64>>(memo: &Memo<u64, u64>, calls: &Cell<u64>, call: impl Fn() -> F) {
         let (mut loads, mut hits) = (task::spawn(call()), task::spawn(call()));
         drop(call());

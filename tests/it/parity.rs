@@ -1,6 +1,6 @@
-//! One table, driven through both halves: the same chain, written once, on an async and on a sync
-//! function, must leave the same trace of attempts, delays, outcomes, counters and log lines. A
-//! decorator that one half lacks does not compile here.
+//! A table that is driven through both halves. The same chain, written once, on an async and on a
+//! sync function, must leave the same trace of attempts, delays, outcomes, counters and log lines.
+//! A decorator that one half lacks does not compile here.
 //!
 //! Async on tokio's paused clock, blocking on a virtual one: both to the nanosecond.
 
@@ -184,9 +184,9 @@ impl Time<'_> {
     }
 }
 
-/// Each scenario is a test: what the function does, a setup, the chain, the arguments of the calls
-/// that are made one after the other, with a pause in milliseconds before each, and what is looked
-/// at in the end.
+/// Each scenario is a test. It has the function's script, a setup and the chain. It then has the
+/// arguments of calls that are made one after the other, with a pause in milliseconds before each,
+/// and the values that are compared in the end.
 macro_rules! parity {
     ($(
         $name:ident: [$($step:expr),*]

@@ -1,8 +1,7 @@
-//! A decorated call can go wherever a plain one could: into a task, behind a `dyn`, into a field,
-//! through a bound.
+//! A decorated call fits every place of a plain one: a task, a `dyn`, a field, a bound.
 //!
-//! Each chain carries every decorator, for it takes only one that is not `Send`, or one lifetime
-//! pinned by a closure.
+//! Each chain carries every decorator, because one that is not `Send`, or one lifetime pinned by a
+//! closure, breaks it.
 
 use crate::{
     every::{self, Answer, every_decorator},
@@ -178,7 +177,7 @@ fn shared<T: Send + Sync + 'static>(decorated: T) -> Arc<T> {
 
 macro_rules! spawned {
     ($($decorator:ident: |$f:ident| $chain:expr => $shown:literal;)*) => {
-        /// In a block of its own, where rustc forgets that the argument is `'static`.
+        /// In an async block, where rustc forgets that the argument is `'static`.
         #[tokio::test(start_paused = true)]
         async fn every_decorator_alone_can_be_called_in_a_task() {$(
             let $f = measure;

@@ -66,7 +66,7 @@ macro_rules! in_tasks {
     }};
 }
 
-/// The same call through each kind of memoized chain, in a task. Each has a memo of its own, so that
+/// The same call through each kind of memoized chain, in a task. Each has its own memo, so that
 /// each loads.
 macro_rules! memoized_in_tasks {
     ($key:ty, $function:expr, $argument:expr, $by:expr) => {{

@@ -1,4 +1,4 @@
-//! What several tests need: durations, paused runtimes, a model of clocks, and a listener for
+//! Helpers of several tests: durations, paused runtimes, a model of clocks, and a listener for
 //! decor's events.
 
 use proptest::prelude::ProptestConfig;
@@ -39,8 +39,8 @@ pub(crate) fn just_before(moment: Duration) -> Duration {
     moment.saturating_sub(Duration::from_nanos(1))
 }
 
-/// So many cases, or as many as `PROPTEST_CASES` says: proptest itself asks for that only where no
-/// number is given.
+/// A number of cases, or `PROPTEST_CASES` if it is set, because proptest reads that variable only
+/// where no number is given.
 pub(crate) fn cases(number: u32) -> ProptestConfig {
     if env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default() } else { ProptestConfig::with_cases(number) }
 }
@@ -103,8 +103,8 @@ static KEPT: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatc
 pub(crate) fn listen_at(level: Level) -> Listener {
     LazyLock::force(&KEPT);
     let lines = Arc::new(Mutex::new(Vec::new()));
-    // A filter for all: one of the recorder's own would leave `tracing::enabled!` true at every
-    // level.
+    // A filter for all. A filter of the recorder alone would leave `tracing::enabled!` true at
+    // every level.
     let subscriber = registry().with(LevelFilter::from_level(level)).with(Recorder(Arc::clone(&lines)));
     Listener { lines, _guard: tracing::subscriber::set_default(subscriber) }
 }

@@ -1,8 +1,8 @@
 //! What the compiler says to those who go wrong, and that its advice is good.
 //!
 //! Each `tests/ui/fail/<case>.rs` is a mistake, and beside it stands the one error that rustc
-//! answers with. Its twin `tests/ui/pass/<case>.rs` goes the way that the error names; it is a
-//! module of this binary and runs as a test.
+//! answers with. Its twin `tests/ui/pass/<case>.rs` follows the advice of the error; it is a module
+//! of this binary and runs as a test.
 //!
 //! After a change, `TRYBUILD=overwrite cargo test --test it ui::` records the errors anew. Read
 //! them.
@@ -103,8 +103,8 @@ fn each_mistake_has_a_twin_and_is_answered_with_a_single_error() {
         let stderr = fs::read_to_string(format!("tests/ui/fail/{case}.stderr")).unwrap();
         assert_eq!(stderr.lines().filter(|line| line.starts_with("error")).count(), 1, "{case}");
 
-        // A closure is named by its path, and rustc points at what is wrong in other words if a
-        // name in them is long.
+        // rustc names a closure by its path, and words its message differently if a name in it is
+        // long.
         let depends_on_the_path = |line: &&str| line.contains("^ ") && line.contains("closure@$DIR");
         assert_eq!(stderr.lines().find(depends_on_the_path), None, "{case} holds in some directories only");
     }

@@ -25,6 +25,8 @@ use std::{
 ///
 /// Dropping it drops the attempt in progress, or ends the wait for the next; no further attempt is made.
 ///
+/// # Examples
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// use decor::prelude::*;

@@ -4,13 +4,14 @@ use crate::{ConfigError, clock::Nanos};
 
 /// One permit every `period / limit`, and up to `burst` at once after a pause.
 ///
-/// GCRA in its *virtual scheduling* form (ITU-T I.371): the theoretical arrival time `tat` is when the next permit would
-/// be due if they came evenly. A permit conforms if it comes no earlier than `tat - (burst - 1) * interval`. The
-/// interval need not be a whole number of nanoseconds, so times are counted in `limit`-ths of one, and nothing drifts.
+/// GCRA in its *virtual scheduling* form (ITU-T I.371): the theoretical arrival time `tat` is the
+/// moment at which the next permit would be due at an even pace. A permit conforms if it comes no
+/// earlier than `tat - (burst - 1) * interval`. The interval need not be a whole number of
+/// nanoseconds, so times are counted in `limit`-ths of one, and nothing drifts.
 ///
 /// Permits count from `since`: the present moment for a call that did not wait, and an earlier one
-/// for a waiter that was woken late. In a stretch of time that is `t` long, no more than `burst +
-/// (t + now - since) / interval` permits pass.
+/// for a waiter that was woken late. In a stretch of time that is `t` long, no more than
+/// `burst + (t + now - since) / interval` permits pass.
 #[derive(Debug, Clone)]
 pub(crate) struct Pacer {
     limit: u32,

@@ -6,10 +6,11 @@ use std::fmt;
 /// The most windows that one limiter can have: requests and tokens, per minute and per day.
 pub(crate) const MAX_WINDOWS: usize = 4;
 
-/// How many permits a call takes: one number for every window of the limiter, or an array with a number for each.
+/// The permits that a call takes: the same number from every window of the limiter, or an array
+/// with a number for each.
 ///
-/// Whole numbers (`u32`, `usize`, and `i32` for literals) and arrays of them become `Permits` by themselves, so it rarely needs to be
-/// named:
+/// Whole numbers (`u32`, `usize`, and `i32` for literals) and arrays of them convert to `Permits`,
+/// so the type rarely needs to be named:
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
@@ -38,7 +39,8 @@ enum MeantFor {
     Nobody(i64),
 }
 
-/// The permits of one call, checked against the windows they are taken from. What is beyond those windows means nothing.
+/// The permits of one call, checked against the windows they are taken from. Entries beyond those
+/// windows mean nothing.
 pub(crate) type Counts = [u32; MAX_WINDOWS];
 
 /// Why so many cannot be taken at all.
@@ -85,14 +87,15 @@ impl From<u32> for Permits {
     }
 }
 
-/// For the length of a text, say. What does not fit is more than any limiter has, and so refused as too much.
+/// For lengths, such as that of a text. A number that does not fit is more than any limit, and is
+/// refused as too much.
 impl From<usize> for Permits {
     fn from(count: usize) -> Self {
         Self::each(saturated(count))
     }
 }
 
-/// For literals, which are `i32` where nothing says otherwise. A negative number is refused where it is used.
+/// For literals, which are `i32` by default. A negative number is refused where it is used.
 impl From<i32> for Permits {
     fn from(count: i32) -> Self {
         u32::try_from(count).map_or(Self::of_nobody(count), Self::each)

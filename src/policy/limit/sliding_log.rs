@@ -3,7 +3,8 @@
 use crate::clock::Nanos;
 use std::collections::VecDeque;
 
-/// So many stamps are reserved at once (16 bytes each). A larger limit's log grows when it is first needed.
+/// Maximum number of stamps (16 bytes each) that are allocated up front. The log of a larger limit
+/// grows when it is first needed.
 const RESERVED_AT_MOST: usize = 1 << 16;
 
 /// When permits were taken, for as long as that matters.
@@ -16,8 +17,8 @@ pub(crate) struct SlidingLog {
     largest_limit: u32,
     period: Nanos,
     stamps: VecDeque<Stamp>,
-    /// Permits ever taken; and those of them that were before the oldest stamp. Running sums make it a binary search to
-    /// find when so many will be free again.
+    /// Permits ever taken, and those before the oldest stamp. With running sums, a binary search
+    /// finds when a number of permits will be free again.
     taken: u64,
     forgotten: u64,
     /// Stamps that would be in the window again if the period grew back. `None` while no period so
@@ -86,7 +87,8 @@ impl SlidingLog {
         self.taken - self.forgotten
     }
 
-    /// Forgets what has left the window by now. A permit taken at `t` is in it until, and not at, `t + period`.
+    /// Removes permits that have left the window by now. A permit taken at `t` is in the window
+    /// until, and not at, `t + period`.
     pub(crate) fn forget(&mut self, now: Nanos) {
         let Some(past) = &mut self.past else { return self.forget_for_good(now) };
         let leaving = self.stamps.partition_point(|stamp| stamp.at.saturating_add(self.period) <= now);
@@ -126,11 +128,11 @@ impl SlidingLog {
         permits == 0 || self.in_use() + u64::from(permits) <= self.limit.into()
     }
 
-    /// The first moment at which so many permits, taken one after the other, can all have been taken; 0 if at once.
-    /// Call [`forget`](Self::forget) first.
+    /// The first moment at which this number of permits, taken one after the other, can all have
+    /// been taken; 0 if at once. Call [`forget`](Self::forget) first.
     ///
-    /// Permits `i` and `i + limit` are at least a period apart, so what exceeds the limit adds whole periods. For calls
-    /// of more than one permit this is a lower bound.
+    /// Permits `i` and `i + limit` are at least a period apart, so permits beyond the limit add
+    /// whole periods. For calls of more than one permit this is a lower bound.
     #[inline]
     pub(crate) fn due(&self, now: Nanos, permits: u64) -> Nanos {
         let Some(most) = permits.checked_sub(1) else { return 0 };

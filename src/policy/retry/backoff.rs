@@ -60,7 +60,8 @@ pub(super) enum Strategy {
 }
 
 impl Strategy {
-    /// The delay after attempt `attempt` (1 for the first), before cap and jitter. Saturates at [`Duration::MAX`].
+    /// The delay after attempt `attempt` (1 for the first), before cap and jitter. Saturates at
+    /// [`Duration::MAX`].
     pub(super) fn delay(self, attempt: u32) -> Duration {
         match self {
             Self::Fixed(delay) => delay,
@@ -82,7 +83,8 @@ fn exponential(first: Duration, factor: f64, exponent: u32) -> Duration {
         let nanos = whole.checked_pow(exponent).and_then(|growth| growth.checked_mul(first.as_nanos()));
         return nanos.map_or(Duration::MAX, from_nanos);
     }
-    // A float's cast to an integer saturates, and an exponent beyond i32 has overflowed long before.
+    // A float's cast to an integer saturates, and an exponent beyond i32 has overflowed long
+    // before.
     let growth = factor.powi(i32::try_from(exponent).unwrap_or(i32::MAX));
     from_nanos((first.as_nanos() as f64 * growth).round() as u128)
 }

@@ -34,8 +34,8 @@ impl Delays {
         delay
     }
 
-    /// The delay that the failure itself asked for. Not capped; with jitter, up to a tenth is added, for a server that
-    /// tells everybody the same would otherwise see everybody again at once.
+    /// The delay that the failure itself asked for. Not capped. With jitter, up to a tenth is
+    /// added; otherwise all clients with the same hint would return at once.
     pub(crate) fn by_hint(&mut self, policy: &RetryPolicy, hint: Duration) -> Duration {
         match policy.plan.jitter {
             Jitter::None => hint,

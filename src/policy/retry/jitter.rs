@@ -6,8 +6,9 @@ use std::{fmt, str::FromStr, time::Duration};
 
 /// How a delay is made random.
 ///
-/// Jitter comes after the cap and only ever shortens, so that `max_delay` holds; what each does is described in
-/// [Exponential Backoff and Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+/// Jitter comes after the cap and only ever shortens, so that `max_delay` holds; what each does is
+/// described in [Exponential Backoff and
+/// Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
 ///
 /// ```
 /// use decor::Jitter;
@@ -26,13 +27,14 @@ pub enum Jitter {
     Full,
     /// Anything from half the delay to the delay. Keeps a minimum of patience.
     Equal,
-    /// Anything from the policy's first delay to three times the delay before, at most `max_delay`. It grows by
-    /// itself, so the strategy matters only for its first delay.
+    /// Anything from the policy's first delay to three times the delay before, at most `max_delay`.
+    /// It grows by itself, so the strategy matters only for its first delay.
     Decorrelated,
 }
 
 impl Jitter {
-    /// `delay` and `first` are capped already; `previous` is the delay that was made before this one.
+    /// `delay` and `first` are capped already; `previous` is the delay that was made before this
+    /// one.
     pub(super) fn apply(
         self,
         delay: Duration,

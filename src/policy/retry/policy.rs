@@ -15,9 +15,9 @@ use std::{fmt, time::Duration};
 
 /// When a failed call is tried again, and when no more.
 ///
-/// A policy is data: it is made once, handed to any number of [`.retry_with(..)`](crate::FnExt::retry_with) by
-/// reference or by value, and shows itself, as a line ([`Display`](fmt::Display)) or delay by delay
-/// ([`schedule`](Self::schedule)).
+/// A policy is data: it is made once, handed to any number of
+/// [`.retry_with(..)`](crate::FnExt::retry_with) by reference or by value, and shows itself, as a
+/// line ([`Display`](fmt::Display)) or delay by delay ([`schedule`](Self::schedule)).
 ///
 /// ```
 /// use decor::{Jitter, RetryPolicy};
@@ -34,8 +34,8 @@ use std::{fmt, time::Duration};
 ///     "exponential from 100ms by 2, at most 1s, no jitter, 6 attempts, within 30s");
 /// ```
 ///
-/// The default is 3 attempts with 1 s and then 2 s between them, no jitter. For many clients of one server choose a
-/// jitter: [`Jitter::Full`] unless you have a reason.
+/// The default is 3 attempts with 1 s and then 2 s between them, no jitter. For many clients of one
+/// server choose a jitter: [`Jitter::Full`] unless you have a reason.
 ///
 /// All arithmetic saturates at [`Duration::MAX`].
 #[derive(Clone)]
@@ -46,7 +46,8 @@ pub struct RetryPolicy {
     shared: Option<Arc<Shared>>,
 }
 
-/// What can be copied: in one piece, for each call's future takes it along, and one piece is copied faster than its fields.
+/// The `Copy` part of a policy, in one struct: every call copies it, and one block copies faster
+/// than single fields.
 #[derive(Clone, Copy)]
 pub(super) struct Plan {
     pub(super) strategy: Strategy,
@@ -147,6 +148,8 @@ impl RetryPolicy {
     ///
     /// If it is below 1 or not a finite number, or the policy is not exponential.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::RetryPolicy;
     /// use std::time::Duration;
@@ -164,6 +167,8 @@ impl RetryPolicy {
     /// # Errors
     ///
     /// If it is below 1 or not a finite number, or the policy is not exponential.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RetryPolicy;
@@ -185,8 +190,8 @@ impl RetryPolicy {
         Ok(self)
     }
 
-    /// The longest delay the policy makes. Delays are capped before they are jittered; a server's hint
-    /// ([`retry_after`](crate::Retry::retry_after)) is not capped. None until set.
+    /// The longest delay the policy makes. Delays are capped before they are jittered; a server's
+    /// hint ([`retry_after`](crate::Retry::retry_after)) is not capped. None until set.
     ///
     /// ```
     /// use decor::RetryPolicy;
@@ -214,12 +219,14 @@ impl RetryPolicy {
         self
     }
 
-    /// How often the function is called in all, the first time included; 3 until set. `u32::MAX` leaves it to the
+    /// The number of calls in all, the first one included; 3 until set. `u32::MAX` leaves it to the
     /// [`deadline`](Self::deadline).
     ///
     /// # Panics
     ///
     /// If it is 0.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RetryPolicy;
@@ -238,6 +245,8 @@ impl RetryPolicy {
     ///
     /// If it is 0.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::RetryPolicy;
     ///
@@ -252,12 +261,14 @@ impl RetryPolicy {
         Ok(self)
     }
 
-    /// How long all attempts together may go on, the time they run included. A sleep that would end after it is not
-    /// begun, a server's hint or not. (Tokio's timer rounds up to whole milliseconds.) None until set.
+    /// The time limit of all attempts together, the time they run included. A sleep that would end
+    /// after the deadline is not begun, whether or not it is a server's hint. Tokio's timer rounds
+    /// sleeps up to whole milliseconds. No deadline until set.
     ///
-    /// An attempt that is running is not cut short: for that, add `.timeout(..)` after the retry. The deadline is the better
-    /// limit where errors carry hints: it ends the retry at once when a hint lies beyond it, and the server's error is
-    /// returned; a timeout waits until it fires, and returns its own.
+    /// A running attempt is not cut short. For that, add `.timeout(..)` after the retry. The
+    /// deadline is the better limit if errors carry hints: a hint beyond the deadline ends the
+    /// retry at once with the server's error. A timeout waits until it fires, and returns its own
+    /// error.
     ///
     /// ```
     /// use decor::RetryPolicy;
@@ -271,8 +282,8 @@ impl RetryPolicy {
         self
     }
 
-    /// Makes the jitter reproducible: the policy's first call draws the same delays on every run, the second others,
-    /// but again the same on every run. Clones count their calls together.
+    /// Makes the jitter reproducible: the policy's first call draws the same delays on every run,
+    /// the second others, but again the same on every run. Clones count their calls together.
     ///
     /// ```
     /// use decor::{Jitter, RetryPolicy};
@@ -299,7 +310,7 @@ impl RetryPolicy {
         self.shared.as_ref()?.seeds.as_ref()
     }
 
-    /// The random seed of a call that is about to wait for the first time; 0 where nothing is random.
+    /// The random seed of a call that is about to wait for the first time; 0 without jitter.
     pub(crate) fn seed_of_next_call(&self) -> u64 {
         match (&self.plan.jitter, self.seeds()) {
             (Jitter::None, _) => 0,

@@ -17,8 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Their timers are tokio's, so all else must be: a limiter that looked at the virtual clock would
-/// see no end of its wait.
+/// The timers of tasks are tokio's, so everything else must be: a limiter that read the virtual
+/// clock would never see the end of its wait.
 #[tokio::test(start_paused = true)]
 async fn a_task_on_a_thread_with_a_virtual_clock_goes_by_tokios() {
     let clock = VirtualClock::start();
@@ -37,7 +37,7 @@ async fn a_task_on_a_thread_with_a_virtual_clock_goes_by_tokios() {
     load.memoized(&memo).call(7).await;
     assert_eq!((memo.stats().loads, clock.elapsed()), (2, Duration::ZERO));
 
-    // What is done without waiting goes by the thread's.
+    // Operations that do not wait go by the thread's clock.
     let other = RateLimiter::new(1, secs(1));
     assert_eq!((other.try_acquire(), other.available()), (Ok(()), 0));
     tokio::time::advance(secs(1)).await;
@@ -46,9 +46,9 @@ async fn a_task_on_a_thread_with_a_virtual_clock_goes_by_tokios() {
     assert_eq!((other.available(), other.try_acquire()), (1, Ok(())));
 }
 
-/// Also what does not wait, on handles that have seen no time before.
+/// Operations that do not wait as well, on handles that have seen no time before.
 #[test]
-fn what_a_thread_does_without_waiting_goes_by_its_virtual_clock() {
+fn operations_without_a_wait_go_by_the_threads_virtual_clock() {
     let clock = VirtualClock::start();
     let limiter = || RateLimiter::new(1, secs(1));
     let (charged, paused) = (limiter(), limiter());
@@ -71,8 +71,8 @@ fn what_a_thread_does_without_waiting_goes_by_its_virtual_clock() {
     assert_eq!((charged.available(), paused.try_acquire(), memo.get(&7)), (1, Ok(()), None));
 }
 
-/// Tokio's clock stands still and is then an hour ahead; nothing that a thread measures or waits
-/// for depends on it.
+/// Tokio's clock stands still and is then an hour ahead. Measurements and waits of a thread do not
+/// depend on it.
 #[tokio::test(start_paused = true)]
 async fn threads_do_not_look_at_a_clock_that_is_paused_and_moved() {
     let hour = secs(3600);

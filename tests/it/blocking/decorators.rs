@@ -1,4 +1,4 @@
-//! What `parity` cannot show of the decorators: arguments, boxes, calls in the background.
+//! The decorators beyond `parity`: arguments, boxes, calls in the background.
 
 use super::Answer;
 use crate::support::secs;
@@ -79,7 +79,7 @@ fn a_refresh_in_the_background_goes_on_by_itself() {
 }
 
 #[test]
-fn what_is_refused_is_not_called_however_it_is_called() {
+fn a_refused_call_never_calls_the_function() {
     let mut calls = 0;
     let even = |n: &u32| if n % 2 == 0 { Ok(()) } else { Err("odd") };
     let refusal = Err(Error::InvalidArgument { message: "odd".into() });
@@ -95,7 +95,7 @@ fn what_is_refused_is_not_called_however_it_is_called() {
 }
 
 #[test]
-fn a_boxed_chain_shows_what_is_in_it() {
+fn a_boxed_chain_shows_its_chain() {
     let boxed = (|n: u32| Answer::Ok(n)).blocking().named("f").timeout(secs(1)).boxed();
     assert!(format!("{boxed:?}").ends_with(r#".blocking().named("f").timeout(1s).boxed()"#), "{boxed:?}");
     assert!(format!("{:?}", boxed.clone().timed("t")).ends_with(r#".timeout(1s).boxed().timed("t")"#));

@@ -1,5 +1,5 @@
-//! The two Python documents once more, for sync functions: what runs. (What is refused, and how
-//! long the delays are, is the same for both halves: see `crate::python_documents`.)
+//! The two Python documents once more, for sync functions, as far as they run calls. Refusals and
+//! the length of delays are the same for both halves: see `crate::python_documents`.
 
 use crate::support::{listen, ms, secs};
 use decor::{

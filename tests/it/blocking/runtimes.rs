@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-/// A thread that waits there would stop everything that it waits for.
+/// A thread that waited there would stop everything that it waits for.
 #[tokio::test]
 async fn a_wait_in_a_task_of_a_current_thread_runtime_says_so() {
     let limiter = RateLimiter::new(1, secs(3600));
@@ -31,7 +31,8 @@ async fn a_wait_in_a_task_of_a_current_thread_runtime_says_so() {
     assert_eq!(waits.call(7), 1);
 }
 
-/// What is waited for would be done by the thread that waits, and no time passes that would end it.
+/// The waiting thread itself would have to do the work that it waits for, and no time passes that
+/// would end the wait.
 #[tokio::test]
 async fn a_wait_in_a_task_under_a_virtual_clock_says_so_as_well() {
     let clock = VirtualClock::start();
@@ -64,8 +65,7 @@ async fn a_wait_in_a_task_of_several_threads_lets_others_go_on() {
     goes_on.await.unwrap();
 }
 
-/// Where time stands still for tasks, a thread waits in real time, and comes to the end of its
-/// wait.
+/// A thread waits in real time while time stands still for tasks, and its wait ends.
 #[tokio::test(start_paused = true)]
 async fn a_wait_beside_a_paused_clock_is_a_real_one_and_ends() {
     let limiter = RateLimiter::new(1, ms(20));

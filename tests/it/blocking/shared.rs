@@ -1,4 +1,4 @@
-//! One handle for threads and tasks: limits and loads are shared by all.
+//! Handles that threads and tasks share: limits and loads hold for all.
 
 use crate::support::{ms, secs};
 use decor::{
@@ -57,13 +57,13 @@ async fn threads_and_tasks_share_a_limiter_and_are_admitted_in_turn() {
 
     let mut admitted = admitted.lock().unwrap().clone();
     admitted.sort_unstable();
-    // An admission is seen when it was made, or later: one window that was broken would shift all
-    // after it before their time.
+    // An admission is seen when it was made, or later. A broken window would shift all later ones
+    // before their time.
     let broken =
         (0_u32..).zip(admitted.chunks(LIMIT)).filter(|(windows, chunk)| chunk[0].0 < begun + period * *windows);
     assert_eq!(broken.count(), 0);
-    // In turn: while all are there, each gets about an eighth of any stretch, or less if the system
-    // leaves it aside for a while.
+    // While all eight are there, each gets about an eighth of any stretch, or less if the system
+    // does not schedule it for a while.
     let middle = &admitted[2_000..10_000];
     let mut shares = BTreeMap::new();
     for (_, kind) in middle {

@@ -1,4 +1,5 @@
-//! `timeout` of a sync function: nothing begins after it, and the call that is left ends by itself.
+//! `timeout` of a sync function: nothing begins after the limit, and an abandoned call ends by
+//! itself.
 
 use super::Answer;
 use crate::support::{listen, ms, secs};
@@ -48,7 +49,7 @@ fn nothing_begins_after_a_timeout() {
 }
 
 #[test]
-fn nested_timeouts_end_what_is_within_them() {
+fn nested_timeouts_end_the_calls_within_them() {
     let clock = VirtualClock::start();
     let attempts = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&attempts);
@@ -141,7 +142,7 @@ fn a_limit_of_zero_calls_nothing_the_longest_needs_no_thread() {
     assert_eq!(called.timeout(secs(60)).call(), Ok(0));
 }
 
-/// Nor is there a thread for it: the function is dropped where it was.
+/// No thread is used either: the function is dropped where it was.
 #[test]
 fn a_limit_of_zero_begins_nothing() {
     #[derive(Clone)]
@@ -161,7 +162,7 @@ fn a_limit_of_zero_begins_nothing() {
     assert_eq!(*dropped.0.lock().unwrap(), [thread::current().id()]);
 }
 
-/// Both come to their end at one moment, and the call goes first.
+/// The call and its limit end at the same moment, and the call goes first.
 #[test]
 fn a_call_that_ends_at_its_limit_has_ended_in_time_always() {
     let clock = VirtualClock::start();
@@ -175,9 +176,9 @@ fn a_call_that_ends_at_its_limit_has_ended_in_time_always() {
     assert_eq!(clock.elapsed(), secs(500));
 }
 
-/// Also where there is nothing to wait for: an attempt without delay, a permit that is free.
+/// Also without a wait: an attempt without delay, a permit that is free.
 #[test]
-fn what_could_go_on_at_once_does_not_after_a_timeout() {
+fn not_even_immediate_work_begins_after_a_timeout() {
     let limiter = RateLimiter::new(10, secs(60));
     let attempts = Arc::new(AtomicU32::new(0));
     let (leave, left) = mpsc::channel::<()>();

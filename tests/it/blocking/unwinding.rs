@@ -1,4 +1,4 @@
-//! Calls whose caller has gone are unwound: what happens meanwhile, and how they are reported.
+//! Abandoned calls are unwound: events during the unwinding, and the reported outcomes.
 
 use super::Answer;
 use crate::support::{listen, secs};
@@ -19,9 +19,9 @@ use std::{
     time::Duration,
 };
 
-/// To be unwound a second time, from a `Drop`, would end the process.
+/// A second unwinding, from a `Drop`, would end the process.
 #[test]
-fn what_waits_while_an_abandoned_call_is_unwound_is_let_be() {
+fn a_wait_in_the_unwinding_of_an_abandoned_call_goes_on() {
     struct Cleanup(RateLimiter, Arc<Mutex<Option<Duration>>>);
     impl Drop for Cleanup {
         fn drop(&mut self) {
@@ -89,7 +89,7 @@ fn a_panic_is_one_though_its_call_has_been_left() {
 
 type Payload = Box<dyn Any + Send>;
 
-/// Reports the outcomes of the calls that it is given to.
+/// Records the outcomes of calls, by the timing that it makes.
 #[derive(Clone, Default)]
 struct Outcomes(Arc<Mutex<Vec<Outcome>>>);
 
@@ -104,12 +104,12 @@ impl Outcomes {
     }
 }
 
-/// The payload with which decor unwinds a call whose caller has gone.
+/// The payload with which decor unwinds an abandoned call.
 fn caught() -> Payload {
     catch_unwind(|| sleep(secs(60))).unwrap_err()
 }
 
-/// Runs `call` on a thread whose caller leaves after one second, and waits for its end.
+/// Runs `call` on a thread, abandons it after one second, and waits for its end.
 fn run_abandoned(call: impl FnOnce() + Send + 'static) {
     let abandoned = move || {
         call();
@@ -153,7 +153,8 @@ fn an_unwinding_ends_when_another_thread_drops_it() {
     assert_eq!(outcomes.take(), [Outcome::Panicked]);
 }
 
-/// A value that is dropped by the unwinding of one thread may hold the payload of another's.
+/// A value that is dropped while one thread unwinds may hold the payload of another thread's
+/// unwinding.
 #[test]
 fn the_unwinding_of_another_thread_does_not_end_this_ones() {
     let _clock = VirtualClock::start();

@@ -1,4 +1,4 @@
-//! How a thread waits for permits: within a limit, with its own `park`, and at its very end.
+//! The waits of a thread for permits: within a limit, with its own `park`, and at its very end.
 
 use crate::support::{ms, secs};
 use decor::{
@@ -8,7 +8,7 @@ use decor::{
 };
 use std::{cell::RefCell, sync::mpsc, thread};
 
-/// By hand, for those that `acquire_blocking` is not enough for.
+/// By hand, beyond what `acquire_blocking` offers.
 #[test]
 fn a_thread_waits_for_several_permits_or_for_a_limited_time() {
     let clock = VirtualClock::start();
@@ -24,7 +24,8 @@ fn a_thread_waits_for_several_permits_or_for_a_limited_time() {
     assert!(matches!(limiter.acquire_many(4).blocking(), Err(Error::InvalidArgument { .. })));
 }
 
-/// A wait that parked the thread would use the token up, and the thread's own `park` would hang.
+/// If the wait parked the thread, it would use up the token, and the thread's own `park` would
+/// hang.
 #[test]
 fn a_wait_leaves_an_unpark_of_the_threads_own_alone() {
     let limiter = RateLimiter::new(1, ms(20));
@@ -58,7 +59,7 @@ fn a_wait_leaves_an_unpark_of_the_threads_own_alone() {
     owed.join();
 }
 
-/// Its own thread-locals are gone by then.
+/// The thread's own thread-locals are gone by then.
 #[test]
 fn a_thread_may_wait_at_its_very_end() {
     struct Last(Option<RateLimiter>);

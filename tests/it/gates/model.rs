@@ -27,7 +27,7 @@ enum Event {
 
 #[derive(Debug, Clone, Copy)]
 struct GateScript {
-    /// Number of polls until it is ready.
+    /// Number of polls until the gate is ready.
     waits: usize,
     refuses: bool,
 }
@@ -43,7 +43,7 @@ struct Script {
     polls: usize,
     /// Another panic unwinds when it is dropped.
     dropped_by_panic: bool,
-    /// Of a future that has begun, in place of a function.
+    /// The call is a future that has begun, in place of a function.
     is_future: bool,
 }
 
@@ -94,7 +94,7 @@ fn story(script: &Script) -> (Vec<Option<Event>>, Ending) {
     (story, if script.panics { Ending::Panicked } else { Ending::Ready(Ok(())) })
 }
 
-/// What happens of it if the call is dropped after so many polls.
+/// The part of the story that happens if the call is dropped after the script's number of polls.
 fn expected(script: &Script) -> (Vec<Event>, Ending) {
     let (story, ending) = story(script);
     let mut polls = story.split(Option::is_none);
@@ -102,7 +102,7 @@ fn expected(script: &Script) -> (Vec<Event>, Ending) {
     if script.polls > 0 && polls.next().is_none() {
         return (seen, ending);
     }
-    // Those that let the call through: asked without a `None` behind it.
+    // The gates that let the call through: those that were asked without a `None` behind it.
     let passed = (0..3).filter(|&gate| {
         let asked = seen.iter().filter(|event| **event == Event::Asked(gate)).count();
         asked == script.gates[gate].waits + 1
@@ -119,7 +119,7 @@ struct Scripted {
     number: usize,
     script: GateScript,
     trace: Trace,
-    /// Of the gate of a call.
+    /// `true` for the gate of a call.
     was_asked: bool,
 }
 
@@ -155,8 +155,8 @@ impl Drop for Scripted {
     }
 }
 
-/// What was seen, without the drops, after a look at them: each gate that was asked is dropped
-/// once, and is asked and told nothing after that.
+/// The recorded events without the drops. Checks first that each gate that was asked is dropped
+/// once, and is neither asked nor told after that.
 fn without_drops(trace: &Trace) -> Vec<Event> {
     let trace = std::mem::take(&mut *trace.lock().unwrap());
     for gate in 0..3 {
@@ -224,7 +224,7 @@ proptest! {
         let ending = drive(call, &script);
         prop_assert_eq!((without_drops(&trace), ending), expected(&script));
 
-        // The same on a thread, which waits until it is at its end.
+        // The same on a thread, which waits until the call ends.
         let work = || {
             trace.lock().unwrap().push(Event::Called);
             if script.panics { resume_unwind(Box::new("boom")) }

@@ -61,7 +61,7 @@ async fn the_ttl_counts_from_when_the_load_was_complete() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn years_pass() {
+async fn values_expire_after_years() {
     let decade = 3_652 * DAY;
     let (decades, always) = (Memo::ttl(decade), Memo::ttl(Duration::MAX));
     let without_end = Memo::builder().build();
@@ -122,7 +122,7 @@ async fn an_unkept_value_takes_the_place_of_a_kept_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_there_is_not_has_a_ttl_of_its_own() {
+async fn negative_values_have_their_own_ttl() {
     let memo: Memo<u8, Option<u8>> = Memo::builder().ttl(secs(300)).negative(secs(5)).build();
     memo.get_or_load(1, || ready(Some(1))).await;
     memo.get_or_load(2, || ready(None::<u8>)).await;
@@ -140,7 +140,7 @@ async fn what_there_is_not_has_a_ttl_of_its_own() {
     assert_eq!(memo.get(&1), None);
 }
 
-/// The TTLs, in milliseconds, of so many values that are loaded together.
+/// The TTLs, in milliseconds, of a number of values that are loaded together.
 async fn lifetimes(memo: &Memo<u64, u64>, values: u64) -> Vec<u64> {
     (0..values).for_each(|key| memo.insert(key, key));
     let begun = Instant::now();
@@ -157,7 +157,7 @@ async fn lifetimes(memo: &Memo<u64, u64>, values: u64) -> Vec<u64> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn jitter_spreads_what_was_loaded_together() {
+async fn jitter_spreads_values_that_were_loaded_together() {
     let memo = |seed| Memo::builder().ttl(secs(100)).jitter(0.2).seed(seed).build();
     let spread = lifetimes(&memo(7), 100).await;
     assert!(spread.iter().all(|lifetime| (80_000..=100_000).contains(lifetime)), "{spread:?}");
@@ -242,7 +242,7 @@ async fn a_hit_neither_calls_the_function_nor_polls_the_future() {
 }
 
 #[tokio::test]
-async fn what_is_inserted_and_invalidated_by_hand() {
+async fn values_are_inserted_and_invalidated_by_hand() {
     let memo: Memo<String, u64> = Memo::ttl(secs(300));
     memo.insert("one".to_owned(), 1);
     assert_eq!(memo.get("one"), Some(1));
@@ -261,7 +261,7 @@ async fn what_is_inserted_and_invalidated_by_hand() {
 // ---- how much ----
 
 #[tokio::test]
-async fn the_one_goes_whose_last_use_is_the_longest_ago() {
+async fn the_least_recently_used_value_is_evicted() {
     let memo = Memo::builder().capacity(3).build();
     let square = (|n: u64| ready(n * n)).memoized(&memo);
     for n in [1, 2, 3, 1, 4, 3, 5] {
@@ -276,7 +276,7 @@ async fn the_one_goes_whose_last_use_is_the_longest_ago() {
 
 /// `TinyLFU` keeps 64 of these.
 #[tokio::test]
-async fn what_was_just_loaded_stays() {
+async fn a_value_that_was_just_loaded_stays() {
     let memo = Memo::builder().capacity(100).build();
     for key in 0..1_000_u64 {
         memo.get_or_load(key, || ready(key)).await;
@@ -290,7 +290,7 @@ async fn what_was_just_loaded_stays() {
 }
 
 #[tokio::test]
-async fn the_other_policy_keeps_what_is_used_most() {
+async fn tiny_lfu_keeps_the_most_used_values() {
     let memo = Memo::builder().capacity(100).eviction(Eviction::TinyLfu).build();
     for _ in 0..20 {
         for key in 0..90_u64 {
@@ -328,7 +328,7 @@ async fn ten_thousand_values_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn values_weigh_what_the_weigher_says() {
+async fn the_weigher_sets_the_weight_of_values() {
     let memo = Memo::builder()
         .capacity(10)
         .weigher(|key: &u8, text: &&str| u32::from(*key) + text.chars().map(|_| 1).sum::<u32>())
@@ -447,7 +447,7 @@ async fn means_and_rates_leave_out_what_is_no_part_of_them() {
 }
 
 #[tokio::test]
-async fn a_clear_frees_what_was_held() {
+async fn a_clear_frees_all_values() {
     let memo = Memo::builder().capacity(100_000).build();
     (0..100_000).for_each(|key| memo.insert(key, key));
     assert_eq!(memo.stats().entries, 100_000);
@@ -459,7 +459,7 @@ async fn a_clear_frees_what_was_held() {
 }
 
 #[test]
-fn it_shows_itself_by_its_limits() {
+fn a_memo_shows_its_limits() {
     fn shown<V: Debug>(memo: &Memo<u8, V>) -> String {
         format!("{memo:?}")
     }
@@ -486,7 +486,7 @@ fn it_shows_itself_by_its_limits() {
     );
 }
 
-/// Everything by hand and by a function, in a thread that has never heard of a runtime.
+/// Everything by hand and by a function, in a thread without a runtime.
 #[test]
 fn without_a_runtime() {
     let memo = Memo::ttl(secs(300));

@@ -1,4 +1,4 @@
-//! What the calls get that waited for a load which failed.
+//! The outputs of calls that waited for a failed load.
 
 use crate::support::{ms, secs};
 use decor::{
@@ -44,8 +44,8 @@ async fn twenty_callers_of_a_hanging_function_fail_together() {
     assert_eq!((stats.loads, stats.load_failures, stats.coalesced), (1, 1, 19));
 }
 
-/// The same, with loads of 9.03 s, and a new caller each 100 ms for a minute. None waits for longer
-/// than one load.
+/// The same, with loads of 9.03 s, and a new caller each 100 ms for a minute. No caller waits for
+/// longer than one load.
 #[tokio::test(start_paused = true)]
 async fn callers_that_keep_coming_wait_for_one_load_each() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
@@ -73,7 +73,7 @@ async fn callers_that_keep_coming_wait_for_one_load_each() {
     assert_eq!((stats.loads, stats.load_failures, stats.misses, stats.coalesced), (7, 7, 7, 593), "one at a time");
 }
 
-/// What isolation costs: the last of twenty waits for twenty failures.
+/// The cost of isolation: the last of twenty waits for twenty failures.
 #[tokio::test(start_paused = true)]
 async fn isolated_callers_of_a_hanging_function_fail_one_after_the_other() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
@@ -147,7 +147,7 @@ async fn a_call_of_another_function_is_told_as_well() {
     assert_eq!(leads.unwrap_err(), "no 2");
     assert_eq!(joins.unwrap_err(), "loading failed in another call of isolates: no 2");
 
-    // A reported failure has no error to share, so its text is told.
+    // A reported failure has no error to share, so the waiters get its text.
     let (leads, joins) = tokio::join!(reports.call(3), shares.call(3));
     assert_eq!(leads.unwrap_err(), "no 3");
     assert_eq!(joins.unwrap_err(), "loading failed in another call of reports: no 3");
@@ -194,7 +194,7 @@ fn threads_are_told_as_tasks_are() {
     assert_eq!(memo.stats().loads, 1);
 }
 
-/// The README's own order in threads. The one that leads is not known.
+/// The README's own order in threads. The leading thread is not known.
 #[test]
 fn twenty_threads_that_call_a_hanging_function_fail_together() {
     let clock = VirtualClock::start();

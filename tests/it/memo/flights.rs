@@ -293,10 +293,9 @@ impl<F: Fn() + Send + Sync> Wake for Wakes<F> {
     }
 }
 
-/// What a call leaves to do when it is dropped, be it over or not, it has done before anybody else
-/// is told.
+/// A call drops everything before it reports its end, whether it has completed or was dropped.
 #[tokio::test]
-async fn a_load_is_gone_before_anybody_hears_of_its_end() {
+async fn a_load_is_dropped_before_its_end_is_reported() {
     for is_dropped in [false, true] {
         let (memo, calls) = (Memo::<u8, usize>::ttl(secs(300)), Calls::default());
         let mut polled = 0;
@@ -409,7 +408,7 @@ async fn a_none_can_be_shared_too() {
     assert_eq!(calls.begun(), 12);
 }
 
-/// A call that waits for another function's load, and cannot have its error, is told its text.
+/// A call that waits for another function's load, and cannot get its error, gets its text.
 #[tokio::test(start_paused = true)]
 async fn errors_are_shared_by_those_that_share_them_and_have_the_same() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
@@ -632,8 +631,8 @@ async fn a_waiter_that_leaves_is_not_held_on_to() {
     assert_eq!(Arc::strong_count(&this), 2);
 }
 
-/// A task whose last waker is dropped may drop anything with it, another waiter for one: when the
-/// one leaves, and when it is polled with another waker.
+/// The drop of a task's last waker may drop anything, such as another waiter. It happens when a
+/// waiter leaves, and when a waiter is polled with another waker.
 #[tokio::test(start_paused = true)]
 async fn a_waker_that_owns_a_waiter_can_be_dropped() {
     struct Owns(#[allow(dead_code)] Mutex<Pin<Box<dyn Future<Output = u8> + Send>>>);
@@ -780,8 +779,8 @@ async fn options_of_a_call_that_is_under_way() {
 
 // ---- a clear ----
 
-/// Real threads, real time: what a load saw before a clear, an invalidation or an insertion is
-/// nothing that a call gets which begins after it.
+/// Real threads, real time: a call never gets a value that was loaded before a clear, an
+/// invalidation or an insertion if the call began after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_clear_wins_on_four_threads() {
     const KEYS: usize = 3;
@@ -813,8 +812,8 @@ async fn a_clear_wins_on_four_threads() {
                 let at_least = least[key].load(SeqCst);
                 let seen = call.call(key).await;
                 assert!(seen >= at_least, "{seen} of before a clear, not {at_least}");
-                // One after the other, or an old version could be inserted after a newer one's
-                // clear.
+                // In turn. Otherwise an old version could be inserted after the clear of a newer
+                // one.
                 let next = |keys: &[AtomicUsize], end: &dyn Fn(usize)| {
                     let _turn = turn.lock().unwrap();
                     let next = version.fetch_add(1, SeqCst) + 1;

@@ -1,5 +1,4 @@
-//! What a value is good for when its time is nearly over, or over. (In every order of events:
-//! `model`.)
+//! The uses of a value shortly before and after its expiry. `model` covers every order of events.
 
 use crate::support::{just_before, ms, secs};
 use decor::{

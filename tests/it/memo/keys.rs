@@ -1,8 +1,7 @@
-//! Keys out of arguments: whatever form a call gives its key in, it is the same key, and no other
-//! is.
+//! Keys out of arguments: all forms of a key are the same key, and no other key is.
 //!
-//! Through a memo, for that is where they count: what a call of one function stored, a call of
-//! another finds.
+//! The tests go through a memo, because keys matter there: a call of one function finds what a call
+//! of another stored.
 
 #![allow(clippy::many_single_char_names)] // arguments, by their place
 
@@ -58,8 +57,8 @@ macro_rules! watched {
 watched!(MemoKey);
 watched!(KeyPart);
 
-/// One way to give a key, and what a memo answers to it: with an answer to load, where the key is
-/// new; with none, where it must be there, and found as it is.
+/// A form of a key, and the memo's answer to it. With an answer to load, the key is new. Without
+/// one, the key must be there.
 type Form<'a, K> = Box<dyn Fn(&Memo<K, usize>, Option<usize>) -> usize + 'a>;
 
 fn now<F: Future>(call: F) -> F::Output {

@@ -23,7 +23,7 @@ use tokio_test::task::{self, Spawn};
 
 pub(crate) type Answer = Result<u32, u32>;
 
-/// What is added to the number of an error whose text is told: no load has such a number.
+/// Added to the number of an error that waiters get as text. No load has such a number.
 const TOLD: u32 = 1_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

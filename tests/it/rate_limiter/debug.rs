@@ -1,4 +1,4 @@
-//! What a limiter, a decorated call and a request show of themselves.
+//! The `Debug` of a limiter, of a decorated call and of a request.
 
 use super::echo;
 use crate::support::secs;

@@ -1,4 +1,4 @@
-//! The decorators take permits as they say, for functions of any type.
+//! The decorators take their permits, for functions of any type.
 
 use super::echo;
 use crate::support::{ms, secs};
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_test::{assert_ready, task};
 
 #[tokio::test(start_paused = true)]
-async fn the_decorators_take_what_they_say() {
+async fn the_decorators_take_their_permits() {
     let limiter = RateLimiter::windows([(3, secs(1)), (100, secs(1))]);
     let begun = Instant::now();
     echo.rate_limited(&limiter).call("a").await.unwrap();

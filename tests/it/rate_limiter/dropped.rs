@@ -31,8 +31,8 @@ async fn ten_thousand_waiters_that_gave_up_do_not_delay_a_newcomer() {
     assert_eq!(stats.total_wait, secs(1));
 }
 
-/// The head is dropped before its timer, at it, or woken and not yet polled: each time the next is
-/// admitted when it would have been the head's turn.
+/// The head is dropped before its timer, at its timer, or woken and not yet polled. Each time the
+/// next waiter is admitted at the head's turn.
 #[tokio::test(start_paused = true)]
 async fn the_head_can_be_dropped_at_any_point() {
     for drop_after in [0, 500, 999, 1000, 1001] {
@@ -59,8 +59,8 @@ async fn the_head_can_be_dropped_at_any_point() {
     }
 }
 
-/// A waker's last clone may own the task, and the task a waiter of the same limiter. (Broken, this
-/// would hang.)
+/// A waker's last clone may own the task, and the task a waiter of the same limiter. A waker that
+/// is dropped under the lock would hang.
 #[tokio::test(start_paused = true)]
 async fn wakers_are_dropped_outside_of_the_lock() {
     /// Owns a waiter, which is dropped with it.
@@ -77,8 +77,8 @@ async fn wakers_are_dropped_outside_of_the_lock() {
     let mut outer = Box::pin(LIMITER.acquire());
     assert!(outer.as_mut().poll(&mut Context::from_waker(&owner.into())).is_pending());
 
-    // Neither is ever polled again. The outer one's timer goes off and lets go of the waker;
-    // passing over it is the last.
+    // Neither is ever polled again. The outer one's timer goes off and drops the waker. The skip of
+    // the waiter drops the last clone.
     for pause in [1_000, 10, 3_000] {
         assert!(LIMITER.try_acquire().is_err());
         advance(ms(pause)).await;

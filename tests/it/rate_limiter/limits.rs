@@ -15,7 +15,7 @@ async fn a_charge_may_overdraw_and_is_waited_for() {
     assert_eq!(limiter.available(), 0);
     let begun = Instant::now();
     limiter.acquire_many(6).await.unwrap();
-    // After 0.9 s there are 5, and after 1 s all of them.
+    // After 0.9 s there are 5 permits, and after 1 s all of them.
     assert_eq!(begun.elapsed(), secs(1));
 }
 
@@ -34,7 +34,7 @@ async fn a_higher_limit_reaches_waiting_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_longer_fits_a_lowered_limit_is_refused_in_its_turn() {
+async fn a_request_above_a_lowered_limit_is_refused_in_its_turn() {
     let limiter = RateLimiter::new(5, secs(1));
     limiter.acquire_many(5).await.unwrap();
     let mut heavy = task::spawn(limiter.acquire_many(5));

@@ -21,8 +21,8 @@ async fn paced_calls_are_evenly_spaced_and_do_not_drift() {
         limiter.acquire().await;
         at.push(begun.elapsed());
     }
-    // A third of a second is no whole number of nanoseconds: the timer rounds each up, the schedule
-    // adds none of it up.
+    // A third of a second is no whole number of nanoseconds. The timer rounds each wait up, but the
+    // schedule does not add the rounding up.
     let expected: Vec<_> = (0..301_u64).map(|n| ms((n * 1000).div_ceil(3))).collect();
     assert_eq!(at, expected);
 }
@@ -71,7 +71,7 @@ async fn a_new_pace_begins_when_the_old_one_would_have_gone_on() {
         limiter.acquire().await;
         at.push(millis(begun.elapsed()));
     }
-    // What was taken lasts until 0.5 s; of the burst, which is 2 now, one permit is free at once.
+    // The permits taken last until 0.5 s. The burst is 2 now, and one permit of it is free at once.
     assert_eq!(at, [0, 500, 1000]);
 }
 

@@ -1,4 +1,4 @@
-//! Pauses hold all calls, whether they are made by hand or by an answer.
+//! Pauses, by hand or by an answer, hold all calls.
 
 use crate::support::secs;
 use decor::{Error, prelude::*};
@@ -11,7 +11,7 @@ use tokio::time::{Instant, advance};
 use tokio_test::{assert_pending, task};
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_holds_everybody_and_the_longer_one_counts() {
+async fn a_pause_holds_all_calls_and_the_longer_one_counts() {
     let limiter = RateLimiter::new(10, secs(1));
     limiter.pause_for(secs(30));
     limiter.pause_for(secs(5));
@@ -23,7 +23,7 @@ async fn a_pause_holds_everybody_and_the_longer_one_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn behind_a_pause_everybody_is_told_the_time_after_it() {
+async fn waits_behind_a_pause_include_the_pause() {
     for limiter in [RateLimiter::new(1, secs(1)), RateLimiter::paced(1, secs(1))] {
         limiter.pause_for(secs(30));
         let mut waiters: Vec<_> = (0..3).map(|_| task::spawn(limiter.acquire())).collect();
@@ -31,14 +31,14 @@ async fn behind_a_pause_everybody_is_told_the_time_after_it() {
             assert_pending!(waiter.poll());
         }
         assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after: secs(33) }));
-        // Nobody is woken by the end of the pause but the first.
+        // The end of the pause wakes only the first.
         advance(secs(30)).await;
         assert_eq!(waiters.iter().map(task::Spawn::is_woken).collect::<Vec<_>>(), [true, false, false]);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_429_pauses_everybody() {
+async fn one_429_pauses_all_calls() {
     let limiter = RateLimiter::new(100, secs(1));
     let begun = Instant::now();
     let throttled = || ready(Err::<(), _>(secs(7)));

@@ -1,4 +1,4 @@
-//! How many permits a request takes: several, none, and more than there are.
+//! The permits of a request: several, none, and more than there are.
 
 use crate::support::{ms, secs};
 use decor::{Error, Permits, prelude::*};
@@ -57,7 +57,7 @@ async fn permits_that_make_no_sense_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_permits_at_all_still_wait_for_their_turn() {
+async fn a_request_for_no_permits_waits_its_turn() {
     let limiter = RateLimiter::new(1, secs(1));
     limiter.acquire().await;
     let mut first = task::spawn(limiter.acquire());

@@ -57,7 +57,8 @@ async fn a_thousand_waiters_are_admitted_in_order_by_three_polls_each() {
 async fn four_tasks_in_a_loop_get_the_same() {
     for (limit, period) in [(1, 10), (3, 20), (10, 100)] {
         let limiter = RateLimiter::new(limit, ms(period));
-        // All four have to wait from the start: permits that are free go to whoever is there first.
+        // All four have to wait from the start, because free permits go to the task that polls
+        // first.
         limiter.acquire_many(limit).await.unwrap();
         let counts: Rc<[Cell<u32>; 4]> = Rc::default();
         let tasks = tokio::task::LocalSet::new();
@@ -100,9 +101,9 @@ async fn a_newcomer_never_overtakes() {
     limiter.acquire().await;
     let mut heavy = task::spawn(limiter.acquire_many(2));
     assert_pending!(heavy.poll());
-    // There is a permit, but somebody waits for two.
+    // There is a permit, but a waiter wants two.
     assert_eq!(limiter.available(), 1);
-    // At the earliest, as far as can be known without looking at each who waits.
+    // A lower bound, which is known without a look at each waiter.
     assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after: secs(1) }));
     let mut light = task::spawn(limiter.acquire());
     assert_pending!(light.poll());
@@ -114,7 +115,7 @@ async fn a_newcomer_never_overtakes() {
     assert_ready!(light.poll());
 }
 
-/// Elsewhere a waiter whose task had used up its budget was passed by others. Here the clock
+/// In other limiters, other waiters passed one when its task had used up its budget. Here the clock
 /// decides, not the timer.
 #[tokio::test(start_paused = true)]
 #[cfg_attr(miri, ignore = "takes it for ever")]
@@ -148,8 +149,8 @@ async fn a_task_that_has_used_up_its_budget_keeps_its_turn() {
     assert_eq!(*order.borrow(), [("greedy", 1000), ("modest", 2000)]);
 }
 
-/// Permits of waiters that left behind others are not missing before them. Otherwise the others
-/// would look again and again.
+/// Waiters that leave from behind others do not change the permits ahead of those. Otherwise the
+/// others would check again and again.
 #[tokio::test(start_paused = true)]
 async fn waiters_that_gave_up_behind_others_cost_no_polls() {
     let limiter = RateLimiter::paced(100, secs(1));
@@ -173,7 +174,7 @@ async fn waiters_that_gave_up_behind_others_cost_no_polls() {
     assert!(polls.get() <= 4 * 50, "{} polls", polls.get());
 }
 
-/// A hundred thousand that all looked every 10 ms would keep the first from coming.
+/// If a hundred thousand waiters checked every 10 ms, the first would never be polled.
 #[tokio::test(start_paused = true)]
 #[cfg_attr(miri, ignore = "takes it for ever")]
 async fn waiters_far_behind_look_less_often_whether_the_first_comes() {

@@ -1,4 +1,4 @@
-//! Refusals: a wait that would be too long, a full queue, and what becomes of a refused call.
+//! Refusals: a wait that would be too long, a full queue, and the fate of a refused call.
 
 use super::echo;
 use crate::support::{ms, secs};

@@ -212,13 +212,13 @@ async fn waiters_that_are_never_polled_again_are_passed_over_in_time() {
     for waiter in &mut dead {
         assert_pending!(waiter.poll());
     }
-    // Its own turn would have been after 4 s.
+    // The turn of this waiter would have been after 4 s.
     limiter.acquire().await;
-    // It looks 1 ms later for each period, and passes over all three at once 10 ms after that.
+    // It checks 1 ms later for each period, and skips all three at once 10 ms after that.
     assert!(begun.elapsed() <= secs(4) + ms(5 + 10), "{:?}", begun.elapsed());
     assert_eq!(limiter.stats().passed_over, 3);
 
-    // Those that were passed over are the first again when they come.
+    // Skipped waiters are first again when they are polled.
     let mut newcomer = task::spawn(limiter.acquire());
     assert_pending!(newcomer.poll());
     assert_pending!(dead[2].poll());
@@ -227,7 +227,8 @@ async fn waiters_that_are_never_polled_again_are_passed_over_in_time() {
     assert_ready!(dead[2].poll());
 }
 
-/// Whoever passes over the dead tells the next, whose turn comes earlier now than it had been told.
+/// The waiter that skips a dead one wakes the next, because its turn is earlier than it had
+/// computed.
 #[tokio::test(start_paused = true)]
 async fn the_turn_of_the_dead_is_not_waited_for() {
     let limiter = RateLimiter::new(2, secs(1));
@@ -246,11 +247,11 @@ async fn the_turn_of_the_dead_is_not_waited_for() {
         tokio::time::sleep_until(begun + ms(at)).await;
         assert!(limiter.try_acquire().is_err());
     }
-    // Had the dead one taken its permit, it would have been 2 s.
+    // If the dead waiter had taken its permit, this would have been 2 s.
     assert_eq!(next.await.unwrap(), ms(1500));
 }
 
-/// A waiter that has been told that it is free to go, and does not come.
+/// A waiter that was woken with its permit free, and is never polled again.
 async fn called_in_vain(limiter: &RateLimiter) -> task::Spawn<Acquire<'_>> {
     limiter.acquire().await;
     let mut dead = task::spawn(limiter.acquire());

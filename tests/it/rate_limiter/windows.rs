@@ -1,5 +1,4 @@
-//! Windows of an exact limiter: in real time none is broken, and a clock that goes back adds
-//! nothing.
+//! Windows of an exact limiter: all hold in real time, and a clock that goes back adds no permits.
 
 use crate::support::{ms, paused, secs};
 use decor::{Error, prelude::*};
@@ -30,17 +29,15 @@ fn in_real_time_on_many_threads_no_window_is_ever_broken() {
     let mut admitted: Vec<_> = tasks.into_iter().flat_map(|task| runtime.block_on(task).unwrap()).collect();
     admitted.sort_unstable();
 
-    // An admission is seen when it was made, or later. So by any moment no more can have been seen
-    // than windows of the limit have begun: one that was broken anywhere would shift all that come
-    // after it before their time.
+    // An admission is seen when it was made, or later. Up to any moment, at most the limit is seen
+    // for each window that has begun. A broken window would shift all later ones before their time.
     let broken = (0_u32..).zip(admitted.chunks(LIMIT)).filter(|(windows, chunk)| chunk[0] < period * *windows);
     assert_eq!(broken.count(), 0);
     let stats = limiter.stats();
     assert_eq!((stats.admitted, stats.cancelled, stats.waiting), (50_000, 0, 0));
 }
 
-/// One program's clocks need not agree: that of a paused runtime may be hours ahead of the next
-/// one's.
+/// The clocks of one program need not agree: a paused runtime may be hours ahead of the next one.
 #[test]
 fn a_clock_that_goes_back_stands_still() {
     let limiter = paused().block_on(async {

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use tokio_test::{assert_pending, assert_ready, task};
 
 #[tokio::test(start_paused = true)]
-async fn dropped_while_it_waits_it_makes_no_further_call() {
+async fn a_retry_dropped_while_waiting_makes_no_further_call() {
     let calls = Cell::new(0);
     let mut call = task::spawn(counted(&calls).retry_with(RetryPolicy::fixed(secs(1))).into_future());
     assert_pending!(call.poll());
@@ -26,7 +26,7 @@ async fn dropped_while_it_waits_it_makes_no_further_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_during_an_attempt_it_drops_the_attempt() {
+async fn a_retry_dropped_during_an_attempt_drops_the_attempt() {
     let token = Arc::new(());
     let held = Arc::clone(&token);
     let hang = move || {
@@ -72,7 +72,7 @@ async fn nothing_of_the_next_attempt_runs_before_its_delay_is_over() {
 }
 
 #[test]
-fn with_a_zero_delay_it_gives_way_between_attempts() {
+fn a_retry_without_delay_yields_between_attempts() {
     // No runtime: neither timer nor clock is touched.
     let calls = Cell::new(0);
     let policy = RetryPolicy::fixed(Duration::ZERO).max_attempts(4);
@@ -104,12 +104,12 @@ async fn a_delay_beyond_the_clock_waits_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_attempt_held_is_free_before_anybody_hears_of_its_end() {
+async fn an_attempts_resources_are_freed_before_its_end_is_reported() {
     let permits = tokio::sync::Semaphore::new(1);
     let free = RefCell::new(Vec::new());
     let fail = || {
         let permit = permits.try_acquire().unwrap();
-        // It goes when the future is dropped, not when it is ready.
+        // The value is dropped with the future, not when the future is ready.
         std::future::poll_fn(move |_| std::task::Poll::Ready(Err::<(), _>(permit.num_permits())))
     };
     fail.retry_with(RetryPolicy::fixed(ms(5)).max_attempts(2))

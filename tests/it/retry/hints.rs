@@ -24,7 +24,7 @@ async fn a_hint_takes_the_delays_place_and_may_exceed_the_cap() {
 #[tokio::test(start_paused = true)]
 async fn a_hint_overrides_neither_attempts_nor_deadline() {
     assert_eq!(hinted(RetryPolicy::fixed(secs(1)).max_attempts(1), secs(30)).await, (1, Duration::ZERO));
-    // One that would pass the deadline ends the loop at once, without waiting.
+    // A hint beyond the deadline ends the loop at once, without a wait.
     let policy = RetryPolicy::fixed(secs(1)).max_attempts(100).deadline(secs(70));
     assert_eq!(hinted(policy.clone(), secs(30)).await, (3, secs(60)));
     assert_eq!(hinted(policy.clone(), secs(71)).await, (1, Duration::ZERO));
@@ -46,7 +46,7 @@ async fn a_hint_gets_a_little_jitter_where_the_policy_has_any() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_for_what_is_not_retried_is_not_even_asked_for() {
+async fn no_hint_is_asked_for_an_error_that_is_not_retried() {
     let asked = Cell::new(0);
     let retried = (|| ready(Err::<(), _>("fatal")))
         .retry_with(RetryPolicy::default())

@@ -1,4 +1,4 @@
-//! What a retry logs.
+//! The log lines of a retry.
 
 use super::counted;
 use crate::support::{listen, ms};
@@ -6,7 +6,7 @@ use decor::prelude::*;
 use std::{cell::Cell, future::ready};
 
 #[tokio::test(start_paused = true)]
-async fn it_logs_retries_giving_up_and_late_success() {
+async fn a_retry_logs_retries_giving_up_and_late_success() {
     let log = listen();
     let fail = counted(&Cell::new(0)).named("fetch").retry_with(RetryPolicy::default()).await;
     assert!(fail.is_err());

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::{cell::RefCell, time::Duration};
 use tokio::time::{Instant, sleep};
 
-/// One attempt: how long it runs, and how it ends.
+/// An attempt: its duration and its end.
 #[derive(Debug, Clone)]
 struct Attempt {
     runs: u64,
@@ -33,8 +33,8 @@ struct Scenario {
     max_delay: u64,
     max_attempts: u32,
     deadline: Option<u64>,
-    /// The caller has no patience beyond this. It lies between the moments at which anything
-    /// happens: all others are even.
+    /// The moment at which the caller drops the call. It is odd, and so lies between all other
+    /// events, which are even.
     dropped: Option<u64>,
 }
 
@@ -107,7 +107,7 @@ fn model(scenario: &Scenario) -> Trace {
 }
 
 impl Trace {
-    /// What there is of it if the call is dropped then.
+    /// The part of the trace up to the moment at which the call is dropped.
     fn until(mut self, dropped: u64) -> Self {
         self.began.retain(|began| *began < dropped);
         self.retrying.retain(|(.., elapsed)| *elapsed < dropped);
@@ -210,7 +210,7 @@ proptest! {
 
         let seen = drive_blocking(&scenario);
         prop_assert_eq!(&seen, &expected);
-        // What the issue asks for, said once more in its own words.
+        // The requirement of the issue, once more in its own words.
         prop_assert_eq!(seen.retrying.len(), seen.began.len() - 1, "the hook fires once per further attempt");
         if let Some(deadline) = scenario.deadline {
             prop_assert!(seen.began.iter().skip(1).all(|began| *began <= deadline), "no sleep passes the deadline");

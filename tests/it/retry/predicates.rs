@@ -22,7 +22,7 @@ async fn a_later_predicate_replaces_an_earlier_one() {
     assert_eq!(calls.get(), 3);
 }
 
-/// A function keeps its state from attempt to attempt, whatever stands around it.
+/// A function keeps its state from attempt to attempt, under any decorator.
 #[tokio::test(start_paused = true)]
 async fn a_function_that_counts_may_be_limited_and_retried() {
     let limiter = RateLimiter::new(1, secs(1));

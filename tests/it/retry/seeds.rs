@@ -50,8 +50,8 @@ async fn the_schedule_of_a_seeded_policy_is_its_next_calls() {
     }
 }
 
-/// The figures themselves, so that a change to the generator or to how seeds are spread cannot pass
-/// unseen: it would change the delays of every program that set a seed.
+/// Exact figures, because a change to the generator or to the spread of seeds would change the
+/// delays of every program with a seed.
 #[test]
 fn the_delays_of_a_seed_are_the_same_in_every_release() {
     let policy = RetryPolicy::fixed(secs(1)).jitter(Jitter::Full).max_attempts(5).seed(42);

@@ -1,4 +1,4 @@
-//! What is to stand before each call is not a gate.
+//! The value before each call should be a gate, and is not.
 
 use decor::{layer::Decoration, prelude::*};
 use std::fmt;

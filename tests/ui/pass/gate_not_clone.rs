@@ -1,4 +1,4 @@
-//! A gate whose clones count together.
+//! A gate with clones that count together.
 
 use decor::{
     layer::{Decoration, End, Gate},

@@ -1,4 +1,4 @@
-//! What stands before each call is a gate.
+//! The value before each call is a gate.
 
 use decor::{
     Error, Fallible,
