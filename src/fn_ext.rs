@@ -288,8 +288,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// use decor::prelude::*;
     /// use std::time::Duration;
     ///
-    /// let policy =
-    ///     RetryPolicy::exponential(Duration::from_millis(100)).max_attempts(5).jitter(Jitter::Full);
+    /// let policy = RetryPolicy::exponential(Duration::from_millis(100)).max_attempts(5);
+    /// let policy = policy.jitter(Jitter::Full);
     ///
     /// let mut attempts = 0;
     /// let flaky = || {

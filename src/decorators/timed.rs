@@ -101,7 +101,8 @@ impl<O> Timing<O> {
         self
     }
 
-    /// Hands each measurement to `sink` and logs no event: for a histogram, or a logger of your own.
+    /// Passes each measurement to `sink`, such as a histogram or a logger of your own, and logs no
+    /// event.
     ///
     /// The sink runs where the call ends, be it in a drop; it should be quick and must not panic.
     ///

@@ -45,7 +45,10 @@
 //! impl<F: FnExt<Args, Half>, Args, Half> PassedExt<Args, Half> for F {}
 //!
 //! trait PassedFutureExt: FutureExt {
-//!     fn passed<G: Gate<Self::Output> + Clone>(self, gate: &G) -> GatedFuture<Self, G, Self::Output> {
+//!     fn passed<G>(self, gate: &G) -> GatedFuture<Self, G, Self::Output>
+//!     where
+//!         G: Gate<Self::Output> + Clone,
+//!     {
 //!         self.gated(gate.clone())
 //!     }
 //! }
@@ -53,8 +56,8 @@
 //! ```
 //!
 //! A clone of a gate is the gate of another call, as new: what belongs to one call alone (a permit,
-//! a place in a queue) is not cloned. A gate of a chain that is spawned is `Send`. A gate of a chain
-//! that is [`boxed`](crate::FnExt::boxed) is `Send + Sync + 'static`.
+//! a place in a queue) is not cloned. A gate of a chain that is spawned is `Send`. A gate of a
+//! chain that is [`boxed`](crate::FnExt::boxed) is `Send + Sync + 'static`.
 //!
 //! # The output
 //!
