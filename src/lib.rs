@@ -228,7 +228,7 @@ pub use {
         timed::{AnyOutput, ByResult, Stopwatch},
         validated::Validated,
     },
-    layer::{ByArgs, CloneGate, Each, GateLayer, GatedCalls, InPlace, Mapped},
+    layer::{ByArgs, CloneGate, Each, GateLayer, GatedCalls, Mapped},
 };
 
 /// The futures of decorated calls, as `.call(..)` returns them, for code that must name the type.

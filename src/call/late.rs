@@ -6,7 +6,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// A function that is called when the future of the call is polled.
@@ -48,7 +48,7 @@ impl<C: CallableMut<Args>, Args> CallableMut<Args> for Late<C> {
     }
 }
 
-impl<C: CallableMut<Args> + CloneFunction, Args> Callable<Args> for Late<C> {
+impl<C: Callable<Args> + CloneFunction, Args> Callable<Args> for Late<C> {
     #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
         LateFuture::new(self.0.clone(), args)
@@ -128,14 +128,21 @@ pub struct LateFuture<C, Args, F> {
     // erases lifetimes, such a bound is "not general enough" for arguments such as `&'static str`,
     // and for closures that borrow.
     begin: Begin<C, Args, F>,
-    due: Option<(C, Args)>,
     #[pin]
-    call: Option<F>,
+    state: State<C, Args, F>,
 }
 
-/// Calls the function, and puts its future into place. A returned future would be copied there,
-/// which takes longer than the call.
-type Begin<C, Args, F> = fn(C, Args, Pin<&mut Option<F>>);
+#[pin_project(project = StateProj, project_replace = StateReplaced)]
+enum State<C, Args, F> {
+    Due(C, Args),
+    Called(#[pin] F),
+    /// At its end, or while the function is called.
+    Gone,
+}
+
+/// Calls the function, and puts its future into its place. A future that the pointer returned would
+/// be copied there, which takes longer than the call.
+type Begin<C, Args, F> = fn(C, Args, Pin<&mut State<C, Args, F>>);
 
 impl<C, Args, F> LateFuture<C, Args, F> {
     #[inline]
@@ -144,9 +151,8 @@ impl<C, Args, F> LateFuture<C, Args, F> {
         C: CallableOnce<Args, Future = F>,
     {
         Self {
-            begin: |callable, args, mut call| call.set(Some(callable.call_once(args))),
-            due: Some((callable, args)),
-            call: None,
+            begin: |callable, args, mut state| state.set(State::Called(callable.call_once(args))),
+            state: State::Due(callable, args),
         }
     }
 }
@@ -157,16 +163,24 @@ impl<C, Args, F: Future> Future for LateFuture<C, Args, F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        if let Some((callable, args)) = this.due.take() {
-            (this.begin)(callable, args, this.call.as_mut());
+        if let StateProj::Due(..) = this.state.as_mut().project() {
+            let StateReplaced::Due(callable, args) = this.state.as_mut().project_replace(State::Gone) else {
+                unreachable!("it is due");
+            };
+            (this.begin)(callable, args, this.state.as_mut());
         }
-        this.call.as_pin_mut().expect("a call polled after its function panicked").poll(cx)
+        let StateProj::Called(call) = this.state.as_mut().project() else {
+            panic!("`LateFuture` polled after it completed");
+        };
+        let output = ready!(call.poll(cx));
+        this.state.set(State::Gone);
+        Poll::Ready(output)
     }
 }
 
 impl<C, Args, F> fmt::Debug for LateFuture<C, Args, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LateFuture").field("called", &self.due.is_none()).finish_non_exhaustive()
+        f.debug_struct("LateFuture").field("called", &!matches!(self.state, State::Due(..))).finish_non_exhaustive()
     }
 }
 

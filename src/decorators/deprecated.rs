@@ -2,7 +2,7 @@
 
 use crate::{
     call::name::Name,
-    layer::{Captures, Decoration, Gate, GateSource, Kept, Wait},
+    layer::{Captures, Decoration, Gate, GateSource, Renewable, Wait, repeats_in_place},
     sync::{Arc, AtomicBool, Ordering},
     trace,
 };
@@ -105,11 +105,15 @@ pub struct Warning(Option<(Deprecated, CallSite)>);
 impl<T> Gate<T> for Warning {
     #[inline]
     fn enter(&mut self, _: &mut Wait<'_>) -> Poll<Result<(), T>> {
-        if let Some((deprecated, call_site)) = self.0.take() {
-            deprecated.warn(call_site);
+        if let Some((deprecated, call_site)) = &self.0 {
+            deprecated.warn(*call_site);
         }
         Poll::Ready(Ok(()))
     }
+}
+
+impl Renewable for Warning {
+    fn release(&mut self) {}
 }
 
 impl Decoration for Deprecated {
@@ -129,10 +133,11 @@ impl<Args> Captures<Args> for Deprecated {
 
 impl<Args> GateSource<Args> for Deprecated {
     type Gate = Warning;
-    type Renewal = Kept<Warning>;
 
     #[inline]
     fn gate(self, call_site: Option<CallSite>) -> Warning {
         Warning(call_site.map(|call_site| (self, call_site)))
     }
+
+    repeats_in_place!(Args);
 }

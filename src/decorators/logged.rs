@@ -7,7 +7,7 @@ use crate::{
         name::{Name, short_type_name},
     },
     clock::{Clock, Instant},
-    layer::{Captures, Decoration, End, Gate, GateSource, InPlace, Outcome, Renewable, Wait},
+    layer::{Captures, Decoration, End, Gate, GateSource, Outcome, Renewable, Wait, repeats_in_place},
     trace::{enabled, event, within_filter},
 };
 use std::{
@@ -364,7 +364,7 @@ where
 
 impl<S> Renewable for CallLog<S> {
     #[inline]
-    fn renew(&mut self) {
+    fn release(&mut self) {
         self.started = None;
     }
 }
@@ -399,13 +399,14 @@ impl<Args, S: ShowArgs<Args>> Captures<Args> for Logged<S> {
 
 impl<Args, S: ShowArgs<Args> + fmt::Debug> GateSource<Args> for Logged<S> {
     type Gate = CallLog<S>;
-    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, args: Box<str>) -> CallLog<S> {
         let Self { logging, name } = self;
         CallLog { logging, name, args, started: None }
     }
+
+    repeats_in_place!(Args);
 }
 
 /// Here, and not beside the other tests: theirs hear everything, and what anybody may hear is one setting for the whole process.

@@ -39,7 +39,15 @@ impl<Args, T> Layer<Args, T> for Named {
 }
 
 impl<Args, T> RepeatLayer<Args, T> for Named {
+    type Kept = ();
     type Repeated<A: Repeat<Output = T>> = NamedCalls<A>;
+
+    #[inline]
+    fn keep(&self, _: &Args)
+    where
+        Args: Clone,
+    {
+    }
 
     #[inline]
     fn repeated<A: Repeat<Output = T>>(self, (): (), calls: A) -> NamedCalls<A> {

@@ -2,7 +2,7 @@
 
 use crate::{
     RateLimiter, ResultLike,
-    layer::{Decoration, End, Gate, GateSource, InPlace, Renewable, captures_nothing},
+    layer::{Decoration, End, Gate, GateSource, Renewable, captures_nothing, repeats_in_place},
 };
 use std::{fmt, time::Duration};
 
@@ -41,16 +41,17 @@ impl<P> Decoration for Pausing<P> {
 
 impl<P> Renewable for Pausing<P> {
     #[inline]
-    fn renew(&mut self) {}
+    fn release(&mut self) {}
 }
 
 captures_nothing!(Pausing<P>, P);
 
 impl<P, Args> GateSource<Args> for Pausing<P> {
     type Gate = Self;
-    type Renewal = InPlace;
 
     fn gate(self, (): ()) -> Self {
         self
     }
+
+    repeats_in_place!(Args);
 }

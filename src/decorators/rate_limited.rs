@@ -3,7 +3,7 @@
 use crate::{
     Fallible, KeyedLimiter, Permits, RateLimiter,
     call::args::Inspect,
-    layer::{Captures, Decoration, Gate, GateSource, InPlace, Renewable, Wait, captures_nothing},
+    layer::{Captures, Decoration, FromArgs, Gate, GateSource, Renewable, Wait, captures_nothing, repeats_in_place},
     rate_limiter::{Acquisition, Core, Request, never_refused},
     sync::Arc,
 };
@@ -36,7 +36,7 @@ impl<T> Gate<T> for Admission {
 
 impl Renewable for Admission {
     #[inline]
-    fn renew(&mut self) {
+    fn release(&mut self) {
         self.0.renew();
     }
 }
@@ -62,7 +62,7 @@ impl<T: Fallible> Gate<T> for RefusableAdmission {
 
 impl Renewable for RefusableAdmission {
     #[inline]
-    fn renew(&mut self) {
+    fn release(&mut self) {
         self.0.renew();
     }
 }
@@ -81,12 +81,13 @@ captures_nothing!(RateLimited);
 
 impl<Args> GateSource<Args> for RateLimited {
     type Gate = Admission;
-    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, (): ()) -> Admission {
         Admission::new(self.0)
     }
+
+    repeats_in_place!(Args);
 }
 
 /// The decoration of [`.rate_limited_within(..)`](crate::FnExt::rate_limited_within) and
@@ -111,12 +112,13 @@ captures_nothing!(RateLimitedWithin);
 
 impl<Args> GateSource<Args> for RateLimitedWithin {
     type Gate = RefusableAdmission;
-    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, (): ()) -> RefusableAdmission {
         RefusableAdmission::new(self.limiter, 1_u32.into(), Some(self.max_wait))
     }
+
+    repeats_in_place!(Args);
 }
 
 /// The decoration of [`.rate_limited_by(..)`](crate::FnExt::rate_limited_by).
@@ -143,11 +145,28 @@ impl<Args, P: Inspect<Args, Output: Into<Permits>>> Captures<Args> for RateLimit
 
 impl<Args, P: Inspect<Args, Output: Into<Permits>>> GateSource<Args> for RateLimitedBy<P> {
     type Gate = RefusableAdmission;
-    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, permits: Permits) -> RefusableAdmission {
         RefusableAdmission::new(self.limiter, permits, None)
+    }
+
+    type Repeated = FromArgs<Self, Args, RefusableAdmission>;
+    type Kept = Args;
+
+    #[inline]
+    fn keep(&self, args: &Args) -> Args
+    where
+        Args: Clone,
+    {
+        args.clone()
+    }
+
+    #[inline]
+    fn repeated(self, args: Args) -> Self::Repeated {
+        FromArgs::new(self, args, |source, args| {
+            RefusableAdmission::new(source.limiter.clone(), source.capture(args), None)
+        })
     }
 }
 
@@ -190,10 +209,25 @@ where
     P: Inspect<Args, Output = K>,
 {
     type Gate = Admission;
-    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, limiter: RateLimiter) -> Admission {
         Admission::new(limiter)
+    }
+
+    type Repeated = FromArgs<Self, Args, Admission>;
+    type Kept = Args;
+
+    #[inline]
+    fn keep(&self, args: &Args) -> Args
+    where
+        Args: Clone,
+    {
+        args.clone()
+    }
+
+    #[inline]
+    fn repeated(self, args: Args) -> Self::Repeated {
+        FromArgs::new(self, args, |source, args| Admission::new(source.capture(args)))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Instant,
-    layer::{Decoration, End, Gate, GateSource, InPlace, Outcome, Renewable, Wait, captures_nothing},
+    layer::{Decoration, End, Gate, GateSource, Outcome, Renewable, Wait, captures_nothing, repeats_in_place},
     sync::Arc,
     trace::{enabled, event},
 };
@@ -249,7 +249,7 @@ impl<T, O: OutcomeOf<T>> Gate<T> for Stopwatch<O> {
 
 impl<O> Renewable for Stopwatch<O> {
     #[inline]
-    fn renew(&mut self) {
+    fn release(&mut self) {
         self.started = None;
     }
 }
@@ -264,10 +264,11 @@ captures_nothing!(Timing<O>, O);
 
 impl<Args, O> GateSource<Args> for Timing<O> {
     type Gate = Stopwatch<O>;
-    type Renewal = InPlace;
 
     #[inline]
     fn gate(self, (): ()) -> Stopwatch<O> {
         Stopwatch::new(self)
     }
+
+    repeats_in_place!(Args);
 }

@@ -67,11 +67,20 @@ where
     M: fmt::Display,
     T: Fallible,
 {
-    type Repeated<A: Repeat<Output = T>> = ValidatedFuture<A>;
+    type Kept = Args;
+    type Repeated<A: Repeat<Output = T>> = ValidatedCalls<A, V, Args>;
 
     #[inline]
-    fn repeated<A: Repeat<Output = T>>(self, refusal: Option<String>, calls: A) -> ValidatedFuture<A> {
-        ValidatedFuture { refusal, call: Some(calls) }
+    fn keep(&self, args: &Args) -> Args
+    where
+        Args: Clone,
+    {
+        args.clone()
+    }
+
+    #[inline]
+    fn repeated<A: Repeat<Output = T>>(self, args: Args, calls: A) -> Self::Repeated<A> {
+        ValidatedCalls { calls, validated: self, args, refusal_of: Self::capture, refusal: None }
     }
 }
 
@@ -126,30 +135,64 @@ where
     }
 }
 
-impl<A> Stop for ValidatedFuture<A>
+/// Repeated calls, each of which looks at the arguments.
+#[pin_project]
+pub struct ValidatedCalls<A, V, Args> {
+    #[pin]
+    calls: A,
+    validated: Validated<V>,
+    args: Args,
+    refusal_of: fn(&Validated<V>, &Args) -> Option<String>,
+    /// `Some` if the call in progress was refused.
+    refusal: Option<String>,
+}
+
+impl<A, V, Args> Future for ValidatedCalls<A, V, Args>
 where
-    A: Repeat,
+    A: Future,
     A::Output: Fallible,
 {
-    fn stop(self: Pin<&mut Self>) {
-        if let Some(calls) = self.project().call.as_pin_mut() {
-            calls.stop();
+    type Output = A::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A::Output> {
+        let this = self.project();
+        match this.refusal.take() {
+            None => this.calls.poll(cx),
+            Some(message) => Poll::Ready(refused(message)),
         }
     }
 }
 
-impl<A> Repeat for ValidatedFuture<A>
+impl<A, V, Args> Stop for ValidatedCalls<A, V, Args>
+where
+    A: Stop,
+    A::Output: Fallible,
+{
+    fn stop(self: Pin<&mut Self>) {
+        self.project().calls.stop();
+    }
+}
+
+impl<A, V, Args> Repeat for ValidatedCalls<A, V, Args>
 where
     A: Repeat,
     A::Output: Fallible,
 {
     fn start(self: Pin<&mut Self>, last: bool) {
-        if let Some(calls) = self.project().call.as_pin_mut() {
-            calls.start(last);
+        let this = self.project();
+        *this.refusal = (this.refusal_of)(this.validated, this.args);
+        if this.refusal.is_none() {
+            this.calls.start(last);
         }
     }
 
     fn label(&self) -> Name {
-        self.call.as_ref().expect("there are calls to repeat").label()
+        self.calls.label()
+    }
+}
+
+impl<A, V, Args> fmt::Debug for ValidatedCalls<A, V, Args> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValidatedCalls").field("refusal", &self.refusal).finish_non_exhaustive()
     }
 }

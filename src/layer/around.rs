@@ -58,11 +58,19 @@ pub trait Layer<Args, T>: Decoration + Captures<Args> {
 
 /// A [`Layer`] around repeated calls.
 pub trait RepeatLayer<Args, T>: Layer<Args, T> {
+    /// The part of the arguments that the layer keeps for all calls.
+    type Kept;
     /// The future of the calls.
     type Repeated<A: Repeat<Output = T>>: Repeat<Output = Self::Output>;
 
+    /// Looks at the arguments before the first call.
+    #[track_caller]
+    fn keep(&self, args: &Args) -> Self::Kept
+    where
+        Args: Clone;
+
     /// Wraps calls that are repeated with the same arguments.
-    fn repeated<A: Repeat<Output = T>>(self, captured: Self::Captured, calls: A) -> Self::Repeated<A>;
+    fn repeated<A: Repeat<Output = T>>(self, kept: Self::Kept, calls: A) -> Self::Repeated<A>;
 }
 
 /// A layer around a blocking call.
@@ -152,8 +160,8 @@ where
     where
         Args: Clone,
     {
-        let captured = self.layer.capture(&args);
-        self.layer.repeated(captured, self.callable.repeated(args))
+        let kept = self.layer.keep(&args);
+        self.layer.repeated(kept, self.callable.repeated(args))
     }
 }
 

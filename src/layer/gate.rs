@@ -326,9 +326,7 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         assert!(self.state != State::Ended, "`GatedFuture` polled after it completed");
         match self.gate.enter(&mut Wait::of_task(cx, Timer::Boxed(&mut self.timer))) {
             Poll::Ready(entered) => {
-                if self.state == State::Waiting {
-                    self.timer = None;
-                }
+                self.disarm();
                 Poll::Ready(self.entered(entered))
             }
             Poll::Pending => {
@@ -351,18 +349,26 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         entered.err()
     }
 
-    /// Reports the end of a call that is not over, and resets the gate.
+    /// Reports the end of a call that is not over, and frees what the gate holds.
     #[inline]
-    fn renew(&mut self, renewal: &impl Renewal<G>) {
+    fn release(&mut self)
+    where
+        G: Renewable,
+    {
         if self.state == State::Unpolled {
             return;
         }
         self.end(How::Cancelled);
-        renewal.renew(&mut self.gate);
-        if self.state == State::Waiting {
+        self.gate.release();
+        self.disarm();
+        self.state = State::Unpolled;
+    }
+
+    #[inline]
+    fn disarm(&mut self) {
+        if self.timer.is_some() {
             self.timer = None;
         }
-        self.state = State::Unpolled;
     }
 
     #[inline]
@@ -415,56 +421,122 @@ impl<F, G: Gate<T>, T> fmt::Debug for GatedFuture<F, G, T> {
 pub trait GateSource<Args>: Decoration + Captures<Args> {
     /// The gate of one call.
     type Gate;
-    /// The way in which a retry renews the gate: [`InPlace`] for the gates of decor.
-    type Renewal: Renewal<Self::Gate>;
+    /// The gate of repeated calls.
+    type Repeated;
+    /// The part of the arguments that the gate of repeated calls keeps.
+    type Kept;
 
     /// Makes the gate of one call, from what was captured of its arguments.
     fn gate(self, captured: Self::Captured) -> Self::Gate;
+
+    /// Looks at the arguments before the first of the repeated calls.
+    #[track_caller]
+    fn keep(&self, args: &Args) -> Self::Kept
+    where
+        Args: Clone;
+
+    /// Makes the gate of repeated calls.
+    fn repeated(self, kept: Self::Kept) -> Self::Repeated;
 }
 
-/// Renews a gate for the next attempt of a retry: resets its state and frees what it holds.
-pub trait Renewal<G> {
-    /// Makes a renewal from the gate as it is before the first call.
-    fn of(gate: &G) -> Self;
+/// For gates that renew themselves: one serves all calls.
+macro_rules! repeats_in_place {
+    ($Args:ty) => {
+        type Repeated = Self::Gate;
+        type Kept = Self::Captured;
 
-    /// Renews the gate.
-    fn renew(&self, gate: &mut G);
+        #[inline]
+        fn keep(&self, args: &$Args) -> Self::Kept
+        where
+            $Args: Clone,
+        {
+            $crate::layer::Captures::<$Args>::capture(self, args)
+        }
+
+        #[inline]
+        fn repeated(self, kept: Self::Kept) -> Self::Repeated {
+            GateSource::<$Args>::gate(self, kept)
+        }
+    };
 }
 
-/// A gate that renews itself, because a clone of a shared handle for each attempt would cost more
-/// than all its other work here.
+pub(crate) use repeats_in_place;
+
+/// A gate that serves one call after the other.
 pub trait Renewable {
-    /// Resets the gate to its state before the call, and frees what it holds.
-    fn renew(&mut self);
+    /// Frees what the gate holds, at the end of a call.
+    fn release(&mut self);
+
+    /// Makes the gate new, at the start of the next call.
+    fn prepare(&mut self) {}
 }
 
-/// Renewal by the gate itself.
-#[derive(Debug)]
-pub struct InPlace;
+const PREPARED: &str = "a gate is prepared before it is entered";
 
-impl<G: Renewable> Renewal<G> for InPlace {
-    #[inline]
-    fn of(_: &G) -> Self {
-        Self
+/// A clone of the same gate for each call.
+///
+/// The clone is made by a function pointer: a bound on `G` would name the lifetimes in it twice.
+#[derive(Debug)]
+pub struct Cloned<G> {
+    new: G,
+    clone: fn(&G) -> G,
+    gate: Option<G>,
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, G: Gate<T>> Gate<T> for Cloned<G> {
+    fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
+        self.gate.as_mut().expect(PREPARED).enter(wait)
     }
 
-    #[inline]
-    fn renew(&self, gate: &mut G) {
-        gate.renew();
+    fn end(&mut self, end: End<'_, T>) {
+        self.gate.as_mut().expect(PREPARED).end(end);
     }
 }
 
-/// Renewal by a clone that was taken before the first call.
-#[derive(Debug)]
-pub struct Kept<G>(G);
-
-impl<G: Clone> Renewal<G> for Kept<G> {
-    fn of(gate: &G) -> Self {
-        Self(gate.clone())
+impl<G> Renewable for Cloned<G> {
+    fn release(&mut self) {
+        self.gate = None;
     }
 
-    fn renew(&self, gate: &mut G) {
-        gate.clone_from(&self.0);
+    fn prepare(&mut self) {
+        self.gate = Some((self.clone)(&self.new));
+    }
+}
+
+/// A gate that is made from the arguments for each call.
+#[derive(Debug)]
+pub struct FromArgs<S, Args, G> {
+    source: S,
+    args: Args,
+    make: fn(&S, &Args) -> G,
+    gate: Option<G>,
+}
+
+impl<S, Args, G> FromArgs<S, Args, G> {
+    pub(crate) fn new(source: S, args: Args, make: fn(&S, &Args) -> G) -> Self {
+        Self { source, args, make, gate: None }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, S, Args, G: Gate<T>> Gate<T> for FromArgs<S, Args, G> {
+    fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
+        self.gate.as_mut().expect(PREPARED).enter(wait)
+    }
+
+    fn end(&mut self, end: End<'_, T>) {
+        self.gate.as_mut().expect(PREPARED).end(end);
+    }
+}
+
+impl<S, Args, G> Renewable for FromArgs<S, Args, G> {
+    fn release(&mut self) {
+        self.gate = None;
+    }
+
+    fn prepare(&mut self) {
+        self.gate = Some((self.make)(&self.source, &self.args));
     }
 }
 
@@ -544,15 +616,22 @@ where
 
 impl<Args, T, S> RepeatLayer<Args, T> for GateLayer<S>
 where
-    S: GateSource<Args, Gate: Gate<T>>,
+    S: GateSource<Args, Gate: Gate<T>, Repeated: Gate<T> + Renewable>,
 {
-    type Repeated<A: Repeat<Output = T>> = GatedCalls<A, S::Gate, T, S::Renewal>;
+    type Kept = S::Kept;
+    type Repeated<A: Repeat<Output = T>> = GatedCalls<A, S::Repeated, T>;
 
     #[inline]
-    fn repeated<A: Repeat<Output = T>>(self, captured: S::Captured, calls: A) -> Self::Repeated<A> {
-        let gate = self.0.gate(captured);
-        let renewal = S::Renewal::of(&gate);
-        GatedCalls { calls, passage: Passage::new(gate), renewal }
+    fn keep(&self, args: &Args) -> S::Kept
+    where
+        Args: Clone,
+    {
+        self.0.keep(args)
+    }
+
+    #[inline]
+    fn repeated<A: Repeat<Output = T>>(self, kept: S::Kept, calls: A) -> Self::Repeated<A> {
+        GatedCalls { calls, passage: Passage::new(self.0.repeated(kept)) }
     }
 }
 
@@ -568,16 +647,15 @@ where
     }
 }
 
-/// Repeated calls; the gate is renewed before each of them.
+/// Repeated calls; the gate is renewed for each of them.
 #[pin_project]
-pub struct GatedCalls<A, G: Gate<T>, T, N> {
+pub struct GatedCalls<A, G: Gate<T>, T> {
     #[pin]
     calls: A,
     passage: Passage<T, G, TASK>,
-    renewal: N,
 }
 
-impl<A: Future<Output = T>, G: Gate<T>, T, N> Future for GatedCalls<A, G, T, N> {
+impl<A: Future<Output = T>, G: Gate<T>, T> Future for GatedCalls<A, G, T> {
     type Output = T;
 
     #[inline]
@@ -587,20 +665,22 @@ impl<A: Future<Output = T>, G: Gate<T>, T, N> Future for GatedCalls<A, G, T, N> 
     }
 }
 
-impl<A: Stop<Output = T>, G: Gate<T>, T, N: Renewal<G>> Stop for GatedCalls<A, G, T, N> {
+impl<A: Stop<Output = T>, G: Gate<T> + Renewable, T> Stop for GatedCalls<A, G, T> {
     #[inline]
     fn stop(self: Pin<&mut Self>) {
         let this = self.project();
         this.calls.stop();
-        this.passage.renew(this.renewal);
+        this.passage.release();
     }
 }
 
-impl<A: Repeat<Output = T>, G: Gate<T>, T, N: Renewal<G>> Repeat for GatedCalls<A, G, T, N> {
+impl<A: Repeat<Output = T>, G: Gate<T> + Renewable, T> Repeat for GatedCalls<A, G, T> {
     #[inline]
     fn start(mut self: Pin<&mut Self>, last: bool) {
         self.as_mut().stop();
-        self.project().calls.start(last);
+        let this = self.project();
+        this.passage.gate.prepare();
+        this.calls.start(last);
     }
 
     fn label(&self) -> Name {
@@ -608,7 +688,7 @@ impl<A: Repeat<Output = T>, G: Gate<T>, T, N: Renewal<G>> Repeat for GatedCalls<
     }
 }
 
-impl<A, G: Gate<T>, T, N> fmt::Debug for GatedCalls<A, G, T, N> {
+impl<A, G: Gate<T>, T> fmt::Debug for GatedCalls<A, G, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GatedCalls").field("state", &self.passage.state).finish_non_exhaustive()
     }
@@ -640,10 +720,21 @@ captures_nothing!(Each<G>, G);
 
 impl<G: Decoration + Clone, Args> GateSource<Args> for Each<G> {
     type Gate = G;
-    type Renewal = Kept<G>;
+    type Repeated = Cloned<G>;
+    type Kept = ();
 
     fn gate(self, (): ()) -> G {
         self.0
+    }
+
+    fn keep(&self, _: &Args)
+    where
+        Args: Clone,
+    {
+    }
+
+    fn repeated(self, (): ()) -> Cloned<G> {
+        Cloned { new: self.0, clone: G::clone, gate: None }
     }
 }
 
@@ -675,11 +766,23 @@ impl<P: Inspect<Args>, Args> Captures<Args> for ByArgs<P> {
     }
 }
 
-impl<P: Inspect<Args, Output: Clone>, Args> GateSource<Args> for ByArgs<P> {
+impl<P: Inspect<Args>, Args> GateSource<Args> for ByArgs<P> {
     type Gate = P::Output;
-    type Renewal = Kept<P::Output>;
+    type Repeated = FromArgs<Self, Args, P::Output>;
+    type Kept = Args;
 
     fn gate(self, gate: P::Output) -> P::Output {
         gate
+    }
+
+    fn keep(&self, args: &Args) -> Args
+    where
+        Args: Clone,
+    {
+        args.clone()
+    }
+
+    fn repeated(self, args: Args) -> Self::Repeated {
+        FromArgs::new(self, args, Self::capture)
     }
 }

@@ -118,7 +118,15 @@ impl<Args, T, M: Change<T>> Layer<Args, T> for Mapped<M> {
 }
 
 impl<Args, T, M: Change<T>> RepeatLayer<Args, T> for Mapped<M> {
+    type Kept = ();
     type Repeated<A: Repeat<Output = T>> = MappedFuture<A, M>;
+
+    #[inline]
+    fn keep(&self, _: &Args)
+    where
+        Args: Clone,
+    {
+    }
 
     #[inline]
     fn repeated<A: Repeat<Output = T>>(self, (): (), call: A) -> Self::Repeated<A> {

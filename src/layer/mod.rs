@@ -372,11 +372,11 @@ pub use wait::{Wait, now};
 // For rustc alone: see the front page.
 #[doc(hidden)]
 pub use {
-    gate::{ByArgs, CloneGate, Each, GateLayer, GatedCalls, InPlace},
+    gate::{ByArgs, CloneGate, Each, GateLayer, GatedCalls},
     mapped::Mapped,
 };
 
 pub(crate) use around::{BlockingLayer, Captures, Layer, RepeatLayer, captures_nothing};
-pub(crate) use gate::{GateSource, Kept, Renewable};
+pub(crate) use gate::{FromArgs, GateSource, Renewable, repeats_in_place};
 pub(crate) use mapped::Change;
 pub(crate) use wait::{BoxedTimer, Timer, wait_blocking};

@@ -80,6 +80,9 @@ impl Timer<'_> {
     }
 
     fn poll_until(&mut self, moment: Instant, waker: &Waker) -> Poll<()> {
+        if Clock::Task.now() >= moment {
+            return Poll::Ready(());
+        }
         match self.armed() {
             Some(sleep) if sleep.deadline() == moment => {}
             Some(sleep) => sleep.reset(moment),

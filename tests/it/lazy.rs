@@ -146,7 +146,7 @@ fn a_detached_call_is_built_and_answered_outside_of_a_runtime_but_cannot_load() 
 }
 
 #[test]
-#[should_panic(expected = "`GatedFuture` polled after it completed")]
+#[should_panic(expected = "`LateFuture` polled after it completed")]
 fn polled_after_its_end_an_awaited_chain_says_so() {
     let mut call = task::spawn((|| ready(1)).timed("one").into_future());
     assert_ready!(call.poll());

@@ -11,6 +11,7 @@ mod logs;
 mod model;
 mod policy;
 mod predicates;
+mod repeated;
 mod seeds;
 
 fn counted(calls: &Cell<u32>) -> impl Fn() -> Ready<Result<(), &'static str>> {
