@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # How many instructions a call costs that has nothing to wait for, bare and decorated. Needs valgrind.
 #
-# Counted, not timed: the same on a busy machine. What differs between many calls and few is the calls'.
-# With `--check`, fails if a case costs more than the bound beside it. The bounds pin what the layouts
-# in `src/` buy: `repr(C)` of `TimeoutFuture` (22 instructions of the chain), `repr(usize)` of a gate's
-# state (12), `ManuallyDrop` (9) and `repr(C)` (1) in `RetryFuture`. They hold for one compiler. A case
-# that reads the clock has some room, for the system's part of it.
+# Counted, not timed: the same on a busy machine. A call's count is the difference between a run
+# with many calls and one with few.
+# With `--check`, fails if a case costs more than the bound beside it. The bounds pin what the
+# layouts in `src/` buy: `repr(C)` of `TimeoutFuture` (22 instructions of the chain), `repr(usize)`
+# of a gate's state (12), `ManuallyDrop` (9) and `repr(C)` (1) in `RetryFuture`. They hold for one
+# compiler. A case that reads the clock has some room, for the system's part of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 COMPILER='rustc 1.95'

@@ -16,11 +16,11 @@
 //! | first poll (sync: at once) | [`enter`](Gate::enter) is polled |
 //! | `enter` is pending | the call waits, and `enter` is polled again when the call is |
 //! | `enter` is `Ok(())` | the function is called |
-//! | `enter` is `Err(output)` | has refused: the call returns `output`, the function is not called, `end` neither |
+//! | `enter` is `Err(output)` | has refused: the call returns `output`; neither the function nor `end` is called |
 //! | the call returns | [`end`](Gate::end) is called with the output |
 //! | the call panics | `end` is called with [`Panicked`](Outcome::Panicked), then the panic goes on |
 //! | dropped before the first poll | is dropped |
-//! | dropped while the gate waits | is dropped, so a place in a queue must go by the gate's own `Drop` |
+//! | dropped while the gate waits | is dropped: its own `Drop` must give up a place in a queue |
 //! | dropped while it runs | the call is dropped, then `end` is called with [`Cancelled`](Outcome::Cancelled) |
 //!
 //! A sync call cannot be dropped. When the limit of a `.timeout(..)` has passed, the call is
