@@ -31,7 +31,7 @@ async fn main() {
     for (name, limiter) in [
         ("new(4, 1 s), exact", RateLimiter::new(4, SECOND)),
         ("paced(4, 1 s)", RateLimiter::paced(4, SECOND)),
-        ("paced(4, 1 s).burst(2)", RateLimiter::paced(4, SECOND).burst(2)),
+        ("paced(4, 1 s).burst(2)", RateLimiter::builder().paced(4, SECOND).burst(2).build()),
     ] {
         let began = Instant::now();
         print!("  {name:<24}");

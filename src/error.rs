@@ -163,11 +163,11 @@ impl<E> Failure<E> {
 /// Why a retried call ended without a result that its policy would accept.
 ///
 /// ```
-/// assert_eq!(decor::GaveUp::Exhausted.to_string(), "attempts exhausted");
+/// assert_eq!(decor::GiveUpReason::Exhausted.to_string(), "attempts exhausted");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum GaveUp {
+pub enum GiveUpReason {
     /// Every attempt that `max_attempts` allows was made. The last error was not judged any more.
     Exhausted,
     /// The error is not one that this policy retries.
@@ -179,9 +179,9 @@ pub enum GaveUp {
 }
 
 /// ```
-/// assert_eq!(decor::GaveUp::DeadlineReached.to_string(), "deadline reached");
+/// assert_eq!(decor::GiveUpReason::DeadlineReached.to_string(), "deadline reached");
 /// ```
-impl fmt::Display for GaveUp {
+impl fmt::Display for GiveUpReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Exhausted => "attempts exhausted",
@@ -203,7 +203,7 @@ impl fmt::Display for GaveUp {
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-/// use decor::{GaveUp, prelude::*};
+/// use decor::{GiveUpReason, prelude::*};
 /// use std::time::Duration;
 ///
 /// async fn connect() -> Result<(), String> {
@@ -215,7 +215,7 @@ impl fmt::Display for GaveUp {
 /// assert_eq!(error.to_string(), "retry failed after 3 attempts: connection refused");
 /// assert_eq!(error.attempts(), 3);
 /// assert_eq!(error.elapsed(), Duration::from_secs(2));
-/// assert_eq!(error.reason(), GaveUp::Exhausted);
+/// assert_eq!(error.reason(), GiveUpReason::Exhausted);
 /// assert_eq!(error.into_cause(), "connection refused");
 /// # }
 /// ```
@@ -223,13 +223,13 @@ impl fmt::Display for GaveUp {
 pub struct RetryError<E> {
     pub(crate) attempts: u32,
     pub(crate) elapsed: Duration,
-    pub(crate) reason: GaveUp,
+    pub(crate) reason: GiveUpReason,
     pub(crate) cause: E,
 }
 
 impl<E> RetryError<E> {
     /// How many times the function was called. 0 if a decorator outside of the retry ended it
-    /// ([`GaveUp::Interrupted`]), which cannot know.
+    /// ([`GiveUpReason::Interrupted`]), which cannot know.
     ///
     /// ```
     /// fn alert(error: &decor::RetryError<String>) -> bool { error.attempts() >= 3 }
@@ -250,9 +250,9 @@ impl<E> RetryError<E> {
     /// Why there was no further attempt.
     ///
     /// ```
-    /// fn alert(error: &decor::RetryError<String>) -> bool { error.reason() != decor::GaveUp::NotRetryable }
+    /// fn alert(error: &decor::RetryError<String>) -> bool { error.reason() != decor::GiveUpReason::NotRetryable }
     /// ```
-    pub fn reason(&self) -> GaveUp {
+    pub fn reason(&self) -> GiveUpReason {
         self.reason
     }
 
@@ -282,9 +282,9 @@ impl<E: fmt::Display> fmt::Display for RetryError<E> {
         let Self { attempts, cause, reason, .. } = self;
         let plural = if *attempts == 1 { "" } else { "s" };
         match reason {
-            GaveUp::NotRetryable | GaveUp::Interrupted => {}
-            GaveUp::Exhausted => write!(f, "retry failed after {attempts} attempt{plural}: ")?,
-            GaveUp::DeadlineReached => write!(f, "retry failed after {attempts} attempt{plural} ({reason}): ")?,
+            GiveUpReason::NotRetryable | GiveUpReason::Interrupted => {}
+            GiveUpReason::Exhausted => write!(f, "retry failed after {attempts} attempt{plural}: ")?,
+            GiveUpReason::DeadlineReached => write!(f, "retry failed after {attempts} attempt{plural} ({reason}): ")?,
         }
         // With the formatter's own flags: anyhow's `{:#}` prints the whole chain of causes.
         cause.fmt(f)
@@ -296,7 +296,7 @@ impl<E: fmt::Debug + fmt::Display> std::error::Error for RetryError<E> {}
 /// Lets a decorator outside of an explained retry speak: `.retry_with(&p).explained().timeout(d)`.
 impl<E: From<Error>> From<Error> for RetryError<E> {
     fn from(error: Error) -> Self {
-        Self { attempts: 0, elapsed: Duration::ZERO, reason: GaveUp::Interrupted, cause: error.into() }
+        Self { attempts: 0, elapsed: Duration::ZERO, reason: GiveUpReason::Interrupted, cause: error.into() }
     }
 }
 

@@ -87,7 +87,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// async fn nap(millis: u64) { tokio::time::sleep(Duration::from_millis(millis)).await }
     ///
-    /// let timing = Timing::new("nap").to(|m| assert_eq!(m.elapsed, Duration::from_millis(500)));
+    /// let timing = Timing::new("nap").record_to(|m| assert_eq!(m.elapsed, Duration::from_millis(500)));
     /// nap.timed_with(timing).call(500).await;
     /// # }
     /// ```
@@ -371,7 +371,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
     /// let complete = complete.rate_limited_by(&limiter, |prompt: &String| [1, prompt.len() / 4]);
     /// complete.call("Say hello in French.".into()).await.unwrap();
-    /// assert_eq!(limiter.available_each(), [59, 89_995]);
+    /// assert_eq!(limiter.available_per_window(), [59, 89_995]);
     /// # }
     /// ```
     fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Around<Late<Self>, GateLayer<RateLimitedBy<P>>>

@@ -65,7 +65,7 @@ pub trait FutureExt: Future + Sized {
     /// use decor::{Timing, prelude::*};
     /// use std::time::Duration;
     ///
-    /// let timing = Timing::new("nap").to(|m| assert_eq!(m.elapsed, Duration::from_millis(500)));
+    /// let timing = Timing::new("nap").record_to(|m| assert_eq!(m.elapsed, Duration::from_millis(500)));
     /// tokio::time::sleep(Duration::from_millis(500)).timed_with(timing).await;
     /// # }
     /// ```

@@ -191,11 +191,11 @@ pub use decorators::{
     boxed::BoxedFn,
     deprecated::Deprecation,
     logged::Logging,
-    retry::{GivenUp, Retry, Retrying},
+    retry::{GiveUpEvent, Retry, RetryEvent},
     timed::{Measurement, Timing},
     timeout::Timeout,
 };
-pub use error::{ConfigError, Error, Failure, GaveUp, RetryError};
+pub use error::{ConfigError, Error, Failure, GiveUpReason, RetryError};
 pub use fallible::{Fallible, ResultLike};
 pub use fn_ext::FnExt;
 pub use future_ext::FutureExt;

@@ -286,7 +286,7 @@ fn a_kept_unwinding_marks_no_later_call_of_its_thread() {
     let outcomes = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&outcomes);
     let explode = || -> Answer { std::panic::panic_any(thread::current().id()) };
-    let timing = Timing::new("explode").to(move |measured| sink.lock().unwrap().push(measured.outcome));
+    let timing = Timing::new("explode").record_to(move |measured| sink.lock().unwrap().push(measured.outcome));
     let explode = explode.blocking().timed_with(timing).timeout(600 * SECOND);
     let thread = || *catch_unwind(AssertUnwindSafe(|| explode.call())).unwrap_err().downcast::<ThreadId>().unwrap();
     let calls = (1..10_000).find(|_| thread() == marked).expect("the thread gets a job now and then");

@@ -50,7 +50,7 @@ fn run(case: &str, calls: u64) -> Option<()> {
             polled(calls, |id| logged.call(id));
         }
         "async timed" => {
-            let timed = fetch.timed_with(decor::Timing::new("fetch").to(|_| ()));
+            let timed = fetch.timed_with(decor::Timing::new("fetch").record_to(|_| ()));
             polled(calls, |id| timed.call(id));
         }
         "exact" => {
@@ -71,7 +71,7 @@ fn run(case: &str, calls: u64) -> Option<()> {
             polled(calls, |id| chain.call(id));
         }
         "paced" => {
-            let limiter = RateLimiter::paced(1_000_000_000, SECOND).burst(1_000_000_000);
+            let limiter = RateLimiter::builder().paced(1_000_000_000, SECOND).burst(1_000_000_000).build();
             times(calls, |_| limiter.try_acquire());
         }
         _ => return None,

@@ -26,7 +26,7 @@ pub(crate) fn production_ready(api: Api, memo: &Answers, tally: &'static Tally) 
         .jitter(Jitter::Full);
 
     decor::with_context(api, complete)
-        .timed_with(Timing::new("attempt").by_result().to(|attempt| tally.attempt_ended(attempt)))
+        .timed_with(Timing::new("attempt").by_result().record_to(|attempt| tally.attempt_ended(attempt)))
         .timeout(limits.attempt)
         .pausing(&limiter, limits.pause)
         .rate_limited_by(&limiter, move |prompt: &Arc<str>| [1, limits.tokens_reserved(prompt)])
@@ -38,7 +38,7 @@ pub(crate) fn production_ready(api: Api, memo: &Answers, tally: &'static Tally) 
         .memoized(memo)
         .validated(|prompt: &Arc<str>| if prompt.trim().is_empty() { Err("the prompt is empty") } else { Ok(()) })
         .logged()
-        .timed_with(Timing::new("complete").by_result().to(|call| tally.call_ended(call)))
+        .timed_with(Timing::new("complete").by_result().record_to(|call| tally.call_ended(call)))
         .boxed()
 }
 

@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(reads(fetch.retry_with(&policy).explained().call()), 1);
         let limiter = RateLimiter::new(10, SECOND);
         assert_eq!(reads(fetch.rate_limited(&limiter).call()), 1);
-        assert_eq!(reads(fetch.timed_with(crate::Timing::new("fetch").to(|_| ())).call()), 2, "begin and end");
+        assert_eq!(reads(fetch.timed_with(crate::Timing::new("fetch").record_to(|_| ())).call()), 2, "begin and end");
     }
 
     #[cfg(feature = "memo")]

@@ -26,7 +26,7 @@ use tracing::Level;
 /// let timing = Timing::new("fetch")
 ///     .by_result()
 ///     .slower_than(Duration::from_millis(100))
-///     .to(move |m| sink.lock().unwrap().push((m.to_string(), m.outcome)));
+///     .record_to(move |m| sink.lock().unwrap().push((m.to_string(), m.outcome)));
 /// fetch.timed_with(timing).call(1).await.unwrap_err();
 /// assert_eq!(*lines.lock().unwrap(), [("fetch took 0.1200s".to_string(), Outcome::Err)]);
 /// # }
@@ -63,7 +63,7 @@ impl Timing {
     ///
     /// async fn parse(text: &str) -> Result<u8, std::num::ParseIntError> { text.parse() }
     ///
-    /// let timing = Timing::new("parse").by_result().to(|m| assert_eq!(m.outcome, Outcome::Ok));
+    /// let timing = Timing::new("parse").by_result().record_to(|m| assert_eq!(m.outcome, Outcome::Ok));
     /// parse.timed_with(timing).call("7").await.unwrap();
     /// # }
     /// ```
@@ -92,7 +92,7 @@ impl<O> Timing<O> {
     /// use decor::{Timing, prelude::*};
     /// use std::time::Duration;
     ///
-    /// let timing = Timing::new("fetch").slower_than(Duration::from_secs(1)).to(|_| panic!("it was fast"));
+    /// let timing = Timing::new("fetch").slower_than(Duration::from_secs(1)).record_to(|_| panic!("it was fast"));
     /// tokio::time::sleep(Duration::from_millis(10)).timed_with(timing).await;
     /// # }
     /// ```
@@ -111,11 +111,11 @@ impl<O> Timing<O> {
     /// use decor::{Timing, prelude::*};
     /// use std::time::Duration;
     ///
-    /// let timing = Timing::new("nap").to(|m| assert_eq!(m.to_string(), "nap took 0.5000s"));
+    /// let timing = Timing::new("nap").record_to(|m| assert_eq!(m.to_string(), "nap took 0.5000s"));
     /// tokio::time::sleep(Duration::from_millis(500)).timed_with(timing).await;
     /// # }
     /// ```
-    pub fn to(mut self, sink: impl Fn(&Measurement) + Send + Sync + 'static) -> Self {
+    pub fn record_to(mut self, sink: impl Fn(&Measurement) + Send + Sync + 'static) -> Self {
         self.sink = Some(Arc::new(sink));
         self
     }
@@ -148,7 +148,7 @@ impl<O> fmt::Debug for Timing<O> {
     }
 }
 
-/// How long one call took, and how it ended: what a [`Timing::to`] sink is given.
+/// How long one call took, and how it ended: what a [`Timing::record_to`] sink is given.
 ///
 /// Displays as the line that would have been logged: `fetch took 0.1234s`, with `(cancelled)` or `(panicked)` behind it
 /// where the call did not come to its end.
@@ -158,7 +158,7 @@ impl<O> fmt::Debug for Timing<O> {
 /// use decor::{Outcome, Timing, prelude::*};
 /// use std::time::Duration;
 ///
-/// let cancelled = Timing::new("nap").to(|m| {
+/// let cancelled = Timing::new("nap").record_to(|m| {
 ///     assert_eq!((m.name, m.elapsed, m.outcome), ("nap", Duration::from_secs(1), Outcome::Cancelled));
 ///     assert_eq!(m.to_string(), "nap took 1.0000s (cancelled)");
 /// });

@@ -133,8 +133,9 @@ impl Future for Acquire<'_> {
     }
 }
 
-/// Waits for permits, unless they are refused: see [`RateLimiter::acquire_many`](crate::RateLimiter::acquire_many),
-/// [`acquire_each`](crate::RateLimiter::acquire_each) and [`acquire_within`](crate::RateLimiter::acquire_within).
+/// Waits for permits, unless they are refused: see
+/// [`RateLimiter::acquire_many`](crate::RateLimiter::acquire_many) and
+/// [`acquire_within`](crate::RateLimiter::acquire_within).
 ///
 /// # Cancel safety
 ///

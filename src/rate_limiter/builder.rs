@@ -71,8 +71,8 @@ impl RateLimiter {
     ///
     /// let minute = Duration::from_secs(60);
     /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
-    /// limiter.acquire_each([1, 1200]).await?;
-    /// assert_eq!(limiter.available_each(), [59, 88_800]);
+    /// limiter.acquire_many([1, 1200]).await?;
+    /// assert_eq!(limiter.available_per_window(), [59, 88_800]);
     /// # Ok(())
     /// # }
     /// ```
@@ -141,49 +141,6 @@ impl RateLimiter {
         Self::builder().paced(limit, period).try_build()
     }
 
-    /// A paced limiter that gives up to `burst` permits at once after a pause. After a stall of the
-    /// program, it also gives the permits of 3 ms.
-    ///
-    /// This is a new limiter: set the burst before it is shared. While
-    /// [`set_limit`](Self::set_limit) has lowered the limit below the burst, the limit is the
-    /// burst.
-    ///
-    /// # Panics
-    ///
-    /// If it is zero or more than the limit, or the limiter is not paced.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use decor::RateLimiter;
-    /// use std::time::Duration;
-    ///
-    /// let limiter = RateLimiter::paced(10, Duration::from_secs(1)).burst(5);
-    /// assert_eq!(limiter.available(), 5);
-    /// ```
-    #[track_caller]
-    #[must_use = "it is a new limiter"]
-    pub fn burst(self, burst: u32) -> Self {
-        or_panic(self.try_burst(burst))
-    }
-
-    /// [`burst`](Self::burst) for values that are not literals.
-    ///
-    /// # Errors
-    ///
-    /// If it is zero or more than the limit, or the limiter is not paced.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let paced = decor::RateLimiter::paced(10, std::time::Duration::from_secs(1));
-    /// let error = paced.try_burst(11).unwrap_err();
-    /// assert_eq!(error.to_string(), "`burst` is 11, but must be 1 to the limit");
-    /// ```
-    pub fn try_burst(self, burst: u32) -> Result<Self, ConfigError> {
-        Ok(Self { core: Arc::new(self.core.with_burst(burst)?) })
-    }
-
     /// A limiter with more to set than its limits.
     ///
     /// ```
@@ -191,7 +148,7 @@ impl RateLimiter {
     /// use std::time::Duration;
     ///
     /// let second = Duration::from_secs(1);
-    /// let limiter = RateLimiter::builder().window(10, second).refuse_above(100).build();
+    /// let limiter = RateLimiter::builder().window(10, second).max_waiting(100).build();
     /// assert_eq!(limiter.waiting(), 0);
     /// ```
     pub fn builder() -> RateLimiterBuilder {
@@ -206,12 +163,12 @@ pub struct RateLimiterBuilder {
     windows: Vec<(u32, Duration)>,
     burst: Option<u32>,
     paced: bool,
-    pub(super) refuse_above: usize,
+    pub(super) max_waiting: usize,
 }
 
 impl RateLimiterBuilder {
     fn new() -> Self {
-        Self { windows: Vec::new(), burst: None, paced: false, refuse_above: usize::MAX }
+        Self { windows: Vec::new(), burst: None, paced: false, max_waiting: usize::MAX }
     }
 
     /// At most `limit` permits in any stretch of `period`. Further windows hold as well, up to four of them.
@@ -224,7 +181,7 @@ impl RateLimiterBuilder {
     ///     .window(10, Duration::from_secs(1))
     ///     .window(300, Duration::from_secs(60))
     ///     .build();
-    /// assert_eq!(limiter.available_each(), [10, 300]);
+    /// assert_eq!(limiter.available_per_window(), [10, 300]);
     /// ```
     pub fn window(mut self, limit: u32, period: Duration) -> Self {
         self.windows.push((limit, period));
@@ -246,12 +203,25 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Permits that a paced limiter gives at once after a pause; 1 until set. See
-    /// [`RateLimiter::burst`].
+    /// Permits that a paced limiter gives at once after a pause; 1 until set. After a stall of the
+    /// program, it also gives the permits of 3 ms.
+    ///
+    /// While [`set_limit`](RateLimiter::set_limit) has lowered the limit below the burst, the limit
+    /// is the burst.
     ///
     /// ```
-    /// let error = decor::RateLimiter::builder().window(9, std::time::Duration::from_secs(1)).burst(3).try_build();
-    /// assert_eq!(error.unwrap_err().to_string(), "`burst` is 3, but must be left out unless the limiter is paced");
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let limiter = RateLimiter::builder().paced(10, second).burst(5).build();
+    /// assert_eq!(limiter.available(), 5);
+    ///
+    /// let error = RateLimiter::builder().window(9, second).burst(3).try_build();
+    /// assert_eq!(
+    ///     error.unwrap_err().to_string(),
+    ///     "`burst` is 3, but must be left out unless the limiter is paced",
+    /// );
     /// ```
     pub fn burst(mut self, burst: u32) -> Self {
         self.burst = Some(burst);
@@ -270,13 +240,13 @@ impl RateLimiterBuilder {
     /// use decor::{Error, RateLimiter};
     /// use std::time::Duration;
     ///
-    /// let limiter = RateLimiter::builder().window(1, Duration::from_secs(1)).refuse_above(0).build();
+    /// let limiter = RateLimiter::builder().window(1, Duration::from_secs(1)).max_waiting(0).build();
     /// assert_eq!(limiter.acquire_many(1).await, Ok(()));
     /// assert_eq!(limiter.acquire_many(1).await, Err(Error::QueueFull { waiting: 0 }));
     /// # }
     /// ```
-    pub fn refuse_above(mut self, waiting: usize) -> Self {
-        self.refuse_above = waiting;
+    pub fn max_waiting(mut self, waiting: usize) -> Self {
+        self.max_waiting = waiting;
         self
     }
 
@@ -311,7 +281,7 @@ impl RateLimiterBuilder {
     /// assert_eq!(error.to_string(), "`limit` is 0, but must be at least 1");
     /// ```
     pub fn try_build(self) -> Result<RateLimiter, ConfigError> {
-        Ok(RateLimiter { core: Arc::new(Core::new(self.quota(true)?, self.refuse_above, Epoch::new())) })
+        Ok(RateLimiter { core: Arc::new(Core::new(self.quota(true)?, self.max_waiting, Epoch::new())) })
     }
 
     pub(super) fn longest_period(&self) -> Duration {

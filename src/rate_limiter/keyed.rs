@@ -67,7 +67,7 @@ pub struct KeyedLimiter<K> {
 #[derive(Debug, Clone)]
 struct Limits {
     quota: Quota,
-    refuse_above: usize,
+    max_waiting: usize,
     /// The longest period of the quota.
     period: Nanos,
     epoch: Epoch,
@@ -231,7 +231,7 @@ impl Template for Limits {
     type Handle = Core;
 
     fn make(&self) -> Core {
-        Core::new(self.quota.clone(), self.refuse_above, self.epoch.clone())
+        Core::new(self.quota.clone(), self.max_waiting, self.epoch.clone())
     }
 
     fn now(&self) -> Nanos {
@@ -253,7 +253,7 @@ impl Template for Limits {
 /// use decor::{KeyedLimiter, RateLimiter};
 /// use std::time::Duration;
 ///
-/// let settings = RateLimiter::builder().paced(10, Duration::from_secs(1)).burst(3).refuse_above(100);
+/// let settings = RateLimiter::builder().paced(10, Duration::from_secs(1)).burst(3).max_waiting(100);
 /// let per_user: KeyedLimiter<u64> = settings.try_into()?;
 /// assert_eq!(per_user.for_key(&7).available(), 3);
 /// # Ok::<(), decor::ConfigError>(())
@@ -264,7 +264,7 @@ impl<K: Eq + Hash + Clone> TryFrom<RateLimiterBuilder> for KeyedLimiter<K> {
     fn try_from(builder: RateLimiterBuilder) -> Result<Self, ConfigError> {
         // Nothing is reserved for a key before it comes.
         let (quota, period) = (builder.quota(false)?, nanos(builder.longest_period()));
-        let limits = Limits { quota, refuse_above: builder.refuse_above, period, epoch: Epoch::new() };
+        let limits = Limits { quota, max_waiting: builder.max_waiting, period, epoch: Epoch::new() };
         Ok(Self::with(limits, 1 << 16))
     }
 }

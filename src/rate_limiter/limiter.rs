@@ -151,7 +151,7 @@ impl RateLimiter {
     ///
     /// [`Error::InvalidArgument`] at once if a number is more than the limit, or if an array has
     /// another length than there are windows. [`Error::QueueFull`] beyond
-    /// [`refuse_above`](crate::RateLimiterBuilder::refuse_above).
+    /// [`max_waiting`](crate::RateLimiterBuilder::max_waiting).
     ///
     /// # Examples
     ///
@@ -170,39 +170,16 @@ impl RateLimiter {
     ///     error.to_string(),
     ///     "invalid argument: 11 permits at once, but the limit is 10 per 1s",
     /// );
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
+    /// limiter.acquire_many([1, 1200]).await?; // of requests and of tokens
+    /// assert_eq!(limiter.available_per_window(), [59, 88_800]);
     /// # Ok(())
     /// # }
     /// ```
     pub fn acquire_many(&self, permits: impl Into<Permits>) -> AcquireMany<'_> {
         AcquireMany::new(&self.core, permits.into(), None)
-    }
-
-    /// Waits for a number of permits from each window, and takes them together.
-    ///
-    /// # Errors
-    ///
-    /// As [`acquire_many`](Self::acquire_many).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-    /// use decor::RateLimiter;
-    /// use std::time::Duration;
-    ///
-    /// let minute = Duration::from_secs(60);
-    /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
-    /// assert_eq!(limiter.acquire_each([1, 1200]).await, Ok(()));
-    ///
-    /// let error = limiter.acquire_each([1]).await.unwrap_err();
-    /// assert_eq!(
-    ///     error.to_string(),
-    ///     "invalid argument: permits for 1 windows, but the limiter has 2",
-    /// );
-    /// # }
-    /// ```
-    pub fn acquire_each<const N: usize>(&self, permits: [u32; N]) -> AcquireMany<'_> {
-        self.acquire_many(permits)
     }
 
     /// Waits for one permit (one of each window), but no longer than `max_wait`. For several
@@ -221,7 +198,7 @@ impl RateLimiter {
     /// # Errors
     ///
     /// [`Error::RateLimited`] with the time until a permit would be free; [`Error::QueueFull`]
-    /// beyond [`refuse_above`](crate::RateLimiterBuilder::refuse_above).
+    /// beyond [`max_waiting`](crate::RateLimiterBuilder::max_waiting).
     ///
     /// # Examples
     ///
@@ -281,7 +258,7 @@ impl RateLimiter {
     /// assert_eq!(limiter.try_acquire_many([1, prompt.len()]), Ok(()));
     /// let refused = limiter.try_acquire_many([1, prompt.len()]);
     /// assert!(matches!(refused, Err(Error::RateLimited { .. })));
-    /// assert_eq!(limiter.available_each(), [19, 450]);
+    /// assert_eq!(limiter.available_per_window(), [19, 450]);
     /// ```
     pub fn try_acquire_many(&self, permits: impl Into<Permits>) -> Result<(), Error> {
         self.core.try_take(permits.into())
@@ -322,7 +299,7 @@ impl RateLimiter {
     /// let minute = Duration::from_secs(60);
     /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
     /// limiter.charge([0, 350]); // the answer's tokens
-    /// assert_eq!(limiter.available_each(), [60, 89_650]);
+    /// assert_eq!(limiter.available_per_window(), [60, 89_650]);
     /// ```
     #[track_caller]
     pub fn charge(&self, permits: impl Into<Permits>) {
@@ -376,7 +353,7 @@ impl RateLimiter {
     /// let minute = Duration::from_secs(60);
     /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
     /// limiter.try_set_limits([(120, minute), (180_000, minute)])?;
-    /// assert_eq!(limiter.available_each(), [120, 180_000]);
+    /// assert_eq!(limiter.available_per_window(), [120, 180_000]);
     /// # Ok::<(), decor::ConfigError>(())
     /// ```
     pub fn try_set_limits(&self, limits: impl IntoIterator<Item = (u32, Duration)>) -> Result<(), ConfigError> {
@@ -411,9 +388,9 @@ impl RateLimiter {
     ///
     /// let minute = Duration::from_secs(60);
     /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
-    /// assert_eq!(limiter.available_each(), [60, 90_000]);
+    /// assert_eq!(limiter.available_per_window(), [60, 90_000]);
     /// ```
-    pub fn available_each(&self) -> Vec<u32> {
+    pub fn available_per_window(&self) -> Vec<u32> {
         self.core.available()
     }
 

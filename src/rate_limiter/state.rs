@@ -50,7 +50,7 @@ use super::{
     stats::RateLimiterStats,
 };
 use crate::{
-    ConfigError, Error, Permits,
+    Error, Permits,
     clock::{Clock, Epoch, GRAIN, Instant, Nanos, nanos},
     policy::{Counts, Quota, Sums},
     sync::{Mutex, MutexGuard, lock, lock_busy},
@@ -84,7 +84,7 @@ struct State {
     /// When free permits can be taken the short way again: after the pause; `Nanos::MAX` while a
     /// window keeps its past.
     short_way_from: Nanos,
-    refuse_above: usize,
+    max_waiting: usize,
     /// The latest moment that was seen. A clock that goes back (one runtime's paused clock after
     /// another's) stands still.
     now: Nanos,
@@ -175,27 +175,18 @@ impl Aftermath {
 }
 
 impl Core {
-    pub(crate) fn new(quota: Quota, refuse_above: usize, epoch: Epoch) -> Self {
+    pub(crate) fn new(quota: Quota, max_waiting: usize, epoch: Epoch) -> Self {
         let state = State {
             quota,
             queue: Queue::default(),
             paused_until: 0,
             short_way_from: 0,
-            refuse_above,
+            max_waiting,
             now: 0,
             undisturbed_since: 0,
             stats: RateLimiterStats::default(),
         };
         Self { epoch, state: Mutex::new(state) }
-    }
-
-    /// A new limiter like this one, with another burst.
-    pub(super) fn with_burst(&self, burst: u32) -> Result<Self, ConfigError> {
-        let state = lock(&self.state);
-        let Quota::Paced(pacer) = &state.quota else {
-            return Err(ConfigError::new("burst", burst, "left out unless the limiter is paced"));
-        };
-        Ok(Self::new(Quota::Paced(pacer.with_burst(burst)?), state.refuse_above, Epoch::new()))
     }
 
     /// The moment in the clock's own terms; `None` if it lies beyond it.
@@ -471,7 +462,7 @@ impl State {
     /// Admits or refuses a newcomer that cannot wait until it is `due`; `None` if it can.
     fn settle(&mut self, can_fail: bool, counts: &Counts, due: Nanos, latest: Nanos) -> Option<Result<(), Error>> {
         let waiting = self.queue.len();
-        let most_waiting = if can_fail { self.refuse_above } else { usize::MAX };
+        let most_waiting = if can_fail { self.max_waiting } else { usize::MAX };
         let has_patience = |due| self.now < latest && due <= latest;
         if has_patience(due) && waiting < most_waiting {
             return None;
@@ -586,7 +577,7 @@ impl State {
                 Some(since) => {
                     silent_since = Some(since);
                     self.queue.skip_first(&mut after.stale);
-                    self.stats.passed_over += 1;
+                    self.stats.skipped += 1;
                 }
             }
         }

@@ -20,7 +20,7 @@ pub struct RateLimiterStats {
     /// Calls that left while they waited.
     pub cancelled: u64,
     /// Waiters that did not come when they were called, and so were passed over. They keep their turn.
-    pub passed_over: u64,
+    pub skipped: u64,
     /// Calls that wait now.
     pub waiting: usize,
     /// The time that the delayed calls waited, added up.

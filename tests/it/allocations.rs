@@ -189,7 +189,7 @@ async fn a_retry_that_waits_leaves_no_memory_behind() {
 fn a_limiter_with_a_free_permit() {
     let exact = RateLimiter::new(1_000, secs(60));
     let windows = RateLimiter::windows([(1_000, secs(60)), (1_000, secs(1))]);
-    let paced = RateLimiter::paced(1_000, secs(1)).burst(1_000);
+    let paced = RateLimiter::builder().paced(1_000, secs(1)).burst(1_000).build();
     for limiter in [exact, windows, paced] {
         let limited = fetch.rate_limited(&limiter);
         let weighted = fetch.rate_limited_by(&limiter, |_: &u64, _: &&str| 2);

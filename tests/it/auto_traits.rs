@@ -101,7 +101,7 @@ auto_traits! {
     Backoff: Send Sync Unpin;
     ConfigError: Send Sync Unpin;
     Error: Send Sync Unpin;
-    GaveUp: Send Sync Unpin;
+    GiveUpReason: Send Sync Unpin;
     Eviction: Send Sync Unpin;
     Jitter: Send Sync Unpin;
     Measurement: Send Sync Unpin;
@@ -128,10 +128,10 @@ auto_traits! {
     RetryError<String>: Send Sync Unpin;
     RetryError<Local>: not_send not_sync Unpin;
     RetryError<NotSync>: Send not_sync Unpin;
-    Retrying<'static, String>: Send Sync Unpin;
-    Retrying<'static, NotSync>: not_send not_sync Unpin;
-    GivenUp<'static, String>: Send Sync Unpin;
-    GivenUp<'static, NotSync>: not_send not_sync Unpin;
+    RetryEvent<'static, String>: Send Sync Unpin;
+    RetryEvent<'static, NotSync>: not_send not_sync Unpin;
+    GiveUpEvent<'static, String>: Send Sync Unpin;
+    GiveUpEvent<'static, NotSync>: not_send not_sync Unpin;
 
     // The arguments of a gate's methods. An `End` is as the output that it shows.
     Wait<'static>: Send Sync Unpin;

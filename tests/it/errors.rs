@@ -1,7 +1,7 @@
 //! How a policy's decision reaches the caller's own error type.
 
 use crate::support::{ms, secs};
-use decor::{Error, Failure, GaveUp, RetryError, Transient, prelude::*, test_util::VirtualClock};
+use decor::{Error, Failure, GiveUpReason, RetryError, Transient, prelude::*, test_util::VirtualClock};
 use std::{
     error::Error as StdError,
     future::{pending, ready},
@@ -135,15 +135,15 @@ async fn an_explained_error_tells_the_story() {
 
     let error = explained.call("busy").await.unwrap_err();
     assert_eq!(error.to_string(), "retry failed after 3 attempts: busy");
-    assert_eq!((error.attempts(), error.elapsed(), error.reason()), (3, secs(20), GaveUp::Exhausted));
+    assert_eq!((error.attempts(), error.elapsed(), error.reason()), (3, secs(20), GiveUpReason::Exhausted));
 
     let error = explained.call("fatal").await.unwrap_err();
     assert_eq!(error.to_string(), "fatal", "nothing was retried, so there is nothing to tell");
-    assert_eq!((error.attempts(), error.elapsed(), error.reason()), (1, secs(0), GaveUp::NotRetryable));
+    assert_eq!((error.attempts(), error.elapsed(), error.reason()), (1, secs(0), GiveUpReason::NotRetryable));
 
     let error = fail.retry_with(policy.deadline(secs(15))).explained().call("busy").await.unwrap_err();
     assert_eq!(error.to_string(), "retry failed after 2 attempts (deadline reached): busy");
-    assert_eq!((error.attempts(), error.elapsed(), error.reason()), (2, secs(10), GaveUp::DeadlineReached));
+    assert_eq!((error.attempts(), error.elapsed(), error.reason()), (2, secs(10), GiveUpReason::DeadlineReached));
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,7 +163,7 @@ async fn what_ends_an_explained_retry_from_outside_says_so() {
     let error: RetryError<String> =
         hang.named("hang").retry_with(RetryPolicy::default()).explained().timeout(secs(1)).await.unwrap_err();
     assert_eq!(error.to_string(), "hang timed out after 1s");
-    assert_eq!((error.attempts(), error.reason()), (0, GaveUp::Interrupted));
+    assert_eq!((error.attempts(), error.reason()), (0, GiveUpReason::Interrupted));
     assert_eq!(error.reason().to_string(), "interrupted");
 }
 

@@ -147,8 +147,8 @@ fn debug_shows_what_a_retry_was_told() {
     let retried = fetch
         .retry_with(RetryPolicy::default())
         .transient()
-        .on_retry(|_: &decor::Retrying<'_, Error>| ())
-        .on_give_up(|_: &decor::GivenUp<'_, Error>| ())
+        .on_retry(|_: &decor::RetryEvent<'_, Error>| ())
+        .on_give_up(|_: &decor::GiveUpEvent<'_, Error>| ())
         .explained();
     let policy = "exponential from 1s by 2, no jitter, 3 attempts";
     let words = ".transient().on_retry(..).on_give_up(..).explained()";

@@ -255,7 +255,7 @@ parity! {
         [0 => 1, 0 => 2];
     timed_by_result: [slow(250, ok(1)), slow(10, BUSY)]
         in w { let sink = w.clone(); }
-        |f| f.timed_with(Timing::new("f").by_result().to(move |m| sink.see(m))),
+        |f| f.timed_with(Timing::new("f").by_result().record_to(move |m| sink.see(m))),
         [0 => 1, 0 => 2];
     timed_when_slower: [slow(99, ok(1)), slow(101, ok(1))]
         |f| f.timed_with(Timing::new("f").slower_than(ms(100))),
@@ -389,7 +389,7 @@ parity! {
         |f| f.pausing(&limiter, Transient::retry_after).rate_limited(&limiter),
         [0 => 1, 0 => 2], limiter.stats();
     queue_is_full: []
-        { let limiter = RateLimiter::builder().window(1, secs(1)).refuse_above(0).build(); }
+        { let limiter = RateLimiter::builder().window(1, secs(1)).max_waiting(0).build(); }
         |f| f.rate_limited_by(&limiter, |_: &u32| 1),
         [0 => 1, 0 => 2], limiter.stats();
 

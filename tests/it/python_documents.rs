@@ -2,7 +2,9 @@
 //! own name.
 
 use crate::support::{listen, ms, secs};
-use decor::{Backoff, ConfigError, Error, GaveUp, Logging, Outcome, RetryConfig, RetryPolicy, Timing, prelude::*};
+use decor::{
+    Backoff, ConfigError, Error, GiveUpReason, Logging, Outcome, RetryConfig, RetryPolicy, Timing, prelude::*,
+};
 use std::{
     cell::{Cell, RefCell},
     future::ready,
@@ -44,7 +46,7 @@ async fn timer_with_logger() {
     let log = listen();
     let lines = Arc::new(Mutex::new(Vec::new()));
     let my_logger = Arc::clone(&lines);
-    let timing = Timing::new("my_func").to(move |m| my_logger.lock().unwrap().push(m.to_string()));
+    let timing = Timing::new("my_func").record_to(move |m| my_logger.lock().unwrap().push(m.to_string()));
     let my_func = || sleep(Duration::from_micros(123_400));
     my_func.timed_with(timing).await;
     // Tokio's timer rounds up to whole milliseconds.
@@ -181,7 +183,7 @@ async fn retry_error() {
     assert_eq!(error.to_string(), "retry failed after 3 attempts: connection refused");
     assert_eq!(error.attempts(), 3);
     assert_eq!(error.elapsed(), ms(20));
-    assert_eq!(error.reason(), GaveUp::Exhausted);
+    assert_eq!(error.reason(), GiveUpReason::Exhausted);
     assert_eq!(error.cause(), &ValueError("connection refused"));
     assert_eq!(error.into_cause(), ValueError("connection refused"));
 }
@@ -396,7 +398,7 @@ async fn metadata_is_preserved() {
         .retry_with(RetryPolicy::default())
         .deprecated("use fetch_v2")
         .logged()
-        .timed_with(Timing::new("timer").to(move |m| sink.lock().unwrap().push(m.outcome)));
+        .timed_with(Timing::new("timer").record_to(move |m| sink.lock().unwrap().push(m.outcome)));
     assert_eq!(decor::CallableOnce::name(&chain), "fetch");
     let log = listen();
     assert_eq!(chain.call(1).await, Ok(1));
@@ -422,7 +424,7 @@ async fn retry_with_the_default_arguments() {
     let delays = RefCell::new(Vec::new());
     (|| ready(Err::<(), _>(ValueError("fail"))))
         .retry_with(RetryPolicy::default())
-        .on_retry(|r: &decor::Retrying<'_, PyError>| delays.borrow_mut().push(r.delay))
+        .on_retry(|r: &decor::RetryEvent<'_, PyError>| delays.borrow_mut().push(r.delay))
         .await
         .unwrap_err();
     assert_eq!(*delays.borrow(), [secs(1), secs(2)]);

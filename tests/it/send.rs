@@ -13,7 +13,7 @@ use axum::{
     extract::{Path, State},
     routing::get,
 };
-use decor::{BoxedFn, Callable, CallableMut, CallableOnce, Error, Failure, Repeat, Retrying, Transient, prelude::*};
+use decor::{BoxedFn, Callable, CallableMut, CallableOnce, Error, Failure, Repeat, RetryEvent, Transient, prelude::*};
 use futures::{FutureExt as _, StreamExt, future::BoxFuture, stream};
 use std::{
     cell::Cell,
@@ -224,8 +224,8 @@ async fn a_spawned_block_can_lend_to_all_of_a_retrys_closures() {
         .retry_with(policy())
         .when(|e: &ApiError| *e == ApiError::NotFound)
         .retry_after(|_: &ApiError| Some(Duration::from_secs(7)))
-        .on_retry(|r: &Retrying<'_, ApiError>| assert_eq!(r.delay, Duration::from_secs(7)))
-        .on_give_up(|g: &decor::GivenUp<'_, ApiError>| assert_eq!(g.attempts, 3))
+        .on_retry(|r: &RetryEvent<'_, ApiError>| assert_eq!(r.delay, Duration::from_secs(7)))
+        .on_give_up(|g: &decor::GiveUpEvent<'_, ApiError>| assert_eq!(g.attempts, 3))
         .explained()
         .logged_args(|name: &&str| name.len());
 
@@ -537,7 +537,7 @@ async fn a_closure_that_counts_works_anywhere_in_a_chain() {
         .timeout(Duration::from_secs(1))
         .retry_with(policy())
         .transient()
-        .on_retry(|r: &Retrying<'_, Failure<ApiError>>| retries.push(r.attempt))
+        .on_retry(|r: &RetryEvent<'_, Failure<ApiError>>| retries.push(r.attempt))
         .map_err(AppError::Fetch)
         .memoized_by(&Memo::<_, i32>::builder().build(), || "count")
         .sharing_errors()

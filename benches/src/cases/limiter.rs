@@ -27,7 +27,7 @@ const PACE: u32 = 1_000_000_000;
 pub(super) const WINDOW: (u32, Duration) = (10_000, Duration::from_micros(100));
 
 pub(super) fn paced() -> Vec<Pair> {
-    let limiter = RateLimiter::paced(PACE, Duration::from_secs(1)).burst(PACE);
+    let limiter = RateLimiter::builder().paced(PACE, Duration::from_secs(1)).burst(PACE).build();
     let ours = Side::called(move |_| limiter.try_acquire().expect("a free permit"));
     let bucket = Ratelimiter::builder(PACE.into()).initial_available(PACE.into()).build().expect("it is valid");
     let ratelimit = Side::called(move |_| bucket.try_wait().expect("a free permit"));

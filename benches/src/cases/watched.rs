@@ -18,7 +18,7 @@ fn record(elapsed: Duration) {
 }
 
 pub(super) fn timed() -> Vec<Pair> {
-    let timed = fetch.timed_with(Timing::new("fetch").to(|measured| record(measured.elapsed)));
+    let timed = fetch.timed_with(Timing::new("fetch").record_to(|measured| record(measured.elapsed)));
     let ours = Side::awaited(move |id| timed.call(id));
     let by_hand = Side::awaited(|id| async move {
         let begun = Instant::now();

@@ -1,8 +1,8 @@
 //! What follows an attempt: asked of the policy, logged, and told to the hooks. Both halves come here.
 
-use super::rules::{GivenUp, Retrying, Ruling};
+use super::rules::{GiveUpEvent, RetryEvent, Ruling};
 use crate::{
-    GaveUp, RetryPolicy,
+    GiveUpReason, RetryPolicy,
     clock::{Clock, Instant},
     policy::{Attempted, Delays, Verdict},
     trace,
@@ -24,7 +24,7 @@ pub(super) struct Attempt {
 pub(super) enum Next {
     RetryIn(Duration),
     /// The result is returned as it is; if it is an error, this is its story.
-    Return(GaveUp, Duration),
+    Return(GiveUpReason, Duration),
 }
 
 /// Whether a result is to be followed by another attempt.
@@ -71,11 +71,11 @@ pub(super) fn judge<'d, T, E, R: Ruling<T, E>>(
                 target: trace::RETRY, name = name(), attempt, ?delay,
                 "{} failed at attempt {attempt}, retrying in {delay:.2?}", name(),
             );
-            rules.retrying(&Retrying { attempt, delay, elapsed, error });
+            rules.retrying(&RetryEvent { attempt, delay, elapsed, error });
             Next::RetryIn(delay)
         }
         Verdict::GiveUp(reason) => {
-            if attempt == 1 && reason == GaveUp::NotRetryable {
+            if attempt == 1 && reason == GiveUpReason::NotRetryable {
                 // Nothing was retried, and whether the error is worth a warning is for its caller to say.
                 tracing::debug!(target: trace::RETRY, name = name(), attempt, %reason, "{} failed: {reason}", name());
             } else {
@@ -84,7 +84,7 @@ pub(super) fn judge<'d, T, E, R: Ruling<T, E>>(
                     "{} gave up at attempt {attempt}: {reason}", name(),
                 );
             }
-            rules.gave_up(&GivenUp { attempts: attempt, elapsed, reason, error });
+            rules.gave_up(&GiveUpEvent { attempts: attempt, elapsed, reason, error });
             Next::Return(reason, elapsed)
         }
     }

@@ -7,7 +7,7 @@ mod judge;
 mod rules;
 
 pub use future::RetryFuture;
-pub use rules::{GivenUp, Retrying, Rules};
+pub use rules::{GiveUpEvent, RetryEvent, Rules};
 
 use rules::{Explained, HintedBy, OnGiveUpHook, OnRetryHook, Ruling, TransientError, TransientHint, When, WhenResult};
 
@@ -197,7 +197,7 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     pub fn on_retry<Args, Half, P>(self, hook: P) -> Retry<C, Rules<W, H, OnRetryHook<P>, G, X>>
     where
         C: Repeatable<Args, Half>,
-        P: FnMut(&Retrying<'_, C::Err>),
+        P: FnMut(&RetryEvent<'_, C::Err>),
     {
         self.with(|rules| rules.on_retry(OnRetryHook(hook)))
     }
@@ -209,7 +209,7 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-    /// use decor::{GaveUp, prelude::*};
+    /// use decor::{GiveUpReason, prelude::*};
     ///
     /// let mut seen = None;
     /// (|| std::future::ready(Err::<(), _>("busy")))
@@ -217,13 +217,13 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     ///     .on_give_up(|g| seen = Some((g.attempts, g.elapsed.as_secs(), g.reason)))
     ///     .await
     ///     .unwrap_err();
-    /// assert_eq!(seen, Some((3, 3, GaveUp::Exhausted)));
+    /// assert_eq!(seen, Some((3, 3, GiveUpReason::Exhausted)));
     /// # }
     /// ```
     pub fn on_give_up<Args, Half, P>(self, hook: P) -> Retry<C, Rules<W, H, R, OnGiveUpHook<P>, X>>
     where
         C: Repeatable<Args, Half>,
-        P: FnMut(&GivenUp<'_, C::Err>),
+        P: FnMut(&GiveUpEvent<'_, C::Err>),
     {
         self.with(|rules| rules.on_give_up(OnGiveUpHook(hook)))
     }

@@ -1,18 +1,18 @@
 //! What a retry is told to retry, and whom it tells: five slots, each filled by a word of its own.
 
-use crate::{GaveUp, RetryError, Transient};
+use crate::{GiveUpReason, RetryError, Transient};
 use std::{fmt, time::Duration};
 
 /// What [`.on_retry(..)`](super::Retry::on_retry) is told: an attempt failed, and another will follow.
 ///
 /// ```
-/// fn line(r: &decor::Retrying<'_, String>) -> String {
+/// fn line(r: &decor::RetryEvent<'_, String>) -> String {
 ///     format!("attempt {} failed after {:?}, next in {:?}", r.attempt, r.elapsed, r.delay)
 /// }
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Retrying<'a, E> {
+pub struct RetryEvent<'a, E> {
     /// The attempt that failed; 1 for the first.
     pub attempt: u32,
     /// The wait before the next.
@@ -26,19 +26,19 @@ pub struct Retrying<'a, E> {
 /// What [`.on_give_up(..)`](super::Retry::on_give_up) is told: there will be no further attempt.
 ///
 /// ```
-/// fn line(g: &decor::GivenUp<'_, String>) -> String {
+/// fn line(g: &decor::GiveUpEvent<'_, String>) -> String {
 ///     format!("gave up after {} attempts in {:?}: {}", g.attempts, g.elapsed, g.reason)
 /// }
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct GivenUp<'a, E> {
+pub struct GiveUpEvent<'a, E> {
     /// The attempts that were made.
     pub attempts: u32,
     /// The time since the first attempt began.
     pub elapsed: Duration,
     /// Why there are no more.
-    pub reason: GaveUp,
+    pub reason: GiveUpReason,
     /// The last error; `None` if it was an `Ok`, by [`.when_result(..)`](super::Retry::when_result).
     pub error: Option<&'a E>,
 }
@@ -138,11 +138,11 @@ pub trait Ruling<T, E>: fmt::Debug {
     /// When the failure asks to be tried again.
     fn hint(&mut self, error: &E) -> Option<Duration>;
     /// Another attempt will follow.
-    fn retrying(&mut self, retrying: &Retrying<'_, E>);
+    fn retrying(&mut self, retrying: &RetryEvent<'_, E>);
     /// No other attempt will.
-    fn gave_up(&mut self, given_up: &GivenUp<'_, E>);
+    fn gave_up(&mut self, given_up: &GiveUpEvent<'_, E>);
     /// The error to return.
-    fn finish(attempts: u32, elapsed: Duration, reason: GaveUp, error: E) -> Self::Error;
+    fn finish(attempts: u32, elapsed: Duration, reason: GiveUpReason, error: E) -> Self::Error;
 }
 
 impl<T, E, W, H, R, G, X> Ruling<T, E> for Rules<W, H, R, G, X>
@@ -165,15 +165,15 @@ where
         self.hint.hint(error)
     }
 
-    fn retrying(&mut self, retrying: &Retrying<'_, E>) {
+    fn retrying(&mut self, retrying: &RetryEvent<'_, E>) {
         self.on_retry.retrying(retrying);
     }
 
-    fn gave_up(&mut self, given_up: &GivenUp<'_, E>) {
+    fn gave_up(&mut self, given_up: &GiveUpEvent<'_, E>) {
         self.on_give_up.gave_up(given_up);
     }
 
-    fn finish(attempts: u32, elapsed: Duration, reason: GaveUp, error: E) -> X::Error {
+    fn finish(attempts: u32, elapsed: Duration, reason: GiveUpReason, error: E) -> X::Error {
         X::finish(attempts, elapsed, reason, error)
     }
 }
@@ -265,7 +265,7 @@ pub trait OnRetry<E> {
     /// Whether anybody is.
     const LISTENS: bool;
     /// Tells them.
-    fn retrying(&mut self, retrying: &Retrying<'_, E>);
+    fn retrying(&mut self, retrying: &RetryEvent<'_, E>);
 }
 
 /// Who is told that there will be no further attempt.
@@ -273,7 +273,7 @@ pub trait OnGiveUp<E> {
     /// Whether anybody is.
     const LISTENS: bool;
     /// Tells them.
-    fn gave_up(&mut self, given_up: &GivenUp<'_, E>);
+    fn gave_up(&mut self, given_up: &GiveUpEvent<'_, E>);
 }
 
 /// Nobody.
@@ -291,27 +291,27 @@ pub struct OnGiveUpHook<P>(pub(super) P);
 impl<E> OnRetry<E> for Silent {
     const LISTENS: bool = false;
 
-    fn retrying(&mut self, _: &Retrying<'_, E>) {}
+    fn retrying(&mut self, _: &RetryEvent<'_, E>) {}
 }
 
 impl<E> OnGiveUp<E> for Silent {
     const LISTENS: bool = false;
 
-    fn gave_up(&mut self, _: &GivenUp<'_, E>) {}
+    fn gave_up(&mut self, _: &GiveUpEvent<'_, E>) {}
 }
 
-impl<E, P: FnMut(&Retrying<'_, E>)> OnRetry<E> for OnRetryHook<P> {
+impl<E, P: FnMut(&RetryEvent<'_, E>)> OnRetry<E> for OnRetryHook<P> {
     const LISTENS: bool = true;
 
-    fn retrying(&mut self, retrying: &Retrying<'_, E>) {
+    fn retrying(&mut self, retrying: &RetryEvent<'_, E>) {
         (self.0)(retrying);
     }
 }
 
-impl<E, P: FnMut(&GivenUp<'_, E>)> OnGiveUp<E> for OnGiveUpHook<P> {
+impl<E, P: FnMut(&GiveUpEvent<'_, E>)> OnGiveUp<E> for OnGiveUpHook<P> {
     const LISTENS: bool = true;
 
-    fn gave_up(&mut self, given_up: &GivenUp<'_, E>) {
+    fn gave_up(&mut self, given_up: &GiveUpEvent<'_, E>) {
         (self.0)(given_up);
     }
 }
@@ -323,7 +323,7 @@ pub trait Finish<E> {
     /// Whether it says how much time has passed.
     const NEEDS_CLOCK: bool;
     /// Makes it.
-    fn finish(attempts: u32, elapsed: Duration, reason: GaveUp, error: E) -> Self::Error;
+    fn finish(attempts: u32, elapsed: Duration, reason: GiveUpReason, error: E) -> Self::Error;
 }
 
 /// The last attempt's error as it is.
@@ -338,7 +338,7 @@ impl<E> Finish<E> for LastError {
     type Error = E;
     const NEEDS_CLOCK: bool = false;
 
-    fn finish(_: u32, _: Duration, _: GaveUp, error: E) -> E {
+    fn finish(_: u32, _: Duration, _: GiveUpReason, error: E) -> E {
         error
     }
 }
@@ -347,7 +347,7 @@ impl<E> Finish<E> for Explained {
     type Error = RetryError<E>;
     const NEEDS_CLOCK: bool = true;
 
-    fn finish(attempts: u32, elapsed: Duration, reason: GaveUp, cause: E) -> RetryError<E> {
+    fn finish(attempts: u32, elapsed: Duration, reason: GiveUpReason, cause: E) -> RetryError<E> {
         RetryError { attempts, elapsed, reason, cause }
     }
 }

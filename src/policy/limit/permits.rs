@@ -19,9 +19,9 @@ pub(crate) const MAX_WINDOWS: usize = 4;
 ///
 /// let minute = Duration::from_secs(60);
 /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]); // requests and tokens per minute
-/// limiter.acquire_each([1, 1200]).await?;
+/// limiter.acquire_many([1, 1200]).await?;
 /// limiter.charge([0, 350]); // what the answer turned out to use
-/// assert_eq!(limiter.available_each(), [59, 88_450]);
+/// assert_eq!(limiter.available_per_window(), [59, 88_450]);
 /// # Ok(())
 /// # }
 /// ```

@@ -1,7 +1,7 @@
 //! The decision whether a retry goes on after an attempt.
 
 use super::{delays::Delays, policy::RetryPolicy};
-use crate::GaveUp;
+use crate::GiveUpReason;
 use std::time::Duration;
 
 /// What is known of an attempt that ended in something to be retried, or in an error.
@@ -20,7 +20,7 @@ pub(crate) struct Attempted {
 pub(crate) enum Verdict {
     /// Another attempt, after this delay.
     RetryIn(Duration),
-    GiveUp(GaveUp),
+    GiveUp(GiveUpReason),
 }
 
 impl RetryPolicy {
@@ -28,17 +28,19 @@ impl RetryPolicy {
     pub(crate) fn judge<'d>(&self, attempted: Attempted, delays: impl FnOnce() -> &'d mut Delays) -> Verdict {
         let Attempted { attempt, elapsed, retryable, hint } = attempted;
         if !retryable {
-            return Verdict::GiveUp(GaveUp::NotRetryable);
+            return Verdict::GiveUp(GiveUpReason::NotRetryable);
         }
         if attempt >= self.plan.max_attempts {
-            return Verdict::GiveUp(GaveUp::Exhausted);
+            return Verdict::GiveUp(GiveUpReason::Exhausted);
         }
         let delay = match hint {
             Some(hint) => delays().by_hint(self, hint),
             None => delays().by_policy(self, attempt),
         };
         match self.plan.deadline {
-            Some(deadline) if elapsed.saturating_add(delay) > deadline => Verdict::GiveUp(GaveUp::DeadlineReached),
+            Some(deadline) if elapsed.saturating_add(delay) > deadline => {
+                Verdict::GiveUp(GiveUpReason::DeadlineReached)
+            }
             _ => Verdict::RetryIn(delay),
         }
     }

@@ -135,7 +135,7 @@ async fn threads_do_not_look_at_a_clock_that_is_paused_and_moved() {
             thread::sleep(ms(20));
             Err::<(), _>("busy")
         };
-        let timing = Timing::new("f").to(move |m| *sink.lock().unwrap() = Some(m.elapsed));
+        let timing = Timing::new("f").record_to(move |m| *sink.lock().unwrap() = Some(m.elapsed));
         fails.blocking().logged().timed_with(timing).run().unwrap_err();
         assert!(measured.lock().unwrap().unwrap() >= ms(20));
         let lines = log.take();

@@ -3,7 +3,7 @@
 
 use crate::support::{listen, ms, secs};
 use decor::{
-    Error, GaveUp, Logging, Outcome, RetryPolicy, Timing, blocking,
+    Error, GiveUpReason, Logging, Outcome, RetryPolicy, Timing, blocking,
     prelude::*,
     test_util::{VirtualClock, sleep},
 };
@@ -46,7 +46,7 @@ fn timer_with_logger() {
     let (log, _clock) = (listen(), VirtualClock::start());
     let lines = Arc::new(Mutex::new(Vec::new()));
     let my_logger = Arc::clone(&lines);
-    let timing = Timing::new("my_func").to(move |m| my_logger.lock().unwrap().push(m.to_string()));
+    let timing = Timing::new("my_func").record_to(move |m| my_logger.lock().unwrap().push(m.to_string()));
     let my_func = || sleep(Duration::from_micros(123_400));
     my_func.blocking().timed_with(timing).run();
     assert_eq!(*lines.lock().unwrap(), ["my_func took 0.1234s"]);
@@ -153,7 +153,7 @@ fn retry_error() {
     let refused = || Err::<(), _>(ValueError("connection refused"));
     let error = refused.blocking().retry_with(RetryPolicy::fixed(ms(10))).explained().run().unwrap_err();
     assert_eq!(error.to_string(), "retry failed after 3 attempts: connection refused");
-    assert_eq!((error.attempts(), error.elapsed(), error.reason()), (3, ms(20), GaveUp::Exhausted));
+    assert_eq!((error.attempts(), error.elapsed(), error.reason()), (3, ms(20), GiveUpReason::Exhausted));
     assert_eq!(error.into_cause(), ValueError("connection refused"));
 }
 
@@ -165,7 +165,7 @@ fn retry_with_the_default_arguments() {
     (|| Err::<(), _>(ValueError("fail")))
         .blocking()
         .retry_with(RetryPolicy::default())
-        .on_retry(|r: &decor::Retrying<'_, PyError>| delays.borrow_mut().push(r.delay))
+        .on_retry(|r: &decor::RetryEvent<'_, PyError>| delays.borrow_mut().push(r.delay))
         .run()
         .unwrap_err();
     assert_eq!(*delays.borrow(), [secs(1), secs(2)]);
@@ -307,7 +307,7 @@ fn metadata_is_preserved() {
         .timeout(secs(1))
         .deprecated("use fetch_v2")
         .logged()
-        .timed_with(Timing::new("timer").to(move |m| sink.lock().unwrap().push(m.outcome)));
+        .timed_with(Timing::new("timer").record_to(move |m| sink.lock().unwrap().push(m.outcome)));
     assert_eq!(blocking::CallableOnce::name(&chain), "fetch");
     let _clock = VirtualClock::start();
     let log = listen();

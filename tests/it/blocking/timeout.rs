@@ -85,7 +85,7 @@ fn a_call_that_is_left_runs_on_and_ends_as_cancelled() {
         Ok(1)
     })
     .blocking()
-    .timed_with(Timing::new("waits").to(move |m| sink.lock().unwrap().push(m.outcome)))
+    .timed_with(Timing::new("waits").record_to(move |m| sink.lock().unwrap().push(m.outcome)))
     .timeout(secs(1));
     assert!(waits.call().is_err());
     let left = thread::spawn(move || run.blocking().timeout(ms(5)).run());
@@ -192,7 +192,7 @@ fn not_even_immediate_work_begins_after_a_timeout() {
     };
     let again = fails.blocking().retry_with(RetryPolicy::fixed(Duration::ZERO).max_attempts(5));
     let tell_again = tell.clone();
-    let timing = Timing::new("again").to(move |m| tell_again.send(m.outcome).unwrap());
+    let timing = Timing::new("again").record_to(move |m| tell_again.send(m.outcome).unwrap());
     assert!(again.timed_with(timing).timeout(ms(5)).run().is_err());
     leave.send(()).unwrap();
     assert_eq!((told.recv().unwrap(), attempts.load(SeqCst)), (Outcome::Cancelled, 1));
@@ -204,7 +204,7 @@ fn not_even_immediate_work_begins_after_a_timeout() {
         Ok(1)
     };
     let tell_again = tell.clone();
-    let timing = Timing::new("takes").to(move |m| tell_again.send(m.outcome).unwrap());
+    let timing = Timing::new("takes").record_to(move |m| tell_again.send(m.outcome).unwrap());
     assert!(takes.blocking().timed_with(timing).timeout(ms(5)).run().is_err());
     leave.send(()).unwrap();
     assert_eq!((told.recv().unwrap(), limiter.stats().admitted), (Outcome::Cancelled, 0));
@@ -216,7 +216,7 @@ fn not_even_immediate_work_begins_after_a_timeout() {
         left.recv().unwrap();
         Ok((|_: u8| 49).blocking().memoized(&its_memo).call(7))
     };
-    let timing = Timing::new("loads").to(move |m| tell.send(m.outcome).unwrap());
+    let timing = Timing::new("loads").record_to(move |m| tell.send(m.outcome).unwrap());
     assert!(loads.blocking().timed_with(timing).timeout(ms(5)).run().is_err());
     leave.send(()).unwrap();
     assert_eq!((told.recv().unwrap(), memo.get(&7)), (Outcome::Cancelled, None));

@@ -75,7 +75,7 @@ fn a_panic_is_one_though_its_call_has_been_left() {
     let _clock = VirtualClock::start();
     let outcomes = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&outcomes);
-    let timing = Timing::new("f").to(move |m| sink.lock().unwrap().push(m.outcome));
+    let timing = Timing::new("f").record_to(move |m| sink.lock().unwrap().push(m.outcome));
     let stubborn = move || -> Answer {
         for call in [|| sleep(secs(60)), || panic!("boom")] {
             let _ = catch_unwind(AssertUnwindSafe(|| call.blocking().timed_with(timing.clone()).run()));
@@ -96,7 +96,7 @@ struct Outcomes(Arc<Mutex<Vec<Outcome>>>);
 impl Outcomes {
     fn timing(&self) -> Timing {
         let outcomes = Arc::clone(&self.0);
-        Timing::new("f").to(move |measured| outcomes.lock().unwrap().push(measured.outcome))
+        Timing::new("f").record_to(move |measured| outcomes.lock().unwrap().push(measured.outcome))
     }
 
     fn take(&self) -> Vec<Outcome> {

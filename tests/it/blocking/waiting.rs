@@ -14,7 +14,7 @@ fn a_thread_waits_for_several_permits_or_for_a_limited_time() {
     let clock = VirtualClock::start();
     let limiter = RateLimiter::new(3, secs(10));
     assert_eq!(limiter.acquire_many(2).blocking(), Ok(()));
-    assert_eq!(limiter.acquire_each([2]).blocking(), Ok(()));
+    assert_eq!(limiter.acquire_many([2]).blocking(), Ok(()));
     assert_eq!(clock.elapsed(), secs(10));
     assert_eq!(limiter.acquire_within(secs(1)).blocking(), Ok(()));
     assert_eq!(limiter.acquire_within(secs(9)).blocking(), Err(Error::RateLimited { retry_after: secs(10) }));

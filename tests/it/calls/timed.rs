@@ -63,7 +63,7 @@ async fn below_the_listeners_level_nothing_is_said() {
 #[tokio::test(start_paused = true)]
 async fn the_clock_starts_at_the_first_poll() {
     let (seen, sink) = recorder();
-    let call = nap.timed_with(Timing::new("nap").to(sink)).call(100);
+    let call = nap.timed_with(Timing::new("nap").record_to(sink)).call(100);
     sleep(secs(5)).await;
     call.await.unwrap();
     assert_eq!(seen.lock().unwrap()[0].elapsed, ms(100));
@@ -72,7 +72,7 @@ async fn the_clock_starts_at_the_first_poll() {
 #[tokio::test(start_paused = true)]
 async fn slower_than_leaves_out_what_took_no_longer() {
     let (seen, sink) = recorder();
-    let nap = nap.timed_with(Timing::new("nap").slower_than(ms(100)).to(sink));
+    let nap = nap.timed_with(Timing::new("nap").slower_than(ms(100)).record_to(sink));
     nap.call(99).await.unwrap();
     nap.call(100).await.unwrap();
     nap.call(101).await.unwrap();
@@ -82,7 +82,7 @@ async fn slower_than_leaves_out_what_took_no_longer() {
 #[tokio::test(start_paused = true)]
 async fn by_result_tells_ok_from_err() {
     let (seen, sink) = recorder();
-    let nap = nap.timed_with(Timing::new("nap").by_result().to(sink));
+    let nap = nap.timed_with(Timing::new("nap").by_result().record_to(sink));
     nap.call(1).await.unwrap();
     nap.call(13).await.unwrap_err();
     assert_eq!(seen.lock().unwrap().iter().map(|m| m.outcome).collect::<Vec<_>>(), [Outcome::Ok, Outcome::Err]);
@@ -109,7 +109,7 @@ async fn the_event_says_how_the_call_ended() {
 
 #[test]
 fn a_timing_shows_its_settings() {
-    let timing = Timing::new("nap").level(Level::DEBUG).slower_than(secs(1)).to(|_| ());
+    let timing = Timing::new("nap").level(Level::DEBUG).slower_than(secs(1)).record_to(|_| ());
     let settings = r#"Timing { name: "nap", level: Level(Debug), slower_than: Some(1s), .. }"#;
     assert_eq!(format!("{timing:?}"), settings);
 }
@@ -118,7 +118,7 @@ fn a_timing_shows_its_settings() {
 async fn a_sink_takes_the_place_of_the_event() {
     let log = listen();
     let (seen, sink) = recorder();
-    nap.timed_with(Timing::new("nap").to(sink)).call(1).await.unwrap();
+    nap.timed_with(Timing::new("nap").record_to(sink)).call(1).await.unwrap();
     assert_eq!(seen.lock().unwrap().len(), 1);
     assert_eq!(log.take(), [""; 0]);
 }
@@ -127,9 +127,9 @@ async fn a_sink_takes_the_place_of_the_event() {
 async fn around_a_retry_it_times_all_attempts_and_inside_each() {
     let (inner, inner_sink) = recorder();
     let (outer, outer_sink) = recorder();
-    nap.timed_with(Timing::new("attempt").to(inner_sink))
+    nap.timed_with(Timing::new("attempt").record_to(inner_sink))
         .retry_with(RetryPolicy::fixed(ms(100)))
-        .timed_with(Timing::new("call").to(outer_sink))
+        .timed_with(Timing::new("call").record_to(outer_sink))
         .call(13)
         .await
         .unwrap_err();

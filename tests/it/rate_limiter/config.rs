@@ -20,15 +20,12 @@ fn settings_that_cannot_work_are_refused_where_they_are_written() {
     assert_eq!(refusal(RateLimiter::try_paced(0, secs(1))), "`limit` is 0, but must be at least 1");
     assert_eq!(refusal(RateLimiter::try_windows([])), "`windows` is 0, but must be 1 to 4");
     assert_eq!(refusal(RateLimiter::try_windows([(1, secs(1)); 5])), "`windows` is 5, but must be 1 to 4");
-    let paced = || RateLimiter::paced(10, secs(1));
-    assert_eq!(refusal(paced().try_burst(0)), "`burst` is 0, but must be 1 to the limit");
-    assert_eq!(refusal(paced().try_burst(11)), "`burst` is 11, but must be 1 to the limit");
     let exact = RateLimiter::new(10, secs(1));
-    assert_eq!(refusal(exact.clone().try_burst(2)), "`burst` is 2, but must be left out unless the limiter is paced");
-    let built = |settings: decor::RateLimiterBuilder| refusal(settings.burst(2).try_build());
-    assert_eq!(built(RateLimiter::builder().paced(1, secs(1))), "`burst` is 2, but must be 1 to the limit");
+    let paced = |burst| refusal(RateLimiter::builder().paced(10, secs(1)).burst(burst).try_build());
+    assert_eq!(paced(0), "`burst` is 0, but must be 1 to the limit");
+    assert_eq!(paced(11), "`burst` is 11, but must be 1 to the limit");
     assert_eq!(
-        built(RateLimiter::builder().window(9, secs(1))),
+        refusal(RateLimiter::builder().window(9, secs(1)).burst(2).try_build()),
         "`burst` is 2, but must be left out unless the limiter is paced"
     );
     assert_eq!(

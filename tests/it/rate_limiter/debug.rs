@@ -9,7 +9,10 @@ use futures::FutureExt as _;
 fn a_limiter_shows_its_limits() {
     let limiter = RateLimiter::windows([(60, secs(60)), (90_000, secs(60))]);
     assert_eq!(format!("{limiter:?}"), "RateLimiter(60 per 60s, 90000 per 60s)");
-    assert_eq!(format!("{:?}", RateLimiter::paced(10, secs(1)).burst(3)), "RateLimiter(10 per 1s, paced, burst 3)");
+    assert_eq!(
+        format!("{:?}", RateLimiter::builder().paced(10, secs(1)).burst(3).build()),
+        "RateLimiter(10 per 1s, paced, burst 3)"
+    );
     let three = RateLimiter::new(3, secs(1));
     let shown = |chain: &dyn std::fmt::Debug| format!("{chain:?}");
     assert_eq!(shown(&echo.rate_limited(&three)), "echo.rate_limited(3 per 1s)");
@@ -41,7 +44,7 @@ async fn a_request_shows_what_it_asks_for_and_whether_it_waits() {
         shown(&limiter.acquire_within(secs(3))),
         "Acquire { permits: 1, max_wait: Some(3s), waiting: false, .. }"
     );
-    assert_eq!(shown(&limiter.acquire_each([1, 5])), "Acquire { permits: [1, 5], max_wait: None, waiting: false, .. }");
+    assert_eq!(shown(&limiter.acquire_many([1, 5])), "Acquire { permits: [1, 5], max_wait: None, waiting: false, .. }");
     assert_eq!(shown(&limiter.acquire_many(-3)), "Acquire { permits: -3, max_wait: None, waiting: false, .. }");
 
     let mut call = Box::pin(echo("a").rate_limited(&RateLimiter::new(1, secs(1))));

@@ -12,11 +12,11 @@ async fn the_decorators_take_their_permits() {
     let limiter = RateLimiter::windows([(3, secs(1)), (100, secs(1))]);
     let begun = Instant::now();
     echo.rate_limited(&limiter).call("a").await.unwrap();
-    assert_eq!(limiter.available_each(), [2, 99]);
+    assert_eq!(limiter.available_per_window(), [2, 99]);
     echo.rate_limited_by(&limiter, |text: &&str| [1, u32::try_from(text.len()).unwrap()]).call("four").await.unwrap();
-    assert_eq!(limiter.available_each(), [1, 95]);
+    assert_eq!(limiter.available_per_window(), [1, 95]);
     echo("b").rate_limited_by(&limiter, [1, 10]).await.unwrap();
-    assert_eq!(limiter.available_each(), [0, 85]);
+    assert_eq!(limiter.available_per_window(), [0, 85]);
     assert_eq!(echo.try_rate_limited(&limiter).call("c").await, Err(Error::RateLimited { retry_after: secs(1) }));
     assert_eq!(echo("c").try_rate_limited(&limiter).await, Err(Error::RateLimited { retry_after: secs(1) }));
     assert!(echo.rate_limited_within(&limiter, ms(999)).call("c").await.is_err());

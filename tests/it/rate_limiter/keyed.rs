@@ -37,7 +37,7 @@ async fn the_decorator_takes_the_key_from_the_arguments() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_set_for_one_key_stays_with_it() {
-    let per_user: KeyedLimiter<u64> = RateLimiter::builder().window(5, secs(1)).refuse_above(0).try_into().unwrap();
+    let per_user: KeyedLimiter<u64> = RateLimiter::builder().window(5, secs(1)).max_waiting(0).try_into().unwrap();
     per_user.for_key(&1).pause_for(secs(9));
     per_user.for_key(&2).charge(3);
     assert_eq!([1, 2, 3].map(|user| per_user.clone().for_key(&user).available()), [0, 2, 5]);

@@ -45,7 +45,7 @@ fn orders(n: usize) -> Vec<Vec<usize>> {
 const FIVE_AFTER_A_SECOND: [(fn() -> RateLimiter, u32); 3] = [
     (|| RateLimiter::new(5, secs(1)), 5),
     (|| RateLimiter::windows([(5, secs(1)), (7, ms(500))]), 5),
-    (|| RateLimiter::paced(5_000, secs(1)).burst(5), 5_000),
+    (|| RateLimiter::builder().paced(5_000, secs(1)).burst(5).build(), 5_000),
 ];
 
 #[tokio::test(start_paused = true)]
@@ -151,7 +151,7 @@ async fn a_refusal_never_says_to_retry_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_queue_is_not_full_of_calls_that_are_due() {
     for polled_first in [true, false] {
-        let limiter = RateLimiter::builder().window(1, secs(1)).refuse_above(1).build();
+        let limiter = RateLimiter::builder().window(1, secs(1)).max_waiting(1).build();
         limiter.acquire().await;
         let mut due = waits(limiter.acquire_many(1));
         advance(secs(1)).await;
@@ -170,7 +170,7 @@ async fn a_queue_is_not_full_of_calls_that_are_due() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_lets_a_newcomer_pass_that_need_not_wait() {
-    let limiter = RateLimiter::builder().window(2, secs(1)).refuse_above(1).build();
+    let limiter = RateLimiter::builder().window(2, secs(1)).max_waiting(1).build();
     limiter.acquire_many(2).await.unwrap();
     let mut due = waits(limiter.acquire_many(1));
     assert_eq!(limiter.acquire_many(1).await, Err(Error::QueueFull { waiting: 1 }));
@@ -247,7 +247,7 @@ async fn a_skipped_waiter_that_returns_does_not_outlast_patience() {
     limiter.acquire().await;
     let mut slow = waits(limiter.acquire_many(1));
     limiter.acquire().await;
-    assert_eq!(limiter.stats().passed_over, 1);
+    assert_eq!(limiter.stats().skipped, 1);
     let begun = Instant::now();
     let within = waits(limiter.acquire_within(ms(2)));
     assert_pending!(slow.poll());

@@ -11,11 +11,11 @@ async fn several_permits_are_tried_and_waited_for_within_a_limit() {
     assert_eq!(limiter.try_acquire_many([1_usize, 600]), Ok(()));
     let refused = Err(Error::RateLimited { retry_after: secs(10) });
     assert_eq!(limiter.try_acquire_many([1_usize, 600]), refused);
-    assert_eq!(limiter.available_each(), [19, 400], "all of them or none");
+    assert_eq!(limiter.available_per_window(), [19, 400], "all of them or none");
     assert_eq!(limiter.try_acquire_many(20), refused.clone().map_err(|_| Error::RateLimited { retry_after: secs(1) }));
-    assert_eq!(limiter.acquire_each([1, 600]).within(ms(9_999)).await, refused, "at once");
+    assert_eq!(limiter.acquire_many([1, 600]).within(ms(9_999)).await, refused, "at once");
     let begun = Instant::now();
-    assert_eq!(limiter.acquire_each([1, 600]).within(secs(10)).await, Ok(()));
+    assert_eq!(limiter.acquire_many([1, 600]).within(secs(10)).await, Ok(()));
     assert_eq!(begun.elapsed(), secs(10));
     assert_eq!((limiter.stats().admitted, limiter.stats().refused), (2, 3));
 
@@ -39,7 +39,7 @@ async fn permits_that_make_no_sense_are_refused() {
     let two = RateLimiter::windows([(5, secs(1)), (9, secs(1))]);
     let message = |result: Result<(), Error>| result.unwrap_err().to_string();
     assert_eq!(
-        message(two.acquire_each([1, 2, 3]).await),
+        message(two.acquire_many([1, 2, 3]).await),
         "invalid argument: permits for 3 windows, but the limiter has 2"
     );
     assert_eq!(message(two.acquire_many(-3).await), "invalid argument: -3 permits, but there are only 0 to 4294967295");
@@ -48,11 +48,11 @@ async fn permits_that_make_no_sense_are_refused() {
         "invalid argument: 4294967295 permits at once, but the limit is 5 per 1s"
     );
     assert_eq!(
-        message(two.acquire_each([1, 10]).await),
+        message(two.acquire_many([1, 10]).await),
         "invalid argument: 10 permits at once, but the limit is 9 per 1s"
     );
-    assert_eq!(two.acquire_each([5, 0]).await, Ok(()));
-    assert_eq!(two.available_each(), [0, 9]);
+    assert_eq!(two.acquire_many([5, 0]).await, Ok(()));
+    assert_eq!(two.available_per_window(), [0, 9]);
     assert_eq!(two.stats().admitted, 1);
 }
 

@@ -47,7 +47,7 @@ async fn acquire_within_is_a_hard_bound() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_refuses_requests_that_can_be_refused() {
-    let limiter = RateLimiter::builder().window(1, secs(1)).refuse_above(1).build();
+    let limiter = RateLimiter::builder().window(1, secs(1)).max_waiting(1).build();
     limiter.acquire().await;
     let mut waiter = task::spawn(limiter.acquire_many(1));
     assert_pending!(waiter.poll());
@@ -60,7 +60,7 @@ async fn a_full_queue_refuses_requests_that_can_be_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn only_calls_that_can_be_refused_are_refused_by_a_full_queue() {
-    let limiter = RateLimiter::builder().window(1, secs(1)).refuse_above(0).build();
+    let limiter = RateLimiter::builder().window(1, secs(1)).max_waiting(0).build();
     limiter.acquire().await;
     let full = Err(Error::QueueFull { waiting: 0 });
     assert_eq!(echo("a").rate_limited_by(&limiter, 1).await, full);

@@ -29,7 +29,7 @@ async fn two_skipped_waiters_are_admitted_in_their_order() {
         let begun = Instant::now();
         let mut slow = joined(&limiter, 2);
         limiter.acquire().await;
-        assert_eq!((limiter.stats().passed_over, limiter.waiting()), (2, 0));
+        assert_eq!((limiter.stats().skipped, limiter.waiting()), (2, 0));
         // The third rechecks at 300 ms and 1 ms later for each period, and skips both 10 ms after
         // that.
         assert_eq!(millis(begun.elapsed()), 314);
@@ -55,7 +55,7 @@ async fn a_waiter_may_be_skipped_again_and_keeps_its_place() {
     let mut slow = joined(&limiter, 3);
     for round in 1..4 {
         limiter.acquire().await;
-        assert_eq!((limiter.stats().passed_over, limiter.waiting()), (3 * round, 0));
+        assert_eq!((limiter.stats().skipped, limiter.waiting()), (3 * round, 0));
         for waiter in slow.iter_mut().rev() {
             assert_pending!(waiter.poll());
         }
@@ -85,7 +85,7 @@ async fn a_skipped_waiter_may_be_dropped_before_or_after_it_is_back() {
         assert_eq!(begun.elapsed(), ms(100) * turn);
     }
     let stats = limiter.stats();
-    assert_eq!((stats.admitted, stats.cancelled, stats.passed_over, stats.waiting), (4, 2, 4, 0));
+    assert_eq!((stats.admitted, stats.cancelled, stats.skipped, stats.waiting), (4, 2, 4, 0));
 }
 
 /// A limit that was lowered below what the first wants refuses it when it comes. It need not come.
@@ -99,7 +99,7 @@ async fn a_first_that_wants_too_much_and_never_comes_is_skipped() {
     let begun = Instant::now();
     tokio::time::timeout(secs(60), limiter.acquire()).await.expect("the first is skipped");
     assert_eq!(begun.elapsed(), secs(1));
-    assert_eq!(limiter.stats().passed_over, 1);
+    assert_eq!(limiter.stats().skipped, 1);
     let refused = assert_ready!(dead.poll()).unwrap_err();
     assert_eq!(refused.to_string(), "invalid argument: 5 permits at once, but the limit is 2 per 1s");
 }
@@ -216,7 +216,7 @@ async fn waiters_that_are_never_polled_again_are_passed_over_in_time() {
     limiter.acquire().await;
     // It checks 1 ms later for each period, and skips all three at once 10 ms after that.
     assert!(begun.elapsed() <= secs(4) + ms(5 + 10), "{:?}", begun.elapsed());
-    assert_eq!(limiter.stats().passed_over, 3);
+    assert_eq!(limiter.stats().skipped, 3);
 
     // Skipped waiters are first again when they are polled.
     let mut newcomer = task::spawn(limiter.acquire());
@@ -277,5 +277,5 @@ async fn a_newcomer_does_not_wait_when_all_waiters_are_dead() {
     let _dead = called_in_vain(&limiter).await;
     advance(ms(10)).await;
     assert_ready!(task::spawn(limiter.acquire()).poll());
-    assert_eq!((limiter.stats().admitted, limiter.stats().delayed, limiter.stats().passed_over), (2, 0, 1));
+    assert_eq!((limiter.stats().admitted, limiter.stats().delayed, limiter.stats().skipped), (2, 0, 1));
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{cases, millis, ms, paused};
 use decor::{
-    GaveUp, GivenUp, Retrying,
+    GiveUpEvent, GiveUpReason, RetryEvent,
     prelude::*,
     test_util::{self, VirtualClock},
 };
@@ -70,7 +70,7 @@ fn any_scenario() -> impl Strategy<Value = Scenario> {
 struct Trace {
     began: Vec<u64>,
     retrying: Vec<(u32, u64, u64)>,
-    given_up: Vec<(u32, u64, GaveUp)>,
+    given_up: Vec<(u32, u64, GiveUpReason)>,
     ended: u64,
 }
 
@@ -87,11 +87,11 @@ fn model(scenario: &Scenario) -> Trace {
             _ => doubled.min(scenario.max_delay),
         };
         let reason = if number == scenario.max_attempts {
-            Some(GaveUp::Exhausted)
+            Some(GiveUpReason::Exhausted)
         } else if attempt.outcome == Outcome::Fatal {
-            Some(GaveUp::NotRetryable)
+            Some(GiveUpReason::NotRetryable)
         } else if scenario.deadline.is_some_and(|deadline| now + delay > deadline) {
-            Some(GaveUp::DeadlineReached)
+            Some(GiveUpReason::DeadlineReached)
         } else {
             None
         };
@@ -165,10 +165,10 @@ macro_rules! retried {
             .retry_with($world.policy())
             .when_result(|r: &Result<Outcome, Outcome>| !matches!(r, Ok(Outcome::Ok) | Err(Outcome::Fatal)))
             .retry_after(|e: &Outcome| if let Outcome::Wait(hint) = e { Some(ms(*hint)) } else { None })
-            .on_retry(|r: &Retrying<'_, Outcome>| {
+            .on_retry(|r: &RetryEvent<'_, Outcome>| {
                 $world.trace.borrow_mut().retrying.push((r.attempt, millis(r.delay), millis(r.elapsed)));
             })
-            .on_give_up(|g: &GivenUp<'_, Outcome>| {
+            .on_give_up(|g: &GiveUpEvent<'_, Outcome>| {
                 $world.trace.borrow_mut().given_up.push((g.attempts, millis(g.elapsed), g.reason));
             })
     };

@@ -2,7 +2,7 @@
 
 use super::counted;
 use crate::support::{ms, paused, secs};
-use decor::{GaveUp, GivenUp, Retrying, prelude::*, test_util::VirtualClock};
+use decor::{GiveUpEvent, GiveUpReason, RetryEvent, prelude::*, test_util::VirtualClock};
 use std::{
     cell::{Cell, RefCell},
     future::ready,
@@ -51,14 +51,14 @@ fn the_predicate_is_not_asked_after_the_last_attempt() {
             asked.set(asked.get() + 1);
             true
         };
-        let note = |given_up: &GivenUp<'_, &str>| reasons.borrow_mut().push(given_up.reason);
+        let note = |given_up: &GiveUpEvent<'_, &str>| reasons.borrow_mut().push(given_up.reason);
         let fail = || ready(Err::<(), _>("busy"));
         assert_eq!(paused().block_on(fail.retry_with(&policy).when(again).on_give_up(note).into_future()), Err("busy"));
         assert_eq!(asked.replace(0), attempts - 1);
         let fail = || Err::<(), _>("busy");
         assert_eq!(fail.blocking().retry_with(&policy).when(again).on_give_up(note).run(), Err("busy"));
         assert_eq!(asked.get(), attempts - 1);
-        assert_eq!(reasons.into_inner(), [GaveUp::Exhausted; 2]);
+        assert_eq!(reasons.into_inner(), [GiveUpReason::Exhausted; 2]);
     }
 }
 
@@ -72,8 +72,8 @@ async fn an_ok_can_be_retried_and_is_returned_when_attempts_run_out() {
     })
     .retry_with(RetryPolicy::fixed(ms(10)))
     .when_result(|r: &Result<u16, String>| matches!(r, Ok(503) | Err(_)))
-    .on_retry(|r: &Retrying<'_, String>| hooks.borrow_mut().push((r.attempt, r.error.is_none())))
-    .on_give_up(|g: &GivenUp<'_, String>| hooks.borrow_mut().push((g.attempts, g.error.is_none())))
+    .on_retry(|r: &RetryEvent<'_, String>| hooks.borrow_mut().push((r.attempt, r.error.is_none())))
+    .on_give_up(|g: &GiveUpEvent<'_, String>| hooks.borrow_mut().push((g.attempts, g.error.is_none())))
     .explained();
     assert_eq!(retried.await, Ok(503));
     assert_eq!(calls.get(), 3);

@@ -1,7 +1,7 @@
 //! Seeds of the jitter: calls differ, and repeat from run to run.
 
 use crate::support::secs;
-use decor::{Retrying, prelude::*};
+use decor::{RetryEvent, prelude::*};
 use std::{future::ready, time::Duration};
 
 async fn delays_of_calls(policy: &RetryPolicy, calls: usize) -> Vec<Vec<Duration>> {
@@ -10,7 +10,7 @@ async fn delays_of_calls(policy: &RetryPolicy, calls: usize) -> Vec<Vec<Duration
         let mut delays = Vec::new();
         (|| ready(Err::<(), _>("busy")))
             .retry_with(policy)
-            .on_retry(|r: &Retrying<'_, &str>| delays.push(r.delay))
+            .on_retry(|r: &RetryEvent<'_, &str>| delays.push(r.delay))
             .await
             .unwrap_err();
         seen.push(delays);
