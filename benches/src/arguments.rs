@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub const USAGE: &str = "\
 decor beside its peers, measured in the same run.
 
-    cargo run --release -p decor-benches -- peers [--case PREFIX].. [--json FILE] [--svg FILE] [--markdown]
+    cargo run --release -p decor-benches -- peers [--case PREFIX].. [--json FILE] [--svg FILE] [--markdown FILE]
     cargo run --release -p decor-benches -- spin CASE [PEER]
     cargo run --release -p decor-benches -- build
     cargo bench -p decor-benches [-- FILTER]
@@ -16,7 +16,7 @@ peers  the table: decor beside each peer; in two minutes or so
     --case PREFIX  only the cases that begin so, `retry` or `memo_hit_1t`; may be said several times
     --json FILE    writes the table as JSON too
     --svg FILE     writes it as a chart too
-    --markdown     prints it as Markdown
+    --markdown FILE  puts it into this file, between the lines `<!-- peers -->` and `<!-- /peers -->`
 spin   one side of one case for three seconds, decor's or the peer's: for a profiler
 build  a clean build of decor and of its peers: crates and seconds; takes minutes, and the network
 ";
@@ -43,8 +43,8 @@ pub struct Peers {
     pub json: Option<PathBuf>,
     /// Where the chart goes.
     pub svg: Option<PathBuf>,
-    /// As Markdown.
-    pub markdown: bool,
+    /// The document that the table is put into.
+    pub markdown: Option<PathBuf>,
 }
 
 impl Command {
@@ -87,7 +87,7 @@ fn peers(arguments: &mut impl Iterator<Item = String>) -> Result<Peers, String> 
             }
             "--json" => peers.json = Some(value("a file")?.into()),
             "--svg" => peers.svg = Some(value("a file")?.into()),
-            "--markdown" => peers.markdown = true,
+            "--markdown" => peers.markdown = Some(value("a file")?.into()),
             other => return Err(format!("`{other}` is not an option of `peers`")),
         }
     }
@@ -113,9 +113,9 @@ mod tests {
             cases: vec!["retry".into(), "memo_cold".into()],
             json: Some("a.json".into()),
             svg: Some("a.svg".into()),
-            markdown: true,
+            markdown: Some("a.md".into()),
         };
-        let line = "peers --case retry --case memo_cold --json a.json --svg a.svg --markdown";
+        let line = "peers --case retry --case memo_cold --json a.json --svg a.svg --markdown a.md";
         assert_eq!(parse(line), Ok(Command::Peers(expected)));
     }
 

@@ -1,6 +1,34 @@
-//! What the host of a virtual machine did meanwhile.
+//! The machine, and what the host of a virtual machine did meanwhile.
 
-use std::fs;
+use std::{
+    env, fs,
+    process::{Command, Stdio},
+    thread,
+};
+
+/// Describes the run in a sentence: its day, the machine, the compiler, and the time that its host
+/// took.
+pub fn machine(stolen: Option<f64>) -> String {
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| model(&text).map(str::to_owned));
+    let processor = processor.unwrap_or_else(|| env::consts::ARCH.to_owned());
+    let day = output("date", &["-u", "+%Y-%m-%d"]).unwrap_or_else(|| "an unknown day".to_owned());
+    let compiler = output("rustc", &["--version"]).unwrap_or_else(|| "an unknown rustc".to_owned());
+    let stolen = stolen.map_or_else(String::new, |part| {
+        format!(" The host gave {:.0} % of the processors' time to others meanwhile.", 100.0 * part)
+    });
+    format!("Run on {day}, on {cores} cores ({processor}), {compiler}.{stolen}\n")
+}
+
+fn model(cpuinfo: &str) -> Option<&str> {
+    let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim())
+}
+
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
 
 /// The processors' time since the machine started, as Linux counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +64,12 @@ impl ProcessorTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_processors_name_is_on_its_line() {
+        assert_eq!(model("processor\t: 0\nmodel name\t: A Processor\nflags\t: x\n"), Some("A Processor"));
+        assert_eq!(model("processor\t: 0\n"), None);
+    }
 
     #[test]
     fn the_eighth_number_is_what_the_host_took() {

@@ -7,6 +7,7 @@ pub mod allocations;
 pub mod arguments;
 pub mod build;
 pub mod cases;
+pub mod document;
 pub mod host;
 pub mod json;
 pub mod measure;

@@ -4,7 +4,8 @@ use decor_benches::{
     arguments::{Command, Peers, USAGE},
     build,
     cases::{ALL, sides},
-    host::ProcessorTime,
+    document::Document,
+    host::{ProcessorTime, machine},
     json::json,
     svg::svg,
     table::{markdown, table},
@@ -44,6 +45,7 @@ fn peers(wanted: &Peers) -> Result<(), String> {
     for file in [&wanted.json, &wanted.svg].into_iter().flatten() {
         write(file, "")?;
     }
+    let document = wanted.markdown.as_ref().map(Document::open).transpose()?;
     let (begun, processors) = (Instant::now(), ProcessorTime::now());
     let mut rows = Vec::new();
     for case in ALL {
@@ -52,15 +54,13 @@ fn peers(wanted: &Peers) -> Result<(), String> {
             rows.extend(case.measure());
         }
     }
-    print!("{}", if wanted.markdown { markdown(&rows) } else { table(&rows) });
+    print!("{}", table(&rows));
     let missed = rows.iter().filter(|row| row.met() == Some(false)).count();
     let promised = rows.iter().filter(|row| row.met().is_some()).count();
     println!("\n{} of {promised} rows meet their target; {:.0} s", promised - missed, begun.elapsed().as_secs_f64());
-    if let Some((earlier, now)) = processors.zip(ProcessorTime::now()) {
-        println!(
-            "The host gave {:.0} % of the processors' time to others meanwhile.",
-            100.0 * now.stolen_since(earlier)
-        );
+    let stolen = processors.zip(ProcessorTime::now()).map(|(earlier, now)| now.stolen_since(earlier));
+    if let Some(stolen) = stolen {
+        println!("The host gave {:.0} % of the processors' time to others meanwhile.", 100.0 * stolen);
     }
     println!(
         "Nanoseconds a call, of waiters until the last is through; decor / peer. The spread is the middle half of the rounds."
@@ -76,7 +76,10 @@ fn peers(wanted: &Peers) -> Result<(), String> {
     if let Some(file) = &wanted.svg {
         write(file, &svg(&rows))?;
     }
-    Ok(())
+    match document {
+        Some(document) => document.fill(&format!("{}\n{}", machine(stolen), markdown(&rows))),
+        None => Ok(()),
+    }
 }
 
 fn spin(case: &str, peer: &str) -> Result<(), String> {

@@ -1,12 +1,18 @@
 //! The table that people read.
 
-use crate::measure::{Figures, Row};
+use crate::{
+    cases::ALL,
+    measure::{Figures, Row},
+};
 use std::fmt::Write;
 
 const HEADS: [&str; 10] =
     ["case", "peer", "clock", "ours ns", "peer ns", "ratio (spread)", "allocations", "futures", "target", ""];
 
 const AHEAD: &str = " peer ahead";
+
+/// Part by which a ratio may differ from 1 and still count as even.
+const EVEN: f64 = 0.05;
 
 /// All rows, in columns.
 pub fn table(rows: &[Row]) -> String {
@@ -22,13 +28,53 @@ pub fn table(rows: &[Row]) -> String {
     columns(&lines)
 }
 
-/// The same as Markdown, with a mark where the peer is ahead: the README's table.
+/// The same as Markdown, for a document: the rows against peers, then the chains that grow, then
+/// what each case does.
 pub fn markdown(rows: &[Row]) -> String {
-    let mut text = format!("| {} |\n|{}\n", HEADS.join(" | "), "---|".repeat(HEADS.len()));
-    for row in rows {
-        writeln!(text, "| {} |", cells(row).join(" | ").replace(AHEAD, " ▲")).expect("a string takes all");
+    let (chains, peers): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.each_further().is_some());
+    let mut sections = Vec::new();
+    if !peers.is_empty() {
+        let heads = ["case", "peer", "clock", "decor ns", "peer ns", "ratio (spread)", "decor is", "allocations", "futures", ""];
+        sections.push(section("Beside peers", &heads, peers.into_iter().map(beside_a_peer)));
+    }
+    if !chains.is_empty() {
+        let heads = ["chain", "beside", "ns", "its ns", "ratio (spread)", "futures", "each further decorator"];
+        sections.push(section("Chains that grow", &heads, chains.into_iter().map(beside_a_shorter_chain)));
+    }
+    let mut about = "## Cases\n\n".to_owned();
+    for case in ALL.iter().filter(|case| rows.iter().any(|row| row.case == case.id)) {
+        writeln!(about, "- `{}`: {}", case.id, case.about).expect("a string takes all");
+    }
+    sections.push(about);
+    sections.join("\n")
+}
+
+fn section<const N: usize>(title: &str, heads: &[&str; N], lines: impl Iterator<Item = [String; N]>) -> String {
+    let mut text = format!("## {title}\n\n| {} |\n|{}\n", heads.join(" | "), "---|".repeat(N));
+    for line in lines {
+        writeln!(text, "| {} |", line.join(" | ")).expect("a string takes all");
     }
     text
+}
+
+fn beside_a_peer(row: &Row) -> [String; 10] {
+    let [case, peer, clock, ours, theirs, ratio, allocations, futures, ..] = cells(row);
+    let more = waiting(row).trim_start_matches("; ").to_owned();
+    [case, peer, clock, ours, theirs, ratio.replace(AHEAD, ""), standing(row).to_owned(), allocations, futures, more]
+}
+
+fn beside_a_shorter_chain(row: &Row) -> [String; 7] {
+    let [case, peer, _, ours, theirs, ratio, _, futures, ..] = cells(row);
+    [case, peer, ours, theirs, ratio.replace(AHEAD, ""), futures, further(row)]
+}
+
+/// Returns where decor stands. Within [`EVEN`], two runs differ by more than the sides do.
+fn standing(row: &Row) -> &'static str {
+    match row.ratio.medians {
+        ratio if ratio < 1.0 - EVEN => "ahead",
+        ratio if ratio > 1.0 + EVEN => "behind",
+        _ => "even",
+    }
 }
 
 fn cells(row: &Row) -> [String; 10] {
@@ -40,8 +86,8 @@ fn cells(row: &Row) -> [String; 10] {
     let verdict = match row.met() {
         None => String::new(),
         Some(true) => "met".to_owned(),
-        Some(false) if targets.len() == 1 => "MISSED".to_owned(),
-        Some(false) => format!("MISSED: {}", missed.join(", ")),
+        Some(false) if targets.len() == 1 => "missed".to_owned(),
+        Some(false) => format!("missed: {}", missed.join(", ")),
     };
     let ahead = if row.ratio.medians > 1.0 { AHEAD } else { "" };
     let more = |nanos: f64| if peer.unfinished.is_some() { format!("> {nanos}") } else { nanos.to_string() };
@@ -103,7 +149,7 @@ fn waiting(row: &Row) -> String {
 /// What only the chains have that grow.
 fn further(row: &Row) -> String {
     row.each_further()
-        .map_or_else(String::new, |(nanos, bytes)| format!("{nanos:+.1} ns, {bytes:+.0} bytes for each further one"))
+        .map_or_else(String::new, |(nanos, bytes)| format!("{nanos:+.1} ns, {bytes:+.0} bytes for each further decorator"))
 }
 
 /// Columns as wide as what is in them; figures to the right.
@@ -138,18 +184,23 @@ mod tests {
         let text = table(&[row(ours, peer, &[Target::Ratio(1.0)]), row(peer, ours, &[Target::Ratio(1.0)])]);
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[1].contains("1.20x (1.20-1.20) peer ahead"), "{text}");
-        assert!(lines[1].ends_with("<= 1.00x  MISSED"), "{text}");
+        assert!(lines[1].ends_with("<= 1.00x  missed"), "{text}");
         assert!(lines[1].contains("0 / 2") && lines[1].contains("64 / -"), "{text}");
         assert!(lines[2].ends_with("<= 1.00x  met") && !lines[2].contains("ahead"), "{text}");
         assert!(lines[2].starts_with("          backon"), "the case is named once: {text}");
     }
 
     #[test]
-    fn markdown_has_a_line_for_each_row() {
-        let [ours, peer] = [12.0, 10.0].map(|nanos| Figures { nanos, ..Figures::default() });
-        let text = markdown(&[row(ours, peer, &[])]);
-        assert_eq!(text.lines().count(), 3);
-        assert!(text.contains("| 1.20x (1.20-1.20) ▲ |"), "{text}");
-        assert!(text.lines().all(|line| line.matches('|').count() == HEADS.len() + 1), "{text}");
+    fn markdown_has_a_line_for_each_row_and_says_where_decor_stands() {
+        let figures = |nanos| Figures { nanos, ..Figures::default() };
+        let rows = [(12.0, 10.0), (9.0, 10.0), (10.4, 10.0)].map(|(ours, peer)| row(figures(ours), figures(peer), &[]));
+        let text = markdown(&rows);
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("backon")).collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        for (line, standing) in lines.into_iter().zip(["behind", "ahead", "even"]) {
+            assert!(line.contains(&format!(" | {standing} | ")), "{line}");
+            assert_eq!(line.matches('|').count(), 11, "{line}");
+        }
+        assert!(!text.contains("missed") && !text.contains("Chains"), "{text}");
     }
 }
