@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use tracing::Level;
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-enum PyError {
+pub(crate) enum PyError {
     #[error("{0}")]
     ValueError(&'static str),
     #[error("{0}")]

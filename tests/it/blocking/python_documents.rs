@@ -1,6 +1,7 @@
 //! The two Python documents once more, for sync functions, as far as they run calls. Refusals and
 //! the length of delays are the same for both halves: see `crate::python_documents`.
 
+use crate::python_documents::PyError::{self, ConnectionError, TypeError, ValueError};
 use crate::support::{listen, ms, secs};
 use decor::{
     Error, GiveUpReason, Logging, Outcome, RetryPolicy, Timing, blocking,
@@ -13,19 +14,6 @@ use std::{
     time::Duration,
 };
 use tracing::Level;
-
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-enum PyError {
-    #[error("{0}")]
-    ValueError(&'static str),
-    #[error("{0}")]
-    TypeError(&'static str),
-    #[error("{0}")]
-    ConnectionError(&'static str),
-    #[error(transparent)]
-    Decor(#[from] Error),
-}
-use PyError::{ConnectionError, TypeError, ValueError};
 
 // ---- the timer ----
 
