@@ -677,7 +677,9 @@ impl<A: Stop<Output = T>, G: Gate<T> + Renewable, T> Stop for GatedCalls<A, G, T
 impl<A: Repeat<Output = T>, G: Gate<T> + Renewable, T> Repeat for GatedCalls<A, G, T> {
     #[inline]
     fn start(mut self: Pin<&mut Self>, last: bool) {
-        self.as_mut().stop();
+        if self.passage.state != State::Unpolled {
+            self.as_mut().stop();
+        }
         let this = self.project();
         this.passage.gate.prepare();
         this.calls.start(last);
