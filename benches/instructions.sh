@@ -38,12 +38,12 @@ bare:28
 retried:42
 async bare:28
 async retried:128
-async logged:91
-async timed:300
+async logged:83
+async timed:290
 exact:300
 paced:233
-async limited:452
-async chain:780
+async limited:443
+async chain:798
 CASES
 
 if [[ ${1-} == --check && $too_many == 1 ]]; then

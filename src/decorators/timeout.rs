@@ -132,9 +132,10 @@ where
     A::Output: Fallible,
 {
     #[inline]
-    fn start(mut self: Pin<&mut Self>, last: bool) {
-        self.as_mut().stop();
-        self.project().call.start(last);
+    fn start(self: Pin<&mut Self>, last: bool) {
+        let mut this = self.project();
+        this.timer.set(Timer::Unarmed);
+        this.call.start(last);
     }
 
     fn label(&self) -> Name {

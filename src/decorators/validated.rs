@@ -180,9 +180,16 @@ where
 {
     fn start(self: Pin<&mut Self>, last: bool) {
         let this = self.project();
-        *this.refusal = (this.refusal_of)(this.validated, this.args);
-        if this.refusal.is_none() {
-            this.calls.start(last);
+        // Copied from the stack, a `None` is read wider than it was written, and has to wait.
+        match (this.refusal_of)(this.validated, this.args) {
+            None => {
+                *this.refusal = None;
+                this.calls.start(last);
+            }
+            refusal => {
+                *this.refusal = refusal;
+                this.calls.stop();
+            }
         }
     }
 

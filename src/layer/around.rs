@@ -173,11 +173,10 @@ where
     #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
         let captured = self.layer.capture(&args);
-        let layer = self.layer.clone();
-        if layer.refuses(&captured) {
-            return layer.refused(captured);
+        if self.layer.refuses(&captured) {
+            return self.layer.clone().refused(captured);
         }
-        layer.around(captured, self.callable.call_with(args))
+        self.layer.clone().around(captured, self.callable.call_with(args))
     }
 }
 

@@ -302,7 +302,7 @@ pub(crate) fn gated<T, G: Gate<T>>(gate: G, call: impl FnOnce() -> T) -> T {
 impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
     #[inline]
     fn new(gate: G) -> Self {
-        Self { gate, state: State::Unpolled, timer: None, output: PhantomData }
+        Self { gate, state: State::Unpolled, timer: BoxedTimer::new(), output: PhantomData }
     }
 
     #[inline]
@@ -326,7 +326,7 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         assert!(self.state != State::Ended, "`GatedFuture` polled after it completed");
         match self.gate.enter(&mut Wait::of_task(cx, Timer::Boxed(&mut self.timer))) {
             Poll::Ready(entered) => {
-                self.disarm();
+                self.timer.disarm();
                 Poll::Ready(self.entered(entered))
             }
             Poll::Pending => {
@@ -360,15 +360,8 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         }
         self.end(How::Cancelled);
         self.gate.release();
-        self.disarm();
+        self.timer.disarm();
         self.state = State::Unpolled;
-    }
-
-    #[inline]
-    fn disarm(&mut self) {
-        if self.timer.is_some() {
-            self.timer = None;
-        }
     }
 
     #[inline]
@@ -677,7 +670,9 @@ impl<A: Stop<Output = T>, G: Gate<T> + Renewable, T> Stop for GatedCalls<A, G, T
 impl<A: Repeat<Output = T>, G: Gate<T> + Renewable, T> Repeat for GatedCalls<A, G, T> {
     #[inline]
     fn start(mut self: Pin<&mut Self>, last: bool) {
-        self.as_mut().stop();
+        if self.passage.state != State::Unpolled {
+            self.as_mut().stop();
+        }
         let this = self.project();
         this.passage.gate.prepare();
         this.calls.start(last);

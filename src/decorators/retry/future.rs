@@ -229,7 +229,10 @@ where
 {
     fn stop(self: Pin<&mut Self>) {
         let this = self.project();
-        this.attempts.stop();
+        // An attempt that has ended was stopped then.
+        if *this.state == State::Attempting {
+            this.attempts.stop();
+        }
         *this.state = State::Ended;
         *this.progress = Progress::new();
     }

@@ -299,7 +299,8 @@ where
 {
     #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
-        self.clone().call_once(args)
+        // Each part, and not the whole, which would be copied once more on its way into the future.
+        RetryFuture::new(self.callable.clone().repeated(args), self.policy.clone(), self.rules.clone())
     }
 }
 
