@@ -1,5 +1,6 @@
 //! What decor itself has to say, and the types that carry it beside a caller's own errors.
 
+use crate::Name;
 use std::{fmt, io, time::Duration};
 
 /// What a policy decided about a call: never what the call itself returned.
@@ -20,7 +21,8 @@ use std::{fmt, io, time::Duration};
 ///     Policy(#[from] decor::Error),
 /// }
 ///
-/// let error = decor::Error::TimedOut { name: "fetch", after: Duration::from_secs(2) };
+/// let name = "fetch".into();
+/// let error = decor::Error::TimedOut { name, after: Duration::from_secs(2), label: None };
 /// assert_eq!(ApiError::from(error).to_string(), "fetch timed out after 2s");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,12 +30,15 @@ use std::{fmt, io, time::Duration};
 pub enum Error {
     /// The call did not end within the limit of a `.timeout(..)`, or could not even begin: on a thread, when all threads for calls
     /// with a limit are in use.
-    #[error("{name} timed out after {after:?}")]
+    #[error("{name} timed out after {after:?}{}", .label.map_or_else(String::new, |label| format!(" ({label})")))]
     TimedOut {
         /// The function or future that was bounded.
-        name: &'static str,
+        name: Name,
         /// The limit it was given.
         after: Duration,
+        /// The limit's [label](crate::Timeout::labelled); `None` if it has none. Tells the limits of
+        /// a chain apart: `Error::TimedOut { label: Some("total"), .. }`.
+        label: Option<&'static str>,
     },
     /// A limiter would not admit the call now, and the call was not meant to wait.
     #[error("rate limited: try again in {retry_after:?}")]
@@ -54,7 +59,7 @@ pub enum Error {
     #[error("loading failed in another call of {name}: {message}")]
     LoadFailed {
         /// The function that failed.
-        name: &'static str,
+        name: Name,
         /// The text of its error.
         message: String,
     },
@@ -149,7 +154,8 @@ impl<E> Failure<E> {
     /// The policy's error, if that is what it was.
     ///
     /// ```
-    /// let timed_out = decor::Error::TimedOut { name: "fetch", after: std::time::Duration::ZERO };
+    /// let (name, after) = ("fetch".into(), std::time::Duration::ZERO);
+    /// let timed_out = decor::Error::TimedOut { name, after, label: None };
     /// assert_eq!(decor::Failure::<String>::Policy(timed_out.clone()).policy(), Some(&timed_out));
     /// ```
     pub fn policy(&self) -> Option<&Error> {

@@ -3,7 +3,7 @@
 //! Each decorator has one entry, for async and for sync functions.
 
 use crate::{
-    Fallible, KeyedLimiter, Permits, RateLimiter, ResultLike, RetryPolicy,
+    Fallible, KeyedLimiter, Name, Permits, RateLimiter, ResultLike, RetryPolicy,
     call::{
         Describe, Late,
         args::{CloneArgs, DebugArgs, Inspect},
@@ -73,7 +73,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.timed("fetch").call(42).await, 42);
     /// # }
     /// ```
-    fn timed(self, name: &'static str) -> Around<Self, GateLayer<Timing>> {
+    fn timed(self, name: impl Into<Name>) -> Around<Self, GateLayer<Timing>> {
         self.timed_with(Timing::new(name))
     }
 
@@ -195,7 +195,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Self::Output: ResultLike<Err: Display>,
         S: ShowArgs<Args> + ShowValue<<Self::Output as ResultLike>::Ok>,
     {
-        let name = self.label();
+        let name = self.name();
         watched(self, Logged::new(logging, name))
     }
 
@@ -207,8 +207,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// that first poll came back pending. A limit of zero allows just that poll; [`Duration::MAX`]
     /// never fires.
     ///
-    /// Stands before `retry_with` to bound each attempt, after it to bound all of them together.
-    /// Takes [`Fallible`] outputs.
+    /// Stands before `retry_with` to bound each attempt, after it to bound all of them together;
+    /// [`.labelled("total")`](Timeout::labelled) tells the two apart in the error. Takes
+    /// [`Fallible`] outputs.
     ///
     /// # Sync functions
     ///
@@ -239,14 +240,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// let limit = Duration::from_secs(2);
     /// let error = hang.timeout(limit).call(42).await.unwrap_err();
-    /// assert_eq!(error, Error::TimedOut { name: "hang", after: limit });
+    /// assert_eq!(error, Error::TimedOut { name: "hang".into(), after: limit, label: None });
     /// # }
     /// ```
     fn timeout(self, limit: Duration) -> Timeout<Self>
     where
         Self::Output: Fallible,
     {
-        let name = self.label();
+        let name = self.name();
         Timeout::new(self, limit, name, Describe::new(Self::show))
     }
 
@@ -680,7 +681,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # }
     /// ```
     fn deprecated_with(self, deprecation: Deprecation) -> Around<Self, GateLayer<Deprecated>> {
-        let name = self.label();
+        let name = self.name();
         watched(self, Deprecated::new(deprecation, name))
     }
 
@@ -775,6 +776,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Functions and methods are called by their own name; a closure shows its place until it is
     /// named. Stands first.
     ///
+    /// A [`Name`] may be made at run time: `.named(format!("job {id}"))`. It is allocated once, and
+    /// shared by all calls and their errors.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::prelude::*;
@@ -785,8 +789,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(hang.await.unwrap_err(), "hang timed out after 1s");
     /// # }
     /// ```
-    fn named(self, name: &'static str) -> Around<Self, Named> {
-        Around::new(self, Named(name), Describe::new(Self::show))
+    fn named(self, name: impl Into<Name>) -> Around<Self, Named> {
+        Around::new(self, Named(name.into()), Describe::new(Self::show))
     }
 
     /// Ends a chain with a short type, [`BoxedFn<Args, Output>`](crate::BoxedFn), for struct

@@ -1,8 +1,8 @@
 //! The decorators that fit a bare future: those that need not repeat the call or see its arguments.
 
 use crate::{
-    Fallible, Permits, RateLimiter, ResultLike,
-    call::{Called, name::Name},
+    Fallible, Name, Permits, RateLimiter, ResultLike,
+    call::Called,
     decorators::{
         errors::{Lifted, MadeFallible},
         logged::{CallLog, Discreet, Logging, ShowValue, Values},
@@ -34,8 +34,8 @@ use std::{
 /// `(|| fetch(42)).retry_with(&policy).await`.
 ///
 /// A future's name is that of the async function that made it, or in which its async block stands;
-/// that of a boxed one cannot be seen. For another, wrap it:
-/// `(|| fetch(42)).named("fetch").timeout(limit).await`.
+/// that of a boxed one cannot be seen. For another, which may be made at run time, wrap it:
+/// `(|| fetch(42)).named(format!("job {id}")).timeout(limit).await`.
 ///
 /// # Other crates' methods
 ///
@@ -53,7 +53,7 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(fetch(42).timed("fetch").await, 42);
     /// # }
     /// ```
-    fn timed(self, name: &'static str) -> GatedFuture<Self, Stopwatch<AnyOutput>, Self::Output> {
+    fn timed(self, name: impl Into<Name>) -> GatedFuture<Self, Stopwatch<AnyOutput>, Self::Output> {
         self.timed_with(Timing::new(name))
     }
 
@@ -133,6 +133,8 @@ pub trait FutureExt: Future + Sized {
 
     /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout).
     ///
+    /// [`.labelled("total")`](TimeoutFuture::labelled) may follow.
+    ///
     /// # Panics
     ///
     /// When a pending call is polled outside of a tokio runtime with its timer enabled.
@@ -147,7 +149,7 @@ pub trait FutureExt: Future + Sized {
     /// async fn hang(id: u64) -> Result<u64, Error> { std::future::pending().await }
     ///
     /// let limit = Duration::from_secs(2);
-    /// let timed_out = Err(Error::TimedOut { name: "hang", after: limit });
+    /// let timed_out = Err(Error::TimedOut { name: "hang".into(), after: limit, label: None });
     /// assert_eq!(hang(42).timeout(limit).await, timed_out);
     /// # }
     /// ```

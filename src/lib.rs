@@ -56,7 +56,7 @@
 //! | [`logged`](FnExt::logged), [`logged_with`](FnExt::logged_with) | yes | yes | a line when a call begins, and one when it ends |
 //! | [`logged_values`](FnExt::logged_values) | the value | yes | the same with arguments and value |
 //! | [`logged_args`](FnExt::logged_args) | | yes | the same with arguments picked by hand |
-//! | [`timeout`](FnExt::timeout) | yes | yes | bounds how long a call may take |
+//! | [`timeout`](FnExt::timeout) | yes | yes | bounds how long a call may take; `.labelled("total")` tells it from other limits |
 //! | [`retry_with`](FnExt::retry_with) | | yes | calls again when it fails, by a [`RetryPolicy`] |
 //! | [`rate_limited`](FnExt::rate_limited), [`rate_limited_by`](FnExt::rate_limited_by) | yes | yes | waits for permits of a shared [`RateLimiter`] |
 //! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same, but not for ever, or not at all |
@@ -167,6 +167,7 @@ pub mod layer;
 mod memo;
 #[cfg(all(test, shuttle))]
 mod model_check;
+mod name;
 mod policy;
 pub mod prelude;
 mod random;
@@ -202,6 +203,7 @@ pub use future_ext::FutureExt;
 pub use layer::{Around, Outcome};
 #[cfg(feature = "memo")]
 pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
+pub use name::Name;
 pub use policy::{Backoff, Jitter, Permits, RetryConfig, RetryPolicy, Schedule};
 pub use rate_limiter::{KeyedLimiter, RateLimiter, RateLimiterBuilder, RateLimiterStats};
 pub use transient::Transient;
@@ -226,6 +228,7 @@ pub use {
         },
         retry::Rules,
         timed::{AnyOutput, ByResult, Stopwatch},
+        timeout::{Labelled, Unlabelled},
         validated::Validated,
     },
     layer::{ByArgs, CloneGate, Each, GateLayer, GatedCalls, Mapped},

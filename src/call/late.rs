@@ -1,6 +1,7 @@
 //! Calls that begin when they are polled. Until then they hold the function and its arguments.
 
-use super::{Callable, CallableMut, CallableOnce, blocking, name::Name};
+use super::{Callable, CallableMut, CallableOnce, blocking};
+use crate::Name;
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -26,8 +27,8 @@ impl<C: CallableOnce<Args>, Args> CallableOnce<Args> for Late<C> {
         LateFuture::new(self.0, args)
     }
 
-    fn label(&self) -> Name {
-        self.0.label()
+    fn name(&self) -> Name {
+        self.0.name()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,8 +77,8 @@ impl<C: blocking::CallableOnce<Args>, Args> blocking::CallableOnce<Args> for Lat
         self.0.call_once(args)
     }
 
-    fn label(&self) -> Name {
-        self.0.label()
+    fn name(&self) -> Name {
+        self.0.name()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

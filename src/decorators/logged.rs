@@ -1,13 +1,11 @@
 //! A line when a call begins, and one when it ends.
 
 use crate::{
-    ResultLike,
-    call::{
-        args::{DebugArgs, Inspect},
-        name::{Name, short_type_name},
-    },
+    Name, ResultLike,
+    call::args::{DebugArgs, Inspect},
     clock::{Clock, Instant},
     layer::{Captures, Decoration, End, Gate, GateSource, Outcome, Renewable, Wait, repeats_in_place},
+    name::short_type_name,
     trace::{enabled, event, within_filter},
 };
 use std::{

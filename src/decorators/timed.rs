@@ -1,6 +1,7 @@
 //! How long each call takes.
 
 use crate::{
+    Name,
     clock::Instant,
     layer::{Decoration, End, Gate, GateSource, Outcome, Renewable, Wait, captures_nothing, repeats_in_place},
     sync::Arc,
@@ -34,7 +35,7 @@ use tracing::Level;
 #[derive(Clone)]
 #[must_use = "it does nothing until it is given to `.timed_with(..)`"]
 pub struct Timing<O = AnyOutput> {
-    name: &'static str,
+    name: Name,
     level: Level,
     slower_than: Option<Duration>,
     sink: Option<Sink>,
@@ -44,14 +45,15 @@ pub struct Timing<O = AnyOutput> {
 type Sink = Arc<dyn Fn(&Measurement) + Send + Sync>;
 
 impl Timing {
-    /// Reports under `name`, at level `info`.
+    /// Reports under `name`, at level `info`. A [`Name`] that is made at run time is allocated once,
+    /// and shared by all calls.
     ///
     /// ```
     /// let timing = decor::Timing::new("fetch");
     /// assert_eq!(format!("{timing:?}"), r#"Timing { name: "fetch", level: Level(Info), slower_than: None, .. }"#);
     /// ```
-    pub fn new(name: &'static str) -> Self {
-        Self { name, level: Level::INFO, slower_than: None, sink: None, outcome: AnyOutput }
+    pub fn new(name: impl Into<Name>) -> Self {
+        Self { name: name.into(), level: Level::INFO, slower_than: None, sink: None, outcome: AnyOutput }
     }
 
     /// Tells successes from failures: the outcome is `ok` or `err` in place of `completed`. The call must return a
@@ -124,12 +126,12 @@ impl<O> Timing<O> {
         if self.slower_than.is_some_and(|limit| elapsed <= limit) {
             return;
         }
-        let measurement = Measurement { name: self.name, elapsed, outcome };
+        let measurement = Measurement { name: self.name.clone(), elapsed, outcome };
         match &self.sink {
             Some(sink) => sink(&measurement),
             None => event!(
                 self.level,
-                name = self.name,
+                name = &*self.name,
                 elapsed = elapsed.as_secs_f64(),
                 outcome = outcome.as_str(),
                 "{measurement}"
@@ -159,18 +161,19 @@ impl<O> fmt::Debug for Timing<O> {
 /// use std::time::Duration;
 ///
 /// let cancelled = Timing::new("nap").record_to(|m| {
-///     assert_eq!((m.name, m.elapsed, m.outcome), ("nap", Duration::from_secs(1), Outcome::Cancelled));
+///     assert_eq!(m.name, "nap");
+///     assert_eq!((m.elapsed, m.outcome), (Duration::from_secs(1), Outcome::Cancelled));
 ///     assert_eq!(m.to_string(), "nap took 1.0000s (cancelled)");
 /// });
 /// let nap = tokio::time::sleep(Duration::from_secs(8)).timed_with(cancelled);
 /// nap.fallible().timeout(Duration::from_secs(1)).await.unwrap_err();
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Measurement {
     /// The name that the [`Timing`] was given.
-    pub name: &'static str,
+    pub name: Name,
     /// From the first poll to the end.
     pub elapsed: Duration,
     /// How the call ended.

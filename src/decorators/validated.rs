@@ -1,8 +1,8 @@
 //! Refusing arguments before the function sees them.
 
 use crate::{
-    Error, Fallible,
-    call::{Repeat, Stop, args::Inspect, name::Name},
+    Error, Fallible, Name,
+    call::{Repeat, Stop, args::Inspect},
     layer::{BlockingLayer, Captures, Decoration, Layer, RepeatLayer},
 };
 use pin_project::pin_project;
@@ -193,8 +193,8 @@ where
         }
     }
 
-    fn label(&self) -> Name {
-        self.calls.label()
+    fn name(&self) -> Name {
+        self.calls.name()
     }
 }
 

@@ -1,7 +1,10 @@
 //! The wrapper of every decorator that lets the call through, and the traits of the decorator.
 
 use super::Decoration;
-use crate::call::{Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking, name::Name};
+use crate::{
+    Name,
+    call::{Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking},
+};
 use std::{fmt, future::Future};
 
 /// Captures what a layer needs of the arguments, before the function takes them.
@@ -118,7 +121,7 @@ impl<C, L> Around<C, L> {
 
 impl<C, L: Decoration> Around<C, L> {
     fn renamed(&self, inner: impl FnOnce(&C) -> Name) -> Name {
-        self.layer.rename().map_or_else(|| inner(&self.callable), Name::Given)
+        self.layer.rename().cloned().unwrap_or_else(|| inner(&self.callable))
     }
 }
 
@@ -139,8 +142,8 @@ where
         self.layer.around(captured, self.callable.call_once(args))
     }
 
-    fn label(&self) -> Name {
-        self.renamed(C::label)
+    fn name(&self) -> Name {
+        self.renamed(C::name)
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -205,8 +208,8 @@ where
         layer.around(captured, move || callable.call_once(args))
     }
 
-    fn label(&self) -> Name {
-        self.renamed(C::label)
+    fn name(&self) -> Name {
+        self.renamed(C::name)
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

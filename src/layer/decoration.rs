@@ -1,5 +1,6 @@
 //! The text of a decorator in the `Debug` of a chain.
 
+use crate::Name;
 use std::fmt;
 
 /// Writes a decorator in the `Debug` of a chain.
@@ -42,7 +43,7 @@ pub trait Decoration {
 
     /// The function's new name, if the decorator changes it; only `.named(..)` does.
     #[doc(hidden)]
-    fn rename(&self) -> Option<&'static str> {
+    fn rename(&self) -> Option<&Name> {
         None
     }
 }

@@ -6,8 +6,8 @@ use super::{
     captures_nothing, wait_blocking,
 };
 use crate::{
-    ResultLike,
-    call::{Late, Repeat, Stop, args::Inspect, name::Name},
+    Name, ResultLike,
+    call::{Late, Repeat, Stop, args::Inspect},
     clock::{Clock, Instant},
     thread::UnwindMark,
 };
@@ -678,8 +678,8 @@ impl<A: Repeat<Output = T>, G: Gate<T> + Renewable, T> Repeat for GatedCalls<A, 
         this.calls.start(last);
     }
 
-    fn label(&self) -> Name {
-        self.calls.label()
+    fn name(&self) -> Name {
+        self.calls.name()
     }
 }
 

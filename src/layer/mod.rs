@@ -252,7 +252,7 @@
 //! [`Inspect`](crate::Inspect), as closures do.
 //!
 //! ```
-//! use decor::{FnExt, Inspect, ResultLike, layer::{End, Gate, GatedBy}, prelude::*};
+//! use decor::{FnExt, Inspect, Name, ResultLike, layer::{End, Gate, GatedBy}, prelude::*};
 //! use std::{fmt::Display, sync::{Arc, Mutex}};
 //!
 //! #[derive(Debug, Clone, Default)]
@@ -275,12 +275,12 @@
 //! }
 //!
 //! #[derive(Clone)]
-//! struct Audited<P> { log: AuditLog, name: &'static str, show: P }
+//! struct Audited<P> { log: AuditLog, name: Name, show: P }
 //!
 //! impl<P: Inspect<Args, Output: Display>, Args> Inspect<Args> for Audited<P> {
 //!     type Output = Entry;
 //!     fn inspect(&self, args: &Args) -> Entry {
-//!         self.log.entry(self.name, self.show.inspect(args))
+//!         self.log.entry(&self.name, self.show.inspect(args))
 //!     }
 //! }
 //!
@@ -352,7 +352,7 @@ mod mapped;
 mod outcome;
 mod wait;
 
-pub use crate::call::{mode::Function, name::future_name};
+pub use crate::{call::mode::Function, name::future_name};
 pub use around::Around;
 pub use decoration::Decoration;
 pub use gate::{End, Gate, Gated, GatedBy, GatedFuture};

@@ -3,7 +3,8 @@
 
 use super::{Cacheable, Failures, Key, Leader, Value, Word};
 use crate::{
-    call::{CallableOnce, blocking, name::Name},
+    Name,
+    call::{CallableOnce, blocking},
     thread,
 };
 use pin_project::pin_project;
@@ -31,7 +32,7 @@ pub struct Load<F, K: Eq + Hash, V, E> {
     /// `None` once the call has ended, or has panicked.
     leader: Option<Leader<K, V>>,
     /// The name of the function.
-    label: Name,
+    name: Name,
     failures: PhantomData<fn() -> E>,
 }
 
@@ -40,9 +41,9 @@ impl<F, K: Eq + Hash, V, E> Load<F, K, V, E> {
     where
         C: CallableOnce<Args, Future = F>,
     {
-        let label = callable.label();
+        let name = callable.name();
         let call = Some(leader.lead(|| callable.call_once(args)));
-        Self { call, leader: Some(leader), label, failures: PhantomData }
+        Self { call, leader: Some(leader), name, failures: PhantomData }
     }
 }
 
@@ -65,12 +66,12 @@ where
             return Poll::Pending;
         };
         this.call.set(None);
-        Poll::Ready(finish::<_, _, _, E>(leader, output, *this.label))
+        Poll::Ready(finish::<_, _, _, E>(leader, output, this.name.clone()))
     }
 }
 
 /// Finishes a load and returns its caller's output.
-fn finish<O, K, V, E>(leader: Leader<K, V>, output: O, label: Name) -> O
+fn finish<O, K, V, E>(leader: Leader<K, V>, output: O, name: Name) -> O
 where
     O: Cacheable<V>,
     K: Key,
@@ -82,7 +83,7 @@ where
             leader.land(value);
             None
         }
-        None => leader.fail(|| E::share(&output, label.get())),
+        None => leader.fail(|| E::share(&output, name)),
     };
     fallback.map_or(output, O::from_kept)
 }
@@ -125,10 +126,10 @@ where
 {
     fn run(self) -> C::Output {
         let Self { leader, callable, args, .. } = self;
-        let label = callable.label();
+        let name = callable.name();
         // If the call panics, its leader goes right here, while the stack unwinds.
         let output = leader.lead(|| callable.call_once(args));
-        finish::<_, _, _, E>(leader, output, label)
+        finish::<_, _, _, E>(leader, output, name)
     }
 }
 

@@ -128,6 +128,17 @@ fn each_decorator_alone() {
 }
 
 #[test]
+fn a_name_made_at_run_time() {
+    let name = || "x".repeat(3);
+    let chain = fetch.named(name()).timeout(secs(1)).retry_with(RetryPolicy::default()).logged().timed(name());
+    assert_eq!(allocations_of(|| now(chain.call(1, "en"))), 0);
+    let sync = (|id: u64| Answer::Ok(id)).blocking().named(name()).retry_with(RetryPolicy::default()).timed(name());
+    assert_eq!(allocations_of(|| sync.call(1)), 0);
+    let shared = decor::Name::from(name());
+    assert_eq!(allocations_of(|| now(ready(Answer::Ok(1)).timed(shared.clone()))), 0);
+}
+
+#[test]
 fn a_deprecated_function_that_has_warned() {
     let deprecated = fetch.deprecated("use another");
     now(deprecated.call(1, "en")).unwrap();

@@ -94,6 +94,7 @@ auto_traits! {
     Timeout<All>: Send Sync Unpin;
     Timeout<NotSync>: Send not_sync Unpin;
     blocking::BoxedFn<(u64,), Output>: Send Sync Unpin;
+    blocking::CancelToken: Send Sync Unpin;
     test_util::VirtualClock: not_send not_sync Unpin;
     test_util::VirtualThread<u64>: Send Sync Unpin;
 
@@ -105,6 +106,7 @@ auto_traits! {
     Eviction: Send Sync Unpin;
     Jitter: Send Sync Unpin;
     Measurement: Send Sync Unpin;
+    Name: Send Sync Unpin;
     Outcome: Send Sync Unpin;
 
     // Settings, closures within included.

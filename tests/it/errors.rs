@@ -12,7 +12,7 @@ use std::{
 use tokio::time::Instant;
 
 fn timed_out() -> Error {
-    Error::TimedOut { name: "fetch", after: secs(2) }
+    Error::TimedOut { name: "fetch".into(), after: secs(2), label: None }
 }
 
 fn rejected(retry_after: Option<Duration>) -> Error {
@@ -29,7 +29,7 @@ fn errors_say_what_happened() {
     assert_eq!(rejected(Some(secs(3))).to_string(), "rejected by breaker: open");
     assert_ne!(rejected(Some(secs(3))), rejected(None));
     assert_eq!(timed_out(), timed_out().clone());
-    assert_ne!(timed_out(), Error::TimedOut { name: "other", after: secs(2) });
+    assert_ne!(timed_out(), Error::TimedOut { name: "other".into(), after: secs(2), label: None });
 }
 
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -42,21 +42,21 @@ enum ApiError {
 async fn each_error_type_that_can_carry_it_does() {
     let limit = ms(1);
     let error = pending::<Result<(), ApiError>>().timeout(limit).await.unwrap_err();
-    assert_eq!(error, ApiError::Policy(Error::TimedOut { name: "Pending", after: limit }));
+    assert_eq!(error, ApiError::Policy(Error::TimedOut { name: "Pending".into(), after: limit, label: None }));
 
     let error = pending::<Result<(), Error>>().timeout(limit).await.unwrap_err();
-    assert_eq!(error, Error::TimedOut { name: "Pending", after: limit });
+    assert_eq!(error, Error::TimedOut { name: "Pending".into(), after: limit, label: None });
 
     let error = pending::<anyhow::Result<()>>().timeout(limit).await.unwrap_err();
-    assert_eq!(error.downcast_ref(), Some(&Error::TimedOut { name: "Pending", after: limit }));
+    assert_eq!(error.downcast_ref(), Some(&Error::TimedOut { name: "Pending".into(), after: limit, label: None }));
 
     let error = pending::<Result<(), Box<dyn StdError + Send + Sync>>>().timeout(limit).await.unwrap_err();
-    assert_eq!(error.downcast_ref(), Some(&Error::TimedOut { name: "Pending", after: limit }));
+    assert_eq!(error.downcast_ref(), Some(&Error::TimedOut { name: "Pending".into(), after: limit, label: None }));
 
     let error = pending::<io::Result<()>>().timeout(limit).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     let inside = error.get_ref().and_then(|inside| inside.downcast_ref());
-    assert_eq!(inside, Some(&Error::TimedOut { name: "Pending", after: limit }));
+    assert_eq!(inside, Some(&Error::TimedOut { name: "Pending".into(), after: limit, label: None }));
 
     let error = pending::<Result<(), String>>().timeout(limit).await.unwrap_err();
     assert_eq!(error, "Pending timed out after 1ms");
@@ -87,7 +87,7 @@ async fn lifted_makes_room_in_a_foreign_error() {
 
     let hang = pending::<Result<u8, ParseIntError>>().lifted().timeout(secs(1));
     let error = hang.await.unwrap_err();
-    assert_eq!(error.policy(), Some(&Error::TimedOut { name: "Pending", after: secs(1) }));
+    assert_eq!(error.policy(), Some(&Error::TimedOut { name: "Pending".into(), after: secs(1), label: None }));
     assert_eq!(error.call(), None);
 }
 
@@ -96,7 +96,7 @@ async fn fallible_makes_room_where_there_is_no_error() {
     assert_eq!((|| ready(7)).fallible().timeout(secs(1)).await, Ok(7));
     assert_eq!(ready(7).fallible().timeout(secs(1)).await, Ok(7));
     let hang = pending::<u8>().fallible().timeout(secs(1));
-    assert_eq!(hang.await, Err(Error::TimedOut { name: "Pending", after: secs(1) }));
+    assert_eq!(hang.await, Err(Error::TimedOut { name: "Pending".into(), after: secs(1), label: None }));
 }
 
 #[tokio::test(start_paused = true)]

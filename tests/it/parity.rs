@@ -300,6 +300,10 @@ parity! {
     timeout_of_all_attempts: [BUSY, BUSY, BUSY, BUSY]
         |f| f.retry_with(policy()).timeout(ms(250)),
         [0 => 1, 5000 => 2];
+    timeouts_with_labels: [slow(400, ok(1)), slow(400, ok(2)), slow(400, ok(3))]
+        |f| f.timeout(ms(300)).labelled("attempt").retry_with(policy().max_attempts(1)).timeout(ms(500))
+            .labelled("total").map_err(|e: Fault| e.to_string()),
+        [0 => 1];
     timeout_within_timeout: [slow(400, ok(1)), slow(400, ok(2)), slow(400, ok(3))]
         |f| f.timeout(ms(300)).retry_with(policy()).timeout(ms(500)),
         [0 => 1];
@@ -490,6 +494,9 @@ parity! {
         |f| f.err_into::<Box<dyn std::error::Error + Send + Sync>>()
             .map_err(|e: Box<dyn std::error::Error + Send + Sync>| e.to_string()),
         [0 => 1];
+    named_at_run_time: [BUSY, slow(2000, ok(7))]
+        |f| f.named(format!("job {}", 42)).timeout(secs(1)).logged().retry_with(policy()).timed("job".to_owned()),
+        [0 => 1, 0 => 2];
     named_anew: [FATAL]
         |f| f.named("g").logged(),
         [0 => 1];

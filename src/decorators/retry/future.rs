@@ -5,8 +5,8 @@ use super::{
     rules::Ruling,
 };
 use crate::{
-    RetryPolicy,
-    call::{Repeat, Stop, name::Name},
+    Name, RetryPolicy,
+    call::{Repeat, Stop},
     clock::{self, Clock, Instant, Sleep},
     policy::Delays,
 };
@@ -146,7 +146,7 @@ where
         match result {
             Ok(value) if !retryable => {
                 if let Stage::Further(wait) = &*this.progress.0 {
-                    succeeded(wait.failed + 1, || self.attempts.label().get());
+                    succeeded(wait.failed + 1, || self.attempts.name());
                 }
                 Some(Poll::Ready(Ok(value)))
             }
@@ -184,7 +184,7 @@ where
         let (number, began) = (this.progress.number(), this.progress.began());
         let attempt = Attempt { number, began, clock: Clock::Task, retryable };
         let (policy, progress) = (&*this.policy, this.progress);
-        let name = || this.attempts.label().get();
+        let name = || this.attempts.name();
         match judge(policy, this.rules, &attempt, &result, name, || progress.wait(policy).delays) {
             Next::Return(reason, elapsed) => {
                 let explain = |error| R::finish(number, elapsed, reason, error);
@@ -250,8 +250,8 @@ where
         *this.state = State::Due;
     }
 
-    fn label(&self) -> Name {
-        self.attempts.label()
+    fn name(&self) -> Name {
+        self.attempts.name()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::rules::{GiveUpEvent, RetryEvent, Ruling};
 use crate::{
-    GiveUpReason, RetryPolicy,
+    GiveUpReason, Name, RetryPolicy,
     clock::{Clock, Instant},
     policy::{Attempted, Delays, Verdict},
     trace,
@@ -44,8 +44,8 @@ pub(super) fn is_retryable<T, E, R: Ruling<T, E>>(
 
 /// What is said of a success that was not the first attempt's.
 #[cold]
-pub(super) fn succeeded(attempt: u32, name: impl Fn() -> &'static str) {
-    tracing::debug!(target: trace::RETRY, name = name(), attempt, "{} succeeded at attempt {attempt}", name());
+pub(super) fn succeeded(attempt: u32, name: impl Fn() -> Name) {
+    tracing::debug!(target: trace::RETRY, name = &*name(), attempt, "{} succeeded at attempt {attempt}", name());
 }
 
 /// What follows an attempt that failed, or is retryable all the same. `name` is asked for only where somebody listens,
@@ -57,7 +57,7 @@ pub(super) fn judge<'d, T, E, R: Ruling<T, E>>(
     rules: &mut R,
     attempt: &Attempt,
     result: &Result<T, E>,
-    name: impl Fn() -> &'static str,
+    name: impl Fn() -> Name,
     delays: impl FnOnce() -> &'d mut Delays,
 ) -> Next {
     let &Attempt { number: attempt, began, clock, retryable } = attempt;
@@ -68,7 +68,7 @@ pub(super) fn judge<'d, T, E, R: Ruling<T, E>>(
     match policy.judge(Attempted { attempt, elapsed, retryable, hint }, delays) {
         Verdict::RetryIn(delay) => {
             tracing::debug!(
-                target: trace::RETRY, name = name(), attempt, ?delay,
+                target: trace::RETRY, name = &*name(), attempt, ?delay,
                 "{} failed at attempt {attempt}, retrying in {delay:.2?}", name(),
             );
             rules.retrying(&RetryEvent { attempt, delay, elapsed, error });
@@ -77,10 +77,10 @@ pub(super) fn judge<'d, T, E, R: Ruling<T, E>>(
         Verdict::GiveUp(reason) => {
             if attempt == 1 && reason == GiveUpReason::NotRetryable {
                 // Nothing was retried, and whether the error is worth a warning is for its caller to say.
-                tracing::debug!(target: trace::RETRY, name = name(), attempt, %reason, "{} failed: {reason}", name());
+                tracing::debug!(target: trace::RETRY, name = &*name(), attempt, %reason, "{} failed: {reason}", name());
             } else {
                 tracing::warn!(
-                    target: trace::RETRY, name = name(), attempt, %reason,
+                    target: trace::RETRY, name = &*name(), attempt, %reason,
                     "{} gave up at attempt {attempt}: {reason}", name(),
                 );
             }

@@ -12,8 +12,8 @@ pub use rules::{GiveUpEvent, RetryEvent, Rules};
 use rules::{Explained, HintedBy, OnGiveUpHook, OnRetryHook, Ruling, TransientError, TransientHint, When, WhenResult};
 
 use crate::{
-    RetryPolicy, Transient,
-    call::{Callable, CallableMut, CallableOnce, Describe, awaited_directly, mode::Repeatable, name::Name},
+    Name, RetryPolicy, Transient,
+    call::{Callable, CallableMut, CallableOnce, Describe, awaited_directly, mode::Repeatable},
 };
 use std::{fmt, time::Duration};
 
@@ -264,8 +264,8 @@ where
         RetryFuture::new(self.callable.repeated(args), self.policy, self.rules)
     }
 
-    fn label(&self) -> Name {
-        self.callable.label()
+    fn name(&self) -> Name {
+        self.callable.name()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -273,7 +273,7 @@ fn too_long() -> Result<(), PyError> {
 fn timeout() {
     let clock = VirtualClock::start();
     let error = too_long.blocking().timeout(secs(2)).run().unwrap_err();
-    assert_eq!(error, Error::TimedOut { name: "too_long", after: secs(2) }.into());
+    assert_eq!(error, Error::TimedOut { name: "too_long".into(), after: secs(2), label: None }.into());
     assert_eq!(clock.elapsed(), secs(2));
 }
 
