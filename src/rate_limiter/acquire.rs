@@ -153,7 +153,7 @@ impl<'a> AcquireMany<'a> {
         Self { acquisition: Acquisition::new(core, Request { permits, can_fail: true, max_wait }), timer: None }
     }
 
-    /// Waits no longer than this: fails at once if the wait is known to be longer. See
+    /// Waits no longer than this: fails at once if the wait is known to be longer. Zero does not wait. See
     /// [`acquire_within`](crate::RateLimiter::acquire_within).
     ///
     /// ```

@@ -265,7 +265,7 @@ impl RateLimiter {
     }
 
     /// Admits no call for this long, from now on, as a server's "come back in 30 s" asks. If two
-    /// pauses overlap, the later end counts.
+    /// pauses overlap, the later end counts. Zero is no pause.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -8,6 +8,7 @@ use super::{
 #[cfg(feature = "test-util")]
 use crate::clock::virtual_clock::Inherited;
 use crate::{
+    attempt::Scope,
     clock::{Clock, Instant, WakeOrder},
     sync::{Arc, Mutex, lock},
 };
@@ -39,6 +40,11 @@ impl<T: Send + 'static> RemoteCall<T> {
     pub(crate) fn begin(call: impl FnOnce() -> T + Send + 'static) -> Self {
         let token = CancelToken::new();
         let mut begun = Self::new(Some(Arc::clone(&token)));
+        let attempt = Scope::current();
+        let call = move || {
+            let _entered = attempt.enter();
+            call()
+        };
         begun.serial = Some(POOL.run(true, begun.job(token, call)));
         begun
     }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     RetryPolicy,
+    attempt::{Entered, Scope},
     call::{
         blocking::{Callable, CallableMut, CallableOnce},
         name::Name,
@@ -28,7 +29,9 @@ fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
 ) -> Result<T, R::Error> {
     let began = (policy.needs_clock() || R::NEEDS_CLOCK).then(|| Clock::Thread.now());
     let (first, others) = if policy.may_follow(1) { (args.clone(), Some(args)) } else { (args, None) };
+    let entered = Entered::first();
     let result = call(first);
+    drop(entered);
     let retryable = is_retryable(policy, rules, || 1, &result);
     match result {
         Ok(value) if !retryable => Ok(value),
@@ -66,11 +69,13 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
         }
         attempt.number += 1;
         let these = if policy.may_follow(attempt.number) { args.clone() } else { args.take() };
+        let entered = Scope::new(attempt.number, policy.keeps_place_since(attempt.began)).enter();
         result = call(these.expect("taken by the last attempt only"));
+        drop(entered);
         attempt.retryable = is_retryable(policy, rules, || attempt.number, &result);
         match result {
             Ok(value) if !attempt.retryable => {
-                succeeded(attempt.number, || label().get());
+                succeeded(policy, attempt.number, || label().get());
                 return Ok(value);
             }
             failed => result = failed,

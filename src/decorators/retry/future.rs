@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     RetryPolicy,
+    attempt::{Entered, Scope},
     call::{Repeat, Stop, name::Name},
     clock::{self, Clock, Instant, Sleep},
     policy::Delays,
@@ -138,15 +139,20 @@ where
     #[inline]
     fn poll_attempt(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Poll<Result<T, R::Error>>> {
         let mut this = self.as_mut().project();
+        let entered = match &*this.progress.0 {
+            Stage::First(_) => Entered::first(),
+            Stage::Further(wait) => Scope::new(wait.failed + 1, this.policy.keeps_place_since(wait.began)).enter(),
+        };
         let Poll::Ready(result) = this.attempts.as_mut().poll(cx) else { return Some(Poll::Pending) };
+        drop(entered);
         // Everything that the attempt held is freed before its end is reported.
-        this.attempts.stop();
+        this.attempts.as_mut().stop();
         *this.state = State::Ended;
         let retryable = is_retryable(this.policy, this.rules, || this.progress.number(), &result);
         match result {
             Ok(value) if !retryable => {
                 if let Stage::Further(wait) = &*this.progress.0 {
-                    succeeded(wait.failed + 1, || self.attempts.label().get());
+                    succeeded(this.policy, wait.failed + 1, || this.attempts.label().get());
                 }
                 Some(Poll::Ready(Ok(value)))
             }
