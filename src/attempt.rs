@@ -17,7 +17,7 @@ thread_local! {
 /// In nested retries it is the number of the innermost. The number is that of the call in progress
 /// on this thread, whichever way the calls of several tasks take turns. A sync call that runs on
 /// another thread, for its `.timeout(..)`, takes the number along. A task or a thread that an
-/// attempt spawns is outside of the retry.
+/// attempt spawns is outside of the retry, and so are the predicates and hooks of the retry itself.
 ///
 /// It costs about a nanosecond.
 ///
@@ -66,39 +66,30 @@ impl Scope {
         Self::new(NUMBER.get(), KEEPS_PLACE_SINCE.get())
     }
 
+    /// Runs an attempt, or a part of it. A first attempt needs it only within a further attempt of
+    /// another retry, because [`attempt()`](attempt()) is 1 already.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn run<T>(self, call: impl FnOnce() -> T) -> T {
+        let before = Before(Self::current());
+        // The retry around has come earlier.
+        Self::new(self.number, before.0.keeps_place_since.or(self.keeps_place_since)).set();
+        let result = call();
+        drop(before);
+        result
+    }
+
     fn set(self) {
         NUMBER.set(self.number);
         KEEPS_PLACE_SINCE.set(self.keeps_place_since);
     }
-
-    /// Makes it the one that this thread runs, until the guard is dropped. Unwinding drops it.
-    #[cold]
-    pub(crate) fn enter(self) -> Entered {
-        let before = Self::current();
-        // The retry around has come earlier.
-        Self::new(self.number, before.keeps_place_since.or(self.keeps_place_since)).set();
-        Entered(Some(before))
-    }
 }
 
-/// Marks the time in which a thread runs an attempt.
-#[derive(Debug)]
-pub(crate) struct Entered(Option<Scope>);
+/// Restores what was before. Unwinding does so too.
+struct Before(Scope);
 
-impl Entered {
-    /// The first attempt of a retry. Most are outside of another retry, or within its first attempt:
-    /// then it is a comparison, and nothing is written.
-    #[inline]
-    pub(crate) fn first() -> Self {
-        if NUMBER.get() == 1 { Self(None) } else { Scope::new(1, None).enter() }
-    }
-}
-
-impl Drop for Entered {
-    #[inline]
+impl Drop for Before {
     fn drop(&mut self) {
-        if let Some(before) = self.0 {
-            before.set();
-        }
+        self.0.set();
     }
 }

@@ -41,11 +41,7 @@ impl<T: Send + 'static> RemoteCall<T> {
         let token = CancelToken::new();
         let mut begun = Self::new(Some(Arc::clone(&token)));
         let attempt = Scope::current();
-        let call = move || {
-            let _entered = attempt.enter();
-            call()
-        };
-        begun.serial = Some(POOL.run(true, begun.job(token, call)));
+        begun.serial = Some(POOL.run(true, begun.job(token, move || attempt.run(call))));
         begun
     }
 

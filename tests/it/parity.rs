@@ -383,6 +383,12 @@ parity! {
         |f| f.gated_by(move |_: &u32| Seen::of(&attempts)).timeout(secs(1)).retry_with(policy())
             .gated_by(move |_: &u32| Seen::of(&outer)),
         [0 => 1];
+    retry_attempt_of_nested_ones: [BUSY, BUSY, BUSY, ok(7)]
+        in w { let (attempts, hooks, outer) = (w.clone(), w.clone(), w.clone()); }
+        |f| f.gated_by(move |_: &u32| Seen::of(&attempts)).retry_with(policy().max_attempts(2))
+            .on_give_up(move |_| hooks.see(("hook", decor::attempt())))
+            .gated_by(move |_: &u32| Seen::of(&outer)).retry_with(policy().max_attempts(2)),
+        [0 => 1];
     retry_hint_beyond_the_deadline: [throttled(60)]
         |f| f.retry_with(policy().deadline(secs(5))).transient(),
         [0 => 1];

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     RetryPolicy,
-    attempt::{Entered, Scope},
+    attempt::{Scope, attempt as running},
     call::{
         blocking::{Callable, CallableMut, CallableOnce},
         name::Name,
@@ -18,9 +18,25 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-/// The first attempt, with all that a call needs which succeeds at once: this much is compiled into the caller.
 #[inline]
 fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
+    policy: &RetryPolicy,
+    rules: &mut R,
+    args: Args,
+    label: impl Fn() -> Name,
+    call: impl FnMut(Args) -> Result<T, E>,
+) -> Result<T, R::Error> {
+    if running() == 1 {
+        retry_here(policy, rules, args, label, call)
+    } else {
+        // Within a further attempt of another retry, this one begins anew with 1.
+        Scope::new(1, None).run(move || retry_here(policy, rules, args, label, call))
+    }
+}
+
+/// The first attempt, with all that a call needs which succeeds at once: this much is compiled into the caller.
+#[inline]
+fn retry_here<Args: Clone, T, E, R: Ruling<T, E>>(
     policy: &RetryPolicy,
     rules: &mut R,
     args: Args,
@@ -29,9 +45,7 @@ fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
 ) -> Result<T, R::Error> {
     let began = (policy.needs_clock() || R::NEEDS_CLOCK).then(|| Clock::Thread.now());
     let (first, others) = if policy.may_follow(1) { (args.clone(), Some(args)) } else { (args, None) };
-    let entered = Entered::first();
     let result = call(first);
-    drop(entered);
     let retryable = is_retryable(policy, rules, || 1, &result);
     match result {
         Ok(value) if !retryable => Ok(value),
@@ -69,9 +83,8 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
         }
         attempt.number += 1;
         let these = if policy.may_follow(attempt.number) { args.clone() } else { args.take() };
-        let entered = Scope::new(attempt.number, policy.keeps_place_since(attempt.began)).enter();
-        result = call(these.expect("taken by the last attempt only"));
-        drop(entered);
+        let these = these.expect("taken by the last attempt only");
+        result = Scope::new(attempt.number, policy.keeps_place_since(attempt.began)).run(|| call(these));
         attempt.retryable = is_retryable(policy, rules, || attempt.number, &result);
         match result {
             Ok(value) if !attempt.retryable => {

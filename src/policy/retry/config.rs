@@ -59,6 +59,8 @@ pub struct RetryConfig {
     pub give_up_log_interval: Duration,
 }
 
+pub(super) const DEFAULT_MAX_HINT: Duration = Duration::from_secs(3_600);
+
 impl Default for RetryConfig {
     fn default() -> Self {
         Self {
@@ -66,7 +68,7 @@ impl Default for RetryConfig {
             delay: Duration::from_secs(1),
             factor: None,
             max_delay: None,
-            max_hint: Duration::from_secs(3_600),
+            max_hint: DEFAULT_MAX_HINT,
             jitter: Jitter::None,
             max_attempts: 3,
             deadline: None,

@@ -1,7 +1,7 @@
 //! The decision whether a retry goes on after an attempt.
 
 use super::{delays::Delays, policy::RetryPolicy};
-use crate::{GiveUpReason, clock::nanos};
+use crate::GiveUpReason;
 use std::time::Duration;
 
 /// What is known of an attempt that ended in something to be retried, or in an error.
@@ -34,7 +34,7 @@ impl RetryPolicy {
             return Verdict::GiveUp(GiveUpReason::Exhausted);
         }
         let delay = match hint {
-            Some(hint) if nanos(hint) > self.plan.max_hint => return Verdict::GiveUp(GiveUpReason::HintTooLong),
+            Some(hint) if hint > self.longest_hint() => return Verdict::GiveUp(GiveUpReason::HintTooLong),
             Some(hint) => delays().by_hint(self, hint),
             None => delays().by_policy(self, attempt),
         };

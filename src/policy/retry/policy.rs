@@ -2,13 +2,12 @@
 
 use super::{
     backoff::{Backoff, Strategy},
-    config::RetryConfig,
+    config::{DEFAULT_MAX_HINT, RetryConfig},
     jitter::Jitter,
     log::LogLevel,
 };
 use crate::{
     ConfigError,
-    clock::{Nanos, nanos},
     error::or_panic,
     random::{CallSeeds, entropy},
     sync::Arc,
@@ -74,8 +73,6 @@ pub(super) struct Plan {
     /// `Duration::MAX` for no cap.
     pub(super) max_delay: Duration,
     pub(super) deadline: Option<Duration>,
-    /// In nanoseconds, because a `Duration` would be twice as long; `Nanos::MAX` for no limit.
-    pub(super) max_hint: Nanos,
     pub(super) max_attempts: u32,
     pub(super) jitter: Jitter,
     /// Whether the time since the first attempt matters to the policy.
@@ -92,6 +89,8 @@ struct Shared {
     seeds: Option<CallSeeds>,
     give_up_log: Option<LineLimit>,
     keeps_place: bool,
+    /// `None` for the default.
+    max_hint: Option<Duration>,
 }
 
 type CustomDelay = Arc<dyn Fn(u32) -> Duration + Send + Sync>;
@@ -102,7 +101,6 @@ impl RetryPolicy {
             strategy,
             max_delay: Duration::MAX,
             deadline: None,
-            max_hint: nanos(Self::DEFAULT_MAX_HINT),
             max_attempts: 3,
             jitter: Jitter::None,
             needs_clock: false,
@@ -369,8 +367,6 @@ impl RetryPolicy {
         Ok(self)
     }
 
-    const DEFAULT_MAX_HINT: Duration = Duration::from_secs(3_600);
-
     /// The longest hint of a server ([`retry_after`](crate::Retry::retry_after)) that is followed;
     /// 1 h until set.
     ///
@@ -395,7 +391,7 @@ impl RetryPolicy {
     /// # }
     /// ```
     pub fn max_hint(mut self, max_hint: Duration) -> Self {
-        self.plan.max_hint = nanos(max_hint);
+        self.share().max_hint = Some(max_hint);
         self
     }
 
@@ -630,6 +626,11 @@ impl RetryPolicy {
         Arc::make_mut(self.shared.get_or_insert_default())
     }
 
+    /// The longest hint that is followed.
+    pub(super) fn longest_hint(&self) -> Duration {
+        self.shared.as_ref().and_then(|shared| shared.max_hint).unwrap_or(DEFAULT_MAX_HINT)
+    }
+
     /// The level of the lines about attempts.
     pub(crate) fn log_filter(&self) -> LevelFilter {
         self.plan.log_level.filter()
@@ -729,9 +730,11 @@ impl TryFrom<RetryConfig> for RetryPolicy {
         if config.keeps_place {
             policy = policy.keeping_place();
         }
+        if config.max_hint != DEFAULT_MAX_HINT {
+            policy = policy.max_hint(config.max_hint);
+        }
         policy
             .jitter(config.jitter)
-            .max_hint(config.max_hint)
             .log_level(config.log_level)
             .give_up_log_level(config.give_up_log_level)
             .give_up_log_interval(config.give_up_log_interval)
@@ -761,10 +764,10 @@ impl fmt::Display for RetryPolicy {
         if let Some(deadline) = deadline {
             write!(f, ", within {deadline:?}")?;
         }
-        match self.plan.max_hint {
-            Nanos::MAX => f.write_str(", any hint")?,
-            hint if hint == nanos(Self::DEFAULT_MAX_HINT) => {}
-            hint => write!(f, ", hints up to {:?}", Duration::from_nanos(hint))?,
+        match self.longest_hint() {
+            DEFAULT_MAX_HINT => {}
+            Duration::MAX => f.write_str(", any hint")?,
+            hint => write!(f, ", hints up to {hint:?}")?,
         }
         if self.keeps_place_since(Some(())).is_some() {
             f.write_str(", keeping its place")?;

@@ -145,6 +145,13 @@ async fn hooks_are_outside() {
         .await
         .unwrap_err();
     assert_eq!(*seen.borrow(), [1, 1, 1]);
+
+    // Within another retry too, whose own are outside of it.
+    seen.borrow_mut().clear();
+    let fail = || ready(Err::<(), _>("busy"));
+    let inner = fail.retry_with(policy(2)).on_retry(|_| note()).on_give_up(|_| note());
+    inner.retry_with(policy(2)).on_give_up(|_| seen.borrow_mut().push(10 * attempt())).await.unwrap_err();
+    assert_eq!(*seen.borrow(), [1, 1, 1, 1, 10]);
 }
 
 #[test]
