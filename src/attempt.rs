@@ -11,8 +11,8 @@ thread_local! {
     static KEEPS_PLACE_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// The number of the attempt that is running: 1 for the first of a [retry](crate::FnExt::retry_with),
-/// and outside of any.
+/// The number of the attempt that is running: 1 for the first of a
+/// [retry](crate::FnExt::retry_with), and outside of any.
 ///
 /// In nested retries it is the number of the innermost. The number is that of the call in progress
 /// on this thread, whichever way the calls of several tasks take turns. A sync call that runs on

@@ -477,9 +477,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Pauses the limiter for all calls when one fails with an error that asks for it, such as a
     /// 429.
     ///
-    /// `hint` says for how long, if at all. A pause of zero is none. Stands around what makes the request, before
-    /// `rate_limited` on the same limiter: behind it, it would see that limiter's own refusals too.
-    /// Takes `Result`s.
+    /// `hint` says for how long, if at all. A pause of zero is none. Stands around what makes the
+    /// request, before `rate_limited` on the same limiter: behind it, it would see that limiter's own
+    /// refusals too. Takes `Result`s.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

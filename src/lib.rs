@@ -154,7 +154,8 @@
 //! decor emits events of the `tracing` crate to the subscriber of the program (such as
 //! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated)
 //! and `decor::retry`. `RUST_LOG=info,decor=debug` shows all of them,
-//! `RUST_LOG=info,decor::retry=off` none of the retries. `timed` and `logged` do not support
+//! `RUST_LOG=info,decor::retry=off` none of the retries, whose levels each
+//! [policy](RetryPolicy#logs) sets. `timed` and `logged` do not support
 //! tracing's feature `log`, which sends events to a `log` logger if there is no subscriber.
 #![forbid(unsafe_code)]
 // Without the memo, what is said of it has nothing to point to. (docs.rs has all features.)

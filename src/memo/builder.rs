@@ -118,7 +118,8 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// Sets how long a value is good, from the moment at which its load is complete. Until set,
-    /// values stay until they are evicted. Zero is refused when the memo is built.
+    /// values stay until they are evicted. Zero is refused when the memo is built. On a machine that
+    /// sleeps a TTL may last longer: see [clocks](crate#clocks).
     ///
     /// Exact to the nanosecond. Tokio's timer counts in milliseconds, so tests that go to the edge
     /// use `advance` and not `sleep`.

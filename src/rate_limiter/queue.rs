@@ -56,8 +56,8 @@ impl Ticket {
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// Waiters that were skipped and have come back, and calls that came again and kept their place.
-    /// All numbers are smaller than `first`.
+    /// Waiters that were skipped and have come back, and calls that came again and kept their
+    /// place. All numbers are smaller than `first`.
     returned: BTreeMap<Key, Waiter>,
     /// Permits of those in `returned`.
     wanted_by_returned: Sums,

@@ -34,7 +34,8 @@ fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
     }
 }
 
-/// The first attempt, with all that a call needs which succeeds at once: this much is compiled into the caller.
+/// The first attempt, with all that a call needs which succeeds at once: this much is compiled into
+/// the caller.
 #[inline]
 fn retry_here<Args: Clone, T, E, R: Ruling<T, E>>(
     policy: &RetryPolicy,

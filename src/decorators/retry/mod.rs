@@ -158,8 +158,8 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     ///
     /// The hint may exceed `max_delay`; where the policy has jitter, up to a tenth of it is added, so that not everyone
     /// who was told the same comes back together. It changes neither `max_attempts` nor the deadline: a hint beyond
-    /// that ends the retry at once. So does a hint beyond the policy's [`max_hint`](RetryPolicy::max_hint), 1 h until set.
-    /// A hint of zero retries at once.
+    /// that ends the retry at once. So does a hint beyond the policy's
+    /// [`max_hint`](RetryPolicy::max_hint), 1 h until set. A hint of zero retries at once.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -242,8 +242,8 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
         self.with(|rules| rules.on_retry(OnRetryHook(hook)))
     }
 
-    /// Calls this once when the retry gives up: attempts exhausted, deadline reached, hint too long, or not an error that it
-    /// retries.
+    /// Calls this once when the retry gives up: attempts exhausted, deadline reached, hint too long, or
+    /// not an error that it retries.
     ///
     /// Not when a decorator outside ends the call, a total `.timeout(..)` for one: then the retry is dropped. Where that
     /// matters, bound it by the policy's [`deadline`](RetryPolicy::deadline) instead.

@@ -40,8 +40,9 @@ use tracing::level_filters::LevelFilter;
 /// The default is 3 attempts with 1 s and then 2 s between them, no jitter. For many clients of one
 /// server choose a jitter: [`Jitter::Full`] unless you have a reason.
 ///
-/// All arithmetic saturates at [`Duration::MAX`]. Settings can be given in any order. A setting that
-/// can only be a mistake, such as a deadline of zero, is refused where it is written.
+/// All arithmetic saturates at [`Duration::MAX`]. Time is that of a [monotonic
+/// clock](crate#clocks). Settings can be given in any order. A setting that can only be a mistake,
+/// such as a deadline of zero, is refused where it is written.
 ///
 /// # Logs
 ///
@@ -268,7 +269,8 @@ impl RetryPolicy {
     /// Beyond it, a float no longer holds every whole number, and the second delay is beyond use.
     const MAX_FACTOR: f64 = 9_007_199_254_740_992.0;
 
-    /// What an exponential delay is multiplied by from one attempt to the next. 1 keeps it as it is.
+    /// What an exponential delay is multiplied by from one attempt to the next. 1 keeps it as it
+    /// is.
     ///
     /// # Panics
     ///
@@ -325,9 +327,9 @@ impl RetryPolicy {
     ///
     /// # Panics
     ///
-    /// If it is below the policy's first delay, which it would replace. Zero is therefore only for a
-    /// [`fixed`](Self::fixed) delay of zero. The first delay of a [`custom`](Self::custom) policy is
-    /// not asked for, and any cap goes.
+    /// If it is below the policy's first delay, which it would replace. Zero is therefore only for
+    /// a [`fixed`](Self::fixed) delay of zero. The first delay of a [`custom`](Self::custom) policy
+    /// is not asked for, and any cap goes.
     ///
     /// # Examples
     ///
@@ -370,10 +372,10 @@ impl RetryPolicy {
     /// The longest hint of a server ([`retry_after`](crate::Retry::retry_after)) that is followed;
     /// 1 h until set.
     ///
-    /// A longer hint ends the retry at once, with the call's own error or value, and with the reason
-    /// [`HintTooLong`](crate::GiveUpReason::HintTooLong). So one `Retry-After: 31536000` does not
-    /// hold a call for a year. `Duration::MAX` follows every hint. Zero follows none: a hint of zero
-    /// is the only one that still leads to another attempt.
+    /// A longer hint ends the retry at once, with the call's own error or value, and with the
+    /// reason [`HintTooLong`](crate::GiveUpReason::HintTooLong). So one `Retry-After: 31536000`
+    /// does not hold a call for a year. `Duration::MAX` follows every hint. Zero follows none: a
+    /// hint of zero is the only one that still leads to another attempt.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -518,17 +520,20 @@ impl RetryPolicy {
         self
     }
 
-    /// Lets a retried call keep its place in the queue of a limiter, in the order in which calls first
-    /// came. Until set, each attempt joins at the end.
+    /// Lets a retried call keep its place in the queue of a limiter, in the order in which calls
+    /// first came. Until set, each attempt joins at the end.
     ///
-    /// Counts for the limiters inside of the retry: `.rate_limited(&limiter).retry_with(&policy)`, those
-    /// by key among them, and what the function acquires by hand. From its second attempt on, the call
-    /// stands before all that came to the limiter after its first attempt began, and behind those that
-    /// came earlier. It waits for a permit like any other: the limit holds. A call that may not wait
-    /// (`try_rate_limited`) has no place to keep. Outside of the retry a limiter is asked only once.
+    /// Counts for the limiters inside of the retry: `.rate_limited(&limiter).retry_with(&policy)`,
+    /// those by key among them, and what the function acquires by hand. From its second attempt on,
+    /// the call stands before all that came to the limiter after its first attempt began, and
+    /// behind those that came earlier. It waits for a permit like any other: the limit holds, and a
+    /// full queue refuses it. A call that may not wait (`try_rate_limited`) has no place to keep,
+    /// nor has a limiter outside of the retry. A call behind it that waits no longer than a limit
+    /// may now fail.
     ///
-    /// Choose it where a call that was throttled should not wait for its turn twice, as behind a long
-    /// queue. A server that is down then sees the same few calls, and newer ones wait behind them.
+    /// Choose it where a call that was throttled should not wait for its turn twice, as behind a
+    /// long queue. A server that is down then sees the same few calls, and newer ones wait behind
+    /// them.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -558,8 +563,8 @@ impl RetryPolicy {
         self
     }
 
-    /// The level of the lines about attempts: `debug` until set. `LevelFilter::OFF`, or `None`, turns
-    /// them off. See [Logs](Self#logs).
+    /// The level of the lines about attempts: `debug` until set. `LevelFilter::OFF`, or `None`,
+    /// turns them off. See [Logs](Self#logs).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -579,8 +584,8 @@ impl RetryPolicy {
         self
     }
 
-    /// The level of the line about giving up: `warn` until set. `LevelFilter::OFF`, or `None`, turns
-    /// it off, as where [`.on_give_up(..)`](crate::Retry::on_give_up) counts instead.
+    /// The level of the line about giving up: `warn` until set. `LevelFilter::OFF`, or `None`,
+    /// turns it off, as where [`.on_give_up(..)`](crate::Retry::on_give_up) counts instead.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
