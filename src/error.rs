@@ -288,7 +288,7 @@ impl<E: fmt::Display> fmt::Display for RetryError<E> {
             GiveUpReason::NotRetryable | GiveUpReason::Interrupted => {}
             GiveUpReason::Exhausted => write!(f, "retry failed after {attempts} attempt{plural}: ")?,
             GiveUpReason::DeadlineReached | GiveUpReason::HintTooLong => {
-                write!(f, "retry failed after {attempts} attempt{plural} ({reason}): ")?
+                write!(f, "retry failed after {attempts} attempt{plural} ({reason}): ")?;
             }
         }
         // With the formatter's own flags: anyhow's `{:#}` prints the whole chain of causes.

@@ -73,6 +73,7 @@ impl<C> Retry<C> {
     }
 }
 
+#[allow(clippy::type_complexity)] // each slot is a parameter
 impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     fn with<R2>(self, change: impl FnOnce(Rules<W, H, R, G, X, L>) -> R2) -> Retry<C, R2> {
         let Self { callable, policy, rules, describe } = self;

@@ -4,7 +4,7 @@ use crate::support::{ms, secs};
 use decor::{
     Error, KeyedLimiter, RetryPolicy, attempt,
     prelude::*,
-    test_util::{self, VirtualClock},
+    test_util::{self, VirtualClock, VirtualThread},
 };
 use futures::future::join_all;
 use std::{
@@ -61,7 +61,7 @@ fn calls_of_threads(limiter: &RateLimiter, policy: &RetryPolicy) -> Calls {
             fetch.blocking().rate_limited(&limiter).retry_with(&policy).call(id).unwrap();
         })
     });
-    threads.collect::<Vec<_>>().into_iter().for_each(|thread| thread.join());
+    threads.collect::<Vec<_>>().into_iter().for_each(VirtualThread::join);
     Arc::into_inner(seen).unwrap().into_inner().unwrap()
 }
 
@@ -221,7 +221,7 @@ fn a_limited_attempt_of_a_thread_keeps_it_too() {
             fetch.retry_with(policy().keeping_place()).call(id).unwrap();
         })
     });
-    threads.collect::<Vec<_>>().into_iter().for_each(|thread| thread.join());
+    threads.collect::<Vec<_>>().into_iter().for_each(VirtualThread::join);
     assert_eq!(*seen.lock().unwrap(), [1, 1, 2, 3]);
 }
 
