@@ -180,6 +180,8 @@ pub enum GiveUpReason {
     NotRetryable,
     /// The next attempt would have begun after the policy's deadline.
     DeadlineReached,
+    /// The server asked for a longer wait than the policy's [`max_hint`](crate::RetryPolicy::max_hint).
+    HintTooLong,
     /// A decorator outside of the retry ended the call, a total timeout for one.
     Interrupted,
 }
@@ -193,6 +195,7 @@ impl fmt::Display for GiveUpReason {
             Self::Exhausted => "attempts exhausted",
             Self::NotRetryable => "not retryable",
             Self::DeadlineReached => "deadline reached",
+            Self::HintTooLong => "hint too long",
             Self::Interrupted => "interrupted",
         })
     }
@@ -290,7 +293,9 @@ impl<E: fmt::Display> fmt::Display for RetryError<E> {
         match reason {
             GiveUpReason::NotRetryable | GiveUpReason::Interrupted => {}
             GiveUpReason::Exhausted => write!(f, "retry failed after {attempts} attempt{plural}: ")?,
-            GiveUpReason::DeadlineReached => write!(f, "retry failed after {attempts} attempt{plural} ({reason}): ")?,
+            GiveUpReason::DeadlineReached | GiveUpReason::HintTooLong => {
+                write!(f, "retry failed after {attempts} attempt{plural} ({reason}): ")?;
+            }
         }
         // With the formatter's own flags: anyhow's `{:#}` prints the whole chain of causes.
         cause.fmt(f)

@@ -15,7 +15,7 @@ use crate::{
         errors::{ErrInto, Lifted, MadeFallible, MapErr},
         logged::{Discreet, Logged, Logging, Picked, ShowArgs, ShowValue, Values},
         named::Named,
-        pausing::Pausing,
+        pausing::{ByError, ByResult, Pausing},
         rate_limited::{RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin},
         retry::Retry,
         timed::{OutcomeOf, Timing},
@@ -266,8 +266,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// Events under the target `decor::retry`: `debug` for each retry and for a success that was
     /// not the first attempt, `warn` for giving up (`debug` if the first attempt's error is not
-    /// retried). The events do not show the errors, which need not be `Display`. Use `.logged()`
-    /// before the retry for that.
+    /// retried). The policy sets other levels, and how often there is a line about giving up: see
+    /// [`RetryPolicy`](crate::RetryPolicy#logs). The events show the errors after
+    /// [`.logging_errors()`](crate::Retry::logging_errors). [`attempt()`](crate::attempt()) tells the
+    /// function which attempt it is.
+    ///
+    /// Each attempt joins the queue of a limiter inside of the retry at its end, unless the policy is
+    /// [`keeping_place`](crate::RetryPolicy::keeping_place).
     ///
     /// Stands after the decorators of each attempt (timeout, permit), and before those that bound
     /// or remember the whole. Takes `Result`s.
@@ -318,7 +323,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// does before it returns its future waits as well.
     ///
     /// Stands before `retry_with`, so that each attempt takes a permit, and after the attempt's
-    /// `timeout`, so that the wait is not part of it. Takes any output.
+    /// `timeout`, so that the wait is not part of it. An attempt joins the queue at its end, or where
+    /// the policy [keeps its place](crate::RetryPolicy::keeping_place). Takes any output.
     ///
     /// # Cancel safety
     ///
@@ -418,8 +424,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait` for the permit.
     ///
     /// A wait that is known to be longer fails at once, with
-    /// [`Error::RateLimited`](crate::Error::RateLimited) and the time until a permit could be had.
-    /// Takes [`Fallible`] outputs.
+    /// [`Error::RateLimited`](crate::Error::RateLimited) and the time until a permit could be had. Zero
+    /// does not wait. Takes [`Fallible`] outputs.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -472,9 +478,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Pauses the limiter for all calls when one fails with an error that asks for it, such as a
     /// 429.
     ///
-    /// `hint` says for how long, if at all. Stands around what makes the request, before
-    /// `rate_limited` on the same limiter: behind it, it would see that limiter's own refusals too.
-    /// Takes `Result`s.
+    /// `hint` says for how long, if at all. A pause of zero is none. Stands around what makes the
+    /// request, before `rate_limited` on the same limiter: behind it, it would see that limiter's own
+    /// refusals too. Takes `Result`s.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -495,12 +501,46 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(30));
     /// # }
     /// ```
-    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, GateLayer<Pausing<P>>>
+    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, GateLayer<Pausing<ByError<P>>>>
     where
         Self::Output: ResultLike,
         P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
     {
-        watched(self, Pausing::new(limiter, hint))
+        watched(self, Pausing::new(limiter, ByError(hint)))
+    }
+
+    /// Pauses the limiter for all calls when a result asks for it, be it an `Ok`: most clients return a
+    /// 429 as a response.
+    ///
+    /// As [`pausing`](Self::pausing), but `hint` looks at the whole output, which may be of any type.
+    /// A closure pins the lifetimes of an output that borrows from the arguments; a named function
+    /// does not.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// struct Response { retry_after: Option<Duration> }
+    /// async fn fetch(id: u64) -> Result<Response, String> {
+    ///     Ok(Response { retry_after: Some(Duration::from_secs(30)) }) // status 429
+    /// }
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// let fetch = fetch
+    ///     .pausing_result(&limiter, |r: &Result<Response, String>| r.as_ref().ok()?.retry_after)
+    ///     .rate_limited(&limiter);
+    /// fetch.call(1).await.unwrap();
+    /// let begun = tokio::time::Instant::now();
+    /// fetch.call(2).await.unwrap();
+    /// assert_eq!(begun.elapsed(), Duration::from_secs(30));
+    /// # }
+    /// ```
+    fn pausing_result<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, GateLayer<Pausing<ByResult<P>>>>
+    where
+        P: FnMut(&Self::Output) -> Option<Duration>,
+    {
+        watched(self, Pausing::new(limiter, ByResult(hint)))
     }
 
     /// Remembers outputs: a call with the same arguments as an earlier one gets the value from the

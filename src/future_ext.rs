@@ -6,7 +6,7 @@ use crate::{
     decorators::{
         errors::{Lifted, MadeFallible},
         logged::{CallLog, Discreet, Logging, ShowValue, Values},
-        pausing::Pausing,
+        pausing::{ByError, ByResult, Pausing},
         rate_limited::{Admission, RefusableAdmission},
         timed::{AnyOutput, OutcomeOf, Stopwatch, Timing},
         timeout::TimeoutFuture,
@@ -131,7 +131,8 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, CallLog::new(logging, Name::of_future::<Self>()))
     }
 
-    /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout).
+    /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout). Zero allows one
+    /// poll.
     ///
     /// [`.labelled("total")`](TimeoutFuture::labelled) may follow.
     ///
@@ -269,12 +270,35 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(limiter.available(), 0);
     /// # }
     /// ```
-    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> GatedFuture<Self, Pausing<P>, Self::Output>
+    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> GatedFuture<Self, Pausing<ByError<P>>, Self::Output>
     where
         Self::Output: ResultLike,
         P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
     {
-        GatedFuture::new(self, Pausing::new(limiter, hint))
+        GatedFuture::new(self, Pausing::new(limiter, ByError(hint)))
+    }
+
+    /// Pauses the limiter for all calls when this one's output asks for it, be it an `Ok`; see
+    /// [`FnExt::pausing_result`](crate::FnExt::pausing_result).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// struct Response { retry_after: Option<Duration> }
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// let throttled = std::future::ready(Response { retry_after: Some(Duration::from_secs(30)) });
+    /// throttled.pausing_result(&limiter, |response| response.retry_after).await;
+    /// assert_eq!(limiter.available(), 0);
+    /// # }
+    /// ```
+    fn pausing_result<P>(self, limiter: &RateLimiter, hint: P) -> GatedFuture<Self, Pausing<ByResult<P>>, Self::Output>
+    where
+        P: FnMut(&Self::Output) -> Option<Duration>,
+    {
+        GatedFuture::new(self, Pausing::new(limiter, ByResult(hint)))
     }
 
     /// Remembers the answer under this key; see [`FnExt::memoized`](crate::FnExt::memoized).

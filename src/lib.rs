@@ -61,7 +61,7 @@
 //! | [`rate_limited`](FnExt::rate_limited), [`rate_limited_by`](FnExt::rate_limited_by) | yes | yes | waits for permits of a shared [`RateLimiter`] |
 //! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same, but not for ever, or not at all |
 //! | [`rate_limited_by_key`](FnExt::rate_limited_by_key) | | yes | a limit for each user, host, .. of a [`KeyedLimiter`] |
-//! | [`pausing`](FnExt::pausing) | yes | yes | a 429 that one call sees pauses the limiter for all |
+//! | [`pausing`](FnExt::pausing), [`pausing_result`](FnExt::pausing_result) | yes | yes | a 429 that one call sees pauses the limiter for all |
 //! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers answers in a shared [`Memo`], each loaded by one call at a time; stale values, negative ones, statistics |
 //! | [`validated`](FnExt::validated) | | yes | refuses arguments before the function sees them |
 //! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns those who still call it |
@@ -135,6 +135,15 @@
 //!   values. Constructors for literals panic, `try_` constructors and [`RetryConfig`] return a
 //!   [`ConfigError`].
 //!
+//! # Clocks
+//!
+//! decor reads the monotonic clock only. A wall clock that jumps, or is set, changes no delay, no
+//! limit and no TTL. On Linux and macOS the monotonic clock stands still while the machine sleeps:
+//! delays, timeouts, pauses, windows and TTLs then last longer by that time, so a value that expires
+//! at a time of day needs a check of its own. A process that forks has each handle twice: parent and
+//! child admit as many calls each. Fork before the first use, because a lock that another thread
+//! holds at that moment stays locked in the child.
+//!
 //! # Features
 //!
 //! - `memo` (on by default): the [`Memo`], and with it the `moka` crate.
@@ -145,12 +154,14 @@
 //! decor emits events of the `tracing` crate to the subscriber of the program (such as
 //! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated)
 //! and `decor::retry`. `RUST_LOG=info,decor=debug` shows all of them,
-//! `RUST_LOG=info,decor::retry=off` none of the retries. `timed` and `logged` do not support
+//! `RUST_LOG=info,decor::retry=off` none of the retries, whose levels each
+//! [policy](RetryPolicy#logs) sets. `timed` and `logged` do not support
 //! tracing's feature `log`, which sends events to a `log` logger if there is no subscriber.
 #![forbid(unsafe_code)]
 // Without the memo, what is said of it has nothing to point to. (docs.rs has all features.)
 #![cfg_attr(not(feature = "memo"), allow(rustdoc::broken_intra_doc_links))]
 
+mod attempt;
 pub mod blocking;
 mod call;
 #[cfg(test)]
@@ -179,6 +190,7 @@ mod thread;
 mod trace;
 mod transient;
 
+pub use attempt::attempt;
 pub use call::{
     Callable, CallableMut, CallableOnce, Repeat, Stop,
     args::{DebugArgs, Inspect},

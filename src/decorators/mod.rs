@@ -25,6 +25,7 @@ macro_rules! for_each_decorator {
             timeout(limit) retry_with(policy)
             rate_limited(limiter) rate_limited_by(limiter, permits) rate_limited_by_key(limiter, key)
             rate_limited_within(limiter, max_wait) try_rate_limited(limiter) pausing(limiter, hint)
+            pausing_result(limiter, hint)
             memoized(memo) memoized_by(memo, key)
             validated(validate) deprecated(advice) deprecated_with(deprecation)
             lifted() fallible() map_err(change) err_into() named(name) boxed() gated(gate) gated_by(gate)

@@ -87,7 +87,8 @@ impl<O> Timing<O> {
         self
     }
 
-    /// Leaves out calls that took no longer than this, whatever their outcome.
+    /// Leaves out calls that took no longer than this, whatever their outcome. Zero leaves out those
+    /// that took no time at all.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

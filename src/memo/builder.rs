@@ -118,7 +118,8 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// Sets how long a value is good, from the moment at which its load is complete. Until set,
-    /// values stay until they are evicted.
+    /// values stay until they are evicted. Zero is refused when the memo is built. On a machine that
+    /// sleeps a TTL may last longer: see [clocks](crate#clocks).
     ///
     /// Exact to the nanosecond. Tokio's timer counts in milliseconds, so tests that go to the edge
     /// use `advance` and not `sleep`.
@@ -175,7 +176,8 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// A TTL of its own for values that say "there is none": an `Err`, a `None`. Usually a short
-    /// one. It goes before [`ttl`](Self::ttl) and [`ttl_by`](Self::ttl_by).
+    /// one. It goes before [`ttl`](Self::ttl) and [`ttl_by`](Self::ttl_by). Zero is refused when the
+    /// memo is built.
     ///
     /// Such values are kept where the memo's value type says so: by a `Memo<K, Result<User, E>>`
     /// or a `Memo<K, Option<User>>` (also of a function that returns a `Result<Option<User>, E>`).
@@ -207,7 +209,7 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// Shortens each TTL by a random part of it, up to `part`, so that values that were loaded
-    /// together do not expire together. 0 to 1; 0 until set.
+    /// together do not expire together. 0 to 1; 0, which shortens none, until set.
     ///
     /// ```
     /// use decor::Memo;
@@ -222,7 +224,8 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Makes the [jitter](Self::jitter) of one value after the other the same in every run.
+    /// Makes the [jitter](Self::jitter) of one value after the other the same in every run. Zero is a
+    /// seed like any other.
     ///
     /// ```
     /// use decor::Memo;
@@ -237,7 +240,7 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// Sets the maximum number of values, or of their weight if there is a
-    /// [`weigher`](Self::weigher). 10,000 until set.
+    /// [`weigher`](Self::weigher). 10,000 until set. Zero is refused when the memo is built.
     ///
     /// A store that would exceed it drops values that have expired, the earliest first. If that is
     /// not enough, it evicts others by the [`eviction`](Self::eviction) policy. The bound holds
@@ -291,7 +294,7 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// Sets how long after its expiry a value may be served while one call refreshes it. Off until
-    /// set.
+    /// set, and by zero.
     ///
     /// The first call that finds the value expired loads a new one and waits for it. Other calls
     /// are served the expired value meanwhile, and count as `hits` and `stale_hits`. With
@@ -329,7 +332,7 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// Sets the part of the TTL after which the next call refreshes the value, so that values in
-    /// use do not expire. Between 0 and 1; off until set.
+    /// use do not expire. Between 0 and 1, which are both refused when the memo is built; off until set.
     ///
     /// One call refreshes the value and waits for its load. Other calls are served the present
     /// value. With [`.detached()`](crate::Memoized::detached), not even the first caller waits. A
@@ -358,7 +361,8 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Sets how long after its expiry a value may answer if loading a new one fails. Off until set.
+    /// Sets how long after its expiry a value may answer if loading a new one fails. Off until set, and
+    /// by zero.
     ///
     /// Calls that waited for the same load get that value too. Every later call loads again and
     /// waits for its load. To avoid that wait, set

@@ -172,6 +172,7 @@ impl RateLimiterBuilder {
     }
 
     /// At most `limit` permits in any stretch of `period`. Further windows hold as well, up to four of them.
+    /// Zero is refused for either when the limiter is built.
     ///
     /// ```
     /// use decor::RateLimiter;
@@ -188,7 +189,8 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Evenly spaced, `limit` permits per `period`, in place of windows.
+    /// Evenly spaced, `limit` permits per `period`, in place of windows. Zero is refused for either
+    /// when the limiter is built.
     ///
     /// ```
     /// use decor::RateLimiter;
@@ -204,7 +206,7 @@ impl RateLimiterBuilder {
     }
 
     /// Permits that a paced limiter gives at once after a pause; 1 until set. After a stall of the
-    /// program, it also gives the permits of 3 ms.
+    /// program, it also gives the permits of 3 ms. Zero is refused when the limiter is built.
     ///
     /// While [`set_limit`](RateLimiter::set_limit) has lowered the limit below the burst, the limit
     /// is the burst.
@@ -229,7 +231,7 @@ impl RateLimiterBuilder {
     }
 
     /// Rejects calls with [`Error::QueueFull`](crate::Error::QueueFull) when `waiting` calls are
-    /// queued. Unbounded by default.
+    /// queued. Unbounded by default. Zero rejects every call that would have to wait.
     ///
     /// Calls at the head of the queue whose turn has come do not count, whether or not they have
     /// been polled since. A call whose permits are free beside theirs is admitted. `acquire` and

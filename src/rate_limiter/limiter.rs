@@ -53,7 +53,8 @@ use std::{fmt, time::Duration};
 /// period. A paced limiter computes from its schedule and does not drift.
 ///
 /// The limit is what this process *sends*. A server counts the calls that arrive, and the network
-/// changes the time between them. Leave a margin in the period for that.
+/// changes the time between them. Leave a margin in the period for that. What a machine that sleeps
+/// and a process that forks do to it: [clocks](crate#clocks).
 ///
 /// # Fair, and safe to drop
 ///
@@ -265,7 +266,7 @@ impl RateLimiter {
     }
 
     /// Admits no call for this long, from now on, as a server's "come back in 30 s" asks. If two
-    /// pauses overlap, the later end counts.
+    /// pauses overlap, the later end counts. Zero is no pause.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -27,6 +27,7 @@
 //! |---|---|---|---|
 //! | new | comes; no call waits, and its permits are free | takes them | admitted |
 //! | new | comes; could wait for its turn | joins at the end | asleep |
+//! | new | comes again, in a retry that keeps its place; could wait for its turn | joins before all that came later | asleep |
 //! | new | comes; could not wait, but is `Due` and leaves room for the calls before it | takes its permits | admitted |
 //! | new | comes; could not wait | | refused |
 //! | asleep or woken | polled, neither first nor out of patience | plans its recheck | asleep |
@@ -51,6 +52,7 @@ use super::{
 };
 use crate::{
     Error, Permits,
+    attempt::keeps_place_since,
     clock::{Clock, Epoch, GRAIN, Instant, Nanos, nanos},
     policy::{Counts, Quota, Sums},
     sync::{Mutex, MutexGuard, lock, lock_busy},
@@ -234,7 +236,7 @@ impl Core {
         if state.try_admit_at_once(&request.permits) {
             return Turn::Over(Ok(()));
         }
-        Self::act(state, |state, after| state.claim(request, waker, after))
+        Self::act(state, |state, after| state.claim(request, clock, waker, after))
     }
 
     pub(super) fn take_turn(&self, clock: Clock, claim: &Claim, waker: &Waker) -> Turn {
@@ -326,6 +328,11 @@ impl State {
 
     fn open_short_way(&mut self) {
         self.short_way_from = if self.quota.keeps_past() { Nanos::MAX } else { self.paused_until };
+    }
+
+    /// A moment in the past of this clock.
+    fn moment(&self, clock: Clock, past: Instant) -> Nanos {
+        self.now.saturating_sub(nanos(clock.now().saturating_duration_since(past)))
     }
 
     fn disturb(&mut self) {
@@ -437,7 +444,7 @@ impl State {
         Err(error)
     }
 
-    fn claim(&mut self, request: &Request, waker: &Waker, after: &mut Aftermath) -> Turn {
+    fn claim(&mut self, request: &Request, clock: Clock, waker: &Waker, after: &mut Aftermath) -> Turn {
         let counts = match self.quota.check(&request.permits) {
             Ok(counts) => *counts,
             Err(error) => return Turn::Over(Err(error)),
@@ -448,13 +455,24 @@ impl State {
             return Turn::Over(Ok(()));
         }
         let latest = request.max_wait.map_or(Nanos::MAX, |wait| self.now.saturating_add(nanos(wait)));
-        let due = self.due_at_the_end(&counts);
+        let came = keeps_place_since().map(|came| self.moment(clock, came));
+        let ahead = came.and_then(|came| self.queue.wanted_before_again(came)).unwrap_or(*self.queue.wanted());
+        let due = self.due_after(&ahead, &counts);
         if let Some(result) = self.settle(request.can_fail, &counts, due, latest) {
             return Turn::Over(result);
         }
         let lateness = if latest == Nanos::MAX { 0 } else { self.lateness(&counts, due) };
         let demand = Demand { counts, since: self.now, latest, lateness };
-        let claim = Claim { ticket: self.queue.join(waker, demand), demand };
+        let ticket = match came {
+            None => self.queue.join(waker, demand),
+            Some(came) => {
+                // The turns of those that came at this very moment are foreseen no better, but that
+                // only lets timers be late for them.
+                self.undisturbed_since = self.undisturbed_since.max(self.now);
+                self.queue.join_again(waker, demand, came)
+            }
+        };
+        let claim = Claim { ticket, demand };
         let recheck_at = self.recheck_at(&claim, self.expected(&claim));
         Turn::Joined(claim, recheck_at)
     }
@@ -495,7 +513,7 @@ impl State {
         if !is_first && self.now < demand.latest {
             return self.wait(claim, self.expected(claim));
         }
-        let front = self.front(self.queue.before(ticket.number));
+        let front = self.front(self.queue.before(ticket));
         let ahead = if front.is_blocked { self.queue.wanted_before(ticket) } else { front.taken };
         let refusal = match self.verdict(&ahead, demand) {
             Verdict::Due if is_first || self.leaves_room(&front, &demand.counts) => {

@@ -8,6 +8,7 @@ use super::{
 #[cfg(feature = "test-util")]
 use crate::clock::virtual_clock::Inherited;
 use crate::{
+    attempt::Scope as Attempt,
     clock::{Clock, Instant, WakeOrder},
     sync::{Arc, Mutex, lock},
 };
@@ -39,7 +40,9 @@ impl<T: Send + 'static> RemoteCall<T> {
     pub(crate) fn begin(call: impl FnOnce() -> T + Send + 'static) -> Self {
         let signal = Arc::<Signal>::default();
         let mut begun = Self::new(Some(Arc::clone(&signal)));
-        begun.serial = Some(POOL.run(true, begun.job(Scope::new(signal), call)));
+        let attempt = Attempt::current();
+        let job = begun.job(Scope::new(signal), move || attempt.run(call));
+        begun.serial = Some(POOL.run(true, job));
         begun
     }
 

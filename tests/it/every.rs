@@ -34,6 +34,8 @@ macro_rules! every_decorator {
                 => ".rate_limited_within(1000 per 1s, 1s)";
             try_rate_limited: |f| f.try_rate_limited(&every::limiter()) => ".try_rate_limited(1000 per 1s)";
             pausing: |f| f.pausing(&every::limiter(), |_: &decor::Error| None) => ".pausing(1000 per 1s, ..)";
+            pausing_result: |f| f.pausing_result(&every::limiter(), |_: &every::Answer| None)
+                => ".pausing_result(1000 per 1s, ..)";
             memoized: |f| f.memoized(&every::memo::<Arg>()) => ".memoized(ttl 300s)";
             memoized_by: |f| f.memoized_by(&every::memo(), |arg: &Arg| *arg) => ".memoized_by(ttl 300s, ..)";
             validated: |f| f.validated(|_: &Arg| Ok::<_, &str>(())) => ".validated(..)";
@@ -66,6 +68,7 @@ macro_rules! every_future_decorator {
             rate_limited_within: |f| f.rate_limited_within(&every::limiter(), secs(1));
             try_rate_limited: |f| f.try_rate_limited(&every::limiter());
             pausing: |f| f.pausing(&every::limiter(), |_: &decor::Error| None);
+            pausing_result: |f| f.pausing_result(&every::limiter(), |_: &every::Answer| None);
             memoized_by: |f| f.memoized_by(&every::memo::<u64>(), 7);
             lifted: |f| f.lifted();
             fallible: |f| f.fallible();

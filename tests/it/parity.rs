@@ -167,6 +167,27 @@ impl Gate<Answer> for Delay {
     }
 }
 
+/// A gate that notes the attempt in which a call begins and ends.
+#[derive(Clone)]
+struct Seen(World);
+
+impl Seen {
+    fn of(world: &World) -> Self {
+        Self(world.clone())
+    }
+}
+
+impl Gate<Answer> for Seen {
+    fn enter(&mut self, _: &mut Wait<'_>) -> Poll<Result<(), Answer>> {
+        self.0.see(("begins", decor::attempt()));
+        Poll::Ready(Ok(()))
+    }
+
+    fn end(&mut self, _: End<'_, Answer>) {
+        self.0.see(("ends", decor::attempt()));
+    }
+}
+
 /// How a scenario lets time pass, in either half.
 struct Time<'c>(Option<&'c VirtualClock>);
 
@@ -343,6 +364,35 @@ parity! {
     retry_after: [BUSY, BUSY, ok(7)]
         |f| f.retry_with(policy()).retry_after(|_| Some(secs(9))),
         [0 => 1];
+    retry_after_result: [ok(429), throttled(3), ok(200)]
+        |f| f.retry_with(policy()).when_result(|r| *r != Ok(200))
+            .retry_after_result(|r| Some(secs(if r.is_ok() { 7 } else { 9 }))),
+        [0 => 1];
+    retry_hint_too_long: [throttled(61), throttled(60), throttled(61)]
+        |f| f.retry_with(policy().max_hint(secs(60))).transient().logging_errors().explained(),
+        [0 => 1, 0 => 2];
+    retry_logging_errors: [BUSY, throttled(3), FATAL]
+        |f| f.retry_with(policy()).transient().logging_errors(),
+        [0 => 1];
+    retry_logs_at_levels: [BUSY, ok(1), BUSY, BUSY]
+        { let policy = RetryPolicy::fixed(secs(1)).max_attempts(2).log_level(Level::INFO).give_up_log_level(Level::ERROR); }
+        |f| f.retry_with(policy),
+        [0 => 1, 0 => 2];
+    retry_logs_now_and_then: [BUSY, BUSY, BUSY, BUSY]
+        { let policy = RetryPolicy::fixed(secs(1)).max_attempts(1).give_up_log_interval(secs(10)); }
+        |f| f.retry_with(policy),
+        [0 => 1, 0 => 2, 9_999 => 3, 1 => 4];
+    retry_attempt: [BUSY, BUSY, ok(7)]
+        in w { let (attempts, outer) = (w.clone(), w.clone()); }
+        |f| f.gated_by(move |_: &u32| Seen::of(&attempts)).timeout(secs(1)).retry_with(policy())
+            .gated_by(move |_: &u32| Seen::of(&outer)),
+        [0 => 1];
+    retry_attempt_of_nested_ones: [BUSY, BUSY, BUSY, ok(7)]
+        in w { let (attempts, hooks, outer) = (w.clone(), w.clone(), w.clone()); }
+        |f| f.gated_by(move |_: &u32| Seen::of(&attempts)).retry_with(policy().max_attempts(2))
+            .on_give_up(move |_| hooks.see(("hook", decor::attempt())))
+            .gated_by(move |_: &u32| Seen::of(&outer)).retry_with(policy().max_attempts(2)),
+        [0 => 1];
     retry_hint_beyond_the_deadline: [throttled(60)]
         |f| f.retry_with(policy().deadline(secs(5))).transient(),
         [0 => 1];
@@ -392,6 +442,11 @@ parity! {
         { let limiter = RateLimiter::new(9, secs(1)); }
         |f| f.pausing(&limiter, Transient::retry_after).rate_limited(&limiter),
         [0 => 1, 0 => 2], limiter.stats();
+    pausing_result: [ok(30), throttled(20)]
+        { let limiter = RateLimiter::new(9, secs(1)); }
+        |f| f.pausing_result(&limiter, |r: &Answer| r.as_ref().map_or_else(Transient::retry_after, |n| Some(secs((*n).into()))))
+            .rate_limited(&limiter),
+        [0 => 1, 0 => 2, 0 => 0], limiter.stats();
     queue_is_full: []
         { let limiter = RateLimiter::builder().window(1, secs(1)).max_waiting(0).build(); }
         |f| f.rate_limited_by(&limiter, |_: &u32| 1),

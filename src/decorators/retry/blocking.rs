@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     Name, RetryPolicy,
+    attempt::{Scope, attempt as running},
     call::blocking::{Callable, CallableMut, CallableOnce},
     clock::Clock,
     policy::Delays,
@@ -14,9 +15,26 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-/// The first attempt, with all that a call needs which succeeds at once: this much is compiled into the caller.
 #[inline]
 fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
+    policy: &RetryPolicy,
+    rules: &mut R,
+    args: Args,
+    name: impl Fn() -> Name,
+    call: impl FnMut(Args) -> Result<T, E>,
+) -> Result<T, R::Error> {
+    if running() == 1 {
+        retry_here(policy, rules, args, name, call)
+    } else {
+        // Within a further attempt of another retry, this one begins anew with 1.
+        Scope::new(1, None).run(move || retry_here(policy, rules, args, name, call))
+    }
+}
+
+/// The first attempt, with all that a call needs which succeeds at once: this much is compiled into
+/// the caller.
+#[inline]
+fn retry_here<Args: Clone, T, E, R: Ruling<T, E>>(
     policy: &RetryPolicy,
     rules: &mut R,
     args: Args,
@@ -63,11 +81,12 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
         }
         attempt.number += 1;
         let these = if policy.may_follow(attempt.number) { args.clone() } else { args.take() };
-        result = call(these.expect("taken by the last attempt only"));
+        let these = these.expect("taken by the last attempt only");
+        result = Scope::new(attempt.number, policy.keeps_place_since(attempt.began)).run(|| call(these));
         attempt.retryable = is_retryable(policy, rules, || attempt.number, &result);
         match result {
             Ok(value) if !attempt.retryable => {
-                succeeded(attempt.number, &name);
+                succeeded(policy, attempt.number, &name);
                 return Ok(value);
             }
             failed => result = failed,

@@ -31,6 +31,13 @@ impl Sums {
         }
     }
 
+    pub(crate) fn plus(mut self, other: &Self) -> Self {
+        for (sum, other) in self.0.iter_mut().zip(other.0) {
+            *sum = sum.saturating_add(other);
+        }
+        self
+    }
+
     pub(crate) fn minus(mut self, other: &Self) -> Self {
         for (sum, other) in self.0.iter_mut().zip(other.0) {
             *sum = sum.saturating_sub(other);
