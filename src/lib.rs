@@ -225,6 +225,7 @@ pub use {
             Admission, RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin, RefusableAdmission,
         },
         retry::Rules,
+        settled::{Settled, Settling},
         timed::{AnyOutput, ByResult, Stopwatch},
         validated::Validated,
     },

@@ -1,6 +1,6 @@
 //! Calls that begin when they are polled. Until then they hold the function and its arguments.
 
-use super::{Callable, CallableMut, CallableOnce, blocking, name::Name};
+use super::{Callable, CallableMut, CallableOnce, blocking, called, name::Name};
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -28,6 +28,12 @@ impl<C: CallableOnce<Args>, Args> CallableOnce<Args> for Late<C> {
 
     fn label(&self) -> Name {
         self.0.label()
+    }
+
+    /// Late marks each call, and a function inside it does not.
+    #[inline]
+    fn holds_back(&self) -> bool {
+        true
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,11 +79,18 @@ impl<C: blocking::CallableOnce<Args>, Args> blocking::CallableOnce<Args> for Lat
 
     #[inline]
     fn call_once(self, args: Args) -> C::Output {
+        called::mark(self.0.holds_back());
         self.0.call_once(args)
     }
 
     fn label(&self) -> Name {
         self.0.label()
+    }
+
+    /// Late marks each call, and a function inside it does not.
+    #[inline]
+    fn holds_back(&self) -> bool {
+        true
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,6 +101,7 @@ impl<C: blocking::CallableOnce<Args>, Args> blocking::CallableOnce<Args> for Lat
 impl<C: blocking::CallableMut<Args>, Args> blocking::CallableMut<Args> for Late<C> {
     #[inline]
     fn call_mut(&mut self, args: Args) -> C::Output {
+        called::mark(self.0.holds_back());
         self.0.call_mut(args)
     }
 }
@@ -95,6 +109,7 @@ impl<C: blocking::CallableMut<Args>, Args> blocking::CallableMut<Args> for Late<
 impl<C: blocking::Callable<Args>, Args> blocking::Callable<Args> for Late<C> {
     #[inline]
     fn call_with(&self, args: Args) -> C::Output {
+        called::mark(self.0.holds_back());
         self.0.call_with(args)
     }
 }
@@ -151,7 +166,10 @@ impl<C, Args, F> LateFuture<C, Args, F> {
         C: CallableOnce<Args, Future = F>,
     {
         Self {
-            begin: |callable, args, mut state| state.set(State::Called(callable.call_once(args))),
+            begin: |callable, args, mut state| {
+                called::mark(callable.holds_back());
+                state.set(State::Called(callable.call_once(args)));
+            },
             state: State::Due(callable, args),
         }
     }

@@ -15,6 +15,7 @@
 pub(crate) mod args;
 pub(crate) mod arity;
 pub(crate) mod blocking;
+pub(crate) mod called;
 pub(crate) mod context;
 mod late;
 pub(crate) mod mode;
@@ -69,6 +70,13 @@ pub trait CallableOnce<Args> {
     #[doc(hidden)]
     fn label(&self) -> Name {
         Name::of_function::<Self>()
+    }
+
+    /// Returns whether the call may end without the function having been called. What holds it back
+    /// then notes the call: see `call/called.rs`.
+    #[doc(hidden)]
+    fn holds_back(&self) -> bool {
+        false
     }
 
     /// Writes the chain from the inside out, as it was written, for `Debug`.
@@ -188,6 +196,7 @@ macro_rules! functions_are_callable {
                     args,
                     |function, args, last, mut attempt| {
                         let ($($a,)*) = next(args, last);
+                        called::mark(false);
                         attempt.set(Attempt::Called(function($($a),*)));
                     },
                     |_| Name::of_function::<Func>(),
@@ -247,6 +256,7 @@ where
         C: Clone,
     {
         let call = |callable: &mut C, args: &mut Option<Args>, last, mut attempt: Pin<&mut Attempt<C::Future>>| {
+            called::mark(callable.holds_back());
             attempt.set(Attempt::Called(callable.clone().call_once(next(args, last))));
         };
         Self::new(callable, args, call, C::label)
@@ -258,6 +268,7 @@ where
         C: Callable<Args>,
     {
         let call = |callable: &mut C, args: &mut Option<Args>, last, mut attempt: Pin<&mut Attempt<C::Future>>| {
+            called::mark(callable.holds_back());
             attempt.set(Attempt::Called(callable.call_with(next(args, last))));
         };
         Self::new(callable, args, call, C::label)
@@ -275,6 +286,10 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
 
     fn label(&self) -> Name {
         (**self).label()
+    }
+
+    fn holds_back(&self) -> bool {
+        (**self).holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -21,6 +21,11 @@ impl<V> Decoration for Validated<V> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(".validated(..)")
     }
+
+    #[inline]
+    fn may_refuse(&self) -> bool {
+        true
+    }
 }
 
 impl<V, M, Args> Captures<Args> for Validated<V>
