@@ -1,9 +1,9 @@
 //! Whether a function was called, for a decorator that must know.
 //!
-//! A decorator that holds calls back or refuses them marks this thread when it calls the function.
-//! Most have another such decorator inside them at times: then the innermost one marks, as
-//! `holds_back` of the callables tells. A decorator that must know whether the function was called
-//! watches the call, or each poll of it.
+//! A decorator that may hold a call back or refuse it marks the thread when it lets the function be
+//! called. If the callable inside may hold the call back in turn (`holds_back`), the mark is left to
+//! that one. A decorator that must know whether the function was called watches the call, or each
+//! poll of it.
 
 use std::cell::Cell;
 
@@ -11,8 +11,7 @@ thread_local! {
     static CALLED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Notes that a function is called, unless what is called may hold the call back: then that notes
-/// it.
+/// Marks a call of something that holds calls back, or does not.
 #[inline]
 pub(crate) fn mark(holds_back: bool) {
     if !holds_back {
@@ -20,7 +19,7 @@ pub(crate) fn mark(holds_back: bool) {
     }
 }
 
-/// Runs a call, or a poll of it. Sets `called` if a function is called meanwhile, even if the call
+/// Makes a call, or polls it. Sets `called` if a function is called meanwhile, even if the call
 /// panics.
 pub(crate) fn watch<T>(called: &mut bool, call: impl FnOnce() -> T) -> T {
     let _watch = Watch { called, before: CALLED.replace(false) };
@@ -36,6 +35,6 @@ struct Watch<'c> {
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         *self.called |= CALLED.get();
-        CALLED.set(self.before | *self.called);
+        CALLED.set(self.before || *self.called);
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Callable, CallableMut, CallableOnce, Repeated,
     arity::for_each_arity,
-    awaited_directly, called,
+    awaited_directly,
     name::Name,
     repeat::{Attempt, next},
 };
@@ -92,7 +92,6 @@ macro_rules! context_comes_first {
                     args,
                     |this, args, last, mut attempt| {
                         let ($($a,)*) = next(args, last);
-                        called::mark(false);
                         attempt.set(Attempt::Called((this.function)(this.context.clone(), $($a),*)));
                     },
                     |_| Name::of_function::<F>(),

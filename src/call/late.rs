@@ -1,6 +1,6 @@
 //! Calls that begin when they are polled. Until then they hold the function and its arguments.
 
-use super::{Callable, CallableMut, CallableOnce, blocking, called, name::Name};
+use super::{Callable, CallableMut, CallableOnce, Repeat, Stop, blocking, called, name::Name};
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -41,16 +41,54 @@ impl<C: CallableOnce<Args>, Args> CallableOnce<Args> for Late<C> {
     }
 }
 
-/// Repeated calls are late by themselves.
+/// Repeated calls are late by themselves, and here only marked.
 impl<C: CallableMut<Args>, Args> CallableMut<Args> for Late<C> {
-    type Repeated = C::Repeated;
+    type Repeated = LateCalls<C::Repeated>;
 
     #[inline]
-    fn repeated(self, args: Args) -> C::Repeated
+    fn repeated(self, args: Args) -> Self::Repeated
     where
         Args: Clone,
     {
-        self.0.repeated(args)
+        LateCalls(self.0.repeated(args))
+    }
+}
+
+/// Repeated calls, each of which begins when it is polled.
+#[derive(Debug)]
+#[pin_project]
+pub struct LateCalls<A>(#[pin] A);
+
+impl<A: Repeat> Future for LateCalls<A> {
+    type Output = A::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A::Output> {
+        called::mark(self.0.holds_back());
+        self.project().0.poll(cx)
+    }
+}
+
+impl<A: Repeat> Stop for LateCalls<A> {
+    #[inline]
+    fn stop(self: Pin<&mut Self>) {
+        self.project().0.stop();
+    }
+}
+
+impl<A: Repeat> Repeat for LateCalls<A> {
+    #[inline]
+    fn start(self: Pin<&mut Self>, last: bool) {
+        self.project().0.start(last);
+    }
+
+    fn label(&self) -> Name {
+        self.0.label()
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        true
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) mod name;
 mod repeat;
 
 pub(crate) use late::awaited_directly;
-pub use late::{CloneFunction, Late, LateFuture};
+pub use late::{CloneFunction, Late, LateCalls, LateFuture};
 pub use repeat::{Called, Repeat, Repeated, Stop};
 
 use repeat::{Attempt, next};
@@ -196,7 +196,6 @@ macro_rules! functions_are_callable {
                     args,
                     |function, args, last, mut attempt| {
                         let ($($a,)*) = next(args, last);
-                        called::mark(false);
                         attempt.set(Attempt::Called(function($($a),*)));
                     },
                     |_| Name::of_function::<Func>(),
@@ -256,7 +255,6 @@ where
         C: Clone,
     {
         let call = |callable: &mut C, args: &mut Option<Args>, last, mut attempt: Pin<&mut Attempt<C::Future>>| {
-            called::mark(callable.holds_back());
             attempt.set(Attempt::Called(callable.clone().call_once(next(args, last))));
         };
         Self::new(callable, args, call, C::label)
@@ -268,7 +266,6 @@ where
         C: Callable<Args>,
     {
         let call = |callable: &mut C, args: &mut Option<Args>, last, mut attempt: Pin<&mut Attempt<C::Future>>| {
-            called::mark(callable.holds_back());
             attempt.set(Attempt::Called(callable.call_with(next(args, last))));
         };
         Self::new(callable, args, call, C::label)

@@ -140,6 +140,11 @@ where
     fn label(&self) -> Name {
         self.call.label()
     }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.call.holds_back()
+    }
 }
 
 #[cold]

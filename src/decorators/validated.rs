@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Fallible,
-    call::{Repeat, Stop, args::Inspect, name::Name},
+    call::{Repeat, Stop, args::Inspect, called, name::Name},
     layer::{BlockingLayer, Captures, Decoration, Layer, RepeatLayer},
 };
 use pin_project::pin_project;
@@ -154,7 +154,7 @@ pub struct ValidatedCalls<A, V, Args> {
 
 impl<A, V, Args> Future for ValidatedCalls<A, V, Args>
 where
-    A: Future,
+    A: Repeat,
     A::Output: Fallible,
 {
     type Output = A::Output;
@@ -162,7 +162,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A::Output> {
         let this = self.project();
         match this.refusal.take() {
-            None => this.calls.poll(cx),
+            None => {
+                called::mark(this.calls.holds_back());
+                this.calls.poll(cx)
+            }
             Some(message) => Poll::Ready(refused(message)),
         }
     }
@@ -170,7 +173,7 @@ where
 
 impl<A, V, Args> Stop for ValidatedCalls<A, V, Args>
 where
-    A: Stop,
+    A: Repeat,
     A::Output: Fallible,
 {
     fn stop(self: Pin<&mut Self>) {
@@ -193,6 +196,11 @@ where
 
     fn label(&self) -> Name {
         self.calls.label()
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        true
     }
 }
 

@@ -709,6 +709,11 @@ impl<A: Repeat<Output = T>, G: Gate<T> + Renewable, T> Repeat for GatedCalls<A, 
     fn label(&self) -> Name {
         self.calls.label()
     }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.calls.holds_back()
+    }
 }
 
 impl<A, G: Gate<T>, T> fmt::Debug for GatedCalls<A, G, T> {

@@ -78,6 +78,11 @@ impl<A: Repeat, M: Change<A::Output>> Repeat for MappedFuture<A, M> {
     fn label(&self) -> Name {
         self.call.label()
     }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.call.holds_back()
+    }
 }
 
 impl<F, M: Decoration> fmt::Debug for MappedFuture<F, M> {

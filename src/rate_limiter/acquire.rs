@@ -77,9 +77,13 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     moment
                 }
                 Turn::Wait(moment) => moment,
-                Turn::Over(result) => {
-                    self.state = result.as_ref().map_or(State::Refused, |at| State::Admitted(*at));
-                    return Poll::Ready(result.map(drop));
+                Turn::Over(Ok(at)) => {
+                    self.state = State::Admitted(at);
+                    return Poll::Ready(Ok(()));
+                }
+                Turn::Over(Err(error)) => {
+                    self.state = State::Refused;
+                    return Poll::Ready(Err(error));
                 }
             };
             let Some(moment) = self.core.instant(clock, moment) else {

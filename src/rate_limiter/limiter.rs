@@ -308,8 +308,8 @@ impl RateLimiter {
         }
     }
 
-    /// Gives back permits that were taken and not used, at this moment. Calls that wait for them are
-    /// admitted.
+    /// Gives back permits that were taken and not used, at this moment. Calls that wait for them
+    /// are admitted.
     ///
     /// The oldest permits in each window are given back first, because the limiter does not know
     /// which call they belong to. No window then holds more than its limit of what was used, if the

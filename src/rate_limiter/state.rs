@@ -53,7 +53,7 @@ use super::{
 use crate::{
     Error, Permits,
     clock::{Clock, Epoch, GRAIN, Instant, Nanos, nanos},
-    policy::{Counts, Quota, Sums, excess},
+    policy::{Counts, MAX_WINDOWS, Quota, Sums, excess},
     sync::{Mutex, MutexGuard, lock, lock_busy},
 };
 use std::{fmt, task::Waker, time::Duration};
@@ -92,10 +92,7 @@ struct State {
     /// The moment after the last pause, charge, change of limits, or return of a skipped waiter.
     /// The turns that were foreseen for waiters since then still hold.
     undisturbed_since: Nanos,
-    /// Without `waiting`, `charged` and `refunded`.
     stats: RateLimiterStats,
-    charged: Sums,
-    refunded: Sums,
 }
 
 /// A request to a limiter.
@@ -189,8 +186,6 @@ impl Core {
             now: 0,
             undisturbed_since: 0,
             stats: RateLimiterStats::default(),
-            charged: Sums::default(),
-            refunded: Sums::default(),
         };
         Self { epoch, state: Mutex::new(state) }
     }
@@ -324,9 +319,7 @@ impl Core {
 
     pub(super) fn stats(&self) -> RateLimiterStats {
         let state = lock(&self.state);
-        let windows = state.quota.windows();
-        let [charged, refunded] = [&state.charged, &state.refunded].map(|sums| sums.of_windows(windows));
-        RateLimiterStats { waiting: state.queue.len(), charged, refunded, ..state.stats }
+        RateLimiterStats { waiting: state.queue.len(), ..state.stats }
     }
 
     /// The time until the limiter is as good as new; `None` while calls wait, and for a limiter
@@ -336,6 +329,13 @@ impl Core {
         let idle_at = state.quota.idle_at().max(state.paused_until);
         let is_ordinary = state.queue.is_empty() && state.quota.has_limits_of(quota);
         is_ordinary.then(|| idle_at.saturating_sub(state.now))
+    }
+}
+
+/// Adds the permits of so many windows to their totals.
+fn add_up(totals: &mut [u64; MAX_WINDOWS], counts: &Counts, windows: usize) {
+    for (total, count) in totals.iter_mut().zip(counts).take(windows) {
+        *total = total.saturating_add((*count).into());
     }
 }
 
@@ -465,14 +465,14 @@ impl State {
             return;
         }
         self.quota.take(self.now, self.now, counts);
-        self.charged.add(counts);
+        add_up(&mut self.stats.charged, counts, self.quota.windows());
         self.disturb();
     }
 
     /// Counts permits that the quota has given back, and wakes the first waiter if it is due
     /// earlier. A pacer may also have given back a part of a permit.
     fn given_back(&mut self, counts: &Counts, after: &mut Aftermath) {
-        self.refunded.add(counts);
+        add_up(&mut self.stats.refunded, counts, self.quota.windows());
         self.hand_over(after);
     }
 

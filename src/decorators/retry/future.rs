@@ -250,6 +250,11 @@ where
     fn label(&self) -> Name {
         self.attempts.label()
     }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.attempts.holds_back()
+    }
 }
 
 impl Progress {

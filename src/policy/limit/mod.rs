@@ -31,11 +31,6 @@ impl Sums {
         }
     }
 
-    /// The sums of so many windows, and zeros beyond.
-    pub(crate) fn of_windows(&self, windows: usize) -> [u64; MAX_WINDOWS] {
-        std::array::from_fn(|window| if window < windows { self.0[window] } else { 0 })
-    }
-
     pub(crate) fn minus(mut self, other: &Self) -> Self {
         for (sum, other) in self.0.iter_mut().zip(other.0) {
             *sum = sum.saturating_sub(other);

@@ -214,8 +214,8 @@ impl SlidingLog {
     }
 }
 
-/// Gives back up to as many of the permits that were taken at this moment, and returns their number.
-/// `before` is the number of permits before the first of these stamps.
+/// Gives back up to as many of the permits that were taken at this moment, and returns their
+/// number. `before` is the number of permits before the first of these stamps.
 fn give_back(stamps: &mut VecDeque<Stamp>, before: u64, at: Nanos, permits: u32) -> u32 {
     let position = stamps.partition_point(|stamp| stamp.at < at);
     let before = position.checked_sub(1).map_or(before, |previous| stamps[previous].taken);

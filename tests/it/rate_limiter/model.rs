@@ -559,8 +559,17 @@ fn is_settled(arrival: usize, patience: Patience) -> bool {
 #[derive(Debug, Clone, Default)]
 struct Running {
     has_begun: Rc<Cell<bool>>,
-    /// Once it is told: the permits that it has used, if it says so.
-    end: Rc<Cell<Option<Option<Permits>>>>,
+    end: Rc<Cell<End>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum End {
+    #[default]
+    NotYet,
+    /// It has used these permits.
+    Used(Permits),
+    /// It does not tell what it has used.
+    Unknown,
 }
 
 impl Running {
@@ -570,7 +579,11 @@ impl Running {
         let call = move || {
             running.has_begun.set(true);
             let end = Rc::clone(&running.end);
-            poll_fn(move |_| end.get().map_or(Poll::Pending, |used| Poll::Ready(Ok::<_, Error>(used))))
+            poll_fn(move |_| match end.get() {
+                End::NotYet => Poll::Pending,
+                End::Used(permits) => Poll::Ready(Ok::<_, Error>(Some(permits))),
+                End::Unknown => Poll::Ready(Ok(None)),
+            })
         };
         let call = call.rate_limited_by(limiter, move || permits).settled_result(|used| *used.as_ref().unwrap());
         Box::pin(async move { call.await.map(drop) })
@@ -636,8 +649,8 @@ impl Driver<'_> {
     fn end(&mut self, arrival: usize, used: Option<[u32; 2]>) {
         let Some(position) = self.running.iter().position(|(other, _)| *other == arrival) else { return };
         let (_, mut call) = self.running.remove(position);
-        let used = used.map(|used| self.permits(used));
-        call.running.as_ref().expect("it runs").end.set(Some(used));
+        let end = used.map_or(End::Unknown, |used| End::Used(self.permits(used)));
+        call.running.as_ref().expect("it runs").end.set(end);
         assert_eq!(call.task.poll(), Poll::Ready(Ok(())));
     }
 

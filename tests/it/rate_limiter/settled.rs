@@ -2,7 +2,7 @@
 
 use crate::support::{ms, secs};
 use decor::{
-    BoxedFn, Error, KeyedLimiter,
+    BoxedFn, CallableOnce, Error, KeyedLimiter,
     layer::{Decoration, Gate, Wait},
     prelude::*,
     test_util::VirtualClock,
@@ -32,10 +32,12 @@ fn limiter() -> RateLimiter {
     RateLimiter::windows([(10, secs(1)), (100, secs(1))])
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // as a decorator calls it
 fn reserve(tokens: &u32) -> [u32; 2] {
     [1, *tokens]
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // as a decorator calls it
 fn used(tokens: &u32) -> [u32; 2] {
     [1, *tokens]
 }
@@ -330,6 +332,25 @@ async fn a_function_that_was_called_behind_an_inner_gate_is_settled() {
 
 /// A function of a user's own type counts as called, whatever is in it.
 #[tokio::test(start_paused = true)]
+async fn a_function_of_ones_own_type_counts_as_called() {
+    struct Own;
+
+    impl CallableOnce<(u32,)> for Own {
+        type Output = Answer;
+        type Future = std::future::Ready<Answer>;
+
+        fn call_once(self, (tokens,): (u32,)) -> Self::Future {
+            ready(Answer::Ok(tokens / 2))
+        }
+    }
+
+    let limiter = limiter();
+    let call = Own.rate_limited_by(&limiter, reserve).settled(used);
+    assert_eq!(call.call_once((40,)).await, Ok(20));
+    assert_eq!(limiter.available_per_window(), [9, 80]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_memo_inside_counts_as_a_call() {
     let (limiter, memo) = (limiter(), Memo::<u32, u32>::ttl(secs(60)));
     let call = slow.memoized(&memo).rate_limited_by(&limiter, reserve).settled(used);
@@ -375,6 +396,34 @@ async fn each_attempt_of_a_retry_settles_by_itself() {
     assert_pending!(hangs.poll());
     drop(hangs);
     assert_eq!(limiter.available_per_window(), [8, 30]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_is_given_back_of_attempts_that_call_no_function() {
+    let limiter = limiter();
+    let policy = RetryPolicy::fixed(ms(1)).max_attempts(2);
+    let calls = AtomicU32::new(0);
+    let counted = |_: u32| {
+        calls.fetch_add(1, Relaxed);
+        ready(Answer::Err(failed()))
+    };
+    let validated = counted.validated(|_: &u32| Err::<(), _>("no")).rate_limited_by(&limiter, reserve).settled(used);
+    assert!(validated.retry_with(&policy).call(40).await.is_err());
+    let gated = counted.gated(Door::that(false)).timed("f").rate_limited_by(&limiter, reserve).settled(used);
+    assert!(gated.retry_with(&policy).call(40).await.is_err());
+    let retried = counted.gated(Door::that(false)).retry_with(&policy).rate_limited_by(&limiter, reserve).settled(used);
+    assert!(retried.retry_with(&policy).call(40).await.is_err());
+    assert_eq!((calls.load(Relaxed), limiter.available_per_window()), (0, vec![10, 100]));
+    assert_eq!(limiter.stats().admitted, 6);
+
+    // With a validation or a gate that lets pass, each attempt is a call.
+    let passes = counted.validated(|_: &u32| Ok::<_, &str>(())).gated(Door::that(true));
+    let passes = passes.rate_limited_by(&limiter, reserve).settled(used).retry_with(&policy);
+    assert!(passes.call(20).await.is_err());
+    let passes = counted.gated(Door::that(true)).validated(|_: &u32| Ok::<_, &str>(()));
+    let passes = passes.rate_limited_by(&limiter, reserve).settled(used).retry_with(&policy);
+    assert!(passes.call(20).await.is_err());
+    assert_eq!((calls.load(Relaxed), limiter.available_per_window()), (4, vec![6, 20]));
 }
 
 #[tokio::test(start_paused = true)]
