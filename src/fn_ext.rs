@@ -367,6 +367,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// ([`Error::InvalidArgument`](crate::Error::InvalidArgument)), and so is a call that finds the
     /// queue full ([`Error::QueueFull`](crate::Error::QueueFull)). Takes [`Fallible`] outputs.
     ///
+    /// If the permits are an estimate, [`.settled(..)`](crate::Around::settled) counts what the
+    /// call has used in their place.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::{Error, prelude::*};

@@ -58,7 +58,7 @@
 //! | [`logged_args`](FnExt::logged_args) | | yes | the same with arguments picked by hand |
 //! | [`timeout`](FnExt::timeout) | yes | yes | bounds how long a call may take; `.labelled("total")` tells it from other limits |
 //! | [`retry_with`](FnExt::retry_with) | | yes | calls again when it fails, by a [`RetryPolicy`] |
-//! | [`rate_limited`](FnExt::rate_limited), [`rate_limited_by`](FnExt::rate_limited_by) | yes | yes | waits for permits of a shared [`RateLimiter`] |
+//! | [`rate_limited`](FnExt::rate_limited), [`rate_limited_by`](FnExt::rate_limited_by) | yes | yes | waits for permits of a shared [`RateLimiter`]; [`settled`](Around::settled) counts what was used in place of what was reserved |
 //! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same, but not for ever, or not at all |
 //! | [`rate_limited_by_key`](FnExt::rate_limited_by_key) | | yes | a limit for each user, host, .. of a [`KeyedLimiter`] |
 //! | [`pausing`](FnExt::pausing), [`pausing_result`](FnExt::pausing_result) | yes | yes | a 429 that one call sees pauses the limiter for all |
@@ -228,7 +228,7 @@ pub use memo::{IsolatedErrors, Load, ReportedErrors, SharedErrors};
 #[doc(hidden)]
 pub use {
     call::{
-        CloneFunction, Late,
+        CloneFunction, Late, LateCalls,
         args::CloneArgs,
         mode::{AsyncHalf, BlockingHalf, Repeatable},
     },
@@ -239,6 +239,7 @@ pub use {
             Admission, RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin, RefusableAdmission,
         },
         retry::Rules,
+        settled::{Settled, Settling},
         timed::{AnyOutput, ByResult, Stopwatch},
         timeout::{Labelled, Unlabelled},
         validated::Validated,

@@ -32,6 +32,13 @@ pub trait CallableOnce<Args> {
         Name::of_function::<Self>()
     }
 
+    /// Returns whether the call may end without the function having been called. What holds it back
+    /// then notes the call: see `call/called.rs`.
+    #[doc(hidden)]
+    fn holds_back(&self) -> bool {
+        false
+    }
+
     /// Writes the chain from the inside out, as it was written, for `Debug`.
     #[allow(clippy::missing_errors_doc)] // the formatter's own
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -220,6 +227,10 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
 
     fn name(&self) -> Name {
         (**self).name()
+    }
+
+    fn holds_back(&self) -> bool {
+        (**self).holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,13 +15,14 @@
 pub(crate) mod args;
 pub(crate) mod arity;
 pub(crate) mod blocking;
+pub(crate) mod called;
 pub(crate) mod context;
 mod late;
 pub(crate) mod mode;
 mod repeat;
 
 pub(crate) use late::awaited_directly;
-pub use late::{CloneFunction, Late, LateFuture};
+pub use late::{CloneFunction, Late, LateCalls, LateFuture};
 pub use repeat::{Called, Repeat, Repeated, Stop};
 
 use repeat::{Attempt, next};
@@ -61,6 +62,13 @@ pub trait CallableOnce<Args> {
     /// [`.named(..)`](crate::FnExt::named) gave it. A closure shows the place in which it stands.
     fn name(&self) -> Name {
         Name::of_function::<Self>()
+    }
+
+    /// Returns whether the call may end without the function having been called. What holds it back
+    /// then notes the call: see `call/called.rs`.
+    #[doc(hidden)]
+    fn holds_back(&self) -> bool {
+        false
     }
 
     /// Writes the chain from the inside out, as it was written, for `Debug`.
@@ -267,6 +275,10 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
 
     fn name(&self) -> Name {
         (**self).name()
+    }
+
+    fn holds_back(&self) -> bool {
+        (**self).holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

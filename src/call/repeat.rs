@@ -55,6 +55,13 @@ pub trait Repeat: Stop {
     /// The function's name.
     #[doc(hidden)]
     fn name(&self) -> Name;
+
+    /// Returns whether a call may end without the function having been called: see
+    /// `call/called.rs`.
+    #[doc(hidden)]
+    fn holds_back(&self) -> bool {
+        false
+    }
 }
 
 /// A function that its owner calls again and again.

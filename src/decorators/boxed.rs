@@ -91,6 +91,10 @@ impl<Args, Output> CallableOnce<Args> for BoxedFn<Args, Output> {
         self.0.name()
     }
 
+    fn holds_back(&self) -> bool {
+        self.0.holds_back()
+    }
+
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.describe(f)
     }
@@ -144,6 +148,10 @@ where
 
     fn name(&self) -> Name {
         self.0.name()
+    }
+
+    fn holds_back(&self) -> bool {
+        self.0.holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,6 +217,10 @@ impl<Args, Output> blocking::CallableOnce<Args> for BlockingFn<Args, Output> {
 
     fn name(&self) -> Name {
         self.0.name()
+    }
+
+    fn holds_back(&self) -> bool {
+        self.0.holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

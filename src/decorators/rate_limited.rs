@@ -1,8 +1,10 @@
 //! A permit before each call.
 
+use super::settled::Reserving;
 use crate::{
-    Fallible, KeyedLimiter, Permits, RateLimiter,
+    Error, Fallible, KeyedLimiter, Permits, RateLimiter,
     call::args::Inspect,
+    clock::Clock,
     layer::{Captures, Decoration, FromArgs, Gate, GateSource, Renewable, Wait, captures_nothing, repeats_in_place},
     rate_limiter::{Acquisition, Core, Request, never_refused},
     sync::Arc,
@@ -41,6 +43,12 @@ impl Renewable for Admission {
     }
 }
 
+impl Reserving for Admission {
+    fn settle(&self, clock: Clock, used: &Permits) -> Result<(), Error> {
+        self.0.settle(clock, used)
+    }
+}
+
 /// The gate of a call that the limiter may refuse.
 #[derive(Debug, Clone)]
 pub struct RefusableAdmission(Acquisition<Arc<Core>>);
@@ -64,6 +72,12 @@ impl Renewable for RefusableAdmission {
     #[inline]
     fn release(&mut self) {
         self.0.renew();
+    }
+}
+
+impl Reserving for RefusableAdmission {
+    fn settle(&self, clock: Clock, used: &Permits) -> Result<(), Error> {
+        self.0.settle(clock, used)
     }
 }
 

@@ -227,6 +227,11 @@ where
     fn name(&self) -> Name {
         self.call.name()
     }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.call.holds_back()
+    }
 }
 
 #[cold]
@@ -278,6 +283,11 @@ where
 
     fn name(&self) -> Name {
         self.callable.name()
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.callable.holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Fallible, Name,
-    call::{Repeat, Stop, args::Inspect},
+    call::{Repeat, Stop, args::Inspect, called},
     layer::{BlockingLayer, Captures, Decoration, Layer, RepeatLayer},
 };
 use pin_project::pin_project;
@@ -20,6 +20,11 @@ pub struct Validated<V>(pub(crate) V);
 impl<V> Decoration for Validated<V> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(".validated(..)")
+    }
+
+    #[inline]
+    fn may_refuse(&self) -> bool {
+        true
     }
 }
 
@@ -149,7 +154,7 @@ pub struct ValidatedCalls<A, V, Args> {
 
 impl<A, V, Args> Future for ValidatedCalls<A, V, Args>
 where
-    A: Future,
+    A: Repeat,
     A::Output: Fallible,
 {
     type Output = A::Output;
@@ -157,7 +162,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A::Output> {
         let this = self.project();
         match this.refusal.take() {
-            None => this.calls.poll(cx),
+            None => {
+                called::mark(this.calls.holds_back());
+                this.calls.poll(cx)
+            }
             Some(message) => Poll::Ready(refused(message)),
         }
     }
@@ -165,7 +173,7 @@ where
 
 impl<A, V, Args> Stop for ValidatedCalls<A, V, Args>
 where
-    A: Stop,
+    A: Repeat,
     A::Output: Fallible,
 {
     fn stop(self: Pin<&mut Self>) {
@@ -195,6 +203,11 @@ where
 
     fn name(&self) -> Name {
         self.calls.name()
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        true
     }
 }
 

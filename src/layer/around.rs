@@ -3,7 +3,7 @@
 use super::Decoration;
 use crate::{
     Name,
-    call::{Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking},
+    call::{Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking, called},
 };
 use std::{fmt, future::Future};
 
@@ -114,6 +114,11 @@ impl<C, L> Around<C, L> {
         Self { callable, layer, describe }
     }
 
+    /// Puts another layer, made from this one, around the function.
+    pub(crate) fn with_layer<L2>(self, change: impl FnOnce(L) -> L2) -> Around<C, L2> {
+        Around { callable: self.callable, layer: change(self.layer), describe: self.describe }
+    }
+
     pub(super) fn layer_mut(&mut self) -> &mut L {
         &mut self.layer
     }
@@ -122,6 +127,14 @@ impl<C, L> Around<C, L> {
 impl<C, L: Decoration> Around<C, L> {
     fn renamed(&self, inner: impl FnOnce(&C) -> Name) -> Name {
         self.layer.rename().cloned().unwrap_or_else(|| inner(&self.callable))
+    }
+}
+
+/// Notes a call that a decorator might have refused by itself.
+#[inline]
+fn mark(may_refuse: bool, holds_back: impl FnOnce() -> bool) {
+    if may_refuse {
+        called::mark(holds_back());
     }
 }
 
@@ -139,11 +152,17 @@ where
         if self.layer.refuses(&captured) {
             return self.layer.refused(captured);
         }
+        mark(self.layer.may_refuse(), || self.callable.holds_back());
         self.layer.around(captured, self.callable.call_once(args))
     }
 
     fn name(&self) -> Name {
         self.renamed(C::name)
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.layer.may_refuse() || self.callable.holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -179,6 +198,7 @@ where
         if self.layer.refuses(&captured) {
             return self.layer.clone().refused(captured);
         }
+        mark(self.layer.may_refuse(), || self.callable.holds_back());
         self.layer.clone().around(captured, self.callable.call_with(args))
     }
 }
@@ -205,11 +225,20 @@ where
     fn call_once(self, args: Args) -> L::Output {
         let Self { callable, layer, .. } = self;
         let captured = layer.capture(&args);
-        layer.around(captured, move || callable.call_once(args))
+        let may_refuse = layer.may_refuse();
+        layer.around(captured, move || {
+            mark(may_refuse, || callable.holds_back());
+            callable.call_once(args)
+        })
     }
 
     fn name(&self) -> Name {
         self.renamed(C::name)
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.layer.may_refuse() || self.callable.holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -225,7 +254,10 @@ where
     #[inline]
     fn call_mut(&mut self, args: Args) -> L::Output {
         let captured = self.layer.capture(&args);
-        self.layer.clone().around(captured, || self.callable.call_mut(args))
+        self.layer.clone().around(captured, || {
+            mark(self.layer.may_refuse(), || self.callable.holds_back());
+            self.callable.call_mut(args)
+        })
     }
 }
 
@@ -237,6 +269,9 @@ where
     #[inline]
     fn call_with(&self, args: Args) -> L::Output {
         let captured = self.layer.capture(&args);
-        self.layer.clone().around(captured, || self.callable.call_with(args))
+        self.layer.clone().around(captured, || {
+            mark(self.layer.may_refuse(), || self.callable.holds_back());
+            self.callable.call_with(args)
+        })
     }
 }

@@ -41,6 +41,13 @@ pub trait Decoration {
     /// See [`Decoration`].
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
+    /// Returns whether the decorator may refuse a call by itself; only `.validated(..)` does. Gates
+    /// stand on `Late`.
+    #[doc(hidden)]
+    fn may_refuse(&self) -> bool {
+        false
+    }
+
     /// The function's new name, if the decorator changes it; only `.named(..)` does.
     #[doc(hidden)]
     fn rename(&self) -> Option<&Name> {

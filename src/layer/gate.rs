@@ -76,6 +76,17 @@ pub trait Gate<T> {
         Poll::Ready(Ok(()))
     }
 
+    /// Makes the call, or polls it. A gate that must know whether the function was called watches
+    /// it.
+    #[doc(hidden)]
+    #[inline]
+    fn drive<P>(&mut self, call: impl FnOnce() -> P) -> P
+    where
+        Self: Sized,
+    {
+        call()
+    }
+
     /// Learns how the call ended: once for each call that was let through.
     ///
     /// # Examples
@@ -275,6 +286,13 @@ impl<F, G: Gate<T>, T> GatedFuture<F, G, T> {
     }
 }
 
+impl<F, G: Gate<T> + Clone, T> GatedFuture<F, G, T> {
+    /// Puts another gate, made from this one, before the call. The call begins anew.
+    pub(crate) fn with_gate<G2: Gate<T>>(self, change: impl FnOnce(G) -> G2) -> GatedFuture<F, G2, T> {
+        GatedFuture::new(self.call, change(self.passage.gate.clone()))
+    }
+}
+
 impl<F: Future<Output = T>, G: Gate<T>, T> Future for GatedFuture<F, G, T> {
     type Output = T;
 
@@ -293,7 +311,7 @@ pub(crate) fn gated<T, G: Gate<T>>(gate: G, call: impl FnOnce() -> T) -> T {
         return refusal;
     }
     let guard = PanicGuard::new(&mut passage);
-    let output = call();
+    let output = guard.passage.gate.drive(call);
     std::mem::forget(guard);
     passage.end(How::Completed(&output));
     output
@@ -313,7 +331,7 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
             }
         }
         let guard = PanicGuard::new(self);
-        let poll = call.poll(cx);
+        let poll = guard.passage.gate.drive(|| call.poll(cx));
         std::mem::forget(guard);
         let output = ready!(poll);
         self.end(How::Completed(&output));
@@ -510,6 +528,11 @@ impl<S, Args, G> FromArgs<S, Args, G> {
     pub(crate) fn new(source: S, args: Args, make: fn(&S, &Args) -> G) -> Self {
         Self { source, args, make, gate: None }
     }
+
+    /// The gate of the call in progress.
+    pub(crate) fn gate(&self) -> &G {
+        self.gate.as_ref().expect(PREPARED)
+    }
 }
 
 #[diagnostic::do_not_recommend]
@@ -680,6 +703,11 @@ impl<A: Repeat<Output = T>, G: Gate<T> + Renewable, T> Repeat for GatedCalls<A, 
 
     fn name(&self) -> Name {
         self.calls.name()
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.calls.holds_back()
     }
 }
 

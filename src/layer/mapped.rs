@@ -81,6 +81,11 @@ impl<A: Repeat, M: Change<A::Output>> Repeat for MappedFuture<A, M> {
     fn name(&self) -> Name {
         self.call.name()
     }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.call.holds_back()
+    }
 }
 
 impl<F, M: Decoration> fmt::Debug for MappedFuture<F, M> {

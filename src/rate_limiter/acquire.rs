@@ -3,7 +3,7 @@
 use super::state::{Claim, Core, Request, Turn, never_refused};
 use crate::{
     Error, Permits,
-    clock::{Clock, Sleep},
+    clock::{Clock, Nanos, Sleep},
     layer::{Timer, Wait, wait_blocking},
 };
 use pin_project::pin_project;
@@ -28,7 +28,9 @@ pub(crate) struct Acquisition<C: Deref<Target = Core>> {
 enum State {
     Unpolled,
     Waiting(Clock, Claim),
-    Ended,
+    /// At this moment.
+    Admitted(Nanos),
+    Refused,
 }
 
 impl<C: Deref<Target = Core>> Acquisition<C> {
@@ -42,6 +44,14 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
     pub(crate) fn renew(&mut self) {
         self.leave();
         self.state = State::Unpolled;
+    }
+
+    /// Counts the permits that turned out to be used in place of those that were taken.
+    pub(crate) fn settle(&self, clock: Clock, used: &Permits) -> Result<(), Error> {
+        match self.state {
+            State::Admitted(at) => self.core.settle(clock, at, &self.request.permits, used),
+            _ => Ok(()),
+        }
     }
 
     fn leave(&self) {
@@ -59,7 +69,7 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     self.core.claim(clock, &self.request, wait.waker())
                 }
                 State::Waiting(_, claim) => self.core.take_turn(clock, claim, wait.waker()),
-                State::Ended => panic!("`Acquire` polled after it completed"),
+                State::Admitted(_) | State::Refused => panic!("`Acquire` polled after it completed"),
             };
             let moment = match turn {
                 Turn::Joined(claim, moment) => {
@@ -67,9 +77,13 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     moment
                 }
                 Turn::Wait(moment) => moment,
-                Turn::Over(result) => {
-                    self.state = State::Ended;
-                    return Poll::Ready(result);
+                Turn::Over(Ok(at)) => {
+                    self.state = State::Admitted(at);
+                    return Poll::Ready(Ok(()));
+                }
+                Turn::Over(Err(error)) => {
+                    self.state = State::Refused;
+                    return Poll::Ready(Err(error));
                 }
             };
             let Some(moment) = self.core.instant(clock, moment) else {

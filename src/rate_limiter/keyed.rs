@@ -46,7 +46,7 @@ use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 /// permit of it counts any more. A key is first checked a period after it came. Each lookup checks
 /// a few keys, wherever they are, so idle keys go as long as any key is used.
 ///
-/// At most [`max_keys`](Self::max_keys) are remembered, 65,536 until set, of about 700 bytes each
+/// At most [`max_keys`](Self::max_keys) are remembered, 65,536 until set, of about 750 bytes each
 /// and 16 for each admission in the window. One key more, and the key whose limiter would be idle
 /// next is forgotten before its time. A forgotten key starts anew if it comes again.
 ///

@@ -309,6 +309,46 @@ impl RateLimiter {
         }
     }
 
+    /// Gives back permits that were taken and not used, at this moment. Calls that wait for them
+    /// are admitted.
+    ///
+    /// The oldest permits in each window are given back first, because the limiter does not know
+    /// which call they belong to. No window then holds more than its limit of what was used, if the
+    /// call is younger than the shortest period. Permits of a call that has left its window must
+    /// not be given back, because the refund would take the permits of other calls.
+    /// [`.settled(..)`](crate::Around::settled) on a decorator gives permits back where they were
+    /// taken, and knows their age.
+    ///
+    /// A window gives back no more than is in it. A paced limiter moves its schedule back, and no
+    /// further than to this moment; time that has passed is not given back. Takes constant time,
+    /// except beside a period that is shorter than it once was.
+    ///
+    /// # Panics
+    ///
+    /// If an array has another length than there are windows, or a number is negative.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
+    /// limiter.try_acquire_many([1, 1000])?;
+    /// limiter.refund([0, 350]); // the answer was short
+    /// assert_eq!(limiter.available_per_window(), [59, 89_350]);
+    /// limiter.refund([0, 1_000_000]);
+    /// assert_eq!(limiter.available_per_window(), [59, 90_000]);
+    /// # Ok::<(), decor::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn refund(&self, permits: impl Into<Permits>) {
+        if let Err(error) = self.core.refund(permits.into()) {
+            panic!("{error}");
+        }
+    }
+
     /// Changes the limit of a limiter with one window, or of a paced one. Waiting calls keep their
     /// order.
     ///

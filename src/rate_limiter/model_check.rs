@@ -81,7 +81,7 @@ impl Model {
                 let request = Request { permits: 1_u32.into(), can_fail: true, max_wait };
                 let woken = Arc::<Woken>::default();
                 match self.limiter.core.claim(Clock::Thread, &request, &Waker::from(Arc::clone(&woken))) {
-                    Turn::Over(result) => self.end(result),
+                    Turn::Over(result) => self.end(result.map(drop)),
                     Turn::Joined(claim, _) => {
                         let waiter = self.take_turn(Waiter { claim, waker: woken, until: 0 });
                         if act != Leave {
@@ -120,7 +120,7 @@ impl Model {
         let waker = Waker::from(Arc::clone(&waiter.waker));
         match self.limiter.core.take_turn(Clock::Thread, &waiter.claim, &waker) {
             Turn::Over(result) => {
-                self.end(result);
+                self.end(result.map(drop));
                 None
             }
             Turn::Wait(until) => Some(Waiter { until, ..waiter }),
@@ -249,20 +249,20 @@ fn check_turn(permits: u32, waiters: usize, threads: &[&[AtTheTurn]]) {
                         let turn = match act {
                             Look(n) => {
                                 let turn = limiter.core.take_turn(Clock::Thread, &claims[n], Waker::noop());
-                                assert!(matches!(turn, Turn::Over(Ok(()))), "{turn:?}");
+                                assert!(matches!(turn, Turn::Over(Ok(_))), "{turn:?}");
                                 continue;
                             }
                             Drop(n) => {
                                 limiter.core.leave(Clock::Thread, &claims[n]);
                                 continue;
                             }
-                            TryNow => Turn::Over(limiter.try_acquire()),
+                            TryNow => Turn::Over(limiter.try_acquire().map(|()| 0)),
                             Come => limiter.core.claim(Clock::Thread, &now, Waker::noop()),
                         };
                         let mut newcomers = newcomers.lock().unwrap();
                         newcomers.0 += 1;
                         match turn {
-                            Turn::Over(Ok(())) => newcomers.1 += 1,
+                            Turn::Over(Ok(_)) => newcomers.1 += 1,
                             Turn::Over(Err(Error::RateLimited { retry_after })) => assert_eq!(retry_after, PERIOD),
                             turn => panic!("{turn:?}"),
                         }
@@ -328,9 +328,9 @@ fn coming_back() {
         assert!(tries.join().unwrap().is_err());
         clock.advance(PERIOD);
         assert!(matches!(look(1)(), Turn::Wait(_)), "the second overtook the first");
-        assert!(matches!(look(0)(), Turn::Over(Ok(()))));
+        assert!(matches!(look(0)(), Turn::Over(Ok(_))));
         clock.advance(PERIOD);
-        assert!(matches!(look(1)(), Turn::Over(Ok(()))));
+        assert!(matches!(look(1)(), Turn::Over(Ok(_))));
         let stats = limiter.stats();
         assert_eq!((stats.admitted, stats.waiting, stats.skipped), (3, 0, 2));
     });

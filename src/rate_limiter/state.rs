@@ -40,6 +40,7 @@
 //! | asleep | called up after a skip, its recheck as long overdue | the next one is called up | skipped |
 //! | asleep | handed over to; its own recheck would be too late | is woken | woken if due |
 //! | asleep or woken | first, and the limits are changed | is woken | unchanged |
+//! | asleep or woken | first, and permits are given back; its own recheck would be too late | is woken | woken if due |
 //! | skipped | polled | takes its old place, then as polled there | asleep |
 //! | skipped | dropped | | gone |
 //!
@@ -54,7 +55,7 @@ use crate::{
     Error, Permits,
     attempt::keeps_place_since,
     clock::{Clock, Epoch, GRAIN, Instant, Nanos, nanos},
-    policy::{Counts, Quota, Sums},
+    policy::{Counts, MAX_WINDOWS, Quota, Sums, excess},
     sync::{Mutex, MutexGuard, lock, lock_busy},
 };
 use std::{fmt, task::Waker, time::Duration};
@@ -127,8 +128,8 @@ pub(super) enum Turn {
     Joined(Claim, Nanos),
     /// Come again at this moment, or when woken.
     Wait(Nanos),
-    /// Admitted, or refused.
-    Over(Result<(), Error>),
+    /// Admitted at this moment, or refused.
+    Over(Result<Nanos, Error>),
 }
 
 /// The place of one waiting call.
@@ -234,7 +235,7 @@ impl Core {
     pub(super) fn claim(&self, clock: Clock, request: &Request, waker: &Waker) -> Turn {
         let mut state = self.enter(clock);
         if state.try_admit_at_once(&request.permits) {
-            return Turn::Over(Ok(()));
+            return Turn::Over(Ok(state.now));
         }
         Self::act(state, |state, after| state.claim(request, clock, waker, after))
     }
@@ -259,10 +260,29 @@ impl Core {
     pub(super) fn charge(&self, permits: Permits) -> Result<(), Error> {
         let mut state = self.enter_and_forget(Clock::here());
         let counts = permits.for_windows(state.quota.windows())?;
-        let now = state.now;
-        state.quota.take(now, now, counts);
-        state.disturb();
+        state.charge(counts);
         Ok(())
+    }
+
+    pub(super) fn refund(&self, permits: Permits) -> Result<(), Error> {
+        self.contact(Clock::here(), |state, after| {
+            let counts = permits.for_windows(state.quota.windows())?;
+            let given = state.quota.refund(state.now, counts);
+            state.given_back(&given, after);
+            Ok(())
+        })
+    }
+
+    /// Counts permits that were used in place of those that were reserved at this moment.
+    pub(super) fn settle(&self, clock: Clock, at: Nanos, reserved: &Permits, used: &Permits) -> Result<(), Error> {
+        self.contact(clock, |state, after| {
+            let windows = state.quota.windows();
+            let (reserved, used) = (reserved.for_windows(windows)?, used.for_windows(windows)?);
+            state.charge(&excess(used, reserved));
+            let given = state.quota.refund_at(state.now, at, &excess(reserved, used));
+            state.given_back(&given, after);
+            Ok(())
+        })
     }
 
     pub(super) fn pause_for(&self, pause: Duration) {
@@ -311,6 +331,13 @@ impl Core {
         let idle_at = state.quota.idle_at().max(state.paused_until);
         let is_ordinary = state.queue.is_empty() && state.quota.has_limits_of(quota);
         is_ordinary.then(|| idle_at.saturating_sub(state.now))
+    }
+}
+
+/// Adds the permits of so many windows to their totals.
+fn add_up(totals: &mut [u64; MAX_WINDOWS], counts: &Counts, windows: usize) {
+    for (total, count) in totals.iter_mut().zip(counts).take(windows) {
+        *total = total.saturating_add((*count).into());
     }
 }
 
@@ -439,6 +466,23 @@ impl State {
         self.stats.admitted += 1;
     }
 
+    /// Takes permits now, whether they fit or not. Turns that were foreseen no longer hold.
+    fn charge(&mut self, counts: &Counts) {
+        if *counts == Counts::default() {
+            return;
+        }
+        self.quota.take(self.now, self.now, counts);
+        add_up(&mut self.stats.charged, counts, self.quota.windows());
+        self.disturb();
+    }
+
+    /// Counts permits that the quota has given back, and wakes the first waiter if it is due
+    /// earlier. A pacer may also have given back a part of a permit.
+    fn given_back(&mut self, counts: &Counts, after: &mut Aftermath) {
+        add_up(&mut self.stats.refunded, counts, self.quota.windows());
+        self.hand_over(after);
+    }
+
     fn refuse(&mut self, error: Error) -> Result<(), Error> {
         self.stats.refused += 1;
         Err(error)
@@ -452,14 +496,14 @@ impl State {
         self.call_up(after);
         // Those that were skipped may have been all that waited.
         if self.try_admit(&counts) {
-            return Turn::Over(Ok(()));
+            return Turn::Over(Ok(self.now));
         }
         let latest = request.max_wait.map_or(Nanos::MAX, |wait| self.now.saturating_add(nanos(wait)));
         let came = keeps_place_since().map(|came| self.moment(clock, came));
         let ahead = came.and_then(|came| self.queue.wanted_before_again(came)).unwrap_or(*self.queue.wanted());
         let due = self.due_after(&ahead, &counts);
         if let Some(result) = self.settle(request.can_fail, &counts, due, latest) {
-            return Turn::Over(result);
+            return Turn::Over(result.map(|()| self.now));
         }
         let lateness = if latest == Nanos::MAX { 0 } else { self.lateness(&counts, due) };
         let demand = Demand { counts, since: self.now, latest, lateness };
@@ -521,7 +565,7 @@ impl State {
                 self.stats.delayed += 1;
                 self.stats.total_wait += Duration::from_nanos(self.now - demand.since);
                 self.give_up(ticket, after);
-                return Turn::Over(Ok(()));
+                return Turn::Over(Ok(self.now));
             }
             // The waiters before it have been woken, and need what it would take.
             Verdict::Due if self.now < demand.latest.saturating_add(nanos(GRAIN)) => {
@@ -533,7 +577,7 @@ impl State {
         };
         self.give_up(ticket, after);
         let refusal = refusal.err().unwrap_or_else(|| self.rate_limited(self.due_at_the_end(&demand.counts)));
-        Turn::Over(self.refuse(refusal))
+        Turn::Over(self.refuse(refusal).map(|()| self.now))
     }
 
     fn wait(&mut self, claim: &Claim, until: Nanos) -> Turn {

@@ -1,5 +1,6 @@
 //! The statistics of a limiter.
 
+use crate::policy::MAX_WINDOWS;
 use std::{fmt, time::Duration};
 
 /// What a [`RateLimiter`](crate::RateLimiter) has seen since it was made: see [`stats`](crate::RateLimiter::stats).
@@ -25,6 +26,13 @@ pub struct RateLimiterStats {
     pub waiting: usize,
     /// The time that the delayed calls waited, added up.
     pub total_wait: Duration,
+    /// Permits of each window that were [charged](crate::RateLimiter::charge), or used beyond a
+    /// reservation that was [settled](crate::Around::settled). Zeros beyond the windows that there
+    /// are.
+    pub charged: [u64; MAX_WINDOWS],
+    /// Permits of each window that were given back: by [`refund`](crate::RateLimiter::refund), or
+    /// from a reservation that was settled. Only those that were still counted.
+    pub refunded: [u64; MAX_WINDOWS],
 }
 
 impl RateLimiterStats {

@@ -106,6 +106,16 @@ macro_rules! allocations_of_futures {
 every_future_decorator!(allocations_of_futures);
 
 #[test]
+fn a_call_that_is_settled() {
+    let limiter = RateLimiter::windows([(1_000, secs(1)), (1_000, secs(1))]);
+    let chain = answer.rate_limited_by(&limiter, |_: &u64| [9, 9]).settled(|used| [4, u32::try_from(*used).unwrap()]);
+    for used in [7, 20] {
+        assert_eq!(allocations_of(|| now(chain.call(used))), 0);
+    }
+    assert_eq!(limiter.available_per_window(), [992, 973]);
+}
+
+#[test]
 fn each_decorator_alone() {
     let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).max_attempts(5).deadline(secs(30));
     let timed = fetch.timed("fetch");
@@ -254,7 +264,7 @@ fn a_key_of_a_keyed_limiter_takes_what_is_documented() {
         per_user.for_key(&user).try_acquire().unwrap();
     }
     let each = (LIVE.get() - before) / isize::try_from(KEYS).unwrap();
-    assert!(each <= 700, "{each} bytes for each key");
+    assert!(each <= 750, "{each} bytes for each key");
 }
 
 #[test]

@@ -438,6 +438,51 @@ parity! {
         { let limiter = RateLimiter::new(1, secs(1)); }
         |f| f.rate_limited(&limiter).retry_with(policy()),
         [0 => 1], limiter.stats();
+    settled: [ok(4), slow(500, ok(9)), BUSY]
+        { let limiter = RateLimiter::windows([(3, secs(1)), (10, secs(1))]); }
+        |f| f.rate_limited_by(&limiter, |n: &u32| [1, *n]).settled(|used| [1, *used]),
+        [0 => 7, 0 => 5, 0 => 1, 0 => 2, 300 => 3], (limiter.available_per_window(), limiter.stats());
+    settled_result: [BUSY, FATAL, ok(3)]
+        { let limiter = RateLimiter::new(20, secs(1)); }
+        |f| f.rate_limited_by(&limiter, |n: &u32| *n).settled_result(|result| match result {
+            Ok(used) => Some(*used),
+            Err(Fault::Busy) => Some(0),
+            Err(_) => None,
+        }),
+        [0 => 7, 0 => 8, 0 => 6], (limiter.available(), limiter.stats());
+    settled_attempts: [BUSY, BUSY, ok(2)]
+        { let limiter = RateLimiter::new(10, secs(1)); }
+        |f| f.rate_limited_by(&limiter, |n: &u32| *n).settled(|used| *used).retry_with(policy()).logged(),
+        [0 => 5], (limiter.available(), limiter.stats());
+    settled_behind_a_gate_that_refuses: []
+        in w { let (gate, limiter) = (Delay::of(w, false), RateLimiter::new(10, secs(1))); }
+        |f| f.gated(gate).rate_limited_by(&limiter, |n: &u32| *n).settled(|used| *used),
+        [0 => 8, 0 => 9], (limiter.available(), limiter.stats());
+    settled_behind_a_gate_that_refuses_all_attempts: []
+        in w { let (gate, limiter) = (Delay::of(w, false), RateLimiter::new(10, secs(1))); }
+        |f| f.gated(gate).retry_with(policy()).rate_limited_by(&limiter, |n: &u32| *n).settled(|used| *used),
+        [0 => 8], (limiter.available(), limiter.stats());
+    settled_behind_a_gate_that_lets_pass: [slow(50, ok(7)), BUSY]
+        in w { let (gate, limiter) = (Delay::of(w, true), RateLimiter::new(20, secs(1))); }
+        |f| f.gated(gate).rate_limited_by(&limiter, |n: &u32| *n).settled(|used| *used).retry_with(policy()),
+        [0 => 8, 0 => 9], (limiter.available(), limiter.stats());
+    settled_behind_a_validation: []
+        { let limiter = RateLimiter::new(10, secs(1)); }
+        |f| f.validated(|n: &u32| if *n > 3 { Err("too many") } else { Ok(()) })
+            .rate_limited_by(&limiter, |n: &u32| *n).settled_result(|_| None::<u32>),
+        [0 => 4, 0 => 3], (limiter.available(), limiter.stats());
+    settled_after_the_period: [slow(1_500, ok(2))]
+        { let limiter = RateLimiter::windows([(10, secs(1)), (10, secs(2))]); }
+        |f| f.rate_limited_by(&limiter, |n: &u32| *n).settled(|used| *used),
+        [0 => 8, 0 => 7], (limiter.available_per_window(), limiter.stats());
+    settled_paced: [slow(100, ok(3)), slow(2_000, ok(1))]
+        { let limiter = RateLimiter::paced(10, secs(1)); }
+        |f| f.rate_limited_by(&limiter, |_: &u32| 8).settled(|used| *used),
+        [0 => 1, 0 => 2, 0 => 3], (limiter.available(), limiter.stats());
+    settled_single_permits: [ok(0), ok(2)]
+        { let limiter = RateLimiter::new(3, secs(1)); }
+        |f| f.rate_limited(&limiter).settled(|used| *used).try_rate_limited(&limiter).settled(|used| *used),
+        [0 => 1, 0 => 2], (limiter.available(), limiter.stats());
     pausing: [throttled(30)]
         { let limiter = RateLimiter::new(9, secs(1)); }
         |f| f.pausing(&limiter, Transient::retry_after).rate_limited(&limiter),

@@ -14,7 +14,9 @@ mod patience;
 mod pausing;
 mod permits;
 mod queue;
+mod refund;
 mod refusals;
+mod settled;
 mod skipped;
 mod windows;
 

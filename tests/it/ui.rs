@@ -70,6 +70,8 @@ cases! {
     retried_counter_called
     retried_future
     retried_once
+    settled_gate
+    settled_plain_output
     shared_counter_decorated
     shared_error_not_clone
     transient_unimplemented

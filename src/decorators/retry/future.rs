@@ -286,6 +286,11 @@ where
     fn name(&self) -> Name {
         self.attempts.name()
     }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.attempts.holds_back()
+    }
 }
 
 impl Progress {

@@ -333,6 +333,11 @@ where
         self.callable.name()
     }
 
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.callable.holds_back()
+    }
+
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
     }

@@ -46,6 +46,11 @@ impl Sums {
     }
 }
 
+/// The permits of each window by which the first exceed the others.
+pub(crate) fn excess(counts: &Counts, over: &Counts) -> Counts {
+    std::array::from_fn(|window| counts[window].saturating_sub(over[window]))
+}
+
 #[derive(Debug, Clone)]
 pub(crate) enum Quota {
     /// Every one of them must have room.
@@ -192,6 +197,26 @@ impl Quota {
         }
     }
 
+    /// Gives back permits of an unknown moment, as many as are counted now. Returns their number
+    /// for each window. Call [`forget`](Self::forget) first.
+    pub(crate) fn refund(&mut self, now: Nanos, counts: &Counts) -> Counts {
+        match self {
+            Self::Windows(logs) => each(logs, counts, SlidingLog::refund),
+            Self::Paced(pacer) => only(pacer.refund(now, counts[0])),
+        }
+    }
+
+    /// Gives back permits that were taken at this moment, as many as are still counted. Returns
+    /// their number for each window. Takes time in proportion to the moments since then at which
+    /// permits were taken.
+    pub(crate) fn refund_at(&mut self, now: Nanos, at: Nanos, counts: &Counts) -> Counts {
+        match self {
+            Self::Windows(logs) => each(logs, counts, |log, count| log.refund_at(at, count)),
+            Self::Paced(pacer) if at.saturating_add(pacer.period()) > now => only(pacer.refund(now, counts[0])),
+            Self::Paced(_) => only(0),
+        }
+    }
+
     /// The permits that could be taken now from this window.
     pub(crate) fn available(&self, now: Nanos, window: usize) -> u32 {
         match self {
@@ -233,6 +258,22 @@ impl Quota {
             }
         }
     }
+}
+
+/// Runs `act` on the logs that have a count, and returns what it does for each window.
+fn each(logs: &mut [SlidingLog], counts: &Counts, act: impl Fn(&mut SlidingLog, u32) -> u32) -> Counts {
+    let mut results = Counts::default();
+    for ((result, log), &count) in results.iter_mut().zip(logs).zip(counts) {
+        *result = if count == 0 { 0 } else { act(log, count) };
+    }
+    results
+}
+
+/// The counts of a quota with one window.
+fn only(count: u32) -> Counts {
+    let mut counts = Counts::default();
+    counts[0] = count;
+    counts
 }
 
 impl fmt::Display for Quota {

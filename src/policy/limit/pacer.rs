@@ -107,6 +107,14 @@ impl Pacer {
         self.tat = self.tat.max(self.scaled(since)).saturating_add(self.intervals(permits.into()));
     }
 
+    /// Moves the schedule back by so many permits, and no further than to now. Returns the number
+    /// of whole permits that this gives back.
+    pub(crate) fn refund(&mut self, now: Nanos, permits: u32) -> u32 {
+        let back = self.intervals(permits.into()).min(self.tat.saturating_sub(self.scaled(now)));
+        self.tat -= back;
+        u32::try_from(back / u128::from(self.period)).unwrap_or(permits)
+    }
+
     /// Permits that could be taken now.
     pub(crate) fn available(&self, now: Nanos) -> u32 {
         let ahead = self.tat.saturating_sub(self.scaled(now)).div_ceil(u128::from(self.period).max(1));

@@ -1,10 +1,10 @@
 //! The limiter against a naive model: commands in any order, waiters polled in any order.
 
 use crate::support::{cases, millis, ms, paused};
-use decor::{Error, Permits, future::AcquireMany, prelude::*};
-use futures::FutureExt as _;
+use decor::{Error, Permits, prelude::*};
+use futures::{FutureExt as _, future::LocalBoxFuture};
 use proptest::prelude::*;
-use std::{collections::VecDeque, pin::Pin, task::Poll, time::Duration};
+use std::{cell::Cell, collections::VecDeque, future::poll_fn, rc::Rc, task::Poll, time::Duration};
 use tokio::time::{Instant, advance};
 use tokio_test::task;
 
@@ -22,6 +22,10 @@ enum Event {
     Cancel(usize),
     Pause(u64),
     Charge([u32; 2]),
+    Refund([u32; 2]),
+    /// The call of the n-th arrival ends, if it runs: it has used so many permits, or does not
+    /// tell.
+    End(usize, Option<[u32; 2]>),
     SetLimits([(u32, u64); 2]),
     TryAcquire {
         early: bool,
@@ -101,7 +105,9 @@ fn any_schedule(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Sche
         12 => arrival.prop_map(|(permits, patience, early)| Event::Arrive { permits, patience, early }),
         3 => (0_usize..20).prop_map(Event::Cancel),
         1 => (1_u64..50).prop_map(Event::Pause),
-        1 => permits.prop_map(Event::Charge),
+        1 => permits.clone().prop_map(Event::Charge),
+        1 => permits.clone().prop_map(Event::Refund),
+        4 => (0_usize..20, prop::option::weighted(0.8, permits)).prop_map(|(n, used)| Event::End(n, used)),
         1 => any_limits().prop_map(Event::SetLimits),
         2 => any::<bool>().prop_map(|early| Event::TryAcquire { early }),
     ];
@@ -151,7 +157,32 @@ impl Window {
 
     fn pass(&mut self, now: u64) {
         self.now = now;
-        self.taken.retain(|(at, _)| at + self.longest_period > now);
+        self.forget();
+    }
+
+    fn taken_after(&self, moment: u64) -> u32 {
+        self.taken.iter().filter(|(at, _)| *at > moment).map(|(_, permits)| permits).sum()
+    }
+
+    /// Removes admissions that no window so far would hold.
+    fn forget(&mut self) {
+        let is_held = |at| {
+            at + self.period > self.now
+                || at + self.longest_period > self.now && self.taken_after(at) < self.largest_limit
+        };
+        self.taken = self.taken.iter().copied().filter(|(at, _)| is_held(*at)).collect();
+    }
+
+    /// Gives back up to so many permits of the admissions for which this is true, the oldest first.
+    fn refund(&mut self, permits: u32, is_meant: impl Fn(&Self, u64) -> bool) {
+        self.forget();
+        let mut left = permits;
+        for n in 0..self.taken.len() {
+            let (at, taken) = self.taken[n];
+            let given = if is_meant(self, at) { left.min(taken) } else { 0 };
+            self.taken[n].1 -= given;
+            left -= given;
+        }
     }
 
     fn in_use(&self) -> u32 {
@@ -159,11 +190,8 @@ impl Window {
     }
 
     fn set_limit(&mut self, limit: u32, period: u64) {
-        let taken_after =
-            |moment| -> u32 { self.taken.iter().filter(|(at, _)| *at > moment).map(|(_, permits)| permits).sum() };
-        let counts = |at| at + self.period > self.now || taken_after(at) < self.largest_limit;
-        let taken = self.taken.iter().copied().filter(|(at, _)| counts(*at)).collect();
-        (self.limit, self.period, self.taken) = (limit, period, taken);
+        self.forget();
+        (self.limit, self.period) = (limit, period);
         self.largest_limit = self.largest_limit.max(limit);
         self.longest_period = self.longest_period.max(period);
     }
@@ -216,6 +244,12 @@ impl Bucket {
 
     fn take(&mut self, permits: u32) {
         self.filled -= i128::from(permits) * self.period;
+    }
+
+    /// What it cannot hold is lost.
+    fn refund(&mut self, permits: u32) {
+        let room = (self.full() - self.filled).max(0);
+        self.filled += (i128::from(permits) * self.period).min(room);
     }
 
     /// What is missing then takes as long to come as it would have taken, and a nanosecond is not
@@ -291,6 +325,34 @@ impl Rule {
         }
     }
 
+    /// Gives back permits of whichever admissions.
+    fn refund(&mut self, permits: [u32; 2]) {
+        match self {
+            Self::Windows(windows) => {
+                for (window, permits) in windows.iter_mut().zip(permits) {
+                    window.refund(permits, |window, at| at + window.period > window.now);
+                }
+            }
+            Self::Bucket(bucket) => bucket.refund(permits[0]),
+        }
+    }
+
+    /// A call that was admitted with these permits at this moment has used those.
+    fn settle(&mut self, now: u64, at: u64, reserved: [u32; 2], used: [u32; 2]) {
+        let excess = |a: [u32; 2], b: [u32; 2]| [a[0].saturating_sub(b[0]), a[1].saturating_sub(b[1])];
+        self.take(now, excess(used, reserved));
+        let unused = excess(reserved, used);
+        match self {
+            Self::Windows(windows) => {
+                for (window, permits) in windows.iter_mut().zip(unused) {
+                    window.refund(permits, |_, moment| moment == at);
+                }
+            }
+            Self::Bucket(bucket) if nanos(ms(now - at)) < bucket.period => bucket.refund(unused[0]),
+            Self::Bucket(_) => {}
+        }
+    }
+
     fn set_limits(&mut self, limits: [(u32, u64); 2]) {
         match self {
             Self::Windows(windows) => {
@@ -327,13 +389,15 @@ struct Model {
     rule: Rule,
     queue: VecDeque<Waiter>,
     paused_until: u64,
+    /// Permits of each arrival; `None` once its call has ended, or if it cannot be settled.
+    reserved: Vec<Option<[u32; 2]>>,
     seen: Seen,
 }
 
 impl Model {
     fn new(kind: Kind, limits: [(u32, u64); 2]) -> Self {
         let rule = Rule::new(kind, limits);
-        Self { now: 0, rule, queue: VecDeque::new(), paused_until: 0, seen: Seen::default() }
+        Self { now: 0, rule, queue: VecDeque::new(), paused_until: 0, reserved: Vec::new(), seen: Seen::default() }
     }
 
     /// A millisecond passes. A newcomer that comes before the waiters are polled makes up for their
@@ -375,9 +439,10 @@ impl Model {
 
     fn happen(&mut self, event: &Event, receptions: &[Option<Reception>]) {
         match *event {
-            Event::Arrive { permits, early, .. } => {
+            Event::Arrive { permits, patience, early } => {
                 let arrival = self.seen.arrivals.len();
                 self.seen.arrivals.push(Outcome::Waits);
+                self.reserved.push(is_settled(arrival, patience).then_some(permits));
                 let latest = match receptions[arrival] {
                     Some(reception) => {
                         self.check_foresight(permits, reception, early);
@@ -399,6 +464,15 @@ impl Model {
             }
             Event::Pause(pause) => self.paused_until = self.paused_until.max(self.now + pause),
             Event::Charge(permits) => self.rule.take(self.now, permits),
+            Event::Refund(permits) => self.rule.refund(permits),
+            Event::End(arrival, used) => {
+                if let Some(&Outcome::Admitted(at)) = self.seen.arrivals.get(arrival) {
+                    let reserved = self.reserved[arrival].take();
+                    if let (Some(reserved), Some(used)) = (reserved, used) {
+                        self.rule.settle(self.now, at, reserved, used);
+                    }
+                }
+            }
             Event::SetLimits(limits) => self.rule.set_limits(limits),
             Event::TryAcquire { .. } => {
                 let admitted = self.queue.is_empty() && self.fits([1, 1]);
@@ -476,13 +550,62 @@ fn run_model(schedule: &Schedule, receptions: &[Option<Reception>], until: u64) 
     model.seen
 }
 
+/// Whether an arrival is a call that is settled at its end, in place of a mere wait for permits.
+fn is_settled(arrival: usize, patience: Patience) -> bool {
+    arrival % 2 == 0 && matches!(patience, Patience::Endless)
+}
+
+/// A call that runs until it is told to end.
+#[derive(Debug, Clone, Default)]
+struct Running {
+    has_begun: Rc<Cell<bool>>,
+    end: Rc<Cell<End>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum End {
+    #[default]
+    NotYet,
+    /// It has used these permits.
+    Used(Permits),
+    /// It does not tell what it has used.
+    Unknown,
+}
+
+impl Running {
+    /// The call, behind the limiter.
+    fn call<'l>(&self, limiter: &'l RateLimiter, permits: Permits) -> LocalBoxFuture<'l, Result<(), Error>> {
+        let running = self.clone();
+        let call = move || {
+            running.has_begun.set(true);
+            let end = Rc::clone(&running.end);
+            poll_fn(move |_| match end.get() {
+                End::NotYet => Poll::Pending,
+                End::Used(permits) => Poll::Ready(Ok::<_, Error>(Some(permits))),
+                End::Unknown => Poll::Ready(Ok(None)),
+            })
+        };
+        let call = call.rate_limited_by(limiter, move || permits).settled_result(|used| *used.as_ref().unwrap());
+        Box::pin(async move { call.await.map(drop) })
+    }
+}
+
+/// An arrival, as a task that waits or runs.
+struct Arrival<'l> {
+    task: task::Spawn<LocalBoxFuture<'l, Result<(), Error>>>,
+    /// `None` for a mere wait for permits.
+    running: Option<Running>,
+}
+
 /// The limiter itself, its waiters polled when, and only when, they are woken; those that are woken
 /// together in any order.
 struct Driver<'l> {
     limiter: &'l RateLimiter,
     begun: Instant,
     windows: usize,
-    waiters: Vec<Option<task::Spawn<Pin<Box<AcquireMany<'l>>>>>>,
+    waiters: Vec<Option<Arrival<'l>>>,
+    /// The calls that have been admitted, by their arrival.
+    running: Vec<(usize, Arrival<'l>)>,
     /// One for each arrival; `None` if it has endless patience.
     receptions: Vec<Option<Reception>>,
     order: u64,
@@ -506,16 +629,34 @@ impl Driver<'_> {
 
     fn poll(&mut self, arrival: usize) {
         let Some(waiter) = &mut self.waiters[arrival] else { return };
-        if let Poll::Ready(result) = waiter.poll() {
-            let now = self.now();
-            self.seen.arrivals[arrival] = if result.is_ok() { Outcome::Admitted(now) } else { Outcome::Refused(now) };
-            self.waiters[arrival] = None;
+        let result = waiter.task.poll();
+        let runs = waiter.running.as_ref().is_some_and(|running| running.has_begun.get());
+        let now = millis(self.begun.elapsed());
+        match result {
+            Poll::Pending if runs => {
+                self.seen.arrivals[arrival] = Outcome::Admitted(now);
+                self.running.extend(self.waiters[arrival].take().map(|waiter| (arrival, waiter)));
+            }
+            Poll::Pending => {}
+            Poll::Ready(result) => {
+                let outcome = if result.is_ok() { Outcome::Admitted } else { Outcome::Refused };
+                self.seen.arrivals[arrival] = outcome(now);
+                self.waiters[arrival] = None;
+            }
         }
+    }
+
+    fn end(&mut self, arrival: usize, used: Option<[u32; 2]>) {
+        let Some(position) = self.running.iter().position(|(other, _)| *other == arrival) else { return };
+        let (_, mut call) = self.running.remove(position);
+        let end = used.map_or(End::Unknown, |used| End::Used(self.permits(used)));
+        call.running.as_ref().expect("it runs").end.set(end);
+        assert_eq!(call.task.poll(), Poll::Ready(Ok(())));
     }
 
     fn serve(&mut self) {
         loop {
-            let is_woken = |n: &usize| self.waiters[*n].as_ref().is_some_and(task::Spawn::is_woken);
+            let is_woken = |n: &usize| self.waiters[*n].as_ref().is_some_and(|waiter| waiter.task.is_woken());
             let woken: Vec<_> = (0..self.waiters.len()).filter(is_woken).collect();
             if woken.is_empty() {
                 break;
@@ -528,6 +669,7 @@ impl Driver<'_> {
     fn arrive(&mut self, permits: [u32; 2], patience: Patience) {
         let permits = self.permits(permits);
         let arrival = self.waiters.len();
+        let running = is_settled(arrival, patience).then(Running::default);
         let patience = match patience {
             Patience::Endless => None,
             Patience::Millis(patience) => Some(ms(patience)),
@@ -546,8 +688,12 @@ impl Driver<'_> {
             },
         };
         let acquire = self.limiter.acquire_many(permits);
-        let acquire = if let Some(patience) = patience { acquire.within(patience) } else { acquire };
-        self.waiters.push(Some(task::spawn(Box::pin(acquire))));
+        let call: LocalBoxFuture<'_, _> = match (&running, patience) {
+            (Some(running), _) => running.call(self.limiter, permits),
+            (None, Some(patience)) => Box::pin(acquire.within(patience)),
+            (None, None) => Box::pin(acquire),
+        };
+        self.waiters.push(Some(Arrival { task: task::spawn(call), running }));
         self.seen.arrivals.push(Outcome::Waits);
         self.poll(arrival);
         let now = self.begun.elapsed();
@@ -567,6 +713,8 @@ impl Driver<'_> {
             }
             Event::Pause(pause) => self.limiter.pause_for(ms(pause)),
             Event::Charge(permits) => self.limiter.charge(self.permits(permits)),
+            Event::Refund(permits) => self.limiter.refund(self.permits(permits)),
+            Event::End(arrival, used) => self.end(arrival, used),
             Event::SetLimits(limits) => {
                 let limits = limits[..self.windows].iter().map(|&(limit, period)| (limit, ms(period)));
                 self.limiter.try_set_limits(limits).unwrap();
@@ -596,6 +744,7 @@ async fn run_limiter(schedule: &Schedule, until: u64) -> (Seen, Vec<Option<Recep
         begun: Instant::now(),
         windows: schedule.kind.windows(),
         waiters: Vec::new(),
+        running: Vec::new(),
         receptions: Vec::new(),
         order: schedule.order,
         seen: Seen::default(),
@@ -613,8 +762,8 @@ async fn run_limiter(schedule: &Schedule, until: u64) -> (Seen, Vec<Option<Recep
         advance(ms(1)).await;
         driver.serve();
     }
-    let Driver { waiters, receptions, seen, .. } = driver;
-    drop(waiters);
+    let Driver { waiters, running, receptions, seen, .. } = driver;
+    drop((waiters, running));
     assert_eq!(limiter.waiting(), 0);
     assert_eq!(limiter.stats().skipped, 0);
     (seen, receptions)
