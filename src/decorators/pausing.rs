@@ -35,7 +35,7 @@ where
 
 impl<P> Decoration for Pausing<P> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, ".pausing({}, ..)", self.limiter.limits())
+        write!(f, ".pausing({}, ..)", self.limiter.displayed())
     }
 }
 
