@@ -60,7 +60,7 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     wait.unwind_if_cancelled();
                     self.core.claim(clock, &self.request, wait.waker())
                 }
-                State::Waiting(_, claim) => self.core.take_turn(clock, claim, wait.waker()),
+                State::Waiting(_, claim) => self.core.take_turn(clock, claim, &self.request, wait.waker()),
                 State::Stuck => {
                     wait.for_a_wake();
                     return Poll::Pending;
@@ -73,7 +73,7 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     moment
                 }
                 Turn::Wait(moment) => moment,
-                Turn::Over(Err(Error::Closed { .. })) if !self.request.can_fail => {
+                Turn::Never => {
                     self.state = State::Stuck;
                     continue;
                 }

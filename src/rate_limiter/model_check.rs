@@ -51,6 +51,7 @@ use Act::{Acquire, Close, Leave, Pause, Resume, SetLimit, Try, Within};
 
 /// One who waits.
 struct Waiter {
+    request: Request,
     claim: Claim,
     waker: Arc<Woken>,
     until: Nanos,
@@ -90,14 +91,14 @@ impl Model {
                     Turn::Over(result) => self.end(result, was_closed),
                     Turn::Joined(claim, _) => {
                         assert!(!was_closed, "joined the queue of a closed limiter");
-                        let waiter = self.take_turn(Waiter { claim, waker: woken, until: 0 });
+                        let waiter = self.take_turn(Waiter { request, claim, waker: woken, until: 0 });
                         if act != Leave {
                             self.waiting.lock().unwrap().extend(waiter);
                         } else if let Some(waiter) = waiter {
                             self.limiter.core.leave(Clock::Thread, &waiter.claim);
                         }
                     }
-                    Turn::Wait(_) => unreachable!(),
+                    Turn::Wait(_) | Turn::Never => unreachable!(),
                 }
             }
             Try => {
@@ -133,13 +134,13 @@ impl Model {
     fn take_turn(&self, waiter: Waiter) -> Option<Waiter> {
         let was_closed = self.is_closed.load(SeqCst);
         let waker = Waker::from(Arc::clone(&waiter.waker));
-        match self.limiter.core.take_turn(Clock::Thread, &waiter.claim, &waker) {
+        match self.limiter.core.take_turn(Clock::Thread, &waiter.claim, &waiter.request, &waker) {
             Turn::Over(result) => {
                 self.end(result, was_closed);
                 None
             }
             Turn::Wait(until) => Some(Waiter { until, ..waiter }),
-            Turn::Joined(..) => unreachable!(),
+            Turn::Joined(..) | Turn::Never => unreachable!(),
         }
     }
 
@@ -285,7 +286,7 @@ fn check_turn(permits: u32, waiters: usize, threads: &[&[AtTheTurn]]) {
                     for act in acts {
                         let turn = match act {
                             Look(n) => {
-                                let turn = limiter.core.take_turn(Clock::Thread, &claims[n], Waker::noop());
+                                let turn = limiter.core.take_turn(Clock::Thread, &claims[n], &patient, Waker::noop());
                                 assert!(matches!(turn, Turn::Over(Ok(()))), "{turn:?}");
                                 continue;
                             }
@@ -354,7 +355,7 @@ fn coming_back() {
         let claims = Arc::new(claims);
         let look = |n: usize| {
             let (limiter, claims) = (limiter.clone(), Arc::clone(&claims));
-            move || limiter.core.take_turn(Clock::Thread, &claims[n], Waker::noop())
+            move || limiter.core.take_turn(Clock::Thread, &claims[n], &patient, Waker::noop())
         };
         let back = [1, 0].map(|n| thread::spawn(look(n)));
         let trier = limiter.clone();

@@ -148,6 +148,8 @@ pub(super) enum Turn {
     Joined(Claim, Nanos),
     /// Come again at this moment, or when woken.
     Wait(Nanos),
+    /// Refused, but the caller cannot be told: pending for good.
+    Never,
     /// Admitted, or refused.
     Over(Result<(), Error>),
 }
@@ -261,8 +263,10 @@ impl Core {
         Self::act(state, |state, after| state.claim(request, waker, after))
     }
 
-    pub(super) fn take_turn(&self, clock: Clock, claim: &Claim, waker: &Waker) -> Turn {
-        self.contact(clock, |state, after| state.take_turn(claim, waker, after))
+    pub(super) fn take_turn(&self, clock: Clock, claim: &Claim, request: &Request, waker: &Waker) -> Turn {
+        self.contact(clock, |state, after| {
+            if state.is_closed { state.refuse_for_good(request) } else { state.take_turn(claim, waker, after) }
+        })
     }
 
     pub(super) fn leave(&self, clock: Clock, claim: &Claim) {
@@ -509,9 +513,15 @@ impl State {
         Err(error)
     }
 
+    /// The end of a call to a closed limiter.
+    fn refuse_for_good(&mut self, request: &Request) -> Turn {
+        let refusal = self.refuse(CLOSED);
+        if request.can_fail { Turn::Over(refusal) } else { Turn::Never }
+    }
+
     fn claim(&mut self, request: &Request, waker: &Waker, after: &mut Aftermath) -> Turn {
         if self.is_closed {
-            return Turn::Over(self.refuse(CLOSED));
+            return self.refuse_for_good(request);
         }
         let counts = match self.quota.check(&request.permits) {
             Ok(counts) => *counts,
@@ -558,9 +568,6 @@ impl State {
     }
 
     fn take_turn(&mut self, claim: &Claim, waker: &Waker, after: &mut Aftermath) -> Turn {
-        if self.is_closed {
-            return Turn::Over(self.refuse(CLOSED));
-        }
         let Claim { ticket, demand } = claim;
         if self.queue.check_in(ticket, demand, waker, &mut after.stale) {
             self.disturb();
