@@ -137,6 +137,7 @@ async fn a_smaller_burst_forgets_nothing_of_what_was_taken() {
 
 /// A key with a setting of its own is not forgotten, or the setting would be lost.
 #[tokio::test(start_paused = true)]
+#[cfg_attr(miri, ignore = "takes it for ever")]
 async fn a_keys_own_settings_stay() {
     type Change = fn(&RateLimiter);
     let changes: [Change; 3] = [
