@@ -164,6 +164,9 @@ pub trait FutureExt: Future + Sized {
     /// Waits for a permit before the future is polled; see
     /// [`FnExt::rate_limited`](crate::FnExt::rate_limited).
     ///
+    /// Stays pending once the limiter is [closed](RateLimiter::close); `.rate_limited_by(&limiter,
+    /// 1)` waits as long, and fails then.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::prelude::*;
@@ -256,7 +259,8 @@ pub trait FutureExt: Future + Sized {
         self.rate_limited_within(limiter, Duration::ZERO)
     }
 
-    /// Pauses the limiter for all calls when this one fails with an error that asks for it; see
+    /// Pauses the limiter for all calls when this one fails with an error that asks for it, for its
+    /// [longest pause](RateLimiter::longest_pause) at most; see
     /// [`FnExt::pausing`](crate::FnExt::pausing).
     ///
     /// ```

@@ -57,13 +57,13 @@ impl<T, H: PauseHint<T>> Gate<T> for Pausing<H> {
 
 impl<P> Decoration for Pausing<ByError<P>> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, ".pausing({}, ..)", self.limiter.limits())
+        write!(f, ".pausing({}, ..)", self.limiter.displayed())
     }
 }
 
 impl<P> Decoration for Pausing<ByResult<P>> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, ".pausing_result({}, ..)", self.limiter.limits())
+        write!(f, ".pausing_result({}, ..)", self.limiter.displayed())
     }
 }
 

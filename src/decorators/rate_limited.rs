@@ -87,7 +87,7 @@ pub struct RateLimited(pub(crate) RateLimiter);
 
 impl Decoration for RateLimited {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, ".rate_limited({})", self.0.limits())
+        write!(f, ".rate_limited({})", self.0.displayed())
     }
 }
 
@@ -114,7 +114,7 @@ pub struct RateLimitedWithin {
 
 impl Decoration for RateLimitedWithin {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let limits = self.limiter.limits();
+        let limits = self.limiter.displayed();
         match self.max_wait {
             Duration::ZERO => write!(f, ".try_rate_limited({limits})"),
             max_wait => write!(f, ".rate_limited_within({limits}, {max_wait:?})"),
@@ -144,7 +144,7 @@ pub struct RateLimitedBy<P> {
 
 impl<P> Decoration for RateLimitedBy<P> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, ".rate_limited_by({}, ..)", self.limiter.limits())
+        write!(f, ".rate_limited_by({}, ..)", self.limiter.displayed())
     }
 }
 

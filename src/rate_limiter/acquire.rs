@@ -28,6 +28,8 @@ pub(crate) struct Acquisition<C: Deref<Target = Core>> {
 enum State {
     Unpolled,
     Waiting(Clock, Claim),
+    /// Pending for good: the limiter is closed, and the caller cannot be told.
+    Stuck,
     /// At this moment.
     Admitted(Nanos),
     Refused,
@@ -68,7 +70,11 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     wait.unwind_if_cancelled();
                     self.core.claim(clock, &self.request, wait.waker())
                 }
-                State::Waiting(_, claim) => self.core.take_turn(clock, claim, wait.waker()),
+                State::Waiting(_, claim) => self.core.take_turn(clock, claim, &self.request, wait.waker()),
+                State::Stuck => {
+                    wait.for_a_wake();
+                    return Poll::Pending;
+                }
                 State::Admitted(_) | State::Refused => panic!("`Acquire` polled after it completed"),
             };
             let moment = match turn {
@@ -77,6 +83,10 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     moment
                 }
                 Turn::Wait(moment) => moment,
+                Turn::Never => {
+                    self.state = State::Stuck;
+                    continue;
+                }
                 Turn::Over(Ok(at)) => {
                     self.state = State::Admitted(at);
                     return Poll::Ready(Ok(()));

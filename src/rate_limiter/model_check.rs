@@ -6,6 +6,7 @@
 //!   passes only when all wait, so a wake-up that is lost shows as a late admission.
 //! - A call with patience is refused only if its turn is beyond that.
 //! - Nothing is left behind: no call waits, and each is counted once.
+//! - Once the limiter is closed, every call ends at once, and none takes a permit.
 
 use super::{
     RateLimiter,
@@ -41,13 +42,16 @@ enum Act {
     Try,
     /// For a period and a half.
     Pause,
+    Resume,
     /// To two in a period.
     SetLimit,
+    Close,
 }
-use Act::{Acquire, Leave, Pause, SetLimit, Try, Within};
+use Act::{Acquire, Close, Leave, Pause, Resume, SetLimit, Try, Within};
 
 /// One who waits.
 struct Waiter {
+    request: Request,
     claim: Claim,
     waker: Arc<Woken>,
     until: Nanos,
@@ -67,6 +71,8 @@ struct Model {
     limiter: RateLimiter,
     waiting: Arc<Mutex<Vec<Waiter>>>,
     admitted: Arc<Mutex<Vec<Duration>>>,
+    /// Set when `close` has returned.
+    is_closed: Arc<AtomicBool>,
 }
 
 impl Model {
@@ -75,36 +81,45 @@ impl Model {
     }
 
     fn act(&self, act: Act) {
+        let was_closed = self.is_closed.load(SeqCst);
         match act {
             Acquire | Leave | Within => {
                 let max_wait = if act == Within { Some(PERIOD) } else { None };
                 let request = Request { permits: 1_u32.into(), can_fail: true, max_wait };
                 let woken = Arc::<Woken>::default();
                 match self.limiter.core.claim(Clock::Thread, &request, &Waker::from(Arc::clone(&woken))) {
-                    Turn::Over(result) => self.end(result.map(drop)),
+                    Turn::Over(result) => self.end(result.map(drop), was_closed),
                     Turn::Joined(claim, _) => {
-                        let waiter = self.take_turn(Waiter { claim, waker: woken, until: 0 });
+                        assert!(!was_closed, "joined the queue of a closed limiter");
+                        let waiter = self.take_turn(Waiter { request, claim, waker: woken, until: 0 });
                         if act != Leave {
                             self.waiting.lock().unwrap().extend(waiter);
                         } else if let Some(waiter) = waiter {
                             self.limiter.core.leave(Clock::Thread, &waiter.claim);
                         }
                     }
-                    Turn::Wait(_) => unreachable!(),
+                    Turn::Wait(_) | Turn::Never => unreachable!(),
                 }
             }
             Try => {
-                self.end(self.limiter.try_acquire());
+                self.end(self.limiter.try_acquire(), was_closed);
             }
             Pause => self.limiter.pause_for(PERIOD * 3 / 2),
+            Resume => self.limiter.resume(),
             SetLimit => self.limiter.set_limit(2, PERIOD),
+            Close => {
+                self.limiter.close();
+                self.is_closed.store(true, SeqCst);
+            }
         }
     }
 
     /// Only patience has an end, and here only before a turn that is beyond it: all want one
     /// permit.
-    fn end(&self, result: Result<(), Error>) {
+    fn end(&self, result: Result<(), Error>, was_closed: bool) {
         match result {
+            Err(Error::Closed { .. }) => assert!(self.limiter.is_closed()),
+            result if was_closed => panic!("{result:?} from a closed limiter"),
             Ok(()) => self.admit(),
             Err(refused) => self.check_refusal(&refused),
         }
@@ -117,14 +132,15 @@ impl Model {
 
     /// `None` when it is over.
     fn take_turn(&self, waiter: Waiter) -> Option<Waiter> {
+        let was_closed = self.is_closed.load(SeqCst);
         let waker = Waker::from(Arc::clone(&waiter.waker));
-        match self.limiter.core.take_turn(Clock::Thread, &waiter.claim, &waker) {
+        match self.limiter.core.take_turn(Clock::Thread, &waiter.claim, &waiter.request, &waker) {
             Turn::Over(result) => {
-                self.end(result.map(drop));
+                self.end(result.map(drop), was_closed);
                 None
             }
             Turn::Wait(until) => Some(Waiter { until, ..waiter }),
-            Turn::Joined(..) => unreachable!(),
+            Turn::Joined(..) | Turn::Never => unreachable!(),
         }
     }
 
@@ -150,7 +166,8 @@ fn check(preemptions: usize, threads: &[&[Act]], latest: Duration) {
     let acts: Vec<Vec<Act>> = threads.iter().map(|acts| acts.to_vec()).collect();
     let explored = explore(preemptions, move || {
         let clock = VirtualClock::start();
-        let model = Model { limiter: RateLimiter::new(1, PERIOD), waiting: Arc::default(), admitted: Arc::default() };
+        let limiter = RateLimiter::new(1, PERIOD);
+        let model = Model { limiter, waiting: Arc::default(), admitted: Arc::default(), is_closed: Arc::default() };
         let running: Vec<_> = acts
             .iter()
             .map(|acts| {
@@ -165,7 +182,9 @@ fn check(preemptions: usize, threads: &[&[Act]], latest: Duration) {
         let limit = if acts.iter().flatten().any(|act| *act == SetLimit) { 2 } else { 1 };
         assert!(admitted.windows(limit + 1).all(|some| some[limit] - some[0] >= PERIOD), "{admitted:?}");
         assert!(admitted.last().is_none_or(|last| *last <= latest), "{admitted:?}");
-        let stay = acts.iter().flatten().filter(|act| **act == Acquire).count();
+        let is_closed = model.limiter.is_closed();
+        assert!(!is_closed || clock.elapsed().is_zero(), "a call waited for its turn");
+        let stay = acts.iter().flatten().filter(|act| **act == Acquire && !is_closed).count();
         let stats = model.limiter.stats();
         assert!(admitted.len() >= stay, "{admitted:?}");
         assert_eq!((stats.admitted, stats.waiting), (admitted.len() as u64, 0), "{stats:?}");
@@ -194,6 +213,25 @@ fn three_threads() {
     check(2, &[&[Acquire, Leave], &[Acquire], &[Try]], PERIOD * 2);
     check(2, &[&[Acquire], &[Acquire], &[SetLimit]], Duration::ZERO);
     check(2, &[&[Acquire], &[Leave, Leave], &[Acquire, SetLimit]], PERIOD);
+}
+
+#[test]
+fn a_pause_that_is_ended() {
+    check(2, &[&[Acquire], &[Pause, Resume]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Pause, Resume]], PERIOD);
+    check(2, &[&[Acquire], &[Acquire], &[Pause, Resume]], PERIOD);
+}
+
+#[test]
+fn closed() {
+    check(2, &[&[Acquire], &[Close]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Close]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Acquire, Close]], Duration::ZERO);
+    check(2, &[&[Acquire, Leave], &[Acquire], &[Close, Try]], Duration::ZERO);
+    check(2, &[&[Within, Within], &[Within], &[Close, Acquire]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Close], &[Close]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Close], &[Pause, Resume]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[SetLimit], &[Close]], Duration::ZERO);
 }
 
 #[test]
@@ -248,7 +286,7 @@ fn check_turn(permits: u32, waiters: usize, threads: &[&[AtTheTurn]]) {
                     for act in acts {
                         let turn = match act {
                             Look(n) => {
-                                let turn = limiter.core.take_turn(Clock::Thread, &claims[n], Waker::noop());
+                                let turn = limiter.core.take_turn(Clock::Thread, &claims[n], &patient, Waker::noop());
                                 assert!(matches!(turn, Turn::Over(Ok(_))), "{turn:?}");
                                 continue;
                             }
@@ -317,7 +355,7 @@ fn coming_back() {
         let claims = Arc::new(claims);
         let look = |n: usize| {
             let (limiter, claims) = (limiter.clone(), Arc::clone(&claims));
-            move || limiter.core.take_turn(Clock::Thread, &claims[n], Waker::noop())
+            move || limiter.core.take_turn(Clock::Thread, &claims[n], &patient, Waker::noop())
         };
         let back = [1, 0].map(|n| thread::spawn(look(n)));
         let trier = limiter.clone();

@@ -21,12 +21,18 @@ enum Event {
     /// The n-th arrival gives up, if it is there and waits.
     Cancel(usize),
     Pause(u64),
+    Resume,
     Charge([u32; 2]),
     Refund([u32; 2]),
     /// The call of the n-th arrival ends, if it runs: it has used so many permits, or does not
     /// tell.
     End(usize, Option<[u32; 2]>),
     SetLimits([(u32, u64); 2]),
+    /// Refused by an exact limiter.
+    SetBurst(u32),
+    SetMaxWaiting(Option<usize>),
+    SetLongestPause(u64),
+    Close,
     TryAcquire {
         early: bool,
     },
@@ -46,12 +52,16 @@ enum Patience {
     ToTheTurn,
 }
 
-/// The reception of an arrival with patience, as the limiter foresaw its turn.
+/// The reception of an arrival, as the limiter foresaw its turn.
 #[derive(Debug, Clone, Copy)]
-struct Reception {
-    /// Nanoseconds since the beginning.
-    latest: u128,
-    refused_at_once: bool,
+enum Reception {
+    Endless,
+    Patient {
+        /// Nanoseconds since the beginning.
+        latest: u128,
+        refused_at_once: bool,
+    },
+    QueueFull,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -102,14 +112,19 @@ fn any_schedule(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Sche
     ];
     let arrival = (permits.clone(), patience, any::<bool>());
     let event = prop_oneof![
-        12 => arrival.prop_map(|(permits, patience, early)| Event::Arrive { permits, patience, early }),
-        3 => (0_usize..20).prop_map(Event::Cancel),
-        1 => (1_u64..50).prop_map(Event::Pause),
-        1 => permits.clone().prop_map(Event::Charge),
-        1 => permits.clone().prop_map(Event::Refund),
-        4 => (0_usize..20, prop::option::weighted(0.8, permits)).prop_map(|(n, used)| Event::End(n, used)),
-        1 => any_limits().prop_map(Event::SetLimits),
-        2 => any::<bool>().prop_map(|early| Event::TryAcquire { early }),
+        36 => arrival.prop_map(|(permits, patience, early)| Event::Arrive { permits, patience, early }),
+        9 => (0_usize..20).prop_map(Event::Cancel),
+        4 => (1_u64..50).prop_map(Event::Pause),
+        2 => Just(Event::Resume),
+        3 => permits.clone().prop_map(Event::Charge),
+        3 => permits.clone().prop_map(Event::Refund),
+        12 => (0_usize..20, prop::option::weighted(0.8, permits)).prop_map(|(n, used)| Event::End(n, used)),
+        3 => any_limits().prop_map(Event::SetLimits),
+        3 => (1_u32..8).prop_map(Event::SetBurst),
+        2 => prop::option::of(0_usize..5).prop_map(Event::SetMaxWaiting),
+        1 => (1_u64..40).prop_map(Event::SetLongestPause),
+        1 => Just(Event::Close),
+        6 => any::<bool>().prop_map(|early| Event::TryAcquire { early }),
     ];
     let pause = prop_oneof![3 => Just(0_u64), 3 => 1_u64..5, 1 => 5_u64..40];
     (kind, any_limits(), prop::collection::vec((pause, event), 1..24), any::<u64>())
@@ -260,6 +275,13 @@ impl Bucket {
         self.filled = self.full() - lasts * self.limit;
     }
 
+    /// As much is missing as before.
+    fn set_burst(&mut self, burst: u32) {
+        let missing = self.full() - self.filled;
+        self.burst = burst.into();
+        self.filled = self.full() - missing;
+    }
+
     fn available(&self) -> u32 {
         u32::try_from((self.filled / self.period).max(0)).unwrap()
     }
@@ -364,6 +386,12 @@ impl Rule {
         }
     }
 
+    fn set_burst(&mut self, burst: u32) {
+        if let Self::Bucket(bucket) = self {
+            bucket.set_burst(burst);
+        }
+    }
+
     fn available(&self) -> Vec<u32> {
         match self {
             Self::Windows(windows) => {
@@ -391,13 +419,25 @@ struct Model {
     paused_until: u64,
     /// Permits of each arrival; `None` once its call has ended, or if it cannot be settled.
     reserved: Vec<Option<[u32; 2]>>,
+    max_waiting: Option<usize>,
+    longest_pause: u64,
+    is_closed: bool,
     seen: Seen,
 }
 
 impl Model {
     fn new(kind: Kind, limits: [(u32, u64); 2]) -> Self {
-        let rule = Rule::new(kind, limits);
-        Self { now: 0, rule, queue: VecDeque::new(), paused_until: 0, reserved: Vec::new(), seen: Seen::default() }
+        Self {
+            now: 0,
+            rule: Rule::new(kind, limits),
+            queue: VecDeque::new(),
+            paused_until: 0,
+            reserved: Vec::new(),
+            max_waiting: None,
+            longest_pause: 3_600_000,
+            is_closed: false,
+            seen: Seen::default(),
+        }
     }
 
     /// A millisecond passes. A newcomer that comes before the waiters are polled makes up for their
@@ -416,7 +456,22 @@ impl Model {
     }
 
     fn fits(&self, permits: [u32; 2]) -> bool {
-        self.now >= self.paused_until && self.rule.fits(permits)
+        !self.is_closed && self.now >= self.paused_until && self.rule.fits(permits)
+    }
+
+    fn pause(&mut self, pause: u64) {
+        self.paused_until = self.paused_until.max(self.now + pause.min(self.longest_pause));
+    }
+
+    fn resume(&mut self) {
+        self.paused_until = self.paused_until.min(self.now);
+    }
+
+    fn close(&mut self) {
+        self.is_closed = true;
+        for waiter in self.queue.drain(..) {
+            self.seen.arrivals[waiter.arrival] = Outcome::Refused(self.now);
+        }
     }
 
     fn serve(&mut self) {
@@ -437,22 +492,16 @@ impl Model {
         }
     }
 
-    fn happen(&mut self, event: &Event, receptions: &[Option<Reception>]) {
+    fn happen(&mut self, event: &Event, receptions: &[Reception]) {
         match *event {
             Event::Arrive { permits, patience, early } => {
                 let arrival = self.seen.arrivals.len();
-                self.seen.arrivals.push(Outcome::Waits);
                 self.reserved.push(is_settled(arrival, patience).then_some(permits));
-                let latest = match receptions[arrival] {
-                    Some(reception) => {
-                        self.check_foresight(permits, reception, early);
-                        if reception.refused_at_once { in_nanos(self.now) } else { reception.latest }
-                    }
-                    None => u128::MAX,
-                };
-                if self.rule.too_much(permits) {
-                    self.seen.arrivals[arrival] = Outcome::Refused(self.now);
+                if self.is_closed || self.rule.too_much(permits) {
+                    self.seen.arrivals.push(Outcome::Refused(self.now));
                 } else {
+                    self.seen.arrivals.push(Outcome::Waits);
+                    let latest = self.latest(permits, receptions[arrival], early);
                     self.queue.push_back(Waiter { arrival, permits, latest });
                 }
             }
@@ -462,7 +511,8 @@ impl Model {
                     self.queue.retain(|waiter| waiter.arrival != arrival);
                 }
             }
-            Event::Pause(pause) => self.paused_until = self.paused_until.max(self.now + pause),
+            Event::Pause(pause) => self.pause(pause),
+            Event::Resume => self.resume(),
             Event::Charge(permits) => self.rule.take(self.now, permits),
             Event::Refund(permits) => self.rule.refund(permits),
             Event::End(arrival, used) => {
@@ -474,6 +524,10 @@ impl Model {
                 }
             }
             Event::SetLimits(limits) => self.rule.set_limits(limits),
+            Event::SetBurst(burst) => self.rule.set_burst(burst),
+            Event::SetMaxWaiting(waiting) => self.max_waiting = waiting,
+            Event::SetLongestPause(pause) => self.longest_pause = pause,
+            Event::Close => self.close(),
             Event::TryAcquire { .. } => {
                 let admitted = self.queue.is_empty() && self.fits([1, 1]);
                 if admitted {
@@ -489,29 +543,54 @@ impl Model {
 
     fn available(&self) -> Vec<u32> {
         let mut available = self.rule.available();
-        if self.now < self.paused_until {
+        if self.is_closed || self.now < self.paused_until {
             available.fill(0);
         }
         available
     }
 
+    /// The last moment for an arrival to be admitted at, if it was received as it should be.
+    fn latest(&self, permits: [u32; 2], reception: Reception, early: bool) -> u128 {
+        let must_wait = !self.queue.is_empty() || !self.fits(permits);
+        let is_full = must_wait && self.max_waiting.is_some_and(|most| self.queue.len() >= most);
+        match reception {
+            Reception::QueueFull => {
+                // An early one still finds those that are about to give up.
+                assert!(early || is_full, "{} of {:?} wait", self.queue.len(), self.max_waiting);
+                in_nanos(self.now)
+            }
+            Reception::Patient { refused_at_once: true, latest } => {
+                self.check_foresight(permits, latest, true, early);
+                in_nanos(self.now)
+            }
+            Reception::Patient { latest, .. } => {
+                assert!(!is_full, "{} wait", self.queue.len());
+                self.check_foresight(permits, latest, false, early);
+                latest
+            }
+            Reception::Endless => {
+                assert!(!is_full, "{} wait", self.queue.len());
+                u128::MAX
+            }
+        }
+    }
+
     /// No call is refused at once that would be admitted in time if all before it stay. None is let
     /// wait that would not, where the turn can be foreseen.
-    fn check_foresight(&self, permits: [u32; 2], reception: Reception, early: bool) {
+    fn check_foresight(&self, permits: [u32; 2], latest: u128, refused_at_once: bool, early: bool) {
         let all = || self.queue.iter().map(|waiter| waiter.permits).chain([permits]);
         if all().any(|permits| self.rule.too_much(permits)) {
             return;
         }
         let turn = self.turn(permits);
-        if reception.refused_at_once {
-            // An early one still finds those that are about to give up.
-            assert!(early || in_nanos(turn) > reception.latest, "it would have been admitted at {turn} ms");
+        if refused_at_once {
+            assert!(early || in_nanos(turn) > latest, "it would have been admitted at {turn} ms");
         } else {
             let foreseeable = match &self.rule {
                 Rule::Windows(windows) => windows.len() == 1 && all().all(|permits| permits[0] <= 1),
                 Rule::Bucket(_) => true,
             };
-            let is_in_time = turn == self.now || in_nanos(turn - 1) < reception.latest;
+            let is_in_time = turn == self.now || in_nanos(turn - 1) < latest;
             assert!(!foreseeable || is_in_time, "it waits in vain until {turn} ms");
         }
     }
@@ -536,7 +615,7 @@ fn in_nanos(millis: u64) -> u128 {
     u128::from(millis) * 1_000_000
 }
 
-fn run_model(schedule: &Schedule, receptions: &[Option<Reception>], until: u64) -> Seen {
+fn run_model(schedule: &Schedule, receptions: &[Reception], until: u64) -> Seen {
     let mut model = Model::new(schedule.kind, schedule.limits);
     for (pause, event) in &schedule.events {
         for passed in 1..=*pause {
@@ -606,8 +685,8 @@ struct Driver<'l> {
     waiters: Vec<Option<Arrival<'l>>>,
     /// The calls that have been admitted, by their arrival.
     running: Vec<(usize, Arrival<'l>)>,
-    /// One for each arrival; `None` if it has endless patience.
-    receptions: Vec<Option<Reception>>,
+    /// One for each arrival.
+    receptions: Vec<Reception>,
     order: u64,
     seen: Seen,
 }
@@ -631,7 +710,7 @@ impl Driver<'_> {
         let Some(waiter) = &mut self.waiters[arrival] else { return };
         let result = waiter.task.poll();
         let runs = waiter.running.as_ref().is_some_and(|running| running.has_begun.get());
-        let now = millis(self.begun.elapsed());
+        let now = self.now();
         match result {
             Poll::Pending if runs => {
                 self.seen.arrivals[arrival] = Outcome::Admitted(now);
@@ -639,6 +718,10 @@ impl Driver<'_> {
             }
             Poll::Pending => {}
             Poll::Ready(result) => {
+                assert_eq!(matches!(result, Err(Error::Closed { .. })), self.limiter.is_closed());
+                if matches!(result, Err(Error::QueueFull { .. })) {
+                    self.receptions[arrival] = Reception::QueueFull;
+                }
                 let outcome = if result.is_ok() { Outcome::Admitted } else { Outcome::Refused };
                 self.seen.arrivals[arrival] = outcome(now);
                 self.waiters[arrival] = None;
@@ -676,7 +759,7 @@ impl Driver<'_> {
             Patience::ToTheTurn => match self.limiter.try_acquire_many(permits) {
                 Ok(()) => {
                     self.waiters.push(None);
-                    self.receptions.push(None);
+                    self.receptions.push(Reception::Endless);
                     self.seen.arrivals.push(Outcome::Admitted(self.now()));
                     return;
                 }
@@ -695,11 +778,13 @@ impl Driver<'_> {
         };
         self.waiters.push(Some(Arrival { task: task::spawn(call), running }));
         self.seen.arrivals.push(Outcome::Waits);
+        self.receptions.push(Reception::Endless);
         self.poll(arrival);
-        let now = self.begun.elapsed();
-        let refused_at_once = matches!(self.seen.arrivals[arrival], Outcome::Refused(_));
-        self.receptions
-            .push(patience.map(|patience| Reception { latest: (now + patience).as_nanos(), refused_at_once }));
+        if let (Some(patience), Reception::Endless) = (patience, self.receptions[arrival]) {
+            let latest = (self.begun.elapsed() + patience).as_nanos();
+            let refused_at_once = matches!(self.seen.arrivals[arrival], Outcome::Refused(_));
+            self.receptions[arrival] = Reception::Patient { latest, refused_at_once };
+        }
     }
 
     fn happen(&mut self, event: &Event) {
@@ -712,9 +797,14 @@ impl Driver<'_> {
                 }
             }
             Event::Pause(pause) => self.limiter.pause_for(ms(pause)),
+            Event::Resume => self.limiter.resume(),
             Event::Charge(permits) => self.limiter.charge(self.permits(permits)),
             Event::Refund(permits) => self.limiter.refund(self.permits(permits)),
             Event::End(arrival, used) => self.end(arrival, used),
+            Event::SetBurst(burst) => assert_eq!(self.limiter.try_set_burst(burst).is_ok(), self.limiter.is_paced()),
+            Event::SetMaxWaiting(waiting) => self.limiter.set_max_waiting(waiting),
+            Event::SetLongestPause(pause) => self.limiter.set_longest_pause(ms(pause)),
+            Event::Close => self.limiter.close(),
             Event::SetLimits(limits) => {
                 let limits = limits[..self.windows].iter().map(|&(limit, period)| (limit, ms(period)));
                 self.limiter.try_set_limits(limits).unwrap();
@@ -737,7 +827,7 @@ fn limiter(kind: Kind, limits: [(u32, u64); 2]) -> RateLimiter {
     }
 }
 
-async fn run_limiter(schedule: &Schedule, until: u64) -> (Seen, Vec<Option<Reception>>) {
+async fn run_limiter(schedule: &Schedule, until: u64) -> (Seen, Vec<Reception>) {
     let limiter = limiter(schedule.kind, schedule.limits);
     let mut driver = Driver {
         limiter: &limiter,
