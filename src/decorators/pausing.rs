@@ -1,30 +1,64 @@
 //! A throttled call pauses the limiter for all.
 
+use super::rate_limited::{OfKey, ShownLimiter};
 use crate::{
-    RateLimiter, ResultLike,
-    layer::{Decoration, End, Gate, GateSource, Renewable, captures_nothing, repeats_in_place},
+    KeyedLimiter, RateLimiter, ResultLike,
+    call::args::Inspect,
+    layer::{Captures, Decoration, End, Gate, GateSource, Renewable, captures_nothing, repeats_in_place},
 };
-use std::{fmt, time::Duration};
+use std::{fmt, hash::Hash, time::Duration};
 
 /// Pauses a limiter when a call was told to wait: the gate of
-/// [`.pausing(..)`](crate::FnExt::pausing).
+/// [`.pausing(..)`](crate::FnExt::pausing) and [`.pausing_by_key(..)`](crate::FnExt::pausing_by_key).
 #[derive(Debug, Clone)]
-pub struct Pausing<P> {
-    limiter: RateLimiter,
+pub struct Pausing<P, L = RateLimiter> {
+    limiter: L,
     hint: P,
 }
 
-impl<P> Pausing<P> {
-    pub(crate) fn new(limiter: &RateLimiter, hint: P) -> Self {
-        Self { limiter: limiter.clone(), hint }
+impl<P, L> Pausing<P, L> {
+    pub(crate) fn new(limiter: L, hint: P) -> Self {
+        Self { limiter, hint }
+    }
+}
+
+/// A limiter that a call pauses.
+pub trait Pause {
+    /// Pauses the limiter, or makes the limiter of the key and pauses that.
+    fn pause_for(&self, pause: Duration);
+}
+
+impl Pause for RateLimiter {
+    fn pause_for(&self, pause: Duration) {
+        RateLimiter::pause_for(self, pause);
+    }
+}
+
+/// The limiter of one key, which is looked up when it is paused.
+#[derive(Debug)]
+pub struct Keyed<K> {
+    limiter: KeyedLimiter<K>,
+    key: K,
+}
+
+impl<K> Keyed<K> {
+    pub(crate) fn new(limiter: &KeyedLimiter<K>, key: K) -> Self {
+        Self { limiter: limiter.clone(), key }
+    }
+}
+
+impl<K: Eq + Hash + Clone> Pause for Keyed<K> {
+    fn pause_for(&self, pause: Duration) {
+        self.limiter.for_key(&self.key).pause_for(pause);
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T, P> Gate<T> for Pausing<P>
+impl<T, P, L> Gate<T> for Pausing<P, L>
 where
     T: ResultLike,
     P: FnMut(&T::Err) -> Option<Duration>,
+    L: Pause,
 {
     fn end(&mut self, end: End<'_, T>) {
         if let Some(pause) = end.as_result().and_then(Result::err).and_then(&mut self.hint) {
@@ -33,9 +67,9 @@ where
     }
 }
 
-impl<P> Decoration for Pausing<P> {
+impl<P, L: ShownLimiter> Decoration for Pausing<P, L> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, ".pausing({}, ..)", self.limiter.limits())
+        write!(f, ".pausing{}({}{}, ..)", L::BY_KEY, self.limiter.limits(), L::CLOSURE)
     }
 }
 
@@ -54,4 +88,73 @@ impl<P, Args> GateSource<Args> for Pausing<P> {
     }
 
     repeats_in_place!(Args);
+}
+
+impl<P, K, Q, Args> Captures<Args> for Pausing<P, OfKey<K, Q>>
+where
+    Q: Inspect<Args, Output = K>,
+{
+    type Captured = K;
+
+    fn capture(&self, args: &Args) -> K {
+        self.limiter.key.inspect(args)
+    }
+}
+
+impl<P, K, Q, Args> GateSource<Args> for Pausing<P, OfKey<K, Q>>
+where
+    K: Eq + Hash + Clone,
+    Q: Inspect<Args, Output = K>,
+{
+    type Gate = Pausing<P, Keyed<K>>;
+    type Repeated = Pausing<P, KeyedByArgs<K, Q, Args>>;
+    type Kept = Args;
+
+    fn gate(self, key: K) -> Self::Gate {
+        Pausing { limiter: Keyed { limiter: self.limiter.limiter, key }, hint: self.hint }
+    }
+
+    fn keep(&self, args: &Args) -> Args
+    where
+        Args: Clone,
+    {
+        args.clone()
+    }
+
+    fn repeated(self, args: Args) -> Self::Repeated {
+        let Self { limiter: OfKey { limiter, key }, hint } = self;
+        Pausing { limiter: KeyedByArgs { limiter, key, args, inspect: Q::inspect, current: None }, hint }
+    }
+}
+
+/// The limiter of the key that the arguments have at each attempt.
+///
+/// The hint stays as it is from attempt to attempt, because its closure may count.
+#[derive(Debug)]
+pub struct KeyedByArgs<K, Q, Args> {
+    limiter: KeyedLimiter<K>,
+    key: Q,
+    args: Args,
+    inspect: fn(&Q, &Args) -> K,
+    /// The key of this attempt.
+    current: Option<K>,
+}
+
+impl<K: Eq + Hash + Clone, Q, Args> Pause for KeyedByArgs<K, Q, Args> {
+    fn pause_for(&self, pause: Duration) {
+        if let Some(key) = &self.current {
+            self.limiter.for_key(key).pause_for(pause);
+        }
+    }
+}
+
+impl<P, K, Q, Args> Renewable for Pausing<P, KeyedByArgs<K, Q, Args>> {
+    fn release(&mut self) {
+        self.limiter.current = None;
+    }
+
+    fn prepare(&mut self) {
+        let KeyedByArgs { key, args, inspect, current, .. } = &mut self.limiter;
+        *current = Some(inspect(key, args));
+    }
 }

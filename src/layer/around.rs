@@ -114,6 +114,12 @@ impl<C, L> Around<C, L> {
     pub(super) fn layer_mut(&mut self) -> &mut L {
         &mut self.layer
     }
+
+    /// The same function with another decorator in place of this one.
+    pub(crate) fn with_layer<M>(self, change: impl FnOnce(L) -> M) -> Around<C, M> {
+        let Self { callable, layer, describe } = self;
+        Around { callable, layer: change(layer), describe }
+    }
 }
 
 impl<C, L: Decoration> Around<C, L> {

@@ -275,8 +275,21 @@ impl<K> Clone for KeyedLimiter<K> {
     }
 }
 
+impl<K> KeyedLimiter<K> {
+    /// The limits of all keys: `10 per 1s for each key`.
+    pub(crate) fn limits_of_each(&self) -> &dyn fmt::Display {
+        self.keys.template()
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} for each key", self.quota)
+    }
+}
+
 impl<K> fmt::Debug for KeyedLimiter<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyedLimiter({} for each key)", self.keys.template().quota)
+        write!(f, "KeyedLimiter({})", self.keys.template())
     }
 }

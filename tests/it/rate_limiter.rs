@@ -2,6 +2,7 @@
 
 use decor::Error;
 
+mod by_key;
 mod config;
 mod debug;
 mod decorators;
