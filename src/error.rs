@@ -48,6 +48,14 @@ pub enum Error {
         /// The number of callers in the queue.
         waiting: usize,
     },
+    /// The call needs something that was closed, such as a limiter after
+    /// [`close`](crate::RateLimiter::close). The function was not called. Not
+    /// [transient](crate::Transient), because what is closed stays closed.
+    #[error("{what} is closed, and admits no more calls")]
+    Closed {
+        /// The closed thing, as the message names it: `the rate limiter`.
+        what: &'static str,
+    },
     /// The call waited for another call to load the value from a memo, and that load failed. The
     /// call that loaded has the error itself. [Transient](crate::Transient), because the next call
     /// loads anew, whatever the load failed with.
@@ -80,8 +88,9 @@ pub enum Error {
 }
 
 /// A timeout becomes `TimedOut`, an invalid argument `InvalidInput`, a refusal by a limiter or a
-/// gate `WouldBlock`, a load that failed `Other`. The [`Error`] itself stays within reach, by
-/// [`io::Error::get_ref`].
+/// gate `WouldBlock`, a load that failed `Other`. A closed limiter becomes `Other` as well, because
+/// other code retries the kinds that stand for a lost connection. The [`Error`] itself stays within
+/// reach, by [`io::Error::get_ref`].
 ///
 /// ```
 /// let error = decor::Error::InvalidArgument { message: "id must not be 0".into() };
@@ -93,7 +102,7 @@ impl From<Error> for io::Error {
             Error::TimedOut { .. } => io::ErrorKind::TimedOut,
             Error::InvalidArgument { .. } => io::ErrorKind::InvalidInput,
             Error::RateLimited { .. } | Error::QueueFull { .. } | Error::Rejected { .. } => io::ErrorKind::WouldBlock,
-            Error::LoadFailed { .. } => io::ErrorKind::Other,
+            Error::LoadFailed { .. } | Error::Closed { .. } => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }

@@ -319,6 +319,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Stands before `retry_with`, so that each attempt takes a permit, and after the attempt's
     /// `timeout`, so that the wait is not part of it. Takes any output.
     ///
+    /// A call stays pending once the limiter is [closed](RateLimiter::close), because not every
+    /// output can carry an error. [`rate_limited_by`](Self::rate_limited_by) waits as long, and
+    /// fails then.
+    ///
     /// # Cancel safety
     ///
     /// If dropped while waiting, the call leaves the queue, and the next moves up. If dropped
@@ -358,7 +362,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// The closure takes each argument by reference, with its type written; it runs when the call
     /// is made. More than the limit is refused at once
     /// ([`Error::InvalidArgument`](crate::Error::InvalidArgument)), and so is a call that finds the
-    /// queue full ([`Error::QueueFull`](crate::Error::QueueFull)). Takes [`Fallible`] outputs.
+    /// queue full ([`Error::QueueFull`](crate::Error::QueueFull)). A [closed](RateLimiter::close)
+    /// limiter refuses every call ([`Error::Closed`](crate::Error::Closed)). More than the burst of
+    /// a paced limiter waits for a full burst and takes its time afterwards: the calls behind it
+    /// wait for all of its permits. Takes [`Fallible`] outputs.
     ///
     /// The other words for a limiter take several permits by
     /// [`.permits(..)`](crate::Around::permits), which follows them.
@@ -417,8 +424,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait` for the permit.
     ///
     /// A wait that is known to be longer fails at once, with
-    /// [`Error::RateLimited`](crate::Error::RateLimited) and the time until a permit could be had.
-    /// Takes [`Fallible`] outputs.
+    /// [`Error::RateLimited`](crate::Error::RateLimited) and the time until a permit could be had,
+    /// at the earliest: heavy calls before it may make it later. A [closed](RateLimiter::close)
+    /// limiter refuses every call ([`Error::Closed`](crate::Error::Closed)). Takes [`Fallible`]
+    /// outputs.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -478,7 +487,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     }
 
     /// [`rate_limited`](Self::rate_limited), but fails where it would have to wait, with
-    /// [`Error::RateLimited`](crate::Error::RateLimited). Takes [`Fallible`] outputs.
+    /// [`Error::RateLimited`](crate::Error::RateLimited), or with
+    /// [`Error::Closed`](crate::Error::Closed) once the limiter is [closed](RateLimiter::close).
+    /// Takes [`Fallible`] outputs.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -532,7 +543,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Pauses the limiter for all calls when one fails with an error that asks for it, such as a
     /// 429.
     ///
-    /// `hint` says for how long, if at all. Stands around what makes the request, before
+    /// `hint` says for how long, if at all. A longer pause than the limiter's
+    /// [longest](RateLimiter::longest_pause), 1 h until set, is cut to that;
+    /// [`resume`](RateLimiter::resume) ends a pause. Stands around what makes the request, before
     /// `rate_limited` on the same limiter: behind it, it would see that limiter's own refusals too.
     /// Takes `Result`s.
     ///

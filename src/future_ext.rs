@@ -161,6 +161,9 @@ pub trait FutureExt: Future + Sized {
     /// Waits for a permit before the future is polled; see
     /// [`FnExt::rate_limited`](crate::FnExt::rate_limited).
     ///
+    /// Stays pending once the limiter is [closed](RateLimiter::close); `.rate_limited_by(&limiter, 1)`
+    /// waits as long, and fails then.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::prelude::*;
@@ -338,7 +341,8 @@ pub trait FutureExt: Future + Sized {
         self.try_rate_limited(&limiter.for_key(key))
     }
 
-    /// Pauses the limiter for all calls when this one fails with an error that asks for it; see
+    /// Pauses the limiter for all calls when this one fails with an error that asks for it, for its
+    /// [longest pause](RateLimiter::longest_pause) at most; see
     /// [`FnExt::pausing`](crate::FnExt::pausing).
     ///
     /// ```

@@ -445,7 +445,7 @@ impl ShownLimiter for RateLimiter {
     const CLOSURE: &str = "";
 
     fn limits(&self) -> &dyn Display {
-        RateLimiter::limits(self)
+        self.displayed()
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Acquisition<C: Deref<Target = Core>> {
 enum State {
     Unpolled,
     Waiting(Clock, Claim),
+    /// Pending for good: the limiter is closed, and the caller cannot be told.
+    Stuck,
     Ended,
 }
 
@@ -67,6 +69,10 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     self.core.claim(clock, &self.request, wait.waker())
                 }
                 State::Waiting(_, claim) => self.core.take_turn(clock, claim, wait.waker()),
+                State::Stuck => {
+                    wait.for_a_wake();
+                    return Poll::Pending;
+                }
                 State::Ended => panic!("`Acquire` polled after it completed"),
             };
             let moment = match turn {
@@ -75,6 +81,10 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     moment
                 }
                 Turn::Wait(moment) => moment,
+                Turn::Over(Err(Error::Closed { .. })) if !self.request.can_fail => {
+                    self.state = State::Stuck;
+                    continue;
+                }
                 Turn::Over(result) => {
                     self.state = State::Ended;
                     return Poll::Ready(result);

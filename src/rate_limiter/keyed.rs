@@ -4,7 +4,7 @@ use super::{
     builder::RateLimiterBuilder,
     keys::{Keys, Template},
     limiter::RateLimiter,
-    state::Core,
+    state::{Bounds, Core},
 };
 use crate::{
     ConfigError,
@@ -67,7 +67,7 @@ pub struct KeyedLimiter<K> {
 #[derive(Debug, Clone)]
 struct Limits {
     quota: Quota,
-    max_waiting: usize,
+    bounds: Bounds,
     /// The longest period of the quota.
     period: Nanos,
     epoch: Epoch,
@@ -231,7 +231,7 @@ impl Template for Limits {
     type Handle = Core;
 
     fn make(&self) -> Core {
-        Core::new(self.quota.clone(), self.max_waiting, self.epoch.clone())
+        Core::new(self.quota.clone(), self.bounds, self.epoch.clone())
     }
 
     fn now(&self) -> Nanos {
@@ -243,7 +243,7 @@ impl Template for Limits {
     }
 
     fn idle_in(&self, core: &Core) -> Option<Nanos> {
-        core.idle_in(&self.quota)
+        core.idle_in(&self.quota, &self.bounds)
     }
 }
 
@@ -264,7 +264,7 @@ impl<K: Eq + Hash + Clone> TryFrom<RateLimiterBuilder> for KeyedLimiter<K> {
     fn try_from(builder: RateLimiterBuilder) -> Result<Self, ConfigError> {
         // Nothing is reserved for a key before it comes.
         let (quota, period) = (builder.quota(false)?, nanos(builder.longest_period()));
-        let limits = Limits { quota, max_waiting: builder.max_waiting, period, epoch: Epoch::new() };
+        let limits = Limits { quota, bounds: builder.bounds()?, period, epoch: Epoch::new() };
         Ok(Self::with(limits, 1 << 16))
     }
 }

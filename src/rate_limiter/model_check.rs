@@ -6,6 +6,7 @@
 //!   passes only when all wait, so a wake-up that is lost shows as a late admission.
 //! - A call with patience is refused only if its turn is beyond that.
 //! - Nothing is left behind: no call waits, and each is counted once.
+//! - Once the limiter is closed, every call ends at once, and none takes a permit.
 
 use super::{
     RateLimiter,
@@ -41,10 +42,12 @@ enum Act {
     Try,
     /// For a period and a half.
     Pause,
+    Resume,
     /// To two in a period.
     SetLimit,
+    Close,
 }
-use Act::{Acquire, Leave, Pause, SetLimit, Try, Within};
+use Act::{Acquire, Close, Leave, Pause, Resume, SetLimit, Try, Within};
 
 /// One who waits.
 struct Waiter {
@@ -67,6 +70,8 @@ struct Model {
     limiter: RateLimiter,
     waiting: Arc<Mutex<Vec<Waiter>>>,
     admitted: Arc<Mutex<Vec<Duration>>>,
+    /// Set when `close` has returned.
+    is_closed: Arc<AtomicBool>,
 }
 
 impl Model {
@@ -75,14 +80,16 @@ impl Model {
     }
 
     fn act(&self, act: Act) {
+        let was_closed = self.is_closed.load(SeqCst);
         match act {
             Acquire | Leave | Within => {
                 let max_wait = if act == Within { Some(PERIOD) } else { None };
                 let request = Request { permits: 1_u32.into(), can_fail: true, max_wait };
                 let woken = Arc::<Woken>::default();
                 match self.limiter.core.claim(Clock::Thread, &request, &Waker::from(Arc::clone(&woken))) {
-                    Turn::Over(result) => self.end(result),
+                    Turn::Over(result) => self.end(result, was_closed),
                     Turn::Joined(claim, _) => {
+                        assert!(!was_closed, "joined the queue of a closed limiter");
                         let waiter = self.take_turn(Waiter { claim, waker: woken, until: 0 });
                         if act != Leave {
                             self.waiting.lock().unwrap().extend(waiter);
@@ -94,17 +101,24 @@ impl Model {
                 }
             }
             Try => {
-                self.end(self.limiter.try_acquire());
+                self.end(self.limiter.try_acquire(), was_closed);
             }
             Pause => self.limiter.pause_for(PERIOD * 3 / 2),
+            Resume => self.limiter.resume(),
             SetLimit => self.limiter.set_limit(2, PERIOD),
+            Close => {
+                self.limiter.close();
+                self.is_closed.store(true, SeqCst);
+            }
         }
     }
 
     /// Only patience has an end, and here only before a turn that is beyond it: all want one
     /// permit.
-    fn end(&self, result: Result<(), Error>) {
+    fn end(&self, result: Result<(), Error>, was_closed: bool) {
         match result {
+            Err(Error::Closed { .. }) => assert!(self.limiter.is_closed()),
+            result if was_closed => panic!("{result:?} from a closed limiter"),
             Ok(()) => self.admit(),
             Err(refused) => self.check_refusal(&refused),
         }
@@ -117,10 +131,11 @@ impl Model {
 
     /// `None` when it is over.
     fn take_turn(&self, waiter: Waiter) -> Option<Waiter> {
+        let was_closed = self.is_closed.load(SeqCst);
         let waker = Waker::from(Arc::clone(&waiter.waker));
         match self.limiter.core.take_turn(Clock::Thread, &waiter.claim, &waker) {
             Turn::Over(result) => {
-                self.end(result);
+                self.end(result, was_closed);
                 None
             }
             Turn::Wait(until) => Some(Waiter { until, ..waiter }),
@@ -150,7 +165,8 @@ fn check(preemptions: usize, threads: &[&[Act]], latest: Duration) {
     let acts: Vec<Vec<Act>> = threads.iter().map(|acts| acts.to_vec()).collect();
     let explored = explore(preemptions, move || {
         let clock = VirtualClock::start();
-        let model = Model { limiter: RateLimiter::new(1, PERIOD), waiting: Arc::default(), admitted: Arc::default() };
+        let limiter = RateLimiter::new(1, PERIOD);
+        let model = Model { limiter, waiting: Arc::default(), admitted: Arc::default(), is_closed: Arc::default() };
         let running: Vec<_> = acts
             .iter()
             .map(|acts| {
@@ -165,7 +181,9 @@ fn check(preemptions: usize, threads: &[&[Act]], latest: Duration) {
         let limit = if acts.iter().flatten().any(|act| *act == SetLimit) { 2 } else { 1 };
         assert!(admitted.windows(limit + 1).all(|some| some[limit] - some[0] >= PERIOD), "{admitted:?}");
         assert!(admitted.last().is_none_or(|last| *last <= latest), "{admitted:?}");
-        let stay = acts.iter().flatten().filter(|act| **act == Acquire).count();
+        let is_closed = model.limiter.is_closed();
+        assert!(!is_closed || clock.elapsed().is_zero(), "a call waited for its turn");
+        let stay = acts.iter().flatten().filter(|act| **act == Acquire && !is_closed).count();
         let stats = model.limiter.stats();
         assert!(admitted.len() >= stay, "{admitted:?}");
         assert_eq!((stats.admitted, stats.waiting), (admitted.len() as u64, 0), "{stats:?}");
@@ -194,6 +212,25 @@ fn three_threads() {
     check(2, &[&[Acquire, Leave], &[Acquire], &[Try]], PERIOD * 2);
     check(2, &[&[Acquire], &[Acquire], &[SetLimit]], Duration::ZERO);
     check(2, &[&[Acquire], &[Leave, Leave], &[Acquire, SetLimit]], PERIOD);
+}
+
+#[test]
+fn a_pause_that_is_ended() {
+    check(2, &[&[Acquire], &[Pause, Resume]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Pause, Resume]], PERIOD);
+    check(2, &[&[Acquire], &[Acquire], &[Pause, Resume]], PERIOD);
+}
+
+#[test]
+fn closed() {
+    check(2, &[&[Acquire], &[Close]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Close]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Acquire, Close]], Duration::ZERO);
+    check(2, &[&[Acquire, Leave], &[Acquire], &[Close, Try]], Duration::ZERO);
+    check(2, &[&[Within, Within], &[Within], &[Close, Acquire]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Close], &[Close]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Close], &[Pause, Resume]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[SetLimit], &[Close]], Duration::ZERO);
 }
 
 #[test]

@@ -237,6 +237,15 @@ impl Queue {
         self.remove(ticket.number, stale);
     }
 
+    /// The wakers of all waiters, in their order.
+    pub(super) fn into_wakers(self) -> impl Iterator<Item = Waker> {
+        let in_ring = self.ring.into_iter().filter_map(|place| match place {
+            Place::Taken(waiter) => Some(waiter),
+            Place::Vacant(_) => None,
+        });
+        self.returned.into_values().chain(in_ring).map(|waiter| waiter.waker)
+    }
+
     /// Takes the first out of the queue, until it comes back.
     pub(super) fn skip_first(&mut self, stale: &mut StaleWakers) {
         if let Some(number) = self.first_number() {

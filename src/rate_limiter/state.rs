@@ -38,19 +38,28 @@
 //! | woken | called up while due, [`GRACE`] or more after it was woken | the next one is called up | skipped |
 //! | asleep | called up after a skip, its recheck as long overdue | the next one is called up | skipped |
 //! | asleep | handed over to; its own recheck would be too late | is woken | woken if due |
-//! | asleep or woken | first, and the limits are changed | is woken | unchanged |
+//! | asleep or woken | first, and the limits or the burst are changed | is woken | unchanged |
+//! | asleep or woken | a pause is ended before its time | is woken | unchanged |
+//! | asleep or woken | the limiter is closed | leaves the queue; is woken | closed |
+//! | skipped | the limiter is closed | | closed |
+//! | closed | polled | | refused |
+//! | closed | dropped | | gone |
+//! | new | comes to a closed limiter | | refused |
 //! | skipped | polled | takes its old place, then as polled there | asleep |
 //! | skipped | dropped | | gone |
 //!
 //! Progress depends on no single waiter, because each rechecks when its turn should have come, and
 //! calls up the first.
+//!
+//! A caller that cannot be told of a refusal ([`Request::can_fail`]) is refused by a closed limiter
+//! alone, and then stays pending.
 
 use super::{
     queue::{Demand, Queue, StaleWakers, Ticket, Waiter},
     stats::RateLimiterStats,
 };
 use crate::{
-    Error, Permits,
+    ConfigError, Error, Permits,
     clock::{Clock, Epoch, GRAIN, Instant, Nanos, nanos},
     policy::{Counts, Quota, Sums},
     sync::{Mutex, MutexGuard, lock, lock_busy},
@@ -65,6 +74,9 @@ const GRACE: Nanos = 10_000_000;
 /// due in this time may pass together after a stall. A timer is up to 1 ms late, and so is the
 /// thread that it wakes. With 2 ms a busy queue falls behind.
 const CATCH_UP: Nanos = 3_000_000;
+
+/// The refusal of every call after [`Core::close`].
+const CLOSED: Error = Error::Closed { what: "the rate limiter" };
 
 /// Maximum number of waiters that recheck together whether a woken first has come.
 const LOOKING_TOGETHER: u64 = 1_000;
@@ -82,9 +94,11 @@ struct State {
     /// 0 before the first pause.
     paused_until: Nanos,
     /// When free permits can be taken the short way again: after the pause; `Nanos::MAX` while a
-    /// window keeps its past.
+    /// window keeps its past, and once the limiter is closed.
     short_way_from: Nanos,
-    max_waiting: usize,
+    bounds: Bounds,
+    /// For good.
+    is_closed: bool,
     /// The latest moment that was seen. A clock that goes back (one runtime's paused clock after
     /// another's) stands still.
     now: Nanos,
@@ -94,19 +108,28 @@ struct State {
     stats: RateLimiterStats,
 }
 
+/// The settings of a limiter that are no limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// Callers in the queue beyond which those that can fail are refused. `None` never refuses.
+    pub(super) max_waiting: Option<usize>,
+    /// Longest time for which one call of `pause_for` pauses.
+    pub(super) longest_pause: Duration,
+}
+
 /// A request to a limiter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
     pub(crate) permits: Permits,
-    /// `true` if the caller can be told that the queue is full.
+    /// `true` if the caller can be told of a refusal: a full queue, a closed limiter.
     pub(crate) can_fail: bool,
     /// `None` waits for as long as it takes.
     pub(crate) max_wait: Option<Duration>,
 }
 
 impl Request {
-    /// One permit of each window, however long it takes. Any limiter admits this in the end, so it
-    /// is never refused.
+    /// One permit of each window, however long it takes. Any limiter admits this in the end, or
+    /// leaves it pending once it is closed, so it is never refused.
     pub(crate) fn one() -> Self {
         Self { permits: 1_u32.into(), can_fail: false, max_wait: None }
     }
@@ -175,13 +198,14 @@ impl Aftermath {
 }
 
 impl Core {
-    pub(crate) fn new(quota: Quota, max_waiting: usize, epoch: Epoch) -> Self {
+    pub(super) fn new(quota: Quota, bounds: Bounds, epoch: Epoch) -> Self {
         let state = State {
             quota,
             queue: Queue::default(),
             paused_until: 0,
             short_way_from: 0,
-            max_waiting,
+            bounds,
+            is_closed: false,
             now: 0,
             undisturbed_since: 0,
             stats: RateLimiterStats::default(),
@@ -265,31 +289,75 @@ impl Core {
 
     pub(super) fn pause_for(&self, pause: Duration) {
         let mut state = self.enter(Clock::here());
-        state.paused_until = state.paused_until.max(state.now.saturating_add(nanos(pause)));
+        let pause = nanos(pause.min(state.bounds.longest_pause));
+        state.paused_until = state.paused_until.max(state.now.saturating_add(pause));
         state.open_short_way();
         state.disturb();
     }
 
-    pub(super) fn set_limits(&self, limits: &[(u32, Nanos)]) {
+    /// Wakes all waiters, because each would recheck only after the pause. Turns come no later than
+    /// with the pause, so those that were foreseen still hold.
+    pub(super) fn resume(&self) {
+        let mut state = self.enter(Clock::here());
+        if state.paused_until <= state.now {
+            return;
+        }
+        state.paused_until = state.now;
+        state.open_short_way();
+        let wakers: Vec<_> = state.queue.iter().map(|waiter| waiter.waker.clone()).collect();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    pub(super) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.is_closed = true;
+        state.open_short_way();
+        let queue = std::mem::take(&mut state.queue);
+        drop(state);
+        queue.into_wakers().for_each(Waker::wake);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.state).is_closed
+    }
+
+    /// Changes the quota, unless it refuses. The first waiter looks whether its turn is another
+    /// now.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Quota) -> Result<(), ConfigError>) -> Result<(), ConfigError> {
         self.contact(Clock::here(), |state, after| {
-            state.quota.set_limits(limits);
+            change(&mut state.quota)?;
             state.open_short_way();
             state.disturb();
             state.forget();
             if let Some(first) = state.queue.first() {
                 after.wake(first.waker.clone());
             }
-        });
+            Ok(())
+        })
     }
 
-    pub(super) fn windows(&self) -> usize {
-        lock(&self.state).quota.windows()
+    pub(super) fn limits(&self) -> Vec<(u32, Nanos)> {
+        lock(&self.state).quota.limits()
+    }
+
+    pub(super) fn burst(&self) -> Option<u32> {
+        lock(&self.state).quota.burst()
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        lock(&self.state).bounds
+    }
+
+    /// Bounds are asked when a call comes or a pause begins, so no waiter need know.
+    pub(super) fn set_bounds(&self, change: impl FnOnce(&mut Bounds)) {
+        change(&mut lock(&self.state).bounds);
     }
 
     pub(super) fn available(&self) -> Vec<u32> {
         let state = self.enter_and_forget(Clock::here());
-        let available =
-            |window| if state.now < state.paused_until { 0 } else { state.quota.available(state.now, window) };
+        let admits = !state.is_closed && state.paused_until <= state.now;
+        let available = |window| if admits { state.quota.available(state.now, window) } else { 0 };
         (0..state.quota.windows()).map(available).collect()
     }
 
@@ -302,12 +370,13 @@ impl Core {
         RateLimiterStats { waiting: state.queue.len(), ..state.stats }
     }
 
-    /// The time until the limiter is as good as new; `None` while calls wait, and for a limiter
-    /// with other limits than these.
-    pub(super) fn idle_in(&self, quota: &Quota) -> Option<Nanos> {
+    /// The time until the limiter is as good as new; `None` while calls wait, once it is closed,
+    /// and with other settings than these.
+    pub(super) fn idle_in(&self, quota: &Quota, bounds: &Bounds) -> Option<Nanos> {
         let state = self.enter(Clock::here());
         let idle_at = state.quota.idle_at().max(state.paused_until);
-        let is_ordinary = state.queue.is_empty() && state.quota.has_limits_of(quota);
+        let has_settings = state.quota.has_limits_of(quota) && state.bounds == *bounds;
+        let is_ordinary = state.queue.is_empty() && !state.is_closed && has_settings;
         is_ordinary.then(|| idle_at.saturating_sub(state.now))
     }
 }
@@ -315,7 +384,9 @@ impl Core {
 /// The current limits: `10 per 1s`.
 impl fmt::Display for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        lock(&self.state).quota.fmt(f)
+        let state = lock(&self.state);
+        state.quota.fmt(f)?;
+        if state.is_closed { f.write_str(", closed") } else { Ok(()) }
     }
 }
 
@@ -325,7 +396,8 @@ impl State {
     }
 
     fn open_short_way(&mut self) {
-        self.short_way_from = if self.quota.keeps_past() { Nanos::MAX } else { self.paused_until };
+        let is_long_way_only = self.is_closed || self.quota.keeps_past();
+        self.short_way_from = if is_long_way_only { Nanos::MAX } else { self.paused_until };
     }
 
     fn disturb(&mut self) {
@@ -438,6 +510,9 @@ impl State {
     }
 
     fn claim(&mut self, request: &Request, waker: &Waker, after: &mut Aftermath) -> Turn {
+        if self.is_closed {
+            return Turn::Over(self.refuse(CLOSED));
+        }
         let counts = match self.quota.check(&request.permits) {
             Ok(counts) => *counts,
             Err(error) => return Turn::Over(Err(error)),
@@ -462,7 +537,7 @@ impl State {
     /// Admits or refuses a newcomer that cannot wait until it is `due`; `None` if it can.
     fn settle(&mut self, can_fail: bool, counts: &Counts, due: Nanos, latest: Nanos) -> Option<Result<(), Error>> {
         let waiting = self.queue.len();
-        let most_waiting = if can_fail { self.max_waiting } else { usize::MAX };
+        let most_waiting = self.bounds.max_waiting.filter(|_| can_fail).unwrap_or(usize::MAX);
         let has_patience = |due| self.now < latest && due <= latest;
         if has_patience(due) && waiting < most_waiting {
             return None;
@@ -483,6 +558,9 @@ impl State {
     }
 
     fn take_turn(&mut self, claim: &Claim, waker: &Waker, after: &mut Aftermath) -> Turn {
+        if self.is_closed {
+            return Turn::Over(self.refuse(CLOSED));
+        }
         let Claim { ticket, demand } = claim;
         if self.queue.check_in(ticket, demand, waker, &mut after.stale) {
             self.disturb();
@@ -614,6 +692,9 @@ impl State {
     }
 
     fn try_take(&mut self, permits: Permits, after: &mut Aftermath) -> Result<(), Error> {
+        if self.is_closed {
+            return self.refuse(CLOSED);
+        }
         let counts = self.quota.check(&permits)?;
         self.call_up(after);
         if self.try_admit(counts) {

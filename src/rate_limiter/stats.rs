@@ -15,7 +15,8 @@ pub struct RateLimiterStats {
     pub admitted: u64,
     /// Those of them that had to wait.
     pub delayed: u64,
-    /// Calls that were turned away: the wait too long, the queue too full, no permit to try for.
+    /// Calls that were turned away: the wait too long, the queue too full, no permit to try for,
+    /// the limiter closed.
     pub refused: u64,
     /// Calls that left while they waited.
     pub cancelled: u64,

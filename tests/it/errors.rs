@@ -25,6 +25,8 @@ fn errors_say_what_happened() {
     assert_eq!(Error::RateLimited { retry_after: ms(250) }.to_string(), "rate limited: try again in 250ms");
     assert_eq!(Error::QueueFull { waiting: 100 }.to_string(), "rate limited: 100 callers are waiting already");
     assert_eq!(Error::InvalidArgument { message: "x".into() }.to_string(), "invalid argument: x");
+    let closed = Error::Closed { what: "the rate limiter" };
+    assert_eq!(closed.to_string(), "the rate limiter is closed, and admits no more calls");
     assert_eq!(rejected(None).to_string(), "rejected by breaker: open");
     assert_eq!(rejected(Some(secs(3))).to_string(), "rejected by breaker: open");
     assert_ne!(rejected(Some(secs(3))), rejected(None));
@@ -69,6 +71,7 @@ fn an_io_error_has_the_kind_that_fits() {
     assert_eq!(kind(Error::InvalidArgument { message: String::new() }), io::ErrorKind::InvalidInput);
     assert_eq!(kind(Error::RateLimited { retry_after: secs(1) }), io::ErrorKind::WouldBlock);
     assert_eq!(kind(Error::QueueFull { waiting: 1 }), io::ErrorKind::WouldBlock);
+    assert_eq!(kind(Error::Closed { what: "the rate limiter" }), io::ErrorKind::Other);
     assert_eq!(kind(rejected(None)), io::ErrorKind::WouldBlock);
     assert_eq!(kind(rejected(Some(secs(1)))), io::ErrorKind::WouldBlock);
 }
@@ -189,6 +192,9 @@ fn transient_errors() {
     assert_eq!(io::Error::from(rejected(Some(secs(9)))).retry_after(), Some(secs(9)));
     assert_eq!(Failure::<io::Error>::Policy(rejected(Some(secs(9)))).retry_after(), Some(secs(9)));
     assert!(!Error::InvalidArgument { message: String::new() }.is_transient());
+    let closed = Error::Closed { what: "the rate limiter" };
+    assert_eq!((closed.is_transient(), closed.retry_after()), (false, None));
+    assert!(!io::Error::from(closed).is_transient());
     assert_eq!(timed_out().retry_after(), None);
 
     let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);

@@ -430,6 +430,45 @@ parity! {
         { let limiter = RateLimiter::builder().window(1, secs(1)).max_waiting(0).build(); }
         |f| f.rate_limited_by(&limiter, |_: &u32| 1),
         [0 => 1, 0 => 2], limiter.stats();
+    pausing_no_longer_than: [throttled(31_536_000)]
+        { let limiter = RateLimiter::builder().window(9, secs(1)).longest_pause(secs(2)).build(); }
+        |f| f.pausing(&limiter, Transient::retry_after).rate_limited(&limiter),
+        [0 => 1, 0 => 2], limiter.stats();
+    resumed: [throttled(30), throttled(30)]
+        { let limiter = RateLimiter::new(9, secs(1)); let its = limiter.clone(); }
+        |f| f.pausing(&limiter, Transient::retry_after)
+            .rate_limited_within(&limiter, secs(1))
+            .map_err(move |e: Fault| { its.resume(); e }),
+        [0 => 1, 0 => 2, 0 => 3], limiter.stats();
+    settings_changed: []
+        { let limiter = RateLimiter::paced(1, secs(1)); let its = limiter.clone(); }
+        |f| f.rate_limited_by(&limiter, move |n: &u32| {
+            its.set_limit(10, secs(1));
+            its.set_burst(3);
+            *n
+        }),
+        [0 => 3, 0 => 3, 0 => 9, 0 => 1], (limiter.limits(), limiter.burst(), limiter.stats());
+    closed: []
+        { let limiter = RateLimiter::new(2, secs(1)); let its = limiter.clone(); }
+        |f| f.rate_limited_by(&limiter, move |n: &u32| {
+            if *n == 2 {
+                its.close();
+            }
+            1
+        }),
+        [0 => 1, 0 => 2, 1000 => 3], limiter.stats();
+    closed_within: []
+        { let limiter = RateLimiter::new(2, secs(1)); limiter.close(); }
+        |f| f.rate_limited_within(&limiter, secs(1)).retry_with(policy()).transient(),
+        [0 => 1], limiter.stats();
+    closed_try: []
+        { let limiter = RateLimiter::new(2, secs(1)); limiter.close(); }
+        |f| f.try_rate_limited(&limiter),
+        [0 => 1], limiter.stats();
+    closed_stays_pending: []
+        { let limiter = RateLimiter::new(2, secs(1)); limiter.close(); }
+        |f| f.rate_limited(&limiter).timeout(secs(3)),
+        [0 => 1], limiter.stats();
 
     // the memo
     memoized: [ok(7)]

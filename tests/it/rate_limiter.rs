@@ -3,6 +3,7 @@
 use decor::Error;
 
 mod by_key;
+mod closing;
 mod config;
 mod debug;
 mod decorators;
@@ -16,6 +17,7 @@ mod pausing;
 mod permits;
 mod queue;
 mod refusals;
+mod settings;
 mod skipped;
 mod windows;
 

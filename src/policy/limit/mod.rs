@@ -10,9 +10,15 @@ pub(crate) use pacer::Pacer;
 pub(crate) use permits::{Counts, MAX_WINDOWS};
 pub(crate) use sliding_log::SlidingLog;
 
-use crate::{Error, clock::Nanos};
+use crate::{ConfigError, Error, clock::Nanos};
 use permits::invalid;
 use std::{fmt, time::Duration};
+
+/// Numbers of limits that a limiter can be changed to, and why.
+const SAME_WINDOWS: &str = "as many as there are windows: a new window would know of no earlier call";
+
+/// Bursts that an exact limiter may have, and why.
+const NO_BURST: &str = "left out: an exact limiter cannot become a paced one, because its windows are no schedule";
 
 /// Permits added up over many calls, for each window.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -203,28 +209,44 @@ impl Quota {
 
     /// Whether both allow the same, whatever has been taken.
     pub(crate) fn has_limits_of(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Windows(logs), Self::Windows(others)) => {
-                let limits =
-                    |logs: &[SlidingLog]| logs.iter().map(|log| (log.limit(), log.period())).collect::<Vec<_>>();
-                limits(logs) == limits(others)
-            }
-            (Self::Paced(pacer), Self::Paced(other)) => {
-                let limits = |pacer: &Pacer| (pacer.limit(), pacer.period(), pacer.burst());
-                limits(pacer) == limits(other)
-            }
-            _ => false,
+        (self.limits(), self.burst()) == (other.limits(), other.burst())
+    }
+
+    /// The limit and the period of each window.
+    pub(crate) fn limits(&self) -> Vec<(u32, Nanos)> {
+        match self {
+            Self::Windows(logs) => logs.iter().map(|log| (log.limit(), log.period())).collect(),
+            Self::Paced(pacer) => vec![(pacer.limit(), pacer.period())],
+        }
+    }
+
+    /// The burst as asked for; `None` unless it is paced.
+    pub(crate) fn burst(&self) -> Option<u32> {
+        match self {
+            Self::Windows(_) => None,
+            Self::Paced(pacer) => Some(pacer.asked_burst()),
+        }
+    }
+
+    pub(crate) fn set_burst(&mut self, burst: u32) -> Result<(), ConfigError> {
+        match self {
+            Self::Windows(_) => Err(ConfigError::new("burst", burst, NO_BURST)),
+            Self::Paced(pacer) => pacer.set_burst(burst),
         }
     }
 
     /// Sets the limits anew, one for each window.
-    pub(crate) fn set_limits(&mut self, limits: &[(u32, Nanos)]) {
+    pub(crate) fn set_limits(&mut self, limits: &[(u32, Nanos)]) -> Result<(), ConfigError> {
+        if limits.len() != self.windows() {
+            return Err(ConfigError::new("limits", limits.len(), SAME_WINDOWS));
+        }
         for (window, &(limit, period)) in limits.iter().enumerate() {
             match self {
                 Self::Windows(logs) => logs[window].set_limit(limit, period),
                 Self::Paced(pacer) => pacer.set_limit(limit, period),
             }
         }
+        Ok(())
     }
 }
 

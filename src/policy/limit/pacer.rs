@@ -16,7 +16,7 @@ use crate::{ConfigError, clock::Nanos};
 pub(crate) struct Pacer {
     limit: u32,
     period: Nanos,
-    /// Permits, as asked for. Exceeds the limit only after that was lowered.
+    /// Permits, as asked for. May exceed the limit after either was changed.
     burst: u32,
     /// In `limit`-ths of a nanosecond.
     tat: u128,
@@ -49,6 +49,21 @@ impl Pacer {
     #[inline]
     pub(crate) fn burst(&self) -> u32 {
         self.burst.min(self.limit)
+    }
+
+    /// The burst as asked for, which a lowered limit leaves as it is.
+    pub(crate) fn asked_burst(&self) -> u32 {
+        self.burst
+    }
+
+    /// Later decisions are made by this burst. The schedule does not depend on it, so what has been
+    /// taken stays taken.
+    pub(crate) fn set_burst(&mut self, burst: u32) -> Result<(), ConfigError> {
+        if burst == 0 {
+            return Err(ConfigError::new("burst", burst, "at least 1"));
+        }
+        self.burst = burst;
+        Ok(())
     }
 
     /// Later decisions are made by this limit; what has been taken stays taken, in time.

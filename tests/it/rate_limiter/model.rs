@@ -21,8 +21,14 @@ enum Event {
     /// The n-th arrival gives up, if it is there and waits.
     Cancel(usize),
     Pause(u64),
+    Resume,
     Charge([u32; 2]),
     SetLimits([(u32, u64); 2]),
+    /// Refused by an exact limiter.
+    SetBurst(u32),
+    SetMaxWaiting(Option<usize>),
+    SetLongestPause(u64),
+    Close,
     TryAcquire {
         early: bool,
     },
@@ -42,12 +48,16 @@ enum Patience {
     ToTheTurn,
 }
 
-/// The reception of an arrival with patience, as the limiter foresaw its turn.
+/// The reception of an arrival, as the limiter foresaw its turn.
 #[derive(Debug, Clone, Copy)]
-struct Reception {
-    /// Nanoseconds since the beginning.
-    latest: u128,
-    refused_at_once: bool,
+enum Reception {
+    Endless,
+    Patient {
+        /// Nanoseconds since the beginning.
+        latest: u128,
+        refused_at_once: bool,
+    },
+    QueueFull,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -98,12 +108,17 @@ fn any_schedule(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Sche
     ];
     let arrival = (permits.clone(), patience, any::<bool>());
     let event = prop_oneof![
-        12 => arrival.prop_map(|(permits, patience, early)| Event::Arrive { permits, patience, early }),
-        3 => (0_usize..20).prop_map(Event::Cancel),
-        1 => (1_u64..50).prop_map(Event::Pause),
-        1 => permits.prop_map(Event::Charge),
-        1 => any_limits().prop_map(Event::SetLimits),
-        2 => any::<bool>().prop_map(|early| Event::TryAcquire { early }),
+        36 => arrival.prop_map(|(permits, patience, early)| Event::Arrive { permits, patience, early }),
+        9 => (0_usize..20).prop_map(Event::Cancel),
+        4 => (1_u64..50).prop_map(Event::Pause),
+        2 => Just(Event::Resume),
+        3 => permits.prop_map(Event::Charge),
+        3 => any_limits().prop_map(Event::SetLimits),
+        3 => (1_u32..8).prop_map(Event::SetBurst),
+        2 => prop::option::of(0_usize..5).prop_map(Event::SetMaxWaiting),
+        1 => (1_u64..40).prop_map(Event::SetLongestPause),
+        1 => Just(Event::Close),
+        6 => any::<bool>().prop_map(|early| Event::TryAcquire { early }),
     ];
     let pause = prop_oneof![3 => Just(0_u64), 3 => 1_u64..5, 1 => 5_u64..40];
     (kind, any_limits(), prop::collection::vec((pause, event), 1..24), any::<u64>())
@@ -226,6 +241,13 @@ impl Bucket {
         self.filled = self.full() - lasts * self.limit;
     }
 
+    /// As much is missing as before.
+    fn set_burst(&mut self, burst: u32) {
+        let missing = self.full() - self.filled;
+        self.burst = burst.into();
+        self.filled = self.full() - missing;
+    }
+
     fn available(&self) -> u32 {
         u32::try_from((self.filled / self.period).max(0)).unwrap()
     }
@@ -302,6 +324,12 @@ impl Rule {
         }
     }
 
+    fn set_burst(&mut self, burst: u32) {
+        if let Self::Bucket(bucket) = self {
+            bucket.set_burst(burst);
+        }
+    }
+
     fn available(&self) -> Vec<u32> {
         match self {
             Self::Windows(windows) => {
@@ -327,13 +355,17 @@ struct Model {
     rule: Rule,
     queue: VecDeque<Waiter>,
     paused_until: u64,
+    max_waiting: Option<usize>,
+    longest_pause: u64,
+    is_closed: bool,
     seen: Seen,
 }
 
 impl Model {
     fn new(kind: Kind, limits: [(u32, u64); 2]) -> Self {
-        let rule = Rule::new(kind, limits);
-        Self { now: 0, rule, queue: VecDeque::new(), paused_until: 0, seen: Seen::default() }
+        let (rule, longest_pause) = (Rule::new(kind, limits), 3_600_000);
+        let (queue, max_waiting, seen) = (VecDeque::new(), None, Seen::default());
+        Self { now: 0, rule, queue, paused_until: 0, max_waiting, longest_pause, is_closed: false, seen }
     }
 
     /// A millisecond passes. A newcomer that comes before the waiters are polled makes up for their
@@ -352,7 +384,22 @@ impl Model {
     }
 
     fn fits(&self, permits: [u32; 2]) -> bool {
-        self.now >= self.paused_until && self.rule.fits(permits)
+        !self.is_closed && self.now >= self.paused_until && self.rule.fits(permits)
+    }
+
+    fn pause(&mut self, pause: u64) {
+        self.paused_until = self.paused_until.max(self.now + pause.min(self.longest_pause));
+    }
+
+    fn resume(&mut self) {
+        self.paused_until = self.paused_until.min(self.now);
+    }
+
+    fn close(&mut self) {
+        self.is_closed = true;
+        for waiter in self.queue.drain(..) {
+            self.seen.arrivals[waiter.arrival] = Outcome::Refused(self.now);
+        }
     }
 
     fn serve(&mut self) {
@@ -373,21 +420,15 @@ impl Model {
         }
     }
 
-    fn happen(&mut self, event: &Event, receptions: &[Option<Reception>]) {
+    fn happen(&mut self, event: &Event, receptions: &[Reception]) {
         match *event {
             Event::Arrive { permits, early, .. } => {
                 let arrival = self.seen.arrivals.len();
-                self.seen.arrivals.push(Outcome::Waits);
-                let latest = match receptions[arrival] {
-                    Some(reception) => {
-                        self.check_foresight(permits, reception, early);
-                        if reception.refused_at_once { in_nanos(self.now) } else { reception.latest }
-                    }
-                    None => u128::MAX,
-                };
-                if self.rule.too_much(permits) {
-                    self.seen.arrivals[arrival] = Outcome::Refused(self.now);
+                if self.is_closed || self.rule.too_much(permits) {
+                    self.seen.arrivals.push(Outcome::Refused(self.now));
                 } else {
+                    self.seen.arrivals.push(Outcome::Waits);
+                    let latest = self.latest(permits, receptions[arrival], early);
                     self.queue.push_back(Waiter { arrival, permits, latest });
                 }
             }
@@ -397,9 +438,14 @@ impl Model {
                     self.queue.retain(|waiter| waiter.arrival != arrival);
                 }
             }
-            Event::Pause(pause) => self.paused_until = self.paused_until.max(self.now + pause),
+            Event::Pause(pause) => self.pause(pause),
+            Event::Resume => self.resume(),
             Event::Charge(permits) => self.rule.take(self.now, permits),
             Event::SetLimits(limits) => self.rule.set_limits(limits),
+            Event::SetBurst(burst) => self.rule.set_burst(burst),
+            Event::SetMaxWaiting(waiting) => self.max_waiting = waiting,
+            Event::SetLongestPause(pause) => self.longest_pause = pause,
+            Event::Close => self.close(),
             Event::TryAcquire { .. } => {
                 let admitted = self.queue.is_empty() && self.fits([1, 1]);
                 if admitted {
@@ -415,29 +461,54 @@ impl Model {
 
     fn available(&self) -> Vec<u32> {
         let mut available = self.rule.available();
-        if self.now < self.paused_until {
+        if self.is_closed || self.now < self.paused_until {
             available.fill(0);
         }
         available
     }
 
+    /// The last moment for an arrival to be admitted at, if it was received as it should be.
+    fn latest(&self, permits: [u32; 2], reception: Reception, early: bool) -> u128 {
+        let must_wait = !self.queue.is_empty() || !self.fits(permits);
+        let is_full = must_wait && self.max_waiting.is_some_and(|most| self.queue.len() >= most);
+        match reception {
+            Reception::QueueFull => {
+                // An early one still finds those that are about to give up.
+                assert!(early || is_full, "{} of {:?} wait", self.queue.len(), self.max_waiting);
+                in_nanos(self.now)
+            }
+            Reception::Patient { refused_at_once: true, latest } => {
+                self.check_foresight(permits, latest, true, early);
+                in_nanos(self.now)
+            }
+            Reception::Patient { latest, .. } => {
+                assert!(!is_full, "{} wait", self.queue.len());
+                self.check_foresight(permits, latest, false, early);
+                latest
+            }
+            Reception::Endless => {
+                assert!(!is_full, "{} wait", self.queue.len());
+                u128::MAX
+            }
+        }
+    }
+
     /// No call is refused at once that would be admitted in time if all before it stay. None is let
     /// wait that would not, where the turn can be foreseen.
-    fn check_foresight(&self, permits: [u32; 2], reception: Reception, early: bool) {
+    fn check_foresight(&self, permits: [u32; 2], latest: u128, refused_at_once: bool, early: bool) {
         let all = || self.queue.iter().map(|waiter| waiter.permits).chain([permits]);
         if all().any(|permits| self.rule.too_much(permits)) {
             return;
         }
         let turn = self.turn(permits);
-        if reception.refused_at_once {
-            // An early one still finds those that are about to give up.
-            assert!(early || in_nanos(turn) > reception.latest, "it would have been admitted at {turn} ms");
+        if refused_at_once {
+            assert!(early || in_nanos(turn) > latest, "it would have been admitted at {turn} ms");
         } else {
             let foreseeable = match &self.rule {
                 Rule::Windows(windows) => windows.len() == 1 && all().all(|permits| permits[0] <= 1),
                 Rule::Bucket(_) => true,
             };
-            let is_in_time = turn == self.now || in_nanos(turn - 1) < reception.latest;
+            let is_in_time = turn == self.now || in_nanos(turn - 1) < latest;
             assert!(!foreseeable || is_in_time, "it waits in vain until {turn} ms");
         }
     }
@@ -462,7 +533,7 @@ fn in_nanos(millis: u64) -> u128 {
     u128::from(millis) * 1_000_000
 }
 
-fn run_model(schedule: &Schedule, receptions: &[Option<Reception>], until: u64) -> Seen {
+fn run_model(schedule: &Schedule, receptions: &[Reception], until: u64) -> Seen {
     let mut model = Model::new(schedule.kind, schedule.limits);
     for (pause, event) in &schedule.events {
         for passed in 1..=*pause {
@@ -483,8 +554,8 @@ struct Driver<'l> {
     begun: Instant,
     windows: usize,
     waiters: Vec<Option<task::Spawn<Pin<Box<AcquireMany<'l>>>>>>,
-    /// One for each arrival; `None` if it has endless patience.
-    receptions: Vec<Option<Reception>>,
+    /// One for each arrival.
+    receptions: Vec<Reception>,
     order: u64,
     seen: Seen,
 }
@@ -508,6 +579,10 @@ impl Driver<'_> {
         let Some(waiter) = &mut self.waiters[arrival] else { return };
         if let Poll::Ready(result) = waiter.poll() {
             let now = self.now();
+            assert_eq!(matches!(result, Err(Error::Closed { .. })), self.limiter.is_closed());
+            if matches!(result, Err(Error::QueueFull { .. })) {
+                self.receptions[arrival] = Reception::QueueFull;
+            }
             self.seen.arrivals[arrival] = if result.is_ok() { Outcome::Admitted(now) } else { Outcome::Refused(now) };
             self.waiters[arrival] = None;
         }
@@ -534,7 +609,7 @@ impl Driver<'_> {
             Patience::ToTheTurn => match self.limiter.try_acquire_many(permits) {
                 Ok(()) => {
                     self.waiters.push(None);
-                    self.receptions.push(None);
+                    self.receptions.push(Reception::Endless);
                     self.seen.arrivals.push(Outcome::Admitted(self.now()));
                     return;
                 }
@@ -549,11 +624,13 @@ impl Driver<'_> {
         let acquire = if let Some(patience) = patience { acquire.within(patience) } else { acquire };
         self.waiters.push(Some(task::spawn(Box::pin(acquire))));
         self.seen.arrivals.push(Outcome::Waits);
+        self.receptions.push(Reception::Endless);
         self.poll(arrival);
-        let now = self.begun.elapsed();
-        let refused_at_once = matches!(self.seen.arrivals[arrival], Outcome::Refused(_));
-        self.receptions
-            .push(patience.map(|patience| Reception { latest: (now + patience).as_nanos(), refused_at_once }));
+        if let (Some(patience), Reception::Endless) = (patience, self.receptions[arrival]) {
+            let latest = (self.begun.elapsed() + patience).as_nanos();
+            let refused_at_once = matches!(self.seen.arrivals[arrival], Outcome::Refused(_));
+            self.receptions[arrival] = Reception::Patient { latest, refused_at_once };
+        }
     }
 
     fn happen(&mut self, event: &Event) {
@@ -566,7 +643,12 @@ impl Driver<'_> {
                 }
             }
             Event::Pause(pause) => self.limiter.pause_for(ms(pause)),
+            Event::Resume => self.limiter.resume(),
             Event::Charge(permits) => self.limiter.charge(self.permits(permits)),
+            Event::SetBurst(burst) => assert_eq!(self.limiter.try_set_burst(burst).is_ok(), self.limiter.is_paced()),
+            Event::SetMaxWaiting(waiting) => self.limiter.set_max_waiting(waiting),
+            Event::SetLongestPause(pause) => self.limiter.set_longest_pause(ms(pause)),
+            Event::Close => self.limiter.close(),
             Event::SetLimits(limits) => {
                 let limits = limits[..self.windows].iter().map(|&(limit, period)| (limit, ms(period)));
                 self.limiter.try_set_limits(limits).unwrap();
@@ -589,7 +671,7 @@ fn limiter(kind: Kind, limits: [(u32, u64); 2]) -> RateLimiter {
     }
 }
 
-async fn run_limiter(schedule: &Schedule, until: u64) -> (Seen, Vec<Option<Reception>>) {
+async fn run_limiter(schedule: &Schedule, until: u64) -> (Seen, Vec<Reception>) {
     let limiter = limiter(schedule.kind, schedule.limits);
     let mut driver = Driver {
         limiter: &limiter,
