@@ -602,12 +602,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(per_host.for_key("b.example").available(), 10);
     /// # }
     /// ```
-    fn pausing_by_key<K, Q, P>(
-        self,
-        limiter: &KeyedLimiter<K>,
-        key: Q,
-        hint: P,
-    ) -> Around<Self, GateLayer<Pausing<P, OfKey<K, Q>>>>
+    fn pausing_by_key<K, Q, P>(self, limiter: &KeyedLimiter<K>, key: Q, hint: P) -> PausingOfKey<Self, K, Q, P>
     where
         K: Eq + Hash + Clone,
         Q: Inspect<Args, Output = K>,
@@ -1017,6 +1012,9 @@ impl<C: Function<Args, Half>, Args, Half> FnExt<Args, Half> for C {}
 
 /// A function behind a limiter.
 type Limited<C, L, R> = Around<Late<C>, GateLayer<RateLimited<L, R>>>;
+
+/// A function with calls that pause the limiter of their key.
+type PausingOfKey<C, K, Q, P> = Around<C, GateLayer<Pausing<P, OfKey<K, Q>>>>;
 
 fn limited<C: Function<Args, Half>, Args, Half, L, R>(callable: C, limiter: L, request: R) -> Limited<C, L, R> {
     held(callable, RateLimited { limiter, request })

@@ -349,8 +349,10 @@ impl<C, L, R: ForOne> Around<Late<C>, GateLayer<RateLimited<L, R>>> {
     ///
     /// Those of the word before it. A number above the limit and an array of another length than
     /// there are windows are refused at once, with
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument). A call that finds the queue full
-    /// is refused with [`Error::QueueFull`](crate::Error::QueueFull), after `rate_limited` as well.
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument). After `rate_limited` as well, a
+    /// call that finds the queue full is refused with
+    /// [`Error::QueueFull`](crate::Error::QueueFull), and one that finds the limiter closed with
+    /// [`Error::Closed`](crate::Error::Closed).
     ///
     /// # Examples
     ///

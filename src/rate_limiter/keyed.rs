@@ -431,7 +431,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        Some(self.keys.get(key)?.stats())
+        self.keys.stats_of(key)
     }
 }
 

@@ -10,9 +10,15 @@ use crate::{
 use std::{
     borrow::Borrow,
     collections::{BTreeMap, HashMap, VecDeque},
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, Hash},
     ops::Bound,
 };
+
+/// The model checker needs the same shards each time.
+#[cfg(all(test, shuttle))]
+type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+#[cfg(not(all(test, shuttle)))]
+type Hasher = std::hash::RandomState;
 
 /// Number of shards, each with its own lock. No thread holds two of them.
 const SHARDS: usize = 16;
@@ -46,7 +52,7 @@ pub(super) struct Keys<K, T: Template> {
     template: T,
     /// Maximum number of keys, in all shards.
     bound: AtomicU64,
-    hasher: RandomState,
+    hasher: Hasher,
     /// Keys in all shards. A key is counted before it is inserted.
     count: AtomicU64,
     shards: [Mutex<Shard<K, T>>; SHARDS],
@@ -112,7 +118,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         Self {
             template,
             bound: AtomicU64::new(bound as u64),
-            hasher: RandomState::new(),
+            hasher: Hasher::default(),
             count: AtomicU64::new(0),
             shards: std::array::from_fn(|shard| Mutex::new(Shard::new(shard))),
         }
@@ -139,13 +145,14 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         known.unwrap_or_else(|| self.make(home, key, now))
     }
 
-    /// The handle of a key, if it is remembered.
-    pub(super) fn get<Q>(&self, key: &Q) -> Option<Arc<T::Handle>>
+    /// The counts of a key, if it is remembered.
+    pub(super) fn stats_of<Q>(&self, key: &Q) -> Option<RateLimiterStats>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        lock(&self.shards[self.home(key)]).find(key)
+        let shard = lock(&self.shards[self.home(key)]);
+        Some(self.template.stats(&shard.handles.get(key)?.handle))
     }
 
     /// The keys that are remembered, shard by shard.

@@ -14,6 +14,7 @@ async fn fetch(host: &str, pages: usize) -> Answer {
     Ok(host.len() + pages)
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // as closures take their arguments
 fn host(host: &&str, _: &usize) -> String {
     (*host).to_owned()
 }
@@ -55,10 +56,10 @@ async fn a_future_takes_the_key_itself() {
 fn threads_wait_for_the_permit_of_a_key() {
     let clock = VirtualClock::start();
     let per_user = KeyedLimiter::new(1, secs(1));
-    let load = (|user: u64| Answer::Ok(user as usize)).blocking();
-    let limited_load = load.rate_limited_by_key(&per_user, |user: &u64| *user);
-    let within = load.rate_limited_within_by_key(&per_user, ms(500), |user: &u64| *user);
-    let weighted = load.try_rate_limited_by_key(&per_user, |user: &u64| *user).permits(|user: &u64| *user as usize);
+    let load = (|user: usize| Answer::Ok(user)).blocking();
+    let limited_load = load.rate_limited_by_key(&per_user, |user: &usize| *user);
+    let within = load.rate_limited_within_by_key(&per_user, ms(500), |user: &usize| *user);
+    let weighted = load.try_rate_limited_by_key(&per_user, |user: &usize| *user).permits(|user: &usize| *user);
     assert_eq!((limited_load.call(1), limited_load.call(1), clock.elapsed()), (Ok(1), Ok(1), secs(1)));
     assert_eq!((within.call(1), within.call(2), clock.elapsed()), (limited(secs(1)), Ok(2), secs(1)));
     let too_much = weighted.call(3).unwrap_err();

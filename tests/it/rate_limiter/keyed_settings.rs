@@ -49,7 +49,9 @@ async fn a_change_wakes_the_calls_that_wait() {
         limiter.try_acquire().unwrap();
         task::spawn(limiter.acquire())
     });
-    waiters.iter_mut().for_each(|waiter| assert_pending!(waiter.poll()));
+    for waiter in &mut waiters {
+        assert_pending!(waiter.poll());
+    }
     per_user.set_limit(2, secs(60));
     for waiter in &mut waiters {
         assert!(waiter.is_woken());
@@ -251,7 +253,9 @@ fn counts_never_fall_whatever_happens_at_the_same_time() {
             })
         });
         let admitted: u64 = callers.into_iter().map(|caller| caller.join().unwrap()).sum();
-        watchers.into_iter().for_each(|watcher| watcher.join().unwrap());
+        for watcher in watchers {
+            watcher.join().unwrap();
+        }
         assert_eq!((per_user.stats().admitted, per_user.stats().refused), (admitted, 16_000 - admitted));
     });
 }
