@@ -16,7 +16,7 @@ use crate::{
         logged::{Discreet, Logged, Logging, Picked, ShowArgs, ShowValue, Values},
         named::Named,
         pausing::{ByError, ByResult, Pausing},
-        rate_limited::{RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin},
+        rate_limited::{OfKey, One, OneWithin, RateLimited, Weighted},
         retry::Retry,
         timed::{OutcomeOf, Timing},
         timeout::Timeout,
@@ -359,8 +359,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(1));
     /// # }
     /// ```
-    fn rate_limited(self, limiter: &RateLimiter) -> Around<Late<Self>, GateLayer<RateLimited>> {
-        held(self, RateLimited(limiter.clone()))
+    fn rate_limited(self, limiter: &RateLimiter) -> Limited<Self, RateLimiter, One> {
+        limited(self, limiter.clone(), One)
     }
 
     /// [`rate_limited`](Self::rate_limited), with as many permits as the arguments ask for: a
@@ -375,7 +375,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// wait for all of its permits. Takes [`Fallible`] outputs.
     ///
     /// If the permits are an estimate, [`.settled(..)`](crate::Around::settled) counts what the
-    /// call has used in their place.
+    /// call has used in their place. The other words for a limiter take several permits by
+    /// [`.permits(..)`](crate::Around::permits), which follows them.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -391,19 +392,20 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(limiter.available_per_window(), [59, 89_995]);
     /// # }
     /// ```
-    fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Around<Late<Self>, GateLayer<RateLimitedBy<P>>>
+    fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Limited<Self, RateLimiter, Weighted<P>>
     where
         P: Inspect<Args, Output: Into<Permits>>,
         Self::Output: Fallible,
     {
-        held(self, RateLimitedBy { limiter: limiter.clone(), permits })
+        limited(self, limiter.clone(), Weighted::new(permits))
     }
 
     /// [`rate_limited`](Self::rate_limited), by the limiter of a key that is taken from the
     /// arguments: a user, a host.
     ///
     /// The closure takes each argument by reference, with its type written; it runs when the call
-    /// is made. Takes any output. (For a future: `.rate_limited(&limiter.for_key(&key))`.)
+    /// is made, and before a retry for each attempt. The key is remembered for as long as the call
+    /// waits or runs. Takes any output.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -419,16 +421,12 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(per_user.for_key(&8).available(), 1);
     /// # }
     /// ```
-    fn rate_limited_by_key<K, P>(
-        self,
-        limiter: &KeyedLimiter<K>,
-        key: P,
-    ) -> Around<Late<Self>, GateLayer<RateLimitedByKey<K, P>>>
+    fn rate_limited_by_key<K, P>(self, limiter: &KeyedLimiter<K>, key: P) -> Limited<Self, OfKey<K, P>, One>
     where
         K: Eq + Hash + Clone,
         P: Inspect<Args, Output = K>,
     {
-        held(self, RateLimitedByKey { limiter: limiter.clone(), key })
+        limited(self, OfKey { limiter: limiter.clone(), key }, One)
     }
 
     /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait` for the permit.
@@ -453,15 +451,47 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(2).await, Err(Error::RateLimited { retry_after }));
     /// # }
     /// ```
-    fn rate_limited_within(
-        self,
-        limiter: &RateLimiter,
-        max_wait: Duration,
-    ) -> Around<Late<Self>, GateLayer<RateLimitedWithin>>
+    fn rate_limited_within(self, limiter: &RateLimiter, max_wait: Duration) -> Limited<Self, RateLimiter, OneWithin>
     where
         Self::Output: Fallible,
     {
-        held(self, RateLimitedWithin { limiter: limiter.clone(), max_wait })
+        limited(self, limiter.clone(), OneWithin(max_wait))
+    }
+
+    /// [`rate_limited_within`](Self::rate_limited_within), by the limiter of a key: waits no longer
+    /// than `max_wait` for a permit of the key.
+    ///
+    /// The key comes from the arguments as in [`rate_limited_by_key`](Self::rate_limited_by_key).
+    /// Takes [`Fallible`] outputs.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn notify(user: u64, text: &str) -> Result<usize, Error> { Ok(text.len()) }
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let per_user = KeyedLimiter::new(1, minute);
+    /// let within = Duration::from_secs(5);
+    /// let notify = notify.rate_limited_within_by_key(&per_user, within, |user: &u64, _: &&str| *user);
+    /// assert_eq!(notify.call(7, "hello").await, Ok(5));
+    /// assert_eq!(notify.call(7, "again").await, Err(Error::RateLimited { retry_after: minute }));
+    /// assert_eq!(notify.call(8, "hello").await, Ok(5));
+    /// # }
+    /// ```
+    fn rate_limited_within_by_key<K, P>(
+        self,
+        limiter: &KeyedLimiter<K>,
+        max_wait: Duration,
+        key: P,
+    ) -> Limited<Self, OfKey<K, P>, OneWithin>
+    where
+        K: Eq + Hash + Clone,
+        P: Inspect<Args, Output = K>,
+        Self::Output: Fallible,
+    {
+        limited(self, OfKey { limiter: limiter.clone(), key }, OneWithin(max_wait))
     }
 
     /// [`rate_limited`](Self::rate_limited), but fails where it would have to wait, with
@@ -482,11 +512,40 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert!(fetch.call(2).await.is_err());
     /// # }
     /// ```
-    fn try_rate_limited(self, limiter: &RateLimiter) -> Around<Late<Self>, GateLayer<RateLimitedWithin>>
+    fn try_rate_limited(self, limiter: &RateLimiter) -> Limited<Self, RateLimiter, OneWithin>
     where
         Self::Output: Fallible,
     {
         self.rate_limited_within(limiter, Duration::ZERO)
+    }
+
+    /// [`try_rate_limited`](Self::try_rate_limited), by the limiter of a key: fails where it would
+    /// have to wait for a permit of the key.
+    ///
+    /// The key comes from the arguments as in [`rate_limited_by_key`](Self::rate_limited_by_key).
+    /// Takes [`Fallible`] outputs.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn log_in(user: u64) -> Result<u64, Error> { Ok(user) }
+    ///
+    /// let per_user = KeyedLimiter::new(1, Duration::from_secs(60));
+    /// let log_in = log_in.try_rate_limited_by_key(&per_user, |user: &u64| *user);
+    /// assert_eq!(log_in.call(7).await, Ok(7));
+    /// assert!(log_in.call(7).await.is_err());
+    /// assert_eq!(log_in.call(8).await, Ok(8));
+    /// # }
+    /// ```
+    fn try_rate_limited_by_key<K, P>(self, limiter: &KeyedLimiter<K>, key: P) -> Limited<Self, OfKey<K, P>, OneWithin>
+    where
+        K: Eq + Hash + Clone,
+        P: Inspect<Args, Output = K>,
+        Self::Output: Fallible,
+    {
+        self.rate_limited_within_by_key(limiter, Duration::ZERO, key)
     }
 
     /// Pauses the limiter for all calls when one fails with an error that asks for it, such as a
@@ -522,10 +581,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Self::Output: ResultLike,
         P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
     {
-        watched(self, Pausing::new(limiter, ByError(hint)))
+        watched(self, Pausing::new(limiter.clone(), ByError(hint)))
     }
 
-    /// Pauses the limiter for all calls when a result asks for it, be it an `Ok`: most clients return a
+    /// Pauses the limiter for all calls when a result asks for it, an `Ok` included: most clients return a
     /// 429 as a response.
     ///
     /// As [`pausing`](Self::pausing), but `hint` looks at the whole output, which may be of any type.
@@ -556,7 +615,80 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     where
         P: FnMut(&Self::Output) -> Option<Duration>,
     {
-        watched(self, Pausing::new(limiter, ByResult(hint)))
+        watched(self, Pausing::new(limiter.clone(), ByResult(hint)))
+    }
+
+    /// [`pausing`](Self::pausing), by key: pauses the limiter of the call's key, and no other.
+    ///
+    /// The key comes from the arguments as in [`rate_limited_by_key`](Self::rate_limited_by_key).
+    /// Its limiter is looked up when it is paused, so a call that is not throttled adds no key. A
+    /// pause makes a key that is not remembered. Takes `Result`s.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Debug)]
+    /// struct Throttled { retry_after: Duration }
+    /// async fn fetch(host: String) -> Result<String, Throttled> {
+    ///     Err(Throttled { retry_after: Duration::from_secs(30) })
+    /// }
+    ///
+    /// let per_host = KeyedLimiter::new(10, Duration::from_secs(1));
+    /// let fetch = fetch
+    ///     .pausing_by_key(&per_host, |host: &String| host.clone(), |e| Some(e.retry_after))
+    ///     .rate_limited_by_key(&per_host, |host: &String| host.clone());
+    /// fetch.call("a.example".into()).await.unwrap_err();
+    /// assert_eq!(per_host.for_key("a.example").available(), 0);
+    /// assert_eq!(per_host.for_key("b.example").available(), 10);
+    /// # }
+    /// ```
+    fn pausing_by_key<K, Q, P>(self, limiter: &KeyedLimiter<K>, key: Q, hint: P) -> PausingOfKey<Self, K, Q, ByError<P>>
+    where
+        K: Eq + Hash + Clone,
+        Q: Inspect<Args, Output = K>,
+        Self::Output: ResultLike,
+        P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
+    {
+        watched(self, Pausing::new(OfKey { limiter: limiter.clone(), key }, ByError(hint)))
+    }
+
+    /// [`pausing_result`](Self::pausing_result), by key: pauses the limiter of the call's key, and no
+    /// other. The key is that of [`pausing_by_key`](Self::pausing_by_key).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// struct Response { retry_after: Option<Duration> }
+    /// async fn fetch(host: String) -> Response {
+    ///     Response { retry_after: Some(Duration::from_secs(30)) } // status 429
+    /// }
+    ///
+    /// let per_host = KeyedLimiter::new(10, Duration::from_secs(1));
+    /// let host = |host: &String| host.clone();
+    /// let fetch = fetch
+    ///     .pausing_result_by_key(&per_host, host, |response: &Response| response.retry_after)
+    ///     .rate_limited_by_key(&per_host, host);
+    /// fetch.call("a.example".into()).await;
+    /// assert_eq!(per_host.for_key("a.example").available(), 0);
+    /// assert_eq!(per_host.for_key("b.example").available(), 10);
+    /// # }
+    /// ```
+    fn pausing_result_by_key<K, Q, P>(
+        self,
+        limiter: &KeyedLimiter<K>,
+        key: Q,
+        hint: P,
+    ) -> PausingOfKey<Self, K, Q, ByResult<P>>
+    where
+        K: Eq + Hash + Clone,
+        Q: Inspect<Args, Output = K>,
+        P: FnMut(&Self::Output) -> Option<Duration>,
+    {
+        watched(self, Pausing::new(OfKey { limiter: limiter.clone(), key }, ByResult(hint)))
     }
 
     /// Remembers outputs: a call with the same arguments as an earlier one gets the value from the
@@ -959,6 +1091,16 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 }
 
 impl<C: Function<Args, Half>, Args, Half> FnExt<Args, Half> for C {}
+
+/// A function behind a limiter.
+type Limited<C, L, R> = Around<Late<C>, GateLayer<RateLimited<L, R>>>;
+
+/// A function with calls that pause the limiter of their key.
+type PausingOfKey<C, K, Q, P> = Around<C, GateLayer<Pausing<P, OfKey<K, Q>>>>;
+
+fn limited<C: Function<Args, Half>, Args, Half, L, R>(callable: C, limiter: L, request: R) -> Limited<C, L, R> {
+    held(callable, RateLimited { limiter, request })
+}
 
 /// Adds a gate that only watches. The function is called at once, as by `f(x)`.
 fn watched<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<C, GateLayer<S>> {

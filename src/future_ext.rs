@@ -1,12 +1,12 @@
 //! The decorators that fit a bare future: those that need not repeat the call or see its arguments.
 
 use crate::{
-    Fallible, Name, Permits, RateLimiter, ResultLike,
+    Fallible, KeyedLimiter, Name, Permits, RateLimiter, ResultLike,
     call::Called,
     decorators::{
         errors::{Lifted, MadeFallible},
         logged::{CallLog, Discreet, Logging, ShowValue, Values},
-        pausing::{ByError, ByResult, Pausing},
+        pausing::{ByError, ByResult, Keyed, Pausing},
         rate_limited::{Admission, RefusableAdmission},
         timed::{AnyOutput, OutcomeOf, Stopwatch, Timing},
         timeout::TimeoutFuture,
@@ -18,11 +18,11 @@ use crate::{
     KeyPart, Memo,
     memo::{Begun, FixedKey, GetOrLoad, Memoizable, MemoizedFuture, Options},
 };
-#[cfg(feature = "memo")]
-use std::hash::Hash;
 use std::{
+    borrow::Borrow,
     fmt::{Debug, Display},
     future::Future,
+    hash::Hash,
     time::Duration,
 };
 
@@ -259,6 +259,91 @@ pub trait FutureExt: Future + Sized {
         self.rate_limited_within(limiter, Duration::ZERO)
     }
 
+    /// [`rate_limited`](Self::rate_limited), by the limiter of a key; see
+    /// [`FnExt::rate_limited_by_key`](crate::FnExt::rate_limited_by_key).
+    ///
+    /// The key may be borrowed: a `&str` for a `String`. The key is remembered for as long as the
+    /// future lives.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(host: &str) -> usize { host.len() }
+    ///
+    /// let per_host: KeyedLimiter<String> = KeyedLimiter::new(10, Duration::from_secs(60));
+    /// let host = "a.example";
+    /// assert_eq!(fetch(host).rate_limited_by_key(&per_host, host).await, 9);
+    /// assert_eq!(per_host.for_key(host).available(), 9);
+    /// # }
+    /// ```
+    fn rate_limited_by_key<K, Q>(self, limiter: &KeyedLimiter<K>, key: &Q) -> GatedFuture<Self, Admission, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        GatedFuture::new(self, Admission::new(limiter.for_key(key)))
+    }
+
+    /// [`rate_limited_within`](Self::rate_limited_within), by the limiter of a key; see
+    /// [`rate_limited_by_key`](Self::rate_limited_by_key).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Error, KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(host: &str) -> Result<usize, Error> { Ok(host.len()) }
+    ///
+    /// let per_host: KeyedLimiter<String> = KeyedLimiter::new(1, Duration::from_secs(60));
+    /// let (host, within) = ("a.example", Duration::from_secs(5));
+    /// assert_eq!(fetch(host).rate_limited_within_by_key(&per_host, within, host).await, Ok(9));
+    /// assert!(fetch(host).rate_limited_within_by_key(&per_host, within, host).await.is_err());
+    /// # }
+    /// ```
+    fn rate_limited_within_by_key<K, Q>(
+        self,
+        limiter: &KeyedLimiter<K>,
+        max_wait: Duration,
+        key: &Q,
+    ) -> GatedFuture<Self, RefusableAdmission, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+        Self::Output: Fallible,
+    {
+        self.rate_limited_within(&limiter.for_key(key), max_wait)
+    }
+
+    /// [`try_rate_limited`](Self::try_rate_limited), by the limiter of a key; see
+    /// [`rate_limited_by_key`](Self::rate_limited_by_key).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Error, KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn log_in(user: u64) -> Result<u64, Error> { Ok(user) }
+    ///
+    /// let per_user = KeyedLimiter::new(1, Duration::from_secs(60));
+    /// assert_eq!(log_in(7).try_rate_limited_by_key(&per_user, &7).await, Ok(7));
+    /// assert!(log_in(7).try_rate_limited_by_key(&per_user, &7).await.is_err());
+    /// # }
+    /// ```
+    fn try_rate_limited_by_key<K, Q>(
+        self,
+        limiter: &KeyedLimiter<K>,
+        key: &Q,
+    ) -> GatedFuture<Self, RefusableAdmission, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+        Self::Output: Fallible,
+    {
+        self.try_rate_limited(&limiter.for_key(key))
+    }
+
     /// Pauses the limiter for all calls when this one fails with an error that asks for it, for its
     /// [longest pause](RateLimiter::longest_pause) at most; see
     /// [`FnExt::pausing`](crate::FnExt::pausing).
@@ -279,10 +364,10 @@ pub trait FutureExt: Future + Sized {
         Self::Output: ResultLike,
         P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
     {
-        GatedFuture::new(self, Pausing::new(limiter, ByError(hint)))
+        GatedFuture::new(self, Pausing::new(limiter.clone(), ByError(hint)))
     }
 
-    /// Pauses the limiter for all calls when this one's output asks for it, be it an `Ok`; see
+    /// Pauses the limiter for all calls when this one's output asks for it, an `Ok` included; see
     /// [`FnExt::pausing_result`](crate::FnExt::pausing_result).
     ///
     /// ```
@@ -302,7 +387,68 @@ pub trait FutureExt: Future + Sized {
     where
         P: FnMut(&Self::Output) -> Option<Duration>,
     {
-        GatedFuture::new(self, Pausing::new(limiter, ByResult(hint)))
+        GatedFuture::new(self, Pausing::new(limiter.clone(), ByResult(hint)))
+    }
+
+    /// [`pausing`](Self::pausing), by key: pauses the limiter of this key, and no other; see
+    /// [`FnExt::pausing_by_key`](crate::FnExt::pausing_by_key).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// let per_host: KeyedLimiter<String> = KeyedLimiter::new(10, Duration::from_secs(1));
+    /// let throttled = std::future::ready(Err::<(), _>(Duration::from_secs(30)));
+    /// let call = throttled.pausing_by_key(&per_host, "a.example", |retry_after| Some(*retry_after));
+    /// call.await.unwrap_err();
+    /// assert_eq!(per_host.for_key("a.example").available(), 0);
+    /// assert_eq!(per_host.for_key("b.example").available(), 10);
+    /// # }
+    /// ```
+    fn pausing_by_key<K, Q, P>(
+        self,
+        limiter: &KeyedLimiter<K>,
+        key: &Q,
+        hint: P,
+    ) -> GatedFuture<Self, Pausing<ByError<P>, Keyed<K>>, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: ToOwned<Owned = K> + ?Sized,
+        Self::Output: ResultLike,
+        P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
+    {
+        GatedFuture::new(self, Pausing::new(Keyed::new(limiter, key.to_owned()), ByError(hint)))
+    }
+
+    /// [`pausing_result`](Self::pausing_result), by key: pauses the limiter of this key, and no
+    /// other; see [`FnExt::pausing_result_by_key`](crate::FnExt::pausing_result_by_key).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// struct Response { retry_after: Option<Duration> }
+    ///
+    /// let per_host: KeyedLimiter<String> = KeyedLimiter::new(10, Duration::from_secs(1));
+    /// let throttled = std::future::ready(Response { retry_after: Some(Duration::from_secs(30)) });
+    /// throttled.pausing_result_by_key(&per_host, "a.example", |response| response.retry_after).await;
+    /// assert_eq!(per_host.for_key("a.example").available(), 0);
+    /// # }
+    /// ```
+    fn pausing_result_by_key<K, Q, P>(
+        self,
+        limiter: &KeyedLimiter<K>,
+        key: &Q,
+        hint: P,
+    ) -> GatedFuture<Self, Pausing<ByResult<P>, Keyed<K>>, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: ToOwned<Owned = K> + ?Sized,
+        P: FnMut(&Self::Output) -> Option<Duration>,
+    {
+        GatedFuture::new(self, Pausing::new(Keyed::new(limiter, key.to_owned()), ByResult(hint)))
     }
 
     /// Remembers the answer under this key; see [`FnExt::memoized`](crate::FnExt::memoized).

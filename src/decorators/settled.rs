@@ -307,7 +307,7 @@ impl<F, G: Gate<T> + Reserving + Clone, T> GatedFuture<F, G, T> {
         U: FnMut(&T::Ok) -> P,
         P: Into<Permits>,
     {
-        self.with_gate(|gate| Settling { gate, used: ByValue(used), called: true })
+        self.with_gate(|gate| Settling { gate: gate.clone(), used: ByValue(used), called: true })
     }
 }
 
@@ -337,6 +337,6 @@ impl<F, G: Gate<Result<T, E>> + Reserving + Clone, T, E> GatedFuture<F, G, Resul
         U: FnMut(&Result<T, E>) -> Option<P>,
         P: Into<Permits>,
     {
-        self.with_gate(|gate| Settling { gate, used: ByResult(used), called: true })
+        self.with_gate(|gate| Settling { gate: gate.clone(), used: ByResult(used), called: true })
     }
 }

@@ -114,13 +114,14 @@ impl<C, L> Around<C, L> {
         Self { callable, layer, describe }
     }
 
-    /// Puts another layer, made from this one, around the function.
-    pub(crate) fn with_layer<L2>(self, change: impl FnOnce(L) -> L2) -> Around<C, L2> {
-        Around { callable: self.callable, layer: change(self.layer), describe: self.describe }
-    }
-
     pub(super) fn layer_mut(&mut self) -> &mut L {
         &mut self.layer
+    }
+
+    /// The same function with another decorator in place of this one.
+    pub(crate) fn with_layer<M>(self, change: impl FnOnce(L) -> M) -> Around<C, M> {
+        let Self { callable, layer, describe } = self;
+        Around { callable, layer: change(layer), describe }
     }
 }
 

@@ -286,10 +286,17 @@ impl<F, G: Gate<T>, T> GatedFuture<F, G, T> {
     }
 }
 
-impl<F, G: Gate<T> + Clone, T> GatedFuture<F, G, T> {
-    /// Puts another gate, made from this one, before the call. The call begins anew.
-    pub(crate) fn with_gate<G2: Gate<T>>(self, change: impl FnOnce(G) -> G2) -> GatedFuture<F, G2, T> {
-        GatedFuture::new(self.call, change(self.passage.gate.clone()))
+impl<F, G: Gate<T>, T> GatedFuture<F, G, T> {
+    /// The same call behind another gate, made from this one.
+    ///
+    /// # Panics
+    ///
+    /// If the call has been polled.
+    #[track_caller]
+    pub(crate) fn with_gate<H: Gate<T>>(self, change: impl FnOnce(&G) -> H) -> GatedFuture<F, H, T> {
+        let Self { call, passage } = self;
+        assert!(passage.state == State::Unpolled, "a setting of a call that has been polled");
+        GatedFuture::new(call, change(&passage.gate))
     }
 }
 
@@ -472,6 +479,30 @@ macro_rules! repeats_in_place {
 }
 
 pub(crate) use repeats_in_place;
+
+/// For gates that are made anew from the arguments of each call: by a function that borrows the
+/// source, which need not be `Clone`.
+macro_rules! repeats_from_args {
+    ($Args:ty, $make:expr) => {
+        type Repeated = $crate::layer::FromArgs<Self, $Args, Self::Gate>;
+        type Kept = $Args;
+
+        #[inline]
+        fn keep(&self, args: &$Args) -> $Args
+        where
+            $Args: Clone,
+        {
+            args.clone()
+        }
+
+        #[inline]
+        fn repeated(self, args: $Args) -> Self::Repeated {
+            $crate::layer::FromArgs::new(self, args, $make)
+        }
+    };
+}
+
+pub(crate) use repeats_from_args;
 
 /// A gate that serves one call after the other.
 pub trait Renewable {
@@ -791,21 +822,10 @@ impl<P: Inspect<Args>, Args> Captures<Args> for ByArgs<P> {
 
 impl<P: Inspect<Args>, Args> GateSource<Args> for ByArgs<P> {
     type Gate = P::Output;
-    type Repeated = FromArgs<Self, Args, P::Output>;
-    type Kept = Args;
 
     fn gate(self, gate: P::Output) -> P::Output {
         gate
     }
 
-    fn keep(&self, args: &Args) -> Args
-    where
-        Args: Clone,
-    {
-        args.clone()
-    }
-
-    fn repeated(self, args: Args) -> Self::Repeated {
-        FromArgs::new(self, args, Self::capture)
-    }
+    repeats_from_args!(Args, Self::capture);
 }

@@ -377,6 +377,6 @@ pub use {
 };
 
 pub(crate) use around::{BlockingLayer, Captures, Layer, RepeatLayer, captures_nothing};
-pub(crate) use gate::{FromArgs, GateSource, Renewable, repeats_in_place};
+pub(crate) use gate::{FromArgs, GateSource, Renewable, repeats_from_args, repeats_in_place};
 pub(crate) use mapped::Change;
 pub(crate) use wait::{BoxedTimer, Timer, wait_blocking};

@@ -56,6 +56,14 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
         }
     }
 
+    /// A request for this number of permits, with the same patience. The request can be refused.
+    pub(crate) fn asking_for(&self, permits: Permits) -> Self
+    where
+        C: Clone,
+    {
+        Self::new(self.core.clone(), Request { permits, can_fail: true, ..self.request })
+    }
+
     fn leave(&self) {
         if let State::Waiting(clock, claim) = &self.state {
             self.core.leave(*clock, claim);

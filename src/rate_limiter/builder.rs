@@ -94,7 +94,7 @@ impl RateLimiter {
     /// assert_eq!(error.to_string(), "`windows` is 0, but must be 1 to 4");
     /// ```
     pub fn try_windows(windows: impl IntoIterator<Item = (u32, Duration)>) -> Result<Self, ConfigError> {
-        windows.into_iter().fold(Self::builder(), |builder, (limit, period)| builder.window(limit, period)).try_build()
+        RateLimiterBuilder::of_windows(windows).try_build()
     }
 
     /// Evenly spaced: one call every `period / limit`. Waiters that were woken late follow each
@@ -173,6 +173,10 @@ impl RateLimiterBuilder {
     fn new() -> Self {
         let bounds = Bounds { max_waiting: None, longest_pause: Duration::from_secs(60 * 60) };
         Self { windows: Vec::new(), burst: None, paced: false, bounds }
+    }
+
+    pub(super) fn of_windows(windows: impl IntoIterator<Item = (u32, Duration)>) -> Self {
+        windows.into_iter().fold(Self::new(), |builder, (limit, period)| builder.window(limit, period))
     }
 
     /// At most `limit` permits in any stretch of `period`. Further windows hold as well, up to four of them.
@@ -346,10 +350,6 @@ impl RateLimiterBuilder {
     pub(super) fn bounds(&self) -> Result<Bounds, ConfigError> {
         let longest_pause = checked_pause(self.bounds.longest_pause)?;
         Ok(Bounds { longest_pause, ..self.bounds })
-    }
-
-    pub(super) fn longest_period(&self) -> Duration {
-        self.windows.iter().map(|(_, period)| *period).max().unwrap_or_default()
     }
 
     pub(super) fn quota(&self, reserve: bool) -> Result<Quota, ConfigError> {

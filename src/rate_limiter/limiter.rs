@@ -517,8 +517,7 @@ impl RateLimiter {
     /// ```
     pub fn try_set_limits(&self, limits: impl IntoIterator<Item = (u32, Duration)>) -> Result<(), ConfigError> {
         let limits: Vec<_> = limits.into_iter().collect();
-        let limits = checked(&limits)?;
-        self.core.change(|quota| quota.set_limits(&limits))
+        self.core.set_limits(&checked(&limits)?)
     }
 
     /// The limit and the period of each window, or of the pace, as
@@ -539,8 +538,7 @@ impl RateLimiter {
     /// # Ok::<(), decor::ConfigError>(())
     /// ```
     pub fn limits(&self) -> Vec<(u32, Duration)> {
-        let limits = self.core.limits().into_iter();
-        limits.map(|(limit, period)| (limit, Duration::from_nanos(period))).collect()
+        durations(self.core.limits())
     }
 
     /// Returns whether the limiter is [paced](Self::paced), and not exact. This stays as it was
@@ -622,7 +620,7 @@ impl RateLimiter {
     /// );
     /// ```
     pub fn try_set_burst(&self, burst: u32) -> Result<(), ConfigError> {
-        self.core.change(|quota| quota.set_burst(burst))
+        self.core.set_burst(burst)
     }
 
     /// Number of waiting calls beyond which calls that can fail are refused; `None` if any number
@@ -655,8 +653,7 @@ impl RateLimiter {
     /// assert_eq!(limiter.max_waiting(), Some(100));
     /// ```
     pub fn set_max_waiting(&self, waiting: impl Into<Option<usize>>) {
-        let waiting = waiting.into();
-        self.core.set_bounds(|bounds| bounds.max_waiting = waiting);
+        self.core.set_max_waiting(waiting.into());
     }
 
     /// Longest time for which one call of [`pause_for`](Self::pause_for) pauses. See
@@ -713,8 +710,7 @@ impl RateLimiter {
     /// assert_eq!(error.to_string(), "`longest_pause` is 0ns, but must be longer than zero");
     /// ```
     pub fn try_set_longest_pause(&self, pause: Duration) -> Result<(), ConfigError> {
-        let pause = checked_pause(pause)?;
-        self.core.set_bounds(|bounds| bounds.longest_pause = pause);
+        self.core.set_longest_pause(checked_pause(pause)?);
         Ok(())
     }
 
@@ -785,6 +781,11 @@ pub(super) fn checked_pause(longest: Duration) -> Result<Duration, ConfigError> 
         return Err(ConfigError::new("longest_pause", format_args!("{longest:?}"), "longer than zero"));
     }
     Ok(longest)
+}
+
+/// Limits as the policy counts them, the other way round.
+pub(super) fn durations(limits: Vec<(u32, Nanos)>) -> Vec<(u32, Duration)> {
+    limits.into_iter().map(|(limit, period)| (limit, Duration::from_nanos(period))).collect()
 }
 
 /// The limits as the policy counts them. Periods beyond 584 years are that long.

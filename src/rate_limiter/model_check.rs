@@ -6,10 +6,11 @@
 //!   passes only when all wait, so a wake-up that is lost shows as a late admission.
 //! - A call with patience is refused only if its turn is beyond that.
 //! - Nothing is left behind: no call waits, and each is counted once.
+//! - With a keyed limiter, no count is lost with a key, and a change reaches every key.
 //! - Once the limiter is closed, every call ends at once, and none takes a permit.
 
 use super::{
-    RateLimiter,
+    KeyedLimiter, RateLimiter,
     state::{Claim, Request, Turn},
 };
 use crate::{
@@ -373,4 +374,91 @@ fn coming_back() {
         assert_eq!((stats.admitted, stats.waiting, stats.skipped), (3, 0, 2));
     });
     println!("coming back: {explored} interleavings");
+}
+
+/// An act on a keyed limiter with one permit a second for each key, and room for one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyAct {
+    TryKey(u8),
+    Remove(u8),
+    /// Two permits a second, for all keys.
+    SetForAll,
+    /// Three permits a second.
+    SetForOne(u8),
+    /// Room for two keys.
+    MakeRoom,
+    /// Reads the counts twice.
+    Watch,
+}
+use KeyAct::{MakeRoom, Remove, SetForAll, SetForOne, TryKey, Watch};
+
+/// Runs these threads with two keys in every interleaving with up to 2 preemptions.
+fn check_keys(threads: &[&[KeyAct]]) {
+    let acts: Vec<Vec<KeyAct>> = threads.iter().map(|acts| acts.to_vec()).collect();
+    let explored = explore(2, move || {
+        let _clock = VirtualClock::start();
+        let per_key: KeyedLimiter<u8> = RateLimiter::builder().window(1, PERIOD).keyed().max_keys(1).build();
+        let act = |per_key: &KeyedLimiter<u8>, act| match act {
+            TryKey(key) => u64::from(per_key.for_key(&key).try_acquire().is_ok()),
+            Remove(key) => {
+                per_key.remove(&key);
+                0
+            }
+            SetForAll => {
+                per_key.set_limit(2, PERIOD);
+                0
+            }
+            SetForOne(key) => {
+                per_key.for_key(&key).set_limit(3, PERIOD);
+                0
+            }
+            MakeRoom => {
+                per_key.set_max_keys(2);
+                0
+            }
+            Watch => {
+                let [before, after] = [(); 2].map(|()| per_key.stats());
+                assert!(before.admitted <= after.admitted && before.refused <= after.refused, "{before:?}, {after:?}");
+                0
+            }
+        };
+        let running: Vec<_> = acts
+            .iter()
+            .map(|acts| {
+                let (per_key, acts) = (per_key.clone(), acts.clone());
+                thread::spawn(move || acts.iter().map(|one| act(&per_key, *one)).sum::<u64>())
+            })
+            .collect();
+        let admitted: u64 = running.into_iter().map(|thread| thread.join().unwrap()).sum();
+
+        let all = || acts.iter().flatten();
+        let calls = all().filter(|act| matches!(act, TryKey(_))).count() as u64;
+        let stats = per_key.stats();
+        assert_eq!((stats.admitted, stats.refused, stats.waiting), (admitted, calls - admitted, 0));
+        let keys = per_key.keys();
+        assert_eq!(keys.len(), per_key.len());
+        let limit = if all().any(|act| *act == SetForAll) { 2 } else { 1 };
+        for key in [0, 1] {
+            let removed = all().any(|act| *act == Remove(key));
+            let own = all().any(|act| *act == SetForOne(key)) && !removed;
+            assert!(!own || keys.contains(&key), "{key} has a limit of its own, but only {keys:?} are left");
+            let limits = per_key.for_key(&key).limits();
+            assert!(
+                limits == [(if own { 3 } else { limit }, PERIOD)] || removed && limits == [(3, PERIOD)],
+                "{limits:?}"
+            );
+        }
+    });
+    println!("{threads:?}: {explored} interleavings");
+}
+
+#[test]
+fn keys() {
+    check_keys(&[&[TryKey(0)], &[TryKey(1)], &[Watch]]);
+    check_keys(&[&[TryKey(0), TryKey(1)], &[TryKey(1), TryKey(0)]]);
+    check_keys(&[&[TryKey(0), Remove(0)], &[TryKey(0)], &[Watch]]);
+    check_keys(&[&[TryKey(0)], &[SetForAll], &[TryKey(1)]]);
+    check_keys(&[&[SetForOne(0)], &[SetForAll], &[TryKey(1)]]);
+    check_keys(&[&[SetForOne(0), TryKey(0)], &[Remove(0)], &[SetForAll]]);
+    check_keys(&[&[TryKey(0), TryKey(1)], &[MakeRoom], &[SetForAll]]);
 }

@@ -109,6 +109,7 @@ struct State {
     /// The turns that were foreseen for waiters since then still hold.
     undisturbed_since: Nanos,
     stats: RateLimiterStats,
+    own: OwnSettings,
 }
 
 /// The settings of a limiter that are no limits.
@@ -118,6 +119,41 @@ pub(super) struct Bounds {
     pub(super) max_waiting: Option<usize>,
     /// Longest time for which one call of `pause_for` pauses.
     pub(super) longest_pause: Duration,
+}
+
+/// The settings that the limiters of all keys share.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) quota: Quota,
+    pub(super) bounds: Bounds,
+}
+
+/// The settings of one key that differ from those of all keys, and so do not follow them.
+#[derive(Debug, Default)]
+struct OwnSettings {
+    limits: Own,
+    burst: Own,
+    max_waiting: Own,
+    longest_pause: Own,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Own {
+    #[default]
+    No,
+    /// Set by hand, and not compared with the setting of all keys since.
+    Undecided,
+    /// Set by hand to another value than that of all keys. Stays so if that becomes the same value,
+    /// because it may change back.
+    Yes,
+}
+
+impl Own {
+    fn decide(&mut self, differs: impl FnOnce() -> bool) {
+        if *self == Self::Undecided {
+            *self = if differs() { Self::Yes } else { Self::No };
+        }
+    }
 }
 
 /// A request to a limiter.
@@ -214,6 +250,7 @@ impl Core {
             now: 0,
             undisturbed_since: 0,
             stats: RateLimiterStats::default(),
+            own: OwnSettings::default(),
         };
         Self { epoch, state: Mutex::new(state) }
     }
@@ -348,19 +385,55 @@ impl Core {
         lock(&self.state).is_closed
     }
 
+    pub(super) fn set_limits(&self, limits: &[(u32, Nanos)]) -> Result<(), ConfigError> {
+        self.change(|state| {
+            state.quota.set_limits(limits)?;
+            state.own.limits = Own::Undecided;
+            Ok(())
+        })
+    }
+
+    pub(super) fn set_burst(&self, burst: u32) -> Result<(), ConfigError> {
+        self.change(|state| {
+            state.quota.set_burst(burst)?;
+            state.own.burst = Own::Undecided;
+            Ok(())
+        })
+    }
+
     /// Changes the quota, unless it refuses. The first waiter looks whether its turn is another
     /// now.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Quota) -> Result<(), ConfigError>) -> Result<(), ConfigError> {
+    fn change(&self, change: impl FnOnce(&mut State) -> Result<(), ConfigError>) -> Result<(), ConfigError> {
         self.contact(Clock::here(), |state, after| {
-            change(&mut state.quota)?;
-            state.open_short_way();
-            state.disturb();
-            state.forget();
-            if let Some(first) = state.queue.first() {
-                after.wake(first.waker.clone());
+            change(state)?;
+            if let Some(first) = state.quota_changed() {
+                after.wake(first);
             }
             Ok(())
         })
+    }
+
+    /// Takes over what has changed in the settings of all keys, apart from the settings that the
+    /// key has of its own. The waker is for when no lock is held.
+    pub(super) fn follow(&self, old: &Settings, new: &Settings) -> Option<Waker> {
+        let mut state = self.enter_and_forget(Clock::here());
+        state.decide_own(old);
+        let State { quota, bounds, own, .. } = &mut *state;
+        if own.max_waiting == Own::No {
+            bounds.max_waiting = new.bounds.max_waiting;
+        }
+        if own.longest_pause == Own::No {
+            bounds.longest_pause = new.bounds.longest_pause;
+        }
+        let limits = Some(new.quota.limits()).filter(|limits| own.limits == Own::No && *limits != quota.limits());
+        let burst = new.quota.burst().filter(|burst| own.burst == Own::No && Some(*burst) != quota.burst());
+        if limits.is_none() && burst.is_none() {
+            return None;
+        }
+        // Neither is refused, because the quota of all keys has accepted both.
+        let _ = limits.map(|limits| quota.set_limits(&limits));
+        let _ = burst.map(|burst| quota.set_burst(burst));
+        state.quota_changed()
     }
 
     pub(super) fn limits(&self) -> Vec<(u32, Nanos)> {
@@ -376,8 +449,16 @@ impl Core {
     }
 
     /// Bounds are asked when a call comes or a pause begins, so no waiter need know.
-    pub(super) fn set_bounds(&self, change: impl FnOnce(&mut Bounds)) {
-        change(&mut lock(&self.state).bounds);
+    pub(super) fn set_max_waiting(&self, waiting: Option<usize>) {
+        let mut state = lock(&self.state);
+        state.bounds.max_waiting = waiting;
+        state.own.max_waiting = Own::Undecided;
+    }
+
+    pub(super) fn set_longest_pause(&self, pause: Duration) {
+        let mut state = lock(&self.state);
+        state.bounds.longest_pause = pause;
+        state.own.longest_pause = Own::Undecided;
     }
 
     pub(super) fn available(&self) -> Vec<u32> {
@@ -396,14 +477,16 @@ impl Core {
         RateLimiterStats { waiting: state.queue.len(), ..state.stats }
     }
 
-    /// The time until the limiter is as good as new; `None` while calls wait, once it is closed,
-    /// and with other settings than these.
-    pub(super) fn idle_in(&self, quota: &Quota, bounds: &Bounds) -> Option<Nanos> {
-        let state = self.enter(Clock::here());
+    /// The time until the limiter is as good as new; `None` while calls wait, once it is closed, and
+    /// with settings of its own.
+    pub(super) fn idle_in(&self, common: &Settings) -> Option<Nanos> {
+        let mut state = self.enter(Clock::here());
+        state.decide_own(common);
+        let OwnSettings { limits, burst, max_waiting, longest_pause } = state.own;
+        let is_ordinary = [limits, burst, max_waiting, longest_pause] == [Own::No; 4];
         let idle_at = state.quota.idle_at().max(state.paused_until);
-        let has_settings = state.quota.has_limits_of(quota) && state.bounds == *bounds;
-        let is_ordinary = state.queue.is_empty() && !state.is_closed && has_settings;
-        is_ordinary.then(|| idle_at.saturating_sub(state.now))
+        let can_go = is_ordinary && state.queue.is_empty() && !state.is_closed;
+        can_go.then(|| idle_at.saturating_sub(state.now))
     }
 }
 
@@ -426,6 +509,22 @@ impl fmt::Display for Core {
 impl State {
     fn forget(&mut self) {
         self.quota.forget(self.now);
+    }
+
+    fn decide_own(&mut self, common: &Settings) {
+        let Self { own, quota, bounds, .. } = self;
+        own.limits.decide(|| quota.limits() != common.quota.limits());
+        own.burst.decide(|| quota.burst() != common.quota.burst());
+        own.max_waiting.decide(|| bounds.max_waiting != common.bounds.max_waiting);
+        own.longest_pause.decide(|| bounds.longest_pause != common.bounds.longest_pause);
+    }
+
+    /// Returns the first waiter's waker: its turn may be another now.
+    fn quota_changed(&mut self) -> Option<Waker> {
+        self.open_short_way();
+        self.disturb();
+        self.forget();
+        self.queue.first().map(|first| first.waker.clone())
     }
 
     fn open_short_way(&mut self) {

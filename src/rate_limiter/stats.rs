@@ -47,6 +47,21 @@ impl RateLimiterStats {
         let nanos = self.total_wait.as_nanos() / u128::from(self.admitted.max(1));
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
+
+    /// Adds the counts of another limiter. Sums saturate.
+    pub(super) fn add(&mut self, other: &Self) {
+        let Self { admitted, delayed, refused, cancelled, skipped, waiting, total_wait, charged, refunded } = other;
+        let add = |sum: &mut u64, count: &u64| *sum = sum.saturating_add(*count);
+        add(&mut self.admitted, admitted);
+        add(&mut self.delayed, delayed);
+        add(&mut self.refused, refused);
+        add(&mut self.cancelled, cancelled);
+        add(&mut self.skipped, skipped);
+        self.charged.iter_mut().zip(charged).for_each(|(sum, count)| add(sum, count));
+        self.refunded.iter_mut().zip(refunded).for_each(|(sum, count)| add(sum, count));
+        self.waiting = self.waiting.saturating_add(*waiting);
+        self.total_wait = self.total_wait.saturating_add(*total_wait);
+    }
 }
 
 impl fmt::Display for RateLimiterStats {

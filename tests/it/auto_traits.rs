@@ -142,6 +142,7 @@ auto_traits! {
 
     // Handles are shared by everybody.
     RateLimiter: Send Sync Unpin;
+    KeyedLimiterBuilder: Send Sync Unpin;
     KeyedLimiter<String>: Send Sync Unpin;
     KeyedLimiter<NotSync>: Send Sync Unpin;
     KeyedLimiter<Local>: not_send not_sync Unpin;

@@ -433,7 +433,35 @@ parity! {
     rate_limited_by_key: []
         { let keyed = KeyedLimiter::new(1, secs(1)); }
         |f| f.rate_limited_by_key(&keyed, |n: &u32| n % 2),
-        [0 => 1, 0 => 2, 0 => 3, 0 => 4], keyed.len();
+        [0 => 1, 0 => 2, 0 => 3, 0 => 4], keyed.stats();
+    rate_limited_within_by_key: []
+        { let keyed = KeyedLimiter::new(1, secs(1)); }
+        |f| f.rate_limited_within_by_key(&keyed, ms(500), |n: &u32| n % 2),
+        [0 => 1, 0 => 2, 0 => 3, 600 => 4, 0 => 5, 0 => 7], keyed.stats();
+    try_rate_limited_by_key: []
+        { let keyed = KeyedLimiter::new(1, secs(1)); }
+        |f| f.try_rate_limited_by_key(&keyed, |n: &u32| n % 2),
+        [0 => 1, 0 => 2, 0 => 3, 1000 => 3], keyed.stats();
+    rate_limited_permits: []
+        { let limiter = RateLimiter::new(10, secs(1)); }
+        |f| f.rate_limited(&limiter).permits(|n: &u32| *n),
+        [0 => 4, 0 => 7, 0 => 11, 0 => 1], limiter.stats();
+    rate_limited_within_permits: []
+        { let limiter = RateLimiter::windows([(2, secs(1)), (10, secs(1))]); }
+        |f| f.rate_limited_within(&limiter, ms(500)).permits(|n: &u32| [1, *n]),
+        [0 => 4, 0 => 7, 600 => 7, 0 => 11], limiter.stats();
+    try_rate_limited_permits: []
+        { let limiter = RateLimiter::new(10, secs(1)); }
+        |f| f.try_rate_limited(&limiter).permits(|n: &u32| *n),
+        [0 => 4, 0 => 7, 0 => 6, 0 => 11, 0 => 0], limiter.stats();
+    rate_limited_by_key_permits: []
+        { let keyed = KeyedLimiter::new(10, secs(1)); }
+        |f| f.rate_limited_by_key(&keyed, |n: &u32| n % 2).permits(|n: &u32| *n),
+        [0 => 3, 0 => 4, 0 => 9, 0 => 4, 0 => 11], keyed.stats();
+    try_rate_limited_by_key_permits_of_attempts: [BUSY, BUSY, ok(7)]
+        { let keyed = KeyedLimiter::new(10, secs(1)); }
+        |f| f.try_rate_limited_by_key(&keyed, |n: &u32| n % 2).permits(|n: &u32| *n).retry_with(policy()),
+        [0 => 4], keyed.stats();
     rate_limited_attempts: [BUSY, BUSY, ok(7)]
         { let limiter = RateLimiter::new(1, secs(1)); }
         |f| f.rate_limited(&limiter).retry_with(policy()),
@@ -492,6 +520,23 @@ parity! {
         |f| f.pausing_result(&limiter, |r: &Answer| r.as_ref().map_or_else(Transient::retry_after, |n| Some(secs((*n).into()))))
             .rate_limited(&limiter),
         [0 => 1, 0 => 2, 0 => 0], limiter.stats();
+    pausing_by_key: [throttled(30)]
+        { let keyed = KeyedLimiter::new(9, secs(1)); }
+        |f| f.pausing_by_key(&keyed, |n: &u32| n % 2, Transient::retry_after)
+            .rate_limited_by_key(&keyed, |n: &u32| n % 2),
+        [0 => 1, 0 => 2, 0 => 3], keyed.stats();
+    pausing_by_key_in_attempts: [throttled(5), BUSY]
+        { let keyed = KeyedLimiter::new(9, secs(1)); }
+        |f| f.pausing_by_key(&keyed, |n: &u32| n % 2, Transient::retry_after)
+            .rate_limited_by_key(&keyed, |n: &u32| n % 2).retry_with(policy()),
+        [0 => 1], keyed.stats();
+    pausing_result_by_key: [ok(30), throttled(20)]
+        { let keyed = KeyedLimiter::new(9, secs(1)); }
+        |f| f.pausing_result_by_key(&keyed, |n: &u32| n % 2, |r: &Answer| {
+                r.as_ref().map_or_else(Transient::retry_after, |n| Some(secs((*n).into())))
+            })
+            .rate_limited_by_key(&keyed, |n: &u32| n % 2),
+        [0 => 1, 0 => 2, 0 => 3], keyed.stats();
     queue_is_full: []
         { let limiter = RateLimiter::builder().window(1, secs(1)).max_waiting(0).build(); }
         |f| f.rate_limited_by(&limiter, |_: &u32| 1),

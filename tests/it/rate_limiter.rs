@@ -6,12 +6,14 @@ use decor::{
     test_util::{VirtualClock, VirtualThread, elapsed},
 };
 
+mod by_key;
 mod closing;
 mod config;
 mod debug;
 mod decorators;
 mod dropped;
 mod keyed;
+mod keyed_settings;
 mod limits;
 mod model;
 mod paced;

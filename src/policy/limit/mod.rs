@@ -239,9 +239,14 @@ impl Quota {
         }
     }
 
-    /// Whether both allow the same, whatever has been taken.
-    pub(crate) fn has_limits_of(&self, other: &Self) -> bool {
-        (self.limits(), self.burst()) == (other.limits(), other.burst())
+    /// A quota with the same limits and burst, of which nothing has been taken.
+    pub(crate) fn as_new(&self) -> Self {
+        match self {
+            Self::Windows(logs) => {
+                Self::Windows(logs.iter().map(|log| SlidingLog::new(log.limit(), log.period(), false)).collect())
+            }
+            Self::Paced(pacer) => Self::Paced(pacer.as_new()),
+        }
     }
 
     /// The limit and the period of each window.
@@ -249,6 +254,13 @@ impl Quota {
         match self {
             Self::Windows(logs) => logs.iter().map(|log| (log.limit(), log.period())).collect(),
             Self::Paced(pacer) => vec![(pacer.limit(), pacer.period())],
+        }
+    }
+
+    pub(crate) fn longest_period(&self) -> Nanos {
+        match self {
+            Self::Windows(logs) => logs.iter().map(SlidingLog::period).max().unwrap_or(0),
+            Self::Paced(pacer) => pacer.period(),
         }
     }
 

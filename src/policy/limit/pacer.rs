@@ -36,6 +36,10 @@ impl Pacer {
         Ok(Self { burst, tat: 0, ..*self })
     }
 
+    pub(crate) fn as_new(&self) -> Self {
+        Self { tat: 0, ..*self }
+    }
+
     pub(crate) fn limit(&self) -> u32 {
         self.limit
     }

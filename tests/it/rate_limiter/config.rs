@@ -49,7 +49,7 @@ fn settings_that_cannot_work_are_refused_where_they_are_written() {
     assert_eq!(refusal(exact.try_set_longest_pause(Duration::ZERO)), no_pause);
     let builder = RateLimiter::builder().window(1, secs(1)).longest_pause(Duration::ZERO);
     assert_eq!(refusal(builder.clone().try_build()), no_pause);
-    assert_eq!(refusal(decor::KeyedLimiter::<u8>::try_from(builder)), no_pause);
+    assert_eq!(refusal(builder.keyed().try_build::<u8>()), no_pause);
     assert_eq!(refusal(exact.try_set_limits([(0, secs(1))])), "`limit` is 0, but must be at least 1");
 }
 

@@ -147,7 +147,7 @@ async fn a_keys_own_settings_stay() {
     ];
     let paced = RateLimiter::builder().paced(10, secs(1)).burst(3);
     for change in changes {
-        let per_user: KeyedLimiter<u32> = paced.clone().try_into().unwrap();
+        let per_user: KeyedLimiter<u32> = paced.clone().keyed().build();
         change(&per_user.for_key(&7));
         let own = settings(&per_user.for_key(&7));
         assert_ne!(own, settings(&per_user.for_key(&8)));
