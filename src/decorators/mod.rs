@@ -3,6 +3,8 @@
 pub(crate) mod boxed;
 pub(crate) mod deprecated;
 pub(crate) mod errors;
+#[cfg(feature = "memo")]
+pub(crate) mod invalidating;
 pub(crate) mod logged;
 #[cfg(feature = "memo")]
 pub(crate) mod memoized;
@@ -25,7 +27,7 @@ macro_rules! for_each_decorator {
             timeout(limit) retry_with(policy)
             rate_limited(limiter) rate_limited_by(limiter, permits) rate_limited_by_key(limiter, key)
             rate_limited_within(limiter, max_wait) try_rate_limited(limiter) pausing(limiter, hint)
-            memoized(memo) memoized_by(memo, key)
+            memoized(memo) memoized_by(memo, key) invalidating(memo, key) invalidating_tag(memo, tag)
             validated(validate) deprecated(advice) deprecated_with(deprecation)
             lifted() fallible() map_err(change) err_into() named(name) boxed() gated(gate) gated_by(gate)
         }

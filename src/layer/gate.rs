@@ -273,6 +273,11 @@ impl<F, G: Gate<T>, T> GatedFuture<F, G, T> {
     pub(crate) fn new(call: F, gate: G) -> Self {
         Self { call, passage: Passage::new(gate) }
     }
+
+    #[cfg(feature = "memo")]
+    pub(crate) fn gate_mut(&mut self) -> &mut G {
+        &mut self.passage.gate
+    }
 }
 
 impl<F: Future<Output = T>, G: Gate<T>, T> Future for GatedFuture<F, G, T> {

@@ -118,6 +118,8 @@ macro_rules! that_begin_when_polled {
         $check! {
             try_rate_limited: |f| f.try_rate_limited(&one_per_second(true));
             retry_with: |f| f.retry_with(policy());
+            invalidating: |f| f.invalidating(&memo(), |$($parameter)*| 7);
+            invalidating_tag: |f| f.invalidating_tag(&memo(), |$($parameter)*| "tag");
         }
     };
 }
