@@ -198,7 +198,7 @@ impl<K, V> Shard<K, V> {
         Some(entry)
     }
 
-    /// Makes an unexpired value due for a refresh. Returns the entry that had it before.
+    /// Makes a value due for a refresh. Returns the entry that had it before.
     pub(super) fn make_due<Q>(&mut self, hash: u64, key: &Q, now: Nanos) -> Option<Arc<Entry<K, V>>>
     where
         K: Borrow<Q> + Clone,
@@ -206,9 +206,6 @@ impl<K, V> Shard<K, V> {
         V: Clone,
     {
         let entry = self.entries.find_mut(hash, |entry| entry.key.borrow() == key)?;
-        if entry.stamp.has_expired(now) {
-            return None;
-        }
         let due = Arc::new(entry.due(now));
         Some(mem::replace(entry, due))
     }
@@ -253,7 +250,7 @@ impl<K, V> Shard<K, V> {
     }
 
     /// Returns what is to be dropped outside of the lock.
-    pub(super) fn take_flight<Q>(&mut self, hash: u64, key: &Q) -> Option<(K, Arc<Flight<V>>)>
+    pub(super) fn take_flight<Q>(&mut self, hash: u64, key: &Q) -> Option<Boarded<K, V>>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
@@ -262,14 +259,14 @@ impl<K, V> Shard<K, V> {
     }
 
     /// Returns the key of this flight, unless another call has taken it. Runs no code of the key.
+    /// Its doubts must have been taken.
     pub(super) fn take_this_flight(&mut self, hash: u64, flight: &Arc<Flight<V>>) -> Option<K> {
-        self.take_flight_if(hash, |boarded| Arc::ptr_eq(&boarded.flight, flight)).map(|(key, _)| key)
+        self.take_flight_if(hash, |boarded| Arc::ptr_eq(&boarded.flight, flight)).map(|boarded| boarded.key)
     }
 
-    fn take_flight_if(&mut self, hash: u64, is_it: impl Fn(&Boarded<K, V>) -> bool) -> Option<(K, Arc<Flight<V>>)> {
+    fn take_flight_if(&mut self, hash: u64, is_it: impl Fn(&Boarded<K, V>) -> bool) -> Option<Boarded<K, V>> {
         let found = self.flights.find_entry(hash, |boarded| is_it(boarded)).ok()?;
-        let Boarded { key, flight, .. } = found.remove().0;
-        Some((key, flight))
+        Some(found.remove().0)
     }
 
     /// Empties the shard for a clear. What it held is to be dropped outside of the lock.

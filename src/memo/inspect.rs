@@ -74,7 +74,7 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// stale, and returns how many they were. They count as expired.
     ///
     /// Calls and stores drop such values by themselves; this one is for the memory of a memo that
-    /// is not used any more, or seldom. Looks at each value, at some 50 ns each.
+    /// is not used any more, or seldom. Looks at each value.
     ///
     /// # Examples
     ///

@@ -62,8 +62,8 @@ impl<K: Key, V: Value> Memo<K, V> {
 
     /// Removes all values that match. Returns how many they were.
     ///
-    /// Looks at each value that has not expired or may still be served stale, at some 50 ns each.
-    /// [Tags](crate::MemoBuilder::tags_by) find values without looking at all of them.
+    /// Looks at each value that has not expired or may still be served stale.
+    /// [Tags](crate::MemoBuilder::tags_by) find values without a look at all of them.
     ///
     /// A load that is under way has no value to look at yet. The closure is asked about it when the
     /// load ends, and is `'static` for that reason. A value that matches answers the calls that
@@ -90,7 +90,7 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// Removes all values that have this [tag](crate::MemoBuilder::tags_by). Returns how many they
     /// were; 0 if the memo has no tags.
     ///
-    /// Costs some microseconds, and as much as an [`invalidate`](Self::invalidate) for each value.
+    /// Costs about as much as an [`invalidate`](Self::invalidate) of each value, and of 16 more.
     ///
     /// The tags of a load that is under way are known when it ends. A value with this tag answers
     /// the calls that waited for it already, and is not kept. Calls that joined later load anew. A
@@ -154,7 +154,7 @@ impl<K: Key, V: Value> Memo<K, V> {
     ///
     /// settings.refresh("app.toml"); // the file has changed
     /// assert_eq!(read.call("app.toml").await, "old app.toml");
-    /// tokio::time::sleep(Duration::from_millis(100)).await;
+    /// tokio::time::sleep(Duration::from_millis(200)).await;
     /// assert_eq!(read.call("app.toml").await, "new app.toml");
     /// assert_eq!(settings.stats().loads, 1);
     /// # }

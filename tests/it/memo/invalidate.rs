@@ -281,6 +281,23 @@ async fn a_stale_value_that_was_removed_does_not_stand_in_for_a_late_call() {
     }
 }
 
+/// It may have been removed between the look at it and the end of the load.
+#[tokio::test(start_paused = true)]
+async fn an_earlier_value_does_not_stand_in_for_a_late_call() {
+    let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
+    memo.insert(7, 33);
+    advance(secs(10)).await;
+    let (end, receiver) = oneshot::channel::<Result<u64, Error>>();
+    let mut leader = task::spawn(memo.get_or_load(7, load(receiver)));
+    assert_pending!(leader.poll());
+    assert_eq!(memo.invalidate_where(|_, value| *value == 32), 0);
+    let mut late = task::spawn(memo.get_or_load(7, || ready(Ok::<u64, Error>(53))));
+    assert_pending!(late.poll());
+    end.send(Err(Error::QueueFull { waiting: 1 })).unwrap();
+    assert_ready_eq!(leader.poll(), Ok(33));
+    assert_ready_eq!(late.poll(), Ok(53));
+}
+
 /// A load that hangs gathers no more than 1,000 invalidations, and is not kept after that.
 #[tokio::test(start_paused = true)]
 async fn a_load_gathers_a_thousand_invalidations() {
@@ -326,6 +343,36 @@ fn the_closures_may_use_the_memo() {
     assert_eq!((removed, memo.stats().entries), (0, 50), "each was replaced by another while it was looked at");
     memo.for_each(|key, _| memo.invalidate(key));
     assert_eq!(memo.stats().entries, 0);
+}
+
+/// A load under way holds the closures, and whatever takes the load's flight drops them.
+#[tokio::test]
+async fn closures_are_dropped_outside_of_locks() {
+    struct Asks(Memo<u8, u64>);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            self.0.insert(9, u64::from(self.0.contains(&7)));
+        }
+    }
+    let takes: [fn(&Memo<u8, u64>); 5] = [
+        |memo| memo.invalidate(&7),
+        |memo| memo.insert(7, 1),
+        |memo| memo.refresh(&7),
+        Memo::clear,
+        |_| (), // the end of the load
+    ];
+    for take in takes {
+        let memo: Memo<u8, u64> = Memo::builder().build();
+        let (end, receiver) = oneshot::channel();
+        let mut leader = task::spawn(memo.get_or_load(7, load(receiver)));
+        assert_pending!(leader.poll());
+        let asks = Asks(memo.clone());
+        memo.invalidate_where(move |_, _| !asks.0.contains(&8));
+        take(&memo);
+        end.send(49).unwrap();
+        assert_ready_eq!(leader.poll(), 49);
+        assert!(memo.contains(&9));
+    }
 }
 
 // ---- refresh ----
