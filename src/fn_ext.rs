@@ -27,8 +27,11 @@ use crate::{
 #[cfg(feature = "memo")]
 use crate::{
     Memo, MemoKey, Memoized,
-    memo::{KeyFromFn, Memoizable, Options},
+    decorators::invalidating::{Invalidating, KeyBy, TagBy, Writing},
+    memo::{Key, KeyFromFn, Memoizable, Options, Value},
 };
+#[cfg(feature = "memo")]
+use std::borrow::Cow;
 use std::{
     fmt::{Debug, Display},
     hash::Hash,
@@ -798,6 +801,91 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Self::Output: Memoizable<V>,
     {
         Memoized::by_closure(self, memo, key, Describe::new(Self::show))
+    }
+
+    /// Removes from a memo what a call has changed: the value of the key that the closure makes of
+    /// the arguments. For functions that write.
+    ///
+    /// The value goes after a success. A load of the key that began before is not kept either, so
+    /// the next call loads what was written. After an `Err` the value stays.
+    /// [`.before_and_after()`](Around::before_and_after) may follow. Takes `Result`s; a plain
+    /// output becomes one by [`.fallible()`](Self::fallible).
+    ///
+    /// The closure takes each argument by reference, with its type written, and returns the owned
+    /// key. It runs when the call is made.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands close to the function, before `timeout` and `retry_with`. A call that a timeout ends
+    /// then counts as cancelled, and not as an `Err`, so the value goes.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped, or that panics, may have written, so the value goes. A call that was
+    /// never polled has not, and the value stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// struct NewName { id: u64, name: String }
+    /// async fn rename(user: NewName) -> Result<(), String> {
+    ///     if user.name.is_empty() { Err("a name is needed".to_owned()) } else { Ok(()) }
+    /// }
+    ///
+    /// let users: Memo<u64, String> = Memo::builder().build();
+    /// users.insert(42, "Ada".to_owned());
+    /// let rename = rename.invalidating(&users, |user: &NewName| user.id);
+    ///
+    /// rename.call(NewName { id: 42, name: String::new() }).await.unwrap_err();
+    /// assert!(users.contains(&42));
+    /// rename.call(NewName { id: 42, name: "Grace".to_owned() }).await.unwrap();
+    /// assert!(!users.contains(&42));
+    /// # }
+    /// ```
+    #[cfg(feature = "memo")]
+    fn invalidating<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Writing<Self, K, V, KeyBy<P>>
+    where
+        K: Key,
+        V: Value,
+        P: Inspect<Args, Output = K>,
+        Self::Output: ResultLike,
+    {
+        held(self, Invalidating::new(memo, KeyBy(key)))
+    }
+
+    /// [`invalidating`](Self::invalidating), for all values that have a
+    /// [tag](crate::MemoBuilder::tags_by).
+    ///
+    /// The closure returns a `String` or a `&'static str`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// async fn order(user: u64, item: &str) -> Result<(), String> { Ok(()) }
+    ///
+    /// let pages: Memo<&str, u64> =
+    ///     Memo::builder().tags_by(|_page: &&str, user: &u64| [format!("user:{user}")]).build();
+    /// pages.insert("/cart", 42);
+    /// let order = order.invalidating_tag(&pages, |user: &u64, _: &&str| format!("user:{user}"));
+    /// order.call(42, "book").await.unwrap();
+    /// assert!(!pages.contains(&"/cart"));
+    /// # }
+    /// ```
+    #[cfg(feature = "memo")]
+    fn invalidating_tag<K, V, P>(self, memo: &Memo<K, V>, tag: P) -> Writing<Self, K, V, TagBy<P>>
+    where
+        K: Key,
+        V: Value,
+        P: Inspect<Args, Output: Into<Cow<'static, str>>>,
+        Self::Output: ResultLike,
+    {
+        held(self, Invalidating::new(memo, TagBy(tag)))
     }
 
     /// Refuses arguments with [`Error::InvalidArgument`](crate::Error::InvalidArgument) before the

@@ -16,8 +16,11 @@ use crate::{
 #[cfg(feature = "memo")]
 use crate::{
     KeyPart, Memo,
-    memo::{Begun, FixedKey, GetOrLoad, Memoizable, MemoizedFuture, Options},
+    decorators::invalidating::{Invalidation, Target},
+    memo::{Begun, FixedKey, GetOrLoad, Key, Memoizable, MemoizedFuture, Options, Value},
 };
+#[cfg(feature = "memo")]
+use std::borrow::Cow;
 use std::{
     borrow::Borrow,
     fmt::{Debug, Display},
@@ -478,6 +481,65 @@ pub trait FutureExt: Future + Sized {
         Self::Output: Memoizable<V>,
     {
         MemoizedFuture::new(memo.clone(), Begun(self), (), Options::new(FixedKey::new(key)))
+    }
+
+    /// Removes the value of this key from a memo after a success; see
+    /// [`FnExt::invalidating`](crate::FnExt::invalidating).
+    ///
+    /// The key may be borrowed: a `&str` for a `String`.
+    /// [`.before_and_after()`](GatedFuture::before_and_after) may follow.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// async fn rename(id: u64, name: &str) -> Result<(), String> { Ok(()) }
+    ///
+    /// let users: Memo<u64, String> = Memo::builder().build();
+    /// users.insert(42, "Ada".to_owned());
+    /// rename(42, "Grace").invalidating(&users, 42).await.unwrap();
+    /// assert!(!users.contains(&42));
+    /// # }
+    /// ```
+    #[cfg(feature = "memo")]
+    fn invalidating<K, V, Q>(self, memo: &Memo<K, V>, key: Q) -> GatedFuture<Self, Invalidation<K, V>, Self::Output>
+    where
+        K: Key,
+        V: Value,
+        Q: KeyPart<K>,
+        Self::Output: ResultLike,
+    {
+        GatedFuture::new(self, Invalidation::new(memo, Target::Key(key.to_key())))
+    }
+
+    /// Removes all values that have this tag from a memo after a success; see
+    /// [`FnExt::invalidating_tag`](crate::FnExt::invalidating_tag).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// async fn order(user: u64, item: &str) -> Result<(), String> { Ok(()) }
+    ///
+    /// let pages: Memo<&str, u64> =
+    ///     Memo::builder().tags_by(|_page: &&str, user: &u64| [format!("user:{user}")]).build();
+    /// pages.insert("/cart", 42);
+    /// order(42, "book").invalidating_tag(&pages, "user:42").await.unwrap();
+    /// assert!(!pages.contains(&"/cart"));
+    /// # }
+    /// ```
+    #[cfg(feature = "memo")]
+    fn invalidating_tag<K, V>(
+        self,
+        memo: &Memo<K, V>,
+        tag: impl Into<Cow<'static, str>>,
+    ) -> GatedFuture<Self, Invalidation<K, V>, Self::Output>
+    where
+        K: Key,
+        V: Value,
+        Self::Output: ResultLike,
+    {
+        GatedFuture::new(self, Invalidation::new(memo, Target::Tag(tag.into())))
     }
 
     /// Makes room for a policy's own errors in a foreign error type; see

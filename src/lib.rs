@@ -63,6 +63,7 @@
 //! | [`rate_limited_by_key`](FnExt::rate_limited_by_key), [`rate_limited_within_by_key`](FnExt::rate_limited_within_by_key), [`try_rate_limited_by_key`](FnExt::try_rate_limited_by_key) | by a given key | yes | a limit for each user, host, .. of a [`KeyedLimiter`] |
 //! | [`pausing`](FnExt::pausing), [`pausing_result`](FnExt::pausing_result), [`pausing_by_key`](FnExt::pausing_by_key), [`pausing_result_by_key`](FnExt::pausing_result_by_key) | yes | yes | a 429 that one call sees pauses the limiter for all |
 //! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers answers in a shared [`Memo`], each loaded by one call at a time; stale values, negative ones, statistics |
+//! | [`invalidating`](FnExt::invalidating), [`invalidating_tag`](FnExt::invalidating_tag) | yes | yes | a call that writes removes what a [`Memo`] remembers |
 //! | [`validated`](FnExt::validated) | | yes | refuses arguments before the function sees them |
 //! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns those who still call it |
 //! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | makes room for a policy's errors |
@@ -222,9 +223,6 @@ pub use transient::Transient;
 
 // Names for rustc's messages alone: rustc prints a type without its path only if the path is
 // public.
-#[cfg(feature = "memo")]
-#[doc(hidden)]
-pub use memo::{IsolatedErrors, Load, ReportedErrors, SharedErrors};
 #[doc(hidden)]
 pub use {
     call::{
@@ -243,6 +241,12 @@ pub use {
         validated::Validated,
     },
     layer::{ByArgs, CloneGate, Each, GateLayer, GatedCalls, Mapped},
+};
+#[cfg(feature = "memo")]
+#[doc(hidden)]
+pub use {
+    decorators::invalidating::{Invalidating, Invalidation, KeyBy, TagBy, Writing},
+    memo::{IsolatedErrors, Load, ReportedErrors, SharedErrors},
 };
 
 /// The futures of decorated calls, as `.call(..)` returns them, for code that must name the type.

@@ -3,6 +3,8 @@
 pub(crate) mod boxed;
 pub(crate) mod deprecated;
 pub(crate) mod errors;
+#[cfg(feature = "memo")]
+pub(crate) mod invalidating;
 pub(crate) mod logged;
 #[cfg(feature = "memo")]
 pub(crate) mod memoized;
@@ -29,7 +31,7 @@ macro_rules! for_each_decorator {
             try_rate_limited(limiter) try_rate_limited_by_key(limiter, key)
             pausing(limiter, hint) pausing_result(limiter, hint)
             pausing_by_key(limiter, key, hint) pausing_result_by_key(limiter, key, hint)
-            memoized(memo) memoized_by(memo, key)
+            memoized(memo) memoized_by(memo, key) invalidating(memo, key) invalidating_tag(memo, tag)
             validated(validate) deprecated(advice) deprecated_with(deprecation)
             lifted() fallible() map_err(change) err_into() named(name) boxed() gated(gate) gated_by(gate)
         }

@@ -114,7 +114,7 @@ impl<C, L> Around<C, L> {
         Self { callable, layer, describe }
     }
 
-    pub(super) fn layer_mut(&mut self) -> &mut L {
+    pub(crate) fn layer_mut(&mut self) -> &mut L {
         &mut self.layer
     }
 

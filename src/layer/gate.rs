@@ -284,6 +284,11 @@ impl<F, G: Gate<T>, T> GatedFuture<F, G, T> {
     pub(crate) fn new(call: F, gate: G) -> Self {
         Self { call, passage: Passage::new(gate) }
     }
+
+    #[cfg(feature = "memo")]
+    pub(crate) fn gate_mut(&mut self) -> &mut G {
+        &mut self.passage.gate
+    }
 }
 
 impl<F, G: Gate<T>, T> GatedFuture<F, G, T> {

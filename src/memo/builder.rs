@@ -4,7 +4,7 @@ use super::{
     cacheable::{Negative, Value},
     handle::Memo,
     key::Key,
-    settings::{DEFAULT_CAPACITY, Eviction, Settings, Ttl, Weigher},
+    settings::{DEFAULT_CAPACITY, Eviction, Settings, TagsBy, Ttl, ValidWhile, Weigher},
     state::Core,
 };
 use crate::{
@@ -86,6 +86,8 @@ impl<K: Key, V: Value> Memo<K, V> {
 /// | [`capacity`](Self::capacity) | 10,000 | how many values, or how much weight |
 /// | [`weigher`](Self::weigher) | 1 each | what a value weighs |
 /// | [`eviction`](Self::eviction) | least recently used | which value goes when there are too many |
+/// | [`tags_by`](Self::tags_by) | none | the tags of a value, by which it can be removed |
+/// | [`valid_while`](Self::valid_while) | | whether a value is still good, by what it says at each hit |
 /// | [`refresh_ahead`](Self::refresh_ahead) | off | the part of a TTL after which a value in use is refreshed |
 /// | [`stale_while_revalidate`](Self::stale_while_revalidate) | off | how long an expired value is served while it is refreshed |
 /// | [`stale_on_error`](Self::stale_on_error) | off | how long an expired value is served where loading fails |
@@ -100,6 +102,8 @@ pub struct MemoBuilder<K, V> {
     refresh_ahead: Option<f64>,
     stale_while_revalidate: Duration,
     stale_on_error: Duration,
+    tags_by: Option<TagsBy<K, V>>,
+    valid_while: Option<ValidWhile<K, V>>,
 }
 
 impl<K, V> MemoBuilder<K, V> {
@@ -114,6 +118,8 @@ impl<K, V> MemoBuilder<K, V> {
             refresh_ahead: None,
             stale_while_revalidate: Duration::ZERO,
             stale_on_error: Duration::ZERO,
+            tags_by: None,
+            valid_while: None,
         }
     }
 
@@ -396,6 +402,65 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
+    /// Gives each value tags, by which [`invalidate_tag`](Memo::invalidate_tag) finds it: what a
+    /// response is about, of whichever key.
+    ///
+    /// The closure returns the tags as an array, a `Vec` or another iterator, of `String`s,
+    /// `Arc<str>`s or `&'static str`s. It is called when a load is complete, and once more if
+    /// values were invalidated by value or tag while the load ran. It must say the same each time.
+    /// Its panic is the call's panic. Tags are shared by the values that have them in memory, and
+    /// do not count as weight.
+    ///
+    /// ```
+    /// use decor::Memo;
+    ///
+    /// let pages: Memo<&str, String> = Memo::builder()
+    ///     .tags_by(|page: &&str, _text: &String| [format!("site:{}", page.split('/').next().unwrap_or_default())])
+    ///     .build();
+    /// pages.insert("shop/cart", "..".to_owned());
+    /// pages.insert("shop/help", "..".to_owned());
+    /// pages.insert("blog/one", "..".to_owned());
+    /// assert_eq!(pages.invalidate_tag("site:shop"), 2);
+    /// assert_eq!(pages.stats().entries, 1);
+    /// ```
+    pub fn tags_by<T>(mut self, tags: impl Fn(&K, &V) -> T + Send + Sync + 'static) -> Self
+    where
+        T: IntoIterator<Item: Into<Arc<str>>>,
+    {
+        self.tags_by = Some(Box::new(move |key, value| tags(key, value).into_iter().map(Into::into).collect()));
+        self
+    }
+
+    /// Asks a value at each hit whether it is still good. A value that is not counts as expired, and
+    /// is not served stale: one call loads a new one, and the others wait for that load.
+    ///
+    /// For values that carry their own end, in a time that is not the memo's: a token with a
+    /// wall-clock expiry, on a machine that was suspended. A TTL by [`ttl_by`](Self::ttl_by) costs
+    /// less where it will do. Calls that load or wait get the new value without a question. The
+    /// methods that look at values without a call ask as well.
+    ///
+    /// The closure runs outside of all locks, and may use the memo. Its panic is the call's panic.
+    ///
+    /// ```
+    /// use decor::Memo;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// #[derive(Debug, Clone, PartialEq)]
+    /// struct Token { expires_at: SystemTime }
+    ///
+    /// let tokens = Memo::builder().valid_while(|_realm: &&str, token: &Token| SystemTime::now() < token.expires_at).build();
+    /// let (now, hour) = (SystemTime::now(), Duration::from_secs(3600));
+    /// tokens.insert("good", Token { expires_at: now + hour });
+    /// tokens.insert("old", Token { expires_at: now - hour });
+    /// assert!(tokens.get(&"good").is_some());
+    /// assert_eq!(tokens.get(&"old"), None);
+    /// assert_eq!(tokens.stats().expirations, 1);
+    /// ```
+    pub fn valid_while(mut self, is_valid: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> Self {
+        self.valid_while = Some(Box::new(is_valid));
+        self
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let Self { ttl, jitter, refresh_ahead, stale_while_revalidate, stale_on_error, .. } = self;
         for (setting, duration) in [("ttl", ttl.default), ("negative", ttl.negative.map(|(_, ttl)| ttl))] {
@@ -464,7 +529,7 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
     /// ```
     pub fn try_build(self) -> Result<Memo<K, V>, ConfigError> {
         self.check()?;
-        let Self { ttl, capacity, weigher, eviction, jitter, .. } = self;
+        let Self { ttl, capacity, weigher, eviction, jitter, tags_by, valid_while, .. } = self;
         let lifetime = Lifetime {
             jitter,
             refresh_ahead: self.refresh_ahead.unwrap_or(1.0),
@@ -472,7 +537,7 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
             stale_on_error: nanos(self.stale_on_error),
         };
         let seeds = CallSeeds::new(self.seed.unwrap_or_else(entropy));
-        let settings = Settings { lifetime, ttl, seeds, capacity, weigher, eviction };
+        let settings = Settings { lifetime, ttl, seeds, capacity, weigher, eviction, tags_by, valid_while };
         Ok(Memo { core: Arc::new(Core::new(settings)) })
     }
 }

@@ -3,11 +3,16 @@
 use super::{
     cacheable::Value,
     flight::{Flight, Joined},
+    index::{Entry, Shard},
     key::Key,
-    leader::Leader,
+    leader::{Leader, Purpose},
     state::Core,
 };
-use crate::{clock::Clock, policy::Freshness, sync::Arc};
+use crate::{
+    clock::Clock,
+    policy::Freshness,
+    sync::{Arc, RwLockWriteGuard},
+};
 use std::hash::Hash;
 
 /// The outcome of a call's contact with the memo.
@@ -40,9 +45,9 @@ impl<K: Key, V: Value> Core<K, V> {
     pub(crate) fn contact_again(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
         let counters = &self.counters;
         let hash = self.index.hash(&key);
-        let mut shard = self.index.write(hash);
-        let entry = shard.find(hash, &key).cloned();
-        let freshness = entry.as_ref().map(|entry| self.freshness(clock, entry));
+        let (mut shard, entry, is_valid) = self.lock_judged(hash, &key);
+        let freshness =
+            entry.as_ref().map(|entry| if is_valid { self.freshness(clock, entry) } else { Freshness::Dead });
         let is_stale = freshness == Some(Freshness::Stale);
         let is_servable = is_stale || matches!(freshness, Some(Freshness::Fresh | Freshness::Due));
         let servable = entry.as_ref().filter(|_| is_servable);
@@ -53,7 +58,7 @@ impl<K: Key, V: Value> Core<K, V> {
             return Contact::Hit(self.served(entry));
         }
         if let Some(flight) = flight {
-            let joined = Joined::new(flight);
+            let joined = Joined::new(&flight.flight, flight.is_doubted);
             drop(shard);
             joined.panic_on_recursion();
             return Contact::Join(key, joined);
@@ -71,10 +76,33 @@ impl<K: Key, V: Value> Core<K, V> {
         counters.refreshes_ahead.add((is_servable && !is_stale).into());
         counters.stale_hits.add((in_background && is_stale).into());
         drop(shard);
-        let leader = Leader::new(self, clock, (hash, key), flight, in_background);
+        let purpose = match (is_servable, in_background) {
+            (false, _) => Purpose::Load,
+            (true, false) => Purpose::Refresh,
+            (true, true) => Purpose::RefreshInBackground,
+        };
+        let leader = Leader::new(self, clock, (hash, key), flight, purpose);
         match servable {
             Some(entry) if in_background => Contact::Refresh(self.served(entry), leader),
             _ => Contact::Lead(leader),
+        }
+    }
+
+    /// Locks the key's shard, and returns the key's entry with what
+    /// [`valid_while`](crate::MemoBuilder::valid_while) says of it. That is asked outside of the
+    /// lock, and again if there is another entry afterwards.
+    #[allow(clippy::type_complexity)] // taken apart at once
+    fn lock_judged(&self, hash: u64, key: &K) -> (RwLockWriteGuard<'_, Shard<K, V>>, Option<Arc<Entry<K, V>>>, bool) {
+        let mut judged = None;
+        loop {
+            let shard = self.index.write(hash);
+            match (&self.settings.valid_while, shard.find(hash, key).cloned()) {
+                (Some(is_valid), Some(entry)) if judged.is_none_or(|(place, _)| place != entry.place) => {
+                    drop(shard);
+                    judged = Some((entry.place, is_valid(&entry.key, &entry.value)));
+                }
+                (_, entry) => return (shard, entry, judged.is_none_or(|(_, is_valid)| is_valid)),
+            }
         }
     }
 }

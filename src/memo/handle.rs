@@ -133,7 +133,10 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///
 /// A load that began before a [`clear`](Self::clear), an [`invalidate`](Self::invalidate) or an
 /// [`insert`](Self::insert) answers only the calls that waited for it already. Its value is not
-/// kept. A call that begins later loads anew.
+/// kept. A call that begins later loads anew. The same holds for a [`refresh`](Self::refresh), and
+/// for an [`invalidate_if`](Self::invalidate_if) that removes a value. An
+/// [`invalidate_where`](Self::invalidate_where) and an [`invalidate_tag`](Self::invalidate_tag) win
+/// over the loads with values that match.
 ///
 /// # Time and memory
 ///
@@ -145,7 +148,7 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 /// asks for: all that a store needs room for, and otherwise two values with each store.
 ///
 /// `Hash`, `Eq` and `Clone` of keys and values run while a part of the memo is locked. They must
-/// not use the same memo. `Drop` and the closures of the builder may.
+/// not use the same memo. `Drop` and all closures that the memo is given may.
 pub struct Memo<K, V> {
     pub(super) core: Arc<Core<K, V>>,
 }

@@ -2,6 +2,7 @@
 
 use super::{
     cacheable::Value,
+    doubts::Doubts,
     failures::LoadFailure,
     flight::{self, Flight, Landing},
     index::Shard,
@@ -16,6 +17,17 @@ use crate::{
 };
 use std::hash::Hash;
 
+/// The reason for a load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// There was no value to serve.
+    Load,
+    /// There was one, and the caller waits for a new one.
+    Refresh,
+    /// The caller was served it already.
+    RefreshInBackground,
+}
+
 /// The call that loads a value.
 ///
 /// Dropped before it has [landed](Self::land) or [failed](Self::fail), for whatever reason, it
@@ -28,8 +40,9 @@ pub(crate) struct Leader<K: Eq + Hash, V> {
     flight: Arc<Flight<V>>,
     /// By `clock`.
     began: Nanos,
-    /// Whether its caller was served a value already.
-    in_background: bool,
+    purpose: Purpose,
+    /// Whether an invalidation concerns its value, so that the value is not kept.
+    is_outdated: bool,
     /// Whether its flight has left the map, and its end has been counted.
     has_departed: bool,
     has_ended: bool,
@@ -41,10 +54,11 @@ impl<K: Eq + Hash, V> Leader<K, V> {
         clock: Clock,
         (hash, key): (u64, K),
         flight: Arc<Flight<V>>,
-        in_background: bool,
+        purpose: Purpose,
     ) -> Self {
         let (core, began) = (Arc::clone(core), core.epoch.now(clock));
-        Self { core, clock, key, hash, flight, began, in_background, has_departed: false, has_ended: false }
+        let (is_outdated, has_departed, has_ended) = (false, false, false);
+        Self { core, clock, key, hash, flight, began, purpose, is_outdated, has_departed, has_ended }
     }
 
     /// Runs some of the load, so that a call to itself is noticed.
@@ -54,25 +68,39 @@ impl<K: Eq + Hash, V> Leader<K, V> {
 
     /// Takes the flight out of the map, so that no call can join it any more, and runs `act` under
     /// the same lock. `act` gets the key unless a clear, an invalidation or an insertion has
-    /// removed the flight.
+    /// removed the flight, or an invalidation that was left with it concerns the value. About the
+    /// latter `concern` is asked before, outside of the lock.
     fn depart<T>(
         &mut self,
+        concern: impl Fn(&Core<K, V>, &K, &Doubts<K, V>) -> bool,
         count: impl FnOnce(&Counters),
         act: impl FnOnce(&Core<K, V>, &mut Shard<K, V>, Option<K>) -> T,
     ) -> T {
-        let Self { core, hash, flight, has_departed, .. } = self;
+        let Self { core, key, hash, flight, is_outdated, has_departed, .. } = self;
         let mut shard = core.index.write(*hash);
+        while let Some(doubts) = shard.take_doubts(*hash, flight) {
+            drop(shard);
+            *is_outdated = *is_outdated || concern(core, key, &doubts);
+            drop(doubts);
+            shard = core.index.write(*hash);
+        }
         *has_departed = true;
         if flight.generation == shard.generation {
             count(&core.counters);
         }
         let key = shard.take_this_flight(*hash, flight);
-        act(core, &mut shard, key)
+        // Without its flight in the map, invalidations may have been lost.
+        *is_outdated = *is_outdated || key.is_none();
+        let (key, refused) = if *is_outdated { (None, key) } else { (key, None) };
+        let acted = act(core, &mut shard, key);
+        drop(shard);
+        drop(refused);
+        acted
     }
 
     /// Tells the calls that joined, once its flight has left the map.
     fn end(&mut self, landing: impl FnOnce() -> Landing<V>) {
-        self.flight.land(landing);
+        self.flight.land(self.is_outdated, landing);
         self.has_ended = true; // not before: a value's `Clone` may panic
     }
 }
@@ -86,6 +114,7 @@ impl<K: Key, V: Value> Leader<K, V> {
         let took = now.saturating_sub(self.began);
         let (hash, for_the_index) = (self.hash, value.clone());
         let put = self.depart(
+            |core, key, doubts| doubts.concern(key, value, &core.settings.tags_of(key, value)),
             |counters| {
                 counters.loaded.count();
                 counters.load_time.add(took);
@@ -108,8 +137,10 @@ impl<K: Key, V: Value> Leader<K, V> {
         let fallback = self.fallback(now);
         let took = now.saturating_sub(self.began);
         // With a background refresh the caller already has its answer.
-        let is_answered_by_it = matches!(fallback, Some((_, true))) && !self.in_background;
+        let is_answered_by_it = matches!(fallback, Some((_, true))) && self.purpose != Purpose::RefreshInBackground;
         let key = self.depart(
+            // The earlier value was looked at before, and may have been invalidated since.
+            |_, _, _| fallback.is_some(),
             |counters| {
                 counters.failed.count();
                 counters.load_time.add(took);
@@ -129,7 +160,7 @@ impl<K: Key, V: Value> Leader<K, V> {
     /// The value to serve after a failed load, and whether it has expired.
     fn fallback(&self, now: Nanos) -> Option<(V, bool)> {
         let Self { core, key, hash, .. } = self;
-        if !core.settings.lifetime.may_serve_stale() {
+        if self.purpose == Purpose::Load && !core.settings.lifetime.may_serve_stale() {
             return None;
         }
         let shard = core.index.read(*hash);
@@ -140,6 +171,9 @@ impl<K: Key, V: Value> Leader<K, V> {
         }
         let entry = Arc::clone(entry);
         drop(shard);
+        if !core.settings.is_valid(&entry.key, &entry.value) {
+            return None;
+        }
         Some((core.served(&entry), matches!(freshness, Freshness::Stale | Freshness::Expired)))
     }
 }
@@ -147,7 +181,7 @@ impl<K: Key, V: Value> Leader<K, V> {
 impl<K: Eq + Hash, V> Drop for Leader<K, V> {
     fn drop(&mut self) {
         if !self.has_departed {
-            drop(self.depart(|counters| counters.loads_abandoned.count(), |_, _, key| key));
+            drop(self.depart(|_, _, _| false, |counters| counters.loads_abandoned.count(), |_, _, key| key));
         }
         if !self.has_ended {
             self.end(|| Landing::Abandoned);

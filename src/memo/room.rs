@@ -49,11 +49,11 @@ impl<K: Eq, V> Core<K, V> {
         now: Nanos,
     ) -> Put<K, V> {
         let put = match decision {
-            Decision::Keep { stamp, weight } => {
+            Decision::Keep { stamp, weight, tags } => {
                 let slot = shard.find(hash, &key).map(|replaced| replaced.place.slot);
                 let place = Place::new(self.next_store.fetch_add(1, Relaxed), hash, slot);
                 let new = New { place, expires_at: stamp.expires_at() };
-                let entry = Entry { place, stamp, weight, used: Mark::default(), key, value };
+                let entry = Entry { place, stamp, weight, used: Mark::default(), tags, key, value };
                 let replaced = shard.insert(Arc::new(entry));
                 self.held.fetch_add(weight.into(), Relaxed);
                 Put { new: Some(new), replaced, refused: None }

@@ -4,6 +4,7 @@ use crate::{
     clock::Nanos,
     policy::{Lifetime, Stamp},
     random::CallSeeds,
+    sync::Arc,
 };
 use std::{fmt, time::Duration};
 
@@ -49,6 +50,14 @@ pub(super) type IsNegative<V> = fn(&V) -> bool;
 /// Computes a TTL from a key and a value; `None` leaves it to the default.
 pub(super) type TtlBy<K, V> = Box<dyn Fn(&K, &V) -> Option<Duration> + Send + Sync>;
 
+pub(super) type Tag = Arc<str>;
+
+/// Computes the tags of a value.
+pub(super) type TagsBy<K, V> = Box<dyn Fn(&K, &V) -> Box<[Tag]> + Send + Sync>;
+
+/// Asks a value whether it is still good.
+pub(super) type ValidWhile<K, V> = Box<dyn Fn(&K, &V) -> bool + Send + Sync>;
+
 pub(super) struct Settings<K, V> {
     pub(super) lifetime: Lifetime,
     pub(super) ttl: Ttl<K, V>,
@@ -59,6 +68,10 @@ pub(super) struct Settings<K, V> {
     /// `None` if each value weighs 1.
     pub(super) weigher: Option<Weigher<K, V>>,
     pub(super) eviction: Eviction,
+    /// `None` if values have no tags.
+    pub(super) tags_by: Option<TagsBy<K, V>>,
+    /// `None` if values are good until they expire.
+    pub(super) valid_while: Option<ValidWhile<K, V>>,
 }
 
 pub(super) struct Ttl<K, V> {
@@ -70,11 +83,11 @@ pub(super) struct Ttl<K, V> {
 }
 
 /// What becomes of a value that was loaded.
-#[derive(Clone, Copy)]
 pub(super) enum Decision {
     Keep {
         stamp: Stamp,
         weight: u32,
+        tags: Box<[Tag]>,
     },
     /// Its TTL is zero.
     NoTtl,
@@ -113,7 +126,16 @@ impl<K, V> Settings<K, V> {
             return Decision::TooHeavy;
         }
         let stamp = lifetime.stamp(ttl, now, random);
-        Decision::Keep { stamp: if negative.is_some() { stamp.never_stale() } else { stamp }, weight }
+        let stamp = if negative.is_some() { stamp.never_stale() } else { stamp };
+        Decision::Keep { stamp, weight, tags: self.tags_of(key, value) }
+    }
+
+    pub(super) fn tags_of(&self, key: &K, value: &V) -> Box<[Tag]> {
+        self.tags_by.as_ref().map(|tags_by| tags_by(key, value)).unwrap_or_default()
+    }
+
+    pub(super) fn is_valid(&self, key: &K, value: &V) -> bool {
+        self.valid_while.as_ref().is_none_or(|is_valid| is_valid(key, value))
     }
 }
 

@@ -21,6 +21,11 @@
 //!
 //! **Invalidate, insert.** Both remove the key's flight from the map, under its lock. A load whose
 //! flight is not in the map when it lands answers the calls that joined it, and is not stored.
+//!
+//! **Invalidate by value or tag.** The invalidation is left with each flight, and its load's value
+//! is shown to it before the load lands: see [`doubts`](super::doubts). Closures that look at values
+//! run outside of all locks. An entry that was looked at is then taken out by its
+//! [place](super::bound::Place), so that no other takes its place unseen.
 
 use super::{
     bound::{Bound, Equivalent, Place},
@@ -34,7 +39,7 @@ use super::{
 use crate::{
     clock::{Clock, Epoch, Nanos},
     policy::Freshness,
-    sync::{Mutex, lock},
+    sync::{Arc, Mutex, lock},
 };
 use std::{
     borrow::Borrow,
@@ -83,6 +88,16 @@ impl<K, V> Core<K, V> {
         self.settings.lifetime.freshness(entry.stamp, self.epoch.now(clock))
     }
 
+    /// The freshness of an entry; `Dead` if its value says that it is no longer good. Called outside
+    /// of all locks.
+    pub(super) fn freshness_if_valid(&self, clock: Clock, entry: &Entry<K, V>) -> Freshness {
+        match self.freshness(clock, entry) {
+            Freshness::Dead => Freshness::Dead,
+            freshness if self.settings.is_valid(&entry.key, &entry.value) => freshness,
+            _ => Freshness::Dead,
+        }
+    }
+
     /// Counts an entry that leaves the index as expired, if it is.
     pub(super) fn count_if_expired(&self, entry: &Entry<K, V>, now: impl FnOnce() -> Nanos) {
         if entry.stamp.expires_at().is_some() && entry.stamp.has_expired(now()) {
@@ -128,6 +143,11 @@ impl<K: Key, V: Value> Core<K, V> {
         if !is_good(freshness) {
             return Err(Some((entry.place, freshness)));
         }
+        if self.settings.valid_while.is_some() {
+            let entry = Arc::clone(entry);
+            drop(shard);
+            return self.hit_if_valid(&entry);
+        }
         self.counters.hits.count();
         let value = entry.value.clone();
         let place = entry.place;
@@ -137,6 +157,15 @@ impl<K: Key, V: Value> Core<K, V> {
             self.bound.learn(place);
         }
         Ok(value)
+    }
+
+    /// A hit, if the value says that it is still good. Called outside of all locks.
+    fn hit_if_valid(&self, entry: &Entry<K, V>) -> Result<V, Option<(Place, Freshness)>> {
+        if !self.settings.is_valid(&entry.key, &entry.value) {
+            return Err(Some((entry.place, Freshness::Dead)));
+        }
+        self.counters.hits.count();
+        Ok(self.served(entry))
     }
 
     /// First half of a call's first contact: a hit, if the value is fresh.

@@ -113,6 +113,11 @@ impl Stamp {
         Self { can_be_stale: false, ..self }
     }
 
+    /// The same, due for a refresh from `now` on.
+    pub(crate) fn due(self, now: Nanos) -> Self {
+        Self { refresh_at: self.refresh_at.min(now), ..self }
+    }
+
     pub(crate) fn has_expired(self, now: Nanos) -> bool {
         self.expires_at <= now
     }
@@ -167,13 +172,17 @@ mod tests {
             ttl in any_nanos(),
             now in any_nanos(),
             later in any_nanos(),
+            marked in any_nanos(),
             random in any::<u64>(),
         ) {
             let stamp = lifetime.stamp(Duration::from_nanos(ttl), now, random);
             prop_assert!(stamp.refresh_at <= stamp.expires_at);
             if ttl == Nanos::MAX {
                 prop_assert!(stamp.is_always_fresh());
-                prop_assert_eq!(lifetime.freshness(stamp, later.min(Nanos::MAX - 1)), Freshness::Fresh);
+                let later = later.min(Nanos::MAX - 1);
+                prop_assert_eq!(lifetime.freshness(stamp, later), Freshness::Fresh);
+                let is_due = lifetime.freshness(stamp.due(marked), later) == Freshness::Due;
+                prop_assert_eq!(is_due, later >= marked);
                 return Ok(());
             }
             // The rest of the TTL, and the part of that after which the value is due; each is
@@ -203,6 +212,8 @@ mod tests {
             };
             let later = Nanos::try_from(later).unwrap();
             prop_assert_eq!(lifetime.freshness(stamp, later), naive);
+            let due = if naive == Freshness::Fresh && later >= marked { Freshness::Due } else { naive };
+            prop_assert_eq!(lifetime.freshness(stamp.due(marked), later), due);
             let never_stale = if until(0) { naive } else { Freshness::Dead };
             prop_assert_eq!(lifetime.freshness(stamp.never_stale(), later), never_stale);
             let last_use = expires + u128::from(lifetime.longest_window());

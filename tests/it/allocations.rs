@@ -92,9 +92,16 @@ macro_rules! allocations {
 }
 every_decorator!(allocations);
 
-/// The decorators that allocate for the first call of a key: for what it loads, or for its window.
-const FIRST_CALLS: [&str; 4] =
-    ["memoized_by", "rate_limited_by_key", "rate_limited_within_by_key", "try_rate_limited_by_key"];
+/// The decorators that allocate for the first call of a key: for what it loads, for its window, or
+/// because the call is the last to hold its memo, and drops it.
+const FIRST_CALLS: [&str; 6] = [
+    "memoized_by",
+    "rate_limited_by_key",
+    "rate_limited_within_by_key",
+    "try_rate_limited_by_key",
+    "invalidating",
+    "invalidating_tag",
+];
 
 macro_rules! allocations_of_futures {
     ($($decorator:ident: |$f:ident| $chain:expr;)*) => {

@@ -46,6 +46,9 @@ macro_rules! every_decorator {
                 => ".pausing_result_by_key(1000 per 1s for each key, .., ..)";
             memoized: |f| f.memoized(&every::memo::<Arg>()) => ".memoized(ttl 300s)";
             memoized_by: |f| f.memoized_by(&every::memo(), |arg: &Arg| *arg) => ".memoized_by(ttl 300s, ..)";
+            invalidating: |f| f.invalidating(&every::memo::<Arg>(), |arg: &Arg| *arg) => ".invalidating(ttl 300s, ..)";
+            invalidating_tag: |f| f.invalidating_tag(&every::memo::<Arg>(), |_: &Arg| "tag")
+                => ".invalidating_tag(ttl 300s, ..)";
             validated: |f| f.validated(|_: &Arg| Ok::<_, &str>(())) => ".validated(..)";
             deprecated: |f| f.deprecated("use g") => ".deprecated(\"use g\")";
             deprecated_with: |f| f.deprecated_with(decor::Deprecation::new("use g")) => ".deprecated(\"use g\")";
@@ -83,6 +86,8 @@ macro_rules! every_future_decorator {
             pausing_by_key: |f| f.pausing_by_key(&every::keyed(), &7, |_: &decor::Error| None);
             pausing_result_by_key: |f| f.pausing_result_by_key(&every::keyed(), &7, |_: &every::Answer| None);
             memoized_by: |f| f.memoized_by(&every::memo::<u64>(), 7);
+            invalidating: |f| f.invalidating(&every::memo::<u64>(), 7);
+            invalidating_tag: |f| f.invalidating_tag(&every::memo::<u64>(), "tag");
             lifted: |f| f.lifted();
             fallible: |f| f.fallible();
             gated: |f| f.gated(every::Open);

@@ -124,6 +124,8 @@ macro_rules! that_begin_when_polled {
             try_rate_limited: |f| f.try_rate_limited(&one_per_second(true));
             try_rate_limited_by_key: |f| f.try_rate_limited_by_key(&one_per_second_each(true), |$($parameter)*| 7);
             retry_with: |f| f.retry_with(policy());
+            invalidating: |f| f.invalidating(&memo(), |$($parameter)*| 7);
+            invalidating_tag: |f| f.invalidating_tag(&memo(), |$($parameter)*| "tag");
         }
     };
 }

@@ -4,6 +4,8 @@ mod basics;
 mod failures;
 mod flights;
 mod freshness;
+mod invalidate;
+mod invalidating;
 mod keys;
 mod model;
 mod panicking_keys;

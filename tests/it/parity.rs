@@ -649,6 +649,50 @@ parity! {
         { let memo: Memo<u32, u32> = Memo::ttl(secs(300)); }
         |f| f.retry_with(policy()).memoized(&memo).logged(),
         [0 => 1, 0 => 1], memo.stats();
+    memoized_until_no_longer_valid: []
+        {
+            let memo: Memo<u32, u32> = Memo::builder().ttl(secs(10)).valid_while(|_, n: &u32| *n != 1).build();
+        }
+        |f| f.memoized(&memo),
+        [0 => 1, 0 => 1, 0 => 2, 0 => 2], memo.stats();
+    memoized_and_due: [ok(1), BUSY, ok(2)]
+        in w {
+            let memo: Memo<u32, u32> = Memo::builder().build();
+            let (world, due) = (w.clone(), memo.clone());
+        }
+        |f| f.memoized(&memo).gated_by(move |n: &u32| {
+            due.refresh(n);
+            Delay::of(&world, true)
+        }),
+        [0 => 1, 0 => 1, 0 => 1], memo.stats();
+    invalidating: [ok(1), BUSY, ok(2)]
+        { let memo: Memo<u32, u32> = Memo::builder().build(); }
+        |f| {
+            (1..=3).for_each(|n| memo.insert(n, n));
+            f.invalidating(&memo, |n: &u32| *n)
+        },
+        [0 => 1, 0 => 2, 0 => 4], (memo.peek(&1), memo.peek(&2), memo.peek(&3));
+    invalidating_before_and_after: [BUSY]
+        { let memo: Memo<u32, u32> = Memo::builder().build(); }
+        |f| {
+            memo.insert(1, 1);
+            f.invalidating(&memo, |n: &u32| *n).before_and_after()
+        },
+        [0 => 1], memo.peek(&1);
+    invalidating_tag: [BUSY, ok(7)]
+        { let memo: Memo<u32, u32> = Memo::builder().tags_by(|n: &u32, _: &u32| [(n % 2).to_string()]).build(); }
+        |f| {
+            (1..=4).for_each(|n| memo.insert(n, n));
+            f.invalidating_tag(&memo, |n: &u32| (n % 2).to_string())
+        },
+        [0 => 1, 0 => 2], [1, 2, 3, 4].map(|n| memo.contains(&n));
+    invalidating_attempts: [BUSY, ok(7)]
+        { let memo: Memo<u32, u32> = Memo::builder().build(); }
+        |f| {
+            memo.insert(1, 1);
+            f.invalidating(&memo, |n: &u32| *n).retry_with(policy())
+        },
+        [0 => 1], memo.peek(&1);
 
     // the rest
     validated: [ok(7)]

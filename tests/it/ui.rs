@@ -48,6 +48,8 @@ cases! {
     error_without_from
     gate_not_clone
     gate_on_plain_output
+    invalidating_by_another_key
+    invalidating_plain_output
     lending_closure
     limited_closure_called
     memo_key_not_hash
