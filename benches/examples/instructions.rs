@@ -31,6 +31,12 @@ fn polled<F: Future>(calls: u64, call: impl Fn(u64) -> F) {
     times(calls, |id| pin!(call(id)).poll(&mut context).is_ready());
 }
 
+fn memo() -> Memo<u64, u64> {
+    let memo = Memo::ttl(Duration::from_secs(3600));
+    memo.insert(7, 49);
+    memo
+}
+
 fn run(case: &str, calls: u64) -> Option<()> {
     const SECOND: Duration = Duration::from_secs(1);
     let policy = RetryPolicy::default();
@@ -60,6 +66,14 @@ fn run(case: &str, calls: u64) -> Option<()> {
         "async limited" => {
             let limited = fetch.rate_limited(&RateLimiter::new(1000, Duration::from_micros(100)));
             polled(calls, |id| limited.call(id));
+        }
+        "memo get" => {
+            let memo = memo();
+            times(calls, |_| memo.get(&7));
+        }
+        "async memo" => {
+            let memoized = fetch.memoized(&memo());
+            polled(calls, |_| memoized.call(7));
         }
         "async chain" => {
             let chain = fetch

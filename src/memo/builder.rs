@@ -8,7 +8,7 @@ use super::{
     state::Core,
 };
 use crate::{
-    ConfigError,
+    ConfigError, RetryPolicy,
     clock::nanos,
     error::or_panic,
     policy::Lifetime,
@@ -89,6 +89,7 @@ impl<K: Key, V: Value> Memo<K, V> {
 /// | [`refresh_ahead`](Self::refresh_ahead) | off | the part of a TTL after which a value in use is refreshed |
 /// | [`stale_while_revalidate`](Self::stale_while_revalidate) | off | how long an expired value is served while it is refreshed |
 /// | [`stale_on_error`](Self::stale_on_error) | off | how long an expired value is served where loading fails |
+/// | [`refresh_backoff`](Self::refresh_backoff) | 1 s, doubled up to 1 min | how long a failed refresh is not tried again |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MemoBuilder<K, V> {
     ttl: Ttl<K, V>,
@@ -100,6 +101,7 @@ pub struct MemoBuilder<K, V> {
     refresh_ahead: Option<f64>,
     stale_while_revalidate: Duration,
     stale_on_error: Duration,
+    refresh_backoff: Option<RetryPolicy>,
 }
 
 impl<K, V> MemoBuilder<K, V> {
@@ -114,6 +116,7 @@ impl<K, V> MemoBuilder<K, V> {
             refresh_ahead: None,
             stale_while_revalidate: Duration::ZERO,
             stale_on_error: Duration::ZERO,
+            refresh_backoff: None,
         }
     }
 
@@ -297,7 +300,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// are served the expired value meanwhile, and count as `hits` and `stale_hits`. With
     /// [`.detached()`](crate::Memoized::detached), not even the first caller waits, because the
     /// load runs in a task. If the refresh fails within the window, the call that waited is served
-    /// the expired value as well, and the next call tries again. The setting is
+    /// the expired value as well, and no call tries again before the delay of
+    /// [`refresh_backoff`](Self::refresh_backoff) has passed. The setting is
     /// `stale-while-revalidate` of [RFC 5861](https://www.rfc-editor.org/rfc/rfc5861).
     /// [`Memo`](crate::Memo#freshness) shows all windows together.
     ///
@@ -332,8 +336,9 @@ impl<K, V> MemoBuilder<K, V> {
     /// use do not expire. Between 0 and 1; off until set.
     ///
     /// One call refreshes the value and waits for its load. Other calls are served the present
-    /// value. With [`.detached()`](crate::Memoized::detached), not even the first caller waits. A
-    /// refresh that fails has no effect, and the value stays good until it expires.
+    /// value. With [`.detached()`](crate::Memoized::detached), not even the first caller waits. If
+    /// a refresh fails, the value stays good until it expires, and the next refresh waits for the
+    /// delay of [`refresh_backoff`](Self::refresh_backoff).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -360,8 +365,9 @@ impl<K, V> MemoBuilder<K, V> {
 
     /// Sets how long after its expiry a value may answer if loading a new one fails. Off until set.
     ///
-    /// Calls that waited for the same load get that value too. Every later call loads again and
-    /// waits for its load. To avoid that wait, set
+    /// Calls that waited for the same load get that value too. Later calls get it at once, until
+    /// the delay of [`refresh_backoff`](Self::refresh_backoff) has passed. The next call then loads
+    /// again and waits for its load. To avoid that wait, set
     /// [`stale_while_revalidate`](Self::stale_while_revalidate) as well, and use
     /// [`.detached()`](crate::Memoized::detached). In a `Memo<K, Result<User, E>>` an error is a
     /// value like any other and replaces the earlier value. The setting is `stale-if-error` of [RFC
@@ -392,8 +398,56 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
+    /// Sets how long a value whose refresh failed is served before another refresh begins. Until
+    /// set, 1 s after the first failure, doubled with each further one, at most 1 min.
+    ///
+    /// A failed refresh is a load that ended without a value to keep, while the earlier value was
+    /// served by [`refresh_ahead`](Self::refresh_ahead),
+    /// [`stale_while_revalidate`](Self::stale_while_revalidate) or
+    /// [`stale_on_error`](Self::stale_on_error). Before the delay has passed, calls of this key are
+    /// served that value at once and begin no load. They count as `hits`, and as `stale_hits` if
+    /// the value has expired. A success begins the delays anew. When the windows of the value are
+    /// over, its key is loaded as if there had been no value.
+    ///
+    /// The delay after the n-th failure is the policy's delay after the n-th attempt, jitter
+    /// included. It counts from the end of the load. The policy's `max_attempts` and `deadline` have
+    /// no effect. A delay of zero lets the next call try again. A custom policy's closure may use
+    /// the memo, and its panic is the panic of the call. A load that was dropped or panicked has
+    /// not failed, and the next call tries again.
+    ///
+    /// # Examples
+    ///
+    /// A service is down for ten minutes, while a call each 100 ms asks for one key:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Memo, RetryPolicy, prelude::*};
+    /// use std::{future::ready, time::Duration};
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let users: Memo<u64, String> = Memo::builder()
+    ///     .ttl(300 * second)
+    ///     .stale_while_revalidate(3600 * second)
+    ///     .refresh_backoff(RetryPolicy::fixed(30 * second))
+    ///     .build();
+    /// users.insert(42, "Ada".to_owned());
+    /// let fetch = (|_: u64| ready(Err::<String, _>("down".to_owned()))).memoized(&users);
+    ///
+    /// tokio::time::advance(300 * second).await;
+    /// for _ in 0..6_000 {
+    ///     assert_eq!(fetch.call(42).await.unwrap(), "Ada");
+    ///     tokio::time::advance(second / 10).await;
+    /// }
+    /// assert_eq!(users.stats().loads, 20); // one each 30 s
+    /// # }
+    /// ```
+    pub fn refresh_backoff(mut self, policy: impl Into<RetryPolicy>) -> Self {
+        self.refresh_backoff = Some(policy.into().endless());
+        self
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
-        let Self { ttl, jitter, refresh_ahead, stale_while_revalidate, stale_on_error, .. } = self;
+        let Self { ttl, jitter, refresh_ahead, stale_while_revalidate, stale_on_error, refresh_backoff, .. } = self;
         for (setting, duration) in [("ttl", ttl.default), ("negative", ttl.negative.map(|(_, ttl)| ttl))] {
             if duration.is_some_and(|duration| duration.is_zero()) {
                 return Err(ConfigError::new(setting, "0ns", "longer than zero"));
@@ -407,6 +461,14 @@ impl<K, V> MemoBuilder<K, V> {
         }
         if let Some(part) = refresh_ahead.filter(|part| !(*part > 0.0 && *part < 1.0)) {
             return Err(ConfigError::new("refresh_ahead", part, "between 0 and 1"));
+        }
+        let is_refreshed = refresh_ahead.is_some() || !stale_while_revalidate.is_zero() || !stale_on_error.is_zero();
+        if let Some(policy) = refresh_backoff.as_ref().filter(|_| !is_refreshed) {
+            return Err(ConfigError::new(
+                "refresh_backoff",
+                policy,
+                "left out without `refresh_ahead`, `stale_while_revalidate` or `stale_on_error`",
+            ));
         }
         if ttl.is_set() {
             return Ok(());
@@ -450,7 +512,8 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
     /// # Errors
     ///
     /// If a TTL or the capacity is zero, the jitter not 0 to 1, the part for refreshing ahead not
-    /// between 0 and 1; and if jitter or freshness is set where nothing has a TTL.
+    /// between 0 and 1. If jitter or freshness is set where nothing has a TTL. If a backoff is set
+    /// where nothing is refreshed.
     ///
     /// # Examples
     ///
@@ -468,7 +531,8 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
             stale_on_error: nanos(self.stale_on_error),
         };
         let seeds = CallSeeds::new(self.seed.unwrap_or_else(entropy));
-        let settings = Settings { lifetime, ttl, seeds, capacity, weigher, eviction };
+        let refresh_backoff = self.refresh_backoff;
+        let settings = Settings { lifetime, refresh_backoff, ttl, seeds, capacity, weigher, eviction };
         Ok(Memo { core: Arc::new(Core::new(settings)) })
     }
 }
@@ -484,6 +548,7 @@ impl<K, V> fmt::Debug for MemoBuilder<K, V> {
             .field("refresh_ahead", refresh_ahead)
             .field("stale_while_revalidate", stale_while_revalidate)
             .field("stale_on_error", stale_on_error)
+            .field("refresh_backoff", &self.refresh_backoff)
             .finish_non_exhaustive()
     }
 }

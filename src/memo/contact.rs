@@ -7,7 +7,11 @@ use super::{
     leader::Leader,
     state::Core,
 };
-use crate::{clock::Clock, policy::Freshness, sync::Arc};
+use crate::{
+    clock::{Clock, Nanos},
+    policy::Freshness,
+    sync::Arc,
+};
 use std::hash::Hash;
 
 /// The outcome of a call's contact with the memo.
@@ -26,9 +30,13 @@ impl<K: Key, V: Value> Core<K, V> {
     /// Second half of a call's first contact, after [`look_up`](Self::look_up) missed. With
     /// `in_background`, the caller does not wait for a refresh.
     pub(crate) fn contact(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
-        let contact = self.contact_again(clock, key, in_background);
+        let now = self.epoch.now(clock);
+        self.sweep(now);
+        let contact = self.contact_at(now, clock, key, in_background);
         match &contact {
-            Contact::Hit(_) | Contact::Refresh(..) => self.counters.hits.count(),
+            Contact::Hit(..) | Contact::Refresh(..) => {
+                self.counters.hits.count();
+            }
             Contact::Lead(_) => self.counters.misses.count(),
             Contact::Join(..) => self.counters.coalesced.count(),
         }
@@ -38,16 +46,21 @@ impl<K: Key, V: Value> Core<K, V> {
     /// A later contact of the same call, which is not counted: the load that the call waited for
     /// has come to nothing.
     pub(crate) fn contact_again(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
+        self.contact_at(self.epoch.now(clock), clock, key, in_background)
+    }
+
+    fn contact_at(self: &Arc<Self>, now: Nanos, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
         let counters = &self.counters;
         let hash = self.index.hash(&key);
         let mut shard = self.index.write(hash);
         let entry = shard.find(hash, &key).cloned();
-        let freshness = entry.as_ref().map(|entry| self.freshness(clock, entry));
-        let is_stale = freshness == Some(Freshness::Stale);
+        let freshness = entry.as_ref().map(|entry| self.freshness_at_rest(now, entry));
+        let is_stale = matches!(freshness, Some(Freshness::Stale | Freshness::Resting));
+        let is_refreshed = !matches!(freshness, Some(Freshness::Fresh | Freshness::Resting));
         let is_servable = is_stale || matches!(freshness, Some(Freshness::Fresh | Freshness::Due));
         let servable = entry.as_ref().filter(|_| is_servable);
         let flight = shard.flight(hash, &key);
-        if let Some(entry) = servable.filter(|_| flight.is_some() || freshness == Some(Freshness::Fresh)) {
+        if let Some(entry) = servable.filter(|_| flight.is_some() || !is_refreshed) {
             counters.stale_hits.add(is_stale.into());
             drop(shard);
             return Contact::Hit(self.served(entry));
@@ -71,7 +84,7 @@ impl<K: Key, V: Value> Core<K, V> {
         counters.refreshes_ahead.add((is_servable && !is_stale).into());
         counters.stale_hits.add((in_background && is_stale).into());
         drop(shard);
-        let leader = Leader::new(self, clock, (hash, key), flight, in_background);
+        let leader = Leader::new(self, (clock, now), (hash, key), flight, in_background);
         match servable {
             Some(entry) if in_background => Contact::Refresh(self.served(entry), leader),
             _ => Contact::Lead(leader),

@@ -5,8 +5,8 @@ use super::{
     flight::Flight,
 };
 use crate::{
-    policy::Stamp,
-    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard, read, write},
+    policy::{Rest, Stamp},
+    sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, read, write},
 };
 use hashbrown::{HashTable, hash_table};
 use std::{
@@ -27,6 +27,8 @@ pub(super) struct Entry<K, V> {
     /// At least 1.
     pub(super) weight: u32,
     pub(super) used: Mark,
+    /// `None` before a refresh has failed. Changes only under the lock of the shard.
+    pub(super) rest: Mutex<Option<Box<Rest>>>,
     pub(super) key: K,
     pub(super) value: V,
 }

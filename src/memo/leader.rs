@@ -4,7 +4,7 @@ use super::{
     cacheable::Value,
     failures::LoadFailure,
     flight::{self, Flight, Landing},
-    index::Shard,
+    index::{Entry, Shard},
     key::Key,
     state::Core,
     stats::Counters,
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clock::{Clock, Nanos},
     policy::Freshness,
-    sync::Arc,
+    sync::{Arc, lock},
 };
 use std::hash::Hash;
 
@@ -38,12 +38,12 @@ pub(crate) struct Leader<K: Eq + Hash, V> {
 impl<K: Eq + Hash, V> Leader<K, V> {
     pub(super) fn new(
         core: &Arc<Core<K, V>>,
-        clock: Clock,
+        (clock, began): (Clock, Nanos),
         (hash, key): (u64, K),
         flight: Arc<Flight<V>>,
         in_background: bool,
     ) -> Self {
-        let (core, began) = (Arc::clone(core), core.epoch.now(clock));
+        let core = Arc::clone(core);
         Self { core, clock, key, hash, flight, began, in_background, has_departed: false, has_ended: false }
     }
 
@@ -106,28 +106,40 @@ impl<K: Key, V: Value> Leader<K, V> {
     pub(crate) fn fail(mut self, share: impl FnOnce() -> LoadFailure) -> Option<V> {
         let now = self.core.epoch.now(self.clock);
         let fallback = self.fallback(now);
+        // Outside of all locks, because a custom policy runs code of the caller.
+        let rest = fallback.as_ref().map(|(entry, ..)| {
+            let before = lock(&entry.rest).clone();
+            Box::new(self.core.settings.rest(before.map(|before| *before), now))
+        });
         let took = now.saturating_sub(self.began);
         // With a background refresh the caller already has its answer.
-        let is_answered_by_it = matches!(fallback, Some((_, true))) && !self.in_background;
+        let is_answered_by_it = matches!(fallback, Some((.., true))) && !self.in_background;
         let key = self.depart(
             |counters| {
                 counters.failed.count();
                 counters.load_time.add(took);
                 counters.stale_on_error.add(is_answered_by_it.into());
             },
-            |_, _, key| key,
+            |_, _, key| {
+                // Not for a value that was put in place of the one that was refreshed.
+                if let (Some((entry, ..)), Some(_)) = (&fallback, &key) {
+                    *lock(&entry.rest) = rest;
+                }
+                key
+            },
         );
         drop(key);
         self.end(|| match &fallback {
-            Some((value, true)) => Landing::Stale(value.clone()),
-            Some((value, false)) => Landing::Loaded(value.clone()),
+            Some((_, value, true)) => Landing::Stale(value.clone()),
+            Some((_, value, false)) => Landing::Loaded(value.clone()),
             None => Landing::Failed(share()),
         });
-        fallback.map(|(value, _)| value)
+        fallback.map(|(_, value, _)| value)
     }
 
-    /// The value to serve after a failed load, and whether it has expired.
-    fn fallback(&self, now: Nanos) -> Option<(V, bool)> {
+    /// The entry with the value to serve after a failed load, and whether it has expired.
+    #[allow(clippy::type_complexity)]
+    fn fallback(&self, now: Nanos) -> Option<(Arc<Entry<K, V>>, V, bool)> {
         let Self { core, key, hash, .. } = self;
         if !core.settings.lifetime.may_serve_stale() {
             return None;
@@ -140,7 +152,8 @@ impl<K: Key, V: Value> Leader<K, V> {
         }
         let entry = Arc::clone(entry);
         drop(shard);
-        Some((core.served(&entry), matches!(freshness, Freshness::Stale | Freshness::Expired)))
+        let value = core.served(&entry);
+        Some((entry, value, matches!(freshness, Freshness::Stale | Freshness::Expired)))
     }
 }
 

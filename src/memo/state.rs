@@ -25,7 +25,7 @@
 use super::{
     bound::{Bound, Equivalent, Place},
     cacheable::Value,
-    expiries::Expiries,
+    expiries::SharedExpiries,
     index::{Entry, Gone, Index, Shard},
     key::Key,
     settings::Settings,
@@ -34,7 +34,7 @@ use super::{
 use crate::{
     clock::{Clock, Epoch, Nanos},
     policy::Freshness,
-    sync::{Mutex, lock},
+    sync::lock,
 };
 use std::{
     borrow::Borrow,
@@ -43,13 +43,16 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+/// Of the hits on values that never expire, one in this many sweeps.
+const TIMELESS_HITS: u64 = 64;
+
 /// Shared by all handles of a memo.
 pub(crate) struct Core<K, V> {
     pub(super) settings: Settings<K, V>,
     pub(super) epoch: Epoch,
     pub(super) index: Index<K, V>,
     pub(super) bound: Bound,
-    pub(super) expiries: Mutex<Expiries>,
+    pub(super) expiries: SharedExpiries,
     pub(super) counters: Counters,
     /// Weight of all entries in the index. Changes only under the lock of a shard.
     pub(super) held: AtomicU64,
@@ -61,10 +64,10 @@ impl<K, V> Core<K, V> {
     pub(super) fn new(settings: Settings<K, V>) -> Self {
         Self {
             bound: Bound::new(settings.capacity, settings.eviction),
+            expiries: SharedExpiries::new(settings.lifetime.longest_window()),
             settings,
             epoch: Epoch::new(),
             index: Index::new(),
-            expiries: Mutex::default(),
             counters: Counters::default(),
             held: AtomicU64::new(0),
             next_store: AtomicU64::new(0),
@@ -76,11 +79,11 @@ impl<K, V> Core<K, V> {
         self.counters.stale_on_error.count();
     }
 
-    pub(super) fn freshness(&self, clock: Clock, entry: &Entry<K, V>) -> Freshness {
-        if entry.stamp.is_always_fresh() {
-            return Freshness::Fresh;
-        }
-        self.settings.lifetime.freshness(entry.stamp, self.epoch.now(clock))
+    /// The freshness of an entry for a call that may refresh it. Called under the lock of its
+    /// shard.
+    pub(super) fn freshness_at_rest(&self, now: Nanos, entry: &Entry<K, V>) -> Freshness {
+        let rests_until = lock(&entry.rest).as_ref().map_or(0, |rest| rest.until());
+        self.settings.lifetime.freshness_at_rest(entry.stamp, rests_until, now)
     }
 
     /// Counts an entry that leaves the index as expired, if it is.
@@ -124,11 +127,12 @@ impl<K: Key, V: Value> Core<K, V> {
         let hash = self.index.hash(key);
         let shard = self.index.read(hash);
         let entry = shard.find(hash, key).ok_or(None)?;
-        let freshness = self.freshness(clock, entry);
+        let now = (!entry.stamp.is_always_fresh()).then(|| self.epoch.now(clock));
+        let freshness = now.map_or(Freshness::Fresh, |now| self.settings.lifetime.freshness(entry.stamp, now));
         if !is_good(freshness) {
             return Err(Some((entry.place, freshness)));
         }
-        self.counters.hits.count();
+        let hits = self.counters.hits.count();
         let value = entry.value.clone();
         let place = entry.place;
         let is_learned = self.bound.note_use(&entry.used);
@@ -136,7 +140,21 @@ impl<K: Key, V: Value> Core<K, V> {
         if is_learned {
             self.bound.learn(place);
         }
+        match now {
+            Some(now) => self.sweep(now),
+            // The clock would be half of what such a hit costs.
+            None if hits % TIMELESS_HITS == TIMELESS_HITS - 1 => self.sweep_by(clock),
+            None => {}
+        }
         Ok(value)
+    }
+
+    /// Sweeps for a call that does not know the time.
+    #[inline(never)]
+    fn sweep_by(&self, clock: Clock) {
+        if !self.expiries.is_empty() {
+            self.sweep(self.epoch.now(clock));
+        }
     }
 
     /// First half of a call's first contact: a hit, if the value is fresh.
@@ -162,6 +180,7 @@ impl<K: Key, V: Value> Core<K, V> {
         if let Some((place, Freshness::Dead)) = miss {
             drop(self.expire(place));
         }
+        self.sweep_by(Clock::here());
         None
     }
 }
@@ -208,7 +227,7 @@ impl<K: Key, V: Value> Core<K, V> {
         }
         // A store that goes on meanwhile may have evicted others.
         self.evict(None, &mut Gone::new());
-        self.rebuild(&mut lock(&self.expiries));
+        self.expiries.change(|expiries| self.rebuild(expiries));
     }
 
     pub(super) fn stats(&self) -> MemoStats {

@@ -1,7 +1,7 @@
 //! The freshness of a remembered value: how long the value is good, and how it may be used after
 //! that.
 
-use super::retry::fraction;
+use super::retry::{Delays, RetryPolicy, fraction};
 use crate::clock::{Nanos, nanos};
 use std::{fmt, time::Duration};
 
@@ -38,6 +38,8 @@ pub(crate) enum Freshness {
     Due,
     /// Expired, but to be served while one caller refreshes it.
     Stale,
+    /// Expired, but to be served without a refresh, because the latest one failed a short time ago.
+    Resting,
     /// Expired, and to be served only if loading fails.
     Expired,
     /// Of no further use.
@@ -77,6 +79,16 @@ impl Lifetime {
         }
     }
 
+    /// The same for a value that rests until that moment, because its latest refresh failed.
+    pub(crate) fn freshness_at_rest(&self, stamp: Stamp, rests_until: Nanos, now: Nanos) -> Freshness {
+        let freshness = self.freshness(stamp, now);
+        match freshness {
+            Freshness::Due if now < rests_until => Freshness::Fresh,
+            Freshness::Stale | Freshness::Expired if now < rests_until => Freshness::Resting,
+            _ => freshness,
+        }
+    }
+
     /// Whether a value may ever be served although a load failed.
     pub(crate) fn may_serve_stale(&self) -> bool {
         self.refresh_ahead < 1.0 || self.stale_while_revalidate > 0 || self.stale_on_error > 0
@@ -104,6 +116,32 @@ impl fmt::Display for Lifetime {
             }
         }
         Ok(())
+    }
+}
+
+/// The failed refreshes of one value, and the moment before which no other one begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Rest {
+    failures: u32,
+    until: Nanos,
+    delays: Delays,
+}
+
+impl Rest {
+    /// Before the first failure: is over at any time.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { failures: 0, until: 0, delays: Delays::new(seed) }
+    }
+
+    /// One more refresh has failed `now`. Runs the closure of a custom policy.
+    pub(crate) fn after_failure(mut self, policy: &RetryPolicy, now: Nanos) -> Self {
+        self.failures = self.failures.saturating_add(1);
+        self.until = now.saturating_add(nanos(self.delays.by_policy(policy, self.failures)));
+        self
+    }
+
+    pub(crate) fn until(&self) -> Nanos {
+        self.until
     }
 }
 
@@ -167,6 +205,7 @@ mod tests {
             ttl in any_nanos(),
             now in any_nanos(),
             later in any_nanos(),
+            rest in any_nanos(),
             random in any::<u64>(),
         ) {
             let stamp = lifetime.stamp(Duration::from_nanos(ttl), now, random);
@@ -203,12 +242,58 @@ mod tests {
             };
             let later = Nanos::try_from(later).unwrap();
             prop_assert_eq!(lifetime.freshness(stamp, later), naive);
+            let at_rest = match naive {
+                Freshness::Due => Freshness::Fresh,
+                Freshness::Stale | Freshness::Expired => Freshness::Resting,
+                other => other,
+            };
+            let after = later.saturating_add(rest);
+            let expected = if later < after { at_rest } else { naive };
+            prop_assert_eq!(lifetime.freshness_at_rest(stamp, after, later), expected);
+            prop_assert_eq!(lifetime.freshness_at_rest(stamp, later, later), naive);
             let never_stale = if until(0) { naive } else { Freshness::Dead };
             prop_assert_eq!(lifetime.freshness(stamp.never_stale(), later), never_stale);
             let last_use = expires + u128::from(lifetime.longest_window());
             prop_assert_eq!(naive == Freshness::Dead, u128::from(later) >= last_use.min(u64::MAX.into()));
             prop_assert_eq!(stamp.has_expired(later), !until(0));
         }
+
+        /// Each failure comes some time after the one before it.
+        #[test]
+        fn a_rest_lasts_for_the_delay_of_the_policy_after_each_failure(
+            first in any_nanos(),
+            cap in any_nanos(),
+            pauses in prop::collection::vec(any_nanos(), 1..70),
+        ) {
+            let policy = RetryPolicy::exponential(Duration::from_nanos(first)).max_delay(Duration::from_nanos(cap));
+            let (mut rest, mut now, mut delay) = (Rest::new(7), 0_u64, u128::from(first));
+            prop_assert_eq!(rest.until(), 0);
+            for pause in pauses {
+                now = now.saturating_add(pause);
+                rest = rest.after_failure(&policy, now);
+                let until = u128::from(now) + delay.min(cap.into());
+                prop_assert_eq!(u128::from(rest.until()), until.min(u64::MAX.into()));
+                delay = delay.saturating_mul(2);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rest_outlives_the_attempts_of_its_policy() {
+        let policy = RetryPolicy::fixed(Duration::from_nanos(5)).max_attempts(1).deadline(Duration::ZERO);
+        let rest = (0..10).fold(Rest::new(0), |rest, now| rest.after_failure(&policy, now));
+        assert_eq!((rest.failures, rest.until()), (10, 14));
+        let last = Rest { failures: u32::MAX, ..rest }.after_failure(&policy, 20);
+        assert_eq!((last.failures, last.until()), (u32::MAX, 25));
+    }
+
+    #[test]
+    fn rests_are_jittered_as_the_policy_says() {
+        let policy = RetryPolicy::fixed(Duration::from_nanos(1_000)).jitter(crate::Jitter::Equal);
+        let until = |seed| Rest::new(seed).after_failure(&policy, 0).until();
+        let drawn: Vec<_> = (0..100).map(until).collect();
+        assert!(drawn.iter().all(|until| (500..=1_000).contains(until)));
+        assert!(drawn.iter().any(|until| *until != drawn[0]));
     }
 
     #[test]

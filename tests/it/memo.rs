@@ -8,3 +8,4 @@ mod keys;
 mod model;
 mod panicking_keys;
 mod room;
+mod sweeps;

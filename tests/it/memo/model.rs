@@ -6,7 +6,7 @@
 //! Each call is polled in the runtime in which it was made. The clock of a runtime moves by itself.
 
 use crate::support::{NaiveClocks, cases, ms, paused};
-use decor::{Error, Failure, FnExt, Memo, MemoStats};
+use decor::{Error, Failure, FnExt, Memo, MemoStats, RetryPolicy};
 use futures::{FutureExt, future::BoxFuture};
 use proptest::prelude::*;
 use std::{
@@ -77,6 +77,8 @@ pub(crate) struct Settings {
     pub(crate) refresh_ahead: Option<u32>,
     pub(crate) stale_while_revalidate: u64,
     pub(crate) stale_on_error: u64,
+    /// Delay after the n-th failed refresh, n times.
+    pub(crate) refresh_backoff: u64,
     pub(crate) errors: Errors,
 }
 
@@ -96,6 +98,10 @@ impl Settings {
 
     fn capacity(&self) -> u64 {
         self.capacity.unwrap_or(1_000_000)
+    }
+
+    fn serves_without_a_load(&self) -> bool {
+        self.refresh_ahead.is_some() || self.stale_while_revalidate > 0 || self.stale_on_error > 0
     }
 }
 
@@ -218,6 +224,9 @@ mod real {
                 .stale_on_error(ms(settings.stale_on_error));
             if let Some(percent) = settings.refresh_ahead {
                 memo = memo.refresh_ahead(f64::from(percent) / 100.0);
+            }
+            if settings.serves_without_a_load() {
+                memo = memo.refresh_backoff(RetryPolicy::linear(ms(settings.refresh_backoff)));
             }
             let memo = memo.build();
             drop(last);
@@ -349,6 +358,9 @@ mod naive {
         stored: usize,
         /// Since it took its place.
         is_used: bool,
+        /// Refreshes that failed.
+        failures: u64,
+        rests_until: u64,
     }
 
     impl Value {
@@ -463,7 +475,16 @@ mod naive {
                 return;
             }
             self.stores += 1;
-            let new = Value { number: value, loaded_at: self.now, ttl, weight, stored: self.stores, is_used: false };
+            let new = Value {
+                number: value,
+                loaded_at: self.now,
+                ttl,
+                weight,
+                stored: self.stores,
+                is_used: false,
+                failures: 0,
+                rests_until: 0,
+            };
             self.values.insert(key, new);
             while self.exceeds() && self.expire(self.now) {}
             while self.exceeds() {
@@ -480,6 +501,10 @@ mod naive {
             if new.expires_at() < u64::MAX {
                 self.expiries.insert((new.expires_at(), new.stored, key));
             }
+            self.sweep();
+        }
+
+        fn sweep(&mut self) {
             if let Some(moment) = self.now.checked_sub(self.window()) {
                 let _ = self.expire(moment) && self.expire(moment);
             }
@@ -505,7 +530,15 @@ mod naive {
         fn call(&mut self, key: u8) {
             self.calls.push(Call { key, runtime: self.here, is_over: false });
             self.seen.answers.push(None);
+            if !self.never_expires(key) {
+                self.sweep();
+            }
             self.contact(self.calls.len() - 1, true);
+        }
+
+        /// A hit on such a value reads no clock.
+        fn never_expires(&self, key: u8) -> bool {
+            self.values.get(&key).is_some_and(|value| value.ttl == u64::MAX)
         }
 
         fn contact(&mut self, call: usize, is_first: bool) {
@@ -515,11 +548,13 @@ mod naive {
             let first = u64::from(is_first);
             let (age, ttl) = (self.age(key), self.ttl(key));
             let due = refresh_ahead.filter(|_| ttl < u64::MAX).map_or(ttl, |percent| ttl * u64::from(percent) / 100);
-            let is_fresh = age.is_some_and(|age| age < due);
+            let rests = self.values.get(&key).is_some_and(|value| self.now < value.rests_until);
+            let is_fresh = age.is_some_and(|age| age < if rests { ttl } else { due });
             let is_stale = age.is_some_and(|age| age >= ttl);
-            let is_servable = age.is_some_and(|age| age < ttl.saturating_add(stale_while_revalidate));
+            let is_resting = rests && age.is_some_and(|age| age < ttl.saturating_add(self.window()));
+            let is_servable = is_resting || age.is_some_and(|age| age < ttl.saturating_add(stale_while_revalidate));
             let flight = self.loads.iter_mut().find(|load| load.key == key && load.attached);
-            if is_fresh || (is_servable && flight.is_some()) {
+            if is_fresh || is_resting || (is_servable && flight.is_some()) {
                 self.stats.hits += first;
                 self.stats.stale_hits += u64::from(is_stale);
                 let value = self.use_value(key);
@@ -575,6 +610,12 @@ mod naive {
             let can_stand_in = current && (self.settings.refresh_ahead.is_some() || window > 0);
             if let Some(age) = self.age(key).filter(|age| can_stand_in && *age < ttl.saturating_add(window)) {
                 let value = self.use_value(key);
+                if attached {
+                    let step = self.settings.refresh_backoff;
+                    let value = self.values.get_mut(&key).unwrap();
+                    value.failures += 1;
+                    value.rests_until = self.now + step * value.failures;
+                }
                 for call in [leader].into_iter().chain(joined) {
                     self.stats.stale_on_error += u64::from(age >= ttl);
                     self.answer(call, Ok(value));
@@ -612,6 +653,9 @@ mod naive {
             self.stats.hits += u64::from(found.is_some());
             self.stats.misses += u64::from(found.is_none());
             self.forget_if_useless(key);
+            if !self.never_expires(key) {
+                self.sweep();
+            }
             self.seen.gets.push(found);
         }
 
@@ -742,15 +786,19 @@ fn any_settings() -> impl Strategy<Value = Settings> {
     let weight = || prop_oneof![8 => 0_u32..4, 1 => 4_u32..10];
     let weights = prop_oneof![Just([1; 4]), [weight(), weight(), weight(), weight()]];
     let errors = prop_oneof![Just(Errors::Reported), Just(Errors::Shared), Just(Errors::Isolated)];
-    (ttls, capacity, weights, ahead, window(), window(), errors).prop_map(
-        |(ttls, capacity, weights, refresh_ahead, stale_while_revalidate, stale_on_error, errors)| Settings {
-            ttls,
-            weights,
-            capacity,
-            refresh_ahead,
-            stale_while_revalidate,
-            stale_on_error,
-            errors,
+    let backoff = prop_oneof![1 => Just(0_u64), 3 => 1_u64..6];
+    (ttls, capacity, weights, ahead, window(), window(), backoff, errors).prop_map(
+        |(ttls, capacity, weights, refresh_ahead, stale_while_revalidate, stale_on_error, refresh_backoff, errors)| {
+            Settings {
+                ttls,
+                weights,
+                capacity,
+                refresh_ahead,
+                stale_while_revalidate,
+                stale_on_error,
+                refresh_backoff,
+                errors,
+            }
         },
     )
 }
