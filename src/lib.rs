@@ -199,7 +199,7 @@ pub use error::{ConfigError, Error, Failure, GiveUpReason, RetryError};
 pub use fallible::{Fallible, ResultLike};
 pub use fn_ext::FnExt;
 pub use future_ext::FutureExt;
-pub use layer::{Around, Outcome};
+pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
 pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
 pub use policy::{Backoff, Jitter, Permits, RetryConfig, RetryPolicy, Schedule};
@@ -228,7 +228,7 @@ pub use {
         timed::{AnyOutput, ByResult, Stopwatch},
         validated::Validated,
     },
-    layer::{ByArgs, CloneGate, Each, GateLayer, GatedCalls, Mapped},
+    layer::{ByArgs, ByMemo, CloneGate, Each, GateLayer, GatedCalls, Mapped},
 };
 
 /// The futures of decorated calls, as `.call(..)` returns them, for code that must name the type.

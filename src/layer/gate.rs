@@ -76,6 +76,11 @@ pub trait Gate<T> {
         Poll::Ready(Ok(()))
     }
 
+    /// Comes before each poll of the call, and before a sync call.
+    #[doc(hidden)]
+    #[inline]
+    fn before_poll(&mut self) {}
+
     /// Learns how the call ended: once for each call that was let through.
     ///
     /// # Examples
@@ -292,6 +297,7 @@ pub(crate) fn gated<T, G: Gate<T>>(gate: G, call: impl FnOnce() -> T) -> T {
     if let Some(refusal) = passage.enter_blocking() {
         return refusal;
     }
+    passage.gate.before_poll();
     let guard = PanicGuard::new(&mut passage);
     let output = call();
     std::mem::forget(guard);
@@ -312,6 +318,7 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
                 return Poll::Ready(refusal);
             }
         }
+        self.gate.before_poll();
         let guard = PanicGuard::new(self);
         let poll = call.poll(cx);
         std::mem::forget(guard);

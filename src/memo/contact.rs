@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Nanos},
+    layer::MemoOutcome,
     policy::Freshness,
     sync::Arc,
 };
@@ -16,14 +17,14 @@ use std::hash::Hash;
 
 /// The outcome of a call's contact with the memo.
 pub(crate) enum Contact<K: Eq + Hash, V> {
-    /// A value to return.
-    Hit(V),
+    /// A value to return: a hit, or stale.
+    Hit(V, MemoOutcome),
     /// Another call loads the value already.
     Join(K, Joined<V>),
     /// This call has to load the value.
     Lead(Leader<K, V>),
     /// A value to return, and a load to begin in the background.
-    Refresh(V, Leader<K, V>),
+    Refresh(V, MemoOutcome, Leader<K, V>),
 }
 
 impl<K: Key, V: Value> Core<K, V> {
@@ -56,6 +57,7 @@ impl<K: Key, V: Value> Core<K, V> {
         let entry = shard.find(hash, &key).cloned();
         let freshness = entry.as_ref().map(|entry| self.freshness_at_rest(now, entry));
         let is_stale = matches!(freshness, Some(Freshness::Stale | Freshness::Resting));
+        let outcome = if is_stale { MemoOutcome::Stale } else { MemoOutcome::Hit };
         let is_refreshed = !matches!(freshness, Some(Freshness::Fresh | Freshness::Resting));
         let is_servable = is_stale || matches!(freshness, Some(Freshness::Fresh | Freshness::Due));
         let servable = entry.as_ref().filter(|_| is_servable);
@@ -63,7 +65,7 @@ impl<K: Key, V: Value> Core<K, V> {
         if let Some(entry) = servable.filter(|_| flight.is_some() || !is_refreshed) {
             counters.stale_hits.add(is_stale.into());
             drop(shard);
-            return Contact::Hit(self.served(entry));
+            return Contact::Hit(self.served(entry), outcome);
         }
         if let Some(flight) = flight {
             let joined = Joined::new(flight);
@@ -86,7 +88,7 @@ impl<K: Key, V: Value> Core<K, V> {
         drop(shard);
         let leader = Leader::new(self, (clock, now), (hash, key), flight, in_background);
         match servable {
-            Some(entry) if in_background => Contact::Refresh(self.served(entry), leader),
+            Some(entry) if in_background => Contact::Refresh(self.served(entry), outcome, leader),
             _ => Contact::Lead(leader),
         }
     }

@@ -102,8 +102,9 @@ impl<K: Key, V: Value> Leader<K, V> {
         self.end(|| Landing::Loaded(value.clone()));
     }
 
-    /// Ends a load without a value to keep. Returns the earlier value, if it may stand in.
-    pub(crate) fn fail(mut self, share: impl FnOnce() -> LoadFailure) -> Option<V> {
+    /// Ends a load without a value to keep. Returns the earlier value, if it may stand in, and
+    /// whether it has expired.
+    pub(crate) fn fail(mut self, share: impl FnOnce() -> LoadFailure) -> Option<(V, bool)> {
         let now = self.core.epoch.now(self.clock);
         let fallback = self.fallback(now);
         // Outside of all locks, because a custom policy runs code of the caller.
@@ -134,7 +135,7 @@ impl<K: Key, V: Value> Leader<K, V> {
             Some((_, value, false)) => Landing::Loaded(value.clone()),
             None => Landing::Failed(share()),
         });
-        fallback.map(|(_, value, _)| value)
+        fallback.map(|(_, value, is_expired)| (value, is_expired))
     }
 
     /// The entry with the value to serve after a failed load, and whether it has expired.

@@ -6,6 +6,7 @@ mod flights;
 mod freshness;
 mod keys;
 mod model;
+mod outcomes;
 mod panicking_keys;
 mod room;
 mod sweeps;
