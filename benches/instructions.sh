@@ -43,8 +43,8 @@ async timed:300
 exact:300
 paced:233
 async limited:452
-memo get:310
-async memo:470
+memo get:306
+async memo:469
 async chain:780
 CASES
 

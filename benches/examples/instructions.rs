@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+const SECOND: Duration = Duration::from_secs(1);
+
 #[inline(never)]
 fn load(id: u64) -> Result<u64, String> {
     if black_box(id) == u64::MAX { Err("no such id".to_owned()) } else { Ok(id + 1) }
@@ -32,13 +34,12 @@ fn polled<F: Future>(calls: u64, call: impl Fn(u64) -> F) {
 }
 
 fn memo() -> Memo<u64, u64> {
-    let memo = Memo::ttl(Duration::from_secs(3600));
+    let memo = Memo::ttl(3600 * SECOND);
     memo.insert(7, 49);
     memo
 }
 
 fn run(case: &str, calls: u64) -> Option<()> {
-    const SECOND: Duration = Duration::from_secs(1);
     let policy = RetryPolicy::default();
     match case {
         "bare" => times(calls, load),

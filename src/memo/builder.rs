@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     ConfigError, RetryPolicy,
-    clock::nanos,
+    clock::{Nanos, nanos},
     error::or_panic,
     policy::Lifetime,
     random::{CallSeeds, entropy},
@@ -81,6 +81,7 @@ impl<K: Key, V: Value> Memo<K, V> {
 /// |---|---|---|
 /// | [`ttl`](Self::ttl) | none | how long a value is good |
 /// | [`ttl_by`](Self::ttl_by) | | the same for each value, by what it says |
+/// | [`time_to_idle`](Self::time_to_idle) | off | how long after its latest use a value expires |
 /// | [`negative`](Self::negative) | | the same for an `Err` or a `None` |
 /// | [`jitter`](Self::jitter), [`seed`](Self::seed) | 0 | the part of a TTL that chance may take |
 /// | [`capacity`](Self::capacity) | 10,000 | how many values, or how much weight |
@@ -98,6 +99,7 @@ pub struct MemoBuilder<K, V> {
     eviction: Eviction,
     jitter: f64,
     seed: Option<u64>,
+    time_to_idle: Option<Duration>,
     refresh_ahead: Option<f64>,
     stale_while_revalidate: Duration,
     stale_on_error: Duration,
@@ -113,6 +115,7 @@ impl<K, V> MemoBuilder<K, V> {
             eviction: Eviction::default(),
             jitter: 0.0,
             seed: None,
+            time_to_idle: None,
             refresh_ahead: None,
             stale_while_revalidate: Duration::ZERO,
             stale_on_error: Duration::ZERO,
@@ -174,6 +177,36 @@ impl<K, V> MemoBuilder<K, V> {
         T: Into<Option<Duration>>,
     {
         self.ttl.per_value = Some(Box::new(move |key, value| ttl(key, value).into()));
+        self
+    }
+
+    /// Sets how long after its latest use a value expires. Off until set.
+    ///
+    /// A use is an answer by a value that has not expired, to a call or a [`get`](Memo::get). The
+    /// store counts as the first use. With a [`ttl`](Self::ttl), a value expires at the earlier of
+    /// the two moments, and uses do not put off the TTL. A value that expired for lack of use may
+    /// be stale as any other, and an answer by a stale value is no use.
+    ///
+    /// Each hit notes its moment, so threads that ask for the same key contend for its cache line.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::Memo;
+    /// use std::time::Duration;
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let sessions = Memo::builder().time_to_idle(60 * second).build();
+    /// sessions.insert(42, "Ada");
+    /// for _ in 0..10 {
+    ///     tokio::time::advance(59 * second).await;
+    ///     assert_eq!(sessions.get(&42), Some("Ada"));
+    /// }
+    /// tokio::time::advance(60 * second).await;
+    /// assert_eq!(sessions.get(&42), None);
+    /// # }
+    /// ```
+    pub fn time_to_idle(mut self, idle: Duration) -> Self {
+        self.time_to_idle = Some(idle);
         self
     }
 
@@ -448,7 +481,9 @@ impl<K, V> MemoBuilder<K, V> {
 
     fn check(&self) -> Result<(), ConfigError> {
         let Self { ttl, jitter, refresh_ahead, stale_while_revalidate, stale_on_error, refresh_backoff, .. } = self;
-        for (setting, duration) in [("ttl", ttl.default), ("negative", ttl.negative.map(|(_, ttl)| ttl))] {
+        for (setting, duration) in
+            [("ttl", ttl.default), ("negative", ttl.negative.map(|(_, ttl)| ttl)), ("time_to_idle", self.time_to_idle)]
+        {
             if duration.is_some_and(|duration| duration.is_zero()) {
                 return Err(ConfigError::new(setting, "0ns", "longer than zero"));
             }
@@ -482,7 +517,9 @@ impl<K, V> MemoBuilder<K, V> {
             ),
             ("stale_on_error", (!stale_on_error.is_zero()).then(|| format!("{stale_on_error:?}"))),
         ];
-        match without_effect.into_iter().find_map(|(setting, value)| Some((setting, value?))) {
+        // Of these four, the windows have an effect on values that expire for lack of use.
+        let settings = if self.time_to_idle.is_some() { &without_effect[..2] } else { &without_effect };
+        match settings.iter().find_map(|(setting, value)| Some((setting, value.as_ref()?))) {
             Some((setting, value)) => Err(ConfigError::new(setting, value, "left out where nothing has a TTL")),
             None => Ok(()),
         }
@@ -527,6 +564,7 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
         let lifetime = Lifetime {
             jitter,
             refresh_ahead: self.refresh_ahead.unwrap_or(1.0),
+            time_to_idle: self.time_to_idle.map_or(Nanos::MAX, nanos),
             stale_while_revalidate: nanos(self.stale_while_revalidate),
             stale_on_error: nanos(self.stale_on_error),
         };
@@ -545,6 +583,7 @@ impl<K, V> fmt::Debug for MemoBuilder<K, V> {
             .field("capacity", capacity)
             .field("eviction", eviction)
             .field("jitter", jitter)
+            .field("time_to_idle", &self.time_to_idle)
             .field("refresh_ahead", refresh_ahead)
             .field("stale_while_revalidate", stale_while_revalidate)
             .field("stale_on_error", stale_on_error)

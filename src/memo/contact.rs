@@ -65,7 +65,7 @@ impl<K: Key, V: Value> Core<K, V> {
         if let Some(entry) = servable.filter(|_| flight.is_some() || !is_refreshed) {
             counters.stale_hits.add(is_stale.into());
             drop(shard);
-            return Contact::Hit(self.served(entry), outcome);
+            return Contact::Hit(self.served(entry, now), outcome);
         }
         if let Some(flight) = flight {
             let joined = Joined::new(flight);
@@ -88,7 +88,7 @@ impl<K: Key, V: Value> Core<K, V> {
         drop(shard);
         let leader = Leader::new(self, (clock, now), (hash, key), flight, in_background);
         match servable {
-            Some(entry) if in_background => Contact::Refresh(self.served(entry), outcome, leader),
+            Some(entry) if in_background => Contact::Refresh(self.served(entry, now), outcome, leader),
             _ => Contact::Lead(leader),
         }
     }

@@ -140,7 +140,8 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///
 /// # Time and memory
 ///
-/// A TTL counts from the end of the load, by tokio's clock, so a paused clock controls it.
+/// A TTL counts from the end of the load, by tokio's clock, so a paused clock controls it. A value
+/// that is not used may expire earlier: see [`time_to_idle`](crate::MemoBuilder::time_to_idle).
 ///
 /// The call that makes a value leave the memo drops the value before it returns. Such calls are a
 /// clear, an invalidation, a store that replaces or evicts the value, and a call that finds the
@@ -156,7 +157,8 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 /// Two kinds of calls count less. A hit on a value that never expires reads no clock, and only one
 /// in 64 such hits of a thread drops values. If several threads drop values at the same time, only
 /// one of them does. In a memo that is not called, no code runs and all values stay. The next call
-/// that needs the time begins to drop them; [`stats`](Self::stats) needs no time.
+/// that needs the time begins to drop them; [`stats`](Self::stats) needs no time. Where that is too
+/// late, call `purge_expired()` from a timer of your own.
 ///
 /// `Hash`, `Eq` and `Clone` of keys and values run while a part of the memo is locked. They must
 /// not use the same memo. `Drop` and the closures of the builder may.

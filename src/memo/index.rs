@@ -14,6 +14,8 @@ use std::{
     borrow::Borrow,
     hash::{BuildHasher, Hash, RandomState},
     mem,
+    // Not by way of `crate::sync`: the model checker has no time.
+    sync::atomic::AtomicU64,
 };
 
 /// Number of shards. The model checker has one, because it would try all orders in which a clear
@@ -23,7 +25,10 @@ const SHARDS: usize = if cfg!(shuttle) { 1 } else { 16 };
 /// A value, with all that decides about it.
 pub(super) struct Entry<K, V> {
     pub(super) place: Place,
-    pub(super) stamp: Stamp,
+    /// Without the time since the latest use: see `Core::stamp`.
+    pub(super) ttl_stamp: Stamp,
+    /// Moment of the latest use, or of the store. Changes only in a memo with a `time_to_idle`.
+    pub(super) used_at: AtomicU64,
     /// At least 1.
     pub(super) weight: u32,
     pub(super) used: Mark,

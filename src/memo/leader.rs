@@ -147,13 +147,13 @@ impl<K: Key, V: Value> Leader<K, V> {
         }
         let shard = core.index.read(*hash);
         let entry = shard.find(*hash, key).filter(|_| self.flight.generation == shard.generation)?;
-        let freshness = core.settings.lifetime.freshness(entry.stamp, now);
+        let freshness = core.settings.lifetime.freshness(core.stamp(entry), now);
         if freshness == Freshness::Dead {
             return None;
         }
         let entry = Arc::clone(entry);
         drop(shard);
-        let value = core.served(&entry);
+        let value = core.served(&entry, now);
         Some((entry, value, matches!(freshness, Freshness::Stale | Freshness::Expired)))
     }
 }

@@ -221,10 +221,11 @@ impl<O> Future for DetachedLoad<O> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O> {
         let joined = ready!(Pin::new(&mut self.0).poll(cx));
-        Poll::Ready(joined.map(Away::arrive).unwrap_or_else(|error| match error.try_into_panic() {
+        let away = joined.unwrap_or_else(|error| match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
             Err(error) => panic!("the runtime on which a memo's detached load ran was shut down: {error}"),
-        }))
+        });
+        Poll::Ready(away.arrive())
     }
 }
 

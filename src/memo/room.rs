@@ -14,7 +14,10 @@ use crate::{
     clock::Nanos,
     sync::{Arc, Mutex},
 };
-use std::{cell::Cell, sync::atomic::Ordering::Relaxed};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 /// Maximum number of entries that one store places again because they were used.
 const SECOND_CHANCES: u32 = 32;
@@ -49,8 +52,19 @@ impl<K: Eq, V> Core<K, V> {
             Decision::Keep { stamp, weight } => {
                 let slot = shard.find(hash, &key).map(|replaced| replaced.place.slot);
                 let place = Place::new(self.next_store.fetch_add(1, Relaxed), hash, slot);
-                let new = New { place, expires_at: stamp.expires_at() };
-                let entry = Entry { place, stamp, weight, used: Mark::default(), rest: Mutex::default(), key, value };
+                let stamp_now = self.settings.lifetime.stamp_after_use(stamp, now);
+                let new = New { place, expires_at: stamp_now.expires_at() };
+                let used_at = AtomicU64::new(now);
+                let entry = Entry {
+                    place,
+                    ttl_stamp: stamp,
+                    used_at,
+                    weight,
+                    used: Mark::default(),
+                    rest: Mutex::default(),
+                    key,
+                    value,
+                };
                 let replaced = shard.insert(Arc::new(entry));
                 self.held.fetch_add(weight.into(), Relaxed);
                 Put { new: Some(new), replaced, refused: None }
@@ -90,9 +104,17 @@ impl<K: Eq, V> Core<K, V> {
         }
     }
 
-    /// Takes the entry out of the index because it has expired.
-    pub(super) fn expire(&self, place: Place) -> Option<Arc<Entry<K, V>>> {
+    /// Takes the entry out of the index if it has expired by that moment. If a use has put off its
+    /// expiry, the entry goes back into the queue.
+    pub(super) fn expire(&self, place: Place, moment: Nanos) -> Option<Arc<Entry<K, V>>> {
         let mut shard = self.index.write(place.slot.hash);
+        let stamp = self.stamp(shard.find_at(place)?);
+        if !stamp.has_expired(moment) {
+            drop(shard);
+            let expires_at = stamp.expires_at()?;
+            self.expiries.change(|expiries| expiries.push(expires_at, place));
+            return None;
+        }
         let entry = shard.take_at(place)?;
         self.forget(&entry);
         self.counters.expirations.count();
@@ -100,9 +122,9 @@ impl<K: Eq, V> Core<K, V> {
     }
 
     fn make_room_of_expired(&self, now: Nanos, gone: &mut Gone<K, V>) {
-        while self.settings.ttl.is_set() && self.held.load(Relaxed) > self.settings.capacity {
+        while self.settings.can_expire() && self.held.load(Relaxed) > self.settings.capacity {
             let Some(place) = self.expiries.change(|expiries| expiries.pop(now)) else { return };
-            gone.extend(self.expire(place));
+            gone.extend(self.expire(place, now));
         }
     }
 
@@ -146,7 +168,7 @@ impl<K: Eq, V> Core<K, V> {
     /// Puts the new entry into the queue of expiries, and takes out some that are of no use any
     /// more.
     fn note_expiry(&self, new: New, now: Nanos, gone: &mut Gone<K, V>) {
-        if !self.settings.ttl.is_set() {
+        if !self.settings.can_expire() {
             return;
         }
         let dead = self.expiries.change(|expiries| {
@@ -158,7 +180,7 @@ impl<K: Eq, V> Core<K, V> {
             }
             self.expiries.take_dead(expiries, now)
         });
-        gone.extend(self.expire_all(dead));
+        gone.extend(self.expire_all(dead, now));
     }
 
     /// Takes out some values that are of no use any more, for a call that knows the time.
@@ -186,12 +208,13 @@ impl<K: Eq, V> Core<K, V> {
             return;
         }
         let _swept = Swept;
-        let gone: Gone<K, V> = self.expire_all(self.expiries.try_take_dead(now)).collect();
+        let gone: Gone<K, V> = self.expire_all(self.expiries.try_take_dead(now), now).collect();
         drop(gone);
     }
 
-    fn expire_all(&self, dead: Dead) -> impl Iterator<Item = Arc<Entry<K, V>>> {
-        dead.into_iter().flatten().filter_map(|place| self.expire(place))
+    fn expire_all(&self, dead: Dead, now: Nanos) -> impl Iterator<Item = Arc<Entry<K, V>>> {
+        let moment = now.saturating_sub(self.settings.lifetime.longest_window());
+        dead.into_iter().flatten().filter_map(move |place| self.expire(place, moment))
     }
 
     /// Leaves only the entries in the queue that are still held.
@@ -199,7 +222,7 @@ impl<K: Eq, V> Core<K, V> {
         let mut held = Vec::new();
         for shard in self.index.read_each() {
             let entries = shard.entries();
-            held.extend(entries.filter_map(|entry| Some((entry.stamp.expires_at()?, entry.place))));
+            held.extend(entries.filter_map(|entry| Some((self.stamp(entry).expires_at()?, entry.place))));
         }
         expiries.rebuild(held.into_iter());
     }

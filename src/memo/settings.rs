@@ -100,6 +100,10 @@ impl<K, V> Ttl<K, V> {
 }
 
 impl<K, V> Settings<K, V> {
+    pub(super) fn can_expire(&self) -> bool {
+        self.ttl.is_set() || self.lifetime.expires_when_idle()
+    }
+
     /// The rest of a value whose refresh failed `now`, `before` which it may have failed already.
     /// Runs the closure of a custom policy.
     pub(super) fn rest(&self, before: Option<Rest>, now: Nanos) -> Rest {

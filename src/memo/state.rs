@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Epoch, Nanos},
-    policy::Freshness,
+    policy::{Freshness, Stamp},
     sync::lock,
 };
 use std::{
@@ -79,16 +79,42 @@ impl<K, V> Core<K, V> {
         self.counters.stale_on_error.count();
     }
 
+    /// The time limits of an entry, as its latest use has left them.
+    #[inline]
+    pub(super) fn stamp(&self, entry: &Entry<K, V>) -> Stamp {
+        let lifetime = &self.settings.lifetime;
+        if lifetime.expires_when_idle() {
+            lifetime.stamp_after_use(entry.ttl_stamp, entry.used_at.load(Relaxed))
+        } else {
+            entry.ttl_stamp
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn idle_freshness(&self, entry: &Entry<K, V>, now: Nanos) -> Freshness {
+        self.settings.lifetime.freshness(self.stamp(entry), now)
+    }
+
+    /// Notes the moment at which a value is used that has not expired.
+    #[inline]
+    fn put_off(&self, entry: &Entry<K, V>, now: Nanos) {
+        if self.settings.lifetime.expires_when_idle() {
+            entry.used_at.store(now, Relaxed);
+        }
+    }
+
     /// The freshness of an entry for a call that may refresh it. Called under the lock of its
     /// shard.
     pub(super) fn freshness_at_rest(&self, now: Nanos, entry: &Entry<K, V>) -> Freshness {
         let rests_until = lock(&entry.rest).as_ref().map_or(0, |rest| rest.until());
-        self.settings.lifetime.freshness_at_rest(entry.stamp, rests_until, now)
+        self.settings.lifetime.freshness_at_rest(self.stamp(entry), rests_until, now)
     }
 
     /// Counts an entry that leaves the index as expired, if it is.
     pub(super) fn count_if_expired(&self, entry: &Entry<K, V>, now: impl FnOnce() -> Nanos) {
-        if entry.stamp.expires_at().is_some() && entry.stamp.has_expired(now()) {
+        let stamp = self.stamp(entry);
+        if stamp.expires_at().is_some() && stamp.has_expired(now()) {
             self.counters.expirations.count();
         }
     }
@@ -100,10 +126,13 @@ impl<K, V> Core<K, V> {
     }
 
     /// The value of an entry that is served without the lock of its shard.
-    pub(super) fn served(&self, entry: &Entry<K, V>) -> V
+    pub(super) fn served(&self, entry: &Entry<K, V>, now: Nanos) -> V
     where
         V: Clone,
     {
+        if !self.stamp(entry).has_expired(now) {
+            self.put_off(entry, now);
+        }
         if self.bound.note_use(&entry.used) {
             self.bound.learn(entry.place);
         }
@@ -127,11 +156,18 @@ impl<K: Key, V: Value> Core<K, V> {
         let hash = self.index.hash(key);
         let shard = self.index.read(hash);
         let entry = shard.find(hash, key).ok_or(None)?;
-        let now = (!entry.stamp.is_always_fresh()).then(|| self.epoch.now(clock));
-        let freshness = now.map_or(Freshness::Fresh, |now| self.settings.lifetime.freshness(entry.stamp, now));
+        let lifetime = &self.settings.lifetime;
+        // A value that never expires is fresh at any time, and nothing has expired at the first.
+        let now = if entry.ttl_stamp.is_always_fresh() { 0 } else { self.epoch.now(clock) };
+        let freshness = if lifetime.expires_when_idle() {
+            self.idle_freshness(entry, now)
+        } else {
+            lifetime.freshness(entry.ttl_stamp, now)
+        };
         if !is_good(freshness) {
             return Err(Some((entry.place, freshness)));
         }
+        self.put_off(entry, now);
         let hits = self.counters.hits.count();
         let value = entry.value.clone();
         let place = entry.place;
@@ -140,11 +176,11 @@ impl<K: Key, V: Value> Core<K, V> {
         if is_learned {
             self.bound.learn(place);
         }
-        match now {
-            Some(now) => self.sweep(now),
+        if now > 0 {
+            self.sweep(now);
+        } else if hits % TIMELESS_HITS == TIMELESS_HITS - 1 {
             // The clock would be half of what such a hit costs.
-            None if hits % TIMELESS_HITS == TIMELESS_HITS - 1 => self.sweep_by(clock),
-            None => {}
+            self.sweep_by(clock);
         }
         Ok(value)
     }
@@ -178,7 +214,7 @@ impl<K: Key, V: Value> Core<K, V> {
         };
         self.counters.misses.count();
         if let Some((place, Freshness::Dead)) = miss {
-            drop(self.expire(place));
+            drop(self.expire(place, Nanos::MAX));
         }
         self.sweep_by(Clock::here());
         None

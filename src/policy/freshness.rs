@@ -12,6 +12,8 @@ pub(crate) struct Lifetime {
     pub(crate) jitter: f64,
     /// Part of a TTL after which a value is due for a refresh; 1 for never.
     pub(crate) refresh_ahead: f64,
+    /// How long after its latest use a value expires; [`Nanos::MAX`] for never.
+    pub(crate) time_to_idle: Nanos,
     /// How long after expiry a value may be served while a new one loads.
     pub(crate) stale_while_revalidate: Nanos,
     /// How long after expiry a value may be served if loading a new one fails.
@@ -58,7 +60,21 @@ impl Lifetime {
             let refreshed = if self.refresh_ahead < 1.0 { part(ttl, self.refresh_ahead) } else { ttl };
             (now.saturating_add(refreshed), now.saturating_add(ttl))
         };
-        Stamp { refresh_at, expires_at, can_be_stale: true }
+        // A value that may become idle is not fresh at any time.
+        let latest = Nanos::MAX - Nanos::from(self.expires_when_idle());
+        Stamp { refresh_at: refresh_at.min(latest), expires_at, can_be_stale: true }
+    }
+
+    /// The same stamp for a value whose latest use was `used_at`.
+    #[inline]
+    pub(crate) fn stamp_after_use(&self, stamp: Stamp, used_at: Nanos) -> Stamp {
+        let expires_at = stamp.expires_at.min(used_at.saturating_add(self.time_to_idle));
+        Stamp { refresh_at: stamp.refresh_at.min(expires_at), expires_at, ..stamp }
+    }
+
+    #[inline]
+    pub(crate) fn expires_when_idle(&self) -> bool {
+        self.time_to_idle < Nanos::MAX
     }
 
     pub(crate) fn freshness(&self, stamp: Stamp, now: Nanos) -> Freshness {
@@ -103,7 +119,10 @@ impl Lifetime {
 /// The settings that are not at their default, each after a comma.
 impl fmt::Display for Lifetime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { jitter, refresh_ahead, stale_while_revalidate, stale_on_error } = *self;
+        let Self { jitter, refresh_ahead, time_to_idle, stale_while_revalidate, stale_on_error } = *self;
+        if time_to_idle < Nanos::MAX {
+            write!(f, ", time_to_idle {:?}", Duration::from_nanos(time_to_idle))?;
+        }
         if jitter > 0.0 {
             write!(f, ", jitter {jitter}")?;
         }
@@ -189,6 +208,7 @@ mod tests {
             |(jitter, refresh_ahead, stale_while_revalidate, stale_on_error)| Lifetime {
                 jitter,
                 refresh_ahead,
+                time_to_idle: Nanos::MAX,
                 stale_while_revalidate,
                 stale_on_error,
             },
@@ -258,6 +278,27 @@ mod tests {
             prop_assert_eq!(stamp.has_expired(later), !until(0));
         }
 
+        /// A use puts off the expiry, and never beyond that of the TTL.
+        #[test]
+        fn a_value_expires_by_its_ttl_or_when_it_is_idle(
+            lifetime in any_lifetime(),
+            time_to_idle in any_nanos(),
+            ttl in any_nanos(),
+            now in any_nanos(),
+            used_at in any_nanos(),
+            later in any_nanos(),
+        ) {
+            let lifetime = Lifetime { time_to_idle, ..lifetime };
+            let stamp = lifetime.stamp(Duration::from_nanos(ttl), now, 0);
+            let used = lifetime.stamp_after_use(stamp, used_at);
+            let idle = (u128::from(used_at) + u128::from(time_to_idle)).min(u64::MAX.into());
+            let later_is = u128::from(later);
+            prop_assert_eq!(used.has_expired(later), stamp.has_expired(later) || idle <= later_is);
+            let is_fresh = |stamp| lifetime.freshness(stamp, later) == Freshness::Fresh;
+            prop_assert_eq!(is_fresh(used), is_fresh(stamp) && later_is < idle);
+            prop_assert!(!lifetime.expires_when_idle() || !(stamp.is_always_fresh() || used.is_always_fresh()));
+        }
+
         /// Each failure comes some time after the one before it.
         #[test]
         fn a_rest_lasts_for_the_delay_of_the_policy_after_each_failure(
@@ -289,7 +330,7 @@ mod tests {
 
     #[test]
     fn rests_are_jittered_as_the_policy_says() {
-        let policy = RetryPolicy::fixed(Duration::from_nanos(1_000)).jitter(crate::Jitter::Equal);
+        let policy = RetryPolicy::fixed(Duration::from_micros(1)).jitter(crate::Jitter::Equal);
         let until = |seed| Rest::new(seed).after_failure(&policy, 0).until();
         let drawn: Vec<_> = (0..100).map(until).collect();
         assert!(drawn.iter().all(|until| (500..=1_000).contains(until)));
@@ -298,7 +339,13 @@ mod tests {
 
     #[test]
     fn a_part_of_it_is_exact_where_it_can_be() {
-        let lifetime = Lifetime { jitter: 0.0, refresh_ahead: 0.7, stale_while_revalidate: 0, stale_on_error: 0 };
+        let lifetime = Lifetime {
+            jitter: 0.0,
+            refresh_ahead: 0.7,
+            time_to_idle: Nanos::MAX,
+            stale_while_revalidate: 0,
+            stale_on_error: 0,
+        };
         let stamp = lifetime.stamp(Duration::from_secs(10), 5, u64::MAX);
         assert_eq!(stamp, Stamp { refresh_at: 7_000_000_005, expires_at: 10_000_000_005, can_be_stale: true });
         let all = Lifetime { jitter: 1.0, ..lifetime };

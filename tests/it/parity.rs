@@ -442,6 +442,10 @@ parity! {
         }
         |f| f.memoized(&memo),
         [0 => 1, 10_000 => 1, 60_000 => 1], memo.stats();
+    memoized_time_to_idle: [ok(1), ok(2)]
+        { let memo: Memo<u32, u32> = Memo::builder().time_to_idle(secs(10)).build(); }
+        |f| f.memoized(&memo),
+        [0 => 1, 9_999 => 1, 9_999 => 1, 10_000 => 1], memo.stats();
     memoized_refresh_backoff: [ok(1), slow(500, BUSY), FATAL, ok(2)]
         {
             let memo: Memo<u32, u32> = Memo::builder()

@@ -372,6 +372,52 @@ async fn stale_on_error_without_a_value_there_is_only_the_error() {
     assert_eq!(memo.stats().stale_on_error, 0);
 }
 
+// ---- time to idle ----
+
+/// Each kind of answer by a value that has not expired, in either half.
+#[test]
+fn uses_put_off_the_end_of_a_value_up_to_its_ttl() {
+    let build = || -> Memo<u8, u64> { Memo::builder().ttl(secs(35)).time_to_idle(secs(10)).build() };
+    let pauses = [9, 9, 9, 7, 1].map(secs);
+    let expected = [Ok(0), Ok(0), Ok(0), Ok(0), Err(down())];
+    let seen = paused().block_on(async {
+        let memo = build();
+        memo.insert(7, 0);
+        let ask = (|_: u8| ready(Err::<u64, _>(down()))).memoized(&memo);
+        let mut seen = Vec::new();
+        for pause in pauses {
+            advance(pause).await;
+            seen.push(ask.call(7).await);
+        }
+        seen
+    });
+    assert_eq!(seen, expected);
+    let (memo, clock) = (build(), VirtualClock::start());
+    memo.insert(7, 0);
+    let ask = (|_: u8| Err::<u64, _>(down())).blocking().memoized(&memo);
+    let seen = pauses.map(|pause| {
+        clock.advance(pause);
+        ask.call(7)
+    });
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_value_is_stale_as_any_other_and_a_stale_answer_is_no_use() {
+    let memo: Memo<u8, u64> = Memo::builder().time_to_idle(secs(10)).stale_on_error(secs(5)).build();
+    memo.insert(7, 0);
+    let failing = || ready(Err::<u64, _>(down()));
+    advance(just_before(secs(10))).await;
+    assert_eq!(memo.get(&7), Some(0));
+    advance(secs(10)).await;
+    assert_eq!(memo.get(&7), None);
+    for _ in 0..5 {
+        assert_eq!(memo.get_or_load(7, failing).await, Ok(0));
+        advance(secs(1)).await;
+    }
+    assert_eq!(memo.get_or_load(7, failing).await, Err(down()));
+}
+
 // ---- refresh backoff ----
 
 type Set = fn(MemoBuilder<u8, u64>) -> MemoBuilder<u8, u64>;

@@ -74,6 +74,7 @@ pub(crate) struct Settings {
     pub(crate) weights: [u32; 4],
     /// `None` for more than there will ever be.
     pub(crate) capacity: Option<u64>,
+    pub(crate) time_to_idle: Option<u64>,
     pub(crate) refresh_ahead: Option<u32>,
     pub(crate) stale_while_revalidate: u64,
     pub(crate) stale_on_error: u64,
@@ -222,6 +223,9 @@ mod real {
                 .capacity(settings.capacity())
                 .stale_while_revalidate(ms(settings.stale_while_revalidate))
                 .stale_on_error(ms(settings.stale_on_error));
+            if let Some(idle) = settings.time_to_idle {
+                memo = memo.time_to_idle(ms(idle));
+            }
             if let Some(percent) = settings.refresh_ahead {
                 memo = memo.refresh_ahead(f64::from(percent) / 100.0);
             }
@@ -358,14 +362,17 @@ mod naive {
         stored: usize,
         /// Since it took its place.
         is_used: bool,
+        /// When it was last used without having expired.
+        used_at: u64,
         /// Refreshes that failed.
         failures: u64,
         rests_until: u64,
     }
 
     impl Value {
-        fn expires_at(&self) -> u64 {
-            self.loaded_at.saturating_add(self.ttl)
+        fn expires_at(&self, settings: &Settings) -> u64 {
+            let idle = settings.time_to_idle.map_or(u64::MAX, |idle| self.used_at + idle);
+            self.loaded_at.saturating_add(self.ttl).min(idle)
         }
     }
 
@@ -414,7 +421,10 @@ mod naive {
         }
 
         fn ttl(&self, key: u8) -> u64 {
-            self.values.get(&key).map_or(0, |value| value.ttl)
+            self.values.get(&key).map_or(0, |value| match value.expires_at(&self.settings) {
+                u64::MAX => u64::MAX,
+                expires_at => expires_at - value.loaded_at,
+            })
         }
 
         fn window(&self) -> u64 {
@@ -441,21 +451,31 @@ mod naive {
         }
 
         fn use_value(&mut self, key: u8) -> u32 {
+            let has_expired = self.age(key).is_some_and(|age| age >= self.ttl(key));
             let value = self.values.get_mut(&key).unwrap();
             value.is_used = true;
+            if !has_expired {
+                value.used_at = self.now;
+            }
             value.number
         }
 
-        /// Removes the value at the front of the expiries, if it has expired by this moment.
+        /// Removes the value at the front of the expiries, if it has expired by this moment. A value
+        /// that was used meanwhile takes another place.
         fn expire(&mut self, moment: u64) -> bool {
             let Some(&(at, stored, key)) = self.expiries.first() else { return false };
             if at > moment {
                 return false;
             }
             self.expiries.pop_first();
-            if self.values.get(&key).is_some_and(|value| value.stored == stored) {
-                self.stats.expirations += 1;
-                self.remove(key);
+            if let Some(value) = self.values.get(&key).filter(|value| value.stored == stored) {
+                let expires_at = value.expires_at(&self.settings);
+                if expires_at > moment {
+                    self.expiries.insert((expires_at, stored, key));
+                } else {
+                    self.stats.expirations += 1;
+                    self.remove(key);
+                }
             }
             true
         }
@@ -482,6 +502,7 @@ mod naive {
                 weight,
                 stored: self.stores,
                 is_used: false,
+                used_at: self.now,
                 failures: 0,
                 rests_until: 0,
             };
@@ -498,8 +519,8 @@ mod naive {
                 }
             }
             self.order.push_back(key);
-            if new.expires_at() < u64::MAX {
-                self.expiries.insert((new.expires_at(), new.stored, key));
+            if new.expires_at(&self.settings) < u64::MAX {
+                self.expiries.insert((new.expires_at(&self.settings), new.stored, key));
             }
             self.sweep();
         }
@@ -538,7 +559,7 @@ mod naive {
 
         /// A hit on such a value reads no clock.
         fn never_expires(&self, key: u8) -> bool {
-            self.values.get(&key).is_some_and(|value| value.ttl == u64::MAX)
+            self.settings.time_to_idle.is_none() && self.ttl(key) == u64::MAX
         }
 
         fn contact(&mut self, call: usize, is_first: bool) {
@@ -547,7 +568,9 @@ mod naive {
             let Settings { refresh_ahead, stale_while_revalidate, .. } = self.settings;
             let first = u64::from(is_first);
             let (age, ttl) = (self.age(key), self.ttl(key));
-            let due = refresh_ahead.filter(|_| ttl < u64::MAX).map_or(ttl, |percent| ttl * u64::from(percent) / 100);
+            let whole = self.values.get(&key).map_or(0, |value| value.ttl);
+            let ahead = refresh_ahead.filter(|_| whole < u64::MAX);
+            let due = ahead.map_or(ttl, |percent| ttl.min(whole * u64::from(percent) / 100));
             let rests = self.values.get(&key).is_some_and(|value| self.now < value.rests_until);
             let is_fresh = age.is_some_and(|age| age < if rests { ttl } else { due });
             let is_stale = age.is_some_and(|age| age >= ttl);
@@ -786,13 +809,17 @@ fn any_settings() -> impl Strategy<Value = Settings> {
     let weight = || prop_oneof![8 => 0_u32..4, 1 => 4_u32..10];
     let weights = prop_oneof![Just([1; 4]), [weight(), weight(), weight(), weight()]];
     let errors = prop_oneof![Just(Errors::Reported), Just(Errors::Shared), Just(Errors::Isolated)];
+    let idle = prop_oneof![2 => Just(None), 1 => (1_u64..15).prop_map(Some)];
     let backoff = prop_oneof![1 => Just(0_u64), 3 => 1_u64..6];
-    (ttls, capacity, weights, ahead, window(), window(), backoff, errors).prop_map(
-        |(ttls, capacity, weights, refresh_ahead, stale_while_revalidate, stale_on_error, refresh_backoff, errors)| {
+    let windows = (window(), window());
+    (ttls, capacity, weights, idle, ahead, windows, backoff, errors).prop_map(
+        |(ttls, capacity, weights, time_to_idle, refresh_ahead, windows, refresh_backoff, errors)| {
+            let (stale_while_revalidate, stale_on_error) = windows;
             Settings {
                 ttls,
                 weights,
                 capacity,
+                time_to_idle,
                 refresh_ahead,
                 stale_while_revalidate,
                 stale_on_error,

@@ -49,6 +49,33 @@ fn each_call_drops_two_values_that_are_of_no_use() {
     });
 }
 
+/// A use puts off the end of a value, and the queue learns of it when the first end comes.
+#[test]
+fn what_is_not_used_is_dropped_and_what_is_used_stays() {
+    Half::both(|half| {
+        let (memo, values) = (half.memo(|builder| builder.time_to_idle(secs(10))), Values::default());
+        half.insert(&memo, READ, values.make(1, 500));
+        (0..9).for_each(|key| half.insert(&memo, key, values.make(1, 500)));
+        half.advance(just_before(secs(10)));
+        assert!(half.get(&memo, READ) && half.get(&memo, 0));
+        assert_eq!(values.alive(), 10);
+        half.advance(NANO);
+        // The first two in the queue are those that were used.
+        for left in [10, 8, 6, 4, 2, 2] {
+            assert!(half.get(&memo, READ));
+            assert_eq!(values.alive(), left);
+        }
+        half.advance(just_before(just_before(secs(10))));
+        assert!(half.get(&memo, 0), "just in time");
+        half.advance(just_before(secs(10)));
+        assert!(!half.get(&memo, READ), "since its latest use");
+        assert!(half.get(&memo, 0));
+        half.advance(secs(500));
+        assert!(!half.get(&memo, 0));
+        assert_eq!((values.alive(), memo.stats().expirations, memo.stats().evictions), (0, 10, 0));
+    });
+}
+
 /// A load looks twice: when it begins, and when its value is stored.
 #[test]
 fn a_load_drops_four() {
