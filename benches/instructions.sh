@@ -44,6 +44,8 @@ async timed:290
 exact:300
 paced:233
 async limited:443
+memo get:306
+async memo:469
 async chain:798
 CASES
 

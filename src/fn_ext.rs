@@ -58,7 +58,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// One event per call when it ends, under the target `decor::call`, level `info`, with the
     /// fields `name`, `elapsed` (seconds) and `outcome` (`completed`, `cancelled`, `panicked`). The
     /// clock starts at the first poll, and is not read at all without a listener.
-    /// [`timed_with`](Self::timed_with) sets level, threshold and destination.
+    /// [`timed_with`](Self::timed_with) sets level, threshold and destination, and can tell hits of
+    /// a memo from misses.
     ///
     /// Stands last to time everything; before `retry_with` to time each attempt. Takes any output.
     ///
@@ -80,8 +81,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         self.timed_with(Timing::new(name))
     }
 
-    /// [`timed`](Self::timed), with a [`Timing`] of your own: level, threshold, outcome by result,
-    /// a sink in place of the log.
+    /// [`timed`](Self::timed), with a [`Timing`] of your own: level, threshold, outcome by result
+    /// and by memo, a sink in place of the log.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -213,7 +213,7 @@ pub use error::{ConfigError, Error, Failure, GiveUpReason, RetryError};
 pub use fallible::{Fallible, ResultLike};
 pub use fn_ext::FnExt;
 pub use future_ext::FutureExt;
-pub use layer::{Around, Outcome};
+pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
 pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
 pub use name::Name;
@@ -240,7 +240,7 @@ pub use {
         timeout::{Labelled, Unlabelled},
         validated::Validated,
     },
-    layer::{ByArgs, CloneGate, Each, GateLayer, GatedCalls, Mapped},
+    layer::{ByArgs, ByMemo, CloneGate, Each, GateLayer, GatedCalls, Mapped},
 };
 #[cfg(feature = "memo")]
 #[doc(hidden)]

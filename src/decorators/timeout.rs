@@ -4,6 +4,7 @@ use crate::{
     Error, Fallible, Name,
     call::{Callable, CallableMut, CallableOnce, Called, Describe, Repeat, Stop, awaited_directly, blocking},
     clock::{self, Clock, Nanos, Sleep, nanos},
+    layer::memo_outcome::Away,
     thread::RemoteCall,
 };
 use pin_project::pin_project;
@@ -341,9 +342,9 @@ where
             return callable.call_once(args);
         }
         let end = Clock::Thread.now().checked_add(limit);
-        let output =
-            if limit.is_zero() { None } else { RemoteCall::begin(move || callable.call_once(args)).wait_until(end) };
-        output.unwrap_or_else(|| passed(&name, limit, label))
+        let call = move || Away::call(|| callable.call_once(args));
+        let output = if limit.is_zero() { None } else { RemoteCall::begin(call).wait_until(end) };
+        output.map_or_else(|| passed(&name, limit, label), Away::arrive)
     }
 
     fn name(&self) -> Name {

@@ -76,8 +76,8 @@ pub trait Gate<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Makes the call, or polls it. A gate that must know whether the function was called watches
-    /// it.
+    /// Makes the call, or polls it. A gate that must know whether the function was called, or what
+    /// a memo answered, watches it.
     #[doc(hidden)]
     #[inline]
     fn drive<P>(&mut self, call: impl FnOnce() -> P) -> P

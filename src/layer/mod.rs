@@ -349,6 +349,7 @@ mod around;
 mod decoration;
 mod gate;
 mod mapped;
+pub(crate) mod memo_outcome;
 mod outcome;
 mod wait;
 
@@ -357,6 +358,7 @@ pub use around::Around;
 pub use decoration::Decoration;
 pub use gate::{End, Gate, Gated, GatedBy, GatedFuture};
 pub use mapped::MappedFuture;
+pub use memo_outcome::MemoOutcome;
 pub use outcome::Outcome;
 /// The moments of [`Wait::now`], [`Wait::until`] and [`End::now`]: the `Instant` of tokio.
 ///
@@ -374,6 +376,7 @@ pub use wait::{Wait, now};
 pub use {
     gate::{ByArgs, CloneGate, Each, GateLayer, GatedCalls},
     mapped::Mapped,
+    memo_outcome::ByMemo,
 };
 
 pub(crate) use around::{BlockingLayer, Captures, Layer, RepeatLayer, captures_nothing};

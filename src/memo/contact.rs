@@ -9,7 +9,8 @@ use super::{
     state::Core,
 };
 use crate::{
-    clock::Clock,
+    clock::{Clock, Nanos},
+    layer::MemoOutcome,
     policy::Freshness,
     sync::{Arc, RwLockWriteGuard},
 };
@@ -17,23 +18,27 @@ use std::hash::Hash;
 
 /// The outcome of a call's contact with the memo.
 pub(crate) enum Contact<K: Eq + Hash, V> {
-    /// A value to return.
-    Hit(V),
+    /// A value to return: a hit, or stale.
+    Hit(V, MemoOutcome),
     /// Another call loads the value already.
     Join(K, Joined<V>),
     /// This call has to load the value.
     Lead(Leader<K, V>),
     /// A value to return, and a load to begin in the background.
-    Refresh(V, Leader<K, V>),
+    Refresh(V, MemoOutcome, Leader<K, V>),
 }
 
 impl<K: Key, V: Value> Core<K, V> {
     /// Second half of a call's first contact, after [`look_up`](Self::look_up) missed. With
     /// `in_background`, the caller does not wait for a refresh.
     pub(crate) fn contact(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
-        let contact = self.contact_again(clock, key, in_background);
+        let now = self.epoch.now(clock);
+        self.sweep(now);
+        let contact = self.contact_at(now, clock, key, in_background);
         match &contact {
-            Contact::Hit(_) | Contact::Refresh(..) => self.counters.hits.count(),
+            Contact::Hit(..) | Contact::Refresh(..) => {
+                self.counters.hits.count();
+            }
             Contact::Lead(_) => self.counters.misses.count(),
             Contact::Join(..) => self.counters.coalesced.count(),
         }
@@ -43,19 +48,25 @@ impl<K: Key, V: Value> Core<K, V> {
     /// A later contact of the same call, which is not counted: the load that the call waited for
     /// has come to nothing.
     pub(crate) fn contact_again(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
+        self.contact_at(self.epoch.now(clock), clock, key, in_background)
+    }
+
+    fn contact_at(self: &Arc<Self>, now: Nanos, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
         let counters = &self.counters;
         let hash = self.index.hash(&key);
         let (mut shard, entry, is_valid) = self.lock_judged(hash, &key);
         let freshness =
-            entry.as_ref().map(|entry| if is_valid { self.freshness(clock, entry) } else { Freshness::Dead });
-        let is_stale = freshness == Some(Freshness::Stale);
+            entry.as_ref().map(|entry| if is_valid { self.freshness_at_rest(now, entry) } else { Freshness::Dead });
+        let is_stale = matches!(freshness, Some(Freshness::Stale | Freshness::Resting));
+        let outcome = if is_stale { MemoOutcome::Stale } else { MemoOutcome::Hit };
+        let is_refreshed = !matches!(freshness, Some(Freshness::Fresh | Freshness::Resting));
         let is_servable = is_stale || matches!(freshness, Some(Freshness::Fresh | Freshness::Due));
         let servable = entry.as_ref().filter(|_| is_servable);
         let flight = shard.flight(hash, &key);
-        if let Some(entry) = servable.filter(|_| flight.is_some() || freshness == Some(Freshness::Fresh)) {
+        if let Some(entry) = servable.filter(|_| flight.is_some() || !is_refreshed) {
             counters.stale_hits.add(is_stale.into());
             drop(shard);
-            return Contact::Hit(self.served(entry));
+            return Contact::Hit(self.served(entry, now), outcome);
         }
         if let Some(flight) = flight {
             let joined = Joined::new(&flight.flight, flight.is_doubted);
@@ -81,9 +92,9 @@ impl<K: Key, V: Value> Core<K, V> {
             (true, false) => Purpose::Refresh,
             (true, true) => Purpose::RefreshInBackground,
         };
-        let leader = Leader::new(self, clock, (hash, key), flight, purpose);
+        let leader = Leader::new(self, (clock, now), (hash, key), flight, purpose);
         match servable {
-            Some(entry) if in_background => Contact::Refresh(self.served(entry), leader),
+            Some(entry) if in_background => Contact::Refresh(self.served(entry, now), outcome, leader),
             _ => Contact::Lead(leader),
         }
     }

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     clock::Nanos,
-    policy::Stamp,
-    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard, read, write},
+    policy::{Rest, Stamp},
+    sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, read, write},
 };
 use hashbrown::{HashTable, hash_table};
 use std::{
@@ -18,6 +18,8 @@ use std::{
     borrow::Borrow,
     hash::{BuildHasher, Hash, RandomState},
     mem,
+    // Not by way of `crate::sync`: the model checker has no time.
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 /// Number of shards. The model checker has one, because it would try all orders in which a clear
@@ -27,10 +29,15 @@ const SHARDS: usize = if cfg!(shuttle) { 1 } else { 16 };
 /// A value, with all that decides about it.
 pub(super) struct Entry<K, V> {
     pub(super) place: Place,
-    pub(super) stamp: Stamp,
+    /// Without the time since the latest use: see `Core::stamp`.
+    pub(super) ttl_stamp: Stamp,
+    /// Moment of the latest use, or of the store. Changes only in a memo with a `time_to_idle`.
+    pub(super) used_at: AtomicU64,
     /// At least 1.
     pub(super) weight: u32,
     pub(super) used: Mark,
+    /// `None` before a refresh has failed. Changes only under the lock of the shard.
+    pub(super) rest: Mutex<Option<Box<Rest>>>,
     /// Empty unless the memo has tags.
     pub(super) tags: Box<[Tag]>,
     pub(super) key: K,
@@ -38,13 +45,15 @@ pub(super) struct Entry<K, V> {
 }
 
 impl<K: Clone, V: Clone> Entry<K, V> {
-    /// The same in the same place, due for a refresh.
+    /// The same in the same place, due for a refresh that waits for no failed one.
     fn due(&self, now: Nanos) -> Self {
         Self {
             place: self.place,
-            stamp: self.stamp.due(now),
+            ttl_stamp: self.ttl_stamp.due(now),
+            used_at: AtomicU64::new(self.used_at.load(Relaxed)),
             weight: self.weight,
             used: self.used.clone(),
+            rest: Mutex::default(),
             tags: self.tags.clone(),
             key: self.key.clone(),
             value: self.value.clone(),

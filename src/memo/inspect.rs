@@ -1,7 +1,11 @@
 //! Looking at what a memo holds, without a call.
 
 use super::{cacheable::Value, handle::Memo, index::Entry, key::Key, state::Core};
-use crate::{clock::Clock, policy::Freshness, sync::Arc};
+use crate::{
+    clock::{Clock, Nanos},
+    policy::Freshness,
+    sync::Arc,
+};
 use std::{borrow::Borrow, hash::Hash};
 
 /// Looking.
@@ -96,7 +100,7 @@ impl<K: Key, V: Value> Memo<K, V> {
     pub fn purge_expired(&self) -> usize {
         let clock = Clock::here();
         let dead = self.core.each().filter(|entry| self.core.freshness_if_valid(clock, entry) == Freshness::Dead);
-        dead.filter_map(|entry| self.core.expire(entry.place)).count()
+        dead.filter_map(|entry| self.core.expire(entry.place, Nanos::MAX)).count()
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     doubts::Doubts,
     failures::LoadFailure,
     flight::{self, Flight, Landing},
-    index::Shard,
+    index::{Entry, Shard},
     key::Key,
     state::Core,
     stats::Counters,
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::{Clock, Nanos},
     policy::Freshness,
-    sync::Arc,
+    sync::{Arc, lock},
 };
 use std::hash::Hash;
 
@@ -51,12 +51,12 @@ pub(crate) struct Leader<K: Eq + Hash, V> {
 impl<K: Eq + Hash, V> Leader<K, V> {
     pub(super) fn new(
         core: &Arc<Core<K, V>>,
-        clock: Clock,
+        (clock, began): (Clock, Nanos),
         (hash, key): (u64, K),
         flight: Arc<Flight<V>>,
         purpose: Purpose,
     ) -> Self {
-        let (core, began) = (Arc::clone(core), core.epoch.now(clock));
+        let core = Arc::clone(core);
         let (is_outdated, has_departed, has_ended) = (false, false, false);
         Self { core, clock, key, hash, flight, began, purpose, is_outdated, has_departed, has_ended }
     }
@@ -131,13 +131,19 @@ impl<K: Key, V: Value> Leader<K, V> {
         self.end(|| Landing::Loaded(value.clone()));
     }
 
-    /// Ends a load without a value to keep. Returns the earlier value, if it may stand in.
-    pub(crate) fn fail(mut self, share: impl FnOnce() -> LoadFailure) -> Option<V> {
+    /// Ends a load without a value to keep. Returns the earlier value, if it may stand in, and
+    /// whether it has expired.
+    pub(crate) fn fail(mut self, share: impl FnOnce() -> LoadFailure) -> Option<(V, bool)> {
         let now = self.core.epoch.now(self.clock);
         let fallback = self.fallback(now);
+        // Outside of all locks, because a custom policy runs code of the caller.
+        let rest = fallback.as_ref().map(|(entry, ..)| {
+            let before = lock(&entry.rest).clone();
+            Box::new(self.core.settings.rest(before.map(|before| *before), now))
+        });
         let took = now.saturating_sub(self.began);
         // With a background refresh the caller already has its answer.
-        let is_answered_by_it = matches!(fallback, Some((_, true))) && self.purpose != Purpose::RefreshInBackground;
+        let is_answered_by_it = matches!(fallback, Some((.., true))) && self.purpose != Purpose::RefreshInBackground;
         let key = self.depart(
             // The earlier value was looked at before, and may have been invalidated since.
             |_, _, _| fallback.is_some(),
@@ -146,26 +152,33 @@ impl<K: Key, V: Value> Leader<K, V> {
                 counters.load_time.add(took);
                 counters.stale_on_error.add(is_answered_by_it.into());
             },
-            |_, _, key| key,
+            |_, _, key| {
+                // Not for a value that was put in place of the one that was refreshed.
+                if let (Some((entry, ..)), Some(_)) = (&fallback, &key) {
+                    *lock(&entry.rest) = rest;
+                }
+                key
+            },
         );
         drop(key);
         self.end(|| match &fallback {
-            Some((value, true)) => Landing::Stale(value.clone()),
-            Some((value, false)) => Landing::Loaded(value.clone()),
+            Some((_, value, true)) => Landing::Stale(value.clone()),
+            Some((_, value, false)) => Landing::Loaded(value.clone()),
             None => Landing::Failed(share()),
         });
-        fallback.map(|(value, _)| value)
+        fallback.map(|(_, value, is_expired)| (value, is_expired))
     }
 
-    /// The value to serve after a failed load, and whether it has expired.
-    fn fallback(&self, now: Nanos) -> Option<(V, bool)> {
+    /// The entry with the value to serve after a failed load, and whether it has expired.
+    #[allow(clippy::type_complexity)]
+    fn fallback(&self, now: Nanos) -> Option<(Arc<Entry<K, V>>, V, bool)> {
         let Self { core, key, hash, .. } = self;
         if self.purpose == Purpose::Load && !core.settings.lifetime.may_serve_stale() {
             return None;
         }
         let shard = core.index.read(*hash);
         let entry = shard.find(*hash, key).filter(|_| self.flight.generation == shard.generation)?;
-        let freshness = core.settings.lifetime.freshness(entry.stamp, now);
+        let freshness = core.settings.lifetime.freshness(core.stamp(entry), now);
         if freshness == Freshness::Dead {
             return None;
         }
@@ -174,7 +187,8 @@ impl<K: Key, V: Value> Leader<K, V> {
         if !core.settings.is_valid(&entry.key, &entry.value) {
             return None;
         }
-        Some((core.served(&entry), matches!(freshness, Freshness::Stale | Freshness::Expired)))
+        let value = core.served(&entry, now);
+        Some((entry, value, matches!(freshness, Freshness::Stale | Freshness::Expired)))
     }
 }
 

@@ -5,8 +5,13 @@ use super::{Cacheable, Failures, Key, Leader, Value, Word};
 use crate::{
     Name,
     call::{CallableOnce, blocking},
+    layer::{
+        MemoOutcome,
+        memo_outcome::{Away, leave},
+    },
     thread,
 };
+use futures::FutureExt as _;
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -85,7 +90,10 @@ where
         }
         None => leader.fail(|| E::share(&output, name)),
     };
-    fallback.map_or(output, O::from_kept)
+    let is_stale = matches!(fallback, Some((_, true)));
+    let output = fallback.map_or(output, |(value, _)| O::from_kept(value));
+    leave(if is_stale { MemoOutcome::Stale } else { MemoOutcome::Miss });
+    output
 }
 
 /// Begins a load for a caller that has its answer already, and catches its panics. The function may
@@ -195,7 +203,7 @@ where
     type Future = DetachedLoad<L::Output>;
 
     fn begin(load: L) -> DetachedLoad<L::Output> {
-        DetachedLoad(tokio::spawn(load.in_current_span().with_current_subscriber()))
+        DetachedLoad(tokio::spawn(load.map(Away::ended).in_current_span().with_current_subscriber()))
     }
 }
 
@@ -207,17 +215,18 @@ where
 /// Dropping it leaves the task alone.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct DetachedLoad<O>(JoinHandle<O>);
+pub struct DetachedLoad<O>(JoinHandle<Away<O>>);
 
 impl<O> Future for DetachedLoad<O> {
     type Output = O;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O> {
         let joined = ready!(Pin::new(&mut self.0).poll(cx));
-        Poll::Ready(joined.unwrap_or_else(|error| match error.try_into_panic() {
+        let away = joined.unwrap_or_else(|error| match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
             Err(error) => panic!("the runtime on which a memo's detached load ran was shut down: {error}"),
-        }))
+        });
+        Poll::Ready(away.arrive())
     }
 }
 
@@ -258,7 +267,7 @@ where
     E: Failures<C::Output, V> + 'static,
 {
     fn run(load: BlockingLoad<C, Args, K, V, E>) -> C::Output {
-        thread::on_another_thread(move || load.run())
+        thread::on_another_thread(move || Away::call(|| load.run())).arrive()
     }
 
     fn start(load: BlockingLoad<C, Args, K, V, E>) {

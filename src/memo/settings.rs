@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Nanos,
-    policy::{Lifetime, Stamp},
+    policy::{Lifetime, Rest, RetryPolicy, Stamp},
     random::CallSeeds,
     sync::Arc,
 };
@@ -60,6 +60,8 @@ pub(super) type ValidWhile<K, V> = Box<dyn Fn(&K, &V) -> bool + Send + Sync>;
 
 pub(super) struct Settings<K, V> {
     pub(super) lifetime: Lifetime,
+    /// Delays between the refreshes of a value that fail. `None` for the default.
+    pub(super) refresh_backoff: Option<RetryPolicy>,
     pub(super) ttl: Ttl<K, V>,
     /// Seeds of the jitter, one for each value.
     pub(super) seeds: CallSeeds,
@@ -111,6 +113,19 @@ impl<K, V> Ttl<K, V> {
 }
 
 impl<K, V> Settings<K, V> {
+    pub(super) fn can_expire(&self) -> bool {
+        self.ttl.is_set() || self.lifetime.expires_when_idle()
+    }
+
+    /// The rest of a value whose refresh failed `now`, `before` which it may have failed already.
+    /// Runs the closure of a custom policy.
+    pub(super) fn rest(&self, before: Option<Rest>, now: Nanos) -> Rest {
+        // Recovers soon after a restart, and makes 15 loads in an outage of ten minutes.
+        let default = || RetryPolicy::exponential(Duration::from_secs(1)).max_delay(Duration::from_secs(60));
+        let policy = self.refresh_backoff.clone().unwrap_or_else(default);
+        before.unwrap_or_else(|| Rest::new(policy.seed_of_next_call())).after_failure(&policy, now)
+    }
+
     /// Decides about a value whose load was complete `now`. Runs the builder's closures.
     pub(super) fn decide(&self, key: &K, value: &V, now: Nanos) -> Decision {
         let Self { lifetime, ttl, seeds, weigher, .. } = self;
@@ -154,6 +169,10 @@ impl<K, V> fmt::Display for Settings<K, V> {
         if *capacity != DEFAULT_CAPACITY {
             write!(f, ", capacity {capacity}")?;
         }
-        lifetime.fmt(f)
+        lifetime.fmt(f)?;
+        match &self.refresh_backoff {
+            Some(policy) => write!(f, ", refresh_backoff ({policy})"),
+            None => Ok(()),
+        }
     }
 }

@@ -108,6 +108,7 @@ auto_traits! {
     Measurement: Send Sync Unpin;
     Name: Send Sync Unpin;
     Outcome: Send Sync Unpin;
+    MemoOutcome: Send Sync Unpin;
 
     // Settings, closures within included.
     Deprecation: Send Sync Unpin;
@@ -426,6 +427,8 @@ fn check_values() -> Vec<&'static str> {
         Logging::new().values() => ALL;
         Logging::new().args(by_local.clone()) => LOCAL;
         Timing::new("f").by_result() => ALL;
+        Timing::new("f").by_memo() => ALL;
+        Logging::new().by_memo() => ALL;
 
         // A decorator with a closure has the traits of the closure. Its calls do as well, unless
         // the closure has run in `.call(..)`.

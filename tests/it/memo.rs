@@ -8,5 +8,7 @@ mod invalidate;
 mod invalidating;
 mod keys;
 mod model;
+mod outcomes;
 mod panicking_keys;
 mod room;
+mod sweeps;

@@ -278,6 +278,11 @@ parity! {
         in w { let sink = w.clone(); }
         |f| f.timed_with(Timing::new("f").by_result().record_to(move |m| sink.see(m))),
         [0 => 1, 0 => 2];
+    timed_by_memo: [slow(250, ok(1)), slow(10, BUSY), ok(2)]
+        in w { let (sink, memo) = (w.clone(), Memo::<u32, u32>::ttl(secs(10))); }
+        |f| f.memoized(&memo).retry_with(policy())
+            .timed_with(Timing::new("f").by_memo().record_to(move |m| sink.see(m))),
+        [0 => 1, 0 => 1, 0 => 2, 0 => 2];
     timed_when_slower: [slow(99, ok(1)), slow(101, ok(1))]
         |f| f.timed_with(Timing::new("f").slower_than(ms(100))),
         [0 => 1, 0 => 2];
@@ -298,6 +303,11 @@ parity! {
     logged_at_levels: [ok(7), BUSY]
         |f| f.logged_with(Logging::new().level(Level::DEBUG).error_level(Level::ERROR)),
         [0 => 1, 0 => 2];
+
+    logged_by_memo: [ok(7), BUSY]
+        { let memo: Memo<u32, u32> = Memo::ttl(secs(10)); }
+        |f| f.memoized(&memo).logged_with(Logging::new().by_memo()),
+        [0 => 1, 0 => 1, 0 => 2];
 
     // timeout
     timeout_in_time: [slow(999, ok(7))]
@@ -612,7 +622,7 @@ parity! {
                 Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
         }
         |f| f.memoized(&memo),
-        [0 => 1, 10_000 => 1, 100 => 1, 0 => 1], memo.stats();
+        [0 => 1, 10_000 => 1, 999 => 1, 1 => 1], memo.stats();
     memoized_stale_on_error: [ok(1), BUSY, FATAL]
         {
             let memo: Memo<u32, u32> =
@@ -620,6 +630,20 @@ parity! {
         }
         |f| f.memoized(&memo),
         [0 => 1, 10_000 => 1, 60_000 => 1], memo.stats();
+    memoized_time_to_idle: [ok(1), ok(2)]
+        { let memo: Memo<u32, u32> = Memo::builder().time_to_idle(secs(10)).build(); }
+        |f| f.memoized(&memo),
+        [0 => 1, 9_999 => 1, 9_999 => 1, 10_000 => 1], memo.stats();
+    memoized_refresh_backoff: [ok(1), slow(500, BUSY), FATAL, ok(2)]
+        {
+            let memo: Memo<u32, u32> = Memo::builder()
+                .ttl(secs(10))
+                .stale_while_revalidate(secs(60))
+                .refresh_backoff(RetryPolicy::linear(secs(3)))
+                .build();
+        }
+        |f| f.memoized(&memo),
+        [0 => 1, 10_000 => 1, 2_999 => 1, 1 => 1, 5_999 => 1, 1 => 1], memo.stats();
     memoized_detached: [slow(5_000, ok(7))]
         { let memo: Memo<u32, u32> = Memo::ttl(secs(300)); }
         |f| f.memoized(&memo).detached().timeout(secs(2)),

@@ -651,6 +651,13 @@ impl RetryPolicy {
         self.shared.as_ref()?.give_up_log.as_ref()
     }
 
+    /// The same delays, without an end.
+    #[cfg(feature = "memo")]
+    pub(crate) fn endless(mut self) -> Self {
+        (self.plan.max_attempts, self.plan.deadline) = (u32::MAX, None);
+        self
+    }
+
     /// The delay after attempt `attempt` (1 for the first), before cap and jitter.
     pub(super) fn delay(&self, attempt: u32) -> Duration {
         self.custom_delay().map_or_else(|| self.plan.strategy.delay(attempt), |delay| delay(attempt))

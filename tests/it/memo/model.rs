@@ -6,7 +6,7 @@
 //! Each call is polled in the runtime in which it was made. The clock of a runtime moves by itself.
 
 use crate::support::{NaiveClocks, cases, ms, paused};
-use decor::{Error, Failure, FnExt, Memo, MemoStats};
+use decor::{Error, Failure, FnExt, Memo, MemoStats, RetryPolicy};
 use futures::{FutureExt, future::BoxFuture};
 use proptest::prelude::*;
 use std::{
@@ -88,9 +88,12 @@ pub(crate) struct Settings {
     pub(crate) weights: [u32; 4],
     /// `None` for more than there will ever be.
     pub(crate) capacity: Option<u64>,
+    pub(crate) time_to_idle: Option<u64>,
     pub(crate) refresh_ahead: Option<u32>,
     pub(crate) stale_while_revalidate: u64,
     pub(crate) stale_on_error: u64,
+    /// Delay after the n-th failed refresh, n times.
+    pub(crate) refresh_backoff: u64,
     pub(crate) errors: Errors,
     /// Whether values can be revoked.
     pub(crate) valid_while: bool,
@@ -131,6 +134,10 @@ impl Settings {
 
     fn capacity(&self) -> u64 {
         self.capacity.unwrap_or(1_000_000)
+    }
+
+    fn serves_without_a_load(&self) -> bool {
+        self.refresh_ahead.is_some() || self.stale_while_revalidate > 0 || self.stale_on_error > 0
     }
 }
 
@@ -257,6 +264,9 @@ mod real {
                 .stale_while_revalidate(ms(settings.stale_while_revalidate))
                 .stale_on_error(ms(settings.stale_on_error))
                 .tags_by(|key: &u8, value: &Value| tags_of(*key, value.number));
+            if let Some(idle) = settings.time_to_idle {
+                memo = memo.time_to_idle(ms(idle));
+            }
             let revoked = Arc::new(AtomicU32::new(NONE_REVOKED));
             if settings.valid_while {
                 let revoked = Arc::clone(&revoked);
@@ -264,6 +274,9 @@ mod real {
             }
             if let Some(percent) = settings.refresh_ahead {
                 memo = memo.refresh_ahead(f64::from(percent) / 100.0);
+            }
+            if settings.serves_without_a_load() {
+                memo = memo.refresh_backoff(RetryPolicy::linear(ms(settings.refresh_backoff)));
             }
             let memo = memo.build();
             drop(last);
@@ -421,11 +434,17 @@ mod naive {
         is_used: bool,
         /// It was marked for a refresh.
         is_due: bool,
+        /// When it was last used without having expired.
+        used_at: u64,
+        /// Refreshes that failed.
+        failures: u64,
+        rests_until: u64,
     }
 
     impl Value {
-        fn expires_at(&self) -> u64 {
-            self.loaded_at.saturating_add(self.ttl)
+        fn expires_at(&self, settings: &Settings) -> u64 {
+            let idle = settings.time_to_idle.map_or(u64::MAX, |idle| self.used_at + idle);
+            self.loaded_at.saturating_add(self.ttl).min(idle)
         }
     }
 
@@ -481,7 +500,10 @@ mod naive {
         }
 
         fn ttl(&self, key: u8) -> u64 {
-            self.values.get(&key).map_or(0, |value| value.ttl)
+            self.values.get(&key).map_or(0, |value| match value.expires_at(&self.settings) {
+                u64::MAX => u64::MAX,
+                expires_at => expires_at - value.loaded_at,
+            })
         }
 
         fn window(&self) -> u64 {
@@ -530,21 +552,31 @@ mod naive {
         }
 
         fn use_value(&mut self, key: u8) -> u32 {
+            let has_expired = self.age(key).is_some_and(|age| age >= self.ttl(key));
             let value = self.values.get_mut(&key).unwrap();
             value.is_used = true;
+            if !has_expired {
+                value.used_at = self.now;
+            }
             value.number
         }
 
-        /// Removes the value at the front of the expiries, if it has expired by this moment.
+        /// Removes the value at the front of the expiries, if it has expired by this moment. A value
+        /// that was used meanwhile takes another place.
         fn expire(&mut self, moment: u64) -> bool {
             let Some(&(at, stored, key)) = self.expiries.first() else { return false };
             if at > moment {
                 return false;
             }
             self.expiries.pop_first();
-            if self.values.get(&key).is_some_and(|value| value.stored == stored) {
-                self.stats.expirations += 1;
-                self.remove(key);
+            if let Some(value) = self.values.get(&key).filter(|value| value.stored == stored) {
+                let expires_at = value.expires_at(&self.settings);
+                if expires_at > moment {
+                    self.expiries.insert((expires_at, stored, key));
+                } else {
+                    self.stats.expirations += 1;
+                    self.remove(key);
+                }
             }
             true
         }
@@ -572,6 +604,9 @@ mod naive {
                 stored: self.stores,
                 is_used: false,
                 is_due: false,
+                used_at: self.now,
+                failures: 0,
+                rests_until: 0,
             };
             self.values.insert(key, new);
             while self.exceeds() && self.expire(self.now) {}
@@ -586,9 +621,13 @@ mod naive {
                 }
             }
             self.order.push_back(key);
-            if new.expires_at() < u64::MAX {
-                self.expiries.insert((new.expires_at(), new.stored, key));
+            if new.expires_at(&self.settings) < u64::MAX {
+                self.expiries.insert((new.expires_at(&self.settings), new.stored, key));
             }
+            self.sweep();
+        }
+
+        fn sweep(&mut self) {
             if let Some(moment) = self.now.checked_sub(self.window()) {
                 let _ = self.expire(moment) && self.expire(moment);
             }
@@ -614,7 +653,20 @@ mod naive {
         fn call(&mut self, key: u8) {
             self.calls.push(Call { key, runtime: self.here, is_over: false });
             self.seen.answers.push(None);
+            if !self.never_expires(key) {
+                self.sweep();
+            }
             self.contact(self.calls.len() - 1, true);
+        }
+
+        /// A hit on such a value reads no clock.
+        fn never_expires(&self, key: u8) -> bool {
+            let is_hit = !self.is_marked(key) && !self.is_useless(key);
+            self.settings.time_to_idle.is_none() && self.ttl(key) == u64::MAX && is_hit
+        }
+
+        fn is_marked(&self, key: u8) -> bool {
+            self.values.get(&key).is_some_and(|value| value.is_due)
         }
 
         fn contact(&mut self, call: usize, is_first: bool) {
@@ -623,14 +675,19 @@ mod naive {
             let Settings { refresh_ahead, stale_while_revalidate, .. } = self.settings;
             let first = u64::from(is_first);
             let (age, ttl) = (self.age(key), self.ttl(key));
-            let due = refresh_ahead.filter(|_| ttl < u64::MAX).map_or(ttl, |percent| ttl * u64::from(percent) / 100);
-            let is_marked = self.values.get(&key).is_some_and(|value| value.is_due);
-            let is_fresh = !self.is_useless(key) && !is_marked && age.is_some_and(|age| age < due);
+            let whole = self.values.get(&key).map_or(0, |value| value.ttl);
+            let ahead = refresh_ahead.filter(|_| whole < u64::MAX);
+            let due = ahead.map_or(ttl, |percent| ttl.min(whole * u64::from(percent) / 100));
+            let due = if self.is_marked(key) { 0 } else { due };
+            let is_useful = !self.is_useless(key);
+            let rests = self.values.get(&key).is_some_and(|value| self.now < value.rests_until);
+            let is_fresh = is_useful && age.is_some_and(|age| age < if rests { ttl } else { due });
             let is_stale = age.is_some_and(|age| age >= ttl);
+            let is_resting = is_useful && rests && age.is_some_and(|age| age < ttl.saturating_add(self.window()));
             let is_servable =
-                !self.is_useless(key) && age.is_some_and(|age| age < ttl.saturating_add(stale_while_revalidate));
+                is_resting || is_useful && age.is_some_and(|age| age < ttl.saturating_add(stale_while_revalidate));
             let flight = self.loads.iter_mut().find(|load| load.key == key && load.attached);
-            if is_fresh || (is_servable && flight.is_some()) {
+            if is_fresh || is_resting || (is_servable && flight.is_some()) {
                 self.stats.hits += first;
                 self.stats.stale_hits += u64::from(is_stale);
                 let value = self.use_value(key);
@@ -708,6 +765,12 @@ mod naive {
             let age = self.age(key).filter(|_| can_stand_in && !self.is_useless(key));
             let stands_in = age.map(|_| self.use_value(key));
             let is_outdated = !attached || (stands_in.is_some() && !doubts.is_empty());
+            if stands_in.is_some() && !is_outdated {
+                let step = self.settings.refresh_backoff;
+                let value = self.values.get_mut(&key).unwrap();
+                value.failures += 1;
+                value.rests_until = self.now + step * value.failures;
+            }
             let is_stale = age.is_some_and(|age| age >= ttl);
             let told = match (stands_in, self.settings.errors) {
                 (Some(value), _) => Some(Ok(value)),
@@ -751,6 +814,9 @@ mod naive {
             let age = self.age(key).unwrap_or_default();
             if age < self.ttl(key) || age >= self.ttl(key).saturating_add(self.window()) {
                 self.forget_if_useless(key);
+            }
+            if !self.never_expires(key) {
+                self.sweep();
             }
             self.seen.gets.push(found);
         }
@@ -820,7 +886,8 @@ mod naive {
                     model.detach(key);
                     let (age, ttl) = (model.age(key), model.ttl(key));
                     if age.is_some_and(|age| age < ttl) {
-                        model.values.get_mut(&key).unwrap().is_due = true;
+                        let value = model.values.get_mut(&key).unwrap();
+                        (value.is_due, value.failures, value.rests_until) = (true, 0, 0);
                     }
                 }
                 Event::Revoke(rest) => model.revoked = rest,
@@ -920,15 +987,21 @@ fn any_settings() -> impl Strategy<Value = Settings> {
     let weight = || prop_oneof![8 => 0_u32..4, 1 => 4_u32..10];
     let weights = prop_oneof![Just([1; 4]), [weight(), weight(), weight(), weight()]];
     let errors = prop_oneof![Just(Errors::Reported), Just(Errors::Shared), Just(Errors::Isolated)];
-    (ttls, capacity, weights, ahead, window(), window(), errors, any::<bool>()).prop_map(
-        |(ttls, capacity, weights, refresh_ahead, stale_while_revalidate, stale_on_error, errors, valid_while)| {
+    let idle = prop_oneof![2 => Just(None), 1 => (1_u64..15).prop_map(Some)];
+    let backoff = prop_oneof![1 => Just(0_u64), 3 => 1_u64..6];
+    let windows = (window(), window(), backoff);
+    (ttls, capacity, weights, idle, ahead, windows, errors, any::<bool>()).prop_map(
+        |(ttls, capacity, weights, time_to_idle, refresh_ahead, windows, errors, valid_while)| {
+            let (stale_while_revalidate, stale_on_error, refresh_backoff) = windows;
             Settings {
                 ttls,
                 weights,
                 capacity,
+                time_to_idle,
                 refresh_ahead,
                 stale_while_revalidate,
                 stale_on_error,
+                refresh_backoff,
                 errors,
                 valid_while,
             }
