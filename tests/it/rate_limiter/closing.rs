@@ -183,7 +183,7 @@ async fn calls_that_cannot_fail_stay_pending_without_a_timer() {
     // A timeout around the call ends it.
     let begun = Instant::now();
     let timed_out = echo.rate_limited(&limiter).timeout(secs(5)).call("a").await.unwrap_err();
-    assert_eq!((timed_out, begun.elapsed()), (Error::TimedOut { name: "echo", after: secs(5) }, secs(5)));
+    assert_eq!((timed_out, begun.elapsed()), (Error::TimedOut { name: "echo".into(), after: secs(5), label: None }, secs(5)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,7 +255,7 @@ fn a_thread_that_cannot_be_told_is_unwound_by_a_timeout() {
         };
         (acquire.blocking().named("acquire").timeout(secs(5)), calls)
     };
-    let timed_out = Err(Error::TimedOut { name: "acquire", after: secs(5) });
+    let timed_out = Err(Error::TimedOut { name: "acquire".into(), after: secs(5), label: None });
     let (waits, calls) = acquires();
     let waiting = clock.spawn(move || (waits.call(), elapsed().unwrap()));
     while limiter.waiting() < 1 {
