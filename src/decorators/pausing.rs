@@ -9,7 +9,8 @@ use crate::{
 use std::{fmt, hash::Hash, time::Duration};
 
 /// Pauses a limiter when a call was told to wait: the gate of
-/// [`.pausing(..)`](crate::FnExt::pausing) and [`.pausing_by_key(..)`](crate::FnExt::pausing_by_key).
+/// [`.pausing(..)`](crate::FnExt::pausing) and
+/// [`.pausing_by_key(..)`](crate::FnExt::pausing_by_key).
 #[derive(Debug, Clone)]
 pub struct Pausing<P, L = RateLimiter> {
     limiter: L,
