@@ -41,8 +41,8 @@ use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, task::Waker, tim
 /// # }
 /// ```
 ///
-/// For several windows there is [`windows`](Self::windows), for even spacing [`paced`](Self::paced).
-/// Every other setting comes from the builder of a limiter:
+/// For several windows there is [`windows`](Self::windows), for even spacing
+/// [`paced`](Self::paced). Every other setting comes from the builder of a limiter:
 /// `RateLimiter::builder().window(..).keyed().max_keys(..).build()`
 /// ([`keyed`](crate::RateLimiterBuilder::keyed)).
 ///
@@ -74,9 +74,9 @@ use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, task::Waker, tim
 ///
 /// A setter on the limiter of one key, such as [`set_limit`](RateLimiter::set_limit), changes the
 /// setting of that key. The key is remembered, and its setting stays until it is changed again or
-/// [removed](Self::remove) with the key. Later changes for all keys leave it as it is, and reach the
-/// key's other settings. Set back to the setting of all keys, it follows that again, and the key can
-/// be forgotten.
+/// [removed](Self::remove) with the key. Later changes for all keys leave it as it is, and reach
+/// the key's other settings. Set back to the setting of all keys, it follows that again, and the
+/// key can be forgotten.
 pub struct KeyedLimiter<K> {
     keys: Arc<Keys<K, Common>>,
 }
@@ -330,7 +330,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         RateLimiter { core: self.keys.get_or_make(key) }
     }
 
-    /// Forgets a key, and the settings of its own if it has any. Returns whether it was remembered.
+    /// Forgets a key, and the settings of its own if it has any. Returns whether it was
+    /// remembered.
     ///
     /// Calls that wait for the key go on with the limiter that they have. Later changes for all
     /// keys no longer reach that limiter; its counts stay in [`stats`](Self::stats). The key starts
@@ -518,8 +519,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         self.settings().quota.burst()
     }
 
-    /// Changes the [burst](RateLimiterBuilder::burst) of all paced keys, apart from keys with one of
-    /// their own. See [`RateLimiter::set_burst`].
+    /// Changes the [burst](RateLimiterBuilder::burst) of all paced keys, apart from keys with one
+    /// of their own. See [`RateLimiter::set_burst`].
     ///
     /// # Panics
     ///

@@ -392,10 +392,10 @@ enum KeyAct {
 }
 use KeyAct::{MakeRoom, Remove, SetForAll, SetForOne, TryKey, Watch};
 
-/// Runs these threads with two keys in every interleaving with up to 2 preemptions.
+/// Runs these threads with two keys in every interleaving with up to 1 preemption.
 fn check_keys(threads: &[&[KeyAct]]) {
     let acts: Vec<Vec<KeyAct>> = threads.iter().map(|acts| acts.to_vec()).collect();
-    let explored = explore(2, move || {
+    let explored = explore(1, move || {
         let _clock = VirtualClock::start();
         let per_key: KeyedLimiter<u8> = RateLimiter::builder().window(1, PERIOD).keyed().max_keys(1).build();
         let act = |per_key: &KeyedLimiter<u8>, act| match act {
