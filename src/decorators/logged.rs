@@ -124,7 +124,7 @@ impl<S> Logging<S> {
     ///
     /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
     ///
-    /// let users = Memo::ttl(Duration::from_secs(300));
+    /// let users: Memo<u64, u64> = Memo::ttl(Duration::from_secs(300));
     /// let fetch = fetch.memoized(&users).logged_with(Logging::new().values().by_memo());
     /// assert_eq!(fetch.call(42).await, Ok(42)); // `fetch returned 42`, memo="miss"
     /// assert_eq!(fetch.call(42).await, Ok(42)); // `fetch returned 42`, memo="hit"

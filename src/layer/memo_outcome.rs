@@ -21,7 +21,7 @@ use std::{cell::Cell, fmt};
 ///
 /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
 ///
-/// let users = Memo::ttl(Duration::from_secs(300));
+/// let users: Memo<u64, u64> = Memo::ttl(Duration::from_secs(300));
 /// let fetch = fetch.memoized(&users).logged_with(Logging::new().by_memo());
 /// fetch.call(42).await.unwrap(); // logs `fetch returned in 0.00s`, with the field `memo="miss"`
 /// assert_eq!(MemoOutcome::Miss.to_string(), "miss");
