@@ -8,6 +8,7 @@
 # of a gate's state (12), `ManuallyDrop` (9) and `repr(C)` (1) in `RetryFuture`. They hold for one
 # compiler. A case that reads the clock has some room, for the system's part of it. What is retried
 # looks whether another retry is around it, for `attempt()`.
+# The cases share one frame, so the code of one moves the counts of others by a few.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 COMPILER='rustc 1.95'

@@ -10,7 +10,6 @@ use futures::future::join_all;
 use std::{
     cell::RefCell,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 use tokio::time::{Instant, sleep};
 
@@ -191,18 +190,20 @@ async fn a_dropped_call_gives_its_kept_place_up() {
 /// Of nested retries the outer one has come first.
 #[tokio::test(start_paused = true)]
 async fn the_outer_retry_keeps_its_place_for_the_inner_one() {
-    for inner in [policy().max_attempts(1), policy().max_attempts(1).keeping_place()] {
+    let order = async |inner: RetryPolicy, failures: u32| {
         let (limiter, seen) = (slow(), RefCell::new(Vec::new()));
-        let attempts = RefCell::new(0);
+        let failed = RefCell::new(0);
         let fetch = async |id: u64| {
             seen.borrow_mut().push(id);
-            *attempts.borrow_mut() += 1;
-            if *attempts.borrow() == 1 { Err("busy") } else { Ok(()) }
+            if failed.replace_with(|failed| *failed + 1) < failures { Err("busy") } else { Ok(()) }
         };
         let fetch = fetch.rate_limited(&limiter).retry_with(inner).retry_with(policy().keeping_place());
         join_all((1..=3).map(|id| fetch.call(id))).await;
-        assert_eq!(*seen.borrow(), [1, 1, 2, 3]);
-    }
+        seen.into_inner()
+    };
+    assert_eq!(order(policy().max_attempts(1), 1).await, [1, 1, 2, 3]);
+    // The outer one begins its second attempt with a new inner one, which has come much later.
+    assert_eq!(order(policy().max_attempts(2).keeping_place(), 3).await, [1, 1, 1, 1, 2, 3]);
 }
 
 /// A limit runs each attempt on a thread of the pool, which knows where the call stands.
@@ -217,7 +218,7 @@ fn a_limited_attempt_of_a_thread_keeps_it_too() {
                 if id == 1 && attempt() == 1 { Err("busy".to_owned()) } else { Ok(()) }
             };
             test_util::sleep(ms(id));
-            let fetch = fetch.blocking().rate_limited(&limiter).timeout(Duration::MAX);
+            let fetch = fetch.blocking().rate_limited(&limiter).timeout(secs(3_600));
             fetch.retry_with(policy().keeping_place()).call(id).unwrap();
         })
     });
