@@ -90,8 +90,9 @@
 //! drop(runtime);
 //! ```
 //!
-//! A runtime notices its end when its tasks are dropped. `shutdown_timeout` of a current-thread
-//! runtime drops them after its wait, so cancel a token before it. With `panic = "abort"`, no wait is
+//! A wait notices the end when the runtime drops its tasks. `shutdown_timeout` of a current-thread
+//! runtime drops them after its own wait, and so does a runtime of several threads if a wait in an
+//! async task begins at that very moment. Cancel a token before it there. With `panic = "abort"`, no wait is
 //! ended.
 //!
 //! # Timeouts

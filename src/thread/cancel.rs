@@ -209,6 +209,7 @@ impl Scope {
     }
 
     /// For a call that goes on without its caller.
+    #[cfg(any(feature = "memo", feature = "test-util"))]
     pub(super) fn detached() -> Self {
         Self { signal: Arc::default(), outer: None }
     }

@@ -183,16 +183,21 @@ fn a_bounded_call_ends_with_the_runtime_of_its_caller() {
     }
 }
 
-/// The task is in the runtime's own thread, and tokio waits for it as well.
+/// The task is in the runtime's only worker, and tokio waits for it as well. The second task runs
+/// once the first has handed the worker over: a runtime that ends before that drops its tasks only
+/// after the wait.
 #[test]
 fn a_wait_in_a_task_ends_with_its_runtime() {
     let [_, runtime] = runtimes();
     let (tell, told) = mpsc::channel();
+    let begun = tell.clone();
     let task = runtime.spawn(async move {
-        tell.send(()).unwrap();
+        begun.send(1).unwrap();
         sleep(HOUR);
     });
-    told.recv().unwrap();
+    assert_eq!(told.recv(), Ok(1));
+    runtime.spawn(async move { tell.send(2).unwrap() });
+    assert_eq!(told.recv(), Ok(2));
     drop(runtime);
     assert_unwound(task);
 }
