@@ -157,8 +157,10 @@ async fn an_expired_value_is_asked_as_long_as_it_may_be_served() {
 
 // ---- all that match ----
 
+type Way = fn(&Memo<u8, u64>) -> usize;
+
 /// The ways to remove all values of which the last digit is 2.
-const WAYS: [fn(&Memo<u8, u64>) -> usize; 2] =
+const WAYS: [Way; 2] =
     [|memo| memo.invalidate_where(|_, value| value % 10 == 2), |memo| memo.invalidate_tag("digit:2")];
 
 fn tagged() -> Memo<u8, u64> {

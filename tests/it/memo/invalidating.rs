@@ -31,9 +31,9 @@ async fn the_value_goes_after_a_success_and_stays_after_a_failure() {
     assert!(!users.contains(&42));
 
     users.insert(42, "Ada");
-    ready(refused()).invalidating(&users, &42).await.unwrap_err();
+    ready(refused()).invalidating(&users, 42).await.unwrap_err();
     assert!(users.contains(&42));
-    ready(Written::Ok(())).invalidating(&users, &42).await.unwrap();
+    ready(Written::Ok(())).invalidating(&users, 42).await.unwrap();
     assert!(!users.contains(&42));
 
     users.insert(42, "Ada");

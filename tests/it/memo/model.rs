@@ -448,6 +448,7 @@ mod naive {
         }
     }
 
+    #[allow(clippy::struct_excessive_bools)] // each changes by itself
     struct Load {
         key: u8,
         leader: usize,
@@ -547,7 +548,9 @@ mod naive {
         fn forget_where(&mut self, by: Event) {
             let keys: Vec<u8> = self.values.keys().copied().filter(|key| !self.is_useless(*key)).collect();
             let hit: Vec<u8> = keys.into_iter().filter(|key| is_hit(by, *key, self.values[key].number)).collect();
-            hit.iter().for_each(|key| self.forget(*key));
+            for key in &hit {
+                self.forget(*key);
+            }
             self.seen.removed.push(hit.len());
         }
 
@@ -903,7 +906,9 @@ mod naive {
                 }
                 Event::Purge => {
                     let dead: Vec<u8> = model.values.keys().copied().filter(|key| model.is_useless(*key)).collect();
-                    dead.iter().for_each(|key| model.forget_if_useless(*key));
+                    for key in &dead {
+                        model.forget_if_useless(*key);
+                    }
                     model.seen.removed.push(dead.len());
                 }
                 Event::Clear => {
