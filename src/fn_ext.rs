@@ -409,7 +409,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// The closure takes each argument by reference, with its type written; it runs when the call
     /// is made, and before a retry for each attempt. The key is remembered for as long as the call
-    /// waits or runs. Takes any output.
+    /// waits or runs. Takes any output. A call stays pending if the key is
+    /// [closed](KeyedLimiter::close); [`permits`](crate::Around::permits) makes it fail then.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -504,7 +504,7 @@ impl<K, V> MemoBuilder<K, V> {
     /// set, 1 s after the first failure, doubled with each further one, at most 1 min.
     ///
     /// A failed refresh is a load that ended without a value to keep, while the earlier value was
-    /// served by [`refresh_ahead`](Self::refresh_ahead),
+    /// served: after [`Memo::refresh`], or by [`refresh_ahead`](Self::refresh_ahead),
     /// [`stale_while_revalidate`](Self::stale_while_revalidate) or
     /// [`stale_on_error`](Self::stale_on_error). Before the delay has passed, calls of this key are
     /// served that value at once and begin no load. They count as `hits`, and as `stale_hits` if
@@ -549,7 +549,7 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let Self { ttl, jitter, refresh_ahead, stale_while_revalidate, stale_on_error, refresh_backoff, .. } = self;
+        let Self { ttl, jitter, refresh_ahead, stale_while_revalidate, stale_on_error, .. } = self;
         for (setting, duration) in
             [("ttl", ttl.default), ("negative", ttl.negative.map(|(_, ttl)| ttl)), ("time_to_idle", self.time_to_idle)]
         {
@@ -565,14 +565,6 @@ impl<K, V> MemoBuilder<K, V> {
         }
         if let Some(part) = refresh_ahead.filter(|part| !(*part > 0.0 && *part < 1.0)) {
             return Err(ConfigError::new("refresh_ahead", part, "between 0 and 1"));
-        }
-        let is_refreshed = refresh_ahead.is_some() || !stale_while_revalidate.is_zero() || !stale_on_error.is_zero();
-        if let Some(policy) = refresh_backoff.as_ref().filter(|_| !is_refreshed) {
-            return Err(ConfigError::new(
-                "refresh_backoff",
-                policy,
-                "left out without `refresh_ahead`, `stale_while_revalidate` or `stale_on_error`",
-            ));
         }
         if ttl.is_set() {
             return Ok(());

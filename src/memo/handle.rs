@@ -161,7 +161,7 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 /// in 64 such hits of a thread drops values. If several threads drop values at the same time, only
 /// one of them does. In a memo that is not called, no code runs and all values stay. The next call
 /// that needs the time begins to drop them; [`stats`](Self::stats) needs no time. Where that is too
-/// late, call `purge_expired()` from a timer of your own.
+/// late, call [`purge_expired`](Self::purge_expired) from a timer of your own.
 ///
 /// `Hash`, `Eq` and `Clone` of keys and values run while a part of the memo is locked. They must
 /// not use the same memo. `Drop` and all closures that the memo is given may.

@@ -127,14 +127,15 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// one.
     ///
     /// An [`invalidate`](Self::invalidate) that keeps the value until there is a new one: calls do
-    /// not wait, and if the load fails, the value is still there and the next call tries again. As
-    /// after [`refresh_ahead`](crate::MemoBuilder::refresh_ahead), the one call that refreshes the
-    /// value waits for its load, or not even that one with
+    /// not wait, and if the load fails, the value is still there. A later call tries again, after
+    /// the delay of [`refresh_backoff`](crate::MemoBuilder::refresh_backoff). Another `refresh` ends
+    /// that delay. As after [`refresh_ahead`](crate::MemoBuilder::refresh_ahead), the one call that
+    /// refreshes the value waits for its load, or not even that one with
     /// [`.detached()`](crate::Memoized::detached). A memo does not know how its values are loaded,
     /// so a key that is not asked for is not loaded.
     ///
-    /// Wins over a load of the same key that is under way. Does nothing about a value that has
-    /// expired, or that is not there: the next call loads it anyway.
+    /// Wins over a load of the same key that is under way. A value that has expired, or that is not
+    /// there, is loaded by the next call anyway; only the delay after a failed refresh ends.
     ///
     /// # Examples
     ///

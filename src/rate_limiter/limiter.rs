@@ -11,7 +11,7 @@ use crate::{
     error::or_panic,
     sync::Arc,
 };
-use std::{fmt, time::Duration};
+use std::{fmt, task::Waker, time::Duration};
 
 /// A limit of calls per period, shared by all its clones.
 ///
@@ -381,7 +381,7 @@ impl RateLimiter {
     /// # }
     /// ```
     pub fn close(&self) {
-        self.core.close();
+        self.core.close().for_each(Waker::wake);
     }
 
     /// Returns whether the limiter was [closed](Self::close).

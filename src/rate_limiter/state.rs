@@ -126,6 +126,7 @@ pub(super) struct Bounds {
 pub(super) struct Settings {
     pub(super) quota: Quota,
     pub(super) bounds: Bounds,
+    pub(super) is_closed: bool,
 }
 
 /// The settings of one key that differ from those of all keys, and so do not follow them.
@@ -372,13 +373,13 @@ impl Core {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    pub(super) fn close(&self) {
+    /// Returns the wakers of all that waited, to be woken outside of all locks.
+    #[must_use]
+    pub(super) fn close(&self) -> impl Iterator<Item = Waker> {
         let mut state = lock(&self.state);
         state.is_closed = true;
         state.open_short_way();
-        let queue = std::mem::take(&mut state.queue);
-        drop(state);
-        queue.into_wakers().for_each(Waker::wake);
+        std::mem::take(&mut state.queue).into_wakers()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -477,15 +478,15 @@ impl Core {
         RateLimiterStats { waiting: state.queue.len(), ..state.stats }
     }
 
-    /// The time until the limiter is as good as new; `None` while calls wait, once it is closed, and
-    /// with settings of its own.
+    /// The time until the limiter is as good as new; `None` while calls wait, with settings of its
+    /// own, and if it was closed by itself.
     pub(super) fn idle_in(&self, common: &Settings) -> Option<Nanos> {
         let mut state = self.enter(Clock::here());
         state.decide_own(common);
         let OwnSettings { limits, burst, max_waiting, longest_pause } = state.own;
         let is_ordinary = [limits, burst, max_waiting, longest_pause] == [Own::No; 4];
         let idle_at = state.quota.idle_at().max(state.paused_until);
-        let can_go = is_ordinary && state.queue.is_empty() && !state.is_closed;
+        let can_go = is_ordinary && state.queue.is_empty() && state.is_closed == common.is_closed;
         can_go.then(|| idle_at.saturating_sub(state.now))
     }
 }

@@ -399,11 +399,11 @@ async fn one_call_refreshes_the_value_and_the_others_are_served_the_present_one(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_that_fails_leaves_the_value_and_the_next_call_tries_again() {
+async fn a_refresh_that_fails_leaves_the_value_and_is_tried_again_after_its_delay() {
     let memo: Memo<u8, u64> = Memo::ttl(secs(10));
     let answers = AtomicU64::new(0);
     let fetch = |_: u8| match answers.fetch_add(1, SeqCst) {
-        0 | 3 => ready(Ok(1)),
+        0 | 4 => ready(Ok(1)),
         _ => ready(Err("down".to_owned())),
     };
     let fetch = fetch.memoized(&memo);
@@ -412,10 +412,16 @@ async fn a_refresh_that_fails_leaves_the_value_and_the_next_call_tries_again() {
     memo.refresh(&7);
     assert_eq!(fetch.call(7).await, Ok(1));
     assert_eq!(fetch.call(7).await, Ok(1));
-    assert_eq!((memo.stats().loads, memo.stats().load_failures), (3, 2));
-    advance(secs(5)).await; // It expires when it would have.
+    assert_eq!((memo.stats().loads, memo.stats().load_failures), (2, 1));
+    advance(secs(1)).await;
     assert_eq!(fetch.call(7).await, Ok(1));
-    assert_eq!((memo.stats().loads, memo.stats().expirations), (4, 1));
+    assert_eq!((memo.stats().loads, memo.stats().load_failures), (3, 2));
+    memo.refresh(&7); // waits for no delay
+    assert_eq!(fetch.call(7).await, Ok(1));
+    assert_eq!((memo.stats().loads, memo.stats().load_failures), (4, 3));
+    advance(secs(4)).await; // It expires when it would have.
+    assert_eq!(fetch.call(7).await, Ok(1));
+    assert_eq!((memo.stats().loads, memo.stats().expirations), (5, 1));
 }
 
 #[tokio::test(start_paused = true)]

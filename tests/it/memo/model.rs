@@ -135,10 +135,6 @@ impl Settings {
     fn capacity(&self) -> u64 {
         self.capacity.unwrap_or(1_000_000)
     }
-
-    fn serves_without_a_load(&self) -> bool {
-        self.refresh_ahead.is_some() || self.stale_while_revalidate > 0 || self.stale_on_error > 0
-    }
 }
 
 /// All that can be seen.
@@ -275,9 +271,10 @@ mod real {
             if let Some(percent) = settings.refresh_ahead {
                 memo = memo.refresh_ahead(f64::from(percent) / 100.0);
             }
-            if settings.serves_without_a_load() {
-                memo = memo.refresh_backoff(RetryPolicy::linear(ms(settings.refresh_backoff)));
-            }
+            memo = memo.refresh_backoff(match settings.refresh_backoff {
+                0 => RetryPolicy::fixed(Duration::ZERO),
+                step => RetryPolicy::linear(ms(step)),
+            });
             let memo = memo.build();
             drop(last);
             let world = Self {
@@ -888,9 +885,9 @@ mod naive {
                 Event::Refresh(key) => {
                     model.detach(key);
                     let (age, ttl) = (model.age(key), model.ttl(key));
-                    if age.is_some_and(|age| age < ttl) {
-                        let value = model.values.get_mut(&key).unwrap();
-                        (value.is_due, value.failures, value.rests_until) = (true, 0, 0);
+                    if let Some(value) = model.values.get_mut(&key) {
+                        value.is_due |= age.is_some_and(|age| age < ttl);
+                        (value.failures, value.rests_until) = (0, 0);
                     }
                 }
                 Event::Revoke(rest) => model.revoked = rest,

@@ -183,7 +183,10 @@ async fn calls_that_cannot_fail_stay_pending_without_a_timer() {
     // A timeout around the call ends it.
     let begun = Instant::now();
     let timed_out = echo.rate_limited(&limiter).timeout(secs(5)).call("a").await.unwrap_err();
-    assert_eq!((timed_out, begun.elapsed()), (Error::TimedOut { name: "echo".into(), after: secs(5), label: None }, secs(5)));
+    assert_eq!(
+        (timed_out, begun.elapsed()),
+        (Error::TimedOut { name: "echo".into(), after: secs(5), label: None }, secs(5))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -282,6 +285,43 @@ async fn a_closed_key_is_not_forgotten() {
     assert_eq!(per_user.for_key(&7).try_acquire(), Err(CLOSED));
     assert!(per_user.remove(&7));
     assert_eq!(per_user.for_key(&7).try_acquire(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_keys_are_closed_and_so_are_those_that_come_later() {
+    let per_user: KeyedLimiter<u32> = KeyedLimiter::new(1, secs(60));
+    let users = [per_user.for_key(&1), per_user.for_key(&2)];
+    users.iter().for_each(|user| user.try_acquire().unwrap());
+    let mut waiting = [&users[0], &users[0], &users[1]].map(|user| task::spawn(user.acquire_many(1)));
+    waiting.iter_mut().for_each(|waiter| assert_pending!(waiter.poll()));
+    assert!(!per_user.is_closed());
+
+    per_user.clone().close();
+    assert!(per_user.is_closed());
+    for waiter in &mut waiting {
+        assert!(waiter.is_woken());
+        assert_eq!(assert_ready!(waiter.poll()), Err(CLOSED));
+    }
+    assert_eq!(per_user.for_key(&1).try_acquire(), Err(CLOSED));
+    assert_eq!(per_user.for_key(&3).try_acquire(), Err(CLOSED));
+    let call = (|_: u32| ready(Ok::<_, Error>(()))).try_rate_limited_by_key(&per_user, |user: &u32| *user);
+    assert_eq!(call.call(4).await, Err(CLOSED));
+    let stats = per_user.stats();
+    assert_eq!((stats.admitted, stats.refused, stats.waiting), (2, 6, 0));
+}
+
+/// A key that was forgotten is closed when it comes again, so its memory can go.
+#[tokio::test(start_paused = true)]
+#[cfg_attr(miri, ignore = "takes it for ever")]
+async fn keys_that_were_closed_with_all_are_forgotten() {
+    let per_user: KeyedLimiter<u32> = KeyedLimiter::new(1, secs(1));
+    per_user.close();
+    for user in 0..1_000 {
+        advance(secs(1)).await;
+        assert_eq!(per_user.for_key(&user).try_acquire(), Err(CLOSED));
+    }
+    assert!(per_user.len() < 50, "{} keys", per_user.len());
+    assert_eq!(per_user.stats().refused, 1_000);
 }
 
 #[tokio::test(start_paused = true)]
