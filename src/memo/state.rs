@@ -39,7 +39,7 @@ use super::{
 use crate::{
     clock::{Clock, Epoch, Nanos},
     policy::{Freshness, Stamp},
-    sync::{Arc, RwLockReadGuard, lock},
+    sync::{Arc, lock},
 };
 use std::{
     borrow::Borrow,
@@ -184,7 +184,8 @@ impl<K: Key, V: Value> Core<K, V> {
         }
         if self.settings.valid_while.is_some() {
             let entry = Arc::clone(entry);
-            return self.hit_if_valid(clock, shard, entry, now);
+            drop(shard);
+            return self.hit_if_valid(clock, &entry, now);
         }
         self.put_off(entry, now);
         let hits = self.counters.hits.count();
@@ -199,23 +200,16 @@ impl<K: Key, V: Value> Core<K, V> {
         Ok(value)
     }
 
-    /// A hit, if the value says that it is still good. The value is asked outside of the lock. Out
-    /// of line, because most memos have values that do not say so.
+    /// A hit, if the value says that it is still good. Called outside of all locks. Out of line,
+    /// because most memos do not ask.
     #[cold]
     #[inline(never)]
-    fn hit_if_valid(
-        &self,
-        clock: Clock,
-        shard: RwLockReadGuard<'_, Shard<K, V>>,
-        entry: Arc<Entry<K, V>>,
-        now: Nanos,
-    ) -> Result<V, Option<(Place, Freshness)>> {
-        drop(shard);
+    fn hit_if_valid(&self, clock: Clock, entry: &Entry<K, V>, now: Nanos) -> Result<V, Option<(Place, Freshness)>> {
         if !self.settings.is_valid(&entry.key, &entry.value) {
             return Err(Some((entry.place, Freshness::Dead)));
         }
         let hits = self.counters.hits.count();
-        let value = self.served(&entry, now);
+        let value = self.served(entry, now);
         self.sweep_after_hit(clock, now, hits);
         Ok(value)
     }

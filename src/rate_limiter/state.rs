@@ -374,7 +374,6 @@ impl Core {
     }
 
     /// Returns the wakers of all that waited, to be woken outside of all locks.
-    #[must_use]
     pub(super) fn close(&self) -> impl Iterator<Item = Waker> {
         let mut state = lock(&self.state);
         state.is_closed = true;

@@ -291,9 +291,13 @@ async fn a_closed_key_is_not_forgotten() {
 async fn all_keys_are_closed_and_so_are_those_that_come_later() {
     let per_user: KeyedLimiter<u32> = KeyedLimiter::new(1, secs(60));
     let users = [per_user.for_key(&1), per_user.for_key(&2)];
-    users.iter().for_each(|user| user.try_acquire().unwrap());
+    for user in &users {
+        user.try_acquire().unwrap();
+    }
     let mut waiting = [&users[0], &users[0], &users[1]].map(|user| task::spawn(user.acquire_many(1)));
-    waiting.iter_mut().for_each(|waiter| assert_pending!(waiter.poll()));
+    for waiter in &mut waiting {
+        assert_pending!(waiter.poll());
+    }
     assert!(!per_user.is_closed());
 
     per_user.clone().close();
