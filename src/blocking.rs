@@ -60,6 +60,41 @@
 #![cfg_attr(feature = "test-util", doc = "[`VirtualClock`](crate::test_util::VirtualClock).")]
 #![cfg_attr(not(feature = "test-util"), doc = "`test_util::VirtualClock` (feature `test-util`).")]
 //!
+//! # Cancellation
+//!
+//! A [`CancelToken`] ends the waits of calls from outside, for a shutdown: `token.run(|| chain.call(..))`
+//! on one thread, `token.cancel()` on another. The function in progress runs on, and decor begins
+//! nothing after it.
+//!
+//! When a runtime is dropped, a call that waits in one of its tasks, in `spawn_blocking` above all,
+//! is cancelled as well. So a runtime's end does not wait for the delays of a retry. The `JoinHandle`
+//! of the task returns an error that [`is_panic`](tokio::task::JoinError::is_panic), although the
+//! panic hook hears of nothing. To end such calls with a value, cancel a token first:
+//!
+//! ```
+//! use decor::{blocking::CancelToken, prelude::*};
+//! use std::{sync::mpsc, time::Duration};
+//!
+//! let runtime = tokio::runtime::Runtime::new().unwrap();
+//! let shutdown = CancelToken::new();
+//!
+//! let (tell, told) = mpsc::channel();
+//! let load = (move || Err::<u64, _>(tell.send("connecting"))).blocking();
+//! let load = load.retry_with(RetryPolicy::fixed(Duration::from_secs(3600)));
+//! let its_token = shutdown.clone();
+//! let load = runtime.spawn_blocking(move || its_token.run(|| load.call()));
+//! assert_eq!(told.recv(), Ok("connecting")); // and then it waits
+//!
+//! shutdown.cancel();
+//! assert!(runtime.block_on(load).unwrap().is_none());
+//! drop(runtime);
+//! ```
+//!
+//! A wait notices the end when the runtime drops its tasks. `shutdown_timeout` of a current-thread
+//! runtime drops them after its own wait, and so does a runtime of several threads if a wait in an
+//! async task begins at that very moment. Cancel a token before it there. With `panic = "abort"`, no wait is
+//! ended.
+//!
 //! # Timeouts
 //!
 //! A thread cannot be cancelled. Therefore [`timeout`](crate::FnExt::timeout) runs the call on
@@ -109,4 +144,5 @@ pub use crate::{
     FnExt,
     call::blocking::{Blocking, Callable, CallableMut, CallableOnce, Run, SyncFn},
     decorators::boxed::BlockingFn as BoxedFn,
+    thread::CancelToken,
 };

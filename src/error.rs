@@ -1,5 +1,6 @@
 //! What decor itself has to say, and the types that carry it beside a caller's own errors.
 
+use crate::Name;
 use std::{fmt, io, time::Duration};
 
 /// What a policy decided about a call: never what the call itself returned.
@@ -20,7 +21,8 @@ use std::{fmt, io, time::Duration};
 ///     Policy(#[from] decor::Error),
 /// }
 ///
-/// let error = decor::Error::TimedOut { name: "fetch", after: Duration::from_secs(2) };
+/// let name = "fetch".into();
+/// let error = decor::Error::TimedOut { name, after: Duration::from_secs(2), label: None };
 /// assert_eq!(ApiError::from(error).to_string(), "fetch timed out after 2s");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,12 +30,15 @@ use std::{fmt, io, time::Duration};
 pub enum Error {
     /// The call did not end within the limit of a `.timeout(..)`, or could not even begin: on a thread, when all threads for calls
     /// with a limit are in use.
-    #[error("{name} timed out after {after:?}")]
+    #[error("{name} timed out after {after:?}{}", .label.map_or_else(String::new, |label| format!(" ({label})")))]
     TimedOut {
         /// The function or future that was bounded.
-        name: &'static str,
+        name: Name,
         /// The limit it was given.
         after: Duration,
+        /// The limit's [label](crate::Timeout::labelled); `None` if it has none. Tells the limits of
+        /// a chain apart: `Error::TimedOut { label: Some("total"), .. }`.
+        label: Option<&'static str>,
     },
     /// A limiter would not admit the call now, and the call was not meant to wait.
     #[error("rate limited: try again in {retry_after:?}")]
@@ -48,13 +53,21 @@ pub enum Error {
         /// The number of callers in the queue.
         waiting: usize,
     },
+    /// The call needs something that was closed, such as a limiter after
+    /// [`close`](crate::RateLimiter::close). The function was not called. Not
+    /// [transient](crate::Transient), because what is closed stays closed.
+    #[error("{what} is closed, and admits no more calls")]
+    Closed {
+        /// The closed thing, as the message names it: `the rate limiter`.
+        what: &'static str,
+    },
     /// The call waited for another call to load the value from a memo, and that load failed. The
     /// call that loaded has the error itself. [Transient](crate::Transient), because the next call
     /// loads anew, whatever the load failed with.
     #[error("loading failed in another call of {name}: {message}")]
     LoadFailed {
         /// The function that failed.
-        name: &'static str,
+        name: Name,
         /// The text of its error.
         message: String,
     },
@@ -80,8 +93,9 @@ pub enum Error {
 }
 
 /// A timeout becomes `TimedOut`, an invalid argument `InvalidInput`, a refusal by a limiter or a
-/// gate `WouldBlock`, a load that failed `Other`. The [`Error`] itself stays within reach, by
-/// [`io::Error::get_ref`].
+/// gate `WouldBlock`, a load that failed `Other`. A closed limiter becomes `Other` as well, because
+/// other code retries the kinds that stand for a lost connection. The [`Error`] itself stays within
+/// reach, by [`io::Error::get_ref`].
 ///
 /// ```
 /// let error = decor::Error::InvalidArgument { message: "id must not be 0".into() };
@@ -93,7 +107,7 @@ impl From<Error> for io::Error {
             Error::TimedOut { .. } => io::ErrorKind::TimedOut,
             Error::InvalidArgument { .. } => io::ErrorKind::InvalidInput,
             Error::RateLimited { .. } | Error::QueueFull { .. } | Error::Rejected { .. } => io::ErrorKind::WouldBlock,
-            Error::LoadFailed { .. } => io::ErrorKind::Other,
+            Error::LoadFailed { .. } | Error::Closed { .. } => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }
@@ -149,7 +163,8 @@ impl<E> Failure<E> {
     /// The policy's error, if that is what it was.
     ///
     /// ```
-    /// let timed_out = decor::Error::TimedOut { name: "fetch", after: std::time::Duration::ZERO };
+    /// let (name, after) = ("fetch".into(), std::time::Duration::ZERO);
+    /// let timed_out = decor::Error::TimedOut { name, after, label: None };
     /// assert_eq!(decor::Failure::<String>::Policy(timed_out.clone()).policy(), Some(&timed_out));
     /// ```
     pub fn policy(&self) -> Option<&Error> {
@@ -174,6 +189,8 @@ pub enum GiveUpReason {
     NotRetryable,
     /// The next attempt would have begun after the policy's deadline.
     DeadlineReached,
+    /// The server asked for a longer wait than the policy's [`max_hint`](crate::RetryPolicy::max_hint).
+    HintTooLong,
     /// A decorator outside of the retry ended the call, a total timeout for one.
     Interrupted,
 }
@@ -187,6 +204,7 @@ impl fmt::Display for GiveUpReason {
             Self::Exhausted => "attempts exhausted",
             Self::NotRetryable => "not retryable",
             Self::DeadlineReached => "deadline reached",
+            Self::HintTooLong => "hint too long",
             Self::Interrupted => "interrupted",
         })
     }
@@ -284,7 +302,9 @@ impl<E: fmt::Display> fmt::Display for RetryError<E> {
         match reason {
             GiveUpReason::NotRetryable | GiveUpReason::Interrupted => {}
             GiveUpReason::Exhausted => write!(f, "retry failed after {attempts} attempt{plural}: ")?,
-            GiveUpReason::DeadlineReached => write!(f, "retry failed after {attempts} attempt{plural} ({reason}): ")?,
+            GiveUpReason::DeadlineReached | GiveUpReason::HintTooLong => {
+                write!(f, "retry failed after {attempts} attempt{plural} ({reason}): ")?;
+            }
         }
         // With the formatter's own flags: anyhow's `{:#}` prints the whole chain of causes.
         cause.fmt(f)

@@ -3,7 +3,7 @@
 //! Each decorator has one entry, for async and for sync functions.
 
 use crate::{
-    Fallible, KeyedLimiter, Permits, RateLimiter, ResultLike, RetryPolicy,
+    Fallible, KeyedLimiter, Name, Permits, RateLimiter, ResultLike, RetryPolicy,
     call::{
         Describe, Late,
         args::{CloneArgs, DebugArgs, Inspect},
@@ -15,8 +15,8 @@ use crate::{
         errors::{ErrInto, Lifted, MadeFallible, MapErr},
         logged::{Discreet, Logged, Logging, Picked, ShowArgs, ShowValue, Values},
         named::Named,
-        pausing::Pausing,
-        rate_limited::{RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin},
+        pausing::{ByError, ByResult, Pausing},
+        rate_limited::{OfKey, One, OneWithin, RateLimited, Weighted},
         retry::Retry,
         timed::{OutcomeOf, Timing},
         timeout::Timeout,
@@ -27,8 +27,11 @@ use crate::{
 #[cfg(feature = "memo")]
 use crate::{
     Memo, MemoKey, Memoized,
-    memo::{KeyFromFn, Memoizable, Options},
+    decorators::invalidating::{Invalidating, KeyBy, TagBy, Writing},
+    memo::{Key, KeyFromFn, Memoizable, Options, Value},
 };
+#[cfg(feature = "memo")]
+use std::borrow::Cow;
 use std::{
     fmt::{Debug, Display},
     hash::Hash,
@@ -55,7 +58,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// One event per call when it ends, under the target `decor::call`, level `info`, with the
     /// fields `name`, `elapsed` (seconds) and `outcome` (`completed`, `cancelled`, `panicked`). The
     /// clock starts at the first poll, and is not read at all without a listener.
-    /// [`timed_with`](Self::timed_with) sets level, threshold and destination.
+    /// [`timed_with`](Self::timed_with) sets level, threshold and destination, and can tell hits of
+    /// a memo from misses.
     ///
     /// Stands last to time everything; before `retry_with` to time each attempt. Takes any output.
     ///
@@ -73,12 +77,12 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.timed("fetch").call(42).await, 42);
     /// # }
     /// ```
-    fn timed(self, name: &'static str) -> Around<Self, GateLayer<Timing>> {
+    fn timed(self, name: impl Into<Name>) -> Around<Self, GateLayer<Timing>> {
         self.timed_with(Timing::new(name))
     }
 
-    /// [`timed`](Self::timed), with a [`Timing`] of your own: level, threshold, outcome by result,
-    /// a sink in place of the log.
+    /// [`timed`](Self::timed), with a [`Timing`] of your own: level, threshold, outcome by result
+    /// and by memo, a sink in place of the log.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -195,7 +199,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Self::Output: ResultLike<Err: Display>,
         S: ShowArgs<Args> + ShowValue<<Self::Output as ResultLike>::Ok>,
     {
-        let name = self.label();
+        let name = self.name();
         watched(self, Logged::new(logging, name))
     }
 
@@ -207,8 +211,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// that first poll came back pending. A limit of zero allows just that poll; [`Duration::MAX`]
     /// never fires.
     ///
-    /// Stands before `retry_with` to bound each attempt, after it to bound all of them together.
-    /// Takes [`Fallible`] outputs.
+    /// Stands before `retry_with` to bound each attempt, after it to bound all of them together;
+    /// [`.labelled("total")`](Timeout::labelled) tells the two apart in the error. Takes
+    /// [`Fallible`] outputs.
     ///
     /// # Sync functions
     ///
@@ -239,14 +244,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// let limit = Duration::from_secs(2);
     /// let error = hang.timeout(limit).call(42).await.unwrap_err();
-    /// assert_eq!(error, Error::TimedOut { name: "hang", after: limit });
+    /// assert_eq!(error, Error::TimedOut { name: "hang".into(), after: limit, label: None });
     /// # }
     /// ```
     fn timeout(self, limit: Duration) -> Timeout<Self>
     where
         Self::Output: Fallible,
     {
-        let name = self.label();
+        let name = self.name();
         Timeout::new(self, limit, name, Describe::new(Self::show))
     }
 
@@ -265,8 +270,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// Events under the target `decor::retry`: `debug` for each retry and for a success that was
     /// not the first attempt, `warn` for giving up (`debug` if the first attempt's error is not
-    /// retried). The events do not show the errors, which need not be `Display`. Use `.logged()`
-    /// before the retry for that.
+    /// retried). The policy sets other levels, and how often there is a line about giving up: see
+    /// [`RetryPolicy`](crate::RetryPolicy#logs). The events show the errors after
+    /// [`.logging_errors()`](crate::Retry::logging_errors). [`attempt()`](crate::attempt()) tells the
+    /// function which attempt it is.
+    ///
+    /// Each attempt joins the queue of a limiter inside of the retry at its end, unless the policy is
+    /// [`keeping_place`](crate::RetryPolicy::keeping_place).
     ///
     /// Stands after the decorators of each attempt (timeout, permit), and before those that bound
     /// or remember the whole. Takes `Result`s.
@@ -317,7 +327,12 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// does before it returns its future waits as well.
     ///
     /// Stands before `retry_with`, so that each attempt takes a permit, and after the attempt's
-    /// `timeout`, so that the wait is not part of it. Takes any output.
+    /// `timeout`, so that the wait is not part of it. An attempt joins the queue at its end, or where
+    /// the policy [keeps its place](crate::RetryPolicy::keeping_place). Takes any output.
+    ///
+    /// A call stays pending once the limiter is [closed](RateLimiter::close), because not every
+    /// output can carry an error. [`rate_limited_by`](Self::rate_limited_by) waits as long, and
+    /// fails then.
     ///
     /// # Cancel safety
     ///
@@ -348,8 +363,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(1));
     /// # }
     /// ```
-    fn rate_limited(self, limiter: &RateLimiter) -> Around<Late<Self>, GateLayer<RateLimited>> {
-        held(self, RateLimited(limiter.clone()))
+    fn rate_limited(self, limiter: &RateLimiter) -> Limited<Self, RateLimiter, One> {
+        limited(self, limiter.clone(), One)
     }
 
     /// [`rate_limited`](Self::rate_limited), with as many permits as the arguments ask for: a
@@ -358,7 +373,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// The closure takes each argument by reference, with its type written; it runs when the call
     /// is made. More than the limit is refused at once
     /// ([`Error::InvalidArgument`](crate::Error::InvalidArgument)), and so is a call that finds the
-    /// queue full ([`Error::QueueFull`](crate::Error::QueueFull)). Takes [`Fallible`] outputs.
+    /// queue full ([`Error::QueueFull`](crate::Error::QueueFull)). A [closed](RateLimiter::close)
+    /// limiter refuses every call ([`Error::Closed`](crate::Error::Closed)). More than the burst of
+    /// a paced limiter waits for a full burst and takes its time afterwards: the calls behind it
+    /// wait for all of its permits. Takes [`Fallible`] outputs.
+    ///
+    /// If the permits are an estimate, [`.settled(..)`](crate::Around::settled) counts what the
+    /// call has used in their place. The other words for a limiter take several permits by
+    /// [`.permits(..)`](crate::Around::permits), which follows them.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -374,19 +396,21 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(limiter.available_per_window(), [59, 89_995]);
     /// # }
     /// ```
-    fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Around<Late<Self>, GateLayer<RateLimitedBy<P>>>
+    fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Limited<Self, RateLimiter, Weighted<P>>
     where
         P: Inspect<Args, Output: Into<Permits>>,
         Self::Output: Fallible,
     {
-        held(self, RateLimitedBy { limiter: limiter.clone(), permits })
+        limited(self, limiter.clone(), Weighted::new(permits))
     }
 
     /// [`rate_limited`](Self::rate_limited), by the limiter of a key that is taken from the
     /// arguments: a user, a host.
     ///
     /// The closure takes each argument by reference, with its type written; it runs when the call
-    /// is made. Takes any output. (For a future: `.rate_limited(&limiter.for_key(&key))`.)
+    /// is made, and before a retry for each attempt. The key is remembered for as long as the call
+    /// waits or runs. Takes any output. A call stays pending if the key is
+    /// [closed](KeyedLimiter::close); [`permits`](crate::Around::permits) makes it fail then.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -402,23 +426,21 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(per_user.for_key(&8).available(), 1);
     /// # }
     /// ```
-    fn rate_limited_by_key<K, P>(
-        self,
-        limiter: &KeyedLimiter<K>,
-        key: P,
-    ) -> Around<Late<Self>, GateLayer<RateLimitedByKey<K, P>>>
+    fn rate_limited_by_key<K, P>(self, limiter: &KeyedLimiter<K>, key: P) -> Limited<Self, OfKey<K, P>, One>
     where
         K: Eq + Hash + Clone,
         P: Inspect<Args, Output = K>,
     {
-        held(self, RateLimitedByKey { limiter: limiter.clone(), key })
+        limited(self, OfKey { limiter: limiter.clone(), key }, One)
     }
 
     /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait` for the permit.
     ///
     /// A wait that is known to be longer fails at once, with
-    /// [`Error::RateLimited`](crate::Error::RateLimited) and the time until a permit could be had.
-    /// Takes [`Fallible`] outputs.
+    /// [`Error::RateLimited`](crate::Error::RateLimited) and the time until a permit could be had,
+    /// at the earliest: heavy calls before it may make it later. Zero does not wait. A
+    /// [closed](RateLimiter::close) limiter refuses every call
+    /// ([`Error::Closed`](crate::Error::Closed)). Takes [`Fallible`] outputs.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -434,19 +456,53 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(2).await, Err(Error::RateLimited { retry_after }));
     /// # }
     /// ```
-    fn rate_limited_within(
-        self,
-        limiter: &RateLimiter,
-        max_wait: Duration,
-    ) -> Around<Late<Self>, GateLayer<RateLimitedWithin>>
+    fn rate_limited_within(self, limiter: &RateLimiter, max_wait: Duration) -> Limited<Self, RateLimiter, OneWithin>
     where
         Self::Output: Fallible,
     {
-        held(self, RateLimitedWithin { limiter: limiter.clone(), max_wait })
+        limited(self, limiter.clone(), OneWithin(max_wait))
+    }
+
+    /// [`rate_limited_within`](Self::rate_limited_within), by the limiter of a key: waits no longer
+    /// than `max_wait` for a permit of the key.
+    ///
+    /// The key comes from the arguments as in [`rate_limited_by_key`](Self::rate_limited_by_key).
+    /// Takes [`Fallible`] outputs.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn notify(user: u64, text: &str) -> Result<usize, Error> { Ok(text.len()) }
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let per_user = KeyedLimiter::new(1, minute);
+    /// let within = Duration::from_secs(5);
+    /// let notify = notify.rate_limited_within_by_key(&per_user, within, |user: &u64, _: &&str| *user);
+    /// assert_eq!(notify.call(7, "hello").await, Ok(5));
+    /// assert_eq!(notify.call(7, "again").await, Err(Error::RateLimited { retry_after: minute }));
+    /// assert_eq!(notify.call(8, "hello").await, Ok(5));
+    /// # }
+    /// ```
+    fn rate_limited_within_by_key<K, P>(
+        self,
+        limiter: &KeyedLimiter<K>,
+        max_wait: Duration,
+        key: P,
+    ) -> Limited<Self, OfKey<K, P>, OneWithin>
+    where
+        K: Eq + Hash + Clone,
+        P: Inspect<Args, Output = K>,
+        Self::Output: Fallible,
+    {
+        limited(self, OfKey { limiter: limiter.clone(), key }, OneWithin(max_wait))
     }
 
     /// [`rate_limited`](Self::rate_limited), but fails where it would have to wait, with
-    /// [`Error::RateLimited`](crate::Error::RateLimited). Takes [`Fallible`] outputs.
+    /// [`Error::RateLimited`](crate::Error::RateLimited), or with
+    /// [`Error::Closed`](crate::Error::Closed) once the limiter is [closed](RateLimiter::close).
+    /// Takes [`Fallible`] outputs.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -461,17 +517,48 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert!(fetch.call(2).await.is_err());
     /// # }
     /// ```
-    fn try_rate_limited(self, limiter: &RateLimiter) -> Around<Late<Self>, GateLayer<RateLimitedWithin>>
+    fn try_rate_limited(self, limiter: &RateLimiter) -> Limited<Self, RateLimiter, OneWithin>
     where
         Self::Output: Fallible,
     {
         self.rate_limited_within(limiter, Duration::ZERO)
     }
 
+    /// [`try_rate_limited`](Self::try_rate_limited), by the limiter of a key: fails where it would
+    /// have to wait for a permit of the key.
+    ///
+    /// The key comes from the arguments as in [`rate_limited_by_key`](Self::rate_limited_by_key).
+    /// Takes [`Fallible`] outputs.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn log_in(user: u64) -> Result<u64, Error> { Ok(user) }
+    ///
+    /// let per_user = KeyedLimiter::new(1, Duration::from_secs(60));
+    /// let log_in = log_in.try_rate_limited_by_key(&per_user, |user: &u64| *user);
+    /// assert_eq!(log_in.call(7).await, Ok(7));
+    /// assert!(log_in.call(7).await.is_err());
+    /// assert_eq!(log_in.call(8).await, Ok(8));
+    /// # }
+    /// ```
+    fn try_rate_limited_by_key<K, P>(self, limiter: &KeyedLimiter<K>, key: P) -> Limited<Self, OfKey<K, P>, OneWithin>
+    where
+        K: Eq + Hash + Clone,
+        P: Inspect<Args, Output = K>,
+        Self::Output: Fallible,
+    {
+        self.rate_limited_within_by_key(limiter, Duration::ZERO, key)
+    }
+
     /// Pauses the limiter for all calls when one fails with an error that asks for it, such as a
     /// 429.
     ///
-    /// `hint` says for how long, if at all. Stands around what makes the request, before
+    /// `hint` says for how long, if at all. A pause of zero is none. A longer pause than the
+    /// limiter's [longest](RateLimiter::longest_pause), 1 h until set, is cut to that;
+    /// [`resume`](RateLimiter::resume) ends a pause. Stands around what makes the request, before
     /// `rate_limited` on the same limiter: behind it, it would see that limiter's own refusals too.
     /// Takes `Result`s.
     ///
@@ -494,12 +581,119 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(30));
     /// # }
     /// ```
-    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, GateLayer<Pausing<P>>>
+    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, GateLayer<Pausing<ByError<P>>>>
     where
         Self::Output: ResultLike,
         P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
     {
-        watched(self, Pausing::new(limiter, hint))
+        watched(self, Pausing::new(limiter.clone(), ByError(hint)))
+    }
+
+    /// Pauses the limiter for all calls when a result asks for it, an `Ok` included: most clients return a
+    /// 429 as a response.
+    ///
+    /// As [`pausing`](Self::pausing), but `hint` looks at the whole output, which may be of any type.
+    /// A closure pins the lifetimes of an output that borrows from the arguments; a named function
+    /// does not.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// struct Response { retry_after: Option<Duration> }
+    /// async fn fetch(id: u64) -> Result<Response, String> {
+    ///     Ok(Response { retry_after: Some(Duration::from_secs(30)) }) // status 429
+    /// }
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// let fetch = fetch
+    ///     .pausing_result(&limiter, |r: &Result<Response, String>| r.as_ref().ok()?.retry_after)
+    ///     .rate_limited(&limiter);
+    /// fetch.call(1).await.unwrap();
+    /// let begun = tokio::time::Instant::now();
+    /// fetch.call(2).await.unwrap();
+    /// assert_eq!(begun.elapsed(), Duration::from_secs(30));
+    /// # }
+    /// ```
+    fn pausing_result<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, GateLayer<Pausing<ByResult<P>>>>
+    where
+        P: FnMut(&Self::Output) -> Option<Duration>,
+    {
+        watched(self, Pausing::new(limiter.clone(), ByResult(hint)))
+    }
+
+    /// [`pausing`](Self::pausing), by key: pauses the limiter of the call's key, and no other.
+    ///
+    /// The key comes from the arguments as in [`rate_limited_by_key`](Self::rate_limited_by_key).
+    /// Its limiter is looked up when it is paused, so a call that is not throttled adds no key. A
+    /// pause makes a key that is not remembered. Takes `Result`s.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Debug)]
+    /// struct Throttled { retry_after: Duration }
+    /// async fn fetch(host: String) -> Result<String, Throttled> {
+    ///     Err(Throttled { retry_after: Duration::from_secs(30) })
+    /// }
+    ///
+    /// let per_host = KeyedLimiter::new(10, Duration::from_secs(1));
+    /// let fetch = fetch
+    ///     .pausing_by_key(&per_host, |host: &String| host.clone(), |e| Some(e.retry_after))
+    ///     .rate_limited_by_key(&per_host, |host: &String| host.clone());
+    /// fetch.call("a.example".into()).await.unwrap_err();
+    /// assert_eq!(per_host.for_key("a.example").available(), 0);
+    /// assert_eq!(per_host.for_key("b.example").available(), 10);
+    /// # }
+    /// ```
+    fn pausing_by_key<K, Q, P>(self, limiter: &KeyedLimiter<K>, key: Q, hint: P) -> PausingOfKey<Self, K, Q, ByError<P>>
+    where
+        K: Eq + Hash + Clone,
+        Q: Inspect<Args, Output = K>,
+        Self::Output: ResultLike,
+        P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
+    {
+        watched(self, Pausing::new(OfKey { limiter: limiter.clone(), key }, ByError(hint)))
+    }
+
+    /// [`pausing_result`](Self::pausing_result), by key: pauses the limiter of the call's key, and no
+    /// other. The key is that of [`pausing_by_key`](Self::pausing_by_key).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// struct Response { retry_after: Option<Duration> }
+    /// async fn fetch(host: String) -> Response {
+    ///     Response { retry_after: Some(Duration::from_secs(30)) } // status 429
+    /// }
+    ///
+    /// let per_host = KeyedLimiter::new(10, Duration::from_secs(1));
+    /// let host = |host: &String| host.clone();
+    /// let fetch = fetch
+    ///     .pausing_result_by_key(&per_host, host, |response: &Response| response.retry_after)
+    ///     .rate_limited_by_key(&per_host, host);
+    /// fetch.call("a.example".into()).await;
+    /// assert_eq!(per_host.for_key("a.example").available(), 0);
+    /// assert_eq!(per_host.for_key("b.example").available(), 10);
+    /// # }
+    /// ```
+    fn pausing_result_by_key<K, Q, P>(
+        self,
+        limiter: &KeyedLimiter<K>,
+        key: Q,
+        hint: P,
+    ) -> PausingOfKey<Self, K, Q, ByResult<P>>
+    where
+        K: Eq + Hash + Clone,
+        Q: Inspect<Args, Output = K>,
+        P: FnMut(&Self::Output) -> Option<Duration>,
+    {
+        watched(self, Pausing::new(OfKey { limiter: limiter.clone(), key }, ByResult(hint)))
     }
 
     /// Remembers outputs: a call with the same arguments as an earlier one gets the value from the
@@ -611,6 +805,91 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Memoized::by_closure(self, memo, key, Describe::new(Self::show))
     }
 
+    /// Removes from a memo what a call has changed: the value of the key that the closure makes of
+    /// the arguments. For functions that write.
+    ///
+    /// The value goes after a success. A load of the key that began before is not kept either, so
+    /// the next call loads what was written. After an `Err` the value stays.
+    /// [`.before_and_after()`](Around::before_and_after) may follow. Takes `Result`s; a plain
+    /// output becomes one by [`.fallible()`](Self::fallible).
+    ///
+    /// The closure takes each argument by reference, with its type written, and returns the owned
+    /// key. It runs when the call is made.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands close to the function, before `timeout` and `retry_with`. A call that a timeout ends
+    /// then counts as cancelled, and not as an `Err`, so the value goes.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped, or that panics, may have written, so the value goes. A call that was
+    /// never polled has not, and the value stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// struct NewName { id: u64, name: String }
+    /// async fn rename(user: NewName) -> Result<(), String> {
+    ///     if user.name.is_empty() { Err("a name is needed".to_owned()) } else { Ok(()) }
+    /// }
+    ///
+    /// let users: Memo<u64, String> = Memo::builder().build();
+    /// users.insert(42, "Ada".to_owned());
+    /// let rename = rename.invalidating(&users, |user: &NewName| user.id);
+    ///
+    /// rename.call(NewName { id: 42, name: String::new() }).await.unwrap_err();
+    /// assert!(users.contains(&42));
+    /// rename.call(NewName { id: 42, name: "Grace".to_owned() }).await.unwrap();
+    /// assert!(!users.contains(&42));
+    /// # }
+    /// ```
+    #[cfg(feature = "memo")]
+    fn invalidating<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Writing<Self, K, V, KeyBy<P>>
+    where
+        K: Key,
+        V: Value,
+        P: Inspect<Args, Output = K>,
+        Self::Output: ResultLike,
+    {
+        held(self, Invalidating::new(memo, KeyBy(key)))
+    }
+
+    /// [`invalidating`](Self::invalidating), for all values that have a
+    /// [tag](crate::MemoBuilder::tags_by).
+    ///
+    /// The closure returns a `String` or a `&'static str`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// async fn order(user: u64, item: &str) -> Result<(), String> { Ok(()) }
+    ///
+    /// let pages: Memo<&str, u64> =
+    ///     Memo::builder().tags_by(|_page: &&str, user: &u64| [format!("user:{user}")]).build();
+    /// pages.insert("/cart", 42);
+    /// let order = order.invalidating_tag(&pages, |user: &u64, _: &&str| format!("user:{user}"));
+    /// order.call(42, "book").await.unwrap();
+    /// assert!(!pages.contains(&"/cart"));
+    /// # }
+    /// ```
+    #[cfg(feature = "memo")]
+    fn invalidating_tag<K, V, P>(self, memo: &Memo<K, V>, tag: P) -> Writing<Self, K, V, TagBy<P>>
+    where
+        K: Key,
+        V: Value,
+        P: Inspect<Args, Output: Into<Cow<'static, str>>>,
+        Self::Output: ResultLike,
+    {
+        held(self, Invalidating::new(memo, TagBy(tag)))
+    }
+
     /// Refuses arguments with [`Error::InvalidArgument`](crate::Error::InvalidArgument) before the
     /// function is called.
     ///
@@ -680,7 +959,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # }
     /// ```
     fn deprecated_with(self, deprecation: Deprecation) -> Around<Self, GateLayer<Deprecated>> {
-        let name = self.label();
+        let name = self.name();
         watched(self, Deprecated::new(deprecation, name))
     }
 
@@ -775,6 +1054,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Functions and methods are called by their own name; a closure shows its place until it is
     /// named. Stands first.
     ///
+    /// A [`Name`] may be made at run time: `.named(format!("job {id}"))`. It is allocated once, and
+    /// shared by all calls and their errors.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::prelude::*;
@@ -785,8 +1067,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(hang.await.unwrap_err(), "hang timed out after 1s");
     /// # }
     /// ```
-    fn named(self, name: &'static str) -> Around<Self, Named> {
-        Around::new(self, Named(name), Describe::new(Self::show))
+    fn named(self, name: impl Into<Name>) -> Around<Self, Named> {
+        Around::new(self, Named(name.into()), Describe::new(Self::show))
     }
 
     /// Ends a chain with a short type, [`BoxedFn<Args, Output>`](crate::BoxedFn), for struct
@@ -899,6 +1181,16 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 }
 
 impl<C: Function<Args, Half>, Args, Half> FnExt<Args, Half> for C {}
+
+/// A function behind a limiter.
+type Limited<C, L, R> = Around<Late<C>, GateLayer<RateLimited<L, R>>>;
+
+/// A function with calls that pause the limiter of their key.
+type PausingOfKey<C, K, Q, P> = Around<C, GateLayer<Pausing<P, OfKey<K, Q>>>>;
+
+fn limited<C: Function<Args, Half>, Args, Half, L, R>(callable: C, limiter: L, request: R) -> Limited<C, L, R> {
+    held(callable, RateLimited { limiter, request })
+}
 
 /// Adds a gate that only watches. The function is called at once, as by `f(x)`.
 fn watched<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<C, GateLayer<S>> {

@@ -1,12 +1,12 @@
 //! The decorators that fit a bare future: those that need not repeat the call or see its arguments.
 
 use crate::{
-    Fallible, Permits, RateLimiter, ResultLike,
-    call::{Called, name::Name},
+    Fallible, KeyedLimiter, Name, Permits, RateLimiter, ResultLike,
+    call::Called,
     decorators::{
         errors::{Lifted, MadeFallible},
         logged::{CallLog, Discreet, Logging, ShowValue, Values},
-        pausing::Pausing,
+        pausing::{ByError, ByResult, Keyed, Pausing},
         rate_limited::{Admission, RefusableAdmission},
         timed::{AnyOutput, OutcomeOf, Stopwatch, Timing},
         timeout::TimeoutFuture,
@@ -16,13 +16,16 @@ use crate::{
 #[cfg(feature = "memo")]
 use crate::{
     KeyPart, Memo,
-    memo::{Begun, FixedKey, GetOrLoad, Memoizable, MemoizedFuture, Options},
+    decorators::invalidating::{Invalidation, Target},
+    memo::{Begun, FixedKey, GetOrLoad, Key, Memoizable, MemoizedFuture, Options, Value},
 };
 #[cfg(feature = "memo")]
-use std::hash::Hash;
+use std::borrow::Cow;
 use std::{
+    borrow::Borrow,
     fmt::{Debug, Display},
     future::Future,
+    hash::Hash,
     time::Duration,
 };
 
@@ -34,8 +37,8 @@ use std::{
 /// `(|| fetch(42)).retry_with(&policy).await`.
 ///
 /// A future's name is that of the async function that made it, or in which its async block stands;
-/// that of a boxed one cannot be seen. For another, wrap it:
-/// `(|| fetch(42)).named("fetch").timeout(limit).await`.
+/// that of a boxed one cannot be seen. For another, which may be made at run time, wrap it:
+/// `(|| fetch(42)).named(format!("job {id}")).timeout(limit).await`.
 ///
 /// # Other crates' methods
 ///
@@ -53,7 +56,7 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(fetch(42).timed("fetch").await, 42);
     /// # }
     /// ```
-    fn timed(self, name: &'static str) -> GatedFuture<Self, Stopwatch<AnyOutput>, Self::Output> {
+    fn timed(self, name: impl Into<Name>) -> GatedFuture<Self, Stopwatch<AnyOutput>, Self::Output> {
         self.timed_with(Timing::new(name))
     }
 
@@ -131,7 +134,10 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, CallLog::new(logging, Name::of_future::<Self>()))
     }
 
-    /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout).
+    /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout). Zero allows one
+    /// poll.
+    ///
+    /// [`.labelled("total")`](TimeoutFuture::labelled) may follow.
     ///
     /// # Panics
     ///
@@ -147,7 +153,7 @@ pub trait FutureExt: Future + Sized {
     /// async fn hang(id: u64) -> Result<u64, Error> { std::future::pending().await }
     ///
     /// let limit = Duration::from_secs(2);
-    /// let timed_out = Err(Error::TimedOut { name: "hang", after: limit });
+    /// let timed_out = Err(Error::TimedOut { name: "hang".into(), after: limit, label: None });
     /// assert_eq!(hang(42).timeout(limit).await, timed_out);
     /// # }
     /// ```
@@ -160,6 +166,9 @@ pub trait FutureExt: Future + Sized {
 
     /// Waits for a permit before the future is polled; see
     /// [`FnExt::rate_limited`](crate::FnExt::rate_limited).
+    ///
+    /// Stays pending once the limiter is [closed](RateLimiter::close); `.rate_limited_by(&limiter,
+    /// 1)` waits as long, and fails then.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -253,7 +262,93 @@ pub trait FutureExt: Future + Sized {
         self.rate_limited_within(limiter, Duration::ZERO)
     }
 
-    /// Pauses the limiter for all calls when this one fails with an error that asks for it; see
+    /// [`rate_limited`](Self::rate_limited), by the limiter of a key; see
+    /// [`FnExt::rate_limited_by_key`](crate::FnExt::rate_limited_by_key).
+    ///
+    /// The key may be borrowed: a `&str` for a `String`. The key is remembered for as long as the
+    /// future lives.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(host: &str) -> usize { host.len() }
+    ///
+    /// let per_host: KeyedLimiter<String> = KeyedLimiter::new(10, Duration::from_secs(60));
+    /// let host = "a.example";
+    /// assert_eq!(fetch(host).rate_limited_by_key(&per_host, host).await, 9);
+    /// assert_eq!(per_host.for_key(host).available(), 9);
+    /// # }
+    /// ```
+    fn rate_limited_by_key<K, Q>(self, limiter: &KeyedLimiter<K>, key: &Q) -> GatedFuture<Self, Admission, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        GatedFuture::new(self, Admission::new(limiter.for_key(key)))
+    }
+
+    /// [`rate_limited_within`](Self::rate_limited_within), by the limiter of a key; see
+    /// [`rate_limited_by_key`](Self::rate_limited_by_key).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Error, KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(host: &str) -> Result<usize, Error> { Ok(host.len()) }
+    ///
+    /// let per_host: KeyedLimiter<String> = KeyedLimiter::new(1, Duration::from_secs(60));
+    /// let (host, within) = ("a.example", Duration::from_secs(5));
+    /// assert_eq!(fetch(host).rate_limited_within_by_key(&per_host, within, host).await, Ok(9));
+    /// assert!(fetch(host).rate_limited_within_by_key(&per_host, within, host).await.is_err());
+    /// # }
+    /// ```
+    fn rate_limited_within_by_key<K, Q>(
+        self,
+        limiter: &KeyedLimiter<K>,
+        max_wait: Duration,
+        key: &Q,
+    ) -> GatedFuture<Self, RefusableAdmission, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+        Self::Output: Fallible,
+    {
+        self.rate_limited_within(&limiter.for_key(key), max_wait)
+    }
+
+    /// [`try_rate_limited`](Self::try_rate_limited), by the limiter of a key; see
+    /// [`rate_limited_by_key`](Self::rate_limited_by_key).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Error, KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn log_in(user: u64) -> Result<u64, Error> { Ok(user) }
+    ///
+    /// let per_user = KeyedLimiter::new(1, Duration::from_secs(60));
+    /// assert_eq!(log_in(7).try_rate_limited_by_key(&per_user, &7).await, Ok(7));
+    /// assert!(log_in(7).try_rate_limited_by_key(&per_user, &7).await.is_err());
+    /// # }
+    /// ```
+    fn try_rate_limited_by_key<K, Q>(
+        self,
+        limiter: &KeyedLimiter<K>,
+        key: &Q,
+    ) -> GatedFuture<Self, RefusableAdmission, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+        Self::Output: Fallible,
+    {
+        self.try_rate_limited(&limiter.for_key(key))
+    }
+
+    /// Pauses the limiter for all calls when this one fails with an error that asks for it, for its
+    /// [longest pause](RateLimiter::longest_pause) at most; see
     /// [`FnExt::pausing`](crate::FnExt::pausing).
     ///
     /// ```
@@ -267,12 +362,96 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(limiter.available(), 0);
     /// # }
     /// ```
-    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> GatedFuture<Self, Pausing<P>, Self::Output>
+    fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> GatedFuture<Self, Pausing<ByError<P>>, Self::Output>
     where
         Self::Output: ResultLike,
         P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
     {
-        GatedFuture::new(self, Pausing::new(limiter, hint))
+        GatedFuture::new(self, Pausing::new(limiter.clone(), ByError(hint)))
+    }
+
+    /// Pauses the limiter for all calls when this one's output asks for it, an `Ok` included; see
+    /// [`FnExt::pausing_result`](crate::FnExt::pausing_result).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// struct Response { retry_after: Option<Duration> }
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// let throttled = std::future::ready(Response { retry_after: Some(Duration::from_secs(30)) });
+    /// throttled.pausing_result(&limiter, |response| response.retry_after).await;
+    /// assert_eq!(limiter.available(), 0);
+    /// # }
+    /// ```
+    fn pausing_result<P>(self, limiter: &RateLimiter, hint: P) -> GatedFuture<Self, Pausing<ByResult<P>>, Self::Output>
+    where
+        P: FnMut(&Self::Output) -> Option<Duration>,
+    {
+        GatedFuture::new(self, Pausing::new(limiter.clone(), ByResult(hint)))
+    }
+
+    /// [`pausing`](Self::pausing), by key: pauses the limiter of this key, and no other; see
+    /// [`FnExt::pausing_by_key`](crate::FnExt::pausing_by_key).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// let per_host: KeyedLimiter<String> = KeyedLimiter::new(10, Duration::from_secs(1));
+    /// let throttled = std::future::ready(Err::<(), _>(Duration::from_secs(30)));
+    /// let call = throttled.pausing_by_key(&per_host, "a.example", |retry_after| Some(*retry_after));
+    /// call.await.unwrap_err();
+    /// assert_eq!(per_host.for_key("a.example").available(), 0);
+    /// assert_eq!(per_host.for_key("b.example").available(), 10);
+    /// # }
+    /// ```
+    fn pausing_by_key<K, Q, P>(
+        self,
+        limiter: &KeyedLimiter<K>,
+        key: &Q,
+        hint: P,
+    ) -> GatedFuture<Self, Pausing<ByError<P>, Keyed<K>>, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: ToOwned<Owned = K> + ?Sized,
+        Self::Output: ResultLike,
+        P: FnMut(&<Self::Output as ResultLike>::Err) -> Option<Duration>,
+    {
+        GatedFuture::new(self, Pausing::new(Keyed::new(limiter, key.to_owned()), ByError(hint)))
+    }
+
+    /// [`pausing_result`](Self::pausing_result), by key: pauses the limiter of this key, and no
+    /// other; see [`FnExt::pausing_result_by_key`](crate::FnExt::pausing_result_by_key).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// struct Response { retry_after: Option<Duration> }
+    ///
+    /// let per_host: KeyedLimiter<String> = KeyedLimiter::new(10, Duration::from_secs(1));
+    /// let throttled = std::future::ready(Response { retry_after: Some(Duration::from_secs(30)) });
+    /// throttled.pausing_result_by_key(&per_host, "a.example", |response| response.retry_after).await;
+    /// assert_eq!(per_host.for_key("a.example").available(), 0);
+    /// # }
+    /// ```
+    fn pausing_result_by_key<K, Q, P>(
+        self,
+        limiter: &KeyedLimiter<K>,
+        key: &Q,
+        hint: P,
+    ) -> GatedFuture<Self, Pausing<ByResult<P>, Keyed<K>>, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: ToOwned<Owned = K> + ?Sized,
+        P: FnMut(&Self::Output) -> Option<Duration>,
+    {
+        GatedFuture::new(self, Pausing::new(Keyed::new(limiter, key.to_owned()), ByResult(hint)))
     }
 
     /// Remembers the answer under this key; see [`FnExt::memoized`](crate::FnExt::memoized).
@@ -302,6 +481,65 @@ pub trait FutureExt: Future + Sized {
         Self::Output: Memoizable<V>,
     {
         MemoizedFuture::new(memo.clone(), Begun(self), (), Options::new(FixedKey::new(key)))
+    }
+
+    /// Removes the value of this key from a memo after a success; see
+    /// [`FnExt::invalidating`](crate::FnExt::invalidating).
+    ///
+    /// The key may be borrowed: a `&str` for a `String`.
+    /// [`.before_and_after()`](GatedFuture::before_and_after) may follow.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// async fn rename(id: u64, name: &str) -> Result<(), String> { Ok(()) }
+    ///
+    /// let users: Memo<u64, String> = Memo::builder().build();
+    /// users.insert(42, "Ada".to_owned());
+    /// rename(42, "Grace").invalidating(&users, 42).await.unwrap();
+    /// assert!(!users.contains(&42));
+    /// # }
+    /// ```
+    #[cfg(feature = "memo")]
+    fn invalidating<K, V, Q>(self, memo: &Memo<K, V>, key: Q) -> GatedFuture<Self, Invalidation<K, V>, Self::Output>
+    where
+        K: Key,
+        V: Value,
+        Q: KeyPart<K>,
+        Self::Output: ResultLike,
+    {
+        GatedFuture::new(self, Invalidation::new(memo, Target::Key(key.to_key())))
+    }
+
+    /// Removes all values that have this tag from a memo after a success; see
+    /// [`FnExt::invalidating_tag`](crate::FnExt::invalidating_tag).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// async fn order(user: u64, item: &str) -> Result<(), String> { Ok(()) }
+    ///
+    /// let pages: Memo<&str, u64> =
+    ///     Memo::builder().tags_by(|_page: &&str, user: &u64| [format!("user:{user}")]).build();
+    /// pages.insert("/cart", 42);
+    /// order(42, "book").invalidating_tag(&pages, "user:42").await.unwrap();
+    /// assert!(!pages.contains(&"/cart"));
+    /// # }
+    /// ```
+    #[cfg(feature = "memo")]
+    fn invalidating_tag<K, V>(
+        self,
+        memo: &Memo<K, V>,
+        tag: impl Into<Cow<'static, str>>,
+    ) -> GatedFuture<Self, Invalidation<K, V>, Self::Output>
+    where
+        K: Key,
+        V: Value,
+        Self::Output: ResultLike,
+    {
+        GatedFuture::new(self, Invalidation::new(memo, Target::Tag(tag.into())))
     }
 
     /// Makes room for a policy's own errors in a foreign error type; see

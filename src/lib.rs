@@ -1,48 +1,24 @@
-//! Production decorators for async and sync Rust: one import, and any async function, any future and any sync function can be timed, logged,
-//! bounded, retried, rate limited, remembered and validated by chaining a method.
+//! Retries, timeouts, rate limits, memos and logs as methods on any async function, any future and
+//! any sync function.
 //!
-#![cfg_attr(feature = "memo", doc = "```")]
-#![cfg_attr(not(feature = "memo"), doc = "```text")]
+//! ```
 //! use decor::prelude::*;
-//! use std::time::Duration;
+//! use std::{io, time::Duration};
 //!
-//! #[derive(Debug, thiserror::Error)]
-//! enum ApiError {
-//!     #[error("server answered {0}")]
-//!     Status(u16),
-//!     #[error(transparent)]
-//!     Policy(#[from] decor::Error), // what a decorator itself has to say arrives like by `?`
-//! }
-//!
-//! impl ApiError {
-//!     fn is_transient(&self) -> bool {
-//!         match self {
-//!             Self::Status(status) => *status == 429 || *status >= 500,
-//!             Self::Policy(error) => error.is_transient(),
-//!         }
-//!     }
-//! }
-//!
-//! async fn fetch_user(id: u64) -> Result<String, ApiError> {
-//!     // a call that may fail, throttle or hang
+//! async fn fetch(id: u64) -> io::Result<String> {
+//!     // a call that fails, throttles or hangs
 //! #   Ok(format!("user {id}"))
 //! }
 //!
-//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), ApiError> {
-//! let limiter = RateLimiter::new(10, Duration::from_secs(1));    // at most 10 calls in any second, shared
-//! let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
-//! let policy = RetryPolicy::exponential(Duration::from_millis(100)).max_attempts(5).jitter(Jitter::Full);
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> io::Result<()> {
+//! let fetch = fetch
+//!     .timeout(Duration::from_secs(2)) // limit of each attempt
+//!     .retry_with(RetryPolicy::default())
+//!     .transient()
+//!     .timeout(Duration::from_secs(10)) // limit of all attempts together
+//!     .logged();
 //!
-//! let fetch = fetch_user
-//!     .timeout(Duration::from_secs(2))          // each attempt
-//!     .rate_limited(&limiter)                   // each attempt takes a permit
-//!     .retry_with(&policy).when(ApiError::is_transient)
-//!     .timeout(Duration::from_secs(10))         // all attempts together
-//!     .memoized(&users)                         // and none at all for what is known
-//!     .logged()
-//!     .timed("fetch_user");
-//!
-//! let user = fetch.call(42).await?;             // still Result<String, ApiError>; many times, from many tasks
+//! let user = fetch.call(42).await?; // still an io::Result<String>
 //! # assert_eq!(user, "user 42");
 //! # Ok(())
 //! # }
@@ -56,13 +32,14 @@
 //! | [`logged`](FnExt::logged), [`logged_with`](FnExt::logged_with) | yes | yes | a line when a call begins, and one when it ends |
 //! | [`logged_values`](FnExt::logged_values) | the value | yes | the same with arguments and value |
 //! | [`logged_args`](FnExt::logged_args) | | yes | the same with arguments picked by hand |
-//! | [`timeout`](FnExt::timeout) | yes | yes | bounds how long a call may take |
+//! | [`timeout`](FnExt::timeout) | yes | yes | bounds how long a call may take; `.labelled("total")` tells it from other limits |
 //! | [`retry_with`](FnExt::retry_with) | | yes | calls again when it fails, by a [`RetryPolicy`] |
-//! | [`rate_limited`](FnExt::rate_limited), [`rate_limited_by`](FnExt::rate_limited_by) | yes | yes | waits for permits of a shared [`RateLimiter`] |
-//! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same, but not for ever, or not at all |
-//! | [`rate_limited_by_key`](FnExt::rate_limited_by_key) | | yes | a limit for each user, host, .. of a [`KeyedLimiter`] |
-//! | [`pausing`](FnExt::pausing) | yes | yes | a 429 that one call sees pauses the limiter for all |
+//! | [`rate_limited`](FnExt::rate_limited), [`rate_limited_by`](FnExt::rate_limited_by) | yes | yes | waits for permits of a shared [`RateLimiter`]; [`settled`](Around::settled) counts what was used in place of what was reserved |
+//! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same, but not for ever, or not at all; for several permits with [`permits`](Around::permits) |
+//! | [`rate_limited_by_key`](FnExt::rate_limited_by_key), [`rate_limited_within_by_key`](FnExt::rate_limited_within_by_key), [`try_rate_limited_by_key`](FnExt::try_rate_limited_by_key) | by a given key | yes | a limit for each user, host, .. of a [`KeyedLimiter`] |
+//! | [`pausing`](FnExt::pausing), [`pausing_result`](FnExt::pausing_result), [`pausing_by_key`](FnExt::pausing_by_key), [`pausing_result_by_key`](FnExt::pausing_result_by_key) | yes | yes | a 429 that one call sees pauses the limiter for all |
 //! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers answers in a shared [`Memo`], each loaded by one call at a time; stale values, negative ones, statistics |
+//! | [`invalidating`](FnExt::invalidating), [`invalidating_tag`](FnExt::invalidating_tag) | yes | yes | a call that writes removes what a [`Memo`] remembers |
 //! | [`validated`](FnExt::validated) | | yes | refuses arguments before the function sees them |
 //! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns those who still call it |
 //! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | makes room for a policy's errors |
@@ -79,6 +56,8 @@
 //!
 //! Read a chain from left to right and inside out: the leftmost decorator is the innermost.
 //! Decorators before `retry_with` act on each attempt, those after it once for all attempts.
+//!
+#![doc = include_str!("../docs/order.svg")]
 //!
 //! # Calling
 //!
@@ -135,6 +114,15 @@
 //!   values. Constructors for literals panic, `try_` constructors and [`RetryConfig`] return a
 //!   [`ConfigError`].
 //!
+//! # Clocks
+//!
+//! decor reads the monotonic clock only. A wall clock that jumps, or is set, changes no delay, no
+//! limit and no TTL. On Linux and macOS the monotonic clock stands still while the machine sleeps:
+//! delays, timeouts, pauses, windows and TTLs then last longer by that time, so a value that expires
+//! at a time of day needs a check of its own. A process that forks has each handle twice: parent and
+//! child admit as many calls each. Fork before the first use, because a lock that another thread
+//! holds at that moment stays locked in the child.
+//!
 //! # Features
 //!
 //! - `memo` (on by default): the [`Memo`], and with it the `moka` crate.
@@ -145,12 +133,14 @@
 //! decor emits events of the `tracing` crate to the subscriber of the program (such as
 //! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated)
 //! and `decor::retry`. `RUST_LOG=info,decor=debug` shows all of them,
-//! `RUST_LOG=info,decor::retry=off` none of the retries. `timed` and `logged` do not support
+//! `RUST_LOG=info,decor::retry=off` none of the retries, whose levels each
+//! [policy](RetryPolicy#logs) sets. `timed` and `logged` do not support
 //! tracing's feature `log`, which sends events to a `log` logger if there is no subscriber.
 #![forbid(unsafe_code)]
 // Without the memo, what is said of it has nothing to point to. (docs.rs has all features.)
 #![cfg_attr(not(feature = "memo"), allow(rustdoc::broken_intra_doc_links))]
 
+mod attempt;
 pub mod blocking;
 mod call;
 #[cfg(test)]
@@ -167,6 +157,7 @@ pub mod layer;
 mod memo;
 #[cfg(all(test, shuttle))]
 mod model_check;
+mod name;
 mod policy;
 pub mod prelude;
 mod random;
@@ -178,6 +169,7 @@ mod thread;
 mod trace;
 mod transient;
 
+pub use attempt::attempt;
 pub use call::{
     Callable, CallableMut, CallableOnce, Repeat, Stop,
     args::{DebugArgs, Inspect},
@@ -199,36 +191,40 @@ pub use error::{ConfigError, Error, Failure, GiveUpReason, RetryError};
 pub use fallible::{Fallible, ResultLike};
 pub use fn_ext::FnExt;
 pub use future_ext::FutureExt;
-pub use layer::{Around, Outcome};
+pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
 pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
+pub use name::Name;
 pub use policy::{Backoff, Jitter, Permits, RetryConfig, RetryPolicy, Schedule};
-pub use rate_limiter::{KeyedLimiter, RateLimiter, RateLimiterBuilder, RateLimiterStats};
+pub use rate_limiter::{KeyedLimiter, KeyedLimiterBuilder, RateLimiter, RateLimiterBuilder, RateLimiterStats};
 pub use transient::Transient;
 
 // Names for rustc's messages alone: rustc prints a type without its path only if the path is
 // public.
-#[cfg(feature = "memo")]
-#[doc(hidden)]
-pub use memo::{IsolatedErrors, Load, ReportedErrors, SharedErrors};
 #[doc(hidden)]
 pub use {
     call::{
-        CloneFunction, Late,
+        CloneFunction, Late, LateCalls,
         args::CloneArgs,
         mode::{AsyncHalf, BlockingHalf, Repeatable},
     },
     decorators::{
         boxed::Boxable,
         logged::{CallLog, Discreet, Logged, Picked, Values},
-        rate_limited::{
-            Admission, RateLimited, RateLimitedBy, RateLimitedByKey, RateLimitedWithin, RefusableAdmission,
-        },
+        rate_limited::{Admission, OfKey, One, OneWithin, RateLimited, RefusableAdmission, Weighted},
         retry::Rules,
+        settled::{Settled, Settling},
         timed::{AnyOutput, ByResult, Stopwatch},
+        timeout::{Labelled, Unlabelled},
         validated::Validated,
     },
-    layer::{ByArgs, CloneGate, Each, GateLayer, GatedCalls, Mapped},
+    layer::{ByArgs, ByMemo, CloneGate, Each, GateLayer, GatedCalls, Mapped},
+};
+#[cfg(feature = "memo")]
+#[doc(hidden)]
+pub use {
+    decorators::invalidating::{Invalidating, Invalidation, KeyBy, TagBy, Writing},
+    memo::{IsolatedErrors, Load, ReportedErrors, SharedErrors},
 };
 
 /// The futures of decorated calls, as `.call(..)` returns them, for code that must name the type.
@@ -261,3 +257,8 @@ pub mod future {
 #[cfg(all(doctest, feature = "memo"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So are those of the comparison with the peers.
+#[cfg(all(doctest, feature = "memo"))]
+#[doc = include_str!("../COMPARE.md")]
+struct Compare;

@@ -18,10 +18,8 @@ pub(crate) use real_or_model::sync::{
 };
 
 #[cfg(feature = "memo")]
-pub(crate) use real_or_model::{
-    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
-    thread_local,
-};
+pub(crate) use real_or_model::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub(crate) use real_or_model::thread_local;
 
 /// What the lock guards is whole between any two statements that could panic, so a poisoned one is as good as any.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

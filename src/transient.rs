@@ -52,8 +52,8 @@ pub trait Transient {
     }
 }
 
-/// Every error but an invalid argument is transient. A refusal by a limiter or by a
-/// [gate](crate::layer::Gate) says when to try again.
+/// Every error but an invalid argument and a closed limiter is transient. A refusal by a limiter or
+/// by a [gate](crate::layer::Gate) says when to try again.
 ///
 /// # Examples
 ///
@@ -71,10 +71,11 @@ pub trait Transient {
 /// assert_eq!(rejected.retry_after(), Some(Duration::from_secs(30)));
 ///
 /// assert!(!Error::InvalidArgument { message: "empty".into() }.is_transient());
+/// assert!(!Error::Closed { what: "the rate limiter" }.is_transient());
 /// ```
 impl Transient for Error {
     fn is_transient(&self) -> bool {
-        !matches!(self, Self::InvalidArgument { .. })
+        !matches!(self, Self::InvalidArgument { .. } | Self::Closed { .. })
     }
 
     fn retry_after(&self) -> Option<Duration> {

@@ -111,7 +111,7 @@ fn a_call_that_times_out_before_it_begins_is_not_made() {
     let made = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&made);
     let late = (move || Answer::Ok(counted.fetch_add(1, SeqCst))).blocking().named("late").timeout(SECOND / 20);
-    assert_eq!(late.call(), Err(Error::TimedOut { name: "late", after: SECOND / 20 }));
+    assert_eq!(late.call(), Err(Error::TimedOut { name: "late".into(), after: SECOND / 20, label: None }));
     assert_eq!(hanging.release(), 512);
     // Calls of the queue are made in turn, and this one came later.
     assert_eq!((|| Answer::Ok(7)).blocking().timeout(600 * SECOND).call(), Ok(7));
@@ -159,7 +159,7 @@ fn a_limit_passes_in_virtual_time_while_a_call_is_queued() {
     let callers: Vec<_> = (0..511).map(|_| call(600 * SECOND)).collect();
     let impatient = call(5 * SECOND);
     sleep(SECOND); // so all of them have begun
-    let refused = Err(Error::TimedOut { name: "slow", after: SECOND });
+    let refused = Err(Error::TimedOut { name: "slow".into(), after: SECOND, label: None });
     assert_eq!((slow.clone().timeout(SECOND).call(100), clock.elapsed()), (refused, 2 * SECOND));
     // A call that gets the slot of another begins at the moment at which that one ends.
     assert_eq!((slow.clone().timeout(60 * SECOND).call(10), clock.elapsed()), (Ok(10), 15 * SECOND));

@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+const SECOND: Duration = Duration::from_secs(1);
+
 #[inline(never)]
 fn load(id: u64) -> Result<u64, String> {
     if black_box(id) == u64::MAX { Err("no such id".to_owned()) } else { Ok(id + 1) }
@@ -31,8 +33,13 @@ fn polled<F: Future>(calls: u64, call: impl Fn(u64) -> F) {
     times(calls, |id| pin!(call(id)).poll(&mut context).is_ready());
 }
 
+fn memo() -> Memo<u64, u64> {
+    let memo = Memo::ttl(3600 * SECOND);
+    memo.insert(7, 49);
+    memo
+}
+
 fn run(case: &str, calls: u64) -> Option<()> {
-    const SECOND: Duration = Duration::from_secs(1);
     let policy = RetryPolicy::default();
     match case {
         "bare" => times(calls, load),
@@ -60,6 +67,14 @@ fn run(case: &str, calls: u64) -> Option<()> {
         "async limited" => {
             let limited = fetch.rate_limited(&RateLimiter::new(1000, Duration::from_micros(100)));
             polled(calls, |id| limited.call(id));
+        }
+        "memo get" => {
+            let memo = memo();
+            times(calls, |_| memo.get(&7));
+        }
+        "async memo" => {
+            let memoized = fetch.memoized(&memo());
+            polled(calls, |_| memoized.call(7));
         }
         "async chain" => {
             let chain = fetch

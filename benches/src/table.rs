@@ -34,7 +34,18 @@ pub fn markdown(rows: &[Row]) -> String {
     let (chains, peers): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.each_further().is_some());
     let mut sections = Vec::new();
     if !peers.is_empty() {
-        let heads = ["case", "peer", "clock", "decor ns", "peer ns", "ratio (spread)", "decor is", "allocations", "futures", ""];
+        let heads = [
+            "case",
+            "peer",
+            "clock",
+            "decor ns",
+            "peer ns",
+            "ratio (spread)",
+            "decor is",
+            "allocations",
+            "futures",
+            "",
+        ];
         sections.push(section("Beside peers", &heads, peers.into_iter().map(beside_a_peer)));
     }
     if !chains.is_empty() {
@@ -148,8 +159,9 @@ fn waiting(row: &Row) -> String {
 
 /// What only the chains have that grow.
 fn further(row: &Row) -> String {
-    row.each_further()
-        .map_or_else(String::new, |(nanos, bytes)| format!("{nanos:+.1} ns, {bytes:+.0} bytes for each further decorator"))
+    row.each_further().map_or_else(String::new, |(nanos, bytes)| {
+        format!("{nanos:+.1} ns, {bytes:+.0} bytes for each further decorator")
+    })
 }
 
 /// Columns as wide as what is in them; figures to the right.

@@ -10,16 +10,23 @@ use reqwest::{Response, StatusCode, header::RETRY_AFTER};
 use std::{error::Error as _, iter, sync::Arc, time::Duration};
 
 /// A prompt in, an answer out: all that the rest of the program sees of the API, and of what surrounds it.
-pub(crate) type Complete = BoxedFn<(Arc<str>,), Result<String, LlmError>>;
+pub(crate) type Complete = BoxedFn<(Arc<str>,), Result<Answer, LlmError>>;
 
 /// The answers, by their prompts. The model is no part of the key, for this program asks only one.
-pub(crate) type Answers = Memo<Arc<str>, String>;
+pub(crate) type Answers = Memo<Arc<str>, Answer>;
+
+/// A text, and what it has cost with its prompt.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) text: Arc<str>,
+    tokens_used: u32,
+}
 
 /// Reads from the inside out: up to `retry_with` it concerns each attempt, up to `memoized` what is loaded, after it
 /// every call. An attempt's timeout begins when the limiter has let it go; the total one includes the waits. A prompt
 /// whose answer is remembered needs no permit and no request, but is validated, logged and timed like any other.
-pub(crate) fn production_ready(api: Api, memo: &Answers, tally: &'static Tally) -> Complete {
-    let (limits, limiter) = (api.limits, api.limiter.clone());
+pub(crate) fn production_ready(api: Api, memo: &Answers) -> Complete {
+    let (limits, limiter, tally) = (api.limits, api.limiter.clone(), api.tally);
     let policy = RetryPolicy::exponential(Duration::from_millis(100))
         .max_delay(Duration::from_secs(2))
         .max_attempts(12)
@@ -30,6 +37,7 @@ pub(crate) fn production_ready(api: Api, memo: &Answers, tally: &'static Tally) 
         .timeout(limits.attempt)
         .pausing(&limiter, limits.pause)
         .rate_limited_by(&limiter, move |prompt: &Arc<str>| [1, limits.tokens_reserved(prompt)])
+        .settled(|answer| [1, tally.used(answer.tokens_used)])
         .retry_with(&policy)
         .transient()
         .on_retry(|retrying| tally.retried(retrying.error))
@@ -42,9 +50,9 @@ pub(crate) fn production_ready(api: Api, memo: &Answers, tally: &'static Tally) 
         .boxed()
 }
 
-/// One attempt. It knows nothing of retries, timeouts or logs. But here alone it is known what an answer has cost, so
-/// here the limiter is charged with what was not reserved for it.
-async fn complete(api: Api, prompt: Arc<str>) -> Result<String, LlmError> {
+/// One attempt. It knows nothing of retries, timeouts, limits or logs.
+async fn complete(api: Api, prompt: Arc<str>) -> Result<Answer, LlmError> {
+    api.tally.reserved(api.limits.tokens_reserved(&prompt));
     let message = Message { role: "user".into(), content: prompt.to_string() };
     let request = Request { model: api.model.to_string(), messages: vec![message] };
     let response = api.http.post(format!("{}/v1/chat/completions", api.base)).json(&request).send().await?;
@@ -53,11 +61,10 @@ async fn complete(api: Api, prompt: Arc<str>) -> Result<String, LlmError> {
         status if !status.is_success() => Err(LlmError::Status(status)),
         _ => {
             let completion: Completion = response.json().await?;
-            let answer = completion.choices.into_iter().next().ok_or(LlmError::NoAnswer)?.message.content;
-            let estimate = || tokens(&prompt) + tokens(&answer);
-            let used = completion.usage.map_or_else(estimate, |usage| usage.total_tokens);
-            api.limiter.charge([0, used.saturating_sub(api.limits.tokens_reserved(&prompt))]);
-            Ok(answer)
+            let text = completion.choices.into_iter().next().ok_or(LlmError::NoAnswer)?.message.content;
+            let estimate = || tokens(&prompt) + tokens(&text);
+            let tokens_used = completion.usage.map_or_else(estimate, |usage| usage.total_tokens);
+            Ok(Answer { text: text.into(), tokens_used })
         }
     }
 }
@@ -118,8 +125,8 @@ pub(crate) struct Limits {
     /// All attempts, and the waits between them. A call that waits for another's load which fails has as long again for
     /// a load of its own.
     total: Duration,
-    /// An answer's usual length. Nobody knows it before the answer is there; but if it were counted only then, a burst
-    /// would be let go for the sake of its short prompts, and overdraw the limit by all of its answers.
+    /// The length that an answer seldom exceeds. Its own length is not known before it is there. If it were counted only
+    /// then, a burst would be let go for the sake of its short prompts, and overdraw the limit by all of its answers.
     answer_tokens: u32,
     /// For how long this error lets everybody wait, if at all.
     pause: fn(&LlmError) -> Option<Duration>,
@@ -129,7 +136,7 @@ impl Limits {
     pub(crate) const FOR_OUR_SERVER: Self = Self {
         attempt: Duration::from_secs(2),
         total: Duration::from_secs(15),
-        answer_tokens: 30,
+        answer_tokens: 50,
         pause: LlmError::retry_after,
     };
     pub(crate) const FOR_A_REAL_MODEL: Self = Self {
@@ -144,8 +151,7 @@ impl Limits {
         Self { pause: |_| None, ..self }
     }
 
-    /// What a request will probably cost. What it costs beyond that is charged when it is known. What it costs less is
-    /// not given back, and makes up for what others under way will turn out to cost.
+    /// The most that a request will probably cost. The difference is settled when the server says what it has cost.
     pub(crate) fn tokens_reserved(&self, prompt: &str) -> u32 {
         tokens(prompt) + self.answer_tokens
     }
@@ -183,13 +189,20 @@ pub(crate) struct Api {
     model: Arc<str>,
     limits: Limits,
     limiter: RateLimiter,
+    tally: &'static Tally,
 }
 
 impl Api {
-    pub(crate) fn new(base: &str, model: &str, limits: Limits, limiter: RateLimiter) -> reqwest::Result<Self> {
+    pub(crate) fn new(
+        base: &str,
+        model: &str,
+        limits: Limits,
+        limiter: RateLimiter,
+        tally: &'static Tally,
+    ) -> reqwest::Result<Self> {
         // A proxy from the environment would be asked for loopback addresses too.
         let http = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { http, base: base.into(), model: model.into(), limits, limiter })
+        Ok(Self { http, base: base.into(), model: model.into(), limits, limiter, tally })
     }
 
     /// What our own server counted; other servers have no such path.

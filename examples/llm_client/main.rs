@@ -24,7 +24,7 @@ mod tally;
 
 use anyhow::bail;
 use args::{Command, Options, OtherServer};
-use client::{Answers, Api, Complete, Limits, LlmError, Rate};
+use client::{Answer, Answers, Api, Complete, Limits, LlmError, Rate};
 use decor::prelude::*;
 use report::Report;
 use server::Load;
@@ -86,9 +86,9 @@ async fn run(Options { prompts, server, no_memo, no_limiter }: &Options) -> anyh
     };
     let (limits, rate) = if *no_limiter { (limits.without_pauses(), Rate::UNLIMITED) } else { (limits, rate) };
     let limiter = rate.limiter();
-    let api = Api::new(&url, model, limits, limiter.clone())?;
+    let api = Api::new(&url, model, limits, limiter.clone(), &TALLY)?;
     let memo = Answers::ttl(ANSWERS_TTL);
-    let decorated = |memo: &Answers| client::production_ready(api.clone(), memo, &TALLY);
+    let decorated = |memo: &Answers| client::production_ready(api.clone(), memo);
     let complete = decorated(&memo);
     eprintln!("{} prompts for {url}, each by way of\n{complete:?}\n", prompts.len());
     if *no_memo {
@@ -117,7 +117,7 @@ async fn run(Options { prompts, server, no_memo, no_limiter }: &Options) -> anyh
     check(prompts, &answers, is_right)
 }
 
-type Ended = Result<String, LlmError>;
+type Ended = Result<Answer, LlmError>;
 
 /// More than what a period has room for would only stand in the limiter's queue, and run into the limit of the whole
 /// call there: some accounts have three requests a minute.
@@ -157,8 +157,8 @@ async fn ask_all(
 /// A prompt that was lost, or got the answer to another, is what must never happen: so it is looked at, not assumed.
 fn check(prompts: &[Arc<str>], answers: &[Option<Ended>], is_right: impl Fn(&str, &str) -> bool) -> anyhow::Result<()> {
     let complaint = |prompt: &str, answer: &Option<Ended>| match answer {
-        Some(Ok(answer)) if is_right(prompt, answer) => None,
-        Some(Ok(answer)) => Some(format!("{prompt:?} was answered wrongly: {answer:?}")),
+        Some(Ok(Answer { text, .. })) if is_right(prompt, text) => None,
+        Some(Ok(Answer { text, .. })) => Some(format!("{prompt:?} was answered wrongly: {text:?}")),
         Some(Err(error)) => Some(format!("{prompt:?} was not answered: {error}")),
         None => Some(format!("{prompt:?} was lost")),
     };

@@ -36,7 +36,7 @@ impl Display for Report<'_> {
 
 impl Report<'_> {
     fn attempts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { attempts, attempts_answered, calls, calls_answered, retried, gave_up } = self.client;
+        let Counts { attempts, attempts_answered, calls, calls_answered, retried, gave_up, .. } = self.client;
         let [all_retried, all_given_up]: [usize; 2] = [retried, gave_up].map(|by_cause| by_cause.values().sum());
         let saw = |count: fn(&Stats) -> usize| self.server.map_or_else(String::new, |stats| count(stats).to_string());
         let nothing = String::new;
@@ -91,6 +91,16 @@ impl Report<'_> {
             let RateLimiterStats { admitted, delayed, .. } = stats;
             let wait = time(stats.mean_wait());
             writeln!(f, "{:<18}{admitted} admitted, {delayed} of them delayed, mean wait {wait}", "limiter")?;
+            let Counts { tokens_reserved: reserved, tokens_used: used, .. } = self.client;
+            let [[_, charged, ..], [_, refunded, ..]] = [stats.charged, stats.refunded];
+            // An attempt without an answer keeps its reservation, because the server may have counted it.
+            let kept = (reserved + charged).saturating_sub(used + refunded);
+            writeln!(
+                f,
+                "{:<18}{reserved} reserved, {used} used by answers, {refunded} refunded, {charged} charged beyond, \
+                 {kept} kept for attempts without an answer",
+                "tokens"
+            )?;
         }
         let Some(Stats { most, limits, .. }) = self.server else { return Ok(()) };
         let Load { requests, tokens } = limits;

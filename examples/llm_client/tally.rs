@@ -43,6 +43,9 @@ pub(crate) struct Counts {
     pub(crate) calls_answered: usize,
     pub(crate) retried: BTreeMap<Cause, usize>,
     pub(crate) gave_up: BTreeMap<Cause, usize>,
+    /// Tokens that were reserved for attempts, and that the answers have used.
+    pub(crate) tokens_reserved: u64,
+    pub(crate) tokens_used: u64,
 }
 
 impl Tally {
@@ -64,6 +67,16 @@ impl Tally {
 
     pub(crate) fn gave_up(&self, error: Option<&LlmError>) {
         *self.lock().gave_up.entry(error.into()).or_default() += 1;
+    }
+
+    pub(crate) fn reserved(&self, tokens: u32) {
+        self.lock().tokens_reserved += u64::from(tokens);
+    }
+
+    /// Returns the tokens that it has counted.
+    pub(crate) fn used(&self, tokens: u32) -> u32 {
+        self.lock().tokens_used += u64::from(tokens);
+        tokens
     }
 
     pub(crate) fn counts(&self) -> Counts {

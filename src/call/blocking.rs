@@ -1,7 +1,7 @@
 //! Calling: the ladder of [`crate::call`] once more, for functions that return no future.
 
-use super::{arity::for_each_arity, name::Name};
-use crate::sync::Arc;
+use super::arity::for_each_arity;
+use crate::{Name, sync::Arc};
 use std::fmt;
 
 /// A function that can be called once with `Args` (a tuple) and blocks until it returns.
@@ -28,19 +28,21 @@ pub trait CallableOnce<Args> {
 
     /// The name of the function at the heart of the chain: its last path segment, or the name that
     /// `.named(..)` gave it.
-    fn name(&self) -> &'static str {
-        self.label().get()
+    fn name(&self) -> Name {
+        Name::of_function::<Self>()
     }
 
+    /// Returns whether the call may end without the function having been called. What holds it back
+    /// then notes the call: see `call/called.rs`.
     #[doc(hidden)]
-    fn label(&self) -> Name {
-        Name::of_function::<Self>()
+    fn holds_back(&self) -> bool {
+        false
     }
 
     /// Writes the chain from the inside out, as it was written, for `Debug`.
     #[allow(clippy::missing_errors_doc)] // the formatter's own
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(&self.name())
     }
 }
 
@@ -161,7 +163,7 @@ macro_rules! functions_are_callable {
                 (self.0)($($a),*)
             }
 
-            fn label(&self) -> Name {
+            fn name(&self) -> Name {
                 Name::of_function::<Func>()
             }
 
@@ -223,8 +225,12 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
         (*self).call_with(args)
     }
 
-    fn label(&self) -> Name {
-        (**self).label()
+    fn name(&self) -> Name {
+        (**self).name()
+    }
+
+    fn holds_back(&self) -> bool {
+        (**self).holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,9 +4,9 @@ use super::{
     Callable, CallableMut, CallableOnce, Repeated,
     arity::for_each_arity,
     awaited_directly,
-    name::Name,
     repeat::{Attempt, next},
 };
+use crate::Name;
 use std::{fmt, future::Future};
 
 /// A function that gets a clone of `context` before its arguments, at each call.
@@ -71,7 +71,7 @@ macro_rules! context_comes_first {
                 (self.function)(self.context, $($a),*)
             }
 
-            fn label(&self) -> Name {
+            fn name(&self) -> Name {
                 Name::of_function::<F>()
             }
         }

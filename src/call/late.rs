@@ -1,6 +1,7 @@
 //! Calls that begin when they are polled. Until then they hold the function and its arguments.
 
-use super::{Callable, CallableMut, CallableOnce, blocking, name::Name};
+use super::{Callable, CallableMut, CallableOnce, Repeat, Stop, blocking, called};
+use crate::Name;
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -26,8 +27,14 @@ impl<C: CallableOnce<Args>, Args> CallableOnce<Args> for Late<C> {
         LateFuture::new(self.0, args)
     }
 
-    fn label(&self) -> Name {
-        self.0.label()
+    fn name(&self) -> Name {
+        self.0.name()
+    }
+
+    /// Late marks each call, and a function inside it does not.
+    #[inline]
+    fn holds_back(&self) -> bool {
+        true
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,16 +42,54 @@ impl<C: CallableOnce<Args>, Args> CallableOnce<Args> for Late<C> {
     }
 }
 
-/// Repeated calls are late by themselves.
+/// Repeated calls are late by themselves, and here only marked.
 impl<C: CallableMut<Args>, Args> CallableMut<Args> for Late<C> {
-    type Repeated = C::Repeated;
+    type Repeated = LateCalls<C::Repeated>;
 
     #[inline]
-    fn repeated(self, args: Args) -> C::Repeated
+    fn repeated(self, args: Args) -> Self::Repeated
     where
         Args: Clone,
     {
-        self.0.repeated(args)
+        LateCalls(self.0.repeated(args))
+    }
+}
+
+/// Repeated calls, each of which begins when it is polled.
+#[derive(Debug)]
+#[pin_project]
+pub struct LateCalls<A>(#[pin] A);
+
+impl<A: Repeat> Future for LateCalls<A> {
+    type Output = A::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A::Output> {
+        called::mark(self.0.holds_back());
+        self.project().0.poll(cx)
+    }
+}
+
+impl<A: Repeat> Stop for LateCalls<A> {
+    #[inline]
+    fn stop(self: Pin<&mut Self>) {
+        self.project().0.stop();
+    }
+}
+
+impl<A: Repeat> Repeat for LateCalls<A> {
+    #[inline]
+    fn start(self: Pin<&mut Self>, last: bool) {
+        self.project().0.start(last);
+    }
+
+    fn name(&self) -> Name {
+        self.0.name()
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        true
     }
 }
 
@@ -73,11 +118,18 @@ impl<C: blocking::CallableOnce<Args>, Args> blocking::CallableOnce<Args> for Lat
 
     #[inline]
     fn call_once(self, args: Args) -> C::Output {
+        called::mark(self.0.holds_back());
         self.0.call_once(args)
     }
 
-    fn label(&self) -> Name {
-        self.0.label()
+    fn name(&self) -> Name {
+        self.0.name()
+    }
+
+    /// Late marks each call, and a function inside it does not.
+    #[inline]
+    fn holds_back(&self) -> bool {
+        true
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,6 +140,7 @@ impl<C: blocking::CallableOnce<Args>, Args> blocking::CallableOnce<Args> for Lat
 impl<C: blocking::CallableMut<Args>, Args> blocking::CallableMut<Args> for Late<C> {
     #[inline]
     fn call_mut(&mut self, args: Args) -> C::Output {
+        called::mark(self.0.holds_back());
         self.0.call_mut(args)
     }
 }
@@ -95,6 +148,7 @@ impl<C: blocking::CallableMut<Args>, Args> blocking::CallableMut<Args> for Late<
 impl<C: blocking::Callable<Args>, Args> blocking::Callable<Args> for Late<C> {
     #[inline]
     fn call_with(&self, args: Args) -> C::Output {
+        called::mark(self.0.holds_back());
         self.0.call_with(args)
     }
 }
@@ -151,7 +205,10 @@ impl<C, Args, F> LateFuture<C, Args, F> {
         C: CallableOnce<Args, Future = F>,
     {
         Self {
-            begin: |callable, args, mut state| state.set(State::Called(callable.call_once(args))),
+            begin: |callable, args, mut state| {
+                called::mark(callable.holds_back());
+                state.set(State::Called(callable.call_once(args)));
+            },
             state: State::Due(callable, args),
         }
     }

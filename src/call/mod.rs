@@ -15,21 +15,20 @@
 pub(crate) mod args;
 pub(crate) mod arity;
 pub(crate) mod blocking;
+pub(crate) mod called;
 pub(crate) mod context;
 mod late;
 pub(crate) mod mode;
-pub(crate) mod name;
 mod repeat;
 
 pub(crate) use late::awaited_directly;
-pub use late::{CloneFunction, Late, LateFuture};
+pub use late::{CloneFunction, Late, LateCalls, LateFuture};
 pub use repeat::{Called, Repeat, Repeated, Stop};
 
 use repeat::{Attempt, next};
 
-use crate::sync::Arc;
+use crate::{Name, sync::Arc};
 use arity::for_each_arity;
-use name::Name;
 use std::{fmt, future::Future, pin::Pin};
 
 /// A function that can be called once with `Args` (a tuple) and returns a future.
@@ -61,20 +60,21 @@ pub trait CallableOnce<Args> {
 
     /// The name of the function at the heart of the chain: its last path segment, or the name that
     /// [`.named(..)`](crate::FnExt::named) gave it. A closure shows the place in which it stands.
-    fn name(&self) -> &'static str {
-        self.label().get()
+    fn name(&self) -> Name {
+        Name::of_function::<Self>()
     }
 
-    /// The source of [`name`](Self::name). The name of a type is read only when it is shown.
+    /// Returns whether the call may end without the function having been called. What holds it back
+    /// then notes the call: see `call/called.rs`.
     #[doc(hidden)]
-    fn label(&self) -> Name {
-        Name::of_function::<Self>()
+    fn holds_back(&self) -> bool {
+        false
     }
 
     /// Writes the chain from the inside out, as it was written, for `Debug`.
     #[allow(clippy::missing_errors_doc)] // the formatter's own
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(&self.name())
     }
 }
 
@@ -249,7 +249,7 @@ where
         let call = |callable: &mut C, args: &mut Option<Args>, last, mut attempt: Pin<&mut Attempt<C::Future>>| {
             attempt.set(Attempt::Called(callable.clone().call_once(next(args, last))));
         };
-        Self::new(callable, args, call, C::label)
+        Self::new(callable, args, call, C::name)
     }
 
     /// Calls by reference.
@@ -260,7 +260,7 @@ where
         let call = |callable: &mut C, args: &mut Option<Args>, last, mut attempt: Pin<&mut Attempt<C::Future>>| {
             attempt.set(Attempt::Called(callable.call_with(next(args, last))));
         };
-        Self::new(callable, args, call, C::label)
+        Self::new(callable, args, call, C::name)
     }
 }
 
@@ -273,8 +273,12 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
         (*self).call_with(args)
     }
 
-    fn label(&self) -> Name {
-        (**self).label()
+    fn name(&self) -> Name {
+        (**self).name()
+    }
+
+    fn holds_back(&self) -> bool {
+        (**self).holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,8 @@
 //! blanket impls of each trait apart. rustc infers `Half` from the function, so it is never
 //! written.
 
-use super::{blocking, name::Name};
+use super::blocking;
+use crate::Name;
 use crate::ResultLike;
 use std::fmt;
 
@@ -27,7 +28,7 @@ pub enum BlockingHalf {}
 /// ```
 /// use decor::{layer::Function, prelude::*};
 ///
-/// fn name_of<F: Function<Args, Half>, Args, Half>(function: &F) -> &'static str {
+/// fn name_of<F: Function<Args, Half>, Args, Half>(function: &F) -> decor::Name {
 ///     function.name()
 /// }
 ///
@@ -45,12 +46,7 @@ pub trait Function<Args, Half> {
     type Output;
 
     /// The name of the function at the heart of the chain, or what `.named(..)` gave it.
-    fn name(&self) -> &'static str {
-        self.label().get()
-    }
-
-    #[doc(hidden)]
-    fn label(&self) -> Name;
+    fn name(&self) -> Name;
 
     #[doc(hidden)]
     #[allow(clippy::missing_errors_doc)] // the formatter's own
@@ -60,8 +56,8 @@ pub trait Function<Args, Half> {
 impl<C: super::CallableOnce<Args>, Args> Function<Args, AsyncHalf> for C {
     type Output = C::Output;
 
-    fn label(&self) -> Name {
-        super::CallableOnce::label(self)
+    fn name(&self) -> Name {
+        super::CallableOnce::name(self)
     }
 
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,8 +68,8 @@ impl<C: super::CallableOnce<Args>, Args> Function<Args, AsyncHalf> for C {
 impl<C: blocking::CallableOnce<Args>, Args> Function<Args, BlockingHalf> for C {
     type Output = C::Output;
 
-    fn label(&self) -> Name {
-        blocking::CallableOnce::label(self)
+    fn name(&self) -> Name {
+        blocking::CallableOnce::name(self)
     }
 
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

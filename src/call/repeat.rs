@@ -5,7 +5,7 @@
 //! future would refer to itself. Therefore the function and its attempt are one future that is
 //! started anew.
 
-use super::Name;
+use crate::Name;
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -54,7 +54,14 @@ pub trait Repeat: Stop {
 
     /// The function's name.
     #[doc(hidden)]
-    fn label(&self) -> Name;
+    fn name(&self) -> Name;
+
+    /// Returns whether a call may end without the function having been called: see
+    /// `call/called.rs`.
+    #[doc(hidden)]
+    fn holds_back(&self) -> bool {
+        false
+    }
 }
 
 /// A function that its owner calls again and again.
@@ -79,7 +86,7 @@ pub struct Repeated<F, Args, Fut> {
     args: Option<Args>,
     // Function pointers, and no bounds on `F`: see `LateFuture`.
     call: CallMut<F, Args, Fut>,
-    label: fn(&F) -> Name,
+    name: fn(&F) -> Name,
     #[pin]
     attempt: Attempt<Fut>,
 }
@@ -109,8 +116,8 @@ pub(super) fn next<Args: Clone>(args: &mut Option<Args>, last: bool) -> Args {
 
 impl<F, Args, Fut> Repeated<F, Args, Fut> {
     #[inline]
-    pub(super) fn new(function: F, args: Args, call: CallMut<F, Args, Fut>, label: fn(&F) -> Name) -> Self {
-        Self { function, args: Some(args), call, label, attempt: Attempt::Idle }
+    pub(super) fn new(function: F, args: Args, call: CallMut<F, Args, Fut>, name: fn(&F) -> Name) -> Self {
+        Self { function, args: Some(args), call, name, attempt: Attempt::Idle }
     }
 }
 
@@ -144,8 +151,8 @@ impl<F, Args, Fut: Future> Repeat for Repeated<F, Args, Fut> {
         self.project().attempt.set(Attempt::Due { last });
     }
 
-    fn label(&self) -> Name {
-        (self.label)(&self.function)
+    fn name(&self) -> Name {
+        (self.name)(&self.function)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Decorated functions behind a short type.
 
 use crate::{
+    Name,
     call::{
         Callable, CallableMut, CallableOnce, Repeated, awaited_directly, blocking,
         mode::{self, AsyncHalf, BlockingHalf},
-        name::Name,
     },
     sync::Arc,
 };
@@ -87,8 +87,12 @@ impl<Args, Output> CallableOnce<Args> for BoxedFn<Args, Output> {
         self.0.call_with(args)
     }
 
-    fn label(&self) -> Name {
-        self.0.label()
+    fn name(&self) -> Name {
+        self.0.name()
+    }
+
+    fn holds_back(&self) -> bool {
+        self.0.holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,8 +146,12 @@ where
         Box::pin(self.0.call_once(args))
     }
 
-    fn label(&self) -> Name {
-        self.0.label()
+    fn name(&self) -> Name {
+        self.0.name()
+    }
+
+    fn holds_back(&self) -> bool {
+        self.0.holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -207,8 +215,12 @@ impl<Args, Output> blocking::CallableOnce<Args> for BlockingFn<Args, Output> {
         self.0.call_with(args)
     }
 
-    fn label(&self) -> Name {
-        self.0.label()
+    fn name(&self) -> Name {
+        self.0.name()
+    }
+
+    fn holds_back(&self) -> bool {
+        self.0.holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! Telling callers that a function will go.
 
 use crate::{
-    call::name::Name,
+    Name,
     layer::{Captures, Decoration, Gate, GateSource, Renewable, Wait, repeats_in_place},
     sync::{Arc, AtomicBool, Ordering},
     trace,

@@ -1,13 +1,14 @@
 //! A line when a call begins, and one when it ends.
 
 use crate::{
-    ResultLike,
-    call::{
-        args::{DebugArgs, Inspect},
-        name::{Name, short_type_name},
-    },
+    Name, ResultLike,
+    call::args::{DebugArgs, Inspect},
     clock::{Clock, Instant},
-    layer::{Captures, Decoration, End, Gate, GateSource, Outcome, Renewable, Wait, repeats_in_place},
+    layer::{
+        ByMemo, Captures, Decoration, End, Gate, GateSource, MemoOutcome, Outcome, Renewable, Wait, memo_outcome,
+        repeats_in_place,
+    },
+    name::short_type_name,
     trace::{enabled, event, within_filter},
 };
 use std::{
@@ -108,6 +109,32 @@ impl Default for Logging {
 }
 
 impl<S> Logging<S> {
+    /// Tells how the memo of the chain answered, as the field `memo` of the lines `.. returned` and
+    /// `.. failed`: `hit`, `stale`, `miss` or `coalesced`.
+    ///
+    /// [`Timing::by_memo`](crate::Timing::by_memo) says which memo tells, and when there is no such
+    /// field.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Logging, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+    ///
+    /// let users: Memo<u64, u64> = Memo::ttl(Duration::from_secs(300));
+    /// let fetch = fetch.memoized(&users).logged_with(Logging::new().values().by_memo());
+    /// assert_eq!(fetch.call(42).await, Ok(42)); // `fetch returned 42`, memo="miss"
+    /// assert_eq!(fetch.call(42).await, Ok(42)); // `fetch returned 42`, memo="hit"
+    /// # }
+    /// ```
+    pub fn by_memo(self) -> Logging<ByMemo<S>> {
+        let Self { call_level, level, error_level, show } = self;
+        Logging { call_level, level, error_level, show: ByMemo(show) }
+    }
+
     /// The level of the lines `calling ..`, `.. returned` and `.. cancelled`.
     ///
     /// ```
@@ -173,8 +200,25 @@ pub trait ShowArgs<Args> {
 
 /// What a [`Logging`] shows of the value of a success.
 pub trait ShowValue<T> {
+    /// Whether the memo's outcome is shown.
+    const BY_MEMO: bool = false;
+
     /// The value, if it is to be shown.
     fn value<'v>(&self, value: &'v T) -> Option<&'v dyn fmt::Debug>;
+}
+
+impl<Args, S: ShowArgs<Args>> ShowArgs<Args> for ByMemo<S> {
+    fn args(&self, args: &Args) -> Box<str> {
+        self.0.args(args)
+    }
+}
+
+impl<T, S: ShowValue<T>> ShowValue<T> for ByMemo<S> {
+    const BY_MEMO: bool = true;
+
+    fn value<'v>(&self, value: &'v T) -> Option<&'v dyn fmt::Debug> {
+        self.0.value(value)
+    }
 }
 
 impl<Args> ShowArgs<Args> for Discreet {
@@ -318,6 +362,7 @@ impl<S> CallLog<S> {
         T: ResultLike<Err: fmt::Display>,
         S: ShowValue<T::Ok>,
     {
+        let memo = if S::BY_MEMO { memo_outcome::latest().map(MemoOutcome::as_str) } else { None };
         let seconds = || clock.now().duration_since(started).as_secs_f64();
         let Some(result) = output.map(T::as_result) else { return self.abandoned(outcome, seconds()) };
         let level = if result.is_ok() { self.logging.level } else { self.logging.error_level };
@@ -326,13 +371,20 @@ impl<S> CallLog<S> {
         }
         let (name, elapsed) = (self.name.get(), seconds());
         match result.map(|value| self.logging.show.value(value)) {
-            Ok(None) => event!(level, name, elapsed, outcome = "ok", "{name} returned in {elapsed:.2}s"),
+            Ok(None) => event!(level, name, elapsed, outcome = "ok", memo, "{name} returned in {elapsed:.2}s"),
             Ok(Some(value)) => {
-                event!(level, name, elapsed, outcome = "ok", "{name} returned {}", Cut(Value(value)));
+                event!(level, name, elapsed, outcome = "ok", memo, "{name} returned {}", Cut(Value(value)));
             }
             Err(error) => {
                 let kind = short_type_name::<T::Err>();
-                event!(level, name, elapsed, outcome = "err", "{name} failed in {elapsed:.2}s: {kind}: {error:#}");
+                event!(
+                    level,
+                    name,
+                    elapsed,
+                    outcome = "err",
+                    memo,
+                    "{name} failed in {elapsed:.2}s: {kind}: {error:#}"
+                );
             }
         }
     }
@@ -352,6 +404,14 @@ where
             self.begin(wait.clock());
         }
         Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn drive<P>(&mut self, call: impl FnOnce() -> P) -> P {
+        if S::BY_MEMO {
+            memo_outcome::leave(None);
+        }
+        call()
     }
 
     #[inline]

@@ -2,11 +2,10 @@
 //! call, are in `memo/`.
 
 use crate::{
-    Cacheable, Memo,
+    Cacheable, Memo, Name,
     call::{
         Callable, CallableMut, CallableOnce, Describe, Repeated, awaited_directly, blocking,
         mode::{Detachable, Function},
-        name::Name,
     },
     memo::{
         BlockingLoad, Detached, Failures, IsolatedErrors, Key, KeyFromArgs, KeyFromFn, KeySource, Load, MemoizedFuture,
@@ -192,8 +191,8 @@ where
         MemoizedFuture::new(self.memo, self.callable, args, self.options)
     }
 
-    fn label(&self) -> Name {
-        self.callable.label()
+    fn name(&self) -> Name {
+        self.callable.name()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -259,8 +258,8 @@ where
         call_blocking(&self.memo, &self.options, args, || self.callable)
     }
 
-    fn label(&self) -> Name {
-        self.callable.label()
+    fn name(&self) -> Name {
+        self.callable.name()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

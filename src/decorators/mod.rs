@@ -3,6 +3,8 @@
 pub(crate) mod boxed;
 pub(crate) mod deprecated;
 pub(crate) mod errors;
+#[cfg(feature = "memo")]
+pub(crate) mod invalidating;
 pub(crate) mod logged;
 #[cfg(feature = "memo")]
 pub(crate) mod memoized;
@@ -10,6 +12,7 @@ pub(crate) mod named;
 pub(crate) mod pausing;
 pub(crate) mod rate_limited;
 pub(crate) mod retry;
+pub(crate) mod settled;
 pub(crate) mod timed;
 pub(crate) mod timeout;
 pub(crate) mod validated;
@@ -24,8 +27,11 @@ macro_rules! for_each_decorator {
             timed(name) timed_with(timing) logged() logged_values() logged_args(pick) logged_with(logging)
             timeout(limit) retry_with(policy)
             rate_limited(limiter) rate_limited_by(limiter, permits) rate_limited_by_key(limiter, key)
-            rate_limited_within(limiter, max_wait) try_rate_limited(limiter) pausing(limiter, hint)
-            memoized(memo) memoized_by(memo, key)
+            rate_limited_within(limiter, max_wait) rate_limited_within_by_key(limiter, max_wait, key)
+            try_rate_limited(limiter) try_rate_limited_by_key(limiter, key)
+            pausing(limiter, hint) pausing_result(limiter, hint)
+            pausing_by_key(limiter, key, hint) pausing_result_by_key(limiter, key, hint)
+            memoized(memo) memoized_by(memo, key) invalidating(memo, key) invalidating_tag(memo, tag)
             validated(validate) deprecated(advice) deprecated_with(deprecation)
             lifted() fallible() map_err(change) err_into() named(name) boxed() gated(gate) gated_by(gate)
         }

@@ -1,7 +1,8 @@
 //! A name for a function that has no name, or no good one.
 
 use crate::{
-    call::{Repeat, Stop, name::Name},
+    Name,
+    call::{Repeat, Stop},
     layer::{BlockingLayer, Decoration, Layer, RepeatLayer, captures_nothing},
 };
 use pin_project::pin_project;
@@ -14,15 +15,15 @@ use std::{
 
 /// The decoration of [`.named(..)`](crate::FnExt::named).
 #[derive(Debug, Clone)]
-pub struct Named(pub(crate) &'static str);
+pub struct Named(pub(crate) Name);
 
 impl Decoration for Named {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ".named({:?})", self.0)
     }
 
-    fn rename(&self) -> Option<&'static str> {
-        Some(self.0)
+    fn rename(&self) -> Option<&Name> {
+        Some(&self.0)
     }
 }
 
@@ -70,7 +71,7 @@ impl<Args, T> BlockingLayer<Args, T> for Named {
 pub struct NamedCalls<A> {
     #[pin]
     calls: A,
-    name: &'static str,
+    name: Name,
 }
 
 impl<A: Future> Future for NamedCalls<A> {
@@ -94,7 +95,7 @@ impl<A: Repeat> Repeat for NamedCalls<A> {
         self.project().calls.start(last);
     }
 
-    fn label(&self) -> Name {
-        Name::Given(self.name)
+    fn name(&self) -> Name {
+        self.name.clone()
     }
 }

@@ -1,52 +1,121 @@
 //! A throttled call pauses the limiter for all.
 
+use super::rate_limited::{OfKey, ShownLimiter};
 use crate::{
-    RateLimiter, ResultLike,
-    layer::{Decoration, End, Gate, GateSource, Renewable, captures_nothing, repeats_in_place},
+    KeyedLimiter, RateLimiter, ResultLike,
+    call::args::Inspect,
+    layer::{Captures, Decoration, End, Gate, GateSource, Renewable, captures_nothing, repeats_in_place},
 };
-use std::{fmt, time::Duration};
+use std::{fmt, hash::Hash, time::Duration};
 
 /// Pauses a limiter when a call was told to wait: the gate of
-/// [`.pausing(..)`](crate::FnExt::pausing).
+/// [`.pausing(..)`](crate::FnExt::pausing) and its kin, by result and by key.
 #[derive(Debug, Clone)]
-pub struct Pausing<P> {
-    limiter: RateLimiter,
-    hint: P,
+pub struct Pausing<H, L = RateLimiter> {
+    limiter: L,
+    hint: H,
 }
 
-impl<P> Pausing<P> {
-    pub(crate) fn new(limiter: &RateLimiter, hint: P) -> Self {
-        Self { limiter: limiter.clone(), hint }
+impl<H, L> Pausing<H, L> {
+    pub(crate) fn new(limiter: L, hint: H) -> Self {
+        Self { limiter, hint }
+    }
+}
+
+/// The part of an output that says how long to pause.
+pub trait PauseHint {
+    /// The part's name, in the text of a chain.
+    const WORD: &str;
+}
+
+/// Reads the pause from an output.
+pub trait PauseHintOf<T>: PauseHint {
+    /// Returns the pause that the output asks for.
+    fn pause(&mut self, output: &T) -> Option<Duration>;
+}
+
+/// A closure that takes the error.
+#[derive(Debug, Clone)]
+pub struct ByError<P>(pub(crate) P);
+
+impl<P> PauseHint for ByError<P> {
+    const WORD: &str = "";
+}
+
+impl<T: ResultLike, P: FnMut(&T::Err) -> Option<Duration>> PauseHintOf<T> for ByError<P> {
+    fn pause(&mut self, output: &T) -> Option<Duration> {
+        output.as_result().err().and_then(&mut self.0)
+    }
+}
+
+/// A closure that takes the whole output.
+#[derive(Debug, Clone)]
+pub struct ByResult<P>(pub(crate) P);
+
+impl<P> PauseHint for ByResult<P> {
+    const WORD: &str = "_result";
+}
+
+impl<T, P: FnMut(&T) -> Option<Duration>> PauseHintOf<T> for ByResult<P> {
+    fn pause(&mut self, output: &T) -> Option<Duration> {
+        (self.0)(output)
+    }
+}
+
+/// A limiter that a call pauses.
+pub trait Pause {
+    /// Pauses the limiter, or makes the limiter of the key and pauses that.
+    fn pause_for(&self, pause: Duration);
+}
+
+impl Pause for RateLimiter {
+    fn pause_for(&self, pause: Duration) {
+        RateLimiter::pause_for(self, pause);
+    }
+}
+
+/// The limiter of one key, which is looked up when it is paused.
+#[derive(Debug)]
+pub struct Keyed<K> {
+    limiter: KeyedLimiter<K>,
+    key: K,
+}
+
+impl<K> Keyed<K> {
+    pub(crate) fn new(limiter: &KeyedLimiter<K>, key: K) -> Self {
+        Self { limiter: limiter.clone(), key }
+    }
+}
+
+impl<K: Eq + Hash + Clone> Pause for Keyed<K> {
+    fn pause_for(&self, pause: Duration) {
+        self.limiter.for_key(&self.key).pause_for(pause);
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T, P> Gate<T> for Pausing<P>
-where
-    T: ResultLike,
-    P: FnMut(&T::Err) -> Option<Duration>,
-{
+impl<T, H: PauseHintOf<T>, L: Pause> Gate<T> for Pausing<H, L> {
     fn end(&mut self, end: End<'_, T>) {
-        if let Some(pause) = end.as_result().and_then(Result::err).and_then(&mut self.hint) {
+        if let Some(pause) = end.output().and_then(|output| self.hint.pause(output)) {
             self.limiter.pause_for(pause);
         }
     }
 }
 
-impl<P> Decoration for Pausing<P> {
+impl<H: PauseHint, L: ShownLimiter> Decoration for Pausing<H, L> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, ".pausing({}, ..)", self.limiter.limits())
+        write!(f, ".pausing{}{}({}{}, ..)", H::WORD, L::BY_KEY, self.limiter.limits(), L::CLOSURE)
     }
 }
 
-impl<P> Renewable for Pausing<P> {
+impl<H> Renewable for Pausing<H> {
     #[inline]
     fn release(&mut self) {}
 }
 
-captures_nothing!(Pausing<P>, P);
+captures_nothing!(Pausing<H>, H);
 
-impl<P, Args> GateSource<Args> for Pausing<P> {
+impl<H: PauseHint, Args> GateSource<Args> for Pausing<H> {
     type Gate = Self;
 
     fn gate(self, (): ()) -> Self {
@@ -54,4 +123,74 @@ impl<P, Args> GateSource<Args> for Pausing<P> {
     }
 
     repeats_in_place!(Args);
+}
+
+impl<H, K, Q, Args> Captures<Args> for Pausing<H, OfKey<K, Q>>
+where
+    Q: Inspect<Args, Output = K>,
+{
+    type Captured = K;
+
+    fn capture(&self, args: &Args) -> K {
+        self.limiter.key.inspect(args)
+    }
+}
+
+impl<H, K, Q, Args> GateSource<Args> for Pausing<H, OfKey<K, Q>>
+where
+    H: PauseHint,
+    K: Eq + Hash + Clone,
+    Q: Inspect<Args, Output = K>,
+{
+    type Gate = Pausing<H, Keyed<K>>;
+    type Repeated = Pausing<H, KeyedByArgs<K, Q, Args>>;
+    type Kept = Args;
+
+    fn gate(self, key: K) -> Self::Gate {
+        Pausing { limiter: Keyed { limiter: self.limiter.limiter, key }, hint: self.hint }
+    }
+
+    fn keep(&self, args: &Args) -> Args
+    where
+        Args: Clone,
+    {
+        args.clone()
+    }
+
+    fn repeated(self, args: Args) -> Self::Repeated {
+        let Self { limiter: OfKey { limiter, key }, hint } = self;
+        Pausing { limiter: KeyedByArgs { limiter, key, args, inspect: Q::inspect, current: None }, hint }
+    }
+}
+
+/// The limiter of the key that the arguments have at each attempt.
+///
+/// The hint stays as it is from attempt to attempt, because its closure may count.
+#[derive(Debug)]
+pub struct KeyedByArgs<K, Q, Args> {
+    limiter: KeyedLimiter<K>,
+    key: Q,
+    args: Args,
+    inspect: fn(&Q, &Args) -> K,
+    /// The key of this attempt.
+    current: Option<K>,
+}
+
+impl<K: Eq + Hash + Clone, Q, Args> Pause for KeyedByArgs<K, Q, Args> {
+    fn pause_for(&self, pause: Duration) {
+        if let Some(key) = &self.current {
+            self.limiter.for_key(key).pause_for(pause);
+        }
+    }
+}
+
+impl<H, K, Q, Args> Renewable for Pausing<H, KeyedByArgs<K, Q, Args>> {
+    fn release(&mut self) {
+        self.limiter.current = None;
+    }
+
+    fn prepare(&mut self) {
+        let KeyedByArgs { key, args, inspect, current, .. } = &mut self.limiter;
+        *current = Some(inspect(key, args));
+    }
 }

@@ -1,14 +1,23 @@
 //! A permit before each call.
+//!
+//! Each word of the catalogue names a limiter, or a keyed limiter with the key of a call, and what
+//! a call asks of it: one permit however long it takes, one permit within a time, or permits by the
+//! arguments. The decoration has a part for either.
 
+use super::settled::Reserving;
 use crate::{
-    Fallible, KeyedLimiter, Permits, RateLimiter,
-    call::args::Inspect,
-    layer::{Captures, Decoration, FromArgs, Gate, GateSource, Renewable, Wait, captures_nothing, repeats_in_place},
+    Error, Fallible, KeyedLimiter, Permits, RateLimiter,
+    call::{Late, args::Inspect, mode::Function},
+    clock::Clock,
+    layer::{
+        Around, Captures, Decoration, Gate, GateLayer, GateSource, GatedFuture, Renewable, Wait, captures_nothing,
+        repeats_from_args, repeats_in_place,
+    },
     rate_limiter::{Acquisition, Core, Request, never_refused},
     sync::Arc,
 };
 use std::{
-    fmt,
+    fmt::{self, Display},
     hash::Hash,
     task::{Poll, ready},
     time::Duration,
@@ -41,6 +50,12 @@ impl Renewable for Admission {
     }
 }
 
+impl Reserving for Admission {
+    fn settle(&self, clock: Clock, used: &Permits) -> Result<(), Error> {
+        self.0.settle(clock, used)
+    }
+}
+
 /// The gate of a call that the limiter may refuse.
 #[derive(Debug, Clone)]
 pub struct RefusableAdmission(Acquisition<Arc<Core>>);
@@ -67,134 +82,117 @@ impl Renewable for RefusableAdmission {
     }
 }
 
-/// The decoration of [`.rate_limited(..)`](crate::FnExt::rate_limited).
+impl Reserving for RefusableAdmission {
+    fn settle(&self, clock: Clock, used: &Permits) -> Result<(), Error> {
+        self.0.settle(clock, used)
+    }
+}
+
+/// A gate that `.permits(..)` may follow.
+pub trait AsksForPermits {
+    /// The gate of a call that asks for this number of permits, with the same patience.
+    fn asking_for(&self, permits: Permits) -> RefusableAdmission;
+}
+
+impl AsksForPermits for Admission {
+    fn asking_for(&self, permits: Permits) -> RefusableAdmission {
+        RefusableAdmission(self.0.asking_for(permits))
+    }
+}
+
+impl AsksForPermits for RefusableAdmission {
+    fn asking_for(&self, permits: Permits) -> RefusableAdmission {
+        Self(self.0.asking_for(permits))
+    }
+}
+
+/// The decoration of every word for a limiter: the limiter of a call, and what the call asks of it.
 #[derive(Debug, Clone)]
-pub struct RateLimited(pub(crate) RateLimiter);
-
-impl Decoration for RateLimited {
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, ".rate_limited({})", self.0.limits())
-    }
+pub struct RateLimited<L, R> {
+    pub(crate) limiter: L,
+    pub(crate) request: R,
 }
 
-captures_nothing!(RateLimited);
+/// One permit, however long it takes.
+#[derive(Debug, Clone, Copy)]
+pub struct One;
 
-impl<Args> GateSource<Args> for RateLimited {
-    type Gate = Admission;
+/// One permit, after no longer a wait than this.
+#[derive(Debug, Clone, Copy)]
+pub struct OneWithin(pub(crate) Duration);
 
-    #[inline]
-    fn gate(self, (): ()) -> Admission {
-        Admission::new(self.0)
-    }
-
-    repeats_in_place!(Args);
-}
-
-/// The decoration of [`.rate_limited_within(..)`](crate::FnExt::rate_limited_within) and
-/// [`.try_rate_limited(..)`](crate::FnExt::try_rate_limited).
+/// As many permits as the arguments ask for.
 #[derive(Debug, Clone)]
-pub struct RateLimitedWithin {
-    pub(crate) limiter: RateLimiter,
-    pub(crate) max_wait: Duration,
+pub struct Weighted<P> {
+    permits: P,
+    max_wait: Option<Duration>,
+    /// `true` after `.permits(..)`, `false` after `.rate_limited_by(..)`.
+    is_setting: bool,
 }
 
-impl Decoration for RateLimitedWithin {
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let limits = self.limiter.limits();
-        match self.max_wait {
-            Duration::ZERO => write!(f, ".try_rate_limited({limits})"),
-            max_wait => write!(f, ".rate_limited_within({limits}, {max_wait:?})"),
-        }
+impl<P> Weighted<P> {
+    /// The request of [`.rate_limited_by(..)`](crate::FnExt::rate_limited_by).
+    pub(crate) fn new(permits: P) -> Self {
+        Self { permits, max_wait: None, is_setting: false }
     }
 }
 
-captures_nothing!(RateLimitedWithin);
-
-impl<Args> GateSource<Args> for RateLimitedWithin {
-    type Gate = RefusableAdmission;
-
-    #[inline]
-    fn gate(self, (): ()) -> RefusableAdmission {
-        RefusableAdmission::new(self.limiter, 1_u32.into(), Some(self.max_wait))
-    }
-
-    repeats_in_place!(Args);
-}
-
-/// The decoration of [`.rate_limited_by(..)`](crate::FnExt::rate_limited_by).
-#[derive(Debug, Clone)]
-pub struct RateLimitedBy<P> {
-    pub(crate) limiter: RateLimiter,
-    pub(crate) permits: P,
-}
-
-impl<P> Decoration for RateLimitedBy<P> {
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, ".rate_limited_by({}, ..)", self.limiter.limits())
-    }
-}
-
-impl<Args, P: Inspect<Args, Output: Into<Permits>>> Captures<Args> for RateLimitedBy<P> {
-    type Captured = Permits;
-
-    #[inline]
-    fn capture(&self, args: &Args) -> Permits {
-        self.permits.inspect(args).into()
-    }
-}
-
-impl<Args, P: Inspect<Args, Output: Into<Permits>>> GateSource<Args> for RateLimitedBy<P> {
-    type Gate = RefusableAdmission;
-
-    #[inline]
-    fn gate(self, permits: Permits) -> RefusableAdmission {
-        RefusableAdmission::new(self.limiter, permits, None)
-    }
-
-    type Repeated = FromArgs<Self, Args, RefusableAdmission>;
-    type Kept = Args;
-
-    #[inline]
-    fn keep(&self, args: &Args) -> Args
-    where
-        Args: Clone,
-    {
-        args.clone()
-    }
-
-    #[inline]
-    fn repeated(self, args: Args) -> Self::Repeated {
-        FromArgs::new(self, args, |source, args| {
-            RefusableAdmission::new(source.limiter.clone(), source.capture(args), None)
-        })
-    }
-}
-
-/// The decoration of [`.rate_limited_by_key(..)`](crate::FnExt::rate_limited_by_key).
+/// The limiter of a key, which a closure takes from the arguments.
 #[derive(Debug)]
-pub struct RateLimitedByKey<K, P> {
+pub struct OfKey<K, Q> {
     pub(crate) limiter: KeyedLimiter<K>,
-    pub(crate) key: P,
+    pub(crate) key: Q,
 }
 
-impl<K, P: Clone> Clone for RateLimitedByKey<K, P> {
+impl<K, Q: Clone> Clone for OfKey<K, Q> {
     fn clone(&self) -> Self {
         Self { limiter: self.limiter.clone(), key: self.key.clone() }
     }
 }
 
-impl<K, P> Decoration for RateLimitedByKey<K, P> {
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, ".rate_limited_by_key({:?}, ..)", self.limiter)
+/// Finds the limiter of a call.
+pub(crate) trait LimiterOf<Args>: Captures<Args> {
+    /// The limiter of the only call, from what was captured of its arguments.
+    fn into_limiter(self, captured: Self::Captured) -> RateLimiter;
+
+    /// The limiter of one of several calls.
+    fn limiter(&self, args: &Args) -> RateLimiter;
+}
+
+/// What a call asks of its limiter.
+pub trait RequestOf<Args>: Captures<Args> {
+    /// The gate of a call.
+    type Admission;
+
+    /// Makes the gate of a call.
+    fn admission(&self, limiter: RateLimiter, captured: Self::Captured) -> Self::Admission;
+}
+
+/// A request for one permit, so that `.permits(..)` may follow.
+pub trait ForOne {
+    /// `None` waits for as long as it takes.
+    fn max_wait(&self) -> Option<Duration>;
+}
+
+captures_nothing!(RateLimiter);
+
+impl<Args> LimiterOf<Args> for RateLimiter {
+    #[inline]
+    fn into_limiter(self, (): ()) -> RateLimiter {
+        self
+    }
+
+    #[inline]
+    fn limiter(&self, _: &Args) -> RateLimiter {
+        self.clone()
     }
 }
 
-impl<K, P, Args> Captures<Args> for RateLimitedByKey<K, P>
+impl<Args, K, Q> Captures<Args> for OfKey<K, Q>
 where
     K: Eq + Hash + Clone,
-    P: Inspect<Args, Output = K>,
+    Q: Inspect<Args, Output = K>,
 {
-    /// The limiter of the call's key.
     type Captured = RateLimiter;
 
     #[inline]
@@ -203,31 +201,300 @@ where
     }
 }
 
-impl<K, P, Args> GateSource<Args> for RateLimitedByKey<K, P>
+impl<Args, K, Q> LimiterOf<Args> for OfKey<K, Q>
 where
     K: Eq + Hash + Clone,
-    P: Inspect<Args, Output = K>,
+    Q: Inspect<Args, Output = K>,
 {
-    type Gate = Admission;
+    #[inline]
+    fn into_limiter(self, limiter: RateLimiter) -> RateLimiter {
+        limiter
+    }
 
     #[inline]
-    fn gate(self, limiter: RateLimiter) -> Admission {
+    fn limiter(&self, args: &Args) -> RateLimiter {
+        self.capture(args)
+    }
+}
+
+captures_nothing!(One);
+
+impl<Args> RequestOf<Args> for One {
+    type Admission = Admission;
+
+    #[inline]
+    fn admission(&self, limiter: RateLimiter, (): ()) -> Admission {
         Admission::new(limiter)
     }
+}
 
-    type Repeated = FromArgs<Self, Args, Admission>;
-    type Kept = Args;
+impl ForOne for One {
+    fn max_wait(&self) -> Option<Duration> {
+        None
+    }
+}
+
+captures_nothing!(OneWithin);
+
+impl<Args> RequestOf<Args> for OneWithin {
+    type Admission = RefusableAdmission;
 
     #[inline]
-    fn keep(&self, args: &Args) -> Args
+    fn admission(&self, limiter: RateLimiter, (): ()) -> RefusableAdmission {
+        RefusableAdmission::new(limiter, 1_u32.into(), Some(self.0))
+    }
+}
+
+impl ForOne for OneWithin {
+    fn max_wait(&self) -> Option<Duration> {
+        Some(self.0)
+    }
+}
+
+impl<Args, P: Inspect<Args, Output: Into<Permits>>> Captures<Args> for Weighted<P> {
+    type Captured = Permits;
+
+    #[inline]
+    fn capture(&self, args: &Args) -> Permits {
+        self.permits.inspect(args).into()
+    }
+}
+
+impl<Args, P: Inspect<Args, Output: Into<Permits>>> RequestOf<Args> for Weighted<P> {
+    type Admission = RefusableAdmission;
+
+    #[inline]
+    fn admission(&self, limiter: RateLimiter, permits: Permits) -> RefusableAdmission {
+        RefusableAdmission::new(limiter, permits, self.max_wait)
+    }
+}
+
+impl<Args, L: Captures<Args>, R: Captures<Args>> Captures<Args> for RateLimited<L, R> {
+    type Captured = (L::Captured, R::Captured);
+
+    #[inline]
+    fn capture(&self, args: &Args) -> Self::Captured {
+        (self.limiter.capture(args), self.request.capture(args))
+    }
+}
+
+impl<L, R> RateLimited<L, R> {
+    #[inline]
+    fn admission<Args>(self, (limiter, request): (L::Captured, R::Captured)) -> R::Admission
     where
-        Args: Clone,
+        L: LimiterOf<Args>,
+        R: RequestOf<Args>,
     {
-        args.clone()
+        self.request.admission(self.limiter.into_limiter(limiter), request)
     }
 
     #[inline]
-    fn repeated(self, args: Args) -> Self::Repeated {
-        FromArgs::new(self, args, |source, args| Admission::new(source.capture(args)))
+    fn admission_anew<Args>(&self, args: &Args) -> R::Admission
+    where
+        L: LimiterOf<Args>,
+        R: RequestOf<Args>,
+    {
+        self.request.admission(self.limiter.limiter(args), self.request.capture(args))
+    }
+}
+
+/// The same limiter and one permit, whatever the arguments are.
+impl<Args, R> GateSource<Args> for RateLimited<RateLimiter, R>
+where
+    Self: Decoration,
+    R: ForOne + RequestOf<Args>,
+{
+    type Gate = R::Admission;
+
+    #[inline]
+    fn gate(self, captured: Self::Captured) -> R::Admission {
+        self.admission(captured)
+    }
+
+    repeats_in_place!(Args);
+}
+
+impl<Args, P> GateSource<Args> for RateLimited<RateLimiter, Weighted<P>>
+where
+    P: Inspect<Args, Output: Into<Permits>>,
+{
+    type Gate = RefusableAdmission;
+
+    #[inline]
+    fn gate(self, captured: Self::Captured) -> RefusableAdmission {
+        self.admission(captured)
+    }
+
+    repeats_from_args!(Args, Self::admission_anew);
+}
+
+impl<Args, K, Q, R> GateSource<Args> for RateLimited<OfKey<K, Q>, R>
+where
+    Self: Decoration,
+    K: Eq + Hash + Clone,
+    Q: Inspect<Args, Output = K>,
+    R: RequestOf<Args>,
+{
+    type Gate = R::Admission;
+
+    #[inline]
+    fn gate(self, captured: Self::Captured) -> R::Admission {
+        self.admission(captured)
+    }
+
+    repeats_from_args!(Args, Self::admission_anew);
+}
+
+impl<C, L, R: ForOne> Around<Late<C>, GateLayer<RateLimited<L, R>>> {
+    /// Takes as many permits as the arguments ask for, in place of one: a number for every window,
+    /// or an array with one for each.
+    ///
+    /// Follows each word for a limiter: [`rate_limited`](crate::FnExt::rate_limited),
+    /// [`rate_limited_within`](crate::FnExt::rate_limited_within),
+    /// [`try_rate_limited`](crate::FnExt::try_rate_limited), and those words by key. After
+    /// `rate_limited` it is the same as [`rate_limited_by`](crate::FnExt::rate_limited_by).
+    ///
+    /// The closure takes each argument by reference, with its type written. The closure runs when
+    /// the call is made, and before a retry for each attempt. 0 permits wait their turn like any
+    /// other number. Takes [`Fallible`] outputs. Cancel safety and panics are those of the word
+    /// before it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the word before it. A number above the limit and an array of another length than
+    /// there are windows are refused at once, with
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument). After `rate_limited` as well, a
+    /// call that finds the queue full is refused with
+    /// [`Error::QueueFull`](crate::Error::QueueFull), and one that finds the limiter closed with
+    /// [`Error::Closed`](crate::Error::Closed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, KeyedLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn complete(user: u64, prompt: String) -> Result<String, Error> {
+    ///     Ok(format!("{user}: {prompt}"))
+    /// }
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let per_user = KeyedLimiter::windows([(60, minute), (100, minute)]); // requests and tokens
+    /// let complete = complete
+    ///     .try_rate_limited_by_key(&per_user, |user: &u64, _: &String| *user)
+    ///     .permits(|_: &u64, prompt: &String| [1, prompt.len()]);
+    ///
+    /// assert!(complete.call(7, "Say hello in French. ".repeat(4)).await.is_ok());
+    /// assert_eq!(per_user.for_key(&7).available_per_window(), [59, 16]);
+    /// assert!(complete.call(7, "Say hello in French.".into()).await.is_err());
+    /// assert!(complete.call(8, "Say hello in French.".into()).await.is_ok());
+    /// # }
+    /// ```
+    pub fn permits<Args, Half, P>(self, permits: P) -> Around<Late<C>, GateLayer<RateLimited<L, Weighted<P>>>>
+    where
+        C: Function<Args, Half, Output: Fallible>,
+        P: Inspect<Args, Output: Into<Permits>>,
+    {
+        self.with_layer(|GateLayer(RateLimited { limiter, request })| {
+            let request = Weighted { permits, max_wait: request.max_wait(), is_setting: true };
+            GateLayer(RateLimited { limiter, request })
+        })
+    }
+}
+
+impl<F, G: AsksForPermits + Gate<T>, T> GatedFuture<F, G, T> {
+    /// Takes this number of permits, in place of one: the same number from every window, or an
+    /// array with one for each.
+    ///
+    /// Follows each word for a limiter, as it does on functions: see
+    /// [`Around::permits`](crate::Around::permits).
+    ///
+    /// # Errors
+    ///
+    /// As [`Around::permits`](crate::Around::permits).
+    ///
+    /// # Panics
+    ///
+    /// If the future has been polled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(ids: &[u64]) -> Result<usize, Error> { Ok(ids.len()) }
+    ///
+    /// let limiter = RateLimiter::new(5, Duration::from_secs(60));
+    /// let ids = [1, 2, 3];
+    /// assert_eq!(fetch(&ids).try_rate_limited(&limiter).permits(ids.len()).await, Ok(3));
+    /// let refused = fetch(&ids).try_rate_limited(&limiter).permits(ids.len()).await;
+    /// assert_eq!(refused, Err(Error::RateLimited { retry_after: Duration::from_secs(60) }));
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn permits(self, permits: impl Into<Permits>) -> GatedFuture<F, RefusableAdmission, T>
+    where
+        T: Fallible,
+    {
+        self.with_gate(|gate| gate.asking_for(permits.into()))
+    }
+}
+
+// ---- the text of a chain ----
+
+/// A limiter in the text of a chain.
+pub trait ShownLimiter {
+    /// The end of the word.
+    const BY_KEY: &str;
+    /// What stands for the closure.
+    const CLOSURE: &str;
+
+    /// The limits.
+    fn limits(&self) -> &dyn Display;
+}
+
+impl ShownLimiter for RateLimiter {
+    const BY_KEY: &str = "";
+    const CLOSURE: &str = "";
+
+    fn limits(&self) -> &dyn Display {
+        self.displayed()
+    }
+}
+
+impl<K, Q> ShownLimiter for OfKey<K, Q> {
+    const BY_KEY: &str = "_by_key";
+    const CLOSURE: &str = ", ..";
+
+    fn limits(&self) -> &dyn Display {
+        self.limiter.limits_of_each()
+    }
+}
+
+impl<L: ShownLimiter, R: ForOne> Decoration for RateLimited<L, R> {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        describe(&self.limiter, self.request.max_wait(), f)
+    }
+}
+
+impl<L: ShownLimiter, P> Decoration for RateLimited<L, Weighted<P>> {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.request.is_setting {
+            return write!(f, ".rate_limited_by({}, ..)", self.limiter.limits());
+        }
+        describe(&self.limiter, self.request.max_wait, f)?;
+        f.write_str(".permits(..)")
+    }
+}
+
+fn describe<L: ShownLimiter>(limiter: &L, max_wait: Option<Duration>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (by_key, closure, limits) = (L::BY_KEY, L::CLOSURE, limiter.limits());
+    match max_wait {
+        None => write!(f, ".rate_limited{by_key}({limits}{closure})"),
+        Some(Duration::ZERO) => write!(f, ".try_rate_limited{by_key}({limits}{closure})"),
+        Some(max_wait) => write!(f, ".rate_limited_within{by_key}({limits}, {max_wait:?}{closure})"),
     }
 }

@@ -1,8 +1,12 @@
 //! How long each call takes.
 
 use crate::{
+    Name,
     clock::Instant,
-    layer::{Decoration, End, Gate, GateSource, Outcome, Renewable, Wait, captures_nothing, repeats_in_place},
+    layer::{
+        ByMemo, Decoration, End, Gate, GateSource, MemoOutcome, Outcome, Renewable, Wait, captures_nothing,
+        memo_outcome, repeats_in_place,
+    },
     sync::Arc,
     trace::{enabled, event},
 };
@@ -34,7 +38,7 @@ use tracing::Level;
 #[derive(Clone)]
 #[must_use = "it does nothing until it is given to `.timed_with(..)`"]
 pub struct Timing<O = AnyOutput> {
-    name: &'static str,
+    name: Name,
     level: Level,
     slower_than: Option<Duration>,
     sink: Option<Sink>,
@@ -44,14 +48,15 @@ pub struct Timing<O = AnyOutput> {
 type Sink = Arc<dyn Fn(&Measurement) + Send + Sync>;
 
 impl Timing {
-    /// Reports under `name`, at level `info`.
+    /// Reports under `name`, at level `info`. A [`Name`] that is made at run time is allocated once,
+    /// and shared by all calls.
     ///
     /// ```
     /// let timing = decor::Timing::new("fetch");
     /// assert_eq!(format!("{timing:?}"), r#"Timing { name: "fetch", level: Level(Info), slower_than: None, .. }"#);
     /// ```
-    pub fn new(name: &'static str) -> Self {
-        Self { name, level: Level::INFO, slower_than: None, sink: None, outcome: AnyOutput }
+    pub fn new(name: impl Into<Name>) -> Self {
+        Self { name: name.into(), level: Level::INFO, slower_than: None, sink: None, outcome: AnyOutput }
     }
 
     /// Tells successes from failures: the outcome is `ok` or `err` in place of `completed`. The call must return a
@@ -74,6 +79,38 @@ impl Timing {
 }
 
 impl<O> Timing<O> {
+    /// Tells how the memo of the chain answered: in [`Measurement::memo`], and as the field `memo`
+    /// of the event (`hit`, `stale`, `miss` or `coalesced`).
+    ///
+    /// The memo stands before the timing, with any decorators between the two: of several memos the
+    /// last one tells, of several attempts the last. `None` if the call was refused, cancelled or
+    /// timed out before the memo answered. The setting is for a chain with a memo in it: a memo that
+    /// is asked by the function itself may be taken for the chain's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{MemoOutcome, Timing, prelude::*};
+    /// use std::{sync::{Arc, Mutex}, time::Duration};
+    ///
+    /// async fn fetch(id: u64) -> u64 { id }
+    ///
+    /// let users = Memo::ttl(Duration::from_secs(300));
+    /// let seen = Arc::new(Mutex::new(Vec::new()));
+    /// let sink = Arc::clone(&seen);
+    /// let timing = Timing::new("fetch").by_memo().record_to(move |m| sink.lock().unwrap().push(m.memo));
+    /// let fetch = fetch.memoized(&users).timed_with(timing);
+    /// fetch.call(42).await;
+    /// fetch.call(42).await;
+    /// assert_eq!(*seen.lock().unwrap(), [Some(MemoOutcome::Miss), Some(MemoOutcome::Hit)]);
+    /// # }
+    /// ```
+    pub fn by_memo(self) -> Timing<ByMemo<O>> {
+        let Self { name, level, slower_than, sink, outcome } = self;
+        Timing { name, level, slower_than, sink, outcome: ByMemo(outcome) }
+    }
+
     /// The level of the event; `info` until set.
     ///
     /// ```
@@ -85,7 +122,8 @@ impl<O> Timing<O> {
         self
     }
 
-    /// Leaves out calls that took no longer than this, whatever their outcome.
+    /// Leaves out calls that took no longer than this, whatever their outcome. Zero leaves out those
+    /// that took no time at all.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -120,18 +158,19 @@ impl<O> Timing<O> {
         self
     }
 
-    fn report(&self, elapsed: Duration, outcome: Outcome) {
+    fn report(&self, elapsed: Duration, outcome: Outcome, memo: Option<MemoOutcome>) {
         if self.slower_than.is_some_and(|limit| elapsed <= limit) {
             return;
         }
-        let measurement = Measurement { name: self.name, elapsed, outcome };
+        let measurement = Measurement { name: self.name.clone(), elapsed, outcome, memo };
         match &self.sink {
             Some(sink) => sink(&measurement),
             None => event!(
                 self.level,
-                name = self.name,
+                name = &*self.name,
                 elapsed = elapsed.as_secs_f64(),
                 outcome = outcome.as_str(),
+                memo = memo.map(MemoOutcome::as_str),
                 "{measurement}"
             ),
         }
@@ -159,27 +198,30 @@ impl<O> fmt::Debug for Timing<O> {
 /// use std::time::Duration;
 ///
 /// let cancelled = Timing::new("nap").record_to(|m| {
-///     assert_eq!((m.name, m.elapsed, m.outcome), ("nap", Duration::from_secs(1), Outcome::Cancelled));
+///     assert_eq!(m.name, "nap");
+///     assert_eq!((m.elapsed, m.outcome), (Duration::from_secs(1), Outcome::Cancelled));
 ///     assert_eq!(m.to_string(), "nap took 1.0000s (cancelled)");
 /// });
 /// let nap = tokio::time::sleep(Duration::from_secs(8)).timed_with(cancelled);
 /// nap.fallible().timeout(Duration::from_secs(1)).await.unwrap_err();
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Measurement {
     /// The name that the [`Timing`] was given.
-    pub name: &'static str,
+    pub name: Name,
     /// From the first poll to the end.
     pub elapsed: Duration,
     /// How the call ended.
     pub outcome: Outcome,
+    /// How the memo of the chain answered, if [`Timing::by_memo`] asks for it.
+    pub memo: Option<MemoOutcome>,
 }
 
 impl fmt::Display for Measurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, elapsed, outcome } = self;
+        let Self { name, elapsed, outcome, .. } = self;
         write!(f, "{name} took {:.4}s", elapsed.as_secs_f64())?;
         match outcome {
             Outcome::Cancelled | Outcome::Panicked => write!(f, " ({outcome})"),
@@ -190,6 +232,9 @@ impl fmt::Display for Measurement {
 
 /// How the outcome of a call that came to its end is named.
 pub trait OutcomeOf<T> {
+    /// Whether the memo's outcome is asked for.
+    const BY_MEMO: bool = false;
+
     /// The outcome of a call that ended with this output.
     fn of(output: &T) -> Outcome;
 }
@@ -211,6 +256,14 @@ impl<T> OutcomeOf<T> for AnyOutput {
 impl<T, E> OutcomeOf<Result<T, E>> for ByResult {
     fn of(output: &Result<T, E>) -> Outcome {
         if output.is_ok() { Outcome::Ok } else { Outcome::Err }
+    }
+}
+
+impl<T, O: OutcomeOf<T>> OutcomeOf<T> for ByMemo<O> {
+    const BY_MEMO: bool = true;
+
+    fn of(output: &T) -> Outcome {
+        O::of(output)
     }
 }
 
@@ -240,10 +293,19 @@ impl<T, O: OutcomeOf<T>> Gate<T> for Stopwatch<O> {
     }
 
     #[inline]
+    fn drive<P>(&mut self, call: impl FnOnce() -> P) -> P {
+        if O::BY_MEMO {
+            memo_outcome::leave(None);
+        }
+        call()
+    }
+
+    #[inline]
     fn end(&mut self, end: End<'_, T>) {
         let Some(started) = self.started else { return };
+        let memo = end.output().and_then(|_| if O::BY_MEMO { memo_outcome::latest() } else { None });
         let outcome = end.output().map_or_else(|| end.outcome(), O::of);
-        self.timing.report(end.now().duration_since(started), outcome);
+        self.timing.report(end.now().duration_since(started), outcome, memo);
     }
 }
 

@@ -1,11 +1,10 @@
 //! Bounding how long a call may take.
 
 use crate::{
-    Error, Fallible,
-    call::{
-        Callable, CallableMut, CallableOnce, Called, Describe, Repeat, Stop, awaited_directly, blocking, name::Name,
-    },
+    Error, Fallible, Name,
+    call::{Callable, CallableMut, CallableOnce, Called, Describe, Repeat, Stop, awaited_directly, blocking},
     clock::{self, Clock, Nanos, Sleep, nanos},
+    layer::memo_outcome::Away,
     thread::RemoteCall,
 };
 use pin_project::pin_project;
@@ -24,23 +23,84 @@ use tokio::task::coop;
 /// and is abandoned when the limit passes.
 #[derive(Clone)]
 #[must_use = "a decorated function does nothing until it is called"]
-pub struct Timeout<C> {
+pub struct Timeout<C, L = Unlabelled> {
     callable: C,
     limit: Duration,
     name: Name,
+    label: L,
     describe: Describe<C>,
 }
 
 impl<C> Timeout<C> {
     pub(crate) fn new(callable: C, limit: Duration, name: Name, describe: Describe<C>) -> Self {
-        Self { callable, limit, name, describe }
+        Self { callable, limit, name, label: Unlabelled, describe }
+    }
+
+    /// Labels the limit, so that the error tells which limit of a chain has passed:
+    /// `fetch timed out after 10s (total)`.
+    ///
+    /// The label is the field `label` of [`Error::TimedOut`]. It is a part of the program's text,
+    /// so that a pattern can name it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn hang(id: u64) -> Result<u64, Error> { std::future::pending().await }
+    ///
+    /// let fetch = hang
+    ///     .timeout(Duration::from_secs(4))
+    ///     .labelled("attempt")
+    ///     .retry_with(RetryPolicy::default())
+    ///     .timeout(Duration::from_secs(10))
+    ///     .labelled("total");
+    /// let error = fetch.call(42).await.unwrap_err();
+    /// assert!(matches!(error, Error::TimedOut { label: Some("total"), .. }));
+    /// assert_eq!(error.to_string(), "hang timed out after 10s (total)");
+    /// # }
+    /// ```
+    pub fn labelled(self, label: &'static str) -> Timeout<C, Labelled> {
+        let Self { callable, limit, name, describe, .. } = self;
+        Timeout { callable, limit, name, label: Labelled(label), describe }
     }
 }
 
-impl<C> fmt::Debug for Timeout<C> {
+/// The label of a limit: a type of its own, so that a limit without one carries none.
+pub trait Label: Copy {
+    #[doc(hidden)]
+    fn get(self) -> Option<&'static str>;
+}
+
+/// A limit without a label.
+#[derive(Debug, Clone, Copy)]
+pub struct Unlabelled;
+
+/// A limit with a [label](Timeout::labelled).
+#[derive(Debug, Clone, Copy)]
+pub struct Labelled(&'static str);
+
+impl Label for Unlabelled {
+    #[inline]
+    fn get(self) -> Option<&'static str> {
+        None
+    }
+}
+
+impl Label for Labelled {
+    #[inline]
+    fn get(self) -> Option<&'static str> {
+        Some(self.0)
+    }
+}
+
+impl<C, L: Label> fmt::Debug for Timeout<C, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.describe.write(&self.callable, f)?;
-        write!(f, ".timeout({:?})", self.limit)
+        write!(f, ".timeout({:?})", self.limit)?;
+        self.label.get().map_or(Ok(()), |label| write!(f, ".labelled({label:?})"))
     }
 }
 
@@ -61,20 +121,21 @@ impl<C> fmt::Debug for Timeout<C> {
 ///
 /// let limit = Duration::from_secs(1);
 /// let call: TimeoutFuture<Called<Pending<Result<(), Error>>>> = pending().timeout(limit);
-/// assert_eq!(format!("{call:?}"), "TimeoutFuture { name: Pending, limit: 1s, .. }");
+/// assert_eq!(format!("{call:?}"), "TimeoutFuture { name: \"Pending\", limit: 1s, .. }");
 /// assert!(call.await.is_err());
 /// # }
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 #[repr(C)] // a number on either side of what an unarmed timer leaves unwritten, or that would be copied along with its neighbour
-pub struct TimeoutFuture<F> {
+pub struct TimeoutFuture<F, L = Unlabelled> {
     #[pin]
     call: F,
     #[pin]
     timer: Timer,
     limit: Nanos, // and no `Duration`, which ends in a gap
     name: Name,
+    label: L,
 }
 
 #[pin_project(project = TimerState)]
@@ -86,14 +147,40 @@ enum Timer {
     Never,
 }
 
-impl<F> TimeoutFuture<F> {
+impl<F, L> TimeoutFuture<F, L> {
     #[inline]
-    pub(crate) fn new(call: F, limit: Duration, name: Name) -> Self {
-        Self { call, timer: Timer::Unarmed, limit: nanos(limit), name }
+    fn with_label(call: F, limit: Duration, name: Name, label: L) -> Self {
+        Self { call, timer: Timer::Unarmed, limit: nanos(limit), name, label }
     }
 }
 
-impl<F> Future for TimeoutFuture<F>
+impl<F> TimeoutFuture<F> {
+    #[inline]
+    pub(crate) fn new(call: F, limit: Duration, name: Name) -> Self {
+        Self::with_label(call, limit, name, Unlabelled)
+    }
+
+    /// Labels the limit; see [`Timeout::labelled`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::{future::pending, time::Duration};
+    ///
+    /// let call = pending::<Result<(), Error>>().timeout(Duration::from_secs(1)).labelled("attempt");
+    /// let error = call.await.unwrap_err();
+    /// assert!(matches!(error, Error::TimedOut { label: Some("attempt"), .. }));
+    /// # }
+    /// ```
+    pub fn labelled(self, label: &'static str) -> TimeoutFuture<F, Labelled> {
+        let Self { call, timer, limit, name, .. } = self;
+        TimeoutFuture { call, timer, limit, name, label: Labelled(label) }
+    }
+}
+
+impl<F, L: Label> Future for TimeoutFuture<F, L>
 where
     F: Stop,
     F::Output: Fallible,
@@ -109,11 +196,11 @@ where
         let limit = Duration::from_nanos(*this.limit);
         ready!(this.timer.poll(limit, cx));
         this.call.stop();
-        Poll::Ready(passed(*this.name, limit))
+        Poll::Ready(passed(this.name, limit, *this.label))
     }
 }
 
-impl<F> Stop for TimeoutFuture<F>
+impl<F, L: Label> Stop for TimeoutFuture<F, L>
 where
     F: Stop,
     F::Output: Fallible,
@@ -126,25 +213,31 @@ where
     }
 }
 
-impl<A> Repeat for TimeoutFuture<A>
+impl<A, L: Label> Repeat for TimeoutFuture<A, L>
 where
     A: Repeat,
     A::Output: Fallible,
 {
     #[inline]
-    fn start(mut self: Pin<&mut Self>, last: bool) {
-        self.as_mut().stop();
-        self.project().call.start(last);
+    fn start(self: Pin<&mut Self>, last: bool) {
+        let mut this = self.project();
+        this.timer.set(Timer::Unarmed);
+        this.call.start(last);
     }
 
-    fn label(&self) -> Name {
-        self.call.label()
+    fn name(&self) -> Name {
+        self.call.name()
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.call.holds_back()
     }
 }
 
 #[cold]
-fn passed<T: Fallible>(name: Name, after: Duration) -> T {
-    T::from_policy(Error::TimedOut { name: name.get(), after })
+fn passed<T: Fallible>(name: &Name, after: Duration, label: impl Label) -> T {
+    T::from_policy(Error::TimedOut { name: name.clone(), after, label: label.get() })
 }
 
 impl Timer {
@@ -169,28 +262,33 @@ fn poll_in_time(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
     if coop::has_budget_remaining() { sleep.poll(cx) } else { pin!(coop::unconstrained(sleep)).poll(cx) }
 }
 
-impl<F> fmt::Debug for TimeoutFuture<F> {
+impl<F, L> fmt::Debug for TimeoutFuture<F, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, limit) = (self.name, Duration::from_nanos(self.limit));
-        f.debug_struct("TimeoutFuture").field("name", &name).field("limit", &limit).finish_non_exhaustive()
+        let (name, limit) = (&self.name, Duration::from_nanos(self.limit));
+        f.debug_struct("TimeoutFuture").field("name", name).field("limit", &limit).finish_non_exhaustive()
     }
 }
 
-impl<C, Args> CallableOnce<Args> for Timeout<C>
+impl<C, L: Label, Args> CallableOnce<Args> for Timeout<C, L>
 where
     C: CallableOnce<Args>,
     C::Output: Fallible,
 {
     type Output = C::Output;
-    type Future = TimeoutFuture<Called<C::Future>>;
+    type Future = TimeoutFuture<Called<C::Future>, L>;
 
     #[inline]
     fn call_once(self, args: Args) -> Self::Future {
-        TimeoutFuture::new(Called::new(self.callable.call_once(args)), self.limit, self.name)
+        TimeoutFuture::with_label(Called::new(self.callable.call_once(args)), self.limit, self.name, self.label)
     }
 
-    fn label(&self) -> Name {
-        self.callable.label()
+    fn name(&self) -> Name {
+        self.callable.name()
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.callable.holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -198,38 +296,39 @@ where
     }
 }
 
-impl<C, Args> CallableMut<Args> for Timeout<C>
+impl<C, L: Label, Args> CallableMut<Args> for Timeout<C, L>
 where
     C: CallableMut<Args>,
     C::Output: Fallible,
 {
-    type Repeated = TimeoutFuture<C::Repeated>;
+    type Repeated = TimeoutFuture<C::Repeated, L>;
 
     #[inline]
     fn repeated(self, args: Args) -> Self::Repeated
     where
         Args: Clone,
     {
-        TimeoutFuture::new(self.callable.repeated(args), self.limit, self.name)
+        TimeoutFuture::with_label(self.callable.repeated(args), self.limit, self.name, self.label)
     }
 }
 
-impl<C, Args> Callable<Args> for Timeout<C>
+impl<C, L: Label, Args> Callable<Args> for Timeout<C, L>
 where
     C: Callable<Args>,
     C::Output: Fallible,
 {
     #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
-        TimeoutFuture::new(Called::new(self.callable.call_with(args)), self.limit, self.name)
+        let call = Called::new(self.callable.call_with(args));
+        TimeoutFuture::with_label(call, self.limit, self.name.clone(), self.label)
     }
 }
 
-awaited_directly!(Timeout<C>, C);
+awaited_directly!(Timeout<C, L>, C, L);
 
 // ---- the blocking half ----
 
-impl<C, Args> blocking::CallableOnce<Args> for Timeout<C>
+impl<C, L: Label, Args> blocking::CallableOnce<Args> for Timeout<C, L>
 where
     C: blocking::CallableOnce<Args, Output: Fallible + Send + 'static> + Send + 'static,
     Args: Send + 'static,
@@ -238,18 +337,18 @@ where
 
     #[inline]
     fn call_once(self, args: Args) -> C::Output {
-        let Self { callable, limit, name, .. } = self;
+        let Self { callable, limit, name, label, .. } = self;
         if limit == Duration::MAX {
             return callable.call_once(args);
         }
         let end = Clock::Thread.now().checked_add(limit);
-        let output =
-            if limit.is_zero() { None } else { RemoteCall::begin(move || callable.call_once(args)).wait_until(end) };
-        output.unwrap_or_else(|| passed(name, limit))
+        let call = move || Away::call(|| callable.call_once(args));
+        let output = if limit.is_zero() { None } else { RemoteCall::begin(call).wait_until(end) };
+        output.map_or_else(|| passed(&name, limit, label), Away::arrive)
     }
 
-    fn label(&self) -> Name {
-        self.callable.label()
+    fn name(&self) -> Name {
+        self.callable.name()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -257,7 +356,7 @@ where
     }
 }
 
-impl<C, Args> blocking::CallableMut<Args> for Timeout<C>
+impl<C, L: Label, Args> blocking::CallableMut<Args> for Timeout<C, L>
 where
     Self: blocking::CallableOnce<Args> + Clone,
 {
@@ -266,7 +365,7 @@ where
     }
 }
 
-impl<C, Args> blocking::Callable<Args> for Timeout<C>
+impl<C, L: Label, Args> blocking::Callable<Args> for Timeout<C, L>
 where
     Self: blocking::CallableOnce<Args> + Clone,
 {

@@ -1,8 +1,8 @@
 //! Refusing arguments before the function sees them.
 
 use crate::{
-    Error, Fallible,
-    call::{Repeat, Stop, args::Inspect, name::Name},
+    Error, Fallible, Name,
+    call::{Repeat, Stop, args::Inspect, called},
     layer::{BlockingLayer, Captures, Decoration, Layer, RepeatLayer},
 };
 use pin_project::pin_project;
@@ -20,6 +20,11 @@ pub struct Validated<V>(pub(crate) V);
 impl<V> Decoration for Validated<V> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(".validated(..)")
+    }
+
+    #[inline]
+    fn may_refuse(&self) -> bool {
+        true
     }
 }
 
@@ -149,7 +154,7 @@ pub struct ValidatedCalls<A, V, Args> {
 
 impl<A, V, Args> Future for ValidatedCalls<A, V, Args>
 where
-    A: Future,
+    A: Repeat,
     A::Output: Fallible,
 {
     type Output = A::Output;
@@ -157,7 +162,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A::Output> {
         let this = self.project();
         match this.refusal.take() {
-            None => this.calls.poll(cx),
+            None => {
+                called::mark(this.calls.holds_back());
+                this.calls.poll(cx)
+            }
             Some(message) => Poll::Ready(refused(message)),
         }
     }
@@ -165,7 +173,7 @@ where
 
 impl<A, V, Args> Stop for ValidatedCalls<A, V, Args>
 where
-    A: Stop,
+    A: Repeat,
     A::Output: Fallible,
 {
     fn stop(self: Pin<&mut Self>) {
@@ -180,14 +188,26 @@ where
 {
     fn start(self: Pin<&mut Self>, last: bool) {
         let this = self.project();
-        *this.refusal = (this.refusal_of)(this.validated, this.args);
-        if this.refusal.is_none() {
-            this.calls.start(last);
+        // Copied from the stack, a `None` is read wider than it was written, and has to wait.
+        match (this.refusal_of)(this.validated, this.args) {
+            None => {
+                *this.refusal = None;
+                this.calls.start(last);
+            }
+            refusal => {
+                *this.refusal = refusal;
+                this.calls.stop();
+            }
         }
     }
 
-    fn label(&self) -> Name {
-        self.calls.label()
+    fn name(&self) -> Name {
+        self.calls.name()
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        true
     }
 }
 

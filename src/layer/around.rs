@@ -1,7 +1,10 @@
 //! The wrapper of every decorator that lets the call through, and the traits of the decorator.
 
 use super::Decoration;
-use crate::call::{Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking, name::Name};
+use crate::{
+    Name,
+    call::{Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking, called},
+};
 use std::{fmt, future::Future};
 
 /// Captures what a layer needs of the arguments, before the function takes them.
@@ -111,14 +114,28 @@ impl<C, L> Around<C, L> {
         Self { callable, layer, describe }
     }
 
-    pub(super) fn layer_mut(&mut self) -> &mut L {
+    pub(crate) fn layer_mut(&mut self) -> &mut L {
         &mut self.layer
+    }
+
+    /// The same function with another decorator in place of this one.
+    pub(crate) fn with_layer<M>(self, change: impl FnOnce(L) -> M) -> Around<C, M> {
+        let Self { callable, layer, describe } = self;
+        Around { callable, layer: change(layer), describe }
     }
 }
 
 impl<C, L: Decoration> Around<C, L> {
     fn renamed(&self, inner: impl FnOnce(&C) -> Name) -> Name {
-        self.layer.rename().map_or_else(|| inner(&self.callable), Name::Given)
+        self.layer.rename().cloned().unwrap_or_else(|| inner(&self.callable))
+    }
+}
+
+/// Notes a call that a decorator might have refused by itself.
+#[inline]
+fn mark(may_refuse: bool, holds_back: impl FnOnce() -> bool) {
+    if may_refuse {
+        called::mark(holds_back());
     }
 }
 
@@ -136,11 +153,17 @@ where
         if self.layer.refuses(&captured) {
             return self.layer.refused(captured);
         }
+        mark(self.layer.may_refuse(), || self.callable.holds_back());
         self.layer.around(captured, self.callable.call_once(args))
     }
 
-    fn label(&self) -> Name {
-        self.renamed(C::label)
+    fn name(&self) -> Name {
+        self.renamed(C::name)
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.layer.may_refuse() || self.callable.holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -173,11 +196,11 @@ where
     #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
         let captured = self.layer.capture(&args);
-        let layer = self.layer.clone();
-        if layer.refuses(&captured) {
-            return layer.refused(captured);
+        if self.layer.refuses(&captured) {
+            return self.layer.clone().refused(captured);
         }
-        layer.around(captured, self.callable.call_with(args))
+        mark(self.layer.may_refuse(), || self.callable.holds_back());
+        self.layer.clone().around(captured, self.callable.call_with(args))
     }
 }
 
@@ -203,11 +226,20 @@ where
     fn call_once(self, args: Args) -> L::Output {
         let Self { callable, layer, .. } = self;
         let captured = layer.capture(&args);
-        layer.around(captured, move || callable.call_once(args))
+        let may_refuse = layer.may_refuse();
+        layer.around(captured, move || {
+            mark(may_refuse, || callable.holds_back());
+            callable.call_once(args)
+        })
     }
 
-    fn label(&self) -> Name {
-        self.renamed(C::label)
+    fn name(&self) -> Name {
+        self.renamed(C::name)
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.layer.may_refuse() || self.callable.holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -223,7 +255,10 @@ where
     #[inline]
     fn call_mut(&mut self, args: Args) -> L::Output {
         let captured = self.layer.capture(&args);
-        self.layer.clone().around(captured, || self.callable.call_mut(args))
+        self.layer.clone().around(captured, || {
+            mark(self.layer.may_refuse(), || self.callable.holds_back());
+            self.callable.call_mut(args)
+        })
     }
 }
 
@@ -235,6 +270,9 @@ where
     #[inline]
     fn call_with(&self, args: Args) -> L::Output {
         let captured = self.layer.capture(&args);
-        self.layer.clone().around(captured, || self.callable.call_with(args))
+        self.layer.clone().around(captured, || {
+            mark(self.layer.may_refuse(), || self.callable.holds_back());
+            self.callable.call_with(args)
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! The text of a decorator in the `Debug` of a chain.
 
+use crate::Name;
 use std::fmt;
 
 /// Writes a decorator in the `Debug` of a chain.
@@ -40,9 +41,16 @@ pub trait Decoration {
     /// See [`Decoration`].
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
+    /// Returns whether the decorator may refuse a call by itself; only `.validated(..)` does. Gates
+    /// stand on `Late`.
+    #[doc(hidden)]
+    fn may_refuse(&self) -> bool {
+        false
+    }
+
     /// The function's new name, if the decorator changes it; only `.named(..)` does.
     #[doc(hidden)]
-    fn rename(&self) -> Option<&'static str> {
+    fn rename(&self) -> Option<&Name> {
         None
     }
 }

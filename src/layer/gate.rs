@@ -6,8 +6,8 @@ use super::{
     captures_nothing, wait_blocking,
 };
 use crate::{
-    ResultLike,
-    call::{Late, Repeat, Stop, args::Inspect, name::Name},
+    Name, ResultLike,
+    call::{Late, Repeat, Stop, args::Inspect},
     clock::{Clock, Instant},
     thread::UnwindMark,
 };
@@ -74,6 +74,17 @@ pub trait Gate<T> {
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
         let _ = wait;
         Poll::Ready(Ok(()))
+    }
+
+    /// Makes the call, or polls it. A gate that must know whether the function was called, or what
+    /// a memo answered, watches it.
+    #[doc(hidden)]
+    #[inline]
+    fn drive<P>(&mut self, call: impl FnOnce() -> P) -> P
+    where
+        Self: Sized,
+    {
+        call()
     }
 
     /// Learns how the call ended: once for each call that was let through.
@@ -273,6 +284,25 @@ impl<F, G: Gate<T>, T> GatedFuture<F, G, T> {
     pub(crate) fn new(call: F, gate: G) -> Self {
         Self { call, passage: Passage::new(gate) }
     }
+
+    #[cfg(feature = "memo")]
+    pub(crate) fn gate_mut(&mut self) -> &mut G {
+        &mut self.passage.gate
+    }
+}
+
+impl<F, G: Gate<T>, T> GatedFuture<F, G, T> {
+    /// The same call behind another gate, made from this one.
+    ///
+    /// # Panics
+    ///
+    /// If the call has been polled.
+    #[track_caller]
+    pub(crate) fn with_gate<H: Gate<T>>(self, change: impl FnOnce(&G) -> H) -> GatedFuture<F, H, T> {
+        let Self { call, passage } = self;
+        assert!(passage.state == State::Unpolled, "a setting of a call that has been polled");
+        GatedFuture::new(call, change(&passage.gate))
+    }
 }
 
 impl<F: Future<Output = T>, G: Gate<T>, T> Future for GatedFuture<F, G, T> {
@@ -293,7 +323,7 @@ pub(crate) fn gated<T, G: Gate<T>>(gate: G, call: impl FnOnce() -> T) -> T {
         return refusal;
     }
     let guard = PanicGuard::new(&mut passage);
-    let output = call();
+    let output = guard.passage.gate.drive(call);
     std::mem::forget(guard);
     passage.end(How::Completed(&output));
     output
@@ -302,7 +332,7 @@ pub(crate) fn gated<T, G: Gate<T>>(gate: G, call: impl FnOnce() -> T) -> T {
 impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
     #[inline]
     fn new(gate: G) -> Self {
-        Self { gate, state: State::Unpolled, timer: None, output: PhantomData }
+        Self { gate, state: State::Unpolled, timer: BoxedTimer::new(), output: PhantomData }
     }
 
     #[inline]
@@ -313,7 +343,7 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
             }
         }
         let guard = PanicGuard::new(self);
-        let poll = call.poll(cx);
+        let poll = guard.passage.gate.drive(|| call.poll(cx));
         std::mem::forget(guard);
         let output = ready!(poll);
         self.end(How::Completed(&output));
@@ -326,7 +356,7 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         assert!(self.state != State::Ended, "`GatedFuture` polled after it completed");
         match self.gate.enter(&mut Wait::of_task(cx, Timer::Boxed(&mut self.timer))) {
             Poll::Ready(entered) => {
-                self.disarm();
+                self.timer.disarm();
                 Poll::Ready(self.entered(entered))
             }
             Poll::Pending => {
@@ -360,15 +390,8 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         }
         self.end(How::Cancelled);
         self.gate.release();
-        self.disarm();
+        self.timer.disarm();
         self.state = State::Unpolled;
-    }
-
-    #[inline]
-    fn disarm(&mut self) {
-        if self.timer.is_some() {
-            self.timer = None;
-        }
     }
 
     #[inline]
@@ -462,6 +485,30 @@ macro_rules! repeats_in_place {
 
 pub(crate) use repeats_in_place;
 
+/// For gates that are made anew from the arguments of each call: by a function that borrows the
+/// source, which need not be `Clone`.
+macro_rules! repeats_from_args {
+    ($Args:ty, $make:expr) => {
+        type Repeated = $crate::layer::FromArgs<Self, $Args, Self::Gate>;
+        type Kept = $Args;
+
+        #[inline]
+        fn keep(&self, args: &$Args) -> $Args
+        where
+            $Args: Clone,
+        {
+            args.clone()
+        }
+
+        #[inline]
+        fn repeated(self, args: $Args) -> Self::Repeated {
+            $crate::layer::FromArgs::new(self, args, $make)
+        }
+    };
+}
+
+pub(crate) use repeats_from_args;
+
 /// A gate that serves one call after the other.
 pub trait Renewable {
     /// Frees what the gate holds, at the end of a call.
@@ -516,6 +563,11 @@ pub struct FromArgs<S, Args, G> {
 impl<S, Args, G> FromArgs<S, Args, G> {
     pub(crate) fn new(source: S, args: Args, make: fn(&S, &Args) -> G) -> Self {
         Self { source, args, make, gate: None }
+    }
+
+    /// The gate of the call in progress.
+    pub(crate) fn gate(&self) -> &G {
+        self.gate.as_ref().expect(PREPARED)
     }
 }
 
@@ -677,14 +729,21 @@ impl<A: Stop<Output = T>, G: Gate<T> + Renewable, T> Stop for GatedCalls<A, G, T
 impl<A: Repeat<Output = T>, G: Gate<T> + Renewable, T> Repeat for GatedCalls<A, G, T> {
     #[inline]
     fn start(mut self: Pin<&mut Self>, last: bool) {
-        self.as_mut().stop();
+        if self.passage.state != State::Unpolled {
+            self.as_mut().stop();
+        }
         let this = self.project();
         this.passage.gate.prepare();
         this.calls.start(last);
     }
 
-    fn label(&self) -> Name {
-        self.calls.label()
+    fn name(&self) -> Name {
+        self.calls.name()
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.calls.holds_back()
     }
 }
 
@@ -768,21 +827,10 @@ impl<P: Inspect<Args>, Args> Captures<Args> for ByArgs<P> {
 
 impl<P: Inspect<Args>, Args> GateSource<Args> for ByArgs<P> {
     type Gate = P::Output;
-    type Repeated = FromArgs<Self, Args, P::Output>;
-    type Kept = Args;
 
     fn gate(self, gate: P::Output) -> P::Output {
         gate
     }
 
-    fn keep(&self, args: &Args) -> Args
-    where
-        Args: Clone,
-    {
-        args.clone()
-    }
-
-    fn repeated(self, args: Args) -> Self::Repeated {
-        FromArgs::new(self, args, Self::capture)
-    }
+    repeats_from_args!(Args, Self::capture);
 }

@@ -1,7 +1,10 @@
 //! Changing a call's output: one future and one layer for all decorators that do.
 
 use super::{BlockingLayer, Decoration, Layer, RepeatLayer, captures_nothing};
-use crate::call::{Repeat, Stop, name::Name};
+use crate::{
+    Name,
+    call::{Repeat, Stop},
+};
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -75,8 +78,13 @@ impl<A: Repeat, M: Change<A::Output>> Repeat for MappedFuture<A, M> {
         self.project().call.start(last);
     }
 
-    fn label(&self) -> Name {
-        self.call.label()
+    fn name(&self) -> Name {
+        self.call.name()
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.call.holds_back()
     }
 }
 

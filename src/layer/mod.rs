@@ -252,7 +252,7 @@
 //! [`Inspect`](crate::Inspect), as closures do.
 //!
 //! ```
-//! use decor::{FnExt, Inspect, ResultLike, layer::{End, Gate, GatedBy}, prelude::*};
+//! use decor::{FnExt, Inspect, Name, ResultLike, layer::{End, Gate, GatedBy}, prelude::*};
 //! use std::{fmt::Display, sync::{Arc, Mutex}};
 //!
 //! #[derive(Debug, Clone, Default)]
@@ -275,12 +275,12 @@
 //! }
 //!
 //! #[derive(Clone)]
-//! struct Audited<P> { log: AuditLog, name: &'static str, show: P }
+//! struct Audited<P> { log: AuditLog, name: Name, show: P }
 //!
 //! impl<P: Inspect<Args, Output: Display>, Args> Inspect<Args> for Audited<P> {
 //!     type Output = Entry;
 //!     fn inspect(&self, args: &Args) -> Entry {
-//!         self.log.entry(self.name, self.show.inspect(args))
+//!         self.log.entry(&self.name, self.show.inspect(args))
 //!     }
 //! }
 //!
@@ -349,14 +349,16 @@ mod around;
 mod decoration;
 mod gate;
 mod mapped;
+pub(crate) mod memo_outcome;
 mod outcome;
 mod wait;
 
-pub use crate::call::{mode::Function, name::future_name};
+pub use crate::{call::mode::Function, name::future_name};
 pub use around::Around;
 pub use decoration::Decoration;
 pub use gate::{End, Gate, Gated, GatedBy, GatedFuture};
 pub use mapped::MappedFuture;
+pub use memo_outcome::MemoOutcome;
 pub use outcome::Outcome;
 /// The moments of [`Wait::now`], [`Wait::until`] and [`End::now`]: the `Instant` of tokio.
 ///
@@ -374,9 +376,10 @@ pub use wait::{Wait, now};
 pub use {
     gate::{ByArgs, CloneGate, Each, GateLayer, GatedCalls},
     mapped::Mapped,
+    memo_outcome::ByMemo,
 };
 
 pub(crate) use around::{BlockingLayer, Captures, Layer, RepeatLayer, captures_nothing};
-pub(crate) use gate::{FromArgs, GateSource, Renewable, repeats_in_place};
+pub(crate) use gate::{FromArgs, GateSource, Renewable, repeats_from_args, repeats_in_place};
 pub(crate) use mapped::Change;
 pub(crate) use wait::{BoxedTimer, Timer, wait_blocking};

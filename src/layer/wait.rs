@@ -5,6 +5,7 @@ use crate::{
     thread::{Progress, block_until, unwind_if_cancelled},
 };
 use std::{
+    mem::ManuallyDrop,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
@@ -69,13 +70,42 @@ pub(crate) enum Timer<'a> {
     Boxed(&'a mut BoxedTimer),
 }
 
-pub(crate) type BoxedTimer = Option<Pin<Box<Sleep>>>;
+/// Dropped by hand: most calls have nothing to drop here, and find that out by a comparison.
+#[derive(Debug)]
+pub(crate) struct BoxedTimer(ManuallyDrop<Option<Pin<Box<Sleep>>>>);
+
+impl BoxedTimer {
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Self(ManuallyDrop::new(None))
+    }
+
+    #[inline]
+    pub(crate) fn disarm(&mut self) {
+        if self.0.is_some() {
+            self.discard();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn discard(&mut self) {
+        *self.0 = None;
+    }
+}
+
+impl Drop for BoxedTimer {
+    #[inline]
+    fn drop(&mut self) {
+        self.disarm();
+    }
+}
 
 impl Timer<'_> {
     fn armed(&mut self) -> Option<Pin<&mut Sleep>> {
         match self {
             Self::Inline(sleep) => sleep.as_mut().as_pin_mut(),
-            Self::Boxed(sleep) => sleep.as_mut().map(Pin::as_mut),
+            Self::Boxed(timer) => timer.0.as_mut().map(Pin::as_mut),
         }
     }
 
@@ -88,7 +118,7 @@ impl Timer<'_> {
             Some(sleep) => sleep.reset(moment),
             None => match self {
                 Self::Inline(sleep) => sleep.set(Some(clock::sleep_until(moment))),
-                Self::Boxed(sleep) => **sleep = Some(Box::pin(clock::sleep_until(moment))),
+                Self::Boxed(timer) => *timer.0 = Some(Box::pin(clock::sleep_until(moment))),
             },
         }
         self.armed().map_or(Poll::Ready(()), |sleep| sleep.poll(&mut Context::from_waker(waker)))
@@ -97,7 +127,7 @@ impl Timer<'_> {
     fn disarm(&mut self) {
         match self {
             Self::Inline(sleep) => sleep.set(None),
-            Self::Boxed(sleep) => **sleep = None,
+            Self::Boxed(timer) => timer.disarm(),
         }
     }
 }

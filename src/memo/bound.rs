@@ -89,6 +89,12 @@ impl Hasher for AsIs {
 #[derive(Debug, Default)]
 pub(super) struct Mark(AtomicU32);
 
+impl Clone for Mark {
+    fn clone(&self) -> Self {
+        Self(AtomicU32::new(self.0.load(Relaxed)))
+    }
+}
+
 impl Mark {
     pub(super) fn clear(&self) {
         self.0.store(0, Relaxed);

@@ -4,12 +4,12 @@ use super::{
     cacheable::{Negative, Value},
     handle::Memo,
     key::Key,
-    settings::{DEFAULT_CAPACITY, Eviction, Settings, Ttl, Weigher},
+    settings::{DEFAULT_CAPACITY, Eviction, Settings, TagsBy, Ttl, ValidWhile, Weigher},
     state::Core,
 };
 use crate::{
-    ConfigError,
-    clock::nanos,
+    ConfigError, RetryPolicy,
+    clock::{Nanos, nanos},
     error::or_panic,
     policy::Lifetime,
     random::{CallSeeds, entropy},
@@ -81,14 +81,18 @@ impl<K: Key, V: Value> Memo<K, V> {
 /// |---|---|---|
 /// | [`ttl`](Self::ttl) | none | how long a value is good |
 /// | [`ttl_by`](Self::ttl_by) | | the same for each value, by what it says |
+/// | [`time_to_idle`](Self::time_to_idle) | off | how long after its latest use a value expires |
 /// | [`negative`](Self::negative) | | the same for an `Err` or a `None` |
 /// | [`jitter`](Self::jitter), [`seed`](Self::seed) | 0 | the part of a TTL that chance may take |
 /// | [`capacity`](Self::capacity) | 10,000 | how many values, or how much weight |
 /// | [`weigher`](Self::weigher) | 1 each | what a value weighs |
 /// | [`eviction`](Self::eviction) | least recently used | which value goes when there are too many |
+/// | [`tags_by`](Self::tags_by) | none | the tags of a value, by which it can be removed |
+/// | [`valid_while`](Self::valid_while) | | whether a value is still good, by what it says at each hit |
 /// | [`refresh_ahead`](Self::refresh_ahead) | off | the part of a TTL after which a value in use is refreshed |
 /// | [`stale_while_revalidate`](Self::stale_while_revalidate) | off | how long an expired value is served while it is refreshed |
 /// | [`stale_on_error`](Self::stale_on_error) | off | how long an expired value is served where loading fails |
+/// | [`refresh_backoff`](Self::refresh_backoff) | 1 s, doubled up to 1 min | how long a failed refresh is not tried again |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MemoBuilder<K, V> {
     ttl: Ttl<K, V>,
@@ -97,9 +101,13 @@ pub struct MemoBuilder<K, V> {
     eviction: Eviction,
     jitter: f64,
     seed: Option<u64>,
+    time_to_idle: Option<Duration>,
     refresh_ahead: Option<f64>,
     stale_while_revalidate: Duration,
     stale_on_error: Duration,
+    tags_by: Option<TagsBy<K, V>>,
+    valid_while: Option<ValidWhile<K, V>>,
+    refresh_backoff: Option<RetryPolicy>,
 }
 
 impl<K, V> MemoBuilder<K, V> {
@@ -111,14 +119,19 @@ impl<K, V> MemoBuilder<K, V> {
             eviction: Eviction::default(),
             jitter: 0.0,
             seed: None,
+            time_to_idle: None,
             refresh_ahead: None,
             stale_while_revalidate: Duration::ZERO,
             stale_on_error: Duration::ZERO,
+            tags_by: None,
+            valid_while: None,
+            refresh_backoff: None,
         }
     }
 
     /// Sets how long a value is good, from the moment at which its load is complete. Until set,
-    /// values stay until they are evicted.
+    /// values stay until they are evicted. Zero is refused when the memo is built. On a machine that
+    /// sleeps a TTL may last longer: see [clocks](crate#clocks).
     ///
     /// Exact to the nanosecond. Tokio's timer counts in milliseconds, so tests that go to the edge
     /// use `advance` and not `sleep`.
@@ -174,8 +187,39 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
+    /// Sets how long after its latest use a value expires. Off until set.
+    ///
+    /// A use is an answer by a value that has not expired, to a call or a [`get`](Memo::get). The
+    /// store counts as the first use. With a [`ttl`](Self::ttl), a value expires at the earlier of
+    /// the two moments, and uses do not put off the TTL. A value that expired for lack of use may
+    /// be stale as any other, and an answer by a stale value is no use.
+    ///
+    /// Each hit notes its moment, so threads that ask for the same key contend for its cache line.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::Memo;
+    /// use std::time::Duration;
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let sessions = Memo::builder().time_to_idle(60 * second).build();
+    /// sessions.insert(42, "Ada");
+    /// for _ in 0..10 {
+    ///     tokio::time::advance(59 * second).await;
+    ///     assert_eq!(sessions.get(&42), Some("Ada"));
+    /// }
+    /// tokio::time::advance(60 * second).await;
+    /// assert_eq!(sessions.get(&42), None);
+    /// # }
+    /// ```
+    pub fn time_to_idle(mut self, idle: Duration) -> Self {
+        self.time_to_idle = Some(idle);
+        self
+    }
+
     /// A TTL of its own for values that say "there is none": an `Err`, a `None`. Usually a short
-    /// one. It goes before [`ttl`](Self::ttl) and [`ttl_by`](Self::ttl_by).
+    /// one. It goes before [`ttl`](Self::ttl) and [`ttl_by`](Self::ttl_by). Zero is refused when the
+    /// memo is built.
     ///
     /// Such values are kept where the memo's value type says so: by a `Memo<K, Result<User, E>>`
     /// or a `Memo<K, Option<User>>` (also of a function that returns a `Result<Option<User>, E>`).
@@ -207,7 +251,7 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// Shortens each TTL by a random part of it, up to `part`, so that values that were loaded
-    /// together do not expire together. 0 to 1; 0 until set.
+    /// together do not expire together. 0 to 1; 0, which shortens none, until set.
     ///
     /// ```
     /// use decor::Memo;
@@ -222,7 +266,8 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Makes the [jitter](Self::jitter) of one value after the other the same in every run.
+    /// Makes the [jitter](Self::jitter) of one value after the other the same in every run. Zero is a
+    /// seed like any other.
     ///
     /// ```
     /// use decor::Memo;
@@ -237,7 +282,7 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// Sets the maximum number of values, or of their weight if there is a
-    /// [`weigher`](Self::weigher). 10,000 until set.
+    /// [`weigher`](Self::weigher). 10,000 until set. Zero is refused when the memo is built.
     ///
     /// A store that would exceed it drops values that have expired, the earliest first. If that is
     /// not enough, it evicts others by the [`eviction`](Self::eviction) policy. The bound holds
@@ -291,13 +336,14 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// Sets how long after its expiry a value may be served while one call refreshes it. Off until
-    /// set.
+    /// set, and by zero.
     ///
     /// The first call that finds the value expired loads a new one and waits for it. Other calls
     /// are served the expired value meanwhile, and count as `hits` and `stale_hits`. With
     /// [`.detached()`](crate::Memoized::detached), not even the first caller waits, because the
     /// load runs in a task. If the refresh fails within the window, the call that waited is served
-    /// the expired value as well, and the next call tries again. The setting is
+    /// the expired value as well, and no call tries again before the delay of
+    /// [`refresh_backoff`](Self::refresh_backoff) has passed. The setting is
     /// `stale-while-revalidate` of [RFC 5861](https://www.rfc-editor.org/rfc/rfc5861).
     /// [`Memo`](crate::Memo#freshness) shows all windows together.
     ///
@@ -329,11 +375,12 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// Sets the part of the TTL after which the next call refreshes the value, so that values in
-    /// use do not expire. Between 0 and 1; off until set.
+    /// use do not expire. Between 0 and 1, which are both refused when the memo is built; off until set.
     ///
     /// One call refreshes the value and waits for its load. Other calls are served the present
-    /// value. With [`.detached()`](crate::Memoized::detached), not even the first caller waits. A
-    /// refresh that fails has no effect, and the value stays good until it expires.
+    /// value. With [`.detached()`](crate::Memoized::detached), not even the first caller waits. If
+    /// a refresh fails, the value stays good until it expires, and the next refresh waits for the
+    /// delay of [`refresh_backoff`](Self::refresh_backoff).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -358,10 +405,12 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Sets how long after its expiry a value may answer if loading a new one fails. Off until set.
+    /// Sets how long after its expiry a value may answer if loading a new one fails. Off until set, and
+    /// by zero.
     ///
-    /// Calls that waited for the same load get that value too. Every later call loads again and
-    /// waits for its load. To avoid that wait, set
+    /// Calls that waited for the same load get that value too. Later calls get it at once, until
+    /// the delay of [`refresh_backoff`](Self::refresh_backoff) has passed. The next call then loads
+    /// again and waits for its load. To avoid that wait, set
     /// [`stale_while_revalidate`](Self::stale_while_revalidate) as well, and use
     /// [`.detached()`](crate::Memoized::detached). In a `Memo<K, Result<User, E>>` an error is a
     /// value like any other and replaces the earlier value. The setting is `stale-if-error` of [RFC
@@ -392,9 +441,118 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
+    /// Gives each value tags, by which [`invalidate_tag`](Memo::invalidate_tag) finds it: what a
+    /// response is about, of whichever key.
+    ///
+    /// The closure returns the tags as an array, a `Vec` or another iterator, of `String`s,
+    /// `Arc<str>`s or `&'static str`s. It is called when a load is complete, and once more if
+    /// values were invalidated by value or tag while the load ran. It must say the same each time.
+    /// Its panic is the call's panic. Tags are shared by the values that have them in memory, and
+    /// do not count as weight.
+    ///
+    /// ```
+    /// use decor::Memo;
+    ///
+    /// let pages: Memo<&str, String> = Memo::builder()
+    ///     .tags_by(|page: &&str, _text: &String| [format!("site:{}", page.split('/').next().unwrap_or_default())])
+    ///     .build();
+    /// pages.insert("shop/cart", "..".to_owned());
+    /// pages.insert("shop/help", "..".to_owned());
+    /// pages.insert("blog/one", "..".to_owned());
+    /// assert_eq!(pages.invalidate_tag("site:shop"), 2);
+    /// assert_eq!(pages.stats().entries, 1);
+    /// ```
+    pub fn tags_by<T>(mut self, tags: impl Fn(&K, &V) -> T + Send + Sync + 'static) -> Self
+    where
+        T: IntoIterator<Item: Into<Arc<str>>>,
+    {
+        self.tags_by = Some(Box::new(move |key, value| tags(key, value).into_iter().map(Into::into).collect()));
+        self
+    }
+
+    /// Asks a value at each hit whether it is still good. A value that is not counts as expired, and
+    /// is not served stale: one call loads a new one, and the others wait for that load.
+    ///
+    /// For values that carry their own end, in a time that is not the memo's: a token with a
+    /// wall-clock expiry, on a machine that was suspended. A TTL by [`ttl_by`](Self::ttl_by) costs
+    /// less where it will do. Calls that load or wait get the new value without a question. The
+    /// methods that look at values without a call ask as well.
+    ///
+    /// The closure runs outside of all locks, and may use the memo. Its panic is the call's panic.
+    ///
+    /// ```
+    /// use decor::Memo;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// #[derive(Debug, Clone, PartialEq)]
+    /// struct Token { expires_at: SystemTime }
+    ///
+    /// let tokens = Memo::builder().valid_while(|_realm: &&str, token: &Token| SystemTime::now() < token.expires_at).build();
+    /// let (now, hour) = (SystemTime::now(), Duration::from_secs(3600));
+    /// tokens.insert("good", Token { expires_at: now + hour });
+    /// tokens.insert("old", Token { expires_at: now - hour });
+    /// assert!(tokens.get(&"good").is_some());
+    /// assert_eq!(tokens.get(&"old"), None);
+    /// assert_eq!(tokens.stats().expirations, 1);
+    /// ```
+    pub fn valid_while(mut self, is_valid: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> Self {
+        self.valid_while = Some(Box::new(is_valid));
+        self
+    }
+
+    /// Sets how long a value whose refresh failed is served before another refresh begins. Until
+    /// set, 1 s after the first failure, doubled with each further one, at most 1 min.
+    ///
+    /// A failed refresh is a load that ended without a value to keep, while the earlier value was
+    /// served: after [`Memo::refresh`], or by [`refresh_ahead`](Self::refresh_ahead),
+    /// [`stale_while_revalidate`](Self::stale_while_revalidate) or
+    /// [`stale_on_error`](Self::stale_on_error). Before the delay has passed, calls of this key are
+    /// served that value at once and begin no load. They count as `hits`, and as `stale_hits` if
+    /// the value has expired. A success begins the delays anew. When the windows of the value are
+    /// over, its key is loaded as if there had been no value.
+    ///
+    /// The delay after the n-th failure is the policy's delay after the n-th attempt, jitter
+    /// included. It counts from the end of the load. The policy's `max_attempts` and `deadline` have
+    /// no effect. A delay of zero lets the next call try again. A custom policy's closure may use
+    /// the memo, and its panic is the panic of the call. A load that was dropped or panicked has
+    /// not failed, and the next call tries again.
+    ///
+    /// # Examples
+    ///
+    /// A service is down for ten minutes, while a call each 100 ms asks for one key:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Memo, RetryPolicy, prelude::*};
+    /// use std::{future::ready, time::Duration};
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let users: Memo<u64, String> = Memo::builder()
+    ///     .ttl(300 * second)
+    ///     .stale_while_revalidate(3600 * second)
+    ///     .refresh_backoff(RetryPolicy::fixed(30 * second))
+    ///     .build();
+    /// users.insert(42, "Ada".to_owned());
+    /// let fetch = (|_: u64| ready(Err::<String, _>("down".to_owned()))).memoized(&users);
+    ///
+    /// tokio::time::advance(300 * second).await;
+    /// for _ in 0..6_000 {
+    ///     assert_eq!(fetch.call(42).await.unwrap(), "Ada");
+    ///     tokio::time::advance(second / 10).await;
+    /// }
+    /// assert_eq!(users.stats().loads, 20); // one each 30 s
+    /// # }
+    /// ```
+    pub fn refresh_backoff(mut self, policy: impl Into<RetryPolicy>) -> Self {
+        self.refresh_backoff = Some(policy.into().endless());
+        self
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let Self { ttl, jitter, refresh_ahead, stale_while_revalidate, stale_on_error, .. } = self;
-        for (setting, duration) in [("ttl", ttl.default), ("negative", ttl.negative.map(|(_, ttl)| ttl))] {
+        for (setting, duration) in
+            [("ttl", ttl.default), ("negative", ttl.negative.map(|(_, ttl)| ttl)), ("time_to_idle", self.time_to_idle)]
+        {
             if duration.is_some_and(|duration| duration.is_zero()) {
                 return Err(ConfigError::new(setting, "0ns", "longer than zero"));
             }
@@ -420,7 +578,9 @@ impl<K, V> MemoBuilder<K, V> {
             ),
             ("stale_on_error", (!stale_on_error.is_zero()).then(|| format!("{stale_on_error:?}"))),
         ];
-        match without_effect.into_iter().find_map(|(setting, value)| Some((setting, value?))) {
+        // Of these four, the windows have an effect on values that expire for lack of use.
+        let settings = if self.time_to_idle.is_some() { &without_effect[..2] } else { &without_effect };
+        match settings.iter().find_map(|(setting, value)| Some((setting, value.as_ref()?))) {
             Some((setting, value)) => Err(ConfigError::new(setting, value, "left out where nothing has a TTL")),
             None => Ok(()),
         }
@@ -450,7 +610,8 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
     /// # Errors
     ///
     /// If a TTL or the capacity is zero, the jitter not 0 to 1, the part for refreshing ahead not
-    /// between 0 and 1; and if jitter or freshness is set where nothing has a TTL.
+    /// between 0 and 1. If jitter or freshness is set where nothing has a TTL. If a backoff is set
+    /// where nothing is refreshed.
     ///
     /// # Examples
     ///
@@ -460,15 +621,18 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
     /// ```
     pub fn try_build(self) -> Result<Memo<K, V>, ConfigError> {
         self.check()?;
-        let Self { ttl, capacity, weigher, eviction, jitter, .. } = self;
+        let Self { ttl, capacity, weigher, eviction, jitter, tags_by, valid_while, .. } = self;
         let lifetime = Lifetime {
             jitter,
             refresh_ahead: self.refresh_ahead.unwrap_or(1.0),
+            time_to_idle: self.time_to_idle.map_or(Nanos::MAX, nanos),
             stale_while_revalidate: nanos(self.stale_while_revalidate),
             stale_on_error: nanos(self.stale_on_error),
         };
         let seeds = CallSeeds::new(self.seed.unwrap_or_else(entropy));
-        let settings = Settings { lifetime, ttl, seeds, capacity, weigher, eviction };
+        let refresh_backoff = self.refresh_backoff;
+        let settings =
+            Settings { lifetime, refresh_backoff, ttl, seeds, capacity, weigher, eviction, tags_by, valid_while };
         Ok(Memo { core: Arc::new(Core::new(settings)) })
     }
 }
@@ -481,9 +645,11 @@ impl<K, V> fmt::Debug for MemoBuilder<K, V> {
             .field("capacity", capacity)
             .field("eviction", eviction)
             .field("jitter", jitter)
+            .field("time_to_idle", &self.time_to_idle)
             .field("refresh_ahead", refresh_ahead)
             .field("stale_while_revalidate", stale_while_revalidate)
             .field("stale_on_error", stale_on_error)
+            .field("refresh_backoff", &self.refresh_backoff)
             .finish_non_exhaustive()
     }
 }

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     call::{CallableOnce, blocking},
     clock::Clock,
+    layer::{MemoOutcome, memo_outcome},
     thread,
 };
 use pin_project::pin_project;
@@ -222,13 +223,20 @@ where
         loop {
             let found = match this.state.as_mut().project() {
                 StateProj::Start { args, options, .. } => {
-                    options.by.look_up(Clock::Task, args, this.memo).map(L::Output::from_kept).map_err(Some)
+                    options.by.look_up(Clock::Task, args, this.memo).map(hit).map_err(Some)
                 }
                 StateProj::Joined { joined, .. } => {
                     let landing = ready!(joined.poll(cx));
                     output_from::<L::Output, K, V, E>(core, &landing).ok_or(None)
                 }
-                StateProj::Loading(load) => Ok(ready!(load.poll(cx))),
+                StateProj::Loading(load) => {
+                    let Poll::Ready(output) = load.poll(cx) else {
+                        // The function may have asked a memo itself.
+                        memo_outcome::leave(None);
+                        return Poll::Pending;
+                    };
+                    Ok(output)
+                }
                 StateProj::Ended => panic!("`MemoizedFuture` polled after it completed"),
             };
             let key = match found {
@@ -248,16 +256,28 @@ where
                 _ => unreachable!("returned above"),
             };
             match contact {
-                Contact::Hit(value) => return Poll::Ready(L::Output::from_kept(value)),
+                Contact::Hit(value, outcome) => return Poll::Ready(answer(value, outcome)),
                 Contact::Join(key, joined) => this.state.set(State::Joined { begin, callable, args, key, joined }),
                 Contact::Lead(leader) => this.state.set(State::Loading(begin(leader, callable, args))),
-                Contact::Refresh(value, leader) => {
+                Contact::Refresh(value, outcome, leader) => {
                     in_background(|| drop(begin(leader, callable, args)));
-                    return Poll::Ready(L::Output::from_kept(value));
+                    return Poll::Ready(answer(value, outcome));
                 }
             }
         }
     }
+}
+
+/// The output of a call that is answered by a value, for which its watchers hear of the outcome.
+#[inline]
+fn answer<O: Cacheable<V>, V>(value: V, outcome: MemoOutcome) -> O {
+    memo_outcome::leave(outcome);
+    O::from_kept(value)
+}
+
+#[inline]
+fn hit<O: Cacheable<V>, V>(value: V) -> O {
+    answer(value, MemoOutcome::Hit)
 }
 
 /// The output of a call that waited for a load; `None` if it must try again itself.
@@ -266,12 +286,12 @@ fn output_from<O: Cacheable<V>, K: Eq + Hash, V: Clone, E: Failures<O, V>>(
     landing: &Landing<V>,
 ) -> Option<O> {
     match landing {
-        Landing::Loaded(value) => Some(O::from_kept(value.clone())),
+        Landing::Loaded(value) => Some(answer(value.clone(), MemoOutcome::Coalesced)),
         Landing::Stale(value) => {
             memo.count_stale_on_error();
-            Some(O::from_kept(value.clone()))
+            Some(answer(value.clone(), MemoOutcome::Stale))
         }
-        Landing::Failed(failure) => E::output(failure),
+        Landing::Failed(failure) => E::output(failure).inspect(|_| memo_outcome::leave(MemoOutcome::Coalesced)),
         Landing::Abandoned => None,
     }
 }
@@ -294,20 +314,20 @@ where
 {
     let core = memo.core();
     let mut contact = match options.by.look_up(Clock::Thread, &args, memo) {
-        Ok(value) => return C::Output::from_kept(value),
+        Ok(value) => return hit(value),
         Err(key) => core.contact(Clock::Thread, key, R::IN_BACKGROUND),
     };
     let load = |leader| BlockingLoad::new(leader, callable(), args);
     loop {
         match contact {
-            Contact::Hit(value) => return C::Output::from_kept(value),
+            Contact::Hit(value, outcome) => return answer(value, outcome),
             Contact::Lead(leader) => {
                 thread::unwind_if_cancelled();
                 return R::run(load(leader));
             }
-            Contact::Refresh(value, leader) => {
+            Contact::Refresh(value, outcome, leader) => {
                 in_background(|| R::start(load(leader)));
-                return C::Output::from_kept(value);
+                return answer(value, outcome);
             }
             Contact::Join(key, mut joined) => {
                 let landing = thread::block_until(|waker| match joined.poll(&mut Context::from_waker(waker)) {

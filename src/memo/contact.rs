@@ -3,32 +3,42 @@
 use super::{
     cacheable::Value,
     flight::{Flight, Joined},
+    index::{Entry, Shard},
     key::Key,
-    leader::Leader,
+    leader::{Leader, Purpose},
     state::Core,
 };
-use crate::{clock::Clock, policy::Freshness, sync::Arc};
+use crate::{
+    clock::{Clock, Nanos},
+    layer::MemoOutcome,
+    policy::Freshness,
+    sync::{Arc, RwLockWriteGuard},
+};
 use std::hash::Hash;
 
 /// The outcome of a call's contact with the memo.
 pub(crate) enum Contact<K: Eq + Hash, V> {
-    /// A value to return.
-    Hit(V),
+    /// A value to return: a hit, or stale.
+    Hit(V, MemoOutcome),
     /// Another call loads the value already.
     Join(K, Joined<V>),
     /// This call has to load the value.
     Lead(Leader<K, V>),
     /// A value to return, and a load to begin in the background.
-    Refresh(V, Leader<K, V>),
+    Refresh(V, MemoOutcome, Leader<K, V>),
 }
 
 impl<K: Key, V: Value> Core<K, V> {
     /// Second half of a call's first contact, after [`look_up`](Self::look_up) missed. With
     /// `in_background`, the caller does not wait for a refresh.
     pub(crate) fn contact(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
-        let contact = self.contact_again(clock, key, in_background);
+        let now = self.epoch.now(clock);
+        self.sweep(now);
+        let contact = self.contact_at(now, clock, key, in_background);
         match &contact {
-            Contact::Hit(_) | Contact::Refresh(..) => self.counters.hits.count(),
+            Contact::Hit(..) | Contact::Refresh(..) => {
+                self.counters.hits.count();
+            }
             Contact::Lead(_) => self.counters.misses.count(),
             Contact::Join(..) => self.counters.coalesced.count(),
         }
@@ -38,22 +48,28 @@ impl<K: Key, V: Value> Core<K, V> {
     /// A later contact of the same call, which is not counted: the load that the call waited for
     /// has come to nothing.
     pub(crate) fn contact_again(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
+        self.contact_at(self.epoch.now(clock), clock, key, in_background)
+    }
+
+    fn contact_at(self: &Arc<Self>, now: Nanos, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
         let counters = &self.counters;
         let hash = self.index.hash(&key);
-        let mut shard = self.index.write(hash);
-        let entry = shard.find(hash, &key).cloned();
-        let freshness = entry.as_ref().map(|entry| self.freshness(clock, entry));
-        let is_stale = freshness == Some(Freshness::Stale);
+        let (mut shard, entry, is_valid) = self.lock_judged(hash, &key);
+        let freshness =
+            entry.as_ref().map(|entry| if is_valid { self.freshness_at_rest(now, entry) } else { Freshness::Dead });
+        let is_stale = matches!(freshness, Some(Freshness::Stale | Freshness::Resting));
+        let outcome = if is_stale { MemoOutcome::Stale } else { MemoOutcome::Hit };
+        let is_refreshed = !matches!(freshness, Some(Freshness::Fresh | Freshness::Resting));
         let is_servable = is_stale || matches!(freshness, Some(Freshness::Fresh | Freshness::Due));
         let servable = entry.as_ref().filter(|_| is_servable);
         let flight = shard.flight(hash, &key);
-        if let Some(entry) = servable.filter(|_| flight.is_some() || freshness == Some(Freshness::Fresh)) {
+        if let Some(entry) = servable.filter(|_| flight.is_some() || !is_refreshed) {
             counters.stale_hits.add(is_stale.into());
             drop(shard);
-            return Contact::Hit(self.served(entry));
+            return Contact::Hit(self.served(entry, now), outcome);
         }
         if let Some(flight) = flight {
-            let joined = Joined::new(flight);
+            let joined = Joined::new(&flight.flight, flight.is_doubted);
             drop(shard);
             joined.panic_on_recursion();
             return Contact::Join(key, joined);
@@ -71,10 +87,33 @@ impl<K: Key, V: Value> Core<K, V> {
         counters.refreshes_ahead.add((is_servable && !is_stale).into());
         counters.stale_hits.add((in_background && is_stale).into());
         drop(shard);
-        let leader = Leader::new(self, clock, (hash, key), flight, in_background);
+        let purpose = match (is_servable, in_background) {
+            (false, _) => Purpose::Load,
+            (true, false) => Purpose::Refresh,
+            (true, true) => Purpose::RefreshInBackground,
+        };
+        let leader = Leader::new(self, (clock, now), (hash, key), flight, purpose);
         match servable {
-            Some(entry) if in_background => Contact::Refresh(self.served(entry), leader),
+            Some(entry) if in_background => Contact::Refresh(self.served(entry, now), outcome, leader),
             _ => Contact::Lead(leader),
+        }
+    }
+
+    /// Locks the key's shard, and returns the key's entry with what
+    /// [`valid_while`](crate::MemoBuilder::valid_while) says of it. That is asked outside of the
+    /// lock, and again if there is another entry afterwards.
+    #[allow(clippy::type_complexity)] // taken apart at once
+    fn lock_judged(&self, hash: u64, key: &K) -> (RwLockWriteGuard<'_, Shard<K, V>>, Option<Arc<Entry<K, V>>>, bool) {
+        let mut judged = None;
+        loop {
+            let shard = self.index.write(hash);
+            match (&self.settings.valid_while, shard.find(hash, key).cloned()) {
+                (Some(is_valid), Some(entry)) if judged.is_none_or(|(place, _)| place != entry.place) => {
+                    drop(shard);
+                    judged = Some((entry.place, is_valid(&entry.key, &entry.value)));
+                }
+                (_, entry) => return (shard, entry, judged.is_none_or(|(_, is_valid)| is_valid)),
+            }
         }
     }
 }

@@ -1,11 +1,27 @@
 //! The entries of a memo in the order in which they expire.
 
 use super::bound::Place;
-use crate::clock::Nanos;
-use std::{cmp::Reverse, collections::BinaryHeap};
+use crate::{
+    clock::Nanos,
+    sync::{Mutex, MutexGuard, lock, try_lock},
+};
+use std::{
+    array,
+    cmp::Reverse,
+    collections::BinaryHeap,
+    // Not by way of `crate::sync`: no decision depends on the order of its changes.
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 /// The queue is never rebuilt below this length.
 const SMALL: usize = 64;
+
+/// Number of dead values that one call takes out at most. More than a store adds, so that they
+/// become fewer.
+const DEAD_PER_CALL: usize = 2;
+
+/// Values that are of no use any more.
+pub(super) type Dead = [Option<Place>; DEAD_PER_CALL];
 
 /// Entries that can expire, the first to expire at the front.
 ///
@@ -40,6 +56,55 @@ impl Expiries {
     pub(super) fn rebuild(&mut self, entries: impl Iterator<Item = (Nanos, Place)>) {
         self.queue = entries.map(Reverse).collect();
         self.rebuilt_to = self.queue.len();
+    }
+}
+
+/// The queue behind a lock, and beside the lock the moment at which its front is of no use.
+#[derive(Debug)]
+pub(super) struct SharedExpiries {
+    queue: Mutex<Expiries>,
+    /// How long after its expiry a value may be of use.
+    window: Nanos,
+    /// [`Nanos::MAX`] if the queue is empty. Changes only under the lock.
+    dead_at: AtomicU64,
+}
+
+impl SharedExpiries {
+    pub(super) fn new(window: Nanos) -> Self {
+        Self { queue: Mutex::default(), window, dead_at: AtomicU64::new(Nanos::MAX) }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.dead_at.load(Relaxed) == Nanos::MAX
+    }
+
+    #[inline]
+    pub(super) fn has_dead(&self, now: Nanos) -> bool {
+        self.dead_at.load(Relaxed) <= now
+    }
+
+    /// Reads and changes the queue under its lock.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Expiries) -> T) -> T {
+        self.change_locked(lock(&self.queue), change)
+    }
+
+    /// Takes out the first that are of no use any more. They may have left the memo. None while
+    /// another thread has the lock.
+    pub(super) fn try_take_dead(&self, now: Nanos) -> Dead {
+        let queue = try_lock(&self.queue);
+        queue.map_or(Dead::default(), |queue| self.change_locked(queue, |queue| self.take_dead(queue, now)))
+    }
+
+    /// The same for a caller that changes the queue.
+    pub(super) fn take_dead(&self, queue: &mut Expiries, now: Nanos) -> Dead {
+        array::from_fn(|_| queue.pop(now.checked_sub(self.window)?))
+    }
+
+    fn change_locked<T>(&self, mut queue: MutexGuard<'_, Expiries>, change: impl FnOnce(&mut Expiries) -> T) -> T {
+        let changed = change(&mut queue);
+        let first = queue.queue.peek().map_or(Nanos::MAX, |Reverse((at, _))| *at);
+        self.dead_at.store(first.saturating_add(self.window), Relaxed);
+        changed
     }
 }
 

@@ -5,7 +5,7 @@
 //! it joined, and no longer.
 
 use super::{Cacheable, CarriesLoadFailure, Word};
-use crate::{Error, sync::Arc};
+use crate::{Error, Name, sync::Arc};
 use std::any::Any;
 
 /// A failed load, on its way to the calls that joined it. They may be calls of another function,
@@ -13,7 +13,7 @@ use std::any::Any;
 #[derive(Debug)]
 pub struct LoadFailure {
     /// The function that failed.
-    name: &'static str,
+    name: Name,
     /// The text of the leader's error.
     message: String,
     /// The error itself; `None` unless it is shared.
@@ -21,7 +21,7 @@ pub struct LoadFailure {
 }
 
 impl LoadFailure {
-    fn of<O, V>(output: &O, name: &'static str) -> Self
+    fn of<O, V>(output: &O, name: Name) -> Self
     where
         O: Cacheable<V, Error: CarriesLoadFailure>,
     {
@@ -34,7 +34,7 @@ impl LoadFailure {
     where
         O: Cacheable<V, Error: CarriesLoadFailure>,
     {
-        O::from_error(Error::LoadFailed { name: self.name, message: self.message.clone() }.into())
+        O::from_error(Error::LoadFailed { name: self.name.clone(), message: self.message.clone() }.into())
     }
 }
 
@@ -52,7 +52,7 @@ impl LoadFailure {
 pub trait Failures<O, V>: Word {
     /// Of the load that failed, for the calls that joined it.
     #[doc(hidden)]
-    fn share(output: &O, name: &'static str) -> LoadFailure;
+    fn share(output: &O, name: Name) -> LoadFailure;
 
     /// The output of a call that joined it; `None` if the call has to try for itself.
     #[doc(hidden)]
@@ -90,7 +90,7 @@ impl<O, V> Failures<O, V> for ReportedErrors
 where
     O: Cacheable<V, Error: CarriesLoadFailure>,
 {
-    fn share(output: &O, name: &'static str) -> LoadFailure {
+    fn share(output: &O, name: Name) -> LoadFailure {
         LoadFailure::of(output, name)
     }
 
@@ -104,7 +104,7 @@ impl<O, V> Failures<O, V> for SharedErrors
 where
     O: Cacheable<V, Error: CarriesLoadFailure + Clone + Send + Sync + 'static>,
 {
-    fn share(output: &O, name: &'static str) -> LoadFailure {
+    fn share(output: &O, name: Name) -> LoadFailure {
         let error = output.error().map(|error| Arc::new(error.clone()) as _);
         LoadFailure { error, ..LoadFailure::of(output, name) }
     }
@@ -122,7 +122,7 @@ impl<O, V> Failures<O, V> for IsolatedErrors
 where
     O: Cacheable<V, Error: CarriesLoadFailure>,
 {
-    fn share(output: &O, name: &'static str) -> LoadFailure {
+    fn share(output: &O, name: Name) -> LoadFailure {
         LoadFailure::of(output, name)
     }
 

@@ -22,7 +22,11 @@ pub(super) struct Flight<V> {
 enum Progress<V> {
     /// The calls that joined, each with a waker once it was polled.
     Loading(Slab<Option<Waker>>),
-    Landed(Arc<Landing<V>>),
+    Landed {
+        landing: Arc<Landing<V>>,
+        /// Whether an invalidation concerns the value that it landed with.
+        is_outdated: bool,
+    },
 }
 
 /// How a load ended, for the calls that joined it.
@@ -43,11 +47,11 @@ impl<V> Flight<V> {
 
     /// Ends it and wakes the calls that joined. It must have left the memo's map, so that no other
     /// can join.
-    pub(super) fn land(&self, landing: impl FnOnce() -> Landing<V>) {
+    pub(super) fn land(&self, is_outdated: bool, landing: impl FnOnce() -> Landing<V>) {
         if matches!(&*lock(&self.progress), Progress::Loading(joined) if joined.is_empty()) {
             return;
         }
-        let landed = Progress::Landed(Arc::new(landing()));
+        let landed = Progress::Landed { landing: Arc::new(landing()), is_outdated };
         let before = mem::replace(&mut *lock(&self.progress), landed);
         // All of them: a single one that was chosen might never be polled again.
         if let Progress::Loading(joined) = before {
@@ -61,16 +65,18 @@ impl<V> Flight<V> {
 pub(crate) struct Joined<V> {
     flight: Arc<Flight<V>>,
     place: usize,
+    /// Whether there was an invalidation while the load ran, and before this call joined it.
+    is_late: bool,
 }
 
 impl<V> Joined<V> {
     /// The flight must still be in the memo's map, which is locked.
-    pub(super) fn new(flight: &Arc<Flight<V>>) -> Self {
+    pub(super) fn new(flight: &Arc<Flight<V>>, is_late: bool) -> Self {
         let place = match &mut *lock(&flight.progress) {
             Progress::Loading(joined) => joined.insert(None),
-            Progress::Landed(_) => unreachable!("a flight leaves the map before it lands"),
+            Progress::Landed { .. } => unreachable!("a flight leaves the map before it lands"),
         };
-        Self { flight: Arc::clone(flight), place }
+        Self { flight: Arc::clone(flight), place, is_late }
     }
 
     /// # Panics
@@ -92,7 +98,10 @@ impl<V> Joined<V> {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Arc<Landing<V>>> {
         let mut progress = lock(&self.flight.progress);
         let spent = match &mut *progress {
-            Progress::Landed(landing) => return Poll::Ready(Arc::clone(landing)),
+            Progress::Landed { is_outdated: true, .. } if self.is_late => {
+                return Poll::Ready(Arc::new(Landing::Abandoned));
+            }
+            Progress::Landed { landing, .. } => return Poll::Ready(Arc::clone(landing)),
             Progress::Loading(joined) => match &mut joined[self.place] {
                 Some(waker) if waker.will_wake(cx.waker()) => None,
                 waker => waker.replace(cx.waker().clone()),
@@ -109,7 +118,7 @@ impl<V> Drop for Joined<V> {
         let mut progress = lock(&self.flight.progress);
         let spent = match &mut *progress {
             Progress::Loading(joined) => joined.try_remove(self.place).flatten(),
-            Progress::Landed(_) => None,
+            Progress::Landed { .. } => None,
         };
         drop(progress);
         drop(spent);

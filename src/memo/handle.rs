@@ -124,28 +124,49 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///
 /// Both windows begin at the expiry. The one call that refreshes a value waits for its load. With
 /// [`.detached()`](crate::Memoized::detached) that call does not wait, because the load goes on in
-/// a task. If a refresh fails, the value that is there is served, and the next call tries again.
+/// a task. If a refresh fails, the value that is there is served, and no call tries again before a
+/// delay has passed: 1 s at first, up to 1 min, or by
+/// [`refresh_backoff`](crate::MemoBuilder::refresh_backoff). During the delay, the value is served
+/// at once in all windows.
 /// [`jitter`](crate::MemoBuilder::jitter) keeps values that were loaded together from expiring
 /// together. [`negative`](crate::MemoBuilder::negative) gives an `Err` or a `None` a shorter time,
 /// and those are never served stale.
 ///
 /// # A clear wins
 ///
+#[doc = include_str!("../../docs/flight.svg")]
+///
 /// A load that began before a [`clear`](Self::clear), an [`invalidate`](Self::invalidate) or an
 /// [`insert`](Self::insert) answers only the calls that waited for it already. Its value is not
-/// kept. A call that begins later loads anew.
+/// kept. A call that begins later loads anew. The same holds for a [`refresh`](Self::refresh), and
+/// for an [`invalidate_if`](Self::invalidate_if) that removes a value. An
+/// [`invalidate_where`](Self::invalidate_where) and an [`invalidate_tag`](Self::invalidate_tag) win
+/// over the loads with values that match.
 ///
 /// # Time and memory
 ///
-/// A TTL counts from the end of the load, by tokio's clock, so a paused clock controls it.
+/// A TTL counts from the end of the load, by tokio's clock, so a paused clock controls it. A value
+/// that is not used may expire earlier: see [`time_to_idle`](crate::MemoBuilder::time_to_idle).
 ///
 /// The call that makes a value leave the memo drops the value before it returns. Such calls are a
 /// clear, an invalidation, a store that replaces or evicts the value, and a call that finds the
-/// value past its expiry and all its windows. Stores free the memory of expired values that no call
-/// asks for: all that a store needs room for, and otherwise two values with each store.
+/// value past its expiry and all its windows.
+///
+/// Calls for other keys free the memory of values that no call asks for. A value is of no use when
+/// the longer of the two windows after its expiry is over. Each [`get`](Self::get), each
+/// [`insert`](Self::insert) of a value that is kept and each memoized call drops up to two such
+/// values, the earliest first. A value of no use is therefore dropped at the latest by the n-th
+/// call after that moment, where n is the largest number of values that the memo has held, or 32 if
+/// that is more. A store that needs room drops as many expired values as it needs.
+///
+/// Two kinds of calls count less. A hit on a value that never expires reads no clock, and only one
+/// in 64 such hits of a thread drops values. If several threads drop values at the same time, only
+/// one of them does. In a memo that is not called, no code runs and all values stay. The next call
+/// that needs the time begins to drop them; [`stats`](Self::stats) needs no time. Where that is too
+/// late, call [`purge_expired`](Self::purge_expired) from a timer of your own.
 ///
 /// `Hash`, `Eq` and `Clone` of keys and values run while a part of the memo is locked. They must
-/// not use the same memo. `Drop` and the closures of the builder may.
+/// not use the same memo. `Drop` and all closures that the memo is given may.
 pub struct Memo<K, V> {
     pub(super) core: Arc<Core<K, V>>,
 }

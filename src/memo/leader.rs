@@ -2,9 +2,10 @@
 
 use super::{
     cacheable::Value,
+    doubts::Doubts,
     failures::LoadFailure,
     flight::{self, Flight, Landing},
-    index::Shard,
+    index::{Entry, Shard},
     key::Key,
     state::Core,
     stats::Counters,
@@ -12,9 +13,20 @@ use super::{
 use crate::{
     clock::{Clock, Nanos},
     policy::Freshness,
-    sync::Arc,
+    sync::{Arc, lock},
 };
 use std::hash::Hash;
+
+/// The reason for a load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// There was no value to serve.
+    Load,
+    /// There was one, and the caller waits for a new one.
+    Refresh,
+    /// The caller was served it already.
+    RefreshInBackground,
+}
 
 /// The call that loads a value.
 ///
@@ -28,8 +40,9 @@ pub(crate) struct Leader<K: Eq + Hash, V> {
     flight: Arc<Flight<V>>,
     /// By `clock`.
     began: Nanos,
-    /// Whether its caller was served a value already.
-    in_background: bool,
+    purpose: Purpose,
+    /// Whether an invalidation concerns its value, so that the value is not kept.
+    is_outdated: bool,
     /// Whether its flight has left the map, and its end has been counted.
     has_departed: bool,
     has_ended: bool,
@@ -38,13 +51,14 @@ pub(crate) struct Leader<K: Eq + Hash, V> {
 impl<K: Eq + Hash, V> Leader<K, V> {
     pub(super) fn new(
         core: &Arc<Core<K, V>>,
-        clock: Clock,
+        (clock, began): (Clock, Nanos),
         (hash, key): (u64, K),
         flight: Arc<Flight<V>>,
-        in_background: bool,
+        purpose: Purpose,
     ) -> Self {
-        let (core, began) = (Arc::clone(core), core.epoch.now(clock));
-        Self { core, clock, key, hash, flight, began, in_background, has_departed: false, has_ended: false }
+        let core = Arc::clone(core);
+        let (is_outdated, has_departed, has_ended) = (false, false, false);
+        Self { core, clock, key, hash, flight, began, purpose, is_outdated, has_departed, has_ended }
     }
 
     /// Runs some of the load, so that a call to itself is noticed.
@@ -54,25 +68,39 @@ impl<K: Eq + Hash, V> Leader<K, V> {
 
     /// Takes the flight out of the map, so that no call can join it any more, and runs `act` under
     /// the same lock. `act` gets the key unless a clear, an invalidation or an insertion has
-    /// removed the flight.
+    /// removed the flight, or an invalidation that was left with it concerns the value. About the
+    /// latter `concern` is asked before, outside of the lock.
     fn depart<T>(
         &mut self,
+        concern: impl Fn(&Core<K, V>, &K, &Doubts<K, V>) -> bool,
         count: impl FnOnce(&Counters),
         act: impl FnOnce(&Core<K, V>, &mut Shard<K, V>, Option<K>) -> T,
     ) -> T {
-        let Self { core, hash, flight, has_departed, .. } = self;
+        let Self { core, key, hash, flight, is_outdated, has_departed, .. } = self;
         let mut shard = core.index.write(*hash);
+        while let Some(doubts) = shard.take_doubts(*hash, flight) {
+            drop(shard);
+            *is_outdated = *is_outdated || concern(core, key, &doubts);
+            drop(doubts);
+            shard = core.index.write(*hash);
+        }
         *has_departed = true;
         if flight.generation == shard.generation {
             count(&core.counters);
         }
         let key = shard.take_this_flight(*hash, flight);
-        act(core, &mut shard, key)
+        // Without its flight in the map, invalidations may have been lost.
+        *is_outdated = *is_outdated || key.is_none();
+        let (key, refused) = if *is_outdated { (None, key) } else { (key, None) };
+        let acted = act(core, &mut shard, key);
+        drop(shard);
+        drop(refused);
+        acted
     }
 
     /// Tells the calls that joined, once its flight has left the map.
     fn end(&mut self, landing: impl FnOnce() -> Landing<V>) {
-        self.flight.land(landing);
+        self.flight.land(self.is_outdated, landing);
         self.has_ended = true; // not before: a value's `Clone` may panic
     }
 }
@@ -86,6 +114,7 @@ impl<K: Key, V: Value> Leader<K, V> {
         let took = now.saturating_sub(self.began);
         let (hash, for_the_index) = (self.hash, value.clone());
         let put = self.depart(
+            |core, key, doubts| doubts.concern(key, value, &core.settings.tags_of(key, value)),
             |counters| {
                 counters.loaded.count();
                 counters.load_time.add(took);
@@ -102,52 +131,71 @@ impl<K: Key, V: Value> Leader<K, V> {
         self.end(|| Landing::Loaded(value.clone()));
     }
 
-    /// Ends a load without a value to keep. Returns the earlier value, if it may stand in.
-    pub(crate) fn fail(mut self, share: impl FnOnce() -> LoadFailure) -> Option<V> {
+    /// Ends a load without a value to keep. Returns the earlier value, if it may stand in, and
+    /// whether it has expired.
+    pub(crate) fn fail(mut self, share: impl FnOnce() -> LoadFailure) -> Option<(V, bool)> {
         let now = self.core.epoch.now(self.clock);
         let fallback = self.fallback(now);
+        // Outside of all locks, because a custom policy runs code of the caller.
+        let rest = fallback.as_ref().map(|(entry, ..)| {
+            let before = lock(&entry.rest).clone();
+            Box::new(self.core.settings.rest(before.map(|before| *before), now))
+        });
         let took = now.saturating_sub(self.began);
         // With a background refresh the caller already has its answer.
-        let is_answered_by_it = matches!(fallback, Some((_, true))) && !self.in_background;
+        let is_answered_by_it = matches!(fallback, Some((.., true))) && self.purpose != Purpose::RefreshInBackground;
         let key = self.depart(
+            // The earlier value was looked at before, and may have been invalidated since.
+            |_, _, _| fallback.is_some(),
             |counters| {
                 counters.failed.count();
                 counters.load_time.add(took);
                 counters.stale_on_error.add(is_answered_by_it.into());
             },
-            |_, _, key| key,
+            |_, _, key| {
+                // Not for a value that was put in place of the one that was refreshed.
+                if let (Some((entry, ..)), Some(_)) = (&fallback, &key) {
+                    *lock(&entry.rest) = rest;
+                }
+                key
+            },
         );
         drop(key);
         self.end(|| match &fallback {
-            Some((value, true)) => Landing::Stale(value.clone()),
-            Some((value, false)) => Landing::Loaded(value.clone()),
+            Some((_, value, true)) => Landing::Stale(value.clone()),
+            Some((_, value, false)) => Landing::Loaded(value.clone()),
             None => Landing::Failed(share()),
         });
-        fallback.map(|(value, _)| value)
+        fallback.map(|(_, value, is_expired)| (value, is_expired))
     }
 
-    /// The value to serve after a failed load, and whether it has expired.
-    fn fallback(&self, now: Nanos) -> Option<(V, bool)> {
+    /// The entry with the value to serve after a failed load, and whether it has expired.
+    #[allow(clippy::type_complexity)]
+    fn fallback(&self, now: Nanos) -> Option<(Arc<Entry<K, V>>, V, bool)> {
         let Self { core, key, hash, .. } = self;
-        if !core.settings.lifetime.may_serve_stale() {
+        if self.purpose == Purpose::Load && !core.settings.lifetime.may_serve_stale() {
             return None;
         }
         let shard = core.index.read(*hash);
         let entry = shard.find(*hash, key).filter(|_| self.flight.generation == shard.generation)?;
-        let freshness = core.settings.lifetime.freshness(entry.stamp, now);
+        let freshness = core.settings.lifetime.freshness(core.stamp(entry), now);
         if freshness == Freshness::Dead {
             return None;
         }
         let entry = Arc::clone(entry);
         drop(shard);
-        Some((core.served(&entry), matches!(freshness, Freshness::Stale | Freshness::Expired)))
+        if !core.settings.is_valid(&entry.key, &entry.value) {
+            return None;
+        }
+        let value = core.served(&entry, now);
+        Some((entry, value, matches!(freshness, Freshness::Stale | Freshness::Expired)))
     }
 }
 
 impl<K: Eq + Hash, V> Drop for Leader<K, V> {
     fn drop(&mut self) {
         if !self.has_departed {
-            drop(self.depart(|counters| counters.loads_abandoned.count(), |_, _, key| key));
+            drop(self.depart(|_, _, _| false, |counters| counters.loads_abandoned.count(), |_, _, key| key));
         }
         if !self.has_ended {
             self.end(|| Landing::Abandoned);

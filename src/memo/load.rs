@@ -3,9 +3,15 @@
 
 use super::{Cacheable, Failures, Key, Leader, Value, Word};
 use crate::{
-    call::{CallableOnce, blocking, name::Name},
+    Name,
+    call::{CallableOnce, blocking},
+    layer::{
+        MemoOutcome,
+        memo_outcome::{Away, leave},
+    },
     thread,
 };
+use futures::FutureExt as _;
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -31,7 +37,7 @@ pub struct Load<F, K: Eq + Hash, V, E> {
     /// `None` once the call has ended, or has panicked.
     leader: Option<Leader<K, V>>,
     /// The name of the function.
-    label: Name,
+    name: Name,
     failures: PhantomData<fn() -> E>,
 }
 
@@ -40,9 +46,9 @@ impl<F, K: Eq + Hash, V, E> Load<F, K, V, E> {
     where
         C: CallableOnce<Args, Future = F>,
     {
-        let label = callable.label();
+        let name = callable.name();
         let call = Some(leader.lead(|| callable.call_once(args)));
-        Self { call, leader: Some(leader), label, failures: PhantomData }
+        Self { call, leader: Some(leader), name, failures: PhantomData }
     }
 }
 
@@ -65,12 +71,12 @@ where
             return Poll::Pending;
         };
         this.call.set(None);
-        Poll::Ready(finish::<_, _, _, E>(leader, output, *this.label))
+        Poll::Ready(finish::<_, _, _, E>(leader, output, this.name.clone()))
     }
 }
 
 /// Finishes a load and returns its caller's output.
-fn finish<O, K, V, E>(leader: Leader<K, V>, output: O, label: Name) -> O
+fn finish<O, K, V, E>(leader: Leader<K, V>, output: O, name: Name) -> O
 where
     O: Cacheable<V>,
     K: Key,
@@ -82,9 +88,12 @@ where
             leader.land(value);
             None
         }
-        None => leader.fail(|| E::share(&output, label.get())),
+        None => leader.fail(|| E::share(&output, name)),
     };
-    fallback.map_or(output, O::from_kept)
+    let is_stale = matches!(fallback, Some((_, true)));
+    let output = fallback.map_or(output, |(value, _)| O::from_kept(value));
+    leave(if is_stale { MemoOutcome::Stale } else { MemoOutcome::Miss });
+    output
 }
 
 /// Begins a load for a caller that has its answer already, and catches its panics. The function may
@@ -125,10 +134,10 @@ where
 {
     fn run(self) -> C::Output {
         let Self { leader, callable, args, .. } = self;
-        let label = callable.label();
+        let name = callable.name();
         // If the call panics, its leader goes right here, while the stack unwinds.
         let output = leader.lead(|| callable.call_once(args));
-        finish::<_, _, _, E>(leader, output, label)
+        finish::<_, _, _, E>(leader, output, name)
     }
 }
 
@@ -194,7 +203,7 @@ where
     type Future = DetachedLoad<L::Output>;
 
     fn begin(load: L) -> DetachedLoad<L::Output> {
-        DetachedLoad(tokio::spawn(load.in_current_span().with_current_subscriber()))
+        DetachedLoad(tokio::spawn(load.map(Away::ended).in_current_span().with_current_subscriber()))
     }
 }
 
@@ -206,17 +215,18 @@ where
 /// Dropping it leaves the task alone.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct DetachedLoad<O>(JoinHandle<O>);
+pub struct DetachedLoad<O>(JoinHandle<Away<O>>);
 
 impl<O> Future for DetachedLoad<O> {
     type Output = O;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O> {
         let joined = ready!(Pin::new(&mut self.0).poll(cx));
-        Poll::Ready(joined.unwrap_or_else(|error| match error.try_into_panic() {
+        let away = joined.unwrap_or_else(|error| match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
             Err(error) => panic!("the runtime on which a memo's detached load ran was shut down: {error}"),
-        }))
+        });
+        Poll::Ready(away.arrive())
     }
 }
 
@@ -257,7 +267,7 @@ where
     E: Failures<C::Output, V> + 'static,
 {
     fn run(load: BlockingLoad<C, Args, K, V, E>) -> C::Output {
-        thread::on_another_thread(move || load.run())
+        thread::on_another_thread(move || Away::call(|| load.run())).arrive()
     }
 
     fn start(load: BlockingLoad<C, Args, K, V, E>) {

@@ -41,9 +41,13 @@ enum Act {
     Get,
     Insert,
     Invalidate,
+    /// If there is a value: it overtakes loads only then.
+    InvalidateIf,
+    /// Of all keys, as a clear that does not begin a new generation.
+    InvalidateWhere,
     Clear,
 }
-use Act::{Clear, Drop, Fail, Get, Insert, Invalidate, Load, LoadOrBeTold};
+use Act::{Clear, Drop, Fail, Get, Insert, Invalidate, InvalidateIf, InvalidateWhere, Load, LoadOrBeTold};
 
 /// An act for one of the [`KEYS`], by its position.
 type Step = (usize, Act);
@@ -138,6 +142,7 @@ impl Model {
         if matches!(act, Load | LoadOrBeTold | Fail | Drop | Get) {
             self.log(|log| log.calls += 1);
         }
+        let mut overtakes = matches!(act, Insert | Invalidate | InvalidateWhere | Clear);
         let seen = match act {
             Load | LoadOrBeTold | Fail => block_on(self.call(act, began)).ok(),
             Drop => {
@@ -158,6 +163,14 @@ impl Model {
                 self.memo.invalidate(&self.key);
                 None
             }
+            InvalidateIf => {
+                overtakes = self.memo.invalidate_if(&self.key, |_| true);
+                None
+            }
+            InvalidateWhere => {
+                self.memo.invalidate_where(|_, _| true);
+                None
+            }
             Clear => {
                 self.memo.clear();
                 None
@@ -166,7 +179,7 @@ impl Model {
         let span = span();
         self.log(|log| {
             log.seen.extend(seen.map(|value| (*value, span)));
-            if matches!(act, Insert | Invalidate | Clear) {
+            if overtakes {
                 log.overtakers.push(span);
             }
         });
@@ -241,7 +254,8 @@ fn check(preemptions: usize, threads: &[&[Act]]) {
 #[test]
 fn two_calls_at_a_time() {
     for (n, one) in [Load, Fail, Drop].into_iter().enumerate() {
-        for other in [Load, Fail, Drop, Get, Insert, Invalidate, Clear].into_iter().skip(n) {
+        let others = [Load, Fail, Drop, Get, Insert, Invalidate, InvalidateIf, InvalidateWhere, Clear];
+        for other in others.into_iter().skip(n) {
             check(2, &[&[one], &[other]]);
         }
     }
@@ -256,6 +270,42 @@ fn two_threads_that_go_on() {
     check(2, &[&[Load, Load], &[Invalidate, Get]]);
     check(2, &[&[Fail, Load], &[Drop, Load]]);
     check(2, &[&[Load, Clear, Get], &[Load, Insert]]);
+}
+
+/// Removing by value, against loads and insertions of the value that it asks.
+#[test]
+fn removing_what_another_thread_stores() {
+    check(2, &[&[InvalidateIf], &[Insert]]);
+    check(2, &[&[InvalidateIf, Get], &[Insert, Load]]);
+    check(2, &[&[Insert, InvalidateIf, Load], &[Load]]);
+    check(2, &[&[Insert, InvalidateIf, Load], &[InvalidateIf, Load]]);
+    check(2, &[&[InvalidateWhere, Load], &[Load, Get]]);
+    check(2, &[&[InvalidateWhere, Get], &[Load, Load]]);
+    check(1, &[&[InvalidateWhere, Load], &[Load], &[LoadOrBeTold]]);
+    check(1, &[&[Fail], &[InvalidateWhere, Load], &[Invalidate]]);
+}
+
+/// Both hold the bad value, and there is one load.
+#[test]
+fn two_callers_of_one_bad_value() {
+    let explored = explore(2, || {
+        let memo = Memo::builder().capacity(100).build();
+        let model = Model { memo: memo.clone(), key: KEYS[0], log: Arc::default() };
+        model.act(Insert);
+        let bad = memo.peek(&KEYS[0]).map(|value| *value);
+        let running: Vec<_> = (0..2)
+            .map(|_| {
+                let model = model.clone();
+                thread::spawn(move || {
+                    model.memo.invalidate_if(&model.key, |value| Some(**value) == bad);
+                    model.act(Load);
+                })
+            })
+            .collect();
+        running.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(memo.stats().loads, 1);
+    });
+    println!("two callers of one bad value: {explored} interleavings");
 }
 
 #[test]

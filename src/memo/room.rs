@@ -5,22 +5,22 @@
 
 use super::{
     bound::{Mark, Place},
-    expiries::Expiries,
+    expiries::{Dead, Expiries},
     index::{Entry, Gone, Shard},
     settings::Decision,
     state::Core,
 };
 use crate::{
     clock::Nanos,
-    sync::{Arc, lock},
+    sync::{Arc, Mutex},
 };
-use std::{array, sync::atomic::Ordering::Relaxed};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 /// Maximum number of entries that one store places again because they were used.
 const SECOND_CHANCES: u32 = 32;
-
-/// Number of dead values that each store looks for. More than it adds, so that they become fewer.
-const DEAD_PER_STORE: usize = 2;
 
 /// A value that is in the index, and not in the bound yet; and what is to be dropped.
 pub(super) struct Put<K, V> {
@@ -49,11 +49,23 @@ impl<K: Eq, V> Core<K, V> {
         now: Nanos,
     ) -> Put<K, V> {
         let put = match decision {
-            Decision::Keep { stamp, weight } => {
+            Decision::Keep { stamp, weight, tags } => {
                 let slot = shard.find(hash, &key).map(|replaced| replaced.place.slot);
                 let place = Place::new(self.next_store.fetch_add(1, Relaxed), hash, slot);
-                let new = New { place, expires_at: stamp.expires_at() };
-                let entry = Entry { place, stamp, weight, used: Mark::default(), key, value };
+                let stamp_now = self.settings.lifetime.stamp_after_use(stamp, now);
+                let new = New { place, expires_at: stamp_now.expires_at() };
+                let used_at = AtomicU64::new(now);
+                let entry = Entry {
+                    place,
+                    ttl_stamp: stamp,
+                    used_at,
+                    weight,
+                    used: Mark::default(),
+                    rest: Mutex::default(),
+                    tags,
+                    key,
+                    value,
+                };
                 let replaced = shard.insert(Arc::new(entry));
                 self.held.fetch_add(weight.into(), Relaxed);
                 Put { new: Some(new), replaced, refused: None }
@@ -93,9 +105,17 @@ impl<K: Eq, V> Core<K, V> {
         }
     }
 
-    /// Takes the entry out of the index because it has expired.
-    pub(super) fn expire(&self, place: Place) -> Option<Arc<Entry<K, V>>> {
+    /// Takes the entry out of the index if it has expired by that moment. If a use has put off its
+    /// expiry, the entry goes back into the queue.
+    pub(super) fn expire(&self, place: Place, moment: Nanos) -> Option<Arc<Entry<K, V>>> {
         let mut shard = self.index.write(place.slot.hash);
+        let stamp = self.stamp(shard.find_at(place)?);
+        if !stamp.has_expired(moment) {
+            drop(shard);
+            let expires_at = stamp.expires_at()?;
+            self.expiries.change(|expiries| expiries.push(expires_at, place));
+            return None;
+        }
         let entry = shard.take_at(place)?;
         self.forget(&entry);
         self.counters.expirations.count();
@@ -103,9 +123,9 @@ impl<K: Eq, V> Core<K, V> {
     }
 
     fn make_room_of_expired(&self, now: Nanos, gone: &mut Gone<K, V>) {
-        while self.settings.ttl.is_set() && self.held.load(Relaxed) > self.settings.capacity {
-            let Some(place) = lock(&self.expiries).pop(now) else { return };
-            gone.extend(self.expire(place));
+        while self.settings.can_expire() && self.held.load(Relaxed) > self.settings.capacity {
+            let Some(place) = self.expiries.change(|expiries| expiries.pop(now)) else { return };
+            gone.extend(self.expire(place, now));
         }
     }
 
@@ -149,20 +169,53 @@ impl<K: Eq, V> Core<K, V> {
     /// Puts the new entry into the queue of expiries, and takes out some that are of no use any
     /// more.
     fn note_expiry(&self, new: New, now: Nanos, gone: &mut Gone<K, V>) {
-        if !self.settings.ttl.is_set() {
+        if !self.settings.can_expire() {
             return;
         }
-        let mut expiries = lock(&self.expiries);
-        if let Some(at) = new.expires_at {
-            expiries.push(at, new.place);
+        let dead = self.expiries.change(|expiries| {
+            if let Some(at) = new.expires_at {
+                expiries.push(at, new.place);
+            }
+            if expiries.is_too_long() {
+                self.rebuild(expiries);
+            }
+            self.expiries.take_dead(expiries, now)
+        });
+        gone.extend(self.expire_all(dead, now));
+    }
+
+    /// Takes out some values that are of no use any more, for a call that knows the time.
+    #[inline]
+    pub(super) fn sweep(&self, now: Nanos) {
+        if self.expiries.has_dead(now) {
+            self.sweep_dead(now);
         }
-        if expiries.is_too_long() {
-            self.rebuild(&mut expiries);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn sweep_dead(&self, now: Nanos) {
+        thread_local! {
+            static IS_SWEEPING: Cell<bool> = const { Cell::new(false) };
         }
-        let dead_since = now.checked_sub(self.settings.lifetime.longest_window());
-        let dead: [_; DEAD_PER_STORE] = array::from_fn(|_| dead_since.and_then(|moment| expiries.pop(moment)));
-        drop(expiries);
-        gone.extend(dead.into_iter().flatten().filter_map(|place| self.expire(place)));
+        struct Swept;
+        impl Drop for Swept {
+            fn drop(&mut self) {
+                IS_SWEEPING.set(false);
+            }
+        }
+        // A value that uses a memo in its `Drop` would nest as many sweeps as values are dead.
+        if IS_SWEEPING.replace(true) {
+            return;
+        }
+        let _swept = Swept;
+        let gone: Gone<K, V> = self.expire_all(self.expiries.try_take_dead(now), now).collect();
+        drop(gone);
+    }
+
+    fn expire_all(&self, dead: Dead, now: Nanos) -> impl Iterator<Item = Arc<Entry<K, V>>> {
+        let moment = now.saturating_sub(self.settings.lifetime.longest_window());
+        dead.into_iter().flatten().filter_map(move |place| self.expire(place, moment))
     }
 
     /// Leaves only the entries in the queue that are still held.
@@ -170,7 +223,7 @@ impl<K: Eq, V> Core<K, V> {
         let mut held = Vec::new();
         for shard in self.index.read_each() {
             let entries = shard.entries();
-            held.extend(entries.filter_map(|entry| Some((entry.stamp.expires_at()?, entry.place))));
+            held.extend(entries.filter_map(|entry| Some((self.stamp(entry).expires_at()?, entry.place))));
         }
         expiries.rebuild(held.into_iter());
     }

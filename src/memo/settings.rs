@@ -2,8 +2,9 @@
 
 use crate::{
     clock::Nanos,
-    policy::{Lifetime, Stamp},
+    policy::{Lifetime, Rest, RetryPolicy, Stamp},
     random::CallSeeds,
+    sync::Arc,
 };
 use std::{fmt, time::Duration};
 
@@ -49,8 +50,18 @@ pub(super) type IsNegative<V> = fn(&V) -> bool;
 /// Computes a TTL from a key and a value; `None` leaves it to the default.
 pub(super) type TtlBy<K, V> = Box<dyn Fn(&K, &V) -> Option<Duration> + Send + Sync>;
 
+pub(super) type Tag = Arc<str>;
+
+/// Computes the tags of a value.
+pub(super) type TagsBy<K, V> = Box<dyn Fn(&K, &V) -> Box<[Tag]> + Send + Sync>;
+
+/// Asks a value whether it is still good.
+pub(super) type ValidWhile<K, V> = Box<dyn Fn(&K, &V) -> bool + Send + Sync>;
+
 pub(super) struct Settings<K, V> {
     pub(super) lifetime: Lifetime,
+    /// Delays between the refreshes of a value that fail. `None` for the default.
+    pub(super) refresh_backoff: Option<RetryPolicy>,
     pub(super) ttl: Ttl<K, V>,
     /// Seeds of the jitter, one for each value.
     pub(super) seeds: CallSeeds,
@@ -59,6 +70,10 @@ pub(super) struct Settings<K, V> {
     /// `None` if each value weighs 1.
     pub(super) weigher: Option<Weigher<K, V>>,
     pub(super) eviction: Eviction,
+    /// `None` if values have no tags.
+    pub(super) tags_by: Option<TagsBy<K, V>>,
+    /// `None` if values are good until they expire.
+    pub(super) valid_while: Option<ValidWhile<K, V>>,
 }
 
 pub(super) struct Ttl<K, V> {
@@ -70,11 +85,11 @@ pub(super) struct Ttl<K, V> {
 }
 
 /// What becomes of a value that was loaded.
-#[derive(Clone, Copy)]
 pub(super) enum Decision {
     Keep {
         stamp: Stamp,
         weight: u32,
+        tags: Box<[Tag]>,
     },
     /// Its TTL is zero.
     NoTtl,
@@ -98,6 +113,19 @@ impl<K, V> Ttl<K, V> {
 }
 
 impl<K, V> Settings<K, V> {
+    pub(super) fn can_expire(&self) -> bool {
+        self.ttl.is_set() || self.lifetime.expires_when_idle()
+    }
+
+    /// The rest of a value whose refresh failed `now`, `before` which it may have failed already.
+    /// Runs the closure of a custom policy.
+    pub(super) fn rest(&self, before: Option<Rest>, now: Nanos) -> Rest {
+        // Recovers soon after a restart, and makes 15 loads in an outage of ten minutes.
+        let default = || RetryPolicy::exponential(Duration::from_secs(1)).max_delay(Duration::from_secs(60));
+        let policy = self.refresh_backoff.clone().unwrap_or_else(default);
+        before.unwrap_or_else(|| Rest::new(policy.seed_of_next_call())).after_failure(&policy, now)
+    }
+
     /// Decides about a value whose load was complete `now`. Runs the builder's closures.
     pub(super) fn decide(&self, key: &K, value: &V, now: Nanos) -> Decision {
         let Self { lifetime, ttl, seeds, weigher, .. } = self;
@@ -113,7 +141,16 @@ impl<K, V> Settings<K, V> {
             return Decision::TooHeavy;
         }
         let stamp = lifetime.stamp(ttl, now, random);
-        Decision::Keep { stamp: if negative.is_some() { stamp.never_stale() } else { stamp }, weight }
+        let stamp = if negative.is_some() { stamp.never_stale() } else { stamp };
+        Decision::Keep { stamp, weight, tags: self.tags_of(key, value) }
+    }
+
+    pub(super) fn tags_of(&self, key: &K, value: &V) -> Box<[Tag]> {
+        self.tags_by.as_ref().map(|tags_by| tags_by(key, value)).unwrap_or_default()
+    }
+
+    pub(super) fn is_valid(&self, key: &K, value: &V) -> bool {
+        self.valid_while.as_ref().is_none_or(|is_valid| is_valid(key, value))
     }
 }
 
@@ -132,6 +169,10 @@ impl<K, V> fmt::Display for Settings<K, V> {
         if *capacity != DEFAULT_CAPACITY {
             write!(f, ", capacity {capacity}")?;
         }
-        lifetime.fmt(f)
+        lifetime.fmt(f)?;
+        match &self.refresh_backoff {
+            Some(policy) => write!(f, ", refresh_backoff ({policy})"),
+            None => Ok(()),
+        }
     }
 }

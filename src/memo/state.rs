@@ -21,11 +21,16 @@
 //!
 //! **Invalidate, insert.** Both remove the key's flight from the map, under its lock. A load whose
 //! flight is not in the map when it lands answers the calls that joined it, and is not stored.
+//!
+//! **Invalidate by value or tag.** The invalidation is left with each flight, and its load's value
+//! is shown to it before the load lands: see [`doubts`](super::doubts). Closures that look at values
+//! run outside of all locks. An entry that was looked at is then taken out by its
+//! [place](super::bound::Place), so that no other takes its place unseen.
 
 use super::{
     bound::{Bound, Equivalent, Place},
     cacheable::Value,
-    expiries::Expiries,
+    expiries::SharedExpiries,
     index::{Entry, Gone, Index, Shard},
     key::Key,
     settings::Settings,
@@ -33,8 +38,8 @@ use super::{
 };
 use crate::{
     clock::{Clock, Epoch, Nanos},
-    policy::Freshness,
-    sync::{Mutex, lock},
+    policy::{Freshness, Stamp},
+    sync::{Arc, lock},
 };
 use std::{
     borrow::Borrow,
@@ -43,13 +48,16 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+/// Of the hits on values that never expire, one in this many sweeps.
+const TIMELESS_HITS: u64 = 64;
+
 /// Shared by all handles of a memo.
 pub(crate) struct Core<K, V> {
     pub(super) settings: Settings<K, V>,
     pub(super) epoch: Epoch,
     pub(super) index: Index<K, V>,
     pub(super) bound: Bound,
-    pub(super) expiries: Mutex<Expiries>,
+    pub(super) expiries: SharedExpiries,
     pub(super) counters: Counters,
     /// Weight of all entries in the index. Changes only under the lock of a shard.
     pub(super) held: AtomicU64,
@@ -61,10 +69,10 @@ impl<K, V> Core<K, V> {
     pub(super) fn new(settings: Settings<K, V>) -> Self {
         Self {
             bound: Bound::new(settings.capacity, settings.eviction),
+            expiries: SharedExpiries::new(settings.lifetime.longest_window()),
             settings,
             epoch: Epoch::new(),
             index: Index::new(),
-            expiries: Mutex::default(),
             counters: Counters::default(),
             held: AtomicU64::new(0),
             next_store: AtomicU64::new(0),
@@ -76,16 +84,52 @@ impl<K, V> Core<K, V> {
         self.counters.stale_on_error.count();
     }
 
-    pub(super) fn freshness(&self, clock: Clock, entry: &Entry<K, V>) -> Freshness {
-        if entry.stamp.is_always_fresh() {
-            return Freshness::Fresh;
+    /// The time limits of an entry, as its latest use has left them.
+    #[inline]
+    pub(super) fn stamp(&self, entry: &Entry<K, V>) -> Stamp {
+        let lifetime = &self.settings.lifetime;
+        if lifetime.expires_when_idle() {
+            lifetime.stamp_after_use(entry.ttl_stamp, entry.used_at.load(Relaxed))
+        } else {
+            entry.ttl_stamp
         }
-        self.settings.lifetime.freshness(entry.stamp, self.epoch.now(clock))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn idle_freshness(&self, entry: &Entry<K, V>, now: Nanos) -> Freshness {
+        self.settings.lifetime.freshness(self.stamp(entry), now)
+    }
+
+    /// Notes the moment at which a value is used that has not expired.
+    #[inline]
+    fn put_off(&self, entry: &Entry<K, V>, now: Nanos) {
+        if self.settings.lifetime.expires_when_idle() {
+            entry.used_at.store(now, Relaxed);
+        }
+    }
+
+    /// The freshness of an entry for a call that may refresh it. Called under the lock of its
+    /// shard.
+    pub(super) fn freshness_at_rest(&self, now: Nanos, entry: &Entry<K, V>) -> Freshness {
+        let rests_until = lock(&entry.rest).as_ref().map_or(0, |rest| rest.until());
+        self.settings.lifetime.freshness_at_rest(self.stamp(entry), rests_until, now)
+    }
+
+    /// The freshness of an entry; `Dead` if its value says that it is no longer good. Called outside
+    /// of all locks.
+    pub(super) fn freshness_if_valid(&self, clock: Clock, entry: &Entry<K, V>) -> Freshness {
+        match self.settings.lifetime.freshness(self.stamp(entry), self.epoch.now(clock)) {
+            Freshness::Dead => Freshness::Dead,
+            freshness if self.settings.is_valid(&entry.key, &entry.value) => freshness,
+            _ => Freshness::Dead,
+        }
     }
 
     /// Counts an entry that leaves the index as expired, if it is.
     pub(super) fn count_if_expired(&self, entry: &Entry<K, V>, now: impl FnOnce() -> Nanos) {
-        if entry.stamp.expires_at().is_some() && entry.stamp.has_expired(now()) {
+        let stamp = self.stamp(entry);
+        if stamp.expires_at().is_some() && stamp.has_expired(now()) {
             self.counters.expirations.count();
         }
     }
@@ -97,10 +141,13 @@ impl<K, V> Core<K, V> {
     }
 
     /// The value of an entry that is served without the lock of its shard.
-    pub(super) fn served(&self, entry: &Entry<K, V>) -> V
+    pub(super) fn served(&self, entry: &Entry<K, V>, now: Nanos) -> V
     where
         V: Clone,
     {
+        if !self.stamp(entry).has_expired(now) {
+            self.put_off(entry, now);
+        }
         if self.bound.note_use(&entry.used) {
             self.bound.learn(entry.place);
         }
@@ -124,11 +171,24 @@ impl<K: Key, V: Value> Core<K, V> {
         let hash = self.index.hash(key);
         let shard = self.index.read(hash);
         let entry = shard.find(hash, key).ok_or(None)?;
-        let freshness = self.freshness(clock, entry);
+        let lifetime = &self.settings.lifetime;
+        // A value that never expires is fresh at any time, and nothing has expired at the first.
+        let now = if entry.ttl_stamp.is_always_fresh() { 0 } else { self.epoch.now(clock) };
+        let freshness = if lifetime.expires_when_idle() {
+            self.idle_freshness(entry, now)
+        } else {
+            lifetime.freshness(entry.ttl_stamp, now)
+        };
         if !is_good(freshness) {
             return Err(Some((entry.place, freshness)));
         }
-        self.counters.hits.count();
+        if self.settings.valid_while.is_some() {
+            let entry = Arc::clone(entry);
+            drop(shard);
+            return self.hit_if_valid(clock, &entry, now);
+        }
+        self.put_off(entry, now);
+        let hits = self.counters.hits.count();
         let value = entry.value.clone();
         let place = entry.place;
         let is_learned = self.bound.note_use(&entry.used);
@@ -136,7 +196,41 @@ impl<K: Key, V: Value> Core<K, V> {
         if is_learned {
             self.bound.learn(place);
         }
+        self.sweep_after_hit(clock, now, hits);
         Ok(value)
+    }
+
+    /// A hit, if the value says that it is still good. Called outside of all locks. Out of line,
+    /// because most memos do not ask.
+    #[cold]
+    #[inline(never)]
+    fn hit_if_valid(&self, clock: Clock, entry: &Entry<K, V>, now: Nanos) -> Result<V, Option<(Place, Freshness)>> {
+        if !self.settings.is_valid(&entry.key, &entry.value) {
+            return Err(Some((entry.place, Freshness::Dead)));
+        }
+        let hits = self.counters.hits.count();
+        let value = self.served(entry, now);
+        self.sweep_after_hit(clock, now, hits);
+        Ok(value)
+    }
+
+    /// Sweeps after a hit at this moment, which is 0 if the hit did not read the clock.
+    #[inline]
+    fn sweep_after_hit(&self, clock: Clock, now: Nanos, hits: u64) {
+        if now > 0 {
+            self.sweep(now);
+        } else if hits % TIMELESS_HITS == TIMELESS_HITS - 1 {
+            // The clock would be half of what such a hit costs.
+            self.sweep_by(clock);
+        }
+    }
+
+    /// Sweeps for a call that does not know the time.
+    #[inline(never)]
+    fn sweep_by(&self, clock: Clock) {
+        if !self.expiries.is_empty() {
+            self.sweep(self.epoch.now(clock));
+        }
     }
 
     /// First half of a call's first contact: a hit, if the value is fresh.
@@ -160,8 +254,9 @@ impl<K: Key, V: Value> Core<K, V> {
         };
         self.counters.misses.count();
         if let Some((place, Freshness::Dead)) = miss {
-            drop(self.expire(place));
+            drop(self.expire(place, Nanos::MAX));
         }
+        self.sweep_by(Clock::here());
         None
     }
 }
@@ -208,7 +303,7 @@ impl<K: Key, V: Value> Core<K, V> {
         }
         // A store that goes on meanwhile may have evicted others.
         self.evict(None, &mut Gone::new());
-        self.rebuild(&mut lock(&self.expiries));
+        self.expiries.change(|expiries| self.rebuild(expiries));
     }
 
     pub(super) fn stats(&self) -> MemoStats {

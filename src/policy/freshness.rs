@@ -1,7 +1,7 @@
 //! The freshness of a remembered value: how long the value is good, and how it may be used after
 //! that.
 
-use super::retry::fraction;
+use super::retry::{Delays, RetryPolicy, fraction};
 use crate::clock::{Nanos, nanos};
 use std::{fmt, time::Duration};
 
@@ -12,6 +12,8 @@ pub(crate) struct Lifetime {
     pub(crate) jitter: f64,
     /// Part of a TTL after which a value is due for a refresh; 1 for never.
     pub(crate) refresh_ahead: f64,
+    /// How long after its latest use a value expires; [`Nanos::MAX`] for never.
+    pub(crate) time_to_idle: Nanos,
     /// How long after expiry a value may be served while a new one loads.
     pub(crate) stale_while_revalidate: Nanos,
     /// How long after expiry a value may be served if loading a new one fails.
@@ -38,6 +40,8 @@ pub(crate) enum Freshness {
     Due,
     /// Expired, but to be served while one caller refreshes it.
     Stale,
+    /// Expired, but to be served without a refresh, because the latest one failed a short time ago.
+    Resting,
     /// Expired, and to be served only if loading fails.
     Expired,
     /// Of no further use.
@@ -56,7 +60,21 @@ impl Lifetime {
             let refreshed = if self.refresh_ahead < 1.0 { part(ttl, self.refresh_ahead) } else { ttl };
             (now.saturating_add(refreshed), now.saturating_add(ttl))
         };
-        Stamp { refresh_at, expires_at, can_be_stale: true }
+        // A value that may become idle is not fresh at any time.
+        let latest = Nanos::MAX - Nanos::from(self.expires_when_idle());
+        Stamp { refresh_at: refresh_at.min(latest), expires_at, can_be_stale: true }
+    }
+
+    /// The same stamp for a value whose latest use was `used_at`.
+    #[inline]
+    pub(crate) fn stamp_after_use(&self, stamp: Stamp, used_at: Nanos) -> Stamp {
+        let expires_at = stamp.expires_at.min(used_at.saturating_add(self.time_to_idle));
+        Stamp { refresh_at: stamp.refresh_at.min(expires_at), expires_at, ..stamp }
+    }
+
+    #[inline]
+    pub(crate) fn expires_when_idle(&self) -> bool {
+        self.time_to_idle < Nanos::MAX
     }
 
     pub(crate) fn freshness(&self, stamp: Stamp, now: Nanos) -> Freshness {
@@ -77,6 +95,16 @@ impl Lifetime {
         }
     }
 
+    /// The same for a value that rests until that moment, because its latest refresh failed.
+    pub(crate) fn freshness_at_rest(&self, stamp: Stamp, rests_until: Nanos, now: Nanos) -> Freshness {
+        let freshness = self.freshness(stamp, now);
+        match freshness {
+            Freshness::Due if now < rests_until => Freshness::Fresh,
+            Freshness::Stale | Freshness::Expired if now < rests_until => Freshness::Resting,
+            _ => freshness,
+        }
+    }
+
     /// Whether a value may ever be served although a load failed.
     pub(crate) fn may_serve_stale(&self) -> bool {
         self.refresh_ahead < 1.0 || self.stale_while_revalidate > 0 || self.stale_on_error > 0
@@ -91,7 +119,10 @@ impl Lifetime {
 /// The settings that are not at their default, each after a comma.
 impl fmt::Display for Lifetime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { jitter, refresh_ahead, stale_while_revalidate, stale_on_error } = *self;
+        let Self { jitter, refresh_ahead, time_to_idle, stale_while_revalidate, stale_on_error } = *self;
+        if time_to_idle < Nanos::MAX {
+            write!(f, ", time_to_idle {:?}", Duration::from_nanos(time_to_idle))?;
+        }
         if jitter > 0.0 {
             write!(f, ", jitter {jitter}")?;
         }
@@ -107,10 +138,41 @@ impl fmt::Display for Lifetime {
     }
 }
 
+/// The failed refreshes of one value, and the moment before which no other one begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Rest {
+    failures: u32,
+    until: Nanos,
+    delays: Delays,
+}
+
+impl Rest {
+    /// Before the first failure: is over at any time.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { failures: 0, until: 0, delays: Delays::new(seed) }
+    }
+
+    /// One more refresh has failed `now`. Runs the closure of a custom policy.
+    pub(crate) fn after_failure(mut self, policy: &RetryPolicy, now: Nanos) -> Self {
+        self.failures = self.failures.saturating_add(1);
+        self.until = now.saturating_add(nanos(self.delays.by_policy(policy, self.failures)));
+        self
+    }
+
+    pub(crate) fn until(&self) -> Nanos {
+        self.until
+    }
+}
+
 impl Stamp {
     /// The same, dead as soon as it has expired.
     pub(crate) fn never_stale(self) -> Self {
         Self { can_be_stale: false, ..self }
+    }
+
+    /// The same, due for a refresh from `now` on.
+    pub(crate) fn due(self, now: Nanos) -> Self {
+        Self { refresh_at: self.refresh_at.min(now), ..self }
     }
 
     pub(crate) fn has_expired(self, now: Nanos) -> bool {
@@ -151,6 +213,7 @@ mod tests {
             |(jitter, refresh_ahead, stale_while_revalidate, stale_on_error)| Lifetime {
                 jitter,
                 refresh_ahead,
+                time_to_idle: Nanos::MAX,
                 stale_while_revalidate,
                 stale_on_error,
             },
@@ -167,13 +230,18 @@ mod tests {
             ttl in any_nanos(),
             now in any_nanos(),
             later in any_nanos(),
+            marked in any_nanos(),
+            rest in any_nanos(),
             random in any::<u64>(),
         ) {
             let stamp = lifetime.stamp(Duration::from_nanos(ttl), now, random);
             prop_assert!(stamp.refresh_at <= stamp.expires_at);
             if ttl == Nanos::MAX {
                 prop_assert!(stamp.is_always_fresh());
-                prop_assert_eq!(lifetime.freshness(stamp, later.min(Nanos::MAX - 1)), Freshness::Fresh);
+                let later = later.min(Nanos::MAX - 1);
+                prop_assert_eq!(lifetime.freshness(stamp, later), Freshness::Fresh);
+                let is_due = lifetime.freshness(stamp.due(marked), later) == Freshness::Due;
+                prop_assert_eq!(is_due, later >= marked);
                 return Ok(());
             }
             // The rest of the TTL, and the part of that after which the value is due; each is
@@ -203,17 +271,92 @@ mod tests {
             };
             let later = Nanos::try_from(later).unwrap();
             prop_assert_eq!(lifetime.freshness(stamp, later), naive);
+            let due = if naive == Freshness::Fresh && later >= marked { Freshness::Due } else { naive };
+            prop_assert_eq!(lifetime.freshness(stamp.due(marked), later), due);
+            let at_rest = match naive {
+                Freshness::Due => Freshness::Fresh,
+                Freshness::Stale | Freshness::Expired => Freshness::Resting,
+                other => other,
+            };
+            let after = later.saturating_add(rest);
+            let expected = if later < after { at_rest } else { naive };
+            prop_assert_eq!(lifetime.freshness_at_rest(stamp, after, later), expected);
+            prop_assert_eq!(lifetime.freshness_at_rest(stamp, later, later), naive);
             let never_stale = if until(0) { naive } else { Freshness::Dead };
             prop_assert_eq!(lifetime.freshness(stamp.never_stale(), later), never_stale);
             let last_use = expires + u128::from(lifetime.longest_window());
             prop_assert_eq!(naive == Freshness::Dead, u128::from(later) >= last_use.min(u64::MAX.into()));
             prop_assert_eq!(stamp.has_expired(later), !until(0));
         }
+
+        /// A use puts off the expiry, and never beyond that of the TTL.
+        #[test]
+        fn a_value_expires_by_its_ttl_or_when_it_is_idle(
+            lifetime in any_lifetime(),
+            time_to_idle in any_nanos(),
+            ttl in any_nanos(),
+            now in any_nanos(),
+            used_at in any_nanos(),
+            later in any_nanos(),
+        ) {
+            let lifetime = Lifetime { time_to_idle, ..lifetime };
+            let stamp = lifetime.stamp(Duration::from_nanos(ttl), now, 0);
+            let used = lifetime.stamp_after_use(stamp, used_at);
+            let idle = (u128::from(used_at) + u128::from(time_to_idle)).min(u64::MAX.into());
+            let later_is = u128::from(later);
+            prop_assert_eq!(used.has_expired(later), stamp.has_expired(later) || idle <= later_is);
+            let is_fresh = |stamp| lifetime.freshness(stamp, later) == Freshness::Fresh;
+            prop_assert_eq!(is_fresh(used), is_fresh(stamp) && later_is < idle);
+            prop_assert!(!lifetime.expires_when_idle() || !(stamp.is_always_fresh() || used.is_always_fresh()));
+        }
+
+        /// Each failure comes some time after the one before it.
+        #[test]
+        fn a_rest_lasts_for_the_delay_of_the_policy_after_each_failure(
+            first in any_nanos(),
+            cap in any_nanos(),
+            pauses in prop::collection::vec(any_nanos(), 1..70),
+        ) {
+            let policy = RetryPolicy::exponential(Duration::from_nanos(first)).max_delay(Duration::from_nanos(cap));
+            let (mut rest, mut now, mut delay) = (Rest::new(7), 0_u64, u128::from(first));
+            prop_assert_eq!(rest.until(), 0);
+            for pause in pauses {
+                now = now.saturating_add(pause);
+                rest = rest.after_failure(&policy, now);
+                let until = u128::from(now) + delay.min(cap.into());
+                prop_assert_eq!(u128::from(rest.until()), until.min(u64::MAX.into()));
+                delay = delay.saturating_mul(2);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rest_outlives_the_attempts_of_its_policy() {
+        let policy = RetryPolicy::fixed(Duration::from_nanos(5)).max_attempts(1).deadline(Duration::ZERO);
+        let rest = (0..10).fold(Rest::new(0), |rest, now| rest.after_failure(&policy, now));
+        assert_eq!((rest.failures, rest.until()), (10, 14));
+        let last = Rest { failures: u32::MAX, ..rest }.after_failure(&policy, 20);
+        assert_eq!((last.failures, last.until()), (u32::MAX, 25));
+    }
+
+    #[test]
+    fn rests_are_jittered_as_the_policy_says() {
+        let policy = RetryPolicy::fixed(Duration::from_micros(1)).jitter(crate::Jitter::Equal);
+        let until = |seed| Rest::new(seed).after_failure(&policy, 0).until();
+        let drawn: Vec<_> = (0..100).map(until).collect();
+        assert!(drawn.iter().all(|until| (500..=1_000).contains(until)));
+        assert!(drawn.iter().any(|until| *until != drawn[0]));
     }
 
     #[test]
     fn a_part_of_it_is_exact_where_it_can_be() {
-        let lifetime = Lifetime { jitter: 0.0, refresh_ahead: 0.7, stale_while_revalidate: 0, stale_on_error: 0 };
+        let lifetime = Lifetime {
+            jitter: 0.0,
+            refresh_ahead: 0.7,
+            time_to_idle: Nanos::MAX,
+            stale_while_revalidate: 0,
+            stale_on_error: 0,
+        };
         let stamp = lifetime.stamp(Duration::from_secs(10), 5, u64::MAX);
         assert_eq!(stamp, Stamp { refresh_at: 7_000_000_005, expires_at: 10_000_000_005, can_be_stale: true });
         let all = Lifetime { jitter: 1.0, ..lifetime };

@@ -14,6 +14,6 @@ pub use limit::Permits;
 pub use retry::{Backoff, Jitter, RetryConfig, RetryPolicy, Schedule};
 
 #[cfg(feature = "memo")]
-pub(crate) use freshness::{Freshness, Lifetime, Stamp};
-pub(crate) use limit::{Counts, MAX_WINDOWS, Pacer, Quota, SlidingLog, Sums};
+pub(crate) use freshness::{Freshness, Lifetime, Rest, Stamp};
+pub(crate) use limit::{Counts, MAX_WINDOWS, Pacer, Quota, SlidingLog, Sums, excess};
 pub(crate) use retry::{Attempted, Delays, Verdict};

@@ -3,7 +3,7 @@
 use super::state::{Claim, Core, Request, Turn, never_refused};
 use crate::{
     Error, Permits,
-    clock::{Clock, Sleep},
+    clock::{Clock, Nanos, Sleep},
     layer::{Timer, Wait, wait_blocking},
 };
 use pin_project::pin_project;
@@ -28,7 +28,11 @@ pub(crate) struct Acquisition<C: Deref<Target = Core>> {
 enum State {
     Unpolled,
     Waiting(Clock, Claim),
-    Ended,
+    /// Pending for good: the limiter is closed, and the caller cannot be told.
+    Stuck,
+    /// At this moment.
+    Admitted(Nanos),
+    Refused,
 }
 
 impl<C: Deref<Target = Core>> Acquisition<C> {
@@ -42,6 +46,22 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
     pub(crate) fn renew(&mut self) {
         self.leave();
         self.state = State::Unpolled;
+    }
+
+    /// Counts the permits that turned out to be used in place of those that were taken.
+    pub(crate) fn settle(&self, clock: Clock, used: &Permits) -> Result<(), Error> {
+        match self.state {
+            State::Admitted(at) => self.core.settle(clock, at, &self.request.permits, used),
+            _ => Ok(()),
+        }
+    }
+
+    /// A request for this number of permits, with the same patience. The request can be refused.
+    pub(crate) fn asking_for(&self, permits: Permits) -> Self
+    where
+        C: Clone,
+    {
+        Self::new(self.core.clone(), Request { permits, can_fail: true, ..self.request })
     }
 
     fn leave(&self) {
@@ -58,8 +78,12 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     wait.unwind_if_cancelled();
                     self.core.claim(clock, &self.request, wait.waker())
                 }
-                State::Waiting(_, claim) => self.core.take_turn(clock, claim, wait.waker()),
-                State::Ended => panic!("`Acquire` polled after it completed"),
+                State::Waiting(_, claim) => self.core.take_turn(clock, claim, &self.request, wait.waker()),
+                State::Stuck => {
+                    wait.for_a_wake();
+                    return Poll::Pending;
+                }
+                State::Admitted(_) | State::Refused => panic!("`Acquire` polled after it completed"),
             };
             let moment = match turn {
                 Turn::Joined(claim, moment) => {
@@ -67,9 +91,17 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     moment
                 }
                 Turn::Wait(moment) => moment,
-                Turn::Over(result) => {
-                    self.state = State::Ended;
-                    return Poll::Ready(result);
+                Turn::Never => {
+                    self.state = State::Stuck;
+                    continue;
+                }
+                Turn::Over(Ok(at)) => {
+                    self.state = State::Admitted(at);
+                    return Poll::Ready(Ok(()));
+                }
+                Turn::Over(Err(error)) => {
+                    self.state = State::Refused;
+                    return Poll::Ready(Err(error));
                 }
             };
             let Some(moment) = self.core.instant(clock, moment) else {
@@ -153,8 +185,8 @@ impl<'a> AcquireMany<'a> {
         Self { acquisition: Acquisition::new(core, Request { permits, can_fail: true, max_wait }), timer: None }
     }
 
-    /// Waits no longer than this: fails at once if the wait is known to be longer. See
-    /// [`acquire_within`](crate::RateLimiter::acquire_within).
+    /// Waits no longer than this: fails at once if the wait is known to be longer. Zero does not wait.
+    /// See [`acquire_within`](crate::RateLimiter::acquire_within).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {

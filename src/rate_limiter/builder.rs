@@ -1,8 +1,8 @@
 //! The constructors of a limiter, and a builder with more to set than limits.
 
 use super::{
-    limiter::{RateLimiter, checked},
-    state::Core,
+    limiter::{RateLimiter, checked, checked_pause},
+    state::{Bounds, Core},
 };
 use crate::{
     ConfigError,
@@ -94,11 +94,14 @@ impl RateLimiter {
     /// assert_eq!(error.to_string(), "`windows` is 0, but must be 1 to 4");
     /// ```
     pub fn try_windows(windows: impl IntoIterator<Item = (u32, Duration)>) -> Result<Self, ConfigError> {
-        windows.into_iter().fold(Self::builder(), |builder, (limit, period)| builder.window(limit, period)).try_build()
+        RateLimiterBuilder::of_windows(windows).try_build()
     }
 
     /// Evenly spaced: one call every `period / limit`. Waiters that were woken late follow each
     /// other faster until they have made up for it, for 3 ms at most: see [`RateLimiter`].
+    ///
+    /// A call that wants several permits waits for a full [burst](RateLimiterBuilder::burst), and
+    /// takes its time afterwards: the calls behind it wait for all of its permits.
     ///
     /// # Panics
     ///
@@ -163,15 +166,21 @@ pub struct RateLimiterBuilder {
     windows: Vec<(u32, Duration)>,
     burst: Option<u32>,
     paced: bool,
-    pub(super) max_waiting: usize,
+    bounds: Bounds,
 }
 
 impl RateLimiterBuilder {
     fn new() -> Self {
-        Self { windows: Vec::new(), burst: None, paced: false, max_waiting: usize::MAX }
+        let bounds = Bounds { max_waiting: None, longest_pause: Duration::from_secs(60 * 60) };
+        Self { windows: Vec::new(), burst: None, paced: false, bounds }
+    }
+
+    pub(super) fn of_windows(windows: impl IntoIterator<Item = (u32, Duration)>) -> Self {
+        windows.into_iter().fold(Self::new(), |builder, (limit, period)| builder.window(limit, period))
     }
 
     /// At most `limit` permits in any stretch of `period`. Further windows hold as well, up to four of them.
+    /// Zero is refused for either when the limiter is built.
     ///
     /// ```
     /// use decor::RateLimiter;
@@ -188,7 +197,8 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Evenly spaced, `limit` permits per `period`, in place of windows.
+    /// Evenly spaced, `limit` permits per `period`, in place of windows. Zero is refused for either
+    /// when the limiter is built.
     ///
     /// ```
     /// use decor::RateLimiter;
@@ -204,12 +214,20 @@ impl RateLimiterBuilder {
     }
 
     /// Permits that a paced limiter gives at once after a pause; 1 until set. After a stall of the
-    /// program, it also gives the permits of 3 ms.
+    /// program, it also gives the permits of 3 ms. Zero is refused when the limiter is built.
+    ///
+    /// A call may want more permits than the burst, up to the limit. It waits for a full burst and
+    /// takes its time afterwards: the calls behind it wait until the pace has made up for all of
+    /// its permits.
     ///
     /// While [`set_limit`](RateLimiter::set_limit) has lowered the limit below the burst, the limit
-    /// is the burst.
+    /// is the burst. [`set_burst`](RateLimiter::set_burst) changes the burst later.
+    ///
+    /// # Examples
     ///
     /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), decor::Error> {
     /// use decor::RateLimiter;
     /// use std::time::Duration;
     ///
@@ -222,6 +240,14 @@ impl RateLimiterBuilder {
     ///     error.unwrap_err().to_string(),
     ///     "`burst` is 3, but must be left out unless the limiter is paced",
     /// );
+    ///
+    /// let begun = tokio::time::Instant::now();
+    /// limiter.acquire_many(8).await?;
+    /// assert_eq!(begun.elapsed(), Duration::ZERO);
+    /// limiter.acquire().await; // 9 permits are 5 of the burst, and 4 at 10 a second
+    /// assert_eq!(begun.elapsed(), Duration::from_millis(400));
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn burst(mut self, burst: u32) -> Self {
         self.burst = Some(burst);
@@ -229,11 +255,13 @@ impl RateLimiterBuilder {
     }
 
     /// Rejects calls with [`Error::QueueFull`](crate::Error::QueueFull) when `waiting` calls are
-    /// queued. Unbounded by default.
+    /// queued. 0 lets no call wait. `None` lets any number wait, and is the default.
     ///
     /// Calls at the head of the queue whose turn has come do not count, whether or not they have
     /// been polled since. A call whose permits are free beside theirs is admitted. `acquire` and
     /// `.rate_limited(..)` cannot return an error, so they always queue.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -245,8 +273,42 @@ impl RateLimiterBuilder {
     /// assert_eq!(limiter.acquire_many(1).await, Err(Error::QueueFull { waiting: 0 }));
     /// # }
     /// ```
-    pub fn max_waiting(mut self, waiting: usize) -> Self {
-        self.max_waiting = waiting;
+    pub fn max_waiting(mut self, waiting: impl Into<Option<usize>>) -> Self {
+        self.bounds.max_waiting = waiting.into();
+        self
+    }
+
+    /// Longest time for which [`pause_for`](RateLimiter::pause_for) and
+    /// [`.pausing(..)`](crate::FnExt::pausing) pause, counted from when they ask for it; 1 h until
+    /// set. A longer pause is cut to it, so one `Retry-After: 31536000` does not stop a program for
+    /// a year.
+    ///
+    /// Zero is refused: without `.pausing(..)` a limiter is not paused, and with `Duration::MAX` no
+    /// pause is cut.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+    /// let limiter = RateLimiter::builder().window(10, second).longest_pause(minute).build();
+    /// limiter.pause_for(Duration::from_secs(31_536_000));
+    /// let begun = tokio::time::Instant::now();
+    /// limiter.acquire().await;
+    /// assert_eq!(begun.elapsed(), minute);
+    ///
+    /// let never = RateLimiter::builder().window(10, second).longest_pause(Duration::ZERO);
+    /// assert_eq!(
+    ///     never.try_build().unwrap_err().to_string(),
+    ///     "`longest_pause` is 0ns, but must be longer than zero",
+    /// );
+    /// # }
+    /// ```
+    pub fn longest_pause(mut self, pause: Duration) -> Self {
+        self.bounds.longest_pause = pause;
         self
     }
 
@@ -271,8 +333,9 @@ impl RateLimiterBuilder {
     ///
     /// # Errors
     ///
-    /// If a limit or a period is zero, there is no window or more than four, a paced limiter has more than one limit, or a
-    /// burst is zero, beyond the limit, or set for windows.
+    /// If a limit, a period or the longest pause is zero, there is no window or more than four, a
+    /// paced limiter has more than one limit, or a burst is zero, beyond the limit, or set for
+    /// windows.
     ///
     /// # Examples
     ///
@@ -281,11 +344,12 @@ impl RateLimiterBuilder {
     /// assert_eq!(error.to_string(), "`limit` is 0, but must be at least 1");
     /// ```
     pub fn try_build(self) -> Result<RateLimiter, ConfigError> {
-        Ok(RateLimiter { core: Arc::new(Core::new(self.quota(true)?, self.max_waiting, Epoch::new())) })
+        Ok(RateLimiter { core: Arc::new(Core::new(self.quota(true)?, self.bounds()?, Epoch::new())) })
     }
 
-    pub(super) fn longest_period(&self) -> Duration {
-        self.windows.iter().map(|(_, period)| *period).max().unwrap_or_default()
+    pub(super) fn bounds(&self) -> Result<Bounds, ConfigError> {
+        let longest_pause = checked_pause(self.bounds.longest_pause)?;
+        Ok(Bounds { longest_pause, ..self.bounds })
     }
 
     pub(super) fn quota(&self, reserve: bool) -> Result<Quota, ConfigError> {

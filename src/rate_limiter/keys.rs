@@ -2,19 +2,27 @@
 //!
 //! Keys are spread over shards. All shards share one bound on the number of keys.
 
+use super::stats::RateLimiterStats;
 use crate::{
     clock::Nanos,
     sync::{Arc, AtomicU64, Mutex, Ordering, lock, try_lock},
 };
 use std::{
     borrow::Borrow,
-    collections::{BTreeMap, HashMap},
-    hash::{BuildHasher, Hash, RandomState},
+    collections::{BTreeMap, HashMap, VecDeque},
+    hash::{BuildHasher, Hash},
     ops::Bound,
 };
 
-/// Number of shards, each with its own lock. No thread holds two of them.
-const SHARDS: usize = 16;
+/// The model checker needs the same shards and the same order of keys each time.
+#[cfg(all(test, shuttle))]
+type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+#[cfg(not(all(test, shuttle)))]
+type Hasher = std::hash::RandomState;
+
+/// Number of shards, each with its own lock. No thread holds two of them. (The model checker tries
+/// each lock.)
+const SHARDS: usize = if cfg!(shuttle) { 2 } else { 16 };
 
 /// Maximum number of keys in one shard that one lookup checks for idleness: more than a lookup can
 /// add, and few enough to be cheap.
@@ -36,26 +44,33 @@ pub(super) trait Template {
 
     /// The time until a handle is as good as new; `None` if it may not be forgotten.
     fn idle_in(&self, handle: &Self::Handle) -> Option<Nanos>;
+
+    /// The counts of a handle.
+    fn stats(&self, handle: &Self::Handle) -> RateLimiterStats;
 }
 
 pub(super) struct Keys<K, T: Template> {
     template: T,
     /// Maximum number of keys, in all shards.
-    bound: u64,
-    hasher: RandomState,
+    bound: AtomicU64,
+    hasher: Hasher,
     /// Keys in all shards. A key is counted before it is inserted.
     count: AtomicU64,
-    shards: [Mutex<Shard<K, T::Handle>>; SHARDS],
+    shards: [Mutex<Shard<K, T>>; SHARDS],
 }
 
-struct Shard<K, H> {
-    handles: HashMap<K, Remembered<H>>,
+struct Shard<K, T: Template> {
+    handles: HashMap<K, Remembered<T::Handle>, Hasher>,
     /// Every key once.
     checks: BTreeMap<CheckAt, K>,
     /// The number of the next check: never used before, in any shard.
     next_number: u64,
     /// The shard that the last lookup in this one checked as well.
     other: usize,
+    /// Handles of removed keys that a caller may still have, and so may count on.
+    removed: VecDeque<Arc<T::Handle>>,
+    /// The counts of all handles that were forgotten for good.
+    forgotten: RateLimiterStats,
 }
 
 struct Remembered<H> {
@@ -74,14 +89,37 @@ impl<K, T: Template> Keys<K, T> {
     pub(super) fn len(&self) -> usize {
         usize::try_from(self.count.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
+
+    pub(super) fn bound(&self) -> usize {
+        usize::try_from(self.bound.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    fn exceeds_bound(&self) -> bool {
+        self.count.load(Ordering::Relaxed) > self.bound.load(Ordering::Relaxed)
+    }
+
+    /// The counts of all keys, those that were forgotten included.
+    ///
+    /// A key stays in its shard, and what is forgotten of it is counted under the same lock. So no
+    /// count is lost or added twice, whatever happens at the same time.
+    pub(super) fn stats(&self) -> RateLimiterStats {
+        let mut stats = RateLimiterStats::default();
+        for shard in &self.shards {
+            let shard = lock(shard);
+            stats.add(&shard.forgotten);
+            let handles = shard.handles.values().map(|remembered| &remembered.handle).chain(&shard.removed);
+            handles.for_each(|handle| stats.add(&self.template.stats(handle)));
+        }
+        stats
+    }
 }
 
 impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     pub(super) fn new(template: T, bound: usize) -> Self {
         Self {
             template,
-            bound: bound as u64,
-            hasher: RandomState::new(),
+            bound: AtomicU64::new(bound as u64),
+            hasher: Hasher::default(),
             count: AtomicU64::new(0),
             shards: std::array::from_fn(|shard| Mutex::new(Shard::new(shard))),
         }
@@ -102,14 +140,50 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         if let Some(mut other) = try_lock(&self.shards[other]) {
             self.check(&mut other, now);
         }
-        if self.count.load(Ordering::Relaxed) > self.bound {
+        if self.exceeds_bound() {
             self.forget_one(now); // some were held when they should have gone
         }
         known.unwrap_or_else(|| self.make(home, key, now))
     }
 
+    /// The counts of a key, if it is remembered.
+    pub(super) fn stats_of<Q>(&self, key: &Q) -> Option<RateLimiterStats>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let shard = lock(&self.shards[self.home(key)]);
+        Some(self.template.stats(&shard.handles.get(key)?.handle))
+    }
+
+    /// The keys that are remembered, shard by shard.
+    pub(super) fn keys(&self) -> Vec<K> {
+        self.shards.iter().flat_map(|shard| lock(shard).handles.keys().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    /// Changes the bound. Of the keys that are too many, those go that would be idle next.
+    pub(super) fn set_bound(&self, bound: usize) {
+        self.bound.store(bound as u64, Ordering::Relaxed);
+        let now = self.template.now();
+        while self.exceeds_bound() && self.forget_one(now) {}
+    }
+
+    /// Shows `act` every handle that has a key, and checks each key when it could be idle then.
+    pub(super) fn for_each(&self, mut act: impl FnMut(&T::Handle)) {
+        let now = self.template.now();
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            shard.handles.values().for_each(|remembered| act(&remembered.handle));
+            let checks: Vec<_> = shard.checks.iter().map(|(check_at, key)| (*check_at, key.clone())).collect();
+            for (check_at, key) in checks {
+                let idle_at = self.idle_at(&shard, &key, now);
+                shard.postpone(check_at, idle_at.unwrap_or(self.later(now)));
+            }
+        }
+    }
+
     /// Makes room for a new key, and its handle.
-    fn make<Q>(&self, home: &Mutex<Shard<K, T::Handle>>, key: &Q, now: Nanos) -> Arc<T::Handle>
+    fn make<Q>(&self, home: &Mutex<Shard<K, T>>, key: &Q, now: Nanos) -> Arc<T::Handle>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
@@ -122,7 +196,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
             if let Some(handle) = shard.find(key) {
                 return handle; // another thread has inserted it meanwhile
             }
-            let bound = if left_to_forget == 0 { u64::MAX } else { self.bound };
+            let bound = if left_to_forget == 0 { u64::MAX } else { self.bound.load(Ordering::Relaxed) };
             if let Some(counted) = Counted::one_more(&self.count, bound) {
                 let handle = Arc::new(self.template.make());
                 shard.insert(key.to_owned(), Arc::clone(&handle), now.saturating_add(self.template.idle_after()));
@@ -151,7 +225,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     }
 
     /// Forgets the keys of a shard that have become idle, a few at a time.
-    fn check(&self, shard: &mut Shard<K, T::Handle>, now: Nanos) {
+    fn check(&self, shard: &mut Shard<K, T>, now: Nanos) {
         for _ in 0..CHECKS_PER_LOOKUP {
             let Some((check_at, key)) = shard.first().filter(|((at, _), _)| *at <= now) else { break };
             match self.idle_at(shard, &key, now) {
@@ -163,6 +237,10 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
                 }
             }
         }
+        for _ in 0..CHECKS_PER_LOOKUP.min(shard.removed.len()) {
+            let Some(handle) = shard.removed.pop_front() else { break };
+            self.count_or_keep(shard, handle);
+        }
         shard.shrink();
     }
 
@@ -170,7 +248,9 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     ///
     /// A check may be earlier than the moment at which its key is idle. Then it is put off to that
     /// moment, and comes up again in its turn.
-    fn forget_one(&self, now: Nanos) {
+    ///
+    /// Returns whether a key was forgotten.
+    fn forget_one(&self, now: Nanos) -> bool {
         let (mut checked, mut kept) = ((0, 0), Vec::new());
         // The key that is idle next of those that were put off.
         let mut next: Option<(Nanos, K)> = None;
@@ -184,7 +264,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
             match self.idle_at(&shard, &key, now) {
                 Some(idle_at) if idle_at <= check_at.0.max(now) => {
                     self.forget(&mut shard, &key);
-                    return;
+                    return true;
                 }
                 Some(idle_at) => {
                     shard.postpone(check_at, idle_at);
@@ -195,11 +275,9 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
                 None => kept.extend(shard.postpone(check_at, self.later(now))),
             }
         }
-        let Some((_, key)) = next else { return };
+        let Some((_, key)) = next else { return false };
         let mut shard = lock(&self.shards[self.home(&key)]);
-        if self.idle_at(&shard, &key, now).is_some() {
-            self.forget(&mut shard, &key);
-        }
+        self.idle_at(&shard, &key, now).is_some() && self.forget(&mut shard, &key)
     }
 
     /// When to check a key again that may not be forgotten: after the keys that are used now.
@@ -208,14 +286,25 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     }
 
     /// Returns whether the key was remembered.
-    fn forget<Q>(&self, shard: &mut Shard<K, T::Handle>, key: &Q) -> bool
+    fn forget<Q>(&self, shard: &mut Shard<K, T>, key: &Q) -> bool
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let is_forgotten = shard.remove(key);
-        self.count.fetch_sub(is_forgotten.into(), Ordering::Relaxed);
-        is_forgotten
+        let Some(handle) = shard.remove(key) else { return false };
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.count_or_keep(shard, handle);
+        true
+    }
+
+    /// Takes over the counts of a handle without a key, once no caller can add to them.
+    fn count_or_keep(&self, shard: &mut Shard<K, T>, handle: Arc<T::Handle>) {
+        if Arc::strong_count(&handle) > 1 {
+            shard.removed.push_back(handle);
+        } else {
+            // A waiter that was leaked does not wait for ever.
+            shard.forgotten.add(&RateLimiterStats { waiting: 0, ..self.template.stats(&handle) });
+        }
     }
 
     /// The earliest check in all shards after this one, and its shard.
@@ -226,7 +315,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     }
 
     /// When the handle of a key is as good as new; `None` if the key may not be forgotten.
-    fn idle_at(&self, shard: &Shard<K, T::Handle>, key: &K, now: Nanos) -> Option<Nanos> {
+    fn idle_at(&self, shard: &Shard<K, T>, key: &K, now: Nanos) -> Option<Nanos> {
         let Remembered { handle, .. } = shard.handles.get(key)?;
         if Arc::strong_count(handle) > 1 {
             return None;
@@ -258,9 +347,16 @@ impl Drop for Counted<'_> {
 }
 
 /// The code of a key may panic: it runs before anything changes.
-impl<K: Eq + Hash + Clone, H> Shard<K, H> {
+impl<K: Eq + Hash + Clone, T: Template> Shard<K, T> {
     fn new(number: usize) -> Self {
-        Self { handles: HashMap::new(), checks: BTreeMap::new(), next_number: number as u64 + 1, other: number }
+        Self {
+            handles: HashMap::default(),
+            checks: BTreeMap::new(),
+            next_number: number as u64 + 1,
+            other: number,
+            removed: VecDeque::new(),
+            forgotten: RateLimiterStats::default(),
+        }
     }
 
     /// The shard that this lookup checks as well: the next with each lookup, and this one in its
@@ -270,7 +366,7 @@ impl<K: Eq + Hash + Clone, H> Shard<K, H> {
         self.other
     }
 
-    fn find<Q>(&self, key: &Q) -> Option<Arc<H>>
+    fn find<Q>(&self, key: &Q) -> Option<Arc<T::Handle>>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
@@ -278,7 +374,7 @@ impl<K: Eq + Hash + Clone, H> Shard<K, H> {
         self.handles.get(key).map(|remembered| Arc::clone(&remembered.handle))
     }
 
-    fn insert(&mut self, key: K, handle: Arc<H>, check_at: Nanos) {
+    fn insert(&mut self, key: K, handle: Arc<T::Handle>, check_at: Nanos) {
         let (key_of_check, check_at) = (key.clone(), self.numbered(check_at));
         self.handles.insert(key, Remembered { handle, check_at });
         self.checks.insert(check_at, key_of_check);
@@ -302,14 +398,14 @@ impl<K: Eq + Hash + Clone, H> Shard<K, H> {
         Some(later)
     }
 
-    fn remove<Q>(&mut self, key: &Q) -> bool
+    fn remove<Q>(&mut self, key: &Q) -> Option<Arc<T::Handle>>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let Some(removed) = self.handles.remove(key) else { return false };
+        let removed = self.handles.remove(key)?;
         self.checks.remove(&removed.check_at);
-        true
+        Some(removed.handle)
     }
 
     /// Gives memory back once most of it is unused.

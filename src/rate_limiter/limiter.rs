@@ -11,7 +11,7 @@ use crate::{
     error::or_panic,
     sync::Arc,
 };
-use std::{fmt, time::Duration};
+use std::{fmt, task::Waker, time::Duration};
 
 /// A limit of calls per period, shared by all its clones.
 ///
@@ -37,6 +37,8 @@ use std::{fmt, time::Duration};
 ///
 /// # Exact, or paced
 ///
+#[doc = include_str!("../../docs/window.svg")]
+///
 /// [`new`](Self::new) and [`windows`](Self::windows) are **exact**: no stretch of time as long as
 /// one period holds more admissions than the limit, however the calls arrive. A token bucket lets
 /// nearly twice as many pass. Calls may come in bursts of the whole limit.
@@ -53,7 +55,8 @@ use std::{fmt, time::Duration};
 /// period. A paced limiter computes from its schedule and does not drift.
 ///
 /// The limit is what this process *sends*. A server counts the calls that arrive, and the network
-/// changes the time between them. Leave a margin in the period for that.
+/// changes the time between them. Leave a margin in the period for that. What a machine that sleeps
+/// and a process that forks do to it: [clocks](crate#clocks).
 ///
 /// # Fair, and safe to drop
 ///
@@ -74,6 +77,21 @@ use std::{fmt, time::Duration};
 /// thousand of them. A skipped waiter keeps its place: when it is polled after all, it stands
 /// before all that came later.
 ///
+/// # Changed while it is used
+///
+/// Each setting of the [builder](Self::builder) can be read and changed on any handle, and is what
+/// it was when it is set back: [`limits`](Self::limits), [`burst`](Self::burst),
+/// [`max_waiting`](Self::max_waiting), [`longest_pause`](Self::longest_pause). The number of
+/// windows stays, and an exact limiter stays exact. A new window would know of no earlier call, and
+/// windows are no schedule to pace calls by. For those, make another limiter.
+///
+/// # Closed
+///
+/// [`close`](Self::close) ends all waiting, for a shutdown. Every waiter, task or thread, gets
+/// [`Error::Closed`] at once, and so does every later call. Calls that cannot fail stay pending on
+/// a closed limiter: [`acquire`](Self::acquire), [`acquire_blocking`](Self::acquire_blocking) and
+/// [`.rate_limited(..)`](crate::FnExt::rate_limited).
+///
 /// # Memory
 ///
 /// 16 bytes for each admission that is still in a window, reserved at once for limits up to 65,536
@@ -87,6 +105,9 @@ pub struct RateLimiter {
 
 impl RateLimiter {
     /// Waits for one permit (one of each window).
+    ///
+    /// Stays pending on a [closed](Self::close) limiter, because it has no error to return.
+    /// [`acquire_many(1)`](Self::acquire_many) waits as long, and fails then.
     ///
     /// # Cancel safety
     ///
@@ -122,6 +143,10 @@ impl RateLimiter {
     /// For several permits, or a limited wait, use [`AcquireMany::blocking`]:
     /// `limiter.acquire_within(limit).blocking()?`.
     ///
+    /// Stays parked on a [closed](Self::close) limiter, because it has no error to return;
+    /// `limiter.acquire_many(1).blocking()` waits as long, and fails then. A
+    /// [`.timeout(..)`](crate::FnExt::timeout) around the call ends the wait as it ends any other.
+    ///
     /// # Panics
     ///
     /// When it has to wait in a task of a current-thread runtime, because it would stop that
@@ -144,14 +169,17 @@ impl RateLimiter {
     /// Waits for several permits that are taken together: the same number from every window, or an
     /// array with one for each.
     ///
-    /// A request for 0 permits waits its turn like any other. Cancel safety, fairness and panics
-    /// are [`acquire`](Self::acquire)'s.
+    /// A request for 0 permits waits its turn like any other. A request for more than the burst of
+    /// a [paced](Self::paced) limiter waits for a full burst and takes its time afterwards: the
+    /// calls behind it wait for all of its permits. Cancel safety, fairness and panics are
+    /// [`acquire`](Self::acquire)'s.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidArgument`] at once if a number is more than the limit, or if an array has
     /// another length than there are windows. [`Error::QueueFull`] beyond
-    /// [`max_waiting`](crate::RateLimiterBuilder::max_waiting).
+    /// [`max_waiting`](crate::RateLimiterBuilder::max_waiting). [`Error::Closed`] once the limiter
+    /// is [closed](Self::close), also for a call that waits already.
     ///
     /// # Examples
     ///
@@ -197,8 +225,10 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the time until a permit would be free; [`Error::QueueFull`]
-    /// beyond [`max_waiting`](crate::RateLimiterBuilder::max_waiting).
+    /// [`Error::RateLimited`] with the time until a permit would be free, at the earliest: a retry
+    /// at that moment may have to wait longer if heavy calls are before it. [`Error::QueueFull`]
+    /// beyond [`max_waiting`](crate::RateLimiterBuilder::max_waiting). [`Error::Closed`] as
+    /// [`acquire_many`](Self::acquire_many).
     ///
     /// # Examples
     ///
@@ -222,7 +252,9 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the time until a permit would be free.
+    /// [`Error::RateLimited`] with the time until a permit would be free. The time is exact with one
+    /// window where each waiter wants one permit, and with a paced limiter. Behind heavier waiters
+    /// it is a lower bound. [`Error::Closed`] once the limiter is [closed](Self::close).
     ///
     /// # Examples
     ///
@@ -243,8 +275,9 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the time until the permits would be free;
-    /// [`Error::InvalidArgument`] as [`acquire_many`](Self::acquire_many).
+    /// [`Error::RateLimited`] with the time until the permits would be free, a lower bound as that
+    /// of [`try_acquire`](Self::try_acquire); [`Error::InvalidArgument`] and [`Error::Closed`] as
+    /// [`acquire_many`](Self::acquire_many).
     ///
     /// # Examples
     ///
@@ -265,7 +298,12 @@ impl RateLimiter {
     }
 
     /// Admits no call for this long, from now on, as a server's "come back in 30 s" asks. If two
-    /// pauses overlap, the later end counts.
+    /// pauses overlap, the later end counts. [`resume`](Self::resume) ends them.
+    ///
+    /// A longer pause than the [longest](Self::longest_pause) is cut to that, which is 1 h unless
+    /// it was set. A pause of zero does nothing.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -281,6 +319,85 @@ impl RateLimiter {
     /// ```
     pub fn pause_for(&self, pause: Duration) {
         self.core.pause_for(pause);
+    }
+
+    /// Ends the pause now, if there is one. The calls that wait go on in their order, as their
+    /// permits are free. Time in the pause is not made up for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// limiter.pause_for(Duration::from_secs(3600));
+    /// assert_eq!(limiter.available(), 0);
+    /// limiter.resume(); // the service is back
+    /// assert_eq!(limiter.available(), 10);
+    /// # }
+    /// ```
+    pub fn resume(&self) {
+        self.core.resume();
+    }
+
+    /// Closes the limiter, for all its handles and for good: it admits no more calls. A limiter
+    /// cannot be opened again; make a new one.
+    ///
+    /// Every waiting call, task or thread, gets [`Error::Closed`] at once. Each is woken once, and
+    /// counts as refused. Later calls get the same error. Calls that were admitted run on.
+    ///
+    /// Some calls cannot fail: [`acquire`](Self::acquire),
+    /// [`acquire_blocking`](Self::acquire_blocking) and
+    /// [`.rate_limited(..)`](crate::FnExt::rate_limited). They stay pending on a closed limiter,
+    /// and count as refused. A program that closes a limiter uses the words that can fail:
+    /// [`acquire_many`](Self::acquire_many), [`acquire_within`](Self::acquire_within),
+    /// [`.rate_limited_by(..)`](crate::FnExt::rate_limited_by) and
+    /// [`.rate_limited_within(..)`](crate::FnExt::rate_limited_within).
+    ///
+    /// A closed limiter has no permits [available](Self::available). [`charge`](Self::charge) and
+    /// [`stats`](Self::stats) go on, and settings can still be changed. To close it again does
+    /// nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, RateLimiter};
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(1, Duration::from_secs(3600));
+    /// limiter.acquire().await;
+    /// let waiting = tokio::spawn({
+    ///     let limiter = limiter.clone();
+    ///     async move { limiter.acquire_many(1).await }
+    /// });
+    /// tokio::task::yield_now().await;
+    ///
+    /// limiter.close();
+    /// let closed = Err(Error::Closed { what: "the rate limiter" });
+    /// assert_eq!(waiting.await.unwrap(), closed);
+    /// assert_eq!(limiter.try_acquire(), closed);
+    /// assert_eq!((limiter.available(), limiter.stats().refused), (0, 2));
+    /// # }
+    /// ```
+    pub fn close(&self) {
+        self.core.close().for_each(Waker::wake);
+    }
+
+    /// Returns whether the limiter was [closed](Self::close).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let limiter = decor::RateLimiter::new(1, std::time::Duration::from_secs(1));
+    /// assert!(!limiter.is_closed());
+    /// limiter.clone().close();
+    /// assert!(limiter.is_closed());
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.core.is_closed()
     }
 
     /// Counts permits that turned out to be used, at this moment, without waiting. A charge may
@@ -308,6 +425,46 @@ impl RateLimiter {
         }
     }
 
+    /// Gives back permits that were taken and not used, at this moment. Calls that wait for them
+    /// are admitted.
+    ///
+    /// The oldest permits in each window are given back first, because the limiter does not know
+    /// which call they belong to. No window then holds more than its limit of what was used, if the
+    /// call is younger than the shortest period. Permits of a call that has left its window must
+    /// not be given back, because the refund would take the permits of other calls.
+    /// [`.settled(..)`](crate::Around::settled) on a decorator gives permits back where they were
+    /// taken, and knows their age.
+    ///
+    /// A window gives back no more than is in it. A paced limiter moves its schedule back, and no
+    /// further than to this moment; time that has passed is not given back. Takes constant time,
+    /// except beside a period that is shorter than it once was.
+    ///
+    /// # Panics
+    ///
+    /// If an array has another length than there are windows, or a number is negative.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
+    /// limiter.try_acquire_many([1, 1000])?;
+    /// limiter.refund([0, 350]); // the answer was short
+    /// assert_eq!(limiter.available_per_window(), [59, 89_350]);
+    /// limiter.refund([0, 1_000_000]);
+    /// assert_eq!(limiter.available_per_window(), [59, 90_000]);
+    /// # Ok::<(), decor::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn refund(&self, permits: impl Into<Permits>) {
+        if let Err(error) = self.core.refund(permits.into()) {
+            panic!("{error}");
+        }
+    }
+
     /// Changes the limit of a limiter with one window, or of a paced one. Waiting calls keep their
     /// order.
     ///
@@ -315,6 +472,9 @@ impl RateLimiter {
     /// admissions that had left the shorter one count again, up to as many permits as the largest
     /// limit so far. Admissions that had left the longest period so far have expired. While the
     /// limit is below the burst of a paced limiter, the limit is the burst.
+    ///
+    /// For several windows, or values that are not literals, use
+    /// [`try_set_limits`](Self::try_set_limits).
     ///
     /// # Panics
     ///
@@ -342,7 +502,8 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// If a limit or a period is zero, or there are not as many limits as windows.
+    /// If a limit or a period is zero, or there are not as many limits as windows. A paced limiter
+    /// has one. The number of windows stays, because a new window would know of no earlier call.
     ///
     /// # Examples
     ///
@@ -358,14 +519,205 @@ impl RateLimiter {
     /// ```
     pub fn try_set_limits(&self, limits: impl IntoIterator<Item = (u32, Duration)>) -> Result<(), ConfigError> {
         let limits: Vec<_> = limits.into_iter().collect();
-        if limits.len() != self.core.windows() {
-            return Err(ConfigError::new("limits", limits.len(), "as many as there are windows"));
-        }
-        self.core.set_limits(&checked(&limits)?);
+        self.core.set_limits(&checked(&limits)?)
+    }
+
+    /// The limit and the period of each window, or of the pace, as
+    /// [`try_set_limits`](Self::try_set_limits) takes them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// let before = limiter.limits();
+    /// limiter.set_limit(2, Duration::from_secs(60));
+    /// assert_eq!(limiter.limits(), [(2, Duration::from_secs(60))]);
+    /// limiter.try_set_limits(before)?;
+    /// assert_eq!(limiter.limits(), [(10, Duration::from_secs(1))]);
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn limits(&self) -> Vec<(u32, Duration)> {
+        durations(self.core.limits())
+    }
+
+    /// Returns whether the limiter is [paced](Self::paced), and not exact. This stays as it was
+    /// made, because windows are no schedule to pace calls by.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// assert!(RateLimiter::paced(10, Duration::from_secs(1)).is_paced());
+    /// assert!(!RateLimiter::new(10, Duration::from_secs(1)).is_paced());
+    /// ```
+    pub fn is_paced(&self) -> bool {
+        self.burst().is_some()
+    }
+
+    /// The [burst](crate::RateLimiterBuilder::burst) of a paced limiter as it was set; `None` for
+    /// an exact limiter. While the limit is lower, the limit is the burst.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let limiter = RateLimiter::builder().paced(100, second).burst(50).build();
+    /// limiter.set_limit(10, second);
+    /// assert_eq!((limiter.burst(), limiter.available()), (Some(50), 10));
+    /// assert_eq!(RateLimiter::new(100, second).burst(), None);
+    /// ```
+    pub fn burst(&self) -> Option<u32> {
+        self.core.burst()
+    }
+
+    /// Changes the [burst](crate::RateLimiterBuilder::burst) of a paced limiter. Waiting calls keep
+    /// their order.
+    ///
+    /// Permits that were taken stay taken. With a smaller burst, the calls behind them wait until
+    /// the schedule has room again. In any stretch of time, no more permits are taken than the
+    /// largest burst of that time allows. More than the limit counts as far as the limit allows it,
+    /// also after the limit is raised, so burst and limit can be changed in either order.
+    ///
+    /// # Panics
+    ///
+    /// If the burst is zero, or the limiter is exact.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::paced(10, Duration::from_secs(1));
+    /// limiter.set_burst(5);
+    /// assert_eq!(limiter.available(), 5);
+    /// ```
+    #[track_caller]
+    pub fn set_burst(&self, burst: u32) {
+        or_panic(self.try_set_burst(burst));
+    }
+
+    /// [`set_burst`](Self::set_burst) for values that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If the burst is zero, or the limiter is exact. An exact limiter stays so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let limiter = decor::RateLimiter::new(10, std::time::Duration::from_secs(1));
+    /// assert_eq!(
+    ///     limiter.try_set_burst(3).unwrap_err().to_string(),
+    ///     "`burst` is 3, but must be left out: an exact limiter cannot become a paced one, \
+    ///      because its windows are no schedule",
+    /// );
+    /// ```
+    pub fn try_set_burst(&self, burst: u32) -> Result<(), ConfigError> {
+        self.core.set_burst(burst)
+    }
+
+    /// Number of waiting calls beyond which calls that can fail are refused; `None` if any number
+    /// may wait. See [`RateLimiterBuilder::max_waiting`](crate::RateLimiterBuilder::max_waiting).
+    ///
+    /// # Examples
+    ///
+    /// See [`set_max_waiting`](Self::set_max_waiting).
+    pub fn max_waiting(&self) -> Option<usize> {
+        self.core.bounds().max_waiting
+    }
+
+    /// Changes [`max_waiting`](Self::max_waiting) for the calls that come from now on. Calls that
+    /// wait already stay, even if they are more. 0 lets no call wait, `None` any number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let limiter = RateLimiter::builder().window(10, second).max_waiting(100).build();
+    /// let before = limiter.max_waiting();
+    /// limiter.set_max_waiting(0);
+    /// assert_eq!(limiter.max_waiting(), Some(0));
+    /// limiter.set_max_waiting(None);
+    /// assert_eq!(limiter.max_waiting(), None);
+    /// limiter.set_max_waiting(before);
+    /// assert_eq!(limiter.max_waiting(), Some(100));
+    /// ```
+    pub fn set_max_waiting(&self, waiting: impl Into<Option<usize>>) {
+        self.core.set_max_waiting(waiting.into());
+    }
+
+    /// Longest time for which one call of [`pause_for`](Self::pause_for) pauses. See
+    /// [`RateLimiterBuilder::longest_pause`](crate::RateLimiterBuilder::longest_pause).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// assert_eq!(limiter.longest_pause(), Duration::from_secs(3600));
+    /// ```
+    pub fn longest_pause(&self) -> Duration {
+        self.core.bounds().longest_pause
+    }
+
+    /// Changes the [longest pause](Self::longest_pause) of the pauses that begin from now on. A
+    /// pause that has begun keeps its end; [`resume`](Self::resume) ends it.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    /// limiter.set_longest_pause(Duration::from_secs(60));
+    /// assert_eq!(limiter.longest_pause(), Duration::from_secs(60));
+    /// ```
+    #[track_caller]
+    pub fn set_longest_pause(&self, pause: Duration) {
+        or_panic(self.try_set_longest_pause(pause));
+    }
+
+    /// [`set_longest_pause`](Self::set_longest_pause) for values that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If it is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let limiter = decor::RateLimiter::new(10, Duration::from_secs(1));
+    /// let error = limiter.try_set_longest_pause(Duration::ZERO).unwrap_err();
+    /// assert_eq!(error.to_string(), "`longest_pause` is 0ns, but must be longer than zero");
+    /// ```
+    pub fn try_set_longest_pause(&self, pause: Duration) -> Result<(), ConfigError> {
+        self.core.set_longest_pause(checked_pause(pause)?);
         Ok(())
     }
 
-    /// Permits that could be taken now; the least of all windows. None during a pause.
+    /// Permits that could be taken now; the least of all windows. None during a pause, and none
+    /// once the limiter is closed.
     ///
     /// ```
     /// use decor::RateLimiter;
@@ -417,13 +769,25 @@ impl RateLimiter {
     }
 
     /// The current limits: `10 per 1s`.
-    pub(crate) fn limits(&self) -> &dyn fmt::Display {
+    pub(crate) fn displayed(&self) -> &dyn fmt::Display {
         &*self.core
     }
 
     pub(crate) fn request(self, request: Request) -> Acquisition<Arc<Core>> {
         Acquisition::new(self.core, request)
     }
+}
+
+pub(super) fn checked_pause(longest: Duration) -> Result<Duration, ConfigError> {
+    if longest.is_zero() {
+        return Err(ConfigError::new("longest_pause", format_args!("{longest:?}"), "longer than zero"));
+    }
+    Ok(longest)
+}
+
+/// Limits as the policy counts them, the other way round.
+pub(super) fn durations(limits: Vec<(u32, Nanos)>) -> Vec<(u32, Duration)> {
+    limits.into_iter().map(|(limit, period)| (limit, Duration::from_nanos(period))).collect()
 }
 
 /// The limits as the policy counts them. Periods beyond 584 years are that long.

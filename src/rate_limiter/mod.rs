@@ -13,7 +13,7 @@ mod stats;
 
 pub use acquire::{Acquire, AcquireMany};
 pub use builder::RateLimiterBuilder;
-pub use keyed::KeyedLimiter;
+pub use keyed::{KeyedLimiter, KeyedLimiterBuilder};
 pub use limiter::RateLimiter;
 pub use stats::RateLimiterStats;
 

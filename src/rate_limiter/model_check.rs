@@ -6,9 +6,11 @@
 //!   passes only when all wait, so a wake-up that is lost shows as a late admission.
 //! - A call with patience is refused only if its turn is beyond that.
 //! - Nothing is left behind: no call waits, and each is counted once.
+//! - With a keyed limiter, no count is lost with a key, and a change reaches every key.
+//! - Once the limiter is closed, every call ends at once, and none takes a permit.
 
 use super::{
-    RateLimiter,
+    KeyedLimiter, RateLimiter,
     state::{Claim, Request, Turn},
 };
 use crate::{
@@ -41,13 +43,16 @@ enum Act {
     Try,
     /// For a period and a half.
     Pause,
+    Resume,
     /// To two in a period.
     SetLimit,
+    Close,
 }
-use Act::{Acquire, Leave, Pause, SetLimit, Try, Within};
+use Act::{Acquire, Close, Leave, Pause, Resume, SetLimit, Try, Within};
 
 /// One who waits.
 struct Waiter {
+    request: Request,
     claim: Claim,
     waker: Arc<Woken>,
     until: Nanos,
@@ -67,6 +72,8 @@ struct Model {
     limiter: RateLimiter,
     waiting: Arc<Mutex<Vec<Waiter>>>,
     admitted: Arc<Mutex<Vec<Duration>>>,
+    /// Set when `close` has returned.
+    is_closed: Arc<AtomicBool>,
 }
 
 impl Model {
@@ -75,36 +82,45 @@ impl Model {
     }
 
     fn act(&self, act: Act) {
+        let was_closed = self.is_closed.load(SeqCst);
         match act {
             Acquire | Leave | Within => {
                 let max_wait = if act == Within { Some(PERIOD) } else { None };
                 let request = Request { permits: 1_u32.into(), can_fail: true, max_wait };
                 let woken = Arc::<Woken>::default();
                 match self.limiter.core.claim(Clock::Thread, &request, &Waker::from(Arc::clone(&woken))) {
-                    Turn::Over(result) => self.end(result),
+                    Turn::Over(result) => self.end(result.map(drop), was_closed),
                     Turn::Joined(claim, _) => {
-                        let waiter = self.take_turn(Waiter { claim, waker: woken, until: 0 });
+                        assert!(!was_closed, "joined the queue of a closed limiter");
+                        let waiter = self.take_turn(Waiter { request, claim, waker: woken, until: 0 });
                         if act != Leave {
                             self.waiting.lock().unwrap().extend(waiter);
                         } else if let Some(waiter) = waiter {
                             self.limiter.core.leave(Clock::Thread, &waiter.claim);
                         }
                     }
-                    Turn::Wait(_) => unreachable!(),
+                    Turn::Wait(_) | Turn::Never => unreachable!(),
                 }
             }
             Try => {
-                self.end(self.limiter.try_acquire());
+                self.end(self.limiter.try_acquire(), was_closed);
             }
             Pause => self.limiter.pause_for(PERIOD * 3 / 2),
+            Resume => self.limiter.resume(),
             SetLimit => self.limiter.set_limit(2, PERIOD),
+            Close => {
+                self.limiter.close();
+                self.is_closed.store(true, SeqCst);
+            }
         }
     }
 
     /// Only patience has an end, and here only before a turn that is beyond it: all want one
     /// permit.
-    fn end(&self, result: Result<(), Error>) {
+    fn end(&self, result: Result<(), Error>, was_closed: bool) {
         match result {
+            Err(Error::Closed { .. }) => assert!(self.limiter.is_closed()),
+            result if was_closed => panic!("{result:?} from a closed limiter"),
             Ok(()) => self.admit(),
             Err(refused) => self.check_refusal(&refused),
         }
@@ -117,14 +133,15 @@ impl Model {
 
     /// `None` when it is over.
     fn take_turn(&self, waiter: Waiter) -> Option<Waiter> {
+        let was_closed = self.is_closed.load(SeqCst);
         let waker = Waker::from(Arc::clone(&waiter.waker));
-        match self.limiter.core.take_turn(Clock::Thread, &waiter.claim, &waker) {
+        match self.limiter.core.take_turn(Clock::Thread, &waiter.claim, &waiter.request, &waker) {
             Turn::Over(result) => {
-                self.end(result);
+                self.end(result.map(drop), was_closed);
                 None
             }
             Turn::Wait(until) => Some(Waiter { until, ..waiter }),
-            Turn::Joined(..) => unreachable!(),
+            Turn::Joined(..) | Turn::Never => unreachable!(),
         }
     }
 
@@ -150,7 +167,8 @@ fn check(preemptions: usize, threads: &[&[Act]], latest: Duration) {
     let acts: Vec<Vec<Act>> = threads.iter().map(|acts| acts.to_vec()).collect();
     let explored = explore(preemptions, move || {
         let clock = VirtualClock::start();
-        let model = Model { limiter: RateLimiter::new(1, PERIOD), waiting: Arc::default(), admitted: Arc::default() };
+        let limiter = RateLimiter::new(1, PERIOD);
+        let model = Model { limiter, waiting: Arc::default(), admitted: Arc::default(), is_closed: Arc::default() };
         let running: Vec<_> = acts
             .iter()
             .map(|acts| {
@@ -165,7 +183,9 @@ fn check(preemptions: usize, threads: &[&[Act]], latest: Duration) {
         let limit = if acts.iter().flatten().any(|act| *act == SetLimit) { 2 } else { 1 };
         assert!(admitted.windows(limit + 1).all(|some| some[limit] - some[0] >= PERIOD), "{admitted:?}");
         assert!(admitted.last().is_none_or(|last| *last <= latest), "{admitted:?}");
-        let stay = acts.iter().flatten().filter(|act| **act == Acquire).count();
+        let is_closed = model.limiter.is_closed();
+        assert!(!is_closed || clock.elapsed().is_zero(), "a call waited for its turn");
+        let stay = acts.iter().flatten().filter(|act| **act == Acquire && !is_closed).count();
         let stats = model.limiter.stats();
         assert!(admitted.len() >= stay, "{admitted:?}");
         assert_eq!((stats.admitted, stats.waiting), (admitted.len() as u64, 0), "{stats:?}");
@@ -194,6 +214,25 @@ fn three_threads() {
     check(2, &[&[Acquire, Leave], &[Acquire], &[Try]], PERIOD * 2);
     check(2, &[&[Acquire], &[Acquire], &[SetLimit]], Duration::ZERO);
     check(2, &[&[Acquire], &[Leave, Leave], &[Acquire, SetLimit]], PERIOD);
+}
+
+#[test]
+fn a_pause_that_is_ended() {
+    check(2, &[&[Acquire], &[Pause, Resume]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Pause, Resume]], PERIOD);
+    check(2, &[&[Acquire], &[Acquire], &[Pause, Resume]], PERIOD);
+}
+
+#[test]
+fn closed() {
+    check(2, &[&[Acquire], &[Close]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Close]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Acquire, Close]], Duration::ZERO);
+    check(2, &[&[Acquire, Leave], &[Acquire], &[Close, Try]], Duration::ZERO);
+    check(2, &[&[Within, Within], &[Within], &[Close, Acquire]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Close], &[Close]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[Close], &[Pause, Resume]], Duration::ZERO);
+    check(2, &[&[Acquire, Acquire], &[SetLimit], &[Close]], Duration::ZERO);
 }
 
 #[test]
@@ -248,21 +287,21 @@ fn check_turn(permits: u32, waiters: usize, threads: &[&[AtTheTurn]]) {
                     for act in acts {
                         let turn = match act {
                             Look(n) => {
-                                let turn = limiter.core.take_turn(Clock::Thread, &claims[n], Waker::noop());
-                                assert!(matches!(turn, Turn::Over(Ok(()))), "{turn:?}");
+                                let turn = limiter.core.take_turn(Clock::Thread, &claims[n], &patient, Waker::noop());
+                                assert!(matches!(turn, Turn::Over(Ok(_))), "{turn:?}");
                                 continue;
                             }
                             Drop(n) => {
                                 limiter.core.leave(Clock::Thread, &claims[n]);
                                 continue;
                             }
-                            TryNow => Turn::Over(limiter.try_acquire()),
+                            TryNow => Turn::Over(limiter.try_acquire().map(|()| 0)),
                             Come => limiter.core.claim(Clock::Thread, &now, Waker::noop()),
                         };
                         let mut newcomers = newcomers.lock().unwrap();
                         newcomers.0 += 1;
                         match turn {
-                            Turn::Over(Ok(())) => newcomers.1 += 1,
+                            Turn::Over(Ok(_)) => newcomers.1 += 1,
                             Turn::Over(Err(Error::RateLimited { retry_after })) => assert_eq!(retry_after, PERIOD),
                             turn => panic!("{turn:?}"),
                         }
@@ -317,7 +356,7 @@ fn coming_back() {
         let claims = Arc::new(claims);
         let look = |n: usize| {
             let (limiter, claims) = (limiter.clone(), Arc::clone(&claims));
-            move || limiter.core.take_turn(Clock::Thread, &claims[n], Waker::noop())
+            move || limiter.core.take_turn(Clock::Thread, &claims[n], &patient, Waker::noop())
         };
         let back = [1, 0].map(|n| thread::spawn(look(n)));
         let trier = limiter.clone();
@@ -328,11 +367,98 @@ fn coming_back() {
         assert!(tries.join().unwrap().is_err());
         clock.advance(PERIOD);
         assert!(matches!(look(1)(), Turn::Wait(_)), "the second overtook the first");
-        assert!(matches!(look(0)(), Turn::Over(Ok(()))));
+        assert!(matches!(look(0)(), Turn::Over(Ok(_))));
         clock.advance(PERIOD);
-        assert!(matches!(look(1)(), Turn::Over(Ok(()))));
+        assert!(matches!(look(1)(), Turn::Over(Ok(_))));
         let stats = limiter.stats();
         assert_eq!((stats.admitted, stats.waiting, stats.skipped), (3, 0, 2));
     });
     println!("coming back: {explored} interleavings");
+}
+
+/// An act on a keyed limiter with one permit a second for each key, and room for one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyAct {
+    TryKey(u8),
+    Remove(u8),
+    /// Two permits a second, for all keys.
+    SetForAll,
+    /// Three permits a second.
+    SetForOne(u8),
+    /// Room for two keys.
+    MakeRoom,
+    /// Reads the counts twice.
+    Watch,
+}
+use KeyAct::{MakeRoom, Remove, SetForAll, SetForOne, TryKey, Watch};
+
+/// Runs these threads with two keys in every interleaving with up to 1 preemption.
+fn check_keys(threads: &[&[KeyAct]]) {
+    let acts: Vec<Vec<KeyAct>> = threads.iter().map(|acts| acts.to_vec()).collect();
+    let explored = explore(1, move || {
+        let _clock = VirtualClock::start();
+        let per_key: KeyedLimiter<u8> = RateLimiter::builder().window(1, PERIOD).keyed().max_keys(1).build();
+        let act = |per_key: &KeyedLimiter<u8>, act| match act {
+            TryKey(key) => u64::from(per_key.for_key(&key).try_acquire().is_ok()),
+            Remove(key) => {
+                per_key.remove(&key);
+                0
+            }
+            SetForAll => {
+                per_key.set_limit(2, PERIOD);
+                0
+            }
+            SetForOne(key) => {
+                per_key.for_key(&key).set_limit(3, PERIOD);
+                0
+            }
+            MakeRoom => {
+                per_key.set_max_keys(2);
+                0
+            }
+            Watch => {
+                let [before, after] = [(); 2].map(|()| per_key.stats());
+                assert!(before.admitted <= after.admitted && before.refused <= after.refused, "{before:?}, {after:?}");
+                0
+            }
+        };
+        let running: Vec<_> = acts
+            .iter()
+            .map(|acts| {
+                let (per_key, acts) = (per_key.clone(), acts.clone());
+                thread::spawn(move || acts.iter().map(|one| act(&per_key, *one)).sum::<u64>())
+            })
+            .collect();
+        let admitted: u64 = running.into_iter().map(|thread| thread.join().unwrap()).sum();
+
+        let all = || acts.iter().flatten();
+        let calls = all().filter(|act| matches!(act, TryKey(_))).count() as u64;
+        let stats = per_key.stats();
+        assert_eq!((stats.admitted, stats.refused, stats.waiting), (admitted, calls - admitted, 0));
+        let keys = per_key.keys();
+        assert_eq!(keys.len(), per_key.len());
+        let limit = if all().any(|act| *act == SetForAll) { 2 } else { 1 };
+        for key in [0, 1] {
+            let removed = all().any(|act| *act == Remove(key));
+            let own = all().any(|act| *act == SetForOne(key)) && !removed;
+            assert!(!own || keys.contains(&key), "{key} has a limit of its own, but only {keys:?} are left");
+            let limits = per_key.for_key(&key).limits();
+            assert!(
+                limits == [(if own { 3 } else { limit }, PERIOD)] || removed && limits == [(3, PERIOD)],
+                "{limits:?}"
+            );
+        }
+    });
+    println!("{threads:?}: {explored} interleavings");
+}
+
+#[test]
+fn keys() {
+    check_keys(&[&[TryKey(0)], &[TryKey(1)], &[Watch]]);
+    check_keys(&[&[TryKey(0), TryKey(1)], &[TryKey(1), TryKey(0)]]);
+    check_keys(&[&[TryKey(0), Remove(0)], &[TryKey(0)], &[Watch]]);
+    check_keys(&[&[TryKey(0)], &[SetForAll], &[TryKey(1)]]);
+    check_keys(&[&[SetForOne(0)], &[SetForAll], &[TryKey(1)]]);
+    check_keys(&[&[SetForOne(0), TryKey(0)], &[Remove(0)], &[SetForAll]]);
+    check_keys(&[&[TryKey(0), TryKey(1)], &[MakeRoom], &[SetForAll]]);
 }

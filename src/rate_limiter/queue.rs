@@ -4,6 +4,9 @@
 //! never skipped stand in a ring of places without gaps, where a number is an index. Only the head
 //! is ever skipped, so a waiter that comes back has a smaller number than all in the ring; such
 //! waiters stand before the ring, in a map.
+//!
+//! A call that keeps its place between the attempts of a retry stands there too, by the moment at
+//! which it first came. Its first attempt was admitted, so all in the ring came later.
 
 use crate::{
     clock::Nanos,
@@ -18,8 +21,10 @@ use std::{
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticket {
     /// Number of the place. Used again only for a place at the end of the ring whose waiter left
-    /// for good.
-    pub(super) number: u64,
+    /// for good. Negative for a call that comes again and keeps its place.
+    number: i64,
+    /// The moment at which the waiter joined, or first came.
+    since: Nanos,
     /// Permits of all places that were ever numbered before it.
     joined_before: Sums,
 }
@@ -40,14 +45,27 @@ pub(super) struct Demand {
 /// Capacity beyond which an emptied ring gives its memory back.
 const KEPT_WHEN_EMPTY: usize = 64;
 
+/// The order of those that came back: by the moment at which they first came, then by number.
+type Key = (Nanos, i64);
+
+impl Ticket {
+    fn key(&self) -> Key {
+        (self.since, self.number)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// Waiters that were skipped and have come back, by number. All numbers are smaller than
-    /// `first`.
-    returned: BTreeMap<u64, Waiter>,
+    /// Waiters that were skipped and have come back, and calls that came again and kept their
+    /// place. All numbers are smaller than `first`.
+    returned: BTreeMap<Key, Waiter>,
+    /// Permits of those in `returned`.
+    wanted_by_returned: Sums,
+    /// Number of calls that ever came again and kept their place.
+    came_again: i64,
     /// Place `first + i` at index `i`. Neither the first nor the last of them is vacant.
     ring: VecDeque<Place>,
-    first: u64,
+    first: i64,
     len: u32,
     /// Waiters that want more than one permit of a window.
     heavy: u32,
@@ -124,7 +142,7 @@ impl Queue {
     /// Permits wanted by the waiters before this one. Takes time in proportion to their number.
     pub(super) fn wanted_before(&self, ticket: &Ticket) -> Sums {
         let mut wanted = Sums::default();
-        self.before(ticket.number).for_each(|waiter| wanted.add(&waiter.demand.counts));
+        self.before(ticket).for_each(|waiter| wanted.add(&waiter.demand.counts));
         wanted
     }
 
@@ -132,32 +150,67 @@ impl Queue {
     /// constant time. Never too few: otherwise all would look for their turn again whenever some
     /// left behind them.
     pub(super) fn wanted_before_at_most(&self, ticket: &Ticket) -> Sums {
-        if ticket.number < self.first { self.wanted_before(ticket) } else { ticket.joined_before.minus(&self.passed) }
+        if ticket.number < self.first {
+            return self.wanted_before(ticket);
+        }
+        ticket.joined_before.minus(&self.passed).plus(&self.wanted_by_returned)
     }
 
     /// Number of places before this waiter's, vacant ones included.
     pub(super) fn places_before(&self, ticket: &Ticket) -> u64 {
-        ticket.number.saturating_sub(self.first) + self.returned.len() as u64
+        (self.index(ticket.number).unwrap_or(0) + self.returned.len()) as u64
     }
 
-    /// The waiters before this number, in their order.
-    pub(super) fn before(&self, number: u64) -> impl Iterator<Item = &Waiter> {
-        let in_ring = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        let ring = self.ring.iter().take(in_ring).filter_map(|place| match place {
-            Place::Taken(waiter) => Some(waiter),
-            Place::Vacant(_) => None,
-        });
-        self.returned.range(..number).map(|(_, waiter)| waiter).chain(ring)
+    /// The waiters before this one, in their order.
+    pub(super) fn before(&self, ticket: &Ticket) -> impl Iterator<Item = &Waiter> {
+        let (returned, in_ring) = match self.index(ticket.number) {
+            None => (self.returned.range(..ticket.key()), 0),
+            Some(index) => (self.returned.range(..), index),
+        };
+        returned.map(|(_, waiter)| waiter).chain(self.ring.iter().take(in_ring).filter_map(Place::waiter))
     }
 
     /// All waiters, in their order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Waiter> {
-        self.before(u64::MAX)
+        self.returned.values().chain(self.ring.iter().filter_map(Place::waiter))
+    }
+
+    /// Permits wanted by the waiters before a call that first came at this moment, and comes again;
+    /// `None` if it has no place to keep.
+    pub(super) fn wanted_before_again(&self, came: Nanos) -> Option<Sums> {
+        let mut wanted = Sums::default();
+        let before = self.returned.range(..(came, i64::MIN + self.came_again));
+        before.for_each(|(_, waiter)| wanted.add(&waiter.demand.counts));
+        self.is_before_ring(came).then_some(wanted)
+    }
+
+    /// Whether all in the ring came no earlier than this.
+    fn is_before_ring(&self, came: Nanos) -> bool {
+        self.ring.front().and_then(Place::waiter).is_none_or(|first| came <= first.demand.since)
+    }
+
+    /// The place of a call that first came at this moment, and comes again: before all that came
+    /// later. At the end if some that came earlier stand in the ring.
+    pub(super) fn join_again(&mut self, waker: &Waker, demand: Demand, came: Nanos) -> Ticket {
+        if !self.is_before_ring(came) {
+            return self.join(waker, demand);
+        }
+        let ticket = Ticket { number: i64::MIN + self.came_again, since: came, joined_before: Sums::default() };
+        self.came_again += 1;
+        self.come_back(&ticket, Waiter::new(waker, demand));
+        ticket
+    }
+
+    fn come_back(&mut self, ticket: &Ticket, waiter: Waiter) {
+        self.count_in(&waiter);
+        self.wanted_by_returned.add(&waiter.demand.counts);
+        self.returned.insert(ticket.key(), waiter);
     }
 
     /// A place at the end.
     pub(super) fn join(&mut self, waker: &Waker, demand: Demand) -> Ticket {
-        let ticket = Ticket { number: self.first + self.ring.len() as u64, joined_before: self.joined };
+        let number = self.first + i64::try_from(self.ring.len()).expect("it fits into memory");
+        let ticket = Ticket { number, since: demand.since, joined_before: self.joined };
         let waiter = Waiter::new(waker, demand);
         self.count_in(&waiter);
         self.joined.add(&demand.counts);
@@ -175,10 +228,7 @@ impl Queue {
         stale: &mut StaleWakers,
     ) -> bool {
         let Some(waiter) = self.get_mut(ticket) else {
-            let waiter = Waiter::new(waker, *demand);
-            self.count_in(&waiter);
-            self.passed.take(&demand.counts);
-            self.returned.insert(ticket.number, waiter);
+            self.come_back(ticket, Waiter::new(waker, *demand));
             return true;
         };
         waiter.woken_at = None;
@@ -200,25 +250,24 @@ impl Queue {
         self.wanted.take(&waiter.demand.counts);
     }
 
-    fn index(&self, number: u64) -> Option<usize> {
+    /// The index in the ring; `None` for a number before it.
+    fn index(&self, number: i64) -> Option<usize> {
         usize::try_from(number.checked_sub(self.first)?).ok()
     }
 
     /// `None` if it has been skipped.
     pub(super) fn get_mut(&mut self, ticket: &Ticket) -> Option<&mut Waiter> {
         match self.index(ticket.number) {
-            None => self.returned.get_mut(&ticket.number),
+            None => self.returned.get_mut(&ticket.key()),
             Some(index) => self.ring.get_mut(index)?.waiter_mut(),
         }
     }
 
     pub(super) fn is_first(&self, ticket: &Ticket) -> bool {
-        self.first_number() == Some(ticket.number)
-    }
-
-    fn first_number(&self) -> Option<u64> {
-        let in_ring = if self.ring.is_empty() { None } else { Some(self.first) };
-        self.returned.first_key_value().map(|(number, _)| *number).or(in_ring)
+        match self.returned.first_key_value() {
+            Some((first, _)) => *first == ticket.key(),
+            None => !self.ring.is_empty() && ticket.number == self.first,
+        }
     }
 
     pub(super) fn first(&self) -> Option<&Waiter> {
@@ -234,28 +283,43 @@ impl Queue {
 
     /// Leaves the queue, from wherever it stands. A waiter that was skipped has left already.
     pub(super) fn leave(&mut self, ticket: &Ticket, stale: &mut StaleWakers) {
-        self.remove(ticket.number, stale);
+        let Some(index) = self.index(ticket.number) else {
+            return self.leave_returned(ticket.key(), stale);
+        };
+        if let Some(waiter) = self.ring.get_mut(index).and_then(Place::vacate) {
+            self.trim();
+            self.gone(waiter, stale);
+        }
+    }
+
+    /// The wakers of all waiters, in their order.
+    pub(super) fn into_wakers(self) -> impl Iterator<Item = Waker> {
+        let in_ring = self.ring.into_iter().filter_map(|place| match place {
+            Place::Taken(waiter) => Some(waiter),
+            Place::Vacant(_) => None,
+        });
+        self.returned.into_values().chain(in_ring).map(|waiter| waiter.waker)
     }
 
     /// Takes the first out of the queue, until it comes back.
     pub(super) fn skip_first(&mut self, stale: &mut StaleWakers) {
-        if let Some(number) = self.first_number() {
-            self.remove(number, stale);
+        if let Some((first, _)) = self.returned.first_key_value() {
+            self.leave_returned(*first, stale);
+        } else if let Some(waiter) = self.ring.front_mut().and_then(Place::vacate) {
+            self.trim();
+            self.gone(waiter, stale);
         }
     }
 
-    fn remove(&mut self, number: u64, stale: &mut StaleWakers) {
-        let removed = match self.index(number) {
-            None => self.returned.remove(&number),
-            Some(index) => self.ring.get_mut(index).and_then(Place::vacate),
-        };
-        let Some(waiter) = removed else { return };
-        self.count_out(&waiter);
-        if number < self.first {
-            self.passed.add(&waiter.demand.counts);
-        } else {
-            self.trim();
+    fn leave_returned(&mut self, key: Key, stale: &mut StaleWakers) {
+        if let Some(waiter) = self.returned.remove(&key) {
+            self.wanted_by_returned.take(&waiter.demand.counts);
+            self.gone(waiter, stale);
         }
+    }
+
+    fn gone(&mut self, waiter: Waiter, stale: &mut StaleWakers) {
+        self.count_out(&waiter);
         stale.add(waiter.waker);
     }
 
@@ -278,6 +342,13 @@ impl Queue {
 }
 
 impl Place {
+    fn waiter(&self) -> Option<&Waiter> {
+        match self {
+            Self::Taken(waiter) => Some(waiter),
+            Self::Vacant(_) => None,
+        }
+    }
+
     fn waiter_mut(&mut self) -> Option<&mut Waiter> {
         match self {
             Self::Taken(waiter) => Some(waiter),
@@ -308,6 +379,8 @@ mod tests {
         Skip,
         /// The n-th that ever joined is here, and so back if it was skipped.
         CheckIn(usize),
+        /// The n-th that ever joined, if it has gone, comes again as another, and keeps its place.
+        JoinAgain(usize),
     }
 
     fn any_events() -> impl Strategy<Value = Vec<Event>> {
@@ -316,6 +389,7 @@ mod tests {
             3 => (0_usize..40).prop_map(Event::Leave),
             3 => Just(Event::Skip),
             3 => (0_usize..40).prop_map(Event::CheckIn),
+            3 => (0_usize..40).prop_map(Event::JoinAgain),
         ];
         prop::collection::vec(event, 1..80)
     }
@@ -328,23 +402,58 @@ mod tests {
     }
     use Whereabouts::{Gone, Skipped, Waits};
 
+    /// One that ever joined, known by when it did.
+    struct Guest {
+        ticket: Ticket,
+        demand: Demand,
+        /// When it first came.
+        came: Nanos,
+        /// Whether it was never skipped, and has not come again.
+        in_ring: bool,
+        state: Whereabouts,
+    }
+
     /// All that ever joined, in their order.
     #[derive(Default)]
-    struct Naive(Vec<(Ticket, Demand, Whereabouts)>);
+    struct Naive(Vec<Guest>);
 
     impl Naive {
+        /// Those that were skipped or came again, by when they first came, and then the others.
         fn waiting(&self) -> Vec<usize> {
-            (0..self.0.len()).filter(|n| self.0[*n].2 == Waits).collect()
+            let mut waiting: Vec<_> = (0..self.0.len()).filter(|n| self.0[*n].state == Waits).collect();
+            waiting.sort_by_key(|n| self.rank(*n));
+            waiting
         }
 
-        /// Permits, and places, of those before the n-th that wait, or that may have left from
+        fn rank(&self, n: usize) -> (bool, Nanos, bool, usize) {
+            let Guest { came, in_ring, demand, .. } = &self.0[n];
+            // Of those that first came at the same moment, the ones that come again are first.
+            (*in_ring, if *in_ring { 0 } else { *came }, *came == demand.since, n)
+        }
+
+        /// Permits of those that wait before the n-th.
+        fn before(&self, n: usize) -> u64 {
+            let before = |other: &usize| self.0[*other].state == Waits && self.rank(*other) < self.rank(n);
+            (0..self.0.len()).filter(before).map(|other| self.permits(other)).sum()
+        }
+
+        /// The same for one in the ring, with all that joined before it and may have left from
         /// between them.
-        fn permits(&self, until: usize, counts: impl Fn(Whereabouts) -> bool) -> u64 {
-            self.0[..until]
-                .iter()
-                .filter(|(.., state)| counts(*state))
-                .map(|(_, demand, _)| u64::from(demand.counts[0]))
-                .sum()
+        fn before_or_gone(&self, n: usize) -> u64 {
+            let gone = |other: &usize| self.0[*other].state == Gone && *other < n;
+            self.before(n) + (0..self.0.len()).filter(gone).map(|other| self.permits(other)).sum::<u64>()
+        }
+
+        fn permits(&self, n: usize) -> u64 {
+            self.0[n].demand.counts[0].into()
+        }
+
+        fn find(&mut self, n: usize, is_right: impl Fn(Whereabouts) -> bool) -> Option<&mut Guest> {
+            self.0.get_mut(n).filter(|guest| is_right(guest.state))
+        }
+
+        fn demand(&self, permits: u32) -> Demand {
+            Demand { counts: [permits; 4], since: self.0.len() as Nanos, latest: Nanos::MAX, lateness: 0 }
         }
     }
 
@@ -356,31 +465,38 @@ mod tests {
 
     fn check(queue: &mut Queue, naive: &Naive) -> Result<(), TestCaseError> {
         let waiting = naive.waiting();
-        // Each waiter is known by when it came.
+        // Each waiter is known by when it joined.
         let order: Vec<_> = queue.iter().map(|waiter| waiter.demand.since).collect();
         prop_assert_eq!(order, waiting.iter().map(|n| *n as Nanos).collect::<Vec<_>>());
         prop_assert_eq!((queue.len(), queue.is_empty()), (waiting.len(), waiting.is_empty()));
-        prop_assert_eq!(*queue.wanted(), sums(naive.permits(naive.0.len(), |state| state == Waits)));
-        let heavy = waiting.iter().any(|n| naive.0[*n].1.counts[0] > 1);
+        prop_assert_eq!(*queue.wanted(), sums(waiting.iter().map(|n| naive.permits(*n)).sum()));
+        let heavy = waiting.iter().any(|n| naive.permits(*n) > 1);
         prop_assert_eq!(queue.has_single_permits_only(), !heavy);
         prop_assert_eq!(queue.first_mut().map(|first| first.demand.since), waiting.first().map(|n| *n as Nanos));
-        for (n, (ticket, _, state)) in naive.0.iter().enumerate() {
+        for (n, Guest { ticket, in_ring, state, .. }) in naive.0.iter().enumerate() {
             if *state == Gone {
                 continue; // its number may be another's by now
             }
             prop_assert_eq!(queue.is_first(ticket), waiting.first() == Some(&n));
             prop_assert_eq!(queue.get_mut(ticket).is_some(), *state == Waits);
             let wanted = queue.wanted_before(ticket);
-            prop_assert_eq!(wanted, sums(naive.permits(n, |state| state == Waits)));
+            prop_assert_eq!(wanted, sums(naive.before(n)));
+            let before: Vec<_> = queue.before(ticket).map(|waiter| waiter.demand.since).collect();
+            let expected = waiting.iter().filter(|other| naive.rank(**other) < naive.rank(n));
+            prop_assert_eq!(before, expected.map(|other| *other as Nanos).collect::<Vec<_>>());
             let at_most = queue.wanted_before_at_most(ticket);
-            prop_assert_eq!(wanted.minus(&at_most), Sums::default());
-            let before_or_gone = naive.permits(n, |state| state != Skipped);
-            prop_assert_eq!(at_most.minus(&sums(before_or_gone)), Sums::default());
-            prop_assert!(queue.places_before(ticket) >= queue.before(ticket.number).count() as u64);
+            if *in_ring {
+                prop_assert_eq!(wanted.minus(&at_most), Sums::default());
+                prop_assert_eq!(at_most.minus(&sums(naive.before_or_gone(n))), Sums::default());
+            } else {
+                prop_assert_eq!(at_most, wanted);
+            }
+            prop_assert!(queue.places_before(ticket) >= queue.before(ticket).count() as u64);
         }
+        prop_assert_eq!(queue.ring.iter().filter_map(Place::waiter).count() + queue.returned.len(), waiting.len());
         if waiting.is_empty() {
             prop_assert!(queue.ring.is_empty() && queue.returned.is_empty());
-            prop_assert_eq!(queue.joined, queue.passed);
+            prop_assert_eq!((queue.joined, queue.wanted_by_returned), (queue.passed, Sums::default()));
         }
         Ok(())
     }
@@ -394,27 +510,39 @@ mod tests {
             for event in events {
                 match event {
                     Event::Join(permits) => {
-                        let since = naive.0.len() as Nanos;
-                        let demand = Demand { counts: [permits; 4], since, latest: Nanos::MAX, lateness: 0 };
-                        naive.0.push((queue.join(Waker::noop(), demand), demand, Waits));
+                        let demand = naive.demand(permits);
+                        let ticket = queue.join(Waker::noop(), demand);
+                        naive.0.push(Guest { ticket, demand, came: demand.since, in_ring: true, state: Waits });
+                    }
+                    Event::JoinAgain(n) => {
+                        let Some(&mut Guest { demand, came, .. }) = naive.find(n, |state| state == Gone) else { continue };
+                        let demand = naive.demand(demand.counts[0]);
+                        let first = naive.0.iter().find(|guest| guest.in_ring && guest.state == Waits);
+                        let keeps = first.is_none_or(|first| came <= first.came);
+                        let before = queue.wanted_before_again(came);
+                        let ticket = queue.join_again(Waker::noop(), demand, came);
+                        let came = if keeps { came } else { demand.since };
+                        naive.0.push(Guest { ticket, demand, came, in_ring: !keeps, state: Waits });
+                        let expected = keeps.then(|| sums(naive.before(naive.0.len() - 1)));
+                        prop_assert_eq!(before, expected);
                     }
                     Event::Leave(n) => {
-                        if let Some((ticket, _, state)) = naive.0.get_mut(n).filter(|(.., state)| *state != Gone) {
-                            queue.leave(ticket, &mut stale);
-                            *state = Gone;
+                        if let Some(guest) = naive.find(n, |state| state != Gone) {
+                            queue.leave(&guest.ticket, &mut stale);
+                            guest.state = Gone;
                         }
                     }
                     Event::Skip => {
                         queue.skip_first(&mut stale);
                         if let Some(n) = naive.waiting().first() {
-                            naive.0[*n].2 = Skipped;
+                            (naive.0[*n].state, naive.0[*n].in_ring) = (Skipped, false);
                         }
                     }
                     Event::CheckIn(n) => {
-                        if let Some((ticket, demand, state)) = naive.0.get_mut(n).filter(|(.., state)| *state != Gone) {
-                            let was_skipped = queue.check_in(ticket, demand, Waker::noop(), &mut stale);
-                            prop_assert_eq!(was_skipped, *state == Skipped);
-                            *state = Waits;
+                        if let Some(guest) = naive.find(n, |state| state != Gone) {
+                            let was_skipped = queue.check_in(&guest.ticket, &guest.demand, Waker::noop(), &mut stale);
+                            prop_assert_eq!(was_skipped, guest.state == Skipped);
+                            guest.state = Waits;
                         }
                     }
                 }

@@ -27,6 +27,7 @@
 //! |---|---|---|---|
 //! | new | comes; no call waits, and its permits are free | takes them | admitted |
 //! | new | comes; could wait for its turn | joins at the end | asleep |
+//! | new | comes again, in a retry that keeps its place; could wait for its turn | joins before all that came later | asleep |
 //! | new | comes; could not wait, but is `Due` and leaves room for the calls before it | takes its permits | admitted |
 //! | new | comes; could not wait | | refused |
 //! | asleep or woken | polled, neither first nor out of patience | plans its recheck | asleep |
@@ -38,21 +39,32 @@
 //! | woken | called up while due, [`GRACE`] or more after it was woken | the next one is called up | skipped |
 //! | asleep | called up after a skip, its recheck as long overdue | the next one is called up | skipped |
 //! | asleep | handed over to; its own recheck would be too late | is woken | woken if due |
-//! | asleep or woken | first, and the limits are changed | is woken | unchanged |
+//! | asleep or woken | first, and the limits or the burst are changed | is woken | unchanged |
+//! | asleep or woken | first, and permits are given back; its own recheck would be too late | is woken | woken if due |
+//! | asleep or woken | a pause is ended before its time | is woken | unchanged |
+//! | asleep or woken | the limiter is closed | leaves the queue; is woken | closed |
+//! | skipped | the limiter is closed | | closed |
+//! | closed | polled | | refused |
+//! | closed | dropped | | gone |
+//! | new | comes to a closed limiter | | refused |
 //! | skipped | polled | takes its old place, then as polled there | asleep |
 //! | skipped | dropped | | gone |
 //!
 //! Progress depends on no single waiter, because each rechecks when its turn should have come, and
 //! calls up the first.
+//!
+//! A caller that cannot be told of a refusal ([`Request::can_fail`]) is refused by a closed limiter
+//! alone, and then stays pending.
 
 use super::{
     queue::{Demand, Queue, StaleWakers, Ticket, Waiter},
     stats::RateLimiterStats,
 };
 use crate::{
-    Error, Permits,
+    ConfigError, Error, Permits,
+    attempt::keeps_place_since,
     clock::{Clock, Epoch, GRAIN, Instant, Nanos, nanos},
-    policy::{Counts, Quota, Sums},
+    policy::{Counts, MAX_WINDOWS, Quota, Sums, excess},
     sync::{Mutex, MutexGuard, lock, lock_busy},
 };
 use std::{fmt, task::Waker, time::Duration};
@@ -65,6 +77,9 @@ const GRACE: Nanos = 10_000_000;
 /// due in this time may pass together after a stall. A timer is up to 1 ms late, and so is the
 /// thread that it wakes. With 2 ms a busy queue falls behind.
 const CATCH_UP: Nanos = 3_000_000;
+
+/// The refusal of every call after [`Core::close`].
+const CLOSED: Error = Error::Closed { what: "the rate limiter" };
 
 /// Maximum number of waiters that recheck together whether a woken first has come.
 const LOOKING_TOGETHER: u64 = 1_000;
@@ -82,9 +97,11 @@ struct State {
     /// 0 before the first pause.
     paused_until: Nanos,
     /// When free permits can be taken the short way again: after the pause; `Nanos::MAX` while a
-    /// window keeps its past.
+    /// window keeps its past, and once the limiter is closed.
     short_way_from: Nanos,
-    max_waiting: usize,
+    bounds: Bounds,
+    /// For good.
+    is_closed: bool,
     /// The latest moment that was seen. A clock that goes back (one runtime's paused clock after
     /// another's) stands still.
     now: Nanos,
@@ -92,21 +109,67 @@ struct State {
     /// The turns that were foreseen for waiters since then still hold.
     undisturbed_since: Nanos,
     stats: RateLimiterStats,
+    own: OwnSettings,
+}
+
+/// The settings of a limiter that are no limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// Callers in the queue beyond which those that can fail are refused. `None` never refuses.
+    pub(super) max_waiting: Option<usize>,
+    /// Longest time for which one call of `pause_for` pauses.
+    pub(super) longest_pause: Duration,
+}
+
+/// The settings that the limiters of all keys share.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) quota: Quota,
+    pub(super) bounds: Bounds,
+    pub(super) is_closed: bool,
+}
+
+/// The settings of one key that differ from those of all keys, and so do not follow them.
+#[derive(Debug, Default)]
+struct OwnSettings {
+    limits: Own,
+    burst: Own,
+    max_waiting: Own,
+    longest_pause: Own,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Own {
+    #[default]
+    No,
+    /// Set by hand, and not compared with the setting of all keys since.
+    Undecided,
+    /// Set by hand to another value than that of all keys. Stays so if that becomes the same value,
+    /// because it may change back.
+    Yes,
+}
+
+impl Own {
+    fn decide(&mut self, differs: impl FnOnce() -> bool) {
+        if *self == Self::Undecided {
+            *self = if differs() { Self::Yes } else { Self::No };
+        }
+    }
 }
 
 /// A request to a limiter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
     pub(crate) permits: Permits,
-    /// `true` if the caller can be told that the queue is full.
+    /// `true` if the caller can be told of a refusal: a full queue, a closed limiter.
     pub(crate) can_fail: bool,
     /// `None` waits for as long as it takes.
     pub(crate) max_wait: Option<Duration>,
 }
 
 impl Request {
-    /// One permit of each window, however long it takes. Any limiter admits this in the end, so it
-    /// is never refused.
+    /// One permit of each window, however long it takes. Any limiter admits this in the end, or
+    /// leaves it pending once it is closed, so it is never refused.
     pub(crate) fn one() -> Self {
         Self { permits: 1_u32.into(), can_fail: false, max_wait: None }
     }
@@ -125,8 +188,10 @@ pub(super) enum Turn {
     Joined(Claim, Nanos),
     /// Come again at this moment, or when woken.
     Wait(Nanos),
-    /// Admitted, or refused.
-    Over(Result<(), Error>),
+    /// Refused, but the caller cannot be told: pending for good.
+    Never,
+    /// Admitted at this moment, or refused.
+    Over(Result<Nanos, Error>),
 }
 
 /// The place of one waiting call.
@@ -175,16 +240,18 @@ impl Aftermath {
 }
 
 impl Core {
-    pub(crate) fn new(quota: Quota, max_waiting: usize, epoch: Epoch) -> Self {
+    pub(super) fn new(quota: Quota, bounds: Bounds, epoch: Epoch) -> Self {
         let state = State {
             quota,
             queue: Queue::default(),
             paused_until: 0,
             short_way_from: 0,
-            max_waiting,
+            bounds,
+            is_closed: false,
             now: 0,
             undisturbed_since: 0,
             stats: RateLimiterStats::default(),
+            own: OwnSettings::default(),
         };
         Self { epoch, state: Mutex::new(state) }
     }
@@ -232,13 +299,15 @@ impl Core {
     pub(super) fn claim(&self, clock: Clock, request: &Request, waker: &Waker) -> Turn {
         let mut state = self.enter(clock);
         if state.try_admit_at_once(&request.permits) {
-            return Turn::Over(Ok(()));
+            return Turn::Over(Ok(state.now));
         }
-        Self::act(state, |state, after| state.claim(request, waker, after))
+        Self::act(state, |state, after| state.claim(request, clock, waker, after))
     }
 
-    pub(super) fn take_turn(&self, clock: Clock, claim: &Claim, waker: &Waker) -> Turn {
-        self.contact(clock, |state, after| state.take_turn(claim, waker, after))
+    pub(super) fn take_turn(&self, clock: Clock, claim: &Claim, request: &Request, waker: &Waker) -> Turn {
+        self.contact(clock, |state, after| {
+            if state.is_closed { state.refuse_for_good(request) } else { state.take_turn(claim, waker, after) }
+        })
     }
 
     pub(super) fn leave(&self, clock: Clock, claim: &Claim) {
@@ -257,39 +326,145 @@ impl Core {
     pub(super) fn charge(&self, permits: Permits) -> Result<(), Error> {
         let mut state = self.enter_and_forget(Clock::here());
         let counts = permits.for_windows(state.quota.windows())?;
-        let now = state.now;
-        state.quota.take(now, now, counts);
-        state.disturb();
+        state.charge(counts);
         Ok(())
+    }
+
+    pub(super) fn refund(&self, permits: Permits) -> Result<(), Error> {
+        self.contact(Clock::here(), |state, after| {
+            let counts = permits.for_windows(state.quota.windows())?;
+            let given = state.quota.refund(state.now, counts);
+            state.given_back(&given, after);
+            Ok(())
+        })
+    }
+
+    /// Counts permits that were used in place of those that were reserved at this moment.
+    pub(super) fn settle(&self, clock: Clock, at: Nanos, reserved: &Permits, used: &Permits) -> Result<(), Error> {
+        self.contact(clock, |state, after| {
+            let windows = state.quota.windows();
+            let (reserved, used) = (reserved.for_windows(windows)?, used.for_windows(windows)?);
+            state.charge(&excess(used, reserved));
+            let given = state.quota.refund_at(state.now, at, &excess(reserved, used));
+            state.given_back(&given, after);
+            Ok(())
+        })
     }
 
     pub(super) fn pause_for(&self, pause: Duration) {
         let mut state = self.enter(Clock::here());
-        state.paused_until = state.paused_until.max(state.now.saturating_add(nanos(pause)));
+        let pause = nanos(pause.min(state.bounds.longest_pause));
+        state.paused_until = state.paused_until.max(state.now.saturating_add(pause));
         state.open_short_way();
         state.disturb();
     }
 
-    pub(super) fn set_limits(&self, limits: &[(u32, Nanos)]) {
-        self.contact(Clock::here(), |state, after| {
-            state.quota.set_limits(limits);
-            state.open_short_way();
-            state.disturb();
-            state.forget();
-            if let Some(first) = state.queue.first() {
-                after.wake(first.waker.clone());
-            }
-        });
+    /// Wakes all waiters, because each would recheck only after the pause. Turns come no later than
+    /// with the pause, so those that were foreseen still hold.
+    pub(super) fn resume(&self) {
+        let mut state = self.enter(Clock::here());
+        if state.paused_until <= state.now {
+            return;
+        }
+        state.paused_until = state.now;
+        state.open_short_way();
+        let wakers: Vec<_> = state.queue.iter().map(|waiter| waiter.waker.clone()).collect();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
-    pub(super) fn windows(&self) -> usize {
-        lock(&self.state).quota.windows()
+    /// Returns the wakers of all that waited, to be woken outside of all locks.
+    pub(super) fn close(&self) -> impl Iterator<Item = Waker> {
+        let mut state = lock(&self.state);
+        state.is_closed = true;
+        state.open_short_way();
+        std::mem::take(&mut state.queue).into_wakers()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.state).is_closed
+    }
+
+    pub(super) fn set_limits(&self, limits: &[(u32, Nanos)]) -> Result<(), ConfigError> {
+        self.change(|state| {
+            state.quota.set_limits(limits)?;
+            state.own.limits = Own::Undecided;
+            Ok(())
+        })
+    }
+
+    pub(super) fn set_burst(&self, burst: u32) -> Result<(), ConfigError> {
+        self.change(|state| {
+            state.quota.set_burst(burst)?;
+            state.own.burst = Own::Undecided;
+            Ok(())
+        })
+    }
+
+    /// Changes the quota, unless it refuses. The first waiter looks whether its turn is another
+    /// now.
+    fn change(&self, change: impl FnOnce(&mut State) -> Result<(), ConfigError>) -> Result<(), ConfigError> {
+        self.contact(Clock::here(), |state, after| {
+            change(state)?;
+            if let Some(first) = state.quota_changed() {
+                after.wake(first);
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes over what has changed in the settings of all keys, apart from the settings that the
+    /// key has of its own. The waker is for when no lock is held.
+    pub(super) fn follow(&self, old: &Settings, new: &Settings) -> Option<Waker> {
+        let mut state = self.enter_and_forget(Clock::here());
+        state.decide_own(old);
+        let State { quota, bounds, own, .. } = &mut *state;
+        if own.max_waiting == Own::No {
+            bounds.max_waiting = new.bounds.max_waiting;
+        }
+        if own.longest_pause == Own::No {
+            bounds.longest_pause = new.bounds.longest_pause;
+        }
+        let limits = Some(new.quota.limits()).filter(|limits| own.limits == Own::No && *limits != quota.limits());
+        let burst = new.quota.burst().filter(|burst| own.burst == Own::No && Some(*burst) != quota.burst());
+        if limits.is_none() && burst.is_none() {
+            return None;
+        }
+        // Neither is refused, because the quota of all keys has accepted both.
+        let _ = limits.map(|limits| quota.set_limits(&limits));
+        let _ = burst.map(|burst| quota.set_burst(burst));
+        state.quota_changed()
+    }
+
+    pub(super) fn limits(&self) -> Vec<(u32, Nanos)> {
+        lock(&self.state).quota.limits()
+    }
+
+    pub(super) fn burst(&self) -> Option<u32> {
+        lock(&self.state).quota.burst()
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        lock(&self.state).bounds
+    }
+
+    /// Bounds are asked when a call comes or a pause begins, so no waiter need know.
+    pub(super) fn set_max_waiting(&self, waiting: Option<usize>) {
+        let mut state = lock(&self.state);
+        state.bounds.max_waiting = waiting;
+        state.own.max_waiting = Own::Undecided;
+    }
+
+    pub(super) fn set_longest_pause(&self, pause: Duration) {
+        let mut state = lock(&self.state);
+        state.bounds.longest_pause = pause;
+        state.own.longest_pause = Own::Undecided;
     }
 
     pub(super) fn available(&self) -> Vec<u32> {
         let state = self.enter_and_forget(Clock::here());
-        let available =
-            |window| if state.now < state.paused_until { 0 } else { state.quota.available(state.now, window) };
+        let admits = !state.is_closed && state.paused_until <= state.now;
+        let available = |window| if admits { state.quota.available(state.now, window) } else { 0 };
         (0..state.quota.windows()).map(available).collect()
     }
 
@@ -302,20 +477,32 @@ impl Core {
         RateLimiterStats { waiting: state.queue.len(), ..state.stats }
     }
 
-    /// The time until the limiter is as good as new; `None` while calls wait, and for a limiter
-    /// with other limits than these.
-    pub(super) fn idle_in(&self, quota: &Quota) -> Option<Nanos> {
-        let state = self.enter(Clock::here());
+    /// The time until the limiter is as good as new; `None` while calls wait, with settings of its
+    /// own, and if it was closed by itself.
+    pub(super) fn idle_in(&self, common: &Settings) -> Option<Nanos> {
+        let mut state = self.enter(Clock::here());
+        state.decide_own(common);
+        let OwnSettings { limits, burst, max_waiting, longest_pause } = state.own;
+        let is_ordinary = [limits, burst, max_waiting, longest_pause] == [Own::No; 4];
         let idle_at = state.quota.idle_at().max(state.paused_until);
-        let is_ordinary = state.queue.is_empty() && state.quota.has_limits_of(quota);
-        is_ordinary.then(|| idle_at.saturating_sub(state.now))
+        let can_go = is_ordinary && state.queue.is_empty() && state.is_closed == common.is_closed;
+        can_go.then(|| idle_at.saturating_sub(state.now))
+    }
+}
+
+/// Adds the permits of so many windows to their totals.
+fn add_up(totals: &mut [u64; MAX_WINDOWS], counts: &Counts, windows: usize) {
+    for (total, count) in totals.iter_mut().zip(counts).take(windows) {
+        *total = total.saturating_add((*count).into());
     }
 }
 
 /// The current limits: `10 per 1s`.
 impl fmt::Display for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        lock(&self.state).quota.fmt(f)
+        let state = lock(&self.state);
+        state.quota.fmt(f)?;
+        if state.is_closed { f.write_str(", closed") } else { Ok(()) }
     }
 }
 
@@ -324,8 +511,30 @@ impl State {
         self.quota.forget(self.now);
     }
 
+    fn decide_own(&mut self, common: &Settings) {
+        let Self { own, quota, bounds, .. } = self;
+        own.limits.decide(|| quota.limits() != common.quota.limits());
+        own.burst.decide(|| quota.burst() != common.quota.burst());
+        own.max_waiting.decide(|| bounds.max_waiting != common.bounds.max_waiting);
+        own.longest_pause.decide(|| bounds.longest_pause != common.bounds.longest_pause);
+    }
+
+    /// Returns the first waiter's waker: its turn may be another now.
+    fn quota_changed(&mut self) -> Option<Waker> {
+        self.open_short_way();
+        self.disturb();
+        self.forget();
+        self.queue.first().map(|first| first.waker.clone())
+    }
+
     fn open_short_way(&mut self) {
-        self.short_way_from = if self.quota.keeps_past() { Nanos::MAX } else { self.paused_until };
+        let is_long_way_only = self.is_closed || self.quota.keeps_past();
+        self.short_way_from = if is_long_way_only { Nanos::MAX } else { self.paused_until };
+    }
+
+    /// A moment in the past of this clock.
+    fn moment(&self, clock: Clock, past: Instant) -> Nanos {
+        self.now.saturating_sub(nanos(clock.now().saturating_duration_since(past)))
     }
 
     fn disturb(&mut self) {
@@ -432,12 +641,38 @@ impl State {
         self.stats.admitted += 1;
     }
 
+    /// Takes permits now, whether they fit or not. Turns that were foreseen no longer hold.
+    fn charge(&mut self, counts: &Counts) {
+        if *counts == Counts::default() {
+            return;
+        }
+        self.quota.take(self.now, self.now, counts);
+        add_up(&mut self.stats.charged, counts, self.quota.windows());
+        self.disturb();
+    }
+
+    /// Counts permits that the quota has given back, and wakes the first waiter if it is due
+    /// earlier. A pacer may also have given back a part of a permit.
+    fn given_back(&mut self, counts: &Counts, after: &mut Aftermath) {
+        add_up(&mut self.stats.refunded, counts, self.quota.windows());
+        self.hand_over(after);
+    }
+
     fn refuse(&mut self, error: Error) -> Result<(), Error> {
         self.stats.refused += 1;
         Err(error)
     }
 
-    fn claim(&mut self, request: &Request, waker: &Waker, after: &mut Aftermath) -> Turn {
+    /// The end of a call to a closed limiter.
+    fn refuse_for_good(&mut self, request: &Request) -> Turn {
+        self.stats.refused += 1;
+        if request.can_fail { Turn::Over(Err(CLOSED)) } else { Turn::Never }
+    }
+
+    fn claim(&mut self, request: &Request, clock: Clock, waker: &Waker, after: &mut Aftermath) -> Turn {
+        if self.is_closed {
+            return self.refuse_for_good(request);
+        }
         let counts = match self.quota.check(&request.permits) {
             Ok(counts) => *counts,
             Err(error) => return Turn::Over(Err(error)),
@@ -445,24 +680,41 @@ impl State {
         self.call_up(after);
         // Those that were skipped may have been all that waited.
         if self.try_admit(&counts) {
-            return Turn::Over(Ok(()));
+            return Turn::Over(Ok(self.now));
         }
         let latest = request.max_wait.map_or(Nanos::MAX, |wait| self.now.saturating_add(nanos(wait)));
-        let due = self.due_at_the_end(&counts);
-        if let Some(result) = self.settle(request.can_fail, &counts, due, latest) {
-            return Turn::Over(result);
+        let came = keeps_place_since().map(|came| self.moment(clock, came));
+        let ahead = came.and_then(|came| self.queue.wanted_before_again(came)).unwrap_or(*self.queue.wanted());
+        let due = self.due_after(&ahead, &counts);
+        if let Some(result) = self.decide_at_once(request.can_fail, &counts, due, latest) {
+            return Turn::Over(result.map(|()| self.now));
         }
         let lateness = if latest == Nanos::MAX { 0 } else { self.lateness(&counts, due) };
         let demand = Demand { counts, since: self.now, latest, lateness };
-        let claim = Claim { ticket: self.queue.join(waker, demand), demand };
+        let ticket = match came {
+            None => self.queue.join(waker, demand),
+            Some(came) => {
+                // The turns of those that came at this very moment are foreseen no better, but that
+                // only lets timers be late for them.
+                self.undisturbed_since = self.undisturbed_since.max(self.now);
+                self.queue.join_again(waker, demand, came)
+            }
+        };
+        let claim = Claim { ticket, demand };
         let recheck_at = self.recheck_at(&claim, self.expected(&claim));
         Turn::Joined(claim, recheck_at)
     }
 
     /// Admits or refuses a newcomer that cannot wait until it is `due`; `None` if it can.
-    fn settle(&mut self, can_fail: bool, counts: &Counts, due: Nanos, latest: Nanos) -> Option<Result<(), Error>> {
+    fn decide_at_once(
+        &mut self,
+        can_fail: bool,
+        counts: &Counts,
+        due: Nanos,
+        latest: Nanos,
+    ) -> Option<Result<(), Error>> {
         let waiting = self.queue.len();
-        let most_waiting = if can_fail { self.max_waiting } else { usize::MAX };
+        let most_waiting = self.bounds.max_waiting.filter(|_| can_fail).unwrap_or(usize::MAX);
         let has_patience = |due| self.now < latest && due <= latest;
         if has_patience(due) && waiting < most_waiting {
             return None;
@@ -495,7 +747,7 @@ impl State {
         if !is_first && self.now < demand.latest {
             return self.wait(claim, self.expected(claim));
         }
-        let front = self.front(self.queue.before(ticket.number));
+        let front = self.front(self.queue.before(ticket));
         let ahead = if front.is_blocked { self.queue.wanted_before(ticket) } else { front.taken };
         let refusal = match self.verdict(&ahead, demand) {
             Verdict::Due if is_first || self.leaves_room(&front, &demand.counts) => {
@@ -503,7 +755,7 @@ impl State {
                 self.stats.delayed += 1;
                 self.stats.total_wait += Duration::from_nanos(self.now - demand.since);
                 self.give_up(ticket, after);
-                return Turn::Over(Ok(()));
+                return Turn::Over(Ok(self.now));
             }
             // The waiters before it have been woken, and need what it would take.
             Verdict::Due if self.now < demand.latest.saturating_add(nanos(GRAIN)) => {
@@ -515,7 +767,7 @@ impl State {
         };
         self.give_up(ticket, after);
         let refusal = refusal.err().unwrap_or_else(|| self.rate_limited(self.due_at_the_end(&demand.counts)));
-        Turn::Over(self.refuse(refusal))
+        Turn::Over(self.refuse(refusal).map(|()| self.now))
     }
 
     fn wait(&mut self, claim: &Claim, until: Nanos) -> Turn {
@@ -614,6 +866,9 @@ impl State {
     }
 
     fn try_take(&mut self, permits: Permits, after: &mut Aftermath) -> Result<(), Error> {
+        if self.is_closed {
+            return self.refuse(CLOSED);
+        }
         let counts = self.quota.check(&permits)?;
         self.call_up(after);
         if self.try_admit(counts) {

@@ -1,29 +1,177 @@
-//! Cancellation of a call whose caller has gone.
+//! Cancellation of the call on a thread: by a [`CancelToken`], by a caller that has gone, or by the
+//! end of a runtime.
 //!
-//! A thread cannot be cancelled, so a call runs on after its `.timeout(..)` has passed. When the
-//! call would next wait in decor, or begin a call, an attempt or a load, decor unwinds it.
+//! A thread cannot be cancelled, so a call runs on after it was cancelled. When the call would next
+//! wait in decor, or begin a call, an attempt or a load, decor unwinds it.
 
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock, thread_local};
 use std::{
     any::Any,
     cell::{Cell, RefCell},
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::{
-        Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Weak,
     task::Waker,
     thread,
 };
 
-/// Tells the thread of a call that its caller has gone.
+/// Cancels the blocking calls that it runs: their waits for a retry, a permit or a load end.
+///
+/// [`run`](Self::run) makes a call on this thread, and [`cancel`](Self::cancel), from another
+/// thread or task, ends what decor does in it. A clone is the same token. One token may run any
+/// number of calls, one after the other and on many threads: a shutdown cancels all of them at once.
+/// A cancelled token stays cancelled; for further calls, make another.
+///
+/// Async calls need no token, because dropping their future cancels them.
+///
+/// # What ends, and what runs on
+///
+/// - A wait in decor ends at once, on whatever it waits: the delay of a retry, a permit, a load, a
+///   call with a limit, a [gate](crate::layer::Gate). The next waiter moves up, another call takes
+///   over the load, `timed` and `logged` report `cancelled`.
+/// - No further attempt, permit or load begins.
+/// - The function in progress runs on. If it returns, and nothing of decor's has to begin after it,
+///   `run` returns its value.
+/// - A load that is [`detached`](crate::Memoized::detached) goes on for the other calls.
+/// - With a [`timeout`](crate::FnExt::timeout), the function in progress is abandoned, as when the
+///   limit passes: `run` returns at once.
+///
+/// # Limits
+///
+/// decor ends a call by unwinding it, without the panic hook. A `Mutex` that the call holds while it
+/// waits is poisoned. A `catch_unwind` within the call stops the unwinding, and the next wait
+/// unwinds again. From a `Drop` that runs while the thread unwinds, and with `panic = "abort"`, no
+/// call can be unwound: its waits run their course.
+///
+/// # Examples
+///
+/// ```
+/// use decor::{blocking::CancelToken, prelude::*, test_util::{VirtualClock, sleep}};
+/// use std::time::Duration;
+///
+/// fn load(id: u64) -> Result<u64, String> { Err("connection refused".into()) }
+///
+/// let hour = Duration::from_secs(3600);
+/// let (clock, token) = (VirtualClock::start(), CancelToken::new());
+/// let its_token = token.clone();
+/// let worker = clock.spawn(move || {
+///     let load = load.blocking().retry_with(RetryPolicy::fixed(hour));
+///     its_token.run(|| load.call(42))
+/// });
+///
+/// sleep(Duration::from_secs(5)); // until the shutdown
+/// token.cancel();
+/// assert_eq!(worker.join(), None);
+/// assert_eq!(clock.elapsed(), Duration::from_secs(5));
+/// ```
+#[derive(Clone, Default)]
+pub struct CancelToken(Arc<Signal>);
+
+impl CancelToken {
+    /// A token that is not cancelled.
+    ///
+    /// ```
+    /// assert!(!decor::blocking::CancelToken::new().is_cancelled());
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes a call on this thread, which the token can cancel. Returns the value of the call, or
+    /// `None` if the call was cancelled.
+    ///
+    /// If the token is cancelled already, nothing is called. Within the run of another token, or
+    /// within a limit, whichever is cancelled first ends the call: `run` returns `None` for its own
+    /// token only, and the unwinding for another goes on to that one.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of the call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::blocking::CancelToken;
+    ///
+    /// let token = CancelToken::new();
+    /// assert_eq!(token.run(|| 42), Some(42));
+    /// token.cancel();
+    /// assert_eq!(token.run(|| -> u32 { unreachable!("nothing is called") }), None);
+    /// ```
+    pub fn run<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        if self.is_cancelled() {
+            return None;
+        }
+        match Scope::new(Arc::clone(&self.0)).run(call) {
+            Ok(output) => Some(output),
+            Err(payload) if payload.is::<CancelUnwind>() && self.is_cancelled() => None,
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    /// Cancels the calls that the token runs, and those that it would run. Never blocks.
+    ///
+    /// # Examples
+    ///
+    /// See [`CancelToken`].
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+
+    /// Whether the token is cancelled, for a loop of the function's own.
+    ///
+    /// ```
+    /// let token = decor::blocking::CancelToken::new();
+    /// let mut rounds = 0;
+    /// while !token.is_cancelled() {
+    ///     rounds += 1;
+    ///     token.cancel();
+    /// }
+    /// assert_eq!(rounds, 1);
+    /// ```
+    pub fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelToken").field("is_cancelled", &self.is_cancelled()).finish_non_exhaustive()
+    }
+}
+
+/// The signal that calls are cancelled. It stays once it is given.
 #[derive(Debug, Default)]
-pub(super) struct CancelToken {
+pub(super) struct Signal {
     is_cancelled: AtomicBool,
-    /// The threads that wait on behalf of the call: its own, and those of timeouts inside of it.
+    /// The threads that wait in these calls.
     waiting: Mutex<Vec<Waker>>,
-    /// The token of the timeout around this one's.
-    outer: Option<Arc<CancelToken>>,
+}
+
+impl Signal {
+    pub(super) fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::SeqCst);
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Number of waits that it would end.
+    #[cfg(all(test, shuttle))]
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.waiting).len()
+    }
+}
+
+/// The signals that cancel the call of a thread: its own, and those of the calls around it.
+#[derive(Debug, Clone)]
+pub(super) struct Scope {
+    signal: Arc<Signal>,
+    /// `None` if there is no call around it.
+    outer: Option<Arc<Scope>>,
 }
 
 /// The payload of decor's unwinding. It is no panic, and no panic hook hears of it.
@@ -35,7 +183,7 @@ struct CancelUnwind {
 impl CancelUnwind {
     fn new() -> Self {
         let is_under_way = Arc::new(());
-        BEGUN.set(BEGUN.get() + 1);
+        BEGUN.with(|begun| begun.set(begun.get() + 1));
         // If the thread-local is gone, `UnwindMark::is_cancelled` takes the payload to be alive.
         let _ = LAST.try_with(|last| last.replace(Arc::downgrade(&is_under_way)));
         Self { _is_under_way: is_under_way }
@@ -43,59 +191,91 @@ impl CancelUnwind {
 }
 
 thread_local! {
-    /// The token of the call that this thread runs.
-    static CURRENT: RefCell<Option<Arc<CancelToken>>> = const { RefCell::new(None) };
+    /// The scope of the call that this thread runs.
+    static CURRENT: RefCell<Option<Scope>> = const { RefCell::new(None) };
+}
+
+std::thread_local! {
     /// Number of unwindings that decor has begun on this thread.
     static BEGUN: Cell<u64> = const { Cell::new(0) };
     /// Alive as long as the payload of the last of them.
     static LAST: RefCell<Weak<()>> = const { RefCell::new(Weak::new()) };
 }
 
-impl CancelToken {
-    /// For a call that is made on this thread, and runs on another.
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { outer: current(), ..Self::default() })
+impl Scope {
+    /// For a call that is made within the call of this thread.
+    pub(super) fn new(signal: Arc<Signal>) -> Self {
+        Self { signal, outer: current().map(Arc::new) }
     }
 
-    pub(super) fn cancel(&self) {
-        self.is_cancelled.store(true, Ordering::SeqCst);
-        let waiting = std::mem::take(&mut *lock(&self.waiting));
-        waiting.into_iter().for_each(Waker::wake);
+    /// For a call that goes on without its caller.
+    #[cfg(any(feature = "memo", feature = "test-util"))]
+    pub(super) fn detached() -> Self {
+        Self { signal: Arc::default(), outer: None }
     }
 
     fn is_cancelled(&self) -> bool {
-        self.is_cancelled.load(Ordering::SeqCst) || self.outer.as_ref().is_some_and(|outer| outer.is_cancelled())
+        iter(Some(self)).any(Signal::is_cancelled)
     }
 
-    /// Runs the call, whose caller may go meanwhile. Returns its panic as `Err`, and `None` if
-    /// decor has unwound it.
-    pub(super) fn run<T>(self: &Arc<Self>, call: impl FnOnce() -> T) -> Option<Result<T, Box<dyn Any + Send>>> {
-        let before = CURRENT.replace(Some(Arc::clone(self)));
+    /// Makes this the scope of the thread, as long as the guard lives.
+    pub(super) fn enter(self) -> Entered {
+        Entered { before: CURRENT.try_with(|current| current.replace(Some(self))).ok().flatten() }
+    }
+
+    /// Runs a call. Returns its panic, or decor's unwinding, as `Err`.
+    fn run<T>(self, call: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+        let _entered = self.enter();
+        catch_unwind(AssertUnwindSafe(call))
+    }
+
+    /// Runs a call for another thread. Returns its panic as `Err`, and `None` if decor has unwound
+    /// it.
+    pub(super) fn run_for_another<T>(self, call: impl FnOnce() -> T) -> Option<Result<T, Box<dyn Any + Send>>> {
         // The caller may have gone before a thread was there for the call.
         let begin = || {
             unwind_if_cancelled();
             call()
         };
-        let ended = catch_unwind(AssertUnwindSafe(begin));
-        CURRENT.set(before);
-        match ended {
+        match self.run(begin) {
             Err(payload) if payload.is::<CancelUnwind>() => None,
             ended => Some(ended),
         }
     }
 }
 
-/// Goes no further if this thread's caller has gone.
+/// A [`Scope`] that this thread is in.
+pub(super) struct Entered {
+    before: Option<Scope>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let before = self.before.take();
+        let _ = CURRENT.try_with(|current| current.replace(before));
+    }
+}
+
+/// Whether the call of this thread is to be unwound.
 ///
 /// A call from a `Drop` during unwinding is not unwound, because a second unwinding would abort the
 /// process. With `panic = "abort"`, no call is unwound.
+#[inline]
+pub(super) fn is_to_be_unwound() -> bool {
+    let is_cancelled = |current: &RefCell<Option<Scope>>| current.borrow().as_ref().is_some_and(Scope::is_cancelled);
+    CURRENT.try_with(is_cancelled).unwrap_or(false) && cfg!(panic = "unwind") && !thread::panicking()
+}
+
+/// Goes no further if the call of this thread is cancelled.
 pub(crate) fn unwind_if_cancelled() {
-    let is_cancelled = |current: &RefCell<Option<Arc<CancelToken>>>| {
-        current.borrow().as_ref().is_some_and(|token| token.is_cancelled())
-    };
-    if CURRENT.try_with(is_cancelled).unwrap_or(false) && cfg!(panic = "unwind") && !thread::panicking() {
-        resume_unwind(Box::new(CancelUnwind::new()));
+    if is_to_be_unwound() {
+        unwind();
     }
+}
+
+#[cold]
+pub(super) fn unwind() -> ! {
+    resume_unwind(Box::new(CancelUnwind::new()))
 }
 
 /// Tells decor's unwinding of a call from a panic. Made before the call begins.
@@ -121,34 +301,33 @@ impl UnwindMark {
     }
 }
 
-/// The token of this thread's call; `None` also for a thread at its end, whose thread-locals are
+/// The scope of this thread's call; `None` also for a thread at its end, whose thread-locals are
 /// gone.
-fn current() -> Option<Arc<CancelToken>> {
+fn current() -> Option<Scope> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
-/// Wakes the waiting thread when its caller goes, as long as the guard lives.
+/// Wakes the waiting thread when its call is cancelled, as long as the guard lives.
 pub(super) fn register(waker: &Waker) -> Registered<'_> {
-    let innermost = current();
-    each(innermost.as_ref(), |token| lock(&token.waiting).push(waker.clone()));
-    Registered { innermost, waker }
+    let scope = current();
+    iter(scope.as_ref()).for_each(|signal| lock(&signal.waiting).push(waker.clone()));
+    Registered { scope, waker }
 }
 
 pub(super) struct Registered<'w> {
-    innermost: Option<Arc<CancelToken>>,
+    scope: Option<Scope>,
     waker: &'w Waker,
 }
 
 impl Drop for Registered<'_> {
     fn drop(&mut self) {
-        each(self.innermost.as_ref(), |token| lock(&token.waiting).retain(|other| !other.will_wake(self.waker)));
+        let leave = |signal: &Signal| lock(&signal.waiting).retain(|other| !other.will_wake(self.waker));
+        iter(self.scope.as_ref()).for_each(leave);
     }
 }
 
-/// Visits the tokens from the innermost to the outermost.
-fn each(mut next: Option<&Arc<CancelToken>>, act: impl Fn(&CancelToken)) {
-    while let Some(token) = next {
-        act(token);
-        next = token.outer.as_ref();
-    }
+/// The signals from the innermost to the outermost.
+fn iter(innermost: Option<&Scope>) -> impl Iterator<Item = &Signal> {
+    let scopes = std::iter::successors(innermost, |scope| scope.outer.as_deref());
+    scopes.map(|scope| &*scope.signal)
 }

@@ -2,11 +2,15 @@
 //! handed to.
 
 mod cancel;
+#[cfg(all(test, shuttle))]
+mod model_check;
 mod pool;
 mod remote_call;
+mod runtime;
 mod slots;
 mod wait;
 
+pub use cancel::CancelToken;
 pub(crate) use cancel::{UnwindMark, unwind_if_cancelled};
 pub(crate) use remote_call::RemoteCall;
 #[cfg(feature = "memo")]

@@ -1,13 +1,14 @@
 //! A call on a thread of its own, and the wait for it.
 
 use super::{
-    cancel::CancelToken,
+    cancel::{Scope, Signal, unwind_if_cancelled},
     pool::POOL,
     wait::{Progress, block_until},
 };
 #[cfg(feature = "test-util")]
 use crate::clock::virtual_clock::Inherited;
 use crate::{
+    attempt::Scope as Attempt,
     clock::{Clock, Instant, WakeOrder},
     sync::{Arc, Mutex, lock},
 };
@@ -19,8 +20,8 @@ use tracing::{Span, dispatcher};
 /// A call that has been handed to another thread.
 pub(crate) struct RemoteCall<T> {
     reply: Arc<Mutex<Reply<T>>>,
-    /// `None` for a call that goes on without its caller.
-    token: Option<Arc<CancelToken>>,
+    /// Cancels the call; `None` for a call that goes on without its caller.
+    signal: Option<Arc<Signal>>,
     /// The call's number in the pool; `None` on a thread that is not the pool's.
     serial: Option<u64>,
 }
@@ -37,9 +38,11 @@ enum Reply<T> {
 impl<T: Send + 'static> RemoteCall<T> {
     /// Begins a call that is of no use without its caller.
     pub(crate) fn begin(call: impl FnOnce() -> T + Send + 'static) -> Self {
-        let token = CancelToken::new();
-        let mut begun = Self::new(Some(Arc::clone(&token)));
-        begun.serial = Some(POOL.run(true, begun.job(token, call)));
+        let signal = Arc::<Signal>::default();
+        let mut begun = Self::new(Some(Arc::clone(&signal)));
+        let attempt = Attempt::current();
+        let job = begun.job(Scope::new(signal), move || attempt.run(call));
+        begun.serial = Some(POOL.run(true, job));
         begun
     }
 
@@ -47,7 +50,7 @@ impl<T: Send + 'static> RemoteCall<T> {
     #[cfg(feature = "memo")]
     fn begin_detached(is_awaited: bool, call: impl FnOnce() -> T + Send + 'static) -> Self {
         let mut begun = Self::new(None);
-        begun.serial = Some(POOL.run(is_awaited, begun.job(Arc::default(), call)));
+        begun.serial = Some(POOL.run(is_awaited, begun.job(Scope::detached(), call)));
         begun
     }
 
@@ -55,28 +58,24 @@ impl<T: Send + 'static> RemoteCall<T> {
     #[cfg(feature = "test-util")]
     pub(crate) fn begin_unpooled(call: impl FnOnce() -> T + Send + 'static) -> Self {
         let begun = Self::new(None);
-        let job = begun.job(Arc::default(), call);
+        let job = begun.job(Scope::detached(), call);
         let mut clock = Inherited::from_this_thread();
         clock.start();
         thread::spawn(move || clock.scope(job));
         begun
     }
 
-    fn new(token: Option<Arc<CancelToken>>) -> Self {
-        Self { reply: Arc::new(Mutex::new(Reply::Pending(None))), token, serial: None }
+    fn new(signal: Option<Arc<Signal>>) -> Self {
+        Self { reply: Arc::new(Mutex::new(Reply::Pending(None))), signal, serial: None }
     }
 
     /// The call's log lines keep this thread's subscriber and span.
-    fn job(
-        &self,
-        token: Arc<CancelToken>,
-        call: impl FnOnce() -> T + Send + 'static,
-    ) -> impl FnOnce() + Send + 'static {
+    fn job(&self, scope: Scope, call: impl FnOnce() -> T + Send + 'static) -> impl FnOnce() + Send + 'static {
         let reply = Arc::clone(&self.reply);
         let (dispatch, span) = (dispatcher::get_default(Clone::clone), Span::current());
         move || {
             let call = || dispatcher::with_default(&dispatch, || span.in_scope(call));
-            let ended = token.run(call).map_or(Reply::Gone, Reply::Ended);
+            let ended = scope.run_for_another(call).map_or(Reply::Gone, Reply::Ended);
             if let Reply::Pending(Some(waker)) = std::mem::replace(&mut *lock(&reply), ended) {
                 waker.wake();
             }
@@ -101,6 +100,9 @@ impl<T: Send + 'static> RemoteCall<T> {
                 }
                 Reply::Gone => {
                     *reply = Reply::Gone;
+                    drop(reply);
+                    // Unwound with this thread's own call: the limit has not passed.
+                    unwind_if_cancelled();
                     Progress::Ready(None)
                 }
                 Reply::Pending(_) => match end {
@@ -117,11 +119,11 @@ impl<T: Send + 'static> RemoteCall<T> {
 /// The caller has left: its limit has passed, it is unwound itself, or the call has ended.
 impl<T> Drop for RemoteCall<T> {
     fn drop(&mut self) {
-        if let Some(token) = &self.token {
-            token.cancel();
+        if let Some(signal) = &self.signal {
+            signal.cancel();
         }
         match self.serial {
-            Some(serial) if self.token.is_some() => POOL.cancel(serial),
+            Some(serial) if self.signal.is_some() => POOL.cancel(serial),
             Some(serial) => POOL.detach(serial),
             None => {}
         }

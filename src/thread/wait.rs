@@ -1,11 +1,11 @@
 //! The wait of a thread: parked, until it is woken or a moment has come.
 
-use super::cancel;
+use super::{cancel, runtime};
 #[cfg(feature = "test-util")]
 use crate::clock::virtual_clock::{self, Waits};
 use crate::{
     clock::{Clock, Instant, WakeOrder},
-    sync::{Arc, Condvar, Mutex, lock},
+    sync::{Arc, Condvar, Mutex, lock, thread_local},
 };
 use std::{
     cell::Cell,
@@ -112,19 +112,27 @@ impl Drop for OfThisWait {
 }
 
 /// Polls until the value is ready. In between, waits until it is woken, or until the moment that
-/// the poll names.
+/// the poll names. If the call of this thread is cancelled, it is unwound.
 ///
 /// # Panics
 ///
 /// In a task of a current-thread runtime, where it would stop everything that it waits for.
-pub(crate) fn block_until<T>(mut poll: impl FnMut(&Waker) -> Progress<T>) -> T {
+pub(crate) fn block_until<T>(poll: impl FnMut(&Waker) -> Progress<T>) -> T {
+    ready_or_cancelled(poll).unwrap_or_else(|| cancel::unwind())
+}
+
+/// `None` if the call of this thread is cancelled.
+pub(super) fn ready_or_cancelled<T>(mut poll: impl FnMut(&Waker) -> Progress<T>) -> Option<T> {
+    let _runtime = runtime::cancels_at_its_end();
     let parker = OfThisWait::new();
     let waker = Waker::from(Arc::clone(&parker.0));
     let _registered = cancel::register(&waker);
     loop {
-        cancel::unwind_if_cancelled();
+        if cancel::is_to_be_unwound() {
+            return None;
+        }
         match poll(&waker) {
-            Progress::Ready(value) => return value,
+            Progress::Ready(value) => return Some(value),
             Progress::WakeMe { at, order } => parker.0.wait(at, order),
         }
     }
@@ -166,7 +174,7 @@ fn block_in_place(wait: impl FnOnce()) {
     );
 }
 
-/// Sleeps for `delay`, and is unwound if this thread's caller goes.
+/// Sleeps for `delay`, and is unwound if the call of this thread is cancelled.
 pub(crate) fn sleep(delay: Duration) {
     let end = Clock::Thread.now().checked_add(delay);
     block_until(|_| match end {
@@ -178,7 +186,7 @@ pub(crate) fn sleep(delay: Duration) {
 #[cfg(all(test, feature = "test-util", not(shuttle)))]
 mod tests {
     use super::*;
-    use crate::{test_util::VirtualClock, thread::cancel::CancelToken};
+    use crate::{test_util::VirtualClock, thread::CancelToken};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -187,7 +195,7 @@ mod tests {
     fn a_wait_within_a_wait_leaves_the_outer_one_registered() {
         let clock = VirtualClock::start();
         let token = CancelToken::new();
-        let its = Arc::clone(&token);
+        let its = token.clone();
         let waits_within = |_: &Waker| {
             sleep(SECOND);
             Progress::<()>::wake_me(None)

@@ -92,6 +92,17 @@ macro_rules! allocations {
 }
 every_decorator!(allocations);
 
+/// The decorators that allocate for the first call of a key: for what it loads, for its window, or
+/// because the call is the last to hold its memo, and drops it.
+const FIRST_CALLS: [&str; 6] = [
+    "memoized_by",
+    "rate_limited_by_key",
+    "rate_limited_within_by_key",
+    "try_rate_limited_by_key",
+    "invalidating",
+    "invalidating_tag",
+];
+
 macro_rules! allocations_of_futures {
     ($($decorator:ident: |$f:ident| $chain:expr;)*) => {
         #[test]
@@ -99,11 +110,21 @@ macro_rules! allocations_of_futures {
             let $f = answer(7);
             let call = $chain;
             let is_free = allocations_of(|| now(call)) == 0;
-            assert_eq!(is_free, stringify!($decorator) != "memoized_by", "{}", stringify!($decorator)); // it loads
+            assert_eq!(is_free, !FIRST_CALLS.contains(&stringify!($decorator)), "{}", stringify!($decorator));
         )*}
     };
 }
 every_future_decorator!(allocations_of_futures);
+
+#[test]
+fn a_call_that_is_settled() {
+    let limiter = RateLimiter::windows([(1_000, secs(1)), (1_000, secs(1))]);
+    let chain = answer.rate_limited_by(&limiter, |_: &u64| [9, 9]).settled(|used| [4, u32::try_from(*used).unwrap()]);
+    for used in [7, 20] {
+        assert_eq!(allocations_of(|| now(chain.call(used))), 0);
+    }
+    assert_eq!(limiter.available_per_window(), [992, 973]);
+}
 
 #[test]
 fn each_decorator_alone() {
@@ -125,6 +146,17 @@ fn each_decorator_alone() {
     assert_eq!(allocations_of(|| now(explained.call(1, "en"))), 0);
     assert_eq!(allocations_of(|| now(validated.call(1, "en"))), 0);
     assert_eq!(allocations_of(|| now(converted.call(1, "en"))), 0);
+}
+
+#[test]
+fn a_name_made_at_run_time() {
+    let name = || "x".repeat(3);
+    let chain = fetch.named(name()).timeout(secs(1)).retry_with(RetryPolicy::default()).logged().timed(name());
+    assert_eq!(allocations_of(|| now(chain.call(1, "en"))), 0);
+    let sync = (|id: u64| Answer::Ok(id)).blocking().named(name()).retry_with(RetryPolicy::default()).timed(name());
+    assert_eq!(allocations_of(|| sync.call(1)), 0);
+    let shared = decor::Name::from(name());
+    assert_eq!(allocations_of(|| now(ready(Answer::Ok(1)).timed(shared.clone()))), 0);
 }
 
 #[test]
@@ -243,7 +275,7 @@ fn a_key_of_a_keyed_limiter_takes_what_is_documented() {
         per_user.for_key(&user).try_acquire().unwrap();
     }
     let each = (LIVE.get() - before) / isize::try_from(KEYS).unwrap();
-    assert!(each <= 700, "{each} bytes for each key");
+    assert!(each <= 800, "{each} bytes for each key");
 }
 
 #[test]

@@ -94,6 +94,7 @@ auto_traits! {
     Timeout<All>: Send Sync Unpin;
     Timeout<NotSync>: Send not_sync Unpin;
     blocking::BoxedFn<(u64,), Output>: Send Sync Unpin;
+    blocking::CancelToken: Send Sync Unpin;
     test_util::VirtualClock: not_send not_sync Unpin;
     test_util::VirtualThread<u64>: Send Sync Unpin;
 
@@ -105,7 +106,9 @@ auto_traits! {
     Eviction: Send Sync Unpin;
     Jitter: Send Sync Unpin;
     Measurement: Send Sync Unpin;
+    Name: Send Sync Unpin;
     Outcome: Send Sync Unpin;
+    MemoOutcome: Send Sync Unpin;
 
     // Settings, closures within included.
     Deprecation: Send Sync Unpin;
@@ -140,6 +143,7 @@ auto_traits! {
 
     // Handles are shared by everybody.
     RateLimiter: Send Sync Unpin;
+    KeyedLimiterBuilder: Send Sync Unpin;
     KeyedLimiter<String>: Send Sync Unpin;
     KeyedLimiter<NotSync>: Send Sync Unpin;
     KeyedLimiter<Local>: not_send not_sync Unpin;
@@ -423,6 +427,8 @@ fn check_values() -> Vec<&'static str> {
         Logging::new().values() => ALL;
         Logging::new().args(by_local.clone()) => LOCAL;
         Timing::new("f").by_result() => ALL;
+        Timing::new("f").by_memo() => ALL;
+        Logging::new().by_memo() => ALL;
 
         // A decorator with a closure has the traits of the closure. Its calls do as well, unless
         // the closure has run in `.call(..)`.

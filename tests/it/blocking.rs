@@ -3,6 +3,7 @@
 
 use decor::Error;
 
+mod cancel;
 mod clocks;
 mod decorators;
 mod python_documents;

@@ -18,7 +18,7 @@ type Seen = Arc<Mutex<Vec<(&'static str, Outcome)>>>;
 
 fn timing(name: &'static str, seen: &Seen) -> Timing {
     let seen = Arc::clone(seen);
-    Timing::new(name).record_to(move |m: &Measurement| seen.lock().unwrap().push((m.name, m.outcome)))
+    Timing::new(name).record_to(move |m: &Measurement| seen.lock().unwrap().push((name, m.outcome)))
 }
 
 async fn hang() -> Result<(), String> {

@@ -12,7 +12,7 @@ use std::{
 use tokio::time::Instant;
 
 fn timed_out() -> Error {
-    Error::TimedOut { name: "fetch", after: secs(2) }
+    Error::TimedOut { name: "fetch".into(), after: secs(2), label: None }
 }
 
 fn rejected(retry_after: Option<Duration>) -> Error {
@@ -25,11 +25,13 @@ fn errors_say_what_happened() {
     assert_eq!(Error::RateLimited { retry_after: ms(250) }.to_string(), "rate limited: try again in 250ms");
     assert_eq!(Error::QueueFull { waiting: 100 }.to_string(), "rate limited: 100 callers are waiting already");
     assert_eq!(Error::InvalidArgument { message: "x".into() }.to_string(), "invalid argument: x");
+    let closed = Error::Closed { what: "the rate limiter" };
+    assert_eq!(closed.to_string(), "the rate limiter is closed, and admits no more calls");
     assert_eq!(rejected(None).to_string(), "rejected by breaker: open");
     assert_eq!(rejected(Some(secs(3))).to_string(), "rejected by breaker: open");
     assert_ne!(rejected(Some(secs(3))), rejected(None));
     assert_eq!(timed_out(), timed_out().clone());
-    assert_ne!(timed_out(), Error::TimedOut { name: "other", after: secs(2) });
+    assert_ne!(timed_out(), Error::TimedOut { name: "other".into(), after: secs(2), label: None });
 }
 
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -42,21 +44,21 @@ enum ApiError {
 async fn each_error_type_that_can_carry_it_does() {
     let limit = ms(1);
     let error = pending::<Result<(), ApiError>>().timeout(limit).await.unwrap_err();
-    assert_eq!(error, ApiError::Policy(Error::TimedOut { name: "Pending", after: limit }));
+    assert_eq!(error, ApiError::Policy(Error::TimedOut { name: "Pending".into(), after: limit, label: None }));
 
     let error = pending::<Result<(), Error>>().timeout(limit).await.unwrap_err();
-    assert_eq!(error, Error::TimedOut { name: "Pending", after: limit });
+    assert_eq!(error, Error::TimedOut { name: "Pending".into(), after: limit, label: None });
 
     let error = pending::<anyhow::Result<()>>().timeout(limit).await.unwrap_err();
-    assert_eq!(error.downcast_ref(), Some(&Error::TimedOut { name: "Pending", after: limit }));
+    assert_eq!(error.downcast_ref(), Some(&Error::TimedOut { name: "Pending".into(), after: limit, label: None }));
 
     let error = pending::<Result<(), Box<dyn StdError + Send + Sync>>>().timeout(limit).await.unwrap_err();
-    assert_eq!(error.downcast_ref(), Some(&Error::TimedOut { name: "Pending", after: limit }));
+    assert_eq!(error.downcast_ref(), Some(&Error::TimedOut { name: "Pending".into(), after: limit, label: None }));
 
     let error = pending::<io::Result<()>>().timeout(limit).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     let inside = error.get_ref().and_then(|inside| inside.downcast_ref());
-    assert_eq!(inside, Some(&Error::TimedOut { name: "Pending", after: limit }));
+    assert_eq!(inside, Some(&Error::TimedOut { name: "Pending".into(), after: limit, label: None }));
 
     let error = pending::<Result<(), String>>().timeout(limit).await.unwrap_err();
     assert_eq!(error, "Pending timed out after 1ms");
@@ -69,6 +71,7 @@ fn an_io_error_has_the_kind_that_fits() {
     assert_eq!(kind(Error::InvalidArgument { message: String::new() }), io::ErrorKind::InvalidInput);
     assert_eq!(kind(Error::RateLimited { retry_after: secs(1) }), io::ErrorKind::WouldBlock);
     assert_eq!(kind(Error::QueueFull { waiting: 1 }), io::ErrorKind::WouldBlock);
+    assert_eq!(kind(Error::Closed { what: "the rate limiter" }), io::ErrorKind::Other);
     assert_eq!(kind(rejected(None)), io::ErrorKind::WouldBlock);
     assert_eq!(kind(rejected(Some(secs(1)))), io::ErrorKind::WouldBlock);
 }
@@ -87,7 +90,7 @@ async fn lifted_makes_room_in_a_foreign_error() {
 
     let hang = pending::<Result<u8, ParseIntError>>().lifted().timeout(secs(1));
     let error = hang.await.unwrap_err();
-    assert_eq!(error.policy(), Some(&Error::TimedOut { name: "Pending", after: secs(1) }));
+    assert_eq!(error.policy(), Some(&Error::TimedOut { name: "Pending".into(), after: secs(1), label: None }));
     assert_eq!(error.call(), None);
 }
 
@@ -96,7 +99,7 @@ async fn fallible_makes_room_where_there_is_no_error() {
     assert_eq!((|| ready(7)).fallible().timeout(secs(1)).await, Ok(7));
     assert_eq!(ready(7).fallible().timeout(secs(1)).await, Ok(7));
     let hang = pending::<u8>().fallible().timeout(secs(1));
-    assert_eq!(hang.await, Err(Error::TimedOut { name: "Pending", after: secs(1) }));
+    assert_eq!(hang.await, Err(Error::TimedOut { name: "Pending".into(), after: secs(1), label: None }));
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,6 +192,9 @@ fn transient_errors() {
     assert_eq!(io::Error::from(rejected(Some(secs(9)))).retry_after(), Some(secs(9)));
     assert_eq!(Failure::<io::Error>::Policy(rejected(Some(secs(9)))).retry_after(), Some(secs(9)));
     assert!(!Error::InvalidArgument { message: String::new() }.is_transient());
+    let closed = Error::Closed { what: "the rate limiter" };
+    assert_eq!((closed.is_transient(), closed.retry_after()), (false, None));
+    assert!(!io::Error::from(closed).is_transient());
     assert_eq!(timed_out().retry_after(), None);
 
     let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);

@@ -29,13 +29,26 @@ macro_rules! every_decorator {
             rate_limited: |f| f.rate_limited(&every::limiter()) => ".rate_limited(1000 per 1s)";
             rate_limited_by: |f| f.rate_limited_by(&every::limiter(), |_: &Arg| 2) => ".rate_limited_by(1000 per 1s, ..)";
             rate_limited_by_key: |f| f.rate_limited_by_key(&every::keyed(), |arg: &Arg| *arg)
-                => ".rate_limited_by_key(KeyedLimiter(1000 per 1s for each key), ..)";
+                => ".rate_limited_by_key(1000 per 1s for each key, ..)";
             rate_limited_within: |f| f.rate_limited_within(&every::limiter(), secs(1))
                 => ".rate_limited_within(1000 per 1s, 1s)";
+            rate_limited_within_by_key: |f| f.rate_limited_within_by_key(&every::keyed(), secs(1), |arg: &Arg| *arg)
+                => ".rate_limited_within_by_key(1000 per 1s for each key, 1s, ..)";
             try_rate_limited: |f| f.try_rate_limited(&every::limiter()) => ".try_rate_limited(1000 per 1s)";
+            try_rate_limited_by_key: |f| f.try_rate_limited_by_key(&every::keyed(), |arg: &Arg| *arg)
+                => ".try_rate_limited_by_key(1000 per 1s for each key, ..)";
             pausing: |f| f.pausing(&every::limiter(), |_: &decor::Error| None) => ".pausing(1000 per 1s, ..)";
+            pausing_result: |f| f.pausing_result(&every::limiter(), |_: &every::Answer| None)
+                => ".pausing_result(1000 per 1s, ..)";
+            pausing_by_key: |f| f.pausing_by_key(&every::keyed(), |arg: &Arg| *arg, |_: &decor::Error| None)
+                => ".pausing_by_key(1000 per 1s for each key, .., ..)";
+            pausing_result_by_key: |f| f.pausing_result_by_key(&every::keyed(), |arg: &Arg| *arg, |_: &every::Answer| None)
+                => ".pausing_result_by_key(1000 per 1s for each key, .., ..)";
             memoized: |f| f.memoized(&every::memo::<Arg>()) => ".memoized(ttl 300s)";
             memoized_by: |f| f.memoized_by(&every::memo(), |arg: &Arg| *arg) => ".memoized_by(ttl 300s, ..)";
+            invalidating: |f| f.invalidating(&every::memo::<Arg>(), |arg: &Arg| *arg) => ".invalidating(ttl 300s, ..)";
+            invalidating_tag: |f| f.invalidating_tag(&every::memo::<Arg>(), |_: &Arg| "tag")
+                => ".invalidating_tag(ttl 300s, ..)";
             validated: |f| f.validated(|_: &Arg| Ok::<_, &str>(())) => ".validated(..)";
             deprecated: |f| f.deprecated("use g") => ".deprecated(\"use g\")";
             deprecated_with: |f| f.deprecated_with(decor::Deprecation::new("use g")) => ".deprecated(\"use g\")";
@@ -63,10 +76,18 @@ macro_rules! every_future_decorator {
             timeout: |f| f.timeout(secs(1));
             rate_limited: |f| f.rate_limited(&every::limiter());
             rate_limited_by: |f| f.rate_limited_by(&every::limiter(), 2_u32);
+            rate_limited_by_key: |f| f.rate_limited_by_key(&every::keyed(), &7);
             rate_limited_within: |f| f.rate_limited_within(&every::limiter(), secs(1));
+            rate_limited_within_by_key: |f| f.rate_limited_within_by_key(&every::keyed(), secs(1), &7);
             try_rate_limited: |f| f.try_rate_limited(&every::limiter());
+            try_rate_limited_by_key: |f| f.try_rate_limited_by_key(&every::keyed(), &7);
             pausing: |f| f.pausing(&every::limiter(), |_: &decor::Error| None);
+            pausing_result: |f| f.pausing_result(&every::limiter(), |_: &every::Answer| None);
+            pausing_by_key: |f| f.pausing_by_key(&every::keyed(), &7, |_: &decor::Error| None);
+            pausing_result_by_key: |f| f.pausing_result_by_key(&every::keyed(), &7, |_: &every::Answer| None);
             memoized_by: |f| f.memoized_by(&every::memo::<u64>(), 7);
+            invalidating: |f| f.invalidating(&every::memo::<u64>(), 7);
+            invalidating_tag: |f| f.invalidating_tag(&every::memo::<u64>(), "tag");
             lifted: |f| f.lifted();
             fallible: |f| f.fallible();
             gated: |f| f.gated(every::Open);

@@ -4,7 +4,7 @@ mod model;
 
 use crate::support::{ms, secs};
 use decor::{
-    Error, Fallible, FnExt, Inspect, Outcome, ResultLike,
+    Error, Fallible, FnExt, Inspect, Name, Outcome, ResultLike,
     layer::{Decoration, End, Gate, Gated, GatedBy, Wait, future_name},
     prelude::*,
     test_util::{VirtualClock, sleep as sleep_blocking},
@@ -148,7 +148,7 @@ impl<T: ResultLike> Gate<T> for Entry {
 #[derive(Clone)]
 struct Audited<P> {
     log: AuditLog,
-    name: &'static str,
+    name: Name,
     show: P,
 }
 
@@ -156,7 +156,7 @@ impl<P: Inspect<Args, Output: Display>, Args> Inspect<Args> for Audited<P> {
     type Output = Entry;
 
     fn inspect(&self, args: &Args) -> Entry {
-        self.log.entry(self.name, self.show.inspect(args))
+        self.log.entry(&self.name, self.show.inspect(args))
     }
 }
 
@@ -762,7 +762,7 @@ fn a_gate_of_a_thread_that_its_caller_has_left_is_told_cancelled() {
 
     // Abandoned while an inner gate waits. The inner gate has let nothing through.
     let loaded = load.blocking().gated(inner).gated(outer.clone()).timeout(secs(1));
-    let timed_out = Err(Error::TimedOut { name: "load", after: secs(1) });
+    let timed_out = Err(Error::TimedOut { name: "load".into(), after: secs(1), label: None });
     assert_eq!(loaded.call("ann"), timed_out);
     assert_eq!(clock.elapsed(), secs(1));
     sleep_blocking(secs(1));
@@ -775,7 +775,7 @@ fn a_gate_of_a_thread_that_its_caller_has_left_is_told_cancelled() {
         Ok::<_, Error>(path.to_owned())
     };
     let slow = slow.blocking().named("load").gated(outer).timeout(secs(1));
-    assert_eq!(slow.call("ann"), Err(Error::TimedOut { name: "load", after: secs(1) }));
+    assert_eq!(slow.call("ann"), Err(Error::TimedOut { name: "load".into(), after: secs(1), label: None }));
     sleep_blocking(secs(5));
     assert_eq!(taken(&trace), ["outer asked", "outer cancelled", "outer dropped"]);
 }

@@ -79,6 +79,8 @@ macro_rules! that_hold_back {
             rate_limited_by: |f, passes| f.rate_limited_by(&one_per_second(passes), |$($parameter)*| 1);
             rate_limited_by_key: |f, passes| f.rate_limited_by_key(&one_per_second_each(passes), |$($parameter)*| 7);
             rate_limited_within: |f, passes| f.rate_limited_within(&one_per_second(passes), secs(1));
+            rate_limited_within_by_key: |f, passes| f.rate_limited_within_by_key(&one_per_second_each(passes), secs(1), |$($parameter)*| 7);
+            permits: |f, passes| f.rate_limited_by_key(&one_per_second_each(passes), |$($parameter)*| 7).permits(|$($parameter)*| 1);
             gated: |f, passes| f.gated(NotBefore::now(passes));
             gated_by: |f, passes| f.gated_by(move |$($parameter)*| NotBefore::now(passes));
             retried: |f, passes| f.gated(NotBefore::now(passes)).retry_with(policy());
@@ -102,7 +104,10 @@ macro_rules! that_refuse {
     ($check:ident, [$($parameter:tt)*]) => {
         $check! {
             try_rate_limited: |f| f.try_rate_limited(&one_per_second(false));
+            try_rate_limited_by_key: |f| f.try_rate_limited_by_key(&one_per_second_each(false), |$($parameter)*| 7);
             rate_limited_within: |f| f.rate_limited_within(&one_per_second(false), ms(500));
+            rate_limited_within_by_key: |f| f.rate_limited_within_by_key(&one_per_second_each(false), ms(500), |$($parameter)*| 7);
+            permits: |f| f.try_rate_limited(&one_per_second(true)).permits(|$($parameter)*| 2);
             rate_limited_by: |f| f.rate_limited_by(&one_per_second(true), |$($parameter)*| 2);
             gated: |f| f.gated(NotBefore(None));
             gated_by: |f| f.gated_by(|$($parameter)*| NotBefore(None));
@@ -117,7 +122,10 @@ macro_rules! that_begin_when_polled {
     ($check:ident, [$($parameter:tt)*]) => {
         $check! {
             try_rate_limited: |f| f.try_rate_limited(&one_per_second(true));
+            try_rate_limited_by_key: |f| f.try_rate_limited_by_key(&one_per_second_each(true), |$($parameter)*| 7);
             retry_with: |f| f.retry_with(policy());
+            invalidating: |f| f.invalidating(&memo(), |$($parameter)*| 7);
+            invalidating_tag: |f| f.invalidating_tag(&memo(), |$($parameter)*| "tag");
         }
     };
 }

@@ -2,10 +2,12 @@
 
 use crate::{
     every::{self, Answer, every_decorator},
-    support::{ms, secs},
+    support::{listen, ms, secs},
 };
-use decor::{BoxedFn, Callable, CallableOnce, Error, prelude::*};
+use decor::{BoxedFn, Callable, CallableOnce, Error, Name, prelude::*, test_util::VirtualClock};
 use std::{
+    borrow::Cow,
+    collections::HashSet,
     fmt::Debug,
     future::{IntoFuture as _, pending, ready},
     pin::Pin,
@@ -48,7 +50,7 @@ fn memo() -> Memo<u64, ()> {
     Memo::ttl(secs(300))
 }
 
-async fn name_in(call: impl Future<Output = Result<(), Error>>) -> &'static str {
+async fn name_in(call: impl Future<Output = Result<(), Error>>) -> Name {
     match call.await {
         Err(Error::TimedOut { name, .. }) => name,
         other => panic!("{other:?}"),
@@ -83,7 +85,7 @@ async fn futures_are_called_by_the_function_that_made_them_through_any_decorator
     assert_eq!(name_in(Client.get("x").timeout(ms(1))).await, "get");
     assert_eq!(name_in(generic(String::new()).timeout(ms(1))).await, "generic");
     let deep = fetch(1).logged().timeout(secs(9)).timed("x").lifted().timeout(ms(1)).await.unwrap_err();
-    assert_eq!(deep.policy(), Some(&Error::TimedOut { name: "fetch", after: ms(1) }));
+    assert_eq!(deep.policy(), Some(&Error::TimedOut { name: "fetch".into(), after: ms(1), label: None }));
     let users = memo();
     assert_eq!(name_in(fetch.memoized(&users).call(1).timeout(ms(1))).await, "fetch");
     assert_eq!(name_in(fetch(1).memoized_by(&users, 1).timeout(ms(1))).await, "fetch");
@@ -215,6 +217,84 @@ fn debug_shows_the_chain_as_it_was_written() {
     assert_eq!(format!("{:?}", boxed.timed("again")), format!("{written}.boxed().timed(\"again\")"));
 }
 
+/// One allocation, shared by the chain, its calls and what they return, and then freed.
+#[tokio::test(start_paused = true)]
+async fn a_name_made_at_run_time_is_shared_and_freed() {
+    let name: Arc<str> = format!("job {}", 42).into();
+    let hang = || pending::<Result<(), Error>>();
+    let chain = hang.named(Arc::clone(&name)).logged().timeout(ms(1)).timed(Arc::clone(&name));
+    assert_eq!(chain.name(), "job 42");
+    assert_eq!(
+        format!("{chain:?}"),
+        concat!(
+            "debug_shows_the_names_place::{{closure}}",
+            r#".named("job 42").logged().timeout(1ms).timed("job 42")"#,
+        )
+        .replace("debug_shows_the_names_place", "a_name_made_at_run_time_is_shared_and_freed::{{closure}}")
+    );
+    let error = chain.call().await.unwrap_err();
+    assert_eq!(error.to_string(), "job 42 timed out after 1ms");
+    let Error::TimedOut { name: in_error, .. } = error else { panic!("{error}") };
+    assert_eq!(in_error.as_ptr(), name.as_ptr(), "the same text");
+    drop((chain, in_error));
+    assert_eq!(Arc::strong_count(&name), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_made_at_run_time_stand_in_log_lines_of_both_halves() {
+    let log = listen();
+    let fails = |id: u64| format!("job {id}");
+    let (name, policy) = (fails(1), RetryPolicy::fixed(ms(1)).max_attempts(2));
+    let fetch = (|| ready(Err::<(), _>("busy"))).named(name.clone()).logged().retry_with(&policy).timed(fails(2));
+    fetch.await.unwrap_err();
+    let lines = log.take();
+    let expected = [
+        "DEBUG calling job 1",
+        "WARN job 1 failed in 0.00s: &str: busy",
+        "DEBUG job 1 failed at attempt 1, retrying in 1.00ms",
+        "DEBUG calling job 1",
+        "WARN job 1 failed in 0.00s: &str: busy",
+        "WARN job 1 gave up at attempt 2: attempts exhausted",
+        "INFO job 2 took 0.0010s",
+    ];
+    assert_eq!(lines, expected);
+
+    let _clock = VirtualClock::start();
+    let load = (|| Err::<(), _>("busy")).blocking().named(name).logged().retry_with(&policy).timed(fails(2));
+    load.run().unwrap_err();
+    assert_eq!(log.take(), expected);
+
+    ready(()).timed(fails(3)).await;
+    assert_eq!(log.take(), ["INFO job 3 took 0.0000s"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_load_has_the_name_made_at_run_time() {
+    let users = memo();
+    let name: Cow<'static, str> = Cow::Owned(format!("load {}", 7));
+    let load = (async |_: u64| {
+        tokio::time::sleep(ms(1)).await;
+        Err::<(), _>(Error::InvalidArgument { message: "no".into() })
+    })
+    .named(name)
+    .memoized(&users);
+    let (leads, waits) = tokio::join!(load.call(1), load.call(1));
+    assert_eq!(leads.unwrap_err().to_string(), "invalid argument: no");
+    assert_eq!(waits.unwrap_err().to_string(), "loading failed in another call of load 7: invalid argument: no");
+}
+
+#[test]
+fn a_name_is_its_text() {
+    let names = [Name::from("x"), "x".to_owned().into(), Arc::<str>::from("x").into(), Cow::Borrowed("x").into()];
+    assert_eq!(names.iter().collect::<HashSet<_>>().len(), 1, "equal, with equal hashes");
+    for name in &names {
+        assert_eq!((name, &**name, &name.to_string()), (&names[0], "x", &"x".to_owned()));
+        assert_eq!((format!("{name:?}"), format!("{name:>3}")), ("\"x\"".to_owned(), "  x".to_owned()));
+    }
+    assert_ne!(names[0], Name::from("y"));
+    assert_eq!(fetch.name(), Name::from("fetch"), "whatever its source");
+}
+
 fn polled<F: Future>(call: &mut Pin<Box<F>>) -> Poll<F::Output> {
     call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
@@ -231,7 +311,7 @@ async fn debug_shows_where_a_call_stands() {
     assert_eq!(shown(&timed), "GatedFuture { state: Ended, .. }");
 
     let bounded = fetch.timeout(secs(2)).call(1);
-    assert_eq!(shown(&bounded), "TimeoutFuture { name: fetch, limit: 2s, .. }");
+    assert_eq!(shown(&bounded), "TimeoutFuture { name: \"fetch\", limit: 2s, .. }");
 
     let mut old = Box::pin(fetch.deprecated("use fetch_v2").call(1));
     assert_eq!(shown(&old), "GatedFuture { state: Unpolled, .. }");

@@ -167,6 +167,27 @@ impl Gate<Answer> for Delay {
     }
 }
 
+/// A gate that notes the attempt in which a call begins and ends.
+#[derive(Clone)]
+struct Seen(World);
+
+impl Seen {
+    fn of(world: &World) -> Self {
+        Self(world.clone())
+    }
+}
+
+impl Gate<Answer> for Seen {
+    fn enter(&mut self, _: &mut Wait<'_>) -> Poll<Result<(), Answer>> {
+        self.0.see(("begins", decor::attempt()));
+        Poll::Ready(Ok(()))
+    }
+
+    fn end(&mut self, _: End<'_, Answer>) {
+        self.0.see(("ends", decor::attempt()));
+    }
+}
+
 /// How a scenario lets time pass, in either half.
 struct Time<'c>(Option<&'c VirtualClock>);
 
@@ -257,6 +278,11 @@ parity! {
         in w { let sink = w.clone(); }
         |f| f.timed_with(Timing::new("f").by_result().record_to(move |m| sink.see(m))),
         [0 => 1, 0 => 2];
+    timed_by_memo: [slow(250, ok(1)), slow(10, BUSY), ok(2)]
+        in w { let (sink, memo) = (w.clone(), Memo::<u32, u32>::ttl(secs(10))); }
+        |f| f.memoized(&memo).retry_with(policy())
+            .timed_with(Timing::new("f").by_memo().record_to(move |m| sink.see(m))),
+        [0 => 1, 0 => 1, 0 => 2, 0 => 2];
     timed_when_slower: [slow(99, ok(1)), slow(101, ok(1))]
         |f| f.timed_with(Timing::new("f").slower_than(ms(100))),
         [0 => 1, 0 => 2];
@@ -277,6 +303,11 @@ parity! {
     logged_at_levels: [ok(7), BUSY]
         |f| f.logged_with(Logging::new().level(Level::DEBUG).error_level(Level::ERROR)),
         [0 => 1, 0 => 2];
+
+    logged_by_memo: [ok(7), BUSY]
+        { let memo: Memo<u32, u32> = Memo::ttl(secs(10)); }
+        |f| f.memoized(&memo).logged_with(Logging::new().by_memo()),
+        [0 => 1, 0 => 1, 0 => 2];
 
     // timeout
     timeout_in_time: [slow(999, ok(7))]
@@ -300,6 +331,10 @@ parity! {
     timeout_of_all_attempts: [BUSY, BUSY, BUSY, BUSY]
         |f| f.retry_with(policy()).timeout(ms(250)),
         [0 => 1, 5000 => 2];
+    timeouts_with_labels: [slow(400, ok(1)), slow(400, ok(2)), slow(400, ok(3))]
+        |f| f.timeout(ms(300)).labelled("attempt").retry_with(policy().max_attempts(1)).timeout(ms(500))
+            .labelled("total").map_err(|e: Fault| e.to_string()),
+        [0 => 1];
     timeout_within_timeout: [slow(400, ok(1)), slow(400, ok(2)), slow(400, ok(3))]
         |f| f.timeout(ms(300)).retry_with(policy()).timeout(ms(500)),
         [0 => 1];
@@ -338,6 +373,35 @@ parity! {
         [0 => 1];
     retry_after: [BUSY, BUSY, ok(7)]
         |f| f.retry_with(policy()).retry_after(|_| Some(secs(9))),
+        [0 => 1];
+    retry_after_result: [ok(429), throttled(3), ok(200)]
+        |f| f.retry_with(policy()).when_result(|r| *r != Ok(200))
+            .retry_after_result(|r| Some(secs(if r.is_ok() { 7 } else { 9 }))),
+        [0 => 1];
+    retry_hint_too_long: [throttled(61), throttled(60), throttled(61)]
+        |f| f.retry_with(policy().max_hint(secs(60))).transient().logging_errors().explained(),
+        [0 => 1, 0 => 2];
+    retry_logging_errors: [BUSY, throttled(3), FATAL]
+        |f| f.retry_with(policy()).transient().logging_errors(),
+        [0 => 1];
+    retry_logs_at_levels: [BUSY, ok(1), BUSY, BUSY]
+        { let policy = RetryPolicy::fixed(secs(1)).max_attempts(2).log_level(Level::INFO).give_up_log_level(Level::ERROR); }
+        |f| f.retry_with(policy),
+        [0 => 1, 0 => 2];
+    retry_logs_now_and_then: [BUSY, BUSY, BUSY, BUSY]
+        { let policy = RetryPolicy::fixed(secs(1)).max_attempts(1).give_up_log_interval(secs(10)); }
+        |f| f.retry_with(policy),
+        [0 => 1, 0 => 2, 9_999 => 3, 1 => 4];
+    retry_attempt: [BUSY, BUSY, ok(7)]
+        in w { let (attempts, outer) = (w.clone(), w.clone()); }
+        |f| f.gated_by(move |_: &u32| Seen::of(&attempts)).timeout(secs(1)).retry_with(policy())
+            .gated_by(move |_: &u32| Seen::of(&outer)),
+        [0 => 1];
+    retry_attempt_of_nested_ones: [BUSY, BUSY, BUSY, ok(7)]
+        in w { let (attempts, hooks, outer) = (w.clone(), w.clone(), w.clone()); }
+        |f| f.gated_by(move |_: &u32| Seen::of(&attempts)).retry_with(policy().max_attempts(2))
+            .on_give_up(move |_| hooks.see(("hook", decor::attempt())))
+            .gated_by(move |_: &u32| Seen::of(&outer)).retry_with(policy().max_attempts(2)),
         [0 => 1];
     retry_hint_beyond_the_deadline: [throttled(60)]
         |f| f.retry_with(policy().deadline(secs(5))).transient(),
@@ -379,19 +443,153 @@ parity! {
     rate_limited_by_key: []
         { let keyed = KeyedLimiter::new(1, secs(1)); }
         |f| f.rate_limited_by_key(&keyed, |n: &u32| n % 2),
-        [0 => 1, 0 => 2, 0 => 3, 0 => 4], keyed.len();
+        [0 => 1, 0 => 2, 0 => 3, 0 => 4], keyed.stats();
+    rate_limited_within_by_key: []
+        { let keyed = KeyedLimiter::new(1, secs(1)); }
+        |f| f.rate_limited_within_by_key(&keyed, ms(500), |n: &u32| n % 2),
+        [0 => 1, 0 => 2, 0 => 3, 600 => 4, 0 => 5, 0 => 7], keyed.stats();
+    try_rate_limited_by_key: []
+        { let keyed = KeyedLimiter::new(1, secs(1)); }
+        |f| f.try_rate_limited_by_key(&keyed, |n: &u32| n % 2),
+        [0 => 1, 0 => 2, 0 => 3, 1000 => 3], keyed.stats();
+    rate_limited_permits: []
+        { let limiter = RateLimiter::new(10, secs(1)); }
+        |f| f.rate_limited(&limiter).permits(|n: &u32| *n),
+        [0 => 4, 0 => 7, 0 => 11, 0 => 1], limiter.stats();
+    rate_limited_within_permits: []
+        { let limiter = RateLimiter::windows([(2, secs(1)), (10, secs(1))]); }
+        |f| f.rate_limited_within(&limiter, ms(500)).permits(|n: &u32| [1, *n]),
+        [0 => 4, 0 => 7, 600 => 7, 0 => 11], limiter.stats();
+    try_rate_limited_permits: []
+        { let limiter = RateLimiter::new(10, secs(1)); }
+        |f| f.try_rate_limited(&limiter).permits(|n: &u32| *n),
+        [0 => 4, 0 => 7, 0 => 6, 0 => 11, 0 => 0], limiter.stats();
+    rate_limited_by_key_permits: []
+        { let keyed = KeyedLimiter::new(10, secs(1)); }
+        |f| f.rate_limited_by_key(&keyed, |n: &u32| n % 2).permits(|n: &u32| *n),
+        [0 => 3, 0 => 4, 0 => 9, 0 => 4, 0 => 11], keyed.stats();
+    try_rate_limited_by_key_permits_of_attempts: [BUSY, BUSY, ok(7)]
+        { let keyed = KeyedLimiter::new(10, secs(1)); }
+        |f| f.try_rate_limited_by_key(&keyed, |n: &u32| n % 2).permits(|n: &u32| *n).retry_with(policy()),
+        [0 => 4], keyed.stats();
     rate_limited_attempts: [BUSY, BUSY, ok(7)]
         { let limiter = RateLimiter::new(1, secs(1)); }
         |f| f.rate_limited(&limiter).retry_with(policy()),
         [0 => 1], limiter.stats();
+    settled: [ok(4), slow(500, ok(9)), BUSY]
+        { let limiter = RateLimiter::windows([(3, secs(1)), (10, secs(1))]); }
+        |f| f.rate_limited_by(&limiter, |n: &u32| [1, *n]).settled(|used| [1, *used]),
+        [0 => 7, 0 => 5, 0 => 1, 0 => 2, 300 => 3], (limiter.available_per_window(), limiter.stats());
+    settled_result: [BUSY, FATAL, ok(3)]
+        { let limiter = RateLimiter::new(20, secs(1)); }
+        |f| f.rate_limited_by(&limiter, |n: &u32| *n).settled_result(|result| match result {
+            Ok(used) => Some(*used),
+            Err(Fault::Busy) => Some(0),
+            Err(_) => None,
+        }),
+        [0 => 7, 0 => 8, 0 => 6], (limiter.available(), limiter.stats());
+    settled_attempts: [BUSY, BUSY, ok(2)]
+        { let limiter = RateLimiter::new(10, secs(1)); }
+        |f| f.rate_limited_by(&limiter, |n: &u32| *n).settled(|used| *used).retry_with(policy()).logged(),
+        [0 => 5], (limiter.available(), limiter.stats());
+    settled_behind_a_gate_that_refuses: []
+        in w { let (gate, limiter) = (Delay::of(w, false), RateLimiter::new(10, secs(1))); }
+        |f| f.gated(gate).rate_limited_by(&limiter, |n: &u32| *n).settled(|used| *used),
+        [0 => 8, 0 => 9], (limiter.available(), limiter.stats());
+    settled_behind_a_gate_that_refuses_all_attempts: []
+        in w { let (gate, limiter) = (Delay::of(w, false), RateLimiter::new(10, secs(1))); }
+        |f| f.gated(gate).retry_with(policy()).rate_limited_by(&limiter, |n: &u32| *n).settled(|used| *used),
+        [0 => 8], (limiter.available(), limiter.stats());
+    settled_behind_a_gate_that_lets_pass: [slow(50, ok(7)), BUSY]
+        in w { let (gate, limiter) = (Delay::of(w, true), RateLimiter::new(20, secs(1))); }
+        |f| f.gated(gate).rate_limited_by(&limiter, |n: &u32| *n).settled(|used| *used).retry_with(policy()),
+        [0 => 8, 0 => 9], (limiter.available(), limiter.stats());
+    settled_behind_a_validation: []
+        { let limiter = RateLimiter::new(10, secs(1)); }
+        |f| f.validated(|n: &u32| if *n > 3 { Err("too many") } else { Ok(()) })
+            .rate_limited_by(&limiter, |n: &u32| *n).settled_result(|_| None::<u32>),
+        [0 => 4, 0 => 3], (limiter.available(), limiter.stats());
+    settled_after_the_period: [slow(1_500, ok(2))]
+        { let limiter = RateLimiter::windows([(10, secs(1)), (10, secs(2))]); }
+        |f| f.rate_limited_by(&limiter, |n: &u32| *n).settled(|used| *used),
+        [0 => 8, 0 => 7], (limiter.available_per_window(), limiter.stats());
+    settled_paced: [slow(100, ok(3)), slow(2_000, ok(1))]
+        { let limiter = RateLimiter::paced(10, secs(1)); }
+        |f| f.rate_limited_by(&limiter, |_: &u32| 8).settled(|used| *used),
+        [0 => 1, 0 => 2, 0 => 3], (limiter.available(), limiter.stats());
+    settled_single_permits: [ok(0), ok(2)]
+        { let limiter = RateLimiter::new(3, secs(1)); }
+        |f| f.rate_limited(&limiter).settled(|used| *used).try_rate_limited(&limiter).settled(|used| *used),
+        [0 => 1, 0 => 2], (limiter.available(), limiter.stats());
     pausing: [throttled(30)]
         { let limiter = RateLimiter::new(9, secs(1)); }
         |f| f.pausing(&limiter, Transient::retry_after).rate_limited(&limiter),
         [0 => 1, 0 => 2], limiter.stats();
+    pausing_result: [ok(30), throttled(20)]
+        { let limiter = RateLimiter::new(9, secs(1)); }
+        |f| f.pausing_result(&limiter, |r: &Answer| r.as_ref().map_or_else(Transient::retry_after, |n| Some(secs((*n).into()))))
+            .rate_limited(&limiter),
+        [0 => 1, 0 => 2, 0 => 0], limiter.stats();
+    pausing_by_key: [throttled(30)]
+        { let keyed = KeyedLimiter::new(9, secs(1)); }
+        |f| f.pausing_by_key(&keyed, |n: &u32| n % 2, Transient::retry_after)
+            .rate_limited_by_key(&keyed, |n: &u32| n % 2),
+        [0 => 1, 0 => 2, 0 => 3], keyed.stats();
+    pausing_by_key_in_attempts: [throttled(5), BUSY]
+        { let keyed = KeyedLimiter::new(9, secs(1)); }
+        |f| f.pausing_by_key(&keyed, |n: &u32| n % 2, Transient::retry_after)
+            .rate_limited_by_key(&keyed, |n: &u32| n % 2).retry_with(policy()),
+        [0 => 1], keyed.stats();
+    pausing_result_by_key: [ok(30), throttled(20)]
+        { let keyed = KeyedLimiter::new(9, secs(1)); }
+        |f| f.pausing_result_by_key(&keyed, |n: &u32| n % 2, |r: &Answer| {
+                r.as_ref().map_or_else(Transient::retry_after, |n| Some(secs((*n).into())))
+            })
+            .rate_limited_by_key(&keyed, |n: &u32| n % 2),
+        [0 => 1, 0 => 2, 0 => 3], keyed.stats();
     queue_is_full: []
         { let limiter = RateLimiter::builder().window(1, secs(1)).max_waiting(0).build(); }
         |f| f.rate_limited_by(&limiter, |_: &u32| 1),
         [0 => 1, 0 => 2], limiter.stats();
+    pausing_no_longer_than: [throttled(31_536_000)]
+        { let limiter = RateLimiter::builder().window(9, secs(1)).longest_pause(secs(2)).build(); }
+        |f| f.pausing(&limiter, Transient::retry_after).rate_limited(&limiter),
+        [0 => 1, 0 => 2], limiter.stats();
+    resumed: [throttled(30), throttled(30)]
+        { let limiter = RateLimiter::new(9, secs(1)); let its = limiter.clone(); }
+        |f| f.pausing(&limiter, Transient::retry_after)
+            .rate_limited_within(&limiter, secs(1))
+            .map_err(move |e: Fault| { its.resume(); e }),
+        [0 => 1, 0 => 2, 0 => 3], limiter.stats();
+    settings_changed: []
+        { let limiter = RateLimiter::paced(1, secs(1)); let its = limiter.clone(); }
+        |f| f.rate_limited_by(&limiter, move |n: &u32| {
+            its.set_limit(10, secs(1));
+            its.set_burst(3);
+            *n
+        }),
+        [0 => 3, 0 => 3, 0 => 9, 0 => 1], (limiter.limits(), limiter.burst(), limiter.stats());
+    closed: []
+        { let limiter = RateLimiter::new(2, secs(1)); let its = limiter.clone(); }
+        |f| f.rate_limited_by(&limiter, move |n: &u32| {
+            if *n == 2 {
+                its.close();
+            }
+            1
+        }),
+        [0 => 1, 0 => 2, 1000 => 3], limiter.stats();
+    closed_within: []
+        { let limiter = RateLimiter::new(2, secs(1)); limiter.close(); }
+        |f| f.rate_limited_within(&limiter, secs(1)).retry_with(policy()).transient(),
+        [0 => 1], limiter.stats();
+    closed_try: []
+        { let limiter = RateLimiter::new(2, secs(1)); limiter.close(); }
+        |f| f.try_rate_limited(&limiter),
+        [0 => 1], limiter.stats();
+    closed_stays_pending: []
+        { let limiter = RateLimiter::new(2, secs(1)); limiter.close(); }
+        |f| f.rate_limited(&limiter).timeout(secs(3)),
+        [0 => 1], limiter.stats();
 
     // the memo
     memoized: [ok(7)]
@@ -424,7 +622,7 @@ parity! {
                 Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
         }
         |f| f.memoized(&memo),
-        [0 => 1, 10_000 => 1, 100 => 1, 0 => 1], memo.stats();
+        [0 => 1, 10_000 => 1, 999 => 1, 1 => 1], memo.stats();
     memoized_stale_on_error: [ok(1), BUSY, FATAL]
         {
             let memo: Memo<u32, u32> =
@@ -432,6 +630,20 @@ parity! {
         }
         |f| f.memoized(&memo),
         [0 => 1, 10_000 => 1, 60_000 => 1], memo.stats();
+    memoized_time_to_idle: [ok(1), ok(2)]
+        { let memo: Memo<u32, u32> = Memo::builder().time_to_idle(secs(10)).build(); }
+        |f| f.memoized(&memo),
+        [0 => 1, 9_999 => 1, 9_999 => 1, 10_000 => 1], memo.stats();
+    memoized_refresh_backoff: [ok(1), slow(500, BUSY), FATAL, ok(2)]
+        {
+            let memo: Memo<u32, u32> = Memo::builder()
+                .ttl(secs(10))
+                .stale_while_revalidate(secs(60))
+                .refresh_backoff(RetryPolicy::linear(secs(3)))
+                .build();
+        }
+        |f| f.memoized(&memo),
+        [0 => 1, 10_000 => 1, 2_999 => 1, 1 => 1, 5_999 => 1, 1 => 1], memo.stats();
     memoized_detached: [slow(5_000, ok(7))]
         { let memo: Memo<u32, u32> = Memo::ttl(secs(300)); }
         |f| f.memoized(&memo).detached().timeout(secs(2)),
@@ -461,6 +673,50 @@ parity! {
         { let memo: Memo<u32, u32> = Memo::ttl(secs(300)); }
         |f| f.retry_with(policy()).memoized(&memo).logged(),
         [0 => 1, 0 => 1], memo.stats();
+    memoized_until_no_longer_valid: []
+        {
+            let memo: Memo<u32, u32> = Memo::builder().ttl(secs(10)).valid_while(|_, n: &u32| *n != 1).build();
+        }
+        |f| f.memoized(&memo),
+        [0 => 1, 0 => 1, 0 => 2, 0 => 2], memo.stats();
+    memoized_and_due: [ok(1), BUSY, ok(2)]
+        in w {
+            let memo: Memo<u32, u32> = Memo::builder().build();
+            let (world, due) = (w.clone(), memo.clone());
+        }
+        |f| f.memoized(&memo).gated_by(move |n: &u32| {
+            due.refresh(n);
+            Delay::of(&world, true)
+        }),
+        [0 => 1, 0 => 1, 0 => 1], memo.stats();
+    invalidating: [ok(1), BUSY, ok(2)]
+        { let memo: Memo<u32, u32> = Memo::builder().build(); }
+        |f| {
+            (1..=3).for_each(|n| memo.insert(n, n));
+            f.invalidating(&memo, |n: &u32| *n)
+        },
+        [0 => 1, 0 => 2, 0 => 4], (memo.peek(&1), memo.peek(&2), memo.peek(&3));
+    invalidating_before_and_after: [BUSY]
+        { let memo: Memo<u32, u32> = Memo::builder().build(); }
+        |f| {
+            memo.insert(1, 1);
+            f.invalidating(&memo, |n: &u32| *n).before_and_after()
+        },
+        [0 => 1], memo.peek(&1);
+    invalidating_tag: [BUSY, ok(7)]
+        { let memo: Memo<u32, u32> = Memo::builder().tags_by(|n: &u32, _: &u32| [(n % 2).to_string()]).build(); }
+        |f| {
+            (1..=4).for_each(|n| memo.insert(n, n));
+            f.invalidating_tag(&memo, |n: &u32| (n % 2).to_string())
+        },
+        [0 => 1, 0 => 2], [1, 2, 3, 4].map(|n| memo.contains(&n));
+    invalidating_attempts: [BUSY, ok(7)]
+        { let memo: Memo<u32, u32> = Memo::builder().build(); }
+        |f| {
+            memo.insert(1, 1);
+            f.invalidating(&memo, |n: &u32| *n).retry_with(policy())
+        },
+        [0 => 1], memo.peek(&1);
 
     // the rest
     validated: [ok(7)]
@@ -490,6 +746,9 @@ parity! {
         |f| f.err_into::<Box<dyn std::error::Error + Send + Sync>>()
             .map_err(|e: Box<dyn std::error::Error + Send + Sync>| e.to_string()),
         [0 => 1];
+    named_at_run_time: [BUSY, slow(2000, ok(7))]
+        |f| f.named(format!("job {}", 42)).timeout(secs(1)).logged().retry_with(policy()).timed("job".to_owned()),
+        [0 => 1, 0 => 2];
     named_anew: [FATAL]
         |f| f.named("g").logged(),
         [0 => 1];

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use tracing::Level;
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-enum PyError {
+pub(crate) enum PyError {
     #[error("{0}")]
     ValueError(&'static str),
     #[error("{0}")]
@@ -377,7 +377,7 @@ async fn too_long() -> Result<(), PyError> {
 async fn timeout() {
     let begun = Instant::now();
     let error = too_long.timeout(secs(2)).await.unwrap_err();
-    assert_eq!(error, Error::TimedOut { name: "too_long", after: secs(2) }.into());
+    assert_eq!(error, Error::TimedOut { name: "too_long".into(), after: secs(2), label: None }.into());
     assert_eq!(error.to_string(), "too_long timed out after 2s");
     assert_eq!(begun.elapsed(), secs(2));
 }

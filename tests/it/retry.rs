@@ -5,10 +5,12 @@ use std::{
     future::{Ready, ready},
 };
 
+mod attempt;
 mod attempts;
 mod hints;
 mod logs;
 mod model;
+mod place;
 mod policy;
 mod predicates;
 mod repeated;

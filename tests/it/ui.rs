@@ -48,6 +48,8 @@ cases! {
     error_without_from
     gate_not_clone
     gate_on_plain_output
+    invalidating_by_another_key
+    invalidating_plain_output
     lending_closure
     limited_closure_called
     memo_key_not_hash
@@ -70,6 +72,8 @@ cases! {
     retried_counter_called
     retried_future
     retried_once
+    settled_gate
+    settled_plain_output
     shared_counter_decorated
     shared_error_not_clone
     transient_unimplemented

@@ -6,24 +6,39 @@ use super::{
     rules::Ruling,
 };
 use crate::{
-    RetryPolicy,
-    call::{
-        blocking::{Callable, CallableMut, CallableOnce},
-        name::Name,
-    },
+    Name, RetryPolicy,
+    attempt::{Scope, attempt as running},
+    call::blocking::{Callable, CallableMut, CallableOnce},
     clock::Clock,
     policy::Delays,
     thread::{sleep, unwind_if_cancelled},
 };
 use std::{fmt, time::Duration};
 
-/// The first attempt, with all that a call needs which succeeds at once: this much is compiled into the caller.
 #[inline]
 fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
     policy: &RetryPolicy,
     rules: &mut R,
     args: Args,
-    label: impl Fn() -> Name,
+    name: impl Fn() -> Name,
+    call: impl FnMut(Args) -> Result<T, E>,
+) -> Result<T, R::Error> {
+    if running() == 1 {
+        retry_here(policy, rules, args, name, call)
+    } else {
+        // Within a further attempt of another retry, this one begins anew with 1.
+        Scope::new(1, None).run(move || retry_here(policy, rules, args, name, call))
+    }
+}
+
+/// The first attempt, with all that a call needs which succeeds at once: this much is compiled into
+/// the caller.
+#[inline]
+fn retry_here<Args: Clone, T, E, R: Ruling<T, E>>(
+    policy: &RetryPolicy,
+    rules: &mut R,
+    args: Args,
+    name: impl Fn() -> Name,
     mut call: impl FnMut(Args) -> Result<T, E>,
 ) -> Result<T, R::Error> {
     let began = (policy.needs_clock() || R::NEEDS_CLOCK).then(|| Clock::Thread.now());
@@ -34,7 +49,7 @@ fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
         Ok(value) if !retryable => Ok(value),
         result => {
             let attempt = Attempt { number: 1, began, clock: Clock::Thread, retryable };
-            retry_after(attempt, result, policy, rules, others, label, call)
+            retry_after(attempt, result, policy, rules, others, name, call)
         }
     }
 }
@@ -48,14 +63,14 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
     policy: &RetryPolicy,
     rules: &mut R,
     mut args: Option<Args>,
-    label: impl Fn() -> Name,
+    name: impl Fn() -> Name,
     mut call: impl FnMut(Args) -> Result<T, E>,
 ) -> Result<T, R::Error> {
     let mut delays = None;
     loop {
-        let (name, seed) = (|| label().get(), || Delays::new(policy.seed_of_next_call()));
+        let seed = || Delays::new(policy.seed_of_next_call());
         let waits = &mut delays;
-        match judge(policy, rules, &attempt, &result, name, move || waits.get_or_insert_with(seed)) {
+        match judge(policy, rules, &attempt, &result, &name, move || waits.get_or_insert_with(seed)) {
             Next::Return(reason, elapsed) => {
                 return result.map_err(|error| R::finish(attempt.number, elapsed, reason, error));
             }
@@ -66,11 +81,12 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
         }
         attempt.number += 1;
         let these = if policy.may_follow(attempt.number) { args.clone() } else { args.take() };
-        result = call(these.expect("taken by the last attempt only"));
+        let these = these.expect("taken by the last attempt only");
+        result = Scope::new(attempt.number, policy.keeps_place_since(attempt.began)).run(|| call(these));
         attempt.retryable = is_retryable(policy, rules, || attempt.number, &result);
         match result {
             Ok(value) if !attempt.retryable => {
-                succeeded(attempt.number, || label().get());
+                succeeded(policy, attempt.number, &name);
                 return Ok(value);
             }
             failed => result = failed,
@@ -99,8 +115,13 @@ where
         self.call_mut(args)
     }
 
-    fn label(&self) -> Name {
-        self.callable.label()
+    fn name(&self) -> Name {
+        self.callable.name()
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.callable.holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,8 +138,8 @@ where
     #[inline]
     fn call_mut(&mut self, args: Args) -> Self::Output {
         let Self { callable, policy, rules, .. } = self;
-        let label = callable.label();
-        retry(policy, rules, args, || label, |args| callable.call_mut(args))
+        let name = callable.name();
+        retry(policy, rules, args, || name.clone(), |args| callable.call_mut(args))
     }
 }
 
@@ -131,6 +152,6 @@ where
     #[inline]
     fn call_with(&self, args: Args) -> Self::Output {
         let Self { callable, policy, rules, .. } = self;
-        retry(policy, &mut rules.clone(), args, || callable.label(), |args| callable.call_with(args))
+        retry(policy, &mut rules.clone(), args, || callable.name(), |args| callable.call_with(args))
     }
 }

@@ -5,8 +5,9 @@ use super::{
     rules::Ruling,
 };
 use crate::{
-    RetryPolicy,
-    call::{Repeat, Stop, name::Name},
+    Name, RetryPolicy,
+    attempt::{Scope, attempt as running},
+    call::{Repeat, Stop},
     clock::{self, Clock, Instant, Sleep},
     policy::Delays,
 };
@@ -100,15 +101,8 @@ where
     type Output = Result<T, R::Error>;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Nearly all calls end here: the first attempt succeeds when it is first polled.
-        if self.state == State::Due {
-            self.as_mut().begin();
-            if let Some(poll) = self.as_mut().poll_attempt(cx) {
-                return poll;
-            }
-        }
-        self.poll_on(cx)
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if running() == 1 { self.poll_here(cx) } else { self.poll_nested(cx) }
     }
 }
 
@@ -117,6 +111,26 @@ where
     A: Repeat<Output = Result<T, E>>,
     R: Ruling<T, E>,
 {
+    /// Within a further attempt of another retry, this one begins anew with 1.
+    #[cold]
+    #[inline(never)]
+    fn poll_nested(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, R::Error>> {
+        Scope::new(1, None).run(|| self.poll_here(cx))
+    }
+
+    #[inline]
+    fn poll_here(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, R::Error>> {
+        // Nearly all calls end here: the first attempt succeeds when it is first polled.
+        if self.state == State::Due && self.progress.is_first() {
+            self.as_mut().begin();
+            let result = ready!(self.as_mut().project().attempts.poll(cx));
+            if let Some(poll) = self.as_mut().ended(result, cx) {
+                return poll;
+            }
+        }
+        self.poll_on(cx)
+    }
+
     /// Goes on with an attempt, or with the wait for one.
     #[inline(never)]
     fn poll_on(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, R::Error>> {
@@ -135,10 +149,28 @@ where
     }
 
     /// Polls the attempt in progress; `None` if another is to follow after a wait.
-    #[inline]
     fn poll_attempt(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Poll<Result<T, R::Error>>> {
-        let mut this = self.as_mut().project();
-        let Poll::Ready(result) = this.attempts.as_mut().poll(cx) else { return Some(Poll::Pending) };
+        let this = self.as_mut().project();
+        let poll = match &*this.progress.0 {
+            Stage::First(_) => this.attempts.poll(cx),
+            Stage::Further(wait) => {
+                Scope::new(wait.failed + 1, this.policy.keeps_place_since(wait.began)).run(|| this.attempts.poll(cx))
+            }
+        };
+        match poll {
+            Poll::Ready(result) => self.ended(result, cx),
+            Poll::Pending => Some(Poll::Pending),
+        }
+    }
+
+    /// What follows an attempt that has ended; `None` if another is to follow after a wait.
+    #[inline]
+    fn ended(
+        mut self: Pin<&mut Self>,
+        result: Result<T, E>,
+        cx: &mut Context<'_>,
+    ) -> Option<Poll<Result<T, R::Error>>> {
+        let this = self.as_mut().project();
         // Everything that the attempt held is freed before its end is reported.
         this.attempts.stop();
         *this.state = State::Ended;
@@ -146,7 +178,8 @@ where
         match result {
             Ok(value) if !retryable => {
                 if let Stage::Further(wait) = &*this.progress.0 {
-                    succeeded(wait.failed + 1, || self.attempts.label().get());
+                    let number = wait.failed + 1;
+                    succeeded(&self.policy, number, || self.attempts.name());
                 }
                 Some(Poll::Ready(Ok(value)))
             }
@@ -184,7 +217,7 @@ where
         let (number, began) = (this.progress.number(), this.progress.began());
         let attempt = Attempt { number, began, clock: Clock::Task, retryable };
         let (policy, progress) = (&*this.policy, this.progress);
-        let name = || this.attempts.label().get();
+        let name = || this.attempts.name();
         match judge(policy, this.rules, &attempt, &result, name, || progress.wait(policy).delays) {
             Next::Return(reason, elapsed) => {
                 let explain = |error| R::finish(number, elapsed, reason, error);
@@ -229,7 +262,10 @@ where
 {
     fn stop(self: Pin<&mut Self>) {
         let this = self.project();
-        this.attempts.stop();
+        // An attempt that has ended was stopped then.
+        if *this.state == State::Attempting {
+            this.attempts.stop();
+        }
         *this.state = State::Ended;
         *this.progress = Progress::new();
     }
@@ -247,14 +283,24 @@ where
         *this.state = State::Due;
     }
 
-    fn label(&self) -> Name {
-        self.attempts.label()
+    fn name(&self) -> Name {
+        self.attempts.name()
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.attempts.holds_back()
     }
 }
 
 impl Progress {
     fn new() -> Self {
         Self(ManuallyDrop::new(Stage::First(None)))
+    }
+
+    #[inline]
+    fn is_first(&self) -> bool {
+        matches!(*self.0, Stage::First(_))
     }
 
     /// How many attempts have failed and are to be followed by another.

@@ -9,11 +9,14 @@ mod rules;
 pub use future::RetryFuture;
 pub use rules::{GiveUpEvent, RetryEvent, Rules};
 
-use rules::{Explained, HintedBy, OnGiveUpHook, OnRetryHook, Ruling, TransientError, TransientHint, When, WhenResult};
+use rules::{
+    Explained, HintedBy, HintedByResult, OnGiveUpHook, OnRetryHook, Ruling, Text, TransientError, TransientHint, When,
+    WhenResult,
+};
 
 use crate::{
-    RetryPolicy, Transient,
-    call::{Callable, CallableMut, CallableOnce, Describe, awaited_directly, mode::Repeatable, name::Name},
+    Name, RetryPolicy, Transient,
+    call::{Callable, CallableMut, CallableOnce, Describe, awaited_directly, mode::Repeatable},
 };
 use std::{fmt, time::Duration};
 
@@ -70,8 +73,9 @@ impl<C> Retry<C> {
     }
 }
 
-impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
-    fn with<R2>(self, change: impl FnOnce(Rules<W, H, R, G, X>) -> R2) -> Retry<C, R2> {
+#[allow(clippy::type_complexity)] // each slot is a parameter
+impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
+    fn with<R2>(self, change: impl FnOnce(Rules<W, H, R, G, X, L>) -> R2) -> Retry<C, R2> {
         let Self { callable, policy, rules, describe } = self;
         Retry { callable, policy, rules: change(rules), describe }
     }
@@ -92,7 +96,7 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!((result, calls), (Err("no such user"), 1));
     /// # }
     /// ```
-    pub fn when<Args, Half, P>(self, retryable: P) -> Retry<C, Rules<When<P>, H, R, G, X>>
+    pub fn when<Args, Half, P>(self, retryable: P) -> Retry<C, Rules<When<P>, H, R, G, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&C::Err) -> bool,
@@ -119,7 +123,7 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(status, Ok(200));
     /// # }
     /// ```
-    pub fn when_result<Args, Half, P>(self, retryable: P) -> Retry<C, Rules<WhenResult<P>, H, R, G, X>>
+    pub fn when_result<Args, Half, P>(self, retryable: P) -> Retry<C, Rules<WhenResult<P>, H, R, G, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&Result<C::Ok, C::Err>) -> bool,
@@ -144,7 +148,7 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     /// # }
     /// ```
-    pub fn transient<Args, Half>(self) -> Retry<C, Rules<TransientError, TransientHint, R, G, X>>
+    pub fn transient<Args, Half>(self) -> Retry<C, Rules<TransientError, TransientHint, R, G, X, L>>
     where
         C: Repeatable<Args, Half, Err: Transient>,
     {
@@ -155,7 +159,8 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     ///
     /// The hint may exceed `max_delay`; where the policy has jitter, up to a tenth of it is added, so that not everyone
     /// who was told the same comes back together. It changes neither `max_attempts` nor the deadline: a hint beyond
-    /// that ends the retry at once.
+    /// that ends the retry at once. So does a hint beyond the policy's
+    /// [`max_hint`](RetryPolicy::max_hint), 1 h until set. A hint of zero retries at once.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -171,12 +176,48 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(7));
     /// # }
     /// ```
-    pub fn retry_after<Args, Half, P>(self, hint: P) -> Retry<C, Rules<W, HintedBy<P>, R, G, X>>
+    pub fn retry_after<Args, Half, P>(self, hint: P) -> Retry<C, Rules<W, HintedBy<P>, R, G, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&C::Err) -> Option<Duration>,
     {
         self.with(|rules| rules.hint(HintedBy(hint)))
+    }
+
+    /// Where the result says when to try again, be it an `Ok`, waits that long in place of the policy's
+    /// delay: a response with status 429 and a `Retry-After`.
+    ///
+    /// As [`retry_after`](Self::retry_after), and in its place. Only results that are retried are
+    /// asked, so an `Ok` needs [`when_result`](Self::when_result) too. For values that borrow from
+    /// the arguments, see there.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// struct Response { status: u16, retry_after: Option<Duration> }
+    ///
+    /// let mut responses = vec![
+    ///     Response { status: 200, retry_after: None },
+    ///     Response { status: 429, retry_after: Some(Duration::from_secs(7)) },
+    /// ];
+    /// let begun = tokio::time::Instant::now();
+    /// let response = (|| std::future::ready(Ok::<_, String>(responses.pop().unwrap())))
+    ///     .retry_with(RetryPolicy::default())
+    ///     .when_result(|r| r.as_ref().map_or(true, |response| response.status == 429))
+    ///     .retry_after_result(|r| r.as_ref().ok()?.retry_after)
+    ///     .await;
+    /// assert_eq!(response.unwrap().status, 200);
+    /// assert_eq!(begun.elapsed(), Duration::from_secs(7));
+    /// # }
+    /// ```
+    pub fn retry_after_result<Args, Half, P>(self, hint: P) -> Retry<C, Rules<W, HintedByResult<P>, R, G, X, L>>
+    where
+        C: Repeatable<Args, Half>,
+        P: FnMut(&Result<C::Ok, C::Err>) -> Option<Duration>,
+    {
+        self.with(|rules| rules.hint(HintedByResult(hint)))
     }
 
     /// Calls this before each wait, and so only when another attempt will follow.
@@ -194,7 +235,7 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(seen, [(1, 1, Some("busy")), (2, 2, Some("busy"))]);
     /// # }
     /// ```
-    pub fn on_retry<Args, Half, P>(self, hook: P) -> Retry<C, Rules<W, H, OnRetryHook<P>, G, X>>
+    pub fn on_retry<Args, Half, P>(self, hook: P) -> Retry<C, Rules<W, H, OnRetryHook<P>, G, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&RetryEvent<'_, C::Err>),
@@ -202,7 +243,8 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
         self.with(|rules| rules.on_retry(OnRetryHook(hook)))
     }
 
-    /// Calls this once when the retry gives up: attempts exhausted, deadline reached, or not an error that it retries.
+    /// Calls this once when the retry gives up: attempts exhausted, deadline reached, hint too long, or
+    /// not an error that it retries.
     ///
     /// Not when a decorator outside ends the call, a total `.timeout(..)` for one: then the retry is dropped. Where that
     /// matters, bound it by the policy's [`deadline`](RetryPolicy::deadline) instead.
@@ -220,7 +262,7 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(seen, Some((3, 3, GiveUpReason::Exhausted)));
     /// # }
     /// ```
-    pub fn on_give_up<Args, Half, P>(self, hook: P) -> Retry<C, Rules<W, H, R, OnGiveUpHook<P>, X>>
+    pub fn on_give_up<Args, Half, P>(self, hook: P) -> Retry<C, Rules<W, H, R, OnGiveUpHook<P>, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&GiveUpEvent<'_, C::Err>),
@@ -245,8 +287,31 @@ impl<C, W, H, R, G, X> Retry<C, Rules<W, H, R, G, X>> {
     /// assert_eq!(error.to_string(), "retry failed after 3 attempts: busy");
     /// # }
     /// ```
-    pub fn explained(self) -> Retry<C, Rules<W, H, R, G, Explained>> {
+    pub fn explained(self) -> Retry<C, Rules<W, H, R, G, Explained, L>> {
         self.with(Rules::explained)
+    }
+
+    /// Puts the text of the error into the retry's own log lines, with the whole chain of causes where
+    /// its `{:#}` has them. Without this word a retry asks no text of its errors, and none in which
+    /// there may be a secret reaches the log.
+    ///
+    /// The lines and their levels: [`RetryPolicy`](RetryPolicy#logs).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// async fn fetch() -> Result<(), String> { Err("busy".to_owned()) }
+    ///
+    /// // WARN fetch gave up at attempt 3: attempts exhausted: busy
+    /// fetch.retry_with(RetryPolicy::default()).logging_errors().await.unwrap_err();
+    /// # }
+    /// ```
+    pub fn logging_errors<Args, Half>(self) -> Retry<C, Rules<W, H, R, G, X, Text>>
+    where
+        C: Repeatable<Args, Half, Err: fmt::Display>,
+    {
+        self.with(Rules::logging_errors)
     }
 }
 
@@ -264,8 +329,13 @@ where
         RetryFuture::new(self.callable.repeated(args), self.policy, self.rules)
     }
 
-    fn label(&self) -> Name {
-        self.callable.label()
+    fn name(&self) -> Name {
+        self.callable.name()
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.callable.holds_back()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -299,7 +369,8 @@ where
 {
     #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
-        self.clone().call_once(args)
+        // Each part, and not the whole, which would be copied once more on its way into the future.
+        RetryFuture::new(self.callable.clone().repeated(args), self.policy.clone(), self.rules.clone())
     }
 }
 

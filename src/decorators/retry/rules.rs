@@ -1,4 +1,4 @@
-//! What a retry is told to retry, and whom it tells: five slots, each filled by a word of its own.
+//! What a retry is told to retry, and whom it tells: six slots, each filled by a word of its own.
 
 use crate::{GiveUpReason, RetryError, Transient};
 use std::{fmt, time::Duration};
@@ -45,59 +45,65 @@ pub struct GiveUpEvent<'a, E> {
 
 /// The slots of a [`Retry`](super::Retry), as its methods filled them.
 #[derive(Clone)]
-pub struct Rules<W = AnyError, H = NoHint, R = Silent, G = Silent, X = LastError> {
+pub struct Rules<W = AnyError, H = NoHint, R = Silent, G = Silent, X = LastError, L = NoText> {
     when: W,
     hint: H,
     on_retry: R,
     on_give_up: G,
     finish: X,
+    log: L,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { when: AnyError, hint: NoHint, on_retry: Silent, on_give_up: Silent, finish: LastError }
+        Self { when: AnyError, hint: NoHint, on_retry: Silent, on_give_up: Silent, finish: LastError, log: NoText }
     }
 }
 
-impl<W, H, R, G, X> Rules<W, H, R, G, X> {
-    pub(super) fn when<W2>(self, when: W2) -> Rules<W2, H, R, G, X> {
-        let Self { when: _, hint, on_retry, on_give_up, finish } = self;
-        Rules { when, hint, on_retry, on_give_up, finish }
+impl<W, H, R, G, X, L> Rules<W, H, R, G, X, L> {
+    pub(super) fn when<W2>(self, when: W2) -> Rules<W2, H, R, G, X, L> {
+        let Self { when: _, hint, on_retry, on_give_up, finish, log } = self;
+        Rules { when, hint, on_retry, on_give_up, finish, log }
     }
 
-    pub(super) fn hint<H2>(self, hint: H2) -> Rules<W, H2, R, G, X> {
-        let Self { when, hint: _, on_retry, on_give_up, finish } = self;
-        Rules { when, hint, on_retry, on_give_up, finish }
+    pub(super) fn hint<H2>(self, hint: H2) -> Rules<W, H2, R, G, X, L> {
+        let Self { when, hint: _, on_retry, on_give_up, finish, log } = self;
+        Rules { when, hint, on_retry, on_give_up, finish, log }
     }
 
-    pub(super) fn on_retry<R2>(self, on_retry: R2) -> Rules<W, H, R2, G, X> {
-        let Self { when, hint, on_retry: _, on_give_up, finish } = self;
-        Rules { when, hint, on_retry, on_give_up, finish }
+    pub(super) fn on_retry<R2>(self, on_retry: R2) -> Rules<W, H, R2, G, X, L> {
+        let Self { when, hint, on_retry: _, on_give_up, finish, log } = self;
+        Rules { when, hint, on_retry, on_give_up, finish, log }
     }
 
-    pub(super) fn on_give_up<G2>(self, on_give_up: G2) -> Rules<W, H, R, G2, X> {
-        let Self { when, hint, on_retry, on_give_up: _, finish } = self;
-        Rules { when, hint, on_retry, on_give_up, finish }
+    pub(super) fn on_give_up<G2>(self, on_give_up: G2) -> Rules<W, H, R, G2, X, L> {
+        let Self { when, hint, on_retry, on_give_up: _, finish, log } = self;
+        Rules { when, hint, on_retry, on_give_up, finish, log }
     }
 
-    pub(super) fn explained(self) -> Rules<W, H, R, G, Explained> {
-        let Self { when, hint, on_retry, on_give_up, finish: _ } = self;
-        Rules { when, hint, on_retry, on_give_up, finish: Explained }
+    pub(super) fn explained(self) -> Rules<W, H, R, G, Explained, L> {
+        let Self { when, hint, on_retry, on_give_up, finish: _, log } = self;
+        Rules { when, hint, on_retry, on_give_up, finish: Explained, log }
+    }
+    pub(super) fn logging_errors(self) -> Rules<W, H, R, G, X, Text> {
+        let Self { when, hint, on_retry, on_give_up, finish, log: _ } = self;
+        Rules { when, hint, on_retry, on_give_up, finish, log: Text }
     }
 }
 
 /// The words that filled the slots, as they stand in the chain.
-impl<W, H, R, G, X> fmt::Debug for Rules<W, H, R, G, X>
+impl<W, H, R, G, X, L> fmt::Debug for Rules<W, H, R, G, X, L>
 where
     W: fmt::Debug,
     H: fmt::Debug,
     R: fmt::Debug,
     G: fmt::Debug,
     X: fmt::Debug,
+    L: fmt::Debug,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { when, hint, on_retry, on_give_up, finish } = self;
-        write!(f, "{when:?}{hint:?}{on_retry:?}{on_give_up:?}{finish:?}")
+        let Self { when, hint, on_retry, on_give_up, finish, log } = self;
+        write!(f, "{when:?}{hint:?}{on_retry:?}{on_give_up:?}{finish:?}{log:?}")
     }
 }
 
@@ -118,12 +124,15 @@ shown_as! {
     TransientError ".transient()"
     NoHint ""
     HintedBy<P> ".retry_after(..)"
+    HintedByResult<P> ".retry_after_result(..)"
     TransientHint ""
     Silent ""
     OnRetryHook<P> ".on_retry(..)"
     OnGiveUpHook<P> ".on_give_up(..)"
     LastError ""
     Explained ".explained()"
+    NoText ""
+    Text ".logging_errors()"
 }
 
 /// What the loop asks of its rules.
@@ -135,23 +144,26 @@ pub trait Ruling<T, E>: fmt::Debug {
 
     /// Whether this result should be followed by another attempt.
     fn should_retry(&mut self, result: &Result<T, E>) -> bool;
-    /// When the failure asks to be tried again.
-    fn hint(&mut self, error: &E) -> Option<Duration>;
+    /// When the result asks to be tried again.
+    fn hint(&mut self, result: &Result<T, E>) -> Option<Duration>;
     /// Another attempt will follow.
     fn retrying(&mut self, retrying: &RetryEvent<'_, E>);
     /// No other attempt will.
     fn gave_up(&mut self, given_up: &GiveUpEvent<'_, E>);
     /// The error to return.
     fn finish(attempts: u32, elapsed: Duration, reason: GiveUpReason, error: E) -> Self::Error;
+    /// The text of the error for log lines; `None` if they do not show it.
+    fn error_text(error: &E) -> Option<&dyn fmt::Display>;
 }
 
-impl<T, E, W, H, R, G, X> Ruling<T, E> for Rules<W, H, R, G, X>
+impl<T, E, W, H, R, G, X, L> Ruling<T, E> for Rules<W, H, R, G, X, L>
 where
     W: Predicate<T, E>,
-    H: Hint<E>,
+    H: Hint<T, E>,
     R: OnRetry<E>,
     G: OnGiveUp<E>,
     X: Finish<E>,
+    L: LogText<E>,
     Self: fmt::Debug,
 {
     type Error = X::Error;
@@ -161,8 +173,8 @@ where
         self.when.should_retry(result)
     }
 
-    fn hint(&mut self, error: &E) -> Option<Duration> {
-        self.hint.hint(error)
+    fn hint(&mut self, result: &Result<T, E>) -> Option<Duration> {
+        self.hint.hint(result)
     }
 
     fn retrying(&mut self, retrying: &RetryEvent<'_, E>) {
@@ -175,6 +187,10 @@ where
 
     fn finish(attempts: u32, elapsed: Duration, reason: GiveUpReason, error: E) -> X::Error {
         X::finish(attempts, elapsed, reason, error)
+    }
+
+    fn error_text(error: &E) -> Option<&dyn fmt::Display> {
+        L::text(error)
     }
 }
 
@@ -224,18 +240,18 @@ impl<T, E: Transient> Predicate<T, E> for TransientError {
     }
 }
 
-/// Where an error may say when to try again.
-pub trait Hint<E> {
+/// Where a result may say when to try again.
+pub trait Hint<T, E> {
     /// When this one does.
-    fn hint(&mut self, error: &E) -> Option<Duration>;
+    fn hint(&mut self, result: &Result<T, E>) -> Option<Duration>;
 }
 
 /// The policy alone says when.
 #[derive(Clone, Copy)]
 pub struct NoHint;
 
-impl<E> Hint<E> for NoHint {
-    fn hint(&mut self, _: &E) -> Option<Duration> {
+impl<T, E> Hint<T, E> for NoHint {
+    fn hint(&mut self, _: &Result<T, E>) -> Option<Duration> {
         None
     }
 }
@@ -244,9 +260,20 @@ impl<E> Hint<E> for NoHint {
 #[derive(Clone, Copy)]
 pub struct HintedBy<P>(pub(super) P);
 
-impl<E, P: FnMut(&E) -> Option<Duration>> Hint<E> for HintedBy<P> {
-    fn hint(&mut self, error: &E) -> Option<Duration> {
-        (self.0)(error)
+impl<T, E, P: FnMut(&E) -> Option<Duration>> Hint<T, E> for HintedBy<P> {
+    fn hint(&mut self, result: &Result<T, E>) -> Option<Duration> {
+        result.as_ref().err().and_then(&mut self.0)
+    }
+}
+
+/// A closure of [`.retry_after_result(..)`](super::Retry::retry_after_result) reads it from the
+/// result.
+#[derive(Clone, Copy)]
+pub struct HintedByResult<P>(pub(super) P);
+
+impl<T, E, P: FnMut(&Result<T, E>) -> Option<Duration>> Hint<T, E> for HintedByResult<P> {
+    fn hint(&mut self, result: &Result<T, E>) -> Option<Duration> {
+        (self.0)(result)
     }
 }
 
@@ -254,9 +281,9 @@ impl<E, P: FnMut(&E) -> Option<Duration>> Hint<E> for HintedBy<P> {
 #[derive(Clone, Copy)]
 pub struct TransientHint;
 
-impl<E: Transient> Hint<E> for TransientHint {
-    fn hint(&mut self, error: &E) -> Option<Duration> {
-        error.retry_after()
+impl<T, E: Transient> Hint<T, E> for TransientHint {
+    fn hint(&mut self, result: &Result<T, E>) -> Option<Duration> {
+        result.as_ref().err().and_then(E::retry_after)
     }
 }
 
@@ -349,5 +376,31 @@ impl<E> Finish<E> for Explained {
 
     fn finish(attempts: u32, elapsed: Duration, reason: GiveUpReason, cause: E) -> RetryError<E> {
         RetryError { attempts, elapsed, reason, cause }
+    }
+}
+
+/// What log lines show of an error.
+pub trait LogText<E> {
+    /// The text; `None` for nothing.
+    fn text(error: &E) -> Option<&dyn fmt::Display>;
+}
+
+/// Nothing: errors need no text, and it may hold a secret.
+#[derive(Clone, Copy)]
+pub struct NoText;
+
+/// Its text, by [`.logging_errors()`](super::Retry::logging_errors).
+#[derive(Clone, Copy)]
+pub struct Text;
+
+impl<E> LogText<E> for NoText {
+    fn text(_: &E) -> Option<&dyn fmt::Display> {
+        None
+    }
+}
+
+impl<E: fmt::Display> LogText<E> for Text {
+    fn text(error: &E) -> Option<&dyn fmt::Display> {
+        Some(error)
     }
 }

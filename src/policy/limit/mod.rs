@@ -10,9 +10,15 @@ pub(crate) use pacer::Pacer;
 pub(crate) use permits::{Counts, MAX_WINDOWS};
 pub(crate) use sliding_log::SlidingLog;
 
-use crate::{Error, clock::Nanos};
+use crate::{ConfigError, Error, clock::Nanos};
 use permits::invalid;
 use std::{fmt, time::Duration};
+
+/// Numbers of limits that a limiter can be changed to, and why.
+const SAME_WINDOWS: &str = "as many as there are windows: a new window would know of no earlier call";
+
+/// Bursts that an exact limiter may have, and why.
+const NO_BURST: &str = "left out: an exact limiter cannot become a paced one, because its windows are no schedule";
 
 /// Permits added up over many calls, for each window.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -31,12 +37,24 @@ impl Sums {
         }
     }
 
+    pub(crate) fn plus(mut self, other: &Self) -> Self {
+        for (sum, other) in self.0.iter_mut().zip(other.0) {
+            *sum = sum.saturating_add(other);
+        }
+        self
+    }
+
     pub(crate) fn minus(mut self, other: &Self) -> Self {
         for (sum, other) in self.0.iter_mut().zip(other.0) {
             *sum = sum.saturating_sub(other);
         }
         self
     }
+}
+
+/// The permits of each window by which the first exceed the others.
+pub(crate) fn excess(counts: &Counts, over: &Counts) -> Counts {
+    std::array::from_fn(|window| counts[window].saturating_sub(over[window]))
 }
 
 #[derive(Debug, Clone)]
@@ -185,6 +203,26 @@ impl Quota {
         }
     }
 
+    /// Gives back permits of an unknown moment, as many as are counted now. Returns their number
+    /// for each window. Call [`forget`](Self::forget) first.
+    pub(crate) fn refund(&mut self, now: Nanos, counts: &Counts) -> Counts {
+        match self {
+            Self::Windows(logs) => each(logs, counts, SlidingLog::refund),
+            Self::Paced(pacer) => only(pacer.refund(now, counts[0])),
+        }
+    }
+
+    /// Gives back permits that were taken at this moment, as many as are still counted. Returns
+    /// their number for each window. Takes time in proportion to the moments since then at which
+    /// permits were taken.
+    pub(crate) fn refund_at(&mut self, now: Nanos, at: Nanos, counts: &Counts) -> Counts {
+        match self {
+            Self::Windows(logs) => each(logs, counts, |log, count| log.refund_at(at, count)),
+            Self::Paced(pacer) if at.saturating_add(pacer.period()) > now => only(pacer.refund(now, counts[0])),
+            Self::Paced(_) => only(0),
+        }
+    }
+
     /// The permits that could be taken now from this window.
     pub(crate) fn available(&self, now: Nanos, window: usize) -> u32 {
         match self {
@@ -201,31 +239,75 @@ impl Quota {
         }
     }
 
-    /// Whether both allow the same, whatever has been taken.
-    pub(crate) fn has_limits_of(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Windows(logs), Self::Windows(others)) => {
-                let limits =
-                    |logs: &[SlidingLog]| logs.iter().map(|log| (log.limit(), log.period())).collect::<Vec<_>>();
-                limits(logs) == limits(others)
+    /// A quota with the same limits and burst, of which nothing has been taken.
+    pub(crate) fn as_new(&self) -> Self {
+        match self {
+            Self::Windows(logs) => {
+                Self::Windows(logs.iter().map(|log| SlidingLog::new(log.limit(), log.period(), false)).collect())
             }
-            (Self::Paced(pacer), Self::Paced(other)) => {
-                let limits = |pacer: &Pacer| (pacer.limit(), pacer.period(), pacer.burst());
-                limits(pacer) == limits(other)
-            }
-            _ => false,
+            Self::Paced(pacer) => Self::Paced(pacer.as_new()),
+        }
+    }
+
+    /// The limit and the period of each window.
+    pub(crate) fn limits(&self) -> Vec<(u32, Nanos)> {
+        match self {
+            Self::Windows(logs) => logs.iter().map(|log| (log.limit(), log.period())).collect(),
+            Self::Paced(pacer) => vec![(pacer.limit(), pacer.period())],
+        }
+    }
+
+    pub(crate) fn longest_period(&self) -> Nanos {
+        match self {
+            Self::Windows(logs) => logs.iter().map(SlidingLog::period).max().unwrap_or(0),
+            Self::Paced(pacer) => pacer.period(),
+        }
+    }
+
+    /// The burst as asked for; `None` unless it is paced.
+    pub(crate) fn burst(&self) -> Option<u32> {
+        match self {
+            Self::Windows(_) => None,
+            Self::Paced(pacer) => Some(pacer.asked_burst()),
+        }
+    }
+
+    pub(crate) fn set_burst(&mut self, burst: u32) -> Result<(), ConfigError> {
+        match self {
+            Self::Windows(_) => Err(ConfigError::new("burst", burst, NO_BURST)),
+            Self::Paced(pacer) => pacer.set_burst(burst),
         }
     }
 
     /// Sets the limits anew, one for each window.
-    pub(crate) fn set_limits(&mut self, limits: &[(u32, Nanos)]) {
+    pub(crate) fn set_limits(&mut self, limits: &[(u32, Nanos)]) -> Result<(), ConfigError> {
+        if limits.len() != self.windows() {
+            return Err(ConfigError::new("limits", limits.len(), SAME_WINDOWS));
+        }
         for (window, &(limit, period)) in limits.iter().enumerate() {
             match self {
                 Self::Windows(logs) => logs[window].set_limit(limit, period),
                 Self::Paced(pacer) => pacer.set_limit(limit, period),
             }
         }
+        Ok(())
     }
+}
+
+/// Runs `act` on the logs that have a count, and returns what it does for each window.
+fn each(logs: &mut [SlidingLog], counts: &Counts, act: impl Fn(&mut SlidingLog, u32) -> u32) -> Counts {
+    let mut results = Counts::default();
+    for ((result, log), &count) in results.iter_mut().zip(logs).zip(counts) {
+        *result = if count == 0 { 0 } else { act(log, count) };
+    }
+    results
+}
+
+/// The counts of a quota with one window.
+fn only(count: u32) -> Counts {
+    let mut counts = Counts::default();
+    counts[0] = count;
+    counts
 }
 
 impl fmt::Display for Quota {

@@ -16,7 +16,7 @@ use crate::{ConfigError, clock::Nanos};
 pub(crate) struct Pacer {
     limit: u32,
     period: Nanos,
-    /// Permits, as asked for. Exceeds the limit only after that was lowered.
+    /// Permits, as asked for. May exceed the limit after either was changed.
     burst: u32,
     /// In `limit`-ths of a nanosecond.
     tat: u128,
@@ -36,6 +36,10 @@ impl Pacer {
         Ok(Self { burst, tat: 0, ..*self })
     }
 
+    pub(crate) fn as_new(&self) -> Self {
+        Self { tat: 0, ..*self }
+    }
+
     pub(crate) fn limit(&self) -> u32 {
         self.limit
     }
@@ -49,6 +53,21 @@ impl Pacer {
     #[inline]
     pub(crate) fn burst(&self) -> u32 {
         self.burst.min(self.limit)
+    }
+
+    /// The burst as asked for, which a lowered limit leaves as it is.
+    pub(crate) fn asked_burst(&self) -> u32 {
+        self.burst
+    }
+
+    /// Later decisions are made by this burst. The schedule does not depend on it, so what has been
+    /// taken stays taken.
+    pub(crate) fn set_burst(&mut self, burst: u32) -> Result<(), ConfigError> {
+        if burst == 0 {
+            return Err(ConfigError::new("burst", burst, "at least 1"));
+        }
+        self.burst = burst;
+        Ok(())
     }
 
     /// Later decisions are made by this limit; what has been taken stays taken, in time.
@@ -105,6 +124,14 @@ impl Pacer {
     #[inline]
     pub(crate) fn take(&mut self, since: Nanos, permits: u32) {
         self.tat = self.tat.max(self.scaled(since)).saturating_add(self.intervals(permits.into()));
+    }
+
+    /// Moves the schedule back by so many permits, and no further than to now. Returns the number
+    /// of whole permits that this gives back.
+    pub(crate) fn refund(&mut self, now: Nanos, permits: u32) -> u32 {
+        let back = self.intervals(permits.into()).min(self.tat.saturating_sub(self.scaled(now)));
+        self.tat -= back;
+        u32::try_from(back / u128::from(self.period)).unwrap_or(permits)
     }
 
     /// Permits that could be taken now.

@@ -167,6 +167,41 @@ impl SlidingLog {
         }
     }
 
+    /// Gives back up to as many of the permits that were taken at this moment, and returns their
+    /// number. Takes time in proportion to the stamps since then.
+    ///
+    /// The log is then as if they had never been taken. Permits that have left the window for good
+    /// are gone, and those of other moments stay.
+    pub(crate) fn refund_at(&mut self, at: Nanos, permits: u32) -> u32 {
+        let mut given = give_back(&mut self.stamps, self.forgotten, at, permits);
+        if let Some(past) = self.past.as_mut().filter(|_| given == 0) {
+            given = give_back(&mut past.stamps, past.forgotten, at, permits);
+            self.stamps.iter_mut().for_each(|stamp| stamp.taken -= u64::from(given));
+            self.forgotten -= u64::from(given);
+        }
+        self.taken -= u64::from(given);
+        given
+    }
+
+    /// Gives back up to as many of the permits that are in the window, the oldest first, and
+    /// returns their number. Call [`forget`](Self::forget) first.
+    ///
+    /// Each stretch of time up to now then counts no fewer permits than if the permits of any other
+    /// moments in the window had been given back.
+    pub(crate) fn refund(&mut self, permits: u32) -> u32 {
+        let given = self.in_use().min(permits.into());
+        self.forgotten += given;
+        while self.stamps.front().is_some_and(|first| first.taken <= self.forgotten) {
+            self.stamps.pop_front();
+        }
+        // The past keeps its distance from the window.
+        if let Some(past) = &mut self.past {
+            past.forgotten += given;
+            past.stamps.iter_mut().for_each(|stamp| stamp.taken += given);
+        }
+        u32::try_from(given).unwrap_or(permits)
+    }
+
     /// Permits that could be taken now. Call [`forget`](Self::forget) first.
     pub(crate) fn available(&self) -> u32 {
         let used = u32::try_from(self.in_use()).unwrap_or(u32::MAX);
@@ -177,6 +212,21 @@ impl SlidingLog {
     pub(crate) fn idle_at(&self) -> Nanos {
         self.stamps.back().map_or(0, |last| last.at.saturating_add(self.period))
     }
+}
+
+/// Gives back up to as many of the permits that were taken at this moment, and returns their
+/// number. `before` is the number of permits before the first of these stamps.
+fn give_back(stamps: &mut VecDeque<Stamp>, before: u64, at: Nanos, permits: u32) -> u32 {
+    let position = stamps.partition_point(|stamp| stamp.at < at);
+    let before = position.checked_sub(1).map_or(before, |previous| stamps[previous].taken);
+    let Some(stamp) = stamps.get(position).filter(|stamp| stamp.at == at) else { return 0 };
+    let of_this_moment = stamp.taken - before;
+    let given = permits.min(u32::try_from(of_this_moment).unwrap_or(u32::MAX));
+    stamps.range_mut(position..).for_each(|stamp| stamp.taken -= u64::from(given));
+    if u64::from(given) == of_this_moment {
+        stamps.remove(position);
+    }
+    given
 }
 
 #[cfg(test)]
@@ -190,6 +240,9 @@ mod tests {
         Pass(Nanos),
         Take(u32),
         SetLimit(u32, Nanos),
+        Refund(u32),
+        /// Into the moment of the n-th event that took permits.
+        RefundAt(usize, u32),
     }
 
     fn any_events() -> impl Strategy<Value = Vec<Event>> {
@@ -197,6 +250,8 @@ mod tests {
             4 => (0_u64..12).prop_map(Event::Pass),
             4 => (0_u32..5).prop_map(Event::Take),
             2 => (1_u32..8, 1_u64..40).prop_map(|(limit, period)| Event::SetLimit(limit, period)),
+            1 => (0_u32..9).prop_map(Event::Refund),
+            2 => (0_usize..30, 0_u32..6).prop_map(|(n, permits)| Event::RefundAt(n, permits)),
         ];
         prop::collection::vec(event, 1..60)
     }
@@ -216,16 +271,31 @@ mod tests {
             self.taken.iter().filter(|at| **at + self.period > moment).count() as u64
         }
 
-        fn set_limit(&mut self, limit: u32, period: Nanos) {
+        /// Removes permits that no window so far would hold.
+        fn forget(&mut self) {
             let is_held = |at: Nanos| {
                 let later = self.taken.iter().filter(|later| **later > at).count();
                 at + self.period > self.now
                     || (at + self.longest_period > self.now && later < self.largest_limit as usize)
             };
-            let taken = self.taken.iter().copied().filter(|at| is_held(*at)).collect();
-            (self.taken, self.limit, self.period) = (taken, limit, period);
+            self.taken = self.taken.iter().copied().filter(|at| is_held(*at)).collect();
+        }
+
+        fn set_limit(&mut self, limit: u32, period: Nanos) {
+            (self.limit, self.period) = (limit, period);
             self.largest_limit = self.largest_limit.max(limit);
             self.longest_period = self.longest_period.max(period);
+        }
+
+        /// Gives back the permits for which this is true, up to so many, the oldest first.
+        fn refund(&mut self, permits: u32, is_meant: impl Fn(Nanos) -> bool) -> u32 {
+            let mut given = 0;
+            self.taken.retain(|at| {
+                let goes = given < permits && is_meant(*at);
+                given += u32::from(goes);
+                !goes
+            });
+            given
         }
 
         fn due(&self, permits: u64) -> Nanos {
@@ -242,20 +312,32 @@ mod tests {
             let mut log = SlidingLog::new(limit, period, true);
             let (largest_limit, longest_period) = (limit, period);
             let mut naive = Naive { limit, period, largest_limit, longest_period, taken: Vec::new(), now: 0 };
+            let mut moments = Vec::new();
             for event in events {
-                log.forget(naive.now);
                 match event {
                     Event::Pass(time) => naive.now += time,
                     Event::Take(permits) => {
                         log.take(naive.now, permits);
                         naive.taken.extend((0..permits).map(|_| naive.now));
+                        moments.push(naive.now);
                     }
                     Event::SetLimit(limit, period) => {
                         log.set_limit(limit, period);
                         naive.set_limit(limit, period);
                     }
+                    Event::Refund(permits) => {
+                        let (now, period) = (naive.now, naive.period);
+                        let given = naive.refund(permits, |at| at + period > now);
+                        prop_assert_eq!(log.refund(permits), given);
+                    }
+                    Event::RefundAt(n, permits) => {
+                        let Some(moment) = moments.get(n % moments.len().max(1)).copied() else { continue };
+                        let given = naive.refund(permits, |at| at == moment);
+                        prop_assert_eq!(log.refund_at(moment, permits), given);
+                    }
                 }
                 log.forget(naive.now);
+                naive.forget();
                 let in_use = naive.in_use_at(naive.now);
                 prop_assert_eq!(u64::from(log.available()), u64::from(naive.limit).saturating_sub(in_use));
                 for permits in 1..=naive.limit {
@@ -266,6 +348,35 @@ mod tests {
                 prop_assert_eq!(log.keeps_past(), naive.period < naive.longest_period);
                 let kept = log.past.as_ref().map_or(0, |past| past.stamps.len());
                 prop_assert!(kept <= naive.largest_limit as usize, "{kept} stamps");
+            }
+        }
+
+        /// A refund of the oldest permits leaves each stretch of time up to now as full as a refund
+        /// of any others in the window does, or fuller.
+        #[test]
+        fn a_refund_of_the_oldest_is_safe(
+            limit in 1_u32..8,
+            takes in prop::collection::vec((0_u64..12, 1_u32..5), 1..12),
+            others in prop::collection::vec((0_usize..12, 0_u32..5), 1..6),
+        ) {
+            let mut log = SlidingLog::new(limit, 40, true);
+            let (mut now, mut moments) = (0, Vec::new());
+            for (pause, permits) in takes {
+                now += pause;
+                log.take(now, permits);
+                moments.push(now);
+            }
+            log.forget(now);
+            let mut of_others = log.clone();
+            for (n, permits) in others {
+                let given = of_others.refund_at(moments[n % moments.len()], permits);
+                prop_assert_eq!(log.refund(given), given);
+            }
+            prop_assert_eq!(log.in_use(), of_others.in_use());
+            for later in now..=now + 40 {
+                log.forget(later);
+                of_others.forget(later);
+                prop_assert!(log.in_use() >= of_others.in_use());
             }
         }
     }

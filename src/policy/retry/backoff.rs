@@ -60,6 +60,12 @@ pub(super) enum Strategy {
 }
 
 impl Strategy {
+    /// The delay after the first attempt, before cap and jitter.
+    pub(super) fn first(self) -> Duration {
+        let (Self::Fixed(first) | Self::Linear(first) | Self::Exponential(first, _) | Self::Fibonacci(first)) = self;
+        first
+    }
+
     /// The delay after attempt `attempt` (1 for the first), before cap and jitter. Saturates at
     /// [`Duration::MAX`].
     pub(super) fn delay(self, attempt: u32) -> Duration {
@@ -75,9 +81,6 @@ impl Strategy {
 /// `first * factor^exponent`, exact to the nanosecond for whole factors, rounded to it for others.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::float_cmp)]
 fn exponential(first: Duration, factor: f64, exponent: u32) -> Duration {
-    if first.is_zero() {
-        return first;
-    }
     let whole = factor as u128;
     if whole as f64 == factor {
         let nanos = whole.checked_pow(exponent).and_then(|growth| growth.checked_mul(first.as_nanos()));
@@ -130,7 +133,6 @@ mod tests {
         assert_eq!(Strategy::Exponential(Duration::from_nanos(1), 2.0).delay(most), Duration::MAX);
         assert_eq!(Strategy::Exponential(Duration::from_nanos(1), 1.5).delay(most), Duration::MAX);
         assert_eq!(Strategy::Exponential(Duration::MAX, f64::MAX).delay(most), Duration::MAX);
-        assert_eq!(Strategy::Exponential(Duration::ZERO, f64::MAX).delay(most), Duration::ZERO);
         assert_eq!(Strategy::Exponential(Duration::MAX, 1.0).delay(most), Duration::MAX);
         assert_eq!(Strategy::Fibonacci(Duration::from_nanos(1)).delay(most), Duration::MAX);
         assert_eq!(Strategy::Fibonacci(Duration::MAX).delay(3), Duration::MAX);

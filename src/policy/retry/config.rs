@@ -2,6 +2,7 @@
 
 use super::{backoff::Backoff, jitter::Jitter};
 use std::time::Duration;
+use tracing::level_filters::LevelFilter;
 
 /// The settings of a [`RetryPolicy`](crate::RetryPolicy) as plain values, from a file or a user.
 ///
@@ -32,21 +33,33 @@ use std::time::Duration;
 pub struct RetryConfig {
     /// How delays grow.
     pub backoff: Backoff,
-    /// The first delay.
+    /// The first delay. Zero is for [`Backoff::Fixed`] only, and retries at once.
     pub delay: Duration,
     /// What exponential delays are multiplied by; 2 if left out.
     pub factor: Option<f64>,
-    /// The longest delay, if there is to be one.
+    /// The longest delay, if there is to be one; at least the first.
     pub max_delay: Option<Duration>,
+    /// The longest hint of a server that is followed; zero for none, `Duration::MAX` for all.
+    pub max_hint: Duration,
     /// How delays are made random.
     pub jitter: Jitter,
-    /// Calls in all.
+    /// Calls in all, at least 1.
     pub max_attempts: u32,
-    /// How long all attempts together may go on, if that is to be limited.
+    /// How long all attempts together may go on, if that is to be limited; longer than zero.
     pub deadline: Option<Duration>,
     /// The seed of a reproducible jitter, if it is to be.
     pub seed: Option<u64>,
+    /// Whether a retried call keeps its place in the queue of a limiter.
+    pub keeps_place: bool,
+    /// The level of the lines about attempts.
+    pub log_level: LevelFilter,
+    /// The level of the line about giving up.
+    pub give_up_log_level: LevelFilter,
+    /// The least time between two lines about giving up; zero for all of them.
+    pub give_up_log_interval: Duration,
 }
+
+pub(super) const DEFAULT_MAX_HINT: Duration = Duration::from_secs(3_600);
 
 impl Default for RetryConfig {
     fn default() -> Self {
@@ -55,10 +68,15 @@ impl Default for RetryConfig {
             delay: Duration::from_secs(1),
             factor: None,
             max_delay: None,
+            max_hint: DEFAULT_MAX_HINT,
             jitter: Jitter::None,
             max_attempts: 3,
             deadline: None,
             seed: None,
+            keeps_place: false,
+            log_level: LevelFilter::DEBUG,
+            give_up_log_level: LevelFilter::WARN,
+            give_up_log_interval: Duration::ZERO,
         }
     }
 }

@@ -34,6 +34,7 @@ impl RetryPolicy {
             return Verdict::GiveUp(GiveUpReason::Exhausted);
         }
         let delay = match hint {
+            Some(hint) if hint > self.longest_hint() => return Verdict::GiveUp(GiveUpReason::HintTooLong),
             Some(hint) => delays().by_hint(self, hint),
             None => delays().by_policy(self, attempt),
         };

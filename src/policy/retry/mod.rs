@@ -5,6 +5,7 @@ mod config;
 mod decision;
 mod delays;
 mod jitter;
+mod log;
 mod policy;
 mod schedule;
 

@@ -2,22 +2,27 @@
 
 use super::{
     backoff::{Backoff, Strategy},
-    config::RetryConfig,
+    config::{DEFAULT_MAX_HINT, RetryConfig},
     jitter::Jitter,
+    log::LogLevel,
 };
 use crate::{
     ConfigError,
     error::or_panic,
     random::{CallSeeds, entropy},
     sync::Arc,
+    trace::LineLimit,
 };
 use std::{fmt, time::Duration};
+use tracing::level_filters::LevelFilter;
 
 /// When a failed call is tried again, and when no more.
 ///
 /// A policy is data: it is made once, handed to any number of
 /// [`.retry_with(..)`](crate::FnExt::retry_with) by reference or by value, and shows itself, as a
 /// line ([`Display`](fmt::Display)) or delay by delay ([`schedule`](Self::schedule)).
+///
+#[doc = include_str!("../../../docs/schedule.svg")]
 ///
 /// ```
 /// use decor::{Jitter, RetryPolicy};
@@ -37,7 +42,24 @@ use std::{fmt, time::Duration};
 /// The default is 3 attempts with 1 s and then 2 s between them, no jitter. For many clients of one
 /// server choose a jitter: [`Jitter::Full`] unless you have a reason.
 ///
-/// All arithmetic saturates at [`Duration::MAX`].
+/// All arithmetic saturates at [`Duration::MAX`]. Time is that of a [monotonic
+/// clock](crate#clocks). Settings can be given in any order. A setting that can only be a mistake,
+/// such as a deadline of zero, is refused where it is written.
+///
+/// # Logs
+///
+/// A retry emits events of its own under the target `decor::retry`, at levels of the policy's:
+///
+/// | line | level |
+/// |---|---|
+/// | `fetch failed at attempt 1, retrying in 1.00s` | [`log_level`](Self::log_level), `debug` until set |
+/// | `fetch succeeded at attempt 2` | the same |
+/// | `fetch failed: not retryable`, at the first attempt | the same |
+/// | `fetch gave up at attempt 3: attempts exhausted` | [`give_up_log_level`](Self::give_up_log_level), `warn` until set |
+///
+/// The lines show the text of the error after [`.logging_errors()`](crate::Retry::logging_errors).
+/// With [`give_up_log_interval`](Self::give_up_log_interval) a thousand calls that give up in one
+/// outage are a few lines, which say how many.
 #[derive(Clone)]
 #[must_use = "a policy does nothing until it is given to `.retry_with(..)`"]
 pub struct RetryPolicy {
@@ -56,6 +78,10 @@ pub(super) struct Plan {
     pub(super) deadline: Option<Duration>,
     pub(super) max_attempts: u32,
     pub(super) jitter: Jitter,
+    /// Whether the time since the first attempt matters to the policy.
+    needs_clock: bool,
+    log_level: LogLevel,
+    give_up_log_level: LogLevel,
 }
 
 /// What a policy and its clones have together.
@@ -64,17 +90,38 @@ struct Shared {
     /// If there is one, the strategy is never asked.
     custom: Option<CustomDelay>,
     seeds: Option<CallSeeds>,
+    give_up_log: Option<LineLimit>,
+    keeps_place: bool,
+    /// `None` for the default.
+    max_hint: Option<Duration>,
 }
 
 type CustomDelay = Arc<dyn Fn(u32) -> Duration + Send + Sync>;
 
 impl RetryPolicy {
     fn new(strategy: Strategy) -> Self {
-        let plan = Plan { strategy, max_delay: Duration::MAX, deadline: None, max_attempts: 3, jitter: Jitter::None };
+        let plan = Plan {
+            strategy,
+            max_delay: Duration::MAX,
+            deadline: None,
+            max_attempts: 3,
+            jitter: Jitter::None,
+            needs_clock: false,
+            log_level: LogLevel::of(LevelFilter::DEBUG),
+            give_up_log_level: LogLevel::of(LevelFilter::WARN),
+        };
         Self { plan, shared: None }
     }
 
-    /// The same delay before each further attempt.
+    /// A policy with delays that grow, and so cannot begin with zero.
+    fn growing(strategy: Strategy) -> Result<Self, ConfigError> {
+        if strategy.first().is_zero() {
+            return Err(ConfigError::new("delay", "0ns", "longer than zero where delays grow"));
+        }
+        Ok(Self::new(strategy))
+    }
+
+    /// The same delay before each further attempt. Zero retries at once.
     ///
     /// ```
     /// use decor::RetryPolicy;
@@ -89,6 +136,12 @@ impl RetryPolicy {
 
     /// `step * n` after attempt `n`.
     ///
+    /// # Panics
+    ///
+    /// If `step` is zero: [`fixed`](Self::fixed) retries without a delay.
+    ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::RetryPolicy;
     /// use std::time::Duration;
@@ -96,11 +149,37 @@ impl RetryPolicy {
     /// let policy = RetryPolicy::linear(Duration::from_secs(1)).max_attempts(4);
     /// assert!(policy.schedule().eq([1, 2, 3].map(Duration::from_secs)));
     /// ```
+    #[track_caller]
     pub fn linear(step: Duration) -> Self {
-        Self::new(Strategy::Linear(step))
+        or_panic(Self::try_linear(step))
+    }
+
+    /// [`linear`](Self::linear) for a delay that is not a literal.
+    ///
+    /// # Errors
+    ///
+    /// If it is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::RetryPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let error = RetryPolicy::try_linear(Duration::ZERO).unwrap_err();
+    /// assert_eq!(error.to_string(), "`delay` is 0ns, but must be longer than zero where delays grow");
+    /// ```
+    pub fn try_linear(step: Duration) -> Result<Self, ConfigError> {
+        Self::growing(Strategy::Linear(step))
     }
 
     /// `first * factor^(n-1)` after attempt `n`. The [`factor`](Self::factor) is 2 until set.
+    ///
+    /// # Panics
+    ///
+    /// If `first` is zero: [`fixed`](Self::fixed) retries without a delay.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RetryPolicy;
@@ -109,11 +188,37 @@ impl RetryPolicy {
     /// let policy = RetryPolicy::exponential(Duration::from_secs(1)).max_attempts(5);
     /// assert!(policy.schedule().eq([1, 2, 4, 8].map(Duration::from_secs)));
     /// ```
+    #[track_caller]
     pub fn exponential(first: Duration) -> Self {
-        Self::new(Strategy::Exponential(first, Self::DEFAULT_FACTOR))
+        or_panic(Self::try_exponential(first))
+    }
+
+    /// [`exponential`](Self::exponential) for a delay that is not a literal.
+    ///
+    /// # Errors
+    ///
+    /// If it is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::RetryPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let error = RetryPolicy::try_exponential(Duration::ZERO).unwrap_err();
+    /// assert_eq!(error.to_string(), "`delay` is 0ns, but must be longer than zero where delays grow");
+    /// ```
+    pub fn try_exponential(first: Duration) -> Result<Self, ConfigError> {
+        Self::growing(Strategy::Exponential(first, Self::DEFAULT_FACTOR))
     }
 
     /// `unit * fib(n)` after attempt `n`: 1, 1, 2, 3, 5 times the unit.
+    ///
+    /// # Panics
+    ///
+    /// If `unit` is zero: [`fixed`](Self::fixed) retries without a delay.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RetryPolicy;
@@ -122,11 +227,32 @@ impl RetryPolicy {
     /// let policy = RetryPolicy::fibonacci(Duration::from_secs(1)).max_attempts(6);
     /// assert!(policy.schedule().eq([1, 1, 2, 3, 5].map(Duration::from_secs)));
     /// ```
+    #[track_caller]
     pub fn fibonacci(unit: Duration) -> Self {
-        Self::new(Strategy::Fibonacci(unit))
+        or_panic(Self::try_fibonacci(unit))
     }
 
-    /// `delay(n)` after attempt `n`, 1 for the first. Cap and jitter apply to it as to any other.
+    /// [`fibonacci`](Self::fibonacci) for a delay that is not a literal.
+    ///
+    /// # Errors
+    ///
+    /// If it is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::RetryPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let error = RetryPolicy::try_fibonacci(Duration::ZERO).unwrap_err();
+    /// assert_eq!(error.to_string(), "`delay` is 0ns, but must be longer than zero where delays grow");
+    /// ```
+    pub fn try_fibonacci(unit: Duration) -> Result<Self, ConfigError> {
+        Self::growing(Strategy::Fibonacci(unit))
+    }
+
+    /// `delay(n)` after attempt `n`, 1 for the first. Cap and jitter apply to it as to any other. A
+    /// delay of zero retries at once.
     ///
     /// ```
     /// use decor::RetryPolicy;
@@ -136,17 +262,21 @@ impl RetryPolicy {
     /// assert!(patient.schedule().eq([0, 60, 60].map(Duration::from_secs)));
     /// ```
     pub fn custom(delay: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
-        let shared = Shared { custom: Some(Arc::new(delay)), seeds: None };
+        let shared = Shared { custom: Some(Arc::new(delay)), ..Shared::default() };
         Self { shared: Some(Arc::new(shared)), ..Self::fixed(Duration::ZERO) }
     }
 
     const DEFAULT_FACTOR: f64 = 2.0;
 
-    /// What an exponential delay is multiplied by from one attempt to the next.
+    /// Beyond it, a float no longer holds every whole number, and the second delay is beyond use.
+    const MAX_FACTOR: f64 = 9_007_199_254_740_992.0;
+
+    /// What an exponential delay is multiplied by from one attempt to the next. 1 keeps it as it
+    /// is.
     ///
     /// # Panics
     ///
-    /// If it is below 1 or not a finite number, or the policy is not exponential.
+    /// If it is below 1, above 2^53 or not a number, or the policy is not exponential.
     ///
     /// # Examples
     ///
@@ -166,7 +296,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// If it is below 1 or not a finite number, or the policy is not exponential.
+    /// If it is below 1, above 2^53 or not a number, or the policy is not exponential.
     ///
     /// # Examples
     ///
@@ -181,6 +311,9 @@ impl RetryPolicy {
         if !(factor.is_finite() && factor >= 1.0) {
             return Err(ConfigError::new("factor", factor, "a finite number of at least 1"));
         }
+        if factor > Self::MAX_FACTOR {
+            return Err(ConfigError::new("factor", format_args!("{factor:e}"), "at most 2^53"));
+        }
         match &mut self.plan.strategy {
             Strategy::Exponential(_, current) => *current = factor,
             _ => {
@@ -191,7 +324,16 @@ impl RetryPolicy {
     }
 
     /// The longest delay the policy makes. Delays are capped before they are jittered; a server's
-    /// hint ([`retry_after`](crate::Retry::retry_after)) is not capped. None until set.
+    /// hint ([`retry_after`](crate::Retry::retry_after)) is not capped, but see
+    /// [`max_hint`](Self::max_hint). None until set.
+    ///
+    /// # Panics
+    ///
+    /// If it is below the policy's first delay, which it would replace. Zero is therefore only for
+    /// a [`fixed`](Self::fixed) delay of zero. The first delay of a [`custom`](Self::custom) policy
+    /// is not asked for, and any cap goes.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RetryPolicy;
@@ -200,8 +342,60 @@ impl RetryPolicy {
     /// let policy = RetryPolicy::linear(Duration::from_secs(2)).max_delay(Duration::from_secs(3));
     /// assert!(policy.schedule().eq([2, 3].map(Duration::from_secs)));
     /// ```
-    pub fn max_delay(mut self, max_delay: Duration) -> Self {
+    #[track_caller]
+    pub fn max_delay(self, max_delay: Duration) -> Self {
+        or_panic(self.try_max_delay(max_delay))
+    }
+
+    /// [`max_delay`](Self::max_delay) for a value that is not a literal.
+    ///
+    /// # Errors
+    ///
+    /// If it is below the policy's first delay.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::RetryPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let policy = RetryPolicy::exponential(Duration::from_secs(2));
+    /// let error = policy.try_max_delay(Duration::from_secs(1)).unwrap_err();
+    /// assert_eq!(error.to_string(), "`max_delay` is 1s, but must be at least the first delay");
+    /// ```
+    pub fn try_max_delay(mut self, max_delay: Duration) -> Result<Self, ConfigError> {
+        if self.custom_delay().is_none() && max_delay < self.plan.strategy.first() {
+            return Err(ConfigError::new("max_delay", format_args!("{max_delay:?}"), "at least the first delay"));
+        }
         self.plan.max_delay = max_delay;
+        Ok(self)
+    }
+
+    /// The longest hint of a server ([`retry_after`](crate::Retry::retry_after)) that is followed;
+    /// 1 h until set.
+    ///
+    /// A longer hint ends the retry at once, with the call's own error or value, and with the
+    /// reason [`HintTooLong`](crate::GiveUpReason::HintTooLong). So one `Retry-After: 31536000`
+    /// does not hold a call for a year. `Duration::MAX` follows every hint. Zero follows none: a
+    /// hint of zero is the only one that still leads to another attempt.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{GiveUpReason, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// let policy = RetryPolicy::default().max_hint(Duration::from_secs(60));
+    /// let error = (|| std::future::ready(Err::<(), _>(Duration::from_secs(31_536_000))))
+    ///     .retry_with(policy)
+    ///     .retry_after(|wait| Some(*wait))
+    ///     .explained()
+    ///     .await
+    ///     .unwrap_err();
+    /// assert_eq!((error.attempts(), error.reason()), (1, GiveUpReason::HintTooLong));
+    /// # }
+    /// ```
+    pub fn max_hint(mut self, max_hint: Duration) -> Self {
+        self.share().max_hint = Some(max_hint);
         self
     }
 
@@ -219,8 +413,8 @@ impl RetryPolicy {
         self
     }
 
-    /// The number of calls in all, the first one included; 3 until set. `u32::MAX` leaves it to the
-    /// [`deadline`](Self::deadline).
+    /// The number of calls in all, the first one included; 3 until set. 1 retries nothing.
+    /// `u32::MAX` leaves it to the [`deadline`](Self::deadline).
     ///
     /// # Panics
     ///
@@ -270,6 +464,12 @@ impl RetryPolicy {
     /// retry at once with the server's error. A timeout waits until it fires, and returns its own
     /// error.
     ///
+    /// # Panics
+    ///
+    /// If it is zero: `max_attempts(1)` retries nothing.
+    ///
+    /// # Examples
+    ///
     /// ```
     /// use decor::RetryPolicy;
     /// use std::time::Duration;
@@ -277,13 +477,38 @@ impl RetryPolicy {
     /// let policy = RetryPolicy::exponential(Duration::from_secs(1)).max_attempts(10).deadline(Duration::from_secs(7));
     /// assert!(policy.schedule().eq([1, 2, 4].map(Duration::from_secs)));
     /// ```
-    pub fn deadline(mut self, deadline: Duration) -> Self {
+    #[track_caller]
+    pub fn deadline(self, deadline: Duration) -> Self {
+        or_panic(self.try_deadline(deadline))
+    }
+
+    /// [`deadline`](Self::deadline) for a value that is not a literal.
+    ///
+    /// # Errors
+    ///
+    /// If it is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::RetryPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let error = RetryPolicy::default().try_deadline(Duration::ZERO).unwrap_err();
+    /// assert_eq!(error.to_string(), "`deadline` is 0ns, but must be longer than zero");
+    /// ```
+    pub fn try_deadline(mut self, deadline: Duration) -> Result<Self, ConfigError> {
+        if deadline.is_zero() {
+            return Err(ConfigError::new("deadline", "0ns", "longer than zero"));
+        }
         self.plan.deadline = Some(deadline);
-        self
+        self.plan.needs_clock = true;
+        Ok(self)
     }
 
     /// Makes the jitter reproducible: the policy's first call draws the same delays on every run,
-    /// the second others, but again the same on every run. Clones count their calls together.
+    /// the second others, but again the same on every run. Clones count their calls together. Zero
+    /// is a seed like any other. Without jitter a seed changes nothing.
     ///
     /// ```
     /// use decor::{Jitter, RetryPolicy};
@@ -293,7 +518,145 @@ impl RetryPolicy {
     /// assert!(policy().schedule().eq(policy().schedule()));
     /// ```
     pub fn seed(mut self, seed: u64) -> Self {
-        Arc::make_mut(self.shared.get_or_insert_default()).seeds = Some(CallSeeds::new(seed));
+        self.share().seeds = Some(CallSeeds::new(seed));
+        self
+    }
+
+    /// Lets a retried call keep its place in the queue of a limiter, in the order in which calls
+    /// first came. Until set, each attempt joins at the end.
+    ///
+    /// Counts for the limiters inside of the retry: `.rate_limited(&limiter).retry_with(&policy)`,
+    /// those by key among them, and what the function acquires by hand. From its second attempt on,
+    /// the call stands before all that came to the limiter after its first attempt began, and
+    /// behind those that came earlier. It waits for a permit like any other: the limit holds, and a
+    /// full queue refuses it. A call that may not wait (`try_rate_limited`) has no place to keep,
+    /// nor has a limiter outside of the retry. A call behind it that waits no longer than a limit
+    /// may now fail.
+    ///
+    /// Choose it where a call that was throttled should not wait for its turn twice, as behind a
+    /// long queue. A server that is down then sees the same few calls, and newer ones wait behind
+    /// them.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use futures::future::join_all;
+    /// use std::{cell::RefCell, time::Duration};
+    ///
+    /// let order = async |policy: RetryPolicy| {
+    ///     let limiter = RateLimiter::paced(1, Duration::from_secs(10));
+    ///     let calls = RefCell::new(Vec::new());
+    ///     let fetch = async |id: u64| {
+    ///         calls.borrow_mut().push(id);
+    ///         if id == 1 && decor::attempt() == 1 { Err("busy") } else { Ok(()) }
+    ///     };
+    ///     let fetch = fetch.rate_limited(&limiter).retry_with(policy);
+    ///     join_all([1, 2, 3].map(|id| fetch.call(id))).await;
+    ///     calls.into_inner()
+    /// };
+    /// let policy = RetryPolicy::fixed(Duration::from_secs(1));
+    /// assert_eq!(order(policy.clone()).await, [1, 2, 3, 1]);
+    /// assert_eq!(order(policy.keeping_place()).await, [1, 1, 2, 3]);
+    /// # }
+    /// ```
+    pub fn keeping_place(mut self) -> Self {
+        self.plan.needs_clock = true;
+        self.share().keeps_place = true;
+        self
+    }
+
+    /// The level of the lines about attempts: `debug` until set. `LevelFilter::OFF`, or `None`,
+    /// turns them off. See [Logs](Self#logs).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    /// use tracing::{Level, level_filters::LevelFilter};
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+    ///
+    /// let loud = RetryPolicy::default().log_level(Level::INFO);
+    /// let silent = RetryPolicy::default().log_level(LevelFilter::OFF).give_up_log_level(LevelFilter::OFF);
+    /// assert_eq!(fetch.retry_with(loud).call(42).await, Ok(42));
+    /// assert_eq!(fetch.retry_with(silent).call(42).await, Ok(42));
+    /// # }
+    /// ```
+    pub fn log_level(mut self, level: impl Into<LevelFilter>) -> Self {
+        self.plan.log_level = LogLevel::of(level.into());
+        self
+    }
+
+    /// The level of the line about giving up: `warn` until set. `LevelFilter::OFF`, or `None`,
+    /// turns it off, as where [`.on_give_up(..)`](crate::Retry::on_give_up) counts instead.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, String> { Err("down".to_owned()) }
+    ///
+    /// let policy = RetryPolicy::default().give_up_log_level(None);
+    /// let mut gave_up = 0;
+    /// let fetch = (|| fetch(42)).retry_with(policy).on_give_up(|_| gave_up += 1);
+    /// assert!(fetch.await.is_err());
+    /// assert_eq!(gave_up, 1);
+    /// # }
+    /// ```
+    pub fn give_up_log_level(mut self, level: impl Into<LevelFilter>) -> Self {
+        self.plan.give_up_log_level = LogLevel::of(level.into());
+        self
+    }
+
+    /// The least time between two lines about giving up. Zero, the default, logs every one.
+    ///
+    /// Counts all calls of the policy and its clones together. The lines in between are left out,
+    /// and the next line says how many they were: `fetch gave up at attempt 3: attempts exhausted
+    /// (999 more since the last such line)`. The hook [`on_give_up`](crate::Retry::on_give_up) is
+    /// called each time.
+    ///
+    /// ```
+    /// use decor::RetryPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let policy = RetryPolicy::default().give_up_log_interval(Duration::from_secs(10));
+    /// # drop(policy);
+    /// ```
+    pub fn give_up_log_interval(mut self, interval: Duration) -> Self {
+        let limit = (!interval.is_zero()).then(|| LineLimit::new(interval));
+        if limit.is_some() || self.shared.is_some() {
+            self.share().give_up_log = limit;
+        }
+        self
+    }
+
+    fn share(&mut self) -> &mut Shared {
+        Arc::make_mut(self.shared.get_or_insert_default())
+    }
+
+    /// The longest hint that is followed.
+    pub(super) fn longest_hint(&self) -> Duration {
+        self.shared.as_ref().and_then(|shared| shared.max_hint).unwrap_or(DEFAULT_MAX_HINT)
+    }
+
+    /// The level of the lines about attempts.
+    pub(crate) fn log_filter(&self) -> LevelFilter {
+        self.plan.log_level.filter()
+    }
+
+    /// The level of the line about giving up.
+    pub(crate) fn give_up_log_filter(&self) -> LevelFilter {
+        self.plan.give_up_log_level.filter()
+    }
+
+    /// The limit of the lines about giving up, if there is one.
+    pub(crate) fn give_up_log(&self) -> Option<&LineLimit> {
+        self.shared.as_ref()?.give_up_log.as_ref()
+    }
+
+    /// The same delays, without an end.
+    #[cfg(feature = "memo")]
+    pub(crate) fn endless(mut self) -> Self {
+        (self.plan.max_attempts, self.plan.deadline) = (u32::MAX, None);
         self
     }
 
@@ -321,7 +684,12 @@ impl RetryPolicy {
 
     /// Whether the time since the first attempt matters to it.
     pub(crate) fn needs_clock(&self) -> bool {
-        self.plan.deadline.is_some()
+        self.plan.needs_clock
+    }
+
+    /// The beginning of the first attempt, if a call keeps its place in queues by it.
+    pub(crate) fn keeps_place_since<I>(&self, began: Option<I>) -> Option<I> {
+        began.filter(|_| self.shared.as_ref().is_some_and(|shared| shared.keeps_place))
     }
 
     /// Whether there may be an attempt after this one.
@@ -355,29 +723,42 @@ impl TryFrom<RetryConfig> for RetryPolicy {
     type Error = ConfigError;
 
     fn try_from(config: RetryConfig) -> Result<Self, ConfigError> {
-        let RetryConfig { backoff, delay, factor, max_delay, jitter, max_attempts, deadline, seed } = config;
-        let mut policy = match backoff {
-            Backoff::Fixed => Self::fixed(delay),
-            Backoff::Linear => Self::linear(delay),
-            Backoff::Exponential => Self::exponential(delay),
-            Backoff::Fibonacci => Self::fibonacci(delay),
+        let mut policy = match config.backoff {
+            Backoff::Fixed => Self::fixed(config.delay),
+            Backoff::Linear => Self::try_linear(config.delay)?,
+            Backoff::Exponential => Self::try_exponential(config.delay)?,
+            Backoff::Fibonacci => Self::try_fibonacci(config.delay)?,
         };
-        if let Some(factor) = factor {
+        if let Some(factor) = config.factor {
             policy = policy.try_factor(factor)?;
         }
-        policy.plan.max_delay = max_delay.unwrap_or(Duration::MAX);
-        policy.plan.deadline = deadline;
-        policy.plan.jitter = jitter;
-        if let Some(seed) = seed {
+        if let Some(max_delay) = config.max_delay {
+            policy = policy.try_max_delay(max_delay)?;
+        }
+        if let Some(deadline) = config.deadline {
+            policy = policy.try_deadline(deadline)?;
+        }
+        if let Some(seed) = config.seed {
             policy = policy.seed(seed);
         }
-        policy.try_max_attempts(max_attempts)
+        if config.keeps_place {
+            policy = policy.keeping_place();
+        }
+        if config.max_hint != DEFAULT_MAX_HINT {
+            policy = policy.max_hint(config.max_hint);
+        }
+        policy
+            .jitter(config.jitter)
+            .log_level(config.log_level)
+            .give_up_log_level(config.give_up_log_level)
+            .give_up_log_interval(config.give_up_log_interval)
+            .try_max_attempts(config.max_attempts)
     }
 }
 
 impl fmt::Display for RetryPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { strategy, max_delay, deadline, max_attempts, jitter } = &self.plan;
+        let Plan { strategy, max_delay, deadline, max_attempts, jitter, .. } = &self.plan;
         match self.custom_delay() {
             Some(_) => f.write_str("custom")?,
             None => write!(f, "{strategy}")?,
@@ -396,6 +777,14 @@ impl fmt::Display for RetryPolicy {
         }
         if let Some(deadline) = deadline {
             write!(f, ", within {deadline:?}")?;
+        }
+        match self.longest_hint() {
+            DEFAULT_MAX_HINT => {}
+            Duration::MAX => f.write_str(", any hint")?,
+            hint => write!(f, ", hints up to {hint:?}")?,
+        }
+        if self.keeps_place_since(Some(())).is_some() {
+            f.write_str(", keeping its place")?;
         }
         if let Some(seeds) = self.seeds() {
             write!(f, ", seed {}", seeds.seed())?;

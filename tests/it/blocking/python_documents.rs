@@ -1,6 +1,7 @@
 //! The two Python documents once more, for sync functions, as far as they run calls. Refusals and
 //! the length of delays are the same for both halves: see `crate::python_documents`.
 
+use crate::python_documents::PyError::{self, ConnectionError, TypeError, ValueError};
 use crate::support::{listen, ms, secs};
 use decor::{
     Error, GiveUpReason, Logging, Outcome, RetryPolicy, Timing, blocking,
@@ -13,19 +14,6 @@ use std::{
     time::Duration,
 };
 use tracing::Level;
-
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-enum PyError {
-    #[error("{0}")]
-    ValueError(&'static str),
-    #[error("{0}")]
-    TypeError(&'static str),
-    #[error("{0}")]
-    ConnectionError(&'static str),
-    #[error(transparent)]
-    Decor(#[from] Error),
-}
-use PyError::{ConnectionError, TypeError, ValueError};
 
 // ---- the timer ----
 
@@ -285,7 +273,7 @@ fn too_long() -> Result<(), PyError> {
 fn timeout() {
     let clock = VirtualClock::start();
     let error = too_long.blocking().timeout(secs(2)).run().unwrap_err();
-    assert_eq!(error, Error::TimedOut { name: "too_long", after: secs(2) }.into());
+    assert_eq!(error, Error::TimedOut { name: "too_long".into(), after: secs(2), label: None }.into());
     assert_eq!(clock.elapsed(), secs(2));
 }
 

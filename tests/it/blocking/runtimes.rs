@@ -3,12 +3,21 @@
 use crate::support::{ms, secs};
 use decor::{
     Memo,
+    blocking::CancelToken,
     prelude::*,
     test_util::{VirtualClock, sleep},
 };
+use futures::FutureExt as _;
 use std::{
+    future::pending,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Instant,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinHandle,
 };
 
 /// A thread that waited there would stop everything that it waits for.
@@ -81,4 +90,145 @@ async fn a_wait_beside_a_paused_clock_is_a_real_one_and_ends() {
     .unwrap();
     assert!(took >= ms(20), "{took:?}");
     assert_eq!(error, Err("busy"));
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn runtimes() -> [Runtime; 2] {
+    [Builder::new_current_thread(), Builder::new_multi_thread()]
+        .map(|mut builder| builder.worker_threads(1).enable_all().build().unwrap())
+}
+
+/// The panic of a task that was unwound.
+#[track_caller]
+fn assert_unwound<T>(task: JoinHandle<T>) {
+    let ended = task.now_or_never().expect("it has ended").map(drop);
+    assert!(ended.unwrap_err().is_panic());
+}
+
+#[test]
+fn a_runtimes_end_does_not_wait_for_a_threads_backoff() {
+    for runtime in runtimes() {
+        let (tell, told) = mpsc::channel();
+        let retried = (move || Err::<(), _>(tell.send(()))).blocking().retry_with(RetryPolicy::fixed(HOUR));
+        let task = runtime.spawn_blocking(move || retried.call().is_ok());
+        told.recv().unwrap();
+        drop(runtime); // an hour, if it waited
+        assert_unwound(task);
+        told.recv().unwrap_err(); // the function is not called again, and is gone
+    }
+}
+
+#[test]
+fn a_runtimes_end_does_not_wait_for_a_permit_or_a_load() {
+    for runtime in runtimes() {
+        let limiter = RateLimiter::new(1, HOUR);
+        limiter.acquire_blocking();
+        let waits = limiter.clone();
+        let waits = runtime.spawn_blocking(move || waits.acquire_blocking());
+        let memo: Memo<u8, u8> = Memo::ttl(HOUR);
+        let mut leads = tokio_test::task::spawn(memo.get_or_load(7, pending::<u8>));
+        assert!(leads.poll().is_pending());
+        let joins = (|_: u8| 1_u8).blocking().memoized(&memo);
+        let joins = runtime.spawn_blocking(move || joins.call(7));
+        while limiter.waiting() == 0 || memo.stats().coalesced == 0 {
+            thread::yield_now();
+        }
+        drop(runtime);
+        assert_unwound(waits);
+        assert_unwound(joins);
+        assert_eq!((limiter.waiting(), limiter.stats().cancelled, memo.stats().loading), (0, 1, 1));
+    }
+}
+
+/// Each later wait of a thread finds the same task of decor's in the runtime.
+#[test]
+fn a_runtimes_end_is_noticed_in_any_wait() {
+    for runtime in runtimes() {
+        let (tell, told) = mpsc::channel();
+        let (go, stop) = mpsc::channel::<()>();
+        let task = runtime.spawn_blocking(move || {
+            for _ in 0..3 {
+                sleep(Duration::ZERO);
+            }
+            tell.send(tokio::runtime::Handle::current().metrics().num_alive_tasks()).unwrap();
+            stop.recv().unwrap(); // the runtime ends meanwhile
+            sleep(HOUR);
+        });
+        assert_eq!(told.recv(), Ok(1));
+        runtime.shutdown_background();
+        go.send(()).unwrap();
+        while !task.is_finished() {
+            thread::yield_now();
+        }
+        assert_unwound(task);
+    }
+}
+
+#[test]
+fn a_bounded_call_ends_with_the_runtime_of_its_caller() {
+    for runtime in runtimes() {
+        let (tell, told) = mpsc::channel();
+        let slow = move || {
+            tell.send(()).unwrap();
+            sleep(HOUR);
+            Ok::<_, decor::Error>(())
+        };
+        let slow = slow.blocking().timeout(HOUR);
+        let task = runtime.spawn_blocking(move || slow.call());
+        told.recv().unwrap();
+        drop(runtime);
+        assert_unwound(task);
+        told.recv().unwrap_err(); // the abandoned call has been unwound, too
+    }
+}
+
+/// The task is in the runtime's only worker, and tokio waits for it as well. The second task runs
+/// once the first has handed the worker over: a runtime that ends before that drops its tasks only
+/// after the wait.
+#[test]
+fn a_wait_in_a_task_ends_with_its_runtime() {
+    let [_, runtime] = runtimes();
+    let (tell, told) = mpsc::channel();
+    let begun = tell.clone();
+    let task = runtime.spawn(async move {
+        begun.send(1).unwrap();
+        sleep(HOUR);
+    });
+    assert_eq!(told.recv(), Ok(1));
+    runtime.spawn(async move { tell.send(2).unwrap() });
+    assert_eq!(told.recv(), Ok(2));
+    drop(runtime);
+    assert_unwound(task);
+}
+
+/// Nothing would catch the unwinding there.
+#[test]
+fn a_thread_that_has_merely_entered_a_runtime_waits_on() {
+    let clock = VirtualClock::start();
+    for runtime in runtimes() {
+        let handle = runtime.handle().clone();
+        let waits = clock.spawn(move || {
+            let _entered = handle.enter();
+            sleep(secs(10));
+        });
+        sleep(secs(1));
+        drop(runtime);
+        waits.join();
+    }
+    assert_eq!(clock.elapsed(), secs(20));
+}
+
+#[test]
+fn a_token_ends_the_calls_of_a_runtime_with_a_value() {
+    for runtime in runtimes() {
+        let (token, (tell, told)) = (CancelToken::new(), mpsc::channel());
+        let retried = (move || Err::<(), _>(tell.send(()))).blocking().retry_with(RetryPolicy::fixed(HOUR));
+        let its_token = token.clone();
+        let task = runtime.spawn_blocking(move || its_token.run(|| retried.call().is_ok()));
+        told.recv().unwrap();
+        token.cancel();
+        drop(runtime);
+        assert_eq!(task.now_or_never().unwrap().unwrap(), None);
+    }
 }

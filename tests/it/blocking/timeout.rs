@@ -34,7 +34,7 @@ fn nothing_begins_after_a_timeout() {
     };
     let policy = RetryPolicy::fixed(ms(100)).max_attempts(30);
     let bounded = fails.clone().blocking().named("f").retry_with(&policy).timeout(ms(250));
-    assert_eq!(bounded.call(), Err(Error::TimedOut { name: "f", after: ms(250) }));
+    assert_eq!(bounded.call(), Err(Error::TimedOut { name: "f".into(), after: ms(250), label: None }));
     assert_eq!(clock.elapsed(), ms(250));
     sleep(secs(60));
     assert_eq!(attempts.load(SeqCst), 3);
@@ -60,7 +60,7 @@ fn nested_timeouts_end_the_calls_within_them() {
     };
     let policy = RetryPolicy::fixed(ms(100)).max_attempts(30);
     let bounded = slow.blocking().named("f").timeout(secs(1)).retry_with(policy).timeout(ms(2_500));
-    assert_eq!(bounded.call(), Err(Error::TimedOut { name: "f", after: ms(2_500) }));
+    assert_eq!(bounded.call(), Err(Error::TimedOut { name: "f".into(), after: ms(2_500), label: None }));
     assert_eq!((clock.elapsed(), attempts.load(SeqCst)), (ms(2_500), 3));
     sleep(secs(60));
     assert_eq!(attempts.load(SeqCst), 3);
@@ -136,7 +136,7 @@ fn a_limit_of_zero_calls_nothing_the_longest_needs_no_thread() {
     let called = here.blocking().named("f");
     assert_eq!(
         called.clone().timeout(Duration::ZERO).call(),
-        Err(Error::TimedOut { name: "f", after: Duration::ZERO })
+        Err(Error::TimedOut { name: "f".into(), after: Duration::ZERO, label: None })
     );
     assert_eq!(called.clone().timeout(Duration::MAX).call(), Ok(1));
     assert_eq!(called.timeout(secs(60)).call(), Ok(0));

@@ -65,7 +65,7 @@ fn a_bounded_call_in_the_unwinding_of_another_does_not_begin() {
     };
     assert!(slow.blocking().timeout(secs(10)).call().is_err());
     sleep(secs(60));
-    let refused = Err(Error::TimedOut { name: "cleanup", after: secs(5) });
+    let refused = Err(Error::TimedOut { name: "cleanup".into(), after: secs(5), label: None });
     assert_eq!(ended.try_recv(), Ok((refused, Some(secs(10)))));
     assert_eq!(calls.load(SeqCst), 0);
 }

@@ -19,7 +19,7 @@ async fn nap(millis: u64) -> Result<u64, String> {
 fn recorder() -> (Arc<Mutex<Vec<Measurement>>>, impl Fn(&Measurement) + Send + Sync + 'static) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&seen);
-    (seen, move |m: &Measurement| sink.lock().unwrap().push(*m))
+    (seen, move |m: &Measurement| sink.lock().unwrap().push(m.clone()))
 }
 
 #[tokio::test(start_paused = true)]

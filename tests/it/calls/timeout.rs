@@ -24,7 +24,7 @@ async fn answer(after: Duration) -> Answer {
 }
 
 fn timed_out(after: Duration) -> Answer {
-    Err(Error::TimedOut { name: "answer", after })
+    Err(Error::TimedOut { name: "answer".into(), after, label: None })
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,6 +90,44 @@ async fn the_time_counts_from_the_first_pending_poll() {
     });
     slow_start.timeout(secs(2)).await.unwrap_err();
     assert_eq!(begun.elapsed(), secs(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_label_tells_an_attempts_limit_from_the_total() {
+    let labels = |error: &Error| match error {
+        Error::TimedOut { label: Some("attempt"), .. } => 1,
+        Error::TimedOut { label: Some("total"), .. } => 2,
+        Error::TimedOut { label: None, .. } => 3,
+        _ => 4,
+    };
+    let policy = RetryPolicy::fixed(secs(1)).max_attempts(2);
+    let attempt = answer.timeout(secs(2)).labelled("attempt").retry_with(&policy);
+    assert_eq!(
+        format!("{attempt:?}"),
+        r#"answer.timeout(2s).labelled("attempt").retry_with(fixed 1s, no jitter, 2 attempts)"#
+    );
+    let total = attempt.clone().timeout(secs(4)).labelled("total");
+    let error = attempt.timeout(secs(9)).labelled("total").call(secs(3)).await.unwrap_err();
+    assert_eq!((labels(&error), &*error.to_string()), (1, "answer timed out after 2s (attempt)"));
+    let error = total.call(secs(3)).await.unwrap_err();
+    assert_eq!((labels(&error), &*error.to_string()), (2, "answer timed out after 4s (total)"));
+    let error = total.timeout(secs(1)).call(secs(3)).await.unwrap_err();
+    assert_eq!((labels(&error), &*error.to_string()), (3, "answer timed out after 1s"));
+
+    let error = answer(secs(3)).timeout(secs(1)).labelled("page").await.unwrap_err();
+    assert_eq!(error, Error::TimedOut { name: "answer".into(), after: secs(1), label: Some("page") });
+}
+
+/// A chain has many limits, and an error is returned by value through every layer.
+#[test]
+fn a_label_costs_nothing_where_there_is_none() {
+    let sizes = |bare: usize, bounded: usize, labelled: usize| (bounded - bare, labelled - bounded);
+    let future = || pending::<Answer>();
+    let (bounded, labelled) = (future().timeout(secs(1)), future().timeout(secs(1)).labelled("x"));
+    let (timer, label) = sizes(0, size_of_val(&bounded), size_of_val(&labelled));
+    assert!(timer <= size_of::<tokio::time::Sleep>() + 48, "{timer}");
+    assert_eq!(label, size_of::<&str>());
+    assert!(size_of::<Error>() <= 64, "{}", size_of::<Error>());
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,7 +199,7 @@ async fn nested_limits_each_hold() {
         .timeout(secs(10))
         .await
         .unwrap_err();
-    assert_eq!(error, Error::TimedOut { name: "hang", after: secs(10) });
+    assert_eq!(error, Error::TimedOut { name: "hang".into(), after: secs(10), label: None });
     assert_eq!(begun.elapsed(), secs(10));
     assert_eq!(attempts.load(Relaxed), 4); // at 0, 3, 6 and 9 s
 }

@@ -351,9 +351,12 @@ type Set = fn(Builder) -> Builder;
 #[test]
 fn settings_that_cannot_be_are_refused_by_name() {
     let nothing_has_one = "must be left out where nothing has a TTL";
-    let refused: [(Set, String); 13] = [
+    let refused: [(Set, String); 16] = [
         (|b| b.ttl(Duration::ZERO), "`ttl` is 0ns, but must be longer than zero".into()),
         (|b| b.negative(Duration::ZERO), "`negative` is 0ns, but must be longer than zero".into()),
+        (|b| b.time_to_idle(Duration::ZERO), "`time_to_idle` is 0ns, but must be longer than zero".into()),
+        (|b| b.time_to_idle(secs(1)).jitter(0.5), format!("`jitter` is 0.5, but {nothing_has_one}")),
+        (|b| b.time_to_idle(secs(1)).refresh_ahead(0.5), format!("`refresh_ahead` is 0.5, but {nothing_has_one}")),
         (|b| b.capacity(0), "`capacity` is 0, but must be at least 1".into()),
         (|b| b.ttl(secs(1)).jitter(1.01), "`jitter` is 1.01, but must be 0 to 1".into()),
         (|b| b.ttl(secs(1)).jitter(-0.1), "`jitter` is -0.1, but must be 0 to 1".into()),
@@ -471,18 +474,21 @@ fn a_memo_shows_its_limits() {
         .negative(secs(5))
         .capacity(50)
         .jitter(0.1)
+        .time_to_idle(secs(90))
         .refresh_ahead(0.8)
         .stale_while_revalidate(secs(30))
-        .stale_on_error(secs(60));
+        .stale_on_error(secs(60))
+        .refresh_backoff(RetryPolicy::fixed(secs(7)));
     assert_eq!(
         format!("{with_all:?}"),
-        "MemoBuilder { ttl: Some(300s), capacity: 50, eviction: Lru, jitter: 0.1, refresh_ahead: Some(0.8), \
-         stale_while_revalidate: 30s, stale_on_error: 60s, .. }"
+        "MemoBuilder { ttl: Some(300s), capacity: 50, eviction: Lru, jitter: 0.1, time_to_idle: Some(90s), refresh_ahead: Some(0.8), \
+         stale_while_revalidate: 30s, stale_on_error: 60s, \
+         refresh_backoff: Some(RetryPolicy(fixed 7s, no jitter, any number of attempts)), .. }"
     );
     assert_eq!(
         shown(&with_all.build()),
-        "Memo(ttl 300s, negative 5s, capacity 50, jitter 0.1, refresh_ahead 0.8, stale_while_revalidate 30s, \
-         stale_on_error 60s)"
+        "Memo(ttl 300s, negative 5s, capacity 50, time_to_idle 90s, jitter 0.1, refresh_ahead 0.8, stale_while_revalidate 30s, \
+         stale_on_error 60s, refresh_backoff (fixed 7s, no jitter, any number of attempts))"
     );
 }
 

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 type Answer = Result<u8, Error>;
 
 fn failed(name: &'static str, message: &str) -> Error {
-    Error::LoadFailed { name, message: message.to_owned() }
+    Error::LoadFailed { name: name.into(), message: message.to_owned() }
 }
 
 /// The README's own order, around a function that hangs: two attempts of 2 s, 1 s apart, and one
@@ -37,7 +37,11 @@ async fn twenty_callers_of_a_hanging_function_fail_together() {
         async move { (call.await.unwrap_err(), begun.elapsed()) }
     });
     let ended = join_all(calls).await;
-    assert_eq!(ended[0], (Error::TimedOut { name: "hang", after: secs(2) }, secs(9)), "the one that loads");
+    assert_eq!(
+        ended[0],
+        (Error::TimedOut { name: "hang".into(), after: secs(2), label: None }, secs(9)),
+        "the one that loads"
+    );
     let waited = (failed("hang", "hang timed out after 2s"), secs(9));
     assert!(ended[1..].iter().all(|end| *end == waited), "{ended:?}");
     let stats = memo.stats();
@@ -65,7 +69,7 @@ async fn callers_that_keep_coming_wait_for_one_load_each() {
     });
     let ended = join_all(calls).await;
     // A load begins with the first call after the one before has failed, which is every 91st.
-    let own = Error::TimedOut { name: "hang", after: ms(2_010) };
+    let own = Error::TimedOut { name: "hang".into(), after: ms(2_010), label: None };
     let told = failed("hang", "hang timed out after 2.01s");
     let expected = (0..600).map(|n| (if n % 91 == 0 { own.clone() } else { told.clone() }, ms(9_030 - 100 * (n % 91))));
     assert_eq!(ended, expected.collect::<Vec<_>>());
@@ -85,7 +89,7 @@ async fn isolated_callers_of_a_hanging_function_fail_one_after_the_other() {
     });
     let mut ended = join_all(calls).await;
     ended.sort_by_key(|(_, at)| *at);
-    let own = Error::TimedOut { name: "hang", after: secs(9) };
+    let own = Error::TimedOut { name: "hang".into(), after: secs(9), label: None };
     assert_eq!(ended, (1..=20).map(|n| (own.clone(), secs(9 * n))).collect::<Vec<_>>());
     assert_eq!((memo.stats().loads, memo.stats().coalesced), (20, 19));
 }
@@ -215,7 +219,7 @@ fn twenty_threads_that_call_a_hanging_function_fail_together() {
         clock.spawn(move || (hang.call(7).unwrap_err(), test_util::elapsed().unwrap()))
     });
     let ended = threads.map(test_util::VirtualThread::join);
-    let own = (Error::TimedOut { name: "hang", after: secs(2) }, secs(9));
+    let own = (Error::TimedOut { name: "hang".into(), after: secs(2), label: None }, secs(9));
     let told = (failed("hang", "hang timed out after 2s"), secs(9));
     assert_eq!(ended.iter().filter(|end| **end == own).count(), 1, "{ended:?}");
     assert_eq!(ended.iter().filter(|end| **end == told).count(), 19, "{ended:?}");

@@ -1,8 +1,8 @@
 //! The uses of a value shortly before and after its expiry. `model` covers every order of events.
 
-use crate::support::{just_before, ms, secs};
+use crate::support::{just_before, ms, paused, secs};
 use decor::{
-    Memo, MemoStats,
+    Memo, MemoBuilder, MemoStats,
     prelude::*,
     test_util::{self, VirtualClock},
 };
@@ -10,7 +10,7 @@ use futures::future::join_all;
 use std::{
     future::{Future, ready},
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
@@ -125,6 +125,7 @@ async fn stale_while_revalidate_tries_a_failed_or_dropped_one_again() {
     advance(secs(10)).await;
     let (refreshes, others) = tokio::join!(timed(ask.call(7)), join_all((0..3).map(|_| timed(ask.call(7)))));
     assert_eq!((refreshes, others), ((Ok(0), secs(1)), vec![(Ok(0), AT_ONCE); 3]));
+    advance(secs(1)).await; // the first delay
     assert_pending!(task::spawn(ask.call(7)).poll()); // and dropped right there
     server.is_down(false);
     assert_eq!(ask.call(7).await, Ok(2));
@@ -162,6 +163,8 @@ async fn a_background_refresh_that_fails_answers_no_call() {
     assert_eq!((stats.stale_hits, stats.stale_on_error, stats.load_failures), (2, 0, 0));
     sleep(ms(2)).await;
     assert_eq!((memo.stats().stale_on_error, memo.stats().load_failures), (0, 1));
+    assert_eq!(timed(ask.call(7)).await, (Ok(0), AT_ONCE));
+    sleep(secs(1)).await; // the first delay
     // Now it is not served while it is refreshed.
     assert_eq!(timed(ask.call(7)).await, (Ok(0), secs(1)));
     assert_eq!((memo.stats().stale_on_error, memo.stats().load_failures), (1, 2));
@@ -321,11 +324,16 @@ async fn stale_on_error_all_waiting_calls_get_the_expired_value() {
     let stats = memo.stats();
     assert_eq!(sums(&stats), [0, 2, 99, 2]);
     assert_eq!((stats.stale_on_error, stats.load_failures, stats.expirations), (100, 1, 0));
-    // Each later call tries again, and finds it up again.
-    assert_eq!(ask.call(7).await, Ok(1));
+    // Later calls try again after the delays, and find it up again.
+    assert_eq!(timed(ask.call(7)).await, (Ok(1), AT_ONCE));
+    advance(secs(1)).await;
+    assert_eq!(timed(ask.call(7)).await, (Ok(1), secs(1)));
     server.is_down(false);
-    assert_eq!(ask.call(7).await, Ok(4));
-    assert_eq!((memo.stats().stale_on_error, memo.stats().expirations), (101, 1));
+    advance(secs(2)).await;
+    assert_eq!(timed(ask.call(7)).await, (Ok(4), secs(1)));
+    let stats = memo.stats();
+    assert_eq!(sums(&stats), [1, 4, 99, 4]);
+    assert_eq!((stats.stale_hits, stats.stale_on_error, stats.expirations), (1, 101, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -362,6 +370,210 @@ async fn stale_on_error_without_a_value_there_is_only_the_error() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
     assert_eq!(memo.get_or_load(7, || ready(Err::<u64, _>(down()))).await, Err(down()));
     assert_eq!(memo.stats().stale_on_error, 0);
+}
+
+// ---- time to idle ----
+
+/// Each kind of answer by a value that has not expired, in either half.
+#[test]
+fn uses_put_off_the_end_of_a_value_up_to_its_ttl() {
+    let build = || -> Memo<u8, u64> { Memo::builder().ttl(secs(35)).time_to_idle(secs(10)).build() };
+    let pauses = [9, 9, 9, 7, 1].map(secs);
+    let expected = [Ok(0), Ok(0), Ok(0), Ok(0), Err(down())];
+    let seen = paused().block_on(async {
+        let memo = build();
+        memo.insert(7, 0);
+        let ask = (|_: u8| ready(Err::<u64, _>(down()))).memoized(&memo);
+        let mut seen = Vec::new();
+        for pause in pauses {
+            advance(pause).await;
+            seen.push(ask.call(7).await);
+        }
+        seen
+    });
+    assert_eq!(seen, expected);
+    let (memo, clock) = (build(), VirtualClock::start());
+    memo.insert(7, 0);
+    let ask = (|_: u8| Err::<u64, _>(down())).blocking().memoized(&memo);
+    let seen = pauses.map(|pause| {
+        clock.advance(pause);
+        ask.call(7)
+    });
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_value_is_stale_as_any_other_and_a_stale_answer_is_no_use() {
+    let memo: Memo<u8, u64> = Memo::builder().time_to_idle(secs(10)).stale_on_error(secs(5)).build();
+    memo.insert(7, 0);
+    let failing = || ready(Err::<u64, _>(down()));
+    advance(just_before(secs(10))).await;
+    assert_eq!(memo.get(&7), Some(0));
+    advance(secs(10)).await;
+    assert_eq!(memo.get(&7), None);
+    for _ in 0..5 {
+        assert_eq!(memo.get_or_load(7, failing).await, Ok(0));
+        advance(secs(1)).await;
+    }
+    assert_eq!(memo.get_or_load(7, failing).await, Err(down()));
+}
+
+// ---- refresh backoff ----
+
+type Set = fn(MemoBuilder<u8, u64>) -> MemoBuilder<u8, u64>;
+
+/// A memo with a value that is due for a refresh 10 s after it was put there, in each of the ways.
+const REFRESHED: [Set; 3] = [
+    |builder| builder.ttl(secs(100_000)).refresh_ahead(0.000_1),
+    |builder| builder.ttl(secs(10)).stale_while_revalidate(secs(100_000)),
+    |builder| builder.ttl(secs(10)).stale_on_error(secs(100_000)),
+];
+
+/// Each backoff, and how many loads it makes in ten minutes with a call each 100 ms.
+const BACKOFFS: [(Set, u64); 5] = [
+    // At 0, 1, 3, 7, 15, 31 and 63 s, and then each minute.
+    (|builder| builder, 15),
+    // At 0, 7, 21, 42 and 70 s, and then each 30 s.
+    (|builder| builder.refresh_backoff(RetryPolicy::linear(secs(7)).max_delay(secs(30))), 22),
+    // The number of attempts and the deadline have no effect.
+    (|builder| builder.refresh_backoff(RetryPolicy::fixed(secs(60)).max_attempts(1).deadline(secs(1))), 10),
+    (|builder| builder.refresh_backoff(RetryPolicy::fixed(Duration::MAX)), 1),
+    (|builder| builder.refresh_backoff(RetryPolicy::fixed(Duration::ZERO)), 6_000),
+];
+
+const CALLS: u64 = 6_000;
+
+#[test]
+fn a_dead_service_is_asked_seldom() {
+    let down = || Err::<u64, _>(down());
+    for refreshed in REFRESHED {
+        for (backoff, loads) in BACKOFFS {
+            let memo = || backoff(refreshed(Memo::builder())).build();
+
+            let tasks = paused().block_on(async {
+                let memo = memo();
+                memo.insert(7, 0);
+                advance(secs(10)).await;
+                let ask = (|_: u8| ready(down())).memoized(&memo);
+                for _ in 0..CALLS {
+                    assert_eq!(timed(ask.call(7)).await, (Ok(0), AT_ONCE));
+                    advance(ms(100)).await;
+                }
+                memo.stats()
+            });
+
+            let clock = VirtualClock::start();
+            let memo = memo();
+            memo.insert(7, 0);
+            clock.advance(secs(10));
+            let ask = (|_: u8| down()).blocking().memoized(&memo);
+            for _ in 0..CALLS {
+                assert_eq!(ask.call(7), Ok(0));
+                clock.advance(ms(100));
+            }
+            assert_eq!(clock.elapsed(), secs(610), "no call waits");
+
+            for stats in [tasks, memo.stats()] {
+                assert_eq!(sums(&stats), [CALLS - loads, loads, 0, loads]);
+                assert_eq!((stats.load_failures, stats.expirations), (loads, 0));
+            }
+        }
+    }
+}
+
+/// The delays count from the end of a load, to the nanosecond. A success begins them anew.
+#[tokio::test(start_paused = true)]
+async fn a_failed_refresh_is_tried_again_after_its_delay() {
+    for refreshed in REFRESHED {
+        let memo = refreshed(Memo::builder()).build();
+        let server = Server::default();
+        let ask = (|key| server.ask(key)).memoized(&memo);
+        memo.insert(7, 0);
+        advance(secs(10)).await;
+        for round in 0..2 {
+            let value = round * 4;
+            server.is_down(true);
+            for delay in [1, 2, 4] {
+                assert_eq!(timed(ask.call(7)).await, (Ok(value), secs(1)), "it is asked");
+                advance(just_before(secs(delay))).await;
+                assert_eq!(timed(ask.call(7)).await, (Ok(value), AT_ONCE), "it rests");
+                advance(NANO).await;
+            }
+            server.is_down(false);
+            assert_eq!(timed(ask.call(7)).await, (Ok(value + 4), secs(1)));
+            assert_eq!(timed(ask.call(7)).await, (Ok(value + 4), AT_ONCE));
+            advance(secs(10)).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_key_has_delays_of_its_own() {
+    let memo = REFRESHED[1](Memo::builder()).build();
+    let server = Server::default();
+    let ask = (|key| server.ask(key)).memoized(&memo);
+    memo.insert(7, 0);
+    memo.insert(8, 0);
+    server.is_down(true);
+    advance(secs(10)).await;
+    for (key, took) in [(7, secs(1)), (7, AT_ONCE), (8, secs(1)), (8, AT_ONCE), (7, secs(1))] {
+        assert_eq!(timed(ask.call(key)).await, (Ok(0), took));
+    }
+}
+
+/// The earlier value had failed, or its refresh is under way when another value takes its place.
+#[tokio::test(start_paused = true)]
+async fn a_value_that_was_put_there_has_not_failed() {
+    let memo = REFRESHED[1](Memo::builder()).build();
+    let server = Server::default();
+    server.is_down(true);
+    let ask = (|key| server.ask(key)).memoized(&memo);
+    memo.insert(7, 0);
+    advance(secs(10)).await;
+    assert_eq!(timed(ask.call(7)).await, (Ok(0), secs(1)));
+    memo.insert(7, 1);
+    advance(secs(10)).await;
+    let mut refreshes = task::spawn(ask.call(7));
+    assert_pending!(refreshes.poll());
+    memo.insert(7, 2);
+    advance(secs(10)).await;
+    assert_ready_eq!(refreshes.poll(), Ok(2), "the refresh of 1 fails");
+    assert_eq!(timed(ask.call(7)).await, (Ok(2), secs(1)), "and 2 is asked for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rest_does_not_outlast_the_windows() {
+    let memo: Memo<u8, u64> =
+        Memo::builder().ttl(secs(10)).stale_on_error(secs(5)).refresh_backoff(RetryPolicy::fixed(secs(60))).build();
+    memo.insert(7, 0);
+    let failing = || ready(Err::<u64, _>(down()));
+    advance(secs(10)).await;
+    assert_eq!(memo.get_or_load(7, failing).await, Ok(0));
+    advance(just_before(secs(5))).await;
+    assert_eq!(memo.get_or_load(7, failing).await, Ok(0));
+    advance(NANO).await;
+    for loads in 2..5 {
+        assert_eq!(memo.get_or_load(7, failing).await, Err(down()));
+        assert_eq!(memo.stats().loads, loads, "without a value each call loads");
+    }
+}
+
+/// The closure of the policy is called outside of all locks.
+#[tokio::test(start_paused = true)]
+async fn the_closure_of_a_backoff_may_use_the_memo() {
+    static MEMO: LazyLock<Memo<u8, u64>> = LazyLock::new(|| {
+        let delay = |failures: u32| secs(MEMO.get(&8).unwrap_or(0) * u64::from(failures));
+        REFRESHED[1](Memo::builder()).refresh_backoff(RetryPolicy::custom(delay)).build()
+    });
+    MEMO.insert(7, 0);
+    advance(secs(10)).await;
+    MEMO.insert(8, 3);
+    let failing = || ready(Err::<u64, _>(down()));
+    for loads in [1, 1, 2] {
+        assert_eq!(MEMO.get_or_load(7, failing).await, Ok(0));
+        assert_eq!(MEMO.stats().loads, loads);
+        advance(ms(1_500)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

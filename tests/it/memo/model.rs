@@ -6,14 +6,14 @@
 //! Each call is polled in the runtime in which it was made. The clock of a runtime moves by itself.
 
 use crate::support::{NaiveClocks, cases, ms, paused};
-use decor::{Error, Failure, FnExt, Memo, MemoStats};
+use decor::{Error, Failure, FnExt, Memo, MemoStats, RetryPolicy};
 use futures::{FutureExt, future::BoxFuture};
 use proptest::prelude::*;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
     },
     task::Poll,
     time::Duration,
@@ -47,6 +47,20 @@ pub(crate) enum Event {
     Get(u8),
     Insert(u8),
     Invalidate(u8),
+    /// If the value of this key is odd or even: see `is_hit`.
+    InvalidateIf(u8, u32),
+    /// All values of which number and key add up to this, modulo 3.
+    InvalidateWhere(u32),
+    /// All values with this tag: see `tags_of`.
+    InvalidateTag(u32),
+    Refresh(u8),
+    /// The values with this number modulo 5 are no longer valid from now on, and those that were
+    /// not are again.
+    Revoke(u32),
+    Peek(u8),
+    /// All values that have not expired are looked at.
+    Look,
+    Purge,
     Clear,
     /// The clock of the current runtime moves by this many milliseconds. The memo does not read it.
     Advance(u64),
@@ -74,11 +88,35 @@ pub(crate) struct Settings {
     pub(crate) weights: [u32; 4],
     /// `None` for more than there will ever be.
     pub(crate) capacity: Option<u64>,
+    pub(crate) time_to_idle: Option<u64>,
     pub(crate) refresh_ahead: Option<u32>,
     pub(crate) stale_while_revalidate: u64,
     pub(crate) stale_on_error: u64,
+    /// Delay after the n-th failed refresh, n times.
+    pub(crate) refresh_backoff: u64,
     pub(crate) errors: Errors,
+    /// Whether values can be revoked.
+    pub(crate) valid_while: bool,
 }
+
+/// Whether an invalidation concerns a value.
+fn is_hit(by: Event, key: u8, value: u32) -> bool {
+    match by {
+        Event::InvalidateIf(of, rest) => key == of && value % 2 == rest,
+        Event::InvalidateWhere(rest) => (u32::from(key) + value) % 3 == rest,
+        Event::InvalidateTag(tag) => tags_of(key, value).contains(&tag.to_string()),
+        _ => unreachable!("no such invalidation"),
+    }
+}
+
+/// No tag, one, or two that may be the same.
+fn tags_of(key: u8, value: u32) -> Vec<String> {
+    let tags = [value % 4, u32::from(key) % 3];
+    tags.iter().take(value as usize % 3).map(ToString::to_string).collect()
+}
+
+/// The value of `Revoke` until there is one.
+const NONE_REVOKED: u32 = u32::MAX;
 
 impl Settings {
     /// Values that all have this TTL and no bound.
@@ -107,6 +145,10 @@ pub(crate) struct Seen {
     /// The key of each load, in the order in which they began, and the event at which it did.
     pub(crate) loads: Vec<(u8, usize)>,
     pub(crate) gets: Vec<Option<u32>>,
+    /// The values that each look found, sorted, or one that a peek found.
+    pub(crate) looks: Vec<Vec<u32>>,
+    /// The number of values that each invalidation and each purge has removed.
+    pub(crate) removed: Vec<usize>,
     /// The stats after each event: see `counted`.
     pub(crate) stats: Vec<[u64; 15]>,
     /// The values that are alive after each event.
@@ -197,6 +239,7 @@ mod real {
         alive: Alive,
         /// The event that happens.
         at: Arc<AtomicUsize>,
+        revoked: Arc<AtomicU32>,
         calls: Vec<Option<Call>>,
         seen: Seen,
     }
@@ -215,10 +258,23 @@ mod real {
                 .weigher(move |_: &u8, value: &Value| settings.weight_of(value.number))
                 .capacity(settings.capacity())
                 .stale_while_revalidate(ms(settings.stale_while_revalidate))
-                .stale_on_error(ms(settings.stale_on_error));
+                .stale_on_error(ms(settings.stale_on_error))
+                .tags_by(|key: &u8, value: &Value| tags_of(*key, value.number));
+            if let Some(idle) = settings.time_to_idle {
+                memo = memo.time_to_idle(ms(idle));
+            }
+            let revoked = Arc::new(AtomicU32::new(NONE_REVOKED));
+            if settings.valid_while {
+                let revoked = Arc::clone(&revoked);
+                memo = memo.valid_while(move |_: &u8, value: &Value| value.number % 5 != revoked.load(Relaxed));
+            }
             if let Some(percent) = settings.refresh_ahead {
                 memo = memo.refresh_ahead(f64::from(percent) / 100.0);
             }
+            memo = memo.refresh_backoff(match settings.refresh_backoff {
+                0 => RetryPolicy::fixed(Duration::ZERO),
+                step => RetryPolicy::linear(ms(step)),
+            });
             let memo = memo.build();
             drop(last);
             let world = Self {
@@ -229,6 +285,7 @@ mod real {
                 loads: Loads::default(),
                 alive: Alive::default(),
                 at: Arc::default(),
+                revoked,
                 calls: Vec::new(),
                 seen: Seen::default(),
             };
@@ -301,6 +358,29 @@ mod real {
                 Event::Get(key) => self.seen.gets.push(self.memo.get(&key).map(|value| value.number)),
                 Event::Insert(key) => self.memo.insert(key, Value::new(INSERTED + number(at), &self.alive)),
                 Event::Invalidate(key) => self.memo.invalidate(&key),
+                Event::InvalidateIf(key, _) => {
+                    let removed = self.memo.invalidate_if(&key, |value| is_hit(event, key, value.number));
+                    self.seen.removed.push(removed.into());
+                }
+                Event::InvalidateWhere(_) => {
+                    let is_it = move |key: &u8, value: &Value| is_hit(event, *key, value.number);
+                    self.seen.removed.push(self.memo.invalidate_where(is_it));
+                }
+                Event::InvalidateTag(tag) => self.seen.removed.push(self.memo.invalidate_tag(&tag.to_string())),
+                Event::Refresh(key) => self.memo.refresh(&key),
+                Event::Revoke(rest) => self.revoked.store(rest, Relaxed),
+                Event::Peek(key) => {
+                    let peeked: Vec<_> = self.memo.peek(&key).iter().map(|value| value.number).collect();
+                    assert_eq!(self.memo.contains(&key), !peeked.is_empty());
+                    self.seen.looks.push(peeked);
+                }
+                Event::Look => {
+                    let mut seen = Vec::new();
+                    self.memo.for_each(|_, value| seen.push(value.number));
+                    seen.sort_unstable();
+                    self.seen.looks.push(seen);
+                }
+                Event::Purge => self.seen.removed.push(self.memo.purge_expired()),
                 Event::Clear => self.memo.clear(),
                 Event::Advance(millis) => self.runtimes[self.here].block_on(advance(ms(millis))),
                 Event::Switch(runtime) => self.here = runtime,
@@ -349,14 +429,23 @@ mod naive {
         stored: usize,
         /// Since it took its place.
         is_used: bool,
+        /// It was marked for a refresh.
+        is_due: bool,
+        /// When it was last used without having expired.
+        used_at: u64,
+        /// Refreshes that failed.
+        failures: u64,
+        rests_until: u64,
     }
 
     impl Value {
-        fn expires_at(&self) -> u64 {
-            self.loaded_at.saturating_add(self.ttl)
+        fn expires_at(&self, settings: &Settings) -> u64 {
+            let idle = settings.time_to_idle.map_or(u64::MAX, |idle| self.used_at + idle);
+            self.loaded_at.saturating_add(self.ttl).min(idle)
         }
     }
 
+    #[allow(clippy::struct_excessive_bools)] // each changes by itself
     struct Load {
         key: u8,
         leader: usize,
@@ -365,7 +454,13 @@ mod naive {
         current: bool,
         /// And since the latest invalidation of its key: it can be joined, and will be kept.
         attached: bool,
+        /// There was a value to serve when it began.
+        is_refresh: bool,
         joined: BTreeSet<usize>,
+        /// Those of them that joined after an invalidation by value or tag.
+        late: BTreeSet<usize>,
+        /// The invalidations by value or tag since it began.
+        doubts: Vec<Event>,
         ended: bool,
     }
 
@@ -386,6 +481,7 @@ mod naive {
         values: BTreeMap<u8, Value>,
         /// The keys, the first to be evicted first.
         order: VecDeque<u8>,
+        revoked: u32,
         /// When a stored value expires, the number of its store, and its key. It may be gone.
         expiries: BTreeSet<(u64, usize, u8)>,
         stores: usize,
@@ -402,7 +498,10 @@ mod naive {
         }
 
         fn ttl(&self, key: u8) -> u64 {
-            self.values.get(&key).map_or(0, |value| value.ttl)
+            self.values.get(&key).map_or(0, |value| match value.expires_at(&self.settings) {
+                u64::MAX => u64::MAX,
+                expires_at => expires_at - value.loaded_at,
+            })
         }
 
         fn window(&self) -> u64 {
@@ -422,28 +521,62 @@ mod naive {
             self.remove(key);
         }
 
+        fn is_valid(&self, value: u32) -> bool {
+            !self.settings.valid_while || value % 5 != self.revoked
+        }
+
+        fn is_useless(&self, key: u8) -> bool {
+            let is_revoked = self.values.get(&key).is_some_and(|value| !self.is_valid(value.number));
+            is_revoked || self.age(key).is_some_and(|age| age >= self.ttl(key).saturating_add(self.window()))
+        }
+
+        fn is_unexpired(&self, key: u8) -> bool {
+            !self.is_useless(key) && self.age(key).is_some_and(|age| age < self.ttl(key))
+        }
+
         fn forget_if_useless(&mut self, key: u8) {
-            if self.age(key).is_some_and(|age| age >= self.ttl(key).saturating_add(self.window())) {
-                self.forget(key);
+            if self.is_useless(key) {
+                self.stats.expirations += 1;
+                self.remove(key);
             }
         }
 
+        /// Removes values of some use that an invalidation concerns.
+        fn forget_where(&mut self, by: Event) {
+            let keys: Vec<u8> = self.values.keys().copied().filter(|key| !self.is_useless(*key)).collect();
+            let hit: Vec<u8> = keys.into_iter().filter(|key| is_hit(by, *key, self.values[key].number)).collect();
+            for key in &hit {
+                self.forget(*key);
+            }
+            self.seen.removed.push(hit.len());
+        }
+
         fn use_value(&mut self, key: u8) -> u32 {
+            let has_expired = self.age(key).is_some_and(|age| age >= self.ttl(key));
             let value = self.values.get_mut(&key).unwrap();
             value.is_used = true;
+            if !has_expired {
+                value.used_at = self.now;
+            }
             value.number
         }
 
-        /// Removes the value at the front of the expiries, if it has expired by this moment.
+        /// Removes the value at the front of the expiries, if it has expired by this moment. A value
+        /// that was used meanwhile takes another place.
         fn expire(&mut self, moment: u64) -> bool {
             let Some(&(at, stored, key)) = self.expiries.first() else { return false };
             if at > moment {
                 return false;
             }
             self.expiries.pop_first();
-            if self.values.get(&key).is_some_and(|value| value.stored == stored) {
-                self.stats.expirations += 1;
-                self.remove(key);
+            if let Some(value) = self.values.get(&key).filter(|value| value.stored == stored) {
+                let expires_at = value.expires_at(&self.settings);
+                if expires_at > moment {
+                    self.expiries.insert((expires_at, stored, key));
+                } else {
+                    self.stats.expirations += 1;
+                    self.remove(key);
+                }
             }
             true
         }
@@ -463,7 +596,18 @@ mod naive {
                 return;
             }
             self.stores += 1;
-            let new = Value { number: value, loaded_at: self.now, ttl, weight, stored: self.stores, is_used: false };
+            let new = Value {
+                number: value,
+                loaded_at: self.now,
+                ttl,
+                weight,
+                stored: self.stores,
+                is_used: false,
+                is_due: false,
+                used_at: self.now,
+                failures: 0,
+                rests_until: 0,
+            };
             self.values.insert(key, new);
             while self.exceeds() && self.expire(self.now) {}
             while self.exceeds() {
@@ -477,9 +621,13 @@ mod naive {
                 }
             }
             self.order.push_back(key);
-            if new.expires_at() < u64::MAX {
-                self.expiries.insert((new.expires_at(), new.stored, key));
+            if new.expires_at(&self.settings) < u64::MAX {
+                self.expiries.insert((new.expires_at(&self.settings), new.stored, key));
             }
+            self.sweep();
+        }
+
+        fn sweep(&mut self) {
             if let Some(moment) = self.now.checked_sub(self.window()) {
                 let _ = self.expire(moment) && self.expire(moment);
             }
@@ -505,7 +653,20 @@ mod naive {
         fn call(&mut self, key: u8) {
             self.calls.push(Call { key, runtime: self.here, is_over: false });
             self.seen.answers.push(None);
+            if !self.never_expires(key) {
+                self.sweep();
+            }
             self.contact(self.calls.len() - 1, true);
+        }
+
+        /// A hit on such a value reads no clock.
+        fn never_expires(&self, key: u8) -> bool {
+            let is_hit = !self.is_marked(key) && !self.is_useless(key);
+            self.settings.time_to_idle.is_none() && self.ttl(key) == u64::MAX && is_hit
+        }
+
+        fn is_marked(&self, key: u8) -> bool {
+            self.values.get(&key).is_some_and(|value| value.is_due)
         }
 
         fn contact(&mut self, call: usize, is_first: bool) {
@@ -514,12 +675,19 @@ mod naive {
             let Settings { refresh_ahead, stale_while_revalidate, .. } = self.settings;
             let first = u64::from(is_first);
             let (age, ttl) = (self.age(key), self.ttl(key));
-            let due = refresh_ahead.filter(|_| ttl < u64::MAX).map_or(ttl, |percent| ttl * u64::from(percent) / 100);
-            let is_fresh = age.is_some_and(|age| age < due);
+            let whole = self.values.get(&key).map_or(0, |value| value.ttl);
+            let ahead = refresh_ahead.filter(|_| whole < u64::MAX);
+            let due = ahead.map_or(ttl, |percent| ttl.min(whole * u64::from(percent) / 100));
+            let due = if self.is_marked(key) { 0 } else { due };
+            let is_useful = !self.is_useless(key);
+            let rests = self.values.get(&key).is_some_and(|value| self.now < value.rests_until);
+            let is_fresh = is_useful && age.is_some_and(|age| age < if rests { ttl } else { due });
             let is_stale = age.is_some_and(|age| age >= ttl);
-            let is_servable = age.is_some_and(|age| age < ttl.saturating_add(stale_while_revalidate));
+            let is_resting = is_useful && rests && age.is_some_and(|age| age < ttl.saturating_add(self.window()));
+            let is_servable =
+                is_resting || is_useful && age.is_some_and(|age| age < ttl.saturating_add(stale_while_revalidate));
             let flight = self.loads.iter_mut().find(|load| load.key == key && load.attached);
-            if is_fresh || (is_servable && flight.is_some()) {
+            if is_fresh || is_resting || (is_servable && flight.is_some()) {
                 self.stats.hits += first;
                 self.stats.stale_hits += u64::from(is_stale);
                 let value = self.use_value(key);
@@ -529,6 +697,9 @@ mod naive {
             if let Some(flight) = flight {
                 self.stats.coalesced += first;
                 flight.joined.insert(call);
+                if !flight.doubts.is_empty() {
+                    flight.late.insert(call);
+                }
                 return;
             }
             self.stats.misses += first;
@@ -538,8 +709,18 @@ mod naive {
             self.forget_if_useless(key);
             self.seen.loads.push((key, self.at));
             let began = self.now;
-            let (joined, current, attached, ended) = (BTreeSet::new(), true, true, false);
-            self.loads.push(Load { key, leader: call, began, current, attached, joined, ended });
+            self.loads.push(Load {
+                key,
+                leader: call,
+                began,
+                current: true,
+                attached: true,
+                is_refresh: is_servable,
+                joined: BTreeSet::new(),
+                late: BTreeSet::new(),
+                doubts: Vec::new(),
+                ended: false,
+            });
         }
 
         /// Those who waited see for themselves, in the order in which they were made.
@@ -554,41 +735,59 @@ mod naive {
             let Some((number, load)) = under_way.nth(load) else { return };
             let answer = answer(number);
             load.ended = true;
-            let Load { key, leader, began, current, attached, .. } = *load;
+            let Load { key, leader, began, current, attached, is_refresh, .. } = *load;
             let joined = std::mem::take(&mut load.joined);
+            let late = std::mem::take(&mut load.late);
+            let doubts = std::mem::take(&mut load.doubts);
             load.attached = false;
             self.poll(leader);
             if current {
                 self.load_millis += self.now - began;
             }
             if let Ok(value) = answer {
-                if attached {
+                let is_outdated = !attached || doubts.iter().any(|by| is_hit(*by, key, value));
+                if !is_outdated {
                     self.keep(key, value);
                 }
-                for call in [leader].into_iter().chain(joined) {
-                    self.answer(call, answer);
+                self.answer(leader, answer);
+                for call in joined {
+                    if is_outdated && late.contains(&call) {
+                        self.contact(call, false);
+                    } else {
+                        self.answer(call, answer);
+                    }
                 }
                 return;
             }
             self.stats.load_failures += u64::from(current);
             let (ttl, window) = (self.ttl(key), self.window());
-            let can_stand_in = current && (self.settings.refresh_ahead.is_some() || window > 0);
-            if let Some(age) = self.age(key).filter(|age| can_stand_in && *age < ttl.saturating_add(window)) {
-                let value = self.use_value(key);
-                for call in [leader].into_iter().chain(joined) {
-                    self.stats.stale_on_error += u64::from(age >= ttl);
-                    self.answer(call, Ok(value));
-                }
-                return;
+            let can_stand_in = current && (is_refresh || self.settings.refresh_ahead.is_some() || window > 0);
+            let age = self.age(key).filter(|_| can_stand_in && !self.is_useless(key));
+            let stands_in = age.map(|_| self.use_value(key));
+            let is_outdated = !attached || (stands_in.is_some() && !doubts.is_empty());
+            if stands_in.is_some() && !is_outdated {
+                let step = self.settings.refresh_backoff;
+                let value = self.values.get_mut(&key).unwrap();
+                value.failures += 1;
+                value.rests_until = self.now + step * value.failures;
             }
-            self.answer(leader, answer);
-            let told = match self.settings.errors {
-                Errors::Reported => answer.map_err(|number| TOLD + number),
-                Errors::Shared => answer,
-                Errors::Isolated => return self.again(joined),
+            let is_stale = age.is_some_and(|age| age >= ttl);
+            let told = match (stands_in, self.settings.errors) {
+                (Some(value), _) => Some(Ok(value)),
+                (None, Errors::Reported) => Some(answer.map_err(|number| TOLD + number)),
+                (None, Errors::Shared) => Some(answer),
+                (None, Errors::Isolated) => None,
             };
+            self.stats.stale_on_error += u64::from(is_stale);
+            self.answer(leader, stands_in.map_or(answer, Ok));
             for call in joined {
-                self.answer(call, told);
+                match told.filter(|_| !(is_outdated && late.contains(&call))) {
+                    Some(told) => {
+                        self.stats.stale_on_error += u64::from(is_stale);
+                        self.answer(call, told);
+                    }
+                    None => self.contact(call, false),
+                }
             }
         }
 
@@ -597,6 +796,7 @@ mod naive {
             state.is_over = true;
             for load in &mut self.loads {
                 load.joined.remove(&call);
+                load.late.remove(&call);
             }
             let Some(load) = self.loads.iter_mut().find(|load| load.leader == call && !load.ended) else { return };
             load.ended = true;
@@ -607,11 +807,17 @@ mod naive {
         }
 
         fn get(&mut self, key: u8) {
-            let is_good = self.age(key).is_some_and(|age| age < self.ttl(key));
-            let found = is_good.then(|| self.use_value(key));
+            let found = self.is_unexpired(key).then(|| self.use_value(key));
             self.stats.hits += u64::from(found.is_some());
             self.stats.misses += u64::from(found.is_none());
-            self.forget_if_useless(key);
+            // An expired value is no hit, and is not asked whether it is valid.
+            let age = self.age(key).unwrap_or_default();
+            if age < self.ttl(key) || age >= self.ttl(key).saturating_add(self.window()) {
+                self.forget_if_useless(key);
+            }
+            if !self.never_expires(key) {
+                self.sweep();
+            }
             self.seen.gets.push(found);
         }
 
@@ -635,6 +841,7 @@ mod naive {
             at: 0,
             values: BTreeMap::new(),
             order: VecDeque::new(),
+            revoked: NONE_REVOKED,
             expiries: BTreeSet::new(),
             stores: 0,
             loads: Vec::new(),
@@ -648,7 +855,8 @@ mod naive {
             if event.reads_the_clock() {
                 model.now = model.clocks.read(model.here);
             }
-            match *event {
+            let event = *event;
+            match event {
                 Event::Call(key) => model.call(key),
                 Event::Succeed(load) => model.end(load, |load| Ok(number(load))),
                 Event::Fail(load) => model.end(load, |_| Err(number(at))),
@@ -661,6 +869,44 @@ mod naive {
                 Event::Invalidate(key) => {
                     model.detach(key);
                     model.forget(key);
+                }
+                Event::InvalidateIf(key, _) => {
+                    model.forget_where(event);
+                    if model.seen.removed.last() == Some(&1) {
+                        model.detach(key);
+                    }
+                }
+                Event::InvalidateWhere(_) | Event::InvalidateTag(_) => {
+                    model.forget_where(event);
+                    for load in model.loads.iter_mut().filter(|load| load.attached) {
+                        load.doubts.push(event);
+                    }
+                }
+                Event::Refresh(key) => {
+                    model.detach(key);
+                    let (age, ttl) = (model.age(key), model.ttl(key));
+                    if let Some(value) = model.values.get_mut(&key) {
+                        value.is_due |= age.is_some_and(|age| age < ttl);
+                        (value.failures, value.rests_until) = (0, 0);
+                    }
+                }
+                Event::Revoke(rest) => model.revoked = rest,
+                Event::Peek(key) => {
+                    let value = model.is_unexpired(key).then(|| model.values[&key].number);
+                    model.seen.looks.push(value.into_iter().collect());
+                }
+                Event::Look => {
+                    let good = model.values.iter().filter(|(key, _)| model.is_unexpired(**key));
+                    let mut good: Vec<_> = good.map(|(_, value)| value.number).collect();
+                    good.sort_unstable();
+                    model.seen.looks.push(good);
+                }
+                Event::Purge => {
+                    let dead: Vec<u8> = model.values.keys().copied().filter(|key| model.is_useless(*key)).collect();
+                    for key in &dead {
+                        model.forget_if_useless(*key);
+                    }
+                    model.seen.removed.push(dead.len());
                 }
                 Event::Clear => {
                     model.values.clear();
@@ -724,6 +970,7 @@ fn nothing_from_before_a_clear_is_seen_after_it(seen: &Seen, events: &[Event]) -
         let ends_it = |event: &Event| match *event {
             Event::Clear => true,
             Event::Invalidate(key) | Event::Insert(key) => key == of,
+            Event::InvalidateWhere(_) | Event::InvalidateTag(_) => is_hit(*event, of, value.unwrap()),
             _ => false,
         };
         // A load that began with this very call, or after it, has nothing between them.
@@ -742,15 +989,24 @@ fn any_settings() -> impl Strategy<Value = Settings> {
     let weight = || prop_oneof![8 => 0_u32..4, 1 => 4_u32..10];
     let weights = prop_oneof![Just([1; 4]), [weight(), weight(), weight(), weight()]];
     let errors = prop_oneof![Just(Errors::Reported), Just(Errors::Shared), Just(Errors::Isolated)];
-    (ttls, capacity, weights, ahead, window(), window(), errors).prop_map(
-        |(ttls, capacity, weights, refresh_ahead, stale_while_revalidate, stale_on_error, errors)| Settings {
-            ttls,
-            weights,
-            capacity,
-            refresh_ahead,
-            stale_while_revalidate,
-            stale_on_error,
-            errors,
+    let idle = prop_oneof![2 => Just(None), 1 => (1_u64..15).prop_map(Some)];
+    let backoff = prop_oneof![1 => Just(0_u64), 3 => 1_u64..6];
+    let windows = (window(), window(), backoff);
+    (ttls, capacity, weights, idle, ahead, windows, errors, any::<bool>()).prop_map(
+        |(ttls, capacity, weights, time_to_idle, refresh_ahead, windows, errors, valid_while)| {
+            let (stale_while_revalidate, stale_on_error, refresh_backoff) = windows;
+            Settings {
+                ttls,
+                weights,
+                capacity,
+                time_to_idle,
+                refresh_ahead,
+                stale_while_revalidate,
+                stale_on_error,
+                refresh_backoff,
+                errors,
+                valid_while,
+            }
         },
     )
 }
@@ -765,6 +1021,14 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => key().prop_map(Event::Get),
         3 => key().prop_map(Event::Insert),
         2 => key().prop_map(Event::Invalidate),
+        2 => (key(), 0_u32..2).prop_map(|(key, rest)| Event::InvalidateIf(key, rest)),
+        2 => (0_u32..3).prop_map(Event::InvalidateWhere),
+        2 => (0_u32..4).prop_map(Event::InvalidateTag),
+        1 => key().prop_map(Event::Refresh),
+        1 => (0_u32..5).prop_map(Event::Revoke),
+        1 => key().prop_map(Event::Peek),
+        1 => Just(Event::Look),
+        1 => Just(Event::Purge),
         1 => Just(Event::Clear),
         5 => prop_oneof![Just(1_u64), Just(5), Just(9), Just(10), 1_u64..20].prop_map(Event::Advance),
     ]

@@ -79,7 +79,8 @@ fn a_load_ends_wherever_the_code_of_its_key_panics() {
 #[test]
 fn a_keyed_limiter_counts_no_key_that_was_not_inserted() {
     for at in 0.. {
-        let per_user: KeyedLimiter<Key> = KeyedLimiter::new(1, secs(60)).max_keys(4);
+        let settings = RateLimiter::builder().window(1, secs(60));
+        let per_user: KeyedLimiter<Key> = settings.keyed().max_keys(4).build();
         let panicked = (100..110).filter(|user| panics(at, || drop(per_user.for_key(&Key(*user))))).count();
         let inserted = per_user.len();
         assert!(inserted <= 4, "at {at}: {inserted}");

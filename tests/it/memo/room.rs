@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 /// A value that counts its clones, and how many of them are alive.
 #[derive(Debug)]
-struct Value {
+pub(super) struct Value {
     weight: u32,
     /// In seconds.
     ttl: u64,
@@ -41,27 +41,27 @@ impl Drop for Value {
 
 /// Makes values, and counts those that are alive.
 #[derive(Default)]
-struct Values(Arc<AtomicIsize>);
+pub(super) struct Values(Arc<AtomicIsize>);
 
 impl Values {
-    fn make(&self, weight: u32, ttl: u64) -> Value {
+    pub(super) fn make(&self, weight: u32, ttl: u64) -> Value {
         self.0.fetch_add(1, SeqCst);
         Value { weight, ttl, alive: Arc::clone(&self.0) }
     }
 
-    fn alive(&self) -> u64 {
+    pub(super) fn alive(&self) -> u64 {
         u64::try_from(self.0.load(SeqCst)).unwrap()
     }
 }
 
 /// Either half, each with a clock that is moved by hand.
-enum Half {
+pub(super) enum Half {
     Tasks(Runtime),
     Threads(VirtualClock),
 }
 
 impl Half {
-    fn both(test: impl Fn(&Self)) {
+    pub(super) fn both(test: impl Fn(&Self)) {
         let runtime = paused();
         test(&Self::Tasks(runtime));
         test(&Self::Threads(VirtualClock::start()));
@@ -74,7 +74,7 @@ impl Half {
         }
     }
 
-    fn advance(&self, duration: Duration) {
+    pub(super) fn advance(&self, duration: Duration) {
         match self {
             Self::Tasks(runtime) => runtime.block_on(tokio::time::advance(duration)),
             Self::Threads(clock) => clock.advance(duration),
@@ -82,22 +82,25 @@ impl Half {
     }
 
     /// A memo whose time begins now, by this half's clock.
-    fn memo(&self, set: impl FnOnce(MemoBuilder<u32, Value>) -> MemoBuilder<u32, Value>) -> Memo<u32, Value> {
+    pub(super) fn memo(
+        &self,
+        set: impl FnOnce(MemoBuilder<u32, Value>) -> MemoBuilder<u32, Value>,
+    ) -> Memo<u32, Value> {
         self.run(|| set(builder()).build())
     }
 
-    fn insert(&self, memo: &Memo<u32, Value>, key: u32, value: Value) {
+    pub(super) fn insert(&self, memo: &Memo<u32, Value>, key: u32, value: Value) {
         self.run(|| memo.insert(key, value));
     }
 
-    fn load(&self, memo: &Memo<u32, Value>, key: u32, value: impl FnOnce() -> Value) {
+    pub(super) fn load(&self, memo: &Memo<u32, Value>, key: u32, value: impl FnOnce() -> Value) {
         match self {
             Self::Tasks(runtime) => drop(runtime.block_on(memo.get_or_load(key, || ready(value())))),
             Self::Threads(_) => drop((|_: u32| value()).blocking().memoized(memo).call_once((key,))),
         }
     }
 
-    fn get(&self, memo: &Memo<u32, Value>, key: u32) -> bool {
+    pub(super) fn get(&self, memo: &Memo<u32, Value>, key: u32) -> bool {
         self.run(|| memo.get(&key)).is_some()
     }
 }

@@ -21,9 +21,9 @@ fn settings_that_cannot_work_are_refused_where_they_are_written() {
     assert_eq!(refusal(RateLimiter::try_windows([])), "`windows` is 0, but must be 1 to 4");
     assert_eq!(refusal(RateLimiter::try_windows([(1, secs(1)); 5])), "`windows` is 5, but must be 1 to 4");
     let exact = RateLimiter::new(10, secs(1));
-    let paced = |burst| refusal(RateLimiter::builder().paced(10, secs(1)).burst(burst).try_build());
-    assert_eq!(paced(0), "`burst` is 0, but must be 1 to the limit");
-    assert_eq!(paced(11), "`burst` is 11, but must be 1 to the limit");
+    let burst_of = |burst| refusal(RateLimiter::builder().paced(10, secs(1)).burst(burst).try_build());
+    assert_eq!(burst_of(0), "`burst` is 0, but must be 1 to the limit");
+    assert_eq!(burst_of(11), "`burst` is 11, but must be 1 to the limit");
     assert_eq!(
         refusal(RateLimiter::builder().window(9, secs(1)).burst(2).try_build()),
         "`burst` is 2, but must be left out unless the limiter is paced"
@@ -34,8 +34,22 @@ fn settings_that_cannot_work_are_refused_where_they_are_written() {
     );
     assert_eq!(
         refusal(exact.try_set_limits([(1, secs(1)), (2, secs(1))])),
-        "`limits` is 2, but must be as many as there are windows"
+        "`limits` is 2, but must be as many as there are windows: a new window would know of no earlier call"
     );
+    let paced = RateLimiter::paced(10, secs(1));
+    assert!(refusal(paced.try_set_limits([(1, secs(1)), (2, secs(1))])).starts_with("`limits` is 2, but"));
+    assert!(refusal(paced.try_set_limits([])).starts_with("`limits` is 0, but must be as many"));
+    assert_eq!(refusal(paced.try_set_burst(0)), "`burst` is 0, but must be at least 1");
+    assert_eq!(
+        refusal(exact.try_set_burst(2)),
+        "`burst` is 2, but must be left out: an exact limiter cannot become a paced one, because its windows are no \
+         schedule"
+    );
+    let no_pause = "`longest_pause` is 0ns, but must be longer than zero";
+    assert_eq!(refusal(exact.try_set_longest_pause(Duration::ZERO)), no_pause);
+    let builder = RateLimiter::builder().window(1, secs(1)).longest_pause(Duration::ZERO);
+    assert_eq!(refusal(builder.clone().try_build()), no_pause);
+    assert_eq!(refusal(builder.keyed().try_build::<u8>()), no_pause);
     assert_eq!(refusal(exact.try_set_limits([(0, secs(1))])), "`limit` is 0, but must be at least 1");
 }
 
@@ -49,6 +63,18 @@ fn a_literal_limit_of_zero_panics() {
 #[should_panic(expected = "`period` is 0ns, but must be longer than zero")]
 fn a_literal_period_of_zero_panics_when_it_is_set_later() {
     RateLimiter::new(1, secs(1)).set_limit(1, Duration::ZERO);
+}
+
+#[test]
+#[should_panic(expected = "`burst` is 0, but must be at least 1")]
+fn a_literal_burst_of_zero_panics_when_it_is_set_later() {
+    RateLimiter::paced(1, secs(1)).set_burst(0);
+}
+
+#[test]
+#[should_panic(expected = "`longest_pause` is 0ns, but must be longer than zero")]
+fn a_literal_longest_pause_of_zero_panics() {
+    RateLimiter::new(1, secs(1)).set_longest_pause(Duration::ZERO);
 }
 
 #[test]

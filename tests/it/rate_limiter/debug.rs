@@ -21,9 +21,24 @@ fn a_limiter_shows_its_limits() {
     assert_eq!(shown(&echo.try_rate_limited(&three)), "echo.try_rate_limited(3 per 1s)");
     assert_eq!(shown(&echo.pausing(&three, |_| None)), "echo.pausing(3 per 1s, ..)");
     let keyed = decor::KeyedLimiter::new(3, secs(1));
+    let (key, permits) = (|text: &&str| text.len(), |_: &&str| 2);
+    assert_eq!(shown(&echo.rate_limited_by_key(&keyed, key)), "echo.rate_limited_by_key(3 per 1s for each key, ..)");
     assert_eq!(
-        shown(&echo.rate_limited_by_key(&keyed, |text: &&str| text.len())),
-        "echo.rate_limited_by_key(KeyedLimiter(3 per 1s for each key), ..)"
+        shown(&echo.try_rate_limited_by_key(&keyed, key).permits(permits)),
+        "echo.try_rate_limited_by_key(3 per 1s for each key, ..).permits(..)"
+    );
+    assert_eq!(
+        shown(&echo.rate_limited_within_by_key(&keyed, secs(5), key)),
+        "echo.rate_limited_within_by_key(3 per 1s for each key, 5s, ..)"
+    );
+    assert_eq!(
+        shown(&echo.pausing_by_key(&keyed, key, |_| None)),
+        "echo.pausing_by_key(3 per 1s for each key, .., ..)"
+    );
+    assert_eq!(shown(&echo.rate_limited(&three).permits(permits)), "echo.rate_limited(3 per 1s).permits(..)");
+    assert_eq!(
+        shown(&echo.rate_limited_within(&three, secs(5)).permits(permits)),
+        "echo.rate_limited_within(3 per 1s, 5s).permits(..)"
     );
     let stats = "RateLimiterStats(admitted=0, delayed=0, refused=0, cancelled=0, waiting=0, mean_wait=0ns)";
     assert_eq!(three.stats().to_string(), stats);

@@ -4,9 +4,13 @@ use crate::support::{cases, ms, paused, secs};
 use decor::{Error, KeyedLimiter, RateLimiter, prelude::*};
 use futures::future::join_all;
 use proptest::prelude::*;
-use std::{collections::BTreeMap, future::ready, thread, time::Duration};
+use std::{collections::BTreeMap, future::ready, hash::Hash, thread, time::Duration};
 use tokio::time::{Instant, advance};
 use tokio_test::{assert_pending, task};
+
+fn bounded<K: Eq + Hash + Clone>(limit: u32, period: Duration, max_keys: usize) -> KeyedLimiter<K> {
+    RateLimiter::builder().window(limit, period).keyed().max_keys(max_keys).build()
+}
 
 #[tokio::test(start_paused = true)]
 async fn each_key_has_a_limit_of_its_own() {
@@ -37,7 +41,7 @@ async fn the_decorator_takes_the_key_from_the_arguments() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_set_for_one_key_stays_with_it() {
-    let per_user: KeyedLimiter<u64> = RateLimiter::builder().window(5, secs(1)).max_waiting(0).try_into().unwrap();
+    let per_user: KeyedLimiter<u64> = RateLimiter::builder().window(5, secs(1)).max_waiting(0).keyed().build();
     per_user.for_key(&1).pause_for(secs(9));
     per_user.for_key(&2).charge(3);
     assert_eq!([1, 2, 3].map(|user| per_user.clone().for_key(&user).available()), [0, 2, 5]);
@@ -79,7 +83,7 @@ async fn a_key_is_remembered_for_as_long_as_anything_of_it_counts() {
     let exact = RateLimiter::builder().window(1, secs(60));
     let paced = RateLimiter::builder().paced(1, secs(60));
     for settings in [exact, paced.clone()] {
-        let per_user: KeyedLimiter<u32> = settings.try_into().unwrap();
+        let per_user: KeyedLimiter<u32> = settings.keyed().build();
         per_user.for_key(&1).pause_for(secs(300));
         advance(secs(299)).await;
         for user in 2..1_000 {
@@ -87,7 +91,7 @@ async fn a_key_is_remembered_for_as_long_as_anything_of_it_counts() {
         }
         assert!(per_user.for_key(&1).try_acquire().is_err());
     }
-    let per_user: KeyedLimiter<u32> = paced.try_into().unwrap();
+    let per_user: KeyedLimiter<u32> = paced.keyed().build();
     per_user.for_key(&1).charge(3); // three minutes of it
     advance(secs(179)).await;
     for user in 2..1_000 {
@@ -100,7 +104,7 @@ async fn a_key_is_remembered_for_as_long_as_anything_of_it_counts() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_keys_stays_within_its_bound() {
-    let per_user = KeyedLimiter::new(1, secs(60)).max_keys(10_000);
+    let per_user = bounded(1, secs(60), 10_000);
     let held = per_user.for_key(&0);
     held.try_acquire().unwrap();
     for user in 1..300_000_u32 {
@@ -115,7 +119,7 @@ async fn a_flood_of_keys_stays_within_its_bound() {
 #[tokio::test(start_paused = true)]
 async fn as_many_keys_fit_as_the_bound_says() {
     for bound in [1, 2, 15, 16, 17, 31, 100, 1_000] {
-        let per_user = KeyedLimiter::new(1, secs(3600)).max_keys(bound);
+        let per_user = bounded(1, secs(3600), bound);
         let admitted = |user: usize| per_user.for_key(&user).try_acquire().is_ok();
         for user in 0..bound {
             assert!(admitted(user));
@@ -133,7 +137,7 @@ async fn as_many_keys_fit_as_the_bound_says() {
 #[tokio::test(start_paused = true)]
 async fn the_key_goes_that_would_be_idle_next() {
     // By when each key was used last, and so by when it is idle, key 2 stays.
-    let per_user = KeyedLimiter::new(2, secs(5)).max_keys(2);
+    let per_user = bounded(2, secs(5), 2);
     for (passes, user) in [(0, 1), (1, 1), (2, 2), (1, 3)] {
         advance(secs(passes)).await;
         per_user.for_key(&user).try_acquire().unwrap();
@@ -142,7 +146,7 @@ async fn the_key_goes_that_would_be_idle_next() {
     assert_eq!(per_user.len(), 2);
 
     // Whatever the order in which twelve keys were used for the second time, they go by that.
-    let per_user = KeyedLimiter::new(2, secs(60)).max_keys(12);
+    let per_user = bounded(2, secs(60), 12);
     (0..12).for_each(|user| per_user.for_key(&user).try_acquire().unwrap());
     let order = [5, 2, 11, 0, 7, 3, 9, 1, 10, 4, 8, 6];
     for user in order {
@@ -159,7 +163,7 @@ async fn the_key_goes_that_would_be_idle_next() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_in_use_outlives_keys_that_came_once() {
-    let per_user = KeyedLimiter::new(2, secs(60)).max_keys(100);
+    let per_user = bounded(2, secs(60), 100);
     per_user.for_key(&0).try_acquire().unwrap();
     for user in 1..1_000 {
         advance(secs(1)).await;
@@ -203,8 +207,7 @@ async fn a_limit_of_its_own_stays_with_a_key() {
     let exact = RateLimiter::builder().window(10, secs(1));
     let paced = RateLimiter::builder().paced(10, secs(1)).burst(10);
     for settings in [exact, paced] {
-        let per_user: KeyedLimiter<u32> = settings.try_into().unwrap();
-        let per_user = per_user.max_keys(100);
+        let per_user: KeyedLimiter<u32> = settings.keyed().max_keys(100).build();
         per_user.for_key(&7).set_limit(5, secs(1));
         for user in 100..10_000 {
             advance(ms(10)).await;
@@ -230,7 +233,7 @@ async fn a_limit_of_its_own_stays_with_a_key() {
 
 #[tokio::test(start_paused = true)]
 async fn keys_that_are_held_exceed_the_bound_until_they_are_free() {
-    let per_user = KeyedLimiter::new(1, secs(3600)).max_keys(10);
+    let per_user = bounded(1, secs(3600), 10);
     let held: Vec<_> = (0..50).map(|user| per_user.for_key(&user)).collect();
     assert_eq!(per_user.len(), 50);
     drop(held);
@@ -248,7 +251,7 @@ async fn keys_that_are_held_exceed_the_bound_until_they_are_free() {
 
 #[test]
 fn threads_share_one_bound() {
-    let per_user = KeyedLimiter::new(1, secs(3600)).max_keys(800);
+    let per_user = bounded(1, secs(3600), 800);
     let admitted = || -> usize {
         let threads = [0; 8].map(|_| {
             let per_user = per_user.clone();
@@ -297,7 +300,7 @@ proptest! {
     ) {
         let runtime = paused();
         runtime.block_on(async {
-            let per_user: KeyedLimiter<u8> = KeyedLimiter::new(1, ms(10)).max_keys(bound);
+            let per_user: KeyedLimiter<u8> = bounded(1, ms(10), bound);
             let (mut now, mut held) = (0, Vec::new());
             // When each key was admitted, and when the bound last took a key away.
             let (mut admitted, mut full_at) = (BTreeMap::<u8, u64>::new(), None);
@@ -348,6 +351,9 @@ fn settings_that_cannot_work_are_refused() {
     let refused = |result: Result<KeyedLimiter<u8>, decor::ConfigError>| result.unwrap_err().to_string();
     assert_eq!(refused(KeyedLimiter::try_new(0, secs(1))), "`limit` is 0, but must be at least 1");
     assert_eq!(refused(KeyedLimiter::try_new(1, Duration::ZERO)), "`period` is 0ns, but must be longer than zero");
-    assert_eq!(refused(KeyedLimiter::new(1, secs(1)).try_max_keys(0)), "`max_keys` is 0, but must be at least 1");
+    assert_eq!(
+        refused(RateLimiter::builder().window(1, secs(1)).keyed().max_keys(0).try_build()),
+        "`max_keys` is 0, but must be at least 1"
+    );
     assert_eq!(format!("{:?}", KeyedLimiter::<u8>::new(3, secs(1))), "KeyedLimiter(3 per 1s for each key)");
 }

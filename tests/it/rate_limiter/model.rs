@@ -1,10 +1,10 @@
 //! The limiter against a naive model: commands in any order, waiters polled in any order.
 
 use crate::support::{cases, millis, ms, paused};
-use decor::{Error, Permits, future::AcquireMany, prelude::*};
-use futures::FutureExt as _;
+use decor::{Error, Permits, prelude::*};
+use futures::{FutureExt as _, future::LocalBoxFuture};
 use proptest::prelude::*;
-use std::{collections::VecDeque, pin::Pin, task::Poll, time::Duration};
+use std::{cell::Cell, collections::VecDeque, future::poll_fn, rc::Rc, task::Poll, time::Duration};
 use tokio::time::{Instant, advance};
 use tokio_test::task;
 
@@ -21,8 +21,18 @@ enum Event {
     /// The n-th arrival gives up, if it is there and waits.
     Cancel(usize),
     Pause(u64),
+    Resume,
     Charge([u32; 2]),
+    Refund([u32; 2]),
+    /// The call of the n-th arrival ends, if it runs: it has used so many permits, or does not
+    /// tell.
+    End(usize, Option<[u32; 2]>),
     SetLimits([(u32, u64); 2]),
+    /// Refused by an exact limiter.
+    SetBurst(u32),
+    SetMaxWaiting(Option<usize>),
+    SetLongestPause(u64),
+    Close,
     TryAcquire {
         early: bool,
     },
@@ -42,12 +52,16 @@ enum Patience {
     ToTheTurn,
 }
 
-/// The reception of an arrival with patience, as the limiter foresaw its turn.
+/// The reception of an arrival, as the limiter foresaw its turn.
 #[derive(Debug, Clone, Copy)]
-struct Reception {
-    /// Nanoseconds since the beginning.
-    latest: u128,
-    refused_at_once: bool,
+enum Reception {
+    Endless,
+    Patient {
+        /// Nanoseconds since the beginning.
+        latest: u128,
+        refused_at_once: bool,
+    },
+    QueueFull,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -98,12 +112,19 @@ fn any_schedule(kind: impl Strategy<Value = Kind>) -> impl Strategy<Value = Sche
     ];
     let arrival = (permits.clone(), patience, any::<bool>());
     let event = prop_oneof![
-        12 => arrival.prop_map(|(permits, patience, early)| Event::Arrive { permits, patience, early }),
-        3 => (0_usize..20).prop_map(Event::Cancel),
-        1 => (1_u64..50).prop_map(Event::Pause),
-        1 => permits.prop_map(Event::Charge),
-        1 => any_limits().prop_map(Event::SetLimits),
-        2 => any::<bool>().prop_map(|early| Event::TryAcquire { early }),
+        36 => arrival.prop_map(|(permits, patience, early)| Event::Arrive { permits, patience, early }),
+        9 => (0_usize..20).prop_map(Event::Cancel),
+        4 => (1_u64..50).prop_map(Event::Pause),
+        2 => Just(Event::Resume),
+        3 => permits.clone().prop_map(Event::Charge),
+        3 => permits.clone().prop_map(Event::Refund),
+        12 => (0_usize..20, prop::option::weighted(0.8, permits)).prop_map(|(n, used)| Event::End(n, used)),
+        3 => any_limits().prop_map(Event::SetLimits),
+        3 => (1_u32..8).prop_map(Event::SetBurst),
+        2 => prop::option::of(0_usize..5).prop_map(Event::SetMaxWaiting),
+        1 => (1_u64..40).prop_map(Event::SetLongestPause),
+        1 => Just(Event::Close),
+        6 => any::<bool>().prop_map(|early| Event::TryAcquire { early }),
     ];
     let pause = prop_oneof![3 => Just(0_u64), 3 => 1_u64..5, 1 => 5_u64..40];
     (kind, any_limits(), prop::collection::vec((pause, event), 1..24), any::<u64>())
@@ -151,7 +172,32 @@ impl Window {
 
     fn pass(&mut self, now: u64) {
         self.now = now;
-        self.taken.retain(|(at, _)| at + self.longest_period > now);
+        self.forget();
+    }
+
+    fn taken_after(&self, moment: u64) -> u32 {
+        self.taken.iter().filter(|(at, _)| *at > moment).map(|(_, permits)| permits).sum()
+    }
+
+    /// Removes admissions that no window so far would hold.
+    fn forget(&mut self) {
+        let is_held = |at| {
+            at + self.period > self.now
+                || at + self.longest_period > self.now && self.taken_after(at) < self.largest_limit
+        };
+        self.taken = self.taken.iter().copied().filter(|(at, _)| is_held(*at)).collect();
+    }
+
+    /// Gives back up to so many permits of the admissions for which this is true, the oldest first.
+    fn refund(&mut self, permits: u32, is_meant: impl Fn(&Self, u64) -> bool) {
+        self.forget();
+        let mut left = permits;
+        for n in 0..self.taken.len() {
+            let (at, taken) = self.taken[n];
+            let given = if is_meant(self, at) { left.min(taken) } else { 0 };
+            self.taken[n].1 -= given;
+            left -= given;
+        }
     }
 
     fn in_use(&self) -> u32 {
@@ -159,11 +205,8 @@ impl Window {
     }
 
     fn set_limit(&mut self, limit: u32, period: u64) {
-        let taken_after =
-            |moment| -> u32 { self.taken.iter().filter(|(at, _)| *at > moment).map(|(_, permits)| permits).sum() };
-        let counts = |at| at + self.period > self.now || taken_after(at) < self.largest_limit;
-        let taken = self.taken.iter().copied().filter(|(at, _)| counts(*at)).collect();
-        (self.limit, self.period, self.taken) = (limit, period, taken);
+        self.forget();
+        (self.limit, self.period) = (limit, period);
         self.largest_limit = self.largest_limit.max(limit);
         self.longest_period = self.longest_period.max(period);
     }
@@ -218,12 +261,25 @@ impl Bucket {
         self.filled -= i128::from(permits) * self.period;
     }
 
+    /// What it cannot hold is lost.
+    fn refund(&mut self, permits: u32) {
+        let room = (self.full() - self.filled).max(0);
+        self.filled += (i128::from(permits) * self.period).min(room);
+    }
+
     /// What is missing then takes as long to come as it would have taken, and a nanosecond is not
     /// divided.
     fn set_limit(&mut self, limit: u32, period: Duration) {
         let lasts = (self.full() - self.filled + self.limit - 1) / self.limit;
         (self.limit, self.period) = (limit.into(), nanos(period));
         self.filled = self.full() - lasts * self.limit;
+    }
+
+    /// As much is missing as before.
+    fn set_burst(&mut self, burst: u32) {
+        let missing = self.full() - self.filled;
+        self.burst = burst.into();
+        self.filled = self.full() - missing;
     }
 
     fn available(&self) -> u32 {
@@ -291,6 +347,34 @@ impl Rule {
         }
     }
 
+    /// Gives back permits of whichever admissions.
+    fn refund(&mut self, permits: [u32; 2]) {
+        match self {
+            Self::Windows(windows) => {
+                for (window, permits) in windows.iter_mut().zip(permits) {
+                    window.refund(permits, |window, at| at + window.period > window.now);
+                }
+            }
+            Self::Bucket(bucket) => bucket.refund(permits[0]),
+        }
+    }
+
+    /// A call that was admitted with these permits at this moment has used those.
+    fn settle(&mut self, now: u64, at: u64, reserved: [u32; 2], used: [u32; 2]) {
+        let excess = |a: [u32; 2], b: [u32; 2]| [a[0].saturating_sub(b[0]), a[1].saturating_sub(b[1])];
+        self.take(now, excess(used, reserved));
+        let unused = excess(reserved, used);
+        match self {
+            Self::Windows(windows) => {
+                for (window, permits) in windows.iter_mut().zip(unused) {
+                    window.refund(permits, |_, moment| moment == at);
+                }
+            }
+            Self::Bucket(bucket) if nanos(ms(now - at)) < bucket.period => bucket.refund(unused[0]),
+            Self::Bucket(_) => {}
+        }
+    }
+
     fn set_limits(&mut self, limits: [(u32, u64); 2]) {
         match self {
             Self::Windows(windows) => {
@@ -299,6 +383,12 @@ impl Rule {
                 }
             }
             Self::Bucket(bucket) => bucket.set_limit(limits[0].0, ms(limits[0].1)),
+        }
+    }
+
+    fn set_burst(&mut self, burst: u32) {
+        if let Self::Bucket(bucket) = self {
+            bucket.set_burst(burst);
         }
     }
 
@@ -327,13 +417,27 @@ struct Model {
     rule: Rule,
     queue: VecDeque<Waiter>,
     paused_until: u64,
+    /// Permits of each arrival; `None` once its call has ended, or if it cannot be settled.
+    reserved: Vec<Option<[u32; 2]>>,
+    max_waiting: Option<usize>,
+    longest_pause: u64,
+    is_closed: bool,
     seen: Seen,
 }
 
 impl Model {
     fn new(kind: Kind, limits: [(u32, u64); 2]) -> Self {
-        let rule = Rule::new(kind, limits);
-        Self { now: 0, rule, queue: VecDeque::new(), paused_until: 0, seen: Seen::default() }
+        Self {
+            now: 0,
+            rule: Rule::new(kind, limits),
+            queue: VecDeque::new(),
+            paused_until: 0,
+            reserved: Vec::new(),
+            max_waiting: None,
+            longest_pause: 3_600_000,
+            is_closed: false,
+            seen: Seen::default(),
+        }
     }
 
     /// A millisecond passes. A newcomer that comes before the waiters are polled makes up for their
@@ -352,7 +456,22 @@ impl Model {
     }
 
     fn fits(&self, permits: [u32; 2]) -> bool {
-        self.now >= self.paused_until && self.rule.fits(permits)
+        !self.is_closed && self.now >= self.paused_until && self.rule.fits(permits)
+    }
+
+    fn pause(&mut self, pause: u64) {
+        self.paused_until = self.paused_until.max(self.now + pause.min(self.longest_pause));
+    }
+
+    fn resume(&mut self) {
+        self.paused_until = self.paused_until.min(self.now);
+    }
+
+    fn close(&mut self) {
+        self.is_closed = true;
+        for waiter in self.queue.drain(..) {
+            self.seen.arrivals[waiter.arrival] = Outcome::Refused(self.now);
+        }
     }
 
     fn serve(&mut self) {
@@ -373,21 +492,16 @@ impl Model {
         }
     }
 
-    fn happen(&mut self, event: &Event, receptions: &[Option<Reception>]) {
+    fn happen(&mut self, event: &Event, receptions: &[Reception]) {
         match *event {
-            Event::Arrive { permits, early, .. } => {
+            Event::Arrive { permits, patience, early } => {
                 let arrival = self.seen.arrivals.len();
-                self.seen.arrivals.push(Outcome::Waits);
-                let latest = match receptions[arrival] {
-                    Some(reception) => {
-                        self.check_foresight(permits, reception, early);
-                        if reception.refused_at_once { in_nanos(self.now) } else { reception.latest }
-                    }
-                    None => u128::MAX,
-                };
-                if self.rule.too_much(permits) {
-                    self.seen.arrivals[arrival] = Outcome::Refused(self.now);
+                self.reserved.push(is_settled(arrival, patience).then_some(permits));
+                if self.is_closed || self.rule.too_much(permits) {
+                    self.seen.arrivals.push(Outcome::Refused(self.now));
                 } else {
+                    self.seen.arrivals.push(Outcome::Waits);
+                    let latest = self.latest(permits, receptions[arrival], early);
                     self.queue.push_back(Waiter { arrival, permits, latest });
                 }
             }
@@ -397,9 +511,23 @@ impl Model {
                     self.queue.retain(|waiter| waiter.arrival != arrival);
                 }
             }
-            Event::Pause(pause) => self.paused_until = self.paused_until.max(self.now + pause),
+            Event::Pause(pause) => self.pause(pause),
+            Event::Resume => self.resume(),
             Event::Charge(permits) => self.rule.take(self.now, permits),
+            Event::Refund(permits) => self.rule.refund(permits),
+            Event::End(arrival, used) => {
+                if let Some(&Outcome::Admitted(at)) = self.seen.arrivals.get(arrival) {
+                    let reserved = self.reserved[arrival].take();
+                    if let (Some(reserved), Some(used)) = (reserved, used) {
+                        self.rule.settle(self.now, at, reserved, used);
+                    }
+                }
+            }
             Event::SetLimits(limits) => self.rule.set_limits(limits),
+            Event::SetBurst(burst) => self.rule.set_burst(burst),
+            Event::SetMaxWaiting(waiting) => self.max_waiting = waiting,
+            Event::SetLongestPause(pause) => self.longest_pause = pause,
+            Event::Close => self.close(),
             Event::TryAcquire { .. } => {
                 let admitted = self.queue.is_empty() && self.fits([1, 1]);
                 if admitted {
@@ -415,29 +543,54 @@ impl Model {
 
     fn available(&self) -> Vec<u32> {
         let mut available = self.rule.available();
-        if self.now < self.paused_until {
+        if self.is_closed || self.now < self.paused_until {
             available.fill(0);
         }
         available
     }
 
+    /// The last moment for an arrival to be admitted at, if it was received as it should be.
+    fn latest(&self, permits: [u32; 2], reception: Reception, early: bool) -> u128 {
+        let must_wait = !self.queue.is_empty() || !self.fits(permits);
+        let is_full = must_wait && self.max_waiting.is_some_and(|most| self.queue.len() >= most);
+        match reception {
+            Reception::QueueFull => {
+                // An early one still finds those that are about to give up.
+                assert!(early || is_full, "{} of {:?} wait", self.queue.len(), self.max_waiting);
+                in_nanos(self.now)
+            }
+            Reception::Patient { refused_at_once: true, latest } => {
+                self.check_foresight(permits, latest, true, early);
+                in_nanos(self.now)
+            }
+            Reception::Patient { latest, .. } => {
+                assert!(!is_full, "{} wait", self.queue.len());
+                self.check_foresight(permits, latest, false, early);
+                latest
+            }
+            Reception::Endless => {
+                assert!(!is_full, "{} wait", self.queue.len());
+                u128::MAX
+            }
+        }
+    }
+
     /// No call is refused at once that would be admitted in time if all before it stay. None is let
     /// wait that would not, where the turn can be foreseen.
-    fn check_foresight(&self, permits: [u32; 2], reception: Reception, early: bool) {
+    fn check_foresight(&self, permits: [u32; 2], latest: u128, refused_at_once: bool, early: bool) {
         let all = || self.queue.iter().map(|waiter| waiter.permits).chain([permits]);
         if all().any(|permits| self.rule.too_much(permits)) {
             return;
         }
         let turn = self.turn(permits);
-        if reception.refused_at_once {
-            // An early one still finds those that are about to give up.
-            assert!(early || in_nanos(turn) > reception.latest, "it would have been admitted at {turn} ms");
+        if refused_at_once {
+            assert!(early || in_nanos(turn) > latest, "it would have been admitted at {turn} ms");
         } else {
             let foreseeable = match &self.rule {
                 Rule::Windows(windows) => windows.len() == 1 && all().all(|permits| permits[0] <= 1),
                 Rule::Bucket(_) => true,
             };
-            let is_in_time = turn == self.now || in_nanos(turn - 1) < reception.latest;
+            let is_in_time = turn == self.now || in_nanos(turn - 1) < latest;
             assert!(!foreseeable || is_in_time, "it waits in vain until {turn} ms");
         }
     }
@@ -462,7 +615,7 @@ fn in_nanos(millis: u64) -> u128 {
     u128::from(millis) * 1_000_000
 }
 
-fn run_model(schedule: &Schedule, receptions: &[Option<Reception>], until: u64) -> Seen {
+fn run_model(schedule: &Schedule, receptions: &[Reception], until: u64) -> Seen {
     let mut model = Model::new(schedule.kind, schedule.limits);
     for (pause, event) in &schedule.events {
         for passed in 1..=*pause {
@@ -476,15 +629,64 @@ fn run_model(schedule: &Schedule, receptions: &[Option<Reception>], until: u64) 
     model.seen
 }
 
+/// Whether an arrival is a call that is settled at its end, in place of a mere wait for permits.
+fn is_settled(arrival: usize, patience: Patience) -> bool {
+    arrival % 2 == 0 && matches!(patience, Patience::Endless)
+}
+
+/// A call that runs until it is told to end.
+#[derive(Debug, Clone, Default)]
+struct Running {
+    has_begun: Rc<Cell<bool>>,
+    end: Rc<Cell<End>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum End {
+    #[default]
+    NotYet,
+    /// It has used these permits.
+    Used(Permits),
+    /// It does not tell what it has used.
+    Unknown,
+}
+
+impl Running {
+    /// The call, behind the limiter.
+    fn call<'l>(&self, limiter: &'l RateLimiter, permits: Permits) -> LocalBoxFuture<'l, Result<(), Error>> {
+        let running = self.clone();
+        let call = move || {
+            running.has_begun.set(true);
+            let end = Rc::clone(&running.end);
+            poll_fn(move |_| match end.get() {
+                End::NotYet => Poll::Pending,
+                End::Used(permits) => Poll::Ready(Ok::<_, Error>(Some(permits))),
+                End::Unknown => Poll::Ready(Ok(None)),
+            })
+        };
+        let call = call.rate_limited_by(limiter, move || permits).settled_result(|used| *used.as_ref().unwrap());
+        Box::pin(async move { call.await.map(drop) })
+    }
+}
+
+/// An arrival, as a task that waits or runs.
+struct Arrival<'l> {
+    task: task::Spawn<LocalBoxFuture<'l, Result<(), Error>>>,
+    /// `None` for a mere wait for permits.
+    running: Option<Running>,
+}
+
 /// The limiter itself, its waiters polled when, and only when, they are woken; those that are woken
 /// together in any order.
 struct Driver<'l> {
     limiter: &'l RateLimiter,
     begun: Instant,
     windows: usize,
-    waiters: Vec<Option<task::Spawn<Pin<Box<AcquireMany<'l>>>>>>,
-    /// One for each arrival; `None` if it has endless patience.
-    receptions: Vec<Option<Reception>>,
+    waiters: Vec<Option<Arrival<'l>>>,
+    /// The calls that have been admitted, by their arrival.
+    running: Vec<(usize, Arrival<'l>)>,
+    /// One for each arrival.
+    receptions: Vec<Reception>,
     order: u64,
     seen: Seen,
 }
@@ -506,16 +708,38 @@ impl Driver<'_> {
 
     fn poll(&mut self, arrival: usize) {
         let Some(waiter) = &mut self.waiters[arrival] else { return };
-        if let Poll::Ready(result) = waiter.poll() {
-            let now = self.now();
-            self.seen.arrivals[arrival] = if result.is_ok() { Outcome::Admitted(now) } else { Outcome::Refused(now) };
-            self.waiters[arrival] = None;
+        let result = waiter.task.poll();
+        let runs = waiter.running.as_ref().is_some_and(|running| running.has_begun.get());
+        let now = self.now();
+        match result {
+            Poll::Pending if runs => {
+                self.seen.arrivals[arrival] = Outcome::Admitted(now);
+                self.running.extend(self.waiters[arrival].take().map(|waiter| (arrival, waiter)));
+            }
+            Poll::Pending => {}
+            Poll::Ready(result) => {
+                assert_eq!(matches!(result, Err(Error::Closed { .. })), self.limiter.is_closed());
+                if matches!(result, Err(Error::QueueFull { .. })) {
+                    self.receptions[arrival] = Reception::QueueFull;
+                }
+                let outcome = if result.is_ok() { Outcome::Admitted } else { Outcome::Refused };
+                self.seen.arrivals[arrival] = outcome(now);
+                self.waiters[arrival] = None;
+            }
         }
+    }
+
+    fn end(&mut self, arrival: usize, used: Option<[u32; 2]>) {
+        let Some(position) = self.running.iter().position(|(other, _)| *other == arrival) else { return };
+        let (_, mut call) = self.running.remove(position);
+        let end = used.map_or(End::Unknown, |used| End::Used(self.permits(used)));
+        call.running.as_ref().expect("it runs").end.set(end);
+        assert_eq!(call.task.poll(), Poll::Ready(Ok(())));
     }
 
     fn serve(&mut self) {
         loop {
-            let is_woken = |n: &usize| self.waiters[*n].as_ref().is_some_and(task::Spawn::is_woken);
+            let is_woken = |n: &usize| self.waiters[*n].as_ref().is_some_and(|waiter| waiter.task.is_woken());
             let woken: Vec<_> = (0..self.waiters.len()).filter(is_woken).collect();
             if woken.is_empty() {
                 break;
@@ -528,13 +752,14 @@ impl Driver<'_> {
     fn arrive(&mut self, permits: [u32; 2], patience: Patience) {
         let permits = self.permits(permits);
         let arrival = self.waiters.len();
+        let running = is_settled(arrival, patience).then(Running::default);
         let patience = match patience {
             Patience::Endless => None,
             Patience::Millis(patience) => Some(ms(patience)),
             Patience::ToTheTurn => match self.limiter.try_acquire_many(permits) {
                 Ok(()) => {
                     self.waiters.push(None);
-                    self.receptions.push(None);
+                    self.receptions.push(Reception::Endless);
                     self.seen.arrivals.push(Outcome::Admitted(self.now()));
                     return;
                 }
@@ -546,14 +771,20 @@ impl Driver<'_> {
             },
         };
         let acquire = self.limiter.acquire_many(permits);
-        let acquire = if let Some(patience) = patience { acquire.within(patience) } else { acquire };
-        self.waiters.push(Some(task::spawn(Box::pin(acquire))));
+        let call: LocalBoxFuture<'_, _> = match (&running, patience) {
+            (Some(running), _) => running.call(self.limiter, permits),
+            (None, Some(patience)) => Box::pin(acquire.within(patience)),
+            (None, None) => Box::pin(acquire),
+        };
+        self.waiters.push(Some(Arrival { task: task::spawn(call), running }));
         self.seen.arrivals.push(Outcome::Waits);
+        self.receptions.push(Reception::Endless);
         self.poll(arrival);
-        let now = self.begun.elapsed();
-        let refused_at_once = matches!(self.seen.arrivals[arrival], Outcome::Refused(_));
-        self.receptions
-            .push(patience.map(|patience| Reception { latest: (now + patience).as_nanos(), refused_at_once }));
+        if let (Some(patience), Reception::Endless) = (patience, self.receptions[arrival]) {
+            let latest = (self.begun.elapsed() + patience).as_nanos();
+            let refused_at_once = matches!(self.seen.arrivals[arrival], Outcome::Refused(_));
+            self.receptions[arrival] = Reception::Patient { latest, refused_at_once };
+        }
     }
 
     fn happen(&mut self, event: &Event) {
@@ -566,7 +797,14 @@ impl Driver<'_> {
                 }
             }
             Event::Pause(pause) => self.limiter.pause_for(ms(pause)),
+            Event::Resume => self.limiter.resume(),
             Event::Charge(permits) => self.limiter.charge(self.permits(permits)),
+            Event::Refund(permits) => self.limiter.refund(self.permits(permits)),
+            Event::End(arrival, used) => self.end(arrival, used),
+            Event::SetBurst(burst) => assert_eq!(self.limiter.try_set_burst(burst).is_ok(), self.limiter.is_paced()),
+            Event::SetMaxWaiting(waiting) => self.limiter.set_max_waiting(waiting),
+            Event::SetLongestPause(pause) => self.limiter.set_longest_pause(ms(pause)),
+            Event::Close => self.limiter.close(),
             Event::SetLimits(limits) => {
                 let limits = limits[..self.windows].iter().map(|&(limit, period)| (limit, ms(period)));
                 self.limiter.try_set_limits(limits).unwrap();
@@ -589,13 +827,14 @@ fn limiter(kind: Kind, limits: [(u32, u64); 2]) -> RateLimiter {
     }
 }
 
-async fn run_limiter(schedule: &Schedule, until: u64) -> (Seen, Vec<Option<Reception>>) {
+async fn run_limiter(schedule: &Schedule, until: u64) -> (Seen, Vec<Reception>) {
     let limiter = limiter(schedule.kind, schedule.limits);
     let mut driver = Driver {
         limiter: &limiter,
         begun: Instant::now(),
         windows: schedule.kind.windows(),
         waiters: Vec::new(),
+        running: Vec::new(),
         receptions: Vec::new(),
         order: schedule.order,
         seen: Seen::default(),
@@ -613,8 +852,8 @@ async fn run_limiter(schedule: &Schedule, until: u64) -> (Seen, Vec<Option<Recep
         advance(ms(1)).await;
         driver.serve();
     }
-    let Driver { waiters, receptions, seen, .. } = driver;
-    drop(waiters);
+    let Driver { waiters, running, receptions, seen, .. } = driver;
+    drop((waiters, running));
     assert_eq!(limiter.waiting(), 0);
     assert_eq!(limiter.stats().skipped, 0);
     (seen, receptions)

@@ -154,7 +154,7 @@ async fn elapsed_time_and_the_longest_delay_do_not_overflow() {
     assert_pending!(call.poll());
     sleep(ms(5)).await;
     assert_pending!(call.poll());
-    let jittered = RetryPolicy::fixed(ms(1)).jitter(Jitter::Full);
+    let jittered = RetryPolicy::fixed(ms(1)).jitter(Jitter::Full).max_hint(Duration::MAX);
     let mut call = task::spawn(busy.retry_with(jittered).retry_after(|_| Some(Duration::MAX)).into_future());
     assert_pending!(call.poll());
     sleep(ms(5)).await;

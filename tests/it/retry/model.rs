@@ -23,6 +23,7 @@ enum Outcome {
     NotYet, // an `Ok` that the predicate retries
     Busy,
     Wait(u64),
+    WaitOk(u64), // an `Ok` that says how long to wait
     Fatal,
 }
 
@@ -33,6 +34,7 @@ struct Scenario {
     max_delay: u64,
     max_attempts: u32,
     deadline: Option<u64>,
+    max_hint: u64,
     /// The moment at which the caller drops the call. It is odd, and so lies between all other
     /// events, which are even.
     dropped: Option<u64>,
@@ -45,6 +47,7 @@ fn any_scenario() -> impl Strategy<Value = Scenario> {
         2 => Just(Outcome::NotYet),
         4 => Just(Outcome::Busy),
         3 => even(1_500).prop_map(Outcome::Wait),
+        2 => even(1_500).prop_map(Outcome::WaitOk),
         1 => Just(Outcome::Fatal),
     ];
     let attempt = (even(1_000), outcome).prop_map(|(runs, outcome)| Attempt { runs, outcome });
@@ -52,15 +55,17 @@ fn any_scenario() -> impl Strategy<Value = Scenario> {
         prop::collection::vec(attempt, 8),
         (even(500), even(2_000)),
         1_u32..9,
-        prop::option::of(even(4_000)),
+        prop::option::of((1_u64..4_000).prop_map(|half| 2 * half)),
+        prop_oneof![even(3_000), Just(4_000)],
         prop::option::of((0_u64..4_000).prop_map(|half| 2 * half + 1)),
     )
-        .prop_map(|(attempts, (delay, max_delay), max_attempts, deadline, dropped)| Scenario {
+        .prop_map(|(attempts, (delay, more), max_attempts, deadline, max_hint, dropped)| Scenario {
             attempts,
             delay,
-            max_delay,
+            max_delay: delay + more,
             max_attempts,
             deadline,
+            max_hint,
             dropped,
         })
 }
@@ -83,13 +88,15 @@ fn model(scenario: &Scenario) -> Trace {
         let doubled = scenario.delay * 2_u64.pow(number - 1);
         let delay = match attempt.outcome {
             Outcome::Ok => break,
-            Outcome::Wait(hint) => hint,
+            Outcome::Wait(hint) | Outcome::WaitOk(hint) => hint,
             _ => doubled.min(scenario.max_delay),
         };
         let reason = if number == scenario.max_attempts {
             Some(GiveUpReason::Exhausted)
         } else if attempt.outcome == Outcome::Fatal {
             Some(GiveUpReason::NotRetryable)
+        } else if matches!(attempt.outcome, Outcome::Wait(hint) | Outcome::WaitOk(hint) if hint > scenario.max_hint) {
+            Some(GiveUpReason::HintTooLong)
         } else if scenario.deadline.is_some_and(|deadline| now + delay > deadline) {
             Some(GiveUpReason::DeadlineReached)
         } else {
@@ -134,9 +141,15 @@ impl<'s> World<'s> {
         &self.scenario.attempts[trace.began.len() - 1]
     }
 
+    fn assert_attempt(&self) {
+        assert_eq!(decor::attempt() as usize, self.trace.borrow().began.len());
+    }
+
     fn policy(&self) -> RetryPolicy {
-        let Scenario { delay, max_delay, max_attempts, deadline, .. } = *self.scenario;
-        let policy = RetryPolicy::exponential(ms(delay)).max_delay(ms(max_delay)).max_attempts(max_attempts);
+        let Scenario { delay, max_delay, max_attempts, deadline, max_hint, .. } = *self.scenario;
+        // Without a delay there is none that could grow.
+        let backoff = if delay == 0 { RetryPolicy::fixed } else { RetryPolicy::exponential };
+        let policy = backoff(ms(delay)).max_delay(ms(max_delay)).max_attempts(max_attempts).max_hint(ms(max_hint));
         deadline.map_or(policy.clone(), |deadline| policy.deadline(ms(deadline)))
     }
 
@@ -154,7 +167,7 @@ impl<'s> World<'s> {
 impl Attempt {
     fn result(&self) -> Result<Outcome, Outcome> {
         let outcome = self.outcome.clone();
-        if matches!(outcome, Outcome::Ok | Outcome::NotYet) { Ok(outcome) } else { Err(outcome) }
+        if matches!(outcome, Outcome::Ok | Outcome::NotYet | Outcome::WaitOk(_)) { Ok(outcome) } else { Err(outcome) }
     }
 }
 
@@ -164,7 +177,10 @@ macro_rules! retried {
         $call
             .retry_with($world.policy())
             .when_result(|r: &Result<Outcome, Outcome>| !matches!(r, Ok(Outcome::Ok) | Err(Outcome::Fatal)))
-            .retry_after(|e: &Outcome| if let Outcome::Wait(hint) = e { Some(ms(*hint)) } else { None })
+            .retry_after_result(|r: &Result<Outcome, Outcome>| match r {
+                Ok(Outcome::WaitOk(hint)) | Err(Outcome::Wait(hint)) => Some(ms(*hint)),
+                _ => None,
+            })
             .on_retry(|r: &RetryEvent<'_, Outcome>| {
                 $world.trace.borrow_mut().retrying.push((r.attempt, millis(r.delay), millis(r.elapsed)));
             })
@@ -178,9 +194,11 @@ async fn drive(scenario: &Scenario) -> Trace {
     let (world, began) = (World::new(scenario), Instant::now());
     let call = || async {
         let attempt = world.begin(began.elapsed());
+        world.assert_attempt();
         if attempt.runs > 0 {
             sleep(ms(attempt.runs)).await;
         }
+        world.assert_attempt();
         attempt.result()
     };
     let patience = scenario.dropped.map_or(Duration::MAX, ms);
@@ -192,6 +210,7 @@ fn drive_blocking(scenario: &Scenario) -> Trace {
     let (world, clock) = (World::new(scenario), VirtualClock::start());
     let call = || {
         let attempt = world.begin(clock.elapsed());
+        world.assert_attempt();
         test_util::sleep(ms(attempt.runs));
         attempt.result()
     };

@@ -1,9 +1,10 @@
 //! `RetryPolicy`: its arithmetic against a naive model, and its texts.
 
 use crate::support::{cases, ms, secs};
-use decor::{Backoff, Jitter, RetryConfig, RetryPolicy};
+use decor::{Backoff, ConfigError, Jitter, RetryConfig, RetryPolicy};
 use proptest::prelude::*;
 use std::time::Duration;
+use tracing::level_filters::LevelFilter;
 
 /// What a policy may be built from, extremes included.
 #[derive(Debug, Clone)]
@@ -15,6 +16,7 @@ struct Settings {
     jitter: Jitter,
     max_attempts: u32,
     deadline: Option<Duration>,
+    max_hint: Duration,
     seed: u64,
 }
 
@@ -31,27 +33,56 @@ fn any_duration() -> impl Strategy<Value = Duration> {
 fn any_settings() -> impl Strategy<Value = Settings> {
     let backoff =
         prop_oneof![Just(Backoff::Fixed), Just(Backoff::Linear), Just(Backoff::Exponential), Just(Backoff::Fibonacci)];
-    let factor = prop_oneof![Just(1.0), Just(2.0), Just(3.0), Just(1.5), 1.0..10.0_f64, Just(f64::MAX)];
+    let factor = prop_oneof![Just(1.0), Just(2.0), Just(3.0), Just(1.5), 1.0..10.0_f64, Just(2.0_f64.powi(53))];
     let jitter = prop_oneof![Just(Jitter::None), Just(Jitter::Full), Just(Jitter::Equal), Just(Jitter::Decorrelated)];
     (
         (backoff, any_duration(), factor, prop::option::of(any_duration())),
-        (jitter, prop_oneof![1_u32..40, Just(u32::MAX)], prop::option::of(any_duration()), any::<u64>()),
-    )
-        .prop_map(|((backoff, delay, factor, max_delay), (jitter, max_attempts, deadline, seed))| Settings {
-            backoff,
-            delay,
-            factor,
-            max_delay,
+        (
             jitter,
-            max_attempts,
-            deadline,
-            seed,
+            prop_oneof![1_u32..40, Just(u32::MAX)],
+            prop::option::of(any_duration()),
+            any_duration(),
+            any::<u64>(),
+        ),
+    )
+        .prop_map(|((backoff, delay, factor, max_delay), (jitter, max_attempts, deadline, max_hint, seed))| {
+            Settings { backoff, delay, factor, max_delay, jitter, max_attempts, deadline, max_hint, seed }
         })
+}
+
+/// Settings that are refused where they can only be a mistake, and are taken otherwise.
+fn refusal(settings: &Settings) -> Option<&'static str> {
+    let grows = settings.backoff != Backoff::Fixed;
+    if grows && settings.delay.is_zero() {
+        Some("delay")
+    } else if settings.max_delay.is_some_and(|max_delay| max_delay < settings.delay) {
+        Some("max_delay")
+    } else if settings.deadline.is_some_and(|deadline| deadline.is_zero()) {
+        Some("deadline")
+    } else {
+        None
+    }
+}
+
+fn possible_settings() -> impl Strategy<Value = Settings> {
+    any_settings().prop_map(|mut settings| {
+        // The first delay is made possible, rather than to throw many cases away.
+        if settings.backoff != Backoff::Fixed && settings.delay.is_zero() {
+            settings.delay = Duration::from_nanos(1);
+        }
+        settings.max_delay = settings.max_delay.map(|max_delay| max_delay.max(settings.delay));
+        settings.deadline = settings.deadline.filter(|deadline| !deadline.is_zero());
+        settings
+    })
 }
 
 impl Settings {
     fn policy(&self) -> RetryPolicy {
-        let config = RetryConfig {
+        RetryPolicy::try_from(self.config()).unwrap()
+    }
+
+    fn config(&self) -> RetryConfig {
+        RetryConfig {
             backoff: self.backoff,
             delay: self.delay,
             factor: (self.backoff == Backoff::Exponential).then_some(self.factor),
@@ -59,9 +90,33 @@ impl Settings {
             jitter: self.jitter,
             max_attempts: self.max_attempts,
             deadline: self.deadline,
+            max_hint: self.max_hint,
             seed: Some(self.seed),
+            ..RetryConfig::default()
+        }
+    }
+
+    /// The policy by the builder, with its settings in an order that comes from the seed.
+    fn built(&self) -> Result<RetryPolicy, ConfigError> {
+        let mut policy = match self.backoff {
+            Backoff::Linear => RetryPolicy::try_linear(self.delay)?,
+            Backoff::Exponential => RetryPolicy::try_exponential(self.delay)?,
+            Backoff::Fibonacci => RetryPolicy::try_fibonacci(self.delay)?,
+            _ => RetryPolicy::fixed(self.delay),
         };
-        RetryPolicy::try_from(config).unwrap()
+        for step in 0..7 {
+            policy = match (step + self.seed % 7) % 7 {
+                0 if self.backoff == Backoff::Exponential => policy.try_factor(self.factor)?,
+                1 => self.max_delay.map_or(Ok(policy.clone()), |max_delay| policy.try_max_delay(max_delay))?,
+                2 => policy.jitter(self.jitter),
+                3 => policy.try_max_attempts(self.max_attempts)?,
+                4 => self.deadline.map_or(Ok(policy.clone()), |deadline| policy.try_deadline(deadline))?,
+                5 => policy.max_hint(self.max_hint),
+                6 => policy.seed(self.seed),
+                _ => policy,
+            };
+        }
+        Ok(policy)
     }
 
     /// The delay before cap and jitter, by repeated checked addition or multiplication: slow and
@@ -108,7 +163,18 @@ proptest! {
     #![proptest_config(cases(5_000))]
 
     #[test]
-    fn delays_are_the_models(settings in any_settings()) {
+    fn settings_that_can_only_be_a_mistake_are_refused_in_any_order(settings in any_settings()) {
+        let (read, built) = (RetryPolicy::try_from(settings.config()), settings.built());
+        prop_assert_eq!(read.is_err(), refusal(&settings).is_some());
+        prop_assert_eq!(built.is_err(), read.is_err());
+        if let (Ok(read), Ok(built)) = (read, built) {
+            prop_assert_eq!(read.to_string(), built.to_string());
+            prop_assert!(read.schedule().take(MANY).eq(built.schedule().take(MANY)));
+        }
+    }
+
+    #[test]
+    fn delays_are_the_models(settings in possible_settings()) {
         let settings = Settings { jitter: Jitter::None, deadline: None, ..settings };
         let policy = settings.policy();
         for (attempt, delay) in (1..).zip(policy.schedule().take(MANY)) {
@@ -121,7 +187,7 @@ proptest! {
     }
 
     #[test]
-    fn no_delay_exceeds_the_cap_and_jitter_stays_in_its_band(settings in any_settings()) {
+    fn no_delay_exceeds_the_cap_and_jitter_stays_in_its_band(settings in possible_settings()) {
         let policy = Settings { deadline: None, ..settings.clone() }.policy();
         let plain = Settings { jitter: Jitter::None, deadline: None, ..settings.clone() }.policy();
         let first = plain.schedule().next().unwrap_or_default();
@@ -140,7 +206,7 @@ proptest! {
     }
 
     #[test]
-    fn a_schedule_ends_at_its_deadline(settings in any_settings()) {
+    fn a_schedule_ends_at_its_deadline(settings in possible_settings()) {
         let endless = Settings { deadline: None, ..settings.clone() }.policy();
         let deadline = settings.deadline.unwrap_or(Duration::MAX);
         let mut waited = Duration::ZERO;
@@ -153,7 +219,7 @@ proptest! {
     }
 
     #[test]
-    fn a_seed_makes_the_schedule_repeat(settings in any_settings()) {
+    fn a_seed_makes_the_schedule_repeat(settings in possible_settings()) {
         let (a, b) = (settings.policy(), settings.policy());
         prop_assert!(a.schedule().take(MANY).eq(b.schedule().take(MANY)));
         prop_assert!(a.schedule().take(MANY).eq(a.schedule().take(MANY)), "looking uses nothing up");
@@ -210,6 +276,59 @@ fn a_factor_just_below_one_is_refused() {
 }
 
 #[test]
+fn a_factor_beyond_the_useful_range_of_floats_is_refused() {
+    let refusal = |factor| RetryPolicy::default().try_factor(factor).unwrap_err().to_string();
+    assert!(RetryPolicy::default().try_factor(2.0_f64.powi(53)).is_ok());
+    assert_eq!(refusal(2.0_f64.powi(53) + 2.0), "`factor` is 9.007199254740994e15, but must be at most 2^53");
+    assert_eq!(refusal(1e300), "`factor` is 1e300, but must be at most 2^53");
+    assert_eq!(refusal(f64::INFINITY), "`factor` is inf, but must be a finite number of at least 1");
+    assert_eq!(refusal(f64::NAN), "`factor` is NaN, but must be a finite number of at least 1");
+}
+
+#[test]
+fn a_mistake_is_named_with_its_value_and_what_is_allowed() {
+    let refusal = |config: RetryConfig| RetryPolicy::try_from(config).unwrap_err().to_string();
+    let config = RetryConfig::default;
+    for backoff in [Backoff::Linear, Backoff::Exponential, Backoff::Fibonacci] {
+        assert_eq!(
+            refusal(RetryConfig { backoff, delay: Duration::ZERO, ..config() }),
+            "`delay` is 0ns, but must be longer than zero where delays grow"
+        );
+    }
+    assert_eq!(
+        refusal(RetryConfig { delay: secs(2), max_delay: Some(ms(1_999)), ..config() }),
+        "`max_delay` is 1.999s, but must be at least the first delay"
+    );
+    assert_eq!(
+        refusal(RetryConfig { deadline: Some(Duration::ZERO), ..config() }),
+        "`deadline` is 0ns, but must be longer than zero"
+    );
+    let none =
+        RetryConfig { backoff: Backoff::Fixed, delay: Duration::ZERO, max_delay: Some(Duration::ZERO), ..config() };
+    assert!(RetryPolicy::try_from(none).is_ok(), "no delay, and a cap of none");
+    let custom = RetryPolicy::custom(|_| secs(9)).max_delay(secs(1));
+    assert!(custom.schedule().eq([secs(1); 2]), "the first delay of a closure is not known");
+}
+
+#[test]
+#[should_panic(expected = "`deadline` is 0ns, but must be longer than zero")]
+fn a_literal_deadline_of_zero_panics() {
+    let _ = RetryPolicy::default().deadline(Duration::ZERO);
+}
+
+#[test]
+#[should_panic(expected = "`max_delay` is 1s, but must be at least the first delay")]
+fn a_literal_cap_below_the_first_delay_panics() {
+    let _ = RetryPolicy::fixed(secs(2)).max_delay(secs(1));
+}
+
+#[test]
+#[should_panic(expected = "`delay` is 0ns, but must be longer than zero where delays grow")]
+fn a_literal_delay_that_grows_from_zero_panics() {
+    let _ = RetryPolicy::exponential(Duration::ZERO);
+}
+
+#[test]
 fn without_a_seed_no_two_schedules_are_alike() {
     let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).max_attempts(20);
     assert!(!policy.schedule().eq(policy.schedule()));
@@ -228,6 +347,12 @@ fn a_policy_is_one_readable_line() {
     );
     assert_eq!(line(RetryPolicy::custom(|_| secs(1))), "custom, no jitter, 3 attempts");
     assert_eq!(
+        line(RetryPolicy::fixed(secs(1)).max_hint(secs(60))),
+        "fixed 1s, no jitter, 3 attempts, hints up to 60s"
+    );
+    assert_eq!(line(RetryPolicy::fixed(secs(1)).max_hint(Duration::MAX)), "fixed 1s, no jitter, 3 attempts, any hint");
+    assert_eq!(line(RetryPolicy::fixed(secs(1)).keeping_place()), "fixed 1s, no jitter, 3 attempts, keeping its place");
+    assert_eq!(
         format!("{:?}", RetryPolicy::exponential(ms(100)).factor(1.5)),
         "RetryPolicy(exponential from 100ms by 1.5, no jitter, 3 attempts)"
     );
@@ -243,7 +368,12 @@ fn a_config_becomes_the_same_policy_as_the_builder() {
         jitter: "equal".parse().unwrap(),
         max_attempts: 7,
         deadline: Some(secs(30)),
+        max_hint: secs(20),
         seed: Some(11),
+        keeps_place: true,
+        log_level: LevelFilter::INFO,
+        give_up_log_level: LevelFilter::OFF,
+        give_up_log_interval: secs(10),
     };
     let built = RetryPolicy::exponential(ms(200))
         .factor(3.0)
@@ -251,7 +381,12 @@ fn a_config_becomes_the_same_policy_as_the_builder() {
         .jitter(Jitter::Equal)
         .max_attempts(7)
         .deadline(secs(30))
-        .seed(11);
+        .max_hint(secs(20))
+        .seed(11)
+        .keeping_place()
+        .log_level(LevelFilter::INFO)
+        .give_up_log_level(LevelFilter::OFF)
+        .give_up_log_interval(secs(10));
     let read = RetryPolicy::try_from(config).unwrap();
     assert_eq!(read.to_string(), built.to_string());
     assert!(read.schedule().eq(built.schedule()));

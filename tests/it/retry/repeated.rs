@@ -10,9 +10,9 @@ use futures::{StreamExt, stream};
 use std::{
     cell::Cell,
     fmt,
-    future::{IntoFuture, poll_fn, ready},
+    future::{Future, IntoFuture, poll_fn, ready},
     rc::Rc,
-    task::Poll,
+    task::{Context, Poll, Waker},
 };
 use tokio::time::{Instant, sleep};
 
@@ -70,6 +70,27 @@ async fn arguments_that_were_refused_may_pass_at_the_next_attempt() {
         open.set(true);
     };
     assert_eq!(tokio::join!(chain.call(7), opens).0, Ok(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_drops_the_call_in_progress_even_if_the_next_is_refused() {
+    let (held, open) = (Rc::new(()), Cell::new(true));
+    let waits = || {
+        let held = Rc::clone(&held);
+        poll_fn(move |_| {
+            let _ = &held;
+            Poll::<Result<(), Error>>::Pending
+        })
+    };
+    let validated = waits.validated(|| if open.get() { Ok(()) } else { Err("closed") });
+    let mut calls = Box::pin(decor::CallableMut::repeated(validated.timeout(secs(9)), ()));
+    for (is_open, references) in [(true, 2), (true, 2), (false, 1), (true, 2)] {
+        open.set(is_open);
+        decor::Repeat::start(calls.as_mut(), false);
+        assert_eq!(Rc::strong_count(&held), 1);
+        let polled = calls.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!((polled.is_pending(), Rc::strong_count(&held)), (is_open, references));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,8 +32,11 @@ enum Event {
     /// The n-th call that waits gives up.
     Cancel(usize),
     Charge([u32; 2]),
+    Refund([u32; 2]),
     Pause(u64),
+    Resume,
     SetLimits([(u32, u64); 2]),
+    SetBurst(u32),
     /// The permits that are free are counted.
     Look,
 }
@@ -59,8 +62,11 @@ fn any_event() -> BoxedStrategy<Event> {
         4 => any_permits().prop_map(Event::Try),
         3 => (any_permits(), patience).prop_map(|(permits, patience)| Event::Acquire(permits, patience)),
         1 => any_permits().prop_map(Event::Charge),
+        1 => any_permits().prop_map(Event::Refund),
         1 => (1_u64..50).prop_map(Event::Pause),
+        1 => Just(Event::Resume),
         1 => any_limits().prop_map(Event::SetLimits),
+        1 => (1_u32..8).prop_map(Event::SetBurst),
         3 => Just(Event::Look),
     ]
     .boxed()
@@ -206,7 +212,10 @@ impl Side for World<'_> {
             }
             Event::Cancel(n) if n < self.calls.len() => drop(self.calls.remove(n)),
             Event::Charge(permits) => self.limiter.charge(self.permits(permits)),
+            Event::Refund(permits) => self.limiter.refund(self.permits(permits)),
             Event::Pause(pause) => self.limiter.pause_for(ms(pause)),
+            Event::Resume => self.limiter.resume(),
+            Event::SetBurst(burst) => assert_eq!(self.limiter.try_set_burst(burst).is_ok(), self.limiter.is_paced()),
             Event::SetLimits(limits) => {
                 let limits = limits[..self.windows].iter().map(|&(limit, period)| (limit, ms(period)));
                 self.limiter.try_set_limits(limits).unwrap();
@@ -352,8 +361,11 @@ impl Side for Naive {
             Event::Await if waiting > 0 => return self.run_to_the_end(),
             Event::Cancel(n) if n < waiting => drop(self.model.queue.remove(n)),
             Event::Charge(permits) => self.model.rule.take(self.model.now, permits),
-            Event::Pause(pause) => self.model.paused_until = self.model.paused_until.max(self.model.now + pause),
+            Event::Refund(permits) => self.model.rule.refund(permits),
+            Event::Pause(pause) => self.model.pause(pause),
+            Event::Resume => self.model.resume(),
             Event::SetLimits(limits) => self.model.rule.set_limits(limits),
+            Event::SetBurst(burst) => self.model.rule.set_burst(burst),
             _ => return Answer::Available(self.model.available()),
         }
         Answer::None

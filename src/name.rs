@@ -4,42 +4,165 @@
 //! closures, which are shown by the place they stand in. Its text is best effort by its own
 //! documentation, so it is used for people to read and never to decide anything.
 
-use std::{any::type_name, fmt};
+use crate::sync::Arc;
+use std::{
+    any::type_name,
+    borrow::Cow,
+    fmt,
+    hash::{Hash, Hasher},
+    ops::Deref,
+};
 
 const CLOSURE: &str = "{{closure}}";
 
-/// A name that costs nothing until it is shown.
+/// The name of a function, a future or a measurement: a text that is cheap to clone.
+///
+/// `.named(..)`, `.timed(..)` and [`Timing::new`](crate::Timing::new) take a literal, a `String`, an
+/// `Arc<str>`, a `Cow<'static, str>` or a `Name`. A name that is made at run time is allocated once,
+/// and freed with the last clone. Calls and errors share it: a clone allocates nothing.
+///
+/// A `Name` derefs to `str`, compares with texts, and shows itself as one.
+///
+/// # Examples
+///
+/// ```
+/// use decor::{Error, Name};
+/// use std::time::Duration;
+///
+/// let job = Name::from(format!("job {}", 42));
+/// assert_eq!(job, "job 42");
+/// assert!(job.starts_with("job"));
+///
+/// let error = Error::TimedOut { name: job.clone(), after: Duration::from_secs(2), label: None };
+/// assert_eq!(error.to_string(), "job 42 timed out after 2s");
+/// assert_eq!(format!("{job:?}"), "\"job 42\"");
+/// ```
+#[derive(Clone)]
+pub struct Name(Text);
+
+#[derive(Clone)]
+enum Text {
+    /// A name of the program's text. A name of a type is read only when it is shown.
+    Static(Kind, &'static str),
+    /// A name that was made at run time.
+    Shared(Arc<str>),
+}
+
+/// What a static text is.
 #[derive(Clone, Copy)]
-pub enum Name {
-    /// By the user.
-    Given(&'static str),
+#[repr(usize)] // A byte would leave padding, and what follows would be copied along with it.
+enum Kind {
+    /// The name itself.
+    Given,
     /// The type name of a function, which contains the function's own name.
-    OfFunction(&'static str),
+    Function,
     /// The type name of a future, which contains the name of its function.
-    OfFuture(&'static str),
+    Future,
 }
 
 impl Name {
     pub(crate) fn of_function<F: ?Sized>() -> Self {
-        Self::OfFunction(type_name::<F>())
+        Self(Text::Static(Kind::Function, type_name::<F>()))
     }
 
     pub(crate) fn of_future<F: ?Sized>() -> Self {
-        Self::OfFuture(type_name::<F>())
+        Self(Text::Static(Kind::Future, type_name::<F>()))
     }
 
-    pub(crate) fn get(self) -> &'static str {
-        match self {
-            Self::Given(name) => name,
-            Self::OfFunction(path) => function_name(path),
-            Self::OfFuture(path) => maker_of(path),
+    pub(crate) fn get(&self) -> &str {
+        match &self.0 {
+            Text::Static(Kind::Given, name) => name,
+            Text::Static(Kind::Function, path) => function_name(path),
+            Text::Static(Kind::Future, path) => maker_of(path),
+            Text::Shared(name) => name,
+        }
+    }
+}
+
+/// ```
+/// assert_eq!(decor::Name::from("fetch").len(), 5);
+/// ```
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.get()
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.get(), f)
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl Eq for Name {}
+
+/// As the text does.
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.get().hash(state);
+    }
+}
+
+impl PartialEq<str> for Name {
+    fn eq(&self, other: &str) -> bool {
+        self.get() == other
+    }
+}
+
+impl PartialEq<&str> for Name {
+    fn eq(&self, other: &&str) -> bool {
+        self.get() == *other
+    }
+}
+
+/// Allocates nothing.
+impl From<&'static str> for Name {
+    fn from(name: &'static str) -> Self {
+        Self(Text::Static(Kind::Given, name))
+    }
+}
+
+/// Allocates nothing.
+impl From<Arc<str>> for Name {
+    fn from(name: Arc<str>) -> Self {
+        Self(Text::Shared(name))
+    }
+}
+
+/// Allocates once, for all clones.
+impl From<String> for Name {
+    fn from(name: String) -> Self {
+        Arc::<str>::from(name).into()
+    }
+}
+
+/// Allocates once, if the text is owned.
+impl From<Cow<'static, str>> for Name {
+    fn from(name: Cow<'static, str>) -> Self {
+        match name {
+            Cow::Borrowed(name) => name.into(),
+            Cow::Owned(name) => name.into(),
         }
     }
 }
 
 /// The name of the async function that made a future of type `F`, for a gate that shows it.
 ///
-/// A function's name is [`Function::name`](super::mode::Function::name).
+/// A function's name is [`Function::name`](crate::layer::Function::name).
 ///
 /// # Examples
 ///
@@ -50,13 +173,7 @@ impl Name {
 /// assert_eq!(future_name(&fetch(42)), "fetch");
 /// ```
 pub fn future_name<F: ?Sized>(_: &F) -> &'static str {
-    Name::of_future::<F>().get()
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.get())
-    }
+    maker_of(type_name::<F>())
 }
 
 /// The last path segment of a function; for a closure the function around it as well:

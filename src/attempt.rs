@@ -1,0 +1,95 @@
+//! The number of the attempt that is running.
+
+use crate::clock::Instant;
+use std::cell::Cell;
+
+thread_local! {
+    /// The number of the innermost attempt that this thread runs at this moment.
+    static NUMBER: Cell<u32> = const { Cell::new(1) };
+    /// The beginning of the outermost retry in progress that keeps its place in queues, once it is
+    /// past its first attempt.
+    static KEEPS_PLACE_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// The number of the attempt that is running: 1 for the first of a
+/// [retry](crate::FnExt::retry_with), and outside of any.
+///
+/// In nested retries it is the number of the innermost. The number is that of the call in progress
+/// on this thread, whichever way the calls of several tasks take turns. A sync call that runs on
+/// another thread, for its `.timeout(..)`, takes the number along. A task or a thread that an
+/// attempt spawns is outside of the retry, and so are the predicates and hooks of the retry itself.
+///
+/// It costs about a nanosecond.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// use decor::{attempt, prelude::*};
+///
+/// async fn fetch(id: u64) -> Result<String, String> {
+///     let header = format!("x-attempt: {}", attempt());
+///     if attempt() < 3 { Err("busy".to_owned()) } else { Ok(header) }
+/// }
+///
+/// let fetch = fetch.retry_with(RetryPolicy::default());
+/// assert_eq!(fetch.call(42).await.unwrap(), "x-attempt: 3");
+/// assert_eq!(attempt(), 1);
+/// # }
+/// ```
+#[must_use]
+#[inline]
+pub fn attempt() -> u32 {
+    NUMBER.get()
+}
+
+/// The moment by which a call that comes to a queue now takes its place there; `None` for the end.
+pub(crate) fn keeps_place_since() -> Option<Instant> {
+    KEEPS_PLACE_SINCE.get()
+}
+
+/// What a thread knows of the attempt that it runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope {
+    number: u32,
+    keeps_place_since: Option<Instant>,
+}
+
+impl Scope {
+    /// `keeps_place_since` is the beginning of a retry that keeps its place.
+    pub(crate) fn new(number: u32, keeps_place_since: Option<Instant>) -> Self {
+        Self { number, keeps_place_since }
+    }
+
+    /// That of this thread, for another thread that works for it.
+    pub(crate) fn current() -> Self {
+        Self::new(NUMBER.get(), KEEPS_PLACE_SINCE.get())
+    }
+
+    /// Runs an attempt, or a part of it. A first attempt needs it only within a further attempt of
+    /// another retry, because [`attempt()`](attempt()) is 1 already.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn run<T>(self, call: impl FnOnce() -> T) -> T {
+        let before = Before(Self::current());
+        // The retry around has come earlier.
+        Self::new(self.number, before.0.keeps_place_since.or(self.keeps_place_since)).set();
+        let result = call();
+        drop(before);
+        result
+    }
+
+    fn set(self) {
+        NUMBER.set(self.number);
+        KEEPS_PLACE_SINCE.set(self.keeps_place_since);
+    }
+}
+
+/// Restores what was before. Unwinding does so too.
+struct Before(Scope);
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}

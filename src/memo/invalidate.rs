@@ -1,0 +1,234 @@
+//! Removing values by what they are, and marking them for a refresh.
+
+use super::{
+    bound::Place,
+    cacheable::Value,
+    doubts::Invalidation,
+    handle::Memo,
+    index::{Entry, Gone, Shard},
+    key::Key,
+    state::Core,
+};
+use crate::{clock::Clock, policy::Freshness, sync::Arc};
+use std::{borrow::Borrow, hash::Hash};
+
+/// Removing by value, and refreshing.
+impl<K: Key, V: Value> Memo<K, V> {
+    /// Removes the value of this key if it matches, in one step. Returns whether it removed one.
+    ///
+    /// For a value that a call has found to be bad: a token that the server refused. If ten callers
+    /// hold the bad token, the first of them removes it, and the others find it gone or find its
+    /// successor, which does not match. One of them loads, and the others wait for that load.
+    ///
+    /// If it removes a value, it wins over a load of the same key that is under way, as
+    /// [`invalidate`](Self::invalidate) does, because that load began while the bad value was
+    /// there. If there is no value, or one that does not match, a load under way goes on. An
+    /// expired value is asked as long as it may be served stale.
+    ///
+    /// The closure runs outside of all locks, and may use the memo. If the value is replaced
+    /// meanwhile, the closure is asked about its successor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// async fn renew(_realm: &str) -> u64 {
+    ///     tokio::time::sleep(Duration::from_millis(100)).await;
+    ///     2
+    /// }
+    ///
+    /// let tokens: Memo<String, u64> = Memo::ttl(Duration::from_secs(3600));
+    /// tokens.insert("api".to_owned(), 1);
+    /// let token = renew.memoized(&tokens);
+    ///
+    /// let bad = token.call("api").await;
+    /// assert!(tokens.invalidate_if("api", |token| *token == bad));
+    /// assert!(!tokens.invalidate_if("api", |token| *token == bad)); // the next that holds it
+    /// assert_eq!(token.call("api").await, 2);
+    /// assert!(!tokens.invalidate_if("api", |token| *token == bad));
+    /// assert_eq!(tokens.stats().loads, 1);
+    /// # }
+    /// ```
+    pub fn invalidate_if<Q>(&self, key: &Q, is_it: impl FnMut(&V) -> bool) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.core.invalidate_if(key, is_it)
+    }
+
+    /// Removes all values that match. Returns how many they were.
+    ///
+    /// Looks at each value that has not expired or may still be served stale.
+    /// [Tags](crate::MemoBuilder::tags_by) find values without a look at all of them.
+    ///
+    /// A load that is under way has no value to look at yet. The closure is asked about it when the
+    /// load ends, and is `'static` for that reason. A value that matches answers the calls that
+    /// waited for it already, and is not kept. Calls that joined later load anew. A load that runs
+    /// through more than 1,000 invalidations by value or tag is not kept.
+    ///
+    /// The closure runs outside of all locks, and may use the memo. A value that is stored while
+    /// this runs, by a load that began meanwhile or by an insertion, may stay.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pages = decor::Memo::builder().build();
+    /// for (page, version) in [("/news", 1), ("/terms", 2), ("/jobs", 1)] {
+    ///     pages.insert(page, version);
+    /// }
+    /// assert_eq!(pages.invalidate_where(|_page, version| *version < 2), 2);
+    /// assert_eq!([pages.get("/news"), pages.get("/terms")], [None, Some(2)]);
+    /// ```
+    pub fn invalidate_where(&self, is_it: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> usize {
+        self.core.invalidate_all(&Invalidation::Where(&(Arc::new(is_it) as _)))
+    }
+
+    /// Removes all values that have this [tag](crate::MemoBuilder::tags_by). Returns how many they
+    /// were; 0 if the memo has no tags.
+    ///
+    /// Costs about as much as an [`invalidate`](Self::invalidate) of each value, and of 16 more.
+    ///
+    /// The tags of a load that is under way are known when it ends. A value with this tag answers
+    /// the calls that waited for it already, and is not kept. Calls that joined later load anew. A
+    /// load that runs through more than 1,000 invalidations by value or tag is not kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// #[derive(Debug, Clone)]
+    /// struct Order { user: u64 }
+    /// async fn fetch(id: u64) -> Order { Order { user: id % 10 } }
+    ///
+    /// let orders: Memo<u64, Order> =
+    ///     Memo::builder().tags_by(|_id: &u64, order: &Order| [format!("user:{}", order.user)]).build();
+    /// let fetch = fetch.memoized(&orders);
+    /// for id in [12, 22, 33] {
+    ///     fetch.call(id).await;
+    /// }
+    /// assert_eq!(orders.invalidate_tag("user:2"), 2);
+    /// assert!(orders.get(&12).is_none() && orders.get(&33).is_some());
+    /// # }
+    /// ```
+    pub fn invalidate_tag(&self, tag: &str) -> usize {
+        if self.core.settings.tags_by.is_none() {
+            return 0;
+        }
+        self.core.invalidate_all(&Invalidation::Tag(tag))
+    }
+
+    /// Makes the next call refresh the value of this key, while other calls are served the present
+    /// one.
+    ///
+    /// An [`invalidate`](Self::invalidate) that keeps the value until there is a new one: calls do
+    /// not wait, and if the load fails, the value is still there. A later call tries again, after
+    /// the delay of [`refresh_backoff`](crate::MemoBuilder::refresh_backoff). Another `refresh` ends
+    /// that delay. As after [`refresh_ahead`](crate::MemoBuilder::refresh_ahead), the one call that
+    /// refreshes the value waits for its load, or not even that one with
+    /// [`.detached()`](crate::Memoized::detached). A memo does not know how its values are loaded,
+    /// so a key that is not asked for is not loaded.
+    ///
+    /// Wins over a load of the same key that is under way. A value that has expired, or that is not
+    /// there, is loaded by the next call anyway; only the delay after a failed refresh ends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// async fn read(file: &'static str) -> String {
+    ///     tokio::time::sleep(Duration::from_millis(100)).await;
+    ///     format!("new {file}")
+    /// }
+    ///
+    /// let settings: Memo<String, String> = Memo::builder().build();
+    /// settings.insert("app.toml".to_owned(), "old app.toml".to_owned());
+    /// let read = read.memoized(&settings).detached();
+    ///
+    /// settings.refresh("app.toml"); // the file has changed
+    /// assert_eq!(read.call("app.toml").await, "old app.toml");
+    /// tokio::time::sleep(Duration::from_millis(200)).await;
+    /// assert_eq!(read.call("app.toml").await, "new app.toml");
+    /// assert_eq!(settings.stats().loads, 1);
+    /// # }
+    /// ```
+    pub fn refresh<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.core.refresh(key);
+    }
+}
+
+impl<K: Key, V: Value> Core<K, V> {
+    fn invalidate_if<Q>(&self, key: &Q, mut is_it: impl FnMut(&V) -> bool) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let hash = self.index.hash(key);
+        loop {
+            let Some(entry) = self.index.read(hash).find(hash, key).cloned() else { return false };
+            if self.freshness_if_valid(Clock::here(), &entry) == Freshness::Dead || !is_it(&entry.value) {
+                return false;
+            }
+            let mut shard = self.index.write(hash);
+            // Otherwise there is another value by now, or none.
+            if let Some(taken) = self.take_out(&mut shard, entry.place) {
+                let flight = shard.take_flight(hash, key);
+                drop(shard);
+                drop((flight, taken));
+                return true;
+            }
+        }
+    }
+
+    fn invalidate_all(&self, invalidation: &Invalidation<'_, K, V>) -> usize {
+        let clock = Clock::here();
+        let mut gone = Gone::new();
+        for mut shard in self.index.write_each() {
+            let detached = shard.doubt(invalidation);
+            let suspects = shard.suspects(invalidation);
+            drop(shard);
+            drop(detached);
+            for entry in suspects {
+                let is_of_use = self.freshness_if_valid(clock, &entry) != Freshness::Dead;
+                if is_of_use && invalidation.concerns(&entry.key, &entry.value, &entry.tags) {
+                    gone.extend(self.take_out(&mut self.index.write(entry.place.slot.hash), entry.place));
+                }
+            }
+        }
+        gone.len()
+    }
+
+    /// The shard must be the entry's.
+    fn take_out(&self, shard: &mut Shard<K, V>, place: Place) -> Option<Arc<Entry<K, V>>> {
+        let entry = shard.take_at(place)?;
+        self.forget(&entry);
+        self.count_if_expired(&entry, || self.epoch.now(Clock::here()));
+        Some(entry)
+    }
+
+    fn refresh<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let now = self.epoch.now(Clock::here());
+        let hash = self.index.hash(key);
+        let mut shard = self.index.write(hash);
+        let flight = shard.take_flight(hash, key);
+        let replaced = shard.make_due(hash, key, now);
+        drop(shard);
+        drop((flight, replaced));
+    }
+}

@@ -1,0 +1,72 @@
+//! The end of the runtime to which a waiting thread belongs.
+//!
+//! A runtime that is dropped waits for the threads of its blocking tasks. Tokio has no signal for
+//! that moment, but it drops the runtime's tasks first. Therefore a thread that waits in a task has
+//! a task of its own there, whose drop is the signal.
+//!
+//! The task stays for the thread's later waits. One for each wait would be spawned and aborted again
+//! and again, and a runtime that is not driven meanwhile frees none of them.
+
+use super::cancel::{Entered, Scope, Signal};
+use crate::sync::Arc;
+use std::{cell::Cell, future::pending};
+use tokio::{
+    runtime::{Handle, Id},
+    task::{self, AbortHandle},
+};
+
+thread_local! {
+    /// `None` until the thread first waits in a task.
+    static WATCH: Cell<Option<Watch>> = const { Cell::new(None) };
+}
+
+/// The task that a thread has in its runtime.
+struct Watch {
+    runtime: Id,
+    ended: Arc<Signal>,
+    task: AbortHandle,
+}
+
+impl Watch {
+    fn new(runtime: &Handle) -> Self {
+        let ended = Arc::<Signal>::default();
+        let guard = CancelOnDrop(Arc::clone(&ended));
+        let task = runtime.spawn(async move {
+            let _guard = guard;
+            pending::<()>().await;
+        });
+        Self { runtime: runtime.id(), ended, task: task.abort_handle() }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct CancelOnDrop(Arc<Signal>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Until the guard is dropped, the end of the runtime cancels the call of this thread, if that is
+/// made in a task.
+///
+/// Only in a task, async or blocking, because tokio catches what unwinds it and hands it to the
+/// task's `JoinHandle`. A thread that has merely entered a runtime waits on.
+pub(super) fn cancels_at_its_end() -> Option<Entered> {
+    task::try_id()?;
+    let runtime = Handle::try_current().ok()?;
+    let ended = WATCH.try_with(|slot| {
+        let known = slot.take().filter(|watch| watch.runtime == runtime.id());
+        let watch = known.unwrap_or_else(|| Watch::new(&runtime));
+        let ended = Arc::clone(&watch.ended);
+        slot.set(Some(watch));
+        ended
+    });
+    Some(Scope::new(ended.ok()?).enter())
+}

@@ -1,0 +1,29 @@
+//! The limiter is settled, right after its own decorator.
+
+use decor::{
+    layer::{Decoration, Gate},
+    prelude::*,
+};
+use std::{fmt, time::Duration};
+
+#[derive(Clone)]
+struct Open;
+
+impl Decoration for Open {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(".open()")
+    }
+}
+
+impl<T> Gate<T> for Open {}
+
+async fn fetch(id: u64) -> Result<u32, decor::Error> {
+    Ok(u32::try_from(id).unwrap_or(0))
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub async fn main() {
+    let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    let fetch = fetch.rate_limited(&limiter).settled(|used| *used).gated(Open);
+    assert_eq!(fetch.call(3).await, Ok(3));
+}
