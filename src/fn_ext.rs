@@ -412,6 +412,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// waits or runs. Takes any output. A call stays pending if the key is
     /// [closed](KeyedLimiter::close); [`permits`](crate::Around::permits) makes it fail then.
     ///
+    /// Beside a limit for all, let the limit of the key stand outside:
+    /// `.rate_limited(&all).rate_limited_by_key(&per_user, ..)`. A call that waits for its user's
+    /// turn then holds no permit of the others.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::{KeyedLimiter, prelude::*};

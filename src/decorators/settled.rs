@@ -169,8 +169,9 @@ impl<C, S> Around<Late<C>, GateLayer<S>> {
     /// answers counts as a call of the function. So does a sync call with a `.timeout(..)` inside,
     /// because it runs on another thread, and below a retry a call of a boxed function.
     ///
-    /// Follows [`rate_limited_by`](crate::FnExt::rate_limited_by), or any other decorator that
-    /// takes permits. Below a retry, each attempt reserves and settles by itself. The closure is
+    /// Follows [`rate_limited_by`](crate::FnExt::rate_limited_by), or
+    /// [`.permits(..)`](Self::permits) after another word for a limiter; a retry comes after it. A
+    /// single number counts for every window, requests included. Below a retry, each attempt reserves and settles by itself. The closure is
     /// cloned for each call. If the value borrows from the arguments, use a named function in its
     /// place.
     ///
@@ -178,9 +179,11 @@ impl<C, S> Around<Late<C>, GateLayer<S>> {
     ///
     /// Permits go back to the moment at which they were taken, so an exact window holds for what
     /// was used, at any time. A reservation that is older than the window's period has left the
-    /// window, and nothing is given back. A paced limiter moves its schedule back, no further than
+    /// window, and nothing is given back. If a shortened period has put other permits out of the
+    /// window meanwhile, these stay out when it grows back. A paced limiter moves its schedule back, no further than
     /// to the present moment, for reservations up to a period old. The pace then holds on average:
-    /// as many permits as are given back may pass in addition.
+    /// as many permits as are given back may pass in addition. If the pace changed during the call,
+    /// the permits are given back at the new pace.
     ///
     /// Settling takes time in proportion to the calls that were admitted since the call began.
     ///

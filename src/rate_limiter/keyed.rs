@@ -69,6 +69,8 @@ use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, task::Waker, tim
 /// [`burst`](Self::burst), [`max_waiting`](Self::max_waiting),
 /// [`longest_pause`](Self::longest_pause), [`max_keys`](Self::max_keys). A change holds for keys
 /// that come later, and at once for all that are remembered. It takes time in proportion to them.
+/// A key that was idle by a shorter period may be forgotten, and then starts anew when the period
+/// grows back.
 ///
 /// # A setting of its own
 ///
@@ -710,9 +712,10 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// [Closes](RateLimiter::close) the limiters of all keys for good, those of keys that come later
     /// as well: for a shutdown.
     ///
-    /// Every waiting call gets [`Error::Closed`](crate::Error::Closed) at once, and so does a later
-    /// call. Takes time in proportion to the keys. `for_key(&key).close()` closes the limiter of one
-    /// key.
+    /// Every waiting call that can fail gets [`Error::Closed`](crate::Error::Closed) at once, and so
+    /// does a later one. A call of [`.rate_limited_by_key(..)`](crate::FnExt::rate_limited_by_key)
+    /// without [`.permits(..)`](crate::Around::permits) stays pending. Takes time in proportion to
+    /// the keys. `for_key(&key).close()` closes the limiter of one key.
     ///
     /// # Examples
     ///
@@ -732,6 +735,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         lock(&common.settings).is_closed = true;
         let mut wakers = Vec::new();
         self.keys.for_each(|core| wakers.extend(core.close()));
+        self.keys.for_each_removed(|core| wakers.extend(core.close()));
         drop(changing);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -819,6 +823,7 @@ impl fmt::Display for Common {
 
 impl<K> fmt::Debug for KeyedLimiter<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyedLimiter({})", self.keys.template())
+        let closed = if lock(&self.keys.template().settings).is_closed { ", closed" } else { "" };
+        write!(f, "KeyedLimiter({}{closed})", self.keys.template())
     }
 }

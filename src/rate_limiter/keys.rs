@@ -165,7 +165,18 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     pub(super) fn set_bound(&self, bound: usize) {
         self.bound.store(bound as u64, Ordering::Relaxed);
         let now = self.template.now();
-        while self.exceeds_bound() && self.forget_one(now) {}
+        // A look at keys that are all held puts off their checks, so the next look is at others.
+        let mut looks = self.len() / (2 * CHECKS_PER_LOOKUP) + 1;
+        while self.exceeds_bound() && looks > 0 {
+            looks -= usize::from(!self.forget_one(now));
+        }
+    }
+
+    /// Shows `act` the handles of removed keys.
+    pub(super) fn for_each_removed(&self, mut act: impl FnMut(&T::Handle)) {
+        for shard in &self.shards {
+            lock(shard).removed.iter().for_each(|handle| act(handle));
+        }
     }
 
     /// Shows `act` every handle that has a key, and checks each key when it could be idle then.

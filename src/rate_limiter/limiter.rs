@@ -353,8 +353,14 @@ impl RateLimiter {
     /// [`.rate_limited(..)`](crate::FnExt::rate_limited). They stay pending on a closed limiter,
     /// and count as refused. A program that closes a limiter uses the words that can fail:
     /// [`acquire_many`](Self::acquire_many), [`acquire_within`](Self::acquire_within),
-    /// [`.rate_limited_by(..)`](crate::FnExt::rate_limited_by) and
-    /// [`.rate_limited_within(..)`](crate::FnExt::rate_limited_within).
+    /// [`.rate_limited_by(..)`](crate::FnExt::rate_limited_by),
+    /// [`.rate_limited_within(..)`](crate::FnExt::rate_limited_within), and
+    /// [`.permits(..)`](crate::Around::permits) after any word for a limiter.
+    ///
+    /// `Error::Closed` is not [transient](crate::Transient): a retry with
+    /// [`.transient()`](crate::Retry::transient) ends with it, and a retry without a predicate goes
+    /// on to its last attempt. A call that waits for its next attempt learns of the close with that
+    /// attempt.
     ///
     /// A closed limiter has no permits [available](Self::available). [`charge`](Self::charge) and
     /// [`stats`](Self::stats) go on, and settings can still be changed. To close it again does
@@ -401,7 +407,7 @@ impl RateLimiter {
     }
 
     /// Counts permits that turned out to be used, at this moment, without waiting. A charge may
-    /// overdraw a window; no call is admitted until the window has room again.
+    /// overdraw a window. Then no call gets a permit of that window until there is room again.
     ///
     /// # Panics
     ///
@@ -433,7 +439,7 @@ impl RateLimiter {
     /// call is younger than the shortest period. Permits of a call that has left its window must
     /// not be given back, because the refund would take the permits of other calls.
     /// [`.settled(..)`](crate::Around::settled) on a decorator gives permits back where they were
-    /// taken, and knows their age.
+    /// taken, and knows their age. Do not use both for one call.
     ///
     /// A window gives back no more than is in it. A paced limiter moves its schedule back, and no
     /// further than to this moment; time that has passed is not given back. Takes constant time,

@@ -72,7 +72,7 @@ impl Pacer {
 
     /// Later decisions are made by this limit; what has been taken stays taken, in time.
     pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
-        self.tat = self.tat.div_ceil(self.limit.into()) * u128::from(limit);
+        self.tat = self.tat.div_ceil(self.limit.into()).saturating_mul(limit.into());
         self.limit = limit;
         self.period = period;
     }

@@ -95,6 +95,14 @@ impl From<usize> for Permits {
     }
 }
 
+/// For counts of an API, such as tokens. A number that does not fit is more than any limit, and is
+/// refused as too much.
+impl From<u64> for Permits {
+    fn from(count: u64) -> Self {
+        Self::each(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+}
+
 /// For literals, which are `i32` by default. A negative number is refused where it is used.
 impl From<i32> for Permits {
     fn from(count: i32) -> Self {
@@ -110,6 +118,13 @@ impl<const N: usize> From<[u32; N]> for Permits {
             *slot = count;
         }
         Self { counts: all, meant_for: MeantFor::Windows(N) }
+    }
+}
+
+/// One number for each window: `[1, answer.tokens]`.
+impl<const N: usize> From<[u64; N]> for Permits {
+    fn from(counts: [u64; N]) -> Self {
+        counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX)).into()
     }
 }
 

@@ -528,7 +528,9 @@ impl RetryPolicy {
     /// Counts for the limiters inside of the retry: `.rate_limited(&limiter).retry_with(&policy)`,
     /// those by key among them, and what the function acquires by hand. From its second attempt on,
     /// the call stands before all that came to the limiter after its first attempt began, and
-    /// behind those that came earlier. It waits for a permit like any other: the limit holds, and a
+    /// behind those that came earlier. If a call that came earlier still waits for its first turn, the
+    /// retried call joins at the end, as if its attempt was cut short by a timeout before it was
+    /// admitted. It waits for a permit like any other: the limit holds, and a
     /// full queue refuses it. A call that may not wait (`try_rate_limited`) has no place to keep,
     /// nor has a limiter outside of the retry. A call behind it that waits no longer than a limit
     /// may now fail.

@@ -314,6 +314,20 @@ async fn all_keys_are_closed_and_so_are_those_that_come_later() {
     assert_eq!((stats.admitted, stats.refused, stats.waiting), (2, 6, 0));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_call_of_a_removed_key_is_closed_with_all() {
+    let per_user: KeyedLimiter<u32> = KeyedLimiter::new(1, secs(60));
+    let removed = per_user.for_key(&7);
+    removed.try_acquire().unwrap();
+    let mut waiting = task::spawn(removed.acquire_many(1));
+    assert_pending!(waiting.poll());
+    assert!(per_user.remove(&7));
+    per_user.close();
+    assert!(waiting.is_woken());
+    assert_eq!(assert_ready!(waiting.poll()), Err(CLOSED));
+    assert_eq!(format!("{per_user:?}"), "KeyedLimiter(1 per 60s for each key, closed)");
+}
+
 /// A key that was forgotten is closed when it comes again, so its memory can go.
 #[tokio::test(start_paused = true)]
 #[cfg_attr(miri, ignore = "takes it for ever")]

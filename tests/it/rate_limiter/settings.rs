@@ -159,3 +159,22 @@ async fn a_keys_own_settings_stay() {
         assert_eq!(settings(&per_user.for_key(&7)), own);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_overdraft_of_the_slowest_pace_outlives_the_fastest() {
+    let limiter = RateLimiter::paced(1, Duration::MAX);
+    limiter.charge(u32::MAX);
+    limiter.charge(u32::MAX);
+    limiter.set_limit(u32::MAX, Duration::MAX);
+    assert!(matches!(limiter.try_acquire(), Err(Error::RateLimited { .. })));
+}
+
+#[test]
+fn counts_of_an_api_are_permits() {
+    let limiter = RateLimiter::windows([(60, secs(60)), (90_000, secs(60))]);
+    limiter.charge([1_u64, 350]);
+    limiter.charge(1_u64);
+    assert_eq!(limiter.available_per_window(), [58, 89_649]);
+    let refused = limiter.try_acquire_many([0, u64::MAX]).unwrap_err().to_string();
+    assert_eq!(refused, "invalid argument: 4294967295 permits at once, but the limit is 90000 per 60s");
+}
