@@ -17,7 +17,8 @@ thread_local! {
 /// In nested retries it is the number of the innermost. The number is that of the call in progress
 /// on this thread, whichever way the calls of several tasks take turns. A sync call that runs on
 /// another thread, for its `.timeout(..)`, takes the number along. A task or a thread that an
-/// attempt spawns is outside of the retry, and so are the predicates and hooks of the retry itself.
+/// attempt spawns is outside of the retry. The predicates and hooks of a retry see 1, also within a
+/// further attempt of another retry.
 ///
 /// It costs about a nanosecond.
 ///

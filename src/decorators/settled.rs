@@ -165,8 +165,8 @@ impl<C, S> Around<Late<C>, GateLayer<S>> {
     /// | is cancelled or panics after the function was called | stays |
     ///
     /// The function is never called if a decorator inside (a gate, another limiter, `validated`)
-    /// refuses the call, or still holds it back when the call is dropped. A call that a memo inside
-    /// answers counts as a call of the function. So does a sync call with a `.timeout(..)` inside,
+    /// refuses the call, or still holds it back when the call is dropped. A call that reaches a memo
+    /// inside counts as a call of the function. So does a sync call with a `.timeout(..)` inside,
     /// because it runs on another thread, and below a retry a call of a boxed function.
     ///
     /// Follows [`rate_limited_by`](crate::FnExt::rate_limited_by), or

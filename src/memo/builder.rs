@@ -610,8 +610,7 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
     /// # Errors
     ///
     /// If a TTL or the capacity is zero, the jitter not 0 to 1, the part for refreshing ahead not
-    /// between 0 and 1. If jitter or freshness is set where nothing has a TTL. If a backoff is set
-    /// where nothing is refreshed.
+    /// between 0 and 1. If jitter or freshness is set where nothing has a TTL.
     ///
     /// # Examples
     ///

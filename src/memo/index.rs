@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock::Nanos,
     policy::{Rest, Stamp},
-    sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, read, write},
+    sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, lock, read, write},
 };
 use hashbrown::{HashTable, hash_table};
 use std::{
@@ -53,7 +53,7 @@ impl<K: Clone, V: Clone> Entry<K, V> {
             used_at: AtomicU64::new(self.used_at.load(Relaxed)),
             weight: self.weight,
             used: self.used.clone(),
-            rest: Mutex::default(),
+            rest: Mutex::new(lock(&self.rest).as_ref().map(|rest| Box::new(rest.ended()))),
             tags: self.tags.clone(),
             key: self.key.clone(),
             value: self.value.clone(),

@@ -129,7 +129,7 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// An [`invalidate`](Self::invalidate) that keeps the value until there is a new one: calls do
     /// not wait, and if the load fails, the value is still there. A later call tries again, after
     /// the delay of [`refresh_backoff`](crate::MemoBuilder::refresh_backoff). Another `refresh` ends
-    /// that delay. As after [`refresh_ahead`](crate::MemoBuilder::refresh_ahead), the one call that
+    /// that delay, and counts as no success. As after [`refresh_ahead`](crate::MemoBuilder::refresh_ahead), the one call that
     /// refreshes the value waits for its load, or not even that one with
     /// [`.detached()`](crate::Memoized::detached). A memo does not know how its values are loaded,
     /// so a key that is not asked for is not loaded.

@@ -146,7 +146,9 @@ impl<K: Key, V: Value> Leader<K, V> {
         let is_answered_by_it = matches!(fallback, Some((.., true))) && self.purpose != Purpose::RefreshInBackground;
         let key = self.depart(
             // The earlier value was looked at before, and may have been invalidated since.
-            |_, _, _| fallback.is_some(),
+            |_, _, doubts| {
+                fallback.as_ref().is_some_and(|(entry, ..)| doubts.concern(&entry.key, &entry.value, &entry.tags))
+            },
             |counters| {
                 counters.failed.count();
                 counters.load_time.add(took);
@@ -187,7 +189,11 @@ impl<K: Key, V: Value> Leader<K, V> {
         if !core.settings.is_valid(&entry.key, &entry.value) {
             return None;
         }
-        let value = core.served(&entry, now);
+        let value = if self.purpose == Purpose::RefreshInBackground {
+            entry.value.clone() // The caller has its answer, so this is no use of the value.
+        } else {
+            core.served(&entry, now)
+        };
         Some((entry, value, matches!(freshness, Freshness::Stale | Freshness::Expired)))
     }
 }

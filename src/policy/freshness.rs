@@ -162,6 +162,11 @@ impl Rest {
     pub(crate) fn until(&self) -> Nanos {
         self.until
     }
+
+    /// The same, over at any time. The next failure has the next delay.
+    pub(crate) fn ended(&self) -> Self {
+        Self { until: 0, ..self.clone() }
+    }
 }
 
 impl Stamp {

@@ -10,6 +10,7 @@ use crate::{
     attempt::{Scope, attempt as running},
     call::blocking::{Callable, CallableMut, CallableOnce},
     clock::Clock,
+    layer::memo_outcome,
     policy::Delays,
     thread::{sleep, unwind_if_cancelled},
 };
@@ -82,6 +83,7 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
         attempt.number += 1;
         let these = if policy.may_follow(attempt.number) { args.clone() } else { args.take() };
         let these = these.expect("taken by the last attempt only");
+        memo_outcome::leave(None); // an async attempt begins with a poll, which does it
         result = Scope::new(attempt.number, policy.keeps_place_since(attempt.began)).run(|| call(these));
         attempt.retryable = is_retryable(policy, rules, || attempt.number, &result);
         match result {

@@ -283,9 +283,8 @@ async fn a_stale_value_that_was_removed_does_not_stand_in_for_a_late_call() {
     }
 }
 
-/// It may have been removed between the look at it and the end of the load.
 #[tokio::test(start_paused = true)]
-async fn an_earlier_value_does_not_stand_in_for_a_late_call() {
+async fn an_earlier_value_that_no_invalidation_concerns_stands_in_for_a_late_call() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
     memo.insert(7, 33);
     advance(secs(10)).await;
@@ -297,7 +296,7 @@ async fn an_earlier_value_does_not_stand_in_for_a_late_call() {
     assert_pending!(late.poll());
     end.send(Err(Error::QueueFull { waiting: 1 })).unwrap();
     assert_ready_eq!(leader.poll(), Ok(33));
-    assert_ready_eq!(late.poll(), Ok(53));
+    assert_ready_eq!(late.poll(), Ok(33));
 }
 
 /// A load that hangs gathers no more than 1,000 invalidations, and is not kept after that.
@@ -422,6 +421,76 @@ async fn a_refresh_that_fails_leaves_the_value_and_is_tried_again_after_its_dela
     advance(secs(4)).await; // It expires when it would have.
     assert_eq!(fetch.call(7).await, Ok(1));
     assert_eq!((memo.stats().loads, memo.stats().expirations), (5, 1));
+}
+
+/// The service is down, and something else is invalidated meanwhile.
+#[tokio::test(start_paused = true)]
+async fn an_invalidation_of_others_leaves_a_failed_refresh_its_delay() {
+    let memo: Memo<u64, &str> = Memo::builder()
+        .ttl(secs(300))
+        .stale_while_revalidate(secs(3600))
+        .refresh_backoff(RetryPolicy::fixed(secs(30)))
+        .tags_by(|key: &u64, _: &&str| [format!("user {key}")])
+        .build();
+    memo.insert(42, "Ada");
+    advance(secs(300)).await;
+    let fetch = async |_: u64| {
+        sleep(secs(1)).await;
+        Err::<&str, _>("down".to_owned())
+    };
+    let fetch = fetch.memoized(&memo);
+    let invalidates = async {
+        sleep(ms(500)).await;
+        memo.invalidate_tag("user 7")
+    };
+    assert_eq!(tokio::join!(fetch.call(42), invalidates), (Ok("Ada"), 0));
+    assert_eq!(fetch.call(42).await, Ok("Ada"));
+    assert_eq!(memo.stats().loads, 1);
+    advance(secs(30)).await;
+    assert_eq!(fetch.call(42).await, Ok("Ada"));
+    assert_eq!(memo.stats().loads, 2);
+}
+
+/// The delays go on where they were: a program that asks for refreshes is no success.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_ends_a_delay_and_the_next_failure_has_the_next_one() {
+    let memo: Memo<u8, u64> =
+        Memo::builder().refresh_backoff(RetryPolicy::exponential(secs(1)).max_delay(secs(60))).build();
+    memo.insert(7, 1);
+    memo.refresh(&7);
+    let fetch = (|_: u8| ready(Err::<u64, _>("down".to_owned()))).memoized(&memo);
+    let begun = Instant::now();
+    let mut loads = Vec::new();
+    for second in 0..30 {
+        if second == 8 {
+            memo.refresh(&7);
+        }
+        let before = memo.stats().loads;
+        assert_eq!(fetch.call(7).await, Ok(1));
+        if memo.stats().loads > before {
+            loads.push(begun.elapsed().as_secs());
+        }
+        advance(secs(1)).await;
+    }
+    assert_eq!(loads, [0, 1, 3, 7, 8, 24]);
+}
+
+/// Its caller was answered when it began.
+#[tokio::test(start_paused = true)]
+async fn a_background_refresh_that_fails_is_no_use_of_the_value() {
+    let memo: Memo<u64, &str> = Memo::builder().time_to_idle(secs(60)).build();
+    memo.insert(42, "Ada");
+    memo.refresh(&42);
+    let fetch = async |_: u64| {
+        sleep(secs(50)).await;
+        Err::<&str, _>("down".to_owned())
+    };
+    let fetch = fetch.memoized(&memo).detached();
+    assert_eq!(fetch.call(42).await, Ok("Ada"));
+    sleep(secs(59)).await;
+    assert!(memo.contains(&42));
+    sleep(secs(1)).await;
+    assert!(!memo.contains(&42));
 }
 
 #[tokio::test(start_paused = true)]

@@ -764,7 +764,8 @@ mod naive {
             let can_stand_in = current && (is_refresh || self.settings.refresh_ahead.is_some() || window > 0);
             let age = self.age(key).filter(|_| can_stand_in && !self.is_useless(key));
             let stands_in = age.map(|_| self.use_value(key));
-            let is_outdated = !attached || (stands_in.is_some() && !doubts.is_empty());
+            let is_doubted = |value| doubts.iter().any(|by| is_hit(*by, key, value));
+            let is_outdated = !attached || stands_in.is_some_and(is_doubted);
             if stands_in.is_some() && !is_outdated {
                 let step = self.settings.refresh_backoff;
                 let value = self.values.get_mut(&key).unwrap();
@@ -887,7 +888,7 @@ mod naive {
                     let (age, ttl) = (model.age(key), model.ttl(key));
                     if let Some(value) = model.values.get_mut(&key) {
                         value.is_due |= age.is_some_and(|age| age < ttl);
-                        (value.failures, value.rests_until) = (0, 0);
+                        value.rests_until = 0;
                     }
                 }
                 Event::Revoke(rest) => model.revoked = rest,

@@ -117,6 +117,19 @@ fn a_call_that_waited_is_coalesced() {
     }
 }
 
+/// The first attempt loads and fails; the limiter refuses the second.
+#[test]
+fn of_several_attempts_the_last_counts_even_if_it_did_not_reach_the_memo() {
+    let policy = || RetryPolicy::fixed(secs(1)).max_attempts(2);
+    let limiter = || RateLimiter::new(1, secs(60));
+    let seen = outcomes!([(0, false)], |f, seen| f.memoized(&memo()).try_rate_limited(&limiter())
+        .retry_with(policy()).when(|_| true).timed_with(seen.timing().by_memo()), [0 => 1]);
+    assert_eq!(seen, [None]);
+    let seen = outcomes!([(0, false), (5_000, true)], |f, seen| f.memoized(&memo()).timeout(secs(2))
+        .retry_with(policy()).when(|_| true).timed_with(seen.timing().by_memo()), [0 => 1]);
+    assert_eq!(seen, [None]);
+}
+
 #[test]
 fn a_stale_answer_at_once_or_after_a_failure_is_stale() {
     let memo = || -> Memo<u32, u32> { Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(60)).build() };
