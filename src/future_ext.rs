@@ -37,8 +37,8 @@ use std::{
 /// `(|| fetch(42)).retry_with(&policy).await`.
 ///
 /// A future's name is that of the async function that made it, or in which its async block stands;
-/// that of a boxed one cannot be seen. For another, which may be made at run time, wrap it:
-/// `(|| fetch(42)).named(format!("job {id}")).timeout(limit).await`.
+/// that of a boxed one cannot be seen. For another name, which may be made at run time, wrap the
+/// future in a closure: `(|| fetch(42)).named(format!("job {id}")).timeout(limit).await`.
 ///
 /// # Other crates' methods
 ///
@@ -134,8 +134,8 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, CallLog::new(logging, Name::of_future::<Self>()))
     }
 
-    /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout). Zero allows one
-    /// poll.
+    /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout). Zero allows
+    /// one poll.
     ///
     /// [`.labelled("total")`](TimeoutFuture::labelled) may follow.
     ///

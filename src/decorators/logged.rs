@@ -200,7 +200,7 @@ pub trait ShowArgs<Args> {
 
 /// What a [`Logging`] shows of the value of a success.
 pub trait ShowValue<T> {
-    /// Whether the memo's outcome is shown.
+    /// `true` if the memo's outcome is shown.
     const BY_MEMO: bool = false;
 
     /// The value, if it is to be shown.

@@ -53,8 +53,8 @@ use std::{fmt, task::Waker, time::Duration};
 /// period. A paced limiter computes from its schedule and does not drift.
 ///
 /// The limit is what this process *sends*. A server counts the calls that arrive, and the network
-/// changes the time between them. Leave a margin in the period for that. What a machine that sleeps
-/// and a process that forks do to it: [clocks](crate#clocks).
+/// changes the time between them. Leave a margin in the period for that. For machines that sleep
+/// and processes that fork, see [clocks](crate#clocks).
 ///
 /// # Fair, and safe to drop
 ///
@@ -73,22 +73,21 @@ use std::{fmt, task::Waker, time::Duration};
 /// limiter the next waiter's own turn is 1 ms later for each period that it has waited, because
 /// timers may be that late. A waiter behind a thousand others gives the first 10 ms more for each
 /// thousand of them. A skipped waiter keeps its place: when it is polled after all, it stands
-/// before all that came later.
+/// before all that came later. A retried call comes anew with each attempt, unless its policy is
+/// [`keeping_place`](crate::RetryPolicy::keeping_place).
 ///
 /// # Changed while it is used
 ///
-/// Each setting of the [builder](Self::builder) can be read and changed on any handle, and is what
-/// it was when it is set back: [`limits`](Self::limits), [`burst`](Self::burst),
-/// [`max_waiting`](Self::max_waiting), [`longest_pause`](Self::longest_pause). The number of
-/// windows stays, and an exact limiter stays exact. A new window would know of no earlier call, and
-/// windows are no schedule to pace calls by. For those, make another limiter.
+/// Each setting of the [builder](Self::builder) can be read, changed and set back on any handle:
+/// [`limits`](Self::limits), [`burst`](Self::burst), [`max_waiting`](Self::max_waiting),
+/// [`longest_pause`](Self::longest_pause). The number of windows stays, and an exact limiter stays
+/// exact. A new window would know of no earlier call, and windows are no schedule to pace calls by.
+/// For those, make another limiter.
 ///
 /// # Closed
 ///
-/// [`close`](Self::close) ends all waiting, for a shutdown. Every waiter, task or thread, gets
-/// [`Error::Closed`] at once, and so does every later call. Calls that cannot fail stay pending on
-/// a closed limiter: [`acquire`](Self::acquire), [`acquire_blocking`](Self::acquire_blocking) and
-/// [`.rate_limited(..)`](crate::FnExt::rate_limited).
+/// [`close`](Self::close) ends all waiting, for a shutdown: waiting and later calls get
+/// [`Error::Closed`]. Calls that cannot fail stay pending.
 ///
 /// # Memory
 ///
@@ -168,16 +167,15 @@ impl RateLimiter {
     /// array with one for each.
     ///
     /// A request for 0 permits waits its turn like any other. A request for more than the burst of
-    /// a [paced](Self::paced) limiter waits for a full burst and takes its time afterwards: the
-    /// calls behind it wait for all of its permits. Cancel safety, fairness and panics are
-    /// [`acquire`](Self::acquire)'s.
+    /// a [paced](Self::paced) limiter waits for a full [burst](crate::RateLimiterBuilder::burst).
+    /// Cancel safety, fairness and panics are as for [`acquire`](Self::acquire).
     ///
     /// # Errors
     ///
     /// [`Error::InvalidArgument`] at once if a number is more than the limit, or if an array has
     /// another length than there are windows. [`Error::QueueFull`] beyond
     /// [`max_waiting`](crate::RateLimiterBuilder::max_waiting). [`Error::Closed`] once the limiter
-    /// is [closed](Self::close), also for a call that waits already.
+    /// is [closed](Self::close), also for a call that already waits.
     ///
     /// # Examples
     ///
@@ -223,9 +221,9 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the time until a permit would be free, at the earliest: a retry
-    /// at that moment may have to wait longer if heavy calls are before it. [`Error::QueueFull`]
-    /// beyond [`max_waiting`](crate::RateLimiterBuilder::max_waiting). [`Error::Closed`] as
+    /// [`Error::RateLimited`] with the earliest time until a permit would be free. A retry at that
+    /// moment may have to wait longer behind heavy calls. [`Error::QueueFull`] beyond
+    /// [`max_waiting`](crate::RateLimiterBuilder::max_waiting). [`Error::Closed`] as
     /// [`acquire_many`](Self::acquire_many).
     ///
     /// # Examples
@@ -250,9 +248,9 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the time until a permit would be free. The time is exact with one
-    /// window where each waiter wants one permit, and with a paced limiter. Behind heavier waiters
-    /// it is a lower bound. [`Error::Closed`] once the limiter is [closed](Self::close).
+    /// [`Error::RateLimited`] with the time until a permit would be free. The time is exact with
+    /// one window where each waiter wants one permit, and with a paced limiter. Behind heavier
+    /// waiters it is a lower bound. [`Error::Closed`] once the limiter is [closed](Self::close).
     ///
     /// # Examples
     ///
@@ -298,8 +296,8 @@ impl RateLimiter {
     /// Admits no call for this long, from now on, as a server's "come back in 30 s" asks. If two
     /// pauses overlap, the later end counts. [`resume`](Self::resume) ends them.
     ///
-    /// A longer pause than the [longest](Self::longest_pause) is cut to that, which is 1 h unless
-    /// it was set. A pause of zero does nothing.
+    /// A pause is cut to the [longest](Self::longest_pause), 1 h until set. A pause of zero has no
+    /// effect.
     ///
     /// # Examples
     ///
@@ -319,8 +317,8 @@ impl RateLimiter {
         self.core.pause_for(pause);
     }
 
-    /// Ends the pause now, if there is one. The calls that wait go on in their order, as their
-    /// permits are free. Time in the pause is not made up for.
+    /// Ends the pause now, if there is one. The calls that wait go on in their order, each once its
+    /// permits are free. The time of the pause is not made up for.
     ///
     /// # Examples
     ///
@@ -348,15 +346,15 @@ impl RateLimiter {
     ///
     /// Some calls cannot fail: [`acquire`](Self::acquire),
     /// [`acquire_blocking`](Self::acquire_blocking) and
-    /// [`.rate_limited(..)`](crate::FnExt::rate_limited). They stay pending on a closed limiter,
-    /// and count as refused. A program that closes a limiter uses the words that can fail:
+    /// [`.rate_limited(..)`](crate::FnExt::rate_limited). Such calls stay pending on a closed
+    /// limiter, and count as refused. A program that closes a limiter uses the words that can fail:
     /// [`acquire_many`](Self::acquire_many), [`acquire_within`](Self::acquire_within),
     /// [`.rate_limited_by(..)`](crate::FnExt::rate_limited_by) and
     /// [`.rate_limited_within(..)`](crate::FnExt::rate_limited_within).
     ///
     /// A closed limiter has no permits [available](Self::available). [`charge`](Self::charge) and
-    /// [`stats`](Self::stats) go on, and settings can still be changed. To close it again does
-    /// nothing.
+    /// [`stats`](Self::stats) still work, and settings can still be changed. A second `close` has
+    /// no effect.
     ///
     /// # Examples
     ///
@@ -435,7 +433,7 @@ impl RateLimiter {
     ///
     /// A window gives back no more than is in it. A paced limiter moves its schedule back, and no
     /// further than to this moment; time that has passed is not given back. Takes constant time,
-    /// except beside a period that is shorter than it once was.
+    /// unless a period was shortened.
     ///
     /// # Panics
     ///
@@ -541,8 +539,8 @@ impl RateLimiter {
         durations(self.core.limits())
     }
 
-    /// Returns whether the limiter is [paced](Self::paced), and not exact. This stays as it was
-    /// made, because windows are no schedule to pace calls by.
+    /// Returns whether the limiter is [paced](Self::paced), and not exact. A limiter stays as it
+    /// was made, because windows are no schedule to pace calls by.
     ///
     /// # Examples
     ///
@@ -558,7 +556,7 @@ impl RateLimiter {
     }
 
     /// The [burst](crate::RateLimiterBuilder::burst) of a paced limiter as it was set; `None` for
-    /// an exact limiter. While the limit is lower, the limit is the burst.
+    /// an exact limiter. While the burst exceeds the limit, the limit is the burst.
     ///
     /// # Examples
     ///
@@ -581,8 +579,8 @@ impl RateLimiter {
     ///
     /// Permits that were taken stay taken. With a smaller burst, the calls behind them wait until
     /// the schedule has room again. In any stretch of time, no more permits are taken than the
-    /// largest burst of that time allows. More than the limit counts as far as the limit allows it,
-    /// also after the limit is raised, so burst and limit can be changed in either order.
+    /// largest burst of that time allows. While a burst exceeds the limit, the limit is the burst.
+    /// Burst and limit can therefore be changed in either order.
     ///
     /// # Panics
     ///
@@ -783,7 +781,7 @@ pub(super) fn checked_pause(longest: Duration) -> Result<Duration, ConfigError> 
     Ok(longest)
 }
 
-/// Limits as the policy counts them, the other way round.
+/// Turns the policy's limits back into durations: the inverse of [`checked`].
 pub(super) fn durations(limits: Vec<(u32, Nanos)>) -> Vec<(u32, Duration)> {
     limits.into_iter().map(|(limit, period)| (limit, Duration::from_nanos(period))).collect()
 }

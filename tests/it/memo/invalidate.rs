@@ -213,7 +213,7 @@ async fn a_load_under_way_is_kept_only_if_its_value_does_not_match() {
             end.send(value).unwrap();
             assert_ready_eq!(leader.poll(), value);
             assert_ready_eq!(before.poll(), value);
-            // It began anew after the invalidation, so that what it loads is kept.
+            // This call loaded anew after the invalidation, so its value is kept.
             let seen_after = if matches { 52 } else { 33 };
             assert_ready_eq!(after.poll(), seen_after);
             assert_eq!(memo.peek(&7), Some(seen_after));
@@ -283,7 +283,7 @@ async fn a_stale_value_that_was_removed_does_not_stand_in_for_a_late_call() {
     }
 }
 
-/// It may have been removed between the look at it and the end of the load.
+/// The earlier value may have been removed between the look at it and the end of the load.
 #[tokio::test(start_paused = true)]
 async fn an_earlier_value_does_not_stand_in_for_a_late_call() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
@@ -419,7 +419,7 @@ async fn a_refresh_that_fails_leaves_the_value_and_is_tried_again_after_its_dela
     memo.refresh(&7); // waits for no delay
     assert_eq!(fetch.call(7).await, Ok(1));
     assert_eq!((memo.stats().loads, memo.stats().load_failures), (4, 3));
-    advance(secs(4)).await; // It expires when it would have.
+    advance(secs(4)).await; // A refresh does not put off the expiry.
     assert_eq!(fetch.call(7).await, Ok(1));
     assert_eq!((memo.stats().loads, memo.stats().expirations), (5, 1));
 }

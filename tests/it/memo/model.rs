@@ -47,7 +47,7 @@ pub(crate) enum Event {
     Get(u8),
     Insert(u8),
     Invalidate(u8),
-    /// If the value of this key is odd or even: see `is_hit`.
+    /// The value of this key, if it is odd or even: see `is_hit`.
     InvalidateIf(u8, u32),
     /// All values of which number and key add up to this, modulo 3.
     InvalidateWhere(u32),
@@ -95,11 +95,11 @@ pub(crate) struct Settings {
     /// Delay after the n-th failed refresh, n times.
     pub(crate) refresh_backoff: u64,
     pub(crate) errors: Errors,
-    /// Whether values can be revoked.
+    /// `true` if values can be revoked.
     pub(crate) valid_while: bool,
 }
 
-/// Whether an invalidation concerns a value.
+/// Returns `true` if an invalidation concerns a value.
 fn is_hit(by: Event, key: u8, value: u32) -> bool {
     match by {
         Event::InvalidateIf(of, rest) => key == of && value % 2 == rest,
@@ -429,9 +429,9 @@ mod naive {
         stored: usize,
         /// Since it took its place.
         is_used: bool,
-        /// It was marked for a refresh.
+        /// `true` if it was marked for a refresh.
         is_due: bool,
-        /// When it was last used without having expired.
+        /// Moment of the latest use by which it had not expired.
         used_at: u64,
         /// Refreshes that failed.
         failures: u64,
@@ -454,10 +454,10 @@ mod naive {
         current: bool,
         /// And since the latest invalidation of its key: it can be joined, and will be kept.
         attached: bool,
-        /// There was a value to serve when it began.
+        /// `true` if there was a value to serve when it began.
         is_refresh: bool,
         joined: BTreeSet<usize>,
-        /// Those of them that joined after an invalidation by value or tag.
+        /// The calls in `joined` that came after an invalidation by value or tag.
         late: BTreeSet<usize>,
         /// The invalidations by value or tag since it began.
         doubts: Vec<Event>,
@@ -561,8 +561,8 @@ mod naive {
             value.number
         }
 
-        /// Removes the value at the front of the expiries, if it has expired by this moment. A value
-        /// that was used meanwhile takes another place.
+        /// Removes the value at the front of the expiries, if it has expired by this moment. A
+        /// value that was used meanwhile takes another place.
         fn expire(&mut self, moment: u64) -> bool {
             let Some(&(at, stored, key)) = self.expiries.first() else { return false };
             if at > moment {

@@ -24,7 +24,7 @@ enum Event {
     Resume,
     Charge([u32; 2]),
     Refund([u32; 2]),
-    /// The call of the n-th arrival ends, if it runs: it has used so many permits, or does not
+    /// The call of the n-th arrival ends, if it runs. The call has used these permits, or does not
     /// tell.
     End(usize, Option<[u32; 2]>),
     SetLimits([(u32, u64); 2]),
@@ -188,7 +188,7 @@ impl Window {
         self.taken = self.taken.iter().copied().filter(|(at, _)| is_held(*at)).collect();
     }
 
-    /// Gives back up to so many permits of the admissions for which this is true, the oldest first.
+    /// Gives back up to `permits` of the admissions for which `is_meant` is true, the oldest first.
     fn refund(&mut self, permits: u32, is_meant: impl Fn(&Self, u64) -> bool) {
         self.forget();
         let mut left = permits;
@@ -261,7 +261,7 @@ impl Bucket {
         self.filled -= i128::from(permits) * self.period;
     }
 
-    /// What it cannot hold is lost.
+    /// Permits beyond a full burst are lost.
     fn refund(&mut self, permits: u32) {
         let room = (self.full() - self.filled).max(0);
         self.filled += (i128::from(permits) * self.period).min(room);
@@ -629,7 +629,8 @@ fn run_model(schedule: &Schedule, receptions: &[Reception], until: u64) -> Seen 
     model.seen
 }
 
-/// Whether an arrival is a call that is settled at its end, in place of a mere wait for permits.
+/// Returns `true` if an arrival is a call that is settled at its end, `false` for a mere wait for
+/// permits.
 fn is_settled(arrival: usize, patience: Patience) -> bool {
     arrival % 2 == 0 && matches!(patience, Patience::Endless)
 }
@@ -645,9 +646,9 @@ struct Running {
 enum End {
     #[default]
     NotYet,
-    /// It has used these permits.
+    /// The call has used these permits.
     Used(Permits),
-    /// It does not tell what it has used.
+    /// The call does not tell what it has used.
     Unknown,
 }
 
@@ -685,7 +686,7 @@ struct Driver<'l> {
     waiters: Vec<Option<Arrival<'l>>>,
     /// The calls that have been admitted, by their arrival.
     running: Vec<(usize, Arrival<'l>)>,
-    /// One for each arrival.
+    /// The reception of each arrival.
     receptions: Vec<Reception>,
     order: u64,
     seen: Seen,

@@ -88,7 +88,7 @@ async fn a_bound_on_the_waiters_is_asked_when_a_call_comes() {
     assert_eq!(limiter.acquire_many(1).await, Err(Error::QueueFull { waiting: 0 }));
 }
 
-/// One permit each 100 ms. The first is taken at 0; the four that wait see a burst of 3 at 50 ms.
+/// A permit each 100 ms. The first is taken at 0; the four that wait see a burst of 3 at 50 ms.
 #[tokio::test(start_paused = true)]
 async fn a_larger_burst_reaches_waiting_calls() {
     let limiter = RateLimiter::paced(10, secs(1));

@@ -247,7 +247,7 @@ async fn all_is_given_back_if_the_function_was_never_called() {
     assert_eq!(assert_ready!(call.poll()), Err(failed()));
     assert_eq!(limiter.available_per_window(), [10, 100]);
 
-    // A call is dropped while an inner gate holds it back; the gate of a limiter, for one.
+    // A call is dropped while an inner gate holds it back, such as the gate of a limiter.
     let other = RateLimiter::new(1, secs(60));
     other.acquire().await;
     let held = counted.rate_limited(&other).timeout(secs(1)).rate_limited_by(&limiter, reserve).settled(used);
@@ -313,7 +313,7 @@ async fn a_function_that_was_called_behind_an_inner_gate_is_settled() {
     drop(call);
     assert_eq!((inner.available(), limiter.available_per_window()), (0, vec![8, 50]));
 
-    // One attempt of a retry was made, the next was refused.
+    // The first attempt of a retry was made, the next was refused.
     let attempts = AtomicU32::new(0);
     let fails = |_: u32| ready(Answer::Err(failed()));
     let opens_once = |_: &u32| Door::that(attempts.fetch_add(1, Relaxed) == 0);
@@ -322,7 +322,7 @@ async fn a_function_that_was_called_behind_an_inner_gate_is_settled() {
     assert!(retried.rate_limited_by(&limiter, reserve).settled(used).call(40).await.is_err());
     assert_eq!((attempts.load(Relaxed), limiter.available_per_window()), (2, vec![9, 60]));
 
-    // A function whose body makes a call that is refused has been called all the same.
+    // A function has been called even if its body makes a call that is refused.
     let refused = (|_: u32| ready(Answer::Ok(1))).gated(Door::that(false));
     let body = async |n: u32| refused.call(n).await;
     advance(secs(1)).await;

@@ -31,7 +31,7 @@ async fn failing_until(last: u32, seen: &RefCell<Vec<u32>>) -> Result<u32, u32> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_one_outside_and_counts_inside() {
+async fn the_attempt_is_one_outside_and_counts_inside() {
     assert_eq!(attempt(), 1);
     let seen = RefCell::default();
     let third = (|| failing_until(3, &seen)).retry_with(policy(5)).await;
@@ -146,7 +146,7 @@ async fn hooks_are_outside() {
         .unwrap_err();
     assert_eq!(*seen.borrow(), [1, 1, 1]);
 
-    // Within another retry too, whose own are outside of it.
+    // Within another retry, the inner hooks are outside too.
     seen.borrow_mut().clear();
     let fail = || ready(Err::<(), _>("busy"));
     let inner = fail.retry_with(policy(2)).on_retry(|_| note()).on_give_up(|_| note());
@@ -179,8 +179,8 @@ fn threads_have_it_too() {
     assert_eq!(attempt(), 1);
 }
 
-/// A limit runs a sync call on another thread, and takes the number along. A thread that the function
-/// starts is outside.
+/// A limit runs a sync call on another thread, and takes the number along. A thread that the
+/// function starts is outside.
 #[test]
 fn a_sync_call_with_a_limit_takes_it_along() {
     let _clock = VirtualClock::start();

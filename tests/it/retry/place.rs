@@ -17,7 +17,7 @@ fn policy() -> RetryPolicy {
     RetryPolicy::fixed(secs(1)).max_attempts(4)
 }
 
-/// One call each 10 s, the first at once.
+/// A call each 10 s, the first at once.
 fn slow() -> RateLimiter {
     RateLimiter::paced(1, secs(10))
 }
@@ -76,7 +76,7 @@ async fn an_attempt_joins_at_the_end_unless_the_policy_keeps_its_place() {
 }
 
 #[test]
-fn so_it_is_for_threads() {
+fn a_threads_attempt_joins_at_the_end_unless_the_policy_keeps_its_place() {
     assert_eq!(calls_of_threads(&slow(), &policy()), AT_THE_END);
     assert_eq!(calls_of_threads(&slow(), &policy().keeping_place()), IN_ITS_PLACE);
 }
@@ -187,7 +187,7 @@ async fn a_dropped_call_gives_its_kept_place_up() {
     assert_eq!((second, limiter.waiting(), limiter.stats().cancelled), (secs(10), 0, 1));
 }
 
-/// Of nested retries the outer one has come first.
+/// In nested retries, the outer one came first.
 #[tokio::test(start_paused = true)]
 async fn the_outer_retry_keeps_its_place_for_the_inner_one() {
     let order = async |inner: RetryPolicy, failures: u32| {
