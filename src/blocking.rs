@@ -62,9 +62,9 @@
 //!
 //! # Cancellation
 //!
-//! For a shutdown, a [`CancelToken`] ends the waits of calls from outside: `token.run(||
-//! chain.call(..))` on one thread, `token.cancel()` on another. The function in progress runs on,
-//! and decor begins nothing after it.
+//! A [`CancelToken`] ends the waits of calls from outside, such as at a shutdown. A thread makes
+//! its call by `token.run(|| chain.call(..))`, and another thread ends the call's waits by
+//! `token.cancel()`. The function in progress runs on, and decor begins nothing after it.
 //!
 //! A runtime that is dropped cancels the calls that wait in its tasks, in `spawn_blocking` above
 //! all. The end of a runtime therefore does not wait for the delays of a retry. The `JoinHandle` of

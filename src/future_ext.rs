@@ -347,8 +347,8 @@ pub trait FutureExt: Future + Sized {
         self.try_rate_limited(&limiter.for_key(key))
     }
 
-    /// Pauses the limiter for all calls when this one fails with an error that asks for it, for its
-    /// [longest pause](RateLimiter::longest_pause) at most; see
+    /// Pauses the limiter for all calls when this call fails with an error that asks for a pause,
+    /// for the limiter's [longest pause](RateLimiter::longest_pause) at most; see
     /// [`FnExt::pausing`](crate::FnExt::pausing).
     ///
     /// ```
@@ -370,8 +370,8 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, Pausing::new(limiter.clone(), ByError(hint)))
     }
 
-    /// Pauses the limiter for all calls when this one's output asks for it, an `Ok` included; see
-    /// [`FnExt::pausing_result`](crate::FnExt::pausing_result).
+    /// Pauses the limiter for all calls when this call's output asks for a pause, an `Ok` included;
+    /// see [`FnExt::pausing_result`](crate::FnExt::pausing_result).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

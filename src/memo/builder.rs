@@ -88,7 +88,7 @@ impl<K: Key, V: Value> Memo<K, V> {
 /// | [`weigher`](Self::weigher) | 1 each | what a value weighs |
 /// | [`eviction`](Self::eviction) | least recently used | which value goes when there are too many |
 /// | [`tags_by`](Self::tags_by) | none | the tags of a value, by which it can be removed |
-/// | [`valid_while`](Self::valid_while) | | a question to each value at each hit: is it still good? |
+/// | [`valid_while`](Self::valid_while) | | check of each value at each hit |
 /// | [`refresh_ahead`](Self::refresh_ahead) | off | the part of a TTL after which a value in use is refreshed |
 /// | [`stale_while_revalidate`](Self::stale_while_revalidate) | off | how long an expired value is served while it is refreshed |
 /// | [`stale_on_error`](Self::stale_on_error) | off | how long an expired value is served where loading fails |

@@ -612,7 +612,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// # Panics
     ///
-    /// If it is zero.
+    /// If the longest pause is zero.
     ///
     /// # Examples
     ///
@@ -635,7 +635,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If the longest pause is zero.
     ///
     /// # Examples
     ///
@@ -670,7 +670,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// # Panics
     ///
-    /// If it is zero.
+    /// If the number is zero.
     ///
     /// # Examples
     ///
@@ -696,7 +696,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If the number is zero.
     ///
     /// # Examples
     ///

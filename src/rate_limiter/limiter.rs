@@ -82,7 +82,7 @@ use std::{fmt, task::Waker, time::Duration};
 /// [`limits`](Self::limits), [`burst`](Self::burst), [`max_waiting`](Self::max_waiting),
 /// [`longest_pause`](Self::longest_pause). The number of windows stays, and an exact limiter stays
 /// exact. A new window would know of no earlier call, and windows are no schedule to pace calls by.
-/// For those, make another limiter.
+/// For either, make another limiter.
 ///
 /// # Closed
 ///
@@ -103,8 +103,8 @@ pub struct RateLimiter {
 impl RateLimiter {
     /// Waits for one permit (one of each window).
     ///
-    /// Stays pending on a [closed](Self::close) limiter, because it has no error to return.
-    /// [`acquire_many(1)`](Self::acquire_many) waits as long, and fails then.
+    /// Stays pending on a [closed](Self::close) limiter, because this method has no error to
+    /// return. [`acquire_many(1)`](Self::acquire_many) waits as long, and fails then.
     ///
     /// # Cancel safety
     ///
@@ -140,9 +140,9 @@ impl RateLimiter {
     /// For several permits, or a limited wait, use [`AcquireMany::blocking`]:
     /// `limiter.acquire_within(limit).blocking()?`.
     ///
-    /// Stays parked on a [closed](Self::close) limiter, because it has no error to return;
+    /// Stays parked on a [closed](Self::close) limiter, because this method has no error to return.
     /// `limiter.acquire_many(1).blocking()` waits as long, and fails then. A
-    /// [`.timeout(..)`](crate::FnExt::timeout) around the call ends the wait as it ends any other.
+    /// [`.timeout(..)`](crate::FnExt::timeout) around the call ends the wait like any other.
     ///
     /// # Panics
     ///
@@ -250,7 +250,8 @@ impl RateLimiter {
     ///
     /// [`Error::RateLimited`] with the time until a permit would be free. The time is exact with
     /// one window where each waiter wants one permit, and with a paced limiter. Behind heavier
-    /// waiters it is a lower bound. [`Error::Closed`] once the limiter is [closed](Self::close).
+    /// waiters, the time is a lower bound. [`Error::Closed`] once the limiter is
+    /// [closed](Self::close).
     ///
     /// # Examples
     ///
@@ -271,8 +272,8 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the time until the permits would be free, a lower bound as that
-    /// of [`try_acquire`](Self::try_acquire); [`Error::InvalidArgument`] and [`Error::Closed`] as
+    /// [`Error::RateLimited`] with the time until the permits would be free, a lower bound as for
+    /// [`try_acquire`](Self::try_acquire); [`Error::InvalidArgument`] and [`Error::Closed`] as
     /// [`acquire_many`](Self::acquire_many).
     ///
     /// # Examples
@@ -338,8 +339,8 @@ impl RateLimiter {
         self.core.resume();
     }
 
-    /// Closes the limiter, for all its handles and for good: it admits no more calls. A limiter
-    /// cannot be opened again; make a new one.
+    /// Closes the limiter, for all its handles and for good: the limiter admits no more calls. A
+    /// limiter cannot be opened again; make a new one.
     ///
     /// Every waiting call, task or thread, gets [`Error::Closed`] at once. Each is woken once, and
     /// counts as refused. Later calls get the same error. Calls that were admitted run on.
@@ -499,7 +500,8 @@ impl RateLimiter {
     /// # Errors
     ///
     /// If a limit or a period is zero, or there are not as many limits as windows. A paced limiter
-    /// has one. The number of windows stays, because a new window would know of no earlier call.
+    /// has a single limit. The number of windows stays, because a new window would know of no
+    /// earlier call.
     ///
     /// # Examples
     ///
@@ -675,7 +677,7 @@ impl RateLimiter {
     ///
     /// # Panics
     ///
-    /// If it is zero.
+    /// If the longest pause is zero.
     ///
     /// # Examples
     ///
@@ -696,7 +698,7 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If the longest pause is zero.
     ///
     /// # Examples
     ///

@@ -156,7 +156,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If the delay is zero.
     ///
     /// # Examples
     ///
@@ -198,7 +198,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If the delay is zero.
     ///
     /// # Examples
     ///
@@ -240,7 +240,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If the delay is zero.
     ///
     /// # Examples
     ///
@@ -284,7 +284,7 @@ impl RetryPolicy {
     ///
     /// # Panics
     ///
-    /// If it is below 1, above 2^53 or not a number, or the policy is not exponential.
+    /// If the factor is below 1, above 2^53 or not a number, or the policy is not exponential.
     ///
     /// # Examples
     ///
@@ -304,7 +304,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// If it is below 1, above 2^53 or not a number, or the policy is not exponential.
+    /// If the factor is below 1, above 2^53 or not a number, or the policy is not exponential.
     ///
     /// # Examples
     ///
@@ -337,9 +337,9 @@ impl RetryPolicy {
     ///
     /// # Panics
     ///
-    /// If it is below the policy's first delay, which it would replace. Zero is therefore only for
-    /// a [`fixed`](Self::fixed) delay of zero. The first delay of a [`custom`](Self::custom) policy
-    /// is not known, so any cap is accepted.
+    /// If the cap is below the policy's first delay, which the cap would replace. A cap of zero is
+    /// therefore only for a [`fixed`](Self::fixed) delay of zero. The first delay of a
+    /// [`custom`](Self::custom) policy is not known, so any cap is accepted.
     ///
     /// # Examples
     ///
@@ -359,7 +359,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// If it is below the policy's first delay.
+    /// If the cap is below the policy's first delay.
     ///
     /// # Examples
     ///
@@ -422,7 +422,7 @@ impl RetryPolicy {
     }
 
     /// The number of calls in all, the first one included; 3 until set. 1 retries nothing.
-    /// `u32::MAX` leaves it to the [`deadline`](Self::deadline).
+    /// `u32::MAX` leaves the end to the [`deadline`](Self::deadline).
     ///
     /// # Panics
     ///
@@ -474,7 +474,7 @@ impl RetryPolicy {
     ///
     /// # Panics
     ///
-    /// If it is zero: `max_attempts(1)` retries nothing.
+    /// If the deadline is zero: `max_attempts(1)` retries nothing.
     ///
     /// # Examples
     ///
@@ -494,7 +494,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If the deadline is zero.
     ///
     /// # Examples
     ///
@@ -541,7 +541,7 @@ impl RetryPolicy {
     /// limiter outside of the retry takes no part. Calls that are overtaken wait longer, so one
     /// with a bounded wait (`rate_limited_within`) may now fail.
     ///
-    /// Choose it where a call that was throttled should not wait for its turn twice, as behind a
+    /// Choose this setting where a throttled call should not wait for its turn twice, as behind a
     /// long queue. A server that is down then sees the same few calls, and newer ones wait behind
     /// them.
     ///
@@ -574,7 +574,7 @@ impl RetryPolicy {
     }
 
     /// The level of the lines about attempts: `debug` until set. `LevelFilter::OFF`, or `None`,
-    /// turns them off. See [Logs](Self#logs).
+    /// turns the lines off. See [Logs](Self#logs).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -596,7 +596,8 @@ impl RetryPolicy {
     }
 
     /// The level of the line about giving up: `warn` until set. `LevelFilter::OFF`, or `None`,
-    /// turns it off, as where [`.on_give_up(..)`](crate::Retry::on_give_up) counts instead.
+    /// turns the line off, for a program that counts in
+    /// [`.on_give_up(..)`](crate::Retry::on_give_up) instead.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
