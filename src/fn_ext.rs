@@ -407,9 +407,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`rate_limited`](Self::rate_limited), by the limiter of a key that is taken from the
     /// arguments: a user, a host.
     ///
-    /// The closure takes each argument by reference, with its type written; it runs when the call
-    /// is made, and before a retry for each attempt. The key is remembered for as long as the call
-    /// waits or runs. Takes any output. A call stays pending if the key is
+    /// The closure takes each argument by reference, with its type written. The closure runs when
+    /// the call is made, and before a retry for each attempt. The key is remembered for as long as
+    /// the call waits or runs. Takes any output. A call stays pending if the key is
     /// [closed](KeyedLimiter::close); [`permits`](crate::Around::permits) makes it fail then.
     ///
     /// ```
@@ -553,14 +553,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         self.rate_limited_within_by_key(limiter, Duration::ZERO, key)
     }
 
-    /// Pauses the limiter for all calls when one fails with an error that asks for it, such as a
-    /// 429.
+    /// Pauses the limiter for all calls when a call fails with an error that asks for a pause, such
+    /// as a 429.
     ///
     /// `hint` says for how long, if at all. A pause of zero has no effect. A pause is cut to the
     /// limiter's [longest](RateLimiter::longest_pause), 1 h until set;
     /// [`resume`](RateLimiter::resume) ends a pause. Stands around what makes the request, before
-    /// `rate_limited` on the same limiter: behind it, it would see that limiter's own refusals too.
-    /// Takes `Result`s.
+    /// `rate_limited` on the same limiter; behind `rate_limited`, `hint` would see that limiter's
+    /// own refusals too. Takes `Result`s.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

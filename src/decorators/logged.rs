@@ -112,8 +112,8 @@ impl<S> Logging<S> {
     /// Tells how the memo of the chain answered, as the field `memo` of the lines `.. returned` and
     /// `.. failed`: `hit`, `stale`, `miss` or `coalesced`.
     ///
-    /// [`Timing::by_memo`](crate::Timing::by_memo) says which memo tells, and when there is no such
-    /// field.
+    /// [`Timing::by_memo`](crate::Timing::by_memo) says which memo tells, and which calls have no
+    /// such field.
     ///
     /// # Examples
     ///

@@ -533,13 +533,13 @@ impl RetryPolicy {
     /// Lets a retried call keep its place in the queue of a limiter, in the order in which calls
     /// first came. Until set, each attempt joins at the end.
     ///
-    /// Counts for the limiters inside of the retry: `.rate_limited(&limiter).retry_with(&policy)`,
-    /// those by key among them, and what the function acquires by hand. From its second attempt on,
-    /// the call stands before all that came to the limiter after its first attempt began, and
-    /// behind those that came earlier. The limit holds for the retried call as for any other, and a
-    /// full queue refuses it. A call that may not wait (`try_rate_limited`) has no place to keep. A
-    /// limiter outside of the retry takes no part. Calls that are overtaken wait longer, so one
-    /// with a bounded wait (`rate_limited_within`) may now fail.
+    /// Applies to the limiters inside of the retry (`.rate_limited(&limiter).retry_with(&policy)`),
+    /// limiters by key among them, and to permits that the function acquires by hand. From its
+    /// second attempt on, the call stands before all that came to the limiter after its first
+    /// attempt began, and behind those that came earlier. The limit holds for the retried call as
+    /// for any other, and a full queue refuses it. A call that may not wait (`try_rate_limited`)
+    /// has no place to keep. A limiter outside of the retry takes no part. Calls that are overtaken
+    /// wait longer, so one with a bounded wait (`rate_limited_within`) may now fail.
     ///
     /// Choose this setting where a throttled call should not wait for its turn twice, as behind a
     /// long queue. A server that is down then sees the same few calls, and newer ones wait behind
