@@ -504,11 +504,12 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Sets how long a value whose refresh failed is served before another refresh begins. Until
-    /// set, 1 s after the first failure, doubled with each further one, at most 1 min.
+    /// Sets the delay after a failed refresh of a value. During the delay, the value is served, and
+    /// no other refresh begins. Until set, 1 s after the first failure, doubled with each further
+    /// one, at most 1 min.
     ///
-    /// A failed refresh is a load that ended without a value to keep, while the earlier value was
-    /// served: after [`Memo::refresh`], or by [`refresh_ahead`](Self::refresh_ahead),
+    /// A failed refresh is a load that ended without a value to keep, while the earlier value could
+    /// be served: after [`Memo::refresh`], or by [`refresh_ahead`](Self::refresh_ahead),
     /// [`stale_while_revalidate`](Self::stale_while_revalidate) or
     /// [`stale_on_error`](Self::stale_on_error). Before the delay has passed, calls of this key are
     /// served that value at once and begin no load. Such calls count as `hits`, and as `stale_hits`

@@ -65,7 +65,7 @@ impl Lifetime {
         Stamp { refresh_at: refresh_at.min(latest), expires_at, can_be_stale: true }
     }
 
-    /// The same stamp for a value whose latest use was `used_at`.
+    /// The same stamp, with the latest use at `used_at`.
     #[inline]
     pub(crate) fn stamp_after_use(&self, stamp: Stamp, used_at: Nanos) -> Stamp {
         let expires_at = stamp.expires_at.min(used_at.saturating_add(self.time_to_idle));

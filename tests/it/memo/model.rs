@@ -54,8 +54,7 @@ pub(crate) enum Event {
     /// All values with this tag: see `tags_of`.
     InvalidateTag(u32),
     Refresh(u8),
-    /// The values with this number modulo 5 are no longer valid from now on, and those that were
-    /// not are again.
+    /// From now on, values with this number modulo 5 are not valid, and all others are.
     Revoke(u32),
     Peek(u8),
     /// All values that have not expired are looked at.
@@ -109,7 +108,7 @@ fn is_hit(by: Event, key: u8, value: u32) -> bool {
     }
 }
 
-/// No tag, one, or two that may be the same.
+/// The tags of a value: none, one, or two that may be equal.
 fn tags_of(key: u8, value: u32) -> Vec<String> {
     let tags = [value % 4, u32::from(key) % 3];
     tags.iter().take(value as usize % 3).map(ToString::to_string).collect()
@@ -145,7 +144,7 @@ pub(crate) struct Seen {
     /// The key of each load, in the order in which they began, and the event at which it did.
     pub(crate) loads: Vec<(u8, usize)>,
     pub(crate) gets: Vec<Option<u32>>,
-    /// The values that each look found, sorted, or one that a peek found.
+    /// The values that each look found, sorted, or the value that a peek found.
     pub(crate) looks: Vec<Vec<u32>>,
     /// The number of values that each invalidation and each purge has removed.
     pub(crate) removed: Vec<usize>,

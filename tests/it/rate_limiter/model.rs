@@ -359,7 +359,7 @@ impl Rule {
         }
     }
 
-    /// A call that was admitted with these permits at this moment has used those.
+    /// Settles a call that was admitted at `at` with `reserved` permits, and has used `used`.
     fn settle(&mut self, now: u64, at: u64, reserved: [u32; 2], used: [u32; 2]) {
         let excess = |a: [u32; 2], b: [u32; 2]| [a[0].saturating_sub(b[0]), a[1].saturating_sub(b[1])];
         self.take(now, excess(used, reserved));
@@ -549,13 +549,13 @@ impl Model {
         available
     }
 
-    /// The last moment for an arrival to be admitted at, if it was received as it should be.
+    /// The last moment at which an arrival may be admitted. Checks its reception.
     fn latest(&self, permits: [u32; 2], reception: Reception, early: bool) -> u128 {
         let must_wait = !self.queue.is_empty() || !self.fits(permits);
         let is_full = must_wait && self.max_waiting.is_some_and(|most| self.queue.len() >= most);
         match reception {
             Reception::QueueFull => {
-                // An early one still finds those that are about to give up.
+                // An early arrival still finds waiters that are about to give up.
                 assert!(early || is_full, "{} of {:?} wait", self.queue.len(), self.max_waiting);
                 in_nanos(self.now)
             }
@@ -635,7 +635,7 @@ fn is_settled(arrival: usize, patience: Patience) -> bool {
     arrival % 2 == 0 && matches!(patience, Patience::Endless)
 }
 
-/// A call that runs until it is told to end.
+/// A call that runs until the test ends it.
 #[derive(Debug, Clone, Default)]
 struct Running {
     has_begun: Rc<Cell<bool>>,

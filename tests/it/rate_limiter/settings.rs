@@ -81,7 +81,7 @@ async fn a_bound_on_the_waiters_is_asked_when_a_call_comes() {
     let mut last = task::spawn(limiter.acquire_many(1));
     assert_pending!(last.poll());
     limiter.set_max_waiting(0);
-    // None of those that wait is turned away.
+    // No call that waits already is refused.
     for (turn, waiter) in (1..).zip(waiters.into_iter().chain([last])) {
         assert_eq!((waiter.await, begun.elapsed()), (Ok(()), secs(turn)));
     }
