@@ -167,8 +167,8 @@ pub trait FutureExt: Future + Sized {
     /// Waits for a permit before the future is polled; see
     /// [`FnExt::rate_limited`](crate::FnExt::rate_limited).
     ///
-    /// Stays pending once the limiter is [closed](RateLimiter::close); `.rate_limited_by(&limiter,
-    /// 1)` waits as long, and fails then.
+    /// Stays pending once the limiter is [closed](RateLimiter::close). A future with
+    /// `.rate_limited_by(&limiter, 1)` waits as long, and fails then.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

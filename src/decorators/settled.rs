@@ -166,9 +166,9 @@ impl<C, S> Around<Late<C>, GateLayer<S>> {
     ///
     /// The function is never called if a decorator inside (a gate, another limiter, `validated`)
     /// refuses the call, or still holds it back when the call is dropped. Three other calls count
-    /// as calls of the function: a call that a memo inside answers, a sync call with a
-    /// `.timeout(..)` inside, because it runs on another thread, and below a retry a call of a
-    /// boxed function.
+    /// as calls of the function: a call that a memo inside answers; a sync call with a
+    /// `.timeout(..)` inside, because such a call runs on another thread; below a retry, a call of
+    /// a boxed function.
     ///
     /// Follows [`rate_limited_by`](crate::FnExt::rate_limited_by), or any other decorator that
     /// takes permits. Below a retry, each attempt reserves and settles by itself. The closure is

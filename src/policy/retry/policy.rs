@@ -620,9 +620,8 @@ impl RetryPolicy {
     /// The least time between two lines about giving up. Zero, the default, logs every one.
     ///
     /// Counts all calls of the policy and its clones together. The lines in between are left out,
-    /// and the next line has their number: `fetch gave up at attempt 3: attempts exhausted (999
-    /// more since the last such line)`. The hook [`on_give_up`](crate::Retry::on_give_up) is called
-    /// each time.
+    /// and the next line ends with their number: `(999 more since the last such line)`. The hook
+    /// [`on_give_up`](crate::Retry::on_give_up) is called each time.
     ///
     /// ```
     /// use decor::RetryPolicy;
