@@ -6,21 +6,21 @@ use std::cell::Cell;
 thread_local! {
     /// The number of the innermost attempt that this thread runs at this moment.
     static NUMBER: Cell<u32> = const { Cell::new(1) };
-    /// The beginning of the outermost retry in progress that keeps its place in queues, once it is
-    /// past its first attempt.
+    /// The beginning of the outermost retry in progress that keeps its place in queues. `None`
+    /// until that retry is past its first attempt.
     static KEEPS_PLACE_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// The number of the attempt that is running: 1 for the first of a
-/// [retry](crate::FnExt::retry_with), and outside of any.
+/// The number of the attempt that is running: 1 for the first attempt of a
+/// [retry](crate::FnExt::retry_with), and 1 outside of retries.
 ///
-/// In nested retries it is the number of the innermost. The number is that of the call in progress
-/// on this thread, whichever way the calls of several tasks take turns. A sync call that runs on
-/// another thread, for its `.timeout(..)`, takes the number along. A task or a thread that an
-/// attempt spawns is outside of the retry. The predicates and hooks of a retry see 1, also within a
-/// further attempt of another retry.
+/// In nested retries, the number is that of the innermost retry. The call in progress on this
+/// thread decides, however the calls of several tasks take turns. A sync call that runs on another
+/// thread, for its `.timeout(..)`, takes the number along. A task or a thread that an attempt
+/// spawns is outside of the retry. The predicates and hooks of a retry see 1, also within a further
+/// attempt of another retry.
 ///
-/// It costs about a nanosecond.
+/// Costs about a nanosecond.
 ///
 /// # Examples
 ///
@@ -44,12 +44,12 @@ pub fn attempt() -> u32 {
     NUMBER.get()
 }
 
-/// The moment by which a call that comes to a queue now takes its place there; `None` for the end.
+/// The moment that decides the place of a call that joins a queue now. `None` is for the end.
 pub(crate) fn keeps_place_since() -> Option<Instant> {
     KEEPS_PLACE_SINCE.get()
 }
 
-/// What a thread knows of the attempt that it runs.
+/// The attempt that a thread runs, with the retry around it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope {
     number: u32,
@@ -62,18 +62,18 @@ impl Scope {
         Self { number, keeps_place_since }
     }
 
-    /// That of this thread, for another thread that works for it.
+    /// The scope of this thread, for another thread that runs a part of its call.
     pub(crate) fn current() -> Self {
         Self::new(NUMBER.get(), KEEPS_PLACE_SINCE.get())
     }
 
-    /// Runs an attempt, or a part of it. A first attempt needs it only within a further attempt of
-    /// another retry, because [`attempt()`](attempt()) is 1 already.
+    /// Runs an attempt, or a part of one. A first attempt needs this only within a further attempt
+    /// of another retry, because [`attempt()`](attempt()) is 1 elsewhere.
     #[cold]
     #[inline(never)]
     pub(crate) fn run<T>(self, call: impl FnOnce() -> T) -> T {
         let before = Before(Self::current());
-        // The retry around has come earlier.
+        // The outer retry came earlier.
         Self::new(self.number, before.0.keeps_place_since.or(self.keeps_place_since)).set();
         let result = call();
         drop(before);
@@ -86,7 +86,7 @@ impl Scope {
     }
 }
 
-/// Restores what was before. Unwinding does so too.
+/// Restores the scope from before, also on unwinding.
 struct Before(Scope);
 
 impl Drop for Before {

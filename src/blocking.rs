@@ -62,14 +62,14 @@
 //!
 //! # Cancellation
 //!
-//! A [`CancelToken`] ends the waits of calls from outside, for a shutdown: `token.run(|| chain.call(..))`
-//! on one thread, `token.cancel()` on another. The function in progress runs on, and decor begins
-//! nothing after it.
+//! A [`CancelToken`] ends the waits of calls from outside, such as at a shutdown. A thread makes
+//! its call by `token.run(|| chain.call(..))`, and another thread ends the call's waits by
+//! `token.cancel()`. The function in progress runs on, and decor begins nothing after it.
 //!
-//! When a runtime is dropped, a call that waits in one of its tasks, in `spawn_blocking` above all,
-//! is cancelled as well. So a runtime's end does not wait for the delays of a retry. The `JoinHandle`
-//! of the task returns an error that [`is_panic`](tokio::task::JoinError::is_panic), although the
-//! panic hook hears of nothing. To end such calls with a value, cancel a token first:
+//! A runtime that is dropped cancels the calls that wait in its tasks, in `spawn_blocking` above
+//! all. The end of a runtime therefore does not wait for the delays of a retry. The `JoinHandle` of
+//! the task returns an error that [`is_panic`](tokio::task::JoinError::is_panic), although the
+//! panic hook is not called. To end such calls with a value, cancel a token first:
 //!
 //! ```
 //! use decor::{blocking::CancelToken, prelude::*};
@@ -90,10 +90,10 @@
 //! drop(runtime);
 //! ```
 //!
-//! A wait notices the end when the runtime drops its tasks. `shutdown_timeout` of a current-thread
-//! runtime drops them after its own wait, and so does a runtime of several threads if a wait in an
-//! async task begins at that very moment. Cancel a token before it there. With `panic = "abort"`, no wait is
-//! ended.
+//! A wait ends when the runtime drops its tasks. Two runtimes drop them only after their own wait:
+//! a current-thread runtime in `shutdown_timeout`, and a runtime of several threads if a wait in an
+//! async task begins at that very moment. In these cases, cancel a token before the shutdown. With
+//! `panic = "abort"`, no wait is ended.
 //!
 //! # Timeouts
 //!

@@ -36,8 +36,8 @@ pub enum Error {
         name: Name,
         /// The limit it was given.
         after: Duration,
-        /// The limit's [label](crate::Timeout::labelled); `None` if it has none. Tells the limits of
-        /// a chain apart: `Error::TimedOut { label: Some("total"), .. }`.
+        /// The limit's [label](crate::Timeout::labelled); `None` if it has none. Tells the limits
+        /// of a chain apart: `Error::TimedOut { label: Some("total"), .. }`.
         label: Option<&'static str>,
     },
     /// A limiter would not admit the call now, and the call was not meant to wait.
@@ -94,8 +94,8 @@ pub enum Error {
 
 /// A timeout becomes `TimedOut`, an invalid argument `InvalidInput`, a refusal by a limiter or a
 /// gate `WouldBlock`, a load that failed `Other`. A closed limiter becomes `Other` as well, because
-/// other code retries the kinds that stand for a lost connection. The [`Error`] itself stays within
-/// reach, by [`io::Error::get_ref`].
+/// other code retries the kinds that stand for a lost connection. [`io::Error::get_ref`] returns
+/// the [`Error`] itself.
 ///
 /// ```
 /// let error = decor::Error::InvalidArgument { message: "id must not be 0".into() };
@@ -189,7 +189,8 @@ pub enum GiveUpReason {
     NotRetryable,
     /// The next attempt would have begun after the policy's deadline.
     DeadlineReached,
-    /// The server asked for a longer wait than the policy's [`max_hint`](crate::RetryPolicy::max_hint).
+    /// The server asked for a longer wait than the policy's
+    /// [`max_hint`](crate::RetryPolicy::max_hint).
     HintTooLong,
     /// A decorator outside of the retry ended the call, a total timeout for one.
     Interrupted,
@@ -247,7 +248,7 @@ pub struct RetryError<E> {
 
 impl<E> RetryError<E> {
     /// How many times the function was called. 0 if a decorator outside of the retry ended it
-    /// ([`GiveUpReason::Interrupted`]), which cannot know.
+    /// ([`GiveUpReason::Interrupted`]), because that decorator cannot count them.
     ///
     /// ```
     /// fn alert(error: &decor::RetryError<String>) -> bool { error.attempts() >= 3 }
@@ -268,7 +269,11 @@ impl<E> RetryError<E> {
     /// Why there was no further attempt.
     ///
     /// ```
-    /// fn alert(error: &decor::RetryError<String>) -> bool { error.reason() != decor::GiveUpReason::NotRetryable }
+    /// use decor::{GiveUpReason, RetryError};
+    ///
+    /// fn alert(error: &RetryError<String>) -> bool {
+    ///     error.reason() != GiveUpReason::NotRetryable
+    /// }
     /// ```
     pub fn reason(&self) -> GiveUpReason {
         self.reason

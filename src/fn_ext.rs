@@ -270,13 +270,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// Events under the target `decor::retry`: `debug` for each retry and for a success that was
     /// not the first attempt, `warn` for giving up (`debug` if the first attempt's error is not
-    /// retried). The policy sets other levels, and how often there is a line about giving up: see
-    /// [`RetryPolicy`](crate::RetryPolicy#logs). The events show the errors after
-    /// [`.logging_errors()`](crate::Retry::logging_errors). [`attempt()`](crate::attempt()) tells the
-    /// function which attempt it is.
+    /// retried). The [policy](crate::RetryPolicy#logs) sets other levels, and the least time
+    /// between lines about giving up. The events show the errors after
+    /// [`.logging_errors()`](crate::Retry::logging_errors). [`attempt()`](crate::attempt()) tells
+    /// the function which attempt it is.
     ///
-    /// Each attempt joins the queue of a limiter inside of the retry at its end, unless the policy is
-    /// [`keeping_place`](crate::RetryPolicy::keeping_place).
+    /// Each attempt joins the end of the queue of a limiter inside of the retry, unless the policy
+    /// is [`keeping_place`](crate::RetryPolicy::keeping_place).
     ///
     /// Stands after the decorators of each attempt (timeout, permit), and before those that bound
     /// or remember the whole. Takes `Result`s.
@@ -327,8 +327,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// does before it returns its future waits as well.
     ///
     /// Stands before `retry_with`, so that each attempt takes a permit, and after the attempt's
-    /// `timeout`, so that the wait is not part of it. An attempt joins the queue at its end, or where
-    /// the policy [keeps its place](crate::RetryPolicy::keeping_place). Takes any output.
+    /// `timeout`, so that the wait is not part of it. A retried attempt joins the end of the queue,
+    /// unless the policy is [`keeping_place`](crate::RetryPolicy::keeping_place). Takes any output.
     ///
     /// A call stays pending once the limiter is [closed](RateLimiter::close), because not every
     /// output can carry an error. [`rate_limited_by`](Self::rate_limited_by) waits as long, and
@@ -374,9 +374,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// is made. More than the limit is refused at once
     /// ([`Error::InvalidArgument`](crate::Error::InvalidArgument)), and so is a call that finds the
     /// queue full ([`Error::QueueFull`](crate::Error::QueueFull)). A [closed](RateLimiter::close)
-    /// limiter refuses every call ([`Error::Closed`](crate::Error::Closed)). More than the burst of
-    /// a paced limiter waits for a full burst and takes its time afterwards: the calls behind it
-    /// wait for all of its permits. Takes [`Fallible`] outputs.
+    /// limiter refuses every call ([`Error::Closed`](crate::Error::Closed)). A call for more than
+    /// the burst of a paced limiter waits for a full [burst](crate::RateLimiterBuilder::burst).
+    /// Takes [`Fallible`] outputs.
     ///
     /// If the permits are an estimate, [`.settled(..)`](crate::Around::settled) counts what the
     /// call has used in their place. The other words for a limiter take several permits by
@@ -407,9 +407,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`rate_limited`](Self::rate_limited), by the limiter of a key that is taken from the
     /// arguments: a user, a host.
     ///
-    /// The closure takes each argument by reference, with its type written; it runs when the call
-    /// is made, and before a retry for each attempt. The key is remembered for as long as the call
-    /// waits or runs. Takes any output. A call stays pending if the key is
+    /// The closure takes each argument by reference, with its type written. The closure runs when
+    /// the call is made, and before a retry for each attempt. The key is remembered for as long as
+    /// the call waits or runs. Takes any output. A call stays pending if the key is
     /// [closed](KeyedLimiter::close); [`permits`](crate::Around::permits) makes it fail then.
     ///
     /// Beside a limit for all, let the limit of the key stand outside:
@@ -441,8 +441,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait` for the permit.
     ///
     /// A wait that is known to be longer fails at once, with
-    /// [`Error::RateLimited`](crate::Error::RateLimited) and the time until a permit could be had,
-    /// at the earliest: heavy calls before it may make it later. Zero does not wait. A
+    /// [`Error::RateLimited`](crate::Error::RateLimited) and the earliest time until a permit could
+    /// be had. Heavy calls ahead may delay the permit further. Zero does not wait. A
     /// [closed](RateLimiter::close) limiter refuses every call
     /// ([`Error::Closed`](crate::Error::Closed)). Takes [`Fallible`] outputs.
     ///
@@ -557,14 +557,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         self.rate_limited_within_by_key(limiter, Duration::ZERO, key)
     }
 
-    /// Pauses the limiter for all calls when one fails with an error that asks for it, such as a
-    /// 429.
+    /// Pauses the limiter for all calls when a call fails with an error that asks for a pause, such
+    /// as a 429.
     ///
-    /// `hint` says for how long, if at all. A pause of zero is none. A longer pause than the
-    /// limiter's [longest](RateLimiter::longest_pause), 1 h until set, is cut to that;
+    /// `hint` says for how long, if at all. A pause of zero has no effect. A pause is cut to the
+    /// limiter's [longest](RateLimiter::longest_pause), 1 h until set;
     /// [`resume`](RateLimiter::resume) ends a pause. Stands around what makes the request, before
-    /// `rate_limited` on the same limiter: behind it, it would see that limiter's own refusals too.
-    /// Takes `Result`s.
+    /// `rate_limited` on the same limiter; behind `rate_limited`, `hint` would see that limiter's
+    /// own refusals too. Takes `Result`s.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -593,12 +593,12 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         watched(self, Pausing::new(limiter.clone(), ByError(hint)))
     }
 
-    /// Pauses the limiter for all calls when a result asks for it, an `Ok` included: most clients return a
-    /// 429 as a response.
+    /// Pauses the limiter for all calls when a result asks for a pause, an `Ok` included. Most
+    /// clients return a 429 as a response.
     ///
-    /// As [`pausing`](Self::pausing), but `hint` looks at the whole output, which may be of any type.
-    /// A closure pins the lifetimes of an output that borrows from the arguments; a named function
-    /// does not.
+    /// Works like [`pausing`](Self::pausing), but `hint` takes the whole output, which may be of
+    /// any type. A closure pins the lifetimes of an output that borrows from the arguments; a named
+    /// function does not.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -630,8 +630,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`pausing`](Self::pausing), by key: pauses the limiter of the call's key, and no other.
     ///
     /// The key comes from the arguments as in [`rate_limited_by_key`](Self::rate_limited_by_key).
-    /// Its limiter is looked up when it is paused, so a call that is not throttled adds no key. A
-    /// pause makes a key that is not remembered. Takes `Result`s.
+    /// The key's limiter is looked up when a pause begins, so a call that is not throttled adds no
+    /// key. A pause adds a key that is not remembered. Takes `Result`s.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -663,8 +663,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         watched(self, Pausing::new(OfKey { limiter: limiter.clone(), key }, ByError(hint)))
     }
 
-    /// [`pausing_result`](Self::pausing_result), by key: pauses the limiter of the call's key, and no
-    /// other. The key is that of [`pausing_by_key`](Self::pausing_by_key).
+    /// [`pausing_result`](Self::pausing_result), by key: pauses the limiter of the call's key, and
+    /// no other. The key is that of [`pausing_by_key`](Self::pausing_by_key).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -818,7 +818,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// output becomes one by [`.fallible()`](Self::fallible).
     ///
     /// The closure takes each argument by reference, with its type written, and returns the owned
-    /// key. It runs when the call is made.
+    /// key. The closure runs when the call is made.
     ///
     /// # Place in a chain
     ///
@@ -1058,8 +1058,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Functions and methods are called by their own name; a closure shows its place until it is
     /// named. Stands first.
     ///
-    /// A [`Name`] may be made at run time: `.named(format!("job {id}"))`. It is allocated once, and
-    /// shared by all calls and their errors.
+    /// A [`Name`] may be made at run time: `.named(format!("job {id}"))`. Such a name is allocated
+    /// once, and shared by all calls and their errors.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -37,8 +37,8 @@ use std::{
 /// `(|| fetch(42)).retry_with(&policy).await`.
 ///
 /// A future's name is that of the async function that made it, or in which its async block stands;
-/// that of a boxed one cannot be seen. For another, which may be made at run time, wrap it:
-/// `(|| fetch(42)).named(format!("job {id}")).timeout(limit).await`.
+/// that of a boxed one cannot be seen. For another name, which may be made at run time, wrap the
+/// future in a closure: `(|| fetch(42)).named(format!("job {id}")).timeout(limit).await`.
 ///
 /// # Other crates' methods
 ///
@@ -134,8 +134,8 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, CallLog::new(logging, Name::of_future::<Self>()))
     }
 
-    /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout). Zero allows one
-    /// poll.
+    /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout). Zero allows
+    /// one poll.
     ///
     /// [`.labelled("total")`](TimeoutFuture::labelled) may follow.
     ///
@@ -167,8 +167,8 @@ pub trait FutureExt: Future + Sized {
     /// Waits for a permit before the future is polled; see
     /// [`FnExt::rate_limited`](crate::FnExt::rate_limited).
     ///
-    /// Stays pending once the limiter is [closed](RateLimiter::close); `.rate_limited_by(&limiter,
-    /// 1)` waits as long, and fails then.
+    /// Stays pending once the limiter is [closed](RateLimiter::close). A future with
+    /// `.rate_limited_by(&limiter, 1)` waits as long, and fails then.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -347,8 +347,8 @@ pub trait FutureExt: Future + Sized {
         self.try_rate_limited(&limiter.for_key(key))
     }
 
-    /// Pauses the limiter for all calls when this one fails with an error that asks for it, for its
-    /// [longest pause](RateLimiter::longest_pause) at most; see
+    /// Pauses the limiter for all calls when this call fails with an error that asks for a pause,
+    /// for the limiter's [longest pause](RateLimiter::longest_pause) at most; see
     /// [`FnExt::pausing`](crate::FnExt::pausing).
     ///
     /// ```
@@ -370,8 +370,8 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, Pausing::new(limiter.clone(), ByError(hint)))
     }
 
-    /// Pauses the limiter for all calls when this one's output asks for it, an `Ok` included; see
-    /// [`FnExt::pausing_result`](crate::FnExt::pausing_result).
+    /// Pauses the limiter for all calls when this call's output asks for a pause, an `Ok` included;
+    /// see [`FnExt::pausing_result`](crate::FnExt::pausing_result).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -118,10 +118,10 @@
 //!
 //! decor reads the monotonic clock only. A wall clock that jumps, or is set, changes no delay, no
 //! limit and no TTL. On Linux and macOS the monotonic clock stands still while the machine sleeps:
-//! delays, timeouts, pauses, windows and TTLs then last longer by that time, so a value that expires
-//! at a time of day needs a check of its own. A process that forks has each handle twice: parent and
-//! child admit as many calls each. Fork before the first use, because a lock that another thread
-//! holds at that moment stays locked in the child.
+//! delays, timeouts, pauses, windows and TTLs then last longer by that time, so a value that
+//! expires at a time of day needs a check of its own. A process that forks has each handle twice:
+//! parent and child admit as many calls each. Fork before the first use, because a lock that
+//! another thread holds at that moment stays locked in the child.
 //!
 //! # Features
 //!
@@ -133,9 +133,9 @@
 //! decor emits events of the `tracing` crate to the subscriber of the program (such as
 //! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated)
 //! and `decor::retry`. `RUST_LOG=info,decor=debug` shows all of them,
-//! `RUST_LOG=info,decor::retry=off` none of the retries, whose levels each
-//! [policy](RetryPolicy#logs) sets. `timed` and `logged` do not support
-//! tracing's feature `log`, which sends events to a `log` logger if there is no subscriber.
+//! `RUST_LOG=info,decor::retry=off` none of the retries'. Each [policy](RetryPolicy#logs) sets the
+//! levels of its retries. `timed` and `logged` do not support tracing's feature `log`, which sends
+//! events to a `log` logger if there is no subscriber.
 #![forbid(unsafe_code)]
 // Without the memo, what is said of it has nothing to point to. (docs.rs has all features.)
 #![cfg_attr(not(feature = "memo"), allow(rustdoc::broken_intra_doc_links))]

@@ -17,9 +17,9 @@ const CLOSURE: &str = "{{closure}}";
 
 /// The name of a function, a future or a measurement: a text that is cheap to clone.
 ///
-/// `.named(..)`, `.timed(..)` and [`Timing::new`](crate::Timing::new) take a literal, a `String`, an
-/// `Arc<str>`, a `Cow<'static, str>` or a `Name`. A name that is made at run time is allocated once,
-/// and freed with the last clone. Calls and errors share it: a clone allocates nothing.
+/// `.named(..)`, `.timed(..)` and [`Timing::new`](crate::Timing::new) take a literal, a `String`,
+/// an `Arc<str>`, a `Cow<'static, str>` or a `Name`. A name that is made at run time is allocated
+/// once, and freed with the last clone. Calls and errors share it: a clone allocates nothing.
 ///
 /// A `Name` derefs to `str`, compares with texts, and shows itself as one.
 ///
@@ -42,13 +42,13 @@ pub struct Name(Text);
 
 #[derive(Clone)]
 enum Text {
-    /// A name of the program's text. A name of a type is read only when it is shown.
+    /// A name from the program's text. The name of a type is parsed only when it is shown.
     Static(Kind, &'static str),
     /// A name that was made at run time.
     Shared(Arc<str>),
 }
 
-/// What a static text is.
+/// The kind of a static text.
 #[derive(Clone, Copy)]
 #[repr(usize)] // A byte would leave padding, and what follows would be copied along with it.
 enum Kind {
@@ -110,7 +110,7 @@ impl PartialEq for Name {
 
 impl Eq for Name {}
 
-/// As the text does.
+/// Hashes as the text does.
 impl Hash for Name {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.get().hash(state);

@@ -50,7 +50,7 @@ pub(crate) fn production_ready(api: Api, memo: &Answers) -> Complete {
         .boxed()
 }
 
-/// One attempt. It knows nothing of retries, timeouts, limits or logs.
+/// A single attempt, without retries, timeouts, limits or logs.
 async fn complete(api: Api, prompt: Arc<str>) -> Result<Answer, LlmError> {
     api.tally.reserved(api.limits.tokens_reserved(&prompt));
     let message = Message { role: "user".into(), content: prompt.to_string() };
@@ -125,8 +125,9 @@ pub(crate) struct Limits {
     /// All attempts, and the waits between them. A call that waits for another's load which fails has as long again for
     /// a load of its own.
     total: Duration,
-    /// The length that an answer seldom exceeds. Its own length is not known before it is there. If it were counted only
-    /// then, a burst would be let go for the sake of its short prompts, and overdraw the limit by all of its answers.
+    /// A length that answers seldom exceed. The length of an answer is known only at its end.
+    /// Without this reservation, a burst of short prompts would pass at once, and its answers would
+    /// overdraw the limit.
     answer_tokens: u32,
     /// For how long this error lets everybody wait, if at all.
     pause: fn(&LlmError) -> Option<Duration>,
@@ -151,7 +152,8 @@ impl Limits {
         Self { pause: |_| None, ..self }
     }
 
-    /// The most that a request will probably cost. The difference is settled when the server says what it has cost.
+    /// The most that a request will probably cost. The difference is settled when the server
+    /// reports the cost.
     pub(crate) fn tokens_reserved(&self, prompt: &str) -> u32 {
         tokens(prompt) + self.answer_tokens
     }

@@ -93,7 +93,8 @@ impl Report<'_> {
             writeln!(f, "{:<18}{admitted} admitted, {delayed} of them delayed, mean wait {wait}", "limiter")?;
             let Counts { tokens_reserved: reserved, tokens_used: used, .. } = self.client;
             let [[_, charged, ..], [_, refunded, ..]] = [stats.charged, stats.refunded];
-            // An attempt without an answer keeps its reservation, because the server may have counted it.
+            // An attempt without an answer keeps its reservation, because the server may have
+            // counted it.
             let kept = (reserved + charged).saturating_sub(used + refunded);
             writeln!(
                 f,

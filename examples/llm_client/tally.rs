@@ -43,7 +43,7 @@ pub(crate) struct Counts {
     pub(crate) calls_answered: usize,
     pub(crate) retried: BTreeMap<Cause, usize>,
     pub(crate) gave_up: BTreeMap<Cause, usize>,
-    /// Tokens that were reserved for attempts, and that the answers have used.
+    /// Tokens that were reserved for attempts, and tokens that the answers have used.
     pub(crate) tokens_reserved: u64,
     pub(crate) tokens_used: u64,
 }
@@ -73,7 +73,7 @@ impl Tally {
         self.lock().tokens_reserved += u64::from(tokens);
     }
 
-    /// Returns the tokens that it has counted.
+    /// Counts the tokens, and returns them.
     pub(crate) fn used(&self, tokens: u32) -> u32 {
         self.lock().tokens_used += u64::from(tokens);
         tokens

@@ -32,8 +32,8 @@ pub trait CallableOnce<Args> {
         Name::of_function::<Self>()
     }
 
-    /// Returns whether the call may end without the function having been called. What holds it back
-    /// then notes the call: see `call/called.rs`.
+    /// Returns whether the call may end without a call of the function. If so, the decorator that
+    /// holds the call back marks the thread: see `call/called.rs`.
     #[doc(hidden)]
     fn holds_back(&self) -> bool {
         false

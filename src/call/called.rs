@@ -1,8 +1,8 @@
-//! Whether a function was called, for a decorator that must know.
+//! The mark that a function was called, for decorators that must know.
 //!
 //! A decorator that may hold a call back or refuse it marks the thread when it lets the function be
-//! called. If the callable inside may hold the call back in turn (`holds_back`), the mark is left to
-//! that one. A decorator that must know whether the function was called watches the call, or each
+//! called. If the callable inside may hold the call back in turn (`holds_back`), that callable sets
+//! the mark. A decorator that must know whether the function was called watches the call, or each
 //! poll of it.
 
 use std::cell::Cell;
@@ -11,7 +11,7 @@ thread_local! {
     static CALLED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Marks a call of something that holds calls back, or does not.
+/// Marks a call, unless the callee holds calls back and sets the mark itself.
 #[inline]
 pub(crate) fn mark(holds_back: bool) {
     if !holds_back {
@@ -19,8 +19,7 @@ pub(crate) fn mark(holds_back: bool) {
     }
 }
 
-/// Makes a call, or polls it. Sets `called` if a function is called meanwhile, even if the call
-/// panics.
+/// Makes or polls a call. Sets `called` if a function is called meanwhile, even if the call panics.
 pub(crate) fn watch<T>(called: &mut bool, call: impl FnOnce() -> T) -> T {
     let _watch = Watch { called, before: CALLED.replace(false) };
     call()

@@ -56,8 +56,7 @@ pub trait Repeat: Stop {
     #[doc(hidden)]
     fn name(&self) -> Name;
 
-    /// Returns whether a call may end without the function having been called: see
-    /// `call/called.rs`.
+    /// Returns whether a call may end without a call of the function: see `call/called.rs`.
     #[doc(hidden)]
     fn holds_back(&self) -> bool {
         false

@@ -1,4 +1,4 @@
-//! A call that writes removes what a memo remembers of it.
+//! Calls that write, and remove from a memo the values that they change.
 
 use crate::{
     Memo, ResultLike,
@@ -22,7 +22,7 @@ pub enum Target<K> {
 pub struct Invalidation<K, V> {
     memo: Memo<K, V>,
     target: Target<K>,
-    /// Whether they are removed before the call as well.
+    /// `true` if the values are removed before the call as well.
     is_before: bool,
 }
 
@@ -173,10 +173,10 @@ impl<C, K, V, P> Writing<C, K, V, P> {
     /// Removes the values when the call begins as well, at its first poll.
     ///
     /// Follows [`.invalidating(..)`](crate::FnExt::invalidating) and
-    /// [`.invalidating_tag(..)`](crate::FnExt::invalidating_tag). While the write runs, calls then
-    /// load in place of being served the value from before, and get what the source says. To remove
-    /// the values after the write alone is enough to keep the memo true: a load that began during
-    /// the write is not kept.
+    /// [`.invalidating_tag(..)`](crate::FnExt::invalidating_tag). Calls that come during the write
+    /// then load from the source, and are not served the earlier value. Removal after the write
+    /// alone is enough to keep the memo true, because a load that began during the write is not
+    /// kept.
     ///
     /// # Examples
     ///

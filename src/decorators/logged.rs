@@ -112,8 +112,8 @@ impl<S> Logging<S> {
     /// Tells how the memo of the chain answered, as the field `memo` of the lines `.. returned` and
     /// `.. failed`: `hit`, `stale`, `miss` or `coalesced`.
     ///
-    /// [`Timing::by_memo`](crate::Timing::by_memo) says which memo tells, and when there is no such
-    /// field.
+    /// [`Timing::by_memo`](crate::Timing::by_memo) says which memo tells, and which calls have no
+    /// such field.
     ///
     /// # Examples
     ///
@@ -200,7 +200,7 @@ pub trait ShowArgs<Args> {
 
 /// What a [`Logging`] shows of the value of a success.
 pub trait ShowValue<T> {
-    /// Whether the memo's outcome is shown.
+    /// `true` if the memo's outcome is shown.
     const BY_MEMO: bool = false;
 
     /// The value, if it is to be shown.

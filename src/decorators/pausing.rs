@@ -165,7 +165,7 @@ where
 
 /// The limiter of the key that the arguments have at each attempt.
 ///
-/// The hint stays as it is from attempt to attempt, because its closure may count.
+/// All attempts share the hint, because its closure may have a state.
 #[derive(Debug)]
 pub struct KeyedByArgs<K, Q, Args> {
     limiter: KeyedLimiter<K>,

@@ -1,8 +1,8 @@
 //! A permit before each call.
 //!
-//! Each word of the catalogue names a limiter, or a keyed limiter with the key of a call, and what
-//! a call asks of it: one permit however long it takes, one permit within a time, or permits by the
-//! arguments. The decoration has a part for either.
+//! Each word of the catalogue names a limiter and a request. The limiter is the same for all calls,
+//! or that of a call's key. The request is for one permit with an unbounded wait, one permit with a
+//! bounded wait, or permits by the arguments. The decoration has a part for each.
 
 use super::settled::Reserving;
 use crate::{
@@ -106,22 +106,22 @@ impl AsksForPermits for RefusableAdmission {
     }
 }
 
-/// The decoration of every word for a limiter: the limiter of a call, and what the call asks of it.
+/// The decoration of every word for a limiter: the limiter of a call, and the call's request.
 #[derive(Debug, Clone)]
 pub struct RateLimited<L, R> {
     pub(crate) limiter: L,
     pub(crate) request: R,
 }
 
-/// One permit, however long it takes.
+/// A request for one permit with an unbounded wait.
 #[derive(Debug, Clone, Copy)]
 pub struct One;
 
-/// One permit, after no longer a wait than this.
+/// A request for one permit with a wait of at most this duration.
 #[derive(Debug, Clone, Copy)]
 pub struct OneWithin(pub(crate) Duration);
 
-/// As many permits as the arguments ask for.
+/// A request for as many permits as the arguments ask for.
 #[derive(Debug, Clone)]
 pub struct Weighted<P> {
     permits: P,
@@ -159,7 +159,7 @@ pub(crate) trait LimiterOf<Args>: Captures<Args> {
     fn limiter(&self, args: &Args) -> RateLimiter;
 }
 
-/// What a call asks of its limiter.
+/// The request of a call to its limiter.
 pub trait RequestOf<Args>: Captures<Args> {
     /// The gate of a call.
     type Admission;
@@ -170,7 +170,7 @@ pub trait RequestOf<Args>: Captures<Args> {
 
 /// A request for one permit, so that `.permits(..)` may follow.
 pub trait ForOne {
-    /// `None` waits for as long as it takes.
+    /// The longest wait; `None` for an unbounded one.
     fn max_wait(&self) -> Option<Duration>;
 }
 
@@ -356,16 +356,16 @@ impl<C, L, R: ForOne> Around<Late<C>, GateLayer<RateLimited<L, R>>> {
     ///
     /// The closure takes each argument by reference, with its type written. The closure runs when
     /// the call is made, and before a retry for each attempt. 0 permits wait their turn like any
-    /// other number. Takes [`Fallible`] outputs. Cancel safety and panics are those of the word
-    /// before it.
+    /// other number. Takes [`Fallible`] outputs. Cancel safety and panics are as for the word
+    /// before.
     ///
     /// # Errors
     ///
-    /// Those of the word before it. A number above the limit and an array of another length than
-    /// there are windows are refused at once, with
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument). After `rate_limited` as well, a
-    /// call that finds the queue full is refused with
-    /// [`Error::QueueFull`](crate::Error::QueueFull), and one that finds the limiter closed with
+    /// As for the word before `.permits(..)`. A number above the limit and an array of another
+    /// length than there are windows are refused at once, with
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument). `rate_limited` by itself refuses
+    /// no call. With `.permits(..)`, a full queue refuses with
+    /// [`Error::QueueFull`](crate::Error::QueueFull), and a closed limiter with
     /// [`Error::Closed`](crate::Error::Closed).
     ///
     /// # Examples
@@ -447,9 +447,9 @@ impl<F, G: AsksForPermits + Gate<T>, T> GatedFuture<F, G, T> {
 
 /// A limiter in the text of a chain.
 pub trait ShownLimiter {
-    /// The end of the word.
+    /// The end of the word for a limiter: `_by_key` or nothing.
     const BY_KEY: &str;
-    /// What stands for the closure.
+    /// The placeholder for the closure that makes the key.
     const CLOSURE: &str;
 
     /// The limits.

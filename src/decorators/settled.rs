@@ -18,7 +18,7 @@ pub trait Reserving {
     ///
     /// # Errors
     ///
-    /// If they are for another number of windows.
+    /// If the permits are for another number of windows.
     fn settle(&self, clock: Clock, used: &Permits) -> Result<(), Error>;
 }
 
@@ -60,7 +60,7 @@ impl<T, E, U: FnMut(&Result<T, E>) -> Option<P>, P: Into<Permits>> Usage<Result<
 pub struct Settling<G, U> {
     gate: G,
     used: U,
-    /// Whether the function has been called.
+    /// `true` once the function has been called.
     called: bool,
 }
 
@@ -147,14 +147,14 @@ impl<Args, S: GateSource<Args>, U> GateSource<Args> for Settled<S, U> {
 
 /// Settling what a limiter has reserved.
 impl<C, S> Around<Late<C>, GateLayer<S>> {
-    /// Settles the reservation of the limiter before it: counts what the value says was used, in
-    /// place of the permits that were taken before the call.
+    /// Settles the reservation of the limiter before it: counts the permits that the value reports
+    /// as used, in place of those that were taken before the call.
     ///
     /// The closure takes the `Ok` value, and returns a number for every window, or an array with
     /// one for each. The difference is settled for each window when the call ends. If less was
     /// used, the rest is given back as if it had never been taken, and calls that wait for it are
-    /// admitted. If more was used, the excess is counted at the end of the call. It may overdraw
-    /// the limit, and no call is admitted until there is room again.
+    /// admitted. If more was used, the excess is counted at the end of the call. An excess may
+    /// overdraw the limit, and no call is then admitted until there is room again.
     ///
     /// | the call | its reservation |
     /// |---|---|
@@ -165,9 +165,10 @@ impl<C, S> Around<Late<C>, GateLayer<S>> {
     /// | is cancelled or panics after the function was called | stays |
     ///
     /// The function is never called if a decorator inside (a gate, another limiter, `validated`)
-    /// refuses the call, or still holds it back when the call is dropped. A call that reaches a memo
-    /// inside counts as a call of the function. So does a sync call with a `.timeout(..)` inside,
-    /// because it runs on another thread, and below a retry a call of a boxed function.
+    /// refuses the call, or still holds it back when the call is dropped. Three other calls count
+    /// as calls of the function: a call that reaches a memo inside; a sync call with a
+    /// `.timeout(..)` inside, because such a call runs on another thread; below a retry, a call of
+    /// a boxed function.
     ///
     /// Follows [`rate_limited_by`](crate::FnExt::rate_limited_by), or
     /// [`.permits(..)`](Self::permits) after another word for a limiter; a retry comes after it. A
@@ -200,7 +201,9 @@ impl<C, S> Around<Late<C>, GateLayer<S>> {
     /// use std::time::Duration;
     ///
     /// struct Answer { tokens_used: u32 }
-    /// async fn complete(prompt: String) -> Result<Answer, Error> { Ok(Answer { tokens_used: 350 }) }
+    /// async fn complete(prompt: String) -> Result<Answer, Error> {
+    ///     Ok(Answer { tokens_used: 350 })
+    /// }
     ///
     /// let minute = Duration::from_secs(60);
     /// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);

@@ -48,8 +48,8 @@ pub struct Timing<O = AnyOutput> {
 type Sink = Arc<dyn Fn(&Measurement) + Send + Sync>;
 
 impl Timing {
-    /// Reports under `name`, at level `info`. A [`Name`] that is made at run time is allocated once,
-    /// and shared by all calls.
+    /// Reports under `name`, at level `info`. A [`Name`] that is made at run time is allocated
+    /// once, and shared by all calls.
     ///
     /// ```
     /// let timing = decor::Timing::new("fetch");
@@ -82,10 +82,10 @@ impl<O> Timing<O> {
     /// Tells how the memo of the chain answered: in [`Measurement::memo`], and as the field `memo`
     /// of the event (`hit`, `stale`, `miss` or `coalesced`).
     ///
-    /// The memo stands before the timing, with any decorators between the two: of several memos the
-    /// last one tells, of several attempts the last. `None` if the call was refused, cancelled or
-    /// timed out before the memo answered. The setting is for a chain with a memo in it: a memo that
-    /// is asked by the function itself may be taken for the chain's.
+    /// The memo stands before the timing, with any decorators between the two. The outermost of
+    /// several memos tells, and the last of several attempts. There is no outcome if the call was
+    /// refused, cancelled or timed out before the memo answered. The setting is for a chain with a
+    /// memo in it. Without one, a memo that the function itself asks may be taken for the chain's.
     ///
     /// # Examples
     ///
@@ -122,8 +122,8 @@ impl<O> Timing<O> {
         self
     }
 
-    /// Leaves out calls that took no longer than this, whatever their outcome. Zero leaves out those
-    /// that took no time at all.
+    /// Leaves out calls that took no longer than this, whatever their outcome. Zero leaves out
+    /// those that took no time at all.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -187,7 +187,7 @@ impl<O> fmt::Debug for Timing<O> {
     }
 }
 
-/// How long one call took, and how it ended: what a [`Timing::record_to`] sink is given.
+/// Duration and outcome of one call, as a [`Timing::record_to`] sink gets them.
 ///
 /// Displays as the line that would have been logged: `fetch took 0.1234s`, with `(cancelled)` or `(panicked)` behind it
 /// where the call did not come to its end.
@@ -215,7 +215,7 @@ pub struct Measurement {
     pub elapsed: Duration,
     /// How the call ended.
     pub outcome: Outcome,
-    /// How the memo of the chain answered, if [`Timing::by_memo`] asks for it.
+    /// Outcome of the chain's memo; `None` without [`Timing::by_memo`], or if no memo answered.
     pub memo: Option<MemoOutcome>,
 }
 
@@ -232,7 +232,7 @@ impl fmt::Display for Measurement {
 
 /// How the outcome of a call that came to its end is named.
 pub trait OutcomeOf<T> {
-    /// Whether the memo's outcome is asked for.
+    /// `true` if the memo's outcome is asked for.
     const BY_MEMO: bool = false;
 
     /// The outcome of a call that ended with this output.

@@ -39,8 +39,8 @@ impl<C> Timeout<C> {
     /// Labels the limit, so that the error tells which limit of a chain has passed:
     /// `fetch timed out after 10s (total)`.
     ///
-    /// The label is the field `label` of [`Error::TimedOut`]. It is a part of the program's text,
-    /// so that a pattern can name it.
+    /// The label is the field `label` of [`Error::TimedOut`]. A label is part of the program's
+    /// text, so that a pattern can name it.
     ///
     /// # Examples
     ///
@@ -169,7 +169,8 @@ impl<F> TimeoutFuture<F> {
     /// use decor::{Error, prelude::*};
     /// use std::{future::pending, time::Duration};
     ///
-    /// let call = pending::<Result<(), Error>>().timeout(Duration::from_secs(1)).labelled("attempt");
+    /// let second = Duration::from_secs(1);
+    /// let call = pending::<Result<(), Error>>().timeout(second).labelled("attempt");
     /// let error = call.await.unwrap_err();
     /// assert!(matches!(error, Error::TimedOut { label: Some("attempt"), .. }));
     /// # }

@@ -485,8 +485,8 @@ macro_rules! repeats_in_place {
 
 pub(crate) use repeats_in_place;
 
-/// For gates that are made anew from the arguments of each call: by a function that borrows the
-/// source, which need not be `Clone`.
+/// Makes a gate anew from the arguments of each call, by a function that borrows the source. The
+/// source need not be `Clone`.
 macro_rules! repeats_from_args {
     ($Args:ty, $make:expr) => {
         type Repeated = $crate::layer::FromArgs<Self, $Args, Self::Gate>;

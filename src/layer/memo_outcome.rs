@@ -32,7 +32,7 @@ use std::{cell::Cell, fmt};
 pub enum MemoOutcome {
     /// Answered at once, by a value that has not expired.
     Hit,
-    /// Answered by a value that has expired: at once, or because loading another failed.
+    /// Answered by a value that has expired: at once, or because the load of a new value failed.
     Stale,
     /// The call loaded the value itself, or failed to.
     Miss,
@@ -57,11 +57,11 @@ impl fmt::Display for MemoOutcome {
     }
 }
 
-/// A setting of a watcher, which hears of the memo as well.
+/// The settings of a watcher that also reads the memo's outcome.
 #[derive(Clone, Copy)]
 pub struct ByMemo<S>(pub(crate) S);
 
-/// As the setting shows in a chain.
+/// Shows the settings alone.
 impl<S: fmt::Debug> fmt::Debug for ByMemo<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -83,7 +83,7 @@ pub(crate) fn leave(outcome: impl Into<Option<MemoOutcome>>) {
 pub(crate) struct Away<T>(T, Option<MemoOutcome>);
 
 impl<T> Away<T> {
-    /// Makes a call that its watchers wait for elsewhere.
+    /// Makes a call on this thread for watchers that wait on another.
     pub(crate) fn call(call: impl FnOnce() -> T) -> Self {
         leave(None);
         Self::ended(call())
@@ -101,7 +101,7 @@ impl<T> Away<T> {
     }
 }
 
-/// The outcome that the memoized call left that was polled last on this thread.
+/// The outcome of the memoized call that this thread polled last.
 pub(crate) fn latest() -> Option<MemoOutcome> {
     LATEST.get()
 }

@@ -70,7 +70,7 @@ pub(crate) enum Timer<'a> {
     Boxed(&'a mut BoxedTimer),
 }
 
-/// Dropped by hand: most calls have nothing to drop here, and find that out by a comparison.
+/// Dropped by hand, so that a call with nothing to drop here pays for one comparison only.
 #[derive(Debug)]
 pub(crate) struct BoxedTimer(ManuallyDrop<Option<Pin<Box<Sleep>>>>);
 

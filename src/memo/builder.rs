@@ -88,11 +88,11 @@ impl<K: Key, V: Value> Memo<K, V> {
 /// | [`weigher`](Self::weigher) | 1 each | what a value weighs |
 /// | [`eviction`](Self::eviction) | least recently used | which value goes when there are too many |
 /// | [`tags_by`](Self::tags_by) | none | the tags of a value, by which it can be removed |
-/// | [`valid_while`](Self::valid_while) | | whether a value is still good, by what it says at each hit |
+/// | [`valid_while`](Self::valid_while) | | check of each value at each hit |
 /// | [`refresh_ahead`](Self::refresh_ahead) | off | the part of a TTL after which a value in use is refreshed |
 /// | [`stale_while_revalidate`](Self::stale_while_revalidate) | off | how long an expired value is served while it is refreshed |
 /// | [`stale_on_error`](Self::stale_on_error) | off | how long an expired value is served where loading fails |
-/// | [`refresh_backoff`](Self::refresh_backoff) | 1 s, doubled up to 1 min | how long a failed refresh is not tried again |
+/// | [`refresh_backoff`](Self::refresh_backoff) | 1 s, doubled up to 1 min | delay after a failed refresh before the next one |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MemoBuilder<K, V> {
     ttl: Ttl<K, V>,
@@ -130,8 +130,8 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// Sets how long a value is good, from the moment at which its load is complete. Until set,
-    /// values stay until they are evicted. Zero is refused when the memo is built. On a machine that
-    /// sleeps a TTL may last longer: see [clocks](crate#clocks).
+    /// values stay until they are evicted. Zero is refused when the memo is built. On a machine
+    /// that sleeps a TTL may last longer: see [clocks](crate#clocks).
     ///
     /// Exact to the nanosecond. Tokio's timer counts in milliseconds, so tests that go to the edge
     /// use `advance` and not `sleep`.
@@ -192,7 +192,7 @@ impl<K, V> MemoBuilder<K, V> {
     /// A use is an answer by a value that has not expired, to a call or a [`get`](Memo::get). The
     /// store counts as the first use. With a [`ttl`](Self::ttl), a value expires at the earlier of
     /// the two moments, and uses do not put off the TTL. A value that expired for lack of use may
-    /// be stale as any other, and an answer by a stale value is no use.
+    /// be served stale like any other. An answer by a stale value does not count as a use.
     ///
     /// Each hit notes its moment, so threads that ask for the same key contend for its cache line.
     ///
@@ -218,8 +218,8 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// A TTL of its own for values that say "there is none": an `Err`, a `None`. Usually a short
-    /// one. It goes before [`ttl`](Self::ttl) and [`ttl_by`](Self::ttl_by). Zero is refused when the
-    /// memo is built.
+    /// one. This TTL goes before [`ttl`](Self::ttl) and [`ttl_by`](Self::ttl_by). Zero is refused
+    /// when the memo is built.
     ///
     /// Such values are kept where the memo's value type says so: by a `Memo<K, Result<User, E>>`
     /// or a `Memo<K, Option<User>>` (also of a function that returns a `Result<Option<User>, E>`).
@@ -266,7 +266,7 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Makes the [jitter](Self::jitter) of one value after the other the same in every run. Zero is a
+    /// Gives the [jitter](Self::jitter) the same sequence in every run, value by value. Zero is a
     /// seed like any other.
     ///
     /// ```
@@ -375,7 +375,8 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// Sets the part of the TTL after which the next call refreshes the value, so that values in
-    /// use do not expire. Between 0 and 1, which are both refused when the memo is built; off until set.
+    /// use do not expire. Between 0 and 1, which are both refused when the memo is built; off until
+    /// set.
     ///
     /// One call refreshes the value and waits for its load. Other calls are served the present
     /// value. With [`.detached()`](crate::Memoized::detached), not even the first caller waits. If
@@ -405,8 +406,8 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Sets how long after its expiry a value may answer if loading a new one fails. Off until set, and
-    /// by zero.
+    /// Sets how long after its expiry a value may answer if loading a new one fails. Off until set,
+    /// and by zero.
     ///
     /// Calls that waited for the same load get that value too. Later calls get it at once, until
     /// the delay of [`refresh_backoff`](Self::refresh_backoff) has passed. The next call then loads
@@ -441,14 +442,14 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Gives each value tags, by which [`invalidate_tag`](Memo::invalidate_tag) finds it: what a
-    /// response is about, of whichever key.
+    /// Gives each value tags, by which [`invalidate_tag`](Memo::invalidate_tag) finds it. A tag
+    /// names a subject that values of several keys have in common.
     ///
     /// The closure returns the tags as an array, a `Vec` or another iterator, of `String`s,
-    /// `Arc<str>`s or `&'static str`s. It is called when a load is complete, and once more if
-    /// values were invalidated by value or tag while the load ran. It must say the same each time.
-    /// Its panic is the call's panic. Tags are shared by the values that have them in memory, and
-    /// do not count as weight.
+    /// `Arc<str>`s or `&'static str`s. The closure is called when a load is complete, and once more
+    /// if values were invalidated by value or tag while the load ran. Both calls must return the
+    /// same tags. A panic of the closure is the call's panic. Each value keeps its tags, an
+    /// `Arc<str>` without a copy. Tags do not count as weight.
     ///
     /// ```
     /// use decor::Memo;
@@ -470,15 +471,18 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Asks a value at each hit whether it is still good. A value that is not counts as expired, and
-    /// is not served stale: one call loads a new one, and the others wait for that load.
+    /// Asks a value at each hit whether it is still good. A value that is no longer good counts as
+    /// expired, and is not served stale: one call loads a new one, and the others wait for that
+    /// load.
     ///
-    /// For values that carry their own end, in a time that is not the memo's: a token with a
-    /// wall-clock expiry, on a machine that was suspended. A TTL by [`ttl_by`](Self::ttl_by) costs
-    /// less where it will do. Calls that load or wait get the new value without a question. The
-    /// methods that look at values without a call ask as well.
+    /// Suits values that carry their own expiry by another clock, such as a token with a wall-clock
+    /// expiry on a machine that may be suspended. Where a TTL by [`ttl_by`](Self::ttl_by) is
+    /// enough, it costs less. Calls that load or wait get the new value without a question.
+    /// [`peek`](Memo::peek), [`contains`](Memo::contains) and [`for_each`](Memo::for_each) ask as
+    /// well.
     ///
-    /// The closure runs outside of all locks, and may use the memo. Its panic is the call's panic.
+    /// The closure runs outside of all locks, and may use the memo. A panic of the closure is the
+    /// call's panic.
     ///
     /// ```
     /// use decor::Memo;
@@ -500,22 +504,24 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Sets how long a value whose refresh failed is served before another refresh begins. Until
-    /// set, 1 s after the first failure, doubled with each further one, at most 1 min.
+    /// Sets the delay after a failed refresh of a value. During the delay, the value is served, and
+    /// no other refresh begins. Until set, 1 s after the first failure, doubled with each further
+    /// one, at most 1 min.
     ///
-    /// A failed refresh is a load that ended without a value to keep, while the earlier value was
-    /// served: after [`Memo::refresh`], or by [`refresh_ahead`](Self::refresh_ahead),
+    /// A failed refresh is a load that ended without a value to keep, while the earlier value could
+    /// be served: after [`Memo::refresh`], or by [`refresh_ahead`](Self::refresh_ahead),
     /// [`stale_while_revalidate`](Self::stale_while_revalidate) or
     /// [`stale_on_error`](Self::stale_on_error). Before the delay has passed, calls of this key are
-    /// served that value at once and begin no load. They count as `hits`, and as `stale_hits` if
-    /// the value has expired. A success begins the delays anew. When the windows of the value are
-    /// over, its key is loaded as if there had been no value.
+    /// served that value at once and begin no load. Such calls count as `hits`, and as `stale_hits`
+    /// if the value has expired. A success begins the delays anew, and [`Memo::refresh`] ends the
+    /// present one. When the windows of the value are over, its key is loaded as if there had been
+    /// no value.
     ///
     /// The delay after the n-th failure is the policy's delay after the n-th attempt, jitter
-    /// included. It counts from the end of the load. The policy's `max_attempts` and `deadline` have
-    /// no effect. A delay of zero lets the next call try again. A custom policy's closure may use
-    /// the memo, and its panic is the panic of the call. A load that was dropped or panicked has
-    /// not failed, and the next call tries again.
+    /// included. The delay counts from the end of the load. The policy's `max_attempts` and
+    /// `deadline` have no effect. A delay of zero lets the next call try again. The closure of a
+    /// custom policy may use the memo, and a panic of the closure is the call's panic. A load that
+    /// was dropped or panicked has not failed, and the next call tries again.
     ///
     /// # Examples
     ///
@@ -578,7 +584,7 @@ impl<K, V> MemoBuilder<K, V> {
             ),
             ("stale_on_error", (!stale_on_error.is_zero()).then(|| format!("{stale_on_error:?}"))),
         ];
-        // Of these four, the windows have an effect on values that expire for lack of use.
+        // The last two, the windows, have an effect on values that expire for lack of use.
         let settings = if self.time_to_idle.is_some() { &without_effect[..2] } else { &without_effect };
         match settings.iter().find_map(|(setting, value)| Some((setting, value.as_ref()?))) {
             Some((setting, value)) => Err(ConfigError::new(setting, value, "left out where nothing has a TTL")),

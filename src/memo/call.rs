@@ -268,7 +268,7 @@ where
     }
 }
 
-/// The output of a call that is answered by a value, for which its watchers hear of the outcome.
+/// The output of a call that a value answers. Leaves the outcome for the call's watchers.
 #[inline]
 fn answer<O: Cacheable<V>, V>(value: V, outcome: MemoOutcome) -> O {
     memo_outcome::leave(outcome);

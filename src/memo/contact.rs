@@ -99,9 +99,9 @@ impl<K: Key, V: Value> Core<K, V> {
         }
     }
 
-    /// Locks the key's shard, and returns the key's entry with what
-    /// [`valid_while`](crate::MemoBuilder::valid_while) says of it. That is asked outside of the
-    /// lock, and again if there is another entry afterwards.
+    /// Locks the key's shard, and returns the key's entry with the verdict of
+    /// [`valid_while`](crate::MemoBuilder::valid_while). The closure is asked outside of the lock,
+    /// and again if the entry was replaced meanwhile.
     #[allow(clippy::type_complexity)] // taken apart at once
     fn lock_judged(&self, hash: u64, key: &K) -> (RwLockWriteGuard<'_, Shard<K, V>>, Option<Arc<Entry<K, V>>>, bool) {
         let mut judged = None;

@@ -1,15 +1,15 @@
-//! Invalidations by what a value is, and what they mean for loads under way.
+//! Invalidations by value or tag, and their effect on loads under way.
 //!
-//! A load has no value yet that an invalidation could look at. The invalidation is therefore left
-//! with the load's flight, and is asked when the load lands. A value that it concerns answers the
-//! calls that joined before, and no others, and is not kept.
+//! A load under way has no value yet that an invalidation could look at. The invalidation is
+//! therefore left with the load's flight, and is asked when the load lands. If the invalidation
+//! concerns the value, the value answers only the calls that joined before, and is not kept.
 
 use super::settings::Tag;
 use crate::sync::Arc;
 use std::collections::HashSet;
 
-/// Maximum number of invalidations that a load keeps. At one more its flight is detached, so that
-/// a load that hangs does not gather them for ever.
+/// Maximum number of invalidations that a load keeps. With one more, the load's flight is detached,
+/// so that a load that hangs does not gather invalidations for ever.
 const MAX_DOUBTS: usize = 1_000;
 
 pub(super) type Predicate<K, V> = Arc<dyn Fn(&K, &V) -> bool + Send + Sync>;

@@ -16,8 +16,8 @@ use std::{
 /// The queue is never rebuilt below this length.
 const SMALL: usize = 64;
 
-/// Number of dead values that one call takes out at most. More than a store adds, so that they
-/// become fewer.
+/// Maximum number of dead values that one call takes out. More than a store adds, so that their
+/// number falls.
 const DEAD_PER_CALL: usize = 2;
 
 /// Values that are of no use any more.
@@ -63,7 +63,7 @@ impl Expiries {
 #[derive(Debug)]
 pub(super) struct SharedExpiries {
     queue: Mutex<Expiries>,
-    /// How long after its expiry a value may be of use.
+    /// Time after its expiry for which a value may be of use.
     window: Nanos,
     /// [`Nanos::MAX`] if the queue is empty. Changes only under the lock.
     dead_at: AtomicU64,
@@ -88,8 +88,8 @@ impl SharedExpiries {
         self.change_locked(lock(&self.queue), change)
     }
 
-    /// Takes out the first that are of no use any more. They may have left the memo. None while
-    /// another thread has the lock.
+    /// Takes out the first values that are of no use any more; some of these may have left the memo
+    /// already. Takes none while another thread has the lock.
     pub(super) fn try_take_dead(&self, now: Nanos) -> Dead {
         let queue = try_lock(&self.queue);
         queue.map_or(Dead::default(), |queue| self.change_locked(queue, |queue| self.take_dead(queue, now)))

@@ -24,7 +24,7 @@ enum Progress<V> {
     Loading(Slab<Option<Waker>>),
     Landed {
         landing: Arc<Landing<V>>,
-        /// Whether an invalidation concerns the value that it landed with.
+        /// `true` if an invalidation concerns the value that the flight landed with.
         is_outdated: bool,
     },
 }
@@ -65,7 +65,8 @@ impl<V> Flight<V> {
 pub(crate) struct Joined<V> {
     flight: Arc<Flight<V>>,
     place: usize,
-    /// Whether there was an invalidation while the load ran, and before this call joined it.
+    /// `true` if there was an invalidation by value or tag while the load ran and before this call
+    /// joined.
     is_late: bool,
 }
 

@@ -128,6 +128,7 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 /// delay has passed: 1 s at first, up to 1 min, or by
 /// [`refresh_backoff`](crate::MemoBuilder::refresh_backoff). During the delay, the value is served
 /// at once in all windows.
+///
 /// [`jitter`](crate::MemoBuilder::jitter) keeps values that were loaded together from expiring
 /// together. [`negative`](crate::MemoBuilder::negative) gives an `Err` or a `None` a shorter time,
 /// and those are never served stale.
@@ -160,13 +161,14 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 /// that is more. A store that needs room drops as many expired values as it needs.
 ///
 /// Two kinds of calls count less. A hit on a value that never expires reads no clock, and only one
-/// in 64 such hits of a thread drops values. If several threads drop values at the same time, only
-/// one of them does. In a memo that is not called, no code runs and all values stay. The next call
+/// in 64 such hits of a thread drops values. If several threads could drop values at the same time,
+/// only one does. In a memo that is not called, no code runs and all values stay. The next call
 /// that needs the time begins to drop them; [`stats`](Self::stats) needs no time. Where that is too
 /// late, call [`purge_expired`](Self::purge_expired) from a timer of your own.
 ///
-/// `Hash`, `Eq` and `Clone` of keys and values run while a part of the memo is locked. They must
-/// not use the same memo. `Drop` and all closures that the memo is given may.
+/// `Hash`, `Eq` and `Clone` of keys and values run while a part of the memo is locked. Code of
+/// these traits must not use the same memo. `Drop` and all closures that the memo is given may use
+/// it.
 pub struct Memo<K, V> {
     pub(super) core: Arc<Core<K, V>>,
 }

@@ -45,7 +45,8 @@ pub(super) struct Entry<K, V> {
 }
 
 impl<K: Clone, V: Clone> Entry<K, V> {
-    /// The same in the same place, due for a refresh that waits for no failed one.
+    /// The same entry in the same place, due for a refresh, and without the delay after a failed
+    /// one.
     fn due(&self, now: Nanos) -> Self {
         Self {
             place: self.place,
@@ -95,7 +96,7 @@ pub(super) struct Boarded<K, V> {
     pub(super) flight: Arc<Flight<V>>,
     /// Invalidations that the load's value has not been shown to yet.
     doubts: Option<Box<Doubts<K, V>>>,
-    /// Whether there has been any: its value may be outdated for a call that joins now.
+    /// `true` once there was any: the load's value may be outdated for a call that joins now.
     pub(super) is_doubted: bool,
 }
 
@@ -125,12 +126,12 @@ impl<K, V> Index<K, V> {
         &self.shards[(hash >> 48) as usize % SHARDS].0
     }
 
-    /// One after the other.
+    /// Locks the shards one after the other.
     pub(super) fn write_each(&self) -> impl Iterator<Item = RwLockWriteGuard<'_, Shard<K, V>>> {
         self.shards.iter().map(|shard| write(&shard.0))
     }
 
-    /// One after the other.
+    /// Locks the shards one after the other.
     pub(super) fn read_each(&self) -> impl Iterator<Item = RwLockReadGuard<'_, Shard<K, V>>> {
         self.shards.iter().map(|shard| read(&shard.0))
     }
@@ -166,7 +167,7 @@ impl<K, V> Shard<K, V> {
         self.entries.find(place.slot.hash, |entry| entry.place == place)
     }
 
-    /// Those that an invalidation may concern.
+    /// The entries that an invalidation may concern.
     pub(super) fn suspects(&self, invalidation: &Invalidation<'_, K, V>) -> Gone<K, V> {
         match invalidation {
             Invalidation::Where(_) => self.entries.iter().cloned().collect(),
@@ -207,7 +208,7 @@ impl<K, V> Shard<K, V> {
         Some(entry)
     }
 
-    /// Makes a value due for a refresh. Returns the entry that had it before.
+    /// Makes a value due for a refresh. Returns the replaced entry.
     pub(super) fn make_due<Q>(&mut self, hash: u64, key: &Q, now: Nanos) -> Option<Arc<Entry<K, V>>>
     where
         K: Borrow<Q> + Clone,
@@ -242,8 +243,8 @@ impl<K, V> Shard<K, V> {
         self.flights.insert_unique(hash, boarded, |boarded| boarded.hash);
     }
 
-    /// Leaves an invalidation with each flight. Returns flights that have too many, to be dropped
-    /// outside of the lock: they are detached.
+    /// Leaves an invalidation with each flight. Detaches flights that have too many, and returns
+    /// them to be dropped outside of the lock.
     #[must_use]
     pub(super) fn doubt(&mut self, invalidation: &Invalidation<'_, K, V>) -> Vec<Boarded<K, V>> {
         let is_too_much = |boarded: &mut Boarded<K, V>| {
@@ -268,7 +269,7 @@ impl<K, V> Shard<K, V> {
     }
 
     /// Returns the key of this flight, unless another call has taken it. Runs no code of the key.
-    /// Its doubts must have been taken.
+    /// The flight's doubts must have been taken before.
     pub(super) fn take_this_flight(&mut self, hash: u64, flight: &Arc<Flight<V>>) -> Option<K> {
         self.take_flight_if(hash, |boarded| Arc::ptr_eq(&boarded.flight, flight)).map(|boarded| boarded.key)
     }

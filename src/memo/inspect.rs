@@ -10,9 +10,9 @@ use std::{borrow::Borrow, hash::Hash};
 
 /// Looking.
 impl<K: Key, V: Value> Memo<K, V> {
-    /// Returns the value of this key, if there is one that has not expired, as [`get`](Self::get)
-    /// does, but changes nothing: counts neither as a hit nor as a miss, and is no use of the value
-    /// for the [eviction](crate::Eviction).
+    /// Returns the value of this key if it has not expired, as [`get`](Self::get) does, but changes
+    /// nothing. The look counts neither as a hit nor as a miss. For [eviction](crate::Eviction) and
+    /// [`time_to_idle`](crate::MemoBuilder::time_to_idle), it does not count as a use.
     ///
     /// # Examples
     ///
@@ -30,7 +30,7 @@ impl<K: Key, V: Value> Memo<K, V> {
         self.core.unexpired(key).map(|entry| entry.value.clone())
     }
 
-    /// Returns whether there is a value of this key that has not expired. Changes nothing, as
+    /// Returns whether there is a value of this key that has not expired. Changes nothing, like
     /// [`peek`](Self::peek), and clones nothing.
     ///
     /// # Examples
@@ -48,13 +48,13 @@ impl<K: Key, V: Value> Memo<K, V> {
         self.core.unexpired(key).is_some()
     }
 
-    /// Calls the closure with each value that has not expired, in no order. Changes nothing, as
+    /// Calls the closure with each value that has not expired, in no order. Changes nothing, like
     /// [`peek`](Self::peek).
     ///
-    /// The memo has 16 parts, and this looks at one after the other. A value that is there all the
-    /// time is seen once. One that is stored or removed meanwhile may be seen or not, and is as it
-    /// was when its part was looked at. The closure runs outside of all locks, and may use the
-    /// memo.
+    /// The memo has 16 parts, which are read one after the other. A value that is there all the
+    /// time is seen once. A value that is stored or removed meanwhile may be seen or not. Each
+    /// value is seen as it was when its part was read. The closure runs outside of all locks, and
+    /// may use the memo.
     ///
     /// # Examples
     ///
@@ -75,10 +75,11 @@ impl<K: Key, V: Value> Memo<K, V> {
     }
 
     /// Drops all values that have expired and are past the windows in which they may be served
-    /// stale, and returns how many they were. They count as expired.
+    /// stale, and returns their number. Each counts as an
+    /// [expiration](crate::MemoStats::expirations).
     ///
-    /// Calls and stores drop such values by themselves; this one is for the memory of a memo that
-    /// is not used any more, or seldom. Looks at each value.
+    /// Calls and stores [drop such values](Self#time-and-memory) by themselves. This method is for
+    /// a memo that is seldom used, or no longer. Looks at each value.
     ///
     /// # Examples
     ///
@@ -105,7 +106,7 @@ impl<K: Key, V: Value> Memo<K, V> {
 }
 
 impl<K: Key, V: Value> Core<K, V> {
-    /// All entries, part by part. What comes of it is outside of the locks.
+    /// All entries, part by part. Yields them outside of the locks.
     fn each(&self) -> impl Iterator<Item = Arc<Entry<K, V>>> {
         self.index.read_each().flat_map(|shard| shard.entries().cloned().collect::<Vec<_>>())
     }

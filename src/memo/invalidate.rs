@@ -14,13 +14,14 @@ use std::{borrow::Borrow, hash::Hash};
 
 /// Removing by value, and refreshing.
 impl<K: Key, V: Value> Memo<K, V> {
-    /// Removes the value of this key if it matches, in one step. Returns whether it removed one.
+    /// Removes the value of this key if it matches, in one step. Returns `true` if a value was
+    /// removed.
     ///
     /// For a value that a call has found to be bad: a token that the server refused. If ten callers
     /// hold the bad token, the first of them removes it, and the others find it gone or find its
-    /// successor, which does not match. One of them loads, and the others wait for that load.
+    /// successor, which does not match. A single caller loads, and the others wait for that load.
     ///
-    /// If it removes a value, it wins over a load of the same key that is under way, as
+    /// A removal wins over a load of the same key that is under way, as
     /// [`invalidate`](Self::invalidate) does, because that load began while the bad value was
     /// there. If there is no value, or one that does not match, a load under way goes on. An
     /// expired value is asked as long as it may be served stale.
@@ -60,7 +61,7 @@ impl<K: Key, V: Value> Memo<K, V> {
         self.core.invalidate_if(key, is_it)
     }
 
-    /// Removes all values that match. Returns how many they were.
+    /// Removes all values that match. Returns their number.
     ///
     /// Looks at each value that has not expired or may still be served stale.
     /// [Tags](crate::MemoBuilder::tags_by) find values without a look at all of them.
@@ -70,8 +71,8 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// waited for it already, and is not kept. Calls that joined later load anew. A load that runs
     /// through more than 1,000 invalidations by value or tag is not kept.
     ///
-    /// The closure runs outside of all locks, and may use the memo. A value that is stored while
-    /// this runs, by a load that began meanwhile or by an insertion, may stay.
+    /// The closure runs outside of all locks, and may use the memo. A value that is stored during
+    /// the removal, by an insertion or by a load that began meanwhile, may stay.
     ///
     /// # Examples
     ///
@@ -87,14 +88,13 @@ impl<K: Key, V: Value> Memo<K, V> {
         self.core.invalidate_all(&Invalidation::Where(&(Arc::new(is_it) as _)))
     }
 
-    /// Removes all values that have this [tag](crate::MemoBuilder::tags_by). Returns how many they
-    /// were; 0 if the memo has no tags.
+    /// Removes all values that have this [tag](crate::MemoBuilder::tags_by). Returns their number;
+    /// 0 if the memo has no tags.
     ///
     /// Costs about as much as an [`invalidate`](Self::invalidate) of each value, and of 16 more.
     ///
-    /// The tags of a load that is under way are known when it ends. A value with this tag answers
-    /// the calls that waited for it already, and is not kept. Calls that joined later load anew. A
-    /// load that runs through more than 1,000 invalidations by value or tag is not kept.
+    /// The tags of a load that is under way are known when it ends. A load with this tag is treated
+    /// as one that matches [`invalidate_where`](Self::invalidate_where).
     ///
     /// # Examples
     ///
@@ -126,13 +126,13 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// Makes the next call refresh the value of this key, while other calls are served the present
     /// one.
     ///
-    /// An [`invalidate`](Self::invalidate) that keeps the value until there is a new one: calls do
-    /// not wait, and if the load fails, the value is still there. A later call tries again, after
-    /// the delay of [`refresh_backoff`](crate::MemoBuilder::refresh_backoff). Another `refresh` ends
-    /// that delay, and counts as no success. As after [`refresh_ahead`](crate::MemoBuilder::refresh_ahead), the one call that
-    /// refreshes the value waits for its load, or not even that one with
-    /// [`.detached()`](crate::Memoized::detached). A memo does not know how its values are loaded,
-    /// so a key that is not asked for is not loaded.
+    /// Unlike after an [`invalidate`](Self::invalidate), the value stays until there is a new one.
+    /// The one call that refreshes the value waits for its load; with
+    /// [`.detached()`](crate::Memoized::detached), that call does not wait either. If the load
+    /// fails, the value is still there, and a later call tries again, after the delay of
+    /// [`refresh_backoff`](crate::MemoBuilder::refresh_backoff). Another `refresh` ends that delay,
+    /// and the next failure has the next one. A memo does not know how its values are loaded, so a
+    /// key that is not asked for is not loaded.
     ///
     /// Wins over a load of the same key that is under way. A value that has expired, or that is not
     /// there, is loaded by the next call anyway; only the delay after a failed refresh ends.
@@ -182,7 +182,7 @@ impl<K: Key, V: Value> Core<K, V> {
                 return false;
             }
             let mut shard = self.index.write(hash);
-            // Otherwise there is another value by now, or none.
+            // Otherwise the value was replaced or removed meanwhile.
             if let Some(taken) = self.take_out(&mut shard, entry.place) {
                 let flight = shard.take_flight(hash, key);
                 drop(shard);

@@ -22,9 +22,9 @@ use std::hash::Hash;
 pub(super) enum Purpose {
     /// There was no value to serve.
     Load,
-    /// There was one, and the caller waits for a new one.
+    /// There was a value, and the caller waits for a new one.
     Refresh,
-    /// The caller was served it already.
+    /// The caller was served the value already.
     RefreshInBackground,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Leader<K: Eq + Hash, V> {
     /// By `clock`.
     began: Nanos,
     purpose: Purpose,
-    /// Whether an invalidation concerns its value, so that the value is not kept.
+    /// `true` if an invalidation concerns the load's value, which then is not kept.
     is_outdated: bool,
     /// Whether its flight has left the map, and its end has been counted.
     has_departed: bool,
@@ -68,8 +68,8 @@ impl<K: Eq + Hash, V> Leader<K, V> {
 
     /// Takes the flight out of the map, so that no call can join it any more, and runs `act` under
     /// the same lock. `act` gets the key unless a clear, an invalidation or an insertion has
-    /// removed the flight, or an invalidation that was left with it concerns the value. About the
-    /// latter `concern` is asked before, outside of the lock.
+    /// removed the flight, or an invalidation that was left with the flight concerns the value.
+    /// `concern` tells of the latter, and runs before, outside of the lock.
     fn depart<T>(
         &mut self,
         concern: impl Fn(&Core<K, V>, &K, &Doubts<K, V>) -> bool,
@@ -155,7 +155,7 @@ impl<K: Key, V: Value> Leader<K, V> {
                 counters.stale_on_error.add(is_answered_by_it.into());
             },
             |_, _, key| {
-                // Not for a value that was put in place of the one that was refreshed.
+                // A value that was put in place of the refreshed one has not failed.
                 if let (Some((entry, ..)), Some(_)) = (&fallback, &key) {
                     *lock(&entry.rest) = rest;
                 }

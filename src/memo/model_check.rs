@@ -41,9 +41,9 @@ enum Act {
     Get,
     Insert,
     Invalidate,
-    /// If there is a value: it overtakes loads only then.
+    /// Only if there is a value, because only a removal overtakes loads.
     InvalidateIf,
-    /// Of all keys, as a clear that does not begin a new generation.
+    /// For all keys, like a clear without a new generation.
     InvalidateWhere,
     Clear,
 }

@@ -184,7 +184,7 @@ impl<K: Eq, V> Core<K, V> {
         gone.extend(self.expire_all(dead, now));
     }
 
-    /// Takes out some values that are of no use any more, for a call that knows the time.
+    /// Takes out some values that are of no use any more. Called by calls that know the time.
     #[inline]
     pub(super) fn sweep(&self, now: Nanos) {
         if self.expiries.has_dead(now) {

@@ -117,8 +117,8 @@ impl<K, V> Settings<K, V> {
         self.ttl.is_set() || self.lifetime.expires_when_idle()
     }
 
-    /// The rest of a value whose refresh failed `now`, `before` which it may have failed already.
-    /// Runs the closure of a custom policy.
+    /// The rest of a value after a refresh that failed `now`. `before` is the rest from earlier
+    /// failures; `None` if there were none. Runs the closure of a custom policy.
     pub(super) fn rest(&self, before: Option<Rest>, now: Nanos) -> Rest {
         // Recovers soon after a restart, and makes 15 loads in an outage of ten minutes.
         let default = || RetryPolicy::exponential(Duration::from_secs(1)).max_delay(Duration::from_secs(60));

@@ -23,8 +23,8 @@
 //! flight is not in the map when it lands answers the calls that joined it, and is not stored.
 //!
 //! **Invalidate by value or tag.** The invalidation is left with each flight, and its load's value
-//! is shown to it before the load lands: see [`doubts`](super::doubts). Closures that look at values
-//! run outside of all locks. An entry that was looked at is then taken out by its
+//! is shown to it before the load lands: see [`doubts`](super::doubts). Closures that look at
+//! values run outside of all locks. An entry that was looked at is then taken out by its
 //! [place](super::bound::Place), so that no other takes its place unseen.
 
 use super::{
@@ -48,7 +48,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// Of the hits on values that never expire, one in this many sweeps.
+/// Number of hits on values that never expire for each hit that sweeps.
 const TIMELESS_HITS: u64 = 64;
 
 /// Shared by all handles of a memo.
@@ -116,8 +116,8 @@ impl<K, V> Core<K, V> {
         self.settings.lifetime.freshness_at_rest(self.stamp(entry), rests_until, now)
     }
 
-    /// The freshness of an entry; `Dead` if its value says that it is no longer good. Called outside
-    /// of all locks.
+    /// The freshness of an entry; `Dead` if its value says that it is no longer good. Called
+    /// outside of all locks.
     pub(super) fn freshness_if_valid(&self, clock: Clock, entry: &Entry<K, V>) -> Freshness {
         match self.settings.lifetime.freshness(self.stamp(entry), self.epoch.now(clock)) {
             Freshness::Dead => Freshness::Dead,

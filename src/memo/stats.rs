@@ -47,8 +47,8 @@ pub struct MemoStats {
     pub refreshes: u64,
     /// Those of the refreshes that were ahead of expiry.
     pub refreshes_ahead: u64,
-    /// Those of the hits that were served an expired value, because it was being refreshed or
-    /// because its latest refresh had failed a short time ago.
+    /// Hits that were served an expired value, because it was being refreshed or because its latest
+    /// refresh had failed a short time ago.
     pub stale_hits: u64,
     /// Calls that waited for a load, and were answered by an expired value because it failed.
     pub stale_on_error: u64,
@@ -210,7 +210,7 @@ const STRIPES: usize = 16;
 pub(super) struct Striped([Padded<Counter>; STRIPES]);
 
 impl Striped {
-    /// Returns the count so far of those that share a counter.
+    /// Returns the earlier count of the threads that share a counter.
     pub(super) fn count(&self) -> u64 {
         self.0[stripe()].0.0.fetch_add(1, Relaxed)
     }

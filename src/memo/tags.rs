@@ -65,7 +65,7 @@ mod tests {
         ]
     }
 
-    /// The index of all shards, and what it would be if it were made anew.
+    /// The index of all shards, and an index that is made anew from the entries.
     fn indexed(memo: &Memo<u8, Vec<u8>>) -> [BTreeMap<String, BTreeSet<Place>>; 2] {
         let [mut indexed, mut anew] = [BTreeMap::<String, BTreeSet<Place>>::new(), BTreeMap::new()];
         for shard in memo.core().index.read_each() {
@@ -85,7 +85,8 @@ mod tests {
     proptest! {
         #![proptest_config(cases(5_000))]
 
-        /// Whichever way an entry leaves: replaced, invalidated, expired, evicted, cleared.
+        /// Covers each way in which an entry leaves: replaced, invalidated, expired, evicted,
+        /// cleared.
         #[test]
         fn the_index_has_the_tags_of_the_entries_and_no_others(
             capacity in 1_u64..12,

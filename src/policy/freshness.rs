@@ -12,7 +12,7 @@ pub(crate) struct Lifetime {
     pub(crate) jitter: f64,
     /// Part of a TTL after which a value is due for a refresh; 1 for never.
     pub(crate) refresh_ahead: f64,
-    /// How long after its latest use a value expires; [`Nanos::MAX`] for never.
+    /// Time from its latest use until a value expires; [`Nanos::MAX`] for never.
     pub(crate) time_to_idle: Nanos,
     /// How long after expiry a value may be served while a new one loads.
     pub(crate) stale_while_revalidate: Nanos,
@@ -65,7 +65,7 @@ impl Lifetime {
         Stamp { refresh_at: refresh_at.min(latest), expires_at, can_be_stale: true }
     }
 
-    /// The same stamp for a value whose latest use was `used_at`.
+    /// The same stamp, with the latest use at `used_at`.
     #[inline]
     pub(crate) fn stamp_after_use(&self, stamp: Stamp, used_at: Nanos) -> Stamp {
         let expires_at = stamp.expires_at.min(used_at.saturating_add(self.time_to_idle));
@@ -95,7 +95,7 @@ impl Lifetime {
         }
     }
 
-    /// The same for a value that rests until that moment, because its latest refresh failed.
+    /// The same for a value that rests until `rests_until`, because its latest refresh failed.
     pub(crate) fn freshness_at_rest(&self, stamp: Stamp, rests_until: Nanos, now: Nanos) -> Freshness {
         let freshness = self.freshness(stamp, now);
         match freshness {
@@ -147,12 +147,12 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    /// Before the first failure: is over at any time.
+    /// The rest before the first failure: over at any time.
     pub(crate) fn new(seed: u64) -> Self {
         Self { failures: 0, until: 0, delays: Delays::new(seed) }
     }
 
-    /// One more refresh has failed `now`. Runs the closure of a custom policy.
+    /// The rest after one more refresh that failed `now`. Runs the closure of a custom policy.
     pub(crate) fn after_failure(mut self, policy: &RetryPolicy, now: Nanos) -> Self {
         self.failures = self.failures.saturating_add(1);
         self.until = now.saturating_add(nanos(self.delays.by_policy(policy, self.failures)));

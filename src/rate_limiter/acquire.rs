@@ -185,8 +185,8 @@ impl<'a> AcquireMany<'a> {
         Self { acquisition: Acquisition::new(core, Request { permits, can_fail: true, max_wait }), timer: None }
     }
 
-    /// Waits no longer than this: fails at once if the wait is known to be longer. Zero does not wait.
-    /// See [`acquire_within`](crate::RateLimiter::acquire_within).
+    /// Waits no longer than this: fails at once if the wait is known to be longer. Zero does not
+    /// wait. See [`acquire_within`](crate::RateLimiter::acquire_within).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {

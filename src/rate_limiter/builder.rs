@@ -100,8 +100,8 @@ impl RateLimiter {
     /// Evenly spaced: one call every `period / limit`. Waiters that were woken late follow each
     /// other faster until they have made up for it, for 3 ms at most: see [`RateLimiter`].
     ///
-    /// A call that wants several permits waits for a full [burst](RateLimiterBuilder::burst), and
-    /// takes its time afterwards: the calls behind it wait for all of its permits.
+    /// A call that wants more permits than the [burst](RateLimiterBuilder::burst) waits for a full
+    /// burst. The calls behind it wait for all of its permits.
     ///
     /// # Panics
     ///
@@ -216,9 +216,8 @@ impl RateLimiterBuilder {
     /// Permits that a paced limiter gives at once after a pause; 1 until set. After a stall of the
     /// program, it also gives the permits of 3 ms. Zero is refused when the limiter is built.
     ///
-    /// A call may want more permits than the burst, up to the limit. It waits for a full burst and
-    /// takes its time afterwards: the calls behind it wait until the pace has made up for all of
-    /// its permits.
+    /// A call may want more permits than the burst, up to the limit. Such a call waits for a full
+    /// burst, and the calls behind it wait until the pace has made up for all of its permits.
     ///
     /// While [`set_limit`](RateLimiter::set_limit) has lowered the limit below the burst, the limit
     /// is the burst. [`set_burst`](RateLimiter::set_burst) changes the burst later.
@@ -268,7 +267,8 @@ impl RateLimiterBuilder {
     /// use decor::{Error, RateLimiter};
     /// use std::time::Duration;
     ///
-    /// let limiter = RateLimiter::builder().window(1, Duration::from_secs(1)).max_waiting(0).build();
+    /// let second = Duration::from_secs(1);
+    /// let limiter = RateLimiter::builder().window(1, second).max_waiting(0).build();
     /// assert_eq!(limiter.acquire_many(1).await, Ok(()));
     /// assert_eq!(limiter.acquire_many(1).await, Err(Error::QueueFull { waiting: 0 }));
     /// # }
@@ -280,11 +280,11 @@ impl RateLimiterBuilder {
 
     /// Longest time for which [`pause_for`](RateLimiter::pause_for) and
     /// [`.pausing(..)`](crate::FnExt::pausing) pause, counted from when they ask for it; 1 h until
-    /// set. A longer pause is cut to it, so one `Retry-After: 31536000` does not stop a program for
-    /// a year.
+    /// set. A longer pause is cut to this length, so that a `Retry-After: 31536000` does not stop a
+    /// program for a year.
     ///
-    /// Zero is refused: without `.pausing(..)` a limiter is not paused, and with `Duration::MAX` no
-    /// pause is cut.
+    /// Zero is refused. A limiter without pauses needs no `.pausing(..)`, and with `Duration::MAX`
+    /// no pause is cut.
     ///
     /// # Examples
     ///

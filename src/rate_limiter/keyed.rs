@@ -50,17 +50,18 @@ use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, task::Waker, tim
 ///
 /// A key is forgotten when its limiter is as good as new: no call waits for it or holds it, and no
 /// permit of it counts any more. A key is first checked a period after it came. Each lookup checks
-/// a few keys, wherever they are, so idle keys go as long as any key is used. What was counted of
-/// forgotten keys stays in [`stats`](Self::stats).
+/// a few keys, wherever they are, so idle keys go as long as any key is used. The counts of
+/// forgotten keys stay in [`stats`](Self::stats).
 ///
 /// At most [`max_keys`](Self::max_keys) are remembered, 65,536 until set, of about 800 bytes each
 /// and 16 for each admission in the window. One key more, and the key whose limiter would be idle
 /// next is forgotten before its time. A forgotten key starts anew if it comes again.
 ///
 /// Some keys are never forgotten: a key that a call waits for or holds, a key with a setting of its
-/// own, and a key that was closed by itself. They count as well, so `max_keys` has to leave room for
-/// the others: without room each new key takes the place of another, and neither is limited. More
-/// than `max_keys` such keys are remembered until they are free.
+/// own, and a key that was closed by itself. Such keys count as well, so `max_keys` has to leave
+/// room for the others: without room, each new key takes the place of another, and neither is
+/// limited. If there are more than `max_keys` such keys, all of them are remembered until they are
+/// free.
 ///
 /// # Changed while it is used
 ///
@@ -68,22 +69,22 @@ use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, task::Waker, tim
 /// [`RateLimiter`](RateLimiter#changed-while-it-is-used): [`limits`](Self::limits),
 /// [`burst`](Self::burst), [`max_waiting`](Self::max_waiting),
 /// [`longest_pause`](Self::longest_pause), [`max_keys`](Self::max_keys). A change holds for keys
-/// that come later, and at once for all that are remembered. It takes time in proportion to them.
-/// A key that was idle by a shorter period may be forgotten, and then starts anew when the period
-/// grows back.
+/// that come later, and at once for all that are remembered. A change takes time in proportion to
+/// the remembered keys. A key that was idle by a shorter period may be forgotten, and starts anew
+/// when the period grows back.
 ///
 /// # A setting of its own
 ///
 /// A setter on the limiter of one key, such as [`set_limit`](RateLimiter::set_limit), changes the
 /// setting of that key. The key is remembered, and its setting stays until it is changed again or
-/// [removed](Self::remove) with the key. Later changes for all keys leave it as it is, and reach
-/// the key's other settings. Set back to the setting of all keys, it follows that again, and the
-/// key can be forgotten.
+/// [removed](Self::remove) with the key. Later changes for all keys leave that setting as it is,
+/// and reach the key's other settings. A setting that is set back to that of all keys follows it
+/// again, and the key can be forgotten.
 pub struct KeyedLimiter<K> {
     keys: Arc<Keys<K, Common>>,
 }
 
-/// What the limiters of all keys share.
+/// State that the limiters of all keys share.
 #[derive(Debug)]
 struct Common {
     /// Nothing is ever taken of its quota.
@@ -102,7 +103,7 @@ pub struct KeyedLimiterBuilder {
 }
 
 impl RateLimiterBuilder {
-    /// One limiter with these settings for each key: a user, a host, a tenant.
+    /// A limiter with these settings for each key: a user, a host, a tenant.
     ///
     /// # Examples
     ///
@@ -302,7 +303,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// ```
     /// let refused = decor::KeyedLimiter::<u64>::try_paced(10, std::time::Duration::ZERO);
-    /// assert_eq!(refused.unwrap_err().to_string(), "`period` is 0ns, but must be longer than zero");
+    /// let error = refused.unwrap_err().to_string();
+    /// assert_eq!(error, "`period` is 0ns, but must be longer than zero");
     /// ```
     pub fn try_paced(limit: u32, period: Duration) -> Result<Self, ConfigError> {
         RateLimiter::builder().paced(limit, period).keyed().try_build()
@@ -396,8 +398,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         self.keys.keys()
     }
 
-    /// The counts of all keys since the limiter was made. What was counted of keys that are
-    /// forgotten or removed is included, so no count ever falls.
+    /// The counts of all keys since the limiter was made. The counts of keys that were forgotten or
+    /// removed are included, so no count ever falls.
     ///
     /// Looks at every key that is remembered, part by part, and holds up the lookups of a part
     /// meanwhile: some milliseconds for 65,536 keys.
@@ -454,8 +456,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// Changes the limit of all keys, if there is one window or a pace. Waiting calls keep their
     /// order.
     ///
-    /// A key with a [limit of its own](Self#a-setting-of-its-own) keeps that. What was taken of the
-    /// others stays taken, as with [`RateLimiter::set_limit`].
+    /// A key with a [limit of its own](Self#a-setting-of-its-own) keeps that. Permits that were
+    /// taken of other keys stay taken, as with [`RateLimiter::set_limit`].
     ///
     /// # Panics
     ///
@@ -611,7 +613,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// # Panics
     ///
-    /// If it is zero.
+    /// If the longest pause is zero.
     ///
     /// # Examples
     ///
@@ -634,7 +636,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If the longest pause is zero.
     ///
     /// # Examples
     ///
@@ -669,7 +671,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// # Panics
     ///
-    /// If it is zero.
+    /// If the number is zero.
     ///
     /// # Examples
     ///
@@ -695,7 +697,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If the number is zero.
     ///
     /// # Examples
     ///
@@ -709,13 +711,14 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         Ok(())
     }
 
-    /// [Closes](RateLimiter::close) the limiters of all keys for good, those of keys that come later
-    /// as well: for a shutdown.
+    /// [Closes](RateLimiter::close) the limiters of all keys for good, also those of keys that come
+    /// later, for a shutdown.
     ///
-    /// Every waiting call that can fail gets [`Error::Closed`](crate::Error::Closed) at once, and so
-    /// does a later one. A call of [`.rate_limited_by_key(..)`](crate::FnExt::rate_limited_by_key)
-    /// without [`.permits(..)`](crate::Around::permits) stays pending. Takes time in proportion to
-    /// the keys. `for_key(&key).close()` closes the limiter of one key.
+    /// Every waiting call that can fail gets [`Error::Closed`](crate::Error::Closed) at once, and
+    /// so does every later one. A call of
+    /// [`.rate_limited_by_key(..)`](crate::FnExt::rate_limited_by_key) without
+    /// [`.permits(..)`](crate::Around::permits) stays pending. Takes time in proportion to the
+    /// keys. `for_key(&key).close()` closes the limiter of one key.
     ///
     /// # Examples
     ///
@@ -745,7 +748,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// # Examples
     ///
     /// ```
-    /// let per_user: decor::KeyedLimiter<u64> = decor::KeyedLimiter::new(10, std::time::Duration::from_secs(1));
+    /// let second = std::time::Duration::from_secs(1);
+    /// let per_user = decor::KeyedLimiter::<u64>::new(10, second);
     /// assert!(!per_user.is_closed());
     /// ```
     pub fn is_closed(&self) -> bool {

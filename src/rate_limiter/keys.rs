@@ -20,8 +20,8 @@ type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 #[cfg(not(all(test, shuttle)))]
 type Hasher = std::hash::RandomState;
 
-/// Number of shards, each with its own lock. No thread holds two of them. (The model checker tries
-/// each lock.)
+/// Number of shards, each with its own lock. No thread holds two of the locks. Few under the model
+/// checker, which tries each lock.
 const SHARDS: usize = if cfg!(shuttle) { 2 } else { 16 };
 
 /// Maximum number of keys in one shard that one lookup checks for idleness: more than a lookup can
@@ -100,8 +100,8 @@ impl<K, T: Template> Keys<K, T> {
 
     /// The counts of all keys, those that were forgotten included.
     ///
-    /// A key stays in its shard, and what is forgotten of it is counted under the same lock. So no
-    /// count is lost or added twice, whatever happens at the same time.
+    /// A key stays in its shard, and the counts of a forgotten key are added up under the same
+    /// lock. No count is therefore lost or added twice, whatever happens at the same time.
     pub(super) fn stats(&self) -> RateLimiterStats {
         let mut stats = RateLimiterStats::default();
         for shard in &self.shards {
@@ -161,7 +161,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         self.shards.iter().flat_map(|shard| lock(shard).handles.keys().cloned().collect::<Vec<_>>()).collect()
     }
 
-    /// Changes the bound. Of the keys that are too many, those go that would be idle next.
+    /// Changes the bound. While there are too many keys, forgets the key that would be idle next.
     pub(super) fn set_bound(&self, bound: usize) {
         self.bound.store(bound as u64, Ordering::Relaxed);
         let now = self.template.now();
@@ -179,7 +179,8 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         }
     }
 
-    /// Shows `act` every handle that has a key, and checks each key when it could be idle then.
+    /// Shows `act` every handle that has a key, and reschedules each key's check for the moment at
+    /// which it could then be idle.
     pub(super) fn for_each(&self, mut act: impl FnMut(&T::Handle)) {
         let now = self.template.now();
         for shard in &self.shards {

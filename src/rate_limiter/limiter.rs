@@ -55,8 +55,8 @@ use std::{fmt, task::Waker, time::Duration};
 /// period. A paced limiter computes from its schedule and does not drift.
 ///
 /// The limit is what this process *sends*. A server counts the calls that arrive, and the network
-/// changes the time between them. Leave a margin in the period for that. What a machine that sleeps
-/// and a process that forks do to it: [clocks](crate#clocks).
+/// changes the time between them. Leave a margin in the period for that. For machines that sleep
+/// and processes that fork, see [clocks](crate#clocks).
 ///
 /// # Fair, and safe to drop
 ///
@@ -75,22 +75,21 @@ use std::{fmt, task::Waker, time::Duration};
 /// limiter the next waiter's own turn is 1 ms later for each period that it has waited, because
 /// timers may be that late. A waiter behind a thousand others gives the first 10 ms more for each
 /// thousand of them. A skipped waiter keeps its place: when it is polled after all, it stands
-/// before all that came later.
+/// before all that came later. A retried call comes anew with each attempt, unless its policy is
+/// [`keeping_place`](crate::RetryPolicy::keeping_place).
 ///
 /// # Changed while it is used
 ///
-/// Each setting of the [builder](Self::builder) can be read and changed on any handle, and is what
-/// it was when it is set back: [`limits`](Self::limits), [`burst`](Self::burst),
-/// [`max_waiting`](Self::max_waiting), [`longest_pause`](Self::longest_pause). The number of
-/// windows stays, and an exact limiter stays exact. A new window would know of no earlier call, and
-/// windows are no schedule to pace calls by. For those, make another limiter.
+/// Each setting of the [builder](Self::builder) can be read, changed and set back on any handle:
+/// [`limits`](Self::limits), [`burst`](Self::burst), [`max_waiting`](Self::max_waiting),
+/// [`longest_pause`](Self::longest_pause). The number of windows stays, and an exact limiter stays
+/// exact. A new window would know of no earlier call, and windows are no schedule to pace calls by.
+/// For either, make another limiter.
 ///
 /// # Closed
 ///
-/// [`close`](Self::close) ends all waiting, for a shutdown. Every waiter, task or thread, gets
-/// [`Error::Closed`] at once, and so does every later call. Calls that cannot fail stay pending on
-/// a closed limiter: [`acquire`](Self::acquire), [`acquire_blocking`](Self::acquire_blocking) and
-/// [`.rate_limited(..)`](crate::FnExt::rate_limited).
+/// [`close`](Self::close) ends all waiting, for a shutdown: waiting and later calls get
+/// [`Error::Closed`]. Calls that cannot fail stay pending.
 ///
 /// # Memory
 ///
@@ -106,8 +105,8 @@ pub struct RateLimiter {
 impl RateLimiter {
     /// Waits for one permit (one of each window).
     ///
-    /// Stays pending on a [closed](Self::close) limiter, because it has no error to return.
-    /// [`acquire_many(1)`](Self::acquire_many) waits as long, and fails then.
+    /// Stays pending on a [closed](Self::close) limiter, because this method has no error to
+    /// return. [`acquire_many(1)`](Self::acquire_many) waits as long, and fails then.
     ///
     /// # Cancel safety
     ///
@@ -143,9 +142,9 @@ impl RateLimiter {
     /// For several permits, or a limited wait, use [`AcquireMany::blocking`]:
     /// `limiter.acquire_within(limit).blocking()?`.
     ///
-    /// Stays parked on a [closed](Self::close) limiter, because it has no error to return;
+    /// Stays parked on a [closed](Self::close) limiter, because this method has no error to return.
     /// `limiter.acquire_many(1).blocking()` waits as long, and fails then. A
-    /// [`.timeout(..)`](crate::FnExt::timeout) around the call ends the wait as it ends any other.
+    /// [`.timeout(..)`](crate::FnExt::timeout) around the call ends the wait like any other.
     ///
     /// # Panics
     ///
@@ -170,16 +169,15 @@ impl RateLimiter {
     /// array with one for each.
     ///
     /// A request for 0 permits waits its turn like any other. A request for more than the burst of
-    /// a [paced](Self::paced) limiter waits for a full burst and takes its time afterwards: the
-    /// calls behind it wait for all of its permits. Cancel safety, fairness and panics are
-    /// [`acquire`](Self::acquire)'s.
+    /// a [paced](Self::paced) limiter waits for a full [burst](crate::RateLimiterBuilder::burst).
+    /// Cancel safety, fairness and panics are as for [`acquire`](Self::acquire).
     ///
     /// # Errors
     ///
     /// [`Error::InvalidArgument`] at once if a number is more than the limit, or if an array has
     /// another length than there are windows. [`Error::QueueFull`] beyond
     /// [`max_waiting`](crate::RateLimiterBuilder::max_waiting). [`Error::Closed`] once the limiter
-    /// is [closed](Self::close), also for a call that waits already.
+    /// is [closed](Self::close), also for a call that already waits.
     ///
     /// # Examples
     ///
@@ -225,9 +223,9 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the time until a permit would be free, at the earliest: a retry
-    /// at that moment may have to wait longer if heavy calls are before it. [`Error::QueueFull`]
-    /// beyond [`max_waiting`](crate::RateLimiterBuilder::max_waiting). [`Error::Closed`] as
+    /// [`Error::RateLimited`] with the earliest time until a permit would be free. A retry at that
+    /// moment may have to wait longer behind heavy calls. [`Error::QueueFull`] beyond
+    /// [`max_waiting`](crate::RateLimiterBuilder::max_waiting). [`Error::Closed`] as
     /// [`acquire_many`](Self::acquire_many).
     ///
     /// # Examples
@@ -252,9 +250,10 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the time until a permit would be free. The time is exact with one
-    /// window where each waiter wants one permit, and with a paced limiter. Behind heavier waiters
-    /// it is a lower bound. [`Error::Closed`] once the limiter is [closed](Self::close).
+    /// [`Error::RateLimited`] with the time until a permit would be free. The time is exact with
+    /// one window where each waiter wants one permit, and with a paced limiter. Behind heavier
+    /// waiters, the time is a lower bound. [`Error::Closed`] once the limiter is
+    /// [closed](Self::close).
     ///
     /// # Examples
     ///
@@ -275,8 +274,8 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the time until the permits would be free, a lower bound as that
-    /// of [`try_acquire`](Self::try_acquire); [`Error::InvalidArgument`] and [`Error::Closed`] as
+    /// [`Error::RateLimited`] with the time until the permits would be free, a lower bound as for
+    /// [`try_acquire`](Self::try_acquire); [`Error::InvalidArgument`] and [`Error::Closed`] as
     /// [`acquire_many`](Self::acquire_many).
     ///
     /// # Examples
@@ -300,8 +299,8 @@ impl RateLimiter {
     /// Admits no call for this long, from now on, as a server's "come back in 30 s" asks. If two
     /// pauses overlap, the later end counts. [`resume`](Self::resume) ends them.
     ///
-    /// A longer pause than the [longest](Self::longest_pause) is cut to that, which is 1 h unless
-    /// it was set. A pause of zero does nothing.
+    /// A pause is cut to the [longest](Self::longest_pause), 1 h until set. A pause of zero has no
+    /// effect.
     ///
     /// # Examples
     ///
@@ -321,8 +320,8 @@ impl RateLimiter {
         self.core.pause_for(pause);
     }
 
-    /// Ends the pause now, if there is one. The calls that wait go on in their order, as their
-    /// permits are free. Time in the pause is not made up for.
+    /// Ends the pause now, if there is one. The calls that wait go on in their order, each once its
+    /// permits are free. The time of the pause is not made up for.
     ///
     /// # Examples
     ///
@@ -342,16 +341,16 @@ impl RateLimiter {
         self.core.resume();
     }
 
-    /// Closes the limiter, for all its handles and for good: it admits no more calls. A limiter
-    /// cannot be opened again; make a new one.
+    /// Closes the limiter, for all its handles and for good: the limiter admits no more calls. A
+    /// limiter cannot be opened again; make a new one.
     ///
     /// Every waiting call, task or thread, gets [`Error::Closed`] at once. Each is woken once, and
     /// counts as refused. Later calls get the same error. Calls that were admitted run on.
     ///
     /// Some calls cannot fail: [`acquire`](Self::acquire),
     /// [`acquire_blocking`](Self::acquire_blocking) and
-    /// [`.rate_limited(..)`](crate::FnExt::rate_limited). They stay pending on a closed limiter,
-    /// and count as refused. A program that closes a limiter uses the words that can fail:
+    /// [`.rate_limited(..)`](crate::FnExt::rate_limited). Such calls stay pending on a closed
+    /// limiter, and count as refused. A program that closes a limiter uses the words that can fail:
     /// [`acquire_many`](Self::acquire_many), [`acquire_within`](Self::acquire_within),
     /// [`.rate_limited_by(..)`](crate::FnExt::rate_limited_by),
     /// [`.rate_limited_within(..)`](crate::FnExt::rate_limited_within), and
@@ -363,8 +362,8 @@ impl RateLimiter {
     /// attempt.
     ///
     /// A closed limiter has no permits [available](Self::available). [`charge`](Self::charge) and
-    /// [`stats`](Self::stats) go on, and settings can still be changed. To close it again does
-    /// nothing.
+    /// [`stats`](Self::stats) still work, and settings can still be changed. A second `close` has
+    /// no effect.
     ///
     /// # Examples
     ///
@@ -443,7 +442,7 @@ impl RateLimiter {
     ///
     /// A window gives back no more than is in it. A paced limiter moves its schedule back, and no
     /// further than to this moment; time that has passed is not given back. Takes constant time,
-    /// except beside a period that is shorter than it once was.
+    /// unless a period was shortened.
     ///
     /// # Panics
     ///
@@ -509,7 +508,8 @@ impl RateLimiter {
     /// # Errors
     ///
     /// If a limit or a period is zero, or there are not as many limits as windows. A paced limiter
-    /// has one. The number of windows stays, because a new window would know of no earlier call.
+    /// has a single limit. The number of windows stays, because a new window would know of no
+    /// earlier call.
     ///
     /// # Examples
     ///
@@ -549,8 +549,8 @@ impl RateLimiter {
         durations(self.core.limits())
     }
 
-    /// Returns whether the limiter is [paced](Self::paced), and not exact. This stays as it was
-    /// made, because windows are no schedule to pace calls by.
+    /// Returns whether the limiter is [paced](Self::paced), and not exact. A limiter stays as it
+    /// was made, because windows are no schedule to pace calls by.
     ///
     /// # Examples
     ///
@@ -566,7 +566,7 @@ impl RateLimiter {
     }
 
     /// The [burst](crate::RateLimiterBuilder::burst) of a paced limiter as it was set; `None` for
-    /// an exact limiter. While the limit is lower, the limit is the burst.
+    /// an exact limiter. While the burst exceeds the limit, the limit is the burst.
     ///
     /// # Examples
     ///
@@ -589,8 +589,8 @@ impl RateLimiter {
     ///
     /// Permits that were taken stay taken. With a smaller burst, the calls behind them wait until
     /// the schedule has room again. In any stretch of time, no more permits are taken than the
-    /// largest burst of that time allows. More than the limit counts as far as the limit allows it,
-    /// also after the limit is raised, so burst and limit can be changed in either order.
+    /// largest burst of that time allows. While a burst exceeds the limit, the limit is the burst.
+    /// Burst and limit can therefore be changed in either order.
     ///
     /// # Panics
     ///
@@ -685,7 +685,7 @@ impl RateLimiter {
     ///
     /// # Panics
     ///
-    /// If it is zero.
+    /// If the longest pause is zero.
     ///
     /// # Examples
     ///
@@ -706,7 +706,7 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If the longest pause is zero.
     ///
     /// # Examples
     ///
@@ -791,7 +791,7 @@ pub(super) fn checked_pause(longest: Duration) -> Result<Duration, ConfigError> 
     Ok(longest)
 }
 
-/// Limits as the policy counts them, the other way round.
+/// Turns the policy's limits back into durations: the inverse of [`checked`].
 pub(super) fn durations(limits: Vec<(u32, Nanos)>) -> Vec<(u32, Duration)> {
     limits.into_iter().map(|(limit, period)| (limit, Duration::from_nanos(period))).collect()
 }

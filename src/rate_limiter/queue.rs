@@ -5,8 +5,8 @@
 //! is ever skipped, so a waiter that comes back has a smaller number than all in the ring; such
 //! waiters stand before the ring, in a map.
 //!
-//! A call that keeps its place between the attempts of a retry stands there too, by the moment at
-//! which it first came. Its first attempt was admitted, so all in the ring came later.
+//! A call that keeps its place between the attempts of a retry stands in that map too, by the
+//! moment at which it first came. The first attempt was admitted, so all in the ring came later.
 
 use crate::{
     clock::Nanos,
@@ -45,7 +45,7 @@ pub(super) struct Demand {
 /// Capacity beyond which an emptied ring gives its memory back.
 const KEPT_WHEN_EMPTY: usize = 64;
 
-/// The order of those that came back: by the moment at which they first came, then by number.
+/// The order of the waiters that came back: by the moment at which each first came, then by number.
 type Key = (Nanos, i64);
 
 impl Ticket {
@@ -184,13 +184,13 @@ impl Queue {
         self.is_before_ring(came).then_some(wanted)
     }
 
-    /// Whether all in the ring came no earlier than this.
+    /// Returns `true` if all in the ring came no earlier than `came`.
     fn is_before_ring(&self, came: Nanos) -> bool {
         self.ring.front().and_then(Place::waiter).is_none_or(|first| came <= first.demand.since)
     }
 
-    /// The place of a call that first came at this moment, and comes again: before all that came
-    /// later. At the end if some that came earlier stand in the ring.
+    /// Gives a place to a call that first came at `came`, and comes again: before all that came
+    /// later. If a call that came earlier stands in the ring, the place is at the end.
     pub(super) fn join_again(&mut self, waker: &Waker, demand: Demand, came: Nanos) -> Ticket {
         if !self.is_before_ring(came) {
             return self.join(waker, demand);
@@ -402,13 +402,13 @@ mod tests {
     }
     use Whereabouts::{Gone, Skipped, Waits};
 
-    /// One that ever joined, known by when it did.
+    /// A waiter that ever joined, known by its number in that order.
     struct Guest {
         ticket: Ticket,
         demand: Demand,
-        /// When it first came.
+        /// The moment at which it first came.
         came: Nanos,
-        /// Whether it was never skipped, and has not come again.
+        /// `true` if it was never skipped, and has not come again.
         in_ring: bool,
         state: Whereabouts,
     }
@@ -418,7 +418,8 @@ mod tests {
     struct Naive(Vec<Guest>);
 
     impl Naive {
-        /// Those that were skipped or came again, by when they first came, and then the others.
+        /// Waiters that were skipped or came again, by the moment at which each first came, and
+        /// then the others.
         fn waiting(&self) -> Vec<usize> {
             let mut waiting: Vec<_> = (0..self.0.len()).filter(|n| self.0[*n].state == Waits).collect();
             waiting.sort_by_key(|n| self.rank(*n));
@@ -427,7 +428,7 @@ mod tests {
 
         fn rank(&self, n: usize) -> (bool, Nanos, bool, usize) {
             let Guest { came, in_ring, demand, .. } = &self.0[n];
-            // Of those that first came at the same moment, the ones that come again are first.
+            // Among waiters that first came at the same moment, those that come again are first.
             (*in_ring, if *in_ring { 0 } else { *came }, *came == demand.since, n)
         }
 

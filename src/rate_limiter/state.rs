@@ -100,7 +100,7 @@ struct State {
     /// window keeps its past, and once the limiter is closed.
     short_way_from: Nanos,
     bounds: Bounds,
-    /// For good.
+    /// Stays `true` for good.
     is_closed: bool,
     /// The latest moment that was seen. A clock that goes back (one runtime's paused clock after
     /// another's) stands still.
@@ -163,13 +163,13 @@ pub(crate) struct Request {
     pub(crate) permits: Permits,
     /// `true` if the caller can be told of a refusal: a full queue, a closed limiter.
     pub(crate) can_fail: bool,
-    /// `None` waits for as long as it takes.
+    /// The longest wait; `None` for an unbounded one.
     pub(crate) max_wait: Option<Duration>,
 }
 
 impl Request {
-    /// One permit of each window, however long it takes. Any limiter admits this in the end, or
-    /// leaves it pending once it is closed, so it is never refused.
+    /// A request for one permit of each window, with an unbounded wait. Any limiter admits this
+    /// request in the end, or leaves it pending once closed, so it is never refused.
     pub(crate) fn one() -> Self {
         Self { permits: 1_u32.into(), can_fail: false, max_wait: None }
     }
@@ -448,7 +448,7 @@ impl Core {
         lock(&self.state).bounds
     }
 
-    /// Bounds are asked when a call comes or a pause begins, so no waiter need know.
+    /// Bounds apply when a call comes or a pause begins, so no waiter is woken.
     pub(super) fn set_max_waiting(&self, waiting: Option<usize>) {
         let mut state = lock(&self.state);
         state.bounds.max_waiting = waiting;
@@ -490,7 +490,7 @@ impl Core {
     }
 }
 
-/// Adds the permits of so many windows to their totals.
+/// Adds the permits of the first `windows` windows to their totals.
 fn add_up(totals: &mut [u64; MAX_WINDOWS], counts: &Counts, windows: usize) {
     for (total, count) in totals.iter_mut().zip(counts).take(windows) {
         *total = total.saturating_add((*count).into());
@@ -694,8 +694,8 @@ impl State {
         let ticket = match came {
             None => self.queue.join(waker, demand),
             Some(came) => {
-                // The turns of those that came at this very moment are foreseen no better, but that
-                // only lets timers be late for them.
+                // Turns foreseen at this very moment still count as foreseen, although this call
+                // may stand before them now. The only effect is more patience with their timers.
                 self.undisturbed_since = self.undisturbed_since.max(self.now);
                 self.queue.join_again(waker, demand, came)
             }

@@ -21,7 +21,7 @@ pub struct RateLimiterStats {
     pub refused: u64,
     /// Calls that left while they waited.
     pub cancelled: u64,
-    /// Waiters that did not come when they were called, and so were passed over. They keep their turn.
+    /// Waiters that were woken, did not come, and were skipped. A skipped waiter keeps its place.
     pub skipped: u64,
     /// Calls that wait now.
     pub waiting: usize,
@@ -32,7 +32,7 @@ pub struct RateLimiterStats {
     /// are.
     pub charged: [u64; MAX_WINDOWS],
     /// Permits of each window that were given back: by [`refund`](crate::RateLimiter::refund), or
-    /// from a reservation that was settled. Only those that were still counted.
+    /// from a reservation that was settled. Permits that had left the window are not included.
     pub refunded: [u64; MAX_WINDOWS],
 }
 

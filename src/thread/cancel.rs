@@ -18,19 +18,19 @@ use std::{
 /// Cancels the blocking calls that it runs: their waits for a retry, a permit or a load end.
 ///
 /// [`run`](Self::run) makes a call on this thread, and [`cancel`](Self::cancel), from another
-/// thread or task, ends what decor does in it. A clone is the same token. One token may run any
-/// number of calls, one after the other and on many threads: a shutdown cancels all of them at once.
-/// A cancelled token stays cancelled; for further calls, make another.
+/// thread or task, ends what decor does in it. A clone is the same token. A token may run any
+/// number of calls, one after the other and on many threads: a shutdown cancels all of them at
+/// once. A cancelled token stays cancelled; for further calls, make another.
 ///
 /// Async calls need no token, because dropping their future cancels them.
 ///
-/// # What ends, and what runs on
+/// # Effects
 ///
-/// - A wait in decor ends at once, on whatever it waits: the delay of a retry, a permit, a load, a
-///   call with a limit, a [gate](crate::layer::Gate). The next waiter moves up, another call takes
-///   over the load, `timed` and `logged` report `cancelled`.
+/// - Every wait in decor ends at once: the delay of a retry, a permit, a load, a call with a
+///   limit, a [gate](crate::layer::Gate). The next waiter moves up, another call takes over the
+///   load, `timed` and `logged` report `cancelled`.
 /// - No further attempt, permit or load begins.
-/// - The function in progress runs on. If it returns, and nothing of decor's has to begin after it,
+/// - The function in progress runs on. If it returns, and decor has nothing to begin after it,
 ///   `run` returns its value.
 /// - A load that is [`detached`](crate::Memoized::detached) goes on for the other calls.
 /// - With a [`timeout`](crate::FnExt::timeout), the function in progress is abandoned, as when the
@@ -38,8 +38,8 @@ use std::{
 ///
 /// # Limits
 ///
-/// decor ends a call by unwinding it, without the panic hook. A `Mutex` that the call holds while it
-/// waits is poisoned. A `catch_unwind` within the call stops the unwinding, and the next wait
+/// decor ends a call by unwinding it, without the panic hook. A `Mutex` that the call holds while
+/// it waits is poisoned. A `catch_unwind` within the call stops the unwinding, and the next wait
 /// unwinds again. From a `Drop` that runs while the thread unwinds, and with `panic = "abort"`, no
 /// call can be unwound: its waits run their course.
 ///
@@ -118,7 +118,7 @@ impl CancelToken {
         self.0.cancel();
     }
 
-    /// Whether the token is cancelled, for a loop of the function's own.
+    /// Returns `true` if the token is cancelled. Lets a long-running function end its own loop.
     ///
     /// ```
     /// let token = decor::blocking::CancelToken::new();
@@ -140,7 +140,7 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-/// The signal that calls are cancelled. It stays once it is given.
+/// The signal that calls are cancelled. Stays set for good.
 #[derive(Debug, Default)]
 pub(super) struct Signal {
     is_cancelled: AtomicBool,
@@ -159,7 +159,7 @@ impl Signal {
         self.is_cancelled.load(Ordering::SeqCst)
     }
 
-    /// Number of waits that it would end.
+    /// Number of waits that the signal would end.
     #[cfg(all(test, shuttle))]
     pub(super) fn waiting(&self) -> usize {
         lock(&self.waiting).len()
@@ -256,7 +256,7 @@ impl Drop for Entered {
     }
 }
 
-/// Whether the call of this thread is to be unwound.
+/// Returns `true` if the call of this thread is to be unwound.
 ///
 /// A call from a `Drop` during unwinding is not unwound, because a second unwinding would abort the
 /// process. With `panic = "abort"`, no call is unwound.
@@ -266,7 +266,7 @@ pub(super) fn is_to_be_unwound() -> bool {
     CURRENT.try_with(is_cancelled).unwrap_or(false) && cfg!(panic = "unwind") && !thread::panicking()
 }
 
-/// Goes no further if the call of this thread is cancelled.
+/// Unwinds if the call of this thread is cancelled.
 pub(crate) fn unwind_if_cancelled() {
     if is_to_be_unwound() {
         unwind();
@@ -301,8 +301,8 @@ impl UnwindMark {
     }
 }
 
-/// The scope of this thread's call; `None` also for a thread at its end, whose thread-locals are
-/// gone.
+/// The scope of this thread's call; `None` also for a thread at its end, after its thread-locals
+/// are gone.
 fn current() -> Option<Scope> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }

@@ -29,7 +29,7 @@ impl Event {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// Whether the wait ended with the event, and not cancelled.
+    /// Returns `true` if the wait ended with the event, `false` if cancelled.
     fn wait(&self) -> bool {
         let wait = ready_or_cancelled(|waker| {
             let mut event = lock(&self.0);
@@ -43,8 +43,8 @@ impl Event {
     }
 }
 
-/// Waits of threads, each within so many scopes of other tokens, against a cancellation and maybe
-/// the event. The token is the outermost.
+/// Waits of threads against a cancellation and maybe the event. `waiters` has, for each thread, the
+/// number of scopes of other tokens around its wait. The token's scope is the outermost.
 fn check(waiters: &'static [usize], happens: bool, preemptions: usize) {
     let explored = explore(preemptions, move || {
         let (signal, event) = (Arc::<Signal>::default(), Event::default());

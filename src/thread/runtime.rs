@@ -1,11 +1,11 @@
 //! The end of the runtime to which a waiting thread belongs.
 //!
 //! A runtime that is dropped waits for the threads of its blocking tasks. Tokio has no signal for
-//! that moment, but it drops the runtime's tasks first. Therefore a thread that waits in a task has
-//! a task of its own there, whose drop is the signal.
+//! that moment, but it drops the runtime's tasks first. A thread that waits in a task therefore has
+//! a task of its own there. The drop of that task is the signal.
 //!
-//! The task stays for the thread's later waits. One for each wait would be spawned and aborted again
-//! and again, and a runtime that is not driven meanwhile frees none of them.
+//! The task stays for the thread's later waits. A task for each wait would be spawned and aborted
+//! again and again, and a runtime that is not driven meanwhile frees none of them.
 
 use super::cancel::{Entered, Scope, Signal};
 use crate::sync::Arc;
@@ -53,8 +53,8 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Until the guard is dropped, the end of the runtime cancels the call of this thread, if that is
-/// made in a task.
+/// Until the guard is dropped, the end of the runtime cancels the call of this thread, if the call
+/// is made in a task.
 ///
 /// Only in a task, async or blocking, because tokio catches what unwinds it and hands it to the
 /// task's `JoinHandle`. A thread that has merely entered a runtime waits on.

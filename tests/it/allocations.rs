@@ -92,8 +92,8 @@ macro_rules! allocations {
 }
 every_decorator!(allocations);
 
-/// The decorators that allocate for the first call of a key: for what it loads, for its window, or
-/// because the call is the last to hold its memo, and drops it.
+/// The decorators that allocate for the first call of a key: for a loaded value, for a window, or
+/// because the call drops the last handle of its memo.
 const FIRST_CALLS: [&str; 6] = [
     "memoized_by",
     "rate_limited_by_key",

@@ -217,7 +217,7 @@ fn debug_shows_the_chain_as_it_was_written() {
     assert_eq!(format!("{:?}", boxed.timed("again")), format!("{written}.boxed().timed(\"again\")"));
 }
 
-/// One allocation, shared by the chain, its calls and what they return, and then freed.
+/// The chain, its calls and what they return share an allocation, which is freed at last.
 #[tokio::test(start_paused = true)]
 async fn a_name_made_at_run_time_is_shared_and_freed() {
     let name: Arc<str> = format!("job {}", 42).into();

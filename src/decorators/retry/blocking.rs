@@ -27,13 +27,13 @@ fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
     if running() == 1 {
         retry_here(policy, rules, args, name, call)
     } else {
-        // Within a further attempt of another retry, this one begins anew with 1.
+        // Within a further attempt of another retry, this retry counts anew from 1.
         Scope::new(1, None).run(move || retry_here(policy, rules, args, name, call))
     }
 }
 
-/// The first attempt, with all that a call needs which succeeds at once: this much is compiled into
-/// the caller.
+/// The first attempt, with all code for a call that succeeds at once. Only this part is compiled
+/// into the caller.
 #[inline]
 fn retry_here<Args: Clone, T, E, R: Ruling<T, E>>(
     policy: &RetryPolicy,

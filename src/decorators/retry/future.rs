@@ -111,7 +111,7 @@ where
     A: Repeat<Output = Result<T, E>>,
     R: Ruling<T, E>,
 {
-    /// Within a further attempt of another retry, this one begins anew with 1.
+    /// Within a further attempt of another retry, this retry counts anew from 1.
     #[cold]
     #[inline(never)]
     fn poll_nested(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, R::Error>> {
@@ -163,7 +163,7 @@ where
         }
     }
 
-    /// What follows an attempt that has ended; `None` if another is to follow after a wait.
+    /// The step after an attempt that has ended; `None` if another attempt follows after a wait.
     #[inline]
     fn ended(
         mut self: Pin<&mut Self>,
@@ -262,7 +262,7 @@ where
 {
     fn stop(self: Pin<&mut Self>) {
         let this = self.project();
-        // An attempt that has ended was stopped then.
+        // An attempt that has ended was stopped at its end.
         if *this.state == State::Attempting {
             this.attempts.stop();
         }

@@ -81,7 +81,7 @@ pub(super) fn succeeded(policy: &RetryPolicy, attempt: u32, name: impl Fn() -> N
     Log { policy, name: &name, attempt, error: ErrorText(None) }.succeeded();
 }
 
-/// The log lines about an attempt. `name` is asked for only where somebody listens.
+/// The log lines about an attempt. `name` is called only if a subscriber listens.
 struct Log<'a> {
     policy: &'a RetryPolicy,
     name: &'a dyn Fn() -> Name,
@@ -115,7 +115,7 @@ impl Log<'_> {
     fn gave_up(&self, reason: GiveUpReason, clock: Clock) {
         let Self { policy, name, attempt, error } = self;
         if *attempt == 1 && reason == GiveUpReason::NotRetryable {
-            // Nothing was retried, and whether the error is worth a warning is for its caller to say.
+            // Nothing was retried, so the caller decides if the error is worth a warning.
             if let Some(level) = policy.log_filter().into_level() {
                 retry_event!(
                     level, name = &*name(), attempt, %reason, error = error.field(),
@@ -144,7 +144,7 @@ impl ErrorText<'_> {
     }
 }
 
-/// With the whole chain of causes where `{:#}` has it, as anyhow's does.
+/// Shows the whole chain of causes if the error's `{:#}` does, as anyhow's does.
 impl fmt::Display for ErrorText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |error| write!(f, ": {error:#}"))

@@ -157,10 +157,11 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
 
     /// Where the error says when to try again (`Retry-After`), waits that long in place of the policy's delay.
     ///
-    /// The hint may exceed `max_delay`; where the policy has jitter, up to a tenth of it is added, so that not everyone
-    /// who was told the same comes back together. It changes neither `max_attempts` nor the deadline: a hint beyond
-    /// that ends the retry at once. So does a hint beyond the policy's
-    /// [`max_hint`](RetryPolicy::max_hint), 1 h until set. A hint of zero retries at once.
+    /// The hint may exceed `max_delay`. If the policy has jitter, up to a tenth of the hint is
+    /// added, so that clients with the same hint do not come back together. Neither `max_attempts`
+    /// nor the deadline changes. A hint beyond the deadline, or beyond the policy's
+    /// [`max_hint`](RetryPolicy::max_hint) (1 h until set), ends the retry at once. A hint of zero
+    /// retries at once.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -184,12 +185,12 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
         self.with(|rules| rules.hint(HintedBy(hint)))
     }
 
-    /// Where the result says when to try again, be it an `Ok`, waits that long in place of the policy's
-    /// delay: a response with status 429 and a `Retry-After`.
+    /// Waits as long as the result asks for, in place of the policy's delay. The result may be an
+    /// `Ok`, such as a response with status 429 and a `Retry-After`.
     ///
-    /// As [`retry_after`](Self::retry_after), and in its place. Only results that are retried are
-    /// asked, so an `Ok` needs [`when_result`](Self::when_result) too. For values that borrow from
-    /// the arguments, see there.
+    /// Replaces [`retry_after`](Self::retry_after), and works like it. Only results that are
+    /// retried are asked, so an `Ok` needs [`when_result`](Self::when_result) too. For values that
+    /// borrow from the arguments, see [`when_result`](Self::when_result).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -243,8 +244,8 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
         self.with(|rules| rules.on_retry(OnRetryHook(hook)))
     }
 
-    /// Calls this once when the retry gives up: attempts exhausted, deadline reached, hint too long, or
-    /// not an error that it retries.
+    /// Calls the closure once when the retry gives up: attempts exhausted, deadline reached, hint
+    /// too long, or error not retryable.
     ///
     /// Not when a decorator outside ends the call, a total `.timeout(..)` for one: then the retry is dropped. Where that
     /// matters, bound it by the policy's [`deadline`](RetryPolicy::deadline) instead.
@@ -291,11 +292,11 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
         self.with(Rules::explained)
     }
 
-    /// Puts the text of the error into the retry's own log lines, with the whole chain of causes where
-    /// its `{:#}` has them. Without this word a retry asks no text of its errors, and none in which
-    /// there may be a secret reaches the log.
+    /// Puts the text of the error into the retry's own log lines, with the whole chain of causes if
+    /// its `{:#}` shows it. Without this word, a retry formats no error, so that a secret in an
+    /// error's text does not reach the log.
     ///
-    /// The lines and their levels: [`RetryPolicy`](RetryPolicy#logs).
+    /// [`RetryPolicy`](RetryPolicy#logs) lists the lines and their levels.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -369,7 +370,8 @@ where
 {
     #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
-        // Each part, and not the whole, which would be copied once more on its way into the future.
+        // Clones each part: a clone of the whole would be copied once more on its way into the
+        // future.
         RetryFuture::new(self.callable.clone().repeated(args), self.policy.clone(), self.rules.clone())
     }
 }

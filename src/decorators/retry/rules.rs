@@ -1,4 +1,4 @@
-//! What a retry is told to retry, and whom it tells: six slots, each filled by a word of its own.
+//! The rules and hooks of a retry: six slots, each filled by a word of its own.
 
 use crate::{GiveUpReason, RetryError, Transient};
 use std::{fmt, time::Duration};
@@ -144,7 +144,7 @@ pub trait Ruling<T, E>: fmt::Debug {
 
     /// Whether this result should be followed by another attempt.
     fn should_retry(&mut self, result: &Result<T, E>) -> bool;
-    /// When the result asks to be tried again.
+    /// The delay that the result asks for before another attempt; `None` if it asks for none.
     fn hint(&mut self, result: &Result<T, E>) -> Option<Duration>;
     /// Another attempt will follow.
     fn retrying(&mut self, retrying: &RetryEvent<'_, E>);
@@ -240,9 +240,9 @@ impl<T, E: Transient> Predicate<T, E> for TransientError {
     }
 }
 
-/// Where a result may say when to try again.
+/// Reads from a result the delay before another attempt.
 pub trait Hint<T, E> {
-    /// When this one does.
+    /// The delay that this result asks for.
     fn hint(&mut self, result: &Result<T, E>) -> Option<Duration>;
 }
 
@@ -266,8 +266,8 @@ impl<T, E, P: FnMut(&E) -> Option<Duration>> Hint<T, E> for HintedBy<P> {
     }
 }
 
-/// A closure of [`.retry_after_result(..)`](super::Retry::retry_after_result) reads it from the
-/// result.
+/// A closure of [`.retry_after_result(..)`](super::Retry::retry_after_result) reads the delay from
+/// the result.
 #[derive(Clone, Copy)]
 pub struct HintedByResult<P>(pub(super) P);
 
@@ -379,17 +379,17 @@ impl<E> Finish<E> for Explained {
     }
 }
 
-/// What log lines show of an error.
+/// The part of an error that log lines show.
 pub trait LogText<E> {
     /// The text; `None` for nothing.
     fn text(error: &E) -> Option<&dyn fmt::Display>;
 }
 
-/// Nothing: errors need no text, and it may hold a secret.
+/// Shows nothing, because errors need no text, and a text may hold a secret.
 #[derive(Clone, Copy)]
 pub struct NoText;
 
-/// Its text, by [`.logging_errors()`](super::Retry::logging_errors).
+/// Shows the error's text, by [`.logging_errors()`](super::Retry::logging_errors).
 #[derive(Clone, Copy)]
 pub struct Text;
 

@@ -126,8 +126,8 @@ impl Pacer {
         self.tat = self.tat.max(self.scaled(since)).saturating_add(self.intervals(permits.into()));
     }
 
-    /// Moves the schedule back by so many permits, and no further than to now. Returns the number
-    /// of whole permits that this gives back.
+    /// Moves the schedule back by these permits, and no further than to now. Returns the number of
+    /// whole permits that this gives back.
     pub(crate) fn refund(&mut self, now: Nanos, permits: u32) -> u32 {
         let back = self.intervals(permits.into()).min(self.tat.saturating_sub(self.scaled(now)));
         self.tat -= back;

@@ -287,7 +287,7 @@ mod tests {
             self.longest_period = self.longest_period.max(period);
         }
 
-        /// Gives back the permits for which this is true, up to so many, the oldest first.
+        /// Gives back up to this number of permits for which `is_meant` is true, the oldest first.
         fn refund(&mut self, permits: u32, is_meant: impl Fn(Nanos) -> bool) -> u32 {
             let mut given = 0;
             self.taken.retain(|at| {

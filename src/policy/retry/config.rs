@@ -37,7 +37,7 @@ pub struct RetryConfig {
     pub delay: Duration,
     /// What exponential delays are multiplied by; 2 if left out.
     pub factor: Option<f64>,
-    /// The longest delay, if there is to be one; at least the first.
+    /// The longest delay, at least the first; `None` without a cap.
     pub max_delay: Option<Duration>,
     /// The longest hint of a server that is followed; zero for none, `Duration::MAX` for all.
     pub max_hint: Duration,
@@ -45,11 +45,11 @@ pub struct RetryConfig {
     pub jitter: Jitter,
     /// Calls in all, at least 1.
     pub max_attempts: u32,
-    /// How long all attempts together may go on, if that is to be limited; longer than zero.
+    /// Longest time for all attempts together; longer than zero, `None` without a limit.
     pub deadline: Option<Duration>,
     /// The seed of a reproducible jitter, if it is to be.
     pub seed: Option<u64>,
-    /// Whether a retried call keeps its place in the queue of a limiter.
+    /// `true` if a retried call keeps its place in the queue of a limiter.
     pub keeps_place: bool,
     /// The level of the lines about attempts.
     pub log_level: LevelFilter,

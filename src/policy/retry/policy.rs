@@ -59,7 +59,7 @@ use tracing::level_filters::LevelFilter;
 ///
 /// The lines show the text of the error after [`.logging_errors()`](crate::Retry::logging_errors).
 /// With [`give_up_log_interval`](Self::give_up_log_interval) a thousand calls that give up in one
-/// outage are a few lines, which say how many.
+/// outage are a few lines, which count the lines left out.
 #[derive(Clone)]
 #[must_use = "a policy does nothing until it is given to `.retry_with(..)`"]
 pub struct RetryPolicy {
@@ -78,7 +78,7 @@ pub(super) struct Plan {
     pub(super) deadline: Option<Duration>,
     pub(super) max_attempts: u32,
     pub(super) jitter: Jitter,
-    /// Whether the time since the first attempt matters to the policy.
+    /// Returns `true` if the policy needs the time since the first attempt.
     needs_clock: bool,
     log_level: LogLevel,
     give_up_log_level: LogLevel,
@@ -158,7 +158,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If the delay is zero.
     ///
     /// # Examples
     ///
@@ -167,7 +167,10 @@ impl RetryPolicy {
     /// use std::time::Duration;
     ///
     /// let error = RetryPolicy::try_linear(Duration::ZERO).unwrap_err();
-    /// assert_eq!(error.to_string(), "`delay` is 0ns, but must be longer than zero where delays grow");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`delay` is 0ns, but must be longer than zero where delays grow",
+    /// );
     /// ```
     pub fn try_linear(step: Duration) -> Result<Self, ConfigError> {
         Self::growing(Strategy::Linear(step))
@@ -197,7 +200,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If the delay is zero.
     ///
     /// # Examples
     ///
@@ -206,7 +209,10 @@ impl RetryPolicy {
     /// use std::time::Duration;
     ///
     /// let error = RetryPolicy::try_exponential(Duration::ZERO).unwrap_err();
-    /// assert_eq!(error.to_string(), "`delay` is 0ns, but must be longer than zero where delays grow");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`delay` is 0ns, but must be longer than zero where delays grow",
+    /// );
     /// ```
     pub fn try_exponential(first: Duration) -> Result<Self, ConfigError> {
         Self::growing(Strategy::Exponential(first, Self::DEFAULT_FACTOR))
@@ -236,7 +242,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If the delay is zero.
     ///
     /// # Examples
     ///
@@ -245,13 +251,16 @@ impl RetryPolicy {
     /// use std::time::Duration;
     ///
     /// let error = RetryPolicy::try_fibonacci(Duration::ZERO).unwrap_err();
-    /// assert_eq!(error.to_string(), "`delay` is 0ns, but must be longer than zero where delays grow");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`delay` is 0ns, but must be longer than zero where delays grow",
+    /// );
     /// ```
     pub fn try_fibonacci(unit: Duration) -> Result<Self, ConfigError> {
         Self::growing(Strategy::Fibonacci(unit))
     }
 
-    /// `delay(n)` after attempt `n`, 1 for the first. Cap and jitter apply to it as to any other. A
+    /// `delay(n)` after attempt `n`, 1 for the first. Cap and jitter apply as to any other delay. A
     /// delay of zero retries at once.
     ///
     /// ```
@@ -268,15 +277,16 @@ impl RetryPolicy {
 
     const DEFAULT_FACTOR: f64 = 2.0;
 
-    /// Beyond it, a float no longer holds every whole number, and the second delay is beyond use.
+    /// The largest factor. Beyond it, a float no longer holds every whole number, and the second
+    /// delay is of no use.
     const MAX_FACTOR: f64 = 9_007_199_254_740_992.0;
 
-    /// What an exponential delay is multiplied by from one attempt to the next. 1 keeps it as it
-    /// is.
+    /// Factor by which an exponential delay grows from one attempt to the next. 1 keeps the delay
+    /// as it is.
     ///
     /// # Panics
     ///
-    /// If it is below 1, above 2^53 or not a number, or the policy is not exponential.
+    /// If the factor is below 1, above 2^53 or not a number, or the policy is not exponential.
     ///
     /// # Examples
     ///
@@ -296,7 +306,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// If it is below 1, above 2^53 or not a number, or the policy is not exponential.
+    /// If the factor is below 1, above 2^53 or not a number, or the policy is not exponential.
     ///
     /// # Examples
     ///
@@ -329,9 +339,9 @@ impl RetryPolicy {
     ///
     /// # Panics
     ///
-    /// If it is below the policy's first delay, which it would replace. Zero is therefore only for
-    /// a [`fixed`](Self::fixed) delay of zero. The first delay of a [`custom`](Self::custom) policy
-    /// is not asked for, and any cap goes.
+    /// If the cap is below the policy's first delay, which the cap would replace. A cap of zero is
+    /// therefore only for a [`fixed`](Self::fixed) delay of zero. The first delay of a
+    /// [`custom`](Self::custom) policy is not known, so any cap is accepted.
     ///
     /// # Examples
     ///
@@ -351,7 +361,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// If it is below the policy's first delay.
+    /// If the cap is below the policy's first delay.
     ///
     /// # Examples
     ///
@@ -375,9 +385,9 @@ impl RetryPolicy {
     /// 1 h until set.
     ///
     /// A longer hint ends the retry at once, with the call's own error or value, and with the
-    /// reason [`HintTooLong`](crate::GiveUpReason::HintTooLong). So one `Retry-After: 31536000`
-    /// does not hold a call for a year. `Duration::MAX` follows every hint. Zero follows none: a
-    /// hint of zero is the only one that still leads to another attempt.
+    /// reason [`HintTooLong`](crate::GiveUpReason::HintTooLong). A `Retry-After: 31536000`
+    /// therefore does not hold a call for a year. `Duration::MAX` follows every hint. Zero follows
+    /// none: a hint of zero is the only one that still leads to another attempt.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -414,7 +424,7 @@ impl RetryPolicy {
     }
 
     /// The number of calls in all, the first one included; 3 until set. 1 retries nothing.
-    /// `u32::MAX` leaves it to the [`deadline`](Self::deadline).
+    /// `u32::MAX` leaves the end to the [`deadline`](Self::deadline).
     ///
     /// # Panics
     ///
@@ -466,7 +476,7 @@ impl RetryPolicy {
     ///
     /// # Panics
     ///
-    /// If it is zero: `max_attempts(1)` retries nothing.
+    /// If the deadline is zero: `max_attempts(1)` retries nothing.
     ///
     /// # Examples
     ///
@@ -486,7 +496,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If the deadline is zero.
     ///
     /// # Examples
     ///
@@ -525,17 +535,17 @@ impl RetryPolicy {
     /// Lets a retried call keep its place in the queue of a limiter, in the order in which calls
     /// first came. Until set, each attempt joins at the end.
     ///
-    /// Counts for the limiters inside of the retry: `.rate_limited(&limiter).retry_with(&policy)`,
-    /// those by key among them, and what the function acquires by hand. From its second attempt on,
-    /// the call stands before all that came to the limiter after its first attempt began, and
-    /// behind those that came earlier. If a call that came earlier still waits for its first turn, the
-    /// retried call joins at the end, as if its attempt was cut short by a timeout before it was
-    /// admitted. It waits for a permit like any other: the limit holds, and a
-    /// full queue refuses it. A call that may not wait (`try_rate_limited`) has no place to keep,
-    /// nor has a limiter outside of the retry. A call behind it that waits no longer than a limit
-    /// may now fail.
+    /// Applies to the limiters inside of the retry (`.rate_limited(&limiter).retry_with(&policy)`),
+    /// limiters by key among them, and to permits that the function acquires by hand. From its
+    /// second attempt on, the call stands before all that came to the limiter after its first
+    /// attempt began, and behind those that came earlier. While a call that came earlier waits for
+    /// its first turn, a retried call joins at the end. Such a retry is one whose attempt was cut
+    /// short by a timeout before it was admitted. The limit holds for the retried call as for any
+    /// other, and a full queue refuses it. A call that may not wait (`try_rate_limited`) has no
+    /// place to keep. A limiter outside of the retry takes no part. Calls that are overtaken wait
+    /// longer, so one with a bounded wait (`rate_limited_within`) may now fail.
     ///
-    /// Choose it where a call that was throttled should not wait for its turn twice, as behind a
+    /// Choose this setting where a throttled call should not wait for its turn twice, as behind a
     /// long queue. A server that is down then sees the same few calls, and newer ones wait behind
     /// them.
     ///
@@ -568,7 +578,7 @@ impl RetryPolicy {
     }
 
     /// The level of the lines about attempts: `debug` until set. `LevelFilter::OFF`, or `None`,
-    /// turns them off. See [Logs](Self#logs).
+    /// turns the lines off. See [Logs](Self#logs).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -578,7 +588,8 @@ impl RetryPolicy {
     /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
     ///
     /// let loud = RetryPolicy::default().log_level(Level::INFO);
-    /// let silent = RetryPolicy::default().log_level(LevelFilter::OFF).give_up_log_level(LevelFilter::OFF);
+    /// let off = LevelFilter::OFF;
+    /// let silent = RetryPolicy::default().log_level(off).give_up_log_level(off);
     /// assert_eq!(fetch.retry_with(loud).call(42).await, Ok(42));
     /// assert_eq!(fetch.retry_with(silent).call(42).await, Ok(42));
     /// # }
@@ -589,7 +600,8 @@ impl RetryPolicy {
     }
 
     /// The level of the line about giving up: `warn` until set. `LevelFilter::OFF`, or `None`,
-    /// turns it off, as where [`.on_give_up(..)`](crate::Retry::on_give_up) counts instead.
+    /// turns the line off, for a program that counts in
+    /// [`.on_give_up(..)`](crate::Retry::on_give_up) instead.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -612,9 +624,8 @@ impl RetryPolicy {
     /// The least time between two lines about giving up. Zero, the default, logs every one.
     ///
     /// Counts all calls of the policy and its clones together. The lines in between are left out,
-    /// and the next line says how many they were: `fetch gave up at attempt 3: attempts exhausted
-    /// (999 more since the last such line)`. The hook [`on_give_up`](crate::Retry::on_give_up) is
-    /// called each time.
+    /// and the next line ends with their number: `(999 more since the last such line)`. The hook
+    /// [`on_give_up`](crate::Retry::on_give_up) is called each time.
     ///
     /// ```
     /// use decor::RetryPolicy;

@@ -123,7 +123,7 @@ fn a_waiter_takes_over_from_a_leader_that_is_cancelled_in_its_retry() {
     assert_eq!((memo.stats().loads, memo.stats().loading, calls.load(SeqCst)), (2, 0, 2));
 }
 
-/// The limit is an hour, so it is not the limit that ends the wait.
+/// The limit of an hour does not end the wait.
 #[test]
 fn a_bounded_call_is_abandoned_at_once() {
     let (clock, token) = (VirtualClock::start(), CancelToken::new());

@@ -324,7 +324,7 @@ async fn stale_on_error_all_waiting_calls_get_the_expired_value() {
     let stats = memo.stats();
     assert_eq!(sums(&stats), [0, 2, 99, 2]);
     assert_eq!((stats.stale_on_error, stats.load_failures, stats.expirations), (100, 1, 0));
-    // Later calls try again after the delays, and find it up again.
+    // Later calls try again after the delays, and find the service up again.
     assert_eq!(timed(ask.call(7)).await, (Ok(1), AT_ONCE));
     advance(secs(1)).await;
     assert_eq!(timed(ask.call(7)).await, (Ok(1), secs(1)));
@@ -422,14 +422,15 @@ async fn an_idle_value_is_stale_as_any_other_and_a_stale_answer_is_no_use() {
 
 type Set = fn(MemoBuilder<u8, u64>) -> MemoBuilder<u8, u64>;
 
-/// A memo with a value that is due for a refresh 10 s after it was put there, in each of the ways.
+/// A memo with a value that is due for a refresh 10 s after its insertion, for each setting that
+/// refreshes values.
 const REFRESHED: [Set; 3] = [
     |builder| builder.ttl(secs(100_000)).refresh_ahead(0.000_1),
     |builder| builder.ttl(secs(10)).stale_while_revalidate(secs(100_000)),
     |builder| builder.ttl(secs(10)).stale_on_error(secs(100_000)),
 ];
 
-/// Each backoff, and how many loads it makes in ten minutes with a call each 100 ms.
+/// Each backoff, with its number of loads in ten minutes of a call each 100 ms.
 const BACKOFFS: [(Set, u64); 5] = [
     // At 0, 1, 3, 7, 15, 31 and 63 s, and then each minute.
     (|builder| builder, 15),

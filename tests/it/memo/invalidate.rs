@@ -1,5 +1,5 @@
-//! Values that go because of what they are: one that a caller found to be bad, all that match, all
-//! that have a tag; and values that are due for a refresh.
+//! Values that are removed by what they are: a value that a caller found to be bad, all values that
+//! match, all values with a tag. Also values that are made due for a refresh.
 
 use crate::support::{ms, secs};
 use decor::{Error, Memo, prelude::*};
@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_test::{assert_pending, assert_ready_eq, task};
 
-/// A load that ends when it is told its value.
+/// A load that ends when the test sends its value.
 fn load<V>(receiver: oneshot::Receiver<V>) -> impl FnOnce() -> std::pin::Pin<Box<dyn Future<Output = V> + Send>>
 where
     V: Send + 'static,
@@ -195,7 +195,7 @@ async fn dead_values_are_not_asked_and_stale_ones_are() {
     }
 }
 
-/// A load that began before answers the calls that joined it before, and no others.
+/// A load that began before the invalidation answers only the calls that joined before it.
 #[tokio::test(start_paused = true)]
 async fn a_load_under_way_is_kept_only_if_its_value_does_not_match() {
     for remove in WAYS {
@@ -213,7 +213,7 @@ async fn a_load_under_way_is_kept_only_if_its_value_does_not_match() {
             end.send(value).unwrap();
             assert_ready_eq!(leader.poll(), value);
             assert_ready_eq!(before.poll(), value);
-            // It began anew after the invalidation, so that what it loads is kept.
+            // This call loaded anew after the invalidation, so its value is kept.
             let seen_after = if matches { 52 } else { 33 };
             assert_ready_eq!(after.poll(), seen_after);
             assert_eq!(memo.peek(&7), Some(seen_after));
@@ -223,7 +223,7 @@ async fn a_load_under_way_is_kept_only_if_its_value_does_not_match() {
     }
 }
 
-/// Without that, each of them would load, because each would take the load of the one before.
+/// Otherwise each caller would load, because each would detach the load of the caller before it.
 #[tokio::test(start_paused = true)]
 async fn ten_callers_that_remove_by_value_load_once() {
     let memo: Memo<String, u64> = Memo::ttl(secs(3600));
@@ -241,7 +241,8 @@ async fn ten_callers_that_remove_by_value_load_once() {
     assert_eq!(memo.stats().loads, 1);
 }
 
-/// A key's invalidation takes the flight, and with it what was left with it.
+/// The invalidation of a key takes the flight away, together with the invalidations that were left
+/// with the flight.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_joined_after_an_invalidation_is_late_also_if_its_load_is_detached() {
     for remove in WAYS {
@@ -418,7 +419,7 @@ async fn a_refresh_that_fails_leaves_the_value_and_is_tried_again_after_its_dela
     memo.refresh(&7); // waits for no delay
     assert_eq!(fetch.call(7).await, Ok(1));
     assert_eq!((memo.stats().loads, memo.stats().load_failures), (4, 3));
-    advance(secs(4)).await; // It expires when it would have.
+    advance(secs(4)).await; // A refresh does not put off the expiry.
     assert_eq!(fetch.call(7).await, Ok(1));
     assert_eq!((memo.stats().loads, memo.stats().expirations), (5, 1));
 }
@@ -534,7 +535,7 @@ async fn the_expiry_the_place_and_the_tags_of_a_value_stay_when_it_is_due() {
 // ---- values that are no longer valid ----
 
 #[tokio::test(start_paused = true)]
-async fn one_call_loads_what_is_no_longer_valid() {
+async fn one_call_replaces_a_value_that_is_no_longer_valid() {
     let valid_from = Arc::new(AtomicU64::new(0));
     let valid = Arc::clone(&valid_from);
     let memo: Memo<String, u64> =
@@ -553,7 +554,7 @@ async fn one_call_loads_what_is_no_longer_valid() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_longer_valid_is_not_served_stale() {
+async fn a_value_that_is_no_longer_valid_is_not_served_stale() {
     let is_valid = Arc::new(AtomicU64::new(1));
     let valid = Arc::clone(&is_valid);
     let memo: Memo<u8, u64> = Memo::builder()
@@ -575,7 +576,7 @@ async fn what_is_no_longer_valid_is_not_served_stale() {
     }
     assert_eq!(memo.stats().entries, 0);
 
-    // Valid when the refresh began, and not when it failed.
+    // The value is valid when the refresh begins, and no longer when the refresh fails.
     is_valid.store(1, SeqCst);
     memo.insert(7, 49);
     advance(secs(12)).await;

@@ -63,7 +63,7 @@ async fn the_value_goes_if_the_write_is_cancelled_or_panics() {
     assert!(!users.contains(&42));
 
     users.insert(42, "Ada");
-    // Around the timeout it is an error like any other.
+    // Around the timeout, a call that timed out has failed like any other.
     let hang = (|_: u64| pending::<Result<(), Error>>()).timeout(secs(1)).invalidating(&users, |id: &u64| *id);
     hang.call(42).await.unwrap_err();
     assert!(users.contains(&42));
@@ -110,7 +110,7 @@ async fn by_choice_the_value_goes_before_as_well() {
         let mut call = task::spawn(ready(Written::Ok(())).invalidating_tag(&users, "group:2"));
         assert_ready_eq!(call.poll(), Ok(()));
     }
-    // So does each attempt, before the function is called.
+    // Each attempt removes the value too, before the function is called.
     users.insert(42, "Ada");
     let seen = std::cell::RefCell::new(Vec::new());
     let write = (|id: u64| {

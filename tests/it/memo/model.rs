@@ -47,15 +47,14 @@ pub(crate) enum Event {
     Get(u8),
     Insert(u8),
     Invalidate(u8),
-    /// If the value of this key is odd or even: see `is_hit`.
+    /// The value of this key, if it is odd or even: see `is_hit`.
     InvalidateIf(u8, u32),
     /// All values of which number and key add up to this, modulo 3.
     InvalidateWhere(u32),
     /// All values with this tag: see `tags_of`.
     InvalidateTag(u32),
     Refresh(u8),
-    /// The values with this number modulo 5 are no longer valid from now on, and those that were
-    /// not are again.
+    /// From now on, values with this number modulo 5 are not valid, and all others are.
     Revoke(u32),
     Peek(u8),
     /// All values that have not expired are looked at.
@@ -95,11 +94,11 @@ pub(crate) struct Settings {
     /// Delay after the n-th failed refresh, n times.
     pub(crate) refresh_backoff: u64,
     pub(crate) errors: Errors,
-    /// Whether values can be revoked.
+    /// `true` if values can be revoked.
     pub(crate) valid_while: bool,
 }
 
-/// Whether an invalidation concerns a value.
+/// Returns `true` if an invalidation concerns a value.
 fn is_hit(by: Event, key: u8, value: u32) -> bool {
     match by {
         Event::InvalidateIf(of, rest) => key == of && value % 2 == rest,
@@ -109,7 +108,7 @@ fn is_hit(by: Event, key: u8, value: u32) -> bool {
     }
 }
 
-/// No tag, one, or two that may be the same.
+/// The tags of a value: none, one, or two that may be equal.
 fn tags_of(key: u8, value: u32) -> Vec<String> {
     let tags = [value % 4, u32::from(key) % 3];
     tags.iter().take(value as usize % 3).map(ToString::to_string).collect()
@@ -145,7 +144,7 @@ pub(crate) struct Seen {
     /// The key of each load, in the order in which they began, and the event at which it did.
     pub(crate) loads: Vec<(u8, usize)>,
     pub(crate) gets: Vec<Option<u32>>,
-    /// The values that each look found, sorted, or one that a peek found.
+    /// The values that each look found, sorted, or the value that a peek found.
     pub(crate) looks: Vec<Vec<u32>>,
     /// The number of values that each invalidation and each purge has removed.
     pub(crate) removed: Vec<usize>,
@@ -429,9 +428,9 @@ mod naive {
         stored: usize,
         /// Since it took its place.
         is_used: bool,
-        /// It was marked for a refresh.
+        /// `true` if it was marked for a refresh.
         is_due: bool,
-        /// When it was last used without having expired.
+        /// Moment of the latest use by which it had not expired.
         used_at: u64,
         /// Refreshes that failed.
         failures: u64,
@@ -454,10 +453,10 @@ mod naive {
         current: bool,
         /// And since the latest invalidation of its key: it can be joined, and will be kept.
         attached: bool,
-        /// There was a value to serve when it began.
+        /// `true` if there was a value to serve when it began.
         is_refresh: bool,
         joined: BTreeSet<usize>,
-        /// Those of them that joined after an invalidation by value or tag.
+        /// The calls in `joined` that came after an invalidation by value or tag.
         late: BTreeSet<usize>,
         /// The invalidations by value or tag since it began.
         doubts: Vec<Event>,
@@ -561,8 +560,8 @@ mod naive {
             value.number
         }
 
-        /// Removes the value at the front of the expiries, if it has expired by this moment. A value
-        /// that was used meanwhile takes another place.
+        /// Removes the value at the front of the expiries, if it has expired by this moment. A
+        /// value that was used meanwhile takes another place.
         fn expire(&mut self, moment: u64) -> bool {
             let Some(&(at, stored, key)) = self.expiries.first() else { return false };
             if at > moment {

@@ -19,7 +19,8 @@ const STALE: Option<MemoOutcome> = Some(MemoOutcome::Stale);
 const MISS: Option<MemoOutcome> = Some(MemoOutcome::Miss);
 const COALESCED: Option<MemoOutcome> = Some(MemoOutcome::Coalesced);
 
-/// How long each call takes, in milliseconds, and whether it succeeds. Later calls succeed at once.
+/// For each call its duration in milliseconds, and `true` if it succeeds. Later calls succeed at
+/// once.
 #[derive(Clone)]
 struct Script(Arc<Mutex<std::vec::IntoIter<(u64, bool)>>>);
 
@@ -54,7 +55,7 @@ impl Seen {
 }
 
 /// Builds the chain in both halves, makes its calls one after the other with a pause in
-/// milliseconds before each, and returns what the timing saw. It must be the same in both.
+/// milliseconds before each, and returns what the timing saw, which must be the same in both.
 macro_rules! outcomes {
     ($steps:expr, |$f:ident, $seen:ident| $chain:expr, [$($pause:literal => $argument:literal),*]) => {{
         let in_tasks = paused().block_on(async {
@@ -113,7 +114,7 @@ fn a_call_that_waited_is_coalesced() {
     for is_ok in [true, false] {
         let seen = outcomes!([(5_000, is_ok)], |f, seen| f.memoized(&memo()).detached()
             .timed_with(seen.timing().by_memo()).timeout(secs(2)), [0 => 1, 0 => 1, 0 => 1]);
-        assert_eq!(seen, [None, None, COALESCED], "who left has no outcome");
+        assert_eq!(seen, [None, None, COALESCED], "a caller that left has no outcome");
     }
 }
 

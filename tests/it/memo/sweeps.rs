@@ -49,9 +49,9 @@ fn each_call_drops_two_values_that_are_of_no_use() {
     });
 }
 
-/// A use puts off the end of a value, and the queue learns of it when the first end comes.
+/// A use puts off the expiry of a value, and the queue learns of the use at the first expiry.
 #[test]
-fn what_is_not_used_is_dropped_and_what_is_used_stays() {
+fn values_that_are_not_used_are_dropped_and_used_ones_stay() {
     Half::both(|half| {
         let (memo, values) = (half.memo(|builder| builder.time_to_idle(secs(10))), Values::default());
         half.insert(&memo, READ, values.make(1, 500));
@@ -90,7 +90,7 @@ fn a_load_drops_four() {
 
 /// A clock read would double the price of such a hit.
 #[test]
-fn one_in_64_hits_on_what_never_expires_drops_two() {
+fn one_in_64_hits_on_values_that_never_expire_drops_two() {
     Half::both(|half| {
         let (memo, values) = (half.memo(|builder| builder), Values::default());
         half.insert(&memo, READ, values.make(1, u64::MAX));

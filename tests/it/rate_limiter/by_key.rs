@@ -136,7 +136,8 @@ async fn weighted_calls_of_a_key_wait_in_turn_and_leave_when_dropped() {
     assert_eq!((per_host.for_key("a").waiting(), per_host.for_key("a").stats().cancelled), (0, 1));
 }
 
-/// Neither closure is `Clone`: one counts in a borrowed cell, the other moves what is not `Clone`.
+/// Neither closure is `Clone`: the first counts in a borrowed cell, the second moves a value that
+/// is not `Clone`.
 #[tokio::test(start_paused = true)]
 async fn before_a_retry_both_closures_look_at_each_attempt() {
     struct Unclonable(Cell<u32>);
@@ -205,7 +206,8 @@ async fn each_attempt_pauses_the_key_that_it_had() {
     assert_eq!(refused, [1, 2, 3].map(|pause| Err(Error::RateLimited { retry_after: secs(pause) })));
 }
 
-/// A removed key begins anew, and so a pause by a call that has begun before holds the new one.
+/// A removed key begins anew. A pause by a call that began before the removal therefore pauses the
+/// new limiter.
 #[test]
 fn a_pause_finds_the_limiter_that_the_key_has_then() {
     paused().block_on(async {

@@ -126,7 +126,7 @@ async fn later_calls_are_told_and_their_functions_are_not_called() {
     assert_eq!(CLOSED.to_string(), "the rate limiter is closed, and admits no more calls");
 }
 
-/// Nothing that is asked of a closed limiter opens it again.
+/// No method opens a closed limiter again.
 #[tokio::test(start_paused = true)]
 async fn a_closed_limiter_stays_closed() {
     type Act = fn(&RateLimiter);
@@ -180,7 +180,7 @@ async fn calls_that_cannot_fail_stay_pending_without_a_timer() {
     drop((before, call_before, after, call_after));
     assert_eq!(limiter.stats(), refused);
 
-    // A timeout around the call ends it.
+    // A timeout around the call ends the wait.
     let begun = Instant::now();
     let timed_out = echo.rate_limited(&limiter).timeout(secs(5)).call("a").await.unwrap_err();
     assert_eq!(
@@ -242,7 +242,7 @@ fn threads_are_told_at_once() {
     }
 }
 
-/// A call that waits, and one that comes later, are unwound by the timeouts around them.
+/// The timeouts around a call that waits and a call that comes later unwind both.
 #[test]
 fn a_thread_that_cannot_be_told_is_unwound_by_a_timeout() {
     let clock = VirtualClock::start();

@@ -72,7 +72,7 @@ async fn a_limit_of_its_own_outlives_the_same_limit_for_all() {
     assert_eq!(per_user.for_key(&7).available(), 100);
     assert_eq!(per_user.for_key(&8).available(), 10);
 
-    // Set back by hand, it follows again, and is forgotten when it is idle.
+    // A setting that is set back by hand follows again, and the key is forgotten when idle.
     per_user.for_key(&7).set_limit(10, secs(1));
     per_user.set_limit(20, secs(1));
     assert_eq!(per_user.for_key(&7).available(), 20);
@@ -199,7 +199,7 @@ async fn no_count_is_lost_with_a_key() {
     assert_eq!((per_user.stats_of(&7), per_user.len()), (None, 1));
 }
 
-/// A removed key still has callers, and they count on.
+/// A removed key still has callers, which go on counting.
 #[tokio::test(start_paused = true)]
 async fn calls_of_a_removed_key_are_counted() {
     let per_user: KeyedLimiter<u32> = KeyedLimiter::new(1, secs(1));
@@ -285,7 +285,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Forgets no key, and knows of each when it was admitted.
+/// A model that forgets no key, and knows the admissions of each.
 #[derive(Debug, Default)]
 struct Naive {
     now: u64,

@@ -24,7 +24,7 @@ enum Event {
     Resume,
     Charge([u32; 2]),
     Refund([u32; 2]),
-    /// The call of the n-th arrival ends, if it runs: it has used so many permits, or does not
+    /// The call of the n-th arrival ends, if it runs. The call has used these permits, or does not
     /// tell.
     End(usize, Option<[u32; 2]>),
     SetLimits([(u32, u64); 2]),
@@ -188,7 +188,7 @@ impl Window {
         self.taken = self.taken.iter().copied().filter(|(at, _)| is_held(*at)).collect();
     }
 
-    /// Gives back up to so many permits of the admissions for which this is true, the oldest first.
+    /// Gives back up to `permits` of the admissions for which `is_meant` is true, the oldest first.
     fn refund(&mut self, permits: u32, is_meant: impl Fn(&Self, u64) -> bool) {
         self.forget();
         let mut left = permits;
@@ -261,7 +261,7 @@ impl Bucket {
         self.filled -= i128::from(permits) * self.period;
     }
 
-    /// What it cannot hold is lost.
+    /// Permits beyond a full burst are lost.
     fn refund(&mut self, permits: u32) {
         let room = (self.full() - self.filled).max(0);
         self.filled += (i128::from(permits) * self.period).min(room);
@@ -359,7 +359,7 @@ impl Rule {
         }
     }
 
-    /// A call that was admitted with these permits at this moment has used those.
+    /// Settles a call that was admitted at `at` with `reserved` permits, and has used `used`.
     fn settle(&mut self, now: u64, at: u64, reserved: [u32; 2], used: [u32; 2]) {
         let excess = |a: [u32; 2], b: [u32; 2]| [a[0].saturating_sub(b[0]), a[1].saturating_sub(b[1])];
         self.take(now, excess(used, reserved));
@@ -549,13 +549,13 @@ impl Model {
         available
     }
 
-    /// The last moment for an arrival to be admitted at, if it was received as it should be.
+    /// The last moment at which an arrival may be admitted. Checks its reception.
     fn latest(&self, permits: [u32; 2], reception: Reception, early: bool) -> u128 {
         let must_wait = !self.queue.is_empty() || !self.fits(permits);
         let is_full = must_wait && self.max_waiting.is_some_and(|most| self.queue.len() >= most);
         match reception {
             Reception::QueueFull => {
-                // An early one still finds those that are about to give up.
+                // An early arrival still finds waiters that are about to give up.
                 assert!(early || is_full, "{} of {:?} wait", self.queue.len(), self.max_waiting);
                 in_nanos(self.now)
             }
@@ -629,12 +629,13 @@ fn run_model(schedule: &Schedule, receptions: &[Reception], until: u64) -> Seen 
     model.seen
 }
 
-/// Whether an arrival is a call that is settled at its end, in place of a mere wait for permits.
+/// Returns `true` if an arrival is a call that is settled at its end, `false` for a mere wait for
+/// permits.
 fn is_settled(arrival: usize, patience: Patience) -> bool {
     arrival % 2 == 0 && matches!(patience, Patience::Endless)
 }
 
-/// A call that runs until it is told to end.
+/// A call that runs until the test ends it.
 #[derive(Debug, Clone, Default)]
 struct Running {
     has_begun: Rc<Cell<bool>>,
@@ -645,9 +646,9 @@ struct Running {
 enum End {
     #[default]
     NotYet,
-    /// It has used these permits.
+    /// The call has used these permits.
     Used(Permits),
-    /// It does not tell what it has used.
+    /// The call does not tell what it has used.
     Unknown,
 }
 
@@ -685,7 +686,7 @@ struct Driver<'l> {
     waiters: Vec<Option<Arrival<'l>>>,
     /// The calls that have been admitted, by their arrival.
     running: Vec<(usize, Arrival<'l>)>,
-    /// One for each arrival.
+    /// The reception of each arrival.
     receptions: Vec<Reception>,
     order: u64,
     seen: Seen,

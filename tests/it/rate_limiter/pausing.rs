@@ -107,11 +107,11 @@ async fn a_pause_is_cut_to_the_longest() {
     let limiter = RateLimiter::new(9, secs(1));
     limiter.pause_for(YEAR);
     assert_eq!(pauses(&limiter), secs(3600));
-    // Each counts from when it is asked for.
+    // Each pause counts from the moment of its request.
     advance(secs(600)).await;
     limiter.pause_for(YEAR);
     assert_eq!(pauses(&limiter), secs(3600));
-    // A lower bound leaves a pause that has begun as it is, and bounds those that follow.
+    // A lower bound leaves a pause that has begun as it is, and bounds later pauses.
     limiter.set_longest_pause(secs(60));
     assert_eq!(pauses(&limiter), secs(3600));
     limiter.resume();

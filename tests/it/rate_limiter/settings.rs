@@ -81,14 +81,14 @@ async fn a_bound_on_the_waiters_is_asked_when_a_call_comes() {
     let mut last = task::spawn(limiter.acquire_many(1));
     assert_pending!(last.poll());
     limiter.set_max_waiting(0);
-    // None of those that wait is turned away.
+    // No call that waits already is refused.
     for (turn, waiter) in (1..).zip(waiters.into_iter().chain([last])) {
         assert_eq!((waiter.await, begun.elapsed()), (Ok(()), secs(turn)));
     }
     assert_eq!(limiter.acquire_many(1).await, Err(Error::QueueFull { waiting: 0 }));
 }
 
-/// One permit each 100 ms. The first is taken at 0; the four that wait see a burst of 3 at 50 ms.
+/// A permit each 100 ms. The first is taken at 0; the four that wait see a burst of 3 at 50 ms.
 #[tokio::test(start_paused = true)]
 async fn a_larger_burst_reaches_waiting_calls() {
     let limiter = RateLimiter::paced(10, secs(1));

@@ -48,7 +48,7 @@ async fn slow(_: u32) -> Answer {
     Ok(30)
 }
 
-/// Lets calls begin after 100 ms, or refuses them then.
+/// A gate that holds each call for 100 ms, and then admits or refuses it.
 #[derive(Debug, Clone)]
 struct Door {
     opens: bool,
@@ -158,7 +158,7 @@ async fn a_steady_load_below_the_limit_does_not_wait() {
     let call = call.rate_limited_by(&limiter, |n: &u32| *n).settled(|n| *n);
     let begun = Instant::now();
     let mut calls = Vec::new();
-    // A call of 10 in each 50 ms, which uses 4 of them: 80 a second.
+    // A call each 50 ms, which reserves 10 permits and uses 4: 80 a second.
     for n in 0..100 {
         calls.push(tokio::spawn(call.call(10)));
         sleep(ms(50)).await;
@@ -247,7 +247,7 @@ async fn all_is_given_back_if_the_function_was_never_called() {
     assert_eq!(assert_ready!(call.poll()), Err(failed()));
     assert_eq!(limiter.available_per_window(), [10, 100]);
 
-    // A call is dropped while an inner gate holds it back; the gate of a limiter, for one.
+    // A call is dropped while an inner gate holds it back, such as the gate of a limiter.
     let other = RateLimiter::new(1, secs(60));
     other.acquire().await;
     let held = counted.rate_limited(&other).timeout(secs(1)).rate_limited_by(&limiter, reserve).settled(used);
@@ -313,7 +313,7 @@ async fn a_function_that_was_called_behind_an_inner_gate_is_settled() {
     drop(call);
     assert_eq!((inner.available(), limiter.available_per_window()), (0, vec![8, 50]));
 
-    // One attempt of a retry was made, the next was refused.
+    // The first attempt of a retry was made, the next was refused.
     let attempts = AtomicU32::new(0);
     let fails = |_: u32| ready(Answer::Err(failed()));
     let opens_once = |_: &u32| Door::that(attempts.fetch_add(1, Relaxed) == 0);
@@ -322,7 +322,7 @@ async fn a_function_that_was_called_behind_an_inner_gate_is_settled() {
     assert!(retried.rate_limited_by(&limiter, reserve).settled(used).call(40).await.is_err());
     assert_eq!((attempts.load(Relaxed), limiter.available_per_window()), (2, vec![9, 60]));
 
-    // A function whose body makes a call that is refused has been called all the same.
+    // A function has been called even if its body makes a call that is refused.
     let refused = (|_: u32| ready(Answer::Ok(1))).gated(Door::that(false));
     let body = async |n: u32| refused.call(n).await;
     advance(secs(1)).await;
@@ -389,7 +389,7 @@ async fn each_attempt_of_a_retry_settles_by_itself() {
     assert_eq!(limiter.available_per_window(), [9, 80]);
     assert_eq!(limiter.stats().refunded, [1, 29 + 20 + 60 + 40, 0, 0]);
 
-    // Dropped between attempts and during one.
+    // Dropped between attempts, and during an attempt.
     let call = (|_: u32| pending::<Answer>()).rate_limited_by(&limiter, reserve).settled(used);
     let call = call.retry_with(RetryPolicy::default());
     let mut hangs = task::spawn(call.call(50));
@@ -575,7 +575,7 @@ fn a_sync_call_that_is_abandoned_at_an_inner_gate_is_given_back() {
     assert_eq!(limiter.available_per_window(), [10, 100]);
 }
 
-/// The call runs on another thread and may go on there, so it counts as called.
+/// The call runs on another thread and may go on there, so the function counts as called.
 #[test]
 fn a_sync_timeout_inside_counts_as_a_call() {
     let clock = VirtualClock::start();

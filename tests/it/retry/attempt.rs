@@ -1,4 +1,5 @@
-//! `decor::attempt()`: the attempt that is running, wherever and however it runs.
+//! `decor::attempt()`: the number of the attempt that is running, in tasks, threads and nested
+//! retries.
 
 use crate::support::{ms, secs};
 use decor::{RetryPolicy, attempt, prelude::*, test_util::VirtualClock};
@@ -31,7 +32,7 @@ async fn failing_until(last: u32, seen: &RefCell<Vec<u32>>) -> Result<u32, u32> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_one_outside_and_counts_inside() {
+async fn the_attempt_is_one_outside_and_counts_inside() {
     assert_eq!(attempt(), 1);
     let seen = RefCell::default();
     let third = (|| failing_until(3, &seen)).retry_with(policy(5)).await;
@@ -43,7 +44,7 @@ async fn it_is_one_outside_and_counts_inside() {
 
 /// A closure may work before it returns its future.
 #[tokio::test(start_paused = true)]
-async fn a_closure_sees_it_before_it_returns_its_future() {
+async fn a_closure_sees_the_attempt_before_it_returns_its_future() {
     let fail = || ready(Err::<(), _>(attempt()));
     assert_eq!(fail.retry_with(policy(4)).await, Err(4));
     let limiter = RateLimiter::new(1, secs(10));
@@ -115,7 +116,7 @@ async fn tasks_that_move_between_threads_keep_theirs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn neither_a_panic_nor_a_drop_leaves_it_behind() {
+async fn neither_a_panic_nor_a_drop_leaves_an_attempt_behind() {
     let panicking = || async { if attempt() < 3 { Err::<(), _>("busy") } else { panic!("at attempt {}", attempt()) } };
     let panicked = AssertUnwindSafe(panicking.retry_with(policy(5)).into_future()).catch_unwind().await;
     assert_eq!(panicked.unwrap_err().downcast_ref::<String>().unwrap(), "at attempt 3");
@@ -146,7 +147,7 @@ async fn hooks_are_outside() {
         .unwrap_err();
     assert_eq!(*seen.borrow(), [1, 1, 1]);
 
-    // Within another retry too, whose own are outside of it.
+    // Within another retry, the inner hooks are outside too.
     seen.borrow_mut().clear();
     let fail = || ready(Err::<(), _>("busy"));
     let inner = fail.retry_with(policy(2)).on_retry(|_| note()).on_give_up(|_| note());
@@ -155,7 +156,7 @@ async fn hooks_are_outside() {
 }
 
 #[test]
-fn threads_have_it_too() {
+fn threads_have_attempts_too() {
     let _clock = VirtualClock::start();
     assert_eq!((|| Err::<(), _>(attempt())).blocking().retry_with(policy(4)).run(), Err(4));
     assert_eq!(attempt(), 1);
@@ -179,10 +180,10 @@ fn threads_have_it_too() {
     assert_eq!(attempt(), 1);
 }
 
-/// A limit runs a sync call on another thread, and takes the number along. A thread that the function
-/// starts is outside.
+/// A limit runs a sync call on another thread, and takes the number along. A thread that the
+/// function starts is outside.
 #[test]
-fn a_sync_call_with_a_limit_takes_it_along() {
+fn a_sync_call_with_a_limit_takes_the_attempt_along() {
     let _clock = VirtualClock::start();
     let spawning = || Err::<(), _>(format!("{} and {}", attempt(), std::thread::spawn(attempt).join().unwrap()));
     let retried = spawning.blocking().timeout(secs(9)).retry_with(policy(3));

@@ -87,7 +87,8 @@ async fn an_ok_may_say_how_long_to_wait() {
         .await;
     assert_eq!((status, begun.elapsed(), told.get()), (Ok(200), secs(16), 2));
 
-    // An `Ok` that is not retried is not asked, and one with a hint that is too long is returned.
+    // An `Ok` that is not retried is not asked for a hint. An `Ok` with a hint that is too long is
+    // returned.
     let asked = Cell::new(0);
     let ask = |r: &Result<u32, &str>| {
         asked.set(asked.get() + 1);

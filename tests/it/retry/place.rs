@@ -17,12 +17,12 @@ fn policy() -> RetryPolicy {
     RetryPolicy::fixed(secs(1)).max_attempts(4)
 }
 
-/// One call each 10 s, the first at once.
+/// A call each 10 s, the first at once.
 fn slow() -> RateLimiter {
     RateLimiter::paced(1, secs(10))
 }
 
-/// The calls in their order: call, attempt, and the second in which it was made.
+/// The attempts in their order: call, attempt, and second.
 type Calls = Vec<(u64, u32, u64)>;
 
 /// Calls 1 to 5 come a millisecond apart. The first two attempts of call 1 fail, and the first of
@@ -76,7 +76,7 @@ async fn an_attempt_joins_at_the_end_unless_the_policy_keeps_its_place() {
 }
 
 #[test]
-fn so_it_is_for_threads() {
+fn a_threads_attempt_joins_at_the_end_unless_the_policy_keeps_its_place() {
     assert_eq!(calls_of_threads(&slow(), &policy()), AT_THE_END);
     assert_eq!(calls_of_threads(&slow(), &policy().keeping_place()), IN_ITS_PLACE);
 }
@@ -160,7 +160,7 @@ async fn a_bounded_wait_is_that_of_the_kept_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limiter_by_key_keeps_it_too() {
+async fn a_limiter_by_key_keeps_the_place_too() {
     let (keyed, seen) = (KeyedLimiter::new(1, secs(10)), RefCell::new(Vec::new()));
     let fetch = async |key: u64, id: u64| {
         seen.borrow_mut().push((key, id));
@@ -187,7 +187,7 @@ async fn a_dropped_call_gives_its_kept_place_up() {
     assert_eq!((second, limiter.waiting(), limiter.stats().cancelled), (secs(10), 0, 1));
 }
 
-/// Of nested retries the outer one has come first.
+/// In nested retries, the outer one came first.
 #[tokio::test(start_paused = true)]
 async fn the_outer_retry_keeps_its_place_for_the_inner_one() {
     let order = async |inner: RetryPolicy, failures: u32| {
@@ -202,13 +202,13 @@ async fn the_outer_retry_keeps_its_place_for_the_inner_one() {
         seen.into_inner()
     };
     assert_eq!(order(policy().max_attempts(1), 1).await, [1, 1, 2, 3]);
-    // The outer one begins its second attempt with a new inner one, which has come much later.
+    // The outer retry begins its second attempt with a new inner retry, which came much later.
     assert_eq!(order(policy().max_attempts(2).keeping_place(), 3).await, [1, 1, 1, 1, 2, 3]);
 }
 
 /// A limit runs each attempt on a thread of the pool, which knows where the call stands.
 #[test]
-fn a_limited_attempt_of_a_thread_keeps_it_too() {
+fn a_limited_attempt_of_a_thread_keeps_the_place_too() {
     let (clock, limiter, seen) = (VirtualClock::start(), slow(), Arc::new(Mutex::new(Vec::new())));
     let threads = (1..=3_u64).map(|id| {
         let (limiter, seen) = (limiter.clone(), Arc::clone(&seen));

@@ -50,7 +50,7 @@ fn any_settings() -> impl Strategy<Value = Settings> {
         })
 }
 
-/// Settings that are refused where they can only be a mistake, and are taken otherwise.
+/// Returns the name of a setting that can only be a mistake; `None` without one.
 fn refusal(settings: &Settings) -> Option<&'static str> {
     let grows = settings.backoff != Backoff::Fixed;
     if grows && settings.delay.is_zero() {

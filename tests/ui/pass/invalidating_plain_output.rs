@@ -1,4 +1,4 @@
-//! `.fallible()` makes it a `Result`, so that each call that ends is a success.
+//! `.fallible()` makes the output a `Result`, so that each call that ends is a success.
 
 use decor::prelude::*;
 
