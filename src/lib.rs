@@ -85,6 +85,29 @@
 //! is [`BoxedFn`]. On a function that is not decorated, `.call` belongs to the standard library's
 //! unstable `Fn` traits, and rustc warns: call it with `(..)`.
 //!
+//! A function that returns a chain says how the chain is called. The bounds are those of what calls
+//! it, here of any number of spawned tasks:
+//!
+//! ```
+//! use decor::{Callable, Error, prelude::*};
+//!
+//! fn client(
+//!     limiter: &RateLimiter,
+//! ) -> impl Callable<(String,), Output = Result<usize, Error>, Future: Send> + Clone + Send + Sync + 'static {
+//!     let complete = |prompt: String| async move { Ok::<_, Error>(prompt.len()) }; // the request itself
+//!     complete
+//!         .rate_limited(limiter)
+//!         .retry_with(RetryPolicy::default())
+//!         .transient()
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+//! let client = client(&RateLimiter::new(10, std::time::Duration::from_secs(1)));
+//! let answer = tokio::spawn(async move { client.call("What is a decorator?".into()).await });
+//! assert_eq!(answer.await.unwrap(), Ok(20));
+//! # }
+//! ```
+//!
 //! # Errors
 //!
 //! Types never change: `Result<T, E>` in, `Result<T, E>` out. Decorators report their own failures

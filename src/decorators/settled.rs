@@ -172,19 +172,21 @@ impl<C, S> Around<Late<C>, GateLayer<S>> {
     ///
     /// Follows [`rate_limited_by`](crate::FnExt::rate_limited_by), or
     /// [`.permits(..)`](Self::permits) after another word for a limiter; a retry comes after it. A
-    /// single number counts for every window, requests included. Below a retry, each attempt reserves and settles by itself. The closure is
-    /// cloned for each call. If the value borrows from the arguments, use a named function in its
-    /// place.
+    /// single number counts for every window, requests included. Below a retry, each attempt
+    /// reserves and settles by itself. The closure is cloned for each call. If the value borrows
+    /// from the arguments, use a named function in its place.
     ///
     /// # What is given back
     ///
     /// Permits go back to the moment at which they were taken, so an exact window holds for what
     /// was used, at any time. A reservation that is older than the window's period has left the
     /// window, and nothing is given back. If a shortened period has put other permits out of the
-    /// window meanwhile, these stay out when it grows back. A paced limiter moves its schedule back, no further than
-    /// to the present moment, for reservations up to a period old. The pace then holds on average:
-    /// as many permits as are given back may pass in addition. If the pace changed during the call,
-    /// the permits are given back at the new pace.
+    /// window meanwhile, these stay out when it grows back.
+    ///
+    /// A paced limiter moves its schedule back, no further than to the present moment, for
+    /// reservations up to a period old. The pace then holds on average: as many permits as are given
+    /// back may pass in addition. If the pace changed during the call, the permits are given back at
+    /// the new pace.
     ///
     /// Settling takes time in proportion to the calls that were admitted since the call began.
     ///
