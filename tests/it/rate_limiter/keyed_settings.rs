@@ -399,14 +399,14 @@ proptest! {
 #[tokio::test(start_paused = true)]
 async fn keys_that_are_held_do_not_hide_those_that_can_go() {
     let per_user: KeyedLimiter<u32> = KeyedLimiter::new(10, secs(60));
-    let hold = |user: u32| {
+    let take = |user: u32| {
         let limiter = per_user.for_key(&user);
         limiter.try_acquire().unwrap();
         limiter
     };
-    let held: Vec<_> = (0..100).map(hold).collect();
+    let held: Vec<_> = (0..100).map(take).collect();
     advance(secs(1)).await;
-    (100..200).for_each(|user| drop(hold(user)));
+    (100..200).for_each(|user| drop(take(user)));
     per_user.set_max_keys(110);
     assert_eq!(per_user.len(), 110);
     assert!(held.iter().enumerate().all(|(user, _)| per_user.stats_of(&u32::try_from(user).unwrap()).is_some()));
