@@ -178,7 +178,8 @@ impl<K: Key, V: Value> Core<K, V> {
         let hash = self.index.hash(key);
         loop {
             let Some(entry) = self.index.read(hash).find(hash, key).cloned() else { return false };
-            if self.freshness_if_valid(Clock::here(), &entry) == Freshness::Dead || !is_it(&entry.value) {
+            // A value that `valid_while` refuses now may be accepted later, so it is asked as well.
+            if self.freshness(Clock::here(), &entry) == Freshness::Dead || !is_it(&entry.value) {
                 return false;
             }
             let mut shard = self.index.write(hash);
@@ -201,7 +202,7 @@ impl<K: Key, V: Value> Core<K, V> {
             drop(shard);
             drop(detached);
             for entry in suspects {
-                let is_of_use = self.freshness_if_valid(clock, &entry) != Freshness::Dead;
+                let is_of_use = self.freshness(clock, &entry) != Freshness::Dead;
                 if is_of_use && invalidation.concerns(&entry.key, &entry.value, &entry.tags) {
                     gone.extend(self.take_out(&mut self.index.write(entry.place.slot.hash), entry.place));
                 }

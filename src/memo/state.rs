@@ -116,10 +116,15 @@ impl<K, V> Core<K, V> {
         self.settings.lifetime.freshness_at_rest(self.stamp(entry), rests_until, now)
     }
 
+    /// The freshness of an entry by its time limits.
+    pub(super) fn freshness(&self, clock: Clock, entry: &Entry<K, V>) -> Freshness {
+        self.settings.lifetime.freshness(self.stamp(entry), self.epoch.now(clock))
+    }
+
     /// The freshness of an entry; `Dead` if its value says that it is no longer good. Called
     /// outside of all locks.
     pub(super) fn freshness_if_valid(&self, clock: Clock, entry: &Entry<K, V>) -> Freshness {
-        match self.settings.lifetime.freshness(self.stamp(entry), self.epoch.now(clock)) {
+        match self.freshness(clock, entry) {
             Freshness::Dead => Freshness::Dead,
             freshness if self.settings.is_valid(&entry.key, &entry.value) => freshness,
             _ => Freshness::Dead,

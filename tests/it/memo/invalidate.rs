@@ -195,6 +195,21 @@ async fn dead_values_are_not_asked_and_stale_ones_are() {
     }
 }
 
+/// Otherwise the value would be back, if it becomes valid again.
+#[tokio::test(start_paused = true)]
+async fn values_that_are_not_valid_are_invalidated_too() {
+    for remove in WAYS {
+        let is_valid = Arc::new(AtomicU64::new(0));
+        let its = Arc::clone(&is_valid);
+        let builder = Memo::<u8, u64>::builder().tags_by(|_: &u8, _: &u64| ["digit:2"]);
+        let memo = builder.valid_while(move |_: &u8, _: &u64| its.load(SeqCst) == 1).build();
+        memo.insert(2, 2);
+        assert_eq!(remove(&memo), 1);
+        is_valid.store(1, SeqCst);
+        assert_eq!(memo.peek(&2), None);
+    }
+}
+
 /// A load that began before the invalidation answers only the calls that joined before it.
 #[tokio::test(start_paused = true)]
 async fn a_load_under_way_is_kept_only_if_its_value_does_not_match() {

@@ -526,7 +526,11 @@ mod naive {
 
         fn is_useless(&self, key: u8) -> bool {
             let is_revoked = self.values.get(&key).is_some_and(|value| !self.is_valid(value.number));
-            is_revoked || self.age(key).is_some_and(|age| age >= self.ttl(key).saturating_add(self.window()))
+            is_revoked || self.is_dead(key)
+        }
+
+        fn is_dead(&self, key: u8) -> bool {
+            self.age(key).is_some_and(|age| age >= self.ttl(key).saturating_add(self.window()))
         }
 
         fn is_unexpired(&self, key: u8) -> bool {
@@ -542,7 +546,7 @@ mod naive {
 
         /// Removes values of some use that an invalidation concerns.
         fn forget_where(&mut self, by: Event) {
-            let keys: Vec<u8> = self.values.keys().copied().filter(|key| !self.is_useless(*key)).collect();
+            let keys: Vec<u8> = self.values.keys().copied().filter(|key| !self.is_dead(*key)).collect();
             let hit: Vec<u8> = keys.into_iter().filter(|key| is_hit(by, *key, self.values[key].number)).collect();
             for key in &hit {
                 self.forget(*key);
