@@ -283,6 +283,7 @@ fn a_kept_unwinding_marks_no_later_call_of_its_thread() {
     };
     assert!(keeps.blocking().timeout(SECOND / 100).run().is_err());
     let marked = told.recv().unwrap();
+    thread::sleep(SECOND / 20); // Otherwise another thread may become idle after it, and get all jobs.
     let outcomes = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&outcomes);
     let explode = || -> Answer { std::panic::panic_any(thread::current().id()) };
