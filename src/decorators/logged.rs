@@ -117,7 +117,8 @@ impl<S> Logging<S> {
     ///
     /// # Examples
     ///
-    /// ```
+    #[cfg_attr(feature = "memo", doc = "```")]
+    #[cfg_attr(not(feature = "memo"), doc = "```text")]
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::{Logging, prelude::*};
     /// use std::time::Duration;

@@ -89,7 +89,8 @@ impl<O> Timing<O> {
     ///
     /// # Examples
     ///
-    /// ```
+    #[cfg_attr(feature = "memo", doc = "```")]
+    #[cfg_attr(not(feature = "memo"), doc = "```text")]
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::{MemoOutcome, Timing, prelude::*};
     /// use std::{sync::{Arc, Mutex}, time::Duration};

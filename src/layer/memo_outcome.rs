@@ -14,7 +14,8 @@ use std::{cell::Cell, fmt};
 ///
 /// # Examples
 ///
-/// ```
+#[cfg_attr(feature = "memo", doc = "```")]
+#[cfg_attr(not(feature = "memo"), doc = "```text")]
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// use decor::{Logging, MemoOutcome, prelude::*};
 /// use std::time::Duration;
