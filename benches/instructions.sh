@@ -7,10 +7,10 @@
 # layouts in `src/` buy: `repr(C)` of `TimeoutFuture` (22 instructions of the chain), `repr(usize)`
 # of a gate's state (12), `ManuallyDrop` (9) and `repr(C)` (1) in `RetryFuture`. They hold for one
 # compiler. A case that reads the clock has some room, for the system's part of it. What is retried
-# looks whether another retry is around it, for `attempt()` (8). A name may be made at run time, which
-# costs a test for each clone and each drop (`logged` 6, `timed` 20). A limited call marks that it was
-# called, and keeps the moment of its admission, for `.settled(..)`. In this binary LLVM calls the
-# hash of a memo's key, and does not inline it (60 of `memo get`).
+# looks whether another retry is around it, for `attempt()` (8). A name may be made at run time,
+# which costs a test for each clone and each drop (`logged` 6, `timed` 20). A limited call marks
+# that it was called, and keeps the moment of its admission, for `.settled(..)`. In this binary LLVM
+# calls the hash of a memo's key, and does not inline it (60 of `memo get`).
 # The cases share one frame, so the code of one moves the counts of others by a few.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -184,9 +184,9 @@ impl<C, S> Around<Late<C>, GateLayer<S>> {
     /// window meanwhile, these stay out when it grows back.
     ///
     /// A paced limiter moves its schedule back, no further than to the present moment, for
-    /// reservations up to a period old. The pace then holds on average: as many permits as are given
-    /// back may pass in addition. If the pace changed during the call, the permits are given back at
-    /// the new pace.
+    /// reservations up to a period old. The pace then holds on average: as many permits as are
+    /// given back may pass in addition. If the pace changed during the call, the permits are given
+    /// back at the new pace.
     ///
     /// Settling takes time in proportion to the calls that were admitted since the call began.
     ///
