@@ -49,7 +49,8 @@ exact:300
 paced:233
 async limited:462
 memo get:367
-async memo:469
+async memo:471
+async joined:895
 async chain:798
 CASES
 

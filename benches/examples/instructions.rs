@@ -3,7 +3,7 @@
 use decor::prelude::*;
 use std::{
     env,
-    future::{Future, Ready, ready},
+    future::{Future, Ready, pending, ready},
     hint::black_box,
     pin::pin,
     process::ExitCode,
@@ -75,6 +75,13 @@ fn run(case: &str, calls: u64) -> Option<()> {
         "async memo" => {
             let memoized = fetch.memoized(&memo());
             polled(calls, |_| memoized.call(7));
+        }
+        "async joined" => {
+            let hang = |_: u64| pending::<Result<u64, String>>();
+            let memoized = hang.memoized(&memo());
+            let mut leader = pin!(memoized.call(8));
+            let _ = leader.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            polled(calls, |_| memoized.call(8));
         }
         "async chain" => {
             let chain = fetch

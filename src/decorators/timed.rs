@@ -10,7 +10,7 @@ use crate::{
     sync::Arc,
     trace::{enabled, event},
 };
-use std::{fmt, task::Poll, time::Duration};
+use std::{fmt, mem::needs_drop, task::Poll, time::Duration};
 use tracing::Level;
 
 /// How `.timed_with(..)` measures and reports.
@@ -45,7 +45,33 @@ pub struct Timing<O = AnyOutput> {
     outcome: O,
 }
 
-type Sink = Arc<dyn Fn(&Measurement) + Send + Sync>;
+type AnySink = dyn Fn(&Measurement) + Send + Sync;
+
+/// The receiver of the measurements. A sink without state is not counted by reference, because each
+/// call clones its sink.
+#[derive(Clone)]
+enum Sink {
+    Stateless(&'static AnySink),
+    Shared(Arc<AnySink>),
+}
+
+impl Sink {
+    fn new<S: Fn(&Measurement) + Send + Sync + 'static>(sink: S) -> Self {
+        if size_of::<S>() == 0 && !needs_drop::<S>() {
+            // Such a box has no memory, and nothing to free.
+            Self::Stateless(Box::leak(Box::new(sink)))
+        } else {
+            Self::Shared(Arc::new(sink))
+        }
+    }
+
+    fn record(&self, measurement: &Measurement) {
+        match self {
+            Self::Stateless(sink) => sink(measurement),
+            Self::Shared(sink) => sink(measurement),
+        }
+    }
+}
 
 impl Timing {
     /// Reports under `name`, at level `info`. A [`Name`] that is made at run time is allocated
@@ -155,7 +181,7 @@ impl<O> Timing<O> {
     /// # }
     /// ```
     pub fn record_to(mut self, sink: impl Fn(&Measurement) + Send + Sync + 'static) -> Self {
-        self.sink = Some(Arc::new(sink));
+        self.sink = Some(Sink::new(sink));
         self
     }
 
@@ -165,7 +191,7 @@ impl<O> Timing<O> {
         }
         let measurement = Measurement { name: self.name.clone(), elapsed, outcome, memo };
         match &self.sink {
-            Some(sink) => sink(&measurement),
+            Some(sink) => sink.record(&measurement),
             None => event!(
                 self.level,
                 name = &*self.name,

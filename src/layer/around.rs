@@ -200,7 +200,8 @@ where
             return self.layer.clone().refused(captured);
         }
         mark(self.layer.may_refuse(), || self.callable.holds_back());
-        self.layer.clone().around(captured, self.callable.call_with(args))
+        let call = self.callable.call_with(args);
+        self.layer.clone().around(captured, call)
     }
 }
 

@@ -32,9 +32,14 @@ impl<K: Key, V: Value> Core<K, V> {
     /// Second half of a call's first contact, after [`look_up`](Self::look_up) missed. With
     /// `in_background`, the caller does not wait for a refresh.
     pub(crate) fn contact(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
+        let hash = self.index.hash(&key);
+        if let Some(joined) = self.join_vacant(hash, &key) {
+            self.counters.coalesced.count();
+            return Contact::Join(key, joined);
+        }
         let now = self.epoch.now(clock);
         self.sweep(now);
-        let contact = self.contact_at(now, clock, key, in_background);
+        let contact = self.contact_at(now, clock, (hash, key), in_background);
         match &contact {
             Contact::Hit(..) | Contact::Refresh(..) => {
                 self.counters.hits.count();
@@ -48,12 +53,32 @@ impl<K: Key, V: Value> Core<K, V> {
     /// A later contact of the same call, which is not counted: the load that the call waited for
     /// has come to nothing.
     pub(crate) fn contact_again(self: &Arc<Self>, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
-        self.contact_at(self.epoch.now(clock), clock, key, in_background)
+        let hash = self.index.hash(&key);
+        self.contact_at(self.epoch.now(clock), clock, (hash, key), in_background)
     }
 
-    fn contact_at(self: &Arc<Self>, now: Nanos, clock: Clock, key: K, in_background: bool) -> Contact<K, V> {
+    /// Joins the load of a key that has no entry. Neither the clock is read nor anything swept,
+    /// because a crowd of callers that join is to cost little, and their leader has swept.
+    fn join_vacant(&self, hash: u64, key: &K) -> Option<Joined<V>> {
+        let shard = self.index.read(hash);
+        let flight = shard.flight(hash, key)?;
+        if shard.find(hash, key).is_some() {
+            return None;
+        }
+        let joined = Joined::new(&flight.flight, flight.is_doubted);
+        drop(shard);
+        joined.panic_on_recursion();
+        Some(joined)
+    }
+
+    fn contact_at(
+        self: &Arc<Self>,
+        now: Nanos,
+        clock: Clock,
+        (hash, key): (u64, K),
+        in_background: bool,
+    ) -> Contact<K, V> {
         let counters = &self.counters;
-        let hash = self.index.hash(&key);
         let (mut shard, entry, is_valid) = self.lock_judged(hash, &key);
         let freshness =
             entry.as_ref().map(|entry| if is_valid { self.freshness_at_rest(now, entry) } else { Freshness::Dead });

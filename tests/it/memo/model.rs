@@ -463,6 +463,15 @@ mod naive {
         ended: bool,
     }
 
+    impl Load {
+        fn join(&mut self, call: usize) {
+            self.joined.insert(call);
+            if !self.doubts.is_empty() {
+                self.late.insert(call);
+            }
+        }
+    }
+
     struct Call {
         key: u8,
         runtime: usize,
@@ -656,10 +665,24 @@ mod naive {
         fn call(&mut self, key: u8) {
             self.calls.push(Call { key, runtime: self.here, is_over: false });
             self.seen.answers.push(None);
+            if self.joins_vacant(self.calls.len() - 1) {
+                return;
+            }
             if !self.never_expires(key) {
                 self.sweep();
             }
             self.contact(self.calls.len() - 1, true);
+        }
+
+        /// A call that joins the load of a key without a value sweeps nothing.
+        fn joins_vacant(&mut self, call: usize) -> bool {
+            let key = self.calls[call].key;
+            let is_vacant = !self.values.contains_key(&key);
+            let flight = self.loads.iter_mut().find(|load| is_vacant && load.key == key && load.attached);
+            let Some(flight) = flight else { return false };
+            self.stats.coalesced += 1;
+            flight.join(call);
+            true
         }
 
         /// A hit on such a value reads no clock.
@@ -699,10 +722,7 @@ mod naive {
             }
             if let Some(flight) = flight {
                 self.stats.coalesced += first;
-                flight.joined.insert(call);
-                if !flight.doubts.is_empty() {
-                    flight.late.insert(call);
-                }
+                flight.join(call);
                 return;
             }
             self.stats.misses += first;
