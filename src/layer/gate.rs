@@ -260,10 +260,12 @@ const TASK: bool = true;
 const THREAD: bool = false;
 
 /// A passage through a gate. On drop, reports an end that was not reported yet.
+// The gate last: the padding behind its moments would be copied along with what follows it.
+#[repr(C)]
 struct Passage<T, G: Gate<T>, const IS_TASK: bool> {
-    gate: G,
     state: State,
     timer: BoxedTimer,
+    gate: G,
     output: PhantomData<fn() -> T>,
 }
 
