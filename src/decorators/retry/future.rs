@@ -56,9 +56,10 @@ pub struct RetryFuture<A, R> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-
 enum State {
-    /// The next attempt may begin.
+    /// The first attempt may begin.
+    New,
+    /// A further attempt may begin.
     Due,
     Attempting,
     Waiting,
@@ -89,7 +90,7 @@ struct Wait {
 impl<A, R> RetryFuture<A, R> {
     #[inline]
     pub(super) fn new(attempts: A, policy: RetryPolicy, rules: R) -> Self {
-        Self { policy, attempts, state: State::Due, last: true, rules, progress: Progress::new() }
+        Self { policy, attempts, state: State::New, last: true, rules, progress: Progress::new() }
     }
 }
 
@@ -121,10 +122,10 @@ where
     #[inline]
     fn poll_here(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, R::Error>> {
         // Nearly all calls end here: the first attempt succeeds when it is first polled.
-        if self.state == State::Due && self.progress.is_first() {
-            self.as_mut().begin();
+        if self.state == State::New {
+            self.as_mut().begin_first();
             let result = ready!(self.as_mut().project().attempts.poll(cx));
-            if let Some(poll) = self.as_mut().ended(result, cx) {
+            if let Some(poll) = self.as_mut().ended(true, result, cx) {
                 return poll;
             }
         }
@@ -136,7 +137,11 @@ where
     fn poll_on(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, R::Error>> {
         loop {
             match self.state {
-                State::Due => self.as_mut().begin(),
+                State::New => self.as_mut().begin_first(),
+                State::Due => {
+                    let number = self.progress.number();
+                    self.as_mut().begin(number);
+                }
                 State::Attempting => {
                     if let Some(poll) = self.as_mut().poll_attempt(cx) {
                         return poll;
@@ -151,14 +156,15 @@ where
     /// Polls the attempt in progress; `None` if another is to follow after a wait.
     fn poll_attempt(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Poll<Result<T, R::Error>>> {
         let this = self.as_mut().project();
-        let poll = match &*this.progress.0 {
-            Stage::First(_) => this.attempts.poll(cx),
+        let (is_first, poll) = match &*this.progress.0 {
+            Stage::First(_) => (true, this.attempts.poll(cx)),
             Stage::Further(wait) => {
-                Scope::new(wait.failed + 1, this.policy.keeps_place_since(wait.began)).run(|| this.attempts.poll(cx))
+                let scope = Scope::new(wait.failed + 1, this.policy.keeps_place_since(wait.began));
+                (false, scope.run(|| this.attempts.poll(cx)))
             }
         };
         match poll {
-            Poll::Ready(result) => self.ended(result, cx),
+            Poll::Ready(result) => self.ended(is_first, result, cx),
             Poll::Pending => Some(Poll::Pending),
         }
     }
@@ -167,6 +173,7 @@ where
     #[inline]
     fn ended(
         mut self: Pin<&mut Self>,
+        is_first: bool,
         result: Result<T, E>,
         cx: &mut Context<'_>,
     ) -> Option<Poll<Result<T, R::Error>>> {
@@ -177,9 +184,8 @@ where
         let retryable = is_retryable(this.policy, this.rules, || this.progress.number(), &result);
         match result {
             Ok(value) if !retryable => {
-                if let Stage::Further(wait) = &*this.progress.0 {
-                    let number = wait.failed + 1;
-                    succeeded(&self.policy, number, || self.attempts.name());
+                if !is_first {
+                    succeeded(&self.policy, self.progress.number(), || self.attempts.name());
                 }
                 Some(Poll::Ready(Ok(value)))
             }
@@ -188,17 +194,16 @@ where
     }
 
     #[inline]
-    fn begin(self: Pin<&mut Self>) {
+    fn begin_first(mut self: Pin<&mut Self>) {
+        if self.policy.needs_clock() || R::NEEDS_CLOCK {
+            *self.as_mut().project().progress.0 = Stage::First(Some(clock::now()));
+        }
+        self.begin(1);
+    }
+
+    #[inline]
+    fn begin(self: Pin<&mut Self>, number: u32) {
         let this = self.project();
-        let number = match &mut *this.progress.0 {
-            Stage::First(began) => {
-                if this.policy.needs_clock() || R::NEEDS_CLOCK {
-                    *began = Some(clock::now());
-                }
-                1
-            }
-            Stage::Further(wait) => wait.failed + 1,
-        };
         this.attempts.start(*this.last && !this.policy.may_follow(number));
         *this.state = State::Attempting;
     }
@@ -280,7 +285,7 @@ where
         self.as_mut().stop();
         let this = self.project();
         *this.last = last;
-        *this.state = State::Due;
+        *this.state = State::New;
     }
 
     fn name(&self) -> Name {
@@ -296,11 +301,6 @@ where
 impl Progress {
     fn new() -> Self {
         Self(ManuallyDrop::new(Stage::First(None)))
-    }
-
-    #[inline]
-    fn is_first(&self) -> bool {
-        matches!(*self.0, Stage::First(_))
     }
 
     /// How many attempts have failed and are to be followed by another.
