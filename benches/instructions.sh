@@ -41,17 +41,17 @@ while IFS=: read -r case bound; do
 done <<'CASES'
 bare:28
 retried:43
-async bare:28
-async retried:137
-async logged:92
-async timed:310
-exact:300
-paced:233
-async limited:462
-memo get:367
+async bare:27
+async retried:132
+async logged:91
+async timed:289
+exact:292
+paced:225
+async limited:459
+memo get:366
 async memo:471
 async joined:895
-async chain:798
+async chain:781
 CASES
 
 if [[ ${1-} == --check && $too_many == 1 ]]; then
