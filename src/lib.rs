@@ -185,6 +185,8 @@ mod policy;
 pub mod prelude;
 mod random;
 mod rate_limiter;
+#[cfg(feature = "memo")]
+mod striped;
 mod sync;
 #[cfg(feature = "test-util")]
 pub mod test_util;

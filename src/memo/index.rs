@@ -10,6 +10,7 @@ use super::{
 use crate::{
     clock::Nanos,
     policy::{Rest, Stamp},
+    striped::Padded,
     sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, lock, read, write},
 };
 use hashbrown::{HashTable, hash_table};
@@ -70,11 +71,6 @@ pub(super) struct Index<K, V> {
     hasher: RandomState,
     shards: [Padded<RwLock<Shard<K, V>>>; SHARDS],
 }
-
-/// A pair of cache lines of its own: processors fetch them in pairs.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub(super) struct Padded<T>(pub(super) T);
 
 pub(super) struct Shard<K, V> {
     /// Found by the hash and the key. Each is in the bound as well, is about to be placed there,

@@ -1,12 +1,10 @@
 //! The statistics of a memo, and the counters behind them.
 
-use super::index::Padded;
-use crate::clock::Nanos;
+use crate::{clock::Nanos, striped::Striped};
 use std::{
-    cell::Cell,
     fmt,
     // Not by way of `crate::sync`: no decision depends on the order of these.
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -201,40 +199,4 @@ impl Counter {
     fn reset(&self) {
         self.0.store(0, Relaxed);
     }
-}
-
-/// Number of counters for hits. All threads count those at once, and most have one to themselves.
-const STRIPES: usize = 16;
-
-#[derive(Debug, Default)]
-pub(super) struct Striped([Padded<Counter>; STRIPES]);
-
-impl Striped {
-    /// Returns the earlier count of the threads that share a counter.
-    pub(super) fn count(&self) -> u64 {
-        self.0[stripe()].0.0.fetch_add(1, Relaxed)
-    }
-
-    fn get(&self) -> u64 {
-        self.0.iter().map(|stripe| stripe.0.get()).sum()
-    }
-
-    fn reset(&self) {
-        for stripe in &self.0 {
-            stripe.0.reset();
-        }
-    }
-}
-
-/// The counter of this thread, its own as long as there are no more threads than counters.
-fn stripe() -> usize {
-    thread_local! {
-        static STRIPE: Cell<Option<usize>> = const { Cell::new(None) };
-    }
-    STRIPE.get().unwrap_or_else(|| {
-        static THREADS: AtomicUsize = AtomicUsize::new(0);
-        let stripe = THREADS.fetch_add(1, Relaxed) % STRIPES;
-        STRIPE.set(Some(stripe));
-        stripe
-    })
 }

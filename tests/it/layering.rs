@@ -14,7 +14,7 @@ use std::{
 
 /// From the ground up. The root is the front page.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("ground", &["sync", "name", "error", "random", "clock", "trace", "attempt"]),
+    ("ground", &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt"]),
     ("outputs", &["fallible", "transient"]),
     ("policy", &["policy"]),
     ("threads", &["thread"]),
