@@ -13,7 +13,7 @@ use crate::{
         boxed::Boxable,
         deprecated::{Deprecated, Deprecation},
         errors::{ErrInto, Lifted, MadeFallible, MapErr},
-        logged::{Discreet, Logged, Logging, Picked, ShowArgs, ShowValue, Values},
+        logged::{HideValues, Logged, Logging, ShowPicked, ShowArgs, ShowValue, ShowDebug},
         named::Named,
         pausing::{ByError, ByResult, Pausing},
         rate_limited::{OfKey, One, OneWithin, RateLimited, Weighted},
@@ -112,7 +112,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         watched(self, timing)
     }
 
-    /// Logs the begin and the end of each call: `calling fetch` (`debug`), then `fetch returned in
+    /// Logs the start and the end of each call: `calling fetch` (`debug`), then `fetch returned in
     /// 0.12s` (`info`) or `fetch failed in 0.12s: ApiError: message` (`warn`).
     ///
     /// Shows neither arguments nor values, so that no secret in them reaches a log by accident.
@@ -141,7 +141,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.logged().call(42).await, Ok(42));
     /// # }
     /// ```
-    fn logged(self) -> Around<Self, GateLayer<Logged<Discreet>>>
+    fn logged(self) -> Around<Self, GateLayer<Logged<HideValues>>>
     where
         Self::Output: ResultLike<Err: Display>,
     {
@@ -165,7 +165,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.logged_values().call(42, "en").await.unwrap(), "42 en");
     /// # }
     /// ```
-    fn logged_values(self) -> Around<Self, GateLayer<Logged<Values>>>
+    fn logged_values(self) -> Around<Self, GateLayer<Logged<ShowDebug>>>
     where
         Args: DebugArgs,
         Self::Output: ResultLike<Ok: Debug, Err: Display>,
@@ -194,7 +194,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(42, Token("secret".into())).await, Ok(42));
     /// # }
     /// ```
-    fn logged_args<P>(self, pick: P) -> Around<Self, GateLayer<Logged<Picked<P>>>>
+    fn logged_args<P>(self, pick: P) -> Around<Self, GateLayer<Logged<ShowPicked<P>>>>
     where
         P: Inspect<Args, Output: Display>,
         Self::Output: ResultLike<Err: Display>,

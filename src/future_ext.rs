@@ -1,11 +1,11 @@
-//! The decorators that fit a bare future: those that need not repeat the call or see its arguments.
+//! Decorators of bare futures: all those that neither repeat the call nor read its arguments.
 
 use crate::{
     Fallible, KeyedLimiter, Name, Permits, RateLimiter, ResultLike,
     call::Called,
     decorators::{
         errors::{Lifted, MadeFallible},
-        logged::{CallLog, Discreet, Logging, ShowValue, Values},
+        logged::{CallLog, HideValues, Logging, ShowValue, ShowDebug},
         pausing::{ByError, ByResult, Keyed, Pausing},
         rate_limited::{Admission, RefusableAdmission},
         timed::{AnyOutput, OutcomeOf, Stopwatch, Timing},
@@ -29,24 +29,25 @@ use std::{
     time::Duration,
 };
 
-/// The decorators, as methods on every future.
+/// The decorators, as methods of every future.
 ///
-/// They mean what they mean on functions ([`FnExt`](crate::FnExt), where each is described in
-/// full). What a future cannot do is not offered: it runs once, so it cannot be retried, and its
-/// arguments are gone. Decorate the function, or a closure:
-/// `(|| fetch(42)).retry_with(&policy).await`.
+/// Each method means the same as on functions: see [`FnExt`](crate::FnExt), which also describes
+/// its place in a chain, its cancel safety, its errors and its panics. A future runs once, so it
+/// cannot be retried, and its arguments are gone, so it cannot be validated. Decorate the function
+/// instead, or a closure: `(|| fetch(42)).retry_with(&policy).await`.
 ///
-/// A future's name is that of the async function that made it, or in which its async block stands;
-/// that of a boxed one cannot be seen. For another name, which may be made at run time, wrap the
-/// future in a closure: `(|| fetch(42)).named(format!("job {id}")).timeout(limit).await`.
+/// The name of a future is that of the async function that made it, or of the function that
+/// contains its async block. A boxed future shows no name. For another name, which may be made at
+/// run time, wrap the future in a closure: `(|| fetch(42)).named(format!("job
+/// {id}")).timeout(limit).await`.
 ///
 /// # Other crates' methods
 ///
-/// Beside futures, tower, axum and tokio-stream there is no clash. `tokio_util::future::FutureExt`
-/// and `futures_time::future::FutureExt` have a `timeout` as well; with one of them in scope write
-/// `decor::FutureExt::timeout(fetch(42), limit)`.
+/// The methods do not clash with those of futures, tower, axum and tokio-stream.
+/// `tokio_util::future::FutureExt` and `futures_time::future::FutureExt` have a `timeout` as well.
+/// With one of them in scope, write `decor::FutureExt::timeout(fetch(42), limit)`.
 pub trait FutureExt: Future + Sized {
-    /// Reports how long the call takes; see [`FnExt::timed`](crate::FnExt::timed).
+    /// Reports the duration of the call; see [`FnExt::timed`](crate::FnExt::timed).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -89,7 +90,7 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(fetch(42).logged().await, Ok(42));
     /// # }
     /// ```
-    fn logged(self) -> GatedFuture<Self, CallLog<Discreet>, Self::Output>
+    fn logged(self) -> GatedFuture<Self, CallLog<HideValues>, Self::Output>
     where
         Self::Output: ResultLike<Err: Display>,
     {
@@ -107,7 +108,7 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(fetch(42).logged_values().await, Ok(42));
     /// # }
     /// ```
-    fn logged_values(self) -> GatedFuture<Self, CallLog<Values>, Self::Output>
+    fn logged_values(self) -> GatedFuture<Self, CallLog<ShowDebug>, Self::Output>
     where
         Self::Output: ResultLike<Ok: Debug, Err: Display>,
     {
@@ -134,8 +135,7 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, CallLog::new(logging, Name::of_future::<Self>()))
     }
 
-    /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout). Zero allows
-    /// one poll.
+    /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout).
     ///
     /// [`.labelled("total")`](TimeoutFuture::labelled) may follow.
     ///
@@ -167,7 +167,7 @@ pub trait FutureExt: Future + Sized {
     /// Waits for a permit before the future is polled; see
     /// [`FnExt::rate_limited`](crate::FnExt::rate_limited).
     ///
-    /// Stays pending once the limiter is [closed](RateLimiter::close). A future with
+    /// The call stays pending once the limiter is [closed](RateLimiter::close). A future with
     /// `.rate_limited_by(&limiter, 1)` waits as long, and fails then.
     ///
     /// ```
@@ -186,7 +186,7 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, Admission::new(limiter.clone()))
     }
 
-    /// [`rate_limited`](Self::rate_limited), with as many permits; see
+    /// [`rate_limited`](Self::rate_limited), with this number of permits; see
     /// [`FnExt::rate_limited_by`](crate::FnExt::rate_limited_by).
     ///
     /// ```
@@ -213,7 +213,7 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, RefusableAdmission::new(limiter.clone(), permits.into(), None))
     }
 
-    /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait`; see
+    /// [`rate_limited`](Self::rate_limited), with a wait of at most `max_wait`; see
     /// [`FnExt::rate_limited_within`](crate::FnExt::rate_limited_within).
     ///
     /// ```
@@ -240,7 +240,7 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, RefusableAdmission::new(limiter.clone(), 1_u32.into(), Some(max_wait)))
     }
 
-    /// [`rate_limited`](Self::rate_limited), but fails where it would have to wait; see
+    /// [`rate_limited`](Self::rate_limited), without a wait: fails if no permit is free; see
     /// [`FnExt::try_rate_limited`](crate::FnExt::try_rate_limited).
     ///
     /// ```
@@ -347,9 +347,10 @@ pub trait FutureExt: Future + Sized {
         self.try_rate_limited(&limiter.for_key(key))
     }
 
-    /// Pauses the limiter for all calls when this call fails with an error that asks for a pause,
-    /// for the limiter's [longest pause](RateLimiter::longest_pause) at most; see
-    /// [`FnExt::pausing`](crate::FnExt::pausing).
+    /// Pauses the limiter for all calls when this call fails with an error that asks for a pause;
+    /// see [`FnExt::pausing`](crate::FnExt::pausing).
+    ///
+    /// A pause is cut to the limiter's [longest](RateLimiter::longest_pause).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -454,7 +455,7 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, Pausing::new(Keyed::new(limiter, key.to_owned()), ByResult(hint)))
     }
 
-    /// Remembers the answer under this key; see [`FnExt::memoized`](crate::FnExt::memoized).
+    /// Remembers the output under this key; see [`FnExt::memoized`](crate::FnExt::memoized).
     ///
     /// The future is polled only if the value has to be loaded. The key may be borrowed: a `&str`
     /// for a `String`. [`.sharing_errors()`](crate::future::MemoizedFuture::sharing_errors),
@@ -542,7 +543,7 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, Invalidation::new(memo, Target::Tag(tag.into())))
     }
 
-    /// Makes room for a policy's own errors in a foreign error type; see
+    /// Lets a foreign error type carry decor's own errors; see
     /// [`FnExt::lifted`](crate::FnExt::lifted).
     ///
     /// ```
@@ -562,7 +563,7 @@ pub trait FutureExt: Future + Sized {
         MappedFuture::new(self, Lifted)
     }
 
-    /// Makes room for a policy's errors where there are no others; see
+    /// Lets a plain output carry decor's own errors; see
     /// [`FnExt::fallible`](crate::FnExt::fallible).
     ///
     /// ```
@@ -610,9 +611,10 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, gate)
     }
 
-    // The three methods below are not offered. They stand here so that the compiler can say why,
-    // and take `&mut self` because method lookup tries that last: a method of another trait with
-    // the same name, which takes `self` or `&self`, is never ambiguous.
+    // The bounds of the three methods below are never satisfied, so that the compiler can say why
+    // a future has no such method. They take `&mut self`, because method lookup tries that last. A
+    // method of another trait with the same name, which takes `self` or `&self`, is never
+    // ambiguous.
 
     #[cfg(feature = "memo")]
     #[doc(hidden)]

@@ -29,7 +29,7 @@
 //! | decorator | future | async fn | what it does |
 //! |---|---|---|---|
 //! | [`timed`](FnExt::timed), [`timed_with`](FnExt::timed_with) | yes | yes | reports duration and outcome of each call |
-//! | [`logged`](FnExt::logged), [`logged_with`](FnExt::logged_with) | yes | yes | logs the begin and the end of each call |
+//! | [`logged`](FnExt::logged), [`logged_with`](FnExt::logged_with) | yes | yes | logs the start and the end of each call |
 //! | [`logged_values`](FnExt::logged_values) | the value | yes | the same with arguments and value |
 //! | [`logged_args`](FnExt::logged_args) | | yes | the same with a text that a closure makes from the arguments |
 //! | [`timeout`](FnExt::timeout) | yes | yes | bounds the duration of each call; `.labelled("total")` tells the limit from others |
@@ -239,7 +239,7 @@ pub use {
     },
     decorators::{
         boxed::Boxable,
-        logged::{CallLog, Discreet, Logged, Picked, Values},
+        logged::{CallLog, HideValues, Logged, ShowPicked, ShowDebug},
         rate_limited::{Admission, OfKey, One, OneWithin, RateLimited, RefusableAdmission, Weighted},
         retry::Rules,
         settled::{Settled, Settling},
