@@ -69,9 +69,9 @@
 //! `token.cancel()`. The function in progress runs to its end, and decor begins nothing after it.
 //!
 //! A runtime that is dropped cancels the calls that wait in its tasks, most of all in
-//! `spawn_blocking`. The end of a runtime therefore does not wait for the delays of a retry. The `JoinHandle` of
-//! the task returns an error that [`is_panic`](tokio::task::JoinError::is_panic), although the
-//! panic hook is not called. To end such calls with a value, cancel a token first:
+//! `spawn_blocking`. The end of a runtime therefore does not wait for the delays of a retry. The
+//! `JoinHandle` of the task returns an error that [`is_panic`](tokio::task::JoinError::is_panic),
+//! although the panic hook is not called. To end such calls with a value, cancel a token first:
 //!
 //! ```
 //! use decor::{blocking::CancelToken, prelude::*};
@@ -104,8 +104,8 @@
 //!
 //! A call that its caller has abandoned runs on, and its result is dropped. A memo inside keeps the
 //! value that the call loaded. No attempt, permit or load begins in an abandoned call: decor
-//! unwinds the call at that point, without the panic hook. A panic within the limit reaches the caller. Log
-//! lines keep the caller's subscriber and span.
+//! unwinds the call at that point, without the panic hook. A panic within the limit reaches the
+//! caller. Log lines keep the caller's subscriber and span.
 //!
 //! Calls made from a `Drop` during unwinding are not interrupted. With `panic = "abort"` an
 //! abandoned call always runs to its end.
@@ -119,8 +119,8 @@
 //!
 //! Give calls that block in the operating system a limit of their own, a little longer than the
 //! `timeout` (`TcpStream::set_read_timeout`). Otherwise each call that hangs keeps its thread for
-//! good. A limit of zero never calls the function. [`Duration::MAX`](std::time::Duration::MAX) needs no
-//! thread.
+//! good. A limit of zero never calls the function. [`Duration::MAX`](std::time::Duration::MAX)
+//! needs no thread.
 //!
 //! The function and its arguments must be `Send + 'static`. Use `String` or `Arc<str>` in place of
 //! `&str`, and a closure that owns its client in place of a method. A function that is called many

@@ -101,7 +101,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// async fn nap(millis: u64) { tokio::time::sleep(Duration::from_millis(millis)).await }
     ///
-    /// let timing = Timing::new("nap").record_to(|m| assert_eq!(m.elapsed, Duration::from_millis(500)));
+    /// let half_a_second = Duration::from_millis(500);
+    /// let timing = Timing::new("nap").record_to(move |m| assert_eq!(m.elapsed, half_a_second));
     /// nap.timed_with(timing).call(500).await;
     /// # }
     /// ```
@@ -567,8 +568,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// let minute = Duration::from_secs(60);
     /// let per_user = KeyedLimiter::new(1, minute);
-    /// let within = Duration::from_secs(5);
-    /// let notify = notify.rate_limited_within_by_key(&per_user, within, |user: &u64, _: &&str| *user);
+    /// let (within, key) = (Duration::from_secs(5), |user: &u64, _: &&str| *user);
+    /// let notify = notify.rate_limited_within_by_key(&per_user, within, key);
     /// assert_eq!(notify.call(7, "hello").await, Ok(5));
     /// assert_eq!(notify.call(7, "again").await, Err(Error::RateLimited { retry_after: minute }));
     /// assert_eq!(notify.call(8, "hello").await, Ok(5));
@@ -1258,7 +1259,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// ```
     fn boxed(self) -> Self::Boxed
     where
-        Self: Boxable<Args, Half>, // arguments are owned: `String` or `Arc<str>`, not `&str`
+        Self: Boxable<Args, Half>, // use owned arguments: `String` or `Arc<str>`, not `&str`
     {
         self.into_boxed()
     }

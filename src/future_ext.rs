@@ -49,6 +49,8 @@ use std::{
 pub trait FutureExt: Future + Sized {
     /// Reports the duration of the call; see [`FnExt::timed`](crate::FnExt::timed).
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::prelude::*;
@@ -64,12 +66,15 @@ pub trait FutureExt: Future + Sized {
     /// [`timed`](Self::timed), with a [`Timing`] of your own; see
     /// [`FnExt::timed_with`](crate::FnExt::timed_with).
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::{Timing, prelude::*};
     /// use std::time::Duration;
     ///
-    /// let timing = Timing::new("nap").record_to(|m| assert_eq!(m.elapsed, Duration::from_millis(500)));
+    /// let half_a_second = Duration::from_millis(500);
+    /// let timing = Timing::new("nap").record_to(move |m| assert_eq!(m.elapsed, half_a_second));
     /// tokio::time::sleep(Duration::from_millis(500)).timed_with(timing).await;
     /// # }
     /// ```
@@ -81,6 +86,8 @@ pub trait FutureExt: Future + Sized {
     }
 
     /// Logs the call; see [`FnExt::logged`](crate::FnExt::logged).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -100,6 +107,8 @@ pub trait FutureExt: Future + Sized {
     /// [`logged`](Self::logged), with the value: `fetch returned User { id: 42 }`. A future's
     /// arguments are gone.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::prelude::*;
@@ -117,6 +126,8 @@ pub trait FutureExt: Future + Sized {
 
     /// [`logged`](Self::logged), with a [`Logging`] of your own; see
     /// [`FnExt::logged_with`](crate::FnExt::logged_with).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -170,6 +181,8 @@ pub trait FutureExt: Future + Sized {
     /// The call stays pending once the limiter is [closed](RateLimiter::close). A future with
     /// `.rate_limited_by(&limiter, 1)` waits as long, and fails then.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::prelude::*;
@@ -188,6 +201,8 @@ pub trait FutureExt: Future + Sized {
 
     /// [`rate_limited`](Self::rate_limited), with this number of permits; see
     /// [`FnExt::rate_limited_by`](crate::FnExt::rate_limited_by).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -216,6 +231,8 @@ pub trait FutureExt: Future + Sized {
     /// [`rate_limited`](Self::rate_limited), with a wait of at most `max_wait`; see
     /// [`FnExt::rate_limited_within`](crate::FnExt::rate_limited_within).
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::{Error, prelude::*};
@@ -243,6 +260,8 @@ pub trait FutureExt: Future + Sized {
     /// [`rate_limited`](Self::rate_limited), without a wait: fails if no permit is free; see
     /// [`FnExt::try_rate_limited`](crate::FnExt::try_rate_limited).
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::{Error, prelude::*};
@@ -268,6 +287,8 @@ pub trait FutureExt: Future + Sized {
     /// The key may be borrowed: a `&str` for a `String`. The key is remembered for as long as the
     /// future lives.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::{KeyedLimiter, prelude::*};
@@ -291,6 +312,8 @@ pub trait FutureExt: Future + Sized {
 
     /// [`rate_limited_within`](Self::rate_limited_within), by the limiter of a key; see
     /// [`rate_limited_by_key`](Self::rate_limited_by_key).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -322,6 +345,8 @@ pub trait FutureExt: Future + Sized {
     /// [`try_rate_limited`](Self::try_rate_limited), by the limiter of a key; see
     /// [`rate_limited_by_key`](Self::rate_limited_by_key).
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::{Error, KeyedLimiter, prelude::*};
@@ -352,6 +377,8 @@ pub trait FutureExt: Future + Sized {
     ///
     /// A pause is cut to the limiter's [longest](RateLimiter::longest_pause).
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::prelude::*;
@@ -373,6 +400,8 @@ pub trait FutureExt: Future + Sized {
 
     /// Pauses the limiter for all calls when this call's output asks for a pause, an `Ok` included;
     /// see [`FnExt::pausing_result`](crate::FnExt::pausing_result).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -396,6 +425,8 @@ pub trait FutureExt: Future + Sized {
 
     /// [`pausing`](Self::pausing), by key: pauses the limiter of this key, and no other; see
     /// [`FnExt::pausing_by_key`](crate::FnExt::pausing_by_key).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -427,6 +458,8 @@ pub trait FutureExt: Future + Sized {
 
     /// [`pausing_result`](Self::pausing_result), by key: pauses the limiter of this key, and no
     /// other; see [`FnExt::pausing_result_by_key`](crate::FnExt::pausing_result_by_key).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -462,6 +495,8 @@ pub trait FutureExt: Future + Sized {
     /// [`.isolating_errors()`](crate::future::MemoizedFuture::isolating_errors) and
     /// [`.detached()`](crate::future::MemoizedFuture::detached) may follow.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::prelude::*;
@@ -490,6 +525,8 @@ pub trait FutureExt: Future + Sized {
     /// The key may be borrowed: a `&str` for a `String`.
     /// [`.before_and_after()`](GatedFuture::before_and_after) may follow.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::prelude::*;
@@ -515,6 +552,8 @@ pub trait FutureExt: Future + Sized {
 
     /// Removes all values that have this tag from a memo after a success; see
     /// [`FnExt::invalidating_tag`](crate::FnExt::invalidating_tag).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -546,6 +585,8 @@ pub trait FutureExt: Future + Sized {
     /// Lets a foreign error type carry decor's own errors; see
     /// [`FnExt::lifted`](crate::FnExt::lifted).
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::{Failure, prelude::*};
@@ -565,6 +606,8 @@ pub trait FutureExt: Future + Sized {
 
     /// Lets a plain output carry decor's own errors; see
     /// [`FnExt::fallible`](crate::FnExt::fallible).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -10,7 +10,8 @@
 //! #   Ok(format!("user {id}"))
 //! }
 //!
-//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> io::Result<()> {
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> io::Result<()> {
 //! let fetch = fetch
 //!     .timeout(Duration::from_secs(2)) // limit of each attempt
 //!     .retry_with(RetryPolicy::default())
@@ -95,10 +96,13 @@
 //! ```
 //! use decor::{Callable, Error, prelude::*};
 //!
+//! type Answer = Result<usize, Error>;
+//!
 //! fn client(
 //!     limiter: &RateLimiter,
-//! ) -> impl Callable<(String,), Output = Result<usize, Error>, Future: Send> + Clone + Send + Sync + 'static {
-//!     let complete = |prompt: String| async move { Ok::<_, Error>(prompt.len()) }; // the request itself
+//! ) -> impl Callable<(String,), Output = Answer, Future: Send> + Clone + Send + Sync + 'static {
+//!     // the request itself
+//!     let complete = |prompt: String| async move { Ok::<_, Error>(prompt.len()) };
 //!     complete
 //!         .rate_limited(limiter)
 //!         .retry_with(RetryPolicy::default())
@@ -115,10 +119,10 @@
 //! # Errors
 //!
 //! A chain keeps the type of its function: `Result<T, E>` in, `Result<T, E>` out. Decorators report
-//! their own failures as [`decor::Error`](Error), which becomes an `E` through `From`, as with `?`. `anyhow::Error`,
-//! `Box<dyn Error + Send + Sync>`, `io::Error` and `String` take it as they are. An enum needs one
-//! `#[from]` variant, a foreign error type needs [`.lifted()`](FnExt::lifted), and a plain output
-//! needs [`.fallible()`](FnExt::fallible).
+//! their own failures as [`decor::Error`](Error), which becomes an `E` through `From`, as with `?`.
+//! `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `io::Error` and `String` take it as they are.
+//! An enum needs one `#[from]` variant, a foreign error type needs [`.lifted()`](FnExt::lifted),
+//! and a plain output needs [`.fallible()`](FnExt::fallible).
 //!
 //! # Laws
 //!
@@ -163,8 +167,8 @@
 //! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated)
 //! and `decor::retry`. `RUST_LOG=info,decor=debug` shows all of them.
 //! `RUST_LOG=info,decor::retry=off` hides the events of retries. Each [policy](RetryPolicy#logs)
-//! sets the levels of its retries. `timed` and `logged` do not support tracing's feature `log`, which sends
-//! events to a `log` logger if there is no subscriber.
+//! sets the levels of its retries. `timed` and `logged` do not support tracing's feature `log`,
+//! which sends events to a `log` logger if there is no subscriber.
 #![forbid(unsafe_code)]
 // Without the memo, links to its items are broken. docs.rs has all features.
 #![cfg_attr(not(feature = "memo"), allow(rustdoc::broken_intra_doc_links))]

@@ -27,7 +27,7 @@ pub trait Boxable<Args, Half>: mode::Function<Args, Half> {
 impl<C, Args> Boxable<Args, AsyncHalf> for C
 where
     C: Callable<Args> + Send + Sync + 'static,
-    C::Future: Send + 'static, // so its arguments are owned: `String` or `Arc<str>` in place of `&str`
+    C::Future: Send + 'static, // use owned arguments: `String` or `Arc<str>` in place of `&str`
 {
     type Boxed = BoxedFn<Args, C::Output>;
 

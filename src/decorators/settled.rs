@@ -235,8 +235,8 @@ impl<C, S> Around<Late<C>, GateLayer<S>> {
         })
     }
 
-    /// [`settled`](Self::settled), by a closure that takes the whole `Result`, for errors that report
-    /// the used permits.
+    /// [`settled`](Self::settled), by a closure that takes the whole `Result`, for errors that
+    /// report the used permits.
     ///
     /// If the closure returns `None`, the reservation stays.
     ///
