@@ -13,7 +13,7 @@ use crate::{
         boxed::Boxable,
         deprecated::{Deprecated, Deprecation},
         errors::{ErrInto, Lifted, MadeFallible, MapErr},
-        logged::{HideValues, Logged, Logging, ShowPicked, ShowArgs, ShowValue, ShowDebug},
+        logged::{HideValues, Logged, Logging, ShowArgs, ShowDebug, ShowPicked, ShowValue},
         named::Named,
         pausing::{ByError, ByResult, Pausing},
         rate_limited::{OfKey, One, OneWithin, RateLimited, Weighted},

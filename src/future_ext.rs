@@ -5,7 +5,7 @@ use crate::{
     call::Called,
     decorators::{
         errors::{Lifted, MadeFallible},
-        logged::{CallLog, HideValues, Logging, ShowValue, ShowDebug},
+        logged::{CallLog, HideValues, Logging, ShowDebug, ShowValue},
         pausing::{ByError, ByResult, Keyed, Pausing},
         rate_limited::{Admission, RefusableAdmission},
         timed::{AnyOutput, OutcomeOf, Stopwatch, Timing},

@@ -243,7 +243,7 @@ pub use {
     },
     decorators::{
         boxed::Boxable,
-        logged::{CallLog, HideValues, Logged, ShowPicked, ShowDebug},
+        logged::{CallLog, HideValues, Logged, ShowDebug, ShowPicked},
         rate_limited::{Admission, OfKey, One, OneWithin, RateLimited, RefusableAdmission, Weighted},
         retry::Rules,
         settled::{Settled, Settling},

@@ -163,7 +163,7 @@ where
     }
 }
 
-/// The limiter of a key that each attempt takes from the arguments anew.
+/// The limiter of a key that each attempt takes from the arguments.
 ///
 /// All attempts share the hint, because its closure may have a state.
 #[derive(Debug)]

@@ -291,7 +291,7 @@ impl<L, R> RateLimited<L, R> {
     }
 
     #[inline]
-    fn admission_anew<Args>(&self, args: &Args) -> R::Admission
+    fn admission_from_args<Args>(&self, args: &Args) -> R::Admission
     where
         L: LimiterOf<Args>,
         R: RequestOf<Args>,
@@ -327,7 +327,7 @@ where
         self.admission(captured)
     }
 
-    repeats_from_args!(Args, Self::admission_anew);
+    repeats_from_args!(Args, Self::admission_from_args);
 }
 
 impl<Args, K, Q, R> GateSource<Args> for RateLimited<OfKey<K, Q>, R>
@@ -344,7 +344,7 @@ where
         self.admission(captured)
     }
 
-    repeats_from_args!(Args, Self::admission_anew);
+    repeats_from_args!(Args, Self::admission_from_args);
 }
 
 impl<C, L, R: ForOne> Around<Late<C>, GateLayer<RateLimited<L, R>>> {

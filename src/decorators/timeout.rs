@@ -201,7 +201,7 @@ where
         let limit = Duration::from_nanos(*this.limit);
         ready!(this.timer.poll(limit, cx));
         this.call.stop();
-        Poll::Ready(passed(this.name, limit, *this.label))
+        Poll::Ready(timed_out(this.name, limit, *this.label))
     }
 }
 
@@ -241,7 +241,7 @@ where
 }
 
 #[cold]
-fn passed<T: Fallible>(name: &Name, after: Duration, label: impl Label) -> T {
+fn timed_out<T: Fallible>(name: &Name, after: Duration, label: impl Label) -> T {
     T::from_policy(Error::TimedOut { name: name.clone(), after, label: label.get() })
 }
 
@@ -350,7 +350,7 @@ where
         let end = Clock::Thread.now().checked_add(limit);
         let call = move || Away::call(|| callable.call_once(args));
         let output = if limit.is_zero() { None } else { RemoteCall::begin(call).wait_until(end) };
-        output.map_or_else(|| passed(&name, limit, label), Away::arrive)
+        output.map_or_else(|| timed_out(&name, limit, label), Away::arrive)
     }
 
     fn name(&self) -> Name {

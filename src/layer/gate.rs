@@ -127,12 +127,12 @@ pub trait Gate<T> {
 /// ```
 #[derive(Debug)]
 pub struct End<'a, T> {
-    how: How<'a, T>,
+    kind: EndKind<'a, T>,
     clock: Clock,
 }
 
 #[derive(Debug)]
-enum How<'a, T> {
+enum EndKind<'a, T> {
     Completed(&'a T),
     /// The call was dropped. A sync call was abandoned by its caller.
     Cancelled,
@@ -148,10 +148,10 @@ impl<'a, T> End<'a, T> {
     /// See [`End`].
     #[inline]
     pub fn outcome(&self) -> Outcome {
-        match self.how {
-            How::Completed(_) => Outcome::Completed,
-            How::Cancelled => Outcome::Cancelled,
-            How::Panicked => Outcome::Panicked,
+        match self.kind {
+            EndKind::Completed(_) => Outcome::Completed,
+            EndKind::Cancelled => Outcome::Cancelled,
+            EndKind::Panicked => Outcome::Panicked,
         }
     }
 
@@ -189,9 +189,9 @@ impl<'a, T> End<'a, T> {
     /// ```
     #[inline]
     pub fn output(&self) -> Option<&'a T> {
-        match self.how {
-            How::Completed(output) => Some(output),
-            How::Cancelled | How::Panicked => None,
+        match self.kind {
+            EndKind::Completed(output) => Some(output),
+            EndKind::Cancelled | EndKind::Panicked => None,
         }
     }
 
@@ -325,7 +325,7 @@ pub(crate) fn gated<T, G: Gate<T>>(gate: G, call: impl FnOnce() -> T) -> T {
     let guard = PanicGuard::new(&mut passage);
     let output = guard.passage.gate.drive(call);
     std::mem::forget(guard);
-    passage.end(How::Completed(&output));
+    passage.end(EndKind::Completed(&output));
     output
 }
 
@@ -346,7 +346,7 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         let poll = guard.passage.gate.drive(|| call.poll(cx));
         std::mem::forget(guard);
         let output = ready!(poll);
-        self.end(How::Completed(&output));
+        self.end(EndKind::Completed(&output));
         Poll::Ready(output)
     }
 
@@ -389,18 +389,18 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         if self.state == State::Unpolled {
             return;
         }
-        self.end(How::Cancelled);
+        self.end(EndKind::Cancelled);
         self.gate.release();
         self.timer.disarm();
         self.state = State::Unpolled;
     }
 
     #[inline]
-    fn end(&mut self, how: How<'_, T>) {
+    fn end(&mut self, kind: EndKind<'_, T>) {
         if self.state == State::Entered {
             self.state = State::Ended;
             let clock = if IS_TASK { Clock::Task } else { Clock::Thread };
-            self.gate.end(End { how, clock });
+            self.gate.end(End { kind, clock });
         }
     }
 }
@@ -408,7 +408,7 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
 impl<T, G: Gate<T>, const IS_TASK: bool> Drop for Passage<T, G, IS_TASK> {
     #[inline]
     fn drop(&mut self) {
-        self.end(How::Cancelled);
+        self.end(EndKind::Cancelled);
     }
 }
 
@@ -431,7 +431,7 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Drop for PanicGuard<'_, T, G, IS_TASK> 
     fn drop(&mut self) {
         // An abandoned blocking call is unwound as well, when it next waits or begins something in
         // decor.
-        self.passage.end(if self.mark.is_cancelled() { How::Cancelled } else { How::Panicked });
+        self.passage.end(if self.mark.is_cancelled() { EndKind::Cancelled } else { EndKind::Panicked });
     }
 }
 
@@ -487,8 +487,8 @@ macro_rules! repeats_in_place {
 
 pub(crate) use repeats_in_place;
 
-/// Implements the second half of [`GateSource`] for gates that are made anew from the arguments of
-/// each call. The function borrows the source, which need not be `Clone`.
+/// Implements the second half of [`GateSource`] for gates that are made from the arguments of each
+/// call. The function borrows the source, which need not be `Clone`.
 macro_rules! repeats_from_args {
     ($Args:ty, $make:expr) => {
         type Repeated = $crate::layer::FromArgs<Self, $Args, Self::Gate>;

@@ -5,7 +5,7 @@ use crate::{
     GiveUpReason, Name, RetryPolicy,
     clock::{Clock, Instant},
     policy::{Attempted, Delays, Verdict},
-    trace::{retry_event, may_be_enabled},
+    trace::{may_be_enabled, retry_event},
 };
 use std::{fmt, time::Duration};
 use tracing::field::{self, Value};
