@@ -512,7 +512,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// [`rate_limited`](Self::rate_limited), with a wait of at most `max_wait` for the permit.
     ///
-    /// A call whose wait is known to be longer fails at once. Zero does not wait. Takes
+    /// If the wait is known to be longer, the call fails at once. Zero does not wait. Takes
     /// [`Fallible`] outputs.
     ///
     /// # Place in a chain
@@ -1355,7 +1355,7 @@ impl<C: Function<Args, Half>, Args, Half> FnExt<Args, Half> for C {}
 /// A function with a limiter before each call.
 type Limited<C, L, R> = Around<Late<C>, GateLayer<RateLimited<L, R>>>;
 
-/// A function whose calls can pause the limiter of their key.
+/// A function with calls that can pause the limiter of their key.
 type PausingOfKey<C, K, Q, P> = Around<C, GateLayer<Pausing<P, OfKey<K, Q>>>>;
 
 fn limited<C: Function<Args, Half>, Args, Half, L, R>(callable: C, limiter: L, request: R) -> Limited<C, L, R> {

@@ -108,7 +108,7 @@ where
     type Err = <C::Output as ResultLike>::Err;
 }
 
-/// A function whose calls can run without their callers, in a task or on a thread.
+/// A function with calls that can run without their callers, in a task or on a thread.
 #[cfg(feature = "memo")]
 pub trait Detachable<Args, Half> {}
 

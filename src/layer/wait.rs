@@ -64,7 +64,7 @@ enum Waiting<'a> {
 /// Timer of a task; `None` until the task first has to wait.
 #[derive(Debug)]
 pub(crate) enum Timer<'a> {
-    /// In place, in a future whose purpose is to wait.
+    /// In place, in a future that only waits.
     Inline(Pin<&'a mut Option<Sleep>>),
     /// In a box, beside a call, because most calls never wait.
     Boxed(&'a mut BoxedTimer),

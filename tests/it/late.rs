@@ -118,7 +118,7 @@ macro_rules! that_refuse {
     };
 }
 
-/// The decorators whose calls begin at the first poll if they are not held back.
+/// The decorators with calls that begin at the first poll if they are not held back.
 macro_rules! that_begin_when_polled {
     ($check:ident, [$($parameter:tt)*]) => {
         $check! {

@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeSet, env, ffi::OsStr, fs, path::Path, process::Command};
 
-/// The release whose messages are recorded, because every release changes some of them.
+/// The recorded messages are those of this release, because every release changes some of them.
 const RECORDED_WITH: &str = "rustc 1.95.";
 
 macro_rules! cases {
