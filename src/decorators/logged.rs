@@ -65,7 +65,8 @@ impl Logging {
     /// use decor::{Logging, prelude::*};
     ///
     /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
-    /// assert_eq!(fetch.logged_with(Logging::new()).call(1).await, Ok(1)); // the same as `.logged()`
+    /// // the same as `.logged()`
+    /// assert_eq!(fetch.logged_with(Logging::new()).call(1).await, Ok(1));
     /// # }
     /// ```
     pub fn new() -> Self {

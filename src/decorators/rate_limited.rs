@@ -300,7 +300,7 @@ impl<L, R> RateLimited<L, R> {
     }
 }
 
-/// One permit of one limiter for every call. The arguments are not read.
+/// Source of a gate for one permit of the same limiter at every call. The arguments are not read.
 impl<Args, R> GateSource<Args> for RateLimited<RateLimiter, R>
 where
     Self: Decoration,
