@@ -1,24 +1,24 @@
-//! The number of the attempt that is running.
+//! Number of the attempt in progress.
 
 use crate::clock::Instant;
 use std::cell::Cell;
 
 thread_local! {
-    /// The number of the innermost attempt that this thread runs at this moment.
+    /// Number of the innermost attempt that this thread runs now; 1 outside of retries.
     static NUMBER: Cell<u32> = const { Cell::new(1) };
-    /// The beginning of the outermost retry in progress that keeps its place in queues. `None`
-    /// until that retry is past its first attempt.
+    /// Start of the outermost retry in progress that keeps its place in queues; `None` until that
+    /// retry is past its first attempt.
     static KEEPS_PLACE_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// The number of the attempt that is running: 1 for the first attempt of a
+/// Returns the number of the attempt in progress: 1 for the first attempt of a
 /// [retry](crate::FnExt::retry_with), and 1 outside of retries.
 ///
-/// In nested retries, the number is that of the innermost retry. The call in progress on this
-/// thread decides, however the calls of several tasks take turns. A sync call that runs on another
-/// thread, for its `.timeout(..)`, takes the number along. A task or a thread that an attempt
-/// spawns is outside of the retry. The predicates and hooks of a retry see 1, also within a further
-/// attempt of another retry.
+/// In nested retries, the number is that of the innermost retry. Each task sees the number of its
+/// own call, even if the calls of several tasks take turns on one thread. A sync call that runs on
+/// another thread because of its `.timeout(..)` sees the number of its caller. A task or a thread
+/// that an attempt spawns is outside of the retry. The predicates and hooks of a retry see 1, even
+/// within a later attempt of another retry.
 ///
 /// Costs about a nanosecond.
 ///
@@ -44,7 +44,8 @@ pub fn attempt() -> u32 {
     NUMBER.get()
 }
 
-/// The moment that decides the place of a call that joins a queue now. `None` is for the end.
+/// The time that decides the place of a call that joins a queue now; `None` for the end of the
+/// queue.
 pub(crate) fn keeps_place_since() -> Option<Instant> {
     KEEPS_PLACE_SINCE.get()
 }
@@ -57,7 +58,7 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// `keeps_place_since` is the beginning of a retry that keeps its place.
+    /// `keeps_place_since` is the start of a retry that keeps its place; `None` for other retries.
     pub(crate) fn new(number: u32, keeps_place_since: Option<Instant>) -> Self {
         Self { number, keeps_place_since }
     }
@@ -67,13 +68,13 @@ impl Scope {
         Self::new(NUMBER.get(), KEEPS_PLACE_SINCE.get())
     }
 
-    /// Runs an attempt, or a part of one. A first attempt needs this only within a further attempt
+    /// Runs an attempt, or one poll of it. A first attempt needs this only within a later attempt
     /// of another retry, because [`attempt()`](attempt()) is 1 elsewhere.
     #[cold]
     #[inline(never)]
     pub(crate) fn run<T>(self, call: impl FnOnce() -> T) -> T {
         let before = Before(Self::current());
-        // The outer retry came earlier.
+        // The outer retry began earlier, so its start decides.
         Self::new(self.number, before.0.keeps_place_since.or(self.keeps_place_since)).set();
         let result = call();
         drop(before);
@@ -86,7 +87,7 @@ impl Scope {
     }
 }
 
-/// Restores the scope from before, also on unwinding.
+/// Restores the previous scope on drop, and so during unwinding too.
 struct Before(Scope);
 
 impl Drop for Before {

@@ -1,5 +1,7 @@
-//! Sync functions: after `.blocking()`, a sync function has every decorator of async functions,
-//! with the same policies and the same handles.
+//! Decorators of sync functions: after `.blocking()`, a sync function has every decorator of async
+//! functions, with the same policies and the same handles.
+//!
+//! # Examples
 //!
 //! ```
 //! use decor::prelude::*;
@@ -18,20 +20,20 @@
 //! assert_eq!(parse.call("42"), Ok(42));
 //! ```
 //!
-//! A bare sync function has no decorators, and rustc says so: "not an async function". Add
-//! `.blocking()` then.
+//! A sync function without `.blocking()` has no decorators. rustc then says "not an async
+//! function".
 //!
 //! # Waiting
 //!
-//! Waiting blocks the thread. A retry sleeps. A call of a full limiter parks, in one queue with
-//! tasks and threads. A call for a value that another thread or task is loading parks until the
-//! value is there. No runtime is needed, made or looked for.
+//! Waiting blocks the thread. A retry sleeps. A call that has no permit parks, in one queue with
+//! tasks and other threads. A call for a value that another thread or task is loading parks until
+//! the value is there. No runtime is needed.
 //!
 //! In a task, a blocking wait stops the thread that it runs on. On a runtime with several threads
 //! the other tasks move to another thread (`tokio::task::block_in_place`). On a current-thread
 //! runtime (such as that of `#[tokio::test]`) and in a `LocalSet`, a call that has to wait panics,
-//! because it would stop the tasks that it waits for. In async code, put such calls on a thread for
-//! blocking work:
+//! because it would stop the tasks that it waits for. In async code, make such calls on a thread
+//! for blocking work:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -41,12 +43,12 @@
 //!     if id == 0 { Err("no such user".into()) } else { Ok(id * 10) }
 //! }
 //!
-//! // The chain on that thread: one thread for the whole call, its waits included.
+//! // The whole chain runs on that thread, which the call keeps during its waits.
 //! let chain = load.blocking().retry_with(RetryPolicy::default());
 //! assert_eq!(tokio::task::spawn_blocking(move || chain.call(42)).await.unwrap(), Ok(420));
 //!
-//! // Or the function alone, within an async chain: it waits as a task, holds a thread only while
-//! // `load` runs, and can be timed out without a second thread.
+//! // Or only the function runs there, within an async chain. The chain waits as a task, keeps a
+//! // thread only while `load` runs, and needs no second thread for a timeout.
 //! let load = |id: u64| async move {
 //!     tokio::task::spawn_blocking(move || load(id)).await.unwrap()
 //! };
@@ -55,8 +57,8 @@
 //! ```
 //!
 //! Threads wait and count TTLs in real time, even while tokio's clock is paused for tasks. A handle
-//! that both use sees two times, so in a test with a paused clock let each handle serve only one of
-//! the two. To test blocking code without waiting, use a
+//! that both use sees two times. In a test with a paused clock, use each handle either in tasks or
+//! on threads. To test blocking code without waiting, use a
 #![cfg_attr(feature = "test-util", doc = "[`VirtualClock`](crate::test_util::VirtualClock).")]
 #![cfg_attr(not(feature = "test-util"), doc = "`test_util::VirtualClock` (feature `test-util`).")]
 //!
@@ -64,12 +66,12 @@
 //!
 //! A [`CancelToken`] ends the waits of calls from outside, such as at a shutdown. A thread makes
 //! its call by `token.run(|| chain.call(..))`, and another thread ends the call's waits by
-//! `token.cancel()`. The function in progress runs on, and decor begins nothing after it.
+//! `token.cancel()`. The function in progress runs to its end, and decor begins nothing after it.
 //!
-//! A runtime that is dropped cancels the calls that wait in its tasks, in `spawn_blocking` above
-//! all. The end of a runtime therefore does not wait for the delays of a retry. The `JoinHandle` of
-//! the task returns an error that [`is_panic`](tokio::task::JoinError::is_panic), although the
-//! panic hook is not called. To end such calls with a value, cancel a token first:
+//! A runtime that is dropped cancels the calls that wait in its tasks, most of all in
+//! `spawn_blocking`. The end of a runtime therefore does not wait for the delays of a retry. The
+//! `JoinHandle` of the task returns an error that [`is_panic`](tokio::task::JoinError::is_panic),
+//! although the panic hook is not called. To end such calls with a value, cancel a token first:
 //!
 //! ```
 //! use decor::{blocking::CancelToken, prelude::*};
@@ -83,7 +85,7 @@
 //! let load = load.retry_with(RetryPolicy::fixed(Duration::from_secs(3600)));
 //! let its_token = shutdown.clone();
 //! let load = runtime.spawn_blocking(move || its_token.run(|| load.call()));
-//! assert_eq!(told.recv(), Ok("connecting")); // and then it waits
+//! assert_eq!(told.recv(), Ok("connecting")); // then the call waits for its next attempt
 //!
 //! shutdown.cancel();
 //! assert!(runtime.block_on(load).unwrap().is_none());
@@ -101,9 +103,9 @@
 //! another thread, and the caller returns within the limit.
 //!
 //! A call that its caller has abandoned runs on, and its result is dropped. A memo inside keeps the
-//! value that it loaded. No attempt, permit or load begins in an abandoned call: decor unwinds the
-//! call at that point, without the panic hook. A panic within the limit reaches the caller. Log
-//! lines keep the caller's subscriber and span.
+//! value that the call loaded. No attempt, permit or load begins in an abandoned call: decor
+//! unwinds the call at that point, without the panic hook. A panic within the limit reaches the
+//! caller. Log lines keep the caller's subscriber and span.
 //!
 //! Calls made from a `Drop` during unwinding are not interrupted. With `panic = "abort"` an
 //! abandoned call always runs to its end.
@@ -115,13 +117,13 @@
 //! call takes a slot of its own, even beyond the 512. With 1,024 slots taken, nested calls wait as
 //! well. An idle thread ends after 5 s.
 //!
-//! Give calls that block in the operating system a limit of their own, a little longer than this
-//! one (`TcpStream::set_read_timeout`). Otherwise each call that hangs keeps its thread for good. A
-//! limit of zero never calls the function. [`Duration::MAX`](std::time::Duration::MAX) needs no
-//! thread.
+//! Give calls that block in the operating system a limit of their own, a little longer than the
+//! `timeout` (`TcpStream::set_read_timeout`). Otherwise each call that hangs keeps its thread for
+//! good. A limit of zero never calls the function. [`Duration::MAX`](std::time::Duration::MAX)
+//! needs no thread.
 //!
-//! The function and its arguments must be `Send + 'static`: `String` or `Arc<str>` in place of
-//! `&str`, a closure that owns its client in place of a method. A function that is called many
+//! The function and its arguments must be `Send + 'static`. Use `String` or `Arc<str>` in place of
+//! `&str`, and a closure that owns its client in place of a method. A function that is called many
 //! times must be `Clone`. The other thread has none of the caller's thread-locals, such as the
 //! `Handle` of a runtime. If a call is unwound while it waits in decor, a `Mutex` that it holds is
 //! poisoned.

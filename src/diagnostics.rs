@@ -7,9 +7,9 @@ use crate::{
 
 macro_rules! offers {
     ($($decorator:ident($($setting:ident),*))*) => {
-        /// Each decorator once more, for plain sync functions. The methods take `&mut self`, which
-        /// method lookup tries last: the methods of async functions come first, and so do those of
-        /// other traits.
+        /// Stubs of all decorators, for sync functions without `.blocking()`. The methods take
+        /// `&mut self`, because method lookup tries that last. The methods of async functions and
+        /// those of other traits come first.
         #[doc(hidden)]
         pub trait MissingBlocking<Args>: SyncFn<Args> {$(
             #[doc(hidden)]
@@ -27,11 +27,11 @@ for_each_decorator!(offers);
 
 impl<F: SyncFn<Args>, Args> MissingBlocking<Args> for F {}
 
-/// Never implemented.
+/// Never implemented. Its diagnostic explains that `.blocking()` is missing.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an async function: it does not return a future",
-    label = "only async functions have this as they are",
-    note = "a sync function has it after `.blocking()`: `load.blocking().retry_with(..)`, `load.blocking().timed(..)`"
+    label = "only async functions have this method without `.blocking()`",
+    note = "a sync function has the method after `.blocking()`: `load.blocking().retry_with(..)`, `load.blocking().timed(..)`"
 )]
 pub trait ReturnsAFuture {}

@@ -1,4 +1,4 @@
-//! The catalogue: every decorator, what it does, where it stands in a chain, and why.
+//! The catalogue of decorators: behaviour, place in a chain, errors and panics of each.
 //!
 //! Each decorator has one entry, for async and for sync functions.
 
@@ -13,7 +13,7 @@ use crate::{
         boxed::Boxable,
         deprecated::{Deprecated, Deprecation},
         errors::{ErrInto, Lifted, MadeFallible, MapErr},
-        logged::{Discreet, Logged, Logging, Picked, ShowArgs, ShowValue, Values},
+        logged::{HideValues, Logged, Logging, ShowArgs, ShowDebug, ShowPicked, ShowValue},
         named::Named,
         pausing::{ByError, ByResult, Pausing},
         rate_limited::{OfKey, One, OneWithin, RateLimited, Weighted},
@@ -39,33 +39,39 @@ use std::{
     time::Duration,
 };
 
-/// The decorators, as methods on async functions, on closures that return a future, and on sync
+/// The decorators, as methods of async functions, of closures that return a future, and of sync
 /// functions after [`.blocking()`](crate::blocking::SyncFn::blocking), with 0 to 8 arguments.
 ///
-/// Read a chain from left to right and inside out: the leftmost decorator is the innermost. `Args`
-/// is the tuple of the function's arguments. `Half` marks the function as async or sync. rustc
-/// infers both from the function, so no chain names them.
+/// Read a chain from left to right and inside out: the leftmost decorator is the innermost. The
+/// place of a decorator decides what it acts on. Each method below says where it stands, and for
+/// what its limit holds at that place. `Args` is the tuple of the function's arguments. `Half`
+/// marks the function as async or sync. rustc infers both from the function, so no chain names
+/// them.
 ///
 /// A decorated function is called with [`.call(..)`](crate::prelude). Without arguments, an async
 /// function can be awaited directly, and a sync function is called with `.run()`. Apart from what
 /// `.call` documents, nothing happens before the first poll of an async call.
 ///
-/// Sync functions have the same errors, log lines, policies and handles; waiting blocks the thread.
+/// Sync functions have the same errors, log lines, policies and handles. Waiting blocks the thread.
 /// The module [`blocking`](crate::blocking) describes the differences.
 pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
-    /// Reports how long each call takes: `fetch took 0.1234s`.
+    /// Reports the duration of each call: `fetch took 0.1234s`.
     ///
-    /// One event per call when it ends, under the target `decor::call`, level `info`, with the
-    /// fields `name`, `elapsed` (seconds) and `outcome` (`completed`, `cancelled`, `panicked`). The
-    /// clock starts at the first poll, and is not read at all without a listener.
+    /// Emits one event when a call ends, under the target `decor::call`, at level `info`. Its
+    /// fields are `name`, `elapsed` (seconds) and `outcome` (`completed`, `cancelled`, `panicked`).
+    /// The time counts from the first poll. Without a listener, the clock is not read.
     /// [`timed_with`](Self::timed_with) sets level, threshold and destination, and can tell hits of
-    /// a memo from misses.
+    /// a memo from misses. Takes any output.
     ///
-    /// Stands last to time everything; before `retry_with` to time each attempt. Takes any output.
+    /// # Place in a chain
+    ///
+    /// Stands last to time the whole call, waits and retries included. Before `retry_with`, times
+    /// each attempt. Before `memoized`, times each load.
     ///
     /// # Cancel safety
     ///
-    /// A call that is dropped reports `cancelled`, one that panics `panicked`; once.
+    /// A call that is dropped is reported once, as `cancelled`. A call that panics is reported
+    /// once, as `panicked`.
     ///
     /// # Examples
     ///
@@ -84,6 +90,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`timed`](Self::timed), with a [`Timing`] of your own: level, threshold, outcome by result
     /// and by memo, a sink in place of the log.
     ///
+    /// Stands where [`timed`](Self::timed) stands.
+    ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::{Timing, prelude::*};
@@ -91,7 +101,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// async fn nap(millis: u64) { tokio::time::sleep(Duration::from_millis(millis)).await }
     ///
-    /// let timing = Timing::new("nap").record_to(|m| assert_eq!(m.elapsed, Duration::from_millis(500)));
+    /// let half_a_second = Duration::from_millis(500);
+    /// let timing = Timing::new("nap").record_to(move |m| assert_eq!(m.elapsed, half_a_second));
     /// nap.timed_with(timing).call(500).await;
     /// # }
     /// ```
@@ -102,20 +113,24 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         watched(self, timing)
     }
 
-    /// Logs each call: `calling fetch` (`debug`), then `fetch returned in 0.12s` (`info`) or
-    /// `fetch failed in 0.12s: ApiError: message` (`warn`).
+    /// Logs the start and the end of each call: `calling fetch` (`debug`), then `fetch returned in
+    /// 0.12s` (`info`) or `fetch failed in 0.12s: ApiError: message` (`warn`).
     ///
-    /// Shows neither arguments nor values, so that no secret in them reaches a log by accident, and
-    /// needs no `Debug`. The text of an error is shown. The events have the target `decor::call`
-    /// and the fields `name`, `elapsed` (seconds) and `outcome` (`ok`, `err`, `cancelled`,
-    /// `panicked`). `RUST_LOG=info,decor::call=debug` shows all of them.
+    /// Shows neither arguments nor values, so that no secret in them reaches a log by accident.
+    /// Therefore the arguments and the value need no `Debug`. The text of an error is shown. The
+    /// events have the target `decor::call` and the fields `name`, `elapsed` (seconds) and
+    /// `outcome` (`ok`, `err`, `cancelled`, `panicked`). `RUST_LOG=info,decor::call=debug` shows
+    /// all of them. Takes `Result`s.
     ///
-    /// Stands last to log each call once; before `retry_with` to log each attempt. Takes `Result`s.
+    /// # Place in a chain
+    ///
+    /// Stands last to log each call once. Before `retry_with`, logs each attempt. Before
+    /// `memoized`, logs each load.
     ///
     /// # Cancel safety
     ///
-    /// A call that is dropped logs `fetch cancelled in 0.12s` (`info`), one that panics
-    /// `fetch panicked in 0.12s` (`warn`); once.
+    /// A call that is dropped logs `fetch cancelled in 0.12s` (`info`), once. A call that panics
+    /// logs `fetch panicked in 0.12s` (`warn`), once.
     ///
     /// # Examples
     ///
@@ -127,18 +142,21 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.logged().call(42).await, Ok(42));
     /// # }
     /// ```
-    fn logged(self) -> Around<Self, GateLayer<Logged<Discreet>>>
+    fn logged(self) -> Around<Self, GateLayer<Logged<HideValues>>>
     where
         Self::Output: ResultLike<Err: Display>,
     {
         self.logged_with(Logging::new())
     }
 
-    /// [`logged`](Self::logged), with arguments and value: `calling fetch(42, "en")`,
-    /// `fetch returned User { id: 42 }`.
+    /// [`logged`](Self::logged), with arguments and value: `calling fetch(42, "en")`, `fetch
+    /// returned User { id: 42 }`.
     ///
-    /// Both by their `Debug`, each cut at [`MAX_SHOWN`](crate::Logging::MAX_SHOWN) characters. Mind
-    /// what they may contain: a method's receiver is an argument too.
+    /// Shows both by their `Debug`, each cut at [`MAX_SHOWN`](crate::Logging::MAX_SHOWN)
+    /// characters. Both may contain secrets, and the receiver of a method is an argument too.
+    /// Stands where [`logged`](Self::logged) stands.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -148,7 +166,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.logged_values().call(42, "en").await.unwrap(), "42 en");
     /// # }
     /// ```
-    fn logged_values(self) -> Around<Self, GateLayer<Logged<Values>>>
+    fn logged_values(self) -> Around<Self, GateLayer<Logged<ShowDebug>>>
     where
         Args: DebugArgs,
         Self::Output: ResultLike<Ok: Debug, Err: Display>,
@@ -156,11 +174,15 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         self.logged_with(Logging::new().values())
     }
 
-    /// [`logged`](Self::logged), with what `pick` makes of the arguments: `calling fetch(42)`.
+    /// [`logged`](Self::logged), with a text that the closure `pick` makes from the arguments:
+    /// `calling fetch(42)`.
     ///
-    /// The closure takes each argument by reference, with its type written, and returns anything
-    /// that is `Display`. It is called only if there is a listener. Its text is cut at
-    /// [`MAX_SHOWN`](crate::Logging::MAX_SHOWN) characters.
+    /// The closure takes each argument by reference, with its type written, and returns any
+    /// `Display`. It is called only if there is a listener. Its text is cut at
+    /// [`MAX_SHOWN`](crate::Logging::MAX_SHOWN) characters. Stands where [`logged`](Self::logged)
+    /// stands.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -173,7 +195,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(42, Token("secret".into())).await, Ok(42));
     /// # }
     /// ```
-    fn logged_args<P>(self, pick: P) -> Around<Self, GateLayer<Logged<Picked<P>>>>
+    fn logged_args<P>(self, pick: P) -> Around<Self, GateLayer<Logged<ShowPicked<P>>>>
     where
         P: Inspect<Args, Output: Display>,
         Self::Output: ResultLike<Err: Display>,
@@ -181,7 +203,12 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         self.logged_with(Logging::new().args(pick))
     }
 
-    /// [`logged`](Self::logged), with a [`Logging`] of your own: levels, and what is shown.
+    /// [`logged`](Self::logged), with a [`Logging`] of your own: the levels, and the parts of a
+    /// call that are shown.
+    ///
+    /// Stands where [`logged`](Self::logged) stands.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -203,35 +230,50 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         watched(self, Logged::new(logging, name))
     }
 
-    /// Gives each call at most `limit`, and then drops it and returns
+    /// Gives each call at most `limit`, and then drops the call and returns
     /// [`Error::TimedOut`](crate::Error::TimedOut).
     ///
-    /// The call is polled first, then the timer: a call that ends exactly at the limit wins, and
-    /// one that is ready at its first poll costs neither timer nor clock. The time counts from when
-    /// that first poll came back pending. A limit of zero allows just that poll; [`Duration::MAX`]
-    /// never fires.
+    /// The call is polled first, then the timer. A call that ends exactly at the limit therefore
+    /// succeeds, and a call that is ready at its first poll needs neither timer nor clock. The time
+    /// counts from a first poll that came back pending. A limit of zero allows only that poll.
+    /// [`Duration::MAX`] never ends a call. Takes [`Fallible`] outputs.
     ///
-    /// Stands before `retry_with` to bound each attempt, after it to bound all of them together;
-    /// [`.labelled("total")`](Timeout::labelled) tells the two apart in the error. Takes
-    /// [`Fallible`] outputs.
+    /// # Place in a chain
+    ///
+    /// The limit holds for all that stands before it. Several timeouts in one chain are usual;
+    /// [`.labelled("total")`](Timeout::labelled) tells them apart in the error.
+    ///
+    /// | place | bounds |
+    /// |---|---|
+    /// | before `rate_limited` | the call without its wait for a permit |
+    /// | behind `rate_limited` | the call and its wait for a permit |
+    /// | before `retry_with` | each attempt |
+    /// | behind `retry_with` | all attempts and the delays between them |
+    /// | before `memoized` | each load |
+    /// | behind `memoized` | each caller, its wait for another call's load included |
     ///
     /// # Sync functions
     ///
-    /// A thread cannot be cancelled. The call runs on a thread of its own, so function and
-    /// arguments must be `Send + 'static`. When the limit passes, the caller abandons the call
+    /// A thread cannot be cancelled. Therefore the call runs on a thread of its own, and function
+    /// and arguments must be `Send + 'static`. When the limit passes, the caller abandons the call
     /// there: see [`blocking`](crate::blocking#timeouts).
     ///
     /// # Cancel safety
     ///
     /// Dropping the future drops the call and the timer. When the limit passes, the call is dropped
-    /// before the error is returned; work that must not be left half done belongs into a task of
+    /// before the error is returned. Work that must not be left half done belongs into a task of
     /// its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`](crate::Error::TimedOut), with the name of the function, the limit and
+    /// the label.
     ///
     /// # Panics
     ///
-    /// When a pending call is polled outside of a tokio runtime with its timer enabled. Building
-    /// it, calling it, and polling a call that is ready work anywhere. A sync function panics in a
-    /// task of a current-thread runtime, or if no thread can be started at all.
+    /// When a pending call is polled outside of a tokio runtime with its timer enabled. A chain can
+    /// be built anywhere, and a call that is ready at its first poll can be polled anywhere. A sync
+    /// function panics in a task of a current-thread runtime, or if no thread can be started.
     ///
     /// # Examples
     ///
@@ -255,41 +297,54 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Timeout::new(self, limit, name, Describe::new(Self::show))
     }
 
-    /// Calls the function again when it fails, as the policy says. Retries every error, unless the
+    /// Calls the function again after a failure, by a policy. Retries every error, unless the
     /// methods of [`Retry`] choose.
     ///
     /// The policy is taken by reference or by value. The function is first called when the future
     /// is polled. Arguments are cloned for each attempt that may be followed by another, the first
-    /// included: pass `&str` or `Arc<str>` where that matters. A function that is called many times
-    /// must be `Clone`, and each call works on a clone. A chain that is awaited once needs no
-    /// `Clone`: its closure may count in a variable of its own, whatever stands before the retry. A
-    /// function of `&mut self` cannot be retried, because its receiver is lent to the first
-    /// attempt.
+    /// included. Pass `&str` or `Arc<str>` if those clones cost too much. A function that is called
+    /// many times must be `Clone`, because each call works on a clone. A chain that is awaited once
+    /// needs no `Clone`: its closure may count in a variable of its own, whatever stands before the
+    /// retry. A function of `&mut self` cannot be retried, because its receiver is lent to the
+    /// first attempt.
     ///
-    /// Between attempts that fail at once with a zero delay the future gives way to other tasks.
+    /// With a delay of zero, the future lets other tasks run between two attempts.
     ///
-    /// Events under the target `decor::retry`: `debug` for each retry and for a success that was
-    /// not the first attempt, `warn` for giving up (`debug` if the first attempt's error is not
-    /// retried). The [policy](crate::RetryPolicy#logs) sets other levels, and the least time
-    /// between lines about giving up. The events show the errors after
-    /// [`.logging_errors()`](crate::Retry::logging_errors). [`attempt()`](crate::attempt()) tells
-    /// the function which attempt it is.
+    /// Emits events under the target `decor::retry`: `debug` for each retry and for a success after
+    /// a retry, `warn` for giving up (`debug` if the error of the first attempt is not retried).
+    /// The [policy](crate::RetryPolicy#logs) sets other levels, and the least time between lines
+    /// about giving up. The events show the errors after
+    /// [`.logging_errors()`](crate::Retry::logging_errors). In the function,
+    /// [`attempt()`](crate::attempt()) returns the number of the attempt. Takes `Result`s.
     ///
-    /// Each attempt joins the end of the queue of a limiter inside of the retry, unless the policy
-    /// is [`keeping_place`](crate::RetryPolicy::keeping_place).
+    /// # Place in a chain
     ///
-    /// Stands after the decorators of each attempt (timeout, permit), and before those that bound
-    /// or remember the whole. Takes `Result`s.
+    /// Repeats all that stands before it. Decorators for each attempt stand before it: `timeout`,
+    /// `pausing`, `rate_limited`. Decorators for the call as a whole stand behind it: `memoized`, a
+    /// total `timeout`, `validated`, `logged`.
+    ///
+    /// A retry alone does not bound its caller, because an attempt may hang. A `timeout` before it
+    /// bounds each attempt. A `timeout` behind it, or the policy's
+    /// [`deadline`](RetryPolicy::deadline), bounds the whole.
+    ///
+    /// Each attempt joins the end of the queue of a limiter before the retry, unless the policy is
+    /// [`keeping_place`](crate::RetryPolicy::keeping_place).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops the attempt in progress, or ends the wait for the next; no further
+    /// Dropping the future drops the attempt in progress, or ends the wait for the next. No further
     /// attempt is made.
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt, unchanged. [`.explained()`](crate::Retry::explained) adds the
+    /// number of attempts, the time and the reason.
     ///
     /// # Panics
     ///
-    /// When it has to wait outside of a tokio runtime with its timer enabled. A sync function
-    /// sleeps in its thread, and panics if that is in a task of a current-thread runtime.
+    /// When the retry has to wait outside of a tokio runtime with its timer enabled. A sync
+    /// function sleeps in its thread, and panics if that thread runs a task of a current-thread
+    /// runtime.
     ///
     /// # Examples
     ///
@@ -321,23 +376,30 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// Waits for a permit before each call.
     ///
-    /// All functions that were given the limiter or a clone share it. Calls are admitted in the
-    /// order in which they came; threads and tasks stand in one queue. The permit is taken at the
-    /// first poll or later. The function is called once its permit is taken, so work that a closure
-    /// does before it returns its future waits as well.
+    /// All functions that were given the limiter or a clone share its permits. Calls are admitted
+    /// in the order in which they came. Threads and tasks stand in one queue. The permit is taken
+    /// at the first poll or later. The function is called once its permit is taken, so work that a
+    /// closure does before it returns its future waits as well. Takes any output.
     ///
-    /// Stands before `retry_with`, so that each attempt takes a permit, and after the attempt's
-    /// `timeout`, so that the wait is not part of it. A retried attempt joins the end of the queue,
-    /// unless the policy is [`keeping_place`](crate::RetryPolicy::keeping_place). Takes any output.
+    /// The wait has no limit of its own. A call stays pending once the limiter is
+    /// [closed](RateLimiter::close), because not every output can carry an error.
+    /// [`rate_limited_by`](Self::rate_limited_by) waits as long, and fails then.
+    /// [`rate_limited_within`](Self::rate_limited_within) bounds the wait.
     ///
-    /// A call stays pending once the limiter is [closed](RateLimiter::close), because not every
-    /// output can carry an error. [`rate_limited_by`](Self::rate_limited_by) waits as long, and
-    /// fails then.
+    /// # Place in a chain
+    ///
+    /// Stands before `retry_with`, so that each attempt takes a permit. Stands behind the `timeout`
+    /// of an attempt, so that the wait for a permit does not count as time of the attempt. A
+    /// `timeout` behind the limiter bounds the wait too. Stands before `memoized`, so that hits
+    /// need no permit.
+    ///
+    /// A retried attempt joins the end of the queue, unless the policy is
+    /// [`keeping_place`](crate::RetryPolicy::keeping_place).
     ///
     /// # Cancel safety
     ///
-    /// If dropped while waiting, the call leaves the queue, and the next moves up. If dropped
-    /// later, it has taken its permit.
+    /// If the call is dropped while it waits, it leaves the queue, and the next call moves up. If
+    /// it is dropped later, its permit stays taken.
     ///
     /// # Panics
     ///
@@ -370,17 +432,23 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`rate_limited`](Self::rate_limited), with as many permits as the arguments ask for: a
     /// number for every window, or an array with one for each.
     ///
-    /// The closure takes each argument by reference, with its type written; it runs when the call
-    /// is made. More than the limit is refused at once
-    /// ([`Error::InvalidArgument`](crate::Error::InvalidArgument)), and so is a call that finds the
-    /// queue full ([`Error::QueueFull`](crate::Error::QueueFull)). A [closed](RateLimiter::close)
-    /// limiter refuses every call ([`Error::Closed`](crate::Error::Closed)). A call for more than
-    /// the burst of a paced limiter waits for a full [burst](crate::RateLimiterBuilder::burst).
-    /// Takes [`Fallible`] outputs.
+    /// The closure takes each argument by reference, with its type written. It runs when the call
+    /// is made, and before a retry for each attempt. A call for more than the burst of a paced
+    /// limiter waits for a full [burst](crate::RateLimiterBuilder::burst). Takes [`Fallible`]
+    /// outputs. Stands where [`rate_limited`](Self::rate_limited) stands, and its wait has no limit
+    /// of its own either.
     ///
-    /// If the permits are an estimate, [`.settled(..)`](crate::Around::settled) counts what the
-    /// call has used in their place. The other words for a limiter take several permits by
-    /// [`.permits(..)`](crate::Around::permits), which follows them.
+    /// If the permits are an estimate, [`.settled(..)`](crate::Around::settled) counts in their
+    /// place the permits that the call has used. The other decorators with a limiter take several
+    /// permits by [`.permits(..)`](crate::Around::permits), which follows them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) at once, if the call asks for more
+    /// permits than the limit. [`Error::QueueFull`](crate::Error::QueueFull), if the queue is full.
+    /// [`Error::Closed`](crate::Error::Closed), if the limiter is [closed](RateLimiter::close).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -404,17 +472,21 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         limited(self, limiter.clone(), Weighted::new(permits))
     }
 
-    /// [`rate_limited`](Self::rate_limited), by the limiter of a key that is taken from the
+    /// [`rate_limited`](Self::rate_limited), by the limiter of a key that a closure takes from the
     /// arguments: a user, a host.
     ///
-    /// The closure takes each argument by reference, with its type written. The closure runs when
-    /// the call is made, and before a retry for each attempt. The key is remembered for as long as
-    /// the call waits or runs. Takes any output. A call stays pending if the key is
-    /// [closed](KeyedLimiter::close); [`permits`](crate::Around::permits) makes it fail then.
+    /// The closure takes each argument by reference, with its type written. It runs when the call
+    /// is made, and before a retry for each attempt. The key is remembered for as long as the call
+    /// waits or runs. Takes any output. A call stays pending if the key is
+    /// [closed](KeyedLimiter::close); with [`permits`](crate::Around::permits) it fails then.
     ///
-    /// Beside a limit for all, let the limit of the key stand outside:
-    /// `.rate_limited(&all).rate_limited_by_key(&per_user, ..)`. A call that waits for its user's
-    /// turn then holds no permit of the others.
+    /// # Place in a chain
+    ///
+    /// Stands where [`rate_limited`](Self::rate_limited) stands. A limit for all calls stands
+    /// before the limit of a key: `.rate_limited(&all).rate_limited_by_key(&per_user, ..)`. A call
+    /// that waits for its user's turn then holds no permit of the limit for all.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -438,13 +510,24 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         limited(self, OfKey { limiter: limiter.clone(), key }, One)
     }
 
-    /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait` for the permit.
+    /// [`rate_limited`](Self::rate_limited), with a wait of at most `max_wait` for the permit.
     ///
-    /// A wait that is known to be longer fails at once, with
-    /// [`Error::RateLimited`](crate::Error::RateLimited) and the earliest time until a permit could
-    /// be had. Heavy calls ahead may delay the permit further. Zero does not wait. A
-    /// [closed](RateLimiter::close) limiter refuses every call
-    /// ([`Error::Closed`](crate::Error::Closed)). Takes [`Fallible`] outputs.
+    /// If the wait is known to be longer, the call fails at once. Zero does not wait. Takes
+    /// [`Fallible`] outputs.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands where [`rate_limited`](Self::rate_limited) stands. `max_wait` bounds the wait for one
+    /// permit. Before `retry_with`, it bounds the wait of each attempt.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`](crate::Error::RateLimited), with the earliest time until a permit may
+    /// be free. Calls ahead that ask for several permits may delay the permit further.
+    /// [`Error::QueueFull`](crate::Error::QueueFull), if the queue is full.
+    /// [`Error::Closed`](crate::Error::Closed), if the limiter is [closed](RateLimiter::close).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -467,11 +550,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         limited(self, limiter.clone(), OneWithin(max_wait))
     }
 
-    /// [`rate_limited_within`](Self::rate_limited_within), by the limiter of a key: waits no longer
-    /// than `max_wait` for a permit of the key.
+    /// [`rate_limited_within`](Self::rate_limited_within), by the limiter of a key: waits at most
+    /// `max_wait` for a permit of the key.
     ///
     /// The key comes from the arguments as in [`rate_limited_by_key`](Self::rate_limited_by_key).
-    /// Takes [`Fallible`] outputs.
+    /// Takes [`Fallible`] outputs. Stands where [`rate_limited_by_key`](Self::rate_limited_by_key)
+    /// stands.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -482,8 +568,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// let minute = Duration::from_secs(60);
     /// let per_user = KeyedLimiter::new(1, minute);
-    /// let within = Duration::from_secs(5);
-    /// let notify = notify.rate_limited_within_by_key(&per_user, within, |user: &u64, _: &&str| *user);
+    /// let (within, key) = (Duration::from_secs(5), |user: &u64, _: &&str| *user);
+    /// let notify = notify.rate_limited_within_by_key(&per_user, within, key);
     /// assert_eq!(notify.call(7, "hello").await, Ok(5));
     /// assert_eq!(notify.call(7, "again").await, Err(Error::RateLimited { retry_after: minute }));
     /// assert_eq!(notify.call(8, "hello").await, Ok(5));
@@ -503,10 +589,17 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         limited(self, OfKey { limiter: limiter.clone(), key }, OneWithin(max_wait))
     }
 
-    /// [`rate_limited`](Self::rate_limited), but fails where it would have to wait, with
-    /// [`Error::RateLimited`](crate::Error::RateLimited), or with
-    /// [`Error::Closed`](crate::Error::Closed) once the limiter is [closed](RateLimiter::close).
-    /// Takes [`Fallible`] outputs.
+    /// [`rate_limited`](Self::rate_limited), without a wait: fails if no permit is free.
+    ///
+    /// Takes [`Fallible`] outputs. Stands where [`rate_limited`](Self::rate_limited) stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`](crate::Error::RateLimited), if the call would have to wait.
+    /// [`Error::QueueFull`](crate::Error::QueueFull), if the queue is full.
+    /// [`Error::Closed`](crate::Error::Closed), if the limiter is [closed](RateLimiter::close).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -528,11 +621,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         self.rate_limited_within(limiter, Duration::ZERO)
     }
 
-    /// [`try_rate_limited`](Self::try_rate_limited), by the limiter of a key: fails where it would
-    /// have to wait for a permit of the key.
+    /// [`try_rate_limited`](Self::try_rate_limited), by the limiter of a key: fails if no permit of
+    /// the key is free.
     ///
     /// The key comes from the arguments as in [`rate_limited_by_key`](Self::rate_limited_by_key).
-    /// Takes [`Fallible`] outputs.
+    /// Takes [`Fallible`] outputs. Stands where [`rate_limited_by_key`](Self::rate_limited_by_key)
+    /// stands.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -560,11 +656,16 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Pauses the limiter for all calls when a call fails with an error that asks for a pause, such
     /// as a 429.
     ///
-    /// `hint` says for how long, if at all. A pause of zero has no effect. A pause is cut to the
-    /// limiter's [longest](RateLimiter::longest_pause), 1 h until set;
-    /// [`resume`](RateLimiter::resume) ends a pause. Stands around what makes the request, before
-    /// `rate_limited` on the same limiter; behind `rate_limited`, `hint` would see that limiter's
-    /// own refusals too. Takes `Result`s.
+    /// `hint` returns the length of the pause; `None` for no pause. A pause of zero has no effect.
+    /// A pause is cut to the limiter's [longest](RateLimiter::longest_pause) (1 h by default).
+    /// [`resume`](RateLimiter::resume) ends a pause. Takes `Result`s.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands close to the request: before `rate_limited` on the same limiter, and before
+    /// `retry_with`. Behind `rate_limited`, `hint` would also see the errors of that limiter.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -593,12 +694,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         watched(self, Pausing::new(limiter.clone(), ByError(hint)))
     }
 
-    /// Pauses the limiter for all calls when a result asks for a pause, an `Ok` included. Most
+    /// Pauses the limiter for all calls when an output asks for a pause, an `Ok` included. Most
     /// clients return a 429 as a response.
     ///
     /// Works like [`pausing`](Self::pausing), but `hint` takes the whole output, which may be of
-    /// any type. A closure pins the lifetimes of an output that borrows from the arguments; a named
-    /// function does not.
+    /// any type. If the output borrows from the arguments, use a named function, because a closure
+    /// pins the lifetimes. Stands where [`pausing`](Self::pausing) stands.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -631,7 +734,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// The key comes from the arguments as in [`rate_limited_by_key`](Self::rate_limited_by_key).
     /// The key's limiter is looked up when a pause begins, so a call that is not throttled adds no
-    /// key. A pause adds a key that is not remembered. Takes `Result`s.
+    /// key. A pause adds the key if it is not remembered. Takes `Result`s. Stands where
+    /// [`pausing`](Self::pausing) stands.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -664,7 +770,12 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     }
 
     /// [`pausing_result`](Self::pausing_result), by key: pauses the limiter of the call's key, and
-    /// no other. The key is that of [`pausing_by_key`](Self::pausing_by_key).
+    /// no other.
+    ///
+    /// The key comes from the arguments as in [`pausing_by_key`](Self::pausing_by_key). Stands
+    /// where [`pausing`](Self::pausing) stands.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -703,44 +814,54 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Remembers outputs: a call with the same arguments as an earlier one gets the value from the
     /// memo, until its TTL ends.
     ///
-    /// All functions that were given the memo or a clone share it. The arguments are the key,
-    /// element by element: `(u64,)` is a `u64`, `(&str, u32)` a `(String, u32)`. A lookup borrows
-    /// the arguments, and only a miss makes them owned (see [`MemoKey`](crate::MemoKey)). The value
-    /// type of the memo decides what is kept: a `Memo<K, User>` keeps the `Ok` of a
-    /// `Result<User, E>` (see [`Cacheable`](crate::Cacheable)). Therefore write the type of the
-    /// memo out.
+    /// All functions that were given the memo or a clone share its values. The arguments are the
+    /// key, element by element: `(u64,)` is a `u64`, `(&str, u32)` a `(String, u32)`. A lookup
+    /// borrows the arguments, and only a miss makes them owned (see [`MemoKey`](crate::MemoKey)).
+    /// The value type of the memo decides which part of an output is kept: a `Memo<K, User>` keeps
+    /// the `Ok` of a `Result<User, E>` (see [`Cacheable`](crate::Cacheable)). Therefore write the
+    /// type of the memo out.
+    ///
+    /// A function that is called many times must be `Clone`. The key includes neither the context
+    /// of [`with_context`](crate::with_context) nor the captures of a closure. Functions that share
+    /// a memo must mean the same by a key.
     ///
     /// # One load, and its failure
     ///
-    /// If many calls ask for a missing key, one of them calls the function, and the others wait. If
-    /// that load fails, the loading call gets the error, and every waiting call gets
+    /// If many calls ask for a missing key, one of them calls the function, and the others wait for
+    /// its load. If that load fails, the loading call gets the error, and every waiting call gets
     /// [`Error::LoadFailed`](crate::Error::LoadFailed) with the error's text at once. A call waits
-    /// only for the load that it joined. If the load is dropped or panics, a waiting call takes
-    /// over.
+    /// only for the load that it joined. If the load is dropped or panics, a waiting call starts a
+    /// new one.
     ///
     /// The error of a `Result` must therefore be `From<decor::Error>`, as for a
-    /// [`timeout`](Self::timeout), and `Display`. An error enum needs a variant
-    /// `#[from] decor::Error`; a foreign error needs [`.lifted()`](Self::lifted). An `Option`
-    /// becomes `None`, and other outputs have no failures. With
+    /// [`timeout`](Self::timeout), and `Display`. An error enum needs a variant `#[from]
+    /// decor::Error`; a foreign error needs [`.lifted()`](Self::lifted). If the output is an
+    /// `Option`, waiting calls get `None`. Other outputs have no failures. With
     /// [`.sharing_errors()`](crate::Memoized::sharing_errors) waiting calls get the error itself.
-    /// With [`.isolating_errors()`](crate::Memoized::isolating_errors) each tries the load again by
-    /// itself, one after the other. With [`.detached()`](crate::Memoized::detached) loads go on
-    /// without their callers.
+    /// With [`.isolating_errors()`](crate::Memoized::isolating_errors) each waiting call starts a
+    /// load of its own, one after the other. With [`.detached()`](crate::Memoized::detached) loads
+    /// go on without their callers.
     ///
     /// # Place in a chain
     ///
-    /// Stands after the decorators of a load (retries, limits, timeouts), because a hit needs none
-    /// of them. Stands before decorators that look at every call (`validated`, `logged`, `timed`).
-    /// A timeout before the memo bounds each load, and so each wait.
+    /// Stands behind the decorators of a load (`timeout`, `rate_limited`, `retry_with`), because a
+    /// hit needs none of them. Stands before the decorators that look at every call (`validated`,
+    /// `logged`, `timed`).
     ///
-    /// A function that is called many times must be `Clone`. The key does not include the context
-    /// of [`with_context`](crate::with_context) or the captures of a closure. Functions that share
-    /// a memo must mean the same by a key.
+    /// A timeout before the memo bounds each load. It bounds a waiting call only as long as the
+    /// call joins one load: a call that takes over after a dropped load gets the full limit again.
+    /// A timeout behind the memo bounds each caller, its wait for another call's load included. Put
+    /// one timeout on either side, so that neither a load nor a caller hangs.
     ///
     /// # Cancel safety
     ///
-    /// If dropped while waiting, the call leaves the load that it joined. If dropped while loading,
-    /// the load is dropped, and a waiting call starts a new one.
+    /// If a waiting call is dropped, it leaves the load that it joined. If the loading call is
+    /// dropped, the load is dropped too, and a waiting call starts a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LoadFailed`](crate::Error::LoadFailed), if the call waited for a load that failed.
+    /// The error of the function, if the call itself loaded.
     ///
     /// # Panics
     ///
@@ -775,12 +896,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Memoized::by_args(self, memo, Describe::new(Self::show))
     }
 
-    /// [`memoized`](Self::memoized), by a key that a closure makes of the arguments.
+    /// [`memoized`](Self::memoized), by a key that a closure makes from the arguments.
     ///
     /// The closure takes each argument by reference, with its type written (`&&str` for a `&str`),
-    /// and returns the owned key. The closure runs when the call is polled. Arguments that it
+    /// and returns the owned key. It runs when the call is polled. Arguments that the closure
     /// leaves out, such as a client or a deadline, do not tell calls apart. A `String` key is
-    /// allocated for each hit; [`get_or_load`](Memo::get_or_load) takes a `&str` in its place.
+    /// allocated for each hit; [`get_or_load`](Memo::get_or_load) takes a `&str` instead. Stands
+    /// where [`memoized`](Self::memoized) stands.
     ///
     /// # Examples
     ///
@@ -809,26 +931,26 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Memoized::by_closure(self, memo, key, Describe::new(Self::show))
     }
 
-    /// Removes from a memo what a call has changed: the value of the key that the closure makes of
-    /// the arguments. For functions that write.
+    /// Removes from a memo the value that a call has changed, for functions that write. A closure
+    /// makes the key of the value from the arguments.
     ///
-    /// The value goes after a success. A load of the key that began before is not kept either, so
-    /// the next call loads what was written. After an `Err` the value stays.
+    /// The value is removed after a success. A load of the key that began earlier is not kept
+    /// either, so the next call loads what was written. After an `Err` the value stays.
     /// [`.before_and_after()`](Around::before_and_after) may follow. Takes `Result`s; a plain
     /// output becomes one by [`.fallible()`](Self::fallible).
     ///
     /// The closure takes each argument by reference, with its type written, and returns the owned
-    /// key. The closure runs when the call is made.
+    /// key. It runs when the call is made.
     ///
     /// # Place in a chain
     ///
     /// Stands close to the function, before `timeout` and `retry_with`. A call that a timeout ends
-    /// then counts as cancelled, and not as an `Err`, so the value goes.
+    /// then counts as cancelled, not as an `Err`, so the value is removed.
     ///
     /// # Cancel safety
     ///
-    /// A call that is dropped, or that panics, may have written, so the value goes. A call that was
-    /// never polled has not, and the value stays.
+    /// A call that is dropped, or that panics, may have written, so the value is removed. A call
+    /// that was never polled has not written, and the value stays.
     ///
     /// # Examples
     ///
@@ -865,7 +987,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`invalidating`](Self::invalidating), for all values that have a
     /// [tag](crate::MemoBuilder::tags_by).
     ///
-    /// The closure returns a `String` or a `&'static str`.
+    /// The closure returns a `String` or a `&'static str`. Stands where
+    /// [`invalidating`](Self::invalidating) stands.
     ///
     /// # Examples
     ///
@@ -894,15 +1017,24 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         held(self, Invalidating::new(memo, TagBy(tag)))
     }
 
-    /// Refuses arguments with [`Error::InvalidArgument`](crate::Error::InvalidArgument) before the
-    /// function is called.
+    /// Rejects arguments before the function is called.
     ///
-    /// The closure takes each argument by reference, with its type written, and returns
-    /// `Result<(), M>` where `M` is `Display`. It runs when the call is made, not when it is
-    /// polled. The error carries its message, and not the value.
+    /// The closure takes each argument by reference, with its type written, and returns `Result<(),
+    /// M>` where `M` is `Display`. It runs when the call is made, before the first poll. Takes
+    /// [`Fallible`] outputs.
     ///
-    /// Stands before `retry_with` only if the arguments should be looked at for each attempt;
-    /// better after it. Takes [`Fallible`] outputs.
+    /// # Place in a chain
+    ///
+    /// Stands behind `retry_with` and `memoized`, so that each call is validated once. Before
+    /// `retry_with`, the arguments are validated for each attempt. Before `memoized`, they are
+    /// validated for each load.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument), with the text of `M` as its
+    /// message. The error contains no argument.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -928,16 +1060,23 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Around::new(self, Validated(validate), Describe::new(Self::show))
     }
 
-    /// Warns that the function will go:
-    /// `fetch is deprecated: use fetch_v2 (called at src/main.rs:12:5)`.
+    /// Warns callers that the function will go: `fetch is deprecated: use fetch_v2 (called at
+    /// src/main.rs:12:5)`.
     ///
-    /// One `warn` event under the target `decor::call`, at the first poll of the first call of this
-    /// decorated function and its clones. The place is that of the `.call(..)`; where decor itself
-    /// makes the call (inside `retry_with`, by `.await`) none is given.
-    /// [`deprecated_with`](Self::deprecated_with) warns at every call.
+    /// Emits one `warn` event under the target `decor::call`, at the first poll of the first call
+    /// of this decorated function and its clones. [`deprecated_with`](Self::deprecated_with) warns
+    /// at every call. Takes any output.
     ///
-    /// Decorate once, in a field or a static: each `.deprecated(..)` makes a decorated function
-    /// that warns for itself. Takes any output.
+    /// Decorate the function once, in a field or a static, because each `.deprecated(..)` makes a
+    /// decorated function that warns for itself.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands last, so that every call passes it and the line shows the call site of the
+    /// `.call(..)`. Before a retry, a memo or a limiter, decor itself makes the call, as it does
+    /// for `.await`. The line then shows no call site.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -953,6 +1092,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// [`deprecated`](Self::deprecated), with a [`Deprecation`] of your own.
     ///
+    /// Stands where [`deprecated`](Self::deprecated) stands.
+    ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::{Deprecation, prelude::*};
@@ -967,10 +1110,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         watched(self, Deprecated::new(deprecation, name))
     }
 
-    /// Makes room for a policy's own errors in a foreign error type: `Result<T, E>` becomes
-    /// `Result<T, Failure<E>>`.
+    /// Lets a foreign error type carry decor's own errors: `Result<T, E>` becomes `Result<T,
+    /// Failure<E>>`.
     ///
-    /// Stands before the first decorator that needs it.
+    /// Stands before the first decorator that reports errors of its own, such as `timeout` or
+    /// `memoized`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -990,10 +1136,12 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         mapped(self, Lifted)
     }
 
-    /// Makes room for a policy's errors where there are no others: `T` becomes
-    /// `Result<T, decor::Error>`.
+    /// Lets a plain output carry decor's own errors: `T` becomes `Result<T, decor::Error>`.
     ///
-    /// Stands before the first decorator that needs it.
+    /// Stands before the first decorator that reports errors of its own, such as `timeout` or
+    /// `memoized`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -1008,10 +1156,15 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         mapped(self, MadeFallible)
     }
 
-    /// Changes the error: where decor should not show in a public type, it ends the chain.
+    /// Changes the error by a closure.
     ///
-    /// Only on functions; futures have futures' own. The closure is cloned for each call. If the
-    /// error borrows from the arguments, use a named function in its place.
+    /// The closure is cloned for each call. If the error borrows from the arguments, use a named
+    /// function in its place. For futures, use `map_err` of the `futures` crate.
+    ///
+    /// Stands last, if a public type should not show decor's errors. Stands before the decorators
+    /// that need the new error type.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -1031,9 +1184,12 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         mapped(self, MapErr(change))
     }
 
-    /// Converts the error as `?` would.
+    /// Converts the error with `Into`, as `?` would.
     ///
-    /// Only on functions; futures have futures' own.
+    /// For futures, use `err_into` of the `futures` crate. Stands where [`map_err`](Self::map_err)
+    /// stands.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -1053,13 +1209,19 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         mapped(self, ErrInto(PhantomData))
     }
 
-    /// Names what has no good name, for the log lines and errors of the decorators after it.
+    /// Names the function, for the log lines and errors of the decorators behind it.
     ///
-    /// Functions and methods are called by their own name; a closure shows its place until it is
-    /// named. Stands first.
+    /// Functions and methods have their own name. A closure shows the place in which it is written
+    /// until it is named.
     ///
     /// A [`Name`] may be made at run time: `.named(format!("job {id}"))`. Such a name is allocated
     /// once, and shared by all calls and their errors.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands first. A decorator before `.named(..)` shows the function's own name.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -1078,8 +1240,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Ends a chain with a short type, [`BoxedFn<Args, Output>`](crate::BoxedFn), for struct
     /// fields, statics and application state.
     ///
-    /// Allocates once here, and one box per call. Arguments must be owned (`String`, `Arc<str>`),
-    /// because the type names no lifetime.
+    /// Allocates once when it is built. Each async call allocates one box. Arguments must be owned
+    /// (`String`, `Arc<str>`), because the type names no lifetime. Stands last.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -1095,7 +1259,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// ```
     fn boxed(self) -> Self::Boxed
     where
-        Self: Boxable<Args, Half>, // arguments are owned: `String` or `Arc<str>`, not `&str`
+        Self: Boxable<Args, Half>, // use owned arguments: `String` or `Arc<str>`, not `&str`
     {
         self.into_boxed()
     }
@@ -1103,7 +1267,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Puts a [`Gate`] of your own before each call.
     ///
     /// Each call gets a clone of the gate. The module [`decor::layer`](crate::layer) describes how
-    /// to write a gate, and how to give it a method of its own.
+    /// to write a gate, how to give it a method of its own, and [what its place in a chain
+    /// means](crate::layer#the-place-in-a-chain).
     ///
     /// # Examples
     ///
@@ -1143,9 +1308,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// [`gated`](Self::gated), with a gate that a closure makes from the arguments of each call.
     ///
-    /// The closure runs at [`.call(..)`](crate::prelude). Before a retry, each attempt gets a clone
-    /// of the gate that the closure made. A type of your own that implements [`Inspect`] can
-    /// replace the closure, as in the audit log of [`decor::layer`](crate::layer#an-audit-log).
+    /// The closure runs at [`.call(..)`](crate::prelude). Before a retry, each attempt gets a new
+    /// gate, made by the closure from the same arguments. A type of your own that implements
+    /// [`Inspect`] can replace the closure, as in the audit log of
+    /// [`decor::layer`](crate::layer#an-audit-log).
     ///
     /// # Examples
     ///
@@ -1186,10 +1352,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
 impl<C: Function<Args, Half>, Args, Half> FnExt<Args, Half> for C {}
 
-/// A function behind a limiter.
+/// A function with a limiter before each call.
 type Limited<C, L, R> = Around<Late<C>, GateLayer<RateLimited<L, R>>>;
 
-/// A function with calls that pause the limiter of their key.
+/// A function with calls that can pause the limiter of their key.
 type PausingOfKey<C, K, Q, P> = Around<C, GateLayer<Pausing<P, OfKey<K, Q>>>>;
 
 fn limited<C: Function<Args, Half>, Args, Half, L, R>(callable: C, limiter: L, request: R) -> Limited<C, L, R> {

@@ -1,11 +1,11 @@
-//! The decorators that fit a bare future: those that need not repeat the call or see its arguments.
+//! Decorators of bare futures: all those that neither repeat the call nor read its arguments.
 
 use crate::{
     Fallible, KeyedLimiter, Name, Permits, RateLimiter, ResultLike,
     call::Called,
     decorators::{
         errors::{Lifted, MadeFallible},
-        logged::{CallLog, Discreet, Logging, ShowValue, Values},
+        logged::{CallLog, HideValues, Logging, ShowDebug, ShowValue},
         pausing::{ByError, ByResult, Keyed, Pausing},
         rate_limited::{Admission, RefusableAdmission},
         timed::{AnyOutput, OutcomeOf, Stopwatch, Timing},
@@ -29,24 +29,27 @@ use std::{
     time::Duration,
 };
 
-/// The decorators, as methods on every future.
+/// The decorators, as methods of every future.
 ///
-/// They mean what they mean on functions ([`FnExt`](crate::FnExt), where each is described in
-/// full). What a future cannot do is not offered: it runs once, so it cannot be retried, and its
-/// arguments are gone. Decorate the function, or a closure:
-/// `(|| fetch(42)).retry_with(&policy).await`.
+/// Each method means the same as on functions: see [`FnExt`](crate::FnExt), which also describes
+/// its place in a chain, its cancel safety, its errors and its panics. A future runs once, so it
+/// cannot be retried, and its arguments are gone, so it cannot be validated. Decorate the function
+/// instead, or a closure: `(|| fetch(42)).retry_with(&policy).await`.
 ///
-/// A future's name is that of the async function that made it, or in which its async block stands;
-/// that of a boxed one cannot be seen. For another name, which may be made at run time, wrap the
-/// future in a closure: `(|| fetch(42)).named(format!("job {id}")).timeout(limit).await`.
+/// The name of a future is that of the async function that made it, or of the function that
+/// contains its async block. A boxed future shows no name. For another name, which may be made at
+/// run time, wrap the future in a closure: `(|| fetch(42)).named(format!("job
+/// {id}")).timeout(limit).await`.
 ///
 /// # Other crates' methods
 ///
-/// Beside futures, tower, axum and tokio-stream there is no clash. `tokio_util::future::FutureExt`
-/// and `futures_time::future::FutureExt` have a `timeout` as well; with one of them in scope write
-/// `decor::FutureExt::timeout(fetch(42), limit)`.
+/// The methods do not clash with those of futures, tower, axum and tokio-stream.
+/// `tokio_util::future::FutureExt` and `futures_time::future::FutureExt` have a `timeout` as well.
+/// With one of them in scope, write `decor::FutureExt::timeout(fetch(42), limit)`.
 pub trait FutureExt: Future + Sized {
-    /// Reports how long the call takes; see [`FnExt::timed`](crate::FnExt::timed).
+    /// Reports the duration of the call; see [`FnExt::timed`](crate::FnExt::timed).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -63,12 +66,15 @@ pub trait FutureExt: Future + Sized {
     /// [`timed`](Self::timed), with a [`Timing`] of your own; see
     /// [`FnExt::timed_with`](crate::FnExt::timed_with).
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::{Timing, prelude::*};
     /// use std::time::Duration;
     ///
-    /// let timing = Timing::new("nap").record_to(|m| assert_eq!(m.elapsed, Duration::from_millis(500)));
+    /// let half_a_second = Duration::from_millis(500);
+    /// let timing = Timing::new("nap").record_to(move |m| assert_eq!(m.elapsed, half_a_second));
     /// tokio::time::sleep(Duration::from_millis(500)).timed_with(timing).await;
     /// # }
     /// ```
@@ -81,6 +87,8 @@ pub trait FutureExt: Future + Sized {
 
     /// Logs the call; see [`FnExt::logged`](crate::FnExt::logged).
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::prelude::*;
@@ -89,7 +97,7 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(fetch(42).logged().await, Ok(42));
     /// # }
     /// ```
-    fn logged(self) -> GatedFuture<Self, CallLog<Discreet>, Self::Output>
+    fn logged(self) -> GatedFuture<Self, CallLog<HideValues>, Self::Output>
     where
         Self::Output: ResultLike<Err: Display>,
     {
@@ -99,6 +107,8 @@ pub trait FutureExt: Future + Sized {
     /// [`logged`](Self::logged), with the value: `fetch returned User { id: 42 }`. A future's
     /// arguments are gone.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::prelude::*;
@@ -107,7 +117,7 @@ pub trait FutureExt: Future + Sized {
     /// assert_eq!(fetch(42).logged_values().await, Ok(42));
     /// # }
     /// ```
-    fn logged_values(self) -> GatedFuture<Self, CallLog<Values>, Self::Output>
+    fn logged_values(self) -> GatedFuture<Self, CallLog<ShowDebug>, Self::Output>
     where
         Self::Output: ResultLike<Ok: Debug, Err: Display>,
     {
@@ -116,6 +126,8 @@ pub trait FutureExt: Future + Sized {
 
     /// [`logged`](Self::logged), with a [`Logging`] of your own; see
     /// [`FnExt::logged_with`](crate::FnExt::logged_with).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -134,8 +146,7 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, CallLog::new(logging, Name::of_future::<Self>()))
     }
 
-    /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout). Zero allows
-    /// one poll.
+    /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout).
     ///
     /// [`.labelled("total")`](TimeoutFuture::labelled) may follow.
     ///
@@ -167,8 +178,10 @@ pub trait FutureExt: Future + Sized {
     /// Waits for a permit before the future is polled; see
     /// [`FnExt::rate_limited`](crate::FnExt::rate_limited).
     ///
-    /// Stays pending once the limiter is [closed](RateLimiter::close). A future with
+    /// The call stays pending once the limiter is [closed](RateLimiter::close). A future with
     /// `.rate_limited_by(&limiter, 1)` waits as long, and fails then.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -186,8 +199,10 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, Admission::new(limiter.clone()))
     }
 
-    /// [`rate_limited`](Self::rate_limited), with as many permits; see
+    /// [`rate_limited`](Self::rate_limited), with this number of permits; see
     /// [`FnExt::rate_limited_by`](crate::FnExt::rate_limited_by).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -213,8 +228,10 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, RefusableAdmission::new(limiter.clone(), permits.into(), None))
     }
 
-    /// [`rate_limited`](Self::rate_limited), but waits no longer than `max_wait`; see
+    /// [`rate_limited`](Self::rate_limited), with a wait of at most `max_wait`; see
     /// [`FnExt::rate_limited_within`](crate::FnExt::rate_limited_within).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -240,8 +257,10 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, RefusableAdmission::new(limiter.clone(), 1_u32.into(), Some(max_wait)))
     }
 
-    /// [`rate_limited`](Self::rate_limited), but fails where it would have to wait; see
+    /// [`rate_limited`](Self::rate_limited), without a wait: fails if no permit is free; see
     /// [`FnExt::try_rate_limited`](crate::FnExt::try_rate_limited).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -268,6 +287,8 @@ pub trait FutureExt: Future + Sized {
     /// The key may be borrowed: a `&str` for a `String`. The key is remembered for as long as the
     /// future lives.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::{KeyedLimiter, prelude::*};
@@ -291,6 +312,8 @@ pub trait FutureExt: Future + Sized {
 
     /// [`rate_limited_within`](Self::rate_limited_within), by the limiter of a key; see
     /// [`rate_limited_by_key`](Self::rate_limited_by_key).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -322,6 +345,8 @@ pub trait FutureExt: Future + Sized {
     /// [`try_rate_limited`](Self::try_rate_limited), by the limiter of a key; see
     /// [`rate_limited_by_key`](Self::rate_limited_by_key).
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::{Error, KeyedLimiter, prelude::*};
@@ -347,9 +372,12 @@ pub trait FutureExt: Future + Sized {
         self.try_rate_limited(&limiter.for_key(key))
     }
 
-    /// Pauses the limiter for all calls when this call fails with an error that asks for a pause,
-    /// for the limiter's [longest pause](RateLimiter::longest_pause) at most; see
-    /// [`FnExt::pausing`](crate::FnExt::pausing).
+    /// Pauses the limiter for all calls when this call fails with an error that asks for a pause;
+    /// see [`FnExt::pausing`](crate::FnExt::pausing).
+    ///
+    /// A pause is cut to the limiter's [longest](RateLimiter::longest_pause).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -373,6 +401,8 @@ pub trait FutureExt: Future + Sized {
     /// Pauses the limiter for all calls when this call's output asks for a pause, an `Ok` included;
     /// see [`FnExt::pausing_result`](crate::FnExt::pausing_result).
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::prelude::*;
@@ -395,6 +425,8 @@ pub trait FutureExt: Future + Sized {
 
     /// [`pausing`](Self::pausing), by key: pauses the limiter of this key, and no other; see
     /// [`FnExt::pausing_by_key`](crate::FnExt::pausing_by_key).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -427,6 +459,8 @@ pub trait FutureExt: Future + Sized {
     /// [`pausing_result`](Self::pausing_result), by key: pauses the limiter of this key, and no
     /// other; see [`FnExt::pausing_result_by_key`](crate::FnExt::pausing_result_by_key).
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::{KeyedLimiter, prelude::*};
@@ -454,12 +488,14 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, Pausing::new(Keyed::new(limiter, key.to_owned()), ByResult(hint)))
     }
 
-    /// Remembers the answer under this key; see [`FnExt::memoized`](crate::FnExt::memoized).
+    /// Remembers the output under this key; see [`FnExt::memoized`](crate::FnExt::memoized).
     ///
     /// The future is polled only if the value has to be loaded. The key may be borrowed: a `&str`
     /// for a `String`. [`.sharing_errors()`](crate::future::MemoizedFuture::sharing_errors),
     /// [`.isolating_errors()`](crate::future::MemoizedFuture::isolating_errors) and
     /// [`.detached()`](crate::future::MemoizedFuture::detached) may follow.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -489,6 +525,8 @@ pub trait FutureExt: Future + Sized {
     /// The key may be borrowed: a `&str` for a `String`.
     /// [`.before_and_after()`](GatedFuture::before_and_after) may follow.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::prelude::*;
@@ -514,6 +552,8 @@ pub trait FutureExt: Future + Sized {
 
     /// Removes all values that have this tag from a memo after a success; see
     /// [`FnExt::invalidating_tag`](crate::FnExt::invalidating_tag).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -542,8 +582,10 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, Invalidation::new(memo, Target::Tag(tag.into())))
     }
 
-    /// Makes room for a policy's own errors in a foreign error type; see
+    /// Lets a foreign error type carry decor's own errors; see
     /// [`FnExt::lifted`](crate::FnExt::lifted).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -562,8 +604,10 @@ pub trait FutureExt: Future + Sized {
         MappedFuture::new(self, Lifted)
     }
 
-    /// Makes room for a policy's errors where there are no others; see
+    /// Lets a plain output carry decor's own errors; see
     /// [`FnExt::fallible`](crate::FnExt::fallible).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -610,9 +654,10 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, gate)
     }
 
-    // The three methods below are not offered. They stand here so that the compiler can say why,
-    // and take `&mut self` because method lookup tries that last: a method of another trait with
-    // the same name, which takes `self` or `&self`, is never ambiguous.
+    // The bounds of the three methods below are never satisfied, so that the compiler can say why
+    // a future has no such method. They take `&mut self`, because method lookup tries that last. A
+    // method of another trait with the same name, which takes `self` or `&self`, is never
+    // ambiguous.
 
     #[cfg(feature = "memo")]
     #[doc(hidden)]

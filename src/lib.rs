@@ -10,7 +10,8 @@
 //! #   Ok(format!("user {id}"))
 //! }
 //!
-//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> io::Result<()> {
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> io::Result<()> {
 //! let fetch = fetch
 //!     .timeout(Duration::from_secs(2)) // limit of each attempt
 //!     .retry_with(RetryPolicy::default())
@@ -28,42 +29,46 @@
 //!
 //! | decorator | future | async fn | what it does |
 //! |---|---|---|---|
-//! | [`timed`](FnExt::timed), [`timed_with`](FnExt::timed_with) | yes | yes | reports how long each call takes, and how it ended |
-//! | [`logged`](FnExt::logged), [`logged_with`](FnExt::logged_with) | yes | yes | a line when a call begins, and one when it ends |
+//! | [`timed`](FnExt::timed), [`timed_with`](FnExt::timed_with) | yes | yes | reports duration and outcome of each call |
+//! | [`logged`](FnExt::logged), [`logged_with`](FnExt::logged_with) | yes | yes | logs the start and the end of each call |
 //! | [`logged_values`](FnExt::logged_values) | the value | yes | the same with arguments and value |
-//! | [`logged_args`](FnExt::logged_args) | | yes | the same with arguments picked by hand |
-//! | [`timeout`](FnExt::timeout) | yes | yes | bounds how long a call may take; `.labelled("total")` tells it from other limits |
-//! | [`retry_with`](FnExt::retry_with) | | yes | calls again when it fails, by a [`RetryPolicy`] |
-//! | [`rate_limited`](FnExt::rate_limited), [`rate_limited_by`](FnExt::rate_limited_by) | yes | yes | waits for permits of a shared [`RateLimiter`]; [`settled`](Around::settled) counts what was used in place of what was reserved |
-//! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same, but not for ever, or not at all; for several permits with [`permits`](Around::permits) |
+//! | [`logged_args`](FnExt::logged_args) | | yes | the same with a text that a closure makes from the arguments |
+//! | [`timeout`](FnExt::timeout) | yes | yes | bounds the duration of each call; `.labelled("total")` tells the limit from others |
+//! | [`retry_with`](FnExt::retry_with) | | yes | calls the function again after a failure, by a [`RetryPolicy`] |
+//! | [`rate_limited`](FnExt::rate_limited), [`rate_limited_by`](FnExt::rate_limited_by) | yes | yes | waits for permits of a shared [`RateLimiter`]; [`settled`](Around::settled) counts the permits that were used in place of those that were reserved |
+//! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same with a bounded wait, or without a wait; [`permits`](Around::permits) takes several permits |
 //! | [`rate_limited_by_key`](FnExt::rate_limited_by_key), [`rate_limited_within_by_key`](FnExt::rate_limited_within_by_key), [`try_rate_limited_by_key`](FnExt::try_rate_limited_by_key) | by a given key | yes | a limit for each user, host, .. of a [`KeyedLimiter`] |
-//! | [`pausing`](FnExt::pausing), [`pausing_result`](FnExt::pausing_result), [`pausing_by_key`](FnExt::pausing_by_key), [`pausing_result_by_key`](FnExt::pausing_result_by_key) | yes | yes | a 429 that one call sees pauses the limiter for all |
-//! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers answers in a shared [`Memo`], each loaded by one call at a time; stale values, negative ones, statistics |
-//! | [`invalidating`](FnExt::invalidating), [`invalidating_tag`](FnExt::invalidating_tag) | yes | yes | a call that writes removes what a [`Memo`] remembers |
-//! | [`validated`](FnExt::validated) | | yes | refuses arguments before the function sees them |
-//! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns those who still call it |
-//! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | makes room for a policy's errors |
+//! | [`pausing`](FnExt::pausing), [`pausing_result`](FnExt::pausing_result), [`pausing_by_key`](FnExt::pausing_by_key), [`pausing_result_by_key`](FnExt::pausing_result_by_key) | yes | yes | a 429 of one call pauses the limiter for all calls |
+//! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers outputs in a shared [`Memo`]; one call at a time loads a value |
+//! | [`invalidating`](FnExt::invalidating), [`invalidating_tag`](FnExt::invalidating_tag) | yes | yes | removes the value that a call has changed from a [`Memo`] |
+//! | [`validated`](FnExt::validated) | | yes | rejects arguments before the function is called |
+//! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns callers that the function will go |
+//! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | lets an output carry decor's own errors |
 //! | [`map_err`](FnExt::map_err), [`err_into`](FnExt::err_into) | futures' own | yes | changes the error |
-//! | [`named`](FnExt::named), [`boxed`](FnExt::boxed) | | yes | a name; a type that can be written down |
-//! | [`gated`](FnExt::gated), [`gated_by`](FnExt::gated_by) | `gated` | yes | a decorator of your own: see [`layer`] |
+//! | [`named`](FnExt::named), [`boxed`](FnExt::boxed) | | yes | names the function; gives the chain a short type |
+//! | [`gated`](FnExt::gated), [`gated_by`](FnExt::gated_by) | `gated` | yes | puts a decorator of your own before each call: see [`layer`] |
 //!
-//! [`FnExt`] describes the decorators of functions, async and sync; [`FutureExt`] those of futures.
-//! A decorator has the same name and the same meaning in both. Sync functions have the decorators
-//! after `.blocking()`: see [`blocking`]. The arguments of a future are gone, so a future takes a
-//! key where a function takes a closure that makes one.
+//! [`FnExt`] describes the decorators of functions, async and sync. [`FutureExt`] describes those
+//! of futures, with the same names and meanings. Sync functions have the decorators after
+//! `.blocking()`: see [`blocking`]. The arguments of a future are gone, so `by a given key` means
+//! that the method takes the key itself, and no closure that makes it.
 //!
 //! # Reading a chain
 //!
 //! Read a chain from left to right and inside out: the leftmost decorator is the innermost.
-//! Decorators before `retry_with` act on each attempt, those after it once for all attempts.
+//! Decorators before `retry_with` act on each attempt, those behind it on the call as a whole.
+//!
+//! A chain should bound its callers. A `timeout` before `memoized` bounds one load, and a `timeout`
+//! behind `memoized` bounds one caller, its wait for another call's load included. Each method of
+//! [`FnExt`] names its place in a chain.
 //!
 #![doc = include_str!("../docs/order.svg")]
 //!
 //! # Calling
 //!
 //! A decorated function is called with `fetch.call(42).await`, for 0 to 8 arguments. It is `Clone`
-//! when its parts are, and can be put into an `Arc`. Without arguments it is awaited directly (to
-//! spawn it, use `.call()`):
+//! if its parts are, and can be put into an `Arc`. A chain without arguments can be awaited
+//! directly. To spawn its call, use `.call()`:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -85,16 +90,19 @@
 //! is [`BoxedFn`]. On a function that is not decorated, `.call` belongs to the standard library's
 //! unstable `Fn` traits, and rustc warns: call it with `(..)`.
 //!
-//! A function that returns a chain says how the chain is called. The bounds are those of what calls
-//! it, here of any number of spawned tasks:
+//! The return type of a function that returns a chain states the bounds of its callers. These
+//! bounds allow calls from any number of spawned tasks:
 //!
 //! ```
 //! use decor::{Callable, Error, prelude::*};
 //!
+//! type Answer = Result<usize, Error>;
+//!
 //! fn client(
 //!     limiter: &RateLimiter,
-//! ) -> impl Callable<(String,), Output = Result<usize, Error>, Future: Send> + Clone + Send + Sync + 'static {
-//!     let complete = |prompt: String| async move { Ok::<_, Error>(prompt.len()) }; // the request itself
+//! ) -> impl Callable<(String,), Output = Answer, Future: Send> + Clone + Send + Sync + 'static {
+//!     // the request itself
+//!     let complete = |prompt: String| async move { Ok::<_, Error>(prompt.len()) };
 //!     complete
 //!         .rate_limited(limiter)
 //!         .retry_with(RetryPolicy::default())
@@ -110,11 +118,11 @@
 //!
 //! # Errors
 //!
-//! Types never change: `Result<T, E>` in, `Result<T, E>` out. Decorators report their own failures
-//! as [`decor::Error`](Error), which reaches `E` through `From`, as with `?`. `anyhow::Error`,
-//! `Box<dyn Error + Send + Sync>`, `io::Error` and `String` take it as they are. An enum needs one
-//! `#[from]` variant, a foreign error type needs [`.lifted()`](FnExt::lifted), and a plain output
-//! needs [`.fallible()`](FnExt::fallible).
+//! A chain keeps the type of its function: `Result<T, E>` in, `Result<T, E>` out. Decorators report
+//! their own failures as [`decor::Error`](Error), which becomes an `E` through `From`, as with `?`.
+//! `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `io::Error` and `String` take it as they are.
+//! An enum needs one `#[from]` variant, a foreign error type needs [`.lifted()`](FnExt::lifted),
+//! and a plain output needs [`.fallible()`](FnExt::fallible).
 //!
 //! # Laws
 //!
@@ -122,16 +130,16 @@
 //!   the arguments at [`.call(..)`](prelude). A decorator that may hold a call back or refuse it (a
 //!   limiter, a [gate](layer) of your own, a retry, a memo) calls the function once it has let the
 //!   call through. Chains can be built outside of a runtime.
-//! - **Dropping is safe** at every await, and is an outcome: `timed` and `logged` report it as
-//!   `cancelled`, and a panic as `panicked`.
+//! - **Dropping is safe** at every await, and is an outcome. `timed` and `logged` report a dropped
+//!   call as `cancelled`, and a panic as `panicked`.
 //! - **A handle is shared.** A [`RateLimiter`] or a [`Memo`] is cheap to clone, and a clone is the
 //!   same handle. It serves tasks and functions of any return type.
-//! - **Success costs next to nothing.** No allocation, no boxing and no task unless you ask for it
-//!   (`boxed`, `detached`). No clock is read without need, and no log line is formatted without a
-//!   listener.
-//! - **One clock** for tasks, tokio's: under `start_paused = true` (tokio's feature `test-util`)
-//!   every delay, limit and TTL is virtual. Waits are exact to the millisecond of tokio's timer:
-//!   each ends at the first whole millisecond that is not early. Threads wait in real time, or by
+//! - **Success costs next to nothing.** A call that succeeds at once allocates nothing and spawns
+//!   no task, except with `boxed` and `detached`. No clock is read without need, and no log line is
+//!   formatted without a listener.
+//! - **One clock** for tasks: tokio's. Under `start_paused = true` (tokio's feature `test-util`)
+//!   every delay, limit and TTL is virtual. Waits are exact to the millisecond of tokio's timer: a
+//!   wait ends at the first whole millisecond that is not early. Threads wait in real time, or by
 //!   the clock of `decor::test_util` (feature `test-util`).
 //! - **Wrong settings fail where they are written**, with the setting, its value and the allowed
 //!   values. Constructors for literals panic, `try_` constructors and [`RetryConfig`] return a
@@ -140,27 +148,29 @@
 //! # Clocks
 //!
 //! decor reads the monotonic clock only. A wall clock that jumps, or is set, changes no delay, no
-//! limit and no TTL. On Linux and macOS the monotonic clock stands still while the machine sleeps:
-//! delays, timeouts, pauses, windows and TTLs then last longer by that time, so a value that
-//! expires at a time of day needs a check of its own. A process that forks has each handle twice:
-//! parent and child admit as many calls each. Fork before the first use, because a lock that
-//! another thread holds at that moment stays locked in the child.
+//! limit and no TTL. On Linux and macOS the monotonic clock stands still while the machine sleeps.
+//! Delays, timeouts, pauses, windows and TTLs then last longer by that time. A value that expires
+//! at a time of day therefore needs a check of its own.
+//!
+//! After a fork, parent and child have a copy of each handle, and each copy admits as many calls as
+//! its limit. Fork before the first use, because a lock that another thread holds at that moment
+//! stays locked in the child.
 //!
 //! # Features
 //!
-//! - `memo` (on by default): the [`Memo`], and with it the `moka` crate.
+//! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
 //!
 //! # Logs
 //!
 //! decor emits events of the `tracing` crate to the subscriber of the program (such as
 //! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated)
-//! and `decor::retry`. `RUST_LOG=info,decor=debug` shows all of them,
-//! `RUST_LOG=info,decor::retry=off` none of the retries'. Each [policy](RetryPolicy#logs) sets the
-//! levels of its retries. `timed` and `logged` do not support tracing's feature `log`, which sends
-//! events to a `log` logger if there is no subscriber.
+//! and `decor::retry`. `RUST_LOG=info,decor=debug` shows all of them.
+//! `RUST_LOG=info,decor::retry=off` hides the events of retries. Each [policy](RetryPolicy#logs)
+//! sets the levels of its retries. `timed` and `logged` do not support tracing's feature `log`,
+//! which sends events to a `log` logger if there is no subscriber.
 #![forbid(unsafe_code)]
-// Without the memo, what is said of it has nothing to point to. (docs.rs has all features.)
+// Without the memo, links to its items are broken. docs.rs has all features.
 #![cfg_attr(not(feature = "memo"), allow(rustdoc::broken_intra_doc_links))]
 
 mod attempt;
@@ -235,7 +245,7 @@ pub use {
     },
     decorators::{
         boxed::Boxable,
-        logged::{CallLog, Discreet, Logged, Picked, Values},
+        logged::{CallLog, HideValues, Logged, ShowDebug, ShowPicked},
         rate_limited::{Admission, OfKey, One, OneWithin, RateLimited, RefusableAdmission, Weighted},
         retry::Rules,
         settled::{Settled, Settling},
@@ -253,6 +263,8 @@ pub use {
 };
 
 /// The futures of decorated calls, as `.call(..)` returns them, for code that must name the type.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -283,7 +295,7 @@ pub mod future {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// So are those of the comparison with the peers.
+/// The examples of the comparison with the peers are tests as well.
 #[cfg(all(doctest, feature = "memo"))]
 #[doc = include_str!("../COMPARE.md")]
 struct Compare;

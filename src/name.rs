@@ -1,8 +1,9 @@
-//! What functions, futures and error types are called in messages.
+//! Names of functions, futures and error types in messages.
 //!
-//! `std::any::type_name` is the only source there is: good for functions and methods, useless for
-//! closures, which are shown by the place they stand in. Its text is best effort by its own
-//! documentation, so it is used for people to read and never to decide anything.
+//! `std::any::type_name` is the only source of such names. It is good for functions and methods,
+//! but a closure has no name of its own and shows the function around it. The documentation of
+//! `type_name` promises no exact text. The names are therefore for readers only, and no decision
+//! depends on them.
 
 use crate::sync::Arc;
 use std::{
@@ -15,13 +16,14 @@ use std::{
 
 const CLOSURE: &str = "{{closure}}";
 
-/// The name of a function, a future or a measurement: a text that is cheap to clone.
+/// Name of a function, a future or a measurement: a text that is cheap to clone.
 ///
 /// `.named(..)`, `.timed(..)` and [`Timing::new`](crate::Timing::new) take a literal, a `String`,
 /// an `Arc<str>`, a `Cow<'static, str>` or a `Name`. A name that is made at run time is allocated
-/// once, and freed with the last clone. Calls and errors share it: a clone allocates nothing.
+/// once, and freed with the last clone. Calls and errors share the name, so a clone allocates
+/// nothing.
 ///
-/// A `Name` derefs to `str`, compares with texts, and shows itself as one.
+/// A `Name` derefs to `str`, compares with texts, and has the `Display` and `Debug` of a `str`.
 ///
 /// # Examples
 ///
@@ -42,7 +44,7 @@ pub struct Name(Text);
 
 #[derive(Clone)]
 enum Text {
-    /// A name from the program's text. The name of a type is parsed only when it is shown.
+    /// A static text. The name of a type is parsed only when it is shown.
     Static(Kind, &'static str),
     /// A name that was made at run time.
     Shared(Arc<str>),
@@ -50,7 +52,7 @@ enum Text {
 
 /// The kind of a static text.
 #[derive(Clone, Copy)]
-#[repr(usize)] // A byte would leave padding, and what follows would be copied along with it.
+#[repr(usize)] // A byte would leave padding, which would be copied along with the next field.
 enum Kind {
     /// The name itself.
     Given,
@@ -79,6 +81,10 @@ impl Name {
     }
 }
 
+/// The text of the name.
+///
+/// # Examples
+///
 /// ```
 /// assert_eq!(decor::Name::from("fetch").len(), 5);
 /// ```
@@ -176,19 +182,19 @@ pub fn future_name<F: ?Sized>(_: &F) -> &'static str {
     maker_of(type_name::<F>())
 }
 
-/// The last path segment of a function; for a closure the function around it as well:
+/// The last path segment of a function. For a closure, also the function around it:
 /// `main::{{closure}}`.
 fn function_name(path: &'static str) -> &'static str {
     let named = last_named_segment(path);
     if named.ends_with(CLOSURE) { named } else { without_generics(named) }
 }
 
-/// The async function that made the future, or the function in which an async block stands.
-/// Wrappers of decor's and of the futures crate are looked through.
+/// The async function that made the future, or the function around an async block. Looks through
+/// the wrappers of decor and of the futures crate.
 fn maker_of(mut path: &'static str) -> &'static str {
     let wrapper = |path: &str| path.starts_with("decor::") || path.starts_with("futures_util::future::");
     if path.starts_with("core::pin::Pin<") {
-        return "future"; // a boxed one shows nothing of what is in the box
+        return "future"; // the type of a box does not name its content
     }
     while wrapper(path) && path.contains('<') {
         path = first_generic(path);
@@ -197,7 +203,7 @@ fn maker_of(mut path: &'static str) -> &'static str {
     named.find(['<', ':']).map_or(named, |end| &named[..end])
 }
 
-/// From the last segment that is not `{{closure}}` to the end of the path.
+/// The part of the path from its last segment that is not `{{closure}}`.
 fn last_named_segment(path: &'static str) -> &'static str {
     if path.starts_with("fn(") || path.starts_with("for<") {
         return "fn";
@@ -224,7 +230,7 @@ fn first_generic(path: &'static str) -> &'static str {
     &path[open + 1..end]
 }
 
-/// Each byte's place, and how many brackets it stands in (a bracket stands in itself).
+/// Index and nesting depth of each byte. A bracket counts as inside itself.
 fn depths(path: &str) -> impl Iterator<Item = (usize, usize)> {
     let mut depth = 0_usize;
     let mut previous = 0;
@@ -242,7 +248,7 @@ fn depths(path: &str) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// A type as one writes it: `Box<dyn Error + Send>`, without the paths.
+/// Name of a type without paths, as in source code: `Box<dyn Error + Send>`.
 pub(crate) fn short_type_name<T: ?Sized>() -> impl fmt::Display {
     WithoutPaths(type_name::<T>())
 }
@@ -277,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn closures_show_their_place() {
+    fn closures_show_the_function_around_them() {
         assert_eq!(function_name("app::main::{{closure}}"), "main::{{closure}}");
         assert_eq!(function_name("app::main::{{closure}}::{{closure}}"), "main::{{closure}}::{{closure}}");
     }

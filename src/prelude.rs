@@ -1,9 +1,11 @@
-//! What a chain needs: `use decor::prelude::*;`.
+//! Everything that a chain needs: `use decor::prelude::*;`.
 //!
-//! The decorators on functions ([`FnExt`](crate::FnExt)) and futures ([`FutureExt`](crate::FutureExt)), the calling
-//! traits with `.call(..)` for each number of arguments, all without their names, and the types that chains are
-//! configured with. [`decor::Error`](crate::Error) keeps its crate's name, so that it shadows nobody's.
+//! Brings the decorators of functions ([`FnExt`](crate::FnExt)) and futures
+//! ([`FutureExt`](crate::FutureExt)) into scope, and the traits with `.call(..)` for each number of
+//! arguments, all without their names. Also exports the types that configure a chain.
+//! [`decor::Error`](crate::Error) keeps the name of its crate, so that it shadows no other `Error`.
 //!
+//! # Examples
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! use decor::prelude::*;

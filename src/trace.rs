@@ -1,4 +1,5 @@
-//! Events whose level is chosen at run time. `tracing` wants it at compile time, so there is one callsite per level.
+//! Events with a level that is chosen at run time. `tracing` needs the level at compile time, so
+//! there is one callsite for each level.
 
 use crate::{
     clock::{Clock, Epoch, Nanos, nanos},
@@ -7,9 +8,9 @@ use crate::{
 use std::time::Duration;
 use tracing::{Level, level_filters::LevelFilter};
 
-/// Where the events of `timed`, `logged` and `deprecated` go.
+/// Target of the events of `timed`, `logged` and `deprecated`.
 pub(crate) const CALL: &str = "decor::call";
-/// Where the events of `retry_with` go.
+/// Target of the events of `retry_with`.
 pub(crate) const RETRY: &str = "decor::retry";
 
 /// `tracing::event!` under [`CALL`] with a level that is only known at run time.
@@ -40,24 +41,25 @@ macro_rules! at_level {
 
 pub(crate) use {at_level, event, retry_event};
 
-/// Whether anybody listens under [`CALL`], at a level that is only known at run time. One comparison where nobody does.
+/// Returns whether an event at this level under [`CALL`] has a listener. Without a listener, costs
+/// one comparison.
 #[inline]
 pub(crate) fn enabled(level: Level) -> bool {
-    within_filter(level) && enabled_here(level)
+    may_be_enabled(level) && enabled_slow(level)
 }
 
-/// Whether anybody may listen anywhere at this level.
+/// Returns whether an event at this level may have a listener, under any target.
 #[inline]
-pub(crate) fn within_filter(level: Level) -> bool {
+pub(crate) fn may_be_enabled(level: Level) -> bool {
     level <= LevelFilter::current()
 }
 
 #[inline(never)]
-fn enabled_here(level: Level) -> bool {
+fn enabled_slow(level: Level) -> bool {
     at_level!(CALL, level, enabled)
 }
 
-/// At most one line in each interval. Clones count together.
+/// Admits at most one line in each interval. Clones share the limit.
 #[derive(Debug, Clone)]
 pub(crate) struct LineLimit {
     interval: Nanos,
@@ -67,9 +69,9 @@ pub(crate) struct LineLimit {
 
 #[derive(Debug, Default)]
 struct Lines {
-    /// The moment of the last line; `None` before the first.
+    /// Time of the last line; `None` before the first.
     last: Option<Nanos>,
-    /// Number of lines that were left out since.
+    /// Number of lines that were left out since the last line.
     left_out: u64,
 }
 

@@ -1,14 +1,16 @@
-//! The uses of a call's arguments in decorators: a closure sees them, or a log prints them.
+//! Arguments of a call, as decorators use them: a closure looks at them, or a log line shows them.
 
 use super::arity::for_each_arity;
 use std::fmt;
 
-/// A closure that looks at the arguments of a call by reference, spread out:
+/// A closure that takes the arguments of a call one by one, by reference:
 /// `|id: &u64, lang: &&str| ..`.
 ///
 /// Implemented for functions and closures of 0 to 8 arguments. The parameters of closures need type
-/// annotations, because rustc cannot infer them through this trait. A closure over the tuple of
-/// arguments would pin their lifetimes, and break functions that take a `&str`.
+/// annotations, because rustc cannot infer them through this trait. A closure that took the tuple
+/// of arguments would pin their lifetimes, and not fit functions that take a `&str`.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::Inspect;
@@ -28,9 +30,11 @@ pub trait Inspect<Args> {
     fn inspect(&self, args: &Args) -> Self::Output;
 }
 
-/// Arguments that can be printed as they stood in the call: `(42, "en")`.
+/// Arguments that can be printed as they were written in the call: `(42, "en")`.
 ///
 /// Implemented for tuples of 0 to 8 types that are [`Debug`](fmt::Debug).
+///
+/// # Examples
 ///
 /// ```
 /// fn can_be_shown<Args: decor::DebugArgs>(_: &Args) {}
@@ -39,15 +43,15 @@ pub trait Inspect<Args> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "the arguments `{Self}` cannot be printed, because one of them is not `Debug`",
-    note = "derive `Debug` for it, or pick what may be shown by `.logged_args(|..| ..)`, or log without arguments by `.logged()`"
+    note = "derive `Debug` for it, or choose the text to show by `.logged_args(|..| ..)`, or log without arguments by `.logged()`"
 )]
 pub trait DebugArgs {
     /// Writes the arguments, in parentheses.
-    #[allow(clippy::missing_errors_doc)] // the formatter's own
+    #[allow(clippy::missing_errors_doc)] // only errors of the formatter
     fn fmt_args(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
-/// `Clone` under another name, so that the compiler can say what a retry does with arguments.
+/// `Clone` under another name, so that the compiler can explain why a retry clones arguments.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "the arguments `{Self}` cannot be cloned for another attempt, because one of them is not `Clone`",

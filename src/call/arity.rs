@@ -1,5 +1,5 @@
-//! Rust has no variadic generics. Impls for functions of any number of arguments are written once
-//! as a macro over `($Call; A a, B b, ..)`, and expanded here for 0 to 8 arguments.
+//! Impls for functions of 0 to 8 arguments. Rust has no variadic generics, so each impl is a macro
+//! over `($Call; A a, B b, ..)`, which is expanded here for each number of arguments.
 
 macro_rules! for_each_arity {
     ($spell_out:ident) => {

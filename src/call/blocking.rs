@@ -1,10 +1,12 @@
-//! Calling: the ladder of [`crate::call`] once more, for functions that return no future.
+//! Traits of callable functions, as in [`crate::call`], for functions that return no future.
 
 use super::arity::for_each_arity;
 use crate::{Name, sync::Arc};
 use std::fmt;
 
 /// A function that can be called once with `Args` (a tuple) and blocks until it returns.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::{blocking::CallableOnce, prelude::*};
@@ -15,8 +17,8 @@ use std::fmt;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a blocking function that can be called with `{Args}`",
     note = "a sync function or closure becomes one by `.blocking()`",
-    note = "`.run()` is for what takes no arguments; what takes some has `.call(..)`",
-    note = "a reference to a decorated function is none: clone the function, or share it as an `Arc`"
+    note = "`.run()` calls a function without arguments; a function with arguments has `.call(..)`",
+    note = "a reference to a decorated function cannot: clone the function, or share it as an `Arc`"
 )]
 pub trait CallableOnce<Args> {
     /// The output of a call.
@@ -26,29 +28,32 @@ pub trait CallableOnce<Args> {
     #[track_caller]
     fn call_once(self, args: Args) -> Self::Output;
 
-    /// The name of the function at the heart of the chain: its last path segment, or the name that
+    /// The name of the innermost function of the chain: its last path segment, or the name that
     /// `.named(..)` gave it.
     fn name(&self) -> Name {
         Name::of_function::<Self>()
     }
 
-    /// Returns whether the call may end without a call of the function. If so, the decorator that
-    /// holds the call back marks the thread: see `call/called.rs`.
+    /// Returns `true` if the call may end without a call of the function. The decorator that holds
+    /// the call back then marks the thread: see `call/called.rs`.
     #[doc(hidden)]
     fn holds_back(&self) -> bool {
         false
     }
 
     /// Writes the chain from the inside out, as it was written, for `Debug`.
-    #[allow(clippy::missing_errors_doc)] // the formatter's own
+    #[allow(clippy::missing_errors_doc)] // only errors of the formatter
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name())
     }
 }
 
-/// `.run()` on a function without arguments.
+/// `.run()` of functions without arguments.
 pub trait Run: CallableOnce<()> + Sized {
-    /// Calls a function without arguments once, by value. A closure that counts needs no more.
+    /// Calls a function without arguments once, by value. A closure that changes what it captures
+    /// can be called in this way.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::prelude::*;
@@ -65,7 +70,9 @@ pub trait Run: CallableOnce<()> + Sized {
 
 impl<C: CallableOnce<()>> Run for C {}
 
-/// A function that its owner can call again and again.
+/// A function that its owner can call several times, one call after the other.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::{blocking::CallableMut, prelude::*};
@@ -88,7 +95,9 @@ pub trait CallableMut<Args>: CallableOnce<Args> {
 /// A function that can be called many times at the same time: the bound for code that takes any
 /// decorated sync function.
 ///
-/// To be called with its arguments spread out, use `.call(..)` from the [prelude](crate::prelude):
+/// `.call(..)` from the [prelude](crate::prelude) takes the arguments one by one.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::{blocking::Callable, prelude::*};
@@ -112,6 +121,8 @@ pub trait Callable<Args>: CallableMut<Args> {
 
 /// A sync function that can be decorated, made by [`.blocking()`](SyncFn::blocking).
 ///
+/// # Examples
+///
 /// ```
 /// use decor::{blocking::Blocking, prelude::*};
 ///
@@ -123,10 +134,13 @@ pub trait Callable<Args>: CallableMut<Args> {
 #[must_use = "a decorated function does nothing until it is called"]
 pub struct Blocking<F>(F);
 
-/// Sync functions and closures of 0 to 8 arguments.
+/// `.blocking()` of sync functions and closures with 0 to 8 arguments.
 ///
-/// To the compiler, an async function is one too: `async_fn.blocking()` would decorate the making
-/// of its future, which takes no time and cannot fail. Leave `.blocking()` out for async functions.
+/// The compiler takes an async function for a sync function that returns a future.
+/// `async_fn.blocking()` would therefore decorate the creation of the future, which takes no time
+/// and cannot fail. Leave `.blocking()` out for async functions.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::prelude::*;
@@ -135,8 +149,8 @@ pub struct Blocking<F>(F);
 /// assert_eq!(parse.call("42"), Ok(42));
 /// ```
 pub trait SyncFn<Args>: Sized {
-    /// Lifts it into the blocking half, where it has every decorator that async functions have
-    /// (see [`FnExt`](crate::FnExt)).
+    /// Gives the function every decorator that async functions have: see
+    /// [`FnExt`](crate::FnExt).
     fn blocking(self) -> Blocking<Self> {
         Blocking(self)
     }
@@ -195,18 +209,18 @@ macro_rules! functions_are_callable {
 }
 for_each_arity!(functions_are_callable);
 
-/// `.call(..)` for each number of arguments.
+/// `.call(..)` for each number of arguments: see `call::spread`.
 pub(crate) mod spread {
     use super::Callable;
 
     macro_rules! call_by_arity {
         ($Call:ident; $($A:ident $a:ident),*) => {
-            #[doc = concat!("`.call(", $(stringify!($a), ", ",)* ")` on whatever is [`Callable`] with so many arguments.")]
+            #[doc = concat!("`.call(", $(stringify!($a), ", ",)* ")` of every [`Callable`] with this number of arguments.")]
             pub trait $Call<$($A),*>: Callable<($($A,)*)> {
                 /// Calls the decorated function, and blocks until it returns.
                 #[track_caller]
                 #[inline]
-                #[allow(clippy::too_many_arguments)] // as many as the function has
+                #[allow(clippy::too_many_arguments)] // the number of the function's arguments
                 fn call(&self, $($a: $A),*) -> Self::Output {
                     self.call_with(($($a,)*))
                 }

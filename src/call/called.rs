@@ -1,9 +1,9 @@
-//! The mark that a function was called, for decorators that must know.
+//! A mark on the thread that a function was called, for decorators that must know.
 //!
 //! A decorator that may hold a call back or refuse it marks the thread when it lets the function be
 //! called. If the callable inside may hold the call back in turn (`holds_back`), that callable sets
-//! the mark. A decorator that must know whether the function was called watches the call, or each
-//! poll of it.
+//! the mark instead. A decorator that must know whether the function was called watches the call,
+//! or each poll of it.
 
 use std::cell::Cell;
 
@@ -19,7 +19,7 @@ pub(crate) fn mark(holds_back: bool) {
     }
 }
 
-/// Makes or polls a call. Sets `called` if a function is called meanwhile, even if the call panics.
+/// Makes or polls a call. Sets `called` if the call marks the thread, even if it panics.
 pub(crate) fn watch<T>(called: &mut bool, call: impl FnOnce() -> T) -> T {
     let _watch = Watch { called, before: CALLED.replace(false) };
     call()

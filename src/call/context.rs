@@ -1,4 +1,4 @@
-//! Functions that carry a context, in place of `async move` closures that lend what they own.
+//! Functions with a context, in place of `async move` closures that lend what they own.
 
 use super::{
     Callable, CallableMut, CallableOnce, Repeated,
@@ -9,11 +9,12 @@ use super::{
 use crate::Name;
 use std::{fmt, future::Future};
 
-/// A function that gets a clone of `context` before its arguments, at each call.
+/// Returns a function that passes a clone of `context` to `function` at each call, before the
+/// arguments.
 ///
-/// An async closure may borrow from outside (`async |id: u64| client.get(id).await` borrows
-/// `client` and works as it is), but one that *owns* what it lends to its own future is not a
-/// [`Callable`](crate::Callable):
+/// An async closure may borrow from outside: `async |id: u64| client.get(id).await` borrows
+/// `client` and needs no context. An async closure that *owns* what it lends to its own future is
+/// not a [`Callable`](crate::Callable):
 ///
 /// ```compile_fail
 /// # use decor::prelude::*;
@@ -23,8 +24,14 @@ use std::{fmt, future::Future};
 /// let fetch = (async move |id: u64| client.get(id).await).retry_with(&policy);
 /// ```
 ///
-/// Pass the owned part as a context. The context is cloned once per call (once per attempt inside a
-/// retry), so it should be cheap to clone, as clients and pools are:
+/// Pass the owned part as a context, as in the example. The context is cloned for each call, and
+/// before a retry for each attempt. It should therefore be cheap to clone, as clients and pools
+/// are.
+///
+/// If an argument is borrowed, the closure must be an async one:
+/// `async |client: Client, path: &str| ..`. The function takes the context and 0 to 8 arguments.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -39,16 +46,11 @@ use std::{fmt, future::Future};
 /// assert_eq!(fetch.call(42).await, Ok(42));
 /// # }
 /// ```
-///
-/// With a borrowed argument the closure must be an async one:
-/// `async |client: Client, path: &str| ..`.
-///
-/// The function takes the context and 0 to 8 arguments.
 pub fn with_context<X, F>(context: X, function: F) -> WithContext<X, F> {
     WithContext { context, function }
 }
 
-/// A function together with its context: what [`with_context`] returns.
+/// A function together with its context, made by [`with_context`].
 #[derive(Clone)]
 #[must_use = "a function does nothing until it is called"]
 pub struct WithContext<X, F> {

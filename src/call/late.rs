@@ -1,4 +1,4 @@
-//! Calls that begin when they are polled. Until then they hold the function and its arguments.
+//! Calls that begin at their first poll. Until then they hold the function and its arguments.
 
 use super::{Callable, CallableMut, CallableOnce, Repeat, Stop, blocking, called};
 use crate::Name;
@@ -10,11 +10,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A function that is called when the future of the call is polled.
+/// A function that is called when the future of the call is first polled.
 ///
-/// Stands below every decorator that may hold a call back or refuse it. The decorator polls the
-/// future only after it has let the call through. Therefore a closure that works before it returns
-/// its future waits as well.
+/// Stands inside every decorator that may hold a call back or refuse it. The decorator polls the
+/// future only after it has let the call through. Work that a closure does before it returns its
+/// future therefore waits as well.
 #[derive(Debug, Clone)]
 pub struct Late<C>(pub(crate) C);
 
@@ -31,7 +31,7 @@ impl<C: CallableOnce<Args>, Args> CallableOnce<Args> for Late<C> {
         self.0.name()
     }
 
-    /// Late marks each call, and a function inside it does not.
+    /// `true`, because `Late` marks each call. A function inside it does not.
     #[inline]
     fn holds_back(&self) -> bool {
         true
@@ -42,7 +42,7 @@ impl<C: CallableOnce<Args>, Args> CallableOnce<Args> for Late<C> {
     }
 }
 
-/// Repeated calls are late by themselves, and here only marked.
+/// Repeated calls begin at their first poll by themselves. `Late` only marks them.
 impl<C: CallableMut<Args>, Args> CallableMut<Args> for Late<C> {
     type Repeated = LateCalls<C::Repeated>;
 
@@ -55,7 +55,7 @@ impl<C: CallableMut<Args>, Args> CallableMut<Args> for Late<C> {
     }
 }
 
-/// Repeated calls, each of which begins when it is polled.
+/// Repeated calls, with a mark at each poll.
 #[derive(Debug)]
 #[pin_project]
 pub struct LateCalls<A>(#[pin] A);
@@ -100,11 +100,11 @@ impl<C: Callable<Args> + CloneFunction, Args> Callable<Args> for Late<C> {
     }
 }
 
-/// `Clone` under another name, so that the compiler can say what is cloned, and why.
+/// `Clone` under another name, so that the compiler can explain why a function is cloned.
 #[diagnostic::on_unimplemented(
-    message = "a function that waits before its calls is cloned for each of them, and `{Self}` is not `Clone`",
+    message = "a function that may wait before a call is cloned for each call, and `{Self}` is not `Clone`",
     label = "needs a function that is `Clone`",
-    note = "closures over references and `Arc`s are `Clone`: let it borrow what it captures, or share that as an `Arc`",
+    note = "closures over references and `Arc`s are `Clone`: borrow the captured value, or share it as an `Arc`",
     note = "or share the closure itself before it is decorated: `Arc::new(closure).rate_limited(&limiter)`"
 )]
 pub trait CloneFunction: Clone {}
@@ -126,7 +126,7 @@ impl<C: blocking::CallableOnce<Args>, Args> blocking::CallableOnce<Args> for Lat
         self.0.name()
     }
 
-    /// Late marks each call, and a function inside it does not.
+    /// `true`, because `Late` marks each call. A function inside it does not.
     #[inline]
     fn holds_back(&self) -> bool {
         true
@@ -153,7 +153,7 @@ impl<C: blocking::Callable<Args>, Args> blocking::Callable<Args> for Late<C> {
     }
 }
 
-/// A call that begins when it is polled, made by decorators that hold calls back, and by `.await`
+/// A call that begins at its first poll, made by decorators that hold calls back, and by `.await`
 /// on a chain without arguments.
 ///
 /// # Cancel safety
@@ -178,9 +178,9 @@ impl<C: blocking::Callable<Args>, Args> blocking::Callable<Args> for Late<C> {
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct LateFuture<C, Args, F> {
-    // A function pointer, and no bound on `C` at the impl of `Future`. Inside a task, where rustc
-    // erases lifetimes, such a bound is "not general enough" for arguments such as `&'static str`,
-    // and for closures that borrow.
+    // A function pointer in place of a bound on `C` at the impl of `Future`. Inside a task, where
+    // rustc erases lifetimes, such a bound is "not general enough" for arguments such as
+    // `&'static str`, and for closures that borrow.
     begin: Begin<C, Args, F>,
     #[pin]
     state: State<C, Args, F>,
@@ -190,11 +190,11 @@ pub struct LateFuture<C, Args, F> {
 enum State<C, Args, F> {
     Due(C, Args),
     Called(#[pin] F),
-    /// At its end, or while the function is called.
+    /// The call has ended, or the function is being called.
     Gone,
 }
 
-/// Calls the function, and puts its future into its place. A future that the pointer returned would
+/// Calls the function and stores its future in the state. A future that the pointer returned would
 /// be copied there, which takes longer than the call.
 type Begin<C, Args, F> = fn(C, Args, Pin<&mut State<C, Args, F>>);
 
@@ -222,7 +222,7 @@ impl<C, Args, F: Future> Future for LateFuture<C, Args, F> {
         let mut this = self.project();
         if let StateProj::Due(..) = this.state.as_mut().project() {
             let StateReplaced::Due(callable, args) = this.state.as_mut().project_replace(State::Gone) else {
-                unreachable!("it is due");
+                unreachable!("the state was `Due`");
             };
             (this.begin)(callable, args, this.state.as_mut());
         }
@@ -241,12 +241,12 @@ impl<C, Args, F> fmt::Debug for LateFuture<C, Args, F> {
     }
 }
 
-/// `.await` on a chain without arguments, for each wrapper that `.await` can meet.
+/// Implements `.await` on a chain without arguments.
 macro_rules! awaited_directly {
     ($Wrapper:ty, $($Param:ident),*) => {
         impl<$($Param),*> IntoFuture for $Wrapper
         where
-            $Wrapper: $crate::CallableOnce<()>, // with arguments, `.call(..)` first
+            $Wrapper: $crate::CallableOnce<()>, // a function with arguments is called first: `.call(..)`
         {
             type Output = <$Wrapper as $crate::CallableOnce<()>>::Output;
             type IntoFuture = $crate::call::LateFuture<$Wrapper, (), <$Wrapper as $crate::CallableOnce<()>>::Future>;

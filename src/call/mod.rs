@@ -1,15 +1,16 @@
-//! Calling: Rust's own ladder `FnOnce`, `FnMut`, `Fn`, for functions that return a future.
+//! Traits of callable functions: Rust's ladder `FnOnce`, `FnMut`, `Fn`, for functions that return a
+//! future.
 //!
-//! Every async function, every function and closure that returns a future, and every function
-//! decorated by [`FnExt`](crate::FnExt) stands on the rungs that it can: [`CallableOnce`],
-//! [`CallableMut`], [`Callable`]. A call does not name them: `fetch.call(42).await`.
+//! Implemented for every async function, every function and closure that returns a future, and
+//! every function decorated by [`FnExt`](crate::FnExt): [`CallableOnce`], [`CallableMut`] and
+//! [`Callable`], as far as the function allows. A call does not name them: `fetch.call(42).await`.
 //!
 //! # Why named futures, and not `AsyncFn`
 //!
-//! `Fn(A) -> Fut` with a named future can be spawned, boxed as `dyn Future + Send` and called
-//! inside an `async_trait` method. The same impls over `AsyncFn` compile, and then rustc refuses
-//! each of these with "higher-ranked lifetime error" or "`Send` is not general enough". The price
-//! is one kind of closure, `async move` that lends what it owns;
+//! A function of `Fn(A) -> Fut` with a named future can be spawned, boxed as `dyn Future + Send`
+//! and called inside an `async_trait` method. The same impls over `AsyncFn` compile, but rustc then
+//! refuses each of these uses with "higher-ranked lifetime error" or "`Send` is not general
+//! enough". The price is one kind of closure: an `async move` closure that lends what it owns.
 //! [`with_context`](crate::with_context) replaces it.
 
 pub(crate) mod args;
@@ -33,7 +34,9 @@ use std::{fmt, future::Future, pin::Pin};
 
 /// A function that can be called once with `Args` (a tuple) and returns a future.
 ///
-/// The lowest rung: all that `.await` on an argument-less chain needs.
+/// `.await` on a chain without arguments needs no more.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -45,7 +48,7 @@ use std::{fmt, future::Future, pin::Pin};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an async function that can be called with `{Args}`",
-    note = "an async function or a closure that returns a future can, decorated or not; a future itself has been called already",
+    note = "an async function or a closure that returns a future can, decorated or not; a future is the result of a call",
     note = "a reference to a decorated function cannot: clone the function, or share it as an `Arc`"
 )]
 pub trait CallableOnce<Args> {
@@ -58,27 +61,27 @@ pub trait CallableOnce<Args> {
     #[track_caller]
     fn call_once(self, args: Args) -> Self::Future;
 
-    /// The name of the function at the heart of the chain: its last path segment, or the name that
-    /// [`.named(..)`](crate::FnExt::named) gave it. A closure shows the place in which it stands.
+    /// The name of the innermost function of the chain: its last path segment, or the name that
+    /// [`.named(..)`](crate::FnExt::named) gave it. A closure shows the function around it.
     fn name(&self) -> Name {
         Name::of_function::<Self>()
     }
 
-    /// Returns whether the call may end without a call of the function. If so, the decorator that
-    /// holds the call back marks the thread: see `call/called.rs`.
+    /// Returns `true` if the call may end without a call of the function. The decorator that holds
+    /// the call back then marks the thread: see `call/called.rs`.
     #[doc(hidden)]
     fn holds_back(&self) -> bool {
         false
     }
 
     /// Writes the chain from the inside out, as it was written, for `Debug`.
-    #[allow(clippy::missing_errors_doc)] // the formatter's own
+    #[allow(clippy::missing_errors_doc)] // only errors of the formatter
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name())
     }
 }
 
-/// A function that its owner can call again and again, one call after the other.
+/// A function that its owner can call several times, one call after the other.
 ///
 /// A retry needs no more. The function may change what it captures: `|| { calls += 1; .. }`.
 ///
@@ -123,7 +126,10 @@ pub trait CallableMut<Args>: CallableOnce<Args> {
 /// A function that can be called many times at the same time: the bound for code that takes any
 /// decorated function.
 ///
-/// To be called with its arguments spread out, use `.call(..)` from the [prelude](crate::prelude):
+/// `.call(..)` from the [prelude](crate::prelude) takes the arguments one by one. For calls from a
+/// spawned task, ask for `Callable<(u64,), Output = u64, Future: Send> + Send + Sync + 'static`.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -140,9 +146,6 @@ pub trait CallableMut<Args>: CallableOnce<Args> {
 /// assert_eq!(all(&double.timed("double")).await, 6);
 /// # }
 /// ```
-///
-/// For calls from a spawned task, ask for
-/// `Callable<(u64,), Output = u64, Future: Send> + Send + Sync + 'static`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be called through `&self` with `{Args}`",
     label = "not a `Callable<{Args}>`",
@@ -208,23 +211,24 @@ macro_rules! functions_are_callable {
 }
 for_each_arity!(functions_are_callable);
 
-/// `.call(..)` for each number of arguments: a trait of its own, so that the arguments can be
-/// written spread out. The prelude brings all nine into scope without their names.
+/// `.call(..)` for each number of arguments. Each number has a trait of its own, so that a call
+/// takes its arguments one by one. The prelude brings all nine traits into scope without their
+/// names.
 pub(crate) mod spread {
     use super::Callable;
 
     macro_rules! call_by_arity {
         ($Call:ident; $($A:ident $a:ident),*) => {
-            #[doc = concat!("`.call(", $(stringify!($a), ", ",)* ")` on whatever is [`Callable`] with so many arguments.")]
+            #[doc = concat!("`.call(", $(stringify!($a), ", ",)* ")` of every [`Callable`] with this number of arguments.")]
             pub trait $Call<$($A),*>: Callable<($($A,)*)> {
                 /// Calls the decorated function.
                 ///
                 /// Shows the arguments to the decorators that need them. Nothing is logged, timed
                 /// or admitted before the first poll of the future. A decorator that may hold a
                 /// call back or refuse it calls the function once it has let the call through.
-                /// Without such a decorator the function is called at once, as by `f(x)`.
+                /// Without such a decorator, the function is called at once, as by `f(x)`.
                 #[track_caller]
-                #[allow(clippy::too_many_arguments)] // as many as the function has
+                #[allow(clippy::too_many_arguments)] // the number of the function's arguments
                 fn call(&self, $($a: $A),*) -> Self::Future {
                     self.call_with(($($a,)*))
                 }
@@ -304,8 +308,8 @@ impl<C: Callable<Args> + ?Sized, Args> Callable<Args> for Arc<C> {
     }
 }
 
-/// How a wrapper without `Args` in its type can show the chain inside it: the function is taken
-/// where they are known.
+/// Writes the chain inside a wrapper that has no `Args` in its type. The function pointer is taken
+/// where `Args` are known.
 pub(crate) struct Describe<C>(fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result);
 
 impl<C> Describe<C> {

@@ -1,8 +1,8 @@
 //! Functions of both halves, async and blocking, as the catalogue of decorators sees them.
 //!
-//! Each decorator is one method for async and sync functions. `Half` is a mark that keeps the two
-//! blanket impls of each trait apart. rustc infers `Half` from the function, so it is never
-//! written.
+//! Each decorator is one method for async and sync functions. The type parameter `Half` keeps the
+//! two blanket impls of each trait apart. rustc infers `Half` from the function, so no chain names
+//! it.
 
 use super::blocking;
 use crate::Name;
@@ -45,11 +45,11 @@ pub trait Function<Args, Half> {
     /// The output of a call.
     type Output;
 
-    /// The name of the function at the heart of the chain, or what `.named(..)` gave it.
+    /// The name of the innermost function of the chain, or the name that `.named(..)` gave it.
     fn name(&self) -> Name;
 
     #[doc(hidden)]
-    #[allow(clippy::missing_errors_doc)] // the formatter's own
+    #[allow(clippy::missing_errors_doc)] // only errors of the formatter
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
@@ -79,8 +79,8 @@ impl<C: blocking::CallableOnce<Args>, Args> Function<Args, BlockingHalf> for C {
 
 /// A function that can be called again and returns a `Result`, as a retry needs it.
 ///
-/// The output has a bound and is not equated with `Result<_, _>`, so that rustc names the output
-/// that is no `Result`.
+/// The output has a bound in place of `Output = Result<_, _>`, so that rustc names the output that
+/// is not a `Result`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be called with `{Args}` more than once, or does not return a `Result`",
     note = "a retry needs a function that can be called again: `|| fetch(id)` instead of `fetch(id)`"
@@ -108,7 +108,7 @@ where
     type Err = <C::Output as ResultLike>::Err;
 }
 
-/// A function with calls that can go on by themselves, in a task or on a thread.
+/// A function with calls that can run without their callers, in a task or on a thread.
 #[cfg(feature = "memo")]
 pub trait Detachable<Args, Half> {}
 
@@ -116,7 +116,7 @@ pub trait Detachable<Args, Half> {}
 impl<C, Args> Detachable<Args, AsyncHalf> for C
 where
     C: super::CallableOnce<Args, Output: Send + 'static>,
-    C::Future: Send + 'static, // so its arguments are owned: `String` or `Arc<str>` in place of `&str`
+    C::Future: Send + 'static, // use owned arguments: `String` or `Arc<str>` in place of `&str`
 {
 }
 

@@ -1,9 +1,9 @@
-//! Calls that can be made again, as a retry makes them: one attempt after the other.
+//! Calls that can be made several times, one after the other, as a retry makes its attempts.
 //!
 //! A retry owns its function, and the function may count in a variable of its own. With a clone of
-//! the function for each attempt, each would begin with the first count. With a borrow, the retry's
-//! future would refer to itself. Therefore the function and its attempt are one future that is
-//! started anew.
+//! the function for each attempt, each clone would count from the start. With a borrow, the retry's
+//! future would refer to itself. Therefore one future holds the function and its attempt, and can
+//! be started again.
 
 use crate::Name;
 use pin_project::pin_project;
@@ -14,17 +14,17 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A future that can be ended before it is dropped.
+/// A future that can be stopped before it is dropped.
 pub trait Stop: Future {
-    /// Drops what is in progress.
+    /// Drops the call in progress.
     fn stop(self: Pin<&mut Self>);
 }
 
 /// A function, its arguments, and its call in progress: a future that can be started again when it
 /// has ended.
 ///
-/// Made by [`CallableMut::repeated`](super::CallableMut::repeated). A retry is built on it. It
-/// serves any code that calls a counting closure more than once.
+/// Made by [`CallableMut::repeated`](super::CallableMut::repeated). A retry is built on it, and so
+/// can be other code that calls an `FnMut` closure more than once.
 ///
 /// # Examples
 ///
@@ -49,21 +49,21 @@ pub trait Repeat: Stop {
     ///
     /// # Panics
     ///
-    /// When it is polled, if there was a last call before.
+    /// At the next poll, if the previous call was the last one.
     fn start(self: Pin<&mut Self>, last: bool);
 
     /// The function's name.
     #[doc(hidden)]
     fn name(&self) -> Name;
 
-    /// Returns whether a call may end without a call of the function: see `call/called.rs`.
+    /// Returns `true` if a call may end without a call of the function: see `call/called.rs`.
     #[doc(hidden)]
     fn holds_back(&self) -> bool {
         false
     }
 }
 
-/// A function that its owner calls again and again.
+/// A function together with its arguments and its call in progress.
 ///
 /// Made by [`CallableMut::repeated`](super::CallableMut::repeated).
 ///
@@ -81,7 +81,7 @@ pub trait Repeat: Stop {
 #[pin_project]
 pub struct Repeated<F, Args, Fut> {
     function: F,
-    /// `None` from the last call on.
+    /// Arguments of the next call; `None` once the last call has begun.
     args: Option<Args>,
     // Function pointers, and no bounds on `F`: see `LateFuture`.
     call: CallMut<F, Args, Fut>,
@@ -90,7 +90,7 @@ pub struct Repeated<F, Args, Fut> {
     attempt: Attempt<Fut>,
 }
 
-/// Calls the function, and puts its future into place.
+/// Calls the function, and stores its future in the attempt.
 type CallMut<F, Args, Fut> = fn(&mut F, &mut Option<Args>, bool, Pin<&mut Attempt<Fut>>);
 
 /// The call in progress.
@@ -106,7 +106,7 @@ pub(super) enum Attempt<Fut> {
 ///
 /// # Panics
 ///
-/// If there was a last call before.
+/// If the previous call was the last one.
 #[inline]
 pub(super) fn next<Args: Clone>(args: &mut Option<Args>, last: bool) -> Args {
     let next = if last { args.take() } else { args.clone() };
@@ -162,9 +162,9 @@ impl<F, Args, Fut> fmt::Debug for Repeated<F, Args, Fut> {
     }
 }
 
-/// A future that has begun, in the place of a call.
+/// A call that has begun, as a future that can be stopped.
 ///
-/// The decorators of futures stand on it, because they drop a call before they report its end.
+/// The decorators of futures use it, because they drop a call before they report its end.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! Decorated functions behind a short type.
+//! Decorated functions with a short type.
 
 use crate::{
     Name,
@@ -14,20 +14,20 @@ use std::fmt;
 /// A function that can be put behind a [`BoxedFn`], async or blocking.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be boxed",
-    note = "it has to be `Clone + Send + Sync + 'static`, and so does the future of its calls (`Send + 'static`): its arguments are owned, `String` or `Arc<str>` in place of `&str`"
+    note = "the function must be `Clone + Send + Sync + 'static`, and the future of its calls `Send + 'static`: use owned arguments, `String` or `Arc<str>` in place of `&str`"
 )]
 pub trait Boxable<Args, Half>: mode::Function<Args, Half> {
     /// The boxed function.
     type Boxed;
 
-    /// Boxes it.
+    /// Boxes the function.
     fn into_boxed(self) -> Self::Boxed;
 }
 
 impl<C, Args> Boxable<Args, AsyncHalf> for C
 where
     C: Callable<Args> + Send + Sync + 'static,
-    C::Future: Send + 'static, // so its arguments are owned: `String` or `Arc<str>` in place of `&str`
+    C::Future: Send + 'static, // use owned arguments: `String` or `Arc<str>` in place of `&str`
 {
     type Boxed = BoxedFn<Args, C::Output>;
 
@@ -50,7 +50,7 @@ where
 /// A decorated function behind a short type, for struct fields, statics and application state.
 ///
 /// Made by [`.boxed()`](crate::FnExt::boxed). Clones share the function. Each call allocates a box
-/// for its future, so put `.boxed()` at the end of a chain. Arguments are owned (`String` or
+/// for its future, so put `.boxed()` at the end of a chain. Arguments must be owned (`String` or
 /// `Arc<str>` in place of `&str`), because the type names no lifetime. Call a field with
 /// `self.fetch.call(id)`, because rustc takes `self.fetch(id)` for a method.
 ///
@@ -189,7 +189,7 @@ where
 
 /// A decorated sync function behind a short type, for struct fields, statics and application state.
 ///
-/// Made by [`.boxed()`](crate::FnExt::boxed). Clones share the function. Arguments are owned
+/// Made by [`.boxed()`](crate::FnExt::boxed). Clones share the function. Arguments must be owned
 /// (`String` or `Arc<str>` in place of `&str`), because the type names no lifetime.
 ///
 /// # Examples

@@ -1,4 +1,4 @@
-//! Telling callers that a function will go.
+//! Warnings to the callers of a function that will go.
 
 use crate::{
     Name,
@@ -8,7 +8,9 @@ use crate::{
 };
 use std::{fmt, panic::Location, task::Poll};
 
-/// How `.deprecated_with(..)` warns.
+/// Settings of `.deprecated_with(..)`.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -21,7 +23,7 @@ use std::{fmt, panic::Location, task::Poll};
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-#[must_use = "it does nothing until it is given to `.deprecated_with(..)`"]
+#[must_use = "a `Deprecation` does nothing until it is given to `.deprecated_with(..)`"]
 pub struct Deprecation {
     advice: &'static str,
     every_call: bool,
@@ -29,6 +31,8 @@ pub struct Deprecation {
 
 impl Deprecation {
     /// Warns once per decorated function, with this advice.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let deprecation = decor::Deprecation::new("use fetch_v2");
@@ -38,7 +42,9 @@ impl Deprecation {
         Self { advice, every_call: false }
     }
 
-    /// Warns at every call, to find all the places that still make one.
+    /// Warns at every call, to find all call sites.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let deprecation = decor::Deprecation::new("use fetch_v2").every_call();
@@ -55,7 +61,7 @@ impl Deprecation {
 pub struct Deprecated {
     deprecation: Deprecation,
     name: Name,
-    /// Shared by clones, which are still the same decorated function.
+    /// `true` after the first warning. Shared by clones, which are the same decorated function.
     warned: Arc<AtomicBool>,
 }
 
@@ -64,7 +70,7 @@ impl Deprecated {
         Self { deprecation, name, warned: Arc::new(AtomicBool::new(false)) }
     }
 
-    /// Of the call, if it is to be warned of.
+    /// The call site, if this call should warn.
     #[track_caller]
     fn call_site(&self) -> Option<CallSite> {
         let silent = self.warned.load(Ordering::Relaxed) && !self.deprecation.every_call;
@@ -84,20 +90,20 @@ impl Deprecated {
     }
 }
 
-/// Where a call was written.
+/// The place in the source code that made a call.
 #[derive(Debug, Clone, Copy)]
 pub struct CallSite(&'static Location<'static>);
 
 impl CallSite {
-    /// `None` for a call that decor makes itself, inside a retry or by `.await`. The place of such
-    /// a call, in decor's own source, would not help.
+    /// Returns the place; `None` if decor itself made the call, inside a retry or by `.await`. A
+    /// place in decor's own source would not help the reader.
     fn outside_decor(self) -> Option<&'static Location<'static>> {
         let decor = &file!()[..file!().len() - "decorators/deprecated.rs".len()];
         (!self.0.file().starts_with(decor)).then_some(self.0)
     }
 }
 
-/// The gate of one call: it warns when the call is polled.
+/// The gate of one call, which warns at the first poll; `None` if this call does not warn.
 #[derive(Debug, Clone)]
 pub struct Warning(Option<(Deprecated, CallSite)>);
 

@@ -1,4 +1,4 @@
-//! A line when a call begins, and one when it ends.
+//! Log lines about calls: one at the start, one at the end.
 
 use crate::{
     Name, ResultLike,
@@ -9,7 +9,7 @@ use crate::{
         repeats_in_place,
     },
     name::short_type_name,
-    trace::{enabled, event, within_filter},
+    trace::{enabled, event, may_be_enabled},
 };
 use std::{
     fmt::{self, Write},
@@ -17,10 +17,14 @@ use std::{
 };
 use tracing::Level;
 
-/// How `.logged_with(..)` logs: at which levels, and what of arguments and values it shows.
+/// Settings of `.logged_with(..)`: the levels of the lines, and the parts of arguments and values
+/// that the lines show.
 ///
-/// By default nothing of either is shown, so that no secret in them can reach a log by accident, and nothing needs `Debug`.
-/// An error's text is always shown, with its whole chain of causes where its `{:#}` has them, as anyhow's does.
+/// By default the lines show neither arguments nor values, so that no secret in them reaches a log
+/// by accident, and neither needs `Debug`. The text of an error is always shown, with the whole
+/// chain of causes if `{:#}` of the error shows it, as with anyhow.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -39,8 +43,8 @@ use tracing::Level;
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-#[must_use = "it does nothing until it is given to `.logged_with(..)`"]
-pub struct Logging<S = Discreet> {
+#[must_use = "a `Logging` does nothing until it is given to `.logged_with(..)`"]
+pub struct Logging<S = HideValues> {
     call_level: Level,
     level: Level,
     error_level: Level,
@@ -48,25 +52,31 @@ pub struct Logging<S = Discreet> {
 }
 
 impl Logging {
-    /// The longest text of a call's arguments, or of its value, that is shown, in characters: 256. What is longer is cut
-    /// there, and ends in `…`.
+    /// Maximum length of the shown text of a call's arguments, or of its value, in characters: 256.
+    /// A longer text is cut there, and ends in `…`.
     pub const MAX_SHOWN: usize = 256;
 
-    /// Calls at `debug`, returns at `info`, errors at `warn`; neither arguments nor values.
+    /// Logs calls at `debug`, returns at `info` and errors at `warn`, without arguments and values.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// use decor::{Logging, prelude::*};
     ///
     /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
-    /// assert_eq!(fetch.logged_with(Logging::new()).call(1).await, Ok(1)); // the same as `.logged()`
+    /// // the same as `.logged()`
+    /// assert_eq!(fetch.logged_with(Logging::new()).call(1).await, Ok(1));
     /// # }
     /// ```
     pub fn new() -> Self {
-        Self { call_level: Level::DEBUG, level: Level::INFO, error_level: Level::WARN, show: Discreet }
+        Self { call_level: Level::DEBUG, level: Level::INFO, error_level: Level::WARN, show: HideValues }
     }
 
-    /// Shows arguments and values by their `Debug`, each cut at [`MAX_SHOWN`](Logging::MAX_SHOWN) characters.
+    /// Shows arguments and values by their `Debug`, each cut at [`MAX_SHOWN`](Logging::MAX_SHOWN)
+    /// characters.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -77,11 +87,14 @@ impl Logging {
     /// assert_eq!(fetch.call(1).await, Ok(1));
     /// # }
     /// ```
-    pub fn values(self) -> Logging<Values> {
-        self.showing(Values)
+    pub fn values(self) -> Logging<ShowDebug> {
+        self.showing(ShowDebug)
     }
 
-    /// Shows of the arguments what `pick` returns. It is called only when somebody listens.
+    /// Shows the text that `pick` makes from the arguments, and no values. `pick` is called only if
+    /// there is a listener.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -92,12 +105,12 @@ impl Logging {
     /// assert_eq!(fetch.call(1, "secret").await, Ok(1));
     /// # }
     /// ```
-    pub fn args<P>(self, pick: P) -> Logging<Picked<P>> {
-        self.showing(Picked(pick))
+    pub fn args<P>(self, pick: P) -> Logging<ShowPicked<P>> {
+        self.showing(ShowPicked(pick))
     }
 
     fn showing<S>(self, show: S) -> Logging<S> {
-        let Self { call_level, level, error_level, show: Discreet } = self;
+        let Self { call_level, level, error_level, show: HideValues } = self;
         Logging { call_level, level, error_level, show }
     }
 }
@@ -109,11 +122,11 @@ impl Default for Logging {
 }
 
 impl<S> Logging<S> {
-    /// Tells how the memo of the chain answered, as the field `memo` of the lines `.. returned` and
-    /// `.. failed`: `hit`, `stale`, `miss` or `coalesced`.
+    /// Adds the memo's outcome to the lines `.. returned` and `.. failed`, as the field `memo`:
+    /// `hit`, `stale`, `miss` or `coalesced`.
     ///
-    /// [`Timing::by_memo`](crate::Timing::by_memo) says which memo tells, and which calls have no
-    /// such field.
+    /// [`Timing::by_memo`](crate::Timing::by_memo) describes which memo of a chain sets the
+    /// outcome, and which calls have no such field.
     ///
     /// # Examples
     ///
@@ -136,7 +149,9 @@ impl<S> Logging<S> {
         Logging { call_level, level, error_level, show: ByMemo(show) }
     }
 
-    /// The level of the lines `calling ..`, `.. returned` and `.. cancelled`.
+    /// Sets the level of the lines `calling ..`, `.. returned` and `.. cancelled`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let logging = decor::Logging::new().level(tracing::Level::TRACE);
@@ -148,7 +163,9 @@ impl<S> Logging<S> {
         self
     }
 
-    /// The level of the lines `.. failed` and `.. panicked`.
+    /// Sets the level of the lines `.. failed` and `.. panicked`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let logging = decor::Logging::new().error_level(tracing::Level::ERROR);
@@ -162,10 +179,10 @@ impl<S> Logging<S> {
 
 /// Shows neither arguments nor values.
 #[derive(Clone, Copy)]
-pub struct Discreet;
+pub struct HideValues;
 
-/// As it shows in a chain.
-impl fmt::Debug for Discreet {
+/// Shows the method of the chain.
+impl fmt::Debug for HideValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(".logged()")
     }
@@ -173,38 +190,38 @@ impl fmt::Debug for Discreet {
 
 /// Shows arguments and values by their `Debug`.
 #[derive(Clone, Copy)]
-pub struct Values;
+pub struct ShowDebug;
 
-/// As it shows in a chain.
-impl fmt::Debug for Values {
+/// Shows the method of the chain.
+impl fmt::Debug for ShowDebug {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(".logged_values()")
     }
 }
 
-/// Shows what a closure picks of the arguments.
+/// Shows the text that a closure makes from the arguments, and no values.
 #[derive(Clone, Copy)]
-pub struct Picked<P>(P);
+pub struct ShowPicked<P>(P);
 
-/// As it shows in a chain.
-impl<P> fmt::Debug for Picked<P> {
+/// Shows the method of the chain.
+impl<P> fmt::Debug for ShowPicked<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(".logged_args(..)")
     }
 }
 
-/// What a [`Logging`] shows of arguments.
+/// The part of the arguments that a [`Logging`] shows.
 pub trait ShowArgs<Args> {
-    /// The text between the parentheses, and these; `None` to show nothing, not even parentheses.
+    /// Returns the text of the arguments with its parentheses; empty to show neither.
     fn args(&self, args: &Args) -> Box<str>;
 }
 
-/// What a [`Logging`] shows of the value of a success.
+/// The part of a success that a [`Logging`] shows.
 pub trait ShowValue<T> {
-    /// `true` if the memo's outcome is shown.
+    /// `true` if the lines show the memo's outcome.
     const BY_MEMO: bool = false;
 
-    /// The value, if it is to be shown.
+    /// Returns the value to show; `None` to show none.
     fn value<'v>(&self, value: &'v T) -> Option<&'v dyn fmt::Debug>;
 }
 
@@ -222,58 +239,58 @@ impl<T, S: ShowValue<T>> ShowValue<T> for ByMemo<S> {
     }
 }
 
-impl<Args> ShowArgs<Args> for Discreet {
+impl<Args> ShowArgs<Args> for HideValues {
     fn args(&self, _: &Args) -> Box<str> {
         Box::default()
     }
 }
 
-impl<T> ShowValue<T> for Discreet {
+impl<T> ShowValue<T> for HideValues {
     fn value<'v>(&self, _: &'v T) -> Option<&'v dyn fmt::Debug> {
         None
     }
 }
 
-impl<Args: DebugArgs> ShowArgs<Args> for Values {
+impl<Args: DebugArgs> ShowArgs<Args> for ShowDebug {
     fn args(&self, args: &Args) -> Box<str> {
-        text(format_args!("{}", Cut(AsCalled(args))))
+        text(format_args!("{}", Truncated(ArgsList(args))))
     }
 }
 
-impl<T: fmt::Debug> ShowValue<T> for Values {
+impl<T: fmt::Debug> ShowValue<T> for ShowDebug {
     fn value<'v>(&self, value: &'v T) -> Option<&'v dyn fmt::Debug> {
         Some(value)
     }
 }
 
-impl<P, Args> ShowArgs<Args> for Picked<P>
+impl<P, Args> ShowArgs<Args> for ShowPicked<P>
 where
     P: Inspect<Args>,
     P::Output: fmt::Display,
 {
     fn args(&self, args: &Args) -> Box<str> {
-        text(format_args!("({})", Cut(self.0.inspect(args))))
+        text(format_args!("({})", Truncated(self.0.inspect(args))))
     }
 }
 
-impl<P, T> ShowValue<T> for Picked<P> {
+impl<P, T> ShowValue<T> for ShowPicked<P> {
     fn value<'v>(&self, _: &'v T) -> Option<&'v dyn fmt::Debug> {
         None
     }
 }
 
-/// As `format!`, but an argument whose `Debug` fails ends the text there, where `format!` would end the call by a panic.
+/// Like `format!`, but ends the text at an argument with a failing `Debug`. `format!` would panic.
 fn text(arguments: fmt::Arguments<'_>) -> Box<str> {
     let mut text = String::new();
-    // A `String` takes everything, so only the argument can have failed.
+    // Writing to a `String` cannot fail, so only the `Debug` of an argument can.
     let _ = text.write_fmt(arguments);
     text.into()
 }
 
-/// Arguments as they stood in the call.
-struct AsCalled<'a, Args>(&'a Args);
+/// The arguments as they were written in the call: `(42, "en")`.
+struct ArgsList<'a, Args>(&'a Args);
 
-impl<Args: DebugArgs> fmt::Display for AsCalled<'_, Args> {
+impl<Args: DebugArgs> fmt::Display for ArgsList<'_, Args> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt_args(f)
     }
@@ -288,26 +305,26 @@ impl fmt::Display for Value<'_> {
     }
 }
 
-/// At most [`MAX_SHOWN`](Logging::MAX_SHOWN) characters; what would come after them is not even formatted.
-struct Cut<D>(D);
+/// A text that is cut at [`MAX_SHOWN`](Logging::MAX_SHOWN) characters. The rest is not formatted.
+struct Truncated<D>(D);
 
-impl<D: fmt::Display> fmt::Display for Cut<D> {
+impl<D: fmt::Display> fmt::Display for Truncated<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut cutter = Cutter { out: f, left: Logging::MAX_SHOWN, cut: false };
-        match write!(cutter, "{}", self.0) {
-            Err(fmt::Error) if !cutter.cut => Err(fmt::Error),
+        let mut truncator = Truncator { out: f, left: Logging::MAX_SHOWN, cut: false };
+        match write!(truncator, "{}", self.0) {
+            Err(fmt::Error) if !truncator.cut => Err(fmt::Error),
             _ => Ok(()),
         }
     }
 }
 
-struct Cutter<'a, 'f> {
+struct Truncator<'a, 'f> {
     out: &'a mut fmt::Formatter<'f>,
     left: usize,
     cut: bool,
 }
 
-impl Write for Cutter<'_, '_> {
+impl Write for Truncator<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let Some((end, _)) = text.char_indices().nth(self.left) else {
             self.left -= text.chars().count();
@@ -316,18 +333,18 @@ impl Write for Cutter<'_, '_> {
         self.out.write_str(&text[..end])?;
         self.out.write_str("…")?;
         self.cut = true;
-        Err(fmt::Error) // stops the formatting
+        Err(fmt::Error) // stops the formatting of the rest
     }
 }
 
-/// The gate of [`.logged()`](crate::FnExt::logged): the log lines of one call. Reads the clock only
-/// if the lines have a listener.
+/// The gate of [`.logged()`](crate::FnExt::logged), which logs one call. Reads the clock only if
+/// the lines have a listener.
 #[derive(Debug, Clone)]
 pub struct CallLog<S> {
     logging: Logging<S>,
     name: Name,
-    /// Empty unless the arguments are shown. Not an `Option`: the uninitialised bytes of a `None`
-    /// would be copied along with the neighbouring field.
+    /// Text of the arguments; empty if they are not shown. Not an `Option`, because the
+    /// uninitialised bytes of a `None` would be copied along with the neighbouring field.
     args: Box<str>,
     started: Option<Instant>,
 }
@@ -374,7 +391,7 @@ impl<S> CallLog<S> {
         match result.map(|value| self.logging.show.value(value)) {
             Ok(None) => event!(level, name, elapsed, outcome = "ok", memo, "{name} returned in {elapsed:.2}s"),
             Ok(Some(value)) => {
-                event!(level, name, elapsed, outcome = "ok", memo, "{name} returned {}", Cut(Value(value)));
+                event!(level, name, elapsed, outcome = "ok", memo, "{name} returned {}", Truncated(Value(value)));
             }
             Err(error) => {
                 let kind = short_type_name::<T::Err>();
@@ -399,9 +416,9 @@ where
 {
     #[inline]
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
-        // `call_level` is never more severe than `level`, so these two levels are enough.
+        // `call_level` is never more severe than `level`, so the other two levels are enough.
         let Logging { level, error_level, .. } = self.logging;
-        if within_filter(level.min(error_level)) {
+        if may_be_enabled(level.min(error_level)) {
             self.begin(wait.clock());
         }
         Poll::Ready(Ok(()))
@@ -430,7 +447,7 @@ impl<S> Renewable for CallLog<S> {
     }
 }
 
-/// The decoration of [`.logged()`](crate::FnExt::logged) and its kin.
+/// The decoration of [`.logged()`](crate::FnExt::logged) and its variants.
 #[derive(Debug, Clone)]
 pub struct Logged<S> {
     logging: Logging<S>,
@@ -470,7 +487,8 @@ impl<Args, S: ShowArgs<Args> + fmt::Debug> GateSource<Args> for Logged<S> {
     repeats_in_place!(Args);
 }
 
-/// Here, and not beside the other tests: theirs hear everything, and what anybody may hear is one setting for the whole process.
+/// Not in `tests/it`, because the maximum level of tracing is process-wide, and those tests set it
+/// to `trace`.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -482,9 +500,9 @@ mod tests {
     use tracing::{Event, Metadata, Subscriber, level_filters::LevelFilter, span, subscriber::with_default};
 
     /// Counts the lines up to a level.
-    struct Ear(Level, Arc<AtomicUsize>);
+    struct Counter(Level, Arc<AtomicUsize>);
 
-    impl Subscriber for Ear {
+    impl Subscriber for Counter {
         fn enabled(&self, metadata: &Metadata<'_>) -> bool {
             *metadata.level() <= self.0
         }
@@ -507,30 +525,30 @@ mod tests {
         fn exit(&self, _: &span::Id) {}
     }
 
-    /// The lines of a success and of a failure that are heard up to this level.
-    fn heard(up_to: Level, logging: &Logging) -> [usize; 2] {
+    /// Numbers of lines up to this level: of a success, and of a failure.
+    fn lines(up_to: Level, logging: &Logging) -> [usize; 2] {
         [Ok(()), Err("no")].map(|result| {
-            let lines = Arc::new(AtomicUsize::new(0));
+            let count = Arc::new(AtomicUsize::new(0));
             let call = (|| result).blocking().logged_with(logging.clone());
-            with_default(Ear(up_to, Arc::clone(&lines)), || call.run()).ok();
-            lines.load(Ordering::Relaxed)
+            with_default(Counter(up_to, Arc::clone(&count)), || call.run()).ok();
+            count.load(Ordering::Relaxed)
         })
     }
 
     #[test]
-    fn a_line_is_heard_however_quiet_the_others_are() {
+    fn each_line_is_logged_by_its_own_level() {
         let logging = Logging::new();
-        assert_eq!(heard(Level::TRACE, &logging), [2, 2]);
-        assert_eq!(heard(Level::DEBUG, &logging), [2, 2]);
-        assert_eq!(heard(Level::INFO, &logging), [1, 1]);
-        assert_eq!(heard(Level::WARN, &logging), [0, 1]);
-        assert_eq!(heard(Level::ERROR, &logging), [0, 0]);
+        assert_eq!(lines(Level::TRACE, &logging), [2, 2]);
+        assert_eq!(lines(Level::DEBUG, &logging), [2, 2]);
+        assert_eq!(lines(Level::INFO, &logging), [1, 1]);
+        assert_eq!(lines(Level::WARN, &logging), [0, 1]);
+        assert_eq!(lines(Level::ERROR, &logging), [0, 0]);
 
         let quiet_errors = Logging::new().error_level(Level::TRACE);
-        assert_eq!(heard(Level::INFO, &quiet_errors), [1, 0]);
+        assert_eq!(lines(Level::INFO, &quiet_errors), [1, 0]);
         let only_errors = Logging::new().level(Level::TRACE).error_level(Level::ERROR);
-        assert_eq!(heard(Level::ERROR, &only_errors), [0, 1]);
+        assert_eq!(lines(Level::ERROR, &only_errors), [0, 1]);
         let loud = Logging::new().level(Level::ERROR).error_level(Level::TRACE);
-        assert_eq!(heard(Level::ERROR, &loud), [2, 1]);
+        assert_eq!(lines(Level::ERROR, &loud), [2, 1]);
     }
 }

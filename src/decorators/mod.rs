@@ -1,4 +1,4 @@
-//! The decorators: one file each, with both halves.
+//! The decorators: one file for each, with its async and its blocking half.
 
 pub(crate) mod boxed;
 pub(crate) mod deprecated;
@@ -19,8 +19,9 @@ pub(crate) mod validated;
 
 /// The list of all decorators of functions, with their settings.
 ///
-/// The help for a forgotten `.blocking()` and [`DECORATORS`] come from this list.
-/// `tests/it/catalogue.rs` compares it with the catalogue in `fn_ext.rs` and with every table.
+/// The help for a missing `.blocking()` and [`DECORATORS`] are made from this list.
+/// `tests/it/catalogue.rs` compares the list with the catalogue in `fn_ext.rs` and with every
+/// table.
 macro_rules! for_each_decorator {
     ($do_it:ident) => {
         $do_it! {

@@ -1,4 +1,4 @@
-//! A name for a function that has no name, or no good one.
+//! A name for a function without a good one.
 
 use crate::{
     Name,
@@ -65,7 +65,7 @@ impl<Args, T> BlockingLayer<Args, T> for Named {
     }
 }
 
-/// Repeated calls under another name.
+/// Repeated calls with another name.
 #[pin_project]
 #[derive(Debug)]
 pub struct NamedCalls<A> {

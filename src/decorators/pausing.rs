@@ -1,4 +1,4 @@
-//! A throttled call pauses the limiter for all.
+//! Pauses of a limiter for all calls, after a throttled one.
 
 use super::rate_limited::{OfKey, ShownLimiter};
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
 };
 use std::{fmt, hash::Hash, time::Duration};
 
-/// Pauses a limiter when a call was told to wait: the gate of
-/// [`.pausing(..)`](crate::FnExt::pausing) and its kin, by result and by key.
+/// The gate of [`.pausing(..)`](crate::FnExt::pausing) and its variants by result and by key.
+/// Pauses a limiter at the end of a call that was told to wait.
 #[derive(Debug, Clone)]
 pub struct Pausing<H, L = RateLimiter> {
     limiter: L,
@@ -22,15 +22,15 @@ impl<H, L> Pausing<H, L> {
     }
 }
 
-/// The part of an output that says how long to pause.
+/// The closure that returns the length of a pause.
 pub trait PauseHint {
-    /// The part's name, in the text of a chain.
-    const WORD: &str;
+    /// End of the method's name in the text of a chain: `_result` or nothing.
+    const SUFFIX: &str;
 }
 
-/// Reads the pause from an output.
+/// Reads the length of a pause from an output.
 pub trait PauseHintOf<T>: PauseHint {
-    /// Returns the pause that the output asks for.
+    /// Returns the length of the pause; `None` if the output asks for none.
     fn pause(&mut self, output: &T) -> Option<Duration>;
 }
 
@@ -39,7 +39,7 @@ pub trait PauseHintOf<T>: PauseHint {
 pub struct ByError<P>(pub(crate) P);
 
 impl<P> PauseHint for ByError<P> {
-    const WORD: &str = "";
+    const SUFFIX: &str = "";
 }
 
 impl<T: ResultLike, P: FnMut(&T::Err) -> Option<Duration>> PauseHintOf<T> for ByError<P> {
@@ -53,7 +53,7 @@ impl<T: ResultLike, P: FnMut(&T::Err) -> Option<Duration>> PauseHintOf<T> for By
 pub struct ByResult<P>(pub(crate) P);
 
 impl<P> PauseHint for ByResult<P> {
-    const WORD: &str = "_result";
+    const SUFFIX: &str = "_result";
 }
 
 impl<T, P: FnMut(&T) -> Option<Duration>> PauseHintOf<T> for ByResult<P> {
@@ -62,9 +62,9 @@ impl<T, P: FnMut(&T) -> Option<Duration>> PauseHintOf<T> for ByResult<P> {
     }
 }
 
-/// A limiter that a call pauses.
+/// A limiter that a call can pause.
 pub trait Pause {
-    /// Pauses the limiter, or makes the limiter of the key and pauses that.
+    /// Pauses the limiter. For a key, looks its limiter up first, or makes it.
     fn pause_for(&self, pause: Duration);
 }
 
@@ -74,7 +74,7 @@ impl Pause for RateLimiter {
     }
 }
 
-/// The limiter of one key, which is looked up when it is paused.
+/// The limiter of one key, which is looked up at the time of a pause.
 #[derive(Debug)]
 pub struct Keyed<K> {
     limiter: KeyedLimiter<K>,
@@ -104,7 +104,7 @@ impl<T, H: PauseHintOf<T>, L: Pause> Gate<T> for Pausing<H, L> {
 
 impl<H: PauseHint, L: ShownLimiter> Decoration for Pausing<H, L> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, ".pausing{}{}({}{}, ..)", H::WORD, L::BY_KEY, self.limiter.limits(), L::CLOSURE)
+        write!(f, ".pausing{}{}({}{}, ..)", H::SUFFIX, L::BY_KEY, self.limiter.limits(), L::CLOSURE)
     }
 }
 
@@ -163,7 +163,7 @@ where
     }
 }
 
-/// The limiter of the key that the arguments have at each attempt.
+/// The limiter of a key that each attempt takes from the arguments.
 ///
 /// All attempts share the hint, because its closure may have a state.
 #[derive(Debug)]
@@ -172,7 +172,7 @@ pub struct KeyedByArgs<K, Q, Args> {
     key: Q,
     args: Args,
     inspect: fn(&Q, &Args) -> K,
-    /// The key of this attempt.
+    /// The key of this attempt; `None` between attempts.
     current: Option<K>,
 }
 

@@ -1,8 +1,9 @@
-//! A permit before each call.
+//! Permits of a limiter before each call.
 //!
-//! Each word of the catalogue names a limiter and a request. The limiter is the same for all calls,
-//! or that of a call's key. The request is for one permit with an unbounded wait, one permit with a
-//! bounded wait, or permits by the arguments. The decoration has a part for each.
+//! Each method of the catalogue names a limiter and a request. The limiter is the same for all
+//! calls, or that of the call's key. The request is for one permit with an unbounded wait, for one
+//! permit with a bounded wait, or for the permits that the arguments ask for. The decoration has a
+//! part for each.
 
 use super::settled::Reserving;
 use crate::{
@@ -23,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-/// The gate of a call that waits for one permit, however long it takes.
+/// The gate of a call that waits for one permit, without a bound.
 #[derive(Debug, Clone)]
 pub struct Admission(Acquisition<Arc<Core>>);
 
@@ -90,7 +91,7 @@ impl Reserving for RefusableAdmission {
 
 /// A gate that `.permits(..)` may follow.
 pub trait AsksForPermits {
-    /// The gate of a call that asks for this number of permits, with the same patience.
+    /// Returns the gate of a call that asks for this number of permits, with the same longest wait.
     fn asking_for(&self, permits: Permits) -> RefusableAdmission;
 }
 
@@ -106,7 +107,7 @@ impl AsksForPermits for RefusableAdmission {
     }
 }
 
-/// The decoration of every word for a limiter: the limiter of a call, and the call's request.
+/// The decoration of every method with a limiter: the limiter of a call, and the call's request.
 #[derive(Debug, Clone)]
 pub struct RateLimited<L, R> {
     pub(crate) limiter: L,
@@ -125,6 +126,7 @@ pub struct OneWithin(pub(crate) Duration);
 #[derive(Debug, Clone)]
 pub struct Weighted<P> {
     permits: P,
+    /// Longest wait; `None` for an unbounded one.
     max_wait: Option<Duration>,
     /// `true` after `.permits(..)`, `false` after `.rate_limited_by(..)`.
     is_setting: bool,
@@ -152,10 +154,10 @@ impl<K, Q: Clone> Clone for OfKey<K, Q> {
 
 /// Finds the limiter of a call.
 pub(crate) trait LimiterOf<Args>: Captures<Args> {
-    /// The limiter of the only call, from what was captured of its arguments.
+    /// The limiter of the only call, from the capture of its arguments.
     fn into_limiter(self, captured: Self::Captured) -> RateLimiter;
 
-    /// The limiter of one of several calls.
+    /// The limiter of one of several calls, from its arguments.
     fn limiter(&self, args: &Args) -> RateLimiter;
 }
 
@@ -170,7 +172,7 @@ pub trait RequestOf<Args>: Captures<Args> {
 
 /// A request for one permit, so that `.permits(..)` may follow.
 pub trait ForOne {
-    /// The longest wait; `None` for an unbounded one.
+    /// Returns the longest wait; `None` for an unbounded one.
     fn max_wait(&self) -> Option<Duration>;
 }
 
@@ -289,7 +291,7 @@ impl<L, R> RateLimited<L, R> {
     }
 
     #[inline]
-    fn admission_anew<Args>(&self, args: &Args) -> R::Admission
+    fn admission_from_args<Args>(&self, args: &Args) -> R::Admission
     where
         L: LimiterOf<Args>,
         R: RequestOf<Args>,
@@ -298,7 +300,7 @@ impl<L, R> RateLimited<L, R> {
     }
 }
 
-/// The same limiter and one permit, whatever the arguments are.
+/// Source of a gate for one permit of the same limiter at every call. The arguments are not read.
 impl<Args, R> GateSource<Args> for RateLimited<RateLimiter, R>
 where
     Self: Decoration,
@@ -325,7 +327,7 @@ where
         self.admission(captured)
     }
 
-    repeats_from_args!(Args, Self::admission_anew);
+    repeats_from_args!(Args, Self::admission_from_args);
 }
 
 impl<Args, K, Q, R> GateSource<Args> for RateLimited<OfKey<K, Q>, R>
@@ -342,31 +344,30 @@ where
         self.admission(captured)
     }
 
-    repeats_from_args!(Args, Self::admission_anew);
+    repeats_from_args!(Args, Self::admission_from_args);
 }
 
 impl<C, L, R: ForOne> Around<Late<C>, GateLayer<RateLimited<L, R>>> {
     /// Takes as many permits as the arguments ask for, in place of one: a number for every window,
     /// or an array with one for each.
     ///
-    /// Follows each word for a limiter: [`rate_limited`](crate::FnExt::rate_limited),
+    /// Follows a decorator with a limiter: [`rate_limited`](crate::FnExt::rate_limited),
     /// [`rate_limited_within`](crate::FnExt::rate_limited_within),
-    /// [`try_rate_limited`](crate::FnExt::try_rate_limited), and those words by key. After
+    /// [`try_rate_limited`](crate::FnExt::try_rate_limited), or one of their variants by key. After
     /// `rate_limited` it is the same as [`rate_limited_by`](crate::FnExt::rate_limited_by).
     ///
-    /// The closure takes each argument by reference, with its type written. The closure runs when
-    /// the call is made, and before a retry for each attempt. 0 permits wait their turn like any
-    /// other number. Takes [`Fallible`] outputs. Cancel safety and panics are as for the word
-    /// before.
+    /// The closure takes each argument by reference, with its type written. It runs when the call
+    /// is made, and before a retry for each attempt. A request for 0 permits waits its turn like
+    /// any other. Takes [`Fallible`] outputs. Cancel safety and panics are those of the decorator
+    /// that `.permits(..)` follows.
     ///
     /// # Errors
     ///
-    /// As for the word before `.permits(..)`. A number above the limit and an array of another
-    /// length than there are windows are refused at once, with
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument). `rate_limited` by itself refuses
-    /// no call. With `.permits(..)`, a full queue refuses with
-    /// [`Error::QueueFull`](crate::Error::QueueFull), and a closed limiter with
-    /// [`Error::Closed`](crate::Error::Closed).
+    /// - The errors of the decorator that `.permits(..)` follows. `rate_limited` has none.
+    /// - [`Error::InvalidArgument`](crate::Error::InvalidArgument) at once, for a number above the
+    ///   limit, and for an array with another length than there are windows.
+    /// - [`Error::QueueFull`](crate::Error::QueueFull), if the queue is full.
+    /// - [`Error::Closed`](crate::Error::Closed), if the limiter is closed.
     ///
     /// # Examples
     ///
@@ -407,12 +408,12 @@ impl<F, G: AsksForPermits + Gate<T>, T> GatedFuture<F, G, T> {
     /// Takes this number of permits, in place of one: the same number from every window, or an
     /// array with one for each.
     ///
-    /// Follows each word for a limiter, as it does on functions: see
+    /// Follows a decorator with a limiter, as on functions: see
     /// [`Around::permits`](crate::Around::permits).
     ///
     /// # Errors
     ///
-    /// As [`Around::permits`](crate::Around::permits).
+    /// Those of [`Around::permits`](crate::Around::permits).
     ///
     /// # Panics
     ///
@@ -447,9 +448,9 @@ impl<F, G: AsksForPermits + Gate<T>, T> GatedFuture<F, G, T> {
 
 /// A limiter in the text of a chain.
 pub trait ShownLimiter {
-    /// The end of the word for a limiter: `_by_key` or nothing.
+    /// End of the method's name: `_by_key` or nothing.
     const BY_KEY: &str;
-    /// The placeholder for the closure that makes the key.
+    /// Placeholder for the closure that makes the key.
     const CLOSURE: &str;
 
     /// The limits.

@@ -1,4 +1,4 @@
-//! The permits that a call turned out to use, in place of those that were reserved for it.
+//! Permits that a call has used, in place of those that were reserved for it.
 
 use crate::{
     Around, Error, Permits, ResultLike,
@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{fmt, task::Poll};
 
-/// A gate that takes permits of a limiter before the call.
+/// A gate that takes permits of a limiter before the call, to be settled after it.
 #[diagnostic::on_unimplemented(
     message = "`.settled(..)` follows a decorator that takes permits of a limiter, and `{Self}` takes none",
     note = "as in `.rate_limited_by(&limiter, |prompt: &String| estimate(prompt)).settled(|answer| answer.tokens)`"
@@ -28,13 +28,13 @@ impl<S, Args, G: Reserving> Reserving for FromArgs<S, Args, G> {
     }
 }
 
-/// The use of a call, as its output tells it.
+/// Reads the used permits from the output of a call.
 pub trait Usage<T> {
-    /// The permits that were used; `None` if the output does not tell.
+    /// Returns the permits that were used; `None` if the output does not contain them.
     fn used(&mut self, output: &T) -> Option<Permits>;
 }
 
-/// The closure of [`.settled(..)`](Around::settled).
+/// The closure of [`.settled(..)`](Around::settled), which takes the `Ok` value.
 #[derive(Debug, Clone)]
 pub struct ByValue<U>(U);
 
@@ -45,7 +45,7 @@ impl<T: ResultLike, U: FnMut(&T::Ok) -> P, P: Into<Permits>> Usage<T> for ByValu
     }
 }
 
-/// The closure of [`.settled_result(..)`](Around::settled_result).
+/// The closure of [`.settled_result(..)`](Around::settled_result), which takes the `Result`.
 #[derive(Debug, Clone)]
 pub struct ByResult<U>(U);
 
@@ -145,16 +145,16 @@ impl<Args, S: GateSource<Args>, U> GateSource<Args> for Settled<S, U> {
     }
 }
 
-/// Settling what a limiter has reserved.
+/// Settling of reserved permits.
 impl<C, S> Around<Late<C>, GateLayer<S>> {
-    /// Settles the reservation of the limiter before it: counts the permits that the value reports
-    /// as used, in place of those that were taken before the call.
+    /// Settles the reservation of the limiter that `.settled(..)` follows: counts the permits that
+    /// the value reports as used, in place of those that were taken before the call.
     ///
     /// The closure takes the `Ok` value, and returns a number for every window, or an array with
-    /// one for each. The difference is settled for each window when the call ends. If less was
-    /// used, the rest is given back as if it had never been taken, and calls that wait for it are
-    /// admitted. If more was used, the excess is counted at the end of the call. An excess may
-    /// overdraw the limit, and no call is then admitted until there is room again.
+    /// one for each. The difference is settled for each window when the call ends. If the call used
+    /// less, the rest is given back as if it had never been taken, and calls that wait for it are
+    /// admitted. If the call used more, the excess is counted at the end of the call. An excess may
+    /// overdraw the limit. No call is then admitted until enough permits are free again.
     ///
     /// | the call | its reservation |
     /// |---|---|
@@ -164,29 +164,34 @@ impl<C, S> Around<Late<C>, GateLayer<S>> {
     /// | returns an `Err` | stays: the server may have counted it. See [`settled_result`](Self::settled_result) |
     /// | is cancelled or panics after the function was called | stays |
     ///
-    /// The function is never called if a decorator inside (a gate, another limiter, `validated`)
-    /// refuses the call, or still holds it back when the call is dropped. Three other calls count
-    /// as calls of the function: a call that reaches a memo inside; a sync call with a
-    /// `.timeout(..)` inside, because such a call runs on another thread; below a retry, a call of
-    /// a boxed function.
+    /// The function is not called if a decorator before the limiter (a gate, another limiter,
+    /// `validated`) refuses the call, or still holds it back when the call is dropped. Three calls
+    /// count as calls of the function in any case:
+    ///
+    /// - a call that reaches a memo before the limiter;
+    /// - a sync call with a `.timeout(..)` before the limiter, because it runs on another thread;
+    /// - before a retry, a call of a boxed function.
+    ///
+    /// A single number counts for every window, requests included. The closure is cloned for each
+    /// call. If the value borrows from the arguments, use a named function in its place.
+    ///
+    /// # Place in a chain
     ///
     /// Follows [`rate_limited_by`](crate::FnExt::rate_limited_by), or
-    /// [`.permits(..)`](Self::permits) after another word for a limiter; a retry comes after it. A
-    /// single number counts for every window, requests included. Below a retry, each attempt
-    /// reserves and settles by itself. The closure is cloned for each call. If the value borrows
-    /// from the arguments, use a named function in its place.
+    /// [`.permits(..)`](Self::permits) after another decorator with a limiter. Stands before
+    /// `retry_with`: each attempt then reserves and settles permits of its own.
     ///
     /// # What is given back
     ///
-    /// Permits go back to the moment at which they were taken, so an exact window holds for what
-    /// was used, at any time. A reservation that is older than the window's period has left the
-    /// window, and nothing is given back. If a shortened period has put other permits out of the
-    /// window meanwhile, these stay out when it grows back.
+    /// Permits are given back at the time at which they were taken. The used permits therefore keep
+    /// to an exact window at any time. A reservation that is older than the window's period has
+    /// left the window, and nothing is given back. If the period was shortened and lengthened again
+    /// meanwhile, permits that had left the window do not return.
     ///
-    /// A paced limiter moves its schedule back, no further than to the present moment, for
-    /// reservations up to a period old. The pace then holds on average: as many permits as are
-    /// given back may pass in addition. If the pace changed during the call, the permits are given
-    /// back at the new pace.
+    /// A paced limiter moves its schedule back for reservations up to a period old, but no further
+    /// than to the present. The pace then holds on average: as many permits as were given back may
+    /// pass in addition. If the pace changed during the call, the permits are given back at the new
+    /// pace.
     ///
     /// Settling takes time in proportion to the calls that were admitted since the call began.
     ///
@@ -230,18 +235,18 @@ impl<C, S> Around<Late<C>, GateLayer<S>> {
         })
     }
 
-    /// [`settled`](Self::settled), by a closure that takes the whole `Result`, for errors that tell
-    /// what was used.
+    /// [`settled`](Self::settled), by a closure that takes the whole `Result`, for errors that
+    /// report the used permits.
     ///
     /// If the closure returns `None`, the reservation stays.
     ///
     /// # Panics
     ///
-    /// As [`settled`](Self::settled).
+    /// When [`settled`](Self::settled) does.
     ///
     /// # Examples
     ///
-    /// A request that the server turned away has used nothing:
+    /// A request that the server rejected has used no permits:
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -282,18 +287,18 @@ impl<C, S> Around<Late<C>, GateLayer<S>> {
     }
 }
 
-/// Settling what a limiter has reserved.
+/// Settling of reserved permits.
 impl<F, G: Gate<T> + Reserving + Clone, T> GatedFuture<F, G, T> {
-    /// Settles the reservation of the limiter before it: see
+    /// Settles the reservation of the limiter that `.settled(..)` follows: see
     /// [`Around::settled`](crate::Around::settled).
     ///
-    /// Follows [`rate_limited_by`](crate::FutureExt::rate_limited_by), or any other decorator of
-    /// futures that takes permits. A future counts as called when it is first polled, whatever
-    /// decorators it has already.
+    /// Follows [`rate_limited_by`](crate::FutureExt::rate_limited_by), or another decorator of
+    /// futures that takes permits. A future counts as called when it is first polled, even if a
+    /// decorator before the limiter holds it back.
     ///
     /// # Panics
     ///
-    /// As [`Around::settled`](crate::Around::settled).
+    /// When [`Around::settled`](crate::Around::settled) does.
     ///
     /// # Examples
     ///
@@ -319,7 +324,7 @@ impl<F, G: Gate<T> + Reserving + Clone, T> GatedFuture<F, G, T> {
     }
 }
 
-/// Settling what a limiter has reserved.
+/// Settling of reserved permits.
 impl<F, G: Gate<Result<T, E>> + Reserving + Clone, T, E> GatedFuture<F, G, Result<T, E>> {
     /// [`settled`](Self::settled), by a closure that takes the whole `Result`: see
     /// [`Around::settled_result`](crate::Around::settled_result).

@@ -1,4 +1,4 @@
-//! How long each call takes.
+//! Measures the duration of each call.
 
 use crate::{
     Name,
@@ -13,7 +13,9 @@ use crate::{
 use std::{fmt, mem::needs_drop, task::Poll, time::Duration};
 use tracing::Level;
 
-/// How `.timed_with(..)` measures and reports.
+/// Settings of `.timed_with(..)`: level, threshold, outcome and destination of a measurement.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -36,7 +38,7 @@ use tracing::Level;
 /// # }
 /// ```
 #[derive(Clone)]
-#[must_use = "it does nothing until it is given to `.timed_with(..)`"]
+#[must_use = "a `Timing` does nothing until it is given to `.timed_with(..)`"]
 pub struct Timing<O = AnyOutput> {
     name: Name,
     level: Level,
@@ -77,16 +79,20 @@ impl Timing {
     /// Reports under `name`, at level `info`. A [`Name`] that is made at run time is allocated
     /// once, and shared by all calls.
     ///
+    /// # Examples
+    ///
     /// ```
     /// let timing = decor::Timing::new("fetch");
-    /// assert_eq!(format!("{timing:?}"), r#"Timing { name: "fetch", level: Level(Info), slower_than: None, .. }"#);
+    /// assert!(format!("{timing:?}").starts_with(r#"Timing { name: "fetch", level: Level(Info)"#));
     /// ```
     pub fn new(name: impl Into<Name>) -> Self {
         Self { name: name.into(), level: Level::INFO, slower_than: None, sink: None, outcome: AnyOutput }
     }
 
-    /// Tells successes from failures: the outcome is `ok` or `err` in place of `completed`. The call must return a
-    /// `Result`.
+    /// Tells successes from failures: the outcome is `ok` or `err` in place of `completed`. The
+    /// call must return a `Result`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -94,7 +100,8 @@ impl Timing {
     ///
     /// async fn parse(text: &str) -> Result<u8, std::num::ParseIntError> { text.parse() }
     ///
-    /// let timing = Timing::new("parse").by_result().record_to(|m| assert_eq!(m.outcome, Outcome::Ok));
+    /// let timing = Timing::new("parse").by_result();
+    /// let timing = timing.record_to(|m| assert_eq!(m.outcome, Outcome::Ok));
     /// parse.timed_with(timing).call("7").await.unwrap();
     /// # }
     /// ```
@@ -105,13 +112,14 @@ impl Timing {
 }
 
 impl<O> Timing<O> {
-    /// Tells how the memo of the chain answered: in [`Measurement::memo`], and as the field `memo`
-    /// of the event (`hit`, `stale`, `miss` or `coalesced`).
+    /// Adds the memo's outcome to the report: in [`Measurement::memo`], and as the field `memo` of
+    /// the event (`hit`, `stale`, `miss` or `coalesced`).
     ///
-    /// The memo stands before the timing, with any decorators between the two. The outermost of
-    /// several memos tells, and the last of several attempts. There is no outcome if the call was
-    /// refused, cancelled or timed out before the memo answered. The setting is for a chain with a
-    /// memo in it. Without one, a memo that the function itself asks may be taken for the chain's.
+    /// The memo stands before the timing, with any decorators between the two. With several memos,
+    /// the outermost one sets the outcome. With several attempts, the last one sets it. A call that
+    /// was refused, cancelled or timed out before the memo answered has no outcome. Use the setting
+    /// only for a chain with a memo. In a chain without one, the outcome of a memo that the
+    /// function itself uses may be reported.
     ///
     /// # Examples
     ///
@@ -126,7 +134,8 @@ impl<O> Timing<O> {
     /// let users = Memo::ttl(Duration::from_secs(300));
     /// let seen = Arc::new(Mutex::new(Vec::new()));
     /// let sink = Arc::clone(&seen);
-    /// let timing = Timing::new("fetch").by_memo().record_to(move |m| sink.lock().unwrap().push(m.memo));
+    /// let timing = Timing::new("fetch").by_memo();
+    /// let timing = timing.record_to(move |m| sink.lock().unwrap().push(m.memo));
     /// let fetch = fetch.memoized(&users).timed_with(timing);
     /// fetch.call(42).await;
     /// fetch.call(42).await;
@@ -138,7 +147,9 @@ impl<O> Timing<O> {
         Timing { name, level, slower_than, sink, outcome: ByMemo(outcome) }
     }
 
-    /// The level of the event; `info` until set.
+    /// Sets the level of the event (`info` by default).
+    ///
+    /// # Examples
     ///
     /// ```
     /// let timing = decor::Timing::new("fetch").level(tracing::Level::DEBUG);
@@ -149,15 +160,18 @@ impl<O> Timing<O> {
         self
     }
 
-    /// Leaves out calls that took no longer than this, whatever their outcome. Zero leaves out
-    /// those that took no time at all.
+    /// Reports only calls that took longer than this, whatever their outcome. Zero skips calls that
+    /// took no time at all.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::{Timing, prelude::*};
     /// use std::time::Duration;
     ///
-    /// let timing = Timing::new("fetch").slower_than(Duration::from_secs(1)).record_to(|_| panic!("it was fast"));
+    /// let timing = Timing::new("fetch").slower_than(Duration::from_secs(1));
+    /// let timing = timing.record_to(|_| panic!("a fast call was reported"));
     /// tokio::time::sleep(Duration::from_millis(10)).timed_with(timing).await;
     /// # }
     /// ```
@@ -169,7 +183,10 @@ impl<O> Timing<O> {
     /// Passes each measurement to `sink`, such as a histogram or a logger of your own, and logs no
     /// event.
     ///
-    /// The sink runs where the call ends, be it in a drop; it should be quick and must not panic.
+    /// The sink runs where the call ends, possibly in a `Drop`. It should be quick and must not
+    /// panic.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -216,8 +233,10 @@ impl<O> fmt::Debug for Timing<O> {
 
 /// Duration and outcome of one call, as a [`Timing::record_to`] sink gets them.
 ///
-/// Displays as the line that would have been logged: `fetch took 0.1234s`, with `(cancelled)` or `(panicked)` behind it
-/// where the call did not come to its end.
+/// Displays as the line that would have been logged: `fetch took 0.1234s`. `(cancelled)` or
+/// `(panicked)` follows if the call did not return.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -238,9 +257,9 @@ impl<O> fmt::Debug for Timing<O> {
 pub struct Measurement {
     /// The name that the [`Timing`] was given.
     pub name: Name,
-    /// From the first poll to the end.
+    /// Time from the first poll to the end.
     pub elapsed: Duration,
-    /// How the call ended.
+    /// The end of the call.
     pub outcome: Outcome,
     /// Outcome of the chain's memo; `None` without [`Timing::by_memo`], or if no memo answered.
     pub memo: Option<MemoOutcome>,
@@ -257,12 +276,12 @@ impl fmt::Display for Measurement {
     }
 }
 
-/// How the outcome of a call that came to its end is named.
+/// Reads the outcome of a call from its output.
 pub trait OutcomeOf<T> {
-    /// `true` if the memo's outcome is asked for.
+    /// `true` if the report includes the memo's outcome.
     const BY_MEMO: bool = false;
 
-    /// The outcome of a call that ended with this output.
+    /// Returns the outcome of a call with this output.
     fn of(output: &T) -> Outcome;
 }
 
@@ -294,11 +313,12 @@ impl<T, O: OutcomeOf<T>> OutcomeOf<T> for ByMemo<O> {
     }
 }
 
-/// The gate of [`.timed(..)`](crate::FnExt::timed): measures one call. Reads the clock only if the
-/// report has a listener.
+/// The gate of [`.timed(..)`](crate::FnExt::timed), which measures one call. Reads the clock only
+/// if the report has a listener.
 #[derive(Debug, Clone)]
 pub struct Stopwatch<O> {
     timing: Timing<O>,
+    /// Time of the first poll; `None` before it, or without a listener.
     started: Option<Instant>,
 }
 

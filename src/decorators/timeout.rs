@@ -1,4 +1,4 @@
-//! Bounding how long a call may take.
+//! Limits on the duration of calls.
 
 use crate::{
     Error, Fallible, Name,
@@ -20,7 +20,7 @@ use tokio::task::coop;
 /// A function with a time limit for each call.
 ///
 /// Made by [`.timeout(..)`](crate::FnExt::timeout). A blocking call runs on a thread of its own,
-/// and is abandoned when the limit passes.
+/// and its caller abandons it when the limit passes.
 #[derive(Clone)]
 #[must_use = "a decorated function does nothing until it is called"]
 pub struct Timeout<C, L = Unlabelled> {
@@ -36,11 +36,11 @@ impl<C> Timeout<C> {
         Self { callable, limit, name, label: Unlabelled, describe }
     }
 
-    /// Labels the limit, so that the error tells which limit of a chain has passed:
+    /// Labels the limit, so that the error names the limit that has passed:
     /// `fetch timed out after 10s (total)`.
     ///
-    /// The label is the field `label` of [`Error::TimedOut`]. A label is part of the program's
-    /// text, so that a pattern can name it.
+    /// The label is the field `label` of [`Error::TimedOut`]. It is a `&'static str`, so that a
+    /// pattern can match it.
     ///
     /// # Examples
     ///
@@ -68,8 +68,10 @@ impl<C> Timeout<C> {
     }
 }
 
-/// The label of a limit: a type of its own, so that a limit without one carries none.
+/// The label of a limit. A type without a label has no size, so that an unlabelled limit pays
+/// nothing.
 pub trait Label: Copy {
+    /// Returns the label; `None` if there is none.
     #[doc(hidden)]
     fn get(self) -> Option<&'static str>;
 }
@@ -106,11 +108,11 @@ impl<C, L: Label> fmt::Debug for Timeout<C, L> {
 
 /// The future of a [`.timeout(..)`](crate::FnExt::timeout) call.
 ///
-/// Polls the call first, and the timer only if that is pending.
+/// Polls the call first, and the timer only if the call is pending.
 ///
 /// # Cancel safety
 ///
-/// As the call's own: dropping it drops the call and the timer.
+/// The cancel safety of the call. Dropping the future drops the call and the timer.
 ///
 /// # Examples
 ///
@@ -127,13 +129,15 @@ impl<C, L: Label> fmt::Debug for Timeout<C, L> {
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
-#[repr(C)] // a number on either side of what an unarmed timer leaves unwritten, or that would be copied along with its neighbour
+// `repr(C)` puts integers on both sides of `timer`. Otherwise LLVM copies the uninitialised bytes
+// of an unarmed timer together with the neighbouring field.
+#[repr(C)]
 pub struct TimeoutFuture<F, L = Unlabelled> {
     #[pin]
     call: F,
     #[pin]
     timer: Timer,
-    limit: Nanos, // and no `Duration`, which ends in a gap
+    limit: Nanos, // not a `Duration`, which ends in padding
     name: Name,
     label: L,
 }
@@ -143,7 +147,7 @@ enum Timer {
     /// The call has not been pending yet.
     Unarmed,
     Armed(#[pin] Sleep),
-    /// The limit lies beyond what the clock can express.
+    /// The clock cannot represent the end of the limit.
     Never,
 }
 
@@ -197,7 +201,7 @@ where
         let limit = Duration::from_nanos(*this.limit);
         ready!(this.timer.poll(limit, cx));
         this.call.stop();
-        Poll::Ready(passed(this.name, limit, *this.label))
+        Poll::Ready(timed_out(this.name, limit, *this.label))
     }
 }
 
@@ -237,16 +241,16 @@ where
 }
 
 #[cold]
-fn passed<T: Fallible>(name: &Name, after: Duration, label: impl Label) -> T {
+fn timed_out<T: Fallible>(name: &Name, after: Duration, label: impl Label) -> T {
     T::from_policy(Error::TimedOut { name: name.clone(), after, label: label.get() })
 }
 
 impl Timer {
-    /// Whether the limit has passed since the first time this was asked.
+    /// Returns `Ready` if the limit has passed since the first call of this method.
     fn poll(mut self: Pin<&mut Self>, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
         if let TimerState::Unarmed = self.as_mut().project() {
             if limit.is_zero() {
-                // A sleep of zero would still wait for the timer's next tick.
+                // A sleep of zero would wait for the timer's next tick.
                 return Poll::Ready(());
             }
             self.set(clock::sleep(limit).map_or(Self::Never, Self::Armed));
@@ -258,7 +262,8 @@ impl Timer {
     }
 }
 
-/// A call that has used up the task's budget would keep a plain `Sleep` pending, and so never time out.
+/// Polls the timer even if the call has used up the task's coop budget. Otherwise the timer would
+/// stay pending, and the call would never time out.
 fn poll_in_time(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
     if coop::has_budget_remaining() { sleep.poll(cx) } else { pin!(coop::unconstrained(sleep)).poll(cx) }
 }
@@ -345,7 +350,7 @@ where
         let end = Clock::Thread.now().checked_add(limit);
         let call = move || Away::call(|| callable.call_once(args));
         let output = if limit.is_zero() { None } else { RemoteCall::begin(call).wait_until(end) };
-        output.map_or_else(|| passed(&name, limit, label), Away::arrive)
+        output.map_or_else(|| timed_out(&name, limit, label), Away::arrive)
     }
 
     fn name(&self) -> Name {

@@ -1,4 +1,4 @@
-//! Refusing arguments before the function sees them.
+//! Checks of arguments before the function is called.
 
 use crate::{
     Error, Fallible, Name,
@@ -111,13 +111,14 @@ fn refused<T: Fallible>(message: String) -> T {
     T::from_policy(Error::InvalidArgument { message })
 }
 
-/// A call with checked arguments, or its refusal.
+/// A call with validated arguments, or its refusal.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 #[derive(Debug)]
 pub struct ValidatedFuture<F> {
+    /// Reason for the refusal; `None` if the arguments are valid.
     refusal: Option<String>,
-    /// `None` if the arguments were refused, and the function was not called.
+    /// `None` if the arguments were refused. The function was not called then.
     #[pin]
     call: Option<F>,
 }
@@ -135,12 +136,12 @@ where
         match (this.refusal, this.call.as_pin_mut()) {
             (None, Some(call)) => call.poll(cx),
             (Some(message), _) => Poll::Ready(refused(message.clone())),
-            (None, None) => unreachable!("a call that was not made has been refused"),
+            (None, None) => unreachable!("a call without a future has a refusal"),
         }
     }
 }
 
-/// Repeated calls, each of which looks at the arguments.
+/// Repeated calls. Each of them validates the arguments.
 #[pin_project]
 pub struct ValidatedCalls<A, V, Args> {
     #[pin]
@@ -148,7 +149,7 @@ pub struct ValidatedCalls<A, V, Args> {
     validated: Validated<V>,
     args: Args,
     refusal_of: fn(&Validated<V>, &Args) -> Option<String>,
-    /// `Some` if the call in progress was refused.
+    /// Reason for the refusal of the call in progress; `None` if its arguments are valid.
     refusal: Option<String>,
 }
 
@@ -188,7 +189,8 @@ where
 {
     fn start(self: Pin<&mut Self>, last: bool) {
         let this = self.project();
-        // Copied from the stack, a `None` is read wider than it was written, and has to wait.
+        // Written in place. A `None` that is copied from the stack is read wider than it was
+        // written, which stalls the processor.
         match (this.refusal_of)(this.validated, this.args) {
             None => {
                 *this.refusal = None;

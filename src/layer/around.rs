@@ -1,4 +1,5 @@
-//! The wrapper of every decorator that lets the call through, and the traits of the decorator.
+//! The wrapper of decorators that let the call through, and the traits that such a decorator
+//! implements.
 
 use super::Decoration;
 use crate::{
@@ -7,18 +8,17 @@ use crate::{
 };
 use std::{fmt, future::Future};
 
-/// Captures what a layer needs of the arguments, before the function takes them.
+/// Captures the part of the arguments that a layer needs, before the function takes them.
 pub trait Captures<Args> {
     /// The captured value; `()` for most layers.
     type Captured;
 
-    /// Looks at the arguments. The call may never be polled, so `capture` must neither log nor
-    /// wait.
+    /// Looks at the arguments. Must neither log nor wait, because the call may never be polled.
     #[track_caller]
     fn capture(&self, args: &Args) -> Self::Captured;
 }
 
-/// For layers that look at no arguments.
+/// Implements [`Captures`] for layers that look at no arguments.
 macro_rules! captures_nothing {
     ($Layer:ty $(, $Param:ident)*) => {
         impl<Args $(, $Param)*> $crate::layer::Captures<Args> for $Layer {
@@ -32,7 +32,7 @@ macro_rules! captures_nothing {
 
 pub(crate) use captures_nothing;
 
-/// A decorator that lets the call through, around its future. `T` is the call's output.
+/// A decorator around the future of a call. `T` is the call's output.
 pub trait Layer<Args, T>: Decoration + Captures<Args> {
     /// The output of the decorated call.
     type Output;
@@ -42,7 +42,7 @@ pub trait Layer<Args, T>: Decoration + Captures<Args> {
     /// Wraps the future of one call.
     fn around<F: Future<Output = T>>(self, captured: Self::Captured, call: F) -> Self::Future<F>;
 
-    /// `true` if the function must not be called with these arguments.
+    /// Returns `true` if the function must not be called with these arguments.
     #[inline]
     fn refuses(&self, captured: &Self::Captured) -> bool {
         let _ = captured;
@@ -81,13 +81,13 @@ pub trait BlockingLayer<Args, T>: Decoration + Captures<Args> {
     /// The output of the decorated call.
     type Output;
 
-    /// Makes the call, and does what the decorator does around it.
+    /// Makes the call, with the decorator's work before and after it.
     fn around(self, captured: Self::Captured, call: impl FnOnce() -> T) -> Self::Output;
 }
 
 /// A function with a decorator around each call.
 ///
-/// Made by the methods of [`FnExt`](crate::FnExt). `Clone` when its parts are. `Debug` shows the
+/// Made by the methods of [`FnExt`](crate::FnExt). `Clone` if its parts are. `Debug` shows the
 /// chain as it was written.
 ///
 /// # Examples
@@ -131,7 +131,7 @@ impl<C, L: Decoration> Around<C, L> {
     }
 }
 
-/// Notes a call that a decorator might have refused by itself.
+/// Marks a call that the decorator could have refused.
 #[inline]
 fn mark(may_refuse: bool, holds_back: impl FnOnce() -> bool) {
     if may_refuse {

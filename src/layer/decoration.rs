@@ -3,7 +3,7 @@
 use crate::Name;
 use std::fmt;
 
-/// Writes a decorator in the `Debug` of a chain.
+/// Writes the text of a decorator in the `Debug` of a chain.
 ///
 /// # Examples
 ///
@@ -26,29 +26,30 @@ use std::fmt;
 /// assert_eq!(format!("{fetch:?}"), r#"fetch.opened().timed("users")"#);
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say how it shows itself in the `Debug` of a chain",
-    note = "implement `decor::layer::Decoration` for it: it writes the method call, `.counted()`"
+    message = "`{Self}` has no text for the `Debug` of a chain",
+    note = "implement `decor::layer::Decoration` for it, which writes the method call: `.counted()`"
 )]
 pub trait Decoration {
-    /// Writes the method call that added it: `.timeout(2s)`.
+    /// Writes the method call that added the decorator: `.timeout(2s)`.
     ///
     /// # Errors
     ///
-    /// Those of the formatter.
+    /// Only errors of the formatter.
     ///
     /// # Examples
     ///
     /// See [`Decoration`].
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
-    /// Returns whether the decorator may refuse a call by itself; only `.validated(..)` does. Gates
-    /// stand on `Late`.
+    /// Returns `true` if the decorator may refuse a call by itself. Only `.validated(..)` does. A
+    /// gate may refuse calls too, but `Late` marks those.
     #[doc(hidden)]
     fn may_refuse(&self) -> bool {
         false
     }
 
-    /// The function's new name, if the decorator changes it; only `.named(..)` does.
+    /// Returns the new name of the function; `None` if the decorator keeps the name. Only
+    /// `.named(..)` changes it.
     #[doc(hidden)]
     fn rename(&self) -> Option<&Name> {
         None

@@ -1,5 +1,5 @@
-//! A gate, on which most decorators are built. A single future drives gates in tasks, a single
-//! function on threads.
+//! Gates, on which most decorators are built. One future drives gates in tasks, and one function
+//! drives them on threads.
 
 use super::{
     Around, BlockingLayer, BoxedTimer, Captures, Decoration, Layer, Outcome, RepeatLayer, Timer, Wait,
@@ -20,11 +20,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Stands before one call: can make the call wait, can refuse it, and learns how it ended.
+/// Stands before one call: can make the call wait, can refuse it, and is told its outcome.
 ///
 /// The fields of a gate belong to one call, because [`.gated(..)`](crate::FnExt::gated) clones the
-/// gate for each call. `T` is the output of the call. [`decor::layer`](crate::layer) has the rules,
-/// and three complete gates.
+/// gate for each call. `T` is the output of the call. [`decor::layer`](crate::layer) describes the
+/// rules, and has three complete gates.
 ///
 /// # Examples
 ///
@@ -76,8 +76,8 @@ pub trait Gate<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Makes the call, or polls it. A gate that must know whether the function was called, or what
-    /// a memo answered, watches it.
+    /// Makes the call, or polls it. A gate overrides this method to know whether the function was
+    /// called, or the outcome of a memo.
     #[doc(hidden)]
     #[inline]
     fn drive<P>(&mut self, call: impl FnOnce() -> P) -> P
@@ -87,7 +87,7 @@ pub trait Gate<T> {
         call()
     }
 
-    /// Learns how the call ended: once for each call that was let through.
+    /// Is called at the end of the call, once for each call that was let through.
     ///
     /// # Examples
     ///
@@ -114,7 +114,7 @@ pub trait Gate<T> {
 ///         self.0.borrow_mut().push(match end.as_result() {
 ///             Some(Ok(user)) => format!("user {user}"),
 ///             Some(Err(error)) => format!("failed: {error}"),
-///             None => end.outcome().to_string(), // cancelled, or panicked
+///             None => end.outcome().to_string(), // cancelled or panicked
 ///         });
 ///     }
 /// }
@@ -127,20 +127,20 @@ pub trait Gate<T> {
 /// ```
 #[derive(Debug)]
 pub struct End<'a, T> {
-    how: How<'a, T>,
+    kind: EndKind<'a, T>,
     clock: Clock,
 }
 
 #[derive(Debug)]
-enum How<'a, T> {
+enum EndKind<'a, T> {
     Completed(&'a T),
-    /// Dropped, or as a sync call abandoned by its caller.
+    /// The call was dropped. A sync call was abandoned by its caller.
     Cancelled,
     Panicked,
 }
 
 impl<'a, T> End<'a, T> {
-    /// The end without the output: [`Completed`](Outcome::Completed),
+    /// Returns the outcome: [`Completed`](Outcome::Completed),
     /// [`Cancelled`](Outcome::Cancelled) or [`Panicked`](Outcome::Panicked).
     ///
     /// # Examples
@@ -148,15 +148,15 @@ impl<'a, T> End<'a, T> {
     /// See [`End`].
     #[inline]
     pub fn outcome(&self) -> Outcome {
-        match self.how {
-            How::Completed(_) => Outcome::Completed,
-            How::Cancelled => Outcome::Cancelled,
-            How::Panicked => Outcome::Panicked,
+        match self.kind {
+            EndKind::Completed(_) => Outcome::Completed,
+            EndKind::Cancelled => Outcome::Cancelled,
+            EndKind::Panicked => Outcome::Panicked,
         }
     }
 
-    /// [`outcome`](Self::outcome), with [`Ok`](Outcome::Ok) or [`Err`](Outcome::Err) in place of
-    /// [`Completed`](Outcome::Completed).
+    /// Returns the [`outcome`](Self::outcome), with [`Ok`](Outcome::Ok) or [`Err`](Outcome::Err) in
+    /// place of [`Completed`](Outcome::Completed).
     ///
     /// # Examples
     ///
@@ -172,7 +172,7 @@ impl<'a, T> End<'a, T> {
         }
     }
 
-    /// The output of the call; `None` if the call was cancelled or panicked.
+    /// Returns the output of the call; `None` if the call was cancelled or panicked.
     ///
     /// # Examples
     ///
@@ -189,13 +189,13 @@ impl<'a, T> End<'a, T> {
     /// ```
     #[inline]
     pub fn output(&self) -> Option<&'a T> {
-        match self.how {
-            How::Completed(output) => Some(output),
-            How::Cancelled | How::Panicked => None,
+        match self.kind {
+            EndKind::Completed(output) => Some(output),
+            EndKind::Cancelled | EndKind::Panicked => None,
         }
     }
 
-    /// The `Result` of the call; `None` if the call was cancelled or panicked.
+    /// Returns the `Result` of the call; `None` if the call was cancelled or panicked.
     ///
     /// # Examples
     ///
@@ -213,7 +213,7 @@ impl<'a, T> End<'a, T> {
         self.clock
     }
 
-    /// The time, by the clock of [`Wait::now`].
+    /// Returns the time of decor's clock, as [`Wait::now`] does.
     ///
     /// # Examples
     ///
@@ -228,8 +228,8 @@ impl<'a, T> End<'a, T> {
 /// # Cancel safety
 ///
 /// If the future is dropped before the gate has let the call through, the function is not called,
-/// and the gate is dropped. If the future is dropped later, the call is dropped, and then the gate
-/// learns that the call was cancelled.
+/// and the gate is dropped. If the future is dropped later, the call is dropped, and then
+/// [`Gate::end`] is called with [`Cancelled`](Outcome::Cancelled).
 ///
 /// # Examples
 ///
@@ -249,7 +249,7 @@ impl<'a, T> End<'a, T> {
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct GatedFuture<F, G: Gate<T>, T> {
-    // Dropped before the passage, so that a gate inside learns of the end first.
+    // Dropped before the passage, so that a gate inside is told the end first.
     #[pin]
     call: F,
     passage: Passage<T, G, TASK>,
@@ -259,7 +259,7 @@ pub struct GatedFuture<F, G: Gate<T>, T> {
 const TASK: bool = true;
 const THREAD: bool = false;
 
-/// A passage through a gate. On drop, reports an end that was not reported yet.
+/// A call's passage through a gate. On drop, reports an end that was not reported yet.
 // The gate last: the padding behind its moments would be copied along with what follows it.
 #[repr(C)]
 struct Passage<T, G: Gate<T>, const IS_TASK: bool> {
@@ -270,14 +270,14 @@ struct Passage<T, G: Gate<T>, const IS_TASK: bool> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)] // A byte would leave padding, and the call would be copied along with it.
+#[repr(usize)] // A byte would leave padding, which would be copied along with the call.
 enum State {
     Unpolled,
     /// Held back by the gate.
     Waiting,
-    /// Let through, and under way.
+    /// Let through, and in progress.
     Entered,
-    /// Refused, or at its end.
+    /// Refused, or ended.
     Ended,
 }
 
@@ -294,7 +294,7 @@ impl<F, G: Gate<T>, T> GatedFuture<F, G, T> {
 }
 
 impl<F, G: Gate<T>, T> GatedFuture<F, G, T> {
-    /// The same call behind another gate, made from this one.
+    /// Puts the call behind another gate, made from this one.
     ///
     /// # Panics
     ///
@@ -302,7 +302,7 @@ impl<F, G: Gate<T>, T> GatedFuture<F, G, T> {
     #[track_caller]
     pub(crate) fn with_gate<H: Gate<T>>(self, change: impl FnOnce(&G) -> H) -> GatedFuture<F, H, T> {
         let Self { call, passage } = self;
-        assert!(passage.state == State::Unpolled, "a setting of a call that has been polled");
+        assert!(passage.state == State::Unpolled, "a call cannot be changed after it was polled");
         GatedFuture::new(call, change(&passage.gate))
     }
 }
@@ -317,7 +317,7 @@ impl<F: Future<Output = T>, G: Gate<T>, T> Future for GatedFuture<F, G, T> {
     }
 }
 
-/// The same for a call that blocks.
+/// Makes a blocking call behind a gate.
 #[inline]
 pub(crate) fn gated<T, G: Gate<T>>(gate: G, call: impl FnOnce() -> T) -> T {
     let mut passage = Passage::<T, G, THREAD>::new(gate);
@@ -327,7 +327,7 @@ pub(crate) fn gated<T, G: Gate<T>>(gate: G, call: impl FnOnce() -> T) -> T {
     let guard = PanicGuard::new(&mut passage);
     let output = guard.passage.gate.drive(call);
     std::mem::forget(guard);
-    passage.end(How::Completed(&output));
+    passage.end(EndKind::Completed(&output));
     output
 }
 
@@ -348,11 +348,11 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         let poll = guard.passage.gate.drive(|| call.poll(cx));
         std::mem::forget(guard);
         let output = ready!(poll);
-        self.end(How::Completed(&output));
+        self.end(EndKind::Completed(&output));
         Poll::Ready(output)
     }
 
-    /// Ready with a refusal, or with `None` if the call may begin.
+    /// Polls the gate. Returns the output of a refused call; `None` if the call may begin.
     #[inline]
     fn poll_enter(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         assert!(self.state != State::Ended, "`GatedFuture` polled after it completed");
@@ -368,7 +368,8 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         }
     }
 
-    /// Parks until the gate has decided.
+    /// Parks until the gate has decided. Returns the output of a refused call; `None` if the call
+    /// may begin.
     #[inline]
     fn enter_blocking(&mut self) -> Option<T> {
         let entered = wait_blocking(|wait| self.gate.enter(wait));
@@ -381,7 +382,7 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         entered.err()
     }
 
-    /// Reports the end of a call that is not over, and frees what the gate holds.
+    /// Reports a call in progress as cancelled, and frees everything that the gate holds.
     #[inline]
     fn release(&mut self)
     where
@@ -390,18 +391,18 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         if self.state == State::Unpolled {
             return;
         }
-        self.end(How::Cancelled);
+        self.end(EndKind::Cancelled);
         self.gate.release();
         self.timer.disarm();
         self.state = State::Unpolled;
     }
 
     #[inline]
-    fn end(&mut self, how: How<'_, T>) {
+    fn end(&mut self, kind: EndKind<'_, T>) {
         if self.state == State::Entered {
             self.state = State::Ended;
             let clock = if IS_TASK { Clock::Task } else { Clock::Thread };
-            self.gate.end(End { how, clock });
+            self.gate.end(End { kind, clock });
         }
     }
 }
@@ -409,11 +410,11 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
 impl<T, G: Gate<T>, const IS_TASK: bool> Drop for Passage<T, G, IS_TASK> {
     #[inline]
     fn drop(&mut self) {
-        self.end(How::Cancelled);
+        self.end(EndKind::Cancelled);
     }
 }
 
-/// Reports the panic that drops this guard. `std::thread::panicking` is not enough: a future may be
+/// Reports the panic that drops this guard. `std::thread::panicking` is not enough. A future may be
 /// dropped while another panic unwinds, and a future that panicked is usually dropped after the
 /// unwinding.
 struct PanicGuard<'p, T, G: Gate<T>, const IS_TASK: bool> {
@@ -430,9 +431,9 @@ impl<'p, T, G: Gate<T>, const IS_TASK: bool> PanicGuard<'p, T, G, IS_TASK> {
 
 impl<T, G: Gate<T>, const IS_TASK: bool> Drop for PanicGuard<'_, T, G, IS_TASK> {
     fn drop(&mut self) {
-        // An abandoned blocking call is unwound as well, where it would wait or begin anew in
+        // An abandoned blocking call is unwound as well, when it next waits or begins something in
         // decor.
-        self.passage.end(if self.mark.is_cancelled() { How::Cancelled } else { How::Panicked });
+        self.passage.end(if self.mark.is_cancelled() { EndKind::Cancelled } else { EndKind::Panicked });
     }
 }
 
@@ -451,7 +452,7 @@ pub trait GateSource<Args>: Decoration + Captures<Args> {
     /// The part of the arguments that the gate of repeated calls keeps.
     type Kept;
 
-    /// Makes the gate of one call, from what was captured of its arguments.
+    /// Makes the gate of one call, from the capture of its arguments.
     fn gate(self, captured: Self::Captured) -> Self::Gate;
 
     /// Looks at the arguments before the first of the repeated calls.
@@ -464,7 +465,8 @@ pub trait GateSource<Args>: Decoration + Captures<Args> {
     fn repeated(self, kept: Self::Kept) -> Self::Repeated;
 }
 
-/// For gates that renew themselves: one serves all calls.
+/// Implements the second half of [`GateSource`] for gates that serve all calls, one after the
+/// other.
 macro_rules! repeats_in_place {
     ($Args:ty) => {
         type Repeated = Self::Gate;
@@ -487,8 +489,8 @@ macro_rules! repeats_in_place {
 
 pub(crate) use repeats_in_place;
 
-/// Makes a gate anew from the arguments of each call, by a function that borrows the source. The
-/// source need not be `Clone`.
+/// Implements the second half of [`GateSource`] for gates that are made from the arguments of each
+/// call. The function borrows the source, which need not be `Clone`.
 macro_rules! repeats_from_args {
     ($Args:ty, $make:expr) => {
         type Repeated = $crate::layer::FromArgs<Self, $Args, Self::Gate>;
@@ -511,12 +513,12 @@ macro_rules! repeats_from_args {
 
 pub(crate) use repeats_from_args;
 
-/// A gate that serves one call after the other.
+/// A gate that serves several calls, one after the other.
 pub trait Renewable {
-    /// Frees what the gate holds, at the end of a call.
+    /// Frees everything that the gate holds, at the end of a call.
     fn release(&mut self);
 
-    /// Makes the gate new, at the start of the next call.
+    /// Prepares the gate for the next call.
     fn prepare(&mut self) {}
 }
 
@@ -524,7 +526,7 @@ const PREPARED: &str = "a gate is prepared before it is entered";
 
 /// A clone of the same gate for each call.
 ///
-/// The clone is made by a function pointer: a bound on `G` would name the lifetimes in it twice.
+/// A function pointer makes the clone, because a bound on `G` would name its lifetimes twice.
 #[derive(Debug)]
 pub struct Cloned<G> {
     new: G,
@@ -701,7 +703,7 @@ where
     }
 }
 
-/// Repeated calls; the gate is renewed for each of them.
+/// Repeated calls. The gate is renewed for each of them.
 #[pin_project]
 pub struct GatedCalls<A, G: Gate<T>, T> {
     #[pin]
@@ -755,11 +757,11 @@ impl<A, G: Gate<T>, T> fmt::Debug for GatedCalls<A, G, T> {
     }
 }
 
-/// `Clone` under another name, so that the compiler can say what `.gated(..)` clones.
+/// `Clone` under another name, so that the compiler can explain why `.gated(..)` clones a gate.
 #[diagnostic::on_unimplemented(
     message = "a gate is cloned for each call, and `{Self}` is not `Clone`",
     label = "not `Clone`",
-    note = "derive `Clone` for it, and put what all calls share into an `Arc`",
+    note = "derive `Clone` for it, and put the state that all calls share into an `Arc`",
     note = "or make a gate for each call: `.gated_by(|id: &u64| ..)`"
 )]
 pub trait CloneGate: Clone {}
@@ -767,7 +769,7 @@ pub trait CloneGate: Clone {}
 #[diagnostic::do_not_recommend]
 impl<G: Clone> CloneGate for G {}
 
-/// The same gate before each call, by a clone: the source of [`.gated(..)`](crate::FnExt::gated).
+/// A source that clones one gate for each call: the source of [`.gated(..)`](crate::FnExt::gated).
 #[derive(Debug, Clone)]
 pub struct Each<G>(pub(crate) G);
 
@@ -799,7 +801,7 @@ impl<G: Decoration + Clone, Args> GateSource<Args> for Each<G> {
     }
 }
 
-/// A gate that a closure makes from the arguments: the source of
+/// A source with a closure that makes a gate from the arguments: the source of
 /// [`.gated_by(..)`](crate::FnExt::gated_by).
 #[derive(Debug, Clone)]
 pub struct ByArgs<P> {

@@ -1,4 +1,4 @@
-//! Changing a call's output: one future and one layer for all decorators that do.
+//! Changes of a call's output: one future and one layer for all decorators that change it.
 
 use super::{BlockingLayer, Decoration, Layer, RepeatLayer, captures_nothing};
 use crate::{
@@ -27,7 +27,7 @@ pub trait Change<T>: Decoration {
 ///
 /// # Cancel safety
 ///
-/// As the call's own.
+/// The cancel safety of the call.
 ///
 /// # Examples
 ///

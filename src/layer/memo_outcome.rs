@@ -1,13 +1,13 @@
-//! The way in which a memo answered a call, on its way to the decorators that watch the call.
+//! The outcome of a memo, on its way to the decorators that watch the call.
 //!
 //! A watcher and the memo inside of it end in the same poll, on one stack. The memo therefore
-//! leaves its outcome in a place of the thread. The watcher empties that place before each poll,
-//! and reads it right after the last. Types and outputs of calls stay as they are, and a call
-//! without such a watcher pays for one store.
+//! leaves its outcome in a thread-local. The watcher clears it before each poll, and reads it right
+//! after the last poll. Types and outputs of calls stay as they are, and a call without such a
+//! watcher pays for one store.
 
 use std::{cell::Cell, fmt};
 
-/// The way in which a memo answered a call: see [`Timing::by_memo`](crate::Timing::by_memo) and
+/// The outcome of a memo for one call: see [`Timing::by_memo`](crate::Timing::by_memo) and
 /// [`Logging::by_memo`](crate::Logging::by_memo).
 ///
 /// More outcomes may be added.
@@ -31,11 +31,11 @@ use std::{cell::Cell, fmt};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MemoOutcome {
-    /// Answered at once, by a value that has not expired.
+    /// The memo returned a value that has not expired, at once.
     Hit,
-    /// Answered by a value that has expired: at once, or because the load of a new value failed.
+    /// The memo returned an expired value: at once, or because the load of a new value failed.
     Stale,
-    /// The call loaded the value itself, or failed to.
+    /// The call loaded the value itself, or failed to load it.
     Miss,
     /// The call waited for a load that another call had begun.
     Coalesced,
@@ -58,7 +58,7 @@ impl fmt::Display for MemoOutcome {
     }
 }
 
-/// The settings of a watcher that also reads the memo's outcome.
+/// Settings of a watcher that also reads the memo's outcome.
 #[derive(Clone, Copy)]
 pub struct ByMemo<S>(pub(crate) S);
 
@@ -73,18 +73,18 @@ thread_local! {
     static LATEST: Cell<Option<MemoOutcome>> = const { Cell::new(None) };
 }
 
-/// Leaves the outcome of the memoized call that is polled, or `None` if the call did not end.
+/// Stores the outcome of the memoized call in progress; `None` clears it.
 #[inline]
 pub(crate) fn leave(outcome: impl Into<Option<MemoOutcome>>) {
     LATEST.set(outcome.into());
 }
 
-/// An output from another thread or task, with the outcome that was left there.
+/// An output from another thread or task, with the outcome that was stored there.
 #[derive(Debug)]
 pub(crate) struct Away<T>(T, Option<MemoOutcome>);
 
 impl<T> Away<T> {
-    /// Makes a call on this thread for watchers that wait on another.
+    /// Makes a call on this thread for watchers on another one.
     pub(crate) fn call(call: impl FnOnce() -> T) -> Self {
         leave(None);
         Self::ended(call())
@@ -95,14 +95,14 @@ impl<T> Away<T> {
         Self(output, latest())
     }
 
-    /// Leaves the outcome here.
+    /// Stores the outcome on this thread, and returns the output.
     pub(crate) fn arrive(self) -> T {
         leave(self.1);
         self.0
     }
 }
 
-/// The outcome of the memoized call that this thread polled last.
+/// The outcome of the memoized call that this thread polled last; `None` if it did not end.
 pub(crate) fn latest() -> Option<MemoOutcome> {
     LATEST.get()
 }

@@ -1,7 +1,7 @@
 //! Decorators of your own.
 //!
 //! A decorator of your own is a [`Gate`]: a value that stands before one call. A gate can make the
-//! call wait, can refuse it, and learns how it ended. The same gate serves futures, async
+//! call wait, can refuse it, and is told its outcome. The same gate serves futures, async
 //! functions, and sync functions after `.blocking()`.
 //!
 //! [`FutureExt::gated`] puts a gate before a future. [`FnExt::gated`] puts a clone of a gate before
@@ -12,27 +12,28 @@
 //!
 //! | moment | gate |
 //! |---|---|
-//! | `.call(..)` | is cloned, or made from the arguments; the function is not called yet |
+//! | `.call(..)` | the gate is cloned, or made from the arguments; the function is not called yet |
 //! | first poll (sync: at once) | [`enter`](Gate::enter) is polled |
-//! | `enter` is pending | the call waits, and `enter` is polled again when the call is |
+//! | `enter` is pending | the call waits; `enter` is polled at each poll of the call |
 //! | `enter` is `Ok(())` | the function is called |
-//! | `enter` is `Err(output)` | has refused: the call returns `output`; neither the function nor `end` is called |
+//! | `enter` is `Err(output)` | the call is refused and returns `output`; neither the function nor `end` is called |
 //! | the call returns | [`end`](Gate::end) is called with the output |
-//! | the call panics | `end` is called with [`Panicked`](Outcome::Panicked), then the panic goes on |
-//! | dropped before the first poll | is dropped |
-//! | dropped while the gate waits | is dropped: its own `Drop` must give up a place in a queue |
-//! | dropped while it runs | the call is dropped, then `end` is called with [`Cancelled`](Outcome::Cancelled) |
+//! | the call panics | `end` is called with [`Panicked`](Outcome::Panicked), then the panic continues |
+//! | dropped before the first poll | the gate is dropped |
+//! | dropped while the gate waits | the gate is dropped; its own `Drop` must leave any queue |
+//! | dropped while the call runs | the call is dropped, then `end` is called with [`Cancelled`](Outcome::Cancelled) |
 //!
 //! A sync call cannot be dropped. When the limit of a `.timeout(..)` has passed, the call is
-//! unwound when it next waits in decor. The gate then learns that the call was cancelled.
+//! unwound when it next waits in decor, and `end` is called with
+//! [`Cancelled`](Outcome::Cancelled).
 //!
 //! Each call that was let through ends once. A leaked call (`std::mem::forget`) never ends.
 //!
 //! # A method of your own
 //!
-//! An extension trait gives the gate a method: one for functions, and one for futures if it is to
-//! serve them. Both may have the same method name. A bound on the output stands on the method, not
-//! on the trait: rustc then says what the output lacks.
+//! An extension trait gives the gate a method: one trait for functions, and another one for futures
+//! if the gate should serve them. Both may have the same method name. Put a bound on the output on
+//! the method, not on the trait, so that rustc names the missing bound.
 //!
 //! ```
 //! use decor::{FnExt, FutureExt, layer::{Decoration, Gate, Gated, GatedFuture}};
@@ -55,37 +56,38 @@
 //! impl<F: FutureExt> PassedFutureExt for F {}
 //! ```
 //!
-//! A clone of a gate is the gate of another call, as new: what belongs to one call alone (a permit,
-//! a place in a queue) is not cloned. A gate of a chain that is spawned is `Send`. A gate of a
-//! chain that is [`boxed`](crate::FnExt::boxed) is `Send + Sync + 'static`.
+//! A clone of a gate is the gate of another call. It must not share the state of one call, such as
+//! a permit or a place in a queue. If the chain is spawned, the gate must be `Send`. If the chain
+//! is [`boxed`](crate::FnExt::boxed), the gate must be `Send + Sync + 'static`.
 //!
 //! # The output
 //!
-//! `T` of [`Gate<T>`] is the output of the call. The bounds on `T` say what the gate needs:
+//! `T` of [`Gate<T>`] is the output of the call. The bound on `T` depends on the gate's work:
 //!
 //! - no bound: the gate waits, counts or measures, and serves any function;
-//! - [`ResultLike`](crate::ResultLike): it reads the `Result`, by [`End::as_result`];
-//! - [`Fallible`](crate::Fallible): it also refuses, by [`Error::Rejected`];
-//! - a type: it makes or reads outputs of that type.
+//! - [`ResultLike`](crate::ResultLike): the gate reads the `Result`, by [`End::as_result`];
+//! - [`Fallible`](crate::Fallible): the gate also refuses calls, by [`Error::Rejected`];
+//! - a type: the gate makes or reads outputs of that type.
 //!
 //! # The place in a chain
 //!
-//! - Before `.retry_with(..)`, each attempt passes the gate. After it, the call as a whole does.
-//! - Before `.memoized(..)`, only loads pass.
+//! - Before `.retry_with(..)`, each attempt passes the gate. Behind it, the call as a whole does.
+//! - Before `.memoized(..)`, only loads pass the gate. Behind it, every call does.
 //! - Before `.timeout(..)`, the limit includes the wait at the gate.
-//! - With two gates, the outer one is asked first and told last.
+//! - With two gates, the outer one is entered first, and is told the end last.
 //!
 //! # What a gate must not do
 //!
-//! - It must not block in `enter`. It asks [`Wait`] to be polled again, and returns `Pending`.
-//! - It must not read another clock. [`Wait::now`], [`End::now`] and, outside of a gate, [`now`]
-//!   follow a test's virtual time.
-//! - It must not hold a lock from `enter` to `end`, because other code runs in between.
-//! - It must not panic in `end`. A panic there aborts the process if another panic is unwinding.
+//! - A gate must not block in `enter`. It asks [`Wait`] to be polled again, and returns `Pending`.
+//! - A gate must not read another clock. [`Wait::now`], [`End::now`] and, outside of a gate,
+//!   [`now`] follow a test's virtual time.
+//! - A gate must not hold a lock from `enter` to `end`, because other code runs in between.
+//! - A gate must not panic in `end`. If another panic is unwinding, a panic there aborts the
+//!   process.
 //!
 //! # A counter of calls in flight
 //!
-//! The gate has no bound on `T`. The count goes down also when a call is dropped or panics.
+//! The gate has no bound on `T`. The count also goes down when a call is dropped or panics.
 //!
 //! ```
 //! use decor::{FnExt, layer::{Decoration, End, Gate, Gated, Wait}, prelude::*};
@@ -158,8 +160,8 @@
 //! # A circuit breaker
 //!
 //! The circuit opens after three failures in a row, and the gate refuses calls while it is open.
-//! After half a minute the gate lets one call through. A cancelled call counts neither as a failure
-//! nor as a success.
+//! After half a minute the gate lets one call through, as a trial. A cancelled call counts neither
+//! as a failure nor as a success.
 //!
 //! ```
 //! use decor::{Error, Fallible, FnExt, layer::{Decoration, End, Gate, Gated, Instant, Wait}};
@@ -248,8 +250,8 @@
 //!
 //! # An audit log
 //!
-//! The gate of each call is made from the arguments. `Audited` implements
-//! [`Inspect`](crate::Inspect), as closures do.
+//! The gate of each call is made from the arguments, by `Audited`, which implements
+//! [`Inspect`](crate::Inspect) as closures do.
 //!
 //! ```
 //! use decor::{FnExt, Inspect, Name, ResultLike, layer::{End, Gate, GatedBy}, prelude::*};
@@ -360,7 +362,7 @@ pub use gate::{End, Gate, Gated, GatedBy, GatedFuture};
 pub use mapped::MappedFuture;
 pub use memo_outcome::MemoOutcome;
 pub use outcome::Outcome;
-/// The moments of [`Wait::now`], [`Wait::until`] and [`End::now`]: the `Instant` of tokio.
+/// The instants of [`Wait::now`], [`Wait::until`] and [`End::now`]: the `Instant` of tokio.
 ///
 /// # Examples
 ///
@@ -369,9 +371,8 @@ pub use outcome::Outcome;
 pub use tokio::time::Instant;
 pub use wait::{Wait, now};
 
-/// Parts of the types of decorated functions, and bounds of the decorators. They are public for the
-/// compiler's messages: without a public path, rustc prints the whole private path.
-// For rustc alone: see the front page.
+/// Parts of the types of decorated functions, and bounds of the decorators. They are public only
+/// for the compiler's messages: without a public path, rustc prints the whole private path.
 #[doc(hidden)]
 pub use {
     gate::{ByArgs, CloneGate, Each, GateLayer, GatedCalls},

@@ -1,4 +1,4 @@
-//! The end of a call, in one word.
+//! The end of a call, as a word.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub enum Outcome {
     /// The call returned an `Err`. Only [`Timing::by_result`](crate::Timing::by_result) and
     /// [`End::outcome_by_result`](super::End::outcome_by_result) tell it from `Completed`.
     Err,
-    /// The call was dropped before its end, or as a sync call abandoned by its caller.
+    /// The call was dropped before its end. A sync call was abandoned by its caller.
     Cancelled,
     /// The call panicked.
     Panicked,

@@ -1,4 +1,4 @@
-//! The wait of a gate, in a task or on a thread.
+//! Waiting of a gate, in a task or on a thread.
 
 use crate::{
     clock::{self, Clock, Instant, Sleep},
@@ -10,13 +10,13 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// The means of a gate to hold a call back: a clock, a timer and a waker.
+/// Clock, timer and waker of a gate that may hold a call back.
 ///
-/// The same gate serves tasks and threads. A task waits by a timer and its waker. A thread parks.
+/// The same gate serves tasks and threads. A task waits with a timer and its waker. A thread parks.
 ///
 /// # Examples
 ///
-/// A gate that lets no call begin before a moment:
+/// A gate that lets no call begin before a given time:
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -61,16 +61,16 @@ enum Waiting<'a> {
     Thread { waker: &'a Waker, until: Option<Instant> },
 }
 
-/// The timer of a task; `None` until the task first has to wait.
+/// Timer of a task; `None` until the task first has to wait.
 #[derive(Debug)]
 pub(crate) enum Timer<'a> {
-    /// Within a future that exists to wait.
+    /// In place, in a future that only waits.
     Inline(Pin<&'a mut Option<Sleep>>),
-    /// Beside a call, because most calls never wait.
+    /// In a box, beside a call, because most calls never wait.
     Boxed(&'a mut BoxedTimer),
 }
 
-/// Dropped by hand, so that a call with nothing to drop here pays for one comparison only.
+/// A timer in a box. Dropped manually, so that a call without a timer pays for one comparison only.
 #[derive(Debug)]
 pub(crate) struct BoxedTimer(ManuallyDrop<Option<Pin<Box<Sleep>>>>);
 
@@ -151,7 +151,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// The moment at which a thread polls again; `None` if the thread waits to be woken.
+    /// Returns the time at which a thread polls again; `None` if the thread waits to be woken.
     pub(crate) fn wake_at(self) -> Option<Instant> {
         match self.0 {
             Waiting::Task { .. } => None,
@@ -166,9 +166,9 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// The time by decor's clock, which a test can pause.
+    /// Returns the time of decor's clock, which a test can pause.
     ///
-    /// For a task, the time is tokio's. For a thread, it is the real time, or that of its
+    /// For a task, the time is tokio's. For a thread, it is the real time, or the time of its
     /// `VirtualClock`.
     ///
     /// # Examples
@@ -178,10 +178,10 @@ impl<'a> Wait<'a> {
         self.clock().now()
     }
 
-    /// The waker that has the gate polled again.
+    /// Returns the waker that has the gate polled again.
     ///
-    /// A gate that waits for an event hands a clone to the cause of the event. It does so at each
-    /// poll, because a later poll may come with another waker.
+    /// A gate that waits for an event stores a clone where the cause of the event finds it. It does
+    /// so at each poll, because a later poll may have another waker.
     ///
     /// # Examples
     ///
@@ -227,14 +227,14 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Returns `Ready` if the moment has come. Otherwise the gate is polled again at that moment,
+    /// Returns `Ready` if the given time has come. Otherwise the gate is polled again at that time,
     /// or earlier if the [waker](Self::waker) is used.
     ///
-    /// A later call replaces the moment of an earlier one.
+    /// A later call replaces the time of an earlier one.
     ///
     /// # Panics
     ///
-    /// In a task outside of a tokio runtime with time enabled.
+    /// In a task, outside of a tokio runtime with its timer enabled.
     ///
     /// # Examples
     ///
@@ -252,13 +252,13 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Polls a future as a part of the wait: a semaphore, an answer from another task. The gate is
-    /// polled again when the future is woken.
+    /// Polls a future as part of the wait, such as a semaphore or an answer from another task. The
+    /// gate is polled again when the future is woken.
     ///
     /// # Examples
     ///
-    /// At most two calls at once, by tokio's semaphore. A gate that is dropped while it waits drops
-    /// the future, which gives its place in the queue back.
+    /// A gate that lets at most two calls run at once, by tokio's semaphore. If the gate is dropped
+    /// while it waits, it drops the future, which leaves the semaphore's queue.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -277,7 +277,7 @@ impl<'a> Wait<'a> {
     ///     fn new(calls: Arc<Semaphore>) -> Self { Self { calls, waiting: None, permit: None } }
     /// }
     ///
-    /// impl Clone for Bulkhead { // a gate for another call: without the permit
+    /// impl Clone for Bulkhead { // the gate of another call has no permit yet
     ///     fn clone(&self) -> Self { Self::new(self.calls.clone()) }
     /// }
     ///
@@ -291,7 +291,7 @@ impl<'a> Wait<'a> {
     ///     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
     ///         let calls = self.calls.clone();
     ///         let acquire = || -> BoxFuture<'static, _> {
-    ///             Box::pin(async { calls.acquire_owned().await.expect("it is never closed") })
+    ///             Box::pin(async { calls.acquire_owned().await.expect("never closed") })
     ///         };
     ///         let waiting = self.waiting.get_or_insert_with(acquire);
     ///         self.permit = Some(ready!(wait.poll(waiting.as_mut())));
@@ -315,8 +315,8 @@ impl<'a> Wait<'a> {
         future.poll(&mut Context::from_waker(self.waker()))
     }
 
-    /// Clears the moment of an earlier [`until`](Self::until): the gate is polled again only when
-    /// woken.
+    /// Clears the time of an earlier [`until`](Self::until), so that the gate is polled again only
+    /// when woken.
     pub(crate) fn for_a_wake(&mut self) {
         match &mut self.0 {
             Waiting::Task { timer, .. } => timer.disarm(),
@@ -325,11 +325,11 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// The time by decor's clock, outside of a gate: the time of the thread's virtual clock if there is
-/// one, otherwise tokio's.
+/// Returns the time of decor's clock, outside of a gate: the time of the thread's virtual clock if
+/// there is one, otherwise tokio's.
 ///
-/// A moment that a gate compares with [`Wait::now`] is made by this function. `Instant::now()` is
-/// right in tasks only.
+/// Use this function for a time that a gate compares with [`Wait::now`]. `Instant::now()` is right
+/// in tasks only.
 ///
 /// # Examples
 ///

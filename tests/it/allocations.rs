@@ -1,4 +1,4 @@
-//! Success allocates nothing: counted by an allocator, on the thread of each test.
+//! Calls that succeed allocate nothing. An allocator counts, on the thread of each test.
 
 #![allow(unsafe_code)] // a global allocator is unsafe to write
 
@@ -19,7 +19,7 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-    /// Bytes allocated on this thread and not freed on it.
+    /// Number of bytes that this thread has allocated and not freed.
     static LIVE: Cell<isize> = const { Cell::new(0) };
 }
 
@@ -51,7 +51,7 @@ fn allocations_of<T>(work: impl FnOnce() -> T) -> u64 {
     after - before
 }
 
-/// Polls a call that is ready at once. Without a runtime, so nothing here can arm a timer either.
+/// Polls a call that is ready at once. There is no runtime, so the call cannot arm a timer either.
 fn now<F: Future>(call: F) -> F::Output {
     match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
@@ -68,7 +68,11 @@ async fn fetch(id: u64, _: &str) -> Answer {
 #[test]
 fn the_counter_counts() {
     assert_eq!(allocations_of(|| Box::new(1)), 1);
-    assert_eq!(allocations_of(|| now((|| ready(1)).boxed().call())), 2, "the `Arc` and the future's box");
+    assert_eq!(
+        allocations_of(|| now((|| ready(1)).boxed().call())),
+        2,
+        "one for the `Arc`, one for the box of the future"
+    );
 }
 
 type Arg = u64;
@@ -79,9 +83,10 @@ async fn answer(id: Arg) -> Answer {
 
 macro_rules! allocations {
     ($($decorator:ident: |$f:ident| $chain:expr => $shown:literal;)*) => {
-        /// From the second call on: the first one warns, loads, or makes the limiter of its key.
+        /// Counts from the second call on. The first one warns, loads, or makes the limiter of its
+        /// key.
         #[test]
-        fn every_decorator_alone() {$(
+        fn every_decorator_alone_allocates_nothing() {$(
             let $f = answer;
             let chain = $chain;
             drop(now(chain.call(7)));
@@ -106,7 +111,7 @@ const FIRST_CALLS: [&str; 6] = [
 macro_rules! allocations_of_futures {
     ($($decorator:ident: |$f:ident| $chain:expr;)*) => {
         #[test]
-        fn every_decorator_of_a_future_alone() {$(
+        fn every_decorator_of_a_future_alone_allocates_nothing() {$(
             let $f = answer(7);
             let call = $chain;
             let is_free = allocations_of(|| now(call)) == 0;
@@ -117,7 +122,7 @@ macro_rules! allocations_of_futures {
 every_future_decorator!(allocations_of_futures);
 
 #[test]
-fn a_call_that_is_settled() {
+fn a_settled_call_allocates_nothing() {
     let limiter = RateLimiter::windows([(1_000, secs(1)), (1_000, secs(1))]);
     let chain = answer.rate_limited_by(&limiter, |_: &u64| [9, 9]).settled(|used| [4, u32::try_from(*used).unwrap()]);
     for used in [7, 20] {
@@ -127,7 +132,7 @@ fn a_call_that_is_settled() {
 }
 
 #[test]
-fn each_decorator_alone() {
+fn decorators_with_options_allocate_nothing() {
     let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).max_attempts(5).deadline(secs(30));
     let timed = fetch.timed("fetch");
     let logged = fetch.logged();
@@ -149,7 +154,7 @@ fn each_decorator_alone() {
 }
 
 #[test]
-fn a_name_made_at_run_time() {
+fn calls_with_a_name_made_at_run_time_allocate_nothing() {
     let name = || "x".repeat(3);
     let chain = fetch.named(name()).timeout(secs(1)).retry_with(RetryPolicy::default()).logged().timed(name());
     assert_eq!(allocations_of(|| now(chain.call(1, "en"))), 0);
@@ -160,14 +165,14 @@ fn a_name_made_at_run_time() {
 }
 
 #[test]
-fn a_deprecated_function_that_has_warned() {
+fn a_deprecated_function_that_has_warned_allocates_nothing() {
     let deprecated = fetch.deprecated("use another");
     now(deprecated.call(1, "en")).unwrap();
     assert_eq!(allocations_of(|| now(deprecated.call(1, "en"))), 0);
 }
 
 #[test]
-fn each_decorator_of_a_future() {
+fn decorators_of_a_future_allocate_nothing() {
     assert_eq!(allocations_of(|| now(ready(Answer::Ok(1)).timed("x"))), 0);
     assert_eq!(allocations_of(|| now(ready(Answer::Ok(1)).logged())), 0);
     assert_eq!(allocations_of(|| now(ready(Answer::Ok(1)).timeout(secs(1)))), 0);
@@ -176,7 +181,7 @@ fn each_decorator_of_a_future() {
 }
 
 #[test]
-fn all_of_them_in_one_chain() {
+fn a_chain_of_all_decorators_allocates_nothing() {
     let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).max_attempts(5);
     let chain = fetch
         .timeout(secs(2))
@@ -193,13 +198,13 @@ fn all_of_them_in_one_chain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_waits_within_its_limits() {
+async fn a_call_that_waits_within_its_limits_allocates_nothing() {
     let chain = (|| tokio::task::yield_now().fallible()).timeout(secs(1)).retry_with(RetryPolicy::default());
     chain.call().await.unwrap();
     let before = ALLOCATIONS.get();
     let mut call = pin!(chain.call());
     assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    assert_eq!(ALLOCATIONS.get() - before, 0, "the timer lies in the future itself");
+    assert_eq!(ALLOCATIONS.get() - before, 0, "the timer is a part of the future");
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,7 +215,7 @@ async fn a_retry_that_waits_leaves_no_memory_behind() {
     let mut call = Box::pin(failing.call());
     let unpolled = LIVE.get();
     assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    assert!(LIVE.get() > unpolled, "what only a failure makes");
+    assert!(LIVE.get() > unpolled, "a failed attempt allocates the state of the wait");
     drop(call);
     assert_eq!(LIVE.get(), before);
     failing.call().await.unwrap_err();
@@ -218,7 +223,7 @@ async fn a_retry_that_waits_leaves_no_memory_behind() {
 }
 
 #[test]
-fn a_limiter_with_a_free_permit() {
+fn a_free_permit_allocates_nothing() {
     let exact = RateLimiter::new(1_000, secs(60));
     let windows = RateLimiter::windows([(1_000, secs(60)), (1_000, secs(1))]);
     let paced = RateLimiter::builder().paced(1_000, secs(1)).burst(1_000).build();
@@ -232,7 +237,7 @@ fn a_limiter_with_a_free_permit() {
         assert_eq!(allocations_of(|| now(limited.call(1, "en"))), 0);
         assert_eq!(allocations_of(|| now(weighted.call(1, "en"))), 0);
         assert_eq!(allocations_of(|| now(within.call(1, "en"))), 0);
-        // The log of all that is in a window is reserved at once.
+        // The log of a window is reserved when the limiter is made.
         assert_eq!(allocations_of(|| (0..900).for_each(|_| limiter.try_acquire().unwrap())), 0);
     }
 }
@@ -253,7 +258,7 @@ async fn a_million_waiters_leave_no_memory_behind() {
     let each = (LIVE.get() - without_queue) / isize::try_from(WAITERS).unwrap();
     assert!(each <= 256, "{each} bytes for each waiter, beside its future");
     assert_eq!(limiter.waiting(), WAITERS);
-    // From the middle, the front and the end.
+    // Waiters leave from the middle, the front and the end.
     let back = waiters.split_off(WAITERS / 2);
     let mut turn = 0;
     waiters.retain(|_| {
@@ -279,7 +284,7 @@ fn a_key_of_a_keyed_limiter_takes_what_is_documented() {
 }
 
 #[test]
-fn a_hit_of_a_memo() {
+fn a_hit_of_a_memo_allocates_nothing() {
     let memo = Memo::ttl(secs(300));
     let square = (|n: u64| ready(n * n)).memoized(&memo);
     let by = (|n: u64, _: &str| ready(n * n)).memoized_by(&memo, |n: &u64, _: &&str| *n);
@@ -298,11 +303,11 @@ fn a_hit_of_a_memo() {
     assert_eq!(memo.stats().misses, 1);
 
     let hits = allocations_of(|| (0..10_000).for_each(|_| assert_eq!(now(square.call(7)), 49)));
-    assert_eq!(hits, 0, "and moka hears of none");
+    assert_eq!(hits, 0, "and moka is told of none of them");
 }
 
 #[test]
-fn a_borrowed_key_is_made_an_owned_one_only_on_a_miss() {
+fn only_a_miss_makes_an_owned_key_of_a_borrowed_one() {
     let memo: Memo<(String, u32), u64> = Memo::ttl(secs(300));
     let length = (|text: &str, _: u32| ready(text.len() as u64)).memoized(&memo);
     let long_enough = "a key that no small-string trick would hold";
@@ -336,7 +341,7 @@ async fn waiters_of_a_load_leave_no_memory_behind() {
 }
 
 #[test]
-fn a_blocking_call_that_succeeds_at_once() {
+fn a_blocking_call_that_succeeds_at_once_allocates_nothing() {
     let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).max_attempts(5).deadline(secs(30));
     let limiter = RateLimiter::new(1_000, secs(60));
     let memo: Memo<u64, u64> = Memo::ttl(secs(300));

@@ -1,8 +1,8 @@
-//! The auto traits `Send`, `Sync` and `Unpin` of every public type, and what makes a type lose
-//! them.
+//! The auto traits `Send`, `Sync` and `Unpin` of every public type, and the parts that take them
+//! from a type.
 //!
-//! Types that users can name stand in the table by their names. Decorated functions and their
-//! futures stand in it by value.
+//! The table lists types that users can name by their names, and decorated functions and their
+//! futures by value.
 //!
 //! `UnwindSafe` is left out, because decor promises nothing about it, and code that needs it can
 //! assert it.
@@ -33,7 +33,7 @@ use std::{
     time::Duration,
 };
 
-/// What holds of a type that implements the trait comes before what holds of every type.
+/// The inherent constant of types with the trait shadows the constant of the trait for all types.
 macro_rules! implements {
     ($Type:ty, $Trait:ident) => {{
         trait Otherwise {
@@ -54,7 +54,7 @@ macro_rules! auto_traits {
         const TYPES: &[&str] = &[$(stringify!($Type)),*];
 
         #[test]
-        #[allow(dead_code)] // one constant of the two is
+        #[allow(dead_code)] // one of the two constants is not used
         fn every_type_keeps_its_auto_traits() {$(
             let found = (implements!($Type, Send), implements!($Type, Sync), implements!($Type, Unpin));
             let promised = (stringify!($Send) == "Send", stringify!($Sync) == "Sync", stringify!($Unpin) == "Unpin");
@@ -63,20 +63,20 @@ macro_rules! auto_traits {
     };
 }
 
-/// A function, a closure or an error with everything.
+/// A function, a closure or an error with all three traits.
 type All = fn(u64) -> Ready<Output>;
-/// With nothing but `Unpin`.
+/// The same with `Unpin` only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Local(PhantomData<Rc<()>>);
-/// With everything but `Sync`.
+/// The same without `Sync`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct NotSync(PhantomData<Cell<u8>>);
 
-/// A future with nothing but `Unpin`.
+/// A future with `Unpin` only.
 type LocalFuture = LocalBoxFuture<'static, Output>;
-/// With everything but `Sync`.
+/// The same without `Sync`.
 type NotSyncFuture = BoxFuture<'static, Output>;
-/// With everything but `Unpin`.
+/// A future without `Unpin`.
 struct PinnedFuture(PhantomPinned);
 
 impl Future for PinnedFuture {
@@ -88,7 +88,7 @@ impl Future for PinnedFuture {
 }
 
 auto_traits! {
-    // The blocking half: as its function is. The clock belongs to its thread.
+    // The blocking half has the traits of its function. A clock belongs to its thread.
     blocking::Blocking<All>: Send Sync Unpin;
     blocking::Blocking<Local>: not_send not_sync Unpin;
     Timeout<All>: Send Sync Unpin;
@@ -110,7 +110,7 @@ auto_traits! {
     Outcome: Send Sync Unpin;
     MemoOutcome: Send Sync Unpin;
 
-    // Settings, closures within included.
+    // Settings, with the closures in them.
     Deprecation: Send Sync Unpin;
     Logging: Send Sync Unpin;
     MemoBuilder<String, u64>: Send Sync Unpin;
@@ -124,7 +124,7 @@ auto_traits! {
     RateLimiterStats: Send Sync Unpin;
     Timing: Send Sync Unpin;
 
-    // What carries a caller's error is as it is.
+    // Types with a caller's error have the traits of the error.
     Failure<String>: Send Sync Unpin;
     Failure<Local>: not_send not_sync Unpin;
     Failure<NotSync>: Send not_sync Unpin;
@@ -136,12 +136,12 @@ auto_traits! {
     GiveUpEvent<'static, String>: Send Sync Unpin;
     GiveUpEvent<'static, NotSync>: not_send not_sync Unpin;
 
-    // The arguments of a gate's methods. An `End` is as the output that it shows.
+    // The arguments of a gate's methods. An `End` has the traits of the output in it.
     Wait<'static>: Send Sync Unpin;
     End<'static, u64>: Send Sync Unpin;
     End<'static, Local>: not_send not_sync Unpin;
 
-    // Handles are shared by everybody.
+    // Handles are shared by all tasks and threads.
     RateLimiter: Send Sync Unpin;
     KeyedLimiterBuilder: Send Sync Unpin;
     KeyedLimiter<String>: Send Sync Unpin;
@@ -154,7 +154,7 @@ auto_traits! {
     Memo<String, NotSync>: not_send not_sync Unpin;
     Memo<PhantomPinned, PhantomPinned>: Send Sync Unpin;
 
-    // Decorated functions are as their parts.
+    // Decorated functions have the traits of their parts.
     Around<All, Timing>: Send Sync Unpin;
     Around<Local, Timing>: not_send not_sync Unpin;
     Around<NotSync, Timing>: Send not_sync Unpin;
@@ -180,11 +180,11 @@ auto_traits! {
     WithContext<All, Local>: not_send not_sync Unpin;
     WithContext<NotSync, All>: Send not_sync Unpin;
 
-    // Behind its `dyn`, a boxed function promises them whatever it is called with.
+    // A boxed function has the traits of its `dyn`, whatever its arguments are.
     BoxedFn<(u64,), Output>: Send Sync Unpin;
     BoxedFn<(Local,), Local>: Send Sync Unpin;
 
-    // Futures are as the call's own future is.
+    // Futures have the traits of the call's own future.
     GatedFuture<Ready<Output>, Open, Output>: Send Sync Unpin;
     GatedFuture<LocalFuture, Open, Output>: not_send not_sync Unpin;
     GatedFuture<NotSyncFuture, Open, Output>: Send not_sync Unpin;
@@ -205,7 +205,7 @@ auto_traits! {
     Called<NotSyncFuture>: Send not_sync Unpin;
     Called<PinnedFuture>: Send Sync not_unpin;
 
-    // These hold tokio's timer in place, which has to be pinned.
+    // The futures with tokio's timer in place must be pinned.
     Acquire<'static>: Send Sync not_unpin;
     AcquireMany<'static>: Send Sync not_unpin;
     TimeoutFuture<Ready<Output>>: Send Sync not_unpin;
@@ -223,8 +223,8 @@ const LOCAL: Traits = (false, false, true);
 const NOT_SYNC: Traits = (true, false, true);
 const PINNED: Traits = (true, true, false);
 
-/// Asks a type for its traits. The inherent methods exist for types with the trait, and come before
-/// the methods of a trait for all types.
+/// Returns the traits of a type. The inherent methods exist for types with the trait, and method
+/// lookup prefers them to the methods of a trait for all types.
 struct Probe<T>(PhantomData<T>);
 
 impl<T> Probe<T> {
@@ -277,8 +277,8 @@ macro_rules! traits_of {
     }};
 }
 
-/// A closure with a capture. It is made outside of the function that asks for its traits, because
-/// rustc does not know there yet what a closure captures.
+/// A closure with a capture, made outside of the function that asks for its traits, because rustc
+/// does not know there yet what a closure captures.
 fn with<C: Clone, A, R>(captured: C, function: fn(A) -> R) -> impl Fn(A) -> R + Clone {
     move |argument| {
         let _ = &captured;
@@ -286,7 +286,7 @@ fn with<C: Clone, A, R>(captured: C, function: fn(A) -> R) -> impl Fn(A) -> R + 
     }
 }
 
-/// The same, by reference.
+/// The same closure, by reference.
 fn looking<C: Clone, A, R>(captured: C, function: fn(&A) -> R) -> impl Fn(&A) -> R + Clone {
     move |argument| {
         let _ = &captured;
@@ -313,8 +313,8 @@ fn pinned() -> impl Fn(u64) -> PinnedFuture + Clone {
     with(PhantomPinned, |_: u64| PinnedFuture(PhantomPinned))
 }
 
-/// The decorated function has the traits of the function, and its call those of the function's
-/// future. Only the future of a timeout is never `Unpin`, because it holds tokio's timer in place.
+/// The decorated function has the traits of the function, and its call the traits of the function's
+/// future. Only the future of a timeout is never `Unpin`, because it contains tokio's timer.
 macro_rules! is_as {
     ($decorator:ident, $traits:expr, |$f:ident| $chain:expr, $function:expr, $blocking:expr) => {
         let $f = $function;
@@ -350,7 +350,7 @@ macro_rules! is_as_its_function {
 macro_rules! decorated {
     ($($decorator:ident: |$f:ident| $chain:expr => $shown:literal;)*) => {
         #[test]
-        fn every_decorated_function_is_as_its_function() {$(
+        fn every_decorated_function_has_the_traits_of_its_function() {$(
             is_as_its_function!($decorator, |$f| $chain);
         )*}
     };
@@ -360,7 +360,7 @@ every_decorator!(decorated);
 macro_rules! decorated_futures {
     ($($decorator:ident: |$f:ident| $chain:expr;)*) => {
         #[test]
-        fn every_decorated_future_is_as_its_future() {$(
+        fn every_decorated_future_has_the_traits_of_its_future() {$(
             for_each_future!($decorator, |$f| $chain);
         )*}
     };
@@ -368,7 +368,7 @@ macro_rules! decorated_futures {
 
 macro_rules! for_each_future {
     ($decorator:ident, |$f:ident| $chain:expr) => {
-        let is_movable = stringify!($decorator) != "timeout"; // it holds tokio's timer in place
+        let is_movable = stringify!($decorator) != "timeout"; // its future contains tokio's timer
         let $f = all()(7);
         assert_eq!(traits_of!($chain), (true, true, is_movable), "{}", stringify!($decorator));
         let $f = local()(7);
@@ -395,7 +395,7 @@ impl From<Error> for Local {
     }
 }
 
-/// Rows by value, each with what it captures besides its function.
+/// Rows by value. Each row lists the captures besides the function.
 macro_rules! values {
     ($($value:expr => $traits:expr;)*) => {{
         let mut names = Vec::new();
@@ -423,15 +423,15 @@ fn check_values() -> Vec<&'static str> {
     let none_local = || local()(7);
     let none_pinned = || PinnedFuture(PhantomPinned);
     values! {
-        // Settings, with what they choose.
+        // Settings, with the closures in them.
         Logging::new().values() => ALL;
         Logging::new().args(by_local.clone()) => LOCAL;
         Timing::new("f").by_result() => ALL;
         Timing::new("f").by_memo() => ALL;
         Logging::new().by_memo() => ALL;
 
-        // A decorator with a closure has the traits of the closure. Its calls do as well, unless
-        // the closure has run in `.call(..)`.
+        // A decorator with a closure has the traits of the closure. So have its calls, unless the
+        // closure has run in `.call(..)`.
         all().logged_args(by_local.clone()) => LOCAL;
         all().logged_args(by_local.clone()).call(7) => LOCAL;
         all().rate_limited_by(limiter, permits.clone()) => LOCAL;
@@ -453,7 +453,7 @@ fn check_values() -> Vec<&'static str> {
         all().gated_by(|_: &u64| SHARED) => ALL;
         all().gated_by(|_: &u64| SHARED).call(7) => LOCAL;
 
-        // A type that is only named does not matter.
+        // The traits of a type that is only named have no effect.
         all().err_into::<Local>() => ALL;
 
         // A call that begins later owns its arguments, and pins none of them.
@@ -470,8 +470,7 @@ fn check_values() -> Vec<&'static str> {
         (|_: Local| ready(Output::Ok(7))).retry_with(policy()).call(SHARED) => LOCAL;
         (|_: PhantomPinned| ready(Output::Ok(7))).retry_with(policy()).call(PhantomPinned) => ALL;
 
-        // A memoized call does the same. It pins its load. A load in a task of its own is only
-        // waited for.
+        // A memoized call owns them as well. It pins its load, but not a load in a task of its own.
         all().memoized_by(squares, by_local.clone()) => LOCAL;
         all().memoized_by(squares, by_local).call(7) => LOCAL;
         all().memoized_by(squares, by_not_sync.clone()) => NOT_SYNC;
@@ -494,13 +493,13 @@ fn every_value_keeps_its_auto_traits() {
     assert!(check_values().len() > 40);
 }
 
-/// Types that can be named: the front page, `layer` and `blocking` export each by its name.
+/// The public types are those that the front page, `layer` and `blocking` export by name.
 #[test]
 fn the_table_leaves_out_no_public_type() {
     let mut listed = TYPES.iter().flat_map(|row| identifiers(row)).collect::<BTreeSet<_>>();
     listed.extend(check_values().into_iter().flat_map(identifiers));
     let fronts = ["src/lib.rs", "src/layer/mod.rs", "src/blocking.rs"].map(|path| fs::read_to_string(path).unwrap());
-    // Names for rustc alone are hidden.
+    // Names for rustc's messages are hidden.
     let fronts = fronts.map(|front| front.replace("#[doc(hidden)]\npub use ", "#[doc(hidden)] use "));
     let exports =
         fronts.iter().flat_map(|front| front.split("pub use ").skip(1)).filter_map(|rest| rest.split(';').next());

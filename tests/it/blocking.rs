@@ -1,5 +1,5 @@
-//! The differences for threads: real waiting, timeouts that cannot cancel, and handles that are
-//! shared with tasks.
+//! Behaviour that differs on threads: waiting in real time, timeouts that cannot cancel, and
+//! handles that threads share with tasks.
 
 use decor::Error;
 

@@ -1,11 +1,11 @@
-//! Each decorator stands in the catalogue, in the tables of the documentation, and in the tables of
-//! the tests.
+//! Each decorator is in the catalogue, in the tables of the documentation, and in the tables of the
+//! tests.
 
 use crate::every;
 use decor::DECORATORS;
 use std::{collections::BTreeSet, fs};
 
-/// The tables that come from the list in `every.rs`.
+/// The tables that are made from the list in `every.rs`.
 const FROM_THE_LIST: [&str; 6] = ["allocations", "auto_traits", "cancelled", "lazy", "names", "send"];
 
 fn read(path: &str) -> String {
@@ -16,7 +16,7 @@ fn read(path: &str) -> String {
 fn methods(path: &str, head: &str) -> BTreeSet<String> {
     let text = read(path);
     let (_, rest) = text.split_once(head).unwrap_or_else(|| panic!("no `{head}` in {path}"));
-    let (body, _) = rest.split_once("\n}\n").expect("the trait ends");
+    let (body, _) = rest.split_once("\n}\n").expect("a closing brace of the trait");
     let signatures = body.split("\n    fn ").skip(1);
     let offered = signatures.filter(|signature| !signature.split(')').next().is_some_and(|s| s.contains("&mut self")));
     offered.map(|signature| signature.split(['(', '<']).next().expect("a name").to_owned()).collect()
@@ -38,14 +38,14 @@ fn calls(text: &str, decorator: &str) -> bool {
 }
 
 #[track_caller]
-fn assert_none_is_forgotten(table: &str, has: impl Fn(&str) -> bool) {
-    let forgotten = DECORATORS.iter().filter(|decorator| !has(decorator)).collect::<Vec<_>>();
-    assert!(forgotten.is_empty(), "{table} has forgotten: {forgotten:?}");
+fn assert_none_is_missing(table: &str, has: impl Fn(&str) -> bool) {
+    let missing = DECORATORS.iter().filter(|decorator| !has(decorator)).collect::<Vec<_>>();
+    assert!(missing.is_empty(), "{table} lacks: {missing:?}");
 }
 
 fn listed(decorators: &[&str]) -> BTreeSet<String> {
     let set = decorators.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
-    assert_eq!(set.len(), decorators.len(), "each once: {decorators:?}");
+    assert_eq!(set.len(), decorators.len(), "a decorator is listed twice: {decorators:?}");
     set
 }
 
@@ -53,16 +53,16 @@ fn listed(decorators: &[&str]) -> BTreeSet<String> {
 fn the_list_of_decorators_is_the_catalogue() {
     let catalogue = methods("src/fn_ext.rs", "pub trait FnExt<");
     assert!(catalogue.len() > 20, "{catalogue:?}");
-    assert_none_is_forgotten("`FnExt` in src/fn_ext.rs", |decorator| catalogue.contains(decorator));
-    let forgotten = catalogue.iter().filter(|method| !DECORATORS.contains(&method.as_str())).collect::<Vec<_>>();
-    assert!(forgotten.is_empty(), "`for_each_decorator!` in src/decorators/mod.rs has forgotten: {forgotten:?}");
+    assert_none_is_missing("`FnExt` in src/fn_ext.rs", |decorator| catalogue.contains(decorator));
+    let missing = catalogue.iter().filter(|method| !DECORATORS.contains(&method.as_str())).collect::<Vec<_>>();
+    assert!(missing.is_empty(), "`for_each_decorator!` in src/decorators/mod.rs lacks: {missing:?}");
 }
 
 #[test]
 fn each_decorator_is_in_the_table_of_the_front_page() {
     let rows = rows("src/lib.rs");
     let link = |decorator: &str| format!("[`{decorator}`](FnExt::{decorator})");
-    assert_none_is_forgotten("the table in src/lib.rs", |decorator| {
+    assert_none_is_missing("the table in src/lib.rs", |decorator| {
         rows.iter().any(|row| row.contains(&link(decorator)))
     });
 }
@@ -70,7 +70,7 @@ fn each_decorator_is_in_the_table_of_the_front_page() {
 #[test]
 fn each_decorator_is_in_the_table_of_the_readme() {
     let rows = rows("README.md");
-    assert_none_is_forgotten("the table in README.md", |decorator| {
+    assert_none_is_missing("the table in README.md", |decorator| {
         rows.iter().any(|row| row.contains(&format!("`{decorator}(")))
     });
 }
@@ -79,14 +79,14 @@ fn each_decorator_is_in_the_table_of_the_readme() {
 fn each_decorator_has_a_scenario_in_the_parity_table() {
     let text = read("tests/it/parity.rs");
     let (_, scenarios) = text.rsplit_once("\nparity! {\n").expect("the table");
-    assert_none_is_forgotten("tests/it/parity.rs", |decorator| calls(scenarios, decorator));
+    assert_none_is_missing("tests/it/parity.rs", |decorator| calls(scenarios, decorator));
 }
 
 #[test]
 fn each_decorator_is_in_the_list_of_the_other_tables() {
     let set = listed(every::DECORATORS);
-    assert_none_is_forgotten("`every_decorator!` in tests/it/every.rs", |decorator| set.contains(decorator));
-    assert_eq!(set, listed(DECORATORS), "tests/it/every.rs lists what is no decorator");
+    assert_none_is_missing("`every_decorator!` in tests/it/every.rs", |decorator| set.contains(decorator));
+    assert_eq!(set, listed(DECORATORS), "tests/it/every.rs lists a name that is not a decorator");
 }
 
 #[test]
@@ -101,9 +101,9 @@ fn each_row_of_the_list_calls_its_own_decorator() {
 #[test]
 fn each_decorator_of_futures_is_in_the_list_of_the_other_tables() {
     let (offered, set) = (methods("src/future_ext.rs", "pub trait FutureExt"), listed(every::FUTURE_DECORATORS));
-    let forgotten = offered.difference(&set).collect::<Vec<_>>();
-    assert!(forgotten.is_empty(), "`every_future_decorator!` in tests/it/every.rs has forgotten: {forgotten:?}");
-    assert_eq!(offered, set, "tests/it/every.rs lists what is no decorator of futures");
+    let missing = offered.difference(&set).collect::<Vec<_>>();
+    assert!(missing.is_empty(), "`every_future_decorator!` in tests/it/every.rs lacks: {missing:?}");
+    assert_eq!(offered, set, "tests/it/every.rs lists a name that is not a decorator of futures");
 }
 
 #[test]

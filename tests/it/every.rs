@@ -1,8 +1,8 @@
-//! Every decorator once: the list from which the tables that run through all decorators come.
+//! Every decorator once: the list for the tables that run through all decorators.
 //!
-//! A row has the decorator's name, a chain with it alone, and what the chain's `Debug` shows of it.
-//! Every user of the list defines `Arg`, the type of the function's one argument. The function
-//! returns `Answer`.
+//! A row has the decorator's name, a chain with the decorator alone, and its text in the chain's
+//! `Debug`. Every user of the list defines `Arg`, the type of the function's one argument. The
+//! function returns `Answer`.
 
 use decor::{
     Error, KeyedLimiter,
@@ -99,7 +99,7 @@ pub(crate) use {every_decorator, every_future_decorator};
 
 macro_rules! rows {
     ($($decorator:ident: |$f:ident| $chain:expr => $shown:literal;)*) => {
-        /// The decorators of functions that the list has.
+        /// Names of the decorators of functions in the list.
         pub(crate) const DECORATORS: &[&str] = &[$(stringify!($decorator)),*];
     };
 }
@@ -107,7 +107,7 @@ every_decorator!(rows);
 
 macro_rules! future_rows {
     ($($decorator:ident: |$f:ident| $chain:expr;)*) => {
-        /// The decorators of futures that the list has.
+        /// Names of the decorators of futures in the list.
         pub(crate) const FUTURE_DECORATORS: &[&str] = &[$(stringify!($decorator)),*];
     };
 }

@@ -1,8 +1,9 @@
-//! `.call(..)` looks at arguments only: no decorator calls the function before it may be called.
+//! `.call(..)` only looks at the arguments: no decorator calls the function before it has let the
+//! call through.
 //!
 //! The functions here are closures that work before they return their futures, as a closure with a
-//! `tokio::spawn` does. Before this was a law, five such calls behind a limiter with one permit did
-//! their work at once while four of them waited.
+//! `tokio::spawn` does. A regression would let five such calls behind a limiter with one permit do
+//! their work at once, while four of them wait.
 
 use crate::support::{ms, secs};
 use decor::{
@@ -29,7 +30,7 @@ fn memo() -> Memo<u64, u64> {
     Memo::ttl(secs(300))
 }
 
-/// A limit of one call a second. The first call `passes`, or does not.
+/// A limiter of one call a second. With `passes` its permit is free, otherwise it is taken.
 fn one_per_second(passes: bool) -> RateLimiter {
     let limiter = RateLimiter::new(1, secs(1));
     assert!(passes || limiter.try_acquire().is_ok());
@@ -42,12 +43,12 @@ fn one_per_second_each(passes: bool) -> KeyedLimiter<u64> {
     keyed
 }
 
-/// Lets no call begin before a moment, and refuses all if there is none.
+/// Lets no call begin before a given time; `None` refuses all calls.
 #[derive(Clone)]
 struct NotBefore(Option<Instant>);
 
 impl NotBefore {
-    /// At once, or a second later.
+    /// Lets calls begin at once if it `passes`, otherwise a second later.
     fn now(passes: bool) -> Self {
         Self(Some(Instant::now() + secs(u64::from(!passes))))
     }
@@ -70,8 +71,8 @@ impl Gate<Answer> for NotBefore {
     }
 }
 
-/// Every decorator that may hold a call back, with the parameter that its closures have; they let
-/// the first call begin at once if it `passes`, otherwise a second later.
+/// Every decorator that may hold a call back, with the parameter of its closures. The first call
+/// begins at once if it `passes`, otherwise a second later.
 macro_rules! that_hold_back {
     ($check:ident, [$($parameter:tt)*]) => {
         $check! {
@@ -89,7 +90,7 @@ macro_rules! that_hold_back {
     };
 }
 
-/// The decorators that remember. Below a retry they need a function that is `Clone`.
+/// The decorators that remember. Before a retry they need a function that is `Clone`.
 macro_rules! that_remember {
     ($check:ident, [$($parameter:tt)*]) => {
         $check! {
@@ -130,7 +131,7 @@ macro_rules! that_begin_when_polled {
     };
 }
 
-/// Polls once, and returns the calls counted before and after.
+/// Polls once. Returns the number of calls before and after the poll.
 macro_rules! held {
     ($decorator:ident, $passes:ident, $calls:ident, $call:expr) => {
         let mut call = task::spawn($call);
@@ -273,8 +274,9 @@ async fn a_call_that_is_refused_never_calls_the_function() {
     that_refuse!(check_awaited, []);
 }
 
-/// `validated` holds nothing back: it has decided when it has looked at the arguments. Valid ones
-/// reach the function as in `f(x)`, and at the first poll if the chain is awaited or retried.
+/// `validated` holds no call back, because it decides when it looks at the arguments. With valid
+/// arguments the function is called at once, as by `f(x)`, and at the first poll if the chain is
+/// awaited or retried.
 #[tokio::test(start_paused = true)]
 async fn a_call_with_valid_arguments_is_made_at_once() {
     let (calls, passes) = (Cell::new(0), true);
@@ -292,7 +294,7 @@ async fn a_call_with_valid_arguments_is_made_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn below_a_retry_a_closure_counts_on_in_its_own_variable() {
+async fn before_a_retry_a_closure_keeps_counting_in_its_own_variable() {
     // The closure is not `Clone`, because it borrows its count.
     macro_rules! check {
         ($($decorator:ident: |$f:ident $(, $passes:ident)?| $chain:expr;)*) => {$(

@@ -1,8 +1,8 @@
-//! The floors of the house: a module imports from its own floor and from those below, and no
-//! circle of modules stands anywhere.
+//! The floors of the crate: a module imports from its own floor and from those below, and no
+//! modules import each other in a circle.
 //!
-//! Tests and comments are left out. A name that a module re-exports counts where it is declared,
-//! so `crate::Memo` is an import of the memo, and not of the front page.
+//! Tests and comments are left out. A name that a module re-exports counts where it is declared, so
+//! `crate::Memo` is an import of the memo, and not of the front page.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// From the ground up. The root is the front page.
+/// The floors with their rooms, from the ground up. The root is the front page.
 const FLOORS: &[(&str, &[&str])] = &[
     ("ground", &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt"]),
     ("outputs", &["fallible", "transient"]),
@@ -43,7 +43,7 @@ fn no_module_imports_a_floor_above_its_own() {
 }
 
 #[test]
-fn every_module_stands_on_a_floor_and_every_floor_has_its_modules() {
+fn every_module_has_a_floor_and_every_room_has_a_module() {
     let house = House::read(Path::new("src"));
     let homeless = house.files.keys().filter(|module| floor_of(module).is_none()).collect::<Vec<_>>();
     assert!(homeless.is_empty(), "on no floor of `FLOORS`: {homeless:?}");
@@ -77,7 +77,7 @@ fn no_modules_import_each_other_in_a_circle() {
             writeln!(faults, "    {at}: {from} -> {to}, by `{path}`").unwrap();
         }
     }
-    assert!(faults.is_empty(), "circles of modules:\n{faults}");
+    assert!(faults.is_empty(), "modules that import each other in a circle:\n{faults}");
 }
 
 #[test]
@@ -151,23 +151,23 @@ struct House {
 
 #[derive(Default)]
 struct File {
-    /// For messages.
+    /// Path of the file, for messages.
     name: String,
     tokens: Vec<Token>,
-    /// Names that `use` brings in, with their paths as written.
+    /// Names that `use` imports, with their paths as written.
     names: BTreeMap<String, Vec<String>>,
 }
 
 struct Import {
-    /// File and line.
+    /// File and line of the import.
     at: String,
     path: String,
     from: String,
     /// The module that the path names. The root stands for what it re-exports.
     written: String,
-    /// The module that declares what the path names.
+    /// The module that declares the named item.
     to: String,
-    /// `true` if the module does more with the name than re-export it.
+    /// `false` if the module only re-exports the name.
     is_needed: bool,
 }
 
@@ -223,8 +223,8 @@ impl House {
         house
     }
 
-    /// The module that the path names, and the one that declares what it names. `None` outside of
-    /// the crate.
+    /// Returns the module that the path names, and the module that declares the named item; `None`
+    /// outside of the crate.
     fn resolve(&self, from: &str, path: &[String], depth: usize) -> Option<(String, String)> {
         assert!(depth < 9, "{from} goes in circles by {path:?}");
         let (mut module, mut path) = match path.split_first()? {
@@ -280,7 +280,7 @@ struct Token {
     line: usize,
 }
 
-/// The code, without comments and without the text of literals.
+/// Splits code into tokens, without comments and without the text of literals.
 fn tokens(text: &str) -> Vec<Token> {
     let mut found = Vec::new();
     let (mut rest, mut line) = (text, 1);
@@ -323,8 +323,8 @@ fn tokens(text: &str) -> Vec<Token> {
     found
 }
 
-/// Leaves out items under a `#[cfg(..)]` that asks for `test`, and returns the names of the modules
-/// among them.
+/// Removes the items under a `#[cfg(..)]` that asks for `test`, and returns the names of the
+/// modules among them.
 fn without_tests(tokens: Vec<Token>) -> (Vec<Token>, Vec<String>) {
     let (mut kept, mut modules) = (Vec::new(), Vec::new());
     let mut tokens = tokens.into_iter().peekable();
@@ -362,10 +362,10 @@ fn without_tests(tokens: Vec<Token>) -> (Vec<Token>, Vec<String>) {
     (kept, modules)
 }
 
-/// `#[cfg(..)]` with `test` in it, and not within a `not(..)`.
+/// Returns `true` for a `#[cfg(..)]` with a `test` outside of `not(..)`.
 fn asks_for_test(attribute: &[Token]) -> bool {
     let words = attribute.iter().map(|token| token.text.as_str()).collect::<Vec<_>>();
-    // The depth of parentheses, and that of the `not(..)` around.
+    // The depth of parentheses, and the depth of the `not(..)` around.
     let (mut depth, mut negated) = (0, None);
     for (at, word) in words.iter().enumerate() {
         match *word {
@@ -385,17 +385,18 @@ fn asks_for_test(attribute: &[Token]) -> bool {
 #[derive(Debug)]
 struct ImportPath {
     line: usize,
-    /// `use` trees are flat here, and the path begins as it is written.
+    /// The path as written, with `use` trees made flat.
     segments: Vec<String>,
-    /// The name that a `use` gives it in the file. `None` in an inline module, and for a path in an
-    /// expression.
+    /// The name that a `use` gives the item in the file; `None` in an inline module, and for a path
+    /// in an expression.
     name: Option<String>,
-    /// Number of inline modules around it.
+    /// Number of inline modules around the path.
     depth: usize,
 }
 
 impl ImportPath {
-    /// From the root if it begins with `self` or `super`; otherwise as it is.
+    /// Returns the path from the root if it begins with `self` or `super`; otherwise the path as it
+    /// is.
     fn absolute(&self, module: &str) -> Vec<String> {
         let supers = self.segments.iter().take_while(|segment| *segment == "super").count();
         let selfs = usize::from(self.segments[0] == "self");
@@ -412,7 +413,7 @@ impl ImportPath {
 /// The paths of all imports, in `use` and inline.
 fn paths(tokens: &[Token]) -> Vec<ImportPath> {
     let mut found = Vec::new();
-    // The depth of braces, and of those that belong to inline modules.
+    // The depth of braces, and the depths of the braces of inline modules.
     let (mut depth, mut modules) = (0, Vec::new());
     let mut at = 0;
     let text = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());
@@ -456,7 +457,7 @@ struct UseTree<'t> {
 }
 
 impl UseTree<'_> {
-    /// One tree, up to its comma or closing brace.
+    /// Parses one tree, up to its comma or closing brace.
     fn parse(&mut self, above: &[String]) {
         let mut segments = above.to_vec();
         let mut name = None;

@@ -1,4 +1,4 @@
-//! Before the first poll nothing happens, and everything can be built outside of a runtime.
+//! Before the first poll no decorator acts, and chains can be built outside of a runtime.
 
 use crate::{
     every::{self, Answer, every_decorator, every_future_decorator},
@@ -51,7 +51,7 @@ macro_rules! lazy_futures {
 every_future_decorator!(lazy_futures);
 
 #[test]
-fn awaiting_an_argument_less_chain_calls_nothing_before_the_first_poll() {
+fn an_awaited_chain_does_not_call_the_function_before_the_first_poll() {
     let log = listen();
     let calls = Cell::new(0);
     let count = || {
@@ -75,7 +75,7 @@ fn awaiting_an_argument_less_chain_calls_nothing_before_the_first_poll() {
 }
 
 #[test]
-fn a_retried_call_calls_nothing_before_the_first_poll() {
+fn a_retried_call_does_not_call_the_function_before_the_first_poll() {
     let calls = Cell::new(0);
     let count = |step: u32| {
         calls.set(calls.get() + step);
@@ -92,7 +92,7 @@ fn memo() -> Memo<u64, u64> {
 }
 
 #[test]
-fn a_memoized_call_asks_and_calls_nothing_before_the_first_poll() {
+fn a_memoized_call_neither_looks_up_nor_loads_before_the_first_poll() {
     /// Makes two calls, and a third that is never polled. The first loads, the second is a hit.
     /// There is no runtime.
     fn check<F: Future<Output = u64>>(memo: &Memo<u64, u64>, calls: &Cell<u64>, call: impl Fn() -> F) {
@@ -147,7 +147,7 @@ fn a_detached_call_is_built_and_answered_outside_of_a_runtime_but_cannot_load() 
 
 #[test]
 #[should_panic(expected = "`LateFuture` polled after it completed")]
-fn polled_after_its_end_an_awaited_chain_says_so() {
+fn an_awaited_chain_panics_if_polled_after_its_end() {
     let mut call = task::spawn((|| ready(1)).timed("one").into_future());
     assert_ready!(call.poll());
     let _ = call.poll();
@@ -155,7 +155,7 @@ fn polled_after_its_end_an_awaited_chain_says_so() {
 
 #[test]
 #[should_panic(expected = "`RetryFuture` polled after it completed")]
-fn polled_after_its_end_a_retry_says_so() {
+fn a_retry_panics_if_polled_after_its_end() {
     let mut call = task::spawn((|| ready(Ok::<_, ()>(1))).retry_with(RetryPolicy::default()).call());
     assert_ready!(call.poll()).unwrap();
     let _ = call.poll();
@@ -163,7 +163,7 @@ fn polled_after_its_end_a_retry_says_so() {
 
 #[test]
 #[should_panic(expected = "`MemoizedFuture` polled after it completed")]
-fn polled_after_its_end_a_memoized_call_says_so() {
+fn a_memoized_call_panics_if_polled_after_its_end() {
     let mut call = task::spawn((|n: u64| ready(n * n)).memoized(&memo()).call(7));
     assert_ready!(call.poll());
     let _ = call.poll();
@@ -171,7 +171,7 @@ fn polled_after_its_end_a_memoized_call_says_so() {
 
 #[test]
 #[should_panic(expected = "the options of a memoized call are set before it is polled")]
-fn told_after_its_first_poll_to_share_errors_a_memoized_call_says_so() {
+fn a_memoized_call_panics_if_its_options_are_set_after_the_first_poll() {
     let halves: Memo<u64, u64> = memo();
     let mut call = task::spawn(halves.get_or_load(7, pending::<Option<u64>>));
     assert_pending!(call.poll());
@@ -180,7 +180,7 @@ fn told_after_its_first_poll_to_share_errors_a_memoized_call_says_so() {
 
 #[test]
 #[should_panic(expected = "`Acquire` polled after it completed")]
-fn polled_after_its_end_a_request_for_a_permit_says_so() {
+fn a_request_for_a_permit_panics_if_polled_after_its_end() {
     let limiter = RateLimiter::new(2, secs(1));
     let mut acquire = task::spawn(limiter.acquire());
     assert_ready!(acquire.poll());

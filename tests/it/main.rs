@@ -1,6 +1,6 @@
-//! One test binary, its modules named after what they test.
+//! The test binary. Its modules are named after what they test.
 //!
-//! A room for each subject; beside the rooms stand the tables that run through all decorators.
+//! Each subject has a folder. The tables that run through all decorators stand beside the folders.
 
 mod allocations;
 mod auto_traits;

@@ -1,4 +1,4 @@
-//! The memo: what is kept, for how long, and how calls share a load.
+//! The memo: the values that it keeps, for how long, and the loads that calls share.
 
 mod basics;
 mod failures;

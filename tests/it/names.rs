@@ -1,4 +1,4 @@
-//! A name is the function's own, through every layer; a chain's `Debug` is the chain.
+//! The name of a function is kept through every layer, and `Debug` shows a chain as it was written.
 
 use crate::{
     every::{self, Answer, every_decorator},
@@ -58,7 +58,7 @@ async fn name_in(call: impl Future<Output = Result<(), Error>>) -> Name {
 }
 
 #[tokio::test(start_paused = true)]
-async fn functions_and_methods_are_called_by_their_own_name() {
+async fn messages_name_functions_and_methods_by_their_own_name() {
     assert_eq!(name_in(fetch.timeout(ms(1)).call(1)).await, "fetch");
     assert_eq!(name_in(Client::get.timeout(ms(1)).call(&Client, "x")).await, "get");
     assert_eq!(name_in(Client::list.timeout(ms(1)).call(&Client)).await, "list");
@@ -70,9 +70,9 @@ async fn functions_and_methods_are_called_by_their_own_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn closures_show_their_place_until_they_are_named() {
+async fn closures_show_the_function_around_them_until_they_are_named() {
     let closure = || pending::<Result<(), Error>>();
-    let place = "closures_show_their_place_until_they_are_named::{{closure}}::{{closure}}";
+    let place = "closures_show_the_function_around_them_until_they_are_named::{{closure}}::{{closure}}";
     assert_eq!(name_in(closure.timeout(ms(1)).call()).await, place);
     assert_eq!(name_in(closure.named("hang").timeout(ms(1)).call()).await, "hang");
     let with_context = decor::with_context(Client, async |client: Client, path: &str| client.get(path).await);
@@ -80,7 +80,7 @@ async fn closures_show_their_place_until_they_are_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn futures_are_called_by_the_function_that_made_them_through_any_decorator() {
+async fn futures_have_the_name_of_their_function_through_any_decorator() {
     assert_eq!(name_in(fetch(1).timeout(ms(1))).await, "fetch");
     assert_eq!(name_in(Client.get("x").timeout(ms(1))).await, "get");
     assert_eq!(name_in(generic(String::new()).timeout(ms(1))).await, "generic");
@@ -90,7 +90,7 @@ async fn futures_are_called_by_the_function_that_made_them_through_any_decorator
     assert_eq!(name_in(fetch.memoized(&users).call(1).timeout(ms(1))).await, "fetch");
     assert_eq!(name_in(fetch(1).memoized_by(&users, 1).timeout(ms(1))).await, "fetch");
     let block = async { pending::<Result<(), Error>>().await };
-    let place = "futures_are_called_by_the_function_that_made_them_through_any_decorator";
+    let place = "futures_have_the_name_of_their_function_through_any_decorator";
     assert_eq!(name_in(block.timeout(ms(1))).await, place);
     assert_eq!(name_in(users.get_or_load(1, || fetch(1)).timeout(ms(1))).await, place);
 }
@@ -136,7 +136,7 @@ macro_rules! names {
 }
 every_decorator!(names);
 
-/// A detour, so that the chain above does not begin with a plain function.
+/// A method of another trait, so that the chain above does not begin with a decorator.
 trait Twin: Sized {
     fn fallible_twin(self) -> Self {
         self
@@ -145,7 +145,7 @@ trait Twin: Sized {
 impl<T> Twin for T {}
 
 #[test]
-fn debug_shows_what_a_retry_was_told() {
+fn debug_shows_the_options_of_a_retry() {
     let retried = fetch
         .retry_with(RetryPolicy::default())
         .transient()
@@ -153,8 +153,8 @@ fn debug_shows_what_a_retry_was_told() {
         .on_give_up(|_: &decor::GiveUpEvent<'_, Error>| ())
         .explained();
     let policy = "exponential from 1s by 2, no jitter, 3 attempts";
-    let words = ".transient().on_retry(..).on_give_up(..).explained()";
-    assert_eq!(format!("{retried:?}"), format!("fetch.retry_with({policy}){words}"));
+    let options = ".transient().on_retry(..).on_give_up(..).explained()";
+    assert_eq!(format!("{retried:?}"), format!("fetch.retry_with({policy}){options}"));
     let hinted = fetch
         .retry_with(RetryPolicy::default())
         .when_result(|_: &Result<(), Error>| true)
@@ -163,7 +163,7 @@ fn debug_shows_what_a_retry_was_told() {
 }
 
 #[test]
-fn debug_shows_what_a_memo_was_told() {
+fn debug_shows_the_options_of_a_memoized_function() {
     let chain = fetch.timeout(secs(2)).memoized(&memo()).sharing_errors().detached().logged();
     let written = "fetch.timeout(2s).memoized(ttl 300s).sharing_errors().detached().logged()";
     assert_eq!(format!("{chain:?}"), written);
@@ -176,7 +176,7 @@ fn debug_shows_what_a_memo_was_told() {
     assert_eq!(
         format!("{:?}", fetch.memoized(&memo()).detached().sharing_errors()),
         "fetch.memoized(ttl 300s).sharing_errors().detached()",
-        "in one order, however it was written"
+        "in one order, whatever order they were written in"
     );
     assert_eq!(
         format!("{:?}", fetch.memoized(&memo()).detached().boxed()),
@@ -217,7 +217,8 @@ fn debug_shows_the_chain_as_it_was_written() {
     assert_eq!(format!("{:?}", boxed.timed("again")), format!("{written}.boxed().timed(\"again\")"));
 }
 
-/// The chain, its calls and what they return share an allocation, which is freed at last.
+/// The chain, its calls and their errors share one allocation, which is freed with the last of
+/// them.
 #[tokio::test(start_paused = true)]
 async fn a_name_made_at_run_time_is_shared_and_freed() {
     let name: Arc<str> = format!("job {}", 42).into();
@@ -284,7 +285,7 @@ async fn a_failed_load_has_the_name_made_at_run_time() {
 }
 
 #[test]
-fn a_name_is_its_text() {
+fn names_with_the_same_text_are_equal() {
     let names = [Name::from("x"), "x".to_owned().into(), Arc::<str>::from("x").into(), Cow::Borrowed("x").into()];
     assert_eq!(names.iter().collect::<HashSet<_>>().len(), 1, "equal, with equal hashes");
     for name in &names {
@@ -304,7 +305,7 @@ fn shown(call: &dyn Debug) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn debug_shows_where_a_call_stands() {
+async fn debug_shows_the_state_of_a_call() {
     let mut timed = Box::pin((|| ready(7)).timed("seven").call());
     assert_eq!(shown(&timed), "GatedFuture { state: Unpolled, .. }");
     assert_eq!(polled(&mut timed), Poll::Ready(7));
@@ -325,7 +326,7 @@ async fn debug_shows_where_a_call_stands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn debug_shows_how_often_a_retry_has_tried() {
+async fn debug_shows_the_attempts_of_a_retry() {
     let fail = || ready(Err::<(), _>("busy"));
     let mut call = Box::pin(fail.retry_with(RetryPolicy::fixed(secs(1)).max_attempts(2)).call());
     let after = |attempts| {

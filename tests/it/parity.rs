@@ -1,8 +1,9 @@
-//! A table that is driven through both halves. The same chain, written once, on an async and on a
-//! sync function, must leave the same trace of attempts, delays, outcomes, counters and log lines.
-//! A decorator that one half lacks does not compile here.
+//! A table of scenarios that run through both halves. The same chain, written once, on an async and
+//! on a sync function, must leave the same trace of attempts, delays, outcomes, counters and log
+//! lines. A decorator that one half lacks does not compile here.
 //!
-//! Async on tokio's paused clock, blocking on a virtual one: both to the nanosecond.
+//! The async half runs on tokio's paused clock, the blocking half on a virtual clock. Times are
+//! compared to the nanosecond.
 
 use crate::support::{Listener, listen, ms, paused, secs};
 use decor::{
@@ -45,7 +46,7 @@ impl Transient for Fault {
 
 type Answer = Result<u32, Fault>;
 
-/// How long a call takes, in milliseconds, and what comes of it.
+/// Duration of a call in milliseconds, and its result.
 type Step = (u64, Answer);
 
 const BUSY: Step = (0, Err(Fault::Busy));
@@ -63,19 +64,20 @@ fn throttled(seconds: u64) -> Step {
     (0, Err(Fault::Throttled(secs(seconds))))
 }
 
-/// What the function does, call by call (then it returns its argument), and what is seen of it.
+/// The script of the function, and the trace of its calls. After the script, the function returns
+/// its argument.
 #[derive(Clone)]
-struct World(Arc<Mutex<Script>>);
+struct ScriptedFn(Arc<Mutex<Script>>);
 
 struct Script {
     steps: std::vec::IntoIter<Step>,
     now: Box<dyn Fn() -> Duration + Send>,
-    /// Tokio's timer rounds up to milliseconds.
+    /// Hides times, because tokio's timer rounds up to milliseconds.
     hides_times: bool,
     trace: Vec<String>,
 }
 
-impl World {
+impl ScriptedFn {
     fn new(steps: &[Step], now: impl Fn() -> Duration + Send + 'static) -> Self {
         let (steps, now) = (Vec::from(steps).into_iter(), Box::new(now));
         let script = Script { steps, now, hides_times: false, trace: Vec::new() };
@@ -105,11 +107,11 @@ impl World {
     fn asynchronous(
         &self,
     ) -> impl Fn(u32) -> futures::future::BoxFuture<'static, Answer> + Clone + Send + Sync + use<> {
-        let world = self.clone();
+        let function = self.clone();
         move |argument| {
-            let world = world.clone();
+            let function = function.clone();
             Box::pin(async move {
-                let (millis, answer) = world.begin(argument);
+                let (millis, answer) = function.begin(argument);
                 if millis > 0 {
                     tokio::time::sleep(ms(millis)).await;
                 }
@@ -119,9 +121,9 @@ impl World {
     }
 
     fn synchronous(&self) -> impl Fn(u32) -> Answer + Clone + Send + Sync + use<> {
-        let world = self.clone();
+        let function = self.clone();
         move |argument| {
-            let (millis, answer) = world.begin(argument);
+            let (millis, answer) = function.begin(argument);
             if millis > 0 {
                 test_util::sleep(ms(millis));
             }
@@ -134,18 +136,19 @@ impl World {
     }
 }
 
-/// A gate that lets each call begin after 100 ms, or refuses it then, and tells of its end.
+/// A gate that lets each call begin after 100 ms, or refuses it then, and adds its end to the
+/// trace.
 #[derive(Clone)]
 struct Delay {
-    world: World,
+    function: ScriptedFn,
     lets_pass: bool,
-    /// `None` until the gate is first asked.
+    /// End of the wait; `None` until the gate is first polled.
     until: Option<Instant>,
 }
 
 impl Delay {
-    fn of(world: &World, lets_pass: bool) -> Self {
-        Self { world: world.clone(), lets_pass, until: None }
+    fn of(function: &ScriptedFn, lets_pass: bool) -> Self {
+        Self { function: function.clone(), lets_pass, until: None }
     }
 }
 
@@ -163,17 +166,17 @@ impl Gate<Answer> for Delay {
     }
 
     fn end(&mut self, end: End<'_, Answer>) {
-        self.world.see((end.outcome(), end.output().cloned()));
+        self.function.see((end.outcome(), end.output().cloned()));
     }
 }
 
-/// A gate that notes the attempt in which a call begins and ends.
+/// A gate that adds to the trace the attempt in which a call begins and ends.
 #[derive(Clone)]
-struct Seen(World);
+struct Seen(ScriptedFn);
 
 impl Seen {
-    fn of(world: &World) -> Self {
-        Self(world.clone())
+    fn of(function: &ScriptedFn) -> Self {
+        Self(function.clone())
     }
 }
 
@@ -188,7 +191,7 @@ impl Gate<Answer> for Seen {
     }
 }
 
-/// How a scenario lets time pass, in either half.
+/// The clock of a scenario, in either half.
 struct Time<'c>(Option<&'c VirtualClock>);
 
 impl Time<'_> {
@@ -205,9 +208,9 @@ impl Time<'_> {
     }
 }
 
-/// Each scenario is a test. It has the function's script, a setup and the chain. It then has the
-/// arguments of calls that are made one after the other, with a pause in milliseconds before each,
-/// and the values that are compared in the end.
+/// Makes a test of each scenario. A scenario has the function's script, a setup and the chain. The
+/// arguments of the calls follow, with a pause in milliseconds before each call. The calls are made
+/// one after the other. The last part lists the values that are compared in the end.
 macro_rules! parity {
     ($(
         $name:ident: [$($step:expr),*]
@@ -225,36 +228,36 @@ macro_rules! parity {
 
                 let asynchronous = paused().block_on(async {
                     let (log, begun) = (listen(), Instant::now());
-                    let world = World::new(&steps, move || begun.elapsed());
-                    $(let $w = &world;)?
+                    let function = ScriptedFn::new(&steps, move || begun.elapsed());
+                    $(let $w = &function;)?
                     $($($setup)*)?
-                    let $f = world.asynchronous().named("f");
+                    let $f = function.asynchronous().named("f");
                     let chain = $chain;
                     let time = Time(None);
                     $(
                         time.passes(ms($pause)).await;
                         let answer = chain.call($argument).await;
-                        world.see(answer);
+                        function.see(answer);
                     )*
-                    world.see(("end", $($seen)?));
-                    world.end(&log)
+                    function.see(("end", $($seen)?));
+                    function.end(&log)
                 });
 
                 let blocking = {
                     let (log, clock) = (listen(), VirtualClock::start());
-                    let world = World::new(&steps, || test_util::elapsed().unwrap());
-                    $(let $w = &world;)?
+                    let function = ScriptedFn::new(&steps, || test_util::elapsed().unwrap());
+                    $(let $w = &function;)?
                     $($($setup)*)?
-                    let $f = world.synchronous().blocking().named("f");
+                    let $f = function.synchronous().blocking().named("f");
                     let chain = $chain;
                     let time = Time(Some(&clock));
                     $(
                         drop(time.passes(ms($pause)));
                         let answer = chain.call($argument);
-                        world.see(answer);
+                        function.see(answer);
                     )*
-                    world.see(("end", $($seen)?));
-                    world.end(&log)
+                    function.see(("end", $($seen)?));
+                    function.end(&log)
                 };
 
                 let (trace, _) = &blocking;
@@ -682,11 +685,11 @@ parity! {
     memoized_and_due: [ok(1), BUSY, ok(2)]
         in w {
             let memo: Memo<u32, u32> = Memo::builder().build();
-            let (world, due) = (w.clone(), memo.clone());
+            let (function, due) = (w.clone(), memo.clone());
         }
         |f| f.memoized(&memo).gated_by(move |n: &u32| {
             due.refresh(n);
-            Delay::of(&world, true)
+            Delay::of(&function, true)
         }),
         [0 => 1, 0 => 1, 0 => 1], memo.stats();
     invalidating: [ok(1), BUSY, ok(2)]
@@ -749,7 +752,7 @@ parity! {
     named_at_run_time: [BUSY, slow(2000, ok(7))]
         |f| f.named(format!("job {}", 42)).timeout(secs(1)).logged().retry_with(policy()).timed("job".to_owned()),
         [0 => 1, 0 => 2];
-    named_anew: [FATAL]
+    named_twice: [FATAL]
         |f| f.named("g").logged(),
         [0 => 1];
     boxed: [BUSY, ok(7)]
@@ -764,8 +767,8 @@ parity! {
         |f| f.gated(gate).retry_with(policy()),
         [0 => 1];
     gated_by: [ok(7)]
-        in w { let world = w.clone(); }
-        |f| f.gated_by(move |n: &u32| Delay::of(&world, *n > 0)),
+        in w { let function = w.clone(); }
+        |f| f.gated_by(move |n: &u32| Delay::of(&function, *n > 0)),
         [0 => 0, 0 => 1];
     everything: [slow(3000, ok(1)), BUSY, throttled(4), ok(7)]
         {

@@ -1,4 +1,4 @@
-//! `RateLimiter` and `KeyedLimiter`: exact, fair, safe to drop, on schedule.
+//! `RateLimiter` and `KeyedLimiter`: exact limits, fair queues, cancel safety, and the schedule.
 
 use crate::support::millis;
 use decor::{
@@ -32,8 +32,8 @@ async fn echo(text: &str) -> Result<String, Error> {
     Ok(text.to_owned())
 }
 
-/// Threads that wait for a permit each. Returns when all of them wait. Joining them returns the
-/// moments at which they were admitted, in milliseconds.
+/// Starts threads that wait for a permit each, and returns when all of them wait. The closure joins
+/// them, and returns the times at which they were admitted, in milliseconds.
 fn waiting_threads(clock: &VirtualClock, limiter: &RateLimiter, number: usize) -> impl FnOnce() -> Vec<u64> {
     let acquire = || {
         let limiter = limiter.clone();

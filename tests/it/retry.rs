@@ -1,4 +1,4 @@
-//! `retry_with`: how often, when, told to whom, and what is never done.
+//! `retry_with`: number and times of attempts, hooks, and attempts that are never made.
 
 use std::{
     cell::Cell,

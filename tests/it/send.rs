@@ -1,7 +1,8 @@
-//! A decorated call fits every place of a plain one: a task, a `dyn`, a field, a bound.
+//! A decorated call can be used wherever a plain call can: in a task, behind a `dyn`, in a field,
+//! with a bound.
 //!
-//! Each chain carries every decorator, because one that is not `Send`, or one lifetime pinned by a
-//! closure, breaks it.
+//! Each chain has every decorator, because one decorator that is not `Send`, or one lifetime that a
+//! closure pins, would break the chain.
 
 use crate::{
     every::{self, Answer, every_decorator},
@@ -35,7 +36,7 @@ use tokio::{
 const LATENCY: Duration = Duration::from_millis(10);
 const DELAY: Duration = Duration::from_millis(100);
 
-/// Knows nothing of decor.
+/// An error without a variant for decor's errors.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 enum ApiError {
     #[error("busy")]
@@ -50,7 +51,7 @@ impl Transient for ApiError {
     }
 }
 
-/// Does.
+/// An error with a variant for decor's errors.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 enum AppError {
     #[error(transparent)]
@@ -68,10 +69,10 @@ async fn fetch(id: u64) -> Result<String, ApiError> {
 
 async fn find(name: &str) -> Result<String, ApiError> {
     sleep(LATENCY).await;
-    if name == "nobody" { Err(ApiError::NotFound) } else { Ok(format!("user {name}")) }
+    if name == "unknown" { Err(ApiError::NotFound) } else { Ok(format!("user {name}")) }
 }
 
-/// Is busy as many times as it is told.
+/// A client that is busy for a given number of calls.
 #[derive(Debug, Clone, Default)]
 struct Client {
     busy: Arc<AtomicU32>,
@@ -177,7 +178,8 @@ fn shared<T: Send + Sync + 'static>(decorated: T) -> Arc<T> {
 
 macro_rules! spawned {
     ($($decorator:ident: |$f:ident| $chain:expr => $shown:literal;)*) => {
-        /// In an async block, where rustc forgets that the argument is `'static`.
+        /// The calls are made in an async block, where rustc forgets that the argument is
+        /// `'static`.
         #[tokio::test(start_paused = true)]
         async fn every_decorator_alone_can_be_called_in_a_task() {$(
             let $f = measure;
@@ -210,7 +212,7 @@ async fn a_spawned_block_can_lend_what_it_owns() {
         async move {
             let name = String::from("ann");
             let user = find.call(&name).await;
-            assert_not_found(find.call("nobody").await);
+            assert_not_found(find.call("unknown").await);
             user
         }
     });
@@ -230,7 +232,7 @@ async fn a_spawned_block_can_lend_to_all_of_a_retrys_closures() {
         .logged_args(|name: &&str| name.len());
 
     let task = tokio::spawn(async move {
-        let (begun, name) = (Instant::now(), String::from("nobody"));
+        let (begun, name) = (Instant::now(), String::from("unknown"));
         let error = find.call(&name).await.unwrap_err();
         assert_eq!(begun.elapsed(), 2 * Duration::from_secs(7) + 3 * LATENCY);
         error.to_string()
@@ -408,7 +410,7 @@ async fn a_boxed_function_can_stand_in_a_static() {
     assert_not_found(FETCH.call(404).await);
 }
 
-/// On the real clock, for there is real I/O; nothing waits for time.
+/// Runs on the real clock, because it does real I/O. The test does not wait for time.
 #[tokio::test]
 async fn a_boxed_function_can_be_the_state_of_an_axum_router() {
     #[derive(Clone)]
@@ -438,7 +440,7 @@ async fn a_boxed_function_can_be_the_state_of_an_axum_router() {
     assert_eq!(visit(0).await.unwrap().text().await.unwrap(), "invalid argument: id must not be 0");
 }
 
-/// What a library would write that takes whatever its user decorated.
+/// A library function that takes any decorated function of its user.
 async fn both<C>(fetch: C) -> (C::Output, C::Output)
 where
     C: Callable<(u64,)>,
@@ -471,12 +473,12 @@ async fn a_decorated_function_satisfies_a_generic_bound() {
     assert_eq!(both(self::fetch).await, (Ok("user 1".into()), Err(ApiError::NotFound)));
 }
 
-/// The arguments of each, summed up, are its arity.
+/// The sum of a function's arguments is its arity.
 #[tokio::test]
 async fn functions_of_0_to_8_arguments_are_called_with_them_spread_out() {
     macro_rules! table {
         ($($arity:literal: ($($argument:ident)*) called with ($($one:literal)*);)*) => {$({
-            #[allow(clippy::too_many_arguments)] // as many as there can be
+            #[allow(clippy::too_many_arguments)] // the largest number that decor supports
             async fn plain($($argument: u8),*) -> u8 {
                 0 $(+ $argument)*
             }
@@ -524,7 +526,7 @@ async fn a_chain_without_arguments_is_awaited() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closure_that_counts_works_anywhere_in_a_chain() {
+async fn a_counting_closure_works_before_any_decorator() {
     let (mut attempts, mut retries) = (0, Vec::new());
 
     let count = || {
@@ -598,9 +600,9 @@ async fn a_callable_behind_an_arc_can_be_decorated_further() {
     assert_eq!(shared.call(13).await.unwrap(), "user 13");
 }
 
-/// As if it were not boxed or shared: by whoever asks for a lower rung.
+/// A boxed or shared function satisfies the weaker bounds too.
 #[tokio::test(start_paused = true)]
-async fn what_is_boxed_or_shared_can_be_called_once_and_by_one() {
+async fn a_boxed_or_shared_function_is_callable_once_and_mutably() {
     async fn once(fetch: impl CallableOnce<(u64,), Output = User>) -> User {
         fetch.call_once((1,)).await
     }
@@ -623,7 +625,7 @@ async fn what_is_boxed_or_shared_can_be_called_once_and_by_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_context_is_handed_to_each_attempt() {
+async fn each_attempt_gets_a_clone_of_the_context() {
     let owned =
         decor::with_context(
             Client::busy(2),
@@ -651,7 +653,7 @@ async fn a_context_is_handed_to_each_attempt() {
 
     let alone = decor::with_context(Client::busy(2), |client: Client| async move { client.get("x").await });
     assert_eq!(alone.clone().retry_with(policy()).await.unwrap(), "user x");
-    assert_eq!(alone.await.unwrap(), "user x", "by then the client was not busy any more");
+    assert_eq!(alone.await.unwrap(), "user x", "the client was busy for the earlier calls only");
 }
 
 #[tokio::test(start_paused = true)]
@@ -671,9 +673,9 @@ async fn async_closures_that_borrow_from_outside_can_be_decorated() {
     assert_eq!(users.into_iter().map(Result::unwrap).collect::<Vec<_>>(), ["user x/1", "user x/2"]);
 }
 
-/// Nothing asks for `Send` that is not spawned.
+/// A chain that is not spawned needs no `Send`.
 #[tokio::test(start_paused = true)]
-async fn what_is_not_send_can_be_decorated_and_awaited() {
+async fn a_function_that_is_not_send_can_be_decorated_and_awaited() {
     let calls = Cell::new(0);
     let counted = decorated!(
         async |id: u64| {
@@ -689,7 +691,7 @@ async fn what_is_not_send_can_be_decorated_and_awaited() {
     assert_eq!(calls.get(), 2);
 }
 
-/// Every way to ask a memo whose keys are owned by one that is borrowed.
+/// Every call that looks a borrowed key up in a memo with owned keys.
 struct Directory {
     users: Memo<String, String>,
 }
@@ -708,7 +710,7 @@ impl Users for Directory {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_memo_with_owned_keys_is_asked_by_borrowed_ones() {
+async fn a_memo_with_owned_keys_takes_borrowed_ones() {
     fn pinned<'a>(
         users: &'a Memo<String, String>,
         path: &'a str,
@@ -737,7 +739,7 @@ async fn a_memo_with_owned_keys_is_asked_by_borrowed_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_send_can_be_memoized_in_a_local_task() {
+async fn a_function_that_is_not_send_can_be_memoized_in_a_local_task() {
     let (users, calls) = (memo::<u64>(), Rc::new(Cell::new(0)));
     let count = {
         let calls = Rc::clone(&calls);

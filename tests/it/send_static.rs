@@ -1,9 +1,9 @@
-//! Chains around functions with `'static` arguments, and around closures that borrow, go into
-//! tasks.
+//! Chains around functions with `'static` arguments, and around closures that borrow, can be used
+//! in tasks.
 //!
-//! Inside a task rustc knows no lifetimes. A future that holds the function's future as a
-//! projection is then "not general enough" for arguments such as `&'static str`; a future that has
-//! it as a parameter, bound to the function, is so for closures that borrow.
+//! Inside a task, rustc erases lifetimes. A future that holds the function's future as a projection
+//! is then "not general enough" for arguments such as `&'static str`. A future with a type
+//! parameter for it, bound to the function, is "not general enough" for closures that borrow.
 
 use crate::support::secs;
 use decor::{Error, Memo, RateLimiter, RetryPolicy, prelude::*, with_context};
@@ -47,7 +47,7 @@ fn limiter() -> RateLimiter {
     RateLimiter::new(1_000, secs(1))
 }
 
-/// The same call through each kind of limited chain, in a task.
+/// Makes the same call through each kind of limited chain, in a task.
 macro_rules! in_tasks {
     ($function:expr, $argument:expr) => {{
         let limiter = limiter();
@@ -66,8 +66,8 @@ macro_rules! in_tasks {
     }};
 }
 
-/// The same call through each kind of memoized chain, in a task. Each has its own memo, so that
-/// each loads.
+/// Makes the same call through each kind of memoized chain, in a task. Each chain has a memo of its
+/// own, so that each call loads.
 macro_rules! memoized_in_tasks {
     ($key:ty, $function:expr, $argument:expr, $by:expr) => {{
         let memo = || Memo::<$key, usize>::ttl(secs(60));
@@ -99,7 +99,7 @@ macro_rules! memoized_in_tasks {
 }
 
 #[tokio::test(start_paused = true)]
-async fn static_arguments_go_into_tasks_memoized() {
+async fn static_arguments_can_be_memoized_in_tasks() {
     type Words = Cow<'static, str>;
     let four = [const { Answer::Ok(4) }; 7];
     assert_eq!(memoized_in_tasks!(String, of_str, "four", |text: &&'static str| (*text).to_owned()), four);
@@ -112,7 +112,7 @@ async fn static_arguments_go_into_tasks_memoized() {
 
 /// The arguments themselves are the key, and a value may be static too.
 #[tokio::test(start_paused = true)]
-async fn static_keys_and_values_go_into_tasks() {
+async fn static_keys_and_values_can_be_used_in_tasks() {
     let (owned, lent): (Memo<String, usize>, Memo<&'static str, usize>) = (Memo::ttl(secs(60)), Memo::ttl(secs(60)));
     let cows: Memo<Cow<'static, str>, usize> = Memo::ttl(secs(60));
     let clients: Memo<String, &'static Client> = Memo::ttl(secs(60));
@@ -135,7 +135,7 @@ async fn static_keys_and_values_go_into_tasks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn static_arguments_go_into_tasks() {
+async fn static_arguments_can_be_used_in_tasks() {
     assert_eq!(in_tasks!(of_str, "four"), [const { Answer::Ok(4) }; 5]);
     assert_eq!(in_tasks!(of_cow, Cow::Borrowed("four")), [const { Answer::Ok(4) }; 5]);
     assert_eq!(in_tasks!(of_client, &CLIENT), [const { Answer::Ok(6) }; 5]);
@@ -143,7 +143,7 @@ async fn static_arguments_go_into_tasks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn contexts_behind_a_trait_go_into_tasks() {
+async fn contexts_behind_a_trait_can_be_used_in_tasks() {
     trait Users: Send + Sync {
         fn find(&self, name: &str) -> usize;
     }
@@ -165,7 +165,7 @@ async fn contexts_behind_a_trait_go_into_tasks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn closures_that_borrow_go_into_tasks_and_streams() {
+async fn closures_that_borrow_can_be_used_in_tasks_and_streams() {
     fn is_send<F: Future + Send>(future: F) -> F {
         future
     }

@@ -29,18 +29,18 @@ pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// The whole milliseconds of a duration.
+/// Number of whole milliseconds in a duration.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap()
 }
 
-/// The last moment before this one.
+/// The last representable time before this one.
 pub(crate) fn just_before(moment: Duration) -> Duration {
     moment.saturating_sub(Duration::from_nanos(1))
 }
 
-/// A number of cases, or `PROPTEST_CASES` if it is set, because proptest reads that variable only
-/// where no number is given.
+/// Number of cases, or `PROPTEST_CASES` if it is set. proptest itself reads that variable only if
+/// no number is given.
 pub(crate) fn cases(number: u32) -> ProptestConfig {
     if env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default() } else { ProptestConfig::with_cases(number) }
 }
@@ -50,17 +50,17 @@ pub(crate) fn paused() -> Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
-/// The time of a handle that is used in several paused runtimes, in milliseconds: a naive model.
+/// A naive model of the time of a handle that is used in several paused runtimes, in milliseconds.
 ///
-/// Time that passes in a runtime counts from where that runtime stood. The handle learns of it at
-/// its next read there, which also brings the runtime up to date.
+/// Time that passes in a runtime counts from the last time of that runtime. The handle takes it
+/// into account at its next read there, which also brings the runtime up to date.
 ///
-/// All runtimes stand at 0 in the beginning. The real ones do so if the handle is made in the
-/// runtime that was made last, whose clock is ahead of the others, and then reads each clock once.
+/// All runtimes start at 0. Real runtimes do if the handle is made in the runtime that was made
+/// last, because its clock is ahead of the others, and then reads each clock once.
 #[derive(Debug, Default)]
 pub(crate) struct NaiveClocks {
     now: u64,
-    /// Where each runtime stands in the time of the handle.
+    /// Time of each runtime, in the time of the handle.
     at: BTreeMap<usize, u64>,
 }
 
@@ -77,7 +77,7 @@ impl NaiveClocks {
     }
 }
 
-/// One event of decor's.
+/// An event of decor.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Line {
     pub(crate) target: String,
@@ -86,7 +86,7 @@ pub(crate) struct Line {
     pub(crate) fields: BTreeMap<String, String>,
 }
 
-/// Listens to this thread's events of decor's until it is dropped.
+/// Listens to the events of decor on this thread, until it is dropped.
 pub(crate) struct Listener {
     lines: Arc<Mutex<Vec<Line>>>,
     _guard: DefaultGuard,
@@ -94,17 +94,17 @@ pub(crate) struct Listener {
 
 /// Two subscribers that live as long as the process, and that no thread uses.
 ///
-/// With a single one alive, tracing asks the current thread's when an event is met for the first
-/// time. On a thread without a subscriber the event would be off for all, the one that listens
-/// included.
+/// With a single live subscriber, tracing asks the subscriber of the current thread when it first
+/// meets an event. On a thread without a subscriber, the event would then be off for all threads,
+/// those with a listener included.
 static KEPT: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(registry())));
 
-/// Hears everything down to `level`.
+/// Listens to all events down to `level`.
 pub(crate) fn listen_at(level: Level) -> Listener {
     LazyLock::force(&KEPT);
     let lines = Arc::new(Mutex::new(Vec::new()));
-    // A filter for all. A filter of the recorder alone would leave `tracing::enabled!` true at
-    // every level.
+    // A filter for the whole subscriber. With a filter of the recorder alone, `tracing::enabled!`
+    // would be true at every level.
     let subscriber = registry().with(LevelFilter::from_level(level)).with(Recorder(Arc::clone(&lines)));
     Listener { lines, _guard: tracing::subscriber::set_default(subscriber) }
 }
@@ -118,7 +118,7 @@ impl Listener {
         self.lines.lock().unwrap().clone()
     }
 
-    /// `level message` of each event so far, and forgets them.
+    /// Returns `level message` of each event so far, and clears them.
     pub(crate) fn take(&self) -> Vec<String> {
         let lines = std::mem::take(&mut *self.lines.lock().unwrap());
         lines.into_iter().map(|line| format!("{} {}", line.level, line.message)).collect()

@@ -1,15 +1,15 @@
-//! What the compiler says to those who go wrong, and that its advice is good.
+//! The compiler's messages to common mistakes, and a test that their advice compiles and runs.
 //!
-//! Each `tests/ui/fail/<case>.rs` is a mistake, and beside it stands the one error that rustc
-//! answers with. Its twin `tests/ui/pass/<case>.rs` follows the advice of the error; it is a module
-//! of this binary and runs as a test.
+//! Each `tests/ui/fail/<case>.rs` is a mistake. The file beside it records the one error of rustc.
+//! Its twin `tests/ui/pass/<case>.rs` follows the advice of the error. The twin is a module of this
+//! binary and runs as a test.
 //!
-//! After a change, `TRYBUILD=overwrite cargo test --test it ui::` records the errors anew. Read
+//! After a change, `TRYBUILD=overwrite cargo test --test it ui::` records the errors again. Read
 //! them.
 
 use std::{collections::BTreeSet, env, ffi::OsStr, fs, path::Path, process::Command};
 
-/// Errors are worded anew with every release.
+/// The recorded messages are those of this release, because every release changes some of them.
 const RECORDED_WITH: &str = "rustc 1.95.";
 
 macro_rules! cases {
@@ -17,7 +17,7 @@ macro_rules! cases {
         const CASES: &[&str] = &[$(stringify!($case)),*];
 
         #[path = "../ui/pass"]
-        #[allow(unreachable_pub, clippy::unused_async)] // each is a program of its own, and an example
+        #[allow(unreachable_pub, clippy::unused_async)] // each twin is a program of its own
         mod pass {$(
             mod $case;
 
@@ -107,14 +107,13 @@ fn each_mistake_has_a_twin_and_is_answered_with_a_single_error() {
         let stderr = fs::read_to_string(format!("tests/ui/fail/{case}.stderr")).unwrap();
         assert_eq!(stderr.lines().filter(|line| line.starts_with("error")).count(), 1, "{case}");
 
-        // rustc names a closure by its path, and words its message differently if a name in it is
-        // long.
+        // rustc names a closure by its path, and changes its message if a name in it is long.
         let depends_on_the_path = |line: &&str| line.contains("^ ") && line.contains("closure@$DIR");
         assert_eq!(stderr.lines().find(depends_on_the_path), None, "{case} holds in some directories only");
     }
 }
 
-/// The names, without it, of the files with this extension.
+/// Names of the files with this extension, without the extension.
 fn files(directory: &str, extension: &str) -> BTreeSet<String> {
     let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let stem = |path: &Path| path.file_stem().and_then(OsStr::to_str).unwrap().to_owned();

@@ -1,10 +1,10 @@
-//! A user's own traits beside the prelude: methods that decor does not offer for a type, and has
-//! only for the compiler's messages, never make a call ambiguous.
+//! A user's own traits beside the prelude. Stub methods of decor that exist only for the compiler's
+//! messages never make a call ambiguous.
 
 use decor::prelude::*;
 use std::future::{Future, ready};
 
-/// By value, as an extension trait of futures usually takes them.
+/// Takes futures by value, as extension traits of futures usually do.
 trait OnFutures: Future + Sized {
     fn retry_with(self, n: u8) -> u8 {
         n
@@ -56,7 +56,7 @@ mod borrowed {
     impl OnBorrowedFutures for Mine {}
 
     #[test]
-    fn so_may_borrowed_futures() {
+    fn borrowed_futures_may_have_methods_with_hidden_names() {
         let mine = Mine;
         assert_eq!(mine.retry_with("1"), 1);
         assert_eq!(mine.validated("12"), 2);
@@ -109,7 +109,7 @@ mod on_functions {
         impl<F: Fn(u64) -> u64> ByReference for F {}
 
         #[test]
-        fn by_reference_as_well() {
+        fn methods_by_reference_may_have_hidden_names() {
             assert_eq!((load.timed(), load.memoized()), ("timed", "memoized"));
             assert_eq!(load.blocking().call(7), 7);
         }

@@ -5,7 +5,7 @@ use crate::{
     GiveUpReason, Name, RetryPolicy,
     clock::{Clock, Instant},
     policy::{Attempted, Delays, Verdict},
-    trace::{retry_event, within_filter},
+    trace::{may_be_enabled, retry_event},
 };
 use std::{fmt, time::Duration};
 use tracing::field::{self, Value};
@@ -124,7 +124,7 @@ impl Log<'_> {
             }
             return;
         }
-        let Some(level) = policy.give_up_log_filter().into_level().filter(|level| within_filter(*level)) else {
+        let Some(level) = policy.give_up_log_filter().into_level().filter(|level| may_be_enabled(*level)) else {
             return;
         };
         let Some(left_out) = policy.give_up_log().map_or(Some(0), |limit| limit.admit(clock)) else { return };

@@ -1,4 +1,4 @@
-//! `logged` and its kin: what is said, at which level, and what is not.
+//! `logged` and its variants: the lines, their levels and fields, and the values that they hide.
 
 use crate::support::{listen, listen_at, ms};
 use decor::{Logging, prelude::*};
@@ -35,7 +35,7 @@ async fn by_default_neither_arguments_nor_values_are_shown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_fields_are_there_for_machines() {
+async fn the_events_have_name_elapsed_and_outcome_as_fields() {
     let log = listen();
     let _ = login.logged().call("ann", Secret).await;
     let _ = login.logged().call("bob", Secret).await;
@@ -48,7 +48,7 @@ async fn the_fields_are_there_for_machines() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_future_is_called_by_the_function_that_made_it() {
+async fn the_line_of_a_future_names_the_function_that_made_it() {
     let log = listen();
     login("ann", Secret).logged().await.ok().unwrap();
     assert_eq!(log.take(), ["DEBUG calling login", "INFO login returned in 0.12s"]);
@@ -100,7 +100,7 @@ async fn long_values_are_cut_where_documented() {
         let args = lines[0].strip_prefix("DEBUG calling echo").unwrap();
         let value = lines[1].strip_prefix("INFO echo returned ").unwrap();
         let shown = |text: &str| (text.chars().count(), text.ends_with('…'));
-        // Two quotes around the value, parentheses as well around the arguments.
+        // The value has two quotes around it. The arguments have parentheses too.
         if length + 4 <= MAX_SHOWN {
             assert_eq!(shown(args), (length + 4, false));
         } else {
@@ -115,7 +115,7 @@ async fn long_values_are_cut_where_documented() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_picked_is_cut_as_well() {
+async fn a_text_of_logged_args_is_cut_as_well() {
     let log = listen();
     let echo = (|text: String| ready(Ok::<_, String>(text))).named("echo").logged_args(|text: &String| text.clone());
     echo.call("x".repeat(10_000)).await.unwrap();
@@ -137,7 +137,7 @@ async fn each_line_has_its_fields() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_cut_is_not_even_formatted() {
+async fn the_rest_of_a_cut_value_is_not_formatted() {
     struct Endless<'a>(&'a Cell<u32>);
     impl fmt::Debug for Endless<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,7 +154,7 @@ async fn what_is_cut_is_not_even_formatted() {
     assert_eq!(written.get() as usize, MAX_SHOWN + 1);
 }
 
-/// Its `Debug` gives up.
+/// A value with a failing `Debug`.
 #[derive(Clone)]
 struct Shy;
 
@@ -184,18 +184,18 @@ async fn an_argument_that_cannot_be_shown_does_not_stop_the_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn logged_args_shows_what_is_picked() {
+async fn logged_args_shows_the_text_of_the_closure() {
     static PICKED: AtomicU32 = AtomicU32::new(0);
     let fetch = fetch.logged_args(|id: &u64, _: &&str| {
         PICKED.fetch_add(1, Relaxed);
         *id
     });
     fetch.call(42, "en").await.unwrap();
-    assert_eq!(PICKED.load(Relaxed), 0, "nobody listens, nothing is picked");
+    assert_eq!(PICKED.load(Relaxed), 0, "the closure is not called without a listener");
 
     let log = listen_at(Level::INFO);
     fetch.call(42, "en").await.unwrap();
-    assert_eq!(PICKED.load(Relaxed), 0, "nobody listens to calls");
+    assert_eq!(PICKED.load(Relaxed), 0, "the closure is not called without a listener at the level of calls");
     assert_eq!(log.take(), ["INFO fetch returned in 0.00s"]);
     drop(log);
 
@@ -252,7 +252,7 @@ async fn logged_with_sets_the_levels() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_future_has_its_levels_too() {
+async fn logged_with_sets_the_levels_of_a_future() {
     let log = listen();
     fetch(1, "en").logged_with(Logging::default().level(Level::TRACE)).await.unwrap();
     fetch(1, "xx").logged_with(Logging::default()).await.unwrap_err();

@@ -38,14 +38,14 @@ async fn one_event_with_name_elapsed_and_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_output_will_do() {
+async fn calls_with_any_output_are_timed() {
     let log = listen();
     assert_eq!((|n: u8| ready(n)).timed("plain").call(7).await, 7);
     assert_eq!(log.take(), ["INFO plain took 0.0000s"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_level_is_the_events_level() {
+async fn the_event_has_the_level_that_was_set() {
     let log = listen();
     for level in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
         nap.timed_with(Timing::new("nap").level(level)).call(1).await.unwrap();
@@ -54,7 +54,7 @@ async fn each_level_is_the_events_level() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn below_the_listeners_level_nothing_is_said() {
+async fn an_event_below_the_listeners_level_is_not_sent() {
     let log = listen_at(Level::INFO);
     nap.timed_with(Timing::new("nap").level(Level::DEBUG)).call(1).await.unwrap();
     assert_eq!(log.take(), [""; 0]);
@@ -70,7 +70,7 @@ async fn the_clock_starts_at_the_first_poll() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slower_than_leaves_out_what_took_no_longer() {
+async fn slower_than_skips_calls_that_took_no_longer() {
     let (seen, sink) = recorder();
     let nap = nap.timed_with(Timing::new("nap").slower_than(ms(100)).record_to(sink));
     nap.call(99).await.unwrap();
@@ -89,7 +89,7 @@ async fn by_result_tells_ok_from_err() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_event_says_how_the_call_ended() {
+async fn the_event_has_the_outcome_of_the_call() {
     let log = listen();
     let timing = Timing::new("nap").by_result();
     nap.timed_with(timing.clone()).call(1).await.unwrap();
@@ -115,7 +115,7 @@ fn a_timing_shows_its_settings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sink_takes_the_place_of_the_event() {
+async fn with_a_sink_no_event_is_sent() {
     let log = listen();
     let (seen, sink) = recorder();
     nap.timed_with(Timing::new("nap").record_to(sink)).call(1).await.unwrap();
@@ -124,7 +124,7 @@ async fn a_sink_takes_the_place_of_the_event() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn around_a_retry_it_times_all_attempts_and_inside_each() {
+async fn behind_a_retry_all_attempts_are_timed_and_before_it_each_one() {
     let (inner, inner_sink) = recorder();
     let (outer, outer_sink) = recorder();
     nap.timed_with(Timing::new("attempt").record_to(inner_sink))

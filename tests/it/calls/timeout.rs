@@ -1,4 +1,4 @@
-//! `timeout`: exactly at the limit, and nothing touched where nothing is needed.
+//! `timeout`: calls end exactly at the limit, and a call that needs no timer makes none.
 
 use crate::support::{ms, secs};
 use decor::{Error, prelude::*};
@@ -39,14 +39,14 @@ async fn fires_exactly_at_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_ends_exactly_at_the_limit_wins() {
+async fn a_call_that_ends_exactly_at_the_limit_succeeds() {
     assert_eq!(answer(ms(2000)).timeout(secs(2)).await, Ok(42));
     assert_eq!(answer(ms(2001)).timeout(secs(2)).await, timed_out(secs(2)));
 }
 
 #[test]
-fn ready_at_its_first_poll_it_touches_no_timer() {
-    // There is no runtime here, so to make a timer would panic.
+fn a_call_that_is_ready_at_its_first_poll_makes_no_timer() {
+    // There is no runtime here, so making a timer would panic.
     let mut call = task::spawn(ready(Answer::Ok(1)).timeout(secs(1)));
     assert_eq!(assert_ready!(call.poll()), Ok(1));
     let mut call = task::spawn((|| ready(Answer::Ok(1))).timeout(Duration::ZERO).call());
@@ -55,13 +55,13 @@ fn ready_at_its_first_poll_it_touches_no_timer() {
 
 #[test]
 #[should_panic(expected = "no reactor running")]
-fn pending_outside_of_a_runtime_it_panics_as_documented() {
-    // The counterpart of the test above: here a timer is needed.
+fn a_pending_call_outside_of_a_runtime_panics() {
+    // The counterpart of the test above: this call needs a timer.
     let _ = task::spawn(pending::<Answer>().timeout(secs(1))).poll();
 }
 
 #[test]
-fn built_and_called_outside_of_a_runtime_it_runs_inside() {
+fn a_call_made_outside_of_a_runtime_runs_inside() {
     let bounded = answer.timeout(secs(2));
     let call = bounded.call(secs(3));
     let direct = answer(secs(3)).timeout(secs(1));
@@ -75,10 +75,10 @@ fn built_and_called_outside_of_a_runtime_it_runs_inside() {
 #[tokio::test(start_paused = true)]
 async fn the_time_counts_from_the_first_pending_poll() {
     let call = answer(secs(2)).timeout(secs(2));
-    sleep(secs(5)).await; // built long before
+    sleep(secs(5)).await; // the call was made long before
     assert_eq!(call.await, Ok(42));
 
-    // A first poll that itself takes time, 1 s here, is not part of the limit.
+    // The duration of the first poll, 1 s here, does not count.
     let begun = Instant::now();
     let mut first = true;
     let slow_start = poll_fn(|_| {
@@ -118,9 +118,9 @@ async fn a_label_tells_an_attempts_limit_from_the_total() {
     assert_eq!(error, Error::TimedOut { name: "answer".into(), after: secs(1), label: Some("page") });
 }
 
-/// A chain has many limits, and an error is returned by value through every layer.
+/// A chain may have many limits, and every layer returns the error by value.
 #[test]
-fn a_label_costs_nothing_where_there_is_none() {
+fn a_limit_without_a_label_has_no_room_for_one() {
     let sizes = |bare: usize, bounded: usize, labelled: usize| (bounded - bare, labelled - bounded);
     let future = || pending::<Answer>();
     let (bounded, labelled) = (future().timeout(secs(1)), future().timeout(secs(1)).labelled("x"));
@@ -133,7 +133,7 @@ fn a_label_costs_nothing_where_there_is_none() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_of_zero_allows_one_poll() {
     assert_eq!(ready(Answer::Ok(1)).timeout(Duration::ZERO).await, Ok(1));
-    // Between two ticks of the timer, where a sleep of zero would wait for the next.
+    // Between two ticks of the timer, a sleep of zero would wait for the next tick.
     tokio::time::advance(Duration::from_micros(300)).await;
     let begun = Instant::now();
     assert_eq!(answer(ms(1)).timeout(Duration::ZERO).await, timed_out(Duration::ZERO));
@@ -141,7 +141,7 @@ async fn a_limit_of_zero_allows_one_poll() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_longest_limit_never_fires() {
+async fn the_longest_limit_never_ends_a_call() {
     let mut call = task::spawn(answer(secs(60 * 60 * 24 * 365)).timeout(Duration::MAX));
     assert_pending!(call.poll());
     tokio::time::advance(secs(60 * 60 * 24 * 364)).await;
@@ -157,14 +157,14 @@ async fn sub_millisecond_limits_are_never_early() {
     assert_eq!(begun.elapsed(), ms(1));
 }
 
-/// A trial with a plain `Sleep` never ended: a call that uses up its task's budget at every poll
-/// left none to the timer.
+/// With a plain `Sleep`, a call that uses up its task's budget at every poll left none for the
+/// timer, and never timed out.
 #[tokio::test(start_paused = true)]
 async fn an_inner_future_that_drains_the_coop_budget_still_times_out() {
     let polls = Arc::new(AtomicU32::new(0));
     let seen = Arc::clone(&polls);
     let greedy = poll_fn(move |cx| {
-        assert!(seen.fetch_add(1, Relaxed) < 1_000, "it does not time out");
+        assert!(seen.fetch_add(1, Relaxed) < 1_000, "the call never times out");
         while tokio::task::coop::has_budget_remaining() {
             let Poll::Ready(spent) = tokio::task::coop::poll_proceed(cx) else { break };
             spent.made_progress();
@@ -172,7 +172,7 @@ async fn an_inner_future_that_drains_the_coop_budget_still_times_out() {
         cx.waker().wake_by_ref();
         Poll::<Answer>::Pending
     });
-    // Always runnable, it keeps the paused clock from advancing by itself.
+    // The call is always runnable, so the paused clock does not advance by itself.
     let clock = tokio::spawn(async {
         for _ in 0..10 {
             tokio::time::advance(ms(1)).await;
@@ -215,5 +215,5 @@ async fn the_call_is_dropped_before_the_error_is_returned() {
     };
     let mut call = Box::pin(call.timeout(secs(1)));
     call.as_mut().await.unwrap_err();
-    assert_eq!(Arc::strong_count(&token), 1, "though the future is still there");
+    assert_eq!(Arc::strong_count(&token), 1, "the call was dropped, although its future still exists");
 }

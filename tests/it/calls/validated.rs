@@ -1,4 +1,4 @@
-//! `validated` and `deprecated`: what looks at a call before it is made.
+//! `validated` and `deprecated`: decorators that look at a call before it is made.
 
 use crate::support::{listen, ms};
 use decor::{BoxedFn, Deprecation, Error, prelude::*};
@@ -61,7 +61,7 @@ async fn a_closure_without_arguments_is_validated_when_it_is_awaited() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn inside_a_retry_a_refusal_is_not_transient() {
+async fn a_refusal_before_a_retry_is_not_retried() {
     static LOOKED: AtomicU32 = AtomicU32::new(0);
     let fetch = fetch
         .validated(|_: &u64, _: &&str| {
@@ -103,7 +103,7 @@ async fn another_decorated_function_warns_again() {
 }
 
 #[tokio::test]
-async fn every_call_warns_if_asked_to() {
+async fn with_every_call_each_call_warns() {
     let log = listen();
     let old = old.deprecated_with(Deprecation::new("use new").every_call());
     for n in 0..3 {
@@ -113,17 +113,17 @@ async fn every_call_warns_if_asked_to() {
 }
 
 #[tokio::test]
-async fn nothing_is_said_before_the_first_poll() {
+async fn a_deprecated_call_does_not_warn_before_the_first_poll() {
     let log = listen();
     let old = old.deprecated("use new");
     drop(old.call(1));
     assert_eq!(log.take(), [""; 0]);
     old.call(1).await;
-    assert_eq!(log.take().len(), 1, "a call that was never polled does not count as warned");
+    assert_eq!(log.take().len(), 1, "a call that was never polled has not warned");
 }
 
 #[tokio::test]
-async fn the_place_is_the_calls_through_any_number_of_decorators() {
+async fn the_warning_shows_the_call_site_through_any_number_of_decorators() {
     let log = listen();
     let chain = old
         .deprecated_with(Deprecation::new("use new").every_call())
@@ -143,7 +143,7 @@ async fn the_place_is_the_calls_through_any_number_of_decorators() {
 }
 
 #[tokio::test]
-async fn where_decor_makes_the_call_itself_no_place_is_named() {
+async fn the_warning_shows_no_call_site_if_decor_makes_the_call() {
     let log = listen();
     let noisy = Deprecation::new("use new").every_call();
     (|| ready(1)).named("old").deprecated_with(noisy.clone()).await;

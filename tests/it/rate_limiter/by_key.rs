@@ -107,7 +107,7 @@ async fn weighted_futures_are_tried_and_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-#[should_panic(expected = "a setting of a call that has been polled")]
+#[should_panic(expected = "a call cannot be changed after it was polled")]
 async fn permits_are_set_before_the_first_poll() {
     let limiter = RateLimiter::new(1, secs(1));
     limiter.acquire().await;

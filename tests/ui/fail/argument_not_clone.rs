@@ -1,4 +1,4 @@
-//! A retry hands its arguments to each attempt, and one of them is not `Clone`.
+//! A retry clones the arguments for each attempt, and one of them is not `Clone`.
 
 use decor::prelude::*;
 

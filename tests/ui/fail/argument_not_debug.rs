@@ -1,4 +1,4 @@
-//! Arguments are to be shown of which one is not `Debug`.
+//! A log line shows the arguments, and one of them is not `Debug`.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A function that has arguments is awaited without them.
+//! A function with arguments is awaited without a call.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What a blocking call returns is no future.
+//! The result of a blocking call is not a future.
 
 use decor::prelude::*;
 

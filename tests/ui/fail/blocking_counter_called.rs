@@ -1,4 +1,4 @@
-//! A sync closure that counts cannot be called by many at the same time.
+//! A sync closure that counts cannot be called several times at once.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A sync function is decorated as if it were an async one.
+//! A sync function is decorated without `.blocking()`.
 
 use decor::prelude::*;
 

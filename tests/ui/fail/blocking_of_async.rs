@@ -1,4 +1,4 @@
-//! An async function is decorated as if it were a sync one.
+//! An async function is decorated with `.blocking()`.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! `.run()` is for what takes no arguments.
+//! `.run()` is for functions without arguments.
 
 use decor::prelude::*;
 

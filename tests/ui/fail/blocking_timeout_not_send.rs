@@ -1,4 +1,4 @@
-//! A call that another thread makes cannot use what stays on this one.
+//! A call on another thread captures a value that is not `Send`.
 
 use decor::prelude::*;
 use std::{rc::Rc, time::Duration};

@@ -1,4 +1,4 @@
-//! A call that another thread makes cannot borrow from this one.
+//! A call on another thread borrows an argument.
 
 use decor::prelude::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The type of a boxed function names no lifetime, so its arguments cannot be borrowed from nearby.
+//! A boxed function borrows an argument, but its type names no lifetime.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A closure that counts cannot be called by many at the same time.
+//! A closure that counts cannot be called several times at once.
 
 use decor::prelude::*;
 use std::future::ready;

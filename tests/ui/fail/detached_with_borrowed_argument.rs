@@ -1,4 +1,4 @@
-//! A load in a task of its own may outlive what its caller lends it.
+//! A load in a task of its own may outlive a borrowed argument.
 
 use decor::prelude::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! An error is to be logged that is not `Display`.
+//! The error of a logged function is not `Display`.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A timeout must speak through an error type that has no `From<decor::Error>`.
+//! The error type of a function with a timeout has no `From<decor::Error>`.
 
 use decor::prelude::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A gate that counts calls by itself: each call has a gate of its own.
+//! A gate without `Clone`, although each call needs a gate of its own.
 
 use decor::{
     layer::{Decoration, End, Gate},

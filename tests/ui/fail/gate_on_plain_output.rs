@@ -1,4 +1,4 @@
-//! A gate that may refuse a call stands before one that has no room for its error.
+//! A gate that may refuse calls, before an output that carries no error.
 
 use decor::{
     Error, Fallible,

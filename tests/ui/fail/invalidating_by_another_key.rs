@@ -1,4 +1,4 @@
-//! A closure that makes something else than the memo's key of the arguments.
+//! The closure returns another type than the memo's key.
 
 use decor::prelude::*;
 

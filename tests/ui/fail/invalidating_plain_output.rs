@@ -1,4 +1,4 @@
-//! An invalidation after the success of an output that is no `Result`.
+//! The output of an invalidating function is not a `Result`.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! An async closure that lends to its future what it owns can be called once only.
+//! An async closure that lends what it owns to its future can be called only once.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A closure behind a limiter owns what cannot be cloned.
+//! A closure behind a limiter owns a value that cannot be cloned.
 
 use decor::prelude::*;
 use std::{future::ready, time::Duration};

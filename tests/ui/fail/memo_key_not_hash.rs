@@ -1,4 +1,4 @@
-//! Values are found by a key that is not `Hash`.
+//! The key of a memo is not `Hash`.
 
 use decor::prelude::*;
 use std::time::Duration;

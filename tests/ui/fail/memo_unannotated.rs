@@ -1,4 +1,4 @@
-//! What the memo is to keep of the output is not written: the user, or the whole `Result`.
+//! The memo's value type is not written: the `Ok` value, or the whole `Result`.
 
 use decor::prelude::*;
 use std::time::Duration;

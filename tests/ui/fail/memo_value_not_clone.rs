@@ -1,4 +1,4 @@
-//! A memo hands out what it holds to many, and it is not `Clone`.
+//! A memo clones its value for each hit, and the value is not `Clone`.
 
 use decor::prelude::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The memo's key type is not what the arguments make.
+//! The memo's key type does not fit the arguments.
 
 use decor::prelude::*;
 use std::time::Duration;

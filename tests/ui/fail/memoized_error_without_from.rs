@@ -1,5 +1,5 @@
-//! The calls that wait for a load are told of its failure through an error type that has no
-//! `From<decor::Error>`.
+//! The error type of a memoized function has no `From<decor::Error>`, which waiting calls need to
+//! get the failure of a load.
 
 use decor::prelude::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The key that is given is not of the memo's type, nor borrowed from it.
+//! The given key is neither of the memo's key type nor borrowed from it.
 
 use decor::prelude::*;
 use std::time::Duration;

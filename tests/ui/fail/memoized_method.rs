@@ -1,4 +1,4 @@
-//! A method is a function of its receiver, and that is not the key.
+//! The receiver of a method is an argument, and does not fit the memo's key.
 
 use decor::prelude::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The value before each call should be a gate, and is not.
+//! The value given to `.gated(..)` is not a gate.
 
 use decor::{layer::Decoration, prelude::*};
 use std::fmt;

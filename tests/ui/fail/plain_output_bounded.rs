@@ -1,4 +1,4 @@
-//! A timeout must speak through an output that is no `Result`.
+//! The output of a function with a timeout is not a `Result`.
 
 use decor::prelude::*;
 use std::time::Duration;

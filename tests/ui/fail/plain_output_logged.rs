@@ -1,4 +1,4 @@
-//! A log of successes and failures of an output that is no `Result`.
+//! The output of a logged function is not a `Result`.
 
 use decor::prelude::*;
 

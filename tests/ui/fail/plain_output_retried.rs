@@ -1,4 +1,4 @@
-//! A retry must tell success from failure by an output that is no `Result`.
+//! The output of a retried function is not a `Result`.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A predicate looks at another error type than the function has.
+//! The predicate takes another error type than the function has.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A reference to a decorated function is not one itself.
+//! A reference to a decorated function is not a decorated function.
 
 use decor::{Callable, prelude::*};
 

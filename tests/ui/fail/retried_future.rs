@@ -1,4 +1,4 @@
-//! A future has been called already.
+//! A future is the result of a call, and cannot be retried.
 
 use decor::prelude::*;
 

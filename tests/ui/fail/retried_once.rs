@@ -1,4 +1,4 @@
-//! A closure that gives away what it owns can be called once only.
+//! A closure that gives away what it owns can be called only once.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A gate that takes no permits has nothing to settle.
+//! `.settled(..)` follows a gate that takes no permits.
 
 use decor::{
     layer::{Decoration, Gate},

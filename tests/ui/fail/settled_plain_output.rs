@@ -1,4 +1,4 @@
-//! An output that is no `Result` cannot be settled.
+//! The output of a settled function is not a `Result`.
 
 use decor::prelude::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A closure that counts is shared by many.
+//! A closure that counts is shared in an `Arc`.
 
 use decor::prelude::*;
 use std::{future::ready, sync::Arc};

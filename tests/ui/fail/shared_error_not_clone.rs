@@ -1,4 +1,4 @@
-//! One error is to go to many, and is not `Clone`.
+//! Waiting calls share one error, and the error is not `Clone`.
 
 use decor::prelude::*;
 use std::{io, time::Duration};

@@ -1,4 +1,4 @@
-//! An error type is asked what is transient, and does not say.
+//! The error type does not implement `Transient`.
 
 use decor::prelude::*;
 

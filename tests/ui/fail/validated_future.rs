@@ -1,4 +1,4 @@
-//! A future's arguments are gone.
+//! A future's arguments are gone, so they cannot be validated.
 
 use decor::prelude::*;
 

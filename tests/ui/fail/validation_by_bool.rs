@@ -1,4 +1,4 @@
-//! A validation says no, and not why.
+//! A validation returns a `bool`, which has no reason for a refusal.
 
 use decor::prelude::*;
 

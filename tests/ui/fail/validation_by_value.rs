@@ -1,4 +1,4 @@
-//! A validation takes an argument away from the function.
+//! A validation takes an argument by value.
 
 use decor::prelude::*;
 

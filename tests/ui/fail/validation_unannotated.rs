@@ -1,4 +1,4 @@
-//! rustc cannot infer what a validation looks at.
+//! A validation has no argument types, and rustc cannot infer them.
 
 use decor::prelude::*;
 

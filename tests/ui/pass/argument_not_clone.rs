@@ -1,4 +1,4 @@
-//! It is taken by reference, or as an `Arc`.
+//! The argument is taken by reference, or as an `Arc`.
 
 use decor::prelude::*;
 use std::sync::Arc;

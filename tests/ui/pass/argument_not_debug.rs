@@ -1,4 +1,4 @@
-//! It is derived; or what may be shown is picked; or nothing is shown.
+//! The argument derives `Debug`, or the line shows a chosen text, or no arguments.
 
 use decor::prelude::*;
 

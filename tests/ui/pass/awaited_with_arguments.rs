@@ -1,4 +1,4 @@
-//! It is called first.
+//! The function is called, and then awaited.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A blocking call returns its answer; in a task, it runs on a thread where blocking is fine.
+//! A blocking call returns its output. In a task, it runs on a thread for blocking work.
 
 use decor::prelude::*;
 

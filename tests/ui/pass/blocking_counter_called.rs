@@ -1,4 +1,4 @@
-//! A sync closure counts by reference; or is run once, and needs no arguments for that.
+//! A sync closure counts by reference, or is run once without arguments.
 
 use decor::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,4 +1,4 @@
-//! What takes arguments is called with them.
+//! A function with arguments is called with them.
 
 use decor::prelude::*;
 

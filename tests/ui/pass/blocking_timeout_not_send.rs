@@ -1,4 +1,4 @@
-//! A call that another thread makes uses what is `Send`.
+//! A call on another thread captures values that are `Send`.
 
 use decor::prelude::*;
 use std::{sync::Arc, time::Duration};

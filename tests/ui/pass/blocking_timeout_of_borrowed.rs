@@ -1,4 +1,4 @@
-//! A call that another thread makes owns its arguments.
+//! A call on another thread owns its arguments.
 
 use decor::prelude::*;
 use std::{sync::Arc, time::Duration};

@@ -1,4 +1,4 @@
-//! The arguments of a boxed function are owned.
+//! A boxed function owns its arguments.
 
 use decor::prelude::*;
 

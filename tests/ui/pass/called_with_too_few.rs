@@ -1,4 +1,4 @@
-//! A decorated function is called with all the arguments that it has.
+//! A decorated function is called with all its arguments.
 
 use decor::prelude::*;
 

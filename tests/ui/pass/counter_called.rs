@@ -1,4 +1,4 @@
-//! Its owner awaits it, once; many share an atomic counter.
+//! A counting closure is awaited once, or several calls share an atomic counter.
 
 use decor::prelude::*;
 use std::{

@@ -1,4 +1,4 @@
-//! A closure that counts before it makes its future lends nothing.
+//! A closure that counts before it makes its future lends nothing to the future.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The arguments of a detached load are owned; those of any other may be borrowed.
+//! A detached load owns its arguments. Other loads may borrow them.
 
 use decor::prelude::*;
 use std::time::Duration;

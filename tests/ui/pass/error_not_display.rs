@@ -1,4 +1,4 @@
-//! It is made so, by `thiserror` for one.
+//! The error implements `Display`, for example by `thiserror`.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! An error type speaks for a timeout by one `#[from]` variant; a foreign one is lifted first.
+//! The error type has a `#[from]` variant. A foreign error type is lifted first.
 
 use decor::{Failure, prelude::*};
 use std::{num::ParseIntError, time::Duration};

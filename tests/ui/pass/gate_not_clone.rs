@@ -1,4 +1,4 @@
-//! A gate with clones that count together.
+//! The clones of a gate count together.
 
 use decor::{
     layer::{Decoration, End, Gate},

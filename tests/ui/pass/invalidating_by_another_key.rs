@@ -1,4 +1,4 @@
-//! The closure makes the memo's key; or a tag, which is text whatever the key.
+//! The closure returns the memo's key. A tag is text for every key type.
 
 use decor::prelude::*;
 

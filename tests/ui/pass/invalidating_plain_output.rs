@@ -1,4 +1,4 @@
-//! `.fallible()` makes the output a `Result`, so that each call that ends is a success.
+//! `.fallible()` makes the output a `Result`, so each call that returns is a success.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What is owned is handed over by `with_context`; what is borrowed, an async closure may lend.
+//! `with_context` passes owned values on. An async closure may lend borrowed ones.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! It is made so, and then the arguments are the key; or a closure makes another one of them.
+//! The arguments implement `Hash`, or a closure makes another key from them.
 
 use decor::prelude::*;
 use std::time::Duration;

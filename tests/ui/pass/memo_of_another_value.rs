@@ -1,4 +1,4 @@
-//! A memo's values are what the function returns: the `Ok` of it, or all.
+//! The memo holds the `Ok` values of the function, or its whole output.
 
 use decor::prelude::*;
 use std::time::Duration;

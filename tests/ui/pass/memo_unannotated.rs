@@ -1,4 +1,4 @@
-//! The memo's type says what is kept: the user, or errors as well.
+//! The memo's type names its values: the user, or errors as well.
 
 use decor::prelude::*;
 use std::time::Duration;

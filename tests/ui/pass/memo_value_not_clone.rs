@@ -1,4 +1,4 @@
-//! It is made so; or the memo holds it in an `Arc`.
+//! The value implements `Clone`, or the memo holds it in an `Arc`.
 
 use decor::prelude::*;
 use std::{sync::Arc, time::Duration};

@@ -1,4 +1,4 @@
-//! The memo's key is as the arguments are; or a closure makes it of them.
+//! The memo's key fits the arguments, or a closure makes it from them.
 
 use decor::prelude::*;
 use std::time::Duration;

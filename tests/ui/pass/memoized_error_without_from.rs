@@ -1,4 +1,4 @@
-//! The error is lifted if it is foreign, and given a variant if it is not.
+//! A foreign error is lifted. An own error type gets a `#[from]` variant.
 
 use decor::{Error, Failure, prelude::*};
 use std::time::Duration;

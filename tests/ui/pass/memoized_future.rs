@@ -1,4 +1,4 @@
-//! A future is remembered by a key that is given; a function, by its arguments.
+//! A future is memoized by a given key, and a function by its arguments.
 
 use decor::prelude::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The key is of the memo's type, by value or by reference, or what is borrowed from it.
+//! The key is of the memo's key type, by value, by reference or borrowed.
 
 use decor::prelude::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The key is said; or the memo is asked by hand.
+//! The key is given, or the memo is used by hand.
 
 use decor::prelude::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The value before each call is a gate.
+//! The value given to `.gated(..)` is a gate.
 
 use decor::{
     Error, Fallible,

@@ -1,4 +1,4 @@
-//! A plain output is made fallible first; `timed` takes it as it is.
+//! A plain output is made fallible first. `timed` takes it unchanged.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A plain output is made fallible first, and a retry told by the value which one to repeat.
+//! A plain output is made fallible first, and `.when_result(..)` picks the values to retry.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A predicate looks at the function's own error type.
+//! The predicate takes the function's own error type.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! It is cloned, or shared as an `Arc`, or the bound stands behind the reference.
+//! The function is cloned or shared as an `Arc`, or the bound is on the referent.
 
 use decor::{Callable, prelude::*};
 use std::sync::Arc;

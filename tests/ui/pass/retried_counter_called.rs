@@ -1,4 +1,4 @@
-//! A retried closure is cloned for each call if it counts by reference; without arguments, it is awaited as it is.
+//! A closure that counts by reference is cloned for each call, or awaited once.
 
 use decor::prelude::*;
 use std::{

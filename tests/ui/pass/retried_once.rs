@@ -1,4 +1,4 @@
-//! It gives away a clone.
+//! The closure gives away a clone.
 
 use decor::prelude::*;
 

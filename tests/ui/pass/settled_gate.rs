@@ -1,4 +1,4 @@
-//! The limiter is settled, right after its own decorator.
+//! `.settled(..)` follows the decorator of the limiter.
 
 use decor::{
     layer::{Decoration, Gate},

@@ -1,4 +1,4 @@
-//! The count is shared as well.
+//! The counter is shared as well.
 
 use decor::prelude::*;
 use std::{

@@ -1,4 +1,4 @@
-//! It is shared as an `Arc`, which is lifted; or its text is told.
+//! The error is shared as a lifted `Arc`, or waiting calls get its text.
 
 use decor::{Failure, prelude::*};
 use std::{io, sync::Arc, time::Duration};

@@ -1,4 +1,4 @@
-//! The error type says it, or the retry.
+//! The error type implements `Transient`, or the retry has a predicate.
 
 use decor::{Transient, prelude::*};
 

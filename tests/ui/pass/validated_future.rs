@@ -1,4 +1,4 @@
-//! The function is validated, which still has them to come.
+//! The function is validated in place of its future.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A validation says why.
+//! A validation returns the reason for a refusal.
 
 use decor::prelude::*;
 

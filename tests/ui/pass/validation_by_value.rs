@@ -1,4 +1,4 @@
-//! A validation looks at each argument by reference: `&&str` for a `&str`.
+//! A validation takes each argument by reference: `&&str` for a `&str`.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A validation looks at every argument, or ignores it by `_`.
+//! A validation takes every argument, or ignores it by `_`.
 
 use decor::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A validation has its types written.
+//! A validation has its argument types written.
 
 use decor::prelude::*;
 
