@@ -26,16 +26,18 @@ pub(crate) fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'stat
     };
     let explored = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&explored);
-    Runner::new(UpTo { preemptions, choices: Vec::new(), step: 0, spent: 0 }, Config::new()).run(move || {
-        count.fetch_add(1, Relaxed);
-        model();
-    });
+    Runner::new(PreemptionBound { preemptions, choices: Vec::new(), step: 0, spent: 0 }, Config::new()).run(
+        move || {
+            count.fetch_add(1, Relaxed);
+            model();
+        },
+    );
     explored.load(Relaxed)
 }
 
 /// Depth first, by the choices of the execution before.
 #[derive(Debug)]
-struct UpTo {
+struct PreemptionBound {
     preemptions: usize,
     choices: Vec<Choice>,
     /// In this execution.
@@ -50,7 +52,7 @@ struct Choice {
     left: Vec<TaskId>,
 }
 
-impl Scheduler for UpTo {
+impl Scheduler for PreemptionBound {
     fn new_execution(&mut self) -> Option<Schedule> {
         if self.step > 0 {
             assert_eq!(self.step, self.choices.len(), "the model does not do the same each time");

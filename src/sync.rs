@@ -41,16 +41,16 @@ pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 
 /// So often one who finds a busy lock held comes back, each time after so many pauses of the processor: a few microseconds. (The
 /// model checker has no time.)
-const RETURNS: u32 = if cfg!(shuttle) { 0 } else { 6 };
-const PAUSES: u32 = 64;
+const SPIN_ROUNDS: u32 = if cfg!(shuttle) { 0 } else { 6 };
+const SPINS_PER_ROUND: u32 = 64;
 
 /// The lock of what many threads ask for again and again, and hold for no longer than a clock read takes.
 ///
 /// Who finds it held stays away for a while before it parks: the holder has all that is locked in its cache, and goes on with it.
 /// Where two take turns at each call, each fetches from the other's cache what it has written, and that takes longer than the call.
 #[inline]
-pub(crate) fn lock_busy<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    try_lock(mutex).unwrap_or_else(|| lock_later(mutex))
+pub(crate) fn lock_spinning<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    try_lock(mutex).unwrap_or_else(|| lock_contended(mutex))
 }
 
 /// `None` if another thread holds it.
@@ -64,9 +64,9 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 }
 
 #[cold]
-fn lock_later<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    for _ in 0..RETURNS {
-        (0..PAUSES).for_each(|_| hint::spin_loop());
+fn lock_contended<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    for _ in 0..SPIN_ROUNDS {
+        (0..SPINS_PER_ROUND).for_each(|_| hint::spin_loop());
         if let Some(guard) = try_lock(mutex) {
             return guard;
         }

@@ -19,7 +19,7 @@ use std::{
 pub(crate) use tokio::time::{Instant, Sleep};
 
 /// Tokio's timer counts in these: never early, and late by at most one.
-pub(crate) const GRAIN: Duration = Duration::from_millis(1);
+pub(crate) const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
 
 /// Who asks for the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

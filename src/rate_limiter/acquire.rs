@@ -1,6 +1,6 @@
 //! Waiting for a permit, as a task or as a thread.
 
-use super::state::{Claim, Core, Request, Turn, never_refused};
+use super::state::{Admission, Core, QueuedCall, Request, never_refused};
 use crate::{
     Error, Permits,
     clock::{Clock, Nanos, Sleep},
@@ -27,7 +27,7 @@ pub(crate) struct Acquisition<C: Deref<Target = Core>> {
 #[derive(Debug)]
 enum State {
     Unpolled,
-    Waiting(Clock, Claim),
+    Waiting(Clock, QueuedCall),
     /// Pending for good: the limiter is closed, and the caller cannot be told.
     Stuck,
     /// At this moment.
@@ -65,41 +65,41 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
     }
 
     fn leave(&self) {
-        if let State::Waiting(clock, claim) = &self.state {
-            self.core.leave(*clock, claim);
+        if let State::Waiting(clock, call) = &self.state {
+            self.core.leave(*clock, call);
         }
     }
 
     pub(crate) fn poll(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), Error>> {
         let clock = wait.clock();
         loop {
-            let turn = match &self.state {
+            let admission = match &self.state {
                 State::Unpolled => {
                     wait.unwind_if_cancelled();
-                    self.core.claim(clock, &self.request, wait.waker())
+                    self.core.admit_or_queue(clock, &self.request, wait.waker())
                 }
-                State::Waiting(_, claim) => self.core.take_turn(clock, claim, &self.request, wait.waker()),
+                State::Waiting(_, call) => self.core.recheck(clock, call, &self.request, wait.waker()),
                 State::Stuck => {
                     wait.for_a_wake();
                     return Poll::Pending;
                 }
                 State::Admitted(_) | State::Refused => panic!("`Acquire` polled after it completed"),
             };
-            let moment = match turn {
-                Turn::Joined(claim, moment) => {
-                    self.state = State::Waiting(clock, claim);
+            let moment = match admission {
+                Admission::Queued(call, moment) => {
+                    self.state = State::Waiting(clock, call);
                     moment
                 }
-                Turn::Wait(moment) => moment,
-                Turn::Never => {
+                Admission::Wait(moment) => moment,
+                Admission::Stuck => {
                     self.state = State::Stuck;
                     continue;
                 }
-                Turn::Over(Ok(at)) => {
+                Admission::Done(Ok(at)) => {
                     self.state = State::Admitted(at);
                     return Poll::Ready(Ok(()));
                 }
-                Turn::Over(Err(error)) => {
+                Admission::Done(Err(error)) => {
                     self.state = State::Refused;
                     return Poll::Ready(Err(error));
                 }

@@ -11,7 +11,7 @@
 
 use super::{
     KeyedLimiter, RateLimiter,
-    state::{Claim, Request, Turn},
+    state::{Admission, QueuedCall, Request},
 };
 use crate::{
     Error,
@@ -53,7 +53,7 @@ use Act::{Acquire, Close, Leave, Pause, Resume, SetLimit, Try, Within};
 /// One who waits.
 struct Waiter {
     request: Request,
-    claim: Claim,
+    claim: QueuedCall,
     waker: Arc<Woken>,
     until: Nanos,
 }
@@ -88,18 +88,18 @@ impl Model {
                 let max_wait = if act == Within { Some(PERIOD) } else { None };
                 let request = Request { permits: 1_u32.into(), can_fail: true, max_wait };
                 let woken = Arc::<Woken>::default();
-                match self.limiter.core.claim(Clock::Thread, &request, &Waker::from(Arc::clone(&woken))) {
-                    Turn::Over(result) => self.end(result.map(drop), was_closed),
-                    Turn::Joined(claim, _) => {
+                match self.limiter.core.admit_or_queue(Clock::Thread, &request, &Waker::from(Arc::clone(&woken))) {
+                    Admission::Done(result) => self.end(result.map(drop), was_closed),
+                    Admission::Queued(claim, _) => {
                         assert!(!was_closed, "joined the queue of a closed limiter");
-                        let waiter = self.take_turn(Waiter { request, claim, waker: woken, until: 0 });
+                        let waiter = self.recheck(Waiter { request, claim, waker: woken, until: 0 });
                         if act != Leave {
                             self.waiting.lock().unwrap().extend(waiter);
                         } else if let Some(waiter) = waiter {
                             self.limiter.core.leave(Clock::Thread, &waiter.claim);
                         }
                     }
-                    Turn::Wait(_) | Turn::Never => unreachable!(),
+                    Admission::Wait(_) | Admission::Stuck => unreachable!(),
                 }
             }
             Try => {
@@ -132,16 +132,16 @@ impl Model {
     }
 
     /// `None` when it is over.
-    fn take_turn(&self, waiter: Waiter) -> Option<Waiter> {
+    fn recheck(&self, waiter: Waiter) -> Option<Waiter> {
         let was_closed = self.is_closed.load(SeqCst);
         let waker = Waker::from(Arc::clone(&waiter.waker));
-        match self.limiter.core.take_turn(Clock::Thread, &waiter.claim, &waiter.request, &waker) {
-            Turn::Over(result) => {
+        match self.limiter.core.recheck(Clock::Thread, &waiter.claim, &waiter.request, &waker) {
+            Admission::Done(result) => {
                 self.end(result.map(drop), was_closed);
                 None
             }
-            Turn::Wait(until) => Some(Waiter { until, ..waiter }),
-            Turn::Joined(..) | Turn::Never => unreachable!(),
+            Admission::Wait(until) => Some(Waiter { until, ..waiter }),
+            Admission::Queued(..) | Admission::Stuck => unreachable!(),
         }
     }
 
@@ -154,7 +154,7 @@ impl Model {
             match waiting.iter().position(looks) {
                 Some(n) => {
                     let waiter = waiting.remove(n);
-                    waiting.extend(self.take_turn(waiter));
+                    waiting.extend(self.recheck(waiter));
                 }
                 None => clock.advance(Duration::from_nanos(next - now)),
             }
@@ -267,11 +267,11 @@ fn check_turn(permits: u32, waiters: usize, threads: &[&[AtTheTurn]]) {
         let limiter = RateLimiter::new(permits, PERIOD);
         limiter.charge(permits);
         let patient = Request { permits: 1_u32.into(), can_fail: true, max_wait: Some(PERIOD) };
-        let claim = |request: &Request| limiter.core.claim(Clock::Thread, request, Waker::noop());
+        let claim = |request: &Request| limiter.core.admit_or_queue(Clock::Thread, request, Waker::noop());
         let claims: Vec<_> = (0..waiters)
             .map(|_| match claim(&patient) {
-                Turn::Joined(claim, _) => claim,
-                turn => panic!("{turn:?}"),
+                Admission::Queued(claim, _) => claim,
+                admission => panic!("{admission:?}"),
             })
             .collect();
         clock.advance(PERIOD);
@@ -285,25 +285,26 @@ fn check_turn(permits: u32, waiters: usize, threads: &[&[AtTheTurn]]) {
                 let now = Request { max_wait: Some(Duration::ZERO), ..patient };
                 thread::spawn(move || {
                     for act in acts {
-                        let turn = match act {
+                        let admission = match act {
                             Look(n) => {
-                                let turn = limiter.core.take_turn(Clock::Thread, &claims[n], &patient, Waker::noop());
-                                assert!(matches!(turn, Turn::Over(Ok(_))), "{turn:?}");
+                                let admission =
+                                    limiter.core.recheck(Clock::Thread, &claims[n], &patient, Waker::noop());
+                                assert!(matches!(admission, Admission::Done(Ok(_))), "{admission:?}");
                                 continue;
                             }
                             Drop(n) => {
                                 limiter.core.leave(Clock::Thread, &claims[n]);
                                 continue;
                             }
-                            TryNow => Turn::Over(limiter.try_acquire().map(|()| 0)),
-                            Come => limiter.core.claim(Clock::Thread, &now, Waker::noop()),
+                            TryNow => Admission::Done(limiter.try_acquire().map(|()| 0)),
+                            Come => limiter.core.admit_or_queue(Clock::Thread, &now, Waker::noop()),
                         };
                         let mut newcomers = newcomers.lock().unwrap();
                         newcomers.0 += 1;
-                        match turn {
-                            Turn::Over(Ok(_)) => newcomers.1 += 1,
-                            Turn::Over(Err(Error::RateLimited { retry_after })) => assert_eq!(retry_after, PERIOD),
-                            turn => panic!("{turn:?}"),
+                        match admission {
+                            Admission::Done(Ok(_)) => newcomers.1 += 1,
+                            Admission::Done(Err(Error::RateLimited { retry_after })) => assert_eq!(retry_after, PERIOD),
+                            admission => panic!("{admission:?}"),
                         }
                     }
                 })
@@ -342,9 +343,9 @@ fn coming_back() {
         let limiter = RateLimiter::new(1, PERIOD);
         limiter.charge(1);
         let patient = Request { permits: 1_u32.into(), can_fail: true, max_wait: None };
-        let claims = [(); 2].map(|()| match limiter.core.claim(Clock::Thread, &patient, Waker::noop()) {
-            Turn::Joined(claim, _) => claim,
-            turn => panic!("{turn:?}"),
+        let claims = [(); 2].map(|()| match limiter.core.admit_or_queue(Clock::Thread, &patient, Waker::noop()) {
+            Admission::Queued(claim, _) => claim,
+            admission => panic!("{admission:?}"),
         });
         // The first is woken and skipped, then the second; then there is a permit for a call that
         // only tries.
@@ -356,20 +357,20 @@ fn coming_back() {
         let claims = Arc::new(claims);
         let look = |n: usize| {
             let (limiter, claims) = (limiter.clone(), Arc::clone(&claims));
-            move || limiter.core.take_turn(Clock::Thread, &claims[n], &patient, Waker::noop())
+            move || limiter.core.recheck(Clock::Thread, &claims[n], &patient, Waker::noop())
         };
         let back = [1, 0].map(|n| thread::spawn(look(n)));
         let trier = limiter.clone();
         let tries = thread::spawn(move || trier.try_acquire());
-        for turn in back.map(|thread| thread.join().unwrap()) {
-            assert!(matches!(turn, Turn::Wait(_)), "{turn:?}");
+        for admission in back.map(|thread| thread.join().unwrap()) {
+            assert!(matches!(admission, Admission::Wait(_)), "{admission:?}");
         }
         assert!(tries.join().unwrap().is_err());
         clock.advance(PERIOD);
-        assert!(matches!(look(1)(), Turn::Wait(_)), "the second overtook the first");
-        assert!(matches!(look(0)(), Turn::Over(Ok(_))));
+        assert!(matches!(look(1)(), Admission::Wait(_)), "the second overtook the first");
+        assert!(matches!(look(0)(), Admission::Done(Ok(_))));
         clock.advance(PERIOD);
-        assert!(matches!(look(1)(), Turn::Over(Ok(_))));
+        assert!(matches!(look(1)(), Admission::Done(Ok(_))));
         let stats = limiter.stats();
         assert_eq!((stats.admitted, stats.waiting, stats.skipped), (3, 0, 2));
     });

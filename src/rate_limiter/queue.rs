@@ -73,8 +73,8 @@ pub(super) struct Queue {
     wanted: Sums,
     /// Permits of all places that were ever added to the ring's end, and of those that have gone
     /// from its front. The difference is in the ring, those of vacant places included.
-    joined: Sums,
-    passed: Sums,
+    joined_total: Sums,
+    left_total: Sums,
 }
 
 #[derive(Debug)]
@@ -153,7 +153,7 @@ impl Queue {
         if ticket.number < self.first {
             return self.wanted_before(ticket);
         }
-        ticket.joined_before.minus(&self.passed).plus(&self.wanted_by_returned)
+        ticket.joined_before.minus(&self.left_total).plus(&self.wanted_by_returned)
     }
 
     /// Number of places before this waiter's, vacant ones included.
@@ -210,10 +210,10 @@ impl Queue {
     /// A place at the end.
     pub(super) fn join(&mut self, waker: &Waker, demand: Demand) -> Ticket {
         let number = self.first + i64::try_from(self.ring.len()).expect("it fits into memory");
-        let ticket = Ticket { number, since: demand.since, joined_before: self.joined };
+        let ticket = Ticket { number, since: demand.since, joined_before: self.joined_total };
         let waiter = Waiter::new(waker, demand);
         self.count_in(&waiter);
-        self.joined.add(&demand.counts);
+        self.joined_total.add(&demand.counts);
         self.ring.push_back(Place::Taken(waiter));
         ticket
     }
@@ -263,18 +263,18 @@ impl Queue {
         }
     }
 
-    pub(super) fn is_first(&self, ticket: &Ticket) -> bool {
+    pub(super) fn is_head(&self, ticket: &Ticket) -> bool {
         match self.returned.first_key_value() {
             Some((first, _)) => *first == ticket.key(),
             None => !self.ring.is_empty() && ticket.number == self.first,
         }
     }
 
-    pub(super) fn first(&self) -> Option<&Waiter> {
+    pub(super) fn head(&self) -> Option<&Waiter> {
         self.iter().next()
     }
 
-    pub(super) fn first_mut(&mut self) -> Option<&mut Waiter> {
+    pub(super) fn head_mut(&mut self) -> Option<&mut Waiter> {
         match self.returned.first_entry() {
             Some(first) => Some(first.into_mut()),
             None => self.ring.front_mut()?.waiter_mut(),
@@ -302,7 +302,7 @@ impl Queue {
     }
 
     /// Takes the first out of the queue, until it comes back.
-    pub(super) fn skip_first(&mut self, stale: &mut StaleWakers) {
+    pub(super) fn skip_head(&mut self, stale: &mut StaleWakers) {
         if let Some((first, _)) = self.returned.first_key_value() {
             self.leave_returned(*first, stale);
         } else if let Some(waiter) = self.ring.front_mut().and_then(Place::vacate) {
@@ -327,12 +327,12 @@ impl Queue {
     /// there may be that of a waiter which was skipped, and those at the end are used again.
     fn trim(&mut self) {
         while let Some(Place::Vacant(counts)) = self.ring.front() {
-            self.passed.add(counts);
+            self.left_total.add(counts);
             self.first += 1;
             self.ring.pop_front();
         }
         while let Some(Place::Vacant(counts)) = self.ring.back() {
-            self.joined.take(counts);
+            self.joined_total.take(counts);
             self.ring.pop_back();
         }
         if self.ring.is_empty() && self.ring.capacity() > KEPT_WHEN_EMPTY {
@@ -473,12 +473,12 @@ mod tests {
         prop_assert_eq!(*queue.wanted(), sums(waiting.iter().map(|n| naive.permits(*n)).sum()));
         let heavy = waiting.iter().any(|n| naive.permits(*n) > 1);
         prop_assert_eq!(queue.has_single_permits_only(), !heavy);
-        prop_assert_eq!(queue.first_mut().map(|first| first.demand.since), waiting.first().map(|n| *n as Nanos));
+        prop_assert_eq!(queue.head_mut().map(|first| first.demand.since), waiting.first().map(|n| *n as Nanos));
         for (n, Guest { ticket, in_ring, state, .. }) in naive.0.iter().enumerate() {
             if *state == Gone {
                 continue; // its number may be another's by now
             }
-            prop_assert_eq!(queue.is_first(ticket), waiting.first() == Some(&n));
+            prop_assert_eq!(queue.is_head(ticket), waiting.first() == Some(&n));
             prop_assert_eq!(queue.get_mut(ticket).is_some(), *state == Waits);
             let wanted = queue.wanted_before(ticket);
             prop_assert_eq!(wanted, sums(naive.before(n)));
@@ -497,7 +497,7 @@ mod tests {
         prop_assert_eq!(queue.ring.iter().filter_map(Place::waiter).count() + queue.returned.len(), waiting.len());
         if waiting.is_empty() {
             prop_assert!(queue.ring.is_empty() && queue.returned.is_empty());
-            prop_assert_eq!((queue.joined, queue.wanted_by_returned), (queue.passed, Sums::default()));
+            prop_assert_eq!((queue.joined_total, queue.wanted_by_returned), (queue.left_total, Sums::default()));
         }
         Ok(())
     }
@@ -534,7 +534,7 @@ mod tests {
                         }
                     }
                     Event::Skip => {
-                        queue.skip_first(&mut stale);
+                        queue.skip_head(&mut stale);
                         if let Some(n) = naive.waiting().first() {
                             (naive.0[*n].state, naive.0[*n].in_ring) = (Skipped, false);
                         }
@@ -574,6 +574,6 @@ mod tests {
         for n in 0..WAITERS {
             queue.leave(&tickets[n * 700_001 % WAITERS], &mut StaleWakers::default());
         }
-        assert_eq!((queue.len(), queue.ring.capacity(), queue.joined), (0, 0, queue.passed));
+        assert_eq!((queue.len(), queue.ring.capacity(), queue.joined_total), (0, 0, queue.left_total));
     }
 }

@@ -1,7 +1,7 @@
 //! A limiter's state behind its one lock, and what happens when a call comes, looks again, or
 //! leaves.
 //!
-//! Tasks and threads stand in the same queue: each takes its [`Turn`], and waits in its own way
+//! Tasks and threads stand in the same queue: each takes its [`Admission`], and waits in its own way
 //! until the moment that it is given. No call admits another. Permits are stamped by the call that
 //! uses them: a permit handed to a waiter that is woken late would age on the way, and more than
 //! the limit could then be in use within one window.
@@ -36,7 +36,7 @@
 //! | asleep or woken | polled, first or out of patience, `NotYet` | plans its recheck | asleep |
 //! | asleep or woken | dropped | hands over if it was first | gone |
 //! | asleep | called up while due | is woken | woken |
-//! | woken | called up while due, [`GRACE`] or more after it was woken | the next one is called up | skipped |
+//! | woken | called up while due, [`HEAD_GRACE`] or more after it was woken | the next one is called up | skipped |
 //! | asleep | called up after a skip, its recheck as long overdue | the next one is called up | skipped |
 //! | asleep | handed over to; its own recheck would be too late | is woken | woken if due |
 //! | asleep or woken | first, and the limits or the burst are changed | is woken | unchanged |
@@ -63,15 +63,15 @@ use super::{
 use crate::{
     ConfigError, Error, Permits,
     attempt::keeps_place_since,
-    clock::{Clock, Epoch, GRAIN, Instant, Nanos, nanos},
+    clock::{Clock, Epoch, Instant, Nanos, TIMER_RESOLUTION, nanos},
     policy::{Counts, MAX_WINDOWS, Quota, Sums, excess},
-    sync::{Mutex, MutexGuard, lock, lock_busy},
+    sync::{Mutex, MutexGuard, lock, lock_spinning},
 };
 use std::{fmt, task::Waker, time::Duration};
 
 /// Time in which the first in the queue has to come after it was woken, in nanoseconds. Then it is
 /// skipped.
-const GRACE: Nanos = 10_000_000;
+const HEAD_GRACE: Nanos = 10_000_000;
 
 /// Time by which a pacer counts a late waiter back on its schedule, in nanoseconds. All that falls
 /// due in this time may pass together after a stall. A timer is up to 1 ms late, and so is the
@@ -82,7 +82,7 @@ const CATCH_UP: Nanos = 3_000_000;
 const CLOSED: Error = Error::Closed { what: "the rate limiter" };
 
 /// Maximum number of waiters that recheck together whether a woken first has come.
-const LOOKING_TOGETHER: u64 = 1_000;
+const MAX_CONCURRENT_CHECKS: u64 = 1_000;
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -98,7 +98,7 @@ struct State {
     paused_until: Nanos,
     /// When free permits can be taken the short way again: after the pause; `Nanos::MAX` while a
     /// window keeps its past, and once the limiter is closed.
-    short_way_from: Nanos,
+    fast_path_from: Nanos,
     bounds: Bounds,
     /// Stays `true` for good.
     is_closed: bool,
@@ -183,20 +183,20 @@ pub(crate) fn never_refused(error: &Error) -> ! {
 
 /// What comes of taking one's turn.
 #[derive(Debug)]
-pub(super) enum Turn {
+pub(super) enum Admission {
     /// There is a place in the queue now, to take turns with: at this moment, or when woken.
-    Joined(Claim, Nanos),
+    Queued(QueuedCall, Nanos),
     /// Come again at this moment, or when woken.
     Wait(Nanos),
     /// Refused, but the caller cannot be told: pending for good.
-    Never,
+    Stuck,
     /// Admitted at this moment, or refused.
-    Over(Result<Nanos, Error>),
+    Done(Result<Nanos, Error>),
 }
 
 /// The place of one waiting call.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(super) struct QueuedCall {
     ticket: Ticket,
     demand: Demand,
 }
@@ -245,7 +245,7 @@ impl Core {
             quota,
             queue: Queue::default(),
             paused_until: 0,
-            short_way_from: 0,
+            fast_path_from: 0,
             bounds,
             is_closed: false,
             now: 0,
@@ -265,27 +265,27 @@ impl Core {
     /// backwards.
     #[inline]
     fn enter(&self, clock: Clock) -> MutexGuard<'_, State> {
-        let mut state = lock_busy(&self.state);
+        let mut state = lock_spinning(&self.state);
         state.now = state.now.max(self.epoch.now(clock));
         state
     }
 
     /// The state, with nothing in it that no longer matters.
-    fn enter_and_forget(&self, clock: Clock) -> MutexGuard<'_, State> {
+    fn enter_and_expire(&self, clock: Clock) -> MutexGuard<'_, State> {
         let mut state = self.enter(clock);
-        state.forget();
+        state.expire();
         state
     }
 
     /// Runs `act` under the lock, and the work that it leaves afterwards.
-    fn contact<T>(&self, clock: Clock, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
-        Self::act(self.enter(clock), act)
+    fn with_state<T>(&self, clock: Clock, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
+        Self::run_then_wake(self.enter(clock), act)
     }
 
     #[inline(never)]
-    fn act<T>(mut state: MutexGuard<'_, State>, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
+    fn run_then_wake<T>(mut state: MutexGuard<'_, State>, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
         let mut after = Aftermath::default();
-        state.forget();
+        state.expire();
         let result = act(&mut state, &mut after);
         drop(state);
         if let Some(waker) = after.wake {
@@ -296,42 +296,42 @@ impl Core {
 
     /// First contact.
     #[inline]
-    pub(super) fn claim(&self, clock: Clock, request: &Request, waker: &Waker) -> Turn {
+    pub(super) fn admit_or_queue(&self, clock: Clock, request: &Request, waker: &Waker) -> Admission {
         let mut state = self.enter(clock);
-        if state.try_admit_at_once(&request.permits) {
-            return Turn::Over(Ok(state.now));
+        if state.try_admit_now(&request.permits) {
+            return Admission::Done(Ok(state.now));
         }
-        Self::act(state, |state, after| state.claim(request, clock, waker, after))
+        Self::run_then_wake(state, |state, after| state.admit_or_queue(request, clock, waker, after))
     }
 
-    pub(super) fn take_turn(&self, clock: Clock, claim: &Claim, request: &Request, waker: &Waker) -> Turn {
-        self.contact(clock, |state, after| {
-            if state.is_closed { state.refuse_for_good(request) } else { state.take_turn(claim, waker, after) }
+    pub(super) fn recheck(&self, clock: Clock, call: &QueuedCall, request: &Request, waker: &Waker) -> Admission {
+        self.with_state(clock, |state, after| {
+            if state.is_closed { state.refuse_for_good(request) } else { state.recheck(call, waker, after) }
         })
     }
 
-    pub(super) fn leave(&self, clock: Clock, claim: &Claim) {
-        self.contact(clock, |state, after| state.leave(claim, after));
+    pub(super) fn leave(&self, clock: Clock, call: &QueuedCall) {
+        self.with_state(clock, |state, after| state.leave(call, after));
     }
 
     #[inline]
     pub(super) fn try_take(&self, permits: Permits) -> Result<(), Error> {
         let mut state = self.enter(Clock::here());
-        if state.try_admit_at_once(&permits) {
+        if state.try_admit_now(&permits) {
             return Ok(());
         }
-        Self::act(state, |state, after| state.try_take(permits, after))
+        Self::run_then_wake(state, |state, after| state.try_take(permits, after))
     }
 
     pub(super) fn charge(&self, permits: Permits) -> Result<(), Error> {
-        let mut state = self.enter_and_forget(Clock::here());
+        let mut state = self.enter_and_expire(Clock::here());
         let counts = permits.for_windows(state.quota.windows())?;
         state.charge(counts);
         Ok(())
     }
 
     pub(super) fn refund(&self, permits: Permits) -> Result<(), Error> {
-        self.contact(Clock::here(), |state, after| {
+        self.with_state(Clock::here(), |state, after| {
             let counts = permits.for_windows(state.quota.windows())?;
             let given = state.quota.refund(state.now, counts);
             state.given_back(&given, after);
@@ -341,7 +341,7 @@ impl Core {
 
     /// Counts permits that were used in place of those that were reserved at this moment.
     pub(super) fn settle(&self, clock: Clock, at: Nanos, reserved: &Permits, used: &Permits) -> Result<(), Error> {
-        self.contact(clock, |state, after| {
+        self.with_state(clock, |state, after| {
             let windows = state.quota.windows();
             let (reserved, used) = (reserved.for_windows(windows)?, used.for_windows(windows)?);
             state.charge(&excess(used, reserved));
@@ -355,7 +355,7 @@ impl Core {
         let mut state = self.enter(Clock::here());
         let pause = nanos(pause.min(state.bounds.longest_pause));
         state.paused_until = state.paused_until.max(state.now.saturating_add(pause));
-        state.open_short_way();
+        state.update_fast_path();
         state.disturb();
     }
 
@@ -367,7 +367,7 @@ impl Core {
             return;
         }
         state.paused_until = state.now;
-        state.open_short_way();
+        state.update_fast_path();
         let wakers: Vec<_> = state.queue.iter().map(|waiter| waiter.waker.clone()).collect();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
@@ -377,7 +377,7 @@ impl Core {
     pub(super) fn close(&self) -> impl Iterator<Item = Waker> {
         let mut state = lock(&self.state);
         state.is_closed = true;
-        state.open_short_way();
+        state.update_fast_path();
         std::mem::take(&mut state.queue).into_wakers()
     }
 
@@ -404,10 +404,10 @@ impl Core {
     /// Changes the quota, unless it refuses. The first waiter looks whether its turn is another
     /// now.
     fn change(&self, change: impl FnOnce(&mut State) -> Result<(), ConfigError>) -> Result<(), ConfigError> {
-        self.contact(Clock::here(), |state, after| {
+        self.with_state(Clock::here(), |state, after| {
             change(state)?;
-            if let Some(first) = state.quota_changed() {
-                after.wake(first);
+            if let Some(head) = state.quota_changed() {
+                after.wake(head);
             }
             Ok(())
         })
@@ -416,7 +416,7 @@ impl Core {
     /// Takes over what has changed in the settings of all keys, apart from the settings that the
     /// key has of its own. The waker is for when no lock is held.
     pub(super) fn follow(&self, old: &Settings, new: &Settings) -> Option<Waker> {
-        let mut state = self.enter_and_forget(Clock::here());
+        let mut state = self.enter_and_expire(Clock::here());
         state.decide_own(old);
         let State { quota, bounds, own, .. } = &mut *state;
         if own.max_waiting == Own::No {
@@ -462,7 +462,7 @@ impl Core {
     }
 
     pub(super) fn available(&self) -> Vec<u32> {
-        let state = self.enter_and_forget(Clock::here());
+        let state = self.enter_and_expire(Clock::here());
         let admits = !state.is_closed && state.paused_until <= state.now;
         let available = |window| if admits { state.quota.available(state.now, window) } else { 0 };
         (0..state.quota.windows()).map(available).collect()
@@ -507,8 +507,8 @@ impl fmt::Display for Core {
 }
 
 impl State {
-    fn forget(&mut self) {
-        self.quota.forget(self.now);
+    fn expire(&mut self) {
+        self.quota.expire(self.now);
     }
 
     fn decide_own(&mut self, common: &Settings) {
@@ -521,15 +521,15 @@ impl State {
 
     /// Returns the first waiter's waker: its turn may be another now.
     fn quota_changed(&mut self) -> Option<Waker> {
-        self.open_short_way();
+        self.update_fast_path();
         self.disturb();
-        self.forget();
-        self.queue.first().map(|first| first.waker.clone())
+        self.expire();
+        self.queue.head().map(|head| head.waker.clone())
     }
 
-    fn open_short_way(&mut self) {
-        let is_long_way_only = self.is_closed || self.quota.keeps_past();
-        self.short_way_from = if is_long_way_only { Nanos::MAX } else { self.paused_until };
+    fn update_fast_path(&mut self) {
+        let is_slow_path_only = self.is_closed || self.quota.keeps_expired();
+        self.fast_path_from = if is_slow_path_only { Nanos::MAX } else { self.paused_until };
     }
 
     /// A moment in the past of this clock.
@@ -543,13 +543,13 @@ impl State {
 
     /// Admits a call for which permits are free, if no call waits for them: the short way.
     #[inline]
-    fn try_admit_at_once(&mut self, permits: &Permits) -> bool {
-        let taken = self.queue.is_empty() && self.short_way_from <= self.now && self.quota.take_free(self.now, permits);
+    fn try_admit_now(&mut self, permits: &Permits) -> bool {
+        let taken = self.queue.is_empty() && self.fast_path_from <= self.now && self.quota.try_take(self.now, permits);
         self.stats.admitted += u64::from(taken);
         taken
     }
 
-    /// [`try_admit_at_once`](Self::try_admit_at_once), where a window may keep its past.
+    /// [`try_admit_now`](Self::try_admit_now), where a window may keep its past.
     fn try_admit(&mut self, counts: &Counts) -> bool {
         let taken = self.queue.is_empty() && self.due_after(&Sums::default(), counts) <= self.now;
         if taken {
@@ -560,14 +560,14 @@ impl State {
     }
 
     /// The earliest moment from which a pacer may count the permits of a waiter.
-    fn since(&self) -> Nanos {
+    fn catch_up_since(&self) -> Nanos {
         self.now.saturating_sub(CATCH_UP).max(self.paused_until)
     }
 
     /// The earliest moment at which a call could be admitted after others that want `ahead`.
     fn due_after(&self, ahead: &Sums, counts: &Counts) -> Nanos {
         let start = self.now.max(self.paused_until);
-        self.quota.due_after(start, self.since(), ahead, counts).max(self.paused_until)
+        self.quota.due_after(start, self.catch_up_since(), ahead, counts).max(self.paused_until)
     }
 
     /// The earliest moment at which a call that comes now could be admitted, after all that wait.
@@ -602,8 +602,8 @@ impl State {
     /// estimated, because heavy calls before it may delay it as well.
     fn lateness(&self, counts: &Counts, due: Nanos) -> Nanos {
         let single_permits = self.queue.has_single_permits_only() && counts.iter().all(|count| *count <= 1);
-        if self.quota.foresees(single_permits) {
-            self.quota.drift(due.saturating_sub(self.now), nanos(GRAIN))
+        if self.quota.due_is_exact(single_permits) {
+            self.quota.max_timer_lateness(due.saturating_sub(self.now), nanos(TIMER_RESOLUTION))
         } else {
             0
         }
@@ -633,11 +633,11 @@ impl State {
     fn leaves_room(&self, front: &Front, counts: &Counts) -> bool {
         !front.is_blocked
             && self.paused_until <= self.now
-            && self.quota.leaves_room(self.now, self.since(), &front.taken, counts)
+            && self.quota.leaves_room(self.now, self.catch_up_since(), &front.taken, counts)
     }
 
     fn take(&mut self, counts: &Counts) {
-        self.quota.take(self.now, self.since(), counts);
+        self.quota.take(self.now, self.catch_up_since(), counts);
         self.stats.admitted += 1;
     }
 
@@ -655,7 +655,7 @@ impl State {
     /// earlier. A pacer may also have given back a part of a permit.
     fn given_back(&mut self, counts: &Counts, after: &mut Aftermath) {
         add_up(&mut self.stats.refunded, counts, self.quota.windows());
-        self.hand_over(after);
+        self.wake_head(after);
     }
 
     fn refuse(&mut self, error: Error) -> Result<(), Error> {
@@ -664,30 +664,30 @@ impl State {
     }
 
     /// The end of a call to a closed limiter.
-    fn refuse_for_good(&mut self, request: &Request) -> Turn {
+    fn refuse_for_good(&mut self, request: &Request) -> Admission {
         self.stats.refused += 1;
-        if request.can_fail { Turn::Over(Err(CLOSED)) } else { Turn::Never }
+        if request.can_fail { Admission::Done(Err(CLOSED)) } else { Admission::Stuck }
     }
 
-    fn claim(&mut self, request: &Request, clock: Clock, waker: &Waker, after: &mut Aftermath) -> Turn {
+    fn admit_or_queue(&mut self, request: &Request, clock: Clock, waker: &Waker, after: &mut Aftermath) -> Admission {
         if self.is_closed {
             return self.refuse_for_good(request);
         }
         let counts = match self.quota.check(&request.permits) {
             Ok(counts) => *counts,
-            Err(error) => return Turn::Over(Err(error)),
+            Err(error) => return Admission::Done(Err(error)),
         };
-        self.call_up(after);
+        self.wake_or_skip_head(after);
         // Those that were skipped may have been all that waited.
         if self.try_admit(&counts) {
-            return Turn::Over(Ok(self.now));
+            return Admission::Done(Ok(self.now));
         }
         let latest = request.max_wait.map_or(Nanos::MAX, |wait| self.now.saturating_add(nanos(wait)));
         let came = keeps_place_since().map(|came| self.moment(clock, came));
         let ahead = came.and_then(|came| self.queue.wanted_before_again(came)).unwrap_or(*self.queue.wanted());
         let due = self.due_after(&ahead, &counts);
         if let Some(result) = self.decide_at_once(request.can_fail, &counts, due, latest) {
-            return Turn::Over(result.map(|()| self.now));
+            return Admission::Done(result.map(|()| self.now));
         }
         let lateness = if latest == Nanos::MAX { 0 } else { self.lateness(&counts, due) };
         let demand = Demand { counts, since: self.now, latest, lateness };
@@ -700,9 +700,9 @@ impl State {
                 self.queue.join_again(waker, demand, came)
             }
         };
-        let claim = Claim { ticket, demand };
-        let recheck_at = self.recheck_at(&claim, self.expected(&claim));
-        Turn::Joined(claim, recheck_at)
+        let call = QueuedCall { ticket, demand };
+        let recheck_at = self.set_recheck(&call, self.next_check(&call));
+        Admission::Queued(call, recheck_at)
     }
 
     /// Admits or refuses a newcomer that cannot wait until it is `due`; `None` if it can.
@@ -734,51 +734,51 @@ impl State {
         if has_patience(due) { None } else { Some(self.refuse(self.rate_limited(due))) }
     }
 
-    fn take_turn(&mut self, claim: &Claim, waker: &Waker, after: &mut Aftermath) -> Turn {
-        let Claim { ticket, demand } = claim;
+    fn recheck(&mut self, call: &QueuedCall, waker: &Waker, after: &mut Aftermath) -> Admission {
+        let QueuedCall { ticket, demand } = call;
         if self.queue.check_in(ticket, demand, waker, &mut after.stale) {
             self.disturb();
         }
-        if !self.queue.is_first(ticket) {
-            self.call_up(after);
+        if !self.queue.is_head(ticket) {
+            self.wake_or_skip_head(after);
         }
-        let is_first = self.queue.is_first(ticket);
+        let is_head = self.queue.is_head(ticket);
         // A waiter with patience left goes when it is first, and not before.
-        if !is_first && self.now < demand.latest {
-            return self.wait(claim, self.expected(claim));
+        if !is_head && self.now < demand.latest {
+            return self.wait(call, self.next_check(call));
         }
         let front = self.front(self.queue.before(ticket));
         let ahead = if front.is_blocked { self.queue.wanted_before(ticket) } else { front.taken };
         let refusal = match self.verdict(&ahead, demand) {
-            Verdict::Due if is_first || self.leaves_room(&front, &demand.counts) => {
+            Verdict::Due if is_head || self.leaves_room(&front, &demand.counts) => {
                 self.take(&demand.counts);
                 self.stats.delayed += 1;
                 self.stats.total_wait += Duration::from_nanos(self.now - demand.since);
-                self.give_up(ticket, after);
-                return Turn::Over(Ok(self.now));
+                self.remove(ticket, after);
+                return Admission::Done(Ok(self.now));
             }
             // The waiters before it have been woken, and need what it would take.
-            Verdict::Due if self.now < demand.latest.saturating_add(nanos(GRAIN)) => {
-                return self.wait(claim, demand.latest.saturating_add(nanos(GRAIN)));
+            Verdict::Due if self.now < demand.latest.saturating_add(nanos(TIMER_RESOLUTION)) => {
+                return self.wait(call, demand.latest.saturating_add(nanos(TIMER_RESOLUTION)));
             }
-            Verdict::NotYet { due } => return self.wait(claim, due),
+            Verdict::NotYet { due } => return self.wait(call, due),
             Verdict::TooMuch if !front.is_blocked => self.quota.check_counts(&demand.counts),
             Verdict::TooMuch | Verdict::Due | Verdict::TooLate => Ok(()),
         };
-        self.give_up(ticket, after);
+        self.remove(ticket, after);
         let refusal = refusal.err().unwrap_or_else(|| self.rate_limited(self.due_at_the_end(&demand.counts)));
-        Turn::Over(self.refuse(refusal).map(|()| self.now))
+        Admission::Done(self.refuse(refusal).map(|()| self.now))
     }
 
-    fn wait(&mut self, claim: &Claim, until: Nanos) -> Turn {
-        Turn::Wait(self.recheck_at(claim, until))
+    fn wait(&mut self, call: &QueuedCall, until: Nanos) -> Admission {
+        Admission::Wait(self.set_recheck(call, until))
     }
 
     /// Notes that the waiter looks again at this moment, or when its patience ends.
-    fn recheck_at(&mut self, claim: &Claim, moment: Nanos) -> Nanos {
-        let latest = claim.demand.latest;
+    fn set_recheck(&mut self, call: &QueuedCall, moment: Nanos) -> Nanos {
+        let latest = call.demand.latest;
         let recheck_at = if self.now < latest { moment.min(latest) } else { moment };
-        if let Some(waiter) = self.queue.get_mut(&claim.ticket) {
+        if let Some(waiter) = self.queue.get_mut(&call.ticket) {
             waiter.recheck_at = recheck_at;
         }
         recheck_at
@@ -787,81 +787,81 @@ impl State {
     /// When this waiter should look at the queue again: the first when it is due, and others when
     /// their turn should have come, with some slack for late timers. The slack only matters if a
     /// waiter before it never comes, because otherwise it is woken earlier.
-    fn expected(&self, claim: &Claim) -> Nanos {
-        let Claim { ticket, demand } = claim;
-        if self.queue.is_first(ticket) {
+    fn next_check(&self, call: &QueuedCall) -> Nanos {
+        let QueuedCall { ticket, demand } = call;
+        if self.queue.is_head(ticket) {
             return self.due_after(&Sums::default(), &demand.counts);
         }
-        if self.queue.first().is_some_and(|first| first.woken_at.is_some()) {
+        if self.queue.head().is_some_and(|head| head.woken_at.is_some()) {
             // If all waiters of a long queue checked at once, the first would have to wait for all
             // of them.
-            let rounds = 1 + self.queue.places_before(ticket) / LOOKING_TOGETHER;
-            return self.now.saturating_add(GRACE.saturating_mul(rounds));
+            let rounds = 1 + self.queue.places_before(ticket) / MAX_CONCURRENT_CHECKS;
+            return self.now.saturating_add(HEAD_GRACE.saturating_mul(rounds));
         }
         let due = self.due_after(&self.queue.wanted_before_at_most(ticket), &demand.counts);
-        let drift = self.quota.drift(due.saturating_sub(self.now), nanos(GRAIN));
-        due.saturating_add(drift).max(self.now.saturating_add(GRACE))
+        let lateness = self.quota.max_timer_lateness(due.saturating_sub(self.now), nanos(TIMER_RESOLUTION));
+        due.saturating_add(lateness).max(self.now.saturating_add(HEAD_GRACE))
     }
 
     /// When the first in the queue is admitted or refused. A limit that was lowered refuses it at
     /// once.
-    fn first_due(&self) -> Option<Nanos> {
-        let counts = &self.queue.first()?.demand.counts;
+    fn head_due(&self) -> Option<Nanos> {
+        let counts = &self.queue.head()?.demand.counts;
         Some(if self.quota.is_too_much(counts) { 0 } else { self.due_after(&Sums::default(), counts) })
     }
 
     /// Wakes the first in the queue if it is due. Skips it if it was woken and has not come for too
     /// long.
-    fn call_up(&mut self, after: &mut Aftermath) {
+    fn wake_or_skip_head(&mut self, after: &mut Aftermath) {
         let mut silent_since = None;
-        while self.first_due().is_some_and(|due| due <= self.now) {
+        while self.head_due().is_some_and(|due| due <= self.now) {
             let now = self.now;
-            let Some(first) = self.queue.first_mut() else { break };
+            let Some(head) = self.queue.head_mut() else { break };
             // A waiter whose own recheck was due when the one before it was woken has been silent
             // for as long.
-            match first.woken_at.or(silent_since.filter(|since| first.recheck_at <= *since)) {
+            match head.woken_at.or(silent_since.filter(|since| head.recheck_at <= *since)) {
                 None => {
-                    first.woken_at = Some(now);
-                    after.wake(first.waker.clone());
+                    head.woken_at = Some(now);
+                    after.wake(head.waker.clone());
                     return;
                 }
-                Some(since) if now < since.saturating_add(GRACE) => break,
+                Some(since) if now < since.saturating_add(HEAD_GRACE) => break,
                 Some(since) => {
                     silent_since = Some(since);
-                    self.queue.skip_first(&mut after.stale);
+                    self.queue.skip_head(&mut after.stale);
                     self.stats.skipped += 1;
                 }
             }
         }
         if silent_since.is_some() {
-            self.hand_over(after);
+            self.wake_head(after);
         }
     }
 
     /// The first place has changed hands: its holder is woken, unless it will come by itself in
     /// time.
-    fn hand_over(&mut self, after: &mut Aftermath) {
-        let (Some(due), now) = (self.first_due(), self.now) else { return };
-        let Some(first) = self.queue.first_mut() else { return };
-        if first.recheck_at <= due {
+    fn wake_head(&mut self, after: &mut Aftermath) {
+        let (Some(due), now) = (self.head_due(), self.now) else { return };
+        let Some(head) = self.queue.head_mut() else { return };
+        if head.recheck_at <= due {
             return;
         }
         if due <= now {
-            first.woken_at = Some(now);
+            head.woken_at = Some(now);
         }
-        after.wake(first.waker.clone());
+        after.wake(head.waker.clone());
     }
 
-    fn leave(&mut self, claim: &Claim, after: &mut Aftermath) {
+    fn leave(&mut self, call: &QueuedCall, after: &mut Aftermath) {
         self.stats.cancelled += 1;
-        self.give_up(&claim.ticket, after);
+        self.remove(&call.ticket, after);
     }
 
-    fn give_up(&mut self, ticket: &Ticket, after: &mut Aftermath) {
-        let was_first = self.queue.is_first(ticket);
+    fn remove(&mut self, ticket: &Ticket, after: &mut Aftermath) {
+        let was_first = self.queue.is_head(ticket);
         self.queue.leave(ticket, &mut after.stale);
         if was_first {
-            self.hand_over(after);
+            self.wake_head(after);
         }
     }
 
@@ -870,7 +870,7 @@ impl State {
             return self.refuse(CLOSED);
         }
         let counts = self.quota.check(&permits)?;
-        self.call_up(after);
+        self.wake_or_skip_head(after);
         if self.try_admit(counts) {
             return Ok(());
         }
@@ -886,7 +886,7 @@ impl State {
     fn rate_limited(&self, due: Nanos) -> Error {
         let wait = due.saturating_sub(self.now);
         // The waiters before it that are due have been woken, and will have gone a moment later.
-        let wait = if wait == 0 { nanos(GRAIN) } else { wait };
+        let wait = if wait == 0 { nanos(TIMER_RESOLUTION) } else { wait };
         Error::RateLimited { retry_after: Duration::from_nanos(wait) }
     }
 }

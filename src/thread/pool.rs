@@ -26,13 +26,13 @@ const IDLE: Duration = Duration::from_secs(5);
 
 pub(super) static POOL: Pool = Pool::new(|| {
     let thread = thread::Builder::new().name("decor".to_owned());
-    thread.spawn(|| POOL.work()).map(drop)
+    thread.spawn(|| POOL.run_worker()).map(drop)
 });
 
 pub(super) struct Pool {
     state: Mutex<State>,
-    work: Condvar,
-    /// Starts a thread that [works](Pool::work).
+    has_work: Condvar,
+    /// Starts a thread that [works](Pool::run_worker).
     spawn: fn() -> io::Result<()>,
 }
 
@@ -57,7 +57,7 @@ thread_local! {
 impl Pool {
     const fn new(spawn: fn() -> io::Result<()>) -> Self {
         let state = State { slots: Slots::new(SLOTS, MAX_SLOTS), threads: 0, idle: 0 };
-        Self { state: Mutex::new(state), work: Condvar::new(), spawn }
+        Self { state: Mutex::new(state), has_work: Condvar::new(), spawn }
     }
 
     /// Runs `call` on a thread of the pool as soon as there is a slot, and returns its serial
@@ -100,7 +100,7 @@ impl Pool {
         while let Some(job) = state.slots.admit() {
             job.clock.start();
             if state.slots.ready() <= state.idle {
-                self.work.notify_one();
+                self.has_work.notify_one();
             } else {
                 drop(state);
                 (self.spawn)()?;
@@ -127,7 +127,7 @@ impl Pool {
     }
 
     /// Runs jobs on this thread until there have been none for a while.
-    fn work(&self) {
+    fn run_worker(&self) {
         IS_POOL_THREAD.set(true);
         let mut state = lock(&self.state);
         state.threads += 1;
@@ -147,7 +147,7 @@ impl Pool {
                 continue;
             }
             state.idle += 1;
-            let (back, waited) = self.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            let (back, waited) = self.has_work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
             state = back;
             state.idle -= 1;
             if waited.timed_out() && state.slots.ready() == 0 {
@@ -241,7 +241,7 @@ mod tests {
     fn one_thread_is_enough_for_all_calls() {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         static POOL: Pool = Pool::new(|| match STARTED.fetch_add(1, SeqCst) {
-            0 => thread::Builder::new().spawn(|| POOL.work()).map(drop),
+            0 => thread::Builder::new().spawn(|| POOL.run_worker()).map(drop),
             _ => no_thread(),
         });
         let (go, stop) = mpsc::channel::<()>();

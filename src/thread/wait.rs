@@ -96,16 +96,16 @@ thread_local! {
 ///
 /// A wait within a wait (of a waker that blocks, or of a value's `Drop`) has a parker of its own.
 /// It would otherwise take the wakes that are meant for the outer one.
-struct OfThisWait(Arc<Parker>);
+struct ParkerGuard(Arc<Parker>);
 
-impl OfThisWait {
+impl ParkerGuard {
     fn new() -> Self {
         // A thread-local's `Drop` may wait when `PARKER` is gone already.
         Self(PARKER.try_with(Cell::take).ok().flatten().unwrap_or_default())
     }
 }
 
-impl Drop for OfThisWait {
+impl Drop for ParkerGuard {
     fn drop(&mut self) {
         let _ = PARKER.try_with(|parker| parker.set(Some(Arc::clone(&self.0))));
     }
@@ -124,7 +124,7 @@ pub(crate) fn block_until<T>(poll: impl FnMut(&Waker) -> Progress<T>) -> T {
 /// `None` if the call of this thread is cancelled.
 pub(super) fn ready_or_cancelled<T>(mut poll: impl FnMut(&Waker) -> Progress<T>) -> Option<T> {
     let _runtime = runtime::cancels_at_its_end();
-    let parker = OfThisWait::new();
+    let parker = ParkerGuard::new();
     let waker = Waker::from(Arc::clone(&parker.0));
     let _registered = cancel::register(&waker);
     loop {

@@ -108,31 +108,31 @@ impl Quota {
 
     /// Forgets what no longer matters.
     #[inline]
-    pub(crate) fn forget(&mut self, now: Nanos) {
+    pub(crate) fn expire(&mut self, now: Nanos) {
         if let Self::Windows(logs) = self {
             for log in logs {
-                log.forget(now);
+                log.expire(now);
             }
         }
     }
 
-    /// Returns whether [`take_free`](Self::take_free) must not be asked, because what leaves a
+    /// Returns whether [`try_take`](Self::try_take) must not be asked, because what leaves a
     /// window is kept.
-    pub(crate) fn keeps_past(&self) -> bool {
-        matches!(self, Self::Windows(logs) if logs.iter().any(SlidingLog::keeps_past))
+    pub(crate) fn keeps_expired(&self) -> bool {
+        matches!(self, Self::Windows(logs) if logs.iter().any(SlidingLog::keeps_expired))
     }
 
     /// Takes the permits of one call, if it may take so many and they are free. Nearly every call
     /// ends here. The answer is that of [`due_after`](Self::due_after) with nothing ahead, only
     /// faster.
     #[inline]
-    pub(crate) fn take_free(&mut self, now: Nanos, permits: &Permits) -> bool {
+    pub(crate) fn try_take(&mut self, now: Nanos, permits: &Permits) -> bool {
         let Ok(counts) = permits.for_windows(self.windows()) else { return false };
         match self {
             Self::Windows(logs) => {
                 let mut each = logs.iter_mut().zip(counts);
                 let free = each.all(|(log, &count)| {
-                    log.forget_for_good(now);
+                    log.expire_for_good(now);
                     log.has_free(count)
                 });
                 if free {
@@ -140,13 +140,13 @@ impl Quota {
                 }
                 free
             }
-            Self::Paced(pacer) => pacer.take_free(now, counts[0]),
+            Self::Paced(pacer) => pacer.try_take(now, counts[0]),
         }
     }
 
     /// When a call is due after calls that take `ahead`; `now` or earlier if now.
     ///
-    /// The answer "now" is exact. A later moment is exact if [`foresees`](Self::foresees) says so,
+    /// The answer "now" is exact. A later moment is exact if [`due_is_exact`](Self::due_is_exact) says so,
     /// and otherwise a lower bound.
     #[inline]
     pub(crate) fn due_after(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> Nanos {
@@ -168,7 +168,7 @@ impl Quota {
 
     /// Returns whether [`due_after`](Self::due_after) is exact for calls that take no more than one
     /// permit each, or for any.
-    pub(crate) fn foresees(&self, single_permits: bool) -> bool {
+    pub(crate) fn due_is_exact(&self, single_permits: bool) -> bool {
         match self {
             Self::Windows(logs) => logs.len() == 1 && single_permits,
             Self::Paced(_) => true,
@@ -178,13 +178,13 @@ impl Quota {
     /// The lateness that timers may cause in a queue that is this long in time. An exact window
     /// carries the lateness of its timer on from period to period; a pacer goes by its schedule and
     /// does not.
-    pub(crate) fn drift(&self, wait: Nanos, grain: Nanos) -> Nanos {
+    pub(crate) fn max_timer_lateness(&self, wait: Nanos, timer_resolution: Nanos) -> Nanos {
         match self {
             Self::Windows(logs) => {
                 let period = logs.iter().map(SlidingLog::period).min().unwrap_or(Nanos::MAX).max(1);
-                (wait / period + 1).saturating_mul(grain)
+                (wait / period + 1).saturating_mul(timer_resolution)
             }
-            Self::Paced(_) => grain,
+            Self::Paced(_) => timer_resolution,
         }
     }
 
@@ -204,7 +204,7 @@ impl Quota {
     }
 
     /// Gives back permits of an unknown moment, as many as are counted now. Returns their number
-    /// for each window. Call [`forget`](Self::forget) first.
+    /// for each window. Call [`expire`](Self::expire) first.
     pub(crate) fn refund(&mut self, now: Nanos, counts: &Counts) -> Counts {
         match self {
             Self::Windows(logs) => each(logs, counts, SlidingLog::refund),
@@ -268,7 +268,7 @@ impl Quota {
     pub(crate) fn burst(&self) -> Option<u32> {
         match self {
             Self::Windows(_) => None,
-            Self::Paced(pacer) => Some(pacer.asked_burst()),
+            Self::Paced(pacer) => Some(pacer.requested_burst()),
         }
     }
 

@@ -56,7 +56,7 @@ impl Pacer {
     }
 
     /// The burst as asked for, which a lowered limit leaves as it is.
-    pub(crate) fn asked_burst(&self) -> u32 {
+    pub(crate) fn requested_burst(&self) -> u32 {
         self.burst
     }
 
@@ -110,7 +110,7 @@ impl Pacer {
 
     /// Takes them if they could be taken now by one call.
     #[inline]
-    pub(crate) fn take_free(&mut self, now: Nanos, permits: u32) -> bool {
+    pub(crate) fn try_take(&mut self, now: Nanos, permits: u32) -> bool {
         let now = self.scaled(now);
         let (from, after_burst) = (self.tat.max(now), self.burst().saturating_sub(permits));
         let free = permits <= self.limit && from <= now.saturating_add(self.intervals(after_burst.into()));

@@ -28,15 +28,15 @@ pub(crate) const MAX_WINDOWS: usize = 4;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Permits {
     counts: [u32; MAX_WINDOWS],
-    meant_for: MeantFor,
+    shape: Shape,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MeantFor {
-    AnyNumberOfWindows,
-    Windows(usize),
+enum Shape {
+    Uniform,
+    PerWindow(usize),
     /// What was asked for is no number of permits.
-    Nobody(i64),
+    Invalid(i64),
 }
 
 /// The permits of one call, checked against the windows they are taken from. Entries beyond those
@@ -52,23 +52,21 @@ pub(super) fn invalid(message: fmt::Arguments<'_>) -> Error {
 impl Permits {
     #[inline]
     fn each(count: u32) -> Self {
-        Self { counts: [count; MAX_WINDOWS], meant_for: MeantFor::AnyNumberOfWindows }
+        Self { counts: [count; MAX_WINDOWS], shape: Shape::Uniform }
     }
 
-    fn of_nobody(count: i32) -> Self {
-        Self { counts: [0; MAX_WINDOWS], meant_for: MeantFor::Nobody(count.into()) }
+    fn negative(count: i32) -> Self {
+        Self { counts: [0; MAX_WINDOWS], shape: Shape::Invalid(count.into()) }
     }
 
     /// The number for each window, or why it is none.
     #[inline]
     pub(crate) fn for_windows(&self, windows: usize) -> Result<&Counts, Error> {
-        match self.meant_for {
-            MeantFor::AnyNumberOfWindows => Ok(&self.counts),
-            MeantFor::Windows(n) if n == windows => Ok(&self.counts),
-            MeantFor::Windows(n) => {
-                Err(invalid(format_args!("permits for {n} windows, but the limiter has {windows}")))
-            }
-            MeantFor::Nobody(n) => Err(invalid(format_args!("{n} permits, but there are only 0 to {}", u32::MAX))),
+        match self.shape {
+            Shape::Uniform => Ok(&self.counts),
+            Shape::PerWindow(n) if n == windows => Ok(&self.counts),
+            Shape::PerWindow(n) => Err(invalid(format_args!("permits for {n} windows, but the limiter has {windows}"))),
+            Shape::Invalid(n) => Err(invalid(format_args!("{n} permits, but there are only 0 to {}", u32::MAX))),
         }
     }
 }
@@ -106,7 +104,7 @@ impl From<u64> for Permits {
 /// For literals, which are `i32` by default. A negative number is refused where it is used.
 impl From<i32> for Permits {
     fn from(count: i32) -> Self {
-        u32::try_from(count).map_or(Self::of_nobody(count), Self::each)
+        u32::try_from(count).map_or(Self::negative(count), Self::each)
     }
 }
 
@@ -117,7 +115,7 @@ impl<const N: usize> From<[u32; N]> for Permits {
         for (slot, count) in all.iter_mut().zip(counts) {
             *slot = count;
         }
-        Self { counts: all, meant_for: MeantFor::Windows(N) }
+        Self { counts: all, shape: Shape::PerWindow(N) }
     }
 }
 
@@ -139,7 +137,7 @@ impl<const N: usize> From<[usize; N]> for Permits {
 impl<const N: usize> From<[i32; N]> for Permits {
     fn from(counts: [i32; N]) -> Self {
         match counts.into_iter().find(|count| *count < 0) {
-            Some(negative) => Self::of_nobody(negative),
+            Some(negative) => Self::negative(negative),
             None => counts.map(i32::unsigned_abs).into(),
         }
     }
@@ -151,10 +149,10 @@ fn saturated(count: usize) -> u32 {
 
 impl fmt::Debug for Permits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.meant_for {
-            MeantFor::AnyNumberOfWindows => write!(f, "{}", self.counts[0]),
-            MeantFor::Windows(n) => write!(f, "{:?}", &self.counts[..n.min(MAX_WINDOWS)]),
-            MeantFor::Nobody(n) => write!(f, "{n}"),
+        match self.shape {
+            Shape::Uniform => write!(f, "{}", self.counts[0]),
+            Shape::PerWindow(n) => write!(f, "{:?}", &self.counts[..n.min(MAX_WINDOWS)]),
+            Shape::Invalid(n) => write!(f, "{n}"),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 /// Maximum number of stamps (16 bytes each) that are allocated up front. The log of a larger limit
 /// grows when it is first needed.
-const RESERVED_AT_MOST: usize = 1 << 16;
+const MAX_RESERVED: usize = 1 << 16;
 
 /// When permits were taken, for as long as that matters.
 ///
@@ -19,19 +19,19 @@ pub(crate) struct SlidingLog {
     stamps: VecDeque<Stamp>,
     /// Permits ever taken, and those before the oldest stamp. With running sums, a binary search
     /// finds when a number of permits will be free again.
-    taken: u64,
-    forgotten: u64,
+    taken_total: u64,
+    expired_total: u64,
     /// Stamps that would be in the window again if the period grew back. `None` while no period so
     /// far was longer.
-    past: Option<Box<Past>>,
+    expired: Option<Box<Expired>>,
 }
 
 /// Stamps that a shorter period has put out of the window.
 #[derive(Debug, Clone)]
-struct Past {
+struct Expired {
     stamps: VecDeque<Stamp>,
     /// Permits that were taken before the oldest of these stamps.
-    forgotten: u64,
+    expired_total: u64,
     /// The longest so far, in nanoseconds.
     period: Nanos,
 }
@@ -40,14 +40,14 @@ struct Past {
 struct Stamp {
     at: Nanos,
     /// Permits ever taken, these included.
-    taken: u64,
+    taken_total: u64,
 }
 
 impl SlidingLog {
     pub(crate) fn new(limit: u32, period: Nanos, reserve: bool) -> Self {
-        let reserved = if reserve { RESERVED_AT_MOST.min(limit as usize) } else { 0 };
+        let reserved = if reserve { MAX_RESERVED.min(limit as usize) } else { 0 };
         let stamps = VecDeque::with_capacity(reserved);
-        Self { limit, largest_limit: limit, period, stamps, taken: 0, forgotten: 0, past: None }
+        Self { limit, largest_limit: limit, period, stamps, taken_total: 0, expired_total: 0, expired: None }
     }
 
     pub(crate) fn limit(&self) -> u32 {
@@ -60,17 +60,18 @@ impl SlidingLog {
 
     /// Later decisions are made by this limit. Permits that are in the window stay in it, and those
     /// that a shorter period has put out of it are back in it with a longer one. Call
-    /// [`forget`](Self::forget) before and afterwards.
+    /// [`expire`](Self::expire) before and afterwards.
     pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
-        let past = self.past.take();
-        let longest_period = past.as_ref().map_or(self.period, |past| past.period).max(period);
-        if let Some(mut past) = past.filter(|past| !past.stamps.is_empty()) {
-            self.forgotten = past.forgotten;
-            past.stamps.append(&mut self.stamps);
-            self.stamps.append(&mut past.stamps);
+        let expired = self.expired.take();
+        let longest_period = expired.as_ref().map_or(self.period, |expired| expired.period).max(period);
+        if let Some(mut expired) = expired.filter(|expired| !expired.stamps.is_empty()) {
+            self.expired_total = expired.expired_total;
+            expired.stamps.append(&mut self.stamps);
+            self.stamps.append(&mut expired.stamps);
         }
         if period < longest_period {
-            self.past = Some(Box::new(Past { stamps: VecDeque::new(), forgotten: 0, period: longest_period }));
+            self.expired =
+                Some(Box::new(Expired { stamps: VecDeque::new(), expired_total: 0, period: longest_period }));
         }
         self.limit = limit;
         self.largest_limit = self.largest_limit.max(limit);
@@ -78,58 +79,60 @@ impl SlidingLog {
     }
 
     /// Returns whether stamps that leave the window are kept.
-    pub(crate) fn keeps_past(&self) -> bool {
-        self.past.is_some()
+    pub(crate) fn keeps_expired(&self) -> bool {
+        self.expired.is_some()
     }
 
     #[inline]
     fn in_use(&self) -> u64 {
-        self.taken - self.forgotten
+        self.taken_total - self.expired_total
     }
 
     /// Removes permits that have left the window by now. A permit taken at `t` is in the window
     /// until, and not at, `t + period`.
-    pub(crate) fn forget(&mut self, now: Nanos) {
-        let Some(past) = &mut self.past else { return self.forget_for_good(now) };
+    pub(crate) fn expire(&mut self, now: Nanos) {
+        let Some(expired) = &mut self.expired else { return self.expire_for_good(now) };
         let leaving = self.stamps.partition_point(|stamp| stamp.at.saturating_add(self.period) <= now);
         for stamp in self.stamps.drain(..leaving) {
-            if past.stamps.is_empty() {
-                past.forgotten = self.forgotten;
+            if expired.stamps.is_empty() {
+                expired.expired_total = self.expired_total;
             }
-            past.stamps.push_back(stamp);
-            self.forgotten = stamp.taken;
+            expired.stamps.push_back(stamp);
+            self.expired_total = stamp.taken_total;
         }
         // No window so far would hold what is older, or what came before as many permits as fill
         // it.
-        while let Some(first) = past.stamps.front() {
-            if first.at.saturating_add(past.period) > now && self.taken - first.taken < self.largest_limit.into() {
+        while let Some(first) = expired.stamps.front() {
+            if first.at.saturating_add(expired.period) > now
+                && self.taken_total - first.taken_total < self.largest_limit.into()
+            {
                 break;
             }
-            past.forgotten = first.taken;
-            past.stamps.pop_front();
+            expired.expired_total = first.taken_total;
+            expired.stamps.pop_front();
         }
     }
 
-    /// [`forget`](Self::forget), where no past is kept.
+    /// [`expire`](Self::expire), where no past is kept.
     #[inline]
-    pub(crate) fn forget_for_good(&mut self, now: Nanos) {
+    pub(crate) fn expire_for_good(&mut self, now: Nanos) {
         while let Some(first) = self.stamps.front() {
             if first.at.saturating_add(self.period) > now {
                 break;
             }
-            self.forgotten = first.taken;
+            self.expired_total = first.taken_total;
             self.stamps.pop_front();
         }
     }
 
-    /// Whether so many could be taken now. Call [`forget`](Self::forget) first.
+    /// Whether so many could be taken now. Call [`expire`](Self::expire) first.
     #[inline]
     pub(crate) fn has_free(&self, permits: u32) -> bool {
         permits == 0 || self.in_use() + u64::from(permits) <= self.limit.into()
     }
 
     /// The first moment at which this number of permits, taken one after the other, can all have
-    /// been taken; 0 if at once. Call [`forget`](Self::forget) first.
+    /// been taken; 0 if at once. Call [`expire`](Self::expire) first.
     ///
     /// Permits `i` and `i + limit` are at least a period apart, so permits beyond the limit add
     /// whole periods. For calls of more than one permit this is a lower bound.
@@ -149,7 +152,7 @@ impl SlidingLog {
         let Some(must_leave) = (self.in_use() + permits).checked_sub(u64::from(self.limit)).filter(|n| *n > 0) else {
             return 0;
         };
-        let last_to_leave = self.stamps.partition_point(|stamp| stamp.taken - self.forgotten < must_leave);
+        let last_to_leave = self.stamps.partition_point(|stamp| stamp.taken_total - self.expired_total < must_leave);
         // Permits that are no more than the limit fit when all others have left.
         self.stamps.get(last_to_leave).or(self.stamps.back()).map_or(0, |stamp| stamp.at.saturating_add(self.period))
     }
@@ -160,10 +163,10 @@ impl SlidingLog {
         if permits == 0 {
             return;
         }
-        self.taken += u64::from(permits);
+        self.taken_total += u64::from(permits);
         match self.stamps.back_mut() {
-            Some(last) if last.at == now => last.taken = self.taken,
-            _ => self.stamps.push_back(Stamp { at: now, taken: self.taken }),
+            Some(last) if last.at == now => last.taken_total = self.taken_total,
+            _ => self.stamps.push_back(Stamp { at: now, taken_total: self.taken_total }),
         }
     }
 
@@ -173,36 +176,36 @@ impl SlidingLog {
     /// The log is then as if they had never been taken. Permits that have left the window for good
     /// are gone, and those of other moments stay.
     pub(crate) fn refund_at(&mut self, at: Nanos, permits: u32) -> u32 {
-        let mut given = give_back(&mut self.stamps, self.forgotten, at, permits);
-        if let Some(past) = self.past.as_mut().filter(|_| given == 0) {
-            given = give_back(&mut past.stamps, past.forgotten, at, permits);
-            self.stamps.iter_mut().for_each(|stamp| stamp.taken -= u64::from(given));
-            self.forgotten -= u64::from(given);
+        let mut given = give_back(&mut self.stamps, self.expired_total, at, permits);
+        if let Some(expired) = self.expired.as_mut().filter(|_| given == 0) {
+            given = give_back(&mut expired.stamps, expired.expired_total, at, permits);
+            self.stamps.iter_mut().for_each(|stamp| stamp.taken_total -= u64::from(given));
+            self.expired_total -= u64::from(given);
         }
-        self.taken -= u64::from(given);
+        self.taken_total -= u64::from(given);
         given
     }
 
     /// Gives back up to as many of the permits that are in the window, the oldest first, and
-    /// returns their number. Call [`forget`](Self::forget) first.
+    /// returns their number. Call [`expire`](Self::expire) first.
     ///
     /// Each stretch of time up to now then counts no fewer permits than if the permits of any other
     /// moments in the window had been given back.
     pub(crate) fn refund(&mut self, permits: u32) -> u32 {
         let given = self.in_use().min(permits.into());
-        self.forgotten += given;
-        while self.stamps.front().is_some_and(|first| first.taken <= self.forgotten) {
+        self.expired_total += given;
+        while self.stamps.front().is_some_and(|first| first.taken_total <= self.expired_total) {
             self.stamps.pop_front();
         }
         // The past keeps its distance from the window.
-        if let Some(past) = &mut self.past {
-            past.forgotten += given;
-            past.stamps.iter_mut().for_each(|stamp| stamp.taken += given);
+        if let Some(expired) = &mut self.expired {
+            expired.expired_total += given;
+            expired.stamps.iter_mut().for_each(|stamp| stamp.taken_total += given);
         }
         u32::try_from(given).unwrap_or(permits)
     }
 
-    /// Permits that could be taken now. Call [`forget`](Self::forget) first.
+    /// Permits that could be taken now. Call [`expire`](Self::expire) first.
     pub(crate) fn available(&self) -> u32 {
         let used = u32::try_from(self.in_use()).unwrap_or(u32::MAX);
         self.limit.saturating_sub(used)
@@ -218,11 +221,11 @@ impl SlidingLog {
 /// number. `before` is the number of permits before the first of these stamps.
 fn give_back(stamps: &mut VecDeque<Stamp>, before: u64, at: Nanos, permits: u32) -> u32 {
     let position = stamps.partition_point(|stamp| stamp.at < at);
-    let before = position.checked_sub(1).map_or(before, |previous| stamps[previous].taken);
+    let before = position.checked_sub(1).map_or(before, |previous| stamps[previous].taken_total);
     let Some(stamp) = stamps.get(position).filter(|stamp| stamp.at == at) else { return 0 };
-    let of_this_moment = stamp.taken - before;
+    let of_this_moment = stamp.taken_total - before;
     let given = permits.min(u32::try_from(of_this_moment).unwrap_or(u32::MAX));
-    stamps.range_mut(position..).for_each(|stamp| stamp.taken -= u64::from(given));
+    stamps.range_mut(position..).for_each(|stamp| stamp.taken_total -= u64::from(given));
     if u64::from(given) == of_this_moment {
         stamps.remove(position);
     }
@@ -272,7 +275,7 @@ mod tests {
         }
 
         /// Removes permits that no window so far would hold.
-        fn forget(&mut self) {
+        fn expire(&mut self) {
             let is_held = |at: Nanos| {
                 let later = self.taken.iter().filter(|later| **later > at).count();
                 at + self.period > self.now
@@ -336,8 +339,8 @@ mod tests {
                         prop_assert_eq!(log.refund_at(moment, permits), given);
                     }
                 }
-                log.forget(naive.now);
-                naive.forget();
+                log.expire(naive.now);
+                naive.expire();
                 let in_use = naive.in_use_at(naive.now);
                 prop_assert_eq!(u64::from(log.available()), u64::from(naive.limit).saturating_sub(in_use));
                 for permits in 1..=naive.limit {
@@ -345,8 +348,8 @@ mod tests {
                     prop_assert_eq!(log.has_free(permits), due == naive.now);
                     prop_assert_eq!(log.due(naive.now, permits.into()).max(naive.now), due);
                 }
-                prop_assert_eq!(log.keeps_past(), naive.period < naive.longest_period);
-                let kept = log.past.as_ref().map_or(0, |past| past.stamps.len());
+                prop_assert_eq!(log.keeps_expired(), naive.period < naive.longest_period);
+                let kept = log.expired.as_ref().map_or(0, |expired| expired.stamps.len());
                 prop_assert!(kept <= naive.largest_limit as usize, "{kept} stamps");
             }
         }
@@ -366,7 +369,7 @@ mod tests {
                 log.take(now, permits);
                 moments.push(now);
             }
-            log.forget(now);
+            log.expire(now);
             let mut of_others = log.clone();
             for (n, permits) in others {
                 let given = of_others.refund_at(moments[n % moments.len()], permits);
@@ -374,8 +377,8 @@ mod tests {
             }
             prop_assert_eq!(log.in_use(), of_others.in_use());
             for later in now..=now + 40 {
-                log.forget(later);
-                of_others.forget(later);
+                log.expire(later);
+                of_others.expire(later);
                 prop_assert!(log.in_use() >= of_others.in_use());
             }
         }
