@@ -28,9 +28,9 @@ pub(crate) struct Acquisition<C: Deref<Target = Core>> {
 enum State {
     Unpolled,
     Waiting(Clock, QueuedCall),
-    /// Pending for good: the limiter is closed, and the caller cannot be told.
+    /// Pending for good, because the limiter is closed and the call has no error to return.
     Stuck,
-    /// At this moment.
+    /// The moment of the admission.
     Admitted(Nanos),
     Refused,
 }
@@ -41,14 +41,14 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
         Self { core, request, state: State::Unpolled }
     }
 
-    /// Leaves the queue. The next poll begins anew.
+    /// Leaves the queue. The next poll makes a new request.
     #[inline]
     pub(crate) fn renew(&mut self) {
         self.leave();
         self.state = State::Unpolled;
     }
 
-    /// Counts the permits that turned out to be used in place of those that were taken.
+    /// Replaces the permits that were taken by the permits that were used.
     pub(crate) fn settle(&self, clock: Clock, used: &Permits) -> Result<(), Error> {
         match self.state {
             State::Admitted(at) => self.core.settle(clock, at, &self.request.permits, used),
@@ -56,7 +56,8 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
         }
     }
 
-    /// A request for this number of permits, with the same patience. The request can be refused.
+    /// Makes a request for other permits with the same longest wait. The new request can be
+    /// refused.
     pub(crate) fn asking_for(&self, permits: Permits) -> Self
     where
         C: Clone,
@@ -105,7 +106,8 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                 }
             };
             let Some(moment) = self.core.instant(clock, moment) else {
-                // Not representable. A later change of the limits wakes this waiter.
+                // The clock cannot represent the moment. A later change of the limits wakes this
+                // waiter.
                 wait.for_a_wake();
                 return Poll::Pending;
             };
@@ -114,7 +116,7 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
     }
 }
 
-/// The same request, from its beginning.
+/// Clones the request, not its place in the queue.
 impl<C: Deref<Target = Core> + Clone> Clone for Acquisition<C> {
     fn clone(&self) -> Self {
         Self::new(self.core.clone(), self.request)
@@ -129,7 +131,7 @@ impl<C: Deref<Target = Core>> Drop for Acquisition<C> {
 }
 
 impl Core {
-    /// Waits on a thread: in the same queue, parked between polls.
+    /// Waits on a thread, parked between polls. Threads and tasks share one queue.
     pub(super) fn acquire_blocking(&self, request: Request) -> Result<(), Error> {
         let mut acquisition = Acquisition::new(self, request);
         wait_blocking(|wait| acquisition.poll(wait))
@@ -140,7 +142,8 @@ impl Core {
 ///
 /// # Cancel safety
 ///
-/// Dropped while it waits it leaves the queue, and the next moves up. Dropped after it is ready it has taken its permit.
+/// If dropped while waiting, the call leaves the queue, and the next waiter moves up. If dropped
+/// when it is ready, the call has taken its permit.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct Acquire<'a> {
@@ -165,7 +168,7 @@ impl Future for Acquire<'_> {
     }
 }
 
-/// Waits for permits, unless they are refused: see
+/// Waits for permits, or fails if they are refused: see
 /// [`RateLimiter::acquire_many`](crate::RateLimiter::acquire_many) and
 /// [`acquire_within`](crate::RateLimiter::acquire_within).
 ///
@@ -185,8 +188,11 @@ impl<'a> AcquireMany<'a> {
         Self { acquisition: Acquisition::new(core, Request { permits, can_fail: true, max_wait }), timer: None }
     }
 
-    /// Waits no longer than this: fails at once if the wait is known to be longer. Zero does not
-    /// wait. See [`acquire_within`](crate::RateLimiter::acquire_within).
+    /// Limits the wait to `max_wait`. The call fails at once if the wait is known to be longer. A
+    /// `max_wait` of zero does not wait. See
+    /// [`acquire_within`](crate::RateLimiter::acquire_within).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
@@ -205,11 +211,11 @@ impl<'a> AcquireMany<'a> {
         self
     }
 
-    /// Waits as a thread does: blocked, in the same queue.
+    /// Waits by blocking the thread, in the same queue as tasks.
     ///
     /// # Errors
     ///
-    /// Those of the future.
+    /// As the awaited future.
     ///
     /// # Panics
     ///

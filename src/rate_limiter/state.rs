@@ -1,60 +1,61 @@
-//! A limiter's state behind its one lock, and what happens when a call comes, looks again, or
+//! The state of a limiter behind its one lock, and the transitions when a call comes, rechecks, or
 //! leaves.
 //!
-//! Tasks and threads stand in the same queue: each takes its [`Admission`], and waits in its own way
-//! until the moment that it is given. No call admits another. Permits are stamped by the call that
-//! uses them: a permit handed to a waiter that is woken late would age on the way, and more than
-//! the limit could then be in use within one window.
+//! Tasks and threads share one queue. Each gets an [`Admission`], and waits in its own way until
+//! the moment in it. No call admits another, because each permit is stamped with the moment of its
+//! admission. If a permit were handed to a waiter that is woken late, the permit would age on the
+//! way. More permits than the limit could then be in use within one window.
 //!
 //! # The queue's protocol
 //!
-//! The *verdict* on a call depends on what the calls before it take at this moment. It is the same
-//! in whatever order the waiters of one moment are polled.
+//! The *verdict* on a call depends on the permits that the calls before it take at this moment. The
+//! verdict does not depend on the order in which the waiters of one moment are polled.
 //!
 //! | verdict | condition |
 //! |---|---|
-//! | `TooMuch` | The call wants more than the limit, which was lowered meanwhile. |
-//! | `Due` | The permits of all calls before it that are due, and its own, are free now. No call before it waits on. |
-//! | `TooLate` | The call is not due, its patience has ended, and late timers are not the only reason. |
-//! | `NotYet` | The call is not due and waits on. |
+//! | `TooMuch` | The call wants more than the limit, which was lowered after the call came. |
+//! | `Due` | Its permits and those of all due calls before it are free now. No call before it has to wait longer. |
+//! | `TooLate` | The call is not due, its longest wait has passed, and late timers are not the only reason. |
+//! | `NotYet` | The call is not due and may wait longer. |
 //!
-//! A waiter *sleeps* until its own recheck, or is *woken* because it is first and due, or is
-//! *skipped* because it was woken and did not come. Only its own contacts admit or refuse it. Each
-//! contact of another call *calls up* the first waiter, and each first waiter that leaves *hands
-//! over* to the next.
+//! The *head* is the first waiter. A waiter is *asleep* until its own recheck, or *woken* because
+//! it is the head and due, or *skipped* because it was woken and not polled in time. A waiter is
+//! admitted or refused only when it is polled itself. Each poll of another call *checks* the head
+//! ([`State::wake_or_skip_head`]). Each head that leaves *wakes the next* one, unless the next one
+//! rechecks in time by itself ([`State::wake_head`]).
 //!
 //! | state | event | action | next state |
 //! |---|---|---|---|
-//! | new | comes; no call waits, and its permits are free | takes them | admitted |
-//! | new | comes; could wait for its turn | joins at the end | asleep |
-//! | new | comes again, in a retry that keeps its place; could wait for its turn | joins before all that came later | asleep |
-//! | new | comes; could not wait, but is `Due` and leaves room for the calls before it | takes its permits | admitted |
-//! | new | comes; could not wait | | refused |
-//! | asleep or woken | polled, neither first nor out of patience | plans its recheck | asleep |
-//! | asleep or woken | polled, first or out of patience, `Due` | takes its permits; hands over if it was first | admitted |
-//! | asleep or woken | polled, first or out of patience, `TooMuch` or `TooLate` | hands over if it was first | refused |
-//! | asleep or woken | polled, first or out of patience, `NotYet` | plans its recheck | asleep |
-//! | asleep or woken | dropped | hands over if it was first | gone |
-//! | asleep | called up while due | is woken | woken |
-//! | woken | called up while due, [`HEAD_GRACE`] or more after it was woken | the next one is called up | skipped |
-//! | asleep | called up after a skip, its recheck as long overdue | the next one is called up | skipped |
-//! | asleep | handed over to; its own recheck would be too late | is woken | woken if due |
-//! | asleep or woken | first, and the limits or the burst are changed | is woken | unchanged |
-//! | asleep or woken | first, and permits are given back; its own recheck would be too late | is woken | woken if due |
-//! | asleep or woken | a pause is ended before its time | is woken | unchanged |
+//! | new | comes; no call waits, and its permits are free | takes its permits | admitted |
+//! | new | comes; may wait until it is due | joins at the end | asleep |
+//! | new | comes again, in a retry that keeps its place; may wait until it is due | joins before all that came later | asleep |
+//! | new | comes; may not wait, but is `Due` and leaves room for the calls before it | takes its permits | admitted |
+//! | new | comes; may not wait, and the row above does not apply | | refused |
+//! | asleep or woken | polled; not the head, and its longest wait has not passed | sets its recheck | asleep |
+//! | asleep or woken | polled; head or longest wait passed; `Due` | takes its permits; wakes the next if it was the head | admitted |
+//! | asleep or woken | polled; head or longest wait passed; `TooMuch` or `TooLate` | wakes the next if it was the head | refused |
+//! | asleep or woken | polled; head or longest wait passed; `NotYet` | sets its recheck | asleep |
+//! | asleep or woken | dropped | wakes the next if it was the head | gone |
+//! | asleep | checked as head while due | is woken | woken |
+//! | woken | checked as head while due, [`HEAD_GRACE`] or more after it was woken | the next one is checked | skipped |
+//! | asleep | checked as head after a skip; its recheck is overdue for as long | the next one is checked | skipped |
+//! | asleep | becomes the head; its own recheck would be too late | is woken | woken if due |
+//! | asleep or woken | head, and the limits or the burst are changed | is woken | unchanged |
+//! | asleep or woken | head, and permits are given back; its own recheck would be too late | is woken | woken if due |
+//! | asleep or woken | a pause is ended early | is woken | unchanged |
 //! | asleep or woken | the limiter is closed | leaves the queue; is woken | closed |
 //! | skipped | the limiter is closed | | closed |
 //! | closed | polled | | refused |
 //! | closed | dropped | | gone |
 //! | new | comes to a closed limiter | | refused |
-//! | skipped | polled | takes its old place, then as polled there | asleep |
+//! | skipped | polled | returns to its place, then as if polled there | asleep |
 //! | skipped | dropped | | gone |
 //!
-//! Progress depends on no single waiter, because each rechecks when its turn should have come, and
-//! calls up the first.
+//! Progress depends on no single waiter, because each waiter rechecks when it should have been due,
+//! and checks the head.
 //!
-//! A caller that cannot be told of a refusal ([`Request::can_fail`]) is refused by a closed limiter
-//! alone, and then stays pending.
+//! A call without an error to return (see [`Request::can_fail`]) is refused only by a closed
+//! limiter, and then stays pending.
 
 use super::{
     queue::{Demand, Queue, StaleWakers, Ticket, Waiter},
@@ -69,19 +70,19 @@ use crate::{
 };
 use std::{fmt, task::Waker, time::Duration};
 
-/// Time in which the first in the queue has to come after it was woken, in nanoseconds. Then it is
+/// Time within which the head has to be polled after it was woken, in nanoseconds. Then the head is
 /// skipped.
 const HEAD_GRACE: Nanos = 10_000_000;
 
-/// Time by which a pacer counts a late waiter back on its schedule, in nanoseconds. All that falls
-/// due in this time may pass together after a stall. A timer is up to 1 ms late, and so is the
-/// thread that it wakes. With 2 ms a busy queue falls behind.
+/// Maximum lateness of a waiter that a pacer makes up for, in nanoseconds. All permits of this time
+/// may pass together after a stall. A timer is up to 1 ms late, and so is the thread that it wakes.
+/// With 2 ms a busy queue falls behind.
 const CATCH_UP: Nanos = 3_000_000;
 
 /// The refusal of every call after [`Core::close`].
 const CLOSED: Error = Error::Closed { what: "the rate limiter" };
 
-/// Maximum number of waiters that recheck together whether a woken first has come.
+/// Maximum number of waiters that recheck at the same time while the head is woken and not polled.
 const MAX_CONCURRENT_CHECKS: u64 = 1_000;
 
 #[derive(Debug)]
@@ -94,30 +95,31 @@ pub(crate) struct Core {
 struct State {
     quota: Quota,
     queue: Queue,
-    /// 0 before the first pause.
+    /// End of the pause; 0 before the first pause.
     paused_until: Nanos,
-    /// When free permits can be taken the short way again: after the pause; `Nanos::MAX` while a
-    /// window keeps its past, and once the limiter is closed.
+    /// Moment from which calls may take the fast path: the end of the pause. `Nanos::MAX` while a
+    /// window keeps expired stamps, and once the limiter is closed.
     fast_path_from: Nanos,
     bounds: Bounds,
-    /// Stays `true` for good.
+    /// Never becomes `false` again.
     is_closed: bool,
-    /// The latest moment that was seen. A clock that goes back (one runtime's paused clock after
-    /// another's) stands still.
+    /// The latest moment that was seen. If the clock goes back, as one runtime's paused clock after
+    /// another's, this stands still.
     now: Nanos,
     /// The moment after the last pause, charge, change of limits, or return of a skipped waiter.
-    /// The turns that were foreseen for waiters since then still hold.
+    /// Due times that were computed since then still hold.
     undisturbed_since: Nanos,
     stats: RateLimiterStats,
     own: OwnSettings,
 }
 
-/// The settings of a limiter that are no limits.
+/// The settings of a limiter other than its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
-    /// Callers in the queue beyond which those that can fail are refused. `None` never refuses.
+    /// Maximum number of waiting calls. Further calls that can fail are refused. `None` never
+    /// refuses.
     pub(super) max_waiting: Option<usize>,
-    /// Longest time for which one call of `pause_for` pauses.
+    /// Longest pause that one `pause_for` can ask for.
     pub(super) longest_pause: Duration,
 }
 
@@ -129,7 +131,7 @@ pub(super) struct Settings {
     pub(super) is_closed: bool,
 }
 
-/// The settings of one key that differ from those of all keys, and so do not follow them.
+/// Says which settings of one key differ from those of all keys, and so do not follow them.
 #[derive(Debug, Default)]
 struct OwnSettings {
     limits: Own,
@@ -142,10 +144,10 @@ struct OwnSettings {
 enum Own {
     #[default]
     No,
-    /// Set by hand, and not compared with the setting of all keys since.
+    /// Set on the key's limiter, and not yet compared with the setting of all keys.
     Undecided,
-    /// Set by hand to another value than that of all keys. Stays so if that becomes the same value,
-    /// because it may change back.
+    /// Set on the key's limiter to another value than that of all keys. Stays `Yes` if both become
+    /// equal by a change for all keys, because that may change back.
     Yes,
 }
 
@@ -161,47 +163,48 @@ impl Own {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
     pub(crate) permits: Permits,
-    /// `true` if the caller can be told of a refusal: a full queue, a closed limiter.
+    /// `true` if the call can return an error, and so can be refused: by a full queue or a closed
+    /// limiter.
     pub(crate) can_fail: bool,
-    /// The longest wait; `None` for an unbounded one.
+    /// The longest wait; `None` for an unbounded wait.
     pub(crate) max_wait: Option<Duration>,
 }
 
 impl Request {
-    /// A request for one permit of each window, with an unbounded wait. Any limiter admits this
-    /// request in the end, or leaves it pending once closed, so it is never refused.
+    /// A request for one permit of each window, with an unbounded wait. Never refused: a limiter
+    /// admits this request in the end, or leaves it pending once closed.
     pub(crate) fn one() -> Self {
         Self { permits: 1_u32.into(), can_fail: false, max_wait: None }
     }
 }
 
-/// The place of a refusal of [`Request::one`].
+/// Reports a refusal of [`Request::one`], which is a bug.
 #[cold]
 pub(crate) fn never_refused(error: &Error) -> ! {
     unreachable!("one permit of any limiter can be waited for, but: {error}")
 }
 
-/// What comes of taking one's turn.
+/// The result of polling a call.
 #[derive(Debug)]
 pub(super) enum Admission {
-    /// There is a place in the queue now, to take turns with: at this moment, or when woken.
+    /// The call has joined the queue. Poll again at this moment, or when woken.
     Queued(QueuedCall, Nanos),
-    /// Come again at this moment, or when woken.
+    /// Poll again at this moment, or when woken.
     Wait(Nanos),
-    /// Refused, but the caller cannot be told: pending for good.
+    /// Refused, but the call has no error to return: pending for good.
     Stuck,
     /// Admitted at this moment, or refused.
     Done(Result<Nanos, Error>),
 }
 
-/// The place of one waiting call.
+/// A call that waits in the queue.
 #[derive(Debug)]
 pub(super) struct QueuedCall {
     ticket: Ticket,
     demand: Demand,
 }
 
-/// The outcome of a call if all before it were polled now, and then the call itself.
+/// The outcome of a call if all calls before it were polled now, and then the call itself.
 #[derive(Debug)]
 enum Verdict {
     TooMuch,
@@ -210,20 +213,21 @@ enum Verdict {
     NotYet { due: Nanos },
 }
 
-/// The first waiters, up to one that waits on: each would be admitted or refused if all of them
-/// were polled now.
+/// The longest run of waiters from the head that would all be admitted or refused if they were
+/// polled now.
 #[derive(Debug, Default)]
 struct Front {
     waiters: usize,
-    /// Permits of those that would be admitted.
+    /// Permits of the waiters that would be admitted.
     taken: Sums,
-    /// Permits of those that would be refused.
+    /// Permits of the waiters that would be refused.
     refused: Sums,
-    /// True if a waiter behind them waits on, and so keeps back all that come later.
+    /// `true` if another waiter follows. That waiter is not due, and so holds back all that come
+    /// later.
     is_blocked: bool,
 }
 
-/// Work of a contact that is left for when the lock has been released.
+/// Work that is left for after the lock is released.
 #[derive(Debug, Default)]
 struct Aftermath {
     wake: Option<Waker>,
@@ -231,7 +235,7 @@ struct Aftermath {
 }
 
 impl Aftermath {
-    /// The waiter that a later decision names is woken in place of an earlier one.
+    /// Sets the waiter to wake. Replaces the waiter of an earlier decision.
     fn wake(&mut self, waker: Waker) {
         if let Some(earlier) = self.wake.replace(waker) {
             self.stale.add(earlier);
@@ -256,7 +260,7 @@ impl Core {
         Self { epoch, state: Mutex::new(state) }
     }
 
-    /// The moment in the clock's own terms; `None` if it lies beyond it.
+    /// The moment in the clock's own terms; `None` if the clock cannot represent it.
     pub(super) fn instant(&self, clock: Clock, moment: Nanos) -> Option<Instant> {
         self.epoch.instant(clock, moment)
     }
@@ -270,14 +274,14 @@ impl Core {
         state
     }
 
-    /// The state, with nothing in it that no longer matters.
+    /// Locks the state, and removes expired stamps.
     fn enter_and_expire(&self, clock: Clock) -> MutexGuard<'_, State> {
         let mut state = self.enter(clock);
         state.expire();
         state
     }
 
-    /// Runs `act` under the lock, and the work that it leaves afterwards.
+    /// Runs `act` under the lock, and then wakes the waiter that it names.
     fn with_state<T>(&self, clock: Clock, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
         Self::run_then_wake(self.enter(clock), act)
     }
@@ -294,7 +298,7 @@ impl Core {
         result
     }
 
-    /// First contact.
+    /// Admits, refuses or queues a call at its first poll.
     #[inline]
     pub(super) fn admit_or_queue(&self, clock: Clock, request: &Request, waker: &Waker) -> Admission {
         let mut state = self.enter(clock);
@@ -339,7 +343,7 @@ impl Core {
         })
     }
 
-    /// Counts permits that were used in place of those that were reserved at this moment.
+    /// Replaces the permits that were reserved at the moment `at` by the permits that were used.
     pub(super) fn settle(&self, clock: Clock, at: Nanos, reserved: &Permits, used: &Permits) -> Result<(), Error> {
         self.with_state(clock, |state, after| {
             let windows = state.quota.windows();
@@ -359,8 +363,8 @@ impl Core {
         state.disturb();
     }
 
-    /// Wakes all waiters, because each would recheck only after the pause. Turns come no later than
-    /// with the pause, so those that were foreseen still hold.
+    /// Wakes all waiters, because each would recheck only after the pause. Waiters are due no later
+    /// than with the pause, so computed due times still hold.
     pub(super) fn resume(&self) {
         let mut state = self.enter(Clock::here());
         if state.paused_until <= state.now {
@@ -373,7 +377,7 @@ impl Core {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Returns the wakers of all that waited, to be woken outside of all locks.
+    /// Returns the wakers of all waiters, to be woken outside of all locks.
     pub(super) fn close(&self) -> impl Iterator<Item = Waker> {
         let mut state = lock(&self.state);
         state.is_closed = true;
@@ -401,8 +405,7 @@ impl Core {
         })
     }
 
-    /// Changes the quota, unless it refuses. The first waiter looks whether its turn is another
-    /// now.
+    /// Changes the quota, and wakes the head, which may be due at another time now.
     fn change(&self, change: impl FnOnce(&mut State) -> Result<(), ConfigError>) -> Result<(), ConfigError> {
         self.with_state(Clock::here(), |state, after| {
             change(state)?;
@@ -413,8 +416,8 @@ impl Core {
         })
     }
 
-    /// Takes over what has changed in the settings of all keys, apart from the settings that the
-    /// key has of its own. The waker is for when no lock is held.
+    /// Adopts a change of the settings of all keys, apart from the key's own settings. Returns a
+    /// waker to wake outside of all locks.
     pub(super) fn follow(&self, old: &Settings, new: &Settings) -> Option<Waker> {
         let mut state = self.enter_and_expire(Clock::here());
         state.decide_own(old);
@@ -430,7 +433,7 @@ impl Core {
         if limits.is_none() && burst.is_none() {
             return None;
         }
-        // Neither is refused, because the quota of all keys has accepted both.
+        // Neither can fail, because the quota of all keys has accepted both.
         let _ = limits.map(|limits| quota.set_limits(&limits));
         let _ = burst.map(|burst| quota.set_burst(burst));
         state.quota_changed()
@@ -448,7 +451,7 @@ impl Core {
         lock(&self.state).bounds
     }
 
-    /// Bounds apply when a call comes or a pause begins, so no waiter is woken.
+    /// Wakes no waiter, because the bound only applies when a call comes.
     pub(super) fn set_max_waiting(&self, waiting: Option<usize>) {
         let mut state = lock(&self.state);
         state.bounds.max_waiting = waiting;
@@ -477,8 +480,8 @@ impl Core {
         RateLimiterStats { waiting: state.queue.len(), ..state.stats }
     }
 
-    /// The time until the limiter is as good as new; `None` while calls wait, with settings of its
-    /// own, and if it was closed by itself.
+    /// The time until the limiter is idle with all permits free; `None` while calls wait, if it has
+    /// settings of its own, and if it was closed by itself.
     pub(super) fn idle_in(&self, common: &Settings) -> Option<Nanos> {
         let mut state = self.enter(Clock::here());
         state.decide_own(common);
@@ -519,7 +522,7 @@ impl State {
         own.longest_pause.decide(|| bounds.longest_pause != common.bounds.longest_pause);
     }
 
-    /// Returns the first waiter's waker: its turn may be another now.
+    /// Returns the waker of the head, which may be due at another time now.
     fn quota_changed(&mut self) -> Option<Waker> {
         self.update_fast_path();
         self.disturb();
@@ -532,7 +535,7 @@ impl State {
         self.fast_path_from = if is_slow_path_only { Nanos::MAX } else { self.paused_until };
     }
 
-    /// A moment in the past of this clock.
+    /// Converts a past moment of the clock.
     fn moment(&self, clock: Clock, past: Instant) -> Nanos {
         self.now.saturating_sub(nanos(clock.now().saturating_duration_since(past)))
     }
@@ -541,7 +544,7 @@ impl State {
         self.undisturbed_since = self.now.saturating_add(1);
     }
 
-    /// Admits a call for which permits are free, if no call waits for them: the short way.
+    /// Fast path: admits a call if no call waits and the permits are free.
     #[inline]
     fn try_admit_now(&mut self, permits: &Permits) -> bool {
         let taken = self.queue.is_empty() && self.fast_path_from <= self.now && self.quota.try_take(self.now, permits);
@@ -549,7 +552,8 @@ impl State {
         taken
     }
 
-    /// [`try_admit_now`](Self::try_admit_now), where a window may keep its past.
+    /// [`try_admit_now`](Self::try_admit_now) for the slow path, where a window may keep expired
+    /// stamps.
     fn try_admit(&mut self, counts: &Counts) -> bool {
         let taken = self.queue.is_empty() && self.due_after(&Sums::default(), counts) <= self.now;
         if taken {
@@ -559,28 +563,29 @@ impl State {
         taken
     }
 
-    /// The earliest moment from which a pacer may count the permits of a waiter.
+    /// The earliest moment from which a pacer may count the permits of a late waiter.
     fn catch_up_since(&self) -> Nanos {
         self.now.saturating_sub(CATCH_UP).max(self.paused_until)
     }
 
-    /// The earliest moment at which a call could be admitted after others that want `ahead`.
+    /// The earliest moment at which a call could be admitted after calls that want `ahead`.
     fn due_after(&self, ahead: &Sums, counts: &Counts) -> Nanos {
         let start = self.now.max(self.paused_until);
         self.quota.due_after(start, self.catch_up_since(), ahead, counts).max(self.paused_until)
     }
 
-    /// The earliest moment at which a call that comes now could be admitted, after all that wait.
+    /// The earliest moment at which a call that comes now could be admitted, after all waiters.
     fn due_at_the_end(&self, counts: &Counts) -> Nanos {
         self.due_after(self.queue.wanted(), counts)
     }
 
-    /// The same, where some of those that wait are about to be refused.
+    /// [`due_at_the_end`](Self::due_at_the_end), without the waiters of the front that would be
+    /// refused.
     fn due_behind(&self, front: &Front, counts: &Counts) -> Nanos {
         self.due_after(&self.queue.wanted().minus(&front.refused), counts)
     }
 
-    /// The verdict on a call after others that take `ahead`.
+    /// The verdict on a call after calls that take `ahead`.
     fn verdict(&self, ahead: &Sums, demand: &Demand) -> Verdict {
         if self.quota.is_too_much(&demand.counts) {
             return Verdict::TooMuch;
@@ -592,14 +597,14 @@ impl State {
         }
     }
 
-    /// The last moment to be admitted at, if timers alone have delayed the turn.
+    /// The last moment at which the call may be admitted, if timers alone have delayed it.
     fn latest_by_timers(&self, demand: &Demand) -> Nanos {
         let is_undisturbed = demand.since >= self.undisturbed_since;
         demand.latest.saturating_add(if is_undisturbed { demand.lateness } else { 0 })
     }
 
-    /// The lateness that timers may cause in the turn of a newcomer. 0 if its turn is only
-    /// estimated, because heavy calls before it may delay it as well.
+    /// The delay that late timers may cause for a new call. 0 if its due time is only estimated,
+    /// because heavy calls before it may delay the call as well.
     fn lateness(&self, counts: &Counts, due: Nanos) -> Nanos {
         let single_permits = self.queue.has_single_permits_only() && counts.iter().all(|count| *count <= 1);
         if self.quota.due_is_exact(single_permits) {
@@ -609,7 +614,7 @@ impl State {
         }
     }
 
-    /// The front of these waiters, which begin with the first. Takes time in proportion to the
+    /// The front of these waiters, which begin with the head. Takes time in proportion to the
     /// waiters that are ready to leave.
     fn front<'q>(&self, waiters: impl Iterator<Item = &'q Waiter>) -> Front {
         let mut front = Front::default();
@@ -628,8 +633,8 @@ impl State {
         front
     }
 
-    /// Returns whether a call behind this front can be admitted now, and leaves the front what that
-    /// would take.
+    /// Returns `true` if a call behind this front can be admitted now, with permits left for all
+    /// calls of the front.
     fn leaves_room(&self, front: &Front, counts: &Counts) -> bool {
         !front.is_blocked
             && self.paused_until <= self.now
@@ -641,7 +646,7 @@ impl State {
         self.stats.admitted += 1;
     }
 
-    /// Takes permits now, whether they fit or not. Turns that were foreseen no longer hold.
+    /// Takes permits now, even if that overdraws a window. Computed due times no longer hold.
     fn charge(&mut self, counts: &Counts) {
         if *counts == Counts::default() {
             return;
@@ -651,8 +656,9 @@ impl State {
         self.disturb();
     }
 
-    /// Counts permits that the quota has given back, and wakes the first waiter if it is due
-    /// earlier. A pacer may also have given back a part of a permit.
+    /// Counts permits that the quota has given back, and wakes the head if it is due earlier. The
+    /// head is woken even if the count is 0, because a pacer may have given back a part of a
+    /// permit.
     fn given_back(&mut self, counts: &Counts, after: &mut Aftermath) {
         add_up(&mut self.stats.refunded, counts, self.quota.windows());
         self.wake_head(after);
@@ -663,7 +669,7 @@ impl State {
         Err(error)
     }
 
-    /// The end of a call to a closed limiter.
+    /// Ends a call to a closed limiter.
     fn refuse_for_good(&mut self, request: &Request) -> Admission {
         self.stats.refused += 1;
         if request.can_fail { Admission::Done(Err(CLOSED)) } else { Admission::Stuck }
@@ -678,7 +684,7 @@ impl State {
             Err(error) => return Admission::Done(Err(error)),
         };
         self.wake_or_skip_head(after);
-        // Those that were skipped may have been all that waited.
+        // All waiters may have been skipped just now.
         if self.try_admit(&counts) {
             return Admission::Done(Ok(self.now));
         }
@@ -694,8 +700,9 @@ impl State {
         let ticket = match came {
             None => self.queue.join(waker, demand),
             Some(came) => {
-                // Turns foreseen at this very moment still count as foreseen, although this call
-                // may stand before them now. The only effect is more patience with their timers.
+                // Due times that were computed at this very moment still count as valid, although
+                // this call may stand before them. The only effect is more tolerance for late
+                // timers.
                 self.undisturbed_since = self.undisturbed_since.max(self.now);
                 self.queue.join_again(waker, demand, came)
             }
@@ -705,7 +712,7 @@ impl State {
         Admission::Queued(call, recheck_at)
     }
 
-    /// Admits or refuses a newcomer that cannot wait until it is `due`; `None` if it can.
+    /// Admits or refuses a new call that may not wait until it is `due`; `None` if it may.
     fn decide_at_once(
         &mut self,
         can_fail: bool,
@@ -719,8 +726,7 @@ impl State {
         if has_patience(due) && waiting < most_waiting {
             return None;
         }
-        // Waiters whose turn has come are as good as gone, whether or not they have been polled
-        // since.
+        // Waiters of the front do not count as waiting, whether or not they have been polled since.
         let front = self.front(self.queue.iter());
         if self.leaves_room(&front, counts) {
             self.take(counts);
@@ -743,7 +749,7 @@ impl State {
             self.wake_or_skip_head(after);
         }
         let is_head = self.queue.is_head(ticket);
-        // A waiter with patience left goes when it is first, and not before.
+        // Before its longest wait has passed, a waiter is only admitted as the head.
         if !is_head && self.now < demand.latest {
             return self.wait(call, self.next_check(call));
         }
@@ -757,7 +763,7 @@ impl State {
                 self.remove(ticket, after);
                 return Admission::Done(Ok(self.now));
             }
-            // The waiters before it have been woken, and need what it would take.
+            // The waiters before it have been woken, and need the permits that it would take.
             Verdict::Due if self.now < demand.latest.saturating_add(nanos(TIMER_RESOLUTION)) => {
                 return self.wait(call, demand.latest.saturating_add(nanos(TIMER_RESOLUTION)));
             }
@@ -774,7 +780,7 @@ impl State {
         Admission::Wait(self.set_recheck(call, until))
     }
 
-    /// Notes that the waiter looks again at this moment, or when its patience ends.
+    /// Notes when the waiter rechecks: at this moment, or earlier if its longest wait ends earlier.
     fn set_recheck(&mut self, call: &QueuedCall, moment: Nanos) -> Nanos {
         let latest = call.demand.latest;
         let recheck_at = if self.now < latest { moment.min(latest) } else { moment };
@@ -784,16 +790,16 @@ impl State {
         recheck_at
     }
 
-    /// When this waiter should look at the queue again: the first when it is due, and others when
-    /// their turn should have come, with some slack for late timers. The slack only matters if a
-    /// waiter before it never comes, because otherwise it is woken earlier.
+    /// The moment at which a waiter should recheck. For the head, when it is due. For others, when
+    /// they should have been due, plus slack for late timers. The slack only matters if a waiter
+    /// ahead is never polled, because otherwise the waiter is woken earlier.
     fn next_check(&self, call: &QueuedCall) -> Nanos {
         let QueuedCall { ticket, demand } = call;
         if self.queue.is_head(ticket) {
             return self.due_after(&Sums::default(), &demand.counts);
         }
         if self.queue.head().is_some_and(|head| head.woken_at.is_some()) {
-            // If all waiters of a long queue checked at once, the first would have to wait for all
+            // If all waiters of a long queue rechecked at once, the head would be polled after all
             // of them.
             let rounds = 1 + self.queue.places_before(ticket) / MAX_CONCURRENT_CHECKS;
             return self.now.saturating_add(HEAD_GRACE.saturating_mul(rounds));
@@ -803,22 +809,21 @@ impl State {
         due.saturating_add(lateness).max(self.now.saturating_add(HEAD_GRACE))
     }
 
-    /// When the first in the queue is admitted or refused. A limit that was lowered refuses it at
-    /// once.
+    /// The moment at which the head is admitted or refused: 0 if a lowered limit refuses it.
     fn head_due(&self) -> Option<Nanos> {
         let counts = &self.queue.head()?.demand.counts;
         Some(if self.quota.is_too_much(counts) { 0 } else { self.due_after(&Sums::default(), counts) })
     }
 
-    /// Wakes the first in the queue if it is due. Skips it if it was woken and has not come for too
-    /// long.
+    /// Wakes the head if it is due. Skips the head if it was woken and has not been polled for
+    /// [`HEAD_GRACE`].
     fn wake_or_skip_head(&mut self, after: &mut Aftermath) {
         let mut silent_since = None;
         while self.head_due().is_some_and(|due| due <= self.now) {
             let now = self.now;
             let Some(head) = self.queue.head_mut() else { break };
-            // A waiter whose own recheck was due when the one before it was woken has been silent
-            // for as long.
+            // A waiter whose own recheck was due when the previous head was woken has been silent
+            // for at least as long.
             match head.woken_at.or(silent_since.filter(|since| head.recheck_at <= *since)) {
                 None => {
                     head.woken_at = Some(now);
@@ -838,8 +843,8 @@ impl State {
         }
     }
 
-    /// The first place has changed hands: its holder is woken, unless it will come by itself in
-    /// time.
+    /// Wakes the head, unless its own recheck comes in time. Called when the head or its due time
+    /// may have changed.
     fn wake_head(&mut self, after: &mut Aftermath) {
         let (Some(due), now) = (self.head_due(), self.now) else { return };
         let Some(head) = self.queue.head_mut() else { return };
@@ -882,10 +887,10 @@ impl State {
         self.refuse(self.rate_limited(self.due_behind(&front, counts)))
     }
 
-    /// The refusal of a call that would be due at this moment.
+    /// The error for a call that would be due at this moment.
     fn rate_limited(&self, due: Nanos) -> Error {
         let wait = due.saturating_sub(self.now);
-        // The waiters before it that are due have been woken, and will have gone a moment later.
+        // The due waiters before the call have been woken, and will have left by then.
         let wait = if wait == 0 { nanos(TIMER_RESOLUTION) } else { wait };
         Error::RateLimited { retry_after: Duration::from_nanos(wait) }
     }

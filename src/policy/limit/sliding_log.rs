@@ -1,4 +1,4 @@
-//! An exact window: at most so many permits in any stretch of time that is one period long.
+//! An exact window: at most `limit` permits in any stretch of time that is one period long.
 
 use crate::clock::Nanos;
 use std::collections::VecDeque;
@@ -7,18 +7,19 @@ use std::collections::VecDeque;
 /// grows when it is first needed.
 const MAX_RESERVED: usize = 1 << 16;
 
-/// When permits were taken, for as long as that matters.
+/// Log of the moments at which permits were taken, as long as they matter.
 ///
-/// A token bucket would forget when, and let `2n - 1` pass within one period.
+/// A token bucket does not keep these moments. It lets up to `2 * limit - 1` permits pass within
+/// one period.
 #[derive(Debug, Clone)]
 pub(crate) struct SlidingLog {
     limit: u32,
-    /// The largest of all limits so far.
+    /// The largest limit so far.
     largest_limit: u32,
     period: Nanos,
     stamps: VecDeque<Stamp>,
-    /// Permits ever taken, and those before the oldest stamp. With running sums, a binary search
-    /// finds when a number of permits will be free again.
+    /// Running totals: permits that were ever taken, and those before the oldest stamp. With
+    /// running totals, a binary search finds when a number of permits will be free again.
     taken_total: u64,
     expired_total: u64,
     /// Stamps that would be in the window again if the period grew back. `None` while no period so
@@ -26,20 +27,20 @@ pub(crate) struct SlidingLog {
     expired: Option<Box<Expired>>,
 }
 
-/// Stamps that a shorter period has put out of the window.
+/// Stamps that are outside of the window because its period was shortened.
 #[derive(Debug, Clone)]
 struct Expired {
     stamps: VecDeque<Stamp>,
     /// Permits that were taken before the oldest of these stamps.
     expired_total: u64,
-    /// The longest so far, in nanoseconds.
+    /// The longest period so far, in nanoseconds.
     period: Nanos,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Stamp {
     at: Nanos,
-    /// Permits ever taken, these included.
+    /// Permits that were ever taken, those of this stamp included.
     taken_total: u64,
 }
 
@@ -58,8 +59,8 @@ impl SlidingLog {
         self.period
     }
 
-    /// Later decisions are made by this limit. Permits that are in the window stay in it, and those
-    /// that a shorter period has put out of it are back in it with a longer one. Call
+    /// Changes the limit and the period. Permits that are in the window stay in it. Permits that a
+    /// shorter period has put outside of the window are in it again with a longer period. Call
     /// [`expire`](Self::expire) before and afterwards.
     pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
         let expired = self.expired.take();
@@ -78,7 +79,7 @@ impl SlidingLog {
         self.period = period;
     }
 
-    /// Returns whether stamps that leave the window are kept.
+    /// Returns `true` if stamps that leave the window are kept.
     pub(crate) fn keeps_expired(&self) -> bool {
         self.expired.is_some()
     }
@@ -100,8 +101,8 @@ impl SlidingLog {
             expired.stamps.push_back(stamp);
             self.expired_total = stamp.taken_total;
         }
-        // No window so far would hold what is older, or what came before as many permits as fill
-        // it.
+        // Removes stamps that are older than the longest period so far, and stamps before as many
+        // permits as the largest limit so far.
         while let Some(first) = expired.stamps.front() {
             if first.at.saturating_add(expired.period) > now
                 && self.taken_total - first.taken_total < self.largest_limit.into()
@@ -113,7 +114,7 @@ impl SlidingLog {
         }
     }
 
-    /// [`expire`](Self::expire), where no past is kept.
+    /// [`expire`](Self::expire) for a log that keeps no expired stamps.
     #[inline]
     pub(crate) fn expire_for_good(&mut self, now: Nanos) {
         while let Some(first) = self.stamps.front() {
@@ -125,7 +126,7 @@ impl SlidingLog {
         }
     }
 
-    /// Whether so many could be taken now. Call [`expire`](Self::expire) first.
+    /// Returns `true` if `permits` could be taken now. Call [`expire`](Self::expire) first.
     #[inline]
     pub(crate) fn has_free(&self, permits: u32) -> bool {
         permits == 0 || self.in_use() + u64::from(permits) <= self.limit.into()
@@ -153,11 +154,11 @@ impl SlidingLog {
             return 0;
         };
         let last_to_leave = self.stamps.partition_point(|stamp| stamp.taken_total - self.expired_total < must_leave);
-        // Permits that are no more than the limit fit when all others have left.
+        // A number of permits up to the limit fits at the latest when all others have left.
         self.stamps.get(last_to_leave).or(self.stamps.back()).map_or(0, |stamp| stamp.at.saturating_add(self.period))
     }
 
-    /// Takes them, whether they fit or not.
+    /// Takes permits, whether they fit or not.
     #[inline]
     pub(crate) fn take(&mut self, now: Nanos, permits: u32) {
         if permits == 0 {
@@ -170,11 +171,11 @@ impl SlidingLog {
         }
     }
 
-    /// Gives back up to as many of the permits that were taken at this moment, and returns their
-    /// number. Takes time in proportion to the stamps since then.
+    /// Gives back up to `permits` of the permits that were taken at the moment `at`, and returns
+    /// their number. Takes time in proportion to the stamps since then.
     ///
-    /// The log is then as if they had never been taken. Permits that have left the window for good
-    /// are gone, and those of other moments stay.
+    /// Afterwards, the log is as if they had never been taken. Permits that have left the window
+    /// for good are not given back, and permits of other moments stay.
     pub(crate) fn refund_at(&mut self, at: Nanos, permits: u32) -> u32 {
         let mut given = give_back(&mut self.stamps, self.expired_total, at, permits);
         if let Some(expired) = self.expired.as_mut().filter(|_| given == 0) {
@@ -186,18 +187,18 @@ impl SlidingLog {
         given
     }
 
-    /// Gives back up to as many of the permits that are in the window, the oldest first, and
-    /// returns their number. Call [`expire`](Self::expire) first.
+    /// Gives back up to `permits` of the permits in the window, the oldest first, and returns their
+    /// number. Call [`expire`](Self::expire) first.
     ///
-    /// Each stretch of time up to now then counts no fewer permits than if the permits of any other
-    /// moments in the window had been given back.
+    /// The oldest are the safe choice: each stretch of time up to now then counts at least as many
+    /// permits as after a refund of any other permits in the window.
     pub(crate) fn refund(&mut self, permits: u32) -> u32 {
         let given = self.in_use().min(permits.into());
         self.expired_total += given;
         while self.stamps.front().is_some_and(|first| first.taken_total <= self.expired_total) {
             self.stamps.pop_front();
         }
-        // The past keeps its distance from the window.
+        // The totals of expired stamps keep their distance from those of the window.
         if let Some(expired) = &mut self.expired {
             expired.expired_total += given;
             expired.stamps.iter_mut().for_each(|stamp| stamp.taken_total += given);
@@ -205,20 +206,20 @@ impl SlidingLog {
         u32::try_from(given).unwrap_or(permits)
     }
 
-    /// Permits that could be taken now. Call [`expire`](Self::expire) first.
+    /// Number of permits that could be taken now. Call [`expire`](Self::expire) first.
     pub(crate) fn available(&self) -> u32 {
         let used = u32::try_from(self.in_use()).unwrap_or(u32::MAX);
         self.limit.saturating_sub(used)
     }
 
-    /// When nothing of it will be left; 0 if nothing is.
+    /// Moment at which the window will be empty; 0 if it is empty.
     pub(crate) fn idle_at(&self) -> Nanos {
         self.stamps.back().map_or(0, |last| last.at.saturating_add(self.period))
     }
 }
 
-/// Gives back up to as many of the permits that were taken at this moment, and returns their
-/// number. `before` is the number of permits before the first of these stamps.
+/// Gives back up to `permits` of the permits that were taken at the moment `at`, and returns their
+/// number. `before` is the total before the first of `stamps`.
 fn give_back(stamps: &mut VecDeque<Stamp>, before: u64, at: Nanos, permits: u32) -> u32 {
     let position = stamps.partition_point(|stamp| stamp.at < at);
     let before = position.checked_sub(1).map_or(before, |previous| stamps[previous].taken_total);
@@ -244,7 +245,7 @@ mod tests {
         Take(u32),
         SetLimit(u32, Nanos),
         Refund(u32),
-        /// Into the moment of the n-th event that took permits.
+        /// A refund of permits that the n-th taking event took.
         RefundAt(usize, u32),
     }
 
@@ -259,7 +260,7 @@ mod tests {
         prop::collection::vec(event, 1..60)
     }
 
-    /// Every single permit that was ever taken, by its moment.
+    /// Naive model: the moment of each permit that was ever taken.
     struct Naive {
         limit: u32,
         period: Nanos,
@@ -274,7 +275,7 @@ mod tests {
             self.taken.iter().filter(|at| **at + self.period > moment).count() as u64
         }
 
-        /// Removes permits that no window so far would hold.
+        /// Removes permits that no window so far would count.
         fn expire(&mut self) {
             let is_held = |at: Nanos| {
                 let later = self.taken.iter().filter(|later| **later > at).count();
@@ -311,7 +312,7 @@ mod tests {
         #![proptest_config(cases(5_000))]
 
         #[test]
-        fn it_is_a_list_of_all_permits(limit in 1_u32..8, period in 1_u64..40, events in any_events()) {
+        fn the_log_decides_as_a_list_of_all_permits(limit in 1_u32..8, period in 1_u64..40, events in any_events()) {
             let mut log = SlidingLog::new(limit, period, true);
             let (largest_limit, longest_period) = (limit, period);
             let mut naive = Naive { limit, period, largest_limit, longest_period, taken: Vec::new(), now: 0 };
@@ -354,10 +355,10 @@ mod tests {
             }
         }
 
-        /// A refund of the oldest permits leaves each stretch of time up to now as full as a refund
-        /// of any others in the window does, or fuller.
+        /// After a refund of the oldest permits, each stretch of time counts at least as many
+        /// permits as after a refund of any others in the window.
         #[test]
-        fn a_refund_of_the_oldest_is_safe(
+        fn a_refund_of_the_oldest_leaves_no_stretch_of_time_emptier(
             limit in 1_u32..8,
             takes in prop::collection::vec((0_u64..12, 1_u32..5), 1..12),
             others in prop::collection::vec((0_usize..12, 0_u32..5), 1..6),

@@ -34,7 +34,7 @@ fn settings_that_cannot_work_are_refused_where_they_are_written() {
     );
     assert_eq!(
         refusal(exact.try_set_limits([(1, secs(1)), (2, secs(1))])),
-        "`limits` is 2, but must be as many as there are windows: a new window would know of no earlier call"
+        "`limits` is 2, but must be as many as there are windows: a new window would not know of earlier calls"
     );
     let paced = RateLimiter::paced(10, secs(1));
     assert!(refusal(paced.try_set_limits([(1, secs(1)), (2, secs(1))])).starts_with("`limits` is 2, but"));

@@ -22,7 +22,7 @@ async fn several_permits_are_tried_and_waited_for_within_a_limit() {
     let text = |result: Result<(), Error>| result.unwrap_err().to_string();
     assert_eq!(
         text(limiter.try_acquire_many([1, -5])),
-        "invalid argument: -5 permits, but there are only 0 to 4294967295"
+        "invalid argument: -5 permits, but the number must be 0 to 4294967295"
     );
     assert_eq!(
         text(limiter.try_acquire_many([1, usize::MAX])),
@@ -42,7 +42,10 @@ async fn permits_that_make_no_sense_are_refused() {
         message(two.acquire_many([1, 2, 3]).await),
         "invalid argument: permits for 3 windows, but the limiter has 2"
     );
-    assert_eq!(message(two.acquire_many(-3).await), "invalid argument: -3 permits, but there are only 0 to 4294967295");
+    assert_eq!(
+        message(two.acquire_many(-3).await),
+        "invalid argument: -3 permits, but the number must be 0 to 4294967295"
+    );
     assert_eq!(
         message(two.acquire_many(usize::MAX).await),
         "invalid argument: 4294967295 permits at once, but the limit is 5 per 1s"
