@@ -25,10 +25,10 @@ pub(crate) const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "memo"), allow(unreachable_pub))] // a trait that is public for bounds names it
 pub enum Clock {
-    /// For tasks: tokio's clock, which may be paused. Tokio's timers use no other clock.
+    /// Tokio's clock, which may be paused. For tasks, because tokio's timers use no other clock.
     Task,
-    /// For blocking waits: real time, or the thread's virtual clock. Tokio's paused clock does not
-    /// advance while a thread is parked.
+    /// Real time, or the thread's virtual clock. For blocking waits, because tokio's paused clock
+    /// does not advance while a thread is parked.
     Thread,
 }
 
@@ -288,7 +288,7 @@ mod sources {
     }
 }
 
-/// Counts clock reads, because a clock read costs more than the rest of a decorator whose call
+/// Counts clock reads. One read costs more than all other work of a decorator around a call that
 /// succeeds at once.
 #[cfg(test)]
 mod tests {

@@ -58,8 +58,7 @@ use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, task::Waker, tim
 ///
 /// At most [`max_keys`](Self::max_keys) keys are remembered, 65,536 by default. A key takes about
 /// 800 bytes, and 16 bytes for each admission in the window. If a new key exceeds the maximum, the
-/// key whose limiter would be idle next is forgotten early. A forgotten key starts anew if it comes
-/// again.
+/// key that would be idle next is forgotten early. A forgotten key starts anew if it comes again.
 ///
 /// Some keys are never forgotten: a key that a call waits for or holds, a key with a setting of its
 /// own, and a key that was closed by itself. These keys count as well, so `max_keys` has to leave

@@ -1,4 +1,4 @@
-//! Map from keys to handles, in bounded memory. Forgets keys whose handles are idle.
+//! Map from keys to handles, in bounded memory. Forgets keys with idle handles.
 //!
 //! Keys are spread over shards. All shards share one bound on the number of keys.
 
@@ -264,7 +264,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     /// that moment.
     fn forget_one(&self, now: Nanos) -> bool {
         let (mut checked, mut kept) = ((0, 0), Vec::new());
-        // Of the keys whose checks were postponed, the one that is idle next.
+        // The key that is idle next, of the keys with a postponed check.
         let mut next: Option<(Nanos, K)> = None;
         for _ in 0..2 * CHECKS_PER_LOOKUP {
             let Some((shard, check_at)) = self.next_after(checked) else { break };

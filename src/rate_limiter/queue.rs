@@ -82,13 +82,14 @@ pub(super) struct Queue {
 #[derive(Debug)]
 enum Place {
     Taken(Waiter),
-    /// A place whose waiter left from the middle. Keeps the waiter's permits, because
+    /// A place in the middle that a waiter has left. Keeps the waiter's permits, because
     /// `joined_before` of later tickets includes them.
     Vacant(Counts),
 }
 
-/// Wakers that were replaced, or whose waiters left. Dropping a waker may drop a task and all that
-/// it owns, such as another waiter of this limiter. Therefore they are dropped outside of the lock.
+/// Wakers that were replaced, and wakers of waiters that left. Dropping a waker may drop a task and
+/// all that it owns, such as another waiter of this limiter. Therefore they are dropped outside of
+/// the lock.
 #[derive(Debug, Default)]
 pub(super) struct StaleWakers(Option<Waker>, Vec<Waker>);
 

@@ -822,8 +822,8 @@ impl State {
         while self.head_due().is_some_and(|due| due <= self.now) {
             let now = self.now;
             let Some(head) = self.queue.head_mut() else { break };
-            // A waiter whose own recheck was due when the previous head was woken has been silent
-            // for at least as long.
+            // If a waiter's own recheck was due when the previous head was woken, the waiter has
+            // been silent for at least as long.
             match head.woken_at.or(silent_since.filter(|since| head.recheck_at <= *since)) {
                 None => {
                     head.woken_at = Some(now);

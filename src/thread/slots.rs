@@ -260,7 +260,7 @@ mod tests {
             (0..self.calls.len()).filter(|n| self.calls[*n].stage == stage).collect()
         }
 
-        /// Updates a call whose caller leaves.
+        /// Updates a call when its caller leaves.
         fn leave(&mut self, n: usize, is_cancelled: bool) {
             let call = &mut self.calls[n];
             call.shares = false;

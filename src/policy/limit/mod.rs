@@ -52,7 +52,7 @@ impl Sums {
     }
 }
 
-/// For each window, the number by which `counts` exceeds `over`; 0 if it does not.
+/// Number by which `counts` exceeds `over`, for each window; 0 where it does not.
 pub(crate) fn excess(counts: &Counts, over: &Counts) -> Counts {
     std::array::from_fn(|window| counts[window].saturating_sub(over[window]))
 }

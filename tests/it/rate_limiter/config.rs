@@ -1,4 +1,4 @@
-//! Settings that cannot work, and absurd ones that do.
+//! Invalid settings, and extreme settings that are valid.
 
 use crate::support::secs;
 use decor::{ConfigError, prelude::*};
@@ -11,7 +11,7 @@ fn refusal<T: std::fmt::Debug>(refused: Result<T, ConfigError>) -> String {
 }
 
 #[test]
-fn settings_that_cannot_work_are_refused_where_they_are_written() {
+fn invalid_settings_are_refused_where_they_are_written() {
     assert_eq!(refusal(RateLimiter::try_new(0, secs(1))), "`limit` is 0, but must be at least 1");
     assert_eq!(refusal(RateLimiter::try_new(1, Duration::ZERO)), "`period` is 0ns, but must be longer than zero");
     let second_of = |limit, period| refusal(RateLimiter::try_windows([(20, secs(1)), (limit, period)]));
@@ -84,7 +84,7 @@ fn a_charge_that_leaves_a_window_out_panics() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn absurd_settings_saturate() {
+async fn extreme_settings_saturate() {
     for limiter in [RateLimiter::new(u32::MAX, Duration::MAX), RateLimiter::paced(u32::MAX, Duration::MAX)] {
         limiter.acquire().await;
         limiter.charge(u32::MAX);
