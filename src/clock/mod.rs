@@ -36,7 +36,7 @@ impl Clock {
     /// The clock for operations that do not wait: the thread's virtual clock if it has one,
     /// otherwise tokio's.
     #[inline]
-    pub(crate) fn here() -> Self {
+    pub(crate) fn current() -> Self {
         if virtual_now().is_some() { Self::Thread } else { Self::Task }
     }
 

@@ -195,7 +195,8 @@ impl<'a> AcquireMany<'a> {
     /// # Examples
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), decor::Error> {
     /// use decor::{Error, RateLimiter};
     /// use std::time::Duration;
     ///

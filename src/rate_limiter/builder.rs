@@ -329,7 +329,10 @@ impl RateLimiterBuilder {
     /// # Examples
     ///
     /// ```
-    /// let limiter = decor::RateLimiter::builder().window(10, std::time::Duration::from_secs(1)).build();
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::builder().window(10, Duration::from_secs(1)).build();
     /// assert_eq!(limiter.available(), 10);
     /// ```
     #[track_caller]
@@ -348,8 +351,11 @@ impl RateLimiterBuilder {
     /// # Examples
     ///
     /// ```
-    /// let error = decor::RateLimiter::builder().window(0, std::time::Duration::from_secs(1)).try_build().unwrap_err();
-    /// assert_eq!(error.to_string(), "`limit` is 0, but must be at least 1");
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let refused = RateLimiter::builder().window(0, Duration::from_secs(1)).try_build();
+    /// assert_eq!(refused.unwrap_err().to_string(), "`limit` is 0, but must be at least 1");
     /// ```
     pub fn try_build(self) -> Result<RateLimiter, ConfigError> {
         Ok(RateLimiter { core: Arc::new(Core::new(self.quota(true)?, self.bounds()?, Epoch::new())) })

@@ -804,7 +804,7 @@ impl Template for Common {
     }
 
     fn now(&self) -> Nanos {
-        self.epoch.now(Clock::here())
+        self.epoch.now(Clock::current())
     }
 
     fn idle_after(&self) -> Nanos {

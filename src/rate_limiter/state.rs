@@ -320,7 +320,7 @@ impl Core {
 
     #[inline]
     pub(super) fn try_take(&self, permits: Permits) -> Result<(), Error> {
-        let mut state = self.enter(Clock::here());
+        let mut state = self.enter(Clock::current());
         if state.try_admit_now(&permits) {
             return Ok(());
         }
@@ -328,14 +328,14 @@ impl Core {
     }
 
     pub(super) fn charge(&self, permits: Permits) -> Result<(), Error> {
-        let mut state = self.enter_and_expire(Clock::here());
+        let mut state = self.enter_and_expire(Clock::current());
         let counts = permits.for_windows(state.quota.windows())?;
         state.charge(counts);
         Ok(())
     }
 
     pub(super) fn refund(&self, permits: Permits) -> Result<(), Error> {
-        self.with_state(Clock::here(), |state, after| {
+        self.with_state(Clock::current(), |state, after| {
             let counts = permits.for_windows(state.quota.windows())?;
             let given = state.quota.refund(state.now, counts);
             state.given_back(&given, after);
@@ -356,7 +356,7 @@ impl Core {
     }
 
     pub(super) fn pause_for(&self, pause: Duration) {
-        let mut state = self.enter(Clock::here());
+        let mut state = self.enter(Clock::current());
         let pause = nanos(pause.min(state.bounds.longest_pause));
         state.paused_until = state.paused_until.max(state.now.saturating_add(pause));
         state.update_fast_path();
@@ -366,7 +366,7 @@ impl Core {
     /// Wakes all waiters, because each would recheck only after the pause. Waiters are due no later
     /// than with the pause, so computed due times still hold.
     pub(super) fn resume(&self) {
-        let mut state = self.enter(Clock::here());
+        let mut state = self.enter(Clock::current());
         if state.paused_until <= state.now {
             return;
         }
@@ -407,7 +407,7 @@ impl Core {
 
     /// Changes the quota, and wakes the head, which may be due at another time now.
     fn change(&self, change: impl FnOnce(&mut State) -> Result<(), ConfigError>) -> Result<(), ConfigError> {
-        self.with_state(Clock::here(), |state, after| {
+        self.with_state(Clock::current(), |state, after| {
             change(state)?;
             if let Some(head) = state.quota_changed() {
                 after.wake(head);
@@ -419,7 +419,7 @@ impl Core {
     /// Adopts a change of the settings of all keys, apart from the key's own settings. Returns a
     /// waker to wake outside of all locks.
     pub(super) fn follow(&self, old: &Settings, new: &Settings) -> Option<Waker> {
-        let mut state = self.enter_and_expire(Clock::here());
+        let mut state = self.enter_and_expire(Clock::current());
         state.decide_own(old);
         let State { quota, bounds, own, .. } = &mut *state;
         if own.max_waiting == Own::No {
@@ -465,7 +465,7 @@ impl Core {
     }
 
     pub(super) fn available(&self) -> Vec<u32> {
-        let state = self.enter_and_expire(Clock::here());
+        let state = self.enter_and_expire(Clock::current());
         let admits = !state.is_closed && state.paused_until <= state.now;
         let available = |window| if admits { state.quota.available(state.now, window) } else { 0 };
         (0..state.quota.windows()).map(available).collect()
@@ -483,7 +483,7 @@ impl Core {
     /// The time until the limiter is idle with all permits free; `None` while calls wait, if it has
     /// settings of its own, and if it was closed by itself.
     pub(super) fn idle_in(&self, common: &Settings) -> Option<Nanos> {
-        let mut state = self.enter(Clock::here());
+        let mut state = self.enter(Clock::current());
         state.decide_own(common);
         let OwnSettings { limits, burst, max_waiting, longest_pause } = state.own;
         let is_ordinary = [limits, burst, max_waiting, longest_pause] == [Own::No; 4];

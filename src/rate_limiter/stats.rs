@@ -10,7 +10,10 @@ use std::{fmt, time::Duration};
 ///
 /// ```
 /// let stats = decor::RateLimiter::new(10, std::time::Duration::from_secs(1)).stats();
-/// assert_eq!(stats.to_string(), "RateLimiterStats(admitted=0, delayed=0, refused=0, cancelled=0, waiting=0, mean_wait=0ns)");
+/// assert_eq!(
+///     stats.to_string(),
+///     "RateLimiterStats(admitted=0, delayed=0, refused=0, cancelled=0, waiting=0, mean_wait=0ns)",
+/// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -16,12 +16,14 @@ pub(crate) const MAX_WINDOWS: usize = 4;
 /// # Examples
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), decor::Error> {
 /// use decor::RateLimiter;
 /// use std::time::Duration;
 ///
 /// let minute = Duration::from_secs(60);
-/// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]); // requests and tokens per minute
+/// // Requests and tokens per minute.
+/// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
 /// limiter.acquire_many([1, 1200]).await?;
 /// limiter.charge([0, 350]); // what the answer turned out to use
 /// assert_eq!(limiter.available_per_window(), [59, 88_450]);
