@@ -32,7 +32,7 @@ pub(crate) struct SlidingLog {
 struct Expired {
     stamps: VecDeque<Stamp>,
     /// Permits that were taken before the oldest of these stamps.
-    expired_total: u64,
+    total_before: u64,
     /// The longest period so far, in nanoseconds.
     period: Nanos,
 }
@@ -66,13 +66,12 @@ impl SlidingLog {
         let expired = self.expired.take();
         let longest_period = expired.as_ref().map_or(self.period, |expired| expired.period).max(period);
         if let Some(mut expired) = expired.filter(|expired| !expired.stamps.is_empty()) {
-            self.expired_total = expired.expired_total;
+            self.expired_total = expired.total_before;
             expired.stamps.append(&mut self.stamps);
             self.stamps.append(&mut expired.stamps);
         }
         if period < longest_period {
-            self.expired =
-                Some(Box::new(Expired { stamps: VecDeque::new(), expired_total: 0, period: longest_period }));
+            self.expired = Some(Box::new(Expired { stamps: VecDeque::new(), total_before: 0, period: longest_period }));
         }
         self.limit = limit;
         self.largest_limit = self.largest_limit.max(limit);
@@ -96,7 +95,7 @@ impl SlidingLog {
         let leaving = self.stamps.partition_point(|stamp| stamp.at.saturating_add(self.period) <= now);
         for stamp in self.stamps.drain(..leaving) {
             if expired.stamps.is_empty() {
-                expired.expired_total = self.expired_total;
+                expired.total_before = self.expired_total;
             }
             expired.stamps.push_back(stamp);
             self.expired_total = stamp.taken_total;
@@ -109,7 +108,7 @@ impl SlidingLog {
             {
                 break;
             }
-            expired.expired_total = first.taken_total;
+            expired.total_before = first.taken_total;
             expired.stamps.pop_front();
         }
     }
@@ -179,7 +178,7 @@ impl SlidingLog {
     pub(crate) fn refund_at(&mut self, at: Nanos, permits: u32) -> u32 {
         let mut given = give_back(&mut self.stamps, self.expired_total, at, permits);
         if let Some(expired) = self.expired.as_mut().filter(|_| given == 0) {
-            given = give_back(&mut expired.stamps, expired.expired_total, at, permits);
+            given = give_back(&mut expired.stamps, expired.total_before, at, permits);
             self.stamps.iter_mut().for_each(|stamp| stamp.taken_total -= u64::from(given));
             self.expired_total -= u64::from(given);
         }
@@ -200,7 +199,7 @@ impl SlidingLog {
         }
         // The totals of expired stamps keep their distance from those of the window.
         if let Some(expired) = &mut self.expired {
-            expired.expired_total += given;
+            expired.total_before += given;
             expired.stamps.iter_mut().for_each(|stamp| stamp.taken_total += given);
         }
         u32::try_from(given).unwrap_or(permits)
