@@ -42,8 +42,8 @@ fn invalid_settings_are_refused_where_they_are_written() {
     assert_eq!(refusal(paced.try_set_burst(0)), "`burst` is 0, but must be at least 1");
     assert_eq!(
         refusal(exact.try_set_burst(2)),
-        "`burst` is 2, but must be left out: an exact limiter cannot become a paced one, because its windows are no \
-         schedule"
+        "`burst` is 2, but must be left out: an exact limiter cannot become a paced one, because its windows have \
+         no schedule"
     );
     let no_pause = "`longest_pause` is 0ns, but must be longer than zero";
     assert_eq!(refusal(exact.try_set_longest_pause(Duration::ZERO)), no_pause);
