@@ -80,8 +80,8 @@ use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, task::Waker, tim
 /// A setter on the limiter of one key, such as [`set_limit`](RateLimiter::set_limit), changes the
 /// setting of that key only. The key is remembered, and keeps its own setting until the setting is
 /// changed again or the key is [removed](Self::remove). Later changes for all keys do not affect
-/// that setting, but the key's other settings. A setting that is set back to the common value
-/// follows it again, and the key can be forgotten.
+/// that setting. They reach the key's other settings. A setting that is set back to the common
+/// value follows it again, and the key can be forgotten.
 pub struct KeyedLimiter<K> {
     keys: Arc<Keys<K, Common>>,
 }

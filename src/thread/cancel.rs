@@ -207,7 +207,7 @@ thread_local! {
 std::thread_local! {
     /// Number of unwindings that decor has begun on this thread.
     static BEGUN: Cell<u64> = const { Cell::new(0) };
-    /// Alive as long as the payload of the last of them.
+    /// Alive while the payload of the last of these unwindings is alive.
     static LAST: RefCell<Weak<()>> = const { RefCell::new(Weak::new()) };
 }
 

@@ -68,7 +68,7 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// If the pool has no thread and cannot start one. The call is dropped before.
+    /// If the pool has no thread and cannot start one. The call is dropped first.
     pub(super) fn run(&self, is_awaited: bool, call: impl FnOnce() + Send + 'static) -> u64 {
         let job = Job { call: Box::new(call), clock: Inherited::from_this_thread() };
         let mut state = lock(&self.state);
