@@ -1,10 +1,10 @@
-//! The model checker of the handles: shuttle. It runs all threads of a model on one thread, and
-//! decides at each lock and each atomic which of them goes on.
+//! The model checker for the handles, based on shuttle. Shuttle runs all threads of a model on one
+//! thread, and decides at each lock and each atomic which thread goes on.
 //!
-//! All interleavings of even two short calls are beyond reach. Therefore a model runs in every
-//! interleaving with at most a number of *preemptions*: moments at which a thread is stopped
-//! although it could go on. Most bugs of this kind need one or two (Musuvathi and Qadeer,
-//! "Iterative Context Bounding for Systematic Testing of Multithreaded Programs", PLDI 2007).
+//! Even two short calls have too many interleavings to run all of them. Therefore a model runs in
+//! every interleaving with a bounded number of *preemptions*. A preemption stops a thread that
+//! could go on. Most concurrency bugs need one or two preemptions (Musuvathi and Qadeer, "Iterative
+//! Context Bounding for Systematic Testing of Multithreaded Programs", PLDI 2007).
 
 use shuttle::{
     Config, Runner,
@@ -18,7 +18,8 @@ use std::{
     },
 };
 
-/// Runs it in every interleaving that has no more than so many preemptions: `PREEMPTIONS`, or as many as told. In how many that was.
+/// Runs `model` in every interleaving with at most `preemptions` preemptions, or `$PREEMPTIONS` if
+/// it is set. Returns the number of interleavings.
 pub(crate) fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) -> usize {
     let preemptions = match env::var("PREEMPTIONS") {
         Ok(number) => number.parse().expect("`PREEMPTIONS` is a number"),
@@ -26,19 +27,22 @@ pub(crate) fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'stat
     };
     let explored = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&explored);
-    Runner::new(UpTo { preemptions, choices: Vec::new(), step: 0, spent: 0 }, Config::new()).run(move || {
-        count.fetch_add(1, Relaxed);
-        model();
-    });
+    Runner::new(PreemptionBound { preemptions, choices: Vec::new(), step: 0, spent: 0 }, Config::new()).run(
+        move || {
+            count.fetch_add(1, Relaxed);
+            model();
+        },
+    );
     explored.load(Relaxed)
 }
 
-/// Depth first, by the choices of the execution before.
+/// Searches depth first. Each execution repeats the choices of the previous one up to the last
+/// choice with an alternative left.
 #[derive(Debug)]
-struct UpTo {
+struct PreemptionBound {
     preemptions: usize,
     choices: Vec<Choice>,
-    /// In this execution.
+    /// Number of choices made in this execution.
     step: usize,
     spent: usize,
 }
@@ -46,19 +50,23 @@ struct UpTo {
 #[derive(Debug)]
 struct Choice {
     taken: TaskId,
-    /// To be taken in later executions.
+    /// Tasks to run at this step in later executions.
     left: Vec<TaskId>,
 }
 
-impl Scheduler for UpTo {
+impl Scheduler for PreemptionBound {
     fn new_execution(&mut self) -> Option<Schedule> {
         if self.step > 0 {
-            assert_eq!(self.step, self.choices.len(), "the model does not do the same each time");
+            assert_eq!(
+                self.step,
+                self.choices.len(),
+                "the model must be deterministic: this execution made another number of choices"
+            );
             while self.choices.last().is_some_and(|choice| choice.left.is_empty()) {
                 self.choices.pop();
             }
             let last = self.choices.last_mut()?;
-            last.taken = last.left.pop().expect("the others are gone");
+            last.taken = last.left.pop().expect("choices without an alternative were removed");
         }
         (self.step, self.spent) = (0, 0);
         Some(Schedule::new(0))
@@ -66,7 +74,7 @@ impl Scheduler for UpTo {
 
     fn next_task(&mut self, runnable: &[&Task], current: Option<TaskId>, is_yielding: bool) -> Option<TaskId> {
         let ids = || runnable.iter().map(|task| task.id());
-        // Who yields lets another go on, if there is one, and that is none.
+        // A yield lets another task run, if one is runnable, and is not a preemption.
         let goes_on = current.filter(|current| ids().any(|id| id == *current) && (!is_yielding || runnable.len() == 1));
         if self.step == self.choices.len() {
             let mut left: Vec<_> = match goes_on {
@@ -74,7 +82,7 @@ impl Scheduler for UpTo {
                 Some(current) => ids().filter(|id| *id != current).chain([current]).collect(),
                 None => ids().filter(|id| !is_yielding || Some(*id) != current).collect(),
             };
-            let taken = left.pop().expect("somebody can go on");
+            let taken = left.pop().expect("a task is runnable");
             self.choices.push(Choice { taken, left });
         }
         let taken = self.choices[self.step].taken;

@@ -1,11 +1,10 @@
-//! Randomness: seeds, and a small generator with a stable stream. A dependency could change its
-//! stream in any release. `policy/` takes the drawn numbers as arguments.
+//! Randomness: seeds, and a small generator with a stable stream. The generator is decor's own,
+//! because a dependency could change its stream in any release. `policy/` takes seeds as arguments.
 
 use crate::sync::{Arc, AtomicU64, Ordering};
 use std::hash::{BuildHasher, RandomState};
 
-/// A fresh seed that cannot be predicted, from the hash keys that std draws from the operating
-/// system.
+/// Returns an unpredictable seed, from the hash keys that std draws from the operating system.
 pub(crate) fn entropy() -> u64 {
     RandomState::new().hash_one(0_u8)
 }
@@ -13,7 +12,7 @@ pub(crate) fn entropy() -> u64 {
 /// A seed that gives every call a random stream of its own. The streams and their order are the
 /// same on every run.
 ///
-/// Clones share the count, so that no two calls of one policy draw the same.
+/// Clones share the count, so no two calls of one policy have the same seed.
 #[derive(Debug, Clone)]
 pub(crate) struct CallSeeds(Arc<Counted>);
 
@@ -37,7 +36,7 @@ impl CallSeeds {
         self.of_call(self.0.calls.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The seed of the next call, without taking it.
+    /// Returns the seed of the next call, without taking it.
     pub(crate) fn peek(&self) -> u64 {
         self.of_call(self.0.calls.load(Ordering::Relaxed))
     }

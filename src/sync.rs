@@ -1,4 +1,5 @@
-//! The one place that names locks, atomics and shared pointers, so that a model checker can stand in for them.
+//! Locks, atomics and shared pointers. Other files take them from here, so that the model checker
+//! can replace them.
 
 pub(crate) use std::sync::Arc;
 use std::{
@@ -21,39 +22,43 @@ pub(crate) use real_or_model::sync::{
 pub(crate) use real_or_model::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(crate) use real_or_model::thread_local;
 
-/// What the lock guards is whole between any two statements that could panic, so a poisoned one is as good as any.
+/// Locks a mutex. Ignores poisoning, because the guarded data is consistent at every point that can
+/// panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// [`lock`] for one of many readers.
+/// Locks for reading. Ignores poisoning, as [`lock`] does.
 #[cfg(feature = "memo")]
 #[inline]
 pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// [`lock`] for the only writer.
+/// Locks for writing. Ignores poisoning, as [`lock`] does.
 #[cfg(feature = "memo")]
 pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// So often one who finds a busy lock held comes back, each time after so many pauses of the processor: a few microseconds. (The
-/// model checker has no time.)
-const RETURNS: u32 = if cfg!(shuttle) { 0 } else { 6 };
-const PAUSES: u32 = 64;
+/// Number of times that [`lock_spinning`] tries again before it parks, a few microseconds in total.
+/// Zero under the model checker, which does not model time.
+const SPIN_ROUNDS: u32 = if cfg!(shuttle) { 0 } else { 6 };
 
-/// The lock of what many threads ask for again and again, and hold for no longer than a clock read takes.
+/// Number of spin-loop hints before each of these tries.
+const SPINS_PER_ROUND: u32 = 64;
+
+/// Locks a mutex that is contended, but held only briefly, for about one clock read.
 ///
-/// Who finds it held stays away for a while before it parks: the holder has all that is locked in its cache, and goes on with it.
-/// Where two take turns at each call, each fetches from the other's cache what it has written, and that takes longer than the call.
+/// If the mutex is taken, spins briefly before parking. The holder has the data in its cache and
+/// often takes the lock again at once. If two threads alternated on every call, the cache lines
+/// would move between cores each time, which costs more than the call.
 #[inline]
-pub(crate) fn lock_busy<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    try_lock(mutex).unwrap_or_else(|| lock_later(mutex))
+pub(crate) fn lock_spinning<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    try_lock(mutex).unwrap_or_else(|| lock_contended(mutex))
 }
 
-/// `None` if another thread holds it.
+/// Locks a mutex if it is free; `None` if another thread holds it.
 #[inline]
 pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
@@ -64,9 +69,9 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 }
 
 #[cold]
-fn lock_later<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    for _ in 0..RETURNS {
-        (0..PAUSES).for_each(|_| hint::spin_loop());
+fn lock_contended<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    for _ in 0..SPIN_ROUNDS {
+        (0..SPINS_PER_ROUND).for_each(|_| hint::spin_loop());
         if let Some(guard) = try_lock(mutex) {
             return guard;
         }

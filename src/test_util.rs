@@ -1,20 +1,25 @@
-//! A virtual clock for threads: blocking code is tested to the nanosecond, and without waiting. Feature `test-util`.
+//! A virtual clock for threads, for exact tests of blocking code that never really wait. Requires
+//! the feature `test-util`.
 //!
-//! For tasks there is tokio's own, `start_paused = true`. The two know nothing of each other: a future goes by tokio's clock, on whatever
-//! thread it is polled, and what a thread does itself (`acquire_blocking`, `try_acquire`, a memo's `get` and `insert`, a decorated call
-//! that blocks) by the thread's. In a test with a paused clock, start one of these in the closure given to `spawn_blocking`.
+//! For tasks, use tokio's paused clock (`start_paused = true`). The two clocks are independent. A
+//! future follows tokio's clock, on any thread that polls it. The thread's own operations follow
+//! the thread's virtual clock: `acquire_blocking`, `try_acquire`, a memo's `get` and `insert`, and
+//! blocking decorated calls. In a test with a paused clock, start a virtual clock in the closure
+//! given to `spawn_blocking`.
 //!
-//! # What hangs, and what does not wait
+//! # Waits that the clock does not see
 //!
-//! Virtual time moves on when every thread of the clock waits *in decor*: for a delay, a permit, a load, a call with a limit, or by
-//! [`sleep`]. A thread that is busy elsewhere keeps it still.
+//! Virtual time advances when every thread of the clock waits *in decor*: for a delay, a permit, a
+//! load, a call with a time limit, or by [`sleep`]. A thread that runs, or waits outside of decor,
+//! stops the clock.
 //!
-//! - A channel's `recv()`, a lock or a `join()` that waits for another thread of the clock hangs: time stands still for that one. The
-//!   [`join`](VirtualThread::join) here does not.
-//! - So does a function under a `.timeout(..)` that hangs in the operating system: the limit is never reached. Let it
-//!   [`sleep`] for longer than the limit.
-//! - `std::thread::sleep` takes real time and no virtual time, so a limit does not see it.
-//! - Threads of `std::thread::spawn` are not the clock's, and wait in real time; use [`spawn`](VirtualClock::spawn).
+//! - A channel's `recv()`, a lock, or a `join()` of std that waits for another thread of the clock
+//!   hangs, because time stands still. Use [`VirtualThread::join`].
+//! - A function under a `.timeout(..)` that waits in the operating system hangs, because time never
+//!   reaches the limit. In a test, let the function [`sleep`] for longer than the limit.
+//! - `std::thread::sleep` takes real time and no virtual time, so no time limit passes during it.
+//! - Threads of `std::thread::spawn` do not belong to the clock, and wait in real time. Use
+//!   [`VirtualClock::spawn`].
 
 use crate::{
     clock::virtual_clock::{Shared, current},
@@ -23,12 +28,19 @@ use crate::{
 };
 use std::{fmt, marker::PhantomData, time::Duration};
 
-/// Time for the thread that made it, and for those that are started by [`clock.spawn(..)`](Self::spawn): it stands still while any of them does something, and
-/// when all of them wait in decor, it moves on to the first moment that one of them waits for.
+/// Virtual time for the thread that starts it, and for threads that are started by
+/// [`clock.spawn(..)`](Self::spawn).
 ///
-/// Everything of decor's that these threads do themselves follows it: delays, limits, timeouts, TTLs. `std::thread::sleep` does not; to let
-/// time pass, [`advance`](Self::advance). A handle that is also used by tasks (even of these threads: their timers are tokio's), or by
-/// threads without this clock, sees two times.
+/// Time stands still while any of these threads runs. When all of them wait in decor, time jumps to
+/// the earliest deadline.
+///
+/// All decor operations of these threads follow the clock: delays, limits, timeouts, TTLs.
+/// `std::thread::sleep` does not; call [`advance`](Self::advance) or [`sleep`] to let time pass.
+///
+/// A handle that is also used by tasks, or by threads without this clock, sees several clocks.
+/// Tasks follow tokio's clock even on these threads. See [clocks](crate#clocks).
+///
+/// # Examples
 ///
 /// ```
 /// use decor::{prelude::*, test_util::VirtualClock};
@@ -38,16 +50,19 @@ use std::{fmt, marker::PhantomData, time::Duration};
 /// let policy = RetryPolicy::exponential(Duration::from_secs(10));
 /// let refused = (|| Err::<(), _>("refused")).blocking().retry_with(policy).run();
 /// assert_eq!(refused, Err("refused"));
-/// assert_eq!(clock.elapsed(), Duration::from_secs(10 + 20)); // at once
+/// assert_eq!(clock.elapsed(), Duration::from_secs(10 + 20)); // without really waiting
+///
 /// ```
 pub struct VirtualClock {
     shared: Arc<Shared>,
-    /// It belongs to its thread.
+    /// Keeps the clock on its thread.
     not_send: PhantomData<*const ()>,
 }
 
 impl VirtualClock {
-    /// From now on this thread's time is virtual, until the clock is dropped.
+    /// Starts a clock at zero. This thread's time is virtual until the clock is dropped.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let clock = decor::test_util::VirtualClock::start();
@@ -57,7 +72,9 @@ impl VirtualClock {
         Self { shared: Shared::start(), not_send: PhantomData }
     }
 
-    /// The time that has passed since it was started.
+    /// Returns the virtual time since the start of the clock.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::{prelude::*, test_util::VirtualClock};
@@ -72,11 +89,11 @@ impl VirtualClock {
         self.shared.elapsed()
     }
 
-    /// Lets time pass.
+    /// Advances the clock by `by`.
     ///
     /// # Panics
     ///
-    /// If that is beyond what the clock can express.
+    /// If the clock cannot represent the new time.
     ///
     /// # Examples
     ///
@@ -94,7 +111,10 @@ impl VirtualClock {
         self.shared.advance(by);
     }
 
-    /// Runs it on another thread under the same clock, which stands still until that one waits, too.
+    /// Runs `work` on a new thread under the same clock. Time stands still until that thread waits
+    /// as well.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::{prelude::*, test_util::VirtualClock};
@@ -120,16 +140,16 @@ impl Drop for VirtualClock {
     }
 }
 
-/// A thread under a [`VirtualClock`]: see [`spawn`](VirtualClock::spawn).
-#[must_use = "a thread that is not joined may not have come to its end"]
+/// A thread under a [`VirtualClock`]. Returned by [`VirtualClock::spawn`].
+#[must_use = "a thread that is not joined may still be running when the test ends"]
 pub struct VirtualThread<T>(RemoteCall<T>);
 
 impl<T: Send + 'static> VirtualThread<T> {
-    /// Waits for its end, and lets the clock move on meanwhile.
+    /// Waits until the thread ends, and returns its value. The clock can advance meanwhile.
     ///
     /// # Panics
     ///
-    /// With the thread's own panic.
+    /// If the thread panicked, with the same payload.
     ///
     /// # Examples
     ///
@@ -142,7 +162,12 @@ impl<T: Send + 'static> VirtualThread<T> {
     }
 }
 
-/// Sleeps as a decorated function would: in this thread's virtual time, or in real time if it has none.
+/// Sleeps in this thread's virtual time, or in real time if the thread has no virtual clock.
+///
+/// Stands in for slow work in tests of blocking functions. A cancelled call is unwound here, as at
+/// every wait in decor.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::{prelude::*, test_util};
@@ -157,7 +182,10 @@ pub fn sleep(delay: Duration) {
     thread::sleep(delay);
 }
 
-/// The time that has passed on this thread's virtual clock, if it has one.
+/// Returns the time of this thread's virtual clock since its start; `None` if the thread has no
+/// virtual clock.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::test_util::{VirtualClock, elapsed};

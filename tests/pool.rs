@@ -1,5 +1,5 @@
-//! Bounded calls while the slots of the pool are taken. These tests have a process of their own,
-//! because all calls of a process share the pool.
+//! Calls with a timeout while all slots of the pool are taken. These tests have a process of their
+//! own, because all calls of a process share the pool.
 
 use decor::{
     Error, Outcome, Timing,
@@ -21,7 +21,7 @@ type Answer = Result<u32, Error>;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The pool is the process's, so the tests run one after the other.
+/// Serializes the tests, because they share the pool of the process.
 fn alone() -> MutexGuard<'static, ()> {
     static SERIAL: Mutex<()> = Mutex::new(());
     SERIAL.lock().unwrap_or_else(PoisonError::into_inner)
@@ -86,7 +86,7 @@ impl Hanging {
     }
 }
 
-/// Calls that wait for their turn hold all slots, and each that is admitted needs a thread for the
+/// Calls that wait for a permit hold all slots. Each call that is admitted needs a thread for the
 /// timeout within.
 #[test]
 fn timeouts_within_timeouts_do_not_wait_for_each_other() {
@@ -113,12 +113,12 @@ fn a_call_that_times_out_before_it_begins_is_not_made() {
     let late = (move || Answer::Ok(counted.fetch_add(1, SeqCst))).blocking().named("late").timeout(SECOND / 20);
     assert_eq!(late.call(), Err(Error::TimedOut { name: "late".into(), after: SECOND / 20, label: None }));
     assert_eq!(hanging.release(), 512);
-    // Calls of the queue are made in turn, and this one came later.
+    // Queued calls begin in order, and this one came later.
     assert_eq!((|| Answer::Ok(7)).blocking().timeout(600 * SECOND).call(), Ok(7));
     assert_eq!(made.load(SeqCst), 0);
 }
 
-/// An argument that tells which thread dropped it.
+/// An argument that records the thread that drops it.
 struct Argument(Arc<Mutex<Vec<ThreadId>>>);
 
 impl Drop for Argument {
@@ -127,10 +127,10 @@ impl Drop for Argument {
     }
 }
 
-/// In a trial the queue kept every such call with its arguments, and each further one looked at
-/// them all: 15 microseconds for the first, 438 for the 40,000th.
+/// Regression: the queue once kept every such call with its arguments, and each further call looked
+/// at all of them. The first took 15 µs, the 40,000th 438 µs.
 #[test]
-fn nothing_is_kept_of_calls_that_time_out_in_the_queue() {
+fn calls_that_time_out_in_the_queue_are_dropped_with_their_arguments() {
     let _alone = alone();
     let hanging = Hanging::in_all_slots();
     let dropped = Arc::default();
@@ -142,7 +142,8 @@ fn nothing_is_kept_of_calls_that_time_out_in_the_queue() {
     assert_eq!(hanging.release(), 512);
 }
 
-/// In a trial the clock counted a queued call as running. Time stood still, and no limit passed.
+/// Regression: the clock once counted a queued call as running. Time stood still, and no limit
+/// passed.
 #[test]
 fn a_limit_passes_in_virtual_time_while_a_call_is_queued() {
     let _alone = alone();
@@ -158,18 +159,18 @@ fn a_limit_passes_in_virtual_time_while_a_call_is_queued() {
     };
     let callers: Vec<_> = (0..511).map(|_| call(600 * SECOND)).collect();
     let impatient = call(5 * SECOND);
-    sleep(SECOND); // so all of them have begun
+    sleep(SECOND); // all of them have begun then
     let refused = Err(Error::TimedOut { name: "slow".into(), after: SECOND, label: None });
     assert_eq!((slow.clone().timeout(SECOND).call(100), clock.elapsed()), (refused, 2 * SECOND));
-    // A call that gets the slot of another begins at the moment at which that one ends.
+    // A call that takes over a slot begins at the moment at which the previous call ends.
     assert_eq!((slow.clone().timeout(60 * SECOND).call(10), clock.elapsed()), (Ok(10), 15 * SECOND));
     assert!(impatient.join().is_err());
     assert!(callers.into_iter().all(|caller| caller.join() == Ok(100)));
     assert_eq!(clock.elapsed(), 100 * SECOND);
 }
 
-/// While all slots are taken each call gets a thread for the timeout within. Such a thread, once
-/// free, does not begin a call of its own beyond the limit.
+/// While all slots are taken, each call gets a thread for the timeout within. Once such a thread is
+/// free, it does not begin a further call beyond the limit.
 #[test]
 fn no_more_calls_run_at_once_than_there_are_slots() {
     let _alone = alone();
@@ -202,9 +203,9 @@ fn no_more_calls_run_at_once_than_there_are_slots() {
     assert_eq!(most.load(SeqCst), 512);
 }
 
-/// Each attempt that hangs is left, and keeps its thread.
+/// Each attempt that hangs is abandoned, and keeps its thread.
 #[test]
-fn attempts_that_hang_within_a_limit_do_not_pile_up() {
+fn hanging_attempts_of_many_calls_stay_within_the_limit() {
     let _alone = alone();
     let hanging = Hanging::new();
     let hang = hanging.hang();
@@ -220,8 +221,8 @@ fn attempts_that_hang_within_a_limit_do_not_pile_up() {
             break;
         }
     }
-    // With so many left behind a call is not even begun. The last one to begin may have exceeded
-    // the 512 by as many attempts as it makes.
+    // With this many abandoned attempts, no further call begins. The last call to begin may exceed
+    // the 512 slots by the number of its attempts.
     let before = hanging.count.load(SeqCst);
     assert!(bounded.call().is_err());
     assert_eq!(hanging.count.load(SeqCst), before);
@@ -229,7 +230,7 @@ fn attempts_that_hang_within_a_limit_do_not_pile_up() {
 }
 
 #[test]
-fn attempts_without_end_within_one_call_do_not_pile_up() {
+fn endless_hanging_attempts_of_one_call_stay_within_the_limit() {
     let _alone = alone();
     let hanging = Hanging::new();
     let hang = hanging.hang();
@@ -240,13 +241,13 @@ fn attempts_without_end_within_one_call_do_not_pile_up() {
     let at_once = RetryPolicy::fixed(Duration::ZERO).max_attempts(u32::MAX);
     let bounded = attempt.blocking().timeout(SECOND / 1_000).retry_with(at_once).timeout(3 * SECOND);
     assert!(bounded.call().is_err());
-    // Nothing is kept of an attempt that has waited for a thread in vain.
+    // An attempt that waits for a thread in vain is dropped.
     let kept = Arc::strong_count(&hanging.count);
     let count = hanging.release();
-    assert!(count <= 1024 && kept <= count as usize + 8, "{kept} are kept of {count} that hang");
+    assert!(count <= 1024 && kept <= count as usize + 8, "{kept} arguments are kept, but only {count} attempts hang");
 }
 
-/// No caller waits for a refresh, whichever thread began it.
+/// No caller waits for a refresh, even if a pool thread began it.
 #[test]
 fn refreshes_take_slots() {
     let _alone = alone();
@@ -271,9 +272,9 @@ fn refreshes_take_slots() {
     assert_eq!(memo.stats().loads, 2_000);
 }
 
-/// The mark of an unwinding that is never dropped ended with its call.
+/// An unwinding marks only its own call, even if its payload is never dropped.
 #[test]
-fn a_kept_unwinding_marks_no_later_call_of_its_thread() {
+fn a_kept_unwinding_does_not_mark_later_calls_of_its_thread() {
     let _alone = alone();
     let (tell, told) = mpsc::channel();
     let keeps = move || {
@@ -283,7 +284,7 @@ fn a_kept_unwinding_marks_no_later_call_of_its_thread() {
     };
     assert!(keeps.blocking().timeout(SECOND / 100).run().is_err());
     let marked = told.recv().unwrap();
-    thread::sleep(SECOND / 20); // Otherwise another thread may become idle after it, and get all jobs.
+    thread::sleep(SECOND / 20); // otherwise another thread may become idle later, and get all jobs
     let outcomes = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&outcomes);
     let explode = || -> Answer { std::panic::panic_any(thread::current().id()) };

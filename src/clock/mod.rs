@@ -1,7 +1,7 @@
-//! The clock: the one place that reads the time or sleeps.
+//! The clock. Only this module reads the time or sleeps.
 //!
-//! Tokio's clock, so that `start_paused = true` and `tokio::time::advance` control everything decor
-//! does.
+//! Time is tokio's, so that `start_paused = true` and `tokio::time::advance` control everything
+//! that decor does.
 
 mod nanos;
 #[cfg(feature = "test-util")]
@@ -18,24 +18,25 @@ use std::{
 
 pub(crate) use tokio::time::{Instant, Sleep};
 
-/// Tokio's timer counts in these: never early, and late by at most one.
-pub(crate) const GRAIN: Duration = Duration::from_millis(1);
+/// Resolution of tokio's timers. A timer is never early, and late by at most this.
+pub(crate) const TIMER_RESOLUTION: Duration = Duration::from_millis(1);
 
-/// Who asks for the time.
+/// The clock that an operation uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "memo"), allow(unreachable_pub))] // a trait that is public for bounds names it
 pub enum Clock {
-    /// A task: by tokio's clock, which may be paused. Its timers know no other.
+    /// Tokio's clock, which may be paused. For tasks, because tokio's timers use no other clock.
     Task,
-    /// For blocking waits: real time, or the thread's virtual clock. Tokio's paused clock does not
-    /// advance while a thread is parked.
+    /// Real time, or the thread's virtual clock. For blocking waits, because tokio's paused clock
+    /// does not advance while a thread is parked.
     Thread,
 }
 
 impl Clock {
-    /// That of anybody who does not wait: the thread's virtual one if it has one, or else tokio's.
+    /// The clock for operations that do not wait: the thread's virtual clock if it has one,
+    /// otherwise tokio's.
     #[inline]
-    pub(crate) fn here() -> Self {
+    pub(crate) fn current() -> Self {
         if virtual_now().is_some() { Self::Thread } else { Self::Task }
     }
 
@@ -49,7 +50,7 @@ impl Clock {
     }
 }
 
-/// The time of this thread's virtual clock, if it has one.
+/// The time of this thread's virtual clock; `None` if it has none.
 #[inline]
 fn virtual_now() -> Option<Instant> {
     #[cfg(feature = "test-util")]
@@ -62,31 +63,34 @@ pub(crate) fn now() -> Instant {
     Clock::Task.now()
 }
 
-/// The time of one handle, in nanoseconds since it was made: it never goes back, and never stands
-/// still while the clock of a caller goes on.
+/// The time of one handle, in nanoseconds since the handle was made. It never goes back, and it
+/// advances whenever the clock of a caller advances.
 ///
-/// A handle may be used by tasks of several runtimes and by threads. Outside of tests they all read
-/// the same clock. In a test, each runtime may have paused and moved its clock, and each virtual
-/// clock goes its own way. Such a clock counts by what passes on it: if it is behind the time that
-/// the handle has seen already, the time of the handle goes on from there.
+/// A handle may be used by tasks of several runtimes and by threads. Outside of tests, all of them
+/// read the same clock. In a test, each runtime may have paused and moved its clock, and each
+/// virtual clock has its own time. If such a clock is behind the time of the handle, only the time
+/// that passes on the clock counts, from the time of the handle on.
 ///
 /// A clone is the time of the same handle.
 #[derive(Debug, Clone)]
 pub(crate) struct Epoch {
     of_tasks: Instant,
     of_threads: Instant,
-    // Not from `crate::sync`: a model checker need not interleave threads that read the time.
+    // Not from `crate::sync`, because the model checker need not interleave threads that read the
+    // time.
     seen: Arc<Mutex<Seen>>,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
     latest: Nanos,
-    /// The clocks that were behind, the most recent last, each with what is added to its readings.
+    /// The clocks that were behind, the most recent last. Each has an offset in nanoseconds that is
+    /// added to its readings.
     behind: Vec<(Source, i128)>,
 }
 
-/// Maximum number of clocks in `Seen::behind`. A clock that is left out catches up once more.
+/// Maximum number of clocks in `Seen::behind`. The oldest is removed first, and counts as behind
+/// anew when it is read again.
 const MAX_SOURCES: usize = 32;
 
 impl Epoch {
@@ -110,8 +114,8 @@ impl Epoch {
         if !CLOCKS_MAY_DIFFER {
             return nanos(clock.now().saturating_duration_since(self.of(clock)));
         }
-        // The clock is read under the lock. Otherwise two threads with the same clock could come in
-        // another order than they read it, and the second would seem to be behind.
+        // The clock is read under the lock. Otherwise two threads could read the same clock in one
+        // order and arrive in the other, and the second would seem to be behind.
         let mut seen = self.seen();
         let (now, made) = (clock.now(), self.of(clock));
         // A paused clock may stand at a time before the handle was made.
@@ -120,7 +124,7 @@ impl Epoch {
         seen.reconcile(Source::of(clock), reading)
     }
 
-    /// The moment in the clock's own terms; `None` if the clock cannot express it.
+    /// The moment in the clock's own terms; `None` if the clock cannot represent it.
     pub(crate) fn instant(&self, clock: Clock, moment: Nanos) -> Option<Instant> {
         let made = self.of(clock);
         let behind = if CLOCKS_MAY_DIFFER { self.seen().behind(Source::of(clock)) } else { 0 };
@@ -131,7 +135,7 @@ impl Epoch {
 }
 
 impl Seen {
-    /// What is added to the readings of this clock; 0 for a clock that has never been behind.
+    /// Offset that is added to the readings of a clock; 0 for a clock that has never been behind.
     fn behind(&self, source: Source) -> i128 {
         self.behind.iter().find(|(other, _)| *other == source).map_or(0, |(_, behind)| *behind)
     }
@@ -151,11 +155,12 @@ impl Seen {
     }
 }
 
-/// Whether the callers of one handle can have clocks that do not agree.
+/// `true` if the callers of one handle can have clocks that differ.
 const CLOCKS_MAY_DIFFER: bool = cfg!(feature = "test-util") || tokio_can_pause();
 
-/// Whether tokio is built with its own `test-util`. No `cfg` of this crate shows that. With the
-/// feature, `tokio::time` has a function `pause`, and the glob import shadows the stand-in with it.
+/// Returns `true` if tokio is built with its own `test-util` feature. No `cfg` of this crate shows
+/// that. With the feature, `tokio::time` has a function `pause`, and the glob import shadows the
+/// local function of that name.
 const fn tokio_can_pause() -> bool {
     struct CannotPause;
 
@@ -175,7 +180,7 @@ const fn tokio_can_pause() -> bool {
         P::IS_TOKIOS
     }
 
-    #[allow(dead_code)] // with tokio's `test-util` nothing uses it
+    #[allow(dead_code)] // unused with tokio's `test-util`
     fn pause() -> CannotPause {
         CannotPause
     }
@@ -187,14 +192,14 @@ const fn tokio_can_pause() -> bool {
     }
 }
 
-/// What a reading of the time comes from.
+/// Source of a time reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     /// The clock of the system.
     System,
     /// The clock of a tokio runtime, which may be paused.
     Runtime(tokio::runtime::Id),
-    /// The virtual clock of a thread, by its address.
+    /// The virtual clock of a thread, identified by its address.
     #[cfg(feature = "test-util")]
     Virtual(usize),
 }
@@ -215,7 +220,7 @@ impl Source {
     }
 }
 
-/// A timer for `delay` from now; `None` if that moment is beyond the range of the clock, and so
+/// Makes a timer that ends after `delay`; `None` if the clock cannot represent that moment, which
 /// never comes.
 pub(crate) fn sleep(delay: Duration) -> Option<Sleep> {
     now().checked_add(delay).map(sleep_until)
@@ -235,13 +240,13 @@ mod sources {
     proptest! {
         #![proptest_config(cases(5_000))]
 
-        /// Each step is a source, and how much time passes on it before it is read.
+        /// Each step is a source, and the time that passes on it before it is read.
         #[test]
-        fn time_passes_when_it_passes_on_any_source(
+        fn time_advances_when_any_source_advances(
             steps in prop::collection::vec((0_usize..3, prop_oneof![Just(0_u64), 1_u64..10, 1_000_u64..2_000]), 1..60),
         ) {
             let (mut seen, mut readings) = (Seen::default(), [-500_i128, 0, 700]);
-            // The naive model: where each source is, in the time of the handle.
+            // Naive model: the position of each source in the time of the handle.
             let (mut latest, mut at) = (0_i128, BTreeMap::new());
             for (source, passed) in steps {
                 let passed = i128::from(passed);
@@ -256,7 +261,7 @@ mod sources {
     }
 
     #[test]
-    fn a_single_source_is_taken_at_its_word() {
+    fn readings_of_a_single_source_are_unchanged() {
         let mut seen = Seen::default();
         assert_eq!(
             [0, 7, 7, i128::MAX / 2].map(|reading| seen.reconcile(Source::System, reading)),
@@ -273,17 +278,18 @@ mod sources {
             assert_eq!(seen.reconcile(Source::Virtual(source), 1), 1_000);
         }
         assert_eq!(seen.behind.len(), MAX_SOURCES);
-        assert_eq!(seen.reconcile(Source::Virtual(99), 3), 1_002, "known still");
-        assert_eq!(seen.reconcile(Source::Virtual(0), 3), 1_002, "left out, so it begins anew");
+        assert_eq!(seen.reconcile(Source::Virtual(99), 3), 1_002, "a recent source keeps its offset");
+        assert_eq!(seen.reconcile(Source::Virtual(0), 3), 1_002, "a removed source is behind anew");
     }
 
     #[test]
-    fn tokio_can_pause_in_tests() {
+    fn tokios_test_util_is_detected() {
         const { assert!(tokio_can_pause()) };
     }
 }
 
-/// A clock read costs more than all else that a decorator does where nothing goes wrong.
+/// Counts clock reads. One read costs more than all other work of a decorator around a call that
+/// succeeds at once.
 #[cfg(test)]
 mod tests {
     use crate::{Error, prelude::*};
@@ -309,7 +315,7 @@ mod tests {
         ready(Ok(7))
     }
 
-    /// Clock reads of a call that is ready at once. Nobody listens here.
+    /// Number of clock reads of a call that is ready at once. No tracing subscriber is set.
     fn reads(call: impl Future) -> u32 {
         READS.set(0);
         assert!(matches!(pin!(call).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(_)));
@@ -334,13 +340,17 @@ mod tests {
         assert_eq!(reads(fetch.retry_with(&policy).explained().call()), 1);
         let limiter = RateLimiter::new(10, SECOND);
         assert_eq!(reads(fetch.rate_limited(&limiter).call()), 1);
-        assert_eq!(reads(fetch.timed_with(crate::Timing::new("fetch").record_to(|_| ())).call()), 2, "begin and end");
+        assert_eq!(
+            reads(fetch.timed_with(crate::Timing::new("fetch").record_to(|_| ())).call()),
+            2,
+            "one read at the beginning and one at the end"
+        );
     }
 
     #[cfg(feature = "memo")]
     #[test]
     fn one_read_for_a_hit() {
-        let memo: Memo<u8, u8> = Memo::ttl(3_600 * SECOND); // an interpreter takes its time
+        let memo: Memo<u8, u8> = Memo::ttl(3_600 * SECOND); // long enough for a run under Miri
         memo.insert(7, 49);
         assert_eq!(reads(memo.get_or_load(7, || ready(0_u8))), 1);
         assert_eq!(reads((|n: u8| ready(n)).memoized(&memo).call(7)), 1);
@@ -348,6 +358,6 @@ mod tests {
         assert_eq!((memo.get(&7), READS.get()), (Some(49), 1));
         let for_ever: Memo<u8, u8> = Memo::builder().build();
         for_ever.insert(7, 49);
-        assert_eq!(reads(for_ever.get_or_load(7, || ready(0_u8))), 0, "what never expires");
+        assert_eq!(reads(for_ever.get_or_load(7, || ready(0_u8))), 0, "no read for an entry that never expires");
     }
 }

@@ -1,8 +1,8 @@
-//! Moments and spans as the handles count them: in nanoseconds since they were made.
+//! The time unit of the handles: nanoseconds.
 
 use std::time::Duration;
 
-/// A moment since a handle was made, or a span, in nanoseconds. Saturates at 584 years.
+/// A time span, or the time since a handle was made, in nanoseconds. Saturates at 584 years.
 pub(crate) type Nanos = u64;
 
 #[inline]

@@ -1,18 +1,19 @@
-//! The state of a virtual clock, and the clock that a thread has. `test_util` is its public face.
+//! The state of virtual clocks, and the current clock of a thread. The public API is in
+//! `test_util`.
 
 use super::wake_order::WakeOrder;
 use std::{
     cell::RefCell,
     iter,
-    // Not from `crate::sync`, because the model checker does not model clocks.
+    // Not from `crate::sync`, because the model checker need not interleave clocks.
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::time::Instant;
 
-/// A thread that waits, as its virtual clock sees it.
+/// A waiting thread, as its virtual clock sees it.
 pub(crate) trait Waits: Send + Sync {
-    /// Takes the wake, and returns whether there was one.
+    /// Takes the wake. Returns `true` if there was one.
     fn take_wake(&self) -> bool;
 
     fn is_woken(&self) -> bool;
@@ -22,14 +23,14 @@ pub(crate) trait Waits: Send + Sync {
 
 pub(crate) struct Shared {
     base: Instant,
-    /// The clock that the thread had before.
+    /// The clock that the thread had before; `None` if it had none.
     before: Option<Arc<Shared>>,
     state: Mutex<State>,
 }
 
 struct State {
     elapsed: Duration,
-    /// Number of threads that run, and do not wait.
+    /// Number of threads that run, and so do not wait.
     running: usize,
     waiting: Vec<Waiting>,
     /// `true` after the clock was dropped.
@@ -48,7 +49,7 @@ thread_local! {
 }
 
 impl Shared {
-    /// Makes a clock that is this thread's from now on.
+    /// Makes a clock, and makes it this thread's current clock.
     pub(crate) fn start() -> Arc<Self> {
         let state = State { elapsed: Duration::ZERO, running: 1, waiting: Vec::new(), is_over: false };
         let shared = Arc::new(Self { base: Instant::now(), before: current(), state: Mutex::new(state) });
@@ -56,14 +57,14 @@ impl Shared {
         shared
     }
 
-    /// Ends the clock: the thread has its earlier clock again.
+    /// Ends the clock. The thread's previous clock becomes current again.
     pub(crate) fn end(&self) {
         let mut state = self.state();
         state.is_over = true;
         state.leave();
         drop(state);
-        // The earlier clock may have been dropped first, as by `clock = VirtualClock::start()` in
-        // place of another.
+        // The previous clock may have been dropped first, as by `clock = VirtualClock::start()`,
+        // which drops the old clock after the new one has started.
         let now = iter::successors(current(), |shared| shared.before.clone());
         CURRENT.set({ now }.find(|shared| !shared.state().is_over));
     }
@@ -84,7 +85,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `park`, until the thread is woken or the moment has come.
+    /// Runs `park`, which returns when the thread is woken or the moment has come.
     pub(crate) fn wait(&self, thread: Arc<dyn Waits>, at: Option<Instant>, order: WakeOrder, park: impl FnOnce()) {
         let until = at.map(|at| at.saturating_duration_since(self.base));
         let mut state = self.state();
@@ -95,9 +96,9 @@ impl Shared {
         state.leave();
         drop(state);
         let wait = Wait { shared: self, thread };
-        // The thread may have been the last to run, and have moved time on to its own deadline.
+        // The thread may have been the last to run, and may have advanced time to its own deadline.
         if !wait.thread.is_woken() {
-            // Panics if the thread would stop the only thread of a runtime, as in real time.
+            // Panics in a task of a current-thread runtime, as in real time.
             park();
         }
     }
@@ -112,8 +113,8 @@ struct Wait<'s> {
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        // Taken only now. Until then the wake shows the other threads that this one is about to
-        // run.
+        // Takes the wake only now. Until then, the wake shows the other threads that this one is
+        // about to run.
         self.thread.take_wake();
         let at = state.waiting.iter().position(|waiting| Arc::ptr_eq(&waiting.thread, &self.thread));
         let Waiting { is_due, .. } = state.waiting.swap_remove(at.expect("only this removes it"));
@@ -122,7 +123,7 @@ impl Drop for Wait<'_> {
 }
 
 impl State {
-    /// Counts one fewer running thread. If none is left, time moves on to the earliest deadline.
+    /// Counts one fewer running thread. If none is left, advances time to the earliest deadline.
     fn leave(&mut self) {
         self.running -= 1;
         let is_about_to_run = |waiting: &Waiting| waiting.is_due || waiting.thread.is_woken();
@@ -149,20 +150,20 @@ impl State {
     }
 }
 
-/// The clock of this thread, if it has one.
+/// The current clock of this thread; `None` if it has none.
 pub(crate) fn current() -> Option<Arc<Shared>> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
-/// The time of this thread's clock, if it has one.
+/// The time of this thread's current clock; `None` if it has none.
 pub(crate) fn now() -> Option<Instant> {
     current().map(|shared| shared.base + shared.state().elapsed)
 }
 
-/// The clock of the thread that hands a job to another. The job runs under it.
+/// The clock of a thread that hands a job to another thread. The job runs under that clock.
 pub(crate) struct Inherited {
     shared: Option<Arc<Shared>>,
-    /// `true` if the clock counts the job among those that run.
+    /// `true` while the clock counts the job as a running thread.
     is_running: bool,
 }
 
@@ -171,7 +172,8 @@ impl Inherited {
         Self { shared: current(), is_running: false }
     }
 
-    /// The job is about to begin. From now on the clock stands still for it, until this is dropped.
+    /// Counts the job as a running thread until `self` is dropped. Called when the job is about to
+    /// begin.
     pub(crate) fn start(&mut self) {
         if let Some(shared) = &self.shared {
             shared.state().running += 1;
@@ -179,7 +181,7 @@ impl Inherited {
         }
     }
 
-    /// Runs the job on this thread, which has no clock before and after that. The job must not
+    /// Runs the job on this thread, which has no clock before and after the job. The job must not
     /// unwind.
     pub(crate) fn scope<T>(&self, job: impl FnOnce() -> T) -> T {
         CURRENT.set(self.shared.clone());

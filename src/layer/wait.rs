@@ -343,7 +343,7 @@ impl<'a> Wait<'a> {
 /// assert_eq!(now() - begun, Duration::from_secs(60));
 /// ```
 pub fn now() -> Instant {
-    Clock::here().now()
+    Clock::current().now()
 }
 
 /// Calls `poll` until it is ready, and parks the thread in between.

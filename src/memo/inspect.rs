@@ -99,7 +99,7 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// # }
     /// ```
     pub fn purge_expired(&self) -> usize {
-        let clock = Clock::here();
+        let clock = Clock::current();
         let dead = self.core.each().filter(|entry| self.core.freshness_if_valid(clock, entry) == Freshness::Dead);
         dead.filter_map(|entry| self.core.expire(entry.place, Nanos::MAX)).count()
     }
@@ -112,7 +112,7 @@ impl<K: Key, V: Value> Core<K, V> {
     }
 
     fn is_unexpired(&self, entry: &Entry<K, V>) -> bool {
-        matches!(self.freshness_if_valid(Clock::here(), entry), Freshness::Fresh | Freshness::Due)
+        matches!(self.freshness_if_valid(Clock::current(), entry), Freshness::Fresh | Freshness::Due)
     }
 
     /// The entry of this key, unless it has expired.

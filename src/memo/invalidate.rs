@@ -179,7 +179,7 @@ impl<K: Key, V: Value> Core<K, V> {
         loop {
             let Some(entry) = self.index.read(hash).find(hash, key).cloned() else { return false };
             // A value that `valid_while` refuses now may be accepted later, so it is asked as well.
-            if self.freshness(Clock::here(), &entry) == Freshness::Dead || !is_it(&entry.value) {
+            if self.freshness(Clock::current(), &entry) == Freshness::Dead || !is_it(&entry.value) {
                 return false;
             }
             let mut shard = self.index.write(hash);
@@ -194,7 +194,7 @@ impl<K: Key, V: Value> Core<K, V> {
     }
 
     fn invalidate_all(&self, invalidation: &Invalidation<'_, K, V>) -> usize {
-        let clock = Clock::here();
+        let clock = Clock::current();
         let mut gone = Gone::new();
         for mut shard in self.index.write_each() {
             let detached = shard.doubt(invalidation);
@@ -215,7 +215,7 @@ impl<K: Key, V: Value> Core<K, V> {
     fn take_out(&self, shard: &mut Shard<K, V>, place: Place) -> Option<Arc<Entry<K, V>>> {
         let entry = shard.take_at(place)?;
         self.forget(&entry);
-        self.count_if_expired(&entry, || self.epoch.now(Clock::here()));
+        self.count_if_expired(&entry, || self.epoch.now(Clock::current()));
         Some(entry)
     }
 
@@ -224,7 +224,7 @@ impl<K: Key, V: Value> Core<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let now = self.epoch.now(Clock::here());
+        let now = self.epoch.now(Clock::current());
         let hash = self.index.hash(key);
         let mut shard = self.index.write(hash);
         let flight = shard.take_flight(hash, key);

@@ -253,7 +253,7 @@ impl<K: Key, V: Value> Core<K, V> {
         Q: Eq + Hash + ?Sized,
     {
         let is_good = |freshness| matches!(freshness, Freshness::Fresh | Freshness::Due);
-        let miss = match self.hit(Clock::here(), key, is_good) {
+        let miss = match self.hit(Clock::current(), key, is_good) {
             Ok(value) => return Some(value),
             Err(miss) => miss,
         };
@@ -261,7 +261,7 @@ impl<K: Key, V: Value> Core<K, V> {
         if let Some((place, Freshness::Dead)) = miss {
             drop(self.expire(place, Nanos::MAX));
         }
-        self.sweep_by(Clock::here());
+        self.sweep_by(Clock::current());
         None
     }
 }
@@ -269,7 +269,7 @@ impl<K: Key, V: Value> Core<K, V> {
 /// Changing.
 impl<K: Key, V: Value> Core<K, V> {
     pub(super) fn insert(&self, key: K, value: V) {
-        let now = self.epoch.now(Clock::here());
+        let now = self.epoch.now(Clock::current());
         let decision = self.settings.decide(&key, &value, now);
         let hash = self.index.hash(&key);
         let mut shard = self.index.write(hash);
@@ -291,7 +291,7 @@ impl<K: Key, V: Value> Core<K, V> {
         let entry = shard.take(hash, key);
         if let Some(entry) = &entry {
             self.forget(entry);
-            self.count_if_expired(entry, || self.epoch.now(Clock::here()));
+            self.count_if_expired(entry, || self.epoch.now(Clock::current()));
         }
         drop(shard);
         drop((flight, entry));

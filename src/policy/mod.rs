@@ -1,9 +1,9 @@
-//! Pure decisions: when a retry goes on and how long it waits, when a limiter admits, how long a
-//! value is good.
+//! Pure decisions: when a retry goes on and how long it waits, when a limiter admits a call, how
+//! long a value is fresh.
 //!
 //! No code in here reads a clock or sleeps, and no decision draws randomness of its own: time and
-//! seeds are arguments. A policy only hands out the seeds, from `random.rs`. The async and the
-//! blocking half ask here, and carry the answer out.
+//! seeds are arguments. A retry policy only hands out seeds, which come from `random.rs`. The async
+//! and the blocking half both ask here, and carry the decision out.
 
 #[cfg(feature = "memo")]
 mod freshness;

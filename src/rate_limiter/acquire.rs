@@ -1,6 +1,6 @@
 //! Waiting for a permit, as a task or as a thread.
 
-use super::state::{Claim, Core, Request, Turn, never_refused};
+use super::state::{Admission, Core, QueuedCall, Request, never_refused};
 use crate::{
     Error, Permits,
     clock::{Clock, Nanos, Sleep},
@@ -27,10 +27,10 @@ pub(crate) struct Acquisition<C: Deref<Target = Core>> {
 #[derive(Debug)]
 enum State {
     Unpolled,
-    Waiting(Clock, Claim),
-    /// Pending for good: the limiter is closed, and the caller cannot be told.
+    Waiting(Clock, QueuedCall),
+    /// Pending for good, because the limiter is closed and the call has no error to return.
     Stuck,
-    /// At this moment.
+    /// The moment of the admission.
     Admitted(Nanos),
     Refused,
 }
@@ -41,14 +41,14 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
         Self { core, request, state: State::Unpolled }
     }
 
-    /// Leaves the queue. The next poll begins anew.
+    /// Leaves the queue. The next poll makes a new request.
     #[inline]
     pub(crate) fn renew(&mut self) {
         self.leave();
         self.state = State::Unpolled;
     }
 
-    /// Counts the permits that turned out to be used in place of those that were taken.
+    /// Replaces the permits that were taken by the permits that were used.
     pub(crate) fn settle(&self, clock: Clock, used: &Permits) -> Result<(), Error> {
         match self.state {
             State::Admitted(at) => self.core.settle(clock, at, &self.request.permits, used),
@@ -56,7 +56,8 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
         }
     }
 
-    /// A request for this number of permits, with the same patience. The request can be refused.
+    /// Makes a request for other permits with the same longest wait. The new request can be
+    /// refused.
     pub(crate) fn asking_for(&self, permits: Permits) -> Self
     where
         C: Clone,
@@ -65,47 +66,48 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
     }
 
     fn leave(&self) {
-        if let State::Waiting(clock, claim) = &self.state {
-            self.core.leave(*clock, claim);
+        if let State::Waiting(clock, call) = &self.state {
+            self.core.leave(*clock, call);
         }
     }
 
     pub(crate) fn poll(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), Error>> {
         let clock = wait.clock();
         loop {
-            let turn = match &self.state {
+            let admission = match &self.state {
                 State::Unpolled => {
                     wait.unwind_if_cancelled();
-                    self.core.claim(clock, &self.request, wait.waker())
+                    self.core.admit_or_queue(clock, &self.request, wait.waker())
                 }
-                State::Waiting(_, claim) => self.core.take_turn(clock, claim, &self.request, wait.waker()),
+                State::Waiting(_, call) => self.core.recheck(clock, call, &self.request, wait.waker()),
                 State::Stuck => {
                     wait.for_a_wake();
                     return Poll::Pending;
                 }
                 State::Admitted(_) | State::Refused => panic!("`Acquire` polled after it completed"),
             };
-            let moment = match turn {
-                Turn::Joined(claim, moment) => {
-                    self.state = State::Waiting(clock, claim);
+            let moment = match admission {
+                Admission::Queued(call, moment) => {
+                    self.state = State::Waiting(clock, call);
                     moment
                 }
-                Turn::Wait(moment) => moment,
-                Turn::Never => {
+                Admission::Wait(moment) => moment,
+                Admission::Stuck => {
                     self.state = State::Stuck;
                     continue;
                 }
-                Turn::Over(Ok(at)) => {
+                Admission::Done(Ok(at)) => {
                     self.state = State::Admitted(at);
                     return Poll::Ready(Ok(()));
                 }
-                Turn::Over(Err(error)) => {
+                Admission::Done(Err(error)) => {
                     self.state = State::Refused;
                     return Poll::Ready(Err(error));
                 }
             };
             let Some(moment) = self.core.instant(clock, moment) else {
-                // Not representable. A later change of the limits wakes this waiter.
+                // The clock cannot represent the moment. A later change of the limits wakes this
+                // waiter.
                 wait.for_a_wake();
                 return Poll::Pending;
             };
@@ -114,7 +116,7 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
     }
 }
 
-/// The same request, from its beginning.
+/// Clones the request, not its place in the queue.
 impl<C: Deref<Target = Core> + Clone> Clone for Acquisition<C> {
     fn clone(&self) -> Self {
         Self::new(self.core.clone(), self.request)
@@ -129,7 +131,7 @@ impl<C: Deref<Target = Core>> Drop for Acquisition<C> {
 }
 
 impl Core {
-    /// Waits on a thread: in the same queue, parked between polls.
+    /// Waits on a thread, parked between polls. Threads and tasks share one queue.
     pub(super) fn acquire_blocking(&self, request: Request) -> Result<(), Error> {
         let mut acquisition = Acquisition::new(self, request);
         wait_blocking(|wait| acquisition.poll(wait))
@@ -140,7 +142,8 @@ impl Core {
 ///
 /// # Cancel safety
 ///
-/// Dropped while it waits it leaves the queue, and the next moves up. Dropped after it is ready it has taken its permit.
+/// If dropped while waiting, the call leaves the queue, and the next waiter moves up. If dropped
+/// when it is ready, the call has taken its permit.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct Acquire<'a> {
@@ -165,7 +168,7 @@ impl Future for Acquire<'_> {
     }
 }
 
-/// Waits for permits, unless they are refused: see
+/// Waits for permits, or fails if they are refused: see
 /// [`RateLimiter::acquire_many`](crate::RateLimiter::acquire_many) and
 /// [`acquire_within`](crate::RateLimiter::acquire_within).
 ///
@@ -185,11 +188,15 @@ impl<'a> AcquireMany<'a> {
         Self { acquisition: Acquisition::new(core, Request { permits, can_fail: true, max_wait }), timer: None }
     }
 
-    /// Waits no longer than this: fails at once if the wait is known to be longer. Zero does not
-    /// wait. See [`acquire_within`](crate::RateLimiter::acquire_within).
+    /// Limits the wait to `max_wait`. The call fails at once if the wait is known to be longer. A
+    /// `max_wait` of zero does not wait. See
+    /// [`acquire_within`](crate::RateLimiter::acquire_within).
+    ///
+    /// # Examples
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), decor::Error> {
     /// use decor::{Error, RateLimiter};
     /// use std::time::Duration;
     ///
@@ -205,11 +212,11 @@ impl<'a> AcquireMany<'a> {
         self
     }
 
-    /// Waits as a thread does: blocked, in the same queue.
+    /// Waits by blocking the thread, in the same queue as tasks.
     ///
     /// # Errors
     ///
-    /// Those of the future.
+    /// As the awaited future.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! The constructors of a limiter, and a builder with more to set than limits.
+//! Constructors of a limiter, and the builder for all settings.
 
 use super::{
     limiter::{RateLimiter, checked, checked_pause},
@@ -13,13 +13,13 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Making one.
+/// Constructors.
 impl RateLimiter {
-    /// At most `limit` calls in any stretch of `period`.
+    /// Makes an exact limiter: at most `limit` calls in any stretch of `period`.
     ///
     /// # Panics
     ///
-    /// If either is zero.
+    /// If `limit` or `period` is zero.
     ///
     /// # Examples
     ///
@@ -39,7 +39,7 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// If either is zero.
+    /// If `limit` or `period` is zero.
     ///
     /// # Examples
     ///
@@ -51,11 +51,12 @@ impl RateLimiter {
         Self::builder().window(limit, period).try_build()
     }
 
-    /// Several windows at once, in one queue, such as requests and tokens per minute, or a limit
-    /// per second and one per day. A call is admitted when every window has room for it.
+    /// Makes an exact limiter with several windows and one queue, such as requests and tokens per
+    /// minute, or a limit per second and one per day. A call is admitted when every window has room
+    /// for it.
     ///
-    /// With two limiters in a chain, a permit from the first would age while the call waits for the
-    /// second.
+    /// Prefer one limiter with two windows to two limiters in a chain. In a chain, a permit from
+    /// the first limiter ages while the call waits for the second.
     ///
     /// # Panics
     ///
@@ -97,15 +98,16 @@ impl RateLimiter {
         RateLimiterBuilder::of_windows(windows).try_build()
     }
 
-    /// Evenly spaced: one call every `period / limit`. Waiters that were woken late follow each
-    /// other faster until they have made up for it, for 3 ms at most: see [`RateLimiter`].
+    /// Makes a limiter that spaces calls evenly, one every `period / limit`. Waiters that were
+    /// woken late follow each other faster until they have caught up, by 3 ms at most: see
+    /// [`RateLimiter`].
     ///
-    /// A call that wants more permits than the [burst](RateLimiterBuilder::burst) waits for a full
-    /// burst. The calls behind it wait for all of its permits.
+    /// A call for more permits than the [burst](RateLimiterBuilder::burst) waits for a full burst.
+    /// The calls behind it wait for all of its permits.
     ///
     /// # Panics
     ///
-    /// If either is zero.
+    /// If `limit` or `period` is zero.
     ///
     /// # Examples
     ///
@@ -131,7 +133,7 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// If either is zero.
+    /// If `limit` or `period` is zero.
     ///
     /// # Examples
     ///
@@ -144,7 +146,9 @@ impl RateLimiter {
         Self::builder().paced(limit, period).try_build()
     }
 
-    /// A limiter with more to set than its limits.
+    /// Returns a builder, for settings other than the limits.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RateLimiter;
@@ -159,7 +163,7 @@ impl RateLimiter {
     }
 }
 
-/// Puts a [`RateLimiter`] together: see [`RateLimiter::builder`].
+/// Builder of a [`RateLimiter`]: see [`RateLimiter::builder`].
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct RateLimiterBuilder {
@@ -179,8 +183,10 @@ impl RateLimiterBuilder {
         windows.into_iter().fold(Self::new(), |builder, (limit, period)| builder.window(limit, period))
     }
 
-    /// At most `limit` permits in any stretch of `period`. Further windows hold as well, up to four of them.
-    /// Zero is refused for either when the limiter is built.
+    /// Adds a window: at most `limit` permits in any stretch of `period`. A limiter has up to four
+    /// windows, and all of them hold. The build fails if `limit` or `period` is zero.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RateLimiter;
@@ -197,8 +203,10 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Evenly spaced, `limit` permits per `period`, in place of windows. Zero is refused for either
-    /// when the limiter is built.
+    /// Spaces permits evenly, `limit` per `period`, instead of windows. The build fails if `limit`
+    /// or `period` is zero.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RateLimiter;
@@ -213,11 +221,12 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Permits that a paced limiter gives at once after a pause; 1 until set. After a stall of the
-    /// program, it also gives the permits of 3 ms. Zero is refused when the limiter is built.
+    /// Sets the number of permits that a paced limiter gives at once after an idle time; 1 by
+    /// default. After a stall of the program, the limiter also gives the permits of 3 ms. The build
+    /// fails if `burst` is zero.
     ///
-    /// A call may want more permits than the burst, up to the limit. Such a call waits for a full
-    /// burst, and the calls behind it wait until the pace has made up for all of its permits.
+    /// A call may ask for more permits than the burst, up to the limit. Such a call waits for a
+    /// full burst, and the calls behind it wait for all of its permits at the even pace.
     ///
     /// While [`set_limit`](RateLimiter::set_limit) has lowered the limit below the burst, the limit
     /// is the burst. [`set_burst`](RateLimiter::set_burst) changes the burst later.
@@ -256,8 +265,8 @@ impl RateLimiterBuilder {
     /// Rejects calls with [`Error::QueueFull`](crate::Error::QueueFull) when `waiting` calls are
     /// queued. 0 lets no call wait. `None` lets any number wait, and is the default.
     ///
-    /// Calls at the head of the queue whose turn has come do not count, whether or not they have
-    /// been polled since. A call whose permits are free beside theirs is admitted. `acquire` and
+    /// Waiters at the front of the queue that are due do not count, whether or not they have been
+    /// polled since. A call is admitted if its permits are free beside theirs. `acquire` and
     /// `.rate_limited(..)` cannot return an error, so they always queue.
     ///
     /// # Examples
@@ -278,13 +287,12 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Longest time for which [`pause_for`](RateLimiter::pause_for) and
-    /// [`.pausing(..)`](crate::FnExt::pausing) pause, counted from when they ask for it; 1 h until
-    /// set. A longer pause is cut to this length, so that a `Retry-After: 31536000` does not stop a
-    /// program for a year.
+    /// Sets the longest pause that [`pause_for`](RateLimiter::pause_for) and
+    /// [`.pausing(..)`](crate::FnExt::pausing) can ask for, counted from that moment; 1 h by
+    /// default. A longer pause is cut to this length. A `Retry-After: 31536000` therefore does not
+    /// stop a program for a year.
     ///
-    /// Zero is refused. A limiter without pauses needs no `.pausing(..)`, and with `Duration::MAX`
-    /// no pause is cut.
+    /// The build fails if `pause` is zero. With `Duration::MAX` no pause is cut.
     ///
     /// # Examples
     ///
@@ -312,16 +320,19 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// The limiter.
+    /// Builds the limiter.
     ///
     /// # Panics
     ///
-    /// Where [`try_build`](Self::try_build) returns an error.
+    /// If [`try_build`](Self::try_build) would return an error.
     ///
     /// # Examples
     ///
     /// ```
-    /// let limiter = decor::RateLimiter::builder().window(10, std::time::Duration::from_secs(1)).build();
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let limiter = RateLimiter::builder().window(10, Duration::from_secs(1)).build();
     /// assert_eq!(limiter.available(), 10);
     /// ```
     #[track_caller]
@@ -329,7 +340,7 @@ impl RateLimiterBuilder {
         or_panic(self.try_build())
     }
 
-    /// The limiter, for settings that are not literals.
+    /// Builds the limiter from settings that are not literals.
     ///
     /// # Errors
     ///
@@ -340,8 +351,11 @@ impl RateLimiterBuilder {
     /// # Examples
     ///
     /// ```
-    /// let error = decor::RateLimiter::builder().window(0, std::time::Duration::from_secs(1)).try_build().unwrap_err();
-    /// assert_eq!(error.to_string(), "`limit` is 0, but must be at least 1");
+    /// use decor::RateLimiter;
+    /// use std::time::Duration;
+    ///
+    /// let refused = RateLimiter::builder().window(0, Duration::from_secs(1)).try_build();
+    /// assert_eq!(refused.unwrap_err().to_string(), "`limit` is 0, but must be at least 1");
     /// ```
     pub fn try_build(self) -> Result<RateLimiter, ConfigError> {
         Ok(RateLimiter { core: Arc::new(Core::new(self.quota(true)?, self.bounds()?, Epoch::new())) })

@@ -1,4 +1,4 @@
-//! One limiter for each key: a user, a host, a tenant.
+//! Limiter with a rate limiter for each key, such as a user, a host or a tenant.
 
 use super::{
     builder::RateLimiterBuilder,
@@ -15,11 +15,14 @@ use crate::{
 };
 use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, task::Waker, time::Duration};
 
-/// The same limit for each key by itself: a user, a host, a tenant.
+/// Limits calls per period for each key by itself, such as a user, a host or a tenant. All clones
+/// are one limiter.
 ///
-/// A clone is the same limiter. [`for_key`](Self::for_key) is the [`RateLimiter`] of one key, with
-/// all that it can do. In a chain, [`.rate_limited_by_key(..)`](crate::FnExt::rate_limited_by_key)
-/// and its kin take the key from the arguments.
+/// [`for_key`](Self::for_key) returns the [`RateLimiter`] of one key, with all its methods. In a
+/// chain, [`.rate_limited_by_key(..)`](crate::FnExt::rate_limited_by_key) and its variants take the
+/// key from the arguments.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -41,45 +44,44 @@ use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, task::Waker, tim
 /// # }
 /// ```
 ///
-/// For several windows there is [`windows`](Self::windows), for even spacing
-/// [`paced`](Self::paced). Every other setting comes from the builder of a limiter:
-/// `RateLimiter::builder().window(..).keyed().max_keys(..).build()`
-/// ([`keyed`](crate::RateLimiterBuilder::keyed)).
+/// [`windows`](Self::windows) makes a limiter with several windows, and [`paced`](Self::paced) one
+/// with even spacing. For every other setting, start from the builder of a limiter:
+/// `RateLimiter::builder().window(..).keyed().max_keys(..).build()`. See
+/// [`keyed`](crate::RateLimiterBuilder::keyed).
 ///
 /// # Memory
 ///
-/// A key is forgotten when its limiter is as good as new: no call waits for it or holds it, and no
-/// permit of it counts any more. A key is first checked a period after it came. Each lookup checks
-/// a few keys, wherever they are, so idle keys go as long as any key is used. The counts of
+/// A key is forgotten when its limiter is idle: no call waits for it or holds it, and no permit of
+/// it counts any more. A key is first checked a period after it came. Each lookup checks a few keys
+/// in all parts of the map, so idle keys are forgotten as long as any key is used. The counts of
 /// forgotten keys stay in [`stats`](Self::stats).
 ///
-/// At most [`max_keys`](Self::max_keys) are remembered, 65,536 until set, of about 800 bytes each
-/// and 16 for each admission in the window. One key more, and the key whose limiter would be idle
-/// next is forgotten before its time. A forgotten key starts anew if it comes again.
+/// At most [`max_keys`](Self::max_keys) keys are remembered, 65,536 by default. A key takes about
+/// 800 bytes, and 16 bytes for each admission in the window. If a new key exceeds the maximum, the
+/// key that would be idle next is forgotten early. A forgotten key starts anew if it comes again.
 ///
 /// Some keys are never forgotten: a key that a call waits for or holds, a key with a setting of its
-/// own, and a key that was closed by itself. Such keys count as well, so `max_keys` has to leave
-/// room for the others: without room, each new key takes the place of another, and neither is
-/// limited. If there are more than `max_keys` such keys, all of them are remembered until they are
-/// free.
+/// own, and a key that was closed by itself. These keys count as well, so `max_keys` has to leave
+/// room for the others. Without room, each new key replaces another one, and neither is limited. If
+/// more than `max_keys` keys cannot be forgotten, all of them are remembered until they are free.
 ///
-/// # Changed while it is used
+/// # Changing settings
 ///
-/// Each setting can be read and changed on any handle, as that of a
-/// [`RateLimiter`](RateLimiter#changed-while-it-is-used): [`limits`](Self::limits),
+/// Each setting can be read and changed on any handle, as with a
+/// [`RateLimiter`](RateLimiter#changing-settings): [`limits`](Self::limits),
 /// [`burst`](Self::burst), [`max_waiting`](Self::max_waiting),
-/// [`longest_pause`](Self::longest_pause), [`max_keys`](Self::max_keys). A change holds for keys
-/// that come later, and at once for all that are remembered. A change takes time in proportion to
-/// the remembered keys. A key that was idle by a shorter period may be forgotten, and starts anew
-/// when the period grows back.
+/// [`longest_pause`](Self::longest_pause), [`max_keys`](Self::max_keys). A change holds at once for
+/// all remembered keys, and for keys that come later. A change takes time in proportion to the
+/// number of remembered keys. With a shorter period, a key may be idle earlier and be forgotten;
+/// the key starts anew when the period grows back.
 ///
-/// # A setting of its own
+/// # Settings of one key
 ///
 /// A setter on the limiter of one key, such as [`set_limit`](RateLimiter::set_limit), changes the
-/// setting of that key. The key is remembered, and its setting stays until it is changed again or
-/// [removed](Self::remove) with the key. Later changes for all keys leave that setting as it is,
-/// and reach the key's other settings. A setting that is set back to that of all keys follows it
-/// again, and the key can be forgotten.
+/// setting of that key only. The key is remembered, and keeps its own setting until the setting is
+/// changed again or the key is [removed](Self::remove). Later changes for all keys do not affect
+/// that setting. They reach the key's other settings. A setting that is set back to the common
+/// value follows it again, and the key can be forgotten.
 pub struct KeyedLimiter<K> {
     keys: Arc<Keys<K, Common>>,
 }
@@ -87,14 +89,14 @@ pub struct KeyedLimiter<K> {
 /// State that the limiters of all keys share.
 #[derive(Debug)]
 struct Common {
-    /// Nothing is ever taken of its quota.
+    /// The quota only holds the limits and the burst. No permit is ever taken from it.
     settings: Mutex<Settings>,
-    /// Held during a change. The next change waits until all keys have taken over this one.
+    /// Held during a change. The next change waits until all keys have adopted this one.
     change: Mutex<()>,
     epoch: Epoch,
 }
 
-/// Puts a [`KeyedLimiter`] together: see [`RateLimiterBuilder::keyed`].
+/// Builder of a [`KeyedLimiter`]: see [`RateLimiterBuilder::keyed`].
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct KeyedLimiterBuilder {
@@ -103,7 +105,7 @@ pub struct KeyedLimiterBuilder {
 }
 
 impl RateLimiterBuilder {
-    /// A limiter with these settings for each key: a user, a host, a tenant.
+    /// Turns the builder into that of a [`KeyedLimiter`], with these settings for each key.
     ///
     /// # Examples
     ///
@@ -122,10 +124,11 @@ impl RateLimiterBuilder {
 }
 
 impl KeyedLimiterBuilder {
-    /// Maximum number of keys that are remembered; 65,536 until set. 0 is refused.
+    /// Sets the maximum number of keys that are remembered; 65,536 by default. The build fails if
+    /// `max_keys` is 0.
     ///
-    /// The documentation of [`KeyedLimiter`] says which keys are forgotten. A key that must stay
-    /// may exceed the number.
+    /// See [`KeyedLimiter`](KeyedLimiter#memory) for the keys that are forgotten. Keys that cannot
+    /// be forgotten may exceed the maximum.
     ///
     /// # Examples
     ///
@@ -146,11 +149,11 @@ impl KeyedLimiterBuilder {
         self
     }
 
-    /// The limiter.
+    /// Builds the limiter.
     ///
     /// # Panics
     ///
-    /// Where [`try_build`](Self::try_build) returns an error.
+    /// If [`try_build`](Self::try_build) would return an error.
     ///
     /// # Examples
     ///
@@ -160,11 +163,11 @@ impl KeyedLimiterBuilder {
         or_panic(self.try_build())
     }
 
-    /// The limiter, for settings that are not literals.
+    /// Builds the limiter from settings that are not literals.
     ///
     /// # Errors
     ///
-    /// If `max_keys` is 0, or where [`RateLimiterBuilder::try_build`] returns an error.
+    /// If `max_keys` is 0, or if [`RateLimiterBuilder::try_build`] would return an error.
     ///
     /// # Examples
     ///
@@ -178,7 +181,7 @@ impl KeyedLimiterBuilder {
     /// ```
     pub fn try_build<K: Eq + Hash + Clone>(self) -> Result<KeyedLimiter<K>, ConfigError> {
         let Self { limiter, max_keys } = self;
-        // Nothing is reserved for a key before it comes.
+        // Memory for a key is allocated when the key comes.
         let settings =
             Mutex::new(Settings { quota: limiter.quota(false)?, bounds: limiter.bounds()?, is_closed: false });
         let common = Common { settings, change: Mutex::new(()), epoch: Epoch::new() };
@@ -190,13 +193,13 @@ fn checked_keys(max_keys: usize) -> Result<usize, ConfigError> {
     if max_keys == 0 { Err(ConfigError::new("max_keys", max_keys, "at least 1")) } else { Ok(max_keys) }
 }
 
-/// Making one.
+/// Constructors.
 impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
-    /// At most `limit` calls of each key in any stretch of `period`.
+    /// Makes an exact limiter: at most `limit` calls of each key in any stretch of `period`.
     ///
     /// # Panics
     ///
-    /// If either is zero.
+    /// If `limit` or `period` is zero.
     ///
     /// # Examples
     ///
@@ -216,7 +219,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// # Errors
     ///
-    /// If either is zero.
+    /// If `limit` or `period` is zero.
     ///
     /// # Examples
     ///
@@ -228,7 +231,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         RateLimiter::builder().window(limit, period).keyed().try_build()
     }
 
-    /// Several windows at once for each key, as [`RateLimiter::windows`] has them.
+    /// Makes an exact limiter with several windows for each key, as [`RateLimiter::windows`] does.
     ///
     /// # Panics
     ///
@@ -267,11 +270,11 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         RateLimiterBuilder::of_windows(windows).keyed().try_build()
     }
 
-    /// Evenly spaced calls of each key, as [`RateLimiter::paced`] has them.
+    /// Makes a limiter that spaces the calls of each key evenly, as [`RateLimiter::paced`] does.
     ///
     /// # Panics
     ///
-    /// If either is zero.
+    /// If `limit` or `period` is zero.
     ///
     /// # Examples
     ///
@@ -297,7 +300,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// # Errors
     ///
-    /// If either is zero.
+    /// If `limit` or `period` is zero.
     ///
     /// # Examples
     ///
@@ -312,7 +315,9 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
 }
 
 impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
-    /// The limiter of this key. Holding it keeps the key from being forgotten.
+    /// Returns the limiter of a key. The key is not forgotten while the returned handle lives.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -335,12 +340,13 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         RateLimiter { core: self.keys.get_or_make(key) }
     }
 
-    /// Forgets a key, and the settings of its own if it has any. Returns whether it was
-    /// remembered.
+    /// Forgets a key and its own settings. Returns `true` if the key was remembered.
     ///
-    /// Calls that wait for the key go on with the limiter that they have. Later changes for all
-    /// keys no longer reach that limiter; its counts stay in [`stats`](Self::stats). The key starts
-    /// anew when it comes again.
+    /// Calls that wait for the key keep its limiter. Later changes for all keys no longer affect
+    /// that limiter; its counts stay in [`stats`](Self::stats). The key starts anew when it comes
+    /// again.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::KeyedLimiter;
@@ -361,7 +367,9 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         self.keys.remove(key)
     }
 
-    /// The keys that are remembered.
+    /// Returns the number of keys that are remembered.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let per_user = decor::KeyedLimiter::new(10, std::time::Duration::from_secs(1));
@@ -373,7 +381,9 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         self.keys.len()
     }
 
-    /// Whether no key is remembered.
+    /// Returns `true` if no key is remembered.
+    ///
+    /// # Examples
     ///
     /// ```
     /// assert!(decor::KeyedLimiter::<u64>::new(10, std::time::Duration::from_secs(1)).is_empty());
@@ -382,9 +392,9 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         self.len() == 0
     }
 
-    /// A snapshot of the keys that are remembered, in no order. Keys may come and go meanwhile.
+    /// Returns a snapshot of the remembered keys, in no order. Keys may come and go meanwhile.
     ///
-    /// Clones all keys, part by part, and holds up the lookups of a part meanwhile.
+    /// Locks and clones one part of the keys at a time. Lookups in that part wait.
     ///
     /// # Examples
     ///
@@ -398,11 +408,11 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         self.keys.keys()
     }
 
-    /// The counts of all keys since the limiter was made. The counts of keys that were forgotten or
-    /// removed are included, so no count ever falls.
+    /// Returns the counts of all keys since the limiter was made. The counts of forgotten and
+    /// removed keys are included, so no count ever falls.
     ///
-    /// Looks at every key that is remembered, part by part, and holds up the lookups of a part
-    /// meanwhile: some milliseconds for 65,536 keys.
+    /// Visits every remembered key, and locks one part of them at a time. Lookups in that part
+    /// wait. 65,536 keys take some milliseconds.
     ///
     /// # Examples
     ///
@@ -418,10 +428,10 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         self.keys.stats()
     }
 
-    /// The counts of one key since it came; `None` for a key that is not remembered.
+    /// Returns the counts of one key since it came; `None` for a key that is not remembered.
     ///
-    /// Neither adds a key nor keeps it from being forgotten. Costs a lookup. For a `K` of `String`,
-    /// the key may be a `&str`.
+    /// Neither adds the key nor keeps it from being forgotten. Takes one lookup. For a `K` of
+    /// `String`, the key may be a `&str`.
     ///
     /// # Examples
     ///
@@ -443,8 +453,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
 
 /// Settings of all keys.
 impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
-    /// The limit and the period of each window, or of the pace, for keys without a limit of their
-    /// own.
+    /// Returns the limit and the period of each window, or of the pace, for keys without a limit of
+    /// their own.
     ///
     /// # Examples
     ///
@@ -456,12 +466,12 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// Changes the limit of all keys, if there is one window or a pace. Waiting calls keep their
     /// order.
     ///
-    /// A key with a [limit of its own](Self#a-setting-of-its-own) keeps that. Permits that were
-    /// taken of other keys stay taken, as with [`RateLimiter::set_limit`].
+    /// A key with a [limit of its own](Self#settings-of-one-key) keeps its limit. Permits that were
+    /// taken stay taken, as with [`RateLimiter::set_limit`].
     ///
     /// # Panics
     ///
-    /// If either is zero, or there are several windows.
+    /// If `limit` or `period` is zero, or there are several windows.
     ///
     /// # Examples
     ///
@@ -488,7 +498,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// # Errors
     ///
-    /// If a limit or a period is zero, or there are not as many limits as windows. A pace has one.
+    /// If a limit or a period is zero, or the number of limits is not the number of windows. A
+    /// paced limiter has one limit.
     ///
     /// # Examples
     ///
@@ -514,8 +525,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         })
     }
 
-    /// The [burst](RateLimiterBuilder::burst) of keys without one of their own; `None` unless they
-    /// are paced.
+    /// Returns the [burst](RateLimiterBuilder::burst) of keys without a burst of their own; `None`
+    /// if the limiter is exact.
     ///
     /// # Examples
     ///
@@ -524,12 +535,12 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         self.settings().quota.burst()
     }
 
-    /// Changes the [burst](RateLimiterBuilder::burst) of all paced keys, apart from keys with one
-    /// of their own. See [`RateLimiter::set_burst`].
+    /// Changes the [burst](RateLimiterBuilder::burst) of all keys of a paced limiter, apart from
+    /// keys with a burst of their own. See [`RateLimiter::set_burst`].
     ///
     /// # Panics
     ///
-    /// If the burst is zero, or the limiter is exact.
+    /// If `burst` is zero, or the limiter is exact.
     ///
     /// # Examples
     ///
@@ -551,7 +562,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// # Errors
     ///
-    /// If the burst is zero, or the limiter is exact.
+    /// If `burst` is zero, or the limiter is exact.
     ///
     /// # Examples
     ///
@@ -567,8 +578,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         self.change(|settings| settings.quota.set_burst(burst))
     }
 
-    /// Number of waiting calls of one key beyond which calls of the key that can fail are refused;
-    /// `None` if any number may wait. See [`RateLimiterBuilder::max_waiting`].
+    /// Returns the maximum number of waiting calls of one key; `None` if any number may wait. See
+    /// [`RateLimiterBuilder::max_waiting`].
     ///
     /// # Examples
     ///
@@ -577,8 +588,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         self.settings().bounds.max_waiting
     }
 
-    /// Changes [`max_waiting`](Self::max_waiting) of all keys, apart from keys with one of their
-    /// own. See [`RateLimiter::set_max_waiting`].
+    /// Changes [`max_waiting`](Self::max_waiting) of all keys, apart from keys with a maximum of
+    /// their own. See [`RateLimiter::set_max_waiting`].
     ///
     /// # Examples
     ///
@@ -599,7 +610,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         });
     }
 
-    /// Longest pause of keys without one of their own. See [`RateLimiterBuilder::longest_pause`].
+    /// Returns the longest pause of keys without a longest pause of their own. See
+    /// [`RateLimiterBuilder::longest_pause`].
     ///
     /// # Examples
     ///
@@ -608,12 +620,12 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         self.settings().bounds.longest_pause
     }
 
-    /// Changes the [longest pause](Self::longest_pause) of all keys, apart from keys with one of
-    /// their own. See [`RateLimiter::set_longest_pause`].
+    /// Changes the [longest pause](Self::longest_pause) of all keys, apart from keys with a longest
+    /// pause of their own. See [`RateLimiter::set_longest_pause`].
     ///
     /// # Panics
     ///
-    /// If the longest pause is zero.
+    /// If `pause` is zero.
     ///
     /// # Examples
     ///
@@ -636,7 +648,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// # Errors
     ///
-    /// If the longest pause is zero.
+    /// If `pause` is zero.
     ///
     /// # Examples
     ///
@@ -655,7 +667,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         })
     }
 
-    /// Maximum number of keys that are remembered. See [`KeyedLimiterBuilder::max_keys`].
+    /// Returns the maximum number of keys that are remembered. See
+    /// [`KeyedLimiterBuilder::max_keys`].
     ///
     /// # Examples
     ///
@@ -666,12 +679,13 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
 
     /// Changes the [maximum number of keys](Self::max_keys).
     ///
-    /// If more are remembered, the keys that would be idle next are forgotten at once, in time in
-    /// proportion to their number. Keys that must stay are forgotten when they are free.
+    /// If more keys are remembered, those that would be idle next are forgotten at once, in time in
+    /// proportion to their number. Keys that cannot be forgotten now are forgotten when they are
+    /// free.
     ///
     /// # Panics
     ///
-    /// If the number is zero.
+    /// If `max_keys` is zero.
     ///
     /// # Examples
     ///
@@ -697,7 +711,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// # Errors
     ///
-    /// If the number is zero.
+    /// If `max_keys` is zero.
     ///
     /// # Examples
     ///
@@ -711,14 +725,14 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         Ok(())
     }
 
-    /// [Closes](RateLimiter::close) the limiters of all keys for good, also those of keys that come
-    /// later, for a shutdown.
+    /// [Closes](RateLimiter::close) the limiters of all keys for good, for a shutdown. The limiters
+    /// of keys that come later are closed as well.
     ///
     /// Every waiting call that can fail gets [`Error::Closed`](crate::Error::Closed) at once, and
-    /// so does every later one. A call of
+    /// so does every later call. A call of
     /// [`.rate_limited_by_key(..)`](crate::FnExt::rate_limited_by_key) without
-    /// [`.permits(..)`](crate::Around::permits) stays pending. Takes time in proportion to the
-    /// keys. `for_key(&key).close()` closes the limiter of one key.
+    /// [`.permits(..)`](crate::Around::permits) cannot fail, and stays pending. Takes time in
+    /// proportion to the number of keys. `for_key(&key).close()` closes the limiter of one key.
     ///
     /// # Examples
     ///
@@ -743,7 +757,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Returns whether all keys are [closed](Self::close).
+    /// Returns `true` once the limiter is [closed](Self::close).
     ///
     /// # Examples
     ///
@@ -760,8 +774,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         lock(&self.keys.template().settings).clone()
     }
 
-    /// Changes the settings of all keys: first for keys that come later, then for those that are
-    /// remembered. A key that comes in between is changed twice, to the same.
+    /// Changes the settings of all keys, first for keys that come later, then for the remembered
+    /// keys. A key that comes in between is changed twice, to the same value.
     fn change<E>(&self, change: impl FnOnce(&mut Settings) -> Result<(), E>) -> Result<(), E> {
         let common = self.keys.template();
         let changing = lock(&common.change);
@@ -784,13 +798,13 @@ impl Template for Common {
         let Settings { quota, bounds, is_closed } = lock(&self.settings).clone();
         let core = Core::new(quota, bounds, self.epoch.clone());
         if is_closed {
-            drop(core.close()); // no call waits yet
+            drop(core.close()); // a new limiter has no waiters
         }
         core
     }
 
     fn now(&self) -> Nanos {
-        self.epoch.now(Clock::here())
+        self.epoch.now(Clock::current())
     }
 
     fn idle_after(&self) -> Nanos {

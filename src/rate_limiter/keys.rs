@@ -1,4 +1,4 @@
-//! Handles by key: one for each user, host or tenant, in bounded memory.
+//! Map from keys to handles, in bounded memory. Forgets keys with idle handles.
 //!
 //! Keys are spread over shards. All shards share one bound on the number of keys.
 
@@ -14,24 +14,24 @@ use std::{
     ops::Bound,
 };
 
-/// The model checker needs the same shards and the same order of keys each time.
+/// A hasher with fixed keys, because the model checker needs the same shards in every execution.
 #[cfg(all(test, shuttle))]
 type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 #[cfg(not(all(test, shuttle)))]
 type Hasher = std::hash::RandomState;
 
-/// Number of shards, each with its own lock. No thread holds two of the locks. Few under the model
-/// checker, which tries each lock.
+/// Number of shards, each with its own lock. No thread holds two of the locks. The number is small
+/// under the model checker, which explores each lock.
 const SHARDS: usize = if cfg!(shuttle) { 2 } else { 16 };
 
-/// Maximum number of keys in one shard that one lookup checks for idleness: more than a lookup can
+/// Maximum number of keys in one shard that a lookup checks for idleness. More than a lookup can
 /// add, and few enough to be cheap.
 const CHECKS_PER_LOOKUP: usize = 16;
 
 /// Maximum number of keys that are forgotten to make room for one.
 const FORGOTTEN_PER_KEY: usize = 4;
 
-/// What the handle of each key is made from.
+/// Makes the handle of each key, and judges whether a handle is idle.
 pub(super) trait Template {
     type Handle;
 
@@ -42,7 +42,7 @@ pub(super) trait Template {
     /// The time after which a handle that was used once, when it was made, is idle.
     fn idle_after(&self) -> Nanos;
 
-    /// The time until a handle is as good as new; `None` if it may not be forgotten.
+    /// The time until a handle is idle; `None` if the handle cannot be forgotten.
     fn idle_in(&self, handle: &Self::Handle) -> Option<Nanos>;
 
     /// The counts of a handle.
@@ -63,13 +63,13 @@ struct Shard<K, T: Template> {
     handles: HashMap<K, Remembered<T::Handle>, Hasher>,
     /// Every key once.
     checks: BTreeMap<CheckAt, K>,
-    /// The number of the next check: never used before, in any shard.
+    /// Number of the next check. Unique across all shards.
     next_number: u64,
-    /// The shard that the last lookup in this one checked as well.
+    /// The other shard that the last lookup in this shard checked.
     other: usize,
-    /// Handles of removed keys that a caller may still have, and so may count on.
+    /// Handles of removed keys that callers may still hold. Their counts may still grow.
     removed: VecDeque<Arc<T::Handle>>,
-    /// The counts of all handles that were forgotten for good.
+    /// The sum of the counts of all handles that were forgotten.
     forgotten: RateLimiterStats,
 }
 
@@ -78,7 +78,7 @@ struct Remembered<H> {
     check_at: CheckAt,
 }
 
-/// The moment at which to see whether a key is idle, and a number that makes it unique.
+/// The moment at which to check whether a key is idle, and a number that makes the pair unique.
 type CheckAt = (Nanos, u64);
 
 impl<K, T: Template> Keys<K, T> {
@@ -98,10 +98,10 @@ impl<K, T: Template> Keys<K, T> {
         self.count.load(Ordering::Relaxed) > self.bound.load(Ordering::Relaxed)
     }
 
-    /// The counts of all keys, those that were forgotten included.
+    /// The counts of all keys, forgotten ones included.
     ///
     /// A key stays in its shard, and the counts of a forgotten key are added up under the same
-    /// lock. No count is therefore lost or added twice, whatever happens at the same time.
+    /// lock. Therefore no count is lost or added twice, whatever other threads do.
     pub(super) fn stats(&self) -> RateLimiterStats {
         let mut stats = RateLimiterStats::default();
         for shard in &self.shards {
@@ -141,7 +141,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
             self.check(&mut other, now);
         }
         if self.exceeds_bound() {
-            self.forget_one(now); // some were held when they should have gone
+            self.forget_one(now); // some keys were held when they should have been forgotten
         }
         known.unwrap_or_else(|| self.make(home, key, now))
     }
@@ -161,26 +161,28 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         self.shards.iter().flat_map(|shard| lock(shard).handles.keys().cloned().collect::<Vec<_>>()).collect()
     }
 
-    /// Changes the bound. While there are too many keys, forgets the key that would be idle next.
+    /// Changes the bound. While the number of keys exceeds it, forgets the key that would be idle
+    /// next.
     pub(super) fn set_bound(&self, bound: usize) {
         self.bound.store(bound as u64, Ordering::Relaxed);
         let now = self.template.now();
-        // A look at keys that are all held puts off their checks, so the next look is at others.
+        // If all keys of a look are held, their checks are postponed, so the next look is at other
+        // keys.
         let mut looks = self.len() / (2 * CHECKS_PER_LOOKUP) + 1;
         while self.exceeds_bound() && looks > 0 {
             looks -= usize::from(!self.forget_one(now));
         }
     }
 
-    /// Shows `act` the handles of removed keys.
+    /// Calls `act` with the handles of removed keys.
     pub(super) fn for_each_removed(&self, mut act: impl FnMut(&T::Handle)) {
         for shard in &self.shards {
             lock(shard).removed.iter().for_each(|handle| act(handle));
         }
     }
 
-    /// Shows `act` every handle that has a key, and reschedules each key's check for the moment at
-    /// which it could then be idle.
+    /// Calls `act` with the handle of every key, and reschedules each key's check for the moment at
+    /// which the key could then be idle.
     pub(super) fn for_each(&self, mut act: impl FnMut(&T::Handle)) {
         let now = self.template.now();
         for shard in &self.shards {
@@ -194,25 +196,25 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         }
     }
 
-    /// Makes room for a new key, and its handle.
+    /// Makes the handle of a new key. Forgets other keys if there is no room.
     fn make<Q>(&self, home: &Mutex<Shard<K, T>>, key: &Q, now: Nanos) -> Arc<T::Handle>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        // Several keys may have to go: other threads insert as well, and keys that were held when
-        // they should have gone may be free now.
+        // More than one key may have to be forgotten, because other threads insert as well, and
+        // because keys that could not be forgotten earlier may be free now.
         let mut left_to_forget = FORGOTTEN_PER_KEY;
         loop {
             let mut shard = lock(home);
             if let Some(handle) = shard.find(key) {
-                return handle; // another thread has inserted it meanwhile
+                return handle; // another thread has inserted the key meanwhile
             }
             let bound = if left_to_forget == 0 { u64::MAX } else { self.bound.load(Ordering::Relaxed) };
-            if let Some(counted) = Counted::one_more(&self.count, bound) {
+            if let Some(counted) = Counted::try_count(&self.count, bound) {
                 let handle = Arc::new(self.template.make());
                 shard.insert(key.to_owned(), Arc::clone(&handle), now.saturating_add(self.template.idle_after()));
-                counted.for_good();
+                counted.commit();
                 return handle;
             }
             drop(shard);
@@ -221,7 +223,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         }
     }
 
-    /// Returns whether the key was remembered.
+    /// Returns `true` if the key was remembered.
     pub(super) fn remove<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -231,7 +233,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         self.forget(&mut lock(&self.shards[home]), key)
     }
 
-    #[allow(clippy::cast_possible_truncation)] // any bits of the hash will do
+    #[allow(clippy::cast_possible_truncation)] // any bits of the hash select a shard
     fn home<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
         self.hasher.hash_one(key) as usize % SHARDS
     }
@@ -256,15 +258,13 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         shard.shrink();
     }
 
-    /// Makes room for a key: forgets the key that would be idle next, unless none may go.
+    /// Forgets the key that would be idle next. Returns `false` if no key could be forgotten.
     ///
-    /// A check may be earlier than the moment at which its key is idle. Then it is put off to that
-    /// moment, and comes up again in its turn.
-    ///
-    /// Returns whether a key was forgotten.
+    /// If a check comes earlier than the moment at which its key is idle, the check is postponed to
+    /// that moment.
     fn forget_one(&self, now: Nanos) -> bool {
         let (mut checked, mut kept) = ((0, 0), Vec::new());
-        // The key that is idle next of those that were put off.
+        // The key that is idle next, of the keys with a postponed check.
         let mut next: Option<(Nanos, K)> = None;
         for _ in 0..2 * CHECKS_PER_LOOKUP {
             let Some((shard, check_at)) = self.next_after(checked) else { break };
@@ -292,12 +292,13 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         self.idle_at(&shard, &key, now).is_some() && self.forget(&mut shard, &key)
     }
 
-    /// When to check a key again that may not be forgotten: after the keys that are used now.
+    /// Moment of the next check of a key that cannot be forgotten: after the keys that are used
+    /// now.
     fn later(&self, now: Nanos) -> Nanos {
         now.saturating_add(self.template.idle_after()).saturating_add(1)
     }
 
-    /// Returns whether the key was remembered.
+    /// Returns `true` if the key was remembered.
     fn forget<Q>(&self, shard: &mut Shard<K, T>, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -309,24 +310,25 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         true
     }
 
-    /// Takes over the counts of a handle without a key, once no caller can add to them.
+    /// Adds up the counts of a handle without a key, once no caller holds the handle. Until then,
+    /// keeps the handle.
     fn count_or_keep(&self, shard: &mut Shard<K, T>, handle: Arc<T::Handle>) {
         if Arc::strong_count(&handle) > 1 {
             shard.removed.push_back(handle);
         } else {
-            // A waiter that was leaked does not wait for ever.
+            // A waiter of a handle that no caller holds was leaked. It no longer counts as waiting.
             shard.forgotten.add(&RateLimiterStats { waiting: 0, ..self.template.stats(&handle) });
         }
     }
 
-    /// The earliest check in all shards after this one, and its shard.
+    /// The earliest check after this one in all shards, and its shard.
     fn next_after(&self, checked: CheckAt) -> Option<(usize, CheckAt)> {
         let later = (Bound::Excluded(checked), Bound::Unbounded);
         let next = |shard: usize| lock(&self.shards[shard]).checks.range(later).next().map(|(check_at, _)| *check_at);
         (0..SHARDS).filter_map(|shard| Some((shard, next(shard)?))).min_by_key(|(_, check_at)| *check_at)
     }
 
-    /// When the handle of a key is as good as new; `None` if the key may not be forgotten.
+    /// Moment at which the handle of a key is idle; `None` if the key cannot be forgotten.
     fn idle_at(&self, shard: &Shard<K, T>, key: &K, now: Nanos) -> Option<Nanos> {
         let Remembered { handle, .. } = shard.handles.get(key)?;
         if Arc::strong_count(handle) > 1 {
@@ -336,18 +338,18 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     }
 }
 
-/// A key that is counted before it is inserted. The `Clone`, `Hash` and `Eq` of a key may panic in
-/// between, and then it is not counted.
+/// A key that is counted before it is inserted. If the key's `Clone`, `Hash` or `Eq` panics in
+/// between, dropping this takes the count back.
 struct Counted<'c>(&'c AtomicU64);
 
 impl<'c> Counted<'c> {
-    /// `None` if there are as many keys as the bound allows.
-    fn one_more(count: &'c AtomicU64, bound: u64) -> Option<Self> {
+    /// Counts one more key; `None` if the bound is reached.
+    fn try_count(count: &'c AtomicU64, bound: u64) -> Option<Self> {
         let counted = |keys| (keys < bound).then_some(keys + 1);
         count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted).ok().map(|_| Self(count))
     }
 
-    fn for_good(self) {
+    fn commit(self) {
         std::mem::forget(self);
     }
 }
@@ -358,7 +360,7 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// The code of a key may panic: it runs before anything changes.
+/// Each method runs the code of the key before it changes anything, because that code may panic.
 impl<K: Eq + Hash + Clone, T: Template> Shard<K, T> {
     fn new(number: usize) -> Self {
         Self {
@@ -371,8 +373,7 @@ impl<K: Eq + Hash + Clone, T: Template> Shard<K, T> {
         }
     }
 
-    /// The shard that this lookup checks as well: the next with each lookup, and this one in its
-    /// turn.
+    /// The other shard that this lookup checks. Lookups take all shards in turn, this one included.
     fn next_other(&mut self) -> usize {
         self.other = (self.other + 1) % SHARDS;
         self.other
@@ -420,7 +421,7 @@ impl<K: Eq + Hash + Clone, T: Template> Shard<K, T> {
         Some(removed.handle)
     }
 
-    /// Gives memory back once most of it is unused.
+    /// Frees memory once most of it is unused.
     fn shrink(&mut self) {
         if self.handles.capacity() > 4 * self.handles.len() + 64 {
             self.handles.shrink_to_fit();

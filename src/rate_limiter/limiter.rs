@@ -1,4 +1,4 @@
-//! The handle of a limiter.
+//! The handle of a rate limiter.
 
 use super::{
     acquire::{Acquire, AcquireMany, Acquisition},
@@ -13,10 +13,12 @@ use crate::{
 };
 use std::{fmt, task::Waker, time::Duration};
 
-/// A limit of calls per period, shared by all its clones.
+/// Limits calls per period. All clones are one limiter.
 ///
-/// A clone is the same limiter. Keep one in the state of the program, and give it to every function
-/// that calls the service, with [`.rate_limited(&limiter)`](crate::FnExt::rate_limited) or by hand.
+/// Keep a limiter in the state of the program, and share it among all functions that call the
+/// service, with [`.rate_limited(&limiter)`](crate::FnExt::rate_limited) or by hand.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -35,91 +37,93 @@ use std::{fmt, task::Waker, time::Duration};
 /// # }
 /// ```
 ///
-/// # Exact, or paced
+/// # Exact and paced limiters
 ///
 #[doc = include_str!("../../docs/window.svg")]
 ///
-/// [`new`](Self::new) and [`windows`](Self::windows) are **exact**: no stretch of time as long as
-/// one period holds more admissions than the limit, however the calls arrive. A token bucket lets
-/// nearly twice as many pass. Calls may come in bursts of the whole limit.
+/// [`new`](Self::new) and [`windows`](Self::windows) make **exact** limiters: no stretch of time as
+/// long as one period holds more admissions than the limit, however the calls arrive. A token
+/// bucket lets nearly twice as many pass. Calls may come in bursts of the whole limit.
 ///
-/// [`paced`](Self::paced) spaces calls evenly, for services that do not take bursts. A waiter that
-/// was woken late counts from its place on the schedule, or from 3 ms ago if that is later.
-/// Otherwise the lateness of timers would add up. In any stretch of time that is `t` long, calls of
-/// up to the burst take no more than `burst + (t + 3 ms) * limit / period` permits. With a burst of
-/// 1, the number that pass together after a stall of the program is 1 at 100 a second, 4 at 1,000 a
-/// second, and 31 at 10,000 a second.
+/// [`paced`](Self::paced) makes a limiter that spaces calls evenly, for services that do not take
+/// bursts. A waiter that was woken late counts from its place on the schedule, or from 3 ms ago if
+/// that is later. Otherwise the lateness of timers would add up. In any stretch of time that is `t`
+/// long, calls of up to the burst take no more than `burst + (t + 3 ms) * limit / period` permits.
+/// With a burst of 1, the number of calls that pass together after a stall of the program is 1 at
+/// 100 a second, 4 at 1,000 a second, and 31 at 10,000 a second.
 ///
-/// Tokio's timer is never early and at most 1 ms late. An exact window carries that lateness on,
-/// because it would not be exact otherwise: a saturated window may fall behind by up to 1 ms per
-/// period. A paced limiter computes from its schedule and does not drift.
+/// Tokio's timer is never early and at most 1 ms late. A saturated exact window falls behind by up
+/// to 1 ms per period, because it would not be exact otherwise. A paced limiter computes from its
+/// schedule and does not drift.
 ///
 /// The limit is what this process *sends*. A server counts the calls that arrive, and the network
 /// changes the time between them. Leave a margin in the period for that. For machines that sleep
 /// and processes that fork, see [clocks](crate#clocks).
 ///
-/// # Fair, and safe to drop
+/// # Fairness
 ///
-/// Calls are admitted in the order in which they came, and a heavy request is not starved by light
-/// ones. A permit is taken at the moment at which its caller is there to use it. A waiter that is
-/// dropped leaves nothing behind.
+/// Calls are admitted in the order in which they came, and light requests do not starve a heavy
+/// one. A call takes its permit when it is polled and can use the permit. A waiter that is dropped
+/// leaves nothing behind.
 ///
 /// A call never takes a permit that a call before it could take. A call that only tries, or that
 /// reaches the end of its `max_wait`, is admitted if its permits are free beside those of all calls
-/// before it. Otherwise it is refused. The order in which the waiters of one moment are polled does
-/// not matter.
+/// before it. Otherwise the call is refused. The order in which the waiters of one moment are
+/// polled does not matter.
 ///
-/// A waiter that is never polled again delays the others by its own turn and 10 ms. The next waiter
-/// notices at its own turn that the first has not come, wakes it once more, and skips it 10 ms
-/// later. Waiters behind the first that are overdue as well are skipped with it. With an exact
-/// limiter the next waiter's own turn is 1 ms later for each period that it has waited, because
-/// timers may be that late. A waiter behind a thousand others gives the first 10 ms more for each
-/// thousand of them. A skipped waiter keeps its place: when it is polled after all, it stands
-/// before all that came later. A retried call comes anew with each attempt, unless its policy is
+/// A waiter that is never polled again delays the others by its own turn and 10 ms. When the next
+/// waiter is due, it wakes the first waiter once more and skips it 10 ms later. Waiters behind the
+/// first that are overdue as well are skipped with it. With an exact limiter, the next waiter adds
+/// 1 ms for each period that it has waited, because timers may be that late. A waiter behind a
+/// thousand others adds 10 ms for each thousand of them.
+///
+/// A skipped waiter keeps its place: when it is polled after all, it stands before all that came
+/// later. A retried call joins the end of the queue with each attempt, unless its policy is
 /// [`keeping_place`](crate::RetryPolicy::keeping_place).
 ///
-/// # Changed while it is used
+/// # Changing settings
 ///
-/// Each setting of the [builder](Self::builder) can be read, changed and set back on any handle:
-/// [`limits`](Self::limits), [`burst`](Self::burst), [`max_waiting`](Self::max_waiting),
-/// [`longest_pause`](Self::longest_pause). The number of windows stays, and an exact limiter stays
-/// exact. A new window would know of no earlier call, and windows are no schedule to pace calls by.
-/// For either, make another limiter.
+/// Each setting of the [builder](Self::builder) can be read and changed on any handle while the
+/// limiter is in use: [`limits`](Self::limits), [`burst`](Self::burst),
+/// [`max_waiting`](Self::max_waiting), [`longest_pause`](Self::longest_pause). Two things stay: the
+/// number of windows, because a new window would not know of earlier calls, and whether the limiter
+/// is exact or paced, because windows have no schedule. To change these, make another limiter.
 ///
-/// # Closed
+/// # Closing
 ///
-/// [`close`](Self::close) ends all waiting, for a shutdown: waiting and later calls get
+/// [`close`](Self::close) ends all waits, for a shutdown: waiting and later calls get
 /// [`Error::Closed`]. Calls that cannot fail stay pending.
 ///
 /// # Memory
 ///
-/// 16 bytes for each admission that is still in a window, reserved at once for limits up to 65,536
-/// (a larger limit's log grows when it is needed). Twice that while a period is shorter than it
-/// once was, because the period may grow back. A waiter takes about 80 bytes in the queue. The rest
-/// is in its own future.
+/// A window takes 16 bytes for each admission that it still holds. The memory for limits up to
+/// 65,536 is reserved at once; the memory of a larger limit grows when it is needed. While a period
+/// is shorter than it once was, a window takes up to twice as much, because the period may grow
+/// back. A waiter takes about 80 bytes in the queue, and the rest in its own future.
 #[derive(Clone)]
 pub struct RateLimiter {
     pub(super) core: Arc<Core>,
 }
 
 impl RateLimiter {
-    /// Waits for one permit (one of each window).
+    /// Waits for one permit of each window.
     ///
     /// Stays pending on a [closed](Self::close) limiter, because this method has no error to
-    /// return. [`acquire_many(1)`](Self::acquire_many) waits as long, and fails then.
+    /// return. [`acquire_many(1)`](Self::acquire_many) waits in the same way, and fails on a closed
+    /// limiter.
     ///
     /// # Cancel safety
     ///
-    /// If dropped while waiting, the call leaves the queue, and the next moves up. If dropped when
-    /// it is ready, it has taken its permit.
+    /// If dropped while waiting, the call leaves the queue, and the next waiter moves up. If
+    /// dropped when it is ready, the call has taken its permit.
     ///
     /// # Fairness
     ///
-    /// First come, first served, from the first poll on.
+    /// Calls are admitted in the order of their first polls.
     ///
     /// # Panics
     ///
-    /// When it has to wait outside of a tokio runtime with its timer enabled.
+    /// If the call has to wait outside of a tokio runtime with its timer enabled.
     ///
     /// # Examples
     ///
@@ -137,19 +141,19 @@ impl RateLimiter {
         Acquire::new(&self.core)
     }
 
-    /// Waits for one permit, and blocks the thread meanwhile. Threads and tasks stand in one queue.
+    /// Waits for one permit by blocking the thread. Threads and tasks share one queue.
     ///
     /// For several permits, or a limited wait, use [`AcquireMany::blocking`]:
     /// `limiter.acquire_within(limit).blocking()?`.
     ///
     /// Stays parked on a [closed](Self::close) limiter, because this method has no error to return.
-    /// `limiter.acquire_many(1).blocking()` waits as long, and fails then. A
-    /// [`.timeout(..)`](crate::FnExt::timeout) around the call ends the wait like any other.
+    /// `limiter.acquire_many(1).blocking()` waits in the same way, and fails on a closed limiter. A
+    /// [`.timeout(..)`](crate::FnExt::timeout) around the call ends the wait.
     ///
     /// # Panics
     ///
-    /// When it has to wait in a task of a current-thread runtime, because it would stop that
-    /// runtime. On a runtime with more threads, the other tasks move to another thread.
+    /// If the call has to wait in a task of a current-thread runtime, because the wait would stop
+    /// that runtime. On a multi-thread runtime, the other tasks move to another thread.
     ///
     /// # Examples
     ///
@@ -165,8 +169,8 @@ impl RateLimiter {
         self.core.acquire_blocking(Request::one()).unwrap_or_else(|error| never_refused(&error));
     }
 
-    /// Waits for several permits that are taken together: the same number from every window, or an
-    /// array with one for each.
+    /// Waits for several permits, and takes them together: the same number from every window, or an
+    /// array with one number for each window.
     ///
     /// A request for 0 permits waits its turn like any other. A request for more than the burst of
     /// a [paced](Self::paced) limiter waits for a full [burst](crate::RateLimiterBuilder::burst).
@@ -174,10 +178,13 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] at once if a number is more than the limit, or if an array has
-    /// another length than there are windows. [`Error::QueueFull`] beyond
-    /// [`max_waiting`](crate::RateLimiterBuilder::max_waiting). [`Error::Closed`] once the limiter
-    /// is [closed](Self::close), also for a call that already waits.
+    /// - [`Error::InvalidArgument`], at once, if a number exceeds the limit, or if the length of an
+    ///   array is not the number of windows.
+    ///
+    /// - [`Error::QueueFull`] beyond [`max_waiting`](crate::RateLimiterBuilder::max_waiting).
+    ///
+    /// - [`Error::Closed`] once the limiter is [closed](Self::close), also for a call that already
+    ///   waits.
     ///
     /// # Examples
     ///
@@ -208,25 +215,31 @@ impl RateLimiter {
         AcquireMany::new(&self.core, permits.into(), None)
     }
 
-    /// Waits for one permit (one of each window), but no longer than `max_wait`. For several
-    /// permits, use [`AcquireMany::within`]: `limiter.acquire_many(8).within(max_wait).await?`.
+    /// Waits for one permit of each window, but no longer than `max_wait`.
     ///
-    /// Fails at once if the wait is known to be longer, without standing in the queue. The estimate
-    /// is exact with one window where every waiting call takes one permit, and with a paced
-    /// limiter; otherwise it is a lower bound.
+    /// For several permits, use [`AcquireMany::within`]:
+    /// `limiter.acquire_many(8).within(max_wait).await?`.
+    ///
+    /// Fails at once, without joining the queue, if the estimated wait is longer. The estimate is
+    /// exact for a paced limiter, and for one window if every waiting call takes one permit.
+    /// Otherwise the estimate is a lower bound.
     ///
     /// A call that waits is admitted if its turn comes within `max_wait`, the last moment included.
-    /// Otherwise it fails at that moment, or up to 1 ms later because timers are late. Timers also
-    /// delay the turns before it. If that alone has put off a turn that was known exactly, the call
-    /// waits on for up to 1 ms. With a window, it waits 1 ms more for each period of its wait. A
-    /// pause, a charge, new limits, or a skipped waiter that comes back end this allowance.
+    /// Otherwise the call fails at that moment, or up to 1 ms later because timers are late.
+    ///
+    /// Late timers also delay the turns before the call. If they alone have delayed a turn that was
+    /// estimated exactly, the call waits on for up to 1 ms. With a window, the call waits on for
+    /// 1 ms more for each period of its wait. A pause, a charge, new limits, or a skipped waiter
+    /// that comes back ends this allowance.
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the earliest time until a permit would be free. A retry at that
-    /// moment may have to wait longer behind heavy calls. [`Error::QueueFull`] beyond
-    /// [`max_waiting`](crate::RateLimiterBuilder::max_waiting). [`Error::Closed`] as
-    /// [`acquire_many`](Self::acquire_many).
+    /// - [`Error::RateLimited`] with the earliest time until a permit would be free. A retry at
+    ///   that moment may have to wait longer behind heavy calls.
+    ///
+    /// - [`Error::QueueFull`] beyond [`max_waiting`](crate::RateLimiterBuilder::max_waiting).
+    ///
+    /// - [`Error::Closed`] as for [`acquire_many`](Self::acquire_many).
     ///
     /// # Examples
     ///
@@ -245,15 +258,16 @@ impl RateLimiter {
         AcquireMany::new(&self.core, 1_u32.into(), Some(max_wait))
     }
 
-    /// Takes one permit (one of each window) now, or none. A permit that a waiting call could take
-    /// now is left to it.
+    /// Takes one permit of each window now, or none. Leaves permits that a waiting call could take
+    /// now to that call.
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the time until a permit would be free. The time is exact with
-    /// one window where each waiter wants one permit, and with a paced limiter. Behind heavier
-    /// waiters, the time is a lower bound. [`Error::Closed`] once the limiter is
-    /// [closed](Self::close).
+    /// - [`Error::RateLimited`] with the time until a permit would be free. The time is exact for a
+    ///   paced limiter, and for one window if each waiter wants one permit. Otherwise the time is a
+    ///   lower bound.
+    ///
+    /// - [`Error::Closed`] once the limiter is [closed](Self::close).
     ///
     /// # Examples
     ///
@@ -270,13 +284,15 @@ impl RateLimiter {
     }
 
     /// Takes several permits now, or none: the same number from every window, or an array with one
-    /// for each. Permits that a waiting call could take now are left to it.
+    /// number for each window. Leaves permits that a waiting call could take now to that call.
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] with the time until the permits would be free, a lower bound as for
-    /// [`try_acquire`](Self::try_acquire); [`Error::InvalidArgument`] and [`Error::Closed`] as
-    /// [`acquire_many`](Self::acquire_many).
+    /// - [`Error::RateLimited`] with the time until the permits would be free, a lower bound as for
+    ///   [`try_acquire`](Self::try_acquire).
+    ///
+    /// - [`Error::InvalidArgument`] and [`Error::Closed`] as for
+    ///   [`acquire_many`](Self::acquire_many).
     ///
     /// # Examples
     ///
@@ -296,11 +312,11 @@ impl RateLimiter {
         self.core.try_take(permits.into())
     }
 
-    /// Admits no call for this long, from now on, as a server's "come back in 30 s" asks. If two
-    /// pauses overlap, the later end counts. [`resume`](Self::resume) ends them.
+    /// Admits no call for the next `pause`, as a server's "come back in 30 s" asks. If two pauses
+    /// overlap, the later end counts. [`resume`](Self::resume) ends all pauses.
     ///
-    /// A pause is cut to the [longest](Self::longest_pause), 1 h until set. A pause of zero has no
-    /// effect.
+    /// A pause is cut to the [longest pause](Self::longest_pause), 1 h by default. A pause of zero
+    /// has no effect.
     ///
     /// # Examples
     ///
@@ -320,8 +336,8 @@ impl RateLimiter {
         self.core.pause_for(pause);
     }
 
-    /// Ends the pause now, if there is one. The calls that wait go on in their order, each once its
-    /// permits are free. The time of the pause is not made up for.
+    /// Ends the pause now, if there is one. The waiting calls go on in their order, each once its
+    /// permits are free. The limiter does not make up for the time of the pause.
     ///
     /// # Examples
     ///
@@ -341,25 +357,25 @@ impl RateLimiter {
         self.core.resume();
     }
 
-    /// Closes the limiter, for all its handles and for good: the limiter admits no more calls. A
-    /// limiter cannot be opened again; make a new one.
+    /// Closes the limiter for good, for all its handles: the limiter admits no more calls. A closed
+    /// limiter cannot be reopened.
     ///
-    /// Every waiting call, task or thread, gets [`Error::Closed`] at once. Each is woken once, and
-    /// counts as refused. Later calls get the same error. Calls that were admitted run on.
+    /// Every waiting task or thread gets [`Error::Closed`] at once. Each is woken once, and counts
+    /// as refused. Later calls get the same error. Calls that were admitted run on.
     ///
     /// Some calls cannot fail: [`acquire`](Self::acquire),
     /// [`acquire_blocking`](Self::acquire_blocking) and
     /// [`.rate_limited(..)`](crate::FnExt::rate_limited). Such calls stay pending on a closed
-    /// limiter, and count as refused. A program that closes a limiter uses the words that can fail:
-    /// [`acquire_many`](Self::acquire_many), [`acquire_within`](Self::acquire_within),
+    /// limiter, and count as refused. A program that closes a limiter should use the methods that
+    /// can fail: [`acquire_many`](Self::acquire_many), [`acquire_within`](Self::acquire_within),
     /// [`.rate_limited_by(..)`](crate::FnExt::rate_limited_by),
     /// [`.rate_limited_within(..)`](crate::FnExt::rate_limited_within), and
-    /// [`.permits(..)`](crate::Around::permits) after any word for a limiter.
+    /// [`.permits(..)`](crate::Around::permits) after any decorator that takes a limiter.
     ///
-    /// `Error::Closed` is not [transient](crate::Transient): a retry with
-    /// [`.transient()`](crate::Retry::transient) ends with it, and a retry without a predicate goes
-    /// on to its last attempt. A call that waits for its next attempt learns of the close with that
-    /// attempt.
+    /// `Error::Closed` is not [transient](crate::Transient). A retry with
+    /// [`.transient()`](crate::Retry::transient) therefore ends with it, and a retry without a
+    /// predicate goes on to its last attempt. A close does not end the delay between two attempts;
+    /// the next attempt gets the error.
     ///
     /// A closed limiter has no permits [available](Self::available). [`charge`](Self::charge) and
     /// [`stats`](Self::stats) still work, and settings can still be changed. A second `close` has
@@ -391,7 +407,7 @@ impl RateLimiter {
         self.core.close().for_each(Waker::wake);
     }
 
-    /// Returns whether the limiter was [closed](Self::close).
+    /// Returns `true` once the limiter is [closed](Self::close).
     ///
     /// # Examples
     ///
@@ -405,12 +421,13 @@ impl RateLimiter {
         self.core.is_closed()
     }
 
-    /// Counts permits that turned out to be used, at this moment, without waiting. A charge may
-    /// overdraw a window. Then no call gets a permit of that window until there is room again.
+    /// Counts permits that were used without being acquired, as taken at this moment. Never waits.
+    /// A charge may overdraw a window. Then no call gets a permit of that window until there is
+    /// room again.
     ///
     /// # Panics
     ///
-    /// If an array has another length than there are windows, or a number is negative.
+    /// If the length of an array is not the number of windows, or a number is negative.
     ///
     /// # Examples
     ///
@@ -430,23 +447,23 @@ impl RateLimiter {
         }
     }
 
-    /// Gives back permits that were taken and not used, at this moment. Calls that wait for them
-    /// are admitted.
+    /// Gives back permits that were taken and not used. Calls that wait for them are admitted.
     ///
     /// The oldest permits in each window are given back first, because the limiter does not know
-    /// which call they belong to. No window then holds more than its limit of what was used, if the
-    /// call is younger than the shortest period. Permits of a call that has left its window must
-    /// not be given back, because the refund would take the permits of other calls.
-    /// [`.settled(..)`](crate::Around::settled) on a decorator gives permits back where they were
-    /// taken, and knows their age. Do not use both for one call.
+    /// which call they belong to. If the call is younger than the shortest period, no window then
+    /// holds more used permits than its limit. Do not give back permits of a call that has left its
+    /// window, because the refund would take the permits of other calls.
     ///
-    /// A window gives back no more than is in it. A paced limiter moves its schedule back, and no
-    /// further than to this moment; time that has passed is not given back. Takes constant time,
-    /// unless a period was shortened.
+    /// [`.settled(..)`](crate::Around::settled) on a decorator knows when the permits were taken,
+    /// and gives back exactly those. Do not use both for one call.
+    ///
+    /// A window gives back no more permits than it holds. A paced limiter moves its schedule back,
+    /// to this moment at the earliest, because time that has passed cannot be given back. A refund
+    /// takes constant time, unless a period was shortened.
     ///
     /// # Panics
     ///
-    /// If an array has another length than there are windows, or a number is negative.
+    /// If the length of an array is not the number of windows, or a number is negative.
     ///
     /// # Examples
     ///
@@ -470,20 +487,20 @@ impl RateLimiter {
         }
     }
 
-    /// Changes the limit of a limiter with one window, or of a paced one. Waiting calls keep their
-    /// order.
+    /// Changes the limit of a limiter with one window, or of a paced limiter. Waiting calls keep
+    /// their order.
     ///
     /// Admissions that are in the window stay in it. If the period is shortened and grows back,
-    /// admissions that had left the shorter one count again, up to as many permits as the largest
-    /// limit so far. Admissions that had left the longest period so far have expired. While the
-    /// limit is below the burst of a paced limiter, the limit is the burst.
+    /// admissions that had left the shorter period count again, up to as many permits as the
+    /// largest limit so far. Admissions that are older than the longest period so far have expired.
+    /// While the limit of a paced limiter is below its burst, the limit is the burst.
     ///
     /// For several windows, or values that are not literals, use
     /// [`try_set_limits`](Self::try_set_limits).
     ///
     /// # Panics
     ///
-    /// If either is zero, or the limiter has several windows.
+    /// If `limit` or `period` is zero, or the limiter has several windows.
     ///
     /// # Examples
     ///
@@ -507,9 +524,9 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// If a limit or a period is zero, or there are not as many limits as windows. A paced limiter
-    /// has a single limit. The number of windows stays, because a new window would know of no
-    /// earlier call.
+    /// If a limit or a period is zero, or the number of limits is not the number of windows. A
+    /// paced limiter has one limit. The number of windows stays, because a new window would not
+    /// know of earlier calls.
     ///
     /// # Examples
     ///
@@ -528,7 +545,7 @@ impl RateLimiter {
         self.core.set_limits(&checked(&limits)?)
     }
 
-    /// The limit and the period of each window, or of the pace, as
+    /// Returns the limit and the period of each window, or of the pace, as
     /// [`try_set_limits`](Self::try_set_limits) takes them.
     ///
     /// # Examples
@@ -549,8 +566,8 @@ impl RateLimiter {
         durations(self.core.limits())
     }
 
-    /// Returns whether the limiter is [paced](Self::paced), and not exact. A limiter stays as it
-    /// was made, because windows are no schedule to pace calls by.
+    /// Returns `true` if the limiter is [paced](Self::paced), and `false` if it is exact. This
+    /// never changes.
     ///
     /// # Examples
     ///
@@ -565,8 +582,8 @@ impl RateLimiter {
         self.burst().is_some()
     }
 
-    /// The [burst](crate::RateLimiterBuilder::burst) of a paced limiter as it was set; `None` for
-    /// an exact limiter. While the burst exceeds the limit, the limit is the burst.
+    /// Returns the [burst](crate::RateLimiterBuilder::burst) of a paced limiter as it was set;
+    /// `None` for an exact limiter. While the burst exceeds the limit, the limit is the burst.
     ///
     /// # Examples
     ///
@@ -587,14 +604,14 @@ impl RateLimiter {
     /// Changes the [burst](crate::RateLimiterBuilder::burst) of a paced limiter. Waiting calls keep
     /// their order.
     ///
-    /// Permits that were taken stay taken. With a smaller burst, the calls behind them wait until
-    /// the schedule has room again. In any stretch of time, no more permits are taken than the
-    /// largest burst of that time allows. While a burst exceeds the limit, the limit is the burst.
-    /// Burst and limit can therefore be changed in either order.
+    /// Permits that were taken stay taken. With a smaller burst, the next calls wait until the
+    /// schedule has room again. In any stretch of time, no more permits are taken than the largest
+    /// burst of that time allows. While a burst exceeds the limit, the limit is the burst. Burst
+    /// and limit can therefore be changed in either order.
     ///
     /// # Panics
     ///
-    /// If the burst is zero, or the limiter is exact.
+    /// If `burst` is zero, or the limiter is exact.
     ///
     /// # Examples
     ///
@@ -615,7 +632,7 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// If the burst is zero, or the limiter is exact. An exact limiter stays so.
+    /// If `burst` is zero, or the limiter is exact. An exact limiter cannot become a paced one.
     ///
     /// # Examples
     ///
@@ -624,15 +641,16 @@ impl RateLimiter {
     /// assert_eq!(
     ///     limiter.try_set_burst(3).unwrap_err().to_string(),
     ///     "`burst` is 3, but must be left out: an exact limiter cannot become a paced one, \
-    ///      because its windows are no schedule",
+    ///      because its windows have no schedule",
     /// );
     /// ```
     pub fn try_set_burst(&self, burst: u32) -> Result<(), ConfigError> {
         self.core.set_burst(burst)
     }
 
-    /// Number of waiting calls beyond which calls that can fail are refused; `None` if any number
-    /// may wait. See [`RateLimiterBuilder::max_waiting`](crate::RateLimiterBuilder::max_waiting).
+    /// Returns the maximum number of waiting calls; `None` if any number may wait. Calls beyond the
+    /// maximum are refused if they can fail. See
+    /// [`RateLimiterBuilder::max_waiting`](crate::RateLimiterBuilder::max_waiting).
     ///
     /// # Examples
     ///
@@ -641,8 +659,8 @@ impl RateLimiter {
         self.core.bounds().max_waiting
     }
 
-    /// Changes [`max_waiting`](Self::max_waiting) for the calls that come from now on. Calls that
-    /// wait already stay, even if they are more. 0 lets no call wait, `None` any number.
+    /// Changes [`max_waiting`](Self::max_waiting) for calls that come from now on. Calls that wait
+    /// already stay, even if they exceed the new maximum. 0 lets no call wait, `None` any number.
     ///
     /// # Examples
     ///
@@ -664,7 +682,7 @@ impl RateLimiter {
         self.core.set_max_waiting(waiting.into());
     }
 
-    /// Longest time for which one call of [`pause_for`](Self::pause_for) pauses. See
+    /// Returns the longest pause that one [`pause_for`](Self::pause_for) can ask for. See
     /// [`RateLimiterBuilder::longest_pause`](crate::RateLimiterBuilder::longest_pause).
     ///
     /// # Examples
@@ -680,12 +698,12 @@ impl RateLimiter {
         self.core.bounds().longest_pause
     }
 
-    /// Changes the [longest pause](Self::longest_pause) of the pauses that begin from now on. A
-    /// pause that has begun keeps its end; [`resume`](Self::resume) ends it.
+    /// Changes the [longest pause](Self::longest_pause) for pauses that begin from now on. A pause
+    /// that has begun keeps its end; [`resume`](Self::resume) ends it.
     ///
     /// # Panics
     ///
-    /// If the longest pause is zero.
+    /// If `pause` is zero.
     ///
     /// # Examples
     ///
@@ -706,7 +724,7 @@ impl RateLimiter {
     ///
     /// # Errors
     ///
-    /// If the longest pause is zero.
+    /// If `pause` is zero.
     ///
     /// # Examples
     ///
@@ -722,8 +740,10 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Permits that could be taken now; the least of all windows. None during a pause, and none
-    /// once the limiter is closed.
+    /// Returns the number of permits that could be taken now, the minimum of all windows. The
+    /// number is 0 during a pause, and once the limiter is closed.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RateLimiter;
@@ -738,7 +758,9 @@ impl RateLimiter {
         self.core.available().into_iter().min().unwrap_or(0)
     }
 
-    /// Permits that could be taken now, from each window.
+    /// Returns the number of permits that could be taken now, for each window.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RateLimiter;
@@ -752,7 +774,9 @@ impl RateLimiter {
         self.core.available()
     }
 
-    /// Calls that wait now.
+    /// Returns the number of waiting calls.
+    ///
+    /// # Examples
     ///
     /// ```
     /// assert_eq!(decor::RateLimiter::new(1, std::time::Duration::from_secs(1)).waiting(), 0);
@@ -761,7 +785,9 @@ impl RateLimiter {
         self.core.waiting()
     }
 
-    /// The counts since the limiter was made.
+    /// Returns the counts since the limiter was made.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let limiter = decor::RateLimiter::new(1, std::time::Duration::from_secs(60));
@@ -796,7 +822,8 @@ pub(super) fn durations(limits: Vec<(u32, Nanos)>) -> Vec<(u32, Duration)> {
     limits.into_iter().map(|(limit, period)| (limit, Duration::from_nanos(period))).collect()
 }
 
-/// The limits as the policy counts them. Periods beyond 584 years are that long.
+/// Checks limits, and turns their periods into nanoseconds. Periods beyond 584 years are cut to 584
+/// years.
 pub(super) fn checked(limits: &[(u32, Duration)]) -> Result<Vec<(u32, Nanos)>, ConfigError> {
     let check = |(window, &(limit, period)): (usize, &(u32, Duration))| {
         let which =

@@ -1,4 +1,4 @@
-//! The shared limiter: one handle for a whole program, exact or paced, and fair.
+//! The shared rate limiter: one handle for a whole program, exact or paced, and fair.
 
 mod acquire;
 mod builder;

@@ -1,17 +1,17 @@
-//! The limiter under a model checker: see [`crate::model_check`]. Each time that its lock is taken,
-//! another thread may have come in between. The checks are, for one permit a second:
+//! The limiter under a model checker: see [`crate::model_check`]. Before each lock, any other
+//! thread may run. The checks, for one permit a second:
 //!
-//! - The limit holds, whatever happens at the same time.
-//! - No call is forgotten: all that stay are admitted, and as early as the limit allows. Time
-//!   passes only when all wait, so a wake-up that is lost shows as a late admission.
-//! - A call with patience is refused only if its turn is beyond that.
-//! - Nothing is left behind: no call waits, and each is counted once.
+//! - The limit holds in every interleaving.
+//! - All calls that stay are admitted, as early as the limit allows. Time passes only when all
+//!   threads wait, so a lost wake-up shows as a late admission.
+//! - A call with a longest wait is refused only if its turn comes later.
+//! - At the end no call waits, and each call is counted once.
 //! - With a keyed limiter, no count is lost with a key, and a change reaches every key.
 //! - Once the limiter is closed, every call ends at once, and none takes a permit.
 
 use super::{
     KeyedLimiter, RateLimiter,
-    state::{Claim, Request, Turn},
+    state::{Admission, QueuedCall, Request},
 };
 use crate::{
     Error,
@@ -21,7 +21,7 @@ use crate::{
 };
 use shuttle::thread;
 use std::{
-    // Not the checker's: the log is no part of what it checks.
+    // Not the checker's types, because the log is not part of the model.
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -34,26 +34,26 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
-    /// A call that waits for as long as it takes.
+    /// A call that waits without a limit.
     Acquire,
-    /// A call that leaves, if it has to wait.
+    /// A call that leaves if it has to wait.
     Leave,
-    /// A call that waits for a period and no longer.
+    /// A call that waits for one period at most.
     Within,
     Try,
-    /// For a period and a half.
+    /// A pause of one and a half periods.
     Pause,
     Resume,
-    /// To two in a period.
+    /// A change to two permits per period.
     SetLimit,
     Close,
 }
 use Act::{Acquire, Close, Leave, Pause, Resume, SetLimit, Try, Within};
 
-/// One who waits.
+/// A waiting call.
 struct Waiter {
     request: Request,
-    claim: Claim,
+    claim: QueuedCall,
     waker: Arc<Woken>,
     until: Nanos,
 }
@@ -72,7 +72,7 @@ struct Model {
     limiter: RateLimiter,
     waiting: Arc<Mutex<Vec<Waiter>>>,
     admitted: Arc<Mutex<Vec<Duration>>>,
-    /// Set when `close` has returned.
+    /// Set after `close` has returned.
     is_closed: Arc<AtomicBool>,
 }
 
@@ -88,18 +88,18 @@ impl Model {
                 let max_wait = if act == Within { Some(PERIOD) } else { None };
                 let request = Request { permits: 1_u32.into(), can_fail: true, max_wait };
                 let woken = Arc::<Woken>::default();
-                match self.limiter.core.claim(Clock::Thread, &request, &Waker::from(Arc::clone(&woken))) {
-                    Turn::Over(result) => self.end(result.map(drop), was_closed),
-                    Turn::Joined(claim, _) => {
+                match self.limiter.core.admit_or_queue(Clock::Thread, &request, &Waker::from(Arc::clone(&woken))) {
+                    Admission::Done(result) => self.end(result.map(drop), was_closed),
+                    Admission::Queued(claim, _) => {
                         assert!(!was_closed, "joined the queue of a closed limiter");
-                        let waiter = self.take_turn(Waiter { request, claim, waker: woken, until: 0 });
+                        let waiter = self.recheck(Waiter { request, claim, waker: woken, until: 0 });
                         if act != Leave {
                             self.waiting.lock().unwrap().extend(waiter);
                         } else if let Some(waiter) = waiter {
                             self.limiter.core.leave(Clock::Thread, &waiter.claim);
                         }
                     }
-                    Turn::Wait(_) | Turn::Never => unreachable!(),
+                    Admission::Wait(_) | Admission::Stuck => unreachable!(),
                 }
             }
             Try => {
@@ -115,8 +115,8 @@ impl Model {
         }
     }
 
-    /// Only patience has an end, and here only before a turn that is beyond it: all want one
-    /// permit.
+    /// Records an admission or checks a refusal. A call is refused only because its turn comes
+    /// after its longest wait, because all calls want one permit.
     fn end(&self, result: Result<(), Error>, was_closed: bool) {
         match result {
             Err(Error::Closed { .. }) => assert!(self.limiter.is_closed()),
@@ -131,21 +131,22 @@ impl Model {
         assert!(!retry_after.is_zero(), "refused with a permit free");
     }
 
-    /// `None` when it is over.
-    fn take_turn(&self, waiter: Waiter) -> Option<Waiter> {
+    /// Polls a waiter; `None` if its call has ended.
+    fn recheck(&self, waiter: Waiter) -> Option<Waiter> {
         let was_closed = self.is_closed.load(SeqCst);
         let waker = Waker::from(Arc::clone(&waiter.waker));
-        match self.limiter.core.take_turn(Clock::Thread, &waiter.claim, &waiter.request, &waker) {
-            Turn::Over(result) => {
+        match self.limiter.core.recheck(Clock::Thread, &waiter.claim, &waiter.request, &waker) {
+            Admission::Done(result) => {
                 self.end(result.map(drop), was_closed);
                 None
             }
-            Turn::Wait(until) => Some(Waiter { until, ..waiter }),
-            Turn::Joined(..) | Turn::Never => unreachable!(),
+            Admission::Wait(until) => Some(Waiter { until, ..waiter }),
+            Admission::Queued(..) | Admission::Stuck => unreachable!(),
         }
     }
 
-    /// All who wait now wait to their end: each looks again when it has been woken, or when its moment has come.
+    /// Polls all waiters until they have ended. Each is polled when it was woken, or when its
+    /// recheck is due.
     fn drain(&self, clock: &VirtualClock) {
         let mut waiting = std::mem::take(&mut *self.waiting.lock().unwrap());
         while let Some(next) = waiting.iter().map(|waiter| waiter.until).min() {
@@ -154,7 +155,7 @@ impl Model {
             match waiting.iter().position(looks) {
                 Some(n) => {
                     let waiter = waiting.remove(n);
-                    waiting.extend(self.take_turn(waiter));
+                    waiting.extend(self.recheck(waiter));
                 }
                 None => clock.advance(Duration::from_nanos(next - now)),
             }
@@ -162,7 +163,8 @@ impl Model {
     }
 }
 
-/// Runs these threads in every interleaving with so many preemptions. The last is admitted at `latest`.
+/// Runs these threads in every interleaving with at most `preemptions` preemptions. Checks that the
+/// last admission is no later than `latest`.
 fn check(preemptions: usize, threads: &[&[Act]], latest: Duration) {
     let acts: Vec<Vec<Act>> = threads.iter().map(|acts| acts.to_vec()).collect();
     let explored = explore(preemptions, move || {
@@ -197,7 +199,7 @@ fn check(preemptions: usize, threads: &[&[Act]], latest: Duration) {
 }
 
 #[test]
-fn two_threads() {
+fn two_threads_lose_no_wakeup_and_keep_the_limit() {
     check(2, &[&[Acquire], &[Acquire]], PERIOD);
     check(2, &[&[Acquire, Acquire], &[Acquire]], PERIOD * 2);
     check(2, &[&[Acquire, Leave], &[Acquire, Acquire]], PERIOD * 3);
@@ -208,7 +210,7 @@ fn two_threads() {
 }
 
 #[test]
-fn three_threads() {
+fn three_threads_lose_no_wakeup_and_keep_the_limit() {
     check(2, &[&[Acquire], &[Acquire], &[Acquire]], PERIOD * 2);
     check(2, &[&[Acquire], &[Leave], &[Acquire]], PERIOD * 2);
     check(2, &[&[Acquire, Leave], &[Acquire], &[Try]], PERIOD * 2);
@@ -217,14 +219,14 @@ fn three_threads() {
 }
 
 #[test]
-fn a_pause_that_is_ended() {
+fn resume_ends_a_pause() {
     check(2, &[&[Acquire], &[Pause, Resume]], Duration::ZERO);
     check(2, &[&[Acquire, Acquire], &[Pause, Resume]], PERIOD);
     check(2, &[&[Acquire], &[Acquire], &[Pause, Resume]], PERIOD);
 }
 
 #[test]
-fn closed() {
+fn close_ends_every_call() {
     check(2, &[&[Acquire], &[Close]], Duration::ZERO);
     check(2, &[&[Acquire, Acquire], &[Close]], Duration::ZERO);
     check(2, &[&[Acquire, Acquire], &[Acquire, Close]], Duration::ZERO);
@@ -236,8 +238,8 @@ fn closed() {
 }
 
 #[test]
-fn patience() {
-    // Two of three calls fit into the period for which they wait.
+fn calls_within_their_longest_wait_are_admitted() {
+    // Of three calls that wait for at most one period, two can be admitted.
     check(2, &[&[Within], &[Within]], PERIOD);
     check(2, &[&[Within], &[Within], &[Within]], PERIOD);
     check(2, &[&[Within], &[Try], &[Leave]], PERIOD);
@@ -245,21 +247,21 @@ fn patience() {
     check(2, &[&[Within], &[Acquire], &[SetLimit]], PERIOD);
 }
 
-/// An act at the moment at which permits come free and patience ends.
+/// An act at the moment at which permits become free and the longest waits end.
 #[derive(Debug, Clone, Copy)]
 enum AtTheTurn {
-    /// The n-th waiter looks.
+    /// The n-th waiter is polled.
     Look(usize),
-    /// The n-th waiter leaves.
+    /// The n-th waiter is dropped.
     Drop(usize),
     TryNow,
-    /// A newcomer without patience.
+    /// A new call that may not wait.
     Come,
 }
 use AtTheTurn::{Come, Drop, Look, TryNow};
 
-/// At one moment `permits` come free, and the patience of `waiters` ends. All of them
-/// that stay are admitted, in every interleaving; newcomers get what is left.
+/// At one moment, `permits` become free and the longest waits of `waiters` end. In every
+/// interleaving, all waiters that stay are admitted, and new calls get the permits that are left.
 fn check_turn(permits: u32, waiters: usize, threads: &[&[AtTheTurn]]) {
     let acts: Vec<Vec<AtTheTurn>> = threads.iter().map(|acts| acts.to_vec()).collect();
     let explored = explore(2, move || {
@@ -267,11 +269,11 @@ fn check_turn(permits: u32, waiters: usize, threads: &[&[AtTheTurn]]) {
         let limiter = RateLimiter::new(permits, PERIOD);
         limiter.charge(permits);
         let patient = Request { permits: 1_u32.into(), can_fail: true, max_wait: Some(PERIOD) };
-        let claim = |request: &Request| limiter.core.claim(Clock::Thread, request, Waker::noop());
+        let claim = |request: &Request| limiter.core.admit_or_queue(Clock::Thread, request, Waker::noop());
         let claims: Vec<_> = (0..waiters)
             .map(|_| match claim(&patient) {
-                Turn::Joined(claim, _) => claim,
-                turn => panic!("{turn:?}"),
+                Admission::Queued(claim, _) => claim,
+                admission => panic!("{admission:?}"),
             })
             .collect();
         clock.advance(PERIOD);
@@ -285,25 +287,26 @@ fn check_turn(permits: u32, waiters: usize, threads: &[&[AtTheTurn]]) {
                 let now = Request { max_wait: Some(Duration::ZERO), ..patient };
                 thread::spawn(move || {
                     for act in acts {
-                        let turn = match act {
+                        let admission = match act {
                             Look(n) => {
-                                let turn = limiter.core.take_turn(Clock::Thread, &claims[n], &patient, Waker::noop());
-                                assert!(matches!(turn, Turn::Over(Ok(_))), "{turn:?}");
+                                let admission =
+                                    limiter.core.recheck(Clock::Thread, &claims[n], &patient, Waker::noop());
+                                assert!(matches!(admission, Admission::Done(Ok(_))), "{admission:?}");
                                 continue;
                             }
                             Drop(n) => {
                                 limiter.core.leave(Clock::Thread, &claims[n]);
                                 continue;
                             }
-                            TryNow => Turn::Over(limiter.try_acquire().map(|()| 0)),
-                            Come => limiter.core.claim(Clock::Thread, &now, Waker::noop()),
+                            TryNow => Admission::Done(limiter.try_acquire().map(|()| 0)),
+                            Come => limiter.core.admit_or_queue(Clock::Thread, &now, Waker::noop()),
                         };
                         let mut newcomers = newcomers.lock().unwrap();
                         newcomers.0 += 1;
-                        match turn {
-                            Turn::Over(Ok(_)) => newcomers.1 += 1,
-                            Turn::Over(Err(Error::RateLimited { retry_after })) => assert_eq!(retry_after, PERIOD),
-                            turn => panic!("{turn:?}"),
+                        match admission {
+                            Admission::Done(Ok(_)) => newcomers.1 += 1,
+                            Admission::Done(Err(Error::RateLimited { retry_after })) => assert_eq!(retry_after, PERIOD),
+                            admission => panic!("{admission:?}"),
                         }
                     }
                 })
@@ -324,7 +327,7 @@ fn check_turn(permits: u32, waiters: usize, threads: &[&[AtTheTurn]]) {
 }
 
 #[test]
-fn at_the_turn() {
+fn waiters_are_admitted_at_the_end_of_their_longest_wait() {
     check_turn(2, 2, &[&[Look(1)], &[Look(0)], &[TryNow]]);
     check_turn(2, 2, &[&[Look(1)], &[Look(0)], &[Come]]);
     check_turn(3, 2, &[&[Look(1)], &[Look(0)], &[TryNow]]);
@@ -333,21 +336,21 @@ fn at_the_turn() {
     check_turn(3, 3, &[&[Look(2), TryNow], &[Drop(1), Come], &[Look(0)]]);
 }
 
-/// Two waiters were skipped. They come back in every interleaving, and are admitted in the order in
-/// which they first came.
+/// Two skipped waiters come back in every interleaving, and are admitted in the order in which they
+/// first came.
 #[test]
-fn coming_back() {
+fn skipped_waiters_come_back_in_order() {
     let explored = explore(2, || {
         let clock = VirtualClock::start();
         let limiter = RateLimiter::new(1, PERIOD);
         limiter.charge(1);
         let patient = Request { permits: 1_u32.into(), can_fail: true, max_wait: None };
-        let claims = [(); 2].map(|()| match limiter.core.claim(Clock::Thread, &patient, Waker::noop()) {
-            Turn::Joined(claim, _) => claim,
-            turn => panic!("{turn:?}"),
+        let claims = [(); 2].map(|()| match limiter.core.admit_or_queue(Clock::Thread, &patient, Waker::noop()) {
+            Admission::Queued(claim, _) => claim,
+            admission => panic!("{admission:?}"),
         });
-        // The first is woken and skipped, then the second; then there is a permit for a call that
-        // only tries.
+        // The first waiter is woken and skipped, then the second. Then there is a permit for a call
+        // that only tries.
         for (pause, skipped) in [(PERIOD, 0), (Duration::from_millis(10), 1), (Duration::from_millis(10), 2)] {
             clock.advance(pause);
             assert_eq!(limiter.try_acquire().is_ok(), skipped == 2);
@@ -356,20 +359,20 @@ fn coming_back() {
         let claims = Arc::new(claims);
         let look = |n: usize| {
             let (limiter, claims) = (limiter.clone(), Arc::clone(&claims));
-            move || limiter.core.take_turn(Clock::Thread, &claims[n], &patient, Waker::noop())
+            move || limiter.core.recheck(Clock::Thread, &claims[n], &patient, Waker::noop())
         };
         let back = [1, 0].map(|n| thread::spawn(look(n)));
         let trier = limiter.clone();
         let tries = thread::spawn(move || trier.try_acquire());
-        for turn in back.map(|thread| thread.join().unwrap()) {
-            assert!(matches!(turn, Turn::Wait(_)), "{turn:?}");
+        for admission in back.map(|thread| thread.join().unwrap()) {
+            assert!(matches!(admission, Admission::Wait(_)), "{admission:?}");
         }
         assert!(tries.join().unwrap().is_err());
         clock.advance(PERIOD);
-        assert!(matches!(look(1)(), Turn::Wait(_)), "the second overtook the first");
-        assert!(matches!(look(0)(), Turn::Over(Ok(_))));
+        assert!(matches!(look(1)(), Admission::Wait(_)), "the second overtook the first");
+        assert!(matches!(look(0)(), Admission::Done(Ok(_))));
         clock.advance(PERIOD);
-        assert!(matches!(look(1)(), Turn::Over(Ok(_))));
+        assert!(matches!(look(1)(), Admission::Done(Ok(_))));
         let stats = limiter.stats();
         assert_eq!((stats.admitted, stats.waiting, stats.skipped), (3, 0, 2));
     });
@@ -381,18 +384,18 @@ fn coming_back() {
 enum KeyAct {
     TryKey(u8),
     Remove(u8),
-    /// Two permits a second, for all keys.
+    /// A change to two permits a second, for all keys.
     SetForAll,
-    /// Three permits a second.
+    /// A change to three permits a second, for one key.
     SetForOne(u8),
-    /// Room for two keys.
+    /// A change to room for two keys.
     MakeRoom,
     /// Reads the counts twice.
     Watch,
 }
 use KeyAct::{MakeRoom, Remove, SetForAll, SetForOne, TryKey, Watch};
 
-/// Runs these threads with two keys in every interleaving with up to 1 preemption.
+/// Runs these threads with two keys in every interleaving with at most 1 preemption.
 fn check_keys(threads: &[&[KeyAct]]) {
     let acts: Vec<Vec<KeyAct>> = threads.iter().map(|acts| acts.to_vec()).collect();
     let explored = explore(1, move || {
@@ -453,7 +456,7 @@ fn check_keys(threads: &[&[KeyAct]]) {
 }
 
 #[test]
-fn keys() {
+fn keys_keep_their_counts_and_settings() {
     check_keys(&[&[TryKey(0)], &[TryKey(1)], &[Watch]]);
     check_keys(&[&[TryKey(0), TryKey(1)], &[TryKey(1), TryKey(0)]]);
     check_keys(&[&[TryKey(0), Remove(0)], &[TryKey(0)], &[Watch]]);

@@ -1,12 +1,13 @@
-//! Waiters, in the order in which they came.
+//! The waiters, in the order in which they came.
 //!
-//! Places are numbered in that order, and a waiter keeps its number for good. Waiters that were
-//! never skipped stand in a ring of places without gaps, where a number is an index. Only the head
-//! is ever skipped, so a waiter that comes back has a smaller number than all in the ring; such
-//! waiters stand before the ring, in a map.
+//! Places are numbered in that order, and a waiter keeps its number. Waiters that were never
+//! skipped stand in a ring without gaps in the numbers, so a number gives an index. Only the head
+//! is ever skipped. A skipped waiter that comes back therefore has a smaller number than all
+//! waiters in the ring. Such waiters stand before the ring, in a map.
 //!
-//! A call that keeps its place between the attempts of a retry stands in that map too, by the
-//! moment at which it first came. The first attempt was admitted, so all in the ring came later.
+//! A call that keeps its place between the attempts of a retry stands in that map too, ordered by
+//! the moment at which it first came. Its first attempt was admitted, so all waiters in the ring
+//! came later.
 
 use crate::{
     clock::Nanos,
@@ -17,35 +18,36 @@ use std::{
     task::Waker,
 };
 
-/// The key to a waiter's place, kept by the waiter.
+/// Identifies a waiter's place. Kept by the waiter.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticket {
-    /// Number of the place. Used again only for a place at the end of the ring whose waiter left
-    /// for good. Negative for a call that comes again and keeps its place.
+    /// Number of the place. Negative for a call that comes again and keeps its place. A number is
+    /// reused only after the waiter at the end of the ring has left for good.
     number: i64,
-    /// The moment at which the waiter joined, or first came.
+    /// The moment at which the waiter joined. For a call that comes again and keeps its place, the
+    /// moment at which it first came.
     since: Nanos,
-    /// Permits of all places that were ever numbered before it.
+    /// Permits of all places that ever joined before this one.
     joined_before: Sums,
 }
 
-/// The permits that a waiter wants, and its patience.
+/// The permits that a waiter wants, and the longest wait that it accepts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Demand {
     pub(super) counts: Counts,
     /// The moment at which the waiter joined.
     pub(super) since: Nanos,
-    /// The last moment to be admitted at; `Nanos::MAX` without a limit.
+    /// The last moment at which the waiter may be admitted; `Nanos::MAX` without a limit.
     pub(super) latest: Nanos,
-    /// Nanoseconds beyond `latest` by which timers may delay the turn; 0 if the turn could not be
-    /// foreseen.
+    /// Nanoseconds beyond `latest` by which timers may delay the turn; 0 if the turn was only
+    /// estimated.
     pub(super) lateness: Nanos,
 }
 
-/// Capacity beyond which an emptied ring gives its memory back.
+/// Capacity in waiters beyond which an empty ring frees its memory.
 const KEPT_WHEN_EMPTY: usize = 64;
 
-/// The order of the waiters that came back: by the moment at which each first came, then by number.
+/// Sort key of the waiters that came back: the moment at which each first came, then its number.
 type Key = (Nanos, i64);
 
 impl Ticket {
@@ -59,11 +61,11 @@ pub(super) struct Queue {
     /// Waiters that were skipped and have come back, and calls that came again and kept their
     /// place. All numbers are smaller than `first`.
     returned: BTreeMap<Key, Waiter>,
-    /// Permits of those in `returned`.
+    /// Permits of the waiters in `returned`.
     wanted_by_returned: Sums,
     /// Number of calls that ever came again and kept their place.
     came_again: i64,
-    /// Place `first + i` at index `i`. Neither the first nor the last of them is vacant.
+    /// Place number `first + i` at index `i`. Neither the first nor the last place is vacant.
     ring: VecDeque<Place>,
     first: i64,
     len: u32,
@@ -71,22 +73,23 @@ pub(super) struct Queue {
     heavy: u32,
     /// Permits of all waiters.
     wanted: Sums,
-    /// Permits of all places that were ever added to the ring's end, and of those that have gone
-    /// from its front. The difference is in the ring, those of vacant places included.
-    joined: Sums,
-    passed: Sums,
+    /// Permits of all places that were ever added to the ring's end, and of those that were removed
+    /// from its front. The difference is in the ring, vacant places included.
+    joined_total: Sums,
+    left_total: Sums,
 }
 
 #[derive(Debug)]
 enum Place {
     Taken(Waiter),
-    /// Its waiter left from the middle. Keeps the permits, because the numbers behind it count on
-    /// them.
+    /// A place in the middle that a waiter has left. Keeps the waiter's permits, because
+    /// `joined_before` of later tickets includes them.
     Vacant(Counts),
 }
 
-/// Wakers that have been replaced, or that belong to waiters which left. Dropping one may drop a
-/// task and all that it owns, such as another waiter; that must not happen under the lock.
+/// Wakers that were replaced, and wakers of waiters that left. Dropping a waker may drop a task and
+/// all that it owns, such as another waiter of this limiter. Therefore they are dropped outside of
+/// the lock.
 #[derive(Debug, Default)]
 pub(super) struct StaleWakers(Option<Waker>, Vec<Waker>);
 
@@ -103,10 +106,10 @@ impl StaleWakers {
 pub(super) struct Waiter {
     pub(super) waker: Waker,
     pub(super) demand: Demand,
-    /// The moment at which it looks at the queue again by itself.
+    /// The moment at which the waiter checks the queue again without being woken.
     pub(super) recheck_at: Nanos,
-    /// The moment at which it was woken with its permits free; `None` if it was not, or has come
-    /// since.
+    /// The moment at which the waiter was woken with its permits free; `None` if it was not woken,
+    /// or has been polled since.
     pub(super) woken_at: Option<Nanos>,
 }
 
@@ -134,7 +137,7 @@ impl Queue {
         &self.wanted
     }
 
-    /// Returns whether no waiter wants more than one permit of a window.
+    /// Returns `true` if no waiter wants more than one permit of a window.
     pub(super) fn has_single_permits_only(&self) -> bool {
         self.heavy == 0
     }
@@ -146,14 +149,15 @@ impl Queue {
         wanted
     }
 
-    /// Permits wanted by the waiters before this one, and by those that left from between them, in
-    /// constant time. Never too few: otherwise all would look for their turn again whenever some
-    /// left behind them.
+    /// Upper bound of the permits wanted by the waiters before this one, in constant time. Waiters
+    /// that left from between them are included. The bound is never too small, because a due time
+    /// that is too early would make waiters recheck in vain. Waiters that leave behind this one do
+    /// not change the bound.
     pub(super) fn wanted_before_at_most(&self, ticket: &Ticket) -> Sums {
         if ticket.number < self.first {
             return self.wanted_before(ticket);
         }
-        ticket.joined_before.minus(&self.passed).plus(&self.wanted_by_returned)
+        ticket.joined_before.minus(&self.left_total).plus(&self.wanted_by_returned)
     }
 
     /// Number of places before this waiter's, vacant ones included.
@@ -161,7 +165,7 @@ impl Queue {
         (self.index(ticket.number).unwrap_or(0) + self.returned.len()) as u64
     }
 
-    /// The waiters before this one, in their order.
+    /// The waiters before this one, in order.
     pub(super) fn before(&self, ticket: &Ticket) -> impl Iterator<Item = &Waiter> {
         let (returned, in_ring) = match self.index(ticket.number) {
             None => (self.returned.range(..ticket.key()), 0),
@@ -170,13 +174,13 @@ impl Queue {
         returned.map(|(_, waiter)| waiter).chain(self.ring.iter().take(in_ring).filter_map(Place::waiter))
     }
 
-    /// All waiters, in their order.
+    /// All waiters, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Waiter> {
         self.returned.values().chain(self.ring.iter().filter_map(Place::waiter))
     }
 
-    /// Permits wanted by the waiters before a call that first came at this moment, and comes again;
-    /// `None` if it has no place to keep.
+    /// Permits wanted by the waiters before a call that first came at this moment and comes again;
+    /// `None` if the call has no place to keep.
     pub(super) fn wanted_before_again(&self, came: Nanos) -> Option<Sums> {
         let mut wanted = Sums::default();
         let before = self.returned.range(..(came, i64::MIN + self.came_again));
@@ -184,13 +188,13 @@ impl Queue {
         self.is_before_ring(came).then_some(wanted)
     }
 
-    /// Returns `true` if all in the ring came no earlier than `came`.
+    /// Returns `true` if all waiters in the ring came at `came` or later.
     fn is_before_ring(&self, came: Nanos) -> bool {
         self.ring.front().and_then(Place::waiter).is_none_or(|first| came <= first.demand.since)
     }
 
-    /// Gives a place to a call that first came at `came`, and comes again: before all that came
-    /// later. If a call that came earlier stands in the ring, the place is at the end.
+    /// Gives a call that first came at `came`, and comes again, a place before all that came later.
+    /// If a call that came earlier stands in the ring, the place is at the end.
     pub(super) fn join_again(&mut self, waker: &Waker, demand: Demand, came: Nanos) -> Ticket {
         if !self.is_before_ring(came) {
             return self.join(waker, demand);
@@ -207,19 +211,19 @@ impl Queue {
         self.returned.insert(ticket.key(), waiter);
     }
 
-    /// A place at the end.
+    /// Adds a place at the end.
     pub(super) fn join(&mut self, waker: &Waker, demand: Demand) -> Ticket {
-        let number = self.first + i64::try_from(self.ring.len()).expect("it fits into memory");
-        let ticket = Ticket { number, since: demand.since, joined_before: self.joined };
+        let number = self.first + i64::try_from(self.ring.len()).expect("the queue fits into memory");
+        let ticket = Ticket { number, since: demand.since, joined_before: self.joined_total };
         let waiter = Waiter::new(waker, demand);
         self.count_in(&waiter);
-        self.joined.add(&demand.counts);
+        self.joined_total.add(&demand.counts);
         self.ring.push_back(Place::Taken(waiter));
         ticket
     }
 
-    /// Notes that the waiter has come, with this waker. Gives it its place again if it was skipped,
-    /// and returns whether it was.
+    /// Notes that the waiter was polled with this waker. Puts a skipped waiter back into its place.
+    /// Returns `true` if the waiter had been skipped.
     pub(super) fn check_in(
         &mut self,
         ticket: &Ticket,
@@ -255,7 +259,7 @@ impl Queue {
         usize::try_from(number.checked_sub(self.first)?).ok()
     }
 
-    /// `None` if it has been skipped.
+    /// The waiter; `None` if it was skipped.
     pub(super) fn get_mut(&mut self, ticket: &Ticket) -> Option<&mut Waiter> {
         match self.index(ticket.number) {
             None => self.returned.get_mut(&ticket.key()),
@@ -263,25 +267,25 @@ impl Queue {
         }
     }
 
-    pub(super) fn is_first(&self, ticket: &Ticket) -> bool {
+    pub(super) fn is_head(&self, ticket: &Ticket) -> bool {
         match self.returned.first_key_value() {
             Some((first, _)) => *first == ticket.key(),
             None => !self.ring.is_empty() && ticket.number == self.first,
         }
     }
 
-    pub(super) fn first(&self) -> Option<&Waiter> {
+    pub(super) fn head(&self) -> Option<&Waiter> {
         self.iter().next()
     }
 
-    pub(super) fn first_mut(&mut self) -> Option<&mut Waiter> {
+    pub(super) fn head_mut(&mut self) -> Option<&mut Waiter> {
         match self.returned.first_entry() {
             Some(first) => Some(first.into_mut()),
             None => self.ring.front_mut()?.waiter_mut(),
         }
     }
 
-    /// Leaves the queue, from wherever it stands. A waiter that was skipped has left already.
+    /// Removes a waiter from any place. Has no effect on a skipped waiter, which has left already.
     pub(super) fn leave(&mut self, ticket: &Ticket, stale: &mut StaleWakers) {
         let Some(index) = self.index(ticket.number) else {
             return self.leave_returned(ticket.key(), stale);
@@ -292,7 +296,7 @@ impl Queue {
         }
     }
 
-    /// The wakers of all waiters, in their order.
+    /// The wakers of all waiters, in order.
     pub(super) fn into_wakers(self) -> impl Iterator<Item = Waker> {
         let in_ring = self.ring.into_iter().filter_map(|place| match place {
             Place::Taken(waiter) => Some(waiter),
@@ -301,8 +305,8 @@ impl Queue {
         self.returned.into_values().chain(in_ring).map(|waiter| waiter.waker)
     }
 
-    /// Takes the first out of the queue, until it comes back.
-    pub(super) fn skip_first(&mut self, stale: &mut StaleWakers) {
+    /// Takes the head out of the queue, until it comes back.
+    pub(super) fn skip_head(&mut self, stale: &mut StaleWakers) {
         if let Some((first, _)) = self.returned.first_key_value() {
             self.leave_returned(*first, stale);
         } else if let Some(waiter) = self.ring.front_mut().and_then(Place::vacate) {
@@ -323,16 +327,16 @@ impl Queue {
         stale.add(waiter.waker);
     }
 
-    /// Removes vacant places from both ends of the ring: from the front first, because a number
-    /// there may be that of a waiter which was skipped, and those at the end are used again.
+    /// Removes vacant places from both ends of the ring. The front comes first, because numbers at
+    /// the end are reused, and a place at the front may be that of a skipped waiter.
     fn trim(&mut self) {
         while let Some(Place::Vacant(counts)) = self.ring.front() {
-            self.passed.add(counts);
+            self.left_total.add(counts);
             self.first += 1;
             self.ring.pop_front();
         }
         while let Some(Place::Vacant(counts)) = self.ring.back() {
-            self.joined.take(counts);
+            self.joined_total.take(counts);
             self.ring.pop_back();
         }
         if self.ring.is_empty() && self.ring.capacity() > KEPT_WHEN_EMPTY {
@@ -374,12 +378,13 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Event {
         Join(u32),
-        /// The n-th that ever joined leaves for good.
+        /// The n-th waiter that ever joined leaves for good.
         Leave(usize),
         Skip,
-        /// The n-th that ever joined is here, and so back if it was skipped.
+        /// The n-th waiter that ever joined is polled, and comes back if it was skipped.
         CheckIn(usize),
-        /// The n-th that ever joined, if it has gone, comes again as another, and keeps its place.
+        /// The n-th waiter that ever joined, if it has left for good, comes again as a new one and
+        /// keeps its place.
         JoinAgain(usize),
     }
 
@@ -402,24 +407,24 @@ mod tests {
     }
     use Whereabouts::{Gone, Skipped, Waits};
 
-    /// A waiter that ever joined, known by its number in that order.
+    /// A waiter that ever joined, identified by its position in `Naive`.
     struct Guest {
         ticket: Ticket,
         demand: Demand,
         /// The moment at which it first came.
         came: Nanos,
-        /// `true` if it was never skipped, and has not come again.
+        /// `true` if the waiter was never skipped, and did not come again.
         in_ring: bool,
         state: Whereabouts,
     }
 
-    /// All that ever joined, in their order.
+    /// All waiters that ever joined, in order.
     #[derive(Default)]
     struct Naive(Vec<Guest>);
 
     impl Naive {
-        /// Waiters that were skipped or came again, by the moment at which each first came, and
-        /// then the others.
+        /// The waiters in order: those that were skipped or came again, by the moment at which each
+        /// first came, and then the others.
         fn waiting(&self) -> Vec<usize> {
             let mut waiting: Vec<_> = (0..self.0.len()).filter(|n| self.0[*n].state == Waits).collect();
             waiting.sort_by_key(|n| self.rank(*n));
@@ -428,18 +433,18 @@ mod tests {
 
         fn rank(&self, n: usize) -> (bool, Nanos, bool, usize) {
             let Guest { came, in_ring, demand, .. } = &self.0[n];
-            // Among waiters that first came at the same moment, those that come again are first.
+            // Of waiters that first came at the same moment, those that come again are first.
             (*in_ring, if *in_ring { 0 } else { *came }, *came == demand.since, n)
         }
 
-        /// Permits of those that wait before the n-th.
+        /// Permits of the waiters before the n-th.
         fn before(&self, n: usize) -> u64 {
             let before = |other: &usize| self.0[*other].state == Waits && self.rank(*other) < self.rank(n);
             (0..self.0.len()).filter(before).map(|other| self.permits(other)).sum()
         }
 
-        /// The same for one in the ring, with all that joined before it and may have left from
-        /// between them.
+        /// The upper bound of `before` for a waiter in the ring: includes those that joined before
+        /// the n-th and left.
         fn before_or_gone(&self, n: usize) -> u64 {
             let gone = |other: &usize| self.0[*other].state == Gone && *other < n;
             self.before(n) + (0..self.0.len()).filter(gone).map(|other| self.permits(other)).sum::<u64>()
@@ -466,19 +471,19 @@ mod tests {
 
     fn check(queue: &mut Queue, naive: &Naive) -> Result<(), TestCaseError> {
         let waiting = naive.waiting();
-        // Each waiter is known by when it joined.
+        // A waiter is identified by the moment at which it joined.
         let order: Vec<_> = queue.iter().map(|waiter| waiter.demand.since).collect();
         prop_assert_eq!(order, waiting.iter().map(|n| *n as Nanos).collect::<Vec<_>>());
         prop_assert_eq!((queue.len(), queue.is_empty()), (waiting.len(), waiting.is_empty()));
         prop_assert_eq!(*queue.wanted(), sums(waiting.iter().map(|n| naive.permits(*n)).sum()));
         let heavy = waiting.iter().any(|n| naive.permits(*n) > 1);
         prop_assert_eq!(queue.has_single_permits_only(), !heavy);
-        prop_assert_eq!(queue.first_mut().map(|first| first.demand.since), waiting.first().map(|n| *n as Nanos));
+        prop_assert_eq!(queue.head_mut().map(|first| first.demand.since), waiting.first().map(|n| *n as Nanos));
         for (n, Guest { ticket, in_ring, state, .. }) in naive.0.iter().enumerate() {
             if *state == Gone {
-                continue; // its number may be another's by now
+                continue; // another waiter may have its number by now
             }
-            prop_assert_eq!(queue.is_first(ticket), waiting.first() == Some(&n));
+            prop_assert_eq!(queue.is_head(ticket), waiting.first() == Some(&n));
             prop_assert_eq!(queue.get_mut(ticket).is_some(), *state == Waits);
             let wanted = queue.wanted_before(ticket);
             prop_assert_eq!(wanted, sums(naive.before(n)));
@@ -497,7 +502,7 @@ mod tests {
         prop_assert_eq!(queue.ring.iter().filter_map(Place::waiter).count() + queue.returned.len(), waiting.len());
         if waiting.is_empty() {
             prop_assert!(queue.ring.is_empty() && queue.returned.is_empty());
-            prop_assert_eq!((queue.joined, queue.wanted_by_returned), (queue.passed, Sums::default()));
+            prop_assert_eq!((queue.joined_total, queue.wanted_by_returned), (queue.left_total, Sums::default()));
         }
         Ok(())
     }
@@ -506,7 +511,7 @@ mod tests {
         #![proptest_config(cases(5_000))]
 
         #[test]
-        fn it_keeps_the_order_in_which_they_came(events in any_events()) {
+        fn waiters_stand_in_the_order_in_which_they_came(events in any_events()) {
             let (mut queue, mut naive, mut stale) = (Queue::default(), Naive::default(), StaleWakers::default());
             for event in events {
                 match event {
@@ -534,7 +539,7 @@ mod tests {
                         }
                     }
                     Event::Skip => {
-                        queue.skip_first(&mut stale);
+                        queue.skip_head(&mut stale);
                         if let Some(n) = naive.waiting().first() {
                             (naive.0[*n].state, naive.0[*n].in_ring) = (Skipped, false);
                         }
@@ -553,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_leave_behind_it_change_nothing_for_a_waiter() {
+    fn a_waiter_is_unaffected_by_those_that_leave_behind_it() {
         let mut queue = Queue::default();
         let demand = Demand { counts: [1; 4], since: 0, latest: Nanos::MAX, lateness: 0 };
         let tickets: Vec<_> = (0..10).map(|_| queue.join(Waker::noop(), demand)).collect();
@@ -565,15 +570,15 @@ mod tests {
     }
 
     #[test]
-    fn a_million_leave_in_any_order_and_leave_nothing() {
+    fn a_million_waiters_that_leave_out_of_order_leave_no_memory() {
         const WAITERS: usize = 1_000_000;
         let mut queue = Queue::default();
         let demand = Demand { counts: [1; 4], since: 0, latest: Nanos::MAX, lateness: 0 };
         let tickets: Vec<_> = (0..WAITERS).map(|_| queue.join(Waker::noop(), demand)).collect();
-        // Coprime to their number, so that each comes once.
+        // 700,001 is coprime to the number of waiters, so each leaves once.
         for n in 0..WAITERS {
             queue.leave(&tickets[n * 700_001 % WAITERS], &mut StaleWakers::default());
         }
-        assert_eq!((queue.len(), queue.ring.capacity(), queue.joined), (0, 0, queue.passed));
+        assert_eq!((queue.len(), queue.ring.capacity(), queue.joined_total), (0, 0, queue.left_total));
     }
 }

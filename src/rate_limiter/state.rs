@@ -1,60 +1,61 @@
-//! A limiter's state behind its one lock, and what happens when a call comes, looks again, or
+//! The state of a limiter behind its one lock, and the transitions when a call comes, rechecks, or
 //! leaves.
 //!
-//! Tasks and threads stand in the same queue: each takes its [`Turn`], and waits in its own way
-//! until the moment that it is given. No call admits another. Permits are stamped by the call that
-//! uses them: a permit handed to a waiter that is woken late would age on the way, and more than
-//! the limit could then be in use within one window.
+//! Tasks and threads share one queue. Each gets an [`Admission`], and waits in its own way until
+//! the moment in it. No call admits another, because each permit is stamped with the moment of its
+//! admission. If a permit were handed to a waiter that is woken late, the permit would age on the
+//! way. More permits than the limit could then be in use within one window.
 //!
 //! # The queue's protocol
 //!
-//! The *verdict* on a call depends on what the calls before it take at this moment. It is the same
-//! in whatever order the waiters of one moment are polled.
+//! The *verdict* on a call depends on the permits that the calls before it take at this moment. The
+//! verdict does not depend on the order in which the waiters of one moment are polled.
 //!
 //! | verdict | condition |
 //! |---|---|
-//! | `TooMuch` | The call wants more than the limit, which was lowered meanwhile. |
-//! | `Due` | The permits of all calls before it that are due, and its own, are free now. No call before it waits on. |
-//! | `TooLate` | The call is not due, its patience has ended, and late timers are not the only reason. |
-//! | `NotYet` | The call is not due and waits on. |
+//! | `TooMuch` | The call wants more than the limit, which was lowered after the call came. |
+//! | `Due` | Its permits and those of all due calls before it are free now. No call before it has to wait longer. |
+//! | `TooLate` | The call is not due, its longest wait has passed, and late timers are not the only reason. |
+//! | `NotYet` | The call is not due and may wait longer. |
 //!
-//! A waiter *sleeps* until its own recheck, or is *woken* because it is first and due, or is
-//! *skipped* because it was woken and did not come. Only its own contacts admit or refuse it. Each
-//! contact of another call *calls up* the first waiter, and each first waiter that leaves *hands
-//! over* to the next.
+//! The *head* is the first waiter. A waiter is *asleep* until its own recheck, or *woken* because
+//! it is the head and due, or *skipped* because it was woken and not polled in time. A waiter is
+//! admitted or refused only when it is polled itself. Each poll of another call *checks* the head
+//! ([`State::wake_or_skip_head`]). Each head that leaves *wakes the next* one, unless the next one
+//! rechecks in time by itself ([`State::wake_head`]).
 //!
 //! | state | event | action | next state |
 //! |---|---|---|---|
-//! | new | comes; no call waits, and its permits are free | takes them | admitted |
-//! | new | comes; could wait for its turn | joins at the end | asleep |
-//! | new | comes again, in a retry that keeps its place; could wait for its turn | joins before all that came later | asleep |
-//! | new | comes; could not wait, but is `Due` and leaves room for the calls before it | takes its permits | admitted |
-//! | new | comes; could not wait | | refused |
-//! | asleep or woken | polled, neither first nor out of patience | plans its recheck | asleep |
-//! | asleep or woken | polled, first or out of patience, `Due` | takes its permits; hands over if it was first | admitted |
-//! | asleep or woken | polled, first or out of patience, `TooMuch` or `TooLate` | hands over if it was first | refused |
-//! | asleep or woken | polled, first or out of patience, `NotYet` | plans its recheck | asleep |
-//! | asleep or woken | dropped | hands over if it was first | gone |
-//! | asleep | called up while due | is woken | woken |
-//! | woken | called up while due, [`GRACE`] or more after it was woken | the next one is called up | skipped |
-//! | asleep | called up after a skip, its recheck as long overdue | the next one is called up | skipped |
-//! | asleep | handed over to; its own recheck would be too late | is woken | woken if due |
-//! | asleep or woken | first, and the limits or the burst are changed | is woken | unchanged |
-//! | asleep or woken | first, and permits are given back; its own recheck would be too late | is woken | woken if due |
-//! | asleep or woken | a pause is ended before its time | is woken | unchanged |
+//! | new | comes; no call waits, and its permits are free | takes its permits | admitted |
+//! | new | comes; may wait until it is due | joins at the end | asleep |
+//! | new | comes again, in a retry that keeps its place; may wait until it is due | joins before all that came later | asleep |
+//! | new | comes; may not wait, but is `Due` and leaves room for the calls before it | takes its permits | admitted |
+//! | new | comes; may not wait, and the row above does not apply | | refused |
+//! | asleep or woken | polled; not the head, and its longest wait has not passed | sets its recheck | asleep |
+//! | asleep or woken | polled; head or longest wait passed; `Due` | takes its permits; wakes the next if it was the head | admitted |
+//! | asleep or woken | polled; head or longest wait passed; `TooMuch` or `TooLate` | wakes the next if it was the head | refused |
+//! | asleep or woken | polled; head or longest wait passed; `NotYet` | sets its recheck | asleep |
+//! | asleep or woken | dropped | wakes the next if it was the head | gone |
+//! | asleep | checked as head while due | is woken | woken |
+//! | woken | checked as head while due, [`HEAD_GRACE`] or more after it was woken | the next one is checked | skipped |
+//! | asleep | checked as head after a skip; its recheck is overdue for as long | the next one is checked | skipped |
+//! | asleep | becomes the head; its own recheck would be too late | is woken | woken if due |
+//! | asleep or woken | head, and the limits or the burst are changed | is woken | unchanged |
+//! | asleep or woken | head, and permits are given back; its own recheck would be too late | is woken | woken if due |
+//! | asleep or woken | a pause is ended early | is woken | unchanged |
 //! | asleep or woken | the limiter is closed | leaves the queue; is woken | closed |
 //! | skipped | the limiter is closed | | closed |
 //! | closed | polled | | refused |
 //! | closed | dropped | | gone |
 //! | new | comes to a closed limiter | | refused |
-//! | skipped | polled | takes its old place, then as polled there | asleep |
+//! | skipped | polled | returns to its place, then as if polled there | asleep |
 //! | skipped | dropped | | gone |
 //!
-//! Progress depends on no single waiter, because each rechecks when its turn should have come, and
-//! calls up the first.
+//! Progress depends on no single waiter, because each waiter rechecks when it should have been due,
+//! and checks the head.
 //!
-//! A caller that cannot be told of a refusal ([`Request::can_fail`]) is refused by a closed limiter
-//! alone, and then stays pending.
+//! A call without an error to return (see [`Request::can_fail`]) is refused only by a closed
+//! limiter, and then stays pending.
 
 use super::{
     queue::{Demand, Queue, StaleWakers, Ticket, Waiter},
@@ -63,26 +64,26 @@ use super::{
 use crate::{
     ConfigError, Error, Permits,
     attempt::keeps_place_since,
-    clock::{Clock, Epoch, GRAIN, Instant, Nanos, nanos},
+    clock::{Clock, Epoch, Instant, Nanos, TIMER_RESOLUTION, nanos},
     policy::{Counts, MAX_WINDOWS, Quota, Sums, excess},
-    sync::{Mutex, MutexGuard, lock, lock_busy},
+    sync::{Mutex, MutexGuard, lock, lock_spinning},
 };
 use std::{fmt, task::Waker, time::Duration};
 
-/// Time in which the first in the queue has to come after it was woken, in nanoseconds. Then it is
+/// Time within which the head has to be polled after it was woken, in nanoseconds. Then the head is
 /// skipped.
-const GRACE: Nanos = 10_000_000;
+const HEAD_GRACE: Nanos = 10_000_000;
 
-/// Time by which a pacer counts a late waiter back on its schedule, in nanoseconds. All that falls
-/// due in this time may pass together after a stall. A timer is up to 1 ms late, and so is the
-/// thread that it wakes. With 2 ms a busy queue falls behind.
+/// Maximum lateness of a waiter that a pacer makes up for, in nanoseconds. All permits of this time
+/// may pass together after a stall. A timer is up to 1 ms late, and so is the thread that it wakes.
+/// With 2 ms a busy queue falls behind.
 const CATCH_UP: Nanos = 3_000_000;
 
 /// The refusal of every call after [`Core::close`].
 const CLOSED: Error = Error::Closed { what: "the rate limiter" };
 
-/// Maximum number of waiters that recheck together whether a woken first has come.
-const LOOKING_TOGETHER: u64 = 1_000;
+/// Maximum number of waiters that recheck at the same time while the head is woken and not polled.
+const MAX_CONCURRENT_CHECKS: u64 = 1_000;
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -94,30 +95,31 @@ pub(crate) struct Core {
 struct State {
     quota: Quota,
     queue: Queue,
-    /// 0 before the first pause.
+    /// End of the pause; 0 before the first pause.
     paused_until: Nanos,
-    /// When free permits can be taken the short way again: after the pause; `Nanos::MAX` while a
-    /// window keeps its past, and once the limiter is closed.
-    short_way_from: Nanos,
+    /// Moment from which calls may take the fast path: the end of the pause. `Nanos::MAX` while a
+    /// window keeps expired stamps, and once the limiter is closed.
+    fast_path_from: Nanos,
     bounds: Bounds,
-    /// Stays `true` for good.
+    /// Never becomes `false` again.
     is_closed: bool,
-    /// The latest moment that was seen. A clock that goes back (one runtime's paused clock after
-    /// another's) stands still.
+    /// The latest moment that was seen. If the clock goes back, as one runtime's paused clock after
+    /// another's, this stands still.
     now: Nanos,
     /// The moment after the last pause, charge, change of limits, or return of a skipped waiter.
-    /// The turns that were foreseen for waiters since then still hold.
+    /// Due times that were computed since then still hold.
     undisturbed_since: Nanos,
     stats: RateLimiterStats,
     own: OwnSettings,
 }
 
-/// The settings of a limiter that are no limits.
+/// The settings of a limiter other than its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
-    /// Callers in the queue beyond which those that can fail are refused. `None` never refuses.
+    /// Maximum number of waiting calls. Further calls that can fail are refused. `None` never
+    /// refuses.
     pub(super) max_waiting: Option<usize>,
-    /// Longest time for which one call of `pause_for` pauses.
+    /// Longest pause that one `pause_for` can ask for.
     pub(super) longest_pause: Duration,
 }
 
@@ -129,7 +131,7 @@ pub(super) struct Settings {
     pub(super) is_closed: bool,
 }
 
-/// The settings of one key that differ from those of all keys, and so do not follow them.
+/// Says which settings of one key differ from those of all keys, and so do not follow them.
 #[derive(Debug, Default)]
 struct OwnSettings {
     limits: Own,
@@ -142,10 +144,10 @@ struct OwnSettings {
 enum Own {
     #[default]
     No,
-    /// Set by hand, and not compared with the setting of all keys since.
+    /// Set on the key's limiter, and not yet compared with the setting of all keys.
     Undecided,
-    /// Set by hand to another value than that of all keys. Stays so if that becomes the same value,
-    /// because it may change back.
+    /// Set on the key's limiter to another value than that of all keys. Stays `Yes` if both become
+    /// equal by a change for all keys, because that may change back.
     Yes,
 }
 
@@ -161,47 +163,48 @@ impl Own {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
     pub(crate) permits: Permits,
-    /// `true` if the caller can be told of a refusal: a full queue, a closed limiter.
+    /// `true` if the call can return an error, and so can be refused: by a full queue or a closed
+    /// limiter.
     pub(crate) can_fail: bool,
-    /// The longest wait; `None` for an unbounded one.
+    /// The longest wait; `None` for an unbounded wait.
     pub(crate) max_wait: Option<Duration>,
 }
 
 impl Request {
-    /// A request for one permit of each window, with an unbounded wait. Any limiter admits this
-    /// request in the end, or leaves it pending once closed, so it is never refused.
+    /// A request for one permit of each window, with an unbounded wait. Never refused: a limiter
+    /// admits this request in the end, or leaves it pending once closed.
     pub(crate) fn one() -> Self {
         Self { permits: 1_u32.into(), can_fail: false, max_wait: None }
     }
 }
 
-/// The place of a refusal of [`Request::one`].
+/// Reports a refusal of [`Request::one`], which is a bug.
 #[cold]
 pub(crate) fn never_refused(error: &Error) -> ! {
     unreachable!("one permit of any limiter can be waited for, but: {error}")
 }
 
-/// What comes of taking one's turn.
+/// The result of polling a call.
 #[derive(Debug)]
-pub(super) enum Turn {
-    /// There is a place in the queue now, to take turns with: at this moment, or when woken.
-    Joined(Claim, Nanos),
-    /// Come again at this moment, or when woken.
+pub(super) enum Admission {
+    /// The call has joined the queue. Poll again at this moment, or when woken.
+    Queued(QueuedCall, Nanos),
+    /// Poll again at this moment, or when woken.
     Wait(Nanos),
-    /// Refused, but the caller cannot be told: pending for good.
-    Never,
+    /// Refused, but the call has no error to return: pending for good.
+    Stuck,
     /// Admitted at this moment, or refused.
-    Over(Result<Nanos, Error>),
+    Done(Result<Nanos, Error>),
 }
 
-/// The place of one waiting call.
+/// A call that waits in the queue.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(super) struct QueuedCall {
     ticket: Ticket,
     demand: Demand,
 }
 
-/// The outcome of a call if all before it were polled now, and then the call itself.
+/// The outcome of a call if all calls before it were polled now, and then the call itself.
 #[derive(Debug)]
 enum Verdict {
     TooMuch,
@@ -210,20 +213,21 @@ enum Verdict {
     NotYet { due: Nanos },
 }
 
-/// The first waiters, up to one that waits on: each would be admitted or refused if all of them
-/// were polled now.
+/// The longest run of waiters from the head that would all be admitted or refused if they were
+/// polled now.
 #[derive(Debug, Default)]
 struct Front {
     waiters: usize,
-    /// Permits of those that would be admitted.
+    /// Permits of the waiters that would be admitted.
     taken: Sums,
-    /// Permits of those that would be refused.
+    /// Permits of the waiters that would be refused.
     refused: Sums,
-    /// True if a waiter behind them waits on, and so keeps back all that come later.
+    /// `true` if another waiter follows. That waiter is not due, and so holds back all that come
+    /// later.
     is_blocked: bool,
 }
 
-/// Work of a contact that is left for when the lock has been released.
+/// Work that is left for after the lock is released.
 #[derive(Debug, Default)]
 struct Aftermath {
     wake: Option<Waker>,
@@ -231,7 +235,7 @@ struct Aftermath {
 }
 
 impl Aftermath {
-    /// The waiter that a later decision names is woken in place of an earlier one.
+    /// Sets the waiter to wake. Replaces the waiter of an earlier decision.
     fn wake(&mut self, waker: Waker) {
         if let Some(earlier) = self.wake.replace(waker) {
             self.stale.add(earlier);
@@ -245,7 +249,7 @@ impl Core {
             quota,
             queue: Queue::default(),
             paused_until: 0,
-            short_way_from: 0,
+            fast_path_from: 0,
             bounds,
             is_closed: false,
             now: 0,
@@ -256,7 +260,7 @@ impl Core {
         Self { epoch, state: Mutex::new(state) }
     }
 
-    /// The moment in the clock's own terms; `None` if it lies beyond it.
+    /// The moment in the clock's own terms; `None` if the clock cannot represent it.
     pub(super) fn instant(&self, clock: Clock, moment: Nanos) -> Option<Instant> {
         self.epoch.instant(clock, moment)
     }
@@ -265,27 +269,27 @@ impl Core {
     /// backwards.
     #[inline]
     fn enter(&self, clock: Clock) -> MutexGuard<'_, State> {
-        let mut state = lock_busy(&self.state);
+        let mut state = lock_spinning(&self.state);
         state.now = state.now.max(self.epoch.now(clock));
         state
     }
 
-    /// The state, with nothing in it that no longer matters.
-    fn enter_and_forget(&self, clock: Clock) -> MutexGuard<'_, State> {
+    /// Locks the state, and removes expired stamps.
+    fn enter_and_expire(&self, clock: Clock) -> MutexGuard<'_, State> {
         let mut state = self.enter(clock);
-        state.forget();
+        state.expire();
         state
     }
 
-    /// Runs `act` under the lock, and the work that it leaves afterwards.
-    fn contact<T>(&self, clock: Clock, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
-        Self::act(self.enter(clock), act)
+    /// Runs `act` under the lock, and then wakes the waiter that it names.
+    fn with_state<T>(&self, clock: Clock, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
+        Self::run_then_wake(self.enter(clock), act)
     }
 
     #[inline(never)]
-    fn act<T>(mut state: MutexGuard<'_, State>, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
+    fn run_then_wake<T>(mut state: MutexGuard<'_, State>, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
         let mut after = Aftermath::default();
-        state.forget();
+        state.expire();
         let result = act(&mut state, &mut after);
         drop(state);
         if let Some(waker) = after.wake {
@@ -294,44 +298,44 @@ impl Core {
         result
     }
 
-    /// First contact.
+    /// Admits, refuses or queues a call at its first poll.
     #[inline]
-    pub(super) fn claim(&self, clock: Clock, request: &Request, waker: &Waker) -> Turn {
+    pub(super) fn admit_or_queue(&self, clock: Clock, request: &Request, waker: &Waker) -> Admission {
         let mut state = self.enter(clock);
-        if state.try_admit_at_once(&request.permits) {
-            return Turn::Over(Ok(state.now));
+        if state.try_admit_now(&request.permits) {
+            return Admission::Done(Ok(state.now));
         }
-        Self::act(state, |state, after| state.claim(request, clock, waker, after))
+        Self::run_then_wake(state, |state, after| state.admit_or_queue(request, clock, waker, after))
     }
 
-    pub(super) fn take_turn(&self, clock: Clock, claim: &Claim, request: &Request, waker: &Waker) -> Turn {
-        self.contact(clock, |state, after| {
-            if state.is_closed { state.refuse_for_good(request) } else { state.take_turn(claim, waker, after) }
+    pub(super) fn recheck(&self, clock: Clock, call: &QueuedCall, request: &Request, waker: &Waker) -> Admission {
+        self.with_state(clock, |state, after| {
+            if state.is_closed { state.refuse_for_good(request) } else { state.recheck(call, waker, after) }
         })
     }
 
-    pub(super) fn leave(&self, clock: Clock, claim: &Claim) {
-        self.contact(clock, |state, after| state.leave(claim, after));
+    pub(super) fn leave(&self, clock: Clock, call: &QueuedCall) {
+        self.with_state(clock, |state, after| state.leave(call, after));
     }
 
     #[inline]
     pub(super) fn try_take(&self, permits: Permits) -> Result<(), Error> {
-        let mut state = self.enter(Clock::here());
-        if state.try_admit_at_once(&permits) {
+        let mut state = self.enter(Clock::current());
+        if state.try_admit_now(&permits) {
             return Ok(());
         }
-        Self::act(state, |state, after| state.try_take(permits, after))
+        Self::run_then_wake(state, |state, after| state.try_take(permits, after))
     }
 
     pub(super) fn charge(&self, permits: Permits) -> Result<(), Error> {
-        let mut state = self.enter_and_forget(Clock::here());
+        let mut state = self.enter_and_expire(Clock::current());
         let counts = permits.for_windows(state.quota.windows())?;
         state.charge(counts);
         Ok(())
     }
 
     pub(super) fn refund(&self, permits: Permits) -> Result<(), Error> {
-        self.contact(Clock::here(), |state, after| {
+        self.with_state(Clock::current(), |state, after| {
             let counts = permits.for_windows(state.quota.windows())?;
             let given = state.quota.refund(state.now, counts);
             state.given_back(&given, after);
@@ -339,9 +343,9 @@ impl Core {
         })
     }
 
-    /// Counts permits that were used in place of those that were reserved at this moment.
+    /// Replaces the permits that were reserved at the moment `at` by the permits that were used.
     pub(super) fn settle(&self, clock: Clock, at: Nanos, reserved: &Permits, used: &Permits) -> Result<(), Error> {
-        self.contact(clock, |state, after| {
+        self.with_state(clock, |state, after| {
             let windows = state.quota.windows();
             let (reserved, used) = (reserved.for_windows(windows)?, used.for_windows(windows)?);
             state.charge(&excess(used, reserved));
@@ -352,32 +356,32 @@ impl Core {
     }
 
     pub(super) fn pause_for(&self, pause: Duration) {
-        let mut state = self.enter(Clock::here());
+        let mut state = self.enter(Clock::current());
         let pause = nanos(pause.min(state.bounds.longest_pause));
         state.paused_until = state.paused_until.max(state.now.saturating_add(pause));
-        state.open_short_way();
+        state.update_fast_path();
         state.disturb();
     }
 
-    /// Wakes all waiters, because each would recheck only after the pause. Turns come no later than
-    /// with the pause, so those that were foreseen still hold.
+    /// Wakes all waiters, because each would recheck only after the pause. Waiters are due no later
+    /// than with the pause, so computed due times still hold.
     pub(super) fn resume(&self) {
-        let mut state = self.enter(Clock::here());
+        let mut state = self.enter(Clock::current());
         if state.paused_until <= state.now {
             return;
         }
         state.paused_until = state.now;
-        state.open_short_way();
+        state.update_fast_path();
         let wakers: Vec<_> = state.queue.iter().map(|waiter| waiter.waker.clone()).collect();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Returns the wakers of all that waited, to be woken outside of all locks.
+    /// Returns the wakers of all waiters, to be woken outside of all locks.
     pub(super) fn close(&self) -> impl Iterator<Item = Waker> {
         let mut state = lock(&self.state);
         state.is_closed = true;
-        state.open_short_way();
+        state.update_fast_path();
         std::mem::take(&mut state.queue).into_wakers()
     }
 
@@ -401,22 +405,21 @@ impl Core {
         })
     }
 
-    /// Changes the quota, unless it refuses. The first waiter looks whether its turn is another
-    /// now.
+    /// Changes the quota, and wakes the head, which may be due at another time now.
     fn change(&self, change: impl FnOnce(&mut State) -> Result<(), ConfigError>) -> Result<(), ConfigError> {
-        self.contact(Clock::here(), |state, after| {
+        self.with_state(Clock::current(), |state, after| {
             change(state)?;
-            if let Some(first) = state.quota_changed() {
-                after.wake(first);
+            if let Some(head) = state.quota_changed() {
+                after.wake(head);
             }
             Ok(())
         })
     }
 
-    /// Takes over what has changed in the settings of all keys, apart from the settings that the
-    /// key has of its own. The waker is for when no lock is held.
+    /// Adopts a change of the settings of all keys, apart from the key's own settings. Returns a
+    /// waker to wake outside of all locks.
     pub(super) fn follow(&self, old: &Settings, new: &Settings) -> Option<Waker> {
-        let mut state = self.enter_and_forget(Clock::here());
+        let mut state = self.enter_and_expire(Clock::current());
         state.decide_own(old);
         let State { quota, bounds, own, .. } = &mut *state;
         if own.max_waiting == Own::No {
@@ -430,7 +433,7 @@ impl Core {
         if limits.is_none() && burst.is_none() {
             return None;
         }
-        // Neither is refused, because the quota of all keys has accepted both.
+        // Neither can fail, because the quota of all keys has accepted both.
         let _ = limits.map(|limits| quota.set_limits(&limits));
         let _ = burst.map(|burst| quota.set_burst(burst));
         state.quota_changed()
@@ -448,7 +451,7 @@ impl Core {
         lock(&self.state).bounds
     }
 
-    /// Bounds apply when a call comes or a pause begins, so no waiter is woken.
+    /// Wakes no waiter, because the bound only applies when a call comes.
     pub(super) fn set_max_waiting(&self, waiting: Option<usize>) {
         let mut state = lock(&self.state);
         state.bounds.max_waiting = waiting;
@@ -462,7 +465,7 @@ impl Core {
     }
 
     pub(super) fn available(&self) -> Vec<u32> {
-        let state = self.enter_and_forget(Clock::here());
+        let state = self.enter_and_expire(Clock::current());
         let admits = !state.is_closed && state.paused_until <= state.now;
         let available = |window| if admits { state.quota.available(state.now, window) } else { 0 };
         (0..state.quota.windows()).map(available).collect()
@@ -477,10 +480,10 @@ impl Core {
         RateLimiterStats { waiting: state.queue.len(), ..state.stats }
     }
 
-    /// The time until the limiter is as good as new; `None` while calls wait, with settings of its
-    /// own, and if it was closed by itself.
+    /// The time until the limiter is idle with all permits free; `None` while calls wait, if it has
+    /// settings of its own, and if it was closed by itself.
     pub(super) fn idle_in(&self, common: &Settings) -> Option<Nanos> {
-        let mut state = self.enter(Clock::here());
+        let mut state = self.enter(Clock::current());
         state.decide_own(common);
         let OwnSettings { limits, burst, max_waiting, longest_pause } = state.own;
         let is_ordinary = [limits, burst, max_waiting, longest_pause] == [Own::No; 4];
@@ -507,8 +510,8 @@ impl fmt::Display for Core {
 }
 
 impl State {
-    fn forget(&mut self) {
-        self.quota.forget(self.now);
+    fn expire(&mut self) {
+        self.quota.expire(self.now);
     }
 
     fn decide_own(&mut self, common: &Settings) {
@@ -519,20 +522,20 @@ impl State {
         own.longest_pause.decide(|| bounds.longest_pause != common.bounds.longest_pause);
     }
 
-    /// Returns the first waiter's waker: its turn may be another now.
+    /// Returns the waker of the head, which may be due at another time now.
     fn quota_changed(&mut self) -> Option<Waker> {
-        self.open_short_way();
+        self.update_fast_path();
         self.disturb();
-        self.forget();
-        self.queue.first().map(|first| first.waker.clone())
+        self.expire();
+        self.queue.head().map(|head| head.waker.clone())
     }
 
-    fn open_short_way(&mut self) {
-        let is_long_way_only = self.is_closed || self.quota.keeps_past();
-        self.short_way_from = if is_long_way_only { Nanos::MAX } else { self.paused_until };
+    fn update_fast_path(&mut self) {
+        let is_slow_path_only = self.is_closed || self.quota.keeps_expired();
+        self.fast_path_from = if is_slow_path_only { Nanos::MAX } else { self.paused_until };
     }
 
-    /// A moment in the past of this clock.
+    /// Converts a past moment of the clock.
     fn moment(&self, clock: Clock, past: Instant) -> Nanos {
         self.now.saturating_sub(nanos(clock.now().saturating_duration_since(past)))
     }
@@ -541,15 +544,16 @@ impl State {
         self.undisturbed_since = self.now.saturating_add(1);
     }
 
-    /// Admits a call for which permits are free, if no call waits for them: the short way.
+    /// Fast path: admits a call if no call waits and the permits are free.
     #[inline]
-    fn try_admit_at_once(&mut self, permits: &Permits) -> bool {
-        let taken = self.queue.is_empty() && self.short_way_from <= self.now && self.quota.take_free(self.now, permits);
+    fn try_admit_now(&mut self, permits: &Permits) -> bool {
+        let taken = self.queue.is_empty() && self.fast_path_from <= self.now && self.quota.try_take(self.now, permits);
         self.stats.admitted += u64::from(taken);
         taken
     }
 
-    /// [`try_admit_at_once`](Self::try_admit_at_once), where a window may keep its past.
+    /// [`try_admit_now`](Self::try_admit_now) for the slow path, where a window may keep expired
+    /// stamps.
     fn try_admit(&mut self, counts: &Counts) -> bool {
         let taken = self.queue.is_empty() && self.due_after(&Sums::default(), counts) <= self.now;
         if taken {
@@ -559,28 +563,29 @@ impl State {
         taken
     }
 
-    /// The earliest moment from which a pacer may count the permits of a waiter.
-    fn since(&self) -> Nanos {
+    /// The earliest moment from which a pacer may count the permits of a late waiter.
+    fn catch_up_since(&self) -> Nanos {
         self.now.saturating_sub(CATCH_UP).max(self.paused_until)
     }
 
-    /// The earliest moment at which a call could be admitted after others that want `ahead`.
+    /// The earliest moment at which a call could be admitted after calls that want `ahead`.
     fn due_after(&self, ahead: &Sums, counts: &Counts) -> Nanos {
         let start = self.now.max(self.paused_until);
-        self.quota.due_after(start, self.since(), ahead, counts).max(self.paused_until)
+        self.quota.due_after(start, self.catch_up_since(), ahead, counts).max(self.paused_until)
     }
 
-    /// The earliest moment at which a call that comes now could be admitted, after all that wait.
+    /// The earliest moment at which a call that comes now could be admitted, after all waiters.
     fn due_at_the_end(&self, counts: &Counts) -> Nanos {
         self.due_after(self.queue.wanted(), counts)
     }
 
-    /// The same, where some of those that wait are about to be refused.
+    /// [`due_at_the_end`](Self::due_at_the_end), without the waiters of the front that would be
+    /// refused.
     fn due_behind(&self, front: &Front, counts: &Counts) -> Nanos {
         self.due_after(&self.queue.wanted().minus(&front.refused), counts)
     }
 
-    /// The verdict on a call after others that take `ahead`.
+    /// The verdict on a call after calls that take `ahead`.
     fn verdict(&self, ahead: &Sums, demand: &Demand) -> Verdict {
         if self.quota.is_too_much(&demand.counts) {
             return Verdict::TooMuch;
@@ -592,24 +597,24 @@ impl State {
         }
     }
 
-    /// The last moment to be admitted at, if timers alone have delayed the turn.
+    /// The last moment at which the call may be admitted, if timers alone have delayed it.
     fn latest_by_timers(&self, demand: &Demand) -> Nanos {
         let is_undisturbed = demand.since >= self.undisturbed_since;
         demand.latest.saturating_add(if is_undisturbed { demand.lateness } else { 0 })
     }
 
-    /// The lateness that timers may cause in the turn of a newcomer. 0 if its turn is only
-    /// estimated, because heavy calls before it may delay it as well.
+    /// The delay that late timers may cause for a new call. 0 if its due time is only estimated,
+    /// because heavy calls before it may delay the call as well.
     fn lateness(&self, counts: &Counts, due: Nanos) -> Nanos {
         let single_permits = self.queue.has_single_permits_only() && counts.iter().all(|count| *count <= 1);
-        if self.quota.foresees(single_permits) {
-            self.quota.drift(due.saturating_sub(self.now), nanos(GRAIN))
+        if self.quota.due_is_exact(single_permits) {
+            self.quota.max_timer_lateness(due.saturating_sub(self.now), nanos(TIMER_RESOLUTION))
         } else {
             0
         }
     }
 
-    /// The front of these waiters, which begin with the first. Takes time in proportion to the
+    /// The front of these waiters, which begin with the head. Takes time in proportion to the
     /// waiters that are ready to leave.
     fn front<'q>(&self, waiters: impl Iterator<Item = &'q Waiter>) -> Front {
         let mut front = Front::default();
@@ -628,20 +633,20 @@ impl State {
         front
     }
 
-    /// Returns whether a call behind this front can be admitted now, and leaves the front what that
-    /// would take.
+    /// Returns `true` if a call behind this front can be admitted now, with permits left for all
+    /// calls of the front.
     fn leaves_room(&self, front: &Front, counts: &Counts) -> bool {
         !front.is_blocked
             && self.paused_until <= self.now
-            && self.quota.leaves_room(self.now, self.since(), &front.taken, counts)
+            && self.quota.leaves_room(self.now, self.catch_up_since(), &front.taken, counts)
     }
 
     fn take(&mut self, counts: &Counts) {
-        self.quota.take(self.now, self.since(), counts);
+        self.quota.take(self.now, self.catch_up_since(), counts);
         self.stats.admitted += 1;
     }
 
-    /// Takes permits now, whether they fit or not. Turns that were foreseen no longer hold.
+    /// Takes permits now, even if that overdraws a window. Computed due times no longer hold.
     fn charge(&mut self, counts: &Counts) {
         if *counts == Counts::default() {
             return;
@@ -651,11 +656,12 @@ impl State {
         self.disturb();
     }
 
-    /// Counts permits that the quota has given back, and wakes the first waiter if it is due
-    /// earlier. A pacer may also have given back a part of a permit.
+    /// Counts permits that the quota has given back, and wakes the head if it is due earlier. The
+    /// head is woken even if the count is 0, because a pacer may have given back a part of a
+    /// permit.
     fn given_back(&mut self, counts: &Counts, after: &mut Aftermath) {
         add_up(&mut self.stats.refunded, counts, self.quota.windows());
-        self.hand_over(after);
+        self.wake_head(after);
     }
 
     fn refuse(&mut self, error: Error) -> Result<(), Error> {
@@ -663,49 +669,50 @@ impl State {
         Err(error)
     }
 
-    /// The end of a call to a closed limiter.
-    fn refuse_for_good(&mut self, request: &Request) -> Turn {
+    /// Ends a call to a closed limiter.
+    fn refuse_for_good(&mut self, request: &Request) -> Admission {
         self.stats.refused += 1;
-        if request.can_fail { Turn::Over(Err(CLOSED)) } else { Turn::Never }
+        if request.can_fail { Admission::Done(Err(CLOSED)) } else { Admission::Stuck }
     }
 
-    fn claim(&mut self, request: &Request, clock: Clock, waker: &Waker, after: &mut Aftermath) -> Turn {
+    fn admit_or_queue(&mut self, request: &Request, clock: Clock, waker: &Waker, after: &mut Aftermath) -> Admission {
         if self.is_closed {
             return self.refuse_for_good(request);
         }
         let counts = match self.quota.check(&request.permits) {
             Ok(counts) => *counts,
-            Err(error) => return Turn::Over(Err(error)),
+            Err(error) => return Admission::Done(Err(error)),
         };
-        self.call_up(after);
-        // Those that were skipped may have been all that waited.
+        self.wake_or_skip_head(after);
+        // All waiters may have been skipped just now.
         if self.try_admit(&counts) {
-            return Turn::Over(Ok(self.now));
+            return Admission::Done(Ok(self.now));
         }
         let latest = request.max_wait.map_or(Nanos::MAX, |wait| self.now.saturating_add(nanos(wait)));
         let came = keeps_place_since().map(|came| self.moment(clock, came));
         let ahead = came.and_then(|came| self.queue.wanted_before_again(came)).unwrap_or(*self.queue.wanted());
         let due = self.due_after(&ahead, &counts);
         if let Some(result) = self.decide_at_once(request.can_fail, &counts, due, latest) {
-            return Turn::Over(result.map(|()| self.now));
+            return Admission::Done(result.map(|()| self.now));
         }
         let lateness = if latest == Nanos::MAX { 0 } else { self.lateness(&counts, due) };
         let demand = Demand { counts, since: self.now, latest, lateness };
         let ticket = match came {
             None => self.queue.join(waker, demand),
             Some(came) => {
-                // Turns foreseen at this very moment still count as foreseen, although this call
-                // may stand before them now. The only effect is more patience with their timers.
+                // Due times that were computed at this very moment still count as valid, although
+                // this call may stand before them. The only effect is more tolerance for late
+                // timers.
                 self.undisturbed_since = self.undisturbed_since.max(self.now);
                 self.queue.join_again(waker, demand, came)
             }
         };
-        let claim = Claim { ticket, demand };
-        let recheck_at = self.recheck_at(&claim, self.expected(&claim));
-        Turn::Joined(claim, recheck_at)
+        let call = QueuedCall { ticket, demand };
+        let recheck_at = self.set_recheck(&call, self.next_check(&call));
+        Admission::Queued(call, recheck_at)
     }
 
-    /// Admits or refuses a newcomer that cannot wait until it is `due`; `None` if it can.
+    /// Admits or refuses a new call that may not wait until it is `due`; `None` if it may.
     fn decide_at_once(
         &mut self,
         can_fail: bool,
@@ -719,8 +726,7 @@ impl State {
         if has_patience(due) && waiting < most_waiting {
             return None;
         }
-        // Waiters whose turn has come are as good as gone, whether or not they have been polled
-        // since.
+        // Waiters of the front do not count as waiting, whether or not they have been polled since.
         let front = self.front(self.queue.iter());
         if self.leaves_room(&front, counts) {
             self.take(counts);
@@ -734,134 +740,133 @@ impl State {
         if has_patience(due) { None } else { Some(self.refuse(self.rate_limited(due))) }
     }
 
-    fn take_turn(&mut self, claim: &Claim, waker: &Waker, after: &mut Aftermath) -> Turn {
-        let Claim { ticket, demand } = claim;
+    fn recheck(&mut self, call: &QueuedCall, waker: &Waker, after: &mut Aftermath) -> Admission {
+        let QueuedCall { ticket, demand } = call;
         if self.queue.check_in(ticket, demand, waker, &mut after.stale) {
             self.disturb();
         }
-        if !self.queue.is_first(ticket) {
-            self.call_up(after);
+        if !self.queue.is_head(ticket) {
+            self.wake_or_skip_head(after);
         }
-        let is_first = self.queue.is_first(ticket);
-        // A waiter with patience left goes when it is first, and not before.
-        if !is_first && self.now < demand.latest {
-            return self.wait(claim, self.expected(claim));
+        let is_head = self.queue.is_head(ticket);
+        // Before its longest wait has passed, a waiter is only admitted as the head.
+        if !is_head && self.now < demand.latest {
+            return self.wait(call, self.next_check(call));
         }
         let front = self.front(self.queue.before(ticket));
         let ahead = if front.is_blocked { self.queue.wanted_before(ticket) } else { front.taken };
         let refusal = match self.verdict(&ahead, demand) {
-            Verdict::Due if is_first || self.leaves_room(&front, &demand.counts) => {
+            Verdict::Due if is_head || self.leaves_room(&front, &demand.counts) => {
                 self.take(&demand.counts);
                 self.stats.delayed += 1;
                 self.stats.total_wait += Duration::from_nanos(self.now - demand.since);
-                self.give_up(ticket, after);
-                return Turn::Over(Ok(self.now));
+                self.remove(ticket, after);
+                return Admission::Done(Ok(self.now));
             }
-            // The waiters before it have been woken, and need what it would take.
-            Verdict::Due if self.now < demand.latest.saturating_add(nanos(GRAIN)) => {
-                return self.wait(claim, demand.latest.saturating_add(nanos(GRAIN)));
+            // The waiters before it have been woken, and need the permits that it would take.
+            Verdict::Due if self.now < demand.latest.saturating_add(nanos(TIMER_RESOLUTION)) => {
+                return self.wait(call, demand.latest.saturating_add(nanos(TIMER_RESOLUTION)));
             }
-            Verdict::NotYet { due } => return self.wait(claim, due),
+            Verdict::NotYet { due } => return self.wait(call, due),
             Verdict::TooMuch if !front.is_blocked => self.quota.check_counts(&demand.counts),
             Verdict::TooMuch | Verdict::Due | Verdict::TooLate => Ok(()),
         };
-        self.give_up(ticket, after);
+        self.remove(ticket, after);
         let refusal = refusal.err().unwrap_or_else(|| self.rate_limited(self.due_at_the_end(&demand.counts)));
-        Turn::Over(self.refuse(refusal).map(|()| self.now))
+        Admission::Done(self.refuse(refusal).map(|()| self.now))
     }
 
-    fn wait(&mut self, claim: &Claim, until: Nanos) -> Turn {
-        Turn::Wait(self.recheck_at(claim, until))
+    fn wait(&mut self, call: &QueuedCall, until: Nanos) -> Admission {
+        Admission::Wait(self.set_recheck(call, until))
     }
 
-    /// Notes that the waiter looks again at this moment, or when its patience ends.
-    fn recheck_at(&mut self, claim: &Claim, moment: Nanos) -> Nanos {
-        let latest = claim.demand.latest;
+    /// Notes when the waiter rechecks: at this moment, or earlier if its longest wait ends earlier.
+    fn set_recheck(&mut self, call: &QueuedCall, moment: Nanos) -> Nanos {
+        let latest = call.demand.latest;
         let recheck_at = if self.now < latest { moment.min(latest) } else { moment };
-        if let Some(waiter) = self.queue.get_mut(&claim.ticket) {
+        if let Some(waiter) = self.queue.get_mut(&call.ticket) {
             waiter.recheck_at = recheck_at;
         }
         recheck_at
     }
 
-    /// When this waiter should look at the queue again: the first when it is due, and others when
-    /// their turn should have come, with some slack for late timers. The slack only matters if a
-    /// waiter before it never comes, because otherwise it is woken earlier.
-    fn expected(&self, claim: &Claim) -> Nanos {
-        let Claim { ticket, demand } = claim;
-        if self.queue.is_first(ticket) {
+    /// The moment at which a waiter should recheck. For the head, when it is due. For others, when
+    /// they should have been due, plus slack for late timers. The slack only matters if a waiter
+    /// ahead is never polled, because otherwise the waiter is woken earlier.
+    fn next_check(&self, call: &QueuedCall) -> Nanos {
+        let QueuedCall { ticket, demand } = call;
+        if self.queue.is_head(ticket) {
             return self.due_after(&Sums::default(), &demand.counts);
         }
-        if self.queue.first().is_some_and(|first| first.woken_at.is_some()) {
-            // If all waiters of a long queue checked at once, the first would have to wait for all
+        if self.queue.head().is_some_and(|head| head.woken_at.is_some()) {
+            // If all waiters of a long queue rechecked at once, the head would be polled after all
             // of them.
-            let rounds = 1 + self.queue.places_before(ticket) / LOOKING_TOGETHER;
-            return self.now.saturating_add(GRACE.saturating_mul(rounds));
+            let rounds = 1 + self.queue.places_before(ticket) / MAX_CONCURRENT_CHECKS;
+            return self.now.saturating_add(HEAD_GRACE.saturating_mul(rounds));
         }
         let due = self.due_after(&self.queue.wanted_before_at_most(ticket), &demand.counts);
-        let drift = self.quota.drift(due.saturating_sub(self.now), nanos(GRAIN));
-        due.saturating_add(drift).max(self.now.saturating_add(GRACE))
+        let lateness = self.quota.max_timer_lateness(due.saturating_sub(self.now), nanos(TIMER_RESOLUTION));
+        due.saturating_add(lateness).max(self.now.saturating_add(HEAD_GRACE))
     }
 
-    /// When the first in the queue is admitted or refused. A limit that was lowered refuses it at
-    /// once.
-    fn first_due(&self) -> Option<Nanos> {
-        let counts = &self.queue.first()?.demand.counts;
+    /// The moment at which the head is admitted or refused: 0 if a lowered limit refuses it.
+    fn head_due(&self) -> Option<Nanos> {
+        let counts = &self.queue.head()?.demand.counts;
         Some(if self.quota.is_too_much(counts) { 0 } else { self.due_after(&Sums::default(), counts) })
     }
 
-    /// Wakes the first in the queue if it is due. Skips it if it was woken and has not come for too
-    /// long.
-    fn call_up(&mut self, after: &mut Aftermath) {
+    /// Wakes the head if it is due. Skips the head if it was woken and has not been polled for
+    /// [`HEAD_GRACE`].
+    fn wake_or_skip_head(&mut self, after: &mut Aftermath) {
         let mut silent_since = None;
-        while self.first_due().is_some_and(|due| due <= self.now) {
+        while self.head_due().is_some_and(|due| due <= self.now) {
             let now = self.now;
-            let Some(first) = self.queue.first_mut() else { break };
-            // A waiter whose own recheck was due when the one before it was woken has been silent
-            // for as long.
-            match first.woken_at.or(silent_since.filter(|since| first.recheck_at <= *since)) {
+            let Some(head) = self.queue.head_mut() else { break };
+            // If a waiter's own recheck was due when the previous head was woken, the waiter has
+            // been silent for at least as long.
+            match head.woken_at.or(silent_since.filter(|since| head.recheck_at <= *since)) {
                 None => {
-                    first.woken_at = Some(now);
-                    after.wake(first.waker.clone());
+                    head.woken_at = Some(now);
+                    after.wake(head.waker.clone());
                     return;
                 }
-                Some(since) if now < since.saturating_add(GRACE) => break,
+                Some(since) if now < since.saturating_add(HEAD_GRACE) => break,
                 Some(since) => {
                     silent_since = Some(since);
-                    self.queue.skip_first(&mut after.stale);
+                    self.queue.skip_head(&mut after.stale);
                     self.stats.skipped += 1;
                 }
             }
         }
         if silent_since.is_some() {
-            self.hand_over(after);
+            self.wake_head(after);
         }
     }
 
-    /// The first place has changed hands: its holder is woken, unless it will come by itself in
-    /// time.
-    fn hand_over(&mut self, after: &mut Aftermath) {
-        let (Some(due), now) = (self.first_due(), self.now) else { return };
-        let Some(first) = self.queue.first_mut() else { return };
-        if first.recheck_at <= due {
+    /// Wakes the head, unless its own recheck comes in time. Called when the head or its due time
+    /// may have changed.
+    fn wake_head(&mut self, after: &mut Aftermath) {
+        let (Some(due), now) = (self.head_due(), self.now) else { return };
+        let Some(head) = self.queue.head_mut() else { return };
+        if head.recheck_at <= due {
             return;
         }
         if due <= now {
-            first.woken_at = Some(now);
+            head.woken_at = Some(now);
         }
-        after.wake(first.waker.clone());
+        after.wake(head.waker.clone());
     }
 
-    fn leave(&mut self, claim: &Claim, after: &mut Aftermath) {
+    fn leave(&mut self, call: &QueuedCall, after: &mut Aftermath) {
         self.stats.cancelled += 1;
-        self.give_up(&claim.ticket, after);
+        self.remove(&call.ticket, after);
     }
 
-    fn give_up(&mut self, ticket: &Ticket, after: &mut Aftermath) {
-        let was_first = self.queue.is_first(ticket);
+    fn remove(&mut self, ticket: &Ticket, after: &mut Aftermath) {
+        let was_first = self.queue.is_head(ticket);
         self.queue.leave(ticket, &mut after.stale);
         if was_first {
-            self.hand_over(after);
+            self.wake_head(after);
         }
     }
 
@@ -870,7 +875,7 @@ impl State {
             return self.refuse(CLOSED);
         }
         let counts = self.quota.check(&permits)?;
-        self.call_up(after);
+        self.wake_or_skip_head(after);
         if self.try_admit(counts) {
             return Ok(());
         }
@@ -882,11 +887,11 @@ impl State {
         self.refuse(self.rate_limited(self.due_behind(&front, counts)))
     }
 
-    /// The refusal of a call that would be due at this moment.
+    /// The error for a call that would be due at this moment.
     fn rate_limited(&self, due: Nanos) -> Error {
         let wait = due.saturating_sub(self.now);
-        // The waiters before it that are due have been woken, and will have gone a moment later.
-        let wait = if wait == 0 { nanos(GRAIN) } else { wait };
+        // The due waiters before the call have been woken, and will have left by then.
+        let wait = if wait == 0 { nanos(TIMER_RESOLUTION) } else { wait };
         Error::RateLimited { retry_after: Duration::from_nanos(wait) }
     }
 }

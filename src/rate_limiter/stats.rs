@@ -3,41 +3,50 @@
 use crate::policy::MAX_WINDOWS;
 use std::{fmt, time::Duration};
 
-/// What a [`RateLimiter`](crate::RateLimiter) has seen since it was made: see [`stats`](crate::RateLimiter::stats).
+/// Counts of a [`RateLimiter`](crate::RateLimiter) since it was made. Returned by
+/// [`RateLimiter::stats`](crate::RateLimiter::stats).
+///
+/// # Examples
 ///
 /// ```
 /// let stats = decor::RateLimiter::new(10, std::time::Duration::from_secs(1)).stats();
-/// assert_eq!(stats.to_string(), "RateLimiterStats(admitted=0, delayed=0, refused=0, cancelled=0, waiting=0, mean_wait=0ns)");
+/// assert_eq!(
+///     stats.to_string(),
+///     "RateLimiterStats(admitted=0, delayed=0, refused=0, cancelled=0, waiting=0, mean_wait=0ns)",
+/// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RateLimiterStats {
-    /// Calls that were admitted, whatever their weight.
+    /// Calls that were admitted. A call counts once, however many permits it took.
     pub admitted: u64,
-    /// Those of them that had to wait.
+    /// Admitted calls that had to wait.
     pub delayed: u64,
-    /// Calls that were turned away: the wait too long, the queue too full, no permit to try for,
-    /// the limiter closed.
+    /// Calls that were refused: because the wait was too long, the queue was full, no permit was
+    /// free for a call that only tries, or the limiter was closed.
     pub refused: u64,
-    /// Calls that left while they waited.
+    /// Calls that were dropped while they waited.
     pub cancelled: u64,
-    /// Waiters that were woken, did not come, and were skipped. A skipped waiter keeps its place.
+    /// Waiters that were woken and skipped, because they were not polled in time. A skipped waiter
+    /// keeps its place.
     pub skipped: u64,
     /// Calls that wait now.
     pub waiting: usize,
-    /// The time that the delayed calls waited, added up.
+    /// Total wait of the delayed calls.
     pub total_wait: Duration,
     /// Permits of each window that were [charged](crate::RateLimiter::charge), or used beyond a
-    /// reservation that was [settled](crate::Around::settled). Zeros beyond the windows that there
-    /// are.
+    /// reservation that was [settled](crate::Around::settled). Entries beyond the limiter's windows
+    /// are 0.
     pub charged: [u64; MAX_WINDOWS],
-    /// Permits of each window that were given back: by [`refund`](crate::RateLimiter::refund), or
-    /// from a reservation that was settled. Permits that had left the window are not included.
+    /// Permits of each window that were given back, by [`refund`](crate::RateLimiter::refund) or
+    /// when a reservation was settled. Permits that had left the window are not included.
     pub refunded: [u64; MAX_WINDOWS],
 }
 
 impl RateLimiterStats {
-    /// How long a call waited on average, those that did not wait included.
+    /// Average wait of an admitted call. Calls that did not wait are included.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let stats = decor::RateLimiter::new(10, std::time::Duration::from_secs(1)).stats();
@@ -48,7 +57,7 @@ impl RateLimiterStats {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// Adds the counts of another limiter. Sums saturate.
+    /// Adds the counts of another limiter, saturating.
     pub(super) fn add(&mut self, other: &Self) {
         let Self { admitted, delayed, refused, cancelled, skipped, waiting, total_wait, charged, refunded } = other;
         let add = |sum: &mut u64, count: &u64| *sum = sum.saturating_add(*count);

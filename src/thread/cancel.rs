@@ -1,8 +1,8 @@
-//! Cancellation of the call on a thread: by a [`CancelToken`], by a caller that has gone, or by the
+//! Cancellation of the call on a thread, by a [`CancelToken`], by a caller that has left, or by the
 //! end of a runtime.
 //!
-//! A thread cannot be cancelled, so a call runs on after it was cancelled. When the call would next
-//! wait in decor, or begin a call, an attempt or a load, decor unwinds it.
+//! A thread cannot be stopped, so a cancelled call runs on at first. Decor unwinds the call when it
+//! would next wait in decor, or begin a call, an attempt or a load.
 
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock, thread_local};
 use std::{
@@ -15,33 +15,35 @@ use std::{
     thread,
 };
 
-/// Cancels the blocking calls that it runs: their waits for a retry, a permit or a load end.
+/// Cancels blocking calls. Their waits for a retry, a permit or a load end at once.
 ///
-/// [`run`](Self::run) makes a call on this thread, and [`cancel`](Self::cancel), from another
-/// thread or task, ends what decor does in it. A clone is the same token. A token may run any
-/// number of calls, one after the other and on many threads: a shutdown cancels all of them at
-/// once. A cancelled token stays cancelled; for further calls, make another.
+/// [`run`](Self::run) makes a call on this thread. [`cancel`](Self::cancel), from another thread or
+/// task, ends decor's work in the call. All clones are one token.
+///
+/// A token may run any number of calls, one after the other and on many threads. A shutdown can
+/// therefore cancel all of them at once. A cancelled token stays cancelled; for further calls, make
+/// another one.
 ///
 /// Async calls need no token, because dropping their future cancels them.
 ///
 /// # Effects
 ///
-/// - Every wait in decor ends at once: the delay of a retry, a permit, a load, a call with a
-///   limit, a [gate](crate::layer::Gate). The next waiter moves up, another call takes over the
-///   load, `timed` and `logged` report `cancelled`.
+/// - Every wait in decor ends at once: for the delay of a retry, a permit, a load, a call with a
+///   time limit, or a [gate](crate::layer::Gate). The next waiter moves up, another call takes over
+///   the load, and `timed` and `logged` report `cancelled`.
 /// - No further attempt, permit or load begins.
-/// - The function in progress runs on. If it returns, and decor has nothing to begin after it,
-///   `run` returns its value.
+/// - The function in progress runs on. If the function returns, and decor has nothing to begin
+///   after it, `run` returns its value.
 /// - A load that is [`detached`](crate::Memoized::detached) goes on for the other calls.
 /// - With a [`timeout`](crate::FnExt::timeout), the function in progress is abandoned, as when the
-///   limit passes: `run` returns at once.
+///   limit passes, and `run` returns at once.
 ///
 /// # Limits
 ///
-/// decor ends a call by unwinding it, without the panic hook. A `Mutex` that the call holds while
+/// Decor ends a call by unwinding it, without the panic hook. A `Mutex` that the call holds while
 /// it waits is poisoned. A `catch_unwind` within the call stops the unwinding, and the next wait
-/// unwinds again. From a `Drop` that runs while the thread unwinds, and with `panic = "abort"`, no
-/// call can be unwound: its waits run their course.
+/// unwinds again. Calls cannot be unwound from a `Drop` that runs while the thread unwinds, nor
+/// with `panic = "abort"`. Their waits then take their full time.
 ///
 /// # Examples
 ///
@@ -68,7 +70,9 @@ use std::{
 pub struct CancelToken(Arc<Signal>);
 
 impl CancelToken {
-    /// A token that is not cancelled.
+    /// Makes a token that is not cancelled.
+    ///
+    /// # Examples
     ///
     /// ```
     /// assert!(!decor::blocking::CancelToken::new().is_cancelled());
@@ -77,16 +81,17 @@ impl CancelToken {
         Self::default()
     }
 
-    /// Makes a call on this thread, which the token can cancel. Returns the value of the call, or
+    /// Makes a call on this thread that the token can cancel. Returns the value of the call, or
     /// `None` if the call was cancelled.
     ///
-    /// If the token is cancelled already, nothing is called. Within the run of another token, or
-    /// within a limit, whichever is cancelled first ends the call: `run` returns `None` for its own
-    /// token only, and the unwinding for another goes on to that one.
+    /// If the token is already cancelled, nothing is called. Runs can be nested, and can stand
+    /// within a time limit. The first cancellation then ends the call. `run` returns `None` only if
+    /// its own token is cancelled; otherwise the unwinding goes on to the run or the limit that was
+    /// cancelled.
     ///
     /// # Panics
     ///
-    /// With the panic of the call.
+    /// If the call panics, with the same payload.
     ///
     /// # Examples
     ///
@@ -118,7 +123,10 @@ impl CancelToken {
         self.0.cancel();
     }
 
-    /// Returns `true` if the token is cancelled. Lets a long-running function end its own loop.
+    /// Returns `true` if the token is cancelled. A long-running function can check this to end its
+    /// own loop.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let token = decor::blocking::CancelToken::new();
@@ -140,11 +148,11 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-/// The signal that calls are cancelled. Stays set for good.
+/// The signal that calls are cancelled. Once set, stays set.
 #[derive(Debug, Default)]
 pub(super) struct Signal {
     is_cancelled: AtomicBool,
-    /// The threads that wait in these calls.
+    /// Wakers of the threads that wait in these calls.
     waiting: Mutex<Vec<Waker>>,
 }
 
@@ -166,17 +174,18 @@ impl Signal {
     }
 }
 
-/// The signals that cancel the call of a thread: its own, and those of the calls around it.
+/// The signals that cancel the call of a thread: the signal of the call itself, and those of the
+/// calls around it.
 #[derive(Debug, Clone)]
 pub(super) struct Scope {
     signal: Arc<Signal>,
-    /// `None` if there is no call around it.
+    /// Scope of the call around this one; `None` if there is none.
     outer: Option<Arc<Scope>>,
 }
 
-/// The payload of decor's unwinding. It is no panic, and no panic hook hears of it.
+/// The payload with which decor unwinds a call. Not a panic: the panic hook is not called.
 struct CancelUnwind {
-    /// Dropped with the payload, which then has been caught.
+    /// Dropped with the payload, after the payload was caught.
     _is_under_way: Arc<()>,
 }
 
@@ -198,17 +207,17 @@ thread_local! {
 std::thread_local! {
     /// Number of unwindings that decor has begun on this thread.
     static BEGUN: Cell<u64> = const { Cell::new(0) };
-    /// Alive as long as the payload of the last of them.
+    /// Alive while the payload of the last of these unwindings is alive.
     static LAST: RefCell<Weak<()>> = const { RefCell::new(Weak::new()) };
 }
 
 impl Scope {
-    /// For a call that is made within the call of this thread.
+    /// Makes a scope for a call within the current call of this thread.
     pub(super) fn new(signal: Arc<Signal>) -> Self {
         Self { signal, outer: current().map(Arc::new) }
     }
 
-    /// For a call that goes on without its caller.
+    /// Makes a scope for a call that goes on without its caller.
     #[cfg(any(feature = "memo", feature = "test-util"))]
     pub(super) fn detached() -> Self {
         Self { signal: Arc::default(), outer: None }
@@ -218,21 +227,21 @@ impl Scope {
         iter(Some(self)).any(Signal::is_cancelled)
     }
 
-    /// Makes this the scope of the thread, as long as the guard lives.
+    /// Makes this the scope of the thread while the guard lives.
     pub(super) fn enter(self) -> Entered {
         Entered { before: CURRENT.try_with(|current| current.replace(Some(self))).ok().flatten() }
     }
 
-    /// Runs a call. Returns its panic, or decor's unwinding, as `Err`.
+    /// Runs a call. Returns the payload of a panic, or of decor's unwinding, as `Err`.
     fn run<T>(self, call: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
         let _entered = self.enter();
         catch_unwind(AssertUnwindSafe(call))
     }
 
-    /// Runs a call for another thread. Returns its panic as `Err`, and `None` if decor has unwound
-    /// it.
+    /// Runs a call for another thread. Returns the payload of a panic as `Err`, and `None` if decor
+    /// has unwound the call.
     pub(super) fn run_for_another<T>(self, call: impl FnOnce() -> T) -> Option<Result<T, Box<dyn Any + Send>>> {
-        // The caller may have gone before a thread was there for the call.
+        // The caller may have left before a thread took the call.
         let begin = || {
             unwind_if_cancelled();
             call()
@@ -278,12 +287,11 @@ pub(super) fn unwind() -> ! {
     resume_unwind(Box::new(CancelUnwind::new()))
 }
 
-/// Tells decor's unwinding of a call from a panic. Made before the call begins.
+/// Distinguishes decor's unwinding of a call from a panic. Made before the call begins.
 ///
 /// An unwinding that began before the call does not count, because a function may have caught and
-/// kept its payload. One that began during the call counts until its payload is dropped.
-///
-/// A call that keeps the payload and then panics itself cannot be told from a cancelled one.
+/// kept its payload. An unwinding that began during the call counts until its payload is dropped. A
+/// call that keeps the payload and then panics itself looks like a cancelled call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UnwindMark {
     begun: u64,
@@ -295,19 +303,19 @@ impl UnwindMark {
         Self { begun: BEGUN.get() }
     }
 
-    /// Whether the unwinding of this thread is decor's, and not a panic.
+    /// Returns `true` if the current unwinding of this thread is decor's, and not a panic.
     pub(crate) fn is_cancelled(self) -> bool {
         BEGUN.get() > self.begun && LAST.try_with(|last| last.borrow().strong_count() > 0).unwrap_or(true)
     }
 }
 
-/// The scope of this thread's call; `None` also for a thread at its end, after its thread-locals
-/// are gone.
+/// The scope of this thread's call. Also `None` while a thread ends, after its thread-locals are
+/// gone.
 fn current() -> Option<Scope> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
-/// Wakes the waiting thread when its call is cancelled, as long as the guard lives.
+/// Registers a waker that is woken when this thread's call is cancelled, while the guard lives.
 pub(super) fn register(waker: &Waker) -> Registered<'_> {
     let scope = current();
     iter(scope.as_ref()).for_each(|signal| lock(&signal.waiting).push(waker.clone()));

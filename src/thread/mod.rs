@@ -1,5 +1,5 @@
-//! Threads: how they wait, how a call on one is cancelled, and the pool of those that calls are
-//! handed to.
+//! Blocking waits, the cancellation of blocking calls, and the pool of threads for calls that need
+//! one of their own.
 
 mod cancel;
 #[cfg(all(test, shuttle))]

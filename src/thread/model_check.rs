@@ -1,7 +1,7 @@
-//! Cancellation under a model checker: see [`crate::model_check`]. A wake-up that is lost is a
-//! deadlock, which the checker reports. The checks are, for a token that is cancelled once:
+//! Cancellation under a model checker: see [`crate::model_check`]. A lost wake-up is a deadlock,
+//! which the checker reports. The checks, for a token that is cancelled once:
 //!
-//! - Each wait ends: with its event, or cancelled.
+//! - Each wait ends, with its event or cancelled.
 //! - A wait that begins after the token was cancelled does not wait.
 //! - Nothing is left behind: no waker of a wait that has ended.
 
@@ -43,8 +43,9 @@ impl Event {
     }
 }
 
-/// Waits of threads against a cancellation and maybe the event. `waiters` has, for each thread, the
-/// number of scopes of other tokens around its wait. The token's scope is the outermost.
+/// Runs waiting threads against a cancellation, and against the event if `happens`. `waiters` has
+/// an entry for each thread: the number of scopes of other tokens around its wait. The token's
+/// scope is the outermost.
 fn check(waiters: &'static [usize], happens: bool, preemptions: usize) {
     let explored = explore(preemptions, move || {
         let (signal, event) = (Arc::<Signal>::default(), Event::default());

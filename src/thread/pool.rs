@@ -1,5 +1,5 @@
-//! The threads of calls that need one of their own: those bounded by `.timeout(..)`, and detached
-//! loads. [`Slots`] says which of them run.
+//! The pool of threads for calls that need a thread of their own: calls with a `.timeout(..)`, and
+//! detached loads. [`Slots`] decides which of them run.
 
 use super::slots::Slots;
 #[cfg(feature = "test-util")]
@@ -14,37 +14,37 @@ use std::{
     time::Duration,
 };
 
-/// Number of slots taken from which on top-level calls are queued. An abandoned call keeps its slot
-/// until it ends.
+/// Limit for top-level calls: such a call is queued while this many slots are taken. An abandoned
+/// call keeps its slot until it ends.
 const SLOTS: usize = 512;
 
-/// Number of slots taken from which on nested calls are queued as well.
+/// Limit for nested calls: such a call is queued while this many slots are taken.
 const MAX_SLOTS: usize = 2 * SLOTS;
 
-/// How long a thread without work stays.
+/// Time after which an idle thread ends.
 const IDLE: Duration = Duration::from_secs(5);
 
 pub(super) static POOL: Pool = Pool::new(|| {
     let thread = thread::Builder::new().name("decor".to_owned());
-    thread.spawn(|| POOL.work()).map(drop)
+    thread.spawn(|| POOL.run_worker()).map(drop)
 });
 
 pub(super) struct Pool {
     state: Mutex<State>,
-    work: Condvar,
-    /// Starts a thread that [works](Pool::work).
+    has_work: Condvar,
+    /// Starts a thread that runs [`Pool::run_worker`].
     spawn: fn() -> io::Result<()>,
 }
 
 struct State {
     slots: Slots<Job>,
-    /// Number of threads that work.
+    /// Number of worker threads.
     threads: usize,
-    /// Number of these threads that have no job.
+    /// Number of worker threads without a job.
     idle: usize,
 }
 
-/// A call that has not begun. Dropped, it drops the call's function and arguments.
+/// A call that has not begun. Owns the call's function and arguments.
 struct Job {
     call: Box<dyn FnOnce() + Send>,
     clock: Inherited,
@@ -57,18 +57,18 @@ thread_local! {
 impl Pool {
     const fn new(spawn: fn() -> io::Result<()>) -> Self {
         let state = State { slots: Slots::new(SLOTS, MAX_SLOTS), threads: 0, idle: 0 };
-        Self { state: Mutex::new(state), work: Condvar::new(), spawn }
+        Self { state: Mutex::new(state), has_work: Condvar::new(), spawn }
     }
 
-    /// Runs `call` on a thread of the pool as soon as there is a slot, and returns its serial
-    /// number.
+    /// Runs `call` on a thread of the pool as soon as a slot is free. Returns the serial number of
+    /// the call.
     ///
-    /// If the call is awaited, its caller does nothing but wait, until the call has ended or the
-    /// caller leaves by [`cancel`](Self::cancel) or [`detach`](Self::detach).
+    /// With `is_awaited`, the caller only waits, until the call has ended or the caller leaves by
+    /// [`cancel`](Self::cancel) or [`detach`](Self::detach).
     ///
     /// # Panics
     ///
-    /// If no thread can be started and there is none. Nothing is kept of the call then.
+    /// If the pool has no thread and cannot start one. The call is dropped first.
     pub(super) fn run(&self, is_awaited: bool, call: impl FnOnce() + Send + 'static) -> u64 {
         let job = Job { call: Box::new(call), clock: Inherited::from_this_thread() };
         let mut state = lock(&self.state);
@@ -79,28 +79,29 @@ impl Pool {
         serial
     }
 
-    /// The caller of a call that is of no use without it has left. If the call has not begun, it is
-    /// dropped here.
+    /// Notes that the caller has left a call, and that the call is of no use without it. Drops the
+    /// call if it has not begun.
     pub(super) fn cancel(&self, serial: u64) {
         let mut state = lock(&self.state);
         let job = state.slots.cancel(serial);
-        // A call that was ready leaves a slot. If no thread can be started for the next call, it
-        // gets the next one that is free.
+        // A ready call leaves a slot to the next call. If no thread can be started for that call,
+        // the next free thread takes it.
         drop(self.admit(state));
         drop(job);
     }
 
-    /// The caller of a call that goes on without it has left.
+    /// Notes that the caller has left a call that goes on without it.
     pub(super) fn detach(&self, serial: u64) {
         lock(&self.state).slots.detach(serial);
     }
 
-    /// Makes ready what has room, with a thread for each. `Err` if a thread could not be started.
+    /// Makes queued calls ready while there are slots, and wakes or starts a thread for each. `Err`
+    /// if a thread could not be started.
     fn admit<'p>(&'p self, mut state: MutexGuard<'p, State>) -> io::Result<MutexGuard<'p, State>> {
         while let Some(job) = state.slots.admit() {
             job.clock.start();
             if state.slots.ready() <= state.idle {
-                self.work.notify_one();
+                self.has_work.notify_one();
             } else {
                 drop(state);
                 (self.spawn)()?;
@@ -110,8 +111,8 @@ impl Pool {
         Ok(state)
     }
 
-    /// Takes back a call for which no thread could be started. If the pool has a thread, the call
-    /// is left to it.
+    /// Takes back a call for which no thread could be started. If the pool has a thread, leaves the
+    /// call to that thread.
     #[cold]
     fn withdraw(&self, serial: u64, error: &io::Error) {
         let mut state = lock(&self.state);
@@ -126,28 +127,28 @@ impl Pool {
         }
     }
 
-    /// Runs jobs on this thread until there have been none for a while.
-    fn work(&self) {
+    /// Runs jobs on this thread until there has been none for [`IDLE`].
+    fn run_worker(&self) {
         IS_POOL_THREAD.set(true);
         let mut state = lock(&self.state);
         state.threads += 1;
         loop {
             if let Some((serial, Job { call, clock })) = state.slots.begin() {
                 drop(state);
-                // The call keeps its panic for its caller.
+                // The job itself has passed a panic to the call's caller.
                 let _ = clock.scope(|| catch_unwind(AssertUnwindSafe(call)));
                 state = lock(&self.state);
                 state.slots.end(serial);
-                // One of the calls that are admitted is for this thread.
+                // This thread takes one of the calls that are admitted now.
                 state.idle += 1;
                 state = self.admit(state).unwrap_or_else(|_| lock(&self.state));
                 state.idle -= 1;
-                // The clock is dropped last. Otherwise virtual time could move on before those
-                // begin.
+                // The clock is dropped last. Otherwise virtual time could advance before the
+                // admitted calls begin.
                 continue;
             }
             state.idle += 1;
-            let (back, waited) = self.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            let (back, waited) = self.has_work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
             state = back;
             state.idle -= 1;
             if waited.timed_out() && state.slots.ready() == 0 {
@@ -158,7 +159,7 @@ impl Pool {
     }
 }
 
-/// Stands in for the virtual clock.
+/// Replaces the virtual clock's type where there is none.
 #[cfg(not(feature = "test-util"))]
 struct Inherited;
 
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_of_a_call_without_a_thread() {
+    fn a_call_for_which_no_thread_starts_is_dropped_with_a_panic() {
         static POOL: Pool = Pool::new(no_thread);
         let kept = Arc::new(());
         for is_awaited in [true, false] {
@@ -209,7 +210,7 @@ mod tests {
 
     impl Drop for Argument {
         fn drop(&mut self) {
-            assert!(self.0.state.try_lock().is_ok(), "an argument is dropped outside of the lock");
+            assert!(self.0.state.try_lock().is_ok(), "an argument must be dropped outside of the lock");
             self.1.fetch_add(1, SeqCst);
         }
     }
@@ -219,7 +220,7 @@ mod tests {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         static POOL: Pool = Pool::new(|| {
             STARTED.fetch_add(1, SeqCst);
-            Ok(()) // but the thread is slow to come
+            Ok(()) // the thread never takes a job
         });
         let dropped = Arc::new(AtomicU32::new(0));
         let run = |_| {
@@ -231,17 +232,17 @@ mod tests {
         assert_eq!(ready_and_started(), (512, 512));
         POOL.cancel(calls[7]);
         assert_eq!((ready_and_started(), dropped.load(SeqCst)), ((512, 513), 1));
-        POOL.cancel(calls[513]); // is queued
+        POOL.cancel(calls[513]); // a call in the queue
         POOL.cancel(calls[8]);
         assert_eq!((ready_and_started(), dropped.load(SeqCst)), ((511, 513), 3));
     }
 
-    /// A thread that has a job already comes for the next when that one has ended.
+    /// A busy thread takes the next call when its job has ended, if no other thread can be started.
     #[test]
-    fn one_thread_is_enough_for_all_calls() {
+    fn one_thread_runs_all_calls_if_no_other_can_be_started() {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         static POOL: Pool = Pool::new(|| match STARTED.fetch_add(1, SeqCst) {
-            0 => thread::Builder::new().spawn(|| POOL.work()).map(drop),
+            0 => thread::Builder::new().spawn(|| POOL.run_worker()).map(drop),
             _ => no_thread(),
         });
         let (go, stop) = mpsc::channel::<()>();

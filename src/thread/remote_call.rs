@@ -1,4 +1,4 @@
-//! A call on a thread of its own, and the wait for it.
+//! A call on another thread, and the wait for its result.
 
 use super::{
     cancel::{Scope, Signal, unwind_if_cancelled},
@@ -27,16 +27,16 @@ pub(crate) struct RemoteCall<T> {
 }
 
 enum Reply<T> {
-    /// Not yet there. The caller's waker, once it waits.
+    /// The call has not ended. Holds the caller's waker while the caller waits.
     Pending(Option<Waker>),
-    /// The output of the call, or its panic.
+    /// The output of the call, or the payload of its panic.
     Ended(Result<T, Box<dyn Any + Send>>),
     /// Decor has unwound the call, or the reply has been taken.
     Gone,
 }
 
 impl<T: Send + 'static> RemoteCall<T> {
-    /// Begins a call that is of no use without its caller.
+    /// Begins a call that is cancelled if its caller leaves.
     pub(crate) fn begin(call: impl FnOnce() -> T + Send + 'static) -> Self {
         let signal = Arc::<Signal>::default();
         let mut begun = Self::new(Some(Arc::clone(&signal)));
@@ -54,7 +54,7 @@ impl<T: Send + 'static> RemoteCall<T> {
         begun
     }
 
-    /// The same on a thread of its own, however many there are.
+    /// Begins such a call on a new thread outside of the pool.
     #[cfg(feature = "test-util")]
     pub(crate) fn begin_unpooled(call: impl FnOnce() -> T + Send + 'static) -> Self {
         let begun = Self::new(None);
@@ -69,7 +69,8 @@ impl<T: Send + 'static> RemoteCall<T> {
         Self { reply: Arc::new(Mutex::new(Reply::Pending(None))), signal, serial: None }
     }
 
-    /// The call's log lines keep this thread's subscriber and span.
+    /// Makes the job for the other thread. The call keeps this thread's tracing subscriber and
+    /// span.
     fn job(&self, scope: Scope, call: impl FnOnce() -> T + Send + 'static) -> impl FnOnce() + Send + 'static {
         let reply = Arc::clone(&self.reply);
         let (dispatch, span) = (dispatcher::get_default(Clone::clone), Span::current());
@@ -82,14 +83,14 @@ impl<T: Send + 'static> RemoteCall<T> {
         }
     }
 
-    /// Waits for a call that goes on without its caller.
+    /// Waits for a call that cannot be cancelled.
     #[cfg(any(feature = "memo", feature = "test-util"))]
     pub(crate) fn wait(self) -> T {
-        self.wait_until(None).expect("it is not cancelled")
+        self.wait_until(None).expect("a detached call is never cancelled")
     }
 
-    /// Waits for the call's end, and returns `None` if it has not ended by then. Its panic becomes
-    /// this thread's.
+    /// Waits until the call ends; `None` if it has not ended at the moment `end`. A panic of the
+    /// call goes on in this thread.
     pub(crate) fn wait_until(self, end: Option<Instant>) -> Option<T> {
         let ended = block_until(|waker| {
             let mut reply = lock(&self.reply);
@@ -101,13 +102,14 @@ impl<T: Send + 'static> RemoteCall<T> {
                 Reply::Gone => {
                     *reply = Reply::Gone;
                     drop(reply);
-                    // Unwound with this thread's own call: the limit has not passed.
+                    // The call was unwound because this thread's own call is cancelled. The time
+                    // limit has not passed.
                     unwind_if_cancelled();
                     Progress::Ready(None)
                 }
                 Reply::Pending(_) => match end {
                     Some(end) if end <= Clock::Thread.now() => Progress::Ready(None),
-                    // A call that ends at its limit has ended in time.
+                    // `Last`, because a call that ends exactly at its limit has ended in time.
                     at => Progress::WakeMe { at, order: WakeOrder::Last },
                 },
             }
@@ -116,7 +118,8 @@ impl<T: Send + 'static> RemoteCall<T> {
     }
 }
 
-/// The caller has left: its limit has passed, it is unwound itself, or the call has ended.
+/// Notes that the caller has left, because the call has ended, the time limit has passed, or the
+/// caller is unwound itself.
 impl<T> Drop for RemoteCall<T> {
     fn drop(&mut self) {
         if let Some(signal) = &self.signal {
@@ -130,14 +133,14 @@ impl<T> Drop for RemoteCall<T> {
     }
 }
 
-/// Makes a call on another thread and waits for it. The call goes on if this thread's caller
-/// leaves.
+/// Makes a call on another thread and waits for it. The call goes on if this thread's own call is
+/// cancelled.
 #[cfg(feature = "memo")]
 pub(crate) fn on_another_thread<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
     RemoteCall::begin_detached(true, call).wait()
 }
 
-/// Makes a call on another thread, and does not wait for it.
+/// Starts a call on another thread, and does not wait for it.
 #[cfg(feature = "memo")]
 pub(crate) fn start_on_another_thread(call: impl FnOnce() + Send + 'static) {
     drop(RemoteCall::begin_detached(false, call));

@@ -1,11 +1,11 @@
-//! The end of the runtime to which a waiting thread belongs.
+//! Cancellation of blocking waits at the end of the runtime that their thread belongs to.
 //!
 //! A runtime that is dropped waits for the threads of its blocking tasks. Tokio has no signal for
-//! that moment, but it drops the runtime's tasks first. A thread that waits in a task therefore has
-//! a task of its own there. The drop of that task is the signal.
+//! that moment, but drops the runtime's tasks first. A thread that waits in a task therefore spawns
+//! a task in the same runtime. The drop of that task is the signal.
 //!
-//! The task stays for the thread's later waits. A task for each wait would be spawned and aborted
-//! again and again, and a runtime that is not driven meanwhile frees none of them.
+//! The spawned task is kept for the thread's later waits. With a task for each wait, a runtime that
+//! is not driven meanwhile would accumulate aborted tasks.
 
 use super::cancel::{Entered, Scope, Signal};
 use crate::sync::Arc;
@@ -20,7 +20,7 @@ thread_local! {
     static WATCH: Cell<Option<Watch>> = const { Cell::new(None) };
 }
 
-/// The task that a thread has in its runtime.
+/// The task that a thread has spawned in its runtime.
 struct Watch {
     runtime: Id,
     ended: Arc<Signal>,
@@ -53,11 +53,11 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Until the guard is dropped, the end of the runtime cancels the call of this thread, if the call
-/// is made in a task.
+/// Lets the end of the runtime cancel the call of this thread, while the guard lives.
 ///
-/// Only in a task, async or blocking, because tokio catches what unwinds it and hands it to the
-/// task's `JoinHandle`. A thread that has merely entered a runtime waits on.
+/// `None` outside of a task. In a task, async or blocking, tokio catches the unwinding and hands it
+/// to the task's `JoinHandle`. A thread that has merely entered a runtime is not unwound, because
+/// nothing would catch the unwinding.
 pub(super) fn cancels_at_its_end() -> Option<Entered> {
     task::try_id()?;
     let runtime = Handle::try_current().ok()?;

@@ -1,12 +1,13 @@
-//! The slots of the pool: which calls run, and which wait. A state machine without threads, clock
-//! and locks.
+//! The slots of the pool: decides which calls run, and which wait. A state machine without threads,
+//! clocks and locks.
 //!
-//! A call needs a slot, and there is a limited number of them. A *nested* call is one whose caller
-//! is itself a call of the pool and only waits for it. It shares its caller's slot. If nested calls
-//! needed slots of their own, waiting callers could hold all of them and deadlock. Once its caller
-//! has left, a nested call that has been admitted takes a slot of its own, even beyond the limit.
-//! Attempts that hang within a timeout would otherwise pile up uncounted. A second, higher limit
-//! makes nested calls wait as well.
+//! A call needs a slot, and the number of slots is limited. A *nested* call is made by another call
+//! of the pool, which only waits for it. A nested call shares its caller's slot. If nested calls
+//! needed slots of their own, waiting callers could hold all slots and deadlock.
+//!
+//! Once the caller of a nested call has left, an admitted nested call takes a slot of its own, even
+//! beyond the limit. Otherwise attempts that hang within a timeout would pile up uncounted. A
+//! second, higher limit makes nested calls wait as well.
 //!
 //! | state | `admit` | `begin` | `cancel` | `detach` | `end` |
 //! |---|---|---|---|---|---|
@@ -18,28 +19,28 @@
 //! | running, own slot | | | | | ended, slot released |
 //! | ended, or removed | | | | | |
 //!
-//! `cancel` and `detach` are the two ways in which a caller leaves. A cancelled call is of no use
-//! without its caller, so nothing is kept of one that has not begun. A detached call goes on.
+//! A caller leaves by `cancel` or `detach`. A cancelled call is of no use without its caller, so it
+//! is removed if it has not begun. A detached call goes on.
 //!
 //! Calls of one kind are admitted in the order in which they came. A call without room does not
 //! hold up those of the other kind. Ready calls begin in the order in which they came.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The calls of a pool by their state. `J` is kept of a call until it begins.
+/// The calls of a pool by their state. `J` is the job of a call, kept until the call begins.
 ///
 /// Each call has a serial number, in the order in which the calls came.
 #[derive(Debug)]
 pub(super) struct Slots<J> {
-    /// Number of slots taken from which on top-level calls wait.
+    /// Number of taken slots from which top-level calls wait.
     top_level_limit: usize,
-    /// Number of slots taken from which on nested calls wait; at least `top_level_limit`.
+    /// Number of taken slots from which nested calls wait; at least `top_level_limit`.
     nested_limit: usize,
     next_serial: u64,
     nested: BTreeMap<u64, J>,
     top_level: BTreeMap<u64, J>,
     ready: BTreeMap<u64, J>,
-    /// Those that share their caller's slot, of the calls that are ready or running.
+    /// Serial numbers of the ready or running calls that share their caller's slot.
     sharing: BTreeSet<u64>,
     /// Number of calls with a slot of their own, ready or running.
     taken: usize,
@@ -82,7 +83,8 @@ impl<J> Slots<J> {
         Some(self.ready.entry(serial).or_insert(job))
     }
 
-    /// Whether fewer than `limit` slots are taken. Called once for each call that `admit` looks at.
+    /// Returns `true` if fewer than `limit` slots are taken. Called once for each call that `admit`
+    /// looks at.
     fn has_room(&self, limit: usize) -> bool {
         #[cfg(test)]
         tests::count_a_look();
@@ -94,7 +96,7 @@ impl<J> Slots<J> {
         self.ready.len()
     }
 
-    /// The next ready call, which runs from now on.
+    /// Takes the next ready call, which is running from now on.
     pub(super) fn begin(&mut self) -> Option<(u64, J)> {
         self.ready.pop_first()
     }
@@ -105,8 +107,8 @@ impl<J> Slots<J> {
         }
     }
 
-    /// Notes that the caller has left a call that is of no use without it. If the call has not
-    /// begun, removes it and returns its `J`.
+    /// Notes that the caller has left a call, and that the call is of no use without it. If the
+    /// call has not begun, removes it and returns its job.
     pub(super) fn cancel(&mut self, serial: u64) -> Option<J> {
         let queued = self.nested.remove(&serial).or_else(|| self.top_level.remove(&serial));
         queued.or_else(|| {
@@ -120,7 +122,7 @@ impl<J> Slots<J> {
         })
     }
 
-    /// The caller has left a call that goes on without it.
+    /// Notes that the caller has left a call that goes on without it.
     pub(super) fn detach(&mut self, serial: u64) {
         if let Some(job) = self.nested.remove(&serial) {
             self.top_level.insert(serial, job);
@@ -157,9 +159,9 @@ mod tests {
         slots
     }
 
-    /// In a trial each call looked at all that had timed out before it.
+    /// Regression: each call once looked at all calls that had timed out before it.
     #[test]
-    fn calls_that_time_out_in_the_queue_cost_the_same_each() {
+    fn a_call_that_times_out_in_the_queue_takes_constant_time() {
         let mut slots = all_taken();
         for n in 512..40_512 {
             LOOKS.set(0);
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_wait_in_the_queue_cost_the_same_each() {
+    fn a_call_that_waits_in_the_queue_takes_constant_time() {
         let mut slots = all_taken();
         for n in 512..40_512 {
             LOOKS.set(0);
@@ -226,7 +228,7 @@ mod tests {
     #[derive(Debug)]
     struct Call {
         stage: Stage,
-        /// Whether it shares its caller's slot, or will do so when it is admitted.
+        /// `true` if it shares its caller's slot, or will when it is admitted.
         shares: bool,
         /// Number of times that it has begun.
         runs: u32,
@@ -258,7 +260,7 @@ mod tests {
             (0..self.calls.len()).filter(|n| self.calls[*n].stage == stage).collect()
         }
 
-        /// The caller leaves: what the call is from then on.
+        /// Updates a call when its caller leaves.
         fn leave(&mut self, n: usize, is_cancelled: bool) {
             let call = &mut self.calls[n];
             call.shares = false;
@@ -314,15 +316,19 @@ mod tests {
             let before = model.taken();
             admit_all(&mut slots);
             model.admit();
-            prop_assert!(model.taken() <= before.max(SLOTS), "no call is admitted beyond the slots");
+            prop_assert!(model.taken() <= before.max(SLOTS), "a call was admitted beyond the slots");
             prop_assert_eq!(slots.taken, model.taken());
             prop_assert_eq!(slots.ready.values().copied().collect::<Vec<_>>(), model.serials(Stage::Ready));
             let mut queued: Vec<_> = slots.nested.values().chain(slots.top_level.values()).copied().collect();
             queued.sort_unstable();
-            prop_assert_eq!(queued, model.serials(Stage::Queued), "nothing is kept of a call that was left");
+            prop_assert_eq!(
+                queued,
+                model.serials(Stage::Queued),
+                "a removed call is still queued, or a queued call is missing"
+            );
         }
 
-        // At the end all that is left runs.
+        // Runs all calls that are left.
         loop {
             let (ready, running) = (model.serials(Stage::Ready), model.serials(Stage::Running));
             if ready.is_empty() && running.is_empty() {
@@ -342,7 +348,11 @@ mod tests {
         }
         for call in &model.calls {
             prop_assert_eq!(call.stage, Stage::Over);
-            prop_assert_eq!(call.runs, u32::from(!call.left_before_it_began), "each runs once");
+            prop_assert_eq!(
+                call.runs,
+                u32::from(!call.left_before_it_began),
+                "each call runs once, unless it was removed before it began"
+            );
         }
         prop_assert!(slots.nested.is_empty() && slots.top_level.is_empty() && slots.sharing.is_empty());
         prop_assert_eq!((slots.taken, slots.ready()), (0, 0));

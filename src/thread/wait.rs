@@ -1,4 +1,4 @@
-//! The wait of a thread: parked, until it is woken or a moment has come.
+//! Blocking waits: a thread parks until it is woken or a deadline has passed.
 
 use super::{cancel, runtime};
 #[cfg(feature = "test-util")]
@@ -16,10 +16,10 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-/// Parks one thread; its waker ends that.
+/// Parks one thread until its waker is woken.
 ///
-/// `std::thread::park` is not used, because a thread has only one token for it. A wait would take
-/// an `unpark` that the thread's own code is owed.
+/// `std::thread::park` is not used, because a thread has only one park token. A wait could consume
+/// an `unpark` that is meant for user code on the same thread.
 #[derive(Default)]
 struct Parker {
     /// Set by a wake, reset at the end of the wait.
@@ -54,7 +54,7 @@ impl Parker {
         self.take_wake();
     }
 
-    /// Parks until there is a wake to take, or until this moment.
+    /// Parks until there is a wake to take, or until `at`.
     fn park(&self, at: Option<Instant>) {
         let mut is_woken = lock(&self.is_woken);
         while !*is_woken {
@@ -66,7 +66,7 @@ impl Parker {
         }
     }
 
-    /// Takes the wake, and returns whether there was one.
+    /// Takes the wake. Returns `true` if there was one.
     fn take_wake(&self) -> bool {
         std::mem::take(&mut *lock(&self.is_woken))
     }
@@ -88,43 +88,44 @@ impl Waits for Parker {
 }
 
 thread_local! {
-    /// `None` before the thread's first wait, and during a wait, which has taken it.
+    /// `None` before the thread's first wait, and while a wait uses the parker.
     static PARKER: Cell<Option<Arc<Parker>>> = const { Cell::new(None) };
 }
 
 /// The parker of one wait.
 ///
-/// A wait within a wait (of a waker that blocks, or of a value's `Drop`) has a parker of its own.
-/// It would otherwise take the wakes that are meant for the outer one.
-struct OfThisWait(Arc<Parker>);
+/// A wait within a wait has a parker of its own, because it would otherwise take the wakes of the
+/// outer wait. Such waits come from wakers that block, and from values that block when dropped.
+struct ParkerGuard(Arc<Parker>);
 
-impl OfThisWait {
+impl ParkerGuard {
     fn new() -> Self {
-        // A thread-local's `Drop` may wait when `PARKER` is gone already.
+        // The `Drop` of another thread-local may wait after `PARKER` is gone.
         Self(PARKER.try_with(Cell::take).ok().flatten().unwrap_or_default())
     }
 }
 
-impl Drop for OfThisWait {
+impl Drop for ParkerGuard {
     fn drop(&mut self) {
         let _ = PARKER.try_with(|parker| parker.set(Some(Arc::clone(&self.0))));
     }
 }
 
-/// Polls until the value is ready. In between, waits until it is woken, or until the moment that
-/// the poll names. If the call of this thread is cancelled, it is unwound.
+/// Calls `poll` until it is ready. In between, parks until woken, or until the deadline that `poll`
+/// returned. Unwinds if the call of this thread is cancelled.
 ///
 /// # Panics
 ///
-/// In a task of a current-thread runtime, where it would stop everything that it waits for.
+/// If it has to wait in a task of a current-thread runtime, because the wait would stop that
+/// runtime.
 pub(crate) fn block_until<T>(poll: impl FnMut(&Waker) -> Progress<T>) -> T {
     ready_or_cancelled(poll).unwrap_or_else(|| cancel::unwind())
 }
 
-/// `None` if the call of this thread is cancelled.
+/// [`block_until`], but returns `None` if the call of this thread is cancelled.
 pub(super) fn ready_or_cancelled<T>(mut poll: impl FnMut(&Waker) -> Progress<T>) -> Option<T> {
     let _runtime = runtime::cancels_at_its_end();
-    let parker = OfThisWait::new();
+    let parker = ParkerGuard::new();
     let waker = Waker::from(Arc::clone(&parker.0));
     let _registered = cancel::register(&waker);
     loop {
@@ -141,8 +142,8 @@ pub(super) fn ready_or_cancelled<T>(mut poll: impl FnMut(&Waker) -> Progress<T>)
 /// The result of a poll.
 pub(crate) enum Progress<T> {
     Ready(T),
-    /// Not yet: to be polled again when woken, or at this moment. `None` lies beyond what the clock
-    /// can express.
+    /// Not ready. To be polled again when woken, or at the moment `at`. `None` if the clock cannot
+    /// represent that moment.
     WakeMe {
         at: Option<Instant>,
         order: WakeOrder,
@@ -155,14 +156,15 @@ impl<T> Progress<T> {
     }
 }
 
-/// Runs a wait. On a worker of a runtime the other tasks go on elsewhere meanwhile.
+/// Runs a wait. On a worker thread of a runtime, moves the other tasks to another thread first.
 ///
 /// # Panics
 ///
-/// In a task of a current-thread runtime. Tokio panics there before anything waits, and cannot be
-/// asked beforehand.
+/// In a task of a current-thread runtime. Tokio panics there before the wait begins, and has no
+/// function to ask beforehand.
 fn block_in_place(wait: impl FnOnce()) {
-    // A thread that is at its very end has no thread-local left to say that it is none.
+    // Also while the thread ends: tokio's thread-local is gone then, and there is no runtime to
+    // ask.
     if Handle::try_current().is_err() {
         return wait();
     }
@@ -174,7 +176,7 @@ fn block_in_place(wait: impl FnOnce()) {
     );
 }
 
-/// Sleeps for `delay`, and is unwound if the call of this thread is cancelled.
+/// Sleeps for `delay`. Unwinds if the call of this thread is cancelled.
 pub(crate) fn sleep(delay: Duration) {
     let end = Clock::Thread.now().checked_add(delay);
     block_until(|_| match end {
@@ -190,9 +192,9 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A wait within a wait is that of a waker that blocks, or of a value that blocks when dropped.
+    /// Waits within a wait come from wakers that block, and from values that block when dropped.
     #[test]
-    fn a_wait_within_a_wait_leaves_the_outer_one_registered() {
+    fn a_nested_wait_keeps_the_outer_wait_registered_for_cancellation() {
         let clock = VirtualClock::start();
         let token = CancelToken::new();
         let its = token.clone();
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_within_a_wait_leaves_the_outer_ones_wake() {
+    fn a_nested_wait_does_not_take_the_outer_waits_wake() {
         let clock = VirtualClock::start();
         let mut polls = 0;
         block_until(|waker| {

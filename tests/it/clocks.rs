@@ -1,7 +1,7 @@
-//! Handles that are shared by runtimes and threads whose clocks have nothing to do with each other.
+//! Handles that are shared by runtimes and threads with independent clocks.
 //!
-//! Outside of tests all clocks agree. In a test binary a `static` handle meets one paused runtime
-//! after the other, and each has moved its clock.
+//! Outside of tests, all clocks agree. In a test binary, a `static` handle is used in one paused
+//! runtime after the other, and each has moved its clock.
 
 use crate::support::{just_before, paused, secs};
 use decor::{Error, KeyedLimiter, Memo, RateLimiter, test_util::VirtualClock};
@@ -12,8 +12,9 @@ use tokio::{
 };
 use tokio_test::task::{self, Spawn};
 
-/// Asserts that a permit is free after exactly this time, and takes it. Times that a test reaches
-/// by `advance` are exact to the nanosecond; those of tokio's timers are whole milliseconds.
+/// Asserts that a permit is free after exactly this time, and takes the permit. Times that a test
+/// reaches by `advance` are exact to the nanosecond. Times of tokio's timers are whole
+/// milliseconds.
 async fn takes_a_permit_after(limiter: &RateLimiter, retry_after: Duration) {
     assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after }));
     advance(just_before(retry_after)).await;
@@ -34,10 +35,10 @@ fn a_runtime_that_is_an_hour_ahead_does_not_stop_another() {
             advance(secs(3600)).await;
             limiter.acquire().await;
         });
-        // The permit that was just taken is in the window for one more second, in any time.
+        // The permit that was just taken stays in the window for one second by either clock.
         other.block_on(takes_a_permit_after(&limiter, secs(1)));
         other.block_on(takes_a_permit_after(&limiter, secs(1)));
-        // Neither does the other one stop the first when it comes back.
+        // The first runtime is not stopped either when it comes back.
         ahead.block_on(takes_a_permit_after(&limiter, secs(1)));
         other.block_on(takes_a_permit_after(&limiter, secs(1)));
         assert_eq!(limiter.stats().admitted, 5);
@@ -45,7 +46,7 @@ fn a_runtime_that_is_an_hour_ahead_does_not_stop_another() {
 }
 
 #[test]
-fn a_waiter_is_admitted_when_another_runtime_has_come_to_its_turn() {
+fn a_waiter_is_admitted_when_another_runtimes_clock_reaches_its_turn() {
     let (ahead, other) = (paused(), paused());
     let limiter = RateLimiter::new(1, secs(60));
     limiter.try_acquire().unwrap();
@@ -53,7 +54,7 @@ fn a_waiter_is_admitted_when_another_runtime_has_come_to_its_turn() {
     assert!(poll(&other, &mut waiter).is_pending());
     ahead.block_on(advance(secs(3600)));
     let mut second = task::spawn(limiter.acquire());
-    assert!(poll(&ahead, &mut second).is_pending(), "the waiter goes first");
+    assert!(poll(&ahead, &mut second).is_pending(), "the waiter must be admitted first");
     assert!(waiter.is_woken());
     assert!(poll(&other, &mut waiter).is_ready());
     assert!(poll(&ahead, &mut second).is_pending());
@@ -62,7 +63,7 @@ fn a_waiter_is_admitted_when_another_runtime_has_come_to_its_turn() {
 }
 
 #[test]
-fn a_pause_lasts_as_long_in_each_runtime() {
+fn a_pause_lasts_equally_long_in_each_runtime() {
     let (ahead, other) = (paused(), paused());
     let limiter = RateLimiter::new(10, secs(1));
     ahead.block_on(async {
@@ -73,7 +74,7 @@ fn a_pause_lasts_as_long_in_each_runtime() {
 }
 
 #[test]
-fn a_wait_with_a_limit_lasts_as_long_in_each_runtime() {
+fn a_wait_with_a_limit_lasts_equally_long_in_each_runtime() {
     let (ahead, other) = (paused(), paused());
     let limiter = RateLimiter::new(1, secs(1));
     ahead.block_on(async {
@@ -83,7 +84,7 @@ fn a_wait_with_a_limit_lasts_as_long_in_each_runtime() {
     other.block_on(async {
         let begun = Instant::now();
         assert!(limiter.acquire_within(just_before(secs(1))).await.is_err());
-        assert_eq!(begun.elapsed(), Duration::ZERO, "known to be in vain");
+        assert_eq!(begun.elapsed(), Duration::ZERO, "the call must be refused at once");
         assert_eq!(limiter.acquire_within(secs(1)).await, Ok(()));
     });
 }
@@ -103,7 +104,7 @@ fn a_thread_does_not_wait_for_a_runtime_that_is_ahead() {
 }
 
 #[test]
-fn each_virtual_clock_counts_by_what_passes_on_it() {
+fn each_virtual_clock_counts_by_the_time_that_passes_on_it() {
     let limiter = RateLimiter::new(1, secs(1));
     for _ in 0..3 {
         let clock = VirtualClock::start();
@@ -119,7 +120,7 @@ fn each_virtual_clock_counts_by_what_passes_on_it() {
 }
 
 #[test]
-fn a_value_lives_as_long_in_each_runtime() {
+fn a_value_lives_equally_long_in_each_runtime() {
     let (ahead, other) = (paused(), paused());
     let memo: Memo<u8, u8> = Memo::ttl(secs(60));
     ahead.block_on(async {

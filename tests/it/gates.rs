@@ -1,4 +1,5 @@
-//! Gates of a user's own crate: a counter of calls in flight, a circuit breaker and an audit log.
+//! Gates as a user's crate would write them: a counter of calls in flight, a circuit breaker and an
+//! audit log.
 
 mod model;
 
@@ -67,7 +68,7 @@ const OPEN_FOR: Duration = secs(30);
 #[derive(Debug, Clone, Default)]
 struct Breaker {
     circuit: Arc<Mutex<Circuit>>,
-    /// State of this call alone.
+    /// `true` if this call is the one that is tried while the circuit is half-open.
     is_trial: bool,
 }
 
@@ -126,7 +127,7 @@ impl AuditLog {
         Entry { log: self.clone(), call: format!("{name}({argument})") }
     }
 
-    /// Takes the lines so far.
+    /// Takes the recorded lines.
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
@@ -169,7 +170,7 @@ trait AuditExt<Args, Half>: FnExt<Args, Half, Output: ResultLike> {
 
 impl<F: FnExt<Args, Half, Output: ResultLike>, Args, Half> AuditExt<Args, Half> for F {}
 
-// ---- a gate that records what it is asked and told ----
+// ---- a gate that records its calls of `enter` and `end` ----
 
 type Trace = Arc<Mutex<Vec<String>>>;
 
@@ -177,15 +178,15 @@ fn taken(trace: &Trace) -> Vec<String> {
     std::mem::take(&mut *trace.lock().unwrap())
 }
 
-/// Records under its name when it is asked, told and dropped. Waits for `opens_at`, or to be
-/// `opened`.
+/// Records, under its name, each `enter` ("asked"), the outcome at `end`, and its drop. Waits until
+/// `opens_at`, or for the signal `opened`.
 #[derive(Clone)]
 struct Recorder {
     name: &'static str,
     trace: Trace,
     opens_at: Option<Instant>,
     opened: Option<Signal>,
-    /// `true` for the gate of a call. The gate that is only cloned is not recorded.
+    /// `true` after the first `enter`. The drop of a gate that was only cloned is not recorded.
     is_asked: bool,
 }
 
@@ -323,7 +324,7 @@ async fn gates_that_borrow_serve_a_stream_of_a_spawned_task() {
     assert_eq!(task.await.unwrap(), (20, 0, 8, 3 * ms(10)));
     let mut lines = log.take();
     lines.dedup_by_key(|line| line.rsplit_once(": ").unwrap().1.to_owned());
-    assert_eq!(lines.len(), 1, "all are ok");
+    assert_eq!(lines.len(), 1, "all calls must be ok");
 }
 
 #[tokio::test(start_paused = true)]
@@ -333,7 +334,7 @@ async fn calls_in_flight_are_counted_down_however_they_end() {
 
     let hang = hang.in_flight(&now, &most);
     let mut calls = [task::spawn(hang.call("a")), task::spawn(hang.call("b"))];
-    assert_eq!(counts(), (0, 0), "nothing was polled");
+    assert_eq!(counts(), (0, 0), "no call was polled");
     for call in &mut calls {
         assert_pending!(call.poll());
     }
@@ -344,9 +345,9 @@ async fn calls_in_flight_are_counted_down_however_they_end() {
     let explode = (async |_: u64| panic!("boom")).in_flight(&now, &most);
     let mut call = Box::pin(AssertUnwindSafe(explode.call(1)).catch_unwind());
     let _: Box<_> = call.as_mut().await.map(|(): ()| ()).unwrap_err();
-    assert_eq!(counts(), (0, 1), "counted down while the panic unwound");
+    assert_eq!(counts(), (0, 1), "the count must fall while the panic unwinds");
     drop(call);
-    assert_eq!(counts(), (0, 0), "and only once");
+    assert_eq!(counts(), (0, 0), "the count must fall only once");
 
     assert_eq!(ready(7).gated(InFlight { now: &now, most: &most }).await, 7);
     assert_eq!(counts(), (0, 1));
@@ -358,13 +359,13 @@ async fn calls_in_flight_are_counted_down_however_they_end() {
     assert_eq!((add.call(20, 22), counts()), (43, (0, 1)));
 }
 
-/// The script of one breaker, in both halves: `$call` makes a call, `$advance` lets time pass.
+/// The script of one breaker, for both halves. `$call` makes a call, `$advance` advances the clock.
 macro_rules! breaks_and_recovers {
     ($call:expr, $advance:expr, $made:expr $(, $await:ident)?) => {
         for _ in 0..2 {
             assert_eq!($call("")$(.$await)?, Err(invalid()));
         }
-        assert_eq!($call("ann")$(.$await)?, Ok("user ann".into()), "not three in a row");
+        assert_eq!($call("ann")$(.$await)?, Ok("user ann".into()), "failures that are not three in a row must not open the circuit");
         for _ in 0..3 {
             assert_eq!($call("")$(.$await)?, Err(invalid()));
         }
@@ -372,15 +373,15 @@ macro_rules! breaks_and_recovers {
         assert_eq!($call("ann")$(.$await)?, Err(open_for(secs(30))));
         $advance(secs(10))$(.$await)?;
         assert_eq!($call("ann")$(.$await)?, Err(open_for(secs(20))));
-        assert_eq!($made(), 6, "a refused call is not made");
+        assert_eq!($made(), 6, "a refused call must not be made");
 
         $advance(secs(20))$(.$await)?;
-        assert_eq!($call("")$(.$await)?, Err(invalid()), "half-open: one is tried");
-        assert_eq!($call("ann")$(.$await)?, Err(open_for(secs(30))), "and opened it again");
+        assert_eq!($call("")$(.$await)?, Err(invalid()), "half-open: one call must be tried");
+        assert_eq!($call("ann")$(.$await)?, Err(open_for(secs(30))), "its failure must open the circuit again");
         $advance(secs(30))$(.$await)?;
         assert_eq!($call("ann")$(.$await)?, Ok("user ann".into()));
         for _ in 0..2 {
-            assert_eq!($call("")$(.$await)?, Err(invalid()), "closed: failures count from none");
+            assert_eq!($call("")$(.$await)?, Err(invalid()), "closed: failures must count from zero");
         }
         assert_eq!($call("ann")$(.$await)?, Ok("user ann".into()));
         assert_eq!($made(), 11);
@@ -424,17 +425,21 @@ async fn a_cancelled_call_is_neither_failure_nor_success_to_a_breaker() {
         cancel().await;
     }
     assert_eq!(find.call("").await, Err(invalid()));
-    assert_eq!(find.call("ann").await, Err(open_for(OPEN_FOR)), "three in a row, between cancelled ones");
+    assert_eq!(
+        find.call("ann").await,
+        Err(open_for(OPEN_FOR)),
+        "three failures in a row must open the circuit, cancelled calls between them or not"
+    );
 
     advance(OPEN_FOR).await;
     let mut trial = task::spawn(hang.call("x"));
     assert_pending!(trial.poll());
-    assert_eq!(find.call("ann").await, Err(open_for(OPEN_FOR)), "one call at a time is tried");
+    assert_eq!(find.call("ann").await, Err(open_for(OPEN_FOR)), "half-open: only one call at a time may be tried");
     drop(trial);
-    assert_eq!(find.call("ann").await, Ok("user ann".into()), "another is tried at once");
+    assert_eq!(find.call("ann").await, Ok("user ann".into()), "after a cancelled call, another must be tried at once");
 }
 
-/// A retry around a breaker waits as long as the breaker's refusal says.
+/// A retry around a breaker waits for the `retry_after` of the breaker's refusal.
 #[tokio::test(start_paused = true)]
 async fn a_retry_waits_until_a_breaker_may_close() {
     let breaker = Breaker::default();
@@ -479,7 +484,7 @@ async fn an_audit_log_has_a_line_for_each_call_under_its_functions_name() {
 }
 
 #[test]
-fn a_chain_shows_its_gates() {
+fn the_debug_of_a_chain_shows_its_gates() {
     let (now, breaker, log) = (AtomicU32::new(0), Breaker::default(), AuditLog::default());
     let by_path = |path: &&str| (*path).to_owned();
     let found = find.in_flight(&now, &now).guarded(&breaker).audited(&log, by_path).timeout(secs(1));
@@ -488,10 +493,10 @@ fn a_chain_shows_its_gates() {
     assert_eq!(format!("{loaded:?}"), "load.blocking().gated_by(..).guarded(..)");
 }
 
-// ---- what a gate is asked and told ----
+// ---- the calls of `enter` and `end` ----
 
 #[tokio::test(start_paused = true)]
-async fn dropped_before_the_first_poll_a_gate_is_neither_asked_nor_told() {
+async fn a_call_dropped_before_its_first_poll_calls_no_gate() {
     let trace = Trace::default();
     drop(hang.gated(Recorder::new("gate", &trace)).call("x"));
     drop(hang("x").gated(Recorder::new("gate", &trace)));
@@ -499,7 +504,7 @@ async fn dropped_before_the_first_poll_a_gate_is_neither_asked_nor_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_while_it_waits_a_gate_is_dropped_and_not_told() {
+async fn a_gate_dropped_while_it_waits_is_not_told_of_the_end() {
     let (trace, called) = (Trace::default(), AtomicU32::new(0));
     let count = || ready(called.fetch_add(1, Relaxed)); // counts when it is called
     let gate = Recorder::new("gate", &trace).opens_at(Instant::now() + secs(3));
@@ -537,12 +542,12 @@ async fn nested_gates_are_asked_outside_in_and_told_inside_out() {
     assert_pending!(call.poll());
     assert_pending!(call.poll());
     drop(call);
-    assert_eq!(told(), ended("cancelled"), "asked once, told once");
+    assert_eq!(told(), ended("cancelled"), "each gate must be asked once and told once");
 
     let explode = (async || -> u8 { panic!("boom") }).gated(inner.clone()).gated(outer.clone());
     let mut call = Box::pin(AssertUnwindSafe(explode.call()).catch_unwind());
     assert!(call.as_mut().await.is_err());
-    assert_eq!(told(), ended("panicked"), "told while it unwinds");
+    assert_eq!(told(), ended("panicked"), "each gate must be told while the panic unwinds");
     drop(call);
     assert_eq!(told(), [""; 0]);
     let explode = (|| -> u8 { panic!("boom") }).blocking().gated(inner.clone()).gated(outer.clone());
@@ -555,13 +560,13 @@ async fn nested_gates_are_asked_outside_in_and_told_inside_out() {
         panic!("another")
     };
     let _: Box<_> = AssertUnwindSafe(both).catch_unwind().await.map(|(): ()| ()).unwrap_err();
-    assert_eq!(told(), ended("cancelled"), "another call's panic is not this one's");
+    assert_eq!(told(), ended("cancelled"), "another call's panic must count as a cancellation here");
 }
 
-/// The function is called once the gate has let the call through, even a function that works before
-/// it returns its future.
+/// A function is called only after the gate has let the call through. That includes work of the
+/// function before it returns its future.
 #[tokio::test(start_paused = true)]
-async fn a_refused_call_is_not_made_and_its_gate_not_told() {
+async fn a_refused_call_is_not_made_and_its_gate_is_not_told() {
     #[derive(Clone)]
     struct Closed(Recorder);
 
@@ -614,7 +619,7 @@ async fn a_refused_call_is_not_made_and_its_gate_not_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn below_a_retry_each_attempt_passes_above_it_the_call() {
+async fn a_gate_below_a_retry_sees_each_attempt_and_above_it_the_call() {
     let trace = Trace::default();
     let (inner, outer) = (Recorder::new("inner", &trace), Recorder::new("outer", &trace));
     let policy = RetryPolicy::fixed(secs(1)).max_attempts(2);
@@ -633,7 +638,7 @@ async fn below_a_retry_each_attempt_passes_above_it_the_call() {
     assert_eq!(taken(&trace), expected);
 }
 
-/// Cancelled by a timeout around each attempt, and then by the caller.
+/// First a timeout around each attempt cancels, and then the caller.
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_is_cancelled_tells_its_gates_inside_out() {
     let trace = Trace::default();
@@ -663,13 +668,13 @@ async fn a_gate_waits_until_a_moment() {
     let waited = ["gate asked", "gate asked", "gate completed", "gate dropped"];
     assert_eq!(taken(&trace), waited);
     assert_eq!(find.gated(gate).call("ann").await, Ok("user ann".into()));
-    assert_eq!(begun.elapsed(), secs(3) + ms(20), "the moment has come");
+    assert_eq!(begun.elapsed(), secs(3) + ms(20), "a moment in the past must not be waited for");
     assert_eq!(taken(&trace), ["gate asked", "gate completed", "gate dropped"]);
 }
 
 #[test]
 fn a_gate_of_a_thread_waits_until_a_moment() {
-    /// Opens three seconds after it was asked first, by the clock that it is given.
+    /// Opens three seconds after it was first asked, by the clock of the call.
     #[derive(Clone, Default)]
     struct Delayed(Option<Instant>);
 
@@ -695,7 +700,7 @@ fn a_gate_of_a_thread_waits_until_a_moment() {
     assert_eq!(loaded.call("ann"), Ok("user ann".into()));
     assert_eq!(clock.elapsed(), secs(3) + ms(10));
     assert_eq!(loaded.call("ann"), Ok("user ann".into()));
-    assert_eq!(clock.elapsed(), 2 * (secs(3) + ms(10)), "each call has a gate of its own");
+    assert_eq!(clock.elapsed(), 2 * (secs(3) + ms(10)), "each call must have a gate of its own");
 }
 
 #[tokio::test(start_paused = true)]
@@ -720,17 +725,21 @@ fn a_gate_of_a_thread_waits_for_its_waker() {
     let gate = Recorder::new("gate", &trace).opened(&signal);
     let thread = clock.spawn(move || load.blocking().gated(gate).call("ann"));
     sleep_blocking(secs(1));
-    assert_eq!(taken(&trace), ["gate asked", "gate asked"], "once before it parks, once with a waker");
+    assert_eq!(
+        taken(&trace),
+        ["gate asked", "gate asked"],
+        "the gate must be asked once before the thread parks, and once with a waker"
+    );
     signal.wake_in_vain();
     sleep_blocking(secs(1));
-    assert_eq!(taken(&trace), ["gate asked"], "woken in vain, it is asked again");
+    assert_eq!(taken(&trace), ["gate asked"], "woken in vain, the gate must be asked again");
     signal.give();
     assert_eq!(thread.join(), Ok("user ann".into()));
     assert_eq!(clock.elapsed(), secs(2) + ms(10));
     assert_eq!(taken(&trace), ["gate asked", "gate completed", "gate dropped"]);
 }
 
-/// Waits for a moment and a waker at once: the first of them counts.
+/// Waits for a moment and a waker at once. The first of them counts.
 #[tokio::test(start_paused = true)]
 async fn a_gate_that_waits_for_a_moment_may_be_woken_before() {
     #[derive(Clone)]
@@ -754,13 +763,13 @@ async fn a_gate_that_waits_for_a_moment_may_be_woken_before() {
 }
 
 #[test]
-fn a_gate_of_a_thread_that_its_caller_has_left_is_told_cancelled() {
+fn a_gate_of_an_abandoned_thread_is_told_of_a_cancellation() {
     let clock = VirtualClock::start();
     let (trace, signal) = (Trace::default(), Signal::default());
     let inner = Recorder::new("inner", &trace).opened(&signal);
     let outer = Recorder::new("outer", &trace);
 
-    // Abandoned while an inner gate waits. The inner gate has let nothing through.
+    // The call is abandoned while an inner gate waits. The inner gate has not let the call through.
     let loaded = load.blocking().gated(inner).gated(outer.clone()).timeout(secs(1));
     let timed_out = Err(Error::TimedOut { name: "load".into(), after: secs(1), label: None });
     assert_eq!(loaded.call("ann"), timed_out);
@@ -769,7 +778,7 @@ fn a_gate_of_a_thread_that_its_caller_has_left_is_told_cancelled() {
     let asked = ["outer asked", "inner asked", "inner asked"];
     assert_eq!(taken(&trace), [&asked[..], &["inner dropped", "outer cancelled", "outer dropped"]].concat());
 
-    // Abandoned while the function runs. The call is unwound where it waits in decor.
+    // The call is abandoned while the function runs. The call is unwound where it waits in decor.
     let slow = |path: &str| {
         sleep_blocking(secs(2));
         Ok::<_, Error>(path.to_owned())
@@ -781,7 +790,7 @@ fn a_gate_of_a_thread_that_its_caller_has_left_is_told_cancelled() {
 }
 
 #[test]
-fn an_end_tells_an_output_from_none() {
+fn an_end_gives_the_output_and_the_outcome() {
     struct Sees<'a>(&'a Mutex<Vec<(Outcome, Outcome, Option<u8>)>>);
 
     impl Gate<Result<u8, u8>> for Sees<'_> {

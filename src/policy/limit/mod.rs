@@ -1,4 +1,4 @@
-//! The quota of a limiter: windows or even spacing, and whether one more call fits.
+//! The quota of a limiter: windows or even spacing. Decides when one more call fits.
 
 mod pacer;
 mod permits;
@@ -14,13 +14,13 @@ use crate::{ConfigError, Error, clock::Nanos};
 use permits::invalid;
 use std::{fmt, time::Duration};
 
-/// Numbers of limits that a limiter can be changed to, and why.
-const SAME_WINDOWS: &str = "as many as there are windows: a new window would know of no earlier call";
+/// The end of an error message: how many limits a limiter takes, and why.
+const SAME_WINDOWS: &str = "as many as there are windows: a new window would not know of earlier calls";
 
-/// Bursts that an exact limiter may have, and why.
-const NO_BURST: &str = "left out: an exact limiter cannot become a paced one, because its windows are no schedule";
+/// The end of an error message: why an exact limiter has no burst.
+const NO_BURST: &str = "left out: an exact limiter cannot become a paced one, because its windows have no schedule";
 
-/// Permits added up over many calls, for each window.
+/// Sums of permits over many calls, for each window. Saturates.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Sums([u64; MAX_WINDOWS]);
 
@@ -52,14 +52,14 @@ impl Sums {
     }
 }
 
-/// The permits of each window by which the first exceed the others.
+/// Number by which `counts` exceeds `over`, for each window; 0 where it does not.
 pub(crate) fn excess(counts: &Counts, over: &Counts) -> Counts {
     std::array::from_fn(|window| counts[window].saturating_sub(over[window]))
 }
 
 #[derive(Debug, Clone)]
 pub(crate) enum Quota {
-    /// Every one of them must have room.
+    /// Admits a call if every window has room.
     Windows(Vec<SlidingLog>),
     Paced(Pacer),
 }
@@ -73,7 +73,7 @@ impl Quota {
         }
     }
 
-    /// The permits for each window, if a call may take so many at all.
+    /// Returns the permits for each window, or an error if they exceed a limit.
     #[inline]
     pub(crate) fn check<'p>(&self, permits: &'p Permits) -> Result<&'p Counts, Error> {
         let counts = permits.for_windows(self.windows())?;
@@ -88,12 +88,12 @@ impl Quota {
         Err(invalid(format_args!("{count} permits at once, but the limit is {limit} per {period:?}")))
     }
 
-    /// Returns whether a call wants more than the limit.
+    /// Returns `true` if a call wants more than a limit.
     pub(crate) fn is_too_much(&self, counts: &Counts) -> bool {
         self.exceeded(counts).is_some()
     }
 
-    /// The first count that exceeds its limit, with the limit and its period.
+    /// The first count that exceeds its limit, with that limit and its period.
     fn exceeded(&self, counts: &Counts) -> Option<(u32, u32, Nanos)> {
         match self {
             Self::Windows(logs) => {
@@ -106,33 +106,33 @@ impl Quota {
         }
     }
 
-    /// Forgets what no longer matters.
+    /// Removes permits that have left their windows by now.
     #[inline]
-    pub(crate) fn forget(&mut self, now: Nanos) {
+    pub(crate) fn expire(&mut self, now: Nanos) {
         if let Self::Windows(logs) = self {
             for log in logs {
-                log.forget(now);
+                log.expire(now);
             }
         }
     }
 
-    /// Returns whether [`take_free`](Self::take_free) must not be asked, because what leaves a
-    /// window is kept.
-    pub(crate) fn keeps_past(&self) -> bool {
-        matches!(self, Self::Windows(logs) if logs.iter().any(SlidingLog::keeps_past))
+    /// Returns `true` if a window keeps stamps after they have left it.
+    /// [`try_take`](Self::try_take) must not be called then, because it drops such stamps.
+    pub(crate) fn keeps_expired(&self) -> bool {
+        matches!(self, Self::Windows(logs) if logs.iter().any(SlidingLog::keeps_expired))
     }
 
-    /// Takes the permits of one call, if it may take so many and they are free. Nearly every call
-    /// ends here. The answer is that of [`due_after`](Self::due_after) with nothing ahead, only
-    /// faster.
+    /// Takes the permits of a call if they are free now. Equivalent to
+    /// [`due_after`](Self::due_after) with nothing ahead, but in one pass. Nearly every call takes
+    /// this path.
     #[inline]
-    pub(crate) fn take_free(&mut self, now: Nanos, permits: &Permits) -> bool {
+    pub(crate) fn try_take(&mut self, now: Nanos, permits: &Permits) -> bool {
         let Ok(counts) = permits.for_windows(self.windows()) else { return false };
         match self {
             Self::Windows(logs) => {
                 let mut each = logs.iter_mut().zip(counts);
                 let free = each.all(|(log, &count)| {
-                    log.forget_for_good(now);
+                    log.expire_for_good(now);
                     log.has_free(count)
                 });
                 if free {
@@ -140,13 +140,13 @@ impl Quota {
                 }
                 free
             }
-            Self::Paced(pacer) => pacer.take_free(now, counts[0]),
+            Self::Paced(pacer) => pacer.try_take(now, counts[0]),
         }
     }
 
-    /// When a call is due after calls that take `ahead`; `now` or earlier if now.
+    /// Moment at which a call is due after calls that take `ahead`. `now` or earlier means now.
     ///
-    /// The answer "now" is exact. A later moment is exact if [`foresees`](Self::foresees) says so,
+    /// The result "now" is exact. A later moment is exact if [`due_is_exact`](Self::due_is_exact),
     /// and otherwise a lower bound.
     #[inline]
     pub(crate) fn due_after(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> Nanos {
@@ -157,7 +157,7 @@ impl Quota {
         }
     }
 
-    /// Returns whether a call can be admitted now, and leaves room for calls that can take `ahead`
+    /// Returns `true` if a call can be admitted now and leaves room for calls that can take `ahead`
     /// now.
     pub(crate) fn leaves_room(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> bool {
         match self {
@@ -166,31 +166,31 @@ impl Quota {
         }
     }
 
-    /// Returns whether [`due_after`](Self::due_after) is exact for calls that take no more than one
-    /// permit each, or for any.
-    pub(crate) fn foresees(&self, single_permits: bool) -> bool {
+    /// Returns `true` if [`due_after`](Self::due_after) is exact. With `single_permits`, all calls
+    /// take at most one permit of each window.
+    pub(crate) fn due_is_exact(&self, single_permits: bool) -> bool {
         match self {
             Self::Windows(logs) => logs.len() == 1 && single_permits,
             Self::Paced(_) => true,
         }
     }
 
-    /// The lateness that timers may cause in a queue that is this long in time. An exact window
-    /// carries the lateness of its timer on from period to period; a pacer goes by its schedule and
+    /// Maximum delay that late timers may cause for a call that waits this long. An exact window
+    /// carries the lateness of a timer on from period to period. A pacer follows its schedule and
     /// does not.
-    pub(crate) fn drift(&self, wait: Nanos, grain: Nanos) -> Nanos {
+    pub(crate) fn max_timer_lateness(&self, wait: Nanos, timer_resolution: Nanos) -> Nanos {
         match self {
             Self::Windows(logs) => {
                 let period = logs.iter().map(SlidingLog::period).min().unwrap_or(Nanos::MAX).max(1);
-                (wait / period + 1).saturating_mul(grain)
+                (wait / period + 1).saturating_mul(timer_resolution)
             }
-            Self::Paced(_) => grain,
+            Self::Paced(_) => timer_resolution,
         }
     }
 
-    /// Takes them, whether they fit or not. A window counts them from `now`. A pacer counts them
-    /// from its schedule, and no earlier than `since`; otherwise the lateness of timers would add
-    /// up.
+    /// Takes permits, whether they fit or not. A window counts them from `now`. A pacer counts them
+    /// from its schedule, but no earlier than `since`. If it counted them from `now`, the lateness
+    /// of timers would add up.
     #[inline]
     pub(crate) fn take(&mut self, now: Nanos, since: Nanos, counts: &Counts) {
         match self {
@@ -203,8 +203,8 @@ impl Quota {
         }
     }
 
-    /// Gives back permits of an unknown moment, as many as are counted now. Returns their number
-    /// for each window. Call [`forget`](Self::forget) first.
+    /// Gives back permits that were taken at an unknown moment, up to the number that is counted
+    /// now. Returns their number for each window. Call [`expire`](Self::expire) first.
     pub(crate) fn refund(&mut self, now: Nanos, counts: &Counts) -> Counts {
         match self {
             Self::Windows(logs) => each(logs, counts, SlidingLog::refund),
@@ -212,9 +212,9 @@ impl Quota {
         }
     }
 
-    /// Gives back permits that were taken at this moment, as many as are still counted. Returns
-    /// their number for each window. Takes time in proportion to the moments since then at which
-    /// permits were taken.
+    /// Gives back permits that were taken at the moment `at`, up to the number that is still
+    /// counted. Returns their number for each window. Takes time in proportion to the stamps since
+    /// then.
     pub(crate) fn refund_at(&mut self, now: Nanos, at: Nanos, counts: &Counts) -> Counts {
         match self {
             Self::Windows(logs) => each(logs, counts, |log, count| log.refund_at(at, count)),
@@ -223,7 +223,7 @@ impl Quota {
         }
     }
 
-    /// The permits that could be taken now from this window.
+    /// Number of permits that could be taken now from this window.
     pub(crate) fn available(&self, now: Nanos, window: usize) -> u32 {
         match self {
             Self::Windows(logs) => logs[window].available(),
@@ -231,7 +231,7 @@ impl Quota {
         }
     }
 
-    /// From when on it is as good as new.
+    /// Moment from which all permits are free.
     pub(crate) fn idle_at(&self) -> Nanos {
         match self {
             Self::Windows(logs) => logs.iter().map(SlidingLog::idle_at).max().unwrap_or(0),
@@ -239,7 +239,7 @@ impl Quota {
         }
     }
 
-    /// A quota with the same limits and burst, of which nothing has been taken.
+    /// Makes a quota with the same limits and burst, and all permits free.
     pub(crate) fn as_new(&self) -> Self {
         match self {
             Self::Windows(logs) => {
@@ -264,11 +264,11 @@ impl Quota {
         }
     }
 
-    /// The burst as asked for; `None` unless it is paced.
+    /// The burst as it was set; `None` for windows.
     pub(crate) fn burst(&self) -> Option<u32> {
         match self {
             Self::Windows(_) => None,
-            Self::Paced(pacer) => Some(pacer.asked_burst()),
+            Self::Paced(pacer) => Some(pacer.requested_burst()),
         }
     }
 
@@ -279,7 +279,7 @@ impl Quota {
         }
     }
 
-    /// Sets the limits anew, one for each window.
+    /// Changes the limits, one for each window.
     pub(crate) fn set_limits(&mut self, limits: &[(u32, Nanos)]) -> Result<(), ConfigError> {
         if limits.len() != self.windows() {
             return Err(ConfigError::new("limits", limits.len(), SAME_WINDOWS));
@@ -294,7 +294,7 @@ impl Quota {
     }
 }
 
-/// Runs `act` on the logs that have a count, and returns what it does for each window.
+/// Calls `act` for each log with a count other than 0, and returns its results by window.
 fn each(logs: &mut [SlidingLog], counts: &Counts, act: impl Fn(&mut SlidingLog, u32) -> u32) -> Counts {
     let mut results = Counts::default();
     for ((result, log), &count) in results.iter_mut().zip(logs).zip(counts) {
@@ -303,7 +303,7 @@ fn each(logs: &mut [SlidingLog], counts: &Counts, act: impl Fn(&mut SlidingLog, 
     results
 }
 
-/// The counts of a quota with one window.
+/// Counts for a quota with one window.
 fn only(count: u32) -> Counts {
     let mut counts = Counts::default();
     counts[0] = count;

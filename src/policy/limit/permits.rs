@@ -3,22 +3,27 @@
 use crate::Error;
 use std::fmt;
 
-/// The most windows that one limiter can have: requests and tokens, per minute and per day.
+/// Maximum number of windows of one limiter. Enough for requests and tokens, each per minute and
+/// per day.
 pub(crate) const MAX_WINDOWS: usize = 4;
 
 /// The permits that a call takes: the same number from every window of the limiter, or an array
-/// with a number for each.
+/// with one number for each window.
 ///
-/// Whole numbers (`u32`, `usize`, and `i32` for literals) and arrays of them convert to `Permits`,
-/// so the type rarely needs to be named:
+/// Integers (`u32`, `u64`, `usize`, and `i32` for literals) and arrays of them convert to
+/// `Permits`, so the type rarely needs to be named.
+///
+/// # Examples
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), decor::Error> {
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), decor::Error> {
 /// use decor::RateLimiter;
 /// use std::time::Duration;
 ///
 /// let minute = Duration::from_secs(60);
-/// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]); // requests and tokens per minute
+/// // Requests and tokens per minute.
+/// let limiter = RateLimiter::windows([(60, minute), (90_000, minute)]);
 /// limiter.acquire_many([1, 1200]).await?;
 /// limiter.charge([0, 350]); // what the answer turned out to use
 /// assert_eq!(limiter.available_per_window(), [59, 88_450]);
@@ -28,22 +33,21 @@ pub(crate) const MAX_WINDOWS: usize = 4;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Permits {
     counts: [u32; MAX_WINDOWS],
-    meant_for: MeantFor,
+    shape: Shape,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MeantFor {
-    AnyNumberOfWindows,
-    Windows(usize),
-    /// What was asked for is no number of permits.
-    Nobody(i64),
+enum Shape {
+    Uniform,
+    PerWindow(usize),
+    /// Not a number of permits: negative.
+    Invalid(i64),
 }
 
-/// The permits of one call, checked against the windows they are taken from. Entries beyond those
-/// windows mean nothing.
+/// The permits of one call for each window. Entries beyond the limiter's windows have no meaning.
 pub(crate) type Counts = [u32; MAX_WINDOWS];
 
-/// Why so many cannot be taken at all.
+/// The error for a request that the limiter could never admit.
 #[cold]
 pub(super) fn invalid(message: fmt::Arguments<'_>) -> Error {
     Error::InvalidArgument { message: message.to_string() }
@@ -52,28 +56,26 @@ pub(super) fn invalid(message: fmt::Arguments<'_>) -> Error {
 impl Permits {
     #[inline]
     fn each(count: u32) -> Self {
-        Self { counts: [count; MAX_WINDOWS], meant_for: MeantFor::AnyNumberOfWindows }
+        Self { counts: [count; MAX_WINDOWS], shape: Shape::Uniform }
     }
 
-    fn of_nobody(count: i32) -> Self {
-        Self { counts: [0; MAX_WINDOWS], meant_for: MeantFor::Nobody(count.into()) }
+    fn negative(count: i32) -> Self {
+        Self { counts: [0; MAX_WINDOWS], shape: Shape::Invalid(count.into()) }
     }
 
-    /// The number for each window, or why it is none.
+    /// The permits for each window, or an error if the request does not fit the limiter.
     #[inline]
     pub(crate) fn for_windows(&self, windows: usize) -> Result<&Counts, Error> {
-        match self.meant_for {
-            MeantFor::AnyNumberOfWindows => Ok(&self.counts),
-            MeantFor::Windows(n) if n == windows => Ok(&self.counts),
-            MeantFor::Windows(n) => {
-                Err(invalid(format_args!("permits for {n} windows, but the limiter has {windows}")))
-            }
-            MeantFor::Nobody(n) => Err(invalid(format_args!("{n} permits, but there are only 0 to {}", u32::MAX))),
+        match self.shape {
+            Shape::Uniform => Ok(&self.counts),
+            Shape::PerWindow(n) if n == windows => Ok(&self.counts),
+            Shape::PerWindow(n) => Err(invalid(format_args!("permits for {n} windows, but the limiter has {windows}"))),
+            Shape::Invalid(n) => Err(invalid(format_args!("{n} permits, but the number must be 0 to {}", u32::MAX))),
         }
     }
 }
 
-/// None.
+/// No permits.
 impl Default for Permits {
     fn default() -> Self {
         Self::each(0)
@@ -87,59 +89,59 @@ impl From<u32> for Permits {
     }
 }
 
-/// For lengths, such as that of a text. A number that does not fit is more than any limit, and is
-/// refused as too much.
+/// Converts a length, such as that of a text. A number beyond `u32::MAX` counts as
+/// `u32::MAX`.
 impl From<usize> for Permits {
     fn from(count: usize) -> Self {
         Self::each(saturated(count))
     }
 }
 
-/// For counts of an API, such as tokens. A number that does not fit is more than any limit, and is
-/// refused as too much.
+/// Converts a count of an API, such as tokens. A number beyond `u32::MAX` counts as
+/// `u32::MAX`.
 impl From<u64> for Permits {
     fn from(count: u64) -> Self {
         Self::each(u32::try_from(count).unwrap_or(u32::MAX))
     }
 }
 
-/// For literals, which are `i32` by default. A negative number is refused where it is used.
+/// Converts a literal, which is `i32` by default. A negative number is refused by the limiter.
 impl From<i32> for Permits {
     fn from(count: i32) -> Self {
-        u32::try_from(count).map_or(Self::of_nobody(count), Self::each)
+        u32::try_from(count).map_or(Self::negative(count), Self::each)
     }
 }
 
-/// One number for each window.
+/// Takes one number for each window.
 impl<const N: usize> From<[u32; N]> for Permits {
     fn from(counts: [u32; N]) -> Self {
         let mut all = [0; MAX_WINDOWS];
         for (slot, count) in all.iter_mut().zip(counts) {
             *slot = count;
         }
-        Self { counts: all, meant_for: MeantFor::Windows(N) }
+        Self { counts: all, shape: Shape::PerWindow(N) }
     }
 }
 
-/// One number for each window: `[1, answer.tokens]`.
+/// Takes one number for each window: `[1, answer.tokens]`.
 impl<const N: usize> From<[u64; N]> for Permits {
     fn from(counts: [u64; N]) -> Self {
         counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX)).into()
     }
 }
 
-/// One number for each window: `[1, prompt.len()]`.
+/// Takes one number for each window: `[1, prompt.len()]`.
 impl<const N: usize> From<[usize; N]> for Permits {
     fn from(counts: [usize; N]) -> Self {
         counts.map(saturated).into()
     }
 }
 
-/// One number for each window, as literals.
+/// Takes one literal for each window.
 impl<const N: usize> From<[i32; N]> for Permits {
     fn from(counts: [i32; N]) -> Self {
         match counts.into_iter().find(|count| *count < 0) {
-            Some(negative) => Self::of_nobody(negative),
+            Some(negative) => Self::negative(negative),
             None => counts.map(i32::unsigned_abs).into(),
         }
     }
@@ -151,10 +153,10 @@ fn saturated(count: usize) -> u32 {
 
 impl fmt::Debug for Permits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.meant_for {
-            MeantFor::AnyNumberOfWindows => write!(f, "{}", self.counts[0]),
-            MeantFor::Windows(n) => write!(f, "{:?}", &self.counts[..n.min(MAX_WINDOWS)]),
-            MeantFor::Nobody(n) => write!(f, "{n}"),
+        match self.shape {
+            Shape::Uniform => write!(f, "{}", self.counts[0]),
+            Shape::PerWindow(n) => write!(f, "{:?}", &self.counts[..n.min(MAX_WINDOWS)]),
+            Shape::Invalid(n) => write!(f, "{n}"),
         }
     }
 }

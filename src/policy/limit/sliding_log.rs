@@ -1,53 +1,54 @@
-//! An exact window: at most so many permits in any stretch of time that is one period long.
+//! An exact window: at most `limit` permits in any stretch of time that is one period long.
 
 use crate::clock::Nanos;
 use std::collections::VecDeque;
 
 /// Maximum number of stamps (16 bytes each) that are allocated up front. The log of a larger limit
 /// grows when it is first needed.
-const RESERVED_AT_MOST: usize = 1 << 16;
+const MAX_RESERVED: usize = 1 << 16;
 
-/// When permits were taken, for as long as that matters.
+/// Log of the moments at which permits were taken, as long as they matter.
 ///
-/// A token bucket would forget when, and let `2n - 1` pass within one period.
+/// A token bucket does not keep these moments. It lets up to `2 * limit - 1` permits pass within
+/// one period.
 #[derive(Debug, Clone)]
 pub(crate) struct SlidingLog {
     limit: u32,
-    /// The largest of all limits so far.
+    /// The largest limit so far.
     largest_limit: u32,
     period: Nanos,
     stamps: VecDeque<Stamp>,
-    /// Permits ever taken, and those before the oldest stamp. With running sums, a binary search
-    /// finds when a number of permits will be free again.
-    taken: u64,
-    forgotten: u64,
+    /// Running totals: permits that were ever taken, and those before the oldest stamp. With
+    /// running totals, a binary search finds when a number of permits will be free again.
+    taken_total: u64,
+    expired_total: u64,
     /// Stamps that would be in the window again if the period grew back. `None` while no period so
     /// far was longer.
-    past: Option<Box<Past>>,
+    expired: Option<Box<Expired>>,
 }
 
-/// Stamps that a shorter period has put out of the window.
+/// Stamps that are outside of the window because its period was shortened.
 #[derive(Debug, Clone)]
-struct Past {
+struct Expired {
     stamps: VecDeque<Stamp>,
     /// Permits that were taken before the oldest of these stamps.
-    forgotten: u64,
-    /// The longest so far, in nanoseconds.
+    total_before: u64,
+    /// The longest period so far, in nanoseconds.
     period: Nanos,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Stamp {
     at: Nanos,
-    /// Permits ever taken, these included.
-    taken: u64,
+    /// Permits that were ever taken, those of this stamp included.
+    taken_total: u64,
 }
 
 impl SlidingLog {
     pub(crate) fn new(limit: u32, period: Nanos, reserve: bool) -> Self {
-        let reserved = if reserve { RESERVED_AT_MOST.min(limit as usize) } else { 0 };
+        let reserved = if reserve { MAX_RESERVED.min(limit as usize) } else { 0 };
         let stamps = VecDeque::with_capacity(reserved);
-        Self { limit, largest_limit: limit, period, stamps, taken: 0, forgotten: 0, past: None }
+        Self { limit, largest_limit: limit, period, stamps, taken_total: 0, expired_total: 0, expired: None }
     }
 
     pub(crate) fn limit(&self) -> u32 {
@@ -58,78 +59,80 @@ impl SlidingLog {
         self.period
     }
 
-    /// Later decisions are made by this limit. Permits that are in the window stay in it, and those
-    /// that a shorter period has put out of it are back in it with a longer one. Call
-    /// [`forget`](Self::forget) before and afterwards.
+    /// Changes the limit and the period. Permits that are in the window stay in it. Permits that a
+    /// shorter period has put outside of the window are in it again with a longer period. Call
+    /// [`expire`](Self::expire) before and afterwards.
     pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
-        let past = self.past.take();
-        let longest_period = past.as_ref().map_or(self.period, |past| past.period).max(period);
-        if let Some(mut past) = past.filter(|past| !past.stamps.is_empty()) {
-            self.forgotten = past.forgotten;
-            past.stamps.append(&mut self.stamps);
-            self.stamps.append(&mut past.stamps);
+        let expired = self.expired.take();
+        let longest_period = expired.as_ref().map_or(self.period, |expired| expired.period).max(period);
+        if let Some(mut expired) = expired.filter(|expired| !expired.stamps.is_empty()) {
+            self.expired_total = expired.total_before;
+            expired.stamps.append(&mut self.stamps);
+            self.stamps.append(&mut expired.stamps);
         }
         if period < longest_period {
-            self.past = Some(Box::new(Past { stamps: VecDeque::new(), forgotten: 0, period: longest_period }));
+            self.expired = Some(Box::new(Expired { stamps: VecDeque::new(), total_before: 0, period: longest_period }));
         }
         self.limit = limit;
         self.largest_limit = self.largest_limit.max(limit);
         self.period = period;
     }
 
-    /// Returns whether stamps that leave the window are kept.
-    pub(crate) fn keeps_past(&self) -> bool {
-        self.past.is_some()
+    /// Returns `true` if stamps that leave the window are kept.
+    pub(crate) fn keeps_expired(&self) -> bool {
+        self.expired.is_some()
     }
 
     #[inline]
     fn in_use(&self) -> u64 {
-        self.taken - self.forgotten
+        self.taken_total - self.expired_total
     }
 
     /// Removes permits that have left the window by now. A permit taken at `t` is in the window
     /// until, and not at, `t + period`.
-    pub(crate) fn forget(&mut self, now: Nanos) {
-        let Some(past) = &mut self.past else { return self.forget_for_good(now) };
+    pub(crate) fn expire(&mut self, now: Nanos) {
+        let Some(expired) = &mut self.expired else { return self.expire_for_good(now) };
         let leaving = self.stamps.partition_point(|stamp| stamp.at.saturating_add(self.period) <= now);
         for stamp in self.stamps.drain(..leaving) {
-            if past.stamps.is_empty() {
-                past.forgotten = self.forgotten;
+            if expired.stamps.is_empty() {
+                expired.total_before = self.expired_total;
             }
-            past.stamps.push_back(stamp);
-            self.forgotten = stamp.taken;
+            expired.stamps.push_back(stamp);
+            self.expired_total = stamp.taken_total;
         }
-        // No window so far would hold what is older, or what came before as many permits as fill
-        // it.
-        while let Some(first) = past.stamps.front() {
-            if first.at.saturating_add(past.period) > now && self.taken - first.taken < self.largest_limit.into() {
+        // Removes stamps that are older than the longest period so far, and stamps before as many
+        // permits as the largest limit so far.
+        while let Some(first) = expired.stamps.front() {
+            if first.at.saturating_add(expired.period) > now
+                && self.taken_total - first.taken_total < self.largest_limit.into()
+            {
                 break;
             }
-            past.forgotten = first.taken;
-            past.stamps.pop_front();
+            expired.total_before = first.taken_total;
+            expired.stamps.pop_front();
         }
     }
 
-    /// [`forget`](Self::forget), where no past is kept.
+    /// [`expire`](Self::expire) for a log that keeps no expired stamps.
     #[inline]
-    pub(crate) fn forget_for_good(&mut self, now: Nanos) {
+    pub(crate) fn expire_for_good(&mut self, now: Nanos) {
         while let Some(first) = self.stamps.front() {
             if first.at.saturating_add(self.period) > now {
                 break;
             }
-            self.forgotten = first.taken;
+            self.expired_total = first.taken_total;
             self.stamps.pop_front();
         }
     }
 
-    /// Whether so many could be taken now. Call [`forget`](Self::forget) first.
+    /// Returns `true` if `permits` could be taken now. Call [`expire`](Self::expire) first.
     #[inline]
     pub(crate) fn has_free(&self, permits: u32) -> bool {
         permits == 0 || self.in_use() + u64::from(permits) <= self.limit.into()
     }
 
     /// The first moment at which this number of permits, taken one after the other, can all have
-    /// been taken; 0 if at once. Call [`forget`](Self::forget) first.
+    /// been taken; 0 if at once. Call [`expire`](Self::expire) first.
     ///
     /// Permits `i` and `i + limit` are at least a period apart, so permits beyond the limit add
     /// whole periods. For calls of more than one permit this is a lower bound.
@@ -149,80 +152,80 @@ impl SlidingLog {
         let Some(must_leave) = (self.in_use() + permits).checked_sub(u64::from(self.limit)).filter(|n| *n > 0) else {
             return 0;
         };
-        let last_to_leave = self.stamps.partition_point(|stamp| stamp.taken - self.forgotten < must_leave);
-        // Permits that are no more than the limit fit when all others have left.
+        let last_to_leave = self.stamps.partition_point(|stamp| stamp.taken_total - self.expired_total < must_leave);
+        // A number of permits up to the limit fits at the latest when all others have left.
         self.stamps.get(last_to_leave).or(self.stamps.back()).map_or(0, |stamp| stamp.at.saturating_add(self.period))
     }
 
-    /// Takes them, whether they fit or not.
+    /// Takes permits, whether they fit or not.
     #[inline]
     pub(crate) fn take(&mut self, now: Nanos, permits: u32) {
         if permits == 0 {
             return;
         }
-        self.taken += u64::from(permits);
+        self.taken_total += u64::from(permits);
         match self.stamps.back_mut() {
-            Some(last) if last.at == now => last.taken = self.taken,
-            _ => self.stamps.push_back(Stamp { at: now, taken: self.taken }),
+            Some(last) if last.at == now => last.taken_total = self.taken_total,
+            _ => self.stamps.push_back(Stamp { at: now, taken_total: self.taken_total }),
         }
     }
 
-    /// Gives back up to as many of the permits that were taken at this moment, and returns their
-    /// number. Takes time in proportion to the stamps since then.
+    /// Gives back up to `permits` of the permits that were taken at the moment `at`, and returns
+    /// their number. Takes time in proportion to the stamps since then.
     ///
-    /// The log is then as if they had never been taken. Permits that have left the window for good
-    /// are gone, and those of other moments stay.
+    /// Afterwards, the log is as if they had never been taken. Permits that have left the window
+    /// for good are not given back, and permits of other moments stay.
     pub(crate) fn refund_at(&mut self, at: Nanos, permits: u32) -> u32 {
-        let mut given = give_back(&mut self.stamps, self.forgotten, at, permits);
-        if let Some(past) = self.past.as_mut().filter(|_| given == 0) {
-            given = give_back(&mut past.stamps, past.forgotten, at, permits);
-            self.stamps.iter_mut().for_each(|stamp| stamp.taken -= u64::from(given));
-            self.forgotten -= u64::from(given);
+        let mut given = give_back(&mut self.stamps, self.expired_total, at, permits);
+        if let Some(expired) = self.expired.as_mut().filter(|_| given == 0) {
+            given = give_back(&mut expired.stamps, expired.total_before, at, permits);
+            self.stamps.iter_mut().for_each(|stamp| stamp.taken_total -= u64::from(given));
+            self.expired_total -= u64::from(given);
         }
-        self.taken -= u64::from(given);
+        self.taken_total -= u64::from(given);
         given
     }
 
-    /// Gives back up to as many of the permits that are in the window, the oldest first, and
-    /// returns their number. Call [`forget`](Self::forget) first.
+    /// Gives back up to `permits` of the permits in the window, the oldest first, and returns their
+    /// number. Call [`expire`](Self::expire) first.
     ///
-    /// Each stretch of time up to now then counts no fewer permits than if the permits of any other
-    /// moments in the window had been given back.
+    /// The oldest are the safe choice: each stretch of time up to now then counts at least as many
+    /// permits as after a refund of any other permits in the window.
     pub(crate) fn refund(&mut self, permits: u32) -> u32 {
         let given = self.in_use().min(permits.into());
-        self.forgotten += given;
-        while self.stamps.front().is_some_and(|first| first.taken <= self.forgotten) {
+        self.expired_total += given;
+        while self.stamps.front().is_some_and(|first| first.taken_total <= self.expired_total) {
             self.stamps.pop_front();
         }
-        // The past keeps its distance from the window.
-        if let Some(past) = &mut self.past {
-            past.forgotten += given;
-            past.stamps.iter_mut().for_each(|stamp| stamp.taken += given);
+        // The totals of expired stamps keep their distance from those of the window.
+        if let Some(expired) = &mut self.expired {
+            expired.total_before += given;
+            expired.stamps.iter_mut().for_each(|stamp| stamp.taken_total += given);
         }
         u32::try_from(given).unwrap_or(permits)
     }
 
-    /// Permits that could be taken now. Call [`forget`](Self::forget) first.
+    /// Number of permits that could be taken now. Call [`expire`](Self::expire) first.
     pub(crate) fn available(&self) -> u32 {
         let used = u32::try_from(self.in_use()).unwrap_or(u32::MAX);
         self.limit.saturating_sub(used)
     }
 
-    /// When nothing of it will be left; 0 if nothing is.
+    /// Moment at which the window will be empty; 0 if it is empty.
     pub(crate) fn idle_at(&self) -> Nanos {
         self.stamps.back().map_or(0, |last| last.at.saturating_add(self.period))
     }
 }
 
-/// Gives back up to as many of the permits that were taken at this moment, and returns their
-/// number. `before` is the number of permits before the first of these stamps.
+/// Gives back up to `permits` of the permits that were taken at the moment `at`, and returns their
+/// number. `before` is the total before the first of `stamps`.
 fn give_back(stamps: &mut VecDeque<Stamp>, before: u64, at: Nanos, permits: u32) -> u32 {
     let position = stamps.partition_point(|stamp| stamp.at < at);
-    let before = position.checked_sub(1).map_or(before, |previous| stamps[previous].taken);
+    let before = position.checked_sub(1).map_or(before, |previous| stamps[previous].taken_total);
     let Some(stamp) = stamps.get(position).filter(|stamp| stamp.at == at) else { return 0 };
-    let of_this_moment = stamp.taken - before;
+    let of_this_moment = stamp.taken_total - before;
     let given = permits.min(u32::try_from(of_this_moment).unwrap_or(u32::MAX));
-    stamps.range_mut(position..).for_each(|stamp| stamp.taken -= u64::from(given));
+    stamps.range_mut(position..).for_each(|stamp| stamp.taken_total -= u64::from(given));
     if u64::from(given) == of_this_moment {
         stamps.remove(position);
     }
@@ -241,7 +244,7 @@ mod tests {
         Take(u32),
         SetLimit(u32, Nanos),
         Refund(u32),
-        /// Into the moment of the n-th event that took permits.
+        /// A refund of permits that the n-th taking event took.
         RefundAt(usize, u32),
     }
 
@@ -256,7 +259,7 @@ mod tests {
         prop::collection::vec(event, 1..60)
     }
 
-    /// Every single permit that was ever taken, by its moment.
+    /// Naive model: the moment of each permit that was ever taken.
     struct Naive {
         limit: u32,
         period: Nanos,
@@ -271,8 +274,8 @@ mod tests {
             self.taken.iter().filter(|at| **at + self.period > moment).count() as u64
         }
 
-        /// Removes permits that no window so far would hold.
-        fn forget(&mut self) {
+        /// Removes permits that no window so far would count.
+        fn expire(&mut self) {
             let is_held = |at: Nanos| {
                 let later = self.taken.iter().filter(|later| **later > at).count();
                 at + self.period > self.now
@@ -308,7 +311,7 @@ mod tests {
         #![proptest_config(cases(5_000))]
 
         #[test]
-        fn it_is_a_list_of_all_permits(limit in 1_u32..8, period in 1_u64..40, events in any_events()) {
+        fn the_log_decides_as_a_list_of_all_permits(limit in 1_u32..8, period in 1_u64..40, events in any_events()) {
             let mut log = SlidingLog::new(limit, period, true);
             let (largest_limit, longest_period) = (limit, period);
             let mut naive = Naive { limit, period, largest_limit, longest_period, taken: Vec::new(), now: 0 };
@@ -336,8 +339,8 @@ mod tests {
                         prop_assert_eq!(log.refund_at(moment, permits), given);
                     }
                 }
-                log.forget(naive.now);
-                naive.forget();
+                log.expire(naive.now);
+                naive.expire();
                 let in_use = naive.in_use_at(naive.now);
                 prop_assert_eq!(u64::from(log.available()), u64::from(naive.limit).saturating_sub(in_use));
                 for permits in 1..=naive.limit {
@@ -345,16 +348,16 @@ mod tests {
                     prop_assert_eq!(log.has_free(permits), due == naive.now);
                     prop_assert_eq!(log.due(naive.now, permits.into()).max(naive.now), due);
                 }
-                prop_assert_eq!(log.keeps_past(), naive.period < naive.longest_period);
-                let kept = log.past.as_ref().map_or(0, |past| past.stamps.len());
+                prop_assert_eq!(log.keeps_expired(), naive.period < naive.longest_period);
+                let kept = log.expired.as_ref().map_or(0, |expired| expired.stamps.len());
                 prop_assert!(kept <= naive.largest_limit as usize, "{kept} stamps");
             }
         }
 
-        /// A refund of the oldest permits leaves each stretch of time up to now as full as a refund
-        /// of any others in the window does, or fuller.
+        /// After a refund of the oldest permits, each stretch of time counts at least as many
+        /// permits as after a refund of any others in the window.
         #[test]
-        fn a_refund_of_the_oldest_is_safe(
+        fn a_refund_of_the_oldest_leaves_no_stretch_of_time_emptier(
             limit in 1_u32..8,
             takes in prop::collection::vec((0_u64..12, 1_u32..5), 1..12),
             others in prop::collection::vec((0_usize..12, 0_u32..5), 1..6),
@@ -366,7 +369,7 @@ mod tests {
                 log.take(now, permits);
                 moments.push(now);
             }
-            log.forget(now);
+            log.expire(now);
             let mut of_others = log.clone();
             for (n, permits) in others {
                 let given = of_others.refund_at(moments[n % moments.len()], permits);
@@ -374,8 +377,8 @@ mod tests {
             }
             prop_assert_eq!(log.in_use(), of_others.in_use());
             for later in now..=now + 40 {
-                log.forget(later);
-                of_others.forget(later);
+                log.expire(later);
+                of_others.expire(later);
                 prop_assert!(log.in_use() >= of_others.in_use());
             }
         }

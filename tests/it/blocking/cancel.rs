@@ -1,4 +1,4 @@
-//! A `CancelToken` ends what decor does in a call: waits, attempts, permits and loads.
+//! A `CancelToken` ends decor's work in a call: waits, attempts, permits and loads.
 
 use super::Answer;
 use crate::support::{listen, ms, secs};
@@ -19,7 +19,8 @@ use std::{
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Makes the call on a thread, in a run of the token. Returns its value and the moment of its end.
+/// Makes the call on a thread, in a run of the token. Returns the call's value and the moment of
+/// its end.
 fn spawn_run<T: Send + 'static>(
     clock: &VirtualClock,
     token: &CancelToken,
@@ -29,7 +30,7 @@ fn spawn_run<T: Send + 'static>(
     clock.spawn(move || (token.run(call), elapsed().expect("there is a clock")))
 }
 
-/// Fails, and counts its calls.
+/// A function that fails, and counts its calls.
 fn failing(calls: &Arc<AtomicU32>) -> impl Fn() -> Answer + Clone + Send + 'static {
     let calls = Arc::clone(calls);
     move || {
@@ -39,7 +40,7 @@ fn failing(calls: &Arc<AtomicU32>) -> impl Fn() -> Answer + Clone + Send + 'stat
 }
 
 #[test]
-fn a_retrys_delay_ends_at_once() {
+fn a_cancellation_ends_the_delay_of_a_retry_at_once() {
     let (clock, token) = (VirtualClock::start(), CancelToken::new());
     let log = listen();
     let (calls, outcomes) = (Arc::<AtomicU32>::default(), Arc::new(Mutex::new(Vec::new())));
@@ -63,7 +64,7 @@ fn a_retrys_delay_ends_at_once() {
 }
 
 #[test]
-fn a_wait_for_a_permit_ends_and_the_next_waiter_moves_up() {
+fn a_cancellation_ends_the_wait_for_a_permit_and_the_next_waiter_moves_up() {
     let (clock, token) = (VirtualClock::start(), CancelToken::new());
     let limiter = RateLimiter::new(1, secs(10));
     limiter.acquire_blocking();
@@ -77,12 +78,12 @@ fn a_wait_for_a_permit_ends_and_the_next_waiter_moves_up() {
     assert_eq!(limiter.waiting(), 2);
     token.cancel();
     assert_eq!(first.join(), (None, secs(2)));
-    assert_eq!(second.join(), secs(10), "the place of the first");
+    assert_eq!(second.join(), secs(10), "the second waiter must move up to the place of the first");
     assert_eq!((limiter.stats().admitted, limiter.stats().cancelled), (2, 1));
 }
 
 #[test]
-fn a_wait_for_anothers_load_ends_and_the_load_goes_on() {
+fn a_cancellation_ends_the_wait_for_another_calls_load_and_the_load_goes_on() {
     let (clock, token) = (VirtualClock::start(), CancelToken::new());
     let memo: Memo<u8, u8> = Memo::ttl(HOUR);
     let load = |key: u8| {
@@ -123,7 +124,7 @@ fn a_waiter_takes_over_from_a_leader_that_is_cancelled_in_its_retry() {
     assert_eq!((memo.stats().loads, memo.stats().loading, calls.load(SeqCst)), (2, 0, 2));
 }
 
-/// The limit of an hour does not end the wait.
+/// The token ends the wait, not the limit of an hour.
 #[test]
 fn a_bounded_call_is_abandoned_at_once() {
     let (clock, token) = (VirtualClock::start(), CancelToken::new());
@@ -142,29 +143,29 @@ fn a_bounded_call_is_abandoned_at_once() {
     token.cancel();
     assert_eq!(bounded.join(), (None, secs(5)));
     sleep(secs(60));
-    assert_eq!(begun.load(SeqCst), 2, "nothing begins after it");
+    assert_eq!(begun.load(SeqCst), 2, "nothing may begin after the cancellation");
 }
 
 #[test]
-fn nothing_begins_after_it() {
+fn nothing_begins_after_a_cancellation() {
     let clock = VirtualClock::start();
     for delay in [Duration::ZERO, secs(1)] {
         let (calls, token) = (Arc::<AtomicU32>::default(), CancelToken::new());
         let fails = failing(&calls);
         let its_token = token.clone();
         let load = move || {
-            its_token.cancel(); // while it runs
+            its_token.cancel(); // while the function runs
             fails()
         };
         let load = load.blocking().retry_with(RetryPolicy::fixed(delay));
         assert_eq!(token.run(|| load.call()), None);
-        assert_eq!(token.run(|| load.call()), None, "and not at all in a cancelled token");
+        assert_eq!(token.run(|| load.call()), None, "a cancelled token must call nothing");
         assert_eq!(calls.load(SeqCst), 1);
     }
     let (limiter, token) = (RateLimiter::new(9, secs(1)), CancelToken::new());
     let ran = token.run(|| {
         token.cancel();
-        limiter.acquire_blocking(); // there would be a permit
+        limiter.acquire_blocking(); // a permit is free
     });
     assert_eq!((ran, limiter.stats().admitted, limiter.waiting()), (None, 0, 0));
     assert_eq!(clock.elapsed(), Duration::ZERO);
@@ -202,7 +203,7 @@ fn each_run_is_ended_by_its_own_token_and_by_those_around_it() {
     outer.cancel();
     assert_eq!(nested.join(), (None::<()>, secs(2)));
     assert_eq!(*trace.lock().unwrap(), [("the inner one", secs(1))]);
-    sleep(ms(1)); // in no run
+    sleep(ms(1)); // outside of any run
 }
 
 #[test]
@@ -223,24 +224,27 @@ fn a_run_within_a_limit_ends_with_the_limit() {
 }
 
 #[test]
-fn a_panic_passes_through() {
+fn a_panic_of_the_call_passes_through_the_run() {
     let token = CancelToken::new();
     let panics = AssertUnwindSafe(|| token.run(|| panic!("boom")));
     let panic = catch_unwind(panics).map(|ran: Option<()>| ran).unwrap_err();
     assert_eq!(*panic.downcast::<&str>().unwrap(), "boom");
-    assert_eq!(token.run(|| 7), Some(7), "it is not cancelled");
+    assert_eq!(token.run(|| 7), Some(7), "a panic must not cancel the token");
     let later = AssertUnwindSafe(|| {
         token.run(|| {
             token.cancel();
             panic!("a bug")
         })
     });
-    assert!(catch_unwind(later).map(|ran: Option<()>| ran).is_err(), "a panic all the same");
+    assert!(
+        catch_unwind(later).map(|ran: Option<()>| ran).is_err(),
+        "the panic must pass through a cancelled token as well"
+    );
 }
 
-/// A second unwinding would end the process.
+/// A second unwinding would abort the process.
 #[test]
-fn a_wait_in_a_drop_goes_on() {
+fn a_wait_in_a_drop_during_unwinding_takes_its_full_time() {
     struct Cleanup;
     impl Drop for Cleanup {
         fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! Clocks: threads go by real time or by a virtual clock, tasks by tokio's.
+//! Clocks: threads follow real time or a virtual clock, tasks follow tokio's clock.
 
 use super::Answer;
 use crate::support::{listen, ms, secs};
@@ -17,10 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The timers of tasks are tokio's, so everything else must be: a limiter that read the virtual
-/// clock would never see the end of its wait.
+/// The timers of tasks are tokio's, so a task must also read tokio's clock. A limiter that read the
+/// virtual clock would never see the end of a task's wait.
 #[tokio::test(start_paused = true)]
-async fn a_task_on_a_thread_with_a_virtual_clock_goes_by_tokios() {
+async fn a_task_on_a_thread_with_a_virtual_clock_follows_tokios_clock() {
     let clock = VirtualClock::start();
     let begun = tokio::time::Instant::now();
     let limiter = RateLimiter::new(1, secs(1));
@@ -37,7 +37,7 @@ async fn a_task_on_a_thread_with_a_virtual_clock_goes_by_tokios() {
     load.memoized(&memo).call(7).await;
     assert_eq!((memo.stats().loads, clock.elapsed()), (2, Duration::ZERO));
 
-    // Operations that do not wait go by the thread's clock.
+    // Operations that do not wait follow the thread's clock.
     let other = RateLimiter::new(1, secs(1));
     assert_eq!((other.try_acquire(), other.available()), (Ok(()), 0));
     tokio::time::advance(secs(1)).await;
@@ -46,7 +46,7 @@ async fn a_task_on_a_thread_with_a_virtual_clock_goes_by_tokios() {
     assert_eq!((other.available(), other.try_acquire()), (1, Ok(())));
 }
 
-/// Operations that do not wait as well, on handles that have seen no time before.
+/// On new handles, operations that do not wait follow the virtual clock as well.
 #[test]
 fn operations_without_a_wait_go_by_the_threads_virtual_clock() {
     let clock = VirtualClock::start();
@@ -65,16 +65,16 @@ fn operations_without_a_wait_go_by_the_threads_virtual_clock() {
     memo.insert(7, 49);
     assert_eq!(memo.get(&7), Some(49));
     ask_for(1_000..2_000);
-    assert!(keyed.len() < 1_500, "{} keys, though those of an hour ago are idle", keyed.len());
+    assert!(keyed.len() < 1_500, "{} keys are left, but those of an hour ago are idle", keyed.len());
 
     clock.advance(secs(60));
     assert_eq!((charged.available(), paused.try_acquire(), memo.get(&7)), (1, Ok(()), None));
 }
 
-/// Tokio's clock stands still and is then an hour ahead. Measurements and waits of a thread do not
-/// depend on it.
+/// Tokio's clock stands still, and is then moved an hour ahead. Measurements and waits of a thread
+/// do not depend on it.
 #[tokio::test(start_paused = true)]
-async fn threads_do_not_look_at_a_clock_that_is_paused_and_moved() {
+async fn threads_do_not_read_tokios_paused_clock() {
     let hour = secs(3600);
     let expires = || {
         let memo: Memo<u8, u32> = Memo::ttl(ms(10));
@@ -86,7 +86,7 @@ async fn threads_do_not_look_at_a_clock_that_is_paused_and_moved() {
         load.call(7);
         thread::sleep(ms(10));
         load.call(7);
-        assert_eq!(memo.stats().loads, 2, "it was good for 10 ms of real time");
+        assert_eq!(memo.stats().loads, 2, "the value must be fresh for 10 ms of real time");
         assert!(memo.stats().total_load_time >= ms(2));
     };
     let memo: Memo<u8, u32> = Memo::ttl(secs(600));
@@ -105,7 +105,7 @@ async fn threads_do_not_look_at_a_clock_that_is_paused_and_moved() {
         its.acquire_blocking();
         first_load();
         first.call(7);
-        expires(); // though tokio's clock stands still
+        expires(); // although tokio's clock stands still
         before
     });
     let before = before.await.unwrap();
@@ -113,15 +113,15 @@ async fn threads_do_not_look_at_a_clock_that_is_paused_and_moved() {
     let after = tokio::task::spawn_blocking(move || {
         let log = listen();
         limiter.acquire_blocking();
-        assert!(before.elapsed() >= period, "the window was measured by tokio's clock");
-        assert_eq!(load(), 0, "it was good for 10 minutes of real time");
+        assert!(before.elapsed() >= period, "the window was measured by tokio's clock instead of real time");
+        assert_eq!(load(), 0, "the value must be fresh for 10 minutes of real time");
 
-        expires(); // though it was made an hour ahead
+        expires(); // although it was made with tokio's clock an hour ahead
         let limiter = RateLimiter::new(1, period);
-        (0..2).for_each(|_| limiter.acquire_blocking()); // nor is that waited for
+        (0..2).for_each(|_| limiter.acquire_blocking()); // the limiter does not wait for that hour either
         refreshed.call(7);
         let stats = stale.stats();
-        assert_eq!((stats.misses, stats.stale_hits), (1, 1), "it is stale, and has not expired");
+        assert_eq!((stats.misses, stats.stale_hits), (1, 1), "the value must be stale, and not expired");
 
         sleep(ms(1));
         let (_open, never) = mpsc::channel::<Answer>();
@@ -149,16 +149,16 @@ async fn threads_do_not_look_at_a_clock_that_is_paused_and_moved() {
 }
 
 #[test]
-fn a_wait_for_a_moment_that_an_advance_brings_goes_on() {
+fn an_advance_to_a_deadline_ends_the_wait() {
     let clock = VirtualClock::start();
     let (tell, told) = mpsc::channel();
     let thread = clock.spawn(move || {
         sleep(secs(10));
         tell.send(()).unwrap();
     });
-    sleep(secs(1)); // so it waits
+    sleep(secs(1)); // the other thread waits then
     clock.advance(secs(9));
-    told.recv_timeout(secs(60)).unwrap(); // this thread does not wait in decor meanwhile
+    told.recv_timeout(secs(60)).unwrap(); // meanwhile this thread does not wait in decor
     thread.join();
     assert_eq!(clock.elapsed(), secs(10));
 }
@@ -171,17 +171,17 @@ fn time_does_not_go_back_to_a_limit_that_has_passed() {
         Ok(1)
     };
     let thread = clock.spawn(move || slow.blocking().timeout(secs(1)).run());
-    sleep(ms(500)); // so it waits
+    sleep(ms(500)); // the other thread waits then
     clock.advance(secs(5));
     assert!(thread.join().is_err());
     assert_eq!(clock.elapsed(), ms(5_500));
 }
 
 #[test]
-fn a_clock_in_place_of_another_is_the_threads() {
+fn a_clock_that_replaces_another_becomes_the_threads_clock() {
     let mut clock = VirtualClock::start();
     clock.advance(secs(1));
-    clock = VirtualClock::start(); // the first is dropped after the second has begun
+    clock = VirtualClock::start(); // the first clock is dropped after the second has started
     sleep(secs(5));
     assert_eq!((clock.elapsed(), test_util::elapsed()), (secs(5), Some(secs(5))));
     let inner = VirtualClock::start();
@@ -194,7 +194,7 @@ fn a_clock_in_place_of_another_is_the_threads() {
 }
 
 #[test]
-fn a_clock_has_as_many_threads_as_it_takes() {
+fn a_clock_has_more_threads_than_the_pool_has_slots() {
     let clock = VirtualClock::start();
     assert_eq!(format!("{clock:?} {:?}", clock.spawn(|| ())), "VirtualClock { elapsed: 0ns, .. } VirtualThread");
     let limiter = RateLimiter::new(100, secs(1));
@@ -210,6 +210,6 @@ fn a_clock_has_as_many_threads_as_it_takes() {
 
 #[test]
 #[should_panic(expected = "beyond what the clock can express")]
-fn a_clock_does_not_go_further_than_it_can_tell() {
+fn an_advance_beyond_the_range_of_the_clock_panics() {
     VirtualClock::start().advance(Duration::MAX);
 }

@@ -18,7 +18,7 @@ use std::{
 };
 
 #[test]
-fn the_last_attempt_takes_the_arguments_errors_go_before_delays() {
+fn a_retry_moves_arguments_into_the_last_attempt_and_drops_errors_before_delays() {
     struct Argument(Arc<AtomicU32>);
     impl Clone for Argument {
         fn clone(&self) -> Self {
@@ -46,7 +46,7 @@ fn the_last_attempt_takes_the_arguments_errors_go_before_delays() {
 }
 
 #[test]
-fn a_retry_is_asked_once_about_each_result() {
+fn the_predicate_of_a_retry_is_called_once_for_each_result() {
     let asked = RefCell::new(Vec::new());
     let statuses = RefCell::new(vec![200, 503, 503]);
     let fetch = || Ok::<_, Error>(statuses.borrow_mut().pop().unwrap());
@@ -59,7 +59,7 @@ fn a_retry_is_asked_once_about_each_result() {
 }
 
 #[test]
-fn a_refresh_in_the_background_goes_on_by_itself() {
+fn a_background_refresh_does_not_delay_its_caller() {
     let clock = VirtualClock::start();
     let memo = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(60)).build();
     let calls = Arc::new(AtomicU32::new(0));
@@ -70,7 +70,7 @@ fn a_refresh_in_the_background_goes_on_by_itself() {
     let load = load.blocking().memoized(&memo).detached();
     assert_eq!((load.call(7), clock.elapsed()), (0, secs(5)));
     clock.advance(secs(10));
-    // At once, though they are stale.
+    // Answered at once, although the values are stale.
     assert_eq!((load.call(7), load.call(7), clock.elapsed()), (0, 0, secs(15)));
     sleep(secs(6));
     assert_eq!((load.call(7), clock.elapsed()), (1, secs(21)));
@@ -95,7 +95,7 @@ fn a_refused_call_never_calls_the_function() {
 }
 
 #[test]
-fn a_boxed_chain_shows_its_chain() {
+fn the_debug_of_a_boxed_chain_shows_the_chain() {
     let boxed = (|n: u32| Answer::Ok(n)).blocking().named("f").timeout(secs(1)).boxed();
     assert!(format!("{boxed:?}").ends_with(r#".blocking().named("f").timeout(1s).boxed()"#), "{boxed:?}");
     assert!(format!("{:?}", boxed.clone().timed("t")).ends_with(r#".timeout(1s).boxed().timed("t")"#));
@@ -105,7 +105,7 @@ fn a_boxed_chain_shows_its_chain() {
 }
 
 #[test]
-fn boxed_shared_and_memoized_can_be_called_once_and_by_one() {
+fn boxed_shared_and_memoized_functions_implement_all_callable_traits() {
     let attempts = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&attempts);
     let fails = move || -> Answer {
@@ -146,7 +146,7 @@ impl blocking::CallableMut<(u32,)> for Flaky {
 }
 
 #[test]
-fn a_callable_of_ones_own_is_decorated_like_a_function() {
+fn a_users_own_callable_is_decorated_like_a_function() {
     let clock = VirtualClock::start();
     let flaky = Flaky(0).retry_with(RetryPolicy::fixed(secs(1)));
     assert_eq!(format!("{flaky:?}"), "Flaky.retry_with(fixed 1s, no jitter, 3 attempts)");

@@ -1,4 +1,4 @@
-//! Waits of a thread that belongs to a runtime.
+//! Blocking waits on threads that belong to a runtime.
 
 use crate::support::{ms, secs};
 use decor::{
@@ -20,11 +20,11 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// A thread that waited there would stop everything that it waits for.
+/// A wait there would stop the tasks that could end it.
 #[tokio::test]
-async fn a_wait_in_a_task_of_a_current_thread_runtime_says_so() {
+async fn a_wait_in_a_task_of_a_current_thread_runtime_panics() {
     let limiter = RateLimiter::new(1, secs(3600));
-    limiter.acquire_blocking(); // does not wait
+    limiter.acquire_blocking(); // a permit is free, so the call does not wait
     let panic = catch_unwind(AssertUnwindSafe(|| limiter.acquire_blocking())).unwrap_err();
     let message = *panic.downcast::<&str>().unwrap();
     assert!(message.starts_with("a blocking call would have to wait here, and so stop the runtime"), "{message}");
@@ -40,22 +40,22 @@ async fn a_wait_in_a_task_of_a_current_thread_runtime_says_so() {
     assert_eq!(waits.call(7), 1);
 }
 
-/// The waiting thread itself would have to do the work that it waits for, and no time passes that
-/// would end the wait.
+/// The waiting thread itself would have to run the tasks that it waits for, and virtual time would
+/// not advance to the end of the wait.
 #[tokio::test]
-async fn a_wait_in_a_task_under_a_virtual_clock_says_so_as_well() {
+async fn a_wait_in_a_task_under_a_virtual_clock_panics_as_well() {
     let clock = VirtualClock::start();
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let mut leads = tokio_test::task::spawn(memo.get_or_load(7, std::future::pending::<u8>));
     assert!(leads.poll().is_pending());
     let waits = (|_: u8| 1_u8).blocking().memoized(&memo);
     assert!(catch_unwind(AssertUnwindSafe(|| waits.call(7))).is_err());
-    sleep(secs(1)); // time still passes
+    sleep(secs(1)); // the clock still advances
     assert_eq!(clock.elapsed(), secs(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_wait_in_a_task_of_several_threads_lets_others_go_on() {
+async fn a_wait_in_a_task_of_a_multi_thread_runtime_lets_other_tasks_run() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let (go, stop) = tokio::sync::oneshot::channel();
     let leads = tokio::spawn(memo.get_or_load(7, move || async move { stop.await.unwrap() }));
@@ -74,9 +74,9 @@ async fn a_wait_in_a_task_of_several_threads_lets_others_go_on() {
     goes_on.await.unwrap();
 }
 
-/// A thread waits in real time while time stands still for tasks, and its wait ends.
+/// A thread waits in real time, and its wait ends, while time stands still for tasks.
 #[tokio::test(start_paused = true)]
-async fn a_wait_beside_a_paused_clock_is_a_real_one_and_ends() {
+async fn a_blocking_wait_beside_a_paused_clock_takes_real_time() {
     let limiter = RateLimiter::new(1, ms(20));
     let waits = limiter.clone();
     let (took, error) = tokio::task::spawn_blocking(move || {
@@ -99,7 +99,7 @@ fn runtimes() -> [Runtime; 2] {
         .map(|mut builder| builder.worker_threads(1).enable_all().build().unwrap())
 }
 
-/// The panic of a task that was unwound.
+/// Asserts that the task was unwound.
 #[track_caller]
 fn assert_unwound<T>(task: JoinHandle<T>) {
     let ended = task.now_or_never().expect("it has ended").map(drop);
@@ -113,9 +113,9 @@ fn a_runtimes_end_does_not_wait_for_a_threads_backoff() {
         let retried = (move || Err::<(), _>(tell.send(()))).blocking().retry_with(RetryPolicy::fixed(HOUR));
         let task = runtime.spawn_blocking(move || retried.call().is_ok());
         told.recv().unwrap();
-        drop(runtime); // an hour, if it waited
+        drop(runtime); // would take an hour if it waited for the retry
         assert_unwound(task);
-        told.recv().unwrap_err(); // the function is not called again, and is gone
+        told.recv().unwrap_err(); // the function was dropped, and is not called again
     }
 }
 
@@ -141,9 +141,9 @@ fn a_runtimes_end_does_not_wait_for_a_permit_or_a_load() {
     }
 }
 
-/// Each later wait of a thread finds the same task of decor's in the runtime.
+/// Later waits of a thread use the task that its first wait has spawned in the runtime.
 #[test]
-fn a_runtimes_end_is_noticed_in_any_wait() {
+fn the_end_of_a_runtime_ends_later_waits_of_a_thread_too() {
     for runtime in runtimes() {
         let (tell, told) = mpsc::channel();
         let (go, stop) = mpsc::channel::<()>();
@@ -152,7 +152,7 @@ fn a_runtimes_end_is_noticed_in_any_wait() {
                 sleep(Duration::ZERO);
             }
             tell.send(tokio::runtime::Handle::current().metrics().num_alive_tasks()).unwrap();
-            stop.recv().unwrap(); // the runtime ends meanwhile
+            stop.recv().unwrap(); // the runtime ends in the meantime
             sleep(HOUR);
         });
         assert_eq!(told.recv(), Ok(1));
@@ -179,13 +179,13 @@ fn a_bounded_call_ends_with_the_runtime_of_its_caller() {
         told.recv().unwrap();
         drop(runtime);
         assert_unwound(task);
-        told.recv().unwrap_err(); // the abandoned call has been unwound, too
+        told.recv().unwrap_err(); // the abandoned call was unwound as well
     }
 }
 
-/// The task is in the runtime's only worker, and tokio waits for it as well. The second task runs
-/// once the first has handed the worker over: a runtime that ends before that drops its tasks only
-/// after the wait.
+/// The waiting task runs on the runtime's only worker, and tokio waits for it as well. The second
+/// task runs once the first has handed the worker over. A runtime that ends before that drops its
+/// tasks only after the wait.
 #[test]
 fn a_wait_in_a_task_ends_with_its_runtime() {
     let [_, runtime] = runtimes();
@@ -202,9 +202,9 @@ fn a_wait_in_a_task_ends_with_its_runtime() {
     assert_unwound(task);
 }
 
-/// Nothing would catch the unwinding there.
+/// Nothing would catch the unwinding of such a thread.
 #[test]
-fn a_thread_that_has_merely_entered_a_runtime_waits_on() {
+fn the_end_of_a_runtime_does_not_end_waits_of_a_thread_that_merely_entered_it() {
     let clock = VirtualClock::start();
     for runtime in runtimes() {
         let handle = runtime.handle().clone();
@@ -220,7 +220,7 @@ fn a_thread_that_has_merely_entered_a_runtime_waits_on() {
 }
 
 #[test]
-fn a_token_ends_the_calls_of_a_runtime_with_a_value() {
+fn a_cancelled_token_ends_calls_in_a_runtime_with_none() {
     for runtime in runtimes() {
         let (token, (tell, told)) = (CancelToken::new(), mpsc::channel());
         let retried = (move || Err::<(), _>(tell.send(()))).blocking().retry_with(RetryPolicy::fixed(HOUR));

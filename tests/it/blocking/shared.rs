@@ -1,4 +1,4 @@
-//! Handles that threads and tasks share: limits and loads hold for all.
+//! Handles that threads and tasks share.
 
 use crate::support::{ms, secs};
 use decor::{
@@ -57,13 +57,13 @@ async fn threads_and_tasks_share_a_limiter_and_are_admitted_in_turn() {
 
     let mut admitted = admitted.lock().unwrap().clone();
     admitted.sort_unstable();
-    // An admission is seen when it was made, or later. A broken window would shift all later ones
-    // before their time.
+    // An admission is recorded when it was made, or later. A window that exceeds its limit would
+    // shift all later admissions to earlier times.
     let broken =
         (0_u32..).zip(admitted.chunks(LIMIT)).filter(|(windows, chunk)| chunk[0].0 < begun + period * *windows);
     assert_eq!(broken.count(), 0);
-    // While all eight are there, each gets about an eighth of any stretch, or less if the system
-    // does not schedule it for a while.
+    // While all eight run, each gets about an eighth of the permits, or fewer if the system does
+    // not schedule it for a while.
     let middle = &admitted[2_000..10_000];
     let mut shares = BTreeMap::new();
     for (_, kind) in middle {
@@ -136,7 +136,7 @@ fn threads_share_the_error_of_the_load_that_they_waited_for() {
 }
 
 #[test]
-fn a_thread_that_panics_while_it_loads_hands_over() {
+fn a_waiter_takes_over_from_a_thread_that_panics_while_it_loads() {
     let clock = VirtualClock::start();
     let memo: Memo<u8, u32> = Memo::ttl(secs(300));
     let calls = Arc::new(AtomicU32::new(0));
@@ -162,7 +162,7 @@ fn a_thread_that_panics_while_it_loads_hands_over() {
 }
 
 #[test]
-fn a_call_to_itself_says_so_instead_of_hanging() {
+fn a_memoized_function_that_calls_itself_with_the_same_key_panics() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let inner = memo.clone();
     let itself = move |n: u8| (|_: u8| 1_u8).blocking().memoized(&inner).call(n);

@@ -1,5 +1,5 @@
-//! `timeout` of a sync function: nothing begins after the limit, and an abandoned call ends by
-//! itself.
+//! `timeout` of a sync function: no decor work begins after the limit, and an abandoned call ends
+//! on its own.
 
 use super::Answer;
 use crate::support::{listen, ms, secs};
@@ -19,8 +19,8 @@ use std::{
     time::Duration,
 };
 
-/// In a trial an abandoned retry made 30 attempts, and an abandoned wait took a permit and called
-/// the function.
+/// Regression: an abandoned retry once made 30 attempts, and an abandoned wait took a permit and
+/// called the function.
 #[test]
 fn nothing_begins_after_a_timeout() {
     let clock = VirtualClock::start();
@@ -67,11 +67,11 @@ fn nested_timeouts_end_the_calls_within_them() {
 }
 
 #[test]
-fn a_call_that_is_left_runs_on_and_ends_as_cancelled() {
+fn an_abandoned_call_runs_on_and_is_reported_as_cancelled() {
     let _clock = VirtualClock::start();
     let (ended, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
     let (its_end, sink) = (Arc::clone(&ended), Arc::clone(&seen));
-    // It does not wait in decor, and so is not unwound.
+    // The function does not wait in decor, so it is not unwound.
     let (go, stop) = mpsc::channel::<()>();
     let busy = move || -> Answer {
         stop.recv().unwrap();
@@ -102,7 +102,7 @@ fn a_call_that_is_left_runs_on_and_ends_as_cancelled() {
 }
 
 #[test]
-fn a_panic_in_it_is_the_callers_panic() {
+fn a_panic_within_a_timeout_becomes_the_callers_panic() {
     let _clock = VirtualClock::start();
     let explode = || -> Answer { std::panic::panic_any(7_u64) };
     let panic = catch_unwind(AssertUnwindSafe(|| explode.blocking().timeout(secs(1)).run())).unwrap_err();
@@ -130,7 +130,7 @@ fn log_lines_inside_keep_their_subscriber_and_span() {
 }
 
 #[test]
-fn a_limit_of_zero_calls_nothing_the_longest_needs_no_thread() {
+fn a_limit_of_zero_calls_nothing_and_an_unbounded_one_needs_no_thread() {
     let this = thread::current().id();
     let here = move || -> Answer { Ok(u32::from(thread::current().id() == this)) };
     let called = here.blocking().named("f");
@@ -142,9 +142,9 @@ fn a_limit_of_zero_calls_nothing_the_longest_needs_no_thread() {
     assert_eq!(called.timeout(secs(60)).call(), Ok(0));
 }
 
-/// No thread is used either: the function is dropped where it was.
+/// A limit of zero uses no other thread: the function is dropped on the caller's.
 #[test]
-fn a_limit_of_zero_begins_nothing() {
+fn a_limit_of_zero_drops_the_function_on_the_callers_thread() {
     #[derive(Clone)]
     struct Dropped(Arc<Mutex<Vec<ThreadId>>>);
     impl Drop for Dropped {
@@ -162,9 +162,9 @@ fn a_limit_of_zero_begins_nothing() {
     assert_eq!(*dropped.0.lock().unwrap(), [thread::current().id()]);
 }
 
-/// The call and its limit end at the same moment, and the call goes first.
+/// The call and its limit end at the same moment, and the call counts as first.
 #[test]
-fn a_call_that_ends_at_its_limit_has_ended_in_time_always() {
+fn a_call_that_ends_exactly_at_its_limit_is_always_in_time() {
     let clock = VirtualClock::start();
     let slow = (|| -> Answer {
         sleep(secs(1));
@@ -176,9 +176,9 @@ fn a_call_that_ends_at_its_limit_has_ended_in_time_always() {
     assert_eq!(clock.elapsed(), secs(500));
 }
 
-/// Also without a wait: an attempt without delay, a permit that is free.
+/// Work that needs no wait: an attempt without delay, a permit that is free.
 #[test]
-fn not_even_immediate_work_begins_after_a_timeout() {
+fn no_immediate_work_begins_after_a_timeout() {
     let limiter = RateLimiter::new(10, secs(60));
     let attempts = Arc::new(AtomicU32::new(0));
     let (leave, left) = mpsc::channel::<()>();

@@ -1,4 +1,4 @@
-//! Abandoned calls are unwound: events during the unwinding, and the reported outcomes.
+//! Abandoned calls that are unwound: waits during the unwinding, and the reported outcomes.
 
 use super::Answer;
 use crate::support::{listen, secs};
@@ -19,9 +19,9 @@ use std::{
     time::Duration,
 };
 
-/// A second unwinding, from a `Drop`, would end the process.
+/// A second unwinding, from a `Drop`, would abort the process.
 #[test]
-fn a_wait_in_the_unwinding_of_an_abandoned_call_goes_on() {
+fn a_wait_during_the_unwinding_of_an_abandoned_call_takes_its_full_time() {
     struct Cleanup(RateLimiter, Arc<Mutex<Option<Duration>>>);
     impl Drop for Cleanup {
         fn drop(&mut self) {
@@ -43,9 +43,9 @@ fn a_wait_in_the_unwinding_of_an_abandoned_call_goes_on() {
     assert_eq!((limiter.stats().admitted, limiter.stats().cancelled), (3, 0));
 }
 
-/// Nothing begins any more, so a timeout within the `Drop` passes at once.
+/// No further call begins, so a timeout within the `Drop` passes at once.
 #[test]
-fn a_bounded_call_in_the_unwinding_of_another_does_not_begin() {
+fn a_timeout_call_during_the_unwinding_of_another_call_does_not_begin() {
     struct Cleanup(Arc<AtomicU32>, mpsc::Sender<(Answer, Option<Duration>)>);
     impl Drop for Cleanup {
         fn drop(&mut self) {
@@ -71,7 +71,7 @@ fn a_bounded_call_in_the_unwinding_of_another_does_not_begin() {
 }
 
 #[test]
-fn a_panic_is_one_though_its_call_has_been_left() {
+fn a_panic_of_an_abandoned_call_is_reported_as_a_panic() {
     let _clock = VirtualClock::start();
     let outcomes = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&outcomes);
@@ -89,7 +89,7 @@ fn a_panic_is_one_though_its_call_has_been_left() {
 
 type Payload = Box<dyn Any + Send>;
 
-/// Records the outcomes of calls, by the timing that it makes.
+/// Records the outcomes of calls, through the timing that it makes.
 #[derive(Clone, Default)]
 struct Outcomes(Arc<Mutex<Vec<Outcome>>>);
 
@@ -104,7 +104,7 @@ impl Outcomes {
     }
 }
 
-/// The payload with which decor unwinds an abandoned call.
+/// Catches the payload with which decor unwinds an abandoned call.
 fn caught() -> Payload {
     catch_unwind(|| sleep(secs(60))).unwrap_err()
 }
@@ -138,7 +138,7 @@ fn a_panic_after_a_kept_unwinding_is_reported_as_a_panic() {
 }
 
 #[test]
-fn an_unwinding_ends_when_another_thread_drops_it() {
+fn an_unwinding_ends_when_another_thread_drops_its_payload() {
     let _clock = VirtualClock::start();
     let outcomes = Outcomes::default();
     let (timing, (send, received)) = (outcomes.timing(), mpsc::channel());
@@ -153,10 +153,10 @@ fn an_unwinding_ends_when_another_thread_drops_it() {
     assert_eq!(outcomes.take(), [Outcome::Panicked]);
 }
 
-/// A value that is dropped while one thread unwinds may hold the payload of another thread's
+/// A value that is dropped while a thread unwinds may hold the payload of another thread's
 /// unwinding.
 #[test]
-fn the_unwinding_of_another_thread_does_not_end_this_ones() {
+fn dropping_another_threads_payload_does_not_end_this_threads_unwinding() {
     let _clock = VirtualClock::start();
     let outcomes = Outcomes::default();
     let (timing, (send, received)) = (outcomes.timing(), mpsc::channel());
@@ -172,7 +172,7 @@ fn the_unwinding_of_another_thread_does_not_end_this_ones() {
 }
 
 #[test]
-fn an_unwinding_that_is_resumed_is_still_a_cancellation() {
+fn a_resumed_unwinding_is_still_reported_as_a_cancellation() {
     let _clock = VirtualClock::start();
     let outcomes = Outcomes::default();
     let (outer, inner) = (outcomes.timing(), outcomes.timing());

@@ -1,4 +1,5 @@
-//! The waits of a thread for permits: within a limit, with its own `park`, and at its very end.
+//! Waits of a thread for permits: with a time limit, beside the thread's own `park`, and while the
+//! thread ends.
 
 use crate::support::{ms, secs};
 use decor::{
@@ -8,7 +9,7 @@ use decor::{
 };
 use std::{cell::RefCell, sync::mpsc, thread};
 
-/// By hand, beyond what `acquire_blocking` offers.
+/// `AcquireMany::blocking` offers waits that `acquire_blocking` does not.
 #[test]
 fn a_thread_waits_for_several_permits_or_for_a_limited_time() {
     let clock = VirtualClock::start();
@@ -24,10 +25,10 @@ fn a_thread_waits_for_several_permits_or_for_a_limited_time() {
     assert!(matches!(limiter.acquire_many(4).blocking(), Err(Error::InvalidArgument { .. })));
 }
 
-/// If the wait parked the thread, it would use up the token, and the thread's own `park` would
-/// hang.
+/// If the wait used `thread::park`, it would consume the thread's token, and the thread's own
+/// `park` would hang.
 #[test]
-fn a_wait_leaves_an_unpark_of_the_threads_own_alone() {
+fn a_wait_does_not_consume_the_threads_own_unpark() {
     let limiter = RateLimiter::new(1, ms(20));
     limiter.acquire_blocking();
     let (tell, told) = mpsc::channel();
@@ -41,7 +42,8 @@ fn a_wait_leaves_an_unpark_of_the_threads_own_alone() {
         thread::yield_now();
     }
     owed.thread().unpark();
-    told.recv_timeout(secs(20)).expect("the thread was unparked while it waited");
+    told.recv_timeout(secs(20))
+        .expect("the thread's own `park` must return, because the thread was unparked while it waited");
 
     let clock = VirtualClock::start();
     let (tell, told) = mpsc::channel();
@@ -52,16 +54,17 @@ fn a_wait_leaves_an_unpark_of_the_threads_own_alone() {
         thread::park();
         tell.send(()).unwrap();
     });
-    sleep(secs(1)); // so it waits
+    sleep(secs(1)); // the thread waits then
     introduced.recv().unwrap().unpark();
     clock.advance(secs(9));
-    told.recv_timeout(secs(20)).expect("the thread was unparked while it waited");
+    told.recv_timeout(secs(20))
+        .expect("the thread's own `park` must return, because the thread was unparked while it waited");
     owed.join();
 }
 
-/// The thread's own thread-locals are gone by then.
+/// At that time, thread-locals such as decor's and tokio's are gone.
 #[test]
-fn a_thread_may_wait_at_its_very_end() {
+fn a_thread_may_wait_in_the_drop_of_its_last_thread_local() {
     struct Last(Option<RateLimiter>);
     impl Drop for Last {
         fn drop(&mut self) {
@@ -76,7 +79,7 @@ fn a_thread_may_wait_at_its_very_end() {
     let limiter = RateLimiter::new(1, ms(20));
     let its = limiter.clone();
     let thread = thread::spawn(move || {
-        LAST.with_borrow_mut(|last| last.0 = Some(its.clone())); // the first, and so the last to go
+        LAST.with_borrow_mut(|last| last.0 = Some(its.clone())); // initialized first, and so dropped last
         (0..2).for_each(|_| its.acquire_blocking());
     });
     thread.join().unwrap();

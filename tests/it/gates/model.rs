@@ -1,5 +1,5 @@
-//! Nested gates beside a naive model: the whole story of a call written down beforehand, and cut
-//! off where the call is dropped.
+//! Nested gates against a naive model. The model is the list of all events of a call, cut off where
+//! the call is dropped.
 
 use crate::support::cases;
 use decor::{
@@ -34,16 +34,16 @@ struct GateScript {
 
 #[derive(Debug, Clone)]
 struct Script {
-    /// From the outermost to the innermost.
+    /// Gates from the outermost to the innermost.
     gates: [GateScript; 3],
     /// Number of polls until the call is ready.
     pends: usize,
     panics: bool,
     /// The call is dropped after this number of polls, or when it is ready.
     polls: usize,
-    /// Another panic unwinds when it is dropped.
+    /// `true` if the call is dropped while another panic unwinds.
     dropped_by_panic: bool,
-    /// The call is a future that has begun, in place of a function.
+    /// `true` if a future is called instead of a function.
     is_future: bool,
 }
 
@@ -69,7 +69,7 @@ enum Ending {
     Dropped,
 }
 
-/// The story, with a `None` where a poll is pending.
+/// The events of a call, with a `None` where a poll is pending.
 fn story(script: &Script) -> (Vec<Option<Event>>, Ending) {
     let mut story = Vec::new();
     let mut inside = Vec::new();
@@ -94,7 +94,7 @@ fn story(script: &Script) -> (Vec<Option<Event>>, Ending) {
     (story, if script.panics { Ending::Panicked } else { Ending::Ready(Ok(())) })
 }
 
-/// The part of the story that happens if the call is dropped after the script's number of polls.
+/// The events of a call that is dropped after the script's number of polls.
 fn expected(script: &Script) -> (Vec<Event>, Ending) {
     let (story, ending) = story(script);
     let mut polls = story.split(Option::is_none);
@@ -102,7 +102,7 @@ fn expected(script: &Script) -> (Vec<Event>, Ending) {
     if script.polls > 0 && polls.next().is_none() {
         return (seen, ending);
     }
-    // The gates that let the call through: those that were asked without a `None` behind it.
+    // The gates that let the call through, which were asked without a `None` after that.
     let passed = (0..3).filter(|&gate| {
         let asked = seen.iter().filter(|event| **event == Event::Asked(gate)).count();
         asked == script.gates[gate].waits + 1
@@ -168,7 +168,7 @@ fn without_drops(trace: &Trace) -> Vec<Event> {
     trace.into_iter().filter(|event| !matches!(event, Event::Dropped(_))).collect()
 }
 
-/// Polls a future that was boxed, and drops it.
+/// Polls a boxed future, and drops it.
 fn drive(mut call: Pin<Box<dyn Future<Output = Result<(), usize>> + '_>>, script: &Script) -> Ending {
     let mut ending = Ending::Dropped;
     for _ in 0..script.polls {
@@ -194,7 +194,7 @@ proptest! {
     #![proptest_config(cases(4_000))]
 
     #[test]
-    fn nested_gates_do_what_was_written(script in scripts()) {
+    fn nested_gates_match_the_model(script in scripts()) {
         let trace = Trace::default();
         let gate = |number: usize| {
             let trace = Arc::clone(&trace);
@@ -224,7 +224,7 @@ proptest! {
         let ending = drive(call, &script);
         prop_assert_eq!((without_drops(&trace), ending), expected(&script));
 
-        // The same on a thread, which waits until the call ends.
+        // The same call on a thread, which waits until the call ends.
         let work = || {
             trace.lock().unwrap().push(Event::Called);
             if script.panics { resume_unwind(Box::new("boom")) }

@@ -1,4 +1,4 @@
-//! The decorators by key, and `.permits(..)` after every word for a limiter.
+//! The decorators by key, and `.permits(..)` after every decorator that takes a limiter.
 
 use super::echo;
 use crate::support::{ms, paused, secs};
@@ -14,7 +14,7 @@ async fn fetch(host: &str, pages: usize) -> Answer {
     Ok(host.len() + pages)
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // as closures take their arguments
+#[allow(clippy::trivially_copy_pass_by_ref)] // closures take their arguments so
 fn host(host: &&str, _: &usize) -> String {
     (*host).to_owned()
 }
@@ -24,7 +24,7 @@ fn limited(retry_after: Duration) -> Answer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_word_takes_a_permit_of_the_key() {
+async fn each_decorator_takes_a_permit_of_the_key() {
     let per_host = KeyedLimiter::new(1, secs(1));
     let begun = Instant::now();
     assert_eq!(fetch.try_rate_limited_by_key(&per_host, host).call("a", 1).await, Ok(2));
@@ -116,7 +116,8 @@ async fn permits_are_set_before_the_first_poll() {
     drop(waits.into_inner().permits(1));
 }
 
-/// A waiter with several permits of a key stands in the queue of that key, and leaves it.
+/// A waiter for several permits of a key stands in the queue of that key, and leaves it when
+/// dropped.
 #[tokio::test(start_paused = true)]
 async fn weighted_calls_of_a_key_wait_in_turn_and_leave_when_dropped() {
     let per_host = KeyedLimiter::new(10, secs(1));
@@ -126,7 +127,7 @@ async fn weighted_calls_of_a_key_wait_in_turn_and_leave_when_dropped() {
         let call = limited.call("a", pages);
         async move { (call.await.unwrap() - 1, begun.elapsed()) }
     });
-    // Three would fit beside seven, but six came first.
+    // Three permits would fit beside seven, but the call for six came first.
     assert_eq!(join_all(calls).await, [(7, Duration::ZERO), (6, secs(1)), (3, secs(1))]);
 
     let mut waiter = task::spawn(limited.call("a", 10));
@@ -136,10 +137,10 @@ async fn weighted_calls_of_a_key_wait_in_turn_and_leave_when_dropped() {
     assert_eq!((per_host.for_key("a").waiting(), per_host.for_key("a").stats().cancelled), (0, 1));
 }
 
-/// Neither closure is `Clone`: the first counts in a borrowed cell, the second moves a value that
-/// is not `Clone`.
+/// Neither closure is `Clone`. The first counts in a borrowed cell, and the second moves a value
+/// that is not `Clone`.
 #[tokio::test(start_paused = true)]
-async fn before_a_retry_both_closures_look_at_each_attempt() {
+async fn below_a_retry_both_closures_run_for_each_attempt() {
     struct Unclonable(Cell<u32>);
 
     let per_user = KeyedLimiter::new(10, secs(60));
@@ -178,16 +179,16 @@ async fn a_call_that_is_not_throttled_adds_no_key() {
     assert!(per_host.is_empty());
 }
 
-/// A key that depends on what changes between attempts, such as the host that is up: each attempt
-/// pauses its own. The closure of the hint counts on.
+/// The key may change between attempts, such as the host that is up. Each attempt pauses its own
+/// key. The state of the hint's closure lasts through all attempts.
 #[tokio::test(start_paused = true)]
-async fn each_attempt_pauses_the_key_that_it_had() {
+async fn each_attempt_pauses_its_own_key() {
     let per_host = KeyedLimiter::new(100, secs(1));
     let current = Cell::new(0);
     let mut hints = Vec::new();
     let fails = || {
         let attempt = current.get() + 1;
-        current.set(attempt); // after the attempt has looked
+        current.set(attempt); // after the attempt has read the key
         ready(Err::<(), _>(attempt))
     };
     let chain = fails
@@ -206,10 +207,10 @@ async fn each_attempt_pauses_the_key_that_it_had() {
     assert_eq!(refused, [1, 2, 3].map(|pause| Err(Error::RateLimited { retry_after: secs(pause) })));
 }
 
-/// A removed key begins anew. A pause by a call that began before the removal therefore pauses the
-/// new limiter.
+/// A removed key starts anew. A call that began before the removal therefore pauses the key's new
+/// limiter.
 #[test]
-fn a_pause_finds_the_limiter_that_the_key_has_then() {
+fn a_pause_after_a_removal_reaches_the_keys_new_limiter() {
     paused().block_on(async {
         let per_host: KeyedLimiter<String> = KeyedLimiter::new(100, secs(1));
         let slow = async {

@@ -1,4 +1,4 @@
-//! A limiter that is closed: waiters and later calls are told at once, and none takes a permit.
+//! A closed limiter: waiters and later calls get the error at once, and none takes a permit.
 
 use super::echo;
 use crate::support::{ms, secs};
@@ -23,7 +23,8 @@ use tokio_test::{assert_pending, assert_ready, task};
 
 const CLOSED: Error = Error::Closed { what: "the rate limiter" };
 
-/// Limiters without a permit: exact, of several windows, paced, paused, with a longer past.
+/// Limiters without a free permit: exact, with several windows, paced, paused, with a shortened
+/// period.
 fn exhausted() -> [RateLimiter; 5] {
     let exact = RateLimiter::new(1, secs(60));
     let windows = RateLimiter::windows([(1, secs(60)), (9, secs(3600))]);
@@ -39,7 +40,7 @@ fn exhausted() -> [RateLimiter; 5] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_waiter_is_told_at_once() {
+async fn every_waiter_gets_the_error_at_once() {
     for limiter in exhausted() {
         let begun = Instant::now();
         let mut waiters: Vec<_> = (0..4).map(|_| task::spawn(limiter.acquire_many(1))).collect();
@@ -51,7 +52,7 @@ async fn every_waiter_is_told_at_once() {
         limiter.clone().close();
         assert_eq!((limiter.waiting(), limiter.is_closed()), (0, true));
         assert!(waiters.iter().all(task::Spawn::is_woken));
-        // From the last to the first, so that none depends on another.
+        // Polled from the last to the first, so that no result depends on another poll.
         for waiter in waiters.iter_mut().rev() {
             assert_eq!(assert_ready!(waiter.poll()), Err(CLOSED));
         }
@@ -67,7 +68,7 @@ struct Counted {
 }
 
 impl Wake for Counted {
-    /// Locks the limiter, and would hang if that were locked.
+    /// Locks the limiter, which would hang if `close` held the lock.
     fn wake(self: Arc<Self>) {
         assert_eq!(self.limiter.try_acquire(), Err(CLOSED));
         self.wakes.fetch_add(1, SeqCst);
@@ -95,7 +96,7 @@ async fn each_waiter_is_woken_once_and_outside_of_the_lock() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn later_calls_are_told_and_their_functions_are_not_called() {
+async fn later_calls_get_the_error_and_their_functions_are_not_called() {
     let limiter = RateLimiter::new(9, secs(1));
     limiter.close();
     let calls = AtomicUsize::new(0);
@@ -106,7 +107,7 @@ async fn later_calls_are_told_and_their_functions_are_not_called() {
     let refused = [
         limiter.acquire_many(1).await,
         limiter.acquire_many(0).await,
-        limiter.acquire_many(100).await, // a closed limiter has no limit to exceed
+        limiter.acquire_many(100).await, // refused as closed, although it exceeds the limit
         limiter.acquire_within(secs(9)).await,
         limiter.try_acquire(),
         limiter.try_acquire_many(2),
@@ -190,7 +191,7 @@ async fn calls_that_cannot_fail_stay_pending_without_a_timer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_of_what_is_transient_gives_up() {
+async fn a_retry_of_transient_errors_gives_up_at_once() {
     let limiter = RateLimiter::new(1, secs(1));
     limiter.close();
     let begun = Instant::now();
@@ -202,7 +203,7 @@ async fn a_retry_of_what_is_transient_gives_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_skipped_waiter_and_one_that_is_dropped_before_it_is_polled() {
+async fn a_skipped_waiter_is_refused_and_a_dropped_one_is_cancelled() {
     let limiter = RateLimiter::new(1, ms(100));
     limiter.acquire().await;
     let mut skipped = task::spawn(limiter.acquire_many(1));
@@ -219,7 +220,7 @@ async fn a_skipped_waiter_and_one_that_is_dropped_before_it_is_polled() {
 }
 
 #[test]
-fn threads_are_told_at_once() {
+fn waiting_threads_get_the_error_at_once() {
     let clock = VirtualClock::start();
     for limiter in exhausted() {
         let threads: Vec<_> = (0..4)
@@ -242,9 +243,9 @@ fn threads_are_told_at_once() {
     }
 }
 
-/// The timeouts around a call that waits and a call that comes later unwind both.
+/// The timeouts unwind a call that waits, and a call that comes after the close.
 #[test]
-fn a_thread_that_cannot_be_told_is_unwound_by_a_timeout() {
+fn a_timeout_unwinds_the_thread_of_a_call_that_cannot_fail() {
     let clock = VirtualClock::start();
     let limiter = RateLimiter::new(1, secs(60));
     limiter.acquire_blocking();
@@ -270,9 +271,9 @@ fn a_thread_that_cannot_be_told_is_unwound_by_a_timeout() {
     assert_eq!((comes_later.call(), clock.elapsed(), calls.load(SeqCst)), (timed_out, secs(10), 0));
 }
 
-/// Otherwise the key would be open again when it comes next.
+/// If the key were forgotten, it would be open again when it comes next.
 #[tokio::test(start_paused = true)]
-#[cfg_attr(miri, ignore = "takes it for ever")]
+#[cfg_attr(miri, ignore = "does not finish under Miri")]
 async fn a_closed_key_is_not_forgotten() {
     let per_user: KeyedLimiter<u32> = KeyedLimiter::new(1, secs(1));
     per_user.for_key(&7).close();
@@ -288,7 +289,7 @@ async fn a_closed_key_is_not_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_keys_are_closed_and_so_are_those_that_come_later() {
+async fn close_holds_for_known_keys_and_for_those_that_come_later() {
     let per_user: KeyedLimiter<u32> = KeyedLimiter::new(1, secs(60));
     let users = [per_user.for_key(&1), per_user.for_key(&2)];
     for user in &users {
@@ -315,7 +316,7 @@ async fn all_keys_are_closed_and_so_are_those_that_come_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_of_a_removed_key_is_closed_with_all() {
+async fn closing_all_keys_ends_a_call_of_a_removed_key() {
     let per_user: KeyedLimiter<u32> = KeyedLimiter::new(1, secs(60));
     let removed = per_user.for_key(&7);
     removed.try_acquire().unwrap();
@@ -328,9 +329,9 @@ async fn a_call_of_a_removed_key_is_closed_with_all() {
     assert_eq!(format!("{per_user:?}"), "KeyedLimiter(1 per 60s for each key, closed)");
 }
 
-/// A key that was forgotten is closed when it comes again, so its memory can go.
+/// A forgotten key is closed when it comes again, so closed keys may be forgotten.
 #[tokio::test(start_paused = true)]
-#[cfg_attr(miri, ignore = "takes it for ever")]
+#[cfg_attr(miri, ignore = "does not finish under Miri")]
 async fn keys_that_were_closed_with_all_are_forgotten() {
     let per_user: KeyedLimiter<u32> = KeyedLimiter::new(1, secs(1));
     per_user.close();

@@ -1,4 +1,4 @@
-//! Settings that cannot work, and absurd ones that do.
+//! Invalid settings, and extreme settings that are valid.
 
 use crate::support::secs;
 use decor::{ConfigError, prelude::*};
@@ -11,7 +11,7 @@ fn refusal<T: std::fmt::Debug>(refused: Result<T, ConfigError>) -> String {
 }
 
 #[test]
-fn settings_that_cannot_work_are_refused_where_they_are_written() {
+fn invalid_settings_are_refused_where_they_are_written() {
     assert_eq!(refusal(RateLimiter::try_new(0, secs(1))), "`limit` is 0, but must be at least 1");
     assert_eq!(refusal(RateLimiter::try_new(1, Duration::ZERO)), "`period` is 0ns, but must be longer than zero");
     let second_of = |limit, period| refusal(RateLimiter::try_windows([(20, secs(1)), (limit, period)]));
@@ -34,7 +34,7 @@ fn settings_that_cannot_work_are_refused_where_they_are_written() {
     );
     assert_eq!(
         refusal(exact.try_set_limits([(1, secs(1)), (2, secs(1))])),
-        "`limits` is 2, but must be as many as there are windows: a new window would know of no earlier call"
+        "`limits` is 2, but must be as many as there are windows: a new window would not know of earlier calls"
     );
     let paced = RateLimiter::paced(10, secs(1));
     assert!(refusal(paced.try_set_limits([(1, secs(1)), (2, secs(1))])).starts_with("`limits` is 2, but"));
@@ -42,8 +42,8 @@ fn settings_that_cannot_work_are_refused_where_they_are_written() {
     assert_eq!(refusal(paced.try_set_burst(0)), "`burst` is 0, but must be at least 1");
     assert_eq!(
         refusal(exact.try_set_burst(2)),
-        "`burst` is 2, but must be left out: an exact limiter cannot become a paced one, because its windows are no \
-         schedule"
+        "`burst` is 2, but must be left out: an exact limiter cannot become a paced one, because its windows have \
+         no schedule"
     );
     let no_pause = "`longest_pause` is 0ns, but must be longer than zero";
     assert_eq!(refusal(exact.try_set_longest_pause(Duration::ZERO)), no_pause);
@@ -84,7 +84,7 @@ fn a_charge_that_leaves_a_window_out_panics() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn absurd_settings_saturate() {
+async fn extreme_settings_saturate() {
     for limiter in [RateLimiter::new(u32::MAX, Duration::MAX), RateLimiter::paced(u32::MAX, Duration::MAX)] {
         limiter.acquire().await;
         limiter.charge(u32::MAX);

@@ -1,4 +1,4 @@
-//! Waiters that are dropped, at any point, and wakers that own some.
+//! Waiters that are dropped at any point, and wakers that own waiters.
 
 use crate::support::{millis, ms, secs};
 use decor::prelude::*;
@@ -12,8 +12,8 @@ use tokio::time::{Instant, advance};
 use tokio_test::{assert_pending, task};
 
 #[tokio::test(start_paused = true)]
-#[cfg_attr(miri, ignore = "takes it for ever")]
-async fn ten_thousand_waiters_that_gave_up_do_not_delay_a_newcomer() {
+#[cfg_attr(miri, ignore = "does not finish under Miri")]
+async fn ten_thousand_dropped_waiters_do_not_delay_a_new_call() {
     let limiter = RateLimiter::new(1, secs(1));
     limiter.acquire().await;
     let mut waiters: Vec<_> = (0..10_000).map(|_| task::spawn(limiter.acquire())).collect();
@@ -31,8 +31,8 @@ async fn ten_thousand_waiters_that_gave_up_do_not_delay_a_newcomer() {
     assert_eq!(stats.total_wait, secs(1));
 }
 
-/// The head is dropped before its timer, at its timer, or woken and not yet polled. Each time the
-/// next waiter is admitted at the head's turn.
+/// The head is dropped before its timer, at its timer, or after it was woken and before it was
+/// polled. Each time, the next waiter is admitted at the head's turn.
 #[tokio::test(start_paused = true)]
 async fn the_head_can_be_dropped_at_any_point() {
     for drop_after in [0, 500, 999, 1000, 1001] {
@@ -59,8 +59,8 @@ async fn the_head_can_be_dropped_at_any_point() {
     }
 }
 
-/// A waker's last clone may own the task, and the task a waiter of the same limiter. A waker that
-/// is dropped under the lock would hang.
+/// The last clone of a waker may own a task, and the task may own a waiter of the same limiter.
+/// Dropping such a waker under the lock would hang.
 #[tokio::test(start_paused = true)]
 async fn wakers_are_dropped_outside_of_the_lock() {
     /// Owns a waiter, which is dropped with it.
@@ -77,8 +77,8 @@ async fn wakers_are_dropped_outside_of_the_lock() {
     let mut outer = Box::pin(LIMITER.acquire());
     assert!(outer.as_mut().poll(&mut Context::from_waker(&owner.into())).is_pending());
 
-    // Neither is ever polled again. The outer one's timer goes off and drops the waker. The skip of
-    // the waiter drops the last clone.
+    // Neither waiter is ever polled again. The timer of the outer waiter drops its clone of the
+    // waker. The skip of the waiter drops the last clone.
     for pause in [1_000, 10, 3_000] {
         assert!(LIMITER.try_acquire().is_err());
         advance(ms(pause)).await;

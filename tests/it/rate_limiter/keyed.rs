@@ -1,4 +1,4 @@
-//! `KeyedLimiter`: each key by itself, and no memory for keys that have gone.
+//! `KeyedLimiter`: each key is limited by itself, and idle keys are forgotten.
 
 use crate::support::{cases, ms, paused, secs};
 use decor::{Error, KeyedLimiter, RateLimiter, prelude::*};
@@ -40,7 +40,7 @@ async fn the_decorator_takes_the_key_from_the_arguments() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_set_for_one_key_stays_with_it() {
+async fn a_setting_of_one_key_reaches_no_other() {
     let per_user: KeyedLimiter<u64> = RateLimiter::builder().window(5, secs(1)).max_waiting(0).keyed().build();
     per_user.for_key(&1).pause_for(secs(9));
     per_user.for_key(&2).charge(3);
@@ -63,19 +63,19 @@ async fn idle_keys_are_forgotten_and_others_are_not() {
     let mut waiter = task::spawn(waited_for.acquire_many(1));
     assert_pending!(waiter.poll());
 
-    // Within the window nobody may be forgotten: each would start anew.
+    // Within the window, no key may be forgotten, because a forgotten key starts anew.
     advance(ms(999)).await;
     for user in 0..1_000 {
         assert!(per_user.for_key(&user).try_acquire().is_err(), "{user}");
     }
-    // After it, those that come look after those that have gone.
+    // After the window, lookups of new keys forget the idle ones.
     advance(ms(1)).await;
     for user in 1_000..2_000 {
         per_user.for_key(&user).try_acquire().unwrap();
     }
     assert_eq!(per_user.len(), 1_000 + 2);
     held.try_acquire().unwrap();
-    assert!(per_user.for_key(&1).try_acquire().is_err(), "held, and so remembered");
+    assert!(per_user.for_key(&1).try_acquire().is_err(), "a key that is held must be remembered");
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,7 +92,7 @@ async fn a_key_is_remembered_for_as_long_as_anything_of_it_counts() {
         assert!(per_user.for_key(&1).try_acquire().is_err());
     }
     let per_user: KeyedLimiter<u32> = paced.keyed().build();
-    per_user.for_key(&1).charge(3); // three minutes of it
+    per_user.for_key(&1).charge(3); // an overdraft of three minutes
     advance(secs(179)).await;
     for user in 2..1_000 {
         per_user.for_key(&user).try_acquire().unwrap();
@@ -111,9 +111,9 @@ async fn a_flood_of_keys_stays_within_its_bound() {
         per_user.for_key(&user).try_acquire().unwrap();
         assert!(user % 1_000 != 0 || per_user.len() == 10_000.min(user as usize + 1));
     }
-    assert!(per_user.for_key(&299_999).try_acquire().is_err(), "the last is remembered");
-    assert!(per_user.for_key(&0).try_acquire().is_err(), "and so is what is held");
-    assert!(per_user.for_key(&1).try_acquire().is_ok(), "the first has been forgotten");
+    assert!(per_user.for_key(&299_999).try_acquire().is_err(), "the last key must be remembered");
+    assert!(per_user.for_key(&0).try_acquire().is_err(), "a key that is held must be remembered");
+    assert!(per_user.for_key(&1).try_acquire().is_ok(), "the first key must be forgotten");
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,7 +126,7 @@ async fn as_many_keys_fit_as_the_bound_says() {
             advance(ms(1)).await;
         }
         assert_eq!((0..bound).filter(|user| admitted(*user)).count(), 0, "bound {bound}");
-        // One more does not fit: the key that would be idle next goes.
+        // One more key does not fit, so the key that would be idle next is forgotten.
         assert!(admitted(bound));
         assert_eq!(per_user.len(), bound);
         assert_eq!((1..=bound).filter(|user| admitted(*user)).count(), 0, "bound {bound}");
@@ -135,8 +135,8 @@ async fn as_many_keys_fit_as_the_bound_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_key_goes_that_would_be_idle_next() {
-    // By when each key was used last, and so by when it is idle, key 2 stays.
+async fn beyond_the_bound_the_key_that_would_be_idle_next_is_forgotten() {
+    // Key 2 stays, because it was used last and so is idle last.
     let per_user = bounded(2, secs(5), 2);
     for (passes, user) in [(0, 1), (1, 1), (2, 2), (1, 3)] {
         advance(secs(passes)).await;
@@ -145,7 +145,7 @@ async fn the_key_goes_that_would_be_idle_next() {
     assert_eq!(per_user.for_key(&2).available(), 1, "remembered");
     assert_eq!(per_user.len(), 2);
 
-    // Whatever the order in which twelve keys were used for the second time, they go by that.
+    // Twelve keys are forgotten in the order in which they were used for the second time.
     let per_user = bounded(2, secs(60), 12);
     (0..12).for_each(|user| per_user.for_key(&user).try_acquire().unwrap());
     let order = [5, 2, 11, 0, 7, 3, 9, 1, 10, 4, 8, 6];
@@ -157,7 +157,7 @@ async fn the_key_goes_that_would_be_idle_next() {
         per_user.for_key(&newcomer).try_acquire().unwrap();
         assert_eq!(per_user.len(), 12);
         let left: Vec<_> = order[n..].iter().filter(|user| per_user.for_key(user).available() == 0).collect();
-        assert_eq!(left.len(), 12 - n, "after {n} newcomers");
+        assert_eq!(left.len(), 12 - n, "after {n} new keys");
     }
 }
 
@@ -170,12 +170,12 @@ async fn a_key_in_use_outlives_keys_that_came_once() {
         let _ = per_user.for_key(&0).try_acquire();
         per_user.for_key(&user).try_acquire().unwrap();
     }
-    // Two permits a minute, since the first second.
+    // Uses two permits a minute, from the first second on.
     assert!((33..=34).contains(&per_user.for_key(&0).stats().admitted));
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_keys_go_though_only_five_others_are_used() {
+async fn lookups_of_five_keys_are_enough_to_forget_all_idle_keys() {
     let per_user = KeyedLimiter::new(1, secs(1));
     for user in 0..50_000_u32 {
         per_user.for_key(&user).try_acquire().unwrap();
@@ -189,7 +189,7 @@ async fn idle_keys_go_though_only_five_others_are_used() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_with_a_long_pause_holds_up_no_other() {
+async fn a_key_with_a_long_pause_does_not_keep_others_from_being_forgotten() {
     let per_user = KeyedLimiter::new(1, secs(1));
     for user in 0..1_000_u32 {
         per_user.for_key(&user).pause_for(if user < 100 { secs(3600) } else { secs(1) });
@@ -216,7 +216,7 @@ async fn a_limit_of_its_own_stays_with_a_key() {
         assert_eq!(per_user.for_key(&7).available(), 5);
         assert_eq!(per_user.len(), 100);
 
-        // Set back, it is a key like any other.
+        // With its limit set back, the key can be forgotten like any other.
         per_user.for_key(&7).set_limit(10, secs(1));
         advance(secs(3)).await;
         (0..1_000).for_each(|_| drop(per_user.for_key(&100)));
@@ -241,7 +241,7 @@ async fn keys_that_are_held_exceed_the_bound_until_they_are_free() {
         per_user.for_key(&user).try_acquire().unwrap();
     }
     assert_eq!(per_user.len(), 10);
-    // Lookups of a key that is known bring them back to the bound as well.
+    // Lookups of a known key bring the number of keys back to the bound as well.
     let held: Vec<_> = (100..200).map(|user| per_user.for_key(&user)).collect();
     assert_eq!(per_user.len(), 100 + usize::from(per_user.len() > 100));
     drop(held);
@@ -259,7 +259,7 @@ fn threads_share_one_bound() {
         });
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     };
-    assert_eq!(admitted(), 800, "each key is admitted once, by one of the threads");
+    assert_eq!(admitted(), 800, "each key must be admitted once, by one of the threads");
     assert_eq!((admitted(), per_user.len()), (0, 800));
     let threads = (1..=8).map(|thread| {
         let per_user = per_user.clone();
@@ -291,8 +291,8 @@ fn any_step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(cases(5_000))]
 
-    /// The model knows of each key when it was admitted, and forgets nothing. A key may be admitted
-    /// too early only if the limiter was full since.
+    /// The model keeps all admissions of each key. A key may be admitted too early only if the
+    /// limiter was full since.
     #[test]
     fn no_key_is_forgotten_early_while_there_is_room(
         bound in 1_usize..8,
@@ -302,7 +302,8 @@ proptest! {
         runtime.block_on(async {
             let per_user: KeyedLimiter<u8> = bounded(1, ms(10), bound);
             let (mut now, mut held) = (0, Vec::new());
-            // When each key was admitted, and when the bound last took a key away.
+            // The moment of each key's admission, and the moment at which the bound last made a key
+            // be forgotten.
             let (mut admitted, mut full_at) = (BTreeMap::<u8, u64>::new(), None);
             for step in steps {
                 let before = per_user.len();
@@ -314,10 +315,10 @@ proptest! {
                         let result = per_user.for_key(&user).try_acquire();
                         if result.is_ok() {
                             let taken_away = admitted.get(&user).zip(full_at).is_some_and(|(at, full_at)| *at <= full_at);
-                            prop_assert!(!counts || taken_away, "{} too early", user);
+                            prop_assert!(!counts || taken_away, "key {} was admitted too early", user);
                             admitted.insert(user, now);
                         } else {
-                            prop_assert!(counts, "{} refused", user);
+                            prop_assert!(counts, "key {} was refused with a permit free", user);
                         }
                         if was_full && (is_new || result.is_ok()) {
                             full_at = Some(now);
@@ -347,7 +348,7 @@ proptest! {
 }
 
 #[test]
-fn settings_that_cannot_work_are_refused() {
+fn invalid_settings_are_refused() {
     let refused = |result: Result<KeyedLimiter<u8>, decor::ConfigError>| result.unwrap_err().to_string();
     assert_eq!(refused(KeyedLimiter::try_new(0, secs(1))), "`limit` is 0, but must be at least 1");
     assert_eq!(refused(KeyedLimiter::try_new(1, Duration::ZERO)), "`period` is 0ns, but must be longer than zero");

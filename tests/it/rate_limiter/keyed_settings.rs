@@ -1,4 +1,4 @@
-//! The settings of a `KeyedLimiter` are changed while it is used, and its counts are kept.
+//! Changes of a `KeyedLimiter`'s settings while it is used, and counts that are never lost.
 
 use crate::support::{cases, ms, paused, secs};
 use decor::{KeyedLimiter, RateLimiter, RateLimiterStats};
@@ -11,13 +11,13 @@ use std::{
 use tokio::time::{Instant, advance};
 use tokio_test::{assert_pending, assert_ready, task};
 
-/// Looks up a key until what is idle is forgotten.
+/// Looks up a key until all idle keys are forgotten.
 fn look_around(per_user: &KeyedLimiter<u32>) {
     (0..1_000).for_each(|_| drop(per_user.for_key(&0)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_reaches_known_keys_and_new_ones_but_no_limit_of_its_own() {
+async fn a_change_reaches_known_and_new_keys_but_not_keys_with_a_limit_of_their_own() {
     let minute = secs(60);
     let per_user: KeyedLimiter<u32> = KeyedLimiter::windows([(10, minute), (100, minute)]);
     let (known, own) = (per_user.for_key(&1), per_user.for_key(&2));
@@ -59,8 +59,8 @@ async fn a_change_wakes_the_calls_that_wait() {
     }
 }
 
-/// Operators raise the limit of all to that of one tenant, and lower it again: the tenant keeps its
-/// own.
+/// An operator raises the limit of all keys to that of one tenant, and lowers it again. The tenant
+/// keeps its own limit.
 #[tokio::test(start_paused = true)]
 async fn a_limit_of_its_own_outlives_the_same_limit_for_all() {
     let per_user: KeyedLimiter<u32> = KeyedLimiter::new(10, secs(1));
@@ -72,7 +72,8 @@ async fn a_limit_of_its_own_outlives_the_same_limit_for_all() {
     assert_eq!(per_user.for_key(&7).available(), 100);
     assert_eq!(per_user.for_key(&8).available(), 10);
 
-    // A setting that is set back by hand follows again, and the key is forgotten when idle.
+    // A setting that is set back on the key's limiter follows that of all keys again, and the key
+    // is forgotten when idle.
     per_user.for_key(&7).set_limit(10, secs(1));
     per_user.set_limit(20, secs(1));
     assert_eq!(per_user.for_key(&7).available(), 20);
@@ -82,7 +83,7 @@ async fn a_limit_of_its_own_outlives_the_same_limit_for_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_setting_of_its_own_keeps_a_key_until_it_is_set_back() {
+async fn each_own_setting_keeps_its_key_until_it_is_set_back() {
     type Change = fn(&RateLimiter);
     let settings: [(&str, Change, Change); 4] = [
         ("limit", |key| key.set_limit(9, secs(1)), |key| key.set_limit(10, secs(1))),
@@ -119,7 +120,7 @@ async fn each_setting_of_its_own_keeps_a_key_until_it_is_set_back() {
 async fn every_setting_of_all_keys_is_read_changed_and_set_back() {
     let per_user: KeyedLimiter<u32> = RateLimiter::builder().paced(10, secs(1)).burst(3).keyed().build();
     let (plain, own) = (per_user.for_key(&1), per_user.for_key(&2));
-    own.set_max_waiting(1); // its only setting of its own
+    own.set_max_waiting(1); // its only own setting
     let read = |key: &RateLimiter| (key.limits(), key.burst(), key.max_waiting(), key.longest_pause());
     let common = || (per_user.limits(), per_user.burst(), per_user.max_waiting(), per_user.longest_pause());
     let (before, own_before) = (common(), read(&own));
@@ -146,7 +147,7 @@ async fn every_setting_of_all_keys_is_read_changed_and_set_back() {
     assert!(KeyedLimiter::<u32>::new(1, secs(1)).try_set_burst(1).is_err());
     assert!(per_user.try_set_max_keys(0).is_err());
     assert!(per_user.try_set_longest_pause(Duration::ZERO).is_err());
-    assert_eq!(read(&plain), (vec![(10, secs(1))], Some(3), None, secs(3600)), "refused, and so unchanged");
+    assert_eq!(read(&plain), (vec![(10, secs(1))], Some(3), None, secs(3600)), "a refused change must change nothing");
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,7 +174,7 @@ async fn the_number_of_keys_is_lowered_and_raised() {
     assert_eq!((per_user.max_keys(), per_user.len()), (100, 100));
     let mut keys = per_user.keys();
     keys.sort_unstable();
-    assert!(keys.into_iter().eq((1..=3).chain(903..1_000)), "the keys that would be idle last, and those held");
+    assert!(keys.into_iter().eq((1..=3).chain(903..1_000)), "the keys that are idle last and those held must be left");
     drop(held);
     per_user.set_max_keys(2_000);
     for user in 2_000..4_000 {
@@ -199,7 +200,7 @@ async fn no_count_is_lost_with_a_key() {
     assert_eq!((per_user.stats_of(&7), per_user.len()), (None, 1));
 }
 
-/// A removed key still has callers, which go on counting.
+/// Callers of a removed key still count.
 #[tokio::test(start_paused = true)]
 async fn calls_of_a_removed_key_are_counted() {
     let per_user: KeyedLimiter<u32> = KeyedLimiter::new(1, secs(1));
@@ -210,7 +211,7 @@ async fn calls_of_a_removed_key_are_counted() {
     assert_pending!(second.poll());
     assert!(per_user.remove(&7));
     assert_eq!((per_user.len(), per_user.stats().waiting), (0, 2));
-    per_user.set_limit(5, secs(1)); // does not reach it
+    per_user.set_limit(5, secs(1)); // does not reach the removed key
     advance(secs(1)).await;
     assert_ready!(first.poll());
     drop(second);
@@ -223,9 +224,9 @@ async fn calls_of_a_removed_key_are_counted() {
     assert_eq!(per_user.stats(), all);
 }
 
-/// Eight threads call, remove and change. Two others see the counts only rise.
+/// Eight threads call, remove and change keys. Two other threads never see a count fall.
 #[test]
-fn counts_never_fall_whatever_happens_at_the_same_time() {
+fn counts_never_fall_under_concurrent_changes() {
     let per_user: KeyedLimiter<u32> = RateLimiter::builder().window(1, ms(1)).keyed().max_keys(20).build();
     let calls = || -> u64 {
         let mut admitted = 0;
@@ -285,14 +286,14 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A model that forgets no key, and knows the admissions of each.
+/// A model that keeps every key and all its admissions.
 #[derive(Debug, Default)]
 struct Naive {
     now: u64,
     limit: u32,
     own: BTreeMap<u8, u32>,
     admitted: BTreeMap<u8, Vec<u64>>,
-    /// The keys that a lower bound, or a bound that was reached, may have taken away.
+    /// The keys that may have been forgotten, because the bound was lowered or reached.
     may_be_gone: BTreeSet<u8>,
     calls: (u64, u64),
 }
@@ -310,8 +311,8 @@ impl Naive {
 proptest! {
     #![proptest_config(cases(5_000))]
 
-    /// Whatever is forgotten, removed, held and changed: no count is lost, no limit of its own is
-    /// forgotten, and while there is room no admission is.
+    /// In any order of events, no count is lost and no key's own limit is forgotten. While there is
+    /// room, no admission is forgotten.
     #[test]
     fn counts_are_conserved_and_no_key_is_lost(bound in 1_usize..8, steps in prop::collection::vec(any_step(), 1..80)) {
         let runtime = paused();
@@ -324,7 +325,8 @@ proptest! {
                 if let Step::SetMaxKeys(max_keys) = step {
                     bound = max_keys;
                 }
-                // Without room, any key may go that is not held and has no limit of its own.
+                // Without room, any key may be forgotten that is not held and has no limit of its
+                // own.
                 let if_full = |naive: &mut Naive, held: &[(u8, RateLimiter)]| {
                     if per_user.len() >= bound {
                         let is_kept = |user: &u8| naive.own.contains_key(user) || held.iter().any(|(key, _)| key == user);
@@ -338,11 +340,11 @@ proptest! {
                         let (limit, in_use) = (naive.limit_of(user) as usize, naive.in_use(user));
                         let is_admitted = per_user.for_key(&user).try_acquire().is_ok();
                         if is_admitted {
-                            prop_assert!(in_use < limit || naive.may_be_gone.contains(&user), "{user} too early");
+                            prop_assert!(in_use < limit || naive.may_be_gone.contains(&user), "key {user} was admitted too early");
                             naive.admitted.entry(user).or_default().push(naive.now);
                             naive.calls.0 += 1;
                         } else {
-                            prop_assert!(in_use >= limit, "{user} refused");
+                            prop_assert!(in_use >= limit, "key {user} was refused with a permit free");
                             naive.calls.1 += 1;
                         }
                     }
@@ -379,13 +381,13 @@ proptest! {
                 prop_assert_eq!((stats.admitted, stats.refused, stats.waiting), (naive.calls.0, naive.calls.1, 0));
                 let keys: BTreeSet<_> = per_user.keys().into_iter().collect();
                 prop_assert_eq!(keys.len(), per_user.len());
-                prop_assert!(naive.own.keys().all(|user| keys.contains(user)), "a limit of its own: {naive:?}, {keys:?}");
+                prop_assert!(naive.own.keys().all(|user| keys.contains(user)), "a key with its own limit was forgotten: {naive:?}, {keys:?}");
                 for user in 0..12 {
                     let counts = naive.in_use(user) > 0 && !naive.may_be_gone.contains(&user);
-                    prop_assert!(!counts || keys.contains(&user), "{user} is lost");
+                    prop_assert!(!counts || keys.contains(&user), "key {user} was forgotten with an admission that counts");
                     prop_assert_eq!(per_user.stats_of(&user).is_some(), keys.contains(&user));
                 }
-                // A look-up may forget another key, if there are too many.
+                // A lookup may forget another key if there are too many.
                 for user in keys {
                     prop_assert_eq!(per_user.for_key(&user).limits(), [(naive.limit_of(user), ms(10))]);
                 }
@@ -395,9 +397,9 @@ proptest! {
     }
 }
 
-/// 32 checks are looked at together.
+/// Only 32 checks are looked at in one search.
 #[tokio::test(start_paused = true)]
-async fn keys_that_are_held_do_not_hide_those_that_can_go() {
+async fn held_keys_do_not_hide_keys_that_can_be_forgotten() {
     let per_user: KeyedLimiter<u32> = KeyedLimiter::new(10, secs(60));
     let take = |user: u32| {
         let limiter = per_user.for_key(&user);
@@ -411,5 +413,5 @@ async fn keys_that_are_held_do_not_hide_those_that_can_go() {
     assert_eq!(per_user.len(), 110);
     assert!(held.iter().enumerate().all(|(user, _)| per_user.stats_of(&u32::try_from(user).unwrap()).is_some()));
     per_user.set_max_keys(1);
-    assert_eq!(per_user.len(), 100, "those that are held stay");
+    assert_eq!(per_user.len(), 100, "held keys must stay");
 }

@@ -15,7 +15,7 @@ async fn a_charge_may_overdraw_and_is_waited_for() {
     assert_eq!(limiter.available(), 0);
     let begun = Instant::now();
     limiter.acquire_many(6).await.unwrap();
-    // After 0.9 s there are 5 permits, and after 1 s all of them.
+    // 5 permits are free after 0.9 s, and all after 1 s.
     assert_eq!(begun.elapsed(), secs(1));
 }
 
@@ -34,7 +34,7 @@ async fn a_higher_limit_reaches_waiting_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_above_a_lowered_limit_is_refused_in_its_turn() {
+async fn a_request_above_a_lowered_limit_is_refused_when_it_is_the_head() {
     let limiter = RateLimiter::new(5, secs(1));
     limiter.acquire_many(5).await.unwrap();
     let mut heavy = task::spawn(limiter.acquire_many(5));
@@ -51,7 +51,7 @@ async fn a_request_above_a_lowered_limit_is_refused_in_its_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shorter_period_for_a_while_forgets_nothing() {
+async fn a_temporarily_shorter_period_forgets_no_admission() {
     let limiter = RateLimiter::new(10, secs(60));
     limiter.acquire_many(10).await.unwrap();
     limiter.set_limit(10, secs(1));
@@ -68,7 +68,7 @@ async fn a_shorter_period_for_a_while_forgets_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_longer_period_than_ever_counts_from_what_is_left() {
+async fn a_period_longer_than_ever_counts_only_admissions_still_kept() {
     let limiter = RateLimiter::new(10, secs(1));
     limiter.acquire_many(10).await.unwrap();
     advance(secs(1)).await;

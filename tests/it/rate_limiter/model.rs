@@ -1,4 +1,4 @@
-//! The limiter against a naive model: commands in any order, waiters polled in any order.
+//! The limiter against a naive model, with events in any order and waiters polled in any order.
 
 use crate::support::{cases, millis, ms, paused};
 use decor::{Error, Permits, prelude::*};
@@ -15,20 +15,20 @@ enum Event {
     Arrive {
         permits: [u32; 2],
         patience: Patience,
-        /// Comes before the waiters that are woken at this moment are polled.
+        /// `true` if the call comes before the waiters that are woken at this moment are polled.
         early: bool,
     },
-    /// The n-th arrival gives up, if it is there and waits.
+    /// The n-th arrival is dropped, if it has come and waits.
     Cancel(usize),
     Pause(u64),
     Resume,
     Charge([u32; 2]),
     Refund([u32; 2]),
-    /// The call of the n-th arrival ends, if it runs. The call has used these permits, or does not
-    /// tell.
+    /// The call of the n-th arrival ends, if it runs. `Some` are the permits that it has used; with
+    /// `None` the use is unknown.
     End(usize, Option<[u32; 2]>),
     SetLimits([(u32, u64); 2]),
-    /// Refused by an exact limiter.
+    /// An exact limiter refuses this.
     SetBurst(u32),
     SetMaxWaiting(Option<usize>),
     SetLongestPause(u64),
@@ -48,16 +48,16 @@ impl Event {
 enum Patience {
     Endless,
     Millis(u64),
-    /// Ends at the very moment for which the turn is foreseen.
+    /// Ends at the very moment of the estimated turn.
     ToTheTurn,
 }
 
-/// The reception of an arrival, as the limiter foresaw its turn.
+/// The limiter's first answer to an arrival, with the estimated turn.
 #[derive(Debug, Clone, Copy)]
 enum Reception {
     Endless,
     Patient {
-        /// Nanoseconds since the beginning.
+        /// In nanoseconds since the beginning.
         latest: u128,
         refused_at_once: bool,
     },
@@ -66,9 +66,9 @@ enum Reception {
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// So many of the limits.
+    /// An exact limiter with this number of the schedule's limits.
     Exact(usize),
-    /// By the first limit, with this burst if the limit has room for it.
+    /// A paced limiter with the first limit, and this burst, cut to the limit.
     Paced(u32),
 }
 
@@ -85,9 +85,9 @@ impl Kind {
 struct Schedule {
     kind: Kind,
     limits: [(u32, u64); 2],
-    /// Milliseconds since the event before, and the event.
+    /// Milliseconds since the previous event, and the event.
     events: Vec<(u64, Event)>,
-    /// Draws the order in which the waiters are polled that are woken at one moment.
+    /// Seed for the poll order of waiters that are woken at one moment.
     order: u64,
 }
 
@@ -139,7 +139,7 @@ enum Outcome {
     Waits,
 }
 
-/// All that can be seen.
+/// All observable results of a run.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Seen {
     arrivals: Vec<Outcome>,
@@ -147,14 +147,14 @@ struct Seen {
     available: Vec<Vec<u32>>,
 }
 
-/// A limit as one would explain it.
+/// The plain definition of a limit.
 #[derive(Clone)]
 enum Rule {
     Windows(Vec<Window>),
     Bucket(Bucket),
 }
 
-/// All admissions that any window so far would hold.
+/// All admissions that any window so far would count.
 #[derive(Clone)]
 struct Window {
     limit: u32,
@@ -179,7 +179,7 @@ impl Window {
         self.taken.iter().filter(|(at, _)| *at > moment).map(|(_, permits)| permits).sum()
     }
 
-    /// Removes admissions that no window so far would hold.
+    /// Removes admissions that no window so far would count.
     fn forget(&mut self) {
         let is_held = |at| {
             at + self.period > self.now
@@ -212,15 +212,15 @@ impl Window {
     }
 }
 
-/// A paced limiter as a bucket that fills evenly: the same thing, counted the other way round. In
-/// permits times nanoseconds of the period, so that nothing is ever rounded.
+/// A paced limiter as a bucket that fills evenly, the mirror image of GCRA. Counts in permits times
+/// nanoseconds of the period, so that nothing is rounded.
 #[derive(Clone)]
 struct Bucket {
     limit: i128,
     period: i128,
-    /// As asked for.
+    /// The burst as set. May exceed the limit.
     burst: i128,
-    /// Below zero, if it is overdrawn.
+    /// Contents of the bucket; below zero if it is overdrawn.
     filled: i128,
 }
 
@@ -243,7 +243,7 @@ impl Bucket {
         self.filled += nanos(time) * self.limit;
     }
 
-    /// What it cannot hold.
+    /// Drops contents beyond a full bucket.
     fn spill(&mut self) {
         self.filled = self.filled.min(self.full());
     }
@@ -252,7 +252,7 @@ impl Bucket {
         (i128::from(permits) * self.period - self.filled).max(0)
     }
 
-    /// More than the burst need a full bucket, and overdraw it.
+    /// A call of more than the burst needs a full bucket, and overdraws it.
     fn fits(&self, permits: u32) -> bool {
         i128::from(permits).min(self.burst()) * self.period <= self.filled
     }
@@ -267,15 +267,15 @@ impl Bucket {
         self.filled += (i128::from(permits) * self.period).min(room);
     }
 
-    /// What is missing then takes as long to come as it would have taken, and a nanosecond is not
-    /// divided.
+    /// The missing permits take as long to come as they would have taken before, rounded up to
+    /// whole nanoseconds.
     fn set_limit(&mut self, limit: u32, period: Duration) {
         let lasts = (self.full() - self.filled + self.limit - 1) / self.limit;
         (self.limit, self.period) = (limit.into(), nanos(period));
         self.filled = self.full() - lasts * self.limit;
     }
 
-    /// As much is missing as before.
+    /// The number of missing permits stays.
     fn set_burst(&mut self, burst: u32) {
         let missing = self.full() - self.filled;
         self.burst = burst.into();
@@ -304,7 +304,7 @@ impl Rule {
         }
     }
 
-    /// A millisecond later.
+    /// Advances to `now`, one millisecond later.
     fn pass(&mut self, now: u64) {
         match self {
             Self::Windows(windows) => windows.iter_mut().for_each(|window| window.pass(now)),
@@ -312,7 +312,7 @@ impl Rule {
         }
     }
 
-    /// All waiters that could take permits have taken them.
+    /// Called when all waiters that could take permits have taken them.
     fn rest(&mut self) {
         if let Self::Bucket(bucket) = self {
             bucket.spill();
@@ -347,7 +347,7 @@ impl Rule {
         }
     }
 
-    /// Gives back permits of whichever admissions.
+    /// Gives back permits, of no particular admissions.
     fn refund(&mut self, permits: [u32; 2]) {
         match self {
             Self::Windows(windows) => {
@@ -406,18 +406,19 @@ impl Rule {
 struct Waiter {
     arrival: usize,
     permits: [u32; 2],
-    /// Nanoseconds since the beginning.
+    /// In nanoseconds since the beginning.
     latest: u128,
 }
 
-/// The limiter as one would explain it: a rule, and a queue, looked at every millisecond.
+/// The plain definition of the limiter: a rule and a queue, evaluated every millisecond.
 #[derive(Clone)]
 struct Model {
     now: u64,
     rule: Rule,
     queue: VecDeque<Waiter>,
     paused_until: u64,
-    /// Permits of each arrival; `None` once its call has ended, or if it cannot be settled.
+    /// Permits of each arrival's call; `None` after the call has ended, and for arrivals that
+    /// cannot be settled.
     reserved: Vec<Option<[u32; 2]>>,
     max_waiting: Option<usize>,
     longest_pause: u64,
@@ -440,8 +441,8 @@ impl Model {
         }
     }
 
-    /// A millisecond passes. A newcomer that comes before the waiters are polled makes up for their
-    /// lateness as they do.
+    /// Passes one millisecond. A new call that comes before the waiters are polled catches up as
+    /// the waiters do.
     fn pass(&mut self, before_early_one: bool) {
         self.now += 1;
         self.rule.pass(self.now);
@@ -555,7 +556,7 @@ impl Model {
         let is_full = must_wait && self.max_waiting.is_some_and(|most| self.queue.len() >= most);
         match reception {
             Reception::QueueFull => {
-                // An early arrival still finds waiters that are about to give up.
+                // An early arrival still finds waiters that are about to leave.
                 assert!(early || is_full, "{} of {:?} wait", self.queue.len(), self.max_waiting);
                 in_nanos(self.now)
             }
@@ -575,8 +576,8 @@ impl Model {
         }
     }
 
-    /// No call is refused at once that would be admitted in time if all before it stay. None is let
-    /// wait that would not, where the turn can be foreseen.
+    /// Checks the limiter's estimate. No call is refused at once that would be admitted in time if
+    /// all before it stay. Where the estimate is exact, no call waits in vain.
     fn check_foresight(&self, permits: [u32; 2], latest: u128, refused_at_once: bool, early: bool) {
         let all = || self.queue.iter().map(|waiter| waiter.permits).chain([permits]);
         if all().any(|permits| self.rule.too_much(permits)) {
@@ -584,18 +585,18 @@ impl Model {
         }
         let turn = self.turn(permits);
         if refused_at_once {
-            assert!(early || in_nanos(turn) > latest, "it would have been admitted at {turn} ms");
+            assert!(early || in_nanos(turn) > latest, "refused at once, but would be admitted at {turn} ms");
         } else {
             let foreseeable = match &self.rule {
                 Rule::Windows(windows) => windows.len() == 1 && all().all(|permits| permits[0] <= 1),
                 Rule::Bucket(_) => true,
             };
             let is_in_time = turn == self.now || in_nanos(turn - 1) < latest;
-            assert!(!foreseeable || is_in_time, "it waits in vain until {turn} ms");
+            assert!(!foreseeable || is_in_time, "waits in vain, because its turn is at {turn} ms");
         }
     }
 
-    /// When a call that comes now would be admitted, if all that wait are patient.
+    /// The moment at which a call that comes now would be admitted, if no waiter leaves.
     fn turn(&self, permits: [u32; 2]) -> u64 {
         let mut model = self.clone();
         let arrival = model.seen.arrivals.len();
@@ -629,7 +630,7 @@ fn run_model(schedule: &Schedule, receptions: &[Reception], until: u64) -> Seen 
     model.seen
 }
 
-/// Returns `true` if an arrival is a call that is settled at its end, `false` for a mere wait for
+/// Returns `true` if an arrival is a call that is settled at its end, `false` if it only waits for
 /// permits.
 fn is_settled(arrival: usize, patience: Patience) -> bool {
     arrival % 2 == 0 && matches!(patience, Patience::Endless)
@@ -646,14 +647,14 @@ struct Running {
 enum End {
     #[default]
     NotYet,
-    /// The call has used these permits.
+    /// The permits that the call has used.
     Used(Permits),
-    /// The call does not tell what it has used.
+    /// The use is unknown.
     Unknown,
 }
 
 impl Running {
-    /// The call, behind the limiter.
+    /// Makes the call, behind the limiter.
     fn call<'l>(&self, limiter: &'l RateLimiter, permits: Permits) -> LocalBoxFuture<'l, Result<(), Error>> {
         let running = self.clone();
         let call = move || {
@@ -670,21 +671,21 @@ impl Running {
     }
 }
 
-/// An arrival, as a task that waits or runs.
+/// The task of an arrival, which waits or runs.
 struct Arrival<'l> {
     task: task::Spawn<LocalBoxFuture<'l, Result<(), Error>>>,
-    /// `None` for a mere wait for permits.
+    /// `None` if the arrival only waits for permits.
     running: Option<Running>,
 }
 
-/// The limiter itself, its waiters polled when, and only when, they are woken; those that are woken
+/// Drives the limiter. Its waiters are polled only when they are woken, and those that are woken
 /// together in any order.
 struct Driver<'l> {
     limiter: &'l RateLimiter,
     begun: Instant,
     windows: usize,
     waiters: Vec<Option<Arrival<'l>>>,
-    /// The calls that have been admitted, by their arrival.
+    /// The calls that have been admitted, by the number of their arrival.
     running: Vec<(usize, Arrival<'l>)>,
     /// The reception of each arrival.
     receptions: Vec<Reception>,
@@ -693,7 +694,7 @@ struct Driver<'l> {
 }
 
 impl Driver<'_> {
-    /// A number below `bound`.
+    /// Draws a number below `bound`.
     fn draw(&mut self, bound: usize) -> usize {
         self.order = self.order.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.order >> 33).unwrap() % bound
@@ -734,7 +735,7 @@ impl Driver<'_> {
         let Some(position) = self.running.iter().position(|(other, _)| *other == arrival) else { return };
         let (_, mut call) = self.running.remove(position);
         let end = used.map_or(End::Unknown, |used| End::Used(self.permits(used)));
-        call.running.as_ref().expect("it runs").end.set(end);
+        call.running.as_ref().expect("the call runs").end.set(end);
         assert_eq!(call.task.poll(), Poll::Ready(Ok(())));
     }
 
@@ -864,7 +865,7 @@ proptest! {
     #![proptest_config(cases(5_000))]
 
     #[test]
-    fn a_paced_limiter_is_a_bucket_that_fills_evenly(
+    fn a_paced_limiter_admits_as_a_bucket_that_fills_evenly(
         (limit, burst) in (1_u32..40).prop_flat_map(|limit| (Just(limit), 1..=limit)),
         period in prop_oneof![1_u64..50, 50_u64..2_000_000],
         calls in prop::collection::vec((0_u64..30_000, 1_u32..40), 1..40),
@@ -904,12 +905,12 @@ proptest! {
     #![proptest_config(cases(6_000))]
 
     #[test]
-    fn it_admits_what_the_model_admits_and_when(schedule in any_schedule(any_exact())) {
+    fn an_exact_limiter_admits_the_same_calls_at_the_same_times_as_the_model(schedule in any_schedule(any_exact())) {
         check(&schedule)?;
     }
 
     #[test]
-    fn a_paced_one_admits_what_the_model_admits_and_when(schedule in any_schedule(any_paced())) {
+    fn a_paced_limiter_admits_the_same_calls_at_the_same_times_as_the_model(schedule in any_schedule(any_paced())) {
         check(&schedule)?;
     }
 }

@@ -21,8 +21,8 @@ async fn paced_calls_are_evenly_spaced_and_do_not_drift() {
         limiter.acquire().await;
         at.push(begun.elapsed());
     }
-    // A third of a second is no whole number of nanoseconds. The timer rounds each wait up, but the
-    // schedule does not add the rounding up.
+    // A third of a second is not a whole number of nanoseconds. The timer rounds each wait up, but
+    // the rounding does not add up on the schedule.
     let expected: Vec<_> = (0..301_u64).map(|n| ms((n * 1000).div_ceil(3))).collect();
     assert_eq!(at, expected);
 }
@@ -47,7 +47,7 @@ async fn a_burst_is_given_after_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_heavy_paced_call_takes_its_time_afterwards() {
+async fn a_paced_call_beyond_the_burst_delays_the_calls_after_it() {
     let limiter = RateLimiter::paced(10, secs(1));
     let begun = Instant::now();
     limiter.acquire_many(5).await.unwrap();
@@ -58,7 +58,7 @@ async fn a_heavy_paced_call_takes_its_time_afterwards() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_pace_begins_when_the_old_one_would_have_gone_on() {
+async fn permits_taken_at_the_old_pace_keep_their_time_at_the_new_pace() {
     let limiter = RateLimiter::builder().paced(10, secs(1)).burst(5).build();
     limiter.acquire_many(5).await.unwrap();
     let begun = Instant::now();
@@ -69,7 +69,8 @@ async fn a_new_pace_begins_when_the_old_one_would_have_gone_on() {
         limiter.acquire().await;
         at.push(millis(begun.elapsed()));
     }
-    // The permits taken last until 0.5 s. The burst is 2 now, and one permit of it is free at once.
+    // The permits that were taken count until 0.5 s. The burst is 2 now, and one permit of it is
+    // free at once.
     assert_eq!(at, [0, 500, 1000]);
 }
 
@@ -86,8 +87,8 @@ async fn paced_waiters_know_how_long_they_will_wait() {
 
 const STALL: Duration = ms(60);
 
-/// A rate per second, how many pass together after a stall, and how many in each millisecond from
-/// then on.
+/// A rate per second, the number of calls that pass together after a stall, and the number in each
+/// millisecond from then on.
 const RATES: [(u32, usize, usize); 3] = [(100, 1, 0), (1_000, 4, 1), (10_000, 31, 10)];
 
 #[tokio::test(start_paused = true)]
@@ -138,7 +139,7 @@ fn threads_make_up_for_three_milliseconds_after_a_stall() {
         let mut admitted: Vec<_> = threads.into_iter().map(VirtualThread::join).collect();
         admitted.sort_unstable();
         let interval = secs(1) / rate;
-        // The schedule goes on from 3 ms before the end of the stall.
+        // The schedule resumes from 3 ms before the end of the stall.
         let turn = |n: usize| STALL.max(ms(57) + interval * u32::try_from(n).unwrap());
         assert_eq!(admitted, (0..THREADS).map(turn).collect::<Vec<_>>(), "{rate} a second");
         assert_eq!(admitted.iter().filter(|at| **at == STALL).count(), at_once, "{rate} a second");
@@ -208,7 +209,7 @@ proptest! {
     #![proptest_config(cases(5_000))]
 
     #[test]
-    fn no_stretch_holds_more_than_the_burst_and_what_falls_due(stalls in any_stalls()) {
+    fn no_stretch_of_time_holds_more_than_the_burst_and_the_permits_due(stalls in any_stalls()) {
         let runtime = paused();
         let admitted = runtime.block_on(admissions(&stalls));
         for (first, begin) in admitted.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! Waiting for a limited time: decisions at the very moment at which patience ends.
+//! Waits with a time limit, the *patience* of a call: decisions at the very moment at which it
+//! ends.
 
 use crate::support::{millis, ms, secs};
 use decor::{
@@ -30,7 +31,7 @@ fn limited(retry_after: Duration) -> Result<(), Error> {
     Err(Error::RateLimited { retry_after })
 }
 
-/// Every order of the numbers below `n`.
+/// All permutations of the numbers below `n`.
 fn orders(n: usize) -> Vec<Vec<usize>> {
     if n == 0 {
         return vec![Vec::new()];
@@ -41,7 +42,8 @@ fn orders(n: usize) -> Vec<Vec<usize>> {
     orders(n - 1).iter().flat_map(longer).collect()
 }
 
-/// Limiters of which five permits come free together, a second after they are charged so much.
+/// Limiters, each with the number of permits to charge so that five permits become free together
+/// one second later.
 const FIVE_AFTER_A_SECOND: [(fn() -> RateLimiter, u32); 3] = [
     (|| RateLimiter::new(5, secs(1)), 5),
     (|| RateLimiter::windows([(5, secs(1)), (7, ms(500))]), 5),
@@ -49,8 +51,8 @@ const FIVE_AFTER_A_SECOND: [(fn() -> RateLimiter, u32); 3] = [
 ];
 
 #[tokio::test(start_paused = true)]
-#[cfg_attr(miri, ignore = "takes it for ever")]
-async fn a_turn_at_the_end_of_patience_comes_in_any_order() {
+#[cfg_attr(miri, ignore = "does not finish under Miri")]
+async fn waiters_due_at_the_end_of_patience_are_admitted_in_any_poll_order() {
     assert_eq!(orders(5).len(), 120);
     for order in orders(5) {
         for (limiter, charge) in FIVE_AFTER_A_SECOND {
@@ -67,10 +69,10 @@ async fn a_turn_at_the_end_of_patience_comes_in_any_order() {
     }
 }
 
-/// Waiters want two, none and one of five permits. Three newcomers try for one each.
+/// Waiters want two, none and one of five permits. Three new calls try for one each.
 #[tokio::test(start_paused = true)]
-#[cfg_attr(miri, ignore = "takes it for ever")]
-async fn a_crowd_of_all_kinds_gets_the_same_in_any_order() {
+#[cfg_attr(miri, ignore = "does not finish under Miri")]
+async fn waiters_and_new_calls_get_the_same_in_any_poll_order() {
     for order in orders(6) {
         let limiter = RateLimiter::new(5, secs(1));
         limiter.charge(5);
@@ -85,14 +87,14 @@ async fn a_crowd_of_all_kinds_gets_the_same_in_any_order() {
                 _ => refused.extend(limiter.try_acquire().err()),
             }
         }
-        // Two permits are left for the newcomers.
+        // Two permits are left for the new calls.
         assert_eq!(refused, [Error::RateLimited { retry_after: secs(1) }], "{order:?}");
         assert_eq!((limiter.available(), limiter.waiting()), (0, 0));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newcomer_takes_only_what_the_waiters_leave() {
+async fn a_new_call_takes_only_permits_that_the_waiters_leave() {
     let limiter = RateLimiter::new(2, secs(1));
     limiter.acquire_many(2).await.unwrap();
     let mut first = waits(limiter.acquire_many(1));
@@ -106,7 +108,7 @@ async fn a_newcomer_takes_only_what_the_waiters_leave() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newcomer_that_can_wait_stands_behind_the_waiters() {
+async fn a_new_call_that_may_wait_joins_behind_the_waiters() {
     let limiter = RateLimiter::new(3, secs(1));
     limiter.acquire_many(3).await.unwrap();
     let first = waits(limiter.acquire_many(1));
@@ -118,16 +120,17 @@ async fn a_newcomer_that_can_wait_stands_behind_the_waiters() {
     }
 }
 
-/// Behind a late waiter a heavy paced call is due, but would take what that one can have now.
+/// A heavy paced call is due behind a late waiter, but would take the permit that the waiter can
+/// have now.
 #[tokio::test(start_paused = true)]
-async fn a_heavy_paced_call_lets_those_before_it_go_first() {
+async fn a_heavy_paced_call_does_not_delay_the_waiters_before_it() {
     let limiter = RateLimiter::paced(1_000, secs(1));
     limiter.acquire().await;
     let mut first = task::spawn(limiter.acquire());
     assert_pending!(first.poll());
     let mut heavy = waits(limiter.acquire_many(5).within(ms(2)));
     advance(ms(2)).await;
-    assert_eq!(limiter.try_acquire_many(5), limited(ms(5)), "after both");
+    assert_eq!(limiter.try_acquire_many(5), limited(ms(5)), "due after both");
     assert_pending!(heavy.poll());
     assert_ready!(first.poll());
     assert!(heavy.is_woken());
@@ -141,15 +144,16 @@ async fn a_refusal_never_says_to_retry_at_once() {
     let mut first = task::spawn(limiter.acquire());
     assert_pending!(first.poll());
     advance(ms(2)).await;
-    // Due after the first, which is about to go; but before it, these five would take its turn.
+    // Five permits are due after the first waiter, which is about to leave. Taken before it, they
+    // would take its turn.
     assert_eq!(limiter.try_acquire_many(5), limited(ms(1)));
     assert_ready!(first.poll());
     assert_eq!(limiter.try_acquire_many(5), Ok(()));
 }
 
-/// Only calls whose turn has not come fill the queue.
+/// Only calls that are not due fill the queue.
 #[tokio::test(start_paused = true)]
-async fn a_queue_is_not_full_of_calls_that_are_due() {
+async fn due_calls_do_not_count_for_a_full_queue() {
     for polled_first in [true, false] {
         let limiter = RateLimiter::builder().window(1, secs(1)).max_waiting(1).build();
         limiter.acquire().await;
@@ -169,7 +173,7 @@ async fn a_queue_is_not_full_of_calls_that_are_due() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_queue_lets_a_newcomer_pass_that_need_not_wait() {
+async fn a_full_queue_admits_a_new_call_that_need_not_wait() {
     let limiter = RateLimiter::builder().window(2, secs(1)).max_waiting(1).build();
     limiter.acquire_many(2).await.unwrap();
     let mut due = waits(limiter.acquire_many(1));
@@ -180,10 +184,10 @@ async fn a_full_queue_lets_a_newcomer_pass_that_need_not_wait() {
     assert_eq!(assert_ready!(due.poll()), Ok(()));
 }
 
-// ---- how long patience may be overrun ----
+// ---- admissions after the end of patience, because of late timers ----
 
-/// The first is admitted late by so many milliseconds, and with it the turn of the second, which
-/// waits for two periods.
+/// The first call is admitted `late` milliseconds late. That delays the turn of the second call,
+/// which waits for two periods.
 async fn second_after_a_late_first(late: u64) -> (Result<(), Error>, u64) {
     let limiter = RateLimiter::new(1, ms(100));
     limiter.acquire().await;
@@ -197,16 +201,16 @@ async fn second_after_a_late_first(late: u64) -> (Result<(), Error>, u64) {
 
 #[tokio::test(start_paused = true)]
 async fn a_waiter_outlasts_the_lateness_of_timers_and_no_more() {
-    // 1 ms for each of the periods that were foreseen, and 1 ms for its own turn.
+    // 1 ms for each of the estimated periods, and 1 ms for its own turn.
     for late in 0..4 {
         assert_eq!(second_after_a_late_first(late).await, (Ok(()), 200 + late));
     }
     assert_eq!(second_after_a_late_first(4).await, (limited(ms(4)), 200));
 }
 
-/// Each delays the turn by no more than timers may. Patience ends in time all the same.
+/// Each disturbance delays the turn by no more than timers may. Patience ends in time nevertheless.
 #[tokio::test(start_paused = true)]
-async fn delays_that_timers_do_not_cause_do_not_outlast_patience() {
+async fn delays_other_than_late_timers_do_not_extend_patience() {
     type Disturbance = fn(&RateLimiter);
     let disturbances: [Disturbance; 3] =
         [|limiter| limiter.pause_for(ms(2)), |limiter| limiter.charge(1), |limiter| limiter.set_limit(1, ms(1_001))];
@@ -222,9 +226,10 @@ async fn delays_that_timers_do_not_cause_do_not_outlast_patience() {
     }
 }
 
-/// The foreseen moment is a lower bound where heavy calls wait, so those may be what delays it.
+/// With heavy calls in the queue, the estimated moment is a lower bound, so heavy calls may cause
+/// the delay.
 #[tokio::test(start_paused = true)]
-async fn heavy_calls_before_it_do_not_outlast_patience() {
+async fn heavy_calls_ahead_do_not_extend_patience() {
     let limiter = RateLimiter::new(3, ms(2));
     limiter.acquire_many(3).await.unwrap();
     let begun = Instant::now();
@@ -235,14 +240,15 @@ async fn heavy_calls_before_it_do_not_outlast_patience() {
         (refused, millis(begun.elapsed()))
     })
     .await;
-    // Admitted one after the other, at 2, 4 and 6 ms, they leave it the permits of 8 ms.
+    // The calls ahead are admitted one after the other, at 2, 4 and 6 ms. The last call gets the
+    // permits of 8 ms.
     assert_eq!(refused, (limited(ms(2)), 6));
 }
 
-/// The one that returns takes the turn of the next, whose own comes as much later as timers may
-/// make it.
+/// The returning waiter takes the turn of the next. The next one's own turn then comes later by no
+/// more than timers may delay it.
 #[tokio::test(start_paused = true)]
-async fn a_skipped_waiter_that_returns_does_not_outlast_patience() {
+async fn a_skipped_waiter_that_returns_does_not_extend_patience() {
     let limiter = RateLimiter::new(1, ms(2));
     limiter.acquire().await;
     let mut slow = waits(limiter.acquire_many(1));
@@ -258,9 +264,10 @@ async fn a_skipped_waiter_that_returns_does_not_outlast_patience() {
 
 // ---- behind a call that will be refused ----
 
-/// The limit is lowered below what the first wants, which has not been polled since.
+/// The limit is lowered below the number of permits that the first waiter wants. The first has not
+/// been polled since.
 #[tokio::test(start_paused = true)]
-async fn a_call_that_wants_too_much_holds_up_no_other() {
+async fn a_call_above_a_lowered_limit_does_not_hold_up_others() {
     let limiter = RateLimiter::new(5, secs(1));
     limiter.charge(5);
     let mut too_much = waits(limiter.acquire_many(5));
@@ -277,11 +284,10 @@ async fn a_call_that_wants_too_much_holds_up_no_other() {
 
 // ---- threads ----
 
-/// All threads come to the end of their patience together, and look in whatever order they get to
-/// run.
+/// The patience of all threads ends together, and they poll in any order.
 #[test]
-#[cfg_attr(miri, ignore = "takes it for ever")]
-fn threads_whose_turn_comes_at_the_end_of_patience_are_admitted() {
+#[cfg_attr(miri, ignore = "does not finish under Miri")]
+fn threads_due_at_the_end_of_patience_are_admitted() {
     for run in 0..200 {
         let clock = VirtualClock::start();
         let limiter = RateLimiter::new(4, ms(100));
@@ -309,8 +315,9 @@ fn threads_whose_turn_comes_at_the_end_of_patience_are_admitted() {
 
 // ---- real clocks ----
 
-/// Each call waits for exactly as long as the limiter says that it will take. A refusal is right
-/// only if the turn was beyond that; and after a wait, beyond the lateness of timers as well.
+/// Each call waits for exactly the time that the limiter estimates. A refusal is right only if the
+/// turn was later than that. After a wait, the turn must also be later by more than timers may be
+/// late.
 fn refusals_are_beyond_patience_on(worker_threads: usize) {
     const TASKS: u64 = 100;
     const EACH: u64 = 100;
@@ -345,13 +352,13 @@ fn refusals_are_beyond_patience_on(worker_threads: usize) {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it for ever")]
-fn four_threads_refuse_no_call_whose_turn_is_in_time() {
+#[cfg_attr(miri, ignore = "does not finish under Miri")]
+fn four_threads_refuse_no_call_that_is_due_in_time() {
     refusals_are_beyond_patience_on(4);
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it for ever")]
-fn eight_threads_refuse_no_call_whose_turn_is_in_time() {
+#[cfg_attr(miri, ignore = "does not finish under Miri")]
+fn eight_threads_refuse_no_call_that_is_due_in_time() {
     refusals_are_beyond_patience_on(8);
 }

@@ -1,4 +1,4 @@
-//! Pauses, by hand or by an answer, hold all calls.
+//! Pauses, by `pause_for` or by a call's output, hold all calls.
 
 use super::waiting_threads;
 use crate::support::{millis, ms, secs};
@@ -12,7 +12,7 @@ use tokio::time::{Instant, advance};
 use tokio_test::{assert_pending, assert_ready, task};
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_holds_all_calls_and_the_longer_one_counts() {
+async fn a_pause_holds_all_calls_and_the_later_end_counts() {
     let limiter = RateLimiter::new(10, secs(1));
     limiter.pause_for(secs(30));
     limiter.pause_for(secs(5));
@@ -32,7 +32,7 @@ async fn waits_behind_a_pause_include_the_pause() {
             assert_pending!(waiter.poll());
         }
         assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after: secs(33) }));
-        // The end of the pause wakes only the first.
+        // The end of the pause wakes only the head.
         advance(secs(30)).await;
         assert_eq!(waiters.iter().map(task::Spawn::is_woken).collect::<Vec<_>>(), [true, false, false]);
     }
@@ -52,7 +52,7 @@ async fn one_429_pauses_all_calls() {
     assert_eq!(limiter.available(), 99);
 }
 
-/// Most clients return a 429 as a response.
+/// Most HTTP clients return a 429 as an `Ok` response.
 #[tokio::test(start_paused = true)]
 async fn an_ok_pauses_all_calls() {
     let limiter = RateLimiter::new(100, secs(1));
@@ -66,12 +66,13 @@ async fn an_ok_pauses_all_calls() {
     ready(Err("down")).pausing_result(&limiter, wait).await.unwrap_err();
     ready(Ok(0)).pausing_result(&limiter, wait).await.unwrap();
     assert_eq!(limiter.available(), 99);
-    // Any output will do.
+    // A function with any output can pause.
     ready(30).pausing_result(&limiter, |wait| Some(secs(*wait))).await;
     assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after: secs(30) }));
 }
 
-/// A retried response: the limiter pauses for all, and the retry waits no longer than that.
+/// A response that is retried pauses the limiter for all calls, and the retry waits no longer than
+/// the pause.
 #[tokio::test(start_paused = true)]
 async fn a_retried_ok_pauses_all_and_waits_as_long() {
     let limiter = RateLimiter::new(100, secs(1));
@@ -111,7 +112,7 @@ async fn a_pause_is_cut_to_the_longest() {
     advance(secs(600)).await;
     limiter.pause_for(YEAR);
     assert_eq!(pauses(&limiter), secs(3600));
-    // A lower bound leaves a pause that has begun as it is, and bounds later pauses.
+    // A shorter longest pause leaves a begun pause as it is, and cuts later pauses.
     limiter.set_longest_pause(secs(60));
     assert_eq!(pauses(&limiter), secs(3600));
     limiter.resume();
@@ -128,9 +129,9 @@ async fn a_pause_is_cut_to_the_longest() {
     assert_eq!(pauses(&limiter), secs(7));
 }
 
-/// Two permits a second, and five calls that wait; the pause ends after 10 s.
+/// Two permits a second, five waiting calls, and a pause that is ended after 10 s.
 #[tokio::test(start_paused = true)]
-async fn a_pause_that_is_ended_lets_calls_go_on_as_their_permits_are_free() {
+async fn after_resume_calls_go_on_as_their_permits_are_free() {
     let exact = RateLimiter::new(2, secs(1));
     let windows = RateLimiter::windows([(2, secs(1)), (100, secs(60))]);
     let paced = RateLimiter::builder().paced(2, secs(1)).burst(2).build();
@@ -156,7 +157,7 @@ async fn a_pause_that_is_ended_lets_calls_go_on_as_their_permits_are_free() {
 }
 
 #[test]
-fn threads_go_on_when_a_pause_is_ended() {
+fn threads_go_on_after_resume() {
     let clock = VirtualClock::start();
     let limiter = RateLimiter::new(2, secs(1));
     limiter.pause_for(secs(3000));
@@ -166,9 +167,10 @@ fn threads_go_on_when_a_pause_is_ended() {
     assert_eq!(join(), [10_000, 10_000, 11_000, 11_000, 12_000]);
 }
 
-/// The time of the pause is not made up for, and without a pause no waiter is woken.
+/// The limiter does not make up for the time of the pause. Without a pause, `resume` wakes no
+/// waiter.
 #[tokio::test(start_paused = true)]
-async fn a_paced_limiter_goes_on_at_its_pace() {
+async fn after_resume_a_paced_limiter_goes_on_at_its_pace() {
     let limiter = RateLimiter::paced(1_000, secs(1));
     limiter.acquire().await;
     let mut waiters: Vec<_> = (0..3).map(|_| task::spawn(limiter.acquire())).collect();
@@ -188,9 +190,10 @@ async fn a_paced_limiter_goes_on_at_its_pace() {
     assert_pending!(waiters[2].poll());
 }
 
-/// Otherwise the others would wait for the end of the pause: each planned to look then.
+/// Each waiter has set its recheck for the end of the pause, and would wait until then if it were
+/// not woken.
 #[tokio::test(start_paused = true)]
-async fn a_first_waiter_that_does_not_come_holds_up_no_other_after_a_pause() {
+async fn after_resume_a_head_that_is_never_polled_does_not_hold_up_others() {
     let limiter = RateLimiter::new(1, secs(1));
     limiter.pause_for(secs(3000));
     let mut slow = task::spawn(limiter.acquire());
@@ -207,7 +210,7 @@ async fn a_first_waiter_that_does_not_come_holds_up_no_other_after_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_that_is_ended_leaves_foreseen_turns_as_they_are() {
+async fn resume_keeps_estimated_turns_valid() {
     let limiter = RateLimiter::new(1, secs(1));
     limiter.acquire().await;
     limiter.pause_for(secs(60));

@@ -1,4 +1,4 @@
-//! The permits of a request: several, none, and more than there are.
+//! The permits of a request: several, none, and more than the limit.
 
 use crate::support::{ms, secs};
 use decor::{Error, Permits, prelude::*};
@@ -11,7 +11,7 @@ async fn several_permits_are_tried_and_waited_for_within_a_limit() {
     assert_eq!(limiter.try_acquire_many([1_usize, 600]), Ok(()));
     let refused = Err(Error::RateLimited { retry_after: secs(10) });
     assert_eq!(limiter.try_acquire_many([1_usize, 600]), refused);
-    assert_eq!(limiter.available_per_window(), [19, 400], "all of them or none");
+    assert_eq!(limiter.available_per_window(), [19, 400], "a refused request must take no permit of any window");
     assert_eq!(limiter.try_acquire_many(20), refused.clone().map_err(|_| Error::RateLimited { retry_after: secs(1) }));
     assert_eq!(limiter.acquire_many([1, 600]).within(ms(9_999)).await, refused, "at once");
     let begun = Instant::now();
@@ -22,7 +22,7 @@ async fn several_permits_are_tried_and_waited_for_within_a_limit() {
     let text = |result: Result<(), Error>| result.unwrap_err().to_string();
     assert_eq!(
         text(limiter.try_acquire_many([1, -5])),
-        "invalid argument: -5 permits, but there are only 0 to 4294967295"
+        "invalid argument: -5 permits, but the number must be 0 to 4294967295"
     );
     assert_eq!(
         text(limiter.try_acquire_many([1, usize::MAX])),
@@ -35,14 +35,17 @@ async fn several_permits_are_tried_and_waited_for_within_a_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn permits_that_make_no_sense_are_refused() {
+async fn invalid_numbers_of_permits_are_refused() {
     let two = RateLimiter::windows([(5, secs(1)), (9, secs(1))]);
     let message = |result: Result<(), Error>| result.unwrap_err().to_string();
     assert_eq!(
         message(two.acquire_many([1, 2, 3]).await),
         "invalid argument: permits for 3 windows, but the limiter has 2"
     );
-    assert_eq!(message(two.acquire_many(-3).await), "invalid argument: -3 permits, but there are only 0 to 4294967295");
+    assert_eq!(
+        message(two.acquire_many(-3).await),
+        "invalid argument: -3 permits, but the number must be 0 to 4294967295"
+    );
     assert_eq!(
         message(two.acquire_many(usize::MAX).await),
         "invalid argument: 4294967295 permits at once, but the limit is 5 per 1s"
@@ -71,7 +74,7 @@ async fn a_request_for_no_permits_waits_its_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn none_at_all_are_free_however_many_are_in_use() {
+async fn a_request_for_no_permits_passes_an_overdrawn_window() {
     let limiter = RateLimiter::new(1, secs(1));
     limiter.charge(5);
     assert_ready!(task::spawn(limiter.acquire_many(0)).poll()).unwrap();

@@ -1,4 +1,4 @@
-//! The queue is fair: each waiter in its turn, on schedule, by few polls.
+//! The queue is fair: each waiter is admitted in turn, on schedule, with few polls.
 
 use crate::support::{millis, ms, secs};
 use decor::{Error, prelude::*};
@@ -13,7 +13,7 @@ use std::{
 use tokio::time::{Instant, advance, sleep};
 use tokio_test::{assert_pending, assert_ready, task};
 
-/// Counts how often a future is polled.
+/// Counts the polls of a future.
 #[pin_project::pin_project]
 struct Polls<'a, F>(#[pin] F, &'a Cell<u32>);
 
@@ -28,8 +28,8 @@ impl<F: Future> Future for Polls<'_, F> {
 }
 
 #[tokio::test(start_paused = true)]
-#[cfg_attr(miri, ignore = "takes it for ever")]
-async fn a_thousand_waiters_are_admitted_in_order_by_three_polls_each() {
+#[cfg_attr(miri, ignore = "does not finish under Miri")]
+async fn a_thousand_waiters_are_admitted_in_order_with_three_polls_each() {
     let limiter = RateLimiter::new(10, ms(100));
     let begun = Instant::now();
     let polls = Cell::new(0);
@@ -53,8 +53,8 @@ async fn a_thousand_waiters_are_admitted_in_order_by_three_polls_each() {
 }
 
 #[tokio::test(start_paused = true)]
-#[cfg_attr(miri, ignore = "takes it for ever")]
-async fn four_tasks_in_a_loop_get_the_same() {
+#[cfg_attr(miri, ignore = "does not finish under Miri")]
+async fn four_tasks_in_a_loop_get_equal_shares() {
     for (limit, period) in [(1, 10), (3, 20), (10, 100)] {
         let limiter = RateLimiter::new(limit, ms(period));
         // All four have to wait from the start, because free permits go to the task that polls
@@ -79,7 +79,7 @@ async fn four_tasks_in_a_loop_get_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_heavy_request_goes_in_its_turn() {
+async fn a_heavy_request_is_admitted_in_its_turn() {
     let limiter = RateLimiter::new(10, secs(1));
     let begun = Instant::now();
     let order = RefCell::new(Vec::new());
@@ -96,14 +96,14 @@ async fn a_heavy_request_goes_in_its_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newcomer_never_overtakes() {
+async fn a_new_call_never_overtakes_a_waiter() {
     let limiter = RateLimiter::new(2, secs(1));
     limiter.acquire().await;
     let mut heavy = task::spawn(limiter.acquire_many(2));
     assert_pending!(heavy.poll());
-    // There is a permit, but a waiter wants two.
+    // A permit is free, but a waiter wants two.
     assert_eq!(limiter.available(), 1);
-    // A lower bound, which is known without a look at each waiter.
+    // A lower bound, computed without looking at each waiter.
     assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after: secs(1) }));
     let mut light = task::spawn(limiter.acquire());
     assert_pending!(light.poll());
@@ -115,10 +115,10 @@ async fn a_newcomer_never_overtakes() {
     assert_ready!(light.poll());
 }
 
-/// In other limiters, other waiters passed one when its task had used up its budget. Here the clock
-/// decides, not the timer.
+/// Regression of other limiters: a waiter was overtaken after its task had used up its coop budget.
+/// Here the clock decides, not the timer.
 #[tokio::test(start_paused = true)]
-#[cfg_attr(miri, ignore = "takes it for ever")]
+#[cfg_attr(miri, ignore = "does not finish under Miri")]
 async fn a_task_that_has_used_up_its_budget_keeps_its_turn() {
     let limiter = RateLimiter::new(1, secs(1));
     limiter.acquire().await;
@@ -139,7 +139,7 @@ async fn a_task_that_has_used_up_its_budget_keeps_its_turn() {
         limiter.acquire().await;
         order.borrow_mut().push(("modest", millis(begun.elapsed())));
     };
-    // Always runnable, the greedy one keeps the paused clock from advancing by itself.
+    // The greedy task is always runnable, so the paused clock does not advance by itself.
     let clock = async {
         for _ in 0..2_000 {
             advance(ms(1)).await;
@@ -149,10 +149,10 @@ async fn a_task_that_has_used_up_its_budget_keeps_its_turn() {
     assert_eq!(*order.borrow(), [("greedy", 1000), ("modest", 2000)]);
 }
 
-/// Waiters that leave from behind others do not change the permits ahead of those. Otherwise the
-/// others would check again and again.
+/// Waiters that leave do not change the permits ahead of the waiters before them. Otherwise those
+/// would recheck again and again.
 #[tokio::test(start_paused = true)]
-async fn waiters_that_gave_up_behind_others_cost_no_polls() {
+async fn waiters_that_leave_cost_the_waiters_before_them_no_polls() {
     let limiter = RateLimiter::paced(100, secs(1));
     limiter.acquire().await;
     let begun = Instant::now();
@@ -163,7 +163,7 @@ async fn waiters_that_gave_up_behind_others_cost_no_polls() {
         for waiter in &mut behind {
             assert!(waiter.now_or_never().is_none());
         }
-        // The last stays, so those before it leave from the middle.
+        // The last waiter stays, so the others leave from the middle.
         let last = behind.pop().unwrap();
         drop(behind);
         limiter.pause_for(secs(1));
@@ -174,10 +174,10 @@ async fn waiters_that_gave_up_behind_others_cost_no_polls() {
     assert!(polls.get() <= 4 * 50, "{} polls", polls.get());
 }
 
-/// If a hundred thousand waiters checked every 10 ms, the first would never be polled.
+/// If a hundred thousand waiters rechecked every 10 ms, the head would never be polled.
 #[tokio::test(start_paused = true)]
-#[cfg_attr(miri, ignore = "takes it for ever")]
-async fn waiters_far_behind_look_less_often_whether_the_first_comes() {
+#[cfg_attr(miri, ignore = "does not finish under Miri")]
+async fn waiters_far_behind_recheck_a_silent_head_less_often() {
     for (before, patience) in [(999, 10), (1_000, 20), (2_500, 30)] {
         let limiter = RateLimiter::new(1, secs(1));
         limiter.try_acquire().unwrap();

@@ -1,4 +1,4 @@
-//! Permits that are given back by hand.
+//! Permits that are given back by `refund`.
 
 use crate::support::{ms, secs};
 use decor::{Error, Permits, prelude::*};
@@ -7,7 +7,7 @@ use tokio::time::{Instant, advance};
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 
 #[tokio::test(start_paused = true)]
-async fn a_refund_lets_waiters_in() {
+async fn a_refund_admits_waiters() {
     let limiter = RateLimiter::new(10, secs(1));
     limiter.acquire_many(10).await.unwrap();
     let mut waiting = [3, 4].map(|permits| task::spawn(limiter.acquire_many(permits)));
@@ -16,7 +16,7 @@ async fn a_refund_lets_waiters_in() {
     }
     let [first, second] = &mut waiting;
     limiter.refund(2);
-    assert!(!first.is_woken(), "two are not enough");
+    assert!(!first.is_woken(), "two permits are not enough");
     limiter.refund(2);
     assert!(first.is_woken());
     assert_ready_ok!(first.poll());
@@ -39,7 +39,7 @@ async fn a_window_gives_back_its_oldest_permits() {
     advance(ms(499)).await;
     assert_eq!(limiter.available(), 4);
     advance(ms(1)).await;
-    assert_eq!(limiter.available(), 6, "two of the first six were left");
+    assert_eq!(limiter.available(), 6, "two of the first six permits were left");
     advance(ms(500)).await;
     assert_eq!(limiter.available(), 10);
     limiter.refund(1);
@@ -82,7 +82,7 @@ async fn a_paced_limiter_moves_its_schedule_back_and_not_before_now() {
     let mut waiter = task::spawn(limiter.acquire());
     assert_pending!(waiter.poll());
     limiter.refund(7);
-    assert!(waiter.is_woken(), "it is due after 300 ms, not after 1 s");
+    assert!(waiter.is_woken(), "the waiter must be due after 300 ms, not after 1 s");
     assert_pending!(waiter.poll());
     waiter.await;
     assert_eq!(begun.elapsed(), ms(300));
@@ -93,12 +93,12 @@ async fn a_paced_limiter_moves_its_schedule_back_and_not_before_now() {
     assert_eq!(limiter.try_acquire(), Ok(()));
     let retry_after = ms(100);
     assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after }));
-    assert_eq!(limiter.stats().refunded[0], 7, "whole permits");
+    assert_eq!(limiter.stats().refunded[0], 7, "only whole permits count");
 }
 
-/// The schedule may move by less than a permit, because it stops at the present moment.
+/// The schedule may move back by less than a permit, because it stops at the present moment.
 #[tokio::test(start_paused = true)]
-async fn a_part_of_a_permit_lets_a_waiter_in() {
+async fn a_refund_of_a_part_of_a_permit_admits_a_waiter() {
     let limiter = RateLimiter::paced(1, ms(9));
     limiter.acquire().await;
     let mut waiter = task::spawn(limiter.acquire());
@@ -110,7 +110,7 @@ async fn a_part_of_a_permit_lets_a_waiter_in() {
     assert_eq!((limiter.available(), limiter.stats().refunded[0]), (0, 0));
 }
 
-/// The past that a shortened period keeps does not bring back what was given back.
+/// The expired stamps that a shortened period keeps do not bring back refunded permits.
 #[tokio::test(start_paused = true)]
 async fn a_refund_beside_a_shortened_period_holds_when_it_grows_back() {
     let limiter = RateLimiter::new(10, secs(10));
@@ -122,26 +122,26 @@ async fn a_refund_beside_a_shortened_period_holds_when_it_grows_back() {
     limiter.refund(3);
     assert_eq!(limiter.available(), 8);
     limiter.set_limit(10, secs(10));
-    assert_eq!(limiter.available(), 6, "2 that were out of the short window, and 2 of 5");
+    assert_eq!(limiter.available(), 6, "in use must be 2 outside of the short window, and 2 of 5");
     advance(secs(8)).await;
     assert_eq!(limiter.available(), 8);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refund_lets_no_newcomer_overtake() {
+async fn a_refund_lets_no_new_call_overtake() {
     let limiter = RateLimiter::new(10, secs(1));
     limiter.acquire_many(10).await.unwrap();
     let mut waiter = task::spawn(limiter.acquire_many(5));
     assert_pending!(waiter.poll());
     limiter.refund(5);
-    assert!(limiter.try_acquire().is_err(), "they are the waiter's");
+    assert!(limiter.try_acquire().is_err(), "the refunded permits belong to the waiter");
     limiter.refund(1);
-    assert_eq!(limiter.try_acquire(), Ok(()), "this one is not");
+    assert_eq!(limiter.try_acquire(), Ok(()), "this permit belongs to no waiter");
     assert!(assert_ready!(waiter.poll()).is_ok());
 }
 
 #[test]
-fn threads_are_let_in_by_a_refund() {
+fn a_refund_admits_waiting_threads() {
     let clock = decor::test_util::VirtualClock::start();
     let limiter = RateLimiter::new(1, secs(60));
     limiter.acquire_blocking();

@@ -20,20 +20,20 @@ async fn acquire_within_fails_at_once_if_the_wait_will_be_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_calls_already_count() {
+async fn the_estimated_wait_includes_waiting_calls() {
     let limiter = RateLimiter::new(2, secs(1));
     limiter.acquire_many(2).await.unwrap();
     let mut waiters: Vec<_> = (0..4).map(|_| task::spawn(limiter.acquire())).collect();
     for waiter in &mut waiters {
         assert_pending!(waiter.poll());
     }
-    // Two at 1 s, two at 2 s, and so this one at 3 s.
+    // Two calls are due at 1 s, two at 2 s, and so this one at 3 s.
     assert_eq!(limiter.acquire_within(ms(2_999)).await, Err(Error::RateLimited { retry_after: secs(3) }));
     assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after: secs(3) }));
 }
 
 #[tokio::test(start_paused = true)]
-async fn acquire_within_is_a_hard_bound() {
+async fn acquire_within_fails_at_the_end_of_max_wait() {
     let limiter = RateLimiter::new(1, secs(1));
     limiter.acquire().await;
     let mut within = task::spawn(limiter.acquire_within(secs(2)));
@@ -54,7 +54,7 @@ async fn a_full_queue_refuses_requests_that_can_be_refused() {
     assert_eq!(limiter.acquire_many(1).await, Err(Error::QueueFull { waiting: 1 }));
     assert_eq!(limiter.acquire_within(secs(60)).await, Err(Error::QueueFull { waiting: 1 }));
     let mut plain = task::spawn(limiter.acquire());
-    assert_pending!(plain.poll()); // cannot be told
+    assert_pending!(plain.poll()); // cannot be refused
     assert_eq!(limiter.waiting(), 2);
 }
 

@@ -24,7 +24,7 @@ fn set(limiter: &RateLimiter, (limits, burst, max_waiting, longest_pause): Setti
 }
 
 #[test]
-fn a_handle_reads_what_the_builder_was_told() {
+fn a_handle_reads_the_settings_of_the_builder() {
     let plain = RateLimiter::builder().window(10, secs(1)).build();
     assert_eq!(settings(&plain), (vec![(10, secs(1))], None, None, secs(3600)));
     let bounded = RateLimiter::builder().window(10, secs(1)).window(300, secs(60));
@@ -35,7 +35,7 @@ fn a_handle_reads_what_the_builder_was_told() {
     assert_eq!([plain, bounded, paced].map(|limiter| limiter.is_paced()), [false, false, true]);
 }
 
-/// In each order in which limit and burst can be changed, the limit below the burst or not.
+/// Limit and burst are changed in each order, with the limit below the burst and not.
 #[test]
 fn settings_come_back_when_they_are_set_back() {
     let limiters = [
@@ -52,7 +52,7 @@ fn settings_come_back_when_they_are_set_back() {
             set(&shared, before.clone());
             assert_eq!((settings(&limiter), limiter.available_per_window()), (before.clone(), available.clone()));
         }
-        // A setting at a time, read while the limit is below the burst.
+        // Settings are changed one at a time, and read while the limit is below the burst.
         shared.try_set_limits(before.0.iter().map(|_| (5, secs(2)))).unwrap();
         let (_, burst, ..) = settings(&limiter);
         assert_eq!(burst, before.1);
@@ -67,7 +67,7 @@ fn settings_come_back_when_they_are_set_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bound_on_the_waiters_is_asked_when_a_call_comes() {
+async fn max_waiting_applies_to_calls_that_come_after_the_change() {
     let limiter = RateLimiter::new(1, secs(1));
     limiter.acquire().await;
     let begun = Instant::now();
@@ -81,14 +81,15 @@ async fn a_bound_on_the_waiters_is_asked_when_a_call_comes() {
     let mut last = task::spawn(limiter.acquire_many(1));
     assert_pending!(last.poll());
     limiter.set_max_waiting(0);
-    // No call that waits already is refused.
+    // Calls that already wait are not refused.
     for (turn, waiter) in (1..).zip(waiters.into_iter().chain([last])) {
         assert_eq!((waiter.await, begun.elapsed()), (Ok(()), secs(turn)));
     }
     assert_eq!(limiter.acquire_many(1).await, Err(Error::QueueFull { waiting: 0 }));
 }
 
-/// A permit each 100 ms. The first is taken at 0; the four that wait see a burst of 3 at 50 ms.
+/// One permit each 100 ms. The first is taken at 0. The burst becomes 3 at 50 ms, while four calls
+/// wait.
 #[tokio::test(start_paused = true)]
 async fn a_larger_burst_reaches_waiting_calls() {
     let limiter = RateLimiter::paced(10, secs(1));
@@ -102,7 +103,7 @@ async fn a_larger_burst_reaches_waiting_calls() {
         tokio::time::sleep(ms(50)).await;
         limiter.set_burst(3);
     };
-    // The burst of 3 allows the permits of 0, 100 and 200 ms at once.
+    // A burst of 3 allows the permits of 0, 100 and 200 ms at once.
     assert_eq!(futures::future::join(join_all(waiting), raise).await.0, [50, 50, 100, 200]);
     assert_eq!(limiter.stats().skipped, 0);
 }
@@ -119,7 +120,7 @@ fn a_larger_burst_reaches_waiting_threads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_smaller_burst_forgets_nothing_of_what_was_taken() {
+async fn with_a_smaller_burst_taken_permits_stay_taken() {
     let limiter = RateLimiter::builder().paced(10, secs(1)).burst(5).build();
     let begun = Instant::now();
     limiter.acquire_many(5).await.unwrap();
@@ -129,15 +130,15 @@ async fn a_smaller_burst_forgets_nothing_of_what_was_taken() {
     assert_eq!(limiter.try_acquire(), Err(Error::RateLimited { retry_after: ms(600) }));
     advance(ms(499)).await;
     assert!(!waiter.is_woken());
-    // 4 of 5 permits have come back, and would have been free all the time.
+    // 4 of 5 permits are free again, and would have been free all the time with the larger burst.
     limiter.set_burst(5);
     assert_ready!(waiter.poll());
     assert_eq!((limiter.available(), begun.elapsed()), (3, ms(499)));
 }
 
-/// A key with a setting of its own is not forgotten, or the setting would be lost.
+/// A key with a setting of its own is not forgotten, because the setting would be lost.
 #[tokio::test(start_paused = true)]
-#[cfg_attr(miri, ignore = "takes it for ever")]
+#[cfg_attr(miri, ignore = "does not finish under Miri")]
 async fn a_keys_own_settings_stay() {
     type Change = fn(&RateLimiter);
     let changes: [Change; 3] = [
@@ -161,7 +162,7 @@ async fn a_keys_own_settings_stay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_overdraft_of_the_slowest_pace_outlives_the_fastest() {
+async fn an_overdraft_at_the_slowest_pace_survives_the_fastest() {
     let limiter = RateLimiter::paced(1, Duration::MAX);
     limiter.charge(u32::MAX);
     limiter.charge(u32::MAX);
@@ -170,7 +171,7 @@ async fn an_overdraft_of_the_slowest_pace_outlives_the_fastest() {
 }
 
 #[test]
-fn counts_of_an_api_are_permits() {
+fn u64_counts_convert_to_permits() {
     let limiter = RateLimiter::windows([(60, secs(60)), (90_000, secs(60))]);
     limiter.charge([1_u64, 350]);
     limiter.charge(1_u64);

@@ -1,4 +1,4 @@
-//! Reservations that are settled: what was used counts, in place of what was reserved.
+//! Settled reservations: the permits that were used count, instead of those that were reserved.
 
 use crate::support::{ms, secs};
 use decor::{
@@ -32,12 +32,12 @@ fn limiter() -> RateLimiter {
     RateLimiter::windows([(10, secs(1)), (100, secs(1))])
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // as a decorator calls it
+#[allow(clippy::trivially_copy_pass_by_ref)] // a decorator calls it so
 fn reserve(tokens: &u32) -> [u32; 2] {
     [1, *tokens]
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // as a decorator calls it
+#[allow(clippy::trivially_copy_pass_by_ref)] // a decorator calls it so
 fn used(tokens: &u32) -> [u32; 2] {
     [1, *tokens]
 }
@@ -52,7 +52,7 @@ async fn slow(_: u32) -> Answer {
 #[derive(Debug, Clone)]
 struct Door {
     opens: bool,
-    /// `None` until it is asked.
+    /// Moment at which the door decides; `None` before the first poll.
     at: Option<Instant>,
 }
 
@@ -91,7 +91,7 @@ async fn less_is_given_back_and_more_is_charged_window_by_window() {
     let stats = limiter.stats();
     assert_eq!((stats.admitted, stats.charged, stats.refunded), (3, [0, 15, 0, 0], [0, 30, 0, 0]));
 
-    // More than there is: the window is overdrawn.
+    // The call used more permits than were free, so the window is overdrawn.
     assert_eq!(call.call(25, 90).await, Ok(90));
     assert_eq!(limiter.available_per_window(), [6, 0]);
     let begun = Instant::now();
@@ -121,7 +121,7 @@ async fn the_difference_is_settled_when_the_call_ends() {
     assert_eq!(limiter.available_per_window(), [8, 0]);
 }
 
-/// A refund into a later moment brings a waiter's turn forward, though not to now.
+/// A refund of young permits brings a waiter's turn forward, but not to now.
 #[tokio::test(start_paused = true)]
 async fn permits_go_back_to_the_moment_at_which_they_were_taken() {
     let limiter = RateLimiter::new(10, secs(1));
@@ -139,15 +139,15 @@ async fn permits_go_back_to_the_moment_at_which_they_were_taken() {
     assert_pending!(waiter.poll());
     advance(ms(100)).await;
     assert!(assert_ready!(call.poll()).is_ok());
-    assert_eq!(limiter.available(), 4, "5 of the beginning, 1 of 400 ms");
+    assert_eq!(limiter.available(), 4, "in use must be 5 permits of the beginning and 1 of 400 ms");
     assert!(waiter.is_woken());
     assert_pending!(waiter.poll());
     waiter.await.unwrap();
-    assert_eq!(begun.elapsed(), secs(1), "it was 1.4 s before");
+    assert_eq!(begun.elapsed(), secs(1), "without the refund, the turn was at 1.4 s");
 }
 
-/// With refunds from the oldest permits, the log would fill up with young ones, and a steady load
-/// would stand still for most of each period.
+/// If the oldest permits were given back, the log would fill up with young ones, and a steady load
+/// would wait for most of each period.
 #[tokio::test(start_paused = true)]
 async fn a_steady_load_below_the_limit_does_not_wait() {
     let limiter = RateLimiter::new(100, secs(1));
@@ -158,7 +158,7 @@ async fn a_steady_load_below_the_limit_does_not_wait() {
     let call = call.rate_limited_by(&limiter, |n: &u32| *n).settled(|n| *n);
     let begun = Instant::now();
     let mut calls = Vec::new();
-    // A call each 50 ms, which reserves 10 permits and uses 4: 80 a second.
+    // One call each 50 ms, which reserves 10 permits and uses 4, so 80 permits a second.
     for n in 0..100 {
         calls.push(tokio::spawn(call.call(10)));
         sleep(ms(50)).await;
@@ -173,7 +173,7 @@ async fn a_steady_load_below_the_limit_does_not_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_keeps_the_reservation_unless_it_tells() {
+async fn an_error_keeps_the_reservation_unless_it_reports_its_use() {
     let limiter = limiter();
     let fails = |_: u32| ready(Err::<u32, _>(failed()));
     let call = fails.rate_limited_by(&limiter, reserve).settled(used);
@@ -193,7 +193,7 @@ async fn an_error_keeps_the_reservation_unless_it_tells() {
     assert_eq!(limiter.available_per_window(), [7, 25]);
     let unknown = (|_: u32| ready(Err::<u32, _>(Error::QueueFull { waiting: 1 }))).rate_limited_by(&limiter, reserve);
     assert!(unknown.settled_result(told).call(10).await.is_err());
-    assert_eq!(limiter.available_per_window(), [6, 15], "not known");
+    assert_eq!(limiter.available_per_window(), [6, 15], "an unknown use must keep the reservation");
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,7 +216,7 @@ async fn a_call_that_is_cancelled_or_panics_keeps_its_reservation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_refused_or_leaves_the_queue_has_taken_nothing() {
+async fn a_call_that_is_refused_or_leaves_the_queue_takes_no_permit() {
     let limiter = limiter();
     let call = slow.rate_limited_by(&limiter, reserve).settled(used);
     assert!(matches!(call.call(101).await, Err(Error::InvalidArgument { .. })));
@@ -231,7 +231,7 @@ async fn a_call_that_is_refused_or_leaves_the_queue_has_taken_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_is_given_back_if_the_function_was_never_called() {
+async fn the_reservation_is_given_back_if_the_function_was_never_called() {
     let limiter = limiter();
     let calls = AtomicU32::new(0);
     let counted = |_: u32| {
@@ -242,7 +242,7 @@ async fn all_is_given_back_if_the_function_was_never_called() {
     let refused = counted.gated(Door::that(false)).timed("f").rate_limited_by(&limiter, reserve).settled(used);
     let mut call = task::spawn(refused.call(40));
     assert_pending!(call.poll());
-    assert_eq!(limiter.available_per_window(), [9, 60], "reserved meanwhile");
+    assert_eq!(limiter.available_per_window(), [9, 60], "the permits must be reserved meanwhile");
     advance(ms(100)).await;
     assert_eq!(assert_ready!(call.poll()), Err(failed()));
     assert_eq!(limiter.available_per_window(), [10, 100]);
@@ -256,7 +256,7 @@ async fn all_is_given_back_if_the_function_was_never_called() {
     assert_eq!(limiter.available_per_window(), [9, 60]);
     drop(call);
     assert_eq!(limiter.available_per_window(), [10, 100]);
-    // Or ended by a timeout inside.
+    // A timeout inside ends the call.
     assert!(matches!(held.call(40).await, Err(Error::TimedOut { .. })));
     assert_eq!(limiter.available_per_window(), [10, 100]);
 
@@ -271,7 +271,7 @@ async fn all_is_given_back_if_the_function_was_never_called() {
     assert_eq!(retried.call(40).await, Err(failed()));
     assert_eq!(limiter.available_per_window(), [10, 100]);
 
-    // A box and an `Arc` tell as well.
+    // A box and an `Arc` report that the function was not called, too.
     let boxed: BoxedFn<(u32,), Answer> = (|_: u32| ready(Answer::Ok(7))).gated(Door::that(false)).boxed();
     let shared = Arc::new(boxed.clone());
     assert!(boxed.rate_limited_by(&limiter, reserve).settled(used).call(40).await.is_err());
@@ -292,7 +292,7 @@ async fn all_is_given_back_if_the_function_was_never_called() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_function_that_was_called_behind_an_inner_gate_is_settled() {
+async fn a_function_behind_an_inner_gate_is_settled_once_it_was_called() {
     let limiter = limiter();
     let inner = RateLimiter::new(50, secs(1));
     let both = slow
@@ -305,7 +305,7 @@ async fn a_function_that_was_called_behind_an_inner_gate_is_settled() {
     assert_eq!(both.call(40).await, Ok(30));
     assert_eq!((inner.available(), limiter.available_per_window()), (20, vec![9, 70]));
 
-    // Dropped after the inner gate let the call through.
+    // The call is dropped after the inner gate let it through.
     let mut call = task::spawn(both.call(20));
     assert_pending!(call.poll());
     advance(ms(150)).await;
@@ -330,9 +330,9 @@ async fn a_function_that_was_called_behind_an_inner_gate_is_settled() {
     assert_eq!(limiter.available_per_window(), [9, 60]);
 }
 
-/// A function of a user's own type counts as called, whatever is in it.
+/// A function of a user's own type always counts as called.
 #[tokio::test(start_paused = true)]
-async fn a_function_of_ones_own_type_counts_as_called() {
+async fn a_function_of_a_users_own_type_counts_as_called() {
     struct Own;
 
     impl CallableOnce<(u32,)> for Own {
@@ -379,7 +379,8 @@ async fn each_attempt_of_a_retry_settles_by_itself() {
     assert_eq!(call.call(30).await, Ok(10));
     assert_eq!(limiter.available_per_window(), [7, 100 - 30 - 1 - 10]);
 
-    // With an inner gate: the first attempt is held back and cut, the second is made.
+    // With an inner gate. The first attempt is held back until it times out, and the second is
+    // made.
     let doors = AtomicU32::new(0);
     let door = |_: &u32| Door { opens: true, at: (doors.fetch_add(1, Relaxed) > 0).then(Instant::now) };
     let call = (|_: u32| ready(Answer::Ok(20))).gated_by(door).timeout(ms(50));
@@ -389,7 +390,7 @@ async fn each_attempt_of_a_retry_settles_by_itself() {
     assert_eq!(limiter.available_per_window(), [9, 80]);
     assert_eq!(limiter.stats().refunded, [1, 29 + 20 + 60 + 40, 0, 0]);
 
-    // Dropped between attempts, and during an attempt.
+    // The call is dropped between attempts, and during an attempt.
     let call = (|_: u32| pending::<Answer>()).rate_limited_by(&limiter, reserve).settled(used);
     let call = call.retry_with(RetryPolicy::default());
     let mut hangs = task::spawn(call.call(50));
@@ -399,7 +400,7 @@ async fn each_attempt_of_a_retry_settles_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_is_given_back_of_attempts_that_call_no_function() {
+async fn reservations_of_attempts_that_call_no_function_are_given_back() {
     let limiter = limiter();
     let policy = RetryPolicy::fixed(ms(1)).max_attempts(2);
     let calls = AtomicU32::new(0);
@@ -416,7 +417,7 @@ async fn all_is_given_back_of_attempts_that_call_no_function() {
     assert_eq!((calls.load(Relaxed), limiter.available_per_window()), (0, vec![10, 100]));
     assert_eq!(limiter.stats().admitted, 6);
 
-    // With a validation or a gate that lets pass, each attempt is a call.
+    // If validation and gate let the attempt through, each attempt is a call.
     let passes = counted.validated(|_: &u32| Ok::<_, &str>(())).gated(Door::that(true));
     let passes = passes.rate_limited_by(&limiter, reserve).settled(used).retry_with(&policy);
     assert!(passes.call(20).await.is_err());
@@ -443,7 +444,7 @@ async fn a_reservation_older_than_the_period_takes_nothing_from_others() {
     advance(ms(1)).await;
     limiter.acquire_many([5, 10]).await.unwrap();
     assert!(assert_ready!(call.poll()).is_ok());
-    assert_eq!(limiter.available_per_window(), [5, 50], "of the short window nothing");
+    assert_eq!(limiter.available_per_window(), [5, 50], "the short window must give back nothing");
     assert_eq!(limiter.stats().refunded, [0, 20, 0, 0]);
 }
 
@@ -458,9 +459,9 @@ async fn a_paced_reservation_moves_the_schedule_back() {
     let begun = Instant::now();
     assert_eq!(call.call(3).await, Ok(3));
     limiter.acquire_many(2).await.unwrap();
-    assert_eq!(begun.elapsed(), ms(300), "it was 800 ms before");
+    assert_eq!(begun.elapsed(), ms(300), "without the refund, the turn was at 800 ms");
 
-    // After a period the time has passed.
+    // A reservation that is older than the period cannot be given back.
     advance(secs(5)).await;
     let slow = |_: u32| async {
         sleep(secs(1)).await;
@@ -477,7 +478,7 @@ async fn a_paced_reservation_moves_the_schedule_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn limits_that_change_meanwhile_are_kept() {
+async fn limits_that_change_during_a_call_are_kept() {
     let limiter = RateLimiter::new(100, secs(10));
     let call = |_: u32| async {
         sleep(secs(2)).await;
@@ -488,16 +489,16 @@ async fn limits_that_change_meanwhile_are_kept() {
     assert_pending!(call.poll());
     advance(secs(1)).await;
     limiter.set_limit(50, secs(1));
-    assert_eq!(limiter.available(), 50, "the reservation has left the shorter window");
+    assert_eq!(limiter.available(), 50, "the reservation must have left the shorter window");
     limiter.acquire_many(20).await.unwrap();
     advance(secs(1)).await;
     assert!(assert_ready!(call.poll()).is_ok());
     limiter.set_limit(100, secs(10));
-    assert_eq!(limiter.available(), 100 - 30 - 20, "30 of 80 are left of it");
+    assert_eq!(limiter.available(), 100 - 30 - 20, "30 of the 80 reserved permits must be left");
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_word_that_takes_permits_can_be_settled() {
+async fn every_decorator_that_takes_permits_can_be_settled() {
     let limiter = RateLimiter::new(10, secs(1));
     let free = |_: u32| ready(Answer::Ok(0));
     assert!(free.rate_limited(&limiter).settled(|n| *n).call(1).await.is_ok());
@@ -512,31 +513,31 @@ async fn every_word_that_takes_permits_can_be_settled() {
     assert!(ready(Answer::Ok(2)).rate_limited_by(&limiter, 6).settled(|n| *n).await.is_ok());
     assert!(ready(Answer::Ok(2)).try_rate_limited(&limiter).settled_result(|_| None::<u32>).await.is_ok());
     assert_eq!(limiter.available(), 10 - 3 - 2 - 1);
-    // A future counts as called when it is first polled.
+    // A future counts as called from its first poll on.
     let held = ready(Answer::Ok(1)).gated(Door::that(false)).rate_limited_by(&limiter, 2).settled(|n| *n);
     assert!(held.await.is_err());
     assert_eq!(limiter.available(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_use_of_other_windows_panics_when_the_call_ends() {
+async fn a_use_with_another_number_of_windows_panics_when_the_call_ends() {
     let limiter = RateLimiter::new(10, secs(1));
     let call = (|_: u32| ready(Answer::Ok(1))).rate_limited_by(&limiter, |n: &u32| *n).settled(|n| [1, *n]);
     let panic = AssertUnwindSafe(call.call(4)).catch_unwind().await.unwrap_err();
     let message = "a call cannot be settled: invalid argument: permits for 2 windows, but the limiter has 1";
     assert_eq!(*panic.downcast::<String>().unwrap(), message);
-    assert_eq!(limiter.available(), 6, "the reservation stays");
+    assert_eq!(limiter.available(), 6, "the reservation must stay");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_chain_shows_it_can_be_stored_and_spawned() {
+async fn a_settled_chain_has_a_debug_output_and_can_be_boxed_and_spawned() {
     async fn length(text: &str, _: u32) -> Answer {
         Ok(u32::try_from(text.len()).unwrap())
     }
     let limiter = limiter();
     let chain = length.rate_limited_by(&limiter, |text: &&str, _: &u32| [1, text.len()]).settled(used);
     assert_eq!(format!("{chain:?}"), "length.rate_limited_by(10 per 1s, 100 per 1s, ..).settled(..)");
-    // The function may still be called with borrows of any lifetime.
+    // The function still takes borrows of any lifetime.
     let text = String::from("abc");
     assert_eq!(chain.call(&text, 1).await, Ok(3));
     let chain = chain.retry_with(RetryPolicy::default());
@@ -559,23 +560,24 @@ fn a_sync_call_that_panics_keeps_its_reservation() {
     assert_eq!(limiter.available_per_window(), [9, 90]);
 }
 
-/// A call that its caller abandons is unwound at an inner gate, before the function is called.
+/// An abandoned call is unwound at an inner gate, before the function is called.
 #[test]
-fn a_sync_call_that_is_abandoned_at_an_inner_gate_is_given_back() {
+fn a_sync_call_that_is_abandoned_at_an_inner_gate_gives_back_its_reservation() {
     let clock = VirtualClock::start();
     let limiter = limiter();
     let call = (|_: u32| Answer::Ok(1)).blocking().gated(Door::that(true));
     let call = call.rate_limited_by(&limiter, reserve).settled(used).timeout(ms(50));
     assert!(matches!(call.call(40), Err(Error::TimedOut { .. })));
     clock.advance(ms(200));
-    // The thread unwinds by itself, in no virtual time.
+    // The thread unwinds on its own, and takes no virtual time.
     while limiter.available() < 10 {
         std::thread::yield_now();
     }
     assert_eq!(limiter.available_per_window(), [10, 100]);
 }
 
-/// The call runs on another thread and may go on there, so the function counts as called.
+/// With a timeout, the call runs on another thread and may go on there, so the function counts as
+/// called.
 #[test]
 fn a_sync_timeout_inside_counts_as_a_call() {
     let clock = VirtualClock::start();

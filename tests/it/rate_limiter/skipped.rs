@@ -1,4 +1,4 @@
-//! Waiters that do not come when they are woken.
+//! Waiters that are not polled after they were woken, and are skipped.
 
 use crate::support::{cases, millis, ms, paused, secs};
 use decor::{future::Acquire, prelude::*};
@@ -20,7 +20,8 @@ fn joined(limiter: &RateLimiter, number: usize) -> Vec<Waiting<'_>> {
         .collect()
 }
 
-/// One permit per 100 ms. 1 and 2 are slow by more than the grace, so 3 is admitted first.
+/// One permit per 100 ms. Waiters 1 and 2 are late by more than 10 ms, so waiter 3 is admitted
+/// first.
 #[tokio::test(start_paused = true)]
 async fn two_skipped_waiters_are_admitted_in_their_order() {
     for back in [[0, 1], [1, 0]] {
@@ -30,8 +31,8 @@ async fn two_skipped_waiters_are_admitted_in_their_order() {
         let mut slow = joined(&limiter, 2);
         limiter.acquire().await;
         assert_eq!((limiter.stats().skipped, limiter.waiting()), (2, 0));
-        // The third rechecks at 300 ms and 1 ms later for each period, and skips both 10 ms after
-        // that.
+        // The third waiter rechecks at 300 ms plus 1 ms for each period, and skips both others
+        // 10 ms after that.
         assert_eq!(millis(begun.elapsed()), 314);
 
         let mut newcomer = task::spawn(limiter.acquire());
@@ -88,16 +89,17 @@ async fn a_skipped_waiter_may_be_dropped_before_or_after_it_is_back() {
     assert_eq!((stats.admitted, stats.cancelled, stats.skipped, stats.waiting), (4, 2, 4, 0));
 }
 
-/// A limit that was lowered below what the first wants refuses it when it comes. It need not come.
+/// The limit is lowered below the number of permits that the head wants, so the head would be
+/// refused. The head is never polled.
 #[tokio::test(start_paused = true)]
-async fn a_first_that_wants_too_much_and_never_comes_is_skipped() {
+async fn a_head_above_a_lowered_limit_that_is_never_polled_is_skipped() {
     let limiter = RateLimiter::new(5, secs(1));
     limiter.charge(5);
     let mut dead = task::spawn(limiter.acquire_many(5));
     assert_pending!(dead.poll());
     limiter.set_limit(2, secs(1));
     let begun = Instant::now();
-    tokio::time::timeout(secs(60), limiter.acquire()).await.expect("the first is skipped");
+    tokio::time::timeout(secs(60), limiter.acquire()).await.expect("the head must be skipped");
     assert_eq!(begun.elapsed(), secs(1));
     assert_eq!(limiter.stats().skipped, 1);
     let refused = assert_ready!(dead.poll()).unwrap_err();
@@ -109,11 +111,11 @@ struct Crowd {
     paced: bool,
     limit: u32,
     period: u64,
-    /// Waiters, in their order: true if asleep at first.
+    /// An entry for each waiter, in order: `true` if the waiter is asleep at first.
     asleep: Vec<bool>,
     newcomers: usize,
-    /// Draws the order in which waiters come back, and in which those are polled that are woken
-    /// together.
+    /// Seed for the order in which waiters come back, and for the poll order of waiters that are
+    /// woken together.
     order: u64,
 }
 
@@ -124,7 +126,7 @@ fn any_crowd() -> impl Strategy<Value = Crowd> {
     )
 }
 
-/// The limiter's waiters, polled when they are woken unless they are asleep.
+/// The limiter's waiters. Each is polled when it is woken, unless it is asleep.
 struct Polled<'l> {
     waiters: Vec<Option<Waiting<'l>>>,
     asleep: BTreeSet<usize>,
@@ -204,7 +206,7 @@ proptest! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiters_that_are_never_polled_again_are_passed_over_in_time() {
+async fn waiters_that_are_never_polled_again_are_skipped_in_time() {
     let limiter = RateLimiter::new(1, secs(1));
     limiter.acquire().await;
     let begun = Instant::now();
@@ -212,13 +214,14 @@ async fn waiters_that_are_never_polled_again_are_passed_over_in_time() {
     for waiter in &mut dead {
         assert_pending!(waiter.poll());
     }
-    // The turn of this waiter would have been after 4 s.
+    // This waiter's own turn would come after 4 s.
     limiter.acquire().await;
-    // It checks 1 ms later for each period, and skips all three at once 10 ms after that.
+    // The waiter rechecks 1 ms later for each period, and skips all three others at once 10 ms
+    // after that.
     assert!(begun.elapsed() <= secs(4) + ms(5 + 10), "{:?}", begun.elapsed());
     assert_eq!(limiter.stats().skipped, 3);
 
-    // Skipped waiters are first again when they are polled.
+    // Skipped waiters stand at the front again when they are polled.
     let mut newcomer = task::spawn(limiter.acquire());
     assert_pending!(newcomer.poll());
     assert_pending!(dead[2].poll());
@@ -227,10 +230,10 @@ async fn waiters_that_are_never_polled_again_are_passed_over_in_time() {
     assert_ready!(dead[2].poll());
 }
 
-/// The waiter that skips a dead one wakes the next, because its turn is earlier than it had
-/// computed.
+/// A waiter that skips a silent one wakes the next, because the next one's turn is now earlier than
+/// it had computed.
 #[tokio::test(start_paused = true)]
-async fn the_turn_of_the_dead_is_not_waited_for() {
+async fn the_turn_of_a_silent_waiter_is_not_waited_for() {
     let limiter = RateLimiter::new(2, secs(1));
     let begun = Instant::now();
     limiter.acquire().await;
@@ -247,22 +250,22 @@ async fn the_turn_of_the_dead_is_not_waited_for() {
         tokio::time::sleep_until(begun + ms(at)).await;
         assert!(limiter.try_acquire().is_err());
     }
-    // If the dead waiter had taken its permit, this would have been 2 s.
+    // If the silent waiter had taken its permit, this would be 2 s.
     assert_eq!(next.await.unwrap(), ms(1500));
 }
 
-/// A waiter that was woken with its permit free, and is never polled again.
+/// Makes a waiter that was woken with its permit free. The waiter is never polled again.
 async fn called_in_vain(limiter: &RateLimiter) -> task::Spawn<Acquire<'_>> {
     limiter.acquire().await;
     let mut dead = task::spawn(limiter.acquire());
     assert_pending!(dead.poll());
     advance(secs(1)).await;
-    assert!(limiter.try_acquire().is_err(), "it was called only now");
+    assert!(limiter.try_acquire().is_err(), "the waiter was woken only now");
     dead
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_dead_do_not_keep_triers_away() {
+async fn silent_waiters_do_not_keep_out_calls_that_only_try() {
     let limiter = RateLimiter::new(1, secs(1));
     let _dead = called_in_vain(&limiter).await;
     advance(ms(9)).await;
@@ -272,7 +275,7 @@ async fn the_dead_do_not_keep_triers_away() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newcomer_does_not_wait_when_all_waiters_are_dead() {
+async fn a_new_call_does_not_wait_behind_silent_waiters_only() {
     let limiter = RateLimiter::new(1, secs(1));
     let _dead = called_in_vain(&limiter).await;
     advance(ms(10)).await;

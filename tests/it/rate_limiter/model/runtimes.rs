@@ -1,8 +1,9 @@
-//! The limiter in several runtimes against the same naive model: the clock of each moves by itself.
+//! The limiter in several runtimes against the same naive model. The clock of each runtime moves on
+//! its own.
 //!
-//! A call that waits belongs to the runtime in which it came. An exact limiter has many of them at
-//! a time. A paced one has one, which is awaited at once: its schedule depends on how late a call
-//! is.
+//! A waiting call belongs to the runtime in which it came. An exact limiter has many waiting calls
+//! at a time. A paced limiter has one, which is awaited at once, because the schedule depends on
+//! the lateness of calls.
 
 use super::{Kind, Model, Outcome, Waiter, any_exact, any_limits, any_paced, limiter};
 use crate::support::{NaiveClocks, cases, ms, paused};
@@ -20,16 +21,17 @@ const RUNTIMES: usize = 3;
 /// An event that cannot happen is a [`Look`](Event::Look).
 #[derive(Debug, Clone)]
 enum Event {
-    /// The clock of the runtime moves. The limiter does not read it.
+    /// The clock of the runtime advances. The limiter does not read it.
     Advance(u64),
     Try([u32; 2]),
-    /// A call with this patience that is awaited at once, unless others wait.
+    /// A call with this longest wait, in milliseconds, that is awaited at once. Skipped if other
+    /// calls wait.
     Acquire([u32; 2], Option<u64>),
-    /// A call that waits while other things happen.
+    /// A call that waits while other events happen.
     Join([u32; 2]),
-    /// The first call that waits is awaited, in its own runtime.
+    /// The first waiting call is awaited, in its own runtime.
     Await,
-    /// The n-th call that waits gives up.
+    /// The n-th waiting call is dropped.
     Cancel(usize),
     Charge([u32; 2]),
     Refund([u32; 2]),
@@ -37,7 +39,7 @@ enum Event {
     Resume,
     SetLimits([(u32, u64); 2]),
     SetBurst(u32),
-    /// The permits that are free are counted.
+    /// Counts the free permits.
     Look,
 }
 
@@ -45,7 +47,7 @@ enum Event {
 struct Schedule {
     kind: Kind,
     limits: [(u32, u64); 2],
-    /// Each with the runtime in which it happens.
+    /// Each event with the runtime in which it happens.
     events: Vec<(usize, Event)>,
 }
 
@@ -53,7 +55,7 @@ fn any_permits() -> impl Strategy<Value = [u32; 2]> {
     (prop_oneof![4 => Just(1_u32), 2 => 0_u32..7], 0_u32..13).prop_map(<[u32; 2]>::from)
 }
 
-/// Without calls that wait while other things happen.
+/// Any event apart from a call that waits while other events happen.
 fn any_event() -> BoxedStrategy<Event> {
     let millis = prop_oneof![3 => 1_u64..5, 2 => 5_u64..40, 1 => 40_u64..200];
     let patience = prop::option::of(0_u64..60);
@@ -92,30 +94,30 @@ fn any_schedule(kind: impl Strategy<Value = Kind>, event: BoxedStrategy<Event>) 
 #[derive(Debug, Clone, PartialEq)]
 enum Answer {
     None,
-    /// Milliseconds that have passed in the call's runtime.
+    /// Time of the wait in the call's runtime, in milliseconds.
     Admitted(u64),
-    /// Milliseconds until permits are free; `None` if that depends on calls that wait.
+    /// Milliseconds until permits are free; `None` if that depends on waiting calls.
     Refused(Option<u64>),
     TooMuch,
     Available(Vec<u32>),
 }
 
-/// All that can be seen of an event.
+/// All observable results of an event.
 #[derive(Debug, Clone, PartialEq)]
 struct Seen {
     answer: Answer,
-    /// The calls that wait, by the number of their event.
+    /// Event numbers of the waiting calls.
     waiting: Vec<usize>,
 }
 
-/// What an event happens to: the limiter, or its model.
+/// The limiter, or its model.
 trait Side {
-    /// Lets the calls that wait have what they can get, at a moment that `here` sees as well.
+    /// Polls the waiting calls, at a moment that the runtime `here` sees as well.
     fn serve(&mut self, here: usize);
 
     fn act(&mut self, number: usize, here: usize, event: &Event) -> Answer;
 
-    /// The calls that wait, by the number of their event.
+    /// Event numbers of the waiting calls.
     fn waiting(&self) -> Vec<usize>;
 
     fn happen(&mut self, number: usize, here: usize, event: &Event) -> Seen {
@@ -137,7 +139,7 @@ struct Call<'l> {
     future: Pin<Box<AcquireMany<'l>>>,
 }
 
-/// The limiter itself.
+/// The real limiter.
 struct World<'l> {
     limiter: &'l RateLimiter,
     windows: usize,
@@ -171,13 +173,13 @@ impl World<'_> {
 }
 
 impl Side for World<'_> {
-    /// Polls the calls that wait, the first first. Before, the limiter learns of all time that has
-    /// passed where they wait, and here.
+    /// Polls the waiting calls in order. Before that, the limiter reads the clocks of their
+    /// runtimes, and of `here`.
     fn serve(&mut self, here: usize) {
         if self.calls.is_empty() {
             return;
         }
-        // Twice, because the last clock may be ahead of those before it.
+        // Twice, because the last clock may be ahead of the others.
         for _ in 0..2 {
             for runtime in self.calls.iter().map(|call| call.runtime).chain([here]) {
                 let _there = self.runtimes[runtime].enter();
@@ -255,7 +257,7 @@ fn run_limiter(schedule: &Schedule) -> Vec<Seen> {
 struct Naive {
     model: Model,
     clocks: NaiveClocks,
-    /// The runtime in which each arrival of the model came, and its event.
+    /// For each arrival of the model, its runtime and the number of its event.
     arrivals: Vec<(usize, usize)>,
 }
 
@@ -264,7 +266,7 @@ impl Naive {
         self.model.queue.is_empty()
     }
 
-    /// The limiter reads this clock. No call is polled in the time that has passed.
+    /// The limiter reads this runtime's clock. No call is polled during the time that has passed.
     fn read(&mut self, runtime: usize) {
         let now = self.clocks.read(runtime);
         while self.model.now < now {
@@ -312,7 +314,7 @@ impl Naive {
         self.model.queue.push_back(Waiter { arrival, permits, latest: u128::MAX });
     }
 
-    /// Time passes in the runtime of the first call that waits, until it is over.
+    /// Passes time in the runtime of the first waiting call, until that call has ended.
     fn run_to_the_end(&mut self) -> Answer {
         let Some(first) = self.model.queue.front() else { return Answer::None };
         let (arrival, before) = (first.arrival, self.model.now);
@@ -387,12 +389,12 @@ proptest! {
     #![proptest_config(cases(5_000))]
 
     #[test]
-    fn it_does_what_the_model_does_in_three_runtimes(schedule in any_schedule(any_exact(), any_event_or_waiter())) {
+    fn an_exact_limiter_in_three_runtimes_matches_the_model(schedule in any_schedule(any_exact(), any_event_or_waiter())) {
         prop_assert_eq!(run_limiter(&schedule), run_model(&schedule));
     }
 
     #[test]
-    fn a_paced_one_does_what_the_model_does_in_three_runtimes(schedule in any_schedule(any_paced(), any_event())) {
+    fn a_paced_limiter_in_three_runtimes_matches_the_model(schedule in any_schedule(any_paced(), any_event())) {
         prop_assert_eq!(run_limiter(&schedule), run_model(&schedule));
     }
 }
