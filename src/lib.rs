@@ -195,7 +195,6 @@ mod policy;
 pub mod prelude;
 mod random;
 mod rate_limiter;
-#[cfg(feature = "memo")]
 mod striped;
 mod sync;
 #[cfg(feature = "test-util")]

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{
     ConfigError,
-    clock::Epoch,
     error::or_panic,
     policy::{MAX_WINDOWS, Pacer, Quota, SlidingLog},
     sync::Arc,
@@ -358,7 +357,7 @@ impl RateLimiterBuilder {
     /// assert_eq!(refused.unwrap_err().to_string(), "`limit` is 0, but must be at least 1");
     /// ```
     pub fn try_build(self) -> Result<RateLimiter, ConfigError> {
-        Ok(RateLimiter { core: Arc::new(Core::new(self.quota(true)?, self.bounds()?, Epoch::new())) })
+        Ok(RateLimiter { core: Arc::new(Core::new(self.quota(true)?, self.bounds()?)) })
     }
 
     pub(super) fn bounds(&self) -> Result<Bounds, ConfigError> {

@@ -796,7 +796,7 @@ impl Template for Common {
 
     fn make(&self) -> Core {
         let Settings { quota, bounds, is_closed } = lock(&self.settings).clone();
-        let core = Core::new(quota, bounds, self.epoch.clone());
+        let core = Core::of_key(quota, bounds, self.epoch.clone());
         if is_closed {
             drop(core.close()); // a new limiter has no waiters
         }

@@ -2,6 +2,7 @@
 
 mod acquire;
 mod builder;
+mod fast_path;
 mod keyed;
 mod keys;
 mod limiter;

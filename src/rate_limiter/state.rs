@@ -58,6 +58,7 @@
 //! limiter, and then stays pending.
 
 use super::{
+    fast_path::FastPath,
     queue::{Demand, Queue, StaleWakers, Ticket, Waiter},
     stats::RateLimiterStats,
 };
@@ -68,7 +69,12 @@ use crate::{
     policy::{Counts, MAX_WINDOWS, Quota, Sums, excess},
     sync::{Mutex, MutexGuard, lock, lock_spinning},
 };
-use std::{fmt, task::Waker, time::Duration};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    task::Waker,
+    time::Duration,
+};
 
 /// Time within which the head has to be polled after it was woken, in nanoseconds. Then the head is
 /// skipped.
@@ -88,7 +94,39 @@ const MAX_CONCURRENT_CHECKS: u64 = 1_000;
 #[derive(Debug)]
 pub(crate) struct Core {
     epoch: Epoch,
+    fast_path: Option<Box<FastPath>>,
     state: Mutex<State>,
+}
+
+/// The state under its lock. Its holder owns the schedule of the [`FastPath`].
+struct Locked<'a> {
+    state: MutexGuard<'a, State>,
+    fast_path: Option<&'a FastPath>,
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    #[inline]
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Drop for Locked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(fast_path) = self.fast_path.filter(|_| self.state.admits_at_once()) {
+            fast_path.open(&self.state.quota);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -244,7 +282,12 @@ impl Aftermath {
 }
 
 impl Core {
-    pub(super) fn new(quota: Quota, bounds: Bounds, epoch: Epoch) -> Self {
+    pub(super) fn new(quota: Quota, bounds: Bounds) -> Self {
+        Self { fast_path: FastPath::new(&quota), ..Self::of_key(quota, bounds, Epoch::new()) }
+    }
+
+    /// The limiter of one of many keys.
+    pub(super) fn of_key(quota: Quota, bounds: Bounds, epoch: Epoch) -> Self {
         let state = State {
             quota,
             queue: Queue::default(),
@@ -257,7 +300,7 @@ impl Core {
             stats: RateLimiterStats::default(),
             own: OwnSettings::default(),
         };
-        Self { epoch, state: Mutex::new(state) }
+        Self { epoch, fast_path: None, state: Mutex::new(state) }
     }
 
     /// The moment in the clock's own terms; `None` if the clock cannot represent it.
@@ -268,14 +311,31 @@ impl Core {
     /// Locks the state and updates its clock, which is read under the lock so that it never goes
     /// backwards.
     #[inline]
-    fn enter(&self, clock: Clock) -> MutexGuard<'_, State> {
-        let mut state = lock_spinning(&self.state);
+    fn enter(&self, clock: Clock) -> Locked<'_> {
+        let mut state = self.locked();
         state.now = state.now.max(self.epoch.now(clock));
         state
     }
 
+    /// Locks the state without a look at the clock.
+    #[inline]
+    fn locked(&self) -> Locked<'_> {
+        let mut state = lock_spinning(&self.state);
+        let fast_path = self.fast_path.as_deref();
+        if let Some(fast_path) = fast_path {
+            fast_path.shut(&mut state.quota);
+        }
+        Locked { state, fast_path }
+    }
+
+    /// Admits a call without the lock, and returns the moment.
+    #[inline]
+    fn try_fast_path(&self, clock: Clock, permits: &Permits) -> Option<Nanos> {
+        self.fast_path.as_deref()?.try_take(&self.epoch, clock, permits)
+    }
+
     /// Locks the state, and removes expired stamps.
-    fn enter_and_expire(&self, clock: Clock) -> MutexGuard<'_, State> {
+    fn enter_and_expire(&self, clock: Clock) -> Locked<'_> {
         let mut state = self.enter(clock);
         state.expire();
         state
@@ -287,7 +347,7 @@ impl Core {
     }
 
     #[inline(never)]
-    fn run_then_wake<T>(mut state: MutexGuard<'_, State>, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
+    fn run_then_wake<T>(mut state: Locked<'_>, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
         let mut after = Aftermath::default();
         state.expire();
         let result = act(&mut state, &mut after);
@@ -301,6 +361,9 @@ impl Core {
     /// Admits, refuses or queues a call at its first poll.
     #[inline]
     pub(super) fn admit_or_queue(&self, clock: Clock, request: &Request, waker: &Waker) -> Admission {
+        if let Some(at) = self.try_fast_path(clock, &request.permits) {
+            return Admission::Done(Ok(at));
+        }
         let mut state = self.enter(clock);
         if state.try_admit_now(&request.permits) {
             return Admission::Done(Ok(state.now));
@@ -320,7 +383,11 @@ impl Core {
 
     #[inline]
     pub(super) fn try_take(&self, permits: Permits) -> Result<(), Error> {
-        let mut state = self.enter(Clock::current());
+        let clock = Clock::current();
+        if self.try_fast_path(clock, &permits).is_some() {
+            return Ok(());
+        }
+        let mut state = self.enter(clock);
         if state.try_admit_now(&permits) {
             return Ok(());
         }
@@ -379,7 +446,7 @@ impl Core {
 
     /// Returns the wakers of all waiters, to be woken outside of all locks.
     pub(super) fn close(&self) -> impl Iterator<Item = Waker> {
-        let mut state = lock(&self.state);
+        let mut state = self.locked();
         state.is_closed = true;
         state.update_fast_path();
         std::mem::take(&mut state.queue).into_wakers()
@@ -477,7 +544,8 @@ impl Core {
 
     pub(super) fn stats(&self) -> RateLimiterStats {
         let state = lock(&self.state);
-        RateLimiterStats { waiting: state.queue.len(), ..state.stats }
+        let admitted = state.stats.admitted + self.fast_path.as_deref().map_or(0, FastPath::admitted);
+        RateLimiterStats { waiting: state.queue.len(), admitted, ..state.stats }
     }
 
     /// The time until the limiter is idle with all permits free; `None` while calls wait, if it has
@@ -544,10 +612,16 @@ impl State {
         self.undisturbed_since = self.now.saturating_add(1);
     }
 
-    /// Fast path: admits a call if no call waits and the permits are free.
+    /// Returns `true` if only the quota decides on a call that comes now.
+    #[inline]
+    fn admits_at_once(&self) -> bool {
+        self.queue.is_empty() && self.fast_path_from <= self.now
+    }
+
+    /// Admits a call if no call waits and the permits are free, in a single pass.
     #[inline]
     fn try_admit_now(&mut self, permits: &Permits) -> bool {
-        let taken = self.queue.is_empty() && self.fast_path_from <= self.now && self.quota.try_take(self.now, permits);
+        let taken = self.admits_at_once() && self.quota.try_take(self.now, permits);
         self.stats.admitted += u64::from(taken);
         taken
     }

@@ -6,7 +6,7 @@ mod sliding_log;
 
 pub use permits::Permits;
 
-pub(crate) use pacer::Pacer;
+pub(crate) use pacer::{Pacer, Ticks};
 pub(crate) use permits::{Counts, MAX_WINDOWS};
 pub(crate) use sliding_log::SlidingLog;
 
@@ -70,6 +70,21 @@ impl Quota {
         match self {
             Self::Windows(logs) => logs.len(),
             Self::Paced(_) => 1,
+        }
+    }
+
+    /// The schedule of even spacing; `None` for windows.
+    pub(crate) fn pacer(&self) -> Option<&Pacer> {
+        match self {
+            Self::Windows(_) => None,
+            Self::Paced(pacer) => Some(pacer),
+        }
+    }
+
+    pub(crate) fn pacer_mut(&mut self) -> Option<&mut Pacer> {
+        match self {
+            Self::Windows(_) => None,
+            Self::Paced(pacer) => Some(pacer),
         }
     }
 

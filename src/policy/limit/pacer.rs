@@ -157,3 +157,127 @@ impl Pacer {
         Nanos::try_from(nanos).unwrap_or(Nanos::MAX)
     }
 }
+
+/// The schedule of a [`Pacer`] in one integer, for as long as neither limit nor burst changes.
+///
+/// Times are counted in *ticks*: the largest unit in which a nanosecond and the interval are both
+/// whole numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticks {
+    limit: u32,
+    period: Nanos,
+    burst: u32,
+    /// Greatest common divisor of the limit and the period.
+    divisor: u32,
+    per_nano: u64,
+    per_permit: u64,
+}
+
+impl Ticks {
+    pub(crate) fn of(pacer: &Pacer) -> Self {
+        let &Pacer { limit, period, .. } = pacer;
+        let divisor = u32::try_from(gcd(limit.into(), period)).unwrap_or(limit);
+        let (per_nano, per_permit) = (u64::from(limit / divisor), period / u64::from(divisor));
+        Self { limit, period, burst: pacer.burst(), divisor, per_nano, per_permit }
+    }
+
+    /// The schedule of a pacer; `None` if its limit or burst is another, or the schedule is too far
+    /// ahead.
+    pub(crate) fn read(&self, pacer: &Pacer) -> Option<u64> {
+        let is_same = (pacer.limit, pacer.period, pacer.burst()) == (self.limit, self.period, self.burst);
+        u64::try_from(pacer.tat / u128::from(self.divisor)).ok().filter(|_| is_same)
+    }
+
+    pub(crate) fn write(&self, schedule: u64, pacer: &mut Pacer) {
+        pacer.tat = u128::from(schedule) * u128::from(self.divisor);
+    }
+
+    /// [`Pacer::try_take`]: the schedule once the permits are taken. `None` if they are not free,
+    /// or the numbers are too large.
+    #[inline]
+    pub(crate) fn take(&self, schedule: u64, now: Nanos, permits: u32) -> Option<u64> {
+        let now = now.checked_mul(self.per_nano)?;
+        let from = schedule.max(now);
+        let ahead = self.per_permit.checked_mul(self.burst.saturating_sub(permits).into())?;
+        let is_free = permits <= self.limit && from - now <= ahead;
+        is_free.then(|| from.checked_add(self.per_permit.checked_mul(permits.into())?)).flatten()
+    }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::cases;
+    use proptest::prelude::*;
+
+    /// Limits that have large common divisors with the period, and none.
+    fn any_pacer() -> impl Strategy<Value = Pacer> {
+        let limit = prop_oneof![1..=10_u32, Just(1_000), Just(7_919), 1..=u32::MAX];
+        let period = prop_oneof![1..=100_u64, Just(1_000_000_000), Just(60_000_000_000), 1..=u64::MAX / 2];
+        (limit, period, 1..=20_u32).prop_map(|(limit, period, burst)| {
+            let pacer = Pacer::new(limit, period);
+            pacer.with_burst(burst.min(limit)).unwrap()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(cases(20_000))]
+
+        #[test]
+        fn ticks_take_what_the_pacer_takes(
+            mut pacer in any_pacer(),
+            calls in prop::collection::vec((0..=3_u64, 0..=4_u32), 1..60),
+        ) {
+            let ticks = Ticks::of(&pacer);
+            let interval = pacer.period / u64::from(pacer.limit);
+            let mut now = 0_u64;
+            for (intervals, permits) in calls {
+                now = now.saturating_add((interval / 2).saturating_mul(intervals)).saturating_add(intervals % 2);
+                let Some(schedule) = ticks.read(&pacer) else { break };
+                let taken = ticks.take(schedule, now, permits);
+                let is_free = pacer.clone().try_take(now, permits);
+                prop_assert!(is_free || taken.is_none());
+                let fits = u128::from(now) * u128::from(pacer.limit) <= u128::from(u64::MAX) / 64
+                    && u128::from(pacer.period) <= u128::from(u64::MAX) / 1_024;
+                prop_assert!(taken.is_some() || !is_free || !fits);
+                if let Some(schedule) = taken {
+                    let mut by_ticks = pacer.clone();
+                    ticks.write(schedule, &mut by_ticks);
+                    pacer.try_take(now, permits);
+                    prop_assert_eq!(by_ticks.tat, pacer.tat);
+                } else {
+                    pacer.try_take(now, permits);
+                }
+            }
+        }
+
+        /// No operation of the pacer leaves a remainder, so that the schedule can always be read.
+        #[test]
+        fn a_schedule_is_a_whole_number_of_ticks(
+            pacer in any_pacer(),
+            calls in prop::collection::vec((0..=3_u8, 0..=1_000_000_000_u64, 0..=4_u32), 1..40),
+        ) {
+            let ticks = Ticks::of(&pacer);
+            let mut pacer = pacer;
+            let mut now = 0_u64;
+            for (what, nanos, permits) in calls {
+                now += nanos;
+                match what {
+                    0 => drop(pacer.try_take(now, permits)),
+                    1 => pacer.take(now, permits),
+                    2 => drop(pacer.refund(now, permits)),
+                    _ => {
+                        let (limit, period) = (pacer.limit, pacer.period);
+                        pacer.set_limit(3, 1_000);
+                        pacer.set_limit(limit, period);
+                    }
+                }
+                prop_assert_eq!(pacer.tat % u128::from(ticks.divisor), 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The permit of a paced limiter that takes no lock.
+//!
+//! While a limiter is *open*, its schedule is one atomic word. A call whose permits are free moves
+//! the schedule on by a compare-and-swap. Every other call takes the lock. The holder of the lock
+//! shuts the word and so owns the schedule. At its end the holder opens the word again, unless a
+//! call waits, a pause lasts, the limiter was closed, or its limit or burst is another one now.
+//!
+//! A call that is stopped between its look at the word and its swap does no harm. If the schedule
+//! is the same by then, the call is admitted as at the moment of its look. The limit, the burst and
+//! the unit of the schedule are the same as well, because with others the limiter stays shut.
+//!
+//! The limiter of a key has no such way. It would be larger, and the look-up of the key takes a
+//! lock.
+
+use crate::{
+    Permits,
+    clock::{Clock, Epoch, Nanos},
+    policy::{Quota, Ticks},
+    striped::Striped,
+    sync::{
+        AtomicU64,
+        Ordering::{AcqRel, Relaxed, Release},
+    },
+};
+
+/// In place of a schedule: the limiter is shut.
+const SHUT: u64 = u64::MAX;
+
+/// The way of calls to a paced limiter that need no lock.
+#[derive(Debug)]
+pub(super) struct FastPath {
+    ticks: Ticks,
+    /// In ticks, or [`SHUT`].
+    schedule: AtomicU64,
+    /// Number of calls that took no lock.
+    admitted: Striped,
+}
+
+impl FastPath {
+    /// `None` for windows.
+    pub(super) fn new(quota: &Quota) -> Option<Box<Self>> {
+        let pacer = quota.pacer()?;
+        let (ticks, admitted) = (Ticks::of(pacer), Striped::default());
+        let schedule = AtomicU64::new(ticks.read(pacer).unwrap_or(SHUT));
+        Some(Box::new(Self { ticks, schedule, admitted }))
+    }
+
+    /// Number of calls that were admitted without the lock.
+    pub(super) fn admitted(&self) -> u64 {
+        self.admitted.get()
+    }
+
+    /// Takes permits that are free. Returns the moment of the admission; `None` if the call must
+    /// take the lock.
+    #[inline]
+    pub(super) fn try_take(&self, epoch: &Epoch, clock: Clock, permits: &Permits) -> Option<Nanos> {
+        let mut schedule = self.schedule.load(Relaxed);
+        if schedule == SHUT {
+            return None;
+        }
+        let count = permits.for_windows(1).ok()?[0];
+        let now = epoch.now(clock);
+        loop {
+            let taken = self.ticks.take(schedule, now, count).filter(|taken| *taken != SHUT)?;
+            match self.schedule.compare_exchange_weak(schedule, taken, AcqRel, Relaxed) {
+                Ok(_) => break,
+                Err(SHUT) => return None,
+                Err(moved) => schedule = moved,
+            }
+        }
+        self.admitted.count();
+        Some(now)
+    }
+
+    /// Gives the schedule to the holder of the lock.
+    pub(super) fn shut(&self, quota: &mut Quota) {
+        let schedule = self.schedule.swap(SHUT, AcqRel);
+        if let Some(pacer) = quota.pacer_mut().filter(|_| schedule != SHUT) {
+            self.ticks.write(schedule, pacer);
+        }
+    }
+
+    /// Takes the schedule over from the holder of the lock, unless the limit or the burst is
+    /// another one now.
+    pub(super) fn open(&self, quota: &Quota) {
+        if let Some(schedule) = quota.pacer().and_then(|pacer| self.ticks.read(pacer)) {
+            self.schedule.store(schedule, Release);
+        }
+    }
+}
