@@ -38,11 +38,11 @@ pub(super) struct FastPath {
 
 impl FastPath {
     /// `None` for windows.
-    pub(super) fn new(quota: &Quota) -> Option<Box<Self>> {
+    pub(super) fn new(quota: &Quota) -> Option<Self> {
         let pacer = quota.pacer()?;
         let (ticks, admitted) = (Ticks::of(pacer), Striped::default());
         let schedule = AtomicU64::new(ticks.read(pacer).unwrap_or(SHUT));
-        Some(Box::new(Self { ticks, schedule, admitted }))
+        Some(Self { ticks, schedule, admitted })
     }
 
     /// Number of calls that were admitted without the lock.
@@ -72,7 +72,8 @@ impl FastPath {
         Some(now)
     }
 
-    /// Gives the schedule to the holder of the lock.
+    /// Gives the schedule to the holder of the lock. Out of line, for the calls to an exact limiter.
+    #[inline(never)]
     pub(super) fn shut(&self, quota: &mut Quota) {
         let schedule = self.schedule.swap(SHUT, AcqRel);
         if let Some(pacer) = quota.pacer_mut().filter(|_| schedule != SHUT) {

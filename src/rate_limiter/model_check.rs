@@ -166,11 +166,20 @@ impl Model {
 /// Runs these threads in every interleaving with at most `preemptions` preemptions. Checks that the
 /// last admission is no later than `latest`.
 fn check(preemptions: usize, threads: &[&[Act]], latest: Duration) {
+    check_limiter(|| RateLimiter::new(1, PERIOD), preemptions, threads, latest);
+}
+
+/// The same with a paced limiter, whose calls take no lock while permits are free.
+fn check_paced(threads: &[&[Act]], latest: Duration) {
+    check_limiter(|| RateLimiter::builder().paced(1, PERIOD).build(), 2, threads, latest);
+}
+
+fn check_limiter(make: fn() -> RateLimiter, preemptions: usize, threads: &[&[Act]], latest: Duration) {
     let acts: Vec<Vec<Act>> = threads.iter().map(|acts| acts.to_vec()).collect();
     let explored = explore(preemptions, move || {
         let clock = VirtualClock::start();
-        let limiter = RateLimiter::new(1, PERIOD);
-        let model = Model { limiter, waiting: Arc::default(), admitted: Arc::default(), is_closed: Arc::default() };
+        let model =
+            Model { limiter: make(), waiting: Arc::default(), admitted: Arc::default(), is_closed: Arc::default() };
         let running: Vec<_> = acts
             .iter()
             .map(|acts| {
@@ -216,6 +225,37 @@ fn three_threads_lose_no_wakeup_and_keep_the_limit() {
     check(2, &[&[Acquire, Leave], &[Acquire], &[Try]], PERIOD * 2);
     check(2, &[&[Acquire], &[Acquire], &[SetLimit]], Duration::ZERO);
     check(2, &[&[Acquire], &[Leave, Leave], &[Acquire, SetLimit]], PERIOD);
+}
+
+#[test]
+fn a_paced_limiter_keeps_its_schedule_with_and_without_the_lock() {
+    check_paced(&[&[Try, Try], &[Try]], Duration::ZERO);
+    check_paced(&[&[Try], &[Try], &[Acquire]], PERIOD);
+    check_paced(&[&[Acquire], &[Leave], &[Acquire]], PERIOD * 2);
+    check_paced(&[&[Try, Acquire], &[Acquire, Try]], PERIOD * 3);
+    check_paced(&[&[Acquire, Try], &[Pause, Resume]], PERIOD);
+    check_paced(&[&[Acquire, Try], &[Pause]], PERIOD * 3 / 2);
+    check_paced(&[&[Acquire, Try], &[Acquire], &[SetLimit]], PERIOD);
+    check_paced(&[&[Acquire, Try], &[Try], &[Close, Try]], Duration::ZERO);
+}
+
+/// Of all calls at one moment, a burst is admitted, whichever of them take the lock.
+#[test]
+fn a_burst_is_admitted_with_and_without_the_lock() {
+    let explored = explore(2, || {
+        let clock = VirtualClock::start();
+        let limiter = RateLimiter::builder().paced(10, PERIOD).burst(3).build();
+        let calls = |limiter: RateLimiter| move || (0..2).filter(|_| limiter.try_acquire().is_ok()).count();
+        let callers = [(); 2].map(|()| thread::spawn(calls(limiter.clone())));
+        // Each look takes the lock, and so shuts the way without it.
+        let looks = (0..2).map(|_| limiter.available()).collect::<Vec<_>>();
+        let admitted: usize = callers.into_iter().map(|caller| caller.join().unwrap()).sum();
+        assert_eq!((admitted, limiter.available(), limiter.stats().admitted), (3, 0, 3));
+        assert!(looks[0] <= 3 && looks[1] <= looks[0], "{looks:?}");
+        clock.advance(PERIOD / 10);
+        assert_eq!(limiter.available(), 1);
+    });
+    println!("a burst: {explored} interleavings");
 }
 
 #[test]

@@ -67,7 +67,7 @@ use crate::{
     attempt::keeps_place_since,
     clock::{Clock, Epoch, Instant, Nanos, TIMER_RESOLUTION, nanos},
     policy::{Counts, MAX_WINDOWS, Quota, Sums, excess},
-    sync::{Mutex, MutexGuard, lock, lock_spinning},
+    sync::{Arc, Mutex, MutexGuard, lock, lock_spinning},
 };
 use std::{
     fmt,
@@ -94,43 +94,42 @@ const MAX_CONCURRENT_CHECKS: u64 = 1_000;
 #[derive(Debug)]
 pub(crate) struct Core {
     epoch: Epoch,
-    fast_path: Option<Box<FastPath>>,
+    /// The same as in the state.
+    fast_path: Option<Arc<FastPath>>,
     state: Mutex<State>,
 }
 
 /// The state under its lock. Its holder owns the schedule of the [`FastPath`].
-struct Locked<'a> {
-    state: MutexGuard<'a, State>,
-    fast_path: Option<&'a FastPath>,
-}
+struct Locked<'a>(MutexGuard<'a, State>);
 
 impl Deref for Locked<'_> {
     type Target = State;
 
     #[inline]
     fn deref(&self) -> &State {
-        &self.state
+        &self.0
     }
 }
 
 impl DerefMut for Locked<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut State {
-        &mut self.state
+        &mut self.0
     }
 }
 
 impl Drop for Locked<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(fast_path) = self.fast_path.filter(|_| self.state.admits_at_once()) {
-            fast_path.open(&self.state.quota);
+        if let Some(fast_path) = &self.0.fast_path {
+            self.0.open(fast_path);
         }
     }
 }
 
 #[derive(Debug)]
 struct State {
+    fast_path: Option<Arc<FastPath>>,
     quota: Quota,
     queue: Queue,
     /// End of the pause; 0 before the first pause.
@@ -283,12 +282,18 @@ impl Aftermath {
 
 impl Core {
     pub(super) fn new(quota: Quota, bounds: Bounds) -> Self {
-        Self { fast_path: FastPath::new(&quota), ..Self::of_key(quota, bounds, Epoch::new()) }
+        let fast_path = FastPath::new(&quota).map(Arc::new);
+        Self::with(fast_path, quota, bounds, Epoch::new())
     }
 
     /// The limiter of one of many keys.
     pub(super) fn of_key(quota: Quota, bounds: Bounds, epoch: Epoch) -> Self {
+        Self::with(None, quota, bounds, epoch)
+    }
+
+    fn with(fast_path: Option<Arc<FastPath>>, quota: Quota, bounds: Bounds, epoch: Epoch) -> Self {
         let state = State {
+            fast_path: fast_path.clone(),
             quota,
             queue: Queue::default(),
             paused_until: 0,
@@ -300,7 +305,7 @@ impl Core {
             stats: RateLimiterStats::default(),
             own: OwnSettings::default(),
         };
-        Self { epoch, fast_path: None, state: Mutex::new(state) }
+        Self { epoch, fast_path, state: Mutex::new(state) }
     }
 
     /// The moment in the clock's own terms; `None` if the clock cannot represent it.
@@ -321,11 +326,10 @@ impl Core {
     #[inline]
     fn locked(&self) -> Locked<'_> {
         let mut state = lock_spinning(&self.state);
-        let fast_path = self.fast_path.as_deref();
-        if let Some(fast_path) = fast_path {
+        if let Some(fast_path) = &self.fast_path {
             fast_path.shut(&mut state.quota);
         }
-        Locked { state, fast_path }
+        Locked(state)
     }
 
     /// Admits a call without the lock, and returns the moment.
@@ -610,6 +614,14 @@ impl State {
 
     fn disturb(&mut self) {
         self.undisturbed_since = self.now.saturating_add(1);
+    }
+
+    /// Out of line, for the calls to an exact limiter.
+    #[inline(never)]
+    fn open(&self, fast_path: &FastPath) {
+        if self.admits_at_once() {
+            fast_path.open(&self.quota);
+        }
     }
 
     /// Returns `true` if only the quota decides on a call that comes now.
