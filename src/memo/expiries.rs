@@ -9,18 +9,18 @@ use std::{
     array,
     cmp::Reverse,
     collections::BinaryHeap,
-    // Not by way of `crate::sync`: no decision depends on the order of its changes.
+    // Not from `crate::sync`, because no decision depends on the order of its changes.
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// The queue is never rebuilt below this length.
+/// Minimum length at which the queue is rebuilt.
 const SMALL: usize = 64;
 
-/// Maximum number of dead values that one call takes out. More than a store adds, so that their
-/// number falls.
+/// Maximum number of dead values that one call takes out. Two, because a store adds at most one, so
+/// that the number of dead values falls.
 const DEAD_PER_CALL: usize = 2;
 
-/// Values that are of no use any more.
+/// Values that are past their expiry and all windows.
 pub(super) type Dead = [Option<Place>; DEAD_PER_CALL];
 
 /// Entries that can expire, the first to expire at the front.
@@ -39,7 +39,8 @@ impl Expiries {
         self.queue.push(Reverse((at, place)));
     }
 
-    /// Takes out the first, if it expires at that moment or earlier. It may have left the memo.
+    /// Takes out the first entry, if it expires at `moment` or earlier. The entry may have left the
+    /// memo already.
     pub(super) fn pop(&mut self, moment: Nanos) -> Option<Place> {
         let Reverse((at, place)) = *self.queue.peek()?;
         (at <= moment).then(|| {
@@ -52,20 +53,21 @@ impl Expiries {
         self.queue.len() >= SMALL.max(2 * self.rebuilt_to)
     }
 
-    /// Leaves these, and no others.
+    /// Replaces the whole queue with these entries.
     pub(super) fn rebuild(&mut self, entries: impl Iterator<Item = (Nanos, Place)>) {
         self.queue = entries.map(Reverse).collect();
         self.rebuilt_to = self.queue.len();
     }
 }
 
-/// The queue behind a lock, and beside the lock the moment at which its front is of no use.
+/// The queue behind a lock, with the moment at which its first entry is dead beside the lock.
 #[derive(Debug)]
 pub(super) struct SharedExpiries {
     queue: Mutex<Expiries>,
-    /// Time after its expiry for which a value may be of use.
+    /// Nanoseconds after its expiry for which a value may be served.
     window: Nanos,
-    /// [`Nanos::MAX`] if the queue is empty. Changes only under the lock.
+    /// Moment at which the first entry is dead; [`Nanos::MAX`] if the queue is empty. Changes only
+    /// under the lock.
     dead_at: AtomicU64,
 }
 
@@ -88,14 +90,14 @@ impl SharedExpiries {
         self.change_locked(lock(&self.queue), change)
     }
 
-    /// Takes out the first values that are of no use any more; some of these may have left the memo
-    /// already. Takes none while another thread has the lock.
+    /// Takes out the first dead values. Some of them may have left the memo already. Takes none while
+    /// another thread holds the lock.
     pub(super) fn try_take_dead(&self, now: Nanos) -> Dead {
         let queue = try_lock(&self.queue);
         queue.map_or(Dead::default(), |queue| self.change_locked(queue, |queue| self.take_dead(queue, now)))
     }
 
-    /// The same for a caller that changes the queue.
+    /// Takes out the first dead values, for a caller that holds the lock already.
     pub(super) fn take_dead(&self, queue: &mut Expiries, now: Nanos) -> Dead {
         array::from_fn(|_| queue.pop(now.checked_sub(self.window)?))
     }
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_to_expire_comes_first_and_ties_by_age() {
+    fn entries_come_in_order_of_expiry_and_ties_in_order_of_age() {
         let mut expiries = Expiries::default();
         for (number, at) in [(0, 30), (1, 10), (2, 20), (3, 10)] {
             expiries.push(at, place(number));
@@ -129,7 +131,7 @@ mod tests {
 
     /// A thousand entries are replaced a hundred times, and none ever comes to the front.
     #[test]
-    fn replaced_entries_do_not_pile_up() {
+    fn the_queue_stays_below_twice_the_number_of_live_entries() {
         let mut expiries = Expiries::default();
         let (mut rebuilds, mut longest) = (0, 0);
         for number in 0..100_000_u64 {

@@ -1,4 +1,4 @@
-//! The shared memo: values are loaded by one call at a time, and remembered for a while for all.
+//! The shared memo. For each key one call at a time loads the value, and all calls share it.
 
 mod bound;
 mod builder;

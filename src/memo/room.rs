@@ -1,7 +1,7 @@
-//! Storing a value, and making room for it.
+//! Stores of values, and the room that they need.
 //!
-//! A store that exceeds the capacity first takes out values that have expired, the earliest first.
-//! If that is not enough, the bound evicts.
+//! A store that exceeds the capacity first removes values that have expired, the earliest first. If
+//! that is not enough, the bound evicts.
 
 use super::{
     bound::{Mark, Place},
@@ -19,12 +19,12 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// Maximum number of entries that one store places again because they were used.
+/// Maximum number of entries that one store puts back into the queue because they were used.
 const SECOND_CHANCES: u32 = 32;
 
-/// A value that is in the index, and not in the bound yet; and what is to be dropped.
+/// A value that is in the index but not yet in the bound, with the values to be dropped.
 pub(super) struct Put<K, V> {
-    /// `None` if the value is not kept.
+    /// The stored entry; `None` if the value is not kept.
     new: Option<New>,
     replaced: Option<Arc<Entry<K, V>>>,
     refused: Option<(K, V)>,
@@ -33,14 +33,13 @@ pub(super) struct Put<K, V> {
 #[derive(Clone, Copy)]
 struct New {
     place: Place,
-    /// `None` if it never expires.
+    /// Time of expiry; `None` if the value never expires.
     expires_at: Option<Nanos>,
 }
 
 impl<K: Eq, V> Core<K, V> {
-    /// Puts a value in place of what the key had, if it is to be kept; otherwise only removes
-    /// that. The shard must be the key's. [`settle`](Self::settle) has to follow, outside of its
-    /// lock.
+    /// Replaces the key's entry by a value that is to be kept. Otherwise only removes the entry. The
+    /// shard must be the key's. [`settle`](Self::settle) has to follow, outside of its lock.
     pub(super) fn put(
         &self,
         shard: &mut Shard<K, V>,
@@ -86,8 +85,8 @@ impl<K: Eq, V> Core<K, V> {
         put
     }
 
-    /// Gives a value that was put its place in the bound, and makes room for it. All values that
-    /// leave are dropped when it returns, and not earlier, because a `Drop` may panic.
+    /// Puts a stored value into the bound, and makes room for it. Drops all removed values at the
+    /// end, because a `Drop` may panic.
     pub(super) fn settle(&self, put: Put<K, V>, now: Nanos) {
         let Put { new, replaced: _replaced, refused: _refused } = put;
         let Some(new) = new else { return };
@@ -105,8 +104,8 @@ impl<K: Eq, V> Core<K, V> {
         }
     }
 
-    /// Takes the entry out of the index if it has expired by that moment. If a use has put off its
-    /// expiry, the entry goes back into the queue.
+    /// Removes the entry from the index if it has expired at `moment`. If a use has extended its life,
+    /// the entry goes back into the queue of expiries.
     pub(super) fn expire(&self, place: Place, moment: Nanos) -> Option<Arc<Entry<K, V>>> {
         let mut shard = self.index.write(place.slot.hash);
         let stamp = self.stamp(shard.find_at(place)?);
@@ -129,8 +128,8 @@ impl<K: Eq, V> Core<K, V> {
         }
     }
 
-    /// Takes the entries out of the index that the bound evicts. With `Lru`, entries that were used
-    /// get a second chance instead; the `new` entry always gets one, and is placed last.
+    /// Removes the entries from the index that the bound evicts. With `Lru`, entries that were used
+    /// go back into the queue instead. The `new` entry always goes back, behind all others.
     pub(super) fn evict(&self, new: Option<Place>, gone: &mut Gone<K, V>) {
         let mut chances = SECOND_CHANCES;
         let mut last = new;
@@ -166,8 +165,7 @@ impl<K: Eq, V> Core<K, V> {
         }
     }
 
-    /// Puts the new entry into the queue of expiries, and takes out some that are of no use any
-    /// more.
+    /// Puts the new entry into the queue of expiries, and removes some dead entries.
     fn note_expiry(&self, new: New, now: Nanos, gone: &mut Gone<K, V>) {
         if !self.settings.can_expire() {
             return;
@@ -184,7 +182,7 @@ impl<K: Eq, V> Core<K, V> {
         gone.extend(self.expire_all(dead, now));
     }
 
-    /// Takes out some values that are of no use any more. Called by calls that know the time.
+    /// Drops some dead values. Called by calls that have read the clock.
     #[inline]
     pub(super) fn sweep(&self, now: Nanos) {
         if self.expiries.has_dead(now) {
@@ -204,7 +202,7 @@ impl<K: Eq, V> Core<K, V> {
                 IS_SWEEPING.set(false);
             }
         }
-        // A value that uses a memo in its `Drop` would nest as many sweeps as values are dead.
+        // Values with a `Drop` that uses a memo would otherwise nest one sweep for each dead value.
         if IS_SWEEPING.replace(true) {
             return;
         }
@@ -218,7 +216,7 @@ impl<K: Eq, V> Core<K, V> {
         dead.into_iter().flatten().filter_map(move |place| self.expire(place, moment))
     }
 
-    /// Leaves only the entries in the queue that are still held.
+    /// Rebuilds the queue from the entries that are in the index.
     pub(super) fn rebuild(&self, expiries: &mut Expiries) {
         let mut held = Vec::new();
         for shard in self.index.read_each() {

@@ -1,12 +1,12 @@
-//! The entries of a shard by their tags.
+//! The entries of a shard, by tag.
 
 use super::{bound::Place, settings::Tag};
 use crate::sync::Arc;
 use std::collections::{BTreeSet, HashMap};
 
-/// The places of all entries of a shard that have a tag. A tag without entries is left out.
+/// The identities of a shard's entries, by tag. Contains no tag without entries.
 ///
-/// In a box, so that a shard keeps to its pair of cache lines.
+/// Boxed, so that a shard fits into its pair of cache lines.
 #[allow(clippy::box_collection)] // see above
 #[derive(Debug, Default)]
 pub(super) struct TagIndex(Option<Box<HashMap<Tag, BTreeSet<Place>>>>);
@@ -65,7 +65,7 @@ mod tests {
         ]
     }
 
-    /// The index of all shards, and an index that is made anew from the entries.
+    /// Returns the index of all shards, and an index that is rebuilt from the entries.
     fn indexed(memo: &Memo<u8, Vec<u8>>) -> [BTreeMap<String, BTreeSet<Place>>; 2] {
         let [mut indexed, mut anew] = [BTreeMap::<String, BTreeSet<Place>>::new(), BTreeMap::new()];
         for shard in memo.core().index.read_each() {
@@ -85,8 +85,8 @@ mod tests {
     proptest! {
         #![proptest_config(cases(5_000))]
 
-        /// Covers each way in which an entry leaves: replaced, invalidated, expired, evicted,
-        /// cleared.
+        /// Covers each way in which an entry leaves the memo: replaced, invalidated, expired,
+        /// evicted, cleared.
         #[test]
         fn the_index_has_the_tags_of_the_entries_and_no_others(
             capacity in 1_u64..12,

@@ -28,6 +28,8 @@ use std::{fmt, time::Duration};
 /// Their closures may change what they capture, for one call that is awaited (`calls += 1`). A function that is called many
 /// times clones them for each call, so share what they count: an atomic, a channel.
 ///
+/// # Examples
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
 /// use decor::prelude::*;
@@ -84,6 +86,8 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     ///
     /// The predicate is not called for an error of the last attempt that `max_attempts` allows.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::prelude::*;
@@ -111,6 +115,8 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// If the value borrows from the arguments (`Result<&str, E>`), use a named function in place of a closure: rustc pins a
     /// closure here to one lifetime.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::prelude::*;
@@ -133,6 +139,8 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
 
     /// Leaves both to the error type's own [`Transient`](crate::Transient): what is retried, and how long to wait. A later
     /// `.when(..)` replaces the first, and leaves the second as it is.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -163,6 +171,8 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// [`max_hint`](RetryPolicy::max_hint) (1 h until set), ends the retry at once. A hint of zero
     /// retries at once.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::prelude::*;
@@ -191,6 +201,8 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// Replaces [`retry_after`](Self::retry_after), and works like it. Only results that are
     /// retried are asked, so an `Ok` needs [`when_result`](Self::when_result) too. For values that
     /// borrow from the arguments, see [`when_result`](Self::when_result).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -223,6 +235,8 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
 
     /// Calls this before each wait, and so only when another attempt will follow.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::prelude::*;
@@ -250,6 +264,8 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// Not when a decorator outside ends the call, a total `.timeout(..)` for one: then the retry is dropped. Where that
     /// matters, bound it by the policy's [`deadline`](RetryPolicy::deadline) instead.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::{GiveUpReason, prelude::*};
@@ -276,6 +292,8 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// One of the few words that change a type. See [`RetryError`](crate::RetryError). A `.timeout(..)` after it drops the
     /// retry and its story with it; the policy's [`deadline`](RetryPolicy::deadline) keeps the story.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::prelude::*;
@@ -297,6 +315,8 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// error's text does not reach the log.
     ///
     /// [`RetryPolicy`](RetryPolicy#logs) lists the lines and their levels.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 
 /// What [`.on_retry(..)`](super::Retry::on_retry) is told: an attempt failed, and another will follow.
 ///
+/// # Examples
+///
 /// ```
 /// fn line(r: &decor::RetryEvent<'_, String>) -> String {
 ///     format!("attempt {} failed after {:?}, next in {:?}", r.attempt, r.elapsed, r.delay)
@@ -24,6 +26,8 @@ pub struct RetryEvent<'a, E> {
 }
 
 /// What [`.on_give_up(..)`](super::Retry::on_give_up) is told: there will be no further attempt.
+///
+/// # Examples
 ///
 /// ```
 /// fn line(g: &decor::GiveUpEvent<'_, String>) -> String {

@@ -1,9 +1,11 @@
-//! Backoff: the growth of delays from one attempt to the next.
+//! Growth of the delays between attempts.
 
 use crate::ConfigError;
 use std::{fmt, str::FromStr, time::Duration};
 
-/// The growth of delays, by name.
+/// The name of a growth of delays, for a [`RetryConfig`](crate::RetryConfig).
+///
+/// # Examples
 ///
 /// ```
 /// use decor::Backoff;
@@ -37,7 +39,7 @@ impl fmt::Display for Backoff {
     }
 }
 
-/// Reads what [`Display`](fmt::Display) writes.
+/// Parses the names that [`Display`](fmt::Display) writes.
 impl FromStr for Backoff {
     type Err = ConfigError;
 
@@ -51,6 +53,7 @@ impl FromStr for Backoff {
     }
 }
 
+/// A growth of delays, with its parameters.
 #[derive(Clone, Copy)]
 pub(super) enum Strategy {
     Fixed(Duration),
@@ -60,13 +63,13 @@ pub(super) enum Strategy {
 }
 
 impl Strategy {
-    /// The delay after the first attempt, before cap and jitter.
+    /// Returns the delay after the first attempt, before cap and jitter.
     pub(super) fn first(self) -> Duration {
         let (Self::Fixed(first) | Self::Linear(first) | Self::Exponential(first, _) | Self::Fibonacci(first)) = self;
         first
     }
 
-    /// The delay after attempt `attempt` (1 for the first), before cap and jitter. Saturates at
+    /// Returns the delay after attempt `attempt` (1 for the first), before cap and jitter. Saturates at
     /// [`Duration::MAX`].
     pub(super) fn delay(self, attempt: u32) -> Duration {
         match self {
@@ -78,7 +81,7 @@ impl Strategy {
     }
 }
 
-/// `first * factor^exponent`, exact to the nanosecond for whole factors, rounded to it for others.
+/// Returns `first * factor^exponent`. Exact for whole factors, otherwise rounded to the nanosecond.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::float_cmp)]
 fn exponential(first: Duration, factor: f64, exponent: u32) -> Duration {
     let whole = factor as u128;
@@ -86,13 +89,12 @@ fn exponential(first: Duration, factor: f64, exponent: u32) -> Duration {
         let nanos = whole.checked_pow(exponent).and_then(|growth| growth.checked_mul(first.as_nanos()));
         return nanos.map_or(Duration::MAX, from_nanos);
     }
-    // A float's cast to an integer saturates, and an exponent beyond i32 has overflowed long
-    // before.
+    // The cast of the float below saturates, and an exponent beyond i32 overflows in any case.
     let growth = factor.powi(i32::try_from(exponent).unwrap_or(i32::MAX));
     from_nanos((first.as_nanos() as f64 * growth).round() as u128)
 }
 
-/// 1, 1, 2, 3, 5, ..
+/// Returns the n-th Fibonacci number: 1, 1, 2, 3, 5, ..
 fn fibonacci(n: u32) -> u128 {
     let (mut current, mut next) = (1_u128, 1_u128);
     for _ in 1..n {

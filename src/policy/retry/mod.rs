@@ -1,4 +1,4 @@
-//! Retries: when, and how often, a call is tried again.
+//! Decisions of a retry: whether, and after which delay, a call is tried again.
 
 mod backoff;
 mod config;

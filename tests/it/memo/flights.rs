@@ -669,8 +669,8 @@ async fn a_call_to_itself_says_so_instead_of_hanging() {
         }
     };
     let panic = AssertUnwindSafe(memo.get_or_load(7, itself.clone())).catch_unwind().await.unwrap_err();
-    let message = "a memoized function called itself with the same key, on the same stack and in the same task: \
-                   it would wait for itself for ever";
+    let message = "a memoized function called itself with the same key, on the same stack and in the same task, and \
+                   would wait for itself for ever: load with another key, or call the function without its memo";
     assert_eq!(*panic.downcast::<&str>().unwrap(), message);
     let detached = tokio::spawn(memo.get_or_load(7, itself.clone()).detached());
     assert_eq!(*detached.await.unwrap_err().into_panic().downcast::<&str>().unwrap(), message);
