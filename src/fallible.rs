@@ -78,8 +78,8 @@ impl<T, E: CarriesPolicy> Fallible for Result<T, E> {
     }
 }
 
-/// An error that is `From<decor::Error>`. A trait of its own, so that the compiler's message can say
-/// what an error type lacks.
+/// An error that is `From<decor::Error>`. A trait of its own, so that the compiler's message can
+/// say what an error type lacks.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "the error type `{Self}` cannot carry the errors of this decorator (`decor::Error`)",

@@ -30,7 +30,8 @@ use std::{io, time::Duration};
 ///     }
 /// }
 ///
-/// let mut answers = vec![Ok("user"), Err(ApiError::Throttled { retry_after: Duration::from_secs(7) })];
+/// let throttled = ApiError::Throttled { retry_after: Duration::from_secs(7) };
+/// let mut answers = vec![Ok("user"), Err(throttled)];
 /// let begun = tokio::time::Instant::now();
 /// let user = (|| std::future::ready(answers.pop().unwrap()))
 ///     .retry_with(RetryPolicy::fixed(Duration::from_millis(1)))
@@ -56,8 +57,8 @@ pub trait Transient {
     }
 }
 
-/// All errors are transient, except an invalid argument and a closed limiter. A refusal by a limiter
-/// or by a [gate](crate::layer::Gate) carries the delay before another attempt.
+/// All errors are transient, except an invalid argument and a closed limiter. A refusal by a
+/// limiter or by a [gate](crate::layer::Gate) carries the delay before another attempt.
 ///
 /// # Examples
 ///

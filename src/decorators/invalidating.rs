@@ -174,9 +174,9 @@ impl<C, K, V, P> Writing<C, K, V, P> {
     ///
     /// Follows [`.invalidating(..)`](crate::FnExt::invalidating) and
     /// [`.invalidating_tag(..)`](crate::FnExt::invalidating_tag). Calls that come during the write
-    /// then load from the source, and are not served the earlier value. Without this option the memo
-    /// is still correct after the write, because the value of a load that began during the write is
-    /// not kept.
+    /// then load from the source, and are not served the earlier value. Without this option the
+    /// memo is still correct after the write, because the value of a load that began during the
+    /// write is not kept.
     ///
     /// # Examples
     ///

@@ -1,4 +1,5 @@
-//! The wrapper of `.memoized(..)` and its options. The memo and the future of a call are in `memo/`.
+//! The wrapper of `.memoized(..)` and its options. The memo and the future of a call are in
+//! `memo/`.
 
 use crate::{
     Cacheable, Memo, Name,
@@ -16,9 +17,9 @@ use std::{fmt, future::Future};
 /// A function with outputs that a [`Memo`] keeps.
 ///
 /// Made by [`.memoized(..)`](crate::FnExt::memoized) and
-/// [`.memoized_by(..)`](crate::FnExt::memoized_by). The methods set the error that waiting calls get
-/// from a failed load, and the place where loads run. The type parameters are inferred. For a struct
-/// field use [`BoxedFn`](crate::BoxedFn).
+/// [`.memoized_by(..)`](crate::FnExt::memoized_by). The methods set the error that waiting calls
+/// get from a failed load, and the place where loads run. The type parameters are inferred. For a
+/// struct field use [`BoxedFn`](crate::BoxedFn).
 ///
 /// # Examples
 ///
@@ -64,10 +65,10 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, Options<B, E, R>> {
     /// Gives the error of a failed load to all calls that joined it, in place of an
     /// [`Error::LoadFailed`](crate::Error::LoadFailed) with its text.
     ///
-    /// The error is cloned for each call, and is not kept. The next call loads anew. If the error is
-    /// not `Clone`, put `.map_err(Arc::new).lifted()` before the memo. A call that joined the load of
-    /// another function gets its error if both functions share errors of one type, and `LoadFailed`
-    /// otherwise.
+    /// The error is cloned for each call, and is not kept. The next call loads anew. If the error
+    /// is not `Clone`, put `.map_err(Arc::new).lifted()` before the memo. A call that joined the
+    /// load of another function gets its error if both functions share errors of one type, and
+    /// `LoadFailed` otherwise.
     ///
     /// # Examples
     ///
@@ -100,8 +101,8 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, Options<B, E, R>> {
     /// Lets each call that joined a failed load try again by itself, one after the other, so that
     /// each gets an error of its own.
     ///
-    /// If a server is down, the last of twenty calls then waits for twenty failures. Suits functions
-    /// with failures that do not affect the next call.
+    /// If a server is down, the last of twenty calls then waits for twenty failures. Suits
+    /// functions with failures that do not affect the next call.
     ///
     /// # Examples
     ///
@@ -214,7 +215,7 @@ where
     }
 }
 
-#[diagnostic::do_not_recommend] // or rustc speaks of a captured variable that is not `Clone`
+#[diagnostic::do_not_recommend] // otherwise rustc reports a captured variable that is not `Clone`
 impl<C, K, V, O, Args> Callable<Args> for Memoized<C, K, V, O>
 where
     Self: CallableOnce<Args> + Clone,

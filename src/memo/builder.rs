@@ -40,8 +40,8 @@ impl<K: Key, V: Value> Memo<K, V> {
         or_panic(Self::try_ttl(ttl))
     }
 
-    /// Returns the same as [`ttl`](Self::ttl), with an error in place of a panic, for a `ttl` that is
-    /// not a literal.
+    /// Returns the same as [`ttl`](Self::ttl), with an error in place of a panic, for a `ttl` that
+    /// is not a literal.
     ///
     /// # Errors
     ///
@@ -165,8 +165,8 @@ impl<K, V> MemoBuilder<K, V> {
     ///
     /// The closure returns a [`Duration`] or an `Option<Duration>`, with `None` for the value of
     /// `ttl`. A value with a TTL of zero is not kept, and one with [`Duration::MAX`] never expires.
-    /// The closure is called once for each value, at the end of its load. If the closure panics, the
-    /// call panics.
+    /// The closure is called once for each value, at the end of its load. If the closure panics,
+    /// the call panics.
     ///
     /// # Examples
     ///
@@ -231,8 +231,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// has a short TTL. This TTL takes precedence over [`ttl`](Self::ttl) and
     /// [`ttl_by`](Self::ttl_by). [`build`](Self::build) refuses zero.
     ///
-    /// Only a memo with a matching value type keeps negative values: a `Memo<K, Result<User, E>>` or
-    /// a `Memo<K, Option<User>>`. The latter also fits a function that returns
+    /// Only a memo with a matching value type keeps negative values: a `Memo<K, Result<User, E>>`
+    /// or a `Memo<K, Option<User>>`. The latter also fits a function that returns
     /// `Result<Option<User>, E>`. Negative values are never served stale.
     ///
     /// # Examples
@@ -245,7 +245,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// async fn find(id: u64) -> Option<String> { None }
     ///
     /// let second = Duration::from_secs(1);
-    /// let users: Memo<u64, Option<String>> = Memo::builder().ttl(300 * second).negative(5 * second).build();
+    /// let users: Memo<u64, Option<String>> =
+    ///     Memo::builder().ttl(300 * second).negative(5 * second).build();
     /// let find = find.memoized(&users);
     /// find.call(42).await;
     /// find.call(42).await; // the `None` comes from the memo
@@ -272,7 +273,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// use std::time::Duration;
     ///
     /// // Each value is good for 270 to 300 s.
-    /// let users: Memo<u64, String> = Memo::builder().ttl(Duration::from_secs(300)).jitter(0.1).build();
+    /// let ttl = Duration::from_secs(300);
+    /// let users: Memo<u64, String> = Memo::builder().ttl(ttl).jitter(0.1).build();
     /// # drop(users);
     /// ```
     pub fn jitter(mut self, part: f64) -> Self {
@@ -289,7 +291,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// use decor::Memo;
     /// use std::time::Duration;
     ///
-    /// let users: Memo<u64, String> = Memo::builder().ttl(Duration::from_secs(300)).jitter(0.1).seed(7).build();
+    /// let ttl = Duration::from_secs(300);
+    /// let users: Memo<u64, String> = Memo::builder().ttl(ttl).jitter(0.1).seed(7).build();
     /// # drop(users);
     /// ```
     pub fn seed(mut self, seed: u64) -> Self {
@@ -325,9 +328,10 @@ impl<K, V> MemoBuilder<K, V> {
     /// Sets a closure that computes the weight of each value. The [`capacity`](Self::capacity)
     /// bounds the sum of the weights.
     ///
-    /// The closure is called once for each value, at the end of its load. A weight of 0 counts as 1,
-    /// because values without weight would not be bounded. A value that weighs more than the whole
-    /// capacity is not kept. The earlier value of its key is removed, and all other values stay.
+    /// The closure is called once for each value, at the end of its load. A weight of 0 counts as
+    /// 1, because values without weight would not be bounded. A value that weighs more than the
+    /// whole capacity is not kept. The earlier value of its key is removed, and all other values
+    /// stay.
     ///
     /// # Examples
     ///
@@ -359,8 +363,8 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Sets the time after its expiry for which a value is served while one call refreshes it. Zero,
-    /// the default, turns this off.
+    /// Sets the time after its expiry for which a value is served while one call refreshes it.
+    /// Zero, the default, turns this off.
     ///
     /// The first call that finds the value expired loads a new one and waits for it. Meanwhile
     /// other calls are served the expired value, and count as `hits` and `stale_hits`. With
@@ -428,7 +432,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// fetch.call(42).await;
     /// tokio::time::advance(239 * second).await;
     /// fetch.call(42).await;
-    /// assert_eq!((users.stats().loads, users.stats().refreshes_ahead, users.stats().hits), (2, 1, 1));
+    /// let stats = users.stats();
+    /// assert_eq!((stats.loads, stats.refreshes_ahead, stats.hits), (2, 1, 1));
     /// # }
     /// ```
     pub fn refresh_ahead(mut self, part: f64) -> Self {
@@ -462,7 +467,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// }
     ///
     /// let second = Duration::from_secs(1);
-    /// let users: Memo<u64, String> = Memo::builder().ttl(300 * second).stale_on_error(3600 * second).build();
+    /// let users: Memo<u64, String> =
+    ///     Memo::builder().ttl(300 * second).stale_on_error(3600 * second).build();
     /// let fetch = fetch.memoized(&users);
     /// fetch.call(42).await.unwrap();
     /// DOWN.store(true, Relaxed);
@@ -482,8 +488,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// The closure returns the tags as an array, a `Vec` or another iterator, of `String`s,
     /// `Arc<str>`s or `&'static str`s. The closure is called at the end of a load, and once more if
     /// values were invalidated by value or tag while the load ran. Both calls must return the same
-    /// tags. If the closure panics, the call panics. Each value keeps its tags; an `Arc<str>` is not
-    /// copied. Tags do not count as weight.
+    /// tags. If the closure panics, the call panics. Each value keeps its tags; an `Arc<str>` is
+    /// not copied. Tags do not count as weight.
     ///
     /// # Examples
     ///
@@ -507,13 +513,13 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Sets a closure that checks at each hit whether a value is still valid. An invalid value counts
-    /// as expired, and is not served stale. One call loads a new value, and the others wait for that
-    /// load.
+    /// Sets a closure that checks at each hit whether a value is still valid. An invalid value
+    /// counts as expired, and is not served stale. One call loads a new value, and the others wait
+    /// for that load.
     ///
     /// Suits values with an expiry by another clock, such as a token with a wall-clock expiry on a
-    /// machine that may be suspended. If a TTL by [`ttl_by`](Self::ttl_by) is enough, it costs less.
-    /// Calls that load or wait get the new value without a check. [`peek`](Memo::peek),
+    /// machine that may be suspended. If a TTL by [`ttl_by`](Self::ttl_by) is enough, it costs
+    /// less. Calls that load or wait get the new value without a check. [`peek`](Memo::peek),
     /// [`contains`](Memo::contains) and [`for_each`](Memo::for_each) check as well.
     ///
     /// The closure runs outside of all locks, and may use the memo. If the closure panics, the call
@@ -656,8 +662,8 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
     /// - If a TTL, the `time_to_idle` or the capacity is zero.
     /// - If the jitter is not 0 to 1, or the part for `refresh_ahead` not above 0 and below 1.
     /// - If `jitter` or `refresh_ahead` is set, and values have no TTL.
-    /// - If `stale_while_revalidate` or `stale_on_error` is set, and values have neither a TTL nor a
-    ///   `time_to_idle`.
+    /// - If `stale_while_revalidate` or `stale_on_error` is set, and values have neither a TTL nor
+    ///   a `time_to_idle`.
     ///
     /// # Examples
     ///

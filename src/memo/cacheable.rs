@@ -1,4 +1,5 @@
-//! The part of an output that a memo keeps, and the failure that waiting calls get from a failed load.
+//! The part of an output that a memo keeps, and the failure that waiting calls get from a failed
+//! load.
 
 use crate::Error;
 use std::fmt;
@@ -21,8 +22,8 @@ impl<V: Clone + Send + Sync + 'static> Value for V {}
 ///
 /// If nothing is kept, the load has failed. The calls that joined the load then get
 /// [`Error::LoadFailed`]. A `Result` carries it in its error type, which must be
-/// `From<decor::Error> + Display`. An `Option` becomes `None`. An error enum carries it in a variant
-/// `#[from] decor::Error`, and a foreign error after [`.lifted()`](crate::FnExt::lifted).
+/// `From<decor::Error> + Display`. An `Option` becomes `None`. An error enum carries it in a
+/// variant `#[from] decor::Error`, and a foreign error after [`.lifted()`](crate::FnExt::lifted).
 ///
 /// # Examples
 ///

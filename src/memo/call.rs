@@ -57,8 +57,8 @@ where
     state: State<C, Args, L, K, V, O>,
 }
 
-/// A [`MemoizedFuture`] with a given key, from [`Memo::get_or_load`] or from `.memoized_by(..)` on a
-/// future.
+/// A [`MemoizedFuture`] with a given key, from [`Memo::get_or_load`] or from `.memoized_by(..)` on
+/// a future.
 pub(crate) type GetOrLoad<C, F, K, V, Q> =
     MemoizedFuture<C, (), Load<F, K, V, ReportedErrors>, K, V, Options<FixedKey<Q>>>;
 
@@ -83,8 +83,8 @@ enum State<C, Args, L, K: Eq + Hash, V, O> {
 }
 
 /// Calls the function and begins the load. A function pointer, because inside a spawned task rustc
-/// rejects a projection of `C` for arguments such as `&'static str`, and a bound on `C` for closures
-/// that borrow.
+/// rejects a projection of `C` for arguments such as `&'static str`, and a bound on `C` for
+/// closures that borrow.
 type Begin<C, Args, L, K, V> = fn(Leader<K, V>, C, Args) -> L;
 
 fn begin<C, Args, K, V, E, R>(leader: Leader<K, V>, callable: C, args: Args) -> R::Future

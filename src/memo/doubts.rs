@@ -1,8 +1,8 @@
 //! Invalidations by value or tag, and their effect on loads under way.
 //!
-//! A load under way has no value yet that an invalidation could match. The invalidation is therefore
-//! stored with the load's flight, and is matched against the value when the load ends. A value that
-//! matches answers only the calls that joined before the invalidation, and is not kept.
+//! A load under way has no value yet that an invalidation could match. The invalidation is
+//! therefore stored with the load's flight, and is matched against the value when the load ends. A
+//! value that matches answers only the calls that joined before the invalidation, and is not kept.
 
 use super::settings::Tag;
 use crate::sync::Arc;

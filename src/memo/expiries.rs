@@ -90,8 +90,8 @@ impl SharedExpiries {
         self.change_locked(lock(&self.queue), change)
     }
 
-    /// Takes out the first dead values. Some of them may have left the memo already. Takes none while
-    /// another thread holds the lock.
+    /// Takes out the first dead values. Some of them may have left the memo already. Takes none
+    /// while another thread holds the lock.
     pub(super) fn try_take_dead(&self, now: Nanos) -> Dead {
         let queue = try_lock(&self.queue);
         queue.map_or(Dead::default(), |queue| self.change_locked(queue, |queue| self.take_dead(queue, now)))

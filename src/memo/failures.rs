@@ -1,8 +1,8 @@
 //! The output of a call that joined a failed load.
 //!
-//! If each of twenty waiting calls tried again by itself, one after the other, the last would wait for
-//! twenty failures of a server that is down. If the calls get the failure, each waits only for the
-//! load that it joined.
+//! If each of twenty waiting calls tried again by itself, one after the other, the last would wait
+//! for twenty failures of a server that is down. If the calls get the failure, each waits only for
+//! the load that it joined.
 
 use super::{Cacheable, CarriesLoadFailure, Word};
 use crate::{Error, Name, sync::Arc};
@@ -29,8 +29,8 @@ impl LoadFailure {
         Self { name, message, error: None }
     }
 
-    /// Returns the output of a call that joined, with an [`Error::LoadFailed`]; `None` if the output's
-    /// type has no failures.
+    /// Returns the output of a call that joined, with an [`Error::LoadFailed`]; `None` if the
+    /// output's type has no failures.
     fn told<O, V>(&self) -> Option<O>
     where
         O: Cacheable<V, Error: CarriesLoadFailure>,
@@ -39,8 +39,8 @@ impl LoadFailure {
     }
 }
 
-/// Passes the failure of a load on to the calls that joined it, with outputs of type `O` in a memo of
-/// `V`.
+/// Passes the failure of a load on to the calls that joined it, with outputs of type `O` in a memo
+/// of `V`.
 ///
 /// Implemented by [`ReportedErrors`], [`SharedErrors`] and [`IsolatedErrors`].
 #[diagnostic::on_unimplemented(
@@ -60,8 +60,8 @@ pub trait Failures<O, V>: Word {
     fn output(failure: &LoadFailure) -> Option<O>;
 }
 
-/// Gives joined calls an [`Error::LoadFailed`] with the text of the leader's error, or the `None` of
-/// an `Option`. The default.
+/// Gives joined calls an [`Error::LoadFailed`] with the text of the leader's error, or the `None`
+/// of an `Option`. The default.
 #[derive(Debug, Clone, Copy)]
 pub struct ReportedErrors;
 

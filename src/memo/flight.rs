@@ -45,8 +45,8 @@ impl<V> Flight<V> {
         Self { generation, progress: Mutex::new(Progress::Loading(Slab::new())) }
     }
 
-    /// Ends the flight and wakes the calls that joined. The flight must have left the memo's map, so
-    /// that no other call can join.
+    /// Ends the flight and wakes the calls that joined. The flight must have left the memo's map,
+    /// so that no other call can join.
     pub(super) fn land(&self, is_outdated: bool, landing: impl FnOnce() -> Landing<V>) {
         if matches!(&*lock(&self.progress), Progress::Loading(joined) if joined.is_empty()) {
             return;
@@ -81,11 +81,11 @@ impl<V> Joined<V> {
         Self { flight: Arc::clone(flight), place, is_late }
     }
 
-    /// Panics if the load is polled further up on this stack, in the same task, because it would then
-    /// wait for itself.
+    /// Panics if the load is polled further up on this stack, in the same task, because it would
+    /// then wait for itself.
     ///
-    /// The task is compared as well, because a load may drive a runtime on its stack. Other tasks of
-    /// that runtime may wait for the load.
+    /// The task is compared as well, because a load may drive a runtime on its stack. Other tasks
+    /// of that runtime may wait for the load.
     pub(super) fn panic_on_recursion(&self) {
         let this = ActiveLoad::new(&self.flight);
         let is_recursive = ACTIVE_LOADS.with(|active| active.borrow().contains(&this));

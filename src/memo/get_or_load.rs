@@ -12,9 +12,9 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// [`isolating_errors`](MemoizedFuture::isolating_errors) and
     /// [`detached`](MemoizedFuture::detached) may follow.
     ///
-    /// The key may be borrowed, such as a `&str` for a `String`, unless it has several parts. Only a
-    /// miss makes the key owned. `load` is a plain or a decorated closure, and may borrow:
-    /// `(|| client.user(id)).retry_with(&policy)`.
+    /// The key may be borrowed, such as a `&str` for a `String`, unless it has several parts. Only
+    /// a miss makes the key owned. `load` is a plain or a decorated closure, and may borrow: `(||
+    /// client.user(id)).retry_with(&policy)`.
     ///
     /// # Cancel safety
     ///

@@ -101,19 +101,19 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///
 /// # One load at a time
 ///
-/// If many calls ask for a key without a value to serve, one of them loads the value, and the others
-/// wait for it. This is single flight, and prevents a stampede (thundering herd). If the load fails,
-/// the loading call gets the error, and the waiters get its text at once, in an
+/// If many calls ask for a key without a value to serve, one of them loads the value, and the
+/// others wait for it. This is single flight, and prevents a stampede (thundering herd). If the
+/// load fails, the loading call gets the error, and the waiters get its text at once, in an
 /// [`Error::LoadFailed`](crate::Error::LoadFailed). With
 /// [`.sharing_errors()`](crate::Memoized::sharing_errors), the waiters get the error itself. With
-/// [`.isolating_errors()`](crate::Memoized::isolating_errors), each waiter loads by itself, one after
-/// the other. If the loading call is dropped or panics, a waiter takes over.
+/// [`.isolating_errors()`](crate::Memoized::isolating_errors), each waiter loads by itself, one
+/// after the other. If the loading call is dropped or panics, a waiter takes over.
 ///
 /// A load runs in the call that began it. If a `.timeout(..)` after the memo ends every caller
 /// before a load finishes, the memo stays empty. [`.detached()`](crate::Memoized::detached) runs
-/// loads in tasks of their own. A load on a thread cannot be cancelled. If its caller times out, the
-/// load still fills the memo when it ends. A loading call that is neither polled nor dropped blocks
-/// its waiters.
+/// loads in tasks of their own. A load on a thread cannot be cancelled. If its caller times out,
+/// the load still fills the memo when it ends. A loading call that is neither polled nor dropped
+/// blocks its waiters.
 ///
 /// # Freshness
 ///
@@ -129,8 +129,8 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///
 /// Both windows begin at the expiry. The call that refreshes a value waits for its load. With
 /// [`.detached()`](crate::Memoized::detached) that call does not wait, because the load runs in a
-/// task. If a refresh fails, the present value is served, and no call tries again before a delay has
-/// passed. The delay is 1 s at first and at most 1 min, unless
+/// task. If a refresh fails, the present value is served, and no call tries again before a delay
+/// has passed. The delay is 1 s at first and at most 1 min, unless
 /// [`refresh_backoff`](crate::MemoBuilder::refresh_backoff) is set. During the delay, the value is
 /// served at once in all windows.
 ///
@@ -165,8 +165,8 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 /// after that moment, where n is the largest number of values that the memo has held, and at least
 /// 32. A store that needs room drops as many expired values as it needs.
 ///
-/// Two kinds of calls drop less. A hit on a value that never expires reads no clock, and only one in
-/// 64 such hits of a thread drops values. If several threads could drop values at the same time,
+/// Two kinds of calls drop less. A hit on a value that never expires reads no clock, and only one
+/// in 64 such hits of a thread drops values. If several threads could drop values at the same time,
 /// only one does. A memo that is not called runs no code, and keeps all values. The next call that
 /// reads the clock begins to drop them; [`stats`](Self::stats) does not read it. If that is too
 /// late, call [`purge_expired`](Self::purge_expired) from a timer of your own.

@@ -36,8 +36,8 @@ pub(super) struct Entry<K, V> {
     /// Weight, at least 1.
     pub(super) weight: u32,
     pub(super) used: Mark,
-    /// Delay after a failed refresh; `None` before a refresh has failed. Changes only under the lock
-    /// of the shard.
+    /// Delay after a failed refresh; `None` before a refresh has failed. Changes only under the
+    /// lock of the shard.
     pub(super) rest: Mutex<Option<Box<Rest>>>,
     /// Empty unless the memo has tags.
     pub(super) tags: Box<[Tag]>,
@@ -270,9 +270,9 @@ impl<K, V> Shard<K, V> {
         self.take_flight_if(hash, |boarded| boarded.key.borrow() == key)
     }
 
-    /// Removes this flight and returns its key; `None` if the flight was removed before. Runs no code
-    /// of the key. [`take_doubts`](Self::take_doubts) must have taken the flight's invalidations
-    /// before.
+    /// Removes this flight and returns its key; `None` if the flight was removed before. Runs no
+    /// code of the key. [`take_doubts`](Self::take_doubts) must have taken the flight's
+    /// invalidations before.
     pub(super) fn take_this_flight(&mut self, hash: u64, flight: &Arc<Flight<V>>) -> Option<K> {
         self.take_flight_if(hash, |boarded| Arc::ptr_eq(&boarded.flight, flight)).map(|boarded| boarded.key)
     }

@@ -48,8 +48,8 @@ impl<K: Key, V: Value> Memo<K, V> {
         self.core.unexpired(key).is_some()
     }
 
-    /// Calls the closure with each value that has not expired, in unspecified order. Changes nothing,
-    /// like [`peek`](Self::peek).
+    /// Calls the closure with each value that has not expired, in unspecified order. Changes
+    /// nothing, like [`peek`](Self::peek).
     ///
     /// The memo has 16 shards, which are read one after the other. A value that is present all the
     /// time is visited once. A value that is stored or removed meanwhile may be visited or not. The

@@ -17,9 +17,10 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// Removes the value of this key if it matches, in one step. Returns `true` if a value was
     /// removed.
     ///
-    /// Suits a value that a call has found to be bad, such as a token that the server refused. If ten
-    /// callers hold the bad token, the first of them removes it. The others find no value, or find
-    /// its successor, which does not match. One caller loads, and the others wait for that load.
+    /// Suits a value that a call has found to be bad, such as a token that the server refused. If
+    /// ten callers hold the bad token, the first of them removes it. The others find no value, or
+    /// find its successor, which does not match. One caller loads, and the others wait for that
+    /// load.
     ///
     /// A removal wins over a load of the same key that is under way, as
     /// [`invalidate`](Self::invalidate) does, because that load began while the bad value was
@@ -68,8 +69,8 @@ impl<K: Key, V: Value> Memo<K, V> {
     ///
     /// A load that is under way has no value to match yet. The closure is `'static`, because it is
     /// called with the load's value when the load ends. A value that matches answers the calls that
-    /// already waited for it, and is not kept. Calls that joined later load anew. The value of a load
-    /// during which there are more than 1,000 invalidations by value or tag is not kept.
+    /// already waited for it, and is not kept. Calls that joined later load anew. The value of a
+    /// load during which there are more than 1,000 invalidations by value or tag is not kept.
     ///
     /// The closure runs outside of all locks, and may use the memo. A value that is stored during
     /// the removal, by an insertion or by a load that began meanwhile, may stay.
@@ -129,11 +130,11 @@ impl<K: Key, V: Value> Memo<K, V> {
     ///
     /// Unlike after an [`invalidate`](Self::invalidate), the value stays until there is a new one.
     /// The call that refreshes the value waits for its load. With
-    /// [`.detached()`](crate::Memoized::detached), that call does not wait either. If the load fails,
-    /// the present value stays. A later call tries again after the delay of
+    /// [`.detached()`](crate::Memoized::detached), that call does not wait either. If the load
+    /// fails, the present value stays. A later call tries again after the delay of
     /// [`refresh_backoff`](crate::MemoBuilder::refresh_backoff). Another `refresh` ends that delay,
-    /// and the next failure then has the next delay. A memo does not know how its values are loaded,
-    /// so a key that is not called is not loaded.
+    /// and the next failure then has the next delay. A memo does not know how its values are
+    /// loaded, so a key that is not called is not loaded.
     ///
     /// Wins over a load of the same key that is under way. If the value has expired or is missing,
     /// the next call loads it anyway, and `refresh` only ends the delay after a failed refresh.

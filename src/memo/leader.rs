@@ -30,8 +30,8 @@ pub(super) enum Purpose {
 
 /// The call that loads a value.
 ///
-/// If dropped before [`land`](Self::land) or [`fail`](Self::fail), the load counts as abandoned, and
-/// the calls that joined try again by themselves.
+/// If dropped before [`land`](Self::land) or [`fail`](Self::fail), the load counts as abandoned,
+/// and the calls that joined try again by themselves.
 pub(crate) struct Leader<K: Eq + Hash, V> {
     core: Arc<Core<K, V>>,
     clock: Clock,
@@ -67,11 +67,11 @@ impl<K: Eq + Hash, V> Leader<K, V> {
         flight::leading(&self.flight, run)
     }
 
-    /// Removes the flight from the map, so that no further call can join it, and runs `act` under the
-    /// same lock. `act` gets the key, or `None` in two cases. In the first, a clear, an invalidation
-    /// or an insertion has removed the flight already. In the second, an invalidation that was stored
-    /// with the flight matches the value. `concern` checks for such a match, and runs before `act`,
-    /// outside of the lock.
+    /// Removes the flight from the map, so that no further call can join it, and runs `act` under
+    /// the same lock. `act` gets the key, or `None` in two cases. In the first, a clear, an
+    /// invalidation or an insertion has removed the flight already. In the second, an invalidation
+    /// that was stored with the flight matches the value. `concern` checks for such a match, and
+    /// runs before `act`, outside of the lock.
     fn depart<T>(
         &mut self,
         concern: impl Fn(&Core<K, V>, &K, &Doubts<K, V>) -> bool,
@@ -108,8 +108,8 @@ impl<K: Eq + Hash, V> Leader<K, V> {
 }
 
 impl<K: Key, V: Value> Leader<K, V> {
-    /// Gives the value to the calls that joined. Stores it, unless there was a clear, an invalidation
-    /// or an insertion during the load.
+    /// Gives the value to the calls that joined. Stores it, unless there was a clear, an
+    /// invalidation or an insertion during the load.
     pub(crate) fn land(mut self, value: &V) {
         let now = self.core.epoch.now(self.clock);
         let decision = self.core.settings.decide(&self.key, value, now);

@@ -1,5 +1,5 @@
-//! The load of a memoized call. Calls the function, and stores its value in the memo. A load runs in
-//! the call that began it, in a task of its own, or on a thread.
+//! The load of a memoized call. Calls the function, and stores its value in the memo. A load runs
+//! in the call that began it, in a task of its own, or on a thread.
 
 use super::{Cacheable, Failures, Key, Leader, Value, Word};
 use crate::{
@@ -96,8 +96,8 @@ where
     output
 }
 
-/// Begins a load for a caller that has its answer already, and catches panics. The function may panic
-/// before it returns a future, and tokio panics if there is no runtime.
+/// Begins a load for a caller that has its answer already, and catches panics. The function may
+/// panic before it returns a future, and tokio panics if there is no runtime.
 ///
 /// The panic hook still reports the panic, and the load counts as abandoned.
 pub(super) fn in_background(begin: impl FnOnce()) {

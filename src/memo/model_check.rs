@@ -4,8 +4,8 @@
 //! - Each call gets an answer. The checker reports a lost wake-up as a deadlock.
 //! - Each key has one load at a time, except for loads that a clear, an invalidation or an
 //!   insertion overtook.
-//! - A call that begins after the end of a clear, an invalidation or an insertion sees no value of a
-//!   load that began before.
+//! - A call that begins after the end of a clear, an invalidation or an insertion sees no value of
+//!   a load that began before.
 //! - At the end there is no flight, no load that counts as under way, and no live value outside of
 //!   the memo. Each call is counted once.
 //! - Index and bound agree. The capacity is not exceeded, and values are evicted only for

@@ -3,8 +3,8 @@
 use super::{Inline, KeyFromArgs, ReportedErrors, Word};
 use std::{fmt, marker::PhantomData};
 
-/// The options of a memoized call: the source of the key (`B`), the sharing of errors (`E`), and the
-/// place where loads run (`R`).
+/// The options of a memoized call: the source of the key (`B`), the sharing of errors (`E`), and
+/// the place where loads run (`R`).
 pub struct Options<B = KeyFromArgs, E = ReportedErrors, R = Inline> {
     pub(crate) by: B,
     modes: PhantomData<fn() -> (E, R)>,

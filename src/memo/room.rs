@@ -38,8 +38,8 @@ struct New {
 }
 
 impl<K: Eq, V> Core<K, V> {
-    /// Replaces the key's entry by a value that is to be kept. Otherwise only removes the entry. The
-    /// shard must be the key's. [`settle`](Self::settle) has to follow, outside of its lock.
+    /// Replaces the key's entry by a value that is to be kept. Otherwise only removes the entry.
+    /// The shard must be the key's. [`settle`](Self::settle) has to follow, outside of its lock.
     pub(super) fn put(
         &self,
         shard: &mut Shard<K, V>,
@@ -104,8 +104,8 @@ impl<K: Eq, V> Core<K, V> {
         }
     }
 
-    /// Removes the entry from the index if it has expired at `moment`. If a use has extended its life,
-    /// the entry goes back into the queue of expiries.
+    /// Removes the entry from the index if it has expired at `moment`. If a use has extended its
+    /// life, the entry goes back into the queue of expiries.
     pub(super) fn expire(&self, place: Place, moment: Nanos) -> Option<Arc<Entry<K, V>>> {
         let mut shard = self.index.write(place.slot.hash);
         let stamp = self.stamp(shard.find_at(place)?);

@@ -82,8 +82,8 @@ pub(super) struct Ttl<K, V> {
     /// TTL of all values; `None` if values stay until they are evicted.
     pub(super) default: Option<Duration>,
     pub(super) per_value: Option<TtlBy<K, V>>,
-    /// TTL of an `Err` or a `None`, with the function that recognises them; `None` if they are values
-    /// like any other.
+    /// TTL of an `Err` or a `None`, with the function that recognises them; `None` if they are
+    /// values like any other.
     pub(super) negative: Option<(IsNegative<V>, Duration)>,
 }
 

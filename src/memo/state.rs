@@ -1,8 +1,8 @@
 //! The state of a memo.
 //!
 //! A hit on a fresh value takes only the read lock of its key's shard. A call that finds no value
-//! to serve takes the write lock and looks again. The end of a load stores the value and removes the
-//! flight under that same lock. A key therefore has a value or a flight, and never two flights.
+//! to serve takes the write lock and looks again. The end of a load stores the value and removes
+//! the flight under that same lock. A key therefore has a value or a flight, and never two flights.
 //!
 //! **Index and bound agree.** An entry enters and leaves the index under the lock of its shard. The
 //! bound learns of a removal under the same lock, except after a clear, which reports its removals
@@ -114,8 +114,8 @@ impl<K, V> Core<K, V> {
         }
     }
 
-    /// Returns the freshness of an entry for a call that may refresh it. Called under the lock of the
-    /// entry's shard.
+    /// Returns the freshness of an entry for a call that may refresh it. Called under the lock of
+    /// the entry's shard.
     pub(super) fn freshness_at_rest(&self, now: Nanos, entry: &Entry<K, V>) -> Freshness {
         let rests_until = lock(&entry.rest).as_ref().map_or(0, |rest| rest.until());
         self.settings.lifetime.freshness_at_rest(self.stamp(entry), rests_until, now)
@@ -167,8 +167,8 @@ impl<K, V> Core<K, V> {
 
 /// Look-ups.
 impl<K: Key, V: Value> Core<K, V> {
-    /// Returns the value of a hit, if the freshness is good enough. Otherwise returns the entry and its
-    /// freshness; `None` if there is no entry.
+    /// Returns the value of a hit, if the freshness is good enough. Otherwise returns the entry and
+    /// its freshness; `None` if there is no entry.
     #[inline]
     fn hit<Q>(
         &self,

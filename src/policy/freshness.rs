@@ -12,7 +12,8 @@ pub(crate) struct Lifetime {
     pub(crate) jitter: f64,
     /// Part of a TTL after which a value is due for a refresh; 1 if values are not refreshed ahead.
     pub(crate) refresh_ahead: f64,
-    /// Time from its latest use until a value expires; [`Nanos::MAX`] if unused values do not expire.
+    /// Time from its latest use until a value expires; [`Nanos::MAX`] if unused values do not
+    /// expire.
     pub(crate) time_to_idle: Nanos,
     /// Time after its expiry for which a value is served while a new one loads.
     pub(crate) stale_while_revalidate: Nanos,
@@ -61,7 +62,8 @@ impl Lifetime {
             let refreshed = if self.refresh_ahead < 1.0 { part(ttl, self.refresh_ahead) } else { ttl };
             (now.saturating_add(refreshed), now.saturating_add(ttl))
         };
-        // With a `time_to_idle`, below `Nanos::MAX`, which would mean that the value is always fresh.
+        // With a `time_to_idle`, below `Nanos::MAX`, which would mean that the value is always
+        // fresh.
         let latest = Nanos::MAX - Nanos::from(self.expires_when_idle());
         Stamp { refresh_at: refresh_at.min(latest), expires_at, can_be_stale: true }
     }

@@ -1,4 +1,4 @@
-//! The loop of the blocking half: call, ask the policy, sleep, call again.
+//! The loop of a blocking retry: call, ask the policy, sleep, call again.
 
 use super::{
     Retry,
@@ -27,7 +27,7 @@ fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
     if running() == 1 {
         retry_here(policy, rules, args, name, call)
     } else {
-        // Within a further attempt of another retry, this retry counts anew from 1.
+        // Within a later attempt of another retry, this retry counts from 1 again.
         Scope::new(1, None).run(move || retry_here(policy, rules, args, name, call))
     }
 }
@@ -55,7 +55,7 @@ fn retry_here<Args: Clone, T, E, R: Ruling<T, E>>(
     }
 }
 
-/// What follows a first attempt that did not do.
+/// Retries after a first attempt that failed, or that ended in an `Ok` to be retried.
 #[cold]
 #[inline(never)]
 fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
@@ -82,8 +82,8 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
         }
         attempt.number += 1;
         let these = if policy.may_follow(attempt.number) { args.clone() } else { args.take() };
-        let these = these.expect("taken by the last attempt only");
-        memo_outcome::leave(None); // an async attempt begins with a poll, which does it
+        let these = these.expect("only the last attempt takes the arguments");
+        memo_outcome::leave(None); // not needed in the async loop, where each poll does this
         result = Scope::new(attempt.number, policy.keeps_place_since(attempt.began)).run(|| call(these));
         attempt.retryable = is_retryable(policy, rules, || attempt.number, &result);
         match result {

@@ -1,4 +1,4 @@
-//! The loop: call, ask the policy, wait, call again.
+//! The loop of an async retry: call, ask the policy, wait, call again.
 
 use super::{
     judge::{Attempt, Next, is_retryable, judge, succeeded},
@@ -20,11 +20,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The future of a [`.retry_with(..)`](crate::FnExt::retry_with) call. The function is first called when it is polled.
+/// The future of a [`.retry_with(..)`](crate::FnExt::retry_with) call. Calls the function when it
+/// is first polled.
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the attempt in progress, or ends the wait for the next; no further attempt is made.
+/// If dropped, the attempt in progress is dropped, or the delay ends. No further attempt is made.
 ///
 /// # Examples
 ///
@@ -34,17 +35,17 @@ use std::{
 ///
 /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
 /// let call = fetch.retry_with(RetryPolicy::default()).call(42);
-/// assert_eq!(format!("{call:?}"),
-///     "RetryFuture { policy: RetryPolicy(exponential from 1s by 2, no jitter, 3 attempts), attempts: 0, .. }");
+/// let policy = "RetryPolicy(exponential from 1s by 2, no jitter, 3 attempts)";
+/// assert_eq!(format!("{call:?}"), format!("RetryFuture {{ policy: {policy}, attempts: 0, .. }}"));
 /// assert_eq!(call.await, Ok(42));
 /// # }
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
-#[repr(C)] // the policy first: it is most of what a call copies, and behind other fields it would go by way of the stack
+#[repr(C)] // the policy first: it is most of what a call copies, and would otherwise be copied through the stack
 pub struct RetryFuture<A, R> {
     policy: RetryPolicy,
-    /// The function, and its attempt in progress.
+    /// The function and its attempt in progress.
     #[pin]
     attempts: A,
     state: State,
@@ -56,7 +57,6 @@ pub struct RetryFuture<A, R> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-
 enum State {
     /// The next attempt may begin.
     Due,
@@ -65,21 +65,22 @@ enum State {
     Ended,
 }
 
-/// How far a call has come. Dropped by hand: nearly all calls have nothing to drop here, and find that out by a comparison.
+/// The progress of a call. Dropped manually, so that the common case, without anything to drop, is
+/// a single comparison.
 struct Progress(ManuallyDrop<Stage>);
 
 enum Stage {
-    /// At its first attempt, which began then, if that matters to anybody.
+    /// Before or at the first attempt, with its start; `None` if no start is needed.
     First(Option<Instant>),
-    /// An attempt has failed and another may follow. In a box, for most calls never come so far.
+    /// After a failed attempt that another may follow. Boxed, because few calls come this far.
     Further(Pin<Box<Wait>>),
 }
 
 #[pin_project(project = Waiting)]
 struct Wait {
-    /// When the first attempt did.
+    /// Start of the first attempt; `None` if it is not needed.
     began: Option<Instant>,
-    /// Attempts that another is to follow.
+    /// Number of failed attempts that another attempt follows.
     failed: u32,
     delays: Delays,
     #[pin]
@@ -111,7 +112,7 @@ where
     A: Repeat<Output = Result<T, E>>,
     R: Ruling<T, E>,
 {
-    /// Within a further attempt of another retry, this retry counts anew from 1.
+    /// Polls within a later attempt of another retry, where this retry counts from 1 again.
     #[cold]
     #[inline(never)]
     fn poll_nested(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, R::Error>> {
@@ -120,7 +121,7 @@ where
 
     #[inline]
     fn poll_here(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, R::Error>> {
-        // Nearly all calls end here: the first attempt succeeds when it is first polled.
+        // Most calls end here, because their first attempt succeeds at its first poll.
         if self.state == State::Due && self.progress.is_first() {
             self.as_mut().begin();
             let result = ready!(self.as_mut().project().attempts.poll(cx));
@@ -131,7 +132,7 @@ where
         self.poll_on(cx)
     }
 
-    /// Goes on with an attempt, or with the wait for one.
+    /// Continues an attempt, or the delay before one.
     #[inline(never)]
     fn poll_on(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, R::Error>> {
         loop {
@@ -148,7 +149,7 @@ where
         }
     }
 
-    /// Polls the attempt in progress; `None` if another is to follow after a wait.
+    /// Polls the attempt in progress; `None` if another attempt follows after a delay.
     fn poll_attempt(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Poll<Result<T, R::Error>>> {
         let this = self.as_mut().project();
         let poll = match &*this.progress.0 {
@@ -163,7 +164,7 @@ where
         }
     }
 
-    /// The step after an attempt that has ended; `None` if another attempt follows after a wait.
+    /// Handles an attempt that has ended; `None` if another attempt follows after a delay.
     #[inline]
     fn ended(
         mut self: Pin<&mut Self>,
@@ -171,7 +172,7 @@ where
         cx: &mut Context<'_>,
     ) -> Option<Poll<Result<T, R::Error>>> {
         let this = self.as_mut().project();
-        // Everything that the attempt held is freed before its end is reported.
+        // Frees everything that the attempt held before its end is reported.
         this.attempts.stop();
         *this.state = State::Ended;
         let retryable = is_retryable(this.policy, this.rules, || this.progress.number(), &result);
@@ -203,8 +204,8 @@ where
         *this.state = State::Attempting;
     }
 
-    /// Handles a failed attempt. `None` means: wait, then retry. Kept out of line, because nearly
-    /// all calls succeed at once.
+    /// Handles a failed attempt; `None` if another attempt follows after a delay. Out of line,
+    /// because most calls succeed at once.
     #[cold]
     #[inline(never)]
     fn failed(
@@ -227,8 +228,8 @@ where
                 let mut wait = progress.wait(policy);
                 *wait.failed += 1;
                 if delay.is_zero() {
-                    // Attempts that fail at once must not keep the thread to themselves, and a sleep of zero would wait
-                    // for the timer's next tick.
+                    // Yields, so that attempts that fail at once do not occupy the thread. A sleep
+                    // of zero would wait for the timer's next tick.
                     *this.state = State::Due;
                     cx.waker().wake_by_ref();
                     return Some(Poll::Pending);
@@ -240,14 +241,14 @@ where
         }
     }
 
-    /// Ready when the next attempt is due.
+    /// Polls the delay. Ready when the next attempt is due.
     #[cold]
     #[inline(never)]
     fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         match this.progress.wait(this.policy).sleep.as_pin_mut() {
             Some(sleep) => ready!(sleep.poll(cx)),
-            // The delay lies beyond what the clock can express.
+            // The delay ends beyond the range of the clock.
             None => return Poll::Pending,
         }
         *this.state = State::Due;
@@ -262,7 +263,7 @@ where
 {
     fn stop(self: Pin<&mut Self>) {
         let this = self.project();
-        // An attempt that has ended was stopped at its end.
+        // An attempt that has ended is stopped already.
         if *this.state == State::Attempting {
             this.attempts.stop();
         }
@@ -303,7 +304,7 @@ impl Progress {
         matches!(*self.0, Stage::First(_))
     }
 
-    /// How many attempts have failed and are to be followed by another.
+    /// Number of failed attempts that another attempt follows.
     fn failed(&self) -> u32 {
         match &*self.0 {
             Stage::First(_) => 0,
@@ -311,7 +312,7 @@ impl Progress {
         }
     }
 
-    /// That of the attempt in progress, or of the next if there is none; 1 for the first.
+    /// Number of the attempt in progress, otherwise of the next attempt; 1 for the first.
     fn number(&self) -> u32 {
         self.failed() + 1
     }
@@ -323,7 +324,7 @@ impl Progress {
         }
     }
 
-    /// What attempts that failed leave for those that follow; made when the first one does.
+    /// Returns the state that is kept between attempts. Created after the first failed attempt.
     fn wait(&mut self, policy: &RetryPolicy) -> Waiting<'_> {
         if let Stage::First(began) = *self.0 {
             let delays = Delays::new(policy.seed_of_next_call());
@@ -331,7 +332,7 @@ impl Progress {
         }
         match &mut *self.0 {
             Stage::Further(wait) => wait.as_mut().project(),
-            Stage::First(_) => unreachable!("it has just come further"),
+            Stage::First(_) => unreachable!("replaced above"),
         }
     }
 

@@ -69,8 +69,8 @@ impl Strategy {
         first
     }
 
-    /// Returns the delay after attempt `attempt` (1 for the first), before cap and jitter. Saturates at
-    /// [`Duration::MAX`].
+    /// Returns the delay after attempt `attempt` (1 for the first), before cap and jitter.
+    /// Saturates at [`Duration::MAX`].
     pub(super) fn delay(self, attempt: u32) -> Duration {
         match self {
             Self::Fixed(delay) => delay,

@@ -40,8 +40,8 @@ pub struct RetryConfig {
     pub factor: Option<f64>,
     /// Longest delay, at least the first delay; `None` for no cap.
     pub max_delay: Option<Duration>,
-    /// Longest hint of a server that is followed; `Duration::MAX` to follow all hints, zero to follow
-    /// none.
+    /// Longest hint of a server that is followed; `Duration::MAX` to follow all hints, zero to
+    /// follow none.
     pub max_hint: Duration,
     /// Randomness of the delays.
     pub jitter: Jitter,

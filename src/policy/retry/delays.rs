@@ -19,7 +19,8 @@ impl Delays {
         Self { random: SplitMix64::new(seed), previous: None }
     }
 
-    /// Returns the delay after attempt `attempt` by the policy alone, first capped and then jittered.
+    /// Returns the delay after attempt `attempt` by the policy alone, first capped and then
+    /// jittered.
     pub(crate) fn by_policy(&mut self, policy: &RetryPolicy, attempt: u32) -> Duration {
         let cap = policy.plan.max_delay;
         let delay = policy.delay(attempt).min(cap);
@@ -34,8 +35,8 @@ impl Delays {
         delay
     }
 
-    /// Returns the delay that the result asked for. Not capped. With jitter, up to a tenth is added,
-    /// because otherwise all clients with the same hint would return at once.
+    /// Returns the delay that the result asked for. Not capped. With jitter, up to a tenth is
+    /// added, because otherwise all clients with the same hint would return at once.
     pub(crate) fn by_hint(&mut self, policy: &RetryPolicy, hint: Duration) -> Duration {
         match policy.plan.jitter {
             Jitter::None => hint,

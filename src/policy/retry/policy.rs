@@ -266,8 +266,8 @@ impl RetryPolicy {
         Self::growing(Strategy::Fibonacci(unit))
     }
 
-    /// Returns a policy with a delay of `delay(n)` after attempt `n` (1 for the first). Cap and jitter
-    /// apply as to any other delay. A delay of zero retries at once.
+    /// Returns a policy with a delay of `delay(n)` after attempt `n` (1 for the first). Cap and
+    /// jitter apply as to any other delay. A delay of zero retries at once.
     ///
     /// # Examples
     ///
@@ -285,12 +285,12 @@ impl RetryPolicy {
 
     const DEFAULT_FACTOR: f64 = 2.0;
 
-    /// Largest factor, 2^53. A float does not hold every whole number beyond it, and the second delay
-    /// would already be useless.
+    /// Largest factor, 2^53. A float does not hold every whole number beyond it, and the second
+    /// delay would already be useless.
     const MAX_FACTOR: f64 = 9_007_199_254_740_992.0;
 
-    /// Sets the factor by which exponential delays grow from one attempt to the next. With 1 the delay
-    /// does not grow.
+    /// Sets the factor by which exponential delays grow from one attempt to the next. With 1 the
+    /// delay does not grow.
     ///
     /// # Panics
     ///
@@ -435,8 +435,8 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the maximum number of attempts, the first one included. 3 by default. 1 retries nothing.
-    /// `u32::MAX` is for a policy that only its [`deadline`](Self::deadline) ends.
+    /// Sets the maximum number of attempts, the first one included. 3 by default. 1 retries
+    /// nothing. `u32::MAX` is for a policy that only its [`deadline`](Self::deadline) ends.
     ///
     /// # Panics
     ///
@@ -477,15 +477,15 @@ impl RetryPolicy {
         Ok(self)
     }
 
-    /// Sets the time limit of all attempts and delays together, from the start of the first attempt.
-    /// No deadline by default.
+    /// Sets the time limit of all attempts and delays together, from the start of the first
+    /// attempt. No deadline by default.
     ///
-    /// If a delay would end after the deadline, the retry gives up at once. This holds for a server's
-    /// hint as well. Tokio's timer rounds delays up to whole milliseconds.
+    /// If a delay would end after the deadline, the retry gives up at once. This holds for a
+    /// server's hint as well. Tokio's timer rounds delays up to whole milliseconds.
     ///
-    /// A running attempt is not ended. For that, add `.timeout(..)` after the retry. The deadline is
-    /// the better limit if errors carry hints, because a hint beyond the deadline ends the retry at
-    /// once with the server's error. A timeout waits until it fires, and returns its own error.
+    /// A running attempt is not ended. For that, add `.timeout(..)` after the retry. The deadline
+    /// is the better limit if errors carry hints, because a hint beyond the deadline ends the retry
+    /// at once with the server's error. A timeout waits until it fires, and returns its own error.
     ///
     /// # Panics
     ///
@@ -497,7 +497,8 @@ impl RetryPolicy {
     /// use decor::RetryPolicy;
     /// use std::time::Duration;
     ///
-    /// let policy = RetryPolicy::exponential(Duration::from_secs(1)).max_attempts(10).deadline(Duration::from_secs(7));
+    /// let second = Duration::from_secs(1);
+    /// let policy = RetryPolicy::exponential(second).max_attempts(10).deadline(7 * second);
     /// assert!(policy.schedule().eq([1, 2, 4].map(Duration::from_secs)));
     /// ```
     #[track_caller]
@@ -551,11 +552,11 @@ impl RetryPolicy {
     /// first came. By default, each attempt joins at the end.
     ///
     /// Applies to the limiters inside of the retry (`.rate_limited(&limiter).retry_with(&policy)`),
-    /// including limiters by key, and to permits that the function acquires by hand. From its second
-    /// attempt on, the call queues before all calls that came to the limiter after its first attempt
-    /// began, and behind those that came earlier. While a call that came earlier waits for its first
-    /// turn, a retried call joins at the end. This can happen if a timeout ended the previous attempt
-    /// before the limiter admitted it.
+    /// including limiters by key, and to permits that the function acquires by hand. From its
+    /// second attempt on, the call queues before all calls that came to the limiter after its first
+    /// attempt began, and behind those that came earlier. While a call that came earlier waits for
+    /// its first turn, a retried call joins at the end. This can happen if a timeout ended the
+    /// previous attempt before the limiter admitted it.
     ///
     /// The limit holds for the retried call as for any other, and a full queue refuses it. A call
     /// that may not wait (`try_rate_limited`) has no place to keep. The setting has no effect on a
@@ -646,9 +647,9 @@ impl RetryPolicy {
     /// Sets the minimum time between two log lines about giving up. Zero, the default, logs every
     /// line.
     ///
-    /// The interval is shared by all calls of the policy and its clones. Lines within it are left out,
-    /// and the next line ends with their number: `(999 more since the last such line)`. The hook
-    /// [`on_give_up`](crate::Retry::on_give_up) is called each time.
+    /// The interval is shared by all calls of the policy and its clones. Lines within it are left
+    /// out, and the next line ends with their number: `(999 more since the last such line)`. The
+    /// hook [`on_give_up`](crate::Retry::on_give_up) is called each time.
     ///
     /// # Examples
     ///
@@ -711,7 +712,8 @@ impl RetryPolicy {
         self.shared.as_ref()?.seeds.as_ref()
     }
 
-    /// Returns the random seed of a call that is about to wait for the first time; 0 without jitter.
+    /// Returns the random seed of a call that is about to wait for the first time; 0 without
+    /// jitter.
     pub(crate) fn seed_of_next_call(&self) -> u64 {
         match (&self.plan.jitter, self.seeds()) {
             (Jitter::None, _) => 0,
@@ -725,7 +727,8 @@ impl RetryPolicy {
         self.plan.needs_clock
     }
 
-    /// Returns the start of the first attempt if calls keep their place in queues, otherwise `None`.
+    /// Returns the start of the first attempt if calls keep their place in queues, otherwise
+    /// `None`.
     pub(crate) fn keeps_place_since<I>(&self, began: Option<I>) -> Option<I> {
         began.filter(|_| self.shared.as_ref().is_some_and(|shared| shared.keeps_place))
     }
@@ -757,7 +760,8 @@ impl From<&Self> for RetryPolicy {
 /// ```
 /// use decor::{Backoff, RetryConfig, RetryPolicy};
 ///
-/// let config = RetryConfig { backoff: Backoff::Linear, factor: Some(2.0), ..RetryConfig::default() };
+/// let backoff = Backoff::Linear;
+/// let config = RetryConfig { backoff, factor: Some(2.0), ..RetryConfig::default() };
 /// assert_eq!(RetryPolicy::try_from(config).unwrap_err().to_string(),
 ///     "`factor` is 2, but must be left out unless the policy is exponential");
 /// ```

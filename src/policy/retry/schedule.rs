@@ -31,8 +31,9 @@ impl RetryPolicy {
     /// Returns the delays of a call with attempts that all fail at once, jitter included. Use it to
     /// check a policy. A [`deadline`](Self::deadline) ends the schedule.
     ///
-    /// With a [`seed`](Self::seed), these are exactly the delays of the next call. The schedule does
-    /// not use them up. Tokio's timer rounds each delay of an async call up to a whole millisecond.
+    /// With a [`seed`](Self::seed), these are exactly the delays of the next call. The schedule
+    /// does not use them up. Tokio's timer rounds each delay of an async call up to a whole
+    /// millisecond.
     ///
     /// # Examples
     ///
