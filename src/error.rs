@@ -55,7 +55,7 @@ pub enum Error {
         retry_after: Duration,
     },
     /// A limiter's queue is full. The function was not called.
-    #[error("rate limited: {waiting} callers are waiting already")]
+    #[error("rate limited: the queue is full ({waiting} waiting)")]
     QueueFull {
         /// Number of callers in the queue.
         waiting: usize,

@@ -162,7 +162,7 @@ fn a_thread_that_panics_while_it_loads_hands_over() {
 }
 
 #[test]
-fn a_call_to_itself_says_so_instead_of_hanging() {
+fn a_call_to_itself_panics_instead_of_hanging() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let inner = memo.clone();
     let itself = move |n: u8| (|_: u8| 1_u8).blocking().memoized(&inner).call(n);
