@@ -235,7 +235,7 @@ pub use {
         boxed::Boxable,
         logged::{CallLog, Discreet, Logged, Picked, Values},
         rate_limited::{Admission, OfKey, One, OneWithin, RateLimited, RefusableAdmission, Weighted},
-        retry::Rules,
+        retry::RetryOptions,
         settled::{Settled, Settling},
         timed::{AnyOutput, ByResult, Stopwatch},
         timeout::{Labelled, Unlabelled},

@@ -8,8 +8,8 @@ use crate::{
         mode::{Detachable, Function},
     },
     memo::{
-        BlockingLoad, Detached, Failures, IsolatedErrors, Key, KeyFromArgs, KeyFromFn, KeySource, Load, MemoizedFuture,
-        Options, Running, RunningBlocking, SharedErrors, Value, Word, call_blocking,
+        BlockingLoad, Detached, ErrorSharing, IsolatedErrors, Key, KeyFromArgs, KeyFromFn, KeySource, Load,
+        MemoizedFuture, Options, Running, RunningBlocking, SharedErrors, Value, Word, call_blocking,
     },
 };
 use std::{fmt, future::Future};
@@ -93,7 +93,7 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, Options<B, E, R>> {
     pub fn sharing_errors<Args, Half>(self) -> Memoized<C, K, V, Options<B, SharedErrors, R>>
     where
         C: Function<Args, Half>,
-        SharedErrors: Failures<C::Output, V>,
+        SharedErrors: ErrorSharing<C::Output, V>,
     {
         self.with()
     }
@@ -182,7 +182,7 @@ where
     K: Key,
     V: Value,
     B: KeySource<Args, K>,
-    E: Failures<C::Output, V>,
+    E: ErrorSharing<C::Output, V>,
     R: Running<Load<C::Future, K, V, E>, Future: Future<Output = C::Output>>,
 {
     type Output = C::Output;
@@ -250,7 +250,7 @@ where
     K: Key,
     V: Value,
     B: KeySource<Args, K>,
-    E: Failures<C::Output, V>,
+    E: ErrorSharing<C::Output, V>,
     R: RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output>,
 {
     type Output = C::Output;
@@ -283,7 +283,7 @@ where
     K: Key,
     V: Value,
     B: KeySource<Args, K>,
-    E: Failures<C::Output, V>,
+    E: ErrorSharing<C::Output, V>,
     R: RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output>,
 {
     #[inline]

@@ -30,7 +30,7 @@ pub(super) use moka::Equivalent;
 
 /// The identity of an entry, unique within its memo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct EntryId {
     /// Number of the store that created the entry.
     pub(super) number: u64,
     pub(super) slot: Slot,
@@ -41,15 +41,15 @@ pub(super) struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Slot {
     /// Number of the first entry that had the slot.
-    id: u64,
+    first: u64,
     /// The key's hash, with a seed of this memo.
     pub(super) hash: u64,
 }
 
-impl Place {
+impl EntryId {
     /// Returns the identity of a new entry. `slot` is the slot of the entry that it replaces.
     pub(super) fn new(number: u64, hash: u64, slot: Option<Slot>) -> Self {
-        Self { number, slot: slot.unwrap_or(Slot { id: number, hash }) }
+        Self { number, slot: slot.unwrap_or(Slot { first: number, hash }) }
     }
 }
 
@@ -69,9 +69,9 @@ struct Held {
 
 /// A hasher for a value that is a hash already.
 #[derive(Default)]
-struct AsIs(u64);
+struct PrehashedHasher(u64);
 
-impl Hasher for AsIs {
+impl Hasher for PrehashedHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -102,10 +102,10 @@ impl Mark {
 }
 
 pub(super) struct Bound {
-    cache: Cache<Slot, Held, BuildHasherDefault<AsIs>>,
+    cache: Cache<Slot, Held, BuildHasherDefault<PrehashedHasher>>,
     capacity: u64,
     /// Entries that moka has evicted, until [`evict`](Self::evict) takes them.
-    evicted: Arc<Mutex<Vec<Place>>>,
+    evicted: Arc<Mutex<Vec<EntryId>>>,
     policy: Eviction,
     /// The current round. Marks of earlier rounds do not count.
     round: AtomicU32,
@@ -118,8 +118,8 @@ impl Bound {
             let evicted = Arc::clone(&evicted);
             move |slot: Arc<Slot>, Held { number, .. }, cause| {
                 if cause == RemovalCause::Size {
-                    let place = Place { number, slot: *slot };
-                    evicted.lock().unwrap_or_else(PoisonError::into_inner).push(place);
+                    let id = EntryId { number, slot: *slot };
+                    evicted.lock().unwrap_or_else(PoisonError::into_inner).push(id);
                 }
             }
         };
@@ -136,15 +136,15 @@ impl Bound {
     }
 
     /// Puts an entry at the back of the eviction queue, or moves it there.
-    pub(super) fn place(&self, place: Place, weight: u32, is_new: bool) {
+    pub(super) fn push_back(&self, id: EntryId, weight: u32, is_new: bool) {
         if is_new && self.policy == Eviction::TinyLfu {
-            self.learn(place);
+            self.learn(id);
         }
-        self.cache.insert(place.slot, Held { number: place.number, weight });
+        self.cache.insert(id.slot, Held { number: id.number, weight });
     }
 
-    pub(super) fn remove(&self, place: Place) {
-        self.cache.invalidate(&place.slot);
+    pub(super) fn remove(&self, id: EntryId) {
+        self.cache.invalidate(&id.slot);
     }
 
     /// Returns `true` if the entries exceed the capacity, so that [`evict`](Self::evict) has to run
@@ -154,7 +154,7 @@ impl Bound {
     }
 
     /// Makes moka evict down to the capacity. Returns the evicted entries.
-    pub(super) fn evict(&self) -> Vec<Place> {
+    pub(super) fn evict(&self) -> Vec<EntryId> {
         self.cache.run_pending_tasks();
         mem::take(&mut *self.evicted.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -195,8 +195,8 @@ impl Bound {
     }
 
     /// Tells `TinyLFU` that an entry was used.
-    pub(super) fn learn(&self, place: Place) {
-        self.cache.get(&place.slot);
+    pub(super) fn learn(&self, id: EntryId) {
+        self.cache.get(&id.slot);
     }
 }
 

@@ -4,9 +4,9 @@
 //! tasks and for threads.
 
 use super::{
-    BlockingLoad, Cacheable, Contact, Core, Detached, DetachedLoad, Failures, FixedKey, IsolatedErrors, Joined, Key,
-    KeySource, Landing, Leader, Load, LoadMode, Memo, Options, ReportedErrors, Running, RunningBlocking, SharedErrors,
-    Value, load::in_background,
+    BlockingLoad, Cacheable, Contact, Core, Detached, DetachedLoad, ErrorSharing, FixedKey, IsolatedErrors, Joined,
+    Key, KeySource, Leader, Load, LoadMode, LoadOutcome, Memo, Options, ReportedErrors, Running, RunningBlocking,
+    SharedErrors, Value, load::in_background,
 };
 use crate::{
     call::{CallableOnce, blocking},
@@ -141,7 +141,7 @@ where
     /// ```
     pub fn sharing_errors(self) -> MemoizedFuture<C, Args, R::Future, K, V, Options<B, SharedErrors, R>>
     where
-        SharedErrors: Failures<C::Output, V>,
+        SharedErrors: ErrorSharing<C::Output, V>,
         R: Running<Load<C::Future, K, V, SharedErrors>>,
     {
         self.with()
@@ -211,7 +211,7 @@ where
     K: Key,
     V: Value,
     B: KeySource<Args, K>,
-    E: Failures<L::Output, V>,
+    E: ErrorSharing<L::Output, V>,
     R: LoadMode,
     L: Future<Output: Cacheable<V>>,
 {
@@ -226,8 +226,8 @@ where
                     options.by.look_up(Clock::Task, args, this.memo).map(hit).map_err(Some)
                 }
                 StateProj::Joined { joined, .. } => {
-                    let landing = ready!(joined.poll(cx));
-                    output_from::<L::Output, K, V, E>(core, &landing).ok_or(None)
+                    let outcome = ready!(joined.poll(cx));
+                    output_from::<L::Output, K, V, E>(core, &outcome).ok_or(None)
                 }
                 StateProj::Loading(load) => {
                     let Poll::Ready(output) = load.poll(cx) else {
@@ -281,18 +281,18 @@ fn hit<O: Cacheable<V>, V>(value: V) -> O {
 }
 
 /// Returns the output of a call that waited for a load; `None` if the call must try again itself.
-fn output_from<O: Cacheable<V>, K: Eq + Hash, V: Clone, E: Failures<O, V>>(
+fn output_from<O: Cacheable<V>, K: Eq + Hash, V: Clone, E: ErrorSharing<O, V>>(
     memo: &Core<K, V>,
-    landing: &Landing<V>,
+    outcome: &LoadOutcome<V>,
 ) -> Option<O> {
-    match landing {
-        Landing::Loaded(value) => Some(answer(value.clone(), MemoOutcome::Coalesced)),
-        Landing::Stale(value) => {
+    match outcome {
+        LoadOutcome::Loaded(value) => Some(answer(value.clone(), MemoOutcome::Coalesced)),
+        LoadOutcome::Stale(value) => {
             memo.count_stale_on_error();
             Some(answer(value.clone(), MemoOutcome::Stale))
         }
-        Landing::Failed(failure) => E::output(failure).inspect(|_| memo_outcome::leave(MemoOutcome::Coalesced)),
-        Landing::Abandoned => None,
+        LoadOutcome::Failed(failure) => E::output(failure).inspect(|_| memo_outcome::leave(MemoOutcome::Coalesced)),
+        LoadOutcome::Abandoned => None,
     }
 }
 
@@ -309,7 +309,7 @@ where
     K: Key,
     V: Value,
     B: KeySource<Args, K>,
-    E: Failures<C::Output, V>,
+    E: ErrorSharing<C::Output, V>,
     R: RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output>,
 {
     let core = memo.core();
@@ -330,11 +330,11 @@ where
                 return answer(value, outcome);
             }
             Contact::Join(key, mut joined) => {
-                let landing = thread::block_until(|waker| match joined.poll(&mut Context::from_waker(waker)) {
-                    Poll::Ready(landing) => thread::Progress::Ready(landing),
+                let outcome = thread::block_until(|waker| match joined.poll(&mut Context::from_waker(waker)) {
+                    Poll::Ready(outcome) => thread::Progress::Ready(outcome),
                     Poll::Pending => thread::Progress::wake_me(None),
                 });
-                if let Some(output) = output_from::<C::Output, K, V, E>(core, &landing) {
+                if let Some(output) = output_from::<C::Output, K, V, E>(core, &outcome) {
                     return output;
                 }
                 contact = core.contact_again(Clock::Thread, key, R::IN_BACKGROUND);

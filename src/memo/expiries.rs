@@ -1,6 +1,6 @@
 //! The entries of a memo in the order in which they expire.
 
-use super::bound::Place;
+use super::bound::EntryId;
 use crate::{
     clock::Nanos,
     sync::{Mutex, MutexGuard, lock, try_lock},
@@ -21,7 +21,7 @@ const SMALL: usize = 64;
 const DEAD_PER_CALL: usize = 2;
 
 /// Values that are past their expiry and all windows.
-pub(super) type Dead = [Option<Place>; DEAD_PER_CALL];
+pub(super) type Dead = [Option<EntryId>; DEAD_PER_CALL];
 
 /// Entries that can expire, the first to expire at the front.
 ///
@@ -29,23 +29,23 @@ pub(super) type Dead = [Option<Place>; DEAD_PER_CALL];
 /// until the queue is rebuilt. The queue is rebuilt at twice its length after the latest rebuild.
 #[derive(Debug, Default)]
 pub(super) struct Expiries {
-    queue: BinaryHeap<Reverse<(Nanos, Place)>>,
+    queue: BinaryHeap<Reverse<(Nanos, EntryId)>>,
     /// Length after the latest rebuild.
     rebuilt_to: usize,
 }
 
 impl Expiries {
-    pub(super) fn push(&mut self, at: Nanos, place: Place) {
-        self.queue.push(Reverse((at, place)));
+    pub(super) fn push(&mut self, at: Nanos, id: EntryId) {
+        self.queue.push(Reverse((at, id)));
     }
 
     /// Takes out the first entry, if it expires at `moment` or earlier. The entry may have left the
     /// memo already.
-    pub(super) fn pop(&mut self, moment: Nanos) -> Option<Place> {
-        let Reverse((at, place)) = *self.queue.peek()?;
+    pub(super) fn pop(&mut self, moment: Nanos) -> Option<EntryId> {
+        let Reverse((at, id)) = *self.queue.peek()?;
         (at <= moment).then(|| {
             self.queue.pop();
-            place
+            id
         })
     }
 
@@ -54,7 +54,7 @@ impl Expiries {
     }
 
     /// Replaces the whole queue with these entries.
-    pub(super) fn rebuild(&mut self, entries: impl Iterator<Item = (Nanos, Place)>) {
+    pub(super) fn rebuild(&mut self, entries: impl Iterator<Item = (Nanos, EntryId)>) {
         self.queue = entries.map(Reverse).collect();
         self.rebuilt_to = self.queue.len();
     }
@@ -114,19 +114,19 @@ impl SharedExpiries {
 mod tests {
     use super::*;
 
-    fn place(number: u64) -> Place {
-        Place::new(number, 0, None)
+    fn id(number: u64) -> EntryId {
+        EntryId::new(number, 0, None)
     }
 
     #[test]
     fn entries_come_in_order_of_expiry_and_ties_in_order_of_age() {
         let mut expiries = Expiries::default();
         for (number, at) in [(0, 30), (1, 10), (2, 20), (3, 10)] {
-            expiries.push(at, place(number));
+            expiries.push(at, id(number));
         }
         assert_eq!(expiries.pop(9), None);
-        assert_eq!([10, 10, 10].map(|now| expiries.pop(now)), [Some(place(1)), Some(place(3)), None]);
-        assert_eq!([99, 99, 99].map(|now| expiries.pop(now)), [Some(place(2)), Some(place(0)), None]);
+        assert_eq!([10, 10, 10].map(|now| expiries.pop(now)), [Some(id(1)), Some(id(3)), None]);
+        assert_eq!([99, 99, 99].map(|now| expiries.pop(now)), [Some(id(2)), Some(id(0)), None]);
     }
 
     /// A thousand entries are replaced a hundred times, and none ever comes to the front.
@@ -135,10 +135,10 @@ mod tests {
         let mut expiries = Expiries::default();
         let (mut rebuilds, mut longest) = (0, 0);
         for number in 0..100_000_u64 {
-            expiries.push(number, place(number));
+            expiries.push(number, id(number));
             if expiries.is_too_long() {
                 let live = number.saturating_sub(999)..=number;
-                expiries.rebuild(live.map(|number| (number, place(number))));
+                expiries.rebuild(live.map(|number| (number, id(number))));
                 rebuilds += 1;
             }
             longest = longest.max(expiries.queue.len());

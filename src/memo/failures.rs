@@ -31,7 +31,7 @@ impl LoadFailure {
 
     /// Returns the output of a call that joined, with an [`Error::LoadFailed`]; `None` if the
     /// output's type has no failures.
-    fn told<O, V>(&self) -> Option<O>
+    fn as_load_failed<O, V>(&self) -> Option<O>
     where
         O: Cacheable<V, Error: CarriesLoadFailure>,
     {
@@ -50,7 +50,7 @@ impl LoadFailure {
     note = "without `.sharing_errors()` those calls get its text, in a `decor::Error::LoadFailed`",
     note = "an `Option` shares its `None`; other outputs have no failures"
 )]
-pub trait Failures<O, V>: Word {
+pub trait ErrorSharing<O, V>: Word {
     /// Returns the failure of a load, for the calls that joined it.
     #[doc(hidden)]
     fn share(output: &O, name: Name) -> LoadFailure;
@@ -88,7 +88,7 @@ impl Word for IsolatedErrors {
 }
 
 #[diagnostic::do_not_recommend]
-impl<O, V> Failures<O, V> for ReportedErrors
+impl<O, V> ErrorSharing<O, V> for ReportedErrors
 where
     O: Cacheable<V, Error: CarriesLoadFailure>,
 {
@@ -97,12 +97,12 @@ where
     }
 
     fn output(failure: &LoadFailure) -> Option<O> {
-        failure.told()
+        failure.as_load_failed()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<O, V> Failures<O, V> for SharedErrors
+impl<O, V> ErrorSharing<O, V> for SharedErrors
 where
     O: Cacheable<V, Error: CarriesLoadFailure + Clone + Send + Sync + 'static>,
 {
@@ -114,13 +114,13 @@ where
     fn output(failure: &LoadFailure) -> Option<O> {
         match failure.error.as_ref().and_then(|error| error.downcast_ref::<O::Error>()) {
             Some(error) => O::from_error(error.clone()),
-            None => failure.told(),
+            None => failure.as_load_failed(),
         }
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<O, V> Failures<O, V> for IsolatedErrors
+impl<O, V> ErrorSharing<O, V> for IsolatedErrors
 where
     O: Cacheable<V, Error: CarriesLoadFailure>,
 {

@@ -15,15 +15,15 @@ use tokio::task;
 pub(super) struct Flight<V> {
     /// The memo's generation when the load began. Its end is counted only in the same generation.
     pub(super) generation: u64,
-    progress: Mutex<Progress<V>>,
+    state: Mutex<FlightState<V>>,
 }
 
 #[derive(Debug)]
-enum Progress<V> {
+enum FlightState<V> {
     /// The calls that joined. The waker is `None` until the call is polled.
     Loading(Slab<Option<Waker>>),
-    Landed {
-        landing: Arc<Landing<V>>,
+    Ended {
+        outcome: Arc<LoadOutcome<V>>,
         /// `true` if an invalidation matches the value that was loaded.
         is_outdated: bool,
     },
@@ -31,7 +31,7 @@ enum Progress<V> {
 
 /// The end of a load, for the calls that joined it.
 #[derive(Debug)]
-pub(crate) enum Landing<V> {
+pub(crate) enum LoadOutcome<V> {
     Loaded(V),
     /// Loading failed, and this expired value is served instead.
     Stale(V),
@@ -42,19 +42,19 @@ pub(crate) enum Landing<V> {
 
 impl<V> Flight<V> {
     pub(super) fn new(generation: u64) -> Self {
-        Self { generation, progress: Mutex::new(Progress::Loading(Slab::new())) }
+        Self { generation, state: Mutex::new(FlightState::Loading(Slab::new())) }
     }
 
     /// Ends the flight and wakes the calls that joined. The flight must have left the memo's map,
     /// so that no other call can join.
-    pub(super) fn land(&self, is_outdated: bool, landing: impl FnOnce() -> Landing<V>) {
-        if matches!(&*lock(&self.progress), Progress::Loading(joined) if joined.is_empty()) {
+    pub(super) fn end(&self, is_outdated: bool, outcome: impl FnOnce() -> LoadOutcome<V>) {
+        if matches!(&*lock(&self.state), FlightState::Loading(joined) if joined.is_empty()) {
             return;
         }
-        let landed = Progress::Landed { landing: Arc::new(landing()), is_outdated };
-        let before = mem::replace(&mut *lock(&self.progress), landed);
+        let ended = FlightState::Ended { outcome: Arc::new(outcome()), is_outdated };
+        let before = mem::replace(&mut *lock(&self.state), ended);
         // Wakes every waiter, because a single one that was chosen might never be polled again.
-        if let Progress::Loading(joined) = before {
+        if let FlightState::Loading(joined) = before {
             joined.into_iter().filter_map(|(_, waker)| waker).for_each(Waker::wake);
         }
     }
@@ -65,7 +65,7 @@ impl<V> Flight<V> {
 pub(crate) struct Joined<V> {
     flight: Arc<Flight<V>>,
     /// Index in the list of calls that joined.
-    place: usize,
+    waiter: usize,
     /// `true` if there was an invalidation by value or tag while the load ran and before this call
     /// joined.
     is_late: bool,
@@ -74,11 +74,11 @@ pub(crate) struct Joined<V> {
 impl<V> Joined<V> {
     /// Joins a flight. The caller holds the lock of the memo's map, and the flight is still in it.
     pub(super) fn new(flight: &Arc<Flight<V>>, is_late: bool) -> Self {
-        let place = match &mut *lock(&flight.progress) {
-            Progress::Loading(joined) => joined.insert(None),
-            Progress::Landed { .. } => unreachable!("a flight leaves the map before it lands"),
+        let waiter = match &mut *lock(&flight.state) {
+            FlightState::Loading(joined) => joined.insert(None),
+            FlightState::Ended { .. } => unreachable!("a flight leaves the map before it ends"),
         };
-        Self { flight: Arc::clone(flight), place, is_late }
+        Self { flight: Arc::clone(flight), waiter, is_late }
     }
 
     /// Panics if the load is polled further up on this stack, in the same task, because it would
@@ -96,19 +96,19 @@ impl<V> Joined<V> {
         );
     }
 
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Arc<Landing<V>>> {
-        let mut progress = lock(&self.flight.progress);
-        let spent = match &mut *progress {
-            Progress::Landed { is_outdated: true, .. } if self.is_late => {
-                return Poll::Ready(Arc::new(Landing::Abandoned));
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Arc<LoadOutcome<V>>> {
+        let mut state = lock(&self.flight.state);
+        let spent = match &mut *state {
+            FlightState::Ended { is_outdated: true, .. } if self.is_late => {
+                return Poll::Ready(Arc::new(LoadOutcome::Abandoned));
             }
-            Progress::Landed { landing, .. } => return Poll::Ready(Arc::clone(landing)),
-            Progress::Loading(joined) => match &mut joined[self.place] {
+            FlightState::Ended { outcome, .. } => return Poll::Ready(Arc::clone(outcome)),
+            FlightState::Loading(joined) => match &mut joined[self.waiter] {
                 Some(waker) if waker.will_wake(cx.waker()) => None,
                 waker => waker.replace(cx.waker().clone()),
             },
         };
-        drop(progress);
+        drop(state);
         drop(spent); // may be the last waker of a task, which then runs the task's `Drop`
         Poll::Pending
     }
@@ -116,12 +116,12 @@ impl<V> Joined<V> {
 
 impl<V> Drop for Joined<V> {
     fn drop(&mut self) {
-        let mut progress = lock(&self.flight.progress);
-        let spent = match &mut *progress {
-            Progress::Loading(joined) => joined.try_remove(self.place).flatten(),
-            Progress::Landed { .. } => None,
+        let mut state = lock(&self.flight.state);
+        let spent = match &mut *state {
+            FlightState::Loading(joined) => joined.try_remove(self.waiter).flatten(),
+            FlightState::Ended { .. } => None,
         };
-        drop(progress);
+        drop(state);
         drop(spent);
     }
 }

@@ -1,7 +1,7 @@
 //! The index of a memo, with its entries and its flights in shards, each behind a lock.
 
 use super::{
-    bound::{Equivalent, Mark, Place},
+    bound::{EntryId, Equivalent, Mark},
     doubts::{Doubts, Invalidation},
     flight::Flight,
     settings::Tag,
@@ -28,7 +28,7 @@ const SHARDS: usize = if cfg!(shuttle) { 1 } else { 16 };
 
 /// A value, with its time limits and its weight.
 pub(super) struct Entry<K, V> {
-    pub(super) place: Place,
+    pub(super) id: EntryId,
     /// Time limits without the `time_to_idle`, which `Core::stamp` adds.
     pub(super) ttl_stamp: Stamp,
     /// Time of the latest use, or of the store. Changes only in a memo with a `time_to_idle`.
@@ -50,7 +50,7 @@ impl<K: Clone, V: Clone> Entry<K, V> {
     /// failed one.
     fn due(&self, now: Nanos) -> Self {
         Self {
-            place: self.place,
+            id: self.id,
             ttl_stamp: self.ttl_stamp.due(now),
             used_at: AtomicU64::new(self.used_at.load(Relaxed)),
             weight: self.weight,
@@ -83,7 +83,7 @@ pub(super) struct Shard<K, V> {
     entries: HashTable<Arc<Entry<K, V>>>,
     /// The loads that a call can join, by hash and key, or by hash and flight. The flight is enough
     /// to remove a load, so that a `Hash` or `Eq` that panics leaves none behind.
-    flights: HashTable<Boarded<K, V>>,
+    flights: HashTable<OpenFlight<K, V>>,
     /// The entries by their tags.
     tags: TagIndex,
     /// Number of clears so far, the same in all shards.
@@ -91,7 +91,7 @@ pub(super) struct Shard<K, V> {
 }
 
 /// A flight that calls can join.
-pub(super) struct Boarded<K, V> {
+pub(super) struct OpenFlight<K, V> {
     hash: u64,
     key: K,
     pub(super) flight: Arc<Flight<V>>,
@@ -165,15 +165,15 @@ impl<K, V> Shard<K, V> {
         self.entries.find(hash, |entry| key.equivalent(&entry.key))
     }
 
-    pub(super) fn find_at(&self, place: Place) -> Option<&Arc<Entry<K, V>>> {
-        self.entries.find(place.slot.hash, |entry| entry.place == place)
+    pub(super) fn find_by_id(&self, id: EntryId) -> Option<&Arc<Entry<K, V>>> {
+        self.entries.find(id.slot.hash, |entry| entry.id == id)
     }
 
     /// Returns the entries that an invalidation may match.
     pub(super) fn suspects(&self, invalidation: &Invalidation<'_, K, V>) -> Gone<K, V> {
         match invalidation {
             Invalidation::Where(_) => self.entries.iter().cloned().collect(),
-            Invalidation::Tag(tag) => self.tags.places(tag).filter_map(|place| self.find_at(place).cloned()).collect(),
+            Invalidation::Tag(tag) => self.tags.ids(tag).filter_map(|id| self.find_by_id(id).cloned()).collect(),
         }
     }
 
@@ -182,13 +182,13 @@ impl<K, V> Shard<K, V> {
     where
         K: Eq,
     {
-        let hash = entry.place.slot.hash;
-        self.tags.add(&entry.tags, entry.place);
+        let hash = entry.id.slot.hash;
+        self.tags.add(&entry.tags, entry.id);
         if let Some(other) = self.entries.find_mut(hash, |other| other.key == entry.key) {
-            self.tags.remove(&other.tags, other.place);
+            self.tags.remove(&other.tags, other.id);
             return Some(mem::replace(other, entry));
         }
-        self.entries.insert_unique(hash, entry, |entry| entry.place.slot.hash);
+        self.entries.insert_unique(hash, entry, |entry| entry.id.slot.hash);
         None
     }
 
@@ -199,14 +199,14 @@ impl<K, V> Shard<K, V> {
         self.take_if(hash, |entry| key.equivalent(&entry.key))
     }
 
-    pub(super) fn take_at(&mut self, place: Place) -> Option<Arc<Entry<K, V>>> {
-        self.take_if(place.slot.hash, |entry| entry.place == place)
+    pub(super) fn take_by_id(&mut self, id: EntryId) -> Option<Arc<Entry<K, V>>> {
+        self.take_if(id.slot.hash, |entry| entry.id == id)
     }
 
     fn take_if(&mut self, hash: u64, is_it: impl Fn(&Entry<K, V>) -> bool) -> Option<Arc<Entry<K, V>>> {
         let found = self.entries.find_entry(hash, |entry| is_it(entry)).ok()?;
         let entry = found.remove().0;
-        self.tags.remove(&entry.tags, entry.place);
+        self.tags.remove(&entry.tags, entry.id);
         Some(entry)
     }
 
@@ -232,53 +232,53 @@ impl<K, V> Shard<K, V> {
         !self.flights.is_empty()
     }
 
-    pub(super) fn flight(&self, hash: u64, key: &K) -> Option<&Boarded<K, V>>
+    pub(super) fn flight(&self, hash: u64, key: &K) -> Option<&OpenFlight<K, V>>
     where
         K: Eq,
     {
-        self.flights.find(hash, |boarded| boarded.key == *key)
+        self.flights.find(hash, |open| open.key == *key)
     }
 
     /// Adds the flight of a key that has none.
-    pub(super) fn board(&mut self, hash: u64, key: K, flight: Arc<Flight<V>>) {
-        let boarded = Boarded { hash, key, flight, doubts: None, is_doubted: false };
-        self.flights.insert_unique(hash, boarded, |boarded| boarded.hash);
+    pub(super) fn open_flight(&mut self, hash: u64, key: K, flight: Arc<Flight<V>>) {
+        let open = OpenFlight { hash, key, flight, doubts: None, is_doubted: false };
+        self.flights.insert_unique(hash, open, |open| open.hash);
     }
 
     /// Stores an invalidation with each flight. Removes the flights that have too many, and returns
     /// them to be dropped outside of the lock.
     #[must_use]
-    pub(super) fn doubt(&mut self, invalidation: &Invalidation<'_, K, V>) -> Vec<Boarded<K, V>> {
-        let is_too_much = |boarded: &mut Boarded<K, V>| {
-            boarded.is_doubted = true;
-            !boarded.doubts.get_or_insert_default().add(invalidation)
+    pub(super) fn doubt(&mut self, invalidation: &Invalidation<'_, K, V>) -> Vec<OpenFlight<K, V>> {
+        let is_too_much = |open: &mut OpenFlight<K, V>| {
+            open.is_doubted = true;
+            !open.doubts.get_or_insert_default().add(invalidation)
         };
         self.flights.extract_if(is_too_much).collect()
     }
 
     /// Takes the invalidations that this flight's value has not been matched against.
     pub(super) fn take_doubts(&mut self, hash: u64, flight: &Arc<Flight<V>>) -> Option<Box<Doubts<K, V>>> {
-        self.flights.find_mut(hash, |boarded| Arc::ptr_eq(&boarded.flight, flight))?.doubts.take()
+        self.flights.find_mut(hash, |open| Arc::ptr_eq(&open.flight, flight))?.doubts.take()
     }
 
     /// Removes the flight of a key. The result must be dropped outside of the lock.
-    pub(super) fn take_flight<Q>(&mut self, hash: u64, key: &Q) -> Option<Boarded<K, V>>
+    pub(super) fn take_flight<Q>(&mut self, hash: u64, key: &Q) -> Option<OpenFlight<K, V>>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        self.take_flight_if(hash, |boarded| boarded.key.borrow() == key)
+        self.take_flight_if(hash, |open| open.key.borrow() == key)
     }
 
     /// Removes this flight and returns its key; `None` if the flight was removed before. Runs no
     /// code of the key. [`take_doubts`](Self::take_doubts) must have taken the flight's
     /// invalidations before.
     pub(super) fn take_this_flight(&mut self, hash: u64, flight: &Arc<Flight<V>>) -> Option<K> {
-        self.take_flight_if(hash, |boarded| Arc::ptr_eq(&boarded.flight, flight)).map(|boarded| boarded.key)
+        self.take_flight_if(hash, |open| Arc::ptr_eq(&open.flight, flight)).map(|open| open.key)
     }
 
-    fn take_flight_if(&mut self, hash: u64, is_it: impl Fn(&Boarded<K, V>) -> bool) -> Option<Boarded<K, V>> {
-        let found = self.flights.find_entry(hash, |boarded| is_it(boarded)).ok()?;
+    fn take_flight_if(&mut self, hash: u64, is_it: impl Fn(&OpenFlight<K, V>) -> bool) -> Option<OpenFlight<K, V>> {
+        let found = self.flights.find_entry(hash, |open| is_it(open)).ok()?;
         Some(found.remove().0)
     }
 

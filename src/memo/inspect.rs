@@ -100,7 +100,7 @@ impl<K: Key, V: Value> Memo<K, V> {
     pub fn purge_expired(&self) -> usize {
         let clock = Clock::here();
         let dead = self.core.each().filter(|entry| self.core.freshness_if_valid(clock, entry) == Freshness::Dead);
-        dead.filter_map(|entry| self.core.expire(entry.place, Nanos::MAX)).count()
+        dead.filter_map(|entry| self.core.expire(entry.id, Nanos::MAX)).count()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Removal of values that match a predicate or a tag, and refreshes on demand.
 
 use super::{
-    bound::Place,
+    bound::EntryId,
     cacheable::Value,
     doubts::Invalidation,
     handle::Memo,
@@ -186,7 +186,7 @@ impl<K: Key, V: Value> Core<K, V> {
             }
             let mut shard = self.index.write(hash);
             // `None` if the value was replaced or removed meanwhile.
-            if let Some(taken) = self.take_out(&mut shard, entry.place) {
+            if let Some(taken) = self.take_out(&mut shard, entry.id) {
                 let flight = shard.take_flight(hash, key);
                 drop(shard);
                 drop((flight, taken));
@@ -206,7 +206,7 @@ impl<K: Key, V: Value> Core<K, V> {
             for entry in suspects {
                 let is_of_use = self.freshness(clock, &entry) != Freshness::Dead;
                 if is_of_use && invalidation.concerns(&entry.key, &entry.value, &entry.tags) {
-                    gone.extend(self.take_out(&mut self.index.write(entry.place.slot.hash), entry.place));
+                    gone.extend(self.take_out(&mut self.index.write(entry.id.slot.hash), entry.id));
                 }
             }
         }
@@ -214,8 +214,8 @@ impl<K: Key, V: Value> Core<K, V> {
     }
 
     /// Removes an entry from its shard.
-    fn take_out(&self, shard: &mut Shard<K, V>, place: Place) -> Option<Arc<Entry<K, V>>> {
-        let entry = shard.take_at(place)?;
+    fn take_out(&self, shard: &mut Shard<K, V>, id: EntryId) -> Option<Arc<Entry<K, V>>> {
+        let entry = shard.take_by_id(id)?;
         self.forget(&entry);
         self.count_if_expired(&entry, || self.epoch.now(Clock::here()));
         Some(entry)

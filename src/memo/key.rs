@@ -147,9 +147,9 @@ borrowed! {
 }
 
 /// Arguments as the key of a look-up.
-pub(crate) struct Borrowed<'a, Args, K>(&'a Args, PhantomData<fn(K)>);
+pub(crate) struct ArgsAsKey<'a, Args, K>(&'a Args, PhantomData<fn(K)>);
 
-impl<'a, Args: MemoKey<K>, K> Borrowed<'a, Args, K> {
+impl<'a, Args: MemoKey<K>, K> ArgsAsKey<'a, Args, K> {
     pub(crate) fn new(args: &'a Args) -> Self {
         Self(args, PhantomData)
     }
@@ -159,13 +159,13 @@ impl<'a, Args: MemoKey<K>, K> Borrowed<'a, Args, K> {
     }
 }
 
-impl<Args: MemoKey<K>, K> Hash for Borrowed<'_, Args, K> {
+impl<Args: MemoKey<K>, K> Hash for ArgsAsKey<'_, Args, K> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash_key(state);
     }
 }
 
-impl<Args: MemoKey<K>, K> Equivalent<K> for Borrowed<'_, Args, K> {
+impl<Args: MemoKey<K>, K> Equivalent<K> for ArgsAsKey<'_, Args, K> {
     fn equivalent(&self, key: &K) -> bool {
         self.0.is_key(key)
     }

@@ -1,6 +1,6 @@
 //! The source of a memoized call's key.
 
-use super::{Borrowed, Key, KeyPart, Memo, MemoKey, Value, Word};
+use super::{ArgsAsKey, Key, KeyPart, Memo, MemoKey, Value, Word};
 use crate::{call::args::Inspect, clock::Clock};
 
 /// The source of a memoized call's key.
@@ -48,7 +48,7 @@ impl<Q> Word for FixedKey<Q> {
 
 impl<Args: MemoKey<K>, K: Key> KeySource<Args, K> for KeyFromArgs {
     fn look_up<V: Value>(&self, clock: Clock, args: &Args, memo: &Memo<K, V>) -> Result<V, K> {
-        let key = Borrowed::new(args);
+        let key = ArgsAsKey::new(args);
         memo.core().look_up(clock, &key).ok_or_else(|| key.to_key())
     }
 }

@@ -4,7 +4,7 @@ use super::{
     cacheable::Value,
     doubts::Doubts,
     failures::LoadFailure,
-    flight::{self, Flight, Landing},
+    flight::{self, Flight, LoadOutcome},
     index::{Entry, Shard},
     key::Key,
     state::Core,
@@ -30,7 +30,7 @@ pub(super) enum Purpose {
 
 /// The call that loads a value.
 ///
-/// If dropped before [`land`](Self::land) or [`fail`](Self::fail), the load counts as abandoned,
+/// If dropped before [`succeed`](Self::succeed) or [`fail`](Self::fail), the load counts as abandoned,
 /// and the calls that joined try again by themselves.
 pub(crate) struct Leader<K: Eq + Hash, V> {
     core: Arc<Core<K, V>>,
@@ -44,7 +44,7 @@ pub(crate) struct Leader<K: Eq + Hash, V> {
     /// `true` if an invalidation matches the load's value, which is then not kept.
     is_outdated: bool,
     /// `true` once the flight has left the map, and the end of the load has been counted.
-    has_departed: bool,
+    is_flight_removed: bool,
     /// `true` once the calls that joined have the outcome.
     has_ended: bool,
 }
@@ -58,12 +58,12 @@ impl<K: Eq + Hash, V> Leader<K, V> {
         purpose: Purpose,
     ) -> Self {
         let core = Arc::clone(core);
-        let (is_outdated, has_departed, has_ended) = (false, false, false);
-        Self { core, clock, key, hash, flight, began, purpose, is_outdated, has_departed, has_ended }
+        let (is_outdated, is_flight_removed, has_ended) = (false, false, false);
+        Self { core, clock, key, hash, flight, began, purpose, is_outdated, is_flight_removed, has_ended }
     }
 
     /// Runs a part of the load, during which recursion is detected.
-    pub(crate) fn lead<T>(&self, run: impl FnOnce() -> T) -> T {
+    pub(crate) fn run_as_leader<T>(&self, run: impl FnOnce() -> T) -> T {
         flight::leading(&self.flight, run)
     }
 
@@ -72,13 +72,13 @@ impl<K: Eq + Hash, V> Leader<K, V> {
     /// invalidation or an insertion has removed the flight already. In the second, an invalidation
     /// that was stored with the flight matches the value. `concern` checks for such a match, and
     /// runs before `act`, outside of the lock.
-    fn depart<T>(
+    fn remove_flight<T>(
         &mut self,
         concern: impl Fn(&Core<K, V>, &K, &Doubts<K, V>) -> bool,
         count: impl FnOnce(&Counters),
         act: impl FnOnce(&Core<K, V>, &mut Shard<K, V>, Option<K>) -> T,
     ) -> T {
-        let Self { core, key, hash, flight, is_outdated, has_departed, .. } = self;
+        let Self { core, key, hash, flight, is_outdated, is_flight_removed, .. } = self;
         let mut shard = core.index.write(*hash);
         while let Some(doubts) = shard.take_doubts(*hash, flight) {
             drop(shard);
@@ -86,7 +86,7 @@ impl<K: Eq + Hash, V> Leader<K, V> {
             drop(doubts);
             shard = core.index.write(*hash);
         }
-        *has_departed = true;
+        *is_flight_removed = true;
         if flight.generation == shard.generation {
             count(&core.counters);
         }
@@ -101,8 +101,8 @@ impl<K: Eq + Hash, V> Leader<K, V> {
     }
 
     /// Gives the outcome to the calls that joined. The flight has left the map before.
-    fn end(&mut self, landing: impl FnOnce() -> Landing<V>) {
-        self.flight.land(self.is_outdated, landing);
+    fn end(&mut self, outcome: impl FnOnce() -> LoadOutcome<V>) {
+        self.flight.end(self.is_outdated, outcome);
         self.has_ended = true; // only now, because a value's `Clone` may panic above
     }
 }
@@ -110,12 +110,12 @@ impl<K: Eq + Hash, V> Leader<K, V> {
 impl<K: Key, V: Value> Leader<K, V> {
     /// Gives the value to the calls that joined. Stores it, unless there was a clear, an
     /// invalidation or an insertion during the load.
-    pub(crate) fn land(mut self, value: &V) {
+    pub(crate) fn succeed(mut self, value: &V) {
         let now = self.core.epoch.now(self.clock);
         let decision = self.core.settings.decide(&self.key, value, now);
         let took = now.saturating_sub(self.began);
         let (hash, for_the_index) = (self.hash, value.clone());
-        let put = self.depart(
+        let put = self.remove_flight(
             |core, key, doubts| doubts.concern(key, value, &core.settings.tags_of(key, value)),
             |counters| {
                 counters.loaded.count();
@@ -127,10 +127,10 @@ impl<K: Key, V: Value> Leader<K, V> {
             },
         );
         match put {
-            Ok(put) => self.core.settle(put, now),
+            Ok(put) => self.core.finish_put(put, now),
             Err(value) => drop(value),
         }
-        self.end(|| Landing::Loaded(value.clone()));
+        self.end(|| LoadOutcome::Loaded(value.clone()));
     }
 
     /// Ends a load without a value to keep. Returns the earlier value, if it may be served instead,
@@ -146,7 +146,7 @@ impl<K: Key, V: Value> Leader<K, V> {
         let took = now.saturating_sub(self.began);
         // With a background refresh the caller already has its answer.
         let is_answered_by_it = matches!(fallback, Some((.., true))) && self.purpose != Purpose::RefreshInBackground;
-        let key = self.depart(
+        let key = self.remove_flight(
             // The earlier value may have been invalidated since it was read.
             |_, _, doubts| {
                 fallback.as_ref().is_some_and(|(entry, ..)| doubts.concern(&entry.key, &entry.value, &entry.tags))
@@ -166,9 +166,9 @@ impl<K: Key, V: Value> Leader<K, V> {
         );
         drop(key);
         self.end(|| match &fallback {
-            Some((_, value, true)) => Landing::Stale(value.clone()),
-            Some((_, value, false)) => Landing::Loaded(value.clone()),
-            None => Landing::Failed(share()),
+            Some((_, value, true)) => LoadOutcome::Stale(value.clone()),
+            Some((_, value, false)) => LoadOutcome::Loaded(value.clone()),
+            None => LoadOutcome::Failed(share()),
         });
         fallback.map(|(_, value, is_expired)| (value, is_expired))
     }
@@ -202,11 +202,11 @@ impl<K: Key, V: Value> Leader<K, V> {
 
 impl<K: Eq + Hash, V> Drop for Leader<K, V> {
     fn drop(&mut self) {
-        if !self.has_departed {
-            drop(self.depart(|_, _, _| false, |counters| counters.loads_abandoned.count(), |_, _, key| key));
+        if !self.is_flight_removed {
+            drop(self.remove_flight(|_, _, _| false, |counters| counters.loads_abandoned.count(), |_, _, key| key));
         }
         if !self.has_ended {
-            self.end(|| Landing::Abandoned);
+            self.end(|| LoadOutcome::Abandoned);
         }
     }
 }

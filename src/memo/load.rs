@@ -1,7 +1,7 @@
 //! The load of a memoized call. Calls the function, and stores its value in the memo. A load runs
 //! in the call that began it, in a task of its own, or on a thread.
 
-use super::{Cacheable, Failures, Key, Leader, Value, Word};
+use super::{Cacheable, ErrorSharing, Key, Leader, Value, Word};
 use crate::{
     Name,
     call::{CallableOnce, blocking},
@@ -47,7 +47,7 @@ impl<F, K: Eq + Hash, V, E> Load<F, K, V, E> {
         C: CallableOnce<Args, Future = F>,
     {
         let name = callable.name();
-        let call = Some(leader.lead(|| callable.call_once(args)));
+        let call = Some(leader.run_as_leader(|| callable.call_once(args)));
         Self { call, leader: Some(leader), name, failures: PhantomData }
     }
 }
@@ -57,7 +57,7 @@ where
     F: Future<Output: Cacheable<V>>,
     K: Key,
     V: Value,
-    E: Failures<F::Output, V>,
+    E: ErrorSharing<F::Output, V>,
 {
     type Output = F::Output;
 
@@ -66,7 +66,7 @@ where
         // Taken out, so that a panic of the call drops the leader as the stack unwinds.
         let leader = this.leader.take().expect("`Load` polled after it ended");
         let call = this.call.as_mut().as_pin_mut().expect("there is a call while there is a leader");
-        let Poll::Ready(output) = leader.lead(|| call.poll(cx)) else {
+        let Poll::Ready(output) = leader.run_as_leader(|| call.poll(cx)) else {
             *this.leader = Some(leader);
             return Poll::Pending;
         };
@@ -81,11 +81,11 @@ where
     O: Cacheable<V>,
     K: Key,
     V: Value,
-    E: Failures<O, V>,
+    E: ErrorSharing<O, V>,
 {
     let fallback = match output.kept() {
         Some(value) => {
-            leader.land(value);
+            leader.succeed(value);
             None
         }
         None => leader.fail(|| E::share(&output, name)),
@@ -130,13 +130,13 @@ where
     C::Output: Cacheable<V>,
     K: Key,
     V: Value,
-    E: Failures<C::Output, V>,
+    E: ErrorSharing<C::Output, V>,
 {
     fn run(self) -> C::Output {
         let Self { leader, callable, args, .. } = self;
         let name = callable.name();
         // If the call panics, the leader is dropped here as the stack unwinds.
-        let output = leader.lead(|| callable.call_once(args));
+        let output = leader.run_as_leader(|| callable.call_once(args));
         finish::<_, _, _, E>(leader, output, name)
     }
 }
@@ -246,7 +246,7 @@ where
     C::Output: Cacheable<V>,
     K: Key,
     V: Value,
-    E: Failures<C::Output, V>,
+    E: ErrorSharing<C::Output, V>,
 {
     fn run(load: BlockingLoad<C, Args, K, V, E>) -> C::Output {
         load.run()
@@ -264,7 +264,7 @@ where
     Args: Send + 'static,
     K: Key,
     V: Value,
-    E: Failures<C::Output, V> + 'static,
+    E: ErrorSharing<C::Output, V> + 'static,
 {
     fn run(load: BlockingLoad<C, Args, K, V, E>) -> C::Output {
         thread::on_another_thread(move || Away::call(|| load.run())).arrive()

@@ -38,7 +38,7 @@ pub use stats::MemoStats;
 
 pub(crate) use cacheable::{CarriesLoadFailure, Memoizable, Value};
 pub(crate) use call::{Begun, GetOrLoad, call_blocking};
-pub(crate) use failures::Failures;
+pub(crate) use failures::ErrorSharing;
 pub use failures::{IsolatedErrors, ReportedErrors, SharedErrors};
 pub(crate) use key::Key;
 pub(crate) use key_source::{FixedKey, KeyFromArgs, KeyFromFn, KeySource};
@@ -49,6 +49,6 @@ pub(crate) use state::Core;
 pub(crate) use word::Word;
 
 use contact::Contact;
-use flight::{Joined, Landing};
-use key::Borrowed;
+use flight::{Joined, LoadOutcome};
+use key::ArgsAsKey;
 use leader::Leader;

@@ -4,7 +4,7 @@
 //! that is not enough, the bound evicts.
 
 use super::{
-    bound::{Mark, Place},
+    bound::{EntryId, Mark},
     expiries::{Dead, Expiries},
     index::{Entry, Gone, Shard},
     settings::Decision,
@@ -32,14 +32,14 @@ pub(super) struct Put<K, V> {
 
 #[derive(Clone, Copy)]
 struct New {
-    place: Place,
+    id: EntryId,
     /// Time of expiry; `None` if the value never expires.
     expires_at: Option<Nanos>,
 }
 
 impl<K: Eq, V> Core<K, V> {
     /// Replaces the key's entry by a value that is to be kept. Otherwise only removes the entry.
-    /// The shard must be the key's. [`settle`](Self::settle) has to follow, outside of its lock.
+    /// The shard must be the key's. [`finish_put`](Self::finish_put) has to follow, outside of its lock.
     pub(super) fn put(
         &self,
         shard: &mut Shard<K, V>,
@@ -49,13 +49,13 @@ impl<K: Eq, V> Core<K, V> {
     ) -> Put<K, V> {
         let put = match decision {
             Decision::Keep { stamp, weight, tags } => {
-                let slot = shard.find(hash, &key).map(|replaced| replaced.place.slot);
-                let place = Place::new(self.next_store.fetch_add(1, Relaxed), hash, slot);
+                let slot = shard.find(hash, &key).map(|replaced| replaced.id.slot);
+                let id = EntryId::new(self.next_store.fetch_add(1, Relaxed), hash, slot);
                 let stamp_now = self.settings.lifetime.stamp_after_use(stamp, now);
-                let new = New { place, expires_at: stamp_now.expires_at() };
+                let new = New { id, expires_at: stamp_now.expires_at() };
                 let used_at = AtomicU64::new(now);
                 let entry = Entry {
-                    place,
+                    id,
                     ttl_stamp: stamp,
                     used_at,
                     weight,
@@ -73,7 +73,7 @@ impl<K: Eq, V> Core<K, V> {
                 self.counters.evictions.add(matches!(decision, Decision::TooHeavy).into());
                 let replaced = shard.take(hash, &key);
                 if let Some(replaced) = &replaced {
-                    self.bound.remove(replaced.place);
+                    self.bound.remove(replaced.id);
                 }
                 Put { new: None, replaced, refused: Some((key, value)) }
             }
@@ -87,35 +87,35 @@ impl<K: Eq, V> Core<K, V> {
 
     /// Puts a stored value into the bound, and makes room for it. Drops all removed values at the
     /// end, because a `Drop` may panic.
-    pub(super) fn settle(&self, put: Put<K, V>, now: Nanos) {
+    pub(super) fn finish_put(&self, put: Put<K, V>, now: Nanos) {
         let Put { new, replaced: _replaced, refused: _refused } = put;
         let Some(new) = new else { return };
         let mut gone = Gone::new();
         self.make_room_of_expired(now, &mut gone);
-        self.place(new.place, true);
-        self.evict(Some(new.place), &mut gone);
+        self.push_back(new.id, true);
+        self.evict(Some(new.id), &mut gone);
         self.note_expiry(new, now, &mut gone);
     }
 
-    fn place(&self, place: Place, is_new: bool) {
-        let shard = self.index.read(place.slot.hash);
-        if let Some(entry) = shard.find_at(place) {
-            self.bound.place(place, entry.weight, is_new);
+    fn push_back(&self, id: EntryId, is_new: bool) {
+        let shard = self.index.read(id.slot.hash);
+        if let Some(entry) = shard.find_by_id(id) {
+            self.bound.push_back(id, entry.weight, is_new);
         }
     }
 
     /// Removes the entry from the index if it has expired at `moment`. If a use has extended its
     /// life, the entry goes back into the queue of expiries.
-    pub(super) fn expire(&self, place: Place, moment: Nanos) -> Option<Arc<Entry<K, V>>> {
-        let mut shard = self.index.write(place.slot.hash);
-        let stamp = self.stamp(shard.find_at(place)?);
+    pub(super) fn expire(&self, id: EntryId, moment: Nanos) -> Option<Arc<Entry<K, V>>> {
+        let mut shard = self.index.write(id.slot.hash);
+        let stamp = self.stamp(shard.find_by_id(id)?);
         if !stamp.has_expired(moment) {
             drop(shard);
             let expires_at = stamp.expires_at()?;
-            self.expiries.change(|expiries| expiries.push(expires_at, place));
+            self.expiries.change(|expiries| expiries.push(expires_at, id));
             return None;
         }
-        let entry = shard.take_at(place)?;
+        let entry = shard.take_by_id(id)?;
         self.forget(&entry);
         self.counters.expirations.count();
         Some(entry)
@@ -123,29 +123,29 @@ impl<K: Eq, V> Core<K, V> {
 
     fn make_room_of_expired(&self, now: Nanos, gone: &mut Gone<K, V>) {
         while self.settings.can_expire() && self.held.load(Relaxed) > self.settings.capacity {
-            let Some(place) = self.expiries.change(|expiries| expiries.pop(now)) else { return };
-            gone.extend(self.expire(place, now));
+            let Some(id) = self.expiries.change(|expiries| expiries.pop(now)) else { return };
+            gone.extend(self.expire(id, now));
         }
     }
 
     /// Removes the entries from the index that the bound evicts. With `Lru`, entries that were used
     /// go back into the queue instead. The `new` entry always goes back, behind all others.
-    pub(super) fn evict(&self, new: Option<Place>, gone: &mut Gone<K, V>) {
+    pub(super) fn evict(&self, new: Option<EntryId>, gone: &mut Gone<K, V>) {
         let mut chances = SECOND_CHANCES;
         let mut last = new;
         loop {
             let evicted = self.bound.evict();
             let mut is_done = evicted.is_empty() || !self.bound.is_exceeded();
-            for place in evicted {
-                let mut shard = self.index.write(place.slot.hash);
-                let Some(entry) = shard.find_at(place) else { continue };
-                let is_new = Some(place) == new;
+            for id in evicted {
+                let mut shard = self.index.write(id.slot.hash);
+                let Some(entry) = shard.find_by_id(id) else { continue };
+                let is_new = Some(id) == new;
                 let is_used = self.bound.is_used(&entry.used);
                 if self.bound.gives_second_chances() && (is_new || (is_used && chances > 0)) {
                     entry.used.clear();
-                    self.bound.place(place, entry.weight, false);
+                    self.bound.push_back(id, entry.weight, false);
                     chances -= u32::from(!is_new);
-                    last = Some(place);
+                    last = Some(id);
                     is_done = false;
                 } else {
                     if is_used {
@@ -153,7 +153,7 @@ impl<K: Eq, V> Core<K, V> {
                     }
                     self.held.fetch_sub(entry.weight.into(), Relaxed);
                     self.counters.evictions.count();
-                    gone.extend(shard.take_at(place));
+                    gone.extend(shard.take_by_id(id));
                 }
             }
             if is_done {
@@ -161,7 +161,7 @@ impl<K: Eq, V> Core<K, V> {
             }
         }
         if let Some(new) = new.filter(|_| last != new) {
-            self.place(new, false);
+            self.push_back(new, false);
         }
     }
 
@@ -172,7 +172,7 @@ impl<K: Eq, V> Core<K, V> {
         }
         let dead = self.expiries.change(|expiries| {
             if let Some(at) = new.expires_at {
-                expiries.push(at, new.place);
+                expiries.push(at, new.id);
             }
             if expiries.is_too_long() {
                 self.rebuild(expiries);
@@ -213,7 +213,7 @@ impl<K: Eq, V> Core<K, V> {
 
     fn expire_all(&self, dead: Dead, now: Nanos) -> impl Iterator<Item = Arc<Entry<K, V>>> {
         let moment = now.saturating_sub(self.settings.lifetime.longest_window());
-        dead.into_iter().flatten().filter_map(move |place| self.expire(place, moment))
+        dead.into_iter().flatten().filter_map(move |id| self.expire(id, moment))
     }
 
     /// Rebuilds the queue from the entries that are in the index.
@@ -221,7 +221,7 @@ impl<K: Eq, V> Core<K, V> {
         let mut held = Vec::new();
         for shard in self.index.read_each() {
             let entries = shard.entries();
-            held.extend(entries.filter_map(|entry| Some((self.stamp(entry).expires_at()?, entry.place))));
+            held.extend(entries.filter_map(|entry| Some((self.stamp(entry).expires_at()?, entry.id))));
         }
         expiries.rebuild(held.into_iter());
     }

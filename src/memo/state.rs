@@ -6,7 +6,7 @@
 //!
 //! **Index and bound agree.** An entry enters and leaves the index under the lock of its shard. The
 //! bound learns of a removal under the same lock, except after a clear, which reports its removals
-//! afterwards. The bound learns of a new entry in [`settle`](Core::settle), which checks under the
+//! afterwards. The bound learns of a new entry in [`finish_put`](Core::finish_put), which checks under the
 //! lock that the entry is still in the index. The bound evicts by itself, and records the evicted
 //! entries. Each store then reads that record, and removes those entries from the index that are
 //! still there. Each store has a number of its own, by which an eviction of an entry that has left
@@ -30,10 +30,10 @@
 //! **Invalidate by value or tag.** The invalidation is stored with each flight, and is matched
 //! against the load's value when the load ends: see [`doubts`](super::doubts). Closures that match
 //! values run outside of all locks. An entry that matched is then removed by its
-//! [identity](super::bound::Place), so that no successor is removed without a match.
+//! [identity](super::bound::EntryId), so that no successor is removed without a match.
 
 use super::{
-    bound::{Bound, Equivalent, Place},
+    bound::{Bound, EntryId, Equivalent},
     cacheable::Value,
     expiries::SharedExpiries,
     index::{Entry, Gone, Index, Shard},
@@ -108,7 +108,7 @@ impl<K, V> Core<K, V> {
 
     /// Records the time of a use of a value that has not expired.
     #[inline]
-    fn put_off(&self, entry: &Entry<K, V>, now: Nanos) {
+    fn record_use_time(&self, entry: &Entry<K, V>, now: Nanos) {
         if self.settings.lifetime.expires_when_idle() {
             entry.used_at.store(now, Relaxed);
         }
@@ -147,7 +147,7 @@ impl<K, V> Core<K, V> {
     /// Removes an entry that leaves the index from the bound. Called under the lock of its shard.
     pub(super) fn forget(&self, entry: &Entry<K, V>) {
         self.held.fetch_sub(entry.weight.into(), Relaxed);
-        self.bound.remove(entry.place);
+        self.bound.remove(entry.id);
     }
 
     /// Serves the value of an entry, and records the use. Called without the lock of its shard.
@@ -156,10 +156,10 @@ impl<K, V> Core<K, V> {
         V: Clone,
     {
         if !self.stamp(entry).has_expired(now) {
-            self.put_off(entry, now);
+            self.record_use_time(entry, now);
         }
         if self.bound.note_use(&entry.used) {
-            self.bound.learn(entry.place);
+            self.bound.learn(entry.id);
         }
         entry.value.clone()
     }
@@ -175,7 +175,7 @@ impl<K: Key, V: Value> Core<K, V> {
         clock: Clock,
         key: &Q,
         is_good: impl FnOnce(Freshness) -> bool,
-    ) -> Result<V, Option<(Place, Freshness)>>
+    ) -> Result<V, Option<(EntryId, Freshness)>>
     where
         Q: Equivalent<K> + Hash + ?Sized,
     {
@@ -191,21 +191,21 @@ impl<K: Key, V: Value> Core<K, V> {
             lifetime.freshness(entry.ttl_stamp, now)
         };
         if !is_good(freshness) {
-            return Err(Some((entry.place, freshness)));
+            return Err(Some((entry.id, freshness)));
         }
         if self.settings.valid_while.is_some() {
             let entry = Arc::clone(entry);
             drop(shard);
             return self.hit_if_valid(clock, &entry, now);
         }
-        self.put_off(entry, now);
+        self.record_use_time(entry, now);
         let hits = self.counters.hits.count();
         let value = entry.value.clone();
-        let place = entry.place;
+        let id = entry.id;
         let is_learned = self.bound.note_use(&entry.used);
         drop(shard);
         if is_learned {
-            self.bound.learn(place);
+            self.bound.learn(id);
         }
         self.sweep_after_hit(clock, now, hits);
         Ok(value)
@@ -215,9 +215,9 @@ impl<K: Key, V: Value> Core<K, V> {
     /// line, because few memos set `valid_while`.
     #[cold]
     #[inline(never)]
-    fn hit_if_valid(&self, clock: Clock, entry: &Entry<K, V>, now: Nanos) -> Result<V, Option<(Place, Freshness)>> {
+    fn hit_if_valid(&self, clock: Clock, entry: &Entry<K, V>, now: Nanos) -> Result<V, Option<(EntryId, Freshness)>> {
         if !self.settings.is_valid(&entry.key, &entry.value) {
-            return Err(Some((entry.place, Freshness::Dead)));
+            return Err(Some((entry.id, Freshness::Dead)));
         }
         let hits = self.counters.hits.count();
         let value = self.served(entry, now);
@@ -264,8 +264,8 @@ impl<K: Key, V: Value> Core<K, V> {
             Err(miss) => miss,
         };
         self.counters.misses.count();
-        if let Some((place, Freshness::Dead)) = miss {
-            drop(self.expire(place, Nanos::MAX));
+        if let Some((id, Freshness::Dead)) = miss {
+            drop(self.expire(id, Nanos::MAX));
         }
         self.sweep_by(Clock::here());
         None
@@ -282,7 +282,7 @@ impl<K: Key, V: Value> Core<K, V> {
         let flight = shard.take_flight(hash, &key);
         let put = self.put(&mut shard, (hash, key, value), decision, now);
         drop(shard);
-        self.settle(put, now);
+        self.finish_put(put, now);
         drop(flight);
     }
 
@@ -310,7 +310,7 @@ impl<K: Key, V: Value> Core<K, V> {
         self.counters.reset();
         drop(shards);
         for entry in cleared.iter().flat_map(Shard::entries) {
-            self.bound.remove(entry.place);
+            self.bound.remove(entry.id);
         }
         // A concurrent store may have evicted further entries.
         self.evict(None, &mut Gone::new());

@@ -57,9 +57,9 @@ impl Lifetime {
         let (refresh_at, expires_at) = if ttl == Nanos::MAX {
             (Nanos::MAX, Nanos::MAX)
         } else {
-            let taken = nanos(fraction(Duration::from_nanos(part(ttl, self.jitter)), random));
+            let taken = nanos(fraction(Duration::from_nanos(fraction_of(ttl, self.jitter)), random));
             let ttl = ttl - taken;
-            let refreshed = if self.refresh_ahead < 1.0 { part(ttl, self.refresh_ahead) } else { ttl };
+            let refreshed = if self.refresh_ahead < 1.0 { fraction_of(ttl, self.refresh_ahead) } else { ttl };
             (now.saturating_add(refreshed), now.saturating_add(ttl))
         };
         // With a `time_to_idle`, below `Nanos::MAX`, which would mean that the value is always
@@ -202,7 +202,7 @@ impl Stamp {
 
 /// Returns `share` (0 to 1) of `whole`.
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)] // a saturating estimate
-fn part(whole: Nanos, share: f64) -> Nanos {
+fn fraction_of(whole: Nanos, share: f64) -> Nanos {
     ((whole as f64 * share).round() as Nanos).min(whole)
 }
 

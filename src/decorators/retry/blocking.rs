@@ -2,8 +2,8 @@
 
 use super::{
     Retry,
-    judge::{Attempt, Next, is_retryable, judge, succeeded},
-    rules::Ruling,
+    decide::{AfterAttempt, Attempt, decide, is_retryable, log_late_success},
+    options::RetryHooks,
 };
 use crate::{
     Name, RetryPolicy,
@@ -17,7 +17,7 @@ use crate::{
 use std::{fmt, time::Duration};
 
 #[inline]
-fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
+fn retry<Args: Clone, T, E, R: RetryHooks<T, E>>(
     policy: &RetryPolicy,
     rules: &mut R,
     args: Args,
@@ -35,7 +35,7 @@ fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
 /// The first attempt, with all code for a call that succeeds at once. Only this part is compiled
 /// into the caller.
 #[inline]
-fn retry_here<Args: Clone, T, E, R: Ruling<T, E>>(
+fn retry_here<Args: Clone, T, E, R: RetryHooks<T, E>>(
     policy: &RetryPolicy,
     rules: &mut R,
     args: Args,
@@ -50,7 +50,7 @@ fn retry_here<Args: Clone, T, E, R: Ruling<T, E>>(
         Ok(value) if !retryable => Ok(value),
         result => {
             let attempt = Attempt { number: 1, began, clock: Clock::Thread, retryable };
-            retry_after(attempt, result, policy, rules, others, name, call)
+            retry_loop(attempt, result, policy, rules, others, name, call)
         }
     }
 }
@@ -58,7 +58,7 @@ fn retry_here<Args: Clone, T, E, R: Ruling<T, E>>(
 /// Retries after a first attempt that failed, or that ended in an `Ok` to be retried.
 #[cold]
 #[inline(never)]
-fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
+fn retry_loop<Args: Clone, T, E, R: RetryHooks<T, E>>(
     mut attempt: Attempt,
     mut result: Result<T, E>,
     policy: &RetryPolicy,
@@ -71,11 +71,11 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
     loop {
         let seed = || Delays::new(policy.seed_of_next_call());
         let waits = &mut delays;
-        match judge(policy, rules, &attempt, &result, &name, move || waits.get_or_insert_with(seed)) {
-            Next::Return(reason, elapsed) => {
+        match decide(policy, rules, &attempt, &result, &name, move || waits.get_or_insert_with(seed)) {
+            AfterAttempt::Return(reason, elapsed) => {
                 return result.map_err(|error| R::finish(attempt.number, elapsed, reason, error));
             }
-            Next::RetryIn(delay) => {
+            AfterAttempt::RetryIn(delay) => {
                 drop(result);
                 pause(delay);
             }
@@ -88,7 +88,7 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
         attempt.retryable = is_retryable(policy, rules, || attempt.number, &result);
         match result {
             Ok(value) if !attempt.retryable => {
-                succeeded(policy, attempt.number, &name);
+                log_late_success(policy, attempt.number, &name);
                 return Ok(value);
             }
             failed => result = failed,
@@ -107,7 +107,7 @@ fn pause(delay: Duration) {
 impl<C, R, Args, T, E> CallableOnce<Args> for Retry<C, R>
 where
     C: CallableMut<Args, Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
     Args: Clone,
 {
     type Output = Result<T, R::Error>;
@@ -134,7 +134,7 @@ where
 impl<C, R, Args, T, E> CallableMut<Args> for Retry<C, R>
 where
     C: CallableMut<Args, Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
     Args: Clone,
 {
     #[inline]
@@ -148,7 +148,7 @@ where
 impl<C, R, Args, T, E> Callable<Args> for Retry<C, R>
 where
     C: Callable<Args, Output = Result<T, E>>,
-    R: Ruling<T, E> + Clone,
+    R: RetryHooks<T, E> + Clone,
     Args: Clone,
 {
     #[inline]

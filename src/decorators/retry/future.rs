@@ -1,8 +1,8 @@
 //! The loop of an async retry: call, ask the policy, wait, call again.
 
 use super::{
-    judge::{Attempt, Next, is_retryable, judge, succeeded},
-    rules::Ruling,
+    decide::{AfterAttempt, Attempt, decide, is_retryable, log_late_success},
+    options::RetryHooks,
 };
 use crate::{
     Name, RetryPolicy,
@@ -53,7 +53,7 @@ pub struct RetryFuture<A, R> {
     /// be repeated.
     last: bool,
     rules: R,
-    progress: Progress,
+    progress: AttemptProgress,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,16 +67,16 @@ enum State {
 
 /// The progress of a call. Dropped manually, so that the common case, without anything to drop, is
 /// a single comparison.
-struct Progress(ManuallyDrop<Stage>);
+struct AttemptProgress(ManuallyDrop<Stage>);
 
 enum Stage {
     /// Before or at the first attempt, with its start; `None` if no start is needed.
-    First(Option<Instant>),
+    FirstAttempt(Option<Instant>),
     /// After a failed attempt that another may follow. Boxed, because few calls come this far.
-    Further(Pin<Box<Wait>>),
+    Retried(Pin<Box<Wait>>),
 }
 
-#[pin_project(project = Waiting)]
+#[pin_project(project = WaitProj)]
 struct Wait {
     /// Start of the first attempt; `None` if it is not needed.
     began: Option<Instant>,
@@ -90,14 +90,14 @@ struct Wait {
 impl<A, R> RetryFuture<A, R> {
     #[inline]
     pub(super) fn new(attempts: A, policy: RetryPolicy, rules: R) -> Self {
-        Self { policy, attempts, state: State::Due, last: true, rules, progress: Progress::new() }
+        Self { policy, attempts, state: State::Due, last: true, rules, progress: AttemptProgress::new() }
     }
 }
 
 impl<A, R, T, E> Future for RetryFuture<A, R>
 where
     A: Repeat<Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
 {
     type Output = Result<T, R::Error>;
 
@@ -110,7 +110,7 @@ where
 impl<A, R, T, E> RetryFuture<A, R>
 where
     A: Repeat<Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
 {
     /// Polls within a later attempt of another retry, where this retry counts from 1 again.
     #[cold]
@@ -122,7 +122,7 @@ where
     #[inline]
     fn poll_here(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, R::Error>> {
         // Most calls end here, because their first attempt succeeds at its first poll.
-        if self.state == State::Due && self.progress.is_first() {
+        if self.state == State::Due && self.progress.is_first_attempt() {
             self.as_mut().begin();
             let result = ready!(self.as_mut().project().attempts.poll(cx));
             if let Some(poll) = self.as_mut().ended(result, cx) {
@@ -153,8 +153,8 @@ where
     fn poll_attempt(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Poll<Result<T, R::Error>>> {
         let this = self.as_mut().project();
         let poll = match &*this.progress.0 {
-            Stage::First(_) => this.attempts.poll(cx),
-            Stage::Further(wait) => {
+            Stage::FirstAttempt(_) => this.attempts.poll(cx),
+            Stage::Retried(wait) => {
                 Scope::new(wait.failed + 1, this.policy.keeps_place_since(wait.began)).run(|| this.attempts.poll(cx))
             }
         };
@@ -178,9 +178,9 @@ where
         let retryable = is_retryable(this.policy, this.rules, || this.progress.number(), &result);
         match result {
             Ok(value) if !retryable => {
-                if let Stage::Further(wait) = &*this.progress.0 {
+                if let Stage::Retried(wait) = &*this.progress.0 {
                     let number = wait.failed + 1;
-                    succeeded(&self.policy, number, || self.attempts.name());
+                    log_late_success(&self.policy, number, || self.attempts.name());
                 }
                 Some(Poll::Ready(Ok(value)))
             }
@@ -192,13 +192,13 @@ where
     fn begin(self: Pin<&mut Self>) {
         let this = self.project();
         let number = match &mut *this.progress.0 {
-            Stage::First(began) => {
+            Stage::FirstAttempt(began) => {
                 if this.policy.needs_clock() || R::NEEDS_CLOCK {
                     *began = Some(clock::now());
                 }
                 1
             }
-            Stage::Further(wait) => wait.failed + 1,
+            Stage::Retried(wait) => wait.failed + 1,
         };
         this.attempts.start(*this.last && !this.policy.may_follow(number));
         *this.state = State::Attempting;
@@ -219,12 +219,12 @@ where
         let attempt = Attempt { number, began, clock: Clock::Task, retryable };
         let (policy, progress) = (&*this.policy, this.progress);
         let name = || this.attempts.name();
-        match judge(policy, this.rules, &attempt, &result, name, || progress.wait(policy).delays) {
-            Next::Return(reason, elapsed) => {
+        match decide(policy, this.rules, &attempt, &result, name, || progress.wait(policy).delays) {
+            AfterAttempt::Return(reason, elapsed) => {
                 let explain = |error| R::finish(number, elapsed, reason, error);
                 Some(Poll::Ready(result.map_err(explain)))
             }
-            Next::RetryIn(delay) => {
+            AfterAttempt::RetryIn(delay) => {
                 let mut wait = progress.wait(policy);
                 *wait.failed += 1;
                 if delay.is_zero() {
@@ -259,7 +259,7 @@ where
 impl<A, R, T, E> Stop for RetryFuture<A, R>
 where
     A: Repeat<Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
 {
     fn stop(self: Pin<&mut Self>) {
         let this = self.project();
@@ -268,14 +268,14 @@ where
             this.attempts.stop();
         }
         *this.state = State::Ended;
-        *this.progress = Progress::new();
+        *this.progress = AttemptProgress::new();
     }
 }
 
 impl<A, R, T, E> Repeat for RetryFuture<A, R>
 where
     A: Repeat<Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
 {
     fn start(mut self: Pin<&mut Self>, last: bool) {
         self.as_mut().stop();
@@ -294,21 +294,21 @@ where
     }
 }
 
-impl Progress {
+impl AttemptProgress {
     fn new() -> Self {
-        Self(ManuallyDrop::new(Stage::First(None)))
+        Self(ManuallyDrop::new(Stage::FirstAttempt(None)))
     }
 
     #[inline]
-    fn is_first(&self) -> bool {
-        matches!(*self.0, Stage::First(_))
+    fn is_first_attempt(&self) -> bool {
+        matches!(*self.0, Stage::FirstAttempt(_))
     }
 
     /// Number of failed attempts that another attempt follows.
     fn failed(&self) -> u32 {
         match &*self.0 {
-            Stage::First(_) => 0,
-            Stage::Further(wait) => wait.failed,
+            Stage::FirstAttempt(_) => 0,
+            Stage::Retried(wait) => wait.failed,
         }
     }
 
@@ -319,34 +319,34 @@ impl Progress {
 
     fn began(&self) -> Option<Instant> {
         match &*self.0 {
-            Stage::First(began) => *began,
-            Stage::Further(wait) => wait.began,
+            Stage::FirstAttempt(began) => *began,
+            Stage::Retried(wait) => wait.began,
         }
     }
 
     /// Returns the state that is kept between attempts. Created after the first failed attempt.
-    fn wait(&mut self, policy: &RetryPolicy) -> Waiting<'_> {
-        if let Stage::First(began) = *self.0 {
+    fn wait(&mut self, policy: &RetryPolicy) -> WaitProj<'_> {
+        if let Stage::FirstAttempt(began) = *self.0 {
             let delays = Delays::new(policy.seed_of_next_call());
-            *self.0 = Stage::Further(Box::pin(Wait { began, failed: 0, delays, sleep: None }));
+            *self.0 = Stage::Retried(Box::pin(Wait { began, failed: 0, delays, sleep: None }));
         }
         match &mut *self.0 {
-            Stage::Further(wait) => wait.as_mut().project(),
-            Stage::First(_) => unreachable!("replaced above"),
+            Stage::Retried(wait) => wait.as_mut().project(),
+            Stage::FirstAttempt(_) => unreachable!("replaced above"),
         }
     }
 
     #[cold]
     #[inline(never)]
     fn discard(&mut self) {
-        drop(mem::replace(&mut *self.0, Stage::First(None)));
+        drop(mem::replace(&mut *self.0, Stage::FirstAttempt(None)));
     }
 }
 
-impl Drop for Progress {
+impl Drop for AttemptProgress {
     #[inline]
     fn drop(&mut self) {
-        if let Stage::Further(_) = *self.0 {
+        if let Stage::Retried(_) = *self.0 {
             self.discard();
         }
     }

@@ -1,17 +1,17 @@
-//! The wrapper of `.retry_with(..)`, and the methods that refine it. `rules` has the options and
+//! The wrapper of `.retry_with(..)`, and the methods that refine it. `options` has the options and
 //! hooks, `future` and `blocking` have the loops. `policy/` decides when and how often to retry.
 
 mod blocking;
+mod decide;
 mod future;
-mod judge;
-mod rules;
+mod options;
 
 pub use future::RetryFuture;
-pub use rules::{GiveUpEvent, RetryEvent, Rules};
+pub use options::{GiveUpEvent, RetryEvent, RetryOptions};
 
-use rules::{
-    Explained, HintedBy, HintedByResult, OnGiveUpHook, OnRetryHook, Ruling, Text, TransientError, TransientHint, When,
-    WhenResult,
+use options::{
+    Explained, HintedBy, HintedByResult, OnGiveUpHook, OnRetryHook, RetryHooks, Text, TransientError, TransientHint,
+    When, WhenResult,
 };
 
 use crate::{
@@ -64,7 +64,7 @@ use std::{fmt, time::Duration};
 /// ```
 #[derive(Clone)]
 #[must_use = "a decorated function does nothing until it is called"]
-pub struct Retry<C, R = Rules> {
+pub struct Retry<C, R = RetryOptions> {
     callable: C,
     policy: RetryPolicy,
     rules: R,
@@ -73,13 +73,13 @@ pub struct Retry<C, R = Rules> {
 
 impl<C> Retry<C> {
     pub(crate) fn new(callable: C, policy: RetryPolicy, describe: Describe<C>) -> Self {
-        Self { callable, policy, rules: Rules::default(), describe }
+        Self { callable, policy, rules: RetryOptions::default(), describe }
     }
 }
 
 #[allow(clippy::type_complexity)] // each option is a parameter
-impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
-    fn with<R2>(self, change: impl FnOnce(Rules<W, H, R, G, X, L>) -> R2) -> Retry<C, R2> {
+impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
+    fn with<R2>(self, change: impl FnOnce(RetryOptions<W, H, R, G, X, L>) -> R2) -> Retry<C, R2> {
         let Self { callable, policy, rules, describe } = self;
         Retry { callable, policy, rules: change(rules), describe }
     }
@@ -102,7 +102,7 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!((result, calls), (Err("no such user"), 1));
     /// # }
     /// ```
-    pub fn when<Args, Half, P>(self, retryable: P) -> Retry<C, Rules<When<P>, H, R, G, X, L>>
+    pub fn when<Args, Half, P>(self, retryable: P) -> Retry<C, RetryOptions<When<P>, H, R, G, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&C::Err) -> bool,
@@ -132,7 +132,7 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!(status, Ok(200));
     /// # }
     /// ```
-    pub fn when_result<Args, Half, P>(self, retryable: P) -> Retry<C, Rules<WhenResult<P>, H, R, G, X, L>>
+    pub fn when_result<Args, Half, P>(self, retryable: P) -> Retry<C, RetryOptions<WhenResult<P>, H, R, G, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&Result<C::Ok, C::Err>) -> bool,
@@ -159,7 +159,7 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     /// # }
     /// ```
-    pub fn transient<Args, Half>(self) -> Retry<C, Rules<TransientError, TransientHint, R, G, X, L>>
+    pub fn transient<Args, Half>(self) -> Retry<C, RetryOptions<TransientError, TransientHint, R, G, X, L>>
     where
         C: Repeatable<Args, Half, Err: Transient>,
     {
@@ -191,7 +191,7 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(7));
     /// # }
     /// ```
-    pub fn retry_after<Args, Half, P>(self, hint: P) -> Retry<C, Rules<W, HintedBy<P>, R, G, X, L>>
+    pub fn retry_after<Args, Half, P>(self, hint: P) -> Retry<C, RetryOptions<W, HintedBy<P>, R, G, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&C::Err) -> Option<Duration>,
@@ -229,7 +229,7 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(7));
     /// # }
     /// ```
-    pub fn retry_after_result<Args, Half, P>(self, hint: P) -> Retry<C, Rules<W, HintedByResult<P>, R, G, X, L>>
+    pub fn retry_after_result<Args, Half, P>(self, hint: P) -> Retry<C, RetryOptions<W, HintedByResult<P>, R, G, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&Result<C::Ok, C::Err>) -> Option<Duration>,
@@ -254,7 +254,7 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!(seen, [(1, 1, Some("busy")), (2, 2, Some("busy"))]);
     /// # }
     /// ```
-    pub fn on_retry<Args, Half, P>(self, hook: P) -> Retry<C, Rules<W, H, OnRetryHook<P>, G, X, L>>
+    pub fn on_retry<Args, Half, P>(self, hook: P) -> Retry<C, RetryOptions<W, H, OnRetryHook<P>, G, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&RetryEvent<'_, C::Err>),
@@ -284,7 +284,7 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!(seen, Some((3, 3, GiveUpReason::Exhausted)));
     /// # }
     /// ```
-    pub fn on_give_up<Args, Half, P>(self, hook: P) -> Retry<C, Rules<W, H, R, OnGiveUpHook<P>, X, L>>
+    pub fn on_give_up<Args, Half, P>(self, hook: P) -> Retry<C, RetryOptions<W, H, R, OnGiveUpHook<P>, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&GiveUpEvent<'_, C::Err>),
@@ -312,8 +312,8 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!(error.to_string(), "retry failed after 3 attempts: busy");
     /// # }
     /// ```
-    pub fn explained(self) -> Retry<C, Rules<W, H, R, G, Explained, L>> {
-        self.with(Rules::explained)
+    pub fn explained(self) -> Retry<C, RetryOptions<W, H, R, G, Explained, L>> {
+        self.with(RetryOptions::explained)
     }
 
     /// Adds the text of the error to the retry's own log lines, with the whole chain of causes if
@@ -334,18 +334,18 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// fetch.retry_with(RetryPolicy::default()).logging_errors().await.unwrap_err();
     /// # }
     /// ```
-    pub fn logging_errors<Args, Half>(self) -> Retry<C, Rules<W, H, R, G, X, Text>>
+    pub fn logging_errors<Args, Half>(self) -> Retry<C, RetryOptions<W, H, R, G, X, Text>>
     where
         C: Repeatable<Args, Half, Err: fmt::Display>,
     {
-        self.with(Rules::logging_errors)
+        self.with(RetryOptions::logging_errors)
     }
 }
 
 impl<C, R, Args, T, E> CallableOnce<Args> for Retry<C, R>
 where
     C: CallableMut<Args, Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
     Args: Clone,
 {
     type Output = Result<T, R::Error>;
@@ -373,7 +373,7 @@ where
 impl<C, R, Args, T, E> CallableMut<Args> for Retry<C, R>
 where
     C: CallableMut<Args, Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
     Args: Clone,
 {
     type Repeated = RetryFuture<C::Repeated, R>;
@@ -391,7 +391,7 @@ where
 impl<C, R, Args, T, E> Callable<Args> for Retry<C, R>
 where
     C: CallableMut<Args, Output = Result<T, E>> + Clone,
-    R: Ruling<T, E> + Clone,
+    R: RetryHooks<T, E> + Clone,
     Args: Clone,
 {
     #[inline]

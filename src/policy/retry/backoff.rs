@@ -55,14 +55,14 @@ impl FromStr for Backoff {
 
 /// A growth of delays, with its parameters.
 #[derive(Clone, Copy)]
-pub(super) enum Strategy {
+pub(super) enum Growth {
     Fixed(Duration),
     Linear(Duration),
     Exponential(Duration, f64),
     Fibonacci(Duration),
 }
 
-impl Strategy {
+impl Growth {
     /// Returns the delay after the first attempt, before cap and jitter.
     pub(super) fn first(self) -> Duration {
         let (Self::Fixed(first) | Self::Linear(first) | Self::Exponential(first, _) | Self::Fibonacci(first)) = self;
@@ -113,7 +113,7 @@ pub(super) fn from_nanos(nanos: u128) -> Duration {
         .map_or(Duration::MAX, |secs| Duration::new(secs, (nanos % NANOS_PER_SEC) as u32))
 }
 
-impl fmt::Display for Strategy {
+impl fmt::Display for Growth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed(delay) => write!(f, "fixed {delay:?}"),
@@ -131,19 +131,19 @@ mod tests {
     #[test]
     fn growth_saturates_instead_of_overflowing() {
         let most = u32::MAX;
-        assert_eq!(Strategy::Linear(Duration::MAX).delay(most), Duration::MAX);
-        assert_eq!(Strategy::Exponential(Duration::from_nanos(1), 2.0).delay(most), Duration::MAX);
-        assert_eq!(Strategy::Exponential(Duration::from_nanos(1), 1.5).delay(most), Duration::MAX);
-        assert_eq!(Strategy::Exponential(Duration::MAX, f64::MAX).delay(most), Duration::MAX);
-        assert_eq!(Strategy::Exponential(Duration::MAX, 1.0).delay(most), Duration::MAX);
-        assert_eq!(Strategy::Fibonacci(Duration::from_nanos(1)).delay(most), Duration::MAX);
-        assert_eq!(Strategy::Fibonacci(Duration::MAX).delay(3), Duration::MAX);
+        assert_eq!(Growth::Linear(Duration::MAX).delay(most), Duration::MAX);
+        assert_eq!(Growth::Exponential(Duration::from_nanos(1), 2.0).delay(most), Duration::MAX);
+        assert_eq!(Growth::Exponential(Duration::from_nanos(1), 1.5).delay(most), Duration::MAX);
+        assert_eq!(Growth::Exponential(Duration::MAX, f64::MAX).delay(most), Duration::MAX);
+        assert_eq!(Growth::Exponential(Duration::MAX, 1.0).delay(most), Duration::MAX);
+        assert_eq!(Growth::Fibonacci(Duration::from_nanos(1)).delay(most), Duration::MAX);
+        assert_eq!(Growth::Fibonacci(Duration::MAX).delay(3), Duration::MAX);
     }
 
     #[test]
     fn factors_that_are_not_whole_are_rounded_to_the_nanosecond() {
-        let delay = |attempt| Strategy::Exponential(Duration::from_millis(100), 1.5).delay(attempt);
+        let delay = |attempt| Growth::Exponential(Duration::from_millis(100), 1.5).delay(attempt);
         assert_eq!([1, 2, 3, 4].map(delay).map(|d| d.as_micros()), [100_000, 150_000, 225_000, 337_500]);
-        assert_eq!(Strategy::Exponential(Duration::from_nanos(3), 1.5).delay(2), Duration::from_nanos(5)); // 4.5
+        assert_eq!(Growth::Exponential(Duration::from_nanos(3), 1.5).delay(2), Duration::from_nanos(5)); // 4.5
     }
 }

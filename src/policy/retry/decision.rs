@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// An attempt that ended in an error, or in an `Ok` that is retried.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Attempted {
+pub(crate) struct FailedAttempt {
     /// Number of the attempt; 1 for the first.
     pub(crate) attempt: u32,
     /// Time since the first attempt began. Read only if the policy has a deadline.
@@ -19,7 +19,7 @@ pub(crate) struct Attempted {
 
 /// The decision after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum RetryDecision {
     /// Another attempt follows after this delay.
     RetryIn(Duration),
     GiveUp(GiveUpReason),
@@ -27,24 +27,28 @@ pub(crate) enum Verdict {
 
 impl RetryPolicy {
     /// Decides after an attempt. Calls `delays` only if a delay is needed.
-    pub(crate) fn judge<'d>(&self, attempted: Attempted, delays: impl FnOnce() -> &'d mut Delays) -> Verdict {
-        let Attempted { attempt, elapsed, retryable, hint } = attempted;
+    pub(crate) fn decide<'d>(
+        &self,
+        attempted: FailedAttempt,
+        delays: impl FnOnce() -> &'d mut Delays,
+    ) -> RetryDecision {
+        let FailedAttempt { attempt, elapsed, retryable, hint } = attempted;
         if !retryable {
-            return Verdict::GiveUp(GiveUpReason::NotRetryable);
+            return RetryDecision::GiveUp(GiveUpReason::NotRetryable);
         }
         if attempt >= self.plan.max_attempts {
-            return Verdict::GiveUp(GiveUpReason::Exhausted);
+            return RetryDecision::GiveUp(GiveUpReason::Exhausted);
         }
         let delay = match hint {
-            Some(hint) if hint > self.longest_hint() => return Verdict::GiveUp(GiveUpReason::HintTooLong),
+            Some(hint) if hint > self.longest_hint() => return RetryDecision::GiveUp(GiveUpReason::HintTooLong),
             Some(hint) => delays().by_hint(self, hint),
             None => delays().by_policy(self, attempt),
         };
         match self.plan.deadline {
             Some(deadline) if elapsed.saturating_add(delay) > deadline => {
-                Verdict::GiveUp(GiveUpReason::DeadlineReached)
+                RetryDecision::GiveUp(GiveUpReason::DeadlineReached)
             }
-            _ => Verdict::RetryIn(delay),
+            _ => RetryDecision::RetryIn(delay),
         }
     }
 }

@@ -15,7 +15,7 @@ pub use jitter::Jitter;
 pub use policy::RetryPolicy;
 pub use schedule::Schedule;
 
-pub(crate) use decision::{Attempted, Verdict};
+pub(crate) use decision::{FailedAttempt, RetryDecision};
 pub(crate) use delays::Delays;
 #[cfg(feature = "memo")]
 pub(super) use jitter::fraction;

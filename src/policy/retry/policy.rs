@@ -1,7 +1,7 @@
 //! The retry policy.
 
 use super::{
-    backoff::{Backoff, Strategy},
+    backoff::{Backoff, Growth},
     config::{DEFAULT_MAX_HINT, RetryConfig},
     jitter::Jitter,
     log::LogLevel,
@@ -74,7 +74,7 @@ pub struct RetryPolicy {
 /// than single fields.
 #[derive(Clone, Copy)]
 pub(super) struct Plan {
-    pub(super) strategy: Strategy,
+    pub(super) growth: Growth,
     /// Longest delay; `Duration::MAX` for no cap.
     pub(super) max_delay: Duration,
     pub(super) deadline: Option<Duration>,
@@ -89,7 +89,7 @@ pub(super) struct Plan {
 /// The settings that a policy shares with its clones.
 #[derive(Clone, Default)]
 struct Shared {
-    /// Replaces the strategy if it is set.
+    /// Replaces the growth if it is set.
     custom: Option<CustomDelay>,
     seeds: Option<CallSeeds>,
     give_up_log: Option<LineLimit>,
@@ -101,9 +101,9 @@ struct Shared {
 type CustomDelay = Arc<dyn Fn(u32) -> Duration + Send + Sync>;
 
 impl RetryPolicy {
-    fn new(strategy: Strategy) -> Self {
+    fn new(growth: Growth) -> Self {
         let plan = Plan {
-            strategy,
+            growth,
             max_delay: Duration::MAX,
             deadline: None,
             max_attempts: 3,
@@ -116,11 +116,11 @@ impl RetryPolicy {
     }
 
     /// Returns a policy with delays that grow, and therefore cannot begin with zero.
-    fn growing(strategy: Strategy) -> Result<Self, ConfigError> {
-        if strategy.first().is_zero() {
+    fn growing(growth: Growth) -> Result<Self, ConfigError> {
+        if growth.first().is_zero() {
             return Err(ConfigError::new("delay", "0ns", "longer than zero where delays grow"));
         }
-        Ok(Self::new(strategy))
+        Ok(Self::new(growth))
     }
 
     /// Returns a policy with the same delay after each attempt. Zero retries at once.
@@ -135,7 +135,7 @@ impl RetryPolicy {
     /// assert!(policy.schedule().eq([Duration::from_secs(1); 2]));
     /// ```
     pub fn fixed(delay: Duration) -> Self {
-        Self::new(Strategy::Fixed(delay))
+        Self::new(Growth::Fixed(delay))
     }
 
     /// Returns a policy with a delay of `step * n` after attempt `n`.
@@ -177,7 +177,7 @@ impl RetryPolicy {
     /// );
     /// ```
     pub fn try_linear(step: Duration) -> Result<Self, ConfigError> {
-        Self::growing(Strategy::Linear(step))
+        Self::growing(Growth::Linear(step))
     }
 
     /// Returns a policy with a delay of `first * factor^(n-1)` after attempt `n`. The
@@ -220,7 +220,7 @@ impl RetryPolicy {
     /// );
     /// ```
     pub fn try_exponential(first: Duration) -> Result<Self, ConfigError> {
-        Self::growing(Strategy::Exponential(first, Self::DEFAULT_FACTOR))
+        Self::growing(Growth::Exponential(first, Self::DEFAULT_FACTOR))
     }
 
     /// Returns a policy with a delay of `unit * fib(n)` after attempt `n`: 1, 1, 2, 3, 5 times the
@@ -263,7 +263,7 @@ impl RetryPolicy {
     /// );
     /// ```
     pub fn try_fibonacci(unit: Duration) -> Result<Self, ConfigError> {
-        Self::growing(Strategy::Fibonacci(unit))
+        Self::growing(Growth::Fibonacci(unit))
     }
 
     /// Returns a policy with a delay of `delay(n)` after attempt `n` (1 for the first). Cap and
@@ -332,8 +332,8 @@ impl RetryPolicy {
         if factor > Self::MAX_FACTOR {
             return Err(ConfigError::new("factor", format_args!("{factor:e}"), "at most 2^53"));
         }
-        match &mut self.plan.strategy {
-            Strategy::Exponential(_, current) => *current = factor,
+        match &mut self.plan.growth {
+            Growth::Exponential(_, current) => *current = factor,
             _ => {
                 return Err(ConfigError::new("factor", factor, "left out unless the policy is exponential"));
             }
@@ -382,7 +382,7 @@ impl RetryPolicy {
     /// assert_eq!(error.to_string(), "`max_delay` is 1s, but must be at least the first delay");
     /// ```
     pub fn try_max_delay(mut self, max_delay: Duration) -> Result<Self, ConfigError> {
-        if self.custom_delay().is_none() && max_delay < self.plan.strategy.first() {
+        if self.custom_delay().is_none() && max_delay < self.plan.growth.first() {
             return Err(ConfigError::new("max_delay", format_args!("{max_delay:?}"), "at least the first delay"));
         }
         self.plan.max_delay = max_delay;
@@ -701,7 +701,7 @@ impl RetryPolicy {
 
     /// Returns the delay after attempt `attempt` (1 for the first), before cap and jitter.
     pub(super) fn delay(&self, attempt: u32) -> Duration {
-        self.custom_delay().map_or_else(|| self.plan.strategy.delay(attempt), |delay| delay(attempt))
+        self.custom_delay().map_or_else(|| self.plan.growth.delay(attempt), |delay| delay(attempt))
     }
 
     fn custom_delay(&self) -> Option<&CustomDelay> {
@@ -804,10 +804,10 @@ impl TryFrom<RetryConfig> for RetryPolicy {
 
 impl fmt::Display for RetryPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { strategy, max_delay, deadline, max_attempts, jitter, .. } = &self.plan;
+        let Plan { growth, max_delay, deadline, max_attempts, jitter, .. } = &self.plan;
         match self.custom_delay() {
             Some(_) => f.write_str("custom")?,
-            None => write!(f, "{strategy}")?,
+            None => write!(f, "{growth}")?,
         }
         if *max_delay != Duration::MAX {
             write!(f, ", at most {max_delay:?}")?;

@@ -52,7 +52,7 @@ pub struct GiveUpEvent<'a, E> {
 
 /// The options of a [`Retry`](super::Retry), as its methods set them.
 #[derive(Clone)]
-pub struct Rules<W = AnyError, H = NoHint, R = Silent, G = Silent, X = LastError, L = NoText> {
+pub struct RetryOptions<W = AnyError, H = NoHint, R = NoHook, G = NoHook, X = LastError, L = NoText> {
     when: W,
     hint: H,
     on_retry: R,
@@ -61,46 +61,46 @@ pub struct Rules<W = AnyError, H = NoHint, R = Silent, G = Silent, X = LastError
     log: L,
 }
 
-impl Default for Rules {
+impl Default for RetryOptions {
     fn default() -> Self {
-        Self { when: AnyError, hint: NoHint, on_retry: Silent, on_give_up: Silent, finish: LastError, log: NoText }
+        Self { when: AnyError, hint: NoHint, on_retry: NoHook, on_give_up: NoHook, finish: LastError, log: NoText }
     }
 }
 
-impl<W, H, R, G, X, L> Rules<W, H, R, G, X, L> {
-    pub(super) fn when<W2>(self, when: W2) -> Rules<W2, H, R, G, X, L> {
+impl<W, H, R, G, X, L> RetryOptions<W, H, R, G, X, L> {
+    pub(super) fn when<W2>(self, when: W2) -> RetryOptions<W2, H, R, G, X, L> {
         let Self { when: _, hint, on_retry, on_give_up, finish, log } = self;
-        Rules { when, hint, on_retry, on_give_up, finish, log }
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log }
     }
 
-    pub(super) fn hint<H2>(self, hint: H2) -> Rules<W, H2, R, G, X, L> {
+    pub(super) fn hint<H2>(self, hint: H2) -> RetryOptions<W, H2, R, G, X, L> {
         let Self { when, hint: _, on_retry, on_give_up, finish, log } = self;
-        Rules { when, hint, on_retry, on_give_up, finish, log }
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log }
     }
 
-    pub(super) fn on_retry<R2>(self, on_retry: R2) -> Rules<W, H, R2, G, X, L> {
+    pub(super) fn on_retry<R2>(self, on_retry: R2) -> RetryOptions<W, H, R2, G, X, L> {
         let Self { when, hint, on_retry: _, on_give_up, finish, log } = self;
-        Rules { when, hint, on_retry, on_give_up, finish, log }
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log }
     }
 
-    pub(super) fn on_give_up<G2>(self, on_give_up: G2) -> Rules<W, H, R, G2, X, L> {
+    pub(super) fn on_give_up<G2>(self, on_give_up: G2) -> RetryOptions<W, H, R, G2, X, L> {
         let Self { when, hint, on_retry, on_give_up: _, finish, log } = self;
-        Rules { when, hint, on_retry, on_give_up, finish, log }
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log }
     }
 
-    pub(super) fn explained(self) -> Rules<W, H, R, G, Explained, L> {
+    pub(super) fn explained(self) -> RetryOptions<W, H, R, G, Explained, L> {
         let Self { when, hint, on_retry, on_give_up, finish: _, log } = self;
-        Rules { when, hint, on_retry, on_give_up, finish: Explained, log }
+        RetryOptions { when, hint, on_retry, on_give_up, finish: Explained, log }
     }
 
-    pub(super) fn logging_errors(self) -> Rules<W, H, R, G, X, Text> {
+    pub(super) fn logging_errors(self) -> RetryOptions<W, H, R, G, X, Text> {
         let Self { when, hint, on_retry, on_give_up, finish, log: _ } = self;
-        Rules { when, hint, on_retry, on_give_up, finish, log: Text }
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log: Text }
     }
 }
 
 /// Writes the methods that set the options, as they are written in a chain.
-impl<W, H, R, G, X, L> fmt::Debug for Rules<W, H, R, G, X, L>
+impl<W, H, R, G, X, L> fmt::Debug for RetryOptions<W, H, R, G, X, L>
 where
     W: fmt::Debug,
     H: fmt::Debug,
@@ -135,7 +135,7 @@ shown_as! {
     HintedBy<P> ".retry_after(..)"
     HintedByResult<P> ".retry_after_result(..)"
     TransientHint ""
-    Silent ""
+    NoHook ""
     OnRetryHook<P> ".on_retry(..)"
     OnGiveUpHook<P> ".on_give_up(..)"
     LastError ""
@@ -145,7 +145,7 @@ shown_as! {
 }
 
 /// The options of a retry, as the loop uses them.
-pub trait Ruling<T, E>: fmt::Debug {
+pub trait RetryHooks<T, E>: fmt::Debug {
     /// The error that the retried call returns.
     type Error;
     /// `true` if an option needs the time since the first attempt. Otherwise no clock is read.
@@ -165,13 +165,13 @@ pub trait Ruling<T, E>: fmt::Debug {
     fn error_text(error: &E) -> Option<&dyn fmt::Display>;
 }
 
-impl<T, E, W, H, R, G, X, L> Ruling<T, E> for Rules<W, H, R, G, X, L>
+impl<T, E, W, H, R, G, X, L> RetryHooks<T, E> for RetryOptions<W, H, R, G, X, L>
 where
     W: Predicate<T, E>,
     H: Hint<T, E>,
     R: OnRetry<E>,
     G: OnGiveUp<E>,
-    X: Finish<E>,
+    X: FinalError<E>,
     L: LogText<E>,
     Self: fmt::Debug,
 {
@@ -315,7 +315,7 @@ pub trait OnGiveUp<E> {
 
 /// No hook.
 #[derive(Clone, Copy)]
-pub struct Silent;
+pub struct NoHook;
 
 /// The closure of [`.on_retry(..)`](super::Retry::on_retry).
 #[derive(Clone, Copy)]
@@ -325,13 +325,13 @@ pub struct OnRetryHook<P>(pub(super) P);
 #[derive(Clone, Copy)]
 pub struct OnGiveUpHook<P>(pub(super) P);
 
-impl<E> OnRetry<E> for Silent {
+impl<E> OnRetry<E> for NoHook {
     const LISTENS: bool = false;
 
     fn retrying(&mut self, _: &RetryEvent<'_, E>) {}
 }
 
-impl<E> OnGiveUp<E> for Silent {
+impl<E> OnGiveUp<E> for NoHook {
     const LISTENS: bool = false;
 
     fn gave_up(&mut self, _: &GiveUpEvent<'_, E>) {}
@@ -354,7 +354,7 @@ impl<E, P: FnMut(&GiveUpEvent<'_, E>)> OnGiveUp<E> for OnGiveUpHook<P> {
 }
 
 /// Makes the error that is returned when the retry gives up.
-pub trait Finish<E> {
+pub trait FinalError<E> {
     /// The type of the returned error.
     type Error;
     /// `true` if the error carries the time since the first attempt.
@@ -372,7 +372,7 @@ pub struct LastError;
 #[derive(Clone, Copy)]
 pub struct Explained;
 
-impl<E> Finish<E> for LastError {
+impl<E> FinalError<E> for LastError {
     type Error = E;
     const NEEDS_CLOCK: bool = false;
 
@@ -381,7 +381,7 @@ impl<E> Finish<E> for LastError {
     }
 }
 
-impl<E> Finish<E> for Explained {
+impl<E> FinalError<E> for Explained {
     type Error = RetryError<E>;
     const NEEDS_CLOCK: bool = true;
 

@@ -1,10 +1,10 @@
 //! The step after an attempt: asks the policy, logs, and calls the hooks. Both halves use it.
 
-use super::rules::{GiveUpEvent, RetryEvent, Ruling};
+use super::options::{GiveUpEvent, RetryEvent, RetryHooks};
 use crate::{
     GiveUpReason, Name, RetryPolicy,
     clock::{Clock, Instant},
-    policy::{Attempted, Delays, Verdict},
+    policy::{Delays, FailedAttempt, RetryDecision},
     trace::{retry_event, within_filter},
 };
 use std::{fmt, time::Duration};
@@ -22,7 +22,7 @@ pub(super) struct Attempt {
 }
 
 /// The step after an attempt.
-pub(super) enum Next {
+pub(super) enum AfterAttempt {
     RetryIn(Duration),
     /// Returns the result, for this reason and after this time since the first attempt.
     Return(GiveUpReason, Duration),
@@ -34,7 +34,7 @@ pub(super) enum Next {
 /// answer. It is called for an `Ok` of the last attempt, because the call gives up with an `Ok`
 /// that the predicate rejects.
 #[inline]
-pub(super) fn is_retryable<T, E, R: Ruling<T, E>>(
+pub(super) fn is_retryable<T, E, R: RetryHooks<T, E>>(
     policy: &RetryPolicy,
     rules: &mut R,
     attempt: impl FnOnce() -> u32,
@@ -47,37 +47,37 @@ pub(super) fn is_retryable<T, E, R: Ruling<T, E>>(
 /// subscriber listens, and `delays` only if another attempt may follow.
 #[cold]
 #[inline(never)]
-pub(super) fn judge<'d, T, E, R: Ruling<T, E>>(
+pub(super) fn decide<'d, T, E, R: RetryHooks<T, E>>(
     policy: &RetryPolicy,
     rules: &mut R,
     attempt: &Attempt,
     result: &Result<T, E>,
     name: impl Fn() -> Name,
     delays: impl FnOnce() -> &'d mut Delays,
-) -> Next {
+) -> AfterAttempt {
     let &Attempt { number: attempt, began, clock, retryable } = attempt;
     let elapsed = began.map_or(Duration::ZERO, |began| clock.now().duration_since(began));
     let error = result.as_ref().err();
     let may_follow = retryable && policy.may_follow(attempt);
     let hint = if may_follow { rules.hint(result) } else { None };
     let log = Log { policy, name: &name, attempt, error: ErrorText(error.and_then(R::error_text)) };
-    match policy.judge(Attempted { attempt, elapsed, retryable, hint }, delays) {
-        Verdict::RetryIn(delay) => {
+    match policy.decide(FailedAttempt { attempt, elapsed, retryable, hint }, delays) {
+        RetryDecision::RetryIn(delay) => {
             log.failed(delay);
             rules.retrying(&RetryEvent { attempt, delay, elapsed, error });
-            Next::RetryIn(delay)
+            AfterAttempt::RetryIn(delay)
         }
-        Verdict::GiveUp(reason) => {
+        RetryDecision::GiveUp(reason) => {
             log.gave_up(reason, clock);
             rules.gave_up(&GiveUpEvent { attempts: attempt, elapsed, reason, error });
-            Next::Return(reason, elapsed)
+            AfterAttempt::Return(reason, elapsed)
         }
     }
 }
 
 /// Logs a success after at least one retry.
 #[cold]
-pub(super) fn succeeded(policy: &RetryPolicy, attempt: u32, name: impl Fn() -> Name) {
+pub(super) fn log_late_success(policy: &RetryPolicy, attempt: u32, name: impl Fn() -> Name) {
     Log { policy, name: &name, attempt, error: ErrorText(None) }.succeeded();
 }
 
