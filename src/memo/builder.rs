@@ -272,7 +272,7 @@ impl<K, V> MemoBuilder<K, V> {
     /// use decor::Memo;
     /// use std::time::Duration;
     ///
-    /// // Each value is good for 270 to 300 s.
+    /// // Each value expires after 270 to 300 s.
     /// let ttl = Duration::from_secs(300);
     /// let users: Memo<u64, String> = Memo::builder().ttl(ttl).jitter(0.1).build();
     /// # drop(users);

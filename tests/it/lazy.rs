@@ -170,7 +170,7 @@ fn polled_after_its_end_a_memoized_call_says_so() {
 }
 
 #[test]
-#[should_panic(expected = "the options of a memoized call are set before it is polled")]
+#[should_panic(expected = "the options of a memoized call must be set before the call is polled")]
 fn told_after_its_first_poll_to_share_errors_a_memoized_call_says_so() {
     let halves: Memo<u64, u64> = memo();
     let mut call = task::spawn(halves.get_or_load(7, pending::<Option<u64>>));
