@@ -16,7 +16,7 @@ use std::{
 /// `hits + misses + coalesced` is the number of calls. Each call is counted once, at its first
 /// contact with the memo, whatever its outcome.
 ///
-/// Displays as one line with the names of the fields. ErrorSharing, abandoned loads, refreshes, stale
+/// Displays as one line with the names of the fields. Failures, abandoned loads, refreshes, stale
 /// answers, expirations and evictions appear once there are any. [`cache_info`](Self::cache_info)
 /// displays Python's line instead.
 ///
