@@ -30,8 +30,8 @@ pub(super) enum Purpose {
 
 /// The call that loads a value.
 ///
-/// If dropped before [`succeed`](Self::succeed) or [`fail`](Self::fail), the load counts as abandoned,
-/// and the calls that joined try again by themselves.
+/// If dropped before [`succeed`](Self::succeed) or [`fail`](Self::fail), the load counts as
+/// abandoned, and the calls that joined try again by themselves.
 pub(crate) struct Leader<K: Eq + Hash, V> {
     core: Arc<Core<K, V>>,
     clock: Clock,

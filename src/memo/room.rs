@@ -39,7 +39,8 @@ struct New {
 
 impl<K: Eq, V> Core<K, V> {
     /// Replaces the key's entry by a value that is to be kept. Otherwise only removes the entry.
-    /// The shard must be the key's. [`finish_put`](Self::finish_put) has to follow, outside of its lock.
+    /// The shard must be the key's. [`finish_put`](Self::finish_put) has to follow, outside of its
+    /// lock.
     pub(super) fn put(
         &self,
         shard: &mut Shard<K, V>,

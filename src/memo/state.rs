@@ -6,11 +6,11 @@
 //!
 //! **Index and bound agree.** An entry enters and leaves the index under the lock of its shard. The
 //! bound learns of a removal under the same lock, except after a clear, which reports its removals
-//! afterwards. The bound learns of a new entry in [`finish_put`](Core::finish_put), which checks under the
-//! lock that the entry is still in the index. The bound evicts by itself, and records the evicted
-//! entries. Each store then reads that record, and removes those entries from the index that are
-//! still there. Each store has a number of its own, by which an eviction of an entry that has left
-//! since is recognised.
+//! afterwards. The bound learns of a new entry in [`finish_put`](Core::finish_put), which checks
+//! under the lock that the entry is still in the index. The bound evicts by itself, and records the
+//! evicted entries. Each store then reads that record, and removes those entries from the index
+//! that are still there. Each store has a number of its own, by which an eviction of an entry that
+//! has left since is recognised.
 //!
 //! **Locks.** The order of locks is:
 //!

@@ -1,4 +1,4 @@
-//! One load at a time. Covers leaders, waiters, and the waiter that takes over an abandoned load.
+//! Single flight. Covers leaders, waiters, and the waiter that takes over an abandoned load.
 
 use crate::support::{listen, ms, secs};
 use decor::{Error, Failure, Memo, prelude::*};
