@@ -1,14 +1,20 @@
-//! What decor itself has to say, and the types that carry it beside a caller's own errors.
+//! The errors of decorators, and the types that carry them beside a function's own errors.
 
 use crate::Name;
 use std::{fmt, io, time::Duration};
 
-/// What a policy decided about a call: never what the call itself returned.
+/// The error of a decorator that refused or ended a call. Errors that the call itself returned are
+/// never a `decor::Error`.
 ///
-/// It reaches the error type of the decorated function through `From<decor::Error>`, the way `?` would convert it.
-/// `anyhow::Error`, `Box<dyn std::error::Error + Send + Sync>`, [`std::io::Error`] and `String` take it as they are;
-/// a `thiserror` enum takes it with one `#[from]` variant; anything else takes it after
-/// [`.lifted()`](crate::FutureExt::lifted).
+/// A decorator converts it into the error type of the decorated function by `From<decor::Error>`,
+/// as `?` does. These error types carry it:
+///
+/// - `anyhow::Error`, `Box<dyn std::error::Error + Send + Sync>`, [`std::io::Error`] and `String`,
+///   as they are;
+/// - an enum with a variant `#[from] decor::Error`, by `thiserror`;
+/// - any other error, after [`.lifted()`](crate::FutureExt::lifted).
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,50 +34,51 @@ use std::{fmt, io, time::Duration};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The call did not end within the limit of a `.timeout(..)`, or could not even begin: on a thread, when all threads for calls
-    /// with a limit are in use.
+    /// The call did not end within the limit of a `.timeout(..)`. A blocking call may not even have
+    /// begun, if all threads for calls with a limit were in use.
     #[error("{name} timed out after {after:?}{}", .label.map_or_else(String::new, |label| format!(" ({label})")))]
     TimedOut {
-        /// The function or future that was bounded.
+        /// The name of the function or future.
         name: Name,
-        /// The limit it was given.
+        /// The time limit.
         after: Duration,
-        /// The limit's [label](crate::Timeout::labelled); `None` if it has none. Tells the limits
-        /// of a chain apart: `Error::TimedOut { label: Some("total"), .. }`.
+        /// The limit's [label](crate::Timeout::labelled); `None` if it has none. Distinguishes the
+        /// limits of a chain: `Error::TimedOut { label: Some("total"), .. }`.
         label: Option<&'static str>,
     },
-    /// A limiter would not admit the call now, and the call was not meant to wait.
+    /// A limiter could not admit the call at once, or within the time that the call may wait. The
+    /// function was not called.
     #[error("rate limited: try again in {retry_after:?}")]
     RateLimited {
-        /// How long from the refusal until the call could be admitted, at the earliest: exact where every call takes one
-        /// permit, a lower bound where some that wait take more.
+        /// Time from the refusal until the call could be admitted. Exact if every waiting call
+        /// takes one permit, otherwise a lower bound.
         retry_after: Duration,
     },
-    /// A limiter's queue already holds as many callers as it may.
-    #[error("rate limited: {waiting} callers are waiting already")]
+    /// A limiter's queue is full. The function was not called.
+    #[error("rate limited: the queue is full ({waiting} waiting)")]
     QueueFull {
-        /// The number of callers in the queue.
+        /// Number of callers in the queue.
         waiting: usize,
     },
-    /// The call needs something that was closed, such as a limiter after
+    /// The call needs a handle that was closed, such as a limiter after
     /// [`close`](crate::RateLimiter::close). The function was not called. Not
-    /// [transient](crate::Transient), because what is closed stays closed.
+    /// [transient](crate::Transient), because a closed handle stays closed.
     #[error("{what} is closed, and admits no more calls")]
     Closed {
-        /// The closed thing, as the message names it: `the rate limiter`.
+        /// The closed handle, as the message names it, such as `the rate limiter`.
         what: &'static str,
     },
-    /// The call waited for another call to load the value from a memo, and that load failed. The
-    /// call that loaded has the error itself. [Transient](crate::Transient), because the next call
-    /// loads anew, whatever the load failed with.
+    /// The call waited for another call to load the value of a memo, and that load failed. The call
+    /// that loaded has the error itself. [Transient](crate::Transient), because the next call loads
+    /// anew, whatever the error was.
     #[error("loading failed in another call of {name}: {message}")]
     LoadFailed {
-        /// The function that failed.
+        /// The name of the function that failed.
         name: Name,
         /// The text of its error.
         message: String,
     },
-    /// A [gate](crate::layer::Gate) of your own refused the call; the function was not called.
+    /// A [gate](crate::layer::Gate) of your own refused the call. The function was not called.
     ///
     /// The circuit breaker of [`decor::layer`](crate::layer#a-circuit-breaker) returns this error.
     #[error("rejected by {by}: {message}")]
@@ -80,22 +87,32 @@ pub enum Error {
         by: &'static str,
         /// The reason of the refusal.
         message: String,
-        /// The time from the refusal until the gate may let a call through; `None` if that is not
-        /// known. A [transient](crate::Retry::transient) retry waits at least as long.
+        /// Time from the refusal until the gate may let a call through; `None` if it is not known.
+        /// A [transient](crate::Retry::transient) retry waits at least that long.
         retry_after: Option<Duration>,
     },
-    /// A `.validated(..)` function refused its arguments, or a limiter permits that it could never give; the function was not called.
+    /// `.validated(..)` rejected the arguments, or the call requested more permits than a limiter
+    /// can ever give. The function was not called.
     #[error("invalid argument: {message}")]
     InvalidArgument {
-        /// What the validation said, or the limiter.
+        /// The message of the validation or of the limiter.
         message: String,
     },
 }
 
-/// A timeout becomes `TimedOut`, an invalid argument `InvalidInput`, a refusal by a limiter or a
-/// gate `WouldBlock`, a load that failed `Other`. A closed limiter becomes `Other` as well, because
-/// other code retries the kinds that stand for a lost connection. [`io::Error::get_ref`] returns
-/// the [`Error`] itself.
+/// Converts into an [`io::Error`] with the kind that fits.
+///
+/// | error | kind |
+/// |---|---|
+/// | `TimedOut` | `TimedOut` |
+/// | `InvalidArgument` | `InvalidInput` |
+/// | `RateLimited`, `QueueFull`, `Rejected` | `WouldBlock` |
+/// | `LoadFailed`, `Closed` | `Other` |
+///
+/// `Closed` is `Other`, because other code retries the kinds of a lost connection.
+/// [`io::Error::get_ref`] returns the [`Error`] itself.
+///
+/// # Examples
 ///
 /// ```
 /// let error = decor::Error::InvalidArgument { message: "id must not be 0".into() };
@@ -113,7 +130,9 @@ impl From<Error> for io::Error {
     }
 }
 
-/// The error's text.
+/// Converts into the error's text.
+///
+/// # Examples
 ///
 /// ```
 /// let error = decor::Error::InvalidArgument { message: "id must not be 0".into() };
@@ -125,10 +144,13 @@ impl From<Error> for String {
     }
 }
 
-/// Either the call's own error or a policy's: what `.lifted()` makes of an error type that cannot carry
-/// [`Error`] itself.
+/// The call's own error or a decorator's error. `.lifted()` makes it for an error type that cannot
+/// carry [`Error`] itself.
 ///
-/// Displays as whichever it is. A library that keeps decor out of its public types ends its chain with `.map_err(..)`.
+/// Displays as the error that it holds. A library that keeps decor out of its public types ends its
+/// chain with `.map_err(..)`.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::Failure;
@@ -142,13 +164,15 @@ pub enum Failure<E> {
     /// The call returned this error.
     #[error(transparent)]
     Call(E),
-    /// A decorator did.
+    /// A decorator returned this error.
     #[error(transparent)]
     Policy(#[from] Error),
 }
 
 impl<E> Failure<E> {
-    /// The call's own error, if that is what it was.
+    /// Returns the call's own error; `None` if a decorator returned the error.
+    ///
+    /// # Examples
     ///
     /// ```
     /// assert_eq!(decor::Failure::Call("refused").call(), Some(&"refused"));
@@ -160,7 +184,9 @@ impl<E> Failure<E> {
         }
     }
 
-    /// The policy's error, if that is what it was.
+    /// Returns the decorator's error; `None` if the call returned the error.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let (name, after) = ("fetch".into(), std::time::Duration::ZERO);
@@ -175,7 +201,9 @@ impl<E> Failure<E> {
     }
 }
 
-/// Why a retried call ended without a result that its policy would accept.
+/// The reason for which a retry made no further attempt.
+///
+/// # Examples
 ///
 /// ```
 /// assert_eq!(decor::GiveUpReason::Exhausted.to_string(), "attempts exhausted");
@@ -183,19 +211,24 @@ impl<E> Failure<E> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GiveUpReason {
-    /// Every attempt that `max_attempts` allows was made. The last error was not judged any more.
+    /// All attempts that `max_attempts` allows were made. The predicate was not called for the last
+    /// error.
     Exhausted,
-    /// The error is not one that this policy retries.
+    /// The predicate does not retry this error.
     NotRetryable,
     /// The next attempt would have begun after the policy's deadline.
     DeadlineReached,
     /// The server asked for a longer wait than the policy's
     /// [`max_hint`](crate::RetryPolicy::max_hint).
     HintTooLong,
-    /// A decorator outside of the retry ended the call, a total timeout for one.
+    /// A decorator outside of the retry ended the call, such as a total timeout.
     Interrupted,
 }
 
+/// Writes the reason in lower case, as log lines do.
+///
+/// # Examples
+///
 /// ```
 /// assert_eq!(decor::GiveUpReason::DeadlineReached.to_string(), "deadline reached");
 /// ```
@@ -211,14 +244,17 @@ impl fmt::Display for GiveUpReason {
     }
 }
 
-/// The last error of a retried call together with the story of its attempts: what
-/// [`.explained()`](crate::Retry::explained) returns in place of the bare error.
+/// The last error of a retried call, with the number of attempts, the time and the reason. Returned
+/// after [`.explained()`](crate::Retry::explained), in place of the bare error.
 ///
-/// Displays as `retry failed after 3 attempts: connection refused`. An error that was not to be retried displays as
-/// itself, for there was nothing to explain.
+/// Displays as `retry failed after 3 attempts: connection refused`. An error that was not retried
+/// displays as itself.
 ///
-/// It is a [`std::error::Error`] wherever `E` is `Debug + Display`, `anyhow::Error` included. Its text contains the
-/// cause's, so [`source`](std::error::Error::source) stays empty; the cause is reached by [`cause`](Self::cause).
+/// Implements [`std::error::Error`] if `E` is `Debug + Display`, which includes `anyhow::Error`.
+/// The text contains the cause's text. [`source`](std::error::Error::source) is therefore empty,
+/// and [`cause`](Self::cause) returns the cause.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -247,8 +283,10 @@ pub struct RetryError<E> {
 }
 
 impl<E> RetryError<E> {
-    /// How many times the function was called. 0 if a decorator outside of the retry ended it
-    /// ([`GiveUpReason::Interrupted`]), because that decorator cannot count them.
+    /// Returns the number of attempts. 0 if a decorator outside of the retry ended the call
+    /// ([`GiveUpReason::Interrupted`]), because that decorator cannot count the attempts.
+    ///
+    /// # Examples
     ///
     /// ```
     /// fn alert(error: &decor::RetryError<String>) -> bool { error.attempts() >= 3 }
@@ -257,7 +295,9 @@ impl<E> RetryError<E> {
         self.attempts
     }
 
-    /// The time from the first attempt's start to the end of the last.
+    /// Returns the time from the start of the first attempt to the end of the last.
+    ///
+    /// # Examples
     ///
     /// ```
     /// fn alert(error: &decor::RetryError<String>) -> bool { error.elapsed().as_secs() > 30 }
@@ -266,7 +306,9 @@ impl<E> RetryError<E> {
         self.elapsed
     }
 
-    /// Why there was no further attempt.
+    /// Returns the reason for which there was no further attempt.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::{GiveUpReason, RetryError};
@@ -279,7 +321,9 @@ impl<E> RetryError<E> {
         self.reason
     }
 
-    /// The last attempt's error.
+    /// Returns the last attempt's error.
+    ///
+    /// # Examples
     ///
     /// ```
     /// fn alert(error: &decor::RetryError<String>) -> bool { error.cause().contains("refused") }
@@ -288,7 +332,9 @@ impl<E> RetryError<E> {
         &self.cause
     }
 
-    /// The last attempt's error, by value.
+    /// Returns the last attempt's error by value.
+    ///
+    /// # Examples
     ///
     /// ```
     /// fn plain(result: Result<u8, decor::RetryError<String>>) -> Result<u8, String> {
@@ -311,24 +357,27 @@ impl<E: fmt::Display> fmt::Display for RetryError<E> {
                 write!(f, "retry failed after {attempts} attempt{plural} ({reason}): ")?;
             }
         }
-        // With the formatter's own flags: anyhow's `{:#}` prints the whole chain of causes.
+        // Keeps the formatter's flags, because anyhow's `{:#}` prints the whole chain of causes.
         cause.fmt(f)
     }
 }
 
 impl<E: fmt::Debug + fmt::Display> std::error::Error for RetryError<E> {}
 
-/// Lets a decorator outside of an explained retry speak: `.retry_with(&p).explained().timeout(d)`.
+/// Converts the error of a decorator outside of an explained retry, as in
+/// `.retry_with(&p).explained().timeout(d)`. The reason is [`GiveUpReason::Interrupted`].
 impl<E: From<Error>> From<Error> for RetryError<E> {
     fn from(error: Error) -> Self {
         Self { attempts: 0, elapsed: Duration::ZERO, reason: GiveUpReason::Interrupted, cause: error.into() }
     }
 }
 
-/// A setting that cannot work, refused where it was written.
+/// The error of a setting with an invalid value.
 ///
-/// Constructors for literals panic with its text; `try_` constructors and `TryFrom<RetryConfig>` return it, for values
-/// that come from a file or a user.
+/// Constructors for literals panic with the text of this error. For values from a file or a user,
+/// `try_` constructors and `TryFrom<RetryConfig>` return the error.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::RetryPolicy;
@@ -336,7 +385,8 @@ impl<E: From<Error>> From<Error> for RetryError<E> {
 ///
 /// let error = RetryPolicy::fixed(Duration::from_secs(1)).try_max_attempts(0).unwrap_err();
 /// assert_eq!(error.to_string(), "`max_attempts` is 0, but must be at least 1");
-/// assert_eq!((error.setting(), error.value(), error.allowed()), ("max_attempts", "0", "at least 1"));
+/// assert_eq!((error.setting(), error.value()), ("max_attempts", "0"));
+/// assert_eq!(error.allowed(), "at least 1");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{setting}` is {value}, but must be {allowed}")]
@@ -351,7 +401,9 @@ impl ConfigError {
         Self { setting, value: value.to_string(), allowed }
     }
 
-    /// The setting's name.
+    /// Returns the name of the setting.
+    ///
+    /// # Examples
     ///
     /// ```
     /// assert_eq!("cubic".parse::<decor::Backoff>().unwrap_err().setting(), "backoff");
@@ -360,7 +412,9 @@ impl ConfigError {
         self.setting
     }
 
-    /// The value it was given.
+    /// Returns the invalid value as text.
+    ///
+    /// # Examples
     ///
     /// ```
     /// assert_eq!("cubic".parse::<decor::Backoff>().unwrap_err().value(), "\"cubic\"");
@@ -369,7 +423,9 @@ impl ConfigError {
         &self.value
     }
 
-    /// What it may be.
+    /// Returns the description of valid values, as it follows "must be".
+    ///
+    /// # Examples
     ///
     /// ```
     /// let error = "cubic".parse::<decor::Backoff>().unwrap_err();
@@ -380,7 +436,7 @@ impl ConfigError {
     }
 }
 
-/// What constructors for literals do with a refusal.
+/// Returns the value, or panics with the text of the error. For constructors that take literals.
 #[track_caller]
 pub(crate) fn or_panic<T>(checked: Result<T, ConfigError>) -> T {
     match checked {

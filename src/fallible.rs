@@ -1,11 +1,13 @@
-//! What lets a decorator look at an output, and speak through it.
+//! Traits by which decorators read the output of a call, and return errors of their own in it.
 
 use crate::Error;
 
-/// A `Result`: what a decorator needs that must tell success from failure.
+/// A `Result`, for decorators that must tell success from failure.
 ///
-/// Implemented for every `Result<T, E>` and for nothing else. A plain output becomes one by
-/// [`.fallible()`](crate::FutureExt::fallible).
+/// Implemented only for `Result<T, E>`. [`.fallible()`](crate::FutureExt::fallible) turns a plain
+/// output into one.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::ResultLike;
@@ -27,7 +29,7 @@ pub trait ResultLike {
     /// The error of a failure.
     type Err;
 
-    /// The `Result`, by reference.
+    /// Returns the `Result` by reference.
     #[allow(clippy::missing_errors_doc)] // the output's own
     fn as_result(&self) -> Result<&Self::Ok, &Self::Err>;
 }
@@ -43,11 +45,13 @@ impl<T, E> ResultLike for Result<T, E> {
     }
 }
 
-/// A `Result` whose error can carry what a decorator has to say: `E: From<decor::Error>`.
+/// A `Result` with an error that can carry a decorator's error, because it is `From<decor::Error>`.
 ///
-/// `anyhow::Error`, `Box<dyn std::error::Error + Send + Sync>`, `std::io::Error` and `String` can as they are; an enum
-/// can with one `#[from] decor::Error` variant; any other error can after [`.lifted()`](crate::FutureExt::lifted), and a
-/// plain output after [`.fallible()`](crate::FutureExt::fallible).
+/// [`Error`] lists the error types that can. Any other error can after
+/// [`.lifted()`](crate::FutureExt::lifted), and a plain output after
+/// [`.fallible()`](crate::FutureExt::fallible).
+///
+/// # Examples
 ///
 /// ```
 /// use decor::{Error, Fallible};
@@ -58,13 +62,13 @@ impl<T, E> ResultLike for Result<T, E> {
 /// assert_eq!(refuse::<Result<(), String>>().unwrap_err(), "invalid argument: id must not be 0");
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a `Result`, so it cannot carry what this decorator may have to say (a `decor::Error`)",
+    message = "`{Self}` is not a `Result`, so it cannot carry the errors of this decorator (`decor::Error`)",
     label = "the decorated call returns `{Self}`",
     note = "if that is a future, leave out `.blocking()`: an async function is decorated as it is",
     note = "else call `.fallible()` first: it makes the output a `Result<{Self}, decor::Error>`"
 )]
 pub trait Fallible: ResultLike {
-    /// The output that says what the policy decided.
+    /// Returns the output with a decorator's error.
     fn from_policy(error: Error) -> Self;
 }
 
@@ -74,10 +78,11 @@ impl<T, E: CarriesPolicy> Fallible for Result<T, E> {
     }
 }
 
-/// `From<decor::Error>`, and nothing else: it stands here so that the compiler can say what an error type lacks.
+/// An error that is `From<decor::Error>`. A trait of its own, so that the compiler's message can
+/// say what an error type lacks.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` cannot carry what this decorator may have to say (a `decor::Error`)",
+    message = "the error type `{Self}` cannot carry the errors of this decorator (`decor::Error`)",
     label = "the decorated call fails with `{Self}`",
     note = "if it is yours, give it `impl From<decor::Error>` (with thiserror: a variant `#[from] decor::Error`)",
     note = "if it is foreign, call `.lifted()` first: the error becomes a `decor::Failure<{Self}>`"

@@ -246,7 +246,7 @@ pub use {
         boxed::Boxable,
         logged::{CallLog, HideValues, Logged, ShowDebug, ShowPicked},
         rate_limited::{Admission, OfKey, One, OneWithin, RateLimited, RefusableAdmission, Weighted},
-        retry::Rules,
+        retry::RetryOptions,
         settled::{Settled, Settling},
         timed::{AnyOutput, ByResult, Stopwatch},
         timeout::{Labelled, Unlabelled},

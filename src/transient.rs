@@ -1,11 +1,14 @@
-//! Which errors are worth another attempt, said by the error type itself.
+//! Error types that tell which of their errors are worth another attempt.
 
 use crate::{Error, Failure};
 use std::{io, time::Duration};
 
-/// An error that knows whether trying again could help, and when.
+/// An error that tells if another attempt could succeed, and when.
 ///
-/// Implement it once beside the error type and every retry says `.transient()` instead of repeating a predicate:
+/// # Examples
+///
+/// Implement the trait once, beside the error type. Each retry then uses
+/// [`.transient()`](crate::Retry::transient) in place of a predicate:
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -27,7 +30,8 @@ use std::{io, time::Duration};
 ///     }
 /// }
 ///
-/// let mut answers = vec![Ok("user"), Err(ApiError::Throttled { retry_after: Duration::from_secs(7) })];
+/// let throttled = ApiError::Throttled { retry_after: Duration::from_secs(7) };
+/// let mut answers = vec![Ok("user"), Err(throttled)];
 /// let begun = tokio::time::Instant::now();
 /// let user = (|| std::future::ready(answers.pop().unwrap()))
 ///     .retry_with(RetryPolicy::fixed(Duration::from_millis(1)))
@@ -43,17 +47,18 @@ use std::{io, time::Duration};
     note = "implement `decor::Transient` for it, or, if it is foreign, say it here: `.when(|error| ..)`"
 )]
 pub trait Transient {
-    /// Whether another attempt could succeed where this one failed.
+    /// Returns `true` if another attempt could succeed.
     fn is_transient(&self) -> bool;
 
-    /// How long to wait before it, where the error says so (`Retry-After`, for one). By default it does not.
+    /// Returns the delay before another attempt that the error asks for, such as a `Retry-After`.
+    /// `None`, the default, leaves the delay to the retry's policy.
     fn retry_after(&self) -> Option<Duration> {
         None
     }
 }
 
-/// Every error but an invalid argument and a closed limiter is transient. A refusal by a limiter or
-/// by a [gate](crate::layer::Gate) says when to try again.
+/// All errors are transient, except an invalid argument and a closed limiter. A refusal by a
+/// limiter or by a [gate](crate::layer::Gate) carries the delay before another attempt.
 ///
 /// # Examples
 ///
@@ -87,7 +92,9 @@ impl Transient for Error {
     }
 }
 
-/// Asks whichever of the two it is.
+/// Delegates to the error that it holds.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::{Failure, Transient};
@@ -111,8 +118,11 @@ impl<E: Transient> Transient for Failure<E> {
     }
 }
 
-/// Connections refused, reset, aborted, broken or not yet made, unreachable hosts and networks, timeouts,
-/// interruptions, and what is busy now. An [`Error`] inside (see its conversion to [`io::Error`]) speaks for itself.
+/// Transient are connections that are refused, reset, aborted, broken or not yet made, hosts and
+/// networks that are down or unreachable, timeouts, interruptions, and resources that are busy or
+/// would block. An [`Error`] that was converted into an [`io::Error`] decides by itself.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::Transient;

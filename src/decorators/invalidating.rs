@@ -1,4 +1,4 @@
-//! Calls that write, and remove from a memo the values that they change.
+//! Decorators for calls that write, which remove the changed values from a memo.
 
 use crate::{
     Memo, ResultLike,
@@ -64,7 +64,7 @@ impl<K, V> Renewable for Invalidation<K, V> {
 }
 
 impl<F, T: ResultLike, K: Key, V: Value> GatedFuture<F, Invalidation<K, V>, T> {
-    /// Removes the values when the call begins as well; see
+    /// Removes the values at the beginning of the call as well; see
     /// [`Around::before_and_after`](crate::Around::before_and_after).
     ///
     /// # Examples
@@ -85,11 +85,11 @@ impl<F, T: ResultLike, K: Key, V: Value> GatedFuture<F, Invalidation<K, V>, T> {
     }
 }
 
-/// The closure makes a key: [`.invalidating(..)`](crate::FnExt::invalidating).
+/// Makes a key with a closure, for [`.invalidating(..)`](crate::FnExt::invalidating).
 #[derive(Debug, Clone)]
 pub struct KeyBy<P>(pub(crate) P);
 
-/// The closure makes a tag: [`.invalidating_tag(..)`](crate::FnExt::invalidating_tag).
+/// Makes a tag with a closure, for [`.invalidating_tag(..)`](crate::FnExt::invalidating_tag).
 #[derive(Debug, Clone)]
 pub struct TagBy<P>(pub(crate) P);
 
@@ -101,7 +101,7 @@ impl<P> Word for TagBy<P> {
     const WORD: &'static str = ".invalidating_tag";
 }
 
-/// Names what a call removes from a memo with keys `K`.
+/// Names the values that a call removes from a memo with keys `K`.
 pub trait NamesTarget<Args, K>: Word {
     fn target(&self, args: &Args) -> Target<K>;
 }
@@ -166,17 +166,17 @@ impl<Args, K, V, P: NamesTarget<Args, K>> GateSource<Args> for Invalidating<K, V
     repeats_in_place!(Args);
 }
 
-/// A function that writes, with what it removes.
+/// A function that writes, decorated with the removal of values.
 pub type Writing<C, K, V, P> = Around<Late<C>, GateLayer<Invalidating<K, V, P>>>;
 
 impl<C, K, V, P> Writing<C, K, V, P> {
-    /// Removes the values when the call begins as well, at its first poll.
+    /// Removes the values at the beginning of the call as well, which is its first poll.
     ///
     /// Follows [`.invalidating(..)`](crate::FnExt::invalidating) and
     /// [`.invalidating_tag(..)`](crate::FnExt::invalidating_tag). Calls that come during the write
-    /// then load from the source, and are not served the earlier value. Removal after the write
-    /// alone is enough to keep the memo true, because a load that began during the write is not
-    /// kept.
+    /// then load from the source, and are not served the earlier value. Without this option the
+    /// memo is still correct after the write, because the value of a load that began during the
+    /// write is not kept.
     ///
     /// # Examples
     ///

@@ -1,5 +1,5 @@
-//! Remembering what was loaded: the wrapper and its options. The memo itself, and the future of a
-//! call, are in `memo/`.
+//! The wrapper of `.memoized(..)` and its options. The memo and the future of a call are in
+//! `memo/`.
 
 use crate::{
     Cacheable, Memo, Name,
@@ -8,18 +8,18 @@ use crate::{
         mode::{Detachable, Function},
     },
     memo::{
-        BlockingLoad, Detached, Failures, IsolatedErrors, Key, KeyFromArgs, KeyFromFn, KeySource, Load, MemoizedFuture,
-        Options, Running, RunningBlocking, SharedErrors, Value, Word, call_blocking,
+        BlockingLoad, Detached, ErrorSharing, IsolatedErrors, Key, KeyFromArgs, KeyFromFn, KeySource, Load,
+        MemoizedFuture, Options, Running, RunningBlocking, SharedErrors, Value, Word, call_blocking,
     },
 };
 use std::{fmt, future::Future};
 
-/// A function with remembered outputs.
+/// A function with outputs that a [`Memo`] keeps.
 ///
 /// Made by [`.memoized(..)`](crate::FnExt::memoized) and
-/// [`.memoized_by(..)`](crate::FnExt::memoized_by). Its methods set what the waiting calls get from
-/// a failed load, and where loads run. The type parameters are inferred; for a struct field use
-/// [`BoxedFn`](crate::BoxedFn).
+/// [`.memoized_by(..)`](crate::FnExt::memoized_by). The methods set the error that waiting calls
+/// get from a failed load, and the place where loads run. The type parameters are inferred. For a
+/// struct field use [`BoxedFn`](crate::BoxedFn).
 ///
 /// # Examples
 ///
@@ -65,9 +65,9 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, Options<B, E, R>> {
     /// Gives the error of a failed load to all calls that joined it, in place of an
     /// [`Error::LoadFailed`](crate::Error::LoadFailed) with its text.
     ///
-    /// The error is cloned, and not kept: the next call loads anew. Put
-    /// `.map_err(Arc::new).lifted()` before the memo if the error is not `Clone`. A call that
-    /// joined the load of another function gets its error if both share errors of one type, and
+    /// The error is cloned for each call, and is not kept. The next call loads anew. If the error
+    /// is not `Clone`, put `.map_err(Arc::new).lifted()` before the memo. A call that joined the
+    /// load of another function gets its error if both functions share errors of one type, and
     /// `LoadFailed` otherwise.
     ///
     /// # Examples
@@ -93,7 +93,7 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, Options<B, E, R>> {
     pub fn sharing_errors<Args, Half>(self) -> Memoized<C, K, V, Options<B, SharedErrors, R>>
     where
         C: Function<Args, Half>,
-        SharedErrors: Failures<C::Output, V>,
+        SharedErrors: ErrorSharing<C::Output, V>,
     {
         self.with()
     }
@@ -101,8 +101,8 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, Options<B, E, R>> {
     /// Lets each call that joined a failed load try again by itself, one after the other, so that
     /// each gets an error of its own.
     ///
-    /// The last of twenty calls then waits for twenty failures of a server that is down. Suits
-    /// functions with failures that do not concern the next call.
+    /// If a server is down, the last of twenty calls then waits for twenty failures. Suits
+    /// functions with failures that do not affect the next call.
     ///
     /// # Examples
     ///
@@ -128,13 +128,13 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, Options<B, E, R>> {
         self.with()
     }
 
-    /// Runs each load in a task of its own. The load goes on when the calls that wait for it leave,
-    /// so the memo is filled even if every caller times out.
+    /// Runs each load in a task of its own. The load goes on when the calls that wait for it are
+    /// dropped, so the memo is filled even if every caller times out.
     ///
-    /// A refresh of a value that may still be served goes on in the background, and no call waits
-    /// for it. The task keeps the caller's span and subscriber. A panic in the task becomes the
-    /// panic of the call that waits for the load, if that call is still there. A refresh that
-    /// panics leaves the value as it is, and counts as abandoned.
+    /// A refresh of a value that may still be served runs in the background, and no call waits for
+    /// it. The task keeps the caller's span and subscriber. If the task panics, the call that began
+    /// the load panics too, unless it was dropped. A refresh that panics leaves the value as it is,
+    /// and counts as abandoned.
     ///
     /// The future of the call must be `Send + 'static`, so its arguments must be owned: a `String`
     /// or an `Arc<str>` in place of a `&str`. Use [`with_context`](crate::with_context) for a
@@ -142,10 +142,11 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, Options<B, E, R>> {
     ///
     /// # Panics
     ///
-    /// If a load that the call waits for begins outside of a tokio runtime. If the load's runtime
-    /// is shut down while a call on another runtime waits. Loads of sync functions need no runtime:
-    /// they run on the pool's threads, as calls with a [timeout](crate::blocking::FnExt::timeout)
-    /// do.
+    /// - If a load that the call waits for begins outside of a tokio runtime.
+    /// - If the load's runtime is shut down while a call on another runtime waits.
+    ///
+    /// Loads of sync functions need no runtime. They run on the pool's threads, as calls with a
+    /// [timeout](crate::blocking::FnExt::timeout) do.
     ///
     /// # Examples
     ///
@@ -161,9 +162,9 @@ impl<C, K, V, B, E, R> Memoized<C, K, V, Options<B, E, R>> {
     ///
     /// let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
     /// let fetch = fetch.memoized(&users).detached().timeout(Duration::from_secs(2));
-    /// assert!(fetch.call(42).await.is_err()); // left after 2 s
+    /// assert!(fetch.call(42).await.is_err()); // timed out after 2 s
     /// tokio::time::sleep(Duration::from_secs(3)).await;
-    /// assert_eq!(fetch.call(42).await.unwrap(), "user 42"); // loaded after 5
+    /// assert_eq!(fetch.call(42).await.unwrap(), "user 42"); // loaded after 5 s
     /// assert_eq!(users.stats().loads, 1);
     /// # }
     /// ```
@@ -181,7 +182,7 @@ where
     K: Key,
     V: Value,
     B: KeySource<Args, K>,
-    E: Failures<C::Output, V>,
+    E: ErrorSharing<C::Output, V>,
     R: Running<Load<C::Future, K, V, E>, Future: Future<Output = C::Output>>,
 {
     type Output = C::Output;
@@ -214,7 +215,7 @@ where
     }
 }
 
-#[diagnostic::do_not_recommend] // or rustc speaks of a captured variable that is not `Clone`
+#[diagnostic::do_not_recommend] // otherwise rustc reports a captured variable that is not `Clone`
 impl<C, K, V, O, Args> Callable<Args> for Memoized<C, K, V, O>
 where
     Self: CallableOnce<Args> + Clone,
@@ -249,7 +250,7 @@ where
     K: Key,
     V: Value,
     B: KeySource<Args, K>,
-    E: Failures<C::Output, V>,
+    E: ErrorSharing<C::Output, V>,
     R: RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output>,
 {
     type Output = C::Output;
@@ -282,7 +283,7 @@ where
     K: Key,
     V: Value,
     B: KeySource<Args, K>,
-    E: Failures<C::Output, V>,
+    E: ErrorSharing<C::Output, V>,
     R: RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output>,
 {
     #[inline]

@@ -1,17 +1,17 @@
-//! The bound of a memo: moka, which decides how much is held and which entry goes. Only this file
-//! names moka.
+//! The capacity bound of a memo. moka decides which entries are evicted. Only this file names moka.
 //!
-//! moka holds a number and a weight for each entry, and neither its key nor its value. Those are
-//! in the [index](super::index), where a hit finds them without moka: `get` of moka reads a clock,
-//! records the read, and every 64 reads does its maintenance. moka's flights, TTL and clock are
-//! not used. They cannot be shared between tasks and threads, and do not follow a paused clock.
+//! For each entry moka holds a number and a weight, but neither the key nor the value. Those are in
+//! the [index](super::index), where a hit finds them without moka. A `get` of moka would read a
+//! clock, record the read, and run maintenance every 64 reads. moka's single flight, TTL and clock
+//! are not used, because they cannot be shared between tasks and threads, and do not follow a
+//! paused clock.
 //!
 //! **Second chance.** A hit only marks its entry as used. moka therefore evicts in the order of
-//! stores, and the [memo](super::room) gives an evicted entry that was used another place.
+//! stores, and the [memo](super::room) puts an evicted entry that was used back into the queue.
 //!
-//! **Locks.** moka calls its listener with locks of its own held, inside of any call. The listener
-//! only writes down the place. The listener's lock is not the model checker's. No other lock is
-//! taken while it is held.
+//! **Locks.** Any call of moka may call the listener, while moka holds locks of its own. The
+//! listener only records the entry. Its lock is invisible to the model checker, and no other lock
+//! is taken while it is held.
 
 use super::settings::Eviction;
 use moka::{notification::RemovalCause, policy::EvictionPolicy, sync::Cache};
@@ -19,7 +19,7 @@ use std::{
     cell::Cell,
     hash::{BuildHasherDefault, Hash, Hasher},
     mem,
-    // Not by way of `crate::sync`: see above, and no decision depends on the order of the marks.
+    // Not from `crate::sync`: see above, and no decision depends on the order of the marks.
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -28,32 +28,32 @@ use std::{
 
 pub(super) use moka::Equivalent;
 
-/// The identity of an entry: no two entries of a memo ever have the same.
+/// The identity of an entry, unique within its memo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    /// Number of the store that made the entry.
+pub(super) struct EntryId {
+    /// Number of the store that created the entry.
     pub(super) number: u64,
     pub(super) slot: Slot,
 }
 
-/// The key under which moka knows an entry. An entry that replaces another takes over its slot,
-/// because moka updates at half the price of a removal and an insertion.
+/// The key of an entry in moka. An entry that replaces another takes over its slot, because an
+/// update in moka costs half as much as a removal and an insertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Slot {
     /// Number of the first entry that had the slot.
-    id: u64,
-    /// The key's hash, from a hasher that is seeded for each memo.
+    first: u64,
+    /// The key's hash, with a seed of this memo.
     pub(super) hash: u64,
 }
 
-impl Place {
-    /// The place of a new entry. `slot` is that of the entry that it replaces.
+impl EntryId {
+    /// Returns the identity of a new entry. `slot` is the slot of the entry that it replaces.
     pub(super) fn new(number: u64, hash: u64, slot: Option<Slot>) -> Self {
-        Self { number, slot: slot.unwrap_or(Slot { id: number, hash }) }
+        Self { number, slot: slot.unwrap_or(Slot { first: number, hash }) }
     }
 }
 
-/// By the key's hash alone, so that `TinyLFU` recognises a key that comes back.
+/// Hashes only the key's hash, so that `TinyLFU` recognises a key that is stored again.
 impl Hash for Slot {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
@@ -67,11 +67,11 @@ struct Held {
     weight: u32,
 }
 
-/// Hands on what is a hash already.
+/// A hasher for a value that is a hash already.
 #[derive(Default)]
-struct AsIs(u64);
+struct PrehashedHasher(u64);
 
-impl Hasher for AsIs {
+impl Hasher for PrehashedHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -85,7 +85,7 @@ impl Hasher for AsIs {
     }
 }
 
-/// Round of an entry's latest use; 0 if it was not used since it took its place.
+/// Round of an entry's latest use; 0 if the entry was not used since it entered the queue.
 #[derive(Debug, Default)]
 pub(super) struct Mark(AtomicU32);
 
@@ -102,12 +102,12 @@ impl Mark {
 }
 
 pub(super) struct Bound {
-    cache: Cache<Slot, Held, BuildHasherDefault<AsIs>>,
+    cache: Cache<Slot, Held, BuildHasherDefault<PrehashedHasher>>,
     capacity: u64,
-    /// Places that moka has evicted, until [`evict`](Self::evict) takes them.
-    evicted: Arc<Mutex<Vec<Place>>>,
+    /// Entries that moka has evicted, until [`evict`](Self::evict) takes them.
+    evicted: Arc<Mutex<Vec<EntryId>>>,
     policy: Eviction,
-    /// Marks of an earlier round count no longer.
+    /// The current round. Marks of earlier rounds do not count.
     round: AtomicU32,
 }
 
@@ -118,8 +118,8 @@ impl Bound {
             let evicted = Arc::clone(&evicted);
             move |slot: Arc<Slot>, Held { number, .. }, cause| {
                 if cause == RemovalCause::Size {
-                    let place = Place { number, slot: *slot };
-                    evicted.lock().unwrap_or_else(PoisonError::into_inner).push(place);
+                    let id = EntryId { number, slot: *slot };
+                    evicted.lock().unwrap_or_else(PoisonError::into_inner).push(id);
                 }
             }
         };
@@ -135,44 +135,46 @@ impl Bound {
         Self { cache, capacity, evicted, policy, round: AtomicU32::new(1) }
     }
 
-    /// Gives an entry a place behind all others. If it has one, it moves there.
-    pub(super) fn place(&self, place: Place, weight: u32, is_new: bool) {
+    /// Puts an entry at the back of the eviction queue, or moves it there.
+    pub(super) fn push_back(&self, id: EntryId, weight: u32, is_new: bool) {
         if is_new && self.policy == Eviction::TinyLfu {
-            self.learn(place);
+            self.learn(id);
         }
-        self.cache.insert(place.slot, Held { number: place.number, weight });
+        self.cache.insert(id.slot, Held { number: id.number, weight });
     }
 
-    pub(super) fn remove(&self, place: Place) {
-        self.cache.invalidate(&place.slot);
+    pub(super) fn remove(&self, id: EntryId) {
+        self.cache.invalidate(&id.slot);
     }
 
-    /// Whether [`evict`](Self::evict) has left something to do.
+    /// Returns `true` if the entries exceed the capacity, so that [`evict`](Self::evict) has to run
+    /// again.
     pub(super) fn is_exceeded(&self) -> bool {
         self.cache.weighted_size() > self.capacity
     }
 
-    /// Makes moka comply with the capacity, and returns the places that it has evicted.
-    pub(super) fn evict(&self) -> Vec<Place> {
+    /// Makes moka evict down to the capacity. Returns the evicted entries.
+    pub(super) fn evict(&self) -> Vec<EntryId> {
         self.cache.run_pending_tasks();
         mem::take(&mut *self.evicted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether an evicted entry that was used is placed again. `TinyLFU` has the last word itself.
+    /// Returns `true` if an evicted entry that was used goes back into the queue. `TinyLFU` counts
+    /// uses itself, so its evictions are final.
     pub(super) fn gives_second_chances(&self) -> bool {
         self.policy == Eviction::Lru
     }
 
-    /// Notes a use of an entry. If it returns `true`, [`learn`](Self::learn) has to follow,
-    /// outside of the shard's lock.
+    /// Marks an entry as used. If this returns `true`, call [`learn`](Self::learn) next, outside of
+    /// the shard's lock.
     #[inline]
     #[must_use]
     pub(super) fn note_use(&self, mark: &Mark) -> bool {
         match self.policy {
             Eviction::Lru => {
                 let round = self.round.load(Relaxed);
-                // Written only if it changes, because otherwise all threads would contend for the
-                // cache line.
+                // Written only if the value changes, because otherwise all threads would contend
+                // for the cache line.
                 if mark.0.load(Relaxed) != round {
                     mark.0.store(round, Relaxed);
                 }
@@ -186,24 +188,25 @@ impl Bound {
         mark.0.load(Relaxed) == self.round.load(Relaxed)
     }
 
-    /// Begins a new round: uses so far cease to count.
+    /// Begins a new round, in which earlier uses do not count.
     pub(super) fn begin_round(&self) {
-        // Odd, and so never 0.
+        // Steps of 2 keep the round odd, and therefore never 0.
         self.round.fetch_add(2, Relaxed);
     }
 
-    /// Tells `TinyLFU` that a key was asked for.
-    pub(super) fn learn(&self, place: Place) {
-        self.cache.get(&place.slot);
+    /// Tells `TinyLFU` that an entry was used.
+    pub(super) fn learn(&self, id: EntryId) {
+        self.cache.get(&id.slot);
     }
 }
 
-/// Every fourth hit of a thread on average, without a pattern that could keep out a key.
+/// Returns `true` for every fourth hit of a thread on average. The choice is random, because a
+/// regular pattern could miss a key each time.
 fn is_in_sample() -> bool {
     thread_local! {
         static STATE: Cell<u32> = const { Cell::new(0) };
     }
-    // A linear congruential generator (Numerical Recipes), of which the upper bits are good.
+    // A linear congruential generator (Numerical Recipes). Its upper bits are good.
     let next = STATE.get().wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
     STATE.set(next);
     next >> 30 == 0

@@ -1,4 +1,4 @@
-//! The constructors of a memo, and a builder with more to set than a TTL.
+//! The constructors of a memo, and the builder for settings beyond the TTL.
 
 use super::{
     cacheable::{Negative, Value},
@@ -17,14 +17,14 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-/// Making one.
+/// Constructors.
 impl<K: Key, V: Value> Memo<K, V> {
-    /// Returns a memo of values that are good for `ttl`. Write the type of the memo out, because it
-    /// decides what is kept of a `Result` or an `Option`.
+    /// Returns a memo with values that expire after `ttl`. Write the type of the memo out, because
+    /// the type decides what is kept of a `Result` or an `Option`.
     ///
     /// # Panics
     ///
-    /// If it is zero.
+    /// If `ttl` is zero.
     ///
     /// # Examples
     ///
@@ -40,11 +40,12 @@ impl<K: Key, V: Value> Memo<K, V> {
         or_panic(Self::try_ttl(ttl))
     }
 
-    /// [`ttl`](Self::ttl) for a value that is not a literal.
+    /// Returns the same as [`ttl`](Self::ttl), with an error in place of a panic, for a `ttl` that
+    /// is not a literal.
     ///
     /// # Errors
     ///
-    /// If it is zero.
+    /// If `ttl` is zero.
     ///
     /// # Examples
     ///
@@ -56,7 +57,9 @@ impl<K: Key, V: Value> Memo<K, V> {
         Self::builder().ttl(ttl).try_build()
     }
 
-    /// A memo with more to set than its TTL.
+    /// Returns a builder for a memo with further settings.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::Memo;
@@ -75,23 +78,23 @@ impl<K: Key, V: Value> Memo<K, V> {
     }
 }
 
-/// Puts a [`Memo`] together: see [`Memo::builder`].
+/// Builder of a [`Memo`], from [`Memo::builder`].
 ///
-/// | setting | until set | |
+/// | setting | default | meaning |
 /// |---|---|---|
-/// | [`ttl`](Self::ttl) | none | how long a value is good |
-/// | [`ttl_by`](Self::ttl_by) | | the same for each value, by what it says |
-/// | [`time_to_idle`](Self::time_to_idle) | off | how long after its latest use a value expires |
-/// | [`negative`](Self::negative) | | the same for an `Err` or a `None` |
-/// | [`jitter`](Self::jitter), [`seed`](Self::seed) | 0 | the part of a TTL that chance may take |
-/// | [`capacity`](Self::capacity) | 10,000 | how many values, or how much weight |
-/// | [`weigher`](Self::weigher) | 1 each | what a value weighs |
-/// | [`eviction`](Self::eviction) | least recently used | which value goes when there are too many |
-/// | [`tags_by`](Self::tags_by) | none | the tags of a value, by which it can be removed |
-/// | [`valid_while`](Self::valid_while) | | check of each value at each hit |
-/// | [`refresh_ahead`](Self::refresh_ahead) | off | the part of a TTL after which a value in use is refreshed |
-/// | [`stale_while_revalidate`](Self::stale_while_revalidate) | off | how long an expired value is served while it is refreshed |
-/// | [`stale_on_error`](Self::stale_on_error) | off | how long an expired value is served where loading fails |
+/// | [`ttl`](Self::ttl) | none | time after which a value expires |
+/// | [`ttl_by`](Self::ttl_by) | none | a TTL for each value, computed from the value |
+/// | [`time_to_idle`](Self::time_to_idle) | off | time after its latest use at which a value expires |
+/// | [`negative`](Self::negative) | none | TTL of an `Err` or a `None` |
+/// | [`jitter`](Self::jitter), [`seed`](Self::seed) | 0 | largest part by which a TTL is shortened at random |
+/// | [`capacity`](Self::capacity) | 10,000 | maximum number of values, or their maximum weight |
+/// | [`weigher`](Self::weigher) | 1 each | weight of a value |
+/// | [`eviction`](Self::eviction) | least recently used | choice of the value that a full memo evicts |
+/// | [`tags_by`](Self::tags_by) | none | tags of a value, by which it can be removed |
+/// | [`valid_while`](Self::valid_while) | none | check of each value at each hit |
+/// | [`refresh_ahead`](Self::refresh_ahead) | off | part of a TTL after which a value in use is refreshed |
+/// | [`stale_while_revalidate`](Self::stale_while_revalidate) | off | time for which an expired value is served while it is refreshed |
+/// | [`stale_on_error`](Self::stale_on_error) | off | time for which an expired value is served if loading fails |
 /// | [`refresh_backoff`](Self::refresh_backoff) | 1 s, doubled up to 1 min | delay after a failed refresh before the next one |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MemoBuilder<K, V> {
@@ -129,12 +132,14 @@ impl<K, V> MemoBuilder<K, V> {
         }
     }
 
-    /// Sets how long a value is good, from the moment at which its load is complete. Until set,
-    /// values stay until they are evicted. Zero is refused when the memo is built. On a machine
-    /// that sleeps a TTL may last longer: see [clocks](crate#clocks).
+    /// Sets the time after which a value expires, counted from the end of its load. By default,
+    /// values stay until they are evicted. [`build`](Self::build) refuses zero.
     ///
-    /// Exact to the nanosecond. Tokio's timer counts in milliseconds, so tests that go to the edge
-    /// use `advance` and not `sleep`.
+    /// The TTL is exact to the nanosecond. Tokio's timer counts in milliseconds, so a test of the
+    /// exact moment uses `advance` and not `sleep`. On a machine that was suspended, a TTL may last
+    /// longer: see [clocks](crate#clocks).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -155,13 +160,15 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// A TTL for each value, in place of [`ttl`](Self::ttl): what a response says in its
-    /// `Cache-Control`.
+    /// Sets a closure that computes the TTL of each value, in place of [`ttl`](Self::ttl). A
+    /// response may state its TTL in `Cache-Control`, for example.
     ///
-    /// The closure returns a [`Duration`], or an `Option` of one, with `None` for the value of
-    /// `ttl`. Zero means that the value is not kept, [`Duration::MAX`] that it never expires. The
-    /// closure is called once for each value, when its load is complete. Its panic is the call's
-    /// panic.
+    /// The closure returns a [`Duration`] or an `Option<Duration>`, with `None` for the value of
+    /// `ttl`. A value with a TTL of zero is not kept, and one with [`Duration::MAX`] never expires.
+    /// The closure is called once for each value, at the end of its load. If the closure panics,
+    /// the call panics.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -187,14 +194,17 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Sets how long after its latest use a value expires. Off until set.
+    /// Sets the time after its latest use at which a value expires. Off by default.
     ///
-    /// A use is an answer by a value that has not expired, to a call or a [`get`](Memo::get). The
+    /// A use is a call or a [`get`](Memo::get) that a value answers before it has expired. The
     /// store counts as the first use. With a [`ttl`](Self::ttl), a value expires at the earlier of
-    /// the two moments, and uses do not put off the TTL. A value that expired for lack of use may
-    /// be served stale like any other. An answer by a stale value does not count as a use.
+    /// the two moments, and uses do not extend the TTL. A value that expired without use may be
+    /// served stale like any other. An answer by a stale value does not count as a use.
     ///
-    /// Each hit notes its moment, so threads that ask for the same key contend for its cache line.
+    /// Each hit writes its time into the entry, so threads that ask for the same key contend for
+    /// its cache line.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -217,13 +227,15 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// A TTL of its own for values that say "there is none": an `Err`, a `None`. Usually a short
-    /// one. This TTL goes before [`ttl`](Self::ttl) and [`ttl_by`](Self::ttl_by). Zero is refused
-    /// when the memo is built.
+    /// Sets the TTL of negative values, which are an `Err` and a `None`. A negative value usually
+    /// has a short TTL. This TTL takes precedence over [`ttl`](Self::ttl) and
+    /// [`ttl_by`](Self::ttl_by). [`build`](Self::build) refuses zero.
     ///
-    /// Such values are kept where the memo's value type says so: by a `Memo<K, Result<User, E>>`
-    /// or a `Memo<K, Option<User>>` (also of a function that returns a `Result<Option<User>, E>`).
-    /// They are never served stale.
+    /// Only a memo with a matching value type keeps negative values: a `Memo<K, Result<User, E>>`
+    /// or a `Memo<K, Option<User>>`. The latter also fits a function that returns
+    /// `Result<Option<User>, E>`. Negative values are never served stale.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -233,10 +245,11 @@ impl<K, V> MemoBuilder<K, V> {
     /// async fn find(id: u64) -> Option<String> { None }
     ///
     /// let second = Duration::from_secs(1);
-    /// let users: Memo<u64, Option<String>> = Memo::builder().ttl(300 * second).negative(5 * second).build();
+    /// let users: Memo<u64, Option<String>> =
+    ///     Memo::builder().ttl(300 * second).negative(5 * second).build();
     /// let find = find.memoized(&users);
     /// find.call(42).await;
-    /// find.call(42).await; // that there is none is remembered, too
+    /// find.call(42).await; // the `None` comes from the memo
     /// tokio::time::advance(5 * second).await;
     /// find.call(42).await;
     /// assert_eq!(users.stats().loads, 2);
@@ -250,15 +263,18 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Shortens each TTL by a random part of it, up to `part`, so that values that were loaded
-    /// together do not expire together. 0 to 1; 0, which shortens none, until set.
+    /// Shortens each TTL at random by up to `part` of it, so that values that were loaded together
+    /// do not expire together. `part` is 0 to 1 (default 0, which shortens none).
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::Memo;
     /// use std::time::Duration;
     ///
-    /// // Each value is good for 270 to 300 s.
-    /// let users: Memo<u64, String> = Memo::builder().ttl(Duration::from_secs(300)).jitter(0.1).build();
+    /// // Each value expires after 270 to 300 s.
+    /// let ttl = Duration::from_secs(300);
+    /// let users: Memo<u64, String> = Memo::builder().ttl(ttl).jitter(0.1).build();
     /// # drop(users);
     /// ```
     pub fn jitter(mut self, part: f64) -> Self {
@@ -266,14 +282,17 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Gives the [jitter](Self::jitter) the same sequence in every run, value by value. Zero is a
-    /// seed like any other.
+    /// Sets the seed of the [jitter](Self::jitter), so that the n-th value has the same jitter in
+    /// every run. Zero is a seed like any other.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::Memo;
     /// use std::time::Duration;
     ///
-    /// let users: Memo<u64, String> = Memo::builder().ttl(Duration::from_secs(300)).jitter(0.1).seed(7).build();
+    /// let ttl = Duration::from_secs(300);
+    /// let users: Memo<u64, String> = Memo::builder().ttl(ttl).jitter(0.1).seed(7).build();
     /// # drop(users);
     /// ```
     pub fn seed(mut self, seed: u64) -> Self {
@@ -281,12 +300,15 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Sets the maximum number of values, or of their weight if there is a
-    /// [`weigher`](Self::weigher). 10,000 until set. Zero is refused when the memo is built.
+    /// Sets the maximum number of values, or their maximum weight if there is a
+    /// [`weigher`](Self::weigher). 10,000 by default. [`build`](Self::build) refuses zero.
     ///
-    /// A store that would exceed it drops values that have expired, the earliest first. If that is
-    /// not enough, it evicts others by the [`eviction`](Self::eviction) policy. The bound holds
-    /// again when the store returns; of several stores at a time, when the last of them does.
+    /// A store that exceeds the capacity first drops values that have expired, the earliest first.
+    /// If that is not enough, the store evicts others by the [`eviction`](Self::eviction) policy.
+    /// The capacity holds again when the store returns. With several stores at the same time, it
+    /// holds again when the last of them returns.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::Memo;
@@ -294,7 +316,7 @@ impl<K, V> MemoBuilder<K, V> {
     /// let squares = Memo::builder().capacity(2).build();
     /// squares.insert(1, 1);
     /// squares.insert(2, 4);
-    /// squares.get(&1); // which makes 2 the one whose last use is the longest ago
+    /// squares.get(&1); // now 2 is the least recently used
     /// squares.insert(3, 9);
     /// assert_eq!([squares.get(&1), squares.get(&2), squares.get(&3)], [Some(1), None, Some(9)]);
     /// ```
@@ -303,11 +325,15 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Sets the weight of each value, of which the [`capacity`](Self::capacity) bounds the sum.
+    /// Sets a closure that computes the weight of each value. The [`capacity`](Self::capacity)
+    /// bounds the sum of the weights.
     ///
-    /// Called once for each value, when its load is complete. A weight of 0 counts as 1, because
-    /// values without weight would be held without bound. A value that weighs more than the whole
-    /// capacity is not kept; what its key had before goes, and all others stay.
+    /// The closure is called once for each value, at the end of its load. A weight of 0 counts as
+    /// 1, because values without weight would not be bounded. A value that weighs more than the
+    /// whole capacity is not kept. The earlier value of its key is removed, and all other values
+    /// stay.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::Memo;
@@ -322,7 +348,9 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Sets the policy by which a full memo evicts; [`Eviction::Lru`] until set.
+    /// Sets the policy by which a full memo evicts values. [`Eviction::Lru`] by default.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::{Eviction, Memo};
@@ -335,17 +363,21 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Sets how long after its expiry a value may be served while one call refreshes it. Off until
-    /// set, and by zero.
+    /// Sets the time after its expiry for which a value is served while one call refreshes it.
+    /// Zero, the default, turns this off.
     ///
-    /// The first call that finds the value expired loads a new one and waits for it. Other calls
-    /// are served the expired value meanwhile, and count as `hits` and `stale_hits`. With
+    /// The first call that finds the value expired loads a new one and waits for it. Meanwhile
+    /// other calls are served the expired value, and count as `hits` and `stale_hits`. With
     /// [`.detached()`](crate::Memoized::detached), not even the first caller waits, because the
     /// load runs in a task. If the refresh fails within the window, the call that waited is served
-    /// the expired value as well, and no call tries again before the delay of
-    /// [`refresh_backoff`](Self::refresh_backoff) has passed. The setting is
-    /// `stale-while-revalidate` of [RFC 5861](https://www.rfc-editor.org/rfc/rfc5861).
-    /// [`Memo`](crate::Memo#freshness) shows all windows together.
+    /// the expired value as well. The next refresh waits for the delay of
+    /// [`refresh_backoff`](Self::refresh_backoff).
+    ///
+    /// The setting is `stale-while-revalidate` of [RFC
+    /// 5861](https://www.rfc-editor.org/rfc/rfc5861). [`Memo`](crate::Memo#freshness) shows all
+    /// windows together.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -375,13 +407,15 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// Sets the part of the TTL after which the next call refreshes the value, so that values in
-    /// use do not expire. Between 0 and 1, which are both refused when the memo is built; off until
-    /// set.
+    /// use do not expire. `part` is above 0 and below 1, and [`build`](Self::build) refuses other
+    /// values. Off by default.
     ///
-    /// One call refreshes the value and waits for its load. Other calls are served the present
-    /// value. With [`.detached()`](crate::Memoized::detached), not even the first caller waits. If
-    /// a refresh fails, the value stays good until it expires, and the next refresh waits for the
-    /// delay of [`refresh_backoff`](Self::refresh_backoff).
+    /// One call refreshes the value and waits for its load. Meanwhile other calls are served the
+    /// present value. With [`.detached()`](crate::Memoized::detached), not even the first caller
+    /// waits. If a refresh fails, the value is served until it expires, and the next refresh waits
+    /// for the delay of [`refresh_backoff`](Self::refresh_backoff).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -398,7 +432,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// fetch.call(42).await;
     /// tokio::time::advance(239 * second).await;
     /// fetch.call(42).await;
-    /// assert_eq!((users.stats().loads, users.stats().refreshes_ahead, users.stats().hits), (2, 1, 1));
+    /// let stats = users.stats();
+    /// assert_eq!((stats.loads, stats.refreshes_ahead, stats.hits), (2, 1, 1));
     /// # }
     /// ```
     pub fn refresh_ahead(mut self, part: f64) -> Self {
@@ -406,16 +441,20 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Sets how long after its expiry a value may answer if loading a new one fails. Off until set,
-    /// and by zero.
+    /// Sets the time after its expiry for which a value is served if loading a new one fails. Zero,
+    /// the default, turns this off.
     ///
-    /// Calls that waited for the same load get that value too. Later calls get it at once, until
-    /// the delay of [`refresh_backoff`](Self::refresh_backoff) has passed. The next call then loads
-    /// again and waits for its load. To avoid that wait, set
+    /// Calls that waited for the same load get the expired value too. Later calls get it at once,
+    /// until the delay of [`refresh_backoff`](Self::refresh_backoff) has passed. The next call then
+    /// loads again and waits for its load. To avoid that wait, set
     /// [`stale_while_revalidate`](Self::stale_while_revalidate) as well, and use
-    /// [`.detached()`](crate::Memoized::detached). In a `Memo<K, Result<User, E>>` an error is a
-    /// value like any other and replaces the earlier value. The setting is `stale-if-error` of [RFC
+    /// [`.detached()`](crate::Memoized::detached).
+    ///
+    /// In a `Memo<K, Result<User, E>>` an error is a value like any other and replaces the earlier
+    /// value. The setting is `stale-if-error` of [RFC
     /// 5861](https://www.rfc-editor.org/rfc/rfc5861).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -428,7 +467,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// }
     ///
     /// let second = Duration::from_secs(1);
-    /// let users: Memo<u64, String> = Memo::builder().ttl(300 * second).stale_on_error(3600 * second).build();
+    /// let users: Memo<u64, String> =
+    ///     Memo::builder().ttl(300 * second).stale_on_error(3600 * second).build();
     /// let fetch = fetch.memoized(&users);
     /// fetch.call(42).await.unwrap();
     /// DOWN.store(true, Relaxed);
@@ -442,14 +482,16 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Gives each value tags, by which [`invalidate_tag`](Memo::invalidate_tag) finds it. A tag
-    /// names a subject that values of several keys have in common.
+    /// Sets a closure that gives each value tags, by which [`invalidate_tag`](Memo::invalidate_tag)
+    /// finds the value. A tag names a subject that values of several keys have in common.
     ///
     /// The closure returns the tags as an array, a `Vec` or another iterator, of `String`s,
-    /// `Arc<str>`s or `&'static str`s. The closure is called when a load is complete, and once more
-    /// if values were invalidated by value or tag while the load ran. Both calls must return the
-    /// same tags. A panic of the closure is the call's panic. Each value keeps its tags, an
-    /// `Arc<str>` without a copy. Tags do not count as weight.
+    /// `Arc<str>`s or `&'static str`s. The closure is called at the end of a load, and once more if
+    /// values were invalidated by value or tag while the load ran. Both calls must return the same
+    /// tags. If the closure panics, the call panics. Each value keeps its tags; an `Arc<str>` is
+    /// not copied. Tags do not count as weight.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::Memo;
@@ -471,18 +513,19 @@ impl<K, V> MemoBuilder<K, V> {
         self
     }
 
-    /// Asks a value at each hit whether it is still good. A value that is no longer good counts as
-    /// expired, and is not served stale: one call loads a new one, and the others wait for that
-    /// load.
+    /// Sets a closure that checks at each hit whether a value is still valid. An invalid value
+    /// counts as expired, and is not served stale. One call loads a new value, and the others wait
+    /// for that load.
     ///
-    /// Suits values that carry their own expiry by another clock, such as a token with a wall-clock
-    /// expiry on a machine that may be suspended. Where a TTL by [`ttl_by`](Self::ttl_by) is
-    /// enough, it costs less. Calls that load or wait get the new value without a question.
-    /// [`peek`](Memo::peek), [`contains`](Memo::contains) and [`for_each`](Memo::for_each) ask as
-    /// well.
+    /// Suits values with an expiry by another clock, such as a token with a wall-clock expiry on a
+    /// machine that may be suspended. If a TTL by [`ttl_by`](Self::ttl_by) is enough, it costs
+    /// less. Calls that load or wait get the new value without a check. [`peek`](Memo::peek),
+    /// [`contains`](Memo::contains) and [`for_each`](Memo::for_each) check as well.
     ///
-    /// The closure runs outside of all locks, and may use the memo. A panic of the closure is the
-    /// call's panic.
+    /// The closure runs outside of all locks, and may use the memo. If the closure panics, the call
+    /// panics.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::Memo;
@@ -505,27 +548,28 @@ impl<K, V> MemoBuilder<K, V> {
     }
 
     /// Sets the delay after a failed refresh of a value. During the delay, the value is served, and
-    /// no other refresh begins. Until set, 1 s after the first failure, doubled with each further
-    /// one, at most 1 min.
+    /// no other refresh begins. The default is 1 s after the first failure, doubled with each
+    /// further one, and at most 1 min.
     ///
     /// A failed refresh is a load that ended without a value to keep, while the earlier value could
-    /// be served: after [`Memo::refresh`], or by [`refresh_ahead`](Self::refresh_ahead),
-    /// [`stale_while_revalidate`](Self::stale_while_revalidate) or
+    /// be served. A refresh follows [`Memo::refresh`], or one of the settings
+    /// [`refresh_ahead`](Self::refresh_ahead),
+    /// [`stale_while_revalidate`](Self::stale_while_revalidate) and
     /// [`stale_on_error`](Self::stale_on_error). Before the delay has passed, calls of this key are
     /// served that value at once and begin no load. Such calls count as `hits`, and as `stale_hits`
-    /// if the value has expired. A success begins the delays anew, and [`Memo::refresh`] ends the
-    /// present one. When the windows of the value are over, its key is loaded as if there had been
-    /// no value.
+    /// if the value has expired. After a success, the delays start again from the first.
+    /// [`Memo::refresh`] ends the present delay. When the windows of the value are over, the next
+    /// call loads as if there had been no value.
     ///
     /// The delay after the n-th failure is the policy's delay after the n-th attempt, jitter
     /// included. The delay counts from the end of the load. The policy's `max_attempts` and
-    /// `deadline` have no effect. A delay of zero lets the next call try again. The closure of a
-    /// custom policy may use the memo, and a panic of the closure is the call's panic. A load that
-    /// was dropped or panicked has not failed, and the next call tries again.
+    /// `deadline` have no effect. With a delay of zero, the next call tries again. The closure of a
+    /// custom policy may use the memo. If the closure panics, the call panics. A load that was
+    /// dropped or panicked does not count as failed, and the next call tries again.
     ///
     /// # Examples
     ///
-    /// A service is down for ten minutes, while a call each 100 ms asks for one key:
+    /// A service is down for ten minutes, while one key is called every 100 ms:
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -546,7 +590,7 @@ impl<K, V> MemoBuilder<K, V> {
     ///     assert_eq!(fetch.call(42).await.unwrap(), "Ada");
     ///     tokio::time::advance(second / 10).await;
     /// }
-    /// assert_eq!(users.stats().loads, 20); // one each 30 s
+    /// assert_eq!(users.stats().loads, 20); // one every 30 s
     /// # }
     /// ```
     pub fn refresh_backoff(mut self, policy: impl Into<RetryPolicy>) -> Self {
@@ -570,7 +614,7 @@ impl<K, V> MemoBuilder<K, V> {
             return Err(ConfigError::new("jitter", jitter, "0 to 1"));
         }
         if let Some(part) = refresh_ahead.filter(|part| !(*part > 0.0 && *part < 1.0)) {
-            return Err(ConfigError::new("refresh_ahead", part, "between 0 and 1"));
+            return Err(ConfigError::new("refresh_ahead", part, "above 0 and below 1"));
         }
         if ttl.is_set() {
             return Ok(());
@@ -584,21 +628,21 @@ impl<K, V> MemoBuilder<K, V> {
             ),
             ("stale_on_error", (!stale_on_error.is_zero()).then(|| format!("{stale_on_error:?}"))),
         ];
-        // The last two, the windows, have an effect on values that expire for lack of use.
+        // With a `time_to_idle` values expire, so the last two settings have an effect.
         let settings = if self.time_to_idle.is_some() { &without_effect[..2] } else { &without_effect };
         match settings.iter().find_map(|(setting, value)| Some((setting, value.as_ref()?))) {
-            Some((setting, value)) => Err(ConfigError::new(setting, value, "left out where nothing has a TTL")),
+            Some((setting, value)) => Err(ConfigError::new(setting, value, "left out unless values have a TTL")),
             None => Ok(()),
         }
     }
 }
 
 impl<K: Key, V: Value> MemoBuilder<K, V> {
-    /// The memo.
+    /// Builds the memo.
     ///
     /// # Panics
     ///
-    /// Where [`try_build`](Self::try_build) returns an error.
+    /// If [`try_build`](Self::try_build) would return an error.
     ///
     /// # Examples
     ///
@@ -611,12 +655,15 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
         or_panic(self.try_build())
     }
 
-    /// The memo, for settings that are not literals.
+    /// Builds the memo, for settings that are not literals.
     ///
     /// # Errors
     ///
-    /// If a TTL or the capacity is zero, the jitter not 0 to 1, the part for refreshing ahead not
-    /// between 0 and 1. If jitter or freshness is set where nothing has a TTL.
+    /// - If a TTL, the `time_to_idle` or the capacity is zero.
+    /// - If the jitter is not 0 to 1, or the part for `refresh_ahead` not above 0 and below 1.
+    /// - If `jitter` or `refresh_ahead` is set, and values have no TTL.
+    /// - If `stale_while_revalidate` or `stale_on_error` is set, and values have neither a TTL nor
+    ///   a `time_to_idle`.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! The part of an output that is remembered, and the failure that waiting calls get from a failed
+//! The part of an output that a memo keeps, and the failure that waiting calls get from a failed
 //! load.
 
 use crate::Error;
@@ -14,17 +14,16 @@ pub trait Value: Clone + Send + Sync + 'static {}
 #[diagnostic::do_not_recommend]
 impl<V: Clone + Send + Sync + 'static> Value for V {}
 
-/// An output of which a memo of `V` keeps something.
+/// An output from which a memo of `V` keeps a value.
 ///
-/// The memo's value type decides what that is. A `Memo<K, User>` keeps of a `Result<User, E>` the
-/// `Ok`, of an `Option<User>` the `Some`, and a plain `User` always; a `Memo<K, Result<User, E>>`
-/// keeps errors as well, a `Memo<K, Option<User>>` that there is none.
+/// The memo's value type decides what is kept. A `Memo<K, User>` keeps the `Ok` of a
+/// `Result<User, E>`, the `Some` of an `Option<User>`, and every plain `User`. A
+/// `Memo<K, Result<User, E>>` keeps errors as well, and a `Memo<K, Option<User>>` keeps `None`s.
 ///
-/// If nothing is kept, the load has failed. The calls that joined it then get
-/// [`Error::LoadFailed`]: a `Result` carries it in its error, which must be
-/// `From<decor::Error> + Display`, and an `Option` becomes `None`. An error enum carries it in a
-/// variant `#[from] decor::Error`. A foreign error does so after
-/// [`.lifted()`](crate::FnExt::lifted).
+/// If nothing is kept, the load has failed. The calls that joined the load then get
+/// [`Error::LoadFailed`]. A `Result` carries it in its error type, which must be
+/// `From<decor::Error> + Display`. An `Option` becomes `None`. An error enum carries it in a
+/// variant `#[from] decor::Error`, and a foreign error after [`.lifted()`](crate::FnExt::lifted).
 ///
 /// # Examples
 ///
@@ -40,30 +39,31 @@ impl<V: Clone + Send + Sync + 'static> Value for V {}
 #[diagnostic::on_unimplemented(
     message = "a memo of `{V}` keeps nothing of `{Self}`",
     label = "the decorated call returns `{Self}`",
-    note = "of a `Result<User, E>` a `Memo<K, User>` keeps what is `Ok`, a `Memo<K, Result<User, E>>` both"
+    note = "of a `Result<User, E>`, a `Memo<K, User>` keeps the `Ok`, and a `Memo<K, Result<User, E>>` keeps both"
 )]
 pub trait Cacheable<V>: Sized {
-    /// The error of a load that left nothing to keep. The calls that joined the load get it.
+    /// The error of a load that left nothing to keep, which is the type that joined calls receive.
     type Error;
 
-    /// What of it is remembered; `None` for a failure, which is not.
+    /// Returns the value to keep; `None` for a failure.
     fn kept(&self) -> Option<&V>;
 
-    /// The output of a call that was answered by what is remembered.
+    /// Returns the output of a call that a kept value answers.
     fn from_kept(value: V) -> Self;
 
-    /// The error of a failure, if there is one.
+    /// Returns the error of a failure; `None` if a value is kept.
     fn error(&self) -> Option<&Self::Error>;
 
-    /// The failure with this error; `None` if the type has no failures. A call that joined a failed
-    /// load then loads by itself.
+    /// Returns the failure with this error; `None` if the type has no failures. With `None`, a call
+    /// that joined a failed load loads by itself.
     fn from_error(error: Self::Error) -> Option<Self>;
 }
 
-/// An error that can carry the failure of another call's load: `From<decor::Error>` and `Display`.
+/// An error that can carry the failure of another call's load. Implemented for every
+/// `From<decor::Error> + Display`.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` cannot tell the calls that wait for a load that it failed (`decor::Error::LoadFailed`)",
+    message = "the error type `{Self}` cannot carry the failure of a load to the calls that wait for it (`decor::Error::LoadFailed`)",
     label = "the memoized call fails with `{Self}`",
     note = "if it is yours, give it `Display` and `From<decor::Error>` (with thiserror: a variant `#[from] decor::Error`)",
     note = "if it is foreign, call `.lifted()` first: the error becomes a `decor::Failure<{Self}>`"
@@ -73,9 +73,9 @@ pub trait CarriesLoadFailure: From<Error> + fmt::Display {}
 #[diagnostic::do_not_recommend]
 impl<E: From<Error> + fmt::Display> CarriesLoadFailure for E {}
 
-/// An output that can be memoized: [`Cacheable`], and able to carry the failure of a load.
+/// An output that can be memoized, because it is [`Cacheable`] and can carry the failure of a load.
 ///
-/// A single bound, because with two rustc would ask for the missing types of a memo twice.
+/// A single bound, because with two rustc would ask twice for the missing types of a memo.
 pub trait Memoizable<V>: Cacheable<V> {}
 
 impl<V, O: Cacheable<V, Error: CarriesLoadFailure>> Memoizable<V> for O {}
@@ -162,8 +162,10 @@ impl<V> Cacheable<V> for Option<V> {
     }
 }
 
-/// Values that say "there is none": an `Err`, a `None`. See
+/// Values that can be negative, as an `Err` and a `None` are. See
 /// [`MemoBuilder::negative`](crate::MemoBuilder::negative).
+///
+/// # Examples
 ///
 /// ```
 /// use decor::Negative;
@@ -172,7 +174,7 @@ impl<V> Cacheable<V> for Option<V> {
 /// assert!(!Some(7).is_negative());
 /// ```
 pub trait Negative {
-    /// Whether it is one.
+    /// Returns `true` for a negative value.
     fn is_negative(&self) -> bool;
 }
 

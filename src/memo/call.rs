@@ -1,12 +1,12 @@
-//! A memoized call: asks the memo, waits for the load of another call, or loads.
+//! A memoized call, which is answered by the memo, waits for the load of another call, or loads.
 //!
-//! Whether a call is answered, waits or loads is decided in [`state`](super::state); here it is
-//! carried out, for tasks and for threads.
+//! [`contact`](super::contact) decides between the three. This module carries the decision out, for
+//! tasks and for threads.
 
 use super::{
-    BlockingLoad, Cacheable, Contact, Core, Detached, DetachedLoad, Failures, FixedKey, IsolatedErrors, Joined, Key,
-    KeySource, Landing, Leader, Load, LoadMode, Memo, Options, ReportedErrors, Running, RunningBlocking, SharedErrors,
-    Value, load::in_background,
+    BlockingLoad, Cacheable, Contact, Core, Detached, DetachedLoad, ErrorSharing, FixedKey, IsolatedErrors, Joined,
+    Key, KeySource, Leader, Load, LoadMode, LoadOutcome, Memo, Options, ReportedErrors, Running, RunningBlocking,
+    SharedErrors, Value, load::in_background,
 };
 use crate::{
     call::{CallableOnce, blocking},
@@ -23,13 +23,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The future of a [`.memoized(..)`](crate::FnExt::memoized) call. The memo is asked, and the
-/// function called, when it is polled.
+/// The future of a [`.memoized(..)`](crate::FnExt::memoized) call. Looks up the memo, and calls the
+/// function if necessary, when it is polled.
 ///
 /// # Cancel safety
 ///
 /// If dropped while waiting, the call leaves the load that it joined. If dropped while loading, the
-/// load is dropped, and one waiter starts another; a [detached](Self::detached) load goes on.
+/// load is dropped, and one waiter starts a new one. A [detached](Self::detached) load goes on.
 ///
 /// # Examples
 ///
@@ -57,7 +57,7 @@ where
     state: State<C, Args, L, K, V, O>,
 }
 
-/// A [`MemoizedFuture`] with its key given: of [`Memo::get_or_load`], and of `.memoized_by(..)` on
+/// A [`MemoizedFuture`] with a given key, from [`Memo::get_or_load`] or from `.memoized_by(..)` on
 /// a future.
 pub(crate) type GetOrLoad<C, F, K, V, Q> =
     MemoizedFuture<C, (), Load<F, K, V, ReportedErrors>, K, V, Options<FixedKey<Q>>>;
@@ -70,7 +70,7 @@ enum State<C, Args, L, K: Eq + Hash, V, O> {
         args: Args,
         options: O,
     },
-    /// The arguments are kept: the call may have to load after all.
+    /// Keeps the arguments, because the call loads by itself if the load that it joined fails.
     Joined {
         begin: Begin<C, Args, L, K, V>,
         callable: C,
@@ -82,9 +82,9 @@ enum State<C, Args, L, K: Eq + Hash, V, O> {
     Ended,
 }
 
-/// Calls the function and begins the load. With a function pointer the future needs neither a
-/// projection of `C`, which rustc rejects inside a task for arguments such as `&'static str`, nor a
-/// bound on `C`, which it rejects there for closures that borrow.
+/// Calls the function and begins the load. A function pointer, because inside a spawned task rustc
+/// rejects a projection of `C` for arguments such as `&'static str`, and a bound on `C` for
+/// closures that borrow.
 type Begin<C, Args, L, K, V> = fn(Leader<K, V>, C, Args) -> L;
 
 fn begin<C, Args, K, V, E, R>(leader: Leader<K, V>, callable: C, args: Args) -> R::Future
@@ -114,17 +114,17 @@ where
         R2: Running<Load<C::Future, K, V, E2>>,
     {
         let State::Start { callable, args, options, .. } = self.state else {
-            panic!("the options of a memoized call are set before it is polled");
+            panic!("the options of a memoized call must be set before the call is polled");
         };
         MemoizedFuture::new(self.memo, callable, args, options.with())
     }
 
-    /// Hands the error of a failed load to all calls that waited for it; see
+    /// Gives the error of a failed load to all calls that waited for that load; see
     /// [`Memoized::sharing_errors`](crate::Memoized::sharing_errors).
     ///
     /// # Panics
     ///
-    /// If it has been polled.
+    /// If the future has been polled.
     ///
     /// # Examples
     ///
@@ -141,7 +141,7 @@ where
     /// ```
     pub fn sharing_errors(self) -> MemoizedFuture<C, Args, R::Future, K, V, Options<B, SharedErrors, R>>
     where
-        SharedErrors: Failures<C::Output, V>,
+        SharedErrors: ErrorSharing<C::Output, V>,
         R: Running<Load<C::Future, K, V, SharedErrors>>,
     {
         self.with()
@@ -152,7 +152,7 @@ where
     ///
     /// # Panics
     ///
-    /// If it has been polled.
+    /// If the future has been polled.
     ///
     /// # Examples
     ///
@@ -179,12 +179,12 @@ where
         self.with()
     }
 
-    /// Runs the load in a task of its own, so that it goes on when the calls that wait for it
-    /// leave; see [`Memoized::detached`](crate::Memoized::detached).
+    /// Runs the load in a task of its own, so that the load goes on when the calls that wait for it
+    /// are dropped; see [`Memoized::detached`](crate::Memoized::detached).
     ///
     /// # Panics
     ///
-    /// If it has been polled.
+    /// If the future has been polled.
     ///
     /// # Examples
     ///
@@ -211,7 +211,7 @@ where
     K: Key,
     V: Value,
     B: KeySource<Args, K>,
-    E: Failures<L::Output, V>,
+    E: ErrorSharing<L::Output, V>,
     R: LoadMode,
     L: Future<Output: Cacheable<V>>,
 {
@@ -226,12 +226,12 @@ where
                     options.by.look_up(Clock::Task, args, this.memo).map(hit).map_err(Some)
                 }
                 StateProj::Joined { joined, .. } => {
-                    let landing = ready!(joined.poll(cx));
-                    output_from::<L::Output, K, V, E>(core, &landing).ok_or(None)
+                    let outcome = ready!(joined.poll(cx));
+                    output_from::<L::Output, K, V, E>(core, &outcome).ok_or(None)
                 }
                 StateProj::Loading(load) => {
                     let Poll::Ready(output) = load.poll(cx) else {
-                        // The function may have asked a memo itself.
+                        // Removes the outcome of a memoized call within the function.
                         memo_outcome::leave(None);
                         return Poll::Pending;
                     };
@@ -268,7 +268,7 @@ where
     }
 }
 
-/// The output of a call that a value answers. Leaves the outcome for the call's watchers.
+/// Returns the output of a call that a value answers. Leaves the outcome for the call's watchers.
 #[inline]
 fn answer<O: Cacheable<V>, V>(value: V, outcome: MemoOutcome) -> O {
     memo_outcome::leave(outcome);
@@ -280,23 +280,23 @@ fn hit<O: Cacheable<V>, V>(value: V) -> O {
     answer(value, MemoOutcome::Hit)
 }
 
-/// The output of a call that waited for a load; `None` if it must try again itself.
-fn output_from<O: Cacheable<V>, K: Eq + Hash, V: Clone, E: Failures<O, V>>(
+/// Returns the output of a call that waited for a load; `None` if the call must try again itself.
+fn output_from<O: Cacheable<V>, K: Eq + Hash, V: Clone, E: ErrorSharing<O, V>>(
     memo: &Core<K, V>,
-    landing: &Landing<V>,
+    outcome: &LoadOutcome<V>,
 ) -> Option<O> {
-    match landing {
-        Landing::Loaded(value) => Some(answer(value.clone(), MemoOutcome::Coalesced)),
-        Landing::Stale(value) => {
+    match outcome {
+        LoadOutcome::Loaded(value) => Some(answer(value.clone(), MemoOutcome::Coalesced)),
+        LoadOutcome::Stale(value) => {
             memo.count_stale_on_error();
             Some(answer(value.clone(), MemoOutcome::Stale))
         }
-        Landing::Failed(failure) => E::output(failure).inspect(|_| memo_outcome::leave(MemoOutcome::Coalesced)),
-        Landing::Abandoned => None,
+        LoadOutcome::Failed(failure) => E::output(failure).inspect(|_| memo_outcome::leave(MemoOutcome::Coalesced)),
+        LoadOutcome::Abandoned => None,
     }
 }
 
-/// The same for a thread.
+/// Makes a memoized call on a thread. The counterpart of [`MemoizedFuture`].
 pub(crate) fn call_blocking<C, Args, K, V, B, E, R>(
     memo: &Memo<K, V>,
     options: &Options<B, E, R>,
@@ -309,7 +309,7 @@ where
     K: Key,
     V: Value,
     B: KeySource<Args, K>,
-    E: Failures<C::Output, V>,
+    E: ErrorSharing<C::Output, V>,
     R: RunningBlocking<BlockingLoad<C, Args, K, V, E>, C::Output>,
 {
     let core = memo.core();
@@ -330,11 +330,11 @@ where
                 return answer(value, outcome);
             }
             Contact::Join(key, mut joined) => {
-                let landing = thread::block_until(|waker| match joined.poll(&mut Context::from_waker(waker)) {
-                    Poll::Ready(landing) => thread::Progress::Ready(landing),
+                let outcome = thread::block_until(|waker| match joined.poll(&mut Context::from_waker(waker)) {
+                    Poll::Ready(outcome) => thread::Progress::Ready(outcome),
                     Poll::Pending => thread::Progress::wake_me(None),
                 });
-                if let Some(output) = output_from::<C::Output, K, V, E>(core, &landing) {
+                if let Some(output) = output_from::<C::Output, K, V, E>(core, &outcome) {
                     return output;
                 }
                 contact = core.contact_again(Clock::Thread, key, R::IN_BACKGROUND);
@@ -358,7 +358,7 @@ impl<C, Args, L, K: Eq + Hash, V, O> fmt::Debug for MemoizedFuture<C, Args, L, K
     }
 }
 
-/// A future in the place of a function: it has been called already.
+/// A future in place of a function, which has been called already.
 #[derive(Debug)]
 pub struct Begun<F>(pub(crate) F);
 

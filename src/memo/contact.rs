@@ -100,12 +100,12 @@ impl<K: Key, V: Value> Core<K, V> {
             return Contact::Join(key, joined);
         }
         if let (Some(entry), Some(Freshness::Dead)) = (&entry, freshness) {
-            shard.take_at(entry.place);
+            shard.take_by_id(entry.id);
             self.forget(entry);
             counters.expirations.count();
         }
         let flight = Arc::new(Flight::new(shard.generation));
-        shard.board(hash, key.clone(), Arc::clone(&flight));
+        shard.open_flight(hash, key.clone(), Arc::clone(&flight));
         let in_background = in_background && is_servable;
         counters.loads_begun.count();
         counters.refreshes.add(is_servable.into());
@@ -133,9 +133,9 @@ impl<K: Key, V: Value> Core<K, V> {
         loop {
             let shard = self.index.write(hash);
             match (&self.settings.valid_while, shard.find(hash, key).cloned()) {
-                (Some(is_valid), Some(entry)) if judged.is_none_or(|(place, _)| place != entry.place) => {
+                (Some(is_valid), Some(entry)) if judged.is_none_or(|(id, _)| id != entry.id) => {
                     drop(shard);
-                    judged = Some((entry.place, is_valid(&entry.key, &entry.value)));
+                    judged = Some((entry.id, is_valid(&entry.key, &entry.value)));
                 }
                 (_, entry) => return (shard, entry, judged.is_none_or(|(_, is_valid)| is_valid)),
             }

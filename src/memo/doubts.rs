@@ -1,15 +1,15 @@
 //! Invalidations by value or tag, and their effect on loads under way.
 //!
-//! A load under way has no value yet that an invalidation could look at. The invalidation is
-//! therefore left with the load's flight, and is asked when the load lands. If the invalidation
-//! concerns the value, the value answers only the calls that joined before, and is not kept.
+//! A load under way has no value yet that an invalidation could match. The invalidation is
+//! therefore stored with the load's flight, and is matched against the value when the load ends. A
+//! value that matches answers only the calls that joined before the invalidation, and is not kept.
 
 use super::settings::Tag;
 use crate::sync::Arc;
 use std::collections::HashSet;
 
-/// Maximum number of invalidations that a load keeps. With one more, the load's flight is detached,
-/// so that a load that hangs does not gather invalidations for ever.
+/// Maximum number of invalidations that are stored with a load. With one more, the load's flight is
+/// removed, so that a load that hangs does not collect invalidations without bound.
 const MAX_DOUBTS: usize = 1_000;
 
 pub(super) type Predicate<K, V> = Arc<dyn Fn(&K, &V) -> bool + Send + Sync>;
@@ -29,7 +29,7 @@ impl<K, V> Invalidation<'_, K, V> {
     }
 }
 
-/// The invalidations since a load began.
+/// The invalidations since a load began that its value has not been matched against.
 pub(super) struct Doubts<K, V> {
     predicates: Vec<Predicate<K, V>>,
     tags: HashSet<Tag>,
@@ -42,7 +42,7 @@ impl<K, V> Default for Doubts<K, V> {
 }
 
 impl<K, V> Doubts<K, V> {
-    /// Returns `false` if there are too many.
+    /// Adds an invalidation. Returns `false` if there are too many.
     pub(super) fn add(&mut self, invalidation: &Invalidation<'_, K, V>) -> bool {
         match *invalidation {
             Invalidation::Where(predicate) => self.predicates.push(Arc::clone(predicate)),

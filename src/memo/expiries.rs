@@ -1,6 +1,6 @@
 //! The entries of a memo in the order in which they expire.
 
-use super::bound::Place;
+use super::bound::EntryId;
 use crate::{
     clock::Nanos,
     sync::{Mutex, MutexGuard, lock, try_lock},
@@ -9,19 +9,19 @@ use std::{
     array,
     cmp::Reverse,
     collections::BinaryHeap,
-    // Not by way of `crate::sync`: no decision depends on the order of its changes.
+    // Not from `crate::sync`, because no decision depends on the order of its changes.
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// The queue is never rebuilt below this length.
+/// Minimum length at which the queue is rebuilt.
 const SMALL: usize = 64;
 
-/// Maximum number of dead values that one call takes out. More than a store adds, so that their
-/// number falls.
+/// Maximum number of dead values that one call takes out. Two, because a store adds at most one, so
+/// that the number of dead values falls.
 const DEAD_PER_CALL: usize = 2;
 
-/// Values that are of no use any more.
-pub(super) type Dead = [Option<Place>; DEAD_PER_CALL];
+/// Values that are past their expiry and all windows.
+pub(super) type Dead = [Option<EntryId>; DEAD_PER_CALL];
 
 /// Entries that can expire, the first to expire at the front.
 ///
@@ -29,22 +29,23 @@ pub(super) type Dead = [Option<Place>; DEAD_PER_CALL];
 /// until the queue is rebuilt. The queue is rebuilt at twice its length after the latest rebuild.
 #[derive(Debug, Default)]
 pub(super) struct Expiries {
-    queue: BinaryHeap<Reverse<(Nanos, Place)>>,
+    queue: BinaryHeap<Reverse<(Nanos, EntryId)>>,
     /// Length after the latest rebuild.
     rebuilt_to: usize,
 }
 
 impl Expiries {
-    pub(super) fn push(&mut self, at: Nanos, place: Place) {
-        self.queue.push(Reverse((at, place)));
+    pub(super) fn push(&mut self, at: Nanos, id: EntryId) {
+        self.queue.push(Reverse((at, id)));
     }
 
-    /// Takes out the first, if it expires at that moment or earlier. It may have left the memo.
-    pub(super) fn pop(&mut self, moment: Nanos) -> Option<Place> {
-        let Reverse((at, place)) = *self.queue.peek()?;
+    /// Takes out the first entry, if it expires at `moment` or earlier. The entry may have left the
+    /// memo already.
+    pub(super) fn pop(&mut self, moment: Nanos) -> Option<EntryId> {
+        let Reverse((at, id)) = *self.queue.peek()?;
         (at <= moment).then(|| {
             self.queue.pop();
-            place
+            id
         })
     }
 
@@ -52,20 +53,21 @@ impl Expiries {
         self.queue.len() >= SMALL.max(2 * self.rebuilt_to)
     }
 
-    /// Leaves these, and no others.
-    pub(super) fn rebuild(&mut self, entries: impl Iterator<Item = (Nanos, Place)>) {
+    /// Replaces the whole queue with these entries.
+    pub(super) fn rebuild(&mut self, entries: impl Iterator<Item = (Nanos, EntryId)>) {
         self.queue = entries.map(Reverse).collect();
         self.rebuilt_to = self.queue.len();
     }
 }
 
-/// The queue behind a lock, and beside the lock the moment at which its front is of no use.
+/// The queue behind a lock, with the moment at which its first entry is dead beside the lock.
 #[derive(Debug)]
 pub(super) struct SharedExpiries {
     queue: Mutex<Expiries>,
-    /// Time after its expiry for which a value may be of use.
+    /// Nanoseconds after its expiry for which a value may be served.
     window: Nanos,
-    /// [`Nanos::MAX`] if the queue is empty. Changes only under the lock.
+    /// Moment at which the first entry is dead; [`Nanos::MAX`] if the queue is empty. Changes only
+    /// under the lock.
     dead_at: AtomicU64,
 }
 
@@ -88,14 +90,14 @@ impl SharedExpiries {
         self.change_locked(lock(&self.queue), change)
     }
 
-    /// Takes out the first values that are of no use any more; some of these may have left the memo
-    /// already. Takes none while another thread has the lock.
+    /// Takes out the first dead values. Some of them may have left the memo already. Takes none
+    /// while another thread holds the lock.
     pub(super) fn try_take_dead(&self, now: Nanos) -> Dead {
         let queue = try_lock(&self.queue);
         queue.map_or(Dead::default(), |queue| self.change_locked(queue, |queue| self.take_dead(queue, now)))
     }
 
-    /// The same for a caller that changes the queue.
+    /// Takes out the first dead values, for a caller that holds the lock already.
     pub(super) fn take_dead(&self, queue: &mut Expiries, now: Nanos) -> Dead {
         array::from_fn(|_| queue.pop(now.checked_sub(self.window)?))
     }
@@ -112,31 +114,31 @@ impl SharedExpiries {
 mod tests {
     use super::*;
 
-    fn place(number: u64) -> Place {
-        Place::new(number, 0, None)
+    fn id(number: u64) -> EntryId {
+        EntryId::new(number, 0, None)
     }
 
     #[test]
-    fn the_first_to_expire_comes_first_and_ties_by_age() {
+    fn entries_come_in_order_of_expiry_and_ties_in_order_of_age() {
         let mut expiries = Expiries::default();
         for (number, at) in [(0, 30), (1, 10), (2, 20), (3, 10)] {
-            expiries.push(at, place(number));
+            expiries.push(at, id(number));
         }
         assert_eq!(expiries.pop(9), None);
-        assert_eq!([10, 10, 10].map(|now| expiries.pop(now)), [Some(place(1)), Some(place(3)), None]);
-        assert_eq!([99, 99, 99].map(|now| expiries.pop(now)), [Some(place(2)), Some(place(0)), None]);
+        assert_eq!([10, 10, 10].map(|now| expiries.pop(now)), [Some(id(1)), Some(id(3)), None]);
+        assert_eq!([99, 99, 99].map(|now| expiries.pop(now)), [Some(id(2)), Some(id(0)), None]);
     }
 
     /// A thousand entries are replaced a hundred times, and none ever comes to the front.
     #[test]
-    fn replaced_entries_do_not_pile_up() {
+    fn the_queue_stays_below_twice_the_number_of_live_entries() {
         let mut expiries = Expiries::default();
         let (mut rebuilds, mut longest) = (0, 0);
         for number in 0..100_000_u64 {
-            expiries.push(number, place(number));
+            expiries.push(number, id(number));
             if expiries.is_too_long() {
                 let live = number.saturating_sub(999)..=number;
-                expiries.rebuild(live.map(|number| (number, place(number))));
+                expiries.rebuild(live.map(|number| (number, id(number))));
                 rebuilds += 1;
             }
             longest = longest.max(expiries.queue.len());

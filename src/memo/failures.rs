@@ -1,22 +1,22 @@
 //! The output of a call that joined a failed load.
 //!
-//! If each of the calls tries for itself, one after the other, the last of twenty waits for twenty
-//! failures of a server that is down. If they are told of the failure, each waits for the load that
-//! it joined, and no longer.
+//! If each of twenty waiting calls tried again by itself, one after the other, the last would wait
+//! for twenty failures of a server that is down. If the calls get the failure, each waits only for
+//! the load that it joined.
 
 use super::{Cacheable, CarriesLoadFailure, Word};
 use crate::{Error, Name, sync::Arc};
 use std::any::Any;
 
-/// A failed load, on its way to the calls that joined it. They may be calls of another function,
+/// A failed load, as the calls that joined it receive it. These may be calls of another function,
 /// with another type of error.
 #[derive(Debug)]
 pub struct LoadFailure {
-    /// The function that failed.
+    /// Name of the function that failed.
     name: Name,
     /// The text of the leader's error.
     message: String,
-    /// The error itself; `None` unless it is shared.
+    /// The error itself; `None` unless errors are shared.
     error: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -25,12 +25,13 @@ impl LoadFailure {
     where
         O: Cacheable<V, Error: CarriesLoadFailure>,
     {
-        let message = output.error().map_or_else(|| "it left no value".to_owned(), ToString::to_string);
+        let message = output.error().map_or_else(|| "it returned no value".to_owned(), ToString::to_string);
         Self { name, message, error: None }
     }
 
-    /// The output of a call that joined; `None` if its type has no failures.
-    fn told<O, V>(&self) -> Option<O>
+    /// Returns the output of a call that joined, with an [`Error::LoadFailed`]; `None` if the
+    /// output's type has no failures.
+    fn as_load_failed<O, V>(&self) -> Option<O>
     where
         O: Cacheable<V, Error: CarriesLoadFailure>,
     {
@@ -38,8 +39,8 @@ impl LoadFailure {
     }
 }
 
-/// The way in which failures of loads reach the calls that joined, with outputs of type `O` in a
-/// memo of `V`.
+/// Passes the failure of a load on to the calls that joined it, with outputs of type `O` in a memo
+/// of `V`.
 ///
 /// Implemented by [`ReportedErrors`], [`SharedErrors`] and [`IsolatedErrors`].
 #[diagnostic::on_unimplemented(
@@ -49,26 +50,27 @@ impl LoadFailure {
     note = "without `.sharing_errors()` those calls get its text, in a `decor::Error::LoadFailed`",
     note = "an `Option` shares its `None`; other outputs have no failures"
 )]
-pub trait Failures<O, V>: Word {
-    /// Of the load that failed, for the calls that joined it.
+pub trait ErrorSharing<O, V>: Word {
+    /// Returns the failure of a load, for the calls that joined it.
     #[doc(hidden)]
     fn share(output: &O, name: Name) -> LoadFailure;
 
-    /// The output of a call that joined it; `None` if the call has to try for itself.
+    /// Returns the output of a call that joined; `None` if the call has to try again by itself.
     #[doc(hidden)]
     fn output(failure: &LoadFailure) -> Option<O>;
 }
 
-/// [`Error::LoadFailed`] with the text of the leader's error; for an `Option` its `None`. The
-/// default.
+/// Gives joined calls an [`Error::LoadFailed`] with the text of the leader's error, or the `None`
+/// of an `Option`. The default.
 #[derive(Debug, Clone, Copy)]
 pub struct ReportedErrors;
 
-/// The leader's own error: [`.sharing_errors()`](crate::Memoized::sharing_errors).
+/// Gives joined calls the leader's own error. Set by
+/// [`.sharing_errors()`](crate::Memoized::sharing_errors).
 #[derive(Debug, Clone, Copy)]
 pub struct SharedErrors;
 
-/// No error. Each call tries again by itself, one after the other:
+/// Gives joined calls no error. Each tries again by itself, one after the other. Set by
 /// [`.isolating_errors()`](crate::Memoized::isolating_errors).
 #[derive(Debug, Clone, Copy)]
 pub struct IsolatedErrors;
@@ -86,7 +88,7 @@ impl Word for IsolatedErrors {
 }
 
 #[diagnostic::do_not_recommend]
-impl<O, V> Failures<O, V> for ReportedErrors
+impl<O, V> ErrorSharing<O, V> for ReportedErrors
 where
     O: Cacheable<V, Error: CarriesLoadFailure>,
 {
@@ -95,12 +97,12 @@ where
     }
 
     fn output(failure: &LoadFailure) -> Option<O> {
-        failure.told()
+        failure.as_load_failed()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<O, V> Failures<O, V> for SharedErrors
+impl<O, V> ErrorSharing<O, V> for SharedErrors
 where
     O: Cacheable<V, Error: CarriesLoadFailure + Clone + Send + Sync + 'static>,
 {
@@ -112,13 +114,13 @@ where
     fn output(failure: &LoadFailure) -> Option<O> {
         match failure.error.as_ref().and_then(|error| error.downcast_ref::<O::Error>()) {
             Some(error) => O::from_error(error.clone()),
-            None => failure.told(),
+            None => failure.as_load_failed(),
         }
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<O, V> Failures<O, V> for IsolatedErrors
+impl<O, V> ErrorSharing<O, V> for IsolatedErrors
 where
     O: Cacheable<V, Error: CarriesLoadFailure>,
 {

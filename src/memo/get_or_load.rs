@@ -1,4 +1,4 @@
-//! A memoized call by hand.
+//! A memoized call without a decorator.
 
 use super::{FixedKey, GetOrLoad, Key, KeyPart, Memo, Memoizable, MemoizedFuture, Options, Value};
 use crate::CallableOnce;
@@ -7,21 +7,24 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// Returns the value of this key. If there is none, returns the output of `load`, and keeps its
     /// value.
     ///
-    /// Does for one call by hand what [`.memoized(..)`](crate::FnExt::memoized) does for a
-    /// function. Types do not change. [`sharing_errors`](MemoizedFuture::sharing_errors),
+    /// Does for one call what [`.memoized(..)`](crate::FnExt::memoized) does for a function. The
+    /// output has the type of `load`'s output. [`sharing_errors`](MemoizedFuture::sharing_errors),
     /// [`isolating_errors`](MemoizedFuture::isolating_errors) and
-    /// [`detached`](MemoizedFuture::detached) may follow. The key may be borrowed, a `&str` for a
-    /// `String`, unless it has several parts. Only a miss makes the key owned. `load` is a plain or
-    /// a decorated closure, and may borrow: `(|| client.user(id)).retry_with(&policy)`.
+    /// [`detached`](MemoizedFuture::detached) may follow.
+    ///
+    /// The key may be borrowed, such as a `&str` for a `String`, unless it has several parts. Only
+    /// a miss makes the key owned. `load` is a plain or a decorated closure, and may borrow: `(||
+    /// client.user(id)).retry_with(&policy)`.
     ///
     /// # Cancel safety
     ///
-    /// If dropped while loading, the load is dropped, and a waiting call starts a new one.
+    /// If dropped while waiting, the call leaves the load that it joined. If dropped while loading,
+    /// the load is dropped, and a waiting call starts a new one.
     ///
     /// # Panics
     ///
-    /// If `load` asks for the same key, in the same task and while it is polled, because it would
-    /// wait for itself. A load hangs if it waits for another task that asks for the same key.
+    /// If `load` asks for the same key in the same task, because it would wait for itself. A load
+    /// that waits for another task, which asks for the same key, hangs instead.
     ///
     /// # Examples
     ///

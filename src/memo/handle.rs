@@ -4,14 +4,19 @@ use super::{cacheable::Value, key::Key, state::Core, stats::MemoStats};
 use crate::sync::Arc;
 use std::{borrow::Borrow, fmt, hash::Hash};
 
-/// A shared cache that fills itself: values that were loaded, remembered by key until their TTL is
+/// A shared cache that fills itself. Keeps the values that were loaded, by key, until their TTL is
 /// over.
 ///
 /// A clone is the same memo. Keep one in the state of the program, and give it to functions with
-/// [`.memoized(&memo)`](crate::FnExt::memoized), or use it by hand. On a thread, by hand means
-/// [`.blocking().memoized(&memo)`](crate::blocking::FnExt::memoized) on a closure. A memo is always
-/// bounded, to 10,000 values by [default](crate::MemoBuilder::capacity). A full memo drops values
-/// that have expired, and then evicts the [least recently used](crate::Eviction::Lru) one.
+/// [`.memoized(&memo)`](crate::FnExt::memoized), or call [`get_or_load`](Self::get_or_load). On a
+/// thread, decorate a closure with
+/// [`.blocking().memoized(&memo)`](crate::blocking::FnExt::memoized) instead of `get_or_load`.
+///
+/// A memo is always bounded, to 10,000 values by [default](crate::MemoBuilder::capacity). A full
+/// memo drops values that have expired, and then evicts the [least recently
+/// used](crate::Eviction::Lru) value.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -28,7 +33,7 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 /// fetch_user.call(42).await?; // from the memo
 /// assert_eq!(
 ///     users.stats().to_string(),
-///     "CacheInfo(hits=1, misses=1, maxsize=10000, currsize=1, coalesced=0, loads=1)",
+///     "MemoStats(hits=1, misses=1, coalesced=0, loads=1, entries=1, capacity=10000)",
 /// );
 ///
 /// users.invalidate(&42);
@@ -91,28 +96,28 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 /// The value's type decides (see [`Cacheable`](crate::Cacheable)). A `Memo<K, User>` keeps the `Ok`
 /// of a `Result<User, E>`, and the `Some` of an `Option<User>`. A `Memo<K, Result<User, E>>` keeps
 /// errors too, and a `Memo<K, Option<User>>` keeps `None`s;
-/// [`negative`](crate::MemoBuilder::negative) gives those a shorter TTL. Values are cloned for each
-/// call: an `Arc` in the memo makes that cheap.
+/// [`negative`](crate::MemoBuilder::negative) gives those a shorter TTL. Each call gets a clone of
+/// the value, and an `Arc` in the memo makes that cheap.
 ///
 /// # One load at a time
 ///
-/// If many calls ask for a key without a good value, one of them loads it, and the others wait for
-/// its value. This is single flight: a stampede, or thundering herd, cannot form. If the load
-/// fails, the loading call gets the error, and the waiters get its text at once, in an
+/// If many calls ask for a key without a value to serve, one of them loads the value, and the
+/// others wait for it. This is single flight, and prevents a stampede (thundering herd). If the
+/// load fails, the loading call gets the error, and the waiters get its text at once, in an
 /// [`Error::LoadFailed`](crate::Error::LoadFailed). With
-/// [`.sharing_errors()`](crate::Memoized::sharing_errors) they get the error itself. With
-/// [`.isolating_errors()`](crate::Memoized::isolating_errors) each tries again by itself, one after
-/// the other. If the loading call is dropped or panics, a waiter takes over.
+/// [`.sharing_errors()`](crate::Memoized::sharing_errors), the waiters get the error itself. With
+/// [`.isolating_errors()`](crate::Memoized::isolating_errors), each waiter loads by itself, one
+/// after the other. If the loading call is dropped or panics, a waiter takes over.
 ///
-/// A load runs in the call that began it. If every caller times out before a load finishes (by a
-/// `.timeout(..)` behind the memo), the memo stays empty;
-/// [`.detached()`](crate::Memoized::detached) runs loads in tasks of their own. A thread's load
-/// cannot be cancelled: left by a timeout, it fills the memo when it ends. A loading call that is
-/// neither polled nor dropped blocks its waiters.
+/// A load runs in the call that began it. If a `.timeout(..)` after the memo ends every caller
+/// before a load finishes, the memo stays empty. [`.detached()`](crate::Memoized::detached) runs
+/// loads in tasks of their own. A load on a thread cannot be cancelled. If its caller times out,
+/// the load still fills the memo when it ends. A loading call that is neither polled nor dropped
+/// blocks its waiters.
 ///
 /// # Freshness
 ///
-/// A value can be refreshed before its expiry, and used after it. Both are off until
+/// A value can be refreshed before its expiry, and served after its expiry. Both are off until
 /// [set](Self::builder).
 ///
 /// ```text
@@ -122,53 +127,53 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///    │                     │ call refreshes it  │ refreshes it          │ and if it fails, served │ and have its error
 /// ```
 ///
-/// Both windows begin at the expiry. The one call that refreshes a value waits for its load. With
-/// [`.detached()`](crate::Memoized::detached) that call does not wait, because the load goes on in
-/// a task. If a refresh fails, the value that is there is served, and no call tries again before a
-/// delay has passed: 1 s at first, up to 1 min, or by
-/// [`refresh_backoff`](crate::MemoBuilder::refresh_backoff). During the delay, the value is served
-/// at once in all windows.
+/// Both windows begin at the expiry. The call that refreshes a value waits for its load. With
+/// [`.detached()`](crate::Memoized::detached) that call does not wait, because the load runs in a
+/// task. If a refresh fails, the present value is served, and no call tries again before a delay
+/// has passed. The delay is 1 s at first and at most 1 min, unless
+/// [`refresh_backoff`](crate::MemoBuilder::refresh_backoff) is set. During the delay, the value is
+/// served at once in all windows.
 ///
 /// [`jitter`](crate::MemoBuilder::jitter) keeps values that were loaded together from expiring
-/// together. [`negative`](crate::MemoBuilder::negative) gives an `Err` or a `None` a shorter time,
-/// and those are never served stale.
+/// together. [`negative`](crate::MemoBuilder::negative) gives an `Err` or a `None` a shorter TTL,
+/// and those values are never served stale.
 ///
 /// # A clear wins
 ///
 #[doc = include_str!("../../docs/flight.svg")]
 ///
 /// A load that began before a [`clear`](Self::clear), an [`invalidate`](Self::invalidate) or an
-/// [`insert`](Self::insert) answers only the calls that waited for it already. Its value is not
-/// kept. A call that begins later loads anew. The same holds for a [`refresh`](Self::refresh), and
-/// for an [`invalidate_if`](Self::invalidate_if) that removes a value. An
-/// [`invalidate_where`](Self::invalidate_where) and an [`invalidate_tag`](Self::invalidate_tag) win
-/// over the loads with values that match.
+/// [`insert`](Self::insert) answers only the calls that already waited for it. The value of that
+/// load is not kept. A call that begins later loads anew. The same holds for a
+/// [`refresh`](Self::refresh), and for an [`invalidate_if`](Self::invalidate_if) that removes a
+/// value. An [`invalidate_where`](Self::invalidate_where) and an
+/// [`invalidate_tag`](Self::invalidate_tag) win over the loads with values that match.
 ///
 /// # Time and memory
 ///
 /// A TTL counts from the end of the load, by tokio's clock, so a paused clock controls it. A value
 /// that is not used may expire earlier: see [`time_to_idle`](crate::MemoBuilder::time_to_idle).
 ///
-/// The call that makes a value leave the memo drops the value before it returns. Such calls are a
+/// The call that removes a value from the memo drops the value before it returns. Such calls are a
 /// clear, an invalidation, a store that replaces or evicts the value, and a call that finds the
 /// value past its expiry and all its windows.
 ///
-/// Calls for other keys free the memory of values that no call asks for. A value is of no use when
-/// the longer of the two windows after its expiry is over. Each [`get`](Self::get), each
-/// [`insert`](Self::insert) of a value that is kept and each memoized call drops up to two such
-/// values, the earliest first. A value of no use is therefore dropped at the latest by the n-th
-/// call after that moment, where n is the largest number of values that the memo has held, or 32 if
-/// that is more. A store that needs room drops as many expired values as it needs.
+/// Calls for other keys free the memory of values that no call asks for. A value is dead when the
+/// longer of the two windows after its expiry is over. Each [`get`](Self::get), each
+/// [`insert`](Self::insert) of a value that is kept and each memoized call drops up to two dead
+/// values, the earliest first. A dead value is therefore dropped at the latest by the n-th call
+/// after that moment, where n is the largest number of values that the memo has held, and at least
+/// 32. A store that needs room drops as many expired values as it needs.
 ///
-/// Two kinds of calls count less. A hit on a value that never expires reads no clock, and only one
+/// Two kinds of calls drop less. A hit on a value that never expires reads no clock, and only one
 /// in 64 such hits of a thread drops values. If several threads could drop values at the same time,
-/// only one does. In a memo that is not called, no code runs and all values stay. The next call
-/// that needs the time begins to drop them; [`stats`](Self::stats) needs no time. Where that is too
+/// only one does. A memo that is not called runs no code, and keeps all values. The next call that
+/// reads the clock begins to drop them; [`stats`](Self::stats) does not read it. If that is too
 /// late, call [`purge_expired`](Self::purge_expired) from a timer of your own.
 ///
 /// `Hash`, `Eq` and `Clone` of keys and values run while a part of the memo is locked. Code of
 /// these traits must not use the same memo. `Drop` and all closures that the memo is given may use
-/// it.
+/// the memo.
 pub struct Memo<K, V> {
     pub(super) core: Arc<Core<K, V>>,
 }
@@ -176,6 +181,8 @@ pub struct Memo<K, V> {
 impl<K: Key, V: Value> Memo<K, V> {
     /// Returns the value of this key, if there is one that has not expired. Counts as a hit or a
     /// miss.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::Memo;
@@ -193,10 +200,12 @@ impl<K: Key, V: Value> Memo<K, V> {
         self.core.get(key)
     }
 
-    /// Keeps a value as if it had just been loaded, in place of the key's earlier one.
+    /// Stores a value as if it had just been loaded. Replaces the key's earlier value.
     ///
-    /// Wins over a load of the same key that is under way. The load answers the calls that waited
-    /// for it already, and its value is not kept.
+    /// Wins over a load of the same key that is under way. That load answers the calls that already
+    /// waited for it, and its value is not kept.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let squares = decor::Memo::builder().build();
@@ -207,7 +216,10 @@ impl<K: Key, V: Value> Memo<K, V> {
         self.core.insert(key, value);
     }
 
-    /// Removes a value, and drops it. Wins over a load of the same key that is under way.
+    /// Removes the value of this key, and drops it. Wins over a load of the same key that is under
+    /// way.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let squares = decor::Memo::builder().build();
@@ -223,10 +235,12 @@ impl<K: Key, V: Value> Memo<K, V> {
         self.core.invalidate(key);
     }
 
-    /// Removes all values and resets all counts, as Python's `cache_clear()` does. Read the
-    /// [`stats`](Self::stats) before, if you need them. Wins over all loads that are under way.
+    /// Removes all values and resets all counts, as Python's `cache_clear()` does. Wins over all
+    /// loads that are under way. If you need the counts, read [`stats`](Self::stats) before.
     ///
-    /// The values are dropped before `clear` returns, at about a microsecond each.
+    /// The values are dropped before `clear` returns, which takes about 1 µs for each.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let squares = decor::Memo::builder().build();
@@ -235,16 +249,19 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// assert_eq!(squares.get(&7), None);
     /// assert_eq!(
     ///     squares.stats().to_string(),
-    ///     "CacheInfo(hits=0, misses=1, maxsize=10000, currsize=0, coalesced=0, loads=0)",
+    ///     "MemoStats(hits=0, misses=1, coalesced=0, loads=0, entries=0, capacity=10000)",
     /// );
     /// ```
     pub fn clear(&self) {
         self.core.clear();
     }
 
-    /// Returns the counts since the memo was made or cleared: Python's `cache_info()`.
+    /// Returns the counts since the memo was made or cleared. For the line of Python's
+    /// `cache_info()`, see [`MemoStats::cache_info`].
     ///
     /// While other threads use the memo, the counts may differ by the calls in progress.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -267,7 +284,7 @@ impl<K: Key, V: Value> Memo<K, V> {
 }
 
 impl<K, V> Memo<K, V> {
-    /// The memo as the decorators show it.
+    /// Returns the settings as decorators display them.
     pub(crate) fn limits(&self) -> &impl fmt::Display {
         &self.core.settings
     }
@@ -283,7 +300,7 @@ impl<K, V> Clone for Memo<K, V> {
     }
 }
 
-/// The memo's limits, as the decorators show them: `ttl 300s`.
+/// Shows the settings as decorators display them, such as `Memo(ttl 300s)`.
 impl<K, V> fmt::Debug for Memo<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Memo({})", self.limits())

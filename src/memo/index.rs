@@ -1,7 +1,7 @@
-//! The index of a memo: its entries and its flights, in shards, each behind a lock.
+//! The index of a memo, with its entries and its flights in shards, each behind a lock.
 
 use super::{
-    bound::{Equivalent, Mark, Place},
+    bound::{EntryId, Equivalent, Mark},
     doubts::{Doubts, Invalidation},
     flight::Flight,
     settings::Tag,
@@ -19,25 +19,26 @@ use std::{
     borrow::Borrow,
     hash::{BuildHasher, Hash, RandomState},
     mem,
-    // Not by way of `crate::sync`: the model checker has no time.
+    // Not from `crate::sync`, because the model checker has no time.
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// Number of shards. The model checker has one, because it would try all orders in which a clear
-/// takes them.
+/// Number of shards. One under the model checker, which would otherwise try all orders in which a
+/// clear locks them.
 const SHARDS: usize = if cfg!(shuttle) { 1 } else { 16 };
 
-/// A value, with all that decides about it.
+/// A value, with its time limits and its weight.
 pub(super) struct Entry<K, V> {
-    pub(super) place: Place,
-    /// Without the time since the latest use: see `Core::stamp`.
+    pub(super) id: EntryId,
+    /// Time limits without the `time_to_idle`, which `Core::stamp` adds.
     pub(super) ttl_stamp: Stamp,
-    /// Moment of the latest use, or of the store. Changes only in a memo with a `time_to_idle`.
+    /// Time of the latest use, or of the store. Changes only in a memo with a `time_to_idle`.
     pub(super) used_at: AtomicU64,
-    /// At least 1.
+    /// Weight, at least 1.
     pub(super) weight: u32,
     pub(super) used: Mark,
-    /// `None` before a refresh has failed. Changes only under the lock of the shard.
+    /// Delay after a failed refresh; `None` before a refresh has failed. Changes only under the
+    /// lock of the shard.
     pub(super) rest: Mutex<Option<Box<Rest>>>,
     /// Empty unless the memo has tags.
     pub(super) tags: Box<[Tag]>,
@@ -46,11 +47,11 @@ pub(super) struct Entry<K, V> {
 }
 
 impl<K: Clone, V: Clone> Entry<K, V> {
-    /// The same entry in the same place, due for a refresh, and without the delay after a failed
-    /// one.
+    /// Returns a copy with the same identity that is due for a refresh, without the delay after a
+    /// failed one.
     fn due(&self, now: Nanos) -> Self {
         Self {
-            place: self.place,
+            id: self.id,
             ttl_stamp: self.ttl_stamp.due(now),
             used_at: AtomicU64::new(self.used_at.load(Relaxed)),
             weight: self.weight,
@@ -67,32 +68,33 @@ impl<K: Clone, V: Clone> Entry<K, V> {
 pub(super) type Gone<K, V> = Vec<Arc<Entry<K, V>>>;
 
 pub(super) struct Index<K, V> {
-    /// `SipHash` with a seed of its own, because keys may come from strangers.
+    /// `SipHash` with a random seed, because keys may come from an attacker.
     hasher: RandomState,
     shards: [Padded<RwLock<Shard<K, V>>>; SHARDS],
 }
 
 pub(super) struct Shard<K, V> {
-    /// Found by the hash and the key. Each is in the bound as well, is about to be placed there,
-    /// or has just been evicted.
+    /// The entries, by hash and key. Each entry is in the bound as well, is about to enter it, or
+    /// has just been evicted.
     entries: HashTable<Arc<Entry<K, V>>>,
-    /// The load of each key that a call can join. Found by the hash and the key, or by the flight
-    /// itself: a load must be able to leave though the `Hash` or `Eq` of its key panics.
-    flights: HashTable<Boarded<K, V>>,
+    /// The loads that a call can join, by hash and key, or by hash and flight. The flight is enough
+    /// to remove a load, so that a `Hash` or `Eq` that panics leaves none behind.
+    flights: HashTable<OpenFlight<K, V>>,
     /// The entries by their tags.
     tags: TagIndex,
     /// Number of clears so far, the same in all shards.
     pub(super) generation: u64,
 }
 
-/// A flight that can be joined.
-pub(super) struct Boarded<K, V> {
+/// A flight that calls can join.
+pub(super) struct OpenFlight<K, V> {
     hash: u64,
     key: K,
     pub(super) flight: Arc<Flight<V>>,
-    /// Invalidations that the load's value has not been shown to yet.
+    /// Invalidations that the load's value has not been matched against; `None` if there are none.
     doubts: Option<Box<Doubts<K, V>>>,
-    /// `true` once there was any: the load's value may be outdated for a call that joins now.
+    /// `true` once there was an invalidation. The load's value may then be outdated for a call that
+    /// joins.
     pub(super) is_doubted: bool,
 }
 
@@ -116,23 +118,23 @@ impl<K, V> Index<K, V> {
         write(self.shard(hash))
     }
 
-    /// Bits that the tables within a shard do not look at.
+    /// Returns the shard of a hash. Uses bits that the tables within a shard do not look at.
     #[inline]
     fn shard(&self, hash: u64) -> &RwLock<Shard<K, V>> {
         &self.shards[(hash >> 48) as usize % SHARDS].0
     }
 
-    /// Locks the shards one after the other.
+    /// Locks the shards one after the other for writing.
     pub(super) fn write_each(&self) -> impl Iterator<Item = RwLockWriteGuard<'_, Shard<K, V>>> {
         self.shards.iter().map(|shard| write(&shard.0))
     }
 
-    /// Locks the shards one after the other.
+    /// Locks the shards one after the other for reading.
     pub(super) fn read_each(&self) -> impl Iterator<Item = RwLockReadGuard<'_, Shard<K, V>>> {
         self.shards.iter().map(|shard| read(&shard.0))
     }
 
-    /// All at once.
+    /// Locks all shards together.
     pub(super) fn write_all(&self) -> [RwLockWriteGuard<'_, Shard<K, V>>; SHARDS] {
         array::from_fn(|shard| write(&self.shards[shard].0))
     }
@@ -159,30 +161,30 @@ impl<K, V> Shard<K, V> {
         self.entries.find(hash, |entry| key.equivalent(&entry.key))
     }
 
-    pub(super) fn find_at(&self, place: Place) -> Option<&Arc<Entry<K, V>>> {
-        self.entries.find(place.slot.hash, |entry| entry.place == place)
+    pub(super) fn find_by_id(&self, id: EntryId) -> Option<&Arc<Entry<K, V>>> {
+        self.entries.find(id.slot.hash, |entry| entry.id == id)
     }
 
-    /// The entries that an invalidation may concern.
+    /// Returns the entries that an invalidation may match.
     pub(super) fn suspects(&self, invalidation: &Invalidation<'_, K, V>) -> Gone<K, V> {
         match invalidation {
             Invalidation::Where(_) => self.entries.iter().cloned().collect(),
-            Invalidation::Tag(tag) => self.tags.places(tag).filter_map(|place| self.find_at(place).cloned()).collect(),
+            Invalidation::Tag(tag) => self.tags.ids(tag).filter_map(|id| self.find_by_id(id).cloned()).collect(),
         }
     }
 
-    /// Returns the entry that it replaces.
+    /// Inserts an entry. Returns the entry that it replaces.
     pub(super) fn insert(&mut self, entry: Arc<Entry<K, V>>) -> Option<Arc<Entry<K, V>>>
     where
         K: Eq,
     {
-        let hash = entry.place.slot.hash;
-        self.tags.add(&entry.tags, entry.place);
+        let hash = entry.id.slot.hash;
+        self.tags.add(&entry.tags, entry.id);
         if let Some(other) = self.entries.find_mut(hash, |other| other.key == entry.key) {
-            self.tags.remove(&other.tags, other.place);
+            self.tags.remove(&other.tags, other.id);
             return Some(mem::replace(other, entry));
         }
-        self.entries.insert_unique(hash, entry, |entry| entry.place.slot.hash);
+        self.entries.insert_unique(hash, entry, |entry| entry.id.slot.hash);
         None
     }
 
@@ -193,14 +195,14 @@ impl<K, V> Shard<K, V> {
         self.take_if(hash, |entry| key.equivalent(&entry.key))
     }
 
-    pub(super) fn take_at(&mut self, place: Place) -> Option<Arc<Entry<K, V>>> {
-        self.take_if(place.slot.hash, |entry| entry.place == place)
+    pub(super) fn take_by_id(&mut self, id: EntryId) -> Option<Arc<Entry<K, V>>> {
+        self.take_if(id.slot.hash, |entry| entry.id == id)
     }
 
     fn take_if(&mut self, hash: u64, is_it: impl Fn(&Entry<K, V>) -> bool) -> Option<Arc<Entry<K, V>>> {
         let found = self.entries.find_entry(hash, |entry| is_it(entry)).ok()?;
         let entry = found.remove().0;
-        self.tags.remove(&entry.tags, entry.place);
+        self.tags.remove(&entry.tags, entry.id);
         Some(entry)
     }
 
@@ -226,56 +228,57 @@ impl<K, V> Shard<K, V> {
         !self.flights.is_empty()
     }
 
-    pub(super) fn flight(&self, hash: u64, key: &K) -> Option<&Boarded<K, V>>
+    pub(super) fn flight(&self, hash: u64, key: &K) -> Option<&OpenFlight<K, V>>
     where
         K: Eq,
     {
-        self.flights.find(hash, |boarded| boarded.key == *key)
+        self.flights.find(hash, |open| open.key == *key)
     }
 
-    /// The key must not have a flight.
-    pub(super) fn board(&mut self, hash: u64, key: K, flight: Arc<Flight<V>>) {
-        let boarded = Boarded { hash, key, flight, doubts: None, is_doubted: false };
-        self.flights.insert_unique(hash, boarded, |boarded| boarded.hash);
+    /// Adds the flight of a key that has none.
+    pub(super) fn open_flight(&mut self, hash: u64, key: K, flight: Arc<Flight<V>>) {
+        let open = OpenFlight { hash, key, flight, doubts: None, is_doubted: false };
+        self.flights.insert_unique(hash, open, |open| open.hash);
     }
 
-    /// Leaves an invalidation with each flight. Detaches flights that have too many, and returns
+    /// Stores an invalidation with each flight. Removes the flights that have too many, and returns
     /// them to be dropped outside of the lock.
     #[must_use]
-    pub(super) fn doubt(&mut self, invalidation: &Invalidation<'_, K, V>) -> Vec<Boarded<K, V>> {
-        let is_too_much = |boarded: &mut Boarded<K, V>| {
-            boarded.is_doubted = true;
-            !boarded.doubts.get_or_insert_default().add(invalidation)
+    pub(super) fn doubt(&mut self, invalidation: &Invalidation<'_, K, V>) -> Vec<OpenFlight<K, V>> {
+        let is_too_much = |open: &mut OpenFlight<K, V>| {
+            open.is_doubted = true;
+            !open.doubts.get_or_insert_default().add(invalidation)
         };
         self.flights.extract_if(is_too_much).collect()
     }
 
-    /// Returns the invalidations that this flight's value has not been shown to yet.
+    /// Takes the invalidations that this flight's value has not been matched against.
     pub(super) fn take_doubts(&mut self, hash: u64, flight: &Arc<Flight<V>>) -> Option<Box<Doubts<K, V>>> {
-        self.flights.find_mut(hash, |boarded| Arc::ptr_eq(&boarded.flight, flight))?.doubts.take()
+        self.flights.find_mut(hash, |open| Arc::ptr_eq(&open.flight, flight))?.doubts.take()
     }
 
-    /// Returns what is to be dropped outside of the lock.
-    pub(super) fn take_flight<Q>(&mut self, hash: u64, key: &Q) -> Option<Boarded<K, V>>
+    /// Removes the flight of a key. The result must be dropped outside of the lock.
+    pub(super) fn take_flight<Q>(&mut self, hash: u64, key: &Q) -> Option<OpenFlight<K, V>>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        self.take_flight_if(hash, |boarded| boarded.key.borrow() == key)
+        self.take_flight_if(hash, |open| open.key.borrow() == key)
     }
 
-    /// Returns the key of this flight, unless another call has taken it. Runs no code of the key.
-    /// The flight's doubts must have been taken before.
+    /// Removes this flight and returns its key; `None` if the flight was removed before. Runs no
+    /// code of the key. [`take_doubts`](Self::take_doubts) must have taken the flight's
+    /// invalidations before.
     pub(super) fn take_this_flight(&mut self, hash: u64, flight: &Arc<Flight<V>>) -> Option<K> {
-        self.take_flight_if(hash, |boarded| Arc::ptr_eq(&boarded.flight, flight)).map(|boarded| boarded.key)
+        self.take_flight_if(hash, |open| Arc::ptr_eq(&open.flight, flight)).map(|open| open.key)
     }
 
-    fn take_flight_if(&mut self, hash: u64, is_it: impl Fn(&Boarded<K, V>) -> bool) -> Option<Boarded<K, V>> {
-        let found = self.flights.find_entry(hash, |boarded| is_it(boarded)).ok()?;
+    fn take_flight_if(&mut self, hash: u64, is_it: impl Fn(&OpenFlight<K, V>) -> bool) -> Option<OpenFlight<K, V>> {
+        let found = self.flights.find_entry(hash, |open| is_it(open)).ok()?;
         Some(found.remove().0)
     }
 
-    /// Empties the shard for a clear. What it held is to be dropped outside of the lock.
+    /// Empties the shard for a clear. The result must be dropped outside of the lock.
     pub(super) fn begin_generation(&mut self) -> Self {
         mem::replace(self, Self { generation: self.generation + 1, ..Self::new() })
     }

@@ -1,4 +1,4 @@
-//! Looking at what a memo holds, without a call.
+//! Reads of a memo that do not count as calls.
 
 use super::{cacheable::Value, handle::Memo, index::Entry, key::Key, state::Core};
 use crate::{
@@ -8,10 +8,10 @@ use crate::{
 };
 use std::{borrow::Borrow, hash::Hash};
 
-/// Looking.
+/// Inspection.
 impl<K: Key, V: Value> Memo<K, V> {
     /// Returns the value of this key if it has not expired, as [`get`](Self::get) does, but changes
-    /// nothing. The look counts neither as a hit nor as a miss. For [eviction](crate::Eviction) and
+    /// nothing. A `peek` counts neither as a hit nor as a miss. For [eviction](crate::Eviction) and
     /// [`time_to_idle`](crate::MemoBuilder::time_to_idle), it does not count as a use.
     ///
     /// # Examples
@@ -30,7 +30,7 @@ impl<K: Key, V: Value> Memo<K, V> {
         self.core.unexpired(key).map(|entry| entry.value.clone())
     }
 
-    /// Returns whether there is a value of this key that has not expired. Changes nothing, like
+    /// Returns `true` if there is a value of this key that has not expired. Changes nothing, like
     /// [`peek`](Self::peek), and clones nothing.
     ///
     /// # Examples
@@ -48,13 +48,13 @@ impl<K: Key, V: Value> Memo<K, V> {
         self.core.unexpired(key).is_some()
     }
 
-    /// Calls the closure with each value that has not expired, in no order. Changes nothing, like
-    /// [`peek`](Self::peek).
+    /// Calls the closure with each value that has not expired, in unspecified order. Changes
+    /// nothing, like [`peek`](Self::peek).
     ///
-    /// The memo has 16 parts, which are read one after the other. A value that is there all the
-    /// time is seen once. A value that is stored or removed meanwhile may be seen or not. Each
-    /// value is seen as it was when its part was read. The closure runs outside of all locks, and
-    /// may use the memo.
+    /// The memo has 16 shards, which are read one after the other. A value that is present all the
+    /// time is visited once. A value that is stored or removed meanwhile may be visited or not. The
+    /// closure sees each value as it was when its shard was read. The closure runs outside of all
+    /// locks, and may use the memo.
     ///
     /// # Examples
     ///
@@ -75,11 +75,10 @@ impl<K: Key, V: Value> Memo<K, V> {
     }
 
     /// Drops all values that have expired and are past the windows in which they may be served
-    /// stale, and returns their number. Each counts as an
-    /// [expiration](crate::MemoStats::expirations).
+    /// stale. Returns their number. Each counts as an [expiration](crate::MemoStats::expirations).
     ///
-    /// Calls and stores [drop such values](Self#time-and-memory) by themselves. This method is for
-    /// a memo that is seldom used, or no longer. Looks at each value.
+    /// Calls and stores [drop such values](Self#time-and-memory) by themselves. Use this method for
+    /// a memo that is seldom or no longer called. It visits every value.
     ///
     /// # Examples
     ///
@@ -101,12 +100,12 @@ impl<K: Key, V: Value> Memo<K, V> {
     pub fn purge_expired(&self) -> usize {
         let clock = Clock::current();
         let dead = self.core.each().filter(|entry| self.core.freshness_if_valid(clock, entry) == Freshness::Dead);
-        dead.filter_map(|entry| self.core.expire(entry.place, Nanos::MAX)).count()
+        dead.filter_map(|entry| self.core.expire(entry.id, Nanos::MAX)).count()
     }
 }
 
 impl<K: Key, V: Value> Core<K, V> {
-    /// All entries, part by part. Yields them outside of the locks.
+    /// Returns all entries, shard by shard. Yields them outside of the locks.
     fn each(&self) -> impl Iterator<Item = Arc<Entry<K, V>>> {
         self.index.read_each().flat_map(|shard| shard.entries().cloned().collect::<Vec<_>>())
     }
@@ -115,7 +114,7 @@ impl<K: Key, V: Value> Core<K, V> {
         matches!(self.freshness_if_valid(Clock::current(), entry), Freshness::Fresh | Freshness::Due)
     }
 
-    /// The entry of this key, unless it has expired.
+    /// Returns the entry of this key, unless it has expired.
     fn unexpired<Q>(&self, key: &Q) -> Option<Arc<Entry<K, V>>>
     where
         K: Borrow<Q>,

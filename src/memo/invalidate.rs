@@ -1,7 +1,7 @@
-//! Removing values by what they are, and marking them for a refresh.
+//! Removal of values that match a predicate or a tag, and refreshes on demand.
 
 use super::{
-    bound::Place,
+    bound::EntryId,
     cacheable::Value,
     doubts::Invalidation,
     handle::Memo,
@@ -12,22 +12,23 @@ use super::{
 use crate::{clock::Clock, policy::Freshness, sync::Arc};
 use std::{borrow::Borrow, hash::Hash};
 
-/// Removing by value, and refreshing.
+/// Removal by value, and refreshes.
 impl<K: Key, V: Value> Memo<K, V> {
     /// Removes the value of this key if it matches, in one step. Returns `true` if a value was
     /// removed.
     ///
-    /// For a value that a call has found to be bad: a token that the server refused. If ten callers
-    /// hold the bad token, the first of them removes it, and the others find it gone or find its
-    /// successor, which does not match. A single caller loads, and the others wait for that load.
+    /// Suits a value that a call has found to be bad, such as a token that the server refused. If
+    /// ten callers hold the bad token, the first of them removes it. The others find no value, or
+    /// find its successor, which does not match. One caller loads, and the others wait for that
+    /// load.
     ///
     /// A removal wins over a load of the same key that is under way, as
     /// [`invalidate`](Self::invalidate) does, because that load began while the bad value was
-    /// there. If there is no value, or one that does not match, a load under way goes on. An
-    /// expired value is asked as long as it may be served stale.
+    /// present. If there is no value, or one that does not match, a load under way goes on. An
+    /// expired value can match as long as it may be served stale.
     ///
     /// The closure runs outside of all locks, and may use the memo. If the value is replaced
-    /// meanwhile, the closure is asked about its successor.
+    /// meanwhile, the closure is called again with its successor.
     ///
     /// # Examples
     ///
@@ -47,7 +48,7 @@ impl<K: Key, V: Value> Memo<K, V> {
     ///
     /// let bad = token.call("api").await;
     /// assert!(tokens.invalidate_if("api", |token| *token == bad));
-    /// assert!(!tokens.invalidate_if("api", |token| *token == bad)); // the next that holds it
+    /// assert!(!tokens.invalidate_if("api", |token| *token == bad)); // the next caller that holds it
     /// assert_eq!(token.call("api").await, 2);
     /// assert!(!tokens.invalidate_if("api", |token| *token == bad));
     /// assert_eq!(tokens.stats().loads, 1);
@@ -63,13 +64,13 @@ impl<K: Key, V: Value> Memo<K, V> {
 
     /// Removes all values that match. Returns their number.
     ///
-    /// Looks at each value that has not expired or may still be served stale.
-    /// [Tags](crate::MemoBuilder::tags_by) find values without a look at all of them.
+    /// Visits each value that has not expired or may still be served stale.
+    /// [Tags](crate::MemoBuilder::tags_by) find values without a visit to all of them.
     ///
-    /// A load that is under way has no value to look at yet. The closure is asked about it when the
-    /// load ends, and is `'static` for that reason. A value that matches answers the calls that
-    /// waited for it already, and is not kept. Calls that joined later load anew. A load that runs
-    /// through more than 1,000 invalidations by value or tag is not kept.
+    /// A load that is under way has no value to match yet. The closure is `'static`, because it is
+    /// called with the load's value when the load ends. A value that matches answers the calls that
+    /// already waited for it, and is not kept. Calls that joined later load anew. The value of a
+    /// load during which there are more than 1,000 invalidations by value or tag is not kept.
     ///
     /// The closure runs outside of all locks, and may use the memo. A value that is stored during
     /// the removal, by an insertion or by a load that began meanwhile, may stay.
@@ -91,10 +92,11 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// Removes all values that have this [tag](crate::MemoBuilder::tags_by). Returns their number;
     /// 0 if the memo has no tags.
     ///
-    /// Costs about as much as an [`invalidate`](Self::invalidate) of each value, and of 16 more.
+    /// Costs about as much as an [`invalidate`](Self::invalidate) of each removed value, and of 16
+    /// more.
     ///
-    /// The tags of a load that is under way are known when it ends. A load with this tag is treated
-    /// as one that matches [`invalidate_where`](Self::invalidate_where).
+    /// The tags of a load that is under way are known when the load ends. A load with this tag is
+    /// treated as one that matches [`invalidate_where`](Self::invalidate_where).
     ///
     /// # Examples
     ///
@@ -124,18 +126,18 @@ impl<K: Key, V: Value> Memo<K, V> {
     }
 
     /// Makes the next call refresh the value of this key, while other calls are served the present
-    /// one.
+    /// value.
     ///
     /// Unlike after an [`invalidate`](Self::invalidate), the value stays until there is a new one.
-    /// The one call that refreshes the value waits for its load; with
+    /// The call that refreshes the value waits for its load. With
     /// [`.detached()`](crate::Memoized::detached), that call does not wait either. If the load
-    /// fails, the value is still there, and a later call tries again, after the delay of
+    /// fails, the present value stays. A later call tries again after the delay of
     /// [`refresh_backoff`](crate::MemoBuilder::refresh_backoff). Another `refresh` ends that delay,
-    /// and the next failure has the next one. A memo does not know how its values are loaded, so a
-    /// key that is not asked for is not loaded.
+    /// and the next failure then has the next delay. A memo does not know how its values are
+    /// loaded, so a key that is not called is not loaded.
     ///
-    /// Wins over a load of the same key that is under way. A value that has expired, or that is not
-    /// there, is loaded by the next call anyway; only the delay after a failed refresh ends.
+    /// Wins over a load of the same key that is under way. If the value has expired or is missing,
+    /// the next call loads it anyway, and `refresh` only ends the delay after a failed refresh.
     ///
     /// # Examples
     ///
@@ -178,13 +180,13 @@ impl<K: Key, V: Value> Core<K, V> {
         let hash = self.index.hash(key);
         loop {
             let Some(entry) = self.index.read(hash).find(hash, key).cloned() else { return false };
-            // A value that `valid_while` refuses now may be accepted later, so it is asked as well.
+            // A value that `valid_while` rejects now may be valid later, so it can match as well.
             if self.freshness(Clock::current(), &entry) == Freshness::Dead || !is_it(&entry.value) {
                 return false;
             }
             let mut shard = self.index.write(hash);
-            // Otherwise the value was replaced or removed meanwhile.
-            if let Some(taken) = self.take_out(&mut shard, entry.place) {
+            // `None` if the value was replaced or removed meanwhile.
+            if let Some(taken) = self.take_out(&mut shard, entry.id) {
                 let flight = shard.take_flight(hash, key);
                 drop(shard);
                 drop((flight, taken));
@@ -204,16 +206,16 @@ impl<K: Key, V: Value> Core<K, V> {
             for entry in suspects {
                 let is_of_use = self.freshness(clock, &entry) != Freshness::Dead;
                 if is_of_use && invalidation.concerns(&entry.key, &entry.value, &entry.tags) {
-                    gone.extend(self.take_out(&mut self.index.write(entry.place.slot.hash), entry.place));
+                    gone.extend(self.take_out(&mut self.index.write(entry.id.slot.hash), entry.id));
                 }
             }
         }
         gone.len()
     }
 
-    /// The shard must be the entry's.
-    fn take_out(&self, shard: &mut Shard<K, V>, place: Place) -> Option<Arc<Entry<K, V>>> {
-        let entry = shard.take_at(place)?;
+    /// Removes an entry from its shard.
+    fn take_out(&self, shard: &mut Shard<K, V>, id: EntryId) -> Option<Arc<Entry<K, V>>> {
+        let entry = shard.take_by_id(id)?;
         self.forget(&entry);
         self.count_if_expired(&entry, || self.epoch.now(Clock::current()));
         Some(entry)

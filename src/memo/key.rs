@@ -1,5 +1,5 @@
-//! Keys out of arguments, looked up as they are and made into owned ones only when something is to
-//! be remembered.
+//! Keys from arguments. Arguments are looked up as they are, and become an owned key only when a
+//! value is to be stored.
 
 use super::bound::Equivalent;
 use std::{
@@ -7,7 +7,7 @@ use std::{
     hash::{Hash, Hasher},
     marker::PhantomData,
     path::{Path, PathBuf},
-    sync::Arc, // the key's own kind, whatever stands in for decor's
+    sync::Arc, // std's, because keys are the user's types, also under the model checker
 };
 
 /// A type of values that can be keys of a memo. Implemented for all types that qualify.
@@ -20,11 +20,13 @@ pub trait Key: Eq + Hash + Clone + Send + Sync + 'static {}
 #[diagnostic::do_not_recommend]
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> Key for K {}
 
-/// Arguments that are a key `K`, element by element: `(u64,)` is a `u64`, `(&str, u32)` a
+/// Arguments that form a key `K`, element by element. `(u64,)` is a `u64`, and `(&str, u32)` is a
 /// `(String, u32)`.
 ///
-/// Implemented for 1 to 8 arguments that are [`KeyPart`]s. Not for none: every function without
-/// arguments would share one entry.
+/// Implemented for 1 to 8 arguments that are [`KeyPart`]s. Not implemented for functions without
+/// arguments, which would all share one entry.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::MemoKey;
@@ -40,18 +42,20 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> Key for K {}
     note = "or make a key of them: `.memoized_by(&memo, |_: &&Client, id: &u64| *id)`; where there are none, give one: `.memoized_by(&memo, || \"settings\".to_owned())`"
 )]
 pub trait MemoKey<K> {
-    /// Hashes as the key does.
+    /// Hashes to the same value as the key.
     fn hash_key<H: Hasher>(&self, state: &mut H);
 
-    /// Whether this is the same key.
+    /// Returns `true` if this is the same key.
     fn is_key(&self, key: &K) -> bool;
 
-    /// The key, to keep.
+    /// Returns the owned key.
     fn to_key(&self) -> K;
 }
 
-/// One argument that is a key `K`: a `K` itself, a `&K`, or something borrowed from one, as `&str`
-/// is from `String`.
+/// An argument that is a key `K`: a `K`, a `&K`, or a borrowed form of `K`, such as `&str` for
+/// `String`.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::KeyPart;
@@ -67,13 +71,13 @@ pub trait MemoKey<K> {
     note = "give a `{K}` or a `&{K}`; where the key is a `String`, `Box<str>` or `Arc<str>`, a `&str` will do, and likewise `&[T]`, `&Path` and `&OsStr`"
 )]
 pub trait KeyPart<K> {
-    /// Hashes as the key does.
+    /// Hashes to the same value as the key.
     fn hash_key<H: Hasher>(&self, state: &mut H);
 
-    /// Whether this is the same key.
+    /// Returns `true` if this is the same key.
     fn is_key(&self, key: &K) -> bool;
 
-    /// The key, to keep.
+    /// Returns the owned key.
     fn to_key(&self) -> K;
 }
 
@@ -106,7 +110,8 @@ impl<K: Eq + Hash + Clone> KeyPart<K> for &K {
     }
 }
 
-/// What is borrowed hashes as its owner does: `Borrow` demands it of each of these.
+/// Implements [`KeyPart`] for borrowed forms. Each hashes like its owned type, because `Borrow`
+/// requires that.
 macro_rules! borrowed {
     ($(($($T:ident)?) $Borrowed:ty => $Key:ty;)*) => {$(
         #[diagnostic::do_not_recommend]
@@ -141,10 +146,10 @@ borrowed! {
     () OsStr => Arc<OsStr>;
 }
 
-/// Arguments, to look up the key that they are.
-pub(crate) struct Borrowed<'a, Args, K>(&'a Args, PhantomData<fn(K)>);
+/// Arguments as the key of a look-up.
+pub(crate) struct ArgsAsKey<'a, Args, K>(&'a Args, PhantomData<fn(K)>);
 
-impl<'a, Args: MemoKey<K>, K> Borrowed<'a, Args, K> {
+impl<'a, Args: MemoKey<K>, K> ArgsAsKey<'a, Args, K> {
     pub(crate) fn new(args: &'a Args) -> Self {
         Self(args, PhantomData)
     }
@@ -154,13 +159,13 @@ impl<'a, Args: MemoKey<K>, K> Borrowed<'a, Args, K> {
     }
 }
 
-impl<Args: MemoKey<K>, K> Hash for Borrowed<'_, Args, K> {
+impl<Args: MemoKey<K>, K> Hash for ArgsAsKey<'_, Args, K> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash_key(state);
     }
 }
 
-impl<Args: MemoKey<K>, K> Equivalent<K> for Borrowed<'_, Args, K> {
+impl<Args: MemoKey<K>, K> Equivalent<K> for ArgsAsKey<'_, Args, K> {
     fn equivalent(&self, key: &K) -> bool {
         self.0.is_key(key)
     }
@@ -181,7 +186,7 @@ impl<Key, A: KeyPart<Key>> MemoKey<Key> for (A,) {
     }
 }
 
-/// A tuple hashes as its elements do, one after the other.
+/// Implements [`MemoKey`] for several arguments. A tuple hashes as its elements do in turn.
 macro_rules! key_of_several {
     ($($A:ident $Key:ident $a:ident $key:ident),*) => {
         #[diagnostic::do_not_recommend]

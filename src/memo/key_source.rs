@@ -1,28 +1,28 @@
-//! Where the key of a memoized call comes from.
+//! The source of a memoized call's key.
 
-use super::{Borrowed, Key, KeyPart, Memo, MemoKey, Value, Word};
+use super::{ArgsAsKey, Key, KeyPart, Memo, MemoKey, Value, Word};
 use crate::{call::args::Inspect, clock::Clock};
 
-/// Where a memoized call's key comes from.
+/// The source of a memoized call's key.
 ///
 /// Implemented by [`KeyFromArgs`], [`KeyFromFn`] and [`FixedKey`].
 pub trait KeySource<Args, K: Key>: Word {
-    /// The value of the key, if it is there to be served; or else the key. What can be looked up as
-    /// it is, is.
+    /// Returns the fresh value of the key, or the key if there is none. Looks up borrowed arguments
+    /// without making an owned key.
     #[doc(hidden)]
     fn look_up<V: Value>(&self, clock: Clock, args: &Args, memo: &Memo<K, V>) -> Result<V, K>;
 }
 
-/// The arguments are the key: [`.memoized(..)`](crate::FnExt::memoized).
+/// Uses the arguments as the key, for [`.memoized(..)`](crate::FnExt::memoized).
 #[derive(Debug, Clone, Copy)]
 pub struct KeyFromArgs;
 
-/// A closure makes the key: [`.memoized_by(..)`](crate::FnExt::memoized_by).
+/// Makes the key with a closure, for [`.memoized_by(..)`](crate::FnExt::memoized_by).
 #[derive(Debug, Clone, Copy)]
 pub struct KeyFromFn<P>(pub(crate) P);
 
-/// The key is given: [`Memo::get_or_load`] and [`.memoized_by(..)`](crate::FutureExt::memoized_by)
-/// on a future.
+/// Uses a given key, for [`Memo::get_or_load`] and
+/// [`.memoized_by(..)`](crate::FutureExt::memoized_by) on a future.
 #[derive(Debug, Clone, Copy)]
 pub struct FixedKey<Q>((Q,));
 
@@ -48,7 +48,7 @@ impl<Q> Word for FixedKey<Q> {
 
 impl<Args: MemoKey<K>, K: Key> KeySource<Args, K> for KeyFromArgs {
     fn look_up<V: Value>(&self, clock: Clock, args: &Args, memo: &Memo<K, V>) -> Result<V, K> {
-        let key = Borrowed::new(args);
+        let key = ArgsAsKey::new(args);
         memo.core().look_up(clock, &key).ok_or_else(|| key.to_key())
     }
 }

@@ -1,10 +1,10 @@
-//! The call that loads a value, for itself and for all that wait for it.
+//! The call that loads a value for itself and for all waiters.
 
 use super::{
     cacheable::Value,
     doubts::Doubts,
     failures::LoadFailure,
-    flight::{self, Flight, Landing},
+    flight::{self, Flight, LoadOutcome},
     index::{Entry, Shard},
     key::Key,
     state::Core,
@@ -22,7 +22,7 @@ use std::hash::Hash;
 pub(super) enum Purpose {
     /// There was no value to serve.
     Load,
-    /// There was a value, and the caller waits for a new one.
+    /// There was a value to serve, and the caller waits for a new one.
     Refresh,
     /// The caller was served the value already.
     RefreshInBackground,
@@ -30,21 +30,22 @@ pub(super) enum Purpose {
 
 /// The call that loads a value.
 ///
-/// Dropped before it has [landed](Self::land) or [failed](Self::fail), for whatever reason, it
-/// lets the calls that joined try for themselves.
+/// If dropped before [`succeed`](Self::succeed) or [`fail`](Self::fail), the load counts as
+/// abandoned, and the calls that joined try again by themselves.
 pub(crate) struct Leader<K: Eq + Hash, V> {
     core: Arc<Core<K, V>>,
     clock: Clock,
     key: K,
     hash: u64,
     flight: Arc<Flight<V>>,
-    /// By `clock`.
+    /// Time at which the load began, by `clock`.
     began: Nanos,
     purpose: Purpose,
-    /// `true` if an invalidation concerns the load's value, which then is not kept.
+    /// `true` if an invalidation matches the load's value, which is then not kept.
     is_outdated: bool,
-    /// Whether its flight has left the map, and its end has been counted.
-    has_departed: bool,
+    /// `true` once the flight has left the map, and the end of the load has been counted.
+    is_flight_removed: bool,
+    /// `true` once the calls that joined have the outcome.
     has_ended: bool,
 }
 
@@ -57,26 +58,27 @@ impl<K: Eq + Hash, V> Leader<K, V> {
         purpose: Purpose,
     ) -> Self {
         let core = Arc::clone(core);
-        let (is_outdated, has_departed, has_ended) = (false, false, false);
-        Self { core, clock, key, hash, flight, began, purpose, is_outdated, has_departed, has_ended }
+        let (is_outdated, is_flight_removed, has_ended) = (false, false, false);
+        Self { core, clock, key, hash, flight, began, purpose, is_outdated, is_flight_removed, has_ended }
     }
 
-    /// Runs some of the load, so that a call to itself is noticed.
-    pub(crate) fn lead<T>(&self, run: impl FnOnce() -> T) -> T {
+    /// Runs a part of the load, during which recursion is detected.
+    pub(crate) fn run_as_leader<T>(&self, run: impl FnOnce() -> T) -> T {
         flight::leading(&self.flight, run)
     }
 
-    /// Takes the flight out of the map, so that no call can join it any more, and runs `act` under
-    /// the same lock. `act` gets the key unless a clear, an invalidation or an insertion has
-    /// removed the flight, or an invalidation that was left with the flight concerns the value.
-    /// `concern` tells of the latter, and runs before, outside of the lock.
-    fn depart<T>(
+    /// Removes the flight from the map, so that no further call can join it, and runs `act` under
+    /// the same lock. `act` gets the key, or `None` in two cases. In the first, a clear, an
+    /// invalidation or an insertion has removed the flight already. In the second, an invalidation
+    /// that was stored with the flight matches the value. `concern` checks for such a match, and
+    /// runs before `act`, outside of the lock.
+    fn remove_flight<T>(
         &mut self,
         concern: impl Fn(&Core<K, V>, &K, &Doubts<K, V>) -> bool,
         count: impl FnOnce(&Counters),
         act: impl FnOnce(&Core<K, V>, &mut Shard<K, V>, Option<K>) -> T,
     ) -> T {
-        let Self { core, key, hash, flight, is_outdated, has_departed, .. } = self;
+        let Self { core, key, hash, flight, is_outdated, is_flight_removed, .. } = self;
         let mut shard = core.index.write(*hash);
         while let Some(doubts) = shard.take_doubts(*hash, flight) {
             drop(shard);
@@ -84,12 +86,12 @@ impl<K: Eq + Hash, V> Leader<K, V> {
             drop(doubts);
             shard = core.index.write(*hash);
         }
-        *has_departed = true;
+        *is_flight_removed = true;
         if flight.generation == shard.generation {
             count(&core.counters);
         }
         let key = shard.take_this_flight(*hash, flight);
-        // Without its flight in the map, invalidations may have been lost.
+        // Without a flight in the map, later invalidations were not stored.
         *is_outdated = *is_outdated || key.is_none();
         let (key, refused) = if *is_outdated { (None, key) } else { (key, None) };
         let acted = act(core, &mut shard, key);
@@ -98,22 +100,22 @@ impl<K: Eq + Hash, V> Leader<K, V> {
         acted
     }
 
-    /// Tells the calls that joined, once its flight has left the map.
-    fn end(&mut self, landing: impl FnOnce() -> Landing<V>) {
-        self.flight.land(self.is_outdated, landing);
-        self.has_ended = true; // not before: a value's `Clone` may panic
+    /// Gives the outcome to the calls that joined. The flight has left the map before.
+    fn end(&mut self, outcome: impl FnOnce() -> LoadOutcome<V>) {
+        self.flight.end(self.is_outdated, outcome);
+        self.has_ended = true; // only now, because a value's `Clone` may panic above
     }
 }
 
 impl<K: Key, V: Value> Leader<K, V> {
-    /// Hands the value to the calls that joined. Keeps it unless a clear, an invalidation or an
-    /// insertion came first.
-    pub(crate) fn land(mut self, value: &V) {
+    /// Gives the value to the calls that joined. Stores it, unless there was a clear, an
+    /// invalidation or an insertion during the load.
+    pub(crate) fn succeed(mut self, value: &V) {
         let now = self.core.epoch.now(self.clock);
         let decision = self.core.settings.decide(&self.key, value, now);
         let took = now.saturating_sub(self.began);
         let (hash, for_the_index) = (self.hash, value.clone());
-        let put = self.depart(
+        let put = self.remove_flight(
             |core, key, doubts| doubts.concern(key, value, &core.settings.tags_of(key, value)),
             |counters| {
                 counters.loaded.count();
@@ -125,18 +127,18 @@ impl<K: Key, V: Value> Leader<K, V> {
             },
         );
         match put {
-            Ok(put) => self.core.settle(put, now),
+            Ok(put) => self.core.finish_put(put, now),
             Err(value) => drop(value),
         }
-        self.end(|| Landing::Loaded(value.clone()));
+        self.end(|| LoadOutcome::Loaded(value.clone()));
     }
 
-    /// Ends a load without a value to keep. Returns the earlier value, if it may stand in, and
-    /// whether it has expired.
+    /// Ends a load without a value to keep. Returns the earlier value, if it may be served instead,
+    /// and `true` if that value has expired.
     pub(crate) fn fail(mut self, share: impl FnOnce() -> LoadFailure) -> Option<(V, bool)> {
         let now = self.core.epoch.now(self.clock);
         let fallback = self.fallback(now);
-        // Outside of all locks, because a custom policy runs code of the caller.
+        // Outside of all locks, because a custom policy runs user code.
         let rest = fallback.as_ref().map(|(entry, ..)| {
             let before = lock(&entry.rest).clone();
             Box::new(self.core.settings.rest(before.map(|before| *before), now))
@@ -144,8 +146,8 @@ impl<K: Key, V: Value> Leader<K, V> {
         let took = now.saturating_sub(self.began);
         // With a background refresh the caller already has its answer.
         let is_answered_by_it = matches!(fallback, Some((.., true))) && self.purpose != Purpose::RefreshInBackground;
-        let key = self.depart(
-            // The earlier value was looked at before, and may have been invalidated since.
+        let key = self.remove_flight(
+            // The earlier value may have been invalidated since it was read.
             |_, _, doubts| {
                 fallback.as_ref().is_some_and(|(entry, ..)| doubts.concern(&entry.key, &entry.value, &entry.tags))
             },
@@ -155,7 +157,7 @@ impl<K: Key, V: Value> Leader<K, V> {
                 counters.stale_on_error.add(is_answered_by_it.into());
             },
             |_, _, key| {
-                // A value that was put in place of the refreshed one has not failed.
+                // Without the key the earlier value was replaced, and has no failed refresh.
                 if let (Some((entry, ..)), Some(_)) = (&fallback, &key) {
                     *lock(&entry.rest) = rest;
                 }
@@ -164,14 +166,14 @@ impl<K: Key, V: Value> Leader<K, V> {
         );
         drop(key);
         self.end(|| match &fallback {
-            Some((_, value, true)) => Landing::Stale(value.clone()),
-            Some((_, value, false)) => Landing::Loaded(value.clone()),
-            None => Landing::Failed(share()),
+            Some((_, value, true)) => LoadOutcome::Stale(value.clone()),
+            Some((_, value, false)) => LoadOutcome::Loaded(value.clone()),
+            None => LoadOutcome::Failed(share()),
         });
         fallback.map(|(_, value, is_expired)| (value, is_expired))
     }
 
-    /// The entry with the value to serve after a failed load, and whether it has expired.
+    /// Returns the entry and the value to serve after a failed load, and `true` if it has expired.
     #[allow(clippy::type_complexity)]
     fn fallback(&self, now: Nanos) -> Option<(Arc<Entry<K, V>>, V, bool)> {
         let Self { core, key, hash, .. } = self;
@@ -190,7 +192,7 @@ impl<K: Key, V: Value> Leader<K, V> {
             return None;
         }
         let value = if self.purpose == Purpose::RefreshInBackground {
-            entry.value.clone() // The caller has its answer, so this is no use of the value.
+            entry.value.clone() // The caller has its answer, so this does not count as a use.
         } else {
             core.served(&entry, now)
         };
@@ -200,11 +202,11 @@ impl<K: Key, V: Value> Leader<K, V> {
 
 impl<K: Eq + Hash, V> Drop for Leader<K, V> {
     fn drop(&mut self) {
-        if !self.has_departed {
-            drop(self.depart(|_, _, _| false, |counters| counters.loads_abandoned.count(), |_, _, key| key));
+        if !self.is_flight_removed {
+            drop(self.remove_flight(|_, _, _| false, |counters| counters.loads_abandoned.count(), |_, _, key| key));
         }
         if !self.has_ended {
-            self.end(|| Landing::Abandoned);
+            self.end(|| LoadOutcome::Abandoned);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The load of a memoized call: the call itself, and then its value into the memo. Here is where it
-//! runs: in the call that began it, in a task, or on a thread.
+//! The load of a memoized call. Calls the function, and stores its value in the memo. A load runs
+//! in the call that began it, in a task of its own, or on a thread.
 
-use super::{Cacheable, Failures, Key, Leader, Value, Word};
+use super::{Cacheable, ErrorSharing, Key, Leader, Value, Word};
 use crate::{
     Name,
     call::{CallableOnce, blocking},
@@ -25,18 +25,18 @@ use std::{
 use tokio::task::JoinHandle;
 use tracing::{Instrument, instrument::WithSubscriber};
 
-/// The load of a memoized call. It appears in the bounds of a
-/// [`MemoizedFuture`](crate::future::MemoizedFuture), and is never made by hand.
+/// The load of a memoized call. Appears in the bounds of a
+/// [`MemoizedFuture`](crate::future::MemoizedFuture), and cannot be constructed by users.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
 pub struct Load<F, K: Eq + Hash, V, E> {
-    /// Before the leader, and so dropped before it: no other load begins while anything of this one
-    /// is left.
+    /// Declared before the leader, and therefore dropped before it, so that no other load begins
+    /// before this call is gone.
     #[pin]
     call: Option<F>,
     /// `None` once the call has ended, or has panicked.
     leader: Option<Leader<K, V>>,
-    /// The name of the function.
+    /// Name of the function.
     name: Name,
     failures: PhantomData<fn() -> E>,
 }
@@ -47,7 +47,7 @@ impl<F, K: Eq + Hash, V, E> Load<F, K, V, E> {
         C: CallableOnce<Args, Future = F>,
     {
         let name = callable.name();
-        let call = Some(leader.lead(|| callable.call_once(args)));
+        let call = Some(leader.run_as_leader(|| callable.call_once(args)));
         Self { call, leader: Some(leader), name, failures: PhantomData }
     }
 }
@@ -57,16 +57,16 @@ where
     F: Future<Output: Cacheable<V>>,
     K: Key,
     V: Value,
-    E: Failures<F::Output, V>,
+    E: ErrorSharing<F::Output, V>,
 {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        // If the call panics, its leader goes right here, while the stack unwinds.
+        // Taken out, so that a panic of the call drops the leader as the stack unwinds.
         let leader = this.leader.take().expect("`Load` polled after it ended");
-        let call = this.call.as_mut().as_pin_mut().expect("there is a call as long as there is a leader");
-        let Poll::Ready(output) = leader.lead(|| call.poll(cx)) else {
+        let call = this.call.as_mut().as_pin_mut().expect("there is a call while there is a leader");
+        let Poll::Ready(output) = leader.run_as_leader(|| call.poll(cx)) else {
             *this.leader = Some(leader);
             return Poll::Pending;
         };
@@ -81,11 +81,11 @@ where
     O: Cacheable<V>,
     K: Key,
     V: Value,
-    E: Failures<O, V>,
+    E: ErrorSharing<O, V>,
 {
     let fallback = match output.kept() {
         Some(value) => {
-            leader.land(value);
+            leader.succeed(value);
             None
         }
         None => leader.fail(|| E::share(&output, name)),
@@ -96,10 +96,10 @@ where
     output
 }
 
-/// Begins a load for a caller that has its answer already, and catches its panics. The function may
+/// Begins a load for a caller that has its answer already, and catches panics. The function may
 /// panic before it returns a future, and tokio panics if there is no runtime.
 ///
-/// The panic hook hears of it, and the load counts as abandoned.
+/// The panic hook still reports the panic, and the load counts as abandoned.
 pub(super) fn in_background(begin: impl FnOnce()) {
     drop(catch_unwind(AssertUnwindSafe(begin)));
 }
@@ -110,7 +110,7 @@ impl<F, K: Eq + Hash, V, E> fmt::Debug for Load<F, K, V, E> {
     }
 }
 
-/// The load of a blocking call. It appears in bounds, and is never made by hand.
+/// The load of a blocking call. Appears in bounds, and cannot be constructed by users.
 pub struct BlockingLoad<C, Args, K: Eq + Hash, V, E> {
     leader: Leader<K, V>,
     callable: C,
@@ -130,13 +130,13 @@ where
     C::Output: Cacheable<V>,
     K: Key,
     V: Value,
-    E: Failures<C::Output, V>,
+    E: ErrorSharing<C::Output, V>,
 {
     fn run(self) -> C::Output {
         let Self { leader, callable, args, .. } = self;
         let name = callable.name();
-        // If the call panics, its leader goes right here, while the stack unwinds.
-        let output = leader.lead(|| callable.call_once(args));
+        // If the call panics, the leader is dropped here as the stack unwinds.
+        let output = leader.run_as_leader(|| callable.call_once(args));
         finish::<_, _, _, E>(leader, output, name)
     }
 }
@@ -147,10 +147,10 @@ impl<C, Args, K: Eq + Hash, V, E> fmt::Debug for BlockingLoad<C, Args, K, V, E> 
     }
 }
 
-/// Where loads run: [`Inline`] or [`Detached`].
+/// The place where loads run: [`Inline`] or [`Detached`].
 pub trait LoadMode: Word {
-    /// Whether a load goes on by itself, so that a call that refreshes a value need not wait for
-    /// it.
+    /// `true` if a load goes on without its caller, so that a call that refreshes a value does not
+    /// wait.
     #[doc(hidden)]
     const IN_BACKGROUND: bool;
 }
@@ -171,20 +171,20 @@ impl LoadMode for Detached {
     const IN_BACKGROUND: bool = true;
 }
 
-/// Where a load of an async function runs: [`Inline`] or [`Detached`].
+/// The place where loads of async functions run: [`Inline`] or [`Detached`].
 pub trait Running<L>: LoadMode {
-    /// How the call that began it waits for it.
+    /// The future by which the call that began the load waits for it.
     type Future;
 
     #[doc(hidden)]
     fn begin(load: L) -> Self::Future;
 }
 
-/// In the call that began it.
+/// Runs a load in the call that began it.
 #[derive(Debug, Clone, Copy)]
 pub struct Inline;
 
-/// In a task of its own: [`.detached()`](crate::Memoized::detached).
+/// Runs a load in a task of its own. Set by [`.detached()`](crate::Memoized::detached).
 #[derive(Debug, Clone, Copy)]
 pub struct Detached;
 
@@ -207,12 +207,12 @@ where
     }
 }
 
-/// Waits for a load that runs in a task of its own: see
+/// The future of a load that runs in a task of its own: see
 /// [`Memoized::detached`](crate::Memoized::detached).
 ///
 /// # Cancel safety
 ///
-/// Dropping it leaves the task alone.
+/// If dropped, the task goes on.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct DetachedLoad<O>(JoinHandle<Away<O>>);
@@ -224,13 +224,13 @@ impl<O> Future for DetachedLoad<O> {
         let joined = ready!(Pin::new(&mut self.0).poll(cx));
         let away = joined.unwrap_or_else(|error| match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
-            Err(error) => panic!("the runtime on which a memo's detached load ran was shut down: {error}"),
+            Err(error) => panic!("the runtime of a memo's detached load was shut down before the load ended: {error}"),
         });
         Poll::Ready(away.arrive())
     }
 }
 
-/// Where a load of a sync function runs: [`Inline`] or [`Detached`].
+/// The place where loads of sync functions run: [`Inline`] or [`Detached`].
 pub trait RunningBlocking<L, O>: LoadMode {
     #[doc(hidden)]
     fn run(load: L) -> O;
@@ -246,7 +246,7 @@ where
     C::Output: Cacheable<V>,
     K: Key,
     V: Value,
-    E: Failures<C::Output, V>,
+    E: ErrorSharing<C::Output, V>,
 {
     fn run(load: BlockingLoad<C, Args, K, V, E>) -> C::Output {
         load.run()
@@ -264,7 +264,7 @@ where
     Args: Send + 'static,
     K: Key,
     V: Value,
-    E: Failures<C::Output, V> + 'static,
+    E: ErrorSharing<C::Output, V> + 'static,
 {
     fn run(load: BlockingLoad<C, Args, K, V, E>) -> C::Output {
         thread::on_another_thread(move || Away::call(|| load.run())).arrive()

@@ -1,4 +1,4 @@
-//! The shared memo: values are loaded by one call at a time, and remembered for a while for all.
+//! The shared memo. For each key one call at a time loads the value, and all calls share it.
 
 mod bound;
 mod builder;
@@ -38,7 +38,7 @@ pub use stats::MemoStats;
 
 pub(crate) use cacheable::{CarriesLoadFailure, Memoizable, Value};
 pub(crate) use call::{Begun, GetOrLoad, call_blocking};
-pub(crate) use failures::Failures;
+pub(crate) use failures::ErrorSharing;
 pub use failures::{IsolatedErrors, ReportedErrors, SharedErrors};
 pub(crate) use key::Key;
 pub(crate) use key_source::{FixedKey, KeyFromArgs, KeyFromFn, KeySource};
@@ -49,6 +49,6 @@ pub(crate) use state::Core;
 pub(crate) use word::Word;
 
 use contact::Contact;
-use flight::{Joined, Landing};
-use key::Borrowed;
+use flight::{Joined, LoadOutcome};
+use key::ArgsAsKey;
 use leader::Leader;

@@ -1,14 +1,15 @@
-//! The memo under a model checker: see [`crate::model_check`]. At each of its locks another
-//! thread may come in between. A call of moka is one step. The checks are:
+//! The memo under a model checker: see [`crate::model_check`]. The checker may switch threads at
+//! each of the memo's locks. A call of moka is one step. The checks are:
 //!
-//! - Each call gets an answer: a lost wake-up is a deadlock, which the checker reports.
+//! - Each call gets an answer. The checker reports a lost wake-up as a deadlock.
 //! - Each key has one load at a time, except for loads that a clear, an invalidation or an
 //!   insertion overtook.
-//! - A call that begins after one of these has ended sees no value whose load began before it did.
-//! - Nothing is left behind: no flight, no load that counts as under way, no value that is alive
-//!   and not held. Each call is counted once.
-//! - Index and bound agree: the capacity is not exceeded, and no value is evicted without another
-//!   that took its place.
+//! - A call that begins after the end of a clear, an invalidation or an insertion sees no value of
+//!   a load that began before.
+//! - At the end there is no flight, no load that counts as under way, and no live value outside of
+//!   the memo. Each call is counted once.
+//! - Index and bound agree. The capacity is not exceeded, and values are evicted only for
+//!   others.
 
 use super::Memo;
 use crate::model_check::explore;
@@ -19,40 +20,40 @@ use shuttle::{
 use std::{
     future::Future,
     pin::pin,
-    // Not the checker's: the log is no part of what it checks.
+    // Not the checker's, because it does not check the log.
     sync::{Arc, Mutex, Weak},
     task::{Context, Waker},
 };
 
-/// With one shard, all keys share its lock.
+/// The keys of the models. All share one lock, because under the checker there is one shard.
 const KEYS: [u8; 2] = [7, 8];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
-    /// A load that is isolated: the call tries again by itself if a load that it joined fails.
+    /// A load with isolated errors. The call tries again by itself if a load that it joined fails.
     Load,
-    /// A load that gets the failure of another load that it joined.
+    /// A load that gets the failure of the load that it joined.
     LoadOrBeTold,
-    /// A load that fails, isolated.
+    /// A load that fails, with isolated errors.
     Fail,
-    /// A call that is polled once, and dropped. (A panic does the same, and the checker cannot go
-    /// on after one.)
+    /// A call that is polled once, and dropped. Stands for a panic as well, after which the checker
+    /// cannot go on.
     Drop,
     Get,
     Insert,
     Invalidate,
-    /// Only if there is a value, because only a removal overtakes loads.
+    /// Removes the value if there is one. Only a removal overtakes loads.
     InvalidateIf,
-    /// For all keys, like a clear without a new generation.
+    /// Removes the values of all keys, like a clear without a new generation.
     InvalidateWhere,
     Clear,
 }
 use Act::{Clear, Drop, Fail, Get, Insert, Invalidate, InvalidateIf, InvalidateWhere, Load, LoadOrBeTold};
 
-/// An act for one of the [`KEYS`], by its position.
+/// An act for one of the [`KEYS`], by index.
 type Step = (usize, Act);
 
-/// The interval of an act, in numbers of events.
+/// The interval of an act, as numbers of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
     began: usize,
@@ -70,7 +71,7 @@ struct Loading {
 struct Log {
     events: usize,
     values: Vec<Weak<usize>>,
-    /// Each value that was made, and the interval of its making.
+    /// Each value that was made, and the interval in which it was made.
     made: Vec<(usize, Span)>,
     loads: Vec<Loading>,
     overtakers: Vec<Span>,
@@ -79,7 +80,7 @@ struct Log {
     calls: u64,
 }
 
-/// One key of a memo.
+/// A memo, one of its keys, and the log of that key.
 #[derive(Clone)]
 struct Model {
     memo: Memo<u8, Arc<usize>>,
@@ -92,7 +93,7 @@ impl Model {
         write(&mut self.log.lock().unwrap())
     }
 
-    /// When something begins or ends.
+    /// Counts an event, and returns its number.
     fn event(&self) -> usize {
         self.log(|log| {
             log.events += 1;
@@ -108,7 +109,7 @@ impl Model {
         })
     }
 
-    /// What is called, unless there is something to be seen.
+    /// The memoized function, which runs if the memo has no value.
     async fn load(self, act: Act, called: usize) -> Result<Arc<usize>, String> {
         struct Ends(Model, Loading);
         impl std::ops::Drop for Ends {
@@ -194,14 +195,18 @@ impl Model {
             for (value, seen) in &log.seen {
                 let (_, made) = log.made.iter().find(|(made, _)| made == value).expect("a value that was made");
                 let hidden = |by: &&Span| made.began < by.began && by.ended < seen.began;
-                assert_eq!(log.overtakers.iter().find(hidden), None, "{value} was seen all the same: {log:?}");
+                assert_eq!(
+                    log.overtakers.iter().find(hidden),
+                    None,
+                    "value {value} was seen after it was removed: {log:?}"
+                );
             }
             for (n, one) in log.loads.iter().enumerate() {
                 for other in &log.loads[..n] {
                     let overlap = one.began < other.ended && other.began < one.ended;
                     let (from, to) = (one.called.min(other.called), one.began.max(other.began));
                     let overtaken = log.overtakers.iter().any(|by| by.began < to && from < by.ended);
-                    assert!(!overlap || overtaken, "two at a time: {log:?}");
+                    assert!(!overlap || overtaken, "two loads of one key at a time: {log:?}");
                 }
             }
         });
@@ -216,7 +221,7 @@ fn check_all(models: &[Model], capacity: u64) {
     assert!(memo.core().index.read_each().all(|shard| !shard.has_flights()));
     assert!(stats.entries <= capacity, "{stats:?}");
     assert_eq!(models.iter().map(Model::alive).sum::<usize>() as u64, stats.entries, "{stats:?}");
-    assert!(stats.entries > 0 || stats.evictions == 0, "evicted for nothing: {stats:?}");
+    assert!(stats.entries > 0 || stats.evictions == 0, "evicted although the memo is empty: {stats:?}");
     if models.iter().all(|model| model.log(|log| log.overtakers.is_empty())) {
         assert_eq!(stats.calls(), models.iter().map(|model| model.log(|log| log.calls)).sum::<u64>(), "{stats:?}");
         let made = models.iter().filter(|model| model.log(|log| !log.made.is_empty())).count() as u64;
@@ -224,7 +229,7 @@ fn check_all(models: &[Model], capacity: u64) {
     }
 }
 
-/// Runs these threads in every interleaving with at most so many preemptions.
+/// Runs the threads in every interleaving with at most `preemptions` preemptions.
 fn check_within(capacity: u64, preemptions: usize, threads: &[&[Step]]) {
     let steps: Vec<Vec<Step>> = threads.iter().map(|steps| steps.to_vec()).collect();
     let explored = explore(preemptions, move || {
@@ -244,7 +249,7 @@ fn check_within(capacity: u64, preemptions: usize, threads: &[&[Step]]) {
     println!("{threads:?}: {explored} interleavings");
 }
 
-/// The same for one key, and with room for all.
+/// Runs the threads on one key, with room for all values.
 fn check(preemptions: usize, threads: &[&[Act]]) {
     let steps: Vec<Vec<Step>> = threads.iter().map(|acts| acts.iter().map(|act| (0, *act)).collect()).collect();
     let steps: Vec<&[Step]> = steps.iter().map(Vec::as_slice).collect();
@@ -265,16 +270,16 @@ fn two_calls_at_a_time() {
 }
 
 #[test]
-fn two_threads_that_go_on() {
+fn two_threads_with_several_calls_each() {
     check(2, &[&[Load, Get], &[Clear, Load]]);
     check(2, &[&[Load, Load], &[Invalidate, Get]]);
     check(2, &[&[Fail, Load], &[Drop, Load]]);
     check(2, &[&[Load, Clear, Get], &[Load, Insert]]);
 }
 
-/// Removing by value, against loads and insertions of the value that it asks.
+/// Removals by value, against loads and insertions of the value that they match.
 #[test]
-fn removing_what_another_thread_stores() {
+fn removals_of_values_that_another_thread_stores() {
     check(2, &[&[InvalidateIf], &[Insert]]);
     check(2, &[&[InvalidateIf, Get], &[Insert, Load]]);
     check(2, &[&[Insert, InvalidateIf, Load], &[Load]]);
@@ -285,9 +290,9 @@ fn removing_what_another_thread_stores() {
     check(1, &[&[Fail], &[InvalidateWhere, Load], &[Invalidate]]);
 }
 
-/// Both hold the bad value, and there is one load.
+/// Two callers that hold one bad value lead to one load.
 #[test]
-fn two_callers_of_one_bad_value() {
+fn two_callers_of_one_bad_value_load_once() {
     let explored = explore(2, || {
         let memo = Memo::builder().capacity(100).build();
         let model = Model { memo: memo.clone(), key: KEYS[0], log: Arc::default() };

@@ -1,9 +1,10 @@
-//! The options of a memoized call, as one type parameter.
+//! The options of a memoized call, in one type parameter.
 
 use super::{Inline, KeyFromArgs, ReportedErrors, Word};
 use std::{fmt, marker::PhantomData};
 
-/// The source of the key (`B`), the report of failures (`E`), and the place of loads (`R`).
+/// The options of a memoized call: the source of the key (`B`), the sharing of errors (`E`), and
+/// the place where loads run (`R`).
 pub struct Options<B = KeyFromArgs, E = ReportedErrors, R = Inline> {
     pub(crate) by: B,
     modes: PhantomData<fn() -> (E, R)>,

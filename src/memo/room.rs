@@ -1,10 +1,10 @@
-//! Storing a value, and making room for it.
+//! Stores of values, and the room that they need.
 //!
-//! A store that exceeds the capacity first takes out values that have expired, the earliest first.
-//! If that is not enough, the bound evicts.
+//! A store that exceeds the capacity first removes values that have expired, the earliest first. If
+//! that is not enough, the bound evicts.
 
 use super::{
-    bound::{Mark, Place},
+    bound::{EntryId, Mark},
     expiries::{Dead, Expiries},
     index::{Entry, Gone, Shard},
     settings::Decision,
@@ -19,12 +19,12 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// Maximum number of entries that one store places again because they were used.
+/// Maximum number of entries that one store puts back into the queue because they were used.
 const SECOND_CHANCES: u32 = 32;
 
-/// A value that is in the index, and not in the bound yet; and what is to be dropped.
+/// A value that is in the index but not yet in the bound, with the values to be dropped.
 pub(super) struct Put<K, V> {
-    /// `None` if the value is not kept.
+    /// The stored entry; `None` if the value is not kept.
     new: Option<New>,
     replaced: Option<Arc<Entry<K, V>>>,
     refused: Option<(K, V)>,
@@ -32,14 +32,14 @@ pub(super) struct Put<K, V> {
 
 #[derive(Clone, Copy)]
 struct New {
-    place: Place,
-    /// `None` if it never expires.
+    id: EntryId,
+    /// Time of expiry; `None` if the value never expires.
     expires_at: Option<Nanos>,
 }
 
 impl<K: Eq, V> Core<K, V> {
-    /// Puts a value in place of what the key had, if it is to be kept; otherwise only removes
-    /// that. The shard must be the key's. [`settle`](Self::settle) has to follow, outside of its
+    /// Replaces the key's entry by a value that is to be kept. Otherwise only removes the entry.
+    /// The shard must be the key's. [`finish_put`](Self::finish_put) has to follow, outside of its
     /// lock.
     pub(super) fn put(
         &self,
@@ -50,13 +50,13 @@ impl<K: Eq, V> Core<K, V> {
     ) -> Put<K, V> {
         let put = match decision {
             Decision::Keep { stamp, weight, tags } => {
-                let slot = shard.find(hash, &key).map(|replaced| replaced.place.slot);
-                let place = Place::new(self.next_store.fetch_add(1, Relaxed), hash, slot);
+                let slot = shard.find(hash, &key).map(|replaced| replaced.id.slot);
+                let id = EntryId::new(self.next_store.fetch_add(1, Relaxed), hash, slot);
                 let stamp_now = self.settings.lifetime.stamp_after_use(stamp, now);
-                let new = New { place, expires_at: stamp_now.expires_at() };
+                let new = New { id, expires_at: stamp_now.expires_at() };
                 let used_at = AtomicU64::new(now);
                 let entry = Entry {
-                    place,
+                    id,
                     ttl_stamp: stamp,
                     used_at,
                     weight,
@@ -74,7 +74,7 @@ impl<K: Eq, V> Core<K, V> {
                 self.counters.evictions.add(matches!(decision, Decision::TooHeavy).into());
                 let replaced = shard.take(hash, &key);
                 if let Some(replaced) = &replaced {
-                    self.bound.remove(replaced.place);
+                    self.bound.remove(replaced.id);
                 }
                 Put { new: None, replaced, refused: Some((key, value)) }
             }
@@ -86,37 +86,37 @@ impl<K: Eq, V> Core<K, V> {
         put
     }
 
-    /// Gives a value that was put its place in the bound, and makes room for it. All values that
-    /// leave are dropped when it returns, and not earlier, because a `Drop` may panic.
-    pub(super) fn settle(&self, put: Put<K, V>, now: Nanos) {
+    /// Puts a stored value into the bound, and makes room for it. Drops all removed values at the
+    /// end, because a `Drop` may panic.
+    pub(super) fn finish_put(&self, put: Put<K, V>, now: Nanos) {
         let Put { new, replaced: _replaced, refused: _refused } = put;
         let Some(new) = new else { return };
         let mut gone = Gone::new();
         self.make_room_of_expired(now, &mut gone);
-        self.place(new.place, true);
-        self.evict(Some(new.place), &mut gone);
+        self.push_back(new.id, true);
+        self.evict(Some(new.id), &mut gone);
         self.note_expiry(new, now, &mut gone);
     }
 
-    fn place(&self, place: Place, is_new: bool) {
-        let shard = self.index.read(place.slot.hash);
-        if let Some(entry) = shard.find_at(place) {
-            self.bound.place(place, entry.weight, is_new);
+    fn push_back(&self, id: EntryId, is_new: bool) {
+        let shard = self.index.read(id.slot.hash);
+        if let Some(entry) = shard.find_by_id(id) {
+            self.bound.push_back(id, entry.weight, is_new);
         }
     }
 
-    /// Takes the entry out of the index if it has expired by that moment. If a use has put off its
-    /// expiry, the entry goes back into the queue.
-    pub(super) fn expire(&self, place: Place, moment: Nanos) -> Option<Arc<Entry<K, V>>> {
-        let mut shard = self.index.write(place.slot.hash);
-        let stamp = self.stamp(shard.find_at(place)?);
+    /// Removes the entry from the index if it has expired at `moment`. If a use has extended its
+    /// life, the entry goes back into the queue of expiries.
+    pub(super) fn expire(&self, id: EntryId, moment: Nanos) -> Option<Arc<Entry<K, V>>> {
+        let mut shard = self.index.write(id.slot.hash);
+        let stamp = self.stamp(shard.find_by_id(id)?);
         if !stamp.has_expired(moment) {
             drop(shard);
             let expires_at = stamp.expires_at()?;
-            self.expiries.change(|expiries| expiries.push(expires_at, place));
+            self.expiries.change(|expiries| expiries.push(expires_at, id));
             return None;
         }
-        let entry = shard.take_at(place)?;
+        let entry = shard.take_by_id(id)?;
         self.forget(&entry);
         self.counters.expirations.count();
         Some(entry)
@@ -124,29 +124,29 @@ impl<K: Eq, V> Core<K, V> {
 
     fn make_room_of_expired(&self, now: Nanos, gone: &mut Gone<K, V>) {
         while self.settings.can_expire() && self.held.load(Relaxed) > self.settings.capacity {
-            let Some(place) = self.expiries.change(|expiries| expiries.pop(now)) else { return };
-            gone.extend(self.expire(place, now));
+            let Some(id) = self.expiries.change(|expiries| expiries.pop(now)) else { return };
+            gone.extend(self.expire(id, now));
         }
     }
 
-    /// Takes the entries out of the index that the bound evicts. With `Lru`, entries that were used
-    /// get a second chance instead; the `new` entry always gets one, and is placed last.
-    pub(super) fn evict(&self, new: Option<Place>, gone: &mut Gone<K, V>) {
+    /// Removes the entries from the index that the bound evicts. With `Lru`, entries that were used
+    /// go back into the queue instead. The `new` entry always goes back, behind all others.
+    pub(super) fn evict(&self, new: Option<EntryId>, gone: &mut Gone<K, V>) {
         let mut chances = SECOND_CHANCES;
         let mut last = new;
         loop {
             let evicted = self.bound.evict();
             let mut is_done = evicted.is_empty() || !self.bound.is_exceeded();
-            for place in evicted {
-                let mut shard = self.index.write(place.slot.hash);
-                let Some(entry) = shard.find_at(place) else { continue };
-                let is_new = Some(place) == new;
+            for id in evicted {
+                let mut shard = self.index.write(id.slot.hash);
+                let Some(entry) = shard.find_by_id(id) else { continue };
+                let is_new = Some(id) == new;
                 let is_used = self.bound.is_used(&entry.used);
                 if self.bound.gives_second_chances() && (is_new || (is_used && chances > 0)) {
                     entry.used.clear();
-                    self.bound.place(place, entry.weight, false);
+                    self.bound.push_back(id, entry.weight, false);
                     chances -= u32::from(!is_new);
-                    last = Some(place);
+                    last = Some(id);
                     is_done = false;
                 } else {
                     if is_used {
@@ -154,7 +154,7 @@ impl<K: Eq, V> Core<K, V> {
                     }
                     self.held.fetch_sub(entry.weight.into(), Relaxed);
                     self.counters.evictions.count();
-                    gone.extend(shard.take_at(place));
+                    gone.extend(shard.take_by_id(id));
                 }
             }
             if is_done {
@@ -162,19 +162,18 @@ impl<K: Eq, V> Core<K, V> {
             }
         }
         if let Some(new) = new.filter(|_| last != new) {
-            self.place(new, false);
+            self.push_back(new, false);
         }
     }
 
-    /// Puts the new entry into the queue of expiries, and takes out some that are of no use any
-    /// more.
+    /// Puts the new entry into the queue of expiries, and removes some dead entries.
     fn note_expiry(&self, new: New, now: Nanos, gone: &mut Gone<K, V>) {
         if !self.settings.can_expire() {
             return;
         }
         let dead = self.expiries.change(|expiries| {
             if let Some(at) = new.expires_at {
-                expiries.push(at, new.place);
+                expiries.push(at, new.id);
             }
             if expiries.is_too_long() {
                 self.rebuild(expiries);
@@ -184,7 +183,7 @@ impl<K: Eq, V> Core<K, V> {
         gone.extend(self.expire_all(dead, now));
     }
 
-    /// Takes out some values that are of no use any more. Called by calls that know the time.
+    /// Drops some dead values. Called by calls that have read the clock.
     #[inline]
     pub(super) fn sweep(&self, now: Nanos) {
         if self.expiries.has_dead(now) {
@@ -204,7 +203,7 @@ impl<K: Eq, V> Core<K, V> {
                 IS_SWEEPING.set(false);
             }
         }
-        // A value that uses a memo in its `Drop` would nest as many sweeps as values are dead.
+        // Values with a `Drop` that uses a memo would otherwise nest one sweep for each dead value.
         if IS_SWEEPING.replace(true) {
             return;
         }
@@ -215,15 +214,15 @@ impl<K: Eq, V> Core<K, V> {
 
     fn expire_all(&self, dead: Dead, now: Nanos) -> impl Iterator<Item = Arc<Entry<K, V>>> {
         let moment = now.saturating_sub(self.settings.lifetime.longest_window());
-        dead.into_iter().flatten().filter_map(move |place| self.expire(place, moment))
+        dead.into_iter().flatten().filter_map(move |id| self.expire(id, moment))
     }
 
-    /// Leaves only the entries in the queue that are still held.
+    /// Rebuilds the queue from the entries that are in the index.
     pub(super) fn rebuild(&self, expiries: &mut Expiries) {
         let mut held = Vec::new();
         for shard in self.index.read_each() {
             let entries = shard.entries();
-            held.extend(entries.filter_map(|entry| Some((self.stamp(entry).expires_at()?, entry.place))));
+            held.extend(entries.filter_map(|entry| Some((self.stamp(entry).expires_at()?, entry.id))));
         }
         expiries.rebuild(held.into_iter());
     }

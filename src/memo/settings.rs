@@ -1,4 +1,4 @@
-//! The settings of a memo, and the decision whether a value is kept.
+//! The settings of a memo, and the decision to keep a value.
 
 use crate::{
     clock::Nanos,
@@ -8,10 +8,12 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-/// Capacity of a memo until it is set.
+/// Default capacity of a memo.
 pub(super) const DEFAULT_CAPACITY: u64 = 10_000;
 
-/// The policy by which a full memo evicts.
+/// The policy by which a full memo evicts values.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::{Eviction, Memo};
@@ -23,22 +25,22 @@ pub(super) const DEFAULT_CAPACITY: u64 = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Eviction {
-    /// Evicts the value that is held the longest without a use. A value that was just stored
-    /// stays.
+    /// Evicts the least recently used value. A value that was just stored stays.
     ///
-    /// The order is kept by second chance, because a hit must not cost a queue operation. Values
+    /// The order is approximated by second chance, so that a hit costs no queue operation. Values
     /// queue in the order in which they were stored. A store that needs room looks at the front of
-    /// the queue. A value that was used since it took its place moves to the back, and the next
-    /// one is looked at. A value that was not used is evicted. The new value queues behind all of
-    /// them.
+    /// the queue. A value that was used since it entered the queue moves to the back, and the next
+    /// value is looked at. A value that was not used is evicted. The new value queues behind all
+    /// others.
     ///
-    /// All uses between two stores are therefore one moment. A single store moves at most 32
-    /// values. If the next one was used as well, it is evicted, and all uses so far cease to count.
+    /// The order of uses between two stores is therefore not known. A single store moves at most 32
+    /// values. If the next value was used as well, it is evicted, and all earlier uses cease to
+    /// count.
     #[default]
     Lru,
-    /// Evicts the value that is used the least ([TinyLFU](https://arxiv.org/abs/1512.00727)),
-    /// which may be the one that was just stored. Better where a few keys are asked for all the
-    /// time, and many once. One hit in 4 is counted.
+    /// Evicts the least frequently used value ([TinyLFU](https://arxiv.org/abs/1512.00727)), which
+    /// may be the value that was just stored. Suits memos with a few keys that are called all the
+    /// time, and many keys that are called once. Counts one hit in 4.
     TinyLfu,
 }
 
@@ -47,7 +49,7 @@ pub(super) type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 
 pub(super) type IsNegative<V> = fn(&V) -> bool;
 
-/// Computes a TTL from a key and a value; `None` leaves it to the default.
+/// Computes a TTL from a key and a value; `None` for the default TTL.
 pub(super) type TtlBy<K, V> = Box<dyn Fn(&K, &V) -> Option<Duration> + Send + Sync>;
 
 pub(super) type Tag = Arc<str>;
@@ -55,45 +57,46 @@ pub(super) type Tag = Arc<str>;
 /// Computes the tags of a value.
 pub(super) type TagsBy<K, V> = Box<dyn Fn(&K, &V) -> Box<[Tag]> + Send + Sync>;
 
-/// Asks a value whether it is still good.
+/// Returns `true` for a value that is still valid.
 pub(super) type ValidWhile<K, V> = Box<dyn Fn(&K, &V) -> bool + Send + Sync>;
 
 pub(super) struct Settings<K, V> {
     pub(super) lifetime: Lifetime,
-    /// Delays between the refreshes of a value that fail. `None` for the default.
+    /// Delays after failed refreshes of a value; `None` for the default.
     pub(super) refresh_backoff: Option<RetryPolicy>,
     pub(super) ttl: Ttl<K, V>,
-    /// Seeds of the jitter, one for each value.
+    /// Seeds of the jitter, one for each stored value.
     pub(super) seeds: CallSeeds,
-    /// Number of values, or their weight in all if there is a weigher. At least 1.
+    /// Maximum number of values, or their maximum weight if there is a weigher. At least 1.
     pub(super) capacity: u64,
     /// `None` if each value weighs 1.
     pub(super) weigher: Option<Weigher<K, V>>,
     pub(super) eviction: Eviction,
     /// `None` if values have no tags.
     pub(super) tags_by: Option<TagsBy<K, V>>,
-    /// `None` if values are good until they expire.
+    /// `None` if values are valid until they expire.
     pub(super) valid_while: Option<ValidWhile<K, V>>,
 }
 
 pub(super) struct Ttl<K, V> {
-    /// `None` for values that stay until they are evicted.
+    /// TTL of all values; `None` if values stay until they are evicted.
     pub(super) default: Option<Duration>,
     pub(super) per_value: Option<TtlBy<K, V>>,
-    /// For an `Err` or a `None`. `None` if those are values like any other.
+    /// TTL of an `Err` or a `None`, with the function that recognises them; `None` if they are
+    /// values like any other.
     pub(super) negative: Option<(IsNegative<V>, Duration)>,
 }
 
-/// What becomes of a value that was loaded.
+/// The decision about a value that was loaded or inserted.
 pub(super) enum Decision {
     Keep {
         stamp: Stamp,
         weight: u32,
         tags: Box<[Tag]>,
     },
-    /// Its TTL is zero.
+    /// Not kept, because its TTL is zero.
     NoTtl,
-    /// It weighs more than the whole capacity.
+    /// Not kept, because it weighs more than the whole capacity.
     TooHeavy,
 }
 
@@ -117,16 +120,16 @@ impl<K, V> Settings<K, V> {
         self.ttl.is_set() || self.lifetime.expires_when_idle()
     }
 
-    /// The rest of a value after a refresh that failed `now`. `before` is the rest from earlier
-    /// failures; `None` if there were none. Runs the closure of a custom policy.
+    /// Returns the rest of a value after a refresh that failed at `now`. `before` is the rest from
+    /// earlier failures; `None` if there were none. Runs the closure of a custom policy.
     pub(super) fn rest(&self, before: Option<Rest>, now: Nanos) -> Rest {
-        // Recovers soon after a restart, and makes 15 loads in an outage of ten minutes.
+        // Short enough to recover soon after a restart. An outage of ten minutes has 15 loads.
         let default = || RetryPolicy::exponential(Duration::from_secs(1)).max_delay(Duration::from_secs(60));
         let policy = self.refresh_backoff.clone().unwrap_or_else(default);
         before.unwrap_or_else(|| Rest::new(policy.seed_of_next_call())).after_failure(&policy, now)
     }
 
-    /// Decides about a value whose load was complete `now`. Runs the builder's closures.
+    /// Decides about a value that was loaded at `now`. Runs the builder's closures.
     pub(super) fn decide(&self, key: &K, value: &V, now: Nanos) -> Decision {
         let Self { lifetime, ttl, seeds, weigher, .. } = self;
         let negative = ttl.of_negative(value);
@@ -135,7 +138,7 @@ impl<K, V> Settings<K, V> {
         if ttl.is_zero() {
             return Decision::NoTtl;
         }
-        // Values without weight would be held without bound.
+        // At least 1, because values without weight would not be bounded.
         let weight = weigher.as_ref().map_or(1, |weigh| weigh(key, value).max(1));
         if u64::from(weight) > self.capacity {
             return Decision::TooHeavy;
@@ -154,7 +157,7 @@ impl<K, V> Settings<K, V> {
     }
 }
 
-/// As the decorators show it, without what is left at its default: `ttl 300s, capacity 50`.
+/// Writes the settings that differ from their defaults, such as `ttl 300s, capacity 50`.
 impl<K, V> fmt::Display for Settings<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { lifetime, ttl, capacity, .. } = self;

@@ -1,34 +1,39 @@
 //! The state of a memo.
 //!
 //! A hit on a fresh value takes only the read lock of its key's shard. A call that finds no value
-//! to serve takes the write lock and looks once more. A load lands (its value is stored, its flight
-//! leaves) under that same lock, so there is always one or the other, and never two flights for one
-//! key.
+//! to serve takes the write lock and looks again. The end of a load stores the value and removes
+//! the flight under that same lock. A key therefore has a value or a flight, and never two flights.
 //!
 //! **Index and bound agree.** An entry enters and leaves the index under the lock of its shard. The
-//! bound hears of a removal under the same lock, except that a clear tells it afterwards. The bound
-//! hears of a new entry in [`settle`](Core::settle), which checks under the lock that the entry is
-//! still there. The bound evicts by itself, and writes down what. Each store then goes through that
-//! list, and takes those entries out of the index that are still in it. Each store has a number of
-//! its own, so what the bound says of an entry that has left since is recognised.
+//! bound learns of a removal under the same lock, except after a clear, which reports its removals
+//! afterwards. The bound learns of a new entry in [`finish_put`](Core::finish_put), which checks
+//! under the lock that the entry is still in the index. The bound evicts by itself, and records the
+//! evicted entries. Each store then reads that record, and removes those entries from the index
+//! that are still there. Each store has a number of its own, by which an eviction of an entry that
+//! has left since is recognised.
 //!
-//! **Locks.** The order is: queue of expiries, then a shard (a clear takes all of them, in order),
-//! then those of moka, whose listener takes one that is always the last. Values are dropped
-//! outside of all locks, before the call returns that took them out.
+//! **Locks.** The order of locks is:
 //!
-//! **Clear.** A clear takes all shards at once, empties them, and begins a new generation of
-//! counting. Loads count their beginning and their end only in the generation of their flight.
+//! 1. the queue of expiries;
+//! 2. a shard, or for a clear all shards in order;
+//! 3. the locks of moka;
+//! 4. the lock that moka's listener takes.
 //!
-//! **Invalidate, insert.** Both remove the key's flight from the map, under its lock. A load whose
-//! flight is not in the map when it lands answers the calls that joined it, and is not stored.
+//! Removed values are dropped outside of all locks, before the call that removed them returns.
 //!
-//! **Invalidate by value or tag.** The invalidation is left with each flight, and its load's value
-//! is shown to it before the load lands: see [`doubts`](super::doubts). Closures that look at
-//! values run outside of all locks. An entry that was looked at is then taken out by its
-//! [place](super::bound::Place), so that no other takes its place unseen.
+//! **Clear.** A clear locks all shards together, empties them, and begins a new generation of
+//! counts. Loads count their begin and their end only in the generation of their flight.
+//!
+//! **Invalidate, insert.** Both remove the key's flight from the map, under its lock. A load that
+//! ends without a flight in the map answers the calls that joined it, and is not stored.
+//!
+//! **Invalidate by value or tag.** The invalidation is stored with each flight, and is matched
+//! against the load's value when the load ends: see [`doubts`](super::doubts). Closures that match
+//! values run outside of all locks. An entry that matched is then removed by its
+//! [identity](super::bound::EntryId), so that no successor is removed without a match.
 
 use super::{
-    bound::{Bound, Equivalent, Place},
+    bound::{Bound, EntryId, Equivalent},
     cacheable::Value,
     expiries::SharedExpiries,
     index::{Entry, Gone, Index, Shard},
@@ -44,14 +49,14 @@ use crate::{
 use std::{
     borrow::Borrow,
     hash::Hash,
-    // Not by way of `crate::sync`: no decision depends on the order of these.
+    // Not from `crate::sync`, because no decision depends on the order of these.
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// Number of hits on values that never expire for each hit that sweeps.
+/// Number of hits on values that never expire, per sweep.
 const TIMELESS_HITS: u64 = 64;
 
-/// Shared by all handles of a memo.
+/// The state that all handles of a memo share.
 pub(crate) struct Core<K, V> {
     pub(super) settings: Settings<K, V>,
     pub(super) epoch: Epoch,
@@ -79,12 +84,12 @@ impl<K, V> Core<K, V> {
         }
     }
 
-    /// A call that waited for a load was answered by an expired value.
+    /// Counts a call that waited for a load and was served an expired value.
     pub(crate) fn count_stale_on_error(&self) {
         self.counters.stale_on_error.count();
     }
 
-    /// The time limits of an entry, as its latest use has left them.
+    /// Returns the time limits of an entry, with its latest use.
     #[inline]
     pub(super) fn stamp(&self, entry: &Entry<K, V>) -> Stamp {
         let lifetime = &self.settings.lifetime;
@@ -101,28 +106,28 @@ impl<K, V> Core<K, V> {
         self.settings.lifetime.freshness(self.stamp(entry), now)
     }
 
-    /// Notes the moment at which a value is used that has not expired.
+    /// Records the time of a use of a value that has not expired.
     #[inline]
-    fn put_off(&self, entry: &Entry<K, V>, now: Nanos) {
+    fn record_use_time(&self, entry: &Entry<K, V>, now: Nanos) {
         if self.settings.lifetime.expires_when_idle() {
             entry.used_at.store(now, Relaxed);
         }
     }
 
-    /// The freshness of an entry for a call that may refresh it. Called under the lock of its
-    /// shard.
+    /// Returns the freshness of an entry for a call that may refresh it. Called under the lock of
+    /// the entry's shard.
     pub(super) fn freshness_at_rest(&self, now: Nanos, entry: &Entry<K, V>) -> Freshness {
         let rests_until = lock(&entry.rest).as_ref().map_or(0, |rest| rest.until());
         self.settings.lifetime.freshness_at_rest(self.stamp(entry), rests_until, now)
     }
 
-    /// The freshness of an entry by its time limits.
+    /// Returns the freshness of an entry by its time limits.
     pub(super) fn freshness(&self, clock: Clock, entry: &Entry<K, V>) -> Freshness {
         self.settings.lifetime.freshness(self.stamp(entry), self.epoch.now(clock))
     }
 
-    /// The freshness of an entry; `Dead` if its value says that it is no longer good. Called
-    /// outside of all locks.
+    /// Returns the freshness of an entry; `Dead` if its value is no longer valid. Called outside of
+    /// all locks.
     pub(super) fn freshness_if_valid(&self, clock: Clock, entry: &Entry<K, V>) -> Freshness {
         match self.freshness(clock, entry) {
             Freshness::Dead => Freshness::Dead,
@@ -131,7 +136,7 @@ impl<K, V> Core<K, V> {
         }
     }
 
-    /// Counts an entry that leaves the index as expired, if it is.
+    /// Counts an expiration if the entry, which leaves the index, has expired.
     pub(super) fn count_if_expired(&self, entry: &Entry<K, V>, now: impl FnOnce() -> Nanos) {
         let stamp = self.stamp(entry);
         if stamp.expires_at().is_some() && stamp.has_expired(now()) {
@@ -139,37 +144,38 @@ impl<K, V> Core<K, V> {
         }
     }
 
-    /// Tells the bound of an entry that leaves the index. Called under the lock of its shard.
+    /// Removes an entry that leaves the index from the bound. Called under the lock of its shard.
     pub(super) fn forget(&self, entry: &Entry<K, V>) {
         self.held.fetch_sub(entry.weight.into(), Relaxed);
-        self.bound.remove(entry.place);
+        self.bound.remove(entry.id);
     }
 
-    /// The value of an entry that is served without the lock of its shard.
+    /// Serves the value of an entry, and records the use. Called without the lock of its shard.
     pub(super) fn served(&self, entry: &Entry<K, V>, now: Nanos) -> V
     where
         V: Clone,
     {
         if !self.stamp(entry).has_expired(now) {
-            self.put_off(entry, now);
+            self.record_use_time(entry, now);
         }
         if self.bound.note_use(&entry.used) {
-            self.bound.learn(entry.place);
+            self.bound.learn(entry.id);
         }
         entry.value.clone()
     }
 }
 
-/// Looking up.
+/// Look-ups.
 impl<K: Key, V: Value> Core<K, V> {
-    /// A hit, if there is a value that is good enough. Otherwise the reason why not.
+    /// Returns the value of a hit, if the freshness is good enough. Otherwise returns the entry and
+    /// its freshness; `None` if there is no entry.
     #[inline]
     fn hit<Q>(
         &self,
         clock: Clock,
         key: &Q,
         is_good: impl FnOnce(Freshness) -> bool,
-    ) -> Result<V, Option<(Place, Freshness)>>
+    ) -> Result<V, Option<(EntryId, Freshness)>>
     where
         Q: Equivalent<K> + Hash + ?Sized,
     {
@@ -177,7 +183,7 @@ impl<K: Key, V: Value> Core<K, V> {
         let shard = self.index.read(hash);
         let entry = shard.find(hash, key).ok_or(None)?;
         let lifetime = &self.settings.lifetime;
-        // A value that never expires is fresh at any time, and nothing has expired at the first.
+        // A value that never expires needs no clock, because it is fresh at any time, 0 included.
         let now = if entry.ttl_stamp.is_always_fresh() { 0 } else { self.epoch.now(clock) };
         let freshness = if lifetime.expires_when_idle() {
             self.idle_freshness(entry, now)
@@ -185,33 +191,33 @@ impl<K: Key, V: Value> Core<K, V> {
             lifetime.freshness(entry.ttl_stamp, now)
         };
         if !is_good(freshness) {
-            return Err(Some((entry.place, freshness)));
+            return Err(Some((entry.id, freshness)));
         }
         if self.settings.valid_while.is_some() {
             let entry = Arc::clone(entry);
             drop(shard);
             return self.hit_if_valid(clock, &entry, now);
         }
-        self.put_off(entry, now);
+        self.record_use_time(entry, now);
         let hits = self.counters.hits.count();
         let value = entry.value.clone();
-        let place = entry.place;
+        let id = entry.id;
         let is_learned = self.bound.note_use(&entry.used);
         drop(shard);
         if is_learned {
-            self.bound.learn(place);
+            self.bound.learn(id);
         }
         self.sweep_after_hit(clock, now, hits);
         Ok(value)
     }
 
-    /// A hit, if the value says that it is still good. Called outside of all locks. Out of line,
-    /// because most memos do not ask.
+    /// Returns the value of a hit, if the value is still valid. Called outside of all locks. Out of
+    /// line, because few memos set `valid_while`.
     #[cold]
     #[inline(never)]
-    fn hit_if_valid(&self, clock: Clock, entry: &Entry<K, V>, now: Nanos) -> Result<V, Option<(Place, Freshness)>> {
+    fn hit_if_valid(&self, clock: Clock, entry: &Entry<K, V>, now: Nanos) -> Result<V, Option<(EntryId, Freshness)>> {
         if !self.settings.is_valid(&entry.key, &entry.value) {
-            return Err(Some((entry.place, Freshness::Dead)));
+            return Err(Some((entry.id, Freshness::Dead)));
         }
         let hits = self.counters.hits.count();
         let value = self.served(entry, now);
@@ -219,18 +225,18 @@ impl<K: Key, V: Value> Core<K, V> {
         Ok(value)
     }
 
-    /// Sweeps after a hit at this moment, which is 0 if the hit did not read the clock.
+    /// Sweeps after a hit. `now` is 0 if the hit did not read the clock.
     #[inline]
     fn sweep_after_hit(&self, clock: Clock, now: Nanos, hits: u64) {
         if now > 0 {
             self.sweep(now);
         } else if hits % TIMELESS_HITS == TIMELESS_HITS - 1 {
-            // The clock would be half of what such a hit costs.
+            // Not after every hit, because a clock read costs half as much as such a hit.
             self.sweep_by(clock);
         }
     }
 
-    /// Sweeps for a call that does not know the time.
+    /// Sweeps for a call that has not read the clock.
     #[inline(never)]
     fn sweep_by(&self, clock: Clock) {
         if !self.expiries.is_empty() {
@@ -238,7 +244,7 @@ impl<K: Key, V: Value> Core<K, V> {
         }
     }
 
-    /// First half of a call's first contact: a hit, if the value is fresh.
+    /// First half of a call's first contact. Returns the value if it is fresh.
     #[inline]
     pub(crate) fn look_up<Q>(&self, clock: Clock, key: &Q) -> Option<V>
     where
@@ -258,15 +264,15 @@ impl<K: Key, V: Value> Core<K, V> {
             Err(miss) => miss,
         };
         self.counters.misses.count();
-        if let Some((place, Freshness::Dead)) = miss {
-            drop(self.expire(place, Nanos::MAX));
+        if let Some((id, Freshness::Dead)) = miss {
+            drop(self.expire(id, Nanos::MAX));
         }
         self.sweep_by(Clock::current());
         None
     }
 }
 
-/// Changing.
+/// Changes.
 impl<K: Key, V: Value> Core<K, V> {
     pub(super) fn insert(&self, key: K, value: V) {
         let now = self.epoch.now(Clock::current());
@@ -276,7 +282,7 @@ impl<K: Key, V: Value> Core<K, V> {
         let flight = shard.take_flight(hash, &key);
         let put = self.put(&mut shard, (hash, key, value), decision, now);
         drop(shard);
-        self.settle(put, now);
+        self.finish_put(put, now);
         drop(flight);
     }
 
@@ -304,9 +310,9 @@ impl<K: Key, V: Value> Core<K, V> {
         self.counters.reset();
         drop(shards);
         for entry in cleared.iter().flat_map(Shard::entries) {
-            self.bound.remove(entry.place);
+            self.bound.remove(entry.id);
         }
-        // A store that goes on meanwhile may have evicted others.
+        // A concurrent store may have evicted further entries.
         self.evict(None, &mut Gone::new());
         self.expiries.change(|expiries| self.rebuild(expiries));
     }

@@ -3,16 +3,22 @@
 use crate::{clock::Nanos, striped::Striped};
 use std::{
     fmt,
-    // Not by way of `crate::sync`: no decision depends on the order of these.
+    // Not from `crate::sync`, because no decision depends on the order of these.
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
-/// What a [`Memo`](crate::Memo) has seen since it was made or cleared: see
-/// [`stats`](crate::Memo::stats).
+/// Counts of a [`Memo`](crate::Memo) since it was made or cleared, from
+/// [`Memo::stats`](crate::Memo::stats).
 ///
-/// `hits + misses + coalesced` is the number of calls: each is counted once, at its first contact
-/// with the memo, whatever becomes of it. It displays like Python's:
+/// `hits + misses + coalesced` is the number of calls. Each call is counted once, at its first
+/// contact with the memo, whatever its outcome.
+///
+/// Displays as one line with the names of the fields. Failures, abandoned loads, refreshes, stale
+/// answers, expirations and evictions appear once there are any. [`cache_info`](Self::cache_info)
+/// displays Python's line instead.
+///
+/// # Examples
 ///
 /// ```
 /// use decor::Memo;
@@ -21,50 +27,56 @@ use std::{
 /// memo.insert(42, "answer");
 /// assert_eq!(memo.get(&42), Some("answer"));
 /// assert_eq!(memo.get(&43), None);
-/// assert_eq!(memo.stats().to_string(), "CacheInfo(hits=1, misses=1, maxsize=100, currsize=1, coalesced=0, loads=0)");
+/// assert_eq!(
+///     memo.stats().to_string(),
+///     "MemoStats(hits=1, misses=1, coalesced=0, loads=0, entries=1, capacity=100)",
+/// );
 /// assert_eq!(memo.stats().hit_rate(), 0.5);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct MemoStats {
-    /// Calls that were answered at once.
+    /// Calls that a value in the memo answered at once.
     pub hits: u64,
     /// Calls that began a load and waited for it, and `get`s that found no value.
     pub misses: u64,
-    /// Calls that waited for a load that another had begun.
+    /// Calls that waited for a load that another call had begun.
     pub coalesced: u64,
-    /// Loads begun: how often the function was called.
+    /// Loads begun, which is the number of calls of the function.
     pub loads: u64,
-    /// Those of the loads that are under way now.
+    /// Loads under way now.
     pub loading: u64,
-    /// Loads that ended with nothing to keep: an error, a `None`.
+    /// Loads that ended without a value to keep, with an error or a `None`.
     pub load_failures: u64,
-    /// Loads that did not end: dropped by their caller, or panicked.
+    /// Loads that did not end, because their caller dropped them or because they panicked.
     pub loads_abandoned: u64,
-    /// Loads begun while there was a value to serve: ahead of its expiry, or while it was stale.
+    /// Loads begun while there was a value to serve, before its expiry or while it was stale.
     pub refreshes: u64,
-    /// Those of the refreshes that were ahead of expiry.
+    /// Refreshes begun before the value expired.
     pub refreshes_ahead: u64,
     /// Hits that were served an expired value, because it was being refreshed or because its latest
-    /// refresh had failed a short time ago.
+    /// refresh had failed shortly before.
     pub stale_hits: u64,
-    /// Calls that waited for a load, and were answered by an expired value because it failed.
+    /// Calls that waited for a load, and were served an expired value because the load failed.
     pub stale_on_error: u64,
     /// Values that had expired when they were dropped or replaced.
     pub expirations: u64,
-    /// Values that were dropped because of the capacity: to make room for others, or because one
-    /// weighed more than all of it.
+    /// Values that were dropped to keep to the capacity. Includes values that weigh more than the
+    /// whole capacity, which are never stored.
     pub evictions: u64,
-    /// Values held now, including expired ones that have not been dropped yet.
+    /// Values stored now, including expired ones that have not been dropped yet.
     pub entries: u64,
-    /// Maximum number of values, or of weight.
+    /// Maximum number of values, or their maximum weight if there is a
+    /// [`weigher`](crate::MemoBuilder::weigher).
     pub capacity: u64,
-    /// The time that all loads took that ended, added up.
+    /// Total duration of the loads that ended, failed ones included.
     pub total_load_time: Duration,
 }
 
 impl MemoStats {
-    /// Calls in all.
+    /// Returns the number of calls, which is `hits + misses + coalesced`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let memo = decor::Memo::<u64, u64>::ttl(std::time::Duration::from_secs(60));
@@ -75,8 +87,10 @@ impl MemoStats {
         self.hits + self.misses + self.coalesced
     }
 
-    /// The part of the calls that were hits, 0 to 1; 0 before the first call. Those that were
-    /// coalesced are no hits: they waited.
+    /// Returns the share of the calls that were hits, 0 to 1. Returns 0 before the first call.
+    /// Coalesced calls do not count as hits, because they waited.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let memo = decor::Memo::<u64, u64>::ttl(std::time::Duration::from_secs(60));
@@ -87,8 +101,10 @@ impl MemoStats {
         self.hits as f64 / self.calls().max(1) as f64
     }
 
-    /// How long a load took on average, failed ones included and abandoned ones not; zero before
-    /// the first has ended.
+    /// Returns the mean duration of a load. Failed loads count, abandoned ones do not. Zero before
+    /// the first load has ended.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let memo = decor::Memo::<u64, u64>::ttl(std::time::Duration::from_secs(60));
@@ -99,13 +115,34 @@ impl MemoStats {
         let nanos = self.total_load_time.as_nanos() / u128::from(ended);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
+
+    /// Returns the counts as Python's `functools.lru_cache` displays those of its `cache_info()`.
+    ///
+    /// `maxsize` is the [capacity](Self::capacity), `currsize` the number of
+    /// [entries](Self::entries). [Coalesced](Self::coalesced) calls are in neither `hits` nor
+    /// `misses`, because Python has no such calls.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let memo = decor::Memo::builder().capacity(128).build();
+    /// memo.insert(42, "answer");
+    /// memo.get(&42);
+    /// assert_eq!(
+    ///     memo.stats().cache_info().to_string(),
+    ///     "CacheInfo(hits=1, misses=0, maxsize=128, currsize=1)",
+    /// );
+    /// ```
+    pub fn cache_info(&self) -> impl fmt::Display + use<> {
+        CacheInfo(*self)
+    }
 }
 
 impl fmt::Display for MemoStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { hits, misses, coalesced, loads, entries, capacity, .. } = self;
-        write!(f, "CacheInfo(hits={hits}, misses={misses}, maxsize={capacity}, currsize={entries}")?;
-        write!(f, ", coalesced={coalesced}, loads={loads}")?;
+        write!(f, "MemoStats(hits={hits}, misses={misses}, coalesced={coalesced}, loads={loads}")?;
+        write!(f, ", entries={entries}, capacity={capacity}")?;
         for (name, count) in [
             ("load_failures", self.load_failures),
             ("loads_abandoned", self.loads_abandoned),
@@ -123,7 +160,18 @@ impl fmt::Display for MemoStats {
     }
 }
 
-/// Counts what happens. `Relaxed`, because no decision depends on them.
+/// Python's line about the same counts.
+struct CacheInfo(MemoStats);
+
+impl fmt::Display for CacheInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let MemoStats { hits, misses, entries, capacity, .. } = self.0;
+        write!(f, "CacheInfo(hits={hits}, misses={misses}, maxsize={capacity}, currsize={entries})")
+    }
+}
+
+/// The counters behind [`MemoStats`]. All accesses are `Relaxed`, because no decision depends on
+/// their order.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) hits: Striped,

@@ -1,35 +1,35 @@
-//! The entries of a shard by their tags.
+//! The entries of a shard, by tag.
 
-use super::{bound::Place, settings::Tag};
+use super::{bound::EntryId, settings::Tag};
 use crate::sync::Arc;
 use std::collections::{BTreeSet, HashMap};
 
-/// The places of all entries of a shard that have a tag. A tag without entries is left out.
+/// The identities of a shard's entries, by tag. Contains no tag without entries.
 ///
-/// In a box, so that a shard keeps to its pair of cache lines.
+/// Boxed, so that a shard fits into its pair of cache lines.
 #[allow(clippy::box_collection)] // see above
 #[derive(Debug, Default)]
-pub(super) struct TagIndex(Option<Box<HashMap<Tag, BTreeSet<Place>>>>);
+pub(super) struct TagIndex(Option<Box<HashMap<Tag, BTreeSet<EntryId>>>>);
 
 impl TagIndex {
-    pub(super) fn add(&mut self, tags: &[Tag], place: Place) {
+    pub(super) fn add(&mut self, tags: &[Tag], id: EntryId) {
         for tag in tags {
-            self.0.get_or_insert_default().entry(Arc::clone(tag)).or_default().insert(place);
+            self.0.get_or_insert_default().entry(Arc::clone(tag)).or_default().insert(id);
         }
     }
 
-    pub(super) fn remove(&mut self, tags: &[Tag], place: Place) {
+    pub(super) fn remove(&mut self, tags: &[Tag], id: EntryId) {
         let Some(index) = &mut self.0 else { return };
         for tag in tags {
-            let Some(places) = index.get_mut(tag) else { continue };
-            places.remove(&place);
-            if places.is_empty() {
+            let Some(ids) = index.get_mut(tag) else { continue };
+            ids.remove(&id);
+            if ids.is_empty() {
                 index.remove(tag);
             }
         }
     }
 
-    pub(super) fn places(&self, tag: &str) -> impl Iterator<Item = Place> {
+    pub(super) fn ids(&self, tag: &str) -> impl Iterator<Item = EntryId> {
         self.0.as_ref().and_then(|index| index.get(tag)).into_iter().flatten().copied()
     }
 }
@@ -65,17 +65,17 @@ mod tests {
         ]
     }
 
-    /// The index of all shards, and an index that is made anew from the entries.
-    fn indexed(memo: &Memo<u8, Vec<u8>>) -> [BTreeMap<String, BTreeSet<Place>>; 2] {
-        let [mut indexed, mut anew] = [BTreeMap::<String, BTreeSet<Place>>::new(), BTreeMap::new()];
+    /// Returns the index of all shards, and an index that is rebuilt from the entries.
+    fn indexed(memo: &Memo<u8, Vec<u8>>) -> [BTreeMap<String, BTreeSet<EntryId>>; 2] {
+        let [mut indexed, mut anew] = [BTreeMap::<String, BTreeSet<EntryId>>::new(), BTreeMap::new()];
         for shard in memo.core().index.read_each() {
-            for (tag, places) in shard.tags().0.iter().flat_map(|index| &**index) {
-                assert!(!places.is_empty());
-                indexed.entry(tag.to_string()).or_default().extend(places);
+            for (tag, ids) in shard.tags().0.iter().flat_map(|index| &**index) {
+                assert!(!ids.is_empty());
+                indexed.entry(tag.to_string()).or_default().extend(ids);
             }
             for entry in shard.entries() {
                 for tag in &entry.value {
-                    anew.entry(tag.to_string()).or_default().insert(entry.place);
+                    anew.entry(tag.to_string()).or_default().insert(entry.id);
                 }
             }
         }
@@ -85,8 +85,8 @@ mod tests {
     proptest! {
         #![proptest_config(cases(5_000))]
 
-        /// Covers each way in which an entry leaves: replaced, invalidated, expired, evicted,
-        /// cleared.
+        /// Covers each way in which an entry leaves the memo: replaced, invalidated, expired,
+        /// evicted, cleared.
         #[test]
         fn the_index_has_the_tags_of_the_entries_and_no_others(
             capacity in 1_u64..12,

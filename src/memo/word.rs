@@ -1,12 +1,12 @@
-//! The text of an option of a memoized call.
+//! The name of the method that sets an option.
 
-/// The method that sets an option, for `Debug`.
+/// An option that a method sets, for the `Debug` of a chain.
 pub trait Word {
-    /// The name of the method; empty for a default.
+    /// The method, as it is written in a chain; empty for a default.
     #[doc(hidden)]
     const WORD: &'static str;
 
-    /// Writes the method's further arguments, after the memo.
+    /// The method's further arguments, after the memo.
     #[doc(hidden)]
     const REST: &'static str = "";
 }

@@ -1,5 +1,5 @@
-//! The freshness of a remembered value: how long the value is good, and how it may be used after
-//! that.
+//! The freshness of a value in a memo. Decides at any moment if the value is served, refreshed or
+//! dead.
 
 use super::retry::{Delays, RetryPolicy, fraction};
 use crate::clock::{Nanos, nanos};
@@ -8,64 +8,67 @@ use std::{fmt, time::Duration};
 /// The rules for all values of a memo.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lifetime {
-    /// Largest part of a TTL that chance takes from it, 0 to 1.
+    /// Largest part by which a TTL is shortened at random, 0 to 1.
     pub(crate) jitter: f64,
-    /// Part of a TTL after which a value is due for a refresh; 1 for never.
+    /// Part of a TTL after which a value is due for a refresh; 1 if values are not refreshed ahead.
     pub(crate) refresh_ahead: f64,
-    /// Time from its latest use until a value expires; [`Nanos::MAX`] for never.
+    /// Time from its latest use until a value expires; [`Nanos::MAX`] if unused values do not
+    /// expire.
     pub(crate) time_to_idle: Nanos,
-    /// How long after expiry a value may be served while a new one loads.
+    /// Time after its expiry for which a value is served while a new one loads.
     pub(crate) stale_while_revalidate: Nanos,
-    /// How long after expiry a value may be served if loading a new one fails.
+    /// Time after its expiry for which a value is served if loading a new one fails.
     pub(crate) stale_on_error: Nanos,
 }
 
 /// The time limits of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// First moment at which one call refreshes the value; never after `expires_at`.
+    /// First moment at which a call refreshes the value. At most `expires_at`.
     refresh_at: Nanos,
-    /// First moment at which the value is no longer good; [`Nanos::MAX`] if it never expires.
+    /// First moment at which the value has expired; [`Nanos::MAX`] if it never expires.
     expires_at: Nanos,
-    /// Whether the windows after expiry apply.
+    /// `true` if the windows after expiry apply.
     can_be_stale: bool,
 }
 
-/// The uses of a value at one moment.
+/// The ways in which a value may be used at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Freshness {
-    /// To be served.
+    /// Served.
     Fresh,
-    /// To be served, and one caller refreshes it.
+    /// Served, while one caller refreshes it.
     Due,
-    /// Expired, but to be served while one caller refreshes it.
+    /// Expired, but served while one caller refreshes it.
     Stale,
-    /// Expired, but to be served without a refresh, because the latest one failed a short time ago.
+    /// Expired, but served without a refresh, because the latest refresh failed shortly before.
     Resting,
-    /// Expired, and to be served only if loading fails.
+    /// Expired, and served only if loading fails.
     Expired,
-    /// Of no further use.
+    /// Past its expiry and all windows. Never served again.
     Dead,
 }
 
 impl Lifetime {
-    /// The stamp of a value that was loaded `now`. A TTL beyond what can be counted never ends.
+    /// Returns the stamp of a value that was loaded at `now`. A TTL beyond the range of [`Nanos`]
+    /// never ends.
     pub(crate) fn stamp(&self, ttl: Duration, now: Nanos, random: u64) -> Stamp {
         let ttl = nanos(ttl);
         let (refresh_at, expires_at) = if ttl == Nanos::MAX {
             (Nanos::MAX, Nanos::MAX)
         } else {
-            let taken = nanos(fraction(Duration::from_nanos(part(ttl, self.jitter)), random));
+            let taken = nanos(fraction(Duration::from_nanos(fraction_of(ttl, self.jitter)), random));
             let ttl = ttl - taken;
-            let refreshed = if self.refresh_ahead < 1.0 { part(ttl, self.refresh_ahead) } else { ttl };
+            let refreshed = if self.refresh_ahead < 1.0 { fraction_of(ttl, self.refresh_ahead) } else { ttl };
             (now.saturating_add(refreshed), now.saturating_add(ttl))
         };
-        // A value that may become idle is not fresh at any time.
+        // With a `time_to_idle`, below `Nanos::MAX`, which would mean that the value is always
+        // fresh.
         let latest = Nanos::MAX - Nanos::from(self.expires_when_idle());
         Stamp { refresh_at: refresh_at.min(latest), expires_at, can_be_stale: true }
     }
 
-    /// The same stamp, with the latest use at `used_at`.
+    /// Returns the stamp with the latest use at `used_at`.
     #[inline]
     pub(crate) fn stamp_after_use(&self, stamp: Stamp, used_at: Nanos) -> Stamp {
         let expires_at = stamp.expires_at.min(used_at.saturating_add(self.time_to_idle));
@@ -95,7 +98,8 @@ impl Lifetime {
         }
     }
 
-    /// The same for a value that rests until `rests_until`, because its latest refresh failed.
+    /// Returns the freshness of a value that rests until `rests_until`, because its latest refresh
+    /// failed.
     pub(crate) fn freshness_at_rest(&self, stamp: Stamp, rests_until: Nanos, now: Nanos) -> Freshness {
         let freshness = self.freshness(stamp, now);
         match freshness {
@@ -105,18 +109,18 @@ impl Lifetime {
         }
     }
 
-    /// Whether a value may ever be served although a load failed.
+    /// Returns `true` if a value can be served after a load failed.
     pub(crate) fn may_serve_stale(&self) -> bool {
         self.refresh_ahead < 1.0 || self.stale_while_revalidate > 0 || self.stale_on_error > 0
     }
 
-    /// How long after its expiry any value may be of use.
+    /// Longest time after its expiry for which a value can be served.
     pub(crate) fn longest_window(&self) -> Nanos {
         self.stale_while_revalidate.max(self.stale_on_error)
     }
 }
 
-/// The settings that are not at their default, each after a comma.
+/// Writes the settings that differ from their defaults, each after a comma.
 impl fmt::Display for Lifetime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { jitter, refresh_ahead, time_to_idle, stale_while_revalidate, stale_on_error } = *self;
@@ -138,7 +142,7 @@ impl fmt::Display for Lifetime {
     }
 }
 
-/// The failed refreshes of one value, and the moment before which no other one begins.
+/// The failed refreshes of one value, and the moment before which no other refresh begins.
 #[derive(Debug, Clone)]
 pub(crate) struct Rest {
     failures: u32,
@@ -147,12 +151,13 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    /// The rest before the first failure: over at any time.
+    /// Returns the rest before the first failure, which is over at any time.
     pub(crate) fn new(seed: u64) -> Self {
         Self { failures: 0, until: 0, delays: Delays::new(seed) }
     }
 
-    /// The rest after one more refresh that failed `now`. Runs the closure of a custom policy.
+    /// Returns the rest after one more refresh, which failed at `now`. Runs the closure of a custom
+    /// policy.
     pub(crate) fn after_failure(mut self, policy: &RetryPolicy, now: Nanos) -> Self {
         self.failures = self.failures.saturating_add(1);
         self.until = now.saturating_add(nanos(self.delays.by_policy(policy, self.failures)));
@@ -163,19 +168,19 @@ impl Rest {
         self.until
     }
 
-    /// The same, over at any time. The next failure has the next delay.
+    /// Returns a rest that is over at any time. The next failure has the next delay.
     pub(crate) fn ended(&self) -> Self {
         Self { until: 0, ..self.clone() }
     }
 }
 
 impl Stamp {
-    /// The same, dead as soon as it has expired.
+    /// Returns the stamp of a value that is dead as soon as it has expired.
     pub(crate) fn never_stale(self) -> Self {
         Self { can_be_stale: false, ..self }
     }
 
-    /// The same, due for a refresh from `now` on.
+    /// Returns the stamp of a value that is due for a refresh from `now` on.
     pub(crate) fn due(self, now: Nanos) -> Self {
         Self { refresh_at: self.refresh_at.min(now), ..self }
     }
@@ -184,20 +189,20 @@ impl Stamp {
         self.expires_at <= now
     }
 
-    /// `None` if it never expires.
+    /// Time of expiry; `None` if the value never expires.
     pub(crate) fn expires_at(self) -> Option<Nanos> {
         (self.expires_at < Nanos::MAX).then_some(self.expires_at)
     }
 
-    /// Whether it is fresh at any time, so that no clock has to be read.
+    /// Returns `true` if the value is fresh at any time, so that no clock has to be read.
     pub(crate) fn is_always_fresh(self) -> bool {
         self.refresh_at == Nanos::MAX
     }
 }
 
-/// `share` of `whole`, where `share` is 0 to 1.
+/// Returns `share` (0 to 1) of `whole`.
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)] // a saturating estimate
-fn part(whole: Nanos, share: f64) -> Nanos {
+fn fraction_of(whole: Nanos, share: f64) -> Nanos {
     ((whole as f64 * share).round() as Nanos).min(whole)
 }
 
@@ -228,7 +233,7 @@ mod tests {
     proptest! {
         #![proptest_config(cases(5_000))]
 
-        /// The naive side has numbers that neither saturate nor round.
+        /// The expected values are computed in numbers that neither saturate nor round.
         #[test]
         fn a_stamp_and_its_freshness_agree_with_exact_arithmetic(
             lifetime in any_lifetime(),
@@ -249,8 +254,7 @@ mod tests {
                 prop_assert_eq!(is_due, later >= marked);
                 return Ok(());
             }
-            // The rest of the TTL, and the part of that after which the value is due; each is
-            // within the precision of a float.
+            // Jitter and the part for refreshes are exact within the precision of a float.
             let [now, ttl, expires] = [now, ttl, stamp.expires_at].map(u128::from);
             let blur = 2 + (ttl >> 50);
             let shortest = ttl.saturating_sub((ttl as f64 * lifetime.jitter) as u128);
@@ -294,7 +298,7 @@ mod tests {
             prop_assert_eq!(stamp.has_expired(later), !until(0));
         }
 
-        /// A use puts off the expiry, and never beyond that of the TTL.
+        /// A use extends the life of a value, but never beyond its TTL.
         #[test]
         fn a_value_expires_by_its_ttl_or_when_it_is_idle(
             lifetime in any_lifetime(),
@@ -315,7 +319,7 @@ mod tests {
             prop_assert!(!lifetime.expires_when_idle() || !(stamp.is_always_fresh() || used.is_always_fresh()));
         }
 
-        /// Each failure comes some time after the one before it.
+        /// Each failure comes some time after the previous one.
         #[test]
         fn a_rest_lasts_for_the_delay_of_the_policy_after_each_failure(
             first in any_nanos(),
@@ -355,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_it_is_exact_where_it_can_be() {
+    fn whole_nanoseconds_of_a_ttl_are_divided_exactly() {
         let lifetime = Lifetime {
             jitter: 0.0,
             refresh_ahead: 0.7,
@@ -367,6 +371,6 @@ mod tests {
         assert_eq!(stamp, Stamp { refresh_at: 7_000_000_005, expires_at: 10_000_000_005, can_be_stale: true });
         let all = Lifetime { jitter: 1.0, ..lifetime };
         assert_eq!(all.stamp(Duration::from_secs(10), 5, 0).expires_at, 10_000_000_005);
-        assert_eq!(all.stamp(Duration::from_secs(10), 5, u64::MAX).expires_at, 5, "all of it is taken");
+        assert_eq!(all.stamp(Duration::from_secs(10), 5, u64::MAX).expires_at, 5, "jitter takes the whole TTL");
     }
 }

@@ -16,4 +16,4 @@ pub use retry::{Backoff, Jitter, RetryConfig, RetryPolicy, Schedule};
 #[cfg(feature = "memo")]
 pub(crate) use freshness::{Freshness, Lifetime, Rest, Stamp};
 pub(crate) use limit::{Counts, MAX_WINDOWS, Pacer, Quota, SlidingLog, Sums, Ticks, excess};
-pub(crate) use retry::{Attempted, Delays, Verdict};
+pub(crate) use retry::{Delays, FailedAttempt, RetryDecision};

@@ -1,4 +1,4 @@
-//! A call that is dropped, and one that panics, reports it: once, at any point of a chain.
+//! Calls that are dropped or panic report it once, at any point of a chain.
 
 use crate::{
     every::{self, Answer, every_decorator, every_future_decorator},
@@ -32,14 +32,14 @@ async fn explode() -> Result<(), String> {
 
 type Arg = u64;
 
-/// Hangs, or panics if it is told 13.
+/// Hangs, or panics if `id` is 13.
 async fn hang_or_explode(id: Arg) -> Answer {
     assert!(id != 13, "boom");
     pending().await
 }
 
 /// Drops a call before its first poll, drops another while it hangs, and lets a third panic. The
-/// decorator inside learns of the last two.
+/// inner decorator learns of the last two.
 macro_rules! ends {
     ($decorator:ident, $seen:ident, |$id:ident| $call:expr) => {
         let $id = 7;
@@ -59,7 +59,7 @@ macro_rules! ends {
 macro_rules! cancelled {
     ($($decorator:ident: |$f:ident| $chain:expr => $shown:literal;)*) => {
         #[tokio::test(start_paused = true)]
-        async fn every_decorator_hands_the_end_of_a_call_on_to_what_is_inside() {$(
+        async fn every_decorator_passes_the_end_of_a_call_on_to_its_inner_function() {$(
             let seen = Seen::default();
             let $f = hang_or_explode.timed_with(timing("call", &seen));
             let chain = $chain;
@@ -72,7 +72,7 @@ every_decorator!(cancelled);
 macro_rules! cancelled_futures {
     ($($decorator:ident: |$f:ident| $chain:expr;)*) => {
         #[tokio::test(start_paused = true)]
-        async fn every_decorator_of_a_future_hands_its_end_on_to_what_is_inside() {$(
+        async fn every_decorator_of_a_future_passes_its_end_on_to_the_inner_future() {$(
             let seen = Seen::default();
             ends!($decorator, seen, |id| {
                 let $f = hang_or_explode(id).timed_with(timing("call", &seen));
@@ -115,7 +115,7 @@ async fn dropped_calls_report_cancelled_from_the_inside_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_timeout_drops_is_cancelled_and_the_timeout_is_a_failure() {
+async fn a_timeout_cancels_the_inner_call_and_is_a_failure_itself() {
     let log = listen();
     hang.logged().timeout(secs(1)).logged().await.unwrap_err();
     assert_eq!(
@@ -143,7 +143,7 @@ async fn panics_report_panicked_once_and_reach_the_caller() {
     let mut call = Box::pin(AssertUnwindSafe(chain.call()).catch_unwind());
     let panic = call.as_mut().await.unwrap_err();
     assert_eq!(panic.downcast_ref(), Some(&"boom"));
-    // Reported while it unwound: the future that panicked is still there.
+    // The panic was reported during unwinding, because the future that panicked is not dropped yet.
     let both = [("inner", Outcome::Panicked), ("outer", Outcome::Panicked)];
     assert_eq!(*seen.lock().unwrap(), both);
     drop(call);
@@ -160,7 +160,7 @@ async fn panics_report_panicked_once_and_reach_the_caller() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_by_another_calls_panic_it_is_cancelled_not_panicked() {
+async fn a_call_dropped_by_the_panic_of_another_call_is_cancelled() {
     let seen = Seen::default();
     let timing = timing("bystander", &seen);
     let both = async move {
@@ -173,7 +173,7 @@ async fn dropped_by_another_calls_panic_it_is_cancelled_not_panicked() {
 }
 
 #[tokio::test]
-async fn never_polled_it_was_never_called() {
+async fn a_call_that_was_never_polled_reports_no_end() {
     let log = listen();
     let seen = Seen::default();
     drop(hang.timed_with(timing("unpolled", &seen)).logged().call());
@@ -183,7 +183,7 @@ async fn never_polled_it_was_never_called() {
 }
 
 #[tokio::test]
-async fn completed_it_is_not_cancelled_when_it_is_dropped() {
+async fn a_completed_call_is_not_cancelled_when_it_is_dropped() {
     let seen = Seen::default();
     let mut call = Box::pin(ready(1).timed_with(timing("done", &seen)));
     assert_eq!(call.as_mut().await, 1);
@@ -203,7 +203,7 @@ async fn an_aborted_task_reports_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_while_a_retry_waits_only_the_outside_is_cancelled() {
+async fn a_retry_dropped_during_a_delay_cancels_only_the_outer_call() {
     let seen = Seen::default();
     let chain = (|| ready(Err::<(), _>("busy")))
         .timed_with(timing("attempt", &seen))

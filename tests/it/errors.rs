@@ -1,4 +1,4 @@
-//! How a policy's decision reaches the caller's own error type.
+//! The errors of decorators, and the ways in which they reach the function's own error type.
 
 use crate::support::{ms, secs};
 use decor::{Error, Failure, GiveUpReason, RetryError, Transient, prelude::*, test_util::VirtualClock};
@@ -20,10 +20,10 @@ fn rejected(retry_after: Option<Duration>) -> Error {
 }
 
 #[test]
-fn errors_say_what_happened() {
+fn each_error_has_its_text() {
     assert_eq!(timed_out().to_string(), "fetch timed out after 2s");
     assert_eq!(Error::RateLimited { retry_after: ms(250) }.to_string(), "rate limited: try again in 250ms");
-    assert_eq!(Error::QueueFull { waiting: 100 }.to_string(), "rate limited: 100 callers are waiting already");
+    assert_eq!(Error::QueueFull { waiting: 100 }.to_string(), "rate limited: the queue is full (100 waiting)");
     assert_eq!(Error::InvalidArgument { message: "x".into() }.to_string(), "invalid argument: x");
     let closed = Error::Closed { what: "the rate limiter" };
     assert_eq!(closed.to_string(), "the rate limiter is closed, and admits no more calls");
@@ -41,7 +41,7 @@ enum ApiError {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_error_type_that_can_carry_it_does() {
+async fn common_error_types_carry_a_decor_error() {
     let limit = ms(1);
     let error = pending::<Result<(), ApiError>>().timeout(limit).await.unwrap_err();
     assert_eq!(error, ApiError::Policy(Error::TimedOut { name: "Pending".into(), after: limit, label: None }));
@@ -81,7 +81,7 @@ async fn parse(text: &str) -> Result<u8, ParseIntError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lifted_makes_room_in_a_foreign_error() {
+async fn lifted_wraps_a_foreign_error_in_a_failure() {
     let parse = parse.lifted().timeout(secs(1));
     assert_eq!(parse.call("7").await, Ok(7));
     let error = parse.call("x").await.unwrap_err();
@@ -95,7 +95,7 @@ async fn lifted_makes_room_in_a_foreign_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn fallible_makes_room_where_there_is_no_error() {
+async fn fallible_wraps_a_plain_output_in_a_result() {
     assert_eq!((|| ready(7)).fallible().timeout(secs(1)).await, Ok(7));
     assert_eq!(ready(7).fallible().timeout(secs(1)).await, Ok(7));
     let hang = pending::<u8>().fallible().timeout(secs(1));
@@ -103,7 +103,7 @@ async fn fallible_makes_room_where_there_is_no_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chain_can_end_with_an_error_that_does_not_know_decor() {
+async fn map_err_ends_a_chain_with_an_error_without_decor() {
     #[derive(Debug, PartialEq)]
     enum Public {
         Slow,
@@ -131,7 +131,7 @@ fn a_failure_keeps_its_source() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_explained_error_tells_the_story() {
+async fn an_explained_error_has_attempts_time_and_reason() {
     let fail = |e: &'static str| ready(Err::<(), _>(e));
     let policy = RetryPolicy::fixed(secs(10));
     let explained = fail.retry_with(&policy).when(|e: &&str| *e != "fatal").explained();
@@ -141,7 +141,7 @@ async fn an_explained_error_tells_the_story() {
     assert_eq!((error.attempts(), error.elapsed(), error.reason()), (3, secs(20), GiveUpReason::Exhausted));
 
     let error = explained.call("fatal").await.unwrap_err();
-    assert_eq!(error.to_string(), "fatal", "nothing was retried, so there is nothing to tell");
+    assert_eq!(error.to_string(), "fatal", "an error that was not retried displays as itself");
     assert_eq!((error.attempts(), error.elapsed(), error.reason()), (1, secs(0), GiveUpReason::NotRetryable));
 
     let error = fail.retry_with(policy.deadline(secs(15))).explained().call("busy").await.unwrap_err();
@@ -161,7 +161,7 @@ async fn an_explained_anyhow_error_is_an_error_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_ends_an_explained_retry_from_outside_says_so() {
+async fn a_timeout_around_an_explained_retry_interrupts_it() {
     let hang = || pending::<Result<(), String>>();
     let error: RetryError<String> =
         hang.named("hang").retry_with(RetryPolicy::default()).explained().timeout(secs(1)).await.unwrap_err();
@@ -171,7 +171,7 @@ async fn what_ends_an_explained_retry_from_outside_says_so() {
 }
 
 #[test]
-fn a_transient_error_gives_no_hint_unless_it_says_so() {
+fn a_transient_error_has_no_hint_by_default() {
     struct Busy;
     impl Transient for Busy {
         fn is_transient(&self) -> bool {
@@ -182,7 +182,7 @@ fn a_transient_error_gives_no_hint_unless_it_says_so() {
 }
 
 #[test]
-fn transient_errors() {
+fn the_transient_errors_of_decor_and_io() {
     assert!(timed_out().is_transient());
     assert!(Error::QueueFull { waiting: 1 }.is_transient());
     assert!(Error::RateLimited { retry_after: secs(1) }.is_transient());
@@ -214,9 +214,9 @@ fn transient_errors() {
     assert!(!io::Error::from(Error::InvalidArgument { message: String::new() }).is_transient());
 }
 
-/// The policy's own delay is a millisecond.
+/// The policy's own delay is 1 ms.
 #[tokio::test(start_paused = true)]
-async fn a_rejection_says_when_to_try_again() {
+async fn a_rejection_delays_the_next_attempt() {
     let policy = RetryPolicy::fixed(ms(1)).max_attempts(3);
     let mut rejections = vec![Some(secs(7)), None];
     let begun = Instant::now();

@@ -170,7 +170,7 @@ fn a_memoized_call_panics_if_polled_after_its_end() {
 }
 
 #[test]
-#[should_panic(expected = "the options of a memoized call are set before it is polled")]
+#[should_panic(expected = "the options of a memoized call must be set before the call is polled")]
 fn a_memoized_call_panics_if_its_options_are_set_after_the_first_poll() {
     let halves: Memo<u64, u64> = memo();
     let mut call = task::spawn(halves.get_or_load(7, pending::<Option<u64>>));

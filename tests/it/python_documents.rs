@@ -1,5 +1,5 @@
-//! The two Python documents that decor grew from: every test and every promise in them, under its
-//! own name.
+//! The two Python documents that decor started from. Each of their tests and promises is a test
+//! here, under the same name.
 
 use crate::support::{listen, ms, secs};
 use decor::{
@@ -157,7 +157,7 @@ async fn delay_0() {
     .retry_with(RetryPolicy::fixed(Duration::ZERO).max_attempts(5))
     .await
     .unwrap_err();
-    // A sleep of zero would have cost the timer's grain of 1 ms, each time.
+    // A sleep of zero would have taken 1 ms each time, the resolution of the timer.
     assert_eq!((calls.get(), begun.elapsed()), (5, Duration::ZERO));
 }
 
@@ -210,12 +210,12 @@ fn parameter_validation() {
         "quadratic".parse::<Backoff>().unwrap_err().to_string(),
         "`backoff` is \"quadratic\", but must be one of fixed, linear, exponential, fibonacci"
     );
-    // A negative delay cannot even be written: a `Duration` has no sign.
+    // A negative delay cannot be written, because a `Duration` has no sign.
     assert!(Duration::try_from_secs_f64(-1.0).is_err());
 }
 
 #[test]
-fn a_config_is_refused_for_the_same_reasons() {
+fn a_config_is_refused_for_the_same_mistakes() {
     let refused = |config| refusal(RetryPolicy::try_from(config));
     assert_eq!(
         refused(RetryConfig { max_attempts: 0, ..RetryConfig::default() }),
@@ -233,13 +233,13 @@ fn a_config_is_refused_for_the_same_reasons() {
 
 #[test]
 #[should_panic(expected = "`max_attempts` is 0, but must be at least 1")]
-fn no_attempts_at_all_are_refused_where_they_are_written() {
+fn max_attempts_of_zero_panics() {
     let _ = RetryPolicy::default().max_attempts(0);
 }
 
 #[test]
 #[should_panic(expected = "`factor` is 0.9, but must be a finite number of at least 1")]
-fn a_shrinking_factor_is_refused_where_it_is_written() {
+fn a_factor_below_one_panics() {
     let _ = RetryPolicy::default().factor(0.9);
 }
 
@@ -314,8 +314,7 @@ async fn cached_func() {
     // func.cache_info()
     let info = memo.stats();
     assert_eq!((info.hits, info.misses, info.entries, info.expirations), (1, 2, 1, 1));
-    let text = "CacheInfo(hits=1, misses=2, maxsize=10000, currsize=1, coalesced=0, loads=2, expirations=1)";
-    assert_eq!(info.to_string(), text);
+    assert_eq!(info.cache_info().to_string(), "CacheInfo(hits=1, misses=2, maxsize=10000, currsize=1)");
 
     // func.cache_clear()
     memo.clear();

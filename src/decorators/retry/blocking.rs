@@ -1,9 +1,9 @@
-//! The loop of the blocking half: call, ask the policy, sleep, call again.
+//! The loop of a blocking retry: call, ask the policy, sleep, call again.
 
 use super::{
     Retry,
-    judge::{Attempt, Next, is_retryable, judge, succeeded},
-    rules::Ruling,
+    decide::{AfterAttempt, Attempt, decide, is_retryable, log_late_success},
+    options::RetryHooks,
 };
 use crate::{
     Name, RetryPolicy,
@@ -17,7 +17,7 @@ use crate::{
 use std::{fmt, time::Duration};
 
 #[inline]
-fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
+fn retry<Args: Clone, T, E, R: RetryHooks<T, E>>(
     policy: &RetryPolicy,
     rules: &mut R,
     args: Args,
@@ -27,7 +27,7 @@ fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
     if running() == 1 {
         retry_here(policy, rules, args, name, call)
     } else {
-        // Within a further attempt of another retry, this retry counts anew from 1.
+        // Within a later attempt of another retry, this retry counts from 1 again.
         Scope::new(1, None).run(move || retry_here(policy, rules, args, name, call))
     }
 }
@@ -35,7 +35,7 @@ fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
 /// The first attempt, with all code for a call that succeeds at once. Only this part is compiled
 /// into the caller.
 #[inline]
-fn retry_here<Args: Clone, T, E, R: Ruling<T, E>>(
+fn retry_here<Args: Clone, T, E, R: RetryHooks<T, E>>(
     policy: &RetryPolicy,
     rules: &mut R,
     args: Args,
@@ -50,15 +50,15 @@ fn retry_here<Args: Clone, T, E, R: Ruling<T, E>>(
         Ok(value) if !retryable => Ok(value),
         result => {
             let attempt = Attempt { number: 1, began, clock: Clock::Thread, retryable };
-            retry_after(attempt, result, policy, rules, others, name, call)
+            retry_loop(attempt, result, policy, rules, others, name, call)
         }
     }
 }
 
-/// What follows a first attempt that did not do.
+/// Retries after a first attempt that failed, or that ended in an `Ok` to be retried.
 #[cold]
 #[inline(never)]
-fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
+fn retry_loop<Args: Clone, T, E, R: RetryHooks<T, E>>(
     mut attempt: Attempt,
     mut result: Result<T, E>,
     policy: &RetryPolicy,
@@ -71,24 +71,24 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
     loop {
         let seed = || Delays::new(policy.seed_of_next_call());
         let waits = &mut delays;
-        match judge(policy, rules, &attempt, &result, &name, move || waits.get_or_insert_with(seed)) {
-            Next::Return(reason, elapsed) => {
+        match decide(policy, rules, &attempt, &result, &name, move || waits.get_or_insert_with(seed)) {
+            AfterAttempt::Return(reason, elapsed) => {
                 return result.map_err(|error| R::finish(attempt.number, elapsed, reason, error));
             }
-            Next::RetryIn(delay) => {
+            AfterAttempt::RetryIn(delay) => {
                 drop(result);
                 pause(delay);
             }
         }
         attempt.number += 1;
         let these = if policy.may_follow(attempt.number) { args.clone() } else { args.take() };
-        let these = these.expect("taken by the last attempt only");
-        memo_outcome::leave(None); // an async attempt begins with a poll, which does it
+        let these = these.expect("only the last attempt takes the arguments");
+        memo_outcome::leave(None); // not needed in the async loop, where each poll does this
         result = Scope::new(attempt.number, policy.keeps_place_since(attempt.began)).run(|| call(these));
         attempt.retryable = is_retryable(policy, rules, || attempt.number, &result);
         match result {
             Ok(value) if !attempt.retryable => {
-                succeeded(policy, attempt.number, &name);
+                log_late_success(policy, attempt.number, &name);
                 return Ok(value);
             }
             failed => result = failed,
@@ -107,7 +107,7 @@ fn pause(delay: Duration) {
 impl<C, R, Args, T, E> CallableOnce<Args> for Retry<C, R>
 where
     C: CallableMut<Args, Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
     Args: Clone,
 {
     type Output = Result<T, R::Error>;
@@ -134,7 +134,7 @@ where
 impl<C, R, Args, T, E> CallableMut<Args> for Retry<C, R>
 where
     C: CallableMut<Args, Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
     Args: Clone,
 {
     #[inline]
@@ -148,7 +148,7 @@ where
 impl<C, R, Args, T, E> Callable<Args> for Retry<C, R>
 where
     C: Callable<Args, Output = Result<T, E>>,
-    R: Ruling<T, E> + Clone,
+    R: RetryHooks<T, E> + Clone,
     Args: Clone,
 {
     #[inline]

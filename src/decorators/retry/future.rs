@@ -1,8 +1,8 @@
-//! The loop: call, ask the policy, wait, call again.
+//! The loop of an async retry: call, ask the policy, wait, call again.
 
 use super::{
-    judge::{Attempt, Next, is_retryable, judge, succeeded},
-    rules::Ruling,
+    decide::{AfterAttempt, Attempt, decide, is_retryable, log_late_success},
+    options::RetryHooks,
 };
 use crate::{
     Name, RetryPolicy,
@@ -20,11 +20,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The future of a [`.retry_with(..)`](crate::FnExt::retry_with) call. The function is first called when it is polled.
+/// The future of a [`.retry_with(..)`](crate::FnExt::retry_with) call. Calls the function when it
+/// is first polled.
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the attempt in progress, or ends the wait for the next; no further attempt is made.
+/// If dropped, the attempt in progress is dropped, or the delay ends. No further attempt is made.
 ///
 /// # Examples
 ///
@@ -34,17 +35,17 @@ use std::{
 ///
 /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
 /// let call = fetch.retry_with(RetryPolicy::default()).call(42);
-/// assert_eq!(format!("{call:?}"),
-///     "RetryFuture { policy: RetryPolicy(exponential from 1s by 2, no jitter, 3 attempts), attempts: 0, .. }");
+/// let policy = "RetryPolicy(exponential from 1s by 2, no jitter, 3 attempts)";
+/// assert_eq!(format!("{call:?}"), format!("RetryFuture {{ policy: {policy}, attempts: 0, .. }}"));
 /// assert_eq!(call.await, Ok(42));
 /// # }
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 #[pin_project]
-#[repr(C)] // the policy first: it is most of what a call copies, and behind other fields it would go by way of the stack
+#[repr(C)] // the policy first: it is most of what a call copies, and would otherwise be copied through the stack
 pub struct RetryFuture<A, R> {
     policy: RetryPolicy,
-    /// The function, and its attempt in progress.
+    /// The function and its attempt in progress.
     #[pin]
     attempts: A,
     state: State,
@@ -52,7 +53,7 @@ pub struct RetryFuture<A, R> {
     /// be repeated.
     last: bool,
     rules: R,
-    progress: Progress,
+    progress: AttemptProgress,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,21 +67,22 @@ enum State {
     Ended,
 }
 
-/// How far a call has come. Dropped by hand: nearly all calls have nothing to drop here, and find that out by a comparison.
-struct Progress(ManuallyDrop<Stage>);
+/// The progress of a call. Dropped manually, so that the common case, without anything to drop, is
+/// a single comparison.
+struct AttemptProgress(ManuallyDrop<Stage>);
 
 enum Stage {
-    /// At its first attempt, which began then, if that matters to anybody.
-    First(Option<Instant>),
-    /// An attempt has failed and another may follow. In a box, for most calls never come so far.
-    Further(Pin<Box<Wait>>),
+    /// Before or at the first attempt, with its start; `None` if no start is needed.
+    FirstAttempt(Option<Instant>),
+    /// After a failed attempt that another may follow. Boxed, because few calls come this far.
+    Retried(Pin<Box<Wait>>),
 }
 
-#[pin_project(project = Waiting)]
+#[pin_project(project = WaitProj)]
 struct Wait {
-    /// When the first attempt did.
+    /// Start of the first attempt; `None` if it is not needed.
     began: Option<Instant>,
-    /// Attempts that another is to follow.
+    /// Number of failed attempts that another attempt follows.
     failed: u32,
     delays: Delays,
     #[pin]
@@ -90,14 +92,14 @@ struct Wait {
 impl<A, R> RetryFuture<A, R> {
     #[inline]
     pub(super) fn new(attempts: A, policy: RetryPolicy, rules: R) -> Self {
-        Self { policy, attempts, state: State::New, last: true, rules, progress: Progress::new() }
+        Self { policy, attempts, state: State::New, last: true, rules, progress: AttemptProgress::new() }
     }
 }
 
 impl<A, R, T, E> Future for RetryFuture<A, R>
 where
     A: Repeat<Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
 {
     type Output = Result<T, R::Error>;
 
@@ -110,9 +112,9 @@ where
 impl<A, R, T, E> RetryFuture<A, R>
 where
     A: Repeat<Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
 {
-    /// Within a further attempt of another retry, this retry counts anew from 1.
+    /// Polls within a later attempt of another retry, where this retry counts from 1 again.
     #[cold]
     #[inline(never)]
     fn poll_nested(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, R::Error>> {
@@ -121,7 +123,7 @@ where
 
     #[inline]
     fn poll_here(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, R::Error>> {
-        // Nearly all calls end here: the first attempt succeeds when it is first polled.
+        // Most calls end here, because their first attempt succeeds at its first poll.
         if self.state == State::New {
             self.as_mut().begin_first();
             let result = ready!(self.as_mut().project().attempts.poll(cx));
@@ -132,7 +134,7 @@ where
         self.poll_on(cx)
     }
 
-    /// Goes on with an attempt, or with the wait for one.
+    /// Continues an attempt, or the delay before one.
     #[inline(never)]
     fn poll_on(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, R::Error>> {
         loop {
@@ -153,12 +155,12 @@ where
         }
     }
 
-    /// Polls the attempt in progress; `None` if another is to follow after a wait.
+    /// Polls the attempt in progress; `None` if another attempt follows after a delay.
     fn poll_attempt(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Poll<Result<T, R::Error>>> {
         let this = self.as_mut().project();
         let (is_first, poll) = match &*this.progress.0 {
-            Stage::First(_) => (true, this.attempts.poll(cx)),
-            Stage::Further(wait) => {
+            Stage::FirstAttempt(_) => (true, this.attempts.poll(cx)),
+            Stage::Retried(wait) => {
                 let scope = Scope::new(wait.failed + 1, this.policy.keeps_place_since(wait.began));
                 (false, scope.run(|| this.attempts.poll(cx)))
             }
@@ -169,7 +171,7 @@ where
         }
     }
 
-    /// The step after an attempt that has ended; `None` if another attempt follows after a wait.
+    /// Handles an attempt that has ended; `None` if another attempt follows after a delay.
     #[inline]
     fn ended(
         mut self: Pin<&mut Self>,
@@ -178,14 +180,14 @@ where
         cx: &mut Context<'_>,
     ) -> Option<Poll<Result<T, R::Error>>> {
         let this = self.as_mut().project();
-        // Everything that the attempt held is freed before its end is reported.
+        // Frees everything that the attempt held before its end is reported.
         this.attempts.stop();
         *this.state = State::Ended;
         let retryable = is_retryable(this.policy, this.rules, || this.progress.number(), &result);
         match result {
             Ok(value) if !retryable => {
                 if !is_first {
-                    succeeded(&self.policy, self.progress.number(), || self.attempts.name());
+                    log_late_success(&self.policy, self.progress.number(), || self.attempts.name());
                 }
                 Some(Poll::Ready(Ok(value)))
             }
@@ -196,7 +198,7 @@ where
     #[inline]
     fn begin_first(mut self: Pin<&mut Self>) {
         if self.policy.needs_clock() || R::NEEDS_CLOCK {
-            *self.as_mut().project().progress.0 = Stage::First(Some(clock::now()));
+            *self.as_mut().project().progress.0 = Stage::FirstAttempt(Some(clock::now()));
         }
         self.begin(1);
     }
@@ -208,8 +210,8 @@ where
         *this.state = State::Attempting;
     }
 
-    /// Handles a failed attempt. `None` means: wait, then retry. Kept out of line, because nearly
-    /// all calls succeed at once.
+    /// Handles a failed attempt; `None` if another attempt follows after a delay. Out of line,
+    /// because most calls succeed at once.
     #[cold]
     #[inline(never)]
     fn failed(
@@ -223,17 +225,17 @@ where
         let attempt = Attempt { number, began, clock: Clock::Task, retryable };
         let (policy, progress) = (&*this.policy, this.progress);
         let name = || this.attempts.name();
-        match judge(policy, this.rules, &attempt, &result, name, || progress.wait(policy).delays) {
-            Next::Return(reason, elapsed) => {
+        match decide(policy, this.rules, &attempt, &result, name, || progress.wait(policy).delays) {
+            AfterAttempt::Return(reason, elapsed) => {
                 let explain = |error| R::finish(number, elapsed, reason, error);
                 Some(Poll::Ready(result.map_err(explain)))
             }
-            Next::RetryIn(delay) => {
+            AfterAttempt::RetryIn(delay) => {
                 let mut wait = progress.wait(policy);
                 *wait.failed += 1;
                 if delay.is_zero() {
-                    // Attempts that fail at once must not keep the thread to themselves, and a sleep of zero would wait
-                    // for the timer's next tick.
+                    // Yields, so that attempts that fail at once do not occupy the thread. A sleep
+                    // of zero would wait for the timer's next tick.
                     *this.state = State::Due;
                     cx.waker().wake_by_ref();
                     return Some(Poll::Pending);
@@ -245,14 +247,14 @@ where
         }
     }
 
-    /// Ready when the next attempt is due.
+    /// Polls the delay. Ready when the next attempt is due.
     #[cold]
     #[inline(never)]
     fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         match this.progress.wait(this.policy).sleep.as_pin_mut() {
             Some(sleep) => ready!(sleep.poll(cx)),
-            // The delay lies beyond what the clock can express.
+            // The delay ends beyond the range of the clock.
             None => return Poll::Pending,
         }
         *this.state = State::Due;
@@ -263,23 +265,23 @@ where
 impl<A, R, T, E> Stop for RetryFuture<A, R>
 where
     A: Repeat<Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
 {
     fn stop(self: Pin<&mut Self>) {
         let this = self.project();
-        // An attempt that has ended was stopped at its end.
+        // An attempt that has ended is stopped already.
         if *this.state == State::Attempting {
             this.attempts.stop();
         }
         *this.state = State::Ended;
-        *this.progress = Progress::new();
+        *this.progress = AttemptProgress::new();
     }
 }
 
 impl<A, R, T, E> Repeat for RetryFuture<A, R>
 where
     A: Repeat<Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
 {
     fn start(mut self: Pin<&mut Self>, last: bool) {
         self.as_mut().stop();
@@ -298,54 +300,54 @@ where
     }
 }
 
-impl Progress {
+impl AttemptProgress {
     fn new() -> Self {
-        Self(ManuallyDrop::new(Stage::First(None)))
+        Self(ManuallyDrop::new(Stage::FirstAttempt(None)))
     }
 
-    /// How many attempts have failed and are to be followed by another.
+    /// Number of failed attempts that another attempt follows.
     fn failed(&self) -> u32 {
         match &*self.0 {
-            Stage::First(_) => 0,
-            Stage::Further(wait) => wait.failed,
+            Stage::FirstAttempt(_) => 0,
+            Stage::Retried(wait) => wait.failed,
         }
     }
 
-    /// That of the attempt in progress, or of the next if there is none; 1 for the first.
+    /// Number of the attempt in progress, otherwise of the next attempt; 1 for the first.
     fn number(&self) -> u32 {
         self.failed() + 1
     }
 
     fn began(&self) -> Option<Instant> {
         match &*self.0 {
-            Stage::First(began) => *began,
-            Stage::Further(wait) => wait.began,
+            Stage::FirstAttempt(began) => *began,
+            Stage::Retried(wait) => wait.began,
         }
     }
 
-    /// What attempts that failed leave for those that follow; made when the first one does.
-    fn wait(&mut self, policy: &RetryPolicy) -> Waiting<'_> {
-        if let Stage::First(began) = *self.0 {
+    /// Returns the state that is kept between attempts. Created after the first failed attempt.
+    fn wait(&mut self, policy: &RetryPolicy) -> WaitProj<'_> {
+        if let Stage::FirstAttempt(began) = *self.0 {
             let delays = Delays::new(policy.seed_of_next_call());
-            *self.0 = Stage::Further(Box::pin(Wait { began, failed: 0, delays, sleep: None }));
+            *self.0 = Stage::Retried(Box::pin(Wait { began, failed: 0, delays, sleep: None }));
         }
         match &mut *self.0 {
-            Stage::Further(wait) => wait.as_mut().project(),
-            Stage::First(_) => unreachable!("it has just come further"),
+            Stage::Retried(wait) => wait.as_mut().project(),
+            Stage::FirstAttempt(_) => unreachable!("replaced above"),
         }
     }
 
     #[cold]
     #[inline(never)]
     fn discard(&mut self) {
-        drop(mem::replace(&mut *self.0, Stage::First(None)));
+        drop(mem::replace(&mut *self.0, Stage::FirstAttempt(None)));
     }
 }
 
-impl Drop for Progress {
+impl Drop for AttemptProgress {
     #[inline]
     fn drop(&mut self) {
-        if let Stage::Further(_) = *self.0 {
+        if let Stage::Retried(_) = *self.0 {
             self.discard();
         }
     }

@@ -1,17 +1,17 @@
-//! Trying again: the wrapper and the words that refine it. What is retried, and what is told of it, stands in `rules`;
-//! the loop in `future`; when and how often, in `policy/`.
+//! The wrapper of `.retry_with(..)`, and the methods that refine it. `options` has the options and
+//! hooks, `future` and `blocking` have the loops. `policy/` decides when and how often to retry.
 
 mod blocking;
+mod decide;
 mod future;
-mod judge;
-mod rules;
+mod options;
 
 pub use future::RetryFuture;
-pub use rules::{GiveUpEvent, RetryEvent, Rules};
+pub use options::{GiveUpEvent, RetryEvent, RetryOptions};
 
-use rules::{
-    Explained, HintedBy, HintedByResult, OnGiveUpHook, OnRetryHook, Ruling, Text, TransientError, TransientHint, When,
-    WhenResult,
+use options::{
+    Explained, HintedBy, HintedByResult, OnGiveUpHook, OnRetryHook, RetryHooks, Text, TransientError, TransientHint,
+    When, WhenResult,
 };
 
 use crate::{
@@ -22,11 +22,15 @@ use std::{fmt, time::Duration};
 
 /// A function that is called again when it fails.
 ///
-/// Made by [`.retry_with(..)`](crate::FnExt::retry_with), which retries every error; the methods here say which errors,
-/// when the server says to come back, and who is told. A later one replaces an earlier one of the same kind.
+/// Made by [`.retry_with(..)`](crate::FnExt::retry_with), which retries every error. The methods
+/// set the errors to retry, the delay that a server asks for, and the hooks. A later method
+/// replaces an earlier one of the same kind.
 ///
-/// Their closures may change what they capture, for one call that is awaited (`calls += 1`). A function that is called many
-/// times clones them for each call, so share what they count: an atomic, a channel.
+/// In a chain that is awaited directly, the closures may change captured variables, as in
+/// `calls += 1`. A function that is called many times clones its closures for each call. Let such
+/// closures count in an atomic or send to a channel.
+///
+/// # Examples
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -60,7 +64,7 @@ use std::{fmt, time::Duration};
 /// ```
 #[derive(Clone)]
 #[must_use = "a decorated function does nothing until it is called"]
-pub struct Retry<C, R = Rules> {
+pub struct Retry<C, R = RetryOptions> {
     callable: C,
     policy: RetryPolicy,
     rules: R,
@@ -69,20 +73,22 @@ pub struct Retry<C, R = Rules> {
 
 impl<C> Retry<C> {
     pub(crate) fn new(callable: C, policy: RetryPolicy, describe: Describe<C>) -> Self {
-        Self { callable, policy, rules: Rules::default(), describe }
+        Self { callable, policy, rules: RetryOptions::default(), describe }
     }
 }
 
-#[allow(clippy::type_complexity)] // each slot is a parameter
-impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
-    fn with<R2>(self, change: impl FnOnce(Rules<W, H, R, G, X, L>) -> R2) -> Retry<C, R2> {
+#[allow(clippy::type_complexity)] // each option is a parameter
+impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
+    fn with<R2>(self, change: impl FnOnce(RetryOptions<W, H, R, G, X, L>) -> R2) -> Retry<C, R2> {
         let Self { callable, policy, rules, describe } = self;
         Retry { callable, policy, rules: change(rules), describe }
     }
 
-    /// Retries the errors for which this is true, and hands the others on at once.
+    /// Retries the errors for which the predicate returns `true`. Returns all other errors at once.
     ///
     /// The predicate is not called for an error of the last attempt that `max_attempts` allows.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -96,7 +102,7 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!((result, calls), (Err("no such user"), 1));
     /// # }
     /// ```
-    pub fn when<Args, Half, P>(self, retryable: P) -> Retry<C, Rules<When<P>, H, R, G, X, L>>
+    pub fn when<Args, Half, P>(self, retryable: P) -> Retry<C, RetryOptions<When<P>, H, R, G, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&C::Err) -> bool,
@@ -104,12 +110,15 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
         self.with(|rules| rules.when(When(retryable)))
     }
 
-    /// Retries the results for which this is true, be they `Ok`: a 503 that came as a response, an empty answer.
+    /// Retries the results for which the predicate returns `true`. These may be `Ok`, such as a
+    /// response with status 503 or an empty answer.
     ///
-    /// When the attempts are used up, the last result is returned as it is.
+    /// After the last attempt, the last result is returned as it is.
     ///
-    /// If the value borrows from the arguments (`Result<&str, E>`), use a named function in place of a closure: rustc pins a
-    /// closure here to one lifetime.
+    /// If the value borrows from the arguments (`Result<&str, E>`), use a named function in place
+    /// of a closure, because rustc infers only one lifetime for a closure here.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -123,7 +132,7 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!(status, Ok(200));
     /// # }
     /// ```
-    pub fn when_result<Args, Half, P>(self, retryable: P) -> Retry<C, Rules<WhenResult<P>, H, R, G, X, L>>
+    pub fn when_result<Args, Half, P>(self, retryable: P) -> Retry<C, RetryOptions<WhenResult<P>, H, R, G, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&Result<C::Ok, C::Err>) -> bool,
@@ -131,8 +140,10 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
         self.with(|rules| rules.when(WhenResult(retryable)))
     }
 
-    /// Leaves both to the error type's own [`Transient`](crate::Transient): what is retried, and how long to wait. A later
-    /// `.when(..)` replaces the first, and leaves the second as it is.
+    /// Retries the errors that are [`Transient`](crate::Transient), and waits for the delay that
+    /// the error asks for. A later `.when(..)` replaces only the choice of errors.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -148,20 +159,23 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     /// # }
     /// ```
-    pub fn transient<Args, Half>(self) -> Retry<C, Rules<TransientError, TransientHint, R, G, X, L>>
+    pub fn transient<Args, Half>(self) -> Retry<C, RetryOptions<TransientError, TransientHint, R, G, X, L>>
     where
         C: Repeatable<Args, Half, Err: Transient>,
     {
         self.with(|rules| rules.when(TransientError).hint(TransientHint))
     }
 
-    /// Where the error says when to try again (`Retry-After`), waits that long in place of the policy's delay.
+    /// Waits as long as the error asks for (its hint), such as a `Retry-After`, in place of the
+    /// policy's delay. `None` leaves the delay to the policy.
     ///
     /// The hint may exceed `max_delay`. If the policy has jitter, up to a tenth of the hint is
-    /// added, so that clients with the same hint do not come back together. Neither `max_attempts`
-    /// nor the deadline changes. A hint beyond the deadline, or beyond the policy's
-    /// [`max_hint`](RetryPolicy::max_hint) (1 h until set), ends the retry at once. A hint of zero
+    /// added, so that clients with the same hint do not return together. `max_attempts` and the
+    /// deadline still hold. A hint beyond the deadline, or beyond the policy's
+    /// [`max_hint`](RetryPolicy::max_hint) (default 1 h), ends the retry at once. A hint of zero
     /// retries at once.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -177,7 +191,7 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(7));
     /// # }
     /// ```
-    pub fn retry_after<Args, Half, P>(self, hint: P) -> Retry<C, Rules<W, HintedBy<P>, R, G, X, L>>
+    pub fn retry_after<Args, Half, P>(self, hint: P) -> Retry<C, RetryOptions<W, HintedBy<P>, R, G, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&C::Err) -> Option<Duration>,
@@ -188,9 +202,11 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// Waits as long as the result asks for, in place of the policy's delay. The result may be an
     /// `Ok`, such as a response with status 429 and a `Retry-After`.
     ///
-    /// Replaces [`retry_after`](Self::retry_after), and works like it. Only results that are
-    /// retried are asked, so an `Ok` needs [`when_result`](Self::when_result) too. For values that
-    /// borrow from the arguments, see [`when_result`](Self::when_result).
+    /// Replaces [`retry_after`](Self::retry_after), and works like it. The closure is called only
+    /// for results that are retried, so an `Ok` needs [`when_result`](Self::when_result) too. For
+    /// values that borrow from the arguments, see [`when_result`](Self::when_result).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -213,7 +229,7 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(7));
     /// # }
     /// ```
-    pub fn retry_after_result<Args, Half, P>(self, hint: P) -> Retry<C, Rules<W, HintedByResult<P>, R, G, X, L>>
+    pub fn retry_after_result<Args, Half, P>(self, hint: P) -> Retry<C, RetryOptions<W, HintedByResult<P>, R, G, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&Result<C::Ok, C::Err>) -> Option<Duration>,
@@ -221,7 +237,9 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
         self.with(|rules| rules.hint(HintedByResult(hint)))
     }
 
-    /// Calls this before each wait, and so only when another attempt will follow.
+    /// Calls the closure after each attempt that another attempt follows, before the delay.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -236,7 +254,7 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!(seen, [(1, 1, Some("busy")), (2, 2, Some("busy"))]);
     /// # }
     /// ```
-    pub fn on_retry<Args, Half, P>(self, hook: P) -> Retry<C, Rules<W, H, OnRetryHook<P>, G, X, L>>
+    pub fn on_retry<Args, Half, P>(self, hook: P) -> Retry<C, RetryOptions<W, H, OnRetryHook<P>, G, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&RetryEvent<'_, C::Err>),
@@ -247,8 +265,11 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// Calls the closure once when the retry gives up: attempts exhausted, deadline reached, hint
     /// too long, or error not retryable.
     ///
-    /// Not when a decorator outside ends the call, a total `.timeout(..)` for one: then the retry is dropped. Where that
-    /// matters, bound it by the policy's [`deadline`](RetryPolicy::deadline) instead.
+    /// The closure is not called if a decorator outside of the retry ends the call, such as a total
+    /// `.timeout(..)`, because the retry is then dropped. If that matters, limit the time by the
+    /// policy's [`deadline`](RetryPolicy::deadline) instead.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -263,7 +284,7 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!(seen, Some((3, 3, GiveUpReason::Exhausted)));
     /// # }
     /// ```
-    pub fn on_give_up<Args, Half, P>(self, hook: P) -> Retry<C, Rules<W, H, R, OnGiveUpHook<P>, X, L>>
+    pub fn on_give_up<Args, Half, P>(self, hook: P) -> Retry<C, RetryOptions<W, H, R, OnGiveUpHook<P>, X, L>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&GiveUpEvent<'_, C::Err>),
@@ -271,10 +292,13 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
         self.with(|rules| rules.on_give_up(OnGiveUpHook(hook)))
     }
 
-    /// Returns the attempts' story with the last error: `Result<T, RetryError<E>>`.
+    /// Returns the last error with the number of attempts, the time and the reason. The output
+    /// becomes `Result<T, RetryError<E>>`; see [`RetryError`](crate::RetryError).
     ///
-    /// One of the few words that change a type. See [`RetryError`](crate::RetryError). A `.timeout(..)` after it drops the
-    /// retry and its story with it; the policy's [`deadline`](RetryPolicy::deadline) keeps the story.
+    /// If a `.timeout(..)` after the retry ends the call, the attempts are not reported. With the
+    /// policy's [`deadline`](RetryPolicy::deadline) they are.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -288,15 +312,17 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// assert_eq!(error.to_string(), "retry failed after 3 attempts: busy");
     /// # }
     /// ```
-    pub fn explained(self) -> Retry<C, Rules<W, H, R, G, Explained, L>> {
-        self.with(Rules::explained)
+    pub fn explained(self) -> Retry<C, RetryOptions<W, H, R, G, Explained, L>> {
+        self.with(RetryOptions::explained)
     }
 
-    /// Puts the text of the error into the retry's own log lines, with the whole chain of causes if
-    /// its `{:#}` shows it. Without this word, a retry formats no error, so that a secret in an
-    /// error's text does not reach the log.
+    /// Adds the text of the error to the retry's own log lines, with the whole chain of causes if
+    /// the error's `{:#}` shows it. Without this method, a retry formats no error, so that a secret
+    /// in an error's text does not reach the log.
     ///
     /// [`RetryPolicy`](RetryPolicy#logs) lists the lines and their levels.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -308,18 +334,18 @@ impl<C, W, H, R, G, X, L> Retry<C, Rules<W, H, R, G, X, L>> {
     /// fetch.retry_with(RetryPolicy::default()).logging_errors().await.unwrap_err();
     /// # }
     /// ```
-    pub fn logging_errors<Args, Half>(self) -> Retry<C, Rules<W, H, R, G, X, Text>>
+    pub fn logging_errors<Args, Half>(self) -> Retry<C, RetryOptions<W, H, R, G, X, Text>>
     where
         C: Repeatable<Args, Half, Err: fmt::Display>,
     {
-        self.with(Rules::logging_errors)
+        self.with(RetryOptions::logging_errors)
     }
 }
 
 impl<C, R, Args, T, E> CallableOnce<Args> for Retry<C, R>
 where
     C: CallableMut<Args, Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
     Args: Clone,
 {
     type Output = Result<T, R::Error>;
@@ -347,7 +373,7 @@ where
 impl<C, R, Args, T, E> CallableMut<Args> for Retry<C, R>
 where
     C: CallableMut<Args, Output = Result<T, E>>,
-    R: Ruling<T, E>,
+    R: RetryHooks<T, E>,
     Args: Clone,
 {
     type Repeated = RetryFuture<C::Repeated, R>;
@@ -361,17 +387,16 @@ where
     }
 }
 
-#[diagnostic::do_not_recommend] // or rustc speaks of a captured variable that is not `Clone`
+#[diagnostic::do_not_recommend] // otherwise rustc reports a captured variable that is not `Clone`
 impl<C, R, Args, T, E> Callable<Args> for Retry<C, R>
 where
     C: CallableMut<Args, Output = Result<T, E>> + Clone,
-    R: Ruling<T, E> + Clone,
+    R: RetryHooks<T, E> + Clone,
     Args: Clone,
 {
     #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
-        // Clones each part: a clone of the whole would be copied once more on its way into the
-        // future.
+        // Clones each part, because a clone of the whole would be copied again into the future.
         RetryFuture::new(self.callable.clone().repeated(args), self.policy.clone(), self.rules.clone())
     }
 }

@@ -1,9 +1,11 @@
-//! Backoff: the growth of delays from one attempt to the next.
+//! Growth of the delays between attempts.
 
 use crate::ConfigError;
 use std::{fmt, str::FromStr, time::Duration};
 
-/// The growth of delays, by name.
+/// The name of a growth of delays, for a [`RetryConfig`](crate::RetryConfig).
+///
+/// # Examples
 ///
 /// ```
 /// use decor::Backoff;
@@ -37,7 +39,7 @@ impl fmt::Display for Backoff {
     }
 }
 
-/// Reads what [`Display`](fmt::Display) writes.
+/// Parses the names that [`Display`](fmt::Display) writes.
 impl FromStr for Backoff {
     type Err = ConfigError;
 
@@ -51,23 +53,24 @@ impl FromStr for Backoff {
     }
 }
 
+/// A growth of delays, with its parameters.
 #[derive(Clone, Copy)]
-pub(super) enum Strategy {
+pub(super) enum Growth {
     Fixed(Duration),
     Linear(Duration),
     Exponential(Duration, f64),
     Fibonacci(Duration),
 }
 
-impl Strategy {
-    /// The delay after the first attempt, before cap and jitter.
+impl Growth {
+    /// Returns the delay after the first attempt, before cap and jitter.
     pub(super) fn first(self) -> Duration {
         let (Self::Fixed(first) | Self::Linear(first) | Self::Exponential(first, _) | Self::Fibonacci(first)) = self;
         first
     }
 
-    /// The delay after attempt `attempt` (1 for the first), before cap and jitter. Saturates at
-    /// [`Duration::MAX`].
+    /// Returns the delay after attempt `attempt` (1 for the first), before cap and jitter.
+    /// Saturates at [`Duration::MAX`].
     pub(super) fn delay(self, attempt: u32) -> Duration {
         match self {
             Self::Fixed(delay) => delay,
@@ -78,7 +81,7 @@ impl Strategy {
     }
 }
 
-/// `first * factor^exponent`, exact to the nanosecond for whole factors, rounded to it for others.
+/// Returns `first * factor^exponent`. Exact for whole factors, otherwise rounded to the nanosecond.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::float_cmp)]
 fn exponential(first: Duration, factor: f64, exponent: u32) -> Duration {
     let whole = factor as u128;
@@ -86,13 +89,12 @@ fn exponential(first: Duration, factor: f64, exponent: u32) -> Duration {
         let nanos = whole.checked_pow(exponent).and_then(|growth| growth.checked_mul(first.as_nanos()));
         return nanos.map_or(Duration::MAX, from_nanos);
     }
-    // A float's cast to an integer saturates, and an exponent beyond i32 has overflowed long
-    // before.
+    // The cast of the float below saturates, and an exponent beyond i32 overflows in any case.
     let growth = factor.powi(i32::try_from(exponent).unwrap_or(i32::MAX));
     from_nanos((first.as_nanos() as f64 * growth).round() as u128)
 }
 
-/// 1, 1, 2, 3, 5, ..
+/// Returns the n-th Fibonacci number: 1, 1, 2, 3, 5, ..
 fn fibonacci(n: u32) -> u128 {
     let (mut current, mut next) = (1_u128, 1_u128);
     for _ in 1..n {
@@ -111,7 +113,7 @@ pub(super) fn from_nanos(nanos: u128) -> Duration {
         .map_or(Duration::MAX, |secs| Duration::new(secs, (nanos % NANOS_PER_SEC) as u32))
 }
 
-impl fmt::Display for Strategy {
+impl fmt::Display for Growth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed(delay) => write!(f, "fixed {delay:?}"),
@@ -129,19 +131,19 @@ mod tests {
     #[test]
     fn growth_saturates_instead_of_overflowing() {
         let most = u32::MAX;
-        assert_eq!(Strategy::Linear(Duration::MAX).delay(most), Duration::MAX);
-        assert_eq!(Strategy::Exponential(Duration::from_nanos(1), 2.0).delay(most), Duration::MAX);
-        assert_eq!(Strategy::Exponential(Duration::from_nanos(1), 1.5).delay(most), Duration::MAX);
-        assert_eq!(Strategy::Exponential(Duration::MAX, f64::MAX).delay(most), Duration::MAX);
-        assert_eq!(Strategy::Exponential(Duration::MAX, 1.0).delay(most), Duration::MAX);
-        assert_eq!(Strategy::Fibonacci(Duration::from_nanos(1)).delay(most), Duration::MAX);
-        assert_eq!(Strategy::Fibonacci(Duration::MAX).delay(3), Duration::MAX);
+        assert_eq!(Growth::Linear(Duration::MAX).delay(most), Duration::MAX);
+        assert_eq!(Growth::Exponential(Duration::from_nanos(1), 2.0).delay(most), Duration::MAX);
+        assert_eq!(Growth::Exponential(Duration::from_nanos(1), 1.5).delay(most), Duration::MAX);
+        assert_eq!(Growth::Exponential(Duration::MAX, f64::MAX).delay(most), Duration::MAX);
+        assert_eq!(Growth::Exponential(Duration::MAX, 1.0).delay(most), Duration::MAX);
+        assert_eq!(Growth::Fibonacci(Duration::from_nanos(1)).delay(most), Duration::MAX);
+        assert_eq!(Growth::Fibonacci(Duration::MAX).delay(3), Duration::MAX);
     }
 
     #[test]
     fn factors_that_are_not_whole_are_rounded_to_the_nanosecond() {
-        let delay = |attempt| Strategy::Exponential(Duration::from_millis(100), 1.5).delay(attempt);
+        let delay = |attempt| Growth::Exponential(Duration::from_millis(100), 1.5).delay(attempt);
         assert_eq!([1, 2, 3, 4].map(delay).map(|d| d.as_micros()), [100_000, 150_000, 225_000, 337_500]);
-        assert_eq!(Strategy::Exponential(Duration::from_nanos(3), 1.5).delay(2), Duration::from_nanos(5)); // 4.5
+        assert_eq!(Growth::Exponential(Duration::from_nanos(3), 1.5).delay(2), Duration::from_nanos(5)); // 4.5
     }
 }

@@ -1,4 +1,4 @@
-//! A retry policy as it stands in a file.
+//! A retry policy as plain values.
 
 use super::{backoff::Backoff, jitter::Jitter};
 use std::time::Duration;
@@ -6,7 +6,10 @@ use tracing::level_filters::LevelFilter;
 
 /// The settings of a [`RetryPolicy`](crate::RetryPolicy) as plain values, from a file or a user.
 ///
-/// Nothing is refused before it becomes a policy, and then all of it is looked at:
+/// # Examples
+///
+/// The default makes [`RetryPolicy::default`](crate::RetryPolicy::default). The conversion into a
+/// policy checks all fields:
 ///
 /// ```
 /// use decor::{RetryConfig, RetryPolicy};
@@ -27,38 +30,38 @@ use tracing::level_filters::LevelFilter;
 ///     "`max_attempts` is 0, but must be at least 1");
 /// # Ok::<(), decor::ConfigError>(())
 /// ```
-///
-/// The default is [`RetryPolicy::default`](crate::RetryPolicy::default)'s.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetryConfig {
-    /// How delays grow.
+    /// Growth of the delays.
     pub backoff: Backoff,
-    /// The first delay. Zero is for [`Backoff::Fixed`] only, and retries at once.
+    /// First delay. Zero, which retries at once, is valid only for [`Backoff::Fixed`].
     pub delay: Duration,
-    /// What exponential delays are multiplied by; 2 if left out.
+    /// Factor of exponential delays (default 2). `None` for all other delays.
     pub factor: Option<f64>,
-    /// The longest delay, at least the first; `None` without a cap.
+    /// Longest delay, at least the first delay; `None` for no cap.
     pub max_delay: Option<Duration>,
-    /// The longest hint of a server that is followed; zero for none, `Duration::MAX` for all.
+    /// Longest hint of a server that is followed; `Duration::MAX` to follow all hints, zero to
+    /// follow none.
     pub max_hint: Duration,
-    /// How delays are made random.
+    /// Randomness of the delays.
     pub jitter: Jitter,
-    /// Calls in all, at least 1.
+    /// Maximum number of calls, the first one included. At least 1.
     pub max_attempts: u32,
-    /// Longest time for all attempts together; longer than zero, `None` without a limit.
+    /// Time limit of all attempts together, longer than zero; `None` for no limit.
     pub deadline: Option<Duration>,
-    /// The seed of a reproducible jitter, if it is to be.
+    /// Seed of a reproducible jitter; `None` for a random one.
     pub seed: Option<u64>,
     /// `true` if a retried call keeps its place in the queue of a limiter.
     pub keeps_place: bool,
-    /// The level of the lines about attempts.
+    /// Level of the log lines about attempts.
     pub log_level: LevelFilter,
-    /// The level of the line about giving up.
+    /// Level of the log line about giving up.
     pub give_up_log_level: LevelFilter,
-    /// The least time between two lines about giving up; zero for all of them.
+    /// Minimum time between two log lines about giving up; zero to log all of them.
     pub give_up_log_interval: Duration,
 }
 
+/// Default of the longest hint that is followed.
 pub(super) const DEFAULT_MAX_HINT: Duration = Duration::from_secs(3_600);
 
 impl Default for RetryConfig {

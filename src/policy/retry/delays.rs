@@ -1,4 +1,4 @@
-//! The delays of one call, one after the other.
+//! The delays of one call.
 
 use super::{
     jitter::{Jitter, fraction},
@@ -7,7 +7,7 @@ use super::{
 use crate::random::SplitMix64;
 use std::time::Duration;
 
-/// The delays of one call: the policy's arithmetic with that call's random stream.
+/// The state of one call's delays, with the call's random stream.
 #[derive(Debug, Clone)]
 pub(crate) struct Delays {
     random: SplitMix64,
@@ -19,11 +19,12 @@ impl Delays {
         Self { random: SplitMix64::new(seed), previous: None }
     }
 
-    /// The delay after attempt `attempt`, by the policy alone: capped first, then jittered.
+    /// Returns the delay after attempt `attempt` by the policy alone, first capped and then
+    /// jittered.
     pub(crate) fn by_policy(&mut self, policy: &RetryPolicy, attempt: u32) -> Duration {
         let cap = policy.plan.max_delay;
         let delay = policy.delay(attempt).min(cap);
-        // Asked for only where it matters: a custom policy would see the question.
+        // Computed only if needed, because a custom policy's closure would notice the call.
         let first = match policy.plan.jitter {
             Jitter::Decorrelated if attempt > 1 => policy.delay(1).min(cap),
             _ => delay,
@@ -34,8 +35,8 @@ impl Delays {
         delay
     }
 
-    /// The delay that the failure itself asked for. Not capped. With jitter, up to a tenth is
-    /// added; otherwise all clients with the same hint would return at once.
+    /// Returns the delay that the result asked for. Not capped. With jitter, up to a tenth is
+    /// added, because otherwise all clients with the same hint would return at once.
     pub(crate) fn by_hint(&mut self, policy: &RetryPolicy, hint: Duration) -> Duration {
         match policy.plan.jitter {
             Jitter::None => hint,

@@ -1,14 +1,16 @@
-//! Jitter: randomness in delays, so that callers that failed together do not come back together.
+//! Jitter, so that callers that failed together do not retry together.
 
 use super::backoff::from_nanos;
 use crate::ConfigError;
 use std::{fmt, str::FromStr, time::Duration};
 
-/// How a delay is made random.
+/// The randomness of a delay.
 ///
-/// Jitter comes after the cap and only ever shortens, so that `max_delay` holds; what each does is
-/// described in [Exponential Backoff and
+/// Jitter is applied after the cap, so no delay exceeds `max_delay`. The kinds are described in
+/// [Exponential Backoff and
 /// Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+///
+/// # Examples
 ///
 /// ```
 /// use decor::Jitter;
@@ -20,21 +22,21 @@ use std::{fmt, str::FromStr, time::Duration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Jitter {
-    /// Each delay is exactly what the policy says.
+    /// The delay of the policy, unchanged.
     #[default]
     None,
-    /// Anything from zero to the delay. Spreads callers best.
+    /// A random delay from zero to the policy's delay. Spreads callers best.
     Full,
-    /// Anything from half the delay to the delay. Keeps a minimum of patience.
+    /// A random delay from half the policy's delay to all of it. Keeps a minimum delay.
     Equal,
-    /// Anything from the policy's first delay to three times the delay before, at most `max_delay`.
-    /// It grows by itself, so the strategy matters only for its first delay.
+    /// A random delay from the policy's first delay to three times the previous delay, at most
+    /// `max_delay`. Grows by itself, so only the first delay of the policy matters.
     Decorrelated,
 }
 
 impl Jitter {
-    /// `delay` and `first` are capped already; `previous` is the delay that was made before this
-    /// one.
+    /// Returns the random delay. `delay` and `first` are capped already. `previous` is the previous
+    /// random delay.
     pub(super) fn apply(
         self,
         delay: Duration,
@@ -55,10 +57,10 @@ impl Jitter {
     }
 }
 
-/// From zero to all of `whole`, both included.
+/// Returns a duration from zero to `whole`, both included.
 pub(in crate::policy) fn fraction(whole: Duration, random: u64) -> Duration {
     let steps = whole.as_nanos() + 1;
-    // A product of more than 128 bits is avoided by using fewer bits of the random number.
+    // With fewer bits of the random number the product fits into 128 bits.
     let nanos = match u64::try_from(steps) {
         Ok(steps) => (u128::from(steps) * u128::from(random)) >> 64,
         Err(_) => (steps * u128::from(random >> 32)) >> 32,
@@ -77,7 +79,7 @@ impl fmt::Display for Jitter {
     }
 }
 
-/// Reads what [`Display`](fmt::Display) writes.
+/// Parses the names that [`Display`](fmt::Display) writes.
 impl FromStr for Jitter {
     type Err = ConfigError;
 

@@ -2,7 +2,7 @@
 
 use tracing::level_filters::LevelFilter;
 
-/// A level in one byte, because every call copies its policy.
+/// A log level in one byte, to keep policies small, because every call copies its policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LogLevel {
     Off,
@@ -13,6 +13,7 @@ pub(super) enum LogLevel {
     Trace,
 }
 
+/// All levels, each at the index of its `LogLevel`.
 const LEVELS: [(LogLevel, LevelFilter); 6] = [
     (LogLevel::Off, LevelFilter::OFF),
     (LogLevel::Error, LevelFilter::ERROR),
@@ -37,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_level_comes_back_as_it_went_in() {
+    fn each_level_filter_survives_the_conversion() {
         for (level, filter) in LEVELS {
             assert_eq!((LogLevel::of(filter), level.filter()), (level, filter));
         }

@@ -1,4 +1,4 @@
-//! Retries: when, and how often, a call is tried again.
+//! Decisions of a retry: whether, and after which delay, a call is tried again.
 
 mod backoff;
 mod config;
@@ -15,7 +15,7 @@ pub use jitter::Jitter;
 pub use policy::RetryPolicy;
 pub use schedule::Schedule;
 
-pub(crate) use decision::{Attempted, Verdict};
+pub(crate) use decision::{FailedAttempt, RetryDecision};
 pub(crate) use delays::Delays;
 #[cfg(feature = "memo")]
 pub(super) use jitter::fraction;

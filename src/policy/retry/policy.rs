@@ -1,7 +1,7 @@
-//! The retry policy: when, and how often, a call is tried again.
+//! The retry policy.
 
 use super::{
-    backoff::{Backoff, Strategy},
+    backoff::{Backoff, Growth},
     config::{DEFAULT_MAX_HINT, RetryConfig},
     jitter::Jitter,
     log::LogLevel,
@@ -16,13 +16,15 @@ use crate::{
 use std::{fmt, time::Duration};
 use tracing::level_filters::LevelFilter;
 
-/// When a failed call is tried again, and when no more.
+/// The number of attempts of a call, and the delays between them.
 ///
-/// A policy is data: it is made once, handed to any number of
-/// [`.retry_with(..)`](crate::FnExt::retry_with) by reference or by value, and shows itself, as a
-/// line ([`Display`](fmt::Display)) or delay by delay ([`schedule`](Self::schedule)).
+/// A policy is data. Make it once, and give it to any number of
+/// [`.retry_with(..)`](crate::FnExt::retry_with) by reference or by value. It displays as one line,
+/// and [`schedule`](Self::schedule) lists its delays.
 ///
 #[doc = include_str!("../../../docs/schedule.svg")]
+///
+/// # Examples
 ///
 /// ```
 /// use decor::{Jitter, RetryPolicy};
@@ -39,32 +41,32 @@ use tracing::level_filters::LevelFilter;
 ///     "exponential from 100ms by 2, at most 1s, no jitter, 6 attempts, within 30s");
 /// ```
 ///
-/// The default is 3 attempts with 1 s and then 2 s between them, no jitter. For many clients of one
-/// server choose a jitter: [`Jitter::Full`] unless you have a reason.
+/// The default is 3 attempts with delays of 1 s and 2 s, without jitter. For many clients of one
+/// server, set a jitter, usually [`Jitter::Full`].
 ///
-/// All arithmetic saturates at [`Duration::MAX`]. Time is that of a [monotonic
+/// All arithmetic saturates at [`Duration::MAX`]. Time is measured by a [monotonic
 /// clock](crate#clocks). Settings can be given in any order. A setting that can only be a mistake,
-/// such as a deadline of zero, is refused where it is written.
+/// such as a deadline of zero, panics at its call; its `try_` twin returns an error.
 ///
 /// # Logs
 ///
-/// A retry emits events of its own under the target `decor::retry`, at levels of the policy's:
+/// A retry emits events under the target `decor::retry`:
 ///
 /// | line | level |
 /// |---|---|
-/// | `fetch failed at attempt 1, retrying in 1.00s` | [`log_level`](Self::log_level), `debug` until set |
+/// | `fetch failed at attempt 1, retrying in 1.00s` | [`log_level`](Self::log_level), `debug` by default |
 /// | `fetch succeeded at attempt 2` | the same |
 /// | `fetch failed: not retryable`, at the first attempt | the same |
-/// | `fetch gave up at attempt 3: attempts exhausted` | [`give_up_log_level`](Self::give_up_log_level), `warn` until set |
+/// | `fetch gave up at attempt 3: attempts exhausted` | [`give_up_log_level`](Self::give_up_log_level), `warn` by default |
 ///
-/// The lines show the text of the error after [`.logging_errors()`](crate::Retry::logging_errors).
-/// With [`give_up_log_interval`](Self::give_up_log_interval) a thousand calls that give up in one
-/// outage are a few lines, which count the lines left out.
+/// With [`.logging_errors()`](crate::Retry::logging_errors), the lines end with the text of the
+/// error. With [`give_up_log_interval`](Self::give_up_log_interval), a thousand calls that give up
+/// in one outage make a few lines, which count the lines that were left out.
 #[derive(Clone)]
 #[must_use = "a policy does nothing until it is given to `.retry_with(..)`"]
 pub struct RetryPolicy {
     pub(super) plan: Plan,
-    /// Most policies have none of it, and a clone is no more than a copy of the plan.
+    /// `None` for most policies, so that a clone only copies the plan.
     shared: Option<Arc<Shared>>,
 }
 
@@ -72,36 +74,36 @@ pub struct RetryPolicy {
 /// than single fields.
 #[derive(Clone, Copy)]
 pub(super) struct Plan {
-    pub(super) strategy: Strategy,
-    /// `Duration::MAX` for no cap.
+    pub(super) growth: Growth,
+    /// Longest delay; `Duration::MAX` for no cap.
     pub(super) max_delay: Duration,
     pub(super) deadline: Option<Duration>,
     pub(super) max_attempts: u32,
     pub(super) jitter: Jitter,
-    /// Returns `true` if the policy needs the time since the first attempt.
+    /// `true` if the policy needs the time since the first attempt.
     needs_clock: bool,
     log_level: LogLevel,
     give_up_log_level: LogLevel,
 }
 
-/// What a policy and its clones have together.
+/// The settings that a policy shares with its clones.
 #[derive(Clone, Default)]
 struct Shared {
-    /// If there is one, the strategy is never asked.
+    /// Replaces the growth if it is set.
     custom: Option<CustomDelay>,
     seeds: Option<CallSeeds>,
     give_up_log: Option<LineLimit>,
     keeps_place: bool,
-    /// `None` for the default.
+    /// Longest hint that is followed; `None` for the default.
     max_hint: Option<Duration>,
 }
 
 type CustomDelay = Arc<dyn Fn(u32) -> Duration + Send + Sync>;
 
 impl RetryPolicy {
-    fn new(strategy: Strategy) -> Self {
+    fn new(growth: Growth) -> Self {
         let plan = Plan {
-            strategy,
+            growth,
             max_delay: Duration::MAX,
             deadline: None,
             max_attempts: 3,
@@ -113,15 +115,17 @@ impl RetryPolicy {
         Self { plan, shared: None }
     }
 
-    /// A policy with delays that grow, and so cannot begin with zero.
-    fn growing(strategy: Strategy) -> Result<Self, ConfigError> {
-        if strategy.first().is_zero() {
+    /// Returns a policy with delays that grow, and therefore cannot begin with zero.
+    fn growing(growth: Growth) -> Result<Self, ConfigError> {
+        if growth.first().is_zero() {
             return Err(ConfigError::new("delay", "0ns", "longer than zero where delays grow"));
         }
-        Ok(Self::new(strategy))
+        Ok(Self::new(growth))
     }
 
-    /// The same delay before each further attempt. Zero retries at once.
+    /// Returns a policy with the same delay after each attempt. Zero retries at once.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RetryPolicy;
@@ -131,14 +135,14 @@ impl RetryPolicy {
     /// assert!(policy.schedule().eq([Duration::from_secs(1); 2]));
     /// ```
     pub fn fixed(delay: Duration) -> Self {
-        Self::new(Strategy::Fixed(delay))
+        Self::new(Growth::Fixed(delay))
     }
 
-    /// `step * n` after attempt `n`.
+    /// Returns a policy with a delay of `step * n` after attempt `n`.
     ///
     /// # Panics
     ///
-    /// If `step` is zero: [`fixed`](Self::fixed) retries without a delay.
+    /// If `step` is zero. Use [`fixed`](Self::fixed) to retry without a delay.
     ///
     /// # Examples
     ///
@@ -154,7 +158,7 @@ impl RetryPolicy {
         or_panic(Self::try_linear(step))
     }
 
-    /// [`linear`](Self::linear) for a delay that is not a literal.
+    /// Does the same as [`linear`](Self::linear), with an error in place of a panic.
     ///
     /// # Errors
     ///
@@ -173,14 +177,15 @@ impl RetryPolicy {
     /// );
     /// ```
     pub fn try_linear(step: Duration) -> Result<Self, ConfigError> {
-        Self::growing(Strategy::Linear(step))
+        Self::growing(Growth::Linear(step))
     }
 
-    /// `first * factor^(n-1)` after attempt `n`. The [`factor`](Self::factor) is 2 until set.
+    /// Returns a policy with a delay of `first * factor^(n-1)` after attempt `n`. The
+    /// [`factor`](Self::factor) is 2 by default.
     ///
     /// # Panics
     ///
-    /// If `first` is zero: [`fixed`](Self::fixed) retries without a delay.
+    /// If `first` is zero. Use [`fixed`](Self::fixed) to retry without a delay.
     ///
     /// # Examples
     ///
@@ -196,7 +201,7 @@ impl RetryPolicy {
         or_panic(Self::try_exponential(first))
     }
 
-    /// [`exponential`](Self::exponential) for a delay that is not a literal.
+    /// Does the same as [`exponential`](Self::exponential), with an error in place of a panic.
     ///
     /// # Errors
     ///
@@ -215,14 +220,15 @@ impl RetryPolicy {
     /// );
     /// ```
     pub fn try_exponential(first: Duration) -> Result<Self, ConfigError> {
-        Self::growing(Strategy::Exponential(first, Self::DEFAULT_FACTOR))
+        Self::growing(Growth::Exponential(first, Self::DEFAULT_FACTOR))
     }
 
-    /// `unit * fib(n)` after attempt `n`: 1, 1, 2, 3, 5 times the unit.
+    /// Returns a policy with a delay of `unit * fib(n)` after attempt `n`: 1, 1, 2, 3, 5 times the
+    /// unit.
     ///
     /// # Panics
     ///
-    /// If `unit` is zero: [`fixed`](Self::fixed) retries without a delay.
+    /// If `unit` is zero. Use [`fixed`](Self::fixed) to retry without a delay.
     ///
     /// # Examples
     ///
@@ -238,7 +244,7 @@ impl RetryPolicy {
         or_panic(Self::try_fibonacci(unit))
     }
 
-    /// [`fibonacci`](Self::fibonacci) for a delay that is not a literal.
+    /// Does the same as [`fibonacci`](Self::fibonacci), with an error in place of a panic.
     ///
     /// # Errors
     ///
@@ -257,11 +263,13 @@ impl RetryPolicy {
     /// );
     /// ```
     pub fn try_fibonacci(unit: Duration) -> Result<Self, ConfigError> {
-        Self::growing(Strategy::Fibonacci(unit))
+        Self::growing(Growth::Fibonacci(unit))
     }
 
-    /// `delay(n)` after attempt `n`, 1 for the first. Cap and jitter apply as to any other delay. A
-    /// delay of zero retries at once.
+    /// Returns a policy with a delay of `delay(n)` after attempt `n` (1 for the first). Cap and
+    /// jitter apply as to any other delay. A delay of zero retries at once.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RetryPolicy;
@@ -277,12 +285,12 @@ impl RetryPolicy {
 
     const DEFAULT_FACTOR: f64 = 2.0;
 
-    /// The largest factor. Beyond it, a float no longer holds every whole number, and the second
-    /// delay is of no use.
+    /// Largest factor, 2^53. A float does not hold every whole number beyond it, and the second
+    /// delay would already be useless.
     const MAX_FACTOR: f64 = 9_007_199_254_740_992.0;
 
-    /// Factor by which an exponential delay grows from one attempt to the next. 1 keeps the delay
-    /// as it is.
+    /// Sets the factor by which exponential delays grow from one attempt to the next. With 1 the
+    /// delay does not grow.
     ///
     /// # Panics
     ///
@@ -302,7 +310,7 @@ impl RetryPolicy {
         or_panic(self.try_factor(factor))
     }
 
-    /// [`factor`](Self::factor) for a value that is not a literal.
+    /// Does the same as [`factor`](Self::factor), with an error in place of a panic.
     ///
     /// # Errors
     ///
@@ -324,8 +332,8 @@ impl RetryPolicy {
         if factor > Self::MAX_FACTOR {
             return Err(ConfigError::new("factor", format_args!("{factor:e}"), "at most 2^53"));
         }
-        match &mut self.plan.strategy {
-            Strategy::Exponential(_, current) => *current = factor,
+        match &mut self.plan.growth {
+            Growth::Exponential(_, current) => *current = factor,
             _ => {
                 return Err(ConfigError::new("factor", factor, "left out unless the policy is exponential"));
             }
@@ -333,15 +341,15 @@ impl RetryPolicy {
         Ok(self)
     }
 
-    /// The longest delay the policy makes. Delays are capped before they are jittered; a server's
-    /// hint ([`retry_after`](crate::Retry::retry_after)) is not capped, but see
-    /// [`max_hint`](Self::max_hint). None until set.
+    /// Sets the longest delay of the policy (default: no cap). Delays are capped before they are
+    /// jittered. A server's hint ([`retry_after`](crate::Retry::retry_after)) is not capped; see
+    /// [`max_hint`](Self::max_hint).
     ///
     /// # Panics
     ///
     /// If the cap is below the policy's first delay, which the cap would replace. A cap of zero is
-    /// therefore only for a [`fixed`](Self::fixed) delay of zero. The first delay of a
-    /// [`custom`](Self::custom) policy is not known, so any cap is accepted.
+    /// therefore valid only for a [`fixed`](Self::fixed) delay of zero. A [`custom`](Self::custom)
+    /// policy accepts any cap, because its first delay is not known.
     ///
     /// # Examples
     ///
@@ -357,7 +365,7 @@ impl RetryPolicy {
         or_panic(self.try_max_delay(max_delay))
     }
 
-    /// [`max_delay`](Self::max_delay) for a value that is not a literal.
+    /// Does the same as [`max_delay`](Self::max_delay), with an error in place of a panic.
     ///
     /// # Errors
     ///
@@ -374,20 +382,22 @@ impl RetryPolicy {
     /// assert_eq!(error.to_string(), "`max_delay` is 1s, but must be at least the first delay");
     /// ```
     pub fn try_max_delay(mut self, max_delay: Duration) -> Result<Self, ConfigError> {
-        if self.custom_delay().is_none() && max_delay < self.plan.strategy.first() {
+        if self.custom_delay().is_none() && max_delay < self.plan.growth.first() {
             return Err(ConfigError::new("max_delay", format_args!("{max_delay:?}"), "at least the first delay"));
         }
         self.plan.max_delay = max_delay;
         Ok(self)
     }
 
-    /// The longest hint of a server ([`retry_after`](crate::Retry::retry_after)) that is followed;
-    /// 1 h until set.
+    /// Sets the longest hint of a server ([`retry_after`](crate::Retry::retry_after)) that is
+    /// followed. 1 h by default.
     ///
     /// A longer hint ends the retry at once, with the call's own error or value, and with the
     /// reason [`HintTooLong`](crate::GiveUpReason::HintTooLong). A `Retry-After: 31536000`
-    /// therefore does not hold a call for a year. `Duration::MAX` follows every hint. Zero follows
-    /// none: a hint of zero is the only one that still leads to another attempt.
+    /// therefore does not hold a call for a year. `Duration::MAX` follows every hint. With zero,
+    /// every hint except a hint of zero ends the retry.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -409,7 +419,9 @@ impl RetryPolicy {
         self
     }
 
-    /// How delays are made random; not at all until set.
+    /// Sets the randomness of the delays. [`Jitter::None`] by default.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::{Jitter, RetryPolicy};
@@ -423,12 +435,12 @@ impl RetryPolicy {
         self
     }
 
-    /// The number of calls in all, the first one included; 3 until set. 1 retries nothing.
-    /// `u32::MAX` leaves the end to the [`deadline`](Self::deadline).
+    /// Sets the maximum number of attempts, the first one included. 3 by default. 1 retries
+    /// nothing. `u32::MAX` is for a policy that only its [`deadline`](Self::deadline) ends.
     ///
     /// # Panics
     ///
-    /// If it is 0.
+    /// If `max_attempts` is 0.
     ///
     /// # Examples
     ///
@@ -443,11 +455,11 @@ impl RetryPolicy {
         or_panic(self.try_max_attempts(max_attempts))
     }
 
-    /// [`max_attempts`](Self::max_attempts) for a value that is not a literal.
+    /// Does the same as [`max_attempts`](Self::max_attempts), with an error in place of a panic.
     ///
     /// # Errors
     ///
-    /// If it is 0.
+    /// If `max_attempts` is 0.
     ///
     /// # Examples
     ///
@@ -465,18 +477,19 @@ impl RetryPolicy {
         Ok(self)
     }
 
-    /// The time limit of all attempts together, the time they run included. A sleep that would end
-    /// after the deadline is not begun, whether or not it is a server's hint. Tokio's timer rounds
-    /// sleeps up to whole milliseconds. No deadline until set.
+    /// Sets the time limit of all attempts and delays together, from the start of the first
+    /// attempt. No deadline by default.
     ///
-    /// A running attempt is not cut short. For that, add `.timeout(..)` after the retry. The
-    /// deadline is the better limit if errors carry hints: a hint beyond the deadline ends the
-    /// retry at once with the server's error. A timeout waits until it fires, and returns its own
-    /// error.
+    /// If a delay would end after the deadline, the retry gives up at once. This holds for a
+    /// server's hint as well. Tokio's timer rounds delays up to whole milliseconds.
+    ///
+    /// A running attempt is not ended. For that, add `.timeout(..)` after the retry. The deadline
+    /// is the better limit if errors carry hints, because a hint beyond the deadline ends the retry
+    /// at once with the server's error. A timeout waits until it fires, and returns its own error.
     ///
     /// # Panics
     ///
-    /// If the deadline is zero: `max_attempts(1)` retries nothing.
+    /// If the deadline is zero. Use `max_attempts(1)` to retry nothing.
     ///
     /// # Examples
     ///
@@ -484,7 +497,8 @@ impl RetryPolicy {
     /// use decor::RetryPolicy;
     /// use std::time::Duration;
     ///
-    /// let policy = RetryPolicy::exponential(Duration::from_secs(1)).max_attempts(10).deadline(Duration::from_secs(7));
+    /// let second = Duration::from_secs(1);
+    /// let policy = RetryPolicy::exponential(second).max_attempts(10).deadline(7 * second);
     /// assert!(policy.schedule().eq([1, 2, 4].map(Duration::from_secs)));
     /// ```
     #[track_caller]
@@ -492,7 +506,7 @@ impl RetryPolicy {
         or_panic(self.try_deadline(deadline))
     }
 
-    /// [`deadline`](Self::deadline) for a value that is not a literal.
+    /// Does the same as [`deadline`](Self::deadline), with an error in place of a panic.
     ///
     /// # Errors
     ///
@@ -516,9 +530,11 @@ impl RetryPolicy {
         Ok(self)
     }
 
-    /// Makes the jitter reproducible: the policy's first call draws the same delays on every run,
-    /// the second others, but again the same on every run. Clones count their calls together. Zero
-    /// is a seed like any other. Without jitter a seed changes nothing.
+    /// Makes the jitter reproducible. The n-th call of the policy that waits has the same delays in
+    /// each run of the program. Different calls have different delays. Clones count their calls
+    /// together. Zero is a seed like any other. Without jitter, a seed has no effect.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::{Jitter, RetryPolicy};
@@ -533,21 +549,24 @@ impl RetryPolicy {
     }
 
     /// Lets a retried call keep its place in the queue of a limiter, in the order in which calls
-    /// first came. Until set, each attempt joins at the end.
+    /// first came. By default, each attempt joins at the end.
     ///
     /// Applies to the limiters inside of the retry (`.rate_limited(&limiter).retry_with(&policy)`),
-    /// limiters by key among them, and to permits that the function acquires by hand. From its
-    /// second attempt on, the call stands before all that came to the limiter after its first
+    /// including limiters by key, and to permits that the function acquires by hand. From its
+    /// second attempt on, the call queues before all calls that came to the limiter after its first
     /// attempt began, and behind those that came earlier. While a call that came earlier waits for
-    /// its first turn, a retried call joins at the end. Such a retry is one whose attempt was cut
-    /// short by a timeout before it was admitted. The limit holds for the retried call as for any
-    /// other, and a full queue refuses it. A call that may not wait (`try_rate_limited`) has no
-    /// place to keep. A limiter outside of the retry takes no part. Calls that are overtaken wait
-    /// longer, so one with a bounded wait (`rate_limited_within`) may now fail.
+    /// its first turn, a retried call joins at the end. This can happen if a timeout ended the
+    /// previous attempt before the limiter admitted it.
     ///
-    /// Choose this setting where a throttled call should not wait for its turn twice, as behind a
-    /// long queue. A server that is down then sees the same few calls, and newer ones wait behind
-    /// them.
+    /// The limit holds for the retried call as for any other, and a full queue refuses it. A call
+    /// that may not wait (`try_rate_limited`) has no place to keep. The setting has no effect on a
+    /// limiter outside of the retry. Calls that are overtaken wait longer, so a call with a bounded
+    /// wait (`rate_limited_within`) may now fail.
+    ///
+    /// Use this setting if a throttled call should not wait in a long queue twice. If the server is
+    /// down, it then receives the same few calls again, and newer calls wait behind them.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -577,8 +596,10 @@ impl RetryPolicy {
         self
     }
 
-    /// The level of the lines about attempts: `debug` until set. `LevelFilter::OFF`, or `None`,
-    /// turns the lines off. See [Logs](Self#logs).
+    /// Sets the level of the log lines about attempts. `debug` by default. `LevelFilter::OFF`, or
+    /// `None`, turns the lines off. See [Logs](Self#logs).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -599,9 +620,11 @@ impl RetryPolicy {
         self
     }
 
-    /// The level of the line about giving up: `warn` until set. `LevelFilter::OFF`, or `None`,
-    /// turns the line off, for a program that counts in
+    /// Sets the level of the log line about giving up. `warn` by default. `LevelFilter::OFF`, or
+    /// `None`, turns the line off, for a program that counts in
     /// [`.on_give_up(..)`](crate::Retry::on_give_up) instead.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -621,11 +644,14 @@ impl RetryPolicy {
         self
     }
 
-    /// The least time between two lines about giving up. Zero, the default, logs every one.
+    /// Sets the minimum time between two log lines about giving up. Zero, the default, logs every
+    /// line.
     ///
-    /// Counts all calls of the policy and its clones together. The lines in between are left out,
-    /// and the next line ends with their number: `(999 more since the last such line)`. The hook
-    /// [`on_give_up`](crate::Retry::on_give_up) is called each time.
+    /// The interval is shared by all calls of the policy and its clones. Lines within it are left
+    /// out, and the next line ends with their number: `(999 more since the last such line)`. The
+    /// hook [`on_give_up`](crate::Retry::on_give_up) is called each time.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RetryPolicy;
@@ -646,36 +672,36 @@ impl RetryPolicy {
         Arc::make_mut(self.shared.get_or_insert_default())
     }
 
-    /// The longest hint that is followed.
+    /// Longest hint that is followed.
     pub(super) fn longest_hint(&self) -> Duration {
         self.shared.as_ref().and_then(|shared| shared.max_hint).unwrap_or(DEFAULT_MAX_HINT)
     }
 
-    /// The level of the lines about attempts.
+    /// Level of the log lines about attempts.
     pub(crate) fn log_filter(&self) -> LevelFilter {
         self.plan.log_level.filter()
     }
 
-    /// The level of the line about giving up.
+    /// Level of the log line about giving up.
     pub(crate) fn give_up_log_filter(&self) -> LevelFilter {
         self.plan.give_up_log_level.filter()
     }
 
-    /// The limit of the lines about giving up, if there is one.
+    /// Limit of the log lines about giving up; `None` if all are logged.
     pub(crate) fn give_up_log(&self) -> Option<&LineLimit> {
         self.shared.as_ref()?.give_up_log.as_ref()
     }
 
-    /// The same delays, without an end.
+    /// Returns the policy without its maximum number of attempts and its deadline.
     #[cfg(feature = "memo")]
     pub(crate) fn endless(mut self) -> Self {
         (self.plan.max_attempts, self.plan.deadline) = (u32::MAX, None);
         self
     }
 
-    /// The delay after attempt `attempt` (1 for the first), before cap and jitter.
+    /// Returns the delay after attempt `attempt` (1 for the first), before cap and jitter.
     pub(super) fn delay(&self, attempt: u32) -> Duration {
-        self.custom_delay().map_or_else(|| self.plan.strategy.delay(attempt), |delay| delay(attempt))
+        self.custom_delay().map_or_else(|| self.plan.growth.delay(attempt), |delay| delay(attempt))
     }
 
     fn custom_delay(&self) -> Option<&CustomDelay> {
@@ -686,7 +712,8 @@ impl RetryPolicy {
         self.shared.as_ref()?.seeds.as_ref()
     }
 
-    /// The random seed of a call that is about to wait for the first time; 0 without jitter.
+    /// Returns the random seed of a call that is about to wait for the first time; 0 without
+    /// jitter.
     pub(crate) fn seed_of_next_call(&self) -> u64 {
         match (&self.plan.jitter, self.seeds()) {
             (Jitter::None, _) => 0,
@@ -695,40 +722,46 @@ impl RetryPolicy {
         }
     }
 
-    /// Whether the time since the first attempt matters to it.
+    /// Returns `true` if the policy needs the time since the first attempt.
     pub(crate) fn needs_clock(&self) -> bool {
         self.plan.needs_clock
     }
 
-    /// The beginning of the first attempt, if a call keeps its place in queues by it.
+    /// Returns the start of the first attempt if calls keep their place in queues, otherwise
+    /// `None`.
     pub(crate) fn keeps_place_since<I>(&self, began: Option<I>) -> Option<I> {
         began.filter(|_| self.shared.as_ref().is_some_and(|shared| shared.keeps_place))
     }
 
-    /// Whether there may be an attempt after this one.
+    /// Returns `true` if `max_attempts` allows an attempt after this one.
     pub(crate) fn may_follow(&self, attempt: u32) -> bool {
         attempt < self.plan.max_attempts
     }
 }
 
-/// 3 attempts, 1 s and then 2 s apart, no jitter.
+/// Returns a policy of 3 attempts with delays of 1 s and 2 s, without jitter.
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self::exponential(Duration::from_secs(1))
     }
 }
 
-/// Shares the policy, its count of seeded calls included.
+/// Clones the policy. Clones share their count of seeded calls.
 impl From<&Self> for RetryPolicy {
     fn from(policy: &Self) -> Self {
         policy.clone()
     }
 }
 
+/// Checks all fields of the config.
+///
+/// # Examples
+///
 /// ```
 /// use decor::{Backoff, RetryConfig, RetryPolicy};
 ///
-/// let config = RetryConfig { backoff: Backoff::Linear, factor: Some(2.0), ..RetryConfig::default() };
+/// let backoff = Backoff::Linear;
+/// let config = RetryConfig { backoff, factor: Some(2.0), ..RetryConfig::default() };
 /// assert_eq!(RetryPolicy::try_from(config).unwrap_err().to_string(),
 ///     "`factor` is 2, but must be left out unless the policy is exponential");
 /// ```
@@ -771,10 +804,10 @@ impl TryFrom<RetryConfig> for RetryPolicy {
 
 impl fmt::Display for RetryPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { strategy, max_delay, deadline, max_attempts, jitter, .. } = &self.plan;
+        let Plan { growth, max_delay, deadline, max_attempts, jitter, .. } = &self.plan;
         match self.custom_delay() {
             Some(_) => f.write_str("custom")?,
-            None => write!(f, "{strategy}")?,
+            None => write!(f, "{growth}")?,
         }
         if *max_delay != Duration::MAX {
             write!(f, ", at most {max_delay:?}")?;

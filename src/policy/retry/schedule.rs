@@ -1,4 +1,4 @@
-//! The schedule of a policy: its delays, to look at.
+//! The schedule of a policy, which lists its delays.
 
 use super::{delays::Delays, policy::RetryPolicy};
 use crate::random::{CallSeeds, entropy};
@@ -7,6 +7,8 @@ use std::{iter::FusedIterator, time::Duration};
 /// The delays between the attempts of one call.
 ///
 /// Made by [`RetryPolicy::schedule`].
+///
+/// # Examples
 ///
 /// ```
 /// use decor::RetryPolicy;
@@ -26,11 +28,14 @@ pub struct Schedule {
 }
 
 impl RetryPolicy {
-    /// The delays of a call with attempts that all fail at once, jitter included: a look at a
-    /// policy before it is shipped. A [`deadline`](Self::deadline) ends the schedule.
+    /// Returns the delays of a call with attempts that all fail at once, jitter included. Use it to
+    /// check a policy. A [`deadline`](Self::deadline) ends the schedule.
     ///
-    /// With a [`seed`](Self::seed) these are the very delays of the next call, and that call still
-    /// gets them. Tokio's timer rounds each delay of an async call up to a whole millisecond.
+    /// With a [`seed`](Self::seed), these are exactly the delays of the next call. The schedule
+    /// does not use them up. Tokio's timer rounds each delay of an async call up to a whole
+    /// millisecond.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use decor::RetryPolicy;

@@ -226,8 +226,8 @@ fn cached_func() {
     assert_eq!((cached_func.call(5), computed.get()), (10, 2)); // expired, recomputes
 
     // func.cache_info(), func.cache_clear()
-    let text = "CacheInfo(hits=1, misses=2, maxsize=10000, currsize=1, coalesced=0, loads=2, expirations=1)";
-    assert_eq!(memo.stats().to_string(), text);
+    let cache_info = memo.stats().cache_info().to_string();
+    assert_eq!(cache_info, "CacheInfo(hits=1, misses=2, maxsize=10000, currsize=1)");
     memo.clear();
     assert_eq!((cached_func.call(5), computed.get()), (10, 3));
 }

@@ -1,4 +1,4 @@
-//! The memo: how long what is kept is good, what is kept, and what is counted.
+//! TTLs, kept values, capacity, settings and counts of a memo.
 
 use crate::support::{just_before, millis, ms, secs};
 use decor::{Cacheable, Eviction, Memo, MemoBuilder, MemoStats, prelude::*};
@@ -14,16 +14,16 @@ use tokio::time::{Instant, advance, sleep};
 const NANO: Duration = Duration::from_nanos(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Hits, misses, calls coalesced, loads.
+/// Returns hits, misses, coalesced calls and loads.
 fn calls(stats: &MemoStats) -> [u64; 4] {
     assert_eq!(stats.calls(), stats.hits + stats.misses + stats.coalesced);
     [stats.hits, stats.misses, stats.coalesced, stats.loads]
 }
 
-// ---- how long ----
+// ---- TTLs ----
 
 #[tokio::test(start_paused = true)]
-async fn a_value_is_good_until_the_last_nanosecond_of_its_ttl() {
+async fn a_value_expires_to_the_nanosecond_at_the_end_of_its_ttl() {
     let memo = Memo::ttl(secs(300));
     let square = (|n: u64| ready(n * n)).memoized(&memo);
     assert_eq!(square.call(7).await, 49);
@@ -36,7 +36,7 @@ async fn a_value_is_good_until_the_last_nanosecond_of_its_ttl() {
     assert_eq!(square.call(7).await, 49);
     assert_eq!(calls(&memo.stats()), [2, 3, 0, 2]);
     assert_eq!(memo.stats().expirations, 1);
-    // And again from there.
+    // The next value has a whole TTL again.
     advance(just_before(secs(300))).await;
     assert_eq!(memo.get(&7), Some(49));
     advance(NANO).await;
@@ -44,7 +44,7 @@ async fn a_value_is_good_until_the_last_nanosecond_of_its_ttl() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_ttl_counts_from_when_the_load_was_complete() {
+async fn the_ttl_counts_from_the_end_of_the_load() {
     let memo = Memo::ttl(secs(10));
     let slow = |n: u64| async move {
         sleep(secs(60)).await;
@@ -77,13 +77,13 @@ async fn values_expire_after_years() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ttl_for_each_value() {
+async fn ttl_by_sets_the_ttl_of_each_value() {
     // The value is its own TTL in seconds.
     let memo = Memo::builder().ttl(secs(1)).ttl_by(|key: &&str, ttl: &u64| secs(*ttl + key.len() as u64)).build();
     for (key, seconds) in [("ab", 8), ("abc", 17), ("", 0)] {
         memo.get_or_load(key, || ready(seconds)).await;
     }
-    assert_eq!(memo.stats().entries, 2, "a TTL of zero is not kept");
+    assert_eq!(memo.stats().entries, 2, "a value with a TTL of zero is not kept");
     assert_eq!(memo.get(""), None);
     advance(just_before(secs(10))).await;
     assert_eq!([memo.get("ab"), memo.get("abc")], [Some(8), Some(17)]);
@@ -94,7 +94,7 @@ async fn a_ttl_for_each_value() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_that_says_nothing_has_the_ttl_of_all() {
+async fn a_value_without_a_ttl_of_its_own_has_the_default() {
     let says = |_: &u8, ttl: &Option<Duration>| *ttl;
     let memo = Memo::builder().ttl(secs(10)).ttl_by(says).build();
     let without = Memo::builder().ttl_by(says).build();
@@ -110,7 +110,7 @@ async fn a_value_that_says_nothing_has_the_ttl_of_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unkept_value_takes_the_place_of_a_kept_one() {
+async fn a_value_that_is_not_kept_removes_the_earlier_one() {
     let memo = Memo::builder().ttl_by(|_: &u8, ttl: &u64| secs(*ttl)).refresh_ahead(0.5).build();
     memo.get_or_load(7, || ready(10)).await;
     advance(secs(5)).await;
@@ -140,7 +140,7 @@ async fn negative_values_have_their_own_ttl() {
     assert_eq!(memo.get(&1), None);
 }
 
-/// The TTLs, in milliseconds, of a number of values that are loaded together.
+/// Loads a number of values together. Returns their TTLs in milliseconds.
 async fn lifetimes(memo: &Memo<u64, u64>, values: u64) -> Vec<u64> {
     (0..values).for_each(|key| memo.insert(key, key));
     let begun = Instant::now();
@@ -166,13 +166,13 @@ async fn jitter_spreads_values_that_were_loaded_together() {
         let in_it = spread.iter().filter(|lifetime| quarter.contains(*lifetime)).count();
         assert!((12..=40).contains(&in_it), "{in_it} of 100 in {quarter:?}");
     }
-    assert_eq!(lifetimes(&memo(7), 100).await, spread, "the same in every run");
+    assert_eq!(lifetimes(&memo(7), 100).await, spread, "each run has the same jitter");
     assert_ne!(lifetimes(&memo(8), 100).await, spread);
     let without = Memo::builder().ttl(secs(100)).build();
     assert_eq!(lifetimes(&without, 3).await, [100_000; 3]);
 }
 
-// ---- what is kept ----
+// ---- kept values ----
 
 async fn called_twice<O, V>(memo: &Memo<u8, V>, output: O) -> (O, O, u64)
 where
@@ -185,7 +185,7 @@ where
 }
 
 #[tokio::test]
-async fn the_type_of_the_values_says_what_is_kept() {
+async fn the_value_type_of_the_memo_decides_what_is_kept() {
     type Answer = Result<u8, String>;
     fn no() -> Answer {
         Err("no".to_owned())
@@ -242,7 +242,7 @@ async fn a_hit_neither_calls_the_function_nor_polls_the_future() {
 }
 
 #[tokio::test]
-async fn values_are_inserted_and_invalidated_by_hand() {
+async fn insert_and_invalidate_change_what_get_returns() {
     let memo: Memo<String, u64> = Memo::ttl(secs(300));
     memo.insert("one".to_owned(), 1);
     assert_eq!(memo.get("one"), Some(1));
@@ -258,7 +258,7 @@ async fn values_are_inserted_and_invalidated_by_hand() {
     assert_eq!((stats.expirations, stats.evictions, stats.entries), (0, 0, 1));
 }
 
-// ---- how much ----
+// ---- capacity ----
 
 #[tokio::test]
 async fn the_least_recently_used_value_is_evicted() {
@@ -267,14 +267,14 @@ async fn the_least_recently_used_value_is_evicted() {
     for n in [1, 2, 3, 1, 4, 3, 5] {
         square.call(n).await;
     }
-    // 4 took the place of 2, and 5 that of 1.
+    // 4 evicted 2, and 5 evicted 1.
     assert_eq!([1, 2, 3, 4, 5].map(|n| memo.get(&n)), [None, None, Some(9), Some(16), Some(25)]);
     let stats = memo.stats();
     assert_eq!((stats.evictions, stats.entries, stats.capacity), (2, 3, 3));
     assert_eq!(stats.loads, 5);
 }
 
-/// `TinyLFU` keeps 64 of these.
+/// With `TinyLFU`, 64 of the values would stay.
 #[tokio::test]
 async fn a_value_that_was_just_loaded_stays() {
     let memo = Memo::builder().capacity(100).build();
@@ -301,7 +301,7 @@ async fn tiny_lfu_keeps_the_most_used_values() {
         memo.get_or_load(key, || ready(key)).await;
     }
     let kept = (0..90).filter(|key| memo.get(key).is_some()).count();
-    assert!(kept >= 80, "{kept}; the other policy would have kept none");
+    assert!(kept >= 80, "kept {kept} used values, of which `Lru` would have kept none");
     assert!(memo.stats().entries <= 100);
 }
 
@@ -321,7 +321,7 @@ async fn a_million_keys_stay_within_the_bound() {
 }
 
 #[tokio::test]
-async fn ten_thousand_values_unless_told_otherwise() {
+async fn the_default_capacity_is_ten_thousand_values() {
     let memo = Memo::ttl(secs(300));
     (0..10_100).for_each(|key| memo.insert(key, ()));
     assert_eq!((memo.stats().entries, memo.stats().capacity), (10_000, 10_000));
@@ -334,11 +334,11 @@ async fn the_weigher_sets_the_weight_of_values() {
         .weigher(|key: &u8, text: &&str| u32::from(*key) + text.chars().map(|_| 1).sum::<u32>())
         .build();
     memo.insert(0, "aaaa");
-    memo.insert(1, "bbbbb"); // 10 in all
+    memo.insert(1, "bbbbb"); // total weight 10
     assert_eq!([memo.get(&0), memo.get(&1)], [Some("aaaa"), Some("bbbbb")]);
-    memo.insert(2, "c"); // 13
+    memo.insert(2, "c"); // total weight 13 before an eviction
     assert_eq!([memo.get(&0), memo.get(&1), memo.get(&2)], [None, Some("bbbbb"), Some("c")]);
-    memo.insert(3, "too much"); // 11 by itself
+    memo.insert(3, "too much"); // weight 11, more than the capacity
     assert_eq!([memo.get(&1), memo.get(&2), memo.get(&3)], [Some("bbbbb"), Some("c"), None]);
     assert_eq!((memo.stats().entries, memo.stats().evictions), (2, 2));
 }
@@ -349,8 +349,8 @@ type Builder = MemoBuilder<u8, Option<u8>>;
 type Set = fn(Builder) -> Builder;
 
 #[test]
-fn settings_that_cannot_be_are_refused_by_name() {
-    let nothing_has_one = "must be left out where nothing has a TTL";
+fn invalid_settings_are_refused_by_name() {
+    let nothing_has_one = "must be left out unless values have a TTL";
     let refused: [(Set, String); 16] = [
         (|b| b.ttl(Duration::ZERO), "`ttl` is 0ns, but must be longer than zero".into()),
         (|b| b.negative(Duration::ZERO), "`negative` is 0ns, but must be longer than zero".into()),
@@ -361,9 +361,9 @@ fn settings_that_cannot_be_are_refused_by_name() {
         (|b| b.ttl(secs(1)).jitter(1.01), "`jitter` is 1.01, but must be 0 to 1".into()),
         (|b| b.ttl(secs(1)).jitter(-0.1), "`jitter` is -0.1, but must be 0 to 1".into()),
         (|b| b.ttl(secs(1)).jitter(f64::NAN), "`jitter` is NaN, but must be 0 to 1".into()),
-        (|b| b.ttl(secs(1)).refresh_ahead(0.0), "`refresh_ahead` is 0, but must be between 0 and 1".into()),
-        (|b| b.ttl(secs(1)).refresh_ahead(1.0), "`refresh_ahead` is 1, but must be between 0 and 1".into()),
-        (|b| b.ttl(secs(1)).refresh_ahead(f64::NAN), "`refresh_ahead` is NaN, but must be between 0 and 1".into()),
+        (|b| b.ttl(secs(1)).refresh_ahead(0.0), "`refresh_ahead` is 0, but must be above 0 and below 1".into()),
+        (|b| b.ttl(secs(1)).refresh_ahead(1.0), "`refresh_ahead` is 1, but must be above 0 and below 1".into()),
+        (|b| b.ttl(secs(1)).refresh_ahead(f64::NAN), "`refresh_ahead` is NaN, but must be above 0 and below 1".into()),
         (|b| b.jitter(0.5), format!("`jitter` is 0.5, but {nothing_has_one}")),
         (|b| b.refresh_ahead(0.5), format!("`refresh_ahead` is 0.5, but {nothing_has_one}")),
         (|b| b.stale_while_revalidate(secs(1)), format!("`stale_while_revalidate` is 1s, but {nothing_has_one}")),
@@ -383,7 +383,7 @@ fn settings_that_cannot_be_are_refused_by_name() {
 }
 
 #[test]
-fn settings_at_their_limits_are_taken() {
+fn settings_at_their_limits_are_accepted() {
     let taken: [Set; 7] = [
         |b| b,
         |b| b.ttl(NANO).jitter(1.0).refresh_ahead(0.001),
@@ -401,33 +401,35 @@ fn settings_at_their_limits_are_taken() {
     }
 }
 
-// ---- what is counted ----
+// ---- counts ----
 
 #[tokio::test(start_paused = true)]
-async fn stats_display_as_pythons_do() {
+async fn stats_display_their_fields_and_python_s_line() {
     let memo: Memo<u8, u8> = Memo::builder().ttl(secs(10)).capacity(2).stale_on_error(secs(10)).build();
-    assert_eq!(memo.stats().to_string(), "CacheInfo(hits=0, misses=0, maxsize=2, currsize=0, coalesced=0, loads=0)");
+    assert_eq!(memo.stats().to_string(), "MemoStats(hits=0, misses=0, coalesced=0, loads=0, entries=0, capacity=2)");
     for key in [1, 2, 3, 3] {
         memo.get_or_load(key, || ready(Ok::<_, String>(key))).await.unwrap();
     }
     assert_eq!(
         memo.stats().to_string(),
-        "CacheInfo(hits=1, misses=3, maxsize=2, currsize=2, coalesced=0, loads=3, evictions=1)"
+        "MemoStats(hits=1, misses=3, coalesced=0, loads=3, entries=2, capacity=2, evictions=1)"
     );
     advance(secs(10)).await;
     memo.get_or_load(3, || ready(Err::<u8, _>("down".to_owned()))).await.unwrap();
     assert_eq!(
         memo.stats().to_string(),
-        "CacheInfo(hits=1, misses=4, maxsize=2, currsize=2, coalesced=0, loads=4, load_failures=1, \
+        "MemoStats(hits=1, misses=4, coalesced=0, loads=4, entries=2, capacity=2, load_failures=1, \
          stale_on_error=1, evictions=1)"
     );
+    let cache_info = memo.stats().cache_info(); // borrows nothing
+    assert_eq!(cache_info.to_string(), "CacheInfo(hits=1, misses=4, maxsize=2, currsize=2)");
     assert!((memo.stats().hit_rate() - 0.2).abs() < f64::EPSILON);
     memo.clear();
     assert_eq!(memo.stats(), Memo::<u8, u8>::builder().capacity(2).build().stats());
 }
 
 #[tokio::test(start_paused = true)]
-async fn means_and_rates_leave_out_what_is_no_part_of_them() {
+async fn mean_load_time_and_hit_rate_count_ended_loads_and_hits() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     for (key, millis) in [(1, 100), (2, 300)] {
         let slow = async {
@@ -444,9 +446,9 @@ async fn means_and_rates_leave_out_what_is_no_part_of_them() {
     memo.get(&1);
     let stats = memo.stats();
     assert_eq!((stats.loads, stats.loading, stats.loads_abandoned), (4, 1, 1));
-    assert_eq!(stats.mean_load_time(), ms(200), "of the two that have ended");
+    assert_eq!(stats.mean_load_time(), ms(200), "the mean of the two loads that have ended");
     assert_eq!((stats.calls(), stats.hits), (6, 1));
-    assert!((stats.hit_rate() - 1.0 / 6.0).abs() < 1e-9, "the one that waits is no hit");
+    assert!((stats.hit_rate() - 1.0 / 6.0).abs() < 1e-9, "the waiting call does not count as a hit");
 }
 
 #[tokio::test]
@@ -456,13 +458,13 @@ async fn a_clear_frees_all_values() {
     assert_eq!(memo.stats().entries, 100_000);
     memo.clear();
     assert_eq!(memo.stats().entries, 0);
-    assert_eq!(memo.stats().evictions, 0, "they were not evicted");
+    assert_eq!(memo.stats().evictions, 0, "a clear is no eviction");
     memo.insert(1, 1);
     assert_eq!((memo.get(&1), memo.stats().entries), (Some(1), 1));
 }
 
 #[test]
-fn a_memo_shows_its_limits() {
+fn debug_shows_the_settings_that_are_not_defaults() {
     fn shown<V: Debug>(memo: &Memo<u8, V>) -> String {
         format!("{memo:?}")
     }
@@ -492,9 +494,9 @@ fn a_memo_shows_its_limits() {
     );
 }
 
-/// Everything by hand and by a function, in a thread without a runtime.
+/// Uses the memo directly and by a function, on a thread without a runtime.
 #[test]
-fn without_a_runtime() {
+fn a_memo_works_without_a_runtime() {
     let memo = Memo::ttl(secs(300));
     let square = (|n: u64| -> Ready<u64> { ready(n * n) }).memoized(&memo);
     assert_eq!(futures::FutureExt::now_or_never(square.call(7)), Some(49));

@@ -20,8 +20,8 @@ fn failed(name: &'static str, message: &str) -> Error {
     Error::LoadFailed { name: name.into(), message: message.to_owned() }
 }
 
-/// The README's own order, around a function that hangs: two attempts of 2 s, 1 s apart, and one
-/// more after 2 s.
+/// The chain of the README around a function that hangs. There are three attempts of 2 s, with
+/// delays of 1 s and 2 s.
 #[tokio::test(start_paused = true)]
 async fn twenty_callers_of_a_hanging_function_fail_together() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
@@ -40,7 +40,7 @@ async fn twenty_callers_of_a_hanging_function_fail_together() {
     assert_eq!(
         ended[0],
         (Error::TimedOut { name: "hang".into(), after: secs(2), label: None }, secs(9)),
-        "the one that loads"
+        "the call that loads"
     );
     let waited = (failed("hang", "hang timed out after 2s"), secs(9));
     assert!(ended[1..].iter().all(|end| *end == waited), "{ended:?}");
@@ -48,10 +48,10 @@ async fn twenty_callers_of_a_hanging_function_fail_together() {
     assert_eq!((stats.loads, stats.load_failures, stats.coalesced), (1, 1, 19));
 }
 
-/// The same, with loads of 9.03 s, and a new caller each 100 ms for a minute. No caller waits for
-/// longer than one load.
+/// Loads take 9.03 s, and a new caller comes every 100 ms for a minute. No caller waits for longer
+/// than one load.
 #[tokio::test(start_paused = true)]
-async fn callers_that_keep_coming_wait_for_one_load_each() {
+async fn a_stream_of_callers_waits_for_one_load_each() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let hang = (|_: u8| pending::<Answer>())
         .named("hang")
@@ -68,18 +68,18 @@ async fn callers_that_keep_coming_wait_for_one_load_each() {
         }
     });
     let ended = join_all(calls).await;
-    // A load begins with the first call after the one before has failed, which is every 91st.
+    // A load begins with the first call after the previous load has failed, which is every 91st.
     let own = Error::TimedOut { name: "hang".into(), after: ms(2_010), label: None };
     let told = failed("hang", "hang timed out after 2.01s");
     let expected = (0..600).map(|n| (if n % 91 == 0 { own.clone() } else { told.clone() }, ms(9_030 - 100 * (n % 91))));
     assert_eq!(ended, expected.collect::<Vec<_>>());
     let stats = memo.stats();
-    assert_eq!((stats.loads, stats.load_failures, stats.misses, stats.coalesced), (7, 7, 7, 593), "one at a time");
+    assert_eq!((stats.loads, stats.load_failures, stats.misses, stats.coalesced), (7, 7, 7, 593), "one load at a time");
 }
 
-/// The cost of isolation: the last of twenty waits for twenty failures.
+/// The last of twenty callers waits for twenty failures.
 #[tokio::test(start_paused = true)]
-async fn isolated_callers_of_a_hanging_function_fail_one_after_the_other() {
+async fn with_isolated_errors_twenty_callers_fail_one_after_the_other() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let hang = (|_: u8| pending::<Answer>()).named("hang").timeout(secs(9)).memoized(&memo).isolating_errors();
     let begun = Instant::now();
@@ -115,7 +115,7 @@ async fn an_abandoned_load_is_taken_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_none_is_told_as_a_none() {
+async fn waiters_of_a_none_get_a_none() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let find = (|_: u8| async {
         sleep(ms(1)).await;
@@ -126,15 +126,16 @@ async fn a_none_is_told_as_a_none() {
     assert_eq!(memo.stats().loads, 1);
 }
 
-/// Functions that share a memo tell each other what they can.
+/// A waiter gets the error itself if both functions share errors of one type, and the text
+/// otherwise.
 #[tokio::test(start_paused = true)]
-async fn a_call_of_another_function_is_told_as_well() {
+async fn a_waiting_call_of_another_function_gets_the_failure_in_its_own_type() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let slow = |n: u8| async move {
         sleep(secs(1)).await;
         Err::<u8, String>(format!("no {n}"))
     };
-    // The call that loads is the first of each group.
+    // The first call of each group loads.
     let reports = slow.named("reports").memoized(&memo);
     let shares = slow.named("shares").memoized(&memo).sharing_errors();
     let isolates = slow.named("isolates").memoized(&memo).isolating_errors();
@@ -143,15 +144,15 @@ async fn a_call_of_another_function_is_told_as_well() {
     let begun = Instant::now();
     let (leads, joins, joins_plain) = tokio::join!(shares.call(1), reports.call(1), plain.call(1));
     assert_eq!(leads.unwrap_err(), "no 1");
-    assert_eq!(joins.unwrap_err(), "loading failed in another call of shares: no 1", "the text, not the error");
-    assert_eq!(joins_plain, 1, "it cannot fail, so it loads");
+    assert_eq!(joins.unwrap_err(), "loading failed in another call of shares: no 1", "the waiter gets the text");
+    assert_eq!(joins_plain, 1, "a call that cannot fail loads by itself");
     assert_eq!(begun.elapsed(), secs(1));
 
     let (leads, joins) = tokio::join!(isolates.call(2), reports.call(2));
     assert_eq!(leads.unwrap_err(), "no 2");
     assert_eq!(joins.unwrap_err(), "loading failed in another call of isolates: no 2");
 
-    // A reported failure has no error to share, so the waiters get its text.
+    // A reported failure carries only the text.
     let (leads, joins) = tokio::join!(reports.call(3), shares.call(3));
     assert_eq!(leads.unwrap_err(), "no 3");
     assert_eq!(joins.unwrap_err(), "loading failed in another call of reports: no 3");
@@ -163,7 +164,7 @@ async fn a_call_of_another_function_is_told_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_follows_on_a_future_and_by_hand() {
+async fn a_future_that_joins_a_failed_get_or_load_gets_load_failed() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let fail = || async {
         sleep(secs(1)).await;
@@ -173,12 +174,12 @@ async fn it_follows_on_a_future_and_by_hand() {
     let of_a_future = fail().memoized_by(&memo, 7).detached();
     let (first, second) = tokio::join!(by_hand, of_a_future);
     assert_eq!(first, Err(Error::QueueFull { waiting: 1 }));
-    assert!(matches!(second, Err(Error::LoadFailed { message, .. }) if message.contains("1 callers are waiting")));
+    assert!(matches!(second, Err(Error::LoadFailed { message, .. }) if message.contains("(1 waiting)")));
     assert_eq!(memo.stats().loads, 1);
 }
 
 #[test]
-fn threads_are_told_as_tasks_are() {
+fn waiting_threads_get_load_failed_as_tasks_do() {
     let clock = VirtualClock::start();
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let down = |_: u8| -> Answer {
@@ -193,12 +194,12 @@ fn threads_are_told_as_tasks_are() {
     let mut ended = threads.map(test_util::VirtualThread::join).to_vec();
     let loads = ended.iter().position(|(error, _)| *error == Error::QueueFull { waiting: 3 }).unwrap();
     ended.remove(loads);
-    let told = failed("down", "rate limited: 3 callers are waiting already");
+    let told = failed("down", "rate limited: the queue is full (3 waiting)");
     assert!(ended.iter().all(|end| *end == (told.clone(), secs(9))), "{ended:?}");
     assert_eq!(memo.stats().loads, 1);
 }
 
-/// The README's own order in threads. The leading thread is not known.
+/// The chain of the README in threads. Any of the threads may lead.
 #[test]
 fn twenty_threads_that_call_a_hanging_function_fail_together() {
     let clock = VirtualClock::start();
@@ -227,9 +228,9 @@ fn twenty_threads_that_call_a_hanging_function_fail_together() {
     assert_eq!((stats.loads, stats.load_failures, stats.coalesced), (1, 1, 19));
 }
 
-/// A new thread each 500 ms for a minute, and loads of 9.03 s.
+/// Loads take 9.03 s, and a new thread comes every 500 ms for a minute.
 #[test]
-fn threads_that_keep_coming_wait_for_one_load_each() {
+fn a_stream_of_threads_waits_for_one_load_each() {
     let clock = VirtualClock::start();
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let down = |_: u8| -> Answer {
@@ -247,7 +248,7 @@ fn threads_that_keep_coming_wait_for_one_load_each() {
         })
         .collect();
     let ended: Vec<_> = threads.into_iter().map(test_util::VirtualThread::join).collect();
-    let (own, told) = (Error::QueueFull { waiting: 3 }, failed("down", "rate limited: 3 callers are waiting already"));
+    let (own, told) = (Error::QueueFull { waiting: 3 }, failed("down", "rate limited: the queue is full (3 waiting)"));
     let expected =
         (0..120).map(|n| (if n % 19 == 0 { own.clone() } else { told.clone() }, ms(9_030 + 500 * (n - n % 19))));
     assert_eq!(ended, expected.collect::<Vec<_>>());
@@ -255,7 +256,7 @@ fn threads_that_keep_coming_wait_for_one_load_each() {
 }
 
 #[test]
-fn a_failed_load_may_succeed_next_time() {
+fn load_failed_is_transient_and_names_the_function() {
     use decor::Transient;
     let error = failed("fetch", "connection refused");
     assert_eq!(error.to_string(), "loading failed in another call of fetch: connection refused");
@@ -263,5 +264,5 @@ fn a_failed_load_may_succeed_next_time() {
     assert_eq!(error.retry_after(), None::<Duration>);
     assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::Other);
     let shown = (|n: u8| ready(Answer::Ok(n))).named("f").memoized(&Memo::<u8, u8>::ttl(secs(1)));
-    assert!(format!("{shown:?}").ends_with(".memoized(ttl 1s)"), "the default has no word");
+    assert!(format!("{shown:?}").ends_with(".memoized(ttl 1s)"), "the default adds no method");
 }

@@ -1,4 +1,4 @@
-//! One load at a time: who leads, who waits, and who takes over when a load comes to nothing.
+//! Single flight. Covers leaders, waiters, and the waiter that takes over an abandoned load.
 
 use crate::support::{listen, ms, secs};
 use decor::{Error, Failure, Memo, prelude::*};
@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_test::{assert_pending, assert_ready, assert_ready_eq, task};
 
-/// Counts calls, and how many there are at a time.
+/// Counts calls, and the most that ran at a time.
 #[derive(Debug, Default, Clone)]
 struct Calls(Arc<Counts>);
 
@@ -31,7 +31,7 @@ struct Counts {
     most: AtomicUsize,
 }
 
-/// Until it is dropped, a call is under way.
+/// A call under way, until it is dropped.
 struct UnderWay(Arc<Counts>);
 
 impl Drop for UnderWay {
@@ -41,7 +41,7 @@ impl Drop for UnderWay {
 }
 
 impl Calls {
-    /// The number of this call, from 1.
+    /// Begins a call, and returns its number from 1.
     fn begin(&self) -> (usize, UnderWay) {
         self.0.most.fetch_max(self.0.under_way.fetch_add(1, SeqCst) + 1, SeqCst);
         (self.0.begun.fetch_add(1, SeqCst) + 1, UnderWay(Arc::clone(&self.0)))
@@ -62,7 +62,7 @@ fn polled_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// All of them in tasks of their own.
+/// Runs the calls in tasks of their own.
 async fn all<F>(call: impl Fn() -> F) -> Vec<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
@@ -74,7 +74,7 @@ where
     tasks.join_all().await
 }
 
-async fn one_load_for_all() {
+async fn check_one_load_for_a_thousand_callers() {
     let (memo, calls) = (Memo::ttl(secs(300)), Calls::default());
     let slow = |n: u64| {
         let call = calls.begin();
@@ -96,12 +96,12 @@ async fn one_load_for_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_on_a_cold_and_on_an_expired_key() {
-    one_load_for_all().await;
+async fn a_thousand_callers_of_a_cold_or_expired_key_share_one_load() {
+    check_one_load_for_a_thousand_callers().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_thousand_tasks_on_four_threads() {
+async fn a_thousand_tasks_on_four_threads_share_one_load() {
     for round in 0..20_u64 {
         let (memo, calls) = (Memo::ttl(secs(300)), Calls::default());
         let answers = all(|| {
@@ -125,7 +125,7 @@ async fn a_thousand_tasks_on_four_threads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leader_that_is_dropped_hands_over_to_one() {
+async fn after_a_dropped_leader_one_waiter_takes_over() {
     let (memo, calls) = (Memo::ttl(secs(300)), Calls::default());
     let call = || {
         let calls = calls.clone();
@@ -143,13 +143,16 @@ async fn a_leader_that_is_dropped_hands_over_to_one() {
     }
     advance(ms(500)).await;
     drop(leader);
-    assert!(waiters.iter().all(task::Spawn::is_woken), "the one that is told might never be polled again");
+    assert!(
+        waiters.iter().all(task::Spawn::is_woken),
+        "all waiters are woken, because one alone might never be polled again"
+    );
     for waiter in waiters.iter_mut().rev() {
         assert_pending!(waiter.poll());
     }
     assert_eq!(calls.begun(), 2);
     advance(secs(1)).await;
-    // The one that leads now is the one that was polled first.
+    // The waiter that was polled first leads now.
     assert!(waiters[0..CALLERS - 2].iter().all(|waiter| !waiter.is_woken()));
     assert_ready_eq!(waiters.last_mut().unwrap().poll(), 2);
     for waiter in &mut waiters[..CALLERS - 2] {
@@ -160,9 +163,9 @@ async fn a_leader_that_is_dropped_hands_over_to_one() {
     assert_eq!((stats.misses, stats.coalesced, stats.loads, stats.loads_abandoned), (1, CALLERS as u64 - 1, 2, 1));
 }
 
-/// The waiter that could take over is never polled again, and neither is the next. The third is.
+/// The first two waiters are never polled again, and the third takes over.
 #[tokio::test(start_paused = true)]
-async fn a_waiter_that_is_never_polled_again_holds_up_no_other() {
+async fn a_waiter_that_is_never_polled_again_blocks_no_other() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let mut leader = task::spawn(memo.get_or_load(7, pending::<u8>));
     assert_pending!(leader.poll());
@@ -177,7 +180,7 @@ async fn a_waiter_that_is_never_polled_again_holds_up_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_is_its_callers_alone_and_one_takes_over() {
+async fn a_panic_reaches_only_its_caller_and_a_waiter_takes_over() {
     let (memo, calls) = (Memo::ttl(secs(300)), Calls::default());
     let mut tasks = JoinSet::new();
     for _ in 0..CALLERS {
@@ -210,9 +213,9 @@ async fn explode() -> u8 {
     panic!("boom")
 }
 
-/// The call has panicked, and its future is still there: nobody waits for that to be dropped.
+/// The waiter does not wait until the panicked future is dropped.
 #[tokio::test]
-async fn a_panic_hands_over_before_its_future_is_dropped() {
+async fn a_waiter_takes_over_before_a_panicked_future_is_dropped() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let mut panics = Box::pin(memo.get_or_load(7, explode));
     assert!(polled_once(panics.as_mut()).is_pending());
@@ -226,7 +229,7 @@ async fn a_panic_hands_over_before_its_future_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_function_that_panics_before_there_is_a_future() {
+async fn a_function_that_panics_before_it_returns_a_future_leaves_no_load() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let explode = || -> std::future::Ready<u8> { panic!("boom") };
     AssertUnwindSafe(memo.get_or_load(7, explode)).catch_unwind().await.unwrap_err();
@@ -234,7 +237,7 @@ async fn a_function_that_panics_before_there_is_a_future() {
 }
 
 #[tokio::test]
-async fn a_ttl_that_panics_is_the_calls_panic_too() {
+async fn a_panic_of_ttl_by_or_weigher_is_the_calls_panic() {
     let memo = Memo::builder().ttl_by(|_: &u8, value: &u8| if *value == 0 { panic!("boom") } else { secs(1) }).build();
     AssertUnwindSafe(memo.get_or_load(7, || ready(0))).catch_unwind().await.unwrap_err();
     assert_eq!(memo.get_or_load(7, || ready(1)).await, 1);
@@ -243,7 +246,7 @@ async fn a_ttl_that_panics_is_the_calls_panic_too() {
     assert_eq!(weighs.get_or_load(7, || ready(1)).await, 1);
 }
 
-/// A value whose `Clone` panics when it has been cloned so often.
+/// A value with a `Clone` that panics after a number of clones.
 #[derive(Debug)]
 struct Brittle(Arc<AtomicUsize>);
 
@@ -293,14 +296,14 @@ impl<F: Fn() + Send + Sync> Wake for Wakes<F> {
     }
 }
 
-/// A call drops everything before it reports its end, whether it has completed or was dropped.
+/// A call drops all that it holds before it reports its end, completed or dropped.
 #[tokio::test]
 async fn a_load_is_dropped_before_its_end_is_reported() {
     for is_dropped in [false, true] {
         let (memo, calls) = (Memo::<u8, usize>::ttl(secs(300)), Calls::default());
         let mut polled = 0;
         let under_way = calls.begin();
-        // Unlike an async block, this holds what it owns when it is over.
+        // Unlike an async block, this future keeps its captures after it is ready.
         let load = poll_fn(move |cx| {
             polled += 1;
             cx.waker().wake_by_ref();
@@ -326,7 +329,7 @@ async fn a_load_is_dropped_before_its_end_is_reported() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_isolated_load_that_fails_is_tried_by_one_after_the_other() {
+async fn with_isolated_errors_waiters_load_one_after_the_other() {
     let (memo, calls) = (Memo::<u8, u8>::ttl(secs(300)), Calls::default());
     let answers = all(|| {
         let calls = calls.clone();
@@ -340,7 +343,7 @@ async fn an_isolated_load_that_fails_is_tried_by_one_after_the_other() {
     .await;
     let mut errors: Vec<_> = answers.into_iter().map(|answer| *answer.unwrap_err().call().unwrap()).collect();
     errors.sort_unstable();
-    assert_eq!(errors, (1..=CALLERS).collect::<Vec<_>>(), "each has its own");
+    assert_eq!(errors, (1..=CALLERS).collect::<Vec<_>>(), "each caller gets an error of its own");
     assert_eq!((calls.begun(), calls.most_at_a_time()), (CALLERS, 1));
     let stats = memo.stats();
     assert_eq!((stats.misses, stats.coalesced), (1, CALLERS as u64 - 1));
@@ -348,7 +351,7 @@ async fn an_isolated_load_that_fails_is_tried_by_one_after_the_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_success_ends_the_trying() {
+async fn the_first_success_answers_all_remaining_waiters() {
     let (memo, calls) = (Memo::<u8, usize>::ttl(secs(300)), Calls::default());
     let answers = all(|| {
         let calls = calls.clone();
@@ -366,7 +369,7 @@ async fn the_first_success_ends_the_trying() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_that_is_shared_is_loaded_once() {
+async fn a_shared_error_needs_one_load() {
     let (memo, calls) = (Memo::<u8, u8>::ttl(secs(300)), Calls::default());
     let failing = |_: u8| {
         let call = calls.begin();
@@ -382,7 +385,7 @@ async fn an_error_that_is_shared_is_loaded_once() {
     let stats = memo.stats();
     assert_eq!((stats.misses, stats.coalesced), (1, CALLERS as u64 - 1));
     assert_eq!((stats.loads, stats.load_failures, stats.entries), (1, 1, 0));
-    // It is shared, not kept.
+    // The error was shared, but not kept.
     assert_eq!(failing.call(7).await.unwrap_err(), "call 2");
 }
 
@@ -408,9 +411,9 @@ async fn a_none_can_be_shared_too() {
     assert_eq!(calls.begun(), 12);
 }
 
-/// A call that waits for another function's load, and cannot get its error, gets its text.
+/// A call that waits for another function's load, and cannot share its error, gets the text.
 #[tokio::test(start_paused = true)]
-async fn errors_are_shared_by_those_that_share_them_and_have_the_same() {
+async fn errors_are_shared_between_functions_that_share_errors_of_one_type() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let calls: [Calls; 3] = Default::default();
     let failing = |calls: &Calls| {
@@ -441,9 +444,9 @@ async fn errors_are_shared_by_those_that_share_them_and_have_the_same() {
     assert!(matches!(numbers, Err(Failure::Policy(Error::LoadFailed { message, .. })) if message == "1"));
 }
 
-// ---- impatient callers ----
+// ---- callers that time out ----
 
-/// Such a load takes 5 s.
+/// Returns a function with loads of 5 s.
 fn slow(calls: &Calls) -> impl Fn(u8) -> futures::future::BoxFuture<'static, Result<usize, decor::Error>> + Clone {
     let calls = calls.clone();
     move |_| {
@@ -458,7 +461,7 @@ fn slow(calls: &Calls) -> impl Fn(u8) -> futures::future::BoxFuture<'static, Res
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_that_all_time_out_keep_an_inline_memo_empty() {
+async fn inline_loads_of_callers_that_time_out_never_fill_the_memo() {
     let (memo, calls) = (Memo::<u8, usize>::ttl(secs(300)), Calls::default());
     let impatient = slow(&calls).memoized(&memo).timeout(secs(2));
     for _ in 0..20 {
@@ -468,14 +471,14 @@ async fn callers_that_all_time_out_keep_an_inline_memo_empty() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_that_all_time_out_fill_a_detached_one() {
+async fn detached_loads_of_callers_that_time_out_fill_the_memo() {
     let (memo, calls) = (Memo::<u8, usize>::ttl(secs(300)), Calls::default());
     let impatient = slow(&calls).memoized(&memo).detached().timeout(secs(2));
     let mut answers = Vec::new();
     for _ in 0..20 {
         answers.push(impatient.call(7).await.is_ok());
     }
-    // Left after 2 and 4 s, answered at 5 s, and at once from then on.
+    // Callers time out at 2 and 4 s, the next is answered at 5 s, and all later ones at once.
     assert_eq!(answers, [vec![false; 2], vec![true; 18]].concat());
     let stats = memo.stats();
     assert_eq!((calls.begun(), stats.loads, stats.misses, stats.coalesced, stats.hits), (1, 1, 1, 2, 17));
@@ -483,7 +486,7 @@ async fn callers_that_all_time_out_fill_a_detached_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_detached_load_goes_on_when_its_callers_leave() {
+async fn a_detached_load_goes_on_when_its_callers_are_dropped() {
     let (memo, calls) = (Memo::<u8, usize>::ttl(secs(300)), Calls::default());
     let detached = slow(&calls).memoized(&memo).detached();
     let mut callers: Vec<_> = (0..CALLERS).map(|_| task::spawn(detached.call(7))).collect();
@@ -494,7 +497,7 @@ async fn a_detached_load_goes_on_when_its_callers_leave() {
     sleep(secs(5) + ms(1)).await;
     assert_eq!(memo.get(&7), Some(1));
     advance(secs(299) + ms(999)).await;
-    assert_eq!(memo.get(&7), None, "its TTL counts from when the load was complete");
+    assert_eq!(memo.get(&7), None, "the TTL counts from the end of the load");
 }
 
 #[tokio::test(start_paused = true)]
@@ -511,7 +514,7 @@ async fn a_detached_loads_panic_reaches_the_call_that_began_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_detached_load_that_fails_tells_the_call_that_began_it() {
+async fn the_call_that_began_a_detached_load_gets_its_error() {
     let (memo, calls) = (Memo::<u8, u8>::ttl(secs(300)), Calls::default());
     let failing = move |_: u8| {
         let calls = calls.clone();
@@ -531,7 +534,7 @@ async fn a_detached_load_that_fails_tells_the_call_that_began_it() {
     assert_eq!(answers, [2, 3, 4].map(|n| Err(Failure::Call(n))));
 }
 
-/// The test listens on its own thread, and the load runs on the runtime's.
+/// The subscriber is set on the test's thread, and the load runs on a thread of the runtime.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_detached_load_keeps_the_callers_subscriber_and_span() {
     let log = listen();
@@ -557,17 +560,17 @@ async fn a_detached_load_keeps_the_callers_subscriber_and_span() {
 }
 
 #[test]
-fn a_detached_load_needs_a_runtime_and_says_so() {
+fn a_detached_load_outside_of_a_runtime_panics_with_the_reason() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let call = memo.get_or_load(7, || ready(1)).detached();
     let panic = AssertUnwindSafe(call).catch_unwind().now_or_never().unwrap().unwrap_err();
     assert!(panic.downcast::<String>().unwrap().contains("there is no reactor running"));
-    assert_eq!(memo.get_or_load(7, || ready(2)).now_or_never(), Some(2), "and it does not stand in the way");
-    assert_eq!(memo.get_or_load(7, || ready(3)).detached().now_or_never(), Some(2), "a hit needs none");
+    assert_eq!(memo.get_or_load(7, || ready(2)).now_or_never(), Some(2), "the failed load blocks no later call");
+    assert_eq!(memo.get_or_load(7, || ready(3)).detached().now_or_never(), Some(2), "a hit needs no runtime");
 }
 
 #[test]
-fn a_runtime_that_goes_takes_its_loads_with_it() {
+fn a_runtime_that_shuts_down_ends_its_detached_loads() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let mut began = task::spawn(memo.get_or_load(7, pending::<u8>).detached());
@@ -586,7 +589,7 @@ fn a_runtime_that_goes_takes_its_loads_with_it() {
 
 // ---- waiting ----
 
-/// One that waits may be polled by another task than before: the latest is the one to wake.
+/// A waiter may be polled by another task than before. The latest task must be woken.
 #[tokio::test]
 async fn a_waiter_that_moves_to_another_task_is_woken_there() {
     #[derive(Default)]
@@ -611,7 +614,7 @@ async fn a_waiter_that_moves_to_another_task_is_woken_there() {
 }
 
 #[tokio::test]
-async fn a_waiter_that_leaves_is_not_held_on_to() {
+async fn a_dropped_waiter_leaves_no_waker_behind() {
     struct Task;
     impl Wake for Task {
         fn wake(self: Arc<Self>) {}
@@ -631,8 +634,8 @@ async fn a_waiter_that_leaves_is_not_held_on_to() {
     assert_eq!(Arc::strong_count(&this), 2);
 }
 
-/// The drop of a task's last waker may drop anything, such as another waiter. It happens when a
-/// waiter leaves, and when a waiter is polled with another waker.
+/// The drop of a task's last waker may drop anything, such as another waiter. This happens when a
+/// waiter is dropped, and when a waiter is polled with another waker.
 #[tokio::test(start_paused = true)]
 async fn a_waker_that_owns_a_waiter_can_be_dropped() {
     struct Owns(#[allow(dead_code)] Mutex<Pin<Box<dyn Future<Output = u8> + Send>>>);
@@ -659,7 +662,7 @@ async fn a_waker_that_owns_a_waiter_can_be_dropped() {
 // ---- a call to itself ----
 
 #[tokio::test]
-async fn a_call_to_itself_says_so_instead_of_hanging() {
+async fn a_call_to_itself_panics_instead_of_hanging() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let itself = {
         let memo = memo.clone();
@@ -669,15 +672,15 @@ async fn a_call_to_itself_says_so_instead_of_hanging() {
         }
     };
     let panic = AssertUnwindSafe(memo.get_or_load(7, itself.clone())).catch_unwind().await.unwrap_err();
-    let message = "a memoized function called itself with the same key, on the same stack and in the same task: \
-                   it would wait for itself for ever";
+    let message = "a memoized function called itself with the same key, on the same stack and in the same task, and \
+                   would wait for itself for ever: load with another key, or call the function without its memo";
     assert_eq!(*panic.downcast::<&str>().unwrap(), message);
     let detached = tokio::spawn(memo.get_or_load(7, itself.clone()).detached());
     assert_eq!(*detached.await.unwrap_err().into_panic().downcast::<&str>().unwrap(), message);
     let other = memo.clone();
     let by_way_of_another = memo.get_or_load(7, move || async move { other.get_or_load(8, itself).await });
     assert!(AssertUnwindSafe(by_way_of_another).catch_unwind().await.is_err());
-    // In what it does before it returns its future, too.
+    // The code before the function returns its future is part of the load, too.
     let other = memo.clone();
     let eager = memo.get_or_load(7, move || ready(other.get_or_load(7, || ready(1)).now_or_never()));
     assert!(AssertUnwindSafe(eager).catch_unwind().await.is_err());
@@ -686,7 +689,7 @@ async fn a_call_to_itself_says_so_instead_of_hanging() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_with_other_keys_or_in_other_tasks_are_not_to_itself() {
+async fn calls_with_other_keys_or_in_other_tasks_are_no_recursion() {
     fn fibonacci(memo: &Memo<u64, u64>, n: u64) -> futures::future::BoxFuture<'static, u64> {
         let load = {
             let memo = memo.clone();
@@ -702,7 +705,7 @@ async fn calls_with_other_keys_or_in_other_tasks_are_not_to_itself() {
     let memo = Memo::ttl(secs(300));
     assert_eq!(fibonacci(&memo, 50).await, 12_586_269_025);
     assert_eq!((memo.stats().loads, memo.stats().hits), (51, 48));
-    // Two in one task, that wait for the same load.
+    // Two calls in one task wait for the same load.
     let slow = |_: u64| async {
         sleep(secs(1)).await;
         1
@@ -711,9 +714,9 @@ async fn calls_with_other_keys_or_in_other_tasks_are_not_to_itself() {
     assert_eq!(tokio::join!(slow.call(100), slow.call(100)), (1, 1));
 }
 
-/// A load under way on this thread is no reason to refuse a call once it has been left for a while.
+/// A load that began on this thread, and now waits, must not look like recursion.
 #[tokio::test]
-async fn a_load_that_waits_is_not_on_the_stack() {
+async fn a_load_that_is_not_being_polled_is_no_recursion() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let mut leader = task::spawn(memo.get_or_load(7, pending::<u8>));
     assert_pending!(leader.poll());
@@ -722,8 +725,8 @@ async fn a_load_that_waits_is_not_on_the_stack() {
     assert_ready!(task::spawn(memo.get_or_load(7, || ready(1))).poll());
 }
 
-/// Blocking facades of async clients do this: a load that drives a runtime on its own stack, where
-/// other tasks run as well.
+/// A load drives a runtime on its own stack, on which other tasks run as well. Blocking facades of
+/// async clients do this.
 #[test]
 fn a_task_that_a_load_drives_may_wait_for_the_load() {
     for is_blocking in [false, true] {
@@ -731,7 +734,7 @@ fn a_task_that_a_load_drives_may_wait_for_the_load() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let waits = runtime.spawn(memo.get_or_load(7, || ready(0)));
         let drive = |_: u8| {
-            runtime.block_on(tokio::task::yield_now()); // lets the task ask
+            runtime.block_on(tokio::task::yield_now()); // lets the task call
             49
         };
         let loaded = if is_blocking {
@@ -745,9 +748,10 @@ fn a_task_that_a_load_drives_may_wait_for_the_load() {
     }
 }
 
-/// The future that a load drives is the load: on a thread, and on one that runs a task.
+/// The driven future waits for its own load. Tried on a plain thread, and on a thread that runs a
+/// task.
 #[tokio::test]
-async fn a_future_that_a_load_drives_and_waits_for_calls_itself() {
+async fn a_future_that_a_load_drives_on_its_stack_is_recursion() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let call = {
         let memo = memo.clone();
@@ -766,26 +770,26 @@ async fn a_future_that_a_load_drives_and_waits_for_calls_itself() {
     assert_eq!((memo.stats().loads_abandoned, memo.stats().loading), (2, 0));
 }
 
-/// Options come before the first poll; afterwards there would be nothing left to set.
+/// After the first poll, the options can no longer have an effect.
 #[tokio::test]
-async fn options_of_a_call_that_is_under_way() {
+async fn setting_options_after_the_first_poll_panics() {
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
     let mut call = Box::pin(memo.get_or_load(7, || poll_fn(|_| Poll::<u8>::Pending)));
     assert!(polled_once(call.as_mut()).is_pending());
     let call = *Pin::into_inner(call);
     let panic = std::panic::catch_unwind(AssertUnwindSafe(|| call.detached())).map(drop).unwrap_err();
-    assert!(panic.downcast::<&str>().unwrap().contains("before it is polled"));
+    assert!(panic.downcast::<&str>().unwrap().contains("before the call is polled"));
 }
 
 // ---- a clear ----
 
-/// Real threads, real time: a call never gets a value that was loaded before a clear, an
-/// invalidation or an insertion if the call began after it.
+/// A call that began after a clear, an invalidation or an insertion never gets a value that was
+/// loaded before. Tried with real threads in real time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_clear_wins_on_four_threads() {
     const KEYS: usize = 3;
     let memo: Memo<usize, usize> = Memo::ttl(secs(300));
-    // The version that a load sees, and what a call must see at least.
+    // The version that a load sees, and the lowest version that a call may see.
     let version = Arc::new(AtomicUsize::new(0));
     let least = Arc::new([const { AtomicUsize::new(0) }; KEYS]);
     let turn = Arc::new(Mutex::new(()));
@@ -811,9 +815,9 @@ async fn a_clear_wins_on_four_threads() {
                 let key = (n + task) % KEYS;
                 let at_least = least[key].load(SeqCst);
                 let seen = call.call(key).await;
-                assert!(seen >= at_least, "{seen} of before a clear, not {at_least}");
-                // In turn. Otherwise an old version could be inserted after the clear of a newer
-                // one.
+                assert!(seen >= at_least, "saw version {seen} from before a clear, not at least {at_least}");
+                // One after the other, because an old version could otherwise be inserted after
+                // the clear of a newer one.
                 let next = |keys: &[AtomicUsize], end: &dyn Fn(usize)| {
                     let _turn = turn.lock().unwrap();
                     let next = version.fetch_add(1, SeqCst) + 1;

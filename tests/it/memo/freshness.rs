@@ -1,4 +1,4 @@
-//! The uses of a value shortly before and after its expiry. `model` covers every order of events.
+//! Values shortly before and after their expiry. `model` covers all orders of events.
 
 use crate::support::{just_before, ms, paused, secs};
 use decor::{
@@ -24,7 +24,7 @@ fn down() -> String {
     "down".to_owned()
 }
 
-/// A server whose answers are numbered and take a second, until it is down.
+/// A server with numbered answers that take a second each. Once it is down, it answers with errors.
 #[derive(Debug, Default, Clone)]
 struct Server(Arc<State>);
 
@@ -49,7 +49,7 @@ impl Server {
     }
 }
 
-/// What a call is answered, and how long it takes.
+/// Returns the answer of a call, and its duration.
 async fn timed<T>(call: impl Future<Output = T>) -> (T, Duration) {
     let begun = Instant::now();
     (call.await, begun.elapsed())
@@ -65,14 +65,14 @@ const AT_ONCE: Duration = Duration::ZERO;
 // ---- stale while revalidate ----
 
 #[tokio::test(start_paused = true)]
-async fn stale_while_revalidate_one_waits_and_the_others_are_served() {
+async fn stale_while_revalidate_one_call_waits_and_the_others_are_served() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
     let server = Server::default();
     let ask = (|key| server.ask(key)).memoized(&memo);
     assert_eq!(timed(ask.call(7)).await, (Ok(1), secs(1)));
     advance(secs(10)).await;
     let answers = join_all((0..100).map(|_| timed(ask.call(7)))).await;
-    assert_eq!(answers[0], (Ok(2), secs(1)), "the one that refreshes it");
+    assert_eq!(answers[0], (Ok(2), secs(1)), "the call that refreshes the value waits");
     assert!(answers[1..].iter().all(|answer| *answer == (Ok(1), AT_ONCE)));
     assert_eq!(timed(ask.call(7)).await, (Ok(2), AT_ONCE));
     let stats = memo.stats();
@@ -97,7 +97,7 @@ async fn stale_while_revalidate_of_a_detached_function_never_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stale_while_revalidate_ends_when_its_window_does() {
+async fn stale_while_revalidate_ends_with_its_window() {
     for (window, is_served) in [(just_before(secs(5)), true), (secs(5), false)] {
         let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
         memo.insert(7, 0);
@@ -111,12 +111,12 @@ async fn stale_while_revalidate_ends_when_its_window_does() {
             assert_pending!(other.poll());
         }
         assert_eq!(memo.stats().stale_hits, u64::from(is_served));
-        assert_eq!(memo.get(&7), None, "by hand it is expired");
+        assert_eq!(memo.get(&7), None, "`get` returns no expired value");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn stale_while_revalidate_tries_a_failed_or_dropped_one_again() {
+async fn stale_while_revalidate_tries_a_failed_or_dropped_refresh_again() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_while_revalidate(secs(5)).build();
     memo.insert(7, 0);
     let server = Server::default();
@@ -126,7 +126,7 @@ async fn stale_while_revalidate_tries_a_failed_or_dropped_one_again() {
     let (refreshes, others) = tokio::join!(timed(ask.call(7)), join_all((0..3).map(|_| timed(ask.call(7)))));
     assert_eq!((refreshes, others), ((Ok(0), secs(1)), vec![(Ok(0), AT_ONCE); 3]));
     advance(secs(1)).await; // the first delay
-    assert_pending!(task::spawn(ask.call(7)).poll()); // and dropped right there
+    assert_pending!(task::spawn(ask.call(7)).poll()); // and dropped at once
     server.is_down(false);
     assert_eq!(ask.call(7).await, Ok(2));
     let stats = memo.stats();
@@ -146,7 +146,7 @@ async fn stale_while_revalidate_a_refresh_that_fails_late_is_an_error() {
     assert_eq!(server.ask(7).memoized_by(&memo, 7).await, Err("down 1".into()));
 }
 
-/// Whose call is answered already is not answered again.
+/// The caller has its answer already, so the value is not served again.
 #[tokio::test(start_paused = true)]
 async fn a_background_refresh_that_fails_answers_no_call() {
     let memo: Memo<u8, u64> =
@@ -165,7 +165,7 @@ async fn a_background_refresh_that_fails_answers_no_call() {
     assert_eq!((memo.stats().stale_on_error, memo.stats().load_failures), (0, 1));
     assert_eq!(timed(ask.call(7)).await, (Ok(0), AT_ONCE));
     sleep(secs(1)).await; // the first delay
-    // Now it is not served while it is refreshed.
+    // From now on the value is no longer served while it is refreshed.
     assert_eq!(timed(ask.call(7)).await, (Ok(0), secs(1)));
     assert_eq!((memo.stats().stale_on_error, memo.stats().load_failures), (1, 2));
 }
@@ -187,11 +187,11 @@ async fn a_background_refresh_that_panics_leaves_the_value() {
             let stats = memo.stats();
             assert_eq!((stats.hits, stats.refreshes, stats.loads_abandoned, stats.loading), (n, n, n, 0));
         }
-        assert_eq!(memo.get_or_load(7, || ready(1)).await, 1, "the next call that can loads it");
+        assert_eq!(memo.get_or_load(7, || ready(1)).await, 1, "the next call loads");
     }
 }
 
-/// A refresh in the background needs a runtime, and the call that begins it does not.
+/// A background refresh needs a runtime. The call that begins the refresh does not.
 #[test]
 fn a_background_refresh_without_a_runtime_leaves_the_value() {
     let memo = Memo::builder().ttl(Duration::from_nanos(1)).stale_while_revalidate(secs(600)).build();
@@ -202,7 +202,7 @@ fn a_background_refresh_without_a_runtime_leaves_the_value() {
     assert_eq!((memo.stats().stale_hits, memo.stats().loads_abandoned), (1, 1));
 }
 
-/// The thread's call clones the function for the one that refreshes, and that may panic as well.
+/// A call on a thread clones the function for the refresh, and that clone may panic as well.
 #[test]
 fn a_background_refresh_that_panics_on_a_thread_keeps_the_value() {
     struct Brittle;
@@ -227,12 +227,12 @@ fn a_background_refresh_that_panics_on_a_thread_keeps_the_value() {
     assert_eq!((memo.stats().stale_hits, memo.stats().loads_abandoned), (1, 1));
     let in_its_call = (|_: u8| -> u8 { panic!("boom") }).blocking().memoized(&memo).detached();
     assert_eq!((in_its_call.call(7), clock.elapsed()), (49, secs(10)));
-    test_util::sleep(secs(1)); // lets it end
+    test_util::sleep(secs(1)); // lets the refresh end
     assert_eq!((memo.stats().stale_hits, memo.stats().loads_abandoned), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_there_is_not_is_never_stale() {
+async fn negative_values_are_never_served_stale() {
     let memo: Memo<u8, Option<u8>> = Memo::builder()
         .ttl(secs(10))
         .negative(secs(5))
@@ -258,7 +258,7 @@ async fn what_there_is_not_is_never_stale() {
 // ---- refresh ahead ----
 
 #[tokio::test(start_paused = true)]
-async fn refresh_ahead_one_refreshes_and_the_value_never_expires() {
+async fn refresh_ahead_one_call_refreshes_and_the_value_never_expires() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(100)).refresh_ahead(0.8).build();
     let server = Server::default();
     let ask = (|key| server.ask(key)).memoized(&memo);
@@ -270,7 +270,7 @@ async fn refresh_ahead_one_refreshes_and_the_value_never_expires() {
     assert_eq!(answers[0], (Ok(2), secs(1)));
     assert!(answers[1..].iter().all(|answer| *answer == (Ok(1), AT_ONCE)));
     assert_eq!(memo.get(&7), Some(2));
-    // From there it has a whole TTL again.
+    // The new value has a whole TTL again.
     advance(just_before(secs(80))).await;
     assert_eq!(timed(ask.call(7)).await, (Ok(2), AT_ONCE));
     let stats = memo.stats();
@@ -295,7 +295,7 @@ async fn refresh_ahead_of_a_detached_function_never_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refresh_ahead_forgets_a_failure_while_the_value_is_good() {
+async fn refresh_ahead_hides_a_failure_until_the_value_expires() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(100)).refresh_ahead(0.8).build();
     let server = Server::default();
     let ask = (|key| server.ask(key)).memoized(&memo);
@@ -304,7 +304,7 @@ async fn refresh_ahead_forgets_a_failure_while_the_value_is_good() {
     advance(secs(80)).await;
     assert_eq!(ask.call(7).await, Ok(1));
     assert_eq!((memo.stats().load_failures, memo.stats().stale_on_error), (1, 0));
-    // This one begins in time and ends too late.
+    // This refresh begins before the expiry and ends after it.
     advance(secs(18) + ms(500)).await;
     assert_eq!(ask.call(7).await, Err("down 3".into()));
 }
@@ -320,11 +320,11 @@ async fn stale_on_error_all_waiting_calls_get_the_expired_value() {
     server.is_down(true);
     advance(secs(10)).await;
     let answers = join_all((0..100).map(|_| timed(ask.call(7)))).await;
-    assert!(answers.iter().all(|answer| *answer == (Ok(1), secs(1))), "they wait, for it has expired");
+    assert!(answers.iter().all(|answer| *answer == (Ok(1), secs(1))), "all wait, because the value has expired");
     let stats = memo.stats();
     assert_eq!(sums(&stats), [0, 2, 99, 2]);
     assert_eq!((stats.stale_on_error, stats.load_failures, stats.expirations), (100, 1, 0));
-    // Later calls try again after the delays, and find the service up again.
+    // Later calls try again after the delays, until the service is up again.
     assert_eq!(timed(ask.call(7)).await, (Ok(1), AT_ONCE));
     advance(secs(1)).await;
     assert_eq!(timed(ask.call(7)).await, (Ok(1), secs(1)));
@@ -337,7 +337,7 @@ async fn stale_on_error_all_waiting_calls_get_the_expired_value() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stale_on_error_ends_when_its_window_does() {
+async fn stale_on_error_ends_with_its_window() {
     for (window, answer) in [(just_before(secs(60)), Ok(0)), (secs(60), Err(down()))] {
         let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
         memo.insert(7, 0);
@@ -348,7 +348,7 @@ async fn stale_on_error_ends_when_its_window_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stale_on_error_does_not_bring_back_what_was_cleared() {
+async fn stale_on_error_does_not_restore_cleared_values() {
     for clear in [|memo: &Memo<u8, u64>| memo.clear(), |memo: &Memo<u8, u64>| memo.invalidate(&7)] {
         let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
         memo.insert(7, 0);
@@ -366,7 +366,7 @@ async fn stale_on_error_does_not_bring_back_what_was_cleared() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stale_on_error_without_a_value_there_is_only_the_error() {
+async fn stale_on_error_without_a_value_returns_the_error() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
     assert_eq!(memo.get_or_load(7, || ready(Err::<u64, _>(down()))).await, Err(down()));
     assert_eq!(memo.stats().stale_on_error, 0);
@@ -374,9 +374,9 @@ async fn stale_on_error_without_a_value_there_is_only_the_error() {
 
 // ---- time to idle ----
 
-/// Each kind of answer by a value that has not expired, in either half.
+/// Tries each kind of use of a value that has not expired, in both halves.
 #[test]
-fn uses_put_off_the_end_of_a_value_up_to_its_ttl() {
+fn uses_extend_the_life_of_a_value_up_to_its_ttl() {
     let build = || -> Memo<u8, u64> { Memo::builder().ttl(secs(35)).time_to_idle(secs(10)).build() };
     let pauses = [9, 9, 9, 7, 1].map(secs);
     let expected = [Ok(0), Ok(0), Ok(0), Ok(0), Err(down())];
@@ -403,7 +403,7 @@ fn uses_put_off_the_end_of_a_value_up_to_its_ttl() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_value_is_stale_as_any_other_and_a_stale_answer_is_no_use() {
+async fn an_idle_value_is_served_stale_and_a_stale_answer_is_no_use() {
     let memo: Memo<u8, u64> = Memo::builder().time_to_idle(secs(10)).stale_on_error(secs(5)).build();
     memo.insert(7, 0);
     let failing = || ready(Err::<u64, _>(down()));
@@ -422,19 +422,18 @@ async fn an_idle_value_is_stale_as_any_other_and_a_stale_answer_is_no_use() {
 
 type Set = fn(MemoBuilder<u8, u64>) -> MemoBuilder<u8, u64>;
 
-/// A memo with a value that is due for a refresh 10 s after its insertion, for each setting that
-/// refreshes values.
+/// Each setting that refreshes values, with a refresh 10 s after the insertion.
 const REFRESHED: [Set; 3] = [
     |builder| builder.ttl(secs(100_000)).refresh_ahead(0.000_1),
     |builder| builder.ttl(secs(10)).stale_while_revalidate(secs(100_000)),
     |builder| builder.ttl(secs(10)).stale_on_error(secs(100_000)),
 ];
 
-/// Each backoff, with its number of loads in ten minutes of a call each 100 ms.
+/// Each backoff, with the number of loads in ten minutes of calls every 100 ms.
 const BACKOFFS: [(Set, u64); 5] = [
-    // At 0, 1, 3, 7, 15, 31 and 63 s, and then each minute.
+    // At 0, 1, 3, 7, 15, 31 and 63 s, and then every minute.
     (|builder| builder, 15),
-    // At 0, 7, 21, 42 and 70 s, and then each 30 s.
+    // At 0, 7, 21, 42 and 70 s, and then every 30 s.
     (|builder| builder.refresh_backoff(RetryPolicy::linear(secs(7)).max_delay(secs(30))), 22),
     // The number of attempts and the deadline have no effect.
     (|builder| builder.refresh_backoff(RetryPolicy::fixed(secs(60)).max_attempts(1).deadline(secs(1))), 10),
@@ -445,7 +444,7 @@ const BACKOFFS: [(Set, u64); 5] = [
 const CALLS: u64 = 6_000;
 
 #[test]
-fn a_dead_service_is_asked_seldom() {
+fn refresh_backoff_limits_the_loads_of_a_dead_service() {
     let down = || Err::<u64, _>(down());
     for refreshed in REFRESHED {
         for (backoff, loads) in BACKOFFS {
@@ -482,7 +481,7 @@ fn a_dead_service_is_asked_seldom() {
     }
 }
 
-/// The delays count from the end of a load, to the nanosecond. A success begins them anew.
+/// The delays count from the end of a load, to the nanosecond. After a success they start again.
 #[tokio::test(start_paused = true)]
 async fn a_failed_refresh_is_tried_again_after_its_delay() {
     for refreshed in REFRESHED {
@@ -495,9 +494,9 @@ async fn a_failed_refresh_is_tried_again_after_its_delay() {
             let value = round * 4;
             server.is_down(true);
             for delay in [1, 2, 4] {
-                assert_eq!(timed(ask.call(7)).await, (Ok(value), secs(1)), "it is asked");
+                assert_eq!(timed(ask.call(7)).await, (Ok(value), secs(1)), "after the delay, the call loads");
                 advance(just_before(secs(delay))).await;
-                assert_eq!(timed(ask.call(7)).await, (Ok(value), AT_ONCE), "it rests");
+                assert_eq!(timed(ask.call(7)).await, (Ok(value), AT_ONCE), "during the delay, the value is served");
                 advance(NANO).await;
             }
             server.is_down(false);
@@ -522,9 +521,9 @@ async fn each_key_has_delays_of_its_own() {
     }
 }
 
-/// The earlier value had failed, or its refresh is under way when another value takes its place.
+/// The earlier value had failed refreshes, or its refresh is under way when it is replaced.
 #[tokio::test(start_paused = true)]
-async fn a_value_that_was_put_there_has_not_failed() {
+async fn a_replaced_value_has_no_delay_from_earlier_failures() {
     let memo = REFRESHED[1](Memo::builder()).build();
     let server = Server::default();
     server.is_down(true);
@@ -539,11 +538,11 @@ async fn a_value_that_was_put_there_has_not_failed() {
     memo.insert(7, 2);
     advance(secs(10)).await;
     assert_ready_eq!(refreshes.poll(), Ok(2), "the refresh of 1 fails");
-    assert_eq!(timed(ask.call(7)).await, (Ok(2), secs(1)), "and 2 is asked for");
+    assert_eq!(timed(ask.call(7)).await, (Ok(2), secs(1)), "and value 2 is refreshed");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rest_does_not_outlast_the_windows() {
+async fn a_delay_ends_with_the_windows_of_the_value() {
     let memo: Memo<u8, u64> =
         Memo::builder().ttl(secs(10)).stale_on_error(secs(5)).refresh_backoff(RetryPolicy::fixed(secs(60))).build();
     memo.insert(7, 0);
@@ -555,7 +554,7 @@ async fn a_rest_does_not_outlast_the_windows() {
     advance(NANO).await;
     for loads in 2..5 {
         assert_eq!(memo.get_or_load(7, failing).await, Err(down()));
-        assert_eq!(memo.stats().loads, loads, "without a value each call loads");
+        assert_eq!(memo.stats().loads, loads, "without a value, each call loads");
     }
 }
 
@@ -578,7 +577,7 @@ async fn the_closure_of_a_backoff_may_use_the_memo() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_three_together() {
+async fn refresh_ahead_and_both_windows_follow_one_another() {
     let memo: Memo<u8, u64> = Memo::builder()
         .ttl(secs(100))
         .refresh_ahead(0.5)
@@ -594,7 +593,7 @@ async fn all_three_together() {
         answers.push(timed(ask.call(7)).await);
         sleep(secs(1) + ms(1)).await;
     }
-    // Fresh; due, and refreshed; stale, and refreshed; expired, and waited for, twice.
+    // Fresh, then due and refreshed, then stale and refreshed, then expired and waited for, twice.
     let expected = [(Ok(1), AT_ONCE), (Ok(1), AT_ONCE), (Ok(2), AT_ONCE), (Ok(4), secs(1)), (Ok(5), secs(1))];
     assert_eq!(answers, expected);
     let stats = memo.stats();

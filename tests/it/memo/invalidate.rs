@@ -1,5 +1,5 @@
-//! Values that are removed by what they are: a value that a caller found to be bad, all values that
-//! match, all values with a tag. Also values that are made due for a refresh.
+//! Removal of a bad value, of all values that match, and of all values with a tag. Also refreshes
+//! on demand, and values that are no longer valid.
 
 use crate::support::{ms, secs};
 use decor::{Error, Memo, prelude::*};
@@ -32,7 +32,7 @@ where
 
 const BAD: u64 = 1;
 
-/// Renews a token in 100 ms: each has the next number.
+/// Renews a token in 100 ms. Each token has the next number.
 fn renew(latest: Arc<AtomicU64>) -> impl Fn(&'static str) -> futures::future::BoxFuture<'static, u64> + Clone {
     move |_realm| {
         let latest = Arc::clone(&latest);
@@ -52,7 +52,7 @@ async fn ten_callers_with_a_bad_token_renew_it_once() {
     let answers = join_all((0..10_u64).map(|n| {
         let (memo, token, removals) = (&memo, &token, &removals);
         async move {
-            // The first are refused while the renewal runs, the last when it is over.
+            // The first callers are refused during the renewal, the last after it.
             sleep(ms(n * 20)).await;
             removals.set(removals.get() + u32::from(memo.invalidate_if("api", |token| *token == BAD)));
             token.call("api").await
@@ -100,7 +100,7 @@ async fn without_a_value_a_load_under_way_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_takes_the_load_that_refreshes_it_with_it() {
+async fn removing_a_value_detaches_the_load_that_refreshes_it() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).refresh_ahead(0.5).build();
     memo.insert(7, BAD);
     advance(secs(5)).await;
@@ -108,23 +108,23 @@ async fn a_value_takes_the_load_that_refreshes_it_with_it() {
     let mut refresh = task::spawn(memo.get_or_load(7, load(receiver)));
     assert_pending!(refresh.poll());
 
-    assert!(!memo.invalidate_if(&7, |token| *token != BAD), "the refresh of a value that stays goes on");
+    assert!(!memo.invalidate_if(&7, |token| *token != BAD), "a value that does not match keeps its refresh");
     assert!(memo.invalidate_if(&7, |token| *token == BAD));
-    assert_eq!(memo.get_or_load(7, || ready(3)).await, 3, "which does not wait for the refresh");
+    assert_eq!(memo.get_or_load(7, || ready(3)).await, 3, "a new load does not wait for the refresh");
     end.send(BAD).unwrap();
     assert_ready_eq!(refresh.poll(), BAD);
     assert_eq!(memo.peek(&7), Some(3));
 }
 
 #[test]
-fn if_the_value_is_replaced_meanwhile_its_successor_is_asked() {
+fn if_the_value_is_replaced_meanwhile_its_successor_is_matched() {
     let memo: Memo<u8, u64> = Memo::builder().build();
     memo.insert(7, 1);
     let mut asked = Vec::new();
     let removed = memo.invalidate_if(&7, |value| {
         asked.push(*value);
         if *value < 3 {
-            memo.insert(7, value + 1); // from within the closure, or by another thread
+            memo.insert(7, value + 1); // stands for a store by another thread
         }
         *value < 3
     });
@@ -142,7 +142,7 @@ fn if_the_value_is_replaced_meanwhile_its_successor_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expired_value_is_asked_as_long_as_it_may_be_served() {
+async fn an_expired_value_can_match_while_it_may_be_served() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(10)).build();
     memo.insert(7, 1);
     memo.insert(8, 1);
@@ -152,14 +152,14 @@ async fn an_expired_value_is_asked_as_long_as_it_may_be_served() {
     let unserved = memo.get_or_load(7, || ready(Err::<u64, _>(Error::QueueFull { waiting: 1 }))).await;
     assert!(unserved.is_err());
     advance(secs(1)).await;
-    assert!(!memo.invalidate_if(&8, |_| unreachable!("it is of no use")));
+    assert!(!memo.invalidate_if(&8, |_| unreachable!("the value is dead")));
 }
 
-// ---- all that match ----
+// ---- all values that match ----
 
 type Way = fn(&Memo<u8, u64>) -> usize;
 
-/// The ways to remove all values of which the last digit is 2.
+/// The ways to remove all values with the last digit 2.
 const WAYS: [Way; 2] =
     [|memo| memo.invalidate_where(|_, value| value % 10 == 2), |memo| memo.invalidate_tag("digit:2")];
 
@@ -168,7 +168,7 @@ fn tagged() -> Memo<u8, u64> {
 }
 
 #[test]
-fn all_values_that_match_go_and_no_others() {
+fn exactly_the_matching_values_are_removed() {
     for remove in WAYS {
         let memo = tagged();
         (0..100).for_each(|n| memo.insert(n, n.into()));
@@ -184,7 +184,7 @@ fn all_values_that_match_go_and_no_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dead_values_are_not_asked_and_stale_ones_are() {
+async fn stale_values_can_match_and_dead_ones_cannot() {
     let builder = || Memo::<u8, u64>::builder().ttl(secs(10)).tags_by(|_: &u8, _: &u64| ["digit:2"]);
     for remove in WAYS {
         let (dead, stale) = (builder().build(), builder().stale_while_revalidate(secs(10)).build());
@@ -195,9 +195,9 @@ async fn dead_values_are_not_asked_and_stale_ones_are() {
     }
 }
 
-/// Otherwise the value would be back, if it becomes valid again.
+/// Otherwise a value that becomes valid again would be served again.
 #[tokio::test(start_paused = true)]
-async fn values_that_are_not_valid_are_invalidated_too() {
+async fn invalid_values_are_removed_too() {
     for remove in WAYS {
         let is_valid = Arc::new(AtomicU64::new(0));
         let its = Arc::clone(&is_valid);
@@ -238,7 +238,7 @@ async fn a_load_under_way_is_kept_only_if_its_value_does_not_match() {
     }
 }
 
-/// Otherwise each caller would load, because each would detach the load of the caller before it.
+/// Otherwise each caller would load, because each would remove the flight of the previous caller.
 #[tokio::test(start_paused = true)]
 async fn ten_callers_that_remove_by_value_load_once() {
     let memo: Memo<String, u64> = Memo::ttl(secs(3600));
@@ -256,10 +256,9 @@ async fn ten_callers_that_remove_by_value_load_once() {
     assert_eq!(memo.stats().loads, 1);
 }
 
-/// The invalidation of a key takes the flight away, together with the invalidations that were left
-/// with the flight.
+/// The invalidation of the key removes the flight, with the invalidations that are stored with it.
 #[tokio::test(start_paused = true)]
-async fn a_call_that_joined_after_an_invalidation_is_late_also_if_its_load_is_detached() {
+async fn a_late_call_loads_anew_also_if_the_flight_was_removed() {
     for remove in WAYS {
         let memo = tagged();
         let (end, receiver) = oneshot::channel();
@@ -276,7 +275,7 @@ async fn a_call_that_joined_after_an_invalidation_is_late_also_if_its_load_is_de
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stale_value_that_was_removed_does_not_stand_in_for_a_late_call() {
+async fn a_removed_stale_value_is_not_served_to_a_late_call() {
     for remove in WAYS {
         let memo: Memo<u8, u64> = Memo::builder()
             .ttl(secs(10))
@@ -300,7 +299,7 @@ async fn a_stale_value_that_was_removed_does_not_stand_in_for_a_late_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_earlier_value_that_no_invalidation_concerns_stands_in_for_a_late_call() {
+async fn a_stale_value_that_no_invalidation_matches_is_served_to_a_late_call() {
     let memo: Memo<u8, u64> = Memo::builder().ttl(secs(10)).stale_on_error(secs(60)).build();
     memo.insert(7, 33);
     advance(secs(10)).await;
@@ -315,9 +314,9 @@ async fn an_earlier_value_that_no_invalidation_concerns_stands_in_for_a_late_cal
     assert_ready_eq!(late.poll(), Ok(33));
 }
 
-/// A load that hangs gathers no more than 1,000 invalidations, and is not kept after that.
+/// The limit bounds the memory of a load that hangs.
 #[tokio::test(start_paused = true)]
-async fn a_load_gathers_a_thousand_invalidations() {
+async fn a_load_with_more_than_a_thousand_invalidations_is_not_kept() {
     for (invalidations, is_kept) in [(1_000, true), (1_001, false)] {
         let memo = tagged();
         let (end, receiver) = oneshot::channel();
@@ -325,7 +324,7 @@ async fn a_load_gathers_a_thousand_invalidations() {
         assert_pending!(leader.poll());
         for n in 1..invalidations {
             memo.invalidate_tag(&format!("other:{n}"));
-            memo.invalidate_tag(&format!("other:{n}")); // which does not count again
+            memo.invalidate_tag(&format!("other:{n}")); // counts only once
         }
         memo.invalidate_where(|_, _| false);
         end.send(33).unwrap();
@@ -335,7 +334,7 @@ async fn a_load_gathers_a_thousand_invalidations() {
 }
 
 #[test]
-fn a_tag_of_a_replaced_value_is_gone() {
+fn a_replaced_value_no_longer_has_its_tags() {
     let memo = tagged();
     memo.insert(7, 2);
     memo.insert(7, 3);
@@ -349,7 +348,7 @@ fn a_tag_of_a_replaced_value_is_gone() {
 
 /// The closures run outside of all locks.
 #[test]
-fn the_closures_may_use_the_memo() {
+fn closures_may_use_the_memo() {
     let memo: Memo<u8, u64> = Memo::builder().build();
     let other = memo.clone();
     (0..50).for_each(|n| memo.insert(n, n.into()));
@@ -357,12 +356,12 @@ fn the_closures_may_use_the_memo() {
         other.insert(*key, 100);
         other.contains(key)
     });
-    assert_eq!((removed, memo.stats().entries), (0, 50), "each was replaced by another while it was looked at");
+    assert_eq!((removed, memo.stats().entries), (0, 50), "each value was replaced while the closure looked at it");
     memo.for_each(|key, _| memo.invalidate(key));
     assert_eq!(memo.stats().entries, 0);
 }
 
-/// A load under way holds the closures, and whatever takes the load's flight drops them.
+/// A load under way holds the closures. The call that removes its flight drops them.
 #[tokio::test]
 async fn closures_are_dropped_outside_of_locks() {
     struct Asks(Memo<u8, u64>);
@@ -431,17 +430,17 @@ async fn a_refresh_that_fails_leaves_the_value_and_is_tried_again_after_its_dela
     advance(secs(1)).await;
     assert_eq!(fetch.call(7).await, Ok(1));
     assert_eq!((memo.stats().loads, memo.stats().load_failures), (3, 2));
-    memo.refresh(&7); // waits for no delay
+    memo.refresh(&7); // ends the delay
     assert_eq!(fetch.call(7).await, Ok(1));
     assert_eq!((memo.stats().loads, memo.stats().load_failures), (4, 3));
-    advance(secs(4)).await; // A refresh does not put off the expiry.
+    advance(secs(4)).await; // A refresh does not extend the TTL.
     assert_eq!(fetch.call(7).await, Ok(1));
     assert_eq!((memo.stats().loads, memo.stats().expirations), (5, 1));
 }
 
-/// The service is down, and something else is invalidated meanwhile.
+/// The service is down, and other values are invalidated meanwhile.
 #[tokio::test(start_paused = true)]
-async fn an_invalidation_of_others_leaves_a_failed_refresh_its_delay() {
+async fn an_invalidation_of_other_values_keeps_the_delay() {
     let memo: Memo<u64, &str> = Memo::builder()
         .ttl(secs(300))
         .stale_while_revalidate(secs(3600))
@@ -467,7 +466,7 @@ async fn an_invalidation_of_others_leaves_a_failed_refresh_its_delay() {
     assert_eq!(memo.stats().loads, 2);
 }
 
-/// The delays go on where they were: a program that asks for refreshes is no success.
+/// Only a success starts the delays again, and a requested refresh is none.
 #[tokio::test(start_paused = true)]
 async fn a_refresh_ends_a_delay_and_the_next_failure_has_the_next_one() {
     let memo: Memo<u8, u64> =
@@ -491,7 +490,7 @@ async fn a_refresh_ends_a_delay_and_the_next_failure_has_the_next_one() {
     assert_eq!(loads, [0, 1, 3, 7, 8, 24]);
 }
 
-/// Its caller was answered when it began.
+/// The caller was answered when the refresh began.
 #[tokio::test(start_paused = true)]
 async fn a_background_refresh_that_fails_is_no_use_of_the_value() {
     let memo: Memo<u64, &str> = Memo::builder().time_to_idle(secs(60)).build();
@@ -529,7 +528,7 @@ async fn a_refresh_wins_over_a_load_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_expiry_the_place_and_the_tags_of_a_value_stay_when_it_is_due() {
+async fn a_refresh_keeps_the_expiry_the_order_of_eviction_and_the_tags() {
     let memo: Memo<u8, u64> =
         Memo::builder().ttl(secs(10)).capacity(2).tags_by(|key: &u8, _: &u64| [key.to_string()]).build();
     memo.insert(1, 1);
@@ -604,7 +603,7 @@ async fn a_value_that_is_no_longer_valid_is_not_served_stale() {
 }
 
 #[test]
-fn the_closure_of_validity_runs_outside_of_locks_and_its_panic_is_the_calls() {
+fn valid_while_runs_outside_of_locks_and_its_panic_is_the_calls() {
     let slot: Arc<std::sync::OnceLock<Memo<u8, u64>>> = Arc::default();
     let memo = Arc::clone(&slot);
     let memo: Memo<u8, u64> = Memo::builder()
@@ -627,7 +626,7 @@ fn the_closure_of_validity_runs_outside_of_locks_and_its_panic_is_the_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_purge_leaves_what_may_be_served_stale() {
+async fn a_purge_keeps_values_that_may_be_served_stale() {
     let memo: Memo<u8, Option<u64>> = Memo::builder().ttl(secs(10)).negative(secs(5)).stale_on_error(secs(10)).build();
     memo.insert(7, Some(49));
     memo.insert(8, None);

@@ -1,4 +1,4 @@
-//! Calls that write, and remove what a memo remembers.
+//! Calls that write, and remove the changed values from a memo.
 
 use crate::support::{ms, secs};
 use decor::{Error, Memo, prelude::*};
@@ -19,7 +19,7 @@ fn users() -> Memo<u64, &'static str> {
 type Written = Result<(), String>;
 
 #[tokio::test]
-async fn the_value_goes_after_a_success_and_stays_after_a_failure() {
+async fn a_success_removes_the_value_and_a_failure_does_not() {
     let refused = || Err::<(), _>("refused".to_owned());
     let users = users();
     let write = (|_: u64, answer: Written| ready(answer)).invalidating(&users, |id: &u64, _: &Written| *id);
@@ -52,18 +52,18 @@ async fn the_value_goes_after_a_success_and_stays_after_a_failure() {
     assert!(!users.contains(&42));
 }
 
-/// The write may have happened.
+/// In both cases the write may have happened.
 #[tokio::test(start_paused = true)]
-async fn the_value_goes_if_the_write_is_cancelled_or_panics() {
+async fn a_cancelled_or_panicked_write_removes_the_value() {
     let users = users();
     let hang = (|_: u64| pending::<Result<(), Error>>()).invalidating(&users, |id: &u64| *id);
     drop(hang.call(42));
-    assert!(users.contains(&42), "it was never polled");
+    assert!(users.contains(&42), "the call was never polled");
     hang.clone().timeout(secs(1)).call(42).await.unwrap_err();
     assert!(!users.contains(&42));
 
     users.insert(42, "Ada");
-    // Around the timeout, a call that timed out has failed like any other.
+    // Around the timeout, a call that timed out is a failure like any other.
     let hang = (|_: u64| pending::<Result<(), Error>>()).timeout(secs(1)).invalidating(&users, |id: &u64| *id);
     hang.call(42).await.unwrap_err();
     assert!(users.contains(&42));
@@ -77,7 +77,7 @@ async fn the_value_goes_if_the_write_is_cancelled_or_panics() {
 async fn a_load_that_began_before_the_end_of_the_write_is_not_kept() {
     let users = users();
     let read = |_: u64| async {
-        let read = "Ada"; // what the database says now
+        let read = "Ada"; // the present value of the database
         sleep(ms(200)).await;
         read
     };
@@ -94,7 +94,7 @@ async fn a_load_that_began_before_the_end_of_the_write_is_not_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_choice_the_value_goes_before_as_well() {
+async fn before_and_after_removes_the_value_at_the_start_too() {
     let users = users();
     for before in [false, true] {
         users.insert(42, "Ada");
@@ -105,7 +105,7 @@ async fn by_choice_the_value_goes_before_as_well() {
         .invalidating(&users, |id: &u64| *id);
         let write = if before { write.before_and_after() } else { write };
         let call = write.call(42);
-        assert!(users.contains(&42), "it was not polled");
+        assert!(users.contains(&42), "the call was not polled");
         assert_eq!(call.await, Err(!before));
         let mut call = task::spawn(ready(Written::Ok(())).invalidating_tag(&users, "group:2"));
         assert_ready_eq!(call.poll(), Ok(()));
@@ -128,7 +128,7 @@ async fn by_choice_the_value_goes_before_as_well() {
 }
 
 #[test]
-fn the_chain_shows_it() {
+fn debug_shows_the_decorators_in_the_chain() {
     async fn rename(_: u64) -> Written {
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! Keys out of arguments: all forms of a key are the same key, and no other key is.
+//! Keys from arguments. All forms of a key are equal, and different from every other key.
 //!
-//! The tests go through a memo, because keys matter there: a call of one function finds what a call
-//! of another stored.
+//! The tests use a memo, in which a call of one function finds the value that a call of another
+//! function stored.
 
 #![allow(clippy::many_single_char_names)] // arguments, by their place
 
@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
 };
 
-/// A function of whatever arguments.
+/// A function of any arguments.
 struct Answer(usize);
 
 impl<Args> CallableOnce<Args> for Answer {
@@ -30,7 +30,7 @@ impl<Args> CallableOnce<Args> for Answer {
     }
 }
 
-/// Arguments or one of them, of which no key may be made if it is there already.
+/// Arguments, or one of them, that must not be made into an owned key if the key is stored already.
 struct Watched<Q> {
     key: Q,
     is_new: bool,
@@ -48,7 +48,7 @@ macro_rules! watched {
             }
 
             fn to_key(&self) -> K {
-                assert!(self.is_new, "it was not found as it is");
+                assert!(self.is_new, "a stored key was not found by its borrowed form");
                 self.key.to_key()
             }
         }
@@ -57,15 +57,15 @@ macro_rules! watched {
 watched!(MemoKey);
 watched!(KeyPart);
 
-/// A form of a key, and the memo's answer to it. With an answer to load, the key is new. Without
-/// one, the key must be there.
+/// Looks up a form of a key, and returns the memo's answer. With `Some` answer to load, the key is
+/// new. With `None`, the key must be stored already.
 type Form<'a, K> = Box<dyn Fn(&Memo<K, usize>, Option<usize>) -> usize + 'a>;
 
 fn now<F: Future>(call: F) -> F::Output {
     call.now_or_never().expect("there is nothing to wait for")
 }
 
-/// The arguments of a call.
+/// The form with the arguments of a call.
 fn args<'a, K: Key, Args: MemoKey<K> + Clone + 'a>(args: Args) -> Form<'a, K> {
     Box::new(move |memo, load| {
         let args = Watched { key: args.clone(), is_new: load.is_some() };
@@ -73,7 +73,7 @@ fn args<'a, K: Key, Args: MemoKey<K> + Clone + 'a>(args: Args) -> Form<'a, K> {
     })
 }
 
-/// A key that is given beside a future.
+/// The form with a key that is given for a future.
 fn given<'a, K: Key, Q: KeyPart<K> + Clone + 'a>(key: Q) -> Form<'a, K> {
     Box::new(move |memo, load| {
         let key = Watched { key: key.clone(), is_new: load.is_some() };
@@ -81,11 +81,11 @@ fn given<'a, K: Key, Q: KeyPart<K> + Clone + 'a>(key: Q) -> Form<'a, K> {
     })
 }
 
-/// The key itself, by hand.
+/// The form with the key itself.
 fn by_hand<'a, K: Key>(key: K) -> Form<'a, K> {
     Box::new(move |memo, load| {
         memo.get(&key).unwrap_or_else(|| {
-            let answer = load.expect("it is there");
+            let answer = load.expect("the key is stored");
             memo.insert(key.clone(), answer);
             answer
         })
@@ -100,7 +100,11 @@ fn assert_one_key<K: Key>(forms: &[Form<'_, K>]) {
     for (s, stores) in forms.iter().enumerate() {
         for (f, finds) in forms.iter().enumerate() {
             let memo = Memo::builder().build();
-            assert_eq!((stores(&memo, Some(1)), finds(&memo, None)), (1, 1), "form {f} seeks what form {s} stored");
+            assert_eq!(
+                (stores(&memo, Some(1)), finds(&memo, None)),
+                (1, 1),
+                "form {f} must find the value that form {s} stored"
+            );
             assert_eq!(memo.stats().entries, 1);
         }
     }
@@ -113,7 +117,7 @@ fn assert_different_keys<K: Key>(keys: &[Form<'_, K>]) {
         assert_eq!(key(&memo, Some(n)), n, "key {n} is new");
     }
     for (n, key) in keys.iter().enumerate() {
-        assert_eq!(key(&memo, None), n, "key {n} is there");
+        assert_eq!(key(&memo, None), n, "key {n} is stored");
     }
 }
 
@@ -148,14 +152,14 @@ fn several_arguments_are_the_key_owned_borrowed_or_mixed() {
     ]);
 }
 
-/// Neighbours of each kind that could run into each other.
+/// Adjacent arguments of each type, which could merge into each other.
 type Texts = (String, Box<str>, Arc<str>, Vec<u8>, Box<[u8]>, Arc<[u8]>, u32, u32);
 type TextsLent<'a> = (&'a str, &'a str, &'a str, &'a [u8], &'a [u8], &'a [u8], u32, u32);
 
 type Paths = (PathBuf, Box<Path>, Arc<Path>, OsString, Box<OsStr>, Arc<OsStr>, Vec<String>, &'static str);
 type PathsLent<'a> = (&'a Path, &'a Path, &'a Path, &'a OsStr, &'a OsStr, &'a OsStr, &'a [String], &'static str);
 
-/// All of it owned, by reference, and borrowed.
+/// All arguments owned, by reference, and borrowed.
 fn forms_of_texts<'a>(texts: &'a Texts) -> [Form<'a, Texts>; 4] {
     let (a, b, c, d, e, f, g, h) = texts;
     let lent: TextsLent<'a> = (a, b, c, d, e, f, *g, *h);
@@ -169,7 +173,7 @@ fn forms_of_paths<'a>(paths: &'a Paths) -> [Form<'a, Paths>; 4] {
 }
 
 #[test]
-fn whatever_can_be_borrowed_finds_what_was_stored_by_its_owner() {
+fn borrowed_arguments_find_values_stored_with_owned_ones() {
     for (text, bytes) in [("", &[][..]), ("ab", &[1, 2]), ("\u{e4}\0", &[0, 0xff])] {
         let texts = (text.into(), text.into(), text.into(), bytes.into(), bytes.into(), bytes.into(), 1, 2);
         assert_one_key(&forms_of_texts(&texts));
@@ -189,7 +193,7 @@ fn a_path_is_the_same_however_it_is_written() {
 }
 
 #[test]
-fn arguments_are_not_run_together() {
+fn adjacent_arguments_do_not_merge_into_one_key() {
     let texts = |texts: [&str; 3], bytes: [&[u8]; 3], [g, h]: [u32; 2]| -> Texts {
         let ([a, b, c], [d, e, f]) = (texts, bytes);
         (a.into(), b.into(), c.into(), d.into(), e.into(), f.into(), g, h)
@@ -211,7 +215,7 @@ fn arguments_are_not_run_together() {
     }
 }
 
-/// `(String, String, ..)` for so many arguments.
+/// `(String, String, ..)` for each number of arguments.
 macro_rules! arities {
     ($($arity:literal: $($word:ident)*;)*) => {$({
         type Words = ($(arities!(@$word String),)*);
@@ -220,7 +224,7 @@ macro_rules! arities {
         let lent = |[$($word),*]: [&'static str; $arity]| args::<Words, _>(($($word,)*));
         assert_one_key(&[owned(WORDS), lent(WORDS)]);
 
-        // As they are, each in turn another, and in another order.
+        // The arguments unchanged, with each one changed in turn, and in another order.
         let mut others = vec![WORDS];
         for changed in 0..$arity {
             others.push(WORDS);
@@ -249,7 +253,7 @@ fn each_of_up_to_8_arguments_counts_and_their_order_does() {
     }
 }
 
-/// Hashes as all others do.
+/// A key with the same hash as all other keys.
 #[derive(Clone, PartialEq, Eq)]
 struct Crowded(u8);
 
@@ -258,7 +262,7 @@ impl Hash for Crowded {
 }
 
 #[test]
-fn keys_that_hash_alike_are_told_apart() {
+fn keys_with_equal_hashes_have_values_of_their_own() {
     type Key = (Crowded, Crowded, Vec<Crowded>);
 
     let keys = [[1, 1, 1], [1, 1, 2], [1, 2, 1], [2, 1, 1], [2, 2, 2]].map(|key| key.map(Crowded));
@@ -268,7 +272,7 @@ fn keys_that_hash_alike_are_told_apart() {
 
 type Triple = (String, u32, Vec<u8>);
 
-/// Few, so that many are alike; and such as could run into each other.
+/// Few different keys, so that many are equal, with arguments that could merge into each other.
 fn any_key() -> impl Strategy<Value = Triple> {
     let text = prop::collection::vec(prop_oneof![Just('a'), Just('b'), Just('\u{ff}'), Just('\0')], 0..3);
     let bytes = prop::collection::vec(prop_oneof![Just(0_u8), Just(b'a'), Just(0xff)], 0..3);

@@ -1,6 +1,6 @@
-//! The memo against a naive memo: all events, in any order.
+//! The memo against a naive memo, with all events in any order.
 //!
-//! Calls are polled only when they were woken, and in the order in which they were made. The call
+//! Calls are polled only after they were woken, and in the order in which they were made. The call
 //! that takes over a load is therefore known.
 //!
 //! Each call is polled in the runtime in which it was made. The clock of a runtime moves by itself.
@@ -36,34 +36,35 @@ pub(crate) enum Errors {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Event {
-    /// A call for this key.
+    /// A call with this key.
     Call(u8),
-    /// The n-th of the loads that are under way ends, with its number for a value, or with an
-    /// error that nothing else has.
+    /// The n-th of the loads that are under way ends. Its value is its number, and its error is
+    /// unique.
     Succeed(usize),
     Fail(usize),
-    /// The n-th call that has begun is dropped, if it has not ended.
+    /// The n-th call is dropped, if it has not ended.
     Drop(usize),
     Get(u8),
     Insert(u8),
     Invalidate(u8),
-    /// The value of this key, if it is odd or even: see `is_hit`.
+    /// Removes the value of this key if it is odd, or if it is even: see `is_hit`.
     InvalidateIf(u8, u32),
-    /// All values of which number and key add up to this, modulo 3.
+    /// Removes all values with this sum of number and key, modulo 3.
     InvalidateWhere(u32),
-    /// All values with this tag: see `tags_of`.
+    /// Removes all values with this tag: see `tags_of`.
     InvalidateTag(u32),
     Refresh(u8),
-    /// From now on, values with this number modulo 5 are not valid, and all others are.
+    /// From now on, values with this number modulo 5 are invalid, and all others are valid.
     Revoke(u32),
     Peek(u8),
-    /// All values that have not expired are looked at.
+    /// Visits all values that have not expired.
     Look,
     Purge,
     Clear,
-    /// The clock of the current runtime moves by this many milliseconds. The memo does not read it.
+    /// Advances the clock of the current runtime by this many milliseconds. The memo does not read
+    /// it.
     Advance(u64),
-    /// The n-th runtime is the current one from now on.
+    /// Makes the n-th runtime the current one.
     Switch(usize),
 }
 
@@ -78,27 +79,28 @@ fn runtimes(events: &[Event]) -> usize {
     1 + switches.max().unwrap_or_default()
 }
 
-/// In milliseconds, and a part in percent.
+/// The settings of a memo, with times in milliseconds and parts in percent.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Settings {
-    /// The n-th value has the TTL n modulo 3. 0 is not kept, and `u64::MAX` never expires.
+    /// TTLs, by the value's number modulo 3. A value with 0 is not kept, and one with `u64::MAX`
+    /// never expires.
     pub(crate) ttls: [u64; 3],
-    /// The n-th value has the weight n modulo 4. 0 counts as 1.
+    /// Weights, by the value's number modulo 4. 0 counts as 1.
     pub(crate) weights: [u32; 4],
-    /// `None` for more than there will ever be.
+    /// Capacity; `None` for more than the test can store.
     pub(crate) capacity: Option<u64>,
     pub(crate) time_to_idle: Option<u64>,
     pub(crate) refresh_ahead: Option<u32>,
     pub(crate) stale_while_revalidate: u64,
     pub(crate) stale_on_error: u64,
-    /// Delay after the n-th failed refresh, n times.
+    /// Delay after the first failed refresh. The n-th delay is n times as long.
     pub(crate) refresh_backoff: u64,
     pub(crate) errors: Errors,
     /// `true` if values can be revoked.
     pub(crate) valid_while: bool,
 }
 
-/// Returns `true` if an invalidation concerns a value.
+/// Returns `true` if an invalidation matches a value.
 fn is_hit(by: Event, key: u8, value: u32) -> bool {
     match by {
         Event::InvalidateIf(of, rest) => key == of && value % 2 == rest,
@@ -108,17 +110,17 @@ fn is_hit(by: Event, key: u8, value: u32) -> bool {
     }
 }
 
-/// The tags of a value: none, one, or two that may be equal.
+/// Returns the tags of a value, which has none, one, or two that may be equal.
 fn tags_of(key: u8, value: u32) -> Vec<String> {
     let tags = [value % 4, u32::from(key) % 3];
     tags.iter().take(value as usize % 3).map(ToString::to_string).collect()
 }
 
-/// The value of `Revoke` until there is one.
+/// The value of `Revoke` before the first such event.
 const NONE_REVOKED: u32 = u32::MAX;
 
 impl Settings {
-    /// Values that all have this TTL and no bound.
+    /// Returns settings with this TTL for all values, without a bound.
     pub(crate) fn ttl(ttl: u64) -> Self {
         Self { ttls: [ttl; 3], ..Self::default() }
     }
@@ -136,21 +138,21 @@ impl Settings {
     }
 }
 
-/// All that can be seen.
+/// All that can be observed of a memo.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Seen {
-    /// What each call has been answered, if it has.
+    /// Answer of each call; `None` if the call has not ended.
     pub(crate) answers: Vec<Option<Answer>>,
-    /// The key of each load, in the order in which they began, and the event at which it did.
+    /// Key of each load and the event at which it began, in the order of the loads.
     pub(crate) loads: Vec<(u8, usize)>,
     pub(crate) gets: Vec<Option<u32>>,
-    /// The values that each look found, sorted, or the value that a peek found.
+    /// Values that each visit found, sorted, or the value that a peek found.
     pub(crate) looks: Vec<Vec<u32>>,
-    /// The number of values that each invalidation and each purge has removed.
+    /// Number of values that each invalidation and each purge has removed.
     pub(crate) removed: Vec<usize>,
-    /// The stats after each event: see `counted`.
+    /// Stats after each event: see `counted`.
     pub(crate) stats: Vec<[u64; 15]>,
-    /// The values that are alive after each event.
+    /// Values that are alive after each event.
     pub(crate) alive: Vec<Vec<u32>>,
 }
 
@@ -179,16 +181,16 @@ fn number(n: usize) -> u32 {
     u32::try_from(n).unwrap()
 }
 
-/// What is inserted by the n-th event: no load has such a number.
+/// Added to the index of an event that inserts, for its value. No load has such a number.
 const INSERTED: u32 = 1_000;
 
-/// The key of values that are not kept: an insert reads the clock, and changes nothing.
+/// Key of values that are not kept. Their insertion only reads the clock.
 const UNKEPT: u8 = u8::MAX;
 
 mod real {
     use super::*;
 
-    /// The number of clones of each value.
+    /// Number of living clones of each value.
     type Alive = Arc<Mutex<BTreeMap<u32, usize>>>;
 
     struct Value {
@@ -230,13 +232,13 @@ mod real {
 
     struct World {
         runtimes: Vec<Runtime>,
-        /// The current runtime.
+        /// Index of the current runtime.
         here: usize,
         memo: Memo<u8, Value>,
         errors: Errors,
         loads: Loads,
         alive: Alive,
-        /// The event that happens.
+        /// Index of the present event.
         at: Arc<AtomicUsize>,
         revoked: Arc<AtomicU32>,
         calls: Vec<Option<Call>>,
@@ -322,7 +324,8 @@ mod real {
             self.poll(self.calls.len() - 1);
         }
 
-        /// The memo's own reads depend on its state: a value that never expires needs none.
+        /// Reads the clock for the memo. Its own reads depend on its state, because a value that
+        /// never expires needs no clock.
         fn read_the_clock(&self) {
             if self.runtimes.len() > 1 {
                 self.memo.insert(UNKEPT, Value::new(u32::MAX, &self.alive));
@@ -409,7 +412,7 @@ mod real {
             world.seen.stats.push(counted(&world.memo.stats()));
         }
         drop((world.memo, world.calls));
-        assert!(world.alive.lock().unwrap().is_empty(), "alive without a memo");
+        assert!(world.alive.lock().unwrap().is_empty(), "values are alive after the memo was dropped");
         world.seen.loads = world.loads.lock().unwrap().iter().map(|(key, at, _)| (*key, *at)).collect();
         world.seen
     }
@@ -424,15 +427,15 @@ mod naive {
         loaded_at: u64,
         ttl: u64,
         weight: u64,
-        /// The number of its store.
+        /// Number of the store of the value.
         stored: usize,
-        /// Since it took its place.
+        /// `true` if the value was used since it entered the queue.
         is_used: bool,
-        /// `true` if it was marked for a refresh.
+        /// `true` if the value was marked for a refresh.
         is_due: bool,
-        /// Moment of the latest use by which it had not expired.
+        /// Time of the latest use before the value expired.
         used_at: u64,
-        /// Refreshes that failed.
+        /// Number of failed refreshes.
         failures: u64,
         rests_until: u64,
     }
@@ -444,21 +447,22 @@ mod naive {
         }
     }
 
-    #[allow(clippy::struct_excessive_bools)] // each changes by itself
+    #[allow(clippy::struct_excessive_bools)] // each changes independently
     struct Load {
         key: u8,
         leader: usize,
         began: u64,
-        /// Since the latest clear.
+        /// `true` if there was no clear since the load began.
         current: bool,
-        /// And since the latest invalidation of its key: it can be joined, and will be kept.
+        /// `true` if there was also no invalidation of its key. Calls can join the load, and its
+        /// value will be kept.
         attached: bool,
-        /// `true` if there was a value to serve when it began.
+        /// `true` if there was a value to serve when the load began.
         is_refresh: bool,
         joined: BTreeSet<usize>,
-        /// The calls in `joined` that came after an invalidation by value or tag.
+        /// Calls in `joined` that came after an invalidation by value or tag.
         late: BTreeSet<usize>,
-        /// The invalidations by value or tag since it began.
+        /// Invalidations by value or tag since the load began.
         doubts: Vec<Event>,
         ended: bool,
     }
@@ -481,16 +485,16 @@ mod naive {
     struct Model {
         settings: Settings,
         clocks: NaiveClocks,
-        /// The current runtime.
+        /// Index of the current runtime.
         here: usize,
-        /// As last read from the clocks.
+        /// Time at the latest read of a clock.
         now: u64,
         at: usize,
         values: BTreeMap<u8, Value>,
-        /// The keys, the first to be evicted first.
+        /// Keys in the order of eviction.
         order: VecDeque<u8>,
         revoked: u32,
-        /// When a stored value expires, the number of its store, and its key. It may be gone.
+        /// Expiry, number of the store, and key of each stored value. The value may have left.
         expiries: BTreeSet<(u64, usize, u8)>,
         stores: usize,
         loads: Vec<Load>,
@@ -553,7 +557,7 @@ mod naive {
             }
         }
 
-        /// Removes values of some use that an invalidation concerns.
+        /// Removes the values that are not dead and that an invalidation matches.
         fn forget_where(&mut self, by: Event) {
             let keys: Vec<u8> = self.values.keys().copied().filter(|key| !self.is_dead(*key)).collect();
             let hit: Vec<u8> = keys.into_iter().filter(|key| is_hit(by, *key, self.values[key].number)).collect();
@@ -573,8 +577,8 @@ mod naive {
             value.number
         }
 
-        /// Removes the value at the front of the expiries, if it has expired by this moment. A
-        /// value that was used meanwhile takes another place.
+        /// Removes the value at the front of the expiries, if it has expired at this moment. A
+        /// value that was used meanwhile moves to another place.
         fn expire(&mut self, moment: u64) -> bool {
             let Some(&(at, stored, key)) = self.expiries.first() else { return false };
             if at > moment {
@@ -651,7 +655,7 @@ mod naive {
             }
         }
 
-        /// A call reads the clock of its runtime whenever it is polled.
+        /// Polls a call, which reads the clock of its runtime.
         fn poll(&mut self, call: usize) {
             self.now = self.clocks.read(self.calls[call].runtime);
         }
@@ -685,7 +689,7 @@ mod naive {
             true
         }
 
-        /// A hit on such a value reads no clock.
+        /// Returns `true` for a value that never expires. A hit on it reads no clock.
         fn never_expires(&self, key: u8) -> bool {
             let is_hit = !self.is_marked(key) && !self.is_useless(key);
             self.settings.time_to_idle.is_none() && self.ttl(key) == u64::MAX && is_hit
@@ -746,7 +750,7 @@ mod naive {
             });
         }
 
-        /// Those who waited see for themselves, in the order in which they were made.
+        /// Lets waiting calls try again, in the order in which they were made.
         fn again(&mut self, calls: BTreeSet<usize>) {
             for call in calls {
                 self.contact(call, false);
@@ -834,7 +838,7 @@ mod naive {
             let found = self.is_unexpired(key).then(|| self.use_value(key));
             self.stats.hits += u64::from(found.is_some());
             self.stats.misses += u64::from(found.is_none());
-            // An expired value is no hit, and is not asked whether it is valid.
+            // An expired value is no hit, and `valid_while` is not called for it.
             let age = self.age(key).unwrap_or_default();
             if age < self.ttl(key) || age >= self.ttl(key).saturating_add(self.window()) {
                 self.forget_if_useless(key);
@@ -950,13 +954,13 @@ mod naive {
     }
 }
 
-/// Runs both, and looks whether they agree, and what they agree about.
+/// Runs both memos. Checks that they agree, and that the result is sound.
 pub(crate) fn check(settings: Settings, events: &[Event]) -> Result<(), TestCaseError> {
     let seen = real::run(settings, events);
     prop_assert_eq!(&seen, &naive::run(settings, events));
     stats_add_up(&seen, events)?;
     the_bound_is_never_exceeded(settings, &seen)?;
-    nothing_from_before_a_clear_is_seen_after_it(&seen, events)
+    no_value_from_before_a_clear_is_seen_after_it(&seen, events)
 }
 
 fn stats_add_up(seen: &Seen, events: &[Event]) -> Result<(), TestCaseError> {
@@ -968,7 +972,7 @@ fn stats_add_up(seen: &Seen, events: &[Event]) -> Result<(), TestCaseError> {
             _ => calls,
         };
         let [hits, misses, coalesced, loads, loading, failures, abandoned, ..] = *stats;
-        prop_assert_eq!(hits + misses + coalesced, calls, "every call is counted, and once");
+        prop_assert_eq!(hits + misses + coalesced, calls, "every call is counted once");
         prop_assert!(loads >= loading + failures + abandoned);
     }
     Ok(())
@@ -982,7 +986,7 @@ fn the_bound_is_never_exceeded(settings: Settings, seen: &Seen) -> Result<(), Te
     Ok(())
 }
 
-fn nothing_from_before_a_clear_is_seen_after_it(seen: &Seen, events: &[Event]) -> Result<(), TestCaseError> {
+fn no_value_from_before_a_clear_is_seen_after_it(seen: &Seen, events: &[Event]) -> Result<(), TestCaseError> {
     let (mut answers, mut gets) = (seen.answers.iter(), seen.gets.iter());
     for (at, event) in events.iter().enumerate() {
         let value = match event {
@@ -997,7 +1001,7 @@ fn nothing_from_before_a_clear_is_seen_after_it(seen: &Seen, events: &[Event]) -
             Event::InvalidateWhere(_) | Event::InvalidateTag(_) => is_hit(*event, of, value.unwrap()),
             _ => false,
         };
-        // A load that began with this very call, or after it, has nothing between them.
+        // No event lies between a call and a load that began with this call or after it.
         let between = events.get(began + 1..at).unwrap_or_default();
         prop_assert!(!between.iter().any(ends_it), "event {} got load {:?}, which began at {}", at, value, began);
     }
@@ -1062,7 +1066,7 @@ proptest! {
     #![proptest_config(cases(6_000))]
 
     #[test]
-    fn it_does_what_a_naive_memo_does(
+    fn the_memo_agrees_with_a_naive_memo(
         settings in any_settings(),
         events in prop::collection::vec(any_event(), 1..40),
     ) {
@@ -1070,7 +1074,7 @@ proptest! {
     }
 
     #[test]
-    fn it_does_what_a_naive_memo_does_in_three_runtimes(
+    fn the_memo_agrees_with_a_naive_memo_in_three_runtimes(
         settings in any_settings(),
         events in prop::collection::vec(prop_oneof![4 => any_event(), 1 => (0_usize..3).prop_map(Event::Switch)], 1..50),
     ) {
@@ -1078,7 +1082,7 @@ proptest! {
     }
 }
 
-/// Every order in which these events can happen.
+/// Returns all orders of these events.
 fn orders(events: &[(Event, usize)]) -> Vec<Vec<Event>> {
     if events.iter().all(|(_, left)| *left == 0) {
         return vec![Vec::new()];
@@ -1098,7 +1102,7 @@ fn orders(events: &[(Event, usize)]) -> Vec<Vec<Event>> {
 fn a_clear_wins_in_every_order_of_loads_a_join_and_clears() {
     let settings = Settings::ttl(10);
     for clear in [Event::Clear, Event::Invalidate(0), Event::Insert(0)] {
-        // The older of the loads under way ends first, or the newer.
+        // Either the older or the newer of the loads under way ends first.
         for first in [0, 1] {
             let ends = [Event::Succeed(first), Event::Succeed(0)];
             let orders = orders(&[(Event::Call(0), 3), (ends[0], 1), (ends[1], 1), (clear, 2)]);

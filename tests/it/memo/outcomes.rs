@@ -1,4 +1,4 @@
-//! The outcome that a memo tells the decorators that watch its calls.
+//! The outcomes that a memo reports to decorators that watch its calls.
 
 use crate::support::{listen, ms, paused, secs};
 use decor::{
@@ -19,8 +19,7 @@ const STALE: Option<MemoOutcome> = Some(MemoOutcome::Stale);
 const MISS: Option<MemoOutcome> = Some(MemoOutcome::Miss);
 const COALESCED: Option<MemoOutcome> = Some(MemoOutcome::Coalesced);
 
-/// For each call its duration in milliseconds, and `true` if it succeeds. Later calls succeed at
-/// once.
+/// Duration in milliseconds and success of each call. Further calls succeed at once.
 #[derive(Clone)]
 struct Script(Arc<Mutex<std::vec::IntoIter<(u64, bool)>>>);
 
@@ -35,7 +34,7 @@ impl Script {
     }
 }
 
-/// Notes the memo's outcome of each call.
+/// Records the memo's outcome of each call.
 #[derive(Default, Clone)]
 struct Seen(Arc<Mutex<Vec<Option<MemoOutcome>>>>);
 
@@ -54,8 +53,8 @@ impl Seen {
     }
 }
 
-/// Builds the chain in both halves, makes its calls one after the other with a pause in
-/// milliseconds before each, and returns what the timing saw, which must be the same in both.
+/// Builds the chain in both halves, and makes its calls one after the other, each after a pause in
+/// milliseconds. Returns the recorded outcomes, which must be the same in both halves.
 macro_rules! outcomes {
     ($steps:expr, |$f:ident, $seen:ident| $chain:expr, [$($pause:literal => $argument:literal),*]) => {{
         let in_tasks = paused().block_on(async {
@@ -102,7 +101,7 @@ fn memo() -> Memo<u32, u32> {
 }
 
 #[test]
-fn a_miss_and_then_hits_for_each_key() {
+fn each_key_has_a_miss_and_then_hits() {
     let seen = outcomes!([(0, false)], |f, seen| f.memoized(&memo()).timed_with(seen.timing().by_memo()),
         [0 => 1, 0 => 1, 9_999 => 1, 1 => 1, 0 => 2, 0 => 2]);
     assert_eq!(seen, [MISS, MISS, HIT, MISS, MISS, HIT], "a load that fails is a miss");
@@ -110,17 +109,17 @@ fn a_miss_and_then_hits_for_each_key() {
 
 /// The first call waits for 2 of the 5 s, the second for the next 2, the third for the rest.
 #[test]
-fn a_call_that_waited_is_coalesced() {
+fn a_call_that_waited_for_a_load_is_coalesced() {
     for is_ok in [true, false] {
         let seen = outcomes!([(5_000, is_ok)], |f, seen| f.memoized(&memo()).detached()
             .timed_with(seen.timing().by_memo()).timeout(secs(2)), [0 => 1, 0 => 1, 0 => 1]);
-        assert_eq!(seen, [None, None, COALESCED], "a caller that left has no outcome");
+        assert_eq!(seen, [None, None, COALESCED], "a call that timed out has no outcome");
     }
 }
 
 /// The first attempt loads and fails; the limiter refuses the second.
 #[test]
-fn of_several_attempts_the_last_counts_even_if_it_did_not_reach_the_memo() {
+fn a_last_attempt_that_the_memo_did_not_answer_leaves_no_outcome() {
     let policy = || RetryPolicy::fixed(secs(1)).max_attempts(2);
     let limiter = || RateLimiter::new(1, secs(60));
     let seen = outcomes!([(0, false)], |f, seen| f.memoized(&memo()).try_rate_limited(&limiter())
@@ -152,7 +151,7 @@ fn a_stale_answer_at_once_or_after_a_failure_is_stale() {
 }
 
 #[test]
-fn the_latest_attempt_and_the_latest_memo_tell() {
+fn the_last_attempt_and_the_outer_memo_decide_the_outcome() {
     let policy = RetryPolicy::fixed(secs(1));
     let seen = outcomes!([(0, false), (100, false)], |f, seen| f.memoized(&memo()).timed_with(seen.timing().by_memo())
         .retry_with(&policy).timed_with(seen.timing().by_memo()), [0 => 1, 0 => 1]);
@@ -163,26 +162,26 @@ fn the_latest_attempt_and_the_latest_memo_tell() {
     assert_eq!(seen, [MISS, MISS, HIT, HIT, MISS], "inner and outer, outer alone, inner and outer");
 }
 
-/// The outcome of a call that no timing watched is still there, and is not taken for another's.
+/// An earlier call without a timing has left an outcome, which must not count for another call.
 #[test]
-fn a_call_that_no_memo_answered_has_none() {
+fn a_call_that_no_memo_answered_has_no_outcome() {
     let seen = outcomes!([], |f, seen| f.timed_with(seen.timing().by_memo()), [0 => 1]);
     assert_eq!(seen, [None]);
     let seen = outcomes!([], |f, seen| f.memoized(&memo()).timed_with(seen.timing()), [0 => 1, 0 => 1]);
-    assert_eq!(seen, [None, None], "unless it is asked for");
+    assert_eq!(seen, [None, None], "without `by_memo`");
     let seen = outcomes!([(0, true), (3_000, true)], |f, seen| {
         let limiter = RateLimiter::new(1, secs(1));
         f.memoized(&memo()).try_rate_limited(&limiter).timed_with(seen.timing().by_memo())
     }, [0 => 1, 0 => 1, 1_000 => 1]);
-    assert_eq!(seen, [MISS, None, HIT], "refused before it");
+    assert_eq!(seen, [MISS, None, HIT], "refused before the memo");
     let seen = outcomes!([(0, true), (3_000, true)], |f, seen| f.memoized(&memo()).timeout(secs(2))
         .timed_with(seen.timing().by_memo()), [0 => 1, 0 => 2]);
-    assert_eq!(seen, [MISS, None], "left by its timeout");
+    assert_eq!(seen, [MISS, None], "ended by a timeout");
 }
 
-/// In the very poll in which the call is left, its function asks a memo of its own.
+/// The function calls a memo of its own in the same poll in which the call is dropped.
 #[tokio::test(start_paused = true)]
-async fn a_memo_within_the_function_does_not_tell_for_the_one_around_it() {
+async fn a_memo_within_the_function_leaves_no_outcome_for_the_outer_call() {
     let (inner, seen) = (memo(), Seen::default());
     inner.insert(7, 7);
     let hangs = |_: u32| async {
@@ -198,7 +197,7 @@ async fn a_memo_within_the_function_does_not_tell_for_the_one_around_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn futures_and_waiting_calls_tell() {
+async fn futures_and_waiting_calls_have_outcomes() {
     let (memo, seen) = (memo(), Seen::default());
     let slow = || async {
         sleep(secs(1)).await;
@@ -216,7 +215,7 @@ async fn futures_and_waiting_calls_tell() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_line_of_the_log_has_the_outcome_as_a_field() {
+async fn a_log_line_has_the_outcome_as_a_field() {
     let (memo, log) = (memo(), listen());
     let answers = Script::new(&[(0, false)]);
     let ask = (|_: u32| ready(answers.next().1)).memoized(&memo);

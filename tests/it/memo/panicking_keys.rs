@@ -1,5 +1,5 @@
-//! Keys whose `Hash`, `Eq` or `Clone` panics: nothing is left behind that would hold up other
-//! calls.
+//! Keys with a `Hash`, `Eq` or `Clone` that panics. The panic leaves no state behind that would
+//! block other calls.
 
 use crate::support::{paused, secs};
 use decor::{KeyedLimiter, Memo, prelude::*};
@@ -10,7 +10,7 @@ use std::{
 };
 
 thread_local! {
-    /// The calls of a key's code until one panics; negative if none does.
+    /// Calls of a key's code before the one that panics; negative if none panics.
     static LEFT: Cell<i32> = const { Cell::new(-1) };
 }
 
@@ -46,7 +46,7 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-/// Whether the code of a key panicked in it.
+/// Returns `true` if the code of a key panicked in `act`.
 fn panics(at: i32, act: impl FnOnce()) -> bool {
     LEFT.set(at);
     let panicked = catch_unwind(AssertUnwindSafe(act)).is_err();
@@ -56,7 +56,7 @@ fn panics(at: i32, act: impl FnOnce()) -> bool {
 
 #[test]
 fn a_load_ends_wherever_the_code_of_its_key_panics() {
-    // By the first position at which nothing panics, all of them have been tried.
+    // At the first position without a panic, all positions have been tried.
     for at in 0.. {
         let memo: Memo<Key, u32> = Memo::ttl(secs(60));
         memo.insert(Key(7), 0); // so that `Eq` is called as well

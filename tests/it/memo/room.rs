@@ -1,4 +1,4 @@
-//! The room of a memo: which value leaves, and when it is dropped.
+//! The room of a memo. Covers the choice of the values that leave, and the moment of their drop.
 
 use crate::support::{cases, just_before, paused, secs};
 use decor::{Eviction, Memo, MemoBuilder, MemoStats, prelude::*, test_util::VirtualClock};
@@ -17,11 +17,11 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// A value that counts its clones, and how many of them are alive.
+/// A value that counts how many of its clones are alive.
 #[derive(Debug)]
 pub(super) struct Value {
     weight: u32,
-    /// In seconds.
+    /// TTL in seconds.
     ttl: u64,
     alive: Arc<AtomicIsize>,
 }
@@ -54,7 +54,7 @@ impl Values {
     }
 }
 
-/// Either half, each with a clock that is moved by hand.
+/// The async or the blocking half, with a clock that the test advances.
 pub(super) enum Half {
     Tasks(Runtime),
     Threads(VirtualClock),
@@ -81,7 +81,7 @@ impl Half {
         }
     }
 
-    /// A memo whose time begins now, by this half's clock.
+    /// Returns a memo with a time that begins now, by this half's clock.
     pub(super) fn memo(
         &self,
         set: impl FnOnce(MemoBuilder<u32, Value>) -> MemoBuilder<u32, Value>,
@@ -117,18 +117,18 @@ fn left(stats: &MemoStats) -> [u64; 3] {
 
 type Way = fn(&Half, &Memo<u32, Value>, &Values);
 
-/// Each begins with one value, of weight 1 and 10 s, in a memo of capacity 2. The numbers are the
-/// values that are held afterwards, the expirations and the evictions.
+/// The ways in which a value leaves a memo of capacity 2, which begins with one value of weight 1
+/// and a TTL of 10 s. The numbers are expirations, evictions and values that are held afterwards.
 const WAYS: [(&str, Way, [u64; 3]); 13] = [
     ("clear", |half, memo, _| half.run(|| memo.clear()), [0, 0, 0]),
     ("invalidate", |half, memo, _| half.run(|| memo.invalidate(&1)), [0, 0, 0]),
     ("replaced", |half, memo, values| half.insert(memo, 1, values.make(1, 10)), [0, 0, 1]),
-    ("replaced by what is not kept", |half, memo, values| half.insert(memo, 1, values.make(1, 0)), [0, 0, 0]),
-    ("replaced by what is too heavy", |half, memo, values| half.insert(memo, 1, values.make(3, 10)), [0, 1, 0]),
+    ("replaced by a value that is not kept", |half, memo, values| half.insert(memo, 1, values.make(1, 0)), [0, 0, 0]),
+    ("replaced by a value that is too heavy", |half, memo, values| half.insert(memo, 1, values.make(3, 10)), [0, 1, 0]),
     ("evicted", |half, memo, values| half.insert(memo, 2, values.make(2, 10)), [0, 1, 1]),
     ("evicted by a load", |half, memo, values| half.load(memo, 2, || values.make(2, 10)), [0, 1, 1]),
     (
-        "expired and asked for",
+        "expired and looked up",
         |half, memo, _| {
             half.advance(secs(10));
             assert!(!half.get(memo, 1));
@@ -184,7 +184,7 @@ const WAYS: [(&str, Way, [u64; 3]); 13] = [
 ];
 
 #[test]
-fn a_value_that_leaves_is_dropped_before_the_call_returns() {
+fn a_removed_value_is_dropped_before_the_call_returns() {
     Half::both(|half| {
         for (way, act, expected) in WAYS {
             let memo = half.memo(|b| b.capacity(2).refresh_ahead(0.8));
@@ -195,13 +195,13 @@ fn a_value_that_leaves_is_dropped_before_the_call_returns() {
             assert_eq!(values.alive(), expected[2], "{way}");
             assert_eq!(left(&memo.stats()), expected, "{way}");
             drop(memo);
-            assert_eq!(values.alive(), 0, "{way}, and then the memo");
+            assert_eq!(values.alive(), 0, "{way}, then the memo was dropped");
         }
     });
 }
 
 #[test]
-fn a_value_is_dropped_before_the_waiters_hear_of_the_next() {
+fn a_replaced_value_is_dropped_before_the_waiters_get_the_next() {
     let (memo, values) = (Memo::<u32, Value>::ttl(secs(10)), Values::default());
     memo.insert(1, values.make(1, 10));
     memo.invalidate(&1);
@@ -213,14 +213,14 @@ fn a_value_is_dropped_before_the_waiters_hear_of_the_next() {
     assert!(waiters.iter_mut().all(|waiter| waiter.poll().is_pending()));
     assert!(send.send(values.make(1, 10)).is_ok());
     drop(leader.poll());
-    assert_eq!(values.alive(), 2, "the memo's, and one for all waiters");
+    assert_eq!(values.alive(), 2, "the memo holds one, and all waiters share one");
     assert!(waiters.iter_mut().all(|waiter| waiter.poll().is_ready()));
-    assert_eq!(values.alive(), 1, "the waiters' one goes with the last of them");
+    assert_eq!(values.alive(), 1, "the last waiter drops the shared value");
     memo.invalidate(&1);
     assert_eq!(values.alive(), 0);
 }
 
-/// A value that may use the memo when it is dropped, because no lock is held then.
+/// The `Drop` of a value may use the memo, because no lock is held then.
 #[test]
 fn a_value_is_dropped_outside_of_all_locks() {
     #[derive(Clone)]
@@ -245,7 +245,7 @@ fn a_value_is_dropped_outside_of_all_locks() {
     assert_eq!(dropped.load(SeqCst), 4);
 }
 
-/// They run outside of all locks as well.
+/// The closures run outside of all locks.
 #[test]
 fn the_closures_of_the_builder_may_use_the_memo() {
     static MEMO: LazyLock<Memo<u32, u32>> = LazyLock::new(|| {
@@ -263,7 +263,7 @@ fn the_closures_of_the_builder_may_use_the_memo() {
 }
 
 #[test]
-fn a_value_evicted_by_another_thread_goes_as_its_store_returns() {
+fn stores_on_four_threads_drop_evicted_values_before_they_return() {
     const VALUES: u32 = 1_000;
     let (memo, values) = (builder().capacity(100).build(), Values::default());
     let threads = 4;
@@ -291,12 +291,12 @@ fn a_value_evicted_by_another_thread_goes_as_its_store_returns() {
 // ---- weights ----
 
 #[test]
-fn a_value_that_is_too_heavy_takes_only_its_own_key() {
+fn a_value_that_is_too_heavy_removes_only_its_own_key() {
     Half::both(|half| {
         for by_refresh in [false, true] {
             let memo = half.memo(|b| b.capacity(1_000));
             let values = Values::default();
-            // The one that is refreshed expires a second before the others.
+            // The refreshed value expires a second before the others.
             (0..900).for_each(|key| half.insert(&memo, key, values.make(1, if key == 7 { 10 } else { 11 })));
             if by_refresh {
                 half.advance(secs(10));
@@ -347,19 +347,19 @@ fn values_without_weight_are_bounded_as_well() {
 // ---- expired values ----
 
 #[test]
-fn an_expired_value_goes_before_one_that_is_good() {
+fn an_expired_value_is_dropped_before_one_is_evicted() {
     Half::both(|half| {
         let (memo, values) = (half.memo(|b| b.capacity(3).stale_on_error(secs(60))), Values::default());
         for (key, ttl) in [(1, 100), (2, 20), (3, 10)] {
             half.insert(&memo, key, values.make(1, ttl));
         }
         half.advance(secs(20));
-        // Both have expired, and the first to expire goes although it came last.
+        // Both have expired. The first to expire is dropped, although it was stored last.
         half.insert(&memo, 4, values.make(1, 100));
         assert_eq!((values.alive(), left(&memo.stats())), (3, [1, 0, 3]));
         half.insert(&memo, 5, values.make(1, 100));
         assert_eq!((values.alive(), left(&memo.stats())), (3, [2, 0, 3]));
-        // Now all are good.
+        // Now no value has expired.
         half.insert(&memo, 6, values.make(1, 100));
         assert_eq!((values.alive(), left(&memo.stats())), (3, [2, 1, 3]));
         assert!((1..=6).all(|key| half.get(&memo, key) == [4, 5, 6].contains(&key)));
@@ -367,7 +367,7 @@ fn an_expired_value_goes_before_one_that_is_good() {
 }
 
 #[test]
-fn as_many_expired_values_go_as_a_heavy_one_needs() {
+fn a_heavy_value_drops_as_many_expired_values_as_it_needs() {
     Half::both(|half| {
         let (memo, values) = (half.memo(|b| b.capacity(10).stale_on_error(secs(60))), Values::default());
         half.insert(&memo, 0, values.make(2, 100));
@@ -380,20 +380,24 @@ fn as_many_expired_values_go_as_a_heavy_one_needs() {
 }
 
 #[test]
-fn an_expired_value_stays_where_there_is_room() {
+fn an_expired_value_stays_while_there_is_room() {
     Half::both(|half| {
         let (memo, values) = (half.memo(|b| b.capacity(3).stale_on_error(secs(60))), Values::default());
         half.insert(&memo, 1, values.make(1, 10));
         half.insert(&memo, 2, values.make(1, 100));
         half.advance(secs(10));
         half.insert(&memo, 3, values.make(1, 100));
-        half.insert(&memo, 3, values.make(1, 100)); // in place of another
-        assert_eq!((values.alive(), left(&memo.stats())), (3, [0, 0, 3]), "it may stand in for an error");
+        half.insert(&memo, 3, values.make(1, 100)); // replaces a value
+        assert_eq!(
+            (values.alive(), left(&memo.stats())),
+            (3, [0, 0, 3]),
+            "the value may still be served after an error"
+        );
     });
 }
 
 #[test]
-fn a_none_that_has_expired_goes_before_a_value() {
+fn an_expired_none_is_dropped_before_a_value_is_evicted() {
     let runtime = paused();
     runtime.block_on(async {
         let memo: Memo<u8, Option<u8>> =
@@ -409,13 +413,17 @@ fn a_none_that_has_expired_goes_before_a_value() {
 }
 
 #[test]
-fn dead_values_become_fewer_while_others_come() {
+fn stores_drop_more_dead_values_than_they_add() {
     Half::both(|half| {
         let (memo, values) = (half.memo(|b| b.stale_on_error(secs(5))), Values::default());
         (0..100).for_each(|key| half.insert(&memo, key, values.make(1, 10)));
         half.advance(just_before(secs(15)));
         half.insert(&memo, 1_000, values.make(1, 100));
-        assert_eq!((values.alive(), left(&memo.stats())), (101, [0, 0, 101]), "they may still stand in for an error");
+        assert_eq!(
+            (values.alive(), left(&memo.stats())),
+            (101, [0, 0, 101]),
+            "the values may still be served after an error"
+        );
         half.advance(Duration::from_nanos(1));
         for stored in 1..=50 {
             half.insert(&memo, 1_000, values.make(1, 100));
@@ -424,9 +432,9 @@ fn dead_values_become_fewer_while_others_come() {
     });
 }
 
-/// A key that is stored again and again leaves nothing behind, be its values long gone or not.
+/// A key that is stored many times leaves no state behind, whether or not its values have expired.
 #[test]
-fn values_that_were_replaced_do_not_pile_up() {
+fn replaced_values_do_not_accumulate() {
     Half::both(|half| {
         let (memo, values) = (half.memo(|b| b), Values::default());
         for n in 0..10_000 {
@@ -436,7 +444,7 @@ fn values_that_were_replaced_do_not_pile_up() {
         half.advance(secs(1_000));
         half.insert(&memo, 10, values.make(1, 10));
         half.insert(&memo, 10, values.make(1, 10));
-        assert!(memo.stats().expirations >= 2, "the queue of expiries is not clogged by them");
+        assert!(memo.stats().expirations >= 2, "replaced values do not block the queue of expiries");
     });
 }
 
@@ -454,9 +462,9 @@ fn a_use_moves_a_value_behind_those_that_were_not_used() {
     });
 }
 
-/// A hit of any kind is a use.
+/// For eviction, each answer by a value is a use.
 #[test]
-fn a_value_that_stands_in_is_used() {
+fn serving_a_stale_value_counts_as_a_use_for_eviction() {
     Half::both(|half| {
         let (memo, values) = (half.memo(|b| b.capacity(2).stale_on_error(secs(60))), Values::default());
         half.insert(&memo, 1, values.make(1, 10));
@@ -467,7 +475,7 @@ fn a_value_that_stands_in_is_used() {
     });
 }
 
-/// Held values and their order, by the rule as the documentation of `Eviction::Lru` states it.
+/// Stored values and their order, by the rule in the documentation of `Eviction::Lru`.
 #[derive(Default)]
 struct SecondChance {
     queue: VecDeque<u8>,
@@ -534,7 +542,7 @@ proptest! {
         ),
     ) {
         let memo = Memo::builder().capacity(capacity as u64).build();
-        // Held by the memo and by this map.
+        // The memo and this map each hold a clone.
         let mut values: BTreeMap<u8, Arc<()>> = BTreeMap::new();
         let mut model = SecondChance::default();
         for event in events {
@@ -568,16 +576,16 @@ proptest! {
     }
 }
 
-/// One store must not look at all of them.
+/// A store must not visit all values.
 #[test]
 fn a_store_among_values_that_are_all_used_ends_after_32() {
     let memo = Memo::builder().capacity(1_000).build();
     (0..1_000).for_each(|key| memo.insert(key, ()));
     assert!((0..1_000).all(|key| memo.get(&key).is_some()));
     (1_000..2_000).for_each(|key| memo.insert(key, ()));
-    assert!((1_000..2_000).all(|key| memo.get(&key).is_some()), "those that were just stored stay");
+    assert!((1_000..2_000).all(|key| memo.get(&key).is_some()), "values that were just stored stay");
     assert_eq!((memo.stats().evictions, memo.stats().entries), (1_000, 1_000));
-    // The 33rd of the used ones was the first to go.
+    // The 33rd of the used values was the first to be evicted.
     let memo = Memo::builder().capacity(1_000).build();
     (0..1_000).for_each(|key| memo.insert(key, ()));
     assert!((0..1_000).all(|key| memo.get(&key).is_some()));
@@ -587,9 +595,9 @@ fn a_store_among_values_that_are_all_used_ends_after_32() {
 
 // ---- keys ----
 
-/// `Hash` may be as poor as it likes, as long as equal keys have equal hashes.
+/// `Hash` only has to give equal keys equal hashes.
 #[test]
-fn keys_with_the_same_hash_are_kept_apart() {
+fn keys_with_equal_hashes_are_kept_apart() {
     #[derive(Debug, Clone, PartialEq, Eq)]
     struct Poor(u32);
     impl Hash for Poor {

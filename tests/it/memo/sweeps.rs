@@ -1,4 +1,4 @@
-//! The memory of expired values: calls for other keys free it.
+//! The memory of expired values, which calls for other keys free.
 
 use super::room::{Half, Value, Values};
 use crate::support::{just_before, secs};
@@ -14,12 +14,12 @@ use std::{
 
 const NANO: Duration = Duration::from_nanos(1);
 
-/// The key that is asked for; the others expire.
+/// The key that is called. The values of all other keys expire.
 const READ: u32 = 1_000;
 
 type Call = fn(&Half, &Memo<u32, Value>, &Values);
 
-/// A hit by hand and a miss, a hit of a memoized call, and a store.
+/// A hit and a miss of `get`, a hit of a memoized call, and a store.
 const CALLS: [Call; 4] = [
     |half, memo, _| assert!(half.get(memo, READ)),
     |half, memo, _| assert!(!half.get(memo, READ + 1)),
@@ -28,7 +28,7 @@ const CALLS: [Call; 4] = [
 ];
 
 #[test]
-fn each_call_drops_two_values_that_are_of_no_use() {
+fn each_call_drops_two_dead_values() {
     Half::both(|half| {
         for call in CALLS {
             let (memo, values) = (half.memo(|builder| builder.stale_on_error(secs(5))), Values::default());
@@ -36,9 +36,9 @@ fn each_call_drops_two_values_that_are_of_no_use() {
             (0..9).for_each(|key| half.insert(&memo, key, values.make(1, 10)));
             half.advance(just_before(secs(15)));
             call(half, &memo, &values);
-            assert_eq!(values.alive(), 10, "they may still stand in");
+            assert_eq!(values.alive(), 10, "within the window, all values stay");
             half.advance(NANO);
-            assert_eq!(values.alive(), 10, "no call, no drop");
+            assert_eq!(values.alive(), 10, "without a call, all values stay");
             for left in [8, 6, 4, 2, 1, 1] {
                 call(half, &memo, &values);
                 assert_eq!(values.alive(), left);
@@ -49,7 +49,7 @@ fn each_call_drops_two_values_that_are_of_no_use() {
     });
 }
 
-/// A use puts off the expiry of a value, and the queue learns of the use at the first expiry.
+/// A use extends the life of a value. The queue learns of the use at the first expiry.
 #[test]
 fn values_that_are_not_used_are_dropped_and_used_ones_stay() {
     Half::both(|half| {
@@ -60,15 +60,15 @@ fn values_that_are_not_used_are_dropped_and_used_ones_stay() {
         assert!(half.get(&memo, READ) && half.get(&memo, 0));
         assert_eq!(values.alive(), 10);
         half.advance(NANO);
-        // The first two in the queue are those that were used.
+        // The first two in the queue were used.
         for left in [10, 8, 6, 4, 2, 2] {
             assert!(half.get(&memo, READ));
             assert_eq!(values.alive(), left);
         }
         half.advance(just_before(just_before(secs(10))));
-        assert!(half.get(&memo, 0), "just in time");
+        assert!(half.get(&memo, 0), "a nanosecond before it expires");
         half.advance(just_before(secs(10)));
-        assert!(!half.get(&memo, READ), "since its latest use");
+        assert!(!half.get(&memo, READ), "expired since its latest use");
         assert!(half.get(&memo, 0));
         half.advance(secs(500));
         assert!(!half.get(&memo, 0));
@@ -76,9 +76,9 @@ fn values_that_are_not_used_are_dropped_and_used_ones_stay() {
     });
 }
 
-/// A load looks twice: when it begins, and when its value is stored.
+/// A load sweeps twice, at its start and when its value is stored.
 #[test]
-fn a_load_drops_four() {
+fn a_load_drops_four_dead_values() {
     Half::both(|half| {
         let (memo, values) = (half.memo(|builder| builder), Values::default());
         (0..9).for_each(|key| half.insert(&memo, key, values.make(1, 10)));
@@ -88,7 +88,7 @@ fn a_load_drops_four() {
     });
 }
 
-/// A clock read would double the price of such a hit.
+/// A clock read would double the cost of such a hit.
 #[test]
 fn one_in_64_hits_on_values_that_never_expire_drops_two() {
     Half::both(|half| {
@@ -105,9 +105,9 @@ fn one_in_64_hits_on_values_that_never_expire_drops_two() {
     });
 }
 
-/// Replaced and removed values leave the queue later, and are looked for in vain.
+/// Replaced and removed values stay in the queue, and are skipped when they come to its front.
 #[test]
-fn the_bound_holds_whatever_else_was_stored() {
+fn dead_values_are_dropped_within_the_promised_number_of_calls() {
     Half::both(|half| {
         for (held, stores) in [(1, 1), (5, 100), (20, 63), (100, 1_000), (100, 199)] {
             let (memo, values) = (half.memo(|builder| builder), Values::default());
@@ -123,9 +123,9 @@ fn the_bound_holds_whatever_else_was_stored() {
     });
 }
 
-/// The sweeps of such drops do not nest.
+/// The value uses the memo in its `Drop`.
 #[test]
-fn a_value_that_uses_the_memo_in_its_drop_is_swept_by_itself() {
+fn sweeps_do_not_nest_in_the_drop_of_a_value() {
     #[derive(Clone)]
     struct Asks(Option<Memo<u32, Asks>>, Arc<AtomicUsize>);
     impl Drop for Asks {

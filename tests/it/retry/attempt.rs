@@ -1,5 +1,4 @@
-//! `decor::attempt()`: the number of the attempt that is running, in tasks, threads and nested
-//! retries.
+//! `decor::attempt()`, the number of the running attempt, in tasks, threads and nested retries.
 
 use crate::support::{ms, secs};
 use decor::{RetryPolicy, attempt, prelude::*, test_util::VirtualClock};
@@ -20,12 +19,12 @@ fn policy(attempts: u32) -> RetryPolicy {
     RetryPolicy::fixed(secs(1)).max_attempts(attempts)
 }
 
-/// Notes the attempt, and fails until `last`.
+/// Records the attempt, and fails until `last`.
 async fn failing_until(last: u32, seen: &RefCell<Vec<u32>>) -> Result<u32, u32> {
     let number = attempt();
     seen.borrow_mut().push(number);
     yield_now().await;
-    assert_eq!(attempt(), number, "before and after a wait");
+    assert_eq!(attempt(), number, "the same before and after a wait");
     sleep(ms(10)).await;
     assert_eq!(attempt(), number);
     if number < last { Err(number) } else { Ok(number) }
@@ -42,7 +41,7 @@ async fn the_attempt_is_one_outside_and_counts_inside() {
     assert_eq!((given_up, attempt()), (Err(2), 1));
 }
 
-/// A closure may work before it returns its future.
+/// A closure may run code before it returns its future.
 #[tokio::test(start_paused = true)]
 async fn a_closure_sees_the_attempt_before_it_returns_its_future() {
     let fail = || ready(Err::<(), _>(attempt()));
@@ -52,7 +51,7 @@ async fn a_closure_sees_the_attempt_before_it_returns_its_future() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nested_retries_have_the_innermost_one() {
+async fn within_nested_retries_the_innermost_counts() {
     let seen = RefCell::new(Vec::new());
     let inner = || async {
         seen.borrow_mut().push(attempt());
@@ -67,16 +66,16 @@ async fn nested_retries_have_the_innermost_one() {
     outer.retry_with(policy(2)).await.unwrap_err();
     assert_eq!(*seen.borrow(), [10, 1, 2, 10, 20, 1, 2, 20]);
 
-    // In one chain.
+    // Two retries in one chain.
     seen.borrow_mut().clear();
     inner.retry_with(policy(2)).retry_with(policy(2)).await.unwrap_err();
     assert_eq!(*seen.borrow(), [1, 2, 1, 2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn retries_that_take_turns_on_one_thread_keep_theirs() {
+async fn concurrent_retries_on_one_thread_keep_their_numbers() {
     let seen = RefCell::default();
-    // The n-th needs n attempts, and begins n ms later.
+    // The n-th call needs n attempts, and begins n ms later.
     let calls = (1..=20_u32).map(|n| {
         let seen = &seen;
         async move {
@@ -90,7 +89,7 @@ async fn retries_that_take_turns_on_one_thread_keep_theirs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_spawned_task_is_outside() {
+async fn a_spawned_task_has_attempt_one() {
     let spawning = || async {
         let outside = spawn(async { attempt() }).await.unwrap();
         Err::<(), _>((attempt(), outside))
@@ -99,7 +98,7 @@ async fn a_spawned_task_is_outside() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tasks_that_move_between_threads_keep_theirs() {
+async fn tasks_that_move_between_threads_keep_their_numbers() {
     let flaky = async |last: u32| {
         let number = attempt();
         for _ in 0..20 {
@@ -130,9 +129,9 @@ async fn neither_a_panic_nor_a_drop_leaves_an_attempt_behind() {
     assert_eq!(attempt(), 1);
 }
 
-/// The hooks and predicates of a retry are not part of an attempt.
+/// Hooks and predicates of a retry do not belong to its attempts.
 #[tokio::test(start_paused = true)]
-async fn hooks_are_outside() {
+async fn hooks_and_predicates_have_the_outer_attempt() {
     let seen = RefCell::new(Vec::new());
     let note = || seen.borrow_mut().push(attempt());
     (|| ready(Err::<(), _>("busy")))
@@ -147,7 +146,7 @@ async fn hooks_are_outside() {
         .unwrap_err();
     assert_eq!(*seen.borrow(), [1, 1, 1]);
 
-    // Within another retry, the inner hooks are outside too.
+    // Within another retry, the inner hooks have the attempt of the outer retry.
     seen.borrow_mut().clear();
     let fail = || ready(Err::<(), _>("busy"));
     let inner = fail.retry_with(policy(2)).on_retry(|_| note()).on_give_up(|_| note());
@@ -156,7 +155,7 @@ async fn hooks_are_outside() {
 }
 
 #[test]
-fn threads_have_attempts_too() {
+fn attempts_count_on_threads_too() {
     let _clock = VirtualClock::start();
     assert_eq!((|| Err::<(), _>(attempt())).blocking().retry_with(policy(4)).run(), Err(4));
     assert_eq!(attempt(), 1);
@@ -180,22 +179,22 @@ fn threads_have_attempts_too() {
     assert_eq!(attempt(), 1);
 }
 
-/// A limit runs a sync call on another thread, and takes the number along. A thread that the
-/// function starts is outside.
+/// A timeout runs a sync call on another thread, which keeps the number. A thread that the function
+/// starts has attempt 1.
 #[test]
-fn a_sync_call_with_a_limit_takes_the_attempt_along() {
+fn a_sync_call_with_a_timeout_keeps_its_attempt() {
     let _clock = VirtualClock::start();
     let spawning = || Err::<(), _>(format!("{} and {}", attempt(), std::thread::spawn(attempt).join().unwrap()));
     let retried = spawning.blocking().timeout(secs(9)).retry_with(policy(3));
     assert_eq!(retried.run(), Err("3 and 1".to_owned()));
-    // The pool's thread forgets it.
+    // The pool's thread is reset.
     let outside = (|| Err::<(), _>(attempt().to_string())).blocking().timeout(secs(9));
     assert_eq!(outside.run(), Err("1".to_owned()));
 }
 
-/// A limit around a retry runs all of it on another thread.
+/// A timeout around a retry runs the whole retry on another thread.
 #[test]
-fn a_retry_on_another_thread_counts_there() {
+fn a_retry_within_a_timeout_counts_on_the_other_thread() {
     let _clock = VirtualClock::start();
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
     let noted = Arc::clone(&seen);

@@ -1,4 +1,4 @@
-//! Attempts: when the next one begins, what is dropped before it, and which arguments it gets.
+//! The start of attempts, drops before an attempt, and the arguments of an attempt.
 
 use super::counted;
 use crate::support::{ms, secs};
@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use tokio_test::{assert_pending, assert_ready, task};
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_dropped_while_waiting_makes_no_further_call() {
+async fn a_retry_dropped_during_a_delay_makes_no_further_call() {
     let calls = Cell::new(0);
     let mut call = task::spawn(counted(&calls).retry_with(RetryPolicy::fixed(secs(1))).into_future());
     assert_pending!(call.poll());
@@ -46,7 +46,7 @@ async fn a_retry_dropped_during_an_attempt_drops_the_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_attempts_future_is_gone_before_the_wait() {
+async fn a_failed_attempts_future_is_dropped_before_the_delay() {
     let token = Arc::new(());
     let held = Arc::clone(&token);
     let fail = move || {
@@ -55,7 +55,7 @@ async fn a_failed_attempts_future_is_gone_before_the_wait() {
     };
     let mut call = task::spawn(fail.retry_with(RetryPolicy::fixed(secs(1))).into_future());
     assert_pending!(call.poll());
-    assert_eq!(Arc::strong_count(&token), 2, "this test's and the closure's");
+    assert_eq!(Arc::strong_count(&token), 2, "only this test and the closure hold the token");
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,7 +73,7 @@ async fn nothing_of_the_next_attempt_runs_before_its_delay_is_over() {
 
 #[test]
 fn a_retry_without_delay_yields_between_attempts() {
-    // No runtime: neither timer nor clock is touched.
+    // Without a runtime, because neither timer nor clock is used.
     let calls = Cell::new(0);
     let policy = RetryPolicy::fixed(Duration::ZERO).max_attempts(4);
     let mut call = task::spawn(counted(&calls).retry_with(policy).into_future());
@@ -94,7 +94,7 @@ fn a_success_at_once_needs_no_runtime() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delay_beyond_the_clock_waits_for_ever() {
+async fn a_delay_beyond_the_range_of_the_clock_never_ends() {
     let calls = Cell::new(0);
     let mut call = task::spawn(counted(&calls).retry_with(RetryPolicy::fixed(Duration::MAX)).into_future());
     assert_pending!(call.poll());
@@ -109,7 +109,7 @@ async fn an_attempts_resources_are_freed_before_its_end_is_reported() {
     let free = RefCell::new(Vec::new());
     let fail = || {
         let permit = permits.try_acquire().unwrap();
-        // The value is dropped with the future, not when the future is ready.
+        // The future drops the value when it is dropped, not when it is ready.
         std::future::poll_fn(move |_| std::task::Poll::Ready(Err::<(), _>(permit.num_permits())))
     };
     fail.retry_with(RetryPolicy::fixed(ms(5)).max_attempts(2))
@@ -121,7 +121,7 @@ async fn an_attempts_resources_are_freed_before_its_end_is_reported() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_hook_alone_is_told_the_time() {
+async fn each_hook_by_itself_gets_the_elapsed_time() {
     let failing = || async {
         sleep(ms(5)).await;
         Err::<(), _>("busy")

@@ -1,4 +1,4 @@
-//! Hints: an error may say how long to wait.
+//! Hints, which are delays that a result asks for.
 
 use super::counted;
 use crate::support::{listen, ms, secs};
@@ -15,7 +15,7 @@ async fn hinted(policy: RetryPolicy, hint: Duration) -> (u32, Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_takes_the_delays_place_and_may_exceed_the_cap() {
+async fn a_hint_replaces_the_delay_and_may_exceed_the_cap() {
     assert_eq!(hinted(RetryPolicy::fixed(secs(1)), secs(30)).await, (3, secs(60)));
     assert_eq!(hinted(RetryPolicy::fixed(secs(1)).max_delay(secs(2)), secs(30)).await, (3, secs(60)));
     assert_eq!(hinted(RetryPolicy::fixed(secs(1)), Duration::ZERO).await, (3, Duration::ZERO));
@@ -32,7 +32,7 @@ async fn a_hint_overrides_neither_attempts_nor_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_beyond_the_longest_gives_up_at_once() {
+async fn a_hint_beyond_max_hint_gives_up_at_once() {
     let of = |max_hint| RetryPolicy::fixed(secs(1)).max_hint(max_hint);
     assert_eq!(hinted(of(secs(30)), secs(30)).await, (3, secs(60)));
     assert_eq!(hinted(of(secs(30)), secs(30) + Duration::from_nanos(1)).await, (1, Duration::ZERO));
@@ -40,7 +40,7 @@ async fn a_hint_beyond_the_longest_gives_up_at_once() {
     assert_eq!(hinted(of(Duration::ZERO), Duration::from_nanos(1)).await, (1, Duration::ZERO));
     let year = secs(31_536_000);
     assert_eq!(hinted(of(Duration::MAX), year).await, (3, 2 * year));
-    // An hour until set.
+    // The default is an hour.
     let policy = RetryPolicy::fixed(secs(1));
     assert_eq!(hinted(policy.clone(), secs(3_600)).await, (3, secs(7_200)));
     assert_eq!(hinted(policy.clone(), secs(3_601)).await, (1, Duration::ZERO));
@@ -48,21 +48,21 @@ async fn a_hint_beyond_the_longest_gives_up_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn jitter_may_take_a_hint_beyond_the_longest() {
+async fn jitter_may_extend_a_hint_beyond_max_hint() {
     let policy = RetryPolicy::fixed(secs(1)).jitter(Jitter::Full).max_attempts(2).max_hint(secs(100)).seed(1);
     let (calls, waited) = hinted(policy, secs(100)).await;
     assert!(calls == 2 && waited > secs(100), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_that_is_too_long_is_told_to_all() {
+async fn error_hook_and_log_report_a_hint_that_is_too_long() {
     let told = Cell::new(None);
     let policy = RetryPolicy::fixed(secs(1)).max_hint(secs(60)).deadline(secs(10));
     let log = listen();
     let fetch = (|| ready(Err::<(), _>("busy"))).named("fetch").retry_with(policy).retry_after(|_| Some(secs(61)));
     let fetch = fetch.on_give_up(|g| told.set(Some((g.attempts, g.reason, g.error.copied())))).explained();
     let error = fetch.await.unwrap_err();
-    // The deadline would end it too.
+    // The deadline would end the retry too.
     assert_eq!((error.attempts(), error.reason()), (1, GiveUpReason::HintTooLong));
     assert_eq!(error.to_string(), "retry failed after 1 attempt (hint too long): busy");
     assert_eq!(told.get(), Some((1, GiveUpReason::HintTooLong, Some("busy"))));
@@ -70,7 +70,7 @@ async fn a_hint_that_is_too_long_is_told_to_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ok_may_say_how_long_to_wait() {
+async fn retry_after_result_reads_the_hint_of_an_ok() {
     let begun = Instant::now();
     let mut answers = vec![Ok(200), Err(9), Ok(429)];
     let told = Cell::new(0);
@@ -87,7 +87,7 @@ async fn an_ok_may_say_how_long_to_wait() {
         .await;
     assert_eq!((status, begun.elapsed(), told.get()), (Ok(200), secs(16), 2));
 
-    // An `Ok` that is not retried is not asked for a hint. An `Ok` with a hint that is too long is
+    // No hint is read from an `Ok` that is not retried. An `Ok` with a hint that is too long is
     // returned.
     let asked = Cell::new(0);
     let ask = |r: &Result<u32, &str>| {
@@ -105,7 +105,7 @@ async fn an_ok_may_say_how_long_to_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_later_word_for_hints_counts() {
+async fn the_later_of_two_hint_methods_counts() {
     let begun = Instant::now();
     let fail = || ready(Err::<(), _>("busy"));
     let policy = RetryPolicy::default().max_attempts(2);
@@ -116,7 +116,7 @@ async fn the_later_word_for_hints_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_gets_a_little_jitter_where_the_policy_has_any() {
+async fn with_jitter_up_to_a_tenth_is_added_to_a_hint() {
     let mut seen = Vec::new();
     for seed in 0..50 {
         let policy = RetryPolicy::fixed(secs(1)).jitter(Jitter::Full).max_attempts(2).seed(seed);
@@ -126,7 +126,7 @@ async fn a_hint_gets_a_little_jitter_where_the_policy_has_any() {
         seen.push(waited);
     }
     seen.dedup();
-    assert_eq!(seen.len(), 50, "no two came back together");
+    assert_eq!(seen.len(), 50, "no two calls returned together");
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,5 +147,5 @@ async fn no_hint_is_asked_for_an_error_that_is_not_retried() {
         None
     });
     asking.await.unwrap_err();
-    assert_eq!(asked.get(), 0, "nor after the last attempt");
+    assert_eq!(asked.get(), 0, "not after the last attempt either");
 }

@@ -34,7 +34,7 @@ async fn a_retry_logs_retries_giving_up_and_late_success() {
     );
 
     (|| ready(Ok::<_, ()>(1))).retry_with(RetryPolicy::default()).await.unwrap();
-    assert_eq!(log.take(), [""; 0], "a success at once is no news");
+    assert_eq!(log.take(), [""; 0], "a success at once is not logged");
 
     let failing_with = |mut errors: Vec<&'static str>| {
         let fail = move || ready(Err::<(), _>(errors.pop().unwrap()));
@@ -46,7 +46,7 @@ async fn a_retry_logs_retries_giving_up_and_late_success() {
         ["DEBUG fetch failed at attempt 1, retrying in 7.00ms", "WARN fetch gave up at attempt 2: not retryable"]
     );
     failing_with(vec!["fatal"]).await.unwrap_err();
-    assert_eq!(log.take(), ["DEBUG fetch failed: not retryable"], "nothing was retried");
+    assert_eq!(log.take(), ["DEBUG fetch failed: not retryable"], "no attempt was retried");
 
     let once = (|| ready(Err::<(), _>("busy"))).named("fetch").retry_with(RetryPolicy::default().max_attempts(1));
     once.await.unwrap_err();
@@ -76,7 +76,7 @@ async fn the_policy_sets_the_levels_down_to_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_word_puts_the_error_into_the_lines() {
+async fn logging_errors_adds_the_error_to_the_lines() {
     let log = listen();
     let mut errors = vec!["down", "busy", "busy"];
     let fetch = (|| ready(Err::<(), _>(errors.pop().unwrap()))).named("fetch").retry_with(RetryPolicy::default());
@@ -95,9 +95,9 @@ async fn one_word_puts_the_error_into_the_lines() {
     );
     let fatal = (|| ready(Err::<(), _>(anyhow::anyhow!("inner").context("outer")))).named("fetch");
     fatal.retry_with(RetryPolicy::default()).when(|_| false).logging_errors().await.unwrap_err();
-    assert_eq!(log.take(), ["DEBUG fetch failed: not retryable: outer: inner"], "with its causes");
+    assert_eq!(log.take(), ["DEBUG fetch failed: not retryable: outer: inner"], "the error with its causes");
 
-    // An `Ok` has no error to show.
+    // An `Ok` has no error.
     let not_yet = (|| ready(Ok::<_, String>(503))).named("fetch").retry_with(RetryPolicy::default().max_attempts(1));
     not_yet.when_result(|_| true).logging_errors().await.unwrap();
     assert!(log.lines().iter().all(|line| !line.fields.contains_key("error")));
@@ -106,7 +106,7 @@ async fn one_word_puts_the_error_into_the_lines() {
 
 /// A thousand calls give up in one outage.
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_a_few_lines_that_say_how_many_gave_up() {
+async fn give_up_log_interval_counts_the_lines_that_it_leaves_out() {
     let log = listen_at(Level::WARN);
     let policy = RetryPolicy::default().max_attempts(1).give_up_log_interval(secs(10));
     let gave_up = Cell::new(0);
@@ -128,14 +128,14 @@ async fn an_outage_is_a_few_lines_that_say_how_many_gave_up() {
         log.take(),
         ["WARN fetch gave up at attempt 1: attempts exhausted (1000 more since the last such line)"]
     );
-    assert_eq!(gave_up.get(), 1_002, "the hook hears of all");
+    assert_eq!(gave_up.get(), 1_002, "the hook is called each time");
     advance(secs(10)).await;
     call().await.unwrap_err();
-    assert_eq!(log.take(), ["WARN fetch gave up at attempt 1: attempts exhausted"], "none was left out");
+    assert_eq!(log.take(), ["WARN fetch gave up at attempt 1: attempts exhausted"], "no line was left out");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_interval_of_zero_logs_every_one_and_policies_count_apart() {
+async fn an_interval_of_zero_logs_every_line_and_policies_count_apart() {
     let log = listen_at(Level::WARN);
     let policy = RetryPolicy::default().max_attempts(1).give_up_log_interval(secs(10));
     let every = policy.clone().give_up_log_interval(ms(0));
@@ -151,7 +151,7 @@ async fn an_interval_of_zero_logs_every_one_and_policies_count_apart() {
 }
 
 #[test]
-fn threads_count_together() {
+fn threads_share_the_interval() {
     let log = listen_at(Level::WARN);
     let dispatch = dispatcher::get_default(Clone::clone);
     let policy = RetryPolicy::default().max_attempts(1).give_up_log_interval(secs(3_600));

@@ -1,4 +1,4 @@
-//! `retry_with` against a naive model: any outcomes, in both halves.
+//! `retry_with` against a naive model, with any outcomes, in both halves.
 
 use crate::support::{cases, millis, ms, paused};
 use decor::{
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::{cell::RefCell, time::Duration};
 use tokio::time::{Instant, sleep};
 
-/// An attempt: its duration and its end.
+/// The duration and the outcome of an attempt.
 #[derive(Debug, Clone)]
 struct Attempt {
     runs: u64,
@@ -23,7 +23,7 @@ enum Outcome {
     NotYet, // an `Ok` that the predicate retries
     Busy,
     Wait(u64),
-    WaitOk(u64), // an `Ok` that says how long to wait
+    WaitOk(u64), // an `Ok` with a hint
     Fatal,
 }
 
@@ -35,8 +35,8 @@ struct Scenario {
     max_attempts: u32,
     deadline: Option<u64>,
     max_hint: u64,
-    /// The moment at which the caller drops the call. It is odd, and so lies between all other
-    /// events, which are even.
+    /// Moment at which the caller drops the call, in milliseconds; `None` if it never does. Odd,
+    /// and therefore between all other events, which are even.
     dropped: Option<u64>,
 }
 
@@ -70,7 +70,7 @@ fn any_scenario() -> impl Strategy<Value = Scenario> {
         })
 }
 
-/// All that can be seen of a retry, in milliseconds of virtual time.
+/// All that can be observed of a retry, in milliseconds of virtual time.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Trace {
     began: Vec<u64>,
@@ -114,7 +114,7 @@ fn model(scenario: &Scenario) -> Trace {
 }
 
 impl Trace {
-    /// The part of the trace up to the moment at which the call is dropped.
+    /// Cuts the trace at the moment at which the call is dropped.
     fn until(mut self, dropped: u64) -> Self {
         self.began.retain(|began| *began < dropped);
         self.retrying.retain(|(.., elapsed)| *elapsed < dropped);
@@ -124,7 +124,7 @@ impl Trace {
     }
 }
 
-/// The scenario's attempts, one by one, and what is seen of them.
+/// The scenario's attempts in turn, and the trace of the retry.
 struct World<'s> {
     scenario: &'s Scenario,
     trace: RefCell<Trace>,
@@ -147,7 +147,7 @@ impl<'s> World<'s> {
 
     fn policy(&self) -> RetryPolicy {
         let Scenario { delay, max_delay, max_attempts, deadline, max_hint, .. } = *self.scenario;
-        // Without a delay there is none that could grow.
+        // A delay of zero cannot grow.
         let backoff = if delay == 0 { RetryPolicy::fixed } else { RetryPolicy::exponential };
         let policy = backoff(ms(delay)).max_delay(ms(max_delay)).max_attempts(max_attempts).max_hint(ms(max_hint));
         deadline.map_or(policy.clone(), |deadline| policy.deadline(ms(deadline)))
@@ -171,7 +171,7 @@ impl Attempt {
     }
 }
 
-/// The same words for both halves.
+/// Builds the same chain in both halves.
 macro_rules! retried {
     ($world:ident, $call:expr) => {
         $call
@@ -222,17 +222,17 @@ proptest! {
     #![proptest_config(cases(5_000))]
 
     #[test]
-    fn it_does_what_the_model_does(scenario in any_scenario()) {
+    fn a_retry_agrees_with_the_model(scenario in any_scenario()) {
         let seen = paused().block_on(drive(&scenario));
         let expected = model(&scenario);
         prop_assert_eq!(&seen, &scenario.dropped.map_or(expected.clone(), |dropped| expected.clone().until(dropped)));
 
         let seen = drive_blocking(&scenario);
         prop_assert_eq!(&seen, &expected);
-        // The requirement of the issue, once more in its own words.
-        prop_assert_eq!(seen.retrying.len(), seen.began.len() - 1, "the hook fires once per further attempt");
+        // The requirements, checked without the model.
+        prop_assert_eq!(seen.retrying.len(), seen.began.len() - 1, "the hook is called once before each further attempt");
         if let Some(deadline) = scenario.deadline {
-            prop_assert!(seen.began.iter().skip(1).all(|began| *began <= deadline), "no sleep passes the deadline");
+            prop_assert!(seen.began.iter().skip(1).all(|began| *began <= deadline), "no delay passes the deadline");
         }
         prop_assert!(u32::try_from(seen.began.len()).unwrap() <= scenario.max_attempts);
     }

@@ -1,4 +1,4 @@
-//! `keeping_place`: where a retried call stands in the queue of a saturated limiter.
+//! `keeping_place`, the place of a retried call in the queue of a saturated limiter.
 
 use crate::support::{ms, secs};
 use decor::{
@@ -17,16 +17,17 @@ fn policy() -> RetryPolicy {
     RetryPolicy::fixed(secs(1)).max_attempts(4)
 }
 
-/// A call each 10 s, the first at once.
+/// A limiter that admits a call every 10 s, the first at once.
 fn slow() -> RateLimiter {
     RateLimiter::paced(1, secs(10))
 }
 
-/// The attempts in their order: call, attempt, and second.
+/// Call, attempt and second of each attempt, in order.
 type Calls = Vec<(u64, u32, u64)>;
 
-/// Calls 1 to 5 come a millisecond apart. The first two attempts of call 1 fail, and the first of
-/// call 2.
+/// Returns `true` for the attempts that fail, which are the first two of call 1 and the first of
+/// call
+/// 2. Calls 1 to 5 come a millisecond apart.
 fn is_busy(id: u64) -> bool {
     (id == 1 && attempt() < 3) || (id == 2 && attempt() < 2)
 }
@@ -81,16 +82,16 @@ fn a_threads_attempt_joins_at_the_end_unless_the_policy_keeps_its_place() {
     assert_eq!(calls_of_threads(&slow(), &policy().keeping_place()), IN_ITS_PLACE);
 }
 
-/// The window holds, whichever call is next.
+/// The limit of the window holds, whichever call is next.
 #[tokio::test(start_paused = true)]
-async fn no_more_calls_are_admitted_than_before() {
+async fn a_kept_place_admits_no_more_calls_than_the_limit() {
     let limiter = RateLimiter::new(2, secs(10));
     let made = calls(&limiter, policy().keeping_place()).await;
     assert_eq!(made, [(1, 1, 0), (2, 1, 0), (1, 2, 10), (2, 2, 10), (1, 3, 20), (3, 1, 20), (4, 1, 30), (5, 1, 30)]);
     assert_eq!((limiter.stats().admitted, limiter.waiting()), (8, 0));
 }
 
-/// Calls of the same instant stay in the order in which they come back.
+/// Calls of the same instant keep the order in which they return.
 #[tokio::test(start_paused = true)]
 async fn calls_of_one_instant_keep_their_order() {
     let (limiter, seen) = (RateLimiter::new(3, secs(10)), RefCell::new(Vec::new()));
@@ -103,9 +104,9 @@ async fn calls_of_one_instant_keep_their_order() {
     assert_eq!(*seen.borrow(), [1, 2, 3, 1, 2, 3, 4, 5, 6]);
 }
 
-/// A call of which no attempt has come to the limiter overtakes none that came before.
+/// A call without an attempt that has come to the limiter overtakes no call that came before.
 #[tokio::test(start_paused = true)]
-async fn a_call_that_was_not_there_yet_overtakes_none_that_came_earlier() {
+async fn a_call_that_was_never_admitted_overtakes_no_earlier_call() {
     let (limiter, seen) = (slow(), RefCell::new(Vec::new()));
     let note = |id: u64| seen.borrow_mut().push(id);
     let first = async {
@@ -122,7 +123,7 @@ async fn a_call_that_was_not_there_yet_overtakes_none_that_came_earlier() {
             if attempt() == 1 {
                 return Err("refused by another");
             }
-            limiter.acquire().await; // by hand, within an attempt
+            limiter.acquire().await; // without a decorator, within an attempt
             note(3);
             Ok(())
         };
@@ -134,17 +135,18 @@ async fn a_call_that_was_not_there_yet_overtakes_none_that_came_earlier() {
         note(4);
     };
     tokio::join!(first, second, late, last);
-    // The third came before the fourth, but an earlier one is in between.
+    // The third call came before the fourth, but an earlier call is in between.
     assert_eq!(*seen.borrow(), [1, 2, 4, 3]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bounded_wait_is_that_of_the_kept_place() {
+async fn a_bounded_wait_counts_from_the_kept_place() {
     let limiter = slow();
     let busy = || Error::Rejected { by: "server", message: "busy".to_owned(), retry_after: None };
     let fetch = async |id: u64| if id == 1 && attempt() == 1 { Err(busy()) } else { Ok(id) };
     let patient = |policy: RetryPolicy| fetch.rate_limited_within(&limiter, secs(15)).retry_with(policy);
-    // Before call 1 comes again at 1 s, ten others have come, and it would have to wait for 109 s.
+    // Ten others come before call 1 returns at 1 s. At the end of the queue it would wait for 109
+    // s.
     let others = || async {
         sleep(ms(500)).await;
         join_all((0..10).map(|_| limiter.acquire())).await;
@@ -173,7 +175,7 @@ async fn a_limiter_by_key_keeps_the_place_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_call_gives_its_kept_place_up() {
+async fn a_dropped_call_gives_up_its_kept_place() {
     let (limiter, begun) = (slow(), Instant::now());
     let fail = async || Err::<(), _>("busy");
     let retried = fail.rate_limited(&limiter).retry_with(policy().keeping_place()).into_future();
@@ -181,13 +183,13 @@ async fn a_dropped_call_gives_its_kept_place_up() {
         limiter.acquire().await;
         begun.elapsed()
     };
-    // Dropped while it stands before the second.
+    // Dropped while it queues before the second call.
     let (dropped, second) = tokio::join!(tokio::time::timeout(secs(5), retried), second);
     assert!(dropped.is_err());
     assert_eq!((second, limiter.waiting(), limiter.stats().cancelled), (secs(10), 0, 1));
 }
 
-/// In nested retries, the outer one came first.
+/// In nested retries, the outer retry decides the place.
 #[tokio::test(start_paused = true)]
 async fn the_outer_retry_keeps_its_place_for_the_inner_one() {
     let order = async |inner: RetryPolicy, failures: u32| {
@@ -202,11 +204,11 @@ async fn the_outer_retry_keeps_its_place_for_the_inner_one() {
         seen.into_inner()
     };
     assert_eq!(order(policy().max_attempts(1), 1).await, [1, 1, 2, 3]);
-    // The outer retry begins its second attempt with a new inner retry, which came much later.
+    // The second attempt of the outer retry begins with a new inner retry, which came much later.
     assert_eq!(order(policy().max_attempts(2).keeping_place(), 3).await, [1, 1, 1, 1, 2, 3]);
 }
 
-/// A limit runs each attempt on a thread of the pool, which knows where the call stands.
+/// A timeout runs each attempt on a thread of the pool, which keeps the place of the call.
 #[test]
 fn a_limited_attempt_of_a_thread_keeps_the_place_too() {
     let (clock, limiter, seen) = (VirtualClock::start(), slow(), Arc::new(Mutex::new(Vec::new())));
@@ -226,7 +228,7 @@ fn a_limited_attempt_of_a_thread_keeps_the_place_too() {
     assert_eq!(*seen.lock().unwrap(), [1, 1, 2, 3]);
 }
 
-/// A spawned task is outside of the retry, and joins at the end.
+/// A spawned task does not belong to the retry, and joins at the end.
 #[tokio::test(start_paused = true)]
 async fn a_spawned_task_has_no_place_to_keep() {
     let (limiter, begun) = (slow(), Instant::now());

@@ -1,4 +1,4 @@
-//! `RetryPolicy`: its arithmetic against a naive model, and its texts.
+//! `RetryPolicy`. Compares its arithmetic with a naive model, and checks its texts.
 
 use crate::support::{cases, ms, secs};
 use decor::{Backoff, ConfigError, Jitter, RetryConfig, RetryPolicy};
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
-/// What a policy may be built from, extremes included.
+/// The settings of a policy, extremes included.
 #[derive(Debug, Clone)]
 struct Settings {
     backoff: Backoff,
@@ -50,7 +50,7 @@ fn any_settings() -> impl Strategy<Value = Settings> {
         })
 }
 
-/// Returns the name of a setting that can only be a mistake; `None` without one.
+/// Returns the name of a setting that can only be a mistake; `None` if there is none.
 fn refusal(settings: &Settings) -> Option<&'static str> {
     let grows = settings.backoff != Backoff::Fixed;
     if grows && settings.delay.is_zero() {
@@ -66,7 +66,7 @@ fn refusal(settings: &Settings) -> Option<&'static str> {
 
 fn possible_settings() -> impl Strategy<Value = Settings> {
     any_settings().prop_map(|mut settings| {
-        // The first delay is made possible, rather than to throw many cases away.
+        // Makes the first delay valid, so that few cases are thrown away.
         if settings.backoff != Backoff::Fixed && settings.delay.is_zero() {
             settings.delay = Duration::from_nanos(1);
         }
@@ -96,7 +96,7 @@ impl Settings {
         }
     }
 
-    /// The policy by the builder, with its settings in an order that comes from the seed.
+    /// Builds the policy by its methods, in an order that the seed decides.
     fn built(&self) -> Result<RetryPolicy, ConfigError> {
         let mut policy = match self.backoff {
             Backoff::Linear => RetryPolicy::try_linear(self.delay)?,
@@ -119,8 +119,7 @@ impl Settings {
         Ok(policy)
     }
 
-    /// The delay before cap and jitter, by repeated checked addition or multiplication: slow and
-    /// plain.
+    /// Returns the delay before cap and jitter, by repeated checked addition or multiplication.
     fn naive_delay(&self, attempt: u32) -> Duration {
         match self.backoff {
             Backoff::Fixed => self.delay,
@@ -150,20 +149,21 @@ impl Settings {
     }
 }
 
-/// Floats keep 53 bits: what the model computes with them may be off by that much.
+/// Returns `true` if two delays are equal within the 53 bits of a float, in which the model
+/// computes.
 fn roughly(a: Duration, b: Duration) -> bool {
     let (a, b) = (a.as_nanos(), b.as_nanos());
     a.abs_diff(b) <= a.max(b) >> 48
 }
 
-/// How many delays of a schedule to look at, which may be endless.
+/// Number of delays of a schedule to check. A schedule may be endless.
 const MANY: usize = 60;
 
 proptest! {
     #![proptest_config(cases(5_000))]
 
     #[test]
-    fn settings_that_can_only_be_a_mistake_are_refused_in_any_order(settings in any_settings()) {
+    fn settings_that_are_mistakes_are_refused_in_any_order(settings in any_settings()) {
         let (read, built) = (RetryPolicy::try_from(settings.config()), settings.built());
         prop_assert_eq!(read.is_err(), refusal(&settings).is_some());
         prop_assert_eq!(built.is_err(), read.is_err());
@@ -174,7 +174,7 @@ proptest! {
     }
 
     #[test]
-    fn delays_are_the_models(settings in possible_settings()) {
+    fn delays_agree_with_the_model(settings in possible_settings()) {
         let settings = Settings { jitter: Jitter::None, deadline: None, ..settings };
         let policy = settings.policy();
         for (attempt, delay) in (1..).zip(policy.schedule().take(MANY)) {
@@ -222,7 +222,7 @@ proptest! {
     fn a_seed_makes_the_schedule_repeat(settings in possible_settings()) {
         let (a, b) = (settings.policy(), settings.policy());
         prop_assert!(a.schedule().take(MANY).eq(b.schedule().take(MANY)));
-        prop_assert!(a.schedule().take(MANY).eq(a.schedule().take(MANY)), "looking uses nothing up");
+        prop_assert!(a.schedule().take(MANY).eq(a.schedule().take(MANY)), "a schedule does not use up seeds");
     }
 }
 
@@ -250,14 +250,14 @@ fn decorrelated_jitter_grows_up_to_the_cap() {
 }
 
 #[test]
-fn an_ended_schedule_stays_ended() {
+fn a_schedule_is_fused() {
     let policy = RetryPolicy::custom(|n| secs(if n == 1 { 9 } else { 1 })).deadline(secs(5));
     let mut schedule = policy.schedule();
     assert_eq!((schedule.next(), schedule.next()), (None, None));
 }
 
 #[test]
-fn a_custom_delay_is_asked_for_once_after_each_attempt() {
+fn a_custom_delay_is_computed_once_after_each_attempt() {
     let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let seen = std::sync::Arc::clone(&asked);
     let delay = move |n| {
@@ -286,7 +286,7 @@ fn a_factor_beyond_the_useful_range_of_floats_is_refused() {
 }
 
 #[test]
-fn a_mistake_is_named_with_its_value_and_what_is_allowed() {
+fn a_config_error_has_the_setting_its_value_and_the_allowed_values() {
     let refusal = |config: RetryConfig| RetryPolicy::try_from(config).unwrap_err().to_string();
     let config = RetryConfig::default;
     for backoff in [Backoff::Linear, Backoff::Exponential, Backoff::Fibonacci] {
@@ -305,9 +305,9 @@ fn a_mistake_is_named_with_its_value_and_what_is_allowed() {
     );
     let none =
         RetryConfig { backoff: Backoff::Fixed, delay: Duration::ZERO, max_delay: Some(Duration::ZERO), ..config() };
-    assert!(RetryPolicy::try_from(none).is_ok(), "no delay, and a cap of none");
+    assert!(RetryPolicy::try_from(none).is_ok(), "a delay of zero accepts a cap of zero");
     let custom = RetryPolicy::custom(|_| secs(9)).max_delay(secs(1));
-    assert!(custom.schedule().eq([secs(1); 2]), "the first delay of a closure is not known");
+    assert!(custom.schedule().eq([secs(1); 2]), "a custom policy accepts any cap");
 }
 
 #[test]
@@ -329,14 +329,14 @@ fn a_literal_delay_that_grows_from_zero_panics() {
 }
 
 #[test]
-fn without_a_seed_no_two_schedules_are_alike() {
+fn without_a_seed_schedules_differ() {
     let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).max_attempts(20);
     assert!(!policy.schedule().eq(policy.schedule()));
     assert!(!policy.schedule().eq(policy.clone().schedule()));
 }
 
 #[test]
-fn a_policy_is_one_readable_line() {
+fn a_policy_displays_as_one_line() {
     let line = |policy: RetryPolicy| policy.to_string();
     assert_eq!(line(RetryPolicy::default()), "exponential from 1s by 2, no jitter, 3 attempts");
     assert_eq!(line(RetryPolicy::fixed(ms(250)).max_attempts(1)), "fixed 250ms, no jitter, 1 attempt");
@@ -359,7 +359,7 @@ fn a_policy_is_one_readable_line() {
 }
 
 #[test]
-fn a_config_becomes_the_same_policy_as_the_builder() {
+fn a_config_makes_the_same_policy_as_the_builder() {
     let config = RetryConfig {
         backoff: "exponential".parse().unwrap(),
         delay: ms(200),
@@ -395,7 +395,7 @@ fn a_config_becomes_the_same_policy_as_the_builder() {
 }
 
 #[test]
-fn names_are_read_as_they_are_written() {
+fn names_parse_as_they_display() {
     for backoff in [Backoff::Fixed, Backoff::Linear, Backoff::Exponential, Backoff::Fibonacci] {
         assert_eq!(backoff.to_string().parse(), Ok(backoff));
     }

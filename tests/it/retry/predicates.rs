@@ -1,4 +1,4 @@
-//! Predicates: what is retried, and how often they are asked.
+//! Predicates, which choose the results to retry, and the number of their calls.
 
 use super::counted;
 use crate::support::{ms, paused, secs};
@@ -22,9 +22,9 @@ async fn a_later_predicate_replaces_an_earlier_one() {
     assert_eq!(calls.get(), 3);
 }
 
-/// A function keeps its state from attempt to attempt, under any decorator.
+/// The state stays under any decorator.
 #[tokio::test(start_paused = true)]
-async fn a_function_that_counts_may_be_limited_and_retried() {
+async fn an_fn_mut_keeps_its_state_from_attempt_to_attempt() {
     let limiter = RateLimiter::new(1, secs(1));
     let policy = RetryPolicy::fixed(ms(1)).max_attempts(5);
     let mut lent = 0;
@@ -42,7 +42,7 @@ async fn a_function_that_counts_may_be_limited_and_retried() {
 }
 
 #[test]
-fn the_predicate_is_not_asked_after_the_last_attempt() {
+fn the_predicate_is_not_called_for_the_last_error() {
     let _clock = VirtualClock::start();
     for attempts in 1..5 {
         let policy = RetryPolicy::fixed(secs(1)).max_attempts(attempts);
@@ -81,7 +81,7 @@ async fn an_ok_can_be_retried_and_is_returned_when_attempts_run_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn transient_asks_the_error_for_both() {
+async fn transient_reads_retryability_and_hint_from_the_error() {
     #[derive(Debug, PartialEq)]
     struct Throttled(u64);
     impl decor::Transient for Throttled {

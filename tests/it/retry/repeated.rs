@@ -1,4 +1,4 @@
-//! What stands before a retry: renewed for each attempt, and free between two.
+//! Decorators inside of a retry, which are renewed for each attempt, and hold nothing between two.
 
 use crate::support::{ms, secs};
 use decor::{
@@ -32,7 +32,7 @@ impl Decoration for Open {
 impl<T> Gate<T> for Open {}
 
 #[tokio::test(start_paused = true)]
-async fn closures_look_at_the_arguments_of_each_attempt() {
+async fn closures_of_decorators_see_the_arguments_of_each_attempt() {
     let (limiter, keyed) = (RateLimiter::new(9, ms(1)), KeyedLimiter::new(9, ms(1)));
     let looks = [const { Cell::new(0) }; 4];
     let look = |closure: usize| looks[closure].set(looks[closure].get() + 1);
@@ -73,7 +73,7 @@ async fn arguments_that_were_refused_may_pass_at_the_next_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_drops_the_call_in_progress_even_if_the_next_is_refused() {
+async fn a_new_attempt_drops_the_previous_call_even_if_it_is_refused() {
     let (held, open) = (Rc::new(()), Cell::new(true));
     let waits = || {
         let held = Rc::clone(&held);
@@ -109,9 +109,9 @@ async fn a_call_that_times_out_in_the_queue_leaves_it_before_the_delay() {
     assert_eq!(waiting, (1, 0));
 }
 
-/// Waits for ever, and holds a reference meanwhile.
+/// A gate that waits for ever, and holds a reference.
 #[derive(Clone)]
-struct Holds(#[expect(dead_code, reason = "it is held, and only counted")] Rc<()>);
+struct Holds(#[expect(dead_code, reason = "only its count is read")] Rc<()>);
 
 impl Decoration for Holds {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,7 +126,7 @@ impl<T> Gate<T> for Holds {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gate_that_waits_is_dropped_before_the_delay() {
+async fn a_waiting_gate_is_dropped_before_the_delay() {
     let held = Rc::new(());
     let chain = (|| ready(Ok::<_, Error>(1))).gated(Holds(Rc::clone(&held))).timeout(secs(1)).retry_with(three());
     let mut counts = Vec::new();
@@ -137,12 +137,13 @@ async fn a_gate_that_waits_is_dropped_before_the_delay() {
         }
     };
     let _ = tokio::join!(chain.into_future(), counted);
-    // The source and one gate at 0 and 0.9 s, the source alone at 1.8 s, the next gate at 2.7 s.
+    // At 0 and 0.9 s the source and a gate hold it, at 1.8 s the source alone, at 2.7 s a new gate
+    // too.
     assert_eq!(counts, [3, 3, 2, 3]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_is_dropped_before_the_hooks_whatever_stands_between() {
+async fn an_attempt_is_dropped_before_the_hooks_under_any_decorator() {
     let held = Rc::new(());
     let fails = || {
         let held = Rc::clone(&held);
@@ -168,7 +169,7 @@ async fn an_attempt_is_dropped_before_the_hooks_whatever_stands_between() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_within_a_retry_begins_anew() {
+async fn each_outer_attempt_starts_the_inner_retry_again() {
     let (mut calls, begun) = (Vec::new(), Instant::now());
     let fails = |id: &'static str| {
         calls.push((id, begun.elapsed().as_secs()));
@@ -198,7 +199,7 @@ impl Decoration for Borrows<'_> {
 impl<T> Gate<T> for Borrows<'_> {}
 
 #[tokio::test(start_paused = true)]
-async fn gates_that_borrow_go_into_tasks_that_join_their_calls() {
+async fn gates_that_borrow_work_in_tasks_that_join_their_calls() {
     async fn length(n: usize) -> Result<usize, String> {
         Ok(n)
     }
@@ -212,7 +213,7 @@ async fn gates_that_borrow_go_into_tasks_that_join_their_calls() {
     assert_eq!(task.await.unwrap(), ((Ok(1), Ok(2)), vec![Ok(3), Ok(4)]));
 }
 
-/// Asks for a moment, and lets the call begin all the same.
+/// A gate that asks to be woken at a moment, and lets the call begin at once.
 #[derive(Clone)]
 struct AsksInVain(Instant);
 
@@ -230,7 +231,7 @@ impl<T> Gate<T> for AsksInVain {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gate_that_let_the_call_through_wakes_it_no_more() {
+async fn a_gate_that_let_the_call_through_does_not_wake_it() {
     let polls = Cell::new(0);
     let counts = poll_fn(|_| {
         polls.set(polls.get() + 1);
@@ -242,14 +243,14 @@ async fn a_gate_that_let_the_call_through_wakes_it_no_more() {
 }
 
 #[test]
-fn a_moment_that_has_come_needs_no_timer() {
+fn a_moment_in_the_past_needs_no_timer() {
     struct NotBefore(Instant);
     impl<T> Gate<T> for NotBefore {
         fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
             wait.until(self.0).map(Ok)
         }
     }
-    // Outside of a runtime there is no timer to be had.
+    // Outside of a runtime there is no timer.
     let call = futures::FutureExt::now_or_never(ready(7).gated(NotBefore(now())));
     assert_eq!(call, Some(7));
 }

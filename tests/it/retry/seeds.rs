@@ -1,4 +1,4 @@
-//! Seeds of the jitter: calls differ, and repeat from run to run.
+//! Seeds of the jitter. Delays differ between calls, and repeat from run to run.
 
 use crate::support::secs;
 use decor::{RetryEvent, prelude::*};
@@ -24,25 +24,25 @@ async fn calls_of_a_seeded_policy_differ_and_repeat_from_run_to_run() {
     for jitter in [Jitter::Full, Jitter::Equal, Jitter::Decorrelated] {
         let policy = || RetryPolicy::exponential(secs(1)).jitter(jitter).max_attempts(5).seed(42);
         let run = delays_of_calls(&policy(), 20).await;
-        assert_eq!(run, delays_of_calls(&policy(), 20).await, "the next run");
+        assert_eq!(run, delays_of_calls(&policy(), 20).await, "the next run repeats the delays");
         let mut distinct = run.clone();
         distinct.sort();
         distinct.dedup();
-        assert_eq!(distinct.len(), 20, "every call");
+        assert_eq!(distinct.len(), 20, "each call has other delays");
         let other = delays_of_calls(&policy().seed(43), 20).await;
-        assert_ne!(run, other, "another seed");
+        assert_ne!(run, other, "another seed has other delays");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn clones_of_a_seeded_policy_do_not_draw_the_same() {
+async fn clones_of_a_seeded_policy_draw_different_delays() {
     let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).seed(42);
     let (a, b) = (delays_of_calls(&policy, 1).await, delays_of_calls(&policy.clone(), 1).await);
     assert_ne!(a, b);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_schedule_of_a_seeded_policy_is_its_next_calls() {
+async fn the_schedule_of_a_seeded_policy_is_that_of_its_next_call() {
     let policy = RetryPolicy::exponential(secs(1)).jitter(Jitter::Full).max_attempts(5).seed(42);
     for _ in 0..3 {
         let looked_at: Vec<_> = policy.schedule().collect();

@@ -1,9 +1,13 @@
-//! The rules and hooks of a retry: six slots, each filled by a word of its own.
+//! The options of a retry: predicate, hint, two hooks, final error and log text. Each is a type
+//! parameter that one method sets.
 
 use crate::{GiveUpReason, RetryError, Transient};
 use std::{fmt, time::Duration};
 
-/// What [`.on_retry(..)`](super::Retry::on_retry) is told: an attempt failed, and another will follow.
+/// The event of an attempt that failed and that another attempt follows, for
+/// [`.on_retry(..)`](super::Retry::on_retry).
+///
+/// # Examples
 ///
 /// ```
 /// fn line(r: &decor::RetryEvent<'_, String>) -> String {
@@ -13,17 +17,20 @@ use std::{fmt, time::Duration};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct RetryEvent<'a, E> {
-    /// The attempt that failed; 1 for the first.
+    /// Number of the attempt that failed; 1 for the first.
     pub attempt: u32,
-    /// The wait before the next.
+    /// Delay before the next attempt.
     pub delay: Duration,
-    /// The time since the first attempt began.
+    /// Time since the first attempt began.
     pub elapsed: Duration,
-    /// Its error; `None` if an `Ok` is retried, by [`.when_result(..)`](super::Retry::when_result).
+    /// Error of the attempt; `None` if [`.when_result(..)`](super::Retry::when_result) retries an
+    /// `Ok`.
     pub error: Option<&'a E>,
 }
 
-/// What [`.on_give_up(..)`](super::Retry::on_give_up) is told: there will be no further attempt.
+/// The event of a retry that gives up, for [`.on_give_up(..)`](super::Retry::on_give_up).
+///
+/// # Examples
 ///
 /// ```
 /// fn line(g: &decor::GiveUpEvent<'_, String>) -> String {
@@ -33,19 +40,19 @@ pub struct RetryEvent<'a, E> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct GiveUpEvent<'a, E> {
-    /// The attempts that were made.
+    /// Number of attempts that were made.
     pub attempts: u32,
-    /// The time since the first attempt began.
+    /// Time since the first attempt began.
     pub elapsed: Duration,
-    /// Why there are no more.
+    /// Reason for which no further attempt follows.
     pub reason: GiveUpReason,
-    /// The last error; `None` if it was an `Ok`, by [`.when_result(..)`](super::Retry::when_result).
+    /// Last error; `None` if [`.when_result(..)`](super::Retry::when_result) rejected an `Ok`.
     pub error: Option<&'a E>,
 }
 
-/// The slots of a [`Retry`](super::Retry), as its methods filled them.
+/// The options of a [`Retry`](super::Retry), as its methods set them.
 #[derive(Clone)]
-pub struct Rules<W = AnyError, H = NoHint, R = Silent, G = Silent, X = LastError, L = NoText> {
+pub struct RetryOptions<W = AnyError, H = NoHint, R = NoHook, G = NoHook, X = LastError, L = NoText> {
     when: W,
     hint: H,
     on_retry: R,
@@ -54,45 +61,46 @@ pub struct Rules<W = AnyError, H = NoHint, R = Silent, G = Silent, X = LastError
     log: L,
 }
 
-impl Default for Rules {
+impl Default for RetryOptions {
     fn default() -> Self {
-        Self { when: AnyError, hint: NoHint, on_retry: Silent, on_give_up: Silent, finish: LastError, log: NoText }
+        Self { when: AnyError, hint: NoHint, on_retry: NoHook, on_give_up: NoHook, finish: LastError, log: NoText }
     }
 }
 
-impl<W, H, R, G, X, L> Rules<W, H, R, G, X, L> {
-    pub(super) fn when<W2>(self, when: W2) -> Rules<W2, H, R, G, X, L> {
+impl<W, H, R, G, X, L> RetryOptions<W, H, R, G, X, L> {
+    pub(super) fn when<W2>(self, when: W2) -> RetryOptions<W2, H, R, G, X, L> {
         let Self { when: _, hint, on_retry, on_give_up, finish, log } = self;
-        Rules { when, hint, on_retry, on_give_up, finish, log }
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log }
     }
 
-    pub(super) fn hint<H2>(self, hint: H2) -> Rules<W, H2, R, G, X, L> {
+    pub(super) fn hint<H2>(self, hint: H2) -> RetryOptions<W, H2, R, G, X, L> {
         let Self { when, hint: _, on_retry, on_give_up, finish, log } = self;
-        Rules { when, hint, on_retry, on_give_up, finish, log }
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log }
     }
 
-    pub(super) fn on_retry<R2>(self, on_retry: R2) -> Rules<W, H, R2, G, X, L> {
+    pub(super) fn on_retry<R2>(self, on_retry: R2) -> RetryOptions<W, H, R2, G, X, L> {
         let Self { when, hint, on_retry: _, on_give_up, finish, log } = self;
-        Rules { when, hint, on_retry, on_give_up, finish, log }
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log }
     }
 
-    pub(super) fn on_give_up<G2>(self, on_give_up: G2) -> Rules<W, H, R, G2, X, L> {
+    pub(super) fn on_give_up<G2>(self, on_give_up: G2) -> RetryOptions<W, H, R, G2, X, L> {
         let Self { when, hint, on_retry, on_give_up: _, finish, log } = self;
-        Rules { when, hint, on_retry, on_give_up, finish, log }
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log }
     }
 
-    pub(super) fn explained(self) -> Rules<W, H, R, G, Explained, L> {
+    pub(super) fn explained(self) -> RetryOptions<W, H, R, G, Explained, L> {
         let Self { when, hint, on_retry, on_give_up, finish: _, log } = self;
-        Rules { when, hint, on_retry, on_give_up, finish: Explained, log }
+        RetryOptions { when, hint, on_retry, on_give_up, finish: Explained, log }
     }
-    pub(super) fn logging_errors(self) -> Rules<W, H, R, G, X, Text> {
+
+    pub(super) fn logging_errors(self) -> RetryOptions<W, H, R, G, X, Text> {
         let Self { when, hint, on_retry, on_give_up, finish, log: _ } = self;
-        Rules { when, hint, on_retry, on_give_up, finish, log: Text }
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log: Text }
     }
 }
 
-/// The words that filled the slots, as they stand in the chain.
-impl<W, H, R, G, X, L> fmt::Debug for Rules<W, H, R, G, X, L>
+/// Writes the methods that set the options, as they are written in a chain.
+impl<W, H, R, G, X, L> fmt::Debug for RetryOptions<W, H, R, G, X, L>
 where
     W: fmt::Debug,
     H: fmt::Debug,
@@ -107,7 +115,8 @@ where
     }
 }
 
-/// Each slot's `Debug` is the word that filled it; nothing if it was left as it is.
+/// Implements `Debug` for options. Each writes the method that set it, and a default writes
+/// nothing.
 macro_rules! shown_as {
     ($($Slot:ident $(<$P:ident>)? $word:literal)*) => {$(
         impl$(<$P>)? fmt::Debug for $Slot$(<$P>)? {
@@ -126,7 +135,7 @@ shown_as! {
     HintedBy<P> ".retry_after(..)"
     HintedByResult<P> ".retry_after_result(..)"
     TransientHint ""
-    Silent ""
+    NoHook ""
     OnRetryHook<P> ".on_retry(..)"
     OnGiveUpHook<P> ".on_give_up(..)"
     LastError ""
@@ -135,34 +144,34 @@ shown_as! {
     Text ".logging_errors()"
 }
 
-/// What the loop asks of its rules.
-pub trait Ruling<T, E>: fmt::Debug {
-    /// The error that is returned in the end.
+/// The options of a retry, as the loop uses them.
+pub trait RetryHooks<T, E>: fmt::Debug {
+    /// The error that the retried call returns.
     type Error;
-    /// Whether anybody here wants to know how much time has passed. If not, the clock is left alone.
+    /// `true` if an option needs the time since the first attempt. Otherwise no clock is read.
     const NEEDS_CLOCK: bool;
 
-    /// Whether this result should be followed by another attempt.
+    /// Returns `true` if the result is to be retried.
     fn should_retry(&mut self, result: &Result<T, E>) -> bool;
-    /// The delay that the result asks for before another attempt; `None` if it asks for none.
+    /// Returns the delay that the result asks for; `None` if it asks for none.
     fn hint(&mut self, result: &Result<T, E>) -> Option<Duration>;
-    /// Another attempt will follow.
+    /// Calls the hook for another attempt.
     fn retrying(&mut self, retrying: &RetryEvent<'_, E>);
-    /// No other attempt will.
+    /// Calls the hook for giving up.
     fn gave_up(&mut self, given_up: &GiveUpEvent<'_, E>);
-    /// The error to return.
+    /// Returns the error that the retried call returns.
     fn finish(attempts: u32, elapsed: Duration, reason: GiveUpReason, error: E) -> Self::Error;
-    /// The text of the error for log lines; `None` if they do not show it.
+    /// Returns the error to display in log lines; `None` if they do not show it.
     fn error_text(error: &E) -> Option<&dyn fmt::Display>;
 }
 
-impl<T, E, W, H, R, G, X, L> Ruling<T, E> for Rules<W, H, R, G, X, L>
+impl<T, E, W, H, R, G, X, L> RetryHooks<T, E> for RetryOptions<W, H, R, G, X, L>
 where
     W: Predicate<T, E>,
     H: Hint<T, E>,
     R: OnRetry<E>,
     G: OnGiveUp<E>,
-    X: Finish<E>,
+    X: FinalError<E>,
     L: LogText<E>,
     Self: fmt::Debug,
 {
@@ -194,9 +203,9 @@ where
     }
 }
 
-/// Which results are retried.
+/// Chooses the results that are retried.
 pub trait Predicate<T, E> {
-    /// Whether this one is.
+    /// Returns `true` if the result is retried.
     fn should_retry(&mut self, result: &Result<T, E>) -> bool;
 }
 
@@ -230,7 +239,7 @@ impl<T, E, P: FnMut(&Result<T, E>) -> bool> Predicate<T, E> for WhenResult<P> {
     }
 }
 
-/// Retries the errors that call themselves [`Transient`].
+/// Retries the errors that are [`Transient`].
 #[derive(Clone, Copy)]
 pub struct TransientError;
 
@@ -240,13 +249,13 @@ impl<T, E: Transient> Predicate<T, E> for TransientError {
     }
 }
 
-/// Reads from a result the delay before another attempt.
+/// Reads the delay before another attempt from a result.
 pub trait Hint<T, E> {
-    /// The delay that this result asks for.
+    /// Returns the delay that the result asks for; `None` if it asks for none.
     fn hint(&mut self, result: &Result<T, E>) -> Option<Duration>;
 }
 
-/// The policy alone says when.
+/// Leaves the delay to the policy.
 #[derive(Clone, Copy)]
 pub struct NoHint;
 
@@ -256,7 +265,8 @@ impl<T, E> Hint<T, E> for NoHint {
     }
 }
 
-/// A closure of [`.retry_after(..)`](super::Retry::retry_after) reads it from the error.
+/// Reads the delay from the error, by the closure of
+/// [`.retry_after(..)`](super::Retry::retry_after).
 #[derive(Clone, Copy)]
 pub struct HintedBy<P>(pub(super) P);
 
@@ -266,8 +276,8 @@ impl<T, E, P: FnMut(&E) -> Option<Duration>> Hint<T, E> for HintedBy<P> {
     }
 }
 
-/// A closure of [`.retry_after_result(..)`](super::Retry::retry_after_result) reads the delay from
-/// the result.
+/// Reads the delay from the result, by the closure of
+/// [`.retry_after_result(..)`](super::Retry::retry_after_result).
 #[derive(Clone, Copy)]
 pub struct HintedByResult<P>(pub(super) P);
 
@@ -277,7 +287,7 @@ impl<T, E, P: FnMut(&Result<T, E>) -> Option<Duration>> Hint<T, E> for HintedByR
     }
 }
 
-/// The error's [`Transient`] says when.
+/// Reads the delay from the error's [`Transient`].
 #[derive(Clone, Copy)]
 pub struct TransientHint;
 
@@ -287,41 +297,41 @@ impl<T, E: Transient> Hint<T, E> for TransientHint {
     }
 }
 
-/// Who is told that another attempt follows.
+/// The hook that is called when another attempt follows.
 pub trait OnRetry<E> {
-    /// Whether anybody is.
+    /// `true` unless no hook is set.
     const LISTENS: bool;
-    /// Tells them.
+    /// Calls the hook.
     fn retrying(&mut self, retrying: &RetryEvent<'_, E>);
 }
 
-/// Who is told that there will be no further attempt.
+/// The hook that is called when the retry gives up.
 pub trait OnGiveUp<E> {
-    /// Whether anybody is.
+    /// `true` unless no hook is set.
     const LISTENS: bool;
-    /// Tells them.
+    /// Calls the hook.
     fn gave_up(&mut self, given_up: &GiveUpEvent<'_, E>);
 }
 
-/// Nobody.
+/// No hook.
 #[derive(Clone, Copy)]
-pub struct Silent;
+pub struct NoHook;
 
-/// A closure of [`.on_retry(..)`](super::Retry::on_retry).
+/// The closure of [`.on_retry(..)`](super::Retry::on_retry).
 #[derive(Clone, Copy)]
 pub struct OnRetryHook<P>(pub(super) P);
 
-/// A closure of [`.on_give_up(..)`](super::Retry::on_give_up).
+/// The closure of [`.on_give_up(..)`](super::Retry::on_give_up).
 #[derive(Clone, Copy)]
 pub struct OnGiveUpHook<P>(pub(super) P);
 
-impl<E> OnRetry<E> for Silent {
+impl<E> OnRetry<E> for NoHook {
     const LISTENS: bool = false;
 
     fn retrying(&mut self, _: &RetryEvent<'_, E>) {}
 }
 
-impl<E> OnGiveUp<E> for Silent {
+impl<E> OnGiveUp<E> for NoHook {
     const LISTENS: bool = false;
 
     fn gave_up(&mut self, _: &GiveUpEvent<'_, E>) {}
@@ -343,25 +353,26 @@ impl<E, P: FnMut(&GiveUpEvent<'_, E>)> OnGiveUp<E> for OnGiveUpHook<P> {
     }
 }
 
-/// What is returned when the retry gives up on an error.
-pub trait Finish<E> {
-    /// Its type.
+/// Makes the error that is returned when the retry gives up.
+pub trait FinalError<E> {
+    /// The type of the returned error.
     type Error;
-    /// Whether it says how much time has passed.
+    /// `true` if the error carries the time since the first attempt.
     const NEEDS_CLOCK: bool;
-    /// Makes it.
+    /// Makes the error.
     fn finish(attempts: u32, elapsed: Duration, reason: GiveUpReason, error: E) -> Self::Error;
 }
 
-/// The last attempt's error as it is.
+/// Returns the last attempt's error as it is.
 #[derive(Clone, Copy)]
 pub struct LastError;
 
-/// A [`RetryError`] around it, by [`.explained()`](super::Retry::explained).
+/// Wraps the last attempt's error in a [`RetryError`]. Set by
+/// [`.explained()`](super::Retry::explained).
 #[derive(Clone, Copy)]
 pub struct Explained;
 
-impl<E> Finish<E> for LastError {
+impl<E> FinalError<E> for LastError {
     type Error = E;
     const NEEDS_CLOCK: bool = false;
 
@@ -370,7 +381,7 @@ impl<E> Finish<E> for LastError {
     }
 }
 
-impl<E> Finish<E> for Explained {
+impl<E> FinalError<E> for Explained {
     type Error = RetryError<E>;
     const NEEDS_CLOCK: bool = true;
 
@@ -381,15 +392,15 @@ impl<E> Finish<E> for Explained {
 
 /// The part of an error that log lines show.
 pub trait LogText<E> {
-    /// The text; `None` for nothing.
+    /// Returns the error to display; `None` to show nothing.
     fn text(error: &E) -> Option<&dyn fmt::Display>;
 }
 
-/// Shows nothing, because errors need no text, and a text may hold a secret.
+/// Shows nothing, because an error's text may contain a secret, and errors need not have a text.
 #[derive(Clone, Copy)]
 pub struct NoText;
 
-/// Shows the error's text, by [`.logging_errors()`](super::Retry::logging_errors).
+/// Shows the error's text. Set by [`.logging_errors()`](super::Retry::logging_errors).
 #[derive(Clone, Copy)]
 pub struct Text;
 

@@ -1,10 +1,10 @@
-//! What follows an attempt: asked of the policy, logged, and told to the hooks. Both halves come here.
+//! The step after an attempt: asks the policy, logs, and calls the hooks. Both halves use it.
 
-use super::rules::{GiveUpEvent, RetryEvent, Ruling};
+use super::options::{GiveUpEvent, RetryEvent, RetryHooks};
 use crate::{
     GiveUpReason, Name, RetryPolicy,
     clock::{Clock, Instant},
-    policy::{Attempted, Delays, Verdict},
+    policy::{Delays, FailedAttempt, RetryDecision},
     trace::{may_be_enabled, retry_event},
 };
 use std::{fmt, time::Duration};
@@ -12,29 +12,29 @@ use tracing::field::{self, Value};
 
 /// An attempt that has ended.
 pub(super) struct Attempt {
-    /// 1 for the first.
+    /// Number of the attempt; 1 for the first.
     pub(super) number: u32,
-    /// When the first one did, if that matters to anybody.
+    /// Start of the first attempt; `None` if neither the policy nor an option needs it.
     pub(super) began: Option<Instant>,
     pub(super) clock: Clock,
-    /// Whether another is to follow it, as far as the policy allows.
+    /// `true` if another attempt is to follow, as far as the policy allows.
     pub(super) retryable: bool,
 }
 
-/// What follows it.
-pub(super) enum Next {
+/// The step after an attempt.
+pub(super) enum AfterAttempt {
     RetryIn(Duration),
-    /// The result is returned as it is; if it is an error, this is its story.
+    /// Returns the result, for this reason and after this time since the first attempt.
     Return(GiveUpReason, Duration),
 }
 
-/// Whether a result is to be followed by another attempt.
+/// Returns `true` if another attempt is to follow a result.
 ///
-/// The rules are not asked about an error of the last attempt: nothing depends on the answer. An
-/// `Ok` of the last attempt is theirs to judge all the same, because it may be what a call gives up
-/// with.
+/// The predicate is not called for an error of the last attempt, because nothing depends on its
+/// answer. It is called for an `Ok` of the last attempt, because the call gives up with an `Ok`
+/// that the predicate rejects.
 #[inline]
-pub(super) fn is_retryable<T, E, R: Ruling<T, E>>(
+pub(super) fn is_retryable<T, E, R: RetryHooks<T, E>>(
     policy: &RetryPolicy,
     rules: &mut R,
     attempt: impl FnOnce() -> u32,
@@ -43,41 +43,41 @@ pub(super) fn is_retryable<T, E, R: Ruling<T, E>>(
     (result.is_err() && !policy.may_follow(attempt())) || rules.should_retry(result)
 }
 
-/// What follows an attempt that failed, or is retryable all the same. `name` is asked for only where somebody listens,
-/// `delays` only where another attempt may follow.
+/// Handles an attempt that failed, or that ended in an `Ok` to be retried. Calls `name` only if a
+/// subscriber listens, and `delays` only if another attempt may follow.
 #[cold]
 #[inline(never)]
-pub(super) fn judge<'d, T, E, R: Ruling<T, E>>(
+pub(super) fn decide<'d, T, E, R: RetryHooks<T, E>>(
     policy: &RetryPolicy,
     rules: &mut R,
     attempt: &Attempt,
     result: &Result<T, E>,
     name: impl Fn() -> Name,
     delays: impl FnOnce() -> &'d mut Delays,
-) -> Next {
+) -> AfterAttempt {
     let &Attempt { number: attempt, began, clock, retryable } = attempt;
     let elapsed = began.map_or(Duration::ZERO, |began| clock.now().duration_since(began));
     let error = result.as_ref().err();
     let may_follow = retryable && policy.may_follow(attempt);
     let hint = if may_follow { rules.hint(result) } else { None };
     let log = Log { policy, name: &name, attempt, error: ErrorText(error.and_then(R::error_text)) };
-    match policy.judge(Attempted { attempt, elapsed, retryable, hint }, delays) {
-        Verdict::RetryIn(delay) => {
+    match policy.decide(FailedAttempt { attempt, elapsed, retryable, hint }, delays) {
+        RetryDecision::RetryIn(delay) => {
             log.failed(delay);
             rules.retrying(&RetryEvent { attempt, delay, elapsed, error });
-            Next::RetryIn(delay)
+            AfterAttempt::RetryIn(delay)
         }
-        Verdict::GiveUp(reason) => {
+        RetryDecision::GiveUp(reason) => {
             log.gave_up(reason, clock);
             rules.gave_up(&GiveUpEvent { attempts: attempt, elapsed, reason, error });
-            Next::Return(reason, elapsed)
+            AfterAttempt::Return(reason, elapsed)
         }
     }
 }
 
-/// A success that was not the first attempt's.
+/// Logs a success after at least one retry.
 #[cold]
-pub(super) fn succeeded(policy: &RetryPolicy, attempt: u32, name: impl Fn() -> Name) {
+pub(super) fn log_late_success(policy: &RetryPolicy, attempt: u32, name: impl Fn() -> Name) {
     Log { policy, name: &name, attempt, error: ErrorText(None) }.succeeded();
 }
 
@@ -135,7 +135,7 @@ impl Log<'_> {
     }
 }
 
-/// The end of a line: the text of the error, if it is shown.
+/// The end of a log line with the text of the error, if it is shown.
 struct ErrorText<'a>(Option<&'a dyn fmt::Display>);
 
 impl ErrorText<'_> {
@@ -144,14 +144,15 @@ impl ErrorText<'_> {
     }
 }
 
-/// Shows the whole chain of causes if the error's `{:#}` does, as anyhow's does.
+/// Writes the error's `{:#}`, which for some errors, such as anyhow's, is the whole chain of
+/// causes.
 impl fmt::Display for ErrorText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |error| write!(f, ": {error:#}"))
     }
 }
 
-/// The end of a line: the number of lines that were left out before it.
+/// The end of a log line with the number of lines that were left out before it.
 struct LeftOut(u64);
 
 impl fmt::Display for LeftOut {
