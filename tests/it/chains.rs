@@ -59,7 +59,7 @@ macro_rules! shown {
     }};
 }
 
-/// The same, for a chain whose beginning is another than the document's.
+/// The chain, which the document shows with another beginning.
 macro_rules! chained {
     ($path:literal: $beginning:expr, $($chain:tt)+) => {{
         assert_shown($path, stringify!($($chain)+));
