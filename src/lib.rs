@@ -1,6 +1,8 @@
 //! Retries, timeouts, rate limits, memos and logs as methods on any async function, any future and
 //! any sync function.
 //!
+//! # A first call
+//!
 //! ```
 //! use decor::prelude::*;
 //! use std::{io, time::Duration};
@@ -44,7 +46,7 @@
 //! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers answers in a shared [`Memo`], each loaded by one call at a time; stale values, negative ones, statistics |
 //! | [`invalidating`](FnExt::invalidating), [`invalidating_tag`](FnExt::invalidating_tag) | yes | yes | a call that writes removes what a [`Memo`] remembers |
 //! | [`validated`](FnExt::validated) | | yes | refuses arguments before the function sees them |
-//! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns at the first call |
+//! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns those who still call it |
 //! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | makes room for a policy's errors |
 //! | [`map_err`](FnExt::map_err), [`err_into`](FnExt::err_into) | futures' own | yes | changes the error |
 //! | [`named`](FnExt::named), [`boxed`](FnExt::boxed) | | yes | a name; a type that can be written down |
@@ -112,10 +114,13 @@
 //! use decor::{Callable, Error, prelude::*};
 //! use std::time::Duration;
 //!
+//! type Answer = Result<usize, Error>;
+//!
 //! fn client(
 //!     limiter: &RateLimiter,
-//! ) -> impl Callable<(String,), Output = Result<usize, Error>, Future: Send> + Clone + Send + Sync + 'static {
-//!     let complete = |prompt: String| async move { Ok::<_, Error>(prompt.len()) }; // the request itself
+//! ) -> impl Callable<(String,), Output = Answer, Future: Send> + Clone + Send + Sync + 'static {
+//!     // the request itself
+//!     let complete = |prompt: String| async move { Ok::<_, Error>(prompt.len()) };
 //!     complete
 //!         .timeout(Duration::from_secs(20))
 //!         .rate_limited(limiter)

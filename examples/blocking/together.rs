@@ -74,9 +74,9 @@ pub(crate) fn run(runtime: &Runtime) -> anyhow::Result<()> {
         };
         tasks.spawn_on(walk, runtime.handle());
     }
+    let load = |id| by_thread.call(id).expect("the load ends within the limit");
+    let walk = |n| upwards(n).map(|id| (id, load(id))).collect::<Vec<_>>();
     let by_threads: Vec<_> = thread::scope(|scope| {
-        let load = |id| by_thread.call(id).expect("the load ends within the limit");
-        let walk = |n| upwards(n).map(|id| (id, load(id))).collect::<Vec<_>>();
         let threads: Vec<_> = (0..THREADS).map(|n| scope.spawn(move || walk(n))).collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("no page panics")).collect()
     });

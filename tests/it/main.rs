@@ -1,6 +1,7 @@
-//! One test binary, its modules named after what they test.
+//! The integration tests, in one binary. The modules have the names of their subjects.
 //!
-//! A room for each subject; beside the rooms stand the tables that run through all decorators.
+//! A subject with several files has a folder. The tables over all decorators stand beside the
+//! folders.
 
 mod allocations;
 mod auto_traits;
