@@ -421,3 +421,106 @@ async fn a_foreign_error_through_a_whole_chain() {
     assert_eq!(longest, secs(5));
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap_err() == "hang_http timed out after 5s"));
 }
+
+/// The chains of the examples that say how long a caller waits.
+#[tokio::test(start_paused = true)]
+async fn the_chains_of_the_examples() {
+    let policy = RetryPolicy::fixed(Duration::from_millis(10));
+
+    assert_said("examples/own_error_enum.rs", "If `find_user` hangs, every caller has its error after 170 ms:");
+    let find_user = hang_io;
+    let find_user = shown!("examples/own_error_enum.rs": find_user
+        .timeout(Duration::from_millis(50))
+        .retry_with(RetryPolicy::fixed(Duration::from_millis(10)))
+        .transient());
+    assert_eq!(longest_wait(|n| find_user.call(n)).await.0, ms(170));
+
+    assert_said("examples/stored_in_a_struct.rs", "If `fetch_page` hangs, every caller has its error after 320 ms:");
+    let fetch_page = hang_io;
+    let in_a_field = shown!("examples/stored_in_a_struct.rs":
+        fetch_page.timeout(Duration::from_millis(100)).retry_with(&policy));
+    assert_eq!(longest_wait(|n| in_a_field.call(n)).await.0, ms(320));
+    let in_a_static = shown!("examples/stored_in_a_struct.rs":
+        fetch_page.timeout(Duration::from_millis(100)).retry_with(policy).boxed());
+    assert_eq!(longest_wait(|n| in_a_static.call(n)).await.0, ms(320));
+
+    const LIMIT: Duration = Duration::from_millis(30);
+    assert_shown("examples/foreign_error.rs", "const LIMIT: Duration = Duration::from_millis(30);");
+    assert_said("examples/foreign_error.rs", "If the registry hangs, every caller has its error after 110 ms:");
+    let chain = chained!("examples/foreign_error.rs": async |_: u64| pending::<Result<u16, HttpError>>().await,
+        .lifted()
+        .timeout(LIMIT)
+        .retry_with(RetryPolicy::fixed(Duration::from_millis(10))));
+    assert_eq!(longest_wait(|n| chain.call(n)).await.0, ms(110));
+    assert_said("examples/foreign_error.rs", "If the server hangs, every caller has its error after 300 ms.");
+    let pages: Memo<String, String> = Memo::ttl(secs(300));
+    let page = chained!("examples/foreign_error.rs": hang_http,
+        .lifted()
+        .timeout(10 * LIMIT)
+        .memoized(&pages)
+        .timeout(20 * LIMIT));
+    assert_eq!(longest_wait(|_| page.call("/".into())).await.0, ms(300));
+
+    const SECOND: Duration = Duration::from_secs(1);
+    let users: Memo<u64, String> = Memo::ttl(secs(60));
+    let fetch_user = hang_io;
+    let fetch = shown!("examples/memo.rs": fetch_user.timeout(SECOND).memoized(&users).timeout(2 * SECOND));
+    assert_eq!(longest_wait(|_| fetch.call(1)).await.0, SECOND);
+}
+
+/// The chain of the example `llm_client`, without the decorators that only watch.
+#[tokio::test(start_paused = true)]
+async fn the_chain_of_the_model_apis_client() {
+    assert_shown("examples/llm_client/client.rs", ".memoized(memo) .timeout(limits.total)");
+    assert_shown("examples/llm_client/client.rs", "total: Duration::from_secs(15)");
+    assert_said("examples/llm_client/client.rs", "so every caller has its answer within `limits.total`");
+    let (limiter, memo) = (RateLimiter::new(20, ms(1_100)), Memo::<u64, String>::ttl(secs(300)));
+    let policy = RetryPolicy::exponential(ms(100)).max_delay(secs(2)).max_attempts(12).jitter(Jitter::Full);
+    let complete = hang_io
+        .timeout(secs(2))
+        .pausing(&limiter, Transient::retry_after)
+        .rate_limited_by(&limiter, |_: &u64| 1)
+        .retry_with(&policy)
+        .transient()
+        .memoized(&memo)
+        .timeout(secs(15));
+    for prompts in [1, CALLERS] {
+        assert_eq!(longest_wait(|n| complete.call(n % prompts)).await.0, secs(15));
+    }
+}
+
+/// The chain of the example `blocking`, without the decorators that only watch.
+#[test]
+fn the_chain_of_the_sync_client() {
+    assert_shown("examples/blocking/client.rs", "const TOTAL: Duration = Duration::from_secs(30);");
+    assert_shown("examples/blocking/client.rs", ".memoized(memo) .timeout(TOTAL)");
+    assert_said("examples/blocking/client.rs", "Every caller has its answer within 30 s, even if the server hangs.");
+    let hang = |_: u64| -> io::Result<String> {
+        test_util::sleep(secs(3600));
+        Ok(String::new())
+    };
+    for prompts in [1, CALLERS] {
+        let clock = VirtualClock::start();
+        let (limiter, memo) = (RateLimiter::new(5, secs(1)), Memo::<u64, String>::ttl(secs(300)));
+        let policy = RetryPolicy::exponential(ms(50)).max_delay(secs(1)).max_attempts(12).jitter(Jitter::Full);
+        let complete = hang
+            .blocking()
+            .timeout(ms(500))
+            .pausing(&limiter, Transient::retry_after)
+            .rate_limited(&limiter)
+            .retry_with(&policy)
+            .transient()
+            .memoized(&memo)
+            .timeout(secs(30));
+        let threads = (0..CALLERS).map(|n| {
+            let complete = complete.clone();
+            clock.spawn(move || {
+                complete.call(n % prompts).unwrap_err();
+                test_util::elapsed().unwrap()
+            })
+        });
+        let waits = threads.collect::<Vec<_>>().into_iter().map(VirtualThread::join);
+        let longest = waits.max().unwrap();
+        assert!(longest <= secs(30) && (prompts == 1 || longest == secs(30)), "{prompts} prompts: {longest:?}");
+    }
+}
