@@ -425,6 +425,8 @@ async fn a_foreign_error_through_a_whole_chain() {
 /// The chains of the examples that say how long a caller waits.
 #[tokio::test(start_paused = true)]
 async fn the_chains_of_the_examples() {
+    const LIMIT: Duration = Duration::from_millis(30);
+    const SECOND: Duration = Duration::from_secs(1);
     let policy = RetryPolicy::fixed(Duration::from_millis(10));
 
     assert_said("examples/own_error_enum.rs", "If `find_user` hangs, every caller has its error after 170 ms:");
@@ -444,7 +446,6 @@ async fn the_chains_of_the_examples() {
         fetch_page.timeout(Duration::from_millis(100)).retry_with(policy).boxed());
     assert_eq!(longest_wait(|n| in_a_static.call(n)).await.0, ms(320));
 
-    const LIMIT: Duration = Duration::from_millis(30);
     assert_shown("examples/foreign_error.rs", "const LIMIT: Duration = Duration::from_millis(30);");
     assert_said("examples/foreign_error.rs", "If the registry hangs, every caller has its error after 110 ms:");
     let chain = chained!("examples/foreign_error.rs": async |_: u64| pending::<Result<u16, HttpError>>().await,
@@ -461,7 +462,6 @@ async fn the_chains_of_the_examples() {
         .timeout(20 * LIMIT));
     assert_eq!(longest_wait(|_| page.call("/".into())).await.0, ms(300));
 
-    const SECOND: Duration = Duration::from_secs(1);
     let users: Memo<u64, String> = Memo::ttl(secs(60));
     let fetch_user = hang_io;
     let fetch = shown!("examples/memo.rs": fetch_user.timeout(SECOND).memoized(&users).timeout(2 * SECOND));
