@@ -128,6 +128,6 @@ mod tests {
         assert_eq!(error("peers --fast"), "`--fast` is not an option of `peers`");
         assert_eq!(error("peers --json"), "`--json` needs a file");
         assert_eq!(error("peers --json --svg a"), "`--json` needs a file");
-        assert!(error("peers --case x").starts_with("no case begins with `x`; there are retry_ok, retry_3, "));
+        assert!(error("peers --case x").starts_with("no case begins with `x`; the cases are retry_ok, retry_3, "));
     }
 }
