@@ -1,7 +1,6 @@
-//! The integration tests, in one binary. The modules have the names of their subjects.
+//! One test binary, its modules named after what they test.
 //!
-//! A subject with several files has a folder. The tables over all decorators stand beside the
-//! folders.
+//! A room for each subject; beside the rooms stand the tables that run through all decorators.
 
 mod allocations;
 mod auto_traits;
