@@ -181,10 +181,10 @@
 //! # }
 //! ```
 //!
-//! If the server hangs, every caller has its error after 1 s, and after 2 s if calls that load are
-//! dropped and others take over. To give the error itself to all callers, begin with
-//! `.map_err(Arc::new).lifted()`, and put
-//! [`.sharing_errors()`](Memoized::sharing_errors) behind `memoized`.
+//! If the server hangs, every caller has its error after 1 s. If calls that load are dropped and
+//! others take over, no caller waits longer than 2 s. To give the error itself to all callers, begin
+//! with `.map_err(Arc::new).lifted()`, and put [`.sharing_errors()`](Memoized::sharing_errors) behind
+//! `memoized`.
 //!
 //! # Laws
 //!
