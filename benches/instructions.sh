@@ -1,17 +1,23 @@
 #!/usr/bin/env bash
-# How many instructions a call costs that has nothing to wait for, bare and decorated. Needs valgrind.
+# Counts the instructions of a call that has nothing to wait for, bare and decorated. Needs
+# valgrind.
 #
-# Counted, not timed: the same on a busy machine. A call's count is the difference between a run
-# with many calls and one with few.
-# With `--check`, fails if a case costs more than the bound beside it. The bounds pin what the
-# layouts in `src/` buy: `repr(C)` of `TimeoutFuture` (22 instructions of the chain), `repr(usize)`
-# of a gate's state (12), `ManuallyDrop` (9) and `repr(C)` (1) in `RetryFuture`. They hold for one
-# compiler. A case that reads the clock has some room, for the system's part of it. What is retried
-# looks whether another retry is around it, for `attempt()` (8). A name may be made at run time,
-# which costs a test for each clone and each drop (`logged` 6, `timed` 20). A limited call marks
-# that it was called, and keeps the moment of its admission, for `.settled(..)`. In this binary LLVM
-# calls the hash of a memo's key, and does not inline it (60 of `memo get`).
-# The cases share one frame, so the code of one moves the counts of others by a few.
+# The count of a call is the difference between a run with many calls and a run with few. The counts
+# are the same on a busy machine.
+#
+# With `--check`, fails if a case costs more than its bound. The bounds hold for one compiler, and
+# pin the gains of the layouts in `src/`: `repr(C)` of `TimeoutFuture` (22 instructions of the
+# chain), `repr(usize)` of a gate's state (12), `ManuallyDrop` (9) and `repr(C)` (1) in
+# `RetryFuture`. The other costs:
+#
+# - A case that reads the clock has some room for the system's part of the read.
+# - A retried call checks for a retry around it, for `attempt()` (8).
+# - A name may be made at run time, which costs a test for each clone and drop (`logged` 6,
+#   `timed` 20).
+# - A limited call records its call and the time of its admission, for `.settled(..)`.
+# - In this binary LLVM does not inline the hash of a memo's key (60 of `memo get`).
+#
+# The cases share a stack frame, so the code of one case moves the counts of others by a few.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 COMPILER='rustc 1.95'

@@ -1,4 +1,5 @@
-//! A retry policy is data: it can be written by hand, looked at before it is shipped, and read from a file.
+//! A retry policy is data. It can be written in code, inspected before it is shipped, and read from
+//! a file.
 //!
 //! ```text
 //! cargo run --example custom_policy
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Hurries as long as somebody may still be waiting, and then comes back once a minute.
+/// A policy that retries quickly while a caller may still be waiting, and later once a minute.
 fn hurried_then_patient() -> RetryPolicy {
     let delay = |attempt| match attempt {
         1 => Duration::ZERO,
@@ -20,7 +21,7 @@ fn hurried_then_patient() -> RetryPolicy {
     RetryPolicy::custom(delay).max_attempts(6)
 }
 
-/// Settings as a file or a user gives them: `backoff=linear delay_ms=100 max_attempts=4`.
+/// Parses settings of a file or a user, such as `backoff=linear delay_ms=100 max_attempts=4`.
 fn from_settings(settings: &str) -> Result<RetryPolicy, Box<dyn Error>> {
     let mut config = RetryConfig::default();
     for setting in settings.split_whitespace() {
@@ -42,20 +43,20 @@ fn show(policy: &RetryPolicy) {
     println!("  {policy}\n    waits {} s", delays.join(", "));
 }
 
-/// The clock is paused: tokio moves it on when everybody waits, so that minutes take no time.
+/// The clock is paused. Tokio advances it when all tasks wait, so that minutes take no time.
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() {
-    println!("made by hand");
+    println!("written in code");
     show(&RetryPolicy::exponential(SECOND / 10).factor(3.0).max_delay(5 * SECOND).max_attempts(6));
     show(&RetryPolicy::fibonacci(SECOND).max_attempts(20).deadline(30 * SECOND));
     show(&hurried_then_patient());
 
-    println!("with jitter, random from call to call, and yet the same on every run for it has a seed");
+    println!("with jitter: random for each call, and the same on every run because of the seed");
     let jittered = RetryPolicy::fixed(SECOND).max_attempts(5).jitter(Jitter::Full).seed(42);
     show(&jittered);
     let began = Instant::now();
     let outcome = (|| ready(Err::<(), _>("still down"))).retry_with(&jittered).await;
-    println!("  and so the first call ends after {:.2} s: {outcome:?}", began.elapsed().as_secs_f64());
+    println!("  the first call ends after {:.2} s: {outcome:?}", began.elapsed().as_secs_f64());
     show(&jittered);
 
     println!("from a file");

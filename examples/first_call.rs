@@ -1,4 +1,4 @@
-//! The README's first example, with a server that refuses its first connection.
+//! The README's first example, with a server that refuses the first connection.
 //!
 //! ```text
 //! cargo run --example first_call

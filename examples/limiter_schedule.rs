@@ -1,12 +1,14 @@
-//! How closely limiters keep to their schedule in real time, measured over 100,000 admissions each.
+//! Measures the lateness of limiters in real time, over 100,000 admissions each.
 //!
 //! ```text
 //! cargo run --release --example limiter_schedule
 //! ```
 //!
-//! Tokio's timer is up to 1 ms late, and the system a little later still. An exact window has to carry that on, period by
-//! period; a pacer goes by its schedule. "Late in all" also holds the time it takes to hand the last window's permits over,
-//! one task after the other: with few and large windows that is most of it.
+//! Tokio's timer is up to 1 ms late, and the system adds some lateness of its own. An exact window
+//! starts late after a late window, so its lateness adds up. A pacer follows a fixed schedule, so
+//! its lateness does not add up. The column "late in all" includes the time that the tasks take to
+//! get the permits of the last window, one after the other. With few and large windows that time is
+//! most of the lateness.
 
 use decor::RateLimiter;
 use std::time::{Duration, Instant};
@@ -29,7 +31,8 @@ async fn main() {
     }
 }
 
-/// Many tasks that take one permit after the other, so that somebody always waits.
+/// Runs tasks that take one permit after the other, so that the queue is never empty. Returns the
+/// time until all permits are taken.
 async fn saturated(limiter: &RateLimiter) -> Duration {
     let begun = Instant::now();
     let tasks = (0..WAITERS).map(|_| {

@@ -1,10 +1,12 @@
-//! One error enum of your own carries everything: what the call returns, and what the decorators around it decide.
+//! Your own error enum carries the errors of the call and the errors of the decorators.
 //!
 //! ```text
 //! cargo run --example own_error_enum
 //! ```
 //!
-//! It takes one `#[from] decor::Error` variant and, for `.transient()`, an `impl Transient`. The chain changes no type.
+//! The enum needs a variant `#[from] decor::Error`, and an `impl Transient` for `.transient()`. The
+//! chain changes no type. If `find_user` hangs, every caller has its error after 170 ms: three
+//! attempts of 50 ms, with two waits of 10 ms.
 
 use decor::{Transient, prelude::*};
 use std::{
@@ -41,7 +43,7 @@ impl Transient for UserError {
     }
 }
 
-/// User 1 is found at the third attempt, user 2 is unknown, and the search for user 3 never ends.
+/// Finds user 1 at the third attempt. User 2 is unknown, and the search for user 3 never ends.
 async fn find_user(id: u64) -> Result<&'static str, UserError> {
     static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
     match id {
@@ -60,7 +62,7 @@ async fn main() {
         .transient()
         .on_retry(|r| {
             let error = r.error.map(ToString::to_string).unwrap_or_default();
-            println!("  attempt {}: {error}, again in {:?}", r.attempt, r.delay);
+            println!("  attempt {}: {error}, retrying in {:?}", r.attempt, r.delay);
         })
         .validated(|id: &u64| if *id == 0 { Err("ids begin at 1") } else { Ok(()) });
 
@@ -68,7 +70,7 @@ async fn main() {
         println!("user {id}");
         match find_user.call(id).await {
             Ok(name) => println!("  is {name}"),
-            Err(UserError::Policy(error)) => println!("  a decorator's decision: {error}"),
+            Err(UserError::Policy(error)) => println!("  a decorator's error: {error}"),
             Err(error) => println!("  the function's own error: {error}"),
         }
     }

@@ -1,4 +1,4 @@
-//! With `anyhow` there is nothing to define: it carries decor's errors as it is, and gives them back by their type.
+//! `anyhow::Error` carries decor's errors without a definition. `downcast_ref` returns them.
 //!
 //! ```text
 //! cargo run --example with_anyhow
@@ -17,8 +17,9 @@ async fn load(document: &str) -> Result<String> {
     }
 }
 
-/// `anyhow` finds an error by its type through any number of `.context(..)`; each type knows for itself.
-fn may_pass(error: &anyhow::Error) -> bool {
+/// Returns `true` if a retry could succeed. `downcast_ref` finds an error below any number of
+/// `.context(..)`, and each error type knows by itself.
+fn is_transient(error: &anyhow::Error) -> bool {
     let by_policy = error.downcast_ref::<decor::Error>().map(Transient::is_transient);
     let by_io = error.downcast_ref::<io::Error>().map(Transient::is_transient);
     by_policy.or(by_io).unwrap_or(false)
@@ -29,7 +30,7 @@ async fn main() {
     let load = load
         .timeout(Duration::from_millis(20))
         .retry_with(RetryPolicy::fixed(Duration::from_millis(10)))
-        .when(may_pass)
+        .when(is_transient)
         .explained();
 
     for document in ["readme", "remote", "endless", "missing"] {
@@ -38,7 +39,7 @@ async fn main() {
             Err(story) => {
                 println!("{document:<8} {story}");
                 println!("{:<8}   attempts: {}, {}", "", story.attempts(), story.reason());
-                println!("{:<8}   at the root of it: {}", "", story.cause().root_cause());
+                println!("{:<8}   root cause: {}", "", story.cause().root_cause());
             }
         }
     }

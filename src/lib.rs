@@ -1,6 +1,8 @@
 //! Retries, timeouts, rate limits, memos and logs as methods on any async function, any future and
 //! any sync function.
 //!
+//! # A first call
+//!
 //! ```
 //! use decor::prelude::*;
 //! use std::{io, time::Duration};
@@ -24,6 +26,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! If `fetch` hangs, every caller has its error after 9 s: three attempts of 2 s, with waits of 1 s
+//! and 2 s.
 //!
 //! # What there is
 //!
@@ -64,6 +69,19 @@
 //!
 #![doc = include_str!("../docs/order.svg")]
 //!
+//! # The place of a limit
+//!
+//! | what stands where | what it holds for |
+//! |---|---|
+//! | `timeout` before `rate_limited` | one attempt, without the wait for its permit |
+//! | `timeout` after `rate_limited` | one attempt, with the wait for its permit |
+//! | `timeout` after `retry_with` | one call or one load: all its attempts and waits |
+//! | `timeout` after `memoized` | every caller, those that wait for another call's load included |
+//! | `rate_limited` before `retry_with` | every attempt takes a permit |
+//! | `rate_limited` after `retry_with` | one permit for all attempts of a call |
+//!
+//! A `timeout` behind everything that waits (limiter, retry, memo) bounds every caller.
+//!
 //! # Calling
 //!
 //! A decorated function is called with `fetch.call(42).await`, for 0 to 8 arguments. It is `Clone`
@@ -73,16 +91,20 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
 //! # use decor::prelude::*;
+//! # use std::time::Duration;
 //! let mut attempts = 0;
 //! let answer = (|| {
 //!     attempts += 1;
-//!     std::future::ready(if attempts < 3 { Err("busy") } else { Ok(attempts) })
+//!     std::future::ready(if attempts < 3 { Err("busy".to_owned()) } else { Ok(attempts) })
 //! })
 //! .retry_with(RetryPolicy::default())
+//! .timeout(Duration::from_secs(10))
 //! .await;
 //! assert_eq!(answer, Ok(3));
 //! # }
 //! ```
+//!
+//! If the closure hangs, the call ends after 10 s: the limit holds for all attempts together.
 //!
 //! A method is a function of its receiver: `Client::get.retry_with(&policy).call(&client, id)`.
 //! Async closures that borrow from outside work as well. An async closure that lends what it owns,
@@ -95,6 +117,9 @@
 //!
 //! ```
 //! use decor::{Callable, Error, prelude::*};
+//! use std::time::Duration;
+//!
+//! type Answer = Result<usize, Error>;
 //!
 //! type Answer = Result<usize, Error>;
 //!
@@ -104,17 +129,21 @@
 //!     // the request itself
 //!     let complete = |prompt: String| async move { Ok::<_, Error>(prompt.len()) };
 //!     complete
+//!         .timeout(Duration::from_secs(20))
 //!         .rate_limited(limiter)
 //!         .retry_with(RetryPolicy::default())
 //!         .transient()
+//!         .timeout(Duration::from_secs(60))
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-//! let client = client(&RateLimiter::new(10, std::time::Duration::from_secs(1)));
+//! let client = client(&RateLimiter::new(10, Duration::from_secs(1)));
 //! let answer = tokio::spawn(async move { client.call("What is a decorator?".into()).await });
 //! assert_eq!(answer.await.unwrap(), Ok(20));
 //! # }
 //! ```
+//!
+//! If the request hangs, every caller has its error after 60 s.
 //!
 //! # Errors
 //!
@@ -123,6 +152,46 @@
 //! `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `io::Error` and `String` take it as they are.
 //! An enum needs one `#[from]` variant, a foreign error type needs [`.lifted()`](FnExt::lifted),
 //! and a plain output needs [`.fallible()`](FnExt::fallible).
+//!
+//! An error need not be `Clone`, not even under a memo. A chain over a foreign error such as
+//! `reqwest::Error`:
+//!
+#![cfg_attr(feature = "memo", doc = "```")]
+#![cfg_attr(not(feature = "memo"), doc = "```text")]
+//! use decor::{Error, Failure, prelude::*};
+//! use std::time::Duration;
+//!
+//! # mod http {
+//! #     #[derive(Debug, thiserror::Error)]
+//! #     #[error("connection refused")]
+//! #     pub struct Error;
+//! #     pub async fn get(_: String) -> Result<String, Error> { Err(Error) }
+//! # }
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+//! # let get = http::get;
+//! let pages: Memo<String, String> = Memo::ttl(Duration::from_secs(300));
+//! let get = get
+//!     .lifted() // Result<String, Failure<http::Error>>
+//!     .timeout(Duration::from_secs(1)) // limit of each load
+//!     .memoized(&pages)
+//!     .timeout(Duration::from_secs(2)); // limit of each caller
+//!
+//! let text = match get.call("/".into()).await {
+//!     Ok(page) => page,
+//!     Err(Failure::Call(error)) => format!("this call loaded, and failed: {error}"),
+//!     Err(Failure::Policy(Error::LoadFailed { message, .. })) => {
+//!         format!("the call that loaded failed: {message}")
+//!     }
+//!     Err(Failure::Policy(error)) => format!("a decorator's error: {error}"),
+//! };
+//! # assert_eq!(text, "this call loaded, and failed: connection refused");
+//! # }
+//! ```
+//!
+//! If the server hangs, every caller has its error after 1 s. If calls that load are dropped and
+//! others take over, no caller waits longer than 2 s. To give the error itself to all callers, begin
+//! with `.map_err(Arc::new).lifted()`, and put [`.sharing_errors()`](Memoized::sharing_errors) behind
+//! `memoized`.
 //!
 //! # Laws
 //!

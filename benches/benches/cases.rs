@@ -1,5 +1,7 @@
-//! One case at a time, each side for itself: `cargo bench -p decor-benches -- retry`. A thousand calls are timed together, so
-//! microseconds here are nanoseconds a call; `memo_cold` and `retry_3`, which are slow, are timed one by one.
+//! Measures one side of a case at a time: `cargo bench -p decor-benches -- retry`.
+//!
+//! A thousand calls are timed together, so microseconds here are nanoseconds a call. `memo_cold`
+//! and `retry_3` are slow, and are timed one by one.
 
 use decor_benches::cases::{Named, sides};
 use divan::{Bencher, counter::ItemsCount};

@@ -1,4 +1,5 @@
-//! What a call costs that has nothing to wait for, so many times over: for `benches/instructions.sh`.
+//! Repeats a call that has nothing to wait for, so that `benches/instructions.sh` can count its
+//! instructions.
 
 use decor::prelude::*;
 use std::{

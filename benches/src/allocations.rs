@@ -1,4 +1,4 @@
-//! A global allocator that counts, while it is told to.
+//! A global allocator that can count its allocations.
 
 #![allow(unsafe_code, reason = "a global allocator is unsafe to write")]
 
@@ -12,7 +12,8 @@ use std::{
 
 struct Counting;
 
-/// Off while anything is timed: then it costs one load of a line that nobody writes.
+/// `true` while allocations are counted. While it is `false`, an allocation costs one load of a
+/// cache line that no thread writes.
 static ON: AtomicBool = AtomicBool::new(false);
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 /// Bytes allocated and not freed while counting.
@@ -59,23 +60,24 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// What some work did with the heap.
+/// The allocations of some work.
 #[derive(Debug, Clone, Copy)]
 pub struct Counted {
-    /// How often it asked for memory.
+    /// Number of allocations.
     pub allocations: u64,
-    /// Bytes that it had not given back at its end.
+    /// Bytes that were not freed at the end of the work.
     pub live: i64,
 }
 
-/// Counts what `work` allocates, on any thread. Others who count wait; the work must not count itself.
+/// Counts the allocations of all threads while `work` runs. Other callers wait; `work` must not
+/// call this function.
 ///
 /// # Panics
 ///
-/// If what was counted before panicked.
+/// If the work of an earlier call panicked.
 pub fn counted<T>(work: impl FnOnce() -> T) -> (T, Counted) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().expect("nothing that was counted panicked");
+    let _guard = ONE_AT_A_TIME.lock().expect("no counted work panicked");
     let before = (ALLOCATIONS.load(Relaxed), LIVE.load(Relaxed));
     ON.store(true, Relaxed);
     let result = work();
@@ -89,8 +91,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_live_and_what_is_not_is_counted() {
-        // Other tests may allocate meanwhile: at least.
+    fn allocations_are_counted_and_kept_memory_is_live() {
+        // Other tests may allocate meanwhile, so the counts are lower bounds.
         let (kept, counted) = counted(|| {
             drop(std::hint::black_box(vec![0_u8; 1 << 20]));
             std::hint::black_box(vec![0_u8; 1 << 26])

@@ -1,9 +1,9 @@
-//! What the command line says.
+//! The command line.
 
 use crate::cases::ALL;
 use std::path::PathBuf;
 
-/// How to use it.
+/// The usage text.
 pub const USAGE: &str = "\
 decor beside its peers, measured in the same run.
 
@@ -12,38 +12,38 @@ decor beside its peers, measured in the same run.
     cargo run --release -p decor-benches -- build
     cargo bench -p decor-benches [-- FILTER]
 
-peers  the table: decor beside each peer; in two minutes or so
-    --case PREFIX  only the cases that begin so, `retry` or `memo_hit_1t`; may be said several times
-    --json FILE    writes the table as JSON too
-    --svg FILE     writes it as a chart too
-    --markdown FILE  puts it into this file, between the lines `<!-- peers -->` and `<!-- /peers -->`
-spin   one side of one case for three seconds, decor's or the peer's: for a profiler
-build  a clean build of decor and of its peers: crates and seconds; takes minutes, and the network
+peers  prints the table of decor beside each peer; takes about two minutes
+    --case PREFIX    only the cases with this prefix, such as `retry`; may be repeated
+    --json FILE      writes the table as JSON as well
+    --svg FILE       writes the table as a chart as well
+    --markdown FILE  writes the table between the lines `<!-- peers -->` and `<!-- /peers -->` of FILE
+spin   runs one side of a case for three seconds, for a profiler
+build  builds decor and its peers from scratch: crates and seconds; takes minutes, and needs the network
 ";
 
-/// What to do.
+/// A command of the command line.
 #[derive(Debug, PartialEq)]
 pub enum Command {
-    /// The table.
+    /// Prints the table.
     Peers(Peers),
-    /// One side, for a profiler: the case, and the peer if it is not decor.
+    /// Runs one side for a profiler: the case, and the peer; `None` for decor.
     Spin(String, Option<String>),
-    /// Clean builds.
+    /// Builds from scratch.
     Build,
-    /// The usage.
+    /// Prints the usage.
     Help,
 }
 
-/// What the table is to hold, and where it goes.
+/// The contents and the destinations of the table.
 #[derive(Debug, Default, PartialEq)]
 pub struct Peers {
-    /// What the cases begin with; all of them if there is none.
+    /// Prefixes of the cases; empty for all.
     pub cases: Vec<String>,
-    /// Where the JSON goes.
+    /// The file for the JSON.
     pub json: Option<PathBuf>,
-    /// Where the chart goes.
+    /// The file for the chart.
     pub svg: Option<PathBuf>,
-    /// The document that the table is put into.
+    /// The document for the table.
     pub markdown: Option<PathBuf>,
 }
 
@@ -52,7 +52,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// What is wrong with them, for people.
+    /// A message that says what is wrong with the arguments.
     pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut arguments = arguments.into_iter();
         let command = match arguments.next().as_deref() {
@@ -63,7 +63,7 @@ impl Command {
             Some(other) => return Err(format!("`{other}` is not a command: `peers`, `spin` or `build`")),
         };
         match arguments.next() {
-            Some(more) => Err(format!("`{more}` is one argument too many")),
+            Some(more) => Err(format!("unexpected argument `{more}`")),
             None => Ok(command),
         }
     }
@@ -81,7 +81,7 @@ fn peers(arguments: &mut impl Iterator<Item = String>) -> Result<Peers, String> 
                 let prefix = value("the beginning of a case's name")?;
                 if !ALL.iter().any(|case| case.id.starts_with(&prefix)) {
                     let names: Vec<_> = ALL.iter().map(|case| case.id).collect();
-                    return Err(format!("no case begins with `{prefix}`; there are {}", names.join(", ")));
+                    return Err(format!("no case begins with `{prefix}`; the cases are {}", names.join(", ")));
                 }
                 peers.cases.push(prefix);
             }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_is_read() {
+    fn arguments_are_parsed() {
         assert_eq!(parse(""), Ok(Command::Help));
         assert_eq!(parse("build"), Ok(Command::Build));
         assert_eq!(parse("spin retry_ok"), Ok(Command::Spin("retry_ok".into(), None)));
@@ -120,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn wrong_arguments_are_named() {
         let error = |line| parse(line).unwrap_err();
         assert_eq!(error("peer"), "`peer` is not a command: `peers`, `spin` or `build`");
         assert_eq!(error("spin"), "`spin` needs a case");
-        assert_eq!(error("build now"), "`now` is one argument too many");
+        assert_eq!(error("build now"), "unexpected argument `now`");
         assert_eq!(error("peers --fast"), "`--fast` is not an option of `peers`");
         assert_eq!(error("peers --json"), "`--json` needs a file");
         assert_eq!(error("peers --json --svg a"), "`--json` needs a file");
-        assert!(error("peers --case x").starts_with("no case begins with `x`; there are retry_ok, retry_3, "));
+        assert!(error("peers --case x").starts_with("no case begins with `x`; the cases are retry_ok, retry_3, "));
     }
 }

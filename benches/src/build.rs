@@ -1,4 +1,4 @@
-//! What a clean build takes: each library as the only dependency of an empty crate.
+//! Measures clean builds: each library as the only dependency of an empty crate.
 
 use std::{
     env, fs,
@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-/// A library, and how it is depended on.
+/// Names of libraries, with the lines of their dependencies in `Cargo.toml`.
 const LIBRARIES: [(&str, &str); 4] = [
     ("decor", concat!("decor = { path = \"", env!("CARGO_MANIFEST_DIR"), "/..\" }")),
     ("backon", "backon = \"1.6\""),
@@ -22,7 +22,7 @@ const LIBRARIES: [(&str, &str); 4] = [
     ("governor + moka", "governor = \"0.10\"\nmoka = { version = \"0.12.16\", features = [\"future\", \"sync\"] }"),
 ];
 
-/// Builds each, and prints what it took.
+/// Builds each library, and prints the number of crates and the seconds.
 ///
 /// # Errors
 ///
@@ -52,12 +52,12 @@ fn project(scratch: &Path, name: &str, dependencies: &str) -> Result<PathBuf, St
     Ok(project)
 }
 
-/// How many crates were compiled, and in how many seconds.
+/// Builds a project. Returns the number of dependencies that were compiled, and the seconds.
 fn build(project: &Path, arguments: &[&str]) -> Result<(usize, f64), String> {
     let begun = Instant::now();
     let output = cargo(project, arguments)?;
     let seconds = begun.elapsed().as_secs_f64();
-    // Without the empty one.
+    // The empty crate does not count.
     Ok((compiled(&String::from_utf8_lossy(&output.stderr)).saturating_sub(1), seconds))
 }
 
@@ -76,12 +76,12 @@ fn cargo(project: &Path, arguments: &[&str]) -> Result<Output, String> {
     }
 }
 
-/// What cargo says it compiled.
+/// Returns the number of crates that cargo has compiled.
 fn compiled(messages: &str) -> usize {
     messages.lines().filter(|line| line.trim_start().starts_with("Compiling ")).count()
 }
 
-/// A directory that goes when this goes.
+/// A directory that is removed on drop.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -94,7 +94,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What stays is in the directory for what may go.
+        // If this fails, the files stay in the directory for temporary files.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scratch_directory_does_not_stay() {
+    fn a_scratch_directory_is_removed() {
         let scratch = Scratch::new().unwrap();
         let project = project(&scratch.0, "a + b", "").unwrap();
         assert!(project.ends_with("a+b") && project.join("Cargo.toml").exists());

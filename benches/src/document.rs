@@ -1,4 +1,4 @@
-//! A document that holds generated text between two lines of its own.
+//! A document with generated text between two marker lines.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 const BEGIN: &str = "<!-- peers -->\n";
 const END: &str = "<!-- /peers -->\n";
 
-/// A Markdown file with a place for the table.
+/// A Markdown file with the two marker lines.
 #[derive(Debug)]
 pub struct Document {
     path: PathBuf,
@@ -21,7 +21,7 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or has no place for the table.
+    /// If the file cannot be read, or lacks the marker lines.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, String> {
         let path = path.as_ref().to_owned();
         let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
@@ -33,7 +33,7 @@ impl Document {
         Ok(Self { path, before, after })
     }
 
-    /// Replaces what is between the two lines.
+    /// Replaces the text between the marker lines.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_between_the_lines_is_replaced() {
+    fn only_the_text_between_the_markers_is_replaced() {
         let path = std::env::temp_dir().join(format!("decor-document-{}.md", std::process::id()));
         fs::write(&path, "# Head\n\n<!-- peers -->\nold\n<!-- /peers -->\n\nfoot\n").unwrap();
         for text in ["new", "newer"] {

@@ -1,4 +1,4 @@
-//! The machine, and what the host of a virtual machine did meanwhile.
+//! The machine, and the processor time that the host of a virtual machine took.
 
 use std::{
     env, fs,
@@ -6,8 +6,8 @@ use std::{
     thread,
 };
 
-/// Describes the run in a sentence: its day, the machine, the compiler, and the time that its host
-/// took.
+/// Describes the run in a sentence: the day, the machine, the compiler, and the share of processor
+/// time that the host took.
 pub fn machine(stolen: Option<f64>) -> String {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| model(&text).map(str::to_owned));
@@ -15,7 +15,7 @@ pub fn machine(stolen: Option<f64>) -> String {
     let day = output("date", &["-u", "+%Y-%m-%d"]).unwrap_or_else(|| "an unknown day".to_owned());
     let compiler = output("rustc", &["--version"]).unwrap_or_else(|| "an unknown rustc".to_owned());
     let stolen = stolen.map_or_else(String::new, |part| {
-        format!(" The host gave {:.0} % of the processors' time to others meanwhile.", 100.0 * part)
+        format!(" The host took {:.0} % of the processor time meanwhile.", 100.0 * part)
     });
     format!("Run on {day}, on {cores} cores ({processor}), {compiler}.{stolen}\n")
 }
@@ -30,21 +30,22 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// The processors' time since the machine started, as Linux counts it.
+/// The processor time since the machine started, in ticks of Linux.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessorTime {
     all: u64,
-    /// Given to others by the host, while somebody here wanted it.
+    /// Ticks that the host took while a task here was ready to run.
     stolen: u64,
 }
 
 impl ProcessorTime {
-    /// As of now; `None` where nobody counts it.
+    /// Reads the current time; `None` on systems without `/proc/stat`.
     pub fn now() -> Option<Self> {
         Self::read(&fs::read_to_string("/proc/stat").ok()?)
     }
 
-    /// Of the first line: user, nice, system, idle, iowait, irq, softirq, steal (and of guests, who are users already): proc(5).
+    /// Reads the first line, as proc(5) describes: user, nice, system, idle, iowait, irq, softirq,
+    /// steal. The columns of guests follow; they are part of user and nice already.
     fn read(stat: &str) -> Option<Self> {
         let mut words = stat.lines().next()?.split_whitespace();
         if words.next()? != "cpu" {
@@ -54,7 +55,7 @@ impl ProcessorTime {
         Some(Self { all: times.iter().sum(), stolen: *times.get(7)? })
     }
 
-    /// The part of the time between them that was stolen.
+    /// Returns the fraction of the time since `earlier` that the host took.
     pub fn stolen_since(self, earlier: Self) -> f64 {
         let all = self.all.saturating_sub(earlier.all).max(1);
         self.stolen.saturating_sub(earlier.stolen) as f64 / all as f64
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_eighth_number_is_what_the_host_took() {
+    fn the_eighth_number_is_stolen_time() {
         let stat = "cpu  100 20 30 800 5 0 5 40 7 0\ncpu0 50 10 15 400 2 0 3 20 3 0\n";
         assert_eq!(ProcessorTime::read(stat), Some(ProcessorTime { all: 1_000, stolen: 40 }));
         assert_eq!(ProcessorTime::read("cpu  1 2 3 4"), None, "an old kernel");
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_part_is_that_of_the_time_between() {
+    fn the_fraction_is_of_the_time_between() {
         let (earlier, later) = (ProcessorTime { all: 1_000, stolen: 40 }, ProcessorTime { all: 1_200, stolen: 90 });
         assert!((later.stolen_since(earlier) - 0.25).abs() < f64::EPSILON);
         assert!(later.stolen_since(later) < f64::EPSILON);

@@ -3,7 +3,7 @@
 use crate::measure::{Figures, Row};
 use std::fmt::Write;
 
-/// All rows.
+/// Returns all rows as a JSON list.
 pub fn json(rows: &[Row]) -> String {
     let rows: Vec<_> = rows.iter().map(|row| format!("  {}", object(row))).collect();
     format!("[\n{}\n]\n", rows.join(",\n"))
@@ -37,7 +37,7 @@ fn object(row: &Row) -> String {
     format!("{{{}}}", fields.join(", "))
 }
 
-/// What was measured of some rows only.
+/// Adds the figures that only some rows have.
 fn more(fields: &mut Vec<String>, side: &str, figures: &Figures) {
     let counts = [("future_bytes", figures.future), ("unfinished", figures.unfinished)];
     let numbers = [("polls", figures.polls), ("bytes_per_waiter", figures.bytes), ("ideal_ns", figures.ideal)];
@@ -52,7 +52,7 @@ fn field(name: &str, value: &str) -> String {
     format!("{}: {value}", text(name))
 }
 
-/// Short, but a ratio of thousands is still one. JSON knows no `NaN`.
+/// Formats a number with up to six decimals; `null` for a `NaN`, which JSON lacks.
 fn number(value: f64) -> String {
     if !value.is_finite() {
         return "null".to_owned();

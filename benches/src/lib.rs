@@ -1,7 +1,8 @@
-//! decor beside its peers: the cases, and what measures and shows them.
+//! decor beside its peers: the cases, their measurement, and the table.
 //!
-//! A [`Case`](cases::Case) is one job that several libraries do; each of its [`Pair`](measure::Pair)s sets decor beside one peer. The
-//! table of `peers` and the groups of `cargo bench` run the same functions.
+//! A [`Case`](cases::Case) is a job that several libraries do. Each of its
+//! [`Pair`](measure::Pair)s compares decor with a peer. The table of `peers` and the groups of
+//! `cargo bench` run the same functions.
 
 pub mod allocations;
 pub mod arguments;

@@ -1,4 +1,4 @@
-//! decor beside its peers: see [`USAGE`].
+//! The command `decor-benches`: see [`USAGE`].
 
 use decor_benches::{
     arguments::{Command, Peers, USAGE},
@@ -39,9 +39,9 @@ fn main() -> ExitCode {
 
 fn peers(wanted: &Peers) -> Result<(), String> {
     if cfg!(debug_assertions) {
-        return Err("figures of a debug build say nothing: `cargo run --release`".to_owned());
+        return Err("a debug build has no meaningful figures: use `cargo run --release`".to_owned());
     }
-    // Rather now than after all of it has been measured.
+    // A file that cannot be written should fail before the measurement.
     for file in [&wanted.json, &wanted.svg].into_iter().flatten() {
         write(file, "")?;
     }
@@ -60,13 +60,13 @@ fn peers(wanted: &Peers) -> Result<(), String> {
     println!("\n{} of {promised} rows meet their target; {:.0} s", promised - missed, begun.elapsed().as_secs_f64());
     let stolen = processors.zip(ProcessorTime::now()).map(|(earlier, now)| now.stolen_since(earlier));
     if let Some(stolen) = stolen {
-        println!("The host gave {:.0} % of the processors' time to others meanwhile.", 100.0 * stolen);
+        println!("The host took {:.0} % of the processor time meanwhile.", 100.0 * stolen);
     }
     println!(
-        "Nanoseconds a call, of waiters until the last is through; decor / peer. The spread is the middle half of the rounds."
+        "Nanoseconds a call; for waiters, until the last is admitted. decor / peer. The spread is the middle half of the rounds."
     );
     if cfg!(feature = "tryhard") {
-        println!("With tryhard, and so with tokio's `test-util` on for all.");
+        println!("With tryhard, which switches tokio's `test-util` on for all.");
     } else {
         println!("Without tryhard, which switches tokio's `test-util` on for all: `--features tryhard`.");
     }
@@ -87,7 +87,7 @@ fn spin(case: &str, peer: &str) -> Result<(), String> {
     let sides = sides(case);
     let Some(named) = sides.iter().find(|named| named.to_string() == name) else {
         let names: Vec<_> = sides.iter().map(ToString::to_string).collect();
-        return Err(format!("no `{name}` to spin; of what begins with `{case}` there are [{}]", names.join(", ")));
+        return Err(format!("there is no `{name}`; the sides of `{case}` are [{}]", names.join(", ")));
     };
     let (begun, mut calls) = (Instant::now(), 0_u64);
     while begun.elapsed() < Duration::from_secs(3) {

@@ -1,4 +1,4 @@
-//! Measuring: decor and a peer in turns, in the same process, round by round.
+//! Measures decor and a peer in turns, in the same process, round by round.
 
 use crate::{
     allocations::counted,
@@ -19,23 +19,24 @@ use std::{
 use tokio::runtime::{Builder, Runtime};
 use tower::{Service, ServiceExt};
 
-/// A sample is at least this long. Many short ones: most of them fall between two interruptions.
+/// Minimum duration of a sample. Samples are short, so that most have no interruption.
 const SAMPLE: Duration = Duration::from_micros(300);
-/// A pair takes about so long.
+/// Approximate duration of the measurement of a pair.
 const BUDGET: Duration = Duration::from_millis(700);
+/// Minimum and maximum number of rounds.
 const ROUNDS: (u128, u128) = (15, 201);
 
 thread_local! {
-    /// What the async calls of this thread run in.
+    /// The runtime of this thread's async calls.
     static RUNTIME: LazyCell<Runtime> = LazyCell::new(runtime);
 }
 
-/// A runtime as the cases use it.
+/// Makes a runtime with a timer.
 pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_time().build().expect("a runtime can be made")
 }
 
-/// Runs `work` where tokio's timer can be found.
+/// Runs `work` in the context of a runtime with a timer.
 pub(crate) fn within<T>(work: impl FnOnce() -> T) -> T {
     RUNTIME.with(|runtime| {
         let _guard = runtime.enter();
@@ -43,7 +44,7 @@ pub(crate) fn within<T>(work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// One library at one job: does it so many times.
+/// A library that does the job of a case.
 #[derive(Clone)]
 pub struct Side {
     run: Arc<dyn Fn(u64) + Send + Sync>,
@@ -51,7 +52,7 @@ pub struct Side {
 }
 
 impl Side {
-    /// A call that is not awaited.
+    /// Makes a side of a call that is not awaited.
     pub fn called<T>(call: impl Fn(u64) -> T + Send + Sync + 'static) -> Self {
         let run = move |times| {
             for id in 0..times {
@@ -61,7 +62,7 @@ impl Side {
         Self { run: Arc::new(run), future: None }
     }
 
-    /// A call that is awaited.
+    /// Makes a side of a call that is awaited.
     pub fn awaited<F: Future>(call: impl Fn(u64) -> F + Send + Sync + 'static) -> Self {
         let run = move |times| {
             RUNTIME.with(|runtime| {
@@ -75,11 +76,12 @@ impl Side {
         Self { run: Arc::new(run), future: Some(size_of::<F>()) }
     }
 
-    /// A tower service, called as its documentation says: each thread has a clone, which is made ready and called.
+    /// Makes a side of a tower service. As tower's documentation says, each thread has a clone,
+    /// which it makes ready and calls.
     ///
     /// # Panics
     ///
-    /// When it is run and fails.
+    /// If a call fails.
     pub fn service<S>(service: S) -> Self
     where
         S: Service<u64, Error: fmt::Debug> + Clone + Send + Sync + 'static,
@@ -98,12 +100,12 @@ impl Side {
         Self { run: Arc::new(run), future: Some(size_of::<S::Future>()) }
     }
 
-    /// Does it so many times.
+    /// Does the job `times` times.
     pub fn run(&self, times: u64) {
         (self.run)(times);
     }
 
-    /// How often it must be done to take as long as a sample.
+    /// Returns the number of calls that take as long as a sample.
     fn batch(&self) -> u64 {
         self.batch_of(SAMPLE)
     }
@@ -112,13 +114,13 @@ impl Side {
         batch_that_takes(sample, |times| timed(|| self.run(times)))
     }
 
-    /// Allocations for each time.
+    /// Returns the number of allocations for each call.
     fn allocations(&self, batch: u64) -> f64 {
         for_each(batch.clamp(1, 1_000), |times| counted(|| self.run(times)).1.allocations)
     }
 }
 
-/// The first power of two of which even the faster of two runs takes as long as a sample should.
+/// Returns the first power of two of which both of two runs take as long as a sample.
 fn batch_that_takes(sample: Duration, took: impl Fn(u64) -> Duration) -> u64 {
     let mut times = 1;
     while took(times).min(took(times)) < sample {
@@ -127,9 +129,10 @@ fn batch_that_takes(sample: Duration, took: impl Fn(u64) -> Duration) -> u64 {
     times
 }
 
-/// What each time takes, and nothing of what all of them take once. The least of three: something else may have come in between.
+/// Returns the count for each call, without the count that a whole run has once. Takes the minimum
+/// of three runs, because another thread may interfere with a run.
 fn for_each(times: u64, of: impl Fn(u64) -> u64) -> f64 {
-    let further = (0..3).map(|_| of(2 * times).saturating_sub(of(times))).min().expect("three of them");
+    let further = (0..3).map(|_| of(2 * times).saturating_sub(of(times))).min().expect("three runs");
     further as f64 / times as f64
 }
 
@@ -139,54 +142,54 @@ impl fmt::Debug for Side {
     }
 }
 
-/// decor beside one peer.
+/// decor beside a peer.
 #[derive(Debug)]
 pub struct Pair {
-    /// Whom it is compared with.
+    /// The name of the peer.
     pub peer: &'static str,
-    /// The clock that either reads.
+    /// The clocks that the two sides read.
     pub clock: &'static str,
     /// decor.
     pub ours: Side,
     /// The peer.
     pub theirs: Side,
-    /// What it is to hold.
+    /// The targets of decor.
     pub targets: Vec<Target>,
-    /// How many decorators more than the peer's our chain has, if that is the question.
+    /// Number of decorators that our chain has beyond the peer's; `None` for other cases.
     pub further: Option<u32>,
 }
 
 impl Pair {
-    /// Two that do the same.
+    /// Makes a pair of two sides that do the same job.
     pub fn new(peer: &'static str, clock: &'static str, ours: &Side, theirs: Side) -> Self {
         Self { peer, clock, ours: ours.clone(), theirs, targets: Vec::new(), further: None }
     }
 
-    /// What it is to hold.
+    /// Adds targets.
     #[must_use]
     pub fn target(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
         self.targets.extend(targets);
         self
     }
 
-    /// So many decorators more than the peer's.
+    /// Sets the number of decorators that our chain has beyond the peer's.
     #[must_use]
     pub fn further(mut self, decorators: u32) -> Self {
         self.further = Some(decorators);
         self
     }
 
-    /// Measures it on so many threads.
+    /// Measures the pair on `threads` threads.
     ///
     /// # Panics
     ///
-    /// If a side does.
+    /// If a side panics.
     pub fn measure(&self, case: &'static str, threads: usize) -> Row {
         let sides = [&self.ours, &self.theirs];
         let batches = sides.map(Side::batch);
         let round = timed(|| sides.iter().zip(batches).for_each(|(side, batch)| side.run(batch)));
         let most = (BUDGET.as_nanos() / round.as_nanos().max(1)).clamp(ROUNDS.0, ROUNDS.1);
-        // Of those of several threads some will be left out.
+        // Some rounds of several threads will be left out.
         let rounds = usize::try_from(most).expect("it is clamped") * threads;
 
         let gate = Gate { arrived: AtomicUsize::new(0), threads };
@@ -216,10 +219,10 @@ impl Pair {
     }
 }
 
-/// When a batch began, and when it ended.
+/// Begin and end of a batch.
 type Span = (Instant, Instant);
 
-/// One thread's spans for each round and side. Who begins changes with each round.
+/// Returns the spans of a thread for each round and side. The sides take turns at being first.
 fn in_turns(gate: &Gate, sides: [&Side; 2], batches: [u64; 2], rounds: usize) -> Vec<[Span; 2]> {
     let mut turn = 0;
     let mut span = |side: usize| {
@@ -235,15 +238,15 @@ fn in_turns(gate: &Gate, sides: [&Side; 2], batches: [u64; 2], rounds: usize) ->
             let (one, other) = (span(first), span(1 - first));
             if first == 0 { [one, other] } else { [other, one] }
         })
-        .skip(1) // to warm up
+        .skip(1) // the first round warms up
         .collect()
 }
 
-/// The nanoseconds a call of either side, round by round: from when the first thread begins until the last is done, for as many calls
-/// as each makes.
+/// Returns the nanoseconds a call of each side, for each round: the time from the begin of the
+/// first thread to the end of the last, divided by the number of calls of one thread.
 ///
-/// Threads that share a core, because others are busy on the machine, run one after the other and do not meet: such rounds are left
-/// out, unless there are hardly others.
+/// On a busy machine two threads may share a core and run one after the other. Such rounds are left
+/// out, unless fewer than five others remain.
 fn times(spans: &[Vec<[Span; 2]>], batches: [u64; 2]) -> (Vec<f64>, Vec<f64>) {
     let rounds = spans.first().map_or(0, Vec::len);
     let all: Vec<_> = (0..rounds)
@@ -254,7 +257,7 @@ fn times(spans: &[Vec<[Span; 2]>], batches: [u64; 2]) -> (Vec<f64>, Vec<f64>) {
     counted.into_iter().map(|[(ours, _), (theirs, _)]| (*ours, *theirs)).unzip()
 }
 
-/// Nanoseconds a call, and the part of that time in which all threads were at it.
+/// Returns the nanoseconds a call, and the fraction of the time in which all threads ran.
 fn together(spans: impl Iterator<Item = Span> + Clone, batch: u64) -> (f64, f64) {
     let begun = |span: Span| span.0;
     let ended = |span: Span| span.1;
@@ -272,7 +275,7 @@ fn timed(work: impl FnOnce()) -> Duration {
     begun.elapsed()
 }
 
-/// A barrier that spins, so that all pass at about the same time.
+/// A barrier that spins, so that all threads pass at about the same time.
 struct Gate {
     arrived: AtomicUsize,
     threads: usize,
@@ -289,22 +292,22 @@ impl Gate {
     }
 }
 
-/// What was measured of one side.
+/// The figures of a side.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Figures {
-    /// Nanoseconds for each call; of waiters, until the last one is through.
+    /// Nanoseconds for each call. For waiters, nanoseconds until the last one is admitted.
     pub nanos: f64,
-    /// Allocations for each call, or waiter.
+    /// Allocations for each call, or for each waiter.
     pub allocations: f64,
-    /// The size of a call's future.
+    /// Bytes of a call's future; `None` for sync calls.
     pub future: Option<usize>,
-    /// Polls for each waiter.
+    /// Polls for each waiter; `None` for other cases.
     pub polls: Option<f64>,
-    /// Bytes for each waiter, beside its future.
+    /// Bytes for each waiter, without its future; `None` for other cases.
     pub bytes: Option<f64>,
-    /// Nanoseconds that the schedule allows.
+    /// Nanoseconds of the schedule; `None` for other cases.
     pub ideal: Option<f64>,
-    /// Those who had not got through when it was cut off.
+    /// Number of waiters that were left when the run was cut off; `None` if it was not.
     pub unfinished: Option<usize>,
 }
 
@@ -313,38 +316,38 @@ pub struct Figures {
 pub struct Row {
     /// The job.
     pub case: &'static str,
-    /// Whom decor is compared with.
+    /// The name of the peer.
     pub peer: &'static str,
-    /// The clock that either reads.
+    /// The clocks that the two sides read.
     pub clock: &'static str,
     /// decor's figures.
     pub ours: Figures,
     /// The peer's figures.
     pub peer_figures: Figures,
-    /// decor's time to the peer's.
+    /// decor's time divided by the peer's.
     pub ratio: Ratio,
-    /// What it is to hold.
+    /// The targets of decor.
     pub targets: Vec<Target>,
-    /// How many decorators more than the peer's our chain has, if that is the question.
+    /// Number of decorators that our chain has beyond the peer's; `None` for other cases.
     pub further: Option<u32>,
-    /// How many rounds were measured.
+    /// Number of measured rounds.
     pub rounds: usize,
 }
 
 impl Row {
-    /// The targets in words, and whether each is met.
+    /// Returns each target in words, and `true` if it is met.
     pub fn verdicts(&self) -> Vec<(String, bool)> {
         self.targets.iter().map(|target| (target.to_string(), target.met(self))).collect()
     }
 
-    /// Nanoseconds and bytes of future for each further decorator.
+    /// Returns the nanoseconds and the bytes of future for each further decorator.
     pub fn each_further(&self) -> Option<(f64, f64)> {
         let further = f64::from(self.further?);
         let bytes = self.ours.future? as f64 - self.peer_figures.future? as f64;
         Some(((self.ours.nanos - self.peer_figures.nanos) / further, bytes / further))
     }
 
-    /// Whether all targets are met; nothing if there is none.
+    /// Returns `true` if all targets are met; `None` if there is no target.
     pub fn met(&self) -> Option<bool> {
         (!self.targets.is_empty()).then(|| self.targets.iter().all(|target| target.met(self)))
     }
@@ -395,7 +398,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_further_decorators_cost_is_shared_out() {
+    fn the_cost_of_further_decorators_is_divided() {
         let ours = Figures { nanos: 50.0, future: Some(500), ..Figures::default() };
         let peer = Figures { nanos: 20.0, future: Some(200), ..Figures::default() };
         let row = Row { further: Some(3), ..row(ours, peer, &[]) };
@@ -414,11 +417,11 @@ pub(crate) mod tests {
             slow_every_other_time.set(!slow_every_other_time.get());
             Duration::from_millis(if slow_every_other_time.get() { 1_000 } else { times })
         };
-        assert_eq!(batch_that_takes(Duration::from_millis(4), took), 4, "a run that something came into is no sample");
+        assert_eq!(batch_that_takes(Duration::from_millis(4), took), 4, "an interrupted run is no sample");
     }
 
     #[test]
-    fn the_time_of_threads_is_that_of_all_of_them_and_they_must_have_met() {
+    fn the_time_of_threads_counts_only_if_they_ran_together() {
         let zero = Instant::now();
         let span = |from, to| (zero + Duration::from_nanos(from), zero + Duration::from_nanos(to));
         assert_eq!(together([span(0, 100)].into_iter(), 10), (10.0, 1.0));
@@ -435,7 +438,7 @@ pub(crate) mod tests {
             (vec![10.0; 5], vec![20.0; 5]),
             "the first round is left out"
         );
-        assert_eq!(times(&[vec![met], vec![apart]], [10, 10]), (vec![10.0], vec![90.0]), "rather that than nothing");
+        assert_eq!(times(&[vec![met], vec![apart]], [10, 10]), (vec![10.0], vec![90.0]), "a single round is kept");
     }
 
     #[test]

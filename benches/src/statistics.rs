@@ -1,6 +1,7 @@
-//! The arithmetic: medians, quartiles, ratios.
+//! Medians, quartiles and ratios.
 
-/// The value below which a part (0 to 1) of the sorted values lies, interpolated. `NaN` of none.
+/// Returns the interpolated value below which a fraction (0 to 1) of the values lies; `NaN` if
+/// there are no values.
 pub fn quantile(values: &[f64], part: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -12,21 +13,21 @@ pub fn quantile(values: &[f64], part: f64) -> f64 {
     sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64)
 }
 
-/// The middle of the values.
+/// Returns the median.
 pub fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-/// How two series compare that were measured in turns.
+/// The ratio of two series that were measured in turns.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ratio {
     /// The ratio of the medians.
     pub medians: f64,
-    /// The middle half of the ratios of the rounds: their quartiles.
+    /// The quartiles of the ratios of the rounds.
     pub spread: (f64, f64),
 }
 
-/// Ours to the peer's, round by round.
+/// Divides our times by the peer's, round by round.
 pub fn ratio(ours: &[f64], peer: &[f64]) -> Ratio {
     let rounds: Vec<f64> = ours.iter().zip(peer).map(|(ours, peer)| ours / peer).collect();
     Ratio { medians: median(ours) / median(peer), spread: (quantile(&rounds, 0.25), quantile(&rounds, 0.75)) }
@@ -38,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_the_middle_or_between_the_two() {
+    fn the_median_is_the_middle_or_between_the_two_middle_values() {
         assert_eq!(median(&[5.0, 1.0, 3.0]), 3.0);
         assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), 2.5);
         assert_eq!(median(&[7.0]), 7.0);
@@ -46,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn one_round_that_was_interrupted_moves_nothing() {
+    fn an_interrupted_round_does_not_move_the_median() {
         assert_eq!(median(&[10.0, 10.0, 10.0, 10.0, 90_000.0]), 10.0);
     }
 

@@ -1,15 +1,16 @@
-//! The table as a chart: a bar for each row, to the left where decor is faster. Legible on light and on dark.
+//! The table as a chart with a bar for each row, to the left if decor is faster. The colours follow
+//! the light or the dark theme.
 
 use crate::{measure::Row, table::times};
 use std::fmt::Write;
 
 const LINE: f64 = 22.0;
 const TOP: f64 = 62.0;
-/// Where the bars begin and end; in the middle both are equally fast.
+/// Horizontal range of the bars. In the middle both sides are equally fast.
 const LEFT: f64 = 300.0;
 const RIGHT: f64 = 780.0;
 const MIDDLE: f64 = f64::midpoint(LEFT, RIGHT);
-/// What lies at either end: so many times as fast.
+/// Ratio at either end of the scale.
 const END: f64 = 32.0;
 const WIDTH: f64 = 980.0;
 
@@ -35,7 +36,7 @@ const STYLE: &str = "
   }
 ";
 
-/// All rows.
+/// Returns the chart of all rows.
 pub fn svg(rows: &[Row]) -> String {
     let height = TOP + LINE * rows.len() as f64 + 16.0;
     let mut chart = format!(
@@ -79,13 +80,14 @@ fn bar(chart: &mut String, top: f64, row: &Row) {
     line(chart, RIGHT + 12.0, text, "small", "start", &shown);
 }
 
-/// Where a ratio lies, on a logarithmic scale that ends at both ends.
+/// Returns the position of a ratio on a logarithmic scale. Ratios beyond an end are drawn at that
+/// end.
 fn place(ratio: f64) -> f64 {
     let part = ratio.clamp(1.0 / END, END).ln() / END.ln();
     MIDDLE + part * (RIGHT - MIDDLE)
 }
 
-/// As people say it.
+/// Formats nanoseconds with a fitting unit.
 fn time(nanos: f64) -> String {
     let (value, unit) = match nanos {
         nanos if nanos < 1e3 => (nanos, "ns"),
@@ -109,7 +111,7 @@ mod tests {
     use crate::measure::{Figures, tests::row};
 
     #[test]
-    fn faster_is_left_slower_right_and_the_ends_hold() {
+    fn faster_is_left_slower_is_right_within_the_scale() {
         assert!((place(1.0) - MIDDLE).abs() < 1e-9);
         assert!((place(0.001) - LEFT).abs() < 1e-9 && (place(0.0) - LEFT).abs() < 1e-9);
         assert!((place(1_000.0) - RIGHT).abs() < 1e-9);

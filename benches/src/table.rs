@@ -1,4 +1,4 @@
-//! The table that people read.
+//! The table as text, and as Markdown.
 
 use crate::{
     cases::ALL,
@@ -11,10 +11,10 @@ const HEADS: [&str; 10] =
 
 const AHEAD: &str = " peer ahead";
 
-/// Part by which a ratio may differ from 1 and still count as even.
+/// Maximum difference from 1 of a ratio that counts as even.
 const EVEN: f64 = 0.05;
 
-/// All rows, in columns.
+/// Returns all rows in columns.
 pub fn table(rows: &[Row]) -> String {
     let mut lines = vec![HEADS.map(str::to_owned)];
     let mut case = "";
@@ -28,8 +28,8 @@ pub fn table(rows: &[Row]) -> String {
     columns(&lines)
 }
 
-/// The same as Markdown, for a document: the rows against peers, then the chains that grow, then
-/// what each case does.
+/// Returns the rows as Markdown: the rows beside peers, the chains that grow, and a list of the
+/// cases.
 pub fn markdown(rows: &[Row]) -> String {
     let (chains, peers): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.each_further().is_some());
     let mut sections = Vec::new();
@@ -121,7 +121,7 @@ fn nanos(nanos: f64) -> String {
     if nanos < 100.0 { format!("{nanos:.1}") } else { format!("{nanos:.0}") }
 }
 
-/// Two digits that say something.
+/// Formats a ratio with at least two significant digits.
 pub(crate) fn times(ratio: f64) -> String {
     if ratio < 0.095 && ratio > 0.0 { format!("{ratio:.4}") } else { format!("{ratio:.2}") }
 }
@@ -140,7 +140,7 @@ fn futures(ours: &Figures, peer: &Figures) -> String {
     }
 }
 
-/// What only waiters have.
+/// Formats the figures that only waiters have.
 fn waiting(row: &Row) -> String {
     let (ours, peer) = (&row.ours, &row.peer_figures);
     let (Some(polls), Some(bytes), Some(ideal)) = (ours.polls, ours.bytes, ours.ideal) else { return String::new() };
@@ -152,19 +152,19 @@ fn waiting(row: &Row) -> String {
         late(peer.nanos)
     );
     if let Some(unfinished) = peer.unfinished {
-        write!(text, "; {} cut off with {unfinished} still waiting", row.peer).expect("a string takes all");
+        write!(text, "; {} was cut off with {unfinished} still waiting", row.peer).expect("a string takes all");
     }
     text
 }
 
-/// What only the chains have that grow.
+/// Formats the figures that only growing chains have.
 fn further(row: &Row) -> String {
     row.each_further().map_or_else(String::new, |(nanos, bytes)| {
         format!("{nanos:+.1} ns, {bytes:+.0} bytes for each further decorator")
     })
 }
 
-/// Columns as wide as what is in them; figures to the right.
+/// Aligns the columns, with figures to the right.
 fn columns(lines: &[[String; 10]]) -> String {
     let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
     let mut text = String::new();
@@ -190,7 +190,7 @@ mod tests {
     use crate::{measure::tests::row, target::Target};
 
     #[test]
-    fn a_peer_that_is_ahead_and_a_target_that_is_missed_are_said_so() {
+    fn a_row_names_a_peer_that_is_ahead_and_a_missed_target() {
         let ours = Figures { nanos: 12.0, future: Some(64), ..Figures::default() };
         let peer = Figures { nanos: 10.0, allocations: 2.0, ..Figures::default() };
         let text = table(&[row(ours, peer, &[Target::Ratio(1.0)]), row(peer, ours, &[Target::Ratio(1.0)])]);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn markdown_has_a_line_for_each_row_and_says_where_decor_stands() {
+    fn markdown_has_a_line_for_each_row_with_decors_standing() {
         let figures = |nanos| Figures { nanos, ..Figures::default() };
         let rows = [(12.0, 10.0), (9.0, 10.0), (10.4, 10.0)].map(|(ours, peer)| row(figures(ours), figures(peer), &[]));
         let text = markdown(&rows);

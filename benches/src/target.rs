@@ -1,29 +1,29 @@
-//! What decor has set itself, and whether it holds.
+//! The targets of decor.
 
 use crate::measure::Row;
 use std::fmt;
 
-/// One promise about a pair.
+/// A target for a pair.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Target {
-    /// At most so many times the peer's time.
+    /// Maximum ratio to the peer's time.
     Ratio(f64),
-    /// At most so many nanoseconds more than the peer.
+    /// Maximum number of nanoseconds beyond the peer's.
     Plus(f64),
     /// No allocation.
     NoAllocation,
-    /// A future of at most this part of the peer's.
+    /// Maximum size of the future, as a fraction of the peer's.
     Future(f64),
-    /// Done at most this part later than the schedule allows.
+    /// Maximum deviation from the schedule, as a fraction of it.
     Late(f64),
-    /// At most so many polls for each waiter.
+    /// Maximum number of polls for each waiter.
     Polls(f64),
-    /// At most so many bytes for each waiter, beside its future.
+    /// Maximum number of bytes for each waiter, without its future.
     Bytes(f64),
 }
 
 impl Target {
-    /// Whether it is met. What was not measured is not.
+    /// Returns `true` if the row meets the target; `false` if the row lacks the figure.
     pub fn met(self, row: &Row) -> bool {
         let (ours, peer) = (&row.ours, &row.peer_figures);
         match self {

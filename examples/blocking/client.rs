@@ -1,4 +1,5 @@
-//! A command-line client without a runtime of its own: a thread for each prompt, and one chain for all of them.
+//! A command-line client that needs no runtime. Each prompt has a thread, and all threads share a
+//! chain.
 
 use crate::{
     chat::{Completion, Message, Request},
@@ -11,15 +12,21 @@ use std::{collections::HashSet, io, sync::Arc, thread, time::Duration};
 use tokio::runtime::Runtime;
 use tracing::info_span;
 
-/// Decides which requests the server fails, and how.
+/// Seed of the server's faults.
 const SEED: u64 = 7;
 
-/// One attempt's. The server answers within 80 ms, or never.
+/// Time limit of an attempt. The server answers within 80 ms, or never.
 const ATTEMPT: Duration = Duration::from_millis(500);
+
+/// Time limit of a call: all its attempts and waits, or the wait for another call's load.
+const TOTAL: Duration = Duration::from_secs(30);
 
 type Complete = BoxedFn<(Arc<str>,), Result<String, ClientError>>;
 
-/// From the inside out: up to `retry_with` it concerns each attempt, up to `memoized` what is loaded, after it each call.
+/// Decorates the bare request. The decorators before `retry_with` act on each attempt, those before
+/// `memoized` on each load, and those after `memoized` on each call.
+///
+/// Every caller has its answer within 30 s, even if the server hangs.
 fn production_ready(host: Arc<str>, limiter: &RateLimiter, memo: &Memo<Arc<str>, String>) -> Complete {
     let policy = RetryPolicy::exponential(Duration::from_millis(50))
         .max_delay(Duration::from_secs(1))
@@ -35,15 +42,17 @@ fn production_ready(host: Arc<str>, limiter: &RateLimiter, memo: &Memo<Arc<str>,
         .retry_with(&policy)
         .transient()
         .memoized(memo)
+        .timeout(TOTAL)
         .validated(|prompt: &Arc<str>| if prompt.trim().is_empty() { Err("the prompt is empty") } else { Ok(()) })
         .logged()
         .boxed()
 }
 
-/// One attempt. It knows nothing of retries, limits or logs.
+/// Makes one attempt, without retries, limits or logs.
 ///
-/// But it does know that no thread can be cancelled: the timeout leaves this one when it is over, and then nobody but the
-/// socket ends its wait. So that is given a limit as well, a longer one, to leave the verdict to the timeout.
+/// A thread cannot be cancelled. When the timeout passes, the caller abandons this attempt, and
+/// only the limit of the socket ends its wait. That limit is longer, so that the timeout passes
+/// first.
 fn complete(host: &str, prompt: &str) -> Result<String, ClientError> {
     let message = Message { role: "user".into(), content: prompt.into() };
     let request = serde_json::to_string(&Request { model: "default".into(), messages: vec![message] })?;
@@ -64,7 +73,7 @@ enum ClientError {
     Throttled { retry_after: Option<Duration> },
     #[error("the server answered {0}")]
     Status(u16),
-    #[error("the response holds no answer")]
+    #[error("the response has no answer")]
     NoAnswer,
     #[error("the response cannot be read: {0}")]
     Json(#[from] serde_json::Error),
@@ -99,11 +108,11 @@ pub(crate) fn run(runtime: &Runtime, prompts: &[Arc<str>]) -> anyhow::Result<()>
     let url = runtime.block_on(server::start(SEED, takes))?;
     let host: Arc<str> = url.strip_prefix("http://").context("the server speaks http")?.into();
 
-    // A quarter of what the server takes: the rest is for others.
+    // A quarter of the server's limit. The rest is for other clients.
     let limiter = RateLimiter::new(requests / 4, server::PERIOD);
     let memo = Memo::ttl(Duration::from_secs(300));
     let complete = production_ready(Arc::clone(&host), &limiter, &memo);
-    println!("{} prompts for {url}, each by way of\n{complete:?}\n", prompts.len());
+    println!("{} prompts for {url}, each through\n{complete:?}\n", prompts.len());
 
     let answers: Vec<_> = thread::scope(|scope| {
         let ask = |(n, prompt): (usize, &Arc<str>)| {
@@ -131,12 +140,12 @@ pub(crate) fn run(runtime: &Runtime, prompts: &[Arc<str>]) -> anyhow::Result<()>
     let is_right = |prompt: &str, answer: &str| answer == server::answer_to(prompt);
     let mut ended = prompts.iter().zip(&answers);
     let all_right = ended.all(|(prompt, answer)| answer.as_ref().is_ok_and(|answer| is_right(prompt, answer)));
-    ensure!(all_right, "not every prompt was answered rightly");
+    ensure!(all_right, "some prompt has no answer, or a wrong one");
     let different = prompts.iter().collect::<HashSet<_>>().len();
     ensure!(memo.loads == different as u64, "{} loads for {different} different prompts", memo.loads);
-    ensure!(memo.calls() == prompts.len() as u64, "the memo counted otherwise: {memo:?}");
-    // Not `==`: a request that timed out on its way was admitted, and may never have arrived.
+    ensure!(memo.calls() == prompts.len() as u64, "the memo has a wrong count: {memo:?}");
+    // Not `==`, because a request that timed out was admitted, and may never have arrived.
     ensure!(requests as u64 <= limits.admitted, "{requests} requests, but {} admitted", limits.admitted);
-    println!("each of the {} prompts has its own, right answer", prompts.len());
+    println!("each of the {} prompts has its own correct answer", prompts.len());
     Ok(())
 }

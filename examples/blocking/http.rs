@@ -1,4 +1,5 @@
-//! As much of HTTP/1.1 as a client needs that closes each connection. For more than an example, take a crate.
+//! The part of HTTP/1.1 that a client needs if it closes each connection. A program should use a
+//! crate instead.
 
 use std::{
     io::{self, Read, Write},
@@ -13,18 +14,18 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
 }
 
-pub(crate) fn get(host: &str, path: &str, patience: Duration) -> io::Result<Response> {
-    send(host, &format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"), patience)
+pub(crate) fn get(host: &str, path: &str, read_limit: Duration) -> io::Result<Response> {
+    send(host, &format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"), read_limit)
 }
 
-pub(crate) fn post(host: &str, path: &str, json: &str, patience: Duration) -> io::Result<Response> {
+pub(crate) fn post(host: &str, path: &str, json: &str, read_limit: Duration) -> io::Result<Response> {
     let headers = format!("host: {host}\r\ncontent-type: application/json\r\ncontent-length: {}", json.len());
-    send(host, &format!("POST {path} HTTP/1.1\r\n{headers}\r\nconnection: close\r\n\r\n{json}"), patience)
+    send(host, &format!("POST {path} HTTP/1.1\r\n{headers}\r\nconnection: close\r\n\r\n{json}"), read_limit)
 }
 
-fn send(host: &str, request: &str, patience: Duration) -> io::Result<Response> {
+fn send(host: &str, request: &str, read_limit: Duration) -> io::Result<Response> {
     let mut stream = TcpStream::connect(host)?;
-    stream.set_read_timeout(Some(patience))?;
+    stream.set_read_timeout(Some(read_limit))?;
     stream.write_all(request.as_bytes())?;
     let mut response = Vec::new();
     stream.read_to_end(&mut response)?;

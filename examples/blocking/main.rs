@@ -1,4 +1,5 @@
-//! Plain threads, no `async` in sight: sync functions have the same decorators, and share limiters and memos with tasks.
+//! Threads without `async`. Sync functions have the same decorators, and share limiters and memos
+//! with tasks.
 //!
 //! ```text
 //! cargo run --example blocking
@@ -6,9 +7,10 @@
 //! RUST_LOG=info,decor=debug cargo run --example blocking
 //! ```
 //!
-//! Without prompts there are two parts. In `together.rs` threads and tasks fetch the same pages, by way of one limiter
-//! and one memo. In `client.rs` a sync client asks the throttling, failing, hanging server of the example `llm_client`
-//! some prompts; `http.rs` is as much HTTP as that needs. With prompts, only the client runs, and asks those.
+//! Without prompts there are two parts. In `together.rs`, threads and tasks fetch the same pages
+//! through one limiter and one memo. In `client.rs`, a sync client sends prompts to the server of
+//! the example `llm_client`, which throttles, fails and hangs. `http.rs` is the HTTP of that
+//! client. With prompts, only the client runs.
 
 #[path = "../llm_client/chat.rs"]
 mod chat;
@@ -23,7 +25,7 @@ mod together;
 use std::{env, process::ExitCode, sync::Arc};
 use tokio::runtime::Runtime;
 
-/// One of them twice: it is answered by what the memo has loaded for the other.
+/// The default prompts. One of them appears twice, so that the memo answers the second call.
 const PROMPTS: [&str; 7] = [
     "What is a thread?",
     "What is a task?",
@@ -46,7 +48,7 @@ fn main() -> ExitCode {
 }
 
 fn run(mut prompts: Vec<Arc<str>>) -> anyhow::Result<()> {
-    // Its workers are threads in the background: the tasks run there, and the server. This thread is none of them.
+    // The tasks and the server run on the runtime's worker threads. This thread is not one of them.
     let runtime = Runtime::new()?;
     if prompts.is_empty() {
         together::run(&runtime)?;

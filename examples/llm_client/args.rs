@@ -1,4 +1,4 @@
-//! The command line: seven settings, all of them optional.
+//! The command line: seven optional settings.
 
 use crate::client::{Limits, Rate};
 use std::{
@@ -10,28 +10,28 @@ use std::{
 };
 
 pub(crate) const HELP: &str = "\
-Sends prompts to a chat-completions API that throttles, fails and hangs, and gets every one of them answered.
+Sends prompts to a chat-completions API that throttles, fails and hangs, and gets an answer to each.
 
 Usage: cargo run --example llm_client -- [--prompts FILE] [--no-memo] [--no-limiter]
        cargo run --example llm_client -- [--prompts FILE] [--no-memo] --url URL [--model NAME]
                                          [--requests-per-minute N] [--tokens-per-minute N]
 
   --prompts FILE           prompts, one per line; blank lines and lines that begin with # are skipped
-                           (examples/data/prompts.txt if left out)
-  --no-memo                asks the server again for what it has answered already: to see what the memo is for
-  --no-limiter             asks as fast as it can, and is throttled: to see what the limiter is for
-  --url URL                another server to ask, http:// only: POST URL/v1/chat/completions
-                           (a misbehaving server of this program's own if left out, with limits of its own)
-  --model NAME             the model to ask that server for (\"default\" if left out)
-  --requests-per-minute N  at most so many requests to that server in any minute (60 if left out)
-  --tokens-per-minute N    at most so many tokens, of prompts and answers together (90000 if left out)
+                           (default: examples/data/prompts.txt)
+  --no-memo                sends a request for each prompt, repeated prompts included
+  --no-limiter             sends requests as fast as possible, so that the server throttles them
+  --url URL                another server, http:// only: POST URL/v1/chat/completions
+                           (default: the built-in server, which has limits of its own)
+  --model NAME             the model of that server (default: \"default\")
+  --requests-per-minute N  the maximum number of requests to that server in any minute (default: 60)
+  --tokens-per-minute N    the maximum number of tokens, of prompts and answers together (default: 90000)
   --help                   this text
 
-RUST_LOG says what is logged: \"info\" if left out, \"info,decor=debug\" for each attempt.
-Exits with 0 if every prompt was answered rightly, with 1 if not, with 2 if a flag or a file cannot be used.
+RUST_LOG sets what is logged (default: \"info\"); \"info,decor=debug\" shows each attempt.
+Exits with 0 if every prompt has a correct answer, with 1 if not, with 2 if a flag or a file cannot be used.
 ";
 
-/// What a modest account may do with most providers.
+/// Limits of a small account with most providers.
 const REQUESTS_PER_MINUTE: u32 = 60;
 const TOKENS_PER_MINUTE: u32 = 90_000;
 
@@ -42,7 +42,7 @@ pub(crate) enum Command {
 
 pub(crate) struct Options {
     pub(crate) prompts: Vec<Arc<str>>,
-    /// Our own, if there is none.
+    /// Another server to ask; `None` for the built-in one.
     pub(crate) server: Option<OtherServer>,
     pub(crate) no_memo: bool,
     pub(crate) no_limiter: bool,
@@ -87,12 +87,12 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         let (model, requests, tokens) = (model.is_some(), requests.is_some(), tokens.is_some());
         let for_another = [("--model", model), ("--requests-per-minute", requests), ("--tokens-per-minute", tokens)];
         return match for_another.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(format!("`{flag}` is for another server, so it needs `--url URL` beside it")),
+            Some((flag, _)) => Err(format!("`{flag}` is for another server, so it needs `--url URL` as well")),
             None => Ok(Command::Run(Options { prompts, server: None, no_memo, no_limiter })),
         };
     };
     if no_limiter {
-        return Err("`--no-limiter` is for this program's own server; it does not go with `--url`".into());
+        return Err("`--no-limiter` is for the built-in server, and cannot be combined with `--url`".into());
     }
     let rate = Rate {
         requests: requests.unwrap_or(REQUESTS_PER_MINUTE),
@@ -101,8 +101,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
     };
     let needed = prompts.iter().map(|prompt| Limits::FOR_A_REAL_MODEL.tokens_reserved(prompt)).max().unwrap_or(0);
     if needed > rate.tokens {
-        let allowed = "that is what the longest prompt may use with its answer";
-        return Err(format!("`--tokens-per-minute {}`: allowed is {needed} or more; {allowed}", rate.tokens));
+        let reason = "the longest prompt and its answer may use that many";
+        return Err(format!("`--tokens-per-minute {}`: allowed is {needed} or more, because {reason}", rate.tokens));
     }
     let model = model.unwrap_or_else(|| "default".into());
     let server = Some(OtherServer { url, model, rate });
@@ -121,9 +121,9 @@ fn http_url(value: &OsString) -> Result<String, String> {
     let url = reqwest::Url::parse(&text).map_err(|error| refused(&error.to_string()))?;
     match url.scheme() {
         "http" if url.query().or(url.fragment()).is_none() => Ok(text.trim_end_matches('/').into()),
-        "http" => Err(refused("the API's path is put behind it, so it must end with host, port or path")),
+        "http" => Err(refused("the API's path is appended, so the URL must end with host, port or path")),
         "https" => Err(refused("this program is built without TLS")),
-        _ => Err(refused("it does not begin with http://")),
+        _ => Err(refused("the scheme is not http")),
     }
 }
 
@@ -133,8 +133,8 @@ fn read_prompts(file: &Path) -> Result<Vec<Arc<str>>, String> {
     let lines = text.lines().map(str::trim);
     let prompts: Vec<_> = lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(Arc::from).collect();
     if prompts.is_empty() {
-        let allowed = "one per line is expected, blank lines and lines that begin with # do not count";
-        return Err(format!("`--prompts {shown}` holds no prompt: {allowed}"));
+        let expected = "expected is one per line; blank lines and lines that begin with # are skipped";
+        return Err(format!("`--prompts {shown}` has no prompt: {expected}"));
     }
     Ok(prompts)
 }

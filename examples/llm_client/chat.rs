@@ -1,4 +1,4 @@
-//! What goes over the wire: as much of the chat-completions JSON as both sides here need.
+//! The part of the chat-completions JSON that client and server need.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub(crate) struct Message {
     pub(crate) content: String,
 }
 
-/// Servers differ in what they leave out, and only the message's content matters here: hence the defaults.
+/// A response. Servers differ in the fields that they leave out, so each field has a default.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Completion {
@@ -41,8 +41,8 @@ pub(crate) struct Usage {
     pub(crate) total_tokens: u32,
 }
 
-/// How many tokens a text is, by the rule of thumb that one is four characters. Our server counts so too; others count
-/// exactly, by a tokenizer of their model.
+/// Returns the estimated number of tokens of a text: one for four characters. The built-in server
+/// counts in the same way. Other servers count exactly, with the tokenizer of their model.
 pub(crate) fn tokens(text: &str) -> u32 {
     u32::try_from(text.chars().count().div_ceil(4)).unwrap_or(u32::MAX)
 }

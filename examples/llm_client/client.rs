@@ -1,4 +1,4 @@
-//! The client: one bare request, and the chain of decorators that makes it fit for production.
+//! The client: one bare request, and the chain of decorators for production use.
 
 use crate::{
     chat::{Completion, Message, Request, tokens},
@@ -9,22 +9,26 @@ use decor::{BoxedFn, Timing, Transient, prelude::*};
 use reqwest::{Response, StatusCode, header::RETRY_AFTER};
 use std::{error::Error as _, iter, sync::Arc, time::Duration};
 
-/// A prompt in, an answer out: all that the rest of the program sees of the API, and of what surrounds it.
+/// The API as the rest of the program sees it: a function from a prompt to an answer.
 pub(crate) type Complete = BoxedFn<(Arc<str>,), Result<Answer, LlmError>>;
 
-/// The answers, by their prompts. The model is no part of the key, for this program asks only one.
+/// The answers by prompt. The key does not include the model, because a run asks only one.
 pub(crate) type Answers = Memo<Arc<str>, Answer>;
 
-/// A text, and what it has cost with its prompt.
+/// An answer, and the tokens that answer and prompt have used.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) text: Arc<str>,
     tokens_used: u32,
 }
 
-/// Reads from the inside out: up to `retry_with` it concerns each attempt, up to `memoized` what is loaded, after it
-/// every call. An attempt's timeout begins when the limiter has let it go; the total one includes the waits. A prompt
-/// whose answer is remembered needs no permit and no request, but is validated, logged and timed like any other.
+/// Decorates the bare request. The decorators before `retry_with` act on each attempt, those before
+/// `memoized` on each load, and those after `memoized` on each call.
+///
+/// The timeout of an attempt begins when the limiter admits the attempt. The total timeout includes
+/// all waits, so every caller has its answer within `limits.total`, callers that wait for another
+/// call's load included. A prompt with a remembered answer takes no permit and sends no request,
+/// but is validated, logged and timed.
 pub(crate) fn production_ready(api: Api, memo: &Answers) -> Complete {
     let (limits, limiter, tally) = (api.limits, api.limiter.clone(), api.tally);
     let policy = RetryPolicy::exponential(Duration::from_millis(100))
@@ -42,15 +46,15 @@ pub(crate) fn production_ready(api: Api, memo: &Answers) -> Complete {
         .transient()
         .on_retry(|retrying| tally.retried(retrying.error))
         .on_give_up(|given_up| tally.gave_up(given_up.error))
-        .timeout(limits.total)
         .memoized(memo)
+        .timeout(limits.total)
         .validated(|prompt: &Arc<str>| if prompt.trim().is_empty() { Err("the prompt is empty") } else { Ok(()) })
         .logged()
         .timed_with(Timing::new("complete").by_result().record_to(|call| tally.call_ended(call)))
         .boxed()
 }
 
-/// A single attempt, without retries, timeouts, limits or logs.
+/// Makes a single attempt, without retries, timeouts, limits or logs.
 async fn complete(api: Api, prompt: Arc<str>) -> Result<Answer, LlmError> {
     api.tally.reserved(api.limits.tokens_reserved(&prompt));
     let message = Message { role: "user".into(), content: prompt.to_string() };
@@ -69,7 +73,8 @@ async fn complete(api: Api, prompt: Arc<str>) -> Result<Answer, LlmError> {
     }
 }
 
-/// HTTP allows a date in place of the seconds; then the policy's own delay has to do.
+/// Reads the seconds of a `Retry-After`. HTTP also allows a date there; the policy's own delay then
+/// applies.
 fn retry_after(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
@@ -81,7 +86,7 @@ pub(crate) enum LlmError {
     Throttled { retry_after: Option<Duration> },
     #[error("the server answered {0}")]
     Status(StatusCode),
-    #[error("the response holds no answer")]
+    #[error("the response has no answer")]
     NoAnswer,
     #[error("{}", with_reason(.0))]
     Http(#[from] reqwest::Error),
@@ -89,7 +94,8 @@ pub(crate) enum LlmError {
     Policy(#[from] decor::Error),
 }
 
-/// Reqwest's own text leaves out why: "connection refused" is what its innermost source says.
+/// Returns the error's text with its cause. reqwest's own text lacks the cause: "connection
+/// refused" is in the innermost source.
 fn with_reason(error: &reqwest::Error) -> String {
     match iter::successors(error.source(), |&source| source.source()).last() {
         Some(reason) => format!("{error}: {reason}"),
@@ -117,19 +123,18 @@ impl Transient for LlmError {
     }
 }
 
-/// How long loading an answer may take, and what becomes of the limiter meanwhile.
+/// Time limits of a call, and the limiter's share in them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// One attempt at it.
+    /// Time limit of an attempt, without the wait for its permit.
     attempt: Duration,
-    /// All attempts, and the waits between them. A call that waits for another's load which fails has as long again for
-    /// a load of its own.
+    /// Time limit of a call: all its attempts and waits, or the wait for another call's load.
     total: Duration,
-    /// A length that answers seldom exceed. The length of an answer is known only at its end.
-    /// Without this reservation, a burst of short prompts would pass at once, and its answers would
-    /// overdraw the limit.
+    /// Tokens that are reserved for an answer: a length that answers seldom exceed. The length of
+    /// an answer is known only at its end. Without this reservation, a burst of short prompts would
+    /// pass at once, and its answers would overdraw the limit.
     answer_tokens: u32,
-    /// For how long this error lets everybody wait, if at all.
+    /// Returns the time for which an error pauses all calls; `None` if it pauses none.
     pause: fn(&LlmError) -> Option<Duration>,
 }
 
@@ -147,19 +152,19 @@ impl Limits {
         pause: LlmError::retry_after,
     };
 
-    /// Each call is then left alone with the 429s it sees.
+    /// The same limits without pauses: a 429 then delays only the call that got it.
     pub(crate) fn without_pauses(self) -> Self {
         Self { pause: |_| None, ..self }
     }
 
-    /// The most that a request will probably cost. The difference is settled when the server
-    /// reports the cost.
+    /// Tokens that a request will probably use at most. The difference is settled when the server
+    /// reports the usage.
     pub(crate) fn tokens_reserved(&self, prompt: &str) -> u32 {
         tokens(prompt) + self.answer_tokens
     }
 }
 
-/// How much a server takes within a period.
+/// Maximum number of requests and tokens within a period.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rate {
     pub(crate) requests: u32,
@@ -168,13 +173,13 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// So much that it never makes anybody wait.
+    /// A rate at which no call waits.
     pub(crate) const UNLIMITED: Self =
         Self { requests: 1_000_000, tokens: 1_000_000_000, period: Duration::from_secs(1) };
 
-    /// The limiter knows when a request leaves, but the server counts by when it arrives. If one burst is longer on its
-    /// way than the next, because it has to open connections, say, then they arrive closer to each other than they
-    /// left. By so much they may.
+    /// Margin for the network. The limiter counts when a request leaves, and the server counts when
+    /// it arrives. A burst that first opens connections travels longer than the next, so the two
+    /// arrive closer together than they left.
     const NETWORK: Duration = Duration::from_millis(100);
 
     pub(crate) fn limiter(self) -> RateLimiter {
@@ -183,7 +188,8 @@ impl Rate {
     }
 }
 
-/// Where the model is. Cheap to clone, as `with_context` clones it for each attempt.
+/// The address of the model, and the HTTP client. Cheap to clone, because `with_context` clones it
+/// for each attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     http: reqwest::Client,
@@ -202,12 +208,12 @@ impl Api {
         limiter: RateLimiter,
         tally: &'static Tally,
     ) -> reqwest::Result<Self> {
-        // A proxy from the environment would be asked for loopback addresses too.
+        // A proxy of the environment must not get requests for loopback addresses.
         let http = reqwest::Client::builder().no_proxy().build()?;
         Ok(Self { http, base: base.into(), model: model.into(), limits, limiter, tally })
     }
 
-    /// What our own server counted; other servers have no such path.
+    /// Fetches the counts of the built-in server. Other servers have no such path.
     pub(crate) async fn stats(&self) -> reqwest::Result<Stats> {
         self.http.get(format!("{}/stats", self.base)).send().await?.error_for_status()?.json().await
     }

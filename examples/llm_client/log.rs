@@ -1,11 +1,12 @@
-//! Where the log lines go: to stderr, so that stdout has the answers only.
+//! Sends the log lines to stderr, so that stdout has only the answers.
 
 use std::{io, io::IsTerminal};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{EnvFilter, fmt::format::debug_fn};
 
 pub(crate) fn to_stderr() {
-    // decor's messages say in words what its fields say again for machines; here people read.
+    // decor's fields repeat the words of its messages for machines. A terminal needs only the
+    // words.
     let words_only = debug_fn(|out, field, value| match field.name() {
         "message" | "n" => write!(out, "{value:?}"),
         _ => Ok(()),

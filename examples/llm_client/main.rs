@@ -1,4 +1,4 @@
-//! Sixty prompts for a model API that throttles, fails and hangs, and every one of them is answered.
+//! Sends sixty prompts to a model API that throttles, fails and hangs, and gets an answer to each.
 //!
 //! ```text
 //! cargo run --example llm_client
@@ -8,11 +8,12 @@
 //! RUST_LOG=info,decor=debug cargo run --example llm_client
 //! ```
 //!
-//! What makes a bare HTTP request fit for such a server is one chain of decorators: the first thing in `client.rs`.
-//! `server.rs` is the server, a real one on a port of its own, that takes so many requests and so many tokens a second;
-//! `tally.rs` counts what the chain reports; `report.rs` lays that beside the server's own count. A prompt that
-//! is asked again is answered by a memo, without a request; with `--no-memo` the server is asked each time. With
-//! `--no-limiter` the requests go out as fast as they can, and are throttled.
+//! `client.rs` begins with the chain of decorators around a bare HTTP request. `server.rs` is a
+//! real server with limits of requests and tokens per second. `tally.rs` counts what the chain
+//! reports, and `report.rs` shows these counts beside the server's own.
+//!
+//! A memo answers a repeated prompt without a request. With `--no-memo`, each prompt is a request.
+//! With `--no-limiter`, the requests are sent as fast as possible, and the server throttles them.
 
 mod args;
 mod chat;
@@ -38,19 +39,19 @@ use tally::Tally;
 use tokio::{sync::Semaphore, task::JoinSet, time};
 use tracing::{Instrument, info_span};
 
-/// Decides which requests the server fails, and how.
+/// Seed of the server's faults.
 const SEED: u64 = 7;
 
-/// At most so many prompts are under way at a time: enough to run into the server's limits again and again.
+/// Maximum number of prompts in flight: enough to reach the server's limits again and again.
 const IN_FLIGHT: usize = 16;
 
-/// For so long an answer is given again, even if the model would not say the same twice.
+/// Time for which an answer is reused, even if the model would answer differently.
 const ANSWERS_TTL: Duration = Duration::from_secs(300);
 
 const COMPLAINTS_SHOWN: usize = 5;
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
-/// A static, so that the closures in the chain can borrow it for as long as they live.
+/// The counts of this run. A static, so that the closures in the chain can borrow it.
 static TALLY: LazyLock<Tally> = LazyLock::new(Tally::default);
 
 #[tokio::main]
@@ -90,12 +91,12 @@ async fn run(Options { prompts, server, no_memo, no_limiter }: &Options) -> anyh
     let memo = Answers::ttl(ANSWERS_TTL);
     let decorated = |memo: &Answers| client::production_ready(api.clone(), memo);
     let complete = decorated(&memo);
-    eprintln!("{} prompts for {url}, each by way of\n{complete:?}\n", prompts.len());
+    eprintln!("{} prompts for {url}, each through\n{complete:?}\n", prompts.len());
     if *no_memo {
-        eprintln!("(--no-memo: each call has a memo to itself, so that none is answered by what another has loaded)\n");
+        eprintln!("(--no-memo: each call has a memo of its own, so that no call gets the answer of another)\n");
     }
     if *no_limiter {
-        eprintln!("(--no-limiter: the one in this chain is so wide that nobody waits, and nothing pauses it)\n");
+        eprintln!("(--no-limiter: the limiter in this chain is so wide that no call waits, and nothing pauses it)\n");
     }
 
     let began = Instant::now();
@@ -119,8 +120,9 @@ async fn run(Options { prompts, server, no_memo, no_limiter }: &Options) -> anyh
 
 type Ended = Result<Answer, LlmError>;
 
-/// More than what a period has room for would only stand in the limiter's queue, and run into the limit of the whole
-/// call there: some accounts have three requests a minute.
+/// Returns the number of prompts to have in flight: at most what a period has room for. Further
+/// calls would only wait in the limiter's queue, and time out there if an account has few requests
+/// per minute.
 fn in_flight(prompts: &[Arc<str>], limits: Limits, rate: Rate) -> usize {
     let reserved: u64 = prompts.iter().map(|prompt| u64::from(limits.tokens_reserved(prompt))).sum();
     let by_tokens = u64::from(rate.tokens) * prompts.len() as u64 / reserved.max(1);
@@ -128,7 +130,7 @@ fn in_flight(prompts: &[Arc<str>], limits: Limits, rate: Rate) -> usize {
     usize::try_from(room).map_or(IN_FLIGHT, |room| room.clamp(1, IN_FLIGHT))
 }
 
-/// What became of each prompt, in the order of the prompts; `None` if nothing did.
+/// Returns the answers in the order of the prompts; `None` for a call that panicked.
 async fn ask_all(
     prompts: &[Arc<str>],
     complete_for_each: impl Fn() -> Complete,
@@ -154,28 +156,28 @@ async fn ask_all(
     answers
 }
 
-/// A prompt that was lost, or got the answer to another, is what must never happen: so it is looked at, not assumed.
+/// Checks that no prompt was lost or got the answer of another.
 fn check(prompts: &[Arc<str>], answers: &[Option<Ended>], is_right: impl Fn(&str, &str) -> bool) -> anyhow::Result<()> {
     let complaint = |prompt: &str, answer: &Option<Ended>| match answer {
         Some(Ok(Answer { text, .. })) if is_right(prompt, text) => None,
-        Some(Ok(Answer { text, .. })) => Some(format!("{prompt:?} was answered wrongly: {text:?}")),
-        Some(Err(error)) => Some(format!("{prompt:?} was not answered: {error}")),
+        Some(Ok(Answer { text, .. })) => Some(format!("{prompt:?} has a wrong answer: {text:?}")),
+        Some(Err(error)) => Some(format!("{prompt:?} has no answer: {error}")),
         None => Some(format!("{prompt:?} was lost")),
     };
     let complaints: Vec<_> =
         prompts.iter().zip(answers).filter_map(|(prompt, answer)| complaint(prompt, answer)).collect();
     if complaints.is_empty() {
-        println!("each of the {} prompts has its own, right answer", prompts.len());
+        println!("each of the {} prompts has its own correct answer", prompts.len());
         return Ok(());
     }
     let (bad, of_all) = (complaints.len(), prompts.len());
     let examples = complaints[..bad.min(COMPLAINTS_SHOWN)].join("\n  ");
-    bail!("{bad} of {of_all} prompts were not answered rightly, such as\n  {examples}")
+    bail!("{bad} of {of_all} prompts have no correct answer, such as\n  {examples}")
 }
 
 async fn show_progress(prompts: usize, limiter: RateLimiter) {
     let mut ticks = time::interval(PROGRESS_EVERY);
-    ticks.tick().await; // the first is due at once, when there is nothing to show
+    ticks.tick().await; // the first tick is due at once, before there is anything to show
     loop {
         ticks.tick().await;
         let counts = TALLY.counts();

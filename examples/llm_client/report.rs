@@ -1,4 +1,4 @@
-//! The tables at the end: what the chain reported to the client, and beside it what the server saw.
+//! The final tables: the counts of the client's chain, beside the counts of the server.
 
 use crate::{
     server::{Load, PERIOD, Stats},
@@ -14,7 +14,7 @@ pub(crate) struct Report<'a> {
     pub(crate) client: &'a Counts,
     pub(crate) memo: Option<MemoStats>,
     pub(crate) limiter: Option<RateLimiterStats>,
-    /// Only our own server says what it saw.
+    /// `None` for another server, because only the built-in one has statistics.
     pub(crate) server: Option<&'a Stats>,
     pub(crate) took: Duration,
 }
@@ -53,8 +53,8 @@ impl Report<'_> {
             let [retried, gave_up] = [retried, gave_up].map(|by_cause| by_cause.get(&cause).copied().unwrap_or(0));
             row(f, name, [&(retried + gave_up), &retried, &gave_up, &saw])?;
         }
-        // What no other line accounts for was ended from outside of the retry: by the total timeout. The memo hands no
-        // failure on, so that each call that failed has failed by itself.
+        // The rest was ended from outside of the retry: by the total timeout, or by the failed load
+        // of another call.
         let attempts_cut = attempts.len().saturating_sub(attempts_answered + all_retried + all_given_up);
         let calls_cut = (calls.len() - calls_answered).saturating_sub(all_given_up);
         row(f, "cut short", [&attempts_cut, &"", &calls_cut, &""])?;
@@ -79,8 +79,8 @@ impl Report<'_> {
         let (calls, percent, load) = (stats.calls(), stats.hit_rate() * 100.0, stats.mean_load_time());
         write!(f, "{:<18}{hits} hits of {calls} calls ({percent:.0} %), {coalesced} coalesced, ", "memo")?;
         writeln!(f, "{loads} loads, mean load {}", time(load))?;
-        // A call loads once at most, even after it has waited for another's load that failed; so the others loaded
-        // nothing. Of them the coalesced were spared some time as well, but nobody knows how much.
+        // A call loads at most once. The time that a coalesced call saved is not known, so the
+        // estimate counts hits only.
         let spared = calls.saturating_sub(loads);
         let saved = load.saturating_mul(hits.try_into().unwrap_or(u32::MAX));
         writeln!(f, "{:<18}{spared} calls needed no load; about {} saved (hits x mean load)", "", time(saved))
@@ -111,10 +111,10 @@ impl Report<'_> {
         let is_over = most.requests > *requests || most.tokens > *tokens;
         match (is_over, self.limiter) {
             (false, _) => Ok(()),
-            (true, None) => writeln!(f, "{:<18}that is too many, for there was no limiter", ""),
+            (true, None) => writeln!(f, "{:<18}that is above the limit, because there was no limiter", ""),
             (true, Some(_)) => {
-                let why = "some were on their way for longer than the margin, or answers longer than reserved";
-                writeln!(f, "{:<18}that is too many: {why}", "")
+                let why = "some requests took longer than the margin, or answers were longer than reserved";
+                writeln!(f, "{:<18}that is above the limit: {why}", "")
             }
         }
     }
@@ -125,7 +125,7 @@ impl Report<'_> {
         let verdict = if attempts == *requests {
             "they agree"
         } else {
-            "they do NOT agree (some attempt may have ended before the server read it)"
+            "they differ (some attempt may have ended before the server read it)"
         };
         let by_server = format!("{requests} requests ({distinct_prompts} different prompts)");
         writeln!(f, "\n{attempts} attempts by the client, {by_server} at the server: {verdict}")
@@ -138,7 +138,7 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, cells: [&dyn Display; 4]) -> fmt:
     writeln!(f, "{}", line.trim_end())
 }
 
-/// The nearest rank: a duration that was measured, never one in between.
+/// Returns the nearest rank: always a duration that was measured.
 fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.checked_sub(1)?).copied()

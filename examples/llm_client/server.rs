@@ -1,4 +1,4 @@
-//! The server: a model API as one meets it, that throttles, fails and hangs. It counts what it sees by itself.
+//! The built-in server: a model API that throttles, fails and hangs, and counts its requests.
 
 use crate::chat::{Choice, Completion, Message, Request, Usage, tokens};
 use axum::{
@@ -19,14 +19,15 @@ use std::{
 };
 use tokio::{net::TcpListener, time::sleep};
 
-/// Model APIs count by the minute. A second is as instructive, and sooner over.
+/// Period of the limits. Model APIs count by the minute; a second keeps the example short.
 pub(crate) const PERIOD: Duration = Duration::from_secs(1);
 const REQUESTS_PER_PERIOD: u32 = 20;
 
-/// The limits for these prompts: what would be more within any `PERIOD` is answered 429.
+/// Returns the limits for these prompts. The server answers 429 to requests above them in any
+/// `PERIOD`.
 ///
-/// The tokens are what so many average prompts use, with their answers. So either limit matters: where the prompts are
-/// long, tokens run out first, and where they are short, requests do.
+/// The limit of tokens is what `REQUESTS_PER_PERIOD` average prompts and their answers use, so both
+/// limits matter: long prompts reach the limit of tokens first, short ones the limit of requests.
 pub(crate) fn limits_for(prompts: &[Arc<str>]) -> Load {
     let used = |prompt: &Arc<str>| u64::from(tokens(prompt)) + u64::from(tokens(&answer_to(prompt)));
     let (sum, most) = prompts.iter().map(used).fold((0, 0), |(sum, most), used| (sum + used, used.max(most)));
@@ -35,7 +36,7 @@ pub(crate) fn limits_for(prompts: &[Arc<str>]) -> Load {
     Load { requests: REQUESTS_PER_PERIOD, tokens: tokens.try_into().unwrap_or(u32::MAX) }
 }
 
-/// Begins to serve, and returns the address. It ends with the runtime.
+/// Starts the server, and returns its address. The server ends with the runtime.
 pub(crate) async fn start(seed: u64, limits: Load) -> io::Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -45,13 +46,13 @@ pub(crate) async fn start(seed: u64, limits: Load) -> io::Result<String> {
     Ok(url)
 }
 
-/// What every prompt is answered, here and nowhere else: another's answer would be noticed.
+/// Returns the answer to a prompt. Each prompt has a different answer, so that a mix-up is noticed.
 pub(crate) fn answer_to(prompt: &str) -> String {
     let words = prompt.split_whitespace().count();
     format!("{words} words, checksum {:016x}, echo: {prompt}", hash([prompt.as_bytes()]))
 }
 
-/// What the server saw, and what it did about it.
+/// The server's counts of requests and of its reactions.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Stats {
     pub(crate) requests: usize,
@@ -61,11 +62,11 @@ pub(crate) struct Stats {
     pub(crate) hung: usize,
     pub(crate) distinct_prompts: usize,
     pub(crate) limits: Load,
-    /// The most of either that came within any `PERIOD`, let in or not.
+    /// The maximum of requests and of tokens within any `PERIOD`, throttled ones included.
     pub(crate) most: Load,
 }
 
-/// What is asked of the server.
+/// A number of requests and tokens.
 #[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Load {
     pub(crate) requests: u32,
@@ -87,7 +88,7 @@ struct Server {
     limits: Load,
     stats: Stats,
     arrivals: Arrivals,
-    /// How many requests with a prompt were let in so far.
+    /// Number of admitted requests for each prompt.
     let_in: HashMap<String, u64>,
 }
 
@@ -124,7 +125,7 @@ fn lock(server: &Mutex<Server>) -> MutexGuard<'_, Server> {
 }
 
 impl Server {
-    /// What becomes of a request that has just arrived, and which arrival that was.
+    /// Returns the index of a request that has just arrived, and its fate.
     fn decide(&mut self, prompt: &str) -> (usize, Fate) {
         let (arrival, has_room) = self.arrivals.add(Instant::now(), tokens(prompt), self.limits);
         let nth = self.let_in.entry(prompt.to_owned()).or_default();
@@ -136,7 +137,7 @@ impl Server {
             Fate::Throttle => self.stats.throttled += 1,
             Fate::Fail => self.stats.failed += 1,
             Fate::Hang => self.stats.hung += 1,
-            Fate::Answer { .. } => {} // counted when it is given: the client may be gone by then
+            Fate::Answer { .. } => {} // counted when it is sent, because the client may be gone by then
         }
         (arrival, fate)
     }
@@ -152,19 +153,19 @@ impl Server {
     }
 }
 
-/// All requests that ever came, in order: the record is drawn up from them when somebody asks.
+/// All requests in the order of arrival. The statistics are computed from them on demand.
 #[derive(Default)]
 struct Arrivals(Vec<Arrival>);
 
 struct Arrival {
     at: Instant,
     let_in: bool,
-    /// One request, and its tokens: those of the prompt, and those of the answer as soon as there is one.
+    /// The request, with the tokens of its prompt and, once there is one, of its answer.
     load: Load,
 }
 
 impl Arrivals {
-    /// Returns its place among the others, and whether the limits have room for it.
+    /// Adds a request. Returns its index, and `true` if the limits have room for it.
     fn add(&mut self, at: Instant, tokens: u32, limits: Load) -> (usize, bool) {
         let nth = self.0.len();
         self.0.push(Arrival { at, let_in: true, load: Load { requests: 1, tokens } });
@@ -182,16 +183,17 @@ impl Arrivals {
         })
     }
 
-    /// What came within the `PERIOD` that ends with this arrival. It slides: two bursts cannot meet at the turn of a
-    /// second.
+    /// Returns the arrivals within the `PERIOD` that ends with this one. The period slides, so two
+    /// bursts cannot meet at the turn of a second.
     fn period_up_to(&self, nth: usize) -> impl Iterator<Item = &Arrival> {
         let end = self.0[nth].at;
         self.0[..=nth].iter().rev().take_while(move |arrival| end.duration_since(arrival.at) < PERIOD)
     }
 }
 
-/// What happens to the `nth` request with a prompt (from 0) that is let in. Depends on nothing else, so that two runs
-/// with one seed meet the same faults. Each third request is answered: never more than two faults in a row.
+/// Returns the fate of the `nth` admitted request with a prompt, counted from 0. The fate depends
+/// on the arguments only, so that two runs with the same seed have the same faults. Each third
+/// request is answered, so that at most two faults follow each other.
 fn fate(seed: u64, prompt: &str, nth: u64) -> Fate {
     let dice = hash([&seed.to_le_bytes(), prompt.as_bytes(), &nth.to_le_bytes()]);
     match dice % 100 {
@@ -216,7 +218,7 @@ fn completion(model: String, prompt: &str) -> (Completion, Usage) {
     (completion, usage)
 }
 
-/// FNV-1a, with a last mixing so that a change of the last byte reaches every bit.
+/// FNV-1a with a final mixing step, so that a change of the last byte reaches every bit.
 fn hash<const N: usize>(parts: [&[u8]; N]) -> u64 {
     let fnv = parts
         .into_iter()

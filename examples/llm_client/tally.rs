@@ -1,4 +1,4 @@
-//! What the chain's hooks and sinks report, counted.
+//! Counts what the chain's hooks and sinks report.
 
 use crate::client::LlmError;
 use decor::{Measurement, Outcome};
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// Why an attempt failed, as far as the report tells causes apart.
+/// The cause of a failed attempt, as the report distinguishes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cause {
     Throttled,
@@ -35,15 +35,15 @@ pub(crate) struct Tally(Mutex<Counts>);
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Counts {
-    /// How long each attempt took that has ended, and how many of them brought an answer.
+    /// Durations of the attempts that have ended, and the number of attempts with an answer.
     pub(crate) attempts: Vec<Duration>,
     pub(crate) attempts_answered: usize,
-    /// The same of the calls. More of them are answered than attempts: the memo answers some.
+    /// The same for calls. More calls than attempts have an answer, because the memo answers some.
     pub(crate) calls: Vec<Duration>,
     pub(crate) calls_answered: usize,
     pub(crate) retried: BTreeMap<Cause, usize>,
     pub(crate) gave_up: BTreeMap<Cause, usize>,
-    /// Tokens that were reserved for attempts, and tokens that the answers have used.
+    /// Tokens reserved for attempts, and tokens that the answers have used.
     pub(crate) tokens_reserved: u64,
     pub(crate) tokens_used: u64,
 }

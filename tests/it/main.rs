@@ -8,6 +8,7 @@ mod blocking;
 mod calls;
 mod cancelled;
 mod catalogue;
+mod chains;
 mod clocks;
 mod errors;
 mod every;

@@ -1,4 +1,4 @@
-//! Threads.
+//! Sync functions.
 
 use super::subject::{DELAY, read};
 use crate::{

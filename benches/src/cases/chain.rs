@@ -1,4 +1,4 @@
-//! Whole stacks. The peer's has no layer for `logged` and `timed`, and does without.
+//! Whole chains. The peer has no layers for `logged` and `timed`, so its stack lacks them.
 
 use super::{
     limiter::{WINDOW, sliding_log},
@@ -52,11 +52,11 @@ pub(super) fn hit() -> Vec<Pair> {
         .timed("fetch");
     let ours = Side::awaited(move |id| chain.call(id % KEYS));
     let cache = CacheLayer::builder()
-        .max_size(10 * usize::try_from(KEYS).expect("it is small"))
+        .max_size(10 * usize::try_from(KEYS).expect("the capacity is small"))
         .ttl(TTL)
         .key_extractor(|id: &u64| id % KEYS)
         .build()
-        .expect("it is valid");
+        .expect("the settings are valid");
     let stack = ServiceBuilder::new()
         .layer(cache)
         .layer(TimeLimiterLayer::builder().timeout_duration(10 * SECOND).build())

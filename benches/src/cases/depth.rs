@@ -1,10 +1,10 @@
-//! What each further decorator costs: chains of one to eight, beside the shortest.
+//! The cost of each further decorator: chains of one to eight decorators, beside the shortest.
 
 use super::subject::{DELAY, SECOND, fetch};
 use crate::measure::{Pair, Side};
 use decor::prelude::*;
 
-/// The chain of so many.
+/// The chain of a number of decorators.
 macro_rules! chain {
     (1) => {
         fetch.timeout(SECOND)

@@ -1,4 +1,4 @@
-//! Limiters with a permit to spare: so many a second that no thread gets to the end of them.
+//! Limiters with free permits: the rate is so high that no thread uses all permits.
 
 use super::subject::fetch;
 use crate::{
@@ -21,15 +21,17 @@ use tokio::time::Instant;
 use tower::ServiceBuilder;
 use tower_resilience_ratelimiter::{RateLimiterLayer, WindowType};
 
-/// A permit each nanosecond, and all of a second's at once.
+/// A permit each nanosecond, with a burst of a second's permits.
 const PACE: u32 = 1_000_000_000;
-/// The window is short, so that what is in it stays in the cache of the processor.
+/// The limit and the period of the window. The window is short, so that its stamps stay in the
+/// processor's cache.
 pub(super) const WINDOW: (u32, Duration) = (10_000, Duration::from_micros(100));
 
 pub(super) fn paced() -> Vec<Pair> {
     let limiter = RateLimiter::builder().paced(PACE, Duration::from_secs(1)).burst(PACE).build();
     let ours = Side::called(move |_| limiter.try_acquire().expect("a free permit"));
-    let bucket = Ratelimiter::builder(PACE.into()).initial_available(PACE.into()).build().expect("it is valid");
+    let bucket =
+        Ratelimiter::builder(PACE.into()).initial_available(PACE.into()).build().expect("the settings are valid");
     let ratelimit = Side::called(move |_| bucket.try_wait().expect("a free permit"));
     vec![
         Pair::new("governor", "tokio / std", &ours, governed(MonotonicClock)).target([Target::Ratio(1.0)]),
@@ -42,7 +44,7 @@ fn governed<C>(clock: C) -> Side
 where
     C: Clock<Instant: Send + Sync + 'static> + Send + Sync + 'static,
 {
-    let pace = NonZeroU32::new(PACE).expect("more than none");
+    let pace = NonZeroU32::new(PACE).expect("the rate is positive");
     let limiter = governor::RateLimiter::direct_with_clock(Quota::per_second(pace), clock);
     Side::called(move |_| limiter.check().expect("a free permit"))
 }
@@ -54,7 +56,7 @@ pub(super) fn exact() -> Vec<Pair> {
     let ours = Side::called(move |_| limiter.try_acquire().expect("a free permit"));
     let ours_around = Side::awaited(move |id| around.call(id));
 
-    // The same rate: its interval must be a millisecond at least.
+    // The same rate, because an interval must be at least a millisecond.
     let bucket = within(|| {
         let refill = limit as usize * 10;
         leaky_bucket::RateLimiter::builder().max(refill).initial(refill).refill(refill).interval(10 * period).build()
@@ -68,17 +70,18 @@ pub(super) fn exact() -> Vec<Pair> {
     ]
 }
 
-/// The same window in tower.
+/// Returns the same window as a layer of tower.
 pub(super) fn sliding_log() -> RateLimiterLayer {
     RateLimiterLayer::builder()
         .limit_for_period(WINDOW.0 as usize)
         .refresh_period(WINDOW.1)
         .window_type(WindowType::SlidingLog)
         .build()
-        .expect("it is valid")
+        .expect("the settings are valid")
 }
 
-/// What no limiter that looks at the clock can do without: a look at it, and an exchange that nobody contends.
+/// The minimal cost of a limiter with a clock: a clock read, and a compare-exchange without
+/// contention.
 fn floor() -> bool {
     thread_local! {
         static BEGUN: Instant = Instant::now();

@@ -1,4 +1,4 @@
-//! Memos: what is there, and what a thousand want at once.
+//! Memos: hits, and a thousand callers of a missing key.
 
 use super::subject::{TTL, fetch, fetch_later};
 use crate::{
@@ -14,13 +14,13 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// Keys that are asked for in turns, and all there.
+/// Number of keys. All are present, and are asked for in turns.
 const KEYS: u64 = 1_000;
 const CAPACITY: u64 = 10_000;
-/// Those who want the same at once.
+/// Number of simultaneous callers of a key.
 const CALLERS: usize = 1_000;
 
-/// As cached's documentation advises where callers are many: the sharded one.
+/// The sharded cache, which cached's documentation advises for many callers.
 #[concurrent_cached(max_size = 10_000, ttl_secs = 300)]
 async fn cached_fetch(id: u64) -> Result<u64, io::Error> {
     fetch(id).await
@@ -37,7 +37,7 @@ pub(super) fn hit() -> Vec<Pair> {
     let cachet: cachet::Cache<u64, u64> =
         within(|| cachet::Cache::builder(tick::Clock::new_tokio()).memory().ttl(TTL).build());
     let cachet: &'static cachet::Cache<u64, u64> = Box::leak(Box::new(cachet));
-    let fill = Side::awaited(move |id| async move { cachet.insert(id, id).await.expect("kept") });
+    let fill = Side::awaited(move |id| async move { cachet.insert(id, id).await.expect("no error") });
     fill.run(KEYS);
     Side::awaited(cached_fetch).run(KEYS);
     for id in 0..KEYS {
@@ -48,7 +48,8 @@ pub(super) fn hit() -> Vec<Pair> {
     let ours = Side::called(move |id| memo.get(&(id % KEYS)).expect("a hit"));
     let ours_around = Side::awaited(move |id| remembered.call(id % KEYS));
     let moka = Side::called(move |id| moka.get(&(id % KEYS)).expect("a hit"));
-    let cachet = Side::awaited(move |id| async move { cachet.get(&(id % KEYS)).await.expect("kept").expect("a hit") });
+    let cachet =
+        Side::awaited(move |id| async move { cachet.get(&(id % KEYS)).await.expect("no error").expect("a hit") });
     vec![
         Pair::new("moka", "tokio / std", &ours, moka).target([Target::Ratio(1.2)]),
         Pair::new("cached", "tokio / std", &ours_around, Side::awaited(|id| cached_fetch(id % KEYS))),
@@ -56,7 +57,7 @@ pub(super) fn hit() -> Vec<Pair> {
     ]
 }
 
-/// One call here is all the callers of one key.
+/// Makes one call for all callers of a key.
 pub(super) fn cold() -> Vec<Pair> {
     let memo: Memo<u64, u64> = Memo::builder().ttl(TTL).capacity(CAPACITY).build();
     let remembered = fetch_later.memoized(&memo);

@@ -1,4 +1,4 @@
-//! The cases: each a job that several libraries do.
+//! The cases. Each is a job that several libraries do.
 
 mod blocking;
 mod chain;
@@ -14,21 +14,21 @@ mod watched;
 use crate::measure::{Pair, Row, Side};
 use std::fmt;
 
-/// A job, and how it is measured.
+/// A job, and its measurement.
 #[derive(Debug)]
 pub struct Case {
-    /// What it is called, in the table and by `--case`.
+    /// The name in the table and for `--case`.
     pub id: &'static str,
-    /// What is done.
+    /// The description of the job.
     pub about: &'static str,
     kind: Kind,
 }
 
 #[derive(Debug)]
 enum Kind {
-    /// The same call over and over, on so many threads.
+    /// Repeats a call on several threads.
     Calls { threads: usize, pairs: fn() -> Vec<Pair> },
-    /// So many that wait for their turn, at so many a second.
+    /// Admits `count` waiters at `rate` a second.
     Waiters { count: usize, rate: u32 },
 }
 
@@ -54,37 +54,37 @@ impl Case {
     }
 }
 
-/// All of them, in the order of the table.
+/// All cases, in the order of the table.
 pub const ALL: &[Case] = &[
-    Case::calls("retry_ok", "a retry whose first attempt succeeds", retry::ok),
+    Case::calls("retry_ok", "a retry that succeeds at the first attempt", retry::ok),
     Case::calls("retry_3", "three attempts without delay", retry::three),
-    Case::calls("timeout_ready", "a timeout around what is ready at once", timeout::ready),
-    Case::calls("timeout_pending", "a timeout around what is pending once", timeout::pending),
-    Case::calls_on(1, "paced_1t", "an even pace, permit free", limiter::paced),
+    Case::calls("timeout_ready", "a timeout around a call that is ready at once", timeout::ready),
+    Case::calls("timeout_pending", "a timeout around a call that is pending once", timeout::pending),
+    Case::calls_on(1, "paced_1t", "a free permit at an even pace", limiter::paced),
     Case::calls_on(2, "paced_2t", "the same on two threads", limiter::paced),
-    Case::calls_on(1, "exact_1t", "an exact window, permit free", limiter::exact),
+    Case::calls_on(1, "exact_1t", "a free permit of an exact window", limiter::exact),
     Case::calls_on(2, "exact_2t", "the same on two threads", limiter::exact),
-    Case::waiters("waiters_1k", "1,000 wait at 1,000 a second", 1_000, 1_000),
-    Case::waiters("waiters_100k", "100,000 wait at 100,000 a second", 100_000, 100_000),
+    Case::waiters("waiters_1k", "1,000 waiters at 1,000 a second", 1_000, 1_000),
+    Case::waiters("waiters_100k", "100,000 waiters at 100,000 a second", 100_000, 100_000),
     Case::calls_on(1, "memo_hit_1t", "a hit", memo::hit),
     Case::calls_on(2, "memo_hit_2t", "the same on two threads", memo::hit),
-    Case::calls("memo_cold", "1,000 callers, one key, one load", memo::cold),
-    Case::calls("chain", "limiter, retry, timeout, logged, timed; without a listener", chain::chain),
-    Case::calls("chain_hit", "the same behind a memo, a hit", chain::hit),
-    Case::calls("blocking_ok", "a thread's retry whose first attempt succeeds", blocking::ok),
-    Case::calls("timed", "the time of each call, recorded", watched::timed),
+    Case::calls("memo_cold", "1,000 callers of one key, and one load", memo::cold),
+    Case::calls("chain", "limiter, retry, timeout, logged and timed, without a listener", chain::chain),
+    Case::calls("chain_hit", "the same with a memo, a hit", chain::hit),
+    Case::calls("blocking_ok", "a sync retry that succeeds at the first attempt", blocking::ok),
+    Case::calls("timed", "a recorded time of each call", watched::timed),
     Case::calls("logged_off", "logged, without a listener", watched::logged),
     Case::calls("depth_1", "timeout", depth::depth_1),
     Case::calls("depth_2", "timeout, retry", depth::depth_2),
-    Case::calls("depth_3", "and a total timeout", depth::depth_3),
-    Case::calls("depth_4", "and validated", depth::depth_4),
-    Case::calls("depth_5", "and logged", depth::depth_5),
-    Case::calls("depth_6", "and timed", depth::depth_6),
-    Case::calls("depth_7", "and one more timeout", depth::depth_7),
-    Case::calls("depth_8", "and one more retry", depth::depth_8),
+    Case::calls("depth_3", "timeout, retry, total timeout", depth::depth_3),
+    Case::calls("depth_4", "the same, and validated", depth::depth_4),
+    Case::calls("depth_5", "the same, and logged", depth::depth_5),
+    Case::calls("depth_6", "the same, and timed", depth::depth_6),
+    Case::calls("depth_7", "the same, and another timeout", depth::depth_7),
+    Case::calls("depth_8", "the same, and another retry", depth::depth_8),
 ];
 
-/// One library at one job, by name: what `cargo bench` runs.
+/// A side with a name, for `cargo bench`.
 #[derive(Debug)]
 pub struct Named {
     name: String,
@@ -98,7 +98,7 @@ impl fmt::Display for Named {
     }
 }
 
-/// Everybody who takes part in the cases that begin so, on one thread.
+/// Returns all sides of the cases on one thread that begin with `prefix`.
 pub fn sides(prefix: &str) -> Vec<Named> {
     let mut sides = Vec::new();
     for case in ALL.iter().filter(|case| case.id.starts_with(prefix)) {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_rows_have_one_name() {
+    fn no_two_rows_have_the_same_name() {
         let mut names = HashSet::new();
         for case in ALL {
             let Kind::Calls { pairs, .. } = case.kind else { continue };

@@ -1,4 +1,4 @@
-//! Retries, without the waiting.
+//! Retries without delays.
 
 use super::subject::{DELAY, fetch, fetch_third};
 use crate::{
@@ -15,10 +15,10 @@ use std::{
 use tokio_retry2::{Retry, RetryError, strategy};
 use tower::{ServiceBuilder, retry::Policy};
 
-/// At most the fastest peer, so at most each.
+/// At most the time of each peer.
 const FASTEST: Target = Target::Ratio(1.0);
 
-/// tower's own example of a policy: retries left.
+/// The policy of tower's documentation: the number of retries left.
 #[derive(Debug, Clone)]
 struct Attempts(u32);
 

@@ -1,9 +1,11 @@
-//! The functions that every library is put around. They do nothing, so what is measured is the library.
+//! The functions that every library decorates. They do nothing, so a figure is the library's own
+//! cost.
 //!
-//! Their error is the standard library's: it takes what decor has to say, and a result of it fits into two registers. What they do lies
-//! in a function that is not inlined, as work is not; what makes a future is, as it is in programs. Larger results, and an
-//! `#[inline(never)]` on the async functions, would have memory written in parts and read at once (a failed store forwarding, 10 ns a
-//! time), on either side, and that would be most of what is measured.
+//! Their error is `io::Error`, because it can carry decor's errors and its results fit into two
+//! registers. Their work is in a function that is not inlined, like real work. The functions that
+//! make futures are inlined, as in programs. With larger results, or with `#[inline(never)]` on the
+//! async functions, memory would be written in parts and read as a whole. Such a failed store
+//! forwarding takes 10 ns, on both sides, and would dominate the figures.
 
 use std::{
     hint::black_box,
@@ -13,15 +15,15 @@ use std::{
     time::Duration,
 };
 
-/// What the functions return.
+/// The output of the functions.
 pub type Answer = Result<u64, Error>;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
-/// A first delay, which no call that succeeds comes to.
+/// First delay of a retry. A call that succeeds never waits for it.
 pub(super) const DELAY: Duration = Duration::from_millis(100);
 pub(super) const TTL: Duration = Duration::from_mins(5);
 
-/// Ready at its first poll.
+/// Returns a future that is ready at its first poll.
 ///
 /// # Errors
 ///
@@ -30,7 +32,7 @@ pub async fn fetch(id: u64) -> Answer {
     read(id)
 }
 
-/// What there is to do, and the same for threads.
+/// The work itself, and the sync function.
 ///
 /// # Errors
 ///
@@ -40,7 +42,7 @@ pub fn read(id: u64) -> Answer {
     Ok(black_box(id))
 }
 
-/// Pending once.
+/// Returns a future that is pending once.
 ///
 /// # Errors
 ///
@@ -58,11 +60,11 @@ pub async fn fetch_later(id: u64) -> Answer {
     read(id)
 }
 
-/// Fails twice, and then succeeds. It does not care who calls.
+/// Fails twice and then succeeds, counted over all callers.
 ///
 /// # Errors
 ///
-/// That it is busy, twice.
+/// "Busy" at the first two calls.
 pub async fn fetch_third(id: u64) -> Answer {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let call = CALLS.load(Relaxed) + 1;

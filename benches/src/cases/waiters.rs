@@ -1,4 +1,4 @@
-//! Many who wait at one limiter, in real time.
+//! Many waiters at one limiter, in real time.
 
 use crate::{
     allocations::counted,
@@ -21,17 +21,18 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// A peer that takes longer is cut off.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// Time limit of a run. A peer that takes longer is cut off.
+const TIME_LIMIT: Duration = Duration::from_secs(8);
 const ROUNDS: usize = 3;
 
 type Acquire = BoxFuture<'static, ()>;
 
-/// A limiter of so many permits a second, and how big the future is that waits for one.
+/// A limiter, and the size of its waiters.
 struct Contestant {
     peer: &'static str,
     clock: &'static str,
     limiter: fn(rate: u32) -> Box<dyn Fn() -> Acquire>,
+    /// Bytes of the future of a waiter.
     future: usize,
 }
 
@@ -65,19 +66,19 @@ fn decor(rate: u32) -> Box<dyn Fn() -> Acquire> {
 }
 
 fn governor(rate: u32) -> Box<dyn Fn() -> Acquire> {
-    let quota = Quota::per_second(NonZeroU32::new(rate).expect("more than none")).allow_burst(NonZeroU32::MIN);
+    let quota = Quota::per_second(NonZeroU32::new(rate).expect("the rate is positive")).allow_burst(NonZeroU32::MIN);
     let limiter = Box::leak(Box::new(governor::RateLimiter::direct(quota)));
     Box::new(|| Box::pin(governor_acquire(limiter)))
 }
 
-/// Its timer is tokio's: a refill each millisecond is the finest that it can do.
+/// A refill each millisecond, which is the resolution of the peer's timer.
 fn leaky(rate: u32) -> Box<dyn Fn() -> Acquire> {
     let refill = (rate as usize / 1_000).max(1);
     let limiter = leaky_bucket::RateLimiter::builder()
         .max(refill)
         .initial(refill)
         .refill(refill)
-        .interval(Duration::from_secs(1) * u32::try_from(refill).expect("it is small") / rate)
+        .interval(Duration::from_secs(1) * u32::try_from(refill).expect("the number is small") / rate)
         .build();
     let limiter = Box::leak(Box::new(limiter));
     Box::new(|| Box::pin(leaky_acquire(limiter)))
@@ -92,7 +93,7 @@ pub(super) fn measure(case: &'static str, count: usize, rate: u32) -> Vec<Row> {
         let mut runs = [Vec::new(), Vec::new()];
         for _ in 0..ROUNDS {
             runs[0].push(run(&ours, count, rate));
-            // A crowd that was cut off once would be so again.
+            // A peer that was cut off once would be cut off again.
             if runs[1].last().is_none_or(|run: &Run| run.unfinished == 0) {
                 runs[1].push(run(&peer, count, rate));
             }
@@ -111,7 +112,7 @@ pub(super) fn measure(case: &'static str, count: usize, rate: u32) -> Vec<Row> {
         let ratio = if peer_figures.unfinished.is_none() {
             ratio(&makespans(&ours_runs), &makespans(&peer_runs))
         } else {
-            // At most: it would have taken longer.
+            // An upper bound, because the peer would have taken longer.
             let most = median(&makespans(&ours_runs)) / peer_figures.nanos;
             Ratio { medians: most, spread: (0.0, most) }
         };
@@ -130,7 +131,7 @@ pub(super) fn measure(case: &'static str, count: usize, rate: u32) -> Vec<Row> {
     rows
 }
 
-/// How a crowd got through.
+/// The result of a run.
 struct Run {
     makespan: Duration,
     polls: f64,
@@ -141,7 +142,7 @@ fn makespans(runs: &[Run]) -> Vec<f64> {
     runs.iter().map(|run| run.makespan.as_nanos() as f64).collect()
 }
 
-/// A task for each, all there before the first is polled.
+/// Runs a task for each waiter. All tasks exist before the first is polled.
 fn run(contestant: &Contestant, count: usize, rate: u32) -> Run {
     let runtime = runtime();
     let polls = Arc::new(AtomicU64::new(0));
@@ -160,8 +161,8 @@ fn run(contestant: &Contestant, count: usize, rate: u32) -> Run {
             });
         }
         let begun = Instant::now();
-        // Cut off or not, `unfinished` tells.
-        let _ = tokio::time::timeout(PATIENCE, all_done.notified()).await;
+        // `unfinished` says how many were cut off.
+        let _ = tokio::time::timeout(TIME_LIMIT, all_done.notified()).await;
         Run {
             makespan: begun.elapsed(),
             polls: polls.load(Relaxed) as f64 / count as f64,
@@ -170,7 +171,8 @@ fn run(contestant: &Contestant, count: usize, rate: u32) -> Run {
     })
 }
 
-/// Allocations and bytes for each waiter, beside its future: what they hold when all of them have been polled once.
+/// Returns the allocations and the bytes for each waiter, without its future, after all waiters
+/// were polled once.
 fn footprint(contestant: &Contestant, count: usize) -> (f64, f64) {
     let runtime = runtime();
     let _guard = runtime.enter();
@@ -184,7 +186,7 @@ fn footprint(contestant: &Contestant, count: usize) -> (f64, f64) {
     (counted.allocations as f64 / each, counted.live as f64 / each)
 }
 
-/// Counts how often it is polled.
+/// A future that counts its polls.
 struct Polled {
     call: Acquire,
     polls: Arc<AtomicU64>,

@@ -1,4 +1,4 @@
-//! Being watched.
+//! Decorators that only watch: `timed` and `logged`.
 
 use super::subject::fetch;
 use crate::{
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What becomes of a time.
+/// Takes a measured time, and is not inlined.
 #[inline(never)]
 fn record(elapsed: Duration) {
     black_box(elapsed);

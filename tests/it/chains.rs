@@ -1,0 +1,528 @@
+//! The chains of the documentation bound their callers.
+//!
+//! Twenty callers at once call a function that hangs. The longest wait is what the text says. Each
+//! chain is written here as in its document, and a test fails if the document shows another.
+
+use crate::support::{ms, secs};
+use decor::{
+    Error, Failure, Transient,
+    prelude::*,
+    test_util::{self, VirtualClock, VirtualThread},
+};
+use futures::future::{join, join_all};
+use std::{
+    fmt, fs,
+    future::{Future, pending, ready},
+    io,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::{Instant, sleep, timeout};
+
+const CALLERS: u64 = 20;
+
+/// The document in one line: without the marks of comments, and without what follows a `//`.
+fn document(path: &str) -> String {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let bare = |line: &str| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("//!").or(line.strip_prefix("///")).unwrap_or(line);
+        line.split(" //").next().unwrap_or_default().trim().to_owned()
+    };
+    text.lines().map(bare).collect::<Vec<_>>().join(" ")
+}
+
+fn without_spaces(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+#[track_caller]
+fn assert_shown(path: &str, chain: &str) {
+    assert!(
+        without_spaces(&document(path)).contains(&without_spaces(chain)),
+        "{path} shows another chain than: {chain}"
+    );
+}
+
+#[track_caller]
+fn assert_said(path: &str, sentence: &str) {
+    assert!(document(path).contains(sentence), "{path} does not say: {sentence}");
+}
+
+/// The chain, which all of these documents show.
+macro_rules! shown {
+    ($($path:literal),+: $($chain:tt)+) => {{
+        for path in [$($path),+] {
+            assert_shown(path, stringify!($($chain)+));
+        }
+        $($chain)+
+    }};
+}
+
+/// The chain, which the document shows with another beginning.
+macro_rules! chained {
+    ($path:literal: $beginning:expr, $($chain:tt)+) => {{
+        assert_shown($path, stringify!($($chain)+));
+        $beginning $($chain)+
+    }};
+}
+
+/// The longest wait of twenty callers, and their answers.
+async fn longest_wait<F: Future>(call: impl Fn(u64) -> F) -> (Duration, Vec<F::Output>) {
+    let timed = |n| {
+        let (call, begun) = (call(n), Instant::now());
+        async move { (call.await, begun.elapsed()) }
+    };
+    let (answers, waits): (Vec<_>, Vec<_>) = join_all((0..CALLERS).map(timed)).await.into_iter().unzip();
+    (waits.into_iter().max().expect("there are callers"), answers)
+}
+
+fn is_timeout(error: &Error, limit: Duration) -> bool {
+    matches!(error, Error::TimedOut { after, .. } if *after == limit)
+}
+
+async fn hang_io(_: u64) -> io::Result<String> {
+    pending().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_example() {
+    let fetch = hang_io;
+    let fetch = shown!("README.md", "src/lib.rs", "examples/first_call.rs": fetch
+        .timeout(Duration::from_secs(2))
+        .retry_with(RetryPolicy::default())
+        .transient()
+        .timeout(Duration::from_secs(10))
+        .logged());
+    let said =
+        "If `fetch` hangs, every caller has its error after 9 s: three attempts of 2 s, with waits of 1 s and 2 s.";
+    assert_said("README.md", said);
+    assert_said("src/lib.rs", said);
+    assert_eq!(longest_wait(|n| fetch.call(n)).await.0, secs(9));
+}
+
+struct Answer {
+    text: String,
+    tokens: usize,
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_of_a_model_api() {
+    let complete = |_: String| pending::<Result<Answer, Error>>();
+    let minute = Duration::from_secs(60);
+    let limiter = shown!("README.md": RateLimiter::windows([(20, minute), (1_000, minute)]));
+    let complete = shown!("README.md": complete
+        .timeout(Duration::from_secs(20))
+        .pausing(&limiter, Error::retry_after)
+        .rate_limited_by(&limiter, |prompt: &String| [1, prompt.len() / 4 + 1])
+        .settled(|answer: &Answer| [1, answer.tokens])
+        .retry_with(RetryPolicy::exponential(Duration::from_millis(100)).jitter(Jitter::Full)).transient()
+        .timeout(Duration::from_secs(60)));
+    assert_said("README.md", "If the API hangs, every caller has its error after 60 s, waits for permits included.");
+    let (longest, answers) = longest_wait(|n| complete.call(format!("What is {n}?"))).await;
+    assert_eq!(longest, minute);
+    assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(|error| is_timeout(error, minute))));
+    assert_eq!(answers.iter().flatten().map(|answer| answer.text.len()).sum::<usize>(), 0);
+}
+
+/// The repository's `get`, with 20 callers of one user or of 20 users.
+#[tokio::test(start_paused = true)]
+async fn the_repository() {
+    let said = "If the database hangs, every caller has its error after 1 s, calls that wait for another call's load included.";
+    assert_said("README.md", said);
+    for users_asked_for in [1, CALLERS] {
+        let load = hang_io;
+        let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
+        let get = shown!("README.md": load
+            .timeout(Duration::from_secs(1))
+            .memoized(&users)
+            .timeout(Duration::from_secs(2)));
+        let (longest, answers) = longest_wait(|n| get.call(n % users_asked_for)).await;
+        assert_eq!((longest, users.stats().loads), (secs(1), users_asked_for));
+        assert!(answers.iter().all(Result::is_err));
+    }
+
+    let store = async |_: u64, _: &str| pending::<io::Result<()>>().await;
+    let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
+    let rename = shown!("README.md": store
+        .invalidating(&users, |id: &u64, _: &&str| *id)
+        .timeout(Duration::from_secs(1)));
+    assert_eq!(longest_wait(|n| rename.call(n, "Ada")).await.0, secs(1));
+}
+
+/// Each of the first callers leaves shortly before its load would end, and another takes over.
+#[tokio::test(start_paused = true)]
+async fn the_repository_if_the_calls_that_load_leave() {
+    assert_said("README.md", "If calls that load are dropped and others take over, no caller waits longer than 2 s.");
+    let users: Memo<u64, String> = Memo::ttl(secs(300));
+    let get = hang_io.timeout(secs(1)).memoized(&users).timeout(secs(2));
+    let leaving = join_all((1..CALLERS).map(|n| timeout(ms(900 * n), get.call(42))));
+    let (_, (longest, answers)) = join(leaving, longest_wait(|_| get.call(42))).await;
+    assert_eq!(longest, secs(2));
+    assert!(answers.iter().all(Result::is_err));
+}
+
+#[test]
+fn the_sync_function() {
+    assert_said("README.md", "If the disk hangs, every caller has its error after 2 s.");
+    let clock = VirtualClock::start();
+    let limiter = RateLimiter::new(10, Duration::from_secs(1));
+    let hang = |_: String| -> io::Result<String> {
+        test_util::sleep(secs(3600));
+        Ok(String::new())
+    };
+    assert_shown("README.md", "let read = (|path: String| fs::read_to_string(path)) .blocking()");
+    let read = chained!("README.md": hang.blocking(),
+        .rate_limited(&limiter)
+        .retry_with(RetryPolicy::fixed(Duration::from_millis(10))).transient()
+        .timeout(Duration::from_secs(2)));
+    let threads = (0..CALLERS).map(|n| {
+        let read = read.clone();
+        clock.spawn(move || {
+            let error = read.call(format!("notes {n}")).unwrap_err();
+            (error.kind(), test_util::elapsed().unwrap())
+        })
+    });
+    let ends = threads.collect::<Vec<_>>().into_iter().map(VirtualThread::join).collect::<Vec<_>>();
+    assert!(ends.iter().all(|end| *end == (io::ErrorKind::TimedOut, secs(2))), "{ends:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_function_that_returns_a_chain() {
+    assert_said("src/lib.rs", "If the request hangs, every caller has its error after 60 s.");
+    let complete = |_: String| pending::<Result<usize, Error>>();
+    let limiter = &RateLimiter::new(10, secs(1));
+    let client = shown!("src/lib.rs": complete
+        .timeout(Duration::from_secs(20))
+        .rate_limited(limiter)
+        .retry_with(RetryPolicy::default())
+        .transient()
+        .timeout(Duration::from_secs(60)));
+    assert_eq!(longest_wait(|n| client.call(format!("{n}"))).await.0, secs(60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_closure_that_counts() {
+    let tail = ".retry_with(RetryPolicy::default()) .timeout(Duration::from_secs(10)) .await";
+    assert_shown("src/lib.rs", tail);
+    assert_said("src/lib.rs", "If the closure hangs, the call ends after 10 s:");
+    let call = |_| async {
+        let mut attempts = 0;
+        (|| {
+            attempts += 1;
+            pending::<Result<i32, String>>()
+        })
+        .retry_with(RetryPolicy::default())
+        .timeout(Duration::from_secs(10))
+        .await
+    };
+    assert_eq!(longest_wait(call).await.0, secs(10));
+}
+
+/// The rows of the table of places in `src/lib.rs`.
+#[tokio::test(start_paused = true)]
+async fn the_place_of_a_limit() {
+    let row = |place: &str, holds: &str| assert_said("src/lib.rs", &format!("| {place} | {holds} |"));
+    let per_ten_seconds = |permits| RateLimiter::new(permits, secs(10));
+
+    row("`timeout` before `rate_limited`", "one attempt, without the wait for its permit");
+    let fetch = hang_io.timeout(secs(2)).rate_limited(&per_ten_seconds(5));
+    assert_eq!(longest_wait(|n| fetch.call(n)).await.0, secs(30 + 2));
+
+    row("`timeout` after `rate_limited`", "one attempt, with the wait for its permit");
+    let fetch = hang_io.rate_limited(&per_ten_seconds(5)).timeout(secs(2));
+    assert_eq!(longest_wait(|n| fetch.call(n)).await.0, secs(2));
+
+    row("`timeout` after `retry_with`", "one call or one load: all its attempts and waits");
+    let limiter = per_ten_seconds(60);
+    let fetch = hang_io.timeout(secs(2)).rate_limited(&limiter).retry_with(RetryPolicy::default()).timeout(secs(5));
+    assert_eq!(longest_wait(|n| fetch.call(n)).await.0, secs(5));
+
+    row("`timeout` after `memoized`", "every caller, those that wait for another call's load included");
+    let users: Memo<u64, String> = Memo::ttl(secs(300));
+    let get = fetch.clone().memoized(&users);
+    let bounded = get.clone().timeout(secs(8));
+    assert_eq!(longest_wait(|_| get.call(1)).await.0, secs(5));
+    // The first call leaves after 4.5 s, and its load with it.
+    let leaving = timeout(ms(4_500), get.call(2));
+    let (_, (longest, _)) = join(leaving, longest_wait(|_| bounded.call(2))).await;
+    assert_eq!(longest, secs(8));
+
+    row("`rate_limited` before `retry_with`", "every attempt takes a permit");
+    let limiter = per_ten_seconds(60);
+    let refused = |_: u64| ready(Err::<String, _>(io::Error::from(io::ErrorKind::ConnectionRefused)));
+    let fetch = refused.rate_limited(&limiter).retry_with(RetryPolicy::default());
+    longest_wait(|n| fetch.call(n)).await;
+    assert_eq!(limiter.stats().admitted, 3 * CALLERS);
+
+    row("`rate_limited` after `retry_with`", "one permit for all attempts of a call");
+    let limiter = per_ten_seconds(20);
+    let fetch = refused.retry_with(RetryPolicy::default()).rate_limited(&limiter);
+    longest_wait(|n| fetch.call(n)).await;
+    assert_eq!(limiter.stats().admitted, CALLERS);
+}
+
+/// The README's order of all decorators.
+#[tokio::test(start_paused = true)]
+async fn a_good_order() {
+    let names = [
+        "`timeout` of an attempt",
+        "`pausing`",
+        "`rate_limited`",
+        "`retry_with`",
+        "`memoized`",
+        "total `timeout`",
+        "`validated`",
+        "`logged`",
+        "`timed`",
+    ];
+    assert_said("README.md", &names.join(", "));
+    assert_said("README.md", "In that order the total `timeout` bounds every caller");
+    for users_asked_for in [1, 3, CALLERS] {
+        let limiter = RateLimiter::new(2, secs(10));
+        let users: Memo<u64, String> = Memo::ttl(secs(300));
+        let get = hang_io
+            .timeout(secs(2))
+            .pausing(&limiter, |_| Some(secs(5)))
+            .rate_limited(&limiter)
+            .retry_with(RetryPolicy::default())
+            .transient()
+            .memoized(&users)
+            .timeout(secs(7))
+            .validated(|_: &u64| Ok::<(), &str>(()))
+            .logged()
+            .timed("get");
+        assert_eq!(longest_wait(|n| get.call(n % users_asked_for)).await.0, secs(7));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_chains_of_the_comparison() {
+    assert_said("COMPARE.md", "`d` then bounds every caller");
+    let d = secs(7);
+    let (f, policy) = (hang_io, RetryPolicy::fixed(secs(1)).max_attempts(100));
+    let chain = shown!("COMPARE.md": f.retry_with(&policy).timeout(d));
+    assert_eq!(longest_wait(|n| chain.call(n)).await.0, d);
+
+    assert_said("COMPARE.md", "every caller has its answer after 2 s at most");
+    let (load, limit, total) = (hang_io, secs(1), secs(2));
+    let memo: Memo<u64, String> = Memo::ttl(secs(300));
+    let chain = shown!("COMPARE.md": load.timeout(limit).memoized(&memo).timeout(total));
+    assert_eq!(longest_wait(|_| chain.call(42)).await.0, limit);
+    let leaving = join(timeout(ms(900), chain.call(7)), timeout(ms(1_800), chain.call(7)));
+    let (_, (longest, _)) = join(leaving, longest_wait(|_| chain.call(7))).await;
+    assert_eq!(longest, total);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_detached_load() {
+    let fetch = async |_: u64| {
+        sleep(secs(5)).await;
+        Ok::<_, Error>("user".to_owned())
+    };
+    let users: Memo<u64, String> = Memo::ttl(secs(300));
+    let fetch = shown!("src/decorators/memoized.rs":
+        fetch.memoized(&users).detached().timeout(Duration::from_secs(2)));
+    assert_said("src/decorators/memoized.rs", "assert!(fetch.call(42).await.is_err());");
+    assert_eq!(longest_wait(|_| fetch.call(42)).await.0, secs(2));
+    sleep(secs(3)).await;
+    assert_eq!((longest_wait(|_| fetch.call(42)).await.0, users.stats().loads), (secs(0), 1));
+}
+
+/// Foreign, and not `Clone`: as `reqwest::Error` is.
+#[derive(Debug)]
+struct HttpError(&'static str);
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for HttpError {}
+
+async fn hang_http(_: String) -> Result<String, HttpError> {
+    pending().await
+}
+
+async fn fail_http(_: String) -> Result<String, HttpError> {
+    sleep(ms(500)).await;
+    Err(HttpError("connection refused"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_memo_over_an_error_that_is_not_clone() {
+    assert_said("src/lib.rs", "If the server hangs, every caller has its error after 1 s.");
+    let said = "If calls that load are dropped and others take over, no caller waits longer than 2 s.";
+    assert_said("src/lib.rs", said);
+    let pages: Memo<String, String> = Memo::ttl(Duration::from_secs(300));
+    let get = hang_http;
+    let get = shown!("src/lib.rs": get
+        .lifted()
+        .timeout(Duration::from_secs(1))
+        .memoized(&pages)
+        .timeout(Duration::from_secs(2)));
+    let (longest, answers) = longest_wait(|_| get.call("/".into())).await;
+    assert_eq!((longest, pages.stats().loads), (secs(1), 1));
+    let by_policy = |failure: &Failure<HttpError>| failure.policy().cloned();
+    let errors = answers.iter().map(|answer| by_policy(answer.as_ref().unwrap_err()).unwrap()).collect::<Vec<_>>();
+    assert_eq!(errors.iter().filter(|error| is_timeout(error, secs(1))).count(), 1);
+    assert_eq!(errors.iter().filter(|error| matches!(error, Error::LoadFailed { .. })).count(), 19);
+
+    // The calls that load leave one after the other.
+    let leaving = join_all((1..CALLERS).map(|n| timeout(ms(900 * n), get.call("/b".into()))));
+    let (_, (longest, answers)) = join(leaving, longest_wait(|_| get.call("/b".into()))).await;
+    assert_eq!(longest, secs(2));
+    assert!(answers.iter().all(Result::is_err));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_load_reaches_all_callers_by_its_text() {
+    let pages: Memo<String, String> = Memo::ttl(secs(300));
+    let get = fail_http.lifted().timeout(secs(1)).memoized(&pages).timeout(secs(2));
+    let (longest, answers) = longest_wait(|_| get.call("/".into())).await;
+    assert_eq!((longest, pages.stats().loads), (ms(500), 1));
+    let errors = answers.into_iter().map(Result::unwrap_err).collect::<Vec<_>>();
+    assert_eq!(errors.iter().filter(|failure| matches!(failure, Failure::Call(HttpError(_)))).count(), 1);
+    let told = Error::LoadFailed { name: "fail_http".into(), message: "connection refused".into() };
+    assert_eq!(errors.iter().filter(|failure| failure.policy() == Some(&told)).count(), 19);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_load_reaches_all_callers_in_an_arc() {
+    let pages: Memo<String, String> = Memo::ttl(secs(300));
+    let chain = ".map_err(Arc::new).lifted()";
+    assert_shown("src/lib.rs", chain);
+    let get = |path| async move { if path == "/hang" { hang_http(path).await } else { fail_http(path).await } };
+    let get = get.map_err(Arc::new).lifted().timeout(secs(1)).memoized(&pages).sharing_errors().timeout(secs(2));
+    let (longest, answers) = longest_wait(|_| get.call("/".to_owned())).await;
+    assert_eq!((longest, pages.stats().loads), (ms(500), 1));
+    assert!(
+        answers.iter().all(|answer| matches!(answer, Err(Failure::Call(error)) if error.0 == "connection refused"))
+    );
+
+    let (longest, answers) = longest_wait(|_| get.call("/hang".to_owned())).await;
+    assert_eq!(longest, secs(1));
+    assert!(answers.iter().all(|a| matches!(a, Err(Failure::Policy(error)) if is_timeout(error, secs(1)))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_error_through_a_whole_chain() {
+    let limiter = RateLimiter::new(10, secs(1));
+    let pages: Memo<String, String> = Memo::ttl(secs(300));
+    let get = hang_http
+        .lifted()
+        .timeout(secs(1))
+        .rate_limited_within(&limiter, secs(3))
+        .retry_with(RetryPolicy::default())
+        .when(|failure: &Failure<HttpError>| failure.policy().is_some_and(Transient::is_transient))
+        .memoized(&pages)
+        .timeout(secs(5))
+        .map_err(|failure: Failure<HttpError>| failure.to_string());
+    let (longest, answers) = longest_wait(|n| get.call(format!("/{}", n % 3))).await;
+    assert_eq!(longest, secs(5));
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap_err() == "hang_http timed out after 5s"));
+}
+
+/// The chains of the examples that say how long a caller waits.
+#[tokio::test(start_paused = true)]
+async fn the_chains_of_the_examples() {
+    const LIMIT: Duration = Duration::from_millis(30);
+    const SECOND: Duration = Duration::from_secs(1);
+    let policy = RetryPolicy::fixed(Duration::from_millis(10));
+
+    assert_said("examples/own_error_enum.rs", "If `find_user` hangs, every caller has its error after 170 ms:");
+    let find_user = hang_io;
+    let find_user = shown!("examples/own_error_enum.rs": find_user
+        .timeout(Duration::from_millis(50))
+        .retry_with(RetryPolicy::fixed(Duration::from_millis(10)))
+        .transient());
+    assert_eq!(longest_wait(|n| find_user.call(n)).await.0, ms(170));
+
+    assert_said("examples/stored_in_a_struct.rs", "If `fetch_page` hangs, every caller has its error after 320 ms:");
+    let fetch_page = hang_io;
+    let in_a_field = shown!("examples/stored_in_a_struct.rs":
+        fetch_page.timeout(Duration::from_millis(100)).retry_with(&policy));
+    assert_eq!(longest_wait(|n| in_a_field.call(n)).await.0, ms(320));
+    let in_a_static = shown!("examples/stored_in_a_struct.rs":
+        fetch_page.timeout(Duration::from_millis(100)).retry_with(policy).boxed());
+    assert_eq!(longest_wait(|n| in_a_static.call(n)).await.0, ms(320));
+
+    assert_shown("examples/foreign_error.rs", "const LIMIT: Duration = Duration::from_millis(30);");
+    assert_said("examples/foreign_error.rs", "If the registry hangs, every caller has its error after 110 ms:");
+    let chain = chained!("examples/foreign_error.rs": async |_: u64| pending::<Result<u16, HttpError>>().await,
+        .lifted()
+        .timeout(LIMIT)
+        .retry_with(RetryPolicy::fixed(Duration::from_millis(10))));
+    assert_eq!(longest_wait(|n| chain.call(n)).await.0, ms(110));
+    assert_said("examples/foreign_error.rs", "If the server hangs, every caller has its error after 300 ms.");
+    let pages: Memo<String, String> = Memo::ttl(secs(300));
+    let page = chained!("examples/foreign_error.rs": hang_http,
+        .lifted()
+        .timeout(10 * LIMIT)
+        .memoized(&pages)
+        .timeout(20 * LIMIT));
+    assert_eq!(longest_wait(|_| page.call("/".into())).await.0, ms(300));
+
+    let users: Memo<u64, String> = Memo::ttl(secs(60));
+    let fetch_user = hang_io;
+    let fetch = shown!("examples/memo.rs": fetch_user.timeout(SECOND).memoized(&users).timeout(2 * SECOND));
+    assert_eq!(longest_wait(|_| fetch.call(1)).await.0, SECOND);
+}
+
+/// The chain of the example `llm_client`, without the decorators that only watch.
+#[tokio::test(start_paused = true)]
+async fn the_chain_of_the_model_apis_client() {
+    assert_shown("examples/llm_client/client.rs", ".memoized(memo) .timeout(limits.total)");
+    assert_shown("examples/llm_client/client.rs", "total: Duration::from_secs(15)");
+    assert_said("examples/llm_client/client.rs", "so every caller has its answer within `limits.total`");
+    let (limiter, memo) = (RateLimiter::new(20, ms(1_100)), Memo::<u64, String>::ttl(secs(300)));
+    let policy = RetryPolicy::exponential(ms(100)).max_delay(secs(2)).max_attempts(12).jitter(Jitter::Full);
+    let complete = hang_io
+        .timeout(secs(2))
+        .pausing(&limiter, Transient::retry_after)
+        .rate_limited_by(&limiter, |_: &u64| 1)
+        .retry_with(&policy)
+        .transient()
+        .memoized(&memo)
+        .timeout(secs(15));
+    for prompts in [1, CALLERS] {
+        assert_eq!(longest_wait(|n| complete.call(n % prompts)).await.0, secs(15));
+    }
+}
+
+/// The chain of the example `blocking`, without the decorators that only watch.
+#[test]
+fn the_chain_of_the_sync_client() {
+    assert_shown("examples/blocking/client.rs", "const TOTAL: Duration = Duration::from_secs(30);");
+    assert_shown("examples/blocking/client.rs", ".memoized(memo) .timeout(TOTAL)");
+    assert_said("examples/blocking/client.rs", "Every caller has its answer within 30 s, even if the server hangs.");
+    let hang = |_: u64| -> io::Result<String> {
+        test_util::sleep(secs(3600));
+        Ok(String::new())
+    };
+    for prompts in [1, CALLERS] {
+        let clock = VirtualClock::start();
+        let (limiter, memo) = (RateLimiter::new(5, secs(1)), Memo::<u64, String>::ttl(secs(300)));
+        let policy = RetryPolicy::exponential(ms(50)).max_delay(secs(1)).max_attempts(12).jitter(Jitter::Full);
+        let complete = hang
+            .blocking()
+            .timeout(ms(500))
+            .pausing(&limiter, Transient::retry_after)
+            .rate_limited(&limiter)
+            .retry_with(&policy)
+            .transient()
+            .memoized(&memo)
+            .timeout(secs(30));
+        let threads = (0..CALLERS).map(|n| {
+            let complete = complete.clone();
+            clock.spawn(move || {
+                complete.call(n % prompts).unwrap_err();
+                test_util::elapsed().unwrap()
+            })
+        });
+        let waits = threads.collect::<Vec<_>>().into_iter().map(VirtualThread::join);
+        let longest = waits.max().unwrap();
+        assert!(longest <= secs(30) && (prompts == 1 || longest == secs(30)), "{prompts} prompts: {longest:?}");
+    }
+}
