@@ -36,6 +36,7 @@ use std::{
     fmt::{Debug, Display},
     hash::Hash,
     marker::PhantomData,
+    panic::Location,
     time::Duration,
 };
 
@@ -53,7 +54,7 @@ use std::{
 /// Sync functions have the same errors, log lines, policies and handles; waiting blocks the thread.
 /// The module [`blocking`](crate::blocking) describes the differences.
 pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
-    /// Reports how long each call takes: `fetch took 0.1234s`.
+    /// Reports how long each call takes: `fetch took 123ms`.
     ///
     /// One event per call when it ends, under the target `decor::call`, level `info`, with the
     /// fields `name`, `elapsed` (seconds) and `outcome` (`completed`, `cancelled`, `panicked`). The
@@ -77,6 +78,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.timed("fetch").call(42).await, 42);
     /// # }
     /// ```
+    #[track_caller]
     fn timed(self, name: impl Into<Name>) -> Around<Self, GateLayer<Timing>> {
         self.timed_with(Timing::new(name))
     }
@@ -95,6 +97,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// nap.timed_with(timing).call(500).await;
     /// # }
     /// ```
+    #[track_caller]
     fn timed_with<O>(self, timing: Timing<O>) -> Around<Self, GateLayer<Timing<O>>>
     where
         O: OutcomeOf<Self::Output>,
@@ -102,8 +105,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         watched(self, timing)
     }
 
-    /// Logs each call: `calling fetch` (`debug`), then `fetch returned in 0.12s` (`info`) or
-    /// `fetch failed in 0.12s: ApiError: message` (`warn`).
+    /// Logs each call: `calling fetch` (`debug`), then `fetch returned in 120ms` (`info`) or
+    /// `fetch failed in 120ms: ApiError: message` (`warn`).
     ///
     /// Shows neither arguments nor values, so that no secret in them reaches a log by accident, and
     /// needs no `Debug`. The text of an error is shown. The events have the target `decor::call`
@@ -114,8 +117,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// # Cancel safety
     ///
-    /// A call that is dropped logs `fetch cancelled in 0.12s` (`info`), one that panics
-    /// `fetch panicked in 0.12s` (`warn`); once.
+    /// A call that is dropped logs `fetch cancelled in 120ms` (`info`), one that panics
+    /// `fetch panicked in 120ms` (`warn`); once.
     ///
     /// # Examples
     ///
@@ -127,6 +130,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.logged().call(42).await, Ok(42));
     /// # }
     /// ```
+    #[track_caller]
     fn logged(self) -> Around<Self, GateLayer<Logged<Discreet>>>
     where
         Self::Output: ResultLike<Err: Display>,
@@ -148,6 +152,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.logged_values().call(42, "en").await.unwrap(), "42 en");
     /// # }
     /// ```
+    #[track_caller]
     fn logged_values(self) -> Around<Self, GateLayer<Logged<Values>>>
     where
         Args: DebugArgs,
@@ -173,6 +178,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(42, Token("secret".into())).await, Ok(42));
     /// # }
     /// ```
+    #[track_caller]
     fn logged_args<P>(self, pick: P) -> Around<Self, GateLayer<Logged<Picked<P>>>>
     where
         P: Inspect<Args, Output: Display>,
@@ -194,12 +200,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.logged_with(logging).call(42).await, Ok(42));
     /// # }
     /// ```
+    #[track_caller]
     fn logged_with<S>(self, logging: Logging<S>) -> Around<Self, GateLayer<Logged<S>>>
     where
         Self::Output: ResultLike<Err: Display>,
         S: ShowArgs<Args> + ShowValue<<Self::Output as ResultLike>::Ok>,
     {
-        let name = self.name();
+        let name = self.name().or_place(Location::caller());
         watched(self, Logged::new(logging, name))
     }
 
@@ -247,11 +254,12 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(error, Error::TimedOut { name: "hang".into(), after: limit, label: None });
     /// # }
     /// ```
+    #[track_caller]
     fn timeout(self, limit: Duration) -> Timeout<Self>
     where
         Self::Output: Fallible,
     {
-        let name = self.name();
+        let name = self.name().or_place(Location::caller());
         Timeout::new(self, limit, name, Describe::new(Self::show))
     }
 
@@ -311,12 +319,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(attempts, 3);
     /// # }
     /// ```
+    #[track_caller]
     fn retry_with(self, policy: impl Into<RetryPolicy>) -> Retry<Self>
     where
         Self: Repeatable<Args, Half>, // not a lending async closure: see `decor::with_context`
         Args: CloneArgs,
     {
-        Retry::new(self, policy.into(), Describe::new(Self::show))
+        let describe = Describe::new(Self::show).or_place_of(&self.name());
+        Retry::new(self, policy.into(), describe)
     }
 
     /// Waits for a permit before each call.
@@ -363,6 +373,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(1));
     /// # }
     /// ```
+    #[track_caller]
     fn rate_limited(self, limiter: &RateLimiter) -> Limited<Self, RateLimiter, One> {
         limited(self, limiter.clone(), One)
     }
@@ -396,6 +407,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(limiter.available_per_window(), [59, 89_995]);
     /// # }
     /// ```
+    #[track_caller]
     fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Limited<Self, RateLimiter, Weighted<P>>
     where
         P: Inspect<Args, Output: Into<Permits>>,
@@ -430,6 +442,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(per_user.for_key(&8).available(), 1);
     /// # }
     /// ```
+    #[track_caller]
     fn rate_limited_by_key<K, P>(self, limiter: &KeyedLimiter<K>, key: P) -> Limited<Self, OfKey<K, P>, One>
     where
         K: Eq + Hash + Clone,
@@ -460,6 +473,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(2).await, Err(Error::RateLimited { retry_after }));
     /// # }
     /// ```
+    #[track_caller]
     fn rate_limited_within(self, limiter: &RateLimiter, max_wait: Duration) -> Limited<Self, RateLimiter, OneWithin>
     where
         Self::Output: Fallible,
@@ -489,6 +503,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(notify.call(8, "hello").await, Ok(5));
     /// # }
     /// ```
+    #[track_caller]
     fn rate_limited_within_by_key<K, P>(
         self,
         limiter: &KeyedLimiter<K>,
@@ -521,6 +536,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert!(fetch.call(2).await.is_err());
     /// # }
     /// ```
+    #[track_caller]
     fn try_rate_limited(self, limiter: &RateLimiter) -> Limited<Self, RateLimiter, OneWithin>
     where
         Self::Output: Fallible,
@@ -548,6 +564,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(log_in.call(8).await, Ok(8));
     /// # }
     /// ```
+    #[track_caller]
     fn try_rate_limited_by_key<K, P>(self, limiter: &KeyedLimiter<K>, key: P) -> Limited<Self, OfKey<K, P>, OneWithin>
     where
         K: Eq + Hash + Clone,
@@ -585,6 +602,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(30));
     /// # }
     /// ```
+    #[track_caller]
     fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, GateLayer<Pausing<ByError<P>>>>
     where
         Self::Output: ResultLike,
@@ -620,6 +638,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(30));
     /// # }
     /// ```
+    #[track_caller]
     fn pausing_result<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, GateLayer<Pausing<ByResult<P>>>>
     where
         P: FnMut(&Self::Output) -> Option<Duration>,
@@ -653,6 +672,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(per_host.for_key("b.example").available(), 10);
     /// # }
     /// ```
+    #[track_caller]
     fn pausing_by_key<K, Q, P>(self, limiter: &KeyedLimiter<K>, key: Q, hint: P) -> PausingOfKey<Self, K, Q, ByError<P>>
     where
         K: Eq + Hash + Clone,
@@ -686,6 +706,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(per_host.for_key("b.example").available(), 10);
     /// # }
     /// ```
+    #[track_caller]
     fn pausing_result_by_key<K, Q, P>(
         self,
         limiter: &KeyedLimiter<K>,
@@ -767,12 +788,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
+    #[track_caller]
     fn memoized<K, V>(self, memo: &Memo<K, V>) -> Memoized<Self, K, V>
     where
         Args: MemoKey<K>,
         Self::Output: Memoizable<V>,
     {
-        Memoized::by_args(self, memo, Describe::new(Self::show))
+        let describe = Describe::new(Self::show).or_place_of(&self.name());
+        Memoized::by_args(self, memo, describe)
     }
 
     /// [`memoized`](Self::memoized), by a key that a closure makes of the arguments.
@@ -801,12 +824,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
+    #[track_caller]
     fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, Options<KeyFromFn<P>>>
     where
         P: Inspect<Args, Output = K>,
         Self::Output: Memoizable<V>,
     {
-        Memoized::by_closure(self, memo, key, Describe::new(Self::show))
+        let describe = Describe::new(Self::show).or_place_of(&self.name());
+        Memoized::by_closure(self, memo, key, describe)
     }
 
     /// Removes from a memo what a call has changed: the value of the key that the closure makes of
@@ -852,6 +877,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
+    #[track_caller]
     fn invalidating<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Writing<Self, K, V, KeyBy<P>>
     where
         K: Key,
@@ -884,6 +910,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
+    #[track_caller]
     fn invalidating_tag<K, V, P>(self, memo: &Memo<K, V>, tag: P) -> Writing<Self, K, V, TagBy<P>>
     where
         K: Key,
@@ -919,6 +946,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(error.to_string(), "invalid argument: id must not be 0");
     /// # }
     /// ```
+    #[track_caller]
     fn validated<V, M>(self, validate: V) -> Around<Self, Validated<V>>
     where
         V: Inspect<Args, Output = Result<(), M>>,
@@ -947,6 +975,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.deprecated("use fetch_v2").call(42).await, 42);
     /// # }
     /// ```
+    #[track_caller]
     fn deprecated(self, advice: &'static str) -> Around<Self, GateLayer<Deprecated>> {
         self.deprecated_with(Deprecation::new(advice))
     }
@@ -962,8 +991,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(42).await, 42);
     /// # }
     /// ```
+    #[track_caller]
     fn deprecated_with(self, deprecation: Deprecation) -> Around<Self, GateLayer<Deprecated>> {
-        let name = self.name();
+        let name = self.name().or_place(Location::caller());
         watched(self, Deprecated::new(deprecation, name))
     }
 
@@ -983,6 +1013,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert!(matches!(parse.call("x").await, Err(Failure::Call(_))));
     /// # }
     /// ```
+    #[track_caller]
     fn lifted(self) -> Around<Self, Mapped<Lifted>>
     where
         Self::Output: ResultLike,
@@ -1004,6 +1035,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(double.fallible().timeout(Duration::from_secs(1)).call(21).await, Ok(42));
     /// # }
     /// ```
+    #[track_caller]
     fn fallible(self) -> Around<Self, Mapped<MadeFallible>> {
         mapped(self, MadeFallible)
     }
@@ -1023,6 +1055,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(parse.call("x").await.unwrap_err(), "invalid digit found in string");
     /// # }
     /// ```
+    #[track_caller]
     fn map_err<M, E2>(self, change: M) -> Around<Self, Mapped<MapErr<M>>>
     where
         Self::Output: ResultLike,
@@ -1046,6 +1079,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert!(parse.call("x").await.unwrap_err().is::<std::num::ParseIntError>());
     /// # }
     /// ```
+    #[track_caller]
     fn err_into<E2>(self) -> Around<Self, Mapped<ErrInto<E2>>>
     where
         Self::Output: ResultLike<Err: Into<E2>>,
@@ -1071,6 +1105,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(hang.await.unwrap_err(), "hang timed out after 1s");
     /// # }
     /// ```
+    #[track_caller]
     fn named(self, name: impl Into<Name>) -> Around<Self, Named> {
         Around::new(self, Named(name.into()), Describe::new(Self::show))
     }
@@ -1093,6 +1128,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(FETCH.call(42).await, Ok(42));
     /// # }
     /// ```
+    #[track_caller]
     fn boxed(self) -> Self::Boxed
     where
         Self: Boxable<Args, Half>, // arguments are owned: `String` or `Arc<str>`, not `&str`
@@ -1134,6 +1170,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(counted.0.load(Relaxed), 1);
     /// # }
     /// ```
+    #[track_caller]
     fn gated<G>(self, gate: G) -> Gated<Self, G>
     where
         G: Gate<Self::Output> + Decoration + CloneGate,
@@ -1176,6 +1213,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(error.to_string(), "rejected by allowed: this user is blocked");
     /// # }
     /// ```
+    #[track_caller]
     fn gated_by<P>(self, gate: P) -> GatedBy<Self, P>
     where
         P: Inspect<Args, Output: Gate<Self::Output> + Clone>,
@@ -1192,21 +1230,25 @@ type Limited<C, L, R> = Around<Late<C>, GateLayer<RateLimited<L, R>>>;
 /// A function with calls that pause the limiter of their key.
 type PausingOfKey<C, K, Q, P> = Around<C, GateLayer<Pausing<P, OfKey<K, Q>>>>;
 
+#[track_caller]
 fn limited<C: Function<Args, Half>, Args, Half, L, R>(callable: C, limiter: L, request: R) -> Limited<C, L, R> {
     held(callable, RateLimited { limiter, request })
 }
 
 /// Adds a gate that only watches. The function is called at once, as by `f(x)`.
+#[track_caller]
 fn watched<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<C, GateLayer<S>> {
     Around::new(callable, GateLayer(source), Describe::new(C::show))
 }
 
 /// Adds a gate that may hold a call back or refuse it. The function is called once the gate has let
 /// the call through.
+#[track_caller]
 fn held<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<Late<C>, GateLayer<S>> {
     Around::new(Late(callable), GateLayer(source), Describe::new(|late: &Late<C>, f| late.0.show(f)))
 }
 
+#[track_caller]
 fn mapped<C: Function<Args, Half>, Args, Half, M>(callable: C, change: M) -> Around<C, Mapped<M>> {
     Around::new(callable, Mapped(change), Describe::new(C::show))
 }

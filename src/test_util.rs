@@ -137,6 +137,7 @@ impl<T: Send + 'static> VirtualThread<T> {
     /// let clock = decor::test_util::VirtualClock::start();
     /// assert_eq!(clock.spawn(|| 42).join(), 42);
     /// ```
+    #[track_caller]
     pub fn join(self) -> T {
         self.0.wait()
     }
@@ -153,6 +154,7 @@ impl<T: Send + 'static> VirtualThread<T> {
 /// assert!(slow.timeout(Duration::from_secs(2)).call().is_err());
 /// assert_eq!(clock.elapsed(), Duration::from_secs(2));
 /// ```
+#[track_caller]
 pub fn sleep(delay: Duration) {
     thread::sleep(delay);
 }

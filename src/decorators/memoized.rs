@@ -188,11 +188,12 @@ where
     type Future = MemoizedFuture<C, Args, R::Future, K, V, Options<B, E, R>>;
 
     fn call_once(self, args: Args) -> Self::Future {
-        MemoizedFuture::new(self.memo, self.callable, args, self.options)
+        let place = Some(self.describe.place());
+        MemoizedFuture::new(self.memo, self.callable, args, self.options, place)
     }
 
     fn name(&self) -> Name {
-        self.callable.name()
+        self.callable.name().or_place(self.describe.place())
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -255,11 +256,11 @@ where
     type Output = C::Output;
 
     fn call_once(self, args: Args) -> C::Output {
-        call_blocking(&self.memo, &self.options, args, || self.callable)
+        call_blocking(&self.memo, &self.options, args, || self.callable, Some(self.describe.place()))
     }
 
     fn name(&self) -> Name {
-        self.callable.name()
+        self.callable.name().or_place(self.describe.place())
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -287,6 +288,6 @@ where
 {
     #[inline]
     fn call_with(&self, args: Args) -> C::Output {
-        call_blocking(&self.memo, &self.options, args, || self.callable.clone())
+        call_blocking(&self.memo, &self.options, args, || self.callable.clone(), Some(self.describe.place()))
     }
 }

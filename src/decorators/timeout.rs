@@ -234,6 +234,10 @@ where
     fn holds_back(&self) -> bool {
         self.call.holds_back()
     }
+
+    fn pause_left(&self) -> Duration {
+        self.call.pause_left()
+    }
 }
 
 #[cold]
@@ -284,7 +288,7 @@ where
     }
 
     fn name(&self) -> Name {
-        self.callable.name()
+        self.callable.name().or_place(self.describe.place())
     }
 
     #[inline]
@@ -349,11 +353,15 @@ where
     }
 
     fn name(&self) -> Name {
-        self.callable.name()
+        self.callable.name().or_place(self.describe.place())
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
+    }
+
+    fn pause_left(&self, args: &Args) -> Duration {
+        self.callable.pause_left(args)
     }
 }
 

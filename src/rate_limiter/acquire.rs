@@ -104,6 +104,10 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     return Poll::Ready(Err(error));
                 }
             };
+            #[cfg(feature = "test-util")]
+            if matches!(clock, Clock::Thread) {
+                self.core.refuse_a_foreign_wait();
+            }
             let Some(moment) = self.core.instant(clock, moment) else {
                 // Not representable. A later change of the limits wakes this waiter.
                 wait.for_a_wake();
@@ -130,6 +134,7 @@ impl<C: Deref<Target = Core>> Drop for Acquisition<C> {
 
 impl Core {
     /// Waits on a thread: in the same queue, parked between polls.
+    #[track_caller]
     pub(super) fn acquire_blocking(&self, request: Request) -> Result<(), Error> {
         let mut acquisition = Acquisition::new(self, request);
         wait_blocking(|wait| acquisition.poll(wait))
@@ -227,6 +232,7 @@ impl<'a> AcquireMany<'a> {
     /// assert!(matches!(limiter.acquire_many(11).blocking(), Err(Error::InvalidArgument { .. })));
     /// assert_eq!(limiter.available(), 1);
     /// ```
+    #[track_caller]
     pub fn blocking(mut self) -> Result<(), Error> {
         wait_blocking(|wait| self.acquisition.poll(wait))
     }

@@ -161,6 +161,7 @@ impl RateLimiter {
     /// limiter.acquire_blocking();
     /// assert_eq!(limiter.available(), 9);
     /// ```
+    #[track_caller]
     pub fn acquire_blocking(&self) {
         self.core.acquire_blocking(Request::one()).unwrap_or_else(|error| never_refused(&error));
     }
@@ -318,6 +319,11 @@ impl RateLimiter {
     /// ```
     pub fn pause_for(&self, pause: Duration) {
         self.core.pause_for(pause);
+    }
+
+    /// The rest of a pause; zero without one.
+    pub(crate) fn pause_left(&self) -> Duration {
+        self.core.pause_left()
     }
 
     /// Ends the pause now, if there is one. The calls that wait go on in their order, each once its

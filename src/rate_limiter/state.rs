@@ -60,6 +60,8 @@ use super::{
     queue::{Demand, Queue, StaleWakers, Ticket, Waiter},
     stats::RateLimiterStats,
 };
+#[cfg(feature = "test-util")]
+use crate::clock::virtual_clock::ClockOfUse;
 use crate::{
     ConfigError, Error, Permits,
     attempt::keeps_place_since,
@@ -88,6 +90,8 @@ const LOOKING_TOGETHER: u64 = 1_000;
 pub(crate) struct Core {
     epoch: Epoch,
     state: Mutex<State>,
+    #[cfg(feature = "test-util")]
+    clock_of_use: ClockOfUse,
 }
 
 #[derive(Debug)]
@@ -253,7 +257,12 @@ impl Core {
             stats: RateLimiterStats::default(),
             own: OwnSettings::default(),
         };
-        Self { epoch, state: Mutex::new(state) }
+        Self {
+            epoch,
+            state: Mutex::new(state),
+            #[cfg(feature = "test-util")]
+            clock_of_use: ClockOfUse::default(),
+        }
     }
 
     /// The moment in the clock's own terms; `None` if it lies beyond it.
@@ -265,6 +274,10 @@ impl Core {
     /// backwards.
     #[inline]
     fn enter(&self, clock: Clock) -> MutexGuard<'_, State> {
+        #[cfg(feature = "test-util")]
+        if matches!(clock, Clock::Thread) {
+            self.clock_of_use.note();
+        }
         let mut state = lock_busy(&self.state);
         state.now = state.now.max(self.epoch.now(clock));
         state
@@ -308,6 +321,13 @@ impl Core {
         self.contact(clock, |state, after| {
             if state.is_closed { state.refuse_for_good(request) } else { state.take_turn(claim, waker, after) }
         })
+    }
+
+    /// Panics if this thread would wait in real time for threads of a virtual clock.
+    #[cfg(feature = "test-util")]
+    #[track_caller]
+    pub(super) fn refuse_a_foreign_wait(&self) {
+        self.clock_of_use.refuse_a_foreign_wait();
     }
 
     pub(super) fn leave(&self, clock: Clock, claim: &Claim) {
@@ -357,6 +377,12 @@ impl Core {
         state.paused_until = state.paused_until.max(state.now.saturating_add(pause));
         state.open_short_way();
         state.disturb();
+    }
+
+    /// The rest of a pause; zero without one.
+    pub(super) fn pause_left(&self) -> Duration {
+        let state = self.enter(Clock::here());
+        Duration::from_nanos(state.paused_until.saturating_sub(state.now))
     }
 
     /// Wakes all waiters, because each would recheck only after the pause. Turns come no later than

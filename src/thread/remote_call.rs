@@ -84,12 +84,14 @@ impl<T: Send + 'static> RemoteCall<T> {
 
     /// Waits for a call that goes on without its caller.
     #[cfg(any(feature = "memo", feature = "test-util"))]
+    #[track_caller]
     pub(crate) fn wait(self) -> T {
         self.wait_until(None).expect("it is not cancelled")
     }
 
     /// Waits for the call's end, and returns `None` if it has not ended by then. Its panic becomes
     /// this thread's.
+    #[track_caller]
     pub(crate) fn wait_until(self, end: Option<Instant>) -> Option<T> {
         let ended = block_until(|waker| {
             let mut reply = lock(&self.reply);

@@ -16,41 +16,50 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
+/// The function of a retry, and how it is called.
+struct Function<'c, C, Call, Pause> {
+    callable: &'c mut C,
+    call: Call,
+    pause_left: Pause,
+}
+
 #[inline]
-fn retry<Args: Clone, T, E, R: Ruling<T, E>>(
+#[track_caller]
+fn retry<Args: Clone, T, E, R: Ruling<T, E>, C>(
     policy: &RetryPolicy,
     rules: &mut R,
     args: Args,
     name: impl Fn() -> Name,
-    call: impl FnMut(Args) -> Result<T, E>,
+    function: Function<'_, C, impl Fn(&mut C, Args) -> Result<T, E>, impl Fn(&C, &Args) -> Duration>,
 ) -> Result<T, R::Error> {
     if running() == 1 {
-        retry_here(policy, rules, args, name, call)
+        retry_here(policy, rules, args, name, function)
     } else {
         // Within a further attempt of another retry, this retry counts anew from 1.
-        Scope::new(1, None).run(move || retry_here(policy, rules, args, name, call))
+        Scope::new(1, None).run(move || retry_here(policy, rules, args, name, function))
     }
 }
 
 /// The first attempt, with all code for a call that succeeds at once. Only this part is compiled
 /// into the caller.
 #[inline]
-fn retry_here<Args: Clone, T, E, R: Ruling<T, E>>(
+#[track_caller]
+fn retry_here<Args: Clone, T, E, R: Ruling<T, E>, C>(
     policy: &RetryPolicy,
     rules: &mut R,
     args: Args,
     name: impl Fn() -> Name,
-    mut call: impl FnMut(Args) -> Result<T, E>,
+    function: Function<'_, C, impl Fn(&mut C, Args) -> Result<T, E>, impl Fn(&C, &Args) -> Duration>,
 ) -> Result<T, R::Error> {
     let began = (policy.needs_clock() || R::NEEDS_CLOCK).then(|| Clock::Thread.now());
     let (first, others) = if policy.may_follow(1) { (args.clone(), Some(args)) } else { (args, None) };
-    let result = call(first);
+    let result = (function.call)(function.callable, first);
     let retryable = is_retryable(policy, rules, || 1, &result);
     match result {
         Ok(value) if !retryable => Ok(value),
         result => {
             let attempt = Attempt { number: 1, began, clock: Clock::Thread, retryable };
-            retry_after(attempt, result, policy, rules, others, name, call)
+            retry_after(attempt, result, policy, rules, others, name, function)
         }
     }
 }
@@ -58,20 +67,23 @@ fn retry_here<Args: Clone, T, E, R: Ruling<T, E>>(
 /// What follows a first attempt that did not do.
 #[cold]
 #[inline(never)]
-fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
+#[track_caller]
+fn retry_after<Args: Clone, T, E, R: Ruling<T, E>, C>(
     mut attempt: Attempt,
     mut result: Result<T, E>,
     policy: &RetryPolicy,
     rules: &mut R,
     mut args: Option<Args>,
     name: impl Fn() -> Name,
-    mut call: impl FnMut(Args) -> Result<T, E>,
+    function: Function<'_, C, impl Fn(&mut C, Args) -> Result<T, E>, impl Fn(&C, &Args) -> Duration>,
 ) -> Result<T, R::Error> {
+    let Function { callable, call, pause_left } = function;
     let mut delays = None;
     loop {
         let seed = || Delays::new(policy.seed_of_next_call());
         let waits = &mut delays;
-        match judge(policy, rules, &attempt, &result, &name, move || waits.get_or_insert_with(seed)) {
+        let pause_left = || args.as_ref().map_or(Duration::ZERO, |args| pause_left(callable, args));
+        match judge(policy, rules, &attempt, &result, &name, move || waits.get_or_insert_with(seed), pause_left) {
             Next::Return(reason, elapsed) => {
                 return result.map_err(|error| R::finish(attempt.number, elapsed, reason, error));
             }
@@ -84,7 +96,7 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
         let these = if policy.may_follow(attempt.number) { args.clone() } else { args.take() };
         let these = these.expect("taken by the last attempt only");
         memo_outcome::leave(None); // an async attempt begins with a poll, which does it
-        result = Scope::new(attempt.number, policy.keeps_place_since(attempt.began)).run(|| call(these));
+        result = Scope::new(attempt.number, policy.keeps_place_since(attempt.began)).run(|| call(callable, these));
         attempt.retryable = is_retryable(policy, rules, || attempt.number, &result);
         match result {
             Ok(value) if !attempt.retryable => {
@@ -96,6 +108,7 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>>(
     }
 }
 
+#[track_caller]
 fn pause(delay: Duration) {
     if delay.is_zero() {
         unwind_if_cancelled();
@@ -118,7 +131,7 @@ where
     }
 
     fn name(&self) -> Name {
-        self.callable.name()
+        self.callable.name().or_place(self.describe.place())
     }
 
     #[inline]
@@ -128,6 +141,10 @@ where
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
+    }
+
+    fn pause_left(&self, args: &Args) -> Duration {
+        self.callable.pause_left(args)
     }
 }
 
@@ -139,9 +156,14 @@ where
 {
     #[inline]
     fn call_mut(&mut self, args: Args) -> Self::Output {
-        let Self { callable, policy, rules, .. } = self;
-        let name = callable.name();
-        retry(policy, rules, args, || name.clone(), |args| callable.call_mut(args))
+        let Self { callable, policy, rules, describe } = self;
+        let name = callable.name().or_place(describe.place());
+        let function = Function {
+            callable,
+            call: |c: &mut C, args| c.call_mut(args),
+            pause_left: |c: &C, args: &_| c.pause_left(args),
+        };
+        retry(policy, rules, args, || name.clone(), function)
     }
 }
 
@@ -153,7 +175,13 @@ where
 {
     #[inline]
     fn call_with(&self, args: Args) -> Self::Output {
-        let Self { callable, policy, rules, .. } = self;
-        retry(policy, &mut rules.clone(), args, || callable.name(), |args| callable.call_with(args))
+        let Self { callable, policy, rules, describe } = self;
+        let name = || callable.name().or_place(describe.place());
+        let function = Function {
+            callable: &mut &*callable,
+            call: |c: &mut &C, args| c.call_with(args),
+            pause_left: |c: &&C, args: &_| c.pause_left(args),
+        };
+        retry(policy, &mut rules.clone(), args, name, function)
     }
 }

@@ -16,8 +16,10 @@ use std::{
     fmt,
     future::Future,
     mem::{self, ManuallyDrop},
+    panic::Location,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 /// The future of a [`.retry_with(..)`](crate::FnExt::retry_with) call. The function is first called when it is polled.
@@ -52,6 +54,8 @@ pub struct RetryFuture<A, R> {
     /// be repeated.
     last: bool,
     rules: R,
+    /// The place of a closure, which names it in log lines.
+    place: &'static Location<'static>,
     progress: Progress,
 }
 
@@ -88,8 +92,8 @@ struct Wait {
 
 impl<A, R> RetryFuture<A, R> {
     #[inline]
-    pub(super) fn new(attempts: A, policy: RetryPolicy, rules: R) -> Self {
-        Self { policy, attempts, state: State::Due, last: true, rules, progress: Progress::new() }
+    pub(super) fn new(attempts: A, policy: RetryPolicy, rules: R, place: &'static Location<'static>) -> Self {
+        Self { policy, attempts, state: State::Due, last: true, rules, place, progress: Progress::new() }
     }
 }
 
@@ -179,7 +183,7 @@ where
             Ok(value) if !retryable => {
                 if let Stage::Further(wait) = &*this.progress.0 {
                     let number = wait.failed + 1;
-                    succeeded(&self.policy, number, || self.attempts.name());
+                    succeeded(&self.policy, number, || self.attempts.name().or_place(self.place));
                 }
                 Some(Poll::Ready(Ok(value)))
             }
@@ -217,8 +221,9 @@ where
         let (number, began) = (this.progress.number(), this.progress.began());
         let attempt = Attempt { number, began, clock: Clock::Task, retryable };
         let (policy, progress) = (&*this.policy, this.progress);
-        let name = || this.attempts.name();
-        match judge(policy, this.rules, &attempt, &result, name, || progress.wait(policy).delays) {
+        let name = || this.attempts.name().or_place(this.place);
+        let pause_left = || this.attempts.pause_left();
+        match judge(policy, this.rules, &attempt, &result, name, || progress.wait(policy).delays, pause_left) {
             Next::Return(reason, elapsed) => {
                 let explain = |error| R::finish(number, elapsed, reason, error);
                 Some(Poll::Ready(result.map_err(explain)))
@@ -284,12 +289,16 @@ where
     }
 
     fn name(&self) -> Name {
-        self.attempts.name()
+        self.attempts.name().or_place(self.place)
     }
 
     #[inline]
     fn holds_back(&self) -> bool {
         self.attempts.holds_back()
+    }
+
+    fn pause_left(&self) -> Duration {
+        self.attempts.pause_left()
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     GiveUpReason, Name, RetryPolicy,
     clock::{Clock, Instant},
     policy::{Attempted, Delays, Verdict},
-    trace::{retry_event, within_filter},
+    trace::{Readable, retry_event, within_filter},
 };
 use std::{fmt, time::Duration};
 use tracing::field::{self, Value};
@@ -54,6 +54,7 @@ pub(super) fn judge<'d, T, E, R: Ruling<T, E>>(
     result: &Result<T, E>,
     name: impl Fn() -> Name,
     delays: impl FnOnce() -> &'d mut Delays,
+    pause_left: impl FnOnce() -> Duration,
 ) -> Next {
     let &Attempt { number: attempt, began, clock, retryable } = attempt;
     let elapsed = began.map_or(Duration::ZERO, |began| clock.now().duration_since(began));
@@ -63,8 +64,10 @@ pub(super) fn judge<'d, T, E, R: Ruling<T, E>>(
     let log = Log { policy, name: &name, attempt, error: ErrorText(error.and_then(R::error_text)) };
     match policy.judge(Attempted { attempt, elapsed, retryable, hint }, delays) {
         Verdict::RetryIn(delay) => {
-            log.failed(delay);
-            rules.retrying(&RetryEvent { attempt, delay, elapsed, error });
+            // The attempt that failed may have paused its limiter for longer.
+            let wait = delay.max(pause_left());
+            log.failed(wait);
+            rules.retrying(&RetryEvent { attempt, delay: wait, elapsed, error });
             Next::RetryIn(delay)
         }
         Verdict::GiveUp(reason) => {
@@ -106,8 +109,9 @@ impl Log<'_> {
                 attempt,
                 ?delay,
                 error = error.field(),
-                "{} failed at attempt {attempt}, retrying in {delay:.2?}{error}",
+                "{} failed at attempt {attempt}, retrying in {}{error}",
                 name(),
+                Readable(delay),
             );
         }
     }

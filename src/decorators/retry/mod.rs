@@ -327,11 +327,11 @@ where
 
     #[inline]
     fn call_once(self, args: Args) -> Self::Future {
-        RetryFuture::new(self.callable.repeated(args), self.policy, self.rules)
+        RetryFuture::new(self.callable.repeated(args), self.policy, self.rules, self.describe.place())
     }
 
     fn name(&self) -> Name {
-        self.callable.name()
+        self.callable.name().or_place(self.describe.place())
     }
 
     #[inline]
@@ -372,7 +372,8 @@ where
     fn call_with(&self, args: Args) -> Self::Future {
         // Clones each part: a clone of the whole would be copied once more on its way into the
         // future.
-        RetryFuture::new(self.callable.clone().repeated(args), self.policy.clone(), self.rules.clone())
+        let place = self.describe.place();
+        RetryFuture::new(self.callable.clone().repeated(args), self.policy.clone(), self.rules.clone(), place)
     }
 }
 
