@@ -47,7 +47,7 @@ use std::{
 /// is the tuple of the function's arguments. `Half` marks the function as async or sync. rustc
 /// infers both from the function, so no chain names them.
 ///
-/// A decorated function is called with [`.call(..)`](crate::prelude). Without arguments, an async
+/// A decorated function is called with [`.call(..)`](crate::calling). Without arguments, an async
 /// function can be awaited directly, and a sync function is called with `.run()`. Apart from what
 /// `.call` documents, nothing happens before the first poll of an async call.
 ///
@@ -272,7 +272,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// must be `Clone`, and each call works on a clone. A chain that is awaited once needs no
     /// `Clone`: its closure may count in a variable of its own, whatever stands before the retry. A
     /// function of `&mut self` cannot be retried, because its receiver is lent to the first
-    /// attempt.
+    /// attempt. Neither can a closure `async move |id: u64| client.get(id).await`, because it lends
+    /// the client that it owns. Write `async |id: u64| ..`, which borrows the client, or
+    /// [`with_context`](crate::with_context).
     ///
     /// Between attempts that fail at once with a zero delay the future gives way to other tasks.
     ///
@@ -582,6 +584,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`resume`](RateLimiter::resume) ends a pause. Stands around what makes the request, before
     /// `rate_limited` on the same limiter; behind `rate_limited`, `hint` would see that limiter's
     /// own refusals too. Takes `Result`s.
+    ///
+    /// A retry around it reports the rest of the pause as the wait before the next attempt, if that
+    /// is longer than the policy's delay. The attempt itself begins after the policy's delay, and
+    /// then waits for the limiter in the order of the queue.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -1087,10 +1093,17 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         mapped(self, ErrInto(PhantomData))
     }
 
-    /// Names what has no good name, for the log lines and errors of the decorators after it.
+    /// Names the function, for the log lines and errors of the decorators after it.
     ///
-    /// Functions and methods are called by their own name; a closure shows its place until it is
-    /// named. Stands first.
+    /// Functions and methods are called by their own name. A closure is called by the file and line
+    /// of its first decorator, as `src/main.rs:12`, until it is named.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands first, so that all decorators have the name. May stand between any two decorators:
+    /// those before it keep the earlier name. A method that refines a decorator, such as `.when(..)`
+    /// or `.labelled(..)`, follows its decorator directly, and so stands before `.named(..)`. A
+    /// future has no `named`: name the closure that makes it, `(|| fetch(42)).named("job")`.
     ///
     /// A [`Name`] may be made at run time: `.named(format!("job {id}"))`. Such a name is allocated
     /// once, and shared by all calls and their errors.
@@ -1180,7 +1193,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// [`gated`](Self::gated), with a gate that a closure makes from the arguments of each call.
     ///
-    /// The closure runs at [`.call(..)`](crate::prelude). Before a retry, each attempt gets a clone
+    /// The closure runs at [`.call(..)`](crate::calling). Before a retry, each attempt gets a clone
     /// of the gate that the closure made. A type of your own that implements [`Inspect`] can
     /// replace the closure, as in the audit log of [`decor::layer`](crate::layer#an-audit-log).
     ///

@@ -14,7 +14,10 @@
 //! - So does a function under a `.timeout(..)` that hangs in the operating system: the limit is never reached. Let it
 //!   [`sleep`] for longer than the limit.
 //! - `std::thread::sleep` takes real time and no virtual time, so a limit does not see it.
-//! - Threads of `std::thread::spawn` are not the clock's, and wait in real time; use [`spawn`](VirtualClock::spawn).
+//! - Only threads that [`clock.spawn(..)`](VirtualClock::spawn) starts are the clock's. A thread of
+//!   `std::thread::spawn`, of rayon or of a runtime is not, and waits in real time. If such a thread
+//!   has to wait for a limiter that the clock's threads use, it panics and says so. In any other wait
+//!   (a retry's delay, [`sleep`]) the time is merely real.
 
 use crate::{
     clock::virtual_clock::{Shared, current},
@@ -95,6 +98,9 @@ impl VirtualClock {
     }
 
     /// Runs it on another thread under the same clock, which stands still until that one waits, too.
+    ///
+    /// No other thread is under the clock: not those of `std::thread::spawn`, and not those that
+    /// were there before.
     ///
     /// ```
     /// use decor::{prelude::*, test_util::VirtualClock};

@@ -11,9 +11,15 @@ use std::{fmt, future::Future};
 
 /// A function that gets a clone of `context` before its arguments, at each call.
 ///
-/// An async closure may borrow from outside (`async |id: u64| client.get(id).await` borrows
-/// `client` and works as it is), but one that *owns* what it lends to its own future is not a
-/// [`Callable`](crate::Callable):
+/// | not this | but this |
+/// |---|---|
+/// | `async move \|id: u64\| client.get(id).await` | `with_context(client, async \|client: Client, id: u64\| client.get(id).await)` |
+/// | `with_context(client, Client::get)`, with `&self` | the same |
+/// | `with_context(client, Client::get)`, with `self` or `self: Arc<Self>` | works as it is |
+/// | `async \|id: u64\| client.get(id).await` | works as it is: borrows `client` |
+///
+/// An async closure that *owns* what it lends to its own future is not a
+/// [`Callable`](crate::Callable), because the type of its future depends on the borrow:
 ///
 /// ```compile_fail
 /// # use decor::prelude::*;
@@ -32,7 +38,7 @@ use std::{fmt, future::Future};
 /// # #[derive(Clone)] struct Client;
 /// # impl Client { async fn get(&self, id: u64) -> Result<u64, String> { Ok(id) } }
 /// # let (client, policy) = (Client, RetryPolicy::default());
-/// let get = |client: Client, id: u64| async move { client.get(id).await };
+/// let get = async |client: Client, id: u64| client.get(id).await;
 /// let fetch = decor::with_context(client, get)
 ///     .named("fetch")
 ///     .retry_with(&policy);
@@ -40,13 +46,23 @@ use std::{fmt, future::Future};
 /// # }
 /// ```
 ///
-/// With a borrowed argument the closure must be an async one:
-/// `async |client: Client, path: &str| ..`.
-///
-/// The function takes the context and 0 to 8 arguments.
-pub fn with_context<X, F>(context: X, function: F) -> WithContext<X, F> {
+/// The function takes the context by value, and 0 to 8 arguments. A method with `&self` takes a
+/// reference, so it needs the closure. The arguments of a closure have their types written.
+pub fn with_context<X, F, Args>(context: X, function: F) -> WithContext<X, F>
+where
+    F: TakesContext<X, Args>,
+{
     WithContext { context, function }
 }
+
+/// A function that takes a context by value, before its arguments.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not take the context `{X}` by value as its first argument, or returns no future",
+    label = "not a function of `{X}` and further arguments",
+    note = "a method with `&self` borrows its receiver: write `async |client: {X}, id: u64| client.get(id).await` in its place",
+    note = "a closure has its arguments' types written, the context's first"
+)]
+pub trait TakesContext<X, Args> {}
 
 /// A function together with its context: what [`with_context`] returns.
 #[derive(Clone)]
@@ -58,6 +74,14 @@ pub struct WithContext<X, F> {
 
 macro_rules! context_comes_first {
     ($Call:ident; $($A:ident $a:ident),*) => {
+        #[diagnostic::do_not_recommend]
+        impl<X, F, Fut, $($A),*> TakesContext<X, ($($A,)*)> for F
+        where
+            F: FnOnce(X, $($A),*) -> Fut,
+            Fut: Future,
+        {
+        }
+
         impl<X, F, Fut, $($A),*> CallableOnce<($($A,)*)> for WithContext<X, F>
         where
             F: FnOnce(X, $($A),*) -> Fut,

@@ -16,17 +16,44 @@ use super::{
 
 macro_rules! call_by_arity {
     ($Call:ident; $($A:ident $a:ident),*) => {
-        #[doc = concat!("`.call(", $(stringify!($a), ", ",)* ")` on whatever is [`Callable`] with so many arguments.")]
+        #[doc = concat!("The methods of a decorated function with the arguments `(", $(stringify!($a), ", ",)* ")`.")]
+        ///
+        /// Implemented for every [`Callable`] and every
+        /// [`blocking::Callable`](crate::blocking::Callable) with as many arguments. `Half` marks
+        /// the function as async or sync, and rustc infers it. The [prelude](crate::prelude) has
+        /// the trait without its name.
+        ///
+        /// # Examples
+        ///
+        /// See [`decor::calling`](crate::calling).
         pub trait $Call<Half, $($A),*> {
-            /// What a call returns: a future, or the output of a sync function.
+            /// The future of a call of an async function, or the output of a sync function.
             type Returned;
 
             /// Calls the decorated function.
+            ///
+            /// Shows the arguments to the decorators that need them. Nothing is logged, timed or
+            /// admitted before the first poll of the future. A decorator that may hold a call back
+            /// or refuse it calls the function once it has let the call through. Without such a
+            /// decorator the function is called at once, as by `f(x)`. A sync function blocks the
+            /// thread until it returns.
+            ///
+            /// # Examples
+            ///
+            /// See [`decor::calling`](crate::calling).
             #[track_caller]
             #[allow(clippy::too_many_arguments)] // as many as the function has
             fn call(&self, $($a: $A),*) -> Self::Returned;
 
-            /// Turns the chain into a closure.
+            /// Turns the chain into a closure, for code that takes a function.
+            ///
+            /// The closure of an async function is `Fn(..) -> Future` and `AsyncFn(..) -> Output`,
+            /// that of a sync function `Fn(..) -> Output`. A function that takes a reference keeps
+            /// one lifetime for all calls of the closure.
+            ///
+            /// # Examples
+            ///
+            /// See [`decor::calling`](crate::calling#as-a-function).
             fn into_fn(self) -> impl Fn($($A),*) -> Self::Returned + Clone
             where
                 Self: Clone;

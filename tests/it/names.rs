@@ -86,6 +86,31 @@ async fn closures_show_their_place_until_they_are_named() {
     assert_eq!(name_in(with_context.named("get").timeout(ms(1)).call("x")).await, "get");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_decorator_has_the_name_that_stands_before_it() {
+    let log = listen();
+    let refused = || ready(Err::<(), Error>(Error::QueueFull { waiting: 1 }));
+    let chain = refused
+        .named("first")
+        .retry_with(RetryPolicy::fixed(secs(1)).max_attempts(1))
+        .when(|_| true)
+        .named("second")
+        .logged();
+    assert_eq!(chain.name(), "second");
+    chain.await.unwrap_err();
+    let refused = "rate limited: 1 callers are waiting already";
+    assert_eq!(
+        log.take(),
+        [
+            "DEBUG calling second".to_owned(),
+            "WARN first gave up at attempt 1: attempts exhausted".to_owned(),
+            format!("WARN second failed in 0ns: Error: {refused}"),
+        ]
+    );
+    let hang = || pending::<Result<(), Error>>();
+    assert_eq!(name_in(hang.named("a").timeout(ms(1)).named("b").call()).await, "a");
+}
+
 /// Each decorator of a chain, and each line of a retry, has one name for a closure.
 #[tokio::test(start_paused = true)]
 async fn a_closure_is_called_by_the_line_of_its_first_decorator() {

@@ -15,7 +15,8 @@ use std::{fmt, time::Duration};
 pub struct RetryEvent<'a, E> {
     /// The attempt that failed; 1 for the first.
     pub attempt: u32,
-    /// The wait before the next.
+    /// The wait before the next attempt: the policy's delay, or the rest of the pause that the
+    /// attempt has caused by [`pausing`](crate::FnExt::pausing), if that is longer.
     pub delay: Duration,
     /// The time since the first attempt began.
     pub elapsed: Duration,
