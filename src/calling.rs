@@ -79,9 +79,12 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! # use decor::{Error, prelude::*};
-//! fn harden<F>(f: F) -> impl Callable<(String,), Output = F::Output, Future: Send> + Send + Sync + 'static
+//! fn harden<F>(
+//!     f: F,
+//! ) -> impl Callable<(String,), Output = F::Output, Future: Send> + Send + Sync + 'static
 //! where
-//!     F: Callable<(String,), Output = Result<usize, Error>, Repeated: Send> + Clone + Send + Sync + 'static,
+//!     F: Callable<(String,), Output = Result<usize, Error>, Repeated: Send>,
+//!     F: Clone + Send + Sync + 'static,
 //! {
 //!     f.retry_with(RetryPolicy::default()).transient()
 //! }

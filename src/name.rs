@@ -88,6 +88,7 @@ impl Name {
     }
 
     /// [`or_place`](Self::or_place), if there is a place.
+    #[cfg(feature = "memo")]
     pub(crate) fn at(self, place: Place) -> Self {
         match place {
             Some(place) => self.or_place(place),
