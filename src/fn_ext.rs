@@ -800,8 +800,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Args: MemoKey<K>,
         Self::Output: Memoizable<V>,
     {
-        let describe = Describe::new(Self::show).or_place_of(&self.name());
-        Memoized::by_args(self, memo, describe)
+        Memoized::by_args(self, memo, Describe::new(Self::show))
     }
 
     /// [`memoized`](Self::memoized), by a key that a closure makes of the arguments.
@@ -836,8 +835,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         P: Inspect<Args, Output = K>,
         Self::Output: Memoizable<V>,
     {
-        let describe = Describe::new(Self::show).or_place_of(&self.name());
-        Memoized::by_closure(self, memo, key, describe)
+        Memoized::by_closure(self, memo, key, Describe::new(Self::show))
     }
 
     /// Removes from a memo what a call has changed: the value of the key that the closure makes of
@@ -1096,7 +1094,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Names the function, for the log lines and errors of the decorators after it.
     ///
     /// Functions and methods are called by their own name. A closure is called by the file and line
-    /// of its first decorator, as `src/main.rs:12`, until it is named.
+    /// of its first decorator, as `src/main.rs:12`, until it is named. A memo right after a closure
+    /// has only the function around the closure for [`LoadFailed`](crate::Error::LoadFailed).
     ///
     /// # Place in a chain
     ///

@@ -480,7 +480,7 @@ pub trait FutureExt: Future + Sized {
         Q: KeyPart<K>,
         Self::Output: Memoizable<V>,
     {
-        MemoizedFuture::new(memo.clone(), Begun(self), (), Options::new(FixedKey::new(key)), None)
+        MemoizedFuture::new(memo.clone(), Begun(self), (), Options::new(FixedKey::new(key)))
     }
 
     /// Removes the value of this key from a memo after a success; see

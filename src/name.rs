@@ -19,9 +19,6 @@ use std::{
 
 const CLOSURE: &str = "{{closure}}";
 
-/// The place of the decorator that names a closure; `None` if there is none.
-pub(crate) type Place = Option<&'static Location<'static>>;
-
 /// The name of a function, a future or a measurement: a text that is cheap to clone.
 ///
 /// `.named(..)`, `.timed(..)` and [`Timing::new`](crate::Timing::new) take a literal, a `String`,
@@ -87,18 +84,9 @@ impl Name {
         }
     }
 
-    /// [`or_place`](Self::or_place), if there is a place.
-    #[cfg(feature = "memo")]
-    pub(crate) fn at(self, place: Place) -> Self {
-        match place {
-            Some(place) => self.or_place(place),
-            None => self,
-        }
-    }
-
     /// The place of a closure; `None` for every other name.
     #[inline]
-    pub(crate) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Option<&'static Location<'static>> {
         match self.0 {
             Text::Place(place) => Some(place),
             _ => None,

@@ -188,8 +188,7 @@ where
     type Future = MemoizedFuture<C, Args, R::Future, K, V, Options<B, E, R>>;
 
     fn call_once(self, args: Args) -> Self::Future {
-        let place = Some(self.describe.place());
-        MemoizedFuture::new(self.memo, self.callable, args, self.options, place)
+        MemoizedFuture::new(self.memo, self.callable, args, self.options)
     }
 
     fn name(&self) -> Name {
@@ -256,7 +255,7 @@ where
     type Output = C::Output;
 
     fn call_once(self, args: Args) -> C::Output {
-        call_blocking(&self.memo, &self.options, args, || self.callable, Some(self.describe.place()))
+        call_blocking(&self.memo, &self.options, args, || self.callable)
     }
 
     fn name(&self) -> Name {
@@ -288,6 +287,6 @@ where
 {
     #[inline]
     fn call_with(&self, args: Args) -> C::Output {
-        call_blocking(&self.memo, &self.options, args, || self.callable.clone(), Some(self.describe.place()))
+        call_blocking(&self.memo, &self.options, args, || self.callable.clone())
     }
 }

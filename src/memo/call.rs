@@ -12,7 +12,6 @@ use crate::{
     call::{CallableOnce, blocking},
     clock::Clock,
     layer::{MemoOutcome, memo_outcome},
-    name::Place,
     thread,
 };
 use pin_project::pin_project;
@@ -54,8 +53,6 @@ where
     K: Eq + Hash,
 {
     memo: Memo<K, V>,
-    /// Names the function in errors, if it is a closure.
-    place: Place,
     #[pin]
     state: State<C, Args, L, K, V, O>,
 }
@@ -88,15 +85,15 @@ enum State<C, Args, L, K: Eq + Hash, V, O> {
 /// Calls the function and begins the load. With a function pointer the future needs neither a
 /// projection of `C`, which rustc rejects inside a task for arguments such as `&'static str`, nor a
 /// bound on `C`, which it rejects there for closures that borrow.
-type Begin<C, Args, L, K, V> = fn(Leader<K, V>, C, Args, Place) -> L;
+type Begin<C, Args, L, K, V> = fn(Leader<K, V>, C, Args) -> L;
 
-fn begin<C, Args, K, V, E, R>(leader: Leader<K, V>, callable: C, args: Args, place: Place) -> R::Future
+fn begin<C, Args, K, V, E, R>(leader: Leader<K, V>, callable: C, args: Args) -> R::Future
 where
     C: CallableOnce<Args>,
     K: Eq + Hash,
     R: Running<Load<C::Future, K, V, E>>,
 {
-    R::begin(Load::new(leader, callable, args, place))
+    R::begin(Load::new(leader, callable, args))
 }
 
 impl<C, Args, L, K, V, B, E, R> MemoizedFuture<C, Args, L, K, V, Options<B, E, R>>
@@ -104,12 +101,12 @@ where
     C: CallableOnce<Args>,
     K: Eq + Hash,
 {
-    pub(crate) fn new(memo: Memo<K, V>, callable: C, args: Args, options: Options<B, E, R>, place: Place) -> Self
+    pub(crate) fn new(memo: Memo<K, V>, callable: C, args: Args, options: Options<B, E, R>) -> Self
     where
         R: Running<Load<C::Future, K, V, E>, Future = L>,
     {
         let begin = begin::<C, Args, K, V, E, R>;
-        Self { memo, place, state: State::Start { begin, callable, args, options } }
+        Self { memo, state: State::Start { begin, callable, args, options } }
     }
 
     fn with<E2, R2>(self) -> MemoizedFuture<C, Args, R2::Future, K, V, Options<B, E2, R2>>
@@ -119,7 +116,7 @@ where
         let State::Start { callable, args, options, .. } = self.state else {
             panic!("the options of a memoized call are set before it is polled");
         };
-        MemoizedFuture::new(self.memo, callable, args, options.with(), self.place)
+        MemoizedFuture::new(self.memo, callable, args, options.with())
     }
 
     /// Hands the error of a failed load to all calls that waited for it; see
@@ -261,9 +258,9 @@ where
             match contact {
                 Contact::Hit(value, outcome) => return Poll::Ready(answer(value, outcome)),
                 Contact::Join(key, joined) => this.state.set(State::Joined { begin, callable, args, key, joined }),
-                Contact::Lead(leader) => this.state.set(State::Loading(begin(leader, callable, args, *this.place))),
+                Contact::Lead(leader) => this.state.set(State::Loading(begin(leader, callable, args))),
                 Contact::Refresh(value, outcome, leader) => {
-                    in_background(|| drop(begin(leader, callable, args, *this.place)));
+                    in_background(|| drop(begin(leader, callable, args)));
                     return Poll::Ready(answer(value, outcome));
                 }
             }
@@ -306,7 +303,6 @@ pub(crate) fn call_blocking<C, Args, K, V, B, E, R>(
     options: &Options<B, E, R>,
     args: Args,
     callable: impl FnOnce() -> C,
-    place: Place,
 ) -> C::Output
 where
     C: blocking::CallableOnce<Args>,
@@ -322,7 +318,7 @@ where
         Ok(value) => return hit(value),
         Err(key) => core.contact(Clock::Thread, key, R::IN_BACKGROUND),
     };
-    let load = |leader| BlockingLoad::new(leader, callable(), args, place);
+    let load = |leader| BlockingLoad::new(leader, callable(), args);
     loop {
         match contact {
             Contact::Hit(value, outcome) => return answer(value, outcome),

@@ -42,6 +42,6 @@ impl<K: Key, V: Value> Memo<K, V> {
         F: CallableOnce<()>,
         F::Output: Memoizable<V>,
     {
-        MemoizedFuture::new(self.clone(), load, (), Options::new(FixedKey::new(key)), None)
+        MemoizedFuture::new(self.clone(), load, (), Options::new(FixedKey::new(key)))
     }
 }

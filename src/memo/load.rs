@@ -9,7 +9,6 @@ use crate::{
         MemoOutcome,
         memo_outcome::{Away, leave},
     },
-    name::Place,
     thread,
 };
 use futures::FutureExt as _;
@@ -43,11 +42,11 @@ pub struct Load<F, K: Eq + Hash, V, E> {
 }
 
 impl<F, K: Eq + Hash, V, E> Load<F, K, V, E> {
-    pub(super) fn new<C, Args>(leader: Leader<K, V>, callable: C, args: Args, place: Place) -> Self
+    pub(super) fn new<C, Args>(leader: Leader<K, V>, callable: C, args: Args) -> Self
     where
         C: CallableOnce<Args, Future = F>,
     {
-        let name = callable.name().at(place);
+        let name = callable.name();
         let call = Some(leader.lead(|| callable.call_once(args)));
         Self { call, leader: Some(leader), name, failures: PhantomData }
     }
@@ -116,13 +115,12 @@ pub struct BlockingLoad<C, Args, K: Eq + Hash, V, E> {
     leader: Leader<K, V>,
     callable: C,
     args: Args,
-    place: Place,
     failures: PhantomData<fn() -> E>,
 }
 
 impl<C, Args, K: Eq + Hash, V, E> BlockingLoad<C, Args, K, V, E> {
-    pub(super) fn new(leader: Leader<K, V>, callable: C, args: Args, place: Place) -> Self {
-        Self { leader, callable, args, place, failures: PhantomData }
+    pub(super) fn new(leader: Leader<K, V>, callable: C, args: Args) -> Self {
+        Self { leader, callable, args, failures: PhantomData }
     }
 }
 
@@ -135,8 +133,8 @@ where
     E: Failures<C::Output, V>,
 {
     fn run(self) -> C::Output {
-        let Self { leader, callable, args, place, .. } = self;
-        let name = callable.name().at(place);
+        let Self { leader, callable, args, .. } = self;
+        let name = callable.name();
         // If the call panics, its leader goes right here, while the stack unwinds.
         let output = leader.lead(|| callable.call_once(args));
         finish::<_, _, _, E>(leader, output, name)

@@ -16,9 +16,10 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-/// The function of a retry, and how it is called.
-struct Function<'c, C, Call, Pause> {
-    callable: &'c mut C,
+/// The function of a retry, and how it is called. `C` is a borrow of the function: a borrow of the
+/// borrow would have to be stored at each call.
+struct Function<C, Call, Pause> {
+    callable: C,
     call: Call,
     pause_left: Pause,
 }
@@ -30,7 +31,7 @@ fn retry<Args: Clone, T, E, R: Ruling<T, E>, C>(
     rules: &mut R,
     args: Args,
     name: impl Fn() -> Name,
-    function: Function<'_, C, impl Fn(&mut C, Args) -> Result<T, E>, impl Fn(&C, &Args) -> Duration>,
+    function: Function<C, impl Fn(&mut C, Args) -> Result<T, E>, impl Fn(&C, &Args) -> Duration>,
 ) -> Result<T, R::Error> {
     if running() == 1 {
         retry_here(policy, rules, args, name, function)
@@ -49,11 +50,11 @@ fn retry_here<Args: Clone, T, E, R: Ruling<T, E>, C>(
     rules: &mut R,
     args: Args,
     name: impl Fn() -> Name,
-    function: Function<'_, C, impl Fn(&mut C, Args) -> Result<T, E>, impl Fn(&C, &Args) -> Duration>,
+    mut function: Function<C, impl Fn(&mut C, Args) -> Result<T, E>, impl Fn(&C, &Args) -> Duration>,
 ) -> Result<T, R::Error> {
     let began = (policy.needs_clock() || R::NEEDS_CLOCK).then(|| Clock::Thread.now());
     let (first, others) = if policy.may_follow(1) { (args.clone(), Some(args)) } else { (args, None) };
-    let result = (function.call)(function.callable, first);
+    let result = (function.call)(&mut function.callable, first);
     let retryable = is_retryable(policy, rules, || 1, &result);
     match result {
         Ok(value) if !retryable => Ok(value),
@@ -75,15 +76,15 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>, C>(
     rules: &mut R,
     mut args: Option<Args>,
     name: impl Fn() -> Name,
-    function: Function<'_, C, impl Fn(&mut C, Args) -> Result<T, E>, impl Fn(&C, &Args) -> Duration>,
+    function: Function<C, impl Fn(&mut C, Args) -> Result<T, E>, impl Fn(&C, &Args) -> Duration>,
 ) -> Result<T, R::Error> {
-    let Function { callable, call, pause_left } = function;
+    let Function { mut callable, call, pause_left } = function;
     let mut delays = None;
     loop {
         let seed = || Delays::new(policy.seed_of_next_call());
         let waits = &mut delays;
-        let pause_left = || args.as_ref().map_or(Duration::ZERO, |args| pause_left(callable, args));
-        match judge(policy, rules, &attempt, &result, &name, move || waits.get_or_insert_with(seed), pause_left) {
+        let pause_left = || args.as_ref().map_or(Duration::ZERO, |args| pause_left(&callable, args));
+        match judge(policy, rules, &attempt, &result, &name, move || waits.get_or_insert_with(seed), &pause_left) {
             Next::Return(reason, elapsed) => {
                 return result.map_err(|error| R::finish(attempt.number, elapsed, reason, error));
             }
@@ -96,7 +97,7 @@ fn retry_after<Args: Clone, T, E, R: Ruling<T, E>, C>(
         let these = if policy.may_follow(attempt.number) { args.clone() } else { args.take() };
         let these = these.expect("taken by the last attempt only");
         memo_outcome::leave(None); // an async attempt begins with a poll, which does it
-        result = Scope::new(attempt.number, policy.keeps_place_since(attempt.began)).run(|| call(callable, these));
+        result = Scope::new(attempt.number, policy.keeps_place_since(attempt.began)).run(|| call(&mut callable, these));
         attempt.retryable = is_retryable(policy, rules, || attempt.number, &result);
         match result {
             Ok(value) if !attempt.retryable => {
@@ -155,13 +156,14 @@ where
     Args: Clone,
 {
     #[inline]
+    #[allow(clippy::mut_mut)] // see `Function`
     fn call_mut(&mut self, args: Args) -> Self::Output {
         let Self { callable, policy, rules, describe } = self;
         let name = callable.name().or_place(describe.place());
         let function = Function {
             callable,
-            call: |c: &mut C, args| c.call_mut(args),
-            pause_left: |c: &C, args: &_| c.pause_left(args),
+            call: |c: &mut &mut C, args| c.call_mut(args),
+            pause_left: |c: &&mut C, args: &_| c.pause_left(args),
         };
         retry(policy, rules, args, || name.clone(), function)
     }
@@ -178,7 +180,7 @@ where
         let Self { callable, policy, rules, describe } = self;
         let name = || callable.name().or_place(describe.place());
         let function = Function {
-            callable: &mut &*callable,
+            callable,
             call: |c: &mut &C, args| c.call_with(args),
             pause_left: |c: &&C, args: &_| c.pause_left(args),
         };

@@ -223,7 +223,7 @@ where
         let (policy, progress) = (&*this.policy, this.progress);
         let name = || this.attempts.name().or_place(this.place);
         let pause_left = || this.attempts.pause_left();
-        match judge(policy, this.rules, &attempt, &result, name, || progress.wait(policy).delays, pause_left) {
+        match judge(policy, this.rules, &attempt, &result, name, || progress.wait(policy).delays, &pause_left) {
             Next::Return(reason, elapsed) => {
                 let explain = |error| R::finish(number, elapsed, reason, error);
                 Some(Poll::Ready(result.map_err(explain)))

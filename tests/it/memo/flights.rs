@@ -423,7 +423,7 @@ async fn errors_are_shared_by_those_that_share_them_and_have_the_same() {
             }
         }
     };
-    let number = failing(&calls[0]).memoized(&memo).sharing_errors();
+    let number = failing(&calls[0]).named("load").memoized(&memo).sharing_errors();
     let text = failing(&calls[1]).map_err(|number: Failure<usize>| number.to_string()).memoized(&memo).sharing_errors();
     let own = failing(&calls[2]).memoized(&memo).isolating_errors();
     let numbers = join_all((0..3).map(|_| number.call(7)));
