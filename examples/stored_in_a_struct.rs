@@ -1,10 +1,11 @@
-//! Decorated functions in a struct field, in a static, and in a struct that is generic over them.
+//! Decorated functions in a struct field, in a static, in a struct that is generic over them, and
+//! in the client whose method they decorate.
 //!
 //! ```text
 //! cargo run --example stored_in_a_struct
 //! ```
 
-use decor::{BoxedFn, Callable, prelude::*};
+use decor::{prelude::*, with_context};
 use std::{
     sync::{
         Arc, LazyLock,
@@ -67,6 +68,34 @@ impl<F: Callable<(Arc<str>,), Output = Page>> Crawler<F> {
     }
 }
 
+/// The client that the method belongs to. Cheap to clone, as pools and HTTP clients are.
+#[derive(Clone)]
+struct Connection {
+    host: Arc<str>,
+}
+
+impl Connection {
+    async fn get(&self, path: Arc<str>) -> Page {
+        fetch_page(format!("{}{path}", self.host).into()).await
+    }
+}
+
+/// A client that keeps its own decorated method. The chain owns a clone of the inner client.
+struct Client {
+    get: BoxedFn<(Arc<str>,), Page>,
+}
+
+impl Client {
+    fn new(connection: Connection, policy: &RetryPolicy) -> Self {
+        let get = async |connection: Connection, path: Arc<str>| connection.get(path).await;
+        Self { get: with_context(connection, get).named("get").retry_with(policy).boxed() }
+    }
+
+    async fn get(&self, path: &str) -> Page {
+        self.get.call(path.into()).await
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let policy = RetryPolicy::fixed(Duration::from_millis(10));
@@ -86,6 +115,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let crawler = Crawler { fetch_page: fetch_page.timeout(Duration::from_millis(100)).retry_with(&policy) };
     println!("in a generic:   {:?}", crawler.fetch_page);
     println!("                {}", crawler.crawl(["/a", "/b"]).await?);
+
+    let client = Client::new(Connection { host: "example.org".into() }, &policy);
+    println!("in a client:    {:?}", client.get);
+    println!("                {}", client.get("/c").await?);
 
     let in_a_test = Crawler { fetch_page: async |path: Arc<str>| Ok(format!("{path} made up")) };
     println!("with a closure: {}", in_a_test.crawl(["/a", "/b"]).await?);

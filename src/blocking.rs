@@ -32,8 +32,9 @@
 //! In a task, a blocking wait stops the thread that it runs on. On a runtime with several threads
 //! the other tasks move to another thread (`tokio::task::block_in_place`). On a current-thread
 //! runtime (such as that of `#[tokio::test]`) and in a `LocalSet`, a call that has to wait panics,
-//! because it would stop the tasks that it waits for. In async code, make such calls on a thread
-//! for blocking work:
+//! because it would stop the tasks that it waits for. The panic names the line of the call, except
+//! for a wait inside of another decorator. In async code, make such calls on a thread for blocking
+//! work:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -36,6 +36,7 @@ use std::{
     fmt::{Debug, Display},
     hash::Hash,
     marker::PhantomData,
+    panic::Location,
     time::Duration,
 };
 
@@ -48,14 +49,14 @@ use std::{
 /// marks the function as async or sync. rustc infers both from the function, so no chain names
 /// them.
 ///
-/// A decorated function is called with [`.call(..)`](crate::prelude). Without arguments, an async
+/// A decorated function is called with [`.call(..)`](crate::calling). Without arguments, an async
 /// function can be awaited directly, and a sync function is called with `.run()`. Apart from what
 /// `.call` documents, nothing happens before the first poll of an async call.
 ///
 /// Sync functions have the same errors, log lines, policies and handles. Waiting blocks the thread.
 /// The module [`blocking`](crate::blocking) describes the differences.
 pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
-    /// Reports the duration of each call: `fetch took 0.1234s`.
+    /// Reports the duration of each call: `fetch took 123ms`.
     ///
     /// Emits one event when a call ends, under the target `decor::call`, at level `info`. Its
     /// fields are `name`, `elapsed` (seconds) and `outcome` (`completed`, `cancelled`, `panicked`).
@@ -83,6 +84,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.timed("fetch").call(42).await, 42);
     /// # }
     /// ```
+    #[track_caller]
     fn timed(self, name: impl Into<Name>) -> Around<Self, GateLayer<Timing>> {
         self.timed_with(Timing::new(name))
     }
@@ -106,6 +108,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// nap.timed_with(timing).call(500).await;
     /// # }
     /// ```
+    #[track_caller]
     fn timed_with<O>(self, timing: Timing<O>) -> Around<Self, GateLayer<Timing<O>>>
     where
         O: OutcomeOf<Self::Output>,
@@ -114,7 +117,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     }
 
     /// Logs the start and the end of each call: `calling fetch` (`debug`), then `fetch returned in
-    /// 0.12s` (`info`) or `fetch failed in 0.12s: ApiError: message` (`warn`).
+    /// 120ms` (`info`) or `fetch failed in 120ms: ApiError: message` (`warn`).
     ///
     /// Shows neither arguments nor values, so that no secret in them reaches a log by accident.
     /// Therefore the arguments and the value need no `Debug`. The text of an error is shown. The
@@ -129,8 +132,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// # Cancel safety
     ///
-    /// A call that is dropped logs `fetch cancelled in 0.12s` (`info`), once. A call that panics
-    /// logs `fetch panicked in 0.12s` (`warn`), once.
+    /// A call that is dropped logs `fetch cancelled in 120ms` (`info`), once. A call that panics
+    /// logs `fetch panicked in 120ms` (`warn`), once.
     ///
     /// # Examples
     ///
@@ -142,6 +145,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.logged().call(42).await, Ok(42));
     /// # }
     /// ```
+    #[track_caller]
     fn logged(self) -> Around<Self, GateLayer<Logged<HideValues>>>
     where
         Self::Output: ResultLike<Err: Display>,
@@ -166,6 +170,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.logged_values().call(42, "en").await.unwrap(), "42 en");
     /// # }
     /// ```
+    #[track_caller]
     fn logged_values(self) -> Around<Self, GateLayer<Logged<ShowDebug>>>
     where
         Args: DebugArgs,
@@ -195,6 +200,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(42, Token("secret".into())).await, Ok(42));
     /// # }
     /// ```
+    #[track_caller]
     fn logged_args<P>(self, pick: P) -> Around<Self, GateLayer<Logged<ShowPicked<P>>>>
     where
         P: Inspect<Args, Output: Display>,
@@ -221,12 +227,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.logged_with(logging).call(42).await, Ok(42));
     /// # }
     /// ```
+    #[track_caller]
     fn logged_with<S>(self, logging: Logging<S>) -> Around<Self, GateLayer<Logged<S>>>
     where
         Self::Output: ResultLike<Err: Display>,
         S: ShowArgs<Args> + ShowValue<<Self::Output as ResultLike>::Ok>,
     {
-        let name = self.name();
+        let name = self.name().or_place(Location::caller());
         watched(self, Logged::new(logging, name))
     }
 
@@ -289,11 +296,12 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(error, Error::TimedOut { name: "hang".into(), after: limit, label: None });
     /// # }
     /// ```
+    #[track_caller]
     fn timeout(self, limit: Duration) -> Timeout<Self>
     where
         Self::Output: Fallible,
     {
-        let name = self.name();
+        let name = self.name().or_place(Location::caller());
         Timeout::new(self, limit, name, Describe::new(Self::show))
     }
 
@@ -306,7 +314,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// many times must be `Clone`, because each call works on a clone. A chain that is awaited once
     /// needs no `Clone`: its closure may count in a variable of its own, whatever stands before the
     /// retry. A function of `&mut self` cannot be retried, because its receiver is lent to the
-    /// first attempt.
+    /// first attempt. Neither can a closure `async move |id: u64| client.get(id).await`, because it
+    /// lends the client that it owns. Write `async |id: u64| ..`, which borrows the client, or
+    /// [`with_context`](crate::with_context).
     ///
     /// With a delay of zero, the future lets other tasks run between two attempts.
     ///
@@ -366,12 +376,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(attempts, 3);
     /// # }
     /// ```
+    #[track_caller]
     fn retry_with(self, policy: impl Into<RetryPolicy>) -> Retry<Self>
     where
         Self: Repeatable<Args, Half>, // not a lending async closure: see `decor::with_context`
         Args: CloneArgs,
     {
-        Retry::new(self, policy.into(), Describe::new(Self::show))
+        let describe = Describe::new(Self::show).or_place_of(&self.name());
+        Retry::new(self, policy.into(), describe)
     }
 
     /// Waits for a permit before each call.
@@ -425,6 +437,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(1));
     /// # }
     /// ```
+    #[track_caller]
     fn rate_limited(self, limiter: &RateLimiter) -> Limited<Self, RateLimiter, One> {
         limited(self, limiter.clone(), One)
     }
@@ -464,6 +477,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(limiter.available_per_window(), [59, 89_995]);
     /// # }
     /// ```
+    #[track_caller]
     fn rate_limited_by<P>(self, limiter: &RateLimiter, permits: P) -> Limited<Self, RateLimiter, Weighted<P>>
     where
         P: Inspect<Args, Output: Into<Permits>>,
@@ -502,6 +516,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(per_user.for_key(&8).available(), 1);
     /// # }
     /// ```
+    #[track_caller]
     fn rate_limited_by_key<K, P>(self, limiter: &KeyedLimiter<K>, key: P) -> Limited<Self, OfKey<K, P>, One>
     where
         K: Eq + Hash + Clone,
@@ -543,6 +558,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(2).await, Err(Error::RateLimited { retry_after }));
     /// # }
     /// ```
+    #[track_caller]
     fn rate_limited_within(self, limiter: &RateLimiter, max_wait: Duration) -> Limited<Self, RateLimiter, OneWithin>
     where
         Self::Output: Fallible,
@@ -575,6 +591,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(notify.call(8, "hello").await, Ok(5));
     /// # }
     /// ```
+    #[track_caller]
     fn rate_limited_within_by_key<K, P>(
         self,
         limiter: &KeyedLimiter<K>,
@@ -614,6 +631,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert!(fetch.call(2).await.is_err());
     /// # }
     /// ```
+    #[track_caller]
     fn try_rate_limited(self, limiter: &RateLimiter) -> Limited<Self, RateLimiter, OneWithin>
     where
         Self::Output: Fallible,
@@ -644,6 +662,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(log_in.call(8).await, Ok(8));
     /// # }
     /// ```
+    #[track_caller]
     fn try_rate_limited_by_key<K, P>(self, limiter: &KeyedLimiter<K>, key: P) -> Limited<Self, OfKey<K, P>, OneWithin>
     where
         K: Eq + Hash + Clone,
@@ -667,6 +686,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// # Examples
     ///
+    /// A retry around it reports the rest of the pause as the wait before the next attempt, if that
+    /// is longer than the policy's delay. The attempt itself begins after the policy's delay, and
+    /// then waits for the limiter in the order of the queue.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
     /// use decor::prelude::*;
@@ -686,6 +709,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(30));
     /// # }
     /// ```
+    #[track_caller]
     fn pausing<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, GateLayer<Pausing<ByError<P>>>>
     where
         Self::Output: ResultLike,
@@ -723,6 +747,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(30));
     /// # }
     /// ```
+    #[track_caller]
     fn pausing_result<P>(self, limiter: &RateLimiter, hint: P) -> Around<Self, GateLayer<Pausing<ByResult<P>>>>
     where
         P: FnMut(&Self::Output) -> Option<Duration>,
@@ -759,6 +784,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(per_host.for_key("b.example").available(), 10);
     /// # }
     /// ```
+    #[track_caller]
     fn pausing_by_key<K, Q, P>(self, limiter: &KeyedLimiter<K>, key: Q, hint: P) -> PausingOfKey<Self, K, Q, ByError<P>>
     where
         K: Eq + Hash + Clone,
@@ -797,6 +823,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(per_host.for_key("b.example").available(), 10);
     /// # }
     /// ```
+    #[track_caller]
     fn pausing_result_by_key<K, Q, P>(
         self,
         limiter: &KeyedLimiter<K>,
@@ -888,6 +915,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
+    #[track_caller]
     fn memoized<K, V>(self, memo: &Memo<K, V>) -> Memoized<Self, K, V>
     where
         Args: MemoKey<K>,
@@ -923,6 +951,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
+    #[track_caller]
     fn memoized_by<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Memoized<Self, K, V, Options<KeyFromFn<P>>>
     where
         P: Inspect<Args, Output = K>,
@@ -974,6 +1003,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
+    #[track_caller]
     fn invalidating<K, V, P>(self, memo: &Memo<K, V>, key: P) -> Writing<Self, K, V, KeyBy<P>>
     where
         K: Key,
@@ -1007,6 +1037,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # }
     /// ```
     #[cfg(feature = "memo")]
+    #[track_caller]
     fn invalidating_tag<K, V, P>(self, memo: &Memo<K, V>, tag: P) -> Writing<Self, K, V, TagBy<P>>
     where
         K: Key,
@@ -1051,6 +1082,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(error.to_string(), "invalid argument: id must not be 0");
     /// # }
     /// ```
+    #[track_caller]
     fn validated<V, M>(self, validate: V) -> Around<Self, Validated<V>>
     where
         V: Inspect<Args, Output = Result<(), M>>,
@@ -1086,6 +1118,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.deprecated("use fetch_v2").call(42).await, 42);
     /// # }
     /// ```
+    #[track_caller]
     fn deprecated(self, advice: &'static str) -> Around<Self, GateLayer<Deprecated>> {
         self.deprecated_with(Deprecation::new(advice))
     }
@@ -1105,8 +1138,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(fetch.call(42).await, 42);
     /// # }
     /// ```
+    #[track_caller]
     fn deprecated_with(self, deprecation: Deprecation) -> Around<Self, GateLayer<Deprecated>> {
-        let name = self.name();
+        let name = self.name().or_place(Location::caller());
         watched(self, Deprecated::new(deprecation, name))
     }
 
@@ -1129,6 +1163,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert!(matches!(parse.call("x").await, Err(Failure::Call(_))));
     /// # }
     /// ```
+    #[track_caller]
     fn lifted(self) -> Around<Self, Mapped<Lifted>>
     where
         Self::Output: ResultLike,
@@ -1152,6 +1187,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(double.fallible().timeout(Duration::from_secs(1)).call(21).await, Ok(42));
     /// # }
     /// ```
+    #[track_caller]
     fn fallible(self) -> Around<Self, Mapped<MadeFallible>> {
         mapped(self, MadeFallible)
     }
@@ -1176,6 +1212,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(parse.call("x").await.unwrap_err(), "invalid digit found in string");
     /// # }
     /// ```
+    #[track_caller]
     fn map_err<M, E2>(self, change: M) -> Around<Self, Mapped<MapErr<M>>>
     where
         Self::Output: ResultLike,
@@ -1202,6 +1239,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert!(parse.call("x").await.unwrap_err().is::<std::num::ParseIntError>());
     /// # }
     /// ```
+    #[track_caller]
     fn err_into<E2>(self) -> Around<Self, Mapped<ErrInto<E2>>>
     where
         Self::Output: ResultLike<Err: Into<E2>>,
@@ -1211,8 +1249,18 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// Names the function, for the log lines and errors of the decorators behind it.
     ///
-    /// Functions and methods have their own name. A closure shows the place in which it is written
-    /// until it is named.
+    /// Functions and methods have their own name. A closure has the file and line of its first
+    /// decorator as its name, such as `src/main.rs:12`, until it is named. A memo right behind a
+    /// closure only has the function around the closure for
+    /// [`LoadFailed`](crate::Error::LoadFailed).
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands first, so that all decorators have the name. May stand between any two decorators.
+    /// The decorators before it keep the earlier name. A method that refines a decorator, such as
+    /// `.when(..)` or `.labelled(..)`, follows its decorator directly, and so stands before
+    /// `.named(..)`. A future has no `named`: name the closure that makes it, as in
+    /// `(|| fetch(42)).named("job")`.
     ///
     /// A [`Name`] may be made at run time: `.named(format!("job {id}"))`. Such a name is allocated
     /// once, and shared by all calls and their errors.
@@ -1233,6 +1281,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(hang.await.unwrap_err(), "hang timed out after 1s");
     /// # }
     /// ```
+    #[track_caller]
     fn named(self, name: impl Into<Name>) -> Around<Self, Named> {
         Around::new(self, Named(name.into()), Describe::new(Self::show))
     }
@@ -1257,6 +1306,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(FETCH.call(42).await, Ok(42));
     /// # }
     /// ```
+    #[track_caller]
     fn boxed(self) -> Self::Boxed
     where
         Self: Boxable<Args, Half>, // use owned arguments: `String` or `Arc<str>`, not `&str`
@@ -1299,6 +1349,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(counted.0.load(Relaxed), 1);
     /// # }
     /// ```
+    #[track_caller]
     fn gated<G>(self, gate: G) -> Gated<Self, G>
     where
         G: Gate<Self::Output> + Decoration + CloneGate,
@@ -1308,7 +1359,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// [`gated`](Self::gated), with a gate that a closure makes from the arguments of each call.
     ///
-    /// The closure runs at [`.call(..)`](crate::prelude). Before a retry, each attempt gets a new
+    /// The closure runs at [`.call(..)`](crate::calling). Before a retry, each attempt gets a new
     /// gate, made by the closure from the same arguments. A type of your own that implements
     /// [`Inspect`] can replace the closure, as in the audit log of
     /// [`decor::layer`](crate::layer#an-audit-log).
@@ -1342,6 +1393,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// assert_eq!(error.to_string(), "rejected by allowed: this user is blocked");
     /// # }
     /// ```
+    #[track_caller]
     fn gated_by<P>(self, gate: P) -> GatedBy<Self, P>
     where
         P: Inspect<Args, Output: Gate<Self::Output> + Clone>,
@@ -1358,21 +1410,25 @@ type Limited<C, L, R> = Around<Late<C>, GateLayer<RateLimited<L, R>>>;
 /// A function with calls that can pause the limiter of their key.
 type PausingOfKey<C, K, Q, P> = Around<C, GateLayer<Pausing<P, OfKey<K, Q>>>>;
 
+#[track_caller]
 fn limited<C: Function<Args, Half>, Args, Half, L, R>(callable: C, limiter: L, request: R) -> Limited<C, L, R> {
     held(callable, RateLimited { limiter, request })
 }
 
 /// Adds a gate that only watches. The function is called at once, as by `f(x)`.
+#[track_caller]
 fn watched<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<C, GateLayer<S>> {
     Around::new(callable, GateLayer(source), Describe::new(C::show))
 }
 
 /// Adds a gate that may hold a call back or refuse it. The function is called once the gate has let
 /// the call through.
+#[track_caller]
 fn held<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<Late<C>, GateLayer<S>> {
     Around::new(Late(callable), GateLayer(source), Describe::new(|late: &Late<C>, f| late.0.show(f)))
 }
 
+#[track_caller]
 fn mapped<C: Function<Args, Half>, Args, Half, M>(callable: C, change: M) -> Around<C, Mapped<M>> {
     Around::new(callable, Mapped(change), Describe::new(C::show))
 }

@@ -84,9 +84,10 @@
 //!
 //! # Calling
 //!
-//! A decorated function is called with `fetch.call(42).await`, for 0 to 8 arguments. It is `Clone`
-//! if its parts are, and can be put into an `Arc`. A chain without arguments can be awaited
-//! directly. To spawn its call, use `.call()`:
+//! A decorated function is called with [`fetch.call(42).await`](calling), for 0 to 8 arguments. It
+//! is `Clone` if its parts are, and can be put into an `Arc`. [`.into_fn()`](calling#as-a-function)
+//! makes a closure of it, for code that takes `Fn(u64) -> Fut`. A chain without arguments can be
+//! awaited directly. To spawn its call, use `.call()`:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -109,7 +110,9 @@
 //! A method is a function of its receiver: `Client::get.retry_with(&policy).call(&client, id)`.
 //! Async closures that borrow from outside work as well. An async closure that lends what it owns,
 //! such as a client, needs [`with_context`]. For struct fields, statics and application state there
-//! is [`BoxedFn`]. On a function that is not decorated, `.call` belongs to the standard library's
+//! is [`BoxedFn`]. The module [`calling`] has these and further recipes: a function that decorates
+//! any function, a bound `F: AsyncFn(..)`, `async_trait`, and a struct that stores its own method. On
+//! a function that is not decorated, `.call` belongs to the standard library's
 //! unstable `Fn` traits, and rustc warns: call it with `(..)`.
 //!
 //! The return type of a function that returns a chain states the bounds of its callers. These
@@ -196,7 +199,7 @@
 //! # Laws
 //!
 //! - **Lazy.** Nothing is logged, timed or admitted before the first poll. Decorators only look at
-//!   the arguments at [`.call(..)`](prelude). A decorator that may hold a call back or refuse it (a
+//!   the arguments at [`.call(..)`](calling). A decorator that may hold a call back or refuse it (a
 //!   limiter, a [gate](layer) of your own, a retry, a memo) calls the function once it has let the
 //!   call through. Chains can be built outside of a runtime.
 //! - **Dropping is safe** at every await, and is an outcome. `timed` and `logged` report a dropped
@@ -245,6 +248,7 @@
 mod attempt;
 pub mod blocking;
 mod call;
+pub mod calling;
 #[cfg(test)]
 mod cases;
 mod clock;
@@ -309,6 +313,7 @@ pub use {
     call::{
         CloneFunction, Late, LateCalls,
         args::CloneArgs,
+        context::TakesContext,
         mode::{AsyncHalf, BlockingHalf, Repeatable},
     },
     decorators::{

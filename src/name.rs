@@ -1,17 +1,20 @@
 //! Names of functions, futures and error types in messages.
 //!
-//! `std::any::type_name` is the only source of such names. It is good for functions and methods,
-//! but a closure has no name of its own and shows the function around it. The documentation of
-//! `type_name` promises no exact text. The names are therefore for readers only, and no decision
-//! depends on them.
+//! Functions and methods are named by `std::any::type_name`. Its documentation promises no exact
+//! text. The names are therefore for readers only, and no decision depends on them. A closure has
+//! no name in that text, and is named by the file and line of its first decorator.
 
 use crate::sync::Arc;
 use std::{
     any::type_name,
     borrow::Cow,
+    collections::BTreeMap,
     fmt,
     hash::{Hash, Hasher},
     ops::Deref,
+    panic::Location,
+    // Not from `crate::sync`, because nothing is decided by a name.
+    sync::{Mutex, PoisonError},
 };
 
 const CLOSURE: &str = "{{closure}}";
@@ -46,6 +49,8 @@ pub struct Name(Text);
 enum Text {
     /// A static text. The name of a type is parsed only when it is shown.
     Static(Kind, &'static str),
+    /// The place of a closure.
+    Place(&'static Location<'static>),
     /// A name that was made at run time.
     Shared(Arc<str>),
 }
@@ -71,8 +76,27 @@ impl Name {
         Self(Text::Static(Kind::Future, type_name::<F>()))
     }
 
+    /// Names a closure by its place. Leaves every other name as it is.
+    #[inline]
+    pub(crate) fn or_place(self, place: &'static Location<'static>) -> Self {
+        match self.0 {
+            Text::Static(Kind::Function, path) if path.ends_with(CLOSURE) => Self(Text::Place(place)),
+            _ => self,
+        }
+    }
+
+    /// The place of a closure; `None` for every other name.
+    #[inline]
+    pub(crate) fn place(&self) -> Option<&'static Location<'static>> {
+        match self.0 {
+            Text::Place(place) => Some(place),
+            _ => None,
+        }
+    }
+
     pub(crate) fn get(&self) -> &str {
         match &self.0 {
+            Text::Place(place) => text_of(place),
             Text::Static(Kind::Given, name) => name,
             Text::Static(Kind::Function, path) => function_name(path),
             Text::Static(Kind::Future, path) => maker_of(path),
@@ -182,6 +206,14 @@ pub fn future_name<F: ?Sized>(_: &F) -> &'static str {
     maker_of(type_name::<F>())
 }
 
+/// `src/main.rs:12`. Allocates at the first use of each place, and never again.
+fn text_of(place: &'static Location<'static>) -> &'static str {
+    static TEXTS: Mutex<BTreeMap<(&str, u32), &str>> = Mutex::new(BTreeMap::new());
+    let (file, line) = (place.file(), place.line());
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    texts.entry((file, line)).or_insert_with(|| format!("{file}:{line}").leak())
+}
+
 /// The last path segment of a function. For a closure, also the function around it:
 /// `main::{{closure}}`.
 fn function_name(path: &'static str) -> &'static str {
@@ -286,6 +318,22 @@ mod tests {
     fn closures_show_the_function_around_them() {
         assert_eq!(function_name("app::main::{{closure}}"), "main::{{closure}}");
         assert_eq!(function_name("app::main::{{closure}}::{{closure}}"), "main::{{closure}}::{{closure}}");
+    }
+
+    #[test]
+    fn a_closure_is_named_by_its_place_and_anything_else_by_itself() {
+        fn of<F>(_: &F) -> Name {
+            Name::of_function::<F>()
+        }
+
+        let place = Location::caller();
+        let closure = || ();
+        let named = |name: Name| name.or_place(place);
+        assert_eq!(named(of(&closure)), format!("{}:{}", place.file(), place.line()).as_str());
+        assert_eq!(named(of(&closure)).place(), Some(place));
+        assert_eq!(named(of(&last_named_segment)), "last_named_segment");
+        assert_eq!(named("job".into()), "job");
+        assert_eq!(named(String::from("job").into()).place(), None);
     }
 
     #[test]

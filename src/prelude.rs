@@ -16,20 +16,15 @@
 //! ```
 
 pub use crate::{
-    Callable as _, CallableMut as _, CallableOnce as _, FnExt as _, FutureExt as _, Jitter, RateLimiter, RetryPolicy,
-    Transient as _,
+    BoxedFn, Callable, CallableMut as _, CallableOnce as _, Failure, FnExt as _, FutureExt as _, Jitter, KeyedLimiter,
+    RateLimiter, RetryPolicy, Transient,
     call::spread::{
         Call0 as _, Call1 as _, Call2 as _, Call3 as _, Call4 as _, Call5 as _, Call6 as _, Call7 as _, Call8 as _,
     },
     diagnostics::MissingBlocking as _,
 };
 
-pub use crate::call::blocking::{
-    Callable as _, CallableMut as _, CallableOnce as _, Run as _, SyncFn as _,
-    spread::{
-        Call0 as _, Call1 as _, Call2 as _, Call3 as _, Call4 as _, Call5 as _, Call6 as _, Call7 as _, Call8 as _,
-    },
-};
+pub use crate::call::blocking::{Callable as _, CallableMut as _, CallableOnce as _, Run as _, SyncFn as _};
 
 #[cfg(feature = "memo")]
 pub use crate::Memo;

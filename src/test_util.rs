@@ -18,8 +18,10 @@
 //! - A function under a `.timeout(..)` that waits in the operating system hangs, because time never
 //!   reaches the limit. In a test, let the function [`sleep`] for longer than the limit.
 //! - `std::thread::sleep` takes real time and no virtual time, so no time limit passes during it.
-//! - Threads of `std::thread::spawn` do not belong to the clock, and wait in real time. Use
-//!   [`VirtualClock::spawn`].
+//! - Only threads that [`clock.spawn(..)`](VirtualClock::spawn) starts are the clock's. A thread of
+//!   `std::thread::spawn`, of rayon or of a runtime waits in real time. If such a thread has to wait
+//!   for a limiter that the clock's threads use, it panics with a message that says so. Other waits
+//!   of such a thread, as for a retry's delay or in [`sleep`], take real time.
 
 use crate::{
     clock::virtual_clock::{Shared, current},
@@ -116,6 +118,9 @@ impl VirtualClock {
     ///
     /// # Examples
     ///
+    /// No other thread is under the clock: not those of `std::thread::spawn`, and not those that
+    /// were there before.
+    ///
     /// ```
     /// use decor::{prelude::*, test_util::VirtualClock};
     /// use std::time::Duration;
@@ -157,6 +162,7 @@ impl<T: Send + 'static> VirtualThread<T> {
     /// let clock = decor::test_util::VirtualClock::start();
     /// assert_eq!(clock.spawn(|| 42).join(), 42);
     /// ```
+    #[track_caller]
     pub fn join(self) -> T {
         self.0.wait()
     }
@@ -178,6 +184,7 @@ impl<T: Send + 'static> VirtualThread<T> {
 /// assert!(slow.timeout(Duration::from_secs(2)).call().is_err());
 /// assert_eq!(clock.elapsed(), Duration::from_secs(2));
 /// ```
+#[track_caller]
 pub fn sleep(delay: Duration) {
     thread::sleep(delay);
 }

@@ -5,7 +5,7 @@ use crate::{
     clock::{Clock, Epoch, Nanos, nanos},
     sync::{Arc, Mutex, lock},
 };
-use std::time::Duration;
+use std::{fmt, time::Duration};
 use tracing::{Level, level_filters::LevelFilter};
 
 /// Target of the events of `timed`, `logged` and `deprecated`.
@@ -59,6 +59,25 @@ fn enabled_slow(level: Level) -> bool {
     at_level!(CALL, level, enabled)
 }
 
+/// A duration in a log line: three digits and a unit, as `3.2ms` or `1.05s`. Whole seconds from
+/// 1,000 s on.
+pub(crate) struct Readable(pub(crate) Duration);
+
+impl fmt::Display for Readable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SECOND: u128 = 1_000_000_000;
+        let nanos = self.0.as_nanos();
+        let mut step = 1;
+        while nanos / step >= 1_000 && step < SECOND {
+            step *= 10;
+        }
+        let rounded = (nanos + step / 2) / step * step;
+        let secs = u64::try_from(rounded / SECOND).unwrap_or(u64::MAX);
+        let nanos = u32::try_from(rounded % SECOND).unwrap_or(0); // below a second, so it fits
+        fmt::Debug::fmt(&Duration::new(secs, nanos), f)
+    }
+}
+
 /// Admits at most one line in each interval. Clones share the limit.
 #[derive(Debug, Clone)]
 pub(crate) struct LineLimit {
@@ -91,5 +110,20 @@ impl LineLimit {
         }
         lines.last = Some(now);
         Some(std::mem::take(&mut lines.left_out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_shows_three_digits_and_a_unit() {
+        let shown = |nanos: u64| Readable(Duration::from_nanos(nanos)).to_string();
+        assert_eq!([0, 999, 1_234, 45_678].map(shown), ["0ns", "999ns", "1.23µs", "45.7µs"]);
+        assert_eq!([3_200_000, 123_449_999, 999_600_000].map(shown), ["3.2ms", "123ms", "1s"]);
+        assert_eq!([1_004_894_614, 1_054_894_614, 75_349_000_000].map(shown), ["1s", "1.05s", "75.3s"]);
+        assert_eq!([999_900_000_000, 3_725_400_000_000].map(shown), ["1000s", "3725s"]);
+        assert_eq!(Readable(Duration::MAX).to_string(), "18446744073709551615s");
     }
 }

@@ -107,9 +107,10 @@ impl Transient for LlmError {
     fn is_transient(&self) -> bool {
         match self {
             Self::Throttled { .. } => true,
-            Self::Status(status) => status.is_server_error(),
+            Self::Status(status) => status.is_server_error(), // a 400 or a 401 fails at once
             Self::NoAnswer => false,
-            Self::Http(error) => error.is_connect() || error.is_request() || error.is_body(),
+            // A lost connection and a timeout, and not a response that makes no sense.
+            Self::Http(error) => error.is_connect() || error.is_timeout() || error.is_request() || error.is_body(),
             Self::Policy(error) => error.is_transient(),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::arity::for_each_arity;
 use crate::{Name, sync::Arc};
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// A function that can be called once with `Args` (a tuple) and blocks until it returns.
 ///
@@ -39,6 +39,14 @@ pub trait CallableOnce<Args> {
     #[doc(hidden)]
     fn holds_back(&self) -> bool {
         false
+    }
+
+    /// The time until the limiter that a call with these arguments has paused admits calls again.
+    /// Zero without a pause.
+    #[doc(hidden)]
+    fn pause_left(&self, args: &Args) -> Duration {
+        let _ = args;
+        Duration::ZERO
     }
 
     /// Writes the chain from the inside out, as it was written, for `Debug`.
@@ -209,29 +217,6 @@ macro_rules! functions_are_callable {
 }
 for_each_arity!(functions_are_callable);
 
-/// `.call(..)` for each number of arguments: see `call::spread`.
-pub(crate) mod spread {
-    use super::Callable;
-
-    macro_rules! call_by_arity {
-        ($Call:ident; $($A:ident $a:ident),*) => {
-            #[doc = concat!("`.call(", $(stringify!($a), ", ",)* ")` of every [`Callable`] with this number of arguments.")]
-            pub trait $Call<$($A),*>: Callable<($($A,)*)> {
-                /// Calls the decorated function, and blocks until it returns.
-                #[track_caller]
-                #[inline]
-                #[allow(clippy::too_many_arguments)] // the number of the function's arguments
-                fn call(&self, $($a: $A),*) -> Self::Output {
-                    self.call_with(($($a,)*))
-                }
-            }
-
-            impl<Func: Callable<($($A,)*)> + ?Sized, $($A),*> $Call<$($A),*> for Func {}
-        };
-    }
-    super::for_each_arity!(call_by_arity);
-}
-
 impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
     type Output = C::Output;
 
@@ -249,6 +234,10 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).describe(f)
+    }
+
+    fn pause_left(&self, args: &Args) -> Duration {
+        (**self).pause_left(args)
     }
 }
 

@@ -12,9 +12,15 @@ use std::{fmt, future::Future};
 /// Returns a function that passes a clone of `context` to `function` at each call, before the
 /// arguments.
 ///
-/// An async closure may borrow from outside: `async |id: u64| client.get(id).await` borrows
-/// `client` and needs no context. An async closure that *owns* what it lends to its own future is
-/// not a [`Callable`](crate::Callable):
+/// | instead of | write |
+/// |---|---|
+/// | `async move \|id: u64\| client.get(id).await` | `with_context(client, async \|client: Client, id: u64\| client.get(id).await)` |
+/// | `with_context(client, Client::get)`, a method with `&self` | the same |
+/// | `with_context(client, Client::get)`, a method with `self` or `self: Arc<Self>` | that: it works as it is |
+/// | `async \|id: u64\| client.get(id).await` | that: it borrows `client` |
+///
+/// An async closure that *owns* what it lends to its own future is not a
+/// [`Callable`](crate::Callable), because the type of its future depends on the borrow:
 ///
 /// ```compile_fail
 /// # use decor::prelude::*;
@@ -39,16 +45,31 @@ use std::{fmt, future::Future};
 /// # #[derive(Clone)] struct Client;
 /// # impl Client { async fn get(&self, id: u64) -> Result<u64, String> { Ok(id) } }
 /// # let (client, policy) = (Client, RetryPolicy::default());
-/// let get = |client: Client, id: u64| async move { client.get(id).await };
+/// let get = async |client: Client, id: u64| client.get(id).await;
 /// let fetch = decor::with_context(client, get)
 ///     .named("fetch")
 ///     .retry_with(&policy);
 /// assert_eq!(fetch.call(42).await, Ok(42));
 /// # }
 /// ```
-pub fn with_context<X, F>(context: X, function: F) -> WithContext<X, F> {
+///
+/// The function takes the context by value, and 0 to 8 arguments. A method with `&self` takes a
+/// reference, so it needs the closure. The arguments of a closure have their types written.
+pub fn with_context<X, F, Args>(context: X, function: F) -> WithContext<X, F>
+where
+    F: TakesContext<X, Args>,
+{
     WithContext { context, function }
 }
+
+/// A function that takes a context by value, before its arguments.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not take the context `{X}` by value as its first argument, or returns no future",
+    label = "not a function of `{X}` and further arguments",
+    note = "a method with `&self` borrows its receiver: write `async |client: {X}, id: u64| client.get(id).await` in its place",
+    note = "a closure has its arguments' types written, the context's first"
+)]
+pub trait TakesContext<X, Args> {}
 
 /// A function together with its context, made by [`with_context`].
 #[derive(Clone)]
@@ -60,6 +81,14 @@ pub struct WithContext<X, F> {
 
 macro_rules! context_comes_first {
     ($Call:ident; $($A:ident $a:ident),*) => {
+        #[diagnostic::do_not_recommend]
+        impl<X, F, Fut, $($A),*> TakesContext<X, ($($A,)*)> for F
+        where
+            F: FnOnce(X, $($A),*) -> Fut,
+            Fut: Future,
+        {
+        }
+
         impl<X, F, Fut, $($A),*> CallableOnce<($($A,)*)> for WithContext<X, F>
         where
             F: FnOnce(X, $($A),*) -> Fut,

@@ -8,6 +8,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 /// A function that is called when the future of the call is first polled.
@@ -91,6 +92,10 @@ impl<A: Repeat> Repeat for LateCalls<A> {
     fn holds_back(&self) -> bool {
         true
     }
+
+    fn pause_left(&self) -> Duration {
+        self.0.pause_left()
+    }
 }
 
 impl<C: Callable<Args> + CloneFunction, Args> Callable<Args> for Late<C> {
@@ -134,6 +139,10 @@ impl<C: blocking::CallableOnce<Args>, Args> blocking::CallableOnce<Args> for Lat
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.describe(f)
+    }
+
+    fn pause_left(&self, args: &Args) -> Duration {
+        self.0.pause_left(args)
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) mod context;
 mod late;
 pub(crate) mod mode;
 mod repeat;
+pub(crate) mod spread;
 
 pub(crate) use late::awaited_directly;
 pub use late::{CloneFunction, Late, LateCalls, LateFuture};
@@ -30,7 +31,7 @@ use repeat::{Attempt, next};
 
 use crate::{Name, sync::Arc};
 use arity::for_each_arity;
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, panic::Location, pin::Pin};
 
 /// A function that can be called once with `Args` (a tuple) and returns a future.
 ///
@@ -62,7 +63,8 @@ pub trait CallableOnce<Args> {
     fn call_once(self, args: Args) -> Self::Future;
 
     /// The name of the innermost function of the chain: its last path segment, or the name that
-    /// [`.named(..)`](crate::FnExt::named) gave it. A closure shows the function around it.
+    /// [`.named(..)`](crate::FnExt::named) gave it. A decorated closure is named by the file and
+    /// line of its first decorator, as `src/main.rs:12`.
     fn name(&self) -> Name {
         Name::of_function::<Self>()
     }
@@ -211,35 +213,6 @@ macro_rules! functions_are_callable {
 }
 for_each_arity!(functions_are_callable);
 
-/// `.call(..)` for each number of arguments. Each number has a trait of its own, so that a call
-/// takes its arguments one by one. The prelude brings all nine traits into scope without their
-/// names.
-pub(crate) mod spread {
-    use super::Callable;
-
-    macro_rules! call_by_arity {
-        ($Call:ident; $($A:ident $a:ident),*) => {
-            #[doc = concat!("`.call(", $(stringify!($a), ", ",)* ")` of every [`Callable`] with this number of arguments.")]
-            pub trait $Call<$($A),*>: Callable<($($A,)*)> {
-                /// Calls the decorated function.
-                ///
-                /// Shows the arguments to the decorators that need them. Nothing is logged, timed
-                /// or admitted before the first poll of the future. A decorator that may hold a
-                /// call back or refuse it calls the function once it has let the call through.
-                /// Without such a decorator, the function is called at once, as by `f(x)`.
-                #[track_caller]
-                #[allow(clippy::too_many_arguments)] // the number of the function's arguments
-                fn call(&self, $($a: $A),*) -> Self::Future {
-                    self.call_with(($($a,)*))
-                }
-            }
-
-            impl<Func: Callable<($($A,)*)> + ?Sized, $($A),*> $Call<$($A),*> for Func {}
-        };
-    }
-    super::for_each_arity!(call_by_arity);
-}
-
 impl<C, Args: Clone> Repeated<C, Args, C::Future>
 where
     C: CallableOnce<Args>,
@@ -310,15 +283,29 @@ impl<C: Callable<Args> + ?Sized, Args> Callable<Args> for Arc<C> {
 
 /// Writes the chain inside a wrapper that has no `Args` in its type. The function pointer is taken
 /// where `Args` are known.
-pub(crate) struct Describe<C>(fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result);
+pub(crate) struct Describe<C> {
+    show: fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result,
+    /// The place of the decorator, which names a closure.
+    place: &'static Location<'static>,
+}
 
 impl<C> Describe<C> {
-    pub(crate) fn new(describe: fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result) -> Self {
-        Self(describe)
+    #[track_caller]
+    pub(crate) fn new(show: fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result) -> Self {
+        Self { show, place: Location::caller() }
+    }
+
+    /// The place of the chain's first decorator, if `name` has it.
+    pub(crate) fn or_place_of(self, name: &Name) -> Self {
+        Self { place: name.place().unwrap_or(self.place), ..self }
+    }
+
+    pub(crate) fn place(self) -> &'static Location<'static> {
+        self.place
     }
 
     pub(crate) fn write(self, callable: &C, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (self.0)(callable, f)
+        (self.show)(callable, f)
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// A future that can be stopped before it is dropped.
@@ -60,6 +61,13 @@ pub trait Repeat: Stop {
     #[doc(hidden)]
     fn holds_back(&self) -> bool {
         false
+    }
+
+    /// The time until the limiter that these calls have paused admits calls again. Zero without a
+    /// pause.
+    #[doc(hidden)]
+    fn pause_left(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

@@ -6,7 +6,10 @@ use std::{
     cell::RefCell,
     iter,
     // Not from `crate::sync`, because the model checker need not interleave clocks.
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::time::Instant;
@@ -26,6 +29,8 @@ pub(crate) struct Shared {
     /// The clock that the thread had before; `None` if it had none.
     before: Option<Arc<Shared>>,
     state: Mutex<State>,
+    /// `false` after the clock was dropped. Handles keep it, and not the clock.
+    is_alive: Arc<AtomicBool>,
 }
 
 struct State {
@@ -52,7 +57,12 @@ impl Shared {
     /// Makes a clock, and makes it this thread's current clock.
     pub(crate) fn start() -> Arc<Self> {
         let state = State { elapsed: Duration::ZERO, running: 1, waiting: Vec::new(), is_over: false };
-        let shared = Arc::new(Self { base: Instant::now(), before: current(), state: Mutex::new(state) });
+        let shared = Arc::new(Self {
+            base: Instant::now(),
+            before: current(),
+            state: Mutex::new(state),
+            is_alive: Arc::new(true.into()),
+        });
         CURRENT.set(Some(Arc::clone(&shared)));
         shared
     }
@@ -61,6 +71,7 @@ impl Shared {
     pub(crate) fn end(&self) {
         let mut state = self.state();
         state.is_over = true;
+        self.is_alive.store(false, Ordering::SeqCst);
         state.leave();
         drop(state);
         // The previous clock may have been dropped first, as by `clock = VirtualClock::start()`,
@@ -158,6 +169,37 @@ pub(crate) fn current() -> Option<Arc<Shared>> {
 /// The time of this thread's current clock; `None` if it has none.
 pub(crate) fn now() -> Option<Instant> {
     current().map(|shared| shared.base + shared.state().elapsed)
+}
+
+/// The virtual clock of the threads that use a handle: `true` while the clock is there. `None` if
+/// no thread with a virtual clock has used the handle.
+#[derive(Debug, Default)]
+pub(crate) struct ClockOfUse(Mutex<Option<Arc<AtomicBool>>>);
+
+impl ClockOfUse {
+    /// Notes this thread's clock, if it has one.
+    pub(crate) fn note(&self) {
+        if let Some(current) = current() {
+            *self.lock() = Some(Arc::clone(&current.is_alive));
+        }
+    }
+
+    /// Panics if this thread has no virtual clock, and the threads that use the handle have one.
+    /// This thread would wait in real time for what happens in theirs.
+    #[track_caller]
+    pub(crate) fn refuse_a_foreign_wait(&self) {
+        let is_used = self.lock().as_ref().is_some_and(|is_alive| is_alive.load(Ordering::SeqCst));
+        let is_foreign = is_used && current().is_none();
+        assert!(
+            !is_foreign,
+            "this thread has no `VirtualClock`, and would wait in real time for a limiter that a test uses in virtual \
+             time: start the thread by `clock.spawn(..)`"
+        );
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<AtomicBool>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The clock of a thread that hands a job to another thread. The job runs under that clock.

@@ -9,11 +9,12 @@ use crate::{
         repeats_in_place,
     },
     name::short_type_name,
-    trace::{enabled, event, may_be_enabled},
+    trace::{Readable, enabled, event, may_be_enabled},
 };
 use std::{
     fmt::{self, Write},
     task::Poll,
+    time::Duration,
 };
 use tracing::Level;
 
@@ -368,10 +369,10 @@ impl<S> CallLog<S> {
 
     #[cold]
     #[inline(never)]
-    fn abandoned(&self, outcome: Outcome, elapsed: f64) {
+    fn abandoned(&self, outcome: Outcome, elapsed: Duration) {
         let level = if outcome == Outcome::Panicked { self.logging.error_level } else { self.logging.level };
-        let (name, outcome) = (self.name.get(), outcome.as_str());
-        event!(level, name, elapsed, outcome, "{name} {outcome} in {elapsed:.2}s");
+        let (name, outcome, took) = (self.name.get(), outcome.as_str(), Readable(elapsed));
+        event!(level, name, elapsed = elapsed.as_secs_f64(), outcome, "{name} {outcome} in {took}");
     }
 
     #[inline(never)]
@@ -381,28 +382,22 @@ impl<S> CallLog<S> {
         S: ShowValue<T::Ok>,
     {
         let memo = if S::BY_MEMO { memo_outcome::latest().map(MemoOutcome::as_str) } else { None };
-        let seconds = || clock.now().duration_since(started).as_secs_f64();
-        let Some(result) = output.map(T::as_result) else { return self.abandoned(outcome, seconds()) };
+        let took = || clock.now().duration_since(started);
+        let Some(result) = output.map(T::as_result) else { return self.abandoned(outcome, took()) };
         let level = if result.is_ok() { self.logging.level } else { self.logging.error_level };
         if !enabled(level) {
             return;
         }
-        let (name, elapsed) = (self.name.get(), seconds());
+        let (name, took) = (self.name.get(), took());
+        let (elapsed, took) = (took.as_secs_f64(), Readable(took));
         match result.map(|value| self.logging.show.value(value)) {
-            Ok(None) => event!(level, name, elapsed, outcome = "ok", memo, "{name} returned in {elapsed:.2}s"),
+            Ok(None) => event!(level, name, elapsed, outcome = "ok", memo, "{name} returned in {took}"),
             Ok(Some(value)) => {
                 event!(level, name, elapsed, outcome = "ok", memo, "{name} returned {}", Truncated(Value(value)));
             }
             Err(error) => {
                 let kind = short_type_name::<T::Err>();
-                event!(
-                    level,
-                    name,
-                    elapsed,
-                    outcome = "err",
-                    memo,
-                    "{name} failed in {elapsed:.2}s: {kind}: {error:#}"
-                );
+                event!(level, name, elapsed, outcome = "err", memo, "{name} failed in {took}: {kind}: {error:#}");
             }
         }
     }

@@ -193,7 +193,7 @@ where
     }
 
     fn name(&self) -> Name {
-        self.callable.name()
+        self.callable.name().or_place(self.describe.place())
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -260,7 +260,7 @@ where
     }
 
     fn name(&self) -> Name {
-        self.callable.name()
+        self.callable.name().or_place(self.describe.place())
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,6 +11,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// The decoration of [`.named(..)`](crate::FnExt::named).
@@ -97,5 +98,9 @@ impl<A: Repeat> Repeat for NamedCalls<A> {
 
     fn name(&self) -> Name {
         self.name.clone()
+    }
+
+    fn pause_left(&self) -> Duration {
+        self.calls.pause_left()
     }
 }

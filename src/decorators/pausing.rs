@@ -111,6 +111,10 @@ impl<H: PauseHint, L: ShownLimiter> Decoration for Pausing<H, L> {
 impl<H> Renewable for Pausing<H> {
     #[inline]
     fn release(&mut self) {}
+
+    fn pause_left(&self) -> Duration {
+        self.limiter.pause_left()
+    }
 }
 
 captures_nothing!(Pausing<H>, H);
@@ -123,6 +127,10 @@ impl<H: PauseHint, Args> GateSource<Args> for Pausing<H> {
     }
 
     repeats_in_place!(Args);
+
+    fn pause_left(&self, _: &Args) -> Duration {
+        self.limiter.pause_left()
+    }
 }
 
 impl<H, K, Q, Args> Captures<Args> for Pausing<H, OfKey<K, Q>>
@@ -161,6 +169,11 @@ where
         let Self { limiter: OfKey { limiter, key }, hint } = self;
         Pausing { limiter: KeyedByArgs { limiter, key, args, inspect: Q::inspect, current: None }, hint }
     }
+
+    fn pause_left(&self, args: &Args) -> Duration {
+        let OfKey { limiter, key } = &self.limiter;
+        limiter.for_key(&key.inspect(args)).pause_left()
+    }
 }
 
 /// The limiter of a key that each attempt takes from the arguments.
@@ -184,9 +197,15 @@ impl<K: Eq + Hash + Clone, Q, Args> Pause for KeyedByArgs<K, Q, Args> {
     }
 }
 
-impl<H, K, Q, Args> Renewable for Pausing<H, KeyedByArgs<K, Q, Args>> {
+impl<H, K: Eq + Hash + Clone, Q, Args> Renewable for Pausing<H, KeyedByArgs<K, Q, Args>> {
     fn release(&mut self) {
         self.limiter.current = None;
+    }
+
+    /// The attempt that paused the limiter has released its key, so the key is made again.
+    fn pause_left(&self) -> Duration {
+        let KeyedByArgs { limiter, key, args, inspect, .. } = &self.limiter;
+        limiter.for_key(&inspect(key, args)).pause_left()
     }
 
     fn prepare(&mut self) {

@@ -8,7 +8,7 @@ use crate::{
         memo_outcome, repeats_in_place,
     },
     sync::Arc,
-    trace::{enabled, event},
+    trace::{Readable, enabled, event},
 };
 use std::{fmt, mem::needs_drop, task::Poll, time::Duration};
 use tracing::Level;
@@ -34,7 +34,7 @@ use tracing::Level;
 ///     .slower_than(Duration::from_millis(100))
 ///     .record_to(move |m| sink.lock().unwrap().push((m.to_string(), m.outcome)));
 /// fetch.timed_with(timing).call(1).await.unwrap_err();
-/// assert_eq!(*lines.lock().unwrap(), [("fetch took 0.1200s".to_string(), Outcome::Err)]);
+/// assert_eq!(*lines.lock().unwrap(), [("fetch took 120ms".to_string(), Outcome::Err)]);
 /// # }
 /// ```
 #[derive(Clone)]
@@ -193,7 +193,7 @@ impl<O> Timing<O> {
     /// use decor::{Timing, prelude::*};
     /// use std::time::Duration;
     ///
-    /// let timing = Timing::new("nap").record_to(|m| assert_eq!(m.to_string(), "nap took 0.5000s"));
+    /// let timing = Timing::new("nap").record_to(|m| assert_eq!(m.to_string(), "nap took 500ms"));
     /// tokio::time::sleep(Duration::from_millis(500)).timed_with(timing).await;
     /// # }
     /// ```
@@ -233,7 +233,7 @@ impl<O> fmt::Debug for Timing<O> {
 
 /// Duration and outcome of one call, as a [`Timing::record_to`] sink gets them.
 ///
-/// Displays as the line that would have been logged: `fetch took 0.1234s`. `(cancelled)` or
+/// Displays as the line that would have been logged: `fetch took 123ms`. `(cancelled)` or
 /// `(panicked)` follows if the call did not return.
 ///
 /// # Examples
@@ -246,7 +246,7 @@ impl<O> fmt::Debug for Timing<O> {
 /// let cancelled = Timing::new("nap").record_to(|m| {
 ///     assert_eq!(m.name, "nap");
 ///     assert_eq!((m.elapsed, m.outcome), (Duration::from_secs(1), Outcome::Cancelled));
-///     assert_eq!(m.to_string(), "nap took 1.0000s (cancelled)");
+///     assert_eq!(m.to_string(), "nap took 1s (cancelled)");
 /// });
 /// let nap = tokio::time::sleep(Duration::from_secs(8)).timed_with(cancelled);
 /// nap.fallible().timeout(Duration::from_secs(1)).await.unwrap_err();
@@ -268,7 +268,7 @@ pub struct Measurement {
 impl fmt::Display for Measurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, elapsed, outcome, .. } = self;
-        write!(f, "{name} took {:.4}s", elapsed.as_secs_f64())?;
+        write!(f, "{name} took {}", Readable(*elapsed))?;
         match outcome {
             Outcome::Cancelled | Outcome::Panicked => write!(f, " ({outcome})"),
             _ => Ok(()),

@@ -238,6 +238,10 @@ where
     fn holds_back(&self) -> bool {
         self.call.holds_back()
     }
+
+    fn pause_left(&self) -> Duration {
+        self.call.pause_left()
+    }
 }
 
 #[cold]
@@ -289,7 +293,7 @@ where
     }
 
     fn name(&self) -> Name {
-        self.callable.name()
+        self.callable.name().or_place(self.describe.place())
     }
 
     #[inline]
@@ -354,11 +358,15 @@ where
     }
 
     fn name(&self) -> Name {
-        self.callable.name()
+        self.callable.name().or_place(self.describe.place())
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
+    }
+
+    fn pause_left(&self, args: &Args) -> Duration {
+        self.callable.pause_left(args)
     }
 }
 

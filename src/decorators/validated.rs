@@ -11,6 +11,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// The decoration of [`.validated(..)`](crate::FnExt::validated).
@@ -210,6 +211,10 @@ where
     #[inline]
     fn holds_back(&self) -> bool {
         true
+    }
+
+    fn pause_left(&self) -> Duration {
+        self.calls.pause_left()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     Name,
     call::{Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking, called},
 };
-use std::{fmt, future::Future};
+use std::{fmt, future::Future, time::Duration};
 
 /// Captures the part of the arguments that a layer needs, before the function takes them.
 pub trait Captures<Args> {
@@ -82,7 +82,15 @@ pub trait BlockingLayer<Args, T>: Decoration + Captures<Args> {
     type Output;
 
     /// Makes the call, with the decorator's work before and after it.
+    #[track_caller]
     fn around(self, captured: Self::Captured, call: impl FnOnce() -> T) -> Self::Output;
+
+    /// The time until the limiter that a call with these arguments has paused admits calls again.
+    /// Zero without a pause.
+    fn pause_left(&self, args: &Args) -> Duration {
+        let _ = args;
+        Duration::ZERO
+    }
 }
 
 /// A function with a decorator around each call.
@@ -127,7 +135,7 @@ impl<C, L> Around<C, L> {
 
 impl<C, L: Decoration> Around<C, L> {
     fn renamed(&self, inner: impl FnOnce(&C) -> Name) -> Name {
-        self.layer.rename().cloned().unwrap_or_else(|| inner(&self.callable))
+        self.layer.rename().cloned().unwrap_or_else(|| inner(&self.callable).or_place(self.describe.place()))
     }
 }
 
@@ -245,6 +253,10 @@ where
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
+    }
+
+    fn pause_left(&self, args: &Args) -> Duration {
+        self.layer.pause_left(args).max(self.callable.pause_left(args))
     }
 }
 

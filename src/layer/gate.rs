@@ -18,6 +18,7 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 /// Stands before one call: can make the call wait, can refuse it, and is told its outcome.
@@ -319,6 +320,7 @@ impl<F: Future<Output = T>, G: Gate<T>, T> Future for GatedFuture<F, G, T> {
 
 /// Makes a blocking call behind a gate.
 #[inline]
+#[track_caller]
 pub(crate) fn gated<T, G: Gate<T>>(gate: G, call: impl FnOnce() -> T) -> T {
     let mut passage = Passage::<T, G, THREAD>::new(gate);
     if let Some(refusal) = passage.enter_blocking() {
@@ -371,6 +373,7 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
     /// Parks until the gate has decided. Returns the output of a refused call; `None` if the call
     /// may begin.
     #[inline]
+    #[track_caller]
     fn enter_blocking(&mut self) -> Option<T> {
         let entered = wait_blocking(|wait| self.gate.enter(wait));
         self.entered(entered)
@@ -463,6 +466,13 @@ pub trait GateSource<Args>: Decoration + Captures<Args> {
 
     /// Makes the gate of repeated calls.
     fn repeated(self, kept: Self::Kept) -> Self::Repeated;
+
+    /// The time until the limiter that the gate of these arguments pauses admits calls again. Zero
+    /// without a pause.
+    fn pause_left(&self, args: &Args) -> Duration {
+        let _ = args;
+        Duration::ZERO
+    }
 }
 
 /// Implements the second half of [`GateSource`] for gates that serve all calls, one after the
@@ -520,6 +530,11 @@ pub trait Renewable {
 
     /// Prepares the gate for the next call.
     fn prepare(&mut self) {}
+
+    /// The time until the limiter that the gate pauses admits calls again. Zero without a pause.
+    fn pause_left(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 const PREPARED: &str = "a gate is prepared before it is entered";
@@ -701,6 +716,10 @@ where
     fn around(self, captured: S::Captured, call: impl FnOnce() -> T) -> T {
         gated(self.0.gate(captured), call)
     }
+
+    fn pause_left(&self, args: &Args) -> Duration {
+        self.0.pause_left(args)
+    }
 }
 
 /// Repeated calls. The gate is renewed for each of them.
@@ -748,6 +767,10 @@ impl<A: Repeat<Output = T>, G: Gate<T> + Renewable, T> Repeat for GatedCalls<A, 
     #[inline]
     fn holds_back(&self) -> bool {
         self.calls.holds_back()
+    }
+
+    fn pause_left(&self) -> Duration {
+        self.passage.gate.pause_left().max(self.calls.pause_left())
     }
 }
 

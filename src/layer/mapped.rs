@@ -11,6 +11,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 /// Changes the output of a call.
@@ -85,6 +86,10 @@ impl<A: Repeat, M: Change<A::Output>> Repeat for MappedFuture<A, M> {
     #[inline]
     fn holds_back(&self) -> bool {
         self.call.holds_back()
+    }
+
+    fn pause_left(&self) -> Duration {
+        self.call.pause_left()
     }
 }
 

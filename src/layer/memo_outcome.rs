@@ -24,7 +24,7 @@ use std::{cell::Cell, fmt};
 ///
 /// let users: Memo<u64, u64> = Memo::ttl(Duration::from_secs(300));
 /// let fetch = fetch.memoized(&users).logged_with(Logging::new().by_memo());
-/// fetch.call(42).await.unwrap(); // logs `fetch returned in 0.00s`, with the field `memo="miss"`
+/// fetch.call(42).await.unwrap(); // logs `fetch returned in 3.2ms`, with the field `memo="miss"`
 /// assert_eq!(MemoOutcome::Miss.to_string(), "miss");
 /// # }
 /// ```

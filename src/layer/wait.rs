@@ -348,6 +348,7 @@ pub fn now() -> Instant {
 
 /// Calls `poll` until it is ready, and parks the thread in between.
 #[inline]
+#[track_caller]
 pub(crate) fn wait_blocking<T>(mut poll: impl FnMut(&mut Wait<'_>) -> Poll<T>) -> T {
     // Most calls are ready at the first poll, and need no waker.
     match poll(&mut Wait::of_thread(Waker::noop())) {
@@ -357,6 +358,7 @@ pub(crate) fn wait_blocking<T>(mut poll: impl FnMut(&mut Wait<'_>) -> Poll<T>) -
 }
 
 #[cold]
+#[track_caller]
 fn park_until_ready<T>(mut poll: impl FnMut(&mut Wait<'_>) -> Poll<T>) -> T {
     block_until(|waker| {
         let mut wait = Wait::of_thread(waker);

@@ -297,6 +297,7 @@ fn output_from<O: Cacheable<V>, K: Eq + Hash, V: Clone, E: ErrorSharing<O, V>>(
 }
 
 /// Makes a memoized call on a thread. The counterpart of [`MemoizedFuture`].
+#[track_caller]
 pub(crate) fn call_blocking<C, Args, K, V, B, E, R>(
     memo: &Memo<K, V>,
     options: &Options<B, E, R>,

@@ -105,6 +105,10 @@ impl<C: Deref<Target = Core>> Acquisition<C> {
                     return Poll::Ready(Err(error));
                 }
             };
+            #[cfg(feature = "test-util")]
+            if matches!(clock, Clock::Thread) {
+                self.core.refuse_a_foreign_wait();
+            }
             let Some(moment) = self.core.instant(clock, moment) else {
                 // The clock cannot represent the moment. A later change of the limits wakes this
                 // waiter.
@@ -132,6 +136,7 @@ impl<C: Deref<Target = Core>> Drop for Acquisition<C> {
 
 impl Core {
     /// Waits on a thread, parked between polls. Threads and tasks share one queue.
+    #[track_caller]
     pub(super) fn acquire_blocking(&self, request: Request) -> Result<(), Error> {
         let mut acquisition = Acquisition::new(self, request);
         wait_blocking(|wait| acquisition.poll(wait))
@@ -234,6 +239,7 @@ impl<'a> AcquireMany<'a> {
     /// assert!(matches!(limiter.acquire_many(11).blocking(), Err(Error::InvalidArgument { .. })));
     /// assert_eq!(limiter.available(), 1);
     /// ```
+    #[track_caller]
     pub fn blocking(mut self) -> Result<(), Error> {
         wait_blocking(|wait| self.acquisition.poll(wait))
     }

@@ -165,6 +165,7 @@ impl RateLimiter {
     /// limiter.acquire_blocking();
     /// assert_eq!(limiter.available(), 9);
     /// ```
+    #[track_caller]
     pub fn acquire_blocking(&self) {
         self.core.acquire_blocking(Request::one()).unwrap_or_else(|error| never_refused(&error));
     }
@@ -334,6 +335,11 @@ impl RateLimiter {
     /// ```
     pub fn pause_for(&self, pause: Duration) {
         self.core.pause_for(pause);
+    }
+
+    /// The rest of a pause; zero without one.
+    pub(crate) fn pause_left(&self) -> Duration {
+        self.core.pause_left()
     }
 
     /// Ends the pause now, if there is one. The waiting calls go on in their order, each once its

@@ -62,6 +62,8 @@ use super::{
     queue::{Demand, Queue, StaleWakers, Ticket, Waiter},
     stats::RateLimiterStats,
 };
+#[cfg(feature = "test-util")]
+use crate::clock::virtual_clock::ClockOfUse;
 use crate::{
     ConfigError, Error, Permits,
     attempt::keeps_place_since,
@@ -97,6 +99,8 @@ pub(crate) struct Core {
     /// The same as in the state.
     fast_path: Option<Arc<FastPath>>,
     state: Mutex<State>,
+    #[cfg(feature = "test-util")]
+    clock_of_use: ClockOfUse,
 }
 
 /// The state under its lock. Its holder owns the schedule of the [`FastPath`].
@@ -305,7 +309,13 @@ impl Core {
             stats: RateLimiterStats::default(),
             own: OwnSettings::default(),
         };
-        Self { epoch, fast_path, state: Mutex::new(state) }
+        Self {
+            epoch,
+            fast_path,
+            state: Mutex::new(state),
+            #[cfg(feature = "test-util")]
+            clock_of_use: ClockOfUse::default(),
+        }
     }
 
     /// The moment in the clock's own terms; `None` if the clock cannot represent it.
@@ -317,6 +327,7 @@ impl Core {
     /// backwards.
     #[inline]
     fn enter(&self, clock: Clock) -> Locked<'_> {
+        self.note_clock(clock);
         let mut state = self.locked();
         state.now = state.now.max(self.epoch.now(clock));
         state
@@ -335,7 +346,9 @@ impl Core {
     /// Admits a call without the lock, and returns the moment.
     #[inline]
     fn try_fast_path(&self, clock: Clock, permits: &Permits) -> Option<Nanos> {
-        self.fast_path.as_deref()?.try_take(&self.epoch, clock, permits)
+        let fast_path = self.fast_path.as_deref()?;
+        self.note_clock(clock);
+        fast_path.try_take(&self.epoch, clock, permits)
     }
 
     /// Locks the state, and removes expired stamps.
@@ -379,6 +392,23 @@ impl Core {
         self.with_state(clock, |state, after| {
             if state.is_closed { state.refuse_for_good(request) } else { state.recheck(call, waker, after) }
         })
+    }
+
+    /// Notes the virtual clock of this thread, for [`refuse_a_foreign_wait`](Self::refuse_a_foreign_wait).
+    #[inline]
+    fn note_clock(&self, clock: Clock) {
+        #[cfg(feature = "test-util")]
+        if matches!(clock, Clock::Thread) {
+            self.clock_of_use.note();
+        }
+        let _ = clock;
+    }
+
+    /// Panics if this thread would wait in real time for threads of a virtual clock.
+    #[cfg(feature = "test-util")]
+    #[track_caller]
+    pub(super) fn refuse_a_foreign_wait(&self) {
+        self.clock_of_use.refuse_a_foreign_wait();
     }
 
     pub(super) fn leave(&self, clock: Clock, call: &QueuedCall) {
@@ -432,6 +462,12 @@ impl Core {
         state.paused_until = state.paused_until.max(state.now.saturating_add(pause));
         state.update_fast_path();
         state.disturb();
+    }
+
+    /// The rest of a pause; zero without one.
+    pub(super) fn pause_left(&self) -> Duration {
+        let state = self.enter(Clock::current());
+        Duration::from_nanos(state.paused_until.saturating_sub(state.now))
     }
 
     /// Wakes all waiters, because each would recheck only after the pause. Waiters are due no later

@@ -85,12 +85,14 @@ impl<T: Send + 'static> RemoteCall<T> {
 
     /// Waits for a call that cannot be cancelled.
     #[cfg(any(feature = "memo", feature = "test-util"))]
+    #[track_caller]
     pub(crate) fn wait(self) -> T {
         self.wait_until(None).expect("a detached call is never cancelled")
     }
 
     /// Waits until the call ends; `None` if it has not ended at the moment `end`. A panic of the
     /// call goes on in this thread.
+    #[track_caller]
     pub(crate) fn wait_until(self, end: Option<Instant>) -> Option<T> {
         let ended = block_until(|waker| {
             let mut reply = lock(&self.reply);

@@ -9,7 +9,8 @@ use crate::{
 };
 use std::{
     cell::Cell,
-    panic::{AssertUnwindSafe, catch_unwind},
+    fmt,
+    panic::{AssertUnwindSafe, Location, catch_unwind},
     sync::PoisonError,
     task::{Wake, Waker},
     time::Duration,
@@ -44,13 +45,15 @@ impl Parker {
     }
 
     #[cfg_attr(not(feature = "test-util"), allow(unused_variables))]
+    #[track_caller]
     fn wait(self: &Arc<Self>, at: Option<Instant>, order: WakeOrder) {
+        let call = Location::caller();
         #[cfg(feature = "test-util")]
         if let Some(clock) = virtual_clock::current() {
-            let park = || block_in_place(|| self.park(None));
+            let park = || block_in_place(call, || self.park(None));
             return clock.wait(Arc::clone(self) as _, at, order, park);
         }
-        block_in_place(|| self.park(at));
+        block_in_place(call, || self.park(at));
         self.take_wake();
     }
 
@@ -118,11 +121,16 @@ impl Drop for ParkerGuard {
 ///
 /// If it has to wait in a task of a current-thread runtime, because the wait would stop that
 /// runtime.
+#[track_caller]
 pub(crate) fn block_until<T>(poll: impl FnMut(&Waker) -> Progress<T>) -> T {
-    ready_or_cancelled(poll).unwrap_or_else(|| cancel::unwind())
+    match ready_or_cancelled(poll) {
+        Some(value) => value,
+        None => cancel::unwind(),
+    }
 }
 
 /// [`block_until`], but returns `None` if the call of this thread is cancelled.
+#[track_caller]
 pub(super) fn ready_or_cancelled<T>(mut poll: impl FnMut(&Waker) -> Progress<T>) -> Option<T> {
     let _runtime = runtime::cancels_at_its_end();
     let parker = ParkerGuard::new();
@@ -156,13 +164,15 @@ impl<T> Progress<T> {
     }
 }
 
-/// Runs a wait. On a worker thread of a runtime, moves the other tasks to another thread first.
+/// Runs the wait of a call. On a worker thread of a runtime, moves the other tasks to another
+/// thread first.
 ///
 /// # Panics
 ///
 /// In a task of a current-thread runtime. Tokio panics there before the wait begins, and has no
 /// function to ask beforehand.
-fn block_in_place(wait: impl FnOnce()) {
+#[track_caller]
+fn block_in_place(call: &Location<'_>, wait: impl FnOnce()) {
     // Also while the thread ends: tokio's thread-local is gone then, and there is no runtime to
     // ask.
     if Handle::try_current().is_err() {
@@ -171,12 +181,29 @@ fn block_in_place(wait: impl FnOnce()) {
     let waited = catch_unwind(AssertUnwindSafe(|| tokio::task::block_in_place(wait)));
     assert!(
         waited.is_ok(),
-        "a blocking call would have to wait here, and so stop the runtime whose task it is in (a current-thread runtime, or a `LocalSet`): \
-         call it in `tokio::task::spawn_blocking`",
+        "{} would have to wait, and so stop the runtime of its task (a current-thread runtime, or a `LocalSet`): \
+         make the call in `tokio::task::spawn_blocking`",
+        Blocking(call),
     );
 }
 
+/// A blocking call and its place. The place is left out where it is decor's own, because a closure
+/// of decor's does not know its caller.
+struct Blocking<'a>(&'a Location<'a>);
+
+impl fmt::Display for Blocking<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = &file!()[..file!().len() - "thread/wait.rs".len()];
+        if self.0.file().starts_with(source) {
+            f.write_str("a blocking call")
+        } else {
+            write!(f, "the blocking call at {}", self.0)
+        }
+    }
+}
+
 /// Sleeps for `delay`. Unwinds if the call of this thread is cancelled.
+#[track_caller]
 pub(crate) fn sleep(delay: Duration) {
     let end = Clock::Thread.now().checked_add(delay);
     block_until(|_| match end {

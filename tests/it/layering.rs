@@ -23,7 +23,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("handles", &["rate_limiter", "memo"]),
     ("decorators", &["decorators"]),
     ("extension traits", &["fn_ext", "future_ext", "diagnostics"]),
-    ("facades", &["", "prelude", "blocking", "test_util"]),
+    ("facades", &["", "prelude", "calling", "blocking", "test_util"]),
 ];
 
 #[test]

@@ -4,16 +4,18 @@ use crate::{
     every::{self, Answer, every_decorator},
     support::{listen, ms, secs},
 };
-use decor::{BoxedFn, Callable, CallableOnce, Error, Name, prelude::*, test_util::VirtualClock};
+use decor::{BoxedFn, Callable, CallableOnce, Error, Name, Timing, prelude::*, test_util::VirtualClock};
 use std::{
     borrow::Cow,
     collections::HashSet,
     fmt::Debug,
     future::{IntoFuture as _, pending, ready},
+    panic::Location,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
+use tracing::Level;
 
 async fn fetch(_: u64) -> Result<(), Error> {
     pending().await
@@ -69,14 +71,82 @@ async fn messages_name_functions_and_methods_by_their_own_name() {
     assert_eq!(name_in(get.timeout(ms(1)).call(&Client, "x")).await, "get");
 }
 
+/// The name of a closure with its first decorator on the next line.
+fn line_after(here: &Location<'_>) -> String {
+    format!("{}:{}", here.file(), here.line() + 1)
+}
+
 #[tokio::test(start_paused = true)]
 async fn closures_show_the_function_around_them_until_they_are_named() {
     let closure = || pending::<Result<(), Error>>();
-    let place = "closures_show_the_function_around_them_until_they_are_named::{{closure}}::{{closure}}";
-    assert_eq!(name_in(closure.timeout(ms(1)).call()).await, place);
+    let place = line_after(Location::caller());
+    assert_eq!(name_in(closure.timeout(ms(1)).call()).await, place.as_str());
     assert_eq!(name_in(closure.named("hang").timeout(ms(1)).call()).await, "hang");
     let with_context = decor::with_context(Client, async |client: Client, path: &str| client.get(path).await);
     assert_eq!(name_in(with_context.named("get").timeout(ms(1)).call("x")).await, "get");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decorator_has_the_name_that_stands_before_it() {
+    let log = listen();
+    let refused = || ready(Err::<(), Error>(Error::QueueFull { waiting: 1 }));
+    let chain = refused
+        .named("first")
+        .retry_with(RetryPolicy::fixed(secs(1)).max_attempts(1))
+        .when(|_| true)
+        .named("second")
+        .logged();
+    assert_eq!(chain.name(), "second");
+    chain.await.unwrap_err();
+    let refused = "rate limited: the queue is full (1 waiting)";
+    assert_eq!(
+        log.take(),
+        [
+            "DEBUG calling second".to_owned(),
+            "WARN first gave up at attempt 1: attempts exhausted".to_owned(),
+            format!("WARN second failed in 0ns: Error: {refused}"),
+        ]
+    );
+    let hang = || pending::<Result<(), Error>>();
+    assert_eq!(name_in(hang.named("a").timeout(ms(1)).named("b").call()).await, "a");
+}
+
+/// Each decorator of a chain, and each line of a retry, has one name for a closure.
+#[tokio::test(start_paused = true)]
+async fn a_closure_is_called_by_the_line_of_its_first_decorator() {
+    let log = listen();
+    let refuse = |id: u64| ready(if id == 0 { Err("busy") } else { Ok(id) });
+    let here = line_after(Location::caller());
+    let refuse = refuse.timed_with(Timing::new("t").level(Level::TRACE));
+    let chain = refuse.lifted().retry_with(RetryPolicy::fixed(secs(1)).max_attempts(2)).logged().deprecated("no more");
+    assert_eq!(chain.name(), here.as_str());
+    assert_eq!(Arc::new(chain.clone()).name(), here.as_str());
+    assert_eq!(chain.clone().boxed().timeout(secs(9)).name(), here.as_str());
+    chain.call(0).await.unwrap_err();
+    let lines = log.take().into_iter().filter(|line| !line.contains("t took")).collect::<Vec<_>>();
+    assert!(lines[0].starts_with(&format!("WARN {here} is deprecated: no more")), "{lines:?}");
+    assert_eq!(
+        lines[1..],
+        [
+            format!("DEBUG calling {here}"),
+            format!("DEBUG {here} failed at attempt 1, retrying in 1s"),
+            format!("WARN {here} gave up at attempt 2: attempts exhausted"),
+            format!("WARN {here} failed in 1s: Failure<&str>: busy"),
+        ]
+    );
+
+    let here = line_after(Location::caller());
+    let retried = (|| ready(Err::<(), _>("busy"))).retry_with(RetryPolicy::fixed(secs(1)).max_attempts(1));
+    assert_eq!(retried.name(), here.as_str());
+    retried.await.unwrap_err();
+    assert_eq!(log.take(), [format!("WARN {here} gave up at attempt 1: attempts exhausted")]);
+
+    let clock = VirtualClock::start();
+    let here = line_after(Location::caller());
+    let retried = (|| Err::<(), _>("busy")).blocking().retry_with(RetryPolicy::fixed(secs(1)).max_attempts(2)).logged();
+    retried.run().unwrap_err();
+    assert_eq!(clock.elapsed(), secs(1));
+    assert_eq!(log.take()[1], format!("DEBUG {here} failed at attempt 1, retrying in 1s"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,12 +321,12 @@ async fn names_made_at_run_time_stand_in_log_lines_of_both_halves() {
     let lines = log.take();
     let expected = [
         "DEBUG calling job 1",
-        "WARN job 1 failed in 0.00s: &str: busy",
-        "DEBUG job 1 failed at attempt 1, retrying in 1.00ms",
+        "WARN job 1 failed in 0ns: &str: busy",
+        "DEBUG job 1 failed at attempt 1, retrying in 1ms",
         "DEBUG calling job 1",
-        "WARN job 1 failed in 0.00s: &str: busy",
+        "WARN job 1 failed in 0ns: &str: busy",
         "WARN job 1 gave up at attempt 2: attempts exhausted",
-        "INFO job 2 took 0.0010s",
+        "INFO job 2 took 1ms",
     ];
     assert_eq!(lines, expected);
 
@@ -266,7 +336,7 @@ async fn names_made_at_run_time_stand_in_log_lines_of_both_halves() {
     assert_eq!(log.take(), expected);
 
     ready(()).timed(fails(3)).await;
-    assert_eq!(log.take(), ["INFO job 3 took 0.0000s"]);
+    assert_eq!(log.take(), ["INFO job 3 took 0ns"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ mod attempts;
 mod hints;
 mod logs;
 mod model;
+mod pauses;
 mod place;
 mod policy;
 mod predicates;

@@ -4,10 +4,22 @@
 //! Its twin `tests/ui/pass/<case>.rs` follows the advice of the error. The twin is a module of this
 //! binary and runs as a test.
 //!
+//! Each `tests/ui/whole/<case>.rs` is such a mistake in a whole program, which goes on to call the
+//! chain. rustc then adds further errors, and `the_first_error_is_not_buried` prints and bounds the
+//! number of their lines:
+//!
+//! ```sh
+//! cargo test --test it ui::the_first -- --nocapture
+//! ```
+//!
 //! After a change, `TRYBUILD=overwrite cargo test --test it ui::` records the errors again. Read
 //! them.
 
 use std::{collections::BTreeSet, env, ffi::OsStr, fs, path::Path, process::Command};
+
+/// Maximum number of lines that follow the first error, over all programs. With one impl for each
+/// of the traits of `.call(..)` there were four times as many: see DESIGN.md.
+const LINES_AFTER_THE_FIRST_ERROR: usize = 280;
 
 /// The recorded messages are those of this release, because every release changes some of them.
 const RECORDED_WITH: &str = "rustc 1.95.";
@@ -41,6 +53,7 @@ cases! {
     blocking_timeout_of_borrowed
     boxed_with_borrowed_argument
     called_with_too_few
+    context_by_reference
     counter_called
     counting_async_closure
     detached_with_borrowed_argument
@@ -90,7 +103,9 @@ fn mistakes_are_answered_with_advice() {
     let version = Command::new(rustc).arg("--version").output().expect("rustc answers").stdout;
     let version = String::from_utf8_lossy(&version);
     if version.starts_with(RECORDED_WITH) {
-        trybuild::TestCases::new().compile_fail("tests/ui/fail/*.rs");
+        let cases = trybuild::TestCases::new();
+        cases.compile_fail("tests/ui/fail/*.rs");
+        cases.compile_fail("tests/ui/whole/*.rs");
     } else {
         println!("skipped: the errors were recorded with {RECORDED_WITH}x, and this is {version}");
     }
@@ -111,6 +126,21 @@ fn each_mistake_has_a_twin_and_is_answered_with_a_single_error() {
         let depends_on_the_path = |line: &&str| line.contains("^ ") && line.contains("closure@$DIR");
         assert_eq!(stderr.lines().find(depends_on_the_path), None, "{case} holds in some directories only");
     }
+}
+
+#[test]
+fn the_first_error_is_not_buried() {
+    let mut sum = 0;
+    for case in files("tests/ui/whole", "rs") {
+        let stderr = fs::read_to_string(format!("tests/ui/whole/{case}.stderr")).unwrap();
+        let lines = stderr.lines().collect::<Vec<_>>();
+        let errors = (0..lines.len()).filter(|at| lines[*at].starts_with("error")).collect::<Vec<_>>();
+        let after = errors.get(1).map_or(0, |second| lines.len() - second);
+        println!("{after:3} lines after the first error of {case}: {}", lines[errors[0]]);
+        sum += after;
+    }
+    println!("{sum:3} lines in all, at most {LINES_AFTER_THE_FIRST_ERROR}");
+    assert!(sum <= LINES_AFTER_THE_FIRST_ERROR, "{sum} lines follow the first errors");
 }
 
 /// Names of the files with this extension, without the extension.

@@ -16,8 +16,10 @@ use std::{
     fmt,
     future::Future,
     mem::{self, ManuallyDrop},
+    panic::Location,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 /// The future of a [`.retry_with(..)`](crate::FnExt::retry_with) call. Calls the function when it
@@ -52,7 +54,9 @@ pub struct RetryFuture<A, R> {
     /// `true` if the last attempt is the last call of the function; `false` if the retry itself may
     /// be repeated.
     last: bool,
-    rules: R,
+    options: R,
+    /// The place of a closure, which names it in log lines.
+    place: &'static Location<'static>,
     progress: AttemptProgress,
 }
 
@@ -91,8 +95,8 @@ struct Wait {
 
 impl<A, R> RetryFuture<A, R> {
     #[inline]
-    pub(super) fn new(attempts: A, policy: RetryPolicy, rules: R) -> Self {
-        Self { policy, attempts, state: State::New, last: true, rules, progress: AttemptProgress::new() }
+    pub(super) fn new(attempts: A, policy: RetryPolicy, options: R, place: &'static Location<'static>) -> Self {
+        Self { policy, attempts, state: State::New, last: true, options, place, progress: AttemptProgress::new() }
     }
 }
 
@@ -183,11 +187,13 @@ where
         // Frees everything that the attempt held before its end is reported.
         this.attempts.stop();
         *this.state = State::Ended;
-        let retryable = is_retryable(this.policy, this.rules, || this.progress.number(), &result);
+        let retryable = is_retryable(this.policy, this.options, || this.progress.number(), &result);
         match result {
             Ok(value) if !retryable => {
                 if !is_first {
-                    log_late_success(&self.policy, self.progress.number(), || self.attempts.name());
+                    log_late_success(&self.policy, self.progress.number(), || {
+                        self.attempts.name().or_place(self.place)
+                    });
                 }
                 Some(Poll::Ready(Ok(value)))
             }
@@ -224,8 +230,9 @@ where
         let (number, began) = (this.progress.number(), this.progress.began());
         let attempt = Attempt { number, began, clock: Clock::Task, retryable };
         let (policy, progress) = (&*this.policy, this.progress);
-        let name = || this.attempts.name();
-        match decide(policy, this.rules, &attempt, &result, name, || progress.wait(policy).delays) {
+        let name = || this.attempts.name().or_place(this.place);
+        let pause_left = || this.attempts.pause_left();
+        match decide(policy, this.options, &attempt, &result, name, || progress.wait(policy).delays, &pause_left) {
             AfterAttempt::Return(reason, elapsed) => {
                 let explain = |error| R::finish(number, elapsed, reason, error);
                 Some(Poll::Ready(result.map_err(explain)))
@@ -291,12 +298,16 @@ where
     }
 
     fn name(&self) -> Name {
-        self.attempts.name()
+        self.attempts.name().or_place(self.place)
     }
 
     #[inline]
     fn holds_back(&self) -> bool {
         self.attempts.holds_back()
+    }
+
+    fn pause_left(&self) -> Duration {
+        self.attempts.pause_left()
     }
 }
 

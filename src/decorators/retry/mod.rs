@@ -67,21 +67,21 @@ use std::{fmt, time::Duration};
 pub struct Retry<C, R = RetryOptions> {
     callable: C,
     policy: RetryPolicy,
-    rules: R,
+    options: R,
     describe: Describe<C>,
 }
 
 impl<C> Retry<C> {
     pub(crate) fn new(callable: C, policy: RetryPolicy, describe: Describe<C>) -> Self {
-        Self { callable, policy, rules: RetryOptions::default(), describe }
+        Self { callable, policy, options: RetryOptions::default(), describe }
     }
 }
 
 #[allow(clippy::type_complexity)] // each option is a parameter
 impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
     fn with<R2>(self, change: impl FnOnce(RetryOptions<W, H, R, G, X, L>) -> R2) -> Retry<C, R2> {
-        let Self { callable, policy, rules, describe } = self;
-        Retry { callable, policy, rules: change(rules), describe }
+        let Self { callable, policy, options, describe } = self;
+        Retry { callable, policy, options: change(options), describe }
     }
 
     /// Retries the errors for which the predicate returns `true`. Returns all other errors at once.
@@ -107,7 +107,7 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
         C: Repeatable<Args, Half>,
         P: FnMut(&C::Err) -> bool,
     {
-        self.with(|rules| rules.when(When(retryable)))
+        self.with(|options| options.when(When(retryable)))
     }
 
     /// Retries the results for which the predicate returns `true`. These may be `Ok`, such as a
@@ -137,7 +137,7 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
         C: Repeatable<Args, Half>,
         P: FnMut(&Result<C::Ok, C::Err>) -> bool,
     {
-        self.with(|rules| rules.when(WhenResult(retryable)))
+        self.with(|options| options.when(WhenResult(retryable)))
     }
 
     /// Retries the errors that are [`Transient`](crate::Transient), and waits for the delay that
@@ -163,7 +163,7 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
     where
         C: Repeatable<Args, Half, Err: Transient>,
     {
-        self.with(|rules| rules.when(TransientError).hint(TransientHint))
+        self.with(|options| options.when(TransientError).hint(TransientHint))
     }
 
     /// Waits as long as the error asks for (its hint), such as a `Retry-After`, in place of the
@@ -196,7 +196,7 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
         C: Repeatable<Args, Half>,
         P: FnMut(&C::Err) -> Option<Duration>,
     {
-        self.with(|rules| rules.hint(HintedBy(hint)))
+        self.with(|options| options.hint(HintedBy(hint)))
     }
 
     /// Waits as long as the result asks for, in place of the policy's delay. The result may be an
@@ -234,7 +234,7 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
         C: Repeatable<Args, Half>,
         P: FnMut(&Result<C::Ok, C::Err>) -> Option<Duration>,
     {
-        self.with(|rules| rules.hint(HintedByResult(hint)))
+        self.with(|options| options.hint(HintedByResult(hint)))
     }
 
     /// Calls the closure after each attempt that another attempt follows, before the delay.
@@ -259,7 +259,7 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
         C: Repeatable<Args, Half>,
         P: FnMut(&RetryEvent<'_, C::Err>),
     {
-        self.with(|rules| rules.on_retry(OnRetryHook(hook)))
+        self.with(|options| options.on_retry(OnRetryHook(hook)))
     }
 
     /// Calls the closure once when the retry gives up: attempts exhausted, deadline reached, hint
@@ -289,7 +289,7 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
         C: Repeatable<Args, Half>,
         P: FnMut(&GiveUpEvent<'_, C::Err>),
     {
-        self.with(|rules| rules.on_give_up(OnGiveUpHook(hook)))
+        self.with(|options| options.on_give_up(OnGiveUpHook(hook)))
     }
 
     /// Returns the last error with the number of attempts, the time and the reason. The output
@@ -353,11 +353,11 @@ where
 
     #[inline]
     fn call_once(self, args: Args) -> Self::Future {
-        RetryFuture::new(self.callable.repeated(args), self.policy, self.rules)
+        RetryFuture::new(self.callable.repeated(args), self.policy, self.options, self.describe.place())
     }
 
     fn name(&self) -> Name {
-        self.callable.name()
+        self.callable.name().or_place(self.describe.place())
     }
 
     #[inline]
@@ -397,7 +397,8 @@ where
     #[inline]
     fn call_with(&self, args: Args) -> Self::Future {
         // Clones each part, because a clone of the whole would be copied again into the future.
-        RetryFuture::new(self.callable.clone().repeated(args), self.policy.clone(), self.rules.clone())
+        let place = self.describe.place();
+        RetryFuture::new(self.callable.clone().repeated(args), self.policy.clone(), self.options.clone(), place)
     }
 }
 
@@ -406,6 +407,6 @@ awaited_directly!(Retry<C, R>, C, R);
 impl<C, R: fmt::Debug> fmt::Debug for Retry<C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.describe.write(&self.callable, f)?;
-        write!(f, ".retry_with({}){:?}", self.policy, self.rules)
+        write!(f, ".retry_with({}){:?}", self.policy, self.options)
     }
 }

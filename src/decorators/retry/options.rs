@@ -19,7 +19,8 @@ use std::{fmt, time::Duration};
 pub struct RetryEvent<'a, E> {
     /// Number of the attempt that failed; 1 for the first.
     pub attempt: u32,
-    /// Delay before the next attempt.
+    /// Wait before the next attempt: the policy's delay, or the rest of the pause that the failed
+    /// attempt has caused by [`pausing`](crate::FnExt::pausing), if that is longer.
     pub delay: Duration,
     /// Time since the first attempt began.
     pub elapsed: Duration,

@@ -54,7 +54,7 @@ use tracing::level_filters::LevelFilter;
 ///
 /// | line | level |
 /// |---|---|
-/// | `fetch failed at attempt 1, retrying in 1.00s` | [`log_level`](Self::log_level), `debug` by default |
+/// | `fetch failed at attempt 1, retrying in 1s` | [`log_level`](Self::log_level), `debug` by default |
 /// | `fetch succeeded at attempt 2` | the same |
 /// | `fetch failed: not retryable`, at the first attempt | the same |
 /// | `fetch gave up at attempt 3: attempts exhausted` | [`give_up_log_level`](Self::give_up_log_level), `warn` by default |

@@ -139,7 +139,7 @@ async fn threads_do_not_read_tokios_paused_clock() {
         fails.blocking().logged().timed_with(timing).run().unwrap_err();
         assert!(measured.lock().unwrap().unwrap() >= ms(20));
         let lines = log.take();
-        assert!(!lines[1].contains("0.00s"), "{lines:?}");
+        assert!(!lines[1].contains(" in 0ns"), "{lines:?}");
 
         let explained = fails.blocking().retry_with(RetryPolicy::fixed(ms(1))).explained().run().unwrap_err();
         assert!(explained.elapsed() >= ms(60) && explained.elapsed() < hour / 2, "{explained:?}");
@@ -212,4 +212,34 @@ fn a_clock_has_more_threads_than_the_pool_has_slots() {
 #[should_panic(expected = "beyond what the clock can express")]
 fn an_advance_beyond_the_range_of_the_clock_panics() {
     VirtualClock::start().advance(Duration::MAX);
+}
+
+/// Otherwise the thread would wait for an hour, or for ever.
+#[test]
+fn a_thread_that_is_not_the_clocks_is_told_when_it_has_to_wait() {
+    let clock = VirtualClock::start();
+    let limiter = RateLimiter::new(1, secs(3600));
+    limiter.acquire_blocking();
+    let waits = |limiter: &RateLimiter| {
+        let limiter = limiter.clone();
+        thread::spawn(move || limiter.acquire_blocking()).join()
+    };
+    let message = *waits(&limiter).unwrap_err().downcast::<&str>().unwrap();
+    assert!(message.starts_with("this thread has no `VirtualClock`"), "{message}");
+    assert!(message.ends_with("start the thread by `clock.spawn(..)`"), "{message}");
+    assert_eq!(limiter.waiting(), 0);
+
+    let its = limiter.clone();
+    clock.spawn(move || its.acquire_blocking()).join();
+    assert!(clock.elapsed() > secs(3599), "{clock:?}"); // the other thread has seen some real time
+    let free = limiter.clone();
+    thread::spawn(move || free.try_acquire()).join().unwrap().unwrap_err(); // asks only, in real time
+
+    // A limiter that no thread of the clock uses, and a clock that has ended.
+    let real = RateLimiter::new(1, ms(20));
+    thread::scope(|scope| scope.spawn(|| (0..2).for_each(|_| real.acquire_blocking())).join()).unwrap();
+    let other = RateLimiter::new(1, ms(20));
+    other.acquire_blocking();
+    drop(clock);
+    waits(&other).unwrap();
 }

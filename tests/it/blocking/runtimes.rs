@@ -25,10 +25,9 @@ use tokio::{
 async fn a_wait_in_a_task_of_a_current_thread_runtime_panics() {
     let limiter = RateLimiter::new(1, secs(3600));
     limiter.acquire_blocking(); // a permit is free, so the call does not wait
-    let panic = catch_unwind(AssertUnwindSafe(|| limiter.acquire_blocking())).unwrap_err();
-    let message = *panic.downcast::<&str>().unwrap();
-    assert!(message.starts_with("a blocking call would have to wait here, and so stop the runtime"), "{message}");
-    assert!(message.ends_with("call it in `tokio::task::spawn_blocking`"), "{message}");
+    let message = panic_of(|| limiter.acquire_blocking());
+    assert!(message.contains(" would have to wait, and so stop the runtime of its task"), "{message}");
+    assert!(message.ends_with("make the call in `tokio::task::spawn_blocking`"), "{message}");
     assert_eq!(limiter.waiting(), 0);
 
     let memo: Memo<u8, u8> = Memo::ttl(secs(300));
@@ -38,6 +37,47 @@ async fn a_wait_in_a_task_of_a_current_thread_runtime_panics() {
     assert!(catch_unwind(AssertUnwindSafe(|| waits.call(7))).is_err());
     drop(leads);
     assert_eq!(waits.call(7), 1);
+}
+
+fn panic_of<T>(call: impl FnOnce() -> T) -> String {
+    *catch_unwind(AssertUnwindSafe(|| drop(call()))).unwrap_err().downcast().unwrap()
+}
+
+/// The panic names the line of the call, and not one of decor's.
+#[tokio::test]
+async fn a_wait_that_is_refused_names_the_line_of_the_call() {
+    let limiter = RateLimiter::new(1, secs(3600));
+    limiter.acquire_blocking();
+    let memo: Memo<u8, u8> = Memo::ttl(secs(300));
+    let mut leads = tokio_test::task::spawn(memo.get_or_load(7, pending::<u8>));
+    assert!(leads.poll().is_pending());
+
+    let fails = |_: u8| Err::<u8, _>(decor::Error::QueueFull { waiting: 1 });
+    let behind = (|_: u8| 1_u8).blocking().rate_limited(&limiter);
+    let retried = fails.blocking().timed("inside").retry_with(RetryPolicy::fixed(secs(1)));
+    let slow = |_: u8| {
+        thread::sleep(ms(50));
+        Ok::<_, decor::Error>(())
+    };
+    let bounded = slow.blocking().timeout(secs(9));
+    let joins = (|_: u8| 1_u8).blocking().memoized(&memo);
+    let run = (|| Err::<(), _>("busy")).blocking().retry_with(RetryPolicy::fixed(secs(1)));
+    let here = |line| format!("the blocking call at {}:{line}:", file!());
+    for (line, message) in [
+        (line!(), panic_of(|| limiter.acquire_blocking())),
+        (line!(), panic_of(|| limiter.acquire_many(1).blocking())),
+        (line!(), panic_of(|| behind.call(7))),
+        (line!(), panic_of(|| retried.call(7))),
+        (line!(), panic_of(|| bounded.call(7))),
+        (line!(), panic_of(|| joins.call(7))),
+        (line!(), panic_of(|| run.run())),
+        (line!(), panic_of(|| sleep(secs(1)))),
+    ] {
+        assert!(message.starts_with(&here(line)), "{line}: {message}");
+    }
+    // A closure of decor's stands between the two.
+    let message = panic_of(|| behind.clone().timed("outside").call(7));
+    assert!(message.starts_with("a blocking call would have to wait"), "{message}");
 }
 
 /// The waiting thread itself would have to run the tasks that it waits for, and virtual time would

@@ -2,7 +2,7 @@
 
 use super::counted;
 use crate::support::{ms, paused, secs};
-use decor::{GiveUpEvent, GiveUpReason, RetryEvent, prelude::*, test_util::VirtualClock};
+use decor::{Error, GiveUpEvent, GiveUpReason, RetryEvent, prelude::*, test_util::VirtualClock};
 use std::{
     cell::{Cell, RefCell},
     future::ready,
@@ -104,4 +104,43 @@ async fn transient_reads_retryability_and_hint_from_the_error() {
     .unwrap_err();
     assert_eq!(error, Throttled(0));
     assert_eq!(begun.elapsed(), secs(3 + 2 + 1));
+}
+
+/// The error of a client, as the README has it.
+#[derive(Debug, PartialEq, thiserror::Error)]
+enum ApiError {
+    #[error("the server answered {0}")]
+    Status(u16),
+    #[error(transparent)]
+    Policy(#[from] Error),
+}
+
+impl Transient for ApiError {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Status(status) => matches!(status, 429 | 500..),
+            Self::Policy(error) => error.is_transient(),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_tries_again_only_where_that_could_help() {
+    for (status, attempts) in [(429, 3), (500, 3), (503, 3), (400, 1), (401, 1), (404, 1)] {
+        let calls = Cell::new(0);
+        let request = || {
+            calls.set(calls.get() + 1);
+            ready(Err::<(), _>(ApiError::Status(status)))
+        };
+        let answer = request.timeout(secs(1)).retry_with(RetryPolicy::default()).transient().await;
+        assert_eq!((answer, calls.get()), (Err(ApiError::Status(status)), attempts));
+    }
+    let calls = Cell::new(0);
+    let hangs = || {
+        calls.set(calls.get() + 1);
+        std::future::pending::<Result<(), ApiError>>()
+    };
+    let answer = hangs.timeout(secs(1)).retry_with(RetryPolicy::default()).transient().await;
+    assert!(matches!(answer, Err(ApiError::Policy(Error::TimedOut { .. }))));
+    assert_eq!(calls.get(), 3);
 }

@@ -1,0 +1,14 @@
+//! Arguments are to be shown of which one is not `Debug`.
+
+use decor::prelude::*;
+
+struct Token(String);
+
+async fn login(id: u64, token: Token) -> Result<u64, String> {
+    if token.0.is_empty() { Err("no token".into()) } else { Ok(id) }
+}
+
+fn main() {
+    let chain = login.logged_values();
+    let _ = async { chain.call(42, Token("x".into())).await };
+}

@@ -1,0 +1,12 @@
+//! An async function is decorated as if it were a sync one.
+
+use decor::prelude::*;
+
+async fn fetch(id: u64) -> Result<u64, String> {
+    if id == 0 { Err("no such user".into()) } else { Ok(id) }
+}
+
+fn main() {
+    let chain = fetch.blocking().retry_with(RetryPolicy::default());
+    let _ = chain.call(42);
+}

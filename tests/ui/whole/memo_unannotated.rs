@@ -1,0 +1,13 @@
+//! What the memo is to keep of the output is not written: the user, or the whole `Result`.
+
+use decor::prelude::*;
+use std::time::Duration;
+
+async fn fetch(id: u64) -> Result<String, String> {
+    Ok(format!("user {id}"))
+}
+
+fn main() {
+    let chain = fetch.memoized(&Memo::ttl(Duration::from_secs(300)));
+    let _ = async { chain.call(42).await };
+}

@@ -1,0 +1,13 @@
+//! The key that is given is not of the memo's type, nor borrowed from it.
+
+use decor::prelude::*;
+use std::time::Duration;
+
+async fn fetch(id: u64) -> Result<String, String> {
+    Ok(format!("user {id}"))
+}
+
+fn main() {
+    let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
+    let _ = async { fetch(42).memoized_by(&users, "42").await };
+}

@@ -1,0 +1,18 @@
+//! A method is a function of its receiver, and that is not the key.
+
+use decor::prelude::*;
+use std::time::Duration;
+
+struct Client;
+
+impl Client {
+    async fn settings(&self) -> Result<String, String> {
+        Ok("dark".into())
+    }
+}
+
+fn main() {
+    let memo: Memo<String, String> = Memo::ttl(Duration::from_secs(300));
+    let chain = Client::settings.memoized(&memo);
+    let _ = async { chain.call(&Client).await };
+}

@@ -1,0 +1,12 @@
+//! A log of successes and failures of an output that is no `Result`.
+
+use decor::prelude::*;
+
+async fn double(n: u64) -> u64 {
+    n * 2
+}
+
+fn main() {
+    let chain = double.logged();
+    let _ = async { chain.call(42).await };
+}

@@ -1,0 +1,12 @@
+//! A retry must tell success from failure by an output that is no `Result`.
+
+use decor::prelude::*;
+
+async fn status(id: u64) -> u16 {
+    if id == 0 { 503 } else { 200 }
+}
+
+fn main() {
+    let chain = status.retry_with(RetryPolicy::default());
+    let _ = async { chain.call(42).await };
+}

@@ -1,0 +1,16 @@
+//! A retried closure that counts cannot be cloned for each call.
+
+use decor::prelude::*;
+use std::future::ready;
+
+fn main() {
+    let mut calls = 0;
+    let count = (|n: u64| {
+        calls += 1;
+        ready(Ok::<u64, String>(n))
+    })
+    .timed("count")
+    .logged()
+    .retry_with(RetryPolicy::default());
+    let _ = async { count.call(42).await };
+}

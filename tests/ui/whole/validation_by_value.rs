@@ -1,0 +1,12 @@
+//! A validation takes an argument away from the function.
+
+use decor::prelude::*;
+
+async fn fetch(id: u64, lang: &str) -> Result<String, String> {
+    Ok(format!("{id} {lang}"))
+}
+
+fn main() {
+    let chain = fetch.validated(|id: u64, _: &&str| if id == 0 { Err("id must not be 0") } else { Ok(()) });
+    let _ = async { chain.call(42, "en").await };
+}
