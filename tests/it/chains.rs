@@ -106,14 +106,32 @@ struct Answer {
     tokens: usize,
 }
 
+/// The error of the README's client, whose function fails only by a decorator here.
+#[derive(Debug, thiserror::Error)]
+enum ApiError {
+    #[error(transparent)]
+    Policy(#[from] Error),
+}
+
+impl Transient for ApiError {
+    fn is_transient(&self) -> bool {
+        let Self::Policy(error) = self;
+        error.is_transient()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_client_of_a_model_api() {
-    let complete = |_: String| pending::<Result<Answer, Error>>();
+    let complete = |_: String| pending::<Result<Answer, ApiError>>();
     let minute = Duration::from_secs(60);
     let limiter = shown!("README.md": RateLimiter::windows([(20, minute), (1_000, minute)]));
     let complete = shown!("README.md": complete
         .timeout(Duration::from_secs(20))
-        .pausing(&limiter, Error::retry_after)
+        .pausing(&limiter, ApiError::retry_after)
         .rate_limited_by(&limiter, |prompt: &String| [1, prompt.len() / 4 + 1])
         .settled(|answer: &Answer| [1, answer.tokens])
         .retry_with(RetryPolicy::exponential(Duration::from_millis(100)).jitter(Jitter::Full)).transient()
@@ -121,7 +139,9 @@ async fn the_client_of_a_model_api() {
     assert_said("README.md", "If the API hangs, every caller has its error after 60 s, waits for permits included.");
     let (longest, answers) = longest_wait(|n| complete.call(format!("What is {n}?"))).await;
     assert_eq!(longest, minute);
-    assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(|error| is_timeout(error, minute))));
+    assert!(
+        answers.iter().all(|answer| answer.as_ref().is_err_and(|ApiError::Policy(error)| is_timeout(error, minute)))
+    );
     assert_eq!(answers.iter().flatten().map(|answer| answer.text.len()).sum::<usize>(), 0);
 }
 
