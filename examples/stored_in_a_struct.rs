@@ -1,5 +1,5 @@
 //! Decorated functions in a struct field, in a static, in a struct that is generic over them, and
-//! in the client whose method they decorate.
+//! in a client, which decorates its own method.
 //!
 //! ```text
 //! cargo run --example stored_in_a_struct

@@ -1,9 +1,11 @@
-//! How a decorated function is called, stored and passed on: [`.call(..)`](Call1::call) and
+//! Ways to call, store and pass on a decorated function: [`.call(..)`](Call1::call) and
 //! [`.into_fn()`](Call1::into_fn).
 //!
 //! A decorated function is a value with a method `call`, because stable Rust lets no type of a
 //! library be called as `fetch(42)`. The method takes the function's own arguments. The
-//! [prelude](crate::prelude) has it, for 0 to 8 arguments:
+//! [prelude](crate::prelude) has it, for 0 to 8 arguments.
+//!
+//! # Examples
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {

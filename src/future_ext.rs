@@ -435,8 +435,8 @@ pub trait FutureExt: Future + Sized {
     ///
     /// let per_host: KeyedLimiter<String> = KeyedLimiter::new(10, Duration::from_secs(1));
     /// let throttled = std::future::ready(Err::<(), _>(Duration::from_secs(30)));
-    /// let call = throttled.pausing_by_key(&per_host, "a.example", |retry_after| Some(*retry_after));
-    /// call.await.unwrap_err();
+    /// let hint = |retry_after: &Duration| Some(*retry_after);
+    /// throttled.pausing_by_key(&per_host, "a.example", hint).await.unwrap_err();
     /// assert_eq!(per_host.for_key("a.example").available(), 0);
     /// assert_eq!(per_host.for_key("b.example").available(), 10);
     /// # }
@@ -470,7 +470,8 @@ pub trait FutureExt: Future + Sized {
     ///
     /// let per_host: KeyedLimiter<String> = KeyedLimiter::new(10, Duration::from_secs(1));
     /// let throttled = std::future::ready(Response { retry_after: Some(Duration::from_secs(30)) });
-    /// throttled.pausing_result_by_key(&per_host, "a.example", |response| response.retry_after).await;
+    /// let hint = |response: &Response| response.retry_after;
+    /// throttled.pausing_result_by_key(&per_host, "a.example", hint).await;
     /// assert_eq!(per_host.for_key("a.example").available(), 0);
     /// # }
     /// ```

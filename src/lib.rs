@@ -111,9 +111,9 @@
 //! Async closures that borrow from outside work as well. An async closure that lends what it owns,
 //! such as a client, needs [`with_context`]. For struct fields, statics and application state there
 //! is [`BoxedFn`]. The module [`calling`] has these and further recipes: a function that decorates
-//! any function, a bound `F: AsyncFn(..)`, `async_trait`, and a struct that stores its own method. On
-//! a function that is not decorated, `.call` belongs to the standard library's
-//! unstable `Fn` traits, and rustc warns: call it with `(..)`.
+//! any function, a bound `F: AsyncFn(..)`, `async_trait`, and a struct that stores its own method.
+//! On a function that is not decorated, `.call` belongs to the standard library's unstable `Fn`
+//! traits, and rustc warns: call it with `(..)`.
 //!
 //! The return type of a function that returns a chain states the bounds of its callers. These
 //! bounds allow calls from any number of spawned tasks:
@@ -121,8 +121,6 @@
 //! ```
 //! use decor::{Callable, Error, prelude::*};
 //! use std::time::Duration;
-//!
-//! type Answer = Result<usize, Error>;
 //!
 //! type Answer = Result<usize, Error>;
 //!
@@ -192,9 +190,9 @@
 //! ```
 //!
 //! If the server hangs, every caller has its error after 1 s. If calls that load are dropped and
-//! others take over, no caller waits longer than 2 s. To give the error itself to all callers, begin
-//! with `.map_err(Arc::new).lifted()`, and put [`.sharing_errors()`](Memoized::sharing_errors) behind
-//! `memoized`.
+//! others take over, no caller waits longer than 2 s. To give the error itself to all callers,
+//! begin with `.map_err(Arc::new).lifted()`, and put
+//! [`.sharing_errors()`](Memoized::sharing_errors) behind `memoized`.
 //!
 //! # Laws
 //!

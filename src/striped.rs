@@ -55,6 +55,7 @@ impl Striped {
         self.sum().saturating_sub(reset_at)
     }
 
+    #[cfg(any(feature = "memo", test))]
     pub(crate) fn reset(&self) {
         self.reset_at.store(self.sum(), Relaxed);
     }

@@ -19,9 +19,9 @@
 //!   reaches the limit. In a test, let the function [`sleep`] for longer than the limit.
 //! - `std::thread::sleep` takes real time and no virtual time, so no time limit passes during it.
 //! - Only threads that [`clock.spawn(..)`](VirtualClock::spawn) starts are the clock's. A thread of
-//!   `std::thread::spawn`, of rayon or of a runtime waits in real time. If such a thread has to wait
-//!   for a limiter that the clock's threads use, it panics with a message that says so. Other waits
-//!   of such a thread, as for a retry's delay or in [`sleep`], take real time.
+//!   `std::thread::spawn`, of rayon or of a runtime waits in real time. If such a thread has to
+//!   wait for a limiter that the clock's threads use, it panics with a message that says so. Other
+//!   waits of such a thread, as for a retry's delay or in [`sleep`], take real time.
 
 use crate::{
     clock::virtual_clock::{Shared, current},
@@ -180,8 +180,11 @@ impl<T: Send + 'static> VirtualThread<T> {
 /// use std::time::Duration;
 ///
 /// let clock = test_util::VirtualClock::start();
-/// let slow = (|| { test_util::sleep(Duration::from_secs(5)); Ok::<_, decor::Error>(42) }).blocking();
-/// assert!(slow.timeout(Duration::from_secs(2)).call().is_err());
+/// let slow = || {
+///     test_util::sleep(Duration::from_secs(5));
+///     Ok::<_, decor::Error>(42)
+/// };
+/// assert!(slow.blocking().timeout(Duration::from_secs(2)).call().is_err());
 /// assert_eq!(clock.elapsed(), Duration::from_secs(2));
 /// ```
 #[track_caller]

@@ -19,23 +19,12 @@ use std::{fmt, future::Future};
 /// | `with_context(client, Client::get)`, a method with `self` or `self: Arc<Self>` | that: it works as it is |
 /// | `async \|id: u64\| client.get(id).await` | that: it borrows `client` |
 ///
-/// An async closure that *owns* what it lends to its own future is not a
-/// [`Callable`](crate::Callable), because the type of its future depends on the borrow:
+/// The function takes the context by value, and 0 to 8 arguments. A method with `&self` takes a
+/// reference, so it needs the closure. The arguments of a closure have their types written. If an
+/// argument is borrowed, the closure must be an async one: `async |client: Client, path: &str| ..`.
 ///
-/// ```compile_fail
-/// # use decor::prelude::*;
-/// # #[derive(Clone)] struct Client;
-/// # impl Client { async fn get(&self, id: u64) -> Result<u64, String> { Ok(id) } }
-/// # let (client, policy) = (Client, RetryPolicy::default());
-/// let fetch = (async move |id: u64| client.get(id).await).retry_with(&policy);
-/// ```
-///
-/// Pass the owned part as a context, as in the example. The context is cloned for each call, and
-/// before a retry for each attempt. It should therefore be cheap to clone, as clients and pools
-/// are.
-///
-/// If an argument is borrowed, the closure must be an async one:
-/// `async |client: Client, path: &str| ..`. The function takes the context and 0 to 8 arguments.
+/// The context is cloned for each call, and before a retry for each attempt. It should therefore be
+/// cheap to clone, as clients and pools are.
 ///
 /// # Examples
 ///
@@ -53,8 +42,16 @@ use std::{fmt, future::Future};
 /// # }
 /// ```
 ///
-/// The function takes the context by value, and 0 to 8 arguments. A method with `&self` takes a
-/// reference, so it needs the closure. The arguments of a closure have their types written.
+/// An async closure that *owns* what it lends to its own future is not a
+/// [`Callable`](crate::Callable), because the type of its future depends on the borrow:
+///
+/// ```compile_fail
+/// # use decor::prelude::*;
+/// # #[derive(Clone)] struct Client;
+/// # impl Client { async fn get(&self, id: u64) -> Result<u64, String> { Ok(id) } }
+/// # let (client, policy) = (Client, RetryPolicy::default());
+/// let fetch = (async move |id: u64| client.get(id).await).retry_with(&policy);
+/// ```
 pub fn with_context<X, F, Args>(context: X, function: F) -> WithContext<X, F>
 where
     F: TakesContext<X, Args>,

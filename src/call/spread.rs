@@ -67,7 +67,8 @@ macro_rules! call_by_arity {
                 self.call_with(($($a,)*))
             }
 
-            // More than the trait says: what is `Fn(A) -> Fut` by a bound is no `AsyncFn(A)` to rustc.
+            // More than the trait says, because rustc takes no `Fn(A) -> Fut` of a bound for an
+            // `AsyncFn(A)`.
             #[allow(refining_impl_trait)]
             fn into_fn(self) -> impl Fn($($A),*) -> Func::Future + AsyncFn($($A),*) -> Func::Output + Clone
             where

@@ -179,7 +179,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// struct Page { max_age: Option<Duration> }
     ///
     /// let second = Duration::from_secs(1);
-    /// let pages: Memo<&str, Page> = Memo::builder().ttl(60 * second).ttl_by(|_url, page: &Page| page.max_age).build();
+    /// let builder = Memo::builder().ttl(60 * second).ttl_by(|_url, page: &Page| page.max_age);
+    /// let pages: Memo<&str, Page> = builder.build();
     /// pages.insert("/news", Page { max_age: Some(5 * second) });
     /// pages.insert("/terms", Page { max_age: None });
     /// tokio::time::advance(59 * second).await;
@@ -339,7 +340,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// use decor::Memo;
     ///
     /// let megabyte = 1 << 20;
-    /// let pages = Memo::builder().capacity(64 * megabyte).weigher(|_url, page: &String| page.len() as u32).build();
+    /// let weigh = |_url: &&str, page: &String| page.len() as u32;
+    /// let pages = Memo::builder().capacity(64 * megabyte).weigher(weigh).build();
     /// pages.insert("/news", "..".to_owned());
     /// assert_eq!(pages.stats().entries, 1);
     /// ```
@@ -497,7 +499,9 @@ impl<K, V> MemoBuilder<K, V> {
     /// use decor::Memo;
     ///
     /// let pages: Memo<&str, String> = Memo::builder()
-    ///     .tags_by(|page: &&str, _text: &String| [format!("site:{}", page.split('/').next().unwrap_or_default())])
+    ///     .tags_by(|page: &&str, _text: &String| {
+    ///         [format!("site:{}", page.split('/').next().unwrap_or_default())]
+    ///     })
     ///     .build();
     /// pages.insert("shop/cart", "..".to_owned());
     /// pages.insert("shop/help", "..".to_owned());
@@ -534,7 +538,8 @@ impl<K, V> MemoBuilder<K, V> {
     /// #[derive(Debug, Clone, PartialEq)]
     /// struct Token { expires_at: SystemTime }
     ///
-    /// let tokens = Memo::builder().valid_while(|_realm: &&str, token: &Token| SystemTime::now() < token.expires_at).build();
+    /// let is_valid = |_realm: &&str, token: &Token| SystemTime::now() < token.expires_at;
+    /// let tokens = Memo::builder().valid_while(is_valid).build();
     /// let (now, hour) = (SystemTime::now(), Duration::from_secs(3600));
     /// tokens.insert("good", Token { expires_at: now + hour });
     /// tokens.insert("old", Token { expires_at: now - hour });

@@ -48,7 +48,8 @@ impl<K: Key, V: Value> Memo<K, V> {
     ///
     /// let bad = token.call("api").await;
     /// assert!(tokens.invalidate_if("api", |token| *token == bad));
-    /// assert!(!tokens.invalidate_if("api", |token| *token == bad)); // the next caller that holds it
+    /// let by_the_next_caller = tokens.invalidate_if("api", |token| *token == bad);
+    /// assert!(!by_the_next_caller);
     /// assert_eq!(token.call("api").await, 2);
     /// assert!(!tokens.invalidate_if("api", |token| *token == bad));
     /// assert_eq!(tokens.stats().loads, 1);
@@ -108,8 +109,9 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// struct Order { user: u64 }
     /// async fn fetch(id: u64) -> Order { Order { user: id % 10 } }
     ///
-    /// let orders: Memo<u64, Order> =
-    ///     Memo::builder().tags_by(|_id: &u64, order: &Order| [format!("user:{}", order.user)]).build();
+    /// let orders: Memo<u64, Order> = Memo::builder()
+    ///     .tags_by(|_id: &u64, order: &Order| [format!("user:{}", order.user)])
+    ///     .build();
     /// let fetch = fetch.memoized(&orders);
     /// for id in [12, 22, 33] {
     ///     fetch.call(id).await;

@@ -1,16 +1,16 @@
 //! The permit of a paced limiter that takes no lock.
 //!
-//! While a limiter is *open*, its schedule is one atomic word. A call whose permits are free moves
-//! the schedule on by a compare-and-swap. Every other call takes the lock. The holder of the lock
-//! shuts the word and so owns the schedule. At its end the holder opens the word again, unless a
-//! call waits, a pause lasts, the limiter was closed, or its limit or burst is another one now.
+//! While a limiter is *open*, its schedule is one atomic word. A call advances the schedule by a
+//! compare-and-swap if its permits are free. Every other call takes the lock. The holder of the
+//! lock shuts the word and so owns the schedule. On release the holder opens the word again,
+//! unless a call waits, a pause lasts, the limiter is closed, or its limit or burst has changed.
 //!
-//! A call that is stopped between its look at the word and its swap does no harm. If the schedule
-//! is the same by then, the call is admitted as at the moment of its look. The limit, the burst and
+//! A call may be suspended between its read of the word and its swap. If the schedule is still the
+//! same, the call is admitted as of the moment at which it read the clock. The limit, the burst and
 //! the unit of the schedule are the same as well, because with others the limiter stays shut.
 //!
-//! The limiter of a key has no such way. It would be larger, and the look-up of the key takes a
-//! lock.
+//! The limiter of a key has no fast path, because the counters would make it larger, and the
+//! look-up of the key takes a lock in any case.
 
 use crate::{
     Permits,
@@ -26,7 +26,7 @@ use crate::{
 /// In place of a schedule: the limiter is shut.
 const SHUT: u64 = u64::MAX;
 
-/// The way of calls to a paced limiter that need no lock.
+/// Schedule of a paced limiter, while no holder of the lock has it.
 #[derive(Debug)]
 pub(super) struct FastPath {
     ticks: Ticks,
@@ -72,7 +72,8 @@ impl FastPath {
         Some(now)
     }
 
-    /// Gives the schedule to the holder of the lock. Out of line, for the calls to an exact limiter.
+    /// Gives the schedule to the holder of the lock. Out of line, because calls to an exact limiter
+    /// do not need it.
     #[inline(never)]
     pub(super) fn shut(&self, quota: &mut Quota) {
         let schedule = self.schedule.swap(SHUT, AcqRel);

@@ -169,7 +169,7 @@ fn check(preemptions: usize, threads: &[&[Act]], latest: Duration) {
     check_limiter(|| RateLimiter::new(1, PERIOD), preemptions, threads, latest);
 }
 
-/// The same with a paced limiter, whose calls take no lock while permits are free.
+/// The same with a paced limiter. Its calls take no lock while permits are free.
 fn check_paced(threads: &[&[Act]], latest: Duration) {
     check_limiter(|| RateLimiter::builder().paced(1, PERIOD).build(), 2, threads, latest);
 }
@@ -239,7 +239,7 @@ fn a_paced_limiter_keeps_its_schedule_with_and_without_the_lock() {
     check_paced(&[&[Acquire, Try], &[Try], &[Close, Try]], Duration::ZERO);
 }
 
-/// Of all calls at one moment, a burst is admitted, whichever of them take the lock.
+/// A burst of the calls at one moment is admitted, whichever of them take the lock.
 #[test]
 fn a_burst_is_admitted_with_and_without_the_lock() {
     let explored = explore(2, || {

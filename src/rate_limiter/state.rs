@@ -327,6 +327,7 @@ impl Core {
     /// backwards.
     #[inline]
     fn enter(&self, clock: Clock) -> Locked<'_> {
+        #[cfg(feature = "test-util")]
         self.note_clock(clock);
         let mut state = self.locked();
         state.now = state.now.max(self.epoch.now(clock));
@@ -347,6 +348,7 @@ impl Core {
     #[inline]
     fn try_fast_path(&self, clock: Clock, permits: &Permits) -> Option<Nanos> {
         let fast_path = self.fast_path.as_deref()?;
+        #[cfg(feature = "test-util")]
         self.note_clock(clock);
         fast_path.try_take(&self.epoch, clock, permits)
     }
@@ -394,14 +396,13 @@ impl Core {
         })
     }
 
-    /// Notes the virtual clock of this thread, for [`refuse_a_foreign_wait`](Self::refuse_a_foreign_wait).
-    #[inline]
+    /// Notes the virtual clock of this thread for
+    /// [`refuse_a_foreign_wait`](Self::refuse_a_foreign_wait).
+    #[cfg(feature = "test-util")]
     fn note_clock(&self, clock: Clock) {
-        #[cfg(feature = "test-util")]
         if matches!(clock, Clock::Thread) {
             self.clock_of_use.note();
         }
-        let _ = clock;
     }
 
     /// Panics if this thread would wait in real time for threads of a virtual clock.

@@ -106,7 +106,7 @@ struct Answer {
     tokens: usize,
 }
 
-/// The error of the README's client, whose function fails only by a decorator here.
+/// The error of the README's client. Here only decorators fail.
 #[derive(Debug, thiserror::Error)]
 enum ApiError {
     #[error(transparent)]

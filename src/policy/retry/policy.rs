@@ -275,7 +275,8 @@ impl RetryPolicy {
     /// use decor::RetryPolicy;
     /// use std::time::Duration;
     ///
-    /// let patient = RetryPolicy::custom(|n| Duration::from_secs(if n == 1 { 0 } else { 60 })).max_attempts(4);
+    /// let delay = |n| Duration::from_secs(if n == 1 { 0 } else { 60 });
+    /// let patient = RetryPolicy::custom(delay).max_attempts(4);
     /// assert!(patient.schedule().eq([0, 60, 60].map(Duration::from_secs)));
     /// ```
     pub fn custom(delay: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
@@ -428,7 +429,8 @@ impl RetryPolicy {
     /// use std::time::Duration;
     ///
     /// let policy = RetryPolicy::fixed(Duration::from_secs(1)).jitter(Jitter::Equal);
-    /// assert!(policy.schedule().all(|d| (Duration::from_millis(500)..=Duration::from_secs(1)).contains(&d)));
+    /// let range = Duration::from_millis(500)..=Duration::from_secs(1);
+    /// assert!(policy.schedule().all(|delay| range.contains(&delay)));
     /// ```
     pub fn jitter(mut self, jitter: Jitter) -> Self {
         self.plan.jitter = jitter;

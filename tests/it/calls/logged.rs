@@ -167,7 +167,7 @@ impl fmt::Debug for Shy {
 
 #[tokio::test(start_paused = true)]
 async fn an_argument_that_cannot_be_shown_does_not_stop_the_call() {
-    async fn greet(_who: Shy) -> Result<u8, String> {
+    async fn greet(_name: Shy) -> Result<u8, String> {
         Ok(7)
     }
     struct Unwilling;

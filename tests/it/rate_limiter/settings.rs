@@ -88,8 +88,8 @@ async fn max_waiting_applies_to_calls_that_come_after_the_change() {
     assert_eq!(limiter.acquire_many(1).await, Err(Error::QueueFull { waiting: 0 }));
 }
 
-/// One permit each 100 ms. The first is taken at 0. The burst becomes 3 at 50 ms, while four calls
-/// wait.
+/// The limiter gives one permit each 100 ms. The first is taken at 0. The burst becomes 3 at 50 ms,
+/// while four calls wait.
 #[tokio::test(start_paused = true)]
 async fn a_larger_burst_reaches_waiting_calls() {
     let limiter = RateLimiter::paced(10, secs(1));

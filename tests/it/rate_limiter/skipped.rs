@@ -20,8 +20,8 @@ fn joined(limiter: &RateLimiter, number: usize) -> Vec<Waiting<'_>> {
         .collect()
 }
 
-/// One permit per 100 ms. Waiters 1 and 2 are late by more than 10 ms, so waiter 3 is admitted
-/// first.
+/// The limit is one permit per 100 ms. Waiters 1 and 2 are late by more than 10 ms, so waiter 3 is
+/// admitted first.
 #[tokio::test(start_paused = true)]
 async fn two_skipped_waiters_are_admitted_in_their_order() {
     for back in [[0, 1], [1, 0]] {

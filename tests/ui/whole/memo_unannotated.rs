@@ -1,4 +1,4 @@
-//! What the memo is to keep of the output is not written: the user, or the whole `Result`.
+//! The program does not say what the memo keeps of the output: the user, or the whole `Result`.
 
 use decor::prelude::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! One error is to go to many, and is not `Clone`.
+//! An error goes to many callers, and is not `Clone`.
 
 use decor::prelude::*;
 use std::{io, time::Duration};
