@@ -1,9 +1,9 @@
 //! Ways to call, store and pass on a decorated function: [`.call(..)`](Call1::call) and
 //! [`.into_fn()`](Call1::into_fn).
 //!
-//! A decorated function is a value with a method `call`, because stable Rust lets no type of a
-//! library be called as `fetch(42)`. The method takes the function's own arguments. The
-//! [prelude](crate::prelude) has it, for 0 to 8 arguments.
+//! A decorated function is a value with a method `call`, because on stable Rust a type of a
+//! library cannot be called as `fetch(42)`. The method takes the function's own arguments. The
+//! [prelude](crate::prelude) has the method, for 0 to 8 arguments.
 //!
 //! # Examples
 //!
@@ -23,7 +23,8 @@
 //! ```
 //!
 //! An async function without arguments can be awaited as it is, `fetch.await`, and a sync one is
-//! run by `.run()`. Both take the chain by value, so a closure that counts needs no more.
+//! run by `.run()`. Both take the chain by value, so a closure may change a captured variable, such
+//! as a counter.
 //!
 //! `.call(..)` borrows the chain, and any number of calls can be under way at once. A chain is
 //! `Clone` when its parts are. For many owners, clone it or put it into an `Arc`.
@@ -75,8 +76,9 @@
 //! # }
 //! ```
 //!
-//! For calls in spawned tasks, add `Send`, `Sync` and `'static`, and to the result `Future: Send`.
-//! The parameter then needs `Future: Send`, or `Repeated: Send` if a retry follows:
+//! For calls in spawned tasks, add `Send`, `Sync` and `'static` to the parameter and to the result.
+//! The result also needs `Future: Send`. The parameter also needs `Future: Send`, or
+//! `Repeated: Send` if a retry follows:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -121,8 +123,8 @@
 //! # Methods
 //!
 //! A method is a function of its receiver: `Client::get.retry_with(&policy).call(&client, id)`. A
-//! method of an `async_trait` is decorated from outside in the same way. From inside, it calls a
-//! decorated method of the type, with `self` as the first argument:
+//! method of an `async_trait` is decorated from outside in the same way. Inside the `impl`, the
+//! method of the trait calls a decorated method of the type, with `self` as the first argument:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -164,10 +166,10 @@
 //!
 //! # Stored in a struct
 //!
-//! A struct that keeps its own decorated method has an inner client, and the chain owns a clone of
-//! it: [`with_context`](crate::with_context). [`.boxed()`](crate::FnExt::boxed) gives the chain a
-//! short type, [`BoxedFn`]. The example `stored_in_a_struct` has a static and a generic field as
-//! well.
+//! A struct that keeps its own decorated method has an inner client. The chain owns a clone of that
+//! client, by [`with_context`](crate::with_context). [`.boxed()`](crate::FnExt::boxed) gives the
+//! chain a short type, [`BoxedFn`]. The example `stored_in_a_struct` also shows a static and a
+//! generic field.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -3,8 +3,8 @@
 use crate::Name;
 use std::{fmt, io, time::Duration};
 
-/// The error of a decorator that refused or ended a call. Errors that the call itself returned are
-/// never a `decor::Error`.
+/// The error of a decorator that refused or ended a call. A decorator leaves the errors that the
+/// call itself returned as they are.
 ///
 /// A decorator converts it into the error type of the decorated function by `From<decor::Error>`,
 /// as `?` does. These error types carry it:
@@ -221,7 +221,7 @@ pub enum GiveUpReason {
     /// The server asked for a longer wait than the policy's
     /// [`max_hint`](crate::RetryPolicy::max_hint).
     HintTooLong,
-    /// A decorator outside of the retry ended the call, such as a total timeout.
+    /// A decorator outside of the retry, such as a total timeout, ended the call.
     Interrupted,
 }
 
@@ -295,7 +295,8 @@ impl<E> RetryError<E> {
         self.attempts
     }
 
-    /// Returns the time from the start of the first attempt to the end of the last.
+    /// Returns the time from the start of the first attempt to the end of the last. Zero if the
+    /// reason is [`Interrupted`](GiveUpReason::Interrupted).
     ///
     /// # Examples
     ///

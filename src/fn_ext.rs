@@ -242,7 +242,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// The call is polled first, then the timer. A call that ends exactly at the limit therefore
     /// succeeds, and a call that is ready at its first poll needs neither timer nor clock. The time
-    /// counts from a first poll that came back pending. A limit of zero allows only that poll.
+    /// counts from the first poll, if that poll returns pending. A limit of zero allows one poll.
     /// [`Duration::MAX`] never ends a call. Takes [`Fallible`] outputs.
     ///
     /// # Place in a chain
@@ -263,13 +263,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// A thread cannot be cancelled. Therefore the call runs on a thread of its own, and function
     /// and arguments must be `Send + 'static`. When the limit passes, the caller abandons the call
-    /// there: see [`blocking`](crate::blocking#timeouts).
+    /// on that thread: see [`blocking`](crate::blocking#timeouts).
     ///
     /// # Cancel safety
     ///
     /// Dropping the future drops the call and the timer. When the limit passes, the call is dropped
-    /// before the error is returned. Work that must not be left half done belongs into a task of
-    /// its own.
+    /// before the error is returned. Work that must not be left half done belongs in a task of its
+    /// own.
     ///
     /// # Errors
     ///
@@ -305,24 +305,27 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Timeout::new(self, limit, name, Describe::new(Self::show))
     }
 
-    /// Calls the function again after a failure, by a policy. Retries every error, unless the
-    /// methods of [`Retry`] choose.
+    /// Calls the function again after a failure, by a policy. Retries every error, unless a method
+    /// of [`Retry`] selects the errors.
     ///
     /// The policy is taken by reference or by value. The function is first called when the future
-    /// is polled. Arguments are cloned for each attempt that may be followed by another, the first
-    /// included. Pass `&str` or `Arc<str>` if those clones cost too much. A function that is called
-    /// many times must be `Clone`, because each call works on a clone. A chain that is awaited once
-    /// needs no `Clone`: its closure may count in a variable of its own, whatever stands before the
-    /// retry. A function of `&mut self` cannot be retried, because its receiver is lent to the
-    /// first attempt. Neither can a closure `async move |id: u64| client.get(id).await`, because it
-    /// lends the client that it owns. Write `async |id: u64| ..`, which borrows the client, or
-    /// [`with_context`](crate::with_context).
+    /// is polled. The arguments are cloned for each attempt that may be followed by another, the
+    /// first included. Pass `&str` or `Arc<str>` if those clones cost too much.
+    ///
+    /// A function that is called many times must be `Clone`, because each call works on a clone. A
+    /// chain that is awaited once needs no `Clone`. The closure of such a chain may change a
+    /// captured variable, such as a counter, whatever decorators stand before the retry.
+    ///
+    /// A function of `&mut self` cannot be retried, because its receiver is lent to the first
+    /// attempt. A closure `async move |id: u64| client.get(id).await` cannot be retried either,
+    /// because its future borrows the client that the closure owns. Write `async |id: u64| ..`,
+    /// which borrows the client, or use [`with_context`](crate::with_context).
     ///
     /// With a delay of zero, the future lets other tasks run between two attempts.
     ///
     /// Emits events under the target `decor::retry`: `debug` for each retry and for a success after
     /// a retry, `warn` for giving up (`debug` if the error of the first attempt is not retried).
-    /// The [policy](crate::RetryPolicy#logs) sets other levels, and the least time between lines
+    /// The [policy](crate::RetryPolicy#logs) sets other levels, and the minimum time between lines
     /// about giving up. The events show the errors after
     /// [`.logging_errors()`](crate::Retry::logging_errors). In the function,
     /// [`attempt()`](crate::attempt()) returns the number of the attempt. Takes `Result`s.
@@ -390,13 +393,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// All functions that were given the limiter or a clone share its permits. Calls are admitted
     /// in the order in which they came. Threads and tasks stand in one queue. The permit is taken
-    /// at the first poll or later. The function is called once its permit is taken, so work that a
-    /// closure does before it returns its future waits as well. Takes any output.
+    /// at the first poll or later. The function is called after its permit is taken. Work that a
+    /// closure does before it returns its future therefore waits as well. Takes any output.
     ///
-    /// The wait has no limit of its own. A call stays pending once the limiter is
-    /// [closed](RateLimiter::close), because not every output can carry an error.
-    /// [`rate_limited_by`](Self::rate_limited_by) waits as long, and fails then.
-    /// [`rate_limited_within`](Self::rate_limited_within) bounds the wait.
+    /// The wait has no limit of its own. If the limiter is [closed](RateLimiter::close), a call
+    /// stays pending, because not every output can carry an error.
+    /// [`rate_limited_by`](Self::rate_limited_by) has no limit of its own either, but fails if the
+    /// limiter is closed. [`rate_limited_within`](Self::rate_limited_within) bounds the wait.
     ///
     /// # Place in a chain
     ///
@@ -446,14 +449,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// number for every window, or an array with one for each.
     ///
     /// The closure takes each argument by reference, with its type written. It runs when the call
-    /// is made, and before a retry for each attempt. A call for more than the burst of a paced
-    /// limiter waits for a full [burst](crate::RateLimiterBuilder::burst). Takes [`Fallible`]
-    /// outputs. Stands where [`rate_limited`](Self::rate_limited) stands, and its wait has no limit
-    /// of its own either.
+    /// is made. If the decorator stands before a retry, the closure runs for each attempt. A call
+    /// for more than the burst of a paced limiter waits for a full
+    /// [burst](crate::RateLimiterBuilder::burst). Takes [`Fallible`] outputs. Stands where
+    /// [`rate_limited`](Self::rate_limited) stands. The wait has no limit of its own.
     ///
-    /// If the permits are an estimate, [`.settled(..)`](crate::Around::settled) counts in their
-    /// place the permits that the call has used. The other decorators with a limiter take several
-    /// permits by [`.permits(..)`](crate::Around::permits), which follows them.
+    /// If the permits are an estimate, [`.settled(..)`](crate::Around::settled) replaces the
+    /// estimate by the number of permits that the call has used. Behind the other decorators with a
+    /// limiter, [`.permits(..)`](crate::Around::permits) asks for several permits.
     ///
     /// # Errors
     ///
@@ -490,9 +493,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// arguments: a user, a host.
     ///
     /// The closure takes each argument by reference, with its type written. It runs when the call
-    /// is made, and before a retry for each attempt. The key is remembered for as long as the call
-    /// waits or runs. Takes any output. A call stays pending if the key is
-    /// [closed](KeyedLimiter::close); with [`permits`](crate::Around::permits) it fails then.
+    /// is made. If the decorator stands before a retry, the closure runs for each attempt. The key
+    /// is remembered for as long as the call waits or runs. Takes any output. If the key is
+    /// [closed](KeyedLimiter::close), a call stays pending. With
+    /// [`permits`](crate::Around::permits) the call fails.
     ///
     /// # Place in a chain
     ///
@@ -527,8 +531,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// [`rate_limited`](Self::rate_limited), with a wait of at most `max_wait` for the permit.
     ///
-    /// If the wait is known to be longer, the call fails at once. Zero does not wait. Takes
-    /// [`Fallible`] outputs.
+    /// If the wait is known to be longer, the call fails at once. With a `max_wait` of zero, the
+    /// call does not wait. Takes [`Fallible`] outputs.
     ///
     /// # Place in a chain
     ///
@@ -537,7 +541,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`](crate::Error::RateLimited), with the earliest time until a permit may
+    /// [`Error::RateLimited`](crate::Error::RateLimited), with the shortest time until a permit can
     /// be free. Calls ahead that ask for several permits may delay the permit further.
     /// [`Error::QueueFull`](crate::Error::QueueFull), if the queue is full.
     /// [`Error::Closed`](crate::Error::Closed), if the limiter is [closed](RateLimiter::close).
@@ -684,11 +688,11 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Stands close to the request: before `rate_limited` on the same limiter, and before
     /// `retry_with`. Behind `rate_limited`, `hint` would also see the errors of that limiter.
     ///
-    /// # Examples
+    /// If the rest of the pause is longer than the policy's delay, a retry behind `pausing` reports
+    /// that rest as the wait before the next attempt. The attempt itself begins after the policy's
+    /// delay, and then waits for the limiter in the order of the queue.
     ///
-    /// A retry around it reports the rest of the pause as the wait before the next attempt, if that
-    /// is longer than the policy's delay. The attempt itself begins after the policy's delay, and
-    /// then waits for the limiter in the order of the queue.
+    /// # Examples
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -878,7 +882,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// A timeout before the memo bounds each load. It bounds a waiting call only as long as the
     /// call joins one load: a call that takes over after a dropped load gets the full limit again.
     /// A timeout behind the memo bounds each caller, its wait for another call's load included. Put
-    /// one timeout on either side, so that neither a load nor a caller hangs.
+    /// one timeout on each side, so that neither a load nor a caller hangs.
     ///
     /// # Cancel safety
     ///
@@ -965,8 +969,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// The value is removed after a success. A load of the key that began earlier is not kept
     /// either, so the next call loads what was written. After an `Err` the value stays.
-    /// [`.before_and_after()`](Around::before_and_after) may follow. Takes `Result`s; a plain
-    /// output becomes one by [`.fallible()`](Self::fallible).
+    /// [`.before_and_after()`](Around::before_and_after) removes the value at the beginning of the
+    /// call as well. Takes `Result`s. [`.fallible()`](Self::fallible) makes a plain output a
+    /// `Result`.
     ///
     /// The closure takes each argument by reference, with its type written, and returns the owned
     /// key. It runs when the call is made.
@@ -1092,8 +1097,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Around::new(self, Validated(validate), Describe::new(Self::show))
     }
 
-    /// Warns callers that the function will go: `fetch is deprecated: use fetch_v2 (called at
-    /// src/main.rs:12:5)`.
+    /// Warns callers that the function will be removed: `fetch is deprecated: use fetch_v2 (called
+    /// at src/main.rs:12:5)`.
     ///
     /// Emits one `warn` event under the target `decor::call`, at the first poll of the first call
     /// of this decorated function and its clones. [`deprecated_with`](Self::deprecated_with) warns
@@ -1197,8 +1202,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// The closure is cloned for each call. If the error borrows from the arguments, use a named
     /// function in its place. For futures, use `map_err` of the `futures` crate.
     ///
-    /// Stands last, if a public type should not show decor's errors. Stands before the decorators
-    /// that need the new error type.
+    /// Stands last, if a public type should not show decor's errors. Otherwise stands before the
+    /// decorators that need the new error type.
     ///
     /// # Examples
     ///
@@ -1249,25 +1254,20 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// Names the function, for the log lines and errors of the decorators behind it.
     ///
-    /// Functions and methods have their own name. A closure has the file and line of its first
-    /// decorator as its name, such as `src/main.rs:12`, until it is named. A memo right behind a
-    /// closure only has the function around the closure for
-    /// [`LoadFailed`](crate::Error::LoadFailed).
+    /// Functions and methods have their own name. A closure without a name shows the file and line
+    /// of its first decorator, such as `src/main.rs:12`. If a memo stands directly behind such a
+    /// closure, [`LoadFailed`](crate::Error::LoadFailed) shows the function around the closure.
+    ///
+    /// A [`Name`] may be made at run time: `.named(format!("job {id}"))`. Such a name is allocated
+    /// once, and shared by all calls and their errors. A future has no method `named`. Name the
+    /// closure that makes the future instead: `(|| fetch(42)).named("job")`.
     ///
     /// # Place in a chain
     ///
     /// Stands first, so that all decorators have the name. May stand between any two decorators.
-    /// The decorators before it keep the earlier name. A method that refines a decorator, such as
-    /// `.when(..)` or `.labelled(..)`, follows its decorator directly, and so stands before
-    /// `.named(..)`. A future has no `named`: name the closure that makes it, as in
-    /// `(|| fetch(42)).named("job")`.
-    ///
-    /// A [`Name`] may be made at run time: `.named(format!("job {id}"))`. Such a name is allocated
-    /// once, and shared by all calls and their errors.
-    ///
-    /// # Place in a chain
-    ///
-    /// Stands first. A decorator before `.named(..)` shows the function's own name.
+    /// The decorators before `.named(..)` keep the earlier name. A method that refines a decorator,
+    /// such as `.when(..)` or `.labelled(..)`, follows its decorator directly, and so stands before
+    /// `.named(..)`.
     ///
     /// # Examples
     ///

@@ -40,14 +40,14 @@
 //! | [`logged_args`](FnExt::logged_args) | | yes | the same with a text that a closure makes from the arguments |
 //! | [`timeout`](FnExt::timeout) | yes | yes | bounds the duration of each call; `.labelled("total")` tells the limit from others |
 //! | [`retry_with`](FnExt::retry_with) | | yes | calls the function again after a failure, by a [`RetryPolicy`] |
-//! | [`rate_limited`](FnExt::rate_limited), [`rate_limited_by`](FnExt::rate_limited_by) | yes | yes | waits for permits of a shared [`RateLimiter`]; [`settled`](Around::settled) counts the permits that were used in place of those that were reserved |
+//! | [`rate_limited`](FnExt::rate_limited), [`rate_limited_by`](FnExt::rate_limited_by) | yes | yes | waits for permits of a shared [`RateLimiter`]; [`settled`](Around::settled) replaces the reserved permits by the permits that the call has used |
 //! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same with a bounded wait, or without a wait; [`permits`](Around::permits) takes several permits |
 //! | [`rate_limited_by_key`](FnExt::rate_limited_by_key), [`rate_limited_within_by_key`](FnExt::rate_limited_within_by_key), [`try_rate_limited_by_key`](FnExt::try_rate_limited_by_key) | by a given key | yes | a limit for each user, host, .. of a [`KeyedLimiter`] |
 //! | [`pausing`](FnExt::pausing), [`pausing_result`](FnExt::pausing_result), [`pausing_by_key`](FnExt::pausing_by_key), [`pausing_result_by_key`](FnExt::pausing_result_by_key) | yes | yes | a 429 of one call pauses the limiter for all calls |
 //! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers outputs in a shared [`Memo`]; one call at a time loads a value |
 //! | [`invalidating`](FnExt::invalidating), [`invalidating_tag`](FnExt::invalidating_tag) | yes | yes | removes the value that a call has changed from a [`Memo`] |
 //! | [`validated`](FnExt::validated) | | yes | rejects arguments before the function is called |
-//! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns callers that the function will go |
+//! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns callers that the function will be removed |
 //! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | lets an output carry decor's own errors |
 //! | [`map_err`](FnExt::map_err), [`err_into`](FnExt::err_into) | futures' own | yes | changes the error |
 //! | [`named`](FnExt::named), [`boxed`](FnExt::boxed) | | yes | names the function; gives the chain a short type |
@@ -55,8 +55,8 @@
 //!
 //! [`FnExt`] describes the decorators of functions, async and sync. [`FutureExt`] describes those
 //! of futures, with the same names and meanings. Sync functions have the decorators after
-//! `.blocking()`: see [`blocking`]. The arguments of a future are gone, so `by a given key` means
-//! that the method takes the key itself, and no closure that makes it.
+//! `.blocking()`: see [`blocking`]. A future does not show its arguments. `by a given key`
+//! therefore means that the method takes the key itself, in place of a closure that makes the key.
 //!
 //! # Reading a chain
 //!
@@ -108,15 +108,15 @@
 //! If the closure hangs, the call ends after 10 s: the limit holds for all attempts together.
 //!
 //! A method is a function of its receiver: `Client::get.retry_with(&policy).call(&client, id)`.
-//! Async closures that borrow from outside work as well. An async closure that lends what it owns,
-//! such as a client, needs [`with_context`]. For struct fields, statics and application state there
-//! is [`BoxedFn`]. The module [`calling`] has these and further recipes: a function that decorates
-//! any function, a bound `F: AsyncFn(..)`, `async_trait`, and a struct that stores its own method.
-//! On a function that is not decorated, `.call` belongs to the standard library's unstable `Fn`
-//! traits, and rustc warns: call it with `(..)`.
+//! Async closures that borrow from outside work as well. If the future of an async closure borrows
+//! what the closure owns, such as a client, use [`with_context`]. For struct fields, statics and
+//! application state there is [`BoxedFn`]. The module [`calling`] has these and further recipes: a
+//! function that decorates any function, a bound `F: AsyncFn(..)`, `async_trait`, and a struct that
+//! stores its own method. Call a function without decorators with `(..)`, because its `.call`
+//! belongs to the standard library's unstable `Fn` traits, and rustc warns.
 //!
-//! The return type of a function that returns a chain states the bounds of its callers. These
-//! bounds allow calls from any number of spawned tasks:
+//! The return type of a function that returns a chain states the bounds that its callers need.
+//! These bounds allow calls from any number of spawned tasks:
 //!
 //! ```
 //! use decor::{Callable, Error, prelude::*};
@@ -196,24 +196,26 @@
 //!
 //! # Laws
 //!
-//! - **Lazy.** Nothing is logged, timed or admitted before the first poll. Decorators only look at
-//!   the arguments at [`.call(..)`](calling). A decorator that may hold a call back or refuse it (a
-//!   limiter, a [gate](layer) of your own, a retry, a memo) calls the function once it has let the
-//!   call through. Chains can be built outside of a runtime.
-//! - **Dropping is safe** at every await, and is an outcome. `timed` and `logged` report a dropped
-//!   call as `cancelled`, and a panic as `panicked`.
+//! - **Lazy.** Nothing is logged, timed or admitted before the first poll. At
+//!   [`.call(..)`](calling), decorators look at the arguments, and do nothing else. A decorator
+//!   that may hold a call back or refuse it (a limiter, a [gate](layer) of your own, a retry, a
+//!   memo) calls the function after the decorator has let the call through. Chains can be built
+//!   outside of a runtime.
+//! - **Dropping is safe** at every await, and counts as an outcome. `timed` and `logged` report a
+//!   dropped call as `cancelled`, and a panic as `panicked`.
 //! - **A handle is shared.** A [`RateLimiter`] or a [`Memo`] is cheap to clone, and a clone is the
-//!   same handle. It serves tasks and functions of any return type.
+//!   same handle. A handle serves tasks and threads, and a limiter serves functions of any return
+//!   type.
 //! - **Success costs next to nothing.** A call that succeeds at once allocates nothing and spawns
 //!   no task, except with `boxed` and `detached`. No clock is read without need, and no log line is
 //!   formatted without a listener.
 //! - **One clock** for tasks: tokio's. Under `start_paused = true` (tokio's feature `test-util`)
-//!   every delay, limit and TTL is virtual. Waits are exact to the millisecond of tokio's timer: a
-//!   wait ends at the first whole millisecond that is not early. Threads wait in real time, or by
-//!   the clock of `decor::test_util` (feature `test-util`).
-//! - **Wrong settings fail where they are written**, with the setting, its value and the allowed
-//!   values. Constructors for literals panic, `try_` constructors and [`RetryConfig`] return a
-//!   [`ConfigError`].
+//!   every delay, limit and TTL is virtual. Waits are exact to the millisecond of tokio's timer. A
+//!   wait ends at the first whole millisecond at which its time has passed. Threads wait in real
+//!   time, or by the clock of `decor::test_util` (feature `test-util`).
+//! - **Wrong settings fail where they are written.** The error shows the setting, its value and the
+//!   allowed values. Constructors for literals panic. `try_` constructors and [`RetryConfig`]
+//!   return a [`ConfigError`].
 //!
 //! # Clocks
 //!

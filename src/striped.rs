@@ -1,7 +1,8 @@
-//! A counter that many threads count in at the same time.
+//! A counter that many threads increment at the same time.
 //!
 //! An atomic addition costs some five times as much as a load and a store. A thread therefore
-//! leases a *stripe* of its own, which no other thread writes to, and gives it back at its end.
+//! leases a *stripe* of its own, which no other thread writes to. When the thread ends, it returns
+//! the stripe.
 //! The threads beyond the first [`OWN`] share the remaining stripes, by atomic additions.
 
 use crate::sync::{
@@ -29,8 +30,8 @@ pub(crate) struct Padded<T>(pub(crate) T);
 #[derive(Debug, Default)]
 pub(crate) struct Striped {
     stripes: [Padded<AtomicU64>; STRIPES],
-    /// Sum of the stripes at the latest reset. Only its own thread may write to a stripe, so a
-    /// reset leaves the stripes as they are.
+    /// Sum of the stripes at the latest reset. A reset leaves the stripes as they are, because a
+    /// leased stripe has a single writer.
     reset_at: AtomicU64,
 }
 
@@ -83,7 +84,7 @@ static LEASES: Leases = Leases::new();
 #[inline(never)]
 fn find_stripe() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
-    // The threads of a model are all one thread.
+    // All threads of a model run on one OS thread, so none has its own stripe.
     let lease = if cfg!(shuttle) { None } else { LEASE.try_with(|lease| lease.number).ok().flatten() };
     let number = lease.unwrap_or_else(|| OWN + THREADS.fetch_add(1, Relaxed) % SHARED);
     STRIPE.set(Some(number));
@@ -98,7 +99,7 @@ impl Leases {
         Self(Bits::new(0))
     }
 
-    /// The number of a stripe that has no writer.
+    /// Leases a stripe without a writer, and returns its number; `None` if all are leased.
     fn take(&self) -> Option<usize> {
         // `Acquire`: what the earlier holder has written is there.
         let taken = self.0.fetch_update(Acquire, Relaxed, |taken| {
@@ -129,7 +130,7 @@ impl<'a> Lease<'a> {
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            // The destructor of another thread-local may still count.
+            // The destructor of another thread-local may still count, in a shared stripe.
             STRIPE.set(Some(OWN));
             self.leases.give_back(number);
         }

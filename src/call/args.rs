@@ -55,7 +55,7 @@ pub trait DebugArgs {
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "the arguments `{Self}` cannot be cloned for another attempt, because one of them is not `Clone`",
-    note = "derive `Clone` for it, or take it by reference or as an `Arc`"
+    note = "derive `Clone` for it, or take it by `&` or as an `Arc`; what is lent by `&mut` cannot be lent to a second attempt"
 )]
 pub trait CloneArgs: Clone {}
 

@@ -67,9 +67,9 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 ///         let memo = Memo::builder().ttl(ttl).capacity(1_000).jitter(0.1).build();
 ///         let get = |client: Client, id: u64| async move { client.user(id).await };
 ///         let fetch = decor::with_context(client, get)
+///             .named("users")
 ///             .retry_with(RetryPolicy::default())
 ///             .memoized(&memo)
-///             .named("users")
 ///             .boxed();
 ///         Self { memo, fetch }
 ///     }
@@ -161,15 +161,16 @@ use std::{borrow::Borrow, fmt, hash::Hash};
 /// Calls for other keys free the memory of values that no call asks for. A value is dead when the
 /// longer of the two windows after its expiry is over. Each [`get`](Self::get), each
 /// [`insert`](Self::insert) of a value that is kept and each memoized call drops up to two dead
-/// values, the earliest first. A dead value is therefore dropped at the latest by the n-th call
-/// after that moment, where n is the largest number of values that the memo has held, and at least
-/// 32. A store that needs room drops as many expired values as it needs.
+/// values, the earliest first. Let n be the largest number of values that the memo has held, and at
+/// least 32. A dead value is then dropped by the n-th of these calls at the latest. A store that
+/// needs room drops as many expired values as it needs.
 ///
 /// Two kinds of calls drop less. A hit on a value that never expires reads no clock, and only one
 /// in 64 such hits of a thread drops values. If several threads could drop values at the same time,
 /// only one does. A memo that is not called runs no code, and keeps all values. The next call that
-/// reads the clock begins to drop them; [`stats`](Self::stats) does not read it. If that is too
-/// late, call [`purge_expired`](Self::purge_expired) from a timer of your own.
+/// reads the clock begins to drop the dead values. [`stats`](Self::stats) does not read the clock.
+/// If that call comes too late, call [`purge_expired`](Self::purge_expired) from a timer of your
+/// own.
 ///
 /// `Hash`, `Eq` and `Clone` of keys and values run while a part of the memo is locked. Code of
 /// these traits must not use the same memo. `Drop` and all closures that the memo is given may use

@@ -1,4 +1,4 @@
-//! The permit of a paced limiter that takes no lock.
+//! Permits of a paced limiter, taken without the lock.
 //!
 //! While a limiter is *open*, its schedule is one atomic word. A call advances the schedule by a
 //! compare-and-swap if its permits are free. Every other call takes the lock. The holder of the
@@ -7,10 +7,11 @@
 //!
 //! A call may be suspended between its read of the word and its swap. If the schedule is still the
 //! same, the call is admitted as of the moment at which it read the clock. The limit, the burst and
-//! the unit of the schedule are the same as well, because with others the limiter stays shut.
+//! the unit of the schedule are unchanged too, because the word stays shut after a change of the
+//! limit or the burst.
 //!
-//! The limiter of a key has no fast path, because the counters would make it larger, and the
-//! look-up of the key takes a lock in any case.
+//! The limiter of a key has no fast path, because the counters would make the limiter larger, and
+//! the lookup of the key takes a lock in any case.
 
 use crate::{
     Permits,
@@ -23,7 +24,7 @@ use crate::{
     },
 };
 
-/// In place of a schedule: the limiter is shut.
+/// Value of the word in place of a schedule, while the limiter is shut.
 const SHUT: u64 = u64::MAX;
 
 /// Schedule of a paced limiter, while no holder of the lock has it.
@@ -73,7 +74,7 @@ impl FastPath {
     }
 
     /// Gives the schedule to the holder of the lock. Out of line, because calls to an exact limiter
-    /// do not need it.
+    /// do not need this function.
     #[inline(never)]
     pub(super) fn shut(&self, quota: &mut Quota) {
         let schedule = self.schedule.swap(SHUT, AcqRel);
@@ -82,8 +83,8 @@ impl FastPath {
         }
     }
 
-    /// Takes the schedule over from the holder of the lock, unless the limit or the burst is
-    /// another one now.
+    /// Takes the schedule over from the holder of the lock, unless the limit or the burst has
+    /// changed.
     pub(super) fn open(&self, quota: &Quota) {
         if let Some(schedule) = quota.pacer().and_then(|pacer| self.ticks.read(pacer)) {
             self.schedule.store(schedule, Release);
