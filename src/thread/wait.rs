@@ -104,7 +104,10 @@ struct ParkerGuard(Arc<Parker>);
 impl ParkerGuard {
     fn new() -> Self {
         // The `Drop` of another thread-local may wait after `PARKER` is gone.
-        Self(PARKER.try_with(Cell::take).ok().flatten().unwrap_or_default())
+        let parker = PARKER.try_with(Cell::take).ok().flatten().unwrap_or_default();
+        // An earlier wait of this thread may have been woken twice.
+        parker.take_wake();
+        Self(parker)
     }
 }
 

@@ -739,6 +739,33 @@ fn a_gate_of_a_thread_waits_for_its_waker() {
     assert_eq!(taken(&trace), ["gate asked", "gate completed", "gate dropped"]);
 }
 
+#[test]
+fn a_late_wake_of_an_earlier_wait_does_not_poll_the_next_gate() {
+    let clock = VirtualClock::start();
+    let (trace, first, second) = (Trace::default(), Signal::default(), Signal::default());
+    let behind = |name, signal: &Signal| load.blocking().gated(Recorder::new(name, &trace).opened(signal));
+    let (first_call, second_call) = (behind("first", &first), behind("second", &second));
+
+    let opener = clock.spawn(move || {
+        sleep_blocking(secs(1));
+        let wakers = first.0.lock().unwrap().1.clone();
+        first.give();
+        wakers
+    });
+    first_call.call("ann").unwrap();
+    opener.join().into_iter().for_each(Waker::wake);
+    drop(first_call);
+    taken(&trace);
+
+    let opener = clock.spawn(move || {
+        sleep_blocking(secs(1));
+        second.give();
+    });
+    second_call.call("ann").unwrap();
+    opener.join();
+    assert_eq!(taken(&trace), ["second asked", "second asked", "second asked", "second completed", "second dropped"]);
+}
+
 /// Waits for a moment and a waker at once. The first of them counts.
 #[tokio::test(start_paused = true)]
 async fn a_gate_that_waits_for_a_moment_may_be_woken_before() {

@@ -5,6 +5,7 @@ mod chain;
 mod depth;
 mod limiter;
 mod memo;
+mod mixed;
 mod retry;
 pub mod subject;
 mod timeout;
@@ -68,6 +69,9 @@ pub const ALL: &[Case] = &[
     Case::waiters("waiters_100k", "100,000 waiters at 100,000 a second", 100_000, 100_000),
     Case::calls_on(1, "memo_hit_1t", "a hit", memo::hit),
     Case::calls_on(2, "memo_hit_2t", "the same on two threads", memo::hit),
+    Case::calls("memo_mixed_1", "keys of different popularity, 1 of 1,000 calls for a new one", mixed::one),
+    Case::calls("memo_mixed_10", "the same with 10 of 1,000", mixed::ten),
+    Case::calls("memo_mixed_100", "the same with 100 of 1,000", mixed::hundred),
     Case::calls("memo_cold", "1,000 callers of one key, and one load", memo::cold),
     Case::calls("chain", "limiter, retry, timeout, logged and timed, without a listener", chain::chain),
     Case::calls("chain_hit", "the same with a memo, a hit", chain::hit),
