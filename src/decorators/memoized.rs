@@ -188,6 +188,7 @@ where
     type Output = C::Output;
     type Future = MemoizedFuture<C, Args, R::Future, K, V, Options<B, E, R>>;
 
+    #[inline]
     fn call_once(self, args: Args) -> Self::Future {
         MemoizedFuture::new(self.memo, self.callable, args, self.options)
     }
@@ -229,6 +230,7 @@ where
 awaited_directly!(Memoized<C, K, V, O>, C, K, V, O);
 
 impl<C: Clone, K, V, O: Clone> Clone for Memoized<C, K, V, O> {
+    #[inline] // each call clones the chain behind the memo, and copies it once more otherwise
     fn clone(&self) -> Self {
         let Self { callable, memo, options, describe } = self;
         Self { callable: callable.clone(), memo: memo.clone(), options: options.clone(), describe: *describe }
