@@ -11,7 +11,7 @@ use futures::FutureExt as _;
 use std::{
     future::pending,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc,
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -55,8 +55,10 @@ async fn a_wait_that_is_refused_names_the_line_of_the_call() {
     let fails = |_: u8| Err::<u8, _>(decor::Error::QueueFull { waiting: 1 });
     let behind = (|_: u8| 1_u8).blocking().rate_limited(&limiter);
     let retried = fails.blocking().timed("inside").retry_with(RetryPolicy::fixed(secs(1)));
-    let slow = |_: u8| {
-        thread::sleep(ms(50));
+    let (_release, held) = mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    let slow = move |_: u8| {
+        let _ = held.lock().unwrap().recv(); // until the end of the test
         Ok::<_, decor::Error>(())
     };
     let bounded = slow.blocking().timeout(secs(9));
