@@ -9,5 +9,6 @@ async fn login(id: u64, token: Token) -> Result<u64, String> {
 }
 
 fn main() {
-    let _ = login.logged_values();
+    let chain = login.logged_values();
+    let _ = async { chain.call(42, Token("x".into())).await };
 }

@@ -7,5 +7,6 @@ async fn fetch(id: u64) -> Result<u64, String> {
 }
 
 fn main() {
-    let _ = fetch.blocking().retry_with(RetryPolicy::default());
+    let chain = fetch.blocking().retry_with(RetryPolicy::default());
+    let _ = chain.call(42);
 }

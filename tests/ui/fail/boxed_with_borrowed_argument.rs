@@ -9,5 +9,5 @@ async fn find(name: &str) -> Result<usize, String> {
 fn main() {
     let find = find.timed("find").boxed();
     let name = String::from("ann");
-    let _ = find.call(&name);
+    let _ = async { find.call(&name).await };
 }

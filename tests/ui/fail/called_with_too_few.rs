@@ -7,5 +7,5 @@ async fn fetch(id: u64, lang: &str) -> Result<String, String> {
 }
 
 fn main() {
-    let _ = fetch.timed("fetch").call(42);
+    let _ = async { fetch.timed("fetch").call(42).await };
 }

@@ -1,5 +1,7 @@
 //! A method with `&self` borrows the context that it is to take.
 
+use decor::prelude::*;
+
 #[derive(Clone)]
 struct Client;
 
@@ -10,5 +12,6 @@ impl Client {
 }
 
 fn main() {
-    let _ = decor::with_context(Client, Client::get);
+    let chain = decor::with_context(Client, Client::get).retry_with(RetryPolicy::default());
+    let _ = async { chain.call(42).await };
 }

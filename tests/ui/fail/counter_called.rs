@@ -10,5 +10,5 @@ fn main() {
         ready(Ok::<u64, String>(n))
     })
     .timed("count");
-    let _ = count.call(42);
+    let _ = async { count.call(42).await };
 }

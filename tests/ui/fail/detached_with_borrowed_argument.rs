@@ -11,5 +11,5 @@ fn main() {
     let users: Memo<String, String> = Memo::ttl(Duration::from_secs(300));
     let find = find.memoized(&users).detached();
     let name = String::from("ann");
-    let _ = find.call(&name);
+    let _ = async { find.call(&name).await };
 }

@@ -10,5 +10,6 @@ async fn fetch(id: u64) -> Result<u64, ApiError> {
 }
 
 fn main() {
-    let _ = fetch.logged();
+    let chain = fetch.logged();
+    let _ = async { chain.call(42).await };
 }

@@ -11,5 +11,6 @@ async fn fetch(id: u64) -> Result<u64, ApiError> {
 }
 
 fn main() {
-    let _ = fetch.timeout(Duration::from_secs(2));
+    let chain = fetch.timeout(Duration::from_secs(2));
+    let _ = async { chain.call(42).await };
 }

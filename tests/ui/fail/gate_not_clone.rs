@@ -29,5 +29,6 @@ async fn fetch(id: u64) -> u64 {
 }
 
 fn main() {
-    let _ = fetch.gated(Counted::default());
+    let chain = fetch.gated(Counted::default());
+    let _ = async { chain.call(42).await };
 }

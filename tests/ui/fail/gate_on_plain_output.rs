@@ -34,5 +34,6 @@ async fn fetch(id: u64) -> u64 {
 }
 
 fn main() {
-    let _ = fetch.gated(Closed(true));
+    let chain = fetch.gated(Closed(true));
+    let _ = async { chain.call(42).await };
 }

@@ -13,5 +13,6 @@ impl Client {
 
 fn main() {
     let client = Client;
-    let _ = (async move |id: u64| client.get(id).await).retry_with(RetryPolicy::default());
+    let chain = (async move |id: u64| client.get(id).await).retry_with(RetryPolicy::default());
+    let _ = async { chain.call(42).await };
 }

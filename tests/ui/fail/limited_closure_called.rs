@@ -15,5 +15,5 @@ fn main() {
     let limiter = RateLimiter::new(10, Duration::from_secs(1));
     let token = Token("secret".into());
     let login = (move |id: u64| ready(token.signed(id))).rate_limited(&limiter);
-    let _ = login.call(42);
+    let _ = async { login.call(42).await };
 }

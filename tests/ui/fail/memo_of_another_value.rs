@@ -15,5 +15,6 @@ async fn fetch_order(id: u64) -> Result<Order, String> {
 
 fn main() {
     let users: Memo<u64, User> = Memo::ttl(Duration::from_secs(300));
-    let _ = fetch_order.memoized(&users);
+    let chain = fetch_order.memoized(&users);
+    let _ = async { chain.call(42).await };
 }

@@ -8,5 +8,6 @@ async fn fetch(id: u64) -> Result<String, String> {
 }
 
 fn main() {
-    let _ = fetch.memoized(&Memo::ttl(Duration::from_secs(300)));
+    let chain = fetch.memoized(&Memo::ttl(Duration::from_secs(300)));
+    let _ = async { chain.call(42).await };
 }

@@ -9,5 +9,6 @@ async fn fetch(id: u64) -> Result<String, String> {
 
 fn main() {
     let users: Memo<String, String> = Memo::ttl(Duration::from_secs(300));
-    let _ = fetch.memoized(&users);
+    let chain = fetch.memoized(&users);
+    let _ = async { chain.call(42).await };
 }

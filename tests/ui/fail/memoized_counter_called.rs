@@ -11,5 +11,5 @@ fn main() {
         ready(n)
     })
     .memoized(&users);
-    let _ = count.call(42);
+    let _ = async { count.call(42).await };
 }

@@ -14,5 +14,6 @@ async fn fetch(id: u64) -> Result<String, NotFound> {
 
 fn main() {
     let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
-    let _ = fetch.memoized(&users);
+    let chain = fetch.memoized(&users);
+    let _ = async { chain.call(42).await };
 }

@@ -9,5 +9,5 @@ async fn fetch(id: u64) -> Result<String, String> {
 
 fn main() {
     let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
-    let _ = fetch(42).memoized_by(&users, "42");
+    let _ = async { fetch(42).memoized_by(&users, "42").await };
 }

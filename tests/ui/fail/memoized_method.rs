@@ -13,5 +13,6 @@ impl Client {
 
 fn main() {
     let memo: Memo<String, String> = Memo::ttl(Duration::from_secs(300));
-    let _ = Client::settings.memoized(&memo);
+    let chain = Client::settings.memoized(&memo);
+    let _ = async { chain.call(&Client).await };
 }

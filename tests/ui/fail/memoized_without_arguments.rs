@@ -9,5 +9,6 @@ async fn settings() -> Result<String, String> {
 
 fn main() {
     let memo: Memo<String, String> = Memo::ttl(Duration::from_secs(300));
-    let _ = settings.memoized(&memo);
+    let chain = settings.memoized(&memo);
+    let _ = async { chain.call().await };
 }

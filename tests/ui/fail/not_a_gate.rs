@@ -17,5 +17,6 @@ async fn fetch(id: u64) -> Result<u64, String> {
 }
 
 fn main() {
-    let _ = fetch.gated(Closed(true));
+    let chain = fetch.gated(Closed(true));
+    let _ = async { chain.call(42).await };
 }

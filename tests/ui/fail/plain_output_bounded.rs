@@ -8,5 +8,5 @@ async fn double(n: u64) -> u64 {
 }
 
 fn main() {
-    let _ = double(21).timeout(Duration::from_secs(2));
+    let _ = async { double(21).timeout(Duration::from_secs(2)).await };
 }

@@ -7,5 +7,6 @@ async fn double(n: u64) -> u64 {
 }
 
 fn main() {
-    let _ = double.logged();
+    let chain = double.logged();
+    let _ = async { chain.call(42).await };
 }

@@ -7,5 +7,6 @@ async fn status(id: u64) -> u16 {
 }
 
 fn main() {
-    let _ = status.retry_with(RetryPolicy::default());
+    let chain = status.retry_with(RetryPolicy::default());
+    let _ = async { chain.call(42).await };
 }

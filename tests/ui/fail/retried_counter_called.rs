@@ -12,5 +12,5 @@ fn main() {
     .timed("count")
     .logged()
     .retry_with(RetryPolicy::default());
-    let _ = count.call(42);
+    let _ = async { count.call(42).await };
 }

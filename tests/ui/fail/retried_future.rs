@@ -7,5 +7,5 @@ async fn fetch(id: u64) -> Result<u64, String> {
 }
 
 fn main() {
-    let _ = fetch(42).retry_with(RetryPolicy::default());
+    let _ = async { fetch(42).retry_with(RetryPolicy::default()).await };
 }

@@ -8,5 +8,6 @@ async fn send(text: String) -> Result<usize, String> {
 
 fn main() {
     let text = String::from("hello");
-    let _ = (|| send(text)).retry_with(RetryPolicy::default());
+    let chain = (|| send(text)).retry_with(RetryPolicy::default());
+    let _ = async { chain.call().await };
 }

@@ -9,5 +9,6 @@ fn main() {
         calls += 1;
         ready(n)
     });
-    let _ = count.timed("count");
+    let chain = count.timed("count");
+    let _ = async { chain.call(42).await };
 }

@@ -9,5 +9,6 @@ async fn read(id: u64) -> Result<String, io::Error> {
 
 fn main() {
     let users: Memo<u64, String> = Memo::ttl(Duration::from_secs(300));
-    let _ = read.memoized(&users).sharing_errors();
+    let chain = read.memoized(&users).sharing_errors();
+    let _ = async { chain.call(42).await };
 }

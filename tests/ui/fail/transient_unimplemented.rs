@@ -13,5 +13,6 @@ async fn fetch(id: u64) -> Result<u64, ApiError> {
 }
 
 fn main() {
-    let _ = fetch.retry_with(RetryPolicy::default()).transient();
+    let chain = fetch.retry_with(RetryPolicy::default()).transient();
+    let _ = async { chain.call(42).await };
 }

@@ -7,5 +7,5 @@ async fn fetch(id: u64) -> Result<u64, String> {
 }
 
 fn main() {
-    let _ = fetch(42).validated(|id: &u64| if *id == 0 { Err("id must not be 0") } else { Ok(()) });
+    let _ = async { fetch(42).validated(|id: &u64| if *id == 0 { Err("id must not be 0") } else { Ok(()) }).await };
 }

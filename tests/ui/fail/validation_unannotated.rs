@@ -7,5 +7,6 @@ async fn fetch(id: u64) -> Result<u64, String> {
 }
 
 fn main() {
-    let _ = fetch.validated(|id| if *id == 0 { Err("id must not be 0") } else { Ok(()) });
+    let chain = fetch.validated(|id| if *id == 0 { Err("id must not be 0") } else { Ok(()) });
+    let _ = async { chain.call(42).await };
 }
