@@ -60,6 +60,19 @@ pub enum Error {
         /// Number of callers in the queue.
         waiting: usize,
     },
+    /// A [`CircuitBreaker`](crate::CircuitBreaker) is open. The function was not called. Not
+    /// [transient](crate::Transient), because a retry at once would be refused as well. A retry
+    /// with [`retry_after`](crate::Retry::retry_after) waits until the circuit is half-open.
+    #[error("circuit {name} is open{}", .retry_after.map_or_else(String::new, |after| format!(": try again in {after:?}")))]
+    CircuitOpen {
+        /// The [name](crate::CircuitBreakerBuilder::named) of the breaker; `breaker` if it has
+        /// none.
+        name: Name,
+        /// Time from the refusal until the circuit is half-open. `None` if the breaker is
+        /// [isolated](crate::CircuitBreaker::isolate), or if as many probes are running as are
+        /// allowed.
+        retry_after: Option<Duration>,
+    },
     /// The call needs a handle that was closed, such as a limiter after
     /// [`close`](crate::RateLimiter::close). The function was not called. Not
     /// [transient](crate::Transient), because a closed handle stays closed.
@@ -107,9 +120,10 @@ pub enum Error {
 /// | `TimedOut` | `TimedOut` |
 /// | `InvalidArgument` | `InvalidInput` |
 /// | `RateLimited`, `QueueFull`, `Rejected` | `WouldBlock` |
-/// | `LoadFailed`, `Closed` | `Other` |
+/// | `LoadFailed`, `Closed`, `CircuitOpen` | `Other` |
 ///
-/// `Closed` is `Other`, because other code retries the kinds of a lost connection.
+/// `Closed` and `CircuitOpen` are `Other`, because other code retries the kinds of a lost connection
+/// and of a resource that would block.
 /// [`io::Error::get_ref`] returns the [`Error`] itself.
 ///
 /// # Examples
@@ -124,7 +138,7 @@ impl From<Error> for io::Error {
             Error::TimedOut { .. } => io::ErrorKind::TimedOut,
             Error::InvalidArgument { .. } => io::ErrorKind::InvalidInput,
             Error::RateLimited { .. } | Error::QueueFull { .. } | Error::Rejected { .. } => io::ErrorKind::WouldBlock,
-            Error::LoadFailed { .. } | Error::Closed { .. } => io::ErrorKind::Other,
+            Error::LoadFailed { .. } | Error::Closed { .. } | Error::CircuitOpen { .. } => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }

@@ -3,7 +3,7 @@
 //! Each decorator has one entry, for async and for sync functions.
 
 use crate::{
-    Fallible, KeyedLimiter, Name, Permits, RateLimiter, ResultLike, RetryPolicy,
+    CircuitBreaker, Fallible, KeyedBreaker, KeyedLimiter, Name, Permits, RateLimiter, ResultLike, RetryPolicy,
     call::{
         Describe, Late,
         args::{CloneArgs, DebugArgs, Inspect},
@@ -13,6 +13,7 @@ use crate::{
         boxed::Boxable,
         deprecated::{Deprecated, Deprecation},
         errors::{ErrInto, Lifted, MadeFallible, MapErr},
+        guarded_by::{BreakerOfKey, Guarded},
         logged::{HideValues, Logged, Logging, ShowArgs, ShowDebug, ShowPicked, ShowValue},
         named::Named,
         pausing::{ByError, ByResult, Pausing},
@@ -20,6 +21,7 @@ use crate::{
         retry::Retry,
         timed::{OutcomeOf, Timing},
         timeout::Timeout,
+        unless_open::UnlessOpen,
         validated::Validated,
     },
     layer::{Around, ByArgs, CloneGate, Decoration, Each, Gate, GateLayer, Gated, GatedBy, Mapped},
@@ -840,6 +842,161 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         P: FnMut(&Self::Output) -> Option<Duration>,
     {
         watched(self, Pausing::new(OfKey { limiter: limiter.clone(), key }, ByResult(hint)))
+    }
+
+    /// Refuses calls while a circuit is open, because the service behind the function fails.
+    ///
+    /// [`CircuitBreaker`](crate::CircuitBreaker) describes when the circuit opens and closes. The
+    /// breaker is shared: give all functions that call a service the same one. The refinements
+    /// [`when`](crate::Around::when), [`when_result`](crate::Around::when_result),
+    /// [`transient`](crate::Around::transient) and [`ignoring`](crate::Around::ignoring) may follow,
+    /// and choose the results that count as failures. Until set, every `Err` does. Takes
+    /// [`Fallible`] outputs.
+    ///
+    /// A call that ends without a call of the function counts as neither a success nor a failure,
+    /// because it says nothing about the service. A refusal by a limiter, a gate or another breaker
+    /// before this one therefore opens no circuit. As with
+    /// [`settled`](crate::Around::settled), a call that reaches a memo counts as a call of the
+    /// function.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands directly behind the `timeout` of an attempt, so that a call that hangs is a failure. A
+    /// timeout behind the breaker drops the call, which counts as neither. Stands before
+    /// `rate_limited` and `retry_with`: calls that wait for a limiter are then refused when their
+    /// turn comes, and each attempt counts. [`unless_open`](Self::unless_open) behind the limiter
+    /// keeps calls from queueing while the circuit is open.
+    ///
+    /// A retry that is `.transient()` returns a refusal at once. With
+    /// `.retry_after(|e| e.retry_after())`, a retry of all errors waits until the circuit is
+    /// half-open.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped counts as neither, unless it lasted
+    /// [`slow_after`](crate::CircuitBreakerBuilder::slow_after) or longer. A probe gives its place
+    /// to another call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CircuitOpen`](crate::Error::CircuitOpen), with the time until the circuit is
+    /// half-open. The function is not called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> { std::future::pending().await }
+    ///
+    /// let breaker = CircuitBreaker::builder().consecutive(3).named("users").build();
+    /// let fetch = fetch.timeout(Duration::from_secs(2)).guarded_by(&breaker);
+    /// for id in 0..3 {
+    ///     assert_eq!(fetch.call(id).await.unwrap_err().to_string(), "fetch timed out after 2s");
+    /// }
+    /// let refused = fetch.call(42).await.unwrap_err();
+    /// assert_eq!(refused.to_string(), "circuit users is open: try again in 30s");
+    /// # }
+    /// ```
+    ///
+    /// If `fetch` hangs, every caller has its error after 2 s, and at once while the circuit is
+    /// open.
+    #[track_caller]
+    fn guarded_by(self, breaker: &CircuitBreaker) -> Around<Late<Self>, GateLayer<Guarded<CircuitBreaker>>>
+    where
+        Self::Output: Fallible,
+    {
+        held(self, Guarded::new(breaker.clone()))
+    }
+
+    /// [`guarded_by`](Self::guarded_by), by key: guards the calls of each key by themselves, such as
+    /// a host or a tenant.
+    ///
+    /// The closure takes each argument by reference, with its type written, and returns the key. It
+    /// runs when the call is made, and before a retry for each attempt. Cancel safety, errors and
+    /// the place in a chain are those of [`guarded_by`](Self::guarded_by).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    ///
+    /// async fn fetch(host: String) -> Result<usize, Error> {
+    ///     if host == "a.example" { Err(Error::QueueFull { waiting: 0 }) } else { Ok(host.len()) }
+    /// }
+    ///
+    /// let per_host = KeyedBreaker::consecutive(1);
+    /// let fetch = fetch.guarded_by_key(&per_host, |host: &String| host.clone());
+    /// fetch.call("a.example".into()).await.unwrap_err();
+    /// assert!(matches!(fetch.call("a.example".into()).await, Err(Error::CircuitOpen { .. })));
+    /// assert_eq!(fetch.call("b.example".into()).await, Ok(9));
+    /// # }
+    /// ```
+    #[track_caller]
+    fn guarded_by_key<K, P>(
+        self,
+        breaker: &KeyedBreaker<K>,
+        key: P,
+    ) -> Around<Late<Self>, GateLayer<Guarded<BreakerOfKey<K, P>>>>
+    where
+        K: Eq + Hash + Clone,
+        P: Inspect<Args, Output = K>,
+        Self::Output: Fallible,
+    {
+        held(self, Guarded::new(BreakerOfKey { breaker: breaker.clone(), key }))
+    }
+
+    /// Refuses calls while a circuit is open, and does nothing else. Counts no result, and takes no
+    /// probe's place.
+    ///
+    /// A half-open circuit lets every call pass here. Takes [`Fallible`] outputs.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands behind `rate_limited`, with [`guarded_by`](Self::guarded_by) and the same breaker
+    /// before the limiter. While the circuit is open, new calls are then refused at once, and do
+    /// not queue for a permit first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CircuitOpen`](crate::Error::CircuitOpen). The function is not called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> { Ok(id) }
+    ///
+    /// let breaker = CircuitBreaker::consecutive(5);
+    /// let limiter = RateLimiter::new(1, Duration::from_secs(60));
+    /// let fetch = fetch
+    ///     .timeout(Duration::from_secs(2))
+    ///     .guarded_by(&breaker)
+    ///     .rate_limited(&limiter)
+    ///     .unless_open(&breaker)
+    ///     .timeout(Duration::from_secs(90));
+    ///
+    /// assert_eq!(fetch.call(1).await, Ok(1)); // takes the permit
+    /// breaker.trip();
+    /// let begun = tokio::time::Instant::now();
+    /// assert!(matches!(fetch.call(2).await, Err(Error::CircuitOpen { .. })));
+    /// assert_eq!(begun.elapsed(), Duration::ZERO);
+    /// # }
+    /// ```
+    ///
+    /// If `fetch` hangs, every caller has its error after 90 s.
+    #[track_caller]
+    fn unless_open(self, breaker: &CircuitBreaker) -> Around<Late<Self>, GateLayer<UnlessOpen>>
+    where
+        Self::Output: Fallible,
+    {
+        held(self, UnlessOpen::new(breaker.clone()))
     }
 
     /// Remembers outputs: a call with the same arguments as an earlier one gets the value from the

@@ -1,15 +1,17 @@
 //! Decorators of bare futures: all those that neither repeat the call nor read its arguments.
 
 use crate::{
-    Fallible, KeyedLimiter, Name, Permits, RateLimiter, ResultLike,
+    CircuitBreaker, Fallible, KeyedBreaker, KeyedLimiter, Name, Permits, RateLimiter, ResultLike,
     call::Called,
     decorators::{
         errors::{Lifted, MadeFallible},
+        guarded_by::Guard,
         logged::{CallLog, HideValues, Logging, ShowDebug, ShowValue},
         pausing::{ByError, ByResult, Keyed, Pausing},
         rate_limited::{Admission, RefusableAdmission},
         timed::{AnyOutput, OutcomeOf, Stopwatch, Timing},
         timeout::TimeoutFuture,
+        unless_open::UnlessOpen,
     },
     layer::{Gate, GatedFuture, MappedFuture},
 };
@@ -487,6 +489,91 @@ pub trait FutureExt: Future + Sized {
         P: FnMut(&Self::Output) -> Option<Duration>,
     {
         GatedFuture::new(self, Pausing::new(Keyed::new(limiter, key.to_owned()), ByResult(hint)))
+    }
+
+    /// Refuses the call while a circuit is open; see [`FnExt::guarded_by`](crate::FnExt::guarded_by).
+    ///
+    /// [`.when(..)`](GatedFuture::when), [`.when_result(..)`](GatedFuture::when_result),
+    /// [`.transient()`](GatedFuture::transient) and [`.ignoring(..)`](GatedFuture::ignoring) may
+    /// follow. A future counts as called when it is polled, so a refusal of a limiter before the
+    /// breaker counts as its error does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> { Ok(id) }
+    ///
+    /// let breaker = CircuitBreaker::consecutive(5);
+    /// assert_eq!(fetch(42).guarded_by(&breaker).await, Ok(42));
+    /// breaker.trip();
+    /// assert!(matches!(fetch(42).guarded_by(&breaker).await, Err(Error::CircuitOpen { .. })));
+    /// # }
+    /// ```
+    fn guarded_by(self, breaker: &CircuitBreaker) -> GatedFuture<Self, Guard<CircuitBreaker>, Self::Output>
+    where
+        Self::Output: Fallible,
+    {
+        GatedFuture::new(self, Guard::of_future(breaker.clone()))
+    }
+
+    /// [`guarded_by`](Self::guarded_by), by the breaker of a key; see
+    /// [`FnExt::guarded_by_key`](crate::FnExt::guarded_by_key).
+    ///
+    /// The key may be borrowed: a `&str` for a `String`. The key is remembered for as long as the
+    /// future lives.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, KeyedBreaker, prelude::*};
+    ///
+    /// async fn fetch(host: &str) -> Result<usize, Error> { Ok(host.len()) }
+    ///
+    /// let per_host: KeyedBreaker<String> = KeyedBreaker::consecutive(5);
+    /// per_host.for_key("a.example").trip();
+    /// assert!(fetch("a.example").guarded_by_key(&per_host, "a.example").await.is_err());
+    /// assert_eq!(fetch("b.example").guarded_by_key(&per_host, "b.example").await, Ok(9));
+    /// # }
+    /// ```
+    fn guarded_by_key<K, Q>(
+        self,
+        breaker: &KeyedBreaker<K>,
+        key: &Q,
+    ) -> GatedFuture<Self, Guard<CircuitBreaker>, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+        Self::Output: Fallible,
+    {
+        GatedFuture::new(self, Guard::of_future(breaker.for_key(key)))
+    }
+
+    /// Refuses the call while a circuit is open, and counts nothing; see
+    /// [`FnExt::unless_open`](crate::FnExt::unless_open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> { Ok(id) }
+    ///
+    /// let breaker = CircuitBreaker::consecutive(5);
+    /// assert_eq!(fetch(42).unless_open(&breaker).await, Ok(42));
+    /// breaker.isolate();
+    /// assert!(fetch(42).unless_open(&breaker).await.is_err());
+    /// # }
+    /// ```
+    fn unless_open(self, breaker: &CircuitBreaker) -> GatedFuture<Self, UnlessOpen, Self::Output>
+    where
+        Self::Output: Fallible,
+    {
+        GatedFuture::new(self, UnlessOpen::new(breaker.clone()))
     }
 
     /// Remembers the output under this key; see [`FnExt::memoized`](crate::FnExt::memoized).

@@ -251,6 +251,7 @@ mod call;
 pub mod calling;
 #[cfg(test)]
 mod cases;
+mod circuit_breaker;
 mod clock;
 mod decorators;
 mod diagnostics;
@@ -258,6 +259,7 @@ mod error;
 mod fallible;
 mod fn_ext;
 mod future_ext;
+mod keys;
 pub mod layer;
 #[cfg(feature = "memo")]
 mod memo;
@@ -283,6 +285,10 @@ pub use call::{
     args::{DebugArgs, Inspect},
     context::{WithContext, with_context},
 };
+pub use circuit_breaker::{
+    CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerStats, CircuitChange, KeyedBreaker, KeyedBreakerBuilder,
+    Passage,
+};
 #[doc(hidden)]
 pub use decorators::DECORATORS;
 #[cfg(feature = "memo")]
@@ -303,7 +309,10 @@ pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
 pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
 pub use name::Name;
-pub use policy::{Backoff, Jitter, Permits, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule};
+pub use policy::{
+    Backoff, CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow, Jitter, Permits, RetryBudgetConfig,
+    RetryConfig, RetryPolicy, Schedule,
+};
 pub use rate_limiter::{KeyedLimiter, KeyedLimiterBuilder, RateLimiter, RateLimiterBuilder, RateLimiterStats};
 pub use retry_budget::{RetryBudget, RetryBudgetStats};
 pub use transient::Transient;
@@ -320,12 +329,14 @@ pub use {
     },
     decorators::{
         boxed::Boxable,
+        guarded_by::{BreakerByArgs, BreakerOfKey, Guard, Guarded},
         logged::{CallLog, HideValues, Logged, ShowDebug, ShowPicked},
         rate_limited::{Admission, OfKey, One, OneWithin, RateLimited, RefusableAdmission, Weighted},
         retry::RetryOptions,
         settled::{Settled, Settling},
         timed::{AnyOutput, ByResult, Stopwatch},
         timeout::{Labelled, Unlabelled},
+        unless_open::UnlessOpen,
         validated::Validated,
     },
     layer::{ByArgs, ByMemo, CloneGate, Each, GateLayer, GatedCalls, Mapped},

@@ -12,6 +12,8 @@ use tracing::{Level, level_filters::LevelFilter};
 pub(crate) const CALL: &str = "decor::call";
 /// Target of the events of `retry_with`.
 pub(crate) const RETRY: &str = "decor::retry";
+/// Target of the events of a circuit breaker.
+pub(crate) const BREAKER: &str = "decor::breaker";
 
 /// `tracing::event!` under [`CALL`] with a level that is only known at run time.
 macro_rules! event {

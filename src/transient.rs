@@ -57,8 +57,9 @@ pub trait Transient {
     }
 }
 
-/// All errors are transient, except an invalid argument and a closed limiter. A refusal by a
-/// limiter or by a [gate](crate::layer::Gate) carries the delay before another attempt.
+/// All errors are transient, except an invalid argument, a closed limiter and an open circuit. A
+/// refusal by a limiter, by a circuit breaker or by a [gate](crate::layer::Gate) carries the delay
+/// before another attempt.
 ///
 /// # Examples
 ///
@@ -77,16 +78,20 @@ pub trait Transient {
 ///
 /// assert!(!Error::InvalidArgument { message: "empty".into() }.is_transient());
 /// assert!(!Error::Closed { what: "the rate limiter" }.is_transient());
+///
+/// let open = Error::CircuitOpen { name: "users".into(), retry_after: Some(Duration::from_secs(30)) };
+/// assert!(!open.is_transient());
+/// assert_eq!(open.retry_after(), Some(Duration::from_secs(30)));
 /// ```
 impl Transient for Error {
     fn is_transient(&self) -> bool {
-        !matches!(self, Self::InvalidArgument { .. } | Self::Closed { .. })
+        !matches!(self, Self::InvalidArgument { .. } | Self::Closed { .. } | Self::CircuitOpen { .. })
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
-            Self::Rejected { retry_after, .. } => *retry_after,
+            Self::Rejected { retry_after, .. } | Self::CircuitOpen { retry_after, .. } => *retry_after,
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod boxed;
 pub(crate) mod deprecated;
 pub(crate) mod errors;
+pub(crate) mod guarded_by;
 #[cfg(feature = "memo")]
 pub(crate) mod invalidating;
 pub(crate) mod logged;
@@ -15,6 +16,7 @@ pub(crate) mod retry;
 pub(crate) mod settled;
 pub(crate) mod timed;
 pub(crate) mod timeout;
+pub(crate) mod unless_open;
 pub(crate) mod validated;
 
 /// The list of all decorators of functions, with their settings.
@@ -32,6 +34,7 @@ macro_rules! for_each_decorator {
             try_rate_limited(limiter) try_rate_limited_by_key(limiter, key)
             pausing(limiter, hint) pausing_result(limiter, hint)
             pausing_by_key(limiter, key, hint) pausing_result_by_key(limiter, key, hint)
+            guarded_by(breaker) guarded_by_key(breaker, key) unless_open(breaker)
             memoized(memo) memoized_by(memo, key) invalidating(memo, key) invalidating_tag(memo, tag)
             validated(validate) deprecated(advice) deprecated_with(deprecation)
             lifted() fallible() map_err(change) err_into() named(name) boxed() gated(gate) gated_by(gate)

@@ -88,6 +88,17 @@ pub trait Gate<T> {
         call()
     }
 
+    /// Is told that a poll of the call was pending. A gate overrides this method to know how long
+    /// the call takes, without a look at the clock if the call is ready at once.
+    #[doc(hidden)]
+    #[inline]
+    fn pended(&mut self, clock: Clock)
+    where
+        Self: Sized,
+    {
+        let _ = clock;
+    }
+
     /// Is called at the end of the call, once for each call that was let through.
     ///
     /// # Examples
@@ -349,7 +360,10 @@ impl<T, G: Gate<T>, const IS_TASK: bool> Passage<T, G, IS_TASK> {
         let guard = PanicGuard::new(self);
         let poll = guard.passage.gate.drive(|| call.poll(cx));
         std::mem::forget(guard);
-        let output = ready!(poll);
+        let Poll::Ready(output) = poll else {
+            self.gate.pended(Clock::Task);
+            return Poll::Pending;
+        };
         self.end(EndKind::Completed(&output));
         Poll::Ready(output)
     }

@@ -695,7 +695,6 @@ impl RetryPolicy {
     }
 
     /// Returns the policy without its maximum number of attempts and its deadline.
-    #[cfg(feature = "memo")]
     pub(crate) fn endless(mut self) -> Self {
         (self.plan.max_attempts, self.plan.deadline) = (u32::MAX, None);
         self

@@ -1,0 +1,390 @@
+//! The state of a breaker: a circuit behind a lock, and a word beside it.
+//!
+//! The word has the generation and the state of the circuit, and says if the window is clean. A
+//! call of a closed circuit reads the word at its beginning. If the call succeeds and the window is
+//! clean, the call reads the word once more, and takes no lock. Every other event takes the lock.
+//! The holder of the lock writes the word before it releases the lock.
+//!
+//! A success that finds the window clean while another call fails counts as earlier than the
+//! failure.
+
+use super::{
+    change::CircuitChange,
+    stats::{CircuitBreakerStats, Successes},
+};
+use crate::{
+    CircuitState, CircuitWindow, ConfigError, Error, Name, RetryPolicy,
+    clock::{Clock, Epoch, Nanos, nanos},
+    policy::{Change, Circuit, Delayed, Refused, Step, Ticket, Verdict, Window},
+    sync::{
+        Arc, AtomicU64, Mutex, MutexGuard,
+        Ordering::{Acquire, Release},
+        lock_spinning,
+    },
+};
+use std::{fmt, time::Duration};
+
+/// The settings of a breaker. The breakers of all keys share them.
+pub(super) struct Settings {
+    pub(super) window: CircuitWindow,
+    pub(super) minimum_calls: Option<u32>,
+    pub(super) open_for: Duration,
+    /// Delays of the openings.
+    pub(super) policy: RetryPolicy,
+    /// `true` if the policy is not `open_for` each time.
+    pub(super) has_policy: bool,
+    pub(super) probes: u32,
+    pub(super) slow_after: Option<Duration>,
+    pub(super) is_observing: bool,
+    pub(super) name: Name,
+    pub(super) is_named: bool,
+    pub(super) on_change: Option<OnChange>,
+}
+
+/// The callback of a breaker.
+pub(super) type OnChange = Arc<dyn Fn(&CircuitChange) + Send + Sync>;
+
+impl Settings {
+    /// Makes the circuit, and so checks the settings of its window.
+    pub(super) fn circuit(&self) -> Result<Circuit, ConfigError> {
+        Ok(Circuit::new(Window::try_new(self.window, self.minimum_calls)?, self.probes, self.open_for))
+    }
+}
+
+pub(crate) struct Core {
+    word: AtomicU64,
+    epoch: Epoch,
+    /// Duration from which a call is a failure.
+    slow_after: Option<Nanos>,
+    settings: Arc<Settings>,
+    successes: Successes,
+    state: Mutex<State>,
+}
+
+struct State {
+    circuit: Circuit,
+    /// The counts without the successes.
+    counts: CircuitBreakerStats,
+}
+
+/// The state of a circuit in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Word(u64);
+
+impl Word {
+    const CLOSED: u64 = 1;
+    /// A success changes nothing. Only with `CLOSED`.
+    const CLEAN: u64 = 2;
+    const ISOLATED: u64 = 4;
+    const FLAGS: u32 = 3;
+
+    fn of(circuit: &Circuit) -> Self {
+        let state = match circuit.state() {
+            CircuitState::Closed => Self::CLOSED,
+            CircuitState::Isolated => Self::ISOLATED,
+            CircuitState::Open | CircuitState::HalfOpen => 0,
+        };
+        let clean = if circuit.is_clean() { Self::CLEAN } else { 0 };
+        Self(circuit.generation() << Self::FLAGS | state | clean)
+    }
+
+    #[inline]
+    fn is_closed(self) -> bool {
+        self.0 & Self::CLOSED != 0
+    }
+
+    #[inline]
+    fn ticket(self) -> Ticket {
+        Ticket::of_closed(self.0 >> Self::FLAGS)
+    }
+
+    /// The word of a closed circuit with a clean window, in the ticket's generation.
+    #[inline]
+    fn clean(ticket: Ticket) -> Self {
+        Self(ticket.generation << Self::FLAGS | Self::CLOSED | Self::CLEAN)
+    }
+}
+
+/// The end of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Succeeded,
+    Failed,
+    /// Neither, unless the call was slow.
+    Ignored,
+    /// Neither, because the function was not called.
+    NotCalled,
+}
+
+/// The lock of a breaker. Writes the word when it is released.
+struct Locked<'c> {
+    core: &'c Core,
+    state: MutexGuard<'c, State>,
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let word = Word::of(&self.state.circuit);
+        // A word that is read often is written only if it changes.
+        if self.core.word.load(Acquire) != word.0 {
+            self.core.word.store(word.0, Release);
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn new(settings: Settings) -> Result<Self, ConfigError> {
+        let circuit = settings.circuit()?;
+        Ok(Self::with(Arc::new(settings), circuit, Epoch::new(), Successes::Striped(Box::default())))
+    }
+
+    /// The breaker of one of many keys.
+    pub(super) fn of_key(settings: Arc<Settings>, circuit: Circuit, epoch: Epoch) -> Self {
+        Self::with(settings, circuit, epoch, Successes::Single(0.into()))
+    }
+
+    fn with(settings: Arc<Settings>, circuit: Circuit, epoch: Epoch, successes: Successes) -> Self {
+        let (word, slow_after) = (AtomicU64::new(Word::of(&circuit).0), settings.slow_after.map(nanos));
+        let state = Mutex::new(State { circuit, counts: CircuitBreakerStats::default() });
+        Self { word, epoch, slow_after, settings, successes, state }
+    }
+
+    #[inline]
+    fn word(&self) -> Word {
+        Word(self.word.load(Acquire))
+    }
+
+    fn lock(&self) -> Locked<'_> {
+        Locked { core: self, state: lock_spinning(&self.state) }
+    }
+
+    /// Lets a call through, or refuses it.
+    #[inline]
+    pub(crate) fn enter(&self, clock: Clock) -> Result<Ticket, Error> {
+        let word = self.word();
+        if word.is_closed() { Ok(word.ticket()) } else { self.enter_locked(clock) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enter_locked(&self, clock: Clock) -> Result<Ticket, Error> {
+        let mut locked = self.lock();
+        let now = self.epoch.now(clock);
+        let change = locked.state.circuit.look(now);
+        let entered = locked.state.circuit.enter(now);
+        locked.state.counts.refused += u64::from(entered.is_err());
+        drop(locked);
+        self.report(change);
+        match entered {
+            Err(_) if self.settings.is_observing => Ok(Ticket::UNCOUNTED),
+            entered => entered.map_err(|refused| self.refusal(refused)),
+        }
+    }
+
+    /// Refuses a call if the circuit is open or isolated. Counts nothing.
+    #[inline]
+    pub(crate) fn pass(&self, clock: Clock) -> Result<(), Error> {
+        if self.word().is_closed() { Ok(()) } else { self.pass_locked(clock) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn pass_locked(&self, clock: Clock) -> Result<(), Error> {
+        let (state, retry_after) = self.look(clock);
+        match state {
+            CircuitState::Open | CircuitState::Isolated if !self.settings.is_observing => {
+                Err(self.refusal(Refused { retry_after }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refusal(&self, Refused { retry_after }: Refused) -> Error {
+        Error::CircuitOpen { name: self.settings.name.clone(), retry_after }
+    }
+
+    /// The time from which the duration of a call counts; `None` if no duration is a failure.
+    #[inline]
+    pub(crate) fn begin(&self, clock: Clock) -> Option<Nanos> {
+        self.slow_after.map(|_| self.epoch.now(clock))
+    }
+
+    /// Ends a call that was let through.
+    #[inline]
+    pub(crate) fn end(&self, clock: Clock, ticket: Ticket, began: Option<Nanos>, ending: Ending) {
+        if ending == Ending::Succeeded && began.is_none() && self.word() == Word::clean(ticket) {
+            self.successes.count();
+        } else {
+            self.end_slowly(clock, ticket, began, ending);
+        }
+    }
+
+    #[inline(never)]
+    fn end_slowly(&self, clock: Clock, ticket: Ticket, began: Option<Nanos>, ending: Ending) {
+        if ticket == Ticket::UNCOUNTED {
+            return;
+        }
+        let is_slow = ending != Ending::NotCalled
+            && began
+                .zip(self.slow_after)
+                .is_some_and(|(began, slow_after)| self.epoch.now(clock).saturating_sub(began) >= slow_after);
+        let verdict = match ending {
+            _ if is_slow => Verdict::Failed,
+            Ending::Succeeded => Verdict::Succeeded,
+            Ending::Failed => Verdict::Failed,
+            Ending::Ignored | Ending::NotCalled => Verdict::Ignored,
+        };
+        // Without a look at the time, a slow call that succeeded is a success like any other.
+        if verdict == Verdict::Succeeded && self.word() == Word::clean(ticket) {
+            self.successes.count();
+            return;
+        }
+        let late = self.step(
+            |circuit, delayed| circuit.end(ticket, verdict, || self.epoch.now(clock), delayed),
+            |counts, step| {
+                let late = matches!(step, Step::Late);
+                match verdict {
+                    _ if late => counts.late += 1,
+                    Verdict::Succeeded => {}
+                    Verdict::Failed => {
+                        counts.failed += 1;
+                        counts.slow += u64::from(is_slow);
+                    }
+                    Verdict::Ignored => counts.ignored += 1,
+                }
+                late
+            },
+        );
+        if verdict == Verdict::Succeeded && !late {
+            self.successes.count();
+        }
+    }
+
+    /// Runs an event that may open the circuit, and reports the change.
+    ///
+    /// If the event needs the delay of an opening, the policy is asked outside of the lock, and the
+    /// event runs again.
+    fn step<T>(
+        &self,
+        event: impl Fn(&mut Circuit, Option<Delayed>) -> Step,
+        count: impl FnOnce(&mut CircuitBreakerStats, &Step) -> T,
+    ) -> T {
+        let mut delayed = None;
+        loop {
+            let mut locked = self.lock();
+            let step = event(&mut locked.state.circuit, delayed.take());
+            let change = match step {
+                Step::NeedsDelay(opening) => {
+                    drop(locked);
+                    delayed = Some(opening.delayed_by(&self.settings.policy));
+                    continue;
+                }
+                Step::Changed(change) => Some(change),
+                Step::Unchanged | Step::Late => None,
+            };
+            locked.state.counts.opened += u64::from(change.is_some_and(|change| change.to == CircuitState::Open));
+            let counted = count(&mut locked.state.counts, &step);
+            drop(locked);
+            self.report(change);
+            return counted;
+        }
+    }
+
+    pub(super) fn trip(&self, clock: Clock) {
+        // An open circuit that is due is half-open.
+        self.look(clock);
+        self.step(|circuit, delayed| circuit.trip(|| self.epoch.now(clock), delayed), |_, _| ());
+    }
+
+    pub(super) fn isolate(&self) {
+        let change = self.lock().state.circuit.isolate();
+        self.report(change);
+    }
+
+    pub(super) fn close(&self) {
+        let change = self.lock().state.circuit.close();
+        self.report(change);
+    }
+
+    /// The state, and the time until an open circuit is half-open.
+    pub(super) fn look(&self, clock: Clock) -> (CircuitState, Option<Duration>) {
+        if self.word().is_closed() {
+            return (CircuitState::Closed, None);
+        }
+        let mut locked = self.lock();
+        let now = self.epoch.now(clock);
+        let change = locked.state.circuit.look(now);
+        let seen = (locked.state.circuit.state(), locked.state.circuit.open_for(now));
+        drop(locked);
+        self.report(change);
+        seen
+    }
+
+    fn report(&self, change: Option<Change>) {
+        if let Some(change) = change {
+            self.settings.report(change);
+        }
+    }
+
+    pub(super) fn stats(&self) -> CircuitBreakerStats {
+        // Under the lock first, so that no success is missing that came before a counted failure.
+        let counts = self.lock().state.counts;
+        CircuitBreakerStats { succeeded: self.successes.get(), ..counts }
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The state without a look at the time, the number of failures in the window, and the time
+    /// until a closed circuit has nothing left to remember; `None` if time alone does not bring
+    /// that.
+    pub(super) fn rest(&self, now: Nanos) -> (CircuitState, u64, Option<Nanos>) {
+        let mut locked = self.lock();
+        let (failures, rest) = locked.state.circuit.rest(now);
+        (locked.state.circuit.state(), failures, rest)
+    }
+}
+
+/// Writes the settings: `users: 5 failures in a row, open for 30s`.
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            window, minimum_calls, open_for, policy, has_policy, probes, slow_after, is_observing, name, ..
+        } = self;
+        if self.is_named {
+            write!(f, "{name}: ")?;
+        }
+        write!(f, "{window}")?;
+        if let Some(calls) = minimum_calls {
+            write!(f, " of at least {calls} calls")?;
+        }
+        if *has_policy {
+            write!(f, ", open by ({policy})")?;
+        } else {
+            write!(f, ", open for {open_for:?}")?;
+        }
+        if *probes != 1 {
+            write!(f, ", {probes} probes")?;
+        }
+        if let Some(slow_after) = slow_after {
+            write!(f, ", slow after {slow_after:?}")?;
+        }
+        if *is_observing {
+            f.write_str(", observing")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CircuitBreaker({self})")
+    }
+}

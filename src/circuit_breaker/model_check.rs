@@ -1,0 +1,1 @@
+//! The breaker under a model checker: see [`crate::model_check`].

@@ -1,0 +1,227 @@
+//! The windows of a circuit breaker: the last calls, or the calls of the last period.
+
+use super::config::CircuitWindow;
+use crate::{
+    ConfigError,
+    clock::{Nanos, nanos},
+};
+
+/// Minimum number of calls of a rate, unless it is set.
+const DEFAULT_MINIMUM_CALLS: u32 = 20;
+
+/// Maximum number of calls in a window that counts calls. A call takes one bit.
+const MAX_CALLS: u32 = 1 << 20;
+
+/// Number of buckets of a window that counts by time.
+const BUCKETS: usize = 10;
+
+/// The outcomes that decide whether a failure opens the circuit.
+#[derive(Debug, Clone)]
+pub(crate) enum Window {
+    Among(Ring),
+    Rate(Buckets),
+}
+
+impl Window {
+    /// Makes an empty window.
+    pub(crate) fn try_new(window: CircuitWindow, minimum_calls: Option<u32>) -> Result<Self, ConfigError> {
+        if let (CircuitWindow::Consecutive { .. } | CircuitWindow::Among { .. }, Some(calls)) = (window, minimum_calls)
+        {
+            return Err(ConfigError::new("minimum_calls", calls, "left out unless the breaker has a rate"));
+        }
+        match window {
+            CircuitWindow::Consecutive { failures } => Ring::try_new(failures, failures).map(Self::Among),
+            CircuitWindow::Among { failures, calls } => Ring::try_new(failures, calls).map(Self::Among),
+            CircuitWindow::Rate { rate, period } => {
+                Buckets::try_new(rate, nanos(period), minimum_calls.unwrap_or(DEFAULT_MINIMUM_CALLS)).map(Self::Rate)
+            }
+        }
+    }
+
+    /// Returns `true` if another failure opens the circuit.
+    pub(super) fn opens_with_failure(&mut self, now: impl FnOnce() -> Nanos) -> bool {
+        match self {
+            Self::Among(ring) => ring.opens_with_failure(),
+            Self::Rate(buckets) => buckets.opens_with_failure(now()),
+        }
+    }
+
+    pub(super) fn add(&mut self, failed: bool, now: impl FnOnce() -> Nanos) {
+        match self {
+            Self::Among(ring) => ring.add(failed),
+            Self::Rate(buckets) => buckets.add(failed, now()),
+        }
+    }
+
+    /// Returns `true` if a success would change nothing.
+    pub(super) fn is_clean(&self) -> bool {
+        match self {
+            Self::Among(ring) => ring.failures == 0,
+            Self::Rate(_) => false,
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        match self {
+            Self::Among(ring) => ring.clear(),
+            Self::Rate(buckets) => buckets.clear(),
+        }
+    }
+
+    /// The number of failures in the window, and the time until the window has forgotten all calls;
+    /// `None` if time alone does not make it forget.
+    pub(super) fn rest(&mut self, now: Nanos) -> (u64, Option<Nanos>) {
+        match self {
+            Self::Among(ring) => (ring.failures.into(), (ring.failures == 0).then_some(0)),
+            Self::Rate(buckets) => buckets.rest(now),
+        }
+    }
+}
+
+/// The outcomes of the last calls, one bit for each. Calls that have not happened are good.
+#[derive(Debug, Clone)]
+pub(crate) struct Ring {
+    /// Number of failures that open the circuit.
+    limit: u32,
+    calls: u32,
+    /// The bit of the oldest call, which the next call replaces.
+    next: u32,
+    /// Number of bits that are set.
+    failures: u32,
+    bits: Box<[u64]>,
+}
+
+impl Ring {
+    fn try_new(limit: u32, calls: u32) -> Result<Self, ConfigError> {
+        if limit == 0 {
+            return Err(ConfigError::new("failures", limit, "at least 1"));
+        }
+        if calls < limit {
+            return Err(ConfigError::new("calls", calls, "at least the number of failures"));
+        }
+        if calls > MAX_CALLS {
+            return Err(ConfigError::new("calls", calls, "at most 1048576"));
+        }
+        let bits = vec![0; calls.div_ceil(u64::BITS) as usize].into_boxed_slice();
+        Ok(Self { limit, calls, next: 0, failures: 0, bits })
+    }
+
+    fn oldest(&self) -> bool {
+        self.bits[(self.next / u64::BITS) as usize] >> (self.next % u64::BITS) & 1 == 1
+    }
+
+    fn opens_with_failure(&self) -> bool {
+        self.failures - u32::from(self.oldest()) + 1 >= self.limit
+    }
+
+    fn add(&mut self, failed: bool) {
+        if self.failures == 0 && !failed {
+            return; // all bits are clear, so the place of the next one does not matter
+        }
+        self.failures = self.failures - u32::from(self.oldest()) + u32::from(failed);
+        let (word, bit) = (&mut self.bits[(self.next / u64::BITS) as usize], 1 << (self.next % u64::BITS));
+        if failed {
+            *word |= bit;
+        } else {
+            *word &= !bit;
+        }
+        self.next = (self.next + 1) % self.calls;
+    }
+
+    fn clear(&mut self) {
+        (self.next, self.failures) = (0, 0);
+        self.bits.fill(0);
+    }
+}
+
+/// The calls of the last period, in ten buckets of a tenth of the period each. A call leaves the
+/// window with its bucket, after 0.9 to 1.0 periods.
+#[derive(Debug, Clone)]
+pub(crate) struct Buckets {
+    /// Share of failures that opens the circuit, above 0 and at most 1.
+    rate: f64,
+    minimum_calls: u32,
+    /// Length of a bucket.
+    length: Nanos,
+    /// Number of the newest bucket, counted from the epoch. Its tally is at this number modulo
+    /// [`BUCKETS`].
+    newest: u64,
+    tallies: [Tally; BUCKETS],
+    /// Sum of the buckets.
+    sum: Tally,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    calls: u64,
+    failures: u64,
+}
+
+impl Buckets {
+    fn try_new(rate: f64, period: Nanos, minimum_calls: u32) -> Result<Self, ConfigError> {
+        if !(rate > 0.0 && rate <= 1.0) {
+            return Err(ConfigError::new("rate", rate, "above 0 and at most 1"));
+        }
+        let length = period / BUCKETS as u64;
+        if length == 0 {
+            return Err(ConfigError::new("period", format_args!("{period}ns"), "at least 10ns"));
+        }
+        if minimum_calls == 0 {
+            return Err(ConfigError::new("minimum_calls", minimum_calls, "at least 1"));
+        }
+        let (tallies, sum) = ([Tally::default(); BUCKETS], Tally::default());
+        Ok(Self { rate, minimum_calls, length, newest: 0, tallies, sum })
+    }
+
+    /// Removes the buckets that have left the window.
+    fn advance(&mut self, now: Nanos) {
+        let newest = (now / self.length).max(self.newest);
+        if newest - self.newest >= BUCKETS as u64 {
+            self.clear();
+        } else {
+            for number in self.newest + 1..=newest {
+                let left = std::mem::take(self.bucket(number));
+                self.sum.calls -= left.calls;
+                self.sum.failures -= left.failures;
+            }
+        }
+        self.newest = newest;
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // below `BUCKETS`
+    fn bucket(&mut self, number: u64) -> &mut Tally {
+        &mut self.tallies[(number % BUCKETS as u64) as usize]
+    }
+
+    #[allow(clippy::cast_precision_loss)] // exact up to 2^53 calls
+    fn opens_with_failure(&mut self, now: Nanos) -> bool {
+        self.advance(now);
+        let (calls, failures) = (self.sum.calls + 1, self.sum.failures + 1);
+        // A quotient is rounded as a literal is, so 3 of 30 calls are exactly the rate 0.1.
+        calls >= self.minimum_calls.into() && failures as f64 / calls as f64 >= self.rate
+    }
+
+    fn add(&mut self, failed: bool, now: Nanos) {
+        self.advance(now);
+        let newest = self.bucket(self.newest);
+        newest.calls += 1;
+        newest.failures += u64::from(failed);
+        self.sum.calls += 1;
+        self.sum.failures += u64::from(failed);
+    }
+
+    fn clear(&mut self) {
+        self.tallies = Default::default();
+        self.sum = Tally::default();
+    }
+
+    fn rest(&mut self, now: Nanos) -> (u64, Option<Nanos>) {
+        self.advance(now);
+        let Some(age) = (0..BUCKETS as u64).find(|age| self.newest >= *age && self.bucket(self.newest - age).calls > 0)
+        else {
+            return (0, Some(0));
+        };
+        let empty_at = (self.newest - age + BUCKETS as u64).saturating_mul(self.length);
+        (self.sum.failures, Some(empty_at.saturating_sub(now)))
+    }
+}
