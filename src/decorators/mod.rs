@@ -3,6 +3,7 @@
 pub(crate) mod boxed;
 pub(crate) mod deprecated;
 pub(crate) mod errors;
+pub(crate) mod fallback;
 #[cfg(feature = "memo")]
 pub(crate) mod invalidating;
 pub(crate) mod logged;
@@ -34,6 +35,7 @@ macro_rules! for_each_decorator {
             pausing_by_key(limiter, key, hint) pausing_result_by_key(limiter, key, hint)
             memoized(memo) memoized_by(memo, key) invalidating(memo, key) invalidating_tag(memo, tag)
             validated(validate) deprecated(advice) deprecated_with(deprecation)
+            fallback(answer) fallback_to(other)
             lifted() fallible() map_err(change) err_into() named(name) boxed() gated(gate) gated_by(gate)
         }
     };
