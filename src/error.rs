@@ -221,6 +221,8 @@ pub enum GiveUpReason {
     /// The server asked for a longer wait than the policy's
     /// [`max_hint`](crate::RetryPolicy::max_hint).
     HintTooLong,
+    /// The [`RetryBudget`](crate::RetryBudget) could not pay for the next attempt.
+    BudgetExhausted,
     /// A decorator outside of the retry, such as a total timeout, ended the call.
     Interrupted,
 }
@@ -239,6 +241,7 @@ impl fmt::Display for GiveUpReason {
             Self::NotRetryable => "not retryable",
             Self::DeadlineReached => "deadline reached",
             Self::HintTooLong => "hint too long",
+            Self::BudgetExhausted => "budget exhausted",
             Self::Interrupted => "interrupted",
         })
     }
@@ -354,7 +357,7 @@ impl<E: fmt::Display> fmt::Display for RetryError<E> {
         match reason {
             GiveUpReason::NotRetryable | GiveUpReason::Interrupted => {}
             GiveUpReason::Exhausted => write!(f, "retry failed after {attempts} attempt{plural}: ")?,
-            GiveUpReason::DeadlineReached | GiveUpReason::HintTooLong => {
+            GiveUpReason::DeadlineReached | GiveUpReason::HintTooLong | GiveUpReason::BudgetExhausted => {
                 write!(f, "retry failed after {attempts} attempt{plural} ({reason}): ")?;
             }
         }

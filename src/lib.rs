@@ -269,6 +269,7 @@ mod policy;
 pub mod prelude;
 mod random;
 mod rate_limiter;
+mod retry_budget;
 mod striped;
 mod sync;
 #[cfg(feature = "test-util")]
@@ -303,8 +304,9 @@ pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
 pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
 pub use name::Name;
-pub use policy::{Backoff, Jitter, Permits, RetryConfig, RetryPolicy, Schedule};
+pub use policy::{Backoff, Jitter, Permits, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule};
 pub use rate_limiter::{KeyedLimiter, KeyedLimiterBuilder, RateLimiter, RateLimiterBuilder, RateLimiterStats};
+pub use retry_budget::{RetryBudget, RetryBudgetStats};
 pub use transient::Transient;
 
 // Names for rustc's messages alone: rustc prints a type without its path only if the path is

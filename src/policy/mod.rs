@@ -1,18 +1,21 @@
-//! Pure decisions: when a retry goes on and how long it waits, when a limiter admits a call, how
-//! long a value is fresh.
+//! Pure decisions: when a retry goes on and how long it waits, when a budget pays for it, when a
+//! limiter admits a call, how long a value is fresh.
 //!
 //! No code in here reads a clock or sleeps, and no decision draws randomness of its own: time and
 //! seeds are arguments. A retry policy only hands out seeds, which come from `random.rs`. The async
 //! and the blocking half both ask here, and carry the decision out.
 
+mod budget;
 #[cfg(feature = "memo")]
 mod freshness;
 mod limit;
 mod retry;
 
+pub use budget::RetryBudgetConfig;
 pub use limit::Permits;
 pub use retry::{Backoff, Jitter, RetryConfig, RetryPolicy, Schedule};
 
+pub(crate) use budget::{BudgetPlan, Refill, retries};
 #[cfg(feature = "memo")]
 pub(crate) use freshness::{Freshness, Lifetime, Rest, Stamp};
 pub(crate) use limit::{Counts, MAX_WINDOWS, Pacer, Quota, SlidingLog, Sums, Ticks, excess};

@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     layer::memo_outcome,
     policy::Delays,
+    retry_budget::Withdrawal,
     thread::{sleep, unwind_if_cancelled},
 };
 use std::{fmt, time::Duration};
@@ -57,7 +58,10 @@ fn retry_here<Args: Clone, T, E, R: RetryHooks<T, E>, C>(
     let result = (function.call)(&mut function.callable, first);
     let retryable = is_retryable(policy, options, || 1, &result);
     match result {
-        Ok(value) if !retryable => Ok(value),
+        Ok(value) if !retryable => {
+            options.succeeded();
+            Ok(value)
+        }
         result => {
             let attempt = Attempt { number: 1, began, clock: Clock::Thread, retryable };
             retry_loop(attempt, result, policy, options, others, name, function)
@@ -88,9 +92,10 @@ fn retry_loop<Args: Clone, T, E, R: RetryHooks<T, E>, C>(
             AfterAttempt::Return(reason, elapsed) => {
                 return result.map_err(|error| R::finish(attempt.number, elapsed, reason, error));
             }
-            AfterAttempt::RetryIn(delay) => {
+            AfterAttempt::RetryIn(delay, paid) => {
                 drop(result);
                 pause(delay);
+                paid.into_iter().for_each(Withdrawal::spend);
             }
         }
         attempt.number += 1;
@@ -101,6 +106,7 @@ fn retry_loop<Args: Clone, T, E, R: RetryHooks<T, E>, C>(
         attempt.retryable = is_retryable(policy, options, || attempt.number, &result);
         match result {
             Ok(value) if !attempt.retryable => {
+                options.succeeded();
                 log_late_success(policy, attempt.number, &name);
                 return Ok(value);
             }

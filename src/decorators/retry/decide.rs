@@ -5,6 +5,7 @@ use crate::{
     GiveUpReason, Name, RetryPolicy,
     clock::{Clock, Instant},
     policy::{Delays, FailedAttempt, RetryDecision},
+    retry_budget::Withdrawal,
     trace::{Readable, may_be_enabled, retry_event},
 };
 use std::{fmt, time::Duration};
@@ -23,7 +24,8 @@ pub(super) struct Attempt {
 
 /// The step after an attempt.
 pub(super) enum AfterAttempt {
-    RetryIn(Duration),
+    /// Another attempt follows after this delay. The budget, if there is one, has paid for it.
+    RetryIn(Duration, Option<Withdrawal>),
     /// Returns the result, for this reason and after this time since the first attempt.
     Return(GiveUpReason, Duration),
 }
@@ -62,15 +64,20 @@ pub(super) fn decide<'d, T, E, R: RetryHooks<T, E>>(
     let may_follow = retryable && policy.may_follow(attempt);
     let hint = if may_follow { options.hint(result) } else { None };
     let log = Log { policy, name: &name, attempt, error: ErrorText(error.and_then(R::error_text)) };
-    match policy.decide(FailedAttempt { attempt, elapsed, retryable, hint }, delays) {
-        RetryDecision::RetryIn(delay) => {
+    let decision = match policy.decide(FailedAttempt { attempt, elapsed, retryable, hint }, delays) {
+        // The budget comes last, so that it pays for no retry that another limit rules out.
+        RetryDecision::RetryIn(delay) => options.withdraw(clock).map(|paid| (delay, paid)),
+        RetryDecision::GiveUp(reason) => Err(reason),
+    };
+    match decision {
+        Ok((delay, paid)) => {
             // The attempt that failed may have paused its limiter for longer.
             let wait = delay.max(pause_left());
             log.failed(wait);
             options.retrying(&RetryEvent { attempt, delay: wait, elapsed, error });
-            AfterAttempt::RetryIn(delay)
+            AfterAttempt::RetryIn(delay, paid)
         }
-        RetryDecision::GiveUp(reason) => {
+        Err(reason) => {
             log.gave_up(reason, clock);
             options.gave_up(&GiveUpEvent { attempts: attempt, elapsed, reason, error });
             AfterAttempt::Return(reason, elapsed)

@@ -10,6 +10,7 @@ use crate::{
     call::{Repeat, Stop},
     clock::{self, Clock, Instant, Sleep},
     policy::Delays,
+    retry_budget::Withdrawal,
 };
 use pin_project::pin_project;
 use std::{
@@ -91,6 +92,9 @@ struct Wait {
     delays: Delays,
     #[pin]
     sleep: Option<Sleep>,
+    /// Payment of the budget for the next attempt; `None` without a budget, and once the attempt
+    /// has begun.
+    paid: Option<Withdrawal>,
 }
 
 impl<A, R> RetryFuture<A, R> {
@@ -146,6 +150,7 @@ where
                 State::New => self.as_mut().begin_first(),
                 State::Due => {
                     let number = self.progress.number();
+                    self.as_mut().project().progress.spend();
                     self.as_mut().begin(number);
                 }
                 State::Attempting => {
@@ -190,6 +195,7 @@ where
         let retryable = is_retryable(this.policy, this.options, || this.progress.number(), &result);
         match result {
             Ok(value) if !retryable => {
+                this.options.succeeded();
                 if !is_first {
                     log_late_success(&self.policy, self.progress.number(), || {
                         self.attempts.name().or_place(self.place)
@@ -237,9 +243,10 @@ where
                 let explain = |error| R::finish(number, elapsed, reason, error);
                 Some(Poll::Ready(result.map_err(explain)))
             }
-            AfterAttempt::RetryIn(delay) => {
+            AfterAttempt::RetryIn(delay, paid) => {
                 let mut wait = progress.wait(policy);
                 *wait.failed += 1;
+                *wait.paid = paid;
                 if delay.is_zero() {
                     // Yields, so that attempts that fail at once do not occupy the thread. A sleep
                     // of zero would wait for the timer's next tick.
@@ -340,11 +347,18 @@ impl AttemptProgress {
     fn wait(&mut self, policy: &RetryPolicy) -> WaitProj<'_> {
         if let Stage::FirstAttempt(began) = *self.0 {
             let delays = Delays::new(policy.seed_of_next_call());
-            *self.0 = Stage::Retried(Box::pin(Wait { began, failed: 0, delays, sleep: None }));
+            *self.0 = Stage::Retried(Box::pin(Wait { began, failed: 0, delays, sleep: None, paid: None }));
         }
         match &mut *self.0 {
             Stage::Retried(wait) => wait.as_mut().project(),
             Stage::FirstAttempt(_) => unreachable!("replaced above"),
+        }
+    }
+
+    /// Spends the payment of the budget, because the next attempt begins.
+    fn spend(&mut self) {
+        if let Stage::Retried(wait) = &mut *self.0 {
+            wait.as_mut().project().paid.take().into_iter().for_each(Withdrawal::spend);
         }
     }
 

@@ -10,12 +10,12 @@ pub use future::RetryFuture;
 pub use options::{GiveUpEvent, RetryEvent, RetryOptions};
 
 use options::{
-    Explained, HintedBy, HintedByResult, OnGiveUpHook, OnRetryHook, RetryHooks, Text, TransientError, TransientHint,
-    When, WhenResult,
+    Budgeted, Explained, HintedBy, HintedByResult, OnGiveUpHook, OnRetryHook, RetryHooks, Text, TransientError,
+    TransientHint, When, WhenResult,
 };
 
 use crate::{
-    Name, RetryPolicy, Transient,
+    Name, RetryBudget, RetryPolicy, Transient,
     call::{Callable, CallableMut, CallableOnce, Describe, awaited_directly, mode::Repeatable},
 };
 use std::{fmt, time::Duration};
@@ -78,8 +78,8 @@ impl<C> Retry<C> {
 }
 
 #[allow(clippy::type_complexity)] // each option is a parameter
-impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
-    fn with<R2>(self, change: impl FnOnce(RetryOptions<W, H, R, G, X, L>) -> R2) -> Retry<C, R2> {
+impl<C, W, H, R, G, X, L, B> Retry<C, RetryOptions<W, H, R, G, X, L, B>> {
+    fn with<R2>(self, change: impl FnOnce(RetryOptions<W, H, R, G, X, L, B>) -> R2) -> Retry<C, R2> {
         let Self { callable, policy, options, describe } = self;
         Retry { callable, policy, options: change(options), describe }
     }
@@ -102,7 +102,7 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
     /// assert_eq!((result, calls), (Err("no such user"), 1));
     /// # }
     /// ```
-    pub fn when<Args, Half, P>(self, retryable: P) -> Retry<C, RetryOptions<When<P>, H, R, G, X, L>>
+    pub fn when<Args, Half, P>(self, retryable: P) -> Retry<C, RetryOptions<When<P>, H, R, G, X, L, B>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&C::Err) -> bool,
@@ -132,7 +132,7 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
     /// assert_eq!(status, Ok(200));
     /// # }
     /// ```
-    pub fn when_result<Args, Half, P>(self, retryable: P) -> Retry<C, RetryOptions<WhenResult<P>, H, R, G, X, L>>
+    pub fn when_result<Args, Half, P>(self, retryable: P) -> Retry<C, RetryOptions<WhenResult<P>, H, R, G, X, L, B>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&Result<C::Ok, C::Err>) -> bool,
@@ -159,7 +159,7 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
     /// assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     /// # }
     /// ```
-    pub fn transient<Args, Half>(self) -> Retry<C, RetryOptions<TransientError, TransientHint, R, G, X, L>>
+    pub fn transient<Args, Half>(self) -> Retry<C, RetryOptions<TransientError, TransientHint, R, G, X, L, B>>
     where
         C: Repeatable<Args, Half, Err: Transient>,
     {
@@ -191,7 +191,7 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(7));
     /// # }
     /// ```
-    pub fn retry_after<Args, Half, P>(self, hint: P) -> Retry<C, RetryOptions<W, HintedBy<P>, R, G, X, L>>
+    pub fn retry_after<Args, Half, P>(self, hint: P) -> Retry<C, RetryOptions<W, HintedBy<P>, R, G, X, L, B>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&C::Err) -> Option<Duration>,
@@ -229,7 +229,10 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
     /// assert_eq!(begun.elapsed(), Duration::from_secs(7));
     /// # }
     /// ```
-    pub fn retry_after_result<Args, Half, P>(self, hint: P) -> Retry<C, RetryOptions<W, HintedByResult<P>, R, G, X, L>>
+    pub fn retry_after_result<Args, Half, P>(
+        self,
+        hint: P,
+    ) -> Retry<C, RetryOptions<W, HintedByResult<P>, R, G, X, L, B>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&Result<C::Ok, C::Err>) -> Option<Duration>,
@@ -254,7 +257,7 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
     /// assert_eq!(seen, [(1, 1, Some("busy")), (2, 2, Some("busy"))]);
     /// # }
     /// ```
-    pub fn on_retry<Args, Half, P>(self, hook: P) -> Retry<C, RetryOptions<W, H, OnRetryHook<P>, G, X, L>>
+    pub fn on_retry<Args, Half, P>(self, hook: P) -> Retry<C, RetryOptions<W, H, OnRetryHook<P>, G, X, L, B>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&RetryEvent<'_, C::Err>),
@@ -284,7 +287,7 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
     /// assert_eq!(seen, Some((3, 3, GiveUpReason::Exhausted)));
     /// # }
     /// ```
-    pub fn on_give_up<Args, Half, P>(self, hook: P) -> Retry<C, RetryOptions<W, H, R, OnGiveUpHook<P>, X, L>>
+    pub fn on_give_up<Args, Half, P>(self, hook: P) -> Retry<C, RetryOptions<W, H, R, OnGiveUpHook<P>, X, L, B>>
     where
         C: Repeatable<Args, Half>,
         P: FnMut(&GiveUpEvent<'_, C::Err>),
@@ -312,7 +315,7 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
     /// assert_eq!(error.to_string(), "retry failed after 3 attempts: busy");
     /// # }
     /// ```
-    pub fn explained(self) -> Retry<C, RetryOptions<W, H, R, G, Explained, L>> {
+    pub fn explained(self) -> Retry<C, RetryOptions<W, H, R, G, Explained, L, B>> {
         self.with(RetryOptions::explained)
     }
 
@@ -334,11 +337,53 @@ impl<C, W, H, R, G, X, L> Retry<C, RetryOptions<W, H, R, G, X, L>> {
     /// fetch.retry_with(RetryPolicy::default()).logging_errors().await.unwrap_err();
     /// # }
     /// ```
-    pub fn logging_errors<Args, Half>(self) -> Retry<C, RetryOptions<W, H, R, G, X, Text>>
+    pub fn logging_errors<Args, Half>(self) -> Retry<C, RetryOptions<W, H, R, G, X, Text, B>>
     where
         C: Repeatable<Args, Half, Err: fmt::Display>,
     {
         self.with(RetryOptions::logging_errors)
+    }
+
+    /// Lets a budget pay for the retries, so that the retries of many calls do not multiply the
+    /// load on a server that is down.
+    ///
+    /// A call that succeeds pays the budget's ratio into it, once, at whichever attempt it
+    /// succeeds. An `Ok` that is to be retried, and an error of any kind, pay nothing. Each retry
+    /// takes 1, before its delay. If the balance is below 1, the retry gives up at once with the
+    /// last error ([`GiveUpReason::BudgetExhausted`](crate::GiveUpReason::BudgetExhausted)). The
+    /// first attempt is free. The budget is asked last, so nothing is taken for a retry that the
+    /// policy rules out, such as one after the last attempt.
+    ///
+    /// If the call is dropped during the delay, or a blocking call is cancelled in it, the retry is
+    /// given back. Calls with the same budget may have different policies, and may be futures,
+    /// tasks and threads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{GiveUpReason, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(_id: u64) -> Result<u64, String> { Err("connection refused".into()) }
+    ///
+    /// let budget = RetryBudget::new(0.1).capacity(3);
+    /// let policy = RetryPolicy::fixed(Duration::from_secs(1)).max_attempts(3);
+    /// let fetch = fetch.retry_with(policy).budgeted(&budget).explained();
+    ///
+    /// let error = fetch.call(1).await.unwrap_err();
+    /// assert_eq!((error.attempts(), error.reason()), (3, GiveUpReason::Exhausted));
+    /// let error = fetch.call(2).await.unwrap_err();
+    /// assert_eq!((error.attempts(), error.reason()), (2, GiveUpReason::BudgetExhausted));
+    /// let error = fetch.call(3).await.unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "retry failed after 1 attempt (budget exhausted): connection refused",
+    /// );
+    /// # }
+    /// ```
+    pub fn budgeted(self, budget: &RetryBudget) -> Retry<C, RetryOptions<W, H, R, G, X, L, Budgeted>> {
+        self.with(|options| options.budgeted(Budgeted(budget.clone())))
     }
 }
 

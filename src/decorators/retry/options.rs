@@ -1,7 +1,7 @@
-//! The options of a retry: predicate, hint, two hooks, final error and log text. Each is a type
-//! parameter that one method sets.
+//! The options of a retry: predicate, hint, two hooks, final error, log text and budget. Each is a
+//! type parameter that one method sets.
 
-use crate::{GiveUpReason, RetryError, Transient};
+use crate::{GiveUpReason, RetryBudget, RetryError, Transient, clock::Clock, retry_budget::Withdrawal};
 use std::{fmt, time::Duration};
 
 /// The event of an attempt that failed and that another attempt follows, for
@@ -53,55 +53,69 @@ pub struct GiveUpEvent<'a, E> {
 
 /// The options of a [`Retry`](super::Retry), as its methods set them.
 #[derive(Clone)]
-pub struct RetryOptions<W = AnyError, H = NoHint, R = NoHook, G = NoHook, X = LastError, L = NoText> {
+pub struct RetryOptions<W = AnyError, H = NoHint, R = NoHook, G = NoHook, X = LastError, L = NoText, B = NoBudget> {
     when: W,
     hint: H,
     on_retry: R,
     on_give_up: G,
     finish: X,
     log: L,
+    budget: B,
 }
 
 impl Default for RetryOptions {
     fn default() -> Self {
-        Self { when: AnyError, hint: NoHint, on_retry: NoHook, on_give_up: NoHook, finish: LastError, log: NoText }
+        Self {
+            when: AnyError,
+            hint: NoHint,
+            on_retry: NoHook,
+            on_give_up: NoHook,
+            finish: LastError,
+            log: NoText,
+            budget: NoBudget,
+        }
     }
 }
 
-impl<W, H, R, G, X, L> RetryOptions<W, H, R, G, X, L> {
-    pub(super) fn when<W2>(self, when: W2) -> RetryOptions<W2, H, R, G, X, L> {
-        let Self { when: _, hint, on_retry, on_give_up, finish, log } = self;
-        RetryOptions { when, hint, on_retry, on_give_up, finish, log }
+impl<W, H, R, G, X, L, B> RetryOptions<W, H, R, G, X, L, B> {
+    pub(super) fn when<W2>(self, when: W2) -> RetryOptions<W2, H, R, G, X, L, B> {
+        let Self { when: _, hint, on_retry, on_give_up, finish, log, budget } = self;
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log, budget }
     }
 
-    pub(super) fn hint<H2>(self, hint: H2) -> RetryOptions<W, H2, R, G, X, L> {
-        let Self { when, hint: _, on_retry, on_give_up, finish, log } = self;
-        RetryOptions { when, hint, on_retry, on_give_up, finish, log }
+    pub(super) fn hint<H2>(self, hint: H2) -> RetryOptions<W, H2, R, G, X, L, B> {
+        let Self { when, hint: _, on_retry, on_give_up, finish, log, budget } = self;
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log, budget }
     }
 
-    pub(super) fn on_retry<R2>(self, on_retry: R2) -> RetryOptions<W, H, R2, G, X, L> {
-        let Self { when, hint, on_retry: _, on_give_up, finish, log } = self;
-        RetryOptions { when, hint, on_retry, on_give_up, finish, log }
+    pub(super) fn on_retry<R2>(self, on_retry: R2) -> RetryOptions<W, H, R2, G, X, L, B> {
+        let Self { when, hint, on_retry: _, on_give_up, finish, log, budget } = self;
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log, budget }
     }
 
-    pub(super) fn on_give_up<G2>(self, on_give_up: G2) -> RetryOptions<W, H, R, G2, X, L> {
-        let Self { when, hint, on_retry, on_give_up: _, finish, log } = self;
-        RetryOptions { when, hint, on_retry, on_give_up, finish, log }
+    pub(super) fn on_give_up<G2>(self, on_give_up: G2) -> RetryOptions<W, H, R, G2, X, L, B> {
+        let Self { when, hint, on_retry, on_give_up: _, finish, log, budget } = self;
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log, budget }
     }
 
-    pub(super) fn explained(self) -> RetryOptions<W, H, R, G, Explained, L> {
-        let Self { when, hint, on_retry, on_give_up, finish: _, log } = self;
-        RetryOptions { when, hint, on_retry, on_give_up, finish: Explained, log }
+    pub(super) fn explained(self) -> RetryOptions<W, H, R, G, Explained, L, B> {
+        let Self { when, hint, on_retry, on_give_up, finish: _, log, budget } = self;
+        RetryOptions { when, hint, on_retry, on_give_up, finish: Explained, log, budget }
     }
 
-    pub(super) fn logging_errors(self) -> RetryOptions<W, H, R, G, X, Text> {
-        let Self { when, hint, on_retry, on_give_up, finish, log: _ } = self;
-        RetryOptions { when, hint, on_retry, on_give_up, finish, log: Text }
+    pub(super) fn logging_errors(self) -> RetryOptions<W, H, R, G, X, Text, B> {
+        let Self { when, hint, on_retry, on_give_up, finish, log: _, budget } = self;
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log: Text, budget }
+    }
+
+    pub(super) fn budgeted<B2>(self, budget: B2) -> RetryOptions<W, H, R, G, X, L, B2> {
+        let Self { when, hint, on_retry, on_give_up, finish, log, budget: _ } = self;
+        RetryOptions { when, hint, on_retry, on_give_up, finish, log, budget }
     }
 }
 
 /// Writes the methods that set the options, as they are written in a chain.
-impl<W, H, R, G, X, L> fmt::Debug for RetryOptions<W, H, R, G, X, L>
+impl<W, H, R, G, X, L, B> fmt::Debug for RetryOptions<W, H, R, G, X, L, B>
 where
     W: fmt::Debug,
     H: fmt::Debug,
@@ -109,10 +123,11 @@ where
     G: fmt::Debug,
     X: fmt::Debug,
     L: fmt::Debug,
+    B: fmt::Debug,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { when, hint, on_retry, on_give_up, finish, log } = self;
-        write!(f, "{when:?}{hint:?}{on_retry:?}{on_give_up:?}{finish:?}{log:?}")
+        let Self { when, hint, on_retry, on_give_up, finish, log, budget } = self;
+        write!(f, "{when:?}{hint:?}{on_retry:?}{on_give_up:?}{finish:?}{log:?}{budget:?}")
     }
 }
 
@@ -143,6 +158,7 @@ shown_as! {
     Explained ".explained()"
     NoText ""
     Text ".logging_errors()"
+    NoBudget ""
 }
 
 /// The options of a retry, as the loop uses them.
@@ -164,9 +180,14 @@ pub trait RetryHooks<T, E>: fmt::Debug {
     fn finish(attempts: u32, elapsed: Duration, reason: GiveUpReason, error: E) -> Self::Error;
     /// Returns the error to display in log lines; `None` if they do not show it.
     fn error_text(error: &E) -> Option<&dyn fmt::Display>;
+    /// Pays into the budget, if there is one, for a call that succeeded.
+    fn succeeded(&self);
+    /// Takes a retry from the budget. Returns `None` if there is no budget, and the reason to give
+    /// up if the budget is exhausted.
+    fn withdraw(&self, clock: Clock) -> Result<Option<Withdrawal>, GiveUpReason>;
 }
 
-impl<T, E, W, H, R, G, X, L> RetryHooks<T, E> for RetryOptions<W, H, R, G, X, L>
+impl<T, E, W, H, R, G, X, L, B> RetryHooks<T, E> for RetryOptions<W, H, R, G, X, L, B>
 where
     W: Predicate<T, E>,
     H: Hint<T, E>,
@@ -174,6 +195,7 @@ where
     G: OnGiveUp<E>,
     X: FinalError<E>,
     L: LogText<E>,
+    B: Budget,
     Self: fmt::Debug,
 {
     type Error = X::Error;
@@ -201,6 +223,15 @@ where
 
     fn error_text(error: &E) -> Option<&dyn fmt::Display> {
         L::text(error)
+    }
+
+    #[inline]
+    fn succeeded(&self) {
+        self.budget.succeeded();
+    }
+
+    fn withdraw(&self, clock: Clock) -> Result<Option<Withdrawal>, GiveUpReason> {
+        self.budget.withdraw(clock)
     }
 }
 
@@ -414,5 +445,49 @@ impl<E> LogText<E> for NoText {
 impl<E: fmt::Display> LogText<E> for Text {
     fn text(error: &E) -> Option<&dyn fmt::Display> {
         Some(error)
+    }
+}
+
+/// The budget that pays for retries.
+pub trait Budget {
+    /// Pays into the budget for a call that succeeded.
+    fn succeeded(&self);
+    /// Takes a retry from the budget. Returns `None` if there is no budget, and the reason to give
+    /// up if the budget is exhausted.
+    fn withdraw(&self, clock: Clock) -> Result<Option<Withdrawal>, GiveUpReason>;
+}
+
+/// No budget.
+#[derive(Clone, Copy)]
+pub struct NoBudget;
+
+/// The budget of [`.budgeted(..)`](super::Retry::budgeted).
+#[derive(Clone)]
+pub struct Budgeted(pub(super) RetryBudget);
+
+impl Budget for NoBudget {
+    #[inline]
+    fn succeeded(&self) {}
+
+    #[inline]
+    fn withdraw(&self, _: Clock) -> Result<Option<Withdrawal>, GiveUpReason> {
+        Ok(None)
+    }
+}
+
+impl Budget for Budgeted {
+    #[inline]
+    fn succeeded(&self) {
+        self.0.deposit();
+    }
+
+    fn withdraw(&self, clock: Clock) -> Result<Option<Withdrawal>, GiveUpReason> {
+        self.0.withdraw(clock).map(Some).ok_or(GiveUpReason::BudgetExhausted)
+    }
+}
+
+impl fmt::Debug for Budgeted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, ".budgeted({})", self.0)
     }
 }
