@@ -14,6 +14,7 @@ use crate::{
         deprecated::{Deprecated, Deprecation},
         errors::{ErrInto, Lifted, MadeFallible, MapErr},
         guarded_by::{BreakerOfKey, Guarded},
+        fallback::{Answers, Fallback, FallbackTo},
         logged::{HideValues, Logged, Logging, ShowArgs, ShowDebug, ShowPicked, ShowValue},
         named::Named,
         pausing::{ByError, ByResult, Pausing},
@@ -1208,6 +1209,116 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Self::Output: ResultLike,
     {
         held(self, Invalidating::new(memo, TagBy(tag)))
+    }
+
+    /// Answers for a call that fails: calls a closure with the error and the arguments, and returns
+    /// its `Result` in place of the failure.
+    ///
+    /// The closure takes the error and then each argument by value, with its type written, and
+    /// returns a future of the function's `Result`. The closure may return the error that it was
+    /// given, or another one. It is called at most once for each call, after the call has failed
+    /// and was dropped. It is called neither for an `Ok` nor for a call that is dropped or panics.
+    ///
+    /// The arguments are cloned at each [`.call(..)`](crate::calling), because the function takes
+    /// them. A function that is called many times clones the closure for each call. A closure that
+    /// borrows from an argument must be an async one: `async |error: ApiError, name: &str| ..`.
+    /// Takes `Result`s. For futures, use `or_else` of the `futures` crate.
+    ///
+    /// # Place in a chain
+    ///
+    /// The answer is a part of the call. Decorators behind it see the answer, not the failure.
+    /// Stands behind `retry_with` and the total `timeout`, so that every failure gets an answer.
+    /// Stands behind `memoized`, so that the memo keeps no answer as a value. Stands before
+    /// `logged` and `timed`. Before `retry_with`, answers for each attempt, and the retry sees only
+    /// the answers.
+    ///
+    /// The answer itself has no limit. If it may wait, a `timeout` behind it bounds both.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the call, or the answer that has begun. No answer begins then. If
+    /// the caller of a sync call has abandoned it, no answer begins either.
+    ///
+    /// # Errors
+    ///
+    /// The error that the closure returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// #[derive(Debug, PartialEq)]
+    /// enum ApiError { Busy, NotFound }
+    ///
+    /// async fn fetch(id: u64) -> Result<String, ApiError> {
+    ///     Err(if id == 404 { ApiError::NotFound } else { ApiError::Busy })
+    /// }
+    ///
+    /// let fetch = fetch.fallback(|error: ApiError, id: u64| async move {
+    ///     match error {
+    ///         ApiError::Busy => Ok(format!("user {id}, details later")),
+    ///         error => Err(error),
+    ///     }
+    /// });
+    /// assert_eq!(fetch.call(42).await.unwrap(), "user 42, details later");
+    /// assert_eq!(fetch.call(404).await, Err(ApiError::NotFound));
+    ///
+    /// // A sync function: the closure returns the `Result` itself.
+    /// let parse = |text: &str| text.parse::<u8>();
+    /// let parse = parse.blocking().fallback(|_: std::num::ParseIntError, _: &str| Ok(0));
+    /// assert_eq!(parse.call("x"), Ok(0));
+    /// # }
+    /// ```
+    #[track_caller]
+    fn fallback<H>(self, answer: H) -> Around<Self, Fallback<H>>
+    where
+        Self::Output: ResultLike,
+        Args: CloneArgs,
+        H: Answers<Args, Half, Self::Output>,
+    {
+        Around::new(self, Fallback(answer), Describe::new(Self::show))
+    }
+
+    /// Answers for a call that fails: calls another function with the same arguments, and returns
+    /// its `Result` in place of the failure.
+    ///
+    /// The other function may be decorated. It has the same arguments and the same output, and is
+    /// called at most once for each call, as the closure of [`fallback`](Self::fallback) is. The
+    /// error of the failed call is dropped. Takes `Result`s. A function that is called many times
+    /// clones the other function for each call. Stands where [`fallback`](Self::fallback) stands,
+    /// and has the same cancel safety.
+    ///
+    /// # Errors
+    ///
+    /// The error of the other function.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// async fn primary(id: u64) -> Result<String, decor::Error> { std::future::pending().await }
+    /// async fn replica(id: u64) -> Result<String, decor::Error> { Ok(format!("user {id}")) }
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let fetch = primary.timeout(second).fallback_to(replica.timeout(second));
+    /// assert_eq!(fetch.call(42).await.unwrap(), "user 42");
+    /// # }
+    /// ```
+    ///
+    /// If both servers hang, every caller has its error after 2 s.
+    #[track_caller]
+    fn fallback_to<O>(self, other: O) -> Around<Self, FallbackTo<O>>
+    where
+        Self::Output: ResultLike,
+        Args: CloneArgs,
+        O: Function<Args, Half, Output = Self::Output>,
+    {
+        Around::new(self, FallbackTo::new(other, Describe::new(O::show)), Describe::new(Self::show))
     }
 
     /// Rejects arguments before the function is called.

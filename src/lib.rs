@@ -46,6 +46,7 @@
 //! | [`pausing`](FnExt::pausing), [`pausing_result`](FnExt::pausing_result), [`pausing_by_key`](FnExt::pausing_by_key), [`pausing_result_by_key`](FnExt::pausing_result_by_key) | yes | yes | a 429 of one call pauses the limiter for all calls |
 //! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers outputs in a shared [`Memo`]; one call at a time loads a value |
 //! | [`invalidating`](FnExt::invalidating), [`invalidating_tag`](FnExt::invalidating_tag) | yes | yes | removes the value that a call has changed from a [`Memo`] |
+//! | [`fallback`](FnExt::fallback), [`fallback_to`](FnExt::fallback_to) | futures' own | yes | answers for a call that fails, by a closure or by another function |
 //! | [`validated`](FnExt::validated) | | yes | rejects arguments before the function is called |
 //! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns callers that the function will be removed |
 //! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | lets an output carry decor's own errors |
@@ -330,6 +331,7 @@ pub use {
     decorators::{
         boxed::Boxable,
         guarded_by::{BreakerByArgs, BreakerOfKey, Guard, Guarded},
+        fallback::{Answers, Fallback, FallbackTo},
         logged::{CallLog, HideValues, Logged, ShowDebug, ShowPicked},
         rate_limited::{Admission, OfKey, One, OneWithin, RateLimited, RefusableAdmission, Weighted},
         retry::RetryOptions,
@@ -370,7 +372,7 @@ pub mod future {
     pub use crate::memo::MemoizedFuture;
     pub use crate::{
         call::{Called, LateFuture, Repeated},
-        decorators::{retry::RetryFuture, timeout::TimeoutFuture},
+        decorators::{fallback::FallbackFuture, retry::RetryFuture, timeout::TimeoutFuture},
         layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},
     };

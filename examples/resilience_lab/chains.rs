@@ -75,7 +75,13 @@ fn retry(service: &Service) -> Call {
 
 fn budget(service: &Service) -> Call {
     let budget = RetryBudget::new(BUDGET_RATIO);
-    decor::with_context(service.clone(), ask).timeout(ATTEMPT).retry_with(policy()).transient().budgeted(&budget).timeout(TOTAL).boxed()
+    decor::with_context(service.clone(), ask)
+        .timeout(ATTEMPT)
+        .retry_with(policy())
+        .transient()
+        .budgeted(&budget)
+        .timeout(TOTAL)
+        .boxed()
 }
 
 /// Makes one call, without decorators.

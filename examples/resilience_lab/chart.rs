@@ -39,15 +39,25 @@ impl Panel {
         let [begin, end] = [5.0, 10.0].map(Self::x);
         let (width, height) = (end - begin, bottom - top);
         let _ = writeln!(svg, r#"<text x="{LEFT}" y="{}" class="strong">{title}</text>"#, top - 14.0);
-        let _ = writeln!(svg, r#"<rect class="outage" x="{begin:.1}" y="{top}" width="{width:.1}" height="{height}"/>"#);
+        let _ =
+            writeln!(svg, r#"<rect class="outage" x="{begin:.1}" y="{top}" width="{width:.1}" height="{height}"/>"#);
         for mark in self.marks {
             let y = self.y(f64::from(*mark));
             let _ = writeln!(svg, r#"<path class="grid" d="M{LEFT} {y:.1}H{RIGHT}"/>"#);
-            let _ = writeln!(svg, r#"<text x="{}" y="{:.1}" class="note" text-anchor="end">{mark}</text>"#, LEFT - 8.0, y + 4.0);
+            let _ = writeln!(
+                svg,
+                r#"<text x="{}" y="{:.1}" class="note" text-anchor="end">{mark}</text>"#,
+                LEFT - 8.0,
+                y + 4.0
+            );
         }
         for second in [0, 5, 10, 15, 20, 25, 30] {
             let x = Self::x(f64::from(second));
-            let _ = writeln!(svg, r#"<text x="{x:.1}" y="{}" class="note" text-anchor="middle">{second} s</text>"#, bottom + 18.0);
+            let _ = writeln!(
+                svg,
+                r#"<text x="{x:.1}" y="{}" class="note" text-anchor="middle">{second} s</text>"#,
+                bottom + 18.0
+            );
         }
     }
 
@@ -63,14 +73,27 @@ impl Panel {
         let _ = writeln!(svg, r#"<path class="{class}line" d="M{}"/>"#, points.join("L"));
         // The label stands beside the end of the line.
         let end = counts[counts.len() - 6..].iter().sum::<usize>() as f64 / 6.0 / SPAN.as_secs_f64();
-        let _ = writeln!(svg, r#"<text x="{}" y="{:.1}" class="{class}">{label}</text>"#, RIGHT + 6.0, self.y(end) + 4.0);
+        let _ =
+            writeln!(svg, r#"<text x="{}" y="{:.1}" class="{class}">{label}</text>"#, RIGHT + 6.0, self.y(end) + 4.0);
     }
 }
 
 pub(crate) fn storm(results: &Results) -> String {
     let [naive, budget] = [Chain::Retry, Chain::Budget].map(|chain| results.of(Scenario::Down, chain));
-    let load = Panel { title: "calls that arrive at the service, per second", top: 50.0, bottom: 210.0, most: 350.0, marks: &[0, 100, 200, 300] };
-    let answers = Panel { title: "answers that callers get, per second", top: 286.0, bottom: 386.0, most: 120.0, marks: &[0, 50, 100] };
+    let load = Panel {
+        title: "calls that arrive at the service, per second",
+        top: 50.0,
+        bottom: 210.0,
+        most: 350.0,
+        marks: &[0, 100, 200, 300],
+    };
+    let answers = Panel {
+        title: "answers that callers get, per second",
+        top: 286.0,
+        bottom: 386.0,
+        most: 120.0,
+        marks: &[0, 50, 100],
+    };
 
     let mut svg = HEAD.to_owned();
     for panel in [&load, &answers] {

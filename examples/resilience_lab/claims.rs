@@ -41,12 +41,16 @@ fn retry(results: &Results) -> Claim {
 
 fn budget(results: &Results) -> Claim {
     let [naive, budget] = [Chain::Retry, Chain::Budget].map(|chain| results.of(Down, chain));
-    let [loads, after] = [[naive.load_during(), budget.load_during()], [naive.answered_after(), budget.answered_after()]];
+    let [loads, after] =
+        [[naive.load_during(), budget.load_during()], [naive.answered_after(), budget.answered_after()]];
     Claim {
         handle: "budget",
         sentence: format!(
             "down: {:.2} calls for each call during the outage, {:.2} without it; {} answered in the 20 s after it, {} without it",
-            loads[1], loads[0], percent(after[1]), percent(after[0])
+            loads[1],
+            loads[0],
+            percent(after[1]),
+            percent(after[0])
         ),
         holds: loads[1] <= 1.0 + BUDGET_RATIO && after[1] > 0.99,
     }

@@ -43,7 +43,9 @@ impl Scenario {
             Self::Flaky => "flaky: 6 of 100 calls fail; 60 calls a second for 20 s",
             Self::Slow => "slow: 3 of 100 answers come 800 ms late; 60 calls a second for 20 s",
             Self::Down => "down: refuses all connections from second 5 to 10; 85 calls a second for 30 s",
-            Self::Hanging => "hanging: takes all calls and answers none from second 4 to 16; 60 calls a second for 20 s",
+            Self::Hanging => {
+                "hanging: takes all calls and answers none from second 4 to 16; 60 calls a second for 20 s"
+            }
             Self::Overloaded => "overloaded: 150 calls a second from second 4 to 16, then 60, room for 100",
         }
     }

@@ -44,7 +44,11 @@ fn cells(run: &Numbers, naive: &Numbers) -> [String; 7] {
     ]
 }
 
-fn row(f: &mut fmt::Formatter<'_>, name: &str, [made, load, saved, in_vain, answered, p50, p99]: [String; 7]) -> fmt::Result {
+fn row(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    [made, load, saved, in_vain, answered, p50, p99]: [String; 7],
+) -> fmt::Result {
     let line = format!("  {name:<22}{made:>7}{load:>10}{saved:>8}{in_vain:>9}{answered:>10}{p50:>9}{p99:>9}");
     writeln!(f, "{}", line.trim_end())
 }

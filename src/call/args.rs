@@ -51,11 +51,11 @@ pub trait DebugArgs {
     fn fmt_args(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
-/// `Clone` under another name, so that the compiler can explain why a retry clones arguments.
+/// `Clone` under another name, so that the compiler can explain why a decorator clones arguments.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "the arguments `{Self}` cannot be cloned for another attempt, because one of them is not `Clone`",
-    note = "derive `Clone` for it, or take it by `&` or as an `Arc`; what is lent by `&mut` cannot be lent to a second attempt"
+    message = "the arguments `{Self}` cannot be cloned for another call, because one of them is not `Clone`",
+    note = "derive `Clone` for it, or take it by `&` or as an `Arc`; what is lent by `&mut` cannot be lent to a second call"
 )]
 pub trait CloneArgs: Clone {}
 

@@ -61,6 +61,13 @@ impl<C: CallableMut<Args>, Args> CallableMut<Args> for Late<C> {
 #[pin_project]
 pub struct LateCalls<A>(#[pin] A);
 
+impl<A> LateCalls<A> {
+    #[inline]
+    pub(crate) fn new(calls: A) -> Self {
+        Self(calls)
+    }
+}
+
 impl<A: Repeat> Future for LateCalls<A> {
     type Output = A::Output;
 

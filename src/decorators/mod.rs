@@ -3,6 +3,7 @@
 pub(crate) mod boxed;
 pub(crate) mod deprecated;
 pub(crate) mod errors;
+pub(crate) mod fallback;
 pub(crate) mod guarded_by;
 #[cfg(feature = "memo")]
 pub(crate) mod invalidating;
@@ -37,6 +38,7 @@ macro_rules! for_each_decorator {
             guarded_by(breaker) guarded_by_key(breaker, key) unless_open(breaker)
             memoized(memo) memoized_by(memo, key) invalidating(memo, key) invalidating_tag(memo, tag)
             validated(validate) deprecated(advice) deprecated_with(deprecation)
+            fallback(answer) fallback_to(other)
             lifted() fallible() map_err(change) err_into() named(name) boxed() gated(gate) gated_by(gate)
         }
     };

@@ -314,17 +314,21 @@ fn pinned() -> impl Fn(u64) -> PinnedFuture + Clone {
 }
 
 /// The decorated function has the traits of the function, and its call the traits of the function's
-/// future. Only the future of a timeout is never `Unpin`, because it contains tokio's timer.
+/// future. Only the futures of a timeout and a hedge are never `Unpin`, because they contain tokio's
+/// timer.
 macro_rules! is_as {
     ($decorator:ident, $traits:expr, |$f:ident| $chain:expr, $function:expr, $blocking:expr) => {
+        is_as!($decorator, $traits, |$f| $chain, $function);
+        let $f = $blocking.blocking();
+        assert_eq!(traits_of!($chain), $traits, "{} of a sync function", stringify!($decorator));
+    };
+    ($decorator:ident, $traits:expr, |$f:ident| $chain:expr, $function:expr) => {
         let $f = $function;
         let chain = $chain;
         assert_eq!(traits_of!(chain), $traits, "{}", stringify!($decorator));
         let (send, sync, unpin) = $traits;
-        let of_calls = (send, sync, unpin && stringify!($decorator) != "timeout");
+        let of_calls = (send, sync, unpin && !["hedged", "timeout"].contains(&stringify!($decorator)));
         assert_eq!(traits_of!(chain.call(7)), of_calls, "a call of {}", stringify!($decorator));
-        let $f = $blocking.blocking();
-        assert_eq!(traits_of!($chain), $traits, "{} of a sync function", stringify!($decorator));
     };
 }
 
@@ -339,11 +343,27 @@ macro_rules! is_as_its_function {
         let $f = (|id: u64| Output::Ok(id)).blocking();
         assert_eq!(traits_of!($chain), ALL);
     };
+    // The other answer of a sync function is sync as well: see `values!`.
+    (fallback, |$f:ident| $chain:expr) => {
+        async_is_as_its_function!(fallback, |$f| $chain);
+    };
+    (fallback_to, |$f:ident| $chain:expr) => {
+        async_is_as_its_function!(fallback_to, |$f| $chain);
+    };
     ($decorator:ident, |$f:ident| $chain:expr) => {
         is_as!($decorator, ALL, |$f| $chain, all(), |id: u64| Output::Ok(id));
         is_as!($decorator, LOCAL, |$f| $chain, local(), with(SHARED, |id: u64| Output::Ok(id)));
         is_as!($decorator, NOT_SYNC, |$f| $chain, not_sync(), with(SYNCED, |id: u64| Output::Ok(id)));
         is_as!($decorator, PINNED, |$f| $chain, pinned(), with(PhantomPinned, |id: u64| Output::Ok(id)));
+    };
+}
+
+macro_rules! async_is_as_its_function {
+    ($decorator:ident, |$f:ident| $chain:expr) => {
+        is_as!($decorator, ALL, |$f| $chain, all());
+        is_as!($decorator, LOCAL, |$f| $chain, local());
+        is_as!($decorator, NOT_SYNC, |$f| $chain, not_sync());
+        is_as!($decorator, PINNED, |$f| $chain, pinned());
     };
 }
 
@@ -443,6 +463,12 @@ fn check_values() -> Vec<&'static str> {
         ready(Output::Ok(7)).pausing(limiter, hint) => LOCAL;
         all().validated(valid.clone()) => LOCAL;
         all().validated(valid).call(7) => ALL;
+        all().fallback(|_: Error, _: u64| local()(7)) => ALL;
+        all().fallback(|_: Error, _: u64| local()(7)).call(7) => LOCAL;
+        all().fallback_to(local()) => LOCAL;
+        all().fallback_to(pinned()).call(7) => PINNED;
+        (|id: u64| Output::Ok(id)).blocking().fallback(with(SHARED, |_: Error, _: u64| Output::Ok(7))) => LOCAL;
+        (|id: u64| Output::Ok(id)).blocking().fallback_to(with(SYNCED, |id: u64| Output::Ok(id)).blocking()) => NOT_SYNC;
         all().map_err(change.clone()) => LOCAL;
         all().map_err(change).call(7) => LOCAL;
         all().gated(SHARED) => LOCAL;

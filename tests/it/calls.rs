@@ -1,5 +1,6 @@
-//! Decorators of single calls: `timed`, `logged`, `timeout`, `validated` and `deprecated`.
+//! Decorators of single calls: `timed`, `logged`, `timeout`, `fallback`, `validated` and `deprecated`.
 
+mod fallback;
 mod into_fn;
 mod logged;
 mod timed;

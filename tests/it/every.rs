@@ -49,6 +49,8 @@ macro_rules! every_decorator {
             invalidating: |f| f.invalidating(&every::memo::<Arg>(), |arg: &Arg| *arg) => ".invalidating(ttl 300s, ..)";
             invalidating_tag: |f| f.invalidating_tag(&every::memo::<Arg>(), |_: &Arg| "tag")
                 => ".invalidating_tag(ttl 300s, ..)";
+            fallback: |f| f.fallback(|error: decor::Error, _: Arg| std::future::ready(Err(error))) => ".fallback(..)";
+            fallback_to: |f| f.fallback_to(every::fails) => ".fallback_to(fails)";
             validated: |f| f.validated(|_: &Arg| Ok::<_, &str>(())) => ".validated(..)";
             deprecated: |f| f.deprecated("use g") => ".deprecated(\"use g\")";
             deprecated_with: |f| f.deprecated_with(decor::Deprecation::new("use g")) => ".deprecated(\"use g\")";
@@ -112,6 +114,11 @@ macro_rules! future_rows {
     };
 }
 every_future_decorator!(future_rows);
+
+/// Another function, for a call that fails.
+pub(crate) async fn fails<A>(_: A) -> Answer {
+    Err(Error::QueueFull { waiting: 0 })
+}
 
 /// A gate that lets every call through.
 #[derive(Debug, Clone)]

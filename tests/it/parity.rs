@@ -210,7 +210,8 @@ impl Time<'_> {
 
 /// Makes a test of each scenario. A scenario has the function's script, a setup and the chain. The
 /// arguments of the calls follow, with a pause in milliseconds before each call. The calls are made
-/// one after the other. The last part lists the values that are compared in the end.
+/// one after the other. The last part lists the values that are compared in the end. A closure that
+/// answers for a failure returns `answer!(..)`, a future in the async half.
 macro_rules! parity {
     ($(
         $name:ident: [$($step:expr),*]
@@ -231,6 +232,8 @@ macro_rules! parity {
                     let function = ScriptedFn::new(&steps, move || begun.elapsed());
                     $(let $w = &function;)?
                     $($($setup)*)?
+                    #[allow(unused_macros)]
+                    macro_rules! answer { ($answer:expr) => { std::future::ready($answer) } }
                     let $f = function.asynchronous().named("f");
                     let chain = $chain;
                     let time = Time(None);
@@ -248,6 +251,8 @@ macro_rules! parity {
                     let function = ScriptedFn::new(&steps, || test_util::elapsed().unwrap());
                     $(let $w = &function;)?
                     $($($setup)*)?
+                    #[allow(unused_macros)]
+                    macro_rules! answer { ($answer:expr) => { $answer } }
                     let $f = function.synchronous().blocking().named("f");
                     let chain = $chain;
                     let time = Time(Some(&clock));
@@ -722,6 +727,30 @@ parity! {
         [0 => 1], memo.peek(&1);
 
     // the rest
+    fallback: [BUSY, FATAL, slow(50, ok(7))]
+        in w { let seen = w.clone(); }
+        |f| f.logged().fallback(move |error: Fault, n: u32| {
+            seen.see((&error, n));
+            answer!(if error == Fault::Busy { Ok(n) } else { Err(error) })
+        }).logged(),
+        [0 => 1, 0 => 2, 0 => 3];
+    fallback_of_each_attempt: [BUSY, FATAL, BUSY]
+        |f| f.fallback(|error: Fault, n: u32| {
+            answer!(if error == Fault::Busy { Err(Fault::Fatal) } else { Ok(n) })
+        }).retry_with(policy()),
+        [0 => 1];
+    fallback_to: [slow(50, BUSY), slow(70, ok(7)), ok(8), FATAL, throttled(3)]
+        |f| f.clone().logged().fallback_to(f.named("g").logged()).timed("whole"),
+        [0 => 1, 0 => 2, 0 => 3];
+    fallback_of_a_refusal: [ok(7), slow(2000, ok(8))]
+        { let limiter = RateLimiter::new(1, secs(60)); }
+        |f| f.clone().try_rate_limited(&limiter).fallback_to(f.timeout(secs(1))).logged(),
+        [0 => 1, 0 => 2], (limiter.stats());
+    fallback_and_pause: [throttled(9), throttled(7), ok(7)]
+        { let limiter = RateLimiter::new(10, secs(1)); }
+        |f| f.clone().fallback_to(f.pausing(&limiter, Transient::retry_after)).rate_limited(&limiter)
+            .retry_with(policy()),
+        [0 => 1];
     validated: [ok(7)]
         |f| f.validated(|n: &u32| if *n == 0 { Err("n must not be 0") } else { Ok(()) }).logged(),
         [0 => 0, 0 => 1];

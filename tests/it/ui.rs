@@ -47,6 +47,7 @@ cases! {
     blocking_awaited
     blocking_counter_called
     blocking_forgotten
+    blocking_hedged
     blocking_of_async
     blocking_run_with_arguments
     blocking_timeout_not_send
@@ -59,8 +60,12 @@ cases! {
     detached_with_borrowed_argument
     error_not_display
     error_without_from
+    fallback_to_another_output
+    fallback_without_arguments
     gate_not_clone
     gate_on_plain_output
+    hedged_counter
+    hedged_plain_output
     invalidating_by_another_key
     invalidating_plain_output
     lending_closure
