@@ -4,8 +4,67 @@ use super::service::{Failure, Service};
 use decor::{BoxedFn, Error, Transient, prelude::*};
 use std::time::Duration;
 
-/// A call through a chain.
+/// A function from the number of a call to its answer.
 pub(crate) type Call = BoxedFn<(u64,), Result<u64, CallError>>;
+
+/// Time limit of an attempt.
+const ATTEMPT: Duration = Duration::from_secs(1);
+
+/// Time limit of a call: all its attempts and waits. Every caller has its answer or its error
+/// within this time, and within `ATTEMPT` if the chain has no retry.
+const TOTAL: Duration = Duration::from_secs(10);
+
+/// Number of retries that a successful call pays for.
+pub(crate) const BUDGET_RATIO: f64 = 0.1;
+
+/// Makes one call, without decorators.
+async fn ask(service: Service, id: u64) -> Result<u64, CallError> {
+    Ok(service.ask(id).await?)
+}
+
+/// Up to three attempts, with waits of up to 1 s and 2 s between them.
+fn policy() -> RetryPolicy {
+    RetryPolicy::default().jitter(Jitter::Full).seed(1)
+}
+
+/// A timeout alone, because a caller without a timeout may wait for ever.
+fn bare(service: &Service) -> Call {
+    decor::with_context(service.clone(), ask).timeout(ATTEMPT).boxed()
+}
+
+fn retry(service: &Service) -> Call {
+    decor::with_context(service.clone(), ask)
+        .timeout(ATTEMPT)
+        .retry_with(policy())
+        .transient()
+        .timeout(TOTAL)
+        .boxed()
+}
+
+fn with_budget(service: &Service) -> Call {
+    let budget = RetryBudget::new(BUDGET_RATIO);
+    decor::with_context(service.clone(), ask)
+        .timeout(ATTEMPT)
+        .retry_with(policy())
+        .transient()
+        .budgeted(&budget)
+        .timeout(TOTAL)
+        .boxed()
+}
+
+/// The breaker opens if half of the last 20 calls have failed, and probes the service once a second.
+fn with_breaker(service: &Service) -> Call {
+    let budget = RetryBudget::new(BUDGET_RATIO);
+    let breaker = CircuitBreaker::builder().among(10, 20).open_for(Duration::from_secs(1)).build();
+    decor::with_context(service.clone(), ask)
+        .timeout(ATTEMPT)
+        .guarded_by(&breaker)
+        .retry_with(policy())
+        .transient()
+        .budgeted(&budget)
+        .timeout(TOTAL)
+        .boxed()
+}
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
@@ -19,34 +78,28 @@ impl Transient for CallError {
     fn is_transient(&self) -> bool {
         match self {
             Self::Service(_) => true,
-            Self::Policy(error) => error.is_transient(),
+            Self::Policy(error) => error.is_transient(), // a timeout; an open circuit is not
         }
     }
 }
-
-/// Time limit of an attempt.
-const ATTEMPT: Duration = Duration::from_secs(1);
-/// Time limit of a call with all its attempts and waits.
-const TOTAL: Duration = Duration::from_secs(10);
-
-/// Number of retries that a successful call pays for.
-pub(crate) const BUDGET_RATIO: f64 = 0.1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Chain {
     Bare,
     Retry,
     Budget,
+    Breaker,
 }
 
 impl Chain {
-    pub(crate) const ALL: [Self; 3] = [Self::Bare, Self::Retry, Self::Budget];
+    pub(crate) const ALL: [Self; 4] = [Self::Bare, Self::Retry, Self::Budget, Self::Breaker];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
             Self::Retry => "retry",
             Self::Budget => "retry + budget",
+            Self::Breaker => ".. + breaker",
         }
     }
 
@@ -54,37 +107,8 @@ impl Chain {
         match self {
             Self::Bare => bare(service),
             Self::Retry => retry(service),
-            Self::Budget => budget(service),
+            Self::Budget => with_budget(service),
+            Self::Breaker => with_breaker(service),
         }
     }
-}
-
-/// Three attempts, with waits of up to 1 s and 2 s between them.
-fn policy() -> RetryPolicy {
-    RetryPolicy::default().jitter(Jitter::Full).seed(1)
-}
-
-/// A timeout, because a call without one may never end.
-fn bare(service: &Service) -> Call {
-    decor::with_context(service.clone(), ask).timeout(ATTEMPT).boxed()
-}
-
-fn retry(service: &Service) -> Call {
-    decor::with_context(service.clone(), ask).timeout(ATTEMPT).retry_with(policy()).transient().timeout(TOTAL).boxed()
-}
-
-fn budget(service: &Service) -> Call {
-    let budget = RetryBudget::new(BUDGET_RATIO);
-    decor::with_context(service.clone(), ask)
-        .timeout(ATTEMPT)
-        .retry_with(policy())
-        .transient()
-        .budgeted(&budget)
-        .timeout(TOTAL)
-        .boxed()
-}
-
-/// Makes one call, without decorators.
-async fn ask(service: Service, id: u64) -> Result<u64, CallError> {
-    Ok(service.ask(id).await?)
 }
