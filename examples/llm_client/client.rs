@@ -7,7 +7,7 @@ use crate::{
 };
 use decor::{BoxedFn, Timing, Transient, prelude::*};
 use reqwest::{Response, StatusCode, header::RETRY_AFTER};
-use std::{error::Error as _, iter, sync::Arc, time::Duration};
+use std::{error::Error as _, future::ready, iter, sync::Arc, time::Duration};
 
 /// The API as the rest of the program sees it: a function from a prompt to an answer.
 pub(crate) type Complete = BoxedFn<(Arc<str>,), Result<Answer, LlmError>>;
@@ -19,7 +19,28 @@ pub(crate) type Answers = Memo<Arc<str>, Answer>;
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) text: Arc<str>,
+    pub(crate) source: Source,
     tokens_used: u32,
+}
+
+/// The origin of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    Model,
+    /// The text stands in for an answer of the model, because of this error.
+    Fallback(Arc<str>),
+}
+
+impl Answer {
+    /// Stands in for an answer while the server is out of reach. Raises the error again if the
+    /// caller can do something about it, as with a 400.
+    fn instead_of(error: LlmError) -> Result<Self, LlmError> {
+        if !error.is_transient() && !matches!(error, LlmError::Policy(decor::Error::CircuitOpen { .. })) {
+            return Err(error);
+        }
+        let text = "The model is out of reach. Please ask again in a minute.".into();
+        Ok(Self { text, source: Source::Fallback(error.to_string().into()), tokens_used: 0 })
+    }
 }
 
 /// Decorates the bare request. The decorators before `retry_with` act on each attempt, those before
@@ -29,8 +50,11 @@ pub(crate) struct Answer {
 /// all waits, so every caller has its answer within `limits.total`, callers that wait for another
 /// call's load included. A prompt with a remembered answer takes no permit and sends no request,
 /// but is validated, logged and timed.
+///
+/// While the breaker is open, calls take no permit and send no request. They get the fallback's
+/// text at once, which the memo does not keep, because the fallback stands behind it.
 pub(crate) fn production_ready(api: Api, memo: &Answers) -> Complete {
-    let (limits, limiter, tally) = (api.limits, api.limiter.clone(), api.tally);
+    let Api { limits, tally, limiter, breaker, budget, .. } = api.clone();
     let policy = RetryPolicy::exponential(Duration::from_millis(100))
         .max_delay(Duration::from_secs(2))
         .max_attempts(12)
@@ -39,15 +63,21 @@ pub(crate) fn production_ready(api: Api, memo: &Answers) -> Complete {
     decor::with_context(api, complete)
         .timed_with(Timing::new("attempt").by_result().record_to(|attempt| tally.attempt_ended(attempt)))
         .timeout(limits.attempt)
+        .map_err(move |error| tally.attempt_failed(error))
         .pausing(&limiter, limits.pause)
+        .guarded_by(&breaker)
+        .when(LlmError::is_the_servers)
         .rate_limited_by(&limiter, move |prompt: &Arc<str>| [1, limits.tokens_reserved(prompt)])
         .settled(|answer| [1, tally.used(answer.tokens_used)])
+        .unless_open(&breaker)
         .retry_with(&policy)
         .transient()
+        .budgeted(&budget)
         .on_retry(|retrying| tally.retried(retrying.error))
         .on_give_up(|given_up| tally.gave_up(given_up.error))
         .memoized(memo)
         .timeout(limits.total)
+        .fallback(|error: LlmError, _: Arc<str>| ready(Answer::instead_of(error).inspect(|_| tally.fell_back())))
         .validated(|prompt: &Arc<str>| if prompt.trim().is_empty() { Err("the prompt is empty") } else { Ok(()) })
         .logged()
         .timed_with(Timing::new("complete").by_result().record_to(|call| tally.call_ended(call)))
@@ -68,7 +98,7 @@ async fn complete(api: Api, prompt: Arc<str>) -> Result<Answer, LlmError> {
             let text = completion.choices.into_iter().next().ok_or(LlmError::NoAnswer)?.message.content;
             let estimate = || tokens(&prompt) + tokens(&text);
             let tokens_used = completion.usage.map_or_else(estimate, |usage| usage.total_tokens);
-            Ok(Answer { text: text.into(), tokens_used })
+            Ok(Answer { text: text.into(), source: Source::Model, tokens_used })
         }
     }
 }
@@ -103,6 +133,14 @@ fn with_reason(error: &reqwest::Error) -> String {
     }
 }
 
+impl LlmError {
+    /// Returns `true` for errors that count against the server. A server that throttles works, and
+    /// so does a server that rejects a prompt.
+    fn is_the_servers(&self) -> bool {
+        self.is_transient() && !matches!(self, Self::Throttled { .. })
+    }
+}
+
 impl Transient for LlmError {
     fn is_transient(&self) -> bool {
         match self {
@@ -111,7 +149,7 @@ impl Transient for LlmError {
             Self::NoAnswer => false,
             // A lost connection and a timeout, and not a response that makes no sense.
             Self::Http(error) => error.is_connect() || error.is_timeout() || error.is_request() || error.is_body(),
-            Self::Policy(error) => error.is_transient(),
+            Self::Policy(error) => error.is_transient(), // a timeout is, and an open circuit is not
         }
     }
 
@@ -129,6 +167,10 @@ impl Transient for LlmError {
 pub(crate) struct Limits {
     /// Time limit of an attempt, without the wait for its permit.
     attempt: Duration,
+    /// Time for which the breaker refuses all calls before it probes the server.
+    open_for: Duration,
+    /// Number of retries that a successful call pays for, and the number that is saved up.
+    retries: (f64, u32),
     /// Time limit of a call: all its attempts and waits, or the wait for another call's load.
     total: Duration,
     /// Tokens that are reserved for an answer: a length that answers seldom exceed. The length of
@@ -143,19 +185,25 @@ impl Limits {
     pub(crate) const FOR_OUR_SERVER: Self = Self {
         attempt: Duration::from_secs(2),
         total: Duration::from_secs(15),
+        open_for: Duration::from_millis(500),
+        // One request in four fails.
+        retries: (0.5, 20),
         answer_tokens: 50,
         pause: LlmError::retry_after,
     };
     pub(crate) const FOR_A_REAL_MODEL: Self = Self {
         attempt: Duration::from_secs(60),
         total: Duration::from_secs(300),
+        open_for: Duration::from_secs(10),
+        retries: (0.1, 10),
         answer_tokens: 500,
         pause: LlmError::retry_after,
     };
 
-    /// The same limits without pauses: a 429 then delays only the call that got it.
+    /// The same limits without pauses: a 429 then delays only the call that got it. Each call may
+    /// be retried several times.
     pub(crate) fn without_pauses(self) -> Self {
-        Self { pause: |_| None, ..self }
+        Self { pause: |_| None, retries: (10.0, 1_000), ..self }
     }
 
     /// Tokens that a request will probably use at most. The difference is settled when the server
@@ -183,21 +231,23 @@ impl Rate {
     /// arrive closer together than they left.
     const NETWORK: Duration = Duration::from_millis(100);
 
-    pub(crate) fn limiter(self) -> RateLimiter {
+    fn limiter(self) -> RateLimiter {
         let period = self.period + Self::NETWORK;
         RateLimiter::windows([(self.requests, period), (self.tokens, period)])
     }
 }
 
-/// The address of the model, and the HTTP client. Cheap to clone, because `with_context` clones it
-/// for each attempt.
+/// The address of the model, the HTTP client, and the handles that all calls share. Cheap to clone,
+/// because `with_context` clones it for each attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     http: reqwest::Client,
     base: Arc<str>,
     model: Arc<str>,
     limits: Limits,
-    limiter: RateLimiter,
+    pub(crate) limiter: RateLimiter,
+    pub(crate) breaker: CircuitBreaker,
+    pub(crate) budget: RetryBudget,
     tally: &'static Tally,
 }
 
@@ -206,12 +256,26 @@ impl Api {
         base: &str,
         model: &str,
         limits: Limits,
-        limiter: RateLimiter,
+        rate: Rate,
         tally: &'static Tally,
     ) -> reqwest::Result<Self> {
-        // A proxy of the environment must not get requests for loopback addresses.
-        let http = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { http, base: base.into(), model: model.into(), limits, limiter, tally })
+        let (ratio, saved) = limits.retries;
+        Ok(Self {
+            // A proxy of the environment must not get requests for loopback addresses.
+            http: reqwest::Client::builder().no_proxy().build()?,
+            base: base.into(),
+            model: model.into(),
+            limits,
+            limiter: rate.limiter(),
+            breaker: CircuitBreaker::builder()
+                .consecutive(8)
+                .open_for(limits.open_for)
+                .named("model")
+                .on_change(|change| tally.circuit_changed(change))
+                .build(),
+            budget: RetryBudget::new(ratio).capacity(saved),
+            tally,
+        })
     }
 
     /// Fetches the counts of the built-in server. Other servers have no such path.

@@ -19,16 +19,17 @@ mod args;
 mod chat;
 mod client;
 mod log;
+mod outage;
 mod report;
 mod server;
 mod tally;
 
 use anyhow::bail;
 use args::{Command, Options, OtherServer};
-use client::{Answer, Answers, Api, Complete, Limits, LlmError, Rate};
+use client::{Answer, Answers, Api, Complete, Limits, LlmError, Rate, Source};
 use decor::prelude::*;
 use report::Report;
-use server::Load;
+use server::{Load, Process};
 use std::{
     env,
     process::ExitCode,
@@ -43,7 +44,7 @@ use tracing::{Instrument, info_span};
 const SEED: u64 = 7;
 
 /// Maximum number of prompts in flight: enough to reach the server's limits again and again.
-const IN_FLIGHT: usize = 16;
+const IN_FLIGHT: usize = 24;
 
 /// Time for which an answer is reused, even if the model would answer differently.
 const ANSWERS_TTL: Duration = Duration::from_secs(300);
@@ -78,16 +79,17 @@ async fn main() -> ExitCode {
 }
 
 async fn run(Options { prompts, server, no_memo, no_limiter }: &Options) -> anyhow::Result<()> {
+    let mut our_server = None;
     let (url, model, limits, rate) = if let Some(OtherServer { url, model, rate }) = server {
         (url.clone(), &**model, Limits::FOR_A_REAL_MODEL, *rate)
     } else {
         let takes @ Load { requests, tokens } = server::limits_for(prompts);
         let rate = Rate { requests, tokens, period: server::PERIOD };
-        (server::start(SEED, takes).await?, "default", Limits::FOR_OUR_SERVER, rate)
+        let url = our_server.insert(Process::start(SEED, takes)?).url();
+        (url, "default", Limits::FOR_OUR_SERVER, rate)
     };
     let (limits, rate) = if *no_limiter { (limits.without_pauses(), Rate::UNLIMITED) } else { (limits, rate) };
-    let limiter = rate.limiter();
-    let api = Api::new(&url, model, limits, limiter.clone(), &TALLY)?;
+    let api = Api::new(&url, model, limits, rate, &TALLY)?;
     let memo = Answers::ttl(ANSWERS_TTL);
     let decorated = |memo: &Answers| client::production_ready(api.clone(), memo);
     let complete = decorated(&memo);
@@ -100,7 +102,7 @@ async fn run(Options { prompts, server, no_memo, no_limiter }: &Options) -> anyh
     }
 
     let began = Instant::now();
-    let progress = tokio::spawn(show_progress(prompts.len(), limiter.clone()));
+    let progress = tokio::spawn(show_progress(prompts.len(), api.limiter.clone()));
     let complete_for_each = || if *no_memo { decorated(&Answers::ttl(ANSWERS_TTL)) } else { complete.clone() };
     let answers = ask_all(prompts, complete_for_each, in_flight(prompts, limits, rate)).await;
     let took = began.elapsed();
@@ -108,14 +110,22 @@ async fn run(Options { prompts, server, no_memo, no_limiter }: &Options) -> anyh
 
     let server_saw = if server.is_none() { Some(api.stats().await?) } else { None };
     let memo = (!no_memo).then(|| memo.stats());
-    let limiter = (!no_limiter).then(|| limiter.stats());
-    println!("\n{}", Report { client: &TALLY.counts(), memo, limiter, server: server_saw.as_ref(), took });
+    let limiter = (!no_limiter).then(|| api.limiter.stats());
+    let budget = api.budget.stats();
+    println!("\n{}", Report { client: &TALLY.counts(), memo, limiter, budget, server: server_saw.as_ref(), took });
 
     let is_right = |prompt: &str, answer: &str| match server {
         None => answer == server::answer_to(prompt),
         Some(_) => !answer.trim().is_empty(),
     };
-    check(prompts, &answers, is_right)
+    check(prompts, &answers, is_right)?;
+
+    if let Some(server) = &mut our_server {
+        let outage = outage::ride_out(server, complete_for_each).await?;
+        println!("\n{outage}");
+        outage.check()?;
+    }
+    Ok(())
 }
 
 type Ended = Result<Answer, LlmError>;
@@ -159,6 +169,9 @@ async fn ask_all(
 /// Checks that no prompt was lost or got the answer of another.
 fn check(prompts: &[Arc<str>], answers: &[Option<Ended>], is_right: impl Fn(&str, &str) -> bool) -> anyhow::Result<()> {
     let complaint = |prompt: &str, answer: &Option<Ended>| match answer {
+        Some(Ok(Answer { source: Source::Fallback(error), .. })) => {
+            Some(format!("{prompt:?} has the fallback's answer: {error}"))
+        }
         Some(Ok(Answer { text, .. })) if is_right(prompt, text) => None,
         Some(Ok(Answer { text, .. })) => Some(format!("{prompt:?} has a wrong answer: {text:?}")),
         Some(Err(error)) => Some(format!("{prompt:?} has no answer: {error}")),

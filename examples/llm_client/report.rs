@@ -4,7 +4,7 @@ use crate::{
     server::{Load, PERIOD, Stats},
     tally::{Cause, Counts},
 };
-use decor::{MemoStats, RateLimiterStats};
+use decor::{MemoStats, RateLimiterStats, RetryBudgetStats};
 use std::{
     fmt::{self, Display},
     time::Duration,
@@ -14,6 +14,7 @@ pub(crate) struct Report<'a> {
     pub(crate) client: &'a Counts,
     pub(crate) memo: Option<MemoStats>,
     pub(crate) limiter: Option<RateLimiterStats>,
+    pub(crate) budget: RetryBudgetStats,
     /// `None` for another server, because only the built-in one has statistics.
     pub(crate) server: Option<&'a Stats>,
     pub(crate) took: Duration,
@@ -21,9 +22,10 @@ pub(crate) struct Report<'a> {
 
 impl Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { calls, calls_answered: answered, .. } = self.client;
-        let (total, failed, took) = (calls.len(), calls.len() - answered, time(self.took));
-        writeln!(f, "{total} calls in {took}: {answered} answered, {failed} failed\n")?;
+        let Counts { calls, calls_answered, fallbacks, .. } = self.client;
+        let (total, failed, took) = (calls.len(), calls.len() - calls_answered, time(self.took));
+        let by_model = calls_answered - fallbacks;
+        writeln!(f, "{total} calls in {took}: {by_model} answered, {fallbacks} by the fallback, {failed} failed\n")?;
         self.attempts(f)?;
         writeln!(f)?;
         self.latencies(f)?;
@@ -36,8 +38,10 @@ impl Display for Report<'_> {
 
 impl Report<'_> {
     fn attempts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { attempts, attempts_answered, calls, calls_answered, retried, gave_up, .. } = self.client;
-        let [all_retried, all_given_up]: [usize; 2] = [retried, gave_up].map(|by_cause| by_cause.values().sum());
+        let Counts { attempts, attempts_answered, calls, calls_answered, fallbacks, .. } = self.client;
+        let Counts { failed, retried, gave_up, .. } = self.client;
+        let [all_failed, all_retried, all_given_up]: [usize; 3] =
+            [failed, retried, gave_up].map(|by_cause| by_cause.values().sum());
         let saw = |count: fn(&Stats) -> usize| self.server.map_or_else(String::new, |stats| count(stats).to_string());
         let nothing = String::new;
 
@@ -48,15 +52,17 @@ impl Report<'_> {
             ("5xx failed", Cause::ServerError, saw(|stats| stats.failed)),
             ("timed out, hung", Cause::TimedOut, saw(|stats| stats.hung)),
             ("no connection", Cause::Connection, nothing()),
+            ("circuit open", Cause::CircuitOpen, nothing()),
             ("anything else", Cause::Other, nothing()),
         ] {
-            let [retried, gave_up] = [retried, gave_up].map(|by_cause| by_cause.get(&cause).copied().unwrap_or(0));
-            row(f, name, [&(retried + gave_up), &retried, &gave_up, &saw])?;
+            let [failed, retried, gave_up] =
+                [failed, retried, gave_up].map(|by_cause| by_cause.get(&cause).copied().unwrap_or(0));
+            row(f, name, [&failed, &retried, &gave_up, &saw])?;
         }
-        // The rest was ended from outside of the retry: by the total timeout, or by the failed load
-        // of another call.
-        let attempts_cut = attempts.len().saturating_sub(attempts_answered + all_retried + all_given_up);
-        let calls_cut = (calls.len() - calls_answered).saturating_sub(all_given_up);
+        // The rest was ended from outside: attempts by the total timeout or because a hedge had
+        // won, calls by the total timeout or by the failed load of another call.
+        let attempts_cut = attempts.len().saturating_sub(attempts_answered + all_failed);
+        let calls_cut = (calls.len() + fallbacks - calls_answered).saturating_sub(all_given_up);
         row(f, "cut short", [&attempts_cut, &"", &calls_cut, &""])?;
         row(f, "all", [&attempts.len(), &all_retried, &(all_given_up + calls_cut), &saw(|stats| stats.requests)])
     }
@@ -87,6 +93,8 @@ impl Report<'_> {
     }
 
     fn limits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RetryBudgetStats { withdrawals, refusals, .. } = self.budget;
+        writeln!(f, "{:<18}{withdrawals} retries paid, {refusals} refused", "budget")?;
         if let Some(stats) = self.limiter {
             let RateLimiterStats { admitted, delayed, .. } = stats;
             let wait = time(stats.mean_wait());
@@ -144,7 +152,7 @@ fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
     sorted.get(rank.checked_sub(1)?).copied()
 }
 
-fn time(duration: Duration) -> String {
+pub(crate) fn time(duration: Duration) -> String {
     match duration.as_millis() {
         ..10 => format!("{:.1} ms", duration.as_secs_f64() * 1e3),
         millis @ ..1000 => format!("{millis} ms"),

@@ -14,14 +14,19 @@ use std::{
     future::pending,
     io,
     iter::Sum,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{
+    net::TcpListener,
+    runtime::{self, Runtime},
+    time::sleep,
+};
 
 /// Period of the limits. Model APIs count by the minute; a second keeps the example short.
 pub(crate) const PERIOD: Duration = Duration::from_secs(1);
-const REQUESTS_PER_PERIOD: u32 = 20;
+const REQUESTS_PER_PERIOD: u32 = 50;
 
 /// Returns the limits for these prompts. The server answers 429 to requests above them in any
 /// `PERIOD`.
@@ -36,14 +41,57 @@ pub(crate) fn limits_for(prompts: &[Arc<str>]) -> Load {
     Load { requests: REQUESTS_PER_PERIOD, tokens: tokens.try_into().unwrap_or(u32::MAX) }
 }
 
-/// Starts the server, and returns its address. The server ends with the runtime.
-pub(crate) async fn start(seed: u64, limits: Load) -> io::Result<String> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let server = Arc::new(Mutex::new(Server { seed, limits, ..Server::default() }));
-    let routes = Router::new().route("/v1/chat/completions", post(chat)).route("/stats", get(stats));
-    tokio::spawn(axum::serve(listener, routes.with_state(server)).into_future());
-    Ok(url)
+/// A server that runs, or has died. Its counts outlive its death.
+pub(crate) struct Process {
+    address: SocketAddr,
+    server: Arc<Mutex<Server>>,
+    /// A runtime of its own, with all tasks and connections of the server; `None` if it has died.
+    runtime: Option<Runtime>,
+}
+
+impl Process {
+    /// Starts a server at a free port.
+    pub(crate) fn start(seed: u64, limits: Load) -> io::Result<Self> {
+        let server = Arc::new(Mutex::new(Server { seed, limits, ..Server::default() }));
+        let mut process = Self { address: (Ipv4Addr::LOCALHOST, 0).into(), server, runtime: None };
+        process.restart()?;
+        Ok(process)
+    }
+
+    /// Starts the server at its former port.
+    pub(crate) fn restart(&mut self) -> io::Result<()> {
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let listener = std::net::TcpListener::bind(self.address)?;
+        listener.set_nonblocking(true)?;
+        self.address = listener.local_addr()?;
+        let routes = Router::new().route("/v1/chat/completions", post(chat)).route("/stats", get(stats));
+        let routes = routes.with_state(Arc::clone(&self.server));
+        runtime.spawn(async { axum::serve(TcpListener::from_std(listener)?, routes).await });
+        self.runtime = Some(runtime);
+        Ok(())
+    }
+
+    /// Ends the server as a crash does: open connections break off, new ones are refused.
+    pub(crate) fn die(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.runtime.is_some()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Process {
+    /// A runtime must not be dropped within another one, because the drop would block.
+    fn drop(&mut self) {
+        self.die();
+    }
 }
 
 /// Returns the answer to a prompt. Each prompt has a different answer, so that a mix-up is noticed.

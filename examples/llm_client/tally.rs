@@ -1,11 +1,11 @@
 //! Counts what the chain's hooks and sinks report.
 
 use crate::client::LlmError;
-use decor::{Measurement, Outcome};
+use decor::{CircuitChange, Measurement, Outcome};
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The cause of a failed attempt, as the report distinguishes them.
@@ -15,6 +15,8 @@ pub(crate) enum Cause {
     ServerError,
     TimedOut,
     Connection,
+    /// Refused by the breaker, so that no request was sent.
+    CircuitOpen,
     Other,
 }
 
@@ -24,6 +26,7 @@ impl From<Option<&LlmError>> for Cause {
             Some(LlmError::Throttled { .. }) => Self::Throttled,
             Some(LlmError::Status(status)) if status.is_server_error() => Self::ServerError,
             Some(LlmError::Policy(decor::Error::TimedOut { .. })) => Self::TimedOut,
+            Some(LlmError::Policy(decor::Error::CircuitOpen { .. })) => Self::CircuitOpen,
             Some(LlmError::Http(error)) if !error.is_decode() => Self::Connection,
             _ => Self::Other,
         }
@@ -41,11 +44,17 @@ pub(crate) struct Counts {
     /// The same for calls. More calls than attempts have an answer, because the memo answers some.
     pub(crate) calls: Vec<Duration>,
     pub(crate) calls_answered: usize,
+    /// Number of calls among the answered ones that have the answer of the fallback.
+    pub(crate) fallbacks: usize,
+    /// Attempts that failed, those of hedged and of cancelled calls included.
+    pub(crate) failed: BTreeMap<Cause, usize>,
     pub(crate) retried: BTreeMap<Cause, usize>,
     pub(crate) gave_up: BTreeMap<Cause, usize>,
     /// Tokens reserved for attempts, and tokens that the answers have used.
     pub(crate) tokens_reserved: u64,
     pub(crate) tokens_used: u64,
+    /// Changes of the breaker's state, with their times.
+    pub(crate) circuit: Vec<(Instant, CircuitChange)>,
 }
 
 impl Tally {
@@ -59,6 +68,20 @@ impl Tally {
         let mut counts = self.lock();
         counts.calls.push(call.elapsed);
         counts.calls_answered += usize::from(call.outcome == Outcome::Ok);
+    }
+
+    /// Counts the failure of an attempt, and returns its error.
+    pub(crate) fn attempt_failed(&self, error: LlmError) -> LlmError {
+        *self.lock().failed.entry(Some(&error).into()).or_default() += 1;
+        error
+    }
+
+    pub(crate) fn fell_back(&self) {
+        self.lock().fallbacks += 1;
+    }
+
+    pub(crate) fn circuit_changed(&self, change: &CircuitChange) {
+        self.lock().circuit.push((Instant::now(), change.clone()));
     }
 
     pub(crate) fn retried(&self, error: Option<&LlmError>) {
@@ -89,6 +112,11 @@ impl Tally {
 }
 
 impl Counts {
+    /// Number of requests that the breaker refused to send.
+    pub(crate) fn refused(&self) -> usize {
+        self.gave_up.get(&Cause::CircuitOpen).copied().unwrap_or(0)
+    }
+
     pub(crate) fn retries(&self) -> usize {
         self.retried.values().sum()
     }
