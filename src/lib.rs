@@ -253,6 +253,7 @@ pub mod calling;
 mod cases;
 mod clock;
 mod decorators;
+pub mod describe;
 mod diagnostics;
 mod error;
 mod fallible;

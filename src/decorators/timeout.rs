@@ -4,6 +4,7 @@ use crate::{
     Error, Fallible, Name,
     call::{Callable, CallableMut, CallableOnce, Called, Describe, Repeat, Stop, awaited_directly, blocking},
     clock::{self, Clock, Nanos, Sleep, nanos},
+    describe::{Chain, Step, StepKind},
     layer::memo_outcome::Away,
     thread::RemoteCall,
 };
@@ -98,11 +99,22 @@ impl Label for Labelled {
     }
 }
 
+impl<C, L: Label> Timeout<C, L> {
+    fn step(&self) -> Step {
+        let (limit, label) = (self.limit, self.label.get());
+        let labelled = label.map(|label| format!(".labelled({label:?})")).unwrap_or_default();
+        Step::new(format_args!(".timeout({limit:?}){labelled}"), StepKind::Timeout { limit, label })
+    }
+
+    fn add_steps(&self, chain: &mut Chain) {
+        self.describe.add_to(&self.callable, chain);
+        chain.push(self.step());
+    }
+}
+
 impl<C, L: Label> fmt::Debug for Timeout<C, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.describe.write(&self.callable, f)?;
-        write!(f, ".timeout({:?})", self.limit)?;
-        self.label.get().map_or(Ok(()), |label| write!(f, ".labelled({label:?})"))
+        Chain::of(|chain| self.add_steps(chain)).fmt(f)
     }
 }
 
@@ -301,8 +313,8 @@ where
         self.callable.holds_back()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.add_steps(chain);
     }
 }
 
@@ -361,8 +373,8 @@ where
         self.callable.name().or_place(self.describe.place())
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.add_steps(chain);
     }
 
     fn pause_left(&self, args: &Args) -> Duration {

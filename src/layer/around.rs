@@ -1,10 +1,11 @@
 //! The wrapper of decorators that let the call through, and the traits that such a decorator
 //! implements.
 
-use super::Decoration;
+use super::{Decoration, decoration::Shown};
 use crate::{
     Name,
     call::{Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking, called},
+    describe::{Chain, Step},
 };
 use std::{fmt, future::Future, time::Duration};
 
@@ -174,8 +175,8 @@ where
         self.layer.may_refuse() || self.callable.holds_back()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.add_steps(chain);
     }
 }
 
@@ -215,10 +216,16 @@ where
 
 awaited_directly!(Around<C, L>, C, L);
 
+impl<C, L: Decoration> Around<C, L> {
+    fn add_steps(&self, chain: &mut Chain) {
+        self.describe.add_to(&self.callable, chain);
+        chain.push(Step::new(Shown(&self.layer), self.layer.kind()));
+    }
+}
+
 impl<C, L: Decoration> fmt::Debug for Around<C, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.describe.write(&self.callable, f)?;
-        self.layer.describe(f)
+        Chain::of(|chain| self.add_steps(chain)).fmt(f)
     }
 }
 
@@ -251,8 +258,8 @@ where
         self.layer.may_refuse() || self.callable.holds_back()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.add_steps(chain);
     }
 
     fn pause_left(&self, args: &Args) -> Duration {

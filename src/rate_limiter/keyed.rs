@@ -10,6 +10,7 @@ use super::{
 use crate::{
     ConfigError,
     clock::{Clock, Epoch, Nanos},
+    describe::HandleId,
     error::or_panic,
     sync::{Arc, Mutex, lock},
 };
@@ -827,6 +828,11 @@ impl<K> Clone for KeyedLimiter<K> {
 }
 
 impl<K> KeyedLimiter<K> {
+    /// The identity of the limiter in the description of a chain.
+    pub(crate) fn id(&self) -> HandleId {
+        HandleId::of(&self.keys)
+    }
+
     /// The limits of all keys: `10 per 1s for each key`.
     pub(crate) fn limits_of_each(&self) -> &dyn fmt::Display {
         self.keys.template()

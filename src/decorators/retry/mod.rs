@@ -10,13 +10,14 @@ pub use future::RetryFuture;
 pub use options::{GiveUpEvent, RetryEvent, RetryOptions};
 
 use options::{
-    Explained, HintedBy, HintedByResult, OnGiveUpHook, OnRetryHook, RetryHooks, Text, TransientError, TransientHint,
-    When, WhenResult,
+    Explained, HintedBy, HintedByResult, OnGiveUpHook, OnRetryHook, OptionsShown, RetryHooks, Text, TransientError,
+    TransientHint, When, WhenResult,
 };
 
 use crate::{
     Name, RetryPolicy, Transient,
     call::{Callable, CallableMut, CallableOnce, Describe, awaited_directly, mode::Repeatable},
+    describe::{Chain, Step, StepKind},
 };
 use std::{fmt, time::Duration};
 
@@ -365,8 +366,8 @@ where
         self.callable.holds_back()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.add_steps(chain);
     }
 }
 
@@ -404,9 +405,28 @@ where
 
 awaited_directly!(Retry<C, R>, C, R);
 
-impl<C, R: fmt::Debug> fmt::Debug for Retry<C, R> {
+impl<C, R: OptionsShown> Retry<C, R> {
+    fn step(&self) -> Step {
+        let (policy, options) = (&self.policy, &self.options);
+        let kind = StepKind::Retry {
+            max_attempts: policy.most_attempts(),
+            delays: policy.longest_delays(),
+            deadline: policy.latest_delay(),
+            retries: R::RETRIES,
+            follows_hints: R::FOLLOWS_HINTS,
+            budget: None,
+        };
+        Step::new(format_args!(".retry_with({policy}){options:?}"), kind)
+    }
+
+    fn add_steps(&self, chain: &mut Chain) {
+        self.describe.add_to(&self.callable, chain);
+        chain.push(self.step());
+    }
+}
+
+impl<C, R: OptionsShown> fmt::Debug for Retry<C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.describe.write(&self.callable, f)?;
-        write!(f, ".retry_with({}){:?}", self.policy, self.options)
+        Chain::of(|chain| self.add_steps(chain)).fmt(f)
     }
 }
