@@ -8,6 +8,7 @@ use crate::{
         Describe, Late,
         args::{CloneArgs, DebugArgs, Inspect},
         mode::{Function, Repeatable},
+        stack::Decorates,
     },
     decorators::{
         boxed::Boxable,
@@ -1400,6 +1401,39 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         P: Inspect<Args, Output: Gate<Self::Output> + Clone>,
     {
         held(self, ByArgs::new(gate))
+    }
+
+    /// Decorates the function by a [stack](crate::stack()): by all its decorators, in their order.
+    ///
+    /// The decorated function has the same type and behaviour as the chain written by hand, and its
+    /// own name in errors and log lines. It shares the handles of the stack. A closure is named by
+    /// the file and line of its `.decorated_by(..)`, unless it is [`named`](Self::named) before.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands where the decorators of the stack would stand.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn hang(_host: &str) -> Result<u64, Error> { std::future::pending().await }
+    ///
+    /// let standard = decor::stack::<Error>().timeout(Duration::from_secs(2)).logged();
+    /// let hang = hang.decorated_by(&standard);
+    /// assert_eq!(format!("{hang:?}"), "hang.timeout(2s).logged()");
+    /// assert_eq!(hang.call("a.example").await.unwrap_err().to_string(), "hang timed out after 2s");
+    /// # }
+    /// ```
+    #[track_caller]
+    fn decorated_by<S>(self, stack: &S) -> S::Decorated
+    where
+        S: Decorates<Self, Args, Half, Decorated: Function<Args, Half>>,
+    {
+        stack.decorate(self, Location::caller())
     }
 
     /// Describes the chain: its decorators as data, as a picture, and what is wrong with their

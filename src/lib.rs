@@ -282,6 +282,7 @@ pub use call::{
     Callable, CallableMut, CallableOnce, Repeat, Stop,
     args::{DebugArgs, Inspect},
     context::{WithContext, with_context},
+    stack::{Stack, stack},
 };
 #[doc(hidden)]
 pub use decorators::DECORATORS;

@@ -22,6 +22,7 @@ mod late;
 pub(crate) mod mode;
 mod repeat;
 pub(crate) mod spread;
+pub(crate) mod stack;
 
 pub(crate) use late::awaited_directly;
 pub use late::{CloneFunction, Late, LateCalls, LateFuture};
@@ -293,6 +294,11 @@ impl<C> Describe<C> {
     #[track_caller]
     pub(crate) fn new(add_to: fn(&C, &mut Chain)) -> Self {
         Self { add_to, place: Location::caller() }
+    }
+
+    /// The same for a function that a stack decorates at `place`.
+    pub(crate) fn at(place: &'static Location<'static>, add_to: fn(&C, &mut Chain)) -> Self {
+        Self { add_to, place }
     }
 
     /// The place of the chain's first decorator, if `name` has it.

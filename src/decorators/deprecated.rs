@@ -131,6 +131,10 @@ impl Decoration for Deprecated {
     fn kind(&self) -> StepKind {
         StepKind::Immediate
     }
+
+    fn decorates(&mut self, function: Name) {
+        *self = Self::new(self.deprecation.clone(), function);
+    }
 }
 
 impl<Args> Captures<Args> for Deprecated {

@@ -464,6 +464,10 @@ impl<S: fmt::Debug> Decoration for Logged<S> {
     fn kind(&self) -> StepKind {
         StepKind::Immediate
     }
+
+    fn decorates(&mut self, function: Name) {
+        self.name = function;
+    }
 }
 
 impl<Args, S: ShowArgs<Args>> Captures<Args> for Logged<S> {

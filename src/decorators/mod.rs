@@ -35,6 +35,7 @@ macro_rules! for_each_decorator {
             memoized(memo) memoized_by(memo, key) invalidating(memo, key) invalidating_tag(memo, tag)
             validated(validate) deprecated(advice) deprecated_with(deprecation)
             lifted() fallible() map_err(change) err_into() named(name) boxed() gated(gate) gated_by(gate)
+            decorated_by(stack)
         }
     };
 }

@@ -2,7 +2,10 @@
 
 use crate::{
     Error, Fallible, Name,
-    call::{Callable, CallableMut, CallableOnce, Called, Describe, Repeat, Stop, awaited_directly, blocking},
+    call::{
+        Callable, CallableMut, CallableOnce, Called, Describe, Repeat, Stop, awaited_directly, blocking,
+        mode::Function, stack::Decorates,
+    },
     clock::{self, Clock, Nanos, Sleep, nanos},
     describe::{Chain, Step, StepKind},
     layer::memo_outcome::Away,
@@ -12,6 +15,7 @@ use pin_project::pin_project;
 use std::{
     fmt,
     future::Future,
+    panic::Location,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
@@ -347,6 +351,20 @@ where
 }
 
 awaited_directly!(Timeout<C, L>, C, L);
+
+impl<S, L: Label, F, Args, Half> Decorates<F, Args, Half> for Timeout<S, L>
+where
+    S: Decorates<F, Args, Half, Decorated: Function<Args, Half>>,
+{
+    type Decorated = Timeout<S::Decorated, L>;
+
+    fn decorate(&self, function: F, place: &'static Location<'static>) -> Self::Decorated {
+        let Self { callable, limit, label, .. } = self;
+        let callable = callable.decorate(function, place);
+        let name = callable.name().or_place(place);
+        Timeout { callable, limit: *limit, name, label: *label, describe: Describe::at(place, S::Decorated::add_to) }
+    }
+}
 
 // ---- the blocking half ----
 

@@ -4,10 +4,13 @@
 use super::{Decoration, decoration::Shown};
 use crate::{
     Name,
-    call::{Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking, called},
+    call::{
+        Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking, called, mode::Function,
+        stack::Decorates,
+    },
     describe::{Chain, Step},
 };
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future, panic::Location, time::Duration};
 
 /// Captures the part of the arguments that a layer needs, before the function takes them.
 pub trait Captures<Args> {
@@ -215,6 +218,20 @@ where
 }
 
 awaited_directly!(Around<C, L>, C, L);
+
+impl<S, L: Decoration + Clone, F, Args, Half> Decorates<F, Args, Half> for Around<S, L>
+where
+    S: Decorates<F, Args, Half, Decorated: Function<Args, Half>>,
+{
+    type Decorated = Around<S::Decorated, L>;
+
+    fn decorate(&self, function: F, place: &'static Location<'static>) -> Self::Decorated {
+        let callable = self.callable.decorate(function, place);
+        let mut layer = self.layer.clone();
+        layer.decorates(callable.name().or_place(place));
+        Around::new(callable, layer, Describe::at(place, S::Decorated::add_to))
+    }
+}
 
 impl<C, L: Decoration> Around<C, L> {
     fn add_steps(&self, chain: &mut Chain) {

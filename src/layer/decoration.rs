@@ -48,6 +48,13 @@ pub trait Decoration {
         StepKind::Other
     }
 
+    /// Makes this clone the decorator of another function, with this name. Only decorators that keep
+    /// the name need it.
+    #[doc(hidden)]
+    fn decorates(&mut self, function: Name) {
+        drop(function);
+    }
+
     /// Returns `true` if the decorator may refuse a call by itself. Only `.validated(..)` does. A
     /// gate may refuse calls too, but `Late` marks those.
     #[doc(hidden)]

@@ -666,6 +666,10 @@ impl<S: Decoration> Decoration for GateLayer<S> {
     fn kind(&self) -> StepKind {
         self.0.kind()
     }
+
+    fn decorates(&mut self, function: Name) {
+        self.0.decorates(function);
+    }
 }
 
 impl<Args, S: Captures<Args>> Captures<Args> for GateLayer<S> {

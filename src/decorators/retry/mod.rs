@@ -16,10 +16,14 @@ use options::{
 
 use crate::{
     Name, RetryPolicy, Transient,
-    call::{Callable, CallableMut, CallableOnce, Describe, awaited_directly, mode::Repeatable},
+    call::{
+        Callable, CallableMut, CallableOnce, Describe, awaited_directly,
+        mode::{Function, Repeatable},
+        stack::Decorates,
+    },
     describe::{Chain, Step, StepKind},
 };
-use std::{fmt, time::Duration};
+use std::{fmt, panic::Location, time::Duration};
 
 /// A function that is called again when it fails.
 ///
@@ -404,6 +408,20 @@ where
 }
 
 awaited_directly!(Retry<C, R>, C, R);
+
+impl<S, R: Clone, F, Args, Half> Decorates<F, Args, Half> for Retry<S, R>
+where
+    S: Decorates<F, Args, Half, Decorated: Function<Args, Half>>,
+{
+    type Decorated = Retry<S::Decorated, R>;
+
+    fn decorate(&self, function: F, place: &'static Location<'static>) -> Self::Decorated {
+        let Self { callable, policy, options, .. } = self;
+        let callable = callable.decorate(function, place);
+        let describe = Describe::at(place, S::Decorated::add_to);
+        Retry { callable, policy: policy.clone(), options: options.clone(), describe }
+    }
+}
 
 impl<C, R: OptionsShown> Retry<C, R> {
     fn step(&self) -> Step {
