@@ -8,6 +8,7 @@ use crate::{
         Describe, Late,
         args::{CloneArgs, DebugArgs, Inspect},
         mode::{Function, Repeatable},
+        stack::Decorates,
     },
     decorators::{
         boxed::Boxable,
@@ -25,6 +26,7 @@ use crate::{
         unless_open::UnlessOpen,
         validated::Validated,
     },
+    describe::Chain,
     layer::{Around, ByArgs, CloneGate, Decoration, Each, Gate, GateLayer, Gated, GatedBy, Mapped},
 };
 #[cfg(feature = "memo")]
@@ -305,7 +307,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Self::Output: Fallible,
     {
         let name = self.name().or_place(Location::caller());
-        Timeout::new(self, limit, name, Describe::new(Self::show))
+        Timeout::new(self, limit, name, Describe::new(Self::add_to))
     }
 
     /// Calls the function again after a failure, by a policy. Retries every error, unless a method
@@ -388,7 +390,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Self: Repeatable<Args, Half>, // not a lending async closure: see `decor::with_context`
         Args: CloneArgs,
     {
-        let describe = Describe::new(Self::show).or_place_of(&self.name());
+        let describe = Describe::new(Self::add_to).or_place_of(&self.name());
         Retry::new(self, policy.into(), describe)
     }
 
@@ -1083,7 +1085,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Args: MemoKey<K>,
         Self::Output: Memoizable<V>,
     {
-        Memoized::by_args(self, memo, Describe::new(Self::show))
+        Memoized::by_args(self, memo, Describe::new(Self::add_to))
     }
 
     /// [`memoized`](Self::memoized), by a key that a closure makes from the arguments.
@@ -1119,7 +1121,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         P: Inspect<Args, Output = K>,
         Self::Output: Memoizable<V>,
     {
-        Memoized::by_closure(self, memo, key, Describe::new(Self::show))
+        Memoized::by_closure(self, memo, key, Describe::new(Self::add_to))
     }
 
     /// Removes from a memo the value that a call has changed, for functions that write. A closure
@@ -1278,7 +1280,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Args: CloneArgs,
         H: Answers<Args, Half, Self::Output>,
     {
-        Around::new(self, Fallback(answer), Describe::new(Self::show))
+        Around::new(self, Fallback(answer), Describe::new(Self::add_to))
     }
 
     /// Answers for a call that fails: calls another function with the same arguments, and returns
@@ -1318,7 +1320,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Args: CloneArgs,
         O: Function<Args, Half, Output = Self::Output>,
     {
-        Around::new(self, FallbackTo::new(other, Describe::new(O::show)), Describe::new(Self::show))
+        Around::new(self, FallbackTo::new(other, Describe::new(O::add_to)), Describe::new(Self::add_to))
     }
 
     /// Rejects arguments before the function is called.
@@ -1362,7 +1364,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         M: Display,
         Self::Output: Fallible,
     {
-        Around::new(self, Validated(validate), Describe::new(Self::show))
+        Around::new(self, Validated(validate), Describe::new(Self::add_to))
     }
 
     /// Warns callers that the function will be removed: `fetch is deprecated: use fetch_v2 (called
@@ -1551,7 +1553,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// ```
     #[track_caller]
     fn named(self, name: impl Into<Name>) -> Around<Self, Named> {
-        Around::new(self, Named(name.into()), Describe::new(Self::show))
+        Around::new(self, Named(name.into()), Describe::new(Self::add_to))
     }
 
     /// Ends a chain with a short type, [`BoxedFn<Args, Output>`](crate::BoxedFn), for struct
@@ -1668,6 +1670,65 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     {
         held(self, ByArgs::new(gate))
     }
+
+    /// Decorates the function by a [stack](crate::stack()): by all its decorators, in their order.
+    ///
+    /// The decorated function has the same type and behaviour as the chain written by hand, and its
+    /// own name in errors and log lines. It shares the handles of the stack. A closure is named by
+    /// the file and line of its `.decorated_by(..)`, unless it is [`named`](Self::named) before.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands where the decorators of the stack would stand.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn hang(_host: &str) -> Result<u64, Error> { std::future::pending().await }
+    ///
+    /// let standard = decor::stack::<Error>().timeout(Duration::from_secs(2)).logged();
+    /// let hang = hang.decorated_by(&standard);
+    /// assert_eq!(format!("{hang:?}"), "hang.timeout(2s).logged()");
+    /// assert_eq!(hang.call("a.example").await.unwrap_err().to_string(), "hang timed out after 2s");
+    /// # }
+    /// ```
+    #[track_caller]
+    fn decorated_by<S>(self, stack: &S) -> S::Decorated
+    where
+        S: Decorates<Self, Args, Half, Decorated: Function<Args, Half>>,
+    {
+        stack.decorate(self, Location::caller())
+    }
+
+    /// Describes the chain: its decorators as data, as a picture, and what is wrong with their
+    /// order. The module [`decor::describe`](crate::describe) has the table of lints.
+    ///
+    /// Costs nothing until it is called, and never calls the function. A function without
+    /// decorators has a description too, and a [`BoxedFn`](crate::BoxedFn) keeps that of its chain.
+    /// A future has none: describe the function that makes it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+    ///
+    /// let chain = fetch
+    ///     .timeout(Duration::from_secs(2))
+    ///     .retry_with(RetryPolicy::default())
+    ///     .timeout(Duration::from_secs(10))
+    ///     .describe();
+    /// assert_eq!(chain.steps().len(), 3);
+    /// ```
+    fn describe(&self) -> Chain {
+        Chain::of(|chain| self.add_to(chain))
+    }
 }
 
 impl<C: Function<Args, Half>, Args, Half> FnExt<Args, Half> for C {}
@@ -1686,17 +1747,17 @@ fn limited<C: Function<Args, Half>, Args, Half, L, R>(callable: C, limiter: L, r
 /// Adds a gate that only watches. The function is called at once, as by `f(x)`.
 #[track_caller]
 fn watched<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<C, GateLayer<S>> {
-    Around::new(callable, GateLayer(source), Describe::new(C::show))
+    Around::new(callable, GateLayer(source), Describe::new(C::add_to))
 }
 
 /// Adds a gate that may hold a call back or refuse it. The function is called once the gate has let
 /// the call through.
 #[track_caller]
 fn held<C: Function<Args, Half>, Args, Half, S>(callable: C, source: S) -> Around<Late<C>, GateLayer<S>> {
-    Around::new(Late(callable), GateLayer(source), Describe::new(|late: &Late<C>, f| late.0.show(f)))
+    Around::new(Late(callable), GateLayer(source), Describe::new(|late: &Late<C>, chain| late.0.add_to(chain)))
 }
 
 #[track_caller]
 fn mapped<C: Function<Args, Half>, Args, Half, M>(callable: C, change: M) -> Around<C, Mapped<M>> {
-    Around::new(callable, Mapped(change), Describe::new(C::show))
+    Around::new(callable, Mapped(change), Describe::new(C::add_to))
 }

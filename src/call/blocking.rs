@@ -1,7 +1,7 @@
 //! Traits of callable functions, as in [`crate::call`], for functions that return no future.
 
 use super::arity::for_each_arity;
-use crate::{Name, sync::Arc};
+use crate::{Name, describe::Chain, sync::Arc};
 use std::{fmt, time::Duration};
 
 /// A function that can be called once with `Args` (a tuple) and blocks until it returns.
@@ -49,10 +49,10 @@ pub trait CallableOnce<Args> {
         Duration::ZERO
     }
 
-    /// Writes the chain from the inside out, as it was written, for `Debug`.
-    #[allow(clippy::missing_errors_doc)] // only errors of the formatter
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name())
+    /// Adds the function and its decorators to a description, from the inside out.
+    #[doc(hidden)]
+    fn add_to(&self, chain: &mut Chain) {
+        chain.begin(self.name());
     }
 }
 
@@ -189,8 +189,8 @@ macro_rules! functions_are_callable {
                 Name::of_function::<Func>()
             }
 
-            fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(self, f)
+            fn add_to(&self, chain: &mut Chain) {
+                chain.begin(format_args!("{self:?}"));
             }
         }
 
@@ -232,8 +232,8 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
         (**self).holds_back()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).describe(f)
+    fn add_to(&self, chain: &mut Chain) {
+        (**self).add_to(chain);
     }
 
     fn pause_left(&self, args: &Args) -> Duration {

@@ -1,7 +1,7 @@
 //! Calls that begin at their first poll. Until then they hold the function and its arguments.
 
 use super::{Callable, CallableMut, CallableOnce, Repeat, Stop, blocking, called};
-use crate::Name;
+use crate::{Name, describe::Chain};
 use pin_project::pin_project;
 use std::{
     fmt,
@@ -38,8 +38,8 @@ impl<C: CallableOnce<Args>, Args> CallableOnce<Args> for Late<C> {
         true
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.describe(f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.0.add_to(chain);
     }
 }
 
@@ -144,8 +144,8 @@ impl<C: blocking::CallableOnce<Args>, Args> blocking::CallableOnce<Args> for Lat
         true
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.describe(f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.0.add_to(chain);
     }
 
     fn pause_left(&self, args: &Args) -> Duration {

@@ -22,6 +22,7 @@ mod late;
 pub(crate) mod mode;
 mod repeat;
 pub(crate) mod spread;
+pub(crate) mod stack;
 
 pub(crate) use late::awaited_directly;
 pub use late::{CloneFunction, Late, LateCalls, LateFuture};
@@ -29,9 +30,9 @@ pub use repeat::{Called, Repeat, Repeated, Stop};
 
 use repeat::{Attempt, next};
 
-use crate::{Name, sync::Arc};
+use crate::{Name, describe::Chain, sync::Arc};
 use arity::for_each_arity;
-use std::{fmt, future::Future, panic::Location, pin::Pin};
+use std::{future::Future, panic::Location, pin::Pin};
 
 /// A function that can be called once with `Args` (a tuple) and returns a future.
 ///
@@ -76,10 +77,10 @@ pub trait CallableOnce<Args> {
         false
     }
 
-    /// Writes the chain from the inside out, as it was written, for `Debug`.
-    #[allow(clippy::missing_errors_doc)] // only errors of the formatter
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name())
+    /// Adds the function and its decorators to a description, from the inside out.
+    #[doc(hidden)]
+    fn add_to(&self, chain: &mut Chain) {
+        chain.begin(self.name());
     }
 }
 
@@ -258,8 +259,8 @@ impl<C: Callable<Args> + ?Sized, Args> CallableOnce<Args> for Arc<C> {
         (**self).holds_back()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).describe(f)
+    fn add_to(&self, chain: &mut Chain) {
+        (**self).add_to(chain);
     }
 }
 
@@ -281,18 +282,23 @@ impl<C: Callable<Args> + ?Sized, Args> Callable<Args> for Arc<C> {
     }
 }
 
-/// Writes the chain inside a wrapper that has no `Args` in its type. The function pointer is taken
-/// where `Args` are known.
+/// Describes the chain inside a wrapper that has no `Args` in its type. The function pointer is
+/// taken where `Args` are known.
 pub(crate) struct Describe<C> {
-    show: fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result,
+    add_to: fn(&C, &mut Chain),
     /// The place of the decorator, which names a closure.
     place: &'static Location<'static>,
 }
 
 impl<C> Describe<C> {
     #[track_caller]
-    pub(crate) fn new(show: fn(&C, &mut fmt::Formatter<'_>) -> fmt::Result) -> Self {
-        Self { show, place: Location::caller() }
+    pub(crate) fn new(add_to: fn(&C, &mut Chain)) -> Self {
+        Self { add_to, place: Location::caller() }
+    }
+
+    /// The same for a function that a stack decorates at `place`.
+    pub(crate) fn at(place: &'static Location<'static>, add_to: fn(&C, &mut Chain)) -> Self {
+        Self { add_to, place }
     }
 
     /// The place of the chain's first decorator, if `name` has it.
@@ -304,8 +310,8 @@ impl<C> Describe<C> {
         self.place
     }
 
-    pub(crate) fn write(self, callable: &C, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (self.show)(callable, f)
+    pub(crate) fn add_to(self, callable: &C, chain: &mut Chain) {
+        (self.add_to)(callable, chain);
     }
 }
 

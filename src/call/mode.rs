@@ -5,9 +5,7 @@
 //! it.
 
 use super::blocking;
-use crate::Name;
-use crate::ResultLike;
-use std::fmt;
+use crate::{Name, ResultLike, describe::Chain};
 
 /// The mark of async functions.
 #[derive(Debug)]
@@ -49,8 +47,7 @@ pub trait Function<Args, Half> {
     fn name(&self) -> Name;
 
     #[doc(hidden)]
-    #[allow(clippy::missing_errors_doc)] // only errors of the formatter
-    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+    fn add_to(&self, chain: &mut Chain);
 }
 
 impl<C: super::CallableOnce<Args>, Args> Function<Args, AsyncHalf> for C {
@@ -60,8 +57,8 @@ impl<C: super::CallableOnce<Args>, Args> Function<Args, AsyncHalf> for C {
         super::CallableOnce::name(self)
     }
 
-    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.describe(f)
+    fn add_to(&self, chain: &mut Chain) {
+        super::CallableOnce::add_to(self, chain);
     }
 }
 
@@ -72,8 +69,8 @@ impl<C: blocking::CallableOnce<Args>, Args> Function<Args, BlockingHalf> for C {
         blocking::CallableOnce::name(self)
     }
 
-    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.describe(f)
+    fn add_to(&self, chain: &mut Chain) {
+        blocking::CallableOnce::add_to(self, chain);
     }
 }
 

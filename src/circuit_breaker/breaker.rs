@@ -1,7 +1,7 @@
 //! The handle of a circuit breaker.
 
 use super::{builder::CircuitBreakerBuilder, core::Core, passage::Passage, stats::CircuitBreakerStats};
-use crate::{CircuitBreakerConfig, CircuitState, ConfigError, Error, Name, clock::Clock, error::or_panic, sync::Arc};
+use crate::{CircuitBreakerConfig, CircuitState, ConfigError, Error, Name, clock::Clock, describe::HandleId, error::or_panic, sync::Arc};
 use std::{fmt, time::Duration};
 
 /// Refuses calls to a service that fails, and lets a few calls through later to see if it has
@@ -99,6 +99,17 @@ use std::{fmt, time::Duration};
 #[derive(Clone)]
 pub struct CircuitBreaker {
     pub(super) core: Arc<Core>,
+}
+
+impl CircuitBreaker {
+    pub(crate) fn id(&self) -> HandleId {
+        HandleId::of(&self.core)
+    }
+
+    /// Returns `true` if a call that is dropped after `slow_after` counts as a failure.
+    pub(crate) fn counts_slow_calls(&self) -> bool {
+        self.core.counts_slow_calls()
+    }
 }
 
 /// Constructors.

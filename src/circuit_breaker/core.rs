@@ -377,6 +377,12 @@ impl fmt::Display for Settings {
     }
 }
 
+impl Core {
+    pub(super) fn counts_slow_calls(&self) -> bool {
+        self.slow_after.is_some()
+    }
+}
+
 impl fmt::Display for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.settings.fmt(f)

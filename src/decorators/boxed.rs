@@ -6,6 +6,7 @@ use crate::{
         Callable, CallableMut, CallableOnce, Repeated, awaited_directly, blocking,
         mode::{self, AsyncHalf, BlockingHalf},
     },
+    describe::{Chain, Step, StepKind},
     sync::Arc,
 };
 use futures::future::BoxFuture;
@@ -95,8 +96,8 @@ impl<Args, Output> CallableOnce<Args> for BoxedFn<Args, Output> {
         self.0.holds_back()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.describe(f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.0.add_to(chain);
     }
 }
 
@@ -127,8 +128,12 @@ impl<Args, Output> Clone for BoxedFn<Args, Output> {
 
 impl<Args, Output> fmt::Debug for BoxedFn<Args, Output> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.describe(f)
+        Chain::of(|chain| self.add_to(chain)).fmt(f)
     }
+}
+
+fn boxed() -> Step {
+    Step::new(".boxed()", StepKind::Immediate)
 }
 
 /// Puts each call's future into a box.
@@ -154,9 +159,9 @@ where
         self.0.holds_back()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.describe(f)?;
-        f.write_str(".boxed()")
+    fn add_to(&self, chain: &mut Chain) {
+        self.0.add_to(chain);
+        chain.push(boxed());
     }
 }
 
@@ -223,8 +228,9 @@ impl<Args, Output> blocking::CallableOnce<Args> for BlockingFn<Args, Output> {
         self.0.holds_back()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.0.add_to(chain);
+        chain.push(boxed());
     }
 }
 
@@ -248,7 +254,6 @@ impl<Args, Output> Clone for BlockingFn<Args, Output> {
 
 impl<Args, Output> fmt::Debug for BlockingFn<Args, Output> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.describe(f)?;
-        f.write_str(".boxed()")
+        Chain::of(|chain| blocking::CallableOnce::add_to(self, chain)).fmt(f)
     }
 }

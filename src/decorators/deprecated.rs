@@ -2,6 +2,7 @@
 
 use crate::{
     Name,
+    describe::StepKind,
     layer::{Captures, Decoration, Gate, GateSource, Renewable, Wait, repeats_in_place},
     sync::{Arc, AtomicBool, Ordering},
     trace,
@@ -125,6 +126,14 @@ impl Renewable for Warning {
 impl Decoration for Deprecated {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ".deprecated({:?})", self.deprecation.advice)
+    }
+
+    fn kind(&self) -> StepKind {
+        StepKind::Immediate
+    }
+
+    fn decorates(&mut self, function: Name) {
+        *self = Self::new(self.deprecation.clone(), function);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     Error, Failure,
+    describe::StepKind,
     layer::{Change, Decoration},
 };
 use std::{fmt, marker::PhantomData};
@@ -69,6 +70,10 @@ macro_rules! shown_as {
         impl$(<$Param>)? Decoration for $Change {
             fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str($text)
+            }
+
+            fn kind(&self) -> StepKind {
+                StepKind::Immediate
             }
         }
     };

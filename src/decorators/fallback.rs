@@ -8,6 +8,7 @@ use crate::{
         blocking, called,
         mode::{AsyncHalf, BlockingHalf},
     },
+    describe::{Chain, StepKind},
     layer::{BlockingLayer, Captures, Decoration, Layer, RepeatLayer},
     thread::unwind_if_cancelled,
 };
@@ -91,13 +92,20 @@ impl<H> Decoration for Fallback<H> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(".fallback(..)")
     }
+
+    fn kind(&self) -> StepKind {
+        StepKind::Fallback
+    }
 }
 
 impl<O> Decoration for FallbackTo<O> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(".fallback_to(")?;
-        self.describe.write(&self.other, f)?;
-        f.write_str(")")
+        let other = Chain::of(|chain| self.describe.add_to(&self.other, chain));
+        write!(f, ".fallback_to({other:?})")
+    }
+
+    fn kind(&self) -> StepKind {
+        StepKind::Fallback
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     call::{Late, args::Inspect, called, mode::Function},
     circuit_breaker::{Core, Ending},
     clock::{Clock, Nanos},
+    describe::StepKind,
     layer::{
         Around, Captures, Decoration, End, Gate, GateLayer, GateSource, GatedFuture, Outcome, Renewable, Wait,
         captures_nothing, repeats_in_place,
@@ -292,6 +293,10 @@ impl<K, Q: Clone> Clone for BreakerOfKey<K, Q> {
 impl<W: fmt::Debug, I: fmt::Debug> Decoration for Guarded<CircuitBreaker, W, I> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ".guarded_by({}){:?}{:?}", self.breaker, self.when, self.ignoring)
+    }
+
+    fn kind(&self) -> StepKind {
+        StepKind::CircuitBreaker { handle: self.breaker.id(), counts_slow_calls: self.breaker.counts_slow_calls() }
     }
 }
 

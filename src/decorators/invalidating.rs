@@ -3,6 +3,7 @@
 use crate::{
     Memo, ResultLike,
     call::{Late, args::Inspect},
+    describe::StepKind,
     layer::{
         Around, Captures, Decoration, End, Gate, GateLayer, GateSource, GatedFuture, Renewable, Wait, repeats_in_place,
     },
@@ -143,6 +144,10 @@ impl<K, V, P: Word> Decoration for Invalidating<K, V, P> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let before = if self.is_before { ".before_and_after()" } else { "" };
         write!(f, "{}({}, ..){before}", P::WORD, self.memo.limits())
+    }
+
+    fn kind(&self) -> StepKind {
+        StepKind::Immediate
     }
 }
 

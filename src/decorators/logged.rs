@@ -4,6 +4,7 @@ use crate::{
     Name, ResultLike,
     call::args::{DebugArgs, Inspect},
     clock::{Clock, Instant},
+    describe::StepKind,
     layer::{
         ByMemo, Captures, Decoration, End, Gate, GateSource, MemoOutcome, Outcome, Renewable, Wait, memo_outcome,
         repeats_in_place,
@@ -458,6 +459,14 @@ impl<S> Logged<S> {
 impl<S: fmt::Debug> Decoration for Logged<S> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.logging.show)
+    }
+
+    fn kind(&self) -> StepKind {
+        StepKind::Immediate
+    }
+
+    fn decorates(&mut self, function: Name) {
+        self.name = function;
     }
 }
 

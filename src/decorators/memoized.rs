@@ -7,6 +7,7 @@ use crate::{
         Callable, CallableMut, CallableOnce, Describe, Repeated, awaited_directly, blocking,
         mode::{Detachable, Function},
     },
+    describe::{Chain, HandleId, Step, StepKind},
     memo::{
         BlockingLoad, Detached, ErrorSharing, IsolatedErrors, Key, KeyFromArgs, KeyFromFn, KeySource, Load,
         MemoizedFuture, Options, Running, RunningBlocking, SharedErrors, Value, Word, call_blocking,
@@ -197,8 +198,8 @@ where
         self.callable.name().or_place(self.describe.place())
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.add_steps(chain);
     }
 }
 
@@ -237,10 +238,22 @@ impl<C: Clone, K, V, O: Clone> Clone for Memoized<C, K, V, O> {
     }
 }
 
+impl<C, K, V, B: Word, E: Word, R: Word> Memoized<C, K, V, Options<B, E, R>> {
+    fn step(&self) -> Step {
+        let is_detached = R::WORD == Detached::WORD;
+        let kind = StepKind::Memo { handle: HandleId::of(self.memo.core()), is_detached };
+        Step::new(Options::<B, E, R>::shown(self.memo.limits()), kind)
+    }
+
+    fn add_steps(&self, chain: &mut Chain) {
+        self.describe.add_to(&self.callable, chain);
+        chain.push(self.step());
+    }
+}
+
 impl<C, K, V, B: Word, E: Word, R: Word> fmt::Debug for Memoized<C, K, V, Options<B, E, R>> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.describe.write(&self.callable, f)?;
-        Options::<B, E, R>::write(self.memo.limits(), f)
+        Chain::of(|chain| self.add_steps(chain)).fmt(f)
     }
 }
 
@@ -265,8 +278,8 @@ where
         self.callable.name().or_place(self.describe.place())
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.add_steps(chain);
     }
 }
 

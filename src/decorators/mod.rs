@@ -40,6 +40,7 @@ macro_rules! for_each_decorator {
             validated(validate) deprecated(advice) deprecated_with(deprecation)
             fallback(answer) fallback_to(other)
             lifted() fallible() map_err(change) err_into() named(name) boxed() gated(gate) gated_by(gate)
+            decorated_by(stack)
         }
     };
 }

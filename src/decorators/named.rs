@@ -3,6 +3,7 @@
 use crate::{
     Name,
     call::{Repeat, Stop},
+    describe::StepKind,
     layer::{BlockingLayer, Decoration, Layer, RepeatLayer, captures_nothing},
 };
 use pin_project::pin_project;
@@ -21,6 +22,10 @@ pub struct Named(pub(crate) Name);
 impl Decoration for Named {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ".named({:?})", self.0)
+    }
+
+    fn kind(&self) -> StepKind {
+        StepKind::Immediate
     }
 
     fn rename(&self) -> Option<&Name> {

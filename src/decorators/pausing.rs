@@ -4,6 +4,7 @@ use super::rate_limited::{OfKey, ShownLimiter};
 use crate::{
     KeyedLimiter, RateLimiter, ResultLike,
     call::args::Inspect,
+    describe::StepKind,
     layer::{Captures, Decoration, End, Gate, GateSource, Renewable, captures_nothing, repeats_in_place},
 };
 use std::{fmt, hash::Hash, time::Duration};
@@ -105,6 +106,10 @@ impl<T, H: PauseHintOf<T>, L: Pause> Gate<T> for Pausing<H, L> {
 impl<H: PauseHint, L: ShownLimiter> Decoration for Pausing<H, L> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ".pausing{}{}({}{}, ..)", H::SUFFIX, L::BY_KEY, self.limiter.limits(), L::CLOSURE)
+    }
+
+    fn kind(&self) -> StepKind {
+        StepKind::Immediate
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     Error, Fallible, KeyedLimiter, Permits, RateLimiter,
     call::{Late, args::Inspect, mode::Function},
     clock::Clock,
+    describe::{HandleId, StepKind},
     layer::{
         Around, Captures, Decoration, Gate, GateLayer, GateSource, GatedFuture, Renewable, Wait, captures_nothing,
         repeats_from_args, repeats_in_place,
@@ -455,6 +456,9 @@ pub trait ShownLimiter {
 
     /// The limits.
     fn limits(&self) -> &dyn Display;
+
+    /// The identity of the handle.
+    fn id(&self) -> HandleId;
 }
 
 impl ShownLimiter for RateLimiter {
@@ -463,6 +467,10 @@ impl ShownLimiter for RateLimiter {
 
     fn limits(&self) -> &dyn Display {
         self.displayed()
+    }
+
+    fn id(&self) -> HandleId {
+        self.id()
     }
 }
 
@@ -473,11 +481,19 @@ impl<K, Q> ShownLimiter for OfKey<K, Q> {
     fn limits(&self) -> &dyn Display {
         self.limiter.limits_of_each()
     }
+
+    fn id(&self) -> HandleId {
+        self.limiter.id()
+    }
 }
 
 impl<L: ShownLimiter, R: ForOne> Decoration for RateLimited<L, R> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         describe(&self.limiter, self.request.max_wait(), f)
+    }
+
+    fn kind(&self) -> StepKind {
+        kind(&self.limiter, self.request.max_wait())
     }
 }
 
@@ -489,6 +505,14 @@ impl<L: ShownLimiter, P> Decoration for RateLimited<L, Weighted<P>> {
         describe(&self.limiter, self.request.max_wait, f)?;
         f.write_str(".permits(..)")
     }
+
+    fn kind(&self) -> StepKind {
+        kind(&self.limiter, self.request.max_wait)
+    }
+}
+
+fn kind<L: ShownLimiter>(limiter: &L, max_wait: Option<Duration>) -> StepKind {
+    StepKind::RateLimiter { handle: limiter.id(), is_keyed: !L::BY_KEY.is_empty(), max_wait }
 }
 
 fn describe<L: ShownLimiter>(limiter: &L, max_wait: Option<Duration>, f: &mut fmt::Formatter<'_>) -> fmt::Result {

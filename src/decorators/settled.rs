@@ -4,6 +4,7 @@ use crate::{
     Around, Error, Permits, ResultLike,
     call::{Late, called, mode::Function},
     clock::Clock,
+    describe::StepKind,
     layer::{Captures, Decoration, End, FromArgs, Gate, GateLayer, GateSource, GatedFuture, Renewable, Wait},
 };
 use std::{fmt, task::Poll};
@@ -109,6 +110,10 @@ impl<S: Decoration, U> Decoration for Settled<S, U> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reserved.describe(f)?;
         f.write_str(self.shown_as)
+    }
+
+    fn kind(&self) -> StepKind {
+        self.reserved.kind()
     }
 }
 

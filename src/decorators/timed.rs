@@ -3,6 +3,7 @@
 use crate::{
     Name,
     clock::Instant,
+    describe::StepKind,
     layer::{
         ByMemo, Decoration, End, Gate, GateSource, MemoOutcome, Outcome, Renewable, Wait, captures_nothing,
         memo_outcome, repeats_in_place,
@@ -366,6 +367,10 @@ impl<O> Renewable for Stopwatch<O> {
 impl<O> Decoration for Timing<O> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ".timed({:?})", self.name)
+    }
+
+    fn kind(&self) -> StepKind {
+        StepKind::Immediate
     }
 }
 

@@ -2,8 +2,12 @@
 
 use crate::{
     Error, Fallible, Name,
-    call::{Callable, CallableMut, CallableOnce, Called, Describe, Repeat, Stop, awaited_directly, blocking},
+    call::{
+        Callable, CallableMut, CallableOnce, Called, Describe, Repeat, Stop, awaited_directly, blocking,
+        mode::Function, stack::Decorates,
+    },
     clock::{self, Clock, Nanos, Sleep, nanos},
+    describe::{Chain, Step, StepKind},
     layer::memo_outcome::Away,
     thread::RemoteCall,
 };
@@ -11,6 +15,7 @@ use pin_project::pin_project;
 use std::{
     fmt,
     future::Future,
+    panic::Location,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
@@ -98,11 +103,22 @@ impl Label for Labelled {
     }
 }
 
+impl<C, L: Label> Timeout<C, L> {
+    fn step(&self) -> Step {
+        let (limit, label) = (self.limit, self.label.get());
+        let labelled = label.map(|label| format!(".labelled({label:?})")).unwrap_or_default();
+        Step::new(format_args!(".timeout({limit:?}){labelled}"), StepKind::Timeout { limit, label })
+    }
+
+    fn add_steps(&self, chain: &mut Chain) {
+        self.describe.add_to(&self.callable, chain);
+        chain.push(self.step());
+    }
+}
+
 impl<C, L: Label> fmt::Debug for Timeout<C, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.describe.write(&self.callable, f)?;
-        write!(f, ".timeout({:?})", self.limit)?;
-        self.label.get().map_or(Ok(()), |label| write!(f, ".labelled({label:?})"))
+        Chain::of(|chain| self.add_steps(chain)).fmt(f)
     }
 }
 
@@ -301,8 +317,8 @@ where
         self.callable.holds_back()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.add_steps(chain);
     }
 }
 
@@ -336,6 +352,20 @@ where
 
 awaited_directly!(Timeout<C, L>, C, L);
 
+impl<S, L: Label, F, Args, Half> Decorates<F, Args, Half> for Timeout<S, L>
+where
+    S: Decorates<F, Args, Half, Decorated: Function<Args, Half>>,
+{
+    type Decorated = Timeout<S::Decorated, L>;
+
+    fn decorate(&self, function: F, place: &'static Location<'static>) -> Self::Decorated {
+        let Self { callable, limit, label, .. } = self;
+        let callable = callable.decorate(function, place);
+        let name = callable.name().or_place(place);
+        Timeout { callable, limit: *limit, name, label: *label, describe: Describe::at(place, S::Decorated::add_to) }
+    }
+}
+
 // ---- the blocking half ----
 
 impl<C, L: Label, Args> blocking::CallableOnce<Args> for Timeout<C, L>
@@ -361,8 +391,8 @@ where
         self.callable.name().or_place(self.describe.place())
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.add_steps(chain);
     }
 
     fn pause_left(&self, args: &Args) -> Duration {

@@ -2,6 +2,7 @@
 
 use crate::{
     CircuitBreaker, Fallible,
+    describe::StepKind,
     layer::{Decoration, Gate, GateSource, Renewable, Wait, captures_nothing, repeats_in_place},
 };
 use std::{fmt, task::Poll};
@@ -27,6 +28,10 @@ impl<T: Fallible> Gate<T> for UnlessOpen {
 impl Decoration for UnlessOpen {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ".unless_open({})", self.0)
+    }
+
+    fn kind(&self) -> StepKind {
+        StepKind::UnlessOpen { handle: self.0.id() }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     Error, Fallible, Name,
     call::{Repeat, Stop, args::Inspect, called},
+    describe::StepKind,
     layer::{BlockingLayer, Captures, Decoration, Layer, RepeatLayer},
 };
 use pin_project::pin_project;
@@ -21,6 +22,10 @@ pub struct Validated<V>(pub(crate) V);
 impl<V> Decoration for Validated<V> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(".validated(..)")
+    }
+
+    fn kind(&self) -> StepKind {
+        StepKind::Immediate
     }
 
     #[inline]

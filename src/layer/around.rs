@@ -1,12 +1,16 @@
 //! The wrapper of decorators that let the call through, and the traits that such a decorator
 //! implements.
 
-use super::Decoration;
+use super::{Decoration, decoration::Shown};
 use crate::{
     Name,
-    call::{Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking, called},
+    call::{
+        Callable, CallableMut, CallableOnce, Describe, Repeat, awaited_directly, blocking, called, mode::Function,
+        stack::Decorates,
+    },
+    describe::{Chain, Step},
 };
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future, panic::Location, time::Duration};
 
 /// Captures the part of the arguments that a layer needs, before the function takes them.
 pub trait Captures<Args> {
@@ -174,8 +178,8 @@ where
         self.layer.may_refuse() || self.callable.holds_back()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.add_steps(chain);
     }
 }
 
@@ -215,10 +219,30 @@ where
 
 awaited_directly!(Around<C, L>, C, L);
 
+impl<S, L: Decoration + Clone, F, Args, Half> Decorates<F, Args, Half> for Around<S, L>
+where
+    S: Decorates<F, Args, Half, Decorated: Function<Args, Half>>,
+{
+    type Decorated = Around<S::Decorated, L>;
+
+    fn decorate(&self, function: F, place: &'static Location<'static>) -> Self::Decorated {
+        let callable = self.callable.decorate(function, place);
+        let mut layer = self.layer.clone();
+        layer.decorates(callable.name().or_place(place));
+        Around::new(callable, layer, Describe::at(place, S::Decorated::add_to))
+    }
+}
+
+impl<C, L: Decoration> Around<C, L> {
+    fn add_steps(&self, chain: &mut Chain) {
+        self.describe.add_to(&self.callable, chain);
+        chain.push(Step::new(Shown(&self.layer), self.layer.kind()));
+    }
+}
+
 impl<C, L: Decoration> fmt::Debug for Around<C, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.describe.write(&self.callable, f)?;
-        self.layer.describe(f)
+        Chain::of(|chain| self.add_steps(chain)).fmt(f)
     }
 }
 
@@ -251,8 +275,8 @@ where
         self.layer.may_refuse() || self.callable.holds_back()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.add_steps(chain);
     }
 
     fn pause_left(&self, args: &Args) -> Duration {

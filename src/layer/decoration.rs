@@ -1,6 +1,6 @@
 //! The text of a decorator in the `Debug` of a chain.
 
-use crate::Name;
+use crate::{Name, describe::StepKind};
 use std::fmt;
 
 /// Writes the text of a decorator in the `Debug` of a chain.
@@ -41,6 +41,20 @@ pub trait Decoration {
     /// See [`Decoration`].
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
+    /// What the decorator does, for the description of a chain. `Other` unless it is one of decor's
+    /// own.
+    #[doc(hidden)]
+    fn kind(&self) -> StepKind {
+        StepKind::Other
+    }
+
+    /// Makes this clone the decorator of another function, with this name. Only decorators that keep
+    /// the name need it.
+    #[doc(hidden)]
+    fn decorates(&mut self, function: Name) {
+        drop(function);
+    }
+
     /// Returns `true` if the decorator may refuse a call by itself. Only `.validated(..)` does. A
     /// gate may refuse calls too, but `Late` marks those.
     #[doc(hidden)]
@@ -53,5 +67,14 @@ pub trait Decoration {
     #[doc(hidden)]
     fn rename(&self) -> Option<&Name> {
         None
+    }
+}
+
+/// The text of a decorator.
+pub(super) struct Shown<'a, D>(pub(super) &'a D);
+
+impl<D: Decoration> fmt::Display for Shown<'_, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
     }
 }

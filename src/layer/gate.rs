@@ -9,6 +9,7 @@ use crate::{
     Name, ResultLike,
     call::{Late, Repeat, Stop, args::Inspect},
     clock::{Clock, Instant},
+    describe::StepKind,
     thread::UnwindMark,
 };
 use pin_project::pin_project;
@@ -675,6 +676,14 @@ impl<S: Decoration> Decoration for GateLayer<S> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.describe(f)
     }
+
+    fn kind(&self) -> StepKind {
+        self.0.kind()
+    }
+
+    fn decorates(&mut self, function: Name) {
+        self.0.decorates(function);
+    }
 }
 
 impl<Args, S: Captures<Args>> Captures<Args> for GateLayer<S> {
@@ -813,6 +822,10 @@ pub struct Each<G>(pub(crate) G);
 impl<G: Decoration> Decoration for Each<G> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.describe(f)
+    }
+
+    fn kind(&self) -> StepKind {
+        self.0.kind()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Changes of a call's output: one future and one layer for all decorators that change it.
 
-use super::{BlockingLayer, Decoration, Layer, RepeatLayer, captures_nothing};
+use super::{BlockingLayer, Decoration, Layer, RepeatLayer, captures_nothing, decoration::Shown};
 use crate::{
     Name,
     call::{Repeat, Stop},
+    describe::StepKind,
 };
 use pin_project::pin_project;
 use std::{
@@ -96,15 +97,7 @@ impl<A: Repeat, M: Change<A::Output>> Repeat for MappedFuture<A, M> {
 impl<F, M: Decoration> fmt::Debug for MappedFuture<F, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let change = Shown(&self.change);
-        f.debug_struct("MappedFuture").field("change", &change).finish_non_exhaustive()
-    }
-}
-
-struct Shown<'a, M>(&'a M);
-
-impl<M: Decoration> fmt::Debug for Shown<'_, M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.describe(f)
+        f.debug_struct("MappedFuture").field("change", &format_args!("{change}")).finish_non_exhaustive()
     }
 }
 
@@ -115,6 +108,10 @@ pub struct Mapped<M>(pub(crate) M);
 impl<M: Decoration> Decoration for Mapped<M> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.describe(f)
+    }
+
+    fn kind(&self) -> StepKind {
+        self.0.kind()
     }
 }
 

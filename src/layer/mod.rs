@@ -375,6 +375,7 @@ pub use wait::{Wait, now};
 /// for the compiler's messages: without a public path, rustc prints the whole private path.
 #[doc(hidden)]
 pub use {
+    crate::call::stack::{AnyArguments, AnyValue, Decorates},
     gate::{ByArgs, CloneGate, Each, GateLayer, GatedCalls},
     mapped::Mapped,
     memo_outcome::ByMemo,

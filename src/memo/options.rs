@@ -23,9 +23,9 @@ impl<B, E, R> Options<B, E, R> {
 }
 
 impl<B: Word, E: Word, R: Word> Options<B, E, R> {
-    /// Writes the options as method calls: `.memoized(ttl 300s).sharing_errors().detached()`.
-    pub(crate) fn write(limits: impl fmt::Display, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}({limits}{}){}{}", B::WORD, B::REST, E::WORD, R::WORD)
+    /// The options as method calls: `.memoized(ttl 300s).sharing_errors().detached()`.
+    pub(crate) fn shown(limits: impl fmt::Display) -> String {
+        format!("{}({limits}{}){}{}", B::WORD, B::REST, E::WORD, R::WORD)
     }
 }
 
@@ -37,6 +37,6 @@ impl<B: Clone, E, R> Clone for Options<B, E, R> {
 
 impl<B: Word, E: Word, R: Word> fmt::Debug for Options<B, E, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Self::write("..", f)
+        f.write_str(&Self::shown(".."))
     }
 }

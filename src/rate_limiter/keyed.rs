@@ -9,6 +9,7 @@ use super::{
 use crate::{
     ConfigError,
     clock::{Clock, Epoch, Nanos},
+    describe::HandleId,
     error::or_panic,
     keys::{CHECKS_PER_LOOKUP, DEFAULT_MAX_KEYS, Keys, Template, checked_keys},
     sync::{Arc, Mutex, lock},
@@ -831,6 +832,11 @@ impl<K> Clone for KeyedLimiter<K> {
 }
 
 impl<K> KeyedLimiter<K> {
+    /// The identity of the limiter in the description of a chain.
+    pub(crate) fn id(&self) -> HandleId {
+        HandleId::of(&self.keys)
+    }
+
     /// The limits of all keys: `10 per 1s for each key`.
     pub(crate) fn limits_of_each(&self) -> &dyn fmt::Display {
         self.keys.template()

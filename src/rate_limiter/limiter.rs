@@ -8,6 +8,7 @@ use super::{
 use crate::{
     ConfigError, Error, Permits,
     clock::{Nanos, nanos},
+    describe::HandleId,
     error::or_panic,
     sync::Arc,
 };
@@ -807,6 +808,11 @@ impl RateLimiter {
     }
 
     /// The current limits: `10 per 1s`.
+    /// The identity of the limiter in the description of a chain.
+    pub(crate) fn id(&self) -> HandleId {
+        HandleId::of(&self.core)
+    }
+
     pub(crate) fn displayed(&self) -> &dyn fmt::Display {
         &*self.core
     }

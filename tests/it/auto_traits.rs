@@ -12,6 +12,7 @@ use crate::{
     support::secs,
 };
 use decor::{
+    describe::{Chain, HandleId, Lint, Retries, Step, StepKind},
     future::{Acquire, AcquireMany, Called, GatedFuture, LateFuture, Repeated, TimeoutFuture},
     layer::{Decoration, End, Gate, Gated, GatedBy, Wait},
     prelude::*,
@@ -109,6 +110,12 @@ auto_traits! {
     Name: Send Sync Unpin;
     Outcome: Send Sync Unpin;
     MemoOutcome: Send Sync Unpin;
+    Chain: Send Sync Unpin;
+    Step: Send Sync Unpin;
+    StepKind: Send Sync Unpin;
+    Retries: Send Sync Unpin;
+    HandleId: Send Sync Unpin;
+    Lint: Send Sync Unpin;
 
     // Settings, with the closures in them.
     Deprecation: Send Sync Unpin;
@@ -122,6 +129,7 @@ auto_traits! {
     Permits: Send Sync Unpin;
     RateLimiterBuilder: Send Sync Unpin;
     RateLimiterStats: Send Sync Unpin;
+    Stack<Local>: Send Sync Unpin;
     Timing: Send Sync Unpin;
 
     // Types with a caller's error have the traits of the error.
@@ -519,12 +527,13 @@ fn every_value_keeps_its_auto_traits() {
     assert!(check_values().len() > 40);
 }
 
-/// The public types are those that the front page, `layer` and `blocking` export by name.
+/// The public types are those that the front page, `layer`, `blocking` and `describe` export by name.
 #[test]
 fn the_table_leaves_out_no_public_type() {
     let mut listed = TYPES.iter().flat_map(|row| identifiers(row)).collect::<BTreeSet<_>>();
     listed.extend(check_values().into_iter().flat_map(identifiers));
-    let fronts = ["src/lib.rs", "src/layer/mod.rs", "src/blocking.rs"].map(|path| fs::read_to_string(path).unwrap());
+    let fronts = ["src/lib.rs", "src/layer/mod.rs", "src/blocking.rs", "src/describe/mod.rs"]
+        .map(|path| fs::read_to_string(path).unwrap());
     // Names for rustc's messages are hidden.
     let fronts = fronts.map(|front| front.replace("#[doc(hidden)]\npub use ", "#[doc(hidden)] use "));
     let exports =

@@ -12,13 +12,15 @@ fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The methods of the trait, without the stubs that exist only for diagnostics.
+/// The methods of the trait that decorate, without the stubs that exist only for diagnostics.
 fn methods(path: &str, head: &str) -> BTreeSet<String> {
     let text = read(path);
     let (_, rest) = text.split_once(head).unwrap_or_else(|| panic!("no `{head}` in {path}"));
     let (body, _) = rest.split_once("\n}\n").expect("a closing brace of the trait");
     let signatures = body.split("\n    fn ").skip(1);
-    let offered = signatures.filter(|signature| !signature.split(')').next().is_some_and(|s| s.contains("&mut self")));
+    let offered = signatures.filter(|signature| {
+        !signature.split(')').next().is_some_and(|s| s.contains("&mut self") || s.contains("(&self"))
+    });
     offered.map(|signature| signature.split(['(', '<']).next().expect("a name").to_owned()).collect()
 }
 

@@ -62,6 +62,7 @@ macro_rules! every_decorator {
             boxed: |f| f.boxed() => ".boxed()";
             gated: |f| f.gated(every::Open) => ".open()";
             gated_by: |f| f.gated_by(|_: &Arg| every::Open) => ".gated_by(..)";
+            decorated_by: |f| f.decorated_by(&decor::stack::<decor::Error>().timed("f")) => ".timed(\"f\")";
         }
     };
 }

@@ -16,7 +16,7 @@ use std::{
 const FLOORS: &[(&str, &[&str])] = &[
     ("ground", &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt"]),
     ("outputs", &["fallible", "transient"]),
-    ("policy", &["policy"]),
+    ("policy", &["policy", "describe"]),
     ("threads", &["thread"]),
     ("calls", &["call"]),
     ("layers", &["layer"]),

@@ -799,6 +799,13 @@ parity! {
         in w { let function = w.clone(); }
         |f| f.gated_by(move |n: &u32| Delay::of(&function, *n > 0)),
         [0 => 0, 0 => 1];
+    decorated_by: [slow(3000, ok(1)), BUSY, ok(7)]
+        {
+            let limiter = RateLimiter::new(2, secs(10));
+            let stack = decor::stack::<Fault>().timeout(secs(2)).rate_limited(&limiter).retry_with(policy()).logged();
+        }
+        |f| f.decorated_by(&stack),
+        [0 => 1, 0 => 2], limiter.stats();
     everything: [slow(3000, ok(1)), BUSY, throttled(4), ok(7)]
         {
             let limiter = RateLimiter::new(2, secs(1));

@@ -10,12 +10,13 @@ use crate::{
     attempt::{Scope, attempt as running},
     call::blocking::{Callable, CallableMut, CallableOnce},
     clock::Clock,
+    describe::Chain,
     layer::memo_outcome,
     policy::Delays,
     retry_budget::Withdrawal,
     thread::{sleep, unwind_if_cancelled},
 };
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 /// The function of a retry, and how it is called. `C` is a borrow of the function: a borrow of the
 /// borrow would have to be stored at each call.
@@ -146,8 +147,8 @@ where
         self.callable.holds_back()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.add_steps(chain);
     }
 
     fn pause_left(&self, args: &Args) -> Duration {

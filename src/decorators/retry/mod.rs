@@ -10,15 +10,21 @@ pub use future::RetryFuture;
 pub use options::{GiveUpEvent, RetryEvent, RetryOptions};
 
 use options::{
-    Budgeted, Explained, HintedBy, HintedByResult, OnGiveUpHook, OnRetryHook, RetryHooks, Text, TransientError,
+    Budgeted, Explained, HintedBy, HintedByResult, OnGiveUpHook, OnRetryHook, OptionsShown, RetryHooks, Text,
+    TransientError,
     TransientHint, When, WhenResult,
 };
 
 use crate::{
     Name, RetryBudget, RetryPolicy, Transient,
-    call::{Callable, CallableMut, CallableOnce, Describe, awaited_directly, mode::Repeatable},
+    call::{
+        Callable, CallableMut, CallableOnce, Describe, awaited_directly,
+        mode::{Function, Repeatable},
+        stack::Decorates,
+    },
+    describe::{Chain, Step, StepKind},
 };
-use std::{fmt, time::Duration};
+use std::{fmt, panic::Location, time::Duration};
 
 /// A function that is called again when it fails.
 ///
@@ -410,8 +416,8 @@ where
         self.callable.holds_back()
     }
 
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+    fn add_to(&self, chain: &mut Chain) {
+        self.add_steps(chain);
     }
 }
 
@@ -449,9 +455,42 @@ where
 
 awaited_directly!(Retry<C, R>, C, R);
 
-impl<C, R: fmt::Debug> fmt::Debug for Retry<C, R> {
+impl<S, R: Clone, F, Args, Half> Decorates<F, Args, Half> for Retry<S, R>
+where
+    S: Decorates<F, Args, Half, Decorated: Function<Args, Half>>,
+{
+    type Decorated = Retry<S::Decorated, R>;
+
+    fn decorate(&self, function: F, place: &'static Location<'static>) -> Self::Decorated {
+        let Self { callable, policy, options, .. } = self;
+        let callable = callable.decorate(function, place);
+        let describe = Describe::at(place, S::Decorated::add_to);
+        Retry { callable, policy: policy.clone(), options: options.clone(), describe }
+    }
+}
+
+impl<C, R: OptionsShown> Retry<C, R> {
+    fn step(&self) -> Step {
+        let (policy, options) = (&self.policy, &self.options);
+        let kind = StepKind::Retry {
+            max_attempts: policy.most_attempts(),
+            delays: policy.longest_delays(),
+            deadline: policy.latest_delay(),
+            retries: R::RETRIES,
+            follows_hints: R::FOLLOWS_HINTS,
+            budget: None,
+        };
+        Step::new(format_args!(".retry_with({policy}){options:?}"), kind)
+    }
+
+    fn add_steps(&self, chain: &mut Chain) {
+        self.describe.add_to(&self.callable, chain);
+        chain.push(self.step());
+    }
+}
+
+impl<C, R: OptionsShown> fmt::Debug for Retry<C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.describe.write(&self.callable, f)?;
-        write!(f, ".retry_with({}){:?}", self.policy, self.options)
+        Chain::of(|chain| self.add_steps(chain)).fmt(f)
     }
 }

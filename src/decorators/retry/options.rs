@@ -1,7 +1,9 @@
 //! The options of a retry: predicate, hint, two hooks, final error, log text and budget. Each is a
 //! type parameter that one method sets.
 
-use crate::{GiveUpReason, RetryBudget, RetryError, Transient, clock::Clock, retry_budget::Withdrawal};
+use crate::{
+    GiveUpReason, RetryBudget, RetryError, Transient, clock::Clock, describe::Retries, retry_budget::Withdrawal,
+};
 use std::{fmt, time::Duration};
 
 /// The event of an attempt that failed and that another attempt follows, for
@@ -161,8 +163,58 @@ shown_as! {
     NoBudget ""
 }
 
+/// The options of a retry, as a description of the chain shows them: `Debug` writes the methods that
+/// set them.
+pub trait OptionsShown: fmt::Debug {
+    /// The errors that are retried.
+    const RETRIES: Retries;
+    /// `true` if a hint may replace the policy's delay.
+    const FOLLOWS_HINTS: bool;
+}
+
+impl<W: Selects, H: Hints, R, G, X, L, B> OptionsShown for RetryOptions<W, H, R, G, X, L, B>
+where
+    Self: fmt::Debug,
+{
+    const RETRIES: Retries = W::RETRIES;
+    const FOLLOWS_HINTS: bool = H::FOLLOWS;
+}
+
+/// The option of a retry that selects results.
+pub trait Selects {
+    /// The errors that are retried.
+    const RETRIES: Retries;
+}
+
+/// The option of a retry that reads hints.
+pub trait Hints {
+    /// `true` if there may be a hint.
+    const FOLLOWS: bool;
+}
+
+/// Implements a trait with one constant for options.
+macro_rules! constant {
+    ($Trait:ident::$CONSTANT:ident: $Type:ty; $($Slot:ident $(<$P:ident>)? = $value:expr;)*) => {$(
+        impl$(<$P>)? $Trait for $Slot$(<$P>)? {
+            const $CONSTANT: $Type = $value;
+        }
+    )*};
+}
+constant! { Selects::RETRIES: Retries;
+    AnyError = Retries::All;
+    When<P> = Retries::Chosen;
+    WhenResult<P> = Retries::Chosen;
+    TransientError = Retries::Transient;
+}
+constant! { Hints::FOLLOWS: bool;
+    NoHint = false;
+    HintedBy<P> = true;
+    HintedByResult<P> = true;
+    TransientHint = true;
+}
+
 /// The options of a retry, as the loop uses them.
-pub trait RetryHooks<T, E>: fmt::Debug {
+pub trait RetryHooks<T, E>: OptionsShown {
     /// The error that the retried call returns.
     type Error;
     /// `true` if an option needs the time since the first attempt. Otherwise no clock is read.
@@ -196,7 +248,7 @@ where
     X: FinalError<E>,
     L: LogText<E>,
     B: Budget,
-    Self: fmt::Debug,
+    Self: OptionsShown,
 {
     type Error = X::Error;
     const NEEDS_CLOCK: bool = R::LISTENS || G::LISTENS || X::NEEDS_CLOCK;

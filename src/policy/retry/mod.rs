@@ -6,6 +6,7 @@ mod decision;
 mod delays;
 mod jitter;
 mod log;
+mod longest;
 mod policy;
 mod schedule;
 

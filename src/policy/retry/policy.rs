@@ -705,6 +705,10 @@ impl RetryPolicy {
         self.custom_delay().map_or_else(|| self.plan.growth.delay(attempt), |delay| delay(attempt))
     }
 
+    pub(super) fn is_custom(&self) -> bool {
+        self.custom_delay().is_some()
+    }
+
     fn custom_delay(&self) -> Option<&CustomDelay> {
         self.shared.as_ref()?.custom.as_ref()
     }

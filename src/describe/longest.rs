@@ -1,0 +1,61 @@
+//! The longest time that a call takes.
+
+use super::{Step, StepKind};
+use std::time::Duration;
+
+/// The longest time of a call at each decorator, from the inside out; `None` if there is no bound.
+pub(super) fn longest(steps: &[Step]) -> Vec<Option<Duration>> {
+    let mut inside = None;
+    let around = |step: &Step| {
+        inside = around(&step.kind, inside);
+        inside
+    };
+    steps.iter().map(around).collect()
+}
+
+fn around(kind: &StepKind, inside: Option<Duration>) -> Option<Duration> {
+    match *kind {
+        StepKind::Timeout { limit: Duration::MAX, .. } => inside,
+        StepKind::Timeout { limit, .. } => Some(inside.map_or(limit, |inside| inside.min(limit))),
+        StepKind::Retry { follows_hints: false, .. } => without_hints(kind, inside),
+        StepKind::RateLimiter { max_wait, .. } | StepKind::ConcurrencyLimiter { max_wait, .. } => {
+            Some(inside?.saturating_add(max_wait?))
+        }
+        StepKind::Hedge { delay, .. } => Some(inside?.saturating_add(delay?)),
+        StepKind::CircuitBreaker { .. } | StepKind::UnlessOpen { .. } | StepKind::Immediate => inside,
+        // A call behind a memo may wait for the loads of others, one after the other.
+        StepKind::Retry { .. } | StepKind::Memo { .. } | StepKind::Fallback | StepKind::Other => None,
+    }
+}
+
+/// The longest time of a retry that gets no hint; `None` for other decorators, and without a bound.
+pub(super) fn without_hints(kind: &StepKind, inside: Option<Duration>) -> Option<Duration> {
+    let StepKind::Retry { max_attempts, delays, deadline, .. } = *kind else { return None };
+    let attempts = |delays| Some(inside?.saturating_mul(max_attempts).saturating_add(delays));
+    let in_time = |deadline: Duration| Some(deadline.saturating_add(inside?));
+    [delays.and_then(attempts), deadline.and_then(in_time)].into_iter().flatten().min()
+}
+
+/// The kinds that have no chain in `tests/it/describe/picture.rs`.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{describe::HandleId, sync::Arc};
+
+    #[test]
+    fn the_longest_time_of_each_kind() {
+        let state = Arc::new(0);
+        let (handle, secs) = (HandleId::of(&state), Duration::from_secs);
+        let at = |kind| around(&kind, Some(secs(2)));
+        assert_eq!(at(StepKind::CircuitBreaker { handle, counts_slow_calls: true }), Some(secs(2)));
+        assert_eq!(at(StepKind::UnlessOpen { handle }), Some(secs(2)));
+        assert_eq!(at(StepKind::ConcurrencyLimiter { handle, max_wait: Some(secs(3)) }), Some(secs(5)));
+        assert_eq!(at(StepKind::ConcurrencyLimiter { handle, max_wait: None }), None);
+        assert_eq!(at(StepKind::Hedge { delay: Some(secs(1)), budget: None }), Some(secs(3)));
+        assert_eq!(at(StepKind::Hedge { delay: None, budget: None }), None);
+        assert_eq!(at(StepKind::Fallback), None);
+        assert_eq!(at(StepKind::Other), None);
+        let forever = StepKind::ConcurrencyLimiter { handle, max_wait: Some(Duration::MAX) };
+        assert_eq!(at(forever), Some(Duration::MAX));
+    }
+}

@@ -1,0 +1,419 @@
+//! The rules behind the lints: a pure function for each, over the decorators from the inside out.
+
+use super::{
+    Lint, Retries, Step,
+    StepKind::{
+        self, CircuitBreaker, ConcurrencyLimiter, Fallback, Hedge, Memo, RateLimiter, Retry, Timeout, UnlessOpen,
+    },
+};
+use std::time::Duration;
+
+/// All rules, in the order of the documentation's table.
+const RULES: &[fn(&[Step]) -> Vec<Lint>] = &[
+    timeout_never_fires,
+    retries_do_not_fit,
+    retry_around_refusals,
+    retry_around_retry,
+    retry_around_memo,
+    two_limiters,
+    limiter_around_retry,
+    limiter_around_concurrency_limiter,
+    limiter_around_memo,
+    concurrency_limiter_around_retry,
+    concurrency_limiter_within_itself,
+    timeout_outside_breaker,
+    hedge_around_retry,
+    hedge_without_budget,
+    memo_of_fallback,
+    memo_without_timeout,
+];
+
+/// Applies all rules.
+pub(super) fn lints(steps: &[Step]) -> Vec<Lint> {
+    RULES.iter().flat_map(|rule| rule(steps)).collect()
+}
+
+fn timeout_never_fires(steps: &[Step]) -> Vec<Lint> {
+    let limits = (0..steps.len()).filter_map(|at| Some((at, limit(&steps[at])?)));
+    limits
+        .filter_map(|(inner, limit)| {
+            let (outer, shorter) = timeouts_around(steps, inner).find(|(_, outer)| *outer <= limit)?;
+            let (inner_text, outer_text) = (&steps[inner].text, &steps[outer].text);
+            let message = if shorter == limit {
+                format!("{inner_text} and {outer_text} around it fire at the same time, so one of them is of no use")
+            } else {
+                format!("{inner_text} never fires, because {outer_text} around it fires first")
+            };
+            Some(Lint { code: "timeout-never-fires", message, steps: vec![inner, outer] })
+        })
+        .collect()
+}
+
+fn retries_do_not_fit(steps: &[Step]) -> Vec<Lint> {
+    let retries = (0..steps.len()).filter_map(|at| Some((at, attempts_and_delays(steps, at)?)));
+    retries
+        .filter_map(|(retry, (attempt, total))| {
+            // A limit that no attempt reaches is another fault.
+            let cuts_off = |(_, limit): &(usize, Duration)| *limit > attempt && *limit < total;
+            let (outer, _) = timeouts_around(steps, retry).find(cuts_off)?;
+            let (retry_text, outer_text) = (&steps[retry].text, &steps[outer].text);
+            let message = format!("{retry_text} may take {total:?}, and {outer_text} around it ends the call earlier");
+            Some(Lint { code: "retries-do-not-fit", message, steps: vec![retry, outer] })
+        })
+        .collect()
+}
+
+fn retry_around_refusals(steps: &[Step]) -> Vec<Lint> {
+    let is_retried = |inner: &StepKind, outer: &StepKind| match (inner, outer) {
+        (RateLimiter { max_wait, .. } | ConcurrencyLimiter { max_wait, .. }, Retry { retries, .. }) => {
+            max_wait.is_some() && *retries != Retries::Chosen
+        }
+        // The refusal of a breaker is not transient.
+        (CircuitBreaker { .. } | UnlessOpen { .. }, Retry { retries, .. }) => *retries == Retries::All,
+        _ => false,
+    };
+    nested(steps, "retry-around-refusals", is_retried, |inner, outer| {
+        format!("{outer} calls again what {inner} has refused")
+    })
+}
+
+fn retry_around_retry(steps: &[Step]) -> Vec<Lint> {
+    let are_retries = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Retry { .. }, Retry { .. }));
+    nested(steps, "retry-around-retry", are_retries, |inner, outer| {
+        format!("{outer} repeats {inner}, so that their attempts multiply")
+    })
+}
+
+fn retry_around_memo(steps: &[Step]) -> Vec<Lint> {
+    let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Memo { .. }, Retry { .. }));
+    nested(steps, "retry-around-memo", matches, |inner, outer| {
+        format!("{outer} repeats {inner}, so that each caller of a failed load retries by itself")
+    })
+}
+
+fn two_limiters(steps: &[Step]) -> Vec<Lint> {
+    let are_two = |inner: &StepKind, outer: &StepKind| match (inner, outer) {
+        (RateLimiter { is_keyed: inner, .. }, RateLimiter { is_keyed: outer, .. }) => *inner || !*outer,
+        _ => false,
+    };
+    nested(steps, "two-limiters", are_two, |inner, outer| {
+        format!("a call that has a permit of {outer} may wait for {inner} until the permit is worth nothing")
+    })
+}
+
+fn limiter_around_retry(steps: &[Step]) -> Vec<Lint> {
+    let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Retry { .. }, RateLimiter { .. }));
+    nested(steps, "limiter-around-retry", matches, |inner, outer| {
+        format!("{outer} gives one permit for all attempts of {inner}, so more calls are made than it allows")
+    })
+}
+
+fn limiter_around_concurrency_limiter(steps: &[Step]) -> Vec<Lint> {
+    let matches =
+        |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (ConcurrencyLimiter { .. }, RateLimiter { .. }));
+    nested(steps, "limiter-around-concurrency-limiter", matches, |inner, outer| {
+        format!("a call that has a permit of {outer} may wait for {inner}, and then be made in a burst with others")
+    })
+}
+
+fn limiter_around_memo(steps: &[Step]) -> Vec<Lint> {
+    let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Memo { .. }, RateLimiter { .. }));
+    nested(steps, "limiter-around-memo", matches, |inner, outer| {
+        format!("{outer} takes a permit even if {inner} knows the answer")
+    })
+}
+
+fn concurrency_limiter_around_retry(steps: &[Step]) -> Vec<Lint> {
+    let matches =
+        |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Retry { .. }, ConcurrencyLimiter { .. }));
+    nested(steps, "concurrency-limiter-around-retry", matches, |inner, outer| {
+        format!("{outer} keeps its place during the delays of {inner}")
+    })
+}
+
+fn concurrency_limiter_within_itself(steps: &[Step]) -> Vec<Lint> {
+    let are_one = |inner: &StepKind, outer: &StepKind| match (inner, outer) {
+        (ConcurrencyLimiter { handle: inner, .. }, ConcurrencyLimiter { handle: outer, .. }) => inner == outer,
+        _ => false,
+    };
+    nested(steps, "concurrency-limiter-within-itself", are_one, |inner, outer| {
+        format!("{outer} and {inner} are one limiter: if all its places are taken outside, no call gets one inside")
+    })
+}
+
+fn timeout_outside_breaker(steps: &[Step]) -> Vec<Lint> {
+    let blind = |step: &Step| matches!(step.kind, CircuitBreaker { counts_slow_calls: false, .. });
+    let breakers = (0..steps.len()).filter(|at| blind(&steps[*at]));
+    breakers
+        .filter(|breaker| steps[..*breaker].iter().all(|step| limit(step).is_none()))
+        .filter_map(|breaker| {
+            let (outer, _) = timeouts_around(steps, breaker).next()?;
+            let (breaker_text, outer_text) = (&steps[breaker].text, &steps[outer].text);
+            let message =
+                format!("{outer_text} drops calls that hang, and {breaker_text} inside counts no dropped call");
+            Some(Lint { code: "timeout-outside-breaker", message, steps: vec![breaker, outer] })
+        })
+        .collect()
+}
+
+fn hedge_around_retry(steps: &[Step]) -> Vec<Lint> {
+    let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Retry { .. }, Hedge { .. }));
+    nested(steps, "hedge-around-retry", matches, |inner, outer| {
+        format!("{outer} takes the delays of {inner} for a slow call, and doubles its attempts")
+    })
+}
+
+fn hedge_without_budget(steps: &[Step]) -> Vec<Lint> {
+    let hedges = steps.iter().enumerate().filter(|(_, step)| matches!(step.kind, Hedge { budget: None, .. }));
+    let message = |hedge: &Step| format!("{} may double the calls when the server is slow", hedge.text);
+    hedges.map(|(at, step)| Lint { code: "hedge-without-budget", message: message(step), steps: vec![at] }).collect()
+}
+
+fn memo_of_fallback(steps: &[Step]) -> Vec<Lint> {
+    let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Fallback, Memo { .. }));
+    nested(steps, "memo-of-fallback", matches, |inner, outer| {
+        format!("{outer} remembers the answer of {inner} as if it came from the function")
+    })
+}
+
+fn memo_without_timeout(steps: &[Step]) -> Vec<Lint> {
+    let memos = steps.iter().enumerate().filter(|(_, step)| matches!(step.kind, Memo { .. }));
+    let endless = memos.filter(|(at, _)| steps[at + 1..].iter().all(|step| limit(step).is_none()));
+    let message =
+        |memo: &Step| format!("no timeout bounds the callers that wait for another call's load in {}", memo.text);
+    endless.map(|(at, step)| Lint { code: "memo-without-timeout", message: message(step), steps: vec![at] }).collect()
+}
+
+/// A lint for each decorator with a fault in relation to a decorator inside it, of which the nearest
+/// one is taken.
+fn nested(
+    steps: &[Step],
+    code: &'static str,
+    is_fault: impl Fn(&StepKind, &StepKind) -> bool,
+    message: impl Fn(&str, &str) -> String,
+) -> Vec<Lint> {
+    let inside = |outer: usize| (0..outer).rev().find(|inner| is_fault(&steps[*inner].kind, &steps[outer].kind));
+    let pairs = (0..steps.len()).filter_map(|outer| Some((inside(outer)?, outer)));
+    pairs
+        .map(|(inner, outer)| {
+            let message = message(&steps[inner].text, &steps[outer].text);
+            Lint { code, message, steps: vec![inner, outer] }
+        })
+        .collect()
+}
+
+/// The limit of a timeout; `None` for other decorators, and for `Duration::MAX`.
+fn limit(step: &Step) -> Option<Duration> {
+    match step.kind {
+        Timeout { limit, .. } if limit != Duration::MAX => Some(limit),
+        _ => None,
+    }
+}
+
+/// The timeouts around a decorator that end its work, from the inside out. A timeout behind a
+/// detached memo ends no load.
+fn timeouts_around(steps: &[Step], at: usize) -> impl Iterator<Item = (usize, Duration)> {
+    let outer = (at + 1..steps.len()).take_while(|at| !matches!(steps[*at].kind, Memo { is_detached: true, .. }));
+    outer.filter_map(|at| Some((at, limit(&steps[at])?)))
+}
+
+/// The limit of an attempt, zero without one, and the longest time of a retry with all attempts at
+/// that limit. `None` for other decorators, and for a retry that only the time ends.
+fn attempts_and_delays(steps: &[Step], retry: usize) -> Option<(Duration, Duration)> {
+    let Retry { max_attempts, delays, deadline, .. } = steps[retry].kind else { return None };
+    let attempt = steps[..retry].iter().rev().find_map(limit).unwrap_or_default();
+    let total = attempt.saturating_mul(max_attempts).saturating_add(delays.unwrap_or_default());
+    match deadline {
+        Some(deadline) => Some((attempt, total.min(deadline.saturating_add(attempt)))),
+        None => (max_attempts != u32::MAX).then_some((attempt, total)),
+    }
+}
+
+/// The lints of decorators that have no chain in `tests/it/describe/lints.rs`.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{describe::HandleId, sync::Arc};
+
+    fn step(kind: StepKind) -> Step {
+        let text = match &kind {
+            Timeout { limit, .. } => format!(".timeout({limit:?})"),
+            Retry { .. } => ".retry_with(p)".to_owned(),
+            RateLimiter { .. } => ".rate_limited(r)".to_owned(),
+            Memo { .. } => ".memoized(m)".to_owned(),
+            CircuitBreaker { .. } => ".guarded_by(b)".to_owned(),
+            UnlessOpen { .. } => ".unless_open(b)".to_owned(),
+            ConcurrencyLimiter { .. } => ".concurrency_limited(c)".to_owned(),
+            Hedge { .. } => ".hedged(1s)".to_owned(),
+            Fallback => ".fallback(..)".to_owned(),
+            StepKind::Immediate | StepKind::Other => ".logged()".to_owned(),
+        };
+        Step::new(text, kind)
+    }
+
+    fn timeout(secs: u64) -> StepKind {
+        Timeout { limit: Duration::from_secs(secs), label: None }
+    }
+
+    fn retry(retries: Retries) -> StepKind {
+        Retry {
+            max_attempts: 3,
+            delays: Some(Duration::from_secs(3)),
+            deadline: None,
+            retries,
+            follows_hints: false,
+            budget: None,
+        }
+    }
+
+    /// Identities of two handles, which live until the end of the test.
+    fn handles() -> ([HandleId; 2], [Arc<u8>; 2]) {
+        let states = [Arc::new(0), Arc::new(0)];
+        ([HandleId::of(&states[0]), HandleId::of(&states[1])], states)
+    }
+
+    fn breaker(handle: HandleId) -> StepKind {
+        CircuitBreaker { handle, counts_slow_calls: false }
+    }
+
+    fn limiter(handle: HandleId) -> StepKind {
+        RateLimiter { handle, is_keyed: false, max_wait: None }
+    }
+
+    fn concurrency(handle: HandleId, max_wait: Option<Duration>) -> StepKind {
+        ConcurrencyLimiter { handle, max_wait }
+    }
+
+    fn hedge(budget: Option<HandleId>) -> StepKind {
+        Hedge { delay: Some(Duration::from_secs(1)), budget }
+    }
+
+    fn memo(handle: HandleId) -> StepKind {
+        Memo { handle, is_detached: false }
+    }
+
+    #[track_caller]
+    fn raises<const N: usize>(expected: Option<(&str, &str, &[usize])>, kinds: [StepKind; N]) {
+        let lints = lints(&kinds.map(step));
+        let found = lints.iter().map(|lint| (lint.code, &*lint.message, &*lint.steps)).collect::<Vec<_>>();
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_timeout_outside_of_a_breaker() {
+        let ([one, _], _keep) = handles();
+        let message = ".timeout(9s) drops calls that hang, and .guarded_by(b) inside counts no dropped call";
+        let expected = Some(("timeout-outside-breaker", message, &[0, 2][..]));
+        raises(expected, [breaker(one), retry(Retries::Transient), timeout(9)]);
+        raises(None, [timeout(2), breaker(one), retry(Retries::Transient), timeout(9)]);
+        raises(None, [CircuitBreaker { handle: one, counts_slow_calls: true }, timeout(9)]);
+        raises(None, [breaker(one), StepKind::Other]);
+        raises(None, [UnlessOpen { handle: one }, timeout(9)]);
+        raises(None, [breaker(one), Timeout { limit: Duration::MAX, label: None }]);
+    }
+
+    #[test]
+    fn a_retry_around_the_refusals_of_a_breaker_or_a_concurrency_limiter() {
+        let ([one, _], _keep) = handles();
+        let message = ".retry_with(p) calls again what .unless_open(b) has refused";
+        let expected = Some(("retry-around-refusals", message, &[0, 1][..]));
+        raises(expected, [UnlessOpen { handle: one }, retry(Retries::All)]);
+        raises(None, [UnlessOpen { handle: one }, retry(Retries::Transient)]);
+        raises(None, [UnlessOpen { handle: one }, retry(Retries::Chosen)]);
+        let message = ".retry_with(p) calls again what .guarded_by(b) has refused";
+        let expected = Some(("retry-around-refusals", message, &[1, 2][..]));
+        raises(expected, [timeout(1), breaker(one), retry(Retries::All)]);
+        raises(None, [timeout(1), breaker(one), retry(Retries::Transient)]);
+        let message = ".retry_with(p) calls again what .concurrency_limited(c) has refused";
+        let expected = Some(("retry-around-refusals", message, &[0, 1][..]));
+        let tries = concurrency(one, Some(Duration::ZERO));
+        raises(expected, [tries.clone(), retry(Retries::All)]);
+        raises(expected, [tries.clone(), retry(Retries::Transient)]);
+        raises(None, [tries, retry(Retries::Chosen)]);
+        raises(None, [concurrency(one, None), retry(Retries::All)]);
+    }
+
+    #[test]
+    fn a_limiter_around_a_concurrency_limiter() {
+        let ([one, two], _keep) = handles();
+        let message = "a call that has a permit of .rate_limited(r) may wait for .concurrency_limited(c), and then be \
+                       made in a burst with others";
+        let expected = Some(("limiter-around-concurrency-limiter", message, &[0, 1][..]));
+        raises(expected, [concurrency(one, None), limiter(two)]);
+        raises(None, [limiter(two), concurrency(one, None)]);
+    }
+
+    #[test]
+    fn a_concurrency_limiter_around_a_retry_and_within_itself() {
+        let ([one, two], _keep) = handles();
+        let message = ".concurrency_limited(c) keeps its place during the delays of .retry_with(p)";
+        let expected = Some(("concurrency-limiter-around-retry", message, &[0, 1][..]));
+        raises(expected, [retry(Retries::All), concurrency(one, None)]);
+        raises(None, [concurrency(one, None), retry(Retries::All)]);
+
+        let message = ".concurrency_limited(c) and .concurrency_limited(c) are one limiter: if all its places are \
+                       taken outside, no call gets one inside";
+        let expected = Some(("concurrency-limiter-within-itself", message, &[0, 2][..]));
+        raises(expected, [concurrency(one, None), StepKind::Immediate, concurrency(one, None)]);
+        raises(None, [concurrency(one, None), StepKind::Immediate, concurrency(two, None)]);
+    }
+
+    #[test]
+    fn hedges() {
+        let ([budget, _], _keep) = handles();
+        let message = ".hedged(1s) takes the delays of .retry_with(p) for a slow call, and doubles its attempts";
+        let expected = Some(("hedge-around-retry", message, &[0, 1][..]));
+        raises(expected, [retry(Retries::All), hedge(Some(budget))]);
+        raises(None, [hedge(Some(budget)), retry(Retries::All)]);
+        let message = ".hedged(1s) may double the calls when the server is slow";
+        raises(Some(("hedge-without-budget", message, &[1])), [timeout(2), hedge(None)]);
+    }
+
+    #[test]
+    fn a_memo_of_a_fallback() {
+        let ([one, _], _keep) = handles();
+        let message = ".memoized(m) remembers the answer of .fallback(..) as if it came from the function";
+        let expected = Some(("memo-of-fallback", message, &[0, 1][..]));
+        raises(expected, [Fallback, memo(one), timeout(1)]);
+        raises(None, [memo(one), timeout(1), Fallback]);
+    }
+
+    #[test]
+    fn the_order_that_the_documentation_recommends() {
+        let ([one, two], _keep) = handles();
+        raises(
+            None,
+            [
+                timeout(2),
+                StepKind::Immediate, // pausing
+                breaker(one),
+                limiter(two),
+                concurrency(two, None),
+                UnlessOpen { handle: one },
+                hedge(Some(two)),
+                retry(Retries::Transient),
+                timeout(9),
+                memo(one),
+                timeout(10),
+                Fallback,
+                StepKind::Immediate, // validated
+                StepKind::Immediate, // logged
+                StepKind::Immediate, // timed
+            ],
+        );
+    }
+
+    #[test]
+    fn the_documentation_has_a_row_for_each_rule() {
+        let rows = include_str!("mod.rs").lines().filter_map(|line| line.strip_prefix("//! | `"));
+        let documented = rows.filter_map(|row| row.split('`').next()).collect::<Vec<_>>();
+        let code = include_str!("rules.rs").split("#[cfg(test)]").next().expect("the rules");
+        let names = code.split("\n];").next().expect("the list").lines().filter(|line| line.starts_with("    "));
+        let rules = names.filter_map(|line| line.trim().strip_suffix(',')).filter(|name| !name.contains('{'));
+        let rules = rules.filter(|name| name.contains('_')).map(|name| name.replace('_', "-")).collect::<Vec<_>>();
+        assert_eq!((documented.len(), &documented), (RULES.len(), &rules.iter().map(|code| &**code).collect()));
+        for rule in rules {
+            assert!(code.contains(&format!("\"{rule}\"")), "no rule raises {rule}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Good chains raise no lint: those of the README, of the front page, of the examples, and the order
+//! that the documentation recommends.
+
+use crate::{
+    every::Open,
+    support::{ms, secs},
+};
+use decor::{Error, Failure, RetryError, Transient, describe::Chain, prelude::*};
+use std::{collections::BTreeSet, fs, io};
+
+async fn fetch(_: u64) -> io::Result<String> {
+    Ok(String::new())
+}
+
+fn load(_: String) -> io::Result<String> {
+    Ok(String::new())
+}
+
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("foreign")]
+struct Foreign;
+
+async fn foreign(_: String) -> Result<String, Foreign> {
+    Err(Foreign)
+}
+
+/// The chains, each with the place that shows it.
+fn chains() -> Vec<(&'static str, Chain)> {
+    let minute = secs(60);
+    let limiter = RateLimiter::new(10, secs(1));
+    let per_user = KeyedLimiter::new(10, secs(1));
+    let users: Memo<u64, String> = Memo::ttl(secs(300));
+    let pages: Memo<String, String> = Memo::ttl(secs(300));
+    let loads: Memo<String, String> = Memo::ttl(minute);
+    let results: Memo<u64, String> = Memo::ttl(minute);
+    let policy = RetryPolicy::fixed(ms(10));
+    let windows = RateLimiter::windows([(20, minute), (1_000, minute)]);
+    let jittered = |first| RetryPolicy::exponential(first).jitter(Jitter::Full);
+    vec![
+        (
+            "README.md, src/lib.rs, examples/first_call.rs",
+            fetch.timeout(secs(2)).retry_with(RetryPolicy::default()).transient().timeout(secs(10)).logged().describe(),
+        ),
+        (
+            "README.md: a model API",
+            fetch
+                .timeout(secs(20))
+                .pausing(&windows, Transient::retry_after)
+                .rate_limited_by(&windows, |_: &u64| [1, 10])
+                .settled(|answer: &String| [1, answer.len()])
+                .retry_with(jittered(ms(100)))
+                .transient()
+                .timeout(secs(180))
+                .describe(),
+        ),
+        ("README.md: a repository", fetch.timeout(secs(1)).memoized(&users).timeout(secs(2)).describe()),
+        ("README.md: a write", fetch.invalidating(&users, |id: &u64| *id).timeout(secs(1)).describe()),
+        (
+            "README.md: a sync function",
+            load.blocking().rate_limited(&limiter).retry_with(&policy).transient().timeout(secs(2)).describe(),
+        ),
+        (
+            "src/lib.rs: without arguments",
+            (|| fetch(1)).named("answer").retry_with(RetryPolicy::default()).timeout(secs(10)).describe(),
+        ),
+        (
+            "src/lib.rs: a function that returns a chain",
+            fetch
+                .timeout(secs(15))
+                .rate_limited(&limiter)
+                .retry_with(RetryPolicy::default())
+                .transient()
+                .timeout(minute)
+                .describe(),
+        ),
+        ("src/lib.rs: a foreign error", foreign.lifted().timeout(secs(1)).memoized(&pages).timeout(secs(2)).describe()),
+        (
+            "src/lib.rs: a foreign error for all callers",
+            foreign.lifted().timeout(secs(1)).memoized(&pages).sharing_errors().timeout(secs(2)).describe(),
+        ),
+        (
+            "src/calling.rs: a trait",
+            fetch.timeout(secs(2)).rate_limited(&limiter).retry_with(&policy).transient().describe(),
+        ),
+        ("src/calling.rs: a struct", fetch.named("get").retry_with(RetryPolicy::default()).boxed().describe()),
+        ("examples/own_error_enum.rs", fetch.timeout(ms(50)).retry_with(&policy).transient().describe()),
+        ("examples/stored_in_a_struct.rs", fetch.timeout(ms(100)).retry_with(&policy).boxed().describe()),
+        (
+            "examples/with_anyhow.rs",
+            fetch.timeout(ms(20)).retry_with(&policy).when(|_: &io::Error| true).explained().describe(),
+        ),
+        ("examples/foreign_error.rs", foreign.lifted().timeout(ms(30)).retry_with(&policy).describe()),
+        (
+            "examples/foreign_error.rs: a memo",
+            foreign.lifted().timeout(ms(300)).memoized(&pages).timeout(ms(600)).describe(),
+        ),
+        ("examples/memo.rs", fetch.timeout(secs(1)).memoized(&users).timeout(secs(2)).describe()),
+        ("examples/memo.rs: detached", fetch.timeout(secs(1)).memoized(&users).detached().timeout(secs(2)).describe()),
+        ("examples/shared_limiter.rs: at once", fetch.try_rate_limited(&limiter).describe()),
+        ("examples/shared_limiter.rs: in time", fetch.rate_limited_within(&limiter, secs(3)).describe()),
+        (
+            "examples/shared_limiter.rs: pausing",
+            fetch.pausing(&limiter, |_: &io::Error| Some(secs(1))).rate_limited(&limiter).describe(),
+        ),
+        ("examples/custom_policy.rs", fetch.retry_with(jittered(ms(10))).describe()),
+        (
+            "examples/llm_client/client.rs",
+            fetch
+                .timed("attempt")
+                .timeout(secs(2))
+                .pausing(&windows, Transient::retry_after)
+                .rate_limited_by(&windows, |_: &u64| [1, 10])
+                .settled(|answer: &String| [1, answer.len()])
+                .retry_with(jittered(ms(100)).max_delay(secs(2)).max_attempts(12).deadline(secs(15 - 2)))
+                .transient()
+                .memoized(&users)
+                .timeout(secs(15))
+                .validated(|_: &u64| Ok::<_, &str>(()))
+                .logged()
+                .timed("complete")
+                .boxed()
+                .describe(),
+        ),
+        (
+            "examples/blocking/client.rs",
+            load.blocking()
+                .named("complete")
+                .timeout(ms(500))
+                .pausing(&limiter, Transient::retry_after)
+                .rate_limited(&limiter)
+                .retry_with(jittered(ms(50)).max_delay(secs(1)).max_attempts(12))
+                .transient()
+                .memoized(&pages)
+                .timeout(secs(30))
+                .validated(|_: &String| Ok::<_, &str>(()))
+                .logged()
+                .boxed()
+                .describe(),
+        ),
+        (
+            "examples/blocking/together.rs: threads",
+            (|page: String| page)
+                .blocking()
+                .fallible()
+                .rate_limited(&limiter)
+                .memoized(&loads)
+                .timeout(secs(10))
+                .describe(),
+        ),
+        (
+            "examples/blocking/together.rs: tasks",
+            (|_: u64| std::future::ready(String::new()))
+                .fallible()
+                .rate_limited(&limiter)
+                .memoized(&results)
+                .timeout(secs(10))
+                .describe(),
+        ),
+        (
+            "src/fn_ext.rs: a limit for each key",
+            fetch.rate_limited(&limiter).rate_limited_by_key(&per_user, |id: &u64| *id).timeout(secs(9)).describe(),
+        ),
+        (
+            "the recommended order",
+            fetch
+                .timeout(secs(2))
+                .pausing(&limiter, Transient::retry_after)
+                .rate_limited(&limiter)
+                .retry_with(RetryPolicy::default())
+                .transient()
+                .timeout(secs(9))
+                .memoized(&users)
+                .timeout(secs(10))
+                .validated(|_: &u64| Ok::<_, &str>(()))
+                .logged()
+                .timed("get")
+                .describe(),
+        ),
+        (
+            "a stack",
+            decor::stack::<Failure<Error>>()
+                .timeout(secs(2))
+                .rate_limited(&limiter)
+                .retry_with(RetryPolicy::default())
+                .when(|_: &Failure<Error>| true)
+                .explained()
+                .map_err(RetryError::into_cause)
+                .timeout(secs(10))
+                .gated(Open)
+                .describe(),
+        ),
+    ]
+}
+
+#[test]
+fn good_chains_raise_no_lint() {
+    let chains = chains();
+    assert!(chains.len() > 20);
+    for (place, chain) in &chains {
+        assert_eq!(chain.lints(), [], "{place}: {chain:?}");
+    }
+}
+
+/// The chains of the list are as good as those of the examples only if no example is missing.
+#[test]
+fn every_example_with_a_chain_is_in_the_list() {
+    let places = chains().into_iter().map(|(place, _)| place).collect::<Vec<_>>().join("\n");
+    let mut examples = BTreeSet::new();
+    for entry in fs::read_dir("examples").unwrap() {
+        let path = entry.unwrap().path();
+        let files = if path.is_dir() {
+            fs::read_dir(&path).unwrap().map(|file| file.unwrap().path()).collect()
+        } else {
+            vec![path]
+        };
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            if [".retry_with(", ".memoized(", ".timeout(", ".rate_limited("].iter().any(|method| text.contains(method))
+            {
+                examples.insert(file.display().to_string());
+            }
+        }
+    }
+    let missing = examples.iter().filter(|example| !places.contains(example.as_str())).collect::<Vec<_>>();
+    assert!(missing.is_empty(), "no chain in the list of this file is from {missing:?}");
+}

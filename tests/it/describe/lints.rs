@@ -1,0 +1,218 @@
+//! Each lint has a chain that raises exactly it. Chains around it with one change raise none.
+//!
+//! The lints of decorators that are only written by hand here are in `src/describe/rules.rs`.
+
+use crate::support::secs;
+use decor::{Error, describe::Chain, prelude::*};
+use std::fs;
+
+async fn fetch(id: u64) -> Result<u64, Error> {
+    Ok(id)
+}
+
+fn policy() -> RetryPolicy {
+    RetryPolicy::default() // 3 attempts, 3 s of delays
+}
+
+fn limiter() -> RateLimiter {
+    RateLimiter::new(10, secs(1))
+}
+
+fn keyed() -> KeyedLimiter<u64> {
+    KeyedLimiter::new(10, secs(1))
+}
+
+fn users() -> Memo<u64, u64> {
+    Memo::ttl(secs(300))
+}
+
+/// The chain raises this lint, and no other.
+#[track_caller]
+fn raises(code: &str, message: &str, steps: &[usize], chain: &Chain) {
+    let lints = chain.lints();
+    let [lint] = &lints[..] else { panic!("{chain:?}: {lints:?}") };
+    assert_eq!((lint.code, &*lint.message, &*lint.steps), (code, message, steps), "{chain:?}");
+    let table = fs::read_to_string("src/describe/mod.rs").unwrap();
+    assert!(table.contains(&format!("//! | `{code}` |")), "the table of lints lacks {code}");
+}
+
+#[track_caller]
+fn raises_none(chain: &Chain) {
+    assert_eq!(chain.lints(), [], "{chain:?}");
+}
+
+#[test]
+fn a_timeout_that_never_fires() {
+    let code = "timeout-never-fires";
+    let message = ".timeout(20s) never fires, because .timeout(10s) around it fires first";
+    raises(code, message, &[0, 1], &fetch.timeout(secs(20)).timeout(secs(10)).describe());
+    raises(code, message, &[0, 2], &fetch.timeout(secs(20)).retry_with(policy()).timeout(secs(10)).describe());
+    let twice = ".timeout(9s) and .timeout(9s).labelled(\"total\") around it fire at the same time, so one of them \
+                 is of no use";
+    let chain = fetch.timeout(secs(9)).retry_with(policy().max_attempts(1)).timeout(secs(9)).labelled("total");
+    raises(code, twice, &[0, 2], &chain.describe());
+    let load = fetch.timeout(secs(20)).memoized(&users());
+    raises(code, message, &[0, 2], &load.clone().timeout(secs(10)).describe());
+
+    raises_none(&fetch.timeout(secs(9)).timeout(secs(10)).describe());
+    raises_none(&load.detached().timeout(secs(10)).describe());
+    // No limit at all.
+    raises_none(&fetch.timeout(std::time::Duration::MAX).timeout(secs(10)).describe());
+    raises_none(&fetch.timeout(secs(10)).timeout(std::time::Duration::MAX).describe());
+}
+
+#[test]
+fn retries_that_do_not_fit() {
+    let code = "retries-do-not-fit";
+    let chain = |total| fetch.timeout(secs(2)).retry_with(policy()).logged().timeout(secs(total)).describe();
+    let message = ".retry_with(exponential from 1s by 2, no jitter, 3 attempts) may take 9s, and .timeout(8s) around \
+                   it ends the call earlier";
+    raises(code, message, &[1, 3], &chain(8));
+    raises_none(&chain(9));
+
+    let delays_alone = fetch.retry_with(policy()).timeout(secs(2)).describe();
+    let message = ".retry_with(exponential from 1s by 2, no jitter, 3 attempts) may take 3s, and .timeout(2s) around \
+                   it ends the call earlier";
+    raises(code, message, &[0, 1], &delays_alone);
+
+    let deadline = |total| {
+        let policy = RetryPolicy::fixed(secs(1)).max_attempts(u32::MAX).deadline(secs(10));
+        fetch.timeout(secs(2)).retry_with(policy).timeout(secs(total)).describe()
+    };
+    let message = ".retry_with(fixed 1s, no jitter, any number of attempts, within 10s) may take 12s, and \
+                   .timeout(11s) around it ends the call earlier";
+    raises(code, message, &[1, 2], &deadline(11));
+    raises_none(&deadline(12));
+    let until_the_end = RetryPolicy::fixed(secs(1)).max_attempts(u32::MAX);
+    raises_none(&fetch.timeout(secs(2)).retry_with(until_the_end).timeout(secs(11)).describe());
+    let custom = RetryPolicy::custom(|_| panic!("a description calls nothing")).max_attempts(4);
+    raises_none(&fetch.timeout(secs(2)).retry_with(&custom).timeout(secs(8)).describe());
+    let chain = fetch.timeout(secs(2)).retry_with(&custom).timeout(secs(7)).describe();
+    assert_eq!(
+        chain.lints()[0].message,
+        ".retry_with(custom, no jitter, 4 attempts) may take 8s, and .timeout(7s) around it ends the call earlier"
+    );
+
+    let load = fetch.timeout(secs(2)).retry_with(policy()).memoized(&users());
+    let message = ".retry_with(exponential from 1s by 2, no jitter, 3 attempts) may take 9s, and .timeout(5s) around \
+                   it ends the call earlier";
+    raises(code, message, &[1, 3], &load.clone().timeout(secs(5)).describe());
+    raises_none(&load.detached().timeout(secs(5)).describe());
+}
+
+#[test]
+fn a_retry_around_refusals() {
+    let code = "retry-around-refusals";
+    let message = ".retry_with(fixed 1s, no jitter, 3 attempts) calls again what .try_rate_limited(10 per 1s) has \
+                   refused";
+    let (limiter, policy) = (limiter(), RetryPolicy::fixed(secs(1)));
+    let limited = fetch.try_rate_limited(&limiter);
+    raises(code, message, &[0, 1], &limited.clone().retry_with(&policy).describe());
+    let message = message.replacen(" calls", ".transient() calls", 1);
+    raises(code, &message, &[0, 1], &limited.clone().retry_with(&policy).transient().describe());
+    let message = message
+        .replace(".transient()", "")
+        .replace(".try_rate_limited(10 per 1s)", ".rate_limited_within(10 per 1s, 2s)");
+    raises(code, &message, &[0, 1], &fetch.rate_limited_within(&limiter, secs(2)).retry_with(&policy).describe());
+
+    raises_none(&limited.clone().retry_with(&policy).when(|_: &Error| true).describe());
+    raises_none(&limited.retry_with(&policy).when_result(|_: &Result<u64, Error>| true).describe());
+    raises_none(&fetch.rate_limited(&limiter).retry_with(&policy).describe());
+    raises_none(&fetch.rate_limited_by(&limiter, |_: &u64| 2).retry_with(&policy).describe());
+}
+
+#[test]
+fn a_retry_around_a_retry() {
+    let message = ".retry_with(fixed 2s, no jitter, 3 attempts) repeats .retry_with(fixed 1s, no jitter, 3 attempts), \
+                   so that their attempts multiply";
+    let chain = fetch.retry_with(RetryPolicy::fixed(secs(1))).logged().retry_with(RetryPolicy::fixed(secs(2)));
+    raises("retry-around-retry", message, &[0, 2], &chain.describe());
+}
+
+#[test]
+fn a_retry_around_a_memo() {
+    let message = ".retry_with(fixed 1s, no jitter, 3 attempts) repeats .memoized(ttl 300s), so that each caller of a \
+                   failed load retries by itself";
+    let chain = fetch.memoized(&users()).timeout(secs(1)).retry_with(RetryPolicy::fixed(secs(1)));
+    raises("retry-around-memo", message, &[0, 2], &chain.describe());
+}
+
+#[test]
+fn two_limiters() {
+    let code = "two-limiters";
+    let message = "a call that has a permit of .rate_limited(10 per 1s) may wait for .rate_limited(10 per 1s) until \
+                   the permit is worth nothing";
+    let (limiter, per_user) = (limiter(), keyed());
+    raises(code, message, &[0, 1], &fetch.rate_limited(&limiter).rate_limited(&self::limiter()).describe());
+    raises(code, message, &[0, 1], &fetch.rate_limited(&limiter).rate_limited(&limiter).describe());
+    let message = "a call that has a permit of .rate_limited(10 per 1s) may wait for \
+                   .rate_limited_by_key(10 per 1s for each key, ..) until the permit is worth nothing";
+    let by_user = |id: &u64| *id;
+    let chain = fetch.rate_limited_by_key(&per_user, by_user).rate_limited(&limiter).describe();
+    raises(code, message, &[0, 1], &chain);
+
+    // The order that `rate_limited_by_key` recommends.
+    raises_none(&fetch.rate_limited(&limiter).rate_limited_by_key(&per_user, by_user).describe());
+    raises_none(&fetch.pausing(&limiter, |_: &Error| None).rate_limited(&limiter).describe());
+}
+
+#[test]
+fn a_limiter_around_a_retry() {
+    let message = ".rate_limited(10 per 1s) gives one permit for all attempts of \
+                   .retry_with(fixed 1s, no jitter, 3 attempts), so more calls are made than it allows";
+    let retried = fetch.retry_with(RetryPolicy::fixed(secs(1)));
+    raises("limiter-around-retry", message, &[0, 1], &retried.clone().rate_limited(&limiter()).describe());
+    let message = message.replace(".rate_limited(10", ".try_rate_limited(10");
+    raises("limiter-around-retry", &message, &[0, 2], &retried.named("x").try_rate_limited(&limiter()).describe());
+}
+
+#[test]
+fn a_limiter_around_a_memo() {
+    let message = ".rate_limited(10 per 1s) takes a permit even if .memoized(ttl 300s) knows the answer";
+    let chain = fetch.memoized(&users()).rate_limited(&limiter()).timeout(secs(1));
+    raises("limiter-around-memo", message, &[0, 1], &chain.describe());
+}
+
+#[test]
+fn a_memo_without_a_timeout() {
+    let message = "no timeout bounds the callers that wait for another call's load in .memoized(ttl 300s)";
+    let load = fetch.timeout(secs(1)).memoized(&users());
+    raises("memo-without-timeout", message, &[1], &load.clone().logged().describe());
+    raises("memo-without-timeout", message, &[1], &load.clone().timeout(std::time::Duration::MAX).describe());
+    raises_none(&load.logged().timeout(secs(2)).describe());
+}
+
+#[test]
+fn several_lints_of_one_chain() {
+    let chain = fetch
+        .timeout(secs(9))
+        .retry_with(policy())
+        .rate_limited(&limiter())
+        .memoized(&users())
+        .retry_with(policy())
+        .timeout(secs(2))
+        .describe();
+    let lints = chain.lints();
+    let codes = lints.iter().map(|lint| (lint.code, &*lint.steps)).collect::<Vec<_>>();
+    assert_eq!(
+        codes,
+        [
+            ("timeout-never-fires", &[0, 5][..]),
+            ("retry-around-retry", &[1, 4]),
+            ("retry-around-memo", &[3, 4]),
+            ("limiter-around-retry", &[1, 2]),
+        ]
+    );
+    assert!(lints[0].to_string().starts_with("timeout-never-fires: .timeout(9s) never fires"));
+}
+
+/// The same rules for sync functions, and through boxes.
+#[test]
+fn chains_of_sync_functions_and_boxed_chains() {
+    let load = |id: u64| Ok::<_, Error>(id);
+    let chain = load.blocking().named("load").timeout(secs(20)).boxed().timeout(secs(10)).boxed();
+    let lints = chain.describe().lints();
+    assert_eq!((lints.len(), lints[0].code, &*lints[0].steps), (1, "timeout-never-fires", &[1, 3][..]));
+    let chain: BoxedFn<(u64,), _> = fetch.timeout(secs(20)).boxed();
+    assert_eq!(std::sync::Arc::new(chain).timeout(secs(10)).describe().lints()[0].steps, [0, 2]);
+}

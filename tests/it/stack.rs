@@ -1,0 +1,267 @@
+//! Stacks: one set of decorators for functions of any number of arguments, in both halves.
+
+use crate::{
+    every::Open,
+    support::{listen, ms, secs},
+};
+use decor::{Callable, Deprecation, Error, Failure, Logging, Timing, prelude::*, test_util::VirtualClock};
+use std::{
+    any::TypeId,
+    fmt::Debug,
+    future::{pending, ready},
+    panic::Location,
+    sync::Arc,
+};
+use tokio::time::Instant;
+
+async fn nothing() -> Result<u64, Error> {
+    pending().await
+}
+
+async fn one(id: u64) -> Result<u64, Error> {
+    Ok(id)
+}
+
+async fn two(id: u64, name: String) -> Result<String, Error> {
+    Ok(format!("{id} {name}"))
+}
+
+async fn three(a: u8, b: u16, c: u32) -> Result<u32, Error> {
+    Ok(u32::from(a) + u32::from(b) + c)
+}
+
+async fn text(host: &str, path: &str) -> Result<usize, Error> {
+    Ok(host.len() + path.len())
+}
+
+async fn borrowed<'a>(host: &'a str, _path: &str) -> Result<&'a str, Error> {
+    Ok(host)
+}
+
+async fn eight(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8, h: u8) -> Result<u8, Error> {
+    Ok(a + b + c + d + e + f + g + h)
+}
+
+fn load(id: u64) -> Result<u64, Error> {
+    Ok(id)
+}
+
+fn limiter() -> RateLimiter {
+    RateLimiter::new(100, secs(1))
+}
+
+/// Adds the same decorators to a function and to a stack.
+macro_rules! decorated {
+    ($chain:expr, $limiter:expr) => {
+        $chain
+            .timeout(secs(2))
+            .labelled("attempt")
+            .rate_limited_within($limiter, secs(1))
+            .retry_with(RetryPolicy::default())
+            .when(Error::is_transient)
+            .timeout(secs(10))
+            .map_err(|error: Error| error)
+            .gated(Open)
+            .logged()
+            .deprecated("use another")
+            .timed("calls")
+    };
+}
+
+fn assert_same<A: Debug + 'static, B: Debug + 'static>(by_stack: &A, by_hand: &B) {
+    assert_eq!(size_of_val(by_stack), size_of_val(by_hand));
+    assert_eq!(format!("{by_stack:?}"), format!("{by_hand:?}"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decorated_function_is_the_chain_written_by_hand() {
+    let limiter = limiter();
+    let stack = decorated!(decor::stack::<Error>(), &limiter);
+    assert_same(&nothing.decorated_by(&stack), &decorated!(nothing, &limiter));
+    assert_same(&one.decorated_by(&stack), &decorated!(one, &limiter));
+    assert_same(&two.decorated_by(&stack), &decorated!(two, &limiter));
+    assert_same(&three.decorated_by(&stack), &decorated!(three, &limiter));
+    assert_same(&text.decorated_by(&stack), &decorated!(text, &limiter));
+    assert_same(&borrowed.decorated_by(&stack), &decorated!(borrowed, &limiter));
+    assert_same(&eight.decorated_by(&stack), &decorated!(eight, &limiter));
+    assert_same(&load.blocking().decorated_by(&stack), &decorated!(load.blocking(), &limiter));
+    assert_eq!(limiter.available(), 100, "no call was made");
+
+    assert_eq!(one.decorated_by(&stack).call(7).await, Ok(7));
+    assert_eq!(two.decorated_by(&stack).call(7, "x".to_owned()).await.as_deref(), Ok("7 x"));
+    assert_eq!(three.decorated_by(&stack).call(1, 2, 3).await, Ok(6));
+    assert_eq!(text.decorated_by(&stack).call("a", &String::from("/")).await, Ok(2));
+    assert_eq!(borrowed.decorated_by(&stack).call(&String::from("a"), "b").await, Ok("a"));
+    assert_eq!(eight.decorated_by(&stack).call(1, 2, 3, 4, 5, 6, 7, 8).await, Ok(36));
+    assert_eq!(limiter.available(), 94, "all share the limiter");
+    let begun = Instant::now();
+    let error = nothing.decorated_by(&stack).await.unwrap_err();
+    assert_eq!(begun.elapsed(), secs(2 + 1 + 2 + 2 + 2));
+    assert_eq!(error, Error::TimedOut { name: "nothing".into(), after: secs(2), label: Some("attempt") });
+}
+
+fn type_of<T: 'static>(_: &T) -> TypeId {
+    TypeId::of::<T>()
+}
+
+/// The closures of `decorated!` have a type for each place, so this chain has none.
+#[test]
+fn the_types_are_equal() {
+    macro_rules! chain {
+        ($chain:expr) => {
+            $chain
+                .timeout(secs(2))
+                .rate_limited(&limiter())
+                .retry_with(RetryPolicy::default())
+                .when(Error::is_transient)
+                .transient()
+                .explained()
+                .map_err(decor::RetryError::into_cause)
+                .logged()
+                .lifted()
+                .timeout(secs(10))
+                .labelled("total")
+                .err_into::<Failure<Error>>()
+                .named("x")
+                .gated(Open)
+                .timed("x")
+        };
+    }
+    let stack = chain!(decor::stack::<Error>());
+    assert_eq!(type_of(&nothing.decorated_by(&stack)), type_of(&chain!(nothing)));
+    assert_eq!(type_of(&one.decorated_by(&stack)), type_of(&chain!(one)));
+    assert_eq!(type_of(&two.decorated_by(&stack)), type_of(&chain!(two)));
+    assert_eq!(type_of(&three.decorated_by(&stack)), type_of(&chain!(three)));
+    assert_eq!(type_of(&text.decorated_by(&stack)), type_of(&chain!(text)));
+    assert_eq!(type_of(&load.blocking().decorated_by(&stack)), type_of(&chain!(load.blocking())));
+    assert_eq!(type_of(&one.decorated_by(&decor::stack::<Error>())), type_of(&one), "an empty stack");
+}
+
+/// The line after the one of `location`.
+fn line_after(location: &Location<'_>) -> String {
+    format!("{}:{}", location.file(), location.line() + 1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decorated_function_keeps_its_own_name() {
+    let log = listen();
+    let stack = decor::stack::<Error>()
+        .timeout(secs(2))
+        .retry_with(RetryPolicy::fixed(secs(1)).max_attempts(2))
+        .deprecated("use another")
+        .logged();
+    let nothing = nothing.decorated_by(&stack);
+    assert_eq!(nothing.name(), "nothing");
+    assert_eq!(nothing.await.unwrap_err().to_string(), "nothing timed out after 2s");
+    assert_eq!(
+        log.take(),
+        [
+            "DEBUG calling nothing",
+            "WARN nothing is deprecated: use another",
+            "DEBUG nothing failed at attempt 1, retrying in 1s",
+            "WARN nothing gave up at attempt 2: attempts exhausted",
+            "WARN nothing failed in 5s: Error: nothing timed out after 2s",
+        ]
+    );
+
+    let place = Location::caller();
+    let closure = (|| pending::<Result<(), Error>>()).decorated_by(&stack);
+    let name = line_after(place);
+    assert_eq!(closure.name(), name.as_str());
+    assert_eq!(closure.await.unwrap_err().to_string(), format!("{name} timed out after 2s"));
+    let lines = log.take();
+    assert_eq!(lines.len(), 5, "each decorated function warns for itself: {lines:?}");
+    assert!(lines.iter().all(|line| line.contains(&name)), "{lines:?}");
+
+    let named = (|| pending::<Result<(), Error>>()).named("job").decorated_by(&stack);
+    assert_eq!(named.await.unwrap_err().to_string(), "job timed out after 2s");
+    let renamed = decor::stack::<Error>().named("all").timeout(ms(1));
+    assert_eq!(self::nothing.decorated_by(&renamed).await.unwrap_err().to_string(), "all timed out after 1ms");
+}
+
+#[test]
+fn a_stack_decorates_sync_functions_on_threads() {
+    let clock = VirtualClock::start();
+    let limiter = RateLimiter::new(2, secs(10));
+    let stack = decor::stack::<Error>()
+        .timeout(secs(2))
+        .rate_limited(&limiter)
+        .retry_with(RetryPolicy::fixed(secs(1)))
+        .when(Error::is_transient)
+        .timed("x");
+    assert_eq!(load.blocking().decorated_by(&stack).call(7), Ok(7));
+    let hang = (|| {
+        decor::test_util::sleep(secs(60));
+        Ok::<_, Error>(7)
+    })
+    .blocking()
+    .named("hang")
+    .decorated_by(&stack);
+    assert_eq!(hang.run().unwrap_err().to_string(), "hang timed out after 2s");
+    // The second attempt waits for its permit until 10 s, the third one begins at 13 s.
+    assert_eq!(clock.elapsed(), secs(15));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stack_goes_on_behind_and_before_other_decorators() {
+    let stack = decor::stack::<Error>().timeout(secs(2)).retry_with(RetryPolicy::fixed(secs(1)));
+    let users: Memo<u64, u64> = Memo::ttl(secs(300));
+    let get = one.validated(|_: &u64| Ok::<_, &str>(())).decorated_by(&stack).memoized(&users).timeout(secs(9));
+    assert_eq!(
+        format!("{get:?}"),
+        "one.validated(..).timeout(2s).retry_with(fixed 1s, no jitter, 3 attempts).memoized(ttl 300s).timeout(9s)"
+    );
+    assert_eq!(get.call(7).await, Ok(7));
+    assert!(get.describe().lints().is_empty());
+
+    let twice = one.decorated_by(&stack).decorated_by(&decor::stack::<Error>().timeout(secs(9)).logged());
+    assert_eq!(twice.describe().steps().len(), 4);
+    let shared = Arc::new(one).decorated_by(&stack).boxed();
+    assert_eq!(tokio::spawn(async move { shared.call(7).await }).await.unwrap(), Ok(7));
+    let page = text.decorated_by(&stack);
+    assert_eq!(tokio::spawn(async move { page.call("a", "b").await }).await.unwrap(), Ok(2));
+}
+
+/// Functions with a bound can decorate their parameter.
+#[tokio::test(start_paused = true)]
+async fn a_stack_decorates_a_parameter() {
+    fn bounded<F>(f: F) -> impl Callable<(u64,), Output = Result<u64, Error>>
+    where
+        F: Callable<(u64,), Output = Result<u64, Error>>,
+    {
+        f.decorated_by(&decor::stack::<Error>().timeout(secs(1)))
+    }
+    assert_eq!(bounded(one).call(7).await, Ok(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stack_takes_any_error_type() {
+    let anyhow = decor::stack::<anyhow::Error>().timeout(secs(1)).logged();
+    let hang = |_: u64| pending::<anyhow::Result<u64>>();
+    let error = hang.named("hang").decorated_by(&anyhow).call(7).await.unwrap_err();
+    assert_eq!(error.to_string(), "hang timed out after 1s");
+
+    let texts = decor::stack::<String>().logged_with(Logging::new().values()).timed_with(Timing::new("x").by_result());
+    let texts = texts.deprecated_with(Deprecation::new("use another")).timeout(secs(1));
+    let hang = |_: u64| pending::<Result<u64, String>>();
+    assert_eq!(hang.named("hang").decorated_by(&texts).call(7).await.unwrap_err(), "hang timed out after 1s");
+
+    let foreign = decor::stack::<std::num::ParseIntError>().lifted().timeout(secs(1));
+    let parse = |text: String| ready(text.parse::<u8>());
+    assert_eq!(parse.decorated_by(&foreign).call("7".to_owned()).await, Ok(7));
+    let plain = decor::stack::<Error>().timeout(secs(1));
+    assert_eq!((|id: u64| ready(id)).fallible().decorated_by(&plain).call(7).await, Ok(7));
+}
+
+#[test]
+fn a_stack_describes_itself() {
+    let stack = decor::stack::<Error>().timeout(secs(2)).retry_with(RetryPolicy::default()).timeout(secs(5));
+    assert_eq!(
+        format!("{stack:?}"),
+        "stack().timeout(2s).retry_with(exponential from 1s by 2, no jitter, 3 attempts).timeout(5s)"
+    );
+    let chain = stack.describe();
+    assert_eq!((chain.function(), chain.steps().len()), ("stack()", 3));
+    assert_eq!(chain.lints().iter().map(|lint| lint.code).collect::<Vec<_>>(), ["retries-do-not-fit"]);
+    assert_eq!(chain.steps(), one.decorated_by(&stack).describe().steps());
+}
