@@ -258,6 +258,7 @@ mod error;
 mod fallible;
 mod fn_ext;
 mod future_ext;
+mod keys;
 pub mod layer;
 #[cfg(feature = "memo")]
 mod memo;
@@ -268,6 +269,7 @@ mod policy;
 pub mod prelude;
 mod random;
 mod rate_limiter;
+mod ring;
 mod striped;
 mod sync;
 #[cfg(feature = "test-util")]

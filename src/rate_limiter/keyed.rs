@@ -2,7 +2,6 @@
 
 use super::{
     builder::RateLimiterBuilder,
-    keys::{Keys, Template},
     limiter::{RateLimiter, checked, checked_pause, durations},
     state::{Core, Settings},
     stats::RateLimiterStats,
@@ -11,6 +10,7 @@ use crate::{
     ConfigError,
     clock::{Clock, Epoch, Nanos},
     error::or_panic,
+    keys::{CHECKS_PER_LOOKUP, DEFAULT_MAX_KEYS, Keys, Template, checked_keys},
     sync::{Arc, Mutex, lock},
 };
 use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, task::Waker, time::Duration};
@@ -119,7 +119,7 @@ impl RateLimiterBuilder {
     /// assert_eq!(per_user.for_key(&7).available(), 3);
     /// ```
     pub fn keyed(self) -> KeyedLimiterBuilder {
-        KeyedLimiterBuilder { limiter: self, max_keys: 1 << 16 }
+        KeyedLimiterBuilder { limiter: self, max_keys: DEFAULT_MAX_KEYS }
     }
 }
 
@@ -187,10 +187,6 @@ impl KeyedLimiterBuilder {
         let common = Common { settings, change: Mutex::new(()), epoch: Epoch::new() };
         Ok(KeyedLimiter { keys: Arc::new(Keys::new(common, checked_keys(max_keys)?)) })
     }
-}
-
-fn checked_keys(max_keys: usize) -> Result<usize, ConfigError> {
-    if max_keys == 0 { Err(ConfigError::new("max_keys", max_keys, "at least 1")) } else { Ok(max_keys) }
 }
 
 /// Constructors.
@@ -793,6 +789,9 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
 
 impl Template for Common {
     type Handle = Core;
+    type Stats = RateLimiterStats;
+
+    const MAX_LOOKS: usize = 2 * CHECKS_PER_LOOKUP;
 
     fn make(&self) -> Core {
         let Settings { quota, bounds, is_closed } = lock(&self.settings).clone();
@@ -817,6 +816,11 @@ impl Template for Common {
 
     fn stats(&self, core: &Core) -> RateLimiterStats {
         core.stats()
+    }
+
+    /// A waiter of a limiter that no caller holds was leaked. It no longer counts as waiting.
+    fn last_stats(&self, core: &Core) -> RateLimiterStats {
+        RateLimiterStats { waiting: 0, ..core.stats() }
     }
 }
 

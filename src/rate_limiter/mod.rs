@@ -4,7 +4,6 @@ mod acquire;
 mod builder;
 mod fast_path;
 mod keyed;
-mod keys;
 mod limiter;
 #[cfg(all(test, shuttle, feature = "test-util"))]
 mod model_check;

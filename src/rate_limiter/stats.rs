@@ -1,6 +1,6 @@
 //! The statistics of a limiter.
 
-use crate::policy::MAX_WINDOWS;
+use crate::{keys::Sum, policy::MAX_WINDOWS};
 use std::{fmt, time::Duration};
 
 /// Counts of a [`RateLimiter`](crate::RateLimiter) since it was made. Returned by
@@ -56,9 +56,10 @@ impl RateLimiterStats {
         let nanos = self.total_wait.as_nanos() / u128::from(self.admitted.max(1));
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
+}
 
-    /// Adds the counts of another limiter, saturating.
-    pub(super) fn add(&mut self, other: &Self) {
+impl Sum for RateLimiterStats {
+    fn add(&mut self, other: &Self) {
         let Self { admitted, delayed, refused, cancelled, skipped, waiting, total_wait, charged, refunded } = other;
         let add = |sum: &mut u64, count: &u64| *sum = sum.saturating_add(*count);
         add(&mut self.admitted, admitted);

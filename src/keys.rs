@@ -2,8 +2,8 @@
 //!
 //! Keys are spread over shards. All shards share one bound on the number of keys.
 
-use super::stats::RateLimiterStats;
 use crate::{
+    ConfigError,
     clock::Nanos,
     sync::{Arc, AtomicU64, Mutex, Ordering, lock, try_lock},
 };
@@ -26,14 +26,32 @@ const SHARDS: usize = if cfg!(shuttle) { 2 } else { 16 };
 
 /// Maximum number of keys in one shard that a lookup checks for idleness. More than a lookup can
 /// add, and few enough to be cheap.
-const CHECKS_PER_LOOKUP: usize = 16;
+pub(crate) const CHECKS_PER_LOOKUP: usize = 16;
+
+/// Default of the maximum number of keys.
+pub(crate) const DEFAULT_MAX_KEYS: usize = 1 << 16;
+
+/// Checks a maximum number of keys.
+pub(crate) fn checked_keys(max_keys: usize) -> Result<usize, ConfigError> {
+    if max_keys == 0 { Err(ConfigError::new("max_keys", max_keys, "at least 1")) } else { Ok(max_keys) }
+}
 
 /// Maximum number of keys that are forgotten to make room for one.
 const FORGOTTEN_PER_KEY: usize = 4;
 
+/// Counts that can be added up.
+pub(crate) trait Sum: Default {
+    /// Adds the counts of another handle, saturating.
+    fn add(&mut self, other: &Self);
+}
+
 /// Makes the handle of each key, and judges whether a handle is idle.
-pub(super) trait Template {
+pub(crate) trait Template {
     type Handle;
+    type Stats: Sum;
+
+    /// Maximum number of keys that are looked at to make room for one.
+    const MAX_LOOKS: usize;
 
     fn make(&self) -> Self::Handle;
 
@@ -46,10 +64,15 @@ pub(super) trait Template {
     fn idle_in(&self, handle: &Self::Handle) -> Option<Nanos>;
 
     /// The counts of a handle.
-    fn stats(&self, handle: &Self::Handle) -> RateLimiterStats;
+    fn stats(&self, handle: &Self::Handle) -> Self::Stats;
+
+    /// The counts of a handle that no caller holds any more.
+    fn last_stats(&self, handle: &Self::Handle) -> Self::Stats {
+        self.stats(handle)
+    }
 }
 
-pub(super) struct Keys<K, T: Template> {
+pub(crate) struct Keys<K, T: Template> {
     template: T,
     /// Maximum number of keys, in all shards.
     bound: AtomicU64,
@@ -70,7 +93,7 @@ struct Shard<K, T: Template> {
     /// Handles of removed keys that callers may still hold. Their counts may still grow.
     removed: VecDeque<Arc<T::Handle>>,
     /// The sum of the counts of all handles that were forgotten.
-    forgotten: RateLimiterStats,
+    forgotten: T::Stats,
 }
 
 struct Remembered<H> {
@@ -82,15 +105,15 @@ struct Remembered<H> {
 type CheckAt = (Nanos, u64);
 
 impl<K, T: Template> Keys<K, T> {
-    pub(super) fn template(&self) -> &T {
+    pub(crate) fn template(&self) -> &T {
         &self.template
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         usize::try_from(self.count.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
-    pub(super) fn bound(&self) -> usize {
+    pub(crate) fn bound(&self) -> usize {
         usize::try_from(self.bound.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
@@ -102,8 +125,8 @@ impl<K, T: Template> Keys<K, T> {
     ///
     /// A key stays in its shard, and the counts of a forgotten key are added up under the same
     /// lock. Therefore no count is lost or added twice, whatever other threads do.
-    pub(super) fn stats(&self) -> RateLimiterStats {
-        let mut stats = RateLimiterStats::default();
+    pub(crate) fn stats(&self) -> T::Stats {
+        let mut stats = T::Stats::default();
         for shard in &self.shards {
             let shard = lock(shard);
             stats.add(&shard.forgotten);
@@ -115,7 +138,7 @@ impl<K, T: Template> Keys<K, T> {
 }
 
 impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
-    pub(super) fn new(template: T, bound: usize) -> Self {
+    pub(crate) fn new(template: T, bound: usize) -> Self {
         Self {
             template,
             bound: AtomicU64::new(bound as u64),
@@ -125,7 +148,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         }
     }
 
-    pub(super) fn get_or_make<Q>(&self, key: &Q) -> Arc<T::Handle>
+    pub(crate) fn get_or_make<Q>(&self, key: &Q) -> Arc<T::Handle>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
@@ -147,35 +170,44 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     }
 
     /// The counts of a key, if it is remembered.
-    pub(super) fn stats_of<Q>(&self, key: &Q) -> Option<RateLimiterStats>
+    pub(crate) fn stats_of<Q>(&self, key: &Q) -> Option<T::Stats>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.look_at(key, |handle| self.template.stats(handle))
+    }
+
+    /// Calls `look` with the handle of a key, if the key is remembered.
+    pub(crate) fn look_at<Q, R>(&self, key: &Q, look: impl FnOnce(&T::Handle) -> R) -> Option<R>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
         let shard = lock(&self.shards[self.home(key)]);
-        Some(self.template.stats(&shard.handles.get(key)?.handle))
+        Some(look(&shard.handles.get(key)?.handle))
     }
 
     /// The keys that are remembered, shard by shard.
-    pub(super) fn keys(&self) -> Vec<K> {
+    pub(crate) fn keys(&self) -> Vec<K> {
         self.shards.iter().flat_map(|shard| lock(shard).handles.keys().cloned().collect::<Vec<_>>()).collect()
     }
 
     /// Changes the bound. While the number of keys exceeds it, forgets the key that would be idle
     /// next.
-    pub(super) fn set_bound(&self, bound: usize) {
+    pub(crate) fn set_bound(&self, bound: usize) {
         self.bound.store(bound as u64, Ordering::Relaxed);
         let now = self.template.now();
         // If all keys of a look are held, their checks are postponed, so the next look is at other
         // keys.
-        let mut looks = self.len() / (2 * CHECKS_PER_LOOKUP) + 1;
+        let mut looks = self.len() / T::MAX_LOOKS + 1;
         while self.exceeds_bound() && looks > 0 {
             looks -= usize::from(!self.forget_one(now));
         }
     }
 
     /// Calls `act` with the handles of removed keys.
-    pub(super) fn for_each_removed(&self, mut act: impl FnMut(&T::Handle)) {
+    pub(crate) fn for_each_removed(&self, mut act: impl FnMut(&T::Handle)) {
         for shard in &self.shards {
             lock(shard).removed.iter().for_each(|handle| act(handle));
         }
@@ -183,7 +215,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
 
     /// Calls `act` with the handle of every key, and reschedules each key's check for the moment at
     /// which the key could then be idle.
-    pub(super) fn for_each(&self, mut act: impl FnMut(&T::Handle)) {
+    pub(crate) fn for_each(&self, mut act: impl FnMut(&T::Handle)) {
         let now = self.template.now();
         for shard in &self.shards {
             let mut shard = lock(shard);
@@ -224,7 +256,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     }
 
     /// Returns `true` if the key was remembered.
-    pub(super) fn remove<Q>(&self, key: &Q) -> bool
+    pub(crate) fn remove<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
@@ -266,7 +298,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         let (mut checked, mut kept) = ((0, 0), Vec::new());
         // The key that is idle next, of the keys with a postponed check.
         let mut next: Option<(Nanos, K)> = None;
-        for _ in 0..2 * CHECKS_PER_LOOKUP {
+        for _ in 0..T::MAX_LOOKS {
             let Some((shard, check_at)) = self.next_after(checked) else { break };
             checked = check_at;
             let mut shard = lock(&self.shards[shard]);
@@ -316,8 +348,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         if Arc::strong_count(&handle) > 1 {
             shard.removed.push_back(handle);
         } else {
-            // A waiter of a handle that no caller holds was leaked. It no longer counts as waiting.
-            shard.forgotten.add(&RateLimiterStats { waiting: 0, ..self.template.stats(&handle) });
+            shard.forgotten.add(&self.template.last_stats(&handle));
         }
     }
 
@@ -369,7 +400,7 @@ impl<K: Eq + Hash + Clone, T: Template> Shard<K, T> {
             next_number: number as u64 + 1,
             other: number,
             removed: VecDeque::new(),
-            forgotten: RateLimiterStats::default(),
+            forgotten: T::Stats::default(),
         }
     }
 
