@@ -252,6 +252,7 @@ pub mod calling;
 #[cfg(test)]
 mod cases;
 mod clock;
+mod concurrency_limiter;
 mod decorators;
 mod diagnostics;
 mod error;
@@ -284,6 +285,10 @@ pub use call::{
     args::{DebugArgs, Inspect},
     context::{WithContext, with_context},
 };
+pub use concurrency_limiter::{
+    ConcurrencyLimiter, ConcurrencyLimiterBuilder, ConcurrencyPermit, ConcurrencyStats, KeyedConcurrencyLimiter,
+    KeyedConcurrencyLimiterBuilder,
+};
 #[doc(hidden)]
 pub use decorators::DECORATORS;
 #[cfg(feature = "memo")]
@@ -304,7 +309,7 @@ pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
 pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
 pub use name::Name;
-pub use policy::{Backoff, Jitter, Permits, RetryConfig, RetryPolicy, Schedule};
+pub use policy::{Backoff, ConcurrencyConfig, Jitter, Permits, RetryConfig, RetryPolicy, Schedule};
 pub use rate_limiter::{KeyedLimiter, KeyedLimiterBuilder, RateLimiter, RateLimiterBuilder, RateLimiterStats};
 pub use transient::Transient;
 
@@ -318,8 +323,13 @@ pub use {
         context::TakesContext,
         mode::{AsyncHalf, BlockingHalf, Repeatable},
     },
+    concurrency_limiter::OnePermit,
     decorators::{
+        backing_off::{BackingOff, LimiterByArgs},
         boxed::Boxable,
+        concurrency_limited::{
+            ConcurrencyAdmission, ConcurrencyLimited, ConcurrencyOfKey, RefusableConcurrencyAdmission,
+        },
         logged::{CallLog, HideValues, Logged, ShowDebug, ShowPicked},
         rate_limited::{Admission, OfKey, One, OneWithin, RateLimited, RefusableAdmission, Weighted},
         retry::RetryOptions,
@@ -360,6 +370,7 @@ pub mod future {
     pub use crate::{
         call::{Called, LateFuture, Repeated},
         decorators::{retry::RetryFuture, timeout::TimeoutFuture},
+        concurrency_limiter::{AcquireConcurrency, AcquireManyConcurrency},
         layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},
     };

@@ -110,6 +110,11 @@ impl<W, V> Ring<W, V> {
         Some(waiter)
     }
 
+    /// Takes all waiters out, in order. Their numbers stay at or above [`first`](Self::first).
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = W> + use<W, V> {
+        std::mem::take(&mut self.places).into_iter().filter_map(Place::into_waiter)
+    }
+
     /// All waiters, in order.
     pub(crate) fn into_waiters(self) -> impl Iterator<Item = W> {
         self.places.into_iter().filter_map(Place::into_waiter)

@@ -5,14 +5,17 @@
 //! seeds are arguments. A retry policy only hands out seeds, which come from `random.rs`. The async
 //! and the blocking half both ask here, and carry the decision out.
 
+mod concurrency;
 #[cfg(feature = "memo")]
 mod freshness;
 mod limit;
 mod retry;
 
+pub use concurrency::ConcurrencyConfig;
 pub use limit::Permits;
 pub use retry::{Backoff, Jitter, RetryConfig, RetryPolicy, Schedule};
 
+pub(crate) use concurrency::{Ended, Fit, Flow, Kind};
 #[cfg(feature = "memo")]
 pub(crate) use freshness::{Freshness, Lifetime, Rest, Stamp};
 pub(crate) use limit::{Counts, MAX_WINDOWS, Pacer, Quota, SlidingLog, Sums, Ticks, excess};
