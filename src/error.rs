@@ -73,6 +73,18 @@ pub enum Error {
         /// allowed.
         retry_after: Option<Duration>,
     },
+    /// A concurrency limiter had no permit for the call at once, or within the time that the call
+    /// may wait, or its queue is full. The function was not called. [Transient](crate::Transient),
+    /// because permits come back when other calls end.
+    #[error("{name} is at its limit of {limit} ({waiting} waiting)")]
+    ConcurrencyLimited {
+        /// The name of the limiter, or `the concurrency limiter` if it has none.
+        name: Name,
+        /// The limit at the moment of the refusal.
+        limit: u32,
+        /// Number of calls in the queue, without this one.
+        waiting: usize,
+    },
     /// The call needs a handle that was closed, such as a limiter after
     /// [`close`](crate::RateLimiter::close). The function was not called. Not
     /// [transient](crate::Transient), because a closed handle stays closed.
@@ -119,7 +131,7 @@ pub enum Error {
 /// |---|---|
 /// | `TimedOut` | `TimedOut` |
 /// | `InvalidArgument` | `InvalidInput` |
-/// | `RateLimited`, `QueueFull`, `Rejected` | `WouldBlock` |
+/// | `RateLimited`, `QueueFull`, `ConcurrencyLimited`, `Rejected` | `WouldBlock` |
 /// | `LoadFailed`, `Closed`, `CircuitOpen` | `Other` |
 ///
 /// `Closed` and `CircuitOpen` are `Other`, because other code retries the kinds of a lost connection
@@ -137,7 +149,10 @@ impl From<Error> for io::Error {
         let kind = match error {
             Error::TimedOut { .. } => io::ErrorKind::TimedOut,
             Error::InvalidArgument { .. } => io::ErrorKind::InvalidInput,
-            Error::RateLimited { .. } | Error::QueueFull { .. } | Error::Rejected { .. } => io::ErrorKind::WouldBlock,
+            Error::RateLimited { .. }
+            | Error::QueueFull { .. }
+            | Error::ConcurrencyLimited { .. }
+            | Error::Rejected { .. } => io::ErrorKind::WouldBlock,
             Error::LoadFailed { .. } | Error::Closed { .. } | Error::CircuitOpen { .. } => io::ErrorKind::Other,
         };
         Self::new(kind, error)

@@ -3,7 +3,7 @@
 //! Each decorator has one entry, for async and for sync functions.
 
 use crate::{
-    CircuitBreaker, Fallible, KeyedBreaker, KeyedLimiter, Name, Permits, RateLimiter, ResultLike, RetryPolicy,
+    CircuitBreaker, ConcurrencyLimiter, Fallible, KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, Name, Permits, RateLimiter, ResultLike, RetryPolicy,
     call::{
         Describe, Late,
         args::{CloneArgs, DebugArgs, Inspect},
@@ -11,7 +11,9 @@ use crate::{
         stack::Decorates,
     },
     decorators::{
+        backing_off::BackingOff,
         boxed::Boxable,
+        concurrency_limited::{ConcurrencyLimited, ConcurrencyOfKey},
         deprecated::{Deprecated, Deprecation},
         errors::{ErrInto, Lifted, MadeFallible, MapErr},
         guarded_by::{BreakerOfKey, Guarded},
@@ -1002,6 +1004,429 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         held(self, UnlessOpen::new(breaker.clone()))
     }
 
+    /// Lets a call begin when the limiter has a permit for it, which the call holds until it has
+    /// ended. Calls that find no permit free wait in the order in which they came.
+    ///
+    /// Takes any output. The wait has no limit of its own. If the limiter is
+    /// [closed](ConcurrencyLimiter::close), the call stays pending, because not every output can
+    /// carry an error. [`concurrency_limited_by`](Self::concurrency_limited_by) has no limit of its
+    /// own either, but fails if the limiter is closed.
+    /// [`concurrency_limited_within`](Self::concurrency_limited_within) bounds the wait.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands before `retry_with`, so that each attempt takes a permit, and gives it back before the
+    /// delay. Stands behind the `timeout` of an attempt, so that an attempt that hangs gives its
+    /// permit back, and so that the wait for a permit does not count as time of the attempt. Stands
+    /// behind `rate_limited`, so that a call that waits for its turn holds a permit, and calls that
+    /// wait for a permit use up no rate. A `timeout` behind the limiter bounds the wait too. Stands
+    /// before `memoized`, so that hits need no permit.
+    ///
+    /// A function that calls itself, or another function with the same limiter, must not stand
+    /// behind it: the outer call would wait for a permit that it holds itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the call is dropped while it waits, it leaves the queue. If it is dropped later, its permit
+    /// goes to the next waiter, after the call itself was dropped. The same holds for a call that
+    /// panics.
+    ///
+    /// # Panics
+    ///
+    /// If a thread has to wait in a task of a current-thread runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use futures::future::join_all;
+    /// use std::time::Duration;
+    /// use tokio::time::{Instant, sleep};
+    ///
+    /// async fn fetch(id: u64) { sleep(Duration::from_secs(1)).await }
+    ///
+    /// let limiter = ConcurrencyLimiter::new(2);
+    /// let fetch = fetch.concurrency_limited(&limiter);
+    /// let begun = Instant::now();
+    /// join_all((0..5).map(|id| fetch.call(id))).await;
+    /// assert_eq!(begun.elapsed(), Duration::from_secs(3));
+    /// # }
+    /// ```
+    #[doc(alias = "bulkhead")]
+    #[doc(alias = "semaphore")]
+    #[track_caller]
+    fn concurrency_limited(self, limiter: &ConcurrencyLimiter) -> Concurrent<Self, ConcurrencyLimiter, One> {
+        concurrent(self, limiter.clone(), One)
+    }
+
+    /// [`concurrency_limited`](Self::concurrency_limited), with as many permits as the arguments ask
+    /// for.
+    ///
+    /// The closure takes each argument by reference, with its type written. It runs when the call is
+    /// made. If the decorator stands before a retry, the closure runs for each attempt. Takes
+    /// [`Fallible`] outputs. Stands where [`concurrency_limited`](Self::concurrency_limited) stands.
+    /// The wait has no limit of its own. Behind the other decorators with a limiter,
+    /// [`.permits(..)`](crate::Around::permits) asks for several permits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument), if the call asks for
+    /// [more permits than the limit](ConcurrencyLimiter#calls-for-more-than-the-limit).
+    /// [`Error::ConcurrencyLimited`](crate::Error::ConcurrencyLimited), if the queue is full.
+    /// [`Error::Closed`](crate::Error::Closed), if the limiter is
+    /// [closed](ConcurrencyLimiter::close).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use futures::future::join;
+    /// use std::time::Duration;
+    /// use tokio::time::{Instant, sleep};
+    ///
+    /// async fn store(rows: Vec<u64>) -> Result<usize, Error> {
+    ///     sleep(Duration::from_secs(1)).await;
+    ///     Ok(rows.len())
+    /// }
+    ///
+    /// let limiter = ConcurrencyLimiter::new(5); // rows at once
+    /// let store = store.concurrency_limited_by(&limiter, |rows: &Vec<u64>| rows.len());
+    /// let begun = Instant::now();
+    /// let stored = join(store.call(vec![1, 2, 3]), store.call(vec![4, 5, 6])).await;
+    /// assert_eq!(stored, (Ok(3), Ok(3)));
+    /// assert_eq!(begun.elapsed(), Duration::from_secs(2));
+    /// # }
+    /// ```
+    #[doc(alias = "bulkhead")]
+    #[doc(alias = "semaphore")]
+    #[track_caller]
+    fn concurrency_limited_by<P>(
+        self,
+        limiter: &ConcurrencyLimiter,
+        permits: P,
+    ) -> Concurrent<Self, ConcurrencyLimiter, Weighted<P>>
+    where
+        P: Inspect<Args, Output: Into<Permits>>,
+        Self::Output: Fallible,
+    {
+        concurrent(self, limiter.clone(), Weighted::new(permits))
+    }
+
+    /// [`concurrency_limited`](Self::concurrency_limited), by the limiter of a key that a closure
+    /// takes from the arguments: a user, a host.
+    ///
+    /// The closure takes each argument by reference, with its type written. It runs when the call is
+    /// made. If the decorator stands before a retry, the closure runs for each attempt. The key is
+    /// remembered for as long as the call waits or runs. Takes any output. If the key is
+    /// [closed](KeyedConcurrencyLimiter::close), a call stays pending.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands where [`concurrency_limited`](Self::concurrency_limited) stands. A limit for all calls
+    /// stands before the limit of a key:
+    /// `.concurrency_limited(&all).concurrency_limited_by_key(&per_host, ..)`. A call that waits for
+    /// its host then holds no permit of the limit for all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{KeyedConcurrencyLimiter, prelude::*};
+    /// use futures::future::join_all;
+    /// use std::time::Duration;
+    /// use tokio::time::{Instant, sleep};
+    ///
+    /// async fn fetch(host: &str) { sleep(Duration::from_secs(1)).await }
+    ///
+    /// let per_host = KeyedConcurrencyLimiter::<String>::new(1);
+    /// let fetch = fetch.concurrency_limited_by_key(&per_host, |host: &&str| host.to_string());
+    /// let begun = Instant::now();
+    /// join_all(["a.example", "b.example", "a.example"].map(|host| fetch.call(host))).await;
+    /// assert_eq!(begun.elapsed(), Duration::from_secs(2));
+    /// # }
+    /// ```
+    #[doc(alias = "bulkhead")]
+    #[doc(alias = "semaphore")]
+    #[track_caller]
+    fn concurrency_limited_by_key<K, P>(
+        self,
+        limiter: &KeyedConcurrencyLimiter<K>,
+        key: P,
+    ) -> Concurrent<Self, ConcurrencyOfKey<K, P>, One>
+    where
+        K: Eq + Hash + Clone,
+        P: Inspect<Args, Output = K>,
+    {
+        concurrent(self, ConcurrencyOfKey { limiter: limiter.clone(), key }, One)
+    }
+
+    /// [`concurrency_limited`](Self::concurrency_limited), with a wait of at most `max_wait` for the
+    /// permit. With a `max_wait` of zero, the call does not wait.
+    ///
+    /// Takes [`Fallible`] outputs.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands where [`concurrency_limited`](Self::concurrency_limited) stands. `max_wait` bounds the
+    /// wait for one permit. Before `retry_with`, it bounds the wait of each attempt.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ConcurrencyLimited`](crate::Error::ConcurrencyLimited), if the wait ends without a
+    /// permit, or if the queue is full. [`Error::Closed`](crate::Error::Closed), if the limiter is
+    /// [closed](ConcurrencyLimiter::close).
+    ///
+    /// # Panics
+    ///
+    /// If a task has to wait outside of a tokio runtime with its timer enabled. If a thread has to
+    /// wait in a task of a current-thread runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use futures::future::join;
+    /// use std::time::Duration;
+    /// use tokio::time::sleep;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> {
+    ///     sleep(Duration::from_secs(8)).await;
+    ///     Ok(id)
+    /// }
+    ///
+    /// let limiter = ConcurrencyLimiter::builder().limit(1).named("users").build();
+    /// let fetch = fetch.concurrency_limited_within(&limiter, Duration::from_secs(5));
+    /// let limited = Error::ConcurrencyLimited { name: "users".into(), limit: 1, waiting: 0 };
+    /// assert_eq!(join(fetch.call(1), fetch.call(2)).await, (Ok(1), Err(limited)));
+    /// # }
+    /// ```
+    #[doc(alias = "bulkhead")]
+    #[doc(alias = "semaphore")]
+    #[track_caller]
+    fn concurrency_limited_within(
+        self,
+        limiter: &ConcurrencyLimiter,
+        max_wait: Duration,
+    ) -> Concurrent<Self, ConcurrencyLimiter, OneWithin>
+    where
+        Self::Output: Fallible,
+    {
+        concurrent(self, limiter.clone(), OneWithin(max_wait))
+    }
+
+    /// [`concurrency_limited_within`](Self::concurrency_limited_within), by the limiter of a key:
+    /// waits at most `max_wait` for a permit of the key.
+    ///
+    /// The key comes from the arguments as in
+    /// [`concurrency_limited_by_key`](Self::concurrency_limited_by_key). Takes [`Fallible`] outputs.
+    /// Stands where [`concurrency_limited_by_key`](Self::concurrency_limited_by_key) stands.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, KeyedConcurrencyLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(host: &str) -> Result<usize, Error> { Ok(host.len()) }
+    ///
+    /// let per_host = KeyedConcurrencyLimiter::<String>::new(1);
+    /// let (within, key) = (Duration::from_secs(5), |host: &&str| host.to_string());
+    /// let fetch = fetch.concurrency_limited_within_by_key(&per_host, within, key);
+    /// let busy = per_host.for_key("a.example").try_acquire().unwrap();
+    /// assert!(fetch.call("a.example").await.is_err());
+    /// assert_eq!(fetch.call("b.example").await, Ok(9));
+    /// # drop(busy);
+    /// # }
+    /// ```
+    #[doc(alias = "bulkhead")]
+    #[doc(alias = "semaphore")]
+    #[track_caller]
+    fn concurrency_limited_within_by_key<K, P>(
+        self,
+        limiter: &KeyedConcurrencyLimiter<K>,
+        max_wait: Duration,
+        key: P,
+    ) -> Concurrent<Self, ConcurrencyOfKey<K, P>, OneWithin>
+    where
+        K: Eq + Hash + Clone,
+        P: Inspect<Args, Output = K>,
+        Self::Output: Fallible,
+    {
+        concurrent(self, ConcurrencyOfKey { limiter: limiter.clone(), key }, OneWithin(max_wait))
+    }
+
+    /// [`concurrency_limited`](Self::concurrency_limited), without a wait: fails if no permit is
+    /// free, or if another call waits.
+    ///
+    /// Takes [`Fallible`] outputs. Stands where [`concurrency_limited`](Self::concurrency_limited)
+    /// stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ConcurrencyLimited`](crate::Error::ConcurrencyLimited), if the call would have to
+    /// wait. [`Error::Closed`](crate::Error::Closed), if the limiter is
+    /// [closed](ConcurrencyLimiter::close).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> { Ok(id) }
+    ///
+    /// let limiter = ConcurrencyLimiter::new(1);
+    /// let fetch = fetch.try_concurrency_limited(&limiter);
+    /// assert_eq!(fetch.call(1).await, Ok(1));
+    /// let busy = limiter.try_acquire().unwrap();
+    /// assert!(fetch.call(2).await.is_err());
+    /// # drop(busy);
+    /// # }
+    /// ```
+    #[doc(alias = "bulkhead")]
+    #[doc(alias = "semaphore")]
+    #[track_caller]
+    fn try_concurrency_limited(
+        self,
+        limiter: &ConcurrencyLimiter,
+    ) -> Concurrent<Self, ConcurrencyLimiter, OneWithin>
+    where
+        Self::Output: Fallible,
+    {
+        self.concurrency_limited_within(limiter, Duration::ZERO)
+    }
+
+    /// [`try_concurrency_limited`](Self::try_concurrency_limited), by the limiter of a key: fails if
+    /// no permit of the key is free.
+    ///
+    /// The key comes from the arguments as in
+    /// [`concurrency_limited_by_key`](Self::concurrency_limited_by_key). Takes [`Fallible`] outputs.
+    /// Stands where [`concurrency_limited_by_key`](Self::concurrency_limited_by_key) stands.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, KeyedConcurrencyLimiter, prelude::*};
+    ///
+    /// async fn log_in(user: u64) -> Result<u64, Error> { Ok(user) }
+    ///
+    /// let per_user = KeyedConcurrencyLimiter::new(1);
+    /// let log_in = log_in.try_concurrency_limited_by_key(&per_user, |user: &u64| *user);
+    /// let busy = per_user.for_key(&7).try_acquire().unwrap();
+    /// assert!(log_in.call(7).await.is_err());
+    /// assert_eq!(log_in.call(8).await, Ok(8));
+    /// # drop(busy);
+    /// # }
+    /// ```
+    #[doc(alias = "bulkhead")]
+    #[doc(alias = "semaphore")]
+    #[track_caller]
+    fn try_concurrency_limited_by_key<K, P>(
+        self,
+        limiter: &KeyedConcurrencyLimiter<K>,
+        key: P,
+    ) -> Concurrent<Self, ConcurrencyOfKey<K, P>, OneWithin>
+    where
+        K: Eq + Hash + Clone,
+        P: Inspect<Args, Output = K>,
+        Self::Output: Fallible,
+    {
+        self.concurrency_limited_within_by_key(limiter, Duration::ZERO, key)
+    }
+
+    /// Signals an overload to an [adaptive](ConcurrencyLimiter#adaptive-limits) limiter when a call
+    /// fails with an error that says so, such as a 429, a 503 or a timeout. The limiter decreases its
+    /// limit, once for all calls that are in progress at that moment.
+    ///
+    /// `is_overload` returns `true` for such an error. Takes `Result`s. A limiter with a fixed limit
+    /// ignores the signals.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands before `concurrency_limited` with the same limiter, and before `retry_with`. Stands
+    /// behind the `timeout` of an attempt, so that `is_overload` sees its error. Behind
+    /// `concurrency_limited`, a call would seem to begin before it has waited, and its signals might
+    /// have no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// #[derive(Debug)]
+    /// enum ApiError { Throttled, NotFound }
+    /// async fn fetch(id: u64) -> Result<u64, ApiError> {
+    ///     Err(if id == 0 { ApiError::NotFound } else { ApiError::Throttled })
+    /// }
+    ///
+    /// let limiter = ConcurrencyLimiter::adaptive(4..=100);
+    /// let fetch = fetch
+    ///     .backing_off(&limiter, |error| matches!(error, ApiError::Throttled))
+    ///     .concurrency_limited(&limiter);
+    /// fetch.call(0).await.unwrap_err();
+    /// assert_eq!(limiter.limit(), 20);
+    /// fetch.call(42).await.unwrap_err();
+    /// assert_eq!(limiter.limit(), 15);
+    /// # }
+    /// ```
+    #[doc(alias = "aimd")]
+    #[track_caller]
+    fn backing_off<P>(self, limiter: &ConcurrencyLimiter, is_overload: P) -> Around<Self, GateLayer<BackingOff<P>>>
+    where
+        Self::Output: ResultLike,
+        P: FnMut(&<Self::Output as ResultLike>::Err) -> bool,
+    {
+        watched(self, BackingOff::new(limiter.clone(), is_overload))
+    }
+
+    /// [`backing_off`](Self::backing_off), by key: signals an overload to the limiter of the call's
+    /// key, and to no other.
+    ///
+    /// The key comes from the arguments as in
+    /// [`concurrency_limited_by_key`](Self::concurrency_limited_by_key). Takes `Result`s. Stands
+    /// where [`backing_off`](Self::backing_off) stands.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{KeyedConcurrencyLimiter, prelude::*};
+    ///
+    /// async fn fetch(host: String) -> Result<u64, String> { Err("429".into()) }
+    ///
+    /// let per_host = KeyedConcurrencyLimiter::adaptive(4..=100);
+    /// let key = |host: &String| host.clone();
+    /// let fetch = fetch
+    ///     .backing_off_by_key(&per_host, key, |error| error == "429")
+    ///     .concurrency_limited_by_key(&per_host, key);
+    /// fetch.call("a.example".into()).await.unwrap_err();
+    /// assert_eq!(per_host.for_key("a.example").limit(), 15);
+    /// assert_eq!(per_host.for_key("b.example").limit(), 20);
+    /// # }
+    /// ```
+    #[doc(alias = "aimd")]
+    #[track_caller]
+    fn backing_off_by_key<K, Q, P>(
+        self,
+        limiter: &KeyedConcurrencyLimiter<K>,
+        key: Q,
+        is_overload: P,
+    ) -> BackingOffOfKey<Self, K, Q, P>
+    where
+        K: Eq + Hash + Clone,
+        Q: Inspect<Args, Output = K>,
+        Self::Output: ResultLike,
+        P: FnMut(&<Self::Output as ResultLike>::Err) -> bool,
+    {
+        watched(self, BackingOff::new(ConcurrencyOfKey { limiter: limiter.clone(), key }, is_overload))
+    }
+
     /// Remembers outputs: a call with the same arguments as an earlier one gets the value from the
     /// memo, until its TTL ends.
     ///
@@ -1736,12 +2161,23 @@ impl<C: Function<Args, Half>, Args, Half> FnExt<Args, Half> for C {}
 /// A function with a limiter before each call.
 type Limited<C, L, R> = Around<Late<C>, GateLayer<RateLimited<L, R>>>;
 
+/// A function with a concurrency limiter around each call.
+type Concurrent<C, L, R> = Around<Late<C>, GateLayer<ConcurrencyLimited<L, R>>>;
+
+/// A function with calls that can signal an overload to the limiter of their key.
+type BackingOffOfKey<C, K, Q, P> = Around<C, GateLayer<BackingOff<P, ConcurrencyOfKey<K, Q>>>>;
+
 /// A function with calls that can pause the limiter of their key.
 type PausingOfKey<C, K, Q, P> = Around<C, GateLayer<Pausing<P, OfKey<K, Q>>>>;
 
 #[track_caller]
 fn limited<C: Function<Args, Half>, Args, Half, L, R>(callable: C, limiter: L, request: R) -> Limited<C, L, R> {
     held(callable, RateLimited { limiter, request })
+}
+
+#[track_caller]
+fn concurrent<C: Function<Args, Half>, Args, Half, L, R>(callable: C, limiter: L, request: R) -> Concurrent<C, L, R> {
+    held(callable, ConcurrencyLimited { limiter, request })
 }
 
 /// Adds a gate that only watches. The function is called at once, as by `f(x)`.

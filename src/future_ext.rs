@@ -1,9 +1,12 @@
 //! Decorators of bare futures: all those that neither repeat the call nor read its arguments.
 
 use crate::{
-    CircuitBreaker, Fallible, KeyedBreaker, KeyedLimiter, Name, Permits, RateLimiter, ResultLike,
+    CircuitBreaker, ConcurrencyLimiter, Fallible, KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, Name, Permits, RateLimiter, ResultLike,
     call::Called,
+    concurrency_limiter::OnePermit,
     decorators::{
+        backing_off::BackingOff,
+        concurrency_limited::{ConcurrencyAdmission, RefusableConcurrencyAdmission},
         errors::{Lifted, MadeFallible},
         guarded_by::Guard,
         logged::{CallLog, HideValues, Logging, ShowDebug, ShowValue},
@@ -21,6 +24,7 @@ use crate::{
     decorators::invalidating::{Invalidation, Target},
     memo::{Begun, FixedKey, GetOrLoad, Key, Memoizable, MemoizedFuture, Options, Value},
 };
+use futures::future::{Fuse, FutureExt as _};
 #[cfg(feature = "memo")]
 use std::borrow::Cow;
 use std::{
@@ -574,6 +578,281 @@ pub trait FutureExt: Future + Sized {
         Self::Output: Fallible,
     {
         GatedFuture::new(self, UnlessOpen::new(breaker.clone()))
+    }
+
+    /// Waits for a permit before the future is polled, and holds it until the future has ended; see
+    /// [`FnExt::concurrency_limited`](crate::FnExt::concurrency_limited).
+    ///
+    /// The call stays pending once the limiter is [closed](ConcurrencyLimiter::close). A future with
+    /// `.concurrency_limited_by(&limiter, 1)` waits as long, and fails then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// let limiter = ConcurrencyLimiter::new(8);
+    /// let call = async { limiter.in_use() }.concurrency_limited(&limiter);
+    /// assert_eq!((call.await, limiter.in_use()), (1, 0));
+    /// # }
+    /// ```
+    #[doc(alias = "bulkhead")]
+    #[doc(alias = "semaphore")]
+    fn concurrency_limited(
+        self,
+        limiter: &ConcurrencyLimiter,
+    ) -> GatedFuture<Fuse<Self>, ConcurrencyAdmission, Self::Output> {
+        GatedFuture::new(self.fuse(), ConcurrencyAdmission::new(limiter.clone()))
+    }
+
+    /// [`concurrency_limited`](Self::concurrency_limited), with this number of permits; see
+    /// [`FnExt::concurrency_limited_by`](crate::FnExt::concurrency_limited_by).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Error, prelude::*};
+    ///
+    /// let limiter = ConcurrencyLimiter::new(8);
+    /// let call = async { Ok::<_, Error>(limiter.in_use()) };
+    /// assert_eq!(call.concurrency_limited_by(&limiter, 5).await, Ok(5));
+    /// # }
+    /// ```
+    #[doc(alias = "bulkhead")]
+    #[doc(alias = "semaphore")]
+    fn concurrency_limited_by(
+        self,
+        limiter: &ConcurrencyLimiter,
+        permits: impl Into<Permits>,
+    ) -> GatedFuture<Fuse<Self>, RefusableConcurrencyAdmission<Permits>, Self::Output>
+    where
+        Self::Output: Fallible,
+    {
+        GatedFuture::new(self.fuse(), RefusableConcurrencyAdmission::new(limiter.clone(), permits.into(), None))
+    }
+
+    /// [`concurrency_limited`](Self::concurrency_limited), by the limiter of a key; see
+    /// [`FnExt::concurrency_limited_by_key`](crate::FnExt::concurrency_limited_by_key).
+    ///
+    /// The key may be borrowed: a `&str` for a `String`. The key is remembered for as long as the
+    /// future lives.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{KeyedConcurrencyLimiter, prelude::*};
+    ///
+    /// let per_host: KeyedConcurrencyLimiter<String> = KeyedConcurrencyLimiter::new(8);
+    /// let call = async { per_host.for_key("a.example").in_use() };
+    /// assert_eq!(call.concurrency_limited_by_key(&per_host, "a.example").await, 1);
+    /// # }
+    /// ```
+    #[doc(alias = "bulkhead")]
+    #[doc(alias = "semaphore")]
+    fn concurrency_limited_by_key<K, Q>(
+        self,
+        limiter: &KeyedConcurrencyLimiter<K>,
+        key: &Q,
+    ) -> GatedFuture<Fuse<Self>, ConcurrencyAdmission, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        self.concurrency_limited(&limiter.for_key(key))
+    }
+
+    /// [`concurrency_limited`](Self::concurrency_limited), with a wait of at most `max_wait`; see
+    /// [`FnExt::concurrency_limited_within`](crate::FnExt::concurrency_limited_within).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> { Ok(id) }
+    ///
+    /// let limiter = ConcurrencyLimiter::new(1);
+    /// let within = Duration::from_secs(5);
+    /// assert_eq!(fetch(1).concurrency_limited_within(&limiter, within).await, Ok(1));
+    /// let busy = limiter.try_acquire().unwrap();
+    /// assert!(fetch(2).concurrency_limited_within(&limiter, within).await.is_err());
+    /// # drop(busy);
+    /// # }
+    /// ```
+    #[doc(alias = "bulkhead")]
+    #[doc(alias = "semaphore")]
+    fn concurrency_limited_within(
+        self,
+        limiter: &ConcurrencyLimiter,
+        max_wait: Duration,
+    ) -> GatedFuture<Fuse<Self>, RefusableConcurrencyAdmission<OnePermit>, Self::Output>
+    where
+        Self::Output: Fallible,
+    {
+        GatedFuture::new(self.fuse(), RefusableConcurrencyAdmission::new(limiter.clone(), OnePermit, Some(max_wait)))
+    }
+
+    /// [`concurrency_limited_within`](Self::concurrency_limited_within), by the limiter of a key; see
+    /// [`concurrency_limited_by_key`](Self::concurrency_limited_by_key).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Error, KeyedConcurrencyLimiter, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(host: &str) -> Result<usize, Error> { Ok(host.len()) }
+    ///
+    /// let per_host: KeyedConcurrencyLimiter<String> = KeyedConcurrencyLimiter::new(1);
+    /// let (host, within) = ("a.example", Duration::from_secs(5));
+    /// let call = fetch(host).concurrency_limited_within_by_key(&per_host, within, host);
+    /// assert_eq!(call.await, Ok(9));
+    /// # }
+    /// ```
+    #[doc(alias = "bulkhead")]
+    #[doc(alias = "semaphore")]
+    fn concurrency_limited_within_by_key<K, Q>(
+        self,
+        limiter: &KeyedConcurrencyLimiter<K>,
+        max_wait: Duration,
+        key: &Q,
+    ) -> GatedFuture<Fuse<Self>, RefusableConcurrencyAdmission<OnePermit>, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+        Self::Output: Fallible,
+    {
+        self.concurrency_limited_within(&limiter.for_key(key), max_wait)
+    }
+
+    /// [`concurrency_limited`](Self::concurrency_limited), without a wait: fails if no permit is
+    /// free; see [`FnExt::try_concurrency_limited`](crate::FnExt::try_concurrency_limited).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Error, prelude::*};
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> { Ok(id) }
+    ///
+    /// let limiter = ConcurrencyLimiter::new(1);
+    /// assert_eq!(fetch(1).try_concurrency_limited(&limiter).await, Ok(1));
+    /// let busy = limiter.try_acquire().unwrap();
+    /// assert!(fetch(2).try_concurrency_limited(&limiter).await.is_err());
+    /// # drop(busy);
+    /// # }
+    /// ```
+    #[doc(alias = "bulkhead")]
+    #[doc(alias = "semaphore")]
+    fn try_concurrency_limited(
+        self,
+        limiter: &ConcurrencyLimiter,
+    ) -> GatedFuture<Fuse<Self>, RefusableConcurrencyAdmission<OnePermit>, Self::Output>
+    where
+        Self::Output: Fallible,
+    {
+        self.concurrency_limited_within(limiter, Duration::ZERO)
+    }
+
+    /// [`try_concurrency_limited`](Self::try_concurrency_limited), by the limiter of a key; see
+    /// [`concurrency_limited_by_key`](Self::concurrency_limited_by_key).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Error, KeyedConcurrencyLimiter, prelude::*};
+    ///
+    /// async fn log_in(user: u64) -> Result<u64, Error> { Ok(user) }
+    ///
+    /// let per_user = KeyedConcurrencyLimiter::new(1);
+    /// let busy = per_user.for_key(&7).try_acquire().unwrap();
+    /// assert!(log_in(7).try_concurrency_limited_by_key(&per_user, &7).await.is_err());
+    /// assert_eq!(log_in(8).try_concurrency_limited_by_key(&per_user, &8).await, Ok(8));
+    /// # drop(busy);
+    /// # }
+    /// ```
+    #[doc(alias = "bulkhead")]
+    #[doc(alias = "semaphore")]
+    fn try_concurrency_limited_by_key<K, Q>(
+        self,
+        limiter: &KeyedConcurrencyLimiter<K>,
+        key: &Q,
+    ) -> GatedFuture<Fuse<Self>, RefusableConcurrencyAdmission<OnePermit>, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+        Self::Output: Fallible,
+    {
+        self.try_concurrency_limited(&limiter.for_key(key))
+    }
+
+    /// Signals an overload to an adaptive limiter when this call fails with such an error; see
+    /// [`FnExt::backing_off`](crate::FnExt::backing_off).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// let limiter = ConcurrencyLimiter::adaptive(4..=100);
+    /// let throttled = std::future::ready(Err::<(), _>(429));
+    /// throttled.backing_off(&limiter, |status| *status == 429).await.unwrap_err();
+    /// assert_eq!(limiter.limit(), 15);
+    /// # }
+    /// ```
+    #[doc(alias = "aimd")]
+    fn backing_off<P>(
+        self,
+        limiter: &ConcurrencyLimiter,
+        is_overload: P,
+    ) -> GatedFuture<Self, BackingOff<P>, Self::Output>
+    where
+        Self::Output: ResultLike,
+        P: FnMut(&<Self::Output as ResultLike>::Err) -> bool,
+    {
+        GatedFuture::new(self, BackingOff::new(limiter.clone(), is_overload))
+    }
+
+    /// [`backing_off`](Self::backing_off), by key: signals an overload to the limiter of this key,
+    /// and to no other; see [`FnExt::backing_off_by_key`](crate::FnExt::backing_off_by_key).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{KeyedConcurrencyLimiter, prelude::*};
+    ///
+    /// let per_host: KeyedConcurrencyLimiter<String> = KeyedConcurrencyLimiter::adaptive(4..=100);
+    /// let throttled = std::future::ready(Err::<(), _>(429));
+    /// let call = throttled.backing_off_by_key(&per_host, "a.example", |status| *status == 429);
+    /// call.await.unwrap_err();
+    /// assert_eq!(per_host.for_key("a.example").limit(), 15);
+    /// assert_eq!(per_host.for_key("b.example").limit(), 20);
+    /// # }
+    /// ```
+    #[doc(alias = "aimd")]
+    fn backing_off_by_key<K, Q, P>(
+        self,
+        limiter: &KeyedConcurrencyLimiter<K>,
+        key: &Q,
+        is_overload: P,
+    ) -> GatedFuture<Self, BackingOff<P>, Self::Output>
+    where
+        K: Eq + Hash + Clone + Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+        Self::Output: ResultLike,
+        P: FnMut(&<Self::Output as ResultLike>::Err) -> bool,
+    {
+        self.backing_off(&limiter.for_key(key), is_overload)
     }
 
     /// Remembers the output under this key; see [`FnExt::memoized`](crate::FnExt::memoized).

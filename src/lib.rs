@@ -260,6 +260,7 @@ pub mod calling;
 mod cases;
 mod circuit_breaker;
 mod clock;
+mod concurrency_limiter;
 mod decorators;
 pub mod describe;
 mod diagnostics;
@@ -279,6 +280,7 @@ pub mod prelude;
 mod random;
 mod rate_limiter;
 mod retry_budget;
+mod ring;
 mod striped;
 mod sync;
 #[cfg(feature = "test-util")]
@@ -297,6 +299,10 @@ pub use call::{
 pub use circuit_breaker::{
     CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerStats, CircuitChange, KeyedBreaker, KeyedBreakerBuilder,
     Passage,
+};
+pub use concurrency_limiter::{
+    ConcurrencyLimiter, ConcurrencyLimiterBuilder, ConcurrencyPermit, ConcurrencyStats, KeyedConcurrencyLimiter,
+    KeyedConcurrencyLimiterBuilder,
 };
 #[doc(hidden)]
 pub use decorators::DECORATORS;
@@ -319,7 +325,7 @@ pub use layer::{Around, MemoOutcome, Outcome};
 pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
 pub use name::Name;
 pub use policy::{
-    Backoff, CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow, Jitter, Permits, RetryBudgetConfig,
+    Backoff, CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow, ConcurrencyConfig, Jitter, Permits, RetryBudgetConfig,
     RetryConfig, RetryPolicy, Schedule,
 };
 pub use rate_limiter::{KeyedLimiter, KeyedLimiterBuilder, RateLimiter, RateLimiterBuilder, RateLimiterStats};
@@ -336,10 +342,15 @@ pub use {
         context::TakesContext,
         mode::{AsyncHalf, BlockingHalf, Repeatable},
     },
+    concurrency_limiter::OnePermit,
     decorators::{
+        backing_off::{BackingOff, LimiterByArgs},
         boxed::Boxable,
         guarded_by::{BreakerByArgs, BreakerOfKey, Guard, Guarded},
         fallback::{Answers, Fallback, FallbackTo},
+        concurrency_limited::{
+            ConcurrencyAdmission, ConcurrencyLimited, ConcurrencyOfKey, RefusableConcurrencyAdmission,
+        },
         logged::{CallLog, HideValues, Logged, ShowDebug, ShowPicked},
         rate_limited::{Admission, OfKey, One, OneWithin, RateLimited, RefusableAdmission, Weighted},
         retry::RetryOptions,
@@ -381,6 +392,7 @@ pub mod future {
     pub use crate::{
         call::{Called, LateFuture, Repeated},
         decorators::{fallback::FallbackFuture, retry::RetryFuture, timeout::TimeoutFuture},
+        concurrency_limiter::{AcquireConcurrency, AcquireManyConcurrency},
         layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},
     };

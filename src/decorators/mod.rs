@@ -1,6 +1,8 @@
 //! The decorators: one file for each, with its async and its blocking half.
 
+pub(crate) mod backing_off;
 pub(crate) mod boxed;
+pub(crate) mod concurrency_limited;
 pub(crate) mod deprecated;
 pub(crate) mod errors;
 pub(crate) mod fallback;
@@ -36,6 +38,11 @@ macro_rules! for_each_decorator {
             pausing(limiter, hint) pausing_result(limiter, hint)
             pausing_by_key(limiter, key, hint) pausing_result_by_key(limiter, key, hint)
             guarded_by(breaker) guarded_by_key(breaker, key) unless_open(breaker)
+            concurrency_limited(limiter) concurrency_limited_by(limiter, permits)
+            concurrency_limited_by_key(limiter, key) concurrency_limited_within(limiter, max_wait)
+            concurrency_limited_within_by_key(limiter, max_wait, key)
+            try_concurrency_limited(limiter) try_concurrency_limited_by_key(limiter, key)
+            backing_off(limiter, is_overload) backing_off_by_key(limiter, key, is_overload)
             memoized(memo) memoized_by(memo, key) invalidating(memo, key) invalidating_tag(memo, tag)
             validated(validate) deprecated(advice) deprecated_with(deprecation)
             fallback(answer) fallback_to(other)

@@ -92,17 +92,24 @@ impl Reserving for RefusableAdmission {
 
 /// A gate that `.permits(..)` may follow.
 pub trait AsksForPermits {
+    /// The gate of a call that asks for a number of permits.
+    type Asking;
+
     /// Returns the gate of a call that asks for this number of permits, with the same longest wait.
-    fn asking_for(&self, permits: Permits) -> RefusableAdmission;
+    fn asking_for(&self, permits: Permits) -> Self::Asking;
 }
 
 impl AsksForPermits for Admission {
+    type Asking = RefusableAdmission;
+
     fn asking_for(&self, permits: Permits) -> RefusableAdmission {
         RefusableAdmission(self.0.asking_for(permits))
     }
 }
 
 impl AsksForPermits for RefusableAdmission {
+    type Asking = Self;
+
     fn asking_for(&self, permits: Permits) -> RefusableAdmission {
         Self(self.0.asking_for(permits))
     }
@@ -126,11 +133,11 @@ pub struct OneWithin(pub(crate) Duration);
 /// A request for as many permits as the arguments ask for.
 #[derive(Debug, Clone)]
 pub struct Weighted<P> {
-    permits: P,
+    pub(super) permits: P,
     /// Longest wait; `None` for an unbounded one.
-    max_wait: Option<Duration>,
+    pub(super) max_wait: Option<Duration>,
     /// `true` after `.permits(..)`, `false` after `.rate_limited_by(..)`.
-    is_setting: bool,
+    pub(super) is_setting: bool,
 }
 
 impl<P> Weighted<P> {
@@ -437,9 +444,10 @@ impl<F, G: AsksForPermits + Gate<T>, T> GatedFuture<F, G, T> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn permits(self, permits: impl Into<Permits>) -> GatedFuture<F, RefusableAdmission, T>
+    pub fn permits(self, permits: impl Into<Permits>) -> GatedFuture<F, G::Asking, T>
     where
         T: Fallible,
+        G::Asking: Gate<T>,
     {
         self.with_gate(|gate| gate.asking_for(permits.into()))
     }

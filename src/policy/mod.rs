@@ -7,6 +7,7 @@
 
 mod budget;
 mod circuit;
+mod concurrency;
 #[cfg(feature = "memo")]
 mod freshness;
 mod limit;
@@ -14,11 +15,13 @@ mod retry;
 
 pub use budget::RetryBudgetConfig;
 pub use circuit::{CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow};
+pub use concurrency::ConcurrencyConfig;
 pub use limit::Permits;
 pub use retry::{Backoff, Jitter, RetryConfig, RetryPolicy, Schedule};
 
 pub(crate) use budget::{BudgetPlan, Refill, retries};
 pub(crate) use circuit::{Change, Circuit, DEFAULT_OPEN_FOR, Delayed, Refused, Step, Ticket, Verdict, Window};
+pub(crate) use concurrency::{Ended, Fit, Flow, Kind};
 #[cfg(feature = "memo")]
 pub(crate) use freshness::{Freshness, Lifetime, Rest, Stamp};
 pub(crate) use limit::{Counts, MAX_WINDOWS, Pacer, Quota, SlidingLog, Sums, Ticks, excess};

@@ -12,11 +12,9 @@
 use crate::{
     clock::Nanos,
     policy::{Counts, Sums},
+    ring::{End, Ring, Wakers},
 };
-use std::{
-    collections::{BTreeMap, VecDeque},
-    task::Waker,
-};
+use std::{collections::BTreeMap, task::Waker};
 
 /// Identifies a waiter's place. Kept by the waiter.
 #[derive(Debug, Clone, Copy)]
@@ -44,9 +42,6 @@ pub(super) struct Demand {
     pub(super) lateness: Nanos,
 }
 
-/// Capacity in waiters beyond which an empty ring frees its memory.
-const KEPT_WHEN_EMPTY: usize = 64;
-
 /// Sort key of the waiters that came back: the moment at which each first came, then its number.
 type Key = (Nanos, i64);
 
@@ -65,9 +60,9 @@ pub(super) struct Queue {
     wanted_by_returned: Sums,
     /// Number of calls that ever came again and kept their place.
     came_again: i64,
-    /// Place number `first + i` at index `i`. Neither the first nor the last place is vacant.
-    ring: VecDeque<Place>,
-    first: i64,
+    /// A place that a waiter has left keeps the waiter's permits, because `joined_before` of later
+    /// tickets includes them.
+    ring: Ring<Waiter, Counts>,
     len: u32,
     /// Waiters that want more than one permit of a window.
     heavy: u32,
@@ -77,29 +72,6 @@ pub(super) struct Queue {
     /// from its front. The difference is in the ring, vacant places included.
     joined_total: Sums,
     left_total: Sums,
-}
-
-#[derive(Debug)]
-enum Place {
-    Taken(Waiter),
-    /// A place in the middle that a waiter has left. Keeps the waiter's permits, because
-    /// `joined_before` of later tickets includes them.
-    Vacant(Counts),
-}
-
-/// Wakers that were replaced, and wakers of waiters that left. Dropping a waker may drop a task and
-/// all that it owns, such as another waiter of this limiter. Therefore they are dropped outside of
-/// the lock.
-#[derive(Debug, Default)]
-pub(super) struct StaleWakers(Option<Waker>, Vec<Waker>);
-
-impl StaleWakers {
-    pub(super) fn add(&mut self, waker: Waker) {
-        match &mut self.0 {
-            empty @ None => *empty = Some(waker),
-            Some(_) => self.1.push(waker),
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -154,7 +126,7 @@ impl Queue {
     /// that is too early would make waiters recheck in vain. Waiters that leave behind this one do
     /// not change the bound.
     pub(super) fn wanted_before_at_most(&self, ticket: &Ticket) -> Sums {
-        if ticket.number < self.first {
+        if ticket.number < self.ring.first() {
             return self.wanted_before(ticket);
         }
         ticket.joined_before.minus(&self.left_total).plus(&self.wanted_by_returned)
@@ -162,21 +134,21 @@ impl Queue {
 
     /// Number of places before this waiter's, vacant ones included.
     pub(super) fn places_before(&self, ticket: &Ticket) -> u64 {
-        (self.index(ticket.number).unwrap_or(0) + self.returned.len()) as u64
+        (self.ring.index(ticket.number).unwrap_or(0) + self.returned.len()) as u64
     }
 
     /// The waiters before this one, in order.
     pub(super) fn before(&self, ticket: &Ticket) -> impl Iterator<Item = &Waiter> {
-        let (returned, in_ring) = match self.index(ticket.number) {
-            None => (self.returned.range(..ticket.key()), 0),
-            Some(index) => (self.returned.range(..), index),
+        let returned = match self.ring.index(ticket.number) {
+            None => self.returned.range(..ticket.key()),
+            Some(_) => self.returned.range(..),
         };
-        returned.map(|(_, waiter)| waiter).chain(self.ring.iter().take(in_ring).filter_map(Place::waiter))
+        returned.map(|(_, waiter)| waiter).chain(self.ring.before(ticket.number))
     }
 
     /// All waiters, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Waiter> {
-        self.returned.values().chain(self.ring.iter().filter_map(Place::waiter))
+        self.returned.values().chain(self.ring.iter())
     }
 
     /// Permits wanted by the waiters before a call that first came at this moment and comes again;
@@ -190,7 +162,7 @@ impl Queue {
 
     /// Returns `true` if all waiters in the ring came at `came` or later.
     fn is_before_ring(&self, came: Nanos) -> bool {
-        self.ring.front().and_then(Place::waiter).is_none_or(|first| came <= first.demand.since)
+        self.ring.front().is_none_or(|first| came <= first.demand.since)
     }
 
     /// Gives a call that first came at `came`, and comes again, a place before all that came later.
@@ -213,12 +185,11 @@ impl Queue {
 
     /// Adds a place at the end.
     pub(super) fn join(&mut self, waker: &Waker, demand: Demand) -> Ticket {
-        let number = self.first + i64::try_from(self.ring.len()).expect("the queue fits into memory");
-        let ticket = Ticket { number, since: demand.since, joined_before: self.joined_total };
         let waiter = Waiter::new(waker, demand);
         self.count_in(&waiter);
+        let number = self.ring.push(waiter);
+        let ticket = Ticket { number, since: demand.since, joined_before: self.joined_total };
         self.joined_total.add(&demand.counts);
-        self.ring.push_back(Place::Taken(waiter));
         ticket
     }
 
@@ -229,7 +200,7 @@ impl Queue {
         ticket: &Ticket,
         demand: &Demand,
         waker: &Waker,
-        stale: &mut StaleWakers,
+        stale: &mut Wakers,
     ) -> bool {
         let Some(waiter) = self.get_mut(ticket) else {
             self.come_back(ticket, Waiter::new(waker, *demand));
@@ -254,23 +225,18 @@ impl Queue {
         self.wanted.take(&waiter.demand.counts);
     }
 
-    /// The index in the ring; `None` for a number before it.
-    fn index(&self, number: i64) -> Option<usize> {
-        usize::try_from(number.checked_sub(self.first)?).ok()
-    }
-
     /// The waiter; `None` if it was skipped.
     pub(super) fn get_mut(&mut self, ticket: &Ticket) -> Option<&mut Waiter> {
-        match self.index(ticket.number) {
+        match self.ring.index(ticket.number) {
             None => self.returned.get_mut(&ticket.key()),
-            Some(index) => self.ring.get_mut(index)?.waiter_mut(),
+            Some(_) => self.ring.get_mut(ticket.number),
         }
     }
 
     pub(super) fn is_head(&self, ticket: &Ticket) -> bool {
         match self.returned.first_key_value() {
             Some((first, _)) => *first == ticket.key(),
-            None => !self.ring.is_empty() && ticket.number == self.first,
+            None => !self.ring.is_empty() && ticket.number == self.ring.first(),
         }
     }
 
@@ -281,91 +247,58 @@ impl Queue {
     pub(super) fn head_mut(&mut self) -> Option<&mut Waiter> {
         match self.returned.first_entry() {
             Some(first) => Some(first.into_mut()),
-            None => self.ring.front_mut()?.waiter_mut(),
+            None => self.ring.front_mut(),
         }
     }
 
     /// Removes a waiter from any place. Has no effect on a skipped waiter, which has left already.
-    pub(super) fn leave(&mut self, ticket: &Ticket, stale: &mut StaleWakers) {
-        let Some(index) = self.index(ticket.number) else {
-            return self.leave_returned(ticket.key(), stale);
-        };
-        if let Some(waiter) = self.ring.get_mut(index).and_then(Place::vacate) {
-            self.trim();
-            self.gone(waiter, stale);
+    pub(super) fn leave(&mut self, ticket: &Ticket, stale: &mut Wakers) {
+        if ticket.number < self.ring.first() {
+            self.leave_returned(ticket.key(), stale);
+        } else {
+            self.leave_ring(ticket.number, stale);
         }
     }
 
     /// The wakers of all waiters, in order.
     pub(super) fn into_wakers(self) -> impl Iterator<Item = Waker> {
-        let in_ring = self.ring.into_iter().filter_map(|place| match place {
-            Place::Taken(waiter) => Some(waiter),
-            Place::Vacant(_) => None,
-        });
-        self.returned.into_values().chain(in_ring).map(|waiter| waiter.waker)
+        self.returned.into_values().chain(self.ring.into_waiters()).map(|waiter| waiter.waker)
     }
 
     /// Takes the head out of the queue, until it comes back.
-    pub(super) fn skip_head(&mut self, stale: &mut StaleWakers) {
+    pub(super) fn skip_head(&mut self, stale: &mut Wakers) {
         if let Some((first, _)) = self.returned.first_key_value() {
             self.leave_returned(*first, stale);
-        } else if let Some(waiter) = self.ring.front_mut().and_then(Place::vacate) {
-            self.trim();
+        } else {
+            self.leave_ring(self.ring.first(), stale);
+        }
+    }
+
+    fn leave_ring(&mut self, number: i64, stale: &mut Wakers) {
+        let Self { ring, joined_total, left_total, .. } = self;
+        let waiter = ring.leave(
+            number,
+            |waiter| waiter.demand.counts,
+            |end, counts| match end {
+                End::Front => left_total.add(&counts),
+                End::Back => joined_total.take(&counts),
+            },
+        );
+        if let Some(waiter) = waiter {
             self.gone(waiter, stale);
         }
     }
 
-    fn leave_returned(&mut self, key: Key, stale: &mut StaleWakers) {
+    fn leave_returned(&mut self, key: Key, stale: &mut Wakers) {
         if let Some(waiter) = self.returned.remove(&key) {
             self.wanted_by_returned.take(&waiter.demand.counts);
             self.gone(waiter, stale);
         }
     }
 
-    fn gone(&mut self, waiter: Waiter, stale: &mut StaleWakers) {
+    fn gone(&mut self, waiter: Waiter, stale: &mut Wakers) {
         self.count_out(&waiter);
         stale.add(waiter.waker);
-    }
-
-    /// Removes vacant places from both ends of the ring. The front comes first, because numbers at
-    /// the end are reused, and a place at the front may be that of a skipped waiter.
-    fn trim(&mut self) {
-        while let Some(Place::Vacant(counts)) = self.ring.front() {
-            self.left_total.add(counts);
-            self.first += 1;
-            self.ring.pop_front();
-        }
-        while let Some(Place::Vacant(counts)) = self.ring.back() {
-            self.joined_total.take(counts);
-            self.ring.pop_back();
-        }
-        if self.ring.is_empty() && self.ring.capacity() > KEPT_WHEN_EMPTY {
-            self.ring = VecDeque::new();
-        }
-    }
-}
-
-impl Place {
-    fn waiter(&self) -> Option<&Waiter> {
-        match self {
-            Self::Taken(waiter) => Some(waiter),
-            Self::Vacant(_) => None,
-        }
-    }
-
-    fn waiter_mut(&mut self) -> Option<&mut Waiter> {
-        match self {
-            Self::Taken(waiter) => Some(waiter),
-            Self::Vacant(_) => None,
-        }
-    }
-
-    fn vacate(&mut self) -> Option<Waiter> {
-        let counts = self.waiter_mut()?.demand.counts;
-        match std::mem::replace(self, Self::Vacant(counts)) {
-            Self::Taken(waiter) => Some(waiter),
-            Self::Vacant(_) => None,
-        }
     }
 }
 
@@ -499,7 +432,7 @@ mod tests {
             }
             prop_assert!(queue.places_before(ticket) >= queue.before(ticket).count() as u64);
         }
-        prop_assert_eq!(queue.ring.iter().filter_map(Place::waiter).count() + queue.returned.len(), waiting.len());
+        prop_assert_eq!(queue.ring.iter().count() + queue.returned.len(), waiting.len());
         if waiting.is_empty() {
             prop_assert!(queue.ring.is_empty() && queue.returned.is_empty());
             prop_assert_eq!((queue.joined_total, queue.wanted_by_returned), (queue.left_total, Sums::default()));
@@ -512,7 +445,7 @@ mod tests {
 
         #[test]
         fn waiters_stand_in_the_order_in_which_they_came(events in any_events()) {
-            let (mut queue, mut naive, mut stale) = (Queue::default(), Naive::default(), StaleWakers::default());
+            let (mut queue, mut naive, mut stale) = (Queue::default(), Naive::default(), Wakers::default());
             for event in events {
                 match event {
                     Event::Join(permits) => {
@@ -563,10 +496,10 @@ mod tests {
         let demand = Demand { counts: [1; 4], since: 0, latest: Nanos::MAX, lateness: 0 };
         let tickets: Vec<_> = (0..10).map(|_| queue.join(Waker::noop(), demand)).collect();
         for gone in [8, 7, 6, 9] {
-            queue.leave(&tickets[gone], &mut StaleWakers::default());
+            queue.leave(&tickets[gone], &mut Wakers::default());
             assert_eq!(queue.wanted_before_at_most(&tickets[5]), sums(5));
         }
-        assert_eq!(queue.ring.len(), 6);
+        assert_eq!(queue.ring.places(), 6);
     }
 
     #[test]
@@ -577,7 +510,7 @@ mod tests {
         let tickets: Vec<_> = (0..WAITERS).map(|_| queue.join(Waker::noop(), demand)).collect();
         // 700,001 is coprime to the number of waiters, so each leaves once.
         for n in 0..WAITERS {
-            queue.leave(&tickets[n * 700_001 % WAITERS], &mut StaleWakers::default());
+            queue.leave(&tickets[n * 700_001 % WAITERS], &mut Wakers::default());
         }
         assert_eq!((queue.len(), queue.ring.capacity(), queue.joined_total), (0, 0, queue.left_total));
     }

@@ -59,7 +59,7 @@
 
 use super::{
     fast_path::FastPath,
-    queue::{Demand, Queue, StaleWakers, Ticket, Waiter},
+    queue::{Demand, Queue, Ticket, Waiter},
     stats::RateLimiterStats,
 };
 #[cfg(feature = "test-util")]
@@ -69,6 +69,7 @@ use crate::{
     attempt::keeps_place_since,
     clock::{Clock, Epoch, Instant, Nanos, TIMER_RESOLUTION, nanos},
     policy::{Counts, MAX_WINDOWS, Quota, Sums, excess},
+    ring::Wakers,
     sync::{Arc, Mutex, MutexGuard, lock, lock_spinning},
 };
 use std::{
@@ -272,7 +273,7 @@ struct Front {
 #[derive(Debug, Default)]
 struct Aftermath {
     wake: Option<Waker>,
-    stale: StaleWakers,
+    stale: Wakers,
 }
 
 impl Aftermath {

@@ -1,0 +1,9 @@
+//! When a concurrency limiter admits a call, and how its limit adapts.
+
+mod adaptive;
+mod config;
+mod flow;
+
+pub use config::ConcurrencyConfig;
+pub(crate) use config::Kind;
+pub(crate) use flow::{Ended, Fit, Flow};
