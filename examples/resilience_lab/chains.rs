@@ -66,12 +66,34 @@ fn with_breaker(service: &Service) -> Call {
         .boxed()
 }
 
+/// The limiter learns from timeouts and from full queues how many calls the service can take. A call
+/// that finds no place within 200 ms is refused.
+fn with_adaptive_concurrency(service: &Service) -> Call {
+    let budget = RetryBudget::new(BUDGET_RATIO);
+    let limiter = ConcurrencyLimiter::adaptive(4..=200);
+    decor::with_context(service.clone(), ask)
+        .timeout(ATTEMPT)
+        .backing_off(&limiter, CallError::is_overload)
+        .concurrency_limited_within(&limiter, Duration::from_millis(200))
+        .retry_with(policy())
+        .transient()
+        .budgeted(&budget)
+        .timeout(TOTAL)
+        .boxed()
+}
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
     #[error(transparent)]
     Service(#[from] Failure),
     #[error(transparent)]
     Policy(#[from] Error),
+}
+
+impl CallError {
+    fn is_overload(&self) -> bool {
+        matches!(self, Self::Service(Failure::QueueFull) | Self::Policy(Error::TimedOut { .. }))
+    }
 }
 
 impl Transient for CallError {
@@ -89,10 +111,11 @@ pub(crate) enum Chain {
     Retry,
     Budget,
     Breaker,
+    Adaptive,
 }
 
 impl Chain {
-    pub(crate) const ALL: [Self; 4] = [Self::Bare, Self::Retry, Self::Budget, Self::Breaker];
+    pub(crate) const ALL: [Self; 5] = [Self::Bare, Self::Retry, Self::Budget, Self::Breaker, Self::Adaptive];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -100,6 +123,7 @@ impl Chain {
             Self::Retry => "retry",
             Self::Budget => "retry + budget",
             Self::Breaker => ".. + breaker",
+            Self::Adaptive => ".. + adaptive limit",
         }
     }
 
@@ -109,6 +133,7 @@ impl Chain {
             Self::Retry => retry(service),
             Self::Budget => with_budget(service),
             Self::Breaker => with_breaker(service),
+            Self::Adaptive => with_adaptive_concurrency(service),
         }
     }
 }
