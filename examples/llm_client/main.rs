@@ -24,7 +24,7 @@ mod report;
 mod server;
 mod tally;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use args::{Command, Options, OtherServer};
 use client::{Answer, Answers, Api, Complete, Limits, LlmError, Rate, Source};
 use decor::prelude::*;
@@ -125,6 +125,11 @@ async fn run(Options { prompts, server, no_memo, no_limiter }: &Options) -> anyh
         println!("\n{outage}");
         outage.check()?;
     }
+
+    let chain = complete.describe();
+    println!("\n{chain}");
+    ensure!(chain.lints().is_empty(), "the chain has lints: {:#?}", chain.lints());
+    println!("\nno lints: the decorators stand in a good order, and their times fit");
     Ok(())
 }
 

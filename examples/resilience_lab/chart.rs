@@ -101,6 +101,7 @@ pub(crate) fn storm(results: &Results) -> String {
     }
     let y = load.y(f64::from(CAPACITY));
     let _ = writeln!(svg, r#"<path class="dash" d="M{LEFT} {y:.1}H{RIGHT}"/>"#);
+    let _ = writeln!(svg, r#"<text x="{}" y="{:.1}" class="note">room for {CAPACITY}</text>"#, LEFT + 4.0, y - 6.0);
     load.line(&mut svg, "bad", "retry", &naive.arrivals_each(SPAN));
     load.line(&mut svg, "good", "retry + budget", &budget.arrivals_each(SPAN));
     answers.line(&mut svg, "bad", "retry", &naive.answers_each(SPAN));
