@@ -34,10 +34,7 @@ pub(crate) struct Outage {
 }
 
 /// Lets the server die, asks it prompts at a steady pace, and starts it again.
-pub(crate) async fn ride_out(
-    server: &mut Process,
-    complete_for_each: impl Fn() -> Complete,
-) -> anyhow::Result<Outage> {
+pub(crate) async fn ride_out(server: &mut Process, complete_for_each: impl Fn() -> Complete) -> anyhow::Result<Outage> {
     let before = TALLY.counts();
     let mut events = vec![(Duration::ZERO, "the server dies".to_owned())];
     let mut tasks = JoinSet::new();
@@ -95,13 +92,15 @@ impl Display for Outage {
         for (at, event) in &self.events {
             writeln!(f, "{:>8}  {event}", time(*at))?;
         }
-        let is_marked = |ended: &Result<Answer, LlmError>| {
-            matches!(ended, Ok(Answer { source: Source::Fallback(_), .. }))
-        };
+        let is_marked =
+            |ended: &Result<Answer, LlmError>| matches!(ended, Ok(Answer { source: Source::Fallback(_), .. }));
         let (calls, marked) = (self.calls.len(), self.calls.iter().filter(|(_, ended)| is_marked(ended)).count());
         let by_model = self.calls.iter().filter(|(_, ended)| ended.is_ok()).count() - marked;
         let (sent, saved) = (self.sent, self.saved);
-        writeln!(f, "\n{calls} calls: {by_model} answered by the model, {marked} with a fallback that is marked as such")?;
+        writeln!(
+            f,
+            "\n{calls} calls: {by_model} answered by the model, {marked} with a fallback that is marked as such"
+        )?;
         write!(f, "{sent} requests sent, {saved} saved by the breaker")
     }
 }

@@ -33,12 +33,7 @@ fn bare(service: &Service) -> Call {
 }
 
 fn retry(service: &Service) -> Call {
-    decor::with_context(service.clone(), ask)
-        .timeout(ATTEMPT)
-        .retry_with(policy())
-        .transient()
-        .timeout(TOTAL)
-        .boxed()
+    decor::with_context(service.clone(), ask).timeout(ATTEMPT).retry_with(policy()).transient().timeout(TOTAL).boxed()
 }
 
 fn with_budget(service: &Service) -> Call {
