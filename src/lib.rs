@@ -1,5 +1,5 @@
-//! Retries, timeouts, rate limits, memos and logs as methods on any async function, any future and
-//! any sync function.
+//! Retries, timeouts, limits, circuit breakers, hedges, memos and logs as methods on any async
+//! function, any future and any sync function.
 //!
 //! # A first call
 //!
@@ -65,15 +65,63 @@
 //! Read a chain from left to right and inside out: the leftmost decorator is the innermost.
 //! Decorators before `retry_with` act on each attempt, those behind it on the call as a whole.
 //!
-//! [`.describe()`](FnExt::describe) has the decorators of a chain as data, draws them with the
-//! longest time of a call at each place, and finds [faults in their order](describe#lints). A test
-//! asserts that there are none: `assert!(chain.describe().lints().is_empty())`.
+//! The chain below has a place for each handle. A chain of yours takes the decorators that it needs,
+//! and keeps their order:
 //!
-//! A chain should bound its callers. A `timeout` before `memoized` bounds one load, and a `timeout`
-//! behind `memoized` bounds one caller, its wait for another call's load included. Each method of
-//! [`FnExt`] names its place in a chain.
+#![cfg_attr(feature = "memo", doc = "```")]
+#![cfg_attr(not(feature = "memo"), doc = "```text")]
+//! use decor::{Error, Hedge, prelude::*};
+//! use std::time::Duration;
+//!
+//! # async fn fetch(id: u64) -> Result<String, Error> { Ok(format!("user {id}")) }
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+//! let secs = Duration::from_secs;
+//! let limiter = RateLimiter::new(100, secs(1));
+//! let places = ConcurrencyLimiter::new(20);
+//! let breaker = CircuitBreaker::consecutive(5);
+//! let budget = RetryBudget::new(0.1);
+//! let hedge = Hedge::percentile(0.95).budget(&budget);
+//! let users: Memo<u64, String> = Memo::ttl(secs(300));
+//!
+//! let fetch = fetch
+//!     .timeout(secs(1)) // limit of each attempt
+//!     .guarded_by(&breaker) // counts the attempts that fail, and refuses all while most would
+//!     .rate_limited(&limiter) // calls that wait here reach the breaker when their turn comes
+//!     .concurrency_limited_within(&places, secs(2))
+//!     .unless_open(&breaker) // calls do not queue only to be refused
+//!     .hedged(&hedge) // a second call beside one of the slowest
+//!     .retry_with(RetryPolicy::fixed(secs(1)))
+//!     .transient()
+//!     .budgeted(&budget) // hedges and retries share a budget
+//!     .timeout(secs(14)) // limit of each load
+//!     .memoized(&users)
+//!     .timeout(secs(15)) // limit of each caller
+//!     .fallback(|error: Error, id: u64| async move {
+//!         match error {
+//!             Error::CircuitOpen { .. } => Ok(format!("user {id}, whose name comes later")),
+//!             error => Err(error),
+//!         }
+//!     })
+//!     .logged();
+//!
+//! assert!(fetch.describe().lints().is_empty());
+//! # assert_eq!(fetch.call(42).await.unwrap(), "user 42");
+//! # }
+//! ```
+//!
+//! If `fetch` hangs, XXX
+//!
+//! [`.describe()`](FnExt::describe) draws this chain, with the longest time of a call at each place:
 //!
 #![doc = include_str!("../docs/order.svg")]
+//!
+//! It also has the decorators as data, and finds [faults in their order](describe#lints). A test
+//! asserts that there are none.
+//!
+//! The other decorators stand beside these: `pausing` and `backing_off` directly behind the timeout
+//! of an attempt, `validated` and `timed` outside. A chain should bound its callers. A `timeout`
+//! before `memoized` bounds one load, and a `timeout` behind `memoized` bounds one caller, its wait
+//! for another call's load included. Each method of [`FnExt`] names its place in a chain.
 //!
 //! # The place of a limit
 //!
