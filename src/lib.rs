@@ -40,6 +40,7 @@
 //! | [`logged_args`](FnExt::logged_args) | | yes | the same with a text that a closure makes from the arguments |
 //! | [`timeout`](FnExt::timeout) | yes | yes | bounds the duration of each call; `.labelled("total")` tells the limit from others |
 //! | [`retry_with`](FnExt::retry_with) | | yes | calls the function again after a failure, by a [`RetryPolicy`] |
+//! | [`hedged`](FnExt::hedged) | | yes | starts another call beside a call that takes too long, by a [`Hedge`]; not for sync functions |
 //! | [`rate_limited`](FnExt::rate_limited), [`rate_limited_by`](FnExt::rate_limited_by) | yes | yes | waits for permits of a shared [`RateLimiter`]; [`settled`](Around::settled) replaces the reserved permits by the permits that the call has used |
 //! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same with a bounded wait, or without a wait; [`permits`](Around::permits) takes several permits |
 //! | [`rate_limited_by_key`](FnExt::rate_limited_by_key), [`rate_limited_within_by_key`](FnExt::rate_limited_within_by_key), [`try_rate_limited_by_key`](FnExt::try_rate_limited_by_key) | by a given key | yes | a limit for each user, host, .. of a [`KeyedLimiter`] |
@@ -317,6 +318,7 @@ mod fallible;
 mod fn_ext;
 mod future_ext;
 mod keys;
+mod hedge;
 pub mod layer;
 #[cfg(feature = "memo")]
 mod memo;
@@ -359,6 +361,7 @@ pub use decorators::memoized::Memoized;
 pub use decorators::{
     boxed::BoxedFn,
     deprecated::Deprecation,
+    hedged::Hedged,
     logged::Logging,
     retry::{GiveUpEvent, Retry, RetryEvent},
     timed::{Measurement, Timing},
@@ -372,8 +375,9 @@ pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
 pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
 pub use name::Name;
+pub use hedge::{Hedge, HedgeStats};
 pub use policy::{
-    Backoff, CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow, ConcurrencyConfig, Jitter, Permits, RetryBudgetConfig,
+    Backoff, CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow, ConcurrencyConfig, HedgeConfig, Jitter, Permits, RetryBudgetConfig,
     RetryConfig, RetryPolicy, Schedule,
 };
 pub use rate_limiter::{KeyedLimiter, KeyedLimiterBuilder, RateLimiter, RateLimiterBuilder, RateLimiterStats};
@@ -388,7 +392,7 @@ pub use {
         CloneFunction, Late, LateCalls,
         args::CloneArgs,
         context::TakesContext,
-        mode::{AsyncHalf, BlockingHalf, Repeatable},
+        mode::{AsyncHalf, BlockingHalf, Hedgeable, Repeatable},
     },
     concurrency_limiter::OnePermit,
     decorators::{
@@ -399,6 +403,7 @@ pub use {
         concurrency_limited::{
             ConcurrencyAdmission, ConcurrencyLimited, ConcurrencyOfKey, RefusableConcurrencyAdmission,
         },
+        hedged::HedgedCalls,
         logged::{CallLog, HideValues, Logged, ShowDebug, ShowPicked},
         rate_limited::{Admission, OfKey, One, OneWithin, RateLimited, RefusableAdmission, Weighted},
         retry::RetryOptions,
@@ -439,7 +444,7 @@ pub mod future {
     pub use crate::memo::MemoizedFuture;
     pub use crate::{
         call::{Called, LateFuture, Repeated},
-        decorators::{fallback::FallbackFuture, retry::RetryFuture, timeout::TimeoutFuture},
+        decorators::{fallback::FallbackFuture, hedged::HedgedFuture, retry::RetryFuture, timeout::TimeoutFuture},
         concurrency_limiter::{AcquireConcurrency, AcquireManyConcurrency},
         layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},

@@ -61,6 +61,13 @@ pub struct KeyedConcurrencyLimiter<K> {
     keys: Arc<Keys<K, Common>>,
 }
 
+impl<K> KeyedConcurrencyLimiter<K> {
+    /// The identity of the limiter in the description of a chain.
+    pub(crate) fn id(&self) -> crate::describe::HandleId {
+        crate::describe::HandleId::of(&self.keys)
+    }
+}
+
 /// The settings that the limiters of all keys share.
 #[derive(Debug)]
 struct Common {

@@ -101,6 +101,13 @@ pub struct ConcurrencyLimiter {
 }
 
 impl ConcurrencyLimiter {
+    /// The identity of the limiter in the description of a chain.
+    pub(crate) fn id(&self) -> crate::describe::HandleId {
+        crate::describe::HandleId::of(&self.core)
+    }
+}
+
+impl ConcurrencyLimiter {
     /// Waits for one permit.
     ///
     /// Stays pending on a [closed](Self::close) limiter, because this method has no error to

@@ -4,6 +4,7 @@ use super::concurrency_limited::{ConcurrencyOfKey, ShownConcurrency};
 use crate::{
     ConcurrencyLimiter, ResultLike,
     call::args::Inspect,
+    describe::StepKind,
     layer::{Captures, Decoration, End, Gate, GateSource, Renewable, Wait, captures_nothing, repeats_in_place},
 };
 use std::{fmt, hash::Hash, task::Poll};
@@ -63,6 +64,10 @@ impl<T: ResultLike, P: FnMut(&T::Err) -> bool, L: Signalled> Gate<T> for Backing
 impl<P, L: ShownConcurrency> Decoration for BackingOff<P, L> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ".backing_off{}({}{}, ..)", L::BY_KEY, self.limiter.limiter(), L::CLOSURE)
+    }
+
+    fn kind(&self) -> StepKind {
+        StepKind::Immediate
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     ConcurrencyLimiter, Fallible, KeyedConcurrencyLimiter, Permits,
     call::{Late, args::Inspect, mode::Function},
     concurrency_limiter::{Core, OnePermit, Patience, Slot, Weight},
+    describe::{HandleId, StepKind},
     layer::{
         Around, Captures, Decoration, End, FromArgs, Gate, GateLayer, GateSource, Outcome, Renewable,
         Wait, captures_nothing,
@@ -408,6 +409,9 @@ pub trait ShownConcurrency {
 
     /// The limiter.
     fn limiter(&self) -> &dyn Display;
+
+    /// The identity of the limiter.
+    fn id(&self) -> HandleId;
 }
 
 impl ShownConcurrency for ConcurrencyLimiter {
@@ -416,6 +420,10 @@ impl ShownConcurrency for ConcurrencyLimiter {
 
     fn limiter(&self) -> &dyn Display {
         self
+    }
+
+    fn id(&self) -> HandleId {
+        self.id()
     }
 }
 
@@ -426,11 +434,19 @@ impl<K, Q> ShownConcurrency for ConcurrencyOfKey<K, Q> {
     fn limiter(&self) -> &dyn Display {
         &self.limiter
     }
+
+    fn id(&self) -> HandleId {
+        self.limiter.id()
+    }
 }
 
 impl<L: ShownConcurrency, R: ForOne> Decoration for ConcurrencyLimited<L, R> {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         describe(&self.limiter, self.request.max_wait(), f)
+    }
+
+    fn kind(&self) -> StepKind {
+        StepKind::ConcurrencyLimiter { handle: self.limiter.id(), max_wait: self.request.max_wait() }
     }
 }
 
@@ -441,6 +457,10 @@ impl<L: ShownConcurrency, P> Decoration for ConcurrencyLimited<L, Weighted<P>> {
         }
         describe(&self.limiter, self.request.max_wait, f)?;
         f.write_str(".permits(..)")
+    }
+
+    fn kind(&self) -> StepKind {
+        StepKind::ConcurrencyLimiter { handle: self.limiter.id(), max_wait: self.request.max_wait }
     }
 }
 

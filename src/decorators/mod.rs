@@ -7,6 +7,7 @@ pub(crate) mod deprecated;
 pub(crate) mod errors;
 pub(crate) mod fallback;
 pub(crate) mod guarded_by;
+pub(crate) mod hedged;
 #[cfg(feature = "memo")]
 pub(crate) mod invalidating;
 pub(crate) mod logged;
@@ -31,7 +32,7 @@ macro_rules! for_each_decorator {
     ($do_it:ident) => {
         $do_it! {
             timed(name) timed_with(timing) logged() logged_values() logged_args(pick) logged_with(logging)
-            timeout(limit) retry_with(policy)
+            timeout(limit) retry_with(policy) hedged(hedge)
             rate_limited(limiter) rate_limited_by(limiter, permits) rate_limited_by_key(limiter, key)
             rate_limited_within(limiter, max_wait) rate_limited_within_by_key(limiter, max_wait, key)
             try_rate_limited(limiter) try_rate_limited_by_key(limiter, key)

@@ -1,5 +1,5 @@
 //! Pure decisions: when a retry goes on and how long it waits, when a budget pays for it, when a
-//! limiter admits a call, when a circuit opens, how long a value is fresh.
+//! hedge begins, when a limiter admits a call, when a circuit opens, how long a value is fresh.
 //!
 //! No code in here reads a clock or sleeps, and no decision draws randomness of its own: time and
 //! seeds are arguments. A retry policy only hands out seeds, which come from `random.rs`. The async
@@ -10,12 +10,14 @@ mod circuit;
 mod concurrency;
 #[cfg(feature = "memo")]
 mod freshness;
+mod hedge;
 mod limit;
 mod retry;
 
 pub use budget::RetryBudgetConfig;
 pub use circuit::{CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow};
 pub use concurrency::ConcurrencyConfig;
+pub use hedge::HedgeConfig;
 pub use limit::Permits;
 pub use retry::{Backoff, Jitter, RetryConfig, RetryPolicy, Schedule};
 
@@ -24,5 +26,6 @@ pub(crate) use circuit::{Change, Circuit, DEFAULT_OPEN_FOR, Delayed, Refused, St
 pub(crate) use concurrency::{Ended, Fit, Flow, Kind};
 #[cfg(feature = "memo")]
 pub(crate) use freshness::{Freshness, Lifetime, Rest, Stamp};
+pub(crate) use hedge::{HedgePlan, Latencies, Trigger};
 pub(crate) use limit::{Counts, MAX_WINDOWS, Pacer, Quota, SlidingLog, Sums, Ticks, excess};
 pub(crate) use retry::{Delays, FailedAttempt, RetryDecision};

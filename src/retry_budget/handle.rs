@@ -4,6 +4,7 @@ use super::stats::RetryBudgetStats;
 use crate::{
     ConfigError,
     clock::{Clock, Epoch},
+    describe::HandleId,
     error::or_panic,
     policy::{BudgetPlan, Refill, RetryBudgetConfig, retries},
     striped::Striped,
@@ -78,6 +79,10 @@ struct Time {
 }
 
 impl RetryBudget {
+    pub(crate) fn id(&self) -> HandleId {
+        HandleId::of(&self.0)
+    }
+
     /// Makes a budget into which each success pays `ratio` retries. It saves up to 10 retries, and
     /// starts with them.
     ///

@@ -353,10 +353,18 @@ macro_rules! is_as_its_function {
     };
     // The other answer of a sync function is sync as well: see `values!`.
     (fallback, |$f:ident| $chain:expr) => {
+        
         async_is_as_its_function!(fallback, |$f| $chain);
+    
     };
     (fallback_to, |$f:ident| $chain:expr) => {
+        
         async_is_as_its_function!(fallback_to, |$f| $chain);
+    
+    };
+    //Sync functions have no hedge.
+    (hedged, |$f:ident| $chain:expr) => {
+        async_is_as_its_function!(hedged, |$f| $chain);
     };
     ($decorator:ident, |$f:ident| $chain:expr) => {
         is_as!($decorator, ALL, |$f| $chain, all(), |id: u64| Output::Ok(id));
@@ -475,7 +483,6 @@ fn check_values() -> Vec<&'static str> {
         all().fallback(|_: Error, _: u64| local()(7)).call(7) => LOCAL;
         all().fallback_to(local()) => LOCAL;
         all().fallback_to(pinned()).call(7) => PINNED;
-        (|id: u64| Output::Ok(id)).blocking().fallback(with(SHARED, |_: Error, _: u64| Output::Ok(7))) => LOCAL;
         (|id: u64| Output::Ok(id)).blocking().fallback_to(with(SYNCED, |id: u64| Output::Ok(id)).blocking()) => NOT_SYNC;
         all().map_err(change.clone()) => LOCAL;
         all().map_err(change).call(7) => LOCAL;

@@ -26,6 +26,7 @@ macro_rules! every_decorator {
             timeout: |f| f.timeout(secs(1)) => ".timeout(1s)";
             retry_with: |f| f.retry_with(RetryPolicy::default())
                 => ".retry_with(exponential from 1s by 2, no jitter, 3 attempts)";
+            hedged: |f| f.hedged(secs(1)) => ".hedged(after 1s, at most 2 calls)";
             rate_limited: |f| f.rate_limited(&every::limiter()) => ".rate_limited(1000 per 1s)";
             rate_limited_by: |f| f.rate_limited_by(&every::limiter(), |_: &Arg| 2) => ".rate_limited_by(1000 per 1s, ..)";
             rate_limited_by_key: |f| f.rate_limited_by_key(&every::keyed(), |arg: &Arg| *arg)

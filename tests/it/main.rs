@@ -14,6 +14,7 @@ mod describe;
 mod errors;
 mod every;
 mod gates;
+mod hedge;
 mod late;
 mod layering;
 mod lazy;
