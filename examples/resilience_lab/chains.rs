@@ -77,6 +77,40 @@ fn with_adaptive_concurrency(service: &Service) -> Call {
         .boxed()
 }
 
+/// A call that takes longer than 95 of 100 gets a second call beside it.
+fn with_hedge(service: &Service) -> Call {
+    let budget = RetryBudget::new(BUDGET_RATIO);
+    let hedge = Hedge::percentile(0.95).budget(&budget);
+    decor::with_context(service.clone(), ask)
+        .timeout(ATTEMPT)
+        .hedged(&hedge)
+        .retry_with(policy())
+        .transient()
+        .budgeted(&budget)
+        .timeout(TOTAL)
+        .boxed()
+}
+
+/// All of them, in the order that the documentation of decor recommends.
+fn with_all(service: &Service) -> Call {
+    let budget = RetryBudget::new(BUDGET_RATIO);
+    let breaker = CircuitBreaker::builder().among(10, 20).open_for(Duration::from_secs(1)).build();
+    let limiter = ConcurrencyLimiter::adaptive(4..=200);
+    let hedge = Hedge::percentile(0.95).budget(&budget);
+    decor::with_context(service.clone(), ask)
+        .timeout(ATTEMPT)
+        .backing_off(&limiter, CallError::is_overload)
+        .guarded_by(&breaker)
+        .concurrency_limited_within(&limiter, Duration::from_millis(200))
+        .unless_open(&breaker)
+        .hedged(&hedge)
+        .retry_with(policy())
+        .transient()
+        .budgeted(&budget)
+        .timeout(TOTAL)
+        .boxed()
+}
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
     #[error(transparent)]
@@ -107,10 +141,13 @@ pub(crate) enum Chain {
     Budget,
     Breaker,
     Adaptive,
+    Hedge,
+    All,
 }
 
 impl Chain {
-    pub(crate) const ALL: [Self; 5] = [Self::Bare, Self::Retry, Self::Budget, Self::Breaker, Self::Adaptive];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Bare, Self::Retry, Self::Budget, Self::Breaker, Self::Adaptive, Self::Hedge, Self::All];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -119,6 +156,8 @@ impl Chain {
             Self::Budget => "retry + budget",
             Self::Breaker => ".. + breaker",
             Self::Adaptive => ".. + adaptive limit",
+            Self::Hedge => ".. + hedge",
+            Self::All => "all",
         }
     }
 
@@ -129,6 +168,8 @@ impl Chain {
             Self::Budget => with_budget(service),
             Self::Breaker => with_breaker(service),
             Self::Adaptive => with_adaptive_concurrency(service),
+            Self::Hedge => with_hedge(service),
+            Self::All => with_all(service),
         }
     }
 }
