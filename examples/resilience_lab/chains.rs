@@ -1,7 +1,7 @@
 //! The chains: the part to copy.
 
 use super::service::{Failure, Service};
-use decor::{BoxedFn, Error, Transient, prelude::*};
+use decor::{Error, prelude::*};
 use std::time::Duration;
 
 /// A function from the number of a call to its answer.
@@ -33,7 +33,12 @@ fn bare(service: &Service) -> Call {
 }
 
 fn retry(service: &Service) -> Call {
-    decor::with_context(service.clone(), ask).timeout(ATTEMPT).retry_with(policy()).transient().timeout(TOTAL).boxed()
+    decor::with_context(service.clone(), ask)
+        .timeout(ATTEMPT)
+        .retry_with(policy())
+        .when(CallError::is_worth_a_retry)
+        .timeout(TOTAL)
+        .boxed()
 }
 
 fn with_budget(service: &Service) -> Call {
@@ -41,7 +46,7 @@ fn with_budget(service: &Service) -> Call {
     decor::with_context(service.clone(), ask)
         .timeout(ATTEMPT)
         .retry_with(policy())
-        .transient()
+        .when(CallError::is_worth_a_retry)
         .budgeted(&budget)
         .timeout(TOTAL)
         .boxed()
@@ -55,7 +60,7 @@ fn with_breaker(service: &Service) -> Call {
         .timeout(ATTEMPT)
         .guarded_by(&breaker)
         .retry_with(policy())
-        .transient()
+        .when(CallError::is_worth_a_retry)
         .budgeted(&budget)
         .timeout(TOTAL)
         .boxed()
@@ -71,7 +76,7 @@ fn with_adaptive_concurrency(service: &Service) -> Call {
         .backing_off(&limiter, CallError::is_overload)
         .concurrency_limited_within(&limiter, Duration::from_millis(200))
         .retry_with(policy())
-        .transient()
+        .when(CallError::is_worth_a_retry)
         .budgeted(&budget)
         .timeout(TOTAL)
         .boxed()
@@ -85,7 +90,7 @@ fn with_hedge(service: &Service) -> Call {
         .timeout(ATTEMPT)
         .hedged(&hedge)
         .retry_with(policy())
-        .transient()
+        .when(CallError::is_worth_a_retry)
         .budgeted(&budget)
         .timeout(TOTAL)
         .boxed()
@@ -105,7 +110,7 @@ fn with_all(service: &Service) -> Call {
         .unless_open(&breaker)
         .hedged(&hedge)
         .retry_with(policy())
-        .transient()
+        .when(CallError::is_worth_a_retry)
         .budgeted(&budget)
         .timeout(TOTAL)
         .boxed()
@@ -120,17 +125,14 @@ pub(crate) enum CallError {
 }
 
 impl CallError {
+    /// Returns `true` for what the service did. A refusal by a breaker or a limiter is meant, and so
+    /// is not retried.
+    fn is_worth_a_retry(&self) -> bool {
+        matches!(self, Self::Service(_) | Self::Policy(Error::TimedOut { .. }))
+    }
+
     fn is_overload(&self) -> bool {
         matches!(self, Self::Service(Failure::QueueFull) | Self::Policy(Error::TimedOut { .. }))
-    }
-}
-
-impl Transient for CallError {
-    fn is_transient(&self) -> bool {
-        match self {
-            Self::Service(_) => true,
-            Self::Policy(error) => error.is_transient(), // a timeout; an open circuit is not
-        }
     }
 }
 

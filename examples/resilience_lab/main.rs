@@ -21,7 +21,10 @@ mod scenarios;
 mod service;
 mod table;
 
+use chains::Chain;
+use decor::prelude::*;
 use scenarios::Results;
+use service::Service;
 use std::{env, fs, process::ExitCode};
 
 /// Returns a random number from 0 to 1, which depends on the arguments only.
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
     };
     let results = Results::of_all();
     print!("{}", table::Table(&results));
+    println!("{}\n", Chain::All.around(&Service::new()).describe());
     let claims = claims::of(&results);
     for claim in &claims {
         println!("{claim}");
