@@ -11,6 +11,7 @@ use std::{
 
 pub(crate) const HELP: &str = "\
 Sends prompts to a chat-completions API that throttles, fails and hangs, and gets an answer to each.
+Then the built-in server dies for two seconds.
 
 Usage: cargo run --example llm_client -- [--prompts FILE] [--no-memo] [--no-limiter]
        cargo run --example llm_client -- [--prompts FILE] [--no-memo] --url URL [--model NAME]

@@ -51,10 +51,11 @@ impl Answer {
 /// call's load included. A prompt with a remembered answer takes no permit and sends no request,
 /// but is validated, logged and timed.
 ///
-/// While the breaker is open, calls take no permit and send no request. They get the fallback's
+/// A request that is slower than 99 of 100 gets a second one beside it. The budget pays for it, as
+/// for a retry. While the breaker is open, calls take no permit and send no request. They get the fallback's
 /// text at once, which the memo does not keep, because the fallback stands behind it.
 pub(crate) fn production_ready(api: Api, memo: &Answers) -> Complete {
-    let Api { limits, tally, limiter, breaker, budget, .. } = api.clone();
+    let Api { limits, tally, limiter, breaker, budget, hedge, .. } = api.clone();
     let policy = RetryPolicy::exponential(Duration::from_millis(100))
         .max_delay(Duration::from_secs(2))
         .max_attempts(12)
@@ -71,6 +72,7 @@ pub(crate) fn production_ready(api: Api, memo: &Answers) -> Complete {
         .rate_limited_by(&limiter, move |prompt: &Arc<str>| [1, limits.tokens_reserved(prompt)])
         .settled(|answer| [1, tally.used(answer.tokens_used)])
         .unless_open(&breaker)
+        .hedged(&hedge)
         .retry_with(&policy)
         .transient()
         .budgeted(&budget)
@@ -249,6 +251,7 @@ pub(crate) struct Api {
     pub(crate) limiter: RateLimiter,
     pub(crate) breaker: CircuitBreaker,
     pub(crate) budget: RetryBudget,
+    pub(crate) hedge: Hedge,
     tally: &'static Tally,
 }
 
@@ -261,6 +264,7 @@ impl Api {
         tally: &'static Tally,
     ) -> reqwest::Result<Self> {
         let (ratio, saved) = limits.retries;
+        let budget = RetryBudget::new(ratio).capacity(saved);
         Ok(Self {
             // A proxy of the environment must not get requests for loopback addresses.
             http: reqwest::Client::builder().no_proxy().build()?,
@@ -269,12 +273,13 @@ impl Api {
             limits,
             limiter: rate.limiter(),
             breaker: CircuitBreaker::builder()
-                .consecutive(8)
+                .consecutive(12)
                 .open_for(limits.open_for)
                 .named("model")
                 .on_change(|change| tally.circuit_changed(change))
                 .build(),
-            budget: RetryBudget::new(ratio).capacity(saved),
+            hedge: Hedge::percentile(0.99).budget(&budget),
+            budget,
             tally,
         })
     }

@@ -1,4 +1,5 @@
 //! Sends sixty prompts to a model API that throttles, fails and hangs, and gets an answer to each.
+//! Then the server dies for two seconds, and callers get a fallback that is marked as such.
 //!
 //! ```text
 //! cargo run --example llm_client
@@ -10,7 +11,8 @@
 //!
 //! `client.rs` begins with the chain of decorators around a bare HTTP request. `server.rs` is a
 //! real server with limits of requests and tokens per second. `tally.rs` counts what the chain
-//! reports, and `report.rs` shows these counts beside the server's own.
+//! reports, and `report.rs` shows these counts beside the server's own. `outage.rs` lets the server
+//! die. At the end, the chain describes itself.
 //!
 //! A memo answers a repeated prompt without a request. With `--no-memo`, each prompt is a request.
 //! With `--no-limiter`, the requests are sent as fast as possible, and the server throttles them.
@@ -121,7 +123,7 @@ async fn run(Options { prompts, server, no_memo, no_limiter }: &Options) -> anyh
     check(prompts, &answers, is_right)?;
 
     if let Some(server) = &mut our_server {
-        let outage = outage::ride_out(server, complete_for_each).await?;
+        let outage = outage::ride_out(server, &api.hedge, complete_for_each).await?;
         println!("\n{outage}");
         outage.check()?;
     }

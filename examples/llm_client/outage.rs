@@ -4,7 +4,7 @@ use crate::{
     TALLY,
     client::{Answer, Complete, LlmError, Source},
     report::time,
-    server::{self, Process},
+    server::{self, Faults, Process},
 };
 use anyhow::ensure;
 use decor::{CircuitState, prelude::*};
@@ -31,18 +31,20 @@ pub(crate) struct Outage {
     sent: usize,
     /// Number of requests that the breaker refused.
     saved: usize,
+    /// Number of second requests beside slow ones, and of those that answered first.
+    hedges: [u64; 2],
 }
 
 /// Lets the server die, asks it prompts at a steady pace, and starts it again.
-pub(crate) async fn ride_out(server: &mut Process, complete_for_each: impl Fn() -> Complete) -> anyhow::Result<Outage> {
-    let before = TALLY.counts();
+pub(crate) async fn ride_out(server: &mut Process, hedge: &Hedge, complete_for_each: impl Fn() -> Complete) -> anyhow::Result<Outage> {
+    let (before, hedged) = (TALLY.counts(), hedge.stats());
     let mut events = vec![(Duration::ZERO, "the server dies".to_owned())];
     let mut tasks = JoinSet::new();
     let began = Instant::now();
     server.die();
     for n in 1.. {
         if !server.is_running() && began.elapsed() >= OUTAGE {
-            server.restart()?;
+            server.restart(Faults::SELDOM)?;
             events.push((began.elapsed(), "the server runs again".to_owned()));
         }
         if began.elapsed() >= OUTAGE + AFTERWARDS {
@@ -64,6 +66,7 @@ pub(crate) async fn ride_out(server: &mut Process, complete_for_each: impl Fn() 
         calls,
         sent: after.attempts.len() - before.attempts.len(),
         saved: after.refused() - before.refused(),
+        hedges: [hedge.stats().hedges - hedged.hedges, hedge.stats().wins - hedged.wins],
     })
 }
 
@@ -89,6 +92,7 @@ impl Outage {
 
 impl Display for Outage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "an outage of {}, with a new prompt every {}\n", time(OUTAGE), time(PROMPT_EVERY))?;
         for (at, event) in &self.events {
             writeln!(f, "{:>8}  {event}", time(*at))?;
         }
@@ -101,6 +105,8 @@ impl Display for Outage {
             f,
             "\n{calls} calls: {by_model} answered by the model, {marked} with a fallback that is marked as such"
         )?;
-        write!(f, "{sent} requests sent, {saved} saved by the breaker")
+        writeln!(f, "{sent} requests sent, {saved} saved by the breaker")?;
+        let [hedges, wins] = self.hedges;
+        write!(f, "{hedges} of them sent beside a slow one, of which {wins} answered first")
     }
 }

@@ -54,12 +54,13 @@ impl Process {
     pub(crate) fn start(seed: u64, limits: Load) -> io::Result<Self> {
         let server = Arc::new(Mutex::new(Server { seed, limits, ..Server::default() }));
         let mut process = Self { address: (Ipv4Addr::LOCALHOST, 0).into(), server, runtime: None };
-        process.restart()?;
+        process.restart(Faults::OFTEN)?;
         Ok(process)
     }
 
-    /// Starts the server at its former port.
-    pub(crate) fn restart(&mut self) -> io::Result<()> {
+    /// Starts the server at its former port, with faults of another frequency.
+    pub(crate) fn restart(&mut self, faults: Faults) -> io::Result<()> {
+        lock(&self.server).faults = faults;
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = std::net::TcpListener::bind(self.address)?;
         listener.set_nonblocking(true)?;
@@ -130,9 +131,22 @@ impl Sum for Load {
     }
 }
 
+/// Percentages of the requests that fail, and that hang.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Faults {
+    failing: u64,
+    hanging: u64,
+}
+
+impl Faults {
+    const OFTEN: Self = Self { failing: 15, hanging: 10 };
+    pub(crate) const SELDOM: Self = Self { failing: 0, hanging: 6 };
+}
+
 #[derive(Default)]
 struct Server {
     seed: u64,
+    faults: Faults,
     limits: Load,
     stats: Stats,
     arrivals: Arrivals,
@@ -177,7 +191,7 @@ impl Server {
     fn decide(&mut self, prompt: &str) -> (usize, Fate) {
         let (arrival, has_room) = self.arrivals.add(Instant::now(), tokens(prompt), self.limits);
         let nth = self.let_in.entry(prompt.to_owned()).or_default();
-        let fate = if has_room { fate(self.seed, prompt, *nth) } else { Fate::Throttle };
+        let fate = if has_room { fate(self.seed, self.faults, prompt, *nth) } else { Fate::Throttle };
         *nth += u64::from(has_room);
 
         self.stats.requests += 1;
@@ -242,11 +256,12 @@ impl Arrivals {
 /// Returns the fate of the `nth` admitted request with a prompt, counted from 0. The fate depends
 /// on the arguments only, so that two runs with the same seed have the same faults. Each third
 /// request is answered, so that at most two faults follow each other.
-fn fate(seed: u64, prompt: &str, nth: u64) -> Fate {
+fn fate(seed: u64, Faults { failing, hanging }: Faults, prompt: &str, nth: u64) -> Fate {
     let dice = hash([&seed.to_le_bytes(), prompt.as_bytes(), &nth.to_le_bytes()]);
+    let may_fail = nth % 3 != 2;
     match dice % 100 {
-        0..15 if nth % 3 != 2 => Fate::Fail,
-        15..25 if nth % 3 != 2 => Fate::Hang,
+        percent if may_fail && percent < failing => Fate::Fail,
+        percent if may_fail && percent < failing + hanging => Fate::Hang,
         _ => Fate::Answer { latency: Duration::from_millis(20 + (dice >> 32) % 60) },
     }
 }
