@@ -252,6 +252,7 @@ pub mod calling;
 #[cfg(test)]
 mod cases;
 mod clock;
+mod deadline;
 mod decorators;
 mod diagnostics;
 mod error;
@@ -283,6 +284,7 @@ pub use call::{
     args::{DebugArgs, Inspect},
     context::{WithContext, with_context},
 };
+pub use deadline::Deadline;
 #[doc(hidden)]
 pub use decorators::DECORATORS;
 #[cfg(feature = "memo")]

@@ -1,8 +1,6 @@
 //! The shared budget for retries and hedges.
 
 mod handle;
-#[cfg(all(test, shuttle))]
-mod model_check;
 mod stats;
 
 pub use handle::RetryBudget;
