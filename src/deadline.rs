@@ -159,6 +159,12 @@ pub(crate) fn left() -> Option<Duration> {
     counting.into_iter().chain(not_begun).min()
 }
 
+/// Returns the longest wait that a call which may be refused should begin; `None` for any wait. A
+/// limit that has already passed ends the call by itself, with an error that says so.
+pub(crate) fn longest_wait() -> Option<Duration> {
+    left().filter(|left| !left.is_zero())
+}
+
 /// Returns `true` if a wait of this time is known to end after the deadline.
 pub(crate) fn is_exceeded_by(wait: Duration) -> bool {
     left().is_some_and(|left| wait > left)

@@ -55,12 +55,12 @@ impl<C> Timeout<C> {
     /// let fetch = hang
     ///     .timeout(Duration::from_secs(4))
     ///     .labelled("attempt")
-    ///     .retry_with(RetryPolicy::default())
-    ///     .timeout(Duration::from_secs(10))
+    ///     .retry_with(RetryPolicy::fixed(Duration::from_secs(1)))
+    ///     .timeout(Duration::from_secs(8))
     ///     .labelled("total");
     /// let error = fetch.call(42).await.unwrap_err();
     /// assert!(matches!(error, Error::TimedOut { label: Some("total"), .. }));
-    /// assert_eq!(error.to_string(), "hang timed out after 10s (total)");
+    /// assert_eq!(error.to_string(), "hang timed out after 8s (total)");
     /// # }
     /// ```
     pub fn labelled(self, label: &'static str) -> Timeout<C, Labelled> {

@@ -817,7 +817,7 @@ impl State {
         let ahead = came.and_then(|came| self.queue.wanted_before_again(came)).unwrap_or(*self.queue.wanted());
         let due = self.due_after(&ahead, &counts);
         // A wait beyond the deadline would be cut off, and its place in the queue be taken in vain.
-        let left = if request.can_fail { deadline::left() } else { None };
+        let left = if request.can_fail { deadline::longest_wait() } else { None };
         let cut_off = left.map_or(Nanos::MAX, |left| self.now.saturating_add(nanos(left)));
         if let Some(result) = self.decide_at_once(request.can_fail, &counts, due, latest.min(cut_off)) {
             return Admission::Done(result.map(|()| self.now));
