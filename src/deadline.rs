@@ -18,18 +18,19 @@ type End = (Instant, Clock);
 /// The moment at which the nearest [`timeout`](crate::FnExt::timeout) around the call in progress
 /// passes.
 ///
-/// Decorators within a limit know it. A retry begins no wait that ends after it, and returns its
-/// own last error at once ([`GiveUpReason::DeadlineReached`](crate::GiveUpReason::DeadlineReached)).
-/// A limiter refuses a call that may be refused, such as that of
-/// [`rate_limited_within`](crate::FnExt::rate_limited_within), if its wait is known to end after it.
-/// A function can read the deadline, to tell a server how long its answer matters, or to leave out
-/// work that would come too late.
+/// Decorators within a limit know the deadline. A retry begins no wait that ends after it, and
+/// returns its own last error at once, for the reason
+/// [`DeadlineReached`](crate::GiveUpReason::DeadlineReached). A limiter that may refuse a call, as
+/// in [`rate_limited_within`](crate::FnExt::rate_limited_within), refuses a wait that is known to
+/// end after the deadline. A function can read the deadline, to tell a server how long its
+/// answer matters, or to leave out work that would come too late.
 ///
 /// If limits are nested, the nearest counts. The deadline belongs to the call. Each task sees that
-/// of its own call, even if the calls of several tasks take turns on one thread, and a sync call
-/// that runs on another thread because of its limit sees it there. A task or a thread that the call
-/// spawns has none, and neither has a [`detached`](crate::Memoized::detached) load of a memo. A load
-/// that several calls wait for has the deadline of the call that loads.
+/// of its own call, even if the calls of several tasks take turns on one thread. A sync call that
+/// runs on another thread because of its limit sees the deadline there. A task or a thread that the
+/// call spawns has none. Neither has a load that is [`detached`](crate::Memoized::detached). Any
+/// other load of a memo has the deadline of the call that loads, and not those of the calls that
+/// wait for it.
 ///
 /// The limit of an async call begins to count when the call is first pending. Before, the deadline
 /// is the whole limit from now.
@@ -128,8 +129,9 @@ impl Deadline {
     /// use tokio::time::{Instant, timeout_at};
     ///
     /// async fn partial_answer() -> Result<String, Error> {
-    ///     let before = Deadline::current().expect("a limit").instant() - Duration::from_millis(100);
-    ///     let whole = timeout_at(before, pending::<String>()).await;
+    ///     let deadline = Deadline::current().expect("the call has a limit").instant();
+    ///     let a_little_earlier = deadline - Duration::from_millis(100);
+    ///     let whole = timeout_at(a_little_earlier, pending::<String>()).await;
     ///     Ok(whole.unwrap_or("the first half".into()))
     /// }
     ///

@@ -343,8 +343,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// A retry alone does not bound its caller, because an attempt may hang. A `timeout` before it
     /// bounds each attempt. A `timeout` behind it, or the policy's
-    /// [`deadline`](RetryPolicy::deadline), bounds the whole. If a delay would end after either, the
-    /// retry returns the last error at once.
+    /// [`deadline`](RetryPolicy::deadline), bounds the whole. If a delay would end after either,
+    /// the retry returns the last error at once.
     ///
     /// Retries multiply the load on a server that is down. A budget that many calls share, by
     /// [`.budgeted(&budget)`](crate::Retry::budgeted), bounds their number.

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 enum Act {
     Succeed,
     Retry,
-    /// A retry whose attempt never begins.
+    /// A retry that is given back, because its attempt never begins.
     Abandon,
 }
 use Act::{Abandon, Retry, Succeed};

@@ -7,7 +7,7 @@ use std::fmt;
 /// A number of retries, in millionths.
 pub(crate) type Millionths = u64;
 
-/// One retry.
+/// A retry.
 const RETRY: Millionths = 1_000_000;
 
 /// Nanoseconds of a second.

@@ -257,8 +257,8 @@ fn settings_come_from_literals_and_from_values() {
     assert_eq!(budget.to_string(), "0.25 per success, capacity 50, 1.5 per second");
     assert_eq!(format!("{budget:?}"), "RetryBudget(0.25 per success, capacity 50, 1.5 per second)");
     assert_eq!(
-        format!("{:?}", fails.named("f").retry_with(once()).budgeted(&RetryBudget::new(0.1))),
-        "f.retry_with(fixed 1s, no jitter, 2 attempts).budgeted(0.1 per success, capacity 10)"
+        format!("{:?}", fails.retry_with(once()).budgeted(&RetryBudget::new(0.1))),
+        "fails.retry_with(fixed 1s, no jitter, 2 attempts).budgeted(0.1 per success, capacity 10)"
     );
     let config = RetryBudgetConfig { ratio: 0.25, capacity: 50, per_second: Some(1.5) };
     assert_eq!(RetryBudget::try_from(config).unwrap().to_string(), budget.to_string());
@@ -325,13 +325,13 @@ async fn a_full_outage_is_amplified_by_the_ratio_at_most() {
     assert!(f64::from(during) <= 4_000.0 * (1.0 + 0.1));
     assert_eq!(budget.stats().balance, 10.0, "filled again after the outage");
 
-    // Two retries a second go on during the outage, because time pays for them.
+    // One retry in two seconds goes on during the outage, because time pays for it.
     let by_time = RetryBudget::new(0.1).per_second(0.5);
     let [_, during, _] = attempts_around_an_outage(Some(by_time)).await;
     assert_eq!(during, 4_000 + 10 + 199);
 }
 
-/// Half of all attempts fail. Without a budget, 100 calls make some 175 attempts.
+/// Every other attempt fails. Without a budget, each call would make two attempts.
 #[tokio::test(start_paused = true)]
 async fn the_retries_of_a_flaky_server_are_the_ratio_of_its_successes() {
     let budget = RetryBudget::new(0.1);
