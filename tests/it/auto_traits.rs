@@ -102,6 +102,7 @@ auto_traits! {
     // Data.
     Backoff: Send Sync Unpin;
     ConfigError: Send Sync Unpin;
+    Deadline: Send Sync Unpin;
     Error: Send Sync Unpin;
     GiveUpReason: Send Sync Unpin;
     Eviction: Send Sync Unpin;
@@ -123,6 +124,9 @@ auto_traits! {
     MemoBuilder<String, u64>: Send Sync Unpin;
     MemoBuilder<Local, Local>: Send Sync Unpin;
     MemoStats: Send Sync Unpin;
+    RetryBudget: Send Sync Unpin;
+    RetryBudgetConfig: Send Sync Unpin;
+    RetryBudgetStats: Send Sync Unpin;
     RetryConfig: Send Sync Unpin;
     RetryPolicy: Send Sync Unpin;
     Schedule: Send Sync Unpin;

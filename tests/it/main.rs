@@ -11,6 +11,7 @@ mod catalogue;
 mod chains;
 mod clocks;
 mod describe;
+mod deadline;
 mod errors;
 mod every;
 mod gates;
