@@ -145,8 +145,8 @@ shown_as! {
     Text ".logging_errors()"
 }
 
-/// The options of a retry, as a description of the chain shows them: `Debug` writes the methods that
-/// set them.
+/// The options of a retry, as a description of the chain shows them: `Debug` writes the methods
+/// that set them.
 pub trait OptionsShown: fmt::Debug {
     /// The errors that are retried.
     const RETRIES: Retries;
