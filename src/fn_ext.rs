@@ -2209,7 +2209,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// let standard = decor::stack::<Error>().timeout(Duration::from_secs(2)).logged();
     /// let hang = hang.decorated_by(&standard);
     /// assert_eq!(format!("{hang:?}"), "hang.timeout(2s).logged()");
-    /// assert_eq!(hang.call("a.example").await.unwrap_err().to_string(), "hang timed out after 2s");
+    /// let error = hang.call("a.example").await.unwrap_err();
+    /// assert_eq!(error.to_string(), "hang timed out after 2s");
     /// # }
     /// ```
     #[track_caller]

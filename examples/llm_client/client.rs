@@ -59,7 +59,7 @@ pub(crate) fn production_ready(api: Api, memo: &Answers) -> Complete {
     let policy = RetryPolicy::exponential(Duration::from_millis(100))
         .max_delay(Duration::from_secs(2))
         .max_attempts(12)
-        .deadline(limits.total - limits.attempt) // no attempt begins that the total would cut off
+        .deadline(limits.total.saturating_sub(limits.attempt)) // no attempt begins that the total would cut off
         .jitter(Jitter::Full);
 
     decor::with_context(api, complete)

@@ -9,8 +9,8 @@ use std::{convert::Infallible, fmt, future::Pending, marker::PhantomData, panic:
 ///
 /// A stack is written as a chain is. [`.decorated_by(&stack)`](crate::FnExt::decorated_by) puts a
 /// function into the stack, with any number of arguments, async or sync. The decorated function has
-/// the type of the chain written by hand, keeps its own name, and costs no more. All functions share
-/// the handles of the stack.
+/// the type of the chain written by hand, keeps its own name, and costs no more. All functions
+/// share the handles of the stack.
 ///
 /// # What does not fit
 ///
@@ -28,7 +28,9 @@ use std::{convert::Infallible, fmt, future::Pending, marker::PhantomData, panic:
 /// use std::time::Duration;
 ///
 /// async fn fetch_user(id: u64) -> Result<String, Error> { Ok(format!("user {id}")) }
-/// async fn fetch_page(host: &str, path: &str) -> Result<usize, Error> { Ok((host.len() + path.len())) }
+/// async fn fetch_page(host: &str, path: &str) -> Result<usize, Error> {
+///     Ok(host.len() + path.len())
+/// }
 ///
 /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
 /// let standard = decor::stack::<Error>()
@@ -47,7 +49,8 @@ use std::{convert::Infallible, fmt, future::Pending, marker::PhantomData, panic:
 /// # }
 /// ```
 ///
-/// If `fetch_user` hangs, every caller has its error after 10 s, its wait for permits included.
+/// If `fetch_user` hangs, every caller has its error after 10 s at most, its waits for permits
+/// included.
 pub fn stack<E>() -> Stack<E> {
     Stack(PhantomData)
 }

@@ -69,7 +69,7 @@ impl Chain {
     }
 
     /// The faults in the order and in the settings of the chain. Made for a test, which fails when
-    /// someone changes a chain for the worse.
+    /// a change makes the chain worse.
     ///
     /// # Examples
     ///
@@ -80,8 +80,8 @@ impl Chain {
     /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
     ///
     /// let chain = |total| {
-    ///     let attempt = fetch.timeout(Duration::from_secs(2));
-    ///     attempt.retry_with(RetryPolicy::default()).timeout(Duration::from_secs(total)).describe()
+    ///     let fetch = fetch.timeout(Duration::from_secs(2)).retry_with(RetryPolicy::default());
+    ///     fetch.timeout(Duration::from_secs(total)).describe()
     /// };
     /// assert!(chain(10).lints().is_empty());
     /// assert_eq!(chain(5).lints()[0].code, "retries-do-not-fit"); // 3 calls of 2 s, 3 s of delays

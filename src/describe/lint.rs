@@ -4,7 +4,8 @@ use std::fmt;
 
 /// A fault that a description finds in the order or in the settings of a chain.
 ///
-/// Displays as `code: message`. The [table](super#lints) lists all codes, and what to write instead.
+/// Displays as `code: message`. The [table](super#lints) lists all codes, and what to write
+/// instead.
 ///
 /// # Examples
 ///
@@ -17,8 +18,10 @@ use std::fmt;
 /// let second = Duration::from_secs(1);
 /// let lints = fetch.timeout(20 * second).logged().timeout(10 * second).describe().lints();
 /// assert_eq!((lints[0].code, &*lints[0].steps), ("timeout-never-fires", &[0, 2][..]));
-/// assert_eq!(lints[0].to_string(),
-///     "timeout-never-fires: .timeout(20s) never fires, because .timeout(10s) around it fires first");
+/// assert_eq!(
+///     lints[0].message,
+///     ".timeout(20s) never fires, because .timeout(10s) around it fires first",
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

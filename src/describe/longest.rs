@@ -15,14 +15,18 @@ pub(super) fn longest(steps: &[Step]) -> Vec<Option<Duration>> {
 
 fn around(kind: &StepKind, inside: Option<Duration>) -> Option<Duration> {
     match *kind {
-        StepKind::Timeout { limit: Duration::MAX, .. } => inside,
-        StepKind::Timeout { limit, .. } => Some(inside.map_or(limit, |inside| inside.min(limit))),
+        StepKind::Timeout { limit, .. } if limit != Duration::MAX => {
+            Some(inside.map_or(limit, |inside| inside.min(limit)))
+        }
         StepKind::Retry { follows_hints: false, .. } => without_hints(kind, inside),
         StepKind::RateLimiter { max_wait, .. } | StepKind::ConcurrencyLimiter { max_wait, .. } => {
             Some(inside?.saturating_add(max_wait?))
         }
         StepKind::Hedge { delay, .. } => Some(inside?.saturating_add(delay?)),
-        StepKind::CircuitBreaker { .. } | StepKind::UnlessOpen { .. } | StepKind::Immediate => inside,
+        StepKind::Timeout { .. }
+        | StepKind::CircuitBreaker { .. }
+        | StepKind::UnlessOpen { .. }
+        | StepKind::Immediate => inside,
         // A call behind a memo may wait for the loads of others, one after the other.
         StepKind::Retry { .. } | StepKind::Memo { .. } | StepKind::Fallback | StepKind::Other => None,
     }

@@ -1,9 +1,12 @@
 //! Descriptions of chains: the decorators as data, a picture, and the faults in their order.
 //!
-//! Made by [`.describe()`](crate::FnExt::describe) of any function, decorated or not, async or sync,
-//! and of a [stack](crate::stack()).
+//! Made by [`.describe()`](crate::FnExt::describe) of any function, decorated or not, async or
+//! sync, and of a [stack](crate::stack()).
 //!
-//! ```
+//! # Examples
+//!
+#![cfg_attr(feature = "memo", doc = "```")]
+#![cfg_attr(not(feature = "memo"), doc = "```text")]
 //! use decor::{Error, prelude::*};
 //! use std::time::Duration;
 //!
@@ -29,6 +32,8 @@
 //! ```
 //!
 //! If `fetch` hangs, every caller has its error after 10 s at most.
+//!
+//! # The picture
 //!
 //! A row of the picture says how long a call takes at that place, whatever the function does.
 //! "No bound" stands where a call may wait for a permit, for another call's load, or for a function

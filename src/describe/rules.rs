@@ -8,8 +8,10 @@ use super::{
 };
 use std::time::Duration;
 
+type Rule = fn(&[Step]) -> Vec<Lint>;
+
 /// All rules, in the order of the documentation's table.
-const RULES: &[fn(&[Step]) -> Vec<Lint>] = &[
+const RULES: &[Rule] = &[
     timeout_never_fires,
     retries_do_not_fit,
     retry_around_refusals,
@@ -184,8 +186,8 @@ fn memo_without_timeout(steps: &[Step]) -> Vec<Lint> {
     endless.map(|(at, step)| Lint { code: "memo-without-timeout", message: message(step), steps: vec![at] }).collect()
 }
 
-/// A lint for each decorator with a fault in relation to a decorator inside it, of which the nearest
-/// one is taken.
+/// A lint for each decorator with a fault in relation to a decorator inside it. If there are
+/// several inside, the nearest one is taken.
 fn nested(
     steps: &[Step],
     code: &'static str,

@@ -41,15 +41,15 @@ pub trait Decoration {
     /// See [`Decoration`].
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
-    /// What the decorator does, for the description of a chain. `Other` unless it is one of decor's
-    /// own.
+    /// Returns the kind of the decorator, for the description of a chain. `Other` unless the
+    /// decorator is one of decor's own.
     #[doc(hidden)]
     fn kind(&self) -> StepKind {
         StepKind::Other
     }
 
-    /// Makes this clone the decorator of another function, with this name. Only decorators that keep
-    /// the name need it.
+    /// Makes this clone the decorator of another function, with this name. Only decorators that
+    /// keep the name need it.
     #[doc(hidden)]
     fn decorates(&mut self, function: Name) {
         drop(function);

@@ -538,7 +538,8 @@ fn every_value_keeps_its_auto_traits() {
     assert!(check_values().len() > 40);
 }
 
-/// The public types are those that the front page, `layer`, `blocking` and `describe` export by name.
+/// The public types are those that the front page, `layer`, `blocking` and `describe` export by
+/// name.
 #[test]
 fn the_table_leaves_out_no_public_type() {
     let mut listed = TYPES.iter().flat_map(|row| identifiers(row)).collect::<BTreeSet<_>>();

@@ -499,8 +499,8 @@ async fn the_chain_of_the_model_apis_client() {
     assert_said("examples/llm_client/client.rs", "so every caller has its answer within `limits.total`");
     let (limiter, memo) = (RateLimiter::new(20, ms(1_100)), Memo::<u64, String>::ttl(secs(300)));
     let policy = RetryPolicy::exponential(ms(100)).max_delay(secs(2)).max_attempts(12).jitter(Jitter::Full);
-    assert_shown("examples/llm_client/client.rs", ".deadline(limits.total - limits.attempt)");
-    let policy = policy.deadline(secs(15 - 2)).seed(7);
+    assert_shown("examples/llm_client/client.rs", ".deadline(limits.total.saturating_sub(limits.attempt))");
+    let policy = policy.deadline(secs(15 - 2));
     let complete = hang_io
         .timeout(secs(2))
         .pausing(&limiter, Transient::retry_after)
@@ -510,7 +510,8 @@ async fn the_chain_of_the_model_apis_client() {
         .memoized(&memo)
         .timeout(secs(15));
     for prompts in [1, CALLERS] {
-        assert_eq!(longest_wait(|n| complete.call(n % prompts)).await.0, secs(15));
+        let (longest, _) = longest_wait(|n| complete.call(n % prompts)).await;
+        assert!(longest > secs(15 - 2) && longest <= secs(15), "{prompts} prompts: {longest:?}");
     }
 }
 

@@ -163,8 +163,8 @@ shown_as! {
     NoBudget ""
 }
 
-/// The options of a retry, as a description of the chain shows them: `Debug` writes the methods that
-/// set them.
+/// The options of a retry, as a description of the chain shows them: `Debug` writes the methods
+/// that set them.
 pub trait OptionsShown: fmt::Debug {
     /// The errors that are retried.
     const RETRIES: Retries;

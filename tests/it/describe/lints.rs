@@ -106,17 +106,17 @@ fn a_retry_around_refusals() {
     let message = ".retry_with(fixed 1s, no jitter, 3 attempts) calls again what .try_rate_limited(10 per 1s) has \
                    refused";
     let (limiter, policy) = (limiter(), RetryPolicy::fixed(secs(1)));
-    let limited = fetch.try_rate_limited(&limiter);
-    raises(code, message, &[0, 1], &limited.clone().retry_with(&policy).describe());
+    let trying = fetch.try_rate_limited(&limiter);
+    raises(code, message, &[0, 1], &trying.clone().retry_with(&policy).describe());
     let message = message.replacen(" calls", ".transient() calls", 1);
-    raises(code, &message, &[0, 1], &limited.clone().retry_with(&policy).transient().describe());
+    raises(code, &message, &[0, 1], &trying.clone().retry_with(&policy).transient().describe());
     let message = message
         .replace(".transient()", "")
         .replace(".try_rate_limited(10 per 1s)", ".rate_limited_within(10 per 1s, 2s)");
     raises(code, &message, &[0, 1], &fetch.rate_limited_within(&limiter, secs(2)).retry_with(&policy).describe());
 
-    raises_none(&limited.clone().retry_with(&policy).when(|_: &Error| true).describe());
-    raises_none(&limited.retry_with(&policy).when_result(|_: &Result<u64, Error>| true).describe());
+    raises_none(&trying.clone().retry_with(&policy).when(|_: &Error| true).describe());
+    raises_none(&trying.retry_with(&policy).when_result(|_: &Result<u64, Error>| true).describe());
     raises_none(&fetch.rate_limited(&limiter).retry_with(&policy).describe());
     raises_none(&fetch.rate_limited_by(&limiter, |_: &u64| 2).retry_with(&policy).describe());
 }

@@ -24,13 +24,13 @@ fn a_whole_chain_as_text() {
         .logged();
     assert_eq!(
         chain.describe().to_string(),
-        r#".logged()                                                                               at most 20s
-└─ .timeout(20s)                                                                        at most 20s
-   └─ .memoized(ttl 300s)                                                               no bound
-      └─ .retry_with(exponential from 1s by 2, no jitter, 3 attempts).when(..)          at most 18s
-         └─ .rate_limited_within(10 per 1s, 3s)                                         at most 5s
-            └─ .pausing(10 per 1s, ..)                                                  at most 2s
-               └─ .timeout(2s).labelled("attempt")                                      at most 2s
+        r#".logged()                                                                        at most 20s
+└─ .timeout(20s)                                                                 at most 20s
+   └─ .memoized(ttl 300s)                                                        no bound
+      └─ .retry_with(exponential from 1s by 2, no jitter, 3 attempts).when(..)   at most 18s
+         └─ .rate_limited_within(10 per 1s, 3s)                                  at most 5s
+            └─ .pausing(10 per 1s, ..)                                           at most 2s
+               └─ .timeout(2s).labelled("attempt")                               at most 2s
                   └─ fetch"#
     );
 }

@@ -57,18 +57,18 @@ fn timeouts_retries_limiters_and_memos_have_their_settings() {
     assert_eq!(chain.steps()[0].method(), "timeout");
 
     let policy = RetryPolicy::linear(secs(1)).max_attempts(4).deadline(secs(5));
-    let retries = |chain: Chain| match *kind(&chain) {
+    let choice = |chain: Chain| match *kind(&chain) {
         StepKind::Retry { retries, follows_hints, .. } => (retries, follows_hints),
         ref kind => panic!("{kind:?}"),
     };
     let retried = answer.retry_with(&policy);
     let StepKind::Retry { max_attempts, delays, deadline, budget, .. } = *kind(&retried.describe()) else { panic!() };
     assert_eq!((max_attempts, delays, deadline, budget), (4, Some(secs(5)), Some(secs(5)), None));
-    assert_eq!(retries(retried.describe()), (Retries::All, false));
-    assert_eq!(retries(retried.clone().transient().describe()), (Retries::Transient, true));
-    assert_eq!(retries(retried.clone().transient().when(|_: &Error| true).describe()), (Retries::Chosen, true));
-    assert_eq!(retries(retried.clone().when_result(|_: &every::Answer| true).describe()), (Retries::Chosen, false));
-    assert_eq!(retries(retried.retry_after(|_: &Error| None).describe()), (Retries::All, true));
+    assert_eq!(choice(retried.describe()), (Retries::All, false));
+    assert_eq!(choice(retried.clone().transient().describe()), (Retries::Transient, true));
+    assert_eq!(choice(retried.clone().transient().when(|_: &Error| true).describe()), (Retries::Chosen, true));
+    assert_eq!(choice(retried.clone().when_result(|_: &every::Answer| true).describe()), (Retries::Chosen, false));
+    assert_eq!(choice(retried.retry_after(|_: &Error| None).describe()), (Retries::All, true));
 
     let waits = |chain: &Chain| match *kind(chain) {
         StepKind::RateLimiter { is_keyed, max_wait, .. } => (is_keyed, max_wait),
@@ -77,7 +77,9 @@ fn timeouts_retries_limiters_and_memos_have_their_settings() {
     let (limiter, keyed) = (every::limiter(), every::keyed());
     assert_eq!(waits(&answer.rate_limited(&limiter).describe()), (false, None));
     assert_eq!(
-        waits(&answer.rate_limited_by(&limiter, |_: &Arg| 2).settled(|n: &u64| *n as usize).describe()),
+        waits(
+            &answer.rate_limited_by(&limiter, |_: &Arg| 2).settled(|n: &u64| u32::try_from(*n).unwrap_or(1)).describe()
+        ),
         (false, None)
     );
     assert_eq!(waits(&answer.try_rate_limited(&limiter).permits(|_: &Arg| 2).describe()), (false, Some(secs(0))));
@@ -149,6 +151,16 @@ fn a_gate_of_the_users_own_is_anything_else() {
     assert_eq!(format!("{broken:?}"), "answer.broken(.logged()");
 }
 
+async fn text<'a>(host: &'a str, _: &str) -> Result<&'a str, Error> {
+    Ok(host)
+}
+
+fn load(_: &str) -> u64 {
+    7
+}
+
+async fn nothing() {}
+
 #[test]
 fn a_description_calls_nothing_and_works_for_every_function() {
     let calls = Arc::new(AtomicU32::new(0));
@@ -165,13 +177,6 @@ fn a_description_calls_nothing_and_works_for_every_function() {
     assert_eq!(chain.clone().boxed().describe().steps()[..3], chain.describe().steps()[..]);
     assert_eq!(calls.load(Relaxed), 0);
 
-    async fn text<'a>(host: &'a str, _: &str) -> Result<&'a str, Error> {
-        Ok(host)
-    }
-    fn load(_: &str) -> Result<u64, Error> {
-        Ok(7)
-    }
-    async fn nothing() {}
     assert_eq!((text.describe().function(), text.timeout(secs(1)).describe().steps().len()), ("text", 1));
     assert_eq!(load.blocking().describe().function(), "load.blocking()");
     assert_eq!(format!("{:?}", load.blocking().timed("x").describe()), "load.blocking().timed(\"x\")");
