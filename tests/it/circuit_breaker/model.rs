@@ -270,7 +270,7 @@ fn call_of(end: &Rc<RefCell<Option<End>>>) -> impl Future<Output = Answer> + use
 }
 
 proptest! {
-    #![proptest_config(cases(10_000))]
+    #![proptest_config(cases(5_000))]
 
     #[test]
     fn a_breaker_does_what_its_log_says(settings in any_settings(), steps in prop::collection::vec(any_step(), 1..80)) {
