@@ -134,8 +134,8 @@ pub enum Error {
 /// | `RateLimited`, `QueueFull`, `ConcurrencyLimited`, `Rejected` | `WouldBlock` |
 /// | `LoadFailed`, `Closed`, `CircuitOpen` | `Other` |
 ///
-/// `Closed` and `CircuitOpen` are `Other`, because other code retries the kinds of a lost connection
-/// and of a resource that would block.
+/// `Closed` and `CircuitOpen` are `Other`, because other code retries the kinds of a lost
+/// connection and of a resource that would block.
 /// [`io::Error::get_ref`] returns the [`Error`] itself.
 ///
 /// # Examples

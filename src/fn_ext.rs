@@ -943,11 +943,11 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Refuses calls while a circuit is open, because the service behind the function fails.
     ///
     /// [`CircuitBreaker`](crate::CircuitBreaker) describes when the circuit opens and closes. The
-    /// breaker is shared: give all functions that call a service the same one. The refinements
-    /// [`when`](crate::Around::when), [`when_result`](crate::Around::when_result),
-    /// [`transient`](crate::Around::transient) and [`ignoring`](crate::Around::ignoring) may follow,
-    /// and choose the results that count as failures. Until set, every `Err` does. Takes
-    /// [`Fallible`] outputs.
+    /// breaker is shared: give all functions that call a service the same one. Every `Err` counts
+    /// as a failure, until [`when`](crate::Around::when),
+    /// [`when_result`](crate::Around::when_result), [`transient`](crate::Around::transient) or
+    /// [`ignoring`](crate::Around::ignoring) follows and chooses the results. Takes [`Fallible`]
+    /// outputs.
     ///
     /// A call that ends without a call of the function counts as neither a success nor a failure,
     /// because it says nothing about the service. A refusal by a limiter, a gate or another breaker
@@ -957,8 +957,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// # Place in a chain
     ///
-    /// Stands directly behind the `timeout` of an attempt, so that a call that hangs is a failure. A
-    /// timeout behind the breaker drops the call, which counts as neither. Stands before
+    /// Stands directly behind the `timeout` of an attempt, so that a call that hangs is a failure.
+    /// A timeout behind the breaker drops the call, which counts as neither. Stands before
     /// `rate_limited` and `retry_with`: calls that wait for a limiter are then refused when their
     /// turn comes, and each attempt counts. [`unless_open`](Self::unless_open) behind the limiter
     /// keeps calls from queueing while the circuit is open.
@@ -1007,8 +1007,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         held(self, Guarded::new(breaker.clone()))
     }
 
-    /// [`guarded_by`](Self::guarded_by), by key: guards the calls of each key by themselves, such as
-    /// a host or a tenant.
+    /// [`guarded_by`](Self::guarded_by), by key: guards the calls of each key by themselves, such
+    /// as a host or a tenant.
     ///
     /// The closure takes each argument by reference, with its type written, and returns the key. It
     /// runs when the call is made, and before a retry for each attempt. Cancel safety, errors and

@@ -495,7 +495,8 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self, Pausing::new(Keyed::new(limiter, key.to_owned()), ByResult(hint)))
     }
 
-    /// Refuses the call while a circuit is open; see [`FnExt::guarded_by`](crate::FnExt::guarded_by).
+    /// Refuses the call while a circuit is open; see
+    /// [`FnExt::guarded_by`](crate::FnExt::guarded_by).
     ///
     /// [`.when(..)`](GatedFuture::when), [`.when_result(..)`](GatedFuture::when_result),
     /// [`.transient()`](GatedFuture::transient) and [`.ignoring(..)`](GatedFuture::ignoring) may

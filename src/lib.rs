@@ -45,6 +45,8 @@
 //! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same with a bounded wait, or without a wait; [`permits`](Around::permits) takes several permits |
 //! | [`rate_limited_by_key`](FnExt::rate_limited_by_key), [`rate_limited_within_by_key`](FnExt::rate_limited_within_by_key), [`try_rate_limited_by_key`](FnExt::try_rate_limited_by_key) | by a given key | yes | a limit for each user, host, .. of a [`KeyedLimiter`] |
 //! | [`pausing`](FnExt::pausing), [`pausing_result`](FnExt::pausing_result), [`pausing_by_key`](FnExt::pausing_by_key), [`pausing_result_by_key`](FnExt::pausing_result_by_key) | yes | yes | a 429 of one call pauses the limiter for all calls |
+//! | [`guarded_by`](FnExt::guarded_by), [`guarded_by_key`](FnExt::guarded_by_key) | yes | yes | refuses calls while a [`CircuitBreaker`] is open, because the service behind them fails; [`when`](Around::when), [`transient`](Around::transient) and [`ignoring`](Around::ignoring) choose the failures |
+//! | [`unless_open`](FnExt::unless_open) | yes | yes | refuses calls while a [`CircuitBreaker`] is open, before they queue |
 //! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers outputs in a shared [`Memo`]; one call at a time loads a value |
 //! | [`invalidating`](FnExt::invalidating), [`invalidating_tag`](FnExt::invalidating_tag) | yes | yes | removes the value that a call has changed from a [`Memo`] |
 //! | [`fallback`](FnExt::fallback), [`fallback_to`](FnExt::fallback_to) | futures' own | yes | answers for a call that fails, by a closure or by another function |
@@ -129,6 +131,7 @@
 //! | what stands where | what it holds for |
 //! |---|---|
 //! | `timeout` before `rate_limited` | one attempt, without the wait for its permit |
+//! | `timeout` before `guarded_by` | one attempt; its end by the limit is a failure of the service |
 //! | `timeout` after `rate_limited` | one attempt, with the wait for its permit |
 //! | `timeout` after `retry_with` | one call or one load: all its attempts and waits |
 //! | `timeout` after `memoized` | every caller, those that wait for another call's load included |
@@ -260,9 +263,9 @@
 //!   outside of a runtime.
 //! - **Dropping is safe** at every await, and counts as an outcome. `timed` and `logged` report a
 //!   dropped call as `cancelled`, and a panic as `panicked`.
-//! - **A handle is shared.** A [`RateLimiter`], a [`RetryBudget`] or a [`Memo`] is cheap to clone,
-//!   and a clone is the same handle. A handle serves tasks and threads, and a limiter serves
-//!   functions of any return type.
+//! - **A handle is shared.** A [`RateLimiter`], a [`RetryBudget`], a [`CircuitBreaker`] or a
+//!   [`Memo`] is cheap to clone, and a clone is the same handle. A handle serves tasks and threads,
+//!   and a limiter serves functions of any return type.
 //! - **Success costs next to nothing.** A call that succeeds at once allocates nothing and spawns
 //!   no task, except with `boxed` and `detached`. No clock is read without need, and no log line is
 //!   formatted without a listener.
@@ -293,8 +296,8 @@
 //! # Logs
 //!
 //! decor emits events of the `tracing` crate to the subscriber of the program (such as
-//! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated)
-//! and `decor::retry`. `RUST_LOG=info,decor=debug` shows all of them.
+//! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated),
+//! `decor::retry` and `decor::breaker`. `RUST_LOG=info,decor=debug` shows all of them.
 //! `RUST_LOG=info,decor::retry=off` hides the events of retries. Each [policy](RetryPolicy#logs)
 //! sets the levels of its retries. `timed` and `logged` do not support tracing's feature `log`,
 //! which sends events to a `log` logger if there is no subscriber.

@@ -79,9 +79,10 @@ pub trait Transient {
 /// assert!(!Error::InvalidArgument { message: "empty".into() }.is_transient());
 /// assert!(!Error::Closed { what: "the rate limiter" }.is_transient());
 ///
-/// let open = Error::CircuitOpen { name: "users".into(), retry_after: Some(Duration::from_secs(30)) };
+/// let retry_after = Some(Duration::from_secs(30));
+/// let open = Error::CircuitOpen { name: "users".into(), retry_after };
 /// assert!(!open.is_transient());
-/// assert_eq!(open.retry_after(), Some(Duration::from_secs(30)));
+/// assert_eq!(open.retry_after(), retry_after);
 /// ```
 impl Transient for Error {
     fn is_transient(&self) -> bool {

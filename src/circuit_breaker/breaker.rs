@@ -87,10 +87,10 @@ use std::{fmt, time::Duration};
 ///
 /// # Events
 ///
-/// A change of state emits an event of the `tracing` crate under the target `decor::breaker`: at
-/// level `warn` when the circuit opens or is isolated, and at level `info` when it becomes half-open
-/// or closes. [`on_change`](CircuitBreakerBuilder::on_change) sets a callback. Both run outside of
-/// the breaker's lock, in the call that has changed the state.
+/// A change of state emits an event of the `tracing` crate under the target `decor::breaker`, at
+/// level `warn` when the circuit opens or is isolated, and at level `info` when the circuit becomes
+/// half-open or closes. [`on_change`](CircuitBreakerBuilder::on_change) sets a callback. Both run
+/// outside of the breaker's lock, in the call that has changed the state.
 ///
 /// # Cost
 ///

@@ -65,6 +65,8 @@ struct State {
     circuit: Circuit,
     /// The counts without the successes.
     counts: CircuitBreakerStats,
+    /// Moment until which the breaker of a key is worth its memory: see [`Core::kept_for`].
+    kept_until: Nanos,
 }
 
 /// The state of a circuit in one word.
@@ -145,7 +147,7 @@ impl Core {
 
     fn with(settings: Arc<Settings>, circuit: Circuit, epoch: Epoch, successes: Successes) -> Self {
         let (word, slow_after) = (AtomicU64::new(Word::of(&circuit).0), settings.slow_after.map(nanos));
-        let state = Mutex::new(State { circuit, counts: CircuitBreakerStats::default() });
+        let state = Mutex::new(State { circuit, counts: CircuitBreakerStats::default(), kept_until: 0 });
         Self { word, epoch, slow_after, settings, successes, state }
     }
 
@@ -343,6 +345,18 @@ impl Core {
         let mut locked = self.lock();
         let (failures, rest) = locked.state.circuit.rest(now);
         (locked.state.circuit.state(), failures, rest)
+    }
+
+    /// A time between these two. The moment at its end stays the same until it is too near, so that
+    /// a map orders its keys by that moment.
+    pub(super) fn kept_for(&self, now: Nanos, least: Nanos, most: Nanos) -> Nanos {
+        let mut locked = self.lock();
+        let kept_for = locked.state.kept_until.saturating_sub(now);
+        if (least..=most).contains(&kept_for) {
+            return kept_for;
+        }
+        locked.state.kept_until = now.saturating_add(most);
+        most
     }
 }
 

@@ -447,10 +447,8 @@ impl<K: Eq + Hash + Clone> TryFrom<CircuitBreakerConfig> for KeyedBreaker<K> {
 
 /// Time after which a key is first checked.
 const FIRST_CHECK: Nanos = 60_000_000_000;
-/// Time after which a key with failures is checked again. A clean key is due earlier.
-const CHECK_OF_DIRTY: Nanos = 3_600_000_000_000;
-/// Time after which the key of an open circuit is checked again. All others are due earlier.
-const CHECK_OF_OPEN: Nanos = 24 * CHECK_OF_DIRTY;
+/// Maximum time until a key with failures is checked again, beyond the time of a clean key.
+const HOUR: Nanos = 3_600_000_000_000;
 
 impl Template for Common {
     type Handle = Core;
@@ -476,14 +474,17 @@ impl Template for Common {
     }
 
     fn idle_in(&self, core: &Core) -> Option<Nanos> {
-        let (state, failures, rest) = core.rest(self.now());
-        match state {
-            CircuitState::Closed if failures == 0 => rest,
-            CircuitState::Closed => {
-                Some(rest.unwrap_or_default().saturating_add(CHECK_OF_DIRTY).min(CHECK_OF_OPEN - 1))
+        let now = self.now();
+        let (state, failures, rest) = core.rest(now);
+        match (state, rest) {
+            (CircuitState::Closed, _) if failures == 0 => rest,
+            (CircuitState::Closed, Some(rest)) => Some(rest.saturating_add(HOUR)),
+            (CircuitState::Closed, None) => Some(core.kept_for(now, HOUR / 2, HOUR)),
+            (CircuitState::Open | CircuitState::HalfOpen, _) => {
+                let after_all_others = self.idle_after().saturating_add(2 * HOUR);
+                Some(core.kept_for(now, after_all_others, after_all_others.saturating_add(12 * HOUR)))
             }
-            CircuitState::Open | CircuitState::HalfOpen => Some(CHECK_OF_OPEN),
-            CircuitState::Isolated => None,
+            (CircuitState::Isolated, _) => None,
         }
     }
 

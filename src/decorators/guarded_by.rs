@@ -414,8 +414,8 @@ impl<C, B, W, I> GuardedFn<C, B, W, I> {
         self.with_options(|_, ignoring| (When(is_failure), ignoring))
     }
 
-    /// Counts the results for which the closure returns `true` as failures of the service, such as a
-    /// response with status 503 in an `Ok`. All others count as successes.
+    /// Counts the results for which the closure returns `true` as failures of the service, such as
+    /// a response with status 503 in an `Ok`. All others count as successes.
     ///
     /// Replaces [`when`](Self::when). If the value borrows from the arguments, use a named function
     /// in place of a closure.

@@ -130,6 +130,14 @@ auto_traits! {
     RetryConfig: Send Sync Unpin;
     RetryPolicy: Send Sync Unpin;
     Schedule: Send Sync Unpin;
+    CircuitBreakerBuilder: Send Sync Unpin;
+    CircuitBreakerConfig: Send Sync Unpin;
+    CircuitBreakerStats: Send Sync Unpin;
+    CircuitChange: Send Sync Unpin;
+    CircuitReason: Send Sync Unpin;
+    CircuitState: Send Sync Unpin;
+    CircuitWindow: Send Sync Unpin;
+    KeyedBreakerBuilder: Send Sync Unpin;
     Permits: Send Sync Unpin;
     RateLimiterBuilder: Send Sync Unpin;
     RateLimiterStats: Send Sync Unpin;
@@ -154,6 +162,11 @@ auto_traits! {
     End<'static, Local>: not_send not_sync Unpin;
 
     // Handles are shared by all tasks and threads.
+    CircuitBreaker: Send Sync Unpin;
+    Passage: Send Sync Unpin;
+    KeyedBreaker<String>: Send Sync Unpin;
+    KeyedBreaker<NotSync>: Send Sync Unpin;
+    KeyedBreaker<Local>: not_send not_sync Unpin;
     RateLimiter: Send Sync Unpin;
     KeyedLimiterBuilder: Send Sync Unpin;
     KeyedLimiter<String>: Send Sync Unpin;

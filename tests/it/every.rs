@@ -45,6 +45,10 @@ macro_rules! every_decorator {
                 => ".pausing_by_key(1000 per 1s for each key, .., ..)";
             pausing_result_by_key: |f| f.pausing_result_by_key(&every::keyed(), |arg: &Arg| *arg, |_: &every::Answer| None)
                 => ".pausing_result_by_key(1000 per 1s for each key, .., ..)";
+            guarded_by: |f| f.guarded_by(&every::breaker()) => ".guarded_by(5 failures in a row, open for 30s)";
+            guarded_by_key: |f| f.guarded_by_key(&every::keyed_breaker(), |arg: &Arg| *arg)
+                => ".guarded_by_key(5 failures in a row, open for 30s, for each key, ..)";
+            unless_open: |f| f.unless_open(&every::breaker()) => ".unless_open(5 failures in a row, open for 30s)";
             memoized: |f| f.memoized(&every::memo::<Arg>()) => ".memoized(ttl 300s)";
             memoized_by: |f| f.memoized_by(&every::memo(), |arg: &Arg| *arg) => ".memoized_by(ttl 300s, ..)";
             invalidating: |f| f.invalidating(&every::memo::<Arg>(), |arg: &Arg| *arg) => ".invalidating(ttl 300s, ..)";
@@ -89,6 +93,9 @@ macro_rules! every_future_decorator {
             pausing_result: |f| f.pausing_result(&every::limiter(), |_: &every::Answer| None);
             pausing_by_key: |f| f.pausing_by_key(&every::keyed(), &7, |_: &decor::Error| None);
             pausing_result_by_key: |f| f.pausing_result_by_key(&every::keyed(), &7, |_: &every::Answer| None);
+            guarded_by: |f| f.guarded_by(&every::breaker());
+            guarded_by_key: |f| f.guarded_by_key(&every::keyed_breaker(), &7);
+            unless_open: |f| f.unless_open(&every::breaker());
             memoized_by: |f| f.memoized_by(&every::memo::<u64>(), 7);
             invalidating: |f| f.invalidating(&every::memo::<u64>(), 7);
             invalidating_tag: |f| f.invalidating_tag(&every::memo::<u64>(), "tag");
@@ -141,6 +148,15 @@ pub(crate) fn limiter() -> RateLimiter {
 
 pub(crate) fn keyed<K: Eq + Hash + Clone>() -> KeyedLimiter<K> {
     KeyedLimiter::new(1_000, Duration::from_secs(1))
+}
+
+/// A closed breaker.
+pub(crate) fn breaker() -> CircuitBreaker {
+    CircuitBreaker::consecutive(5)
+}
+
+pub(crate) fn keyed_breaker<K: Eq + Hash + Clone>() -> KeyedBreaker<K> {
+    KeyedBreaker::consecutive(5)
 }
 
 pub(crate) fn memo<K: Eq + Hash + Clone + Send + Sync + 'static>() -> Memo<K, u64> {

@@ -43,6 +43,23 @@ fn one_per_second_each(passes: bool) -> KeyedLimiter<u64> {
     keyed
 }
 
+/// A closed breaker if it `passes`, otherwise an open one.
+fn breaker(passes: bool) -> CircuitBreaker {
+    let breaker = CircuitBreaker::consecutive(1);
+    if !passes {
+        breaker.trip();
+    }
+    breaker
+}
+
+fn breaker_of_each(passes: bool) -> KeyedBreaker<u64> {
+    let keyed = KeyedBreaker::consecutive(1);
+    if !passes {
+        keyed.for_key(&7).trip();
+    }
+    keyed
+}
+
 /// Lets no call begin before a given time; `None` refuses all calls.
 #[derive(Clone)]
 struct NotBefore(Option<Instant>);
@@ -110,6 +127,9 @@ macro_rules! that_refuse {
             rate_limited_within_by_key: |f| f.rate_limited_within_by_key(&one_per_second_each(false), ms(500), |$($parameter)*| 7);
             permits: |f| f.try_rate_limited(&one_per_second(true)).permits(|$($parameter)*| 2);
             rate_limited_by: |f| f.rate_limited_by(&one_per_second(true), |$($parameter)*| 2);
+            guarded_by: |f| f.guarded_by(&breaker(false));
+            guarded_by_key: |f| f.guarded_by_key(&breaker_of_each(false), |$($parameter)*| 7);
+            unless_open: |f| f.unless_open(&breaker(false));
             gated: |f| f.gated(NotBefore(None));
             gated_by: |f| f.gated_by(|$($parameter)*| NotBefore(None));
             validated: |f| f.validated(|$($parameter)*| Err("no"));
@@ -125,6 +145,9 @@ macro_rules! that_begin_when_polled {
             try_rate_limited: |f| f.try_rate_limited(&one_per_second(true));
             try_rate_limited_by_key: |f| f.try_rate_limited_by_key(&one_per_second_each(true), |$($parameter)*| 7);
             retry_with: |f| f.retry_with(policy());
+            guarded_by: |f| f.guarded_by(&breaker(true));
+            guarded_by_key: |f| f.guarded_by_key(&breaker_of_each(true), |$($parameter)*| 7);
+            unless_open: |f| f.unless_open(&breaker(true));
             invalidating: |f| f.invalidating(&memo(), |$($parameter)*| 7);
             invalidating_tag: |f| f.invalidating_tag(&memo(), |$($parameter)*| "tag");
         }

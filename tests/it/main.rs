@@ -9,6 +9,7 @@ mod calls;
 mod cancelled;
 mod catalogue;
 mod chains;
+mod circuit_breaker;
 mod clocks;
 mod describe;
 mod deadline;

@@ -7,7 +7,8 @@
 
 use crate::support::{Listener, listen, ms, paused, secs};
 use decor::{
-    Deprecation, Error, KeyedLimiter, Logging, Memo, RateLimiter, RetryBudget, RetryPolicy, Timing, Transient,
+    CircuitBreaker, Deprecation, Error, KeyedBreaker, KeyedLimiter, Logging, Memo, RateLimiter, RetryBudget, RetryPolicy, Timing,
+    Transient,
     layer::{Decoration, End, Gate, Wait},
     prelude::*,
     test_util::{self, VirtualClock},
@@ -614,6 +615,66 @@ parity! {
         { let limiter = RateLimiter::new(2, secs(1)); limiter.close(); }
         |f| f.rate_limited(&limiter).timeout(secs(3)),
         [0 => 1], limiter.stats();
+
+    // the breaker
+    guarded_by: [BUSY, BUSY, BUSY, ok(7)]
+        { let breaker = CircuitBreaker::consecutive(2); }
+        |f| f.guarded_by(&breaker),
+        [0 => 1, 0 => 2, 0 => 3, 29_999 => 3, 1 => 3, 29_999 => 4, 1 => 4, 0 => 5], (breaker.state(), breaker.stats());
+    guarded_by_a_rate: [ok(1), BUSY, BUSY, BUSY]
+        { let breaker = CircuitBreaker::builder().rate(0.5, secs(10)).minimum_calls(3).open_for(secs(1)).build(); }
+        |f| f.guarded_by(&breaker),
+        [0 => 1, 1_000 => 2, 9_000 => 3, 0 => 4, 999 => 5, 1 => 5], (breaker.state(), breaker.stats());
+    guarded_by_observing: [BUSY, BUSY, BUSY, BUSY]
+        { let breaker = CircuitBreaker::builder().consecutive(1).observing().named("users").build(); }
+        |f| f.guarded_by(&breaker).unless_open(&breaker),
+        [0 => 1, 0 => 2, 30_000 => 3], (breaker.state(), breaker.stats());
+    guarded_by_when: [BUSY, FATAL, BUSY, FATAL, throttled(1)]
+        { let breaker = CircuitBreaker::consecutive(1); }
+        |f| f.guarded_by(&breaker).when(|e| matches!(e, Fault::Throttled(_))).ignoring(|e| *e == Fault::Busy),
+        [0 => 1, 0 => 2, 0 => 3, 0 => 4, 0 => 5, 0 => 6], breaker.stats();
+    guarded_by_when_result: [BUSY, ok(503)]
+        { let breaker = CircuitBreaker::consecutive(1); }
+        |f| f.guarded_by(&breaker).when_result(|r| *r == Ok(503)),
+        [0 => 1, 0 => 2, 0 => 3], breaker.stats();
+    guarded_by_transient: [FATAL, BUSY]
+        { let breaker = CircuitBreaker::consecutive(1); }
+        |f| f.guarded_by(&breaker).transient(),
+        [0 => 1, 0 => 2, 0 => 3], breaker.stats();
+    guarded_by_slow_after: [slow(999, ok(1)), slow(1_000, ok(2))]
+        { let breaker = CircuitBreaker::builder().consecutive(1).slow_after(secs(1)).build(); }
+        |f| f.guarded_by(&breaker),
+        [0 => 1, 0 => 2, 0 => 3], breaker.stats();
+    guarded_by_attempts: [BUSY, BUSY, BUSY, BUSY]
+        { let breaker = CircuitBreaker::builder().consecutive(2).open_for(ms(150)).build(); }
+        |f| f.guarded_by(&breaker).retry_with(policy()),
+        [0 => 1, 0 => 2], (breaker.state(), breaker.stats());
+    guarded_by_within_a_limiter: [BUSY, ok(7)]
+        {
+            let breaker = CircuitBreaker::consecutive(1);
+            let limiter = RateLimiter::new(1, secs(20));
+        }
+        |f| f.guarded_by(&breaker).rate_limited(&limiter).unless_open(&breaker),
+        [0 => 1, 0 => 2, 30_000 => 3, 0 => 4], (breaker.stats(), limiter.stats());
+    guarded_by_around_a_limiter: []
+        {
+            let breaker = CircuitBreaker::consecutive(1);
+            let limiter = RateLimiter::new(1, secs(20));
+        }
+        |f| f.try_rate_limited(&limiter).guarded_by(&breaker),
+        [0 => 1, 0 => 2], (breaker.state(), breaker.stats());
+    guarded_by_key: [BUSY, ok(7), BUSY]
+        { let breaker = KeyedBreaker::consecutive(1); }
+        |f| f.guarded_by_key(&breaker, |n: &u32| n % 2),
+        [0 => 1, 0 => 1, 0 => 2, 30_000 => 1, 0 => 1], breaker.stats();
+    guarded_by_key_in_attempts: [BUSY, BUSY, BUSY]
+        { let breaker = KeyedBreaker::consecutive(2); }
+        |f| f.guarded_by_key(&breaker, |n: &u32| n % 2).when(|e| *e == Fault::Busy).retry_with(policy()),
+        [0 => 1, 0 => 2], breaker.stats();
+    unless_open: []
+        { let breaker = CircuitBreaker::consecutive(1); breaker.trip(); }
+        |f| f.unless_open(&breaker),
+        [0 => 1, 29_999 => 2, 1 => 3], breaker.stats();
 
     // the memo
     memoized: [ok(7)]

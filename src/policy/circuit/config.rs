@@ -13,7 +13,7 @@ use std::{fmt, time::Duration};
 ///
 /// let shown = |window: CircuitWindow| window.to_string();
 /// assert_eq!(shown(CircuitWindow::Consecutive { failures: 5 }), "5 failures in a row");
-/// assert_eq!(shown(CircuitWindow::Among { failures: 10, calls: 20 }), "10 failures among 20 calls");
+/// assert_eq!(shown(CircuitWindow::Among { failures: 3, calls: 9 }), "3 failures among 9 calls");
 /// let (rate, period) = (0.5, Duration::from_secs(30));
 /// assert_eq!(shown(CircuitWindow::Rate { rate, period }), "50% failures in 30s");
 /// ```

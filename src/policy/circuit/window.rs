@@ -118,6 +118,9 @@ impl Ring {
         if self.failures == 0 && !failed {
             return; // all bits are clear, so the place of the next one does not matter
         }
+        if self.limit == self.calls && !failed {
+            return self.clear(); // a success ends a row
+        }
         self.failures = self.failures - u32::from(self.oldest()) + u32::from(failed);
         let (word, bit) = (&mut self.bits[(self.next / u64::BITS) as usize], 1 << (self.next % u64::BITS));
         if failed {
