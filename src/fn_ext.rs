@@ -3,17 +3,18 @@
 //! Each decorator has one entry, for async and for sync functions.
 
 use crate::{
-    Fallible, KeyedLimiter, Name, Permits, RateLimiter, ResultLike, RetryPolicy,
+    Fallible, Hedge, KeyedLimiter, Name, Permits, RateLimiter, ResultLike, RetryPolicy,
     call::{
         Describe, Late,
         args::{CloneArgs, DebugArgs, Inspect},
-        mode::{Function, Repeatable},
+        mode::{Function, Hedgeable, Repeatable},
     },
     decorators::{
         boxed::Boxable,
         deprecated::{Deprecated, Deprecation},
         errors::{ErrInto, Lifted, MadeFallible, MapErr},
         fallback::{Answers, Fallback, FallbackTo},
+        hedged::Hedged,
         logged::{HideValues, Logged, Logging, ShowArgs, ShowDebug, ShowPicked, ShowValue},
         named::Named,
         pausing::{ByError, ByResult, Pausing},
@@ -25,6 +26,8 @@ use crate::{
     },
     layer::{Around, ByArgs, CloneGate, Decoration, Each, Gate, GateLayer, Gated, GatedBy, Mapped},
 };
+#[cfg(feature = "chaos")]
+use crate::{Chaos, decorators::chaotic::Chaotic};
 #[cfg(feature = "memo")]
 use crate::{
     Memo, MemoKey, Memoized,
@@ -388,6 +391,83 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     {
         let describe = Describe::new(Self::show).or_place_of(&self.name());
         Retry::new(self, policy.into(), describe)
+    }
+
+    /// Starts another call beside a call that takes too long, and returns the first success.
+    ///
+    /// The delay before the other call is a [`Duration`], or a [`Hedge`](crate::Hedge), which can
+    /// follow the durations of the calls, start more than one other call, and be paid for by a
+    /// [`RetryBudget`](crate::RetryBudget). The delay counts from the first poll, if that poll
+    /// returns pending. The other call is a *hedge*. All calls run in the task of the caller.
+    ///
+    /// The first `Ok` wins, and all other calls are dropped before it is returned. A failure never
+    /// starts a call. If the call that fails is the only one, its error is returned at once. If
+    /// others are in progress, they go on, no further one starts, and the error of the last one is
+    /// returned.
+    ///
+    /// Hedge only functions that may be called twice for one result. The function is first called
+    /// when the future is polled, and must be `Fn`, because its calls run at the same time. The
+    /// arguments are cloned for each call that another may follow, the first included. Nothing is
+    /// allocated before the second call starts. A call that is ready at its first poll needs
+    /// neither timer nor clock. If several calls are ready in one poll, the earliest wins. Takes
+    /// `Result`s of async functions. Sync functions have no hedge, because a thread cannot be
+    /// cancelled.
+    ///
+    /// # Place in a chain
+    ///
+    /// Each hedge is a call of all that stands before it: a limiter there admits each hedge, a
+    /// breaker counts each, and a decorator that watches reports each loser as `cancelled`. Stands
+    /// behind those decorators and the `timeout` of an attempt, and before `retry_with`, so that
+    /// each attempt may be hedged. A hedge behind a retry would start a second series of attempts.
+    ///
+    /// A hedge does not bound its caller, because all its calls may hang. A `timeout` behind it
+    /// does. A `timeout` before it bounds each call, and must be longer than the delay.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops all calls in progress.
+    ///
+    /// # Errors
+    ///
+    /// The error of the last call that ended, unchanged.
+    ///
+    /// # Panics
+    ///
+    /// When a pending call is polled outside of a tokio runtime with its timer enabled. A panic of
+    /// any of the calls is the panic of the call, and ends all of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::prelude::*;
+    /// use std::{sync::atomic::{AtomicU64, Ordering::Relaxed}, time::Duration};
+    /// use tokio::time::{Instant, sleep};
+    ///
+    /// /// Hangs at its first call.
+    /// async fn fetch(id: u64) -> Result<u64, decor::Error> {
+    ///     static CALLS: AtomicU64 = AtomicU64::new(0);
+    ///     let first = CALLS.fetch_add(1, Relaxed) == 0;
+    ///     sleep(Duration::from_millis(if first { 60_000 } else { 20 })).await;
+    ///     Ok(id)
+    /// }
+    ///
+    /// let fetch = fetch.hedged(Duration::from_millis(50)).timeout(Duration::from_secs(2));
+    /// let begun = Instant::now();
+    /// assert_eq!(fetch.call(42).await, Ok(42));
+    /// assert_eq!(begun.elapsed(), Duration::from_millis(70));
+    /// # }
+    /// ```
+    ///
+    /// If both calls hang, every caller has its error after 2 s.
+    #[track_caller]
+    fn hedged(self, hedge: impl Into<Hedge>) -> Hedged<Self>
+    where
+        Self: Hedgeable<Args, Half>, // not a sync function, and not a closure that is `FnMut`
+        Args: CloneArgs,
+    {
+        let describe = Describe::new(Self::show).or_place_of(&self.name());
+        Hedged::new(self, hedge.into(), describe)
     }
 
     /// Waits for a permit before each call.
@@ -1361,6 +1441,65 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Self::Output: ResultLike<Err: Into<E2>>,
     {
         mapped(self, ErrInto(PhantomData))
+    }
+
+    /// Fails, delays and hangs calls by a [`Chaos`](crate::Chaos), to try the chain behind it.
+    ///
+    /// The closure makes the error of a call that fails. Such a call does not call the function. A
+    /// call that hangs waits until it is dropped. A sync call that hangs waits until its caller
+    /// abandons it, as after a [`timeout`](Self::timeout), or until its
+    /// [`CancelToken`](crate::blocking::CancelToken) is cancelled. A slow call calls the function
+    /// after its wait. The fault of a call is decided at its first poll. Takes `Result`s. Needs the
+    /// feature `chaos`.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands first, in the place of a server that fails. Before `retry_with` and `hedged`, each
+    /// attempt and each hedge has a fault of its own.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the call is dropped while it waits, the function is never called.
+    ///
+    /// # Errors
+    ///
+    /// The error that the closure makes.
+    ///
+    /// # Panics
+    ///
+    /// If a task has to wait outside of a tokio runtime with its timer enabled. If a thread has to
+    /// wait in a task of a current-thread runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Chaos, Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> { Ok(id) }
+    ///
+    /// let chaos = Chaos::seeded(7).failing(0.3).hanging(0.1);
+    /// let fetch = fetch
+    ///     .chaotic(&chaos, || Error::QueueFull { waiting: 9 })
+    ///     .timeout(Duration::from_secs(1))
+    ///     .retry_with(RetryPolicy::fixed(Duration::from_millis(100)).max_attempts(9));
+    /// for id in 0..100 {
+    ///     assert_eq!(fetch.call(id).await, Ok(id));
+    /// }
+    /// assert!(chaos.stats().failed > 30 && chaos.stats().hung > 10);
+    /// # }
+    /// ```
+    ///
+    /// If each call hangs, every caller has its error after 9.8 s.
+    #[cfg(feature = "chaos")]
+    #[track_caller]
+    fn chaotic<M>(self, chaos: &Chaos, error: M) -> Around<Late<Self>, GateLayer<Chaotic<M>>>
+    where
+        Self::Output: ResultLike,
+        M: FnMut() -> <Self::Output as ResultLike>::Err,
+    {
+        held(self, Chaotic::new(chaos.clone(), error))
     }
 
     /// Names the function, for the log lines and errors of the decorators behind it.

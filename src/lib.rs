@@ -40,6 +40,7 @@
 //! | [`logged_args`](FnExt::logged_args) | | yes | the same with a text that a closure makes from the arguments |
 //! | [`timeout`](FnExt::timeout) | yes | yes | bounds the duration of each call; `.labelled("total")` tells the limit from others |
 //! | [`retry_with`](FnExt::retry_with) | | yes | calls the function again after a failure, by a [`RetryPolicy`] |
+//! | [`hedged`](FnExt::hedged) | | yes | starts another call beside a call that takes too long, by a [`Hedge`]; not for sync functions |
 //! | [`rate_limited`](FnExt::rate_limited), [`rate_limited_by`](FnExt::rate_limited_by) | yes | yes | waits for permits of a shared [`RateLimiter`]; [`settled`](Around::settled) replaces the reserved permits by the permits that the call has used |
 //! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same with a bounded wait, or without a wait; [`permits`](Around::permits) takes several permits |
 //! | [`rate_limited_by_key`](FnExt::rate_limited_by_key), [`rate_limited_within_by_key`](FnExt::rate_limited_within_by_key), [`try_rate_limited_by_key`](FnExt::try_rate_limited_by_key) | by a given key | yes | a limit for each user, host, .. of a [`KeyedLimiter`] |
@@ -51,6 +52,7 @@
 //! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns callers that the function will be removed |
 //! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | lets an output carry decor's own errors |
 //! | [`map_err`](FnExt::map_err), [`err_into`](FnExt::err_into) | futures' own | yes | changes the error |
+//! | [`chaotic`](FnExt::chaotic) | yes | yes | fails, delays and hangs calls by a script or a seed, to try a chain; feature `chaos` |
 //! | [`named`](FnExt::named), [`boxed`](FnExt::boxed) | | yes | names the function; gives the chain a short type |
 //! | [`gated`](FnExt::gated), [`gated_by`](FnExt::gated_by) | `gated` | yes | puts a decorator of your own before each call: see [`layer`] |
 //!
@@ -232,6 +234,7 @@
 //! # Features
 //!
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
+//! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
 //!
 //! # Logs
@@ -243,8 +246,8 @@
 //! sets the levels of its retries. `timed` and `logged` do not support tracing's feature `log`,
 //! which sends events to a `log` logger if there is no subscriber.
 #![forbid(unsafe_code)]
-// Without the memo, links to its items are broken. docs.rs has all features.
-#![cfg_attr(not(feature = "memo"), allow(rustdoc::broken_intra_doc_links))]
+// Without a feature, links to its items are broken. docs.rs has all features.
+#![cfg_attr(not(all(feature = "chaos", feature = "memo")), allow(rustdoc::broken_intra_doc_links))]
 
 mod attempt;
 pub mod blocking;
@@ -252,6 +255,8 @@ mod call;
 pub mod calling;
 #[cfg(test)]
 mod cases;
+#[cfg(feature = "chaos")]
+mod chaos;
 mod clock;
 mod decorators;
 mod diagnostics;
@@ -259,6 +264,7 @@ mod error;
 mod fallible;
 mod fn_ext;
 mod future_ext;
+mod hedge;
 pub mod layer;
 #[cfg(feature = "memo")]
 mod memo;
@@ -284,6 +290,8 @@ pub use call::{
     args::{DebugArgs, Inspect},
     context::{WithContext, with_context},
 };
+#[cfg(feature = "chaos")]
+pub use chaos::{Chaos, ChaosStats};
 #[doc(hidden)]
 pub use decorators::DECORATORS;
 #[cfg(feature = "memo")]
@@ -291,6 +299,7 @@ pub use decorators::memoized::Memoized;
 pub use decorators::{
     boxed::BoxedFn,
     deprecated::Deprecation,
+    hedged::Hedged,
     logged::Logging,
     retry::{GiveUpEvent, Retry, RetryEvent},
     timed::{Measurement, Timing},
@@ -304,7 +313,10 @@ pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
 pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
 pub use name::Name;
-pub use policy::{Backoff, Jitter, Permits, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule};
+pub use hedge::{Hedge, HedgeStats};
+#[cfg(feature = "chaos")]
+pub use policy::{ChaosConfig, Fault};
+pub use policy::{Backoff, HedgeConfig, Jitter, Permits, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule};
 pub use rate_limiter::{KeyedLimiter, KeyedLimiterBuilder, RateLimiter, RateLimiterBuilder, RateLimiterStats};
 pub use retry_budget::{RetryBudget, RetryBudgetStats};
 pub use transient::Transient;
@@ -317,11 +329,12 @@ pub use {
         CloneFunction, Late, LateCalls,
         args::CloneArgs,
         context::TakesContext,
-        mode::{AsyncHalf, BlockingHalf, Repeatable},
+        mode::{AsyncHalf, BlockingHalf, Hedgeable, Repeatable},
     },
     decorators::{
         boxed::Boxable,
         fallback::{Answers, Fallback, FallbackTo},
+        hedged::HedgedCalls,
         logged::{CallLog, HideValues, Logged, ShowDebug, ShowPicked},
         rate_limited::{Admission, OfKey, One, OneWithin, RateLimited, RefusableAdmission, Weighted},
         retry::RetryOptions,
@@ -332,6 +345,9 @@ pub use {
     },
     layer::{ByArgs, ByMemo, CloneGate, Each, GateLayer, GatedCalls, Mapped},
 };
+#[cfg(feature = "chaos")]
+#[doc(hidden)]
+pub use decorators::chaotic::Chaotic;
 #[cfg(feature = "memo")]
 #[doc(hidden)]
 pub use {
@@ -361,7 +377,7 @@ pub mod future {
     pub use crate::memo::MemoizedFuture;
     pub use crate::{
         call::{Called, LateFuture, Repeated},
-        decorators::{fallback::FallbackFuture, retry::RetryFuture, timeout::TimeoutFuture},
+        decorators::{fallback::FallbackFuture, hedged::HedgedFuture, retry::RetryFuture, timeout::TimeoutFuture},
         layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},
     };

@@ -108,6 +108,17 @@ where
     type Err = <C::Output as ResultLike>::Err;
 }
 
+/// A function that can be called several times at the same time and returns a `Result`, as a hedge
+/// needs it. Sync functions have no hedge.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be hedged: a hedge makes several calls at the same time, in one task",
+    label = "not an async function that returns a `Result` and can be called through `&self`",
+    note = "a sync function has no hedge, because its thread cannot be cancelled: call it within an async function, by `tokio::task::spawn_blocking`"
+)]
+pub trait Hedgeable<Args, Half>: Function<Args, Half> {}
+
+impl<C, Args> Hedgeable<Args, AsyncHalf> for C where C: super::Callable<Args, Output: ResultLike> {}
+
 /// A function with calls that can run without their callers, in a task or on a thread.
 #[cfg(feature = "memo")]
 pub trait Detachable<Args, Half> {}

@@ -1,9 +1,12 @@
 //! The decorators: one file for each, with its async and its blocking half.
 
 pub(crate) mod boxed;
+#[cfg(feature = "chaos")]
+pub(crate) mod chaotic;
 pub(crate) mod deprecated;
 pub(crate) mod errors;
 pub(crate) mod fallback;
+pub(crate) mod hedged;
 #[cfg(feature = "memo")]
 pub(crate) mod invalidating;
 pub(crate) mod logged;
@@ -27,7 +30,7 @@ macro_rules! for_each_decorator {
     ($do_it:ident) => {
         $do_it! {
             timed(name) timed_with(timing) logged() logged_values() logged_args(pick) logged_with(logging)
-            timeout(limit) retry_with(policy)
+            timeout(limit) retry_with(policy) hedged(hedge)
             rate_limited(limiter) rate_limited_by(limiter, permits) rate_limited_by_key(limiter, key)
             rate_limited_within(limiter, max_wait) rate_limited_within_by_key(limiter, max_wait, key)
             try_rate_limited(limiter) try_rate_limited_by_key(limiter, key)
@@ -35,7 +38,7 @@ macro_rules! for_each_decorator {
             pausing_by_key(limiter, key, hint) pausing_result_by_key(limiter, key, hint)
             memoized(memo) memoized_by(memo, key) invalidating(memo, key) invalidating_tag(memo, tag)
             validated(validate) deprecated(advice) deprecated_with(deprecation)
-            fallback(answer) fallback_to(other)
+            fallback(answer) fallback_to(other) chaotic(chaos, error)
             lifted() fallible() map_err(change) err_into() named(name) boxed() gated(gate) gated_by(gate)
         }
     };

@@ -268,7 +268,7 @@ impl Timer {
 
 /// Polls the timer even if the call has used up the task's coop budget. Otherwise the timer would
 /// stay pending, and the call would never time out.
-fn poll_in_time(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+pub(super) fn poll_in_time(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
     if coop::has_budget_remaining() { sleep.poll(cx) } else { pin!(coop::unconstrained(sleep)).poll(cx) }
 }
 

@@ -1,22 +1,31 @@
 //! Pure decisions: when a retry goes on and how long it waits, when a budget pays for it, when a
-//! limiter admits a call, how long a value is fresh.
+//! hedge begins, when a limiter admits a call, how long a value is fresh.
 //!
 //! No code in here reads a clock or sleeps, and no decision draws randomness of its own: time and
 //! seeds are arguments. A retry policy only hands out seeds, which come from `random.rs`. The async
 //! and the blocking half both ask here, and carry the decision out.
 
 mod budget;
+#[cfg(feature = "chaos")]
+mod chaos;
 #[cfg(feature = "memo")]
 mod freshness;
+mod hedge;
 mod limit;
 mod retry;
 
 pub use budget::RetryBudgetConfig;
+#[cfg(feature = "chaos")]
+pub use chaos::{ChaosConfig, Fault};
+pub use hedge::HedgeConfig;
 pub use limit::Permits;
 pub use retry::{Backoff, Jitter, RetryConfig, RetryPolicy, Schedule};
 
 pub(crate) use budget::{BudgetPlan, Refill, retries};
+#[cfg(feature = "chaos")]
+pub(crate) use chaos::ChaosPlan;
 #[cfg(feature = "memo")]
 pub(crate) use freshness::{Freshness, Lifetime, Rest, Stamp};
+pub(crate) use hedge::{HedgePlan, Latencies, Trigger};
 pub(crate) use limit::{Counts, MAX_WINDOWS, Pacer, Quota, SlidingLog, Sums, Ticks, excess};
 pub(crate) use retry::{Delays, FailedAttempt, RetryDecision};

@@ -98,7 +98,14 @@ auto_traits! {
     test_util::VirtualClock: not_send not_sync Unpin;
     test_util::VirtualThread<u64>: Send Sync Unpin;
 
+    // Handles.
+    Hedge: Send Sync Unpin;
+    Chaos: Send Sync Unpin;
+
     // Data.
+    Fault: Send Sync Unpin;
+    HedgeStats: Send Sync Unpin;
+    ChaosStats: Send Sync Unpin;
     Backoff: Send Sync Unpin;
     ConfigError: Send Sync Unpin;
     Error: Send Sync Unpin;
@@ -112,6 +119,8 @@ auto_traits! {
 
     // Settings, with the closures in them.
     Deprecation: Send Sync Unpin;
+    HedgeConfig: Send Sync Unpin;
+    ChaosConfig: Send Sync Unpin;
     Logging: Send Sync Unpin;
     MemoBuilder<String, u64>: Send Sync Unpin;
     MemoBuilder<Local, Local>: Send Sync Unpin;
@@ -344,8 +353,16 @@ macro_rules! is_as_its_function {
         assert_eq!(traits_of!($chain), ALL);
     };
     // The other answer of a sync function is sync as well: see `values!`.
-    (fallback, |$f:ident| $chain:expr) => { async_is_as_its_function!(fallback, |$f| $chain); };
-    (fallback_to, |$f:ident| $chain:expr) => { async_is_as_its_function!(fallback_to, |$f| $chain); };
+    (fallback, |$f:ident| $chain:expr) => {
+        async_is_as_its_function!(fallback, |$f| $chain);
+    };
+    (fallback_to, |$f:ident| $chain:expr) => {
+        async_is_as_its_function!(fallback_to, |$f| $chain);
+    };
+    // Sync functions have no hedge.
+    (hedged, |$f:ident| $chain:expr) => {
+        async_is_as_its_function!(hedged, |$f| $chain);
+    };
     ($decorator:ident, |$f:ident| $chain:expr) => {
         is_as!($decorator, ALL, |$f| $chain, all(), |id: u64| Output::Ok(id));
         is_as!($decorator, LOCAL, |$f| $chain, local(), with(SHARED, |id: u64| Output::Ok(id)));
@@ -463,7 +480,6 @@ fn check_values() -> Vec<&'static str> {
         all().fallback(|_: Error, _: u64| local()(7)).call(7) => LOCAL;
         all().fallback_to(local()) => LOCAL;
         all().fallback_to(pinned()).call(7) => PINNED;
-        (|id: u64| Output::Ok(id)).blocking().fallback(with(SHARED, |_: Error, _: u64| Output::Ok(7))) => LOCAL;
         (|id: u64| Output::Ok(id)).blocking().fallback_to(with(SYNCED, |id: u64| Output::Ok(id)).blocking()) => NOT_SYNC;
         all().map_err(change.clone()) => LOCAL;
         all().map_err(change).call(7) => LOCAL;

@@ -13,6 +13,7 @@ mod clocks;
 mod errors;
 mod every;
 mod gates;
+mod hedge;
 mod late;
 mod layering;
 mod lazy;

@@ -361,9 +361,11 @@ async fn calls_can_be_spawned_and_boxed_and_stored() {
 #[tokio::test(start_paused = true)]
 async fn a_foreign_error_is_answered_as_it_is() {
     let parse = async |text: &str| text.parse::<u8>();
-    let parse = parse.fallback(async |error: std::num::ParseIntError, text: &str| {
-        if text.is_empty() { Err(error) } else { Ok(0) }
-    });
+    let parse = parse.fallback(
+        async |error: std::num::ParseIntError, text: &str| {
+            if text.is_empty() { Err(error) } else { Ok(0) }
+        },
+    );
     assert_eq!((parse.call("x").await, parse.call("").await.is_err()), (Ok(0), true));
     let anyhow = async |text: &str| anyhow::Ok(text.parse::<u8>()?);
     let anyhow = anyhow.timeout(secs(1)).fallback(async |error: anyhow::Error, _: &str| {
@@ -464,10 +466,11 @@ fn a_sync_failure_is_answered_once() {
 #[test]
 fn a_sync_panic_gets_no_answer() {
     let answers = AtomicU32::new(0);
-    let panics = (|_: u64| if true { panic!("boom") } else { Answer::Ok(1) }).blocking().fallback(|_: String, _: u64| {
-        answers.fetch_add(1, Relaxed);
-        Ok(0)
-    });
+    let panics =
+        (|_: u64| if true { panic!("boom") } else { Answer::Ok(1) }).blocking().fallback(|_: String, _: u64| {
+            answers.fetch_add(1, Relaxed);
+            Ok(0)
+        });
     assert!(catch_unwind(AssertUnwindSafe(|| panics.call(7))).is_err());
     assert_eq!(answers.load(Relaxed), 0);
 }
