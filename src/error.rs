@@ -216,7 +216,8 @@ pub enum GiveUpReason {
     Exhausted,
     /// The predicate does not retry this error.
     NotRetryable,
-    /// The next attempt would have begun after the policy's deadline.
+    /// The next attempt would have begun after the policy's deadline, or after the limit of a
+    /// `.timeout(..)` around the retry.
     DeadlineReached,
     /// The server asked for a longer wait than the policy's
     /// [`max_hint`](crate::RetryPolicy::max_hint).

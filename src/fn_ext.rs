@@ -254,6 +254,11 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// The limit holds for all that stands before it. Several timeouts in one chain are usual;
     /// [`.labelled("total")`](Timeout::labelled) tells them apart in the error.
     ///
+    /// What stands before it knows how much time is left: a retry begins no delay that ends after
+    /// the limit, and a limiter that may refuse a call refuses a wait that is known to. Both return
+    /// their own error, and return it earlier. The function knows as well, by
+    /// [`Deadline::current`](crate::Deadline::current).
+    ///
     /// | place | bounds |
     /// |---|---|
     /// | before `rate_limited` | the call without its wait for a permit |
@@ -342,7 +347,11 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// A retry alone does not bound its caller, because an attempt may hang. A `timeout` before it
     /// bounds each attempt. A `timeout` behind it, or the policy's
-    /// [`deadline`](RetryPolicy::deadline), bounds the whole.
+    /// [`deadline`](RetryPolicy::deadline), bounds the whole. If a delay would end after either,
+    /// the retry returns the last error at once.
+    ///
+    /// Retries multiply the load on a server that is down. A budget that many calls share, by
+    /// [`.budgeted(&budget)`](crate::Retry::budgeted), bounds their number.
     ///
     /// Each attempt joins the end of the queue of a limiter before the retry, unless the policy is
     /// [`keeping_place`](crate::RetryPolicy::keeping_place).
@@ -533,7 +542,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// is made. If the decorator stands before a retry, the closure runs for each attempt. A call
     /// for more than the burst of a paced limiter waits for a full
     /// [burst](crate::RateLimiterBuilder::burst). Takes [`Fallible`] outputs. Stands where
-    /// [`rate_limited`](Self::rate_limited) stands. The wait has no limit of its own.
+    /// [`rate_limited`](Self::rate_limited) stands. The wait has no limit of its own, but ends
+    /// before the limit of a `timeout` behind it: a longer wait is refused at once.
     ///
     /// If the permits are an estimate, [`.settled(..)`](crate::Around::settled) replaces the
     /// estimate by the number of permits that the call has used. Behind the other decorators with a
@@ -543,6 +553,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) at once, if the call asks for more
     /// permits than the limit. [`Error::QueueFull`](crate::Error::QueueFull), if the queue is full.
+    /// [`Error::RateLimited`](crate::Error::RateLimited) at once, if the wait is known to be longer
+    /// than the time that the call has left ([`Deadline`](crate::Deadline)).
     /// [`Error::Closed`](crate::Error::Closed), if the limiter is [closed](RateLimiter::close).
     ///
     /// # Examples
@@ -612,8 +624,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
 
     /// [`rate_limited`](Self::rate_limited), with a wait of at most `max_wait` for the permit.
     ///
-    /// If the wait is known to be longer, the call fails at once. With a `max_wait` of zero, the
-    /// call does not wait. Takes [`Fallible`] outputs.
+    /// If the wait is known to be longer than `max_wait`, or than the time that the call has left
+    /// ([`Deadline`](crate::Deadline)), the call fails at once. With a `max_wait` of zero, the call
+    /// does not wait. Takes [`Fallible`] outputs.
     ///
     /// # Place in a chain
     ///

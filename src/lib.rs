@@ -38,8 +38,8 @@
 //! | [`logged`](FnExt::logged), [`logged_with`](FnExt::logged_with) | yes | yes | logs the start and the end of each call |
 //! | [`logged_values`](FnExt::logged_values) | the value | yes | the same with arguments and value |
 //! | [`logged_args`](FnExt::logged_args) | | yes | the same with a text that a closure makes from the arguments |
-//! | [`timeout`](FnExt::timeout) | yes | yes | bounds the duration of each call; `.labelled("total")` tells the limit from others |
-//! | [`retry_with`](FnExt::retry_with) | | yes | calls the function again after a failure, by a [`RetryPolicy`] |
+//! | [`timeout`](FnExt::timeout) | yes | yes | bounds the duration of each call; `.labelled("total")` tells the limit from others; the call knows its [`Deadline`] |
+//! | [`retry_with`](FnExt::retry_with) | | yes | calls the function again after a failure, by a [`RetryPolicy`]; [`budgeted`](Retry::budgeted) lets a shared [`RetryBudget`] pay for the retries of many calls |
 //! | [`hedged`](FnExt::hedged) | | yes | starts another call beside a call that takes too long, by a [`Hedge`]; not for sync functions |
 //! | [`rate_limited`](FnExt::rate_limited), [`rate_limited_by`](FnExt::rate_limited_by) | yes | yes | waits for permits of a shared [`RateLimiter`]; [`settled`](Around::settled) replaces the reserved permits by the permits that the call has used |
 //! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same with a bounded wait, or without a wait; [`permits`](Around::permits) takes several permits |
@@ -83,7 +83,8 @@
 //! | `rate_limited` before `retry_with` | every attempt takes a permit |
 //! | `rate_limited` after `retry_with` | one permit for all attempts of a call |
 //!
-//! A `timeout` behind everything that waits (limiter, retry, memo) bounds every caller.
+//! A `timeout` behind everything that waits (limiter, retry, memo) bounds every caller. What stands
+//! before it knows the [`Deadline`], and begins no wait that is known to be cut off.
 //!
 //! # Calling
 //!
@@ -206,9 +207,9 @@
 //!   outside of a runtime.
 //! - **Dropping is safe** at every await, and counts as an outcome. `timed` and `logged` report a
 //!   dropped call as `cancelled`, and a panic as `panicked`.
-//! - **A handle is shared.** A [`RateLimiter`] or a [`Memo`] is cheap to clone, and a clone is the
-//!   same handle. A handle serves tasks and threads, and a limiter serves functions of any return
-//!   type.
+//! - **A handle is shared.** A [`RateLimiter`], a [`RetryBudget`] or a [`Memo`] is cheap to clone,
+//!   and a clone is the same handle. A handle serves tasks and threads, and a limiter serves
+//!   functions of any return type.
 //! - **Success costs next to nothing.** A call that succeeds at once allocates nothing and spawns
 //!   no task, except with `boxed` and `detached`. No clock is read without need, and no log line is
 //!   formatted without a listener.
@@ -258,6 +259,7 @@ mod cases;
 #[cfg(feature = "chaos")]
 mod chaos;
 mod clock;
+mod deadline;
 mod decorators;
 mod diagnostics;
 mod error;
@@ -292,6 +294,7 @@ pub use call::{
 };
 #[cfg(feature = "chaos")]
 pub use chaos::{Chaos, ChaosStats};
+pub use deadline::Deadline;
 #[doc(hidden)]
 pub use decorators::DECORATORS;
 #[cfg(feature = "memo")]

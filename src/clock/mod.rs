@@ -347,6 +347,14 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_limit_that_has_not_begun_to_count_needs_no_clock() {
+        let refused = || ready(Err::<u8, _>(Error::QueueFull { waiting: 0 }));
+        let policy = RetryPolicy::fixed(2 * SECOND);
+        assert_eq!(reads(refused.retry_with(&policy).timeout(SECOND).call()), 0, "gives up by the limit");
+        assert_eq!(reads(fetch.retry_with(&policy).budgeted(&RetryBudget::new(0.1).per_second(1.0)).call()), 0);
+    }
+
     #[cfg(feature = "memo")]
     #[test]
     fn one_read_for_a_hit() {

@@ -364,6 +364,8 @@ impl<C, L, R: ForOne> Around<Late<C>, GateLayer<RateLimited<L, R>>> {
     /// # Errors
     ///
     /// - The errors of the decorator that `.permits(..)` follows. `rate_limited` has none.
+    /// - [`Error::RateLimited`](crate::Error::RateLimited) at once, if the wait is known to be
+    ///   longer than the time that the call has left ([`Deadline`](crate::Deadline)).
     /// - [`Error::InvalidArgument`](crate::Error::InvalidArgument) at once, for a number above the
     ///   limit, and for an array with another length than there are windows.
     /// - [`Error::QueueFull`](crate::Error::QueueFull), if the queue is full.

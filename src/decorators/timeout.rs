@@ -4,6 +4,7 @@ use crate::{
     Error, Fallible, Name,
     call::{Callable, CallableMut, CallableOnce, Called, Describe, Repeat, Stop, awaited_directly, blocking},
     clock::{self, Clock, Nanos, Sleep, nanos},
+    deadline,
     layer::memo_outcome::Away,
     thread::RemoteCall,
 };
@@ -54,12 +55,12 @@ impl<C> Timeout<C> {
     /// let fetch = hang
     ///     .timeout(Duration::from_secs(4))
     ///     .labelled("attempt")
-    ///     .retry_with(RetryPolicy::default())
-    ///     .timeout(Duration::from_secs(10))
+    ///     .retry_with(RetryPolicy::fixed(Duration::from_secs(1)))
+    ///     .timeout(Duration::from_secs(8))
     ///     .labelled("total");
     /// let error = fetch.call(42).await.unwrap_err();
     /// assert!(matches!(error, Error::TimedOut { label: Some("total"), .. }));
-    /// assert_eq!(error.to_string(), "hang timed out after 10s (total)");
+    /// assert_eq!(error.to_string(), "hang timed out after 8s (total)");
     /// # }
     /// ```
     pub fn labelled(self, label: &'static str) -> Timeout<C, Labelled> {
@@ -194,7 +195,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        if let Poll::Ready(output) = this.call.as_mut().poll(cx) {
+        let mut poll = || this.call.as_mut().poll(cx);
+        let polled = match this.timer.as_mut().project() {
+            TimerState::Unarmed => deadline::within(*this.limit, poll),
+            TimerState::Armed(sleep) => deadline::until(sleep.deadline(), poll),
+            TimerState::Never => poll(),
+        };
+        if let Poll::Ready(output) = polled {
             this.call.stop();
             return Poll::Ready(output);
         }
@@ -352,7 +359,8 @@ where
             return callable.call_once(args);
         }
         let end = Clock::Thread.now().checked_add(limit);
-        let call = move || Away::call(|| callable.call_once(args));
+        let deadline = deadline::Scope::of_thread(end);
+        let call = move || deadline.run(|| Away::call(|| callable.call_once(args)));
         let output = if limit.is_zero() { None } else { RemoteCall::begin(call).wait_until(end) };
         output.map_or_else(|| timed_out(&name, limit, label), Away::arrive)
     }

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     call::{CallableOnce, blocking},
     clock::Clock,
+    deadline,
     layer::{MemoOutcome, memo_outcome},
     thread,
 };
@@ -93,7 +94,10 @@ where
     K: Eq + Hash,
     R: Running<Load<C::Future, K, V, E>>,
 {
-    R::begin(Load::new(leader, callable, args))
+    let load = || Load::new(leader, callable, args);
+    // A load that goes on without its caller has no deadline of the caller's, not even where the
+    // function makes its future.
+    R::begin(if R::IN_BACKGROUND { deadline::Scope::NONE.run(load) } else { load() })
 }
 
 impl<C, Args, L, K, V, B, E, R> MemoizedFuture<C, Args, L, K, V, Options<B, E, R>>

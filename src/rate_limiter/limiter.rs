@@ -184,6 +184,9 @@ impl RateLimiter {
     ///
     /// - [`Error::QueueFull`] beyond [`max_waiting`](crate::RateLimiterBuilder::max_waiting).
     ///
+    /// - [`Error::RateLimited`], at once, if the wait is known to be longer than the time that is
+    ///   left of a `.timeout(..)` around the call ([`Deadline`](crate::Deadline)).
+    ///
     /// - [`Error::Closed`] once the limiter is [closed](Self::close), also for a call that already
     ///   waits.
     ///

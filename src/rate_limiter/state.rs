@@ -68,6 +68,7 @@ use crate::{
     ConfigError, Error, Permits,
     attempt::keeps_place_since,
     clock::{Clock, Epoch, Instant, Nanos, TIMER_RESOLUTION, nanos},
+    deadline,
     policy::{Counts, MAX_WINDOWS, Quota, Sums, excess},
     sync::{Arc, Mutex, MutexGuard, lock, lock_spinning},
 };
@@ -815,7 +816,10 @@ impl State {
         let came = keeps_place_since().map(|came| self.moment(clock, came));
         let ahead = came.and_then(|came| self.queue.wanted_before_again(came)).unwrap_or(*self.queue.wanted());
         let due = self.due_after(&ahead, &counts);
-        if let Some(result) = self.decide_at_once(request.can_fail, &counts, due, latest) {
+        // A wait beyond the deadline would be cut off, and its place in the queue be taken in vain.
+        let left = if request.can_fail { deadline::longest_wait() } else { None };
+        let cut_off = left.map_or(Nanos::MAX, |left| self.now.saturating_add(nanos(left)));
+        if let Some(result) = self.decide_at_once(request.can_fail, &counts, due, latest.min(cut_off)) {
             return Admission::Done(result.map(|()| self.now));
         }
         let lateness = if latest == Nanos::MAX { 0 } else { self.lateness(&counts, due) };

@@ -111,7 +111,10 @@ impl RetryBudget {
     ///
     /// ```
     /// let error = decor::RetryBudget::try_new(f64::NAN).unwrap_err();
-    /// assert_eq!(error.to_string(), "`ratio` is NaN, but must be 0, or between 0.000001 and 1000");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`ratio` is NaN, but must be 0, or between 0.000001 and 1000",
+    /// );
     /// ```
     pub fn try_new(ratio: f64) -> Result<Self, ConfigError> {
         RetryBudgetConfig { ratio, ..RetryBudgetConfig::default() }.try_into()
@@ -198,7 +201,10 @@ impl RetryBudget {
     ///
     /// ```
     /// let error = decor::RetryBudget::new(0.1).try_per_second(0.0).unwrap_err();
-    /// assert_eq!(error.to_string(), "`per_second` is 0, but must be between 0.000001 and 1000000");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`per_second` is 0, but must be between 0.000001 and 1000000",
+    /// );
     /// ```
     pub fn try_per_second(self, retries: f64) -> Result<Self, ConfigError> {
         self.0.plan.with_per_second(Some(retries)).map(Self::with)

@@ -108,6 +108,7 @@ auto_traits! {
     ChaosStats: Send Sync Unpin;
     Backoff: Send Sync Unpin;
     ConfigError: Send Sync Unpin;
+    Deadline: Send Sync Unpin;
     Error: Send Sync Unpin;
     GiveUpReason: Send Sync Unpin;
     Eviction: Send Sync Unpin;
@@ -125,6 +126,9 @@ auto_traits! {
     MemoBuilder<String, u64>: Send Sync Unpin;
     MemoBuilder<Local, Local>: Send Sync Unpin;
     MemoStats: Send Sync Unpin;
+    RetryBudget: Send Sync Unpin;
+    RetryBudgetConfig: Send Sync Unpin;
+    RetryBudgetStats: Send Sync Unpin;
     RetryConfig: Send Sync Unpin;
     RetryPolicy: Send Sync Unpin;
     Schedule: Send Sync Unpin;

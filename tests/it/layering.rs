@@ -14,7 +14,7 @@ use std::{
 
 /// The floors with their rooms, from the ground up. The root is the front page.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("ground", &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt"]),
+    ("ground", &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt", "deadline"]),
     ("outputs", &["fallible", "transient"]),
     ("policy", &["policy"]),
     ("threads", &["thread"]),

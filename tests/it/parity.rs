@@ -7,7 +7,7 @@
 
 use crate::support::{Listener, listen, ms, paused, secs};
 use decor::{
-    Deprecation, Error, KeyedLimiter, Logging, Memo, RateLimiter, RetryPolicy, Timing, Transient,
+    Deprecation, Error, KeyedLimiter, Logging, Memo, RateLimiter, RetryBudget, RetryPolicy, Timing, Transient,
     layer::{Decoration, End, Gate, Wait},
     prelude::*,
     test_util::{self, VirtualClock},
@@ -416,6 +416,22 @@ parity! {
         [0 => 1];
     retry_deadline: [slow(300, BUSY), slow(300, BUSY), slow(300, BUSY)]
         |f| f.retry_with(policy().deadline(secs(1))),
+        [0 => 1];
+    retry_budgeted: [BUSY, BUSY, ok(7), BUSY, BUSY, FATAL, BUSY, ok(8), BUSY]
+        { let budget = RetryBudget::new(0.6).capacity(3); }
+        |f| f.retry_with(policy().max_attempts(3)).transient().budgeted(&budget).logging_errors().explained(),
+        [0 => 1, 0 => 2, 0 => 3, 0 => 4], budget.stats();
+    retry_budgeted_by_time: [BUSY, BUSY, BUSY, BUSY, BUSY]
+        { let budget = RetryBudget::new(0.1).capacity(1).per_second(0.5); }
+        |f| f.retry_with(RetryPolicy::fixed(ms(999))).budgeted(&budget),
+        [0 => 1, 1_001 => 2, 10_000 => 3], budget.stats();
+    retry_within_a_limit: [BUSY, BUSY, BUSY, BUSY]
+        in w { let hooks = w.clone(); }
+        |f| f.retry_with(RetryPolicy::fixed(secs(1)).max_attempts(100)).transient()
+            .on_give_up(move |g| hooks.see((g.attempts, g.elapsed, g.reason, g.error.cloned()))).timeout(ms(3_500)),
+        [0 => 1];
+    retry_with_a_hint_beyond_a_limit: [BUSY, throttled(60)]
+        |f| f.retry_with(policy()).transient().timeout(secs(5)).timeout(secs(90)),
         [0 => 1];
     retry_hooks: [BUSY, BUSY, FATAL]
         in w { let hooks = (w.clone(), w.clone()); }

@@ -7,6 +7,7 @@ use std::{
 
 mod attempt;
 mod attempts;
+mod budget;
 mod hints;
 mod logs;
 mod model;

@@ -1,6 +1,7 @@
 //! The cases. Each is a job that several libraries do.
 
 mod blocking;
+mod budget;
 mod chain;
 mod depth;
 mod limiter;
@@ -59,8 +60,12 @@ impl Case {
 pub const ALL: &[Case] = &[
     Case::calls("retry_ok", "a retry that succeeds at the first attempt", retry::ok),
     Case::calls("retry_3", "three attempts without delay", retry::three),
+    Case::calls("retry_budgeted", "the first with a budget that is full", budget::full),
+    Case::calls("retry_budget_filling", "the same with a budget that each success fills a little", budget::filling),
     Case::calls("timeout_ready", "a timeout around a call that is ready at once", timeout::ready),
     Case::calls("timeout_pending", "a timeout around a call that is pending once", timeout::pending),
+    Case::calls("timeout_deadline", "a limit that the call can ask for, and does not", budget::limit),
+    Case::calls("timeout_nested", "a limit within a limit", budget::nested),
     Case::calls_on(1, "paced_1t", "a free permit at an even pace", limiter::paced),
     Case::calls_on(2, "paced_2t", "the same on two threads", limiter::paced),
     Case::calls_on(1, "exact_1t", "a free permit of an exact window", limiter::exact),

@@ -4,6 +4,7 @@ use super::options::{GiveUpEvent, RetryEvent, RetryHooks};
 use crate::{
     GiveUpReason, Name, RetryPolicy,
     clock::{Clock, Instant},
+    deadline,
     policy::{Delays, FailedAttempt, RetryDecision},
     retry_budget::Withdrawal,
     trace::{Readable, may_be_enabled, retry_event},
@@ -65,14 +66,19 @@ pub(super) fn decide<'d, T, E, R: RetryHooks<T, E>>(
     let hint = if may_follow { options.hint(result) } else { None };
     let log = Log { policy, name: &name, attempt, error: ErrorText(error.and_then(R::error_text)) };
     let decision = match policy.decide(FailedAttempt { attempt, elapsed, retryable, hint }, delays) {
-        // The budget comes last, so that it pays for no retry that another limit rules out.
-        RetryDecision::RetryIn(delay) => options.withdraw(clock).map(|paid| (delay, paid)),
+        RetryDecision::RetryIn(delay) => {
+            // The attempt that failed may have paused its limiter for longer.
+            let wait = delay.max(pause_left());
+            // The budget comes last, so that it pays for no retry that another limit rules out.
+            match deadline::is_exceeded_by(wait) {
+                true => Err(GiveUpReason::DeadlineReached),
+                false => options.withdraw(clock).map(|paid| (delay, wait, paid)),
+            }
+        }
         RetryDecision::GiveUp(reason) => Err(reason),
     };
     match decision {
-        Ok((delay, paid)) => {
-            // The attempt that failed may have paused its limiter for longer.
-            let wait = delay.max(pause_left());
+        Ok((delay, wait, paid)) => {
             log.failed(wait);
             options.retrying(&RetryEvent { attempt, delay: wait, elapsed, error });
             AfterAttempt::RetryIn(delay, paid)

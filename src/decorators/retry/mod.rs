@@ -266,11 +266,11 @@ impl<C, W, H, R, G, X, L, B> Retry<C, RetryOptions<W, H, R, G, X, L, B>> {
     }
 
     /// Calls the closure once when the retry gives up: attempts exhausted, deadline reached, hint
-    /// too long, or error not retryable.
+    /// too long, budget exhausted, or error not retryable.
     ///
-    /// The closure is not called if a decorator outside of the retry ends the call, such as a total
-    /// `.timeout(..)`, because the retry is then dropped. If that matters, limit the time by the
-    /// policy's [`deadline`](RetryPolicy::deadline) instead.
+    /// The closure is not called if a decorator outside of the retry ends the call, because the
+    /// retry is then dropped. A total `.timeout(..)` ends a call only during an attempt, because a
+    /// retry gives up before a delay that would be cut off.
     ///
     /// # Examples
     ///
@@ -298,8 +298,8 @@ impl<C, W, H, R, G, X, L, B> Retry<C, RetryOptions<W, H, R, G, X, L, B>> {
     /// Returns the last error with the number of attempts, the time and the reason. The output
     /// becomes `Result<T, RetryError<E>>`; see [`RetryError`](crate::RetryError).
     ///
-    /// If a `.timeout(..)` after the retry ends the call, the attempts are not reported. With the
-    /// policy's [`deadline`](RetryPolicy::deadline) they are.
+    /// If a `.timeout(..)` after the retry ends the call during an attempt, the attempts are not
+    /// reported.
     ///
     /// # Examples
     ///

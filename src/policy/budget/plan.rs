@@ -7,7 +7,7 @@ use std::fmt;
 /// A number of retries, in millionths.
 pub(crate) type Millionths = u64;
 
-/// One retry.
+/// A retry.
 const RETRY: Millionths = 1_000_000;
 
 /// Nanoseconds of a second.
@@ -133,5 +133,152 @@ impl fmt::Display for BudgetPlan {
         let Self { ratio, capacity, per_second } = *self;
         write!(f, "{} per success, capacity {}", retries(ratio), retries(capacity))?;
         if per_second > 0 { write!(f, ", {} per second", retries(per_second)) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::cases;
+    use proptest::prelude::*;
+
+    fn plan(ratio: f64, capacity: u32, per_second: Option<f64>) -> BudgetPlan {
+        RetryBudgetConfig { ratio, capacity, per_second }.try_into().unwrap()
+    }
+
+    #[derive(Debug, Clone)]
+    enum Act {
+        Pass(Nanos),
+        Succeed,
+        Retry,
+        /// A retry that is given back after this time.
+        Abandon(Nanos),
+    }
+
+    fn acts() -> impl Strategy<Value = Vec<Act>> {
+        let time = || prop_oneof![0_u64..3, 0_u64..3_000_000_000, Just(u64::MAX)];
+        let act = prop_oneof![
+            time().prop_map(Act::Pass),
+            Just(Act::Succeed),
+            Just(Act::Retry),
+            time().prop_map(Act::Abandon),
+        ];
+        prop::collection::vec(act, 1..60)
+    }
+
+    /// A rational model. Its unit is a millionth of a millionth of a thousandth of a retry, and it
+    /// pays for each nanosecond as it passes.
+    struct Naive {
+        plan: BudgetPlan,
+        balance: u128,
+    }
+
+    impl Naive {
+        fn add(&mut self, amount: u128) {
+            self.balance = (self.balance + amount).min(u128::from(self.plan.capacity) * u128::from(SECOND));
+        }
+
+        fn retry(&mut self) -> bool {
+            let one = u128::from(RETRY) * u128::from(SECOND);
+            let can_pay = self.balance >= one;
+            self.balance -= if can_pay { one } else { 0 };
+            can_pay
+        }
+    }
+
+    /// The plan, with the time settled only before a retry, as the handle does it.
+    struct Lazy {
+        plan: BudgetPlan,
+        balance: Millionths,
+        refill: Refill,
+        now: Nanos,
+    }
+
+    impl Lazy {
+        fn settle(&mut self) {
+            self.balance = self.plan.after_deposit(self.balance, self.refill.settle(&self.plan, self.now));
+            if self.balance == self.plan.full() {
+                self.refill.is_full();
+            }
+        }
+
+        fn retry(&mut self) -> bool {
+            self.settle();
+            let after = BudgetPlan::after_withdrawal(self.balance);
+            self.balance = after.unwrap_or(self.balance);
+            after.is_some()
+        }
+    }
+
+    proptest! {
+        #![proptest_config(cases(5_000))]
+
+        /// The time that passes is paid for late and in whole millionths, and yet every decision is
+        /// that of exact fractions.
+        #[test]
+        fn each_retry_is_decided_as_by_exact_fractions(
+            ratio in prop_oneof![Just(0_u64), 1_u64..3, 1_u64..2_000_000],
+            capacity in 1_u32..6,
+            per_second in prop_oneof![Just(0_u64), 1_u64..3, 1_u64..2_000_000],
+            acts in acts(),
+        ) {
+            let plan = BudgetPlan { ratio, capacity: u64::from(capacity) * RETRY, per_second };
+            let mut naive = Naive { plan, balance: u128::from(plan.capacity) * u128::from(SECOND) };
+            let mut lazy = Lazy { plan, balance: plan.full(), refill: Refill::default(), now: 0 };
+            let pass = |naive: &mut Naive, lazy: &mut Lazy, time: Nanos| {
+                let now = lazy.now.saturating_add(time);
+                naive.add(u128::from(now - lazy.now) * u128::from(per_second));
+                lazy.now = now;
+            };
+            for act in acts {
+                match act {
+                    Act::Pass(time) => pass(&mut naive, &mut lazy, time),
+                    Act::Succeed => {
+                        naive.add(u128::from(ratio) * u128::from(SECOND));
+                        lazy.balance = plan.after_success(lazy.balance).unwrap_or(lazy.balance);
+                    }
+                    Act::Retry => prop_assert_eq!(lazy.retry(), naive.retry()),
+                    Act::Abandon(time) => {
+                        let is_paid = naive.retry();
+                        prop_assert_eq!(lazy.retry(), is_paid);
+                        pass(&mut naive, &mut lazy, time);
+                        if is_paid {
+                            naive.add(u128::from(RETRY) * u128::from(SECOND));
+                            lazy.balance = plan.after_return(lazy.balance);
+                        }
+                    }
+                }
+                prop_assert!(lazy.balance <= plan.capacity);
+            }
+            lazy.settle();
+            prop_assert_eq!(u128::from(lazy.balance), naive.balance / u128::from(SECOND));
+        }
+    }
+
+    #[test]
+    fn settings_are_rounded_to_millionths() {
+        assert_eq!(plan(0.6, 10, None), BudgetPlan { ratio: 600_000, capacity: 10_000_000, per_second: 0 });
+        assert_eq!(plan(0.000_001, 1, Some(0.1)), BudgetPlan { ratio: 1, capacity: 1_000_000, per_second: 100_000 });
+        let largest = plan(1_000.0, u32::MAX, Some(1e6));
+        assert_eq!(largest.capacity, 4_294_967_295_000_000);
+        assert_eq!(largest.to_string(), "1000 per success, capacity 4294967295, 1000000 per second");
+        assert_eq!(retries(largest.full()) as u32, u32::MAX);
+    }
+
+    #[test]
+    fn settings_without_sense_are_refused() {
+        let config = RetryBudgetConfig::default();
+        let refused = |config: RetryBudgetConfig| BudgetPlan::try_from(config).unwrap_err().to_string();
+        for (ratio, shown) in
+            [(-0.1, "-0.1"), (f64::NAN, "NaN"), (f64::INFINITY, "inf"), (1_000.1, "1000.1"), (1e-7, "0.0000001")]
+        {
+            let text = format!("`ratio` is {shown}, but must be 0, or between 0.000001 and 1000");
+            assert_eq!(refused(RetryBudgetConfig { ratio, ..config }), text);
+        }
+        for (rate, shown) in [(0.0, "0"), (-1.0, "-1"), (f64::NAN, "NaN"), (1e7, "10000000")] {
+            let text = format!("`per_second` is {shown}, but must be between 0.000001 and 1000000");
+            assert_eq!(refused(RetryBudgetConfig { per_second: Some(rate), ..config }), text);
+        }
+        assert_eq!(refused(RetryBudgetConfig { capacity: 0, ..config }), "`capacity` is 0, but must be at least 1");
     }
 }

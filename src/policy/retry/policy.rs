@@ -485,9 +485,8 @@ impl RetryPolicy {
     /// If a delay would end after the deadline, the retry gives up at once. This holds for a
     /// server's hint as well. Tokio's timer rounds delays up to whole milliseconds.
     ///
-    /// A running attempt is not ended. For that, add `.timeout(..)` after the retry. The deadline
-    /// is the better limit if errors carry hints, because a hint beyond the deadline ends the retry
-    /// at once with the server's error. A timeout waits until it fires, and returns its own error.
+    /// A running attempt is not ended. For that, add `.timeout(..)` after the retry. The retry then
+    /// gives up by the limit of the timeout as it does by its own deadline.
     ///
     /// # Panics
     ///

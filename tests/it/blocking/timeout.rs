@@ -29,11 +29,12 @@ fn nothing_begins_after_a_timeout() {
         let attempts = Arc::clone(&attempts);
         move || {
             attempts.fetch_add(1, SeqCst);
+            sleep(ms(60));
             Err::<u32, _>(Error::QueueFull { waiting: 0 })
         }
     };
-    let policy = RetryPolicy::fixed(ms(100)).max_attempts(30);
-    let bounded = fails.clone().blocking().named("f").retry_with(&policy).timeout(ms(250));
+    let policy = RetryPolicy::fixed(ms(40)).max_attempts(30);
+    let bounded = fails.clone().blocking().named("f").retry_with(&policy).timeout(ms(250)); // in attempt 3
     assert_eq!(bounded.call(), Err(Error::TimedOut { name: "f".into(), after: ms(250), label: None }));
     assert_eq!(clock.elapsed(), ms(250));
     sleep(secs(60));
