@@ -2,6 +2,8 @@
 //!
 //! Each decorator has one entry, for async and for sync functions.
 
+#[cfg(feature = "chaos")]
+use crate::{Chaos, decorators::chaotic::Chaotic};
 use crate::{
     Fallible, Hedge, KeyedLimiter, Name, Permits, RateLimiter, ResultLike, RetryPolicy,
     call::{
@@ -26,8 +28,6 @@ use crate::{
     },
     layer::{Around, ByArgs, CloneGate, Decoration, Each, Gate, GateLayer, Gated, GatedBy, Mapped},
 };
-#[cfg(feature = "chaos")]
-use crate::{Chaos, decorators::chaotic::Chaotic};
 #[cfg(feature = "memo")]
 use crate::{
     Memo, MemoKey, Memoized,

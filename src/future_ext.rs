@@ -1,5 +1,7 @@
 //! Decorators of bare futures: all those that neither repeat the call nor read its arguments.
 
+#[cfg(feature = "chaos")]
+use crate::{Chaos, decorators::chaotic::Chaotic};
 use crate::{
     Fallible, KeyedLimiter, Name, Permits, RateLimiter, ResultLike,
     call::Called,
@@ -13,8 +15,6 @@ use crate::{
     },
     layer::{Gate, GatedFuture, MappedFuture},
 };
-#[cfg(feature = "chaos")]
-use crate::{Chaos, decorators::chaotic::Chaotic};
 #[cfg(feature = "memo")]
 use crate::{
     KeyPart, Memo,

@@ -312,20 +312,23 @@ pub use error::{ConfigError, Error, Failure, GiveUpReason, RetryError};
 pub use fallible::{Fallible, ResultLike};
 pub use fn_ext::FnExt;
 pub use future_ext::FutureExt;
+pub use hedge::{Hedge, HedgeStats};
 pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
 pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
 pub use name::Name;
-pub use hedge::{Hedge, HedgeStats};
+pub use policy::{Backoff, HedgeConfig, Jitter, Permits, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule};
 #[cfg(feature = "chaos")]
 pub use policy::{ChaosConfig, Fault};
-pub use policy::{Backoff, HedgeConfig, Jitter, Permits, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule};
 pub use rate_limiter::{KeyedLimiter, KeyedLimiterBuilder, RateLimiter, RateLimiterBuilder, RateLimiterStats};
 pub use retry_budget::{RetryBudget, RetryBudgetStats};
 pub use transient::Transient;
 
 // Names for rustc's messages alone: rustc prints a type without its path only if the path is
 // public.
+#[cfg(feature = "chaos")]
+#[doc(hidden)]
+pub use decorators::chaotic::Chaotic;
 #[doc(hidden)]
 pub use {
     call::{
@@ -348,9 +351,6 @@ pub use {
     },
     layer::{ByArgs, ByMemo, CloneGate, Each, GateLayer, GatedCalls, Mapped},
 };
-#[cfg(feature = "chaos")]
-#[doc(hidden)]
-pub use decorators::chaotic::Chaotic;
 #[cfg(feature = "memo")]
 #[doc(hidden)]
 pub use {

@@ -7,7 +7,7 @@
 
 use crate::support::{ms, secs};
 use decor::{
-    Error, KeyedLimiter,
+    Chaos, Error, KeyedLimiter,
     layer::{Decoration, Gate, Wait},
     prelude::*,
 };
@@ -35,6 +35,11 @@ fn one_per_second(passes: bool) -> RateLimiter {
     let limiter = RateLimiter::new(1, secs(1));
     assert!(passes || limiter.try_acquire().is_ok());
     limiter
+}
+
+/// Slows calls down by a second, unless the call `passes`.
+fn slow(passes: bool) -> Chaos {
+    Chaos::seeded(7).slowing(if passes { 0.0 } else { 1.0 }, secs(1))
 }
 
 fn one_per_second_each(passes: bool) -> KeyedLimiter<u64> {
@@ -85,6 +90,7 @@ macro_rules! that_hold_back {
             gated: |f, passes| f.gated(NotBefore::now(passes));
             gated_by: |f, passes| f.gated_by(move |$($parameter)*| NotBefore::now(passes));
             retried: |f, passes| f.gated(NotBefore::now(passes)).retry_with(policy());
+            chaotic: |f, passes| f.chaotic(&slow(passes), || Error::QueueFull { waiting: 0 });
             in_a_chain: |f, passes| f.timeout(secs(9)).gated(NotBefore::now(passes)).timed("f").validated(|$($parameter)*| Ok::<_, &str>(()));
         }
     };
@@ -110,6 +116,7 @@ macro_rules! that_refuse {
             rate_limited_within_by_key: |f| f.rate_limited_within_by_key(&one_per_second_each(false), ms(500), |$($parameter)*| 7);
             permits: |f| f.try_rate_limited(&one_per_second(true)).permits(|$($parameter)*| 2);
             rate_limited_by: |f| f.rate_limited_by(&one_per_second(true), |$($parameter)*| 2);
+            chaotic: |f| f.chaotic(&Chaos::seeded(7).failing(1.0), || Error::QueueFull { waiting: 0 });
             gated: |f| f.gated(NotBefore(None));
             gated_by: |f| f.gated_by(|$($parameter)*| NotBefore(None));
             validated: |f| f.validated(|$($parameter)*| Err("no"));
@@ -125,6 +132,8 @@ macro_rules! that_begin_when_polled {
             try_rate_limited: |f| f.try_rate_limited(&one_per_second(true));
             try_rate_limited_by_key: |f| f.try_rate_limited_by_key(&one_per_second_each(true), |$($parameter)*| 7);
             retry_with: |f| f.retry_with(policy());
+            hedged: |f| f.hedged(secs(1));
+            chaotic: |f| f.chaotic(&Chaos::seeded(7), || Error::QueueFull { waiting: 0 });
             invalidating: |f| f.invalidating(&memo(), |$($parameter)*| 7);
             invalidating_tag: |f| f.invalidating_tag(&memo(), |$($parameter)*| "tag");
         }

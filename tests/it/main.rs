@@ -9,6 +9,7 @@ mod calls;
 mod cancelled;
 mod catalogue;
 mod chains;
+mod chaos;
 mod clocks;
 mod deadline;
 mod errors;

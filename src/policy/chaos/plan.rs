@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn all_calls_or_none() {
-        let all = ChaosPlan::try_from(ChaosConfig { failing: 0.1, slowing: 0.2, hanging: 0.7, ..ChaosConfig::default() });
+        let all =
+            ChaosPlan::try_from(ChaosConfig { failing: 0.1, slowing: 0.2, hanging: 0.7, ..ChaosConfig::default() });
         assert!((0..10_000).all(|call| all.as_ref().unwrap().fault_of(call) != Fault::Pass));
         let none = ChaosPlan::try_from(ChaosConfig::default()).unwrap();
         assert!((0..10_000).all(|call| none.fault_of(call) == Fault::Pass));
