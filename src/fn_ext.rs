@@ -2,6 +2,8 @@
 //!
 //! Each decorator has one entry, for async and for sync functions.
 
+#[cfg(feature = "chaos")]
+use crate::{Chaos, decorators::chaotic::Chaotic};
 use crate::{
     CircuitBreaker, ConcurrencyLimiter, Fallible, KeyedBreaker, KeyedConcurrencyLimiter, Hedge, KeyedLimiter, Name, Permits, RateLimiter, ResultLike, RetryPolicy,
     call::{
@@ -2036,6 +2038,65 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         Self::Output: ResultLike<Err: Into<E2>>,
     {
         mapped(self, ErrInto(PhantomData))
+    }
+
+    /// Fails, delays and hangs calls by a [`Chaos`](crate::Chaos), to try the chain behind it.
+    ///
+    /// The closure makes the error of a call that fails. Such a call does not call the function. A
+    /// call that hangs waits until it is dropped. A sync call that hangs waits until its caller
+    /// abandons it, as after a [`timeout`](Self::timeout), or until its
+    /// [`CancelToken`](crate::blocking::CancelToken) is cancelled. A slow call calls the function
+    /// after its wait. The fault of a call is decided at its first poll. Takes `Result`s. Needs the
+    /// feature `chaos`.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands first, in the place of a server that fails. Before `retry_with` and `hedged`, each
+    /// attempt and each hedge has a fault of its own.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the call is dropped while it waits, the function is never called.
+    ///
+    /// # Errors
+    ///
+    /// The error that the closure makes.
+    ///
+    /// # Panics
+    ///
+    /// If a task has to wait outside of a tokio runtime with its timer enabled. If a thread has to
+    /// wait in a task of a current-thread runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Chaos, Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> { Ok(id) }
+    ///
+    /// let chaos = Chaos::seeded(7).failing(0.3).hanging(0.1);
+    /// let fetch = fetch
+    ///     .chaotic(&chaos, || Error::QueueFull { waiting: 9 })
+    ///     .timeout(Duration::from_secs(1))
+    ///     .retry_with(RetryPolicy::fixed(Duration::from_millis(100)).max_attempts(9));
+    /// for id in 0..100 {
+    ///     assert_eq!(fetch.call(id).await, Ok(id));
+    /// }
+    /// assert!(chaos.stats().failed > 30 && chaos.stats().hung > 10);
+    /// # }
+    /// ```
+    ///
+    /// If each call hangs, every caller has its error after 9.8 s.
+    #[cfg(feature = "chaos")]
+    #[track_caller]
+    fn chaotic<M>(self, chaos: &Chaos, error: M) -> Around<Late<Self>, GateLayer<Chaotic<M>>>
+    where
+        Self::Output: ResultLike,
+        M: FnMut() -> <Self::Output as ResultLike>::Err,
+    {
+        held(self, Chaotic::new(chaos.clone(), error))
     }
 
     /// Names the function, for the log lines and errors of the decorators behind it.

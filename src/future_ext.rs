@@ -1,5 +1,7 @@
 //! Decorators of bare futures: all those that neither repeat the call nor read its arguments.
 
+#[cfg(feature = "chaos")]
+use crate::{Chaos, decorators::chaotic::Chaotic};
 use crate::{
     CircuitBreaker, ConcurrencyLimiter, Fallible, KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, Name, Permits, RateLimiter, ResultLike,
     call::Called,
@@ -948,6 +950,32 @@ pub trait FutureExt: Future + Sized {
         Self::Output: ResultLike,
     {
         GatedFuture::new(self, Invalidation::new(memo, Target::Tag(tag.into())))
+    }
+
+    /// Fails, delays or hangs the call by a [`Chaos`](crate::Chaos); see
+    /// [`FnExt::chaotic`](crate::FnExt::chaotic).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Chaos, Fault, prelude::*};
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, &'static str> { Ok(id) }
+    ///
+    /// let chaos = Chaos::script([Fault::Fail]);
+    /// assert_eq!(fetch(42).chaotic(&chaos, || "busy").await, Err("busy"));
+    /// assert_eq!(fetch(42).chaotic(&chaos, || "busy").await, Ok(42));
+    /// # }
+    /// ```
+    #[cfg(feature = "chaos")]
+    fn chaotic<M>(self, chaos: &Chaos, error: M) -> GatedFuture<Self, Chaotic<M>, Self::Output>
+    where
+        Self::Output: ResultLike,
+        M: FnMut() -> <Self::Output as ResultLike>::Err,
+        Chaotic<M>: Gate<Self::Output>,
+    {
+        GatedFuture::new(self, Chaotic::new(chaos.clone(), error))
     }
 
     /// Lets a foreign error type carry decor's own errors; see

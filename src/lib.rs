@@ -54,6 +54,7 @@
 //! | [`deprecated`](FnExt::deprecated), [`deprecated_with`](FnExt::deprecated_with) | | yes | warns callers that the function will be removed |
 //! | [`lifted`](FnExt::lifted), [`fallible`](FnExt::fallible) | yes | yes | lets an output carry decor's own errors |
 //! | [`map_err`](FnExt::map_err), [`err_into`](FnExt::err_into) | futures' own | yes | changes the error |
+//! | [`chaotic`](FnExt::chaotic) | yes | yes | fails, delays and hangs calls by a script or a seed, to try a chain; feature `chaos` |
 //! | [`named`](FnExt::named), [`boxed`](FnExt::boxed) | | yes | names the function; gives the chain a short type |
 //! | [`gated`](FnExt::gated), [`gated_by`](FnExt::gated_by) | `gated` | yes | puts a decorator of your own before each call: see [`layer`] |
 //! | [`decorated_by`](FnExt::decorated_by) | | yes | adds all decorators of a [`stack`](stack()), which is written once for any number of functions |
@@ -291,6 +292,7 @@
 //! # Features
 //!
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
+//! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
 //!
 //! # Logs
@@ -302,8 +304,8 @@
 //! sets the levels of its retries. `timed` and `logged` do not support tracing's feature `log`,
 //! which sends events to a `log` logger if there is no subscriber.
 #![forbid(unsafe_code)]
-// Without the memo, links to its items are broken. docs.rs has all features.
-#![cfg_attr(not(feature = "memo"), allow(rustdoc::broken_intra_doc_links))]
+// Without a feature, links to its items are broken. docs.rs has all features.
+#![cfg_attr(not(all(feature = "chaos", feature = "memo")), allow(rustdoc::broken_intra_doc_links))]
 
 mod attempt;
 pub mod blocking;
@@ -312,6 +314,8 @@ pub mod calling;
 #[cfg(test)]
 mod cases;
 mod circuit_breaker;
+#[cfg(feature = "chaos")]
+mod chaos;
 mod clock;
 mod concurrency_limiter;
 mod deadline;
@@ -359,6 +363,8 @@ pub use concurrency_limiter::{
     ConcurrencyLimiter, ConcurrencyLimiterBuilder, ConcurrencyPermit, ConcurrencyStats, KeyedConcurrencyLimiter,
     KeyedConcurrencyLimiterBuilder,
 };
+#[cfg(feature = "chaos")]
+pub use chaos::{Chaos, ChaosStats};
 pub use deadline::Deadline;
 #[doc(hidden)]
 pub use decorators::DECORATORS;
@@ -377,21 +383,26 @@ pub use error::{ConfigError, Error, Failure, GiveUpReason, RetryError};
 pub use fallible::{Fallible, ResultLike};
 pub use fn_ext::FnExt;
 pub use future_ext::FutureExt;
+pub use hedge::{Hedge, HedgeStats};
 pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
 pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
 pub use name::Name;
-pub use hedge::{Hedge, HedgeStats};
 pub use policy::{
-    Backoff, CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow, ConcurrencyConfig, HedgeConfig, Jitter, Permits, RetryBudgetConfig,
-    RetryConfig, RetryPolicy, Schedule,
+    Backoff, CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow, ConcurrencyConfig, HedgeConfig, Jitter,
+    Permits, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule,
 };
+#[cfg(feature = "chaos")]
+pub use policy::{ChaosConfig, Fault};
 pub use rate_limiter::{KeyedLimiter, KeyedLimiterBuilder, RateLimiter, RateLimiterBuilder, RateLimiterStats};
 pub use retry_budget::{RetryBudget, RetryBudgetStats};
 pub use transient::Transient;
 
 // Names for rustc's messages alone: rustc prints a type without its path only if the path is
 // public.
+#[cfg(feature = "chaos")]
+#[doc(hidden)]
+pub use decorators::chaotic::Chaotic;
 #[doc(hidden)]
 pub use {
     call::{

@@ -36,7 +36,11 @@ pub(crate) struct Outage {
 }
 
 /// Lets the server die, asks it prompts at a steady pace, and starts it again.
-pub(crate) async fn ride_out(server: &mut Process, hedge: &Hedge, complete_for_each: impl Fn() -> Complete) -> anyhow::Result<Outage> {
+pub(crate) async fn ride_out(
+    server: &mut Process,
+    hedge: &Hedge,
+    complete_for_each: impl Fn() -> Complete,
+) -> anyhow::Result<Outage> {
     let (before, hedged) = (TALLY.counts(), hedge.stats());
     let mut events = vec![(Duration::ZERO, "the server dies".to_owned())];
     let mut tasks = JoinSet::new();

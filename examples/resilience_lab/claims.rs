@@ -115,11 +115,7 @@ fn hedge(results: &Results) -> Claim {
     let ([long, short], [_, load]) = (pair.map(|run| run.wait(99)), pair.map(Numbers::load));
     Claim {
         handle: "hedge",
-        sentence: format!(
-            "slow: p99 is {}, for {load:.2} calls per call; without it {}.",
-            millis(short),
-            millis(long)
-        ),
+        sentence: format!("slow: p99 is {}, for {load:.2} calls per call; without it {}.", millis(short), millis(long)),
         holds: short * 2 < long && load <= 1.0 + BUDGET_RATIO,
     }
 }

@@ -329,6 +329,9 @@ mod tests {
         assert_eq!(reads(fetch.logged().call()), 0);
         assert_eq!(reads(fetch.timeout(SECOND).call()), 0);
         assert_eq!(reads(fetch.retry_with(&policy).when(|_| true).call()), 0);
+        assert_eq!(reads(fetch.hedged(SECOND).call()), 0);
+        assert_eq!(reads(fetch.hedged(crate::Hedge::percentile(0.5)).call()), 0);
+        assert_eq!(reads(fetch.fallback(|_: Error| fetch()).fallback_to(fetch).call()), 0);
         assert_eq!(reads(fetch.validated(|| Ok::<_, &str>(())).deprecated("use another").call()), 0);
     }
 

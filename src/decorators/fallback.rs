@@ -338,8 +338,7 @@ where
     H: Answers<Args, AsyncHalf, Result<T, E>, Err = E, Returned: Future<Output = Result<T, E>>>,
 {
     type Output = Result<T, E>;
-    type Future<F: Future<Output = Result<T, E>>> =
-        FallbackFuture<Called<F>, ClosureAnswer<H, Args, E, H::Returned>>;
+    type Future<F: Future<Output = Result<T, E>>> = FallbackFuture<Called<F>, ClosureAnswer<H, Args, E, H::Returned>>;
 
     #[inline]
     fn around<F: Future<Output = Result<T, E>>>(self, args: Args, call: F) -> Self::Future<F> {

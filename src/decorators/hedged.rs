@@ -159,8 +159,8 @@ struct Spends<'w> {
 
 impl Drop for Spends<'_> {
     fn drop(&mut self) {
-        if self.is_called {
-            self.withdrawal.take().map(Withdrawal::spend);
+        if let Some(withdrawal) = self.withdrawal.take_if(|_| self.is_called) {
+            withdrawal.spend();
         }
     }
 }

@@ -3,6 +3,8 @@
 pub(crate) mod backing_off;
 pub(crate) mod boxed;
 pub(crate) mod concurrency_limited;
+#[cfg(feature = "chaos")]
+pub(crate) mod chaotic;
 pub(crate) mod deprecated;
 pub(crate) mod errors;
 pub(crate) mod fallback;
@@ -46,7 +48,7 @@ macro_rules! for_each_decorator {
             backing_off(limiter, is_overload) backing_off_by_key(limiter, key, is_overload)
             memoized(memo) memoized_by(memo, key) invalidating(memo, key) invalidating_tag(memo, tag)
             validated(validate) deprecated(advice) deprecated_with(deprecation)
-            fallback(answer) fallback_to(other)
+            fallback(answer) fallback_to(other) chaotic(chaos, error)
             lifted() fallible() map_err(change) err_into() named(name) boxed() gated(gate) gated_by(gate)
             decorated_by(stack)
         }

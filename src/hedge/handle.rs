@@ -76,7 +76,7 @@ struct Core {
 /// The delay before another call.
 enum Delay {
     Fixed(Duration),
-    Measured(Durations),
+    Measured(Box<Durations>),
 }
 
 /// The durations of first calls.
@@ -251,7 +251,8 @@ impl Hedge {
             Trigger::After(delay) => Delay::Fixed(delay),
             Trigger::Percentile(rank) => {
                 let recorded = Recorded { latencies: Latencies::new(rank), instant: 0 };
-                Delay::Measured(Durations { instant: AtomicU64::new(0), recorded: Mutex::new(recorded) })
+                let durations = Durations { instant: AtomicU64::new(0), recorded: Mutex::new(recorded) };
+                Delay::Measured(Box::new(durations))
             }
         };
         Self(Arc::new(Core {

@@ -121,6 +121,42 @@ macro_rules! allocations_of_futures {
 }
 every_future_decorator!(allocations_of_futures);
 
+/// The first call is in the future itself, and so is the timer. A hedge has a box of its own.
+#[tokio::test(start_paused = true)]
+async fn a_hedged_call_allocates_nothing_before_its_second_call() {
+    for hedge in [Hedge::after(secs(1)), Hedge::percentile(0.5)] {
+        let ready_at_once = fetch.hedged(&hedge);
+        assert_eq!(allocations_of(|| now(ready_at_once.call(1, "en"))), 0);
+        let hangs = (|_: u64, _: &str| std::future::pending::<Answer>()).hedged(&hedge);
+        let mut polls = Context::from_waker(Waker::noop());
+        (0..100).for_each(|_| drop(now(ready_at_once.call(1, "en"))));
+        let before = ALLOCATIONS.get();
+        let mut call = pin!(hangs.call(1, "en"));
+        if hedge.stats().delay == Some(secs(1)) {
+            assert!(call.as_mut().poll(&mut polls).is_pending());
+            tokio::time::advance(secs(1)).await;
+            let waited = ALLOCATIONS.get();
+            assert_eq!(waited - before, 0, "{hedge}");
+            assert!(call.as_mut().poll(&mut polls).is_pending());
+            assert_eq!(ALLOCATIONS.get() - waited, 2, "the list of the hedges, and the hedge's box");
+        } else {
+            assert!(call.as_mut().poll(&mut polls).is_pending());
+            assert_eq!(ALLOCATIONS.get() - before, 2, "a percentile of zero starts the hedge at once");
+        }
+        assert_eq!(hedge.stats().hedges, 1);
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_needed_allocates_nothing() {
+    let closure = fetch.fallback(async |_: decor::Error, id: u64, _: &str| Answer::Ok(id));
+    let other = fetch.fallback_to(fetch);
+    assert_eq!(allocations_of(|| now(closure.call(1, "en"))), 0);
+    assert_eq!(allocations_of(|| now(other.call(1, "en"))), 0);
+    let sync = (|id: u64| Answer::Ok(id)).blocking().fallback(|_: decor::Error, id: u64| Answer::Ok(id));
+    assert_eq!(allocations_of(|| sync.call(1)), 0);
+}
+
 #[test]
 fn a_settled_call_allocates_nothing() {
     let limiter = RateLimiter::windows([(1_000, secs(1)), (1_000, secs(1))]);

@@ -99,7 +99,14 @@ auto_traits! {
     test_util::VirtualClock: not_send not_sync Unpin;
     test_util::VirtualThread<u64>: Send Sync Unpin;
 
+    // Handles.
+    Hedge: Send Sync Unpin;
+    Chaos: Send Sync Unpin;
+
     // Data.
+    Fault: Send Sync Unpin;
+    HedgeStats: Send Sync Unpin;
+    ChaosStats: Send Sync Unpin;
     Backoff: Send Sync Unpin;
     ConfigError: Send Sync Unpin;
     Deadline: Send Sync Unpin;
@@ -120,6 +127,8 @@ auto_traits! {
 
     // Settings, with the closures in them.
     Deprecation: Send Sync Unpin;
+    HedgeConfig: Send Sync Unpin;
+    ChaosConfig: Send Sync Unpin;
     Logging: Send Sync Unpin;
     MemoBuilder<String, u64>: Send Sync Unpin;
     MemoBuilder<Local, Local>: Send Sync Unpin;
@@ -370,14 +379,10 @@ macro_rules! is_as_its_function {
     };
     // The other answer of a sync function is sync as well: see `values!`.
     (fallback, |$f:ident| $chain:expr) => {
-        
         async_is_as_its_function!(fallback, |$f| $chain);
-    
     };
     (fallback_to, |$f:ident| $chain:expr) => {
-        
         async_is_as_its_function!(fallback_to, |$f| $chain);
-    
     };
     //Sync functions have no hedge.
     (hedged, |$f:ident| $chain:expr) => {

@@ -9,7 +9,12 @@ use decor::{
     layer::{Decoration, Gate},
     prelude::*,
 };
-use std::{fmt, hash::Hash, time::Duration};
+use std::{
+    fmt,
+    future::{Ready, ready},
+    hash::Hash,
+    time::Duration,
+};
 
 pub(crate) type Answer = Result<u64, Error>;
 
@@ -56,6 +61,7 @@ macro_rules! every_decorator {
                 => ".invalidating_tag(ttl 300s, ..)";
             fallback: |f| f.fallback(|error: decor::Error, _: Arg| std::future::ready(Err(error))) => ".fallback(..)";
             fallback_to: |f| f.fallback_to(every::fails) => ".fallback_to(fails)";
+            chaotic: |f| f.chaotic(&decor::Chaos::seeded(7), || decor::Error::QueueFull { waiting: 0 }) => ".chaotic(seed 7, ..)";
             validated: |f| f.validated(|_: &Arg| Ok::<_, &str>(())) => ".validated(..)";
             deprecated: |f| f.deprecated("use g") => ".deprecated(\"use g\")";
             deprecated_with: |f| f.deprecated_with(decor::Deprecation::new("use g")) => ".deprecated(\"use g\")";
@@ -99,6 +105,7 @@ macro_rules! every_future_decorator {
             memoized_by: |f| f.memoized_by(&every::memo::<u64>(), 7);
             invalidating: |f| f.invalidating(&every::memo::<u64>(), 7);
             invalidating_tag: |f| f.invalidating_tag(&every::memo::<u64>(), "tag");
+            chaotic: |f| f.chaotic(&decor::Chaos::seeded(7), || decor::Error::QueueFull { waiting: 0 });
             lifted: |f| f.lifted();
             fallible: |f| f.fallible();
             gated: |f| f.gated(every::Open);
@@ -125,8 +132,8 @@ macro_rules! future_rows {
 every_future_decorator!(future_rows);
 
 /// Another function, for a call that fails.
-pub(crate) async fn fails<A>(_: A) -> Answer {
-    Err(Error::QueueFull { waiting: 0 })
+pub(crate) fn fails<A>(_: A) -> Ready<Answer> {
+    ready(Err(Error::QueueFull { waiting: 0 }))
 }
 
 /// A gate that lets every call through.

@@ -7,7 +7,7 @@
 
 use crate::support::{ms, secs};
 use decor::{
-    Error, KeyedLimiter,
+    Chaos, Error, KeyedLimiter,
     layer::{Decoration, Gate, Wait},
     prelude::*,
 };
@@ -35,6 +35,11 @@ fn one_per_second(passes: bool) -> RateLimiter {
     let limiter = RateLimiter::new(1, secs(1));
     assert!(passes || limiter.try_acquire().is_ok());
     limiter
+}
+
+/// Slows calls down by a second, unless the call `passes`.
+fn slow(passes: bool) -> Chaos {
+    Chaos::seeded(7).slowing(if passes { 0.0 } else { 1.0 }, secs(1))
 }
 
 fn one_per_second_each(passes: bool) -> KeyedLimiter<u64> {
@@ -102,6 +107,7 @@ macro_rules! that_hold_back {
             gated: |f, passes| f.gated(NotBefore::now(passes));
             gated_by: |f, passes| f.gated_by(move |$($parameter)*| NotBefore::now(passes));
             retried: |f, passes| f.gated(NotBefore::now(passes)).retry_with(policy());
+            chaotic: |f, passes| f.chaotic(&slow(passes), || Error::QueueFull { waiting: 0 });
             in_a_chain: |f, passes| f.timeout(secs(9)).gated(NotBefore::now(passes)).timed("f").validated(|$($parameter)*| Ok::<_, &str>(()));
         }
     };
@@ -130,6 +136,7 @@ macro_rules! that_refuse {
             guarded_by: |f| f.guarded_by(&breaker(false));
             guarded_by_key: |f| f.guarded_by_key(&breaker_of_each(false), |$($parameter)*| 7);
             unless_open: |f| f.unless_open(&breaker(false));
+            chaotic: |f| f.chaotic(&Chaos::seeded(7).failing(1.0), || Error::QueueFull { waiting: 0 });
             gated: |f| f.gated(NotBefore(None));
             gated_by: |f| f.gated_by(|$($parameter)*| NotBefore(None));
             validated: |f| f.validated(|$($parameter)*| Err("no"));
@@ -148,6 +155,8 @@ macro_rules! that_begin_when_polled {
             guarded_by: |f| f.guarded_by(&breaker(true));
             guarded_by_key: |f| f.guarded_by_key(&breaker_of_each(true), |$($parameter)*| 7);
             unless_open: |f| f.unless_open(&breaker(true));
+            hedged: |f| f.hedged(secs(1));
+            chaotic: |f| f.chaotic(&Chaos::seeded(7), || Error::QueueFull { waiting: 0 });
             invalidating: |f| f.invalidating(&memo(), |$($parameter)*| 7);
             invalidating_tag: |f| f.invalidating_tag(&memo(), |$($parameter)*| "tag");
         }

@@ -14,13 +14,16 @@ use std::{
 
 /// The floors with their rooms, from the ground up. The root is the front page.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("ground", &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt", "keys", "ring", "deadline"]),
+    (
+        "ground",
+        &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt", "keys", "ring", "deadline"],
+    ),
     ("outputs", &["fallible", "transient"]),
     ("policy", &["policy", "describe"]),
     ("threads", &["thread"]),
     ("calls", &["call"]),
     ("layers", &["layer"]),
-    ("handles", &["rate_limiter", "retry_budget", "hedge", "circuit_breaker", "concurrency_limiter", "memo"]),
+    ("handles", &["rate_limiter", "retry_budget", "hedge", "chaos", "circuit_breaker", "concurrency_limiter", "memo"]),
     ("decorators", &["decorators"]),
     ("extension traits", &["fn_ext", "future_ext", "diagnostics"]),
     ("facades", &["", "prelude", "calling", "blocking", "test_util"]),

@@ -7,8 +7,8 @@
 
 use crate::support::{Listener, listen, ms, paused, secs};
 use decor::{
-    CircuitBreaker, Deprecation, Error, KeyedBreaker, KeyedLimiter, Logging, Memo, RateLimiter, RetryBudget, RetryPolicy, Timing,
-    Transient,
+    CircuitBreaker, Deprecation, Error, KeyedBreaker, KeyedLimiter, Logging, Memo, RateLimiter, RetryBudget,
+    RetryPolicy, Timing, Transient,
     layer::{Decoration, End, Gate, Wait},
     prelude::*,
     test_util::{self, VirtualClock},
@@ -828,6 +828,14 @@ parity! {
         |f| f.clone().fallback_to(f.pausing(&limiter, Transient::retry_after)).rate_limited(&limiter)
             .retry_with(policy()),
         [0 => 1];
+    chaotic: [ok(7), BUSY, ok(8)]
+        { let chaos = decor::Chaos::script([decor::Fault::Fail, decor::Fault::Slow(ms(300)), decor::Fault::Pass, decor::Fault::Hang]); }
+        |f| f.chaotic(&chaos, || Fault::Busy).logged().timeout(secs(1)).retry_with(policy()).logged(),
+        [0 => 1, 0 => 2], (chaos.stats());
+    chaotic_by_seed: []
+        { let chaos = decor::Chaos::seeded(7).failing(0.4).slowing(0.3, ms(50)); }
+        |f| f.chaotic(&chaos, || Fault::Busy).logged(),
+        [0 => 1, 0 => 2, 0 => 3, 0 => 4, 0 => 5, 0 => 6, 0 => 7, 0 => 8], (chaos.stats());
     validated: [ok(7)]
         |f| f.validated(|n: &u32| if *n == 0 { Err("n must not be 0") } else { Ok(()) }).logged(),
         [0 => 0, 0 => 1];

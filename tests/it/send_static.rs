@@ -6,7 +6,7 @@
 //! parameter for it, bound to the function, is "not general enough" for closures that borrow.
 
 use crate::support::secs;
-use decor::{Error, Memo, RateLimiter, RetryPolicy, prelude::*, with_context};
+use decor::{Chaos, Error, Memo, RateLimiter, RetryPolicy, prelude::*, with_context};
 use futures::{StreamExt, future::BoxFuture, stream};
 use std::{
     borrow::Cow,
@@ -59,10 +59,18 @@ macro_rules! in_tasks {
         let whole: BoxFuture<'static, Answer> = Box::pin(async move { f.call($argument).await });
         let f = $function.rate_limited(&limiter).rate_limited_within(&limiter, secs(1));
         let nested = spawn(async move { f.call($argument).await }).await.unwrap();
+        let f = $function
+            .chaotic(&Chaos::seeded(7), || Error::QueueFull { waiting: 0 })
+            .hedged(secs(1))
+            .fallback_to($function)
+            .fallback(|error: Error, _: _| ready(Answer::Err(error)))
+            .retry_with(RetryPolicy::default())
+            .hedged(secs(1));
+        let hedged = spawn(async move { f.call($argument).await }).await.unwrap();
         let memo: Memo<String, usize> = Memo::ttl(secs(60));
         let f = $function.rate_limited(&limiter).memoized_by(&memo, |_: &_| "key".to_owned()).timeout(secs(1)).logged();
         let memoized = spawn(async move { f.call($argument).await }).await.unwrap();
-        [waits, tries, whole.await, nested, memoized]
+        [waits, tries, whole.await, nested, hedged, memoized]
     }};
 }
 
@@ -136,10 +144,10 @@ async fn static_keys_and_values_can_be_used_in_tasks() {
 
 #[tokio::test(start_paused = true)]
 async fn static_arguments_can_be_used_in_tasks() {
-    assert_eq!(in_tasks!(of_str, "four"), [const { Answer::Ok(4) }; 5]);
-    assert_eq!(in_tasks!(of_cow, Cow::Borrowed("four")), [const { Answer::Ok(4) }; 5]);
-    assert_eq!(in_tasks!(of_client, &CLIENT), [const { Answer::Ok(6) }; 5]);
-    assert_eq!(in_tasks!(of_borrowed, "four"), [const { Answer::Ok(4) }; 5]);
+    assert_eq!(in_tasks!(of_str, "four"), [const { Answer::Ok(4) }; 6]);
+    assert_eq!(in_tasks!(of_cow, Cow::Borrowed("four")), [const { Answer::Ok(4) }; 6]);
+    assert_eq!(in_tasks!(of_client, &CLIENT), [const { Answer::Ok(6) }; 6]);
+    assert_eq!(in_tasks!(of_borrowed, "four"), [const { Answer::Ok(4) }; 6]);
 }
 
 #[tokio::test(start_paused = true)]

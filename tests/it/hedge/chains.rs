@@ -12,8 +12,7 @@ use tokio::{
 
 #[tokio::test(start_paused = true)]
 async fn each_attempt_of_a_retry_may_be_hedged() {
-    let script =
-        Script::new(&[(60, Failure), (20, Failure), (10, Failure), (HANGS, Success), (30, Success)]);
+    let script = Script::new(&[(60, Failure), (20, Failure), (10, Failure), (HANGS, Success), (30, Success)]);
     let hedge = Hedge::after(ms(50));
     let chain = script.function().hedged(&hedge).retry_with(RetryPolicy::fixed(secs(1)));
     assert_eq!(chain.call(7).await, Ok(5));

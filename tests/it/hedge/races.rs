@@ -128,7 +128,8 @@ async fn the_error_of_the_last_call_is_returned() {
 
 #[tokio::test(start_paused = true)]
 async fn a_delay_of_zero_starts_all_calls_at_the_first_pending_poll() {
-    let (answer, trace, _) = run(&[(30, Success), (20, Success), (10, Success)], Hedge::after(ms(0)).max_calls(3)).await;
+    let (answer, trace, _) =
+        run(&[(30, Success), (20, Success), (10, Success)], Hedge::after(ms(0)).max_calls(3)).await;
     assert_eq!(answer, Ok(3));
     assert_eq!(trace[..3], ["0ns 1 starts", "0ns 2 starts", "0ns 3 starts"]);
     let (answer, trace, _) = run(&[(0, Success)], ms(0)).await;

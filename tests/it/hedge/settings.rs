@@ -12,7 +12,10 @@ fn wrong_settings_are_refused_with_their_value() {
         assert_eq!(message(Hedge::try_percentile(wrong)), expected);
         let config = HedgeConfig { percentile: wrong, ..HedgeConfig::default() };
         assert_eq!(message(config.clone().try_into()), expected);
-        assert!(Hedge::try_from(HedgeConfig { after: Some(secs(1)), ..config }).is_ok(), "the percentile has no effect");
+        assert!(
+            Hedge::try_from(HedgeConfig { after: Some(secs(1)), ..config }).is_ok(),
+            "the percentile has no effect"
+        );
     }
     let expected = "`max_calls` is 0, but must be at least 1";
     assert_eq!(message(Hedge::after(secs(1)).try_max_calls(0)), expected);
@@ -45,9 +48,10 @@ fn a_hedge_is_shown_with_its_settings() {
     assert_eq!(budgeted.to_string(), text);
     assert_eq!(budgeted.max_calls(3).to_string(), text, "a change keeps the budget");
     let chain = (|n: u64| ready(Ok::<_, String>(n))).named("f").hedged(ms(50)).retry_with(RetryPolicy::default());
-    assert!(format!("{chain:?}").starts_with(
-        "f.named(\"f\").hedged(after 50ms, at most 2 calls).retry_with("
-    ) || format!("{chain:?}").contains(".hedged(after 50ms, at most 2 calls).retry_with("));
+    assert!(
+        format!("{chain:?}").starts_with("f.named(\"f\").hedged(after 50ms, at most 2 calls).retry_with(")
+            || format!("{chain:?}").contains(".hedged(after 50ms, at most 2 calls).retry_with(")
+    );
 }
 
 #[test]
