@@ -230,6 +230,7 @@
 //!
 //! # Features
 //!
+//! - `http`: [errors as HTTP responses](http), and `Retry-After` of a server for retries.
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
 //!
@@ -258,6 +259,8 @@ mod error;
 mod fallible;
 mod fn_ext;
 mod future_ext;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod layer;
 #[cfg(feature = "memo")]
 mod memo;

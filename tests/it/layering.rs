@@ -15,7 +15,7 @@ use std::{
 /// The floors with their rooms, from the ground up. The root is the front page.
 const FLOORS: &[(&str, &[&str])] = &[
     ("ground", &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt"]),
-    ("outputs", &["fallible", "transient"]),
+    ("outputs", &["fallible", "transient", "http"]),
     ("policy", &["policy"]),
     ("threads", &["thread"]),
     ("calls", &["call"]),

@@ -13,6 +13,7 @@ mod clocks;
 mod errors;
 mod every;
 mod gates;
+mod http;
 mod late;
 mod layering;
 mod lazy;
