@@ -271,6 +271,7 @@ mod policy;
 pub mod prelude;
 mod random;
 mod rate_limiter;
+mod stream_ext;
 mod striped;
 mod sync;
 #[cfg(feature = "test-util")]
@@ -307,6 +308,7 @@ pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoSta
 pub use name::Name;
 pub use policy::{Backoff, Jitter, Permits, RetryConfig, RetryPolicy, Schedule};
 pub use rate_limiter::{KeyedLimiter, KeyedLimiterBuilder, RateLimiter, RateLimiterBuilder, RateLimiterStats};
+pub use stream_ext::StreamExt;
 pub use transient::Transient;
 
 // Names for rustc's messages alone: rustc prints a type without its path only if the path is
@@ -364,6 +366,15 @@ pub mod future {
         layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},
     };
+}
+
+/// The decorated streams, for code that must name the type.
+///
+/// # Examples
+///
+/// See [`RateLimited`](stream::RateLimited).
+pub mod stream {
+    pub use crate::decorators::stream::{rate_limited::RateLimited, timeout_each::TimeoutEach};
 }
 
 /// The README's examples are tests as well.

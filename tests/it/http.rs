@@ -122,8 +122,7 @@ fn a_date_without_the_date_of_the_response_counts_from_the_time_of_this_machine(
 
 #[test]
 fn a_status_is_transient_or_not() {
-    let transient =
-        (100..1_000).filter(|code| is_transient(StatusCode::from_u16(*code).unwrap())).collect::<Vec<_>>();
+    let transient = (100..1_000).filter(|code| is_transient(StatusCode::from_u16(*code).unwrap())).collect::<Vec<_>>();
     let expected = [408, 425, 429].into_iter().chain((500..600).filter(|code| ![501, 505].contains(code)));
     assert_eq!(transient, expected.collect::<Vec<_>>());
 }

@@ -22,7 +22,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("layers", &["layer"]),
     ("handles", &["rate_limiter", "memo"]),
     ("decorators", &["decorators"]),
-    ("extension traits", &["fn_ext", "future_ext", "diagnostics"]),
+    ("extension traits", &["fn_ext", "future_ext", "stream_ext", "diagnostics"]),
     ("facades", &["", "prelude", "calling", "blocking", "test_util"]),
 ];
 

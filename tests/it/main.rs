@@ -25,6 +25,7 @@ mod rate_limiter;
 mod retry;
 mod send;
 mod send_static;
+mod streams;
 mod support;
 mod ui;
 mod users_traits;
