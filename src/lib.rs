@@ -291,6 +291,7 @@
 //!
 //! # Features
 //!
+//! - `http`: [errors as HTTP responses](http), and `Retry-After` of a server for retries.
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
@@ -328,6 +329,8 @@ mod fn_ext;
 mod future_ext;
 mod keys;
 mod hedge;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod layer;
 #[cfg(feature = "memo")]
 mod memo;
@@ -340,6 +343,7 @@ mod random;
 mod rate_limiter;
 mod retry_budget;
 mod ring;
+mod stream_ext;
 mod striped;
 mod sync;
 #[cfg(feature = "test-util")]
@@ -396,6 +400,7 @@ pub use policy::{
 pub use policy::{ChaosConfig, Fault};
 pub use rate_limiter::{KeyedLimiter, KeyedLimiterBuilder, RateLimiter, RateLimiterBuilder, RateLimiterStats};
 pub use retry_budget::{RetryBudget, RetryBudgetStats};
+pub use stream_ext::StreamExt;
 pub use transient::Transient;
 
 // Names for rustc's messages alone: rustc prints a type without its path only if the path is
@@ -466,6 +471,15 @@ pub mod future {
         layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},
     };
+}
+
+/// The decorated streams, for code that must name the type.
+///
+/// # Examples
+///
+/// See [`RateLimited`](stream::RateLimited).
+pub mod stream {
+    pub use crate::decorators::stream::{rate_limited::RateLimited, timeout_each::TimeoutEach};
 }
 
 /// The README's examples are tests as well.

@@ -63,6 +63,12 @@ pub(crate) fn now() -> Instant {
     Clock::Task.now()
 }
 
+/// The time of day, for dates that come from outside. No delay of decor's own depends on it.
+#[cfg(feature = "http")]
+pub(crate) fn wall_clock() -> std::time::SystemTime {
+    std::time::SystemTime::now()
+}
+
 /// The time of one handle, in nanoseconds since the handle was made. It never goes back, and it
 /// advances whenever the clock of a caller advances.
 ///

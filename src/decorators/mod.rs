@@ -20,6 +20,7 @@ pub(crate) mod pausing;
 pub(crate) mod rate_limited;
 pub(crate) mod retry;
 pub(crate) mod settled;
+pub(crate) mod stream;
 pub(crate) mod timed;
 pub(crate) mod timeout;
 pub(crate) mod unless_open;

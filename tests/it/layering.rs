@@ -18,14 +18,14 @@ const FLOORS: &[(&str, &[&str])] = &[
         "ground",
         &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt", "keys", "ring", "deadline"],
     ),
-    ("outputs", &["fallible", "transient"]),
+    ("outputs", &["fallible", "transient", "http"]),
     ("policy", &["policy", "describe"]),
     ("threads", &["thread"]),
     ("calls", &["call"]),
     ("layers", &["layer"]),
     ("handles", &["rate_limiter", "retry_budget", "hedge", "chaos", "circuit_breaker", "concurrency_limiter", "memo"]),
     ("decorators", &["decorators"]),
-    ("extension traits", &["fn_ext", "future_ext", "diagnostics"]),
+    ("extension traits", &["fn_ext", "future_ext", "stream_ext", "diagnostics"]),
     ("facades", &["", "prelude", "calling", "blocking", "test_util"]),
 ];
 
