@@ -533,3 +533,34 @@ fn describe<L: ShownLimiter>(limiter: &L, max_wait: Option<Duration>, f: &mut fm
         Some(max_wait) => write!(f, ".rate_limited_within{by_key}({limits}, {max_wait:?}{closure})"),
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::{FnExt, RetryPolicy, call::Callable};
+    use std::{cell::RefCell, future::ready};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A clone of a handle costs a tenth of a chain. A call clones its chain once, and its attempts
+    /// share that clone.
+    #[test]
+    fn the_attempts_of_a_retry_clone_no_limiter() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let limiter = RateLimiter::new(100, SECOND);
+        let handles = RefCell::new(Vec::new());
+        let fail = |_: u64| {
+            handles.borrow_mut().push(limiter.handles());
+            ready(Err::<(), _>(Error::QueueFull { waiting: 0 }))
+        };
+        let policy = RetryPolicy::fixed(Duration::ZERO);
+        // Handles of this test, of the chain, and of the call.
+        let limited = fail.rate_limited(&limiter).retry_with(&policy).timeout(SECOND);
+        runtime.block_on(limited.call_with((7,))).unwrap_err();
+        assert_eq!(handles.take(), [3, 3, 3]);
+        drop(limited);
+        let limited = fail.rate_limited_within(&limiter, SECOND).retry_with(&policy).timeout(SECOND);
+        runtime.block_on(limited.call_with((7,))).unwrap_err();
+        assert_eq!(handles.take(), [3, 3, 3]);
+    }
+}

@@ -6,8 +6,9 @@
 //! are not used, because they cannot be shared between tasks and threads, and do not follow a
 //! paused clock.
 //!
-//! **Second chance.** A hit only marks its entry as used. moka therefore evicts in the order of
-//! stores, and the [memo](super::room) puts an evicted entry that was used back into the queue.
+//! **Second chance.** A hit only marks its entry as used. A store that needs room [tells
+//! moka](Bound::learn) which of the next victims were used, and moka then evicts others: see
+//! [`queue`](super::queue).
 //!
 //! **Locks.** Any call of moka may call the listener, while moka holds locks of its own. The
 //! listener only records the entry. Its lock is invisible to the model checker, and no other lock
@@ -85,7 +86,8 @@ impl Hasher for PrehashedHasher {
     }
 }
 
-/// Round of an entry's latest use; 0 if the entry was not used since it entered the queue.
+/// Round of an entry's latest use; 0 if the entry was not used since it went to the back of moka's
+/// queue.
 #[derive(Debug, Default)]
 pub(super) struct Mark(AtomicU32);
 
@@ -135,9 +137,9 @@ impl Bound {
         Self { cache, capacity, evicted, policy, round: AtomicU32::new(1) }
     }
 
-    /// Puts an entry at the back of the eviction queue, or moves it there.
-    pub(super) fn push_back(&self, id: EntryId, weight: u32, is_new: bool) {
-        if is_new && self.policy == Eviction::TinyLfu {
+    /// Puts a new entry at the back of moka's queue.
+    pub(super) fn push_back(&self, id: EntryId, weight: u32) {
+        if self.policy == Eviction::TinyLfu {
             self.learn(id);
         }
         self.cache.insert(id.slot, Held { number: id.number, weight });
@@ -159,9 +161,7 @@ impl Bound {
         mem::take(&mut *self.evicted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns `true` if an evicted entry that was used goes back into the queue. `TinyLFU` counts
-    /// uses itself, so its evictions are final.
-    pub(super) fn gives_second_chances(&self) -> bool {
+    pub(super) fn is_lru(&self) -> bool {
         self.policy == Eviction::Lru
     }
 
@@ -194,7 +194,7 @@ impl Bound {
         self.round.fetch_add(2, Relaxed);
     }
 
-    /// Tells `TinyLFU` that an entry was used.
+    /// Tells moka that an entry was used. With `Lru`, moves the entry to the back of moka's queue.
     pub(super) fn learn(&self, id: EntryId) {
         self.cache.get(&id.slot);
     }

@@ -10,14 +10,16 @@ use super::{
 use crate::{
     clock::Nanos,
     policy::{Rest, Stamp},
+    random::entropy,
     striped::Padded,
     sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, lock, read, write},
 };
+use foldhash::{SharedSeed, fast::SeedableRandomState};
 use hashbrown::{HashTable, hash_table};
 use std::{
     array,
     borrow::Borrow,
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, Hash},
     mem,
     // Not from `crate::sync`, because the model checker has no time.
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -68,8 +70,8 @@ impl<K: Clone, V: Clone> Entry<K, V> {
 pub(super) type Gone<K, V> = Vec<Arc<Entry<K, V>>>;
 
 pub(super) struct Index<K, V> {
-    /// `SipHash` with a random seed, because keys may come from an attacker.
-    hasher: RandomState,
+    /// A hasher with a random seed of this memo, because keys may come from an attacker.
+    hasher: SeedableRandomState,
     shards: [Padded<RwLock<Shard<K, V>>>; SHARDS],
 }
 
@@ -101,7 +103,7 @@ pub(super) struct OpenFlight<K, V> {
 impl<K, V> Index<K, V> {
     pub(super) fn new() -> Self {
         let shards = array::from_fn(|_| Padded(RwLock::new(Shard::new())));
-        Self { hasher: RandomState::new(), shards }
+        Self { hasher: SeedableRandomState::with_seed(entropy(), SharedSeed::global_random()), shards }
     }
 
     #[inline]

@@ -21,6 +21,7 @@ mod load;
 #[cfg(all(test, shuttle))]
 mod model_check;
 mod options;
+mod queue;
 mod room;
 mod settings;
 mod state;

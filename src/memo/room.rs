@@ -7,20 +7,18 @@ use super::{
     bound::{EntryId, Mark},
     expiries::{Dead, Expiries},
     index::{Entry, Gone, Shard},
+    queue::{EvictionQueue, Look},
     settings::Decision,
     state::Core,
 };
 use crate::{
     clock::Nanos,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, lock},
 };
 use std::{
     cell::Cell,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
-
-/// Maximum number of entries that one store puts back into the queue because they were used.
-const SECOND_CHANCES: u32 = 32;
 
 /// A value that is in the index but not yet in the bound, with the values to be dropped.
 pub(super) struct Put<K, V> {
@@ -93,16 +91,45 @@ impl<K: Eq, V> Core<K, V> {
         let Some(new) = new else { return };
         let mut gone = Gone::new();
         self.make_room_of_expired(now, &mut gone);
-        self.push_back(new.id, true);
-        self.evict(Some(new.id), &mut gone);
+        self.admit(new.id, &mut gone);
         self.note_expiry(new, now, &mut gone);
     }
 
-    fn push_back(&self, id: EntryId, is_new: bool) {
+    /// Puts a new entry into the bound, which evicts others for it.
+    fn admit(&self, id: EntryId, gone: &mut Gone<K, V>) {
+        let mut queue = lock(&self.queue);
+        if self.bound.is_lru() {
+            self.choose_victims(&mut queue);
+            queue.push_back(id);
+            if queue.is_too_long() {
+                queue.tidy(|id| self.index.read(id.slot.hash).find_by_id(*id).is_some());
+            }
+        }
         let shard = self.index.read(id.slot.hash);
         if let Some(entry) = shard.find_by_id(id) {
-            self.bound.push_back(id, entry.weight, is_new);
+            self.bound.push_back(id, entry.weight);
         }
+        drop(shard);
+        self.evict(gone);
+    }
+
+    /// Tells moka that the entries were used that it would evict next, so that it evicts others.
+    fn choose_victims(&self, queue: &mut EvictionQueue) {
+        let excess = self.held.load(Relaxed).saturating_sub(self.settings.capacity);
+        queue.choose_victims(excess, |id, may_be_spared| {
+            let shard = self.index.read(id.slot.hash);
+            let Some(entry) = shard.find_by_id(id) else { return Look::Gone };
+            if !self.bound.is_used(&entry.used) {
+                return Look::Victim { weight: entry.weight };
+            }
+            if !may_be_spared {
+                self.bound.begin_round();
+                return Look::Victim { weight: entry.weight };
+            }
+            entry.used.clear();
+            self.bound.learn(id);
+            Look::Spared
+        });
     }
 
     /// Removes the entry from the index if it has expired at `moment`. If a use has extended its
@@ -129,40 +156,22 @@ impl<K: Eq, V> Core<K, V> {
         }
     }
 
-    /// Removes the entries from the index that the bound evicts. With `Lru`, entries that were used
-    /// go back into the queue instead. The `new` entry always goes back, behind all others.
-    pub(super) fn evict(&self, new: Option<EntryId>, gone: &mut Gone<K, V>) {
-        let mut chances = SECOND_CHANCES;
-        let mut last = new;
+    /// Removes the entries from the index that the bound evicts. Called under the lock of the
+    /// eviction queue.
+    pub(super) fn evict(&self, gone: &mut Gone<K, V>) {
         loop {
             let evicted = self.bound.evict();
-            let mut is_done = evicted.is_empty() || !self.bound.is_exceeded();
+            let is_done = evicted.is_empty() || !self.bound.is_exceeded();
             for id in evicted {
                 let mut shard = self.index.write(id.slot.hash);
-                let Some(entry) = shard.find_by_id(id) else { continue };
-                let is_new = Some(id) == new;
-                let is_used = self.bound.is_used(&entry.used);
-                if self.bound.gives_second_chances() && (is_new || (is_used && chances > 0)) {
-                    entry.used.clear();
-                    self.bound.push_back(id, entry.weight, false);
-                    chances -= u32::from(!is_new);
-                    last = Some(id);
-                    is_done = false;
-                } else {
-                    if is_used {
-                        self.bound.begin_round();
-                    }
-                    self.held.fetch_sub(entry.weight.into(), Relaxed);
-                    self.counters.evictions.count();
-                    gone.extend(shard.take_by_id(id));
-                }
+                let Some(entry) = shard.take_by_id(id) else { continue };
+                self.held.fetch_sub(entry.weight.into(), Relaxed);
+                self.counters.evictions.count();
+                gone.push(entry);
             }
             if is_done {
-                break;
+                return;
             }
-        }
-        if let Some(new) = new.filter(|_| last != new) {
-            self.push_back(new, false);
         }
     }
 

@@ -9,12 +9,13 @@
 //! afterwards. The bound learns of a new entry in [`finish_put`](Core::finish_put), which checks
 //! under the lock that the entry is still in the index. The bound evicts by itself, and records the
 //! evicted entries. Each store then reads that record, and removes those entries from the index
-//! that are still there. Each store has a number of its own, by which an eviction of an entry that
+//! that are still there. One store at a time does this, under the lock of the queue of evictions.
+//! Each store has a number of its own, by which an eviction of an entry that
 //! has left since is recognised.
 //!
 //! **Locks.** The order of locks is:
 //!
-//! 1. the queue of expiries;
+//! 1. the queue of expiries, or the queue of evictions;
 //! 2. a shard, or for a clear all shards in order;
 //! 3. the locks of moka;
 //! 4. the lock that moka's listener takes.
@@ -38,13 +39,14 @@ use super::{
     expiries::SharedExpiries,
     index::{Entry, Gone, Index, Shard},
     key::Key,
+    queue::EvictionQueue,
     settings::Settings,
     stats::{Counters, MemoStats},
 };
 use crate::{
     clock::{Clock, Epoch, Nanos},
     policy::{Freshness, Stamp},
-    sync::{Arc, lock},
+    sync::{Arc, Mutex, lock},
 };
 use std::{
     borrow::Borrow,
@@ -62,6 +64,8 @@ pub(crate) struct Core<K, V> {
     pub(super) epoch: Epoch,
     pub(super) index: Index<K, V>,
     pub(super) bound: Bound,
+    /// Held by a store from its entry into the bound until it has removed what the bound evicted.
+    pub(super) queue: Mutex<EvictionQueue>,
     pub(super) expiries: SharedExpiries,
     pub(super) counters: Counters,
     /// Weight of all entries in the index. Changes only under the lock of a shard.
@@ -76,6 +80,7 @@ impl<K, V> Core<K, V> {
             bound: Bound::new(settings.capacity, settings.eviction),
             expiries: SharedExpiries::new(settings.lifetime.longest_window()),
             settings,
+            queue: Mutex::default(),
             epoch: Epoch::new(),
             index: Index::new(),
             counters: Counters::default(),
@@ -304,6 +309,8 @@ impl<K: Key, V: Value> Core<K, V> {
     }
 
     pub(super) fn clear(&self) {
+        let mut gone = Gone::new();
+        let mut queue = lock(&self.queue);
         let mut shards = self.index.write_all();
         let cleared = shards.each_mut().map(|shard| shard.begin_generation());
         self.held.store(0, Relaxed);
@@ -312,8 +319,10 @@ impl<K: Key, V: Value> Core<K, V> {
         for entry in cleared.iter().flat_map(Shard::entries) {
             self.bound.remove(entry.id);
         }
-        // A concurrent store may have evicted further entries.
-        self.evict(None, &mut Gone::new());
+        queue.clear();
+        // Takes the record of the entries that moka evicted meanwhile.
+        self.evict(&mut gone);
+        drop(queue);
         self.expiries.change(|expiries| self.rebuild(expiries));
     }
 

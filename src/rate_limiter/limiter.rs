@@ -823,6 +823,12 @@ impl RateLimiter {
     pub(crate) fn request(self, request: Request) -> Acquisition<Arc<Core>> {
         Acquisition::new(self.core, request)
     }
+
+    /// Number of handles of this limiter, those in chains and calls included.
+    #[cfg(all(test, not(shuttle)))]
+    pub(crate) fn handles(&self) -> usize {
+        Arc::strong_count(&self.core)
+    }
 }
 
 pub(super) fn checked_pause(longest: Duration) -> Result<Duration, ConfigError> {

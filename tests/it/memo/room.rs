@@ -475,39 +475,40 @@ fn serving_a_stale_value_counts_as_a_use_for_eviction() {
     });
 }
 
-/// Stored values and their order, by the rule in the documentation of `Eviction::Lru`.
+/// Stored values with their weights, and their order, by the rule in the documentation of
+/// `Eviction::Lru`.
 #[derive(Default)]
 struct SecondChance {
-    queue: VecDeque<u8>,
+    queue: VecDeque<(u8, u32)>,
     used: BTreeSet<u8>,
 }
 
 impl SecondChance {
-    fn insert(&mut self, key: u8, capacity: usize) {
+    fn insert(&mut self, key: u8, weight: u32, capacity: u32) {
         self.remove(key);
         let mut moved = 0;
-        while self.queue.len() == capacity {
+        while self.queue.iter().map(|(_, weight)| weight).sum::<u32>() + weight > capacity {
             let first = self.queue.pop_front().unwrap();
-            if !self.used.remove(&first) {
-                break;
+            if !self.used.remove(&first.0) {
+                continue;
             }
             if moved == 32 {
                 self.used.clear();
-                break;
+                continue;
             }
             self.queue.push_back(first);
             moved += 1;
         }
-        self.queue.push_back(key);
+        self.queue.push_back((key, weight));
     }
 
     fn remove(&mut self, key: u8) {
-        self.queue.retain(|other| *other != key);
+        self.queue.retain(|(other, _)| *other != key);
         self.used.remove(&key);
     }
 
     fn get(&mut self, key: u8) -> bool {
-        let is_held = self.queue.contains(&key);
+        let is_held = self.queue.iter().any(|(other, _)| *other == key);
         if is_held {
             self.used.insert(key);
         }
@@ -517,7 +518,7 @@ impl SecondChance {
 
 #[derive(Debug, Clone)]
 enum Event {
-    Insert(u8),
+    Insert(u8, u32),
     Get(u8),
     GetAll,
     Remove(u8),
@@ -529,33 +530,35 @@ proptest! {
 
     #[test]
     fn eviction_follows_the_rule_of_the_second_chance(
-        capacity in prop_oneof![1_usize..6, 30_usize..60],
+        capacity in prop_oneof![1_u32..6, 30_u32..60],
+        heaviest in prop_oneof![2 => Just(1_u32), 1 => 1_u32..10],
         events in prop::collection::vec(
             prop_oneof![
-                12 => any::<u8>().prop_map(|key| Event::Insert(key % 80)),
-                12 => any::<u8>().prop_map(|key| Event::Get(key % 80)),
+                12 => (0_u8..80, any::<u32>()).prop_map(|(key, weight)| Event::Insert(key, weight)),
+                12 => (0_u8..80).prop_map(Event::Get),
                 2 => Just(Event::GetAll),
-                2 => any::<u8>().prop_map(|key| Event::Remove(key % 80)),
+                2 => (0_u8..80).prop_map(Event::Remove),
                 1 => (0..30).prop_map(|n| if n == 0 { Event::Clear } else { Event::GetAll }),
             ],
             1..150,
         ),
     ) {
-        let memo = Memo::builder().capacity(capacity as u64).build();
+        let memo = Memo::builder().capacity(capacity.into()).weigher(|_: &u8, weight: &Arc<u32>| **weight).build();
         // The memo and this map each hold a clone.
-        let mut values: BTreeMap<u8, Arc<()>> = BTreeMap::new();
+        let mut values: BTreeMap<u8, Arc<u32>> = BTreeMap::new();
         let mut model = SecondChance::default();
         for event in events {
             match event {
-                Event::Insert(key) => {
-                    let value = Arc::new(());
+                Event::Insert(key, weight) => {
+                    let weight = 1 + weight % heaviest.min(capacity);
+                    let value = Arc::new(weight);
                     memo.insert(key, Arc::clone(&value));
                     values.insert(key, value);
-                    model.insert(key, capacity);
+                    model.insert(key, weight, capacity);
                 }
                 Event::Get(key) => prop_assert_eq!(memo.get(&key).is_some(), model.get(key)),
                 Event::GetAll => {
-                    for key in model.queue.clone() {
+                    for (key, _) in model.queue.clone() {
                         prop_assert!(memo.get(&key).is_some() && model.get(key));
                     }
                 }
@@ -570,7 +573,7 @@ proptest! {
             }
             let held: BTreeSet<_> =
                 values.iter().filter(|(_, value)| Arc::strong_count(value) == 2).map(|(key, _)| *key).collect();
-            prop_assert_eq!(held, model.queue.iter().copied().collect());
+            prop_assert_eq!(held, model.queue.iter().map(|(key, _)| *key).collect());
             prop_assert_eq!(memo.stats().entries, model.queue.len() as u64);
         }
     }
