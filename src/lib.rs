@@ -282,6 +282,8 @@ pub use call::{
     args::{DebugArgs, Inspect},
     context::{WithContext, with_context},
 };
+#[doc(hidden)] // for the tests of the feature
+pub use clock::HAS_FAST_CLOCK;
 #[doc(hidden)]
 pub use decorators::DECORATORS;
 #[cfg(feature = "memo")]

@@ -20,7 +20,7 @@ pub fn table(rows: &[Row]) -> String {
     let mut case = "";
     for row in rows {
         let mut line = cells(row);
-        if std::mem::replace(&mut case, row.case) == row.case {
+        if std::mem::replace(&mut case, &row.case) == row.case {
             line[0].clear();
         }
         lines.push(line);
@@ -104,9 +104,9 @@ fn cells(row: &Row) -> [String; 10] {
     let more = |nanos: f64| if peer.unfinished.is_some() { format!("> {nanos}") } else { nanos.to_string() };
     let peer_nanos = more(peer.nanos.round());
     [
-        row.case.to_owned(),
+        row.case.clone(),
         row.peer.to_owned(),
-        row.clock.to_owned(),
+        row.clock.clone().into_owned(),
         nanos(ours.nanos),
         if peer.unfinished.is_some() { peer_nanos } else { nanos(peer.nanos) },
         format!("{}x ({}-{}){ahead}", times(row.ratio.medians), times(low), times(high)),
