@@ -1,10 +1,10 @@
 //! The fast clock: tokio's time, carried on by the processor's counter.
 //!
-//! A read of the counter takes a third of a read of the system's clock. Each thread notes both once,
-//! and then trusts the counter for [`TRUSTED`] at most. A counter that is wrong, because the machine
-//! slept, a virtual machine moved, or the cores count differently, therefore misleads a stamp by no
-//! more than that, and for no longer. The same holds for the rate of the counter, which is measured
-//! once, and which no NTP corrects.
+//! A read of the counter takes a third of a read of the system's clock. Each thread notes both
+//! once, and then trusts the counter for [`TRUSTED`] at most. A counter that is wrong, because the
+//! machine slept, a virtual machine moved, or the cores count differently, therefore misleads a
+//! stamp by no more than that, and for no longer. The same holds for the rate of the counter, which
+//! is measured once, and which no NTP corrects.
 
 use super::{Nanos, nanos as nanos_of};
 use quanta::Clock;
@@ -15,12 +15,12 @@ use tokio::time::Instant;
 /// well: 30 parts in a million of it are 3 ns.
 const TRUSTED: Nanos = 100_000;
 
-/// Longest time of a read of the system's clock that is noted. If the thread was interrupted between
-/// the two clocks, they do not belong together.
+/// Longest time of a read of the system's clock that is noted. If the thread was interrupted
+/// between the two clocks, they do not belong together.
 const TOGETHER: Nanos = 500;
 
-/// The scale of the counter, and the origin of the stamps. Not from `crate::sync`, because the model
-/// checker need not interleave threads that read the time.
+/// The scale of the counter, and the origin of the stamps. Not from `crate::sync`, because the
+/// model checker need not interleave threads that read the time.
 static COUNTER: LazyLock<(Clock, Instant)> = LazyLock::new(|| (Clock::new(), Instant::now()));
 
 /// The last time at which a thread has read both clocks.
