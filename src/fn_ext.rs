@@ -5,7 +5,8 @@
 #[cfg(feature = "chaos")]
 use crate::{Chaos, decorators::chaotic::Chaotic};
 use crate::{
-    CircuitBreaker, ConcurrencyLimiter, Fallible, KeyedBreaker, KeyedConcurrencyLimiter, Hedge, KeyedLimiter, Name, Permits, RateLimiter, ResultLike, RetryPolicy,
+    CircuitBreaker, ConcurrencyLimiter, Fallible, Hedge, KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, Name,
+    Permits, RateLimiter, ResultLike, RetryPolicy,
     call::{
         Describe, Late,
         args::{CloneArgs, DebugArgs, Inspect},
@@ -18,8 +19,8 @@ use crate::{
         concurrency_limited::{ConcurrencyLimited, ConcurrencyOfKey},
         deprecated::{Deprecated, Deprecation},
         errors::{ErrInto, Lifted, MadeFallible, MapErr},
-        guarded_by::{BreakerOfKey, Guarded},
         fallback::{Answers, Fallback, FallbackTo},
+        guarded_by::{BreakerOfKey, Guarded},
         hedged::Hedged,
         logged::{HideValues, Logged, Logging, ShowArgs, ShowDebug, ShowPicked, ShowValue},
         named::Named,
@@ -1383,10 +1384,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     #[doc(alias = "bulkhead")]
     #[doc(alias = "semaphore")]
     #[track_caller]
-    fn try_concurrency_limited(
-        self,
-        limiter: &ConcurrencyLimiter,
-    ) -> Concurrent<Self, ConcurrencyLimiter, OneWithin>
+    fn try_concurrency_limited(self, limiter: &ConcurrencyLimiter) -> Concurrent<Self, ConcurrencyLimiter, OneWithin>
     where
         Self::Output: Fallible,
     {

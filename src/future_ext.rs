@@ -3,7 +3,8 @@
 #[cfg(feature = "chaos")]
 use crate::{Chaos, decorators::chaotic::Chaotic};
 use crate::{
-    CircuitBreaker, ConcurrencyLimiter, Fallible, KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, Name, Permits, RateLimiter, ResultLike,
+    CircuitBreaker, ConcurrencyLimiter, Fallible, KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, Name, Permits,
+    RateLimiter, ResultLike,
     call::Called,
     concurrency_limiter::OnePermit,
     decorators::{

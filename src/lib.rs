@@ -285,6 +285,23 @@
 //! Delays, timeouts, pauses, windows and TTLs then last longer by that time. A value that expires
 //! at a time of day therefore needs a check of its own.
 //!
+//! The feature `fast-clock` carries the monotonic clock on by the counter of the processor, for the
+//! times of admissions, of stored values and of measurements. Timers stay tokio's, and all instants
+//! in the API stay those of tokio.
+//!
+//! - A time is off by tens of nanoseconds, and by less than a microsecond. The times of two threads
+//!   may differ by that.
+//! - A counter can be wrong. It may jump or stand still while the machine sleeps, while a virtual
+//!   machine moves to another host, and where the cores of a machine count differently. NTP, which
+//!   slews the monotonic clock, does not slew the counter. Each thread therefore reads the
+//!   monotonic clock again after 0.1 ms of counting, after each wait, and if the counter has gone
+//!   back. A fault of the counter lasts until then. A thread that needs the time less often than
+//!   each 0.1 ms gains nothing.
+//! - The first read of the counter takes up to 200 ms, in which `quanta` measures the rate of the
+//!   counter. On a processor without a constant rate, `quanta` reads the system's clock.
+//! - The feature has no effect in a build with `test-util`, of tokio or of decor. Paused and
+//!   virtual clocks work as without it.
+//!
 //! After a fork, parent and child have a copy of each handle, and each copy admits as many calls as
 //! its limit. Fork before the first use, because a lock that another thread holds at that moment
 //! stays locked in the child.
@@ -295,6 +312,8 @@
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
+//! - `fast-clock`: times by the counter of the processor, which the `quanta` crate reads. A hit of
+//!   a memo and a free permit take half of their time or less. [Clocks](#clocks) has the price.
 //!
 //! # Logs
 //!
@@ -314,9 +333,9 @@ mod call;
 pub mod calling;
 #[cfg(test)]
 mod cases;
-mod circuit_breaker;
 #[cfg(feature = "chaos")]
 mod chaos;
+mod circuit_breaker;
 mod clock;
 mod concurrency_limiter;
 mod deadline;
@@ -327,10 +346,10 @@ mod error;
 mod fallible;
 mod fn_ext;
 mod future_ext;
-mod keys;
 mod hedge;
 #[cfg(feature = "http")]
 pub mod http;
+mod keys;
 pub mod layer;
 #[cfg(feature = "memo")]
 mod memo;
@@ -359,16 +378,18 @@ pub use call::{
     context::{WithContext, with_context},
     stack::{Stack, stack},
 };
+#[cfg(feature = "chaos")]
+pub use chaos::{Chaos, ChaosStats};
 pub use circuit_breaker::{
     CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerStats, CircuitChange, KeyedBreaker, KeyedBreakerBuilder,
     Passage,
 };
+#[doc(hidden)] // for the tests of the feature
+pub use clock::HAS_FAST_CLOCK;
 pub use concurrency_limiter::{
     ConcurrencyLimiter, ConcurrencyLimiterBuilder, ConcurrencyPermit, ConcurrencyStats, KeyedConcurrencyLimiter,
     KeyedConcurrencyLimiterBuilder,
 };
-#[cfg(feature = "chaos")]
-pub use chaos::{Chaos, ChaosStats};
 pub use deadline::Deadline;
 #[doc(hidden)]
 pub use decorators::DECORATORS;
@@ -420,11 +441,11 @@ pub use {
     decorators::{
         backing_off::{BackingOff, LimiterByArgs},
         boxed::Boxable,
-        guarded_by::{BreakerByArgs, BreakerOfKey, Guard, Guarded},
-        fallback::{Answers, Fallback, FallbackTo},
         concurrency_limited::{
             ConcurrencyAdmission, ConcurrencyLimited, ConcurrencyOfKey, RefusableConcurrencyAdmission,
         },
+        fallback::{Answers, Fallback, FallbackTo},
+        guarded_by::{BreakerByArgs, BreakerOfKey, Guard, Guarded},
         hedged::HedgedCalls,
         logged::{CallLog, HideValues, Logged, ShowDebug, ShowPicked},
         rate_limited::{Admission, OfKey, One, OneWithin, RateLimited, RefusableAdmission, Weighted},
@@ -466,8 +487,8 @@ pub mod future {
     pub use crate::memo::MemoizedFuture;
     pub use crate::{
         call::{Called, LateFuture, Repeated},
-        decorators::{fallback::FallbackFuture, hedged::HedgedFuture, retry::RetryFuture, timeout::TimeoutFuture},
         concurrency_limiter::{AcquireConcurrency, AcquireManyConcurrency},
+        decorators::{fallback::FallbackFuture, hedged::HedgedFuture, retry::RetryFuture, timeout::TimeoutFuture},
         layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},
     };

@@ -16,7 +16,9 @@
 //! ```
 
 pub use crate::{
-    BoxedFn, Callable, CallableMut as _, CallableOnce as _, CircuitBreaker, ConcurrencyLimiter, Failure, FnExt as _, FutureExt as _, Hedge, Jitter, KeyedBreaker, KeyedLimiter, RateLimiter, RetryBudget, RetryPolicy, Transient, StreamExt as _,
+    BoxedFn, Callable, CallableMut as _, CallableOnce as _, CircuitBreaker, ConcurrencyLimiter, Failure, FnExt as _,
+    FutureExt as _, Hedge, Jitter, KeyedBreaker, KeyedLimiter, RateLimiter, RetryBudget, RetryPolicy, StreamExt as _,
+    Transient,
     call::spread::{
         Call0 as _, Call1 as _, Call2 as _, Call3 as _, Call4 as _, Call5 as _, Call6 as _, Call7 as _, Call8 as _,
     },

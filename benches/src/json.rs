@@ -11,7 +11,7 @@ pub fn json(rows: &[Row]) -> String {
 
 fn object(row: &Row) -> String {
     let mut fields = vec![
-        field("case", &text(row.case)),
+        field("case", &text(&row.case)),
         field("peer", &text(row.peer)),
         field("ours_ns", &number(row.ours.nanos)),
         field("peer_ns", &number(row.peer_figures.nanos)),
@@ -19,7 +19,7 @@ fn object(row: &Row) -> String {
         field("spread", &format!("[{}, {}]", number(row.ratio.spread.0), number(row.ratio.spread.1))),
         field("ours_allocs", &number(row.ours.allocations)),
         field("peer_allocs", &number(row.peer_figures.allocations)),
-        field("clock", &text(row.clock)),
+        field("clock", &text(&row.clock)),
         field("rounds", &row.rounds.to_string()),
     ];
     more(&mut fields, "ours", &row.ours);
@@ -48,12 +48,12 @@ fn more(fields: &mut Vec<String>, side: &str, figures: &Figures) {
         .extend(numbers.iter().filter_map(|(name, value)| Some(field(&format!("{side}_{name}"), &number((*value)?)))));
 }
 
-fn field(name: &str, value: &str) -> String {
+pub(crate) fn field(name: &str, value: &str) -> String {
     format!("{}: {value}", text(name))
 }
 
 /// Formats a number with up to six decimals; `null` for a `NaN`, which JSON lacks.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
         return "null".to_owned();
     }
@@ -61,7 +61,7 @@ fn number(value: f64) -> String {
     shown.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     let mut quoted = String::from("\"");
     for char in text.chars() {
         match char {

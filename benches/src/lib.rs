@@ -12,6 +12,7 @@ pub mod document;
 pub mod host;
 pub mod json;
 pub mod measure;
+pub mod scaling;
 pub mod statistics;
 pub mod svg;
 pub mod table;

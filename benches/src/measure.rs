@@ -6,6 +6,7 @@ use crate::{
     target::Target,
 };
 use std::{
+    borrow::Cow,
     cell::LazyCell,
     fmt,
     hint::{black_box, spin_loop},
@@ -106,7 +107,7 @@ impl Side {
     }
 
     /// Returns the number of calls that take as long as a sample.
-    fn batch(&self) -> u64 {
+    pub(crate) fn batch(&self) -> u64 {
         self.batch_of(SAMPLE)
     }
 
@@ -148,28 +149,41 @@ pub struct Pair {
     /// The name of the peer.
     pub peer: &'static str,
     /// The clocks that the two sides read.
-    pub clock: &'static str,
+    pub clock: Cow<'static, str>,
     /// decor.
     pub ours: Side,
     /// The peer.
     pub theirs: Side,
-    /// The targets of decor.
-    pub targets: Vec<Target>,
+    /// The targets of decor, each with its number of threads; `None` for any number.
+    targets: Vec<(Option<usize>, Target)>,
     /// Number of decorators that our chain has beyond the peer's; `None` for other cases.
     pub further: Option<u32>,
 }
 
 impl Pair {
     /// Makes a pair of two sides that do the same job.
-    pub fn new(peer: &'static str, clock: &'static str, ours: &Side, theirs: Side) -> Self {
-        Self { peer, clock, ours: ours.clone(), theirs, targets: Vec::new(), further: None }
+    pub fn new(peer: &'static str, clock: impl Into<Cow<'static, str>>, ours: &Side, theirs: Side) -> Self {
+        Self { peer, clock: clock.into(), ours: ours.clone(), theirs, targets: Vec::new(), further: None }
     }
 
     /// Adds targets.
     #[must_use]
     pub fn target(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
-        self.targets.extend(targets);
+        self.targets.extend(targets.into_iter().map(|target| (None, target)));
         self
+    }
+
+    /// Adds a target for runs on this number of threads.
+    #[must_use]
+    pub fn target_on(mut self, threads: usize, target: Target) -> Self {
+        self.targets.push((Some(threads), target));
+        self
+    }
+
+    /// Returns the targets for runs on this number of threads.
+    pub fn targets(&self, threads: usize) -> Vec<Target> {
+        let here = |on: Option<usize>| on.is_none_or(|on| on == threads);
+        self.targets.iter().filter(|(on, _)| here(*on)).map(|(_, target)| *target).collect()
     }
 
     /// Sets the number of decorators that our chain has beyond the peer's.
@@ -184,13 +198,14 @@ impl Pair {
     /// # Panics
     ///
     /// If a side panics.
-    pub fn measure(&self, case: &'static str, threads: usize) -> Row {
+    pub fn measure(&self, case: &str, threads: usize) -> Row {
         let sides = [&self.ours, &self.theirs];
         let batches = sides.map(Side::batch);
         let round = timed(|| sides.iter().zip(batches).for_each(|(side, batch)| side.run(batch)));
         let most = (BUDGET.as_nanos() / round.as_nanos().max(1)).clamp(ROUNDS.0, ROUNDS.1);
         // Some rounds of several threads will be left out.
-        let rounds = usize::try_from(most).expect("it is clamped") * threads;
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let rounds = usize::try_from(most).expect("it is clamped") * threads.min(cores);
 
         let gate = Gate { arrived: AtomicUsize::new(0), threads };
         let spans: Vec<_> = thread::scope(|scope| {
@@ -206,13 +221,13 @@ impl Pair {
             ..Figures::default()
         };
         Row {
-            case,
+            case: case.to_owned(),
             peer: self.peer,
-            clock: self.clock,
+            clock: self.clock.clone(),
             ratio: ratio(&ours, &theirs),
             ours: figures(0, &ours),
             peer_figures: figures(1, &theirs),
-            targets: self.targets.clone(),
+            targets: self.targets(threads),
             further: self.further,
             rounds: ours.len(),
         }
@@ -315,11 +330,11 @@ pub struct Figures {
 #[derive(Debug)]
 pub struct Row {
     /// The job.
-    pub case: &'static str,
+    pub case: String,
     /// The name of the peer.
     pub peer: &'static str,
     /// The clocks that the two sides read.
-    pub clock: &'static str,
+    pub clock: Cow<'static, str>,
     /// decor's figures.
     pub ours: Figures,
     /// The peer's figures.
@@ -361,9 +376,9 @@ pub(crate) mod tests {
     pub(crate) fn row(ours: Figures, peer_figures: Figures, targets: &[Target]) -> Row {
         let medians = ours.nanos / peer_figures.nanos;
         Row {
-            case: "retry_ok",
+            case: "retry_ok".to_owned(),
             peer: "backon",
-            clock: "none",
+            clock: "none".into(),
             ours,
             peer_figures,
             ratio: Ratio { medians, spread: (medians, medians) },
@@ -388,6 +403,17 @@ pub(crate) mod tests {
         assert_eq!(met(Target::Polls(3.0)), Some(false), "not measured");
         assert_eq!(row(ours, peer, &[]).met(), None);
         assert_eq!(row(ours, peer, &[Target::Ratio(1.0), Target::Future(0.4)]).met(), Some(false));
+    }
+
+    #[test]
+    fn a_target_may_be_for_one_number_of_threads() {
+        let side = Side::called(|id| id);
+        let pair = Pair::new("itself", "none", &side, side.clone())
+            .target([Target::NoAllocation])
+            .target_on(2, Target::Ratio(1.0));
+        assert_eq!(pair.targets(1), [Target::NoAllocation]);
+        assert_eq!(pair.targets(2), [Target::NoAllocation, Target::Ratio(1.0)]);
+        assert_eq!(pair.targets(4), [Target::NoAllocation]);
     }
 
     #[test]

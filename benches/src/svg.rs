@@ -65,7 +65,7 @@ pub fn svg(rows: &[Row]) -> String {
 
 fn bar(chart: &mut String, top: f64, row: &Row) {
     let text = top + LINE * 0.68;
-    line(chart, 16.0, text, "", "start", row.case);
+    line(chart, 16.0, text, "", "start", &row.case);
     line(chart, LEFT - 12.0, text, "small", "end", row.peer);
     let (end, class) = (place(row.ratio.medians), if row.ratio.medians > 1.0 { "behind" } else { "ahead" });
     let (x, width) = (end.min(MIDDLE), (end - MIDDLE).abs().max(1.0));

@@ -20,12 +20,12 @@ pub fn table(rows: &[Row]) -> String {
     let mut case = "";
     for row in rows {
         let mut line = cells(row);
-        if std::mem::replace(&mut case, row.case) == row.case {
+        if std::mem::replace(&mut case, &row.case) == row.case {
             line[0].clear();
         }
         lines.push(line);
     }
-    columns(&lines)
+    columns(&lines, &[3, 4])
 }
 
 /// Returns the rows as Markdown: the rows beside peers, the chains that grow, and a list of the
@@ -60,10 +60,16 @@ pub fn markdown(rows: &[Row]) -> String {
     sections.join("\n")
 }
 
-fn section<const N: usize>(title: &str, heads: &[&str; N], lines: impl Iterator<Item = [String; N]>) -> String {
-    let mut text = format!("## {title}\n\n| {} |\n|{}\n", heads.join(" | "), "---|".repeat(N));
+/// Returns a section of a Markdown document with a table.
+pub(crate) fn section<S: AsRef<str>>(
+    title: &str,
+    heads: &[S],
+    lines: impl Iterator<Item = impl AsRef<[String]>>,
+) -> String {
+    let names: Vec<_> = heads.iter().map(AsRef::as_ref).collect();
+    let mut text = format!("## {title}\n\n| {} |\n|{}\n", names.join(" | "), "---|".repeat(names.len()));
     for line in lines {
-        writeln!(text, "| {} |", line.join(" | ")).expect("a string takes all");
+        writeln!(text, "| {} |", line.as_ref().join(" | ")).expect("a string takes all");
     }
     text
 }
@@ -104,9 +110,9 @@ fn cells(row: &Row) -> [String; 10] {
     let more = |nanos: f64| if peer.unfinished.is_some() { format!("> {nanos}") } else { nanos.to_string() };
     let peer_nanos = more(peer.nanos.round());
     [
-        row.case.to_owned(),
+        row.case.clone(),
         row.peer.to_owned(),
-        row.clock.to_owned(),
+        row.clock.clone().into_owned(),
         nanos(ours.nanos),
         if peer.unfinished.is_some() { peer_nanos } else { nanos(peer.nanos) },
         format!("{}x ({}-{}){ahead}", times(row.ratio.medians), times(low), times(high)),
@@ -164,15 +170,15 @@ fn further(row: &Row) -> String {
     })
 }
 
-/// Aligns the columns, with figures to the right.
-fn columns(lines: &[[String; 10]]) -> String {
-    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
+/// Aligns the columns. The `right` ones are figures, and stand to the right.
+pub(crate) fn columns(lines: &[impl AsRef<[String]>], right: &[usize]) -> String {
+    let width = |column: usize| lines.iter().map(|line| line.as_ref()[column].len()).max().unwrap_or(0);
     let mut text = String::new();
     for line in lines {
         let mut shown = String::new();
-        for (column, cell) in line.iter().enumerate() {
+        for (column, cell) in line.as_ref().iter().enumerate() {
             let width = width(column);
-            let _ = if matches!(column, 3 | 4) {
+            let _ = if right.contains(&column) {
                 write!(shown, "{cell:>width$}  ")
             } else {
                 write!(shown, "{cell:<width$}  ")

@@ -1,7 +1,10 @@
 //! The handle of a circuit breaker.
 
 use super::{builder::CircuitBreakerBuilder, core::Core, passage::Passage, stats::CircuitBreakerStats};
-use crate::{CircuitBreakerConfig, CircuitState, ConfigError, Error, Name, clock::Clock, describe::HandleId, error::or_panic, sync::Arc};
+use crate::{
+    CircuitBreakerConfig, CircuitState, ConfigError, Error, Name, clock::Clock, describe::HandleId, error::or_panic,
+    sync::Arc,
+};
 use std::{fmt, time::Duration};
 
 /// Refuses calls to a service that fails, and lets a few calls through later to see if it has

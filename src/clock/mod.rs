@@ -2,7 +2,13 @@
 //!
 //! Time is tokio's, so that `start_paused = true` and `tokio::time::advance` control everything
 //! that decor does.
+//!
+//! There are two ways to read it. An *instant* decides when a timer ends, and is what the public
+//! API hands out. A *stamp* says when something happened: an admission, a store, the start of a
+//! call. Both are on one time line. Only stamps may come from the fast clock.
 
+#[cfg(feature = "fast-clock")]
+mod fast;
 mod nanos;
 #[cfg(feature = "test-util")]
 pub(crate) mod virtual_clock;
@@ -40,13 +46,28 @@ impl Clock {
         if virtual_now().is_some() { Self::Thread } else { Self::Task }
     }
 
+    /// The time by which timers end. A later [`stamp`](Self::stamp) of this thread is no earlier.
     pub(crate) fn now(self) -> Instant {
         #[cfg(test)]
         tests::count_a_read();
+        #[cfg(feature = "fast-clock")]
+        if HAS_FAST_CLOCK {
+            fast::distrust();
+        }
         match self {
             Self::Task => Instant::now(),
             Self::Thread => virtual_now().unwrap_or_else(|| std::time::Instant::now().into()),
         }
+    }
+
+    /// The time of an event, by the fast clock if there is one.
+    #[inline]
+    pub(crate) fn stamp(self) -> Instant {
+        #[cfg(feature = "fast-clock")]
+        if HAS_FAST_CLOCK {
+            return fast::now();
+        }
+        self.now()
     }
 }
 
@@ -59,18 +80,14 @@ fn virtual_now() -> Option<Instant> {
     None
 }
 
-pub(crate) fn now() -> Instant {
-    Clock::Task.now()
-}
-
 /// The time of day, for dates that come from outside. No delay of decor's own depends on it.
 #[cfg(feature = "http")]
 pub(crate) fn wall_clock() -> std::time::SystemTime {
     std::time::SystemTime::now()
 }
 
-/// The time of one handle, in nanoseconds since the handle was made. It never goes back, and it
-/// advances whenever the clock of a caller advances.
+/// The time of one handle, in nanoseconds since the handle was made. It advances whenever the clock
+/// of a caller advances. It never goes back, except by the error of the fast clock.
 ///
 /// A handle may be used by tasks of several runtimes and by threads. Outside of tests, all of them
 /// read the same clock. In a test, each runtime may have paused and moved its clock, and each
@@ -82,6 +99,9 @@ pub(crate) fn wall_clock() -> std::time::SystemTime {
 pub(crate) struct Epoch {
     of_tasks: Instant,
     of_threads: Instant,
+    /// The same moment by the fast clock.
+    #[cfg(feature = "fast-clock")]
+    of_stamps: Nanos,
     // Not from `crate::sync`, because the model checker need not interleave threads that read the
     // time.
     seen: Arc<Mutex<Seen>>,
@@ -101,7 +121,14 @@ const MAX_SOURCES: usize = 32;
 
 impl Epoch {
     pub(crate) fn new() -> Self {
-        Self { of_tasks: Clock::Task.now(), of_threads: Clock::Thread.now(), seen: Arc::default() }
+        let of_tasks = Clock::Task.stamp();
+        Self {
+            of_tasks,
+            of_threads: if HAS_FAST_CLOCK { of_tasks } else { Clock::Thread.now() },
+            #[cfg(feature = "fast-clock")]
+            of_stamps: if HAS_FAST_CLOCK { fast::since_origin(of_tasks) } else { 0 },
+            seen: Arc::default(),
+        }
     }
 
     fn of(&self, clock: Clock) -> Instant {
@@ -117,6 +144,10 @@ impl Epoch {
 
     #[inline]
     pub(crate) fn now(&self, clock: Clock) -> Nanos {
+        #[cfg(feature = "fast-clock")]
+        if HAS_FAST_CLOCK {
+            return fast::nanos().saturating_sub(self.of_stamps);
+        }
         if !CLOCKS_MAY_DIFFER {
             return nanos(clock.now().saturating_duration_since(self.of(clock)));
         }
@@ -163,6 +194,10 @@ impl Seen {
 
 /// `true` if the callers of one handle can have clocks that differ.
 const CLOCKS_MAY_DIFFER: bool = cfg!(feature = "test-util") || tokio_can_pause();
+
+/// `true` if stamps come from the processor's counter: with the feature `fast-clock`, unless the
+/// build has a clock that a test can replace.
+pub const HAS_FAST_CLOCK: bool = cfg!(feature = "fast-clock") && !CLOCKS_MAY_DIFFER;
 
 /// Returns `true` if tokio is built with its own `test-util` feature. No `cfg` of this crate shows
 /// that. With the feature, `tokio::time` has a function `pause`, and the glob import shadows the
@@ -229,7 +264,7 @@ impl Source {
 /// Makes a timer that ends after `delay`; `None` if the clock cannot represent that moment, which
 /// never comes.
 pub(crate) fn sleep(delay: Duration) -> Option<Sleep> {
-    now().checked_add(delay).map(sleep_until)
+    Clock::Task.now().checked_add(delay).map(sleep_until)
 }
 
 pub(crate) fn sleep_until(moment: Instant) -> Sleep {

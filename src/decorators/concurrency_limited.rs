@@ -10,8 +10,8 @@ use crate::{
     concurrency_limiter::{Core, OnePermit, Patience, Slot, Weight},
     describe::{HandleId, StepKind},
     layer::{
-        Around, Captures, Decoration, End, FromArgs, Gate, GateLayer, GateSource, Outcome, Renewable,
-        Wait, captures_nothing,
+        Around, Captures, Decoration, End, FromArgs, Gate, GateLayer, GateSource, Outcome, Renewable, Wait,
+        captures_nothing,
     },
     policy::Ended,
     sync::Arc,

@@ -4,7 +4,7 @@ use super::timeout::poll_in_time;
 use crate::{
     Hedge, Name,
     call::{Callable, CallableMut, CallableOnce, CloneFunction, Describe, Repeat, Stop, awaited_directly, called},
-    clock::{self, Instant, Sleep},
+    clock::{self, Clock, Instant, Sleep},
     describe::{Chain, Step},
     retry_budget::Withdrawal,
 };
@@ -181,7 +181,7 @@ impl<F> Race<F> {
     }
 
     fn measured(&self) -> Option<Duration> {
-        self.measured_since.map(|began| clock::now().duration_since(began))
+        self.measured_since.map(|began| Clock::Task.now().duration_since(began))
     }
 
     /// Ends the measurement of a first call that succeeded.
@@ -299,7 +299,7 @@ where
         if !hedge.measures() && waits.is_none() {
             return;
         }
-        let now = clock::now();
+        let now = Clock::Task.now();
         if hedge.measures() {
             *measured_since = Some(now);
         }
@@ -344,7 +344,7 @@ where
         if this.race.started == this.race.hedge.allowed_calls() {
             this.timer.set(None);
         } else if let Some(timer) = this.timer.as_mut().as_pin_mut() {
-            match clock::now().checked_add(delay) {
+            match Clock::Task.now().checked_add(delay) {
                 Some(moment) => timer.reset(moment),
                 None => this.timer.set(None),
             }

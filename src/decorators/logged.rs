@@ -364,7 +364,7 @@ impl<S> CallLog<S> {
             event!(call_level, name, "calling {name}{args}");
         }
         if enabled(level) || enabled(error_level) {
-            self.started = Some(clock.now());
+            self.started = Some(clock.stamp());
         }
     }
 
@@ -383,7 +383,7 @@ impl<S> CallLog<S> {
         S: ShowValue<T::Ok>,
     {
         let memo = if S::BY_MEMO { memo_outcome::latest().map(MemoOutcome::as_str) } else { None };
-        let took = || clock.now().duration_since(started);
+        let took = || clock.stamp().duration_since(started);
         let Some(result) = output.map(T::as_result) else { return self.abandoned(outcome, took()) };
         let level = if result.is_ok() { self.logging.level } else { self.logging.error_level };
         if !enabled(level) {

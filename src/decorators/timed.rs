@@ -335,7 +335,7 @@ impl<T, O: OutcomeOf<T>> Gate<T> for Stopwatch<O> {
     #[inline]
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
         if self.timing.sink.is_some() || enabled(self.timing.level) {
-            self.started = Some(wait.now());
+            self.started = Some(wait.clock().stamp());
         }
         Poll::Ready(Ok(()))
     }
@@ -353,7 +353,7 @@ impl<T, O: OutcomeOf<T>> Gate<T> for Stopwatch<O> {
         let Some(started) = self.started else { return };
         let memo = end.output().and_then(|_| if O::BY_MEMO { memo_outcome::latest() } else { None });
         let outcome = end.output().map_or_else(|| end.outcome(), O::of);
-        self.timing.report(end.now().duration_since(started), outcome, memo);
+        self.timing.report(end.clock().stamp().duration_since(started), outcome, memo);
     }
 }
 

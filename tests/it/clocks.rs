@@ -27,6 +27,12 @@ fn poll<F: Future>(runtime: &Runtime, call: &mut Spawn<F>) -> Poll<F::Output> {
     runtime.block_on(async { call.poll() })
 }
 
+/// The tests of the feature `fast-clock` itself are in `tests/fast_clock/`.
+#[test]
+fn a_clock_that_can_be_paused_is_not_replaced_by_the_fast_one() {
+    const { assert!(!decor::HAS_FAST_CLOCK) };
+}
+
 #[test]
 fn a_runtime_that_is_an_hour_ahead_does_not_stop_another() {
     let (ahead, other) = (paused(), paused());

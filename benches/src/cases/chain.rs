@@ -2,7 +2,7 @@
 
 use super::{
     limiter::{WINDOW, sliding_log},
-    subject::{DELAY, SECOND, TTL, fetch},
+    subject::{DELAY, SECOND, TTL, beside, fetch, ratio},
 };
 use crate::{
     measure::{Pair, Side},
@@ -35,8 +35,8 @@ pub(super) fn chain() -> Vec<Pair> {
         .layer(sliding_log())
         .service_fn(fetch);
     vec![
-        Pair::new("tower-resilience", "tokio / std, tokio", &ours, Side::service(stack))
-            .target([Target::Ratio(0.25), Target::NoAllocation]),
+        Pair::new("tower-resilience", beside("std, tokio"), &ours, Side::service(stack))
+            .target([ratio(0.2, 0.17), Target::NoAllocation]),
     ]
 }
 
@@ -66,5 +66,5 @@ pub(super) fn hit() -> Vec<Pair> {
     let theirs = Side::service(stack);
     ours.run(KEYS);
     theirs.run(KEYS);
-    vec![Pair::new("tower-resilience", "tokio / std", &ours, theirs).target([Target::Ratio(0.5)])]
+    vec![Pair::new("tower-resilience", beside("std"), &ours, theirs).target([ratio(0.8, 0.6)])]
 }

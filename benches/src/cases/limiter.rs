@@ -1,6 +1,6 @@
 //! Limiters with free permits: the rate is so high that no thread uses all permits.
 
-use super::subject::fetch;
+use super::subject::{beside, fetch, ratio};
 use crate::{
     measure::{Pair, Side, within},
     target::Target,
@@ -33,10 +33,16 @@ pub(super) fn paced() -> Vec<Pair> {
     let bucket =
         Ratelimiter::builder(PACE.into()).initial_available(PACE.into()).build().expect("the settings are valid");
     let ratelimit = Side::called(move |_| bucket.try_wait().expect("a free permit"));
+    let mut quanta = Pair::new("governor, quanta", beside("quanta"), &ours, governed(QuantaClock::default()));
+    if decor::HAS_FAST_CLOCK {
+        quanta = quanta.target_on(1, Target::Ratio(1.45)).target_on(2, Target::Ratio(1.0));
+    }
     vec![
-        Pair::new("governor", "tokio / std", &ours, governed(MonotonicClock)).target([Target::Ratio(1.0)]),
-        Pair::new("governor, quanta", "tokio / quanta", &ours, governed(QuantaClock::default())),
-        Pair::new("ratelimit", "tokio / std", &ours, ratelimit),
+        Pair::new("governor", beside("std"), &ours, governed(MonotonicClock))
+            .target_on(1, Target::Ratio(1.06))
+            .target_on(2, Target::Ratio(1.15)),
+        quanta,
+        Pair::new("ratelimit", beside("std"), &ours, ratelimit),
     ]
 }
 
@@ -64,9 +70,11 @@ pub(super) fn exact() -> Vec<Pair> {
     let leaky = Side::called(move |_| assert!(bucket.try_acquire(1), "a free permit"));
     let log = Side::service(ServiceBuilder::new().layer(sliding_log()).service_fn(fetch));
     vec![
-        Pair::new("floor", "tokio", &ours, Side::called(|_| floor())).target([Target::Ratio(1.25)]),
-        Pair::new("leaky-bucket", "tokio", &ours, leaky).target([Target::Ratio(1.0)]),
-        Pair::new("tower-resilience", "tokio / std", &ours_around, log).target([Target::Ratio(1.0)]),
+        Pair::new("floor", beside("tokio"), &ours, Side::called(|_| floor())).target([Target::Ratio(1.25)]),
+        Pair::new("leaky-bucket", beside("tokio"), &ours, leaky)
+            .target_on(1, ratio(1.12, 0.6))
+            .target_on(2, ratio(1.0, 0.6)),
+        Pair::new("tower-resilience", beside("std"), &ours_around, log).target([Target::Ratio(1.0)]),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! Memos: hits, and a thousand callers of a missing key.
 
-use super::subject::{TTL, fetch, fetch_later};
+use super::subject::{TTL, beside, fetch, fetch_later, ratio};
 use crate::{
     measure::{Pair, Side, within},
     target::Target,
@@ -51,9 +51,11 @@ pub(super) fn hit() -> Vec<Pair> {
     let cachet =
         Side::awaited(move |id| async move { cachet.get(&(id % KEYS)).await.expect("no error").expect("a hit") });
     vec![
-        Pair::new("moka", "tokio / std", &ours, moka).target([Target::Ratio(1.2)]),
-        Pair::new("cached", "tokio / std", &ours_around, Side::awaited(|id| cached_fetch(id % KEYS))),
-        Pair::new("cachet", "tokio / tick", &ours_around, cachet),
+        Pair::new("moka", beside("std"), &ours, moka).target([ratio(0.4, 0.2)]),
+        Pair::new("cached", beside("std"), &ours_around, Side::awaited(|id| cached_fetch(id % KEYS)))
+            .target_on(1, ratio(1.1, 0.6))
+            .target_on(2, ratio(0.8, 0.6)),
+        Pair::new("cachet", beside("tick"), &ours_around, cachet),
     ]
 }
 
@@ -66,8 +68,8 @@ pub(super) fn cold() -> Vec<Pair> {
     let cache: &'static moka::future::Cache<u64, u64> = Box::leak(Box::new(cache));
     let moka = crowd(|key| cache.try_get_with(key, fetch_later(key)));
     vec![
-        Pair::new("moka", "tokio / std", &ours, moka).target([Target::Ratio(1.0)]),
-        Pair::new("cached", "tokio / std", &ours, crowd(cached_fetch_later)).target([Target::Ratio(1.0)]),
+        Pair::new("moka", beside("std"), &ours, moka).target([Target::Ratio(1.0)]),
+        Pair::new("cached", beside("std"), &ours, crowd(cached_fetch_later)).target([Target::Ratio(1.0)]),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! Memos: hits on keys of different popularity, and some new keys among them.
 
-use super::subject::{TTL, fetch};
+use super::subject::{TTL, beside, fetch};
 use crate::measure::{Pair, Side};
 use cached::macros::concurrent_cached;
 use decor::prelude::*;
@@ -57,9 +57,9 @@ fn mixed<const NEW: u64>() -> Vec<Pair> {
         })
     });
     vec![
-        Pair::new("moka", "tokio / std", &ours, moka),
-        Pair::new("quick_cache", "tokio / none", &ours, quick),
-        Pair::new("cached", "tokio / std", &ours_around, Side::awaited(|_| cached_fetch(key::<NEW>()))),
+        Pair::new("moka", beside("std"), &ours, moka),
+        Pair::new("quick_cache", beside("none"), &ours, quick),
+        Pair::new("cached", beside("std"), &ours_around, Side::awaited(|_| cached_fetch(key::<NEW>()))),
     ]
 }
 

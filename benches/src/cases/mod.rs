@@ -93,6 +93,46 @@ pub const ALL: &[Case] = &[
     Case::calls("depth_8", "the same, and another retry", depth::depth_8),
 ];
 
+/// A job with a handle that threads can share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The name without the number of threads.
+    pub id: &'static str,
+    /// The description of the job.
+    pub about: &'static str,
+    pairs: fn() -> Vec<Pair>,
+}
+
+impl Shared {
+    const fn new(id: &'static str, about: &'static str, pairs: fn() -> Vec<Pair>) -> Self {
+        Self { id, about, pairs }
+    }
+
+    /// Returns the name of the case on a number of threads.
+    pub fn on(&self, threads: usize) -> String {
+        format!("{}_{threads}t", self.id)
+    }
+
+    /// Measures decor beside each peer, on a number of threads.
+    pub fn measure(&self, threads: usize) -> Vec<Row> {
+        self.pairs().iter().map(|pair| pair.measure(&self.on(threads), threads)).collect()
+    }
+
+    /// Returns decor beside each peer.
+    pub fn pairs(&self) -> Vec<Pair> {
+        (self.pairs)()
+    }
+}
+
+/// All jobs with a handle that threads can share, in the order of the table.
+pub const SHARED: &[Shared] = &[
+    Shared::new("paced", "a free permit at an even pace", limiter::paced),
+    Shared::new("exact", "a free permit of an exact window", limiter::exact),
+    Shared::new("memo_hit", "a hit", memo::hit),
+    Shared::new("chain", "limiter, retry, timeout, logged and timed, without a listener", chain::chain),
+    Shared::new("chain_hit", "the same with a memo, a hit", chain::hit),
+];
+
 /// A side with a name, for `cargo bench`.
 #[derive(Debug)]
 pub struct Named {

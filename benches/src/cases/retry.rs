@@ -51,7 +51,7 @@ pub(super) fn ok() -> Vec<Pair> {
     });
     vec![
         Pair::new("bare call", "none", &ours, Side::awaited(fetch)).target([Target::NoAllocation]),
-        Pair::new("tower", "none", &ours, tower).target([FASTEST]),
+        Pair::new("tower", "none", &ours, tower).target([Target::Ratio(1.15)]),
         #[cfg(feature = "tryhard")]
         Pair::new("tryhard", "none", &ours, {
             let retried = |id| tryhard::retry_fn(move || fetch(id)).retries(2).exponential_backoff(DELAY);

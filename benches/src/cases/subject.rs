@@ -7,6 +7,7 @@
 //! async functions, memory would be written in parts and read as a whole. Such a failed store
 //! forwarding takes 10 ns, on both sides, and would dominate the figures.
 
+use crate::target::Target;
 use std::{
     hint::black_box,
     io::{Error, ErrorKind},
@@ -14,6 +15,19 @@ use std::{
     task::Poll,
     time::Duration,
 };
+
+/// The clock of decor's stamps. Its timers are tokio's.
+pub(super) const STAMPS: &str = if decor::HAS_FAST_CLOCK { "quanta" } else { "tokio" };
+
+/// Names the clock of decor's stamps and that of a peer: one name if both are the same.
+pub(super) fn beside(peer: &str) -> String {
+    if peer == STAMPS { peer.to_owned() } else { format!("{STAMPS} / {peer}") }
+}
+
+/// Returns the target for the clock of this build.
+pub(super) const fn ratio(most: f64, with_fast_clock: f64) -> Target {
+    Target::Ratio(if decor::HAS_FAST_CLOCK { with_fast_clock } else { most })
+}
 
 /// The output of the functions.
 pub type Answer = Result<u64, Error>;

@@ -1,5 +1,6 @@
 //! Many waiters at one limiter, in real time.
 
+use super::subject::{STAMPS, beside};
 use crate::{
     allocations::counted,
     measure::{Figures, Row, runtime},
@@ -38,7 +39,7 @@ struct Contestant {
 
 fn contestants() -> [Contestant; 3] {
     [
-        Contestant { peer: "decor", clock: "tokio", limiter: decor, future: size_of_future(&decor_acquire) },
+        Contestant { peer: "decor", clock: STAMPS, limiter: decor, future: size_of_future(&decor_acquire) },
         Contestant { peer: "governor", clock: "quanta", limiter: governor, future: size_of_future(&governor_acquire) },
         Contestant { peer: "leaky-bucket", clock: "tokio", limiter: leaky, future: size_of_future(&leaky_acquire) },
     ]
@@ -117,9 +118,9 @@ pub(super) fn measure(case: &'static str, count: usize, rate: u32) -> Vec<Row> {
             Ratio { medians: most, spread: (0.0, most) }
         };
         rows.push(Row {
-            case,
+            case: case.to_owned(),
             peer: peer.peer,
-            clock: if peer.clock == ours.clock { "tokio" } else { "tokio / quanta" },
+            clock: beside(peer.clock).into(),
             ours: figures(&ours, &ours_runs, footprint),
             peer_figures,
             ratio,

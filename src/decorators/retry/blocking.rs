@@ -54,7 +54,7 @@ fn retry_here<Args: Clone, T, E, R: RetryHooks<T, E>, C>(
     name: impl Fn() -> Name,
     mut function: Function<C, impl Fn(&mut C, Args) -> Result<T, E>, impl Fn(&C, &Args) -> Duration>,
 ) -> Result<T, R::Error> {
-    let began = (policy.needs_clock() || R::NEEDS_CLOCK).then(|| Clock::Thread.now());
+    let began = (policy.needs_clock() || R::NEEDS_CLOCK).then(|| Clock::Thread.stamp());
     let (first, others) = if policy.may_follow(1) { (args.clone(), Some(args)) } else { (args, None) };
     let result = (function.call)(&mut function.callable, first);
     let retryable = is_retryable(policy, options, || 1, &result);

@@ -60,7 +60,7 @@ pub(super) fn decide<'d, T, E, R: RetryHooks<T, E>>(
     pause_left: &dyn Fn() -> Duration, // not generic: with more code here, the hot path gets 7 instructions more
 ) -> AfterAttempt {
     let &Attempt { number: attempt, began, clock, retryable } = attempt;
-    let elapsed = began.map_or(Duration::ZERO, |began| clock.now().duration_since(began));
+    let elapsed = began.map_or(Duration::ZERO, |began| clock.stamp().duration_since(began));
     let error = result.as_ref().err();
     let may_follow = retryable && policy.may_follow(attempt);
     let hint = if may_follow { options.hint(result) } else { None };

@@ -210,7 +210,7 @@ where
     #[inline]
     fn begin_first(mut self: Pin<&mut Self>) {
         if self.policy.needs_clock() || R::NEEDS_CLOCK {
-            *self.as_mut().project().progress.0 = Stage::FirstAttempt(Some(clock::now()));
+            *self.as_mut().project().progress.0 = Stage::FirstAttempt(Some(Clock::Task.stamp()));
         }
         self.begin(1);
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Fallible, Name,
-    clock::{self, Instant},
+    clock::{Clock, Instant},
     layer::{BoxedTimer, Timer, Wait},
 };
 use futures::{Stream, stream::FusedStream};
@@ -139,7 +139,7 @@ where
             return Poll::Ready(item);
         }
         if let ItemWait::NotBegun = this.wait {
-            *this.wait = clock::now().checked_add(limit).map_or(ItemWait::Forever, ItemWait::Until);
+            *this.wait = Clock::Task.now().checked_add(limit).map_or(ItemWait::Forever, ItemWait::Until);
         }
         let ItemWait::Until(end) = *this.wait else { return Poll::Pending };
         if !limit.is_zero() {

@@ -1,0 +1,1 @@
+//! The tests of the feature `fast-clock` are in `tests/`.
