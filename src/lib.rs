@@ -91,15 +91,15 @@
 //!     .timeout(secs(1)) // limit of each attempt
 //!     .guarded_by(&breaker) // counts the attempts that fail, and refuses all while most would
 //!     .rate_limited(&limiter) // calls that wait here reach the breaker when their turn comes
-//!     .concurrency_limited_within(&places, secs(2))
+//!     .concurrency_limited(&places)
 //!     .unless_open(&breaker) // calls do not queue only to be refused
 //!     .hedged(&hedge) // a second call beside one of the slowest
 //!     .retry_with(RetryPolicy::fixed(secs(1)))
 //!     .transient()
 //!     .budgeted(&budget) // hedges and retries share a budget
-//!     .timeout(secs(14)) // limit of each load
+//!     .timeout(secs(8)) // limit of each load
 //!     .memoized(&users)
-//!     .timeout(secs(15)) // limit of each caller
+//!     .timeout(secs(10)) // limit of each caller
 //!     .fallback(|error: Error, id: u64| async move {
 //!         match error {
 //!             Error::CircuitOpen { .. } => Ok(format!("user {id}, whose name comes later")),
@@ -113,7 +113,8 @@
 //! # }
 //! ```
 //!
-//! If `fetch` hangs, XXX
+//! If `fetch` hangs, every one of 20 callers has the fallback or its error within 2 s, and later
+//! callers at once.
 //!
 //! [`.describe()`](FnExt::describe) draws this chain, with the longest time of a call at each place:
 //!

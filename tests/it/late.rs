@@ -155,7 +155,6 @@ macro_rules! that_begin_when_polled {
             guarded_by: |f| f.guarded_by(&breaker(true));
             guarded_by_key: |f| f.guarded_by_key(&breaker_of_each(true), |$($parameter)*| 7);
             unless_open: |f| f.unless_open(&breaker(true));
-            hedged: |f| f.hedged(secs(1));
             chaotic: |f| f.chaotic(&Chaos::seeded(7), || Error::QueueFull { waiting: 0 });
             invalidating: |f| f.invalidating(&memo(), |$($parameter)*| 7);
             invalidating_tag: |f| f.invalidating_tag(&memo(), |$($parameter)*| "tag");
