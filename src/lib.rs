@@ -69,8 +69,8 @@
 //! Read a chain from left to right and inside out: the leftmost decorator is the innermost.
 //! Decorators before `retry_with` act on each attempt, those behind it on the call as a whole.
 //!
-//! The chain below has a place for each handle. A chain of yours takes the decorators that it needs,
-//! and keeps their order:
+//! The chain below has a place for each handle. A chain of yours takes the decorators that it
+//! needs, and keeps their order:
 //!
 #![cfg_attr(feature = "memo", doc = "```")]
 #![cfg_attr(not(feature = "memo"), doc = "```text")]
@@ -102,7 +102,7 @@
 //!     .timeout(secs(10)) // limit of each caller
 //!     .fallback(|error: Error, id: u64| async move {
 //!         match error {
-//!             Error::CircuitOpen { .. } => Ok(format!("user {id}, whose name comes later")),
+//!             Error::CircuitOpen { .. } => Ok(format!("user {id}, not loaded")),
 //!             error => Err(error),
 //!         }
 //!     })
@@ -116,7 +116,8 @@
 //! If `fetch` hangs, every one of 20 callers has the fallback or its error within 2 s, and later
 //! callers at once.
 //!
-//! [`.describe()`](FnExt::describe) draws this chain, with the longest time of a call at each place:
+//! [`.describe()`](FnExt::describe) draws this chain, with the longest time of a call at each
+//! place:
 //!
 #![doc = include_str!("../docs/order.svg")]
 //!

@@ -573,7 +573,10 @@ async fn the_chain_with_all_handles() {
             }
         })
         .logged();
-    assert_said("src/lib.rs", "every one of 20 callers has the fallback or its error within 2 s, and later callers at once.");
+    assert_said(
+        "src/lib.rs",
+        "every one of 20 callers has the fallback or its error within 2 s, and later callers at once.",
+    );
     let (longest, answers) = longest_wait(|n| fetch.call(n)).await;
     assert_eq!(longest, secs(2));
     // The budget pays for ten retries, which the open circuit refuses.

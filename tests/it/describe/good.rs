@@ -205,7 +205,8 @@ fn examples() -> Vec<Row> {
 
 /// The orders that the documentation recommends.
 fn orders() -> Vec<Row> {
-    let (places, breaker, budget) = (ConcurrencyLimiter::new(10), CircuitBreaker::consecutive(5), RetryBudget::new(0.1));
+    let (places, breaker, budget) =
+        (ConcurrencyLimiter::new(10), CircuitBreaker::consecutive(5), RetryBudget::new(0.1));
     let hedge = Hedge::percentile(0.95).budget(&budget);
     let limiter = RateLimiter::new(10, secs(1));
     let per_user = KeyedLimiter::new(10, secs(1));
