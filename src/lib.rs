@@ -140,6 +140,10 @@
 //! | `timeout` after `memoized` | every caller, those that wait for another call's load included |
 //! | `rate_limited` before `retry_with` | every attempt takes a permit |
 //! | `rate_limited` after `retry_with` | one permit for all attempts of a call |
+//! | `guarded_by` before `rate_limited` | calls that wait for a permit are refused when their turn comes, and not sent |
+//! | `unless_open` after `rate_limited` | new calls, which do not queue only to be refused |
+//! | `hedged` before `retry_with` | each attempt; a second call takes a permit of its own |
+//! | `fallback` after `memoized` | the answer to the caller; the memo keeps no substitute |
 //!
 //! A `timeout` behind everything that waits (limiter, retry, memo) bounds every caller. What stands
 //! before it knows the [`Deadline`], and begins no wait that is known to be cut off.
