@@ -63,8 +63,8 @@ fn main() -> ExitCode {
 /// Returns the table, the picture of the chain with all handles, and the claims.
 fn report(results: &Results, claims: &[Claim]) -> String {
     let chain = Chain::All.around(&Service::new()).describe();
-    let claims: String = claims.iter().map(|claim| format!("{claim}\n")).collect();
-    format!("{}{chain}\n\n{claims}", Table(results))
+    let claims: Vec<_> = claims.iter().map(ToString::to_string).collect();
+    format!("{}{chain}\n\n{}\n", Table(results), claims.join("\n"))
 }
 
 /// `cargo run --example resilience_lab -- --svg docs/storm.svg > docs/resilience_lab.txt` writes the
