@@ -50,7 +50,7 @@ fn one_per_second_each(passes: bool) -> KeyedLimiter<u64> {
 
 /// A closed breaker if it `passes`, otherwise an open one.
 fn breaker(passes: bool) -> CircuitBreaker {
-    let breaker = CircuitBreaker::consecutive(1);
+    let breaker = CircuitBreaker::consecutive(5);
     if !passes {
         breaker.trip();
     }
@@ -58,7 +58,7 @@ fn breaker(passes: bool) -> CircuitBreaker {
 }
 
 fn breaker_of_each(passes: bool) -> KeyedBreaker<u64> {
-    let keyed = KeyedBreaker::consecutive(1);
+    let keyed = KeyedBreaker::consecutive(5);
     if !passes {
         keyed.for_key(&7).trip();
     }

@@ -2,6 +2,7 @@
 
 mod blocking;
 mod budget;
+mod breaker;
 mod chain;
 mod depth;
 mod limiter;
@@ -83,6 +84,8 @@ pub const ALL: &[Case] = &[
     Case::calls("blocking_ok", "a sync retry that succeeds at the first attempt", blocking::ok),
     Case::calls("timed", "a recorded time of each call", watched::timed),
     Case::calls("logged_off", "logged, without a listener", watched::logged),
+    Case::calls("breaker_closed", "a closed circuit breaker, nothing failed lately", breaker::closed),
+    Case::calls("breaker_rate", "a closed circuit breaker with a rate", breaker::rate),
     Case::calls("depth_1", "timeout", depth::depth_1),
     Case::calls("depth_2", "timeout, retry", depth::depth_2),
     Case::calls("depth_3", "timeout, retry, total timeout", depth::depth_3),
