@@ -3,7 +3,8 @@
 //! Each decorator has one entry, for async and for sync functions.
 
 use crate::{
-    ConcurrencyLimiter, Fallible, KeyedConcurrencyLimiter, KeyedLimiter, Name, Permits, RateLimiter, ResultLike, RetryPolicy,
+    ConcurrencyLimiter, Fallible, KeyedConcurrencyLimiter, KeyedLimiter, Name, Permits, RateLimiter, ResultLike,
+    RetryPolicy,
     call::{
         Describe, Late,
         args::{CloneArgs, DebugArgs, Inspect},
@@ -1130,10 +1131,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     #[doc(alias = "bulkhead")]
     #[doc(alias = "semaphore")]
     #[track_caller]
-    fn try_concurrency_limited(
-        self,
-        limiter: &ConcurrencyLimiter,
-    ) -> Concurrent<Self, ConcurrencyLimiter, OneWithin>
+    fn try_concurrency_limited(self, limiter: &ConcurrencyLimiter) -> Concurrent<Self, ConcurrencyLimiter, OneWithin>
     where
         Self::Output: Fallible,
     {

@@ -44,6 +44,10 @@
 //! | [`rate_limited_within`](FnExt::rate_limited_within), [`try_rate_limited`](FnExt::try_rate_limited) | yes | yes | the same with a bounded wait, or without a wait; [`permits`](Around::permits) takes several permits |
 //! | [`rate_limited_by_key`](FnExt::rate_limited_by_key), [`rate_limited_within_by_key`](FnExt::rate_limited_within_by_key), [`try_rate_limited_by_key`](FnExt::try_rate_limited_by_key) | by a given key | yes | a limit for each user, host, .. of a [`KeyedLimiter`] |
 //! | [`pausing`](FnExt::pausing), [`pausing_result`](FnExt::pausing_result), [`pausing_by_key`](FnExt::pausing_by_key), [`pausing_result_by_key`](FnExt::pausing_result_by_key) | yes | yes | a 429 of one call pauses the limiter for all calls |
+//! | [`concurrency_limited`](FnExt::concurrency_limited), [`concurrency_limited_by`](FnExt::concurrency_limited_by) | yes | yes | limits the calls that run at once, by a shared [`ConcurrencyLimiter`] |
+//! | [`concurrency_limited_within`](FnExt::concurrency_limited_within), [`try_concurrency_limited`](FnExt::try_concurrency_limited) | yes | yes | the same with a bounded wait, or without a wait |
+//! | [`concurrency_limited_by_key`](FnExt::concurrency_limited_by_key), [`concurrency_limited_within_by_key`](FnExt::concurrency_limited_within_by_key), [`try_concurrency_limited_by_key`](FnExt::try_concurrency_limited_by_key) | by a given key | yes | a limit for each user, host, .. of a [`KeyedConcurrencyLimiter`] |
+//! | [`backing_off`](FnExt::backing_off), [`backing_off_by_key`](FnExt::backing_off_by_key) | yes | yes | an overload decreases an [adaptive](ConcurrencyLimiter#adaptive-limits) limit for all calls |
 //! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers outputs in a shared [`Memo`]; one call at a time loads a value |
 //! | [`invalidating`](FnExt::invalidating), [`invalidating_tag`](FnExt::invalidating_tag) | yes | yes | removes the value that a call has changed from a [`Memo`] |
 //! | [`validated`](FnExt::validated) | | yes | rejects arguments before the function is called |
@@ -79,6 +83,8 @@
 //! | `timeout` after `memoized` | every caller, those that wait for another call's load included |
 //! | `rate_limited` before `retry_with` | every attempt takes a permit |
 //! | `rate_limited` after `retry_with` | one permit for all attempts of a call |
+//! | `concurrency_limited` before `retry_with` | every attempt holds a permit, and no delay does |
+//! | `timeout` before `concurrency_limited` | an attempt that hangs gives its permit back |
 //!
 //! A `timeout` behind everything that waits (limiter, retry, memo) bounds every caller.
 //!
@@ -369,8 +375,8 @@ pub mod future {
     pub use crate::memo::MemoizedFuture;
     pub use crate::{
         call::{Called, LateFuture, Repeated},
-        decorators::{retry::RetryFuture, timeout::TimeoutFuture},
         concurrency_limiter::{AcquireConcurrency, AcquireManyConcurrency},
+        decorators::{retry::RetryFuture, timeout::TimeoutFuture},
         layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},
     };

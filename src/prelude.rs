@@ -16,8 +16,8 @@
 //! ```
 
 pub use crate::{
-    BoxedFn, Callable, CallableMut as _, CallableOnce as _, ConcurrencyLimiter, Failure, FnExt as _, FutureExt as _, Jitter, KeyedLimiter,
-    RateLimiter, RetryPolicy, Transient,
+    BoxedFn, Callable, CallableMut as _, CallableOnce as _, ConcurrencyLimiter, Failure, FnExt as _, FutureExt as _,
+    Jitter, KeyedLimiter, RateLimiter, RetryPolicy, Transient,
     call::spread::{
         Call0 as _, Call1 as _, Call2 as _, Call3 as _, Call4 as _, Call5 as _, Call6 as _, Call7 as _, Call8 as _,
     },

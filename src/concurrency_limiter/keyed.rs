@@ -7,7 +7,7 @@ use crate::{
     error::or_panic,
     keys::{CHECKS_PER_LOOKUP, DEFAULT_MAX_KEYS, Keys, Template, checked_keys},
     policy::Kind,
-    sync::{Arc, AtomicBool, Ordering},
+    sync::{Arc, AtomicBool, AtomicU64, Ordering},
 };
 use std::{borrow::Borrow, fmt, hash::Hash, ops::RangeInclusive, task::Waker};
 
@@ -68,6 +68,8 @@ struct Common {
     max_waiting: Option<usize>,
     name: Option<Name>,
     is_closed: AtomicBool,
+    /// Number of keys that ever came. Takes the place of a clock.
+    came: AtomicU64,
 }
 
 /// Builder of a [`KeyedConcurrencyLimiter`]: see [`ConcurrencyLimiterBuilder::keyed`].
@@ -151,8 +153,13 @@ impl KeyedConcurrencyLimiterBuilder {
     pub fn try_build<K: Eq + Hash + Clone>(self) -> Result<KeyedConcurrencyLimiter<K>, ConfigError> {
         let Self { limiter: ConcurrencyLimiterBuilder { config }, max_keys } = self;
         let kind = config.kind()?;
-        let common =
-            Common { kind, max_waiting: config.max_waiting, name: config.name, is_closed: AtomicBool::new(false) };
+        let common = Common {
+            kind,
+            max_waiting: config.max_waiting,
+            name: config.name,
+            is_closed: AtomicBool::new(false),
+            came: AtomicU64::new(0),
+        };
         Ok(KeyedConcurrencyLimiter { keys: Arc::new(Keys::new(common, checked_keys(max_keys)?)) })
     }
 }
@@ -437,9 +444,13 @@ impl<K: Eq + Hash + Clone> KeyedConcurrencyLimiter<K> {
     }
 }
 
-/// The keys need no clock. A key is idle at moment 0 if it has the settings of all keys, and at the
-/// end of time if its limit has adapted. The first check of a key comes after moment 0, which is
-/// always now, so keys are checked only to make room.
+/// Time after which a key would be looked at by itself, counted in keys that came. No program lives
+/// that long, so keys are forgotten only to make room.
+const NEVER: Nanos = 1 << 60;
+
+/// The keys need no clock, because only their order counts: the time is the number of keys that
+/// came. The key that was made or looked at first is the next to go. A key with a limit that has
+/// adapted goes after all others.
 impl Template for Common {
     type Handle = Core;
     type Stats = ConcurrencyStats;
@@ -447,6 +458,7 @@ impl Template for Common {
     const MAX_LOOKS: usize = 2 * CHECKS_PER_LOOKUP;
 
     fn make(&self) -> Core {
+        self.came.fetch_add(1, Ordering::Relaxed);
         let core = Core::new(self.kind, self.max_waiting, self.name.clone());
         if self.is_closed.load(Ordering::SeqCst) {
             drop(core.close()); // a new limiter has no waiters
@@ -455,11 +467,11 @@ impl Template for Common {
     }
 
     fn now(&self) -> Nanos {
-        0
+        self.came.load(Ordering::Relaxed)
     }
 
     fn idle_after(&self) -> Nanos {
-        1
+        NEVER
     }
 
     /// A handle that a call waits or runs for is held by that call, so it is not looked at.
@@ -468,7 +480,7 @@ impl Template for Common {
         match self.kind {
             _ if core.max_waiting() != self.max_waiting => None,
             Kind::Fixed { .. } => has_first_limit.then_some(0),
-            Kind::Adaptive { .. } => Some(if has_first_limit { 0 } else { Nanos::MAX }),
+            Kind::Adaptive { .. } => Some(if has_first_limit { 0 } else { 2 * NEVER }),
         }
     }
 

@@ -324,10 +324,8 @@ impl fmt::Display for Core {
 impl State {
     /// The permits that calls may take without the lock; `None` if each call needs the lock.
     fn free_without_lock(&self) -> Option<u32> {
-        let needs_lock = self.waiting > 0
-            || self.is_closed
-            || self.flow.is_adaptive()
-            || self.flow.in_use() > self.flow.limit();
+        let needs_lock =
+            self.waiting > 0 || self.is_closed || self.flow.is_adaptive() || self.flow.in_use() > self.flow.limit();
         (!needs_lock).then(|| self.flow.available())
     }
 
@@ -386,8 +384,10 @@ impl State {
     ) -> Turn {
         if let Some(waiter) = self.queue.get_mut(ticket.place) {
             if is_late {
-                self.remove(ticket, after);
-                return Turn::Refused(self.busy(name));
+                after.stale.add(self.pop(ticket.place).waker);
+                let refusal = self.busy(name);
+                self.hand_over(after);
+                return Turn::Refused(refusal);
             }
             if !waiter.waker.will_wake(waker) {
                 after.stale.add(std::mem::replace(&mut waiter.waker, waker.clone()));
@@ -415,18 +415,14 @@ impl State {
     fn leave(&mut self, ticket: Ticket, permits: u32, after: &mut Aftermath) {
         self.stats.cancelled += 1;
         if self.queue.get_mut(ticket.place).is_some() {
-            self.remove(ticket, after);
+            after.stale.add(self.pop(ticket.place).waker);
+            self.hand_over(after);
         } else if !self.refused.remove(&ticket.place) && self.was_handed_over(ticket) {
             self.end(permits, ticket.number, Ended::Otherwise, after);
         }
     }
 
-    /// Takes a waiter out of the queue. Those behind it may fit now.
-    fn remove(&mut self, ticket: Ticket, after: &mut Aftermath) {
-        after.stale.add(self.pop(ticket.place).waker);
-        self.hand_over(after);
-    }
-
+    /// Takes a waiter out of the queue. If it was the first, those behind it may fit now.
     fn pop(&mut self, place: i64) -> Waiter {
         self.waiting -= 1;
         self.queue.leave(place, |_| (), |_, ()| ()).expect("the waiter is in the queue")

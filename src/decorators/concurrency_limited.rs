@@ -9,8 +9,8 @@ use crate::{
     call::{Late, args::Inspect, mode::Function},
     concurrency_limiter::{Core, OnePermit, Patience, Slot, Weight},
     layer::{
-        Around, Captures, Decoration, End, FromArgs, Gate, GateLayer, GateSource, Outcome, Renewable,
-        Wait, captures_nothing,
+        Around, Captures, Decoration, End, FromArgs, Gate, GateLayer, GateSource, Outcome, Renewable, Wait,
+        captures_nothing,
     },
     policy::Ended,
     sync::Arc,

@@ -10,6 +10,7 @@ mod cancelled;
 mod catalogue;
 mod chains;
 mod clocks;
+mod concurrency_limiter;
 mod errors;
 mod every;
 mod gates;
