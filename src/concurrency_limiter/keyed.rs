@@ -15,8 +15,8 @@ use std::{borrow::Borrow, fmt, hash::Hash, ops::RangeInclusive, task::Waker};
 /// tenant. All clones are one limiter.
 ///
 /// [`for_key`](Self::for_key) returns the [`ConcurrencyLimiter`] of one key, with all its methods.
-/// In a chain, [`.concurrency_limited_by_key(..)`](crate::FnExt::concurrency_limited_by_key) and its
-/// variants take the key from the arguments.
+/// In a chain, [`.concurrency_limited_by_key(..)`](crate::FnExt::concurrency_limited_by_key) and
+/// its variants take the key from the arguments.
 ///
 /// # Examples
 ///
@@ -39,8 +39,8 @@ use std::{borrow::Borrow, fmt, hash::Hash, ops::RangeInclusive, task::Waker};
 /// # }
 /// ```
 ///
-/// [`adaptive`](Self::adaptive) makes a limiter with an adaptive limit for each key. For every other
-/// setting, start from the builder of a limiter:
+/// [`adaptive`](Self::adaptive) makes a limiter with an adaptive limit for each key. For every
+/// other setting, start from the builder of a limiter:
 /// `ConcurrencyLimiter::builder().limit(8).keyed().max_keys(..).build()`. See
 /// [`keyed`](ConcurrencyLimiterBuilder::keyed).
 ///
@@ -48,8 +48,8 @@ use std::{borrow::Borrow, fmt, hash::Hash, ops::RangeInclusive, task::Waker};
 ///
 /// At most [`max_keys`](Self::max_keys) keys are remembered, 65,536 by default. A key takes about
 /// 500 bytes. If a new key exceeds the maximum, an idle key is forgotten: a key that no call waits
-/// for, runs for or holds. The oldest key is forgotten first, and keys with a limit that has adapted
-/// are forgotten last. A forgotten key starts anew if it comes again; its counts stay in
+/// for, runs for or holds. The oldest key is forgotten first, and keys with a limit that has
+/// adapted are forgotten last. A forgotten key starts anew if it comes again; its counts stay in
 /// [`stats`](Self::stats).
 ///
 /// Keys in use are never forgotten, and neither is a key with a setting of its own, such as a fixed
@@ -488,8 +488,8 @@ impl Template for Common {
         core.stats()
     }
 
-    /// The limit of a key that was forgotten no longer counts. Waiters and permits of a limiter that
-    /// no caller holds were leaked.
+    /// The limit of a key that was forgotten no longer counts. Waiters and permits of a limiter
+    /// that no caller holds were leaked.
     fn last_stats(&self, core: &Core) -> ConcurrencyStats {
         ConcurrencyStats { waiting: 0, in_use: 0, limit: 0, ..core.stats() }
     }

@@ -2,10 +2,10 @@
 //! waits, is dropped or ends.
 //!
 //! Tasks and threads share one queue. Permits are *handed over*: the call that gives permits back
-//! takes the first waiters that fit out of the queue and wakes them. A waiter finds out by its place.
-//! All places before the first one of the queue were handed their permits, because waiters leave the
-//! front in no other way than by permits, by a refusal that is written down, or by being dropped. A
-//! waiter therefore needs no memory that it shares with the limiter.
+//! takes the first waiters that fit out of the queue and wakes them. A waiter finds out by its
+//! place. All places before the first one of the queue were handed their permits, because waiters
+//! leave the front in no other way than by permits, by a refusal that is written down, or by being
+//! dropped. A waiter therefore needs no memory that it shares with the limiter.
 //!
 //! | state | event | action | next state |
 //! |---|---|---|---|
@@ -113,7 +113,7 @@ pub(super) struct Ticket {
     number: u64,
 }
 
-/// What a call does if it has to wait.
+/// The choice of a call that has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IfBusy {
     /// Waits, however many calls are waiting.

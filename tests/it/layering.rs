@@ -20,7 +20,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("threads", &["thread"]),
     ("calls", &["call"]),
     ("layers", &["layer"]),
-    ("handles", &["rate_limiter", "memo"]),
+    ("handles", &["rate_limiter", "concurrency_limiter", "memo"]),
     ("decorators", &["decorators"]),
     ("extension traits", &["fn_ext", "future_ext", "diagnostics"]),
     ("facades", &["", "prelude", "calling", "blocking", "test_util"]),

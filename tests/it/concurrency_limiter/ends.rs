@@ -13,7 +13,7 @@ use std::{
 use tokio::time::{Instant, sleep};
 use tokio_test::{assert_pending, assert_ready, task};
 
-/// How a call ends.
+/// The end of a call.
 #[derive(Clone, Copy, PartialEq)]
 enum End {
     Completes,

@@ -15,7 +15,7 @@ enum Command {
     Try(u32),
     /// The n-th call that waits, or was handed its permits, is polled.
     Poll(usize),
-    /// That call is dropped.
+    /// The n-th of these calls is dropped.
     Drop(usize),
     /// The n-th permit goes back.
     GiveBack(usize),
