@@ -47,6 +47,10 @@
 //! | [`pausing`](FnExt::pausing), [`pausing_result`](FnExt::pausing_result), [`pausing_by_key`](FnExt::pausing_by_key), [`pausing_result_by_key`](FnExt::pausing_result_by_key) | yes | yes | a 429 of one call pauses the limiter for all calls |
 //! | [`guarded_by`](FnExt::guarded_by), [`guarded_by_key`](FnExt::guarded_by_key) | yes | yes | refuses calls while a [`CircuitBreaker`] is open, because the service behind them fails; [`when`](Around::when), [`transient`](Around::transient) and [`ignoring`](Around::ignoring) choose the failures |
 //! | [`unless_open`](FnExt::unless_open) | yes | yes | refuses calls while a [`CircuitBreaker`] is open, before they queue |
+//! | [`concurrency_limited`](FnExt::concurrency_limited), [`concurrency_limited_by`](FnExt::concurrency_limited_by) | yes | yes | limits the calls that run at once, by a shared [`ConcurrencyLimiter`] |
+//! | [`concurrency_limited_within`](FnExt::concurrency_limited_within), [`try_concurrency_limited`](FnExt::try_concurrency_limited) | yes | yes | the same with a bounded wait, or without a wait |
+//! | [`concurrency_limited_by_key`](FnExt::concurrency_limited_by_key), [`concurrency_limited_within_by_key`](FnExt::concurrency_limited_within_by_key), [`try_concurrency_limited_by_key`](FnExt::try_concurrency_limited_by_key) | by a given key | yes | a limit for each user, host, .. of a [`KeyedConcurrencyLimiter`] |
+//! | [`backing_off`](FnExt::backing_off), [`backing_off_by_key`](FnExt::backing_off_by_key) | yes | yes | an overload decreases an [adaptive](ConcurrencyLimiter#adaptive-limits) limit for all calls |
 //! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers outputs in a shared [`Memo`]; one call at a time loads a value |
 //! | [`invalidating`](FnExt::invalidating), [`invalidating_tag`](FnExt::invalidating_tag) | yes | yes | removes the value that a call has changed from a [`Memo`] |
 //! | [`fallback`](FnExt::fallback), [`fallback_to`](FnExt::fallback_to) | futures' own | yes | answers for a call that fails, by a closure or by another function |
@@ -144,6 +148,8 @@
 //! | `unless_open` after `rate_limited` | new calls, which do not queue only to be refused |
 //! | `hedged` before `retry_with` | each attempt; a second call takes a permit of its own |
 //! | `fallback` after `memoized` | the answer to the caller; the memo keeps no substitute |
+//! | `concurrency_limited` before `retry_with` | every attempt holds a permit, and no delay does |
+//! | `timeout` before `concurrency_limited` | an attempt that hangs gives its permit back |
 //!
 //! A `timeout` behind everything that waits (limiter, retry, memo) bounds every caller. What stands
 //! before it knows the [`Deadline`], and begins no wait that is known to be cut off.
@@ -319,9 +325,9 @@ mod call;
 pub mod calling;
 #[cfg(test)]
 mod cases;
-mod circuit_breaker;
 #[cfg(feature = "chaos")]
 mod chaos;
+mod circuit_breaker;
 mod clock;
 mod concurrency_limiter;
 mod deadline;
@@ -332,8 +338,8 @@ mod error;
 mod fallible;
 mod fn_ext;
 mod future_ext;
-mod keys;
 mod hedge;
+mod keys;
 pub mod layer;
 #[cfg(feature = "memo")]
 mod memo;
@@ -361,6 +367,8 @@ pub use call::{
     context::{WithContext, with_context},
     stack::{Stack, stack},
 };
+#[cfg(feature = "chaos")]
+pub use chaos::{Chaos, ChaosStats};
 pub use circuit_breaker::{
     CircuitBreaker, CircuitBreakerBuilder, CircuitBreakerStats, CircuitChange, KeyedBreaker, KeyedBreakerBuilder,
     Passage,
@@ -369,8 +377,6 @@ pub use concurrency_limiter::{
     ConcurrencyLimiter, ConcurrencyLimiterBuilder, ConcurrencyPermit, ConcurrencyStats, KeyedConcurrencyLimiter,
     KeyedConcurrencyLimiterBuilder,
 };
-#[cfg(feature = "chaos")]
-pub use chaos::{Chaos, ChaosStats};
 pub use deadline::Deadline;
 #[doc(hidden)]
 pub use decorators::DECORATORS;
@@ -421,11 +427,11 @@ pub use {
     decorators::{
         backing_off::{BackingOff, LimiterByArgs},
         boxed::Boxable,
-        guarded_by::{BreakerByArgs, BreakerOfKey, Guard, Guarded},
-        fallback::{Answers, Fallback, FallbackTo},
         concurrency_limited::{
             ConcurrencyAdmission, ConcurrencyLimited, ConcurrencyOfKey, RefusableConcurrencyAdmission,
         },
+        fallback::{Answers, Fallback, FallbackTo},
+        guarded_by::{BreakerByArgs, BreakerOfKey, Guard, Guarded},
         hedged::HedgedCalls,
         logged::{CallLog, HideValues, Logged, ShowDebug, ShowPicked},
         rate_limited::{Admission, OfKey, One, OneWithin, RateLimited, RefusableAdmission, Weighted},
@@ -467,8 +473,8 @@ pub mod future {
     pub use crate::memo::MemoizedFuture;
     pub use crate::{
         call::{Called, LateFuture, Repeated},
-        decorators::{fallback::FallbackFuture, hedged::HedgedFuture, retry::RetryFuture, timeout::TimeoutFuture},
         concurrency_limiter::{AcquireConcurrency, AcquireManyConcurrency},
+        decorators::{fallback::FallbackFuture, hedged::HedgedFuture, retry::RetryFuture, timeout::TimeoutFuture},
         layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},
     };

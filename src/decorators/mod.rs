@@ -2,9 +2,9 @@
 
 pub(crate) mod backing_off;
 pub(crate) mod boxed;
-pub(crate) mod concurrency_limited;
 #[cfg(feature = "chaos")]
 pub(crate) mod chaotic;
+pub(crate) mod concurrency_limited;
 pub(crate) mod deprecated;
 pub(crate) mod errors;
 pub(crate) mod fallback;

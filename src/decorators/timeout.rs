@@ -7,8 +7,8 @@ use crate::{
         mode::Function, stack::Decorates,
     },
     clock::{self, Clock, Nanos, Sleep, nanos},
-    describe::{Chain, Step, StepKind},
     deadline,
+    describe::{Chain, Step, StepKind},
     layer::memo_outcome::Away,
     thread::RemoteCall,
 };

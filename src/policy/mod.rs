@@ -6,10 +6,10 @@
 //! and the blocking half both ask here, and carry the decision out.
 
 mod budget;
-mod circuit;
-mod concurrency;
 #[cfg(feature = "chaos")]
 mod chaos;
+mod circuit;
+mod concurrency;
 #[cfg(feature = "memo")]
 mod freshness;
 mod hedge;
@@ -17,19 +17,19 @@ mod limit;
 mod retry;
 
 pub use budget::RetryBudgetConfig;
-pub use circuit::{CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow};
-pub use concurrency::ConcurrencyConfig;
 #[cfg(feature = "chaos")]
 pub use chaos::{ChaosConfig, Fault};
+pub use circuit::{CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow};
+pub use concurrency::ConcurrencyConfig;
 pub use hedge::HedgeConfig;
 pub use limit::Permits;
 pub use retry::{Backoff, Jitter, RetryConfig, RetryPolicy, Schedule};
 
 pub(crate) use budget::{BudgetPlan, Refill, retries};
-pub(crate) use circuit::{Change, Circuit, DEFAULT_OPEN_FOR, Delayed, Refused, Step, Ticket, Verdict, Window};
-pub(crate) use concurrency::{Ended, Fit, Flow, Kind};
 #[cfg(feature = "chaos")]
 pub(crate) use chaos::ChaosPlan;
+pub(crate) use circuit::{Change, Circuit, DEFAULT_OPEN_FOR, Delayed, Refused, Step, Ticket, Verdict, Window};
+pub(crate) use concurrency::{Ended, Fit, Flow, Kind};
 #[cfg(feature = "memo")]
 pub(crate) use freshness::{Freshness, Lifetime, Rest, Stamp};
 pub(crate) use hedge::{HedgePlan, Latencies, Trigger};

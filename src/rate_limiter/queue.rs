@@ -195,13 +195,7 @@ impl Queue {
 
     /// Notes that the waiter was polled with this waker. Puts a skipped waiter back into its place.
     /// Returns `true` if the waiter had been skipped.
-    pub(super) fn check_in(
-        &mut self,
-        ticket: &Ticket,
-        demand: &Demand,
-        waker: &Waker,
-        stale: &mut Wakers,
-    ) -> bool {
+    pub(super) fn check_in(&mut self, ticket: &Ticket, demand: &Demand, waker: &Waker, stale: &mut Wakers) -> bool {
         let Some(waiter) = self.get_mut(ticket) else {
             self.come_back(ticket, Waiter::new(waker, *demand));
             return true;

@@ -1,9 +1,10 @@
 //! The cases. Each is a job that several libraries do.
 
 mod blocking;
-mod budget;
 mod breaker;
+mod budget;
 mod chain;
+mod concurrency;
 mod depth;
 mod limiter;
 mod memo;
@@ -73,6 +74,8 @@ pub const ALL: &[Case] = &[
     Case::calls_on(2, "exact_2t", "the same on two threads", limiter::exact),
     Case::waiters("waiters_1k", "1,000 waiters at 1,000 a second", 1_000, 1_000),
     Case::waiters("waiters_100k", "100,000 waiters at 100,000 a second", 100_000, 100_000),
+    Case::calls_on(1, "concurrency_1t", "a free permit of a concurrency limiter, given back", concurrency::free),
+    Case::calls_on(2, "concurrency_2t", "the same on two threads", concurrency::free),
     Case::calls_on(1, "memo_hit_1t", "a hit", memo::hit),
     Case::calls_on(2, "memo_hit_2t", "the same on two threads", memo::hit),
     Case::calls("memo_mixed_1", "keys of different popularity, 1 of 1,000 calls for a new one", mixed::one),

@@ -11,8 +11,7 @@ pub use options::{GiveUpEvent, RetryEvent, RetryOptions};
 
 use options::{
     Budgeted, Explained, HintedBy, HintedByResult, OnGiveUpHook, OnRetryHook, OptionsShown, RetryHooks, Text,
-    TransientError,
-    TransientHint, When, WhenResult,
+    TransientError, TransientHint, When, WhenResult,
 };
 
 use crate::{
