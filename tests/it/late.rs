@@ -96,11 +96,14 @@ macro_rules! that_hold_back {
     };
 }
 
-/// The decorators that remember. Before a retry they need a function that is `Clone`.
+/// The decorators that remember or hedge. Before a retry they need a function that is `Clone` or
+/// `Fn`.
 macro_rules! that_remember {
     ($check:ident, [$($parameter:tt)*]) => {
         $check! {
             memoized_by: |f, passes| f.memoized_by(&memo(), |$($parameter)*| 7).gated(NotBefore::now(passes));
+            hedged: |f, passes| f.hedged(secs(2)).gated(NotBefore::now(passes));
+            held_and_hedged: |f, passes| f.gated(NotBefore::now(passes)).hedged(secs(2));
             held_and_memoized: |f, passes| f.gated(NotBefore::now(passes)).memoized_by(&memo(), |$($parameter)*| 7);
         }
     };
@@ -132,7 +135,6 @@ macro_rules! that_begin_when_polled {
             try_rate_limited: |f| f.try_rate_limited(&one_per_second(true));
             try_rate_limited_by_key: |f| f.try_rate_limited_by_key(&one_per_second_each(true), |$($parameter)*| 7);
             retry_with: |f| f.retry_with(policy());
-            hedged: |f| f.hedged(secs(1));
             chaotic: |f| f.chaotic(&Chaos::seeded(7), || Error::QueueFull { waiting: 0 });
             invalidating: |f| f.invalidating(&memo(), |$($parameter)*| 7);
             invalidating_tag: |f| f.invalidating_tag(&memo(), |$($parameter)*| "tag");
