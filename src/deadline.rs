@@ -176,42 +176,46 @@ fn left_until((end, clock): End) -> Duration {
     end.saturating_duration_since(clock.now())
 }
 
-/// Runs a call, or one poll of it, within a limit that has not begun to count.
-#[inline]
-pub(crate) fn within<T>(limit: Nanos, call: impl FnOnce() -> T) -> T {
-    let before = NotBegunBefore(NOT_BEGUN.get());
-    NOT_BEGUN.set(limit.min(before.0));
-    let result = call();
-    drop(before);
-    result
+/// The limit of an async call, during one poll of the call. Restores the previous limits on drop,
+/// and so during unwinding too.
+///
+/// A guard, and no function that takes the poll as a closure, so that the caller polls in one place
+/// for all kinds of limit.
+#[must_use = "the limit ends when the guard is dropped"]
+pub(crate) enum Limit {
+    /// A limit that has not begun to count, with the previous one.
+    NotBegun(Nanos),
+    /// A limit that counts, with the previous end.
+    Counts(Option<End>),
+    /// A limit that never passes.
+    Never,
 }
 
-/// Restores the previous limit on drop, and so during unwinding too.
-struct NotBegunBefore(Nanos);
-
-impl Drop for NotBegunBefore {
+impl Limit {
     #[inline]
-    fn drop(&mut self) {
-        NOT_BEGUN.set(self.0);
+    pub(crate) fn not_begun(limit: Nanos) -> Self {
+        let before = NOT_BEGUN.get();
+        NOT_BEGUN.set(limit.min(before));
+        Self::NotBegun(before)
+    }
+
+    /// The limit passes at `end`, on the clock of tasks.
+    #[inline]
+    pub(crate) fn until(end: Instant) -> Self {
+        let before = END.get();
+        END.set(Some(nearest(before, (end, Clock::Task))));
+        Self::Counts(before)
     }
 }
 
-/// Runs one poll of an async call within a limit that passes at `end`.
-#[inline]
-pub(crate) fn until<T>(end: Instant, call: impl FnOnce() -> T) -> T {
-    let before = EndBefore(END.get());
-    END.set(Some(nearest(before.0, (end, Clock::Task))));
-    let result = call();
-    drop(before);
-    result
-}
-
-struct EndBefore(Option<End>);
-
-impl Drop for EndBefore {
+impl Drop for Limit {
     #[inline]
     fn drop(&mut self) {
-        END.set(self.0);
+        match *self {
+            Self::NotBegun(before) => NOT_BEGUN.set(before),
+            Self::Counts(before) => END.set(before),
+            Self::Never => {}
+        }
     }
 }
 
@@ -258,7 +262,7 @@ impl Scope {
 
     /// Runs a call with this deadline in place of the thread's.
     pub(crate) fn run<T>(self, call: impl FnOnce() -> T) -> T {
-        let before = (EndBefore(END.get()), NotBegunBefore(NOT_BEGUN.get()));
+        let before = (Limit::Counts(END.get()), Limit::NotBegun(NOT_BEGUN.get()));
         END.set(self.end);
         NOT_BEGUN.set(self.not_begun);
         let result = call();

@@ -195,12 +195,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        let mut poll = || this.call.as_mut().poll(cx);
-        let polled = match this.timer.as_mut().project() {
-            TimerState::Unarmed => deadline::within(*this.limit, poll),
-            TimerState::Armed(sleep) => deadline::until(sleep.deadline(), poll),
-            TimerState::Never => poll(),
+        let limit = match this.timer.as_mut().project() {
+            TimerState::Unarmed => deadline::Limit::not_begun(*this.limit),
+            TimerState::Armed(sleep) => deadline::Limit::until(sleep.deadline()),
+            TimerState::Never => deadline::Limit::Never,
         };
+        let polled = this.call.as_mut().poll(cx);
+        drop(limit);
         if let Poll::Ready(output) = polled {
             this.call.stop();
             return Poll::Ready(output);
