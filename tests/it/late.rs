@@ -137,11 +137,14 @@ macro_rules! that_hold_back {
     };
 }
 
-/// The decorators that remember. Before a retry they need a function that is `Clone`.
+/// The decorators that remember or hedge. Before a retry they need a function that is `Clone` or
+/// `Fn`.
 macro_rules! that_remember {
     ($check:ident, [$($parameter:tt)*]) => {
         $check! {
             memoized_by: |f, passes| f.memoized_by(&memo(), |$($parameter)*| 7).gated(NotBefore::now(passes));
+            hedged: |f, passes| f.hedged(secs(2)).gated(NotBefore::now(passes));
+            held_and_hedged: |f, passes| f.gated(NotBefore::now(passes)).hedged(secs(2));
             held_and_memoized: |f, passes| f.gated(NotBefore::now(passes)).memoized_by(&memo(), |$($parameter)*| 7);
         }
     };

@@ -880,7 +880,7 @@ parity! {
         [0 => 1];
     chaotic: [ok(7), BUSY, ok(8)]
         { let chaos = decor::Chaos::script([decor::Fault::Fail, decor::Fault::Slow(ms(300)), decor::Fault::Pass, decor::Fault::Hang]); }
-        |f| f.chaotic(&chaos, || Fault::Busy).logged().timeout(secs(1)).retry_with(policy()).logged(),
+        |f| f.logged().chaotic(&chaos, || Fault::Busy).timeout(secs(1)).retry_with(policy()).logged(),
         [0 => 1, 0 => 2], (chaos.stats());
     chaotic_by_seed: []
         { let chaos = decor::Chaos::seeded(7).failing(0.4).slowing(0.3, ms(50)); }

@@ -6,6 +6,7 @@ mod budget;
 mod chain;
 mod concurrency;
 mod depth;
+mod hedge;
 mod limiter;
 mod memo;
 mod mixed;
@@ -68,6 +69,10 @@ pub const ALL: &[Case] = &[
     Case::calls("timeout_pending", "a timeout around a call that is pending once", timeout::pending),
     Case::calls("timeout_deadline", "a limit that the call can ask for, and does not", budget::limit),
     Case::calls("timeout_nested", "a limit within a limit", budget::nested),
+    Case::calls("hedge_unused", "a hedge after a delay, around a call that is ready at once", hedge::fixed),
+    Case::calls("hedge_percentile", "the same with a percentile as delay", hedge::percentile),
+    Case::calls("fallback_unused", "a closure that answers failures, and a success", hedge::fallback),
+    Case::calls("fallback_to_unused", "the same with another function", hedge::fallback_to),
     Case::calls_on(1, "paced_1t", "a free permit at an even pace", limiter::paced),
     Case::calls_on(2, "paced_2t", "the same on two threads", limiter::paced),
     Case::calls_on(1, "exact_1t", "a free permit of an exact window", limiter::exact),
