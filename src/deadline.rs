@@ -179,8 +179,8 @@ fn left_until((end, clock): End) -> Duration {
 /// The limit of an async call, during one poll of the call. Restores the previous limits on drop,
 /// and so during unwinding too.
 ///
-/// A guard, and no function that takes a closure: with a closure in each arm of the caller's
-/// `match`, LLVM does not inline the poll, which costs 25 instructions.
+/// A guard, and no function that takes the poll as a closure, so that the caller polls in one place
+/// for all kinds of limit.
 #[must_use = "the limit ends when the guard is dropped"]
 pub(crate) enum Limit {
     /// A limit that has not begun to count, with the previous one.

@@ -1109,21 +1109,21 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// # Place in a chain
     ///
-    /// Stands before `retry_with`, so that each attempt takes a permit, and gives it back before the
-    /// delay. Stands behind the `timeout` of an attempt, so that an attempt that hangs gives its
-    /// permit back, and so that the wait for a permit does not count as time of the attempt. Stands
-    /// behind `rate_limited`, so that a call that waits for its turn holds a permit, and calls that
-    /// wait for a permit use up no rate. A `timeout` behind the limiter bounds the wait too. Stands
-    /// before `memoized`, so that hits need no permit.
+    /// Stands before `retry_with`, so that each attempt takes a permit, and gives it back before
+    /// the delay. Stands behind the `timeout` of an attempt, so that an attempt that hangs gives
+    /// its permit back, and so that the wait for a permit does not count as time of the attempt.
+    /// Stands behind `rate_limited`, so that a call that waits for its turn holds a permit, and
+    /// calls that wait for a permit use up no rate. A `timeout` behind the limiter bounds the wait
+    /// too. Stands before `memoized`, so that hits need no permit.
     ///
     /// A function that calls itself, or another function with the same limiter, must not stand
     /// behind it: the outer call would wait for a permit that it holds itself.
     ///
     /// # Cancel safety
     ///
-    /// If the call is dropped while it waits, it leaves the queue. If it is dropped later, its permit
-    /// goes to the next waiter, after the call itself was dropped. The same holds for a call that
-    /// panics.
+    /// If the call is dropped while it waits, it leaves the queue. If it is dropped later, its
+    /// permit goes to the next waiter, after the call itself was dropped. The same holds for a call
+    /// that panics.
     ///
     /// # Panics
     ///
@@ -1154,13 +1154,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         concurrent(self, limiter.clone(), One)
     }
 
-    /// [`concurrency_limited`](Self::concurrency_limited), with as many permits as the arguments ask
-    /// for.
+    /// [`concurrency_limited`](Self::concurrency_limited), with as many permits as the arguments
+    /// ask for.
     ///
-    /// The closure takes each argument by reference, with its type written. It runs when the call is
-    /// made. If the decorator stands before a retry, the closure runs for each attempt. Takes
-    /// [`Fallible`] outputs. Stands where [`concurrency_limited`](Self::concurrency_limited) stands.
-    /// The wait has no limit of its own. Behind the other decorators with a limiter,
+    /// The closure takes each argument by reference, with its type written. It runs when the call
+    /// is made. If the decorator stands before a retry, the closure runs for each attempt. Takes
+    /// [`Fallible`] outputs. Stands where [`concurrency_limited`](Self::concurrency_limited)
+    /// stands. The wait has no limit of its own. Behind the other decorators with a limiter,
     /// [`.permits(..)`](crate::Around::permits) asks for several permits.
     ///
     /// # Errors
@@ -1211,17 +1211,17 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`concurrency_limited`](Self::concurrency_limited), by the limiter of a key that a closure
     /// takes from the arguments: a user, a host.
     ///
-    /// The closure takes each argument by reference, with its type written. It runs when the call is
-    /// made. If the decorator stands before a retry, the closure runs for each attempt. The key is
-    /// remembered for as long as the call waits or runs. Takes any output. If the key is
+    /// The closure takes each argument by reference, with its type written. It runs when the call
+    /// is made. If the decorator stands before a retry, the closure runs for each attempt. The key
+    /// is remembered for as long as the call waits or runs. Takes any output. If the key is
     /// [closed](KeyedConcurrencyLimiter::close), a call stays pending.
     ///
     /// # Place in a chain
     ///
-    /// Stands where [`concurrency_limited`](Self::concurrency_limited) stands. A limit for all calls
-    /// stands before the limit of a key:
-    /// `.concurrency_limited(&all).concurrency_limited_by_key(&per_host, ..)`. A call that waits for
-    /// its host then holds no permit of the limit for all.
+    /// Stands where [`concurrency_limited`](Self::concurrency_limited) stands. A limit for all
+    /// calls stands before the limit of a key:
+    /// `.concurrency_limited(&all).concurrency_limited_by_key(&per_host, ..)`. A call that waits
+    /// for its host then holds no permit of the limit for all.
     ///
     /// # Examples
     ///
@@ -1256,15 +1256,15 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         concurrent(self, ConcurrencyOfKey { limiter: limiter.clone(), key }, One)
     }
 
-    /// [`concurrency_limited`](Self::concurrency_limited), with a wait of at most `max_wait` for the
-    /// permit. With a `max_wait` of zero, the call does not wait.
+    /// [`concurrency_limited`](Self::concurrency_limited), with a wait of at most `max_wait` for
+    /// the permit. With a `max_wait` of zero, the call does not wait.
     ///
     /// Takes [`Fallible`] outputs.
     ///
     /// # Place in a chain
     ///
-    /// Stands where [`concurrency_limited`](Self::concurrency_limited) stands. `max_wait` bounds the
-    /// wait for one permit. Before `retry_with`, it bounds the wait of each attempt.
+    /// Stands where [`concurrency_limited`](Self::concurrency_limited) stands. `max_wait` bounds
+    /// the wait for one permit. Before `retry_with`, it bounds the wait of each attempt.
     ///
     /// # Errors
     ///
@@ -1315,8 +1315,9 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// waits at most `max_wait` for a permit of the key.
     ///
     /// The key comes from the arguments as in
-    /// [`concurrency_limited_by_key`](Self::concurrency_limited_by_key). Takes [`Fallible`] outputs.
-    /// Stands where [`concurrency_limited_by_key`](Self::concurrency_limited_by_key) stands.
+    /// [`concurrency_limited_by_key`](Self::concurrency_limited_by_key). Takes [`Fallible`]
+    /// outputs. Stands where [`concurrency_limited_by_key`](Self::concurrency_limited_by_key)
+    /// stands.
     ///
     /// # Examples
     ///
@@ -1391,12 +1392,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
         self.concurrency_limited_within(limiter, Duration::ZERO)
     }
 
-    /// [`try_concurrency_limited`](Self::try_concurrency_limited), by the limiter of a key: fails if
-    /// no permit of the key is free.
+    /// [`try_concurrency_limited`](Self::try_concurrency_limited), by the limiter of a key: fails
+    /// if no permit of the key is free.
     ///
     /// The key comes from the arguments as in
-    /// [`concurrency_limited_by_key`](Self::concurrency_limited_by_key). Takes [`Fallible`] outputs.
-    /// Stands where [`concurrency_limited_by_key`](Self::concurrency_limited_by_key) stands.
+    /// [`concurrency_limited_by_key`](Self::concurrency_limited_by_key). Takes [`Fallible`]
+    /// outputs. Stands where [`concurrency_limited_by_key`](Self::concurrency_limited_by_key)
+    /// stands.
     ///
     /// # Examples
     ///
@@ -1431,18 +1433,18 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     }
 
     /// Signals an overload to an [adaptive](ConcurrencyLimiter#adaptive-limits) limiter when a call
-    /// fails with an error that says so, such as a 429, a 503 or a timeout. The limiter decreases its
-    /// limit, once for all calls that are in progress at that moment.
+    /// fails with an error that says so, such as a 429, a 503 or a timeout. The limiter decreases
+    /// its limit, once for all calls that are in progress at that moment.
     ///
-    /// `is_overload` returns `true` for such an error. Takes `Result`s. A limiter with a fixed limit
-    /// ignores the signals.
+    /// `is_overload` returns `true` for such an error. Takes `Result`s. A limiter with a fixed
+    /// limit ignores the signals.
     ///
     /// # Place in a chain
     ///
     /// Stands before `concurrency_limited` with the same limiter, and before `retry_with`. Stands
     /// behind the `timeout` of an attempt, so that `is_overload` sees its error. Behind
-    /// `concurrency_limited`, a call would seem to begin before it has waited, and its signals might
-    /// have no effect.
+    /// `concurrency_limited`, a call would seem to begin before it has waited, and its signals
+    /// might have no effect.
     ///
     /// # Examples
     ///

@@ -587,8 +587,8 @@ pub trait FutureExt: Future + Sized {
     /// Waits for a permit before the future is polled, and holds it until the future has ended; see
     /// [`FnExt::concurrency_limited`](crate::FnExt::concurrency_limited).
     ///
-    /// The call stays pending once the limiter is [closed](ConcurrencyLimiter::close). A future with
-    /// `.concurrency_limited_by(&limiter, 1)` waits as long, and fails then.
+    /// The call stays pending once the limiter is [closed](ConcurrencyLimiter::close). A future
+    /// with `.concurrency_limited_by(&limiter, 1)` waits as long, and fails then.
     ///
     /// # Examples
     ///
@@ -701,8 +701,8 @@ pub trait FutureExt: Future + Sized {
         GatedFuture::new(self.fuse(), RefusableConcurrencyAdmission::new(limiter.clone(), OnePermit, Some(max_wait)))
     }
 
-    /// [`concurrency_limited_within`](Self::concurrency_limited_within), by the limiter of a key; see
-    /// [`concurrency_limited_by_key`](Self::concurrency_limited_by_key).
+    /// [`concurrency_limited_within`](Self::concurrency_limited_within), by the limiter of a key;
+    /// see [`concurrency_limited_by_key`](Self::concurrency_limited_by_key).
     ///
     /// # Examples
     ///

@@ -47,6 +47,10 @@
 //! | [`pausing`](FnExt::pausing), [`pausing_result`](FnExt::pausing_result), [`pausing_by_key`](FnExt::pausing_by_key), [`pausing_result_by_key`](FnExt::pausing_result_by_key) | yes | yes | a 429 of one call pauses the limiter for all calls |
 //! | [`guarded_by`](FnExt::guarded_by), [`guarded_by_key`](FnExt::guarded_by_key) | yes | yes | refuses calls while a [`CircuitBreaker`] is open, because the service behind them fails; [`when`](Around::when), [`transient`](Around::transient) and [`ignoring`](Around::ignoring) choose the failures |
 //! | [`unless_open`](FnExt::unless_open) | yes | yes | refuses calls while a [`CircuitBreaker`] is open, before they queue |
+//! | [`concurrency_limited`](FnExt::concurrency_limited), [`concurrency_limited_by`](FnExt::concurrency_limited_by) | yes | yes | limits the calls that run at once, by a shared [`ConcurrencyLimiter`] |
+//! | [`concurrency_limited_within`](FnExt::concurrency_limited_within), [`try_concurrency_limited`](FnExt::try_concurrency_limited) | yes | yes | the same with a bounded wait, or without a wait |
+//! | [`concurrency_limited_by_key`](FnExt::concurrency_limited_by_key), [`concurrency_limited_within_by_key`](FnExt::concurrency_limited_within_by_key), [`try_concurrency_limited_by_key`](FnExt::try_concurrency_limited_by_key) | by a given key | yes | a limit for each user, host, .. of a [`KeyedConcurrencyLimiter`] |
+//! | [`backing_off`](FnExt::backing_off), [`backing_off_by_key`](FnExt::backing_off_by_key) | yes | yes | an overload decreases an [adaptive](ConcurrencyLimiter#adaptive-limits) limit for all calls |
 //! | [`memoized`](FnExt::memoized), [`memoized_by`](FnExt::memoized_by) | by a given key | yes | remembers outputs in a shared [`Memo`]; one call at a time loads a value |
 //! | [`invalidating`](FnExt::invalidating), [`invalidating_tag`](FnExt::invalidating_tag) | yes | yes | removes the value that a call has changed from a [`Memo`] |
 //! | [`fallback`](FnExt::fallback), [`fallback_to`](FnExt::fallback_to) | futures' own | yes | answers for a call that fails, by a closure or by another function |
@@ -69,8 +73,8 @@
 //! Read a chain from left to right and inside out: the leftmost decorator is the innermost.
 //! Decorators before `retry_with` act on each attempt, those behind it on the call as a whole.
 //!
-//! The chain below has a place for each handle. A chain of yours takes the decorators that it needs,
-//! and keeps their order:
+//! The chain below has a place for each handle. A chain of yours takes the decorators that it
+//! needs, and keeps their order:
 //!
 #![cfg_attr(feature = "memo", doc = "```")]
 #![cfg_attr(not(feature = "memo"), doc = "```text")]
@@ -91,18 +95,18 @@
 //!     .timeout(secs(1)) // limit of each attempt
 //!     .guarded_by(&breaker) // counts the attempts that fail, and refuses all while most would
 //!     .rate_limited(&limiter) // calls that wait here reach the breaker when their turn comes
-//!     .concurrency_limited_within(&places, secs(2))
+//!     .concurrency_limited(&places)
 //!     .unless_open(&breaker) // calls do not queue only to be refused
 //!     .hedged(&hedge) // a second call beside one of the slowest
 //!     .retry_with(RetryPolicy::fixed(secs(1)))
 //!     .transient()
 //!     .budgeted(&budget) // hedges and retries share a budget
-//!     .timeout(secs(14)) // limit of each load
+//!     .timeout(secs(8)) // limit of each load
 //!     .memoized(&users)
-//!     .timeout(secs(15)) // limit of each caller
+//!     .timeout(secs(10)) // limit of each caller
 //!     .fallback(|error: Error, id: u64| async move {
 //!         match error {
-//!             Error::CircuitOpen { .. } => Ok(format!("user {id}, whose name comes later")),
+//!             Error::CircuitOpen { .. } => Ok(format!("user {id}, not loaded")),
 //!             error => Err(error),
 //!         }
 //!     })
@@ -113,9 +117,11 @@
 //! # }
 //! ```
 //!
-//! If `fetch` hangs, XXX
+//! If `fetch` hangs, every one of 20 callers has the fallback or its error within 2 s, and later
+//! callers at once.
 //!
-//! [`.describe()`](FnExt::describe) draws this chain, with the longest time of a call at each place:
+//! [`.describe()`](FnExt::describe) draws this chain, with the longest time of a call at each
+//! place:
 //!
 #![doc = include_str!("../docs/order.svg")]
 //!
@@ -138,6 +144,12 @@
 //! | `timeout` after `memoized` | every caller, those that wait for another call's load included |
 //! | `rate_limited` before `retry_with` | every attempt takes a permit |
 //! | `rate_limited` after `retry_with` | one permit for all attempts of a call |
+//! | `guarded_by` before `rate_limited` | calls that wait for a permit are refused when their turn comes, and not sent |
+//! | `unless_open` after `rate_limited` | new calls, which do not queue only to be refused |
+//! | `hedged` before `retry_with` | each attempt; a second call takes a permit of its own |
+//! | `fallback` after `memoized` | the answer to the caller; the memo keeps no substitute |
+//! | `concurrency_limited` before `retry_with` | every attempt holds a permit, and no delay does |
+//! | `timeout` before `concurrency_limited` | an attempt that hangs gives its permit back |
 //!
 //! A `timeout` behind everything that waits (limiter, retry, memo) bounds every caller. What stands
 //! before it knows the [`Deadline`], and begins no wait that is known to be cut off.

@@ -1,9 +1,9 @@
 //! A queue of waiters, from which each can leave at any time.
 //!
 //! Places are numbered in the order in which the waiters came, and a waiter keeps its number. A
-//! waiter that leaves from the middle leaves a vacant place, which is removed once it reaches either
-//! end. The numbers have no gaps, so a number gives an index, and a waiter is found and removed in
-//! constant time.
+//! waiter that leaves from the middle leaves a vacant place, which is removed once it reaches
+//! either end. The numbers have no gaps, so a number gives an index, and a waiter is found and
+//! removed in constant time.
 
 use std::{collections::VecDeque, task::Waker};
 

@@ -22,7 +22,7 @@ const PROMPT_EVERY: Duration = Duration::from_millis(30);
 
 /// The record of an outage.
 pub(crate) struct Outage {
-    /// What happened, with the time since the death of the server.
+    /// The events, with the time since the death of the server.
     events: Vec<(Duration, String)>,
     states: Vec<CircuitState>,
     /// The prompts, each with its end.

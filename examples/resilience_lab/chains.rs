@@ -52,7 +52,7 @@ fn with_budget(service: &Service) -> Call {
         .boxed()
 }
 
-/// The breaker opens if half of the last 20 calls have failed, and probes the service once a second.
+/// The breaker opens if half of the last 20 calls have failed, and probes the service each second.
 fn with_breaker(service: &Service) -> Call {
     let budget = RetryBudget::new(BUDGET_RATIO);
     let breaker = CircuitBreaker::builder().among(10, 20).open_for(Duration::from_secs(1)).build();
@@ -66,8 +66,8 @@ fn with_breaker(service: &Service) -> Call {
         .boxed()
 }
 
-/// The limiter learns from timeouts and from full queues how many calls the service can take. A call
-/// that finds no place within 200 ms is refused.
+/// The limiter learns from timeouts and from full queues how many calls the service can take. A
+/// call that finds no place within 200 ms is refused.
 fn with_adaptive_concurrency(service: &Service) -> Call {
     let budget = RetryBudget::new(BUDGET_RATIO);
     let limiter = ConcurrencyLimiter::adaptive(4..=200);
@@ -125,8 +125,8 @@ pub(crate) enum CallError {
 }
 
 impl CallError {
-    /// Returns `true` for what the service did. A refusal by a breaker or a limiter is meant, and so
-    /// is not retried.
+    /// Returns `true` for failures of the service. A refusal by a breaker or a limiter is meant, and
+    /// so is not retried.
     fn is_worth_a_retry(&self) -> bool {
         matches!(self, Self::Service(_) | Self::Policy(Error::TimedOut { .. }))
     }

@@ -2,6 +2,7 @@
 
 use super::{
     chains::Chain,
+    numbers::float,
     scenarios::{Results, Scenario},
     service::CAPACITY,
 };
@@ -66,13 +67,13 @@ impl Panel {
             .iter()
             .enumerate()
             .map(|(n, count)| {
-                let per_second = *count as f64 / SPAN.as_secs_f64();
-                format!("{:.1} {:.1}", Self::x((n as f64 + 0.5) * SPAN.as_secs_f64()), self.y(per_second))
+                let per_second = float(*count) / SPAN.as_secs_f64();
+                format!("{:.1} {:.1}", Self::x((float(n) + 0.5) * SPAN.as_secs_f64()), self.y(per_second))
             })
             .collect();
         let _ = writeln!(svg, r#"<path class="{class}line" d="M{}"/>"#, points.join("L"));
         // The label stands beside the end of the line.
-        let end = counts[counts.len() - 6..].iter().sum::<usize>() as f64 / 6.0 / SPAN.as_secs_f64();
+        let end = float(counts[counts.len() - 6..].iter().sum()) / 6.0 / SPAN.as_secs_f64();
         let _ =
             writeln!(svg, r#"<text x="{}" y="{:.1}" class="{class}">{label}</text>"#, RIGHT + 6.0, self.y(end) + 4.0);
     }
@@ -111,7 +112,7 @@ pub(crate) fn storm(results: &Results) -> String {
     svg + "</svg>\n"
 }
 
-const HEAD: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" id="decor-storm" viewBox="0 0 760 420" width="760" height="420" role="img" aria-labelledby="decor-storm-title decor-storm-desc">
+const HEAD: &str = r#"<svg xmlns="http://www.w3.org/2000/svg" id="decor-storm" viewBox="0 0 760 420" width="760" height="420" role="img" aria-labelledby="decor-storm-title decor-storm-desc">
 <title id="decor-storm-title">A retry storm, and a budget that prevents it</title>
 <desc id="decor-storm-desc">The service is down for five seconds. With retries alone, some 250 calls a second arrive, the service has room for 100, and callers get no answers even after the outage. With a budget, 85 calls a second arrive, and callers have their answers as soon as the outage ends.</desc>
 <style>
@@ -138,4 +139,4 @@ const HEAD: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" id="decor-storm" 
 #decor-storm .badline { stroke: #f0883e; }
 }
 </style>
-"##;
+"#;

@@ -1,4 +1,4 @@
-//! For each handle the scenario that it exists for, as a sentence whose numbers are checked.
+//! For each handle the scenario that it exists for, as a sentence with numbers that are checked.
 
 use super::{
     chains::{BUDGET_RATIO, Chain},

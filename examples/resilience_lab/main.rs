@@ -6,8 +6,9 @@
 //! ```
 //!
 //! One simulated service goes through six scenarios, and callers ask it through seven chains. All
-//! of it runs in virtual time and from fixed seeds, so each run prints the same table. The sentences
-//! below the table are computed from the numbers, and the program fails if one does not hold.
+//! of it runs in virtual time and from fixed seeds, so each run prints the same table. The
+//! sentences below the table are computed from the numbers, and the program fails if one does not
+//! hold.
 //!
 //! `chains.rs` has the chains, and is the part to copy. `service.rs` is the model of the service,
 //! and `scenarios.rs` runs a chain through a scenario. `claims.rs` checks the sentences. `chart.rs`
@@ -22,10 +23,12 @@ mod service;
 mod table;
 
 use chains::Chain;
+use claims::Claim;
 use decor::prelude::*;
 use scenarios::Results;
 use service::Service;
 use std::{env, fs, process::ExitCode};
+use table::Table;
 
 /// Returns a random number from 0 to 1, which depends on the arguments only.
 fn dice(what: &str, n: u64) -> f64 {
@@ -46,12 +49,8 @@ fn main() -> ExitCode {
         }
     };
     let results = Results::of_all();
-    print!("{}", table::Table(&results));
-    println!("{}\n", Chain::All.around(&Service::new()).describe());
     let claims = claims::of(&results);
-    for claim in &claims {
-        println!("{claim}");
-    }
+    print!("{}", report(&results, &claims));
     if let Some(file) = svg {
         if let Err(error) = fs::write(file, chart::storm(&results)) {
             eprintln!("error: `--svg {file}`: {error}");
@@ -59,4 +58,22 @@ fn main() -> ExitCode {
         }
     }
     if claims.iter().all(|claim| claim.holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Returns the table, the picture of the chain with all handles, and the claims.
+fn report(results: &Results, claims: &[Claim]) -> String {
+    let chain = Chain::All.around(&Service::new()).describe();
+    let claims: Vec<_> = claims.iter().map(ToString::to_string).collect();
+    format!("{}{chain}\n\n{}\n", Table(results), claims.join("\n"))
+}
+
+/// `cargo run --example resilience_lab -- --svg docs/storm.svg > docs/resilience_lab.txt` writes the
+/// documents anew.
+#[test]
+fn the_claims_hold_and_the_documents_show_this_run() {
+    let results = Results::of_all();
+    let claims = claims::of(&results);
+    assert!(claims.iter().all(|claim| claim.holds));
+    assert_eq!(report(&results, &claims), include_str!("../../docs/resilience_lab.txt"));
+    assert_eq!(chart::storm(&results), include_str!("../../docs/storm.svg"));
 }

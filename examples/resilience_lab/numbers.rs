@@ -8,7 +8,7 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ended {
     pub(crate) asked: Duration,
-    pub(crate) ended: Duration,
+    pub(crate) done: Duration,
     pub(crate) is_answered: bool,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct Numbers {
 
 impl Numbers {
     pub(crate) fn new(begin: Instant, ended: Vec<Ended>, record: Record, phases: [Range<Duration>; 3]) -> Self {
-        let mut waits: Vec<_> = ended.iter().map(|call| call.ended - call.asked).collect();
+        let mut waits: Vec<_> = ended.iter().map(|call| call.done.saturating_sub(call.asked)).collect();
         waits.sort_unstable();
         let arrivals = record.arrivals.into_iter().map(|arrival| arrival - begin).collect();
         Self { ended, waits, arrivals, in_vain: record.served - record.delivered, phases }
@@ -76,7 +76,7 @@ impl Numbers {
 
     /// Number of answers that callers got, in each span of time.
     pub(crate) fn answers_each(&self, span: Duration) -> Vec<usize> {
-        self.count_each(span, self.ended.iter().filter(|call| call.is_answered).map(|call| call.ended))
+        self.count_each(span, self.ended.iter().filter(|call| call.is_answered).map(|call| call.done))
     }
 
     /// Counts up to the end of the last phase. Calls that are late then are not shown.
@@ -93,5 +93,9 @@ impl Numbers {
 }
 
 fn share(part: usize, whole: usize) -> f64 {
-    part as f64 / whole as f64
+    float(part) / float(whole)
+}
+
+pub(crate) fn float(count: usize) -> f64 {
+    f64::from(u32::try_from(count).expect("a run has some thousand calls"))
 }

@@ -92,7 +92,7 @@ impl Scenario {
                 let call = call.clone();
                 callers.spawn(async move {
                     let is_answered = call.call(id).await.is_ok();
-                    Ended { asked: asked - begin, ended: begin.elapsed(), is_answered }
+                    Ended { asked: asked - begin, done: begin.elapsed(), is_answered }
                 });
                 id += 1;
             }

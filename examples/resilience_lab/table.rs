@@ -36,12 +36,18 @@ fn cells(run: &Numbers, naive: &Numbers) -> [String; 7] {
     [
         run.made().to_string(),
         format!("{:.2}", run.load()),
-        (naive.made().cast_signed() - run.made().cast_signed()).to_string(),
+        difference(naive.made(), run.made()),
         run.in_vain.to_string(),
         percent(run.answered()),
         millis(run.wait(50)),
         millis(run.wait(99)),
     ]
+}
+
+/// Returns `more - less`, with a minus if it is negative.
+fn difference(more: usize, less: usize) -> String {
+    let sign = if less > more { "-" } else { "" };
+    format!("{sign}{}", more.abs_diff(less))
 }
 
 fn row(

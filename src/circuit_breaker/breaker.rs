@@ -1,11 +1,8 @@
 //! The handle of a circuit breaker.
 
-use super::{builder::CircuitBreakerBuilder, core::Core, passage::Passage, stats::CircuitBreakerStats};
-use crate::{
-    CircuitBreakerConfig, CircuitState, ConfigError, Error, Name, clock::Clock, describe::HandleId, error::or_panic,
-    sync::Arc,
-};
-use std::{fmt, time::Duration};
+use super::{passage::Passage, state::Core, stats::CircuitBreakerStats};
+use crate::{CircuitState, Error, Name, clock::Clock, describe::HandleId, sync::Arc};
+use std::fmt;
 
 /// Refuses calls to a service that fails, and lets a few calls through later to see if it has
 /// recovered. All clones are one breaker.
@@ -47,7 +44,7 @@ use std::{fmt, time::Duration};
 /// |---|---|
 /// | [`consecutive(5)`](Self::consecutive) | with the fifth failure in a row |
 /// | [`among(10, 20)`](Self::among) | with the tenth failure among the last twenty calls |
-/// | [`rate(0.5, thirty_seconds)`](Self::rate) | with the failure that makes half of the calls of the last 30 s fail, if there are [enough](CircuitBreakerBuilder::minimum_calls) of them |
+/// | [`rate(0.5, thirty_seconds)`](Self::rate) | with the failure that makes half of the calls of the last 30 s fail, if there are [enough](crate::CircuitBreakerBuilder::minimum_calls) of them |
 ///
 /// # States
 ///
@@ -61,15 +58,16 @@ use std::{fmt, time::Duration};
 ///                              the probes succeeded
 /// ```
 ///
-/// An open circuit refuses all calls for [`open_for`](CircuitBreakerBuilder::open_for) (default
-/// 30 s). It becomes half-open at the next call, or the next time that its state is read. No task
-/// and no timer runs meanwhile.
+/// An open circuit refuses all calls for [`open_for`](crate::CircuitBreakerBuilder::open_for), 30 s
+/// by default. It becomes half-open at the next call, or the next time that its state is read. No
+/// task and no timer runs meanwhile.
 ///
-/// A half-open circuit lets calls through as probes: at most
-/// [`probes`](CircuitBreakerBuilder::probes) (default 1) at once, minus those that have succeeded.
-/// It refuses all others. `probes` successes close the circuit. One failure opens it again. A probe
-/// that is dropped gives its place to another call. A probe that runs for `open_for` loses its
-/// place, so that a call that hangs does not keep the circuit half-open. Its result still counts.
+/// A half-open circuit lets calls through as probes. At most
+/// [`probes`](crate::CircuitBreakerBuilder::probes) run at once, minus those that have succeeded; 1
+/// by default. All other calls are refused. `probes` successes close the circuit. One failure opens
+/// it again. A probe that is dropped gives its place to another call. A probe that runs for
+/// `open_for` loses its place, so that a call that hangs does not keep the circuit half-open. Its
+/// result still counts.
 ///
 /// Each change of state begins a generation. The results of calls that began before the change are
 /// ignored, because they say nothing about the service as it is now.
@@ -81,7 +79,7 @@ use std::{fmt, time::Duration};
 /// | returns an `Ok` | success |
 /// | returns an `Err` | failure. [`.when(..)`](crate::Around::when), [`.transient()`](crate::Around::transient) and [`.ignoring(..)`](crate::Around::ignoring) choose among the errors |
 /// | panics | failure |
-/// | takes [`slow_after`](CircuitBreakerBuilder::slow_after) or longer, whatever its end | failure |
+/// | takes [`slow_after`](crate::CircuitBreakerBuilder::slow_after) or longer, whatever its end | failure |
 /// | is dropped | neither |
 /// | ends without a call of the function, because a decorator before the breaker refused it | neither |
 ///
@@ -92,8 +90,8 @@ use std::{fmt, time::Duration};
 ///
 /// A change of state emits an event of the `tracing` crate under the target `decor::breaker`, at
 /// level `warn` when the circuit opens or is isolated, and at level `info` when the circuit becomes
-/// half-open or closes. [`on_change`](CircuitBreakerBuilder::on_change) sets a callback. Both run
-/// outside of the breaker's lock, in the call that has changed the state.
+/// half-open or closes. [`on_change`](crate::CircuitBreakerBuilder::on_change) sets a callback.
+/// Both run outside of the breaker's lock, in the call that has changed the state.
 ///
 /// # Cost
 ///
@@ -105,6 +103,7 @@ pub struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
+    /// The identity of the breaker in the description of a chain.
     pub(crate) fn id(&self) -> HandleId {
         HandleId::of(&self.core)
     }
@@ -112,168 +111,6 @@ impl CircuitBreaker {
     /// Returns `true` if a call that is dropped after `slow_after` counts as a failure.
     pub(crate) fn counts_slow_calls(&self) -> bool {
         self.core.counts_slow_calls()
-    }
-}
-
-/// Constructors.
-impl CircuitBreaker {
-    /// Makes a breaker that opens with this number of failures in a row.
-    ///
-    /// The same as [`among(failures, failures)`](Self::among).
-    ///
-    /// # Panics
-    ///
-    /// If `failures` is 0, or above 1,048,576.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use decor::{CircuitBreaker, CircuitState};
-    ///
-    /// let breaker = CircuitBreaker::consecutive(2);
-    /// breaker.enter()?.failed();
-    /// breaker.enter()?.succeeded();
-    /// breaker.enter()?.failed();
-    /// assert_eq!(breaker.state(), CircuitState::Closed);
-    /// breaker.enter()?.failed();
-    /// assert_eq!(breaker.state(), CircuitState::Open);
-    /// # Ok::<(), decor::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn consecutive(failures: u32) -> Self {
-        or_panic(Self::try_consecutive(failures))
-    }
-
-    /// [`consecutive`](Self::consecutive) for values that are not literals.
-    ///
-    /// # Errors
-    ///
-    /// If `failures` is 0, or above 1,048,576.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let error = decor::CircuitBreaker::try_consecutive(0).unwrap_err();
-    /// assert_eq!(error.to_string(), "`failures` is 0, but must be at least 1");
-    /// ```
-    pub fn try_consecutive(failures: u32) -> Result<Self, ConfigError> {
-        Self::builder().consecutive(failures).try_build()
-    }
-
-    /// Makes a breaker that opens with this number of failures among the last `calls` calls.
-    ///
-    /// Calls that have not happened count as good, so the window needs no minimum of calls.
-    ///
-    /// # Panics
-    ///
-    /// If `failures` is 0, or if `calls` is below `failures` or above 1,048,576.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use decor::{CircuitBreaker, CircuitState};
-    ///
-    /// let breaker = CircuitBreaker::among(2, 3);
-    /// breaker.enter()?.failed();
-    /// breaker.enter()?.succeeded();
-    /// breaker.enter()?.failed();
-    /// assert_eq!(breaker.state(), CircuitState::Open);
-    /// # Ok::<(), decor::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn among(failures: u32, calls: u32) -> Self {
-        or_panic(Self::try_among(failures, calls))
-    }
-
-    /// [`among`](Self::among) for values that are not literals.
-    ///
-    /// # Errors
-    ///
-    /// If `failures` is 0, or if `calls` is below `failures` or above 1,048,576.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let error = decor::CircuitBreaker::try_among(10, 5).unwrap_err();
-    /// assert_eq!(error.to_string(), "`calls` is 5, but must be at least the number of failures");
-    /// ```
-    pub fn try_among(failures: u32, calls: u32) -> Result<Self, ConfigError> {
-        Self::builder().among(failures, calls).try_build()
-    }
-
-    /// Makes a breaker that opens if this share of the calls of the last `period` failed, and there
-    /// were at least 20 of them.
-    ///
-    /// [`minimum_calls`](CircuitBreakerBuilder::minimum_calls) changes the 20. Calls count in ten
-    /// buckets, so a call leaves the window after 0.9 to 1.0 periods. Only a failure opens the
-    /// circuit.
-    ///
-    /// # Panics
-    ///
-    /// If `rate` is not above 0 and at most 1, or if `period` is below 10 ns.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> Result<(), decor::Error> {
-    /// use decor::{CircuitBreaker, CircuitState};
-    /// use std::time::Duration;
-    ///
-    /// let breaker = CircuitBreaker::rate(0.5, Duration::from_secs(30));
-    /// for _ in 0..10 {
-    ///     breaker.enter()?.succeeded();
-    /// }
-    /// for _ in 0..9 {
-    ///     breaker.enter()?.failed();
-    /// }
-    /// assert_eq!(breaker.state(), CircuitState::Closed);
-    /// breaker.enter()?.failed(); // 10 of 20
-    /// assert_eq!(breaker.state(), CircuitState::Open);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[track_caller]
-    pub fn rate(rate: f64, period: Duration) -> Self {
-        or_panic(Self::try_rate(rate, period))
-    }
-
-    /// [`rate`](Self::rate) for values that are not literals.
-    ///
-    /// # Errors
-    ///
-    /// If `rate` is not above 0 and at most 1, or if `period` is below 10 ns.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let error = decor::CircuitBreaker::try_rate(50.0, Duration::from_secs(30)).unwrap_err();
-    /// assert_eq!(error.to_string(), "`rate` is 50, but must be above 0 and at most 1");
-    /// ```
-    pub fn try_rate(rate: f64, period: Duration) -> Result<Self, ConfigError> {
-        Self::builder().rate(rate, period).try_build()
-    }
-
-    /// Returns a builder, for all settings.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use decor::CircuitBreaker;
-    /// use std::time::Duration;
-    ///
-    /// let breaker = CircuitBreaker::builder()
-    ///     .among(10, 20)
-    ///     .open_for(Duration::from_secs(5))
-    ///     .probes(3)
-    ///     .named("users")
-    ///     .build();
-    /// assert_eq!(breaker.to_string(), "users: 10 failures among 20 calls, open for 5s, 3 probes");
-    /// ```
-    pub fn builder() -> CircuitBreakerBuilder {
-        CircuitBreakerBuilder::new()
     }
 }
 
@@ -316,7 +153,7 @@ impl CircuitBreaker {
     }
 
     /// Returns the name in errors and events; `breaker` unless it was
-    /// [set](CircuitBreakerBuilder::named).
+    /// [set](crate::CircuitBreakerBuilder::named).
     ///
     /// # Examples
     ///
@@ -379,7 +216,7 @@ impl CircuitBreaker {
     }
 
     /// Closes the circuit, forgets all failures, and begins the delays of
-    /// [`open_by`](CircuitBreakerBuilder::open_by) anew. Ends an [isolation](Self::isolate).
+    /// [`open_by`](crate::CircuitBreakerBuilder::open_by) anew. Ends an [isolation](Self::isolate).
     ///
     /// # Examples
     ///
@@ -397,19 +234,6 @@ impl CircuitBreaker {
 
     pub(crate) fn core(&self) -> &Core {
         &self.core
-    }
-}
-
-/// Checks all fields of the config.
-///
-/// # Examples
-///
-/// See [`CircuitBreakerConfig`].
-impl TryFrom<CircuitBreakerConfig> for CircuitBreaker {
-    type Error = ConfigError;
-
-    fn try_from(config: CircuitBreakerConfig) -> Result<Self, ConfigError> {
-        CircuitBreakerBuilder::try_from(config)?.try_build()
     }
 }
 

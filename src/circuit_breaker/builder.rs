@@ -1,9 +1,10 @@
-//! The builder of a circuit breaker.
+//! Constructors of a circuit breaker, and the builder for all settings.
 
 use super::{
     breaker::CircuitBreaker,
     change::CircuitChange,
-    core::{Core, OnChange, Settings},
+    settings::{OnChange, Settings},
+    state::Core,
 };
 use crate::{
     CircuitBreakerConfig, CircuitWindow, ConfigError, Name, RetryPolicy, error::or_panic, policy::DEFAULT_OPEN_FOR,
@@ -13,6 +14,168 @@ use std::{fmt, time::Duration};
 
 /// Name of a breaker without one. Messages read `circuit breaker is open`.
 const UNNAMED: &str = "breaker";
+
+/// Constructors.
+impl CircuitBreaker {
+    /// Makes a breaker that opens with this number of failures in a row.
+    ///
+    /// The same as [`among(failures, failures)`](Self::among).
+    ///
+    /// # Panics
+    ///
+    /// If `failures` is 0, or above 1,048,576.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{CircuitBreaker, CircuitState};
+    ///
+    /// let breaker = CircuitBreaker::consecutive(2);
+    /// breaker.enter()?.failed();
+    /// breaker.enter()?.succeeded();
+    /// breaker.enter()?.failed();
+    /// assert_eq!(breaker.state(), CircuitState::Closed);
+    /// breaker.enter()?.failed();
+    /// assert_eq!(breaker.state(), CircuitState::Open);
+    /// # Ok::<(), decor::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn consecutive(failures: u32) -> Self {
+        or_panic(Self::try_consecutive(failures))
+    }
+
+    /// [`consecutive`](Self::consecutive) for values that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If `failures` is 0, or above 1,048,576.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = decor::CircuitBreaker::try_consecutive(0).unwrap_err();
+    /// assert_eq!(error.to_string(), "`failures` is 0, but must be at least 1");
+    /// ```
+    pub fn try_consecutive(failures: u32) -> Result<Self, ConfigError> {
+        Self::builder().consecutive(failures).try_build()
+    }
+
+    /// Makes a breaker that opens with this number of failures among the last `calls` calls.
+    ///
+    /// Calls that have not happened count as good, so the window needs no minimum of calls.
+    ///
+    /// # Panics
+    ///
+    /// If `failures` is 0, or if `calls` is below `failures` or above 1,048,576.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{CircuitBreaker, CircuitState};
+    ///
+    /// let breaker = CircuitBreaker::among(2, 3);
+    /// breaker.enter()?.failed();
+    /// breaker.enter()?.succeeded();
+    /// breaker.enter()?.failed();
+    /// assert_eq!(breaker.state(), CircuitState::Open);
+    /// # Ok::<(), decor::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn among(failures: u32, calls: u32) -> Self {
+        or_panic(Self::try_among(failures, calls))
+    }
+
+    /// [`among`](Self::among) for values that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If `failures` is 0, or if `calls` is below `failures` or above 1,048,576.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = decor::CircuitBreaker::try_among(10, 5).unwrap_err();
+    /// assert_eq!(error.to_string(), "`calls` is 5, but must be at least the number of failures");
+    /// ```
+    pub fn try_among(failures: u32, calls: u32) -> Result<Self, ConfigError> {
+        Self::builder().among(failures, calls).try_build()
+    }
+
+    /// Makes a breaker that opens if this share of the calls of the last `period` failed, and there
+    /// were at least 20 of them.
+    ///
+    /// [`minimum_calls`](CircuitBreakerBuilder::minimum_calls) changes the 20. Calls count in ten
+    /// buckets, so a call leaves the window after 0.9 to 1.0 periods. Only a failure opens the
+    /// circuit.
+    ///
+    /// # Panics
+    ///
+    /// If `rate` is not above 0 and at most 1, or if `period` is below 10 ns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), decor::Error> {
+    /// use decor::{CircuitBreaker, CircuitState};
+    /// use std::time::Duration;
+    ///
+    /// let breaker = CircuitBreaker::rate(0.5, Duration::from_secs(30));
+    /// for _ in 0..10 {
+    ///     breaker.enter()?.succeeded();
+    /// }
+    /// for _ in 0..9 {
+    ///     breaker.enter()?.failed();
+    /// }
+    /// assert_eq!(breaker.state(), CircuitState::Closed);
+    /// breaker.enter()?.failed(); // 10 of 20
+    /// assert_eq!(breaker.state(), CircuitState::Open);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn rate(rate: f64, period: Duration) -> Self {
+        or_panic(Self::try_rate(rate, period))
+    }
+
+    /// [`rate`](Self::rate) for values that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If `rate` is not above 0 and at most 1, or if `period` is below 10 ns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let error = decor::CircuitBreaker::try_rate(50.0, Duration::from_secs(30)).unwrap_err();
+    /// assert_eq!(error.to_string(), "`rate` is 50, but must be above 0 and at most 1");
+    /// ```
+    pub fn try_rate(rate: f64, period: Duration) -> Result<Self, ConfigError> {
+        Self::builder().rate(rate, period).try_build()
+    }
+
+    /// Returns a builder, for all settings.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::CircuitBreaker;
+    /// use std::time::Duration;
+    ///
+    /// let breaker = CircuitBreaker::builder()
+    ///     .among(10, 20)
+    ///     .open_for(Duration::from_secs(5))
+    ///     .probes(3)
+    ///     .named("users")
+    ///     .build();
+    /// assert_eq!(breaker.to_string(), "users: 10 failures among 20 calls, open for 5s, 3 probes");
+    /// ```
+    pub fn builder() -> CircuitBreakerBuilder {
+        CircuitBreakerBuilder::new()
+    }
+}
 
 /// Builder of a [`CircuitBreaker`]: see [`CircuitBreaker::builder`].
 ///
@@ -392,6 +555,19 @@ impl TryFrom<CircuitBreakerConfig> for CircuitBreakerBuilder {
         let open_by = open_by.map(RetryPolicy::try_from).transpose()?.map(RetryPolicy::endless);
         let (is_observing, name) = (observing, name.map(Name::from));
         Ok(Self { window, minimum_calls, open_for, open_by, probes, slow_after, is_observing, name, on_change: None })
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`CircuitBreakerConfig`].
+impl TryFrom<CircuitBreakerConfig> for CircuitBreaker {
+    type Error = ConfigError;
+
+    fn try_from(config: CircuitBreakerConfig) -> Result<Self, ConfigError> {
+        CircuitBreakerBuilder::try_from(config)?.try_build()
     }
 }
 

@@ -1,17 +1,7 @@
-//! The report of a change of state: an event for the log, and the callback.
+//! A change of state, as the callback and the log show it.
 
-use super::core::Settings;
-use crate::{
-    CircuitReason, CircuitState, Name,
-    policy::Change,
-    trace::{BREAKER, Readable, may_be_enabled},
-};
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
-};
-use tracing::{Level, field};
+use crate::{CircuitReason, CircuitState, Name, trace::Readable};
+use std::{fmt, time::Duration};
 
 /// A change of a breaker's state, for
 /// [`on_change`](crate::CircuitBreakerBuilder::on_change).
@@ -52,34 +42,6 @@ impl fmt::Display for CircuitChange {
         match (to, open_for) {
             (_, Some(open_for)) => write!(f, "circuit {name} opened for {}: {reason}{observing}", Readable(*open_for)),
             (to, None) => write!(f, "circuit {name} is {to}: {reason}{observing}"),
-        }
-    }
-}
-
-impl Settings {
-    /// Reports a change. Runs outside of the lock, because a subscriber or the callback may use the
-    /// breaker.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn report(&self, change: Change) {
-        let Change { from, to, reason, open_for } = change;
-        let opens = matches!(to, CircuitState::Open | CircuitState::Isolated);
-        let listens = may_be_enabled(if opens { Level::WARN } else { Level::INFO });
-        if !listens && self.on_change.is_none() {
-            return;
-        }
-        let (name, observing) = (self.name.clone(), self.is_observing);
-        let change = CircuitChange { name, from, to, reason, open_for, observing };
-        let (breaker, from, to) = (change.name.get(), field::display(from), field::display(to));
-        if opens {
-            tracing::warn!(target: BREAKER, breaker, from = &from, to = &to, "{change}");
-        } else {
-            tracing::info!(target: BREAKER, breaker, from = &from, to = &to, "{change}");
-        }
-        if let Some(on_change) = &self.on_change {
-            // A panic must not replace the result of the call that changed the state, nor abort the
-            // process if the call is being dropped by another panic. The panic hook has shown it.
-            drop(catch_unwind(AssertUnwindSafe(|| on_change(&change))));
         }
     }
 }

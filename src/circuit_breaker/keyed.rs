@@ -1,9 +1,7 @@
 //! A breaker for each key, such as a host or a tenant.
 
 use super::{
-    breaker::CircuitBreaker,
-    builder::CircuitBreakerBuilder,
-    core::{Core, Settings},
+    breaker::CircuitBreaker, builder::CircuitBreakerBuilder, settings::Settings, state::Core,
     stats::CircuitBreakerStats,
 };
 use crate::{

@@ -3,11 +3,12 @@
 mod breaker;
 mod builder;
 mod change;
-mod core;
 mod keyed;
 #[cfg(all(test, shuttle, feature = "test-util"))]
 mod model_check;
 mod passage;
+mod settings;
+mod state;
 mod stats;
 
 pub use breaker::CircuitBreaker;
@@ -17,4 +18,4 @@ pub use keyed::{KeyedBreaker, KeyedBreakerBuilder};
 pub use passage::Passage;
 pub use stats::CircuitBreakerStats;
 
-pub(crate) use core::{Core, Ending};
+pub(crate) use state::{Core, Ending};

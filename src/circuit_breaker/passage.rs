@@ -1,6 +1,6 @@
 //! A call that passes a breaker by hand.
 
-use super::core::{Core, Ending};
+use super::state::{Core, Ending};
 use crate::{
     clock::{Clock, Nanos},
     policy::Ticket,

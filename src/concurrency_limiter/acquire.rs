@@ -32,7 +32,7 @@ pub trait Weight: Copy {
     fn permits(&self) -> Result<u32, Error>;
 }
 
-/// One permit. Needs no memory in a call.
+/// A single permit, which needs no memory in a call.
 #[derive(Debug, Clone, Copy)]
 pub struct OnePermit;
 
@@ -267,9 +267,9 @@ impl<'a> AcquireConcurrency<'a> {
 
     /// Waits by blocking the thread, in the same queue as tasks.
     ///
-    /// Stays parked on a [closed](crate::ConcurrencyLimiter::close) limiter, because this method has
-    /// no error to return. `limiter.acquire_many(1).blocking()` waits in the same way, and fails on
-    /// a closed limiter.
+    /// Stays parked on a [closed](crate::ConcurrencyLimiter::close) limiter, because this method
+    /// has no error to return. `limiter.acquire_many(1).blocking()` waits in the same way, and
+    /// fails on a closed limiter.
     ///
     /// # Panics
     ///

@@ -85,7 +85,8 @@ impl ConcurrencyLimiter {
     /// ```
     /// use decor::ConcurrencyLimiter;
     ///
-    /// let limiter = ConcurrencyLimiter::builder().limit(8).max_waiting(100).named("users").build();
+    /// let builder = ConcurrencyLimiter::builder().limit(8).max_waiting(100);
+    /// let limiter = builder.named("users").build();
     /// assert_eq!(limiter.to_string(), "users, 8 at once");
     /// ```
     pub fn builder() -> ConcurrencyLimiterBuilder {
@@ -111,8 +112,8 @@ impl ConcurrencyLimiterBuilder {
         self
     }
 
-    /// Makes the limit adaptive within this range, instead of fixed. The build fails if the range is
-    /// empty, or begins with zero.
+    /// Makes the limit adaptive within this range, instead of fixed. The build fails if the range
+    /// is empty, or begins with zero.
     ///
     /// # Examples
     ///

@@ -7,7 +7,7 @@ use crate::{
     error::or_panic,
     keys::{CHECKS_PER_LOOKUP, DEFAULT_MAX_KEYS, Keys, Template, checked_keys},
     policy::Kind,
-    sync::{Arc, AtomicBool, Ordering},
+    sync::{Arc, AtomicBool, AtomicU64, Ordering},
 };
 use std::{borrow::Borrow, fmt, hash::Hash, ops::RangeInclusive, task::Waker};
 
@@ -15,8 +15,8 @@ use std::{borrow::Borrow, fmt, hash::Hash, ops::RangeInclusive, task::Waker};
 /// tenant. All clones are one limiter.
 ///
 /// [`for_key`](Self::for_key) returns the [`ConcurrencyLimiter`] of one key, with all its methods.
-/// In a chain, [`.concurrency_limited_by_key(..)`](crate::FnExt::concurrency_limited_by_key) and its
-/// variants take the key from the arguments.
+/// In a chain, [`.concurrency_limited_by_key(..)`](crate::FnExt::concurrency_limited_by_key) and
+/// its variants take the key from the arguments.
 ///
 /// # Examples
 ///
@@ -39,8 +39,8 @@ use std::{borrow::Borrow, fmt, hash::Hash, ops::RangeInclusive, task::Waker};
 /// # }
 /// ```
 ///
-/// [`adaptive`](Self::adaptive) makes a limiter with an adaptive limit for each key. For every other
-/// setting, start from the builder of a limiter:
+/// [`adaptive`](Self::adaptive) makes a limiter with an adaptive limit for each key. For every
+/// other setting, start from the builder of a limiter:
 /// `ConcurrencyLimiter::builder().limit(8).keyed().max_keys(..).build()`. See
 /// [`keyed`](ConcurrencyLimiterBuilder::keyed).
 ///
@@ -48,8 +48,8 @@ use std::{borrow::Borrow, fmt, hash::Hash, ops::RangeInclusive, task::Waker};
 ///
 /// At most [`max_keys`](Self::max_keys) keys are remembered, 65,536 by default. A key takes about
 /// 500 bytes. If a new key exceeds the maximum, an idle key is forgotten: a key that no call waits
-/// for, runs for or holds. The oldest key is forgotten first, and keys with a limit that has adapted
-/// are forgotten last. A forgotten key starts anew if it comes again; its counts stay in
+/// for, runs for or holds. The oldest key is forgotten first, and keys with a limit that has
+/// adapted are forgotten last. A forgotten key starts anew if it comes again; its counts stay in
 /// [`stats`](Self::stats).
 ///
 /// Keys in use are never forgotten, and neither is a key with a setting of its own, such as a fixed
@@ -75,6 +75,8 @@ struct Common {
     max_waiting: Option<usize>,
     name: Option<Name>,
     is_closed: AtomicBool,
+    /// Number of keys that ever came. Takes the place of a clock.
+    came: AtomicU64,
 }
 
 /// Builder of a [`KeyedConcurrencyLimiter`]: see [`ConcurrencyLimiterBuilder::keyed`].
@@ -158,8 +160,13 @@ impl KeyedConcurrencyLimiterBuilder {
     pub fn try_build<K: Eq + Hash + Clone>(self) -> Result<KeyedConcurrencyLimiter<K>, ConfigError> {
         let Self { limiter: ConcurrencyLimiterBuilder { config }, max_keys } = self;
         let kind = config.kind()?;
-        let common =
-            Common { kind, max_waiting: config.max_waiting, name: config.name, is_closed: AtomicBool::new(false) };
+        let common = Common {
+            kind,
+            max_waiting: config.max_waiting,
+            name: config.name,
+            is_closed: AtomicBool::new(false),
+            came: AtomicU64::new(0),
+        };
         Ok(KeyedConcurrencyLimiter { keys: Arc::new(Keys::new(common, checked_keys(max_keys)?)) })
     }
 }
@@ -444,9 +451,13 @@ impl<K: Eq + Hash + Clone> KeyedConcurrencyLimiter<K> {
     }
 }
 
-/// The keys need no clock. A key is idle at moment 0 if it has the settings of all keys, and at the
-/// end of time if its limit has adapted. The first check of a key comes after moment 0, which is
-/// always now, so keys are checked only to make room.
+/// Time after which a key would be looked at by itself, counted in keys that came. No program lives
+/// that long, so keys are forgotten only to make room.
+const NEVER: Nanos = 1 << 60;
+
+/// The keys need no clock, because only their order counts: the time is the number of keys that
+/// came. The key that was made or looked at first is the next to go. A key with a limit that has
+/// adapted goes after all others.
 impl Template for Common {
     type Handle = Core;
     type Stats = ConcurrencyStats;
@@ -454,6 +465,7 @@ impl Template for Common {
     const MAX_LOOKS: usize = 2 * CHECKS_PER_LOOKUP;
 
     fn make(&self) -> Core {
+        self.came.fetch_add(1, Ordering::Relaxed);
         let core = Core::new(self.kind, self.max_waiting, self.name.clone());
         if self.is_closed.load(Ordering::SeqCst) {
             drop(core.close()); // a new limiter has no waiters
@@ -462,11 +474,11 @@ impl Template for Common {
     }
 
     fn now(&self) -> Nanos {
-        0
+        self.came.load(Ordering::Relaxed)
     }
 
     fn idle_after(&self) -> Nanos {
-        1
+        NEVER
     }
 
     /// A handle that a call waits or runs for is held by that call, so it is not looked at.
@@ -475,7 +487,7 @@ impl Template for Common {
         match self.kind {
             _ if core.max_waiting() != self.max_waiting => None,
             Kind::Fixed { .. } => has_first_limit.then_some(0),
-            Kind::Adaptive { .. } => Some(if has_first_limit { 0 } else { Nanos::MAX }),
+            Kind::Adaptive { .. } => Some(if has_first_limit { 0 } else { 2 * NEVER }),
         }
     }
 
@@ -483,8 +495,8 @@ impl Template for Common {
         core.stats()
     }
 
-    /// The limit of a key that was forgotten no longer counts. Waiters and permits of a limiter that
-    /// no caller holds were leaked.
+    /// The limit of a key that was forgotten no longer counts. Waiters and permits of a limiter
+    /// that no caller holds were leaked.
     fn last_stats(&self, core: &Core) -> ConcurrencyStats {
         ConcurrencyStats { waiting: 0, in_use: 0, limit: 0, ..core.stats() }
     }

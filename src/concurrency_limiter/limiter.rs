@@ -14,8 +14,8 @@ use std::{fmt, ops::RangeInclusive, task::Waker, time::Duration};
 /// The field also says bulkhead. Keep a limiter in the state of the program, and share it among all
 /// functions that call the service, with
 /// [`.concurrency_limited(&limiter)`](crate::FnExt::concurrency_limited) or by hand. A
-/// [`RateLimiter`](crate::RateLimiter) limits how many calls begin in a period; a concurrency limiter
-/// limits how many are in progress, however long each takes.
+/// [`RateLimiter`](crate::RateLimiter) limits how many calls begin in a period; a concurrency
+/// limiter limits how many are in progress, however long each takes.
 ///
 /// # Examples
 ///
@@ -43,12 +43,12 @@ use std::{fmt, ops::RangeInclusive, task::Waker, time::Duration};
 /// # Fairness
 ///
 /// Calls are admitted in the order in which they came, whether they wait as tasks or as threads. A
-/// newcomer never overtakes a call that waits, and light calls do not overtake a heavy one: while the
-/// first waiter needs more permits than are free, all calls behind it wait.
+/// newcomer never overtakes a call that waits, and light calls do not overtake a heavy one: while
+/// the first waiter needs more permits than are free, all calls behind it wait.
 ///
-/// Permits are handed over. A call that ends gives its permits to the first waiter, which holds them
-/// from then on, even before it is polled. If the waiter is dropped instead, the permits go to the
-/// next one. A waiter is therefore polled twice: when it joins the queue, and when it has its
+/// Permits are handed over. A call that ends gives its permits to the first waiter, which holds
+/// them from then on, even before it is polled. If the waiter is dropped instead, the permits go to
+/// the next one. A waiter is therefore polled twice: when it joins the queue, and when it has its
 /// permits.
 ///
 /// # The end of a call
@@ -59,30 +59,30 @@ use std::{fmt, ops::RangeInclusive, task::Waker, time::Duration};
 ///
 /// # Adaptive limits
 ///
-/// [`adaptive`](Self::adaptive) makes a limiter that finds the limit of a service by itself: additive
-/// increase, multiplicative decrease, as TCP does it. No clock is needed.
+/// [`adaptive`](Self::adaptive) makes a limiter that finds the limit of a service by itself:
+/// additive increase, multiplicative decrease, as TCP does it. No clock is needed.
 ///
-/// - A *signal* of overload, such as a 429 or a 503, sets the limit to three quarters, rounded down,
-///   but no lower than the range. It comes from
+/// - A *signal* of overload, such as a 429 or a 503, sets the limit to three quarters, rounded
+///   down, but no lower than the range. It comes from
 ///   [`.backing_off(..)`](crate::FnExt::backing_off), [`overloaded`](Self::overloaded) or
-///   [`ConcurrencyPermit::overloaded`]. Calls that were in progress at that moment had the old limit,
-///   so their signals have no effect.
+///   [`ConcurrencyPermit::overloaded`]. Calls that were in progress at that moment had the old
+///   limit, so their signals have no effect.
 /// - After as many *good ends* as the limit is, the limit is increased by one, up to the range. A
-///   call ends well if it completes, with an `Ok` or with an `Err`, if the limit was reached while it
-///   ran, and if no signal came while it ran. Therefore an idle program does not raise its limit.
-///   Cancelled and panicked calls count for nothing.
+///   call ends well if it completes, with an `Ok` or with an `Err`, if the limit was reached while
+///   it ran, and if no signal came while it ran. Therefore an idle program does not raise its
+///   limit. Cancelled and panicked calls count for nothing.
 ///
 /// An `Err` without a signal is a good end, because most errors say nothing about load, and because
-/// [`.concurrency_limited(..)`](crate::FnExt::concurrency_limited) takes any output. Name every error
-/// that does, timeouts included, in `.backing_off(..)`.
+/// [`.concurrency_limited(..)`](crate::FnExt::concurrency_limited) takes any output. Name every
+/// error that does, timeouts included, in `.backing_off(..)`.
 ///
 /// # Calls for more than the limit
 ///
-/// A call for more permits than the limit is refused at once with
-/// [`Error::InvalidArgument`]. If [`set_limit`](Self::set_limit) lowers the limit below the permits
-/// of a call that waits, the call is refused when its turn comes. With an adaptive limit, only a call
-/// for more than the largest limit is refused. A call for more than the limit of the moment waits
-/// until no other call runs, and then runs alone.
+/// A call for more permits than the limit is refused at once with [`Error::InvalidArgument`]. If
+/// [`set_limit`](Self::set_limit) lowers the limit below the permits of a call that waits, the call
+/// is refused when its turn comes. With an adaptive limit, only a call for more than the largest
+/// limit is refused. A call for more than the limit of the moment waits until no other call runs,
+/// and then runs alone.
 ///
 /// # Changing settings
 ///
@@ -91,8 +91,8 @@ use std::{fmt, ops::RangeInclusive, task::Waker, time::Duration};
 ///
 /// # Memory
 ///
-/// A waiter takes about 40 bytes in the queue, and the rest in its own future. An admitted call takes
-/// no memory.
+/// A waiter takes about 40 bytes in the queue, and the rest in its own future. An admitted call
+/// takes no memory.
 #[doc(alias = "bulkhead")]
 #[doc(alias = "semaphore")]
 #[derive(Clone)]
@@ -116,8 +116,8 @@ impl ConcurrencyLimiter {
     ///
     /// # Cancel safety
     ///
-    /// If dropped while waiting, the call leaves the queue. Permits that it was handed go to the next
-    /// waiter.
+    /// If dropped while waiting, the call leaves the queue. Permits that it was handed go to the
+    /// next waiter.
     ///
     /// # Examples
     ///
@@ -185,8 +185,8 @@ impl ConcurrencyLimiter {
     ///
     /// # Errors
     ///
-    /// - [`Error::ConcurrencyLimited`] when `max_wait` has passed, at once if it is zero, and beyond
-    ///   [`max_waiting`](crate::ConcurrencyLimiterBuilder::max_waiting).
+    /// - [`Error::ConcurrencyLimited`] when `max_wait` has passed, at once if it is zero, and
+    ///   beyond [`max_waiting`](crate::ConcurrencyLimiterBuilder::max_waiting).
     ///
     /// - [`Error::Closed`] as for [`acquire_many`](Self::acquire_many).
     ///
@@ -274,8 +274,8 @@ impl ConcurrencyLimiter {
     /// Signals an overload of the service to an [adaptive](Self#adaptive-limits) limiter, which
     /// decreases its limit. A limiter with a fixed limit ignores the signal.
     ///
-    /// By hand, the limiter does not know which call the signal is from. While a call is in progress
-    /// that was in progress at the last decrease, the signal has no effect.
+    /// By hand, the limiter does not know which call the signal is from. While a call is in
+    /// progress that was in progress at the last decrease, the signal has no effect.
     /// [`ConcurrencyPermit::overloaded`] and [`.backing_off(..)`](crate::FnExt::backing_off) know
     /// their call.
     ///
@@ -308,8 +308,8 @@ impl ConcurrencyLimiter {
         self.core.shrinks()
     }
 
-    /// Returns the maximum number of permits that are taken at once: the limit of the moment, if the
-    /// limiter is adaptive.
+    /// Returns the maximum number of permits that are taken at once: the limit of the moment, if
+    /// the limiter is adaptive.
     ///
     /// # Examples
     ///
@@ -389,8 +389,8 @@ impl ConcurrencyLimiter {
     }
 
     /// Returns the number of permits that are free. The number is 0 while more are taken than the
-    /// limit allows, and once the limiter is closed. While calls wait, free permits are kept for the
-    /// first of them.
+    /// limit allows, and once the limiter is closed. While calls wait, free permits are kept for
+    /// the first of them.
     ///
     /// # Examples
     ///
@@ -454,8 +454,8 @@ impl ConcurrencyLimiter {
 
     /// Closes the limiter for good, for a shutdown. Calls that run go on.
     ///
-    /// Every waiting call that can fail gets [`Error::Closed`] at once, and so does every later call.
-    /// A call of [`acquire`](Self::acquire) or
+    /// Every waiting call that can fail gets [`Error::Closed`] at once, and so does every later
+    /// call. A call of [`acquire`](Self::acquire) or
     /// [`.concurrency_limited(..)`](crate::FnExt::concurrency_limited) cannot fail, and stays
     /// pending. A waiter that was handed its permits before keeps them.
     ///

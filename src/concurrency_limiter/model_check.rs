@@ -15,10 +15,7 @@ use super::{
     state::{Answer, Core, IfBusy, Ticket, Turn},
 };
 use crate::{model_check::explore, policy::Ended};
-use shuttle::{
-    sync::{Condvar, Mutex as ModelMutex},
-    thread,
-};
+use shuttle::thread;
 use std::{
     // Not the checker's types, because the log is not part of the model.
     sync::{
@@ -42,27 +39,28 @@ enum Act {
 }
 use Act::{Close, Leave, SetLimit, Task, Thread, Try};
 
-/// The waker of a thread: a flag with a condition variable of the checker.
-#[derive(Default)]
+/// The waker of a thread.
 struct Parker {
-    woken: ModelMutex<bool>,
-    wakes: Condvar,
+    woken: AtomicBool,
+    thread: thread::Thread,
 }
 
 impl Wake for Parker {
     fn wake(self: Arc<Self>) {
-        *self.woken.lock().unwrap() = true;
-        self.wakes.notify_one();
+        self.woken.store(true, SeqCst);
+        self.thread.unpark();
     }
 }
 
 impl Parker {
+    fn of_this_thread() -> Arc<Self> {
+        Arc::new(Self { woken: AtomicBool::new(false), thread: thread::current() })
+    }
+
     fn park(&self) {
-        let mut woken = self.woken.lock().unwrap();
-        while !*woken {
-            woken = self.wakes.wait(woken).unwrap();
+        while !self.woken.swap(false, SeqCst) {
+            thread::park();
         }
-        *woken = false;
     }
 }
 
@@ -98,7 +96,6 @@ impl Model {
     fn use_permits(&self, permits: u32, number: u64) {
         let in_use = self.in_use.fetch_add(permits, SeqCst) + permits;
         assert!(in_use <= self.most, "{in_use} permits in use");
-        thread::yield_now();
         self.in_use.fetch_sub(permits, SeqCst);
         self.core.end(permits, number, || Ended::Well);
     }
@@ -106,7 +103,7 @@ impl Model {
     fn act(&self, act: Act) {
         match act {
             Thread(permits) => {
-                let parker = Arc::<Parker>::default();
+                let parker = Parker::of_this_thread();
                 let waker = Waker::from(Arc::clone(&parker));
                 match self.core.admit_or_queue(permits, IfBusy::Wait, &waker) {
                     Answer::Admitted(number) => self.use_permits(permits, number),
@@ -162,10 +159,11 @@ impl Model {
     }
 }
 
-/// Runs these threads in every interleaving with at most two preemptions.
+/// Runs these threads in every interleaving with at most two preemptions, or one for three threads.
 fn check(make: fn() -> ConcurrencyLimiter, threads: &[&[Act]]) {
     let acts: Vec<Vec<Act>> = threads.iter().map(|acts| acts.to_vec()).collect();
-    let explored = explore(2, move || {
+    let preemptions = if threads.len() > 2 { 1 } else { 2 };
+    let explored = explore(preemptions, move || {
         let limiter = make();
         let limits =
             acts.iter().flatten().filter_map(|act| if let SetLimit(limit) = act { Some(*limit) } else { None });
@@ -269,7 +267,7 @@ fn waiters_are_admitted_in_the_order_in_which_they_came() {
         let admitted = Arc::<Mutex<Vec<u64>>>::default();
         let wait = |limiter: ConcurrencyLimiter, admitted: Arc<Mutex<Vec<u64>>>| {
             move || {
-                let parker = Arc::<Parker>::default();
+                let parker = Parker::of_this_thread();
                 let waker = Waker::from(Arc::clone(&parker));
                 let number = match limiter.core.admit_or_queue(1, IfBusy::Wait, &waker) {
                     Answer::Admitted(_) => return,

@@ -2,10 +2,10 @@
 //! waits, is dropped or ends.
 //!
 //! Tasks and threads share one queue. Permits are *handed over*: the call that gives permits back
-//! takes the first waiters that fit out of the queue and wakes them. A waiter finds out by its place.
-//! All places before the first one of the queue were handed their permits, because waiters leave the
-//! front in no other way than by permits, by a refusal that is written down, or by being dropped. A
-//! waiter therefore needs no memory that it shares with the limiter.
+//! takes the first waiters that fit out of the queue and wakes them. A waiter finds out by its
+//! place. All places before the first one of the queue were handed their permits, because waiters
+//! leave the front in no other way than by permits, by a refusal that is written down, or by being
+//! dropped. A waiter therefore needs no memory that it shares with the limiter.
 //!
 //! | state | event | action | next state |
 //! |---|---|---|---|
@@ -113,7 +113,7 @@ pub(super) struct Ticket {
     number: u64,
 }
 
-/// What a call does if it has to wait.
+/// The choice of a call that has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IfBusy {
     /// Waits, however many calls are waiting.
@@ -324,10 +324,8 @@ impl fmt::Display for Core {
 impl State {
     /// The permits that calls may take without the lock; `None` if each call needs the lock.
     fn free_without_lock(&self) -> Option<u32> {
-        let needs_lock = self.waiting > 0
-            || self.is_closed
-            || self.flow.is_adaptive()
-            || self.flow.in_use() > self.flow.limit();
+        let needs_lock =
+            self.waiting > 0 || self.is_closed || self.flow.is_adaptive() || self.flow.in_use() > self.flow.limit();
         (!needs_lock).then(|| self.flow.available())
     }
 
@@ -386,8 +384,10 @@ impl State {
     ) -> Turn {
         if let Some(waiter) = self.queue.get_mut(ticket.place) {
             if is_late {
-                self.remove(ticket, after);
-                return Turn::Refused(self.busy(name));
+                after.stale.add(self.pop(ticket.place).waker);
+                let refusal = self.busy(name);
+                self.hand_over(after);
+                return Turn::Refused(refusal);
             }
             if !waiter.waker.will_wake(waker) {
                 after.stale.add(std::mem::replace(&mut waiter.waker, waker.clone()));
@@ -415,18 +415,14 @@ impl State {
     fn leave(&mut self, ticket: Ticket, permits: u32, after: &mut Aftermath) {
         self.stats.cancelled += 1;
         if self.queue.get_mut(ticket.place).is_some() {
-            self.remove(ticket, after);
+            after.stale.add(self.pop(ticket.place).waker);
+            self.hand_over(after);
         } else if !self.refused.remove(&ticket.place) && self.was_handed_over(ticket) {
             self.end(permits, ticket.number, Ended::Otherwise, after);
         }
     }
 
-    /// Takes a waiter out of the queue. Those behind it may fit now.
-    fn remove(&mut self, ticket: Ticket, after: &mut Aftermath) {
-        after.stale.add(self.pop(ticket.place).waker);
-        self.hand_over(after);
-    }
-
+    /// Takes a waiter out of the queue. If it was the first, those behind it may fit now.
     fn pop(&mut self, place: i64) -> Waiter {
         self.waiting -= 1;
         self.queue.leave(place, |_| (), |_, ()| ()).expect("the waiter is in the queue")

@@ -13,7 +13,8 @@ use std::fmt;
 /// let permit = limiter.try_acquire()?;
 /// assert_eq!(
 ///     limiter.stats().to_string(),
-///     "ConcurrencyStats(admitted=1, delayed=0, refused=0, cancelled=0, waiting=0, in_use=1, limit=8)",
+///     "ConcurrencyStats(admitted=1, delayed=0, refused=0, cancelled=0, waiting=0, in_use=1, \
+///      limit=8)",
 /// );
 /// # drop(permit);
 /// # Ok::<(), decor::Error>(())

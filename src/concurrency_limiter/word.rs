@@ -17,7 +17,7 @@ use crate::sync::{
 /// Value of the word while the limiter is shut.
 const SHUT: u64 = u64::MAX;
 
-/// One admitted call in the upper half.
+/// The upper half with a single admitted call.
 const ONE_CALL: u64 = 1 << 32;
 
 /// Values from here on have no room for another call in the upper half. `SHUT` is one of them.

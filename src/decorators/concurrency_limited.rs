@@ -28,8 +28,8 @@ use std::{
 struct Held<W: Weight> {
     slot: Slot<Arc<Core>, W>,
     ended: Ended,
-    /// `true` if the gate serves several calls. Each call is then dropped after its end is reported,
-    /// and before the gate is released.
+    /// `true` if the gate serves several calls. Each call is then dropped after its end is
+    /// reported, and before the gate is released.
     is_renewed: bool,
 }
 
@@ -358,8 +358,8 @@ impl<C, L, R: ForOne> Around<Late<C>, GateLayer<ConcurrencyLimited<L, R>>> {
     /// by key. After `concurrency_limited` it is the same as
     /// [`concurrency_limited_by`](crate::FnExt::concurrency_limited_by).
     ///
-    /// The closure takes each argument by reference, with its type written. It runs when the call is
-    /// made, and before a retry for each attempt. Takes [`Fallible`] outputs. Cancel safety and
+    /// The closure takes each argument by reference, with its type written. It runs when the call
+    /// is made, and before a retry for each attempt. Takes [`Fallible`] outputs. Cancel safety and
     /// panics are those of the decorator that `.permits(..)` follows.
     ///
     /// # Errors

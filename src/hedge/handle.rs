@@ -9,7 +9,7 @@ use crate::{
     policy::{HedgeConfig, HedgePlan, Latencies, Trigger},
     retry_budget::Withdrawal,
     striped::Striped,
-    sync::{Arc, AtomicU64, Mutex, Ordering::Relaxed, lock_spinning},
+    sync::{Arc, Mutex, Ordering::Relaxed, lock_spinning},
 };
 use std::{
     fmt,
@@ -81,8 +81,9 @@ enum Delay {
 
 /// The durations of first calls.
 struct Durations {
-    /// Number of calls that succeeded at their first poll. Such calls take no lock.
-    instant: AtomicU64,
+    /// Calls that succeeded at their first poll. Such calls take no lock. A call that another thread
+    /// counts at this moment may be left out until the next look.
+    instant: Striped,
     recorded: Mutex<Recorded>,
 }
 
@@ -96,8 +97,8 @@ impl Durations {
     /// Runs `use_them` with all durations.
     fn with<R>(&self, use_them: impl FnOnce(&mut Latencies) -> R) -> R {
         let mut recorded = lock_spinning(&self.recorded);
-        let instant = self.instant.load(Relaxed);
-        let new = instant.wrapping_sub(recorded.instant);
+        let instant = self.instant.get();
+        let new = instant - recorded.instant;
         if new > 0 {
             recorded.instant = instant;
             recorded.latencies.record_instant(new);
@@ -251,7 +252,7 @@ impl Hedge {
             Trigger::After(delay) => Delay::Fixed(delay),
             Trigger::Percentile(rank) => {
                 let recorded = Recorded { latencies: Latencies::new(rank), instant: 0 };
-                let durations = Durations { instant: AtomicU64::new(0), recorded: Mutex::new(recorded) };
+                let durations = Durations { instant: Striped::default(), recorded: Mutex::new(recorded) };
                 Delay::Measured(Box::new(durations))
             }
         };
@@ -336,7 +337,7 @@ impl Hedge {
     #[inline]
     pub(crate) fn ended_at_once(&self) {
         if let Delay::Measured(durations) = &self.0.delay {
-            durations.instant.fetch_add(1, Relaxed);
+            durations.instant.count();
         }
         self.deposit();
     }

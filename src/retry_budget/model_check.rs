@@ -47,7 +47,7 @@ fn ends(threads: &[&[Act]], held: u64, (retries, balance): End, found: &mut BTre
 fn run(threads: &'static [&'static [Act]]) -> usize {
     let mut possible = BTreeSet::new();
     ends(threads, 0, (0, 2), &mut possible);
-    explore(3, move || {
+    explore(2, move || {
         let budget = RetryBudget::new(0.5).capacity(1);
         let act = |budget: &RetryBudget, act: Act| {
             let retry = if act == Succeed { None } else { budget.withdraw(Clock::Thread) };
@@ -72,7 +72,8 @@ fn run(threads: &'static [&'static [Act]]) -> usize {
         let running = threads.iter().map(|acts| spawn(acts)).collect::<Vec<_>>();
         let retries = running.into_iter().map(|thread| thread.join().unwrap()).sum();
         let balance = budget.stats().balance;
-        let end = (0..=2).find(|halves| f64::from(*halves) / 2.0 == balance).map(|halves| (retries, halves.into()));
+        let halves = (0..=2_u32).find(|halves| f64::from(*halves) / 2.0 == balance);
+        let end = halves.map(|halves| (retries, u64::from(halves)));
         assert!(end.is_some_and(|end| possible.contains(&end)), "{retries} retries, and {balance} left");
     })
 }

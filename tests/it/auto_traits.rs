@@ -13,7 +13,7 @@ use crate::{
 };
 use decor::{
     describe::{Chain, HandleId, Lint, Retries, Step, StepKind},
-    future::{Acquire, AcquireMany, Called, GatedFuture, LateFuture, Repeated, TimeoutFuture},
+    future::{Acquire, AcquireMany, Called, GatedFuture, HedgedFuture, LateFuture, Repeated, TimeoutFuture},
     layer::{Decoration, End, Gate, Gated, GatedBy, Wait},
     prelude::*,
     *,
@@ -94,6 +94,8 @@ auto_traits! {
     blocking::Blocking<Local>: not_send not_sync Unpin;
     Timeout<All>: Send Sync Unpin;
     Timeout<NotSync>: Send not_sync Unpin;
+    Hedged<All>: Send Sync Unpin;
+    Hedged<NotSync>: Send not_sync Unpin;
     blocking::BoxedFn<(u64,), Output>: Send Sync Unpin;
     blocking::CancelToken: Send Sync Unpin;
     test_util::VirtualClock: not_send not_sync Unpin;
@@ -242,6 +244,9 @@ auto_traits! {
     // The futures with tokio's timer in place must be pinned.
     Acquire<'static>: Send Sync not_unpin;
     AcquireMany<'static>: Send Sync not_unpin;
+    HedgedFuture<All, (u64,), Ready<Output>>: Send Sync not_unpin;
+    HedgedFuture<All, (Local,), Ready<Output>>: not_send not_sync not_unpin;
+    HedgedFuture<NotSync, (u64,), NotSyncFuture>: Send not_sync not_unpin;
     TimeoutFuture<Ready<Output>>: Send Sync not_unpin;
     TimeoutFuture<LocalFuture>: not_send not_sync not_unpin;
     TimeoutFuture<NotSyncFuture>: Send not_sync not_unpin;

@@ -11,7 +11,7 @@ use decor::{
 };
 use futures::future::{join, join_all};
 use std::{
-    fmt, fs,
+    env, fmt, fs,
     future::{Future, pending, ready},
     io,
     sync::Arc,
@@ -289,27 +289,40 @@ async fn a_good_order() {
     let names = [
         "`timeout` of an attempt",
         "`pausing`",
+        "`guarded_by`",
         "`rate_limited`",
+        "`concurrency_limited`",
+        "`unless_open`",
+        "`hedged`",
         "`retry_with`",
-        "`memoized`",
         "total `timeout`",
+        "`memoized`",
+        "caller's `timeout`",
+        "`fallback`",
         "`validated`",
         "`logged`",
         "`timed`",
     ];
     assert_said("README.md", &names.join(", "));
-    assert_said("README.md", "In that order the total `timeout` bounds every caller");
+    assert_said("README.md", "In that order the caller's `timeout` bounds every caller");
     for users_asked_for in [1, 3, CALLERS] {
         let limiter = RateLimiter::new(2, secs(10));
         let users: Memo<u64, String> = Memo::ttl(secs(300));
+        let (places, breaker) = (ConcurrencyLimiter::new(10), CircuitBreaker::consecutive(1_000));
         let get = hang_io
             .timeout(secs(2))
             .pausing(&limiter, |_| Some(secs(5)))
+            .guarded_by(&breaker)
             .rate_limited(&limiter)
+            .concurrency_limited(&places)
+            .unless_open(&breaker)
+            .hedged(Hedge::percentile(0.95).budget(&RetryBudget::new(0.1)))
             .retry_with(RetryPolicy::default())
             .transient()
+            .timeout(secs(20))
             .memoized(&users)
             .timeout(secs(7))
+            .fallback(|error: io::Error, _: u64| ready(Err(error)))
             .validated(|_: &u64| Ok::<(), &str>(()))
             .logged()
             .timed("get");
@@ -491,28 +504,100 @@ async fn the_chains_of_the_examples() {
     assert_eq!(longest_wait(|_| fetch.call(1)).await.0, SECOND);
 }
 
-/// The chain of the example `llm_client`, without the decorators that only watch.
+/// The chain of the example `llm_client`, without the decorators that only watch. If the server
+/// hangs, the breaker ends what the timeouts would let go on.
 #[tokio::test(start_paused = true)]
 async fn the_chain_of_the_model_apis_client() {
     assert_shown("examples/llm_client/client.rs", ".memoized(memo) .timeout(limits.total)");
     assert_shown("examples/llm_client/client.rs", "total: Duration::from_secs(15)");
-    assert_said("examples/llm_client/client.rs", "so every caller has its answer within `limits.total`");
-    let (limiter, memo) = (RateLimiter::new(20, ms(1_100)), Memo::<u64, String>::ttl(secs(300)));
-    let policy = RetryPolicy::exponential(ms(100)).max_delay(secs(2)).max_attempts(12).jitter(Jitter::Full);
     assert_shown("examples/llm_client/client.rs", ".deadline(limits.total.saturating_sub(limits.attempt))");
-    let policy = policy.deadline(secs(15 - 2));
-    let complete = hang_io
-        .timeout(secs(2))
-        .pausing(&limiter, Transient::retry_after)
-        .rate_limited_by(&limiter, |_: &u64| 1)
-        .retry_with(&policy)
-        .transient()
-        .memoized(&memo)
-        .timeout(secs(15));
-    for prompts in [1, CALLERS] {
-        let (longest, _) = longest_wait(|n| complete.call(n % prompts)).await;
-        assert!(longest > secs(15 - 2) && longest <= secs(15), "{prompts} prompts: {longest:?}");
+    assert_shown("examples/llm_client/client.rs", ".consecutive(12)");
+    assert_said("examples/llm_client/client.rs", "so every caller has its answer within `limits.total`");
+    let with_the_breaker = secs(2) + ms(100); // an attempt, and the delay before the one that is refused
+    for (prompts, opens_at, longest) in [(1, 12, secs(15)), (CALLERS, 12, with_the_breaker), (CALLERS, 1_000, secs(15))]
+    {
+        let (limiter, memo) = (RateLimiter::new(50, ms(1_100)), Memo::<u64, String>::ttl(secs(300)));
+        let breaker = CircuitBreaker::builder().consecutive(opens_at).open_for(ms(500)).build();
+        let budget = RetryBudget::new(0.5).capacity(20);
+        let policy = RetryPolicy::exponential(ms(100)).max_delay(secs(2)).max_attempts(12).jitter(Jitter::Full);
+        let policy = policy.deadline(secs(15 - 2)).seed(7);
+        let complete = hang_io
+            .timeout(secs(2))
+            .pausing(&limiter, Transient::retry_after)
+            .guarded_by(&breaker)
+            .when(Transient::is_transient)
+            .rate_limited_by(&limiter, |_: &u64| 1)
+            .unless_open(&breaker)
+            .hedged(&Hedge::percentile(0.99).budget(&budget))
+            .retry_with(&policy)
+            .transient()
+            .budgeted(&budget)
+            .memoized(&memo)
+            .timeout(secs(15))
+            .fallback(|_: io::Error, _: u64| ready(Ok("the fallback".to_owned())));
+        let (wait, answers) = longest_wait(|n| complete.call(n % prompts)).await;
+        assert!(wait <= longest, "{prompts} prompts, opens at {opens_at}: {wait:?}");
+        assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|text| text == "the fallback")));
     }
+}
+
+/// The front page's chain with all handles.
+#[tokio::test(start_paused = true)]
+async fn the_chain_with_all_handles() {
+    async fn fetch(_: u64) -> Result<String, Error> {
+        pending().await
+    }
+    let secs = Duration::from_secs;
+    let limiter = shown!("src/lib.rs": RateLimiter::new(100, secs(1)));
+    let places = shown!("src/lib.rs": ConcurrencyLimiter::new(20));
+    let breaker = shown!("src/lib.rs": CircuitBreaker::consecutive(5));
+    let budget = shown!("src/lib.rs": RetryBudget::new(0.1));
+    let hedge = shown!("src/lib.rs": Hedge::percentile(0.95).budget(&budget));
+    let users: Memo<u64, String> = Memo::ttl(secs(300));
+    let fetch = chained!("src/lib.rs": fetch,
+        .timeout(secs(1))
+        .guarded_by(&breaker)
+        .rate_limited(&limiter)
+        .concurrency_limited(&places)
+        .unless_open(&breaker)
+        .hedged(&hedge)
+        .retry_with(RetryPolicy::fixed(secs(1)))
+        .transient()
+        .budgeted(&budget)
+        .timeout(secs(8))
+        .memoized(&users)
+        .timeout(secs(10)));
+    let fetch = fetch
+        .fallback(|error: Error, id: u64| async move {
+            match error {
+                Error::CircuitOpen { .. } => Ok(format!("user {id}")),
+                error => Err(error),
+            }
+        })
+        .logged();
+    assert_said(
+        "src/lib.rs",
+        "every one of 20 callers has the fallback or its error within 2 s, and later callers at once.",
+    );
+    let (longest, answers) = longest_wait(|n| fetch.call(n)).await;
+    assert_eq!(longest, secs(2));
+    // The budget pays for ten retries, which the open circuit refuses.
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 10);
+    assert!(answers.iter().flat_map(|answer| answer.as_ref().err()).all(|error| is_timeout(error, secs(1))));
+    let (longest, answers) = longest_wait(|n| fetch.call(100 + n)).await;
+    assert_eq!((longest, answers.iter().all(Result::is_ok)), (Duration::ZERO, true));
+
+    let chain = fetch.describe();
+    assert!(chain.lints().is_empty(), "{:?}", chain.lints());
+    // The picture of the README and of the front page.
+    let picture = chain.to_svg();
+    if env::var_os("DECOR_PICTURES").is_some_and(|value| value == "overwrite") {
+        fs::write("docs/order.svg", &picture).unwrap();
+    }
+    assert!(
+        fs::read_to_string("docs/order.svg").unwrap() == picture,
+        "docs/order.svg shows another chain: draw it with `DECOR_PICTURES=overwrite cargo test --test it chains::`"
+    );
 }
 
 /// The chain of the example `blocking`, without the decorators that only watch.

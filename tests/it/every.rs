@@ -5,7 +5,7 @@
 //! function returns `Answer`.
 
 use decor::{
-    Error, KeyedLimiter,
+    Error, KeyedConcurrencyLimiter, KeyedLimiter,
     layer::{Decoration, Gate},
     prelude::*,
 };
@@ -54,6 +54,22 @@ macro_rules! every_decorator {
             guarded_by_key: |f| f.guarded_by_key(&every::keyed_breaker(), |arg: &Arg| *arg)
                 => ".guarded_by_key(5 failures in a row, open for 30s, for each key, ..)";
             unless_open: |f| f.unless_open(&every::breaker()) => ".unless_open(5 failures in a row, open for 30s)";
+            concurrency_limited: |f| f.concurrency_limited(&every::concurrency()) => ".concurrency_limited(8 at once)";
+            concurrency_limited_by: |f| f.concurrency_limited_by(&every::concurrency(), |_: &Arg| 2)
+                => ".concurrency_limited_by(8 at once, ..)";
+            concurrency_limited_by_key: |f| f.concurrency_limited_by_key(&every::concurrency_of_keys(), |arg: &Arg| *arg)
+                => ".concurrency_limited_by_key(8 at once for each key, ..)";
+            concurrency_limited_within: |f| f.concurrency_limited_within(&every::concurrency(), secs(1))
+                => ".concurrency_limited_within(8 at once, 1s)";
+            concurrency_limited_within_by_key: |f| f.concurrency_limited_within_by_key(&every::concurrency_of_keys(), secs(1), |arg: &Arg| *arg)
+                => ".concurrency_limited_within_by_key(8 at once for each key, 1s, ..)";
+            try_concurrency_limited: |f| f.try_concurrency_limited(&every::concurrency())
+                => ".try_concurrency_limited(8 at once)";
+            try_concurrency_limited_by_key: |f| f.try_concurrency_limited_by_key(&every::concurrency_of_keys(), |arg: &Arg| *arg)
+                => ".try_concurrency_limited_by_key(8 at once for each key, ..)";
+            backing_off: |f| f.backing_off(&every::concurrency(), |_: &decor::Error| false) => ".backing_off(8 at once, ..)";
+            backing_off_by_key: |f| f.backing_off_by_key(&every::concurrency_of_keys(), |arg: &Arg| *arg, |_: &decor::Error| false)
+                => ".backing_off_by_key(8 at once for each key, .., ..)";
             memoized: |f| f.memoized(&every::memo::<Arg>()) => ".memoized(ttl 300s)";
             memoized_by: |f| f.memoized_by(&every::memo(), |arg: &Arg| *arg) => ".memoized_by(ttl 300s, ..)";
             invalidating: |f| f.invalidating(&every::memo::<Arg>(), |arg: &Arg| *arg) => ".invalidating(ttl 300s, ..)";
@@ -102,6 +118,15 @@ macro_rules! every_future_decorator {
             guarded_by: |f| f.guarded_by(&every::breaker());
             guarded_by_key: |f| f.guarded_by_key(&every::keyed_breaker(), &7);
             unless_open: |f| f.unless_open(&every::breaker());
+            concurrency_limited: |f| f.concurrency_limited(&every::concurrency());
+            concurrency_limited_by: |f| f.concurrency_limited_by(&every::concurrency(), 2_u32);
+            concurrency_limited_by_key: |f| f.concurrency_limited_by_key(&every::concurrency_of_keys(), &7);
+            concurrency_limited_within: |f| f.concurrency_limited_within(&every::concurrency(), secs(1));
+            concurrency_limited_within_by_key: |f| f.concurrency_limited_within_by_key(&every::concurrency_of_keys(), secs(1), &7);
+            try_concurrency_limited: |f| f.try_concurrency_limited(&every::concurrency());
+            try_concurrency_limited_by_key: |f| f.try_concurrency_limited_by_key(&every::concurrency_of_keys(), &7);
+            backing_off: |f| f.backing_off(&every::concurrency(), |_: &decor::Error| false);
+            backing_off_by_key: |f| f.backing_off_by_key(&every::concurrency_of_keys(), &7, |_: &decor::Error| false);
             memoized_by: |f| f.memoized_by(&every::memo::<u64>(), 7);
             invalidating: |f| f.invalidating(&every::memo::<u64>(), 7);
             invalidating_tag: |f| f.invalidating_tag(&every::memo::<u64>(), "tag");
@@ -151,6 +176,14 @@ impl<T> Gate<T> for Open {}
 /// A limiter with free permits.
 pub(crate) fn limiter() -> RateLimiter {
     RateLimiter::new(1_000, Duration::from_secs(1))
+}
+
+pub(crate) fn concurrency() -> ConcurrencyLimiter {
+    ConcurrencyLimiter::new(8)
+}
+
+pub(crate) fn concurrency_of_keys<K: Eq + Hash + Clone>() -> KeyedConcurrencyLimiter<K> {
+    KeyedConcurrencyLimiter::new(8)
 }
 
 pub(crate) fn keyed<K: Eq + Hash + Clone>() -> KeyedLimiter<K> {

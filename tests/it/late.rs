@@ -7,7 +7,7 @@
 
 use crate::support::{ms, secs};
 use decor::{
-    Chaos, Error, KeyedLimiter,
+    Chaos, Error, KeyedConcurrencyLimiter, KeyedLimiter,
     layer::{Decoration, Gate, Wait},
     prelude::*,
 };
@@ -17,7 +17,7 @@ use std::{
     future::{IntoFuture, ready},
     task::{Poll, ready as when_ready},
 };
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, advance, sleep};
 use tokio_test::{assert_pending, assert_ready, task};
 
 type Answer = Result<u64, Error>;
@@ -50,7 +50,7 @@ fn one_per_second_each(passes: bool) -> KeyedLimiter<u64> {
 
 /// A closed breaker if it `passes`, otherwise an open one.
 fn breaker(passes: bool) -> CircuitBreaker {
-    let breaker = CircuitBreaker::consecutive(1);
+    let breaker = CircuitBreaker::consecutive(5);
     if !passes {
         breaker.trip();
     }
@@ -58,9 +58,27 @@ fn breaker(passes: bool) -> CircuitBreaker {
 }
 
 fn breaker_of_each(passes: bool) -> KeyedBreaker<u64> {
-    let keyed = KeyedBreaker::consecutive(1);
+    let keyed = KeyedBreaker::consecutive(5);
     if !passes {
         keyed.for_key(&7).trip();
+    }
+    keyed
+}
+
+/// A limiter of one call at once. With `passes` its permit is free, otherwise it comes back after a
+/// second.
+fn one_at_once(passes: bool) -> ConcurrencyLimiter {
+    one_at_once_each(passes).for_key(&7)
+}
+
+fn one_at_once_each(passes: bool) -> KeyedConcurrencyLimiter<u64> {
+    let keyed = KeyedConcurrencyLimiter::new(1);
+    if !passes {
+        let (permit, second) = (keyed.for_key(&7).try_acquire().unwrap(), sleep(secs(1)));
+        tokio::spawn(async move {
+            second.await;
+            drop(permit);
+        });
     }
     keyed
 }
@@ -104,6 +122,12 @@ macro_rules! that_hold_back {
             rate_limited_within: |f, passes| f.rate_limited_within(&one_per_second(passes), secs(1));
             rate_limited_within_by_key: |f, passes| f.rate_limited_within_by_key(&one_per_second_each(passes), secs(1), |$($parameter)*| 7);
             permits: |f, passes| f.rate_limited_by_key(&one_per_second_each(passes), |$($parameter)*| 7).permits(|$($parameter)*| 1);
+            concurrency_limited: |f, passes| f.concurrency_limited(&one_at_once(passes));
+            concurrency_limited_by: |f, passes| f.concurrency_limited_by(&one_at_once(passes), |$($parameter)*| 1);
+            concurrency_limited_by_key: |f, passes| f.concurrency_limited_by_key(&one_at_once_each(passes), |$($parameter)*| 7);
+            concurrency_limited_within: |f, passes| f.concurrency_limited_within(&one_at_once(passes), secs(2));
+            concurrency_limited_within_by_key: |f, passes| f.concurrency_limited_within_by_key(&one_at_once_each(passes), secs(2), |$($parameter)*| 7);
+            concurrency_permits: |f, passes| f.concurrency_limited_by_key(&one_at_once_each(passes), |$($parameter)*| 7).permits(|$($parameter)*| 1);
             gated: |f, passes| f.gated(NotBefore::now(passes));
             gated_by: |f, passes| f.gated_by(move |$($parameter)*| NotBefore::now(passes));
             retried: |f, passes| f.gated(NotBefore::now(passes)).retry_with(policy());
@@ -113,11 +137,14 @@ macro_rules! that_hold_back {
     };
 }
 
-/// The decorators that remember. Before a retry they need a function that is `Clone`.
+/// The decorators that remember or hedge. Before a retry they need a function that is `Clone` or
+/// `Fn`.
 macro_rules! that_remember {
     ($check:ident, [$($parameter:tt)*]) => {
         $check! {
             memoized_by: |f, passes| f.memoized_by(&memo(), |$($parameter)*| 7).gated(NotBefore::now(passes));
+            hedged: |f, passes| f.hedged(secs(2)).gated(NotBefore::now(passes));
+            held_and_hedged: |f, passes| f.gated(NotBefore::now(passes)).hedged(secs(2));
             held_and_memoized: |f, passes| f.gated(NotBefore::now(passes)).memoized_by(&memo(), |$($parameter)*| 7);
         }
     };
@@ -137,6 +164,12 @@ macro_rules! that_refuse {
             guarded_by_key: |f| f.guarded_by_key(&breaker_of_each(false), |$($parameter)*| 7);
             unless_open: |f| f.unless_open(&breaker(false));
             chaotic: |f| f.chaotic(&Chaos::seeded(7).failing(1.0), || Error::QueueFull { waiting: 0 });
+            try_concurrency_limited: |f| f.try_concurrency_limited(&one_at_once(false));
+            try_concurrency_limited_by_key: |f| f.try_concurrency_limited_by_key(&one_at_once_each(false), |$($parameter)*| 7);
+            concurrency_limited_within: |f| f.concurrency_limited_within(&one_at_once(false), ms(500));
+            concurrency_limited_within_by_key: |f| f.concurrency_limited_within_by_key(&one_at_once_each(false), ms(500), |$($parameter)*| 7);
+            concurrency_limited_by: |f| f.concurrency_limited_by(&one_at_once(true), |$($parameter)*| 2);
+            concurrency_permits: |f| f.try_concurrency_limited(&one_at_once(true)).permits(|$($parameter)*| 2);
             gated: |f| f.gated(NotBefore(None));
             gated_by: |f| f.gated_by(|$($parameter)*| NotBefore(None));
             validated: |f| f.validated(|$($parameter)*| Err("no"));
@@ -151,11 +184,12 @@ macro_rules! that_begin_when_polled {
         $check! {
             try_rate_limited: |f| f.try_rate_limited(&one_per_second(true));
             try_rate_limited_by_key: |f| f.try_rate_limited_by_key(&one_per_second_each(true), |$($parameter)*| 7);
+            try_concurrency_limited: |f| f.try_concurrency_limited(&one_at_once(true));
+            try_concurrency_limited_by_key: |f| f.try_concurrency_limited_by_key(&one_at_once_each(true), |$($parameter)*| 7);
             retry_with: |f| f.retry_with(policy());
             guarded_by: |f| f.guarded_by(&breaker(true));
             guarded_by_key: |f| f.guarded_by_key(&breaker_of_each(true), |$($parameter)*| 7);
             unless_open: |f| f.unless_open(&breaker(true));
-            hedged: |f| f.hedged(secs(1));
             chaotic: |f| f.chaotic(&Chaos::seeded(7), || Error::QueueFull { waiting: 0 });
             invalidating: |f| f.invalidating(&memo(), |$($parameter)*| 7);
             invalidating_tag: |f| f.invalidating_tag(&memo(), |$($parameter)*| "tag");

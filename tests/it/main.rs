@@ -12,6 +12,7 @@ mod chains;
 mod chaos;
 mod circuit_breaker;
 mod clocks;
+mod concurrency_limiter;
 mod deadline;
 mod describe;
 mod errors;

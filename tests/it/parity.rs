@@ -7,8 +7,8 @@
 
 use crate::support::{Listener, listen, ms, paused, secs};
 use decor::{
-    CircuitBreaker, Deprecation, Error, KeyedBreaker, KeyedLimiter, Logging, Memo, RateLimiter, RetryBudget,
-    RetryPolicy, Timing, Transient,
+    CircuitBreaker, Deprecation, Error, KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, Logging, Memo,
+    RateLimiter, RetryBudget, RetryPolicy, Timing, Transient,
     layer::{Decoration, End, Gate, Wait},
     prelude::*,
     test_util::{self, VirtualClock},
@@ -572,6 +572,56 @@ parity! {
             })
             .rate_limited_by_key(&keyed, |n: &u32| n % 2),
         [0 => 1, 0 => 2, 0 => 3], keyed.stats();
+    concurrency_limited: [slow(300, ok(1)), slow(100, BUSY)]
+        { let limiter = ConcurrencyLimiter::new(1); }
+        |f| f.concurrency_limited(&limiter),
+        [0 => 1, 0 => 2, 500 => 3], limiter.stats();
+    concurrency_limited_by: [slow(300, ok(1))]
+        { let limiter = ConcurrencyLimiter::new(10); }
+        |f| f.concurrency_limited_by(&limiter, |n: &u32| *n),
+        [0 => 4, 0 => 7, 0 => 11], limiter.stats();
+    concurrency_limited_within: [slow(300, ok(1))]
+        { let limiter = ConcurrencyLimiter::new(1); let _busy = limiter.try_acquire().unwrap(); }
+        |f| f.concurrency_limited_within(&limiter, ms(200)),
+        [0 => 1, 0 => 2, 300 => 3], limiter.stats();
+    try_concurrency_limited: [slow(300, ok(1))]
+        { let limiter = ConcurrencyLimiter::builder().limit(1).named("users").build(); }
+        |f| f.try_concurrency_limited(&limiter).permits(|n: &u32| *n),
+        [0 => 1, 0 => 2, 400 => 0], limiter.stats();
+    concurrency_limited_by_key: [slow(300, ok(1)), slow(300, ok(2)), slow(300, ok(3))]
+        { let keyed = KeyedConcurrencyLimiter::new(1); }
+        |f| f.concurrency_limited_by_key(&keyed, |n: &u32| n % 2),
+        [0 => 1, 0 => 2, 0 => 3], keyed.stats();
+    concurrency_limited_within_by_key: [slow(300, ok(1))]
+        { let keyed = KeyedConcurrencyLimiter::new(1); let _busy = keyed.for_key(&1).try_acquire().unwrap(); }
+        |f| f.concurrency_limited_within_by_key(&keyed, ms(200), |n: &u32| n % 2),
+        [0 => 1, 0 => 2, 0 => 3], keyed.stats();
+    try_concurrency_limited_by_key: [slow(300, ok(1))]
+        { let keyed = KeyedConcurrencyLimiter::new(1); let _busy = keyed.for_key(&1).try_acquire().unwrap(); }
+        |f| f.try_concurrency_limited_by_key(&keyed, |n: &u32| n % 2),
+        [0 => 1, 0 => 2], keyed.stats();
+    concurrency_limited_attempts: [slow(300, BUSY), slow(300, BUSY), ok(7)]
+        { let limiter = ConcurrencyLimiter::new(1); }
+        |f| f.concurrency_limited(&limiter).retry_with(policy()),
+        [0 => 1], limiter.stats();
+    concurrency_limited_by_key_permits_of_attempts: [BUSY, BUSY, ok(7)]
+        { let keyed = KeyedConcurrencyLimiter::new(5); }
+        |f| f.concurrency_limited_by_key(&keyed, |n: &u32| n % 2).permits(|n: &u32| *n).retry_with(policy()),
+        [0 => 4], keyed.stats();
+    backing_off: [BUSY, FATAL, BUSY]
+        { let limiter = ConcurrencyLimiter::adaptive(4..=100); }
+        |f| f.backing_off(&limiter, |e| *e == Fault::Busy).concurrency_limited(&limiter),
+        [0 => 1, 0 => 2, 0 => 3, 0 => 4], limiter.stats();
+    backing_off_by_key: [BUSY, FATAL, BUSY]
+        { let keyed = KeyedConcurrencyLimiter::adaptive(4..=100); }
+        |f| f.backing_off_by_key(&keyed, |n: &u32| n % 2, |e| *e == Fault::Busy)
+            .concurrency_limited_by_key(&keyed, |n: &u32| n % 2),
+        [0 => 1, 0 => 2, 0 => 3], (keyed.for_key(&0).limit(), keyed.for_key(&1).limit(), keyed.stats());
+    backing_off_by_key_in_attempts: [BUSY, BUSY, ok(7)]
+        { let keyed = KeyedConcurrencyLimiter::adaptive(4..=100); }
+        |f| f.backing_off_by_key(&keyed, |n: &u32| n % 2, |e| *e == Fault::Busy)
+            .concurrency_limited_by_key(&keyed, |n: &u32| n % 2).retry_with(policy()),
+        [0 => 1], keyed.stats();
     queue_is_full: []
         { let limiter = RateLimiter::builder().window(1, secs(1)).max_waiting(0).build(); }
         |f| f.rate_limited_by(&limiter, |_: &u32| 1),
@@ -830,7 +880,7 @@ parity! {
         [0 => 1];
     chaotic: [ok(7), BUSY, ok(8)]
         { let chaos = decor::Chaos::script([decor::Fault::Fail, decor::Fault::Slow(ms(300)), decor::Fault::Pass, decor::Fault::Hang]); }
-        |f| f.chaotic(&chaos, || Fault::Busy).logged().timeout(secs(1)).retry_with(policy()).logged(),
+        |f| f.logged().chaotic(&chaos, || Fault::Busy).timeout(secs(1)).retry_with(policy()).logged(),
         [0 => 1, 0 => 2], (chaos.stats());
     chaotic_by_seed: []
         { let chaos = decor::Chaos::seeded(7).failing(0.4).slowing(0.3, ms(50)); }

@@ -44,6 +44,7 @@ cases! {
     argument_not_clone
     argument_not_debug
     awaited_with_arguments
+    backing_off_plain_output
     blocking_awaited
     blocking_counter_called
     blocking_forgotten
@@ -54,6 +55,7 @@ cases! {
     blocking_timeout_of_borrowed
     boxed_with_borrowed_argument
     called_with_too_few
+    concurrency_plain_output
     context_by_reference
     counter_called
     counting_async_closure

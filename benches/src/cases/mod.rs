@@ -1,9 +1,12 @@
 //! The cases. Each is a job that several libraries do.
 
 mod blocking;
+mod breaker;
 mod budget;
 mod chain;
+mod concurrency;
 mod depth;
+mod hedge;
 mod limiter;
 mod memo;
 mod mixed;
@@ -66,12 +69,18 @@ pub const ALL: &[Case] = &[
     Case::calls("timeout_pending", "a timeout around a call that is pending once", timeout::pending),
     Case::calls("timeout_deadline", "a limit that the call can ask for, and does not", budget::limit),
     Case::calls("timeout_nested", "a limit within a limit", budget::nested),
+    Case::calls("hedge_unused", "a hedge after a delay, around a call that is ready at once", hedge::fixed),
+    Case::calls("hedge_percentile", "the same with a percentile as delay", hedge::percentile),
+    Case::calls("fallback_unused", "a closure that answers failures, and a success", hedge::fallback),
+    Case::calls("fallback_to_unused", "the same with another function", hedge::fallback_to),
     Case::calls_on(1, "paced_1t", "a free permit at an even pace", limiter::paced),
     Case::calls_on(2, "paced_2t", "the same on two threads", limiter::paced),
     Case::calls_on(1, "exact_1t", "a free permit of an exact window", limiter::exact),
     Case::calls_on(2, "exact_2t", "the same on two threads", limiter::exact),
     Case::waiters("waiters_1k", "1,000 waiters at 1,000 a second", 1_000, 1_000),
     Case::waiters("waiters_100k", "100,000 waiters at 100,000 a second", 100_000, 100_000),
+    Case::calls_on(1, "concurrency_1t", "a free permit of a concurrency limiter, given back", concurrency::free),
+    Case::calls_on(2, "concurrency_2t", "the same on two threads", concurrency::free),
     Case::calls_on(1, "memo_hit_1t", "a hit", memo::hit),
     Case::calls_on(2, "memo_hit_2t", "the same on two threads", memo::hit),
     Case::calls("memo_mixed_1", "keys of different popularity, 1 of 1,000 calls for a new one", mixed::one),
@@ -83,6 +92,8 @@ pub const ALL: &[Case] = &[
     Case::calls("blocking_ok", "a sync retry that succeeds at the first attempt", blocking::ok),
     Case::calls("timed", "a recorded time of each call", watched::timed),
     Case::calls("logged_off", "logged, without a listener", watched::logged),
+    Case::calls("breaker_closed", "a closed circuit breaker, nothing failed lately", breaker::closed),
+    Case::calls("breaker_rate", "a closed circuit breaker with a rate", breaker::rate),
     Case::calls("depth_1", "timeout", depth::depth_1),
     Case::calls("depth_2", "timeout, retry", depth::depth_2),
     Case::calls("depth_3", "timeout, retry, total timeout", depth::depth_3),

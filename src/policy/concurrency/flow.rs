@@ -8,8 +8,8 @@ use std::fmt;
 #[derive(Debug, Clone)]
 pub(crate) struct Flow {
     limit: u32,
-    /// Permits of the calls in progress. Above `limit` after the limit was lowered, and while a call
-    /// runs alone that asked for more than the limit of an adaptive limiter.
+    /// Permits of the calls in progress. Above `limit` after the limit was lowered, and while a
+    /// call runs alone that asked for more than the limit of an adaptive limiter.
     in_use: u64,
     /// Calls in progress. Not counted for a fixed limiter.
     running: u32,
@@ -81,8 +81,8 @@ impl Flow {
     ///
     /// A call for more than the limit of the moment, but not for more than an adaptive limit can
     /// become, runs alone. If such a call were refused, its fate would depend on earlier signals.
-    /// If it waited for the limit to grow, it would wait forever, because the calls behind it cannot
-    /// run.
+    /// If it waited for the limit to grow, it would wait forever, because the calls behind it
+    /// cannot run.
     pub(crate) fn fit(&self, permits: u32) -> Fit {
         if permits > self.most() {
             Fit::Never
@@ -140,8 +140,8 @@ impl Flow {
         grows
     }
 
-    /// Decreases an adaptive limit, unless a call that was in progress at the last decrease still is.
-    /// Returns `true` if the signal counted.
+    /// Decreases an adaptive limit, unless a call that was in progress at the last decrease still
+    /// is. Returns `true` if the signal counted.
     pub(crate) fn signal(&mut self) -> bool {
         self.shrink_unless(Adaptive::has_old)
     }

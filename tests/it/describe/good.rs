@@ -102,6 +102,8 @@ fn examples() -> Vec<Row> {
     let loads: Memo<String, String> = Memo::ttl(secs(60));
     let results: Memo<u64, String> = Memo::ttl(secs(60));
     let policy = RetryPolicy::fixed(ms(10));
+    let (breaker, budget) = (CircuitBreaker::consecutive(12), RetryBudget::new(0.1));
+    let adaptive = ConcurrencyLimiter::adaptive(4..=200);
     vec![
         ("examples/own_error_enum.rs", fetch.timeout(ms(50)).retry_with(&policy).transient().describe()),
         ("examples/stored_in_a_struct.rs", fetch.timeout(ms(100)).retry_with(&policy).boxed().describe()),
@@ -129,15 +131,37 @@ fn examples() -> Vec<Row> {
                 .timed("attempt")
                 .timeout(secs(2))
                 .pausing(&windows, Transient::retry_after)
+                .guarded_by(&breaker)
+                .when(Transient::is_transient)
                 .rate_limited_by(&windows, |_: &u64| [1, 10])
                 .settled(|answer: &String| [1, answer.len()])
+                .unless_open(&breaker)
+                .hedged(Hedge::percentile(0.99).budget(&budget))
                 .retry_with(jittered(ms(100)).max_delay(secs(2)).max_attempts(12).deadline(secs(15 - 2)))
                 .transient()
+                .budgeted(&budget)
                 .memoized(&users)
                 .timeout(secs(15))
+                .fallback(|error: io::Error, _: u64| std::future::ready(Err(error)))
                 .validated(|_: &u64| Ok::<_, &str>(()))
                 .logged()
                 .timed("complete")
+                .boxed()
+                .describe(),
+        ),
+        (
+            "examples/resilience_lab/chains.rs",
+            fetch
+                .timeout(secs(1))
+                .backing_off(&adaptive, |_: &io::Error| true)
+                .guarded_by(&breaker)
+                .concurrency_limited_within(&adaptive, ms(200))
+                .unless_open(&breaker)
+                .hedged(Hedge::percentile(0.95).budget(&budget))
+                .retry_with(RetryPolicy::default())
+                .when(|_: &io::Error| true)
+                .budgeted(&budget)
+                .timeout(secs(10))
                 .boxed()
                 .describe(),
         ),
@@ -181,6 +205,9 @@ fn examples() -> Vec<Row> {
 
 /// The orders that the documentation recommends.
 fn orders() -> Vec<Row> {
+    let (places, breaker, budget) =
+        (ConcurrencyLimiter::new(10), CircuitBreaker::consecutive(5), RetryBudget::new(0.1));
+    let hedge = Hedge::percentile(0.95).budget(&budget);
     let limiter = RateLimiter::new(10, secs(1));
     let per_user = KeyedLimiter::new(10, secs(1));
     let users: Memo<u64, String> = Memo::ttl(secs(300));
@@ -194,12 +221,18 @@ fn orders() -> Vec<Row> {
             fetch
                 .timeout(secs(2))
                 .pausing(&limiter, Transient::retry_after)
+                .guarded_by(&breaker)
                 .rate_limited(&limiter)
+                .concurrency_limited(&places)
+                .unless_open(&breaker)
+                .hedged(&hedge)
                 .retry_with(RetryPolicy::default())
                 .transient()
+                .budgeted(&budget)
                 .timeout(secs(9))
                 .memoized(&users)
                 .timeout(secs(10))
+                .fallback(|error: io::Error, _: u64| std::future::ready(Err(error)))
                 .validated(|_: &u64| Ok::<_, &str>(()))
                 .logged()
                 .timed("get")

@@ -9,13 +9,13 @@
 //! failure.
 
 use super::{
-    change::CircuitChange,
+    settings::Settings,
     stats::{CircuitBreakerStats, Successes},
 };
 use crate::{
-    CircuitState, CircuitWindow, ConfigError, Error, Name, RetryPolicy,
+    CircuitState, ConfigError, Error,
     clock::{Clock, Epoch, Nanos, nanos},
-    policy::{Change, Circuit, Delayed, Refused, Step, Ticket, Verdict, Window},
+    policy::{Change, Circuit, Delayed, Refused, Step, Ticket, Verdict},
     sync::{
         Arc, AtomicU64, Mutex, MutexGuard,
         Ordering::{Acquire, Release},
@@ -23,33 +23,6 @@ use crate::{
     },
 };
 use std::{fmt, time::Duration};
-
-/// The settings of a breaker. The breakers of all keys share them.
-pub(super) struct Settings {
-    pub(super) window: CircuitWindow,
-    pub(super) minimum_calls: Option<u32>,
-    pub(super) open_for: Duration,
-    /// Delays of the openings.
-    pub(super) policy: RetryPolicy,
-    /// `true` if the policy is not `open_for` each time.
-    pub(super) has_policy: bool,
-    pub(super) probes: u32,
-    pub(super) slow_after: Option<Duration>,
-    pub(super) is_observing: bool,
-    pub(super) name: Name,
-    pub(super) is_named: bool,
-    pub(super) on_change: Option<OnChange>,
-}
-
-/// The callback of a breaker.
-pub(super) type OnChange = Arc<dyn Fn(&CircuitChange) + Send + Sync>;
-
-impl Settings {
-    /// Makes the circuit, and so checks the settings of its window.
-    pub(super) fn circuit(&self) -> Result<Circuit, ConfigError> {
-        Ok(Circuit::new(Window::try_new(self.window, self.minimum_calls)?, self.probes, self.open_for))
-    }
-}
 
 pub(crate) struct Core {
     word: AtomicU64,
@@ -357,37 +330,6 @@ impl Core {
         }
         locked.state.kept_until = now.saturating_add(most);
         most
-    }
-}
-
-/// Writes the settings: `users: 5 failures in a row, open for 30s`.
-impl fmt::Display for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            window, minimum_calls, open_for, policy, has_policy, probes, slow_after, is_observing, name, ..
-        } = self;
-        if self.is_named {
-            write!(f, "{name}: ")?;
-        }
-        write!(f, "{window}")?;
-        if let Some(calls) = minimum_calls {
-            write!(f, " of at least {calls} calls")?;
-        }
-        if *has_policy {
-            write!(f, ", open by ({policy})")?;
-        } else {
-            write!(f, ", open for {open_for:?}")?;
-        }
-        if *probes != 1 {
-            write!(f, ", {probes} probes")?;
-        }
-        if let Some(slow_after) = slow_after {
-            write!(f, ", slow after {slow_after:?}")?;
-        }
-        if *is_observing {
-            f.write_str(", observing")?;
-        }
-        Ok(())
     }
 }
 
