@@ -40,7 +40,7 @@ fn memo() -> Memo<u64, u64> {
     memo
 }
 
-/// Makes nine hits, and a store into a full memo, which spares these nine values and evicts a tenth.
+/// Makes nine hits, and a store into a full memo, which spares these nine values and evicts one.
 #[inline(never)]
 fn evicting(calls: u64) {
     let memo = Memo::builder().capacity(100).ttl(3600 * SECOND).build();
