@@ -40,6 +40,22 @@ fn memo() -> Memo<u64, u64> {
     memo
 }
 
+/// Makes nine hits, and a store into a full memo, which spares these nine values and evicts one.
+#[inline(never)]
+fn evicting(calls: u64) {
+    let memo = Memo::builder().capacity(100).ttl(3600 * SECOND).build();
+    let spared = |n: u64| 9 * (n % 10)..9 * (n % 10) + 9;
+    for n in 0..10 {
+        spared(n).for_each(|id| memo.insert(id, id));
+        memo.insert(90 + n, n);
+    }
+    times(calls, |n| {
+        spared(n).for_each(|id| assert_eq!(memo.get(&id), Some(id)));
+        memo.insert(100 + n, n);
+    });
+    assert_eq!(memo.stats().evictions, calls);
+}
+
 fn run(case: &str, calls: u64) -> Option<()> {
     let policy = RetryPolicy::default();
     match case {
@@ -97,6 +113,7 @@ fn run(case: &str, calls: u64) -> Option<()> {
             let limiter = RateLimiter::builder().paced(1_000_000_000, SECOND).burst(1_000_000_000).build();
             times(calls, |_| limiter.try_acquire());
         }
+        "memo evicting" => evicting(calls),
         _ => return None,
     }
     Some(())

@@ -555,12 +555,12 @@ mod tests {
         };
         let policy = RetryPolicy::fixed(Duration::ZERO);
         // Handles of this test, of the chain, and of the call.
-        let limited = fail.rate_limited(&limiter).retry_with(&policy).timeout(SECOND);
-        runtime.block_on(limited.call_with((7,))).unwrap_err();
+        let chain = fail.rate_limited(&limiter).retry_with(&policy).timeout(SECOND);
+        runtime.block_on(chain.call_with((7,))).unwrap_err();
         assert_eq!(handles.take(), [3, 3, 3]);
-        drop(limited);
-        let limited = fail.rate_limited_within(&limiter, SECOND).retry_with(&policy).timeout(SECOND);
-        runtime.block_on(limited.call_with((7,))).unwrap_err();
+        drop(chain);
+        let chain = fail.rate_limited_within(&limiter, SECOND).retry_with(&policy).timeout(SECOND);
+        runtime.block_on(chain.call_with((7,))).unwrap_err();
         assert_eq!(handles.take(), [3, 3, 3]);
     }
 }

@@ -59,7 +59,7 @@ impl FastPath {
         if schedule == SHUT {
             return None;
         }
-        let count = permits.for_windows(1).ok()?[0];
+        let count = permits.fitting(1)?[0];
         let now = epoch.now(clock);
         loop {
             let taken = self.ticks.take(schedule, now, count).filter(|taken| *taken != SHUT)?;

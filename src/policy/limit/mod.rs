@@ -142,7 +142,7 @@ impl Quota {
     /// this path.
     #[inline]
     pub(crate) fn try_take(&mut self, now: Nanos, permits: &Permits) -> bool {
-        let Ok(counts) = permits.for_windows(self.windows()) else { return false };
+        let Some(counts) = permits.fitting(self.windows()) else { return false };
         match self {
             Self::Windows(logs) => {
                 let mut each = logs.iter_mut().zip(counts);

@@ -63,15 +63,25 @@ impl Permits {
         Self { counts: [0; MAX_WINDOWS], shape: Shape::Invalid(count.into()) }
     }
 
+    /// The permits for each window; `None` if the request does not fit the limiter. An error would
+    /// have to be dropped by the calls that discard it.
+    #[inline]
+    pub(crate) fn fitting(&self, windows: usize) -> Option<&Counts> {
+        match self.shape {
+            Shape::Uniform => Some(&self.counts),
+            Shape::PerWindow(n) => (n == windows).then_some(&self.counts),
+            Shape::Invalid(_) => None,
+        }
+    }
+
     /// The permits for each window, or an error if the request does not fit the limiter.
     #[inline]
     pub(crate) fn for_windows(&self, windows: usize) -> Result<&Counts, Error> {
-        match self.shape {
-            Shape::Uniform => Ok(&self.counts),
-            Shape::PerWindow(n) if n == windows => Ok(&self.counts),
-            Shape::PerWindow(n) => Err(invalid(format_args!("permits for {n} windows, but the limiter has {windows}"))),
-            Shape::Invalid(n) => Err(invalid(format_args!("{n} permits, but the number must be 0 to {}", u32::MAX))),
-        }
+        self.fitting(windows).ok_or_else(|| match self.shape {
+            Shape::Invalid(n) => invalid(format_args!("{n} permits, but the number must be 0 to {}", u32::MAX)),
+            Shape::PerWindow(n) => invalid(format_args!("permits for {n} windows, but the limiter has {windows}")),
+            Shape::Uniform => unreachable!("fits any limiter"),
+        })
     }
 }
 
