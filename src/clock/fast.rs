@@ -1,10 +1,9 @@
 //! The fast clock: tokio's time, carried on by the processor's counter.
 //!
 //! A read of the counter takes a third of a read of the system's clock. Each thread notes both
-//! once, and then trusts the counter for [`TRUSTED`] at most. A counter that is wrong, because the
-//! machine slept, a virtual machine moved, or the cores count differently, therefore misleads a
-//! stamp by no more than that, and for no longer. The same holds for the rate of the counter, which
-//! is measured once, and which no NTP corrects.
+//! once, and then trusts the counter for [`TRUSTED`] at most. The counter can be wrong, because the
+//! machine slept, a virtual machine moved, or the cores count differently. It is trusted no longer
+//! for that reason, and because its rate is measured only once, and NTP does not correct the rate.
 
 use super::{Nanos, nanos as nanos_of};
 use quanta::Clock;
