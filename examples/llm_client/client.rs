@@ -53,7 +53,8 @@ impl Answer {
 ///
 /// A request that is slower than 99 of 100 gets a second one beside it. The budget pays for it, as
 /// for a retry. While the breaker is open, calls take no permit and send no request. They get the
-/// fallback's text at once. The memo does not keep this text, because the fallback stands behind it.
+/// fallback's text at once. The memo does not keep this text, because the fallback stands behind
+/// it.
 pub(crate) fn production_ready(api: Api, memo: &Answers) -> Complete {
     let Api { limits, tally, limiter, breaker, budget, hedge, .. } = api.clone();
     let policy = RetryPolicy::exponential(Duration::from_millis(100))

@@ -125,8 +125,8 @@ pub(crate) enum CallError {
 }
 
 impl CallError {
-    /// Returns `true` for failures of the service. A refusal by a breaker or a limiter is meant, and
-    /// so is not retried.
+    /// Returns `true` for failures of the service. Refusals by a breaker or a limiter are not
+    /// retried.
     fn is_worth_a_retry(&self) -> bool {
         matches!(self, Self::Service(_) | Self::Policy(Error::TimedOut { .. }))
     }

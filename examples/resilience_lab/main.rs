@@ -67,8 +67,8 @@ fn report(results: &Results, claims: &[Claim]) -> String {
     format!("{}{chain}\n\n{}\n", Table(results), claims.join("\n"))
 }
 
-/// `cargo run --example resilience_lab -- --svg docs/storm.svg > docs/resilience_lab.txt` writes the
-/// documents anew.
+/// The documents are written anew by
+/// `cargo run --example resilience_lab -- --svg docs/storm.svg > docs/resilience_lab.txt`.
 #[test]
 fn the_claims_hold_and_the_documents_show_this_run() {
     let results = Results::of_all();
