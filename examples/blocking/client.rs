@@ -4,12 +4,11 @@
 use crate::{
     chat::{Completion, Message, Request},
     http,
-    server::{self, Load, Stats},
+    server::{self, Load, Process, Stats},
 };
 use anyhow::{Context, ensure};
 use decor::{Transient, blocking::BoxedFn, prelude::*};
 use std::{collections::HashSet, io, sync::Arc, thread, time::Duration};
-use tokio::runtime::Runtime;
 use tracing::info_span;
 
 /// Seed of the server's faults.
@@ -103,9 +102,10 @@ impl Transient for ClientError {
     }
 }
 
-pub(crate) fn run(runtime: &Runtime, prompts: &[Arc<str>]) -> anyhow::Result<()> {
+pub(crate) fn run(prompts: &[Arc<str>]) -> anyhow::Result<()> {
     let takes @ Load { requests, .. } = server::limits_for(prompts);
-    let url = runtime.block_on(server::start(SEED, takes))?;
+    let server = Process::start(SEED, takes)?;
+    let url = server.url();
     let host: Arc<str> = url.strip_prefix("http://").context("the server speaks http")?.into();
 
     // A quarter of the server's limit. The rest is for other clients.
@@ -130,11 +130,11 @@ pub(crate) fn run(runtime: &Runtime, prompts: &[Arc<str>]) -> anyhow::Result<()>
             Err(error) => println!("{prompt}\n    error: {error}"),
         }
     }
-    let server: Stats = serde_json::from_slice(&http::get(&host, "/stats", ATTEMPT)?.body)?;
+    let counts: Stats = serde_json::from_slice(&http::get(&host, "/stats", ATTEMPT)?.body)?;
     let (memo, limits) = (memo.stats(), limiter.stats());
     println!("\nmemo      {} hits, {} coalesced, {} loads", memo.hits, memo.coalesced, memo.loads);
     println!("limiter   {} admitted, {} of them delayed", limits.admitted, limits.delayed);
-    let Stats { requests, answered, failed, hung, throttled, .. } = server;
+    let Stats { requests, answered, failed, hung, throttled, .. } = counts;
     println!("server    {requests} requests: {answered} answered, {failed} failed, {hung} hung, {throttled} throttled");
 
     let is_right = |prompt: &str, answer: &str| answer == server::answer_to(prompt);

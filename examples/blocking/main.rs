@@ -19,6 +19,7 @@ mod http;
 #[path = "../llm_client/log.rs"]
 mod log;
 #[path = "../llm_client/server.rs"]
+#[allow(dead_code)] // here the server never dies
 mod server;
 mod together;
 
@@ -48,12 +49,12 @@ fn main() -> ExitCode {
 }
 
 fn run(mut prompts: Vec<Arc<str>>) -> anyhow::Result<()> {
-    // The tasks and the server run on the runtime's worker threads. This thread is not one of them.
-    let runtime = Runtime::new()?;
     if prompts.is_empty() {
+        // The tasks run on the runtime's worker threads. This thread is not one of them.
+        let runtime = Runtime::new()?;
         together::run(&runtime)?;
         println!();
         prompts = PROMPTS.map(Arc::from).to_vec();
     }
-    client::run(&runtime, &prompts)
+    client::run(&prompts)
 }

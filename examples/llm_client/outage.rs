@@ -46,9 +46,11 @@ pub(crate) async fn ride_out(
     let mut tasks = JoinSet::new();
     let began = Instant::now();
     server.die();
+    let mut is_down = true;
     for n in 1.. {
-        if !server.is_running() && began.elapsed() >= OUTAGE {
+        if is_down && began.elapsed() >= OUTAGE {
             server.restart(Faults::SELDOM)?;
+            is_down = false;
             events.push((began.elapsed(), "the server runs again".to_owned()));
         }
         if began.elapsed() >= OUTAGE + AFTERWARDS {

@@ -79,10 +79,6 @@ impl Process {
         }
     }
 
-    pub(crate) fn is_running(&self) -> bool {
-        self.runtime.is_some()
-    }
-
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
