@@ -12,7 +12,10 @@ use crate::{
     support::secs,
 };
 use decor::{
-    future::{Acquire, AcquireMany, Called, GatedFuture, LateFuture, Repeated, TimeoutFuture},
+    future::{
+        Acquire, AcquireConcurrency, AcquireMany, AcquireManyConcurrency, Called, GatedFuture, LateFuture, Repeated,
+        TimeoutFuture,
+    },
     layer::{Decoration, End, Gate, Gated, GatedBy, Wait},
     prelude::*,
     *,
@@ -122,6 +125,15 @@ auto_traits! {
     Permits: Send Sync Unpin;
     RateLimiterBuilder: Send Sync Unpin;
     RateLimiterStats: Send Sync Unpin;
+    ConcurrencyConfig: Send Sync Unpin;
+    ConcurrencyLimiter: Send Sync Unpin;
+    ConcurrencyLimiterBuilder: Send Sync Unpin;
+    ConcurrencyPermit: Send Sync Unpin;
+    ConcurrencyStats: Send Sync Unpin;
+    KeyedConcurrencyLimiter<String>: Send Sync Unpin;
+    KeyedConcurrencyLimiter<NotSync>: Send Sync Unpin;
+    KeyedConcurrencyLimiter<Local>: not_send not_sync Unpin;
+    KeyedConcurrencyLimiterBuilder: Send Sync Unpin;
     Timing: Send Sync Unpin;
 
     // Types with a caller's error have the traits of the error.
@@ -208,6 +220,8 @@ auto_traits! {
     // The futures with tokio's timer in place must be pinned.
     Acquire<'static>: Send Sync not_unpin;
     AcquireMany<'static>: Send Sync not_unpin;
+    AcquireConcurrency<'static>: Send Sync not_unpin;
+    AcquireManyConcurrency<'static>: Send Sync not_unpin;
     TimeoutFuture<Ready<Output>>: Send Sync not_unpin;
     TimeoutFuture<LocalFuture>: not_send not_sync not_unpin;
     TimeoutFuture<NotSyncFuture>: Send not_sync not_unpin;

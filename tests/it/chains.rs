@@ -290,6 +290,7 @@ async fn a_good_order() {
         "`timeout` of an attempt",
         "`pausing`",
         "`rate_limited`",
+        "`concurrency_limited`",
         "`retry_with`",
         "`memoized`",
         "total `timeout`",
@@ -301,11 +302,13 @@ async fn a_good_order() {
     assert_said("README.md", "In that order the total `timeout` bounds every caller");
     for users_asked_for in [1, 3, CALLERS] {
         let limiter = RateLimiter::new(2, secs(10));
+        let at_once = ConcurrencyLimiter::new(1);
         let users: Memo<u64, String> = Memo::ttl(secs(300));
         let get = hang_io
             .timeout(secs(2))
             .pausing(&limiter, |_| Some(secs(5)))
             .rate_limited(&limiter)
+            .concurrency_limited(&at_once)
             .retry_with(RetryPolicy::default())
             .transient()
             .memoized(&users)
