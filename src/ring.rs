@@ -97,12 +97,12 @@ impl<W, V> Ring<W, V> {
     ) -> Option<W> {
         let index = self.index(number)?;
         let waiter = self.places.get_mut(index)?.vacate(remember)?;
-        while let Some(left) = pop_vacant(&mut self.places, VecDeque::front, VecDeque::pop_front) {
+        while self.places.front().is_some_and(Place::is_vacant) {
             self.first += 1;
-            forget(End::Front, left);
+            self.places.pop_front().and_then(Place::into_left).into_iter().for_each(|left| forget(End::Front, left));
         }
-        while let Some(left) = pop_vacant(&mut self.places, VecDeque::back, VecDeque::pop_back) {
-            forget(End::Back, left);
+        while self.places.back().is_some_and(Place::is_vacant) {
+            self.places.pop_back().and_then(Place::into_left).into_iter().for_each(|left| forget(End::Back, left));
         }
         if self.places.is_empty() && self.places.capacity() > KEPT_WHEN_EMPTY {
             self.places = VecDeque::new();
@@ -110,9 +110,9 @@ impl<W, V> Ring<W, V> {
         Some(waiter)
     }
 
-    /// Takes all waiters out, in order. Their numbers stay at or above [`first`](Self::first).
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = W> + use<W, V> {
-        std::mem::take(&mut self.places).into_iter().filter_map(Place::into_waiter)
+    /// Takes all waiters out. Their numbers stay at or above [`first`](Self::first).
+    pub(crate) fn take(&mut self) -> Self {
+        Self { places: std::mem::take(&mut self.places), first: self.first }
     }
 
     /// All waiters, in order.
@@ -128,19 +128,6 @@ impl<W, V> Ring<W, V> {
     #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
         self.places.capacity()
-    }
-}
-
-/// Removes the place at one end if it is vacant.
-fn pop_vacant<W, V>(
-    places: &mut VecDeque<Place<W, V>>,
-    look: fn(&VecDeque<Place<W, V>>) -> Option<&Place<W, V>>,
-    pop: fn(&mut VecDeque<Place<W, V>>) -> Option<Place<W, V>>,
-) -> Option<V> {
-    look(places).filter(|place| matches!(place, Place::Vacant(_)))?;
-    match pop(places)? {
-        Place::Vacant(left) => Some(left),
-        Place::Taken(_) => None,
     }
 }
 
@@ -163,6 +150,17 @@ impl<W, V> Place<W, V> {
         match self {
             Self::Taken(waiter) => Some(waiter),
             Self::Vacant(_) => None,
+        }
+    }
+
+    fn is_vacant(&self) -> bool {
+        matches!(self, Self::Vacant(_))
+    }
+
+    fn into_left(self) -> Option<V> {
+        match self {
+            Self::Taken(_) => None,
+            Self::Vacant(left) => Some(left),
         }
     }
 

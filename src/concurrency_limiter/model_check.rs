@@ -15,7 +15,10 @@ use super::{
     state::{Answer, Core, IfBusy, Ticket, Turn},
 };
 use crate::{model_check::explore, policy::Ended};
-use shuttle::thread;
+use shuttle::{
+    sync::{Condvar, Mutex as ModelMutex},
+    thread,
+};
 use std::{
     // Not the checker's types, because the log is not part of the model.
     sync::{
@@ -40,27 +43,26 @@ enum Act {
 use Act::{Close, Leave, SetLimit, Task, Thread, Try};
 
 /// The waker of a thread.
+#[derive(Default)]
 struct Parker {
-    woken: AtomicBool,
-    thread: thread::Thread,
+    woken: ModelMutex<bool>,
+    wakes: Condvar,
 }
 
 impl Wake for Parker {
     fn wake(self: Arc<Self>) {
-        self.woken.store(true, SeqCst);
-        self.thread.unpark();
+        *self.woken.lock().unwrap() = true;
+        self.wakes.notify_one();
     }
 }
 
 impl Parker {
-    fn of_this_thread() -> Arc<Self> {
-        Arc::new(Self { woken: AtomicBool::new(false), thread: thread::current() })
-    }
-
     fn park(&self) {
-        while !self.woken.swap(false, SeqCst) {
-            thread::park();
+        let mut woken = self.woken.lock().unwrap();
+        while !*woken {
+            woken = self.wakes.wait(woken).unwrap();
         }
+        *woken = false;
     }
 }
 
@@ -87,8 +89,6 @@ struct Model {
     most: u32,
     in_use: Arc<AtomicU32>,
     tasks: Arc<Mutex<Vec<Waiting>>>,
-    /// Numbers of the calls that waited, in the order in which they were admitted.
-    admitted: Arc<Mutex<Vec<u64>>>,
 }
 
 impl Model {
@@ -103,7 +103,7 @@ impl Model {
     fn act(&self, act: Act) {
         match act {
             Thread(permits) => {
-                let parker = Parker::of_this_thread();
+                let parker = Arc::<Parker>::default();
                 let waker = Waker::from(Arc::clone(&parker));
                 match self.core.admit_or_queue(permits, IfBusy::Wait, &waker) {
                     Answer::Admitted(number) => self.use_permits(permits, number),
@@ -148,10 +148,7 @@ impl Model {
             };
             let Some(Waiting { ticket, permits, .. }) = woken else { return };
             match self.core.recheck(ticket, permits, false, Waker::noop()) {
-                Turn::Admitted(number) => {
-                    self.admitted.lock().unwrap().push(number);
-                    self.use_permits(permits, number);
-                }
+                Turn::Admitted(number) => self.use_permits(permits, number),
                 Turn::Refused(error) => assert!(self.core.is_closed(), "{error}"),
                 Turn::NotYet => panic!("woken in vain"),
             }
@@ -172,7 +169,6 @@ fn check(make: fn() -> ConcurrencyLimiter, threads: &[&[Act]]) {
             core: limiter.core.clone(),
             in_use: Arc::default(),
             tasks: Arc::default(),
-            admitted: Arc::default(),
         };
         let running: Vec<_> = acts
             .iter()
@@ -267,10 +263,10 @@ fn waiters_are_admitted_in_the_order_in_which_they_came() {
         let admitted = Arc::<Mutex<Vec<u64>>>::default();
         let wait = |limiter: ConcurrencyLimiter, admitted: Arc<Mutex<Vec<u64>>>| {
             move || {
-                let parker = Parker::of_this_thread();
+                let parker = Arc::<Parker>::default();
                 let waker = Waker::from(Arc::clone(&parker));
                 let number = match limiter.core.admit_or_queue(1, IfBusy::Wait, &waker) {
-                    Answer::Admitted(_) => return,
+                    Answer::Admitted(number) => return limiter.core.end(1, number, || Ended::Well),
                     Answer::Refused(error) => panic!("{error}"),
                     Answer::Queued(ticket) => {
                         parker.park();

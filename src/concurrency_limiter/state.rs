@@ -291,11 +291,11 @@ impl Core {
     }
 
     /// Returns the wakers of all waiters, to be woken outside of all locks.
-    pub(super) fn close(&self) -> impl Iterator<Item = Waker> + use<> {
+    pub(super) fn close(&self) -> impl Iterator<Item = Waker> {
         let mut state = self.enter();
         state.is_closed = true;
         state.waiting = 0;
-        state.queue.take().map(|waiter| waiter.waker)
+        state.queue.take().into_waiters().map(|waiter| waiter.waker)
     }
 
     pub(super) fn is_closed(&self) -> bool {

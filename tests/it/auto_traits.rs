@@ -13,7 +13,10 @@ use crate::{
 };
 use decor::{
     describe::{Chain, HandleId, Lint, Retries, Step, StepKind},
-    future::{Acquire, AcquireMany, Called, GatedFuture, HedgedFuture, LateFuture, Repeated, TimeoutFuture},
+    future::{
+        Acquire, AcquireConcurrency, AcquireMany, AcquireManyConcurrency, Called, GatedFuture, HedgedFuture,
+        LateFuture, Repeated, TimeoutFuture,
+    },
     layer::{Decoration, End, Gate, Gated, GatedBy, Wait},
     prelude::*,
     *,
@@ -153,6 +156,15 @@ auto_traits! {
     RateLimiterBuilder: Send Sync Unpin;
     RateLimiterStats: Send Sync Unpin;
     Stack<Local>: Send Sync Unpin;
+    ConcurrencyConfig: Send Sync Unpin;
+    ConcurrencyLimiter: Send Sync Unpin;
+    ConcurrencyLimiterBuilder: Send Sync Unpin;
+    ConcurrencyPermit: Send Sync Unpin;
+    ConcurrencyStats: Send Sync Unpin;
+    KeyedConcurrencyLimiter<String>: Send Sync Unpin;
+    KeyedConcurrencyLimiter<NotSync>: Send Sync Unpin;
+    KeyedConcurrencyLimiter<Local>: not_send not_sync Unpin;
+    KeyedConcurrencyLimiterBuilder: Send Sync Unpin;
     Timing: Send Sync Unpin;
 
     // Types with a caller's error have the traits of the error.
@@ -247,6 +259,8 @@ auto_traits! {
     HedgedFuture<All, (u64,), Ready<Output>>: Send Sync not_unpin;
     HedgedFuture<All, (Local,), Ready<Output>>: not_send not_sync not_unpin;
     HedgedFuture<NotSync, (u64,), NotSyncFuture>: Send not_sync not_unpin;
+    AcquireConcurrency<'static>: Send Sync not_unpin;
+    AcquireManyConcurrency<'static>: Send Sync not_unpin;
     TimeoutFuture<Ready<Output>>: Send Sync not_unpin;
     TimeoutFuture<LocalFuture>: not_send not_sync not_unpin;
     TimeoutFuture<NotSyncFuture>: Send not_sync not_unpin;

@@ -17,7 +17,10 @@ use std::{
     future::{IntoFuture, ready},
     task::{Poll, ready as when_ready},
 };
-use tokio::time::{Instant, advance, sleep};
+use tokio::{
+    task::yield_now,
+    time::{Instant, advance, sleep},
+};
 use tokio_test::{assert_pending, assert_ready, task};
 
 type Answer = Result<u64, Error>;
@@ -166,8 +169,8 @@ macro_rules! that_refuse {
             chaotic: |f| f.chaotic(&Chaos::seeded(7).failing(1.0), || Error::QueueFull { waiting: 0 });
             try_concurrency_limited: |f| f.try_concurrency_limited(&one_at_once(false));
             try_concurrency_limited_by_key: |f| f.try_concurrency_limited_by_key(&one_at_once_each(false), |$($parameter)*| 7);
-            concurrency_limited_within: |f| f.concurrency_limited_within(&one_at_once(false), ms(500));
-            concurrency_limited_within_by_key: |f| f.concurrency_limited_within_by_key(&one_at_once_each(false), ms(500), |$($parameter)*| 7);
+            concurrency_limited_within: |f| f.concurrency_limited_within(&one_at_once(false), ms(100));
+            concurrency_limited_within_by_key: |f| f.concurrency_limited_within_by_key(&one_at_once_each(false), ms(100), |$($parameter)*| 7);
             concurrency_limited_by: |f| f.concurrency_limited_by(&one_at_once(true), |$($parameter)*| 2);
             concurrency_permits: |f| f.try_concurrency_limited(&one_at_once(true)).permits(|$($parameter)*| 2);
             gated: |f| f.gated(NotBefore(None));
@@ -205,7 +208,10 @@ macro_rules! held {
         if !$passes {
             assert_pending!(call.poll(), "{}", stringify!($decorator));
             assert_eq!($calls.get(), 0, "{} before it may begin", stringify!($decorator));
+            // Lets the task of `one_at_once` see the time before and after.
+            yield_now().await;
             advance(secs(1)).await;
+            yield_now().await;
         }
         assert_eq!(assert_ready!(call.poll(), "{}", stringify!($decorator)), Ok(7));
         assert_eq!($calls.get(), 1, "{}", stringify!($decorator));

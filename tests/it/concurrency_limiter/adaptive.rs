@@ -184,7 +184,9 @@ async fn cancelled_calls_count_for_nothing() {
     let hang = (|| async { std::future::pending::<u64>().await }).concurrency_limited(&limiter);
     for _ in 0..10 {
         let mut calls = [(); 2].map(|()| task::spawn(hang.call()));
-        calls.iter_mut().for_each(|call| assert_pending!(call.poll()));
+        for call in &mut calls {
+            assert_pending!(call.poll());
+        }
         assert_eq!(limiter.in_use(), 2);
         drop(calls);
     }
@@ -208,14 +210,9 @@ async fn a_waiter_that_is_dropped_with_its_permit_counts_for_nothing() {
 #[tokio::test(start_paused = true)]
 async fn panicked_calls_count_for_nothing() {
     let limiter = starting_at(1);
-    let call = (|| async {
-        if true {
-            panic!("in a call")
-        }
-    })
-    .concurrency_limited(&limiter);
+    let call = (|ok: bool| async move { assert!(ok, "in a call") }).concurrency_limited(&limiter);
     for _ in 0..5 {
-        assert!(tokio::spawn(call.call()).await.is_err());
+        assert!(tokio::spawn(call.call(false)).await.is_err());
     }
     assert_eq!((limiter.limit(), limiter.in_use()), (1, 0));
 }

@@ -17,7 +17,7 @@ async fn a_limiter_is_shared_by_functions_of_any_type() {
     let unit = (|| sleep(secs(1))).concurrency_limited(&limiter);
     let fetch = fetch.concurrency_limited(&limiter);
     let begun = Instant::now();
-    let (_, answer, _) =
+    let ((), answer, ()) =
         tokio::join!(unit.call(), fetch.call(500), async { sleep(secs(2)).await }.concurrency_limited(&limiter));
     assert_eq!((answer, begun.elapsed()), (Ok(500), ms(3_500)));
 }

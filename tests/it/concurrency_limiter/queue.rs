@@ -129,7 +129,9 @@ async fn a_waiter_that_is_not_polled_holds_its_permit() {
     let limiter = ConcurrencyLimiter::new(1);
     let permit = limiter.acquire().await;
     let mut waiters = [(); 2].map(|()| task::spawn(limiter.acquire()));
-    waiters.iter_mut().for_each(|waiter| assert_pending!(waiter.poll()));
+    for waiter in &mut waiters {
+        assert_pending!(waiter.poll());
+    }
     drop(permit);
     tokio::time::advance(secs(1_000_000)).await;
     assert!(waiters[0].is_woken() && !waiters[1].is_woken());
@@ -163,11 +165,13 @@ async fn the_waiters_behind_one_that_leaves_move_up() {
     let mut heavy = task::spawn(limiter.acquire_many(3).within(secs(1)));
     let mut light = [(); 3].map(|()| task::spawn(limiter.acquire()));
     assert_pending!(heavy.poll());
-    light.iter_mut().for_each(|light| assert_pending!(light.poll()));
+    for light in &mut light {
+        assert_pending!(light.poll());
+    }
     sleep(secs(1)).await;
     assert!(heavy.is_woken());
     assert_eq!(assert_ready!(heavy.poll()).unwrap_err(), limited(3, 3));
-    assert_eq!(light.each_ref().map(|light| light.is_woken()), [true, true, false]);
+    assert_eq!(light.each_ref().map(task::Spawn::is_woken), [true, true, false]);
     assert_eq!((limiter.in_use(), limiter.waiting()), (3, 1));
     drop(one);
     assert!(light[2].is_woken());

@@ -10,9 +10,11 @@ async fn a_higher_limit_admits_waiters_at_once() {
     let limiter = ConcurrencyLimiter::new(1);
     let permit = limiter.acquire().await;
     let mut waiters = [(); 4].map(|()| task::spawn(limiter.acquire()));
-    waiters.iter_mut().for_each(|waiter| assert_pending!(waiter.poll()));
+    for waiter in &mut waiters {
+        assert_pending!(waiter.poll());
+    }
     limiter.set_limit(3);
-    assert_eq!(waiters.each_ref().map(|waiter| waiter.is_woken()), [true, true, false, false]);
+    assert_eq!(waiters.each_ref().map(task::Spawn::is_woken), [true, true, false, false]);
     assert_eq!((limiter.limit(), limiter.in_use(), limiter.waiting()), (3, 3, 2));
     drop(permit);
     assert!(waiters[2].is_woken() && !waiters[3].is_woken());

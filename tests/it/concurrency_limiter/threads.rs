@@ -38,7 +38,9 @@ fn threads_wait_in_order_and_permits_are_handed_over() {
         })
         .collect();
     drop(first);
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
     assert_eq!((limiter.in_use(), limiter.stats().delayed), (0, 5));
 }
