@@ -81,7 +81,8 @@ impl Chaos {
     /// use decor::Chaos;
     /// use std::time::Duration;
     ///
-    /// let chaos = Chaos::seeded(7).failing(0.1).slowing(0.05, Duration::from_secs(2)).hanging(0.01);
+    /// let by = Duration::from_secs(2);
+    /// let chaos = Chaos::seeded(7).failing(0.1).slowing(0.05, by).hanging(0.01);
     /// assert_eq!(chaos.to_string(), "seed 7, failing 0.1, slowing 0.05 by 2s, hanging 0.01");
     /// ```
     #[must_use]
@@ -93,7 +94,7 @@ impl Chaos {
     ///
     /// # Panics
     ///
-    /// If the share is not between 0 and 1, if all shares together are more than 1, or for a script.
+    /// For a script, for a share outside of 0 to 1, and if all shares together are more than 1.
     ///
     /// # Examples
     ///
@@ -108,7 +109,7 @@ impl Chaos {
     ///
     /// # Errors
     ///
-    /// If the share is not between 0 and 1, if all shares together are more than 1, or for a script.
+    /// For a script, for a share outside of 0 to 1, and if all shares together are more than 1.
     ///
     /// # Examples
     ///
@@ -125,7 +126,7 @@ impl Chaos {
     ///
     /// # Panics
     ///
-    /// If the share is not between 0 and 1, if all shares together are more than 1, or for a script.
+    /// For a script, for a share outside of 0 to 1, and if all shares together are more than 1.
     ///
     /// # Examples
     ///
@@ -140,7 +141,7 @@ impl Chaos {
     ///
     /// # Errors
     ///
-    /// If the share is not between 0 and 1, if all shares together are more than 1, or for a script.
+    /// For a script, for a share outside of 0 to 1, and if all shares together are more than 1.
     ///
     /// # Examples
     ///
@@ -163,7 +164,7 @@ impl Chaos {
     ///
     /// # Panics
     ///
-    /// If the share is not between 0 and 1, if all shares together are more than 1, or for a script.
+    /// For a script, for a share outside of 0 to 1, and if all shares together are more than 1.
     ///
     /// # Examples
     ///
@@ -178,7 +179,7 @@ impl Chaos {
     ///
     /// # Errors
     ///
-    /// If the share is not between 0 and 1, if all shares together are more than 1, or for a script.
+    /// For a script, for a share outside of 0 to 1, and if all shares together are more than 1.
     ///
     /// # Examples
     ///

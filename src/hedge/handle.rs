@@ -81,8 +81,8 @@ enum Delay {
 
 /// The durations of first calls.
 struct Durations {
-    /// Calls that succeeded at their first poll. Such calls take no lock. A call that another thread
-    /// counts at this moment may be left out until the next look.
+    /// Calls that succeeded at their first poll. Such calls take no lock. A call that another
+    /// thread counts at this moment may be left out until the next look.
     instant: Striped,
     recorded: Mutex<Recorded>,
 }

@@ -367,8 +367,8 @@ fn pinned() -> impl Fn(u64) -> PinnedFuture + Clone {
 }
 
 /// The decorated function has the traits of the function, and its call the traits of the function's
-/// future. Only the futures of a timeout and a hedge are never `Unpin`, because they contain tokio's
-/// timer.
+/// future. Only the futures of a timeout and a hedge are never `Unpin`, because they contain
+/// tokio's timer.
 macro_rules! is_as {
     ($decorator:ident, $traits:expr, |$f:ident| $chain:expr, $function:expr, $blocking:expr) => {
         is_as!($decorator, $traits, |$f| $chain, $function);

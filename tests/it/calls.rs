@@ -1,4 +1,5 @@
-//! Decorators of single calls: `timed`, `logged`, `timeout`, `fallback`, `validated` and `deprecated`.
+//! Decorators of single calls: `timed`, `logged`, `timeout`, `fallback`, `validated` and
+//! `deprecated`.
 
 mod fallback;
 mod into_fn;
