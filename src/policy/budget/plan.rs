@@ -37,10 +37,10 @@ impl TryFrom<RetryBudgetConfig> for BudgetPlan {
     type Error = ConfigError;
 
     fn try_from(config: RetryBudgetConfig) -> Result<Self, ConfigError> {
-        Ok(Self { ratio: 0, capacity: RETRY, per_second: 0 }
+        Self { ratio: 0, capacity: RETRY, per_second: 0 }
             .with_ratio(config.ratio)?
             .with_capacity(config.capacity)?
-            .with_per_second(config.per_second)?)
+            .with_per_second(config.per_second)
     }
 }
 
