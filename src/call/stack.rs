@@ -89,12 +89,14 @@ pub struct AnyArguments(Infallible);
 #[derive(Debug, Clone)]
 pub struct AnyValue(Infallible);
 
+#[diagnostic::do_not_recommend]
 impl DebugArgs for AnyArguments {
     fn fmt_args(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {}
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E> CallableOnce<AnyArguments> for Stack<E> {
     type Output = Result<AnyValue, E>;
     type Future = Pending<Result<AnyValue, E>>;
@@ -108,6 +110,7 @@ impl<E> CallableOnce<AnyArguments> for Stack<E> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E> CallableMut<AnyArguments> for Stack<E> {
     type Repeated = Repeated<Self, AnyArguments, Self::Future>;
 
@@ -116,6 +119,7 @@ impl<E> CallableMut<AnyArguments> for Stack<E> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E> Callable<AnyArguments> for Stack<E> {
     fn call_with(&self, args: AnyArguments) -> Self::Future {
         match args.0 {}

@@ -241,7 +241,7 @@ impl<C: Clone, K, V, O: Clone> Clone for Memoized<C, K, V, O> {
 impl<C, K, V, B: Word, E: Word, R: Word> Memoized<C, K, V, Options<B, E, R>> {
     fn step(&self) -> Step {
         let is_detached = R::WORD == Detached::WORD;
-        let kind = StepKind::Memo { handle: HandleId::of(self.memo.core()), is_detached };
+        let kind = StepKind::Remembered { handle: HandleId::of(self.memo.core()), is_detached };
         Step::new(Options::<B, E, R>::shown(self.memo.limits()), kind)
     }
 

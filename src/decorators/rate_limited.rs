@@ -522,7 +522,7 @@ impl<L: ShownLimiter, P> Decoration for RateLimited<L, Weighted<P>> {
 }
 
 fn kind<L: ShownLimiter>(limiter: &L, max_wait: Option<Duration>) -> StepKind {
-    StepKind::RateLimiter { handle: limiter.id(), is_keyed: !L::BY_KEY.is_empty(), max_wait }
+    StepKind::RateLimited { handle: limiter.id(), is_keyed: !L::BY_KEY.is_empty(), max_wait }
 }
 
 fn describe<L: ShownLimiter>(limiter: &L, max_wait: Option<Duration>, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -147,8 +147,8 @@ impl Chain {
 ///
 /// let chain = fetch.timeout(Duration::from_secs(2)).logged().describe();
 /// assert_eq!(chain.to_string(), "\
-/// .logged()            at most 2s
-/// └─ .timeout(2s)      at most 2s
+/// .logged()         at most 2s
+/// └─ .timeout(2s)   at most 2s
 ///    └─ fetch");
 /// ```
 impl Display for Chain {

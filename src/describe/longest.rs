@@ -18,23 +18,22 @@ fn around(kind: &StepKind, inside: Option<Duration>) -> Option<Duration> {
         StepKind::Timeout { limit, .. } if limit != Duration::MAX => {
             Some(inside.map_or(limit, |inside| inside.min(limit)))
         }
-        StepKind::Retry { follows_hints: false, .. } => without_hints(kind, inside),
-        StepKind::RateLimiter { max_wait, .. } | StepKind::ConcurrencyLimiter { max_wait, .. } => {
+        StepKind::Retried { follows_hints: false, .. } => without_hints(kind, inside),
+        StepKind::RateLimited { max_wait, .. } | StepKind::ConcurrencyLimited { max_wait, .. } => {
             Some(inside?.saturating_add(max_wait?))
         }
-        StepKind::Hedge { delay, .. } => Some(inside?.saturating_add(delay?)),
-        StepKind::Timeout { .. }
-        | StepKind::CircuitBreaker { .. }
-        | StepKind::UnlessOpen { .. }
-        | StepKind::Immediate => inside,
+        StepKind::Hedging { delay, .. } => Some(inside?.saturating_add(delay?)),
+        StepKind::Timeout { .. } | StepKind::GuardedBy { .. } | StepKind::UnlessOpen { .. } | StepKind::Immediate => {
+            inside
+        }
         // A call behind a memo may wait for the loads of others, one after the other.
-        StepKind::Retry { .. } | StepKind::Memo { .. } | StepKind::Fallback | StepKind::Other => None,
+        StepKind::Retried { .. } | StepKind::Remembered { .. } | StepKind::Fallback | StepKind::Other => None,
     }
 }
 
 /// The longest time of a retry that gets no hint; `None` for other decorators, and without a bound.
 pub(super) fn without_hints(kind: &StepKind, inside: Option<Duration>) -> Option<Duration> {
-    let StepKind::Retry { max_attempts, delays, deadline, .. } = *kind else { return None };
+    let StepKind::Retried { max_attempts, delays, deadline, .. } = *kind else { return None };
     let attempts = |delays| Some(inside?.saturating_mul(max_attempts).saturating_add(delays));
     let in_time = |deadline: Duration| Some(deadline.saturating_add(inside?));
     [delays.and_then(attempts), deadline.and_then(in_time)].into_iter().flatten().min()
@@ -51,15 +50,15 @@ mod tests {
         let state = Arc::new(0);
         let (handle, secs) = (HandleId::of(&state), Duration::from_secs);
         let at = |kind| around(&kind, Some(secs(2)));
-        assert_eq!(at(StepKind::CircuitBreaker { handle, counts_slow_calls: true }), Some(secs(2)));
+        assert_eq!(at(StepKind::GuardedBy { handle, counts_slow_calls: true }), Some(secs(2)));
         assert_eq!(at(StepKind::UnlessOpen { handle }), Some(secs(2)));
-        assert_eq!(at(StepKind::ConcurrencyLimiter { handle, max_wait: Some(secs(3)) }), Some(secs(5)));
-        assert_eq!(at(StepKind::ConcurrencyLimiter { handle, max_wait: None }), None);
-        assert_eq!(at(StepKind::Hedge { delay: Some(secs(1)), budget: None }), Some(secs(3)));
-        assert_eq!(at(StepKind::Hedge { delay: None, budget: None }), None);
+        assert_eq!(at(StepKind::ConcurrencyLimited { handle, max_wait: Some(secs(3)) }), Some(secs(5)));
+        assert_eq!(at(StepKind::ConcurrencyLimited { handle, max_wait: None }), None);
+        assert_eq!(at(StepKind::Hedging { delay: Some(secs(1)), budget: None }), Some(secs(3)));
+        assert_eq!(at(StepKind::Hedging { delay: None, budget: None }), None);
         assert_eq!(at(StepKind::Fallback), None);
         assert_eq!(at(StepKind::Other), None);
-        let forever = StepKind::ConcurrencyLimiter { handle, max_wait: Some(Duration::MAX) };
+        let forever = StepKind::ConcurrencyLimited { handle, max_wait: Some(Duration::MAX) };
         assert_eq!(at(forever), Some(Duration::MAX));
     }
 }

@@ -22,11 +22,11 @@
 //!     .logged();
 //!
 //! assert_eq!(fetch.describe().to_string(), "\
-//! .logged()                                                at most 10s
-//! └─ .timeout(10s)                                         at most 10s
-//!    └─ .memoized(ttl 300s)                                no bound
-//!       └─ .retry_with(fixed 1s, no jitter, 3 attempts)    at most 8s
-//!          └─ .timeout(2s)                                 at most 2s
+//! .logged()                                               at most 10s
+//! └─ .timeout(10s)                                        at most 10s
+//!    └─ .memoized(ttl 300s)                               no bound
+//!       └─ .retry_with(fixed 1s, no jitter, 3 attempts)   at most 8s
+//!          └─ .timeout(2s)                                at most 2s
 //!             └─ fetch");
 //! assert!(fetch.describe().lints().is_empty());
 //! ```

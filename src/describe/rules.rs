@@ -3,7 +3,7 @@
 use super::{
     Lint, Retries, Step,
     StepKind::{
-        self, CircuitBreaker, ConcurrencyLimiter, Fallback, Hedge, Memo, RateLimiter, Retry, Timeout, UnlessOpen,
+        self, ConcurrencyLimited, Fallback, GuardedBy, Hedging, RateLimited, Remembered, Retried, Timeout, UnlessOpen,
     },
 };
 use std::time::Duration;
@@ -67,11 +67,11 @@ fn retries_do_not_fit(steps: &[Step]) -> Vec<Lint> {
 
 fn retry_around_refusals(steps: &[Step]) -> Vec<Lint> {
     let is_retried = |inner: &StepKind, outer: &StepKind| match (inner, outer) {
-        (RateLimiter { max_wait, .. } | ConcurrencyLimiter { max_wait, .. }, Retry { retries, .. }) => {
-            max_wait.is_some() && *retries != Retries::Chosen
+        (RateLimited { max_wait, .. } | ConcurrencyLimited { max_wait, .. }, Retried { retries, .. }) => {
+            max_wait.is_some() && *retries != Retries::ChosenErrors
         }
         // The refusal of a breaker is not transient.
-        (CircuitBreaker { .. } | UnlessOpen { .. }, Retry { retries, .. }) => *retries == Retries::All,
+        (GuardedBy { .. } | UnlessOpen { .. }, Retried { retries, .. }) => *retries == Retries::AllErrors,
         _ => false,
     };
     nested(steps, "retry-around-refusals", is_retried, |inner, outer| {
@@ -80,14 +80,14 @@ fn retry_around_refusals(steps: &[Step]) -> Vec<Lint> {
 }
 
 fn retry_around_retry(steps: &[Step]) -> Vec<Lint> {
-    let are_retries = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Retry { .. }, Retry { .. }));
+    let are_retries = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Retried { .. }, Retried { .. }));
     nested(steps, "retry-around-retry", are_retries, |inner, outer| {
         format!("{outer} repeats {inner}, so that their attempts multiply")
     })
 }
 
 fn retry_around_memo(steps: &[Step]) -> Vec<Lint> {
-    let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Memo { .. }, Retry { .. }));
+    let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Remembered { .. }, Retried { .. }));
     nested(steps, "retry-around-memo", matches, |inner, outer| {
         format!("{outer} repeats {inner}, so that each caller of a failed load retries by itself")
     })
@@ -95,7 +95,7 @@ fn retry_around_memo(steps: &[Step]) -> Vec<Lint> {
 
 fn two_limiters(steps: &[Step]) -> Vec<Lint> {
     let are_two = |inner: &StepKind, outer: &StepKind| match (inner, outer) {
-        (RateLimiter { is_keyed: inner, .. }, RateLimiter { is_keyed: outer, .. }) => *inner || !*outer,
+        (RateLimited { is_keyed: inner, .. }, RateLimited { is_keyed: outer, .. }) => *inner || !*outer,
         _ => false,
     };
     nested(steps, "two-limiters", are_two, |inner, outer| {
@@ -104,7 +104,7 @@ fn two_limiters(steps: &[Step]) -> Vec<Lint> {
 }
 
 fn limiter_around_retry(steps: &[Step]) -> Vec<Lint> {
-    let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Retry { .. }, RateLimiter { .. }));
+    let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Retried { .. }, RateLimited { .. }));
     nested(steps, "limiter-around-retry", matches, |inner, outer| {
         format!("{outer} gives one permit for all attempts of {inner}, so more calls are made than it allows")
     })
@@ -112,14 +112,15 @@ fn limiter_around_retry(steps: &[Step]) -> Vec<Lint> {
 
 fn limiter_around_concurrency_limiter(steps: &[Step]) -> Vec<Lint> {
     let matches =
-        |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (ConcurrencyLimiter { .. }, RateLimiter { .. }));
+        |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (ConcurrencyLimited { .. }, RateLimited { .. }));
     nested(steps, "limiter-around-concurrency-limiter", matches, |inner, outer| {
         format!("a call that has a permit of {outer} may wait for {inner}, and then be made in a burst with others")
     })
 }
 
 fn limiter_around_memo(steps: &[Step]) -> Vec<Lint> {
-    let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Memo { .. }, RateLimiter { .. }));
+    let matches =
+        |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Remembered { .. }, RateLimited { .. }));
     nested(steps, "limiter-around-memo", matches, |inner, outer| {
         format!("{outer} takes a permit even if {inner} knows the answer")
     })
@@ -127,7 +128,7 @@ fn limiter_around_memo(steps: &[Step]) -> Vec<Lint> {
 
 fn concurrency_limiter_around_retry(steps: &[Step]) -> Vec<Lint> {
     let matches =
-        |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Retry { .. }, ConcurrencyLimiter { .. }));
+        |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Retried { .. }, ConcurrencyLimited { .. }));
     nested(steps, "concurrency-limiter-around-retry", matches, |inner, outer| {
         format!("{outer} keeps its place during the delays of {inner}")
     })
@@ -135,7 +136,7 @@ fn concurrency_limiter_around_retry(steps: &[Step]) -> Vec<Lint> {
 
 fn concurrency_limiter_within_itself(steps: &[Step]) -> Vec<Lint> {
     let are_one = |inner: &StepKind, outer: &StepKind| match (inner, outer) {
-        (ConcurrencyLimiter { handle: inner, .. }, ConcurrencyLimiter { handle: outer, .. }) => inner == outer,
+        (ConcurrencyLimited { handle: inner, .. }, ConcurrencyLimited { handle: outer, .. }) => inner == outer,
         _ => false,
     };
     nested(steps, "concurrency-limiter-within-itself", are_one, |inner, outer| {
@@ -144,7 +145,7 @@ fn concurrency_limiter_within_itself(steps: &[Step]) -> Vec<Lint> {
 }
 
 fn timeout_outside_breaker(steps: &[Step]) -> Vec<Lint> {
-    let blind = |step: &Step| matches!(step.kind, CircuitBreaker { counts_slow_calls: false, .. });
+    let blind = |step: &Step| matches!(step.kind, GuardedBy { counts_slow_calls: false, .. });
     let breakers = (0..steps.len()).filter(|at| blind(&steps[*at]));
     breakers
         .filter(|breaker| steps[..*breaker].iter().all(|step| limit(step).is_none()))
@@ -159,27 +160,27 @@ fn timeout_outside_breaker(steps: &[Step]) -> Vec<Lint> {
 }
 
 fn hedge_around_retry(steps: &[Step]) -> Vec<Lint> {
-    let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Retry { .. }, Hedge { .. }));
+    let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Retried { .. }, Hedging { .. }));
     nested(steps, "hedge-around-retry", matches, |inner, outer| {
         format!("{outer} takes the delays of {inner} for a slow call, and doubles its attempts")
     })
 }
 
 fn hedge_without_budget(steps: &[Step]) -> Vec<Lint> {
-    let hedges = steps.iter().enumerate().filter(|(_, step)| matches!(step.kind, Hedge { budget: None, .. }));
+    let hedges = steps.iter().enumerate().filter(|(_, step)| matches!(step.kind, Hedging { budget: None, .. }));
     let message = |hedge: &Step| format!("{} may double the calls when the server is slow", hedge.text);
     hedges.map(|(at, step)| Lint { code: "hedge-without-budget", message: message(step), steps: vec![at] }).collect()
 }
 
 fn memo_of_fallback(steps: &[Step]) -> Vec<Lint> {
-    let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Fallback, Memo { .. }));
+    let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Fallback, Remembered { .. }));
     nested(steps, "memo-of-fallback", matches, |inner, outer| {
         format!("{outer} remembers the answer of {inner} as if it came from the function")
     })
 }
 
 fn memo_without_timeout(steps: &[Step]) -> Vec<Lint> {
-    let memos = steps.iter().enumerate().filter(|(_, step)| matches!(step.kind, Memo { .. }));
+    let memos = steps.iter().enumerate().filter(|(_, step)| matches!(step.kind, Remembered { .. }));
     let endless = memos.filter(|(at, _)| steps[at + 1..].iter().all(|step| limit(step).is_none()));
     let message =
         |memo: &Step| format!("no timeout bounds the callers that wait for another call's load in {}", memo.text);
@@ -215,14 +216,14 @@ fn limit(step: &Step) -> Option<Duration> {
 /// The timeouts around a decorator that end its work, from the inside out. A timeout behind a
 /// detached memo ends no load.
 fn timeouts_around(steps: &[Step], at: usize) -> impl Iterator<Item = (usize, Duration)> {
-    let outer = (at + 1..steps.len()).take_while(|at| !matches!(steps[*at].kind, Memo { is_detached: true, .. }));
+    let outer = (at + 1..steps.len()).take_while(|at| !matches!(steps[*at].kind, Remembered { is_detached: true, .. }));
     outer.filter_map(|at| Some((at, limit(&steps[at])?)))
 }
 
 /// The limit of an attempt, zero without one, and the longest time of a retry with all attempts at
 /// that limit. `None` for other decorators, and for a retry that only the time ends.
 fn attempts_and_delays(steps: &[Step], retry: usize) -> Option<(Duration, Duration)> {
-    let Retry { max_attempts, delays, deadline, .. } = steps[retry].kind else { return None };
+    let Retried { max_attempts, delays, deadline, .. } = steps[retry].kind else { return None };
     let attempt = steps[..retry].iter().rev().find_map(limit).unwrap_or_default();
     let total = attempt.saturating_mul(max_attempts).saturating_add(delays.unwrap_or_default());
     match deadline {
@@ -240,13 +241,13 @@ mod tests {
     fn step(kind: StepKind) -> Step {
         let text = match &kind {
             Timeout { limit, .. } => format!(".timeout({limit:?})"),
-            Retry { .. } => ".retry_with(p)".to_owned(),
-            RateLimiter { .. } => ".rate_limited(r)".to_owned(),
-            Memo { .. } => ".memoized(m)".to_owned(),
-            CircuitBreaker { .. } => ".guarded_by(b)".to_owned(),
+            Retried { .. } => ".retry_with(p)".to_owned(),
+            RateLimited { .. } => ".rate_limited(r)".to_owned(),
+            Remembered { .. } => ".memoized(m)".to_owned(),
+            GuardedBy { .. } => ".guarded_by(b)".to_owned(),
             UnlessOpen { .. } => ".unless_open(b)".to_owned(),
-            ConcurrencyLimiter { .. } => ".concurrency_limited(c)".to_owned(),
-            Hedge { .. } => ".hedged(1s)".to_owned(),
+            ConcurrencyLimited { .. } => ".concurrency_limited(c)".to_owned(),
+            Hedging { .. } => ".hedged(1s)".to_owned(),
             Fallback => ".fallback(..)".to_owned(),
             StepKind::Immediate | StepKind::Other => ".logged()".to_owned(),
         };
@@ -258,7 +259,7 @@ mod tests {
     }
 
     fn retry(retries: Retries) -> StepKind {
-        Retry {
+        Retried {
             max_attempts: 3,
             delays: Some(Duration::from_secs(3)),
             deadline: None,
@@ -275,23 +276,23 @@ mod tests {
     }
 
     fn breaker(handle: HandleId) -> StepKind {
-        CircuitBreaker { handle, counts_slow_calls: false }
+        GuardedBy { handle, counts_slow_calls: false }
     }
 
     fn limiter(handle: HandleId) -> StepKind {
-        RateLimiter { handle, is_keyed: false, max_wait: None }
+        RateLimited { handle, is_keyed: false, max_wait: None }
     }
 
     fn concurrency(handle: HandleId, max_wait: Option<Duration>) -> StepKind {
-        ConcurrencyLimiter { handle, max_wait }
+        ConcurrencyLimited { handle, max_wait }
     }
 
     fn hedge(budget: Option<HandleId>) -> StepKind {
-        Hedge { delay: Some(Duration::from_secs(1)), budget }
+        Hedging { delay: Some(Duration::from_secs(1)), budget }
     }
 
     fn memo(handle: HandleId) -> StepKind {
-        Memo { handle, is_detached: false }
+        Remembered { handle, is_detached: false }
     }
 
     #[track_caller]
@@ -306,9 +307,9 @@ mod tests {
         let ([one, _], _keep) = handles();
         let message = ".timeout(9s) drops calls that hang, and .guarded_by(b) inside counts no dropped call";
         let expected = Some(("timeout-outside-breaker", message, &[0, 2][..]));
-        raises(expected, [breaker(one), retry(Retries::Transient), timeout(9)]);
-        raises(None, [timeout(2), breaker(one), retry(Retries::Transient), timeout(9)]);
-        raises(None, [CircuitBreaker { handle: one, counts_slow_calls: true }, timeout(9)]);
+        raises(expected, [breaker(one), retry(Retries::TransientErrors), timeout(9)]);
+        raises(None, [timeout(2), breaker(one), retry(Retries::TransientErrors), timeout(9)]);
+        raises(None, [GuardedBy { handle: one, counts_slow_calls: true }, timeout(9)]);
         raises(None, [breaker(one), StepKind::Other]);
         raises(None, [UnlessOpen { handle: one }, timeout(9)]);
         raises(None, [breaker(one), Timeout { limit: Duration::MAX, label: None }]);
@@ -319,20 +320,20 @@ mod tests {
         let ([one, _], _keep) = handles();
         let message = ".retry_with(p) calls again what .unless_open(b) has refused";
         let expected = Some(("retry-around-refusals", message, &[0, 1][..]));
-        raises(expected, [UnlessOpen { handle: one }, retry(Retries::All)]);
-        raises(None, [UnlessOpen { handle: one }, retry(Retries::Transient)]);
-        raises(None, [UnlessOpen { handle: one }, retry(Retries::Chosen)]);
+        raises(expected, [UnlessOpen { handle: one }, retry(Retries::AllErrors)]);
+        raises(None, [UnlessOpen { handle: one }, retry(Retries::TransientErrors)]);
+        raises(None, [UnlessOpen { handle: one }, retry(Retries::ChosenErrors)]);
         let message = ".retry_with(p) calls again what .guarded_by(b) has refused";
         let expected = Some(("retry-around-refusals", message, &[1, 2][..]));
-        raises(expected, [timeout(1), breaker(one), retry(Retries::All)]);
-        raises(None, [timeout(1), breaker(one), retry(Retries::Transient)]);
+        raises(expected, [timeout(1), breaker(one), retry(Retries::AllErrors)]);
+        raises(None, [timeout(1), breaker(one), retry(Retries::TransientErrors)]);
         let message = ".retry_with(p) calls again what .concurrency_limited(c) has refused";
         let expected = Some(("retry-around-refusals", message, &[0, 1][..]));
         let tries = concurrency(one, Some(Duration::ZERO));
-        raises(expected, [tries.clone(), retry(Retries::All)]);
-        raises(expected, [tries.clone(), retry(Retries::Transient)]);
-        raises(None, [tries, retry(Retries::Chosen)]);
-        raises(None, [concurrency(one, None), retry(Retries::All)]);
+        raises(expected, [tries.clone(), retry(Retries::AllErrors)]);
+        raises(expected, [tries.clone(), retry(Retries::TransientErrors)]);
+        raises(None, [tries, retry(Retries::ChosenErrors)]);
+        raises(None, [concurrency(one, None), retry(Retries::AllErrors)]);
     }
 
     #[test]
@@ -350,8 +351,8 @@ mod tests {
         let ([one, two], _keep) = handles();
         let message = ".concurrency_limited(c) keeps its place during the delays of .retry_with(p)";
         let expected = Some(("concurrency-limiter-around-retry", message, &[0, 1][..]));
-        raises(expected, [retry(Retries::All), concurrency(one, None)]);
-        raises(None, [concurrency(one, None), retry(Retries::All)]);
+        raises(expected, [retry(Retries::AllErrors), concurrency(one, None)]);
+        raises(None, [concurrency(one, None), retry(Retries::AllErrors)]);
 
         let message = ".concurrency_limited(c) and .concurrency_limited(c) are one limiter: if all its places are \
                        taken outside, no call gets one inside";
@@ -365,8 +366,8 @@ mod tests {
         let ([budget, _], _keep) = handles();
         let message = ".hedged(1s) takes the delays of .retry_with(p) for a slow call, and doubles its attempts";
         let expected = Some(("hedge-around-retry", message, &[0, 1][..]));
-        raises(expected, [retry(Retries::All), hedge(Some(budget))]);
-        raises(None, [hedge(Some(budget)), retry(Retries::All)]);
+        raises(expected, [retry(Retries::AllErrors), hedge(Some(budget))]);
+        raises(None, [hedge(Some(budget)), retry(Retries::AllErrors)]);
         let message = ".hedged(1s) may double the calls when the server is slow";
         raises(Some(("hedge-without-budget", message, &[1])), [timeout(2), hedge(None)]);
     }
@@ -393,7 +394,7 @@ mod tests {
                 concurrency(two, None),
                 UnlessOpen { handle: one },
                 hedge(Some(two)),
-                retry(Retries::Transient),
+                retry(Retries::TransientErrors),
                 timeout(9),
                 memo(one),
                 timeout(10),

@@ -65,12 +65,13 @@ impl Step {
 ///
 /// let chain = fetch.retry_with(RetryPolicy::default().max_attempts(5)).describe();
 /// match chain.steps()[0].kind {
-///     StepKind::Retry { max_attempts, delays, .. } => {
+///     StepKind::Retried { max_attempts, delays, .. } => {
 ///         assert_eq!((max_attempts, delays), (5, Some(Duration::from_secs(1 + 2 + 4 + 8))));
 ///     }
 ///     _ => unreachable!("a retry"),
 /// }
 /// ```
+// No variant has the name of a public type. rustc would print that type with its whole path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StepKind {
@@ -84,7 +85,7 @@ pub enum StepKind {
     },
     /// Calls the function again after a failure.
     #[non_exhaustive]
-    Retry {
+    Retried {
         /// Maximum number of attempts, the first included; `u32::MAX` for any number.
         max_attempts: u32,
         /// Longest total of the policy's delays; `None` for a custom policy, because only its
@@ -101,7 +102,7 @@ pub enum StepKind {
     },
     /// Waits for permits of a rate limiter, or is refused.
     #[non_exhaustive]
-    RateLimiter {
+    RateLimited {
         /// The limiter, or the limiter of each key.
         handle: HandleId,
         /// `true` if each key has a limit of its own.
@@ -112,7 +113,7 @@ pub enum StepKind {
     },
     /// Remembers the outputs of calls.
     #[non_exhaustive]
-    Memo {
+    Remembered {
         /// The memo.
         handle: HandleId,
         /// `true` if loads run on when their callers are gone.
@@ -120,7 +121,7 @@ pub enum StepKind {
     },
     /// Refuses calls while a circuit is open, and counts the failures of the others.
     #[non_exhaustive]
-    CircuitBreaker {
+    GuardedBy {
         /// The breaker, or the breaker of each key.
         handle: HandleId,
         /// `true` if a call that is dropped after some time counts as a failure.
@@ -134,7 +135,7 @@ pub enum StepKind {
     },
     /// Waits until fewer calls than the limit are running, or is refused.
     #[non_exhaustive]
-    ConcurrencyLimiter {
+    ConcurrencyLimited {
         /// The limiter, or the limiter of each key.
         handle: HandleId,
         /// Longest wait before the call is refused; zero if the call only tries, `None` if it waits
@@ -143,7 +144,7 @@ pub enum StepKind {
     },
     /// Starts another call if the first one is slow.
     #[non_exhaustive]
-    Hedge {
+    Hedging {
         /// Time until the last call starts; `None` if it depends on the calls so far.
         delay: Option<Duration>,
         /// The budget; `None` without one.
@@ -167,18 +168,18 @@ pub enum StepKind {
 /// async fn fetch(id: u64) -> Result<u64, std::io::Error> { Ok(id) }
 ///
 /// let chain = fetch.retry_with(RetryPolicy::default()).transient().describe();
-/// let StepKind::Retry { retries, .. } = chain.steps()[0].kind else { panic!("a retry") };
-/// assert_eq!(retries, Retries::Transient);
+/// let StepKind::Retried { retries, .. } = chain.steps()[0].kind else { panic!("a retry") };
+/// assert_eq!(retries, Retries::TransientErrors);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Retries {
     /// Every error, refusals included.
-    All,
+    AllErrors,
     /// Errors that are [`Transient`](crate::Transient).
-    Transient,
+    TransientErrors,
     /// Errors or results that a closure chooses.
-    Chosen,
+    ChosenErrors,
 }
 
 /// The identity of a handle. Two decorators with the same identity share one handle.
@@ -197,7 +198,7 @@ pub enum Retries {
 /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
 /// let chain = fetch.rate_limited(&limiter).rate_limited(&limiter.clone()).describe();
 /// let handles = chain.steps().iter().map(|step| match step.kind {
-///     StepKind::RateLimiter { handle, .. } => handle,
+///     StepKind::RateLimited { handle, .. } => handle,
 ///     _ => panic!("a limiter"),
 /// });
 /// let handles: Vec<_> = handles.collect();

@@ -96,6 +96,9 @@ cases! {
     settled_plain_output
     shared_counter_decorated
     shared_error_not_clone
+    stack_called
+    stack_of_another_error
+    stack_over_arguments
     transient_unimplemented
     validated_future
     validation_by_bool

@@ -471,7 +471,7 @@ where
 impl<C, R: OptionsShown> Retry<C, R> {
     fn step(&self) -> Step {
         let (policy, options) = (&self.policy, &self.options);
-        let kind = StepKind::Retry {
+        let kind = StepKind::Retried {
             max_attempts: policy.most_attempts(),
             delays: policy.longest_delays(),
             deadline: policy.latest_delay(),

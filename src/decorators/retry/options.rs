@@ -201,10 +201,10 @@ macro_rules! constant {
     )*};
 }
 constant! { Selects::RETRIES: Retries;
-    AnyError = Retries::All;
-    When<P> = Retries::Chosen;
-    WhenResult<P> = Retries::Chosen;
-    TransientError = Retries::Transient;
+    AnyError = Retries::AllErrors;
+    When<P> = Retries::ChosenErrors;
+    WhenResult<P> = Retries::ChosenErrors;
+    TransientError = Retries::TransientErrors;
 }
 constant! { Hints::FOLLOWS: bool;
     NoHint = false;

@@ -127,6 +127,9 @@ fn a_retry_around_a_retry() {
                    so that their attempts multiply";
     let chain = fetch.retry_with(RetryPolicy::fixed(secs(1))).logged().retry_with(RetryPolicy::fixed(secs(2)));
     raises("retry-around-retry", message, &[0, 2], &chain.describe());
+    let lints = chain.retry_with(policy()).describe().lints();
+    let steps = lints.iter().map(|lint| &*lint.steps).collect::<Vec<_>>();
+    assert_eq!(steps, [[0, 2], [2, 3]], "the nearest one inside");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn kind(chain: &Chain) -> &StepKind {
 
 fn handle(step: &Step) -> HandleId {
     match step.kind {
-        StepKind::RateLimiter { handle, .. } | StepKind::Memo { handle, .. } => handle,
+        StepKind::RateLimited { handle, .. } | StepKind::Remembered { handle, .. } => handle,
         _ => panic!("{step:?} has no handle"),
     }
 }
@@ -58,20 +58,23 @@ fn timeouts_retries_limiters_and_memos_have_their_settings() {
 
     let policy = RetryPolicy::linear(secs(1)).max_attempts(4).deadline(secs(5));
     let choice = |chain: Chain| match *kind(&chain) {
-        StepKind::Retry { retries, follows_hints, .. } => (retries, follows_hints),
+        StepKind::Retried { retries, follows_hints, .. } => (retries, follows_hints),
         ref kind => panic!("{kind:?}"),
     };
     let retried = answer.retry_with(&policy);
-    let StepKind::Retry { max_attempts, delays, deadline, budget, .. } = *kind(&retried.describe()) else { panic!() };
+    let StepKind::Retried { max_attempts, delays, deadline, budget, .. } = *kind(&retried.describe()) else { panic!() };
     assert_eq!((max_attempts, delays, deadline, budget), (4, Some(secs(5)), Some(secs(5)), None));
-    assert_eq!(choice(retried.describe()), (Retries::All, false));
-    assert_eq!(choice(retried.clone().transient().describe()), (Retries::Transient, true));
-    assert_eq!(choice(retried.clone().transient().when(|_: &Error| true).describe()), (Retries::Chosen, true));
-    assert_eq!(choice(retried.clone().when_result(|_: &every::Answer| true).describe()), (Retries::Chosen, false));
-    assert_eq!(choice(retried.retry_after(|_: &Error| None).describe()), (Retries::All, true));
+    assert_eq!(choice(retried.describe()), (Retries::AllErrors, false));
+    assert_eq!(choice(retried.clone().transient().describe()), (Retries::TransientErrors, true));
+    assert_eq!(choice(retried.clone().transient().when(|_: &Error| true).describe()), (Retries::ChosenErrors, true));
+    assert_eq!(
+        choice(retried.clone().when_result(|_: &every::Answer| true).describe()),
+        (Retries::ChosenErrors, false)
+    );
+    assert_eq!(choice(retried.retry_after(|_: &Error| None).describe()), (Retries::AllErrors, true));
 
     let waits = |chain: &Chain| match *kind(chain) {
-        StepKind::RateLimiter { is_keyed, max_wait, .. } => (is_keyed, max_wait),
+        StepKind::RateLimited { is_keyed, max_wait, .. } => (is_keyed, max_wait),
         ref kind => panic!("{kind:?}"),
     };
     let (limiter, keyed) = (every::limiter(), every::keyed());
@@ -88,7 +91,7 @@ fn timeouts_retries_limiters_and_memos_have_their_settings() {
     assert_eq!(waits(&by_key.describe()), (true, Some(secs(3))));
 
     let memo = every::memo::<Arg>();
-    let detached = |chain: &Chain| matches!(kind(chain), StepKind::Memo { is_detached: true, .. });
+    let detached = |chain: &Chain| matches!(kind(chain), StepKind::Remembered { is_detached: true, .. });
     assert!(!detached(&answer.memoized(&memo).describe()));
     assert!(detached(&answer.memoized_by(&memo, |id: &Arg| *id).sharing_errors().detached().describe()));
 }
