@@ -7,6 +7,7 @@ use super::{
 use crate::{
     CircuitBreakerConfig, CircuitState, CircuitWindow, ConfigError,
     clock::{Clock, Epoch, Nanos, nanos},
+    describe::HandleId,
     error::or_panic,
     keys::{DEFAULT_MAX_KEYS, Keys, Template, checked_keys},
     policy::Circuit,
@@ -492,6 +493,15 @@ impl Template for Common {
 }
 
 impl<K> KeyedBreaker<K> {
+    pub(crate) fn id(&self) -> HandleId {
+        HandleId::of(&self.keys)
+    }
+
+    /// Returns `true` if a call that is dropped after `slow_after` counts as a failure.
+    pub(crate) fn counts_slow_calls(&self) -> bool {
+        self.keys.template().settings.slow_after.is_some()
+    }
+
     /// The settings of all keys: `5 failures in a row, open for 30s, for each key`.
     pub(crate) fn displayed(&self) -> &dyn fmt::Display {
         self.keys.template()

@@ -446,7 +446,7 @@ impl<L: ShownConcurrency, R: ForOne> Decoration for ConcurrencyLimited<L, R> {
     }
 
     fn kind(&self) -> StepKind {
-        StepKind::ConcurrencyLimiter { handle: self.limiter.id(), max_wait: self.request.max_wait() }
+        StepKind::ConcurrencyLimited { handle: self.limiter.id(), max_wait: self.request.max_wait() }
     }
 }
 
@@ -460,7 +460,7 @@ impl<L: ShownConcurrency, P> Decoration for ConcurrencyLimited<L, Weighted<P>> {
     }
 
     fn kind(&self) -> StepKind {
-        StepKind::ConcurrencyLimiter { handle: self.limiter.id(), max_wait: self.request.max_wait }
+        StepKind::ConcurrencyLimited { handle: self.limiter.id(), max_wait: self.request.max_wait }
     }
 }
 

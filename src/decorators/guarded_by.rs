@@ -296,7 +296,7 @@ impl<W: fmt::Debug, I: fmt::Debug> Decoration for Guarded<CircuitBreaker, W, I> 
     }
 
     fn kind(&self) -> StepKind {
-        StepKind::CircuitBreaker { handle: self.breaker.id(), counts_slow_calls: self.breaker.counts_slow_calls() }
+        StepKind::GuardedBy { handle: self.breaker.id(), counts_slow_calls: self.breaker.counts_slow_calls() }
     }
 }
 
@@ -304,6 +304,11 @@ impl<K, Q, W: fmt::Debug, I: fmt::Debug> Decoration for Guarded<BreakerOfKey<K, 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let breaker = self.breaker.breaker.displayed();
         write!(f, ".guarded_by_key({breaker}, ..){:?}{:?}", self.when, self.ignoring)
+    }
+
+    fn kind(&self) -> StepKind {
+        let breaker = &self.breaker.breaker;
+        StepKind::GuardedBy { handle: breaker.id(), counts_slow_calls: breaker.counts_slow_calls() }
     }
 }
 

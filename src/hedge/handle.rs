@@ -306,7 +306,7 @@ impl Hedge {
             Trigger::After(delay) => Some(delay.saturating_mul(max_calls - 1)),
             Trigger::Percentile(_) => None,
         };
-        StepKind::Hedge { delay, budget: self.0.budget.as_ref().map(RetryBudget::id) }
+        StepKind::Hedging { delay, budget: self.0.budget.as_ref().map(RetryBudget::id) }
     }
 
     /// The delay before another call; `None` for no further call, because the percentile has less

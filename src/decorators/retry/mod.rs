@@ -477,7 +477,7 @@ impl<C, R: OptionsShown> Retry<C, R> {
             deadline: policy.latest_delay(),
             retries: R::RETRIES,
             follows_hints: R::FOLLOWS_HINTS,
-            budget: None,
+            budget: options.budget_id(),
         };
         Step::new(format_args!(".retry_with({policy}){options:?}"), kind)
     }

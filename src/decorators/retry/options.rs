@@ -2,7 +2,10 @@
 //! type parameter that one method sets.
 
 use crate::{
-    GiveUpReason, RetryBudget, RetryError, Transient, clock::Clock, describe::Retries, retry_budget::Withdrawal,
+    GiveUpReason, RetryBudget, RetryError, Transient,
+    clock::Clock,
+    describe::{HandleId, Retries},
+    retry_budget::Withdrawal,
 };
 use std::{fmt, time::Duration};
 
@@ -170,14 +173,22 @@ pub trait OptionsShown: fmt::Debug {
     const RETRIES: Retries;
     /// `true` if a hint may replace the policy's delay.
     const FOLLOWS_HINTS: bool;
+
+    /// Returns the identity of the budget; `None` without one.
+    fn budget_id(&self) -> Option<HandleId>;
 }
 
 impl<W: Selects, H: Hints, R, G, X, L, B> OptionsShown for RetryOptions<W, H, R, G, X, L, B>
 where
+    B: Budget,
     Self: fmt::Debug,
 {
     const RETRIES: Retries = W::RETRIES;
     const FOLLOWS_HINTS: bool = H::FOLLOWS;
+
+    fn budget_id(&self) -> Option<HandleId> {
+        self.budget.id()
+    }
 }
 
 /// The option of a retry that selects results.
@@ -502,6 +513,8 @@ impl<E: fmt::Display> LogText<E> for Text {
 
 /// The budget that pays for retries.
 pub trait Budget {
+    /// Returns the identity of the budget; `None` if there is none.
+    fn id(&self) -> Option<HandleId>;
     /// Pays into the budget for a call that succeeded.
     fn succeeded(&self);
     /// Takes a retry from the budget. Returns `None` if there is no budget, and the reason to give
@@ -518,6 +531,10 @@ pub struct NoBudget;
 pub struct Budgeted(pub(super) RetryBudget);
 
 impl Budget for NoBudget {
+    fn id(&self) -> Option<HandleId> {
+        None
+    }
+
     #[inline]
     fn succeeded(&self) {}
 
@@ -528,6 +545,10 @@ impl Budget for NoBudget {
 }
 
 impl Budget for Budgeted {
+    fn id(&self) -> Option<HandleId> {
+        Some(self.0.id())
+    }
+
     #[inline]
     fn succeeded(&self) {
         self.0.deposit();
