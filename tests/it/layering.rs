@@ -431,7 +431,8 @@ fn paths(tokens: &[Token]) -> Vec<ImportPath> {
                     modules.pop();
                 }
             }
-            "use" => {
+            "use" if text(at + 1) != "<" => {
+                // not the `use<..>` of a return type
                 let end = (at..tokens.len()).find(|at| text(*at) == ";").expect("`use` ends");
                 let mut tree = UseTree { tokens: &tokens[at + 1..end], found: &mut found, depth: modules.len() };
                 tree.parse(&[]);
