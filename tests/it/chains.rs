@@ -289,7 +289,9 @@ async fn a_good_order() {
     let names = [
         "`timeout` of an attempt",
         "`pausing`",
+        "`guarded_by`",
         "`rate_limited`",
+        "`unless_open`",
         "`retry_with`",
         "`memoized`",
         "total `timeout`",
@@ -301,11 +303,14 @@ async fn a_good_order() {
     assert_said("README.md", "In that order the total `timeout` bounds every caller");
     for users_asked_for in [1, 3, CALLERS] {
         let limiter = RateLimiter::new(2, secs(10));
+        let breaker = CircuitBreaker::consecutive(5);
         let users: Memo<u64, String> = Memo::ttl(secs(300));
         let get = hang_io
             .timeout(secs(2))
             .pausing(&limiter, |_| Some(secs(5)))
+            .guarded_by(&breaker)
             .rate_limited(&limiter)
+            .unless_open(&breaker)
             .retry_with(RetryPolicy::default())
             .transient()
             .memoized(&users)

@@ -61,6 +61,7 @@ cases! {
     error_without_from
     gate_not_clone
     gate_on_plain_output
+    guarded_transient_unimplemented
     invalidating_by_another_key
     invalidating_plain_output
     lending_closure
@@ -78,6 +79,7 @@ cases! {
     memoized_without_arguments
     not_a_gate
     plain_output_bounded
+    plain_output_guarded
     plain_output_logged
     plain_output_retried
     predicate_of_another_error
