@@ -374,6 +374,10 @@ mod tests {
         assert_eq!(reads(fetch.hedged(crate::Hedge::percentile(0.5)).call()), 0);
         assert_eq!(reads(fetch.fallback(|_: Error| fetch()).fallback_to(fetch).call()), 0);
         assert_eq!(reads(fetch.validated(|| Ok::<_, &str>(())).deprecated("use another").call()), 0);
+        let breaker = CircuitBreaker::consecutive(5);
+        assert_eq!(reads(fetch.guarded_by(&breaker).unless_open(&breaker).call()), 0);
+        let breaker = CircuitBreaker::builder().slow_after(SECOND).build();
+        assert_eq!(reads(fetch.guarded_by(&breaker).call()), 0, "the call is ready at once");
     }
 
     #[test]
@@ -384,6 +388,8 @@ mod tests {
         assert_eq!(reads(fetch.retry_with(&policy).explained().call()), 1);
         let limiter = RateLimiter::new(10, SECOND);
         assert_eq!(reads(fetch.rate_limited(&limiter).call()), 1);
+        let breaker = CircuitBreaker::rate(0.5, SECOND);
+        assert_eq!(reads(fetch.guarded_by(&breaker).call()), 1);
         assert_eq!(
             reads(fetch.timed_with(crate::Timing::new("fetch").record_to(|_| ())).call()),
             2,

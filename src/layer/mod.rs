@@ -159,9 +159,10 @@
 //!
 //! # A circuit breaker
 //!
-//! The circuit opens after three failures in a row, and the gate refuses calls while it is open.
-//! After half a minute the gate lets one call through, as a trial. A cancelled call counts neither
-//! as a failure nor as a success.
+//! A small one, to show a gate with a state; decor's own is
+//! [`CircuitBreaker`](crate::CircuitBreaker). The circuit opens after three failures in a row, and
+//! the gate refuses calls while the circuit is open. After half a minute the gate lets one call
+//! through, as a trial. A cancelled call counts neither as a failure nor as a success.
 //!
 //! ```
 //! use decor::{Error, Fallible, FnExt, layer::{Decoration, End, Gate, Gated, Instant, Wait}};

@@ -307,7 +307,6 @@ async fn a_good_order() {
     assert_said("README.md", "In that order the caller's `timeout` bounds every caller");
     for users_asked_for in [1, 3, CALLERS] {
         let limiter = RateLimiter::new(2, secs(10));
-        let at_once = ConcurrencyLimiter::new(1);
         let users: Memo<u64, String> = Memo::ttl(secs(300));
         let (places, breaker) = (ConcurrencyLimiter::new(10), CircuitBreaker::consecutive(1_000));
         let get = hang_io
@@ -318,7 +317,6 @@ async fn a_good_order() {
             .concurrency_limited(&places)
             .unless_open(&breaker)
             .hedged(Hedge::percentile(0.95).budget(&RetryBudget::new(0.1)))
-            .concurrency_limited(&at_once)
             .retry_with(RetryPolicy::default())
             .transient()
             .timeout(secs(20))

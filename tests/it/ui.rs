@@ -66,6 +66,7 @@ cases! {
     fallback_without_arguments
     gate_not_clone
     gate_on_plain_output
+    guarded_transient_unimplemented
     hedged_counter
     hedged_plain_output
     invalidating_by_another_key
@@ -85,6 +86,7 @@ cases! {
     memoized_without_arguments
     not_a_gate
     plain_output_bounded
+    plain_output_guarded
     plain_output_logged
     plain_output_retried
     predicate_of_another_error
