@@ -173,7 +173,7 @@ mod tests {
         let plan = ChaosPlan::try_from(config).unwrap();
         let faults: Vec<_> = (0..12).map(|call| plan.fault_of(call)).collect();
         let (pass, fail, hang, slow) = (Fault::Pass, Fault::Fail, Fault::Hang, Fault::Slow(slow_by));
-        assert_eq!(faults, [fail, slow, hang, pass, fail, slow, hang, pass, fail, slow, hang, pass]);
+        assert_eq!(faults, [slow, slow, fail, pass, slow, hang, fail, fail, pass, hang, pass, fail]);
     }
 
     #[test]
