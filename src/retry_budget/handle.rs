@@ -29,7 +29,8 @@ use std::{
 /// [`.retry_with(..).budgeted(&budget)`](crate::Retry::budgeted). A clone is the same budget.
 ///
 /// The balance is counted in millionths, so that five deposits of 0.6 pay for exactly three
-/// retries. A success reads no clock, and writes nothing if the budget is full.
+/// retries. A success reads no clock. If the budget is full, a success writes nothing but a count
+/// of its own thread.
 ///
 /// # Examples
 ///
@@ -263,10 +264,9 @@ impl RetryBudget {
     #[inline]
     pub(crate) fn deposit(&self) {
         let Core { plan, balance, deposits, .. } = &*self.0;
-        // Most budgets are full, and then nothing is written.
-        if balance.fetch_update(Relaxed, Relaxed, |balance| plan.after_success(balance)).is_ok() {
-            deposits.count();
-        }
+        deposits.count();
+        // Most budgets are full, and then nothing is written that other threads read.
+        let _ = balance.fetch_update(Relaxed, Relaxed, |balance| plan.after_success(balance));
     }
 
     /// Takes 1 for a retry or a hedge; `None` if the balance is below 1.

@@ -17,7 +17,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub struct RetryBudgetStats {
-    /// Calls that succeeded and paid. A call that finds the budget full pays nothing.
+    /// Calls that succeeded. A call that found the budget full is included.
     pub deposits: u64,
     /// Retries and hedges that the budget has paid for.
     pub withdrawals: u64,
