@@ -329,6 +329,7 @@ fn two_keys_and_room_for_one() {
     check_within(1, 2, &[&[(0, Insert)], &[(1, Insert), (1, Get)]]);
     check_within(1, 2, &[&[(0, Insert), (1, Insert)], &[(0, Clear)]]);
     check_within(1, 2, &[&[(0, Insert), (1, Insert)], &[(0, Get), (0, Insert)]]);
+    check_within(1, 2, &[&[(0, Load), (0, Get), (1, Load)], &[(0, Get), (1, Load), (0, Load)]]);
     check_within(1, 1, &[&[(0, Insert)], &[(1, Load)], &[(0, Get)]]);
     check_within(1, 1, &[&[(0, Load)], &[(1, Insert)], &[(0, Clear), (1, Get)]]);
 }
