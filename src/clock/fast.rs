@@ -1,9 +1,10 @@
 //! The fast clock: tokio's time, carried on by the processor's counter.
 //!
-//! A read of the counter takes less than half of a read of the system's clock. Each thread notes both
-//! once, and then trusts the counter for [`TRUSTED`] at most. The counter can be wrong, because the
-//! machine slept, a virtual machine moved, or the cores count differently. It is trusted no longer
-//! for that reason, and because its rate is measured only once, and NTP does not correct the rate.
+//! A read of the counter takes less than half of a read of the system's clock. Each thread notes
+//! both once, and then trusts the counter for [`TRUSTED`] at most. The counter can be wrong,
+//! because the machine slept, a virtual machine moved, or the cores count differently. It is
+//! trusted no longer for that reason, and because its rate is measured only once, and NTP does not
+//! correct the rate.
 
 use super::{Nanos, nanos as nanos_of};
 use quanta::Clock;
