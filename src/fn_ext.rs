@@ -1116,6 +1116,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// calls that wait for a permit use up no rate. A `timeout` behind the limiter bounds the wait
     /// too. Stands before `memoized`, so that hits need no permit.
     ///
+    /// A retried attempt joins the end of the queue, whatever its policy is.
+    ///
     /// A function that calls itself, or another function with the same limiter, must not stand
     /// behind it: the outer call would wait for a permit that it holds itself.
     ///

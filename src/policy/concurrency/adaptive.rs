@@ -8,7 +8,7 @@
 //! an increase if the limit was reached while it ran. A call counts for nothing if the limit was
 //! decreased while it ran, because its end says nothing about the new limit.
 
-use super::config::Shrink;
+use super::shrink::Shrink;
 
 /// Bounds of the limit, and the progress towards the next change.
 #[derive(Debug, Clone)]

@@ -1,14 +1,15 @@
 //! The settings of a concurrency limiter as plain values.
 
-use super::{adaptive::Adaptive, flow::Flow};
+use super::{
+    adaptive::Adaptive,
+    flow::{Flow, checked_limit},
+    shrink::Shrink,
+};
 use crate::{ConfigError, Name};
 use std::ops::RangeInclusive;
 
 /// The limit at which an adaptive limiter starts, if its range includes it.
 const START: u32 = 20;
-
-/// The factor of a decrease, in millionths, unless another one is set.
-const SHRINK: Shrink = Shrink(750_000);
 
 /// The settings of a [`ConcurrencyLimiter`](crate::ConcurrencyLimiter) as plain values, from a file
 /// or a user.
@@ -56,27 +57,6 @@ pub(crate) enum Kind {
     Adaptive { start: u32, min: u32, max: u32, shrink: Shrink },
 }
 
-/// A factor below 1, in millionths. As a float, 0.29 of 100 would be 28.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shrink(u32);
-
-const MILLION: u32 = 1_000_000;
-
-impl Shrink {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and a million
-    fn try_new(factor: f64) -> Option<Self> {
-        let is_factor = factor > 0.0 && factor < 1.0;
-        let millionths = is_factor.then(|| (factor * f64::from(MILLION)).round() as u32)?;
-        (1..MILLION).contains(&millionths).then_some(Self(millionths))
-    }
-
-    /// The product, rounded down.
-    pub(super) fn of(self, limit: u32) -> u32 {
-        let product = u64::from(limit) * u64::from(self.0) / u64::from(MILLION);
-        u32::try_from(product).unwrap_or(limit)
-    }
-}
-
 impl ConcurrencyConfig {
     pub(crate) fn kind(&self) -> Result<Kind, ConfigError> {
         let Self { limit, range, start_at, shrink_by, .. } = self;
@@ -104,7 +84,7 @@ impl ConcurrencyConfig {
             return Err(ConfigError::new("start_at", start, "within the range"));
         }
         let shrink = match *shrink_by {
-            None => SHRINK,
+            None => Shrink::DEFAULT,
             Some(factor) => Shrink::try_new(factor)
                 .ok_or_else(|| ConfigError::new("shrink_by", factor, "at least 0.000001 and at most 0.999999"))?,
         };
@@ -126,30 +106,6 @@ impl Kind {
         match self {
             Self::Fixed { limit } => limit,
             Self::Adaptive { start, .. } => start,
-        }
-    }
-}
-
-pub(super) fn checked_limit(limit: u32) -> Result<u32, ConfigError> {
-    if limit == 0 { Err(ConfigError::new("limit", limit, "at least 1")) } else { Ok(limit) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_factor_of_a_limit_is_exact() {
-        let of = |factor, limit| Shrink::try_new(factor).unwrap().of(limit);
-        assert_eq!([of(0.75, 20), of(0.75, 15), of(0.75, 11)], [15, 11, 8]);
-        assert_eq!([of(0.29, 100), of(0.6, 10), of(0.7, 10), of(0.999_999, 1_000_000)], [29, 6, 7, 999_999]);
-        assert_eq!([of(0.000_001, u32::MAX), of(0.999_999, u32::MAX)], [4_294, 4_294_963_000]);
-    }
-
-    #[test]
-    fn a_factor_is_above_zero_and_below_one() {
-        for factor in [0.0, 1.0, -0.5, 1.5, 1e-7, 0.999_999_9, f64::NAN, f64::INFINITY] {
-            assert_eq!(Shrink::try_new(factor), None, "{factor}");
         }
     }
 }

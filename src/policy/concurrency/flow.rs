@@ -1,6 +1,6 @@
 //! The calls in progress, and the limit that holds for them.
 
-use super::{adaptive::Adaptive, config::checked_limit};
+use super::adaptive::Adaptive;
 use crate::{ConfigError, Error};
 use std::fmt;
 
@@ -180,6 +180,10 @@ impl Flow {
         }
         self.look();
     }
+}
+
+pub(super) fn checked_limit(limit: u32) -> Result<u32, ConfigError> {
+    if limit == 0 { Err(ConfigError::new("limit", limit, "at least 1")) } else { Ok(limit) }
 }
 
 /// `8 at once`, or `20 at once, adaptive from 4 to 100`.

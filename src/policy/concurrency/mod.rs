@@ -3,6 +3,7 @@
 mod adaptive;
 mod config;
 mod flow;
+mod shrink;
 
 pub use config::ConcurrencyConfig;
 pub(crate) use config::Kind;
