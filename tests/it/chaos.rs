@@ -70,6 +70,10 @@ async fn each_attempt_and_each_hedge_has_its_own_fault() {
     let chain = fetch.chaotic(&chaos, busy).retry_with(RetryPolicy::fixed(secs(1)));
     assert_eq!((chain.call(7).await, begun.elapsed()), (Ok(7), ms(1_100)));
     let begun = Instant::now();
+    let chaos = Chaos::script([Fault::Hang, Fault::Fail]);
+    let chain = fetch.chaotic(&chaos, busy).timeout(secs(1)).retry_with(RetryPolicy::fixed(secs(1)));
+    assert_eq!((chain.call(7).await, begun.elapsed()), (Ok(7), secs(3)));
+    let begun = Instant::now();
     let chaos = Chaos::script([Fault::Hang, Fault::Slow(ms(20)), Fault::Fail]);
     let chain = fetch.chaotic(&chaos, busy).hedged(Hedge::after(ms(50)));
     assert_eq!((chain.call(7).await, begun.elapsed()), (Ok(7), ms(70)));

@@ -41,6 +41,22 @@ async fn a_hedge_starts_after_the_delay_and_the_loser_is_dropped_before_the_answ
     assert_eq!(trace, expected);
 }
 
+/// The future is polled by hand, because `.await` would drop it, and all calls with it.
+#[tokio::test(start_paused = true)]
+async fn the_losers_are_gone_when_the_future_is_ready() {
+    for (steps, winner) in [([(HANGS, Success), (20, Success)], 2), ([(60, Success), (HANGS, Success)], 1)] {
+        let script = Script::new(&steps);
+        let mut call = task::spawn(script.function().hedged(ms(50)).call(7));
+        assert_pending!(call.poll());
+        tokio::time::advance(ms(50)).await;
+        assert_pending!(call.poll());
+        tokio::time::advance(ms(20)).await;
+        assert_eq!(assert_ready!(call.poll()), Ok(winner));
+        let dropped = script.take().iter().filter(|line| line.ends_with("is dropped")).count();
+        assert_eq!(dropped, 2);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_first_call_may_still_win() {
     let (answer, trace, _) = run(&[(60, Success), (HANGS, Success)], ms(50)).await;
