@@ -21,7 +21,10 @@ use decor::{
     prelude::*,
     *,
 };
-use futures::future::{BoxFuture, LocalBoxFuture};
+use futures::{
+    future::{BoxFuture, LocalBoxFuture},
+    stream::Empty,
+};
 use std::{
     any::type_name_of_val,
     cell::Cell,
@@ -129,6 +132,8 @@ auto_traits! {
     Retries: Send Sync Unpin;
     HandleId: Send Sync Unpin;
     Lint: Send Sync Unpin;
+    decor::stream::RateLimited<Empty<u8>>: Send Sync Unpin;
+    decor::stream::TimeoutEach<Empty<Output>>: Send Sync Unpin;
 
     // Settings, with the closures in them.
     Deprecation: Send Sync Unpin;
