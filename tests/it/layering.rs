@@ -14,13 +14,13 @@ use std::{
 
 /// The floors with their rooms, from the ground up. The root is the front page.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("ground", &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt", "keys", "ring"]),
+    ("ground", &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt", "ring"]),
     ("outputs", &["fallible", "transient"]),
     ("policy", &["policy"]),
     ("threads", &["thread"]),
     ("calls", &["call"]),
     ("layers", &["layer"]),
-    ("handles", &["rate_limiter", "concurrency_limiter", "memo"]),
+    ("handles", &["keys", "rate_limiter", "concurrency_limiter", "memo"]),
     ("decorators", &["decorators"]),
     ("extension traits", &["fn_ext", "future_ext", "diagnostics"]),
     ("facades", &["", "prelude", "calling", "blocking", "test_util"]),
