@@ -175,17 +175,8 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.look_at(key, |handle| self.template.stats(handle))
-    }
-
-    /// Calls `look` with the handle of a key, if the key is remembered.
-    pub(crate) fn look_at<Q, R>(&self, key: &Q, look: impl FnOnce(&T::Handle) -> R) -> Option<R>
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
         let shard = lock(&self.shards[self.home(key)]);
-        Some(look(&shard.handles.get(key)?.handle))
+        Some(self.template.stats(&shard.handles.get(key)?.handle))
     }
 
     /// The handle of a key, if the key is remembered.

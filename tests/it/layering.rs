@@ -14,16 +14,16 @@ use std::{
 
 /// The floors with their rooms, from the ground up. The root is the front page.
 const FLOORS: &[(&str, &[&str])] = &[
-    (
-        "ground",
-        &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt", "keys", "ring", "deadline"],
-    ),
+    ("ground", &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt", "ring", "deadline"]),
     ("outputs", &["fallible", "transient", "http"]),
     ("policy", &["policy", "describe"]),
     ("threads", &["thread"]),
     ("calls", &["call"]),
     ("layers", &["layer"]),
-    ("handles", &["rate_limiter", "retry_budget", "hedge", "chaos", "circuit_breaker", "concurrency_limiter", "memo"]),
+    (
+        "handles",
+        &["keys", "rate_limiter", "retry_budget", "hedge", "chaos", "circuit_breaker", "concurrency_limiter", "memo"],
+    ),
     ("decorators", &["decorators"]),
     ("extension traits", &["fn_ext", "future_ext", "stream_ext", "diagnostics"]),
     ("facades", &["", "prelude", "calling", "blocking", "test_util"]),
