@@ -19,8 +19,8 @@
 # - An exact limiter checks that it has no fast path, which a paced one has (10 of `exact`).
 # - A limit sets the deadline of its call, and restores the one before (31 of the chain). The cells
 #   themselves take 10; LLVM moves the output once more, because the cells are restored after it.
-# - In this binary LLVM does not inline the hash of a memo's key (60 of `memo get`), and the branch for loads
-#   in the background, which leave their caller's deadline, moves registers (6 of `async memo`).
+# - In this binary LLVM does not inline the hash of a memo's key (60 of `memo get`), and the branch
+#   for loads in the background, which have no deadline, moves registers (6 of `async memo`).
 #
 # The cases share a stack frame, so the code of one case moves the counts of others by a few.
 set -euo pipefail

@@ -57,8 +57,11 @@ pub(super) fn full() -> Vec<Pair> {
 pub(super) fn filling() -> Vec<Pair> {
     let budget = RetryBudget::new(0.000_001).capacity(u32::MAX);
     let fail = (|| ready(Err::<(), _>(()))).retry_with(RetryPolicy::fixed(Duration::ZERO).max_attempts(2));
-    let fail = fail.budgeted(&budget).into_future();
-    let _ = futures::executor::block_on(fail);
+    let fail = fail.budgeted(&budget);
+    // A thousand retries take a billion successes to pay for.
+    for _ in 0..1_000 {
+        let _ = futures::executor::block_on(fail.call());
+    }
     beside_peers(&budget)
 }
 

@@ -70,9 +70,10 @@ pub(super) fn decide<'d, T, E, R: RetryHooks<T, E>>(
             // The attempt that failed may have paused its limiter for longer.
             let wait = delay.max(pause_left());
             // The budget comes last, so that it pays for no retry that another limit rules out.
-            match deadline::is_exceeded_by(wait) {
-                true => Err(GiveUpReason::DeadlineReached),
-                false => options.withdraw(clock).map(|paid| (delay, wait, paid)),
+            if deadline::is_exceeded_by(wait) {
+                Err(GiveUpReason::DeadlineReached)
+            } else {
+                options.withdraw(clock).map(|paid| (delay, wait, paid))
             }
         }
         RetryDecision::GiveUp(reason) => Err(reason),

@@ -1,4 +1,5 @@
 //! A budget for retries: what pays, what is paid for, and what is given back.
+#![allow(clippy::float_cmp)] // a balance is the nearest `f64` of an exact number
 
 use crate::support::{listen, ms, paused, secs};
 use decor::{
