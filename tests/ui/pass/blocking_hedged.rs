@@ -4,7 +4,7 @@ use decor::prelude::*;
 use std::time::Duration;
 
 fn load(id: u64) -> Result<String, String> {
-    Ok(format!("user {id}"))
+    if id == 0 { Err("no such user".into()) } else { Ok(format!("user {id}")) }
 }
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]
