@@ -243,3 +243,23 @@ async fn each_attempt_takes_its_key_from_the_arguments() {
     assert_eq!((per_host.state_of(&1), per_host.state_of(&0)), (Some(Open), None));
     assert_eq!(per_host.stats().refused, 1);
 }
+
+/// Nothing of an attempt is left in the next one: neither its beginning nor the mark that the
+/// function was called.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_knows_nothing_of_the_one_before() {
+    let breaker = CircuitBreaker::builder().consecutive(9).slow_after(secs(1)).build();
+    let wait_and_fail = || async {
+        sleep(ms(10)).await;
+        Answer::Err(down())
+    };
+    let fetch = wait_and_fail.guarded_by(&breaker).retry_with(RetryPolicy::fixed(secs(10)));
+    assert_eq!(fetch.call().await, Err(down()));
+    assert_eq!((breaker.stats().failed, breaker.stats().slow), (3, 0));
+
+    let limiter = RateLimiter::new(1, secs(60));
+    let fetch = fail_with(down()).try_rate_limited(&limiter).guarded_by(&breaker);
+    let fetch = fetch.retry_with(RetryPolicy::fixed(secs(1)));
+    assert!(matches!(fetch.call().await, Err(Error::RateLimited { .. })));
+    assert_eq!((breaker.stats().failed, breaker.stats().ignored), (4, 2));
+}
