@@ -40,8 +40,8 @@ async fn half_open_does_not_stick_by_a_hung_probe() {
     let hang = (|| pending::<Answer>()).guarded_by(&breaker);
     let answer = (|| ready(Answer::Ok(7))).guarded_by(&breaker);
     half_open(&breaker).await;
-    let mut hung = task::spawn(hang.call());
-    assert_pending!(hung.poll());
+    let mut stuck = task::spawn(hang.call());
+    assert_pending!(stuck.poll());
     advance(secs(30) - Duration::from_nanos(1)).await;
     assert_eq!(answer.call().await, Err(open("breaker", None)));
     advance(Duration::from_nanos(1)).await;
