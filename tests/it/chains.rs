@@ -528,7 +528,7 @@ async fn the_chain_of_the_model_apis_client() {
             .when(Transient::is_transient)
             .rate_limited_by(&limiter, |_: &u64| 1)
             .unless_open(&breaker)
-            .hedged(&Hedge::percentile(0.99).budget(&budget))
+            .hedged(Hedge::percentile(0.99).budget(&budget))
             .retry_with(&policy)
             .transient()
             .budgeted(&budget)
@@ -583,7 +583,7 @@ async fn the_chain_with_all_handles() {
     assert_eq!(longest, secs(2));
     // The budget pays for ten retries, which the open circuit refuses.
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 10);
-    assert!(answers.iter().flat_map(|answer| answer.as_ref().err()).all(|error| is_timeout(error, secs(1))));
+    assert!(answers.iter().filter_map(|answer| answer.as_ref().err()).all(|error| is_timeout(error, secs(1))));
     let (longest, answers) = longest_wait(|n| fetch.call(100 + n)).await;
     assert_eq!((longest, answers.iter().all(Result::is_ok)), (Duration::ZERO, true));
 

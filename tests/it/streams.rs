@@ -37,8 +37,8 @@ fn after<const N: usize>(delays: [u64; N]) -> Pin<Box<impl Stream<Item = Item>>>
     Box::pin(items.chain(stream::pending()))
 }
 
-fn timed_out(name: &'static str, after: Duration, label: Option<&'static str>) -> Option<Item> {
-    Some(Err(Error::TimedOut { name: name.into(), after, label }))
+fn timed_out(name: &'static str, after: Duration, label: Option<&'static str>) -> Item {
+    Err(Error::TimedOut { name: name.into(), after, label })
 }
 
 /// Sets its flag when it is dropped.
@@ -61,7 +61,7 @@ mod timeouts {
             assert_eq!(items.next().await, Some(Ok(n)));
             assert_eq!(begun.elapsed(), ms(900 * u64::from(n)));
         }
-        assert_eq!(items.next().await, timed_out("stream", secs(1), None));
+        assert_eq!(items.next().await, Some(timed_out("stream", secs(1), None)));
         assert_eq!(begun.elapsed(), ms(3_700));
     }
 
@@ -70,11 +70,11 @@ mod timeouts {
         let begun = Instant::now();
         let mut items = after([19_000]).timeout_each(secs(1)).first(secs(20)).named("tokens");
         assert_eq!(items.next().await, Some(Ok(1)));
-        assert_eq!(items.next().await, timed_out("tokens", secs(1), None));
+        assert_eq!(items.next().await, Some(timed_out("tokens", secs(1), None)));
         assert_eq!(begun.elapsed(), secs(20));
 
         let mut items = after([21_000]).timeout_each(secs(1)).first(secs(20)).named("tokens");
-        assert_eq!(items.next().await, timed_out("tokens", secs(20), Some("first item")));
+        assert_eq!(items.next().await, Some(timed_out("tokens", secs(20), Some("first item"))));
         assert_eq!(begun.elapsed(), secs(40));
     }
 
@@ -97,7 +97,7 @@ mod timeouts {
         }
         sleep(secs(3_600)).await;
         let begun = Instant::now();
-        assert_eq!(items.next().await, timed_out("stream", secs(1), None));
+        assert_eq!(items.next().await, Some(timed_out("stream", secs(1), None)));
         assert_eq!(begun.elapsed(), secs(1));
     }
 
@@ -116,7 +116,7 @@ mod timeouts {
         for _ in 0..3 {
             assert!(timeout(ms(300), items.next()).await.is_err());
         }
-        assert_eq!(items.next().await, timed_out("stream", secs(1), None));
+        assert_eq!(items.next().await, Some(timed_out("stream", secs(1), None)));
         assert_eq!(begun.elapsed(), secs(1));
     }
 
@@ -130,7 +130,7 @@ mod timeouts {
         });
         let mut items = silent.timeout_each(secs(1));
         assert!(!items.is_terminated());
-        assert_eq!(items.next().await, timed_out("stream", secs(1), None));
+        assert_eq!(items.next().await, Some(timed_out("stream", secs(1), None)));
         assert!(dropped.load(Ordering::Relaxed), "dropped before the error is seen");
         assert!(items.is_terminated());
         assert_eq!((items.next().await, items.next().await), (None, None));
@@ -163,7 +163,7 @@ mod timeouts {
         let begun = Instant::now();
         let mut items = after([0, 0, 1]).timeout_each(Duration::ZERO);
         assert_eq!((items.next().await, items.next().await), (Some(Ok(1)), Some(Ok(2))));
-        assert_eq!(items.next().await, timed_out("stream", Duration::ZERO, None));
+        assert_eq!(items.next().await, Some(timed_out("stream", Duration::ZERO, None)));
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 
@@ -192,7 +192,7 @@ mod timeouts {
         let mut items = busy.timeout_each(secs(1));
         assert!(items.next().now_or_never().is_none());
         tokio::time::advance(secs(1)).await;
-        assert_eq!(items.next().now_or_never(), Some(timed_out("stream", secs(1), None)));
+        assert_eq!(items.next().now_or_never(), Some(Some(timed_out("stream", secs(1), None))));
     }
 
     #[test]
@@ -204,8 +204,7 @@ mod timeouts {
         send(&items);
         assert_eq!(items.size_hint(), (0, Some(2)));
         assert_eq!(format!("{items:?}"), "TimeoutEach { name: \"stream\", each: 1s, first: Some(2s), .. }");
-        fn named(_: TimeoutEach<Iter<std::array::IntoIter<Item, 1>>>) {}
-        named(items);
+        let _: TimeoutEach<Iter<std::array::IntoIter<Item, 1>>> = items;
     }
 }
 
@@ -305,8 +304,7 @@ mod limits {
         assert_eq!(ids.size_hint(), (1, Some(1)), "the item that waits counts");
         assert!(!ids.is_terminated());
         assert_eq!(format!("{:?}", *ids), "RateLimited { holds_item: true, .. }");
-        fn named(_: RateLimited<Iter<std::array::IntoIter<u8, 1>>>) {}
-        named(stream::iter([1_u8]).rate_limited(&limiter));
+        let _: RateLimited<Iter<std::array::IntoIter<u8, 1>>> = stream::iter([1_u8]).rate_limited(&limiter);
     }
 
     fn paused(test: impl FnOnce()) {
@@ -325,7 +323,7 @@ async fn the_prelude_goes_with_the_stream_traits_of_futures() {
         .filter(|item| std::future::ready(item.is_ok()));
     assert_eq!(pin!(items).next().await, Some(Ok(10)));
     let never = pending::<Item>().into_stream().timeout_each(ms(5));
-    assert_eq!(pin!(never).next().await, timed_out("stream", ms(5), None));
+    assert_eq!(pin!(never).next().await, Some(timed_out("stream", ms(5), None)));
 }
 
 /// Pages of an API: a decorated function is the step of `try_unfold`.

@@ -2,6 +2,7 @@
 
 use super::run;
 use crate::support::{Listener, listen, secs};
+use CircuitState::{Closed, HalfOpen, Open};
 use decor::{CircuitBreaker, CircuitReason, CircuitState, RetryPolicy};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::time::advance;
@@ -9,7 +10,7 @@ use tracing::Level;
 
 fn lines(log: &Listener) -> Vec<String> {
     log.lines().iter().for_each(|line| {
-        assert_eq!((line.target.as_str(), line.fields["breaker"].as_str()), ("decor::breaker", "users"))
+        assert_eq!((line.target.as_str(), line.fields["breaker"].as_str()), ("decor::breaker", "users"));
     });
     log.take()
 }
@@ -71,7 +72,6 @@ async fn the_callback_gets_each_change() {
     run(&breaker, ".");
     let seen = seen.lock().unwrap();
     let changes: Vec<_> = seen.iter().map(|c| (c.name.to_string(), c.from, c.to, c.reason, c.open_for)).collect();
-    use CircuitState::{Closed, HalfOpen, Open};
     let users = || "users".to_owned();
     assert_eq!(
         changes,
@@ -95,8 +95,8 @@ async fn a_callback_may_use_the_breaker() {
                 let breaker = BREAKER.get().unwrap();
                 let line = format!("{}: {}, {} opened", change.to, breaker.state(), breaker.stats().opened);
                 SEEN.lock().unwrap().push(line);
-                assert_eq!(breaker.enter().is_ok(), breaker.state() == CircuitState::Closed);
-                if change.to == CircuitState::Open {
+                assert_eq!(breaker.enter().is_ok(), breaker.state() == Closed);
+                if change.to == Open {
                     breaker.close(); // another change, within this one
                 }
             })
@@ -104,17 +104,17 @@ async fn a_callback_may_use_the_breaker() {
     });
     run(breaker, "x");
     assert_eq!(*SEEN.lock().unwrap(), ["open: open, 1 opened", "closed: closed, 1 opened"]);
-    assert_eq!(breaker.state(), CircuitState::Closed);
+    assert_eq!(breaker.state(), Closed);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_callback_that_panics_does_no_harm() {
     let breaker = CircuitBreaker::builder().consecutive(1).on_change(|_| panic!("boom")).build();
     run(&breaker, "x");
-    assert_eq!(breaker.state(), CircuitState::Open);
+    assert_eq!(breaker.state(), Open);
     advance(secs(30)).await;
     run(&breaker, ".");
-    assert_eq!((breaker.state(), breaker.stats().opened), (CircuitState::Closed, 1));
+    assert_eq!((breaker.state(), breaker.stats().opened), (Closed, 1));
 
     // In a call that another panic drops, a second panic would abort the process.
     let breaker = CircuitBreaker::builder().consecutive(1).on_change(|_| panic!("boom")).build();
@@ -124,5 +124,5 @@ async fn a_callback_that_panics_does_no_harm() {
         tokio::spawn(explode.guarded_by(&breaker).call())
     };
     assert!(exploding.await.unwrap_err().is_panic());
-    assert_eq!(breaker.state(), CircuitState::Open);
+    assert_eq!(breaker.state(), Open);
 }

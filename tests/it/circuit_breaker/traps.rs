@@ -1,7 +1,7 @@
 //! Mistakes of other circuit breakers. Each test names one.
 
 use super::{Answer, at_once, down, half_open, open, run};
-use crate::support::{ms, secs};
+use crate::support::{just_before, ms, secs};
 use CircuitState::{Closed, HalfOpen, Open};
 use decor::{CircuitBreaker, CircuitState, Error, KeyedBreaker, Transient, prelude::*};
 use futures::future::join_all;
@@ -40,9 +40,9 @@ async fn half_open_does_not_stick_by_a_hung_probe() {
     let hang = (|| pending::<Answer>()).guarded_by(&breaker);
     let answer = (|| ready(Answer::Ok(7))).guarded_by(&breaker);
     half_open(&breaker).await;
-    let mut stuck = task::spawn(hang.call());
-    assert_pending!(stuck.poll());
-    advance(secs(30) - Duration::from_nanos(1)).await;
+    let mut probe = task::spawn(hang.call());
+    assert_pending!(probe.poll());
+    advance(just_before(secs(30))).await;
     assert_eq!(answer.call().await, Err(open("breaker", None)));
     advance(Duration::from_nanos(1)).await;
     assert_eq!(answer.call().await, Ok(7));

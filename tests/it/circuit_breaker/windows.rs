@@ -1,10 +1,9 @@
 //! The failures that open a circuit.
 
 use super::run;
-use crate::support::{ms, secs};
+use crate::support::{just_before, ms, secs};
 use CircuitState::{Closed, Open};
 use decor::{CircuitBreaker, CircuitState};
-use std::time::Duration;
 use tokio::time::advance;
 
 #[test]
@@ -127,11 +126,11 @@ async fn a_share_is_exact() {
 async fn a_call_leaves_a_rate_after_nine_to_ten_tenths_of_its_period() {
     // A failure at the beginning of a bucket leaves after ten tenths, one at the end after nine.
     for (at, leaves) in [(ms(0), secs(10)), (ms(999), secs(10)), (ms(1_000), secs(11)), (ms(5_500), secs(15))] {
-        for (wait, state) in [(leaves - Duration::from_nanos(1), Open), (leaves, Closed)] {
+        for (wait, state) in [(just_before(leaves), Open), (leaves, Closed)] {
             let breaker = CircuitBreaker::builder().rate(0.5, secs(10)).minimum_calls(2).build();
             advance(at).await;
             run(&breaker, "x");
-            advance(wait - at).await;
+            advance(wait.saturating_sub(at)).await;
             run(&breaker, "x");
             assert_eq!(breaker.state(), state, "failed at {at:?}, and again at {wait:?}");
         }

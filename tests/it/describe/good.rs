@@ -94,6 +94,7 @@ fn documents() -> Vec<Row> {
 }
 
 /// The chains of the examples.
+#[allow(clippy::too_many_lines)] // a row for each chain
 fn examples() -> Vec<Row> {
     let limiter = RateLimiter::new(10, secs(1));
     let windows = windows();
