@@ -2,7 +2,7 @@
 //!
 //! # In a service
 //!
-//! [`Error`] converts into a [`Response`](::http::Response), so `?` works where the error is a
+//! [`Error`] converts into a [`Response`], so `?` works where the error is a
 //! response. A handler of axum and a middleware of axum's `from_fn` are such places:
 //!
 //! ```
