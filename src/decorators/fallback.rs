@@ -16,6 +16,7 @@ use pin_project::pin_project;
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -249,14 +250,41 @@ impl<F, A> fmt::Debug for FallbackFuture<F, A> {
     }
 }
 
+/// The arguments of the next answer.
+// One word with the arguments, because each call writes it.
+enum Kept<Args> {
+    /// For the last answer, which takes them.
+    ForLast(Args),
+    /// For an answer that another may follow, which takes a clone.
+    ForMore(Args),
+    /// The last answer has begun.
+    Taken,
+}
+
+impl<Args> Kept<Args> {
+    fn next(&mut self) -> Args
+    where
+        Args: Clone,
+    {
+        if let Self::ForMore(args) = self {
+            return args.clone();
+        }
+        self.take().expect("the last answer has taken the arguments")
+    }
+
+    fn take(&mut self) -> Option<Args> {
+        match mem::replace(self, Self::Taken) {
+            Self::ForLast(args) | Self::ForMore(args) => Some(args),
+            Self::Taken => None,
+        }
+    }
+}
+
 /// The answer of a closure.
 #[pin_project]
 pub struct ClosureAnswer<H, Args, E, Fut> {
     handler: H,
-    /// Arguments of the next answer; `None` once the last answer has begun.
-    args: Option<Args>,
-    /// `true` if no further answer follows, so that this one takes the arguments themselves.
-    is_last: bool,
+    args: Kept<Args>,
     // A function pointer, and no bounds on `H`: see `LateFuture`.
     begin: fn(&mut H, E, Args, Pin<&mut Option<Fut>>),
     #[pin]
@@ -271,8 +299,7 @@ impl<H, Args, E, Fut: Future> ClosureAnswer<H, Args, E, Fut> {
     {
         Self {
             handler,
-            args: Some(args),
-            is_last: true,
+            args: Kept::ForLast(args),
             begin: |handler, error, args, mut answer| answer.set(Some(handler.answer(error, args))),
             answer: None,
         }
@@ -283,9 +310,8 @@ impl<H, Args: Clone, E, Fut: Future> Answer<E> for ClosureAnswer<H, Args, E, Fut
     #[cold]
     fn begin(self: Pin<&mut Self>, error: E) {
         let this = self.project();
-        let args = if *this.is_last { this.args.take() } else { this.args.clone() };
         called::mark(false);
-        (this.begin)(this.handler, error, args.expect("the last answer has taken the arguments"), this.answer);
+        (this.begin)(this.handler, error, this.args.next(), this.answer);
     }
 }
 
@@ -309,7 +335,10 @@ impl<H, Args, E, Fut: Future> Repeat for ClosureAnswer<H, Args, E, Fut> {
     #[inline]
     fn start(mut self: Pin<&mut Self>, last: bool) {
         self.as_mut().stop();
-        *self.project().is_last = last;
+        let args = self.project().args;
+        if let Some(kept) = args.take() {
+            *args = if last { Kept::ForLast(kept) } else { Kept::ForMore(kept) };
+        }
     }
 
     fn name(&self) -> Name {

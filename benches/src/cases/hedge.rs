@@ -90,7 +90,7 @@ pub(super) fn fallback() -> Vec<Pair> {
     let ours = Side::awaited(move |id| answered.call(id));
     let or_else = Side::awaited(|id| fetch(id).or_else(move |_: Error| ready(read(id))));
     vec![
-        Pair::new("bare call", "none", &ours, Side::awaited(fetch)).target([Target::Plus(1.0), Target::NoAllocation]),
+        Pair::new("bare call", "none", &ours, Side::awaited(fetch)).target([Target::Plus(1.5), Target::NoAllocation]),
         Pair::new("futures' or_else", "none", &ours, or_else).target([Target::Ratio(1.1)]),
     ]
 }
