@@ -43,6 +43,11 @@ macro_rules! cases {
 cases! {
     argument_not_clone
     argument_not_debug
+    attribute_awaited
+    attribute_on_unsafe
+    attribute_with_a_new_limiter
+    attribute_with_another_type
+    attribute_without_a_dot
     awaited_with_arguments
     backing_off_plain_output
     blocking_awaited
