@@ -322,6 +322,7 @@
 //!
 //! - `http`: [errors as HTTP responses](http), and `Retry-After` of a server for retries.
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
+//! - `macros`: [`#[decorated(..)]`](decorated), a chain written above a function.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
 //! - `fast-clock`: times by the counter of the processor, which the `quanta` crate reads. A hit of
@@ -337,7 +338,7 @@
 //! which sends events to a `log` logger if there is no subscriber.
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
-#![cfg_attr(not(all(feature = "chaos", feature = "memo")), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(not(all(feature = "chaos", feature = "macros", feature = "memo")), allow(rustdoc::broken_intra_doc_links))]
 
 mod attempt;
 pub mod blocking;
