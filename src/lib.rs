@@ -434,7 +434,8 @@ pub use deadline::Deadline;
 /// use decor::{decorated, prelude::*};
 /// use std::{io, sync::LazyLock, time::Duration};
 ///
-/// static USERS: LazyLock<Memo<u64, String>> = LazyLock::new(|| Memo::ttl(Duration::from_secs(300)));
+/// const TTL: Duration = Duration::from_secs(300);
+/// static USERS: LazyLock<Memo<u64, String>> = LazyLock::new(|| Memo::ttl(TTL));
 ///
 /// /// Asks for a user, at most 2 s in all.
 /// #[decorated(
@@ -446,7 +447,8 @@ pub use deadline::Deadline;
 ///     Ok(format!("user {id}"))
 /// }
 ///
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> io::Result<()> {
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> io::Result<()> {
 /// assert_eq!(user(42).await?, "user 42");
 /// assert_eq!(user(42).await?, "user 42");
 /// assert_eq!(USERS.stats().loads, 1);
@@ -476,7 +478,8 @@ pub use deadline::Deadline;
 ///     fs::read_to_string(path)
 /// }
 ///
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> io::Result<()> {
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> io::Result<()> {
 /// let client = Client { host: "api.example".into() };
 /// assert_eq!(client.get("users").await?, "api.example/users");
 /// assert!(read("Cargo.toml")?.contains("decor"));

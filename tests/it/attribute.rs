@@ -180,7 +180,7 @@ async fn raw_names_and_names_of_the_macro_itself_are_free() {
     assert_eq!(r#match(1).await.unwrap_err().to_string(), "invalid argument: no");
 }
 
-/// A module without decor's traits, whose own trait has a method with the name of a decorator.
+/// A module without decor's traits, and with a trait of its own that has a decorator's word.
 mod without_prelude {
     use std::time::Duration;
 
