@@ -46,7 +46,12 @@ fn only_calls(expression: &Expr) -> Result<()> {
     match expression {
         Expr::MethodCall(call) => only_calls(&call.receiver),
         Expr::Path(_) => Ok(()),
-        other => Err(Error::new_spanned(other, "a chain has only method calls, as in `.timeout(limit).logged()`")),
+        other => {
+            let message = "a chain has only method calls, as in `.timeout(limit).logged()`";
+            // The first token is the macro's own. The last one is the user's, as in `.await`.
+            let last = other.to_token_stream().into_iter().last();
+            Err(last.map_or_else(|| Error::new_spanned(other, message), |last| Error::new_spanned(last, message)))
+        }
     }
 }
 

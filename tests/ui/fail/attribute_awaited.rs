@@ -1,9 +1,8 @@
 //! A chain awaits its call, which the attribute does by itself.
 
 use decor::decorated;
-use std::time::Duration;
 
-#[decorated(.timeout(Duration::from_secs(1)).await)]
+#[decorated(.timeout(std::time::Duration::from_secs(1)).await)]
 async fn fetch(id: u64) -> Result<u64, decor::Error> {
     Ok(id)
 }

@@ -1,7 +1,6 @@
 //! A decorator of an attribute has an argument of another type.
 
 use decor::decorated;
-use std::time::Duration;
 
 #[decorated(.timeout(2))]
 async fn fetch(id: u64) -> Result<u64, decor::Error> {

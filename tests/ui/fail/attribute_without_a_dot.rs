@@ -1,9 +1,8 @@
 //! The chain of an attribute lacks its first dot.
 
 use decor::decorated;
-use std::time::Duration;
 
-#[decorated(timeout(Duration::from_secs(1)))]
+#[decorated(timeout(std::time::Duration::from_secs(1)))]
 async fn fetch(id: u64) -> Result<u64, decor::Error> {
     Ok(id)
 }
