@@ -302,6 +302,9 @@ impl Hedge {
 
     pub(crate) fn kind(&self) -> StepKind {
         let HedgePlan { trigger, max_calls } = self.0.plan;
+        if max_calls == 1 {
+            return StepKind::Immediate; // only measures
+        }
         let delay = match trigger {
             Trigger::After(delay) => Some(delay.saturating_mul(max_calls - 1)),
             Trigger::Percentile(_) => None,
