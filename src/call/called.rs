@@ -6,9 +6,9 @@
 //! or each poll of it.
 //!
 //! A sync call within a timeout runs on another thread, and the decorators around the timeout wait
-//! on theirs. A [`RemoteMark`] carries the mark from the one to the other. Either the waiting thread
-//! sees the mark, or the call sees that it was abandoned and unwinds: each first stores its own
-//! flag, and then loads that of the other. So no function is called without a mark.
+//! on theirs. A [`RemoteMark`] carries the mark from the one to the other. Either the waiting
+//! thread sees the mark, or the call sees that it was abandoned and unwinds: each first stores its
+//! own flag, and then loads that of the other. So no function is called without a mark.
 
 use crate::{
     sync::{Arc, AtomicBool, Ordering::SeqCst},

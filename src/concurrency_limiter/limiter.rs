@@ -149,7 +149,8 @@ impl ConcurrencyLimiter {
     ///   several numbers.
     ///
     /// - [`Error::ConcurrencyLimited`] beyond
-    ///   [`max_waiting`](crate::ConcurrencyLimiterBuilder::max_waiting).
+    ///   [`max_waiting`](crate::ConcurrencyLimiterBuilder::max_waiting), and when the
+    ///   [`Deadline`](crate::Deadline) of the call comes before the permits.
     ///
     /// - [`Error::Closed`] once the limiter is [closed](Self::close), also for a call that already
     ///   waits.
@@ -185,8 +186,9 @@ impl ConcurrencyLimiter {
     ///
     /// # Errors
     ///
-    /// - [`Error::ConcurrencyLimited`] when `max_wait` has passed, at once if it is zero, and
-    ///   beyond [`max_waiting`](crate::ConcurrencyLimiterBuilder::max_waiting).
+    /// - [`Error::ConcurrencyLimited`] when `max_wait` has passed, at once if it is zero, when the
+    ///   [`Deadline`](crate::Deadline) of the call comes earlier, and beyond
+    ///   [`max_waiting`](crate::ConcurrencyLimiterBuilder::max_waiting).
     ///
     /// - [`Error::Closed`] as for [`acquire_many`](Self::acquire_many).
     ///

@@ -70,8 +70,8 @@ fn retry_around_refusals(steps: &[Step]) -> Vec<Lint> {
         (RateLimited { max_wait, .. } | ConcurrencyLimited { max_wait, .. }, Retried { retries, .. }) => {
             max_wait.is_some() && *retries != Retries::ChosenErrors
         }
-        // The refusal of a breaker is not transient. Its hint lets a retry wait until the circuit is
-        // half-open.
+        // The refusal of a breaker is not transient. Its hint lets a retry wait until the circuit
+        // is half-open.
         (GuardedBy { .. } | UnlessOpen { .. }, Retried { retries, follows_hints, .. }) => {
             *retries == Retries::AllErrors && !follows_hints
         }
