@@ -948,7 +948,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// [`CircuitBreaker`](crate::CircuitBreaker) describes when the circuit opens and closes. The
     /// breaker is shared: give all functions that call a service the same one. Every `Err` counts
-    /// as a failure, until [`when`](crate::Around::when),
+    /// as a failure, unless [`when`](crate::Around::when),
     /// [`when_result`](crate::Around::when_result), [`transient`](crate::Around::transient) or
     /// [`ignoring`](crate::Around::ignoring) follows and chooses the results. Takes [`Fallible`]
     /// outputs.

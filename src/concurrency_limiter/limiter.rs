@@ -67,9 +67,9 @@ use std::{fmt, ops::RangeInclusive, task::Waker, time::Duration};
 ///   [`.backing_off(..)`](crate::FnExt::backing_off), [`overloaded`](Self::overloaded) or
 ///   [`ConcurrencyPermit::overloaded`]. Calls that were in progress at that moment had the old
 ///   limit, so their signals have no effect.
-/// - After as many *good ends* as the limit is, the limit is increased by one, up to the range. A
-///   call ends well if it completes, with an `Ok` or with an `Err`, if the limit was reached while
-///   it ran, and if no signal came while it ran. Therefore an idle program does not raise its
+/// - After a number of *good ends* equal to the limit, the limit increases by one, up to the range.
+///   A call ends well if it completes, with an `Ok` or with an `Err`, if the limit was reached
+///   while it ran, and if no signal came while it ran. Therefore an idle program does not raise its
 ///   limit. Cancelled and panicked calls count for nothing.
 ///
 /// An `Err` without a signal is a good end, because most errors say nothing about load, and because
