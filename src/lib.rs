@@ -276,9 +276,9 @@
 //!   outside of a runtime.
 //! - **Dropping is safe** at every await, and counts as an outcome. `timed` and `logged` report a
 //!   dropped call as `cancelled`, and a panic as `panicked`.
-//! - **A handle is shared.** A [`RateLimiter`], a [`RetryBudget`], a [`CircuitBreaker`] or a
-//!   [`Memo`] is cheap to clone, and a clone is the same handle. A handle serves tasks and threads,
-//!   and a limiter serves functions of any return type.
+//! - **A handle is shared.** A [`RateLimiter`], a [`ConcurrencyLimiter`], a [`CircuitBreaker`], a
+//!   [`RetryBudget`], a [`Hedge`] or a [`Memo`] is cheap to clone, and a clone is the same handle.
+//!   A handle serves tasks and threads, and a limiter serves functions of any return type.
 //! - **Success costs next to nothing.** A call that succeeds at once allocates nothing and spawns
 //!   no task, except with `boxed` and `detached`. No clock is read without need, and no log line is
 //!   formatted without a listener.

@@ -4,11 +4,22 @@
 //! called. If the callable inside may hold the call back in turn (`holds_back`), that callable sets
 //! the mark instead. A decorator that must know whether the function was called watches the call,
 //! or each poll of it.
+//!
+//! A sync call within a timeout runs on another thread, and the decorators around the timeout wait
+//! on theirs. A [`RemoteMark`] carries the mark from the one to the other. Either the waiting
+//! thread sees the mark, or the call sees that it was abandoned and unwinds: each first stores its
+//! own flag, and then loads that of the other. So no function is called without a mark.
 
-use std::cell::Cell;
+use crate::{
+    sync::{Arc, AtomicBool, Ordering::SeqCst},
+    thread::unwind_if_cancelled,
+};
+use std::cell::{Cell, RefCell};
 
 thread_local! {
     static CALLED: Cell<bool> = const { Cell::new(false) };
+    /// The mark of the call that this thread makes for another one; `None` outside of such a call.
+    static REMOTE: RefCell<Option<Arc<Flag>>> = const { RefCell::new(None) };
 }
 
 /// Marks a call, unless the callee holds calls back and sets the mark itself.
@@ -16,6 +27,66 @@ thread_local! {
 pub(crate) fn mark(holds_back: bool) {
     if !holds_back {
         CALLED.set(true);
+    }
+}
+
+/// The same for a sync call, which may run for another thread.
+#[inline]
+pub(crate) fn mark_blocking(holds_back: bool) {
+    if !holds_back {
+        CALLED.set(true);
+        if REMOTE.with_borrow(|remote| remote.as_ref().is_some_and(|flag| flag.set())) {
+            unwind_if_cancelled();
+        }
+    }
+}
+
+/// A flag that a thread sets for the thread that waits for it.
+struct Flag {
+    is_set: AtomicBool,
+    /// The flag of a thread that waits for the waiting one; `None` if there is none.
+    outer: Option<Arc<Flag>>,
+}
+
+impl Flag {
+    /// Returns `true`, because there is a flag.
+    fn set(&self) -> bool {
+        self.is_set.store(true, SeqCst);
+        self.outer.as_ref().is_none_or(|outer| outer.set())
+    }
+}
+
+/// The mark of a sync call on another thread. Marks the thread that waits when it is dropped there,
+/// and so during unwinding too.
+pub(crate) struct RemoteMark(Arc<Flag>);
+
+impl RemoteMark {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Flag { is_set: AtomicBool::new(false), outer: REMOTE.with_borrow(Clone::clone) }))
+    }
+
+    /// Returns a function that makes the call on the other thread.
+    pub(crate) fn carried_by<T, F: FnOnce() -> T>(&self, call: F) -> impl FnOnce() -> T + use<T, F> {
+        let flag = Arc::clone(&self.0);
+        move || {
+            let _restored = Restored(REMOTE.replace(Some(flag)));
+            call()
+        }
+    }
+}
+
+impl Drop for RemoteMark {
+    fn drop(&mut self) {
+        mark(!self.0.is_set.load(SeqCst));
+    }
+}
+
+/// Puts the previous mark back.
+struct Restored(Option<Arc<Flag>>);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        REMOTE.set(self.0.take());
     }
 }
 
