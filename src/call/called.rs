@@ -35,9 +35,19 @@ pub(crate) fn mark(holds_back: bool) {
 pub(crate) fn mark_blocking(holds_back: bool) {
     if !holds_back {
         CALLED.set(true);
-        if REMOTE.with_borrow(|remote| remote.as_ref().is_some_and(|flag| flag.set())) {
-            unwind_if_cancelled();
-        }
+        mark_remote();
+    }
+}
+
+#[inline]
+fn mark_remote() {
+    let set = |remote: &RefCell<Option<Arc<Flag>>>| {
+        let remote = remote.borrow();
+        remote.as_deref().inspect(|flag| flag.set()).is_some()
+    };
+    // A thread that ends may make calls when its thread-locals are gone.
+    if REMOTE.try_with(set).unwrap_or(false) {
+        unwind_if_cancelled();
     }
 }
 
@@ -49,10 +59,11 @@ struct Flag {
 }
 
 impl Flag {
-    /// Returns `true`, because there is a flag.
-    fn set(&self) -> bool {
+    fn set(&self) {
         self.is_set.store(true, SeqCst);
-        self.outer.as_ref().is_none_or(|outer| outer.set())
+        if let Some(outer) = &self.outer {
+            outer.set();
+        }
     }
 }
 
@@ -62,14 +73,14 @@ pub(crate) struct RemoteMark(Arc<Flag>);
 
 impl RemoteMark {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Flag { is_set: AtomicBool::new(false), outer: REMOTE.with_borrow(Clone::clone) }))
+        Self(Arc::new(Flag { is_set: AtomicBool::new(false), outer: current() }))
     }
 
     /// Returns a function that makes the call on the other thread.
     pub(crate) fn carried_by<T, F: FnOnce() -> T>(&self, call: F) -> impl FnOnce() -> T + use<T, F> {
         let flag = Arc::clone(&self.0);
         move || {
-            let _restored = Restored(REMOTE.replace(Some(flag)));
+            let _restored = Restored(replace(Some(flag)));
             call()
         }
     }
@@ -86,8 +97,17 @@ struct Restored(Option<Arc<Flag>>);
 
 impl Drop for Restored {
     fn drop(&mut self) {
-        REMOTE.set(self.0.take());
+        replace(self.0.take());
     }
+}
+
+/// The flag of the call that this thread makes for another one.
+fn current() -> Option<Arc<Flag>> {
+    REMOTE.try_with(|remote| remote.borrow().clone()).ok().flatten()
+}
+
+fn replace(flag: Option<Arc<Flag>>) -> Option<Arc<Flag>> {
+    REMOTE.try_with(|remote| remote.replace(flag)).ok().flatten()
 }
 
 /// Makes or polls a call. Sets `called` if the call marks the thread, even if it panics.

@@ -5,7 +5,8 @@ use crate::{
     Hedge, Name,
     call::{
         Callable, CallableMut, CallableOnce, CloneFunction, Describe, Repeat, Stop, awaited_directly, called,
-        mode::{Function, Hedgeable}, stack::Decorates,
+        mode::{Function, Hedgeable},
+        stack::Decorates,
     },
     clock::{self, Clock, Instant, Sleep},
     describe::{Chain, Step},

@@ -451,10 +451,7 @@ async fn a_wait_for_a_place_ends_at_the_limit_with_the_error_of_the_limiter() {
     let within = one.concurrency_limited_within(places, secs(60));
     assert_eq!(timed(within.clone().timeout(limit).call(7)).await, at_the_limit);
     assert_eq!(timed(one.concurrency_limited_by(places, |_: &u64| 1).timeout(limit).call(7)).await, at_the_limit);
-    assert_eq!(
-        timed(one.concurrency_limited(places).permits(|_: &u64| 2).timeout(limit).call(7)).await,
-        at_the_limit
-    );
+    assert_eq!(timed(one.concurrency_limited(places).permits(|_: &u64| 2).timeout(limit).call(7)).await, at_the_limit);
     assert_eq!(timed(one(7).concurrency_limited_within(places, secs(60)).timeout(limit)).await, at_the_limit);
     let by_key = one.concurrency_limited_within_by_key(keyed, secs(60), by_user).timeout(limit);
     assert_eq!(timed(by_key.call(7)).await, (refused_by_key, limit));

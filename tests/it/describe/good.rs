@@ -127,10 +127,7 @@ fn documents() -> Vec<Row> {
             "src/fn_ext.rs: backing_off",
             fetch.backing_off(&places, |_: &io::Error| true).concurrency_limited(&places).describe(),
         ),
-        (
-            "src/fn_ext.rs: fallback_to",
-            fetch.timeout(secs(1)).fallback_to(fetch.timeout(secs(1))).describe(),
-        ),
+        ("src/fn_ext.rs: fallback_to", fetch.timeout(secs(1)).fallback_to(fetch.timeout(secs(1))).describe()),
         (
             "src/fn_ext.rs: a retry that waits until the circuit is half-open",
             fetch

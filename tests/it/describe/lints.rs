@@ -269,10 +269,8 @@ fn a_concurrency_limiter_within_itself() {
     let per_user = KeyedConcurrencyLimiter::new(8);
     let by_user = |id: &u64| *id;
     let limited = fetch.concurrency_limited_by_key(&per_user, by_user);
-    let message = message.replace(
-        ".concurrency_limited(8 at once)",
-        ".concurrency_limited_by_key(8 at once for each key, ..)",
-    );
+    let message =
+        message.replace(".concurrency_limited(8 at once)", ".concurrency_limited_by_key(8 at once for each key, ..)");
     raises(code, &message, &[0, 1], &limited.clone().concurrency_limited_by_key(&per_user, by_user).describe());
     raises_none(&limited.clone().concurrency_limited_by_key(&KeyedConcurrencyLimiter::new(8), by_user).describe());
     // A limit for all stands before the limit of a key.

@@ -590,7 +590,8 @@ fn a_sync_timeout_inside_tells_if_the_function_was_called() {
         test_util::sleep(ms(60));
         Ok(1)
     };
-    let call = hangs.blocking().gated(crate::every::Open).timeout(ms(50)).rate_limited_by(&limiter, reserve).settled(used);
+    let call =
+        hangs.blocking().gated(crate::every::Open).timeout(ms(50)).rate_limited_by(&limiter, reserve).settled(used);
     assert!(call.call(40).is_err());
     assert_eq!((clock.elapsed(), limiter.available_per_window()), (ms(100), vec![9, 60]));
 }
