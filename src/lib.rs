@@ -100,7 +100,7 @@
 //!     .hedged(&hedge) // a second call beside one of the slowest
 //!     .retry_with(RetryPolicy::fixed(secs(1)))
 //!     .transient()
-//!     .budgeted(&budget) // hedges and retries share a budget
+//!     .budgeted(&budget) // hedges and retries share a budget, and each success pays for both
 //!     .timeout(secs(8)) // limit of each load
 //!     .memoized(&users)
 //!     .timeout(secs(10)) // limit of each caller
@@ -334,8 +334,10 @@
 //! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated),
 //! `decor::retry` and `decor::breaker`. `RUST_LOG=info,decor=debug` shows all of them.
 //! `RUST_LOG=info,decor::retry=off` hides the events of retries. Each [policy](RetryPolicy#logs)
-//! sets the levels of its retries. `timed` and `logged` do not support tracing's feature `log`,
-//! which sends events to a `log` logger if there is no subscriber.
+//! sets the levels of its retries. Hedges and fallbacks emit no event: [`Hedge::stats`] counts the
+//! hedges, and a `logged` before a fallback logs the failures that it answers. `timed` and `logged`
+//! do not support tracing's feature `log`, which sends events to a `log` logger if there is no
+//! subscriber.
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
 #![cfg_attr(not(all(feature = "chaos", feature = "macros", feature = "memo")), allow(rustdoc::broken_intra_doc_links))]
