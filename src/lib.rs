@@ -426,7 +426,7 @@ pub use future_ext::FutureExt;
 pub use hedge::{Hedge, HedgeStats};
 pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
-pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
+pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoConfig, MemoKey, MemoStats, Negative};
 pub use name::Name;
 pub use policy::{
     Backoff, CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow, ConcurrencyConfig, HedgeConfig, Jitter,
