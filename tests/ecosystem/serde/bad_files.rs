@@ -103,7 +103,8 @@ fn expected(marked: &str, message: &str) -> (String, String) {
     let content = file.lines().nth(line).unwrap();
     let (spaces, carets) = (" ".repeat(column), "^".repeat(value.len()));
     let place = format!("TOML parse error at line {number}, column {}", column + 1);
-    (file, format!("{place}\n  |\n{number} | {content}\n  | {spaces}{carets}\n{message}\n"))
+    let text = format!("{place}\n  |\n{number} | {content}\n  | {spaces}{carets}\n{message}\n");
+    (file, text)
 }
 
 #[test]
