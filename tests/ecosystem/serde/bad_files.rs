@@ -132,22 +132,22 @@ fn json_has_the_place_as_well() {
         (
             r#"{"retry": {"jitter": "full", "max_attempts": 0}}"#,
             "retry.max_attempts",
-            "`max_attempts` is 0, but must be at least 1 at line 1 column 46",
+            "`max_attempts` is 0, but must be at least 1 at line 1 column 47",
         ),
         (
             r#"{"retry": {"max_delay": "1s", "jitter": "full", "delay": "2s"}}"#,
             "retry.delay",
-            "`max_delay` is 1s, but must be at least the first delay at line 1 column 61",
+            "`max_delay` is 1s, but must be at least the first delay at line 1 column 62",
         ),
         (
             r#"{"limiter": {"limit": "60 per 1m", "paced": false, "burst": 5}}"#,
             "limiter.burst",
-            "`burst` is 5, but must be left out unless the limiter is paced at line 1 column 61",
+            "`burst` is 5, but must be left out unless the limiter is paced at line 1 column 62",
         ),
         (
             r#"{"retry": {"delay": null}}"#,
             "retry.delay",
-            "`delay` is null, but must be a duration with a unit, such as \"250ms\" at line 1 column 24",
+            "`delay` is null, but must be a duration with a unit, such as \"250ms\" at line 1 column 25",
         ),
         (
             r#"{"retry": {"max_attempts": 2, "max_attempts": 3}}"#,
@@ -157,7 +157,7 @@ fn json_has_the_place_as_well() {
         (
             r#"{"memo": {"capacity": 0.5}}"#,
             "memo.capacity",
-            "`capacity` is 0.5, but must be a whole number, at least 0 at line 1 column 25",
+            "`capacity` is 0.5, but must be a whole number, at least 0 at line 1 column 26",
         ),
     ] {
         let mut from = serde_json::Deserializer::from_str(json);
