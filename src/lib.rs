@@ -359,6 +359,7 @@ mod error;
 mod fallible;
 mod fn_ext;
 mod future_ext;
+pub mod guide;
 mod hedge;
 #[cfg(feature = "http")]
 pub mod http;

@@ -166,8 +166,8 @@ impl<K: Key, V: Value> Memo<K, V> {
     ///
     /// All values stay, and so do loads in progress, counts, and the closures of the builder:
     ///
-    /// - The TTL, its jitter and `refresh_ahead` are for values that are stored from now on. A value
-    ///   keeps the time at which it expires.
+    /// - The TTL, its jitter and `refresh_ahead` are for values that are stored from now on. A
+    ///   value keeps the time at which it expires.
     /// - `time_to_idle`, `stale_while_revalidate`, `stale_on_error` and `refresh_backoff` are for
     ///   all values.
     /// - If the values exceed a smaller capacity, those that have expired are removed, and others

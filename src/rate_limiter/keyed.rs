@@ -783,7 +783,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// let minute = Duration::from_secs(60);
     /// let config = |limit| {
-    ///     RateLimiterConfig { limit: vec![(limit, minute).into()], ..RateLimiterConfig::default() }
+    ///     let limit = vec![(limit, minute).into()];
+    ///     RateLimiterConfig { limit, ..RateLimiterConfig::default() }
     /// };
     /// let per_user: KeyedLimiter<u64> = KeyedLimiter::try_from(config(5))?;
     /// per_user.for_key(&7).try_acquire().unwrap();

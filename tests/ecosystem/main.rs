@@ -1,4 +1,4 @@
-//! Tests of the features that are off by default. A binary of its own, because it is built faster
-//! than `it`.
+//! Features that are off by default, in the programs that people have. Builds faster than
+//! `tests/it`.
 
 mod serde;

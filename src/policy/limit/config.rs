@@ -61,7 +61,7 @@ impl fmt::Display for RateLimit {
 /// use std::time::Duration;
 ///
 /// let limit = vec![(60, Duration::from_secs(60)).into()];
-/// let config = RateLimiterConfig { limit, max_waiting: Some(100), ..RateLimiterConfig::default() };
+/// let config = RateLimiterConfig { limit, ..RateLimiterConfig::default() };
 /// let limiter = RateLimiter::try_from(&config)?;
 /// assert_eq!(limiter.to_string(), "60 per 60s");
 ///

@@ -71,9 +71,9 @@ impl Pacer {
         Ok(())
     }
 
-    /// Changes the limit as [`set_limit`](Self::set_limit) does. If the new interval is shorter, the
-    /// permits that are not free yet become free at the new pace, because a limit is raised for the
-    /// calls that wait.
+    /// Changes the limit as [`set_limit`](Self::set_limit) does. If the new interval is shorter,
+    /// the permits that are not free yet become free at the new pace, because a limit is raised for
+    /// the calls that wait.
     pub(crate) fn reload(&mut self, now: Nanos, limit: u32, period: Nanos) {
         // A permit is a period of units, before and after.
         let (ahead, old_period) = (self.tat.saturating_sub(self.scaled(now)), u128::from(self.period));

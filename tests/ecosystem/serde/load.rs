@@ -119,7 +119,7 @@ fn waiting_threads_are_admitted_as_the_new_limit_allows() {
     assert_eq!(counted(&moments), AFTER_THE_RELOAD);
 }
 
-/// One permit was taken at 0 s, and a call waits from 1 s on. The limit changes at `at`.
+/// Takes a permit at 0 s, and waits for another from 1 s on. The limit changes at `at`.
 async fn admitted_at(before: &str, at: Duration, after: &str) -> Duration {
     let (limiter, begun) = (limiter(before), Instant::now());
     limiter.try_acquire().unwrap();
@@ -147,7 +147,8 @@ async fn a_waiter_is_admitted_at_the_moment_that_the_new_limit_allows() {
         ("1 per 60s", secs(30), "1 per 20s", secs(30)),
         ("1 per 20s", secs(10), "1 per 60s", secs(60)),
         ("1 per 60s, 9 per 80s", secs(10), "2 per 60s, 1 per 80s", secs(80)),
-        // After 15 s of 60 s, a quarter of the interval has passed. The rest of it takes 15 s of 20 s.
+        // After 15 s of 60 s, a quarter of the interval has passed. The rest of it takes 15 s of 20
+        // s.
         ("1 per 60s, paced", secs(15), "1 per 20s, paced", secs(30)),
         ("1 per 1h, paced", secs(10), "1000 per 1s, paced", ms(10_001)),
         ("10 per 600s, paced", secs(15), "10 per 600s, paced, burst 2", secs(15)),
