@@ -252,8 +252,8 @@ mod text {
     impl Value for Vec<RateLimit> {
         const ALLOWED: &'static str = ALLOWED;
 
-        fn of(scalar: &Scalar) -> Option<Self> {
-            RateLimit::of(scalar).map(|limit| vec![limit])
+        fn of(_: &Scalar) -> Option<Self> {
+            None
         }
 
         fn read<'de, D: Deserializer<'de>>(setting: &'static str, value: D) -> Result<Self, D::Error> {
@@ -268,7 +268,7 @@ mod text {
         }
     }
 
-    /// Reads a single limit, or a list. A wrong limit in a list has a place of its own.
+    /// Reads a single limit, several in one text as a limiter displays them, or a list.
     struct OneOrMany(&'static str);
 
     impl<'de> Visitor<'de> for OneOrMany {
@@ -279,7 +279,7 @@ mod text {
         }
 
         fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-            text.parse().map(|limit| vec![limit]).map_err(E::custom)
+            text.split(',').map(|limit| limit.trim().parse().map_err(E::custom)).collect()
         }
 
         fn visit_bool<E: Error>(self, is_true: bool) -> Result<Self::Value, E> {

@@ -269,6 +269,41 @@ mod tests {
             }
         }
 
+        /// In any stretch of time, no more permits are taken than the largest burst and the fastest
+        /// pace of that time allow. A faster pace makes no call wait longer.
+        #[test]
+        fn a_reload_lets_pass_what_the_fastest_pace_allows(
+            first in (1..6_u32, 1..60_u64),
+            events in prop::collection::vec((0..9_u64, prop::option::weighted(0.2, (1..6_u32, 1..60_u64))), 1..80),
+        ) {
+            let mut pacer = Pacer::new(first.0, first.1).with_burst(1 + first.0 / 2).unwrap();
+            let (mut now, mut taken, mut paces) = (0, Vec::new(), vec![first]);
+            for (pause, pace) in events {
+                now += pause;
+                if let Some((limit, period)) = pace {
+                    let (before, due) = (pacer.clone(), pacer.due_after(now, now, 0, 1));
+                    pacer.reload(now, limit, period);
+                    paces.push((limit, period));
+                    let is_faster = u64::from(limit) * before.period >= u64::from(before.limit) * period;
+                    if is_faster && pacer.burst() >= before.burst() {
+                        prop_assert!(pacer.due_after(now, now, 0, 1) <= due.max(now));
+                    }
+                }
+                while pacer.try_take(now, 1) {
+                    taken.push(now);
+                }
+            }
+            let burst = u64::from(1 + first.0 / 2);
+            for (earlier, from) in taken.iter().enumerate() {
+                for (number, to) in (1_u64..).zip(&taken[earlier..]) {
+                    let allowed = |(limit, period): &(u32, u64)| {
+                        number <= burst || (number - burst) * period <= (to - from) * u64::from(*limit)
+                    };
+                    prop_assert!(paces.iter().any(allowed), "{number} permits from {from} to {to}");
+                }
+            }
+        }
+
         /// No operation of the pacer leaves a remainder, so that the schedule can always be read.
         #[test]
         fn a_schedule_is_a_whole_number_of_ticks(
