@@ -324,6 +324,7 @@
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `macros`: [`#[decorated(..)]`](decorated), a chain written above a function.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
+//! - `serde`: [configs from files, and statistics for output](mod@serde).
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
 //! - `fast-clock`: times by the counter of the processor, which the `quanta` crate reads. A hit of
 //!   a memo and a free permit take half of their time or less. [Clocks](#clocks) has the price.
@@ -361,6 +362,7 @@ mod error;
 mod fallible;
 mod fn_ext;
 mod future_ext;
+pub mod guide;
 mod hedge;
 #[cfg(feature = "http")]
 pub mod http;
@@ -377,6 +379,8 @@ mod random;
 mod rate_limiter;
 mod retry_budget;
 mod ring;
+#[cfg(feature = "serde")]
+pub mod serde;
 mod stream_ext;
 mod striped;
 mod sync;
@@ -510,11 +514,11 @@ pub use future_ext::FutureExt;
 pub use hedge::{Hedge, HedgeStats};
 pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
-pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
+pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoConfig, MemoKey, MemoStats, Negative};
 pub use name::Name;
 pub use policy::{
     Backoff, CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow, ConcurrencyConfig, HedgeConfig, Jitter,
-    Permits, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule,
+    Permits, RateLimit, RateLimiterConfig, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule,
 };
 #[cfg(feature = "chaos")]
 pub use policy::{ChaosConfig, Fault};
