@@ -321,6 +321,7 @@
 //! # Features
 //!
 //! - `http`: [errors as HTTP responses](http), and `Retry-After` of a server for retries.
+//! - `reqwest`: [`Transient`] for `reqwest::Error`, and `http`. [`guide::clients`] has a client.
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
@@ -358,6 +359,7 @@ mod error;
 mod fallible;
 mod fn_ext;
 mod future_ext;
+pub mod guide;
 mod hedge;
 #[cfg(feature = "http")]
 pub mod http;
@@ -372,6 +374,8 @@ mod policy;
 pub mod prelude;
 mod random;
 mod rate_limiter;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 mod retry_budget;
 mod ring;
 mod stream_ext;

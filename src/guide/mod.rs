@@ -1,0 +1,5 @@
+//! Guides.
+
+pub mod clients;
+pub mod streams;
+pub mod recipes;
