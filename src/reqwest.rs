@@ -36,8 +36,9 @@ use std::{error::Error as StdError, io, iter};
 /// [`StatusError::check`](crate::http::StatusError::check) keeps the hint.
 ///
 /// The text of the error contains the URL, and with it an API key in the query.
-/// [`logged`](crate::FnExt::logged), a retry's log lines and a memo's `LoadFailed` show the text.
-/// Remove the URL where the error appears, with `.map_err(reqwest::Error::without_url)`.
+/// [`logged`](crate::FnExt::logged), [`logging_errors`](crate::Retry::logging_errors) and a memo's
+/// `LoadFailed` show the text. Remove the URL first in the chain, with
+/// `.map_err(reqwest::Error::without_url)`.
 ///
 /// # Examples
 ///

@@ -1,5 +1,5 @@
 //! Guides.
 
 pub mod clients;
-pub mod streams;
 pub mod recipes;
+pub mod streams;

@@ -77,11 +77,7 @@ impl Resolve for NoNames {
 pub(crate) struct Silence;
 
 impl hyper::rt::Read for Silence {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        _: hyper::rt::ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: hyper::rt::ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         Poll::Pending
     }
 }
