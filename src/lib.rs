@@ -64,9 +64,10 @@
 //! | [`decorated_by`](FnExt::decorated_by) | | yes | adds all decorators of a [`stack`](stack()), which is written once for any number of functions |
 //!
 //! [`FnExt`] describes the decorators of functions, async and sync. [`FutureExt`] describes those
-//! of futures, with the same names and meanings. Sync functions have the decorators after
-//! `.blocking()`: see [`blocking`]. A future does not show its arguments. `by a given key`
-//! therefore means that the method takes the key itself, in place of a closure that makes the key.
+//! of futures, with the same names and meanings. [`StreamExt`] has a permit and a time limit for
+//! each item of a stream. Sync functions have the decorators after `.blocking()`: see [`blocking`].
+//! A future does not show its arguments. `by a given key` therefore means that the method takes the
+//! key itself, in place of a closure that makes the key.
 //!
 //! # Reading a chain
 //!

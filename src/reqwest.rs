@@ -10,7 +10,7 @@ use std::{error::Error as StdError, io, iter};
 /// | failure | transient |
 /// |---|---|
 /// | a timeout of the client, the time to connect included | yes |
-/// | a host whose name is not found | yes |
+/// | the name of a host that is not found | yes |
 /// | a connection that is refused, reset, or closed before the response is complete | yes |
 /// | a URL or a header that is not valid, or `https` without a TLS backend | no |
 /// | a redirect loop, or too many redirects | no |

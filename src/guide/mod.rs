@@ -2,9 +2,9 @@
 //!
 //! | page | task |
 //! |---|---|
-//! | [`clients`] | call an HTTP API with reqwest: errors, limits, retries, and requests that must not be sent twice |
-//! | [`recipes`] | say which errors of sqlx, tonic and the AWS SDK are worth another attempt; put decorators into reqwest-middleware and behind a route of axum |
-//! | [`streams`] | read the tokens of a model, with limits for the first token and the gaps, and pay for what came |
+//! | [`clients`] | call an HTTP API with reqwest: errors, limits, retries, requests that must not be sent twice |
+//! | [`recipes`] | use decor with sqlx, tonic, the AWS SDK, reqwest-middleware, and a route of axum |
+//! | [`streams`] | read the tokens of a model, with two limits and a charge for what came |
 
 pub mod clients;
 pub mod recipes;

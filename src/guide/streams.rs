@@ -46,8 +46,8 @@
 //! # }
 //! ```
 //!
-//! The items are `Result`s whose error carries [`decor::Error`](crate::Error), as with functions.
-//! For another error, begin with `.map_err(..)`, and for plain items with
+//! The items are `Result`s with an error that carries [`decor::Error`](crate::Error), as with
+//! functions. For another error, begin with `.map_err(..)`, and for plain items with
 //! `.map(Ok::<_, decor::Error>)`.
 //!
 //! # The charge

@@ -7,6 +7,7 @@ use crate::{
     support::secs,
 };
 use decor::{KeyedLimiter, Memo, prelude::*};
+use futures::{StreamExt as _, stream};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -73,6 +74,15 @@ fn the_counter_counts() {
         2,
         "one for the `Arc`, one for the box of the future"
     );
+}
+
+/// The timer of a stream, and its place in a queue, are boxed when the stream first waits.
+#[test]
+fn a_stream_allocates_nothing_before_it_waits() {
+    let limiter = RateLimiter::new(2, secs(1));
+    let items = stream::iter([Answer::Ok(1), Ok(2)]).chain(stream::pending());
+    let mut items = items.timeout_each(secs(1)).first(secs(2)).rate_limited(&limiter);
+    assert_eq!(allocations_of(|| [now(items.next()), now(items.next())]), 0);
 }
 
 type Arg = u64;

@@ -235,7 +235,7 @@ async fn the_question_mark_answers_with_the_status() {
     assert_eq!((refused.status().as_u16(), &refused.headers()[header::RETRY_AFTER]), (429, &"60".parse().unwrap()));
 }
 
-/// The error of a client whose calls may fail by status.
+/// The error of a client of an HTTP API.
 #[derive(Debug, thiserror::Error)]
 enum ApiError {
     #[error(transparent)]

@@ -174,8 +174,8 @@ mod timeouts {
         assert!(timeout(secs(1_000_000_000), items.next()).await.is_err());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_stream_without_a_wait_needs_no_timer() {
+    #[test]
+    fn a_stream_without_a_wait_needs_no_runtime() {
         let mut items = task::spawn(stream::iter([Item::Ok(1)]).timeout_each(secs(1)));
         assert_eq!(items.poll_next(), Poll::Ready(Some(Ok(1))));
         assert_eq!(items.poll_next(), Poll::Ready(None));
@@ -232,6 +232,13 @@ mod limits {
         assert_eq!(begun.elapsed(), secs(5));
         assert_eq!(items.next().await, Some(Ok(2)));
         assert_eq!(begun.elapsed(), secs(6), "a second after the permit of the first item");
+    }
+
+    #[test]
+    fn a_stream_without_a_wait_needs_no_runtime() {
+        let mut ids = task::spawn(stream::iter([1]).rate_limited(&RateLimiter::new(1, secs(1))));
+        assert_eq!(ids.poll_next(), Poll::Ready(Some(1)));
+        assert_eq!(ids.poll_next(), Poll::Ready(None));
     }
 
     #[tokio::test(start_paused = true)]
@@ -310,6 +317,23 @@ mod limits {
     fn paused(test: impl FnOnce()) {
         crate::support::paused().block_on(async { test() });
     }
+}
+
+/// The order of the two decorators decides if the wait for a permit counts.
+#[tokio::test(start_paused = true)]
+async fn a_time_limit_before_the_permits_does_not_count_their_waits() {
+    let begun = Instant::now();
+    let limiter = RateLimiter::new(1, secs(10));
+    let mut items = after([0, 0]).timeout_each(secs(1)).rate_limited(&limiter);
+    assert_eq!((items.next().await, items.next().await), (Some(Ok(1)), Some(Ok(2))));
+    assert_eq!(begun.elapsed(), secs(10));
+
+    let begun = Instant::now();
+    let limiter = RateLimiter::new(1, secs(10));
+    let mut items = after([0, 0]).rate_limited(&limiter).timeout_each(secs(1));
+    assert_eq!(items.next().await, Some(Ok(1)));
+    assert_eq!(items.next().await, Some(timed_out("stream", secs(1), None)));
+    assert_eq!((begun.elapsed(), limiter.waiting()), (secs(1), 0));
 }
 
 /// All traits with methods on streams at once: no call is ambiguous.

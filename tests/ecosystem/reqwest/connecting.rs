@@ -1,4 +1,4 @@
-//! Clients whose connections fail: after the connection itself, or for want of an address.
+//! Clients that cannot connect: they find no address, or fail after the connection itself.
 
 use futures::future::BoxFuture;
 use reqwest::dns::{Name, Resolve, Resolving};

@@ -51,7 +51,7 @@ impl Server {
         .await
     }
 
-    /// Returns the number of requests whose head has arrived.
+    /// Returns the number of requests that have arrived, up to the end of their heads.
     pub(crate) fn requests(&self) -> u32 {
         self.requests.load(Ordering::Relaxed)
     }
