@@ -339,7 +339,7 @@
 //! which sends events to a `log` logger if there is no subscriber.
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
-#![cfg_attr(not(all(feature = "chaos", feature = "memo")), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(not(all(feature = "chaos", feature = "http", feature = "memo")), allow(rustdoc::broken_intra_doc_links))]
 
 mod attempt;
 pub mod blocking;

@@ -111,10 +111,11 @@
 //! # }
 //! ```
 //!
-//! If the server hangs, every one of 20 callers has its error after 180 s at the latest, its wait
-//! for permits included. A call that is dropped keeps its reservation, because the server may go on
-//! with the answer. `cargo run --example streams` shows the same chain with six answers, and how
-//! much earlier they come than without the settling.
+//! If the server hangs, every one of 20 callers has its error within 180 s, its wait for permits
+//! included. A call that is known to wait for longer is refused at once. A call that is dropped
+//! keeps its reservation, because the server may go on with the answer. `cargo run --example
+//! streams` shows the same chain with six answers, and how much earlier they come than without the
+//! settling.
 //!
 //! # Retries
 //!
@@ -157,7 +158,7 @@
 //! # }
 //! ```
 //!
-//! If the API hangs, every one of 20 readers has its error after 13 s: three attempts of 2 s, waits
+//! If the API hangs, every one of 20 readers has its error after 10 s: three attempts of 2 s, waits
 //! of 1 s and 2 s, and the waits for permits.
 //!
 //! # A permit for each item

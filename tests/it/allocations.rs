@@ -85,6 +85,30 @@ fn a_stream_allocates_nothing_before_it_waits() {
     assert_eq!(allocations_of(|| [now(items.next()), now(items.next())]), 0);
 }
 
+/// The stream itself may stay in a struct for long.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_has_ended_holds_no_timer() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let before = LIVE.get();
+    let mut silent = stream::pending::<Answer>().timeout_each(secs(1));
+    assert!(silent.poll_next_unpin(&mut cx).is_pending());
+    assert!(LIVE.get() > before);
+    tokio::time::advance(secs(1)).await;
+    assert!(matches!(silent.poll_next_unpin(&mut cx), Poll::Ready(Some(Err(_)))));
+    assert_eq!(LIVE.get(), before);
+
+    let mut polls = 0;
+    let ends = stream::poll_fn(|_| {
+        polls += 1;
+        if polls == 1 { Poll::Pending } else { Poll::Ready(None::<Answer>) }
+    });
+    let mut ends = ends.timeout_each(secs(1));
+    assert!(ends.poll_next_unpin(&mut cx).is_pending());
+    assert!(LIVE.get() > before);
+    assert!(matches!(ends.poll_next_unpin(&mut cx), Poll::Ready(None)));
+    assert_eq!(LIVE.get(), before);
+}
+
 type Arg = u64;
 
 async fn answer(id: Arg) -> Answer {
