@@ -98,7 +98,7 @@ pub struct CircuitBreakerConfig {
     pub probes: u32,
     /// Duration from which a call is a failure, longer than zero; `None` if no duration is one.
     pub slow_after: Option<Duration>,
-    /// `true` if the breaker counts and refuses nothing.
+    /// `true` if the breaker counts calls as usual, but refuses none.
     pub observing: bool,
     /// Name in errors and events; `None` for `breaker`.
     pub name: Option<String>,
