@@ -64,9 +64,10 @@
 //! | [`decorated_by`](FnExt::decorated_by) | | yes | adds all decorators of a [`stack`](stack()), which is written once for any number of functions |
 //!
 //! [`FnExt`] describes the decorators of functions, async and sync. [`FutureExt`] describes those
-//! of futures, with the same names and meanings. Sync functions have the decorators after
-//! `.blocking()`: see [`blocking`]. A future does not show its arguments. `by a given key`
-//! therefore means that the method takes the key itself, in place of a closure that makes the key.
+//! of futures, with the same names and meanings. [`StreamExt`] has a permit and a time limit for
+//! each item of a stream. Sync functions have the decorators after `.blocking()`: see [`blocking`].
+//! A future does not show its arguments. `by a given key` therefore means that the method takes the
+//! key itself, in place of a closure that makes the key.
 //!
 //! # Reading a chain
 //!
@@ -321,6 +322,7 @@
 //! # Features
 //!
 //! - `http`: [errors as HTTP responses](http), and `Retry-After` of a server for retries.
+//! - `reqwest`: [`Transient`] for `reqwest::Error`, and `http`. [`guide::clients`] has a client.
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `macros`: [`#[decorated(..)]`](decorated), a chain written above a function.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
@@ -341,7 +343,10 @@
 //! subscriber.
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
-#![cfg_attr(not(all(feature = "chaos", feature = "macros", feature = "memo")), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(
+    not(all(feature = "chaos", feature = "http", feature = "macros", feature = "memo")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 
 mod attempt;
 pub mod blocking;
@@ -377,6 +382,8 @@ mod policy;
 pub mod prelude;
 mod random;
 mod rate_limiter;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 mod retry_budget;
 mod ring;
 #[cfg(feature = "serde")]
