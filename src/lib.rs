@@ -324,6 +324,8 @@
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
+//! - `tower`: [services in chains, chains as services and layers](tower); with `http`, a layer that
+//!   answers 429, 503 and 504 by itself.
 //! - `fast-clock`: times by the counter of the processor, which the `quanta` crate reads. A hit of
 //!   a memo and a free permit take half of their time or less. [Clocks](#clocks) has the price.
 //!
@@ -337,7 +339,10 @@
 //! which sends events to a `log` logger if there is no subscriber.
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
-#![cfg_attr(not(all(feature = "chaos", feature = "memo")), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(
+    not(all(feature = "chaos", feature = "http", feature = "memo", feature = "tower")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 
 mod attempt;
 pub mod blocking;
@@ -358,6 +363,7 @@ mod error;
 mod fallible;
 mod fn_ext;
 mod future_ext;
+pub mod guide;
 mod hedge;
 #[cfg(feature = "http")]
 pub mod http;
@@ -380,6 +386,8 @@ mod sync;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 mod thread;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod trace;
 mod transient;
 
@@ -402,6 +410,8 @@ pub use concurrency_limiter::{
     ConcurrencyLimiter, ConcurrencyLimiterBuilder, ConcurrencyPermit, ConcurrencyStats, KeyedConcurrencyLimiter,
     KeyedConcurrencyLimiterBuilder,
 };
+#[cfg(feature = "http")]
+pub use concurrency_limiter::HeldBody;
 pub use deadline::Deadline;
 #[doc(hidden)]
 pub use decorators::DECORATORS;

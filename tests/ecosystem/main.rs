@@ -1,0 +1,4 @@
+//! Features that are off by default, in the programs that people have. Builds faster than
+//! `tests/it`.
+
+mod tower;
