@@ -406,12 +406,12 @@ pub use circuit_breaker::{
 };
 #[doc(hidden)] // for the tests of the feature
 pub use clock::HAS_FAST_CLOCK;
+#[cfg(feature = "http")]
+pub use concurrency_limiter::HeldBody;
 pub use concurrency_limiter::{
     ConcurrencyLimiter, ConcurrencyLimiterBuilder, ConcurrencyPermit, ConcurrencyStats, KeyedConcurrencyLimiter,
     KeyedConcurrencyLimiterBuilder,
 };
-#[cfg(feature = "http")]
-pub use concurrency_limiter::HeldBody;
 pub use deadline::Deadline;
 #[doc(hidden)]
 pub use decorators::DECORATORS;

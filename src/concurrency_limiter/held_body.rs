@@ -73,7 +73,7 @@ impl ConcurrencyPermit {
     /// let app: Router = Router::new()
     ///     .route("/", get(async || "hello"))
     ///     .layer(from_fn_with_state(limiter.clone(), limited));
-    /// let get = || app.clone().oneshot(Request::default());
+    /// let get = || app.clone().oneshot(Request::new(Body::empty()));
     ///
     /// let response = get().await.unwrap();
     /// assert_eq!(limiter.in_use(), 1); // the body was not read yet

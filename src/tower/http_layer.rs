@@ -31,7 +31,8 @@ use tower_service::Service;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-/// use axum::{Json, Router, extract::Request, response::{IntoResponse, Response}, routing::get};
+/// use axum::{Json, Router, body::Body, extract::Request, routing::get};
+/// use axum::response::{IntoResponse, Response};
 /// use decor::{Failure, prelude::*, tower::http_layer};
 /// use std::{convert::Infallible, time::Duration};
 /// use tower::ServiceExt;
@@ -46,7 +47,7 @@ use tower_service::Service;
 /// let app: Router = Router::new()
 ///     .route("/", get(async || "hello"))
 ///     .layer(http_layer(move |next| next.try_rate_limited(&limiter).map_err(as_json)));
-/// let get = || app.clone().oneshot(Request::default());
+/// let get = || app.clone().oneshot(Request::new(Body::empty()));
 /// assert_eq!(get().await.unwrap().status(), 200);
 /// let refused = get().await.unwrap();
 /// assert_eq!((refused.status().as_u16(), &*refused.headers()["retry-after"]), (429, &b"60"[..]));

@@ -14,7 +14,7 @@
 #![cfg_attr(feature = "http", doc = "```")]
 #![cfg_attr(not(feature = "http"), doc = "```text")]
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-//! use axum::{Router, extract::Request, routing::get};
+//! use axum::{Router, body::Body, extract::Request, routing::get};
 //! use decor::{prelude::*, tower::http_layer};
 //! use std::time::Duration;
 //! use tower::ServiceExt;
@@ -24,7 +24,7 @@
 //!     move |next| next.timeout(Duration::from_secs(5)).try_rate_limited(&limiter),
 //! ));
 //!
-//! let get = || app.clone().oneshot(Request::default());
+//! let get = || app.clone().oneshot(Request::new(Body::empty()));
 //! assert_eq!(get().await.unwrap().status(), 200);
 //! let refused = get().await.unwrap();
 //! assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (429, &"60".parse().unwrap()));
@@ -218,7 +218,7 @@ where
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-/// use axum::{Router, extract::Request, routing::get};
+/// use axum::{Router, body::Body, extract::Request, routing::get};
 /// use decor::{prelude::*, tower::http_layer};
 /// use std::time::Duration;
 /// use tower::ServiceExt;

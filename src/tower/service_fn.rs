@@ -167,6 +167,8 @@ where
 
 impl<S, Req, F, E> fmt::Debug for ServiceCall<S, Req, F, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceCall").field("called", &!matches!(self.state, State::Unready(..))).finish_non_exhaustive()
+        f.debug_struct("ServiceCall")
+            .field("called", &!matches!(self.state, State::Unready(..)))
+            .finish_non_exhaustive()
     }
 }
