@@ -29,7 +29,7 @@ struct Row {
     claim: String,
     expected: Counts,
     seen: Counts,
-    /// What else was wrong.
+    /// Another fault; `None` if there is none.
     fault: Option<String>,
 }
 

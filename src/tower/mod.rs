@@ -213,9 +213,18 @@ where
 /// head. A response that streams for an hour holds its permits for an hour. Limit the handler
 /// itself if its body is to be free.
 ///
-/// # By key
+/// # Cancel safety
 ///
-/// Closures over the request have its type written:
+/// That of the chain. hyper drops the call when the client has gone.
+///
+/// # Errors
+///
+/// Those of the service.
+///
+/// # Examples
+///
+/// [`decor::tower`](self#in-an-axum-service) has a limit for all requests. A closure over the
+/// request, such as one that returns its key, has its type written:
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -244,18 +253,6 @@ where
 /// ```
 ///
 /// If the handler hangs, every caller has a 504 after 5 s.
-///
-/// # Cancel safety
-///
-/// That of the chain. hyper drops the call when the client has gone.
-///
-/// # Errors
-///
-/// Those of the service.
-///
-/// # Examples
-///
-/// See [`decor::tower`](self#in-an-axum-service).
 #[cfg(feature = "http")]
 pub fn http_layer<F, S, Req, C>(decorate: F) -> HttpLayer<F, S, Req>
 where

@@ -297,7 +297,7 @@ async fn permits_of_chains_within_the_service_end_with_their_calls() {
     assert_eq!(outside.in_use(), 0);
 }
 
-/// So do those of a chain around the layer, which has no body to put them into.
+/// Permits of a chain around the layer have no body to go into.
 #[tokio::test(start_paused = true)]
 async fn permits_of_chains_around_the_layer_end_with_their_calls() {
     let (outside, inside) = (ConcurrencyLimiter::new(1), ConcurrencyLimiter::new(1));
@@ -317,7 +317,6 @@ async fn layers_within_layers_hold_their_own_permits() {
     assert_eq!((outer.in_use(), inner.in_use()), (0, 0));
 }
 
-/// The clones of a response's chain in tasks of their own have no response to hold their permits.
 #[tokio::test(start_paused = true)]
 async fn a_permit_by_hand_lasts_as_long_as_its_body() {
     let limiter = ConcurrencyLimiter::new(3);

@@ -34,7 +34,7 @@ async fn a_service_is_never_called_unready() {
     let counts = Arc::clone(&inner.counts);
     let mut outer = layer(move |inner| inner.rate_limited(&limiter).timeout(secs(1))).layer(inner);
 
-    // As the contract of tower has it; without being asked; and as a clone of a service that is ready.
+    // As tower has it, without being asked, and as a clone of a service that is ready.
     assert_eq!(outer.ready().await.unwrap().call(1).await, Ok(1));
     assert_eq!(outer.call(2).await, Ok(2));
     assert_eq!(outer.clone().call(3).await, Ok(3));
