@@ -323,6 +323,7 @@
 //! - `http`: [errors as HTTP responses](http), and `Retry-After` of a server for retries.
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
+//! - `serde`: [configs from files, and statistics for output](mod@serde).
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
 //! - `tower`: [services in chains, chains as services and layers](tower); with `http`, a layer that
 //!   answers 429, 503 and 504 by itself.
@@ -380,6 +381,8 @@ mod random;
 mod rate_limiter;
 mod retry_budget;
 mod ring;
+#[cfg(feature = "serde")]
+pub mod serde;
 mod stream_ext;
 mod striped;
 mod sync;
@@ -437,7 +440,7 @@ pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoSta
 pub use name::Name;
 pub use policy::{
     Backoff, CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow, ConcurrencyConfig, HedgeConfig, Jitter,
-    Permits, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule,
+    Permits, RateLimit, RateLimiterConfig, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule,
 };
 #[cfg(feature = "chaos")]
 pub use policy::{ChaosConfig, Fault};

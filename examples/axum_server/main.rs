@@ -76,8 +76,9 @@ struct Server {
 impl Server {
     /// Starts the server in tasks of this runtime.
     async fn start(options: &Options) -> anyhow::Result<Self> {
-        let handles = Handles::new(&Settings::read(&options.settings)?)?;
-        let reloads = settings::reload_on_hangup(options.settings.clone(), handles.clone())?;
+        let settings = Settings::read(&options.settings)?;
+        let handles = Handles::new(&settings)?;
+        let reloads = settings::reload_on_hangup(options.settings.clone(), handles.clone(), settings)?;
         let (store, upstream) = (Store::default(), Upstream::start().await?);
         let app = api::router(&handles, &store, &upstream)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await.context("no port to listen on")?;

@@ -1,8 +1,9 @@
 //! The settings file, and the handles that are made from it and follow it.
 
+use crate::store::Item;
 use anyhow::Context;
 use decor::{
-    CircuitBreakerConfig, ConcurrencyConfig, ConfigError, KeyedLimiter, MemoConfig, RateLimiterConfig, prelude::*,
+    CircuitBreakerConfig, ConcurrencyConfig, ConfigError, KeyedLimiter, RateLimiterConfig, prelude::*,
 };
 use serde::Deserialize;
 use std::{
@@ -10,16 +11,15 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+#[cfg(unix)]
+use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::watch;
-
-use crate::store::Item;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     per_key: RateLimiterConfig,
     exports: ConcurrencyConfig,
-    items: MemoConfig,
     weather: CircuitBreakerConfig,
 }
 
@@ -42,45 +42,60 @@ pub(crate) struct Handles {
 
 impl Handles {
     pub(crate) fn new(settings: &Settings) -> Result<Self, ConfigError> {
-        let Settings { per_key, exports, items, weather } = settings;
+        let Settings { per_key, exports, weather } = settings;
         Ok(Self {
             per_key: per_key.try_into()?,
             exports: exports.try_into()?,
-            items: items.try_into()?,
+            items: Memo::ttl(std::time::Duration::from_secs(30)),
             weather: weather.try_into()?,
         })
     }
 
-    /// Follows the settings. Permits, values and states stay, and a handle that refuses its
-    /// settings stays as it is.
-    fn reload(&self, settings: &Settings) -> Result<(), ConfigError> {
-        self.per_key.reload(&settings.per_key)?;
-        self.exports.reload(&settings.exports)?;
-        self.items.reload(&settings.items)?;
-        self.weather.reload(&settings.weather)
+    /// Follows the new settings. Permits, values and states stay. If one of the handles refuses its
+    /// settings, all keep the old ones.
+    fn reload(&self, new: &Settings, old: &Settings) -> Result<(), ConfigError> {
+        let follow = |settings: &Settings| {
+            self.per_key.reload(&settings.per_key)?;
+            self.exports.reload(&settings.exports)?;
+            self.weather.reload(&settings.weather)
+        };
+        follow(new).inspect_err(|_| follow(old).expect("the handles have had these settings"))
     }
 }
 
 /// Number of reloads so far, and the error of the last one.
 pub(crate) type Reloads = watch::Receiver<(u32, Option<String>)>;
 
-/// Reads the file again on each SIGHUP.
-pub(crate) fn reload_on_hangup(path: PathBuf, handles: Handles) -> anyhow::Result<Reloads> {
+/// Reads the file again on each SIGHUP. Must be called within a runtime.
+#[cfg(unix)]
+pub(crate) fn reload_on_hangup(path: PathBuf, handles: Handles, mut current: Settings) -> anyhow::Result<Reloads> {
+    let mut hangups = unix::signal(SignalKind::hangup())?;
     let (reloaded, reloads) = watch::channel((0, None));
-    #[cfg(unix)]
-    {
-        let mut hangups = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
-        tokio::spawn(async move {
-            while hangups.recv().await.is_some() {
-                let ended = Settings::read(&path).and_then(|settings| Ok(handles.reload(&settings)?));
-                let error = ended.err().map(|error| format!("{error:#}"));
-                match &error {
-                    Some(error) => eprintln!("the settings stay as they are: {error}"),
-                    None => eprintln!("the settings of {} are in effect", path.display()),
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            let followed = Settings::read(&path).and_then(|new| {
+                handles.reload(&new, &current)?;
+                Ok(new)
+            });
+            let error = match followed {
+                Ok(new) => {
+                    eprintln!("the settings of {} are in effect", path.display());
+                    current = new;
+                    None
                 }
-                reloaded.send_modify(|(count, last)| (*count, *last) = (*count + 1, error));
-            }
-        });
-    }
+                Err(error) => {
+                    eprintln!("the settings stay as they are: {error:#}");
+                    Some(format!("{error:#}"))
+                }
+            };
+            reloaded.send_modify(|(count, last)| (*count, *last) = (*count + 1, error));
+        }
+    });
     Ok(reloads)
+}
+
+/// There is no such signal.
+#[cfg(not(unix))]
+pub(crate) fn reload_on_hangup(_: PathBuf, _: Handles, _: Settings) -> anyhow::Result<Reloads> {
+    Ok(watch::channel((0, None)).1)
 }

@@ -17,7 +17,7 @@ const ITEMS: u64 = 1_000;
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Item {
     id: u64,
-    name: Arc<str>,
+    name: String,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -29,7 +29,7 @@ impl Store {
     pub(crate) async fn load(self, id: u64) -> Result<Option<Item>, Error> {
         self.loads.fetch_add(1, Relaxed);
         sleep(LATENCY).await;
-        Ok((id < ITEMS).then(|| Item { id, name: format!("item {id}").into() }))
+        Ok((id < ITEMS).then(|| Item { id, name: format!("item {id}") }))
     }
 
     pub(crate) fn loads(&self) -> u32 {

@@ -15,6 +15,7 @@ use std::{fmt, time::Duration};
 /// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct HedgeStats {
     /// Calls of hedged functions that were polled. A call counts once, however many hedges it had.
@@ -28,6 +29,7 @@ pub struct HedgeStats {
     /// Durations that the percentile is computed from. 0 for a hedge with a fixed delay.
     pub samples: u64,
     /// Delay before the next hedge; `None` as long as a percentile has less than 100 samples.
+    #[cfg_attr(feature = "serde", serde(rename = "delay_seconds", serialize_with = "crate::serde::optional_seconds"))]
     pub delay: Option<Duration>,
 }
 

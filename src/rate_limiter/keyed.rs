@@ -2,16 +2,17 @@
 
 use super::{
     builder::RateLimiterBuilder,
-    limiter::{RateLimiter, checked, checked_pause, durations},
-    state::{Core, Settings},
+    limiter::{RateLimiter, durations},
+    state::{Bounds, Core, Settings},
     stats::RateLimiterStats,
 };
 use crate::{
-    ConfigError,
+    ConfigError, RateLimiterConfig,
     clock::{Clock, Epoch, Nanos},
     describe::HandleId,
     error::or_panic,
-    keys::{CHECKS_PER_LOOKUP, DEFAULT_MAX_KEYS, Keys, Template, checked_keys},
+    keys::{CHECKS_PER_LOOKUP, Keys, Template},
+    policy::{DEFAULT_MAX_KEYS, Quota, checked_keys, checked_limits, checked_pause},
     sync::{Arc, Mutex, lock},
 };
 use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, task::Waker, time::Duration};
@@ -183,10 +184,51 @@ impl KeyedLimiterBuilder {
     pub fn try_build<K: Eq + Hash + Clone>(self) -> Result<KeyedLimiter<K>, ConfigError> {
         let Self { limiter, max_keys } = self;
         // Memory for a key is allocated when the key comes.
-        let settings =
-            Mutex::new(Settings { quota: limiter.quota(false)?, bounds: limiter.bounds()?, is_closed: false });
+        Ok(KeyedLimiter::with(limiter.quota(false)?, limiter.bounds()?, checked_keys(max_keys)?))
+    }
+}
+
+impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
+    fn with(quota: Quota, bounds: Bounds, max_keys: usize) -> Self {
+        let settings = Mutex::new(Settings { quota, bounds, is_closed: false });
         let common = Common { settings, change: Mutex::new(()), epoch: Epoch::new() };
-        Ok(KeyedLimiter { keys: Arc::new(Keys::new(common, checked_keys(max_keys)?)) })
+        Self { keys: Arc::new(Keys::new(common, max_keys)) }
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// ```
+/// use decor::{KeyedLimiter, RateLimiterConfig};
+/// use std::time::Duration;
+///
+/// let limit = vec![(5, Duration::from_secs(60)).into()];
+/// let config =
+///     RateLimiterConfig { limit, max_keys: Some(1_000), ..RateLimiterConfig::default() };
+/// let per_user: KeyedLimiter<u64> = KeyedLimiter::try_from(&config)?;
+/// assert_eq!(per_user.max_keys(), 1_000);
+/// # Ok::<(), decor::ConfigError>(())
+/// ```
+impl<K: Eq + Hash + Clone> TryFrom<&RateLimiterConfig> for KeyedLimiter<K> {
+    type Error = ConfigError;
+
+    fn try_from(config: &RateLimiterConfig) -> Result<Self, ConfigError> {
+        Ok(Self::with(config.quota_of_each(false)?, Bounds::of(config)?, config.max_keys()?))
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`RateLimiterConfig`].
+impl<K: Eq + Hash + Clone> TryFrom<RateLimiterConfig> for KeyedLimiter<K> {
+    type Error = ConfigError;
+
+    fn try_from(config: RateLimiterConfig) -> Result<Self, ConfigError> {
+        Self::try_from(&config)
     }
 }
 
@@ -514,7 +556,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// # Ok::<(), decor::ConfigError>(())
     /// ```
     pub fn try_set_limits(&self, limits: impl IntoIterator<Item = (u32, Duration)>) -> Result<(), ConfigError> {
-        let limits = checked(&limits.into_iter().collect::<Vec<_>>())?;
+        let limits = checked_limits(&limits.into_iter().collect::<Vec<_>>())?;
         self.change(|settings| {
             settings.quota.set_limits(&limits)?;
             settings.quota = settings.quota.as_new();
@@ -719,6 +761,45 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// ```
     pub fn try_set_max_keys(&self, max_keys: usize) -> Result<(), ConfigError> {
         self.keys.set_bound(checked_keys(max_keys)?);
+        Ok(())
+    }
+
+    /// Changes all settings of all keys, as [`RateLimiter::reload`] does for a limiter. Keys with
+    /// settings of their own keep those.
+    ///
+    /// Takes time in proportion to the number of keys.
+    ///
+    /// # Errors
+    ///
+    /// If `KeyedLimiter::try_from(config)` fails, the number of limits is not the number of
+    /// windows, or an exact limiter would become a paced one, or the reverse. All limiters then
+    /// stay as they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{KeyedLimiter, RateLimiterConfig};
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let config = |limit| {
+    ///     RateLimiterConfig { limit: vec![(limit, minute).into()], ..RateLimiterConfig::default() }
+    /// };
+    /// let per_user: KeyedLimiter<u64> = KeyedLimiter::try_from(config(5))?;
+    /// per_user.for_key(&7).try_acquire().unwrap();
+    /// per_user.reload(&config(10))?;
+    /// assert_eq!(per_user.for_key(&7).available(), 9);
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn reload(&self, config: &RateLimiterConfig) -> Result<(), ConfigError> {
+        let (quota, bounds, max_keys) = (config.quota_of_each(false)?, Bounds::of(config)?, config.max_keys()?);
+        self.change(|settings| {
+            settings.quota.reload(&quota)?;
+            settings.quota = settings.quota.as_new();
+            settings.bounds = bounds;
+            Ok::<(), ConfigError>(())
+        })?;
+        self.keys.set_bound(max_keys);
         Ok(())
     }
 

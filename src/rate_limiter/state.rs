@@ -69,6 +69,7 @@ use crate::{
     attempt::keeps_place_since,
     clock::{Clock, Epoch, Instant, Nanos, TIMER_RESOLUTION, nanos},
     deadline,
+    keys::Own,
     policy::{Counts, MAX_WINDOWS, Quota, Sums, excess},
     ring::Wakers,
     sync::{Arc, Mutex, MutexGuard, lock, lock_spinning},
@@ -181,25 +182,6 @@ struct OwnSettings {
     burst: Own,
     max_waiting: Own,
     longest_pause: Own,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Own {
-    #[default]
-    No,
-    /// Set on the key's limiter, and not yet compared with the setting of all keys.
-    Undecided,
-    /// Set on the key's limiter to another value than that of all keys. Stays `Yes` if both become
-    /// equal by a change for all keys, because that may change back.
-    Yes,
-}
-
-impl Own {
-    fn decide(&mut self, differs: impl FnOnce() -> bool) {
-        if *self == Self::Undecided {
-            *self = if differs() { Self::Yes } else { Self::No };
-        }
-    }
 }
 
 /// A request to a limiter.
@@ -511,6 +493,18 @@ impl Core {
         self.change(|state| {
             state.quota.set_burst(burst)?;
             state.own.burst = Own::Undecided;
+            Ok(())
+        })
+    }
+
+    /// Changes all settings. The quota is refused if it has another kind.
+    pub(super) fn reload(&self, quota: &Quota, bounds: Bounds) -> Result<(), ConfigError> {
+        self.change(|state| {
+            state.quota.reload(quota)?;
+            state.bounds = bounds;
+            let undecided = Own::Undecided;
+            state.own =
+                OwnSettings { limits: undecided, burst: undecided, max_waiting: undecided, longest_pause: undecided };
             Ok(())
         })
     }

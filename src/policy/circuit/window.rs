@@ -61,6 +61,16 @@ impl Window {
         }
     }
 
+    /// Takes over the settings of another window, and keeps the outcomes that fit into it. A window
+    /// of another kind is empty.
+    pub(super) fn reload(&mut self, new: &Self) {
+        match (&mut *self, new) {
+            (Self::Among(ring), Self::Among(new)) => ring.reload(new),
+            (Self::Rate(buckets), Self::Rate(new)) => buckets.reload(new),
+            _ => *self = new.clone(),
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         match self {
             Self::Among(ring) => ring.clear(),
@@ -131,6 +141,16 @@ impl Ring {
         self.next = (self.next + 1) % self.calls;
     }
 
+    /// Takes over the settings of an empty ring, and keeps the latest outcomes.
+    fn reload(&mut self, new: &Self) {
+        let mut resized = new.clone();
+        for _ in 0..self.calls {
+            resized.add(self.oldest());
+            self.next = (self.next + 1) % self.calls;
+        }
+        *self = resized;
+    }
+
     fn clear(&mut self) {
         (self.next, self.failures) = (0, 0);
         self.bits.fill(0);
@@ -160,6 +180,13 @@ struct Tally {
     failures: u64,
 }
 
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.failures += other.failures;
+    }
+}
+
 impl Buckets {
     fn try_new(rate: f64, period: Nanos, minimum_calls: u32) -> Result<Self, ConfigError> {
         if !(rate > 0.0 && rate <= 1.0) {
@@ -174,6 +201,25 @@ impl Buckets {
         }
         let (tallies, sum) = ([Tally::default(); BUCKETS], Tally::default());
         Ok(Self { rate, minimum_calls, length, newest: 0, tallies, sum })
+    }
+
+    /// Takes over the settings of empty buckets, and keeps the calls of the new period. The calls of
+    /// a bucket count as if they were made at its beginning.
+    fn reload(&mut self, new: &Self) {
+        if self.length == new.length {
+            (self.rate, self.minimum_calls) = (new.rate, new.minimum_calls);
+            return;
+        }
+        let mut moved = new.clone();
+        moved.newest = self.newest * self.length / new.length;
+        for number in self.newest.saturating_sub(BUCKETS as u64 - 1)..=self.newest {
+            let (tally, number) = (*self.bucket(number), number * self.length / new.length);
+            if moved.newest - number < BUCKETS as u64 {
+                moved.sum.add(tally);
+                moved.bucket(number).add(tally);
+            }
+        }
+        *self = moved;
     }
 
     /// Removes the buckets that have left the window.

@@ -5,7 +5,10 @@ use super::{
     flow::{Flow, checked_limit},
     shrink::Shrink,
 };
-use crate::{ConfigError, Name};
+use crate::{
+    ConfigError, Name,
+    policy::keys::{max_keys_of, without_keys},
+};
 use std::ops::RangeInclusive;
 
 /// The limit at which an adaptive limiter starts, if its range includes it.
@@ -48,6 +51,9 @@ pub struct ConcurrencyConfig {
     pub max_waiting: Option<usize>,
     /// Name in errors and in the text of a chain; `None` for no name.
     pub name: Option<Name>,
+    /// Maximum number of keys of a limiter with keys, at least 1; `None` for 65,536, and for a
+    /// limiter without keys.
+    pub max_keys: Option<usize>,
 }
 
 /// A checked limit.
@@ -58,7 +64,18 @@ pub(crate) enum Kind {
 }
 
 impl ConcurrencyConfig {
+    /// The limit of a limiter without keys.
     pub(crate) fn kind(&self) -> Result<Kind, ConfigError> {
+        without_keys(self.max_keys)?;
+        self.kind_of_each()
+    }
+
+    pub(crate) fn max_keys(&self) -> Result<usize, ConfigError> {
+        max_keys_of(self.max_keys)
+    }
+
+    /// The limit of each limiter, whether or not there are keys.
+    pub(crate) fn kind_of_each(&self) -> Result<Kind, ConfigError> {
         let Self { limit, range, start_at, shrink_by, .. } = self;
         let Some(range) = range else {
             if let Some(start) = start_at {
@@ -108,4 +125,21 @@ impl Kind {
             Self::Adaptive { start, .. } => start,
         }
     }
+}
+
+#[cfg(feature = "serde")]
+crate::serde::settings! {
+    ConcurrencyConfig { limit, range, start_at, shrink_by, max_waiting, name, max_keys }
+    check: |config| {
+        config.kind_of_each()?;
+        config.max_keys().map(drop)
+    },
+    completions: |config, is_read| {
+        if config.range.is_some() || is_read("limit") {
+            return vec![config.clone()];
+        }
+        let fixed = Self { limit: Some(1), ..config.clone() };
+        let adaptive = Self { range: Some(1..=u32::MAX), ..config.clone() };
+        if is_read("range") { vec![fixed] } else { vec![adaptive, fixed] }
+    },
 }
