@@ -2,9 +2,7 @@
 
 use crate::store::Item;
 use anyhow::Context;
-use decor::{
-    CircuitBreakerConfig, ConcurrencyConfig, ConfigError, KeyedLimiter, RateLimiterConfig, prelude::*,
-};
+use decor::{CircuitBreakerConfig, ConcurrencyConfig, ConfigError, KeyedLimiter, RateLimiterConfig, prelude::*};
 use serde::Deserialize;
 use std::{
     fs,

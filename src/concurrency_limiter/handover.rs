@@ -30,8 +30,8 @@ pub(crate) struct Handover {
     /// `true` once a gate of the chain has let the call through. A chain without such a gate needs
     /// no place, and allocates none.
     has_permits: bool,
-    /// Place in the body of the newest response. Gone if there is none, or if it was dropped, as a
-    /// retry does.
+    /// Place in the body of the newest response. Gone if there is no response yet, or if it was
+    /// dropped, as a retry does.
     place: Weak<Permits>,
 }
 
@@ -90,16 +90,6 @@ pub(crate) fn body<B: Body>(body: B) -> HeldBody<B> {
         Some(place)
     });
     HeldBody::new(body, place)
-}
-
-/// Notes that a call of the service has failed, so that there is no body.
-#[inline]
-pub(crate) fn no_body() {
-    CURRENT.with_borrow_mut(|current| {
-        if let Some(current) = current {
-            current.place = Weak::new();
-        }
-    });
 }
 
 /// Hands a permit over to the body of the newest response. Returns `false` if there is none.

@@ -153,13 +153,8 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let call = self.project().0;
-        match ready!(handover::outside(|| call.poll(cx))) {
-            Ok(response) => Poll::Ready(Ok(response.map(handover::body))),
-            Err(error) => {
-                handover::no_body();
-                Poll::Ready(Err(Failure::Call(error)))
-            }
-        }
+        let output = ready!(handover::outside(|| call.poll(cx)));
+        Poll::Ready(output.map(|response| response.map(handover::body)).map_err(Failure::Call))
     }
 }
 

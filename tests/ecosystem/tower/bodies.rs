@@ -11,7 +11,7 @@ use axum::{
 use decor::{
     Failure, Hedge, HeldBody, KeyedConcurrencyLimiter,
     prelude::*,
-    tower::{callable, http_layer},
+    tower::{Next, ServiceFn, callable, http_layer},
 };
 use futures::{StreamExt, stream};
 use http_body::Body as _;
@@ -295,6 +295,48 @@ async fn permits_of_chains_within_the_service_end_with_their_calls() {
     assert_eq!((outside.in_use(), inside.in_use()), (1, 0));
     drop(response);
     assert_eq!(outside.in_use(), 0);
+}
+
+/// Calls the service twice, and keeps the first response meanwhile.
+fn twice<S>(
+    next: ServiceFn<Next<S>, u8>,
+) -> impl Callable<(u8,), Output = Result<http::Response<HeldBody<Body>>>> + Clone
+where
+    S: Service<u8, Response = Response, Error = Infallible> + Clone,
+{
+    move |request: u8| {
+        let (first, second) = (next.call(request), next.call(request));
+        async move {
+            let first = first.await?;
+            let second = second.await?;
+            drop(first);
+            Ok(second)
+        }
+    }
+}
+
+/// Not even if a response of the chain is there while the service runs.
+#[tokio::test(start_paused = true)]
+async fn permits_within_the_service_are_not_put_into_an_earlier_response() {
+    let (outside, inside) = (ConcurrencyLimiter::new(1), ConcurrencyLimiter::new(1));
+    let handle = inside.clone();
+    let service = service_fn(move |_: u8| {
+        let fetch = (async |id: u64| id).concurrency_limited(&handle);
+        let handle = handle.clone();
+        async move {
+            fetch.call(1).await;
+            assert_eq!(handle.in_use(), 0);
+            Ok::<_, Infallible>(Response::new(two_frames()))
+        }
+    });
+    let handle = outside.clone();
+    let around = ConcurrencyLimiter::new(1);
+    let mut outer =
+        http_layer(move |next| twice(next).concurrency_limited(&handle).concurrency_limited(&around)).layer(service);
+    let response = outer.call(1).await.unwrap();
+    assert_eq!(outside.in_use(), 1);
+    drop(response);
+    assert_eq!((outside.in_use(), inside.in_use()), (0, 0));
 }
 
 /// Permits of a chain around the layer have no body to go into.

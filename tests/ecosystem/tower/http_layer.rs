@@ -4,8 +4,9 @@ use super::{ms, request, secs};
 use axum::{
     Json, Router,
     body::{Body, to_bytes},
-    extract::{Path, Request},
+    extract::{Path, Request, State},
     http::StatusCode,
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -160,6 +161,45 @@ async fn concurrency_and_breakers_by_key() {
     assert_eq!(status(&app, with_key("eve")).await, 200);
     drop(busy);
     assert_eq!(status(&app, with_key("ada")).await, 200);
+}
+
+/// Without the feature `tower`, a middleware from a function answers in the same way.
+#[tokio::test(start_paused = true)]
+async fn a_middleware_from_a_function_answers_for_every_handle() {
+    #[derive(Clone)]
+    struct Handles {
+        per_key: KeyedLimiter<Arc<str>>,
+        breaker: CircuitBreaker,
+        at_once: ConcurrencyLimiter,
+    }
+    async fn guarded(
+        State(Handles { per_key, breaker, at_once }): State<Handles>,
+        request: Request,
+        next: Next,
+    ) -> Result<Response, Response> {
+        per_key.for_key(&api_key(&request)).try_acquire()?;
+        let passage = breaker.enter()?;
+        let permit = at_once.try_acquire()?;
+        let response = next.run(request).fallible().timeout(secs(5)).await;
+        passage.ended(&response);
+        Ok(response?.map(|body| Body::new(permit.until_end_of(body))))
+    }
+    let (per_key, breaker) = (KeyedLimiter::new(2, secs(60)), CircuitBreaker::consecutive(1));
+    let handles = Handles { per_key, breaker, at_once: ConcurrencyLimiter::new(1) };
+    let app = hello().layer(from_fn_with_state(handles.clone(), guarded));
+    let ask = async |path: &str, key: &str| {
+        let request = Request::get(path).header("x-api-key", key).body(Body::empty()).unwrap();
+        app.clone().oneshot(request).await.unwrap()
+    };
+
+    let response = ask("/", "ada").await;
+    assert_eq!((response.status().as_u16(), handles.at_once.in_use()), (200, 1));
+    assert_eq!(answer(ask("/", "ada").await).await, refused(503, None, "Service Unavailable"));
+    drop(response);
+    assert_eq!(answer(ask("/", "ada").await).await, refused(429, Some("60"), "rate limited: try again in 60s"));
+    assert_eq!(answer(ask("/hang", "bob").await).await, refused(504, None, "Gateway Timeout"));
+    let open = answer(ask("/", "bob").await).await;
+    assert_eq!((open.0, open.1.is_some(), handles.at_once.in_use()), (503, true, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -238,7 +238,7 @@ fn services_and_layers_go_wherever_their_parts_go() {
     // Neither the request nor the service of a layer's type matters.
     let never_called = layer(|inner: decor::tower::ServiceFn<std::rc::Rc<()>, *const ()>| inner);
     let _ = anywhere(never_called);
-    assert_eq!(format!("{:?}", anywhere(callable::<_, u64>(echo()))), "Strict");
+    assert_eq!(format!("{:?}", anywhere(callable::<_, u64>(echo())).clone()), "Strict");
     assert_eq!(format!("{outer:?}"), "ChainService(Strict.rate_limited(1 per 1s))");
     assert_eq!(format!("{limited:?}"), "ChainLayer { .. }");
     let call = callable(echo()).call(1);

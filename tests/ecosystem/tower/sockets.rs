@@ -76,7 +76,7 @@ async fn five_an_hour_of_three_hundred() {
 async fn five_an_hour_of_three_hundred_by_a_middleware_from_a_function() {
     async fn limited(State(limiter): State<RateLimiter>, request: Request, next: Next) -> Result<Response, Response> {
         limiter.try_acquire()?;
-        Ok(next.run(request).await)
+        Ok(next.run(request).fallible().timeout(secs(30)).await?)
     }
     let app = hello().layer(from_fn_with_state(RateLimiter::new(5, HOUR), limited));
     assert_eq!(storm(app, all).await, BTreeMap::from([(("all", 200), 5), (("all", 429), 295)]));
