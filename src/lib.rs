@@ -341,7 +341,7 @@
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
 #![cfg_attr(
-    not(all(feature = "chaos", feature = "http", feature = "memo", feature = "tower")),
+    not(all(feature = "chaos", feature = "http", feature = "memo", feature = "serde", feature = "tower")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
@@ -436,7 +436,7 @@ pub use future_ext::FutureExt;
 pub use hedge::{Hedge, HedgeStats};
 pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
-pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
+pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoConfig, MemoKey, MemoStats, Negative};
 pub use name::Name;
 pub use policy::{
     Backoff, CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow, ConcurrencyConfig, HedgeConfig, Jitter,

@@ -55,7 +55,7 @@ impl Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { claim, expected, seen, fault } = self;
         let held = if self.held() { "held" } else { "FAILED" };
-        write!(f, "{claim:<62}  {:<18}  {:<18}  {held}", shown(expected), shown(seen))?;
+        write!(f, "{claim:<62}  {:<20}  {:<20}  {held}", shown(expected), shown(seen))?;
         fault.as_ref().map_or(Ok(()), |fault| write!(f, " ({fault})"))
     }
 }
@@ -84,7 +84,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let rows = Load { server, text }.all(&settings).await;
     fs::remove_file(&settings)?;
 
-    println!("{:<62}  {:<18}  {:<18}", "claim", "expected", "seen");
+    println!("{:<62}  {:<20}  {:<20}", "claim", "expected", "seen");
     let rows = rows?;
     rows.iter().for_each(|row| println!("{row}"));
     let failed = rows.iter().filter(|row| !row.held()).count();

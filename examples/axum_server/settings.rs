@@ -2,7 +2,9 @@
 
 use crate::store::Item;
 use anyhow::Context;
-use decor::{CircuitBreakerConfig, ConcurrencyConfig, ConfigError, KeyedLimiter, RateLimiterConfig, prelude::*};
+use decor::{
+    CircuitBreakerConfig, ConcurrencyConfig, ConfigError, KeyedLimiter, MemoConfig, RateLimiterConfig, prelude::*,
+};
 use serde::Deserialize;
 use std::{
     fs,
@@ -18,6 +20,7 @@ use tokio::sync::watch;
 pub(crate) struct Settings {
     per_key: RateLimiterConfig,
     exports: ConcurrencyConfig,
+    items: MemoConfig,
     weather: CircuitBreakerConfig,
 }
 
@@ -40,11 +43,11 @@ pub(crate) struct Handles {
 
 impl Handles {
     pub(crate) fn new(settings: &Settings) -> Result<Self, ConfigError> {
-        let Settings { per_key, exports, weather } = settings;
+        let Settings { per_key, exports, items, weather } = settings;
         Ok(Self {
             per_key: per_key.try_into()?,
             exports: exports.try_into()?,
-            items: Memo::ttl(std::time::Duration::from_secs(30)),
+            items: items.try_into()?,
             weather: weather.try_into()?,
         })
     }
@@ -55,6 +58,7 @@ impl Handles {
         let follow = |settings: &Settings| {
             self.per_key.reload(&settings.per_key)?;
             self.exports.reload(&settings.exports)?;
+            self.items.reload(&settings.items)?;
             self.weather.reload(&settings.weather)
         };
         follow(new).inspect_err(|_| follow(old).expect("the handles have had these settings"))

@@ -223,8 +223,9 @@ impl Chaos {
     /// chaos.reload(&ChaosConfig { seed: 7, failing: 0.1, ..ChaosConfig::default() })?;
     /// assert_eq!(chaos.to_string(), "seed 7, failing 0.1");
     ///
-    /// let refused = Chaos::script([]).reload(&ChaosConfig { seed: 7, ..ChaosConfig::default() });
-    /// assert_eq!(refused.unwrap_err().to_string(), "`seed` is 7, but must be left out of a script");
+    /// let script = Chaos::script([]);
+    /// let refused = script.reload(&ChaosConfig::default()).unwrap_err();
+    /// assert_eq!(refused.to_string(), "`seed` is 0, but must be left out of a script");
     /// # Ok::<(), decor::ConfigError>(())
     /// ```
     pub fn reload(&self, config: &ChaosConfig) -> Result<(), ConfigError> {

@@ -608,14 +608,14 @@ impl CircuitBreaker {
     /// - A half-open circuit with enough successes for a smaller number of probes closes.
     /// - The calls in the window count with the new limits at the next failure. A window with
     ///   another number of calls keeps the latest ones. A rate with another period keeps the calls
-    ///   of its period, to a tenth of the longer period. A rate in place of a number of failures, or
-    ///   the reverse, begins with an empty window.
+    ///   of its period, to a tenth of the longer period. A rate in place of a number of failures,
+    ///   or the reverse, begins with an empty window.
     /// - The callback stays, and so does the name.
     ///
     /// # Errors
     ///
-    /// If `CircuitBreaker::try_from(config)` fails, or the config has another name. The breaker then
-    /// stays as it is.
+    /// If `CircuitBreaker::try_from(config)` fails, or the config has another name. The breaker
+    /// then stays as it is.
     ///
     /// # Examples
     ///

@@ -521,7 +521,9 @@ impl<K: Eq + Hash + Clone> KeyedBreaker<K> {
         self.keys.for_each(|core| changes.extend(core.reload(&new.settings, &new.circuit)));
         drop(changing);
         let observing = new.settings.is_observing;
-        changes.into_iter().for_each(|change| common.identity.report(change, observing));
+        for change in changes {
+            common.identity.report(change, observing);
+        }
         self.keys.set_bound(max_keys);
         Ok(())
     }

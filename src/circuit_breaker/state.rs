@@ -143,8 +143,8 @@ impl Core {
         Self { word, epoch, slow_after, identity, successes, state }
     }
 
-    /// Takes over settings, and a circuit that was made of them. The state stays. Returns the change
-    /// to report outside of all locks.
+    /// Takes over settings, and a circuit that was made of them. The state stays. Returns the
+    /// change to report outside of all locks.
     pub(super) fn reload(&self, settings: &Arc<Settings>, circuit: &Circuit) -> Option<Change> {
         let mut locked = self.lock();
         self.slow_after.store(slow_after(settings), Relaxed);

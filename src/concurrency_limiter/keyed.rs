@@ -473,7 +473,9 @@ impl<K: Eq + Hash + Clone> KeyedConcurrencyLimiter<K> {
     /// ```
     /// use decor::{ConcurrencyConfig, KeyedConcurrencyLimiter};
     ///
-    /// let config = |limit| ConcurrencyConfig { limit: Some(limit), ..ConcurrencyConfig::default() };
+    /// let config = |limit| {
+    ///     ConcurrencyConfig { limit: Some(limit), ..ConcurrencyConfig::default() }
+    /// };
     /// let per_user: KeyedConcurrencyLimiter<u64> = KeyedConcurrencyLimiter::try_from(config(1))?;
     /// let permit = per_user.for_key(&7).try_acquire().unwrap();
     /// per_user.reload(&config(3))?;

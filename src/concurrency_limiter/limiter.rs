@@ -370,9 +370,9 @@ impl ConcurrencyLimiter {
 
     /// Changes all settings, such as those of a file that was changed.
     ///
-    /// Calls that wait keep their order. Those that the new limit admits are admitted at once. Calls
-    /// in progress, waiters and statistics stay. An adaptive limit stays where it is, unless the new
-    /// range excludes it; `start_at` has no effect then.
+    /// Calls that wait keep their order. Those that the new limit admits are admitted at once.
+    /// Calls in progress, waiters and statistics stay. An adaptive limit stays where it is, unless
+    /// the new range excludes it; `start_at` has no effect then.
     ///
     /// # Errors
     ///
@@ -384,7 +384,9 @@ impl ConcurrencyLimiter {
     /// ```
     /// use decor::{ConcurrencyConfig, ConcurrencyLimiter};
     ///
-    /// let config = |limit| ConcurrencyConfig { limit: Some(limit), ..ConcurrencyConfig::default() };
+    /// let config = |limit| {
+    ///     ConcurrencyConfig { limit: Some(limit), ..ConcurrencyConfig::default() }
+    /// };
     /// let limiter = ConcurrencyLimiter::try_from(config(1))?;
     /// let permit = limiter.try_acquire().unwrap();
     /// limiter.reload(&config(3))?;

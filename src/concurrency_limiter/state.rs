@@ -110,7 +110,7 @@ pub(super) struct Settings {
 /// Says which settings of one key differ from those of all keys, and so do not follow them.
 #[derive(Debug, Default)]
 struct OwnSettings {
-    /// Of a fixed limit. An adaptive limit moves by itself.
+    /// `No` for an adaptive limit, because it moves by itself.
     limit: Own,
     max_waiting: Own,
 }

@@ -262,5 +262,6 @@
 //! - [`decor::http`](crate::http) lists the status, the headers and the body of each answer.
 //!   [`Refusal`](crate::tower::Refusal) has a chain with answers of its own, such as JSON.
 //! - [`decor::tower`](crate::tower) is the same for other services, and for clients.
+//! - [`guide::config`](super::config) has the limits in a file, which is read again at run time.
 //! - The example `axum_server` has settings that are reloaded, statistics, and a load generator:
 //!   `cargo run --example axum_server -- --load`.

@@ -32,7 +32,7 @@ pub(crate) use chaos::ChaosPlan;
 pub(crate) use circuit::{Change, Circuit, DEFAULT_OPEN_FOR, Delayed, Refused, Step, Ticket, Verdict, Window};
 pub(crate) use concurrency::{Ended, Fit, Flow, Kind};
 #[cfg(feature = "memo")]
-pub(crate) use freshness::{Freshness, Lifetime, Rest, Stamp};
+pub(crate) use freshness::{Freshness, Lifetime, LiveLifetime, Rest, Stamp};
 pub(crate) use hedge::{HedgePlan, Latencies, Trigger};
 pub(crate) use keys::{DEFAULT_MAX_KEYS, checked_keys, max_keys_of, without_keys};
 pub(crate) use limit::{

@@ -783,7 +783,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// let minute = Duration::from_secs(60);
     /// let config = |limit| {
-    ///     RateLimiterConfig { limit: vec![(limit, minute).into()], ..RateLimiterConfig::default() }
+    ///     let limit = vec![(limit, minute).into()];
+    ///     RateLimiterConfig { limit, ..RateLimiterConfig::default() }
     /// };
     /// let per_user: KeyedLimiter<u64> = KeyedLimiter::try_from(config(5))?;
     /// per_user.for_key(&7).try_acquire().unwrap();
@@ -793,8 +794,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// ```
     pub fn reload(&self, config: &RateLimiterConfig) -> Result<(), ConfigError> {
         let (quota, bounds, max_keys) = (config.quota_of_each(false)?, Bounds::of(config)?, config.max_keys()?);
-        self.change(|settings| {
-            settings.quota.reload(&quota)?;
+        self.change_as(true, |settings| {
+            settings.quota.reload(0, &quota)?;
             settings.quota = settings.quota.as_new();
             settings.bounds = bounds;
             Ok::<(), ConfigError>(())
@@ -855,6 +856,10 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// Changes the settings of all keys, first for keys that come later, then for the remembered
     /// keys. A key that comes in between is changed twice, to the same value.
     fn change<E>(&self, change: impl FnOnce(&mut Settings) -> Result<(), E>) -> Result<(), E> {
+        self.change_as(false, change)
+    }
+
+    fn change_as<E>(&self, is_reload: bool, change: impl FnOnce(&mut Settings) -> Result<(), E>) -> Result<(), E> {
         let common = self.keys.template();
         let changing = lock(&common.change);
         let old = self.settings();
@@ -862,7 +867,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         change(&mut new)?;
         lock(&common.settings).clone_from(&new);
         let mut wakers = Vec::new();
-        self.keys.for_each(|core| wakers.extend(core.follow(&old, &new)));
+        self.keys.for_each(|core| wakers.extend(core.follow(&old, &new, is_reload)));
         drop(changing);
         wakers.into_iter().for_each(Waker::wake);
         Ok(())

@@ -562,8 +562,9 @@ impl RateLimiter {
     /// Calls that wait keep their order. Those that the new limits admit now are admitted at once.
     /// Admissions, pauses, waiters and statistics stay, as with [`set_limit`](Self::set_limit),
     /// [`set_burst`](Self::set_burst), [`set_max_waiting`](Self::set_max_waiting) and
-    /// [`set_longest_pause`](Self::set_longest_pause). All settings change together, so no call sees
-    /// a part of them.
+    /// [`set_longest_pause`](Self::set_longest_pause). All settings change together, so no call
+    /// sees a part of them. If a paced limiter becomes faster, the permits that are not free yet
+    /// become free at the new pace.
     ///
     /// # Errors
     ///
@@ -579,7 +580,8 @@ impl RateLimiter {
     ///
     /// let minute = Duration::from_secs(60);
     /// let config = |limit| {
-    ///     RateLimiterConfig { limit: vec![(limit, minute).into()], ..RateLimiterConfig::default() }
+    ///     let limit = vec![(limit, minute).into()];
+    ///     RateLimiterConfig { limit, ..RateLimiterConfig::default() }
     /// };
     /// let limiter = RateLimiter::try_from(config(60))?;
     /// limiter.try_acquire().unwrap();

@@ -500,7 +500,7 @@ impl Core {
     /// Changes all settings. The quota is refused if it has another kind.
     pub(super) fn reload(&self, quota: &Quota, bounds: Bounds) -> Result<(), ConfigError> {
         self.change(|state| {
-            state.quota.reload(quota)?;
+            state.quota.reload(state.now, quota)?;
             state.bounds = bounds;
             let undecided = Own::Undecided;
             state.own =
@@ -522,10 +522,10 @@ impl Core {
 
     /// Adopts a change of the settings of all keys, apart from the key's own settings. Returns a
     /// waker to wake outside of all locks.
-    pub(super) fn follow(&self, old: &Settings, new: &Settings) -> Option<Waker> {
+    pub(super) fn follow(&self, old: &Settings, new: &Settings, is_reload: bool) -> Option<Waker> {
         let mut state = self.enter_and_expire(Clock::current());
         state.decide_own(old);
-        let State { quota, bounds, own, .. } = &mut *state;
+        let State { quota, bounds, own, now, .. } = &mut *state;
         if own.max_waiting == Own::No {
             bounds.max_waiting = new.bounds.max_waiting;
         }
@@ -538,7 +538,11 @@ impl Core {
             return None;
         }
         // Neither can fail, because the quota of all keys has accepted both.
-        let _ = limits.map(|limits| quota.set_limits(&limits));
+        let _ = match limits {
+            Some(limits) if is_reload => quota.reload_limits(*now, &limits),
+            Some(limits) => quota.set_limits(&limits),
+            None => Ok(()),
+        };
         let _ = burst.map(|burst| quota.set_burst(burst));
         state.quota_changed()
     }

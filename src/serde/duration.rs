@@ -82,10 +82,12 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
         sum = sum.checked_add(product(number, unit)?)?;
         rest = rest.trim_start();
     }
-    const NANOS: u128 = 1_000_000_000;
     let (secs, nanos) = (u64::try_from(sum / NANOS).ok()?, u32::try_from(sum % NANOS).ok()?);
     (!text.trim().is_empty()).then(|| Duration::new(secs, nanos))
 }
+
+/// Nanoseconds of a second.
+const NANOS: u128 = 1_000_000_000;
 
 fn split_off(text: &str, is_in: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !is_in(c)).unwrap_or(text.len()))

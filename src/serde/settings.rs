@@ -93,6 +93,15 @@ macro_rules! texts {
                 scalar.text()?.parse().ok()
             }
 
+            /// The error of a text is that of its parser.
+            fn read<'de, D: ::serde::Deserializer<'de>>(setting: &'static str, value: D) -> Result<Self, D::Error> {
+                let scalar = $crate::serde::Scalar::read(setting, $allowed, value)?;
+                match scalar.text() {
+                    Some(text) => text.parse().map_err(::serde::de::Error::custom),
+                    None => Err(scalar.refusal(setting, $allowed)),
+                }
+            }
+
             fn write<S: ::serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 to.collect_str(self)
             }

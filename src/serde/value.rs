@@ -19,8 +19,8 @@ pub(crate) trait Value: Sized {
 
     /// Reads the value of this setting.
     fn read<'de, D: Deserializer<'de>>(setting: &'static str, value: D) -> Result<Self, D::Error> {
-        let scalar = value.deserialize_any(ScalarVisitor { setting, allowed: Self::ALLOWED })?;
-        Self::of(&scalar).ok_or_else(|| D::Error::custom(ConfigError::new(setting, scalar, Self::ALLOWED)))
+        let scalar = Scalar::read(setting, Self::ALLOWED, value)?;
+        Self::of(&scalar).ok_or_else(|| scalar.refusal(setting, Self::ALLOWED))
     }
 
     /// Returns `true` if the setting is left out of what is written.
@@ -41,6 +41,20 @@ pub(crate) enum Scalar {
 }
 
 impl Scalar {
+    /// Reads the value of a setting. Refuses lists and tables.
+    pub(crate) fn read<'de, D: Deserializer<'de>>(
+        setting: &'static str,
+        allowed: &'static str,
+        value: D,
+    ) -> Result<Self, D::Error> {
+        value.deserialize_any(ScalarVisitor { setting, allowed })
+    }
+
+    /// The error about this value of a setting.
+    pub(crate) fn refusal<E: Error>(&self, setting: &'static str, allowed: &'static str) -> E {
+        E::custom(ConfigError::new(setting, self, allowed))
+    }
+
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -189,7 +203,7 @@ impl Value for bool {
 }
 
 impl Value for u32 {
-    const ALLOWED: &'static str = "a whole number, at most 4294967295";
+    const ALLOWED: &'static str = "a whole number from 0 to 4294967295";
 
     fn of(scalar: &Scalar) -> Option<Self> {
         scalar.whole()
@@ -202,7 +216,7 @@ impl Value for u32 {
 
 /// A number beyond `i64::MAX` is a text, because TOML has no larger numbers.
 impl Value for u64 {
-    const ALLOWED: &'static str = "a whole number";
+    const ALLOWED: &'static str = "a whole number, at least 0";
 
     fn of(scalar: &Scalar) -> Option<Self> {
         let is_large = |number: &u64| i64::try_from(*number).is_err();

@@ -14,7 +14,10 @@ use std::{
 
 /// The floors with their rooms, from the ground up. The root is the front page.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("ground", &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt", "ring", "deadline"]),
+    (
+        "ground",
+        &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt", "ring", "deadline", "serde"],
+    ),
     ("outputs", &["fallible", "transient", "http"]),
     ("policy", &["policy", "describe"]),
     ("threads", &["thread"]),

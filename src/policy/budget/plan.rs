@@ -248,7 +248,7 @@ mod tests {
 
         fn retry(&mut self) -> bool {
             self.settle();
-            let after = BudgetPlan::after_withdrawal(self.balance);
+            let after = self.plan.after_withdrawal(self.balance);
             self.balance = after.unwrap_or(self.balance);
             after.is_some()
         }

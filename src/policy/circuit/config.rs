@@ -248,7 +248,8 @@ mod text {
     /// ```
     /// use decor::CircuitBreakerConfig;
     ///
-    /// let config: CircuitBreakerConfig = toml::from_str("window = { failures = 10, calls = 20 }")?;
+    /// let file = "window = { failures = 10, calls = 20 }";
+    /// let config: CircuitBreakerConfig = toml::from_str(file)?;
     /// assert_eq!(config.window.to_string(), "10 failures among 20 calls");
     /// # Ok::<(), toml::de::Error>(())
     /// ```

@@ -203,8 +203,8 @@ impl Buckets {
         Ok(Self { rate, minimum_calls, length, newest: 0, tallies, sum })
     }
 
-    /// Takes over the settings of empty buckets, and keeps the calls of the new period. The calls of
-    /// a bucket count as if they were made at its beginning.
+    /// Takes over the settings of empty buckets, and keeps the calls of the new period. The calls
+    /// of a bucket count as if they were made at its beginning.
     fn reload(&mut self, new: &Self) {
         if self.length == new.length {
             (self.rate, self.minimum_calls) = (new.rate, new.minimum_calls);

@@ -61,7 +61,7 @@ impl fmt::Display for RateLimit {
 /// use std::time::Duration;
 ///
 /// let limit = vec![(60, Duration::from_secs(60)).into()];
-/// let config = RateLimiterConfig { limit, max_waiting: Some(100), ..RateLimiterConfig::default() };
+/// let config = RateLimiterConfig { limit, ..RateLimiterConfig::default() };
 /// let limiter = RateLimiter::try_from(&config)?;
 /// assert_eq!(limiter.to_string(), "60 per 60s");
 ///
@@ -140,14 +140,14 @@ pub(crate) fn checked_pause(longest: Duration) -> Result<Duration, ConfigError> 
 /// The texts of limits, in files and by hand.
 #[cfg(feature = "serde")]
 mod text {
-    use super::{RateLimit, RateLimiterConfig};
+    use super::{super::checked_limits, RateLimit, RateLimiterConfig};
     use crate::{
         ConfigError,
         serde::{Scalar, Value, duration, settings, texts},
     };
     use serde::{
         Deserializer, Serializer,
-        de::{Error, SeqAccess, Visitor},
+        de::{Error, MapAccess, SeqAccess, Visitor},
     };
     use std::{fmt, str::FromStr, time::Duration};
 
@@ -181,7 +181,7 @@ mod text {
     ///
     /// # Errors
     ///
-    /// If the text is no limit. A limit of zero is refused by the limiter, and not here.
+    /// If the text is no limit, or a limit or a period is zero.
     ///
     /// # Examples
     ///
@@ -204,7 +204,9 @@ mod text {
                 let (permits, period) = text.split_once(" per ")?;
                 Some(Self { permits: permits.trim().parse().ok()?, period: duration::parse(period)? })
             };
-            parse().ok_or_else(|| ConfigError::new("limit", format_args!("{text:?}"), ALLOWED))
+            let limit = parse().ok_or_else(|| ConfigError::new("limit", format_args!("{text:?}"), ALLOWED))?;
+            checked_limits(&[(limit.permits, limit.period)])?;
+            Ok(limit)
         }
     }
 
@@ -266,7 +268,7 @@ mod text {
         }
     }
 
-    /// Reads a single limit, or a list. All other values are refused by [`Value::read`].
+    /// Reads a single limit, or a list. A wrong limit in a list has a place of its own.
     struct OneOrMany(&'static str);
 
     impl<'de> Visitor<'de> for OneOrMany {
@@ -280,12 +282,28 @@ mod text {
             text.parse().map(|limit| vec![limit]).map_err(E::custom)
         }
 
-        fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-            Err(E::custom(ConfigError::new(self.0, number, ALLOWED)))
+        fn visit_bool<E: Error>(self, is_true: bool) -> Result<Self::Value, E> {
+            Err(Scalar::Bool(is_true).refusal(self.0, ALLOWED))
         }
 
         fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-            Err(E::custom(ConfigError::new(self.0, number, ALLOWED)))
+            Err(Scalar::Whole(number.into()).refusal(self.0, ALLOWED))
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+            Err(Scalar::Whole(number.into()).refusal(self.0, ALLOWED))
+        }
+
+        fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+            Err(Scalar::Float(number).refusal(self.0, ALLOWED))
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Err(Scalar::Null.refusal(self.0, ALLOWED))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+            Err(A::Error::custom(ConfigError::new(self.0, "a table", ALLOWED)))
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {

@@ -327,7 +327,7 @@ impl Quota {
     }
 
     /// Takes over the limits and the burst of another quota of the same kind.
-    pub(crate) fn reload(&mut self, new: &Self) -> Result<(), ConfigError> {
+    pub(crate) fn reload(&mut self, now: Nanos, new: &Self) -> Result<(), ConfigError> {
         match (&self, new) {
             (Self::Windows(logs), Self::Windows(limits)) if logs.len() != limits.len() => {
                 return Err(ConfigError::new("limit", format_args!("a list of {}", limits.len()), SAME_WINDOWS));
@@ -336,8 +336,19 @@ impl Quota {
             (Self::Paced(_), Self::Windows(_)) => return Err(ConfigError::new("paced", false, NOT_EXACT)),
             _ => {}
         }
-        self.set_limits(&new.limits())?;
+        self.reload_limits(now, &new.limits())?;
         new.burst().map_or(Ok(()), |burst| self.set_burst(burst))
+    }
+
+    /// Changes the limits, one for each window, and lets a pacer that becomes faster catch up.
+    pub(crate) fn reload_limits(&mut self, now: Nanos, limits: &[(u32, Nanos)]) -> Result<(), ConfigError> {
+        match (self, limits) {
+            (Self::Paced(pacer), &[(limit, period)]) => {
+                pacer.reload(now, limit, period);
+                Ok(())
+            }
+            (quota, limits) => quota.set_limits(limits),
+        }
     }
 
     /// Changes the limits, one for each window.

@@ -71,6 +71,20 @@ impl Pacer {
         Ok(())
     }
 
+    /// Changes the limit as [`set_limit`](Self::set_limit) does. If the new interval is shorter,
+    /// the permits that are not free yet become free at the new pace, because a limit is raised for
+    /// the calls that wait.
+    pub(crate) fn reload(&mut self, now: Nanos, limit: u32, period: Nanos) {
+        // A permit is a period of units, before and after.
+        let (ahead, old_period) = (self.tat.saturating_sub(self.scaled(now)), u128::from(self.period));
+        self.set_limit(limit, period);
+        let Some(ahead) = ahead.checked_mul(period.into()) else { return };
+        let schedule = self.scaled(now).saturating_add(ahead.div_ceil(old_period.max(1)));
+        // A whole number of nanoseconds, and so of ticks.
+        let schedule = schedule.div_ceil(limit.into()).saturating_mul(limit.into());
+        self.tat = self.tat.min(schedule);
+    }
+
     /// Changes the limit. Permits that were taken stay taken, and free again at the same time.
     pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
         self.tat = self.tat.div_ceil(self.limit.into()).saturating_mul(limit.into());
