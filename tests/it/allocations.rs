@@ -134,8 +134,8 @@ fn services_in_chains_and_layers_allocate_nothing_but_the_place_of_permits() {
     assert_eq!(allocations_of(|| now(chain.call(7))), 0);
     let mut plain = layer(|next| next.timed("service")).layer(service());
     assert_eq!(allocations_of(|| now(plain.call(7))), 0);
-    let mut limited = http_layer(|next| next.timeout(secs(1)).try_rate_limited(&limiter)).layer(service());
-    assert_eq!(allocations_of(|| now(limited.call(7))), 0);
+    let mut answering = http_layer(|next| next.timeout(secs(1)).try_rate_limited(&limiter)).layer(service());
+    assert_eq!(allocations_of(|| now(answering.call(7))), 0);
     let mut held = http_layer(|next| next.timeout(secs(1)).try_concurrency_limited(&concurrency)).layer(service());
     assert_eq!(allocations_of(|| now(held.call(7))), 2);
 }

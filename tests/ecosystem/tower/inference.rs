@@ -40,12 +40,12 @@ async fn on_a_router_its_error_stays_infallible() {
 #[tokio::test]
 async fn on_a_router_with_a_state_on_a_route_and_as_a_route_layer() {
     let limiter = ConcurrencyLimiter::new(1);
-    let limited = http_layer(move |next| next.timeout(secs(5)).try_concurrency_limited(&limiter));
+    let layer = http_layer(move |next| next.timeout(secs(5)).try_concurrency_limited(&limiter));
     let app = Router::new()
-        .route("/", get(async || "hello").layer(limited.clone()))
+        .route("/", get(async || "hello").layer(layer.clone()))
         .route("/other", get(async || "hello"))
-        .route_layer(limited.clone())
-        .nest("/nested", Router::new().route("/", get(async || "hello")).layer(limited))
+        .route_layer(layer.clone())
+        .nest("/nested", Router::new().route("/", get(async || "hello")).layer(layer))
         .with_state(7_u32);
     let app: Router = app;
     let status = async |path: &str| {

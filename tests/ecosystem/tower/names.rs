@@ -9,7 +9,7 @@ mod with_futures {
         RequestExt as _, RequestPartsExt as _, ServiceExt as _, handler::Handler as _, response::IntoResponse as _,
     };
     use decor::{Error, prelude::*};
-    use futures::{FutureExt as _, Stream, StreamExt, TryFutureExt as _, TryStreamExt as _, stream};
+    use futures::{FutureExt as _, StreamExt, TryFutureExt as _, TryStreamExt as _, stream};
     use std::future::ready;
     #[allow(unused_imports)]
     use tower::{Layer as _, MakeService as _, Service as _, ServiceExt};
@@ -50,8 +50,6 @@ mod with_futures {
         assert_eq!(ready(7).fallible().timeout(ms(5)).await, Ok(7));
         let items = stream::iter([Ok::<u64, Error>(1), Ok(2)]).rate_limited(&limiter).timeout_each(secs(1));
         assert_eq!(items.map(|item| item.map(|n| n * 10)).try_collect::<Vec<_>>().await, Ok(vec![10, 20]));
-        fn is_stream<S: Stream>(_: &S) {}
-        is_stream(&stream::iter([1]).rate_limited(&limiter));
     }
 
     #[tokio::test(start_paused = true)]

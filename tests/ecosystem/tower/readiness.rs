@@ -203,8 +203,8 @@ async fn a_boxed_error_takes_those_of_decorators_as_they_are() {
 #[tokio::test(start_paused = true)]
 async fn all_that_a_layer_wraps_shares_its_handles() {
     let limiter = RateLimiter::new(3, secs(60));
-    let limited = layer(move |inner| inner.try_rate_limited(&limiter));
-    let mut services = [limited.layer(echo()), limited.clone().layer(echo()), limited.layer(echo()).clone()];
+    let shared = layer(move |inner| inner.try_rate_limited(&limiter));
+    let mut services = [shared.layer(echo()), shared.clone().layer(echo()), shared.layer(echo()).clone()];
     let mut admitted = 0;
     for _ in 0..5 {
         for service in &mut services {
@@ -232,15 +232,15 @@ fn services_and_layers_go_wherever_their_parts_go() {
     }
     fn is_send<T: Send + 'static>(_: &T) {}
     let limiter = RateLimiter::new(1, secs(1));
-    let limited = anywhere(layer(move |inner| inner.rate_limited(&limiter)));
-    let mut outer = anywhere(limited.layer(echo()));
+    let limits = anywhere(layer(move |inner| inner.rate_limited(&limiter)));
+    let mut outer = anywhere(limits.layer(echo()));
     is_send(&outer.call(1));
     // Neither the request nor the service of a layer's type matters.
     let never_called = layer(|inner: decor::tower::ServiceFn<std::rc::Rc<()>, *const ()>| inner);
     let _ = anywhere(never_called);
     assert_eq!(format!("{:?}", anywhere(callable::<_, u64>(echo())).clone()), "Strict");
     assert_eq!(format!("{outer:?}"), "ChainService(Strict.rate_limited(1 per 1s))");
-    assert_eq!(format!("{limited:?}"), "ChainLayer { .. }");
+    assert_eq!(format!("{limits:?}"), "ChainLayer { .. }");
     let call = callable(echo()).call(1);
     assert_eq!(format!("{call:?}"), "ServiceCall { called: false, .. }");
 }

@@ -123,8 +123,8 @@ async fn serve_slowly(limiter: &ConcurrencyLimiter) -> (String, oneshot::Sender<
         async move { slow.map_or_else(|| Body::from("hello"), Body::from_stream) }
     };
     let handle = limiter.clone();
-    let limited = http_layer(move |next| next.timeout(secs(30)).try_concurrency_limited(&handle));
-    (serve(Router::new().route("/", get(handler)).layer(limited)).await, end, dropped)
+    let layer = http_layer(move |next| next.timeout(secs(30)).try_concurrency_limited(&handle));
+    (serve(Router::new().route("/", get(handler)).layer(layer)).await, end, dropped)
 }
 
 /// tower-http#447.
