@@ -328,6 +328,8 @@
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
 //! - `serde`: [configs from files, and statistics for output](mod@serde).
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
+//! - `tower`: [services in chains, chains as services and layers](tower); with `http`, a layer that
+//!   answers 429, 503 and 504 by itself.
 //! - `fast-clock`: times by the counter of the processor, which the `quanta` crate reads. A hit of
 //!   a memo and a free permit take half of their time or less. [Clocks](#clocks) has the price.
 //!
@@ -344,7 +346,14 @@
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
 #![cfg_attr(
-    not(all(feature = "chaos", feature = "http", feature = "macros", feature = "memo")),
+    not(all(
+        feature = "chaos",
+        feature = "http",
+        feature = "macros",
+        feature = "memo",
+        feature = "serde",
+        feature = "tower"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
@@ -394,6 +403,8 @@ mod sync;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 mod thread;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod trace;
 mod transient;
 
@@ -412,6 +423,8 @@ pub use circuit_breaker::{
 };
 #[doc(hidden)] // for the tests of the feature
 pub use clock::HAS_FAST_CLOCK;
+#[cfg(feature = "http")]
+pub use concurrency_limiter::HeldBody;
 pub use concurrency_limiter::{
     ConcurrencyLimiter, ConcurrencyLimiterBuilder, ConcurrencyPermit, ConcurrencyStats, KeyedConcurrencyLimiter,
     KeyedConcurrencyLimiterBuilder,

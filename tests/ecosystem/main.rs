@@ -4,3 +4,4 @@
 mod reqwest;
 mod serde;
 mod streams;
+mod tower;
