@@ -26,6 +26,11 @@
 //!     .layer(from_fn_with_state(limiter, limited));
 //! ```
 //!
+//! If the handler hangs, every caller has a 504 after 5 s. With the feature `tower`,
+//! [`http_layer`](crate::tower::http_layer) turns a chain into such a middleware, in one line.
+//! [`ConcurrencyPermit::until_end_of`](crate::ConcurrencyPermit::until_end_of) holds a permit until
+//! the body of the response has ended.
+//!
 //! | error | status | `Retry-After` | body |
 //! |---|---|---|---|
 //! | `RateLimited` | 429 Too Many Requests | the wait | the error's text |

@@ -101,7 +101,7 @@
 //!     .hedged(&hedge) // a second call beside one of the slowest
 //!     .retry_with(RetryPolicy::fixed(secs(1)))
 //!     .transient()
-//!     .budgeted(&budget) // hedges and retries share a budget
+//!     .budgeted(&budget) // hedges and retries share a budget, and each success pays for both
 //!     .timeout(secs(8)) // limit of each load
 //!     .memoized(&users)
 //!     .timeout(secs(10)) // limit of each caller
@@ -326,7 +326,10 @@
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `macros`: [`#[decorated(..)]`](decorated), a chain written above a function.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
+//! - `serde`: [configs from files, and statistics for output](mod@serde).
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
+//! - `tower`: [services in chains, chains as services and layers](tower); with `http`, a layer that
+//!   answers 429, 503 and 504 by itself.
 //! - `fast-clock`: times by the counter of the processor, which the `quanta` crate reads. A hit of
 //!   a memo and a free permit take half of their time or less. [Clocks](#clocks) has the price.
 //!
@@ -336,12 +339,21 @@
 //! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated),
 //! `decor::retry` and `decor::breaker`. `RUST_LOG=info,decor=debug` shows all of them.
 //! `RUST_LOG=info,decor::retry=off` hides the events of retries. Each [policy](RetryPolicy#logs)
-//! sets the levels of its retries. `timed` and `logged` do not support tracing's feature `log`,
-//! which sends events to a `log` logger if there is no subscriber.
+//! sets the levels of its retries. Hedges and fallbacks emit no event: [`Hedge::stats`] counts the
+//! hedges, and a `logged` before a fallback logs the failures that it answers. `timed` and `logged`
+//! do not support tracing's feature `log`, which sends events to a `log` logger if there is no
+//! subscriber.
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
 #![cfg_attr(
-    not(all(feature = "chaos", feature = "http", feature = "macros", feature = "memo")),
+    not(all(
+        feature = "chaos",
+        feature = "http",
+        feature = "macros",
+        feature = "memo",
+        feature = "serde",
+        feature = "tower"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
@@ -383,12 +395,16 @@ mod rate_limiter;
 mod reqwest;
 mod retry_budget;
 mod ring;
+#[cfg(feature = "serde")]
+pub mod serde;
 mod stream_ext;
 mod striped;
 mod sync;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 mod thread;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod trace;
 mod transient;
 
@@ -407,6 +423,8 @@ pub use circuit_breaker::{
 };
 #[doc(hidden)] // for the tests of the feature
 pub use clock::HAS_FAST_CLOCK;
+#[cfg(feature = "http")]
+pub use concurrency_limiter::HeldBody;
 pub use concurrency_limiter::{
     ConcurrencyLimiter, ConcurrencyLimiterBuilder, ConcurrencyPermit, ConcurrencyStats, KeyedConcurrencyLimiter,
     KeyedConcurrencyLimiterBuilder,
@@ -516,11 +534,11 @@ pub use future_ext::FutureExt;
 pub use hedge::{Hedge, HedgeStats};
 pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
-pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
+pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoConfig, MemoKey, MemoStats, Negative};
 pub use name::Name;
 pub use policy::{
     Backoff, CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow, ConcurrencyConfig, HedgeConfig, Jitter,
-    Permits, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule,
+    Permits, RateLimit, RateLimiterConfig, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule,
 };
 #[cfg(feature = "chaos")]
 pub use policy::{ChaosConfig, Fault};

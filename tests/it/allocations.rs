@@ -156,6 +156,25 @@ macro_rules! allocations_of_futures {
 }
 every_future_decorator!(allocations_of_futures);
 
+/// A body that holds permits has a place for them, which is shared with the gates, and a list.
+#[test]
+fn services_in_chains_and_layers_allocate_nothing_but_the_place_of_permits() {
+    use decor::tower::{callable, http_layer, layer};
+    use http::Response;
+    use tower::{Layer, Service, service_fn};
+
+    let service = || service_fn(|_: u64| ready(Ok::<_, std::convert::Infallible>(Response::new(String::new()))));
+    let (limiter, concurrency) = (RateLimiter::new(100, secs(1)), ConcurrencyLimiter::new(2));
+    let chain = callable(service()).lifted().timeout(secs(1)).concurrency_limited(&concurrency).rate_limited(&limiter);
+    assert_eq!(allocations_of(|| now(chain.call(7))), 0);
+    let mut plain = layer(|next| next.timed("service")).layer(service());
+    assert_eq!(allocations_of(|| now(plain.call(7))), 0);
+    let mut answering = http_layer(|next| next.timeout(secs(1)).try_rate_limited(&limiter)).layer(service());
+    assert_eq!(allocations_of(|| now(answering.call(7))), 0);
+    let mut held = http_layer(|next| next.timeout(secs(1)).try_concurrency_limited(&concurrency)).layer(service());
+    assert_eq!(allocations_of(|| now(held.call(7))), 2);
+}
+
 /// The first call is in the future itself, and so is the timer. A hedge has a box of its own.
 #[tokio::test(start_paused = true)]
 async fn a_hedged_call_allocates_nothing_before_its_second_call() {
