@@ -9,7 +9,7 @@
 //!
 //! # sqlx
 //!
-//! PostgreSQL ends a transaction that conflicts with another one, and asks the client to repeat it:
+//! Postgres ends a transaction that conflicts with another one, and asks the client to repeat it:
 //! with the code `40001` after a serialization failure, and with `40P01` after a deadlock. The
 //! whole transaction begins anew, so the retry stands around the function that begins and commits
 //! it. `PoolTimedOut` says that all connections were in use.
