@@ -22,8 +22,11 @@ type End = (Instant, Clock);
 /// returns its own last error at once, for the reason
 /// [`DeadlineReached`](crate::GiveUpReason::DeadlineReached). A limiter that may refuse a call, as
 /// in [`rate_limited_within`](crate::FnExt::rate_limited_within), refuses a wait that is known to
-/// end after the deadline. A function can read the deadline, to tell a server how long its
-/// answer matters, or to leave out work that would come too late.
+/// end after the deadline. A concurrency limiter does not know how long the calls in progress take.
+/// If it may refuse a call, as in
+/// [`concurrency_limited_within`](crate::FnExt::concurrency_limited_within), the wait ends at the
+/// deadline, with the limiter's own error. A function can read the deadline, to tell a server how
+/// long its answer matters, or to leave out work that would come too late.
 ///
 /// If limits are nested, the nearest counts. The deadline belongs to the call. Each task sees that
 /// of its own call, even if the calls of several tasks take turns on one thread. A sync call that

@@ -276,9 +276,9 @@
 //!   outside of a runtime.
 //! - **Dropping is safe** at every await, and counts as an outcome. `timed` and `logged` report a
 //!   dropped call as `cancelled`, and a panic as `panicked`.
-//! - **A handle is shared.** A [`RateLimiter`], a [`RetryBudget`], a [`CircuitBreaker`] or a
-//!   [`Memo`] is cheap to clone, and a clone is the same handle. A handle serves tasks and threads,
-//!   and a limiter serves functions of any return type.
+//! - **A handle is shared.** A [`RateLimiter`], a [`ConcurrencyLimiter`], a [`CircuitBreaker`], a
+//!   [`RetryBudget`], a [`Hedge`] or a [`Memo`] is cheap to clone, and a clone is the same handle.
+//!   A handle serves tasks and threads, and a limiter serves functions of any return type.
 //! - **Success costs next to nothing.** A call that succeeds at once allocates nothing and spawns
 //!   no task, except with `boxed` and `detached`. No clock is read without need, and no log line is
 //!   formatted without a listener.
@@ -322,6 +322,7 @@
 //!
 //! - `http`: [errors as HTTP responses](http), and `Retry-After` of a server for retries.
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
+//! - `macros`: [`#[decorated(..)]`](decorated), a chain written above a function.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
 //! - `serde`: [configs from files, and statistics for output](mod@serde).
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
@@ -341,7 +342,14 @@
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
 #![cfg_attr(
-    not(all(feature = "chaos", feature = "http", feature = "memo", feature = "serde", feature = "tower")),
+    not(all(
+        feature = "chaos",
+        feature = "http",
+        feature = "macros",
+        feature = "memo",
+        feature = "serde",
+        feature = "tower"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
@@ -416,6 +424,90 @@ pub use concurrency_limiter::{
     KeyedConcurrencyLimiterBuilder,
 };
 pub use deadline::Deadline;
+/// Decorates the function below, so that every call of the function goes through a chain.
+///
+/// The parentheses hold a chain as it is written behind a function:
+/// `#[decorated(.timeout(limit).logged())]`. The first decorator is the innermost. The function
+/// keeps its name, signature, visibility, generics, documentation and other attributes, and its
+/// callers see no difference. The name of the function is the name in errors and log lines.
+///
+/// - An async function is decorated as it is, and a sync one after `.blocking()`.
+/// - The chain is made at each call, so its handles are statics, or come from an expression such as
+///   `limiter()`. A handle that is made in the chain, as by `RateLimiter::new(..)`, would remember
+///   nothing, and is refused.
+/// - A method works too. The method without its decorators is private, and is named
+///   `fetch_undecorated` if the method is `fetch`. The receiver is the first argument of closures
+///   over arguments. The chain of a method cannot name `self`.
+/// - A body that calls its own function calls the decorated one.
+/// - A method in an `impl` of a trait cannot be decorated, because it would need a method beside it
+///   that the trait lacks. Decorate a method of the type, and call it.
+///
+/// Needs the feature `macros`.
+///
+/// # Errors
+///
+/// The function has the errors of its chain.
+///
+/// # Examples
+///
+/// ```
+/// use decor::{decorated, prelude::*};
+/// use std::{io, sync::LazyLock, time::Duration};
+///
+/// const TTL: Duration = Duration::from_secs(300);
+/// static USERS: LazyLock<Memo<u64, String>> = LazyLock::new(|| Memo::ttl(TTL));
+///
+/// /// Asks for a user, at most 2 s in all.
+/// #[decorated(
+///     .timeout(Duration::from_secs(1))
+///     .memoized(&USERS)
+///     .timeout(Duration::from_secs(2))
+/// )]
+/// async fn user(id: u64) -> io::Result<String> {
+///     Ok(format!("user {id}"))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> io::Result<()> {
+/// assert_eq!(user(42).await?, "user 42");
+/// assert_eq!(user(42).await?, "user 42");
+/// assert_eq!(USERS.stats().loads, 1);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A method, and a sync function:
+///
+/// ```
+/// use decor::{decorated, prelude::*};
+/// use std::{fs, io, sync::LazyLock, time::Duration};
+///
+/// static POLICY: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default);
+///
+/// struct Client { host: String }
+///
+/// impl Client {
+///     #[decorated(.timeout(Duration::from_secs(1)).retry_with(&*POLICY).transient())]
+///     async fn get(&self, path: &str) -> io::Result<String> {
+///         Ok(format!("{}/{path}", self.host))
+///     }
+/// }
+///
+/// #[decorated(.retry_with(&*POLICY).transient().timed("read"))]
+/// fn read(path: &str) -> io::Result<String> {
+///     fs::read_to_string(path)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> io::Result<()> {
+/// let client = Client { host: "api.example".into() };
+/// assert_eq!(client.get("users").await?, "api.example/users");
+/// assert!(read("Cargo.toml")?.contains("decor"));
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "macros")]
+pub use decor_macros::decorated;
 #[doc(hidden)]
 pub use decorators::DECORATORS;
 #[cfg(feature = "memo")]

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-/// Faults for calls, to try a chain before a real server does: failures, hangs and slow calls.
+/// Faults for calls, to test a chain without a server that fails: failures, hangs and slow calls.
 ///
 /// Give it to [`.chaotic(&chaos, || ApiError::Busy)`](crate::FnExt::chaotic). The faults come from
 /// a [script](Self::script), one for each call, or are [drawn by a seed](Self::seeded). Either way
@@ -121,7 +121,7 @@ impl Chaos {
         self.plan().with("failing", share, |config| config.failing = share).map(Self::with)
     }
 
-    /// Lets this share of the calls wait for so long before the function is called. Returns another
+    /// Lets this share of the calls wait for `by` before the function is called. Returns another
     /// handle, with counts of its own.
     ///
     /// # Panics

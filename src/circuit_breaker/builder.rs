@@ -103,12 +103,13 @@ impl CircuitBreaker {
         Self::builder().among(failures, calls).try_build()
     }
 
-    /// Makes a breaker that opens if this share of the calls of the last `period` failed, and there
-    /// were at least 20 of them.
+    /// Makes a breaker that opens with a failure, if at least this share of the calls of the last
+    /// `period` have failed.
     ///
-    /// [`minimum_calls`](CircuitBreakerBuilder::minimum_calls) changes the 20. Calls count in ten
-    /// buckets, so a call leaves the window after 0.9 to 1.0 periods. Only a failure opens the
-    /// circuit.
+    /// The window must have at least 20 calls;
+    /// [`minimum_calls`](CircuitBreakerBuilder::minimum_calls) changes this number. Calls count in
+    /// ten buckets, so a call leaves the window after 0.9 to 1.0 periods. A success opens no
+    /// circuit, even if it completes the minimum.
     ///
     /// # Panics
     ///
@@ -343,8 +344,11 @@ impl CircuitBreakerBuilder {
         self
     }
 
-    /// Sets the number of successes that close a half-open circuit; 1 by default. As many calls run
-    /// as probes at once, minus those that have succeeded. The build fails if the number is 0.
+    /// Sets the number of successes that close a half-open circuit; 1 by default. The build fails
+    /// if the number is 0.
+    ///
+    /// Each of these successes has a place for a call. With 3 probes, three calls may run at once,
+    /// and two after the first success.
     ///
     /// # Examples
     ///

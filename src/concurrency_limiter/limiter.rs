@@ -71,9 +71,9 @@ use std::{fmt, ops::RangeInclusive, task::Waker, time::Duration};
 ///   [`.backing_off(..)`](crate::FnExt::backing_off), [`overloaded`](Self::overloaded) or
 ///   [`ConcurrencyPermit::overloaded`]. Calls that were in progress at that moment had the old
 ///   limit, so their signals have no effect.
-/// - After as many *good ends* as the limit is, the limit is increased by one, up to the range. A
-///   call ends well if it completes, with an `Ok` or with an `Err`, if the limit was reached while
-///   it ran, and if no signal came while it ran. Therefore an idle program does not raise its
+/// - After a number of *good ends* equal to the limit, the limit increases by one, up to the range.
+///   A call ends well if it completes, with an `Ok` or with an `Err`, if the limit was reached
+///   while it ran, and if no signal came while it ran. Therefore an idle program does not raise its
 ///   limit. Cancelled and panicked calls count for nothing.
 ///
 /// An `Err` without a signal is a good end, because most errors say nothing about load, and because
@@ -153,7 +153,8 @@ impl ConcurrencyLimiter {
     ///   several numbers.
     ///
     /// - [`Error::ConcurrencyLimited`] beyond
-    ///   [`max_waiting`](crate::ConcurrencyLimiterBuilder::max_waiting).
+    ///   [`max_waiting`](crate::ConcurrencyLimiterBuilder::max_waiting), and when the
+    ///   [`Deadline`](crate::Deadline) of the call comes before the permits.
     ///
     /// - [`Error::Closed`] once the limiter is [closed](Self::close), also for a call that already
     ///   waits.
@@ -189,8 +190,9 @@ impl ConcurrencyLimiter {
     ///
     /// # Errors
     ///
-    /// - [`Error::ConcurrencyLimited`] when `max_wait` has passed, at once if it is zero, and
-    ///   beyond [`max_waiting`](crate::ConcurrencyLimiterBuilder::max_waiting).
+    /// - [`Error::ConcurrencyLimited`] when `max_wait` has passed, at once if it is zero, when the
+    ///   [`Deadline`](crate::Deadline) of the call comes earlier, and beyond
+    ///   [`max_waiting`](crate::ConcurrencyLimiterBuilder::max_waiting).
     ///
     /// - [`Error::Closed`] as for [`acquire_many`](Self::acquire_many).
     ///

@@ -3,7 +3,11 @@
 use super::timeout::poll_in_time;
 use crate::{
     Hedge, Name,
-    call::{Callable, CallableMut, CallableOnce, CloneFunction, Describe, Repeat, Stop, awaited_directly, called},
+    call::{
+        Callable, CallableMut, CallableOnce, CloneFunction, Describe, Repeat, Stop, awaited_directly, called,
+        mode::{Function, Hedgeable},
+        stack::Decorates,
+    },
     clock::{self, Clock, Instant, Sleep},
     describe::{Chain, Step},
     retry_budget::Withdrawal,
@@ -13,6 +17,7 @@ use std::{
     fmt,
     future::Future,
     mem,
+    panic::Location,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -583,3 +588,15 @@ where
 }
 
 awaited_directly!(Hedged<C>, C);
+
+impl<S, F, Args, Half> Decorates<F, Args, Half> for Hedged<S>
+where
+    S: Decorates<F, Args, Half, Decorated: Hedgeable<Args, Half>>,
+{
+    type Decorated = Hedged<S::Decorated>;
+
+    fn decorate(&self, function: F, place: &'static Location<'static>) -> Self::Decorated {
+        let callable = self.callable.decorate(function, place);
+        Hedged::new(callable, self.hedge.clone(), Describe::at(place, S::Decorated::add_to))
+    }
+}

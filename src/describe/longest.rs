@@ -38,27 +38,3 @@ pub(super) fn without_hints(kind: &StepKind, inside: Option<Duration>) -> Option
     let in_time = |deadline: Duration| Some(deadline.saturating_add(inside?));
     [delays.and_then(attempts), deadline.and_then(in_time)].into_iter().flatten().min()
 }
-
-/// The kinds that have no chain in `tests/it/describe/picture.rs`.
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{describe::HandleId, sync::Arc};
-
-    #[test]
-    fn the_longest_time_of_each_kind() {
-        let state = Arc::new(0);
-        let (handle, secs) = (HandleId::of(&state), Duration::from_secs);
-        let at = |kind| around(&kind, Some(secs(2)));
-        assert_eq!(at(StepKind::GuardedBy { handle, counts_slow_calls: true }), Some(secs(2)));
-        assert_eq!(at(StepKind::UnlessOpen { handle }), Some(secs(2)));
-        assert_eq!(at(StepKind::ConcurrencyLimited { handle, max_wait: Some(secs(3)) }), Some(secs(5)));
-        assert_eq!(at(StepKind::ConcurrencyLimited { handle, max_wait: None }), None);
-        assert_eq!(at(StepKind::Hedging { delay: Some(secs(1)), budget: None }), Some(secs(3)));
-        assert_eq!(at(StepKind::Hedging { delay: None, budget: None }), None);
-        assert_eq!(at(StepKind::Fallback), None);
-        assert_eq!(at(StepKind::Other), None);
-        let forever = StepKind::ConcurrencyLimited { handle, max_wait: Some(Duration::MAX) };
-        assert_eq!(at(forever), Some(Duration::MAX));
-    }
-}

@@ -25,9 +25,9 @@ use std::{
 /// The delay after which a call that has not ended gets a second call beside it, and the number of
 /// such calls.
 ///
-/// A server that answers one call in a hundred slowly makes that call fast again: the second call
-/// is usually an ordinary one. Hedge only functions that may be called twice for one result, such
-/// as reads. Share one `Hedge` among the calls of one kind, by
+/// If a server answers one call in a hundred slowly, the second call is most likely a fast one, and
+/// its answer is returned. Hedge only functions that may be called twice for one result, such as
+/// reads. Share one `Hedge` among the calls of one kind, by
 /// [`.hedged(&hedge)`](crate::FnExt::hedged). A clone is the same handle.
 ///
 /// A fixed delay is [`Hedge::after`], or just a [`Duration`] in its place. With
@@ -142,11 +142,11 @@ impl Hedge {
     /// some 4,096 to 8,192 of the latest calls. It is at most a sixteenth longer than the exact
     /// percentile, and never shorter. The durations take 4 KiB.
     ///
-    /// The first call of each call is measured, if it succeeds. A call that is ready at its first
-    /// poll counts as zero, and reads no clock. If a hedge wins, the first call counts with the
-    /// time until it was dropped. This time is longer than the delay, so that the slow calls do not
-    /// vanish from the measurement. A call that the caller drops counts in the same way, if it has
-    /// reached the delay. Failures and hedges themselves do not count.
+    /// Measured are first calls that succeed, and not the hedges beside them. A call that is ready
+    /// at its first poll counts as zero, and reads no clock. If a hedge wins, the first call counts
+    /// with the time until it was dropped. This time is longer than the delay, so that the slow
+    /// calls do not vanish from the measurement. A call that the caller drops counts in the same
+    /// way, if it has reached the delay. Failures do not count.
     ///
     /// # Panics
     ///
@@ -343,6 +343,9 @@ impl Hedge {
 
     pub(crate) fn kind(&self) -> StepKind {
         let HedgePlan { trigger, max_calls } = self.plan();
+        if max_calls == 1 {
+            return StepKind::Immediate; // only measures
+        }
         let delay = match trigger {
             Trigger::After(delay) => Some(delay.saturating_mul(max_calls - 1)),
             Trigger::Percentile(_) => None,

@@ -28,7 +28,8 @@ pub struct HedgeStats {
     pub over_budget: u64,
     /// Durations that the percentile is computed from. 0 for a hedge with a fixed delay.
     pub samples: u64,
-    /// Delay before the next hedge; `None` as long as a percentile has less than 100 samples.
+    /// Delay before the next hedge; `None` as long as a percentile has less than 100 samples. serde
+    /// writes `delay_seconds`.
     #[cfg_attr(feature = "serde", serde(rename = "delay_seconds", serialize_with = "crate::serde::optional_seconds"))]
     pub delay: Option<Duration>,
 }

@@ -14,7 +14,7 @@
 //! listener only records the entry. Its lock is invisible to the model checker, and no other lock
 //! is taken while it is held.
 
-use super::settings::Eviction;
+use super::eviction::Eviction;
 use moka::{notification::RemovalCause, policy::EvictionPolicy, sync::Cache};
 use std::{
     cell::Cell,

@@ -3,9 +3,10 @@
 use super::{
     cacheable::{Negative, Value},
     config::MemoConfig,
+    eviction::Eviction,
     handle::Memo,
     key::Key,
-    settings::{Closures, Eviction, IsNegative, Settings, TagsBy, TtlBy, ValidWhile, Weigher},
+    settings::{Closures, IsNegative, Settings, TagsBy, TtlBy, ValidWhile, Weigher},
     state::Core,
 };
 use crate::{ConfigError, RetryPolicy, error::or_panic, sync::Arc};
@@ -664,6 +665,72 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
         let closures = Closures { ttl_by, negative, weigher, tags_by, valid_while };
         let settings = Settings::new(&config, refresh_backoff, closures);
         Ok(Memo { core: Arc::new(Core::new(settings)) })
+    }
+}
+
+/// Changes of a memo that exists.
+impl<K: Key, V: Value> Memo<K, V> {
+    /// Changes all settings, such as those of a file that was changed.
+    ///
+    /// All values stay, and so do loads in progress, counts, and the closures of the builder:
+    ///
+    /// - The TTL, its jitter and `refresh_ahead` are for values that are stored from now on. A
+    ///   value keeps the time at which it expires.
+    /// - `time_to_idle`, `stale_while_revalidate`, `stale_on_error` and `refresh_backoff` are for
+    ///   all values.
+    /// - If the values exceed a smaller capacity, those that have expired are removed, and others
+    ///   are evicted, at once. This takes time in proportion to the number of values, and holds up
+    ///   all calls meanwhile. With [`Eviction::TinyLfu`], the counts of uses begin anew.
+    ///
+    /// # Errors
+    ///
+    /// If `Memo::try_from(config)` fails, [`eviction`](MemoConfig::eviction) is another one, or
+    /// [`time_to_idle`](MemoConfig::time_to_idle) is switched on or off. The memo then stays as it
+    /// is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{Memo, MemoConfig};
+    ///
+    /// let config = |capacity| MemoConfig { capacity, ..MemoConfig::default() };
+    /// let squares: Memo<u64, u64> = Memo::try_from(config(100))?;
+    /// (0..10).for_each(|n| squares.insert(n, n * n));
+    /// squares.reload(&config(4))?;
+    /// assert_eq!((squares.stats().entries, squares.get(&9)), (4, Some(81)));
+    ///
+    /// let refused = squares.reload(&config(0)).unwrap_err();
+    /// assert_eq!(refused.to_string(), "`capacity` is 0, but must be at least 1");
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn reload(&self, config: &MemoConfig) -> Result<(), ConfigError> {
+        self.core.reload(config)
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`MemoConfig`].
+impl<K: Key, V: Value> TryFrom<&MemoConfig> for Memo<K, V> {
+    type Error = ConfigError;
+
+    fn try_from(config: &MemoConfig) -> Result<Self, ConfigError> {
+        MemoBuilder::try_from(config)?.try_build()
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`MemoConfig`].
+impl<K: Key, V: Value> TryFrom<MemoConfig> for Memo<K, V> {
+    type Error = ConfigError;
+
+    fn try_from(config: MemoConfig) -> Result<Self, ConfigError> {
+        Self::try_from(&config)
     }
 }
 

@@ -7,6 +7,7 @@ mod call;
 mod config;
 mod contact;
 mod doubts;
+mod eviction;
 mod expiries;
 mod failures;
 mod flight;
@@ -34,9 +35,9 @@ pub use builder::MemoBuilder;
 pub use cacheable::{Cacheable, Negative};
 pub use call::MemoizedFuture;
 pub use config::MemoConfig;
+pub use eviction::Eviction;
 pub use handle::Memo;
 pub use key::{KeyPart, MemoKey};
-pub use settings::Eviction;
 pub use stats::MemoStats;
 
 pub(crate) use cacheable::{CarriesLoadFailure, Memoizable, Value};

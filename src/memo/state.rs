@@ -339,14 +339,15 @@ impl<K: Key, V: Value> Core<K, V> {
     /// Takes over the settings of a config, if it is valid for this memo.
     pub(super) fn reload(&self, config: &MemoConfig) -> Result<(), ConfigError> {
         let refresh_backoff = config.refresh_policy()?;
-        let _reloading = lock(&self.reloading);
+        let reloading = lock(&self.reloading);
         self.settings.check_reload(config)?;
         self.settings.reload(config, refresh_backoff);
         self.expiries.set_window(config.lifetime().longest_window());
         self.expiries.change(|expiries| self.rebuild(expiries));
-        if config.capacity != self.settings.capacity() {
-            drop(self.resize(config.capacity, self.epoch.now(Clock::current())));
-        }
+        let is_resized = config.capacity != self.settings.capacity();
+        let gone = is_resized.then(|| self.resize(config.capacity, self.epoch.now(Clock::current())));
+        drop(reloading);
+        drop(gone);
         Ok(())
     }
 

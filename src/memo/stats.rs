@@ -70,7 +70,8 @@ pub struct MemoStats {
     /// Maximum number of values, or their maximum weight if there is a
     /// [`weigher`](crate::MemoBuilder::weigher).
     pub capacity: u64,
-    /// Total duration of the loads that ended, failed ones included.
+    /// Total duration of the loads that ended, failed ones included. serde writes
+    /// `total_load_time_seconds`.
     #[cfg_attr(feature = "serde", serde(rename = "total_load_time_seconds", serialize_with = "crate::serde::seconds"))]
     pub total_load_time: Duration,
 }

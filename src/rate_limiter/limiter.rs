@@ -563,8 +563,8 @@ impl RateLimiter {
     /// Admissions, pauses, waiters and statistics stay, as with [`set_limit`](Self::set_limit),
     /// [`set_burst`](Self::set_burst), [`set_max_waiting`](Self::set_max_waiting) and
     /// [`set_longest_pause`](Self::set_longest_pause). All settings change together, so no call
-    /// sees a part of them. If a paced limiter becomes faster, the permits that are not free yet
-    /// become free at the new pace.
+    /// sees a part of them. The permits of a paced limiter that are not free yet become free at the
+    /// new pace, unlike with [`set_limit`](Self::set_limit).
     ///
     /// # Errors
     ///

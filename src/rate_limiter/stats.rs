@@ -33,7 +33,7 @@ pub struct RateLimiterStats {
     pub skipped: u64,
     /// Calls that wait now.
     pub waiting: usize,
-    /// Total wait of the delayed calls.
+    /// Total wait of the delayed calls. serde writes `total_wait_seconds`.
     #[cfg_attr(feature = "serde", serde(rename = "total_wait_seconds", serialize_with = "crate::serde::seconds"))]
     pub total_wait: Duration,
     /// Permits of each window that were [charged](crate::RateLimiter::charge), or used beyond a

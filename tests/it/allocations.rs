@@ -411,6 +411,19 @@ fn a_blocking_call_that_succeeds_at_once_allocates_nothing() {
     memoized.call(1, "en").unwrap();
     memo.stats();
     let boxed = (|id: u64| Answer::Ok(id)).blocking().retry_with(&policy).boxed();
+    let (breaker, budget, chaos) = (CircuitBreaker::consecutive(5), RetryBudget::new(0.1), decor::Chaos::seeded(7));
+    let (places, adaptive) = (ConcurrencyLimiter::new(8), ConcurrencyLimiter::adaptive(4..=100));
+    let guarded = fetch.chaotic(&chaos, || decor::Error::QueueFull { waiting: 0 }).guarded_by(&breaker);
+    let placed = guarded
+        .clone()
+        .backing_off(&adaptive, |_: &decor::Error| true)
+        .concurrency_limited(&places)
+        .concurrency_limited_by(&adaptive, |_: &u64, _: &&str| 2)
+        .unless_open(&breaker)
+        .retry_with(&policy)
+        .transient()
+        .budgeted(&budget)
+        .fallback(|error: decor::Error, _: u64, _: &str| Err(error));
     let chain = fetch
         .rate_limited(&limiter)
         .retry_with(&policy)
@@ -426,6 +439,8 @@ fn a_blocking_call_that_succeeds_at_once_allocates_nothing() {
     assert_eq!(allocations_of(|| converted.call(1, "en")), 0);
     assert_eq!(allocations_of(|| memoized.call(1, "en")), 0);
     assert_eq!(allocations_of(|| boxed.call(1)), 0);
+    assert_eq!(allocations_of(|| guarded.call(1, "en")), 0);
+    assert_eq!(allocations_of(|| placed.call(1, "en")), 0);
     assert_eq!(allocations_of(|| chain.call(1, "en")), 0);
     assert_eq!(limiter.stats().delayed, 0);
 }

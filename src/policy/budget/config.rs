@@ -34,9 +34,3 @@ impl Default for RetryBudgetConfig {
         Self { ratio: 0.1, capacity: 10, per_second: None }
     }
 }
-
-#[cfg(feature = "serde")]
-crate::serde::settings! {
-    RetryBudgetConfig { ratio, capacity, per_second }
-    check: |config| super::plan::BudgetPlan::try_from(*config).map(drop),
-}

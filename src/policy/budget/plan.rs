@@ -180,6 +180,12 @@ impl fmt::Display for BudgetPlan {
     }
 }
 
+#[cfg(feature = "serde")]
+crate::serde::settings! {
+    RetryBudgetConfig { ratio, capacity, per_second }
+    check: |config| BudgetPlan::try_from(*config).map(drop),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,6 +28,8 @@
 //! began. The results of earlier generations are ignored.
 
 mod config;
+#[cfg(feature = "serde")]
+mod text;
 mod window;
 
 pub use config::{CircuitBreakerConfig, CircuitWindow};

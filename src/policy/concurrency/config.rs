@@ -1,8 +1,7 @@
 //! The settings of a concurrency limiter as plain values.
 
 use super::{
-    adaptive::Adaptive,
-    flow::{Flow, checked_limit},
+    flow::{Kind, checked_limit},
     shrink::Shrink,
 };
 use crate::{
@@ -56,13 +55,6 @@ pub struct ConcurrencyConfig {
     pub max_keys: Option<usize>,
 }
 
-/// A checked limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Fixed { limit: u32 },
-    Adaptive { start: u32, min: u32, max: u32, shrink: Shrink },
-}
-
 impl ConcurrencyConfig {
     /// The limit of a limiter without keys.
     pub(crate) fn kind(&self) -> Result<Kind, ConfigError> {
@@ -106,24 +98,6 @@ impl ConcurrencyConfig {
                 .ok_or_else(|| ConfigError::new("shrink_by", factor, "at least 0.000001 and at most 0.999999"))?,
         };
         Ok(Kind::Adaptive { start, min, max, shrink })
-    }
-}
-
-impl Kind {
-    /// The flow of a new limiter.
-    pub(crate) fn flow(self) -> Flow {
-        match self {
-            Self::Fixed { limit } => Flow::new(limit, None),
-            Self::Adaptive { start, min, max, shrink } => Flow::new(start, Some(Adaptive::new(min, max, shrink))),
-        }
-    }
-
-    /// The limit of a new limiter.
-    pub(crate) fn start(self) -> u32 {
-        match self {
-            Self::Fixed { limit } => limit,
-            Self::Adaptive { start, .. } => start,
-        }
     }
 }
 

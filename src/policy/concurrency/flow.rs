@@ -1,6 +1,6 @@
 //! The calls in progress, and the limit that holds for them.
 
-use super::{adaptive::Adaptive, config::Kind};
+use super::{adaptive::Adaptive, shrink::Shrink};
 use crate::{ConfigError, Error};
 use std::fmt;
 
@@ -9,6 +9,31 @@ const STAYS_FIXED: &str = "left out: a fixed limiter cannot become an adaptive o
 
 /// The end of an error message: why an adaptive limiter has no limit.
 const STAYS_ADAPTIVE: &str = "left out: an adaptive limiter cannot become a fixed one, because it has learned a limit";
+
+/// A checked limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Fixed { limit: u32 },
+    Adaptive { start: u32, min: u32, max: u32, shrink: Shrink },
+}
+
+impl Kind {
+    /// The flow of a new limiter.
+    pub(crate) fn flow(self) -> Flow {
+        match self {
+            Self::Fixed { limit } => Flow::new(limit, None),
+            Self::Adaptive { start, min, max, shrink } => Flow::new(start, Some(Adaptive::new(min, max, shrink))),
+        }
+    }
+
+    /// The limit of a new limiter.
+    pub(crate) fn start(self) -> u32 {
+        match self {
+            Self::Fixed { limit } => limit,
+            Self::Adaptive { start, .. } => start,
+        }
+    }
+}
 
 /// The calls in progress and their limit. All times are orders of events, so no clock is needed.
 #[derive(Debug, Clone)]

@@ -4,6 +4,8 @@ mod config;
 mod pacer;
 mod permits;
 mod sliding_log;
+#[cfg(feature = "serde")]
+mod text;
 
 pub use config::{RateLimit, RateLimiterConfig};
 pub use permits::Permits;
@@ -340,7 +342,7 @@ impl Quota {
         new.burst().map_or(Ok(()), |burst| self.set_burst(burst))
     }
 
-    /// Changes the limits, one for each window, and lets a pacer that becomes faster catch up.
+    /// Changes the limits, one for each window. The permits of a pacer become free at the new pace.
     pub(crate) fn reload_limits(&mut self, now: Nanos, limits: &[(u32, Nanos)]) -> Result<(), ConfigError> {
         match (self, limits) {
             (Self::Paced(pacer), &[(limit, period)]) => {

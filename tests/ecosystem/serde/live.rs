@@ -674,6 +674,61 @@ mod memo {
         assert_eq!((keys(&memo), memo.stats().entries), (vec![5], 1));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn loads_in_progress_stay() {
+        let memo: Memo<u64, u64> = Memo::try_from(capacity(100)).unwrap();
+        memo.insert(5, 5);
+        let load = async |key: u64| {
+            sleep(secs(10)).await;
+            key
+        };
+        let load = load.memoized(&memo);
+        let begun = Instant::now();
+        let call = async || (load.call(1).await, begun.elapsed());
+        let operator = async {
+            sleep(secs(4)).await;
+            memo.reload(&MemoConfig { ttl: Some(secs(60)), ..capacity(1) }).unwrap();
+        };
+        let (first, second, ()) = tokio::join!(call(), call(), operator);
+        assert_eq!([first, second], [(1, secs(10)); 2]);
+        assert_eq!((memo.stats().loads, memo.stats().coalesced, keys(&memo)), (1, 1, vec![1]));
+        advance(secs(60)).await;
+        assert_eq!(keys(&memo), [] as [u64; 0], "the TTL of the reload");
+    }
+
+    /// Threads store, read and remove, and the capacity changes meanwhile.
+    #[test]
+    fn the_bound_agrees_with_the_index_after_many_reloads() {
+        for eviction in [Eviction::Lru, Eviction::TinyLfu] {
+            let config = |size| MemoConfig { eviction, ..capacity(size) };
+            let memo: Memo<u64, u64> = Memo::try_from(config(50)).unwrap();
+            std::thread::scope(|threads| {
+                for thread in 0..3 {
+                    let memo = &memo;
+                    threads.spawn(move || {
+                        for n in 0..3_000_u64 {
+                            let key = (n * 37 + thread * 11) % 100;
+                            match n % 4 {
+                                0 | 1 => memo.insert(key, n),
+                                2 => drop(memo.get(&key)),
+                                _ => memo.invalidate(&key),
+                            }
+                        }
+                    });
+                }
+                for n in 0..100 {
+                    memo.reload(&config(5 + n % 7 * 10)).unwrap();
+                }
+            });
+            for size in [8, 80, 3] {
+                memo.reload(&config(size)).unwrap();
+                (0..100).for_each(|key| memo.insert(key, key));
+                let entries = keys(&memo).len() as u64;
+                assert_eq!((memo.stats().entries, entries), (size, size), "{eviction}");
+            }
+        }
+    }
+
     #[test]
     fn tiny_lfu_keeps_what_fits() {
         let lfu = |size| MemoConfig { eviction: Eviction::TinyLfu, ..capacity(size) };

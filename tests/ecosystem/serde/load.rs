@@ -152,7 +152,7 @@ async fn a_waiter_is_admitted_at_the_moment_that_the_new_limit_allows() {
         ("1 per 60s, paced", secs(15), "1 per 20s, paced", secs(30)),
         ("1 per 1h, paced", secs(10), "1000 per 1s, paced", ms(10_001)),
         ("10 per 600s, paced", secs(15), "10 per 600s, paced, burst 2", secs(15)),
-        ("1 per 20s, paced", secs(10), "1 per 60s, paced", secs(20)),
+        ("1 per 20s, paced", secs(10), "1 per 60s, paced", secs(40)), // half an interval is left
     ] {
         assert_eq!(admitted_at(before, at, after).await, admitted, "{before}, after {at:?} {after}");
     }

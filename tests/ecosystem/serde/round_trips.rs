@@ -348,6 +348,8 @@ fn limits_are_a_text_or_a_list_of_texts() {
         limits(r#"limit = ["60 per minute", "10 per 1.5s"]"#.replace("minute", "1 minute").as_str()),
         [minute, second]
     );
+    let shown = RateLimiter::windows([(60, minute.period), (10, second.period)]).to_string();
+    assert_eq!(limits(&format!("limit = \"{shown}\"")), [minute, second]);
     let config = RateLimiterConfig { limit: vec![minute], ..RateLimiterConfig::default() };
     assert_eq!(toml::to_string(&config).unwrap(), "limit = \"60 per 60s\"\npaced = false\nlongest_pause = \"1h\"\n");
 }
