@@ -103,6 +103,8 @@
 //!
 //! If the server hangs, every caller has its error after 18 s: three attempts of 5 s, with waits of
 //! 1 s and 2 s. A hint of the server can stretch the waits, up to 30 s in all.
+//!
+//! [`guide::clients`](crate::guide::clients) has a whole client with reqwest.
 
 use crate::{Error, Transient, clock};
 use ::http::{

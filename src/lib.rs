@@ -64,9 +64,10 @@
 //! | [`decorated_by`](FnExt::decorated_by) | | yes | adds all decorators of a [`stack`](stack()), which is written once for any number of functions |
 //!
 //! [`FnExt`] describes the decorators of functions, async and sync. [`FutureExt`] describes those
-//! of futures, with the same names and meanings. Sync functions have the decorators after
-//! `.blocking()`: see [`blocking`]. A future does not show its arguments. `by a given key`
-//! therefore means that the method takes the key itself, in place of a closure that makes the key.
+//! of futures, with the same names and meanings. [`StreamExt`] has a permit and a time limit for
+//! each item of a stream. Sync functions have the decorators after `.blocking()`: see [`blocking`].
+//! A future does not show its arguments. `by a given key` therefore means that the method takes the
+//! key itself, in place of a closure that makes the key.
 //!
 //! # Reading a chain
 //!
@@ -100,7 +101,7 @@
 //!     .hedged(&hedge) // a second call beside one of the slowest
 //!     .retry_with(RetryPolicy::fixed(secs(1)))
 //!     .transient()
-//!     .budgeted(&budget) // hedges and retries share a budget
+//!     .budgeted(&budget) // hedges and retries share a budget, and each success pays for both
 //!     .timeout(secs(8)) // limit of each load
 //!     .memoized(&users)
 //!     .timeout(secs(10)) // limit of each caller
@@ -321,6 +322,7 @@
 //! # Features
 //!
 //! - `http`: [errors as HTTP responses](http), and `Retry-After` of a server for retries.
+//! - `reqwest`: [`Transient`] for `reqwest::Error`, and `http`. [`guide::clients`] has a client.
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `macros`: [`#[decorated(..)]`](decorated), a chain written above a function.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
@@ -337,8 +339,10 @@
 //! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated),
 //! `decor::retry` and `decor::breaker`. `RUST_LOG=info,decor=debug` shows all of them.
 //! `RUST_LOG=info,decor::retry=off` hides the events of retries. Each [policy](RetryPolicy#logs)
-//! sets the levels of its retries. `timed` and `logged` do not support tracing's feature `log`,
-//! which sends events to a `log` logger if there is no subscriber.
+//! sets the levels of its retries. Hedges and fallbacks emit no event: [`Hedge::stats`] counts the
+//! hedges, and a `logged` before a fallback logs the failures that it answers. `timed` and `logged`
+//! do not support tracing's feature `log`, which sends events to a `log` logger if there is no
+//! subscriber.
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
 #![cfg_attr(
@@ -387,6 +391,8 @@ mod policy;
 pub mod prelude;
 mod random;
 mod rate_limiter;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 mod retry_budget;
 mod ring;
 #[cfg(feature = "serde")]

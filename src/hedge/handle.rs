@@ -347,10 +347,10 @@ impl Hedge {
             return StepKind::Immediate; // only measures
         }
         let delay = match trigger {
-            Trigger::After(delay) => Some(delay.saturating_mul(max_calls - 1)),
+            Trigger::After(delay) => Some(delay),
             Trigger::Percentile(_) => None,
         };
-        StepKind::Hedging { delay, budget: self.0.budget.as_ref().map(RetryBudget::id) }
+        StepKind::Hedging { delay, max_calls, budget: self.0.budget.as_ref().map(RetryBudget::id) }
     }
 
     /// The delay before another call; `None` for no further call, because the percentile has less

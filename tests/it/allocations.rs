@@ -7,6 +7,7 @@ use crate::{
     support::secs,
 };
 use decor::{KeyedLimiter, Memo, prelude::*};
+use futures::{StreamExt as _, stream};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -73,6 +74,40 @@ fn the_counter_counts() {
         2,
         "one for the `Arc`, one for the box of the future"
     );
+}
+
+/// The timer of a stream, and its place in a queue, are boxed when the stream first waits.
+#[test]
+fn a_stream_allocates_nothing_before_it_waits() {
+    let limiter = RateLimiter::new(2, secs(1));
+    let items = stream::iter([Answer::Ok(1), Ok(2)]).chain(stream::pending());
+    let mut items = items.timeout_each(secs(1)).first(secs(2)).rate_limited(&limiter);
+    assert_eq!(allocations_of(|| [now(items.next()), now(items.next())]), 0);
+}
+
+/// The stream itself may stay in a struct for long.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_has_ended_holds_no_timer() {
+    tokio::time::advance(secs(1)).await; // tokio's own lists grow at the first time
+    let mut cx = Context::from_waker(Waker::noop());
+    let before = LIVE.get();
+    let mut silent = stream::pending::<Answer>().timeout_each(secs(1));
+    assert!(silent.poll_next_unpin(&mut cx).is_pending());
+    assert!(LIVE.get() > before);
+    tokio::time::advance(secs(1)).await;
+    assert!(matches!(silent.poll_next_unpin(&mut cx), Poll::Ready(Some(Err(_)))));
+    assert_eq!(LIVE.get(), before);
+
+    let mut polls = 0;
+    let ends = stream::poll_fn(|_| {
+        polls += 1;
+        if polls == 1 { Poll::Pending } else { Poll::Ready(None::<Answer>) }
+    });
+    let mut ends = ends.timeout_each(secs(1));
+    assert!(ends.poll_next_unpin(&mut cx).is_pending());
+    assert!(LIVE.get() > before);
+    assert!(matches!(ends.poll_next_unpin(&mut cx), Poll::Ready(None)));
+    assert_eq!(LIVE.get(), before);
 }
 
 type Arg = u64;

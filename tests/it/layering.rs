@@ -18,7 +18,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "ground",
         &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt", "ring", "deadline", "serde"],
     ),
-    ("outputs", &["fallible", "transient", "http"]),
+    ("outputs", &["fallible", "transient", "http", "reqwest"]),
     ("policy", &["policy", "describe"]),
     ("threads", &["thread"]),
     ("calls", &["call"]),
