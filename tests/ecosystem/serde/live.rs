@@ -14,7 +14,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::time::{Instant, advance, sleep};
+use tokio::time::{Instant, advance, sleep, timeout};
 
 fn text(refused: Result<(), ConfigError>) -> String {
     refused.unwrap_err().to_string()
@@ -141,7 +141,7 @@ mod concurrency_limiter {
         let begun = Instant::now();
         let permit = limiter.try_acquire().unwrap();
         let waiter = async {
-            let permits = limiter.acquire_many(2).await.unwrap();
+            let permits = timeout(secs(60), limiter.acquire_many(2)).await.unwrap().unwrap();
             assert_eq!(begun.elapsed(), secs(3));
             drop(permits);
         };
@@ -626,6 +626,14 @@ mod memo {
         advance(secs(7)).await;
         memo.insert(3, 3);
         assert_eq!((memo.stats().entries, memo.stats().expirations), (1, 2));
+
+        // A store removes the value that was to be idle for longer, although no call looks at it.
+        memo.reload(&idle(100)).unwrap();
+        memo.insert(3, 3);
+        memo.reload(&idle(5)).unwrap();
+        advance(secs(5)).await;
+        memo.insert(4, 4);
+        assert_eq!((memo.stats().entries, memo.stats().expirations), (1, 3));
     }
 
     #[test]
