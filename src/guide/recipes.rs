@@ -512,4 +512,5 @@
 //! # }
 //! ```
 //!
-//! If the store hangs, every request has its answer after 2 s.
+//! If the store hangs, every request has its answer after 2 s. [`guide::axum`](super::axum) has a
+//! whole service, with layers around its routes.
