@@ -15,7 +15,7 @@ thread_local! {
 /// The end of a limit that has begun to count, on its clock.
 type End = (Instant, Clock);
 
-/// The moment at which the nearest [`timeout`](crate::FnExt::timeout) around the call in progress
+/// The moment at which the first [`timeout`](crate::FnExt::timeout) around the call in progress
 /// passes.
 ///
 /// Decorators within a limit know the deadline. A retry begins no wait that ends after it, and
@@ -28,12 +28,12 @@ type End = (Instant, Clock);
 /// deadline, with the limiter's own error. A function can read the deadline, to tell a server how
 /// long its answer matters, or to leave out work that would come too late.
 ///
-/// If limits are nested, the nearest counts. The deadline belongs to the call. Each task sees that
-/// of its own call, even if the calls of several tasks take turns on one thread. A sync call that
-/// runs on another thread because of its limit sees the deadline there. A task or a thread that the
-/// call spawns has none. Neither has a load that is [`detached`](crate::Memoized::detached). Any
-/// other load of a memo has the deadline of the call that loads, and not those of the calls that
-/// wait for it.
+/// If limits are nested, the one that ends first counts, whichever is inside. The deadline belongs
+/// to the call. Each task sees that of its own call, even if the calls of several tasks take turns
+/// on one thread. A sync call that runs on another thread because of its limit sees the deadline
+/// there. A task or a thread that the call spawns has none. Neither has a load that is
+/// [`detached`](crate::Memoized::detached). Any other load of a memo has the deadline of the call
+/// that loads, and not those of the calls that wait for it.
 ///
 /// The limit of an async call begins to count when the call is first pending. Before, the deadline
 /// is the whole limit from now.

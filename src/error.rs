@@ -470,6 +470,16 @@ impl ConfigError {
     }
 }
 
+/// Checks that a config does not rename a handle: it has no name, or the name that the handle has.
+pub(crate) fn unchanged_name(name: Option<&str>, of_config: Option<&str>) -> Result<(), ConfigError> {
+    match of_config {
+        Some(other) if name != Some(other) => {
+            Err(ConfigError::new("name", format_args!("{other:?}"), "left as it is, because a handle keeps its name"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Returns the value, or panics with the text of the error. For constructors that take literals.
 #[track_caller]
 pub(crate) fn or_panic<T>(checked: Result<T, ConfigError>) -> T {

@@ -967,7 +967,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// turn comes, and each attempt counts. [`unless_open`](Self::unless_open) behind the limiter
     /// keeps calls from queueing while the circuit is open.
     ///
-    /// A retry that is `.transient()` returns a refusal at once. With
+    /// An attempt that opens the circuit is retried as any other: its delay passes, and the next
+    /// attempt is refused. A retry that is `.transient()` returns that refusal at once. With
     /// `.retry_after(|e| e.retry_after())`, a retry of all errors waits until the circuit is
     /// half-open.
     ///
@@ -1760,6 +1761,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// the answers.
     ///
     /// The answer itself has no limit. If it may wait, a `timeout` behind it bounds both.
+    ///
+    /// A `logged` behind the fallback logs an answered failure as a success. A `logged` before it
+    /// logs the failure. To tell an answer from the function's own output, put a mark into the
+    /// output, as the example `llm_client` does.
+    ///
+    /// [`Transient`](crate::Transient) does not choose the failures to answer, because the refusal
+    /// of a breaker, which needs an answer most, is not transient.
     ///
     /// # Cancel safety
     ///

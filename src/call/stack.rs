@@ -17,7 +17,9 @@ use std::{convert::Infallible, fmt, future::Pending, marker::PhantomData, panic:
 /// - A stack knows neither arguments nor values. Decorators that take or make them do not fit:
 ///   `validated`, `memoized`, `fallback`, `fallback_to`, and limiters or breakers by key or by the
 ///   arguments. Add these to the decorated function. All others fit, with their handles.
-/// - A stack with a `hedged` decorates async functions only.
+/// - A stack with a `hedged` decorates async functions only. A stack is `Clone`, and a stack is
+///   decorated as a function is: `base.clone().hedged(&hedge)` for async functions, and `base` for
+///   sync ones.
 /// - A stack has one error type. For several error types, write the stack in a macro.
 /// - A stack's type names each decorator, and no `impl Trait` stands for it. A function therefore
 ///   cannot return a stack: keep it in a variable, or return the decorated functions.

@@ -160,7 +160,7 @@ impl CircuitBreaker {
     /// assert_eq!(decor::CircuitBreaker::builder().named("users").build().name(), "users");
     /// ```
     pub fn name(&self) -> &Name {
-        &self.core.settings().name
+        &self.core.identity().name
     }
 
     /// Returns the counts since the breaker was made.

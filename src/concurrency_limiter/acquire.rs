@@ -221,16 +221,26 @@ impl<C: Borrow<Arc<Core>>, W: Weight> Slot<C, W> {
     }
 }
 
-impl<W: Weight> Slot<&Arc<Core>, W> {
+impl<C: Borrow<Arc<Core>>, W: Weight> Slot<C, W> {
     /// Turns the permits into an owned permit.
     #[inline]
     fn take(&mut self) -> ConcurrencyPermit {
         let State::Admitted(number) = mem::replace(&mut self.state, State::Ended) else {
             unreachable!("the call was admitted");
         };
-        ConcurrencyPermit::new(Arc::clone(self.core), self.permits(), number)
+        ConcurrencyPermit::new(Arc::clone(self.core.borrow()), self.permits(), number)
     }
 
+    /// Hands the permits of a completed call over to the body of its response. Returns `false` if
+    /// there is no such body.
+    #[cfg(all(feature = "http", feature = "tower"))]
+    #[inline]
+    pub(crate) fn hand_over(&mut self) -> bool {
+        super::handover::hand_over(|| self.take())
+    }
+}
+
+impl<W: Weight> Slot<&Arc<Core>, W> {
     #[inline]
     fn poll_permit(&mut self, wait: &mut Wait<'_>) -> Poll<Result<ConcurrencyPermit, Error>> {
         self.poll(wait).map_ok(|()| self.take())

@@ -3,10 +3,14 @@
 use super::{
     acquire::{AcquireConcurrency, AcquireManyConcurrency, Patience, Slot, Weight},
     permit::ConcurrencyPermit,
-    state::{Answer, Core, IfBusy},
+    state::{Answer, Core, IfBusy, Settings},
     stats::ConcurrencyStats,
 };
-use crate::{ConfigError, Error, Permits, error::or_panic, sync::Arc};
+use crate::{
+    ConcurrencyConfig, ConfigError, Error, Permits,
+    error::{or_panic, unchanged_name},
+    sync::Arc,
+};
 use std::{fmt, ops::RangeInclusive, task::Waker, time::Duration};
 
 /// Limits the number of calls that run at once. All clones are one limiter.
@@ -364,6 +368,40 @@ impl ConcurrencyLimiter {
     /// ```
     pub fn try_set_limit(&self, limit: u32) -> Result<(), ConfigError> {
         self.core.set_limit(limit)
+    }
+
+    /// Changes all settings, such as those of a file that was changed.
+    ///
+    /// Calls that wait keep their order. Those that the new limit admits are admitted at once.
+    /// Calls in progress, waiters and statistics stay. An adaptive limit stays where it is, unless
+    /// the new range excludes it; `start_at` has no effect then.
+    ///
+    /// # Errors
+    ///
+    /// If `ConcurrencyLimiter::try_from(config)` fails, a fixed limiter would become an adaptive
+    /// one, or the reverse, or the config has another name. The limiter then stays as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{ConcurrencyConfig, ConcurrencyLimiter};
+    ///
+    /// let config = |limit| {
+    ///     ConcurrencyConfig { limit: Some(limit), ..ConcurrencyConfig::default() }
+    /// };
+    /// let limiter = ConcurrencyLimiter::try_from(config(1))?;
+    /// let permit = limiter.try_acquire().unwrap();
+    /// limiter.reload(&config(3))?;
+    /// assert_eq!((limiter.in_use(), limiter.available()), (1, 2));
+    ///
+    /// let refused = limiter.reload(&config(0)).unwrap_err();
+    /// assert_eq!(refused.to_string(), "`limit` is 0, but must be at least 1");
+    /// # drop(permit);
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn reload(&self, config: &ConcurrencyConfig) -> Result<(), ConfigError> {
+        unchanged_name(self.core.name().map(|name| &**name), config.name.as_deref())?;
+        self.core.reload(Settings { kind: config.kind()?, max_waiting: config.max_waiting })
     }
 
     /// Returns the range of an [adaptive](Self::adaptive) limit; `None` for a fixed one.

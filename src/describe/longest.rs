@@ -22,13 +22,20 @@ fn around(kind: &StepKind, inside: Option<Duration>) -> Option<Duration> {
         StepKind::RateLimited { max_wait, .. } | StepKind::ConcurrencyLimited { max_wait, .. } => {
             Some(inside?.saturating_add(max_wait?))
         }
-        StepKind::Hedging { delay, .. } => Some(inside?.saturating_add(delay?)),
+        StepKind::Hedging { delay, max_calls, .. } => Some(hedged(inside?, delay, max_calls)),
         StepKind::Timeout { .. } | StepKind::GuardedBy { .. } | StepKind::UnlessOpen { .. } | StepKind::Immediate => {
             inside
         }
         // A call behind a memo may wait for the loads of others, one after the other.
         StepKind::Retried { .. } | StepKind::Remembered { .. } | StepKind::Fallback | StepKind::Other => None,
     }
+}
+
+/// The longest time of a hedged call, if each of its calls takes at most `call`. A further call
+/// starts only beside one that is running.
+pub(super) fn hedged(call: Duration, delay: Option<Duration>, max_calls: u32) -> Duration {
+    let each = delay.map_or(call, |delay| if delay < call { delay } else { Duration::ZERO });
+    each.saturating_mul(max_calls - 1).saturating_add(call)
 }
 
 /// The longest time of a retry that gets no hint; `None` for other decorators, and without a bound.

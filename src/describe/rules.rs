@@ -5,6 +5,7 @@ use super::{
     StepKind::{
         self, ConcurrencyLimited, Fallback, GuardedBy, Hedging, RateLimited, Remembered, Retried, Timeout, UnlessOpen,
     },
+    longest::{hedged, longest},
 };
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ const RULES: &[Rule] = &[
     concurrency_limiter_around_retry,
     concurrency_limiter_within_itself,
     timeout_outside_breaker,
+    hedge_never_fires,
     hedge_around_retry,
     hedge_without_budget,
     memo_of_fallback,
@@ -162,6 +164,22 @@ fn timeout_outside_breaker(steps: &[Step]) -> Vec<Lint> {
         .collect()
 }
 
+fn hedge_never_fires(steps: &[Step]) -> Vec<Lint> {
+    let hedges = (0..steps.len()).filter_map(|at| match steps[at].kind {
+        Hedging { delay: Some(delay), .. } => Some((at, delay)),
+        _ => None,
+    });
+    hedges
+        .filter_map(|(hedge, delay)| {
+            let call = longest(&steps[..hedge]).pop()??;
+            let timeout = (0..hedge).rev().find(|at| limit(&steps[*at]).is_some())?;
+            let (hedge_text, timeout_text) = (&steps[hedge].text, &steps[timeout].text);
+            let message = format!("{hedge_text} starts no further call, because {timeout_text} inside ends the first");
+            (delay >= call).then(|| Lint { code: "hedge-never-fires", message, steps: vec![timeout, hedge] })
+        })
+        .collect()
+}
+
 fn hedge_around_retry(steps: &[Step]) -> Vec<Lint> {
     let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Retried { .. }, Hedging { .. }));
     nested(steps, "hedge-around-retry", matches, |inner, outer| {
@@ -223,11 +241,20 @@ fn timeouts_around(steps: &[Step], at: usize) -> impl Iterator<Item = (usize, Du
     outer.filter_map(|at| Some((at, limit(&steps[at])?)))
 }
 
-/// The limit of an attempt, zero without one, and the longest time of a retry with all attempts at
-/// that limit. `None` for other decorators, and for a retry that only the time ends.
+/// The longest time of an attempt, zero without a limit, and the longest time of a retry with such
+/// attempts. `None` for other decorators, and for a retry that only the time ends.
 fn attempts_and_delays(steps: &[Step], retry: usize) -> Option<(Duration, Duration)> {
     let Retried { max_attempts, delays, deadline, .. } = steps[retry].kind else { return None };
-    let attempt = steps[..retry].iter().rev().find_map(limit).unwrap_or_default();
+    let inside = &steps[..retry];
+    let timeout = inside.iter().rposition(|step| limit(step).is_some());
+    let attempt = timeout.map_or(Duration::ZERO, |timeout| {
+        let limit = limit(&inside[timeout]).unwrap_or_default();
+        inside[timeout..].iter().fold(limit, |call, step| match step.kind {
+            // The delay of a percentile is short, unless most calls are slow.
+            Hedging { delay: Some(delay), max_calls, .. } => hedged(call, Some(delay), max_calls),
+            _ => call,
+        })
+    });
     let total = attempt.saturating_mul(max_attempts).saturating_add(delays.unwrap_or_default());
     match deadline {
         Some(deadline) => Some((attempt, total.min(deadline.saturating_add(attempt)))),

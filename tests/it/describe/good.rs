@@ -178,6 +178,93 @@ fn lab() -> Vec<Row> {
     ]
 }
 
+/// The chains of the guides.
+fn guides() -> Vec<Row> {
+    let limiter = RateLimiter::new(50, secs(1));
+    let per_user = KeyedLimiter::new(1, secs(60));
+    vec![
+        (
+            "src/guide/clients.rs",
+            fetch
+                .timeout(secs(5))
+                .pausing(&limiter, Transient::retry_after)
+                .rate_limited(&limiter)
+                .retry_with(RetryPolicy::default().max_hint(secs(20)))
+                .transient()
+                .timeout(secs(30))
+                .logged()
+                .describe(),
+        ),
+        (
+            "src/guide/clients.rs: a payment",
+            fetch
+                .timeout(secs(5))
+                .retry_with(RetryPolicy::default())
+                .when(|_: &io::Error| false)
+                .timeout(secs(30))
+                .describe(),
+        ),
+        (
+            "src/guide/streams.rs, examples/streams/main.rs",
+            fetch
+                .rate_limited_by(&limiter, |_: &u64| 200)
+                .settled_result(|answer| Some(answer.as_ref().map_or(0, String::len)))
+                .timeout(secs(180))
+                .describe(),
+        ),
+        (
+            "src/guide/streams.rs: pages",
+            fetch
+                .timeout(secs(2))
+                .rate_limited(&limiter)
+                .retry_with(RetryPolicy::default())
+                .transient()
+                .timeout(secs(15))
+                .describe(),
+        ),
+        (
+            "src/guide/recipes.rs: sqlx",
+            fetch
+                .timeout(secs(1))
+                .retry_with(jittered(ms(20)).max_attempts(5))
+                .transient()
+                .timeout(secs(10))
+                .describe(),
+        ),
+        (
+            "src/guide/recipes.rs: tonic",
+            fetch
+                .timeout(secs(1))
+                .retry_with(RetryPolicy::exponential(ms(100)))
+                .transient()
+                .timeout(secs(10))
+                .describe(),
+        ),
+        (
+            "src/guide/recipes.rs: the AWS SDK",
+            fetch
+                .timeout(secs(3))
+                .retry_with(RetryPolicy::exponential(ms(100)))
+                .transient()
+                .timeout(secs(15))
+                .describe(),
+        ),
+        (
+            "src/guide/recipes.rs: reqwest-middleware",
+            foreign
+                .lifted()
+                .retry_with(RetryPolicy::default())
+                .when(|failure: &Failure<Foreign>| failure.call().is_none())
+                .timeout(secs(30))
+                .describe(),
+        ),
+        (
+            "src/guide/recipes.rs: a route of axum",
+            fetch.timeout(secs(2)).try_rate_limited_by_key(&per_user, |id: &u64| *id).describe(),
+        ),
+    ]
+}
+
 /// The chains of the examples.
 #[allow(clippy::too_many_lines)] // a row for each chain
 fn examples() -> Vec<Row> {
@@ -189,6 +276,7 @@ fn examples() -> Vec<Row> {
     let results: Memo<u64, String> = Memo::ttl(secs(60));
     let policy = RetryPolicy::fixed(ms(10));
     let (breaker, budget) = (CircuitBreaker::consecutive(12), RetryBudget::new(0.1));
+    let keyed: KeyedLimiter<u64> = KeyedLimiter::new(10, secs(1));
     vec![
         ("examples/own_error_enum.rs", fetch.timeout(ms(50)).retry_with(&policy).transient().describe()),
         ("examples/stored_in_a_struct.rs", fetch.timeout(ms(100)).retry_with(&policy).boxed().describe()),
@@ -261,6 +349,26 @@ fn examples() -> Vec<Row> {
                 .describe(),
         ),
         (
+            "examples/axum_server/api.rs: items",
+            fetch.timeout(secs(1)).memoized(&users).timeout(secs(2)).boxed().describe(),
+        ),
+        (
+            "examples/axum_server/api.rs: the limit of a key",
+            fetch.timeout(secs(5)).try_rate_limited_by_key(&keyed, |id: &u64| *id).describe(),
+        ),
+        (
+            "examples/axum_server/upstream.rs",
+            fetch.named("weather").timeout(secs(2)).guarded_by(&breaker).transient().boxed().describe(),
+        ),
+        (
+            "examples/streams/main.rs",
+            fetch
+                .rate_limited_by(&limiter, |_: &u64| 10)
+                .settled_result(|_: &io::Result<String>| Some(10))
+                .timeout(secs(120))
+                .describe(),
+        ),
+        (
             "examples/blocking/together.rs: tasks",
             (|_: u64| std::future::ready(String::new()))
                 .fallible()
@@ -328,7 +436,7 @@ fn orders() -> Vec<Row> {
 }
 
 fn chains() -> Vec<Row> {
-    [documents(), examples(), lab(), orders()].concat()
+    [documents(), guides(), examples(), lab(), orders()].concat()
 }
 
 #[test]

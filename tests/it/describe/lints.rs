@@ -81,6 +81,12 @@ fn retries_that_do_not_fit() {
     raises(code, message, &[1, 3], &chain(8));
     raises_none(&chain(9));
 
+    let hedged = |total| fetch.timeout(secs(2)).hedged(hedge()).retry_with(policy()).timeout(total).describe();
+    let message = ".retry_with(exponential from 1s by 2, no jitter, 3 attempts) may take 9.15s, and .timeout(9.1s) \
+                   around it ends the call earlier";
+    raises(code, message, &[2, 3], &hedged(ms(9_100)));
+    raises_none(&hedged(ms(9_150)));
+
     let delays_alone = fetch.retry_with(policy()).timeout(secs(2)).describe();
     let message = ".retry_with(exponential from 1s by 2, no jitter, 3 attempts) may take 3s, and .timeout(2s) around \
                    it ends the call earlier";
@@ -306,6 +312,29 @@ fn a_timeout_outside_of_a_breaker() {
 }
 
 #[test]
+fn a_hedge_that_never_fires() {
+    let code = "hedge-never-fires";
+    let message = ".hedged(after 50ms, at most 2 calls, budget 0.1 per success, capacity 10) starts no further call, \
+                   because .timeout(50ms) inside ends the first";
+    let chain = |limit| fetch.timeout(limit).logged().hedged(hedge());
+    raises(code, message, &[0, 2], &chain(ms(50)).describe());
+    raises_none(&chain(ms(51)).describe());
+    // The wait for a permit counts, and has no bound.
+    raises_none(&fetch.timeout(ms(50)).rate_limited(&limiter()).hedged(hedge()).describe());
+    raises_none(&fetch.timeout(ms(50)).hedged(Hedge::percentile(0.9).budget(&RetryBudget::new(0.1))).describe());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_fires_if_it_has_no_lint() {
+    for (limit, hedges) in [(50, 0), (51, 1)] {
+        let hedge = hedge();
+        let hang = (|| std::future::pending::<Result<(), Error>>()).timeout(ms(limit)).hedged(&hedge);
+        hang.await.unwrap_err();
+        assert_eq!(hedge.stats().hedges, hedges, "{limit} ms");
+    }
+}
+
+#[test]
 fn a_hedge_around_a_retry() {
     let message = ".hedged(after 50ms, at most 2 calls, budget 0.1 per success, capacity 10) takes the delays of \
                    .retry_with(fixed 1s, no jitter, 3 attempts) for a slow call, and doubles its attempts";
@@ -398,7 +427,7 @@ fn each_lint_of_the_documentation_has_a_chain() {
     let table = fs::read_to_string("src/describe/mod.rs").unwrap();
     let rows = table.lines().filter_map(|line| line.strip_prefix("//! | `")?.split('`').next());
     let codes = rows.collect::<Vec<_>>();
-    assert_eq!(codes.len(), 16);
+    assert_eq!(codes.len(), 17);
     let tests = include_str!("lints.rs");
     for code in codes {
         let raised = [format!("raises(\"{code}\""), format!("let code = \"{code}\";")];

@@ -61,7 +61,13 @@ fn the_longest_call() {
     assert_eq!(longest(&|| attempt.clone().hedged(secs(1)).describe()), Some(secs(3)));
     let thrice = attempt.clone().hedged(Hedge::after(secs(1)).max_calls(3));
     assert_eq!(longest(&|| thrice.describe()), Some(secs(4)));
-    assert_eq!(longest(&|| attempt.clone().hedged(Hedge::percentile(0.9)).describe()), None);
+    let percentile = Hedge::percentile(0.9);
+    assert_eq!(longest(&|| attempt.clone().hedged(&percentile).describe()), Some(secs(2 * 2)));
+    assert_eq!(longest(&|| attempt.clone().hedged(percentile.clone().max_calls(3)).describe()), Some(secs(3 * 2)));
+    assert_eq!(longest(&|| fetch.hedged(percentile.clone()).describe()), None);
+    // A further call would start after the first has ended.
+    assert_eq!(longest(&|| attempt.clone().hedged(secs(2)).describe()), Some(secs(2)));
+    assert_eq!(longest(&|| attempt.clone().hedged(ms(1_999)).describe()), Some(ms(3_999)));
     let measured = attempt.clone().hedged(Hedge::percentile(0.9).max_calls(1));
     assert_eq!(longest(&|| measured.describe()), Some(secs(2)));
     assert_eq!(longest(&|| attempt.clone().fallback_to(fetch).describe()), None, "the answer may take its time");
