@@ -1,5 +1,7 @@
 //! Errors as responses, and what a retry reads from a response.
 
+#![allow(clippy::result_large_err)] // the error of a handler is a whole response
+
 use crate::support::ms;
 use decor::{
     Error, Failure, GiveUpReason,
@@ -355,6 +357,7 @@ async fn a_429_of_one_call_delays_the_calls_of_other_functions() {
 
 type Answer = Result<Response<String>, Response<String>>;
 
+#[allow(clippy::unnecessary_wraps)] // the type of a handler
 fn hello(user: &str) -> Answer {
     Ok(Response::new(format!("hello {user}")))
 }
