@@ -1,5 +1,7 @@
 //! Errors as responses, and what a retry reads from a response.
 
+#![allow(clippy::result_large_err)] // the error of a handler is a whole response
+
 use crate::support::ms;
 use decor::{
     Error, Failure, GiveUpReason,
@@ -355,7 +357,7 @@ async fn a_429_of_one_call_delays_the_calls_of_other_functions() {
 
 type Answer = Result<Response<String>, Response<String>>;
 
-#[allow(clippy::result_large_err, clippy::unnecessary_wraps)] // as a handler of axum
+#[allow(clippy::unnecessary_wraps)] // the type of a handler
 fn hello(user: &str) -> Answer {
     Ok(Response::new(format!("hello {user}")))
 }
@@ -387,7 +389,6 @@ async fn a_429_for_each_user() {
 fn a_429_for_each_user_of_a_sync_function() {
     let clock = VirtualClock::start();
     let per_user = KeyedLimiter::new(1, ms(60_000));
-    #[allow(clippy::result_large_err)] // as above
     let answer = (|user: String| hello(&user)).blocking();
     let answer = answer.try_rate_limited_by_key(&per_user, |user: &String| user.clone());
     assert_answers(answer.call("ada".into()), 200, None, "hello ada");
