@@ -460,7 +460,8 @@ pub use deadline::Deadline;
 ///
 /// # Examples
 ///
-/// ```
+#[cfg_attr(feature = "memo", doc = "```")]
+#[cfg_attr(not(feature = "memo"), doc = "```text")]
 /// use decor::{decorated, prelude::*};
 /// use std::{io, sync::LazyLock, time::Duration};
 ///
