@@ -62,8 +62,8 @@
 //! # A time limit, and a limit of concurrent requests
 //!
 //! The last decorator of a chain sees a request first. Below, a request that finds all concurrency
-//! permits in use is answered 503, and takes no permit of the rate. The time limit holds for the
-//! handler alone:
+//! permits in use is answered 503, without `Retry-After`, because the wait is not known. It takes
+//! no permit of the rate. The time limit holds for the handler alone:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -138,7 +138,9 @@
 //!
 //! A handler calls chains of its own. They live in the state of the router, as
 //! [`BoxedFn`](crate::BoxedFn). [`Error`](crate::Error) converts into a response, so a handler with
-//! the error type `Response` uses `?`:
+//! the error type `Response` uses `?`. An error type of your own implements `IntoResponse`: its
+//! variant with decor's error answers `Response::from(error)`, and a failure of the service behind
+//! it is a 502, as in the example `axum_server`.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -266,6 +268,7 @@
 //! - [`decor::http`](crate::http) lists the status, the headers and the body of each answer.
 //!   [`Refusal`](crate::tower::Refusal) has a chain with answers of its own, such as JSON.
 //! - [`decor::tower`](crate::tower) is the same for other services, and for clients.
+//!   [`guide::clients`](super::clients) has a client with reqwest, for a service behind the API.
 //! - [`guide::config`](super::config) has the limits in a file, which is read again at run time.
 //! - The example `axum_server` has settings that are reloaded, statistics, and a load generator:
 //!   `cargo run --example axum_server -- --load`.

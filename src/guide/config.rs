@@ -15,7 +15,9 @@
 //!
 //! Each handle has a table. The fields of [`RateLimiterConfig`](crate::RateLimiterConfig),
 //! [`CircuitBreakerConfig`](crate::CircuitBreakerConfig) and the other configs are the settings,
-//! and their documentation says what is allowed. A setting that is left out has its default.
+//! and their documentation says what is allowed. A setting that is left out has its default, except
+//! the `limit` of a rate limiter. A table that is left out is an error of serde, unless the
+//! program's field has `#[serde(default)]`.
 //!
 //! ```toml
 //! [retry]
