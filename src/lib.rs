@@ -38,6 +38,8 @@
 //! | [`logged`](FnExt::logged), [`logged_with`](FnExt::logged_with) | yes | yes | logs the start and the end of each call |
 //! | [`logged_values`](FnExt::logged_values) | the value | yes | the same with arguments and value |
 //! | [`logged_args`](FnExt::logged_args) | | yes | the same with a text that a closure makes from the arguments |
+//! | [`traced`](FnExt::traced), [`traced_with`](FnExt::traced_with) | yes | yes | makes a span of each call, and of each attempt before a retry |
+//! | [`metered`](FnExt::metered), [`metered_with`](FnExt::metered_with) | yes | yes | records duration and outcome of each call as metrics; feature `metrics` |
 //! | [`timeout`](FnExt::timeout) | yes | yes | bounds the duration of each call; `.labelled("total")` tells the limit from others; the call knows its [`Deadline`] |
 //! | [`retry_with`](FnExt::retry_with) | | yes | calls the function again after a failure, by a [`RetryPolicy`]; [`budgeted`](Retry::budgeted) lets a shared [`RetryBudget`] pay for the retries of many calls |
 //! | [`hedged`](FnExt::hedged) | | yes | starts another call beside a call that takes too long, by a [`Hedge`]; not for sync functions |
@@ -321,6 +323,8 @@
 //! # Features
 //!
 //! - `http`: [errors as HTTP responses](http), and `Retry-After` of a server for retries.
+//! - `metrics`: [`metered`](FnExt::metered) calls, and the statistics of handles [as metrics](metrics),
+//!   by the `metrics` crate.
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
@@ -330,14 +334,14 @@
 //! # Logs
 //!
 //! decor emits events of the `tracing` crate to the subscriber of the program (such as
-//! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated),
+//! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, traced, deprecated),
 //! `decor::retry` and `decor::breaker`. `RUST_LOG=info,decor=debug` shows all of them.
 //! `RUST_LOG=info,decor::retry=off` hides the events of retries. Each [policy](RetryPolicy#logs)
 //! sets the levels of its retries. `timed` and `logged` do not support tracing's feature `log`,
 //! which sends events to a `log` logger if there is no subscriber.
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
-#![cfg_attr(not(all(feature = "chaos", feature = "memo")), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(not(all(feature = "chaos", feature = "memo", feature = "metrics")), allow(rustdoc::broken_intra_doc_links))]
 
 mod attempt;
 pub mod blocking;
@@ -358,6 +362,7 @@ mod error;
 mod fallible;
 mod fn_ext;
 mod future_ext;
+pub mod guide;
 mod hedge;
 #[cfg(feature = "http")]
 pub mod http;
@@ -365,6 +370,8 @@ mod keys;
 pub mod layer;
 #[cfg(feature = "memo")]
 mod memo;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(all(test, shuttle))]
 mod model_check;
 mod name;
@@ -407,6 +414,8 @@ pub use deadline::Deadline;
 pub use decorators::DECORATORS;
 #[cfg(feature = "memo")]
 pub use decorators::memoized::Memoized;
+#[cfg(feature = "metrics")]
+pub use decorators::metered::Metering;
 pub use decorators::{
     boxed::BoxedFn,
     deprecated::Deprecation,
@@ -441,6 +450,9 @@ pub use transient::Transient;
 #[cfg(feature = "chaos")]
 #[doc(hidden)]
 pub use decorators::chaotic::Chaotic;
+#[cfg(feature = "metrics")]
+#[doc(hidden)]
+pub use decorators::metered::{ByErrorType, CallMeter, Classifies};
 #[doc(hidden)]
 pub use {
     call::{
@@ -465,6 +477,7 @@ pub use {
         settled::{Settled, Settling},
         timed::{AnyOutput, ByResult, Stopwatch},
         timeout::{Labelled, Unlabelled},
+        traced::{CallSpan, SpanByArgs, Spanned, Traced},
         unless_open::UnlessOpen,
         validated::Validated,
     },
@@ -500,7 +513,10 @@ pub mod future {
     pub use crate::{
         call::{Called, LateFuture, Repeated},
         concurrency_limiter::{AcquireConcurrency, AcquireManyConcurrency},
-        decorators::{fallback::FallbackFuture, hedged::HedgedFuture, retry::RetryFuture, timeout::TimeoutFuture},
+        decorators::{
+            fallback::FallbackFuture, hedged::HedgedFuture, retry::RetryFuture, timeout::TimeoutFuture,
+            traced::SpannedFuture,
+        },
         layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},
     };

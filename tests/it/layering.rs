@@ -26,7 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("decorators", &["decorators"]),
     ("extension traits", &["fn_ext", "future_ext", "stream_ext", "diagnostics"]),
-    ("facades", &["", "prelude", "calling", "blocking", "test_util"]),
+    ("facades", &["", "prelude", "calling", "blocking", "guide", "metrics", "test_util"]),
 ];
 
 #[test]
