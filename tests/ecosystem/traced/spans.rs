@@ -346,7 +346,7 @@ fn a_span_before_a_limiter_is_that_of_the_admitted_call() {
 #[test]
 fn a_memo_that_hits_makes_no_span_of_a_load() {
     let seen = Seen::begin();
-    let memo = Memo::ttl(ms(1_000));
+    let memo: Memo<u64, u64> = Memo::ttl(ms(1_000));
     let fetch = (async |id: u64| Ok::<_, Error>(id)).traced("load").memoized(&memo).traced("fetch");
     paused().block_on(async {
         fetch.call(42).await.unwrap();
