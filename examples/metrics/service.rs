@@ -94,7 +94,7 @@ impl Handles {
             breaker: CircuitBreaker::builder().consecutive(20).named("store").build(),
             hedge: Hedge::after(Duration::from_millis(30)),
             budget: RetryBudget::new(0.2),
-            items: Memo::builder().ttl(secs(2)).stale_while_revalidate(secs(2)).capacity(500).build(),
+            items: Memo::builder().ttl(secs(2)).capacity(500).build(),
         }
     }
 

@@ -13,8 +13,9 @@ use crate::{
     },
     sync::Arc,
 };
-use ::metrics::{Gauge, Key, Label, Level, Metadata, NoopRecorder, Recorder, SharedString, Unit, with_recorder};
+use ::metrics::{Gauge, IntoF64, Key, Label, Level, Metadata, Recorder, SharedString, Unit, with_recorder};
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fmt, ptr,
     // Not from `crate::sync`, because no decision of a decorator depends on a name or a description.
@@ -277,15 +278,30 @@ pub(crate) fn shared(name: &Name) -> SharedString {
 }
 
 /// Returns `false` if no recorder is installed. A call then needs no clock.
+///
+/// The facade does not tell no recorder from one that does nothing, which has no fields. A recorder
+/// with fields is live, and one without is if its gauges are.
 #[inline]
 fn is_live(recorder: &dyn Recorder) -> bool {
-    // The facade tells no recorder from the one that does nothing. The two differ in their methods,
-    // which is the metadata of the pointers. If the compiler has made several tables of the same
-    // methods, a call reads the clock for nothing.
-    let as_noop: *const dyn Recorder = ptr::from_ref(recorder).cast::<NoopRecorder>();
-    #[allow(ambiguous_wide_pointer_comparisons)]
-    let is_noop = ptr::eq(recorder, as_noop);
-    !is_noop
+    size_of_val(recorder) > 0 || has_live_gauges(recorder)
+}
+
+#[inline]
+fn has_live_gauges(recorder: &dyn Recorder) -> bool {
+    static PROBED: Key = Key::from_static_name(ACTIVE);
+    let is_asked = Cell::new(false);
+    recorder.register_gauge(&PROBED, &METADATA).increment(Nothing(&is_asked));
+    is_asked.get()
+}
+
+/// An increment of 0 that notes whether a gauge asks for its value. A dead one does not.
+struct Nothing<'a>(&'a Cell<bool>);
+
+impl IntoF64 for Nothing<'_> {
+    fn into_f64(self) -> f64 {
+        self.0.set(true);
+        0.0
+    }
 }
 
 /// The outcome of a call, from its output.

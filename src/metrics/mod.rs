@@ -160,7 +160,7 @@ impl Observer {
     /// let error = observer.try_observe("api", &RetryBudget::new(0.2)).unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "invalid name: api (must be a name that no other handle of its kind has)",
+    ///     "`name` is api, but must be a name that no other handle of its kind has",
     /// );
     /// ```
     pub fn try_observe<H>(mut self, name: impl Into<Name>, handle: &H) -> Result<Self, ConfigError>

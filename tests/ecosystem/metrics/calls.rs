@@ -9,7 +9,7 @@ use decor::{
     prelude::*,
     test_util::{self, VirtualClock},
 };
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics::{Counter, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use std::{
     cell::Cell,
     future::{Future, pending, ready},
@@ -272,12 +272,24 @@ fn a_sync_call_is_metered() {
     assert_eq!(kept.all()[ACTIVE], Value::Gauge(0.0));
 }
 
-/// A recorder without fields is a recorder all the same.
+/// A recorder without fields is a recorder all the same, unlike the one that does nothing.
 #[test]
 fn a_recorder_of_size_zero_records() {
-    static REGISTERED: AtomicUsize = AtomicUsize::new(0);
+    static RECORDED: AtomicUsize = AtomicUsize::new(0);
 
     struct Statics;
+
+    impl HistogramFn for Statics {
+        fn record(&self, _: f64) {
+            RECORDED.fetch_add(1, Relaxed);
+        }
+    }
+
+    impl GaugeFn for Statics {
+        fn increment(&self, _: f64) {}
+        fn decrement(&self, _: f64) {}
+        fn set(&self, _: f64) {}
+    }
 
     impl Recorder for Statics {
         fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -289,18 +301,16 @@ fn a_recorder_of_size_zero_records() {
         }
 
         fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-            REGISTERED.fetch_add(1, Relaxed);
-            Gauge::noop()
+            Gauge::from_arc(Arc::new(Statics))
         }
 
         fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-            REGISTERED.fetch_add(1, Relaxed);
-            Histogram::noop()
+            Histogram::from_arc(Arc::new(Statics))
         }
     }
 
     metrics::with_local_recorder(&Statics, || paused().block_on(ready(()).metered("fetch")));
-    assert_eq!(REGISTERED.load(Relaxed), 2);
+    assert_eq!(RECORDED.load(Relaxed), 1);
 }
 
 /// A bound of the closure on the gate would be "not general enough" here.

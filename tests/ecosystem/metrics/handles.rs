@@ -132,7 +132,7 @@ fn a_concurrency_limiter_exports_its_calls_its_permits_and_its_limit() {
 
         let observer = Observer::new().observe("x", &keyed);
         let permit = keyed.for_key(&7).try_acquire().unwrap();
-        keyed.for_key(&8).try_acquire().unwrap();
+        drop(keyed.for_key(&8).try_acquire().unwrap());
         assert_eq!(
             counts(&collected(&observer)),
             expected([
@@ -232,7 +232,8 @@ fn a_memo_exports_its_calls_and_its_loads() {
             sleep(ms(10)).await;
             if id < 100 { Ok(id) } else { Err(Error::QueueFull { waiting: 0 }) }
         })
-        .memoized(&memo);
+        .memoized(&memo)
+        .detached();
         let _ = join(fetch.call(1), fetch.call(1)).await;
         fetch.call(1).await.unwrap();
         fetch.call(100).await.unwrap_err();
@@ -366,7 +367,7 @@ fn two_handles_of_one_kind_need_two_names() {
     let (one, keyed) = (RateLimiter::new(1, ms(1_000)), KeyedLimiter::<u64>::new(1, ms(1_000)));
     let observer = Observer::new().observe("x", &one).observe("x", &CircuitBreaker::consecutive(1));
     let error = observer.clone().try_observe("x", &keyed).unwrap_err();
-    assert_eq!(error.to_string(), "invalid name: x (must be a name that no other handle of its kind has)");
+    assert_eq!(error.to_string(), "`name` is x, but must be a name that no other handle of its kind has");
     let both = observer.observe("y", &keyed);
     assert_eq!(
         format!("{both:?}"),
