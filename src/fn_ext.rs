@@ -2,6 +2,8 @@
 //!
 //! Each decorator has one entry, for async and for sync functions.
 
+#[cfg(feature = "metrics")]
+use crate::decorators::metered::{Classifies, Metering};
 #[cfg(feature = "chaos")]
 use crate::{Chaos, decorators::chaotic::Chaotic};
 use crate::{
@@ -36,8 +38,6 @@ use crate::{
     describe::Chain,
     layer::{Around, ByArgs, CloneGate, Decoration, Each, Gate, GateLayer, Gated, GatedBy, Mapped},
 };
-#[cfg(feature = "metrics")]
-use crate::decorators::metered::{Classifies, Metering};
 #[cfg(feature = "memo")]
 use crate::{
     Memo, MemoKey, Memoized,
@@ -266,13 +266,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// | `otel.status_code` | `ERROR` if the call failed or panicked |
     /// | `otel.status_description` | the text of the error |
     ///
-    /// `tracing-opentelemetry` takes the fields with `otel.` as the name and the status of its span.
-    /// Other subscribers show them as fields. Takes `Result`s.
+    /// `tracing-opentelemetry` takes the fields with `otel.` as the name and the status of its
+    /// span. Other subscribers show them as fields. Takes `Result`s.
     ///
     /// # Place in a chain
     ///
-    /// Before `retry_with`, makes a span of each attempt. Behind it, makes one span of the call as a
-    /// whole, which is an error only if the call as a whole failed. With both, the attempts are
+    /// Before `retry_with`, makes a span of each attempt. Behind it, makes one span of the call as
+    /// a whole, which is an error only if the call as a whole failed. With both, the attempts are
     /// children of the call. Before `memoized`, makes a span of each load.
     ///
     /// # Cancel safety
@@ -312,9 +312,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// arguments.
     ///
     /// The closure takes each argument by reference, with its type written. It is called at the
-    /// first poll, whether or not there is a subscriber, and the function is called within the span.
-    /// The span gets those of the fields that [`traced`](Self::traced) lists that it declares, as
-    /// in `info_span!("fetch", id, outcome = Empty)`. Stands where [`traced`](Self::traced) stands.
+    /// first poll, with or without a subscriber, and the function is called within the span. Of the
+    /// fields of [`traced`](Self::traced), the span gets those that it declares, as in
+    /// `info_span!("fetch", id, outcome = Empty)`. For [`.call(..)`](crate::calling), the function
+    /// must be `Clone`. Stands where [`traced`](Self::traced) stands.
     ///
     /// # Examples
     ///

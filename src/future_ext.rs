@@ -1,5 +1,7 @@
 //! Decorators of bare futures: all those that neither repeat the call nor read its arguments.
 
+#[cfg(feature = "metrics")]
+use crate::decorators::metered::{CallMeter, Classifies, Metering};
 #[cfg(feature = "chaos")]
 use crate::{Chaos, decorators::chaotic::Chaotic};
 use crate::{
@@ -22,8 +24,6 @@ use crate::{
     },
     layer::{Gate, GatedFuture, MappedFuture},
 };
-#[cfg(feature = "metrics")]
-use crate::decorators::metered::{CallMeter, Classifies, Metering};
 #[cfg(feature = "memo")]
 use crate::{
     KeyPart, Memo,

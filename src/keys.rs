@@ -196,7 +196,8 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     /// The handles of the keys that are remembered.
     #[cfg(feature = "metrics")]
     pub(crate) fn handles(&self) -> Vec<Arc<T::Handle>> {
-        let of_shard = |shard: &Shard<K, T>| shard.handles.values().map(|key| Arc::clone(&key.handle)).collect::<Vec<_>>();
+        let of_shard =
+            |shard: &Shard<K, T>| shard.handles.values().map(|key| Arc::clone(&key.handle)).collect::<Vec<_>>();
         self.shards.iter().flat_map(|shard| of_shard(&lock(shard))).collect()
     }
 

@@ -323,8 +323,8 @@
 //! # Features
 //!
 //! - `http`: [errors as HTTP responses](http), and `Retry-After` of a server for retries.
-//! - `metrics`: [`metered`](FnExt::metered) calls, and the statistics of handles [as metrics](metrics),
-//!   by the `metrics` crate.
+//! - `metrics`: [`metered`](FnExt::metered) calls, and the statistics of handles, [as
+//!   metrics](metrics) of the `metrics` crate.
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
@@ -334,11 +334,14 @@
 //! # Logs
 //!
 //! decor emits events of the `tracing` crate to the subscriber of the program (such as
-//! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, traced, deprecated),
+//! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated),
 //! `decor::retry` and `decor::breaker`. `RUST_LOG=info,decor=debug` shows all of them.
 //! `RUST_LOG=info,decor::retry=off` hides the events of retries. Each [policy](RetryPolicy#logs)
 //! sets the levels of its retries. `timed` and `logged` do not support tracing's feature `log`,
 //! which sends events to a `log` logger if there is no subscriber.
+//!
+//! [`traced`](FnExt::traced) makes spans, under the target `decor::call`. They need a subscriber for
+//! spans, such as that of `tracing-opentelemetry`.
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
 #![cfg_attr(not(all(feature = "chaos", feature = "memo", feature = "metrics")), allow(rustdoc::broken_intra_doc_links))]

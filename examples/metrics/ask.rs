@@ -103,14 +103,16 @@ impl Ask<'_> {
         Ok(rules().await?.len())
     }
 
-    /// Returns the number of gauges. A scrape may be older than a change, so this waits for one that
-    /// is not.
+    /// Returns the number of gauges. A scrape may be older than a change. Then this waits for the
+    /// next one.
     async fn until_gauges_are_equal(&self) -> anyhow::Result<usize> {
         let difference = async || -> anyhow::Result<Option<String>> {
             let stats = self.stats().await?;
             for (series, own) in stats["gauges"].as_object().context("no gauges")? {
                 let found = self.query(series).await?;
-                let [(_, exported)] = found[..] else { return Ok(Some(format!("{series} has {} values", found.len()))) };
+                let [(_, exported)] = found[..] else {
+                    return Ok(Some(format!("{series} has {} values", found.len())));
+                };
                 if Some(exported) != own.as_f64() {
                     return Ok(Some(format!("{series} is {exported}, and the handle says {own}")));
                 }
@@ -125,15 +127,20 @@ impl Ask<'_> {
         Ok(self.stats().await?["gauges"].as_object().map_or(0, serde_json::Map::len))
     }
 
-    /// Returns the number of counters that Prometheus has at two scrapes at least.
+    /// Returns the number of counters. Prometheus has each at two scrapes at least.
     async fn counters_that_never_fell(&self) -> anyhow::Result<usize> {
-        const COUNTERS: &str = r#"{__name__=~"decor_.*_(total|bucket|sum|count)"}[10m]"#;
-        let resets = self.query(&format!("resets({COUNTERS})")).await?;
-        for (series, resets) in &resets {
-            ensure!(*resets == 0.0, "{series} fell {resets} times");
+        const COUNTERS: &str = r#"{__name__=~"decor_.*_(total|bucket|sum|count)"}"#;
+        let names = self.get("label/__name__/values", &[("match[]", COUNTERS)]).await?;
+        let mut counters = 0;
+        for name in names.as_array().context("no names")?.iter().filter_map(Value::as_str) {
+            for (series, resets) in self.query(&format!("resets({name}[10m])")).await? {
+                ensure!(resets == 0.0, "{name} {series} fell {resets} times");
+                counters += 1;
+            }
+            let scrapes = self.query(&format!("min(count_over_time({name}[10m]))")).await?;
+            ensure!(scrapes.iter().all(|(_, scrapes)| *scrapes >= 2.0), "{name} was scraped once");
         }
-        let samples = self.query(&format!("count_over_time({COUNTERS})")).await?;
-        ensure!(samples.iter().any(|(_, samples)| *samples >= 2.0), "no counter was scraped twice");
-        Ok(resets.len())
+        ensure!(counters > 0, "no counters");
+        Ok(counters)
     }
 }

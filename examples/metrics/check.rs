@@ -19,7 +19,8 @@ pub(crate) async fn run(service: &Service, url: &str) -> anyhow::Result<()> {
         counters += 1;
     }
     let grown = |series: &str| second.samples.get(series) > first.samples.get(series);
-    for series in ["decor_memo_calls_total{name=\"items\",outcome=\"miss\"}", "decor_memo_loads_total{name=\"items\"}"] {
+    for series in ["decor_memo_calls_total{name=\"items\",outcome=\"miss\"}", "decor_memo_loads_total{name=\"items\"}"]
+    {
         ensure!(grown(series), "{series} did not grow, although the memo was cleared");
     }
 

@@ -2,7 +2,8 @@
 # Checks the example with a real Prometheus, in a minute or two: examples/metrics/check.sh
 #
 # Needs prometheus and promtool (Debian: apt-get install prometheus) and curl. Uses port 9464 for
-# the example and 9465 for Prometheus. With a path as its argument, keeps the page and the logs there.
+# the example and 9465 for Prometheus. With a path as its argument, keeps the page and the logs
+# there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=examples/metrics

@@ -9,7 +9,7 @@ use std::{
 
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
-/// An item whose load never ends.
+/// An item with a load that never ends.
 const HANGS: u64 = 404;
 
 pub(crate) fn is_running() -> bool {

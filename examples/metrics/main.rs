@@ -76,7 +76,7 @@ async fn run(Options { port, mode }: Options) -> anyhow::Result<()> {
             let (service, url) = start(port).await?;
             println!("metrics: {url}/metrics, an item: {url}/items/7");
             load::run(&service, &url, time).await?;
-            Ok(tokio::signal::ctrl_c().await?)
+            std::future::pending().await // until the process is ended
         }
         Mode::Check => {
             let (service, url) = start(0).await?;

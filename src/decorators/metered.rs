@@ -8,17 +8,16 @@ use crate::{
     Name,
     clock::{Clock, Instant},
     describe::StepKind,
-    layer::{
-        Decoration, End, Gate, GateSource, Outcome, Renewable, Wait, captures_nothing, repeats_in_place,
-    },
+    layer::{Decoration, End, Gate, GateSource, Outcome, Renewable, Wait, captures_nothing, repeats_in_place},
     sync::Arc,
 };
 use ::metrics::{Gauge, IntoF64, Key, Label, Level, Metadata, Recorder, SharedString, Unit, with_recorder};
 use std::{
     cell::Cell,
     collections::BTreeMap,
-    fmt, ptr,
-    // Not from `crate::sync`, because no decision of a decorator depends on a name or a description.
+    fmt,
+    ptr,
+    // Not from `crate::sync`, because nothing is decided by a name or a description.
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -127,7 +126,10 @@ impl Metering<ByResult> {
     /// });
     /// # drop(metering);
     /// ```
-    pub fn error_type<E: 'static>(self, of: impl Fn(&E) -> &'static str + Send + Sync + 'static) -> Metering<ByErrorType<E>> {
+    pub fn error_type<E: 'static>(
+        self,
+        of: impl Fn(&E) -> &'static str + Send + Sync + 'static,
+    ) -> Metering<ByErrorType<E>> {
         Metering { series: self.series, outcome: ByErrorType(Callback::new(of)) }
     }
 }
@@ -331,7 +333,7 @@ impl<T, E> Classifies<Result<T, E>> for ByResult {
     }
 }
 
-/// A `Result` is [`Outcome::Ok`] or [`Outcome::Err`], and the type of an error is that of a closure.
+/// A `Result` is [`Outcome::Ok`] or [`Outcome::Err`]. A closure says the type of an error.
 // The closure is behind a pointer. As a parameter of the gate, its bound would be "not general
 // enough" in a spawned task.
 pub struct ByErrorType<E: 'static>(Callback<E, &'static str>);

@@ -8,15 +8,13 @@ use crate::{
     Name, ResultLike,
     attempt::attempt,
     call::{
-        Callable, CallableMut, CallableOnce, CloneFunction, Late, LateCalls, LateFuture, Repeat,
-        args::Inspect,
-        blocking,
-        stack::Decorates,
+        Callable, CallableMut, CallableOnce, CloneFunction, Late, LateCalls, LateFuture, Repeat, args::Inspect,
+        blocking, stack::Decorates,
     },
     describe::{Chain, StepKind},
     layer::{
         BlockingLayer, Captures, Decoration, End, Gate, GateLayer, GateSource, GatedCalls, GatedFuture, Layer, Outcome,
-        RepeatLayer, Renewable, Wait, captures_nothing, repeats_in_place,
+        Renewable, RepeatLayer, Wait, captures_nothing, repeats_in_place,
     },
     trace::{CALL, may_be_enabled},
 };

@@ -75,9 +75,9 @@
 //!
 //! # Spans in OpenTelemetry
 //!
-//! decor emits spans of `tracing`, and `tracing-opentelemetry` sends them on: name, parent, status
-//! and description are those that its users expect. decor has no dependency on OpenTelemetry, so the
-//! versions are yours. This is the whole setup, here with an exporter that keeps the spans:
+//! decor emits spans of `tracing`, and `tracing-opentelemetry` sends them on, with their name,
+//! parent, status and description. decor does not depend on OpenTelemetry, so the versions are
+//! yours. This is the whole setup, here with an exporter that keeps the spans:
 //!
 //! ```
 //! use decor::prelude::*;
@@ -107,13 +107,13 @@
 //! # }
 //! ```
 //!
-//! A client that passes the context of its span on, in a header, does so from within the span of its
-//! attempt. The server's spans then have that attempt as their parent.
+//! A client that passes the context of its span on, in a header, does so from within the span of
+//! its attempt. The server's spans then have that attempt as their parent.
 //!
 //! # Handles
 //!
-//! Handles count anyway. An [`Observer`](crate::metrics::Observer) reads them when the page is asked
-//! for, and adds nothing to a call. Make it where the handles are made:
+//! Handles count anyway. An [`Observer`](crate::metrics::Observer) reads them when the page is
+//! asked for, and adds nothing to a call. Make the observer where the handles are made:
 //!
 //! ```
 //! use decor::{KeyedLimiter, metrics::Observer, prelude::*};
@@ -138,7 +138,7 @@
 //!     page.render()
 //! });
 //! assert!(page.contains(r#"decor_rate_limiter_calls_total{name="api",outcome="admitted"} 1"#));
-//! assert!(page.contains(r#"decor_rate_limiter_keys{name="users"} 1"#)); // their number, never a key
+//! assert!(page.contains(r#"decor_rate_limiter_keys{name="users"} 1"#)); // never a key itself
 //! # Ok::<(), decor::Error>(())
 //! ```
 //!

@@ -6,7 +6,10 @@ use crate::{
     KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, RateLimiter, RateLimiterStats, RetryBudget, RetryBudgetStats,
 };
 #[cfg(feature = "memo")]
-use crate::{Memo, MemoStats, memo::{Key, Value}};
+use crate::{
+    Memo, MemoStats,
+    memo::{Key, Value},
+};
 use std::hash::Hash;
 
 /// Counts become floats of 53 bits, which all exporters take.
@@ -187,7 +190,8 @@ impl<K: Key, V: Value> Observe for Memo<K, V> {
         let MemoStats { loading, entries, .. } = self.stats();
         // The counts since the memo was made, because a clear must not make a counter fall.
         let totals = self.core().totals();
-        let MemoStats { hits, stale_hits, misses, coalesced, loads, load_failures, evictions, expirations, .. } = totals;
+        let MemoStats { hits, stale_hits, misses, coalesced, loads, load_failures, evictions, expirations, .. } =
+            totals;
         let fresh = hits.saturating_sub(stale_hits);
         let outcomes = [("hit", fresh), ("stale", stale_hits), ("miss", misses), ("coalesced", coalesced)];
         by_outcome(report, memo::CALLS, outcomes);
@@ -206,12 +210,10 @@ mod retry_budget {
     pub(super) const DEPOSITS: Metric = Metric::count("decor.retry_budget.deposits", "Calls that succeeded.");
     pub(super) const WITHDRAWALS: Metric =
         Metric::count("decor.retry_budget.withdrawals", "Retries and hedges that were paid for.");
-    pub(super) const RETURNS: Metric =
-        Metric::count("decor.retry_budget.returns", "Withdrawals that were given back.");
+    pub(super) const RETURNS: Metric = Metric::count("decor.retry_budget.returns", "Withdrawals that were given back.");
     pub(super) const REFUSALS: Metric =
         Metric::count("decor.retry_budget.refusals", "Retries and hedges that did not take place.");
-    pub(super) const BALANCE: Metric =
-        Metric::count("decor.retry_budget.balance", "Retries that can be paid for now.");
+    pub(super) const BALANCE: Metric = Metric::count("decor.retry_budget.balance", "Retries that can be paid for now.");
 }
 
 impl Observe for RetryBudget {

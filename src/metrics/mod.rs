@@ -178,7 +178,7 @@ impl Observer {
     /// Reads all handles, and writes their metrics to the recorder, with descriptions and units.
     ///
     /// Call it before each page of metrics is rendered. Without a recorder, nothing happens. Takes
-    /// microseconds for each handle, and time for each key of a [`KeyedBreaker`](crate::KeyedBreaker).
+    /// microseconds for each handle, and looks at each key of a keyed handle.
     ///
     /// # Examples
     ///

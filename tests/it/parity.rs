@@ -7,8 +7,8 @@
 
 use crate::support::{Listener, listen, ms, paused, secs};
 use decor::{
-    CircuitBreaker, Deprecation, Error, KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, Logging, Memo,
-    Metering, RateLimiter, RetryBudget, RetryPolicy, Timing, Transient,
+    CircuitBreaker, Deprecation, Error, KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, Logging, Memo, Metering,
+    RateLimiter, RetryBudget, RetryPolicy, Timing, Transient,
     layer::{Decoration, End, Gate, Wait},
     prelude::*,
     test_util::{self, VirtualClock},

@@ -149,12 +149,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
         }
         let parent = span.parent().map_or("none", |parent| parent.name());
         let message = format!("{} in {parent}: {fields:?}", span.name());
-        self.0.lock().unwrap().push(Line {
-            target: meta.target().to_owned(),
-            level: *meta.level(),
-            message,
-            fields,
-        });
+        self.0.lock().unwrap().push(Line { target: meta.target().to_owned(), level: *meta.level(), message, fields });
     }
 
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {

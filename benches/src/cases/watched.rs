@@ -82,8 +82,8 @@ pub(super) fn metered() -> Vec<Pair> {
 pub(super) fn recorded() -> Vec<Pair> {
     let metered = fetch.metered_with(Metering::new("fetch").by_result());
     let exporter = Exporter::new();
-    let ours = Side::awaited(move |id| metered.call(id))
-        .within(move |calls| metrics::with_local_recorder(&exporter, calls));
+    let ours =
+        Side::awaited(move |id| metered.call(id)).within(move |calls| metrics::with_local_recorder(&exporter, calls));
     let theirs = Side::awaited(fetch);
     vec![Pair::new("bare call", beside("none"), &ours, theirs).target([Target::Plus(100.0), Target::NoAllocation])]
 }

@@ -254,7 +254,8 @@ fn a_future_is_metered() {
     assert!(kept.all().is_empty());
     paused().block_on(call);
     let failed = ready(Err::<(), _>("busy"));
-    let metering = Metering::new("fetch").by_result().error_type(|error: &&str| if *error == "busy" { "busy" } else { "" });
+    let metering =
+        Metering::new("fetch").by_result().error_type(|error: &&str| if *error == "busy" { "busy" } else { "" });
     paused().block_on(failed.metered_with(metering)).unwrap_err();
     assert_eq!(
         kept.durations("fetch"),

@@ -6,9 +6,7 @@ use super::{
 };
 use decor::{
     CircuitBreaker, ConcurrencyLimiter, Error, Hedge, KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, RateLimiter,
-    RetryBudget,
-    metrics::Observer,
-    prelude::*,
+    RetryBudget, metrics::Observer, prelude::*,
 };
 use futures::future::join;
 use std::{
@@ -25,7 +23,7 @@ fn collected(observer: &Observer) -> Kept {
     kept
 }
 
-/// The series whose value is not 0, without the label of the name.
+/// The series with another value than 0, without the label of the name.
 fn counts(kept: &Kept) -> BTreeMap<String, f64> {
     let number = |value| match value {
         #[allow(clippy::cast_precision_loss)] // small counts

@@ -60,7 +60,7 @@ fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// One parent, which is no error, and three children: two errors and a success.
+/// A parent that is no error, and three children: two errors and a success.
 #[track_caller]
 fn assert_success_on_the_third_attempt(spans: &[SpanData]) {
     let busy = || Status::error("busy");
@@ -125,12 +125,8 @@ fn attempts_on_other_threads_are_children_of_the_call() {
 fn a_call_that_fails_for_good_is_an_error_with_the_text_of_the_last_one() {
     let exported = Exported::begin();
     let hang = async |_: u64| -> Result<(), Error> { pending().await };
-    let fetch = hang
-        .named("hang")
-        .timeout(ms(100))
-        .traced("attempt")
-        .retry_with(policy().max_attempts(2))
-        .traced("fetch");
+    let fetch =
+        hang.named("hang").timeout(ms(100)).traced("attempt").retry_with(policy().max_attempts(2)).traced("fetch");
     paused().block_on(fetch.call(42)).unwrap_err();
     let spans = exported.spans();
     let error = || Status::error("hang timed out after 100ms");

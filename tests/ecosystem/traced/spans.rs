@@ -256,10 +256,7 @@ fn a_span_of_the_user_is_made_from_the_arguments_and_the_function_is_called_with
     let call = fetch.call(42, "en");
     assert!(seen.take().is_empty());
     assert_eq!(paused().block_on(call), Ok(2));
-    assert_eq!(
-        seen.take(),
-        [&["new fetch id=42 lang=en", "enter fetch", "called", "exit fetch"], &OK[..]].concat()
-    );
+    assert_eq!(seen.take(), [&["new fetch id=42 lang=en", "enter fetch", "called", "exit fetch"], &OK[..]].concat());
 
     assert_eq!(paused().block_on(fetch.call(7, "en")), Err("no such user"));
     assert_eq!(
