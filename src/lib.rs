@@ -340,8 +340,8 @@
 //! sets the levels of its retries. `timed` and `logged` do not support tracing's feature `log`,
 //! which sends events to a `log` logger if there is no subscriber.
 //!
-//! [`traced`](FnExt::traced) makes spans, under the target `decor::call`. They need a subscriber for
-//! spans, such as that of `tracing-opentelemetry`.
+//! [`traced`](FnExt::traced) makes spans, under the target `decor::call`. They need a subscriber
+//! for spans, such as that of `tracing-opentelemetry`.
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
 #![cfg_attr(not(all(feature = "chaos", feature = "memo", feature = "metrics")), allow(rustdoc::broken_intra_doc_links))]

@@ -17,11 +17,8 @@ use std::{
     collections::BTreeMap,
     fmt,
     ptr,
-    // Not from `crate::sync`, because nothing is decided by a name or a description.
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    // Not from `crate::sync`, because nothing is decided by a name.
+    sync::{Mutex, PoisonError},
     task::Poll,
 };
 
@@ -227,8 +224,6 @@ struct CallKeys {
     active: Key,
     /// By outcome.
     ended: [Key; 5],
-    /// Address of the recorder that has the descriptions; 0 before the first one.
-    described: AtomicUsize,
 }
 
 impl CallKeys {
@@ -243,7 +238,7 @@ impl CallKeys {
             labels.push(Label::from_static_parts("outcome", outcome.as_str()));
             Key::from_parts(DURATION, labels)
         });
-        Self { name: name.clone(), active, ended, described: AtomicUsize::new(0) }
+        Self { name: name.clone(), active, ended }
     }
 
     fn ended(&self, outcome: Outcome) -> &Key {
@@ -255,20 +250,33 @@ impl CallKeys {
             Outcome::Panicked => 4,
         }]
     }
+}
 
-    /// Describes the metrics to each recorder, when a call first meets it.
-    #[inline]
-    fn describe(&self, recorder: &dyn Recorder) {
-        let address = ptr::from_ref(recorder).cast::<()>().addr();
-        if self.described.load(Relaxed) != address {
-            self.described.store(address, Relaxed);
-            describe(recorder);
-        }
+/// Number of calls for which a thread describes the metrics to a recorder.
+const DESCRIBED_CALLS: u32 = 16;
+
+thread_local! {
+    /// Address of the recorder that the last call of this thread has met, and the number of calls
+    /// for which it is still to be described.
+    static MET: Cell<(usize, u32)> = const { Cell::new((0, 0)) };
+}
+
+/// Describes the metrics to a recorder that this thread meets. A recorder is known by its address
+/// only, which may be that of an earlier one. Therefore a few calls describe the metrics, and not
+/// the first one alone.
+#[inline]
+fn describe(recorder: &dyn Recorder) {
+    let address = ptr::from_ref(recorder).cast::<()>().addr();
+    let (met, left) = MET.get();
+    let left = if met == address { left } else { DESCRIBED_CALLS };
+    if left > 0 {
+        MET.set((address, left - 1));
+        describe_to(recorder);
     }
 }
 
 #[cold]
-fn describe(recorder: &dyn Recorder) {
+fn describe_to(recorder: &dyn Recorder) {
     let text = "Duration of calls, from the first poll to the end.";
     recorder.describe_histogram(DURATION.into(), Some(Unit::Seconds), text.into());
     recorder.describe_gauge(ACTIVE.into(), Some(Unit::Count), "Calls that have begun and have not ended.".into());
@@ -388,8 +396,8 @@ impl<O> CallMeter<O> {
 
     #[inline(never)]
     fn begin(&mut self, recorder: &dyn Recorder, clock: Clock) {
+        describe(recorder);
         let keys = self.metering.series.keys();
-        keys.describe(recorder);
         let active = recorder.register_gauge(&keys.active, &METADATA);
         active.increment(1.0);
         self.begun = Some(Begun { started: clock.stamp(), active: Active(active) });

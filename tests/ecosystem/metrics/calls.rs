@@ -204,19 +204,29 @@ fn the_gauge_falls_where_it_rose() {
     assert_eq!(second.all().keys().collect::<Vec<_>>(), ["decor.call.duration{name=fetch,outcome=cancelled}"]);
 }
 
+/// The second recorder and the third are at the same place in memory.
 #[test]
-fn each_recorder_gets_the_descriptions_once() {
+fn each_recorder_gets_the_descriptions_and_no_call_after_the_first_ones_repeats_them() {
     let fetch = (|_: u64| ready(())).metered("described");
-    let kept = [Kept::default(), Kept::default()];
-    for kept in &kept {
+    let mut place = Kept::default();
+    for _ in 0..3 {
+        place = Kept::default();
+        let kept = &place;
         let _guard = kept.install();
-        paused().block_on(async { (fetch.call(1).await, fetch.call(2).await) });
+        paused().block_on(fetch.call(1));
         let described = kept.described();
         let of = |name: &str| (described[name].0, described[name].1);
         assert_eq!(of("decor.call.duration"), ("histogram", Some(Unit::Seconds)));
         assert_eq!(of("decor.call.active"), ("gauge", Some(Unit::Count)));
         assert_eq!(kept.descriptions(), 2);
     }
+
+    let _guard = place.install();
+    for call in 0..100 {
+        paused().block_on(fetch.call(call));
+    }
+    let described = place.descriptions();
+    assert!(described < 100, "{described} descriptions of 101 calls");
 }
 
 /// Names that are made at run time, and names and labels that several chains have.
