@@ -87,13 +87,14 @@ pub(crate) struct Handles {
 impl Handles {
     fn new() -> Self {
         let secs = Duration::from_secs;
+        let budget = RetryBudget::new(0.2);
         Self {
             per_client: KeyedLimiter::new(100, secs(60)),
             store: RateLimiter::new(2_000, secs(1)),
             places: ConcurrencyLimiter::new(8),
             breaker: CircuitBreaker::builder().consecutive(20).named("store").build(),
-            hedge: Hedge::after(Duration::from_millis(30)),
-            budget: RetryBudget::new(0.2),
+            hedge: Hedge::after(Duration::from_millis(30)).budget(&budget),
+            budget,
             items: Memo::builder().ttl(secs(2)).capacity(500).build(),
         }
     }

@@ -160,7 +160,7 @@ fn examples() -> Vec<Row> {
                 .rate_limited(&limiter)
                 .concurrency_limited(&adaptive)
                 .unless_open(&breaker)
-                .hedged(Hedge::after(ms(30)))
+                .hedged(Hedge::after(ms(30)).budget(&budget))
                 .retry_with(RetryPolicy::exponential(ms(10)))
                 .transient()
                 .budgeted(&budget)
