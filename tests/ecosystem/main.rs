@@ -1,5 +1,8 @@
-//! Features that are off by default, in the programs that people have. Builds faster than
-//! `tests/it`.
+//! The features for other crates, which are off by default. Its modules are named after them.
+//! Builds faster than `tests/it`.
 
 mod metrics;
+mod reqwest;
+mod serde;
+mod tower;
 mod traced;

@@ -135,6 +135,18 @@ auto_traits! {
     Lint: Send Sync Unpin;
     decor::stream::RateLimited<Empty<u8>>: Send Sync Unpin;
     decor::stream::TimeoutEach<Empty<Output>>: Send Sync Unpin;
+    HeldBody<String>: Send Sync Unpin;
+    HeldBody<Local>: not_send not_sync Unpin;
+
+    // Services. A layer has the traits of its closure, whatever it wraps.
+    decor::tower::ServiceFn<All, Local>: Send Sync Unpin;
+    decor::tower::ServiceFn<NotSync, u64>: Send not_sync Unpin;
+    decor::tower::ChainService<All>: Send Sync Unpin;
+    decor::tower::ChainLayer<All, Local, Local>: Send Sync Unpin;
+    decor::tower::ChainLayer<Local, All, All>: not_send not_sync Unpin;
+    decor::tower::HttpService<All>: Send Sync Unpin;
+    decor::tower::HttpLayer<All, Local, Local>: Send Sync Unpin;
+    decor::tower::HttpLayer<Local, All, All>: not_send not_sync Unpin;
 
     // Settings, with the closures in them.
     Deprecation: Send Sync Unpin;
@@ -146,10 +158,13 @@ auto_traits! {
     Logging: Send Sync Unpin;
     MemoBuilder<String, u64>: Send Sync Unpin;
     MemoBuilder<Local, Local>: Send Sync Unpin;
+    MemoConfig: Send Sync Unpin;
     MemoStats: Send Sync Unpin;
     RetryBudget: Send Sync Unpin;
     RetryBudgetConfig: Send Sync Unpin;
     RetryBudgetStats: Send Sync Unpin;
+    RateLimit: Send Sync Unpin;
+    RateLimiterConfig: Send Sync Unpin;
     RetryConfig: Send Sync Unpin;
     RetryPolicy: Send Sync Unpin;
     Schedule: Send Sync Unpin;
