@@ -2,6 +2,8 @@
 //!
 //! Each decorator has one entry, for async and for sync functions.
 
+#[cfg(feature = "metrics")]
+use crate::decorators::metered::{Classifies, Metering};
 #[cfg(feature = "chaos")]
 use crate::{Chaos, decorators::chaotic::Chaotic};
 use crate::{
@@ -29,6 +31,7 @@ use crate::{
         retry::Retry,
         timed::{OutcomeOf, Timing},
         timeout::Timeout,
+        traced::{SpanByArgs, Spanned, Traced},
         unless_open::UnlessOpen,
         validated::Validated,
     },
@@ -50,6 +53,7 @@ use std::{
     panic::Location,
     time::Duration,
 };
+use tracing::Span;
 
 /// The decorators, as methods of async functions, of closures that return a future, and of sync
 /// functions after [`.blocking()`](crate::blocking::SyncFn::blocking), with 0 to 8 arguments.
@@ -246,6 +250,163 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     {
         let name = self.name().or_place(Location::caller());
         watched(self, Logged::new(logging, name))
+    }
+
+    /// Makes a span of `tracing` for each call: `call`, with the name of the call as `otel.name`.
+    ///
+    /// The span begins at the first poll, is entered at each poll, and closes when the call ends.
+    /// What the call does is within the span: events, spans of other libraries, requests that carry
+    /// the span on. Its target is `decor::call`, its level `info`. Its fields:
+    ///
+    /// | field | value |
+    /// |---|---|
+    /// | `otel.name` | the name |
+    /// | `attempt` | number of the attempt, from 2 on |
+    /// | `outcome` | `ok`, `err`, `cancelled` or `panicked` |
+    /// | `otel.status_code` | `ERROR` if the call failed or panicked |
+    /// | `otel.status_description` | the text of the error |
+    ///
+    /// `tracing-opentelemetry` takes the fields with `otel.` as the name and the status of its
+    /// span. Other subscribers show them as fields. Takes `Result`s.
+    ///
+    /// # Place in a chain
+    ///
+    /// Before `retry_with`, makes a span of each attempt. Behind it, makes one span of the call as
+    /// a whole, which is an error only if the call as a whole failed. With both, the attempts are
+    /// children of the call. Before `memoized`, makes a span of each load.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped closes its span once, with the outcome `cancelled` and without an
+    /// error. A call that panics closes its span once, with the outcome `panicked`. The call itself
+    /// is dropped outside of the span.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{Error, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, Error> { Ok(id) }
+    ///
+    /// let fetch = fetch
+    ///     .timeout(Duration::from_secs(2))
+    ///     .traced("attempt")
+    ///     .retry_with(RetryPolicy::default())
+    ///     .transient()
+    ///     .timeout(Duration::from_secs(10))
+    ///     .traced("fetch");
+    /// assert_eq!(fetch.call(42).await, Ok(42));
+    /// # }
+    /// ```
+    #[track_caller]
+    fn traced(self, name: impl Into<Name>) -> Around<Self, GateLayer<Traced>>
+    where
+        Self::Output: ResultLike<Err: Display>,
+    {
+        watched(self, Traced(name.into()))
+    }
+
+    /// [`traced`](Self::traced), with a span of your own, which the closure `span` makes from the
+    /// arguments.
+    ///
+    /// The closure takes each argument by reference, with its type written. It is called at the
+    /// first poll, with or without a subscriber, and the function is called within the span. Of the
+    /// fields of [`traced`](Self::traced), the span gets those that it declares, as in
+    /// `info_span!("fetch", id, outcome = Empty)`. For [`.call(..)`](crate::calling), the function
+    /// must be `Clone`. Stands where [`traced`](Self::traced) stands.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    /// use tracing::{field::Empty, info_span};
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+    ///
+    /// let fetch = fetch.traced_with(|id: &u64| {
+    ///     info_span!("fetch", id, outcome = Empty, otel.status_code = Empty)
+    /// });
+    /// assert_eq!(fetch.call(42).await, Ok(42));
+    /// # }
+    /// ```
+    #[track_caller]
+    fn traced_with<P>(self, span: P) -> Around<Spanned<Self, P>, SpanByArgs>
+    where
+        P: Inspect<Args, Output = Span>,
+        Self::Output: ResultLike<Err: Display>,
+    {
+        let describe = Describe::new(|spanned: &Spanned<Self, P>, chain| spanned.callable().add_to(chain));
+        Around::new(Spanned::new(self, span), SpanByArgs, describe)
+    }
+
+    /// Records the duration of each call in the histogram `decor.call.duration`, and counts the
+    /// calls in progress in the gauge `decor.call.active`. Feature `metrics`.
+    ///
+    /// The labels are `name` and, of the histogram, `outcome` (`completed`, `cancelled`,
+    /// `panicked`). The time counts from the first poll, in seconds.
+    /// [`metered_with`](Self::metered_with) tells successes from failures, and adds labels. Takes
+    /// any output.
+    ///
+    /// The metrics go to the recorder of the `metrics` crate, which is looked up at each call. A
+    /// recorder that is installed later gets the calls that begin after that. Without a recorder,
+    /// the clock is not read. The module [`metrics`](crate::metrics) has the metrics of handles,
+    /// and says how exporters show them.
+    ///
+    /// A name that is a literal costs less than one that is made at run time. Its labels are kept
+    /// for ever, as the recorder keeps them.
+    ///
+    /// # Place in a chain
+    ///
+    /// Stands last to measure the whole call, waits and retries included. Before `retry_with`,
+    /// measures each attempt. Before `memoized`, measures each load.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped, or that panics, is recorded once, and is no longer active.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// async fn fetch(id: u64) -> u64 { id }
+    /// assert_eq!(fetch.metered("fetch").call(42).await, 42);
+    /// # }
+    /// ```
+    #[cfg(feature = "metrics")]
+    #[track_caller]
+    fn metered(self, name: impl Into<Name>) -> Around<Self, GateLayer<Metering>> {
+        self.metered_with(Metering::new(name))
+    }
+
+    /// [`metered`](Self::metered), with a [`Metering`] of your own: outcome by result, types of
+    /// errors, labels. Feature `metrics`.
+    ///
+    /// Stands where [`metered`](Self::metered) stands.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Metering, prelude::*};
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+    ///
+    /// let metering = Metering::new("fetch").by_result().label("server.address", "api.example");
+    /// assert_eq!(fetch.metered_with(metering).call(42).await, Ok(42));
+    /// # }
+    /// ```
+    #[cfg(feature = "metrics")]
+    #[track_caller]
+    fn metered_with<O>(self, metering: Metering<O>) -> Around<Self, GateLayer<Metering<O>>>
+    where
+        O: Classifies<Self::Output>,
+    {
+        watched(self, metering.ready())
     }
 
     /// Gives each call at most `limit`, and then drops the call and returns

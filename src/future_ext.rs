@@ -1,5 +1,7 @@
 //! Decorators of bare futures: all those that neither repeat the call nor read its arguments.
 
+#[cfg(feature = "metrics")]
+use crate::decorators::metered::{CallMeter, Classifies, Metering};
 #[cfg(feature = "chaos")]
 use crate::{Chaos, decorators::chaotic::Chaotic};
 use crate::{
@@ -17,6 +19,7 @@ use crate::{
         rate_limited::{Admission, RefusableAdmission},
         timed::{AnyOutput, OutcomeOf, Stopwatch, Timing},
         timeout::TimeoutFuture,
+        traced::{ByClosure, CallNamed, CallSpan},
         unless_open::UnlessOpen,
     },
     layer::{Gate, GatedFuture, MappedFuture},
@@ -37,6 +40,7 @@ use std::{
     hash::Hash,
     time::Duration,
 };
+use tracing::Span;
 
 /// The decorators, as methods of every future.
 ///
@@ -153,6 +157,89 @@ pub trait FutureExt: Future + Sized {
         S: ShowValue<<Self::Output as ResultLike>::Ok>,
     {
         GatedFuture::new(self, CallLog::new(logging, Name::of_future::<Self>()))
+    }
+
+    /// Makes a span of `tracing` for the call; see [`FnExt::traced`](crate::FnExt::traced).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+    /// assert_eq!(fetch(42).traced("fetch").await, Ok(42));
+    /// # }
+    /// ```
+    fn traced(self, name: impl Into<Name>) -> GatedFuture<Self, CallSpan<CallNamed>, Self::Output>
+    where
+        Self::Output: ResultLike<Err: Display>,
+    {
+        GatedFuture::new(self, CallSpan::named(name.into()))
+    }
+
+    /// [`traced`](Self::traced), with a span of your own, which is made at the first poll; see
+    /// [`FnExt::traced_with`](crate::FnExt::traced_with). A future's arguments are gone, so the
+    /// closure takes none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    /// use tracing::{field::Empty, info_span};
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+    /// let span = || info_span!("fetch", id = 42, outcome = Empty);
+    /// assert_eq!(fetch(42).traced_with(span).await, Ok(42));
+    /// # }
+    /// ```
+    fn traced_with<P>(self, span: P) -> GatedFuture<Self, CallSpan<ByClosure<P>>, Self::Output>
+    where
+        P: Fn() -> Span,
+        Self::Output: ResultLike<Err: Display>,
+    {
+        GatedFuture::new(self, CallSpan::by(span))
+    }
+
+    /// Records the duration of the call as a metric; see [`FnExt::metered`](crate::FnExt::metered).
+    /// Feature `metrics`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::prelude::*;
+    ///
+    /// async fn fetch(id: u64) -> u64 { id }
+    /// assert_eq!(fetch(42).metered("fetch").await, 42);
+    /// # }
+    /// ```
+    #[cfg(feature = "metrics")]
+    fn metered(self, name: impl Into<Name>) -> GatedFuture<Self, CallMeter<AnyOutput>, Self::Output> {
+        self.metered_with(Metering::new(name))
+    }
+
+    /// [`metered`](Self::metered), with a [`Metering`] of your own; see
+    /// [`FnExt::metered_with`](crate::FnExt::metered_with). Feature `metrics`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use decor::{Metering, prelude::*};
+    ///
+    /// async fn fetch(id: u64) -> Result<u64, String> { Ok(id) }
+    /// let metering = Metering::new("fetch").by_result();
+    /// assert_eq!(fetch(42).metered_with(metering).await, Ok(42));
+    /// # }
+    /// ```
+    #[cfg(feature = "metrics")]
+    fn metered_with<O>(self, metering: Metering<O>) -> GatedFuture<Self, CallMeter<O>, Self::Output>
+    where
+        O: Classifies<Self::Output>,
+    {
+        GatedFuture::new(self, CallMeter::new(metering))
     }
 
     /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout).

@@ -205,6 +205,14 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         self.shards.iter().flat_map(|shard| lock(shard).handles.keys().cloned().collect::<Vec<_>>()).collect()
     }
 
+    /// The handles of the keys that are remembered.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn handles(&self) -> Vec<Arc<T::Handle>> {
+        let of_shard =
+            |shard: &Shard<K, T>| shard.handles.values().map(|key| Arc::clone(&key.handle)).collect::<Vec<_>>();
+        self.shards.iter().flat_map(|shard| of_shard(&lock(shard))).collect()
+    }
+
     /// Changes the bound. While the number of keys exceeds it, forgets the key that would be idle
     /// next.
     pub(crate) fn set_bound(&self, bound: usize) {

@@ -38,6 +38,8 @@
 //! | [`logged`](FnExt::logged), [`logged_with`](FnExt::logged_with) | yes | yes | logs the start and the end of each call |
 //! | [`logged_values`](FnExt::logged_values) | the value | yes | the same with arguments and value |
 //! | [`logged_args`](FnExt::logged_args) | | yes | the same with a text that a closure makes from the arguments |
+//! | [`traced`](FnExt::traced), [`traced_with`](FnExt::traced_with) | yes | yes | makes a span of each call, and of each attempt before a retry |
+//! | [`metered`](FnExt::metered), [`metered_with`](FnExt::metered_with) | yes | yes | records duration and outcome of each call as metrics; feature `metrics` |
 //! | [`timeout`](FnExt::timeout) | yes | yes | bounds the duration of each call; `.labelled("total")` tells the limit from others; the call knows its [`Deadline`] |
 //! | [`retry_with`](FnExt::retry_with) | | yes | calls the function again after a failure, by a [`RetryPolicy`]; [`budgeted`](Retry::budgeted) lets a shared [`RetryBudget`] pay for the retries of many calls |
 //! | [`hedged`](FnExt::hedged) | | yes | starts another call beside a call that takes too long, by a [`Hedge`]; not for sync functions |
@@ -326,6 +328,8 @@
 //!
 //! - `http`: [errors as HTTP responses](http), and `Retry-After` of a server for retries.
 //! - `reqwest`: [`Transient`] for `reqwest::Error`, and `http`. [`guide::clients`] has a client.
+//! - `metrics`: [`metered`](FnExt::metered) calls, and the statistics of handles, [as
+//!   metrics](metrics) of the `metrics` crate.
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `macros`: [`#[decorated(..)]`](decorated), a chain written above a function.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
@@ -346,6 +350,9 @@
 //! hedges, and a `logged` before a fallback logs the failures that it answers. `timed` and `logged`
 //! do not support tracing's feature `log`, which sends events to a `log` logger if there is no
 //! subscriber.
+//!
+//! [`traced`](FnExt::traced) makes spans, under the target `decor::call`. They need a subscriber
+//! for spans, such as that of `tracing-opentelemetry`.
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
 #![cfg_attr(
@@ -354,6 +361,7 @@
         feature = "http",
         feature = "macros",
         feature = "memo",
+        feature = "metrics",
         feature = "serde",
         feature = "tower"
     )),
@@ -387,6 +395,8 @@ mod keys;
 pub mod layer;
 #[cfg(feature = "memo")]
 mod memo;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(all(test, shuttle))]
 mod model_check;
 mod name;
@@ -523,6 +533,8 @@ pub use decor_macros::decorated;
 pub use decorators::DECORATORS;
 #[cfg(feature = "memo")]
 pub use decorators::memoized::Memoized;
+#[cfg(feature = "metrics")]
+pub use decorators::metered::Metering;
 pub use decorators::{
     boxed::BoxedFn,
     deprecated::Deprecation,
@@ -557,6 +569,9 @@ pub use transient::Transient;
 #[cfg(feature = "chaos")]
 #[doc(hidden)]
 pub use decorators::chaotic::Chaotic;
+#[cfg(feature = "metrics")]
+#[doc(hidden)]
+pub use decorators::metered::{ByErrorType, CallMeter, Classifies};
 #[doc(hidden)]
 pub use {
     call::{
@@ -581,6 +596,7 @@ pub use {
         settled::{Settled, Settling},
         timed::{AnyOutput, ByResult, Stopwatch},
         timeout::{Labelled, Unlabelled},
+        traced::{CallSpan, SpanByArgs, Spanned, Traced},
         unless_open::UnlessOpen,
         validated::Validated,
     },
@@ -616,7 +632,10 @@ pub mod future {
     pub use crate::{
         call::{Called, LateFuture, Repeated},
         concurrency_limiter::{AcquireConcurrency, AcquireManyConcurrency},
-        decorators::{fallback::FallbackFuture, hedged::HedgedFuture, retry::RetryFuture, timeout::TimeoutFuture},
+        decorators::{
+            fallback::FallbackFuture, hedged::HedgedFuture, retry::RetryFuture, timeout::TimeoutFuture,
+            traced::SpannedFuture,
+        },
         layer::{GatedFuture, MappedFuture},
         rate_limiter::{Acquire, AcquireMany},
     };

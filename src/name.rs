@@ -94,6 +94,18 @@ impl Name {
         }
     }
 
+    /// The text: static, or shared if it was made at run time.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn text(&self) -> Result<&'static str, &Arc<str>> {
+        match &self.0 {
+            Text::Place(place) => Ok(text_of(place)),
+            Text::Static(Kind::Given, name) => Ok(name),
+            Text::Static(Kind::Function, path) => Ok(function_name(path)),
+            Text::Static(Kind::Future, path) => Ok(maker_of(path)),
+            Text::Shared(name) => Err(name),
+        }
+    }
+
     pub(crate) fn get(&self) -> &str {
         match &self.0 {
             Text::Place(place) => text_of(place),

@@ -53,15 +53,16 @@ impl Striped {
     /// this one.
     pub(crate) fn get(&self) -> u64 {
         let reset_at = self.reset_at.load(Relaxed);
-        self.sum().saturating_sub(reset_at)
+        self.total().saturating_sub(reset_at)
     }
 
     #[cfg(any(feature = "memo", test))]
     pub(crate) fn reset(&self) {
-        self.reset_at.store(self.sum(), Relaxed);
+        self.reset_at.store(self.total(), Relaxed);
     }
 
-    fn sum(&self) -> u64 {
+    /// The count since the counter was made. No reset makes it fall.
+    pub(crate) fn total(&self) -> u64 {
         self.stripes.iter().map(|stripe| stripe.0.load(Relaxed)).sum()
     }
 }

@@ -35,5 +35,7 @@ groups! {
     blocking: 1_000
     timed: 1_000
     logged: 1_000
+    traced: 1_000
+    metered: 1_000
     depth: 1_000
 }

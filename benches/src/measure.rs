@@ -101,6 +101,12 @@ impl Side {
         Self { run: Arc::new(run), future: Some(size_of::<S::Future>()) }
     }
 
+    /// Runs each batch of calls within `around`.
+    pub fn within(self, around: impl Fn(&dyn Fn()) + Send + Sync + 'static) -> Self {
+        let Self { run, future } = self;
+        Self { run: Arc::new(move |times| around(&|| run(times))), future }
+    }
+
     /// Does the job `times` times.
     pub fn run(&self, times: u64) {
         (self.run)(times);

@@ -228,6 +228,15 @@ impl<C, Args, F> LateFuture<C, Args, F> {
             state: State::Due(callable, args),
         }
     }
+
+    /// The arguments of a call that has not begun; `None` after that.
+    #[inline]
+    pub(crate) fn due_args(&self) -> Option<&Args> {
+        match &self.state {
+            State::Due(_, args) => Some(args),
+            State::Called(_) | State::Gone => None,
+        }
+    }
 }
 
 impl<C, Args, F: Future> Future for LateFuture<C, Args, F> {

@@ -415,6 +415,13 @@ impl<K: Eq + Hash + Clone> KeyedBreaker<K> {
         self.keys.stats()
     }
 
+    /// The states of all keys that are remembered. Looks at each without the locks of the keys,
+    /// because a change of state calls back.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn states(&self) -> impl Iterator<Item = CircuitState> + use<K> {
+        self.keys.handles().into_iter().map(|core| core.look(Clock::current()).0)
+    }
+
     /// Returns the counts of one key since it came; `None` for a key that is not remembered.
     ///
     /// Neither adds the key nor keeps it from being forgotten.

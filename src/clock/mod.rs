@@ -368,6 +368,9 @@ mod tests {
         let policy = RetryPolicy::default();
         assert_eq!(reads(fetch.timed("fetch").call()), 0);
         assert_eq!(reads(fetch.logged().call()), 0);
+        assert_eq!(reads(fetch.traced("fetch").call()), 0);
+        #[cfg(feature = "metrics")]
+        assert_eq!(reads(fetch.metered("fetch").call()), 0, "no recorder is installed");
         assert_eq!(reads(fetch.timeout(SECOND).call()), 0);
         assert_eq!(reads(fetch.retry_with(&policy).when(|_| true).call()), 0);
         assert_eq!(reads(fetch.hedged(SECOND).call()), 0);

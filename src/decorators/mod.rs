@@ -2,6 +2,7 @@
 
 pub(crate) mod backing_off;
 pub(crate) mod boxed;
+pub(crate) mod callback;
 #[cfg(feature = "chaos")]
 pub(crate) mod chaotic;
 pub(crate) mod concurrency_limited;
@@ -15,6 +16,8 @@ pub(crate) mod invalidating;
 pub(crate) mod logged;
 #[cfg(feature = "memo")]
 pub(crate) mod memoized;
+#[cfg(feature = "metrics")]
+pub(crate) mod metered;
 pub(crate) mod named;
 pub(crate) mod pausing;
 pub(crate) mod rate_limited;
@@ -23,6 +26,7 @@ pub(crate) mod settled;
 pub(crate) mod stream;
 pub(crate) mod timed;
 pub(crate) mod timeout;
+pub(crate) mod traced;
 pub(crate) mod unless_open;
 pub(crate) mod validated;
 
@@ -35,6 +39,7 @@ macro_rules! for_each_decorator {
     ($do_it:ident) => {
         $do_it! {
             timed(name) timed_with(timing) logged() logged_values() logged_args(pick) logged_with(logging)
+            traced(name) traced_with(span) metered(name) metered_with(metering)
             timeout(limit) retry_with(policy) hedged(hedge)
             rate_limited(limiter) rate_limited_by(limiter, permits) rate_limited_by_key(limiter, key)
             rate_limited_within(limiter, max_wait) rate_limited_within_by_key(limiter, max_wait, key)

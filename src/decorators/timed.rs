@@ -3,15 +3,15 @@
 use crate::{
     Name,
     clock::Instant,
+    decorators::callback::Callback,
     describe::StepKind,
     layer::{
         ByMemo, Decoration, End, Gate, GateSource, MemoOutcome, Outcome, Renewable, Wait, captures_nothing,
         memo_outcome, repeats_in_place,
     },
-    sync::Arc,
     trace::{Readable, enabled, event},
 };
-use std::{fmt, mem::needs_drop, task::Poll, time::Duration};
+use std::{fmt, task::Poll, time::Duration};
 use tracing::Level;
 
 /// Settings of `.timed_with(..)`: level, threshold, outcome and destination of a measurement.
@@ -44,36 +44,8 @@ pub struct Timing<O = AnyOutput> {
     name: Name,
     level: Level,
     slower_than: Option<Duration>,
-    sink: Option<Sink>,
+    sink: Option<Callback<Measurement, ()>>,
     outcome: O,
-}
-
-type AnySink = dyn Fn(&Measurement) + Send + Sync;
-
-/// The receiver of the measurements. A sink without state is not counted by reference, because each
-/// call clones its sink.
-#[derive(Clone)]
-enum Sink {
-    Stateless(&'static AnySink),
-    Shared(Arc<AnySink>),
-}
-
-impl Sink {
-    fn new<S: Fn(&Measurement) + Send + Sync + 'static>(sink: S) -> Self {
-        if size_of::<S>() == 0 && !needs_drop::<S>() {
-            // Such a box has no memory, and nothing to free.
-            Self::Stateless(Box::leak(Box::new(sink)))
-        } else {
-            Self::Shared(Arc::new(sink))
-        }
-    }
-
-    fn record(&self, measurement: &Measurement) {
-        match self {
-            Self::Stateless(sink) => sink(measurement),
-            Self::Shared(sink) => sink(measurement),
-        }
-    }
 }
 
 impl Timing {
@@ -199,7 +171,7 @@ impl<O> Timing<O> {
     /// # }
     /// ```
     pub fn record_to(mut self, sink: impl Fn(&Measurement) + Send + Sync + 'static) -> Self {
-        self.sink = Some(Sink::new(sink));
+        self.sink = Some(Callback::new(sink));
         self
     }
 
@@ -209,7 +181,7 @@ impl<O> Timing<O> {
         }
         let measurement = Measurement { name: self.name.clone(), elapsed, outcome, memo };
         match &self.sink {
-            Some(sink) => sink.record(&measurement),
+            Some(sink) => sink.call(&measurement),
             None => event!(
                 self.level,
                 name = &*self.name,

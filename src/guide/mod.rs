@@ -5,6 +5,7 @@
 //! | [`axum`] | from an empty crate to an API with limits that is served |
 //! | [`clients`] | call an HTTP API with reqwest: errors, limits, retries, requests that must not be sent twice |
 //! | [`config`] | the limits of a service in a file, which is read again while the service runs |
+//! | [`observing`] | spans, metrics, and the page that Prometheus reads |
 //! | [`recipes`] | use decor with sqlx, tonic, the AWS SDK, reqwest-middleware, and a route of axum |
 //! | [`streams`] | read the tokens of a model, with two limits and a charge for what came |
 
@@ -13,5 +14,7 @@ pub mod axum;
 pub mod clients;
 #[cfg(feature = "serde")]
 pub mod config;
+#[cfg(all(feature = "memo", feature = "metrics"))]
+pub mod observing;
 pub mod recipes;
 pub mod streams;

@@ -307,6 +307,14 @@ impl<F, G: Gate<T>, T> GatedFuture<F, G, T> {
 }
 
 impl<F, G: Gate<T>, T> GatedFuture<F, G, T> {
+    /// The call and its gate; `None` after the first poll.
+    #[inline]
+    pub(crate) fn before_first_poll(self: Pin<&mut Self>) -> Option<(&F, &mut G)> {
+        let this = self.project();
+        let is_due = this.passage.state == State::Unpolled;
+        is_due.then(|| (this.call.into_ref().get_ref(), &mut this.passage.gate))
+    }
+
     /// Puts the call behind another gate, made from this one.
     ///
     /// # Panics

@@ -355,4 +355,10 @@ impl<K: Key, V: Value> Core<K, V> {
         let entries = self.index.read_each().map(|shard| shard.len() as u64).sum();
         self.counters.read(entries, self.settings.capacity())
     }
+
+    /// The counts since the memo was made, which no clear resets.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn totals(&self) -> MemoStats {
+        self.counters.totals()
+    }
 }

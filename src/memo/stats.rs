@@ -195,25 +195,35 @@ pub(super) struct Counters {
 
 impl Counters {
     pub(super) fn read(&self, entries: u64, capacity: u64) -> MemoStats {
-        let ended = self.loaded.get() + self.failed.get() + self.loads_abandoned.get();
-        let loads = self.loads_begun.get();
+        MemoStats { entries, capacity, ..self.read_by(self.hits.get(), Counter::get) }
+    }
+
+    /// The counts since the memo was made. No reset makes them fall.
+    #[cfg(feature = "metrics")]
+    pub(super) fn totals(&self) -> MemoStats {
+        self.read_by(self.hits.total(), Counter::total)
+    }
+
+    fn read_by(&self, hits: u64, read: fn(&Counter) -> u64) -> MemoStats {
+        let ended = read(&self.loaded) + read(&self.failed) + read(&self.loads_abandoned);
+        let loads = read(&self.loads_begun);
         MemoStats {
-            hits: self.hits.get(),
-            misses: self.misses.get(),
-            coalesced: self.coalesced.get(),
+            hits,
+            misses: read(&self.misses),
+            coalesced: read(&self.coalesced),
             loads,
             loading: loads.saturating_sub(ended),
-            load_failures: self.failed.get(),
-            loads_abandoned: self.loads_abandoned.get(),
-            refreshes: self.refreshes.get(),
-            refreshes_ahead: self.refreshes_ahead.get(),
-            stale_hits: self.stale_hits.get(),
-            stale_on_error: self.stale_on_error.get(),
-            expirations: self.expirations.get(),
-            evictions: self.evictions.get(),
-            entries,
-            capacity,
-            total_load_time: Duration::from_nanos(self.load_time.get()),
+            load_failures: read(&self.failed),
+            loads_abandoned: read(&self.loads_abandoned),
+            refreshes: read(&self.refreshes),
+            refreshes_ahead: read(&self.refreshes_ahead),
+            stale_hits: read(&self.stale_hits),
+            stale_on_error: read(&self.stale_on_error),
+            expirations: read(&self.expirations),
+            evictions: read(&self.evictions),
+            entries: 0,
+            capacity: 0,
+            total_load_time: Duration::from_nanos(read(&self.load_time)),
         }
     }
 
@@ -232,7 +242,12 @@ impl Counters {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
+pub(super) struct Counter {
+    total: AtomicU64,
+    /// Total at the latest reset. A reset leaves the total as it is, because an exported counter
+    /// must not fall.
+    reset_at: AtomicU64,
+}
 
 impl Counter {
     pub(super) fn count(&self) {
@@ -240,14 +255,19 @@ impl Counter {
     }
 
     pub(super) fn add(&self, n: Nanos) {
-        self.0.fetch_add(n, Relaxed);
+        self.total.fetch_add(n, Relaxed);
+    }
+
+    fn total(&self) -> u64 {
+        self.total.load(Relaxed)
     }
 
     fn get(&self) -> u64 {
-        self.0.load(Relaxed)
+        let reset_at = self.reset_at.load(Relaxed);
+        self.total().saturating_sub(reset_at)
     }
 
     fn reset(&self) {
-        self.0.store(0, Relaxed);
+        self.reset_at.store(self.total(), Relaxed);
     }
 }

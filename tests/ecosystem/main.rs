@@ -1,6 +1,8 @@
 //! The features for other crates, which are off by default. Its modules are named after them.
 //! Builds faster than `tests/it`.
 
+mod metrics;
 mod reqwest;
 mod serde;
 mod tower;
+mod traced;

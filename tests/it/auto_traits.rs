@@ -15,7 +15,7 @@ use decor::{
     describe::{Chain, HandleId, Lint, Retries, Step, StepKind},
     future::{
         Acquire, AcquireConcurrency, AcquireMany, AcquireManyConcurrency, Called, GatedFuture, HedgedFuture,
-        LateFuture, Repeated, TimeoutFuture,
+        LateFuture, Repeated, SpannedFuture, TimeoutFuture,
     },
     layer::{Decoration, End, Gate, Gated, GatedBy, Wait},
     prelude::*,
@@ -109,6 +109,7 @@ auto_traits! {
 
     // Handles.
     Hedge: Send Sync Unpin;
+    decor::metrics::Observer: Send Sync Unpin;
     Chaos: Send Sync Unpin;
 
     // Data.
@@ -149,6 +150,9 @@ auto_traits! {
 
     // Settings, with the closures in them.
     Deprecation: Send Sync Unpin;
+    Metering: Send Sync Unpin;
+    decor::metrics::Metric: Send Sync Unpin;
+    decor::metrics::Report<'static>: not_send not_sync Unpin;
     HedgeConfig: Send Sync Unpin;
     ChaosConfig: Send Sync Unpin;
     Logging: Send Sync Unpin;
@@ -263,6 +267,11 @@ auto_traits! {
     LateFuture<All, (NotSync,), Ready<Output>>: Send not_sync Unpin;
     LateFuture<All, (PhantomPinned,), PinnedFuture>: Send Sync not_unpin;
     LateFuture<All, (PhantomPinned,), Ready<Output>>: Send Sync Unpin;
+    SpannedFuture<All, (u64,), Ready<Output>, All, Output>: Send Sync Unpin;
+    SpannedFuture<All, (u64,), Ready<Output>, Local, Output>: not_send not_sync Unpin;
+    SpannedFuture<Local, (u64,), Ready<Output>, All, Output>: not_send not_sync Unpin;
+    SpannedFuture<All, (NotSync,), Ready<Output>, All, Output>: Send not_sync Unpin;
+    SpannedFuture<All, (u64,), PinnedFuture, All, Output>: Send Sync not_unpin;
     Repeated<All, (u64,), Ready<Output>>: Send Sync Unpin;
     Repeated<All, (Local,), Ready<Output>>: not_send not_sync Unpin;
     Repeated<NotSync, (u64,), Ready<Output>>: Send not_sync Unpin;

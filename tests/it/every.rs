@@ -28,6 +28,10 @@ macro_rules! every_decorator {
             logged_values: |f| f.logged_values() => ".logged_values()";
             logged_args: |f| f.logged_args(|arg: &Arg| *arg) => ".logged_args(..)";
             logged_with: |f| f.logged_with(decor::Logging::new()) => ".logged()";
+            traced: |f| f.traced("f") => ".traced(\"f\")";
+            traced_with: |f| f.traced_with(|_: &Arg| tracing::info_span!("f")) => ".traced_with(..)";
+            metered: |f| f.metered("f") => ".metered(\"f\")";
+            metered_with: |f| f.metered_with(decor::Metering::new("f")) => ".metered(\"f\")";
             timeout: |f| f.timeout(secs(1)) => ".timeout(1s)";
             retry_with: |f| f.retry_with(RetryPolicy::default())
                 => ".retry_with(exponential from 1s by 2, no jitter, 3 attempts)";
@@ -103,6 +107,10 @@ macro_rules! every_future_decorator {
             logged: |f| f.logged();
             logged_values: |f| f.logged_values();
             logged_with: |f| f.logged_with(decor::Logging::new());
+            traced: |f| f.traced("f");
+            traced_with: |f| f.traced_with(|| tracing::info_span!("f"));
+            metered: |f| f.metered("f");
+            metered_with: |f| f.metered_with(decor::Metering::new("f"));
             timeout: |f| f.timeout(secs(1));
             rate_limited: |f| f.rate_limited(&every::limiter());
             rate_limited_by: |f| f.rate_limited_by(&every::limiter(), 2_u32);

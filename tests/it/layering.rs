@@ -29,7 +29,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("decorators", &["decorators"]),
     ("extension traits", &["fn_ext", "future_ext", "stream_ext", "diagnostics"]),
-    ("facades", &["", "prelude", "calling", "blocking", "guide", "test_util", "tower"]),
+    ("facades", &["", "prelude", "calling", "blocking", "guide", "metrics", "test_util", "tower"]),
 ];
 
 #[test]

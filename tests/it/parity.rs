@@ -7,12 +7,13 @@
 
 use crate::support::{Listener, listen, ms, paused, secs};
 use decor::{
-    CircuitBreaker, Deprecation, Error, KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, Logging, Memo,
+    CircuitBreaker, Deprecation, Error, KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, Logging, Memo, Metering,
     RateLimiter, RetryBudget, RetryPolicy, Timing, Transient,
     layer::{Decoration, End, Gate, Wait},
     prelude::*,
     test_util::{self, VirtualClock},
 };
+use metrics_util::debugging::DebuggingRecorder;
 use std::{
     fmt::{self, Debug},
     future::Future,
@@ -21,7 +22,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-use tracing::Level;
+use tracing::{Level, Span, field::Empty, span};
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 enum Fault {
@@ -43,6 +44,28 @@ impl Transient for Fault {
     fn retry_after(&self) -> Option<Duration> {
         if let Self::Throttled(wait) = self { Some(*wait) } else { None }
     }
+}
+
+impl Fault {
+    fn of(&self) -> &'static str {
+        match self {
+            Self::Policy(Error::TimedOut { .. }) => "timeout",
+            _ => "own",
+        }
+    }
+}
+
+/// A span of the user, with the target of decor's own spans.
+fn span(n: u32) -> Span {
+    span!(target: "decor::test", Level::INFO, "mine", n, attempt = Empty, outcome = Empty, otel.status_code = Empty)
+}
+
+/// All metrics with their labels and values.
+fn metrics_of(recorder: &DebuggingRecorder) -> Vec<String> {
+    let metrics = recorder.snapshotter().snapshot().into_vec().into_iter();
+    let mut shown = metrics.map(|(key, _, _, value)| format!("{} {value:?}", key.key())).collect::<Vec<_>>();
+    shown.sort();
+    shown
 }
 
 type Answer = Result<u32, Fault>;
@@ -317,6 +340,33 @@ parity! {
         { let memo: Memo<u32, u32> = Memo::ttl(secs(10)); }
         |f| f.memoized(&memo).logged_with(Logging::new().by_memo()),
         [0 => 1, 0 => 1, 0 => 2];
+
+    // traced
+    traced: [slow(250, ok(1)), slow(10, FATAL)]
+        |f| f.traced("f"),
+        [0 => 1, 0 => 2];
+    traced_attempts: [slow(10, BUSY), slow(20, ok(7))]
+        |f| f.traced("attempt").retry_with(policy()).traced("call"),
+        [0 => 1];
+    traced_within_a_limit: [slow(10, BUSY), slow(2000, ok(7)), ok(8)]
+        |f| f.traced("attempt").timeout(secs(1)).retry_with(policy()).traced("call"),
+        [0 => 1];
+    traced_with: [slow(10, BUSY), slow(20, ok(7)), FATAL]
+        |f| f.traced_with(|n: &u32| span(*n)).retry_with(policy()).when(|error| *error == Fault::Busy).traced("call"),
+        [0 => 1, 0 => 2];
+
+    // metered
+    metered: [slow(250, ok(1)), FATAL]
+        { let recorder = DebuggingRecorder::new(); let _guard = metrics::set_default_local_recorder(&recorder); }
+        |f| f.metered("f"),
+        [0 => 1, 0 => 2], metrics_of(&recorder);
+    metered_with: [slow(10, BUSY), slow(2000, ok(7)), ok(8)]
+        { let recorder = DebuggingRecorder::new(); let _guard = metrics::set_default_local_recorder(&recorder); }
+        |f| f.timeout(secs(1))
+            .metered_with(Metering::new("attempt").by_result().error_type(Fault::of).label("host", "a.example"))
+            .retry_with(policy())
+            .metered("call"),
+        [0 => 1], metrics_of(&recorder);
 
     // timeout
     timeout_in_time: [slow(999, ok(7))]

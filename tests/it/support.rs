@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tracing::{
     Dispatch, Level, Subscriber,
     field::{Field, Visit},
+    span::{Attributes, Id, Record},
     subscriber::DefaultGuard,
 };
 use tracing_subscriber::{
@@ -19,6 +20,7 @@ use tracing_subscriber::{
     filter::LevelFilter,
     layer::{Context, SubscriberExt},
     registry,
+    registry::LookupSpan,
 };
 
 pub(crate) const fn ms(millis: u64) -> Duration {
@@ -127,7 +129,29 @@ impl Listener {
 
 struct Recorder(Arc<Mutex<Vec<Line>>>);
 
-impl<S: Subscriber> Layer<S> for Recorder {
+/// A span of decor is a line when it closes, with its fields in the message.
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        context.span(id).unwrap().extensions_mut().insert(fields);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        values.record(context.span(id).unwrap().extensions_mut().get_mut::<Fields>().unwrap());
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        let span = context.span(&id).unwrap();
+        let (meta, fields) = (span.metadata(), span.extensions_mut().remove::<Fields>().unwrap().0);
+        if !meta.target().starts_with("decor::") {
+            return;
+        }
+        let parent = span.parent().map_or("none", |parent| parent.name());
+        let message = format!("{} in {parent}: {fields:?}", span.name());
+        self.0.lock().unwrap().push(Line { target: meta.target().to_owned(), level: *meta.level(), message, fields });
+    }
+
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         let meta = event.metadata();
         if !meta.target().starts_with("decor::") {

@@ -90,10 +90,13 @@ cases! {
     memoized_method
     memoized_without_arguments
     not_a_gate
+    observed_unknown
     plain_output_bounded
     plain_output_guarded
     plain_output_logged
+    plain_output_metered_by_result
     plain_output_retried
+    plain_output_traced
     predicate_of_another_error
     reference_as_callable
     retried_counter_called
@@ -103,6 +106,7 @@ cases! {
     settled_plain_output
     shared_counter_decorated
     shared_error_not_clone
+    span_not_annotated
     stack_called
     stack_of_another_error
     stack_over_arguments

@@ -5,7 +5,7 @@ use crate::{
     every::Open,
     support::{ms, secs},
 };
-use decor::{Error, Failure, RetryError, Transient, describe::Chain, prelude::*};
+use decor::{Error, Failure, Hedge, Metering, RetryError, Transient, describe::Chain, prelude::*};
 use std::{collections::BTreeSet, fs, io, time::Duration};
 
 async fn fetch(_: u64) -> io::Result<String> {
@@ -319,6 +319,27 @@ fn examples() -> Vec<Row> {
                 .validated(|_: &u64| Ok::<_, &str>(()))
                 .logged()
                 .timed("complete")
+                .boxed()
+                .describe(),
+        ),
+        (
+            "examples/metrics/service.rs",
+            fetch
+                .timeout(ms(100))
+                .traced("store")
+                .metered_with(Metering::new("store").by_result().error_type(|_: &io::Error| "io"))
+                .guarded_by(&breaker)
+                .rate_limited(&limiter)
+                .concurrency_limited(&adaptive)
+                .unless_open(&breaker)
+                .hedged(Hedge::after(ms(30)).budget(&budget))
+                .retry_with(RetryPolicy::exponential(ms(10)))
+                .transient()
+                .budgeted(&budget)
+                .memoized(&users)
+                .timeout(secs(1))
+                .traced("item")
+                .metered("item")
                 .boxed()
                 .describe(),
         ),
