@@ -515,6 +515,15 @@ pub mod stream {
     pub use crate::decorators::stream::{rate_limited::RateLimited, timeout_each::TimeoutEach};
 }
 
+/// The parts of a limit that several processes share through a store, for the author of a store. See
+/// [`SharedQuota`](shared::SharedQuota).
+pub mod shared {
+    pub use crate::{
+        policy::{Answer, Ask, Charge, Grant, Limits, Probe, Run, RunAnswer, StoreError},
+        rate_limiter::shared::{Asker, SharedQuota},
+    };
+}
+
 /// The README's examples are tests as well.
 #[cfg(all(doctest, feature = "memo"))]
 #[doc = include_str!("../README.md")]

@@ -15,6 +15,7 @@ mod freshness;
 mod hedge;
 mod limit;
 mod retry;
+mod shared;
 
 pub use budget::RetryBudgetConfig;
 #[cfg(feature = "chaos")]
@@ -24,6 +25,7 @@ pub use concurrency::ConcurrencyConfig;
 pub use hedge::HedgeConfig;
 pub use limit::Permits;
 pub use retry::{Backoff, Jitter, RetryConfig, RetryPolicy, Schedule};
+pub use shared::{Answer, Ask, Charge, Grant, Limits, Probe, Run, RunAnswer, StoreError};
 
 pub(crate) use budget::{BudgetPlan, Refill, retries};
 #[cfg(feature = "chaos")]
