@@ -22,11 +22,15 @@ use std::time::Duration;
 ///
 /// # Grants
 ///
-/// A call is *due* at the first moment at which all its permits are free, after all calls that were
-/// granted before it, and no earlier than the end of a pause. The store notes the permits of a
-/// granted call with the stamp `due + hold`, the last moment at which the call may use them. The
-/// permits leave a window when they are a period older than their stamp. A stamp may be rounded up,
-/// and must be no earlier than the stamps before it.
+/// A call is *due* at the first moment at which all its permits are free, no earlier than the calls
+/// that were granted before it, and no earlier than the end of a pause. The store notes the permits
+/// of a granted call with the stamp `due + hold`, the last moment at which the call may use them.
+/// The permits leave a window when they are a period older than their stamp. A stamp may be rounded
+/// up, and must be no earlier than the stamps before it.
+///
+/// With even spacing there are no stamps. The schedule advances by an interval for each permit, from
+/// the due moment if that is later. A call of more than the burst is due when a full burst is free.
+/// A charge advances the schedule from its stamp, if the schedule is behind.
 ///
 /// A call is granted if it is due within the [reach](Self::reach), within the [span](Self::span) of
 /// the first call that is granted, and [within](Run::within) the time that its run allows. At the
@@ -123,8 +127,8 @@ pub enum Limits {
 /// See [`Ask`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    /// Permits of each call in each window. Entries beyond the windows are 0. A call of 0 permits
-    /// is due as if it took one, and takes none.
+    /// Permits of each call in each window, at least one of them above 0. Entries beyond the windows
+    /// are 0. A window with 0 plays no part for the call.
     pub permits: [u32; MAX_WINDOWS],
     /// Number of calls; at least 1.
     pub calls: u32,

@@ -35,6 +35,9 @@ use std::{fmt::Debug, time::Duration};
 /// back, `is_up` is `true` again, and the store calls [`Asker::ask`] of each asker whose request
 /// got an error since it went down.
 ///
+/// The limiter keeps the store in memory, and may be dropped within a call of `ask` or `answered`. A
+/// store may therefore be dropped on its own thread.
+///
 /// No request takes longer than a time limit of the store, connecting included. A request that
 /// exceeds it gets an error, and its answer is dropped if it comes later.
 pub trait SharedQuota: Send + Sync + Debug + 'static {
