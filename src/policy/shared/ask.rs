@@ -33,6 +33,9 @@ use std::time::Duration;
 /// The permits leave a window when they are a period older than their stamp. A stamp may be rounded
 /// up, and must be no earlier than the stamps before it.
 ///
+/// A state is kept for at least the longest period and a second after its last stamp. An asker may
+/// know its epoch until then.
+///
 /// With even spacing there are no stamps. The schedule advances by an interval for each permit, from
 /// the due moment if that is later. A call of more than the burst is due when a full burst is free.
 /// A charge advances the schedule from its stamp, if the schedule is behind.

@@ -103,6 +103,8 @@ pub(crate) struct Purse {
     is_down: bool,
     /// Epoch of the last answer.
     epoch: Option<u64>,
+    /// Moment until which a permit that was used counts.
+    counts_until: Nanos,
     /// `true` if the store does not know the permits that are used and held, because it lost its
     /// state.
     is_forgotten: bool,
@@ -177,6 +179,7 @@ impl Purse {
             recent: Recent::default(),
             is_down: false,
             epoch: None,
+            counts_until: 0,
             is_forgotten: false,
             free: None,
             next_free: 0,
@@ -353,6 +356,8 @@ impl Purse {
     }
 
     fn note_use(&mut self, now: Nanos, counts: &Counts) {
+        let longest = self.limits.iter().map(|(_, period)| *period).max().unwrap_or(0);
+        self.counts_until = now.saturating_add(longest);
         self.used.iter_mut().zip(counts).for_each(|(ledger, &count)| ledger.add(now, count));
         if let Some(alone) = &mut self.alone {
             alone.take(now, counts);
@@ -489,7 +494,7 @@ impl Purse {
             self.ask_from = now.saturating_add(NOTHING_TO_ASK);
             return None;
         }
-        let counts_any = self.used.iter().any(|ledger| !ledger.is_empty()) || self.held.idle_at() > 0;
+        let counts_any = self.counts_until > now || self.held.idle_at() > 0;
         let mut ask = Ask::new(self.limits_to_ask());
         ask.hold = Duration::from_nanos(hold);
         ask.span = Duration::from_nanos(SPAN);
