@@ -438,9 +438,15 @@ impl Driver {
                 return Poll::Ready(());
             };
             if moment <= now {
-                let event = schedule.events.pop_first().map(|(_, event)| event);
+                let Some((_, event)) = schedule.events.pop_first() else { continue };
                 drop(schedule);
-                event.into_iter().for_each(|event| process.handle(now, event));
+                let gives_way = matches!(event, Event::Answer(..));
+                process.handle(now, event);
+                if gives_way {
+                    // Requests of other processes come before the next of this one.
+                    wait.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 continue;
             }
             if let Some(running) = &mut schedule.driver {
