@@ -869,7 +869,7 @@ impl State {
         if self.try_admit(&counts) {
             return Admission::Done(Ok(self.now));
         }
-        if let Some(down) = self.error_while_down(request.can_fail) {
+        if let Some(down) = self.error_while_down(request.can_fail, &counts) {
             return Admission::Done(self.refuse(down).map(|()| self.now));
         }
         let latest = request.max_wait.map_or(Nanos::MAX, |wait| self.now.saturating_add(nanos(wait)));
@@ -1108,7 +1108,7 @@ impl State {
             self.take(counts);
             return Ok(());
         }
-        if let Some(down) = self.error_while_down(true) {
+        if let Some(down) = self.error_while_down(true, counts) {
             return self.refuse(down);
         }
         if let Some(purse) = self.quota.purse_mut() {
