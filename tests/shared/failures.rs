@@ -1,6 +1,6 @@
 //! Each row of the table of failures.
 
-use crate::support::{Record, SECOND, abort, closed, ms, start, window};
+use crate::support::{Record, SECOND, abort, ms, start, window};
 use decor::{
     Error, OnFailure, RateLimiter, Transient,
     shared::Probe,
