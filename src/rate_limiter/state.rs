@@ -61,8 +61,8 @@
 //!
 //! If the limit is that of a store, the time is the store's, and no waiter has a timer. The store's
 //! thread takes the place of the rechecks: it calls when the head is due or was not polled in time,
-//! and wakes or skips it. A waiter's longest wait ends by the store's answer. While the store is up,
-//! the rows with "longest wait passed" therefore do not apply, and these apply in addition:
+//! and wakes or skips it. A waiter's longest wait ends by the store's answer. While the store is
+//! up, the rows with "longest wait passed" therefore do not apply, and these apply in addition:
 //!
 //! | state | event | action | next state |
 //! |---|---|---|---|
@@ -346,8 +346,8 @@ impl Core {
         }
     }
 
-    /// The moment in the clock's own terms. `None` if the clock cannot represent it, and for a shared
-    /// limit, because the store wakes the waiters.
+    /// The moment in the clock's own terms. `None` if the clock cannot represent it, and for a
+    /// shared limit, because the store wakes the waiters.
     pub(super) fn instant(&self, clock: Clock, moment: Nanos) -> Option<Instant> {
         if self.store.is_some() { None } else { self.epoch.instant(clock, moment) }
     }

@@ -113,7 +113,7 @@ async fn a_lease_asks_for_what_was_taken_in_the_last_hold() {
     limiter.acquire().await;
     assert_eq!(limiter.stats().asks, 2);
     limiter.acquire().await; // and three ahead
-    sleep(ms(21)).await; // which nobody takes in time
+    sleep(ms(21)).await; // which no call takes in time
     assert_eq!(limiter.try_acquire().map_err(|_| ()), Err(()));
     assert_eq!((limiter.stats().asks, limiter.stats().lapsed), (3, 3));
 }

@@ -18,8 +18,8 @@ const PATIENCE_GRAIN: Nanos = 1_000_000;
 #[derive(Debug)]
 pub(crate) struct Batch {
     limits: Vec<u32>,
-    /// Held permits that are left for the next waiter. `None` once a waiter was not covered, because
-    /// the permits that are left would have to wait for that waiter's.
+    /// Held permits that are left for the next waiter. `None` once a waiter was not covered,
+    /// because the permits that are left would have to wait for that waiter's.
     left: Option<[u64; MAX_WINDOWS]>,
     pub(super) runs: Vec<Run>,
     calls: u32,
@@ -28,8 +28,8 @@ pub(crate) struct Batch {
 /// The place of a waiter in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Held permits cover the waiter, or it wants none. A waiter that wants more than a limit, which
-    /// was lowered, counts as covered too: it is refused when its turn comes.
+    /// Held permits cover the waiter, or it wants none. A waiter that wants more than a limit,
+    /// which was lowered, counts as covered too: it is refused when its turn comes.
     Covered,
     /// The request has this run for the waiter.
     Run(u32),

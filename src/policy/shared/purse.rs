@@ -417,7 +417,7 @@ impl Purse {
         if is_busy { Nanos::MAX } else { used.max(self.held.idle_at()) }
     }
 
-    /// A moment for the error of a refused call, whose due moment may not be known.
+    /// A moment for the error of a refused call. The due moment of the call may not be known.
     pub(crate) fn known_due(&self, now: Nanos, due: Nanos) -> Nanos {
         if due != Nanos::MAX {
             return due;
@@ -596,7 +596,7 @@ impl Purse {
         Some(Answered { refusals, pause: self.note_pause(now, nanos(answer.pause), flight.pause_news.is_some()) })
     }
 
-    /// Puts the granted permits into the purse. Returns the runs whose other calls are refused.
+    /// Puts the granted permits into the purse. Returns the runs with calls that are refused.
     fn take_runs(
         &mut self,
         now: Nanos,
@@ -608,7 +608,8 @@ impl Purse {
         for (run, answer) in flight.runs.iter().zip(answers) {
             for grant in &answer.grants {
                 let due = nanos(grant.due);
-                let (from, until) = (now.saturating_add(due), flight.at.saturating_add(due).saturating_add(flight.hold));
+                let (from, until) =
+                    (now.saturating_add(due), flight.at.saturating_add(due).saturating_add(flight.hold));
                 if from <= until {
                     self.held.put(&run.permits, grant.calls, from, until);
                 } else {

@@ -92,8 +92,8 @@ impl State {
         }
     }
 
-    /// Wakes the waiters that a store that is down has refused, and those whose longest wait has
-    /// passed while this process decides alone.
+    /// Wakes the waiters that are refused because the store is down, and those with a longest wait
+    /// that has passed while this process decides alone.
     pub(super) fn attend_to_failure(&mut self, after: &mut Aftermath) {
         let Some(purse) = self.quota.purse().filter(|purse| purse.is_down()) else { return };
         let now = self.now;

@@ -16,7 +16,13 @@ enum Event {
     Pass(Nanos),
     /// Waiters that want so many permits of both windows each. The answer comes after a trip, in
     /// which nothing else happens, and grants calls at these moments.
-    Ask { waiters: Vec<u32>, trip: Nanos, dues: Vec<Nanos>, loses: bool, grace: Nanos },
+    Ask {
+        waiters: Vec<u32>,
+        trip: Nanos,
+        dues: Vec<Nanos>,
+        loses: bool,
+        grace: Nanos,
+    },
     /// A request without an answer.
     Fail,
     Take(u32),
@@ -140,7 +146,10 @@ fn check_report(ask: &Ask, naive: &Naive) -> Result<(), TestCaseError> {
     }
     let refund = if naive.is_forgotten { 0 } else { naive.refund };
     prop_assert_eq!(ask.refund, [refund, refund, 0, 0]);
-    prop_assert_eq!(ask.epoch.is_some(), naive.knows_epoch && (naive.counts_until > naive.now || !naive.held.is_empty()));
+    prop_assert_eq!(
+        ask.epoch.is_some(),
+        naive.knows_epoch && (naive.counts_until > naive.now || !naive.held.is_empty())
+    );
     Ok(())
 }
 
@@ -238,7 +247,10 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
                         OnFailure::Closed => false,
                         OnFailure::Local { .. } => naive.has_part(permits),
                     };
-                prop_assert_eq!(purse.clone().due_after(naive.now, &[0; MAX_WINDOWS], &both(permits)) <= naive.now, is_held || is_alone);
+                prop_assert_eq!(
+                    purse.clone().due_after(naive.now, &[0; MAX_WINDOWS], &both(permits)) <= naive.now,
+                    is_held || is_alone
+                );
                 prop_assert_eq!(purse.try_take(naive.now, &both(permits)), is_held || is_alone);
                 if is_held {
                     naive.take(permits);
