@@ -37,4 +37,4 @@ pub(crate) use freshness::{Freshness, Lifetime, Rest, Stamp};
 pub(crate) use hedge::{HedgePlan, Latencies, Trigger};
 pub(crate) use limit::{Counts, MAX_WINDOWS, Pacer, Quota, SlidingLog, Sums, Ticks, excess};
 pub(crate) use retry::{Delays, FailedAttempt, RetryDecision};
-pub(crate) use shared::{Place, Purse, Sharing};
+pub(crate) use shared::{Answered, Place, Purse, Sharing};

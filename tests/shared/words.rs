@@ -195,6 +195,25 @@ async fn set_limit_changes_this_processs_view_of_the_one_log() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_try_behind_more_longest_waits_than_fit_into_a_request_is_one_round_trip() {
+    let store = FakeStore::new();
+    store.set_trip(ms(2));
+    let limiter = closed(window(1, 60 * SECOND), &store);
+    limiter.acquire().await;
+    let waiting = (0..200).map(|n| {
+        let limiter = limiter.clone();
+        tokio::spawn(async move { limiter.acquire_within(ms(100_000 + 10 * n)).await })
+    });
+    let waiting = waiting.collect::<Vec<_>>();
+    sleep(ms(10)).await;
+    assert_eq!(limiter.waiting(), 200, "all may still be served");
+    let (begun, asks) = (Instant::now(), limiter.stats().asks);
+    assert!(matches!(limiter.acquire_within(Duration::ZERO).await, Err(Error::RateLimited { .. })));
+    assert_eq!((begun.elapsed(), limiter.stats().asks), (ms(2), asks + 1));
+    waiting.iter().for_each(|call| call.abort());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_queue_gets_one_answer() {
     let store = FakeStore::new();
     store.set_trip(ms(4));

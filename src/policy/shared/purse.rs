@@ -164,6 +164,9 @@ pub(crate) struct Answered {
     /// For each run, the number of calls that were granted, and the moment at which the next could
     /// be due, if the others are refused.
     pub(crate) refusals: Vec<Option<(u32, Nanos)>>,
+    /// The first run with calls that still wait, the number of its calls that were granted, and the
+    /// earliest moment at which a later call could be due. `None` if no call of the request waits.
+    pub(crate) cut: Option<(u32, u32, Nanos)>,
     /// End of the pause; 0 if the pause of the store has ended, and `None` if nothing is known.
     pub(crate) pause: Option<Nanos>,
 }
@@ -511,7 +514,7 @@ impl Purse {
             self.ask_from = now.saturating_add(NOTHING_TO_ASK);
             return None;
         }
-        let counts_any = self.counts_until > now || self.held.idle_at() > 0;
+        let counts_any = self.counts_until > now || !self.held.is_empty();
         let mut ask = Ask::new(self.limits_to_ask());
         ask.hold = Duration::from_nanos(hold);
         ask.span = Duration::from_nanos(SPAN);
@@ -592,20 +595,22 @@ impl Purse {
         }
         self.epoch = Some(answer.epoch);
         self.ask_from = now.saturating_add(grace);
-        let refusals = self.take_runs(now, &flight, &answer.runs, grace);
-        Some(Answered { refusals, pause: self.note_pause(now, nanos(answer.pause), flight.pause_news.is_some()) })
+        let (refusals, cut) = self.take_runs(now, &flight, &answer.runs, grace);
+        Some(Answered { refusals, cut, pause: self.note_pause(now, nanos(answer.pause), flight.pause_news.is_some()) })
     }
 
-    /// Puts the granted permits into the purse. Returns the runs with calls that are refused.
+    /// Puts the granted permits into the purse. Returns the runs with calls that are refused, and
+    /// the first one with calls that still wait.
+    #[allow(clippy::type_complexity)] // the fields of `Answered`
     fn take_runs(
         &mut self,
         now: Nanos,
         flight: &InFlight,
         answers: &[RunAnswer],
         grace: Nanos,
-    ) -> Vec<Option<(u32, Nanos)>> {
-        let (mut refusals, mut is_cut) = (Vec::with_capacity(answers.len()), false);
-        for (run, answer) in flight.runs.iter().zip(answers) {
+    ) -> (Vec<Option<(u32, Nanos)>>, Option<(u32, u32, Nanos)>) {
+        let (mut refusals, mut cut) = (Vec::with_capacity(answers.len()), None);
+        for ((number, run), answer) in (0..).zip(&flight.runs).zip(answers) {
             for grant in &answer.grants {
                 let due = nanos(grant.due);
                 let (from, until) =
@@ -624,8 +629,8 @@ impl Purse {
             self.next_free = due;
             if run.within.is_some_and(|within| next > within) {
                 *refusals.last_mut().expect("pushed above") = Some((granted, due));
-            } else if !is_cut {
-                is_cut = true;
+            } else if cut.is_none() {
+                cut = Some((number, granted, due));
                 self.ask_from = if grace > 0 {
                     now.saturating_add(grace)
                 } else if nanos(next) > REACH {
@@ -635,7 +640,7 @@ impl Purse {
                 };
             }
         }
-        refusals
+        (refusals, cut)
     }
 
     fn note_pause(&mut self, now: Nanos, left: Nanos, has_told: bool) -> Option<Nanos> {
