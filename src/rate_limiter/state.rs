@@ -75,7 +75,7 @@ use super::{
     fast_path::FastPath,
     queue::{Demand, Queue, Ticket, Waiter},
     shared::Store,
-    stats::RateLimiterStats,
+    stats::{Counted, RateLimiterStats},
 };
 #[cfg(feature = "test-util")]
 use crate::clock::virtual_clock::ClockOfUse;
@@ -116,7 +116,7 @@ pub(crate) struct Core {
     /// The same as in the state.
     fast_path: Option<Arc<FastPath>>,
     /// The store of a shared limit; `None` for a limit of this process alone.
-    store: Option<Store>,
+    store: Option<Box<Store>>,
     state: Mutex<State>,
     #[cfg(feature = "test-util")]
     clock_of_use: ClockOfUse,
@@ -169,7 +169,7 @@ pub(super) struct State {
     /// The moment after the last pause, charge, change of limits, or return of a skipped waiter.
     /// Due times that were computed since then still hold.
     undisturbed_since: Nanos,
-    stats: RateLimiterStats,
+    stats: Counted,
     own: OwnSettings,
 }
 
@@ -333,13 +333,13 @@ impl Core {
             is_closed: false,
             now: 0,
             undisturbed_since: 0,
-            stats: RateLimiterStats::default(),
+            stats: Counted::default(),
             own: OwnSettings::default(),
         };
         Self {
             epoch,
             fast_path,
-            store,
+            store: store.map(Box::new),
             state: Mutex::new(state),
             #[cfg(feature = "test-util")]
             clock_of_use: ClockOfUse::default(),
@@ -631,17 +631,16 @@ impl Core {
 
     pub(super) fn stats(&self) -> RateLimiterStats {
         let state = lock(&self.state);
-        let admitted = state.stats.admitted + self.fast_path.as_deref().map_or(0, FastPath::admitted);
         let shared = state.quota.purse().map(Purse::counts).unwrap_or_default();
-        RateLimiterStats {
+        state.stats.and(RateLimiterStats {
+            admitted: self.fast_path.as_deref().map_or(0, FastPath::admitted),
             waiting: state.queue.len(),
-            admitted,
             asks: shared.asks,
             lapsed: shared.lapsed,
             admitted_alone: shared.admitted_alone,
-            is_up: self.store.as_ref().is_none_or(Store::is_up),
-            ..state.stats
-        }
+            is_up: self.store.as_ref().is_none_or(|store| store.is_up()),
+            ..RateLimiterStats::default()
+        })
     }
 
     /// The time until the limiter is idle with all permits free; `None` while calls wait, if it has

@@ -121,3 +121,25 @@ impl fmt::Display for RateLimiterStats {
         )
     }
 }
+
+/// The counts that the state of a limiter keeps. See [`RateLimiterStats`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counted {
+    pub(super) admitted: u64,
+    pub(super) delayed: u64,
+    pub(super) refused: u64,
+    pub(super) cancelled: u64,
+    pub(super) skipped: u64,
+    pub(super) total_wait: Duration,
+    pub(super) charged: [u64; MAX_WINDOWS],
+    pub(super) refunded: [u64; MAX_WINDOWS],
+}
+
+impl Counted {
+    /// Adds these counts to those that have another source.
+    pub(super) fn and(self, others: RateLimiterStats) -> RateLimiterStats {
+        let Self { admitted, delayed, refused, cancelled, skipped, total_wait, charged, refunded } = self;
+        let admitted = admitted + others.admitted;
+        RateLimiterStats { admitted, delayed, refused, cancelled, skipped, total_wait, charged, refunded, ..others }
+    }
+}
