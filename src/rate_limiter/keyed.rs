@@ -277,6 +277,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// let text = "`shared` is not set, but must be set by `.shared(store, on_failure)`";
     /// assert_eq!(error.to_string(), text);
     /// ```
+    #[allow(clippy::needless_pass_by_value)] // as the other constructors that take a builder
     pub fn try_shared(
         builder: RateLimiterBuilder,
         name: impl Fn(&K) -> String + Send + Sync + 'static,

@@ -51,7 +51,7 @@ impl Slow {
             let now = self.opened.elapsed();
             let left = match wants.askers.first_key_value() {
                 Some(((at, _), _)) if *at <= now => return wants.askers.pop_first().unwrap().1,
-                Some(((at, _), _)) => *at - now,
+                Some(((at, _), _)) => at.saturating_sub(now),
                 None => Duration::from_secs(60),
             };
             wants = has_come.wait_timeout(wants, left).unwrap().0;
@@ -63,7 +63,7 @@ impl Slow {
         for run in &ask.runs {
             let grants = (0..run.calls).map(|_| {
                 *next_due = (*next_due).max(now) + Duration::from_millis(1);
-                Grant { calls: 1, due: *next_due - now }
+                Grant { calls: 1, due: next_due.saturating_sub(now) }
             });
             answer.runs.push(RunAnswer { grants: grants.collect(), next: None });
         }

@@ -1,6 +1,6 @@
 //! The words of a limiter, on a shared limit.
 
-use crate::support::{SECOND, closed, ms, window};
+use crate::support::{SECOND, abort, closed, ms, window};
 use decor::{Error, OnFailure, prelude::*, test_util::FakeStore};
 use futures::future::join_all;
 use std::time::Duration;
@@ -210,7 +210,7 @@ async fn a_try_behind_more_longest_waits_than_fit_into_a_request_is_one_round_tr
     let (begun, asks) = (Instant::now(), limiter.stats().asks);
     assert!(matches!(limiter.acquire_within(Duration::ZERO).await, Err(Error::RateLimited { .. })));
     assert_eq!((begun.elapsed(), limiter.stats().asks), (ms(2), asks + 1));
-    waiting.iter().for_each(|call| call.abort());
+    abort(waiting);
 }
 
 #[tokio::test(start_paused = true)]

@@ -55,7 +55,7 @@ impl State {
         purse.ask(now, wanted.by_window(), batch)
     }
 
-    pub(super) fn answered(&mut self, answer: Answer, after: &mut Aftermath) {
+    pub(super) fn answered(&mut self, answer: &Answer, after: &mut Aftermath) {
         let now = self.now;
         let Some(purse) = self.quota.purse_mut() else { return };
         let Some(answered) = purse.answered(now, answer) else { return };

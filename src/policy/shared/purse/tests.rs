@@ -211,7 +211,7 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
                 let is_lost = loses && ask.epoch.is_some();
                 let (mut answer, granted) = answer(&ask, naive.epoch, &dues, is_lost);
                 answer.grace = Duration::from_nanos(grace);
-                prop_assert!(purse.answered(naive.now, answer).is_some());
+                prop_assert!(purse.answered(naive.now, &answer).is_some());
                 if is_lost {
                     naive.is_forgotten = true;
                     if grace == 0 {
@@ -353,7 +353,7 @@ fn the_hold_is_three_round_trips_and_falls_slowly() {
         let ask = purse.ask(now, &[0; MAX_WINDOWS], batch).unwrap();
         holds.push(ask.hold.as_micros());
         now += trip * MS;
-        purse.answered(now, Answer::new(1));
+        purse.answered(now, &Answer::new(1));
     }
     assert_eq!(holds, [20_000, 20_000, 120_000, 120_000, 105_000]);
 }
