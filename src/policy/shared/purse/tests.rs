@@ -357,3 +357,22 @@ fn the_hold_is_three_round_trips_and_falls_slowly() {
     }
     assert_eq!(holds, [20_000, 20_000, 120_000, 120_000, 105_000]);
 }
+
+#[test]
+fn the_store_is_asked_to_call_only_earlier_than_before() {
+    let mut purse = purse(OnFailure::Closed);
+    let none = [0; MAX_WINDOWS];
+    let mut plan = |now: Nanos, wake_at: Nanos| {
+        if purse.begin_ask(now, &none).is_some() {
+            unreachable!("nothing to ask");
+        }
+        purse.plan_turn(now, &none, wake_at).map(|after| nanos(after))
+    };
+    assert_eq!(plan(0, Nanos::MAX), None, "no waiter and no report");
+    assert_eq!(plan(0, 100), Some(100));
+    assert_eq!(plan(10, 120), None, "the call at 100 comes first");
+    assert_eq!(plan(20, 60), Some(40));
+    assert_eq!(plan(60, 100), None, "that of 100 is still to come");
+    assert_eq!(plan(100, 120), Some(20));
+    assert_eq!(plan(200, 150), Some(0), "overdue");
+}
