@@ -132,7 +132,7 @@ impl<K: Key, V: Value> Core<K, V> {
         let mut judged = None;
         loop {
             let shard = self.index.write(hash);
-            match (&self.settings.valid_while, shard.find(hash, key).cloned()) {
+            match (&self.settings.closures.valid_while, shard.find(hash, key).cloned()) {
                 (Some(is_valid), Some(entry)) if judged.is_none_or(|(id, _)| id != entry.id) => {
                     drop(shard);
                     judged = Some((entry.id, is_valid(&entry.key, &entry.value)));

@@ -121,7 +121,7 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// # }
     /// ```
     pub fn invalidate_tag(&self, tag: &str) -> usize {
-        if self.core.settings.tags_by.is_none() {
+        if self.core.settings.closures.tags_by.is_none() {
             return 0;
         }
         self.core.invalidate_all(&Invalidation::Tag(tag))

@@ -177,12 +177,12 @@ impl<K: Key, V: Value> Leader<K, V> {
     #[allow(clippy::type_complexity)]
     fn fallback(&self, now: Nanos) -> Option<(Arc<Entry<K, V>>, V, bool)> {
         let Self { core, key, hash, .. } = self;
-        if self.purpose == Purpose::Load && !core.settings.lifetime.may_serve_stale() {
+        if self.purpose == Purpose::Load && !core.settings.lifetime.get().may_serve_stale() {
             return None;
         }
         let shard = core.index.read(*hash);
         let entry = shard.find(*hash, key).filter(|_| self.flight.generation == shard.generation)?;
-        let freshness = core.settings.lifetime.freshness(core.stamp(entry), now);
+        let freshness = core.settings.lifetime.get().freshness(core.stamp(entry), now);
         if freshness == Freshness::Dead {
             return None;
         }

@@ -84,6 +84,7 @@ use crate::{
     attempt::keeps_place_since,
     clock::{Clock, Epoch, Instant, Nanos, TIMER_RESOLUTION, nanos},
     deadline,
+    keys::Own,
     policy::{Counts, MAX_WINDOWS, Purse, Quota, Sums, excess},
     ring::Wakers,
     sync::{Arc, Mutex, MutexGuard, lock, lock_spinning},
@@ -198,25 +199,6 @@ struct OwnSettings {
     burst: Own,
     max_waiting: Own,
     longest_pause: Own,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Own {
-    #[default]
-    No,
-    /// Set on the key's limiter, and not yet compared with the setting of all keys.
-    Undecided,
-    /// Set on the key's limiter to another value than that of all keys. Stays `Yes` if both become
-    /// equal by a change for all keys, because that may change back.
-    Yes,
-}
-
-impl Own {
-    fn decide(&mut self, differs: impl FnOnce() -> bool) {
-        if *self == Self::Undecided {
-            *self = if differs() { Self::Yes } else { Self::No };
-        }
-    }
 }
 
 /// A request to a limiter.
@@ -559,6 +541,18 @@ impl Core {
         })
     }
 
+    /// Changes all settings. The quota is refused if it has another kind.
+    pub(super) fn reload(&self, quota: &Quota, bounds: Bounds) -> Result<(), ConfigError> {
+        self.change(|state| {
+            state.quota.reload(state.now, quota)?;
+            state.bounds = bounds;
+            let undecided = Own::Undecided;
+            state.own =
+                OwnSettings { limits: undecided, burst: undecided, max_waiting: undecided, longest_pause: undecided };
+            Ok(())
+        })
+    }
+
     /// Changes the quota, and wakes the head, which may be due at another time now.
     fn change(&self, change: impl FnOnce(&mut State) -> Result<(), ConfigError>) -> Result<(), ConfigError> {
         self.with_state(Clock::current(), |state, after| {
@@ -572,10 +566,10 @@ impl Core {
 
     /// Adopts a change of the settings of all keys, apart from the key's own settings. Returns a
     /// waker to wake outside of all locks.
-    pub(super) fn follow(&self, old: &Settings, new: &Settings) -> Option<Waker> {
+    pub(super) fn follow(&self, old: &Settings, new: &Settings, is_reload: bool) -> Option<Waker> {
         let mut state = self.enter_and_expire(Clock::current());
         state.decide_own(old);
-        let State { quota, bounds, own, .. } = &mut *state;
+        let State { quota, bounds, own, now, .. } = &mut *state;
         if own.max_waiting == Own::No {
             bounds.max_waiting = new.bounds.max_waiting;
         }
@@ -588,7 +582,11 @@ impl Core {
             return None;
         }
         // Neither can fail, because the quota of all keys has accepted both.
-        let _ = limits.map(|limits| quota.set_limits(&limits));
+        let _ = match limits {
+            Some(limits) if is_reload => quota.reload_limits(*now, &limits),
+            Some(limits) => quota.set_limits(&limits),
+            None => Ok(()),
+        };
         let _ = burst.map(|burst| quota.set_burst(burst));
         state.quota_changed()
     }

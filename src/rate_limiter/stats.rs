@@ -16,6 +16,7 @@ use std::{fmt, time::Duration};
 /// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RateLimiterStats {
     /// Calls that were admitted. A call counts once, however many permits it took.
@@ -32,7 +33,8 @@ pub struct RateLimiterStats {
     pub skipped: u64,
     /// Calls that wait now.
     pub waiting: usize,
-    /// Total wait of the delayed calls.
+    /// Total wait of the delayed calls. serde writes `total_wait_seconds`.
+    #[cfg_attr(feature = "serde", serde(rename = "total_wait_seconds", serialize_with = "crate::serde::seconds"))]
     pub total_wait: Duration,
     /// Permits of each window that were [charged](crate::RateLimiter::charge), or used beyond a
     /// reservation that was [settled](crate::Around::settled). Entries beyond the limiter's windows

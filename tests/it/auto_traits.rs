@@ -142,10 +142,13 @@ auto_traits! {
     Logging: Send Sync Unpin;
     MemoBuilder<String, u64>: Send Sync Unpin;
     MemoBuilder<Local, Local>: Send Sync Unpin;
+    MemoConfig: Send Sync Unpin;
     MemoStats: Send Sync Unpin;
     RetryBudget: Send Sync Unpin;
     RetryBudgetConfig: Send Sync Unpin;
     RetryBudgetStats: Send Sync Unpin;
+    RateLimit: Send Sync Unpin;
+    RateLimiterConfig: Send Sync Unpin;
     RetryConfig: Send Sync Unpin;
     RetryPolicy: Send Sync Unpin;
     Schedule: Send Sync Unpin;

@@ -3,7 +3,10 @@
 use super::on_failure::OnFailure;
 use crate::{
     clock::Nanos,
-    policy::{Counts, MAX_WINDOWS, Pacer, SlidingLog},
+    policy::{
+        Counts, MAX_WINDOWS,
+        limit::{Pacer, SlidingLog},
+    },
 };
 
 /// All admissions of this process, against its part of the limits.

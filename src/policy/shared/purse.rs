@@ -512,7 +512,7 @@ impl Purse {
         let hold = self.hold();
         if self.sharing.lease > 0 && !runs.is_empty() {
             let taken = u32::try_from(self.recent.taken(now, hold)).unwrap_or(u32::MAX);
-            let calls = taken.min(self.sharing.lease);
+            let calls = taken.min(self.sharing.lease).min(self.limits[0].0);
             let permits = only_windows(&[1; MAX_WINDOWS], self.windows());
             runs.extend((calls > 0).then_some(Run { permits, calls, within: Some(Duration::ZERO) }));
         }
