@@ -325,6 +325,17 @@ fn a_report_has_at_most_64_entries_for_each_window_and_no_permit_less() {
 }
 
 #[test]
+fn a_moment_in_a_report_is_rounded_up_to_a_thousandth_of_the_period() {
+    let mut purse = purse(OnFailure::Closed);
+    purse.charge(MS + 1, &both(1));
+    purse.charge(2 * MS, &both(1));
+    let batch = purse.begin_ask(60 * MS, &[0; MAX_WINDOWS]).unwrap();
+    let ask = purse.ask(60 * MS, &[0; MAX_WINDOWS], batch).unwrap();
+    let charge = |permits| Charge { permits, stamp: -58_000 };
+    assert_eq!(ask.charges, [charge([2, 0, 0, 0]), charge([0, 2, 0, 0])]);
+}
+
+#[test]
 fn calls_with_the_same_wish_are_one_run_and_a_request_has_64() {
     let limits = [(LIMIT, PERIOD)];
     let mut batch = Batch::new(&limits, [0; MAX_WINDOWS]);
