@@ -40,7 +40,7 @@ use super::{
 use crate::{
     ConfigError, Name,
     clock::{Nanos, nanos},
-    policy::{Counts, MAX_WINDOWS},
+    policy::{Counts, MAX_WINDOWS, Permits},
 };
 use std::time::Duration;
 
@@ -310,7 +310,8 @@ impl Purse {
     /// Takes the permits of a call, if it can go now. Out of line, as all decisions, so that a
     /// limit of this process alone does not carry their code.
     #[inline(never)]
-    pub(crate) fn try_take(&mut self, now: Nanos, counts: &Counts) -> bool {
+    pub(crate) fn try_take(&mut self, now: Nanos, permits: &Permits) -> bool {
+        let Some(counts) = permits.fitting(self.windows()) else { return false };
         let counts = only_windows(counts, self.windows());
         if !self.is_down() {
             let is_held = self.held.try_take(now, &counts);
