@@ -21,6 +21,8 @@
 # - An exact limiter checks that it has no fast path, which a paced one has (10 of `exact`).
 # - A limit sets the deadline of its call, and restores the one before (25 of the chain). The cells
 #   themselves take 10; LLVM moves the output once more, because the cells are restored after it.
+# - The capacity and the times of a memo can be reloaded (2 of `memo get`, 4 of `async joined`), and
+#   those of a pacer (2 of `paced`).
 # - A load in the background leaves its caller's deadline. The branch for it moves registers (12 of
 #   `async memo`).
 #
@@ -58,13 +60,13 @@ async bare:27
 async retried:134
 async logged:91
 async timed:282
-exact:292
-paced:187
+exact:289
+paced:189
 async limited:447
-memo get:224
+memo get:226
 memo evicting:24000
-async memo:335
-async joined:607
+async memo:325
+async joined:611
 async chain:794
 CASES
 

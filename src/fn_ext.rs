@@ -424,7 +424,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// Hedge only functions that may be called twice for one result. The function is first called
     /// when the future is polled, and must be `Fn`, because its calls run at the same time. The
-    /// arguments are cloned for each call that another may follow, the first included. Nothing is
+    /// arguments are cloned for each call except the last that the hedge allows. Nothing is
     /// allocated before the second call starts. A call that is ready at its first poll needs
     /// neither timer nor clock. If several calls are ready in one poll, the earliest wins. Takes
     /// `Result`s of async functions. Sync functions have no hedge, because a thread cannot be
@@ -450,8 +450,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// # Panics
     ///
-    /// When a pending call is polled outside of a tokio runtime with its timer enabled. A panic of
-    /// any of the calls is the panic of the call, and ends all of them.
+    /// When a pending call is polled outside of a tokio runtime with its timer enabled. If one of
+    /// the calls panics, the panic reaches the caller, and the other calls are dropped.
     ///
     /// # Examples
     ///
@@ -981,7 +981,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # Errors
     ///
     /// [`Error::CircuitOpen`](crate::Error::CircuitOpen), with the time until the circuit is
-    /// half-open. The function is not called.
+    /// half-open; `None` if the breaker is isolated, or if all probes of a half-open circuit are
+    /// running. The function is not called.
     ///
     /// # Examples
     ///
@@ -1114,14 +1115,15 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Stands before `retry_with`, so that each attempt takes a permit, and gives it back before
     /// the delay. Stands behind the `timeout` of an attempt, so that an attempt that hangs gives
     /// its permit back, and so that the wait for a permit does not count as time of the attempt.
-    /// Stands behind `rate_limited`, so that a call that waits for its turn holds a permit, and
-    /// calls that wait for a permit use up no rate. A `timeout` behind the limiter bounds the wait
-    /// too. Stands before `memoized`, so that hits need no permit.
+    /// Stands behind `rate_limited`: a call takes its concurrency permit first, and its permit of
+    /// the rate last. A call that waits for concurrency uses up no rate. A call that waits for the
+    /// rate holds a concurrency permit. A `timeout` behind the limiter bounds the wait too. Stands
+    /// before `memoized`, so that hits need no permit.
     ///
     /// A retried attempt joins the end of the queue, whatever its policy is.
     ///
-    /// A function that calls itself, or another function with the same limiter, must not stand
-    /// behind it: the outer call would wait for a permit that it holds itself.
+    /// Do not put a limiter around a function that calls itself, or that calls another function of
+    /// the same limiter: the inner call would wait for a permit that the outer call holds.
     ///
     /// # Cancel safety
     ///

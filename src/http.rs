@@ -39,7 +39,7 @@
 //! | all others | 503 Service Unavailable | the wait, if it is known | the reason phrase |
 //!
 //! The body is `text/plain`. The text of a 503 or a 504 would show the names of functions and the
-//! lengths of queues to strangers, so the body has the reason phrase only. A timeout is no 408,
+//! lengths of queues to clients, so the body has the reason phrase only. A timeout is no 408,
 //! because browsers send a request again after a 408.
 //!
 //! # In a client

@@ -94,14 +94,14 @@
 //!
 //! let fetch = fetch
 //!     .timeout(secs(1)) // limit of each attempt
-//!     .guarded_by(&breaker) // counts the attempts that fail, and refuses all while most would
+//!     .guarded_by(&breaker) // counts the attempts that fail, and refuses all while the circuit is open
 //!     .rate_limited(&limiter) // calls that wait here reach the breaker when their turn comes
 //!     .concurrency_limited(&places)
 //!     .unless_open(&breaker) // calls do not queue only to be refused
 //!     .hedged(&hedge) // a second call beside one of the slowest
 //!     .retry_with(RetryPolicy::fixed(secs(1)))
 //!     .transient()
-//!     .budgeted(&budget) // hedges and retries share a budget, and each success pays for both
+//!     .budgeted(&budget) // hedges and retries share a budget, and each success pays twice
 //!     .timeout(secs(8)) // limit of each load
 //!     .memoized(&users)
 //!     .timeout(secs(10)) // limit of each caller
@@ -118,8 +118,8 @@
 //! # }
 //! ```
 //!
-//! If `fetch` hangs, every one of 20 callers has the fallback or its error within 2 s, and later
-//! callers at once.
+//! If `fetch` hangs, every one of 20 callers with different ids has the fallback or its error
+//! within 2 s, because the breaker opens, and later callers have the fallback at once.
 //!
 //! [`.describe()`](FnExt::describe) draws this chain, with the longest time of a call at each
 //! place:
@@ -153,7 +153,9 @@
 //! | `timeout` before `concurrency_limited` | an attempt that hangs gives its permit back |
 //!
 //! A `timeout` behind everything that waits (limiter, retry, memo) bounds every caller. What stands
-//! before it knows the [`Deadline`], and begins no wait that is known to be cut off.
+//! before it knows the [`Deadline`]. A retry begins no delay that would be cut off.
+//! `rate_limited_by` and `rate_limited_within` refuse such a wait at once. `rate_limited` and
+//! `concurrency_limited` cannot refuse, and wait until the limit.
 //!
 //! # Calling
 //!
@@ -298,9 +300,9 @@
 //! Delays, timeouts, pauses, windows and TTLs then last longer by that time. A value that expires
 //! at a time of day therefore needs a check of its own.
 //!
-//! The feature `fast-clock` carries the monotonic clock on by the counter of the processor, for the
-//! times of admissions, of stored values and of measurements. Timers stay tokio's, and all instants
-//! in the API stay those of tokio.
+//! With the feature `fast-clock`, decor reads the processor's counter between two reads of the
+//! monotonic clock, for the times of admissions, of stored values and of measurements. Timers stay
+//! tokio's, and all instants in the API stay those of tokio.
 //!
 //! - A time is off by tens of nanoseconds, and by less than a microsecond. The times of two threads
 //!   may differ by that.
@@ -315,9 +317,10 @@
 //! - The feature has no effect in a build with `test-util`, of tokio or of decor. Paused and
 //!   virtual clocks work as without it.
 //!
-//! After a fork, parent and child have a copy of each handle, and each copy admits as many calls as
-//! its limit. Fork before the first use, because a lock that another thread holds at that moment
-//! stays locked in the child.
+//! A handle limits one process. Three instances of a service admit three times the limit: give each
+//! a third. After a fork, parent and child have a copy of each handle, and each copy admits as many
+//! calls as its limit. Fork before the first use, because a lock that another thread holds at that
+//! moment stays locked in the child.
 //!
 //! # Features
 //!
@@ -441,8 +444,8 @@ pub use deadline::Deadline;
 ///
 /// - An async function is decorated as it is, and a sync one after `.blocking()`.
 /// - The chain is made at each call, so its handles are statics, or come from an expression such as
-///   `limiter()`. A handle that is made in the chain, as by `RateLimiter::new(..)`, would remember
-///   nothing, and is refused.
+///   `limiter()`. A handle that is made in the chain, as by `RateLimiter::new(..)`, would be new at
+///   each call. Such a chain does not compile.
 /// - A method works too. The method without its decorators is private, and is named
 ///   `fetch_undecorated` if the method is `fetch`. The receiver is the first argument of closures
 ///   over arguments. The chain of a method cannot name `self`.
@@ -454,11 +457,13 @@ pub use deadline::Deadline;
 ///
 /// # Errors
 ///
-/// The function has the errors of its chain.
+/// Those of the chain. The error of the function must carry [`Error`], as for a chain that is
+/// written behind a function.
 ///
 /// # Examples
 ///
-/// ```
+#[cfg_attr(feature = "memo", doc = "```")]
+#[cfg_attr(not(feature = "memo"), doc = "```text")]
 /// use decor::{decorated, prelude::*};
 /// use std::{io, sync::LazyLock, time::Duration};
 ///

@@ -51,7 +51,8 @@ use std::time::Duration;
 /// # }
 /// ```
 pub trait StreamExt: Stream + Sized {
-    /// Takes a permit of a shared limiter for each item, and waits for it.
+    /// Takes a permit of a shared limiter for each item, and waits for it. The wait has no limit of
+    /// its own.
     ///
     /// The item comes first, then its permit. A permit that was taken before would age while the
     /// stream is pending. The stream is not polled while an item waits for its permit.

@@ -69,12 +69,18 @@ impl Striped {
 /// The number of this thread's stripe.
 #[inline]
 fn stripe() -> usize {
-    STRIPE.get().unwrap_or_else(find_stripe)
+    match STRIPE.get() {
+        NOT_FOUND => find_stripe(),
+        number => number,
+    }
 }
 
+/// The number before the first count. Not an `Option`, because LLVM then inlines the access to the
+/// thread-local: 17 instructions of a paced permit.
+const NOT_FOUND: usize = usize::MAX;
+
 thread_local! {
-    /// `None` before the first count.
-    static STRIPE: Cell<Option<usize>> = const { Cell::new(None) };
+    static STRIPE: Cell<usize> = const { Cell::new(NOT_FOUND) };
     static LEASE: Lease<'static> = Lease::begin(&LEASES);
 }
 
@@ -87,7 +93,7 @@ fn find_stripe() -> usize {
     // All threads of a model run on one OS thread, so none has its own stripe.
     let lease = if cfg!(shuttle) { None } else { LEASE.try_with(|lease| lease.number).ok().flatten() };
     let number = lease.unwrap_or_else(|| OWN + THREADS.fetch_add(1, Relaxed) % SHARED);
-    STRIPE.set(Some(number));
+    STRIPE.set(number);
     number
 }
 
@@ -131,7 +137,7 @@ impl Drop for Lease<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
             // The destructor of another thread-local may still count, in a shared stripe.
-            STRIPE.set(Some(OWN));
+            STRIPE.set(OWN);
             self.leases.give_back(number);
         }
     }

@@ -70,7 +70,7 @@ async fn get_weather(State(api): State<Api>, Path(city): Path<String>) -> Result
 
 /// A body that is larger than the buffers of a connection, so that it ends only when it is read.
 async fn export() -> Body {
-    let frames = stream::repeat(Bytes::from_static(&[b'.'; FRAME])).take(FRAMES);
+    let frames = stream::repeat(Bytes::from(vec![b'.'; FRAME])).take(FRAMES);
     Body::from_stream(frames.map(Ok::<_, Infallible>))
 }
 

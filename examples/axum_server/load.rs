@@ -86,7 +86,9 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
 
     println!("{:<62}  {:<20}  {:<20}", "claim", "expected", "seen");
     let rows = rows?;
-    rows.iter().for_each(|row| println!("{row}"));
+    for row in &rows {
+        println!("{row}");
+    }
     let failed = rows.iter().filter(|row| !row.held()).count();
     ensure!(failed == 0, "{failed} of {} limits did not hold", rows.len());
     println!("\nall {} limits held", rows.len());

@@ -91,7 +91,7 @@ pub(crate) enum UpstreamError {
 impl Transient for UpstreamError {
     fn is_transient(&self) -> bool {
         match self {
-            Self::Request(_) => true,
+            Self::Request(error) => error.is_transient(),
             Self::Status(error) => error.is_transient(),
             Self::Policy(error) => error.is_transient(),
         }

@@ -44,7 +44,7 @@ use std::fmt;
 /// |---|---|
 /// | [`consecutive(5)`](Self::consecutive) | with the fifth failure in a row |
 /// | [`among(10, 20)`](Self::among) | with the tenth failure among the last twenty calls |
-/// | [`rate(0.5, thirty_seconds)`](Self::rate) | with the failure that makes half of the calls of the last 30 s fail, if there are [enough](crate::CircuitBreakerBuilder::minimum_calls) of them |
+/// | [`rate(0.5, thirty_seconds)`](Self::rate) | with a failure, if at least half of the calls of the last 30 s have failed, and if there are [enough](crate::CircuitBreakerBuilder::minimum_calls) calls |
 ///
 /// # States
 ///

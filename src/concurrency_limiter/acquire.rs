@@ -63,8 +63,8 @@ pub(crate) enum Patience {
 impl Patience {
     /// The longest wait of a call that joins the queue now; `None` for an unbounded wait.
     ///
-    /// A call that may be refused waits no longer than its deadline allows. Its own error says why
-    /// it has waited, and that of the timeout does not.
+    /// A call that may be refused waits no longer than its deadline allows. The limiter's error
+    /// then says why the call has waited. The error of the timeout would not.
     fn longest_wait(self) -> Option<Duration> {
         match self {
             Self::CannotFail => None,

@@ -15,7 +15,7 @@ use std::{fmt, ops::RangeInclusive, task::Waker, time::Duration};
 
 /// Limits the number of calls that run at once. All clones are one limiter.
 ///
-/// The field also says bulkhead. Keep a limiter in the state of the program, and share it among all
+/// Also known as a bulkhead. Keep a limiter in the state of the program, and share it among all
 /// functions that call the service, with
 /// [`.concurrency_limited(&limiter)`](crate::FnExt::concurrency_limited) or by hand. A
 /// [`RateLimiter`](crate::RateLimiter) limits how many calls begin in a period; a concurrency
@@ -58,8 +58,8 @@ use std::{fmt, ops::RangeInclusive, task::Waker, time::Duration};
 /// # The end of a call
 ///
 /// The permits of a decorated call go back after the call has been dropped, whether it completed,
-/// was cancelled, or panicked. Before a [retry](crate::FnExt::retry_with), each attempt gives its
-/// permits back before the delay.
+/// was cancelled, or panicked. In a chain with a [retry](crate::FnExt::retry_with) behind the
+/// limiter, each attempt gives its permits back before the delay.
 ///
 /// # Adaptive limits
 ///
@@ -77,8 +77,9 @@ use std::{fmt, ops::RangeInclusive, task::Waker, time::Duration};
 ///   limit. Cancelled and panicked calls count for nothing.
 ///
 /// An `Err` without a signal is a good end, because most errors say nothing about load, and because
-/// [`.concurrency_limited(..)`](crate::FnExt::concurrency_limited) takes any output. Name every
-/// error that does, timeouts included, in `.backing_off(..)`.
+/// [`.concurrency_limited(..)`](crate::FnExt::concurrency_limited) takes any output. In
+/// `.backing_off(..)`, name every error that shows an overload, timeouts included. A chain without
+/// a signal only raises the limit.
 ///
 /// # Calls for more than the limit
 ///

@@ -5,8 +5,9 @@
 //! ```toml
 //! [dependencies]
 //! axum = "0.8"
-//! decor = { version = "0.1", features = ["http", "tower"] }
-//! tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }
+//! decor = { path = "../decor", features = ["http", "tower"] } # a clone of the repository
+//! reqwest = "0.13" # for the requests of this page
+//! tokio = { version = "1", features = ["macros", "net", "rt-multi-thread", "time"] }
 //!
 //! [dev-dependencies]
 //! tokio = { version = "1", features = ["test-util"] }
@@ -58,11 +59,11 @@
 //! all threads, because a clone of a handle is the same handle. Routes that are added after
 //! `.layer(..)` have no limit, such as a health check.
 //!
-//! # Time, and requests at once
+//! # A time limit, and a limit of concurrent requests
 //!
-//! A chain reads from the inside out, so its last word sees a request first. Below, a request
-//! without a permit to begin is refused before it takes one of the places, and the time limit holds
-//! for the handler alone:
+//! The last decorator of a chain sees a request first. Below, a request that finds all concurrency
+//! permits in use is answered 503, and takes no permit of the rate. The time limit holds for the
+//! handler alone:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -79,8 +80,8 @@
 //! let at_once = ConcurrencyLimiter::new(1);
 //! let app: Router = Router::new().route("/slow/{secs}", get(slow)).layer(http_layer(move |next| {
 //!     next.timeout(Duration::from_secs(5)) // 504
-//!         .try_concurrency_limited(&at_once) // 503
 //!         .try_rate_limited(&limiter) // 429
+//!         .try_concurrency_limited(&at_once) // 503
 //! }));
 //!
 //! # let get = async |secs: u64| {
@@ -92,16 +93,19 @@
 //! # }
 //! ```
 //!
-//! If a handler hangs, every caller has its 504 after 5 s. The place of a request is free again
-//! when the body of its response has ended, and not when its head was sent. With
+//! If a handler hangs, every caller has its 504 after 5 s. The `timeout` ends when the handler
+//! returns the head of the response, and does not bound the body. The concurrency permit is free
+//! when the body has ended, so a body that hangs holds its permit.
+//! [`timeout_each`](crate::StreamExt::timeout_each) bounds the stream of such a body. With
 //! [`concurrency_limited_within`](crate::FnExt::concurrency_limited_within), requests wait for a
-//! place for a bounded time.
+//! permit for a bounded time.
 //!
 //! # A limit for each API key
 //!
 //! A [`KeyedLimiter`](crate::KeyedLimiter) has a limit for each key, and remembers 65,536 keys. The
-//! key comes from the request. A text from outside is a good key for a limit, and a bad name in a
-//! metric.
+//! key comes from the request. Check the key before the limiter: a client that sends another key
+//! with each request gets a new limit each time. Beyond 65,536 keys, the key that would be idle
+//! next is forgotten, and starts anew.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -201,8 +205,8 @@
 //!         .route("/items/{id}", get(item))
 //!         .layer(http_layer(move |next| {
 //!             next.timeout(Duration::from_secs(5))
-//!                 .try_concurrency_limited(&at_once)
 //!                 .try_rate_limited_by_key(&per_key, api_key)
+//!                 .try_concurrency_limited(&at_once)
 //!         }))
 //!         .route("/health", get(async || "well"))
 //! }

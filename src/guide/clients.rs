@@ -85,7 +85,7 @@
 //! let limiter = RateLimiter::new(50, secs(1));
 //! let get_user = decor::with_context(api, get_user)
 //!     .timeout(secs(5)) // limit of each attempt
-//!     .pausing(&limiter, ApiError::retry_after) // a 429 holds back all calls
+//!     .pausing(&limiter, ApiError::retry_after) // a Retry-After holds back all calls
 //!     .rate_limited(&limiter)
 //!     .retry_with(RetryPolicy::default().max_hint(secs(20)))
 //!     .transient()
@@ -107,9 +107,10 @@
 //!   limit passes, the request is dropped, and its connection is closed.
 //! - `pausing` and `rate_limited` share a limiter with all other functions that call this API. A
 //!   `Retry-After` of 7 s then holds back their calls too.
-//! - A hint beyond `max_hint` gives up at once, because a caller should not sleep for an hour. The
-//!   limiter stays paused, for its [`longest_pause`](crate::RateLimiterBuilder::longest_pause) at
-//!   most.
+//! - If the hint is longer than `max_hint`, the retry gives up at once. The limiter stays paused
+//!   for the hint, but for at most its [`longest_pause`](crate::RateLimiterBuilder::longest_pause)
+//!   (1 h by default). Meanwhile, each call waits for its permit up to the total limit. With
+//!   [`rate_limited_within`](crate::FnExt::rate_limited_within), such a call is refused at once.
 //! - [`guarded_by`](crate::FnExt::guarded_by) and [`budgeted`](crate::Retry::budgeted) are for an
 //!   API that may be down for long: see [the order of a whole chain](crate#reading-a-chain).
 //!

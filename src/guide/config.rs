@@ -6,7 +6,7 @@
 //!
 //! ```toml
 //! [dependencies]
-//! decor = { version = "0.1", features = ["serde"] }
+//! decor = { path = "../decor", features = ["serde"] } # a clone: decor is not on crates.io yet
 //! serde = { version = "1", features = ["derive"] }
 //! toml = "1"
 //! ```
@@ -39,14 +39,14 @@
 //! open_for = "10s"
 //! ```
 //!
-//! A duration has a unit, because `delay = 250` could mean anything. A limit is a text such as
-//! `"60 per 1m"`, and the text that a limiter displays is one.
+//! A duration has a unit, because `delay = 250` could mean anything. A limit is a text, such as
+//! `"60 per 1m"`. The text that a limiter displays, such as `60 per 60s`, is a limit too.
 //!
 //! # Handles
 //!
-//! The program has a struct with a field for each table. `deny_unknown_fields` refuses a table with
-//! a typing error, as decor refuses such a setting. The struct keeps the configs, and not the
-//! handles, so that a file can be read without an effect.
+//! The program has a struct with a field for each table. `deny_unknown_fields` refuses a misspelled
+//! table, as decor refuses a misspelled setting. The struct keeps the configs, and not the handles,
+//! so that a file can be read without an effect.
 //!
 //! ```
 //! use decor::prelude::*;
@@ -109,10 +109,11 @@
 //! # async fn fetch(id: u64) -> Result<String, decor::Error> { Ok(format!("user {id}")) }
 //! let fetch = fetch
 //!     .timeout(Duration::from_secs(2)) // limit of each attempt
+//!     .backing_off(&limits.places, Transient::is_transient) // lowers the adaptive limit
 //!     .guarded_by(&limits.breaker)
 //!     .transient()
-//!     .concurrency_limited(&limits.places)
 //!     .rate_limited(&limits.api)
+//!     .concurrency_limited(&limits.places)
 //!     .retry_with(&settings.retry)
 //!     .transient()
 //!     .timeout(Duration::from_secs(10)); // limit of each caller

@@ -9,7 +9,7 @@
 //!
 //! # sqlx
 //!
-//! PostgreSQL ends a transaction that conflicts with another one, and asks the client to repeat it:
+//! Postgres ends a transaction that conflicts with another one, and asks the client to repeat it:
 //! with the code `40001` after a serialization failure, and with `40P01` after a deadlock. The
 //! whole transaction begins anew, so the retry stands around the function that begins and commits
 //! it. `PoolTimedOut` says that all connections were in use.
@@ -126,13 +126,13 @@
 //! If the database hangs, every caller has its error after 1 s. The pool's `acquire_timeout` is
 //! 30 s unless it is set. Set it below the limit of an attempt, because otherwise `PoolTimedOut`
 //! never comes. `Error::Io` is not in the list: a connection that breaks during a commit leaves
-//! open if the transaction took place. Add it, and `TimedOut`, for functions that only read.
+//! open whether the transaction took place. Add it, and `TimedOut`, for functions that only read.
 //!
 //! # tonic
 //!
 //! Two codes ask for another attempt: `UNAVAILABLE`, and `RESOURCE_EXHAUSTED` if the server
 //! throttles. `ABORTED` is for the code around the call, which reads and writes again.
-//! `DEADLINE_EXCEEDED` and `UNKNOWN` leave open if the work was done.
+//! `DEADLINE_EXCEEDED` and `UNKNOWN` leave open whether the work was done.
 //!
 //! A server can send a wait in the metadata `grpc-retry-pushback-ms`. A negative number, or a text
 //! that is no number, forbids further attempts:
@@ -233,8 +233,9 @@
 //!
 //! # The AWS SDK
 //!
-//! The SDK retries by itself, three attempts for each call. Two retries around each other multiply,
-//! so turn its own off, and let the chain wait for permits, breakers and budgets between attempts:
+//! The SDK retries by itself, three attempts for each call. Two nested retries multiply their
+//! attempts. Turn the retry of the SDK off, so that each attempt passes the limiter, the breaker
+//! and the budget of the chain:
 //!
 //! ```text
 //! let config = aws_config::defaults(BehaviorVersion::latest())
@@ -512,4 +513,5 @@
 //! # }
 //! ```
 //!
-//! If the store hangs, every request has its answer after 2 s.
+//! If the store hangs, every request has its answer after 2 s. [`guide::axum`](super::axum) has a
+//! whole service, with layers around its routes.

@@ -158,8 +158,8 @@
 //! # }
 //! ```
 //!
-//! If the API hangs, every one of 20 readers has its error after 10 s: three attempts of 2 s, waits
-//! of 1 s and 2 s, and the waits for permits.
+//! If the API hangs, every one of 20 readers has its error within 10 s: three attempts of 2 s,
+//! delays of 1 s and 2 s, and up to 1 s for a permit.
 //!
 //! # A permit for each item
 //!

@@ -22,8 +22,8 @@ use std::{
     time::Duration,
 };
 
-/// The delay after which a call that has not ended gets a second call beside it, and the number of
-/// such calls.
+/// A hedge: the delay after which a slow call gets another call beside it, and the maximum number
+/// of calls (2 until set).
 ///
 /// If a server answers one call in a hundred slowly, the second call is most likely a fast one, and
 /// its answer is returned. Hedge only functions that may be called twice for one result, such as

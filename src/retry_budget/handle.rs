@@ -82,10 +82,10 @@ impl RetryBudget {
     /// Makes a budget into which each success pays `ratio` retries. It saves up to 10 retries, and
     /// starts with them.
     ///
-    /// A call pays once, when it returns an `Ok` that is not to be retried, whether at its first
-    /// attempt or at a later one. With a ratio of 0.1, ten successful calls pay for one retry. With
-    /// 0, calls pay nothing: then set [`per_second`](Self::per_second), because the budget is
-    /// otherwise never filled again.
+    /// A retried call pays once, when it returns an `Ok` that is not to be retried, whether at its
+    /// first attempt or at a later one. With a ratio of 0.1, ten successful calls pay for one
+    /// retry. With 0, calls pay nothing: then set [`per_second`](Self::per_second), because the
+    /// budget is otherwise never filled again.
     ///
     /// # Panics
     ///

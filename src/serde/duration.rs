@@ -49,7 +49,8 @@ pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 ///
 /// # Errors
 ///
-/// If the value is not a text, or has no unit.
+/// If the value is not a text, if a number has no unit or an unknown one, if the sum is beyond
+/// [`Duration::MAX`], or if it has a part of a nanosecond.
 ///
 /// # Examples
 ///

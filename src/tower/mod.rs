@@ -36,7 +36,7 @@
 //!
 //! # In a client
 //!
-//! [`layer`] around a service of a client, such as a channel of tonic or a `reqwest::Client`:
+//! [`layer`] wraps the service of a client, such as a channel of tonic or a `reqwest::Client`:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -56,14 +56,14 @@
 //! # }
 //! ```
 //!
-//! If the server hangs, every caller has its error after 10 s, with its wait for a permit.
+//! If the server hangs, every caller has its error after 10 s, its wait for a permit included.
 //!
 //! # Readiness
 //!
 //! A service may reserve something when it becomes ready, such as a connection. A chain makes the
 //! service ready inside its call, after the permits. Each call and each attempt has a clone of the
-//! service, which is called only once that clone is ready. So nothing is reserved while a call
-//! waits for a permit, and nothing stays reserved when a call is dropped.
+//! service, and calls it when the clone is ready. So nothing is reserved while a call waits for a
+//! permit, and nothing stays reserved when a call is dropped.
 //!
 //! A chain as a service is therefore always ready. Layers that act on readiness belong inside the
 //! chain: load shedding, and the balancing of `tower::balance`.
@@ -71,8 +71,8 @@
 //! # Errors
 //!
 //! A chain keeps the error type of its service. `BoxError` carries the errors of decorators as it
-//! is, and other error types do after [`.lifted()`](crate::FnExt::lifted). A plain error of a
-//! `Router` is [`Infallible`](std::convert::Infallible), and stays so with [`http_layer`].
+//! is, and other error types do after [`.lifted()`](crate::FnExt::lifted). The error type of an
+//! axum `Router` is [`Infallible`](std::convert::Infallible), and [`http_layer`] keeps it.
 //!
 //! # Retries
 //!
@@ -210,8 +210,8 @@ where
 ///
 /// The permits that a chain takes from a [`ConcurrencyLimiter`](crate::ConcurrencyLimiter) last
 /// until the end of the response's body ([`HeldBody`](crate::HeldBody)), and not only until its
-/// head. A response that streams for an hour holds its permits for an hour. Limit the handler
-/// itself if its body is to be free.
+/// head. A response that streams for an hour holds its permits for an hour. To free the permit when
+/// the handler returns, put the concurrency limiter around the handler, and not around the router.
 ///
 /// # Cancel safety
 ///
@@ -224,7 +224,7 @@ where
 /// # Examples
 ///
 /// [`decor::tower`](self#in-an-axum-service) has a limit for all requests. A closure over the
-/// request, such as one that returns its key, has its type written:
+/// request needs the type of its argument:
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -67,8 +67,8 @@ impl<S: Service<Req>, Req> CallableOnce<(Req,)> for ServiceFn<S, Req> {
     }
 }
 
-/// Each attempt has a clone of the service. An attempt that is dropped therefore takes what its
-/// clone has reserved with it.
+/// Each attempt has a clone of the service. If an attempt is dropped, its clone of the service is
+/// dropped, with all that the clone has reserved.
 impl<S: Service<Req> + Clone, Req> CallableMut<(Req,)> for ServiceFn<S, Req> {
     type Repeated = Repeated<Self, (Req,), Self::Future>;
 

@@ -3,5 +3,4 @@
 
 mod reqwest;
 mod serde;
-mod streams;
 mod tower;

@@ -449,7 +449,7 @@ fn a_blocking_call_that_succeeds_at_once_allocates_nothing() {
     let (breaker, budget, chaos) = (CircuitBreaker::consecutive(5), RetryBudget::new(0.1), decor::Chaos::seeded(7));
     let (places, adaptive) = (ConcurrencyLimiter::new(8), ConcurrencyLimiter::adaptive(4..=100));
     let guarded = fetch.chaotic(&chaos, || decor::Error::QueueFull { waiting: 0 }).guarded_by(&breaker);
-    let placed = guarded
+    let one_by_one = guarded
         .clone()
         .backing_off(&adaptive, |_: &decor::Error| true)
         .concurrency_limited(&places)
@@ -475,7 +475,7 @@ fn a_blocking_call_that_succeeds_at_once_allocates_nothing() {
     assert_eq!(allocations_of(|| memoized.call(1, "en")), 0);
     assert_eq!(allocations_of(|| boxed.call(1)), 0);
     assert_eq!(allocations_of(|| guarded.call(1, "en")), 0);
-    assert_eq!(allocations_of(|| placed.call(1, "en")), 0);
+    assert_eq!(allocations_of(|| one_by_one.call(1, "en")), 0);
     assert_eq!(allocations_of(|| chain.call(1, "en")), 0);
     assert_eq!(limiter.stats().delayed, 0);
 }

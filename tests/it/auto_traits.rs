@@ -134,6 +134,18 @@ auto_traits! {
     Lint: Send Sync Unpin;
     decor::stream::RateLimited<Empty<u8>>: Send Sync Unpin;
     decor::stream::TimeoutEach<Empty<Output>>: Send Sync Unpin;
+    HeldBody<String>: Send Sync Unpin;
+    HeldBody<Local>: not_send not_sync Unpin;
+
+    // Services. A layer has the traits of its closure, whatever it wraps.
+    decor::tower::ServiceFn<All, Local>: Send Sync Unpin;
+    decor::tower::ServiceFn<NotSync, u64>: Send not_sync Unpin;
+    decor::tower::ChainService<All>: Send Sync Unpin;
+    decor::tower::ChainLayer<All, Local, Local>: Send Sync Unpin;
+    decor::tower::ChainLayer<Local, All, All>: not_send not_sync Unpin;
+    decor::tower::HttpService<All>: Send Sync Unpin;
+    decor::tower::HttpLayer<All, Local, Local>: Send Sync Unpin;
+    decor::tower::HttpLayer<Local, All, All>: not_send not_sync Unpin;
 
     // Settings, with the closures in them.
     Deprecation: Send Sync Unpin;

@@ -283,12 +283,13 @@ async fn the_place_of_a_limit() {
     assert_eq!(limiter.stats().admitted, CALLERS);
 }
 
-/// The README's order of all decorators.
+/// The README's usual order of decorators.
 #[tokio::test(start_paused = true)]
 async fn a_good_order() {
     let names = [
         "`timeout` of an attempt",
         "`pausing`",
+        "`backing_off`",
         "`guarded_by`",
         "`rate_limited`",
         "`concurrency_limited`",
@@ -577,7 +578,8 @@ async fn the_chain_with_all_handles() {
         .logged();
     assert_said(
         "src/lib.rs",
-        "every one of 20 callers has the fallback or its error within 2 s, and later callers at once.",
+        "every one of 20 callers with different ids has the fallback or its error within 2 s, because the breaker \
+         opens, and later callers have the fallback at once.",
     );
     let (longest, answers) = longest_wait(|n| fetch.call(n)).await;
     assert_eq!(longest, secs(2));
@@ -734,7 +736,7 @@ mod guides {
 
     #[tokio::test(start_paused = true)]
     async fn the_pages() {
-        assert_said(STREAMS, "If the API hangs, every one of 20 readers has its error after 10 s:");
+        assert_said(STREAMS, "If the API hangs, every one of 20 readers has its error within 10 s:");
         let get_page = |_: u64| pending::<Result<String, Error>>();
         let limiter = shown!("src/guide/streams.rs": RateLimiter::new(10, Duration::from_secs(1)));
         let get_page = shown!("src/guide/streams.rs": get_page

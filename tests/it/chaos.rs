@@ -110,7 +110,7 @@ fn a_fault_on_a_thread_counts_as_a_call_of_the_function() {
     let load = (|id: u64| Answer::Ok(id)).blocking();
     for limit in [None, Some(secs(1))] {
         let breaker = CircuitBreaker::consecutive(1);
-        let chain = load.clone().chaotic(&Chaos::script([Fault::Fail]), busy);
+        let chain = load.chaotic(&Chaos::script([Fault::Fail]), busy);
         let answer = match limit {
             None => chain.guarded_by(&breaker).call(7),
             Some(limit) => chain.timeout(limit).guarded_by(&breaker).call(7),

@@ -1,5 +1,7 @@
 //! Errors as responses, and what a retry reads from a response.
 
+#![allow(clippy::result_large_err)] // the error of a handler is a whole response
+
 use crate::support::ms;
 use decor::{
     Error, Failure, GiveUpReason,
@@ -285,7 +287,7 @@ const FORMS: [(&str, &str, Option<Duration>); 20] = [
     ("retry-after-ms", "-1", Some(ms(1_000))),
 ];
 
-fn one_at_a_time() -> RetryPolicy {
+fn patient() -> RetryPolicy {
     RetryPolicy::fixed(ms(1_000)).max_hint(ms(60_000))
 }
 
@@ -306,7 +308,7 @@ async fn a_chain_waits_as_told_and_so_do_all_calls_of_its_limiter() {
             .timeout(ms(500))
             .pausing(&limiter, ApiError::retry_after)
             .rate_limited(&limiter)
-            .retry_with(one_at_a_time())
+            .retry_with(patient())
             .transient()
             .explained()
             .timeout(ms(90_000));
@@ -333,7 +335,7 @@ fn a_blocking_chain_waits_as_told() {
     for (name, value, expected) in FORMS {
         let (calls, clock) = (AtomicU32::new(0), VirtualClock::start());
         let fetch = |_: u64| throttled_once(&calls, name, value);
-        let fetch = fetch.blocking().retry_with(one_at_a_time()).transient().explained();
+        let fetch = fetch.blocking().retry_with(patient()).transient().explained();
         let reason = fetch.call(42).err().map(|error| error.reason());
         assert_eq!(reason, expected.is_none().then_some(GiveUpReason::HintTooLong), "{name}: {value}");
         assert_eq!(clock.elapsed(), expected.unwrap_or_default(), "{name}: {value}");
@@ -355,6 +357,7 @@ async fn a_429_of_one_call_delays_the_calls_of_other_functions() {
 
 type Answer = Result<Response<String>, Response<String>>;
 
+#[allow(clippy::unnecessary_wraps)] // the type of a handler
 fn hello(user: &str) -> Answer {
     Ok(Response::new(format!("hello {user}")))
 }
@@ -410,11 +413,11 @@ async fn the_refusals_of_a_breaker_and_of_a_full_house_are_503() {
     assert_answers(guarded.call("ada").await, 503, None, unavailable);
 
     let places = ConcurrencyLimiter::new(1);
-    let limited = answer.try_concurrency_limited(&places);
+    let one_by_one = answer.try_concurrency_limited(&places);
     let permit = places.acquire().await;
-    assert_answers(limited.call("ada").await, 503, None, unavailable);
+    assert_answers(one_by_one.call("ada").await, 503, None, unavailable);
     drop(permit);
-    assert_answers(limited.call("ada").await, 200, None, "hello ada");
+    assert_answers(one_by_one.call("ada").await, 200, None, "hello ada");
 
     let limiter = RateLimiter::builder().window(1, ms(60_000)).max_waiting(0).build();
     let queued = answer.rate_limited_within(&limiter, ms(120_000));

@@ -328,6 +328,12 @@ async fn a_decorated_function_keeps_its_own_name() {
     assert_eq!(lines.len(), 5, "each decorated function warns for itself: {lines:?}");
     assert!(lines.iter().all(|line| line.contains(&name)), "{lines:?}");
 
+    let hedging = decor::stack::<Error>().hedged(ms(1));
+    let place = Location::caller();
+    let hedged = (|| ready(Ok::<_, Error>(7))).decorated_by(&hedging);
+    assert_eq!(hedged.name(), line_after(place).as_str());
+    assert_eq!(hedged.await, Ok(7));
+
     let named = (|| pending::<Result<(), Error>>()).named("job").decorated_by(&stack);
     assert_eq!(named.await.unwrap_err().to_string(), "job timed out after 2s");
     let renamed = decor::stack::<Error>().named("all").timeout(ms(1));

@@ -104,7 +104,6 @@ cases! {
     shared_counter_decorated
     shared_error_not_clone
     stack_called
-    stack_hedged_sync
     stack_of_another_error
     stack_over_arguments
     transient_unimplemented

@@ -319,7 +319,9 @@ mod tests {
 
         fn reload(&mut self, limit: u32, calls: u32) {
             (self.limit, self.calls) = (limit as usize, calls as usize);
-            std::mem::take(&mut self.failed).into_iter().for_each(|failed| self.add(failed));
+            for failed in std::mem::take(&mut self.failed) {
+                self.add(failed);
+            }
         }
 
         fn opens_with_failure(&self) -> bool {
@@ -362,7 +364,9 @@ mod tests {
             let buckets = |period| Buckets::try_new(1.0, period, 1).unwrap();
             let (mut reloaded, mut now) = (buckets(before), 0);
             let moments: Vec<_> = calls.into_iter().map(|pause| { now += pause; now }).collect();
-            moments.iter().for_each(|moment| reloaded.add(true, *moment));
+            for moment in &moments {
+                reloaded.add(true, *moment);
+            }
             reloaded.reload(&buckets(after));
             reloaded.advance(now + later);
             let count = |longest: u64, of: u64| {

@@ -9,8 +9,8 @@ use std::{fmt, time::Duration};
 
 /// A number of permits per period, for a [`RateLimiterConfig`].
 ///
-/// Displays as a limiter does. With the feature `serde`, the text parses, and the period may have
-/// any unit.
+/// Displays as `60 per 60s`. With the feature `serde`, parses such a text, with a period in any
+/// unit: `60 per 1m`.
 ///
 /// # Examples
 ///
@@ -82,8 +82,8 @@ pub struct RateLimiterConfig {
     pub burst: Option<u32>,
     /// Maximum number of waiting calls; `None` for any number.
     pub max_waiting: Option<usize>,
-    /// Longest pause that one call can ask for (default 1 h), longer than zero; `Duration::MAX` if
-    /// no pause is cut.
+    /// Longest pause that one call can ask for (default 1 h), longer than zero; `Duration::MAX` to
+    /// cut no pause.
     pub longest_pause: Duration,
     /// Maximum number of keys of a limiter with keys, at least 1; `None` for 65,536, and for a
     /// limiter without keys.

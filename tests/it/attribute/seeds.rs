@@ -137,6 +137,7 @@ async fn memoize_with_ttl() {
 
 // ---- the bonus challenges ----
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // a decorator calls it so
 fn is_positive(n: &i32) -> Result<(), String> {
     if *n > 0 { Ok(()) } else { Err(format!("{n} is not positive")) }
 }

@@ -446,7 +446,39 @@ trait Now: Future + Sized {
 
 impl<F: Future> Now for F {}
 
+/// A breaker behind the fallback sees the answer as a result of the function, even if the function
+/// itself was not called.
+#[tokio::test(start_paused = true)]
+async fn an_answer_counts_as_a_call_of_the_function() {
+    let limiter = RateLimiter::new(1, secs(60));
+    limiter.try_acquire().unwrap();
+    let refused = fail.try_rate_limited(&limiter);
+    let breaker = CircuitBreaker::consecutive(1);
+    assert!(refused.clone().guarded_by(&breaker).call(7).await.is_err());
+    assert_eq!((breaker.stats().failed, breaker.stats().ignored), (0, 1));
+    let answered = refused.clone().fallback(|_: String, id: u64| ready(Ok(id))).guarded_by(&breaker);
+    assert_eq!((answered.call(7).await, breaker.stats().succeeded), (Ok(7), 1));
+    let raised = refused.clone().fallback(|error: String, _: u64| ready(Err(error))).guarded_by(&breaker);
+    assert!(raised.call(7).await.is_err());
+    assert_eq!(breaker.stats().failed, 1);
+    breaker.close();
+    assert!(refused.fallback_to(fail).guarded_by(&breaker).call(7).await.is_err());
+    assert_eq!(breaker.stats().failed, 2);
+}
+
 // ---- sync functions ----
+
+#[test]
+fn an_answer_of_a_sync_function_counts_as_a_call_of_the_function() {
+    let limiter = RateLimiter::new(1, secs(60));
+    limiter.try_acquire().unwrap();
+    let refused = fail_sync.blocking().try_rate_limited(&limiter);
+    let breaker = CircuitBreaker::consecutive(1);
+    let answered = refused.clone().fallback(|_: String, id: u64| Ok(id)).guarded_by(&breaker);
+    assert_eq!((answered.call(7), breaker.stats().succeeded), (Ok(7), 1));
+    assert!(refused.fallback_to(fail_sync.blocking()).guarded_by(&breaker).call(7).is_err());
+    assert_eq!(breaker.stats().failed, 1);
+}
 
 fn fail_sync(id: u64) -> Answer {
     Err(format!("no {id}"))

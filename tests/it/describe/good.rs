@@ -276,6 +276,7 @@ fn examples() -> Vec<Row> {
     let results: Memo<u64, String> = Memo::ttl(secs(60));
     let policy = RetryPolicy::fixed(ms(10));
     let (breaker, budget) = (CircuitBreaker::consecutive(12), RetryBudget::new(0.1));
+    let keyed: KeyedLimiter<u64> = KeyedLimiter::new(10, secs(1));
     vec![
         ("examples/own_error_enum.rs", fetch.timeout(ms(50)).retry_with(&policy).transient().describe()),
         ("examples/stored_in_a_struct.rs", fetch.timeout(ms(100)).retry_with(&policy).boxed().describe()),
@@ -345,6 +346,26 @@ fn examples() -> Vec<Row> {
                 .rate_limited(&limiter)
                 .memoized(&loads)
                 .timeout(secs(10))
+                .describe(),
+        ),
+        (
+            "examples/axum_server/api.rs: items",
+            fetch.timeout(secs(1)).memoized(&users).timeout(secs(2)).boxed().describe(),
+        ),
+        (
+            "examples/axum_server/api.rs: the limit of a key",
+            fetch.timeout(secs(5)).try_rate_limited_by_key(&keyed, |id: &u64| *id).describe(),
+        ),
+        (
+            "examples/axum_server/upstream.rs",
+            fetch.named("weather").timeout(secs(2)).guarded_by(&breaker).transient().boxed().describe(),
+        ),
+        (
+            "examples/streams/main.rs",
+            fetch
+                .rate_limited_by(&limiter, |_: &u64| 10)
+                .settled_result(|_: &io::Result<String>| Some(10))
+                .timeout(secs(120))
                 .describe(),
         ),
         (

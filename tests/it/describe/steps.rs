@@ -80,6 +80,16 @@ fn timeouts_retries_limiters_and_memos_have_their_settings() {
     );
     assert_eq!(choice(retried.retry_after(|_: &Error| None).describe()), (Retries::AllErrors, true));
 
+    let (budget, policy) = (RetryBudget::new(0.1), RetryPolicy::default());
+    let paid_by = |chain: &Chain| match *kind(chain) {
+        StepKind::Retried { budget, .. } | StepKind::Hedging { budget, .. } => budget,
+        ref kind => panic!("{kind:?}"),
+    };
+    let retried = paid_by(&answer.retry_with(&policy).budgeted(&budget).describe());
+    assert!(retried.is_some());
+    assert_eq!(retried, paid_by(&answer.hedged(Hedge::percentile(0.9).budget(&budget.clone())).describe()));
+    assert_ne!(retried, paid_by(&answer.retry_with(&policy).budgeted(&RetryBudget::new(0.1)).describe()));
+
     let waits = |chain: &Chain| match *kind(chain) {
         StepKind::RateLimited { is_keyed, max_wait, .. } => (is_keyed, max_wait),
         ref kind => panic!("{kind:?}"),

@@ -5,7 +5,8 @@ use crate::support::{ms, secs};
 use decor::{Hedge, prelude::*};
 use proptest::prelude::*;
 use std::{future::ready, time::Duration};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, advance, timeout};
+use tokio_test::{assert_pending, assert_ready, task};
 
 /// Measures the percentile of these calls, which take so many milliseconds each.
 async fn learned(percentile: f64, millis: &[u64]) -> Hedge {
@@ -91,6 +92,22 @@ async fn calls_that_a_hedge_beats_do_not_vanish_from_the_measurement() {
     }
     assert_eq!((hedged, hedge.stats().wins), (980, 980), "two calls in ten");
     assert!(is_near(hedge.stats().delay, ms(80)), "{:?}", hedge.stats());
+}
+
+/// The future is kept after its end, because its drop would measure the call as well.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_a_hedge_beats_is_measured_when_it_is_beaten() {
+    let hedge = learned(0.5, &[10; 100]).await;
+    let script = Script::new(&[(HANGS, Success), (30, Success)]);
+    let mut call = task::spawn(script.function().hedged(&hedge).call(7));
+    assert_pending!(call.poll());
+    advance(ms(20)).await;
+    assert_pending!(call.poll());
+    advance(ms(30)).await;
+    assert_eq!(assert_ready!(call.poll()), Ok(2));
+    assert_eq!((hedge.stats().wins, hedge.stats().samples), (1, 101));
+    drop(call);
+    assert_eq!(hedge.stats().samples, 101, "measured once");
 }
 
 #[tokio::test(start_paused = true)]
