@@ -23,6 +23,8 @@ pub(crate) struct Batch {
     left: Option<[u64; MAX_WINDOWS]>,
     pub(super) runs: Vec<Run>,
     calls: u32,
+    /// `true` if the request asks for no calls.
+    pub(super) is_quiet: bool,
 }
 
 /// The place of a waiter in a request.
@@ -33,14 +35,14 @@ pub(crate) enum Place {
     Covered,
     /// The request has this run for the waiter.
     Run(u32),
-    /// The request is full.
+    /// The request is full, or asks for no calls.
     Full,
 }
 
 impl Batch {
-    pub(super) fn new(limits: &[(u32, Nanos)], held: [u64; MAX_WINDOWS]) -> Self {
+    pub(super) fn new(limits: &[(u32, Nanos)], held: [u64; MAX_WINDOWS], is_quiet: bool) -> Self {
         let limits = limits.iter().map(|(limit, _)| *limit).collect();
-        Self { limits, left: Some(held), runs: Vec::new(), calls: 0 }
+        Self { limits, left: Some(held), runs: Vec::new(), calls: 0, is_quiet }
     }
 
     /// Adds the next waiter. `patience` is the longest time until it is due; `None` for any time.
@@ -57,7 +59,7 @@ impl Batch {
             }
             self.left = None;
         }
-        if self.calls == MAX_CALLS {
+        if self.calls == MAX_CALLS || self.is_quiet {
             return Place::Full;
         }
         let within = patience.map(|patience| Duration::from_nanos(patience / PATIENCE_GRAIN * PATIENCE_GRAIN));

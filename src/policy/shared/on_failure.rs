@@ -34,7 +34,8 @@ pub enum OnFailure {
     /// once. The others wait until the store is back. The limit is never exceeded.
     Closed,
     /// Admits calls by this process's own log of its admissions, against its part of the limit.
-    /// When the store is back, it learns of these calls, and counts them.
+    /// When the store is back, it learns of these calls, and counts them. The process then asks for
+    /// no permits for 250 ms, so that the others can report theirs.
     ///
     /// A call that asks for more permits than the part gets
     /// [`Error::StoreDown`](crate::Error::StoreDown).

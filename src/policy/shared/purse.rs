@@ -21,6 +21,7 @@
 //! | a waiter with a longest wait that came since the last request | at once |
 //! | a call that only tried | at once |
 //! | a pause or the end of one, a report after a loss | at once |
+//! | calls that this process admitted alone | at once, without the waiters, which are asked for [`QUIET`] later |
 //! | charges, refunds | [`REPORT_AFTER`] |
 //! | permits for later than [`FAR`] are held, or a pause of another process lasts while calls wait | each [`PULSE`] |
 //!
@@ -71,6 +72,10 @@ const TRIP_DECAY: Nanos = 8;
 /// that are about to leave cause this.
 const NOTHING_TO_ASK: Nanos = 10_000_000;
 
+/// Time after a report of calls that this process admitted alone, in which it asks for no permits.
+/// Other processes report theirs meanwhile.
+const QUIET: Nanos = 250_000_000;
+
 /// Time after which a call of the store that has not come is asked for again.
 const OVERDUE: Nanos = 10_000_000;
 
@@ -111,6 +116,10 @@ pub(crate) struct Purse {
     /// `true` if the store does not know the permits that are used and held, because it lost its
     /// state.
     is_forgotten: bool,
+    /// `true` if the store does not know of a call that this process admitted alone.
+    was_alone: bool,
+    /// Moment from which permits are asked for, after such a report.
+    quiet_until: Nanos,
     /// Free permits by the last answer, less charges since then. `None` before the first answer.
     free: Option<Counts>,
     /// Moment at which the next permit may be free, by the last answer; 0 if not known.
@@ -165,6 +174,7 @@ struct InFlight {
     /// Charges of the request, which are reported again if the request fails.
     unreported: Vec<Ledger>,
     was_forgotten: bool,
+    was_alone: bool,
     pause_news: Option<Nanos>,
 }
 
@@ -195,6 +205,8 @@ impl Purse {
             epoch: None,
             counts_until: 0,
             is_forgotten: false,
+            was_alone: false,
+            quiet_until: 0,
             free: None,
             next_free: 0,
             round_trip: 0,
@@ -353,6 +365,7 @@ impl Purse {
             if self.alone.is_none() {
                 return; // the store never learns of the calls of `OnFailure::Open`
             }
+            self.was_alone = true;
             self.add_unreported(now, now, &counts);
         }
         self.note_use(now, &counts);
@@ -440,7 +453,13 @@ impl Purse {
             return due;
         }
         let unknown = now.saturating_add(UNKNOWN_WAIT.max(self.round_trip));
-        if self.next_free > now { self.next_free } else { unknown }
+        let next_free = self.next_free.max(self.quiet_until);
+        if next_free > now { next_free } else { unknown }
+    }
+
+    /// A moment before which a call with this due moment is not admitted.
+    pub(crate) fn due_at_least(&self, due: Nanos) -> Nanos {
+        if due == Nanos::MAX { self.quiet_until } else { due }
     }
 
     // ---- asking ----
@@ -473,11 +492,15 @@ impl Purse {
         }
         let held = self.held.totals();
         let is_uncovered = (0..self.windows()).any(|window| wanted[window] > held[window]);
-        let has_news = self.is_forgotten || self.pause_news.is_some() || self.wish.is_some();
-        if has_news || (is_uncovered && self.is_urgent) {
+        if self.is_forgotten || self.pause_news.is_some() {
             return 0;
         }
-        let waiters = if is_uncovered { self.ask_from } else { Nanos::MAX };
+        let is_urgent = self.wish.is_some() || (is_uncovered && self.is_urgent);
+        let waiters = match is_uncovered {
+            _ if is_urgent => self.quiet_until,
+            true => self.ask_from.max(self.quiet_until),
+            false => Nanos::MAX,
+        };
         let reports = if self.has_reports() { self.report_at } else { Nanos::MAX };
         waiters.min(reports).min(self.pulse_at(wanted))
     }
@@ -510,14 +533,15 @@ impl Purse {
             self.turns.pop();
         }
         let is_due = self.next_ask(wanted) <= now;
-        is_due.then(|| Batch::new(&self.limits, self.held.totals()))
+        let is_quiet = self.was_alone || now < self.quiet_until;
+        is_due.then(|| Batch::new(&self.limits, self.held.totals(), is_quiet))
     }
 
     /// Makes the request. `None` if there is nothing to ask for.
     pub(crate) fn ask(&mut self, now: Nanos, wanted: &[u64; MAX_WINDOWS], batch: Batch) -> Option<Ask> {
-        let mut runs = batch.runs;
-        self.is_urgent = false;
-        if let Some(permits) = self.wish.take() {
+        let (mut runs, is_quiet) = (batch.runs, batch.is_quiet);
+        self.is_urgent &= is_quiet;
+        if let Some(permits) = self.wish.take_if(|_| !is_quiet) {
             runs.push(Run { permits, calls: 1, within: Some(Duration::ZERO) });
         }
         let hold = self.hold();
@@ -547,6 +571,9 @@ impl Purse {
         ask.pause = pause_news.map(|until| Duration::from_nanos(until.saturating_sub(now)));
         ask.runs.clone_from(&runs);
         let fresh = self.limits.iter().map(|(_, period)| Ledger::new(*period)).collect();
+        if self.was_alone {
+            self.quiet_until = now.saturating_add(QUIET);
+        }
         self.in_flight = Some(InFlight {
             at: now,
             hold,
@@ -554,6 +581,7 @@ impl Purse {
             knows_epoch: ask.epoch.is_some(),
             unreported: std::mem::replace(&mut self.unreported, fresh),
             was_forgotten: std::mem::take(&mut self.is_forgotten),
+            was_alone: std::mem::take(&mut self.was_alone),
             pause_news,
         });
         self.asked_at = now;
@@ -680,6 +708,7 @@ impl Purse {
             ledger.prepend(earlier);
         }
         self.is_forgotten |= flight.was_forgotten;
+        self.was_alone |= flight.was_alone;
         self.pause_news = self.pause_news.or(flight.pause_news);
         self.report_at = 0;
         self.link = Link::Parked;

@@ -167,7 +167,8 @@ impl State {
                 return Some(Ok(()));
             }
         }
-        let is_too_late = due < Nanos::MAX && due > demand.latest;
+        let due = self.quota.purse().map_or(due, |purse| purse.due_at_least(due));
+        let is_too_late = due > demand.latest;
         is_too_late.then(|| self.refuse(self.refusal(manner, self.queue.len(), due)))
     }
 

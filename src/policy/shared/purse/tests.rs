@@ -71,6 +71,8 @@ struct Naive {
     knows_epoch: bool,
     is_forgotten: bool,
     refund: u32,
+    was_alone: bool,
+    quiet_until: Nanos,
 }
 
 impl Naive {
@@ -80,6 +82,10 @@ impl Naive {
         self.lapsed += 2 * (before - self.held.len()) as u64;
         self.used.retain(|at| at + PERIOD > now);
         self.unreported.retain(|at| at + PERIOD > now);
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.was_alone || self.now < self.quiet_until
     }
 
     fn usable(&self) -> usize {
@@ -159,14 +165,18 @@ fn ask(purse: &mut Purse, naive: &Naive, waiters: &[u32]) -> Result<Option<Ask>,
     purse.is_urgent = true; // a waiter has come
     let Some(mut batch) = purse.begin_ask(naive.now, &wanted) else {
         let is_covered = wanted[0] <= naive.held.len() as u64;
-        prop_assert!(is_covered && naive.to_report().is_empty() || !purse.has_reports() || purse.report_at > naive.now);
+        let has_nothing = is_covered || naive.is_quiet();
+        prop_assert!(
+            has_nothing && naive.to_report().is_empty() || !purse.has_reports() || purse.report_at > naive.now
+        );
         return Ok(None);
     };
     let (mut left, mut calls) = (naive.held.len(), 0);
     for &permits in waiters {
-        let is_covered = calls == 0 && left >= permits as usize;
+        let is_covered = left >= permits as usize;
         left -= if is_covered { permits as usize } else { 0 };
-        calls += u32::from(!is_covered);
+        calls += u32::from(!is_covered && !naive.is_quiet());
+        left = if is_covered { left } else { 0 };
         prop_assert_eq!(batch.add(&both(permits), None) == Place::Covered, is_covered);
     }
     let Some(ask) = purse.ask(naive.now, &wanted, batch) else { return Ok(None) };
@@ -204,6 +214,9 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
             Event::Ask { waiters, trip, dues, loses, grace } => {
                 let Some(ask) = ask(&mut purse, &naive, &waiters)? else { continue };
                 let asked_at = naive.now;
+                if std::mem::take(&mut naive.was_alone) {
+                    naive.quiet_until = naive.now + 250 * MS;
+                }
                 naive.now += trip;
                 naive.unreported.clear();
                 (naive.is_forgotten, naive.refund) = (false, 0);
@@ -232,6 +245,9 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
                     continue;
                 }
                 naive.refund = 0; // counted in vain, which exceeds nothing
+                if naive.was_alone {
+                    naive.quiet_until = naive.now + 250 * MS; // and once more with the next report
+                }
                 purse.failed();
                 prop_assert_eq!(purse.next_ask(&[9; MAX_WINDOWS]), Nanos::MAX, "until the store is back");
                 purse.note(false);
@@ -259,6 +275,7 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
                     naive.alone += 1;
                     if is_local {
                         naive.note_use(permits, false);
+                        naive.was_alone = true;
                     }
                 }
             }
@@ -338,7 +355,7 @@ fn a_moment_in_a_report_is_rounded_up_to_a_thousandth_of_the_period() {
 #[test]
 fn calls_with_the_same_wish_are_one_run_and_a_request_has_64() {
     let limits = [(LIMIT, PERIOD)];
-    let mut batch = Batch::new(&limits, [0; MAX_WINDOWS]);
+    let mut batch = Batch::new(&limits, [0; MAX_WINDOWS], false);
     let places = [(1, None), (1, None), (2, None), (1, Some(5 * MS)), (1, Some(5 * MS + 1)), (0, None), (13, None)];
     let places = places.map(|(count, patience)| batch.add(&both(count), patience));
     let expected = [Place::Run(0), Place::Run(0), Place::Run(1), Place::Run(2), Place::Run(2)];
