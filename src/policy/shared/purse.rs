@@ -94,6 +94,7 @@ pub(crate) struct Sharing {
 }
 
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // facts that do not depend on each other
 pub(crate) struct Purse {
     sharing: Sharing,
     limits: Vec<(u32, Nanos)>,
