@@ -412,10 +412,11 @@ impl RateLimiterBuilder {
     /// Sets the shortest time for which a permit of a [shared](Self::shared) limit may be used
     /// after it is due; 20 ms by default. A permit that no call has used by then is thrown away.
     ///
-    /// A longer slack tolerates longer stalls of this process. The price is that the limit is
-    /// reached once per `period + slack`. The build fails if `least` is zero, if it exceeds half of
-    /// a period, or if the limiter is not shared. Without a setting, the slack of a period below 40
-    /// ms is half of the period.
+    /// A longer slack tolerates longer stalls of this process. If the store is far away, choose a
+    /// slack above its round trip: the first request does not know the distance, and its permits
+    /// lapse otherwise. The price is that the limit is reached once per `period + slack`. The build
+    /// fails if `least` is zero, if it exceeds half of a period, or if the limiter is not shared.
+    /// Without a setting, the slack of a period below 40 ms is half of the period.
     ///
     /// # Examples
     ///

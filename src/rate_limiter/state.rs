@@ -114,13 +114,21 @@ const MAX_CONCURRENT_CHECKS: u64 = 1_000;
 #[derive(Debug)]
 pub(crate) struct Core {
     epoch: Epoch,
-    /// The same as in the state.
-    fast_path: Option<Arc<FastPath>>,
-    /// The store of a shared limit; `None` for a limit of this process alone.
-    store: Option<Box<Store>>,
+    lane: Lane,
     state: Mutex<State>,
     #[cfg(feature = "test-util")]
     clock_of_use: ClockOfUse,
+}
+
+/// The way of calls to the permits. One field, so that a call pays for one comparison.
+#[derive(Debug)]
+pub(super) enum Lane {
+    /// Each call takes the lock.
+    Plain,
+    /// The same fast path as in the state.
+    Fast(Arc<FastPath>),
+    /// The limit is that of a store, and so is the time.
+    Shared(Box<Store>),
 }
 
 /// The state under its lock. Its holder owns the schedule of the [`FastPath`].
@@ -289,24 +297,19 @@ impl Aftermath {
 
 impl Core {
     pub(super) fn new(quota: Quota, bounds: Bounds) -> Self {
-        let fast_path = FastPath::new(&quota).map(Arc::new);
-        Self::with(fast_path, None, quota, bounds, Epoch::new())
+        let lane = FastPath::new(&quota).map_or(Lane::Plain, |fast_path| Lane::Fast(Arc::new(fast_path)));
+        Self::with(lane, quota, bounds, Epoch::new())
     }
 
     /// The limiter of one of many keys.
     pub(super) fn of_key(quota: Quota, bounds: Bounds, epoch: Epoch) -> Self {
-        Self::with(None, None, quota, bounds, epoch)
+        Self::with(Lane::Plain, quota, bounds, epoch)
     }
 
-    pub(super) fn with(
-        fast_path: Option<Arc<FastPath>>,
-        store: Option<Store>,
-        quota: Quota,
-        bounds: Bounds,
-        epoch: Epoch,
-    ) -> Self {
+    pub(super) fn with(lane: Lane, quota: Quota, bounds: Bounds, epoch: Epoch) -> Self {
+        let fast_path = if let Lane::Fast(fast_path) = &lane { Some(Arc::clone(fast_path)) } else { None };
         let state = State {
-            fast_path: fast_path.clone(),
+            fast_path,
             quota,
             queue: Queue::default(),
             paused_until: 0,
@@ -320,8 +323,7 @@ impl Core {
         };
         Self {
             epoch,
-            fast_path,
-            store: store.map(Box::new),
+            lane,
             state: Mutex::new(state),
             #[cfg(feature = "test-util")]
             clock_of_use: ClockOfUse::default(),
@@ -331,28 +333,46 @@ impl Core {
     /// The moment in the clock's own terms. `None` if the clock cannot represent it, and for a
     /// shared limit, because the store wakes the waiters.
     pub(super) fn instant(&self, clock: Clock, moment: Nanos) -> Option<Instant> {
-        if self.store.is_some() { None } else { self.epoch.instant(clock, moment) }
+        if self.store().is_some() { None } else { self.epoch.instant(clock, moment) }
+    }
+
+    /// The store of a shared limit; `None` for a limit of this process alone.
+    fn store(&self) -> Option<&Store> {
+        if let Lane::Shared(store) = &self.lane { Some(store) } else { None }
     }
 
     /// Locks the state and updates its clock, which is read under the lock so that it never goes
     /// backwards.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // the call costs a tenth of a permit
     fn enter(&self, clock: Clock) -> Locked<'_> {
         #[cfg(feature = "test-util")]
         self.note_clock(clock);
-        let mut state = self.locked();
-        match &self.store {
-            None => state.now = state.now.max(self.epoch.now(clock)),
-            Some(store) => state.follow_store(store),
+        let mut state = lock_spinning(&self.state);
+        let now = match &self.lane {
+            Lane::Plain => self.epoch.now(clock),
+            lane => self.now_beside(lane, clock, &mut state),
+        };
+        state.now = state.now.max(now);
+        Locked(state)
+    }
+
+    /// The rest of [`enter`](Self::enter) for a limiter that is not plain. Returns the time.
+    #[inline(never)]
+    fn now_beside(&self, lane: &Lane, clock: Clock, state: &mut State) -> Nanos {
+        match lane {
+            Lane::Plain => {}
+            Lane::Fast(fast_path) => fast_path.shut(&mut state.quota),
+            Lane::Shared(store) => return state.follow_store(store),
         }
-        state
+        self.epoch.now(clock)
     }
 
     /// Locks the state without a look at the clock.
     #[inline]
     fn locked(&self) -> Locked<'_> {
         let mut state = lock_spinning(&self.state);
-        if let Some(fast_path) = &self.fast_path {
+        if let Lane::Fast(fast_path) = &self.lane {
             fast_path.shut(&mut state.quota);
         }
         Locked(state)
@@ -361,7 +381,7 @@ impl Core {
     /// Admits a call without the lock, and returns the moment.
     #[inline]
     fn try_fast_path(&self, clock: Clock, permits: &Permits) -> Option<Nanos> {
-        let fast_path = self.fast_path.as_deref()?;
+        let Lane::Fast(fast_path) = &self.lane else { return None };
         #[cfg(feature = "test-util")]
         self.note_clock(clock);
         fast_path.try_take(&self.epoch, clock, permits)
@@ -390,7 +410,7 @@ impl Core {
             waker.wake();
         }
         after.refused.into_iter().for_each(Waker::wake);
-        if let (Some(store), Some(turn)) = (&self.store, turn) {
+        if let (Some(store), Some(turn)) = (self.store(), turn) {
             store.want(turn);
         }
         result
@@ -635,12 +655,12 @@ impl Core {
         let state = lock(&self.state);
         let shared = state.quota.purse().map(Purse::counts).unwrap_or_default();
         state.stats.and(RateLimiterStats {
-            admitted: self.fast_path.as_deref().map_or(0, FastPath::admitted),
+            admitted: if let Lane::Fast(fast_path) = &self.lane { fast_path.admitted() } else { 0 },
             waiting: state.queue.len(),
             asks: shared.asks,
             lapsed: shared.lapsed,
             admitted_alone: shared.admitted_alone,
-            is_up: self.store.as_ref().is_none_or(|store| store.is_up()),
+            is_up: self.store().is_none_or(Store::is_up),
             ..RateLimiterStats::default()
         })
     }

@@ -173,7 +173,9 @@ impl FakeStore {
     /// let far = near.another_process();
     /// far.set_trip(Duration::from_millis(40));
     /// let limit = RateLimiter::builder().window(1, Duration::from_secs(60));
-    /// let limiter = limit.shared(far.quota("github"), OnFailure::Closed).build();
+    /// let limit = limit.slack(Duration::from_millis(100));
+    /// let limit = limit.shared(far.quota("github"), OnFailure::Closed);
+    /// let limiter = limit.build();
     /// let begun = tokio::time::Instant::now();
     /// limiter.acquire().await;
     /// assert_eq!(begun.elapsed(), Duration::from_millis(40));

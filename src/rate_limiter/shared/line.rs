@@ -7,7 +7,7 @@ use super::{
 use crate::{
     clock::{Clock, Epoch},
     policy::{Answer, Ask, Quota, StoreError},
-    rate_limiter::state::{Bounds, Core},
+    rate_limiter::state::{Bounds, Core, Lane},
     sync::Arc,
     trace::SHARED,
 };
@@ -34,7 +34,7 @@ impl Core {
     pub(in crate::rate_limiter) fn shared(store: Arc<dyn SharedQuota>, quota: Quota, bounds: Bounds) -> Arc<Self> {
         Arc::new_cyclic(|core| {
             let store = Store::new(store, Arc::new(Line(Weak::clone(core))));
-            Self::with(None, Some(store), quota, bounds, Epoch::new())
+            Self::with(Lane::Shared(Box::new(store)), quota, bounds, Epoch::new())
         })
     }
 

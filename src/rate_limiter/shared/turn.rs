@@ -14,13 +14,12 @@ use crate::{
 use std::time::Duration;
 
 impl State {
-    /// Reads the store's clock, and learns whether the store is up.
-    #[cold]
-    pub(in crate::rate_limiter) fn follow_store(&mut self, store: &Store) {
-        self.now = self.now.max(store.now());
+    /// Learns whether the store is up, and returns the store's time.
+    pub(in crate::rate_limiter) fn follow_store(&mut self, store: &Store) -> Nanos {
         if let Some(purse) = self.quota.purse_mut() {
             purse.note(store.is_up());
         }
+        store.now()
     }
 
     /// Returns `true` if the store decides on calls, and so on how long they wait.
