@@ -142,6 +142,8 @@ pub(crate) struct Purse {
     report_at: Nanos,
     /// `true` if a waiter with a longest wait has come since the last request.
     is_urgent: bool,
+    /// `true` if a waiter with a longest wait has come since the queue was empty.
+    has_limited: bool,
     /// Moments at which the store has been asked to call, the latest first. Each was earlier than
     /// all others when it was asked for.
     turns: Vec<Nanos>,
@@ -219,6 +221,7 @@ impl Purse {
             ask_from: 0,
             report_at: 0,
             is_urgent: false,
+            has_limited: false,
             turns: Vec::new(),
             counts: PurseCounts::default(),
             sharing,
@@ -478,6 +481,12 @@ impl Purse {
     /// Notes that a call waits. `is_limited` if it has a longest wait.
     pub(crate) fn joined(&mut self, is_limited: bool) {
         self.is_urgent |= is_limited;
+        self.has_limited |= is_limited;
+    }
+
+    /// Returns `true` if a waiter may have a longest wait.
+    pub(crate) fn has_limited(&self) -> bool {
+        self.has_limited
     }
 
     /// Has the store told of a pause until this moment; of the end of all pauses if it is 0.
@@ -520,6 +529,7 @@ impl Purse {
         while self.turns.last().is_some_and(|turn| turn.saturating_add(OVERDUE) < now) {
             self.turns.pop();
         }
+        self.has_limited &= *wanted != [0; MAX_WINDOWS];
         let next = self.next_ask(wanted).min(wake_at).max(now);
         if next == Nanos::MAX || self.turns.last().is_some_and(|turn| *turn <= next) {
             return None;

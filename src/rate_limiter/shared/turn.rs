@@ -58,7 +58,7 @@ impl State {
         let now = self.now;
         let Some(purse) = self.quota.purse_mut() else { return };
         let Some(answered) = purse.answered(now, answer) else { return };
-        if self.queue.has_limited() {
+        if purse.has_limited() {
             let number = purse.number();
             self.refuse_waiters(number, &answered, after);
         }
@@ -120,8 +120,8 @@ impl State {
     /// The end of the next longest wait while this process decides alone; `Nanos::MAX` if there is
     /// none.
     fn next_end_while_alone(&self) -> Nanos {
-        let on_failure = self.quota.purse().filter(|purse| purse.is_down()).map(Purse::on_failure);
-        let Some(OnFailure::Local { .. }) = on_failure.filter(|_| self.queue.has_limited()) else { return Nanos::MAX };
+        let purse = self.quota.purse().filter(|purse| purse.is_down() && purse.has_limited());
+        let Some(OnFailure::Local { .. }) = purse.map(Purse::on_failure) else { return Nanos::MAX };
         let asleep = self.queue.iter().filter(|waiter| waiter.woken_at.is_none());
         asleep.map(|waiter| waiter.demand.latest).min().unwrap_or(Nanos::MAX)
     }

@@ -53,6 +53,7 @@ fn any_events() -> impl Strategy<Value = Vec<Event>> {
 
 /// Naive model of one window. Both windows have the same permits.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools)] // as in the purse
 struct Naive {
     now: Nanos,
     /// First and last moment of each permit.
@@ -203,6 +204,7 @@ fn answer(ask: &Ask, epoch: u64, dues: &[Nanos], is_refused: bool) -> (Answer, V
     (answer, granted)
 }
 
+#[allow(clippy::too_many_lines)] // one arm for each event
 fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
     let (mut purse, mut naive) = (purse(on_failure), Naive::default());
     let is_local = matches!(on_failure, OnFailure::Local { .. });
@@ -394,7 +396,7 @@ fn the_store_is_asked_to_call_only_earlier_than_before() {
         if purse.begin_ask(now, &none).is_some() {
             unreachable!("nothing to ask");
         }
-        purse.plan_turn(now, &none, wake_at).map(|after| nanos(after))
+        purse.plan_turn(now, &none, wake_at).map(nanos)
     };
     assert_eq!(plan(0, Nanos::MAX), None, "no waiter and no report");
     assert_eq!(plan(0, 100), Some(100));
@@ -403,7 +405,6 @@ fn the_store_is_asked_to_call_only_earlier_than_before() {
     assert_eq!(plan(60, 100), None, "that of 100 is still to come");
     assert_eq!(plan(100, 120), Some(20));
     assert_eq!(plan(200, 150), Some(0), "overdue");
-    let mut purse = purse;
     assert_eq!(purse.plan_turn(MS, &none, MS), None, "asked for already, for 200");
     assert_eq!(purse.plan_turn(200 + OVERDUE, &none, MS), None);
     assert_eq!(purse.plan_turn(201 + OVERDUE, &none, MS), Some(Duration::ZERO), "lost");
