@@ -87,7 +87,7 @@ use crate::{
     keys::Own,
     policy::{Counts, MAX_WINDOWS, Purse, Quota, Sums, excess},
     ring::Wakers,
-    sync::{Arc, Mutex, MutexGuard, lock, lock_spinning},
+    sync::{Mutex, MutexGuard, lock, lock_spinning},
 };
 use std::{
     fmt,
@@ -125,43 +125,45 @@ pub(crate) struct Core {
 pub(super) enum Lane {
     /// Each call takes the lock.
     Plain,
-    /// The same fast path as in the state.
-    Fast(Arc<FastPath>),
+    /// Most calls take no lock.
+    Fast(Box<FastPath>),
     /// The limit is that of a store, and so is the time.
     Shared(Box<Store>),
 }
 
 /// The state under its lock. Its holder owns the schedule of the [`FastPath`].
-pub(super) struct Locked<'a>(MutexGuard<'a, State>);
+pub(super) struct Locked<'a> {
+    state: MutexGuard<'a, State>,
+    lane: &'a Lane,
+}
 
 impl Deref for Locked<'_> {
     type Target = State;
 
     #[inline]
     fn deref(&self) -> &State {
-        &self.0
+        &self.state
     }
 }
 
 impl DerefMut for Locked<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut State {
-        &mut self.0
+        &mut self.state
     }
 }
 
 impl Drop for Locked<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(fast_path) = &self.0.fast_path {
-            self.0.open(fast_path);
+        if let Lane::Fast(fast_path) = self.lane {
+            self.state.open(fast_path);
         }
     }
 }
 
 #[derive(Debug)]
 pub(super) struct State {
-    fast_path: Option<Arc<FastPath>>,
     pub(super) quota: Quota,
     pub(super) queue: Queue,
     /// End of the pause; 0 before the first pause.
@@ -297,7 +299,7 @@ impl Aftermath {
 
 impl Core {
     pub(super) fn new(quota: Quota, bounds: Bounds) -> Self {
-        let lane = FastPath::new(&quota).map_or(Lane::Plain, |fast_path| Lane::Fast(Arc::new(fast_path)));
+        let lane = FastPath::new(&quota).map_or(Lane::Plain, |fast_path| Lane::Fast(Box::new(fast_path)));
         Self::with(lane, quota, bounds, Epoch::new())
     }
 
@@ -307,9 +309,7 @@ impl Core {
     }
 
     pub(super) fn with(lane: Lane, quota: Quota, bounds: Bounds, epoch: Epoch) -> Self {
-        let fast_path = if let Lane::Fast(fast_path) = &lane { Some(Arc::clone(fast_path)) } else { None };
         let state = State {
-            fast_path,
             quota,
             queue: Queue::default(),
             paused_until: 0,
@@ -354,7 +354,7 @@ impl Core {
             lane => self.now_beside(lane, clock, &mut state),
         };
         state.now = state.now.max(now);
-        Locked(state)
+        Locked { state, lane: &self.lane }
     }
 
     /// The rest of [`enter`](Self::enter) for a limiter that is not plain. Returns the time.
@@ -375,7 +375,7 @@ impl Core {
         if let Lane::Fast(fast_path) = &self.lane {
             fast_path.shut(&mut state.quota);
         }
-        Locked(state)
+        Locked { state, lane: &self.lane }
     }
 
     /// Admits a call without the lock, and returns the moment.
