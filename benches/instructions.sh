@@ -19,6 +19,7 @@
 #   the seed of the hasher, and has some room.
 # - A limited call records its call and the time of its admission, for `.settled(..)`.
 # - An exact limiter checks that it has no fast path, which a paced one has (10 of `exact`).
+# - A limit may be that of a store (6 of `exact`, 3 of `async limited`).
 # - A limit sets the deadline of its call, and restores the one before (25 of the chain). The cells
 #   themselves take 10; LLVM moves the output once more, because the cells are restored after it.
 # - The capacity and the times of a memo can be reloaded (2 of `memo get`, 4 of `async joined`), and
@@ -60,9 +61,9 @@ async bare:27
 async retried:134
 async logged:91
 async timed:282
-exact:289
+exact:295
 paced:189
-async limited:447
+async limited:450
 memo get:226
 memo evicting:24000
 async memo:325

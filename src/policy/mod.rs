@@ -16,6 +16,7 @@ mod hedge;
 mod keys;
 mod limit;
 mod retry;
+mod shared;
 
 pub use budget::RetryBudgetConfig;
 #[cfg(feature = "chaos")]
@@ -25,6 +26,7 @@ pub use concurrency::ConcurrencyConfig;
 pub use hedge::HedgeConfig;
 pub use limit::{Permits, RateLimit, RateLimiterConfig};
 pub use retry::{Backoff, Jitter, RetryConfig, RetryPolicy, Schedule};
+pub use shared::{Answer, Ask, Charge, Grant, Limits, OnFailure, Probe, Run, RunAnswer, StoreError};
 
 pub(crate) use budget::{BudgetPlan, LivePlan, Refill, retries};
 #[cfg(feature = "chaos")]
@@ -39,3 +41,4 @@ pub(crate) use limit::{
     Counts, DEFAULT_LONGEST_PAUSE, MAX_WINDOWS, Quota, Sums, Ticks, checked_limits, checked_pause, excess,
 };
 pub(crate) use retry::{Delays, FailedAttempt, RetryDecision};
+pub(crate) use shared::{Answered, Place, Purse, Sharing};

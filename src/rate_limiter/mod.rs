@@ -8,6 +8,7 @@ mod limiter;
 #[cfg(all(test, shuttle, feature = "test-util"))]
 mod model_check;
 mod queue;
+pub(crate) mod shared;
 mod state;
 mod stats;
 

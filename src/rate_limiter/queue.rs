@@ -42,6 +42,16 @@ pub(super) struct Demand {
     pub(super) lateness: Nanos,
 }
 
+/// The calls that a store may refuse. Not part of the demand, which each call carries.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Manner {
+    /// `true` if the call can return an error.
+    pub(super) can_fail: bool,
+    /// `true` if the queue was full when the call came. Only a call that asks the store waits then,
+    /// for one answer.
+    pub(super) is_full: bool,
+}
+
 /// Sort key of the waiters that came back: the moment at which each first came, then its number.
 type Key = (Nanos, i64);
 
@@ -78,16 +88,24 @@ pub(super) struct Queue {
 pub(super) struct Waiter {
     pub(super) waker: Waker,
     pub(super) demand: Demand,
+    /// Set by a shared limiter only.
+    pub(super) manner: Manner,
     /// The moment at which the waiter checks the queue again without being woken.
     pub(super) recheck_at: Nanos,
     /// The moment at which the waiter was woken with its permits free; `None` if it was not woken,
     /// or has been polled since.
     pub(super) woken_at: Option<Nanos>,
+    /// The last request that asked for the waiter's permits, and its run.
+    pub(super) asked: Option<(u64, u32)>,
+    /// The earliest moment at which the waiter could be due, if the store has refused it.
+    pub(super) refused: Option<Nanos>,
 }
 
 impl Waiter {
     fn new(waker: &Waker, demand: Demand) -> Self {
-        Self { waker: waker.clone(), demand, recheck_at: Nanos::MAX, woken_at: None }
+        let (recheck_at, woken_at, asked, refused) = (Nanos::MAX, None, None, None);
+        let (waker, manner) = (waker.clone(), Manner::default());
+        Self { waker, demand, manner, recheck_at, woken_at, asked, refused }
     }
 
     fn is_heavy(&self) -> bool {
@@ -149,6 +167,11 @@ impl Queue {
     /// All waiters, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Waiter> {
         self.returned.values().chain(self.ring.iter())
+    }
+
+    /// All waiters, in order.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Waiter> {
+        self.returned.values_mut().chain(self.ring.iter_mut())
     }
 
     /// Permits wanted by the waiters before a call that first came at this moment and comes again;
@@ -386,8 +409,12 @@ mod tests {
         }
 
         fn demand(&self, permits: u32) -> Demand {
-            Demand { counts: [permits; 4], since: self.0.len() as Nanos, latest: Nanos::MAX, lateness: 0 }
+            demand_of(permits, self.0.len() as Nanos)
         }
+    }
+
+    fn demand_of(permits: u32, since: Nanos) -> Demand {
+        Demand { counts: [permits; 4], since, latest: Nanos::MAX, lateness: 0 }
     }
 
     fn sums(permits: u64) -> Sums {
@@ -487,7 +514,7 @@ mod tests {
     #[test]
     fn a_waiter_is_unaffected_by_those_that_leave_behind_it() {
         let mut queue = Queue::default();
-        let demand = Demand { counts: [1; 4], since: 0, latest: Nanos::MAX, lateness: 0 };
+        let demand = demand_of(1, 0);
         let tickets: Vec<_> = (0..10).map(|_| queue.join(Waker::noop(), demand)).collect();
         for gone in [8, 7, 6, 9] {
             queue.leave(&tickets[gone], &mut Wakers::default());
@@ -500,7 +527,7 @@ mod tests {
     fn a_million_waiters_that_leave_out_of_order_leave_no_memory() {
         const WAITERS: usize = 1_000_000;
         let mut queue = Queue::default();
-        let demand = Demand { counts: [1; 4], since: 0, latest: Nanos::MAX, lateness: 0 };
+        let demand = demand_of(1, 0);
         let tickets: Vec<_> = (0..WAITERS).map(|_| queue.join(Waker::noop(), demand)).collect();
         // 700,001 is coprime to the number of waiters, so each leaves once.
         for n in 0..WAITERS {

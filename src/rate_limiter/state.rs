@@ -56,11 +56,26 @@
 //!
 //! A call without an error to return (see [`Request::can_fail`]) is refused only by a closed
 //! limiter, and then stays pending.
+//!
+//! # A shared limit
+//!
+//! If the limit is that of a store, the time is the store's, and no waiter has a timer. The store's
+//! thread takes the place of the rechecks: it calls when the head is due or was not polled in time,
+//! and wakes or skips it. A waiter's longest wait ends by the store's answer. While the store is
+//! up, the rows with "longest wait passed" therefore do not apply, and these apply in addition:
+//!
+//! | state | event | action | next state |
+//! |---|---|---|---|
+//! | new | comes; its permits are not held | joins at the end, whatever its longest wait | asleep |
+//! | asleep or woken | the store says that it is due after its longest wait | is woken | to be refused |
+//! | asleep or woken | the store goes down, and refuses all calls that can fail | is woken | to be refused |
+//! | to be refused | polled | wakes the next if it was the head | refused |
 
 use super::{
     fast_path::FastPath,
-    queue::{Demand, Queue, Ticket, Waiter},
-    stats::RateLimiterStats,
+    queue::{Demand, Manner, Queue, Ticket, Waiter},
+    shared::Store,
+    stats::{Counted, RateLimiterStats},
 };
 #[cfg(feature = "test-util")]
 use crate::clock::virtual_clock::ClockOfUse;
@@ -70,9 +85,9 @@ use crate::{
     clock::{Clock, Epoch, Instant, Nanos, TIMER_RESOLUTION, nanos},
     deadline,
     keys::Own,
-    policy::{Counts, MAX_WINDOWS, Quota, Sums, excess},
+    policy::{Counts, MAX_WINDOWS, Purse, Quota, Sums, excess},
     ring::Wakers,
-    sync::{Arc, Mutex, MutexGuard, lock, lock_spinning},
+    sync::{Mutex, MutexGuard, lock, lock_spinning},
 };
 use std::{
     fmt,
@@ -83,7 +98,7 @@ use std::{
 
 /// Time within which the head has to be polled after it was woken, in nanoseconds. Then the head is
 /// skipped.
-const HEAD_GRACE: Nanos = 10_000_000;
+pub(super) const HEAD_GRACE: Nanos = 10_000_000;
 
 /// Maximum lateness of a waiter that a pacer makes up for, in nanoseconds. All permits of this time
 /// may pass together after a stall. A timer is up to 1 ms late, and so is the thread that it wakes.
@@ -99,61 +114,73 @@ const MAX_CONCURRENT_CHECKS: u64 = 1_000;
 #[derive(Debug)]
 pub(crate) struct Core {
     epoch: Epoch,
-    /// The same as in the state.
-    fast_path: Option<Arc<FastPath>>,
+    lane: Lane,
     state: Mutex<State>,
     #[cfg(feature = "test-util")]
     clock_of_use: ClockOfUse,
 }
 
+/// The way of calls to the permits. One field, so that a call pays for one comparison.
+#[derive(Debug)]
+pub(super) enum Lane {
+    /// Each call takes the lock.
+    Plain,
+    /// Most calls take no lock.
+    Fast(Box<FastPath>),
+    /// The limit is that of a store, and so is the time.
+    Shared(Box<Store>),
+}
+
 /// The state under its lock. Its holder owns the schedule of the [`FastPath`].
-struct Locked<'a>(MutexGuard<'a, State>);
+pub(super) struct Locked<'a> {
+    state: MutexGuard<'a, State>,
+    lane: &'a Lane,
+}
 
 impl Deref for Locked<'_> {
     type Target = State;
 
     #[inline]
     fn deref(&self) -> &State {
-        &self.0
+        &self.state
     }
 }
 
 impl DerefMut for Locked<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut State {
-        &mut self.0
+        &mut self.state
     }
 }
 
 impl Drop for Locked<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(fast_path) = &self.0.fast_path {
-            self.0.open(fast_path);
+        if let Lane::Fast(fast_path) = self.lane {
+            self.state.open(fast_path);
         }
     }
 }
 
 #[derive(Debug)]
-struct State {
-    fast_path: Option<Arc<FastPath>>,
-    quota: Quota,
-    queue: Queue,
+pub(super) struct State {
+    pub(super) quota: Quota,
+    pub(super) queue: Queue,
     /// End of the pause; 0 before the first pause.
-    paused_until: Nanos,
+    pub(super) paused_until: Nanos,
     /// Moment from which calls may take the fast path: the end of the pause. `Nanos::MAX` while a
     /// window keeps expired stamps, and once the limiter is closed.
     fast_path_from: Nanos,
-    bounds: Bounds,
+    pub(super) bounds: Bounds,
     /// Never becomes `false` again.
     is_closed: bool,
     /// The latest moment that was seen. If the clock goes back, as one runtime's paused clock after
     /// another's, this stands still.
-    now: Nanos,
+    pub(super) now: Nanos,
     /// The moment after the last pause, charge, change of limits, or return of a skipped waiter.
     /// Due times that were computed since then still hold.
     undisturbed_since: Nanos,
-    stats: RateLimiterStats,
+    stats: Counted,
     own: OwnSettings,
 }
 
@@ -225,8 +252,8 @@ pub(super) enum Admission {
 /// A call that waits in the queue.
 #[derive(Debug)]
 pub(super) struct QueuedCall {
-    ticket: Ticket,
-    demand: Demand,
+    pub(super) ticket: Ticket,
+    pub(super) demand: Demand,
 }
 
 /// The outcome of a call if all calls before it were polled now, and then the call itself.
@@ -241,7 +268,7 @@ enum Verdict {
 /// The longest run of waiters from the head that would all be admitted or refused if they were
 /// polled now.
 #[derive(Debug, Default)]
-struct Front {
+pub(super) struct Front {
     waiters: usize,
     /// Permits of the waiters that would be admitted.
     taken: Sums,
@@ -254,8 +281,10 @@ struct Front {
 
 /// Work that is left for after the lock is released.
 #[derive(Debug, Default)]
-struct Aftermath {
+pub(super) struct Aftermath {
     wake: Option<Waker>,
+    /// Waiters that the store has refused.
+    pub(super) refused: Vec<Waker>,
     stale: Wakers,
 }
 
@@ -270,18 +299,17 @@ impl Aftermath {
 
 impl Core {
     pub(super) fn new(quota: Quota, bounds: Bounds) -> Self {
-        let fast_path = FastPath::new(&quota).map(Arc::new);
-        Self::with(fast_path, quota, bounds, Epoch::new())
+        let lane = FastPath::new(&quota).map_or(Lane::Plain, |fast_path| Lane::Fast(Box::new(fast_path)));
+        Self::with(lane, quota, bounds, Epoch::new())
     }
 
     /// The limiter of one of many keys.
     pub(super) fn of_key(quota: Quota, bounds: Bounds, epoch: Epoch) -> Self {
-        Self::with(None, quota, bounds, epoch)
+        Self::with(Lane::Plain, quota, bounds, epoch)
     }
 
-    fn with(fast_path: Option<Arc<FastPath>>, quota: Quota, bounds: Bounds, epoch: Epoch) -> Self {
+    pub(super) fn with(lane: Lane, quota: Quota, bounds: Bounds, epoch: Epoch) -> Self {
         let state = State {
-            fast_path: fast_path.clone(),
             quota,
             queue: Queue::default(),
             paused_until: 0,
@@ -290,48 +318,70 @@ impl Core {
             is_closed: false,
             now: 0,
             undisturbed_since: 0,
-            stats: RateLimiterStats::default(),
+            stats: Counted::default(),
             own: OwnSettings::default(),
         };
         Self {
             epoch,
-            fast_path,
+            lane,
             state: Mutex::new(state),
             #[cfg(feature = "test-util")]
             clock_of_use: ClockOfUse::default(),
         }
     }
 
-    /// The moment in the clock's own terms; `None` if the clock cannot represent it.
+    /// The moment in the clock's own terms. `None` if the clock cannot represent it, and for a
+    /// shared limit, because the store wakes the waiters.
     pub(super) fn instant(&self, clock: Clock, moment: Nanos) -> Option<Instant> {
-        self.epoch.instant(clock, moment)
+        if self.store().is_some() { None } else { self.epoch.instant(clock, moment) }
+    }
+
+    /// The store of a shared limit; `None` for a limit of this process alone.
+    fn store(&self) -> Option<&Store> {
+        if let Lane::Shared(store) = &self.lane { Some(store) } else { None }
     }
 
     /// Locks the state and updates its clock, which is read under the lock so that it never goes
     /// backwards.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // the call costs a tenth of a permit
     fn enter(&self, clock: Clock) -> Locked<'_> {
         #[cfg(feature = "test-util")]
         self.note_clock(clock);
-        let mut state = self.locked();
-        state.now = state.now.max(self.epoch.now(clock));
-        state
+        let mut state = lock_spinning(&self.state);
+        let now = match &self.lane {
+            Lane::Plain => self.epoch.now(clock),
+            lane => self.now_beside(lane, clock, &mut state),
+        };
+        state.now = state.now.max(now);
+        Locked { state, lane: &self.lane }
+    }
+
+    /// The rest of [`enter`](Self::enter) for a limiter that is not plain. Returns the time.
+    #[inline(never)]
+    fn now_beside(&self, lane: &Lane, clock: Clock, state: &mut State) -> Nanos {
+        match lane {
+            Lane::Plain => {}
+            Lane::Fast(fast_path) => fast_path.shut(&mut state.quota),
+            Lane::Shared(store) => return state.follow_store(store),
+        }
+        self.epoch.now(clock)
     }
 
     /// Locks the state without a look at the clock.
     #[inline]
     fn locked(&self) -> Locked<'_> {
         let mut state = lock_spinning(&self.state);
-        if let Some(fast_path) = &self.fast_path {
+        if let Lane::Fast(fast_path) = &self.lane {
             fast_path.shut(&mut state.quota);
         }
-        Locked(state)
+        Locked { state, lane: &self.lane }
     }
 
     /// Admits a call without the lock, and returns the moment.
     #[inline]
     fn try_fast_path(&self, clock: Clock, permits: &Permits) -> Option<Nanos> {
-        let fast_path = self.fast_path.as_deref()?;
+        let Lane::Fast(fast_path) = &self.lane else { return None };
         #[cfg(feature = "test-util")]
         self.note_clock(clock);
         fast_path.try_take(&self.epoch, clock, permits)
@@ -345,18 +395,23 @@ impl Core {
     }
 
     /// Runs `act` under the lock, and then wakes the waiter that it names.
-    fn with_state<T>(&self, clock: Clock, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
-        Self::run_then_wake(self.enter(clock), act)
+    pub(super) fn with_state<T>(&self, clock: Clock, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
+        self.run_then_wake(self.enter(clock), act)
     }
 
     #[inline(never)]
-    fn run_then_wake<T>(mut state: Locked<'_>, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
+    fn run_then_wake<T>(&self, mut state: Locked<'_>, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
         let mut after = Aftermath::default();
         state.expire();
         let result = act(&mut state, &mut after);
+        let turn = state.plan_turn();
         drop(state);
         if let Some(waker) = after.wake {
             waker.wake();
+        }
+        after.refused.into_iter().for_each(Waker::wake);
+        if let (Some(store), Some(turn)) = (self.store(), turn) {
+            store.want(turn);
         }
         result
     }
@@ -371,12 +426,16 @@ impl Core {
         if state.try_admit_now(&request.permits) {
             return Admission::Done(Ok(state.now));
         }
-        Self::run_then_wake(state, |state, after| state.admit_or_queue(request, clock, waker, after))
+        self.run_then_wake(state, |state, after| state.admit_or_queue(request, clock, waker, after))
     }
 
     pub(super) fn recheck(&self, clock: Clock, call: &QueuedCall, request: &Request, waker: &Waker) -> Admission {
         self.with_state(clock, |state, after| {
-            if state.is_closed { state.refuse_for_good(request) } else { state.recheck(call, waker, after) }
+            if state.is_closed {
+                state.refuse_for_good(request)
+            } else {
+                state.recheck(call, request.can_fail, waker, after)
+            }
         })
     }
 
@@ -410,14 +469,15 @@ impl Core {
         if state.try_admit_now(&permits) {
             return Ok(());
         }
-        Self::run_then_wake(state, |state, after| state.try_take(permits, after))
+        self.run_then_wake(state, |state, after| state.try_take(permits, after))
     }
 
     pub(super) fn charge(&self, permits: Permits) -> Result<(), Error> {
-        let mut state = self.enter_and_expire(Clock::current());
-        let counts = permits.for_windows(state.quota.windows())?;
-        state.charge(counts);
-        Ok(())
+        self.with_state(Clock::current(), |state, _| {
+            let counts = permits.for_windows(state.quota.windows())?;
+            state.charge(counts);
+            Ok(())
+        })
     }
 
     pub(super) fn refund(&self, permits: Permits) -> Result<(), Error> {
@@ -442,11 +502,16 @@ impl Core {
     }
 
     pub(super) fn pause_for(&self, pause: Duration) {
-        let mut state = self.enter(Clock::current());
-        let pause = nanos(pause.min(state.bounds.longest_pause));
-        state.paused_until = state.paused_until.max(state.now.saturating_add(pause));
-        state.update_fast_path();
-        state.disturb();
+        self.with_state(Clock::current(), |state, _| {
+            let pause = nanos(pause.min(state.bounds.longest_pause));
+            let until = state.now.saturating_add(pause);
+            if let Some(purse) = state.quota.purse_mut().filter(|_| pause > 0 && until > state.paused_until) {
+                purse.tell_pause(until);
+            }
+            state.paused_until = state.paused_until.max(until);
+            state.update_fast_path();
+            state.disturb();
+        });
     }
 
     /// The rest of a pause; zero without one.
@@ -458,14 +523,17 @@ impl Core {
     /// Wakes all waiters, because each would recheck only after the pause. Waiters are due no later
     /// than with the pause, so computed due times still hold.
     pub(super) fn resume(&self) {
-        let mut state = self.enter(Clock::current());
-        if state.paused_until <= state.now {
-            return;
-        }
-        state.paused_until = state.now;
-        state.update_fast_path();
-        let wakers: Vec<_> = state.queue.iter().map(|waiter| waiter.waker.clone()).collect();
-        drop(state);
+        let wakers = self.with_state(Clock::current(), |state, _| {
+            if state.paused_until <= state.now {
+                return Vec::new();
+            }
+            state.paused_until = state.now;
+            state.update_fast_path();
+            if let Some(purse) = state.quota.purse_mut() {
+                purse.tell_pause(0);
+            }
+            state.queue.iter().map(|waiter| waiter.waker.clone()).collect()
+        });
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -585,8 +653,16 @@ impl Core {
 
     pub(super) fn stats(&self) -> RateLimiterStats {
         let state = lock(&self.state);
-        let admitted = state.stats.admitted + self.fast_path.as_deref().map_or(0, FastPath::admitted);
-        RateLimiterStats { waiting: state.queue.len(), admitted, ..state.stats }
+        let shared = state.quota.purse().map(Purse::counts).unwrap_or_default();
+        state.stats.and(RateLimiterStats {
+            admitted: if let Lane::Fast(fast_path) = &self.lane { fast_path.admitted() } else { 0 },
+            waiting: state.queue.len(),
+            asks: shared.asks,
+            lapsed: shared.lapsed,
+            admitted_alone: shared.admitted_alone,
+            is_up: self.store().is_none_or(Store::is_up),
+            ..RateLimiterStats::default()
+        })
     }
 
     /// The time until the limiter is idle with all permits free; `None` while calls wait, if it has
@@ -639,7 +715,7 @@ impl State {
         self.queue.head().map(|head| head.waker.clone())
     }
 
-    fn update_fast_path(&mut self) {
+    pub(super) fn update_fast_path(&mut self) {
         let is_slow_path_only = self.is_closed || self.quota.keeps_expired();
         self.fast_path_from = if is_slow_path_only { Nanos::MAX } else { self.paused_until };
     }
@@ -649,7 +725,7 @@ impl State {
         self.now.saturating_sub(nanos(clock.now().saturating_duration_since(past)))
     }
 
-    fn disturb(&mut self) {
+    pub(super) fn disturb(&mut self) {
         self.undisturbed_since = self.now.saturating_add(1);
     }
 
@@ -692,7 +768,7 @@ impl State {
     }
 
     /// The earliest moment at which a call could be admitted after calls that want `ahead`.
-    fn due_after(&self, ahead: &Sums, counts: &Counts) -> Nanos {
+    pub(super) fn due_after(&self, ahead: &Sums, counts: &Counts) -> Nanos {
         let start = self.now.max(self.paused_until);
         self.quota.due_after(start, self.catch_up_since(), ahead, counts).max(self.paused_until)
     }
@@ -715,6 +791,7 @@ impl State {
         }
         match self.due_after(ahead, &demand.counts) {
             due if due <= self.now => Verdict::Due,
+            due if self.is_answered_by_store() => Verdict::NotYet { due },
             due if self.now >= demand.latest && due > self.latest_by_timers(demand) => Verdict::TooLate,
             due => Verdict::NotYet { due },
         }
@@ -739,11 +816,13 @@ impl State {
 
     /// The front of these waiters, which begin with the head. Takes time in proportion to the
     /// waiters that are ready to leave.
-    fn front<'q>(&self, waiters: impl Iterator<Item = &'q Waiter>) -> Front {
+    pub(super) fn front<'q>(&self, waiters: impl Iterator<Item = &'q Waiter>) -> Front {
         let mut front = Front::default();
         for waiter in waiters {
             let counts = &waiter.demand.counts;
-            match self.verdict(&front.taken, &waiter.demand) {
+            let verdict =
+                if waiter.refused.is_some() { Verdict::TooLate } else { self.verdict(&front.taken, &waiter.demand) };
+            match verdict {
                 Verdict::Due => front.taken.add(counts),
                 Verdict::TooMuch | Verdict::TooLate => front.refused.add(counts),
                 Verdict::NotYet { .. } => {
@@ -758,13 +837,13 @@ impl State {
 
     /// Returns `true` if a call behind this front can be admitted now, with permits left for all
     /// calls of the front.
-    fn leaves_room(&self, front: &Front, counts: &Counts) -> bool {
+    pub(super) fn leaves_room(&self, front: &Front, counts: &Counts) -> bool {
         !front.is_blocked
             && self.paused_until <= self.now
             && self.quota.leaves_room(self.now, self.catch_up_since(), &front.taken, counts)
     }
 
-    fn take(&mut self, counts: &Counts) {
+    pub(super) fn take(&mut self, counts: &Counts) {
         self.quota.take(self.now, self.catch_up_since(), counts);
         self.stats.admitted += 1;
     }
@@ -774,7 +853,7 @@ impl State {
         if *counts == Counts::default() {
             return;
         }
-        self.quota.take(self.now, self.now, counts);
+        self.quota.charge(self.now, counts);
         add_up(&mut self.stats.charged, counts, self.quota.windows());
         self.disturb();
     }
@@ -787,7 +866,7 @@ impl State {
         self.wake_head(after);
     }
 
-    fn refuse(&mut self, error: Error) -> Result<(), Error> {
+    pub(super) fn refuse(&mut self, error: Error) -> Result<(), Error> {
         self.stats.refused += 1;
         Err(error)
     }
@@ -811,6 +890,9 @@ impl State {
         if self.try_admit(&counts) {
             return Admission::Done(Ok(self.now));
         }
+        if let Some(down) = self.error_while_down(request.can_fail, &counts) {
+            return Admission::Done(self.refuse(down).map(|()| self.now));
+        }
         let latest = request.max_wait.map_or(Nanos::MAX, |wait| self.now.saturating_add(nanos(wait)));
         let came = keeps_place_since().map(|came| self.moment(clock, came));
         let ahead = came.and_then(|came| self.queue.wanted_before_again(came)).unwrap_or(*self.queue.wanted());
@@ -818,11 +900,24 @@ impl State {
         // A wait beyond the deadline would be cut off, and its place in the queue be taken in vain.
         let left = if request.can_fail { deadline::longest_wait() } else { None };
         let cut_off = left.map_or(Nanos::MAX, |left| self.now.saturating_add(nanos(left)));
-        if let Some(result) = self.decide_at_once(request.can_fail, &counts, due, latest.min(cut_off)) {
-            return Admission::Done(result.map(|()| self.now));
-        }
-        let lateness = if latest == Nanos::MAX { 0 } else { self.lateness(&counts, due) };
-        let demand = Demand { counts, since: self.now, latest, lateness };
+        let can_fail = request.can_fail;
+        let is_full = can_fail && self.bounds.max_waiting.is_some_and(|most| self.queue.len() >= most);
+        let manner = Manner { can_fail, is_full };
+        let demand = if self.is_answered_by_store() {
+            // A call behind a full queue is due at once or not at all, which the store says.
+            let latest = if is_full { self.now } else { latest.min(cut_off) };
+            let demand = Demand { counts, since: self.now, latest, lateness: 0 };
+            if let Some(result) = self.decide_by_held(&demand, manner, due) {
+                return Admission::Done(result.map(|()| self.now));
+            }
+            demand
+        } else {
+            if let Some(result) = self.decide_at_once(can_fail, &counts, due, latest.min(cut_off)) {
+                return Admission::Done(result.map(|()| self.now));
+            }
+            let lateness = if latest == Nanos::MAX { 0 } else { self.lateness(&counts, due) };
+            Demand { counts, since: self.now, latest, lateness }
+        };
         let ticket = match came {
             None => self.queue.join(waker, demand),
             Some(came) => {
@@ -834,6 +929,10 @@ impl State {
             }
         };
         let call = QueuedCall { ticket, demand };
+        if self.quota.purse().is_some() {
+            self.joined_to_ask(&call, manner);
+            return Admission::Queued(call, Nanos::MAX);
+        }
         let recheck_at = self.set_recheck(&call, self.next_check(&call));
         Admission::Queued(call, recheck_at)
     }
@@ -866,7 +965,7 @@ impl State {
         if has_patience(due) { None } else { Some(self.refuse(self.rate_limited(due))) }
     }
 
-    fn recheck(&mut self, call: &QueuedCall, waker: &Waker, after: &mut Aftermath) -> Admission {
+    fn recheck(&mut self, call: &QueuedCall, can_fail: bool, waker: &Waker, after: &mut Aftermath) -> Admission {
         let QueuedCall { ticket, demand } = call;
         if self.queue.check_in(ticket, demand, waker, &mut after.stale) {
             self.disturb();
@@ -875,8 +974,12 @@ impl State {
             self.wake_or_skip_head(after);
         }
         let is_head = self.queue.is_head(ticket);
+        if let Some(error) = self.refusal_of_store(call, can_fail, is_head) {
+            self.remove(ticket, after);
+            return Admission::Done(self.refuse(error).map(|()| self.now));
+        }
         // Before its longest wait has passed, a waiter is only admitted as the head.
-        if !is_head && self.now < demand.latest {
+        if !is_head && (self.now < demand.latest || self.is_answered_by_store()) {
             return self.wait(call, self.next_check(call));
         }
         let front = self.front(self.queue.before(ticket));
@@ -908,6 +1011,9 @@ impl State {
 
     /// Notes when the waiter rechecks: at this moment, or earlier if its longest wait ends earlier.
     fn set_recheck(&mut self, call: &QueuedCall, moment: Nanos) -> Nanos {
+        if self.quota.purse().is_some() {
+            return Nanos::MAX;
+        }
         let latest = call.demand.latest;
         let recheck_at = if self.now < latest { moment.min(latest) } else { moment };
         if let Some(waiter) = self.queue.get_mut(&call.ticket) {
@@ -921,6 +1027,9 @@ impl State {
     /// ahead is never polled, because otherwise the waiter is woken earlier.
     fn next_check(&self, call: &QueuedCall) -> Nanos {
         let QueuedCall { ticket, demand } = call;
+        if self.quota.purse().is_some() {
+            return Nanos::MAX;
+        }
         if self.queue.is_head(ticket) {
             return self.due_after(&Sums::default(), &demand.counts);
         }
@@ -937,13 +1046,27 @@ impl State {
 
     /// The moment at which the head is admitted or refused: 0 if a lowered limit refuses it.
     fn head_due(&self) -> Option<Nanos> {
-        let counts = &self.queue.head()?.demand.counts;
-        Some(if self.quota.is_too_much(counts) { 0 } else { self.due_after(&Sums::default(), counts) })
+        let head = self.queue.head()?;
+        let counts = &head.demand.counts;
+        let is_refused = head.refused.is_some() || self.quota.is_too_much(counts);
+        Some(if is_refused { 0 } else { self.due_after(&Sums::default(), counts) })
+    }
+
+    /// The moment at which the head has to be woken or skipped; `Nanos::MAX` if it is not known.
+    ///
+    /// A head that was woken is skipped only while it is due. If its permits have lapsed, it is
+    /// looked at when it is due again.
+    pub(super) fn head_wakes_at(&self) -> Nanos {
+        let (Some(due), Some(head)) = (self.head_due(), self.queue.head()) else { return Nanos::MAX };
+        match head.woken_at {
+            Some(woken_at) if due <= self.now => woken_at.saturating_add(HEAD_GRACE),
+            _ => due,
+        }
     }
 
     /// Wakes the head if it is due. Skips the head if it was woken and has not been polled for
     /// [`HEAD_GRACE`].
-    fn wake_or_skip_head(&mut self, after: &mut Aftermath) {
+    pub(super) fn wake_or_skip_head(&mut self, after: &mut Aftermath) {
         let mut silent_since = None;
         while self.head_due().is_some_and(|due| due <= self.now) {
             let now = self.now;
@@ -973,8 +1096,9 @@ impl State {
     /// may have changed.
     fn wake_head(&mut self, after: &mut Aftermath) {
         let (Some(due), now) = (self.head_due(), self.now) else { return };
+        let is_woken_by_store = due > now && self.quota.purse().is_some();
         let Some(head) = self.queue.head_mut() else { return };
-        if head.recheck_at <= due {
+        if head.recheck_at <= due || is_woken_by_store {
             return;
         }
         if due <= now {
@@ -1010,11 +1134,18 @@ impl State {
             self.take(counts);
             return Ok(());
         }
+        if let Some(down) = self.error_while_down(true, counts) {
+            return self.refuse(down);
+        }
+        if let Some(purse) = self.quota.purse_mut() {
+            purse.wish(counts);
+        }
         self.refuse(self.rate_limited(self.due_behind(&front, counts)))
     }
 
     /// The error for a call that would be due at this moment.
-    fn rate_limited(&self, due: Nanos) -> Error {
+    pub(super) fn rate_limited(&self, due: Nanos) -> Error {
+        let due = self.quota.purse().map_or(due, |purse| purse.known_due(self.now, due));
         let wait = due.saturating_sub(self.now);
         // The due waiters before the call have been woken, and will have left by then.
         let wait = if wait == 0 { nanos(TIMER_RESOLUTION) } else { wait };

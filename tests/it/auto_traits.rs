@@ -179,6 +179,16 @@ auto_traits! {
     Permits: Send Sync Unpin;
     RateLimiterBuilder: Send Sync Unpin;
     RateLimiterStats: Send Sync Unpin;
+    decor::OnFailure: Send Sync Unpin;
+    decor::shared::Answer: Send Sync Unpin;
+    decor::shared::Ask: Send Sync Unpin;
+    decor::shared::Charge: Send Sync Unpin;
+    decor::shared::Grant: Send Sync Unpin;
+    decor::shared::Limits: Send Sync Unpin;
+    decor::shared::Probe: Send Sync Unpin;
+    decor::shared::Run: Send Sync Unpin;
+    decor::shared::RunAnswer: Send Sync Unpin;
+    decor::shared::StoreError: Send Sync Unpin;
     Stack<Local>: Send Sync Unpin;
     ConcurrencyConfig: Send Sync Unpin;
     ConcurrencyLimiter: Send Sync Unpin;

@@ -1,4 +1,5 @@
-//! The quota of a limiter: windows or even spacing. Decides when one more call fits.
+//! The quota of a limiter: windows, even spacing, or permits of a store that processes share.
+//! Decides when one more call fits.
 
 mod config;
 mod pacer;
@@ -18,6 +19,7 @@ pub(crate) use sliding_log::SlidingLog;
 use crate::{
     ConfigError, Error,
     clock::{Nanos, nanos},
+    policy::Purse,
 };
 use permits::invalid;
 use std::{fmt, time::Duration};
@@ -40,6 +42,10 @@ const NO_BURST: &str = "left out: an exact limiter cannot become a paced one, be
 pub(crate) struct Sums([u64; MAX_WINDOWS]);
 
 impl Sums {
+    pub(crate) fn by_window(&self) -> &[u64; MAX_WINDOWS] {
+        &self.0
+    }
+
     pub(crate) fn add(&mut self, counts: &Counts) {
         for (sum, count) in self.0.iter_mut().zip(counts) {
             *sum = sum.saturating_add((*count).into());
@@ -77,6 +83,8 @@ pub(crate) enum Quota {
     /// Admits a call if every window has room.
     Windows(Vec<SlidingLog>),
     Paced(Pacer),
+    /// Admits a call if the store has granted it.
+    Shared(Box<Purse>),
 }
 
 impl Quota {
@@ -104,20 +112,38 @@ impl Quota {
         match self {
             Self::Windows(logs) => logs.len(),
             Self::Paced(_) => 1,
+            Self::Shared(purse) => purse.windows(),
         }
     }
 
-    /// The schedule of even spacing; `None` for windows.
+    /// The permits of a store; `None` for a limit of this process alone.
+    #[inline]
+    pub(crate) fn purse(&self) -> Option<&Purse> {
+        match self {
+            Self::Windows(_) | Self::Paced(_) => None,
+            Self::Shared(purse) => Some(purse),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn purse_mut(&mut self) -> Option<&mut Purse> {
+        match self {
+            Self::Windows(_) | Self::Paced(_) => None,
+            Self::Shared(purse) => Some(purse),
+        }
+    }
+
+    /// The schedule of even spacing; `None` for windows, and if the store has the schedule.
     pub(crate) fn pacer(&self) -> Option<&Pacer> {
         match self {
-            Self::Windows(_) => None,
+            Self::Windows(_) | Self::Shared(_) => None,
             Self::Paced(pacer) => Some(pacer),
         }
     }
 
     pub(crate) fn pacer_mut(&mut self) -> Option<&mut Pacer> {
         match self {
-            Self::Windows(_) => None,
+            Self::Windows(_) | Self::Shared(_) => None,
             Self::Paced(pacer) => Some(pacer),
         }
     }
@@ -152,16 +178,24 @@ impl Quota {
             Self::Paced(pacer) => {
                 Some((counts[0], pacer.limit(), pacer.period())).filter(|(count, limit, _)| count > limit)
             }
+            Self::Shared(purse) => {
+                let limits = purse.limits().iter().zip(counts).map(|(&(limit, period), &count)| (count, limit, period));
+                { limits }.find(|(count, limit, _)| count > limit)
+            }
         }
     }
 
     /// Removes permits that have left their windows by now.
     #[inline]
     pub(crate) fn expire(&mut self, now: Nanos) {
-        if let Self::Windows(logs) = self {
-            for log in logs {
-                log.expire(now);
+        match self {
+            Self::Windows(logs) => {
+                for log in logs {
+                    log.expire(now);
+                }
             }
+            Self::Paced(_) => {}
+            Self::Shared(purse) => purse.expire(now),
         }
     }
 
@@ -174,22 +208,32 @@ impl Quota {
     /// Takes the permits of a call if they are free now. Equivalent to
     /// [`due_after`](Self::due_after) with nothing ahead, but in one pass. Nearly every call takes
     /// this path.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // the call costs a tenth of a permit
     pub(crate) fn try_take(&mut self, now: Nanos, permits: &Permits) -> bool {
-        let Some(counts) = permits.fitting(self.windows()) else { return false };
-        match self {
-            Self::Windows(logs) => {
-                let mut each = logs.iter_mut().zip(counts);
-                let free = each.all(|(log, &count)| {
-                    log.expire_for_good(now);
-                    log.has_free(count)
-                });
-                if free {
-                    self.take(now, now, counts);
-                }
-                free
+        let Self::Windows(logs) = self else { return self.try_take_elsewhere(now, permits) };
+        let Some(counts) = permits.fitting(logs.len()) else { return false };
+        let mut each = logs.iter_mut().zip(counts);
+        let free = each.all(|(log, &count)| {
+            log.expire_for_good(now);
+            log.has_free(count)
+        });
+        if free {
+            for (log, &count) in logs.iter_mut().zip(counts) {
+                log.take(now, count);
             }
-            Self::Paced(pacer) => pacer.try_take(now, counts[0]),
+        }
+        free
+    }
+
+    /// [`try_take`](Self::try_take) without windows. Out of line, because a pacer has a fast path,
+    /// and permits of a store cost more.
+    #[inline(never)]
+    fn try_take_elsewhere(&mut self, now: Nanos, permits: &Permits) -> bool {
+        match self {
+            Self::Windows(_) => false,
+            Self::Paced(pacer) => permits.fitting(1).is_some_and(|counts| pacer.try_take(now, counts[0])),
+            Self::Shared(purse) => purse.try_take(now, permits),
         }
     }
 
@@ -203,6 +247,7 @@ impl Quota {
         match self {
             Self::Windows(logs) => (0..).zip(logs).map(|(window, log)| log.due(now, all(window))).max().unwrap_or(0),
             Self::Paced(pacer) => pacer.due_after(now, since, ahead.0[0], counts[0]),
+            Self::Shared(purse) => purse.due_after(now, &ahead.0, counts),
         }
     }
 
@@ -210,7 +255,7 @@ impl Quota {
     /// now.
     pub(crate) fn leaves_room(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> bool {
         match self {
-            Self::Windows(_) => self.due_after(now, since, ahead, counts) <= now,
+            Self::Windows(_) | Self::Shared(_) => self.due_after(now, since, ahead, counts) <= now,
             Self::Paced(pacer) => pacer.leaves_room(now, since, ahead.0[0], counts[0]),
         }
     }
@@ -221,6 +266,7 @@ impl Quota {
         match self {
             Self::Windows(logs) => logs.len() == 1 && single_permits,
             Self::Paced(_) => true,
+            Self::Shared(_) => false,
         }
     }
 
@@ -233,7 +279,7 @@ impl Quota {
                 let period = logs.iter().map(SlidingLog::period).min().unwrap_or(Nanos::MAX).max(1);
                 (wait / period + 1).saturating_mul(timer_resolution)
             }
-            Self::Paced(_) => timer_resolution,
+            Self::Paced(_) | Self::Shared(_) => timer_resolution,
         }
     }
 
@@ -249,6 +295,15 @@ impl Quota {
                 }
             }
             Self::Paced(pacer) => pacer.take(since, counts[0]),
+            Self::Shared(purse) => purse.take(now, counts),
+        }
+    }
+
+    /// Counts permits that were used without being taken, from `now`.
+    pub(crate) fn charge(&mut self, now: Nanos, counts: &Counts) {
+        match self {
+            Self::Windows(_) | Self::Paced(_) => self.take(now, now, counts),
+            Self::Shared(purse) => purse.charge(now, counts),
         }
     }
 
@@ -258,6 +313,7 @@ impl Quota {
         match self {
             Self::Windows(logs) => each(logs, counts, SlidingLog::refund),
             Self::Paced(pacer) => only(pacer.refund(now, counts[0])),
+            Self::Shared(purse) => purse.refund(now, counts),
         }
     }
 
@@ -269,6 +325,7 @@ impl Quota {
             Self::Windows(logs) => each(logs, counts, |log, count| log.refund_at(at, count)),
             Self::Paced(pacer) if at.saturating_add(pacer.period()) > now => only(pacer.refund(now, counts[0])),
             Self::Paced(_) => only(0),
+            Self::Shared(purse) => purse.refund(now, counts),
         }
     }
 
@@ -277,6 +334,7 @@ impl Quota {
         match self {
             Self::Windows(logs) => logs[window].available(),
             Self::Paced(pacer) => pacer.available(now),
+            Self::Shared(purse) => purse.available(now, window),
         }
     }
 
@@ -285,6 +343,7 @@ impl Quota {
         match self {
             Self::Windows(logs) => logs.iter().map(SlidingLog::idle_at).max().unwrap_or(0),
             Self::Paced(pacer) => pacer.idle_at(),
+            Self::Shared(purse) => purse.idle_at(),
         }
     }
 
@@ -295,6 +354,7 @@ impl Quota {
                 Self::Windows(logs.iter().map(|log| SlidingLog::new(log.limit(), log.period(), false)).collect())
             }
             Self::Paced(pacer) => Self::Paced(pacer.as_new()),
+            Self::Shared(purse) => Self::Shared(Box::new(purse.as_new())),
         }
     }
 
@@ -303,6 +363,7 @@ impl Quota {
         match self {
             Self::Windows(logs) => logs.iter().map(|log| (log.limit(), log.period())).collect(),
             Self::Paced(pacer) => vec![(pacer.limit(), pacer.period())],
+            Self::Shared(purse) => purse.limits().to_vec(),
         }
     }
 
@@ -310,6 +371,7 @@ impl Quota {
         match self {
             Self::Windows(logs) => logs.iter().map(SlidingLog::period).max().unwrap_or(0),
             Self::Paced(pacer) => pacer.period(),
+            Self::Shared(purse) => purse.limits().iter().map(|(_, period)| *period).max().unwrap_or(0),
         }
     }
 
@@ -318,6 +380,7 @@ impl Quota {
         match self {
             Self::Windows(_) => None,
             Self::Paced(pacer) => Some(pacer.requested_burst()),
+            Self::Shared(purse) => purse.burst(),
         }
     }
 
@@ -325,17 +388,19 @@ impl Quota {
         match self {
             Self::Windows(_) => Err(ConfigError::new("burst", burst, NO_BURST)),
             Self::Paced(pacer) => pacer.set_burst(burst),
+            Self::Shared(purse) if purse.burst().is_none() => Err(ConfigError::new("burst", burst, NO_BURST)),
+            Self::Shared(purse) => purse.set_burst(burst),
         }
     }
 
     /// Takes over the limits and the burst of another quota of the same kind.
     pub(crate) fn reload(&mut self, now: Nanos, new: &Self) -> Result<(), ConfigError> {
-        match (&self, new) {
-            (Self::Windows(logs), Self::Windows(limits)) if logs.len() != limits.len() => {
-                return Err(ConfigError::new("limit", format_args!("a list of {}", limits.len()), SAME_WINDOWS));
+        match (self.burst(), new.burst()) {
+            (None, Some(_)) => return Err(ConfigError::new("paced", true, NOT_PACED)),
+            (Some(_), None) => return Err(ConfigError::new("paced", false, NOT_EXACT)),
+            _ if self.windows() != new.windows() => {
+                return Err(ConfigError::new("limit", format_args!("a list of {}", new.windows()), SAME_WINDOWS));
             }
-            (Self::Windows(_), Self::Paced(_)) => return Err(ConfigError::new("paced", true, NOT_PACED)),
-            (Self::Paced(_), Self::Windows(_)) => return Err(ConfigError::new("paced", false, NOT_EXACT)),
             _ => {}
         }
         self.reload_limits(now, &new.limits())?;
@@ -358,10 +423,15 @@ impl Quota {
         if limits.len() != self.windows() {
             return Err(ConfigError::new("limits", limits.len(), SAME_WINDOWS));
         }
+        if let Self::Shared(purse) = self {
+            purse.set_limits(limits);
+            return Ok(());
+        }
         for (window, &(limit, period)) in limits.iter().enumerate() {
             match self {
                 Self::Windows(logs) => logs[window].set_limit(limit, period),
                 Self::Paced(pacer) => pacer.set_limit(limit, period),
+                Self::Shared(_) => {}
             }
         }
         Ok(())
@@ -403,18 +473,24 @@ fn only(count: u32) -> Counts {
 
 impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (limit, period)) in self.limits().into_iter().enumerate() {
+            let separator = if position == 0 { "" } else { ", " };
+            write!(f, "{separator}{limit} per {:?}", Duration::from_nanos(period))?;
+        }
         match self {
-            Self::Windows(logs) => {
-                for (position, log) in logs.iter().enumerate() {
-                    let separator = if position == 0 { "" } else { ", " };
-                    write!(f, "{separator}{} per {:?}", log.limit(), Duration::from_nanos(log.period()))?;
-                }
-                Ok(())
-            }
-            Self::Paced(pacer) => {
-                write!(f, "{} per {:?}, paced", pacer.limit(), Duration::from_nanos(pacer.period()))?;
-                if pacer.burst() > 1 { write!(f, ", burst {}", pacer.burst()) } else { Ok(()) }
+            Self::Windows(_) => {}
+            Self::Paced(pacer) => write_pace(f, pacer.burst())?,
+            Self::Shared(purse) => {
+                let limit = purse.limits().first().map_or(1, |(limit, _)| *limit);
+                purse.burst().map_or(Ok(()), |burst| write_pace(f, burst.min(limit)))?;
+                write!(f, ", shared as {}", purse.name())?;
             }
         }
+        Ok(())
     }
+}
+
+fn write_pace(f: &mut fmt::Formatter<'_>, burst: u32) -> fmt::Result {
+    f.write_str(", paced")?;
+    if burst > 1 { write!(f, ", burst {burst}") } else { Ok(()) }
 }
