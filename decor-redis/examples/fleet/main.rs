@@ -1,0 +1,2 @@
+mod server;
+fn main() {}

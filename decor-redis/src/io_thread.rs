@@ -1,0 +1,548 @@
+//! The I/O thread: all requests of a store, its one connection, its timers.
+//!
+//! # The states of the store
+//!
+//! | state | a limiter wants | an attempt fails | the attempt succeeds |
+//! |---|---|---|---|
+//! | up, not connected | connects, and asks once connected | down | |
+//! | up, connected | asks, and sends the requests of all limiters together | down | |
+//! | down | asks, and answers with the last error at once | down for longer | up; asks each limiter that got an error |
+//!
+//! An attempt fails if a request or a connection takes longer than the timeout, if the connection
+//! breaks, or if the server answers with an error. The connection is dropped then, because a late
+//! answer would be taken for that of the next request. The attempt of a server that is down
+//! connects anew and writes a key: a server that is full, or a replica, answers a PING.
+//!
+//! A connection that breaks while nothing is asked is dropped without a word.
+
+use crate::{
+    address::Endpoint,
+    connection::{Connection, introduction, known_addresses},
+    resp::{Command, Reply},
+    script::{self, Form},
+    stats::Counters,
+    store::{Message, Pong, Shared, Want},
+};
+use decor::shared::{Ask, Probe, StoreError};
+use mio::{Events, Poll, Token};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque, hash_map::RandomState},
+    hash::{BuildHasher, Hasher},
+    io,
+    net::{SocketAddr, ToSocketAddrs},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+const CONNECTION: Token = Token(1);
+
+/// A limiter that wants to be asked at a moment. Equal moments are in the order of their wants.
+#[derive(Debug)]
+struct Timer {
+    at: Instant,
+    number: u64,
+    want: Want,
+}
+
+impl PartialEq for Timer {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Timer {}
+
+impl PartialOrd for Timer {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Timer {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+/// The connection, or the attempt to make one, which has to be made by `until`.
+#[derive(Debug)]
+enum Link {
+    None,
+    /// A thread asks the name server.
+    Resolving {
+        until: Instant,
+    },
+    /// `others` are the addresses that are tried if this one refuses.
+    Connecting {
+        connection: Connection,
+        others: Vec<SocketAddr>,
+        until: Instant,
+    },
+    Connected(Connection),
+}
+
+/// A command whose reply has not come.
+#[derive(Debug)]
+struct Pending {
+    kind: Kind,
+    asked: Instant,
+    until: Instant,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// A command of the introduction. `true` if its error makes the connection useless.
+    Introduction(bool),
+    Probe,
+    Ping(Pong),
+    Ask {
+        want: Want,
+        ask: Ask,
+        form: Form,
+    },
+}
+
+/// The store is down.
+#[derive(Debug)]
+struct Down {
+    error: StoreError,
+    /// Moment of the next attempt. `None` while one is under way.
+    probe_at: Option<Instant>,
+    /// The limiters that got an error, by the address of the asker.
+    failed: HashMap<*const (), Want>,
+}
+
+#[derive(Debug)]
+pub(crate) struct IoThread {
+    shared: Arc<Shared>,
+    poll: Poll,
+    timers: BinaryHeap<Reverse<Timer>>,
+    /// Number of timers that were ever set.
+    timers_total: u64,
+    /// Limiters that want to be asked now.
+    ready: VecDeque<Want>,
+    pings: Vec<Pong>,
+    link: Link,
+    /// Commands on the connection, in the order in which they were sent.
+    pending: VecDeque<Pending>,
+    /// The moment until which the first requests of a connection have to be answered, because the
+    /// time for connecting is part of theirs. `None` once they are sent.
+    first_until: Option<Instant>,
+    /// `true` while a name server is asked, perhaps for a link that was given up.
+    is_resolving: bool,
+    down: Option<Box<Down>>,
+    probe: Probe,
+    epochs: RandomState,
+}
+
+/// Calls into a limiter, which wakes tasks: a waker is foreign code, and may panic.
+fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(call)).ok()
+}
+
+impl IoThread {
+    pub(crate) fn new(shared: Arc<Shared>, poll: Poll) -> Self {
+        let epochs = RandomState::new();
+        Self {
+            shared,
+            poll,
+            timers: BinaryHeap::new(),
+            timers_total: 0,
+            ready: VecDeque::new(),
+            pings: Vec::new(),
+            link: Link::None,
+            pending: VecDeque::new(),
+            first_until: None,
+            is_resolving: false,
+            down: None,
+            probe: Probe::new(epochs.hash_one("probe")),
+            epochs,
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(8);
+        let mut messages = VecDeque::new();
+        let mut replies = Vec::new();
+        while self.shared.take(&mut messages).is_some() {
+            messages.drain(..).for_each(|message| self.receive(message));
+            self.run_timers(Instant::now());
+            self.serve();
+            let timeout = if self.shared.fall_asleep() { self.time_left() } else { Some(Duration::ZERO) };
+            let polled = self.poll.poll(&mut events, timeout);
+            self.shared.be_awake();
+            if polled.is_err() {
+                continue; // Interrupted by a signal.
+            }
+            if events.iter().any(|event| event.token() == CONNECTION) {
+                self.advance(&mut replies);
+            }
+            self.check_deadlines(&mut replies);
+        }
+    }
+
+    fn receive(&mut self, message: Message) {
+        match message {
+            Message::Want { want, at: None } => self.ready.push_back(want),
+            Message::Want { want, at: Some(at) } => {
+                self.timers_total += 1;
+                self.timers.push(Reverse(Timer { at, number: self.timers_total, want }));
+            }
+            Message::Ping(pong) => self.pings.push(pong),
+            Message::Resolved(addresses) => self.resolved(addresses),
+        }
+    }
+
+    fn run_timers(&mut self, now: Instant) {
+        while self.timers.peek().is_some_and(|Reverse(timer)| timer.at <= now) {
+            let Some(Reverse(timer)) = self.timers.pop() else { break };
+            self.ready.push_back(timer.want);
+        }
+        if let Some(down) = &mut self.down
+            && down.probe_at.is_some_and(|at| at <= now)
+        {
+            down.probe_at = None;
+            self.connect();
+        }
+    }
+
+    /// Time until something has to be done; `None` if only an event brings something to do.
+    fn time_left(&self) -> Option<Duration> {
+        let timer = self.timers.peek().map(|Reverse(timer)| timer.at);
+        let reply = self.pending.front().map(|pending| pending.until);
+        let link = match &self.link {
+            Link::Resolving { until } | Link::Connecting { until, .. } => Some(*until),
+            Link::None | Link::Connected(_) => None,
+        };
+        let probe = self.down.as_ref().and_then(|down| down.probe_at);
+        let next = [timer, reply, link, probe].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    /// Asks the limiters that want to be asked, and sends their requests.
+    fn serve(&mut self) {
+        if self.down.is_some() {
+            self.refuse_all();
+        } else if !(self.ready.is_empty() && self.pings.is_empty()) {
+            if let Link::None = self.link {
+                self.connect();
+            }
+            self.ask_all();
+        }
+        self.flush();
+    }
+
+    fn ask_all(&mut self) {
+        let Link::Connected(connection) = &mut self.link else { return };
+        let timeout = self.shared.config.timeout;
+        // A request on a new connection has waited for it.
+        let first_until = self.first_until.take();
+        for pong in self.pings.drain(..) {
+            let asked = Instant::now();
+            connection.push(&Command::new(&["PING"]));
+            let until = first_until.unwrap_or(asked + timeout);
+            self.pending.push_back(Pending { kind: Kind::Ping(pong), asked, until });
+        }
+        while !connection.is_full() {
+            let Some(want) = self.ready.pop_front() else { break };
+            let Some(ask) = guarded(|| want.asker.ask()).flatten() else { continue };
+            let asked = Instant::now();
+            let form = Form::Hash;
+            let fresh = fresh_epoch(&self.epochs, self.shared.counters.requests.load(Relaxed));
+            connection.push(&script::command(&want.keys, &ask, fresh, form));
+            let until = first_until.unwrap_or(asked + timeout);
+            self.pending.push_back(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
+        }
+    }
+
+    /// Answers all that want something while the store is down.
+    fn refuse_all(&mut self) {
+        let Some(down) = &mut self.down else { return };
+        for pong in self.pings.drain(..) {
+            let _ = pong.send(Err(down.error.clone()));
+        }
+        while let Some(want) = self.ready.pop_front() {
+            if guarded(|| want.asker.ask()).flatten().is_some() {
+                down.refuse(want, &self.shared.counters);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Link::Connected(connection) = &mut self.link
+            && let Err(error) = connection.flush()
+        {
+            // What the server said before it closed the connection is worth more than this error.
+            let mut replies = Vec::new();
+            self.read(&mut replies);
+            if let Link::Connected(_) = self.link {
+                self.fail(&error.to_string());
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        let until = Instant::now() + self.shared.config.timeout;
+        match known_addresses(&self.shared.config.address.endpoint) {
+            Some(addresses) => self.connect_to(addresses, until),
+            None => {
+                self.link = Link::Resolving { until };
+                self.resolve();
+            }
+        }
+    }
+
+    /// Asks the name server on a thread of its own, because that may take seconds.
+    fn resolve(&mut self) {
+        let Endpoint::Tcp { host, port } = &self.shared.config.address.endpoint else { return };
+        if self.is_resolving {
+            return;
+        }
+        let (place, shared) = ((host.clone(), *port), self.shared.clone());
+        let resolve = move || {
+            let addresses = place.to_socket_addrs().map(Iterator::collect);
+            shared.send(Message::Resolved(addresses));
+        };
+        match thread::Builder::new().name("decor-redis-names".into()).spawn(resolve) {
+            Ok(_) => self.is_resolving = true,
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    fn resolved(&mut self, addresses: io::Result<Vec<SocketAddr>>) {
+        self.is_resolving = false;
+        let Link::Resolving { until } = self.link else { return };
+        match addresses {
+            Ok(addresses) if addresses.is_empty() => self.fail("the name has no address"),
+            Ok(addresses) => self.connect_to(addresses, until),
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    /// Connects to the first address, and keeps the others.
+    fn connect_to(&mut self, addresses: Vec<SocketAddr>, until: Instant) {
+        let registry = self.poll.registry();
+        let mut addresses = addresses.into_iter();
+        let connection = match (&self.shared.config.address.endpoint, addresses.next()) {
+            (Endpoint::Unix(path), _) => Connection::unix(path, registry, CONNECTION),
+            (Endpoint::Tcp { .. }, Some(address)) => Connection::tcp(address, registry, CONNECTION),
+            (Endpoint::Tcp { .. }, None) => return,
+        };
+        let others: Vec<_> = addresses.collect();
+        match connection {
+            Ok(connection) => {
+                self.link = Link::Connecting { connection, others, until };
+                self.finish_connecting();
+            }
+            Err(_) if !others.is_empty() => self.connect_to(others, until),
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    /// Introduces the client if the connection is made by now.
+    fn finish_connecting(&mut self) {
+        let Link::Connecting { connection, .. } = &mut self.link else { return };
+        let is_connected = connection.is_connected();
+        let Link::Connecting { mut connection, others, until } = std::mem::replace(&mut self.link, Link::None) else {
+            return;
+        };
+        match is_connected {
+            Ok(false) => self.link = Link::Connecting { connection, others, until },
+            Ok(true) => {
+                Counters::add(&self.shared.counters.connections);
+                let asked = Instant::now();
+                for (is_needed, command) in introduction(&self.shared.config.address) {
+                    connection.push(&command);
+                    self.pending.push_back(Pending { kind: Kind::Introduction(is_needed), asked, until });
+                }
+                if self.down.is_some() {
+                    connection.push(&script::probe(&self.shared.config.prefix));
+                    self.pending.push_back(Pending { kind: Kind::Probe, asked, until });
+                }
+                self.link = Link::Connected(connection);
+                self.first_until = Some(until);
+                self.serve();
+            }
+            Err(error) => {
+                connection.close(self.poll.registry());
+                if others.is_empty() { self.fail(&error.to_string()) } else { self.connect_to(others, until) }
+            }
+        }
+    }
+
+    /// Goes on after an event of the connection.
+    fn advance(&mut self, replies: &mut Vec<Reply>) {
+        match self.link {
+            Link::None | Link::Resolving { .. } => {}
+            Link::Connecting { .. } => self.finish_connecting(),
+            Link::Connected(_) => self.read(replies),
+        }
+    }
+
+    fn read(&mut self, replies: &mut Vec<Reply>) {
+        let Link::Connected(connection) = &mut self.link else { return };
+        let ended = connection.read(replies);
+        for reply in replies.drain(..) {
+            let Some(pending) = self.pending.pop_front() else { break };
+            if let Err(error) = self.take_reply(pending, reply) {
+                self.fail(&error);
+                break;
+            }
+        }
+        replies.clear();
+        match (ended, &self.link) {
+            (Ok(()), _) | (Err(_), Link::None) => {}
+            (Err(_), _) if self.pending.is_empty() => self.disconnect(),
+            (Err(error), _) => self.fail(&error),
+        }
+    }
+
+    /// Takes the reply to a command. The error says why the store is down.
+    fn take_reply(&mut self, pending: Pending, reply: Reply) -> Result<(), String> {
+        let Pending { kind, asked, until } = pending;
+        match (kind, reply) {
+            (Kind::Introduction(true), Reply::Error(error)) => Err(answered(&error)),
+            (Kind::Introduction(_), _) => Ok(()),
+            (Kind::Probe, Reply::Error(error)) => Err(answered(&error)),
+            (Kind::Probe, _) => {
+                self.restore();
+                Ok(())
+            }
+            (Kind::Ping(pong), Reply::Error(error)) => {
+                self.pings.push(pong);
+                Err(answered(&error))
+            }
+            (Kind::Ping(pong), _) => {
+                let _ = pong.send(Ok(()));
+                Ok(())
+            }
+            (Kind::Ask { want, ask, form: Form::Hash }, Reply::Error(error)) if error.starts_with("NOSCRIPT") => {
+                Counters::add(&self.shared.counters.scripts);
+                let form = Form::Whole;
+                let fresh = fresh_epoch(&self.epochs, self.shared.counters.requests.load(Relaxed));
+                if let Link::Connected(connection) = &mut self.link {
+                    connection.push(&script::command(&want.keys, &ask, fresh, form));
+                }
+                self.pending.push_back(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
+                Ok(())
+            }
+            (Kind::Ask { want, ask, form }, reply) => match script::answer(&ask, &reply) {
+                Some(answer) => {
+                    let counters = &self.shared.counters;
+                    Counters::add(&counters.requests);
+                    let nanos = u64::try_from(asked.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                    counters.round_trip.store(nanos, Relaxed);
+                    guarded(|| want.asker.answered(Ok(answer)));
+                    Ok(())
+                }
+                None => {
+                    // `fail` answers all that is pending.
+                    self.pending.push_front(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
+                    match reply {
+                        Reply::Error(error) => Err(answered(&error)),
+                        other => Err(format!("answered in another form: {other:.100?}")),
+                    }
+                }
+            },
+        }
+    }
+
+    /// Fails what has taken too long. A process that was stopped for a while finds the answers
+    /// first.
+    fn check_deadlines(&mut self, replies: &mut Vec<Reply>) {
+        if self.is_late(Instant::now()) {
+            let now = Instant::now();
+            self.advance(replies);
+            if self.is_late(now) {
+                let timeout = self.shared.config.timeout;
+                self.fail(&format!("no answer within {timeout:?}"));
+            }
+        }
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        match &self.link {
+            Link::None => false,
+            Link::Resolving { until } | Link::Connecting { until, .. } => *until <= now,
+            Link::Connected(_) => self.pending.front().is_some_and(|pending| pending.until <= now),
+        }
+    }
+
+    fn disconnect(&mut self) {
+        if let Link::Connecting { connection, .. } | Link::Connected(connection) =
+            std::mem::replace(&mut self.link, Link::None)
+        {
+            connection.close(self.poll.registry());
+        }
+        self.first_until = None;
+    }
+
+    /// Takes the store down, and answers what is pending.
+    fn fail(&mut self, error: &str) {
+        self.disconnect();
+        let error = StoreError::new(format!("{}: {error}", self.shared.config.address));
+        let probe_at = Some(Instant::now() + self.probe.failed());
+        let counters = &self.shared.counters;
+        let failed = match self.down.take() {
+            Some(down) => down.failed,
+            None => {
+                Counters::add(&counters.losses);
+                HashMap::new()
+            }
+        };
+        self.shared.set_up(false);
+        let mut down = Box::new(Down { error, probe_at, failed });
+        for Pending { kind, .. } in self.pending.drain(..) {
+            match kind {
+                Kind::Ask { want, .. } => down.refuse(want, counters),
+                Kind::Ping(pong) => {
+                    let _ = pong.send(Err(down.error.clone()));
+                }
+                Kind::Introduction(_) | Kind::Probe => {}
+            }
+        }
+        self.down = Some(down);
+        self.refuse_all();
+    }
+
+    /// The store is up again.
+    fn restore(&mut self) {
+        self.probe.succeeded();
+        let Some(down) = self.down.take() else { return };
+        self.shared.set_up(true);
+        self.ready.extend(down.failed.into_values());
+    }
+}
+
+impl Down {
+    fn refuse(&mut self, want: Want, counters: &Counters) {
+        Counters::add(&counters.failed);
+        guarded(|| want.asker.answered(Err(self.error.clone())));
+        self.failed.insert(Arc::as_ptr(&want.asker).cast::<()>(), want);
+    }
+}
+
+/// The epoch of a state that a server may have to make.
+fn fresh_epoch(epochs: &RandomState, number: u64) -> u64 {
+    let mut hasher = epochs.build_hasher();
+    hasher.write_u64(number);
+    hasher.finish()
+}
+
+fn answered(error: &str) -> String {
+    format!("answered {error}")
+}
+
+impl Drop for IoThread {
+    /// The thread ends with the last handle, or by a panic, which is a bug. Then all limiters that
+    /// wait for an answer get an error.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.shared.thread_is_gone();
+            self.fail("the I/O thread has panicked");
+        }
+    }
+}
