@@ -404,7 +404,9 @@ impl IoThread {
     fn take_reply(&mut self, pending: Pending, reply: Reply) -> Result<(), String> {
         let Pending { kind, asked, until } = pending;
         match (kind, reply) {
-            (Kind::Introduction(true), Reply::Error(error)) => Err(answered(&error)),
+            (Kind::Introduction(is_needed), Reply::Error(error)) if is_needed || error.starts_with("NOAUTH") => {
+                Err(answered(&error))
+            }
             (Kind::Introduction(_), _) => Ok(()),
             (Kind::Probe, Reply::Error(error)) => Err(answered(&error)),
             (Kind::Probe, _) => {

@@ -4,17 +4,14 @@ mod address;
 mod connection;
 mod io_thread;
 mod keys;
-#[cfg(test)]
-mod model;
 mod quota;
 mod redis;
 mod resp;
 mod script;
-#[cfg(test)]
-#[path = "../examples/fleet/server.rs"]
-mod server;
 mod stats;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use quota::RedisQuota;
 pub use redis::{Redis, RedisBuilder};

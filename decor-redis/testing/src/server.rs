@@ -1,4 +1,4 @@
-//! A `redis-server` of one's own: on a free port, without files, ended with the value.
+//! The server.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -11,7 +11,12 @@ use std::{
 /// What to do where the program is missing.
 pub const MISSING: &str = "redis-server is not installed: apt-get install -y redis-server";
 
-/// A server. Ends when it is dropped.
+/// Says on the error output that a test is skipped. The test harness does not capture it.
+pub fn skip(test: &str) {
+    let _ = writeln!(io::stderr(), "skipped {test}: {MISSING}");
+}
+
+/// A server without files. Ends when it is dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -35,14 +40,17 @@ impl Server {
         panic!("redis-server does not start");
     }
 
+    /// The port of the server on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
+    /// The URL, without a password.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// The process of the server.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

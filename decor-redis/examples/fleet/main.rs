@@ -1,2 +1,0 @@
-mod server;
-fn main() {}

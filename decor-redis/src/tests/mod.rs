@@ -1,0 +1,4 @@
+//! Tests against a server of their own, below the limiter.
+
+mod failures;
+mod model;
