@@ -39,6 +39,10 @@ use std::{
 
 const CONNECTION: Token = Token(1);
 
+/// Maximum number of requests in flight. The server takes some 30 us for each, so that none waits
+/// for others much longer than a few milliseconds.
+const MOST_IN_FLIGHT: usize = 256;
+
 /// A limiter that wants to be asked at a moment. Equal moments are in the order of their wants.
 #[derive(Debug)]
 struct Timer {
@@ -246,7 +250,7 @@ impl IoThread {
             let until = first_until.unwrap_or(asked + timeout);
             self.pending.push_back(Pending { kind: Kind::Ping(pong), asked, until });
         }
-        while !connection.is_full() {
+        while !connection.is_full() && self.pending.len() < MOST_IN_FLIGHT {
             let Some(want) = self.ready.pop_front() else { break };
             let Some(ask) = guarded(|| want.asker.ask()).flatten() else { continue };
             let asked = Instant::now();
