@@ -143,7 +143,8 @@ impl Shared {
     fn close(&self) {
         let mut inbox = self.inbox();
         inbox.is_closed = true;
-        let waker = inbox.waker.take();
+        // The waker stays: one that is dropped takes its wake along.
+        let waker = inbox.waker.clone();
         drop(inbox);
         if let Some(waker) = waker {
             let _ = waker.wake();
