@@ -85,6 +85,15 @@ pub enum Error {
         /// Number of calls in the queue, without this one.
         waiting: usize,
     },
+    /// The store of a [shared](crate::RateLimiterBuilder::shared) limiter is down, and the limiter
+    /// admits no calls without it ([`OnFailure::Closed`](crate::OnFailure::Closed)). The function
+    /// was not called. [Transient](crate::Transient), because the store is tried again all the
+    /// time.
+    #[error("the store of the rate limit {name} is down")]
+    StoreDown {
+        /// The name of the limit in the store.
+        name: Name,
+    },
     /// The call needs a handle that was closed, such as a limiter after
     /// [`close`](crate::RateLimiter::close). The function was not called. Not
     /// [transient](crate::Transient), because a closed handle stays closed.
@@ -132,6 +141,7 @@ pub enum Error {
 /// | `TimedOut` | `TimedOut` |
 /// | `InvalidArgument` | `InvalidInput` |
 /// | `RateLimited`, `QueueFull`, `ConcurrencyLimited`, `Rejected` | `WouldBlock` |
+/// | `StoreDown` | `NotConnected` |
 /// | `LoadFailed`, `Closed`, `CircuitOpen` | `Other` |
 ///
 /// `Closed` and `CircuitOpen` are `Other`, because other code retries the kinds of a lost
@@ -153,6 +163,7 @@ impl From<Error> for io::Error {
             | Error::QueueFull { .. }
             | Error::ConcurrencyLimited { .. }
             | Error::Rejected { .. } => io::ErrorKind::WouldBlock,
+            Error::StoreDown { .. } => io::ErrorKind::NotConnected,
             Error::LoadFailed { .. } | Error::Closed { .. } | Error::CircuitOpen { .. } => io::ErrorKind::Other,
         };
         Self::new(kind, error)

@@ -153,6 +153,16 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
+        self.get_or_make_by(key, |_| Arc::new(self.template.make()))
+    }
+
+    /// [`get_or_make`](Self::get_or_make) with a handle that depends on the key. `make` runs under
+    /// the lock of a shard, as the key's `Clone`, `Hash` and `Eq` do.
+    pub(crate) fn get_or_make_by<Q>(&self, key: &Q, make: impl Fn(&K) -> Arc<T::Handle>) -> Arc<T::Handle>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
         let home = &self.shards[self.home(key)];
         let now = self.template.now();
         let mut shard = lock(home);
@@ -166,7 +176,7 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
         if self.exceeds_bound() {
             self.forget_one(now); // some keys were held when they should have been forgotten
         }
-        known.unwrap_or_else(|| self.make(home, key, now))
+        known.unwrap_or_else(|| self.make(home, key, now, make))
     }
 
     /// The counts of a key, if it is remembered.
@@ -229,7 +239,13 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
     }
 
     /// Makes the handle of a new key. Forgets other keys if there is no room.
-    fn make<Q>(&self, home: &Mutex<Shard<K, T>>, key: &Q, now: Nanos) -> Arc<T::Handle>
+    fn make<Q>(
+        &self,
+        home: &Mutex<Shard<K, T>>,
+        key: &Q,
+        now: Nanos,
+        make: impl Fn(&K) -> Arc<T::Handle>,
+    ) -> Arc<T::Handle>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
@@ -244,8 +260,9 @@ impl<K: Eq + Hash + Clone, T: Template> Keys<K, T> {
             }
             let bound = if left_to_forget == 0 { u64::MAX } else { self.bound.load(Ordering::Relaxed) };
             if let Some(counted) = Counted::try_count(&self.count, bound) {
-                let handle = Arc::new(self.template.make());
-                shard.insert(key.to_owned(), Arc::clone(&handle), now.saturating_add(self.template.idle_after()));
+                let key = key.to_owned();
+                let handle = make(&key);
+                shard.insert(key, Arc::clone(&handle), now.saturating_add(self.template.idle_after()));
                 counted.commit();
                 return handle;
             }

@@ -427,7 +427,7 @@ pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoSta
 pub use name::Name;
 pub use policy::{
     Backoff, CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow, ConcurrencyConfig, HedgeConfig, Jitter,
-    Permits, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule,
+    OnFailure, Permits, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule,
 };
 #[cfg(feature = "chaos")]
 pub use policy::{ChaosConfig, Fault};

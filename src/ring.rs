@@ -79,6 +79,11 @@ impl<W, V> Ring<W, V> {
         self.places.iter().filter_map(Place::waiter)
     }
 
+    /// All waiters, in order.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut W> {
+        self.places.iter_mut().filter_map(Place::waiter_mut)
+    }
+
     /// The waiters before this number, in order.
     pub(crate) fn before(&self, number: i64) -> impl Iterator<Item = &W> {
         self.places.iter().take(self.index(number).unwrap_or(0)).filter_map(Place::waiter)

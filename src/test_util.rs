@@ -1,11 +1,13 @@
-//! A virtual clock for threads, for exact tests of blocking code that never really wait. Requires
-//! the feature `test-util`.
+//! A virtual clock for threads, for exact tests of blocking code that never really wait, and a store
+//! for limits that processes share. Requires the feature `test-util`.
 //!
 //! For tasks, use tokio's paused clock (`start_paused = true`). The two clocks are independent. A
 //! future follows tokio's clock, on any thread that polls it. The thread's own operations follow
 //! the thread's virtual clock: `acquire_blocking`, `try_acquire`, a memo's `get` and `insert`, and
 //! blocking decorated calls. In a test with a paused clock, start a virtual clock in the closure
 //! given to `spawn_blocking`.
+//!
+//! [`FakeStore`] is a store for limits that processes share. It follows both clocks.
 //!
 //! # Waits that the clock does not see
 //!
@@ -22,6 +24,11 @@
 //!   `std::thread::spawn`, of rayon or of a runtime waits in real time. If such a thread has to
 //!   wait for a limiter that the clock's threads use, it panics with a message that says so. Other
 //!   waits of such a thread, as for a retry's delay or in [`sleep`], take real time.
+
+mod fake_store;
+mod server;
+
+pub use fake_store::{FakeQuota, FakeStore};
 
 use crate::{
     clock::virtual_clock::{Shared, current},

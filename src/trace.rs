@@ -14,6 +14,8 @@ pub(crate) const CALL: &str = "decor::call";
 pub(crate) const RETRY: &str = "decor::retry";
 /// Target of the events of a circuit breaker.
 pub(crate) const BREAKER: &str = "decor::breaker";
+/// Target of the events of a limiter that shares its limit.
+pub(crate) const SHARED: &str = "decor::shared";
 
 /// `tracing::event!` under [`CALL`] with a level that is only known at run time.
 macro_rules! event {

@@ -25,7 +25,7 @@ pub use concurrency::ConcurrencyConfig;
 pub use hedge::HedgeConfig;
 pub use limit::Permits;
 pub use retry::{Backoff, Jitter, RetryConfig, RetryPolicy, Schedule};
-pub use shared::{Answer, Ask, Charge, Grant, Limits, Probe, Run, RunAnswer, StoreError};
+pub use shared::{Answer, Ask, Charge, Grant, Limits, OnFailure, Probe, Run, RunAnswer, StoreError};
 
 pub(crate) use budget::{BudgetPlan, Refill, retries};
 #[cfg(feature = "chaos")]
@@ -37,3 +37,4 @@ pub(crate) use freshness::{Freshness, Lifetime, Rest, Stamp};
 pub(crate) use hedge::{HedgePlan, Latencies, Trigger};
 pub(crate) use limit::{Counts, MAX_WINDOWS, Pacer, Quota, SlidingLog, Sums, Ticks, excess};
 pub(crate) use retry::{Delays, FailedAttempt, RetryDecision};
+pub(crate) use shared::{Place, Purse, Sharing};

@@ -2,12 +2,14 @@
 
 use super::{
     limiter::{RateLimiter, checked, checked_pause},
+    shared::SharedQuota,
     state::{Bounds, Core},
 };
 use crate::{
     ConfigError,
+    clock::nanos,
     error::or_panic,
-    policy::{MAX_WINDOWS, Pacer, Quota, SlidingLog},
+    policy::{MAX_WINDOWS, OnFailure, Pacer, Purse, Quota, Sharing, SlidingLog},
     sync::Arc,
 };
 use std::time::Duration;
@@ -162,6 +164,9 @@ impl RateLimiter {
     }
 }
 
+/// Time for which a granted permit may be used, unless set.
+const DEFAULT_SLACK: Duration = Duration::from_millis(20);
+
 /// Builder of a [`RateLimiter`]: see [`RateLimiter::builder`].
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
@@ -170,12 +175,17 @@ pub struct RateLimiterBuilder {
     burst: Option<u32>,
     paced: bool,
     bounds: Bounds,
+    /// `None` for a limit of this process alone.
+    shared: Option<(Arc<dyn SharedQuota>, OnFailure)>,
+    slack: Option<Duration>,
+    lease: Option<u32>,
 }
 
 impl RateLimiterBuilder {
     fn new() -> Self {
         let bounds = Bounds { max_waiting: None, longest_pause: Duration::from_secs(60 * 60) };
-        Self { windows: Vec::new(), burst: None, paced: false, bounds }
+        let windows = Vec::new();
+        Self { windows, burst: None, paced: false, bounds, shared: None, slack: None, lease: None }
     }
 
     pub(super) fn of_windows(windows: impl IntoIterator<Item = (u32, Duration)>) -> Self {
@@ -319,6 +329,157 @@ impl RateLimiterBuilder {
         self
     }
 
+    /// Shares the limit with other processes, through a store such as a Redis. All limiters with the
+    /// same limit of the store take from one log: together they admit what one limiter would.
+    ///
+    /// The limiter keeps its queue and all its words. Each call asks the store, and the store says
+    /// when the call may go. One request of a limiter is in flight at a time, and asks for all calls
+    /// that wait. Within a process, calls go in the order in which they came. Between processes, the
+    /// order is that of the requests, in batches of at most 20 ms.
+    ///
+    /// # Exactness
+    ///
+    /// With windows, no stretch of time as long as one period holds more calls than the limit, by
+    /// the times at which the calls *run*, in all processes together. A permit may be used for a
+    /// short time only, the hold: the [slack](Self::slack), or three round trips to the store if
+    /// that is longer. The limit is therefore reached once per `period + hold`. A permit that no call
+    /// used in time has lapsed, and counts until it has left its window.
+    ///
+    /// Three things may exceed the limit: a clock of the server that steps forward, a call that is
+    /// suspended between its permit and its work, and `on_failure`.
+    ///
+    /// # The words
+    ///
+    /// - `acquire` and `.rate_limited(..)` never fail. Calls that can fail get
+    ///   [`Error::StoreDown`](crate::Error::StoreDown) as well, with [`OnFailure::Closed`] only.
+    ///
+    /// - `acquire_within(d)` waits for one answer, which takes at most the time limit of the store,
+    ///   and then at most `d`. With zero, and with `.try_rate_limited(..)`, it is one exact round
+    ///   trip. No permit is reserved for a call beyond its longest wait.
+    ///
+    /// - `try_acquire` never waits. It takes a permit that is held. Otherwise it refuses, and asks for
+    ///   a permit for the next try.
+    ///
+    /// - A call that finds the queue [full](Self::max_waiting) waits for one answer. It is admitted
+    ///   if it is due at once.
+    ///
+    /// - `available` is the last answer, less what was taken since.
+    ///
+    /// - `charge` and `refund` reach the store within 50 ms. A refund gives back the oldest permits
+    ///   of this process that count.
+    ///
+    /// - `pause_for` and `resume` hold here at once. Elsewhere a pause holds within 200 ms, for
+    ///   processes in which calls wait.
+    ///
+    /// - `set_limit` and `set_burst` change this process's view of the one log.
+    ///
+    /// # Time
+    ///
+    /// A shared limiter follows the clock of its store, which is real time for a server. It uses no
+    /// clock and no timer of tokio, and serves threads and several runtimes. With a paused clock,
+    /// calls wait in real time. Tests use [`FakeStore`](crate::test_util::FakeStore), which follows
+    /// the virtual clocks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{OnFailure, RateLimiter, test_util::FakeStore};
+    /// use std::time::Duration;
+    ///
+    /// let store = FakeStore::new();
+    /// let limiter = || {
+    ///     let limit = RateLimiter::builder().window(10, Duration::from_secs(1));
+    ///     limit.shared(store.quota("github"), OnFailure::Closed).build()
+    /// };
+    /// let (here, elsewhere) = (limiter(), limiter()); // as in two processes
+    /// let begun = tokio::time::Instant::now();
+    /// for _ in 0..5 {
+    ///     here.acquire().await;
+    ///     elsewhere.acquire().await;
+    /// }
+    /// assert_eq!(begun.elapsed(), Duration::ZERO);
+    /// here.acquire().await; // a second later, and 20 ms for which permits were held
+    /// assert_eq!(begun.elapsed(), Duration::from_millis(1_020));
+    /// # }
+    /// ```
+    pub fn shared(mut self, quota: impl SharedQuota, on_failure: OnFailure) -> Self {
+        self.shared = Some((Arc::new(quota), on_failure));
+        self
+    }
+
+    /// Sets the shortest time for which a permit of a [shared](Self::shared) limit may be used after
+    /// it is due; 20 ms by default. A permit that no call has used by then is thrown away.
+    ///
+    /// A longer slack tolerates longer stalls of this process. The price is that the limit is reached
+    /// once per `period + slack`. The build fails if `least` is zero, if it exceeds half of a period,
+    /// or if the limiter is not shared. Without a setting, the slack of a period below 40 ms is half
+    /// of the period.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{OnFailure, RateLimiter, test_util::FakeStore};
+    /// use std::time::Duration;
+    ///
+    /// let (ms, store) = (Duration::from_millis, FakeStore::new());
+    /// let limit = || {
+    ///     let limit = RateLimiter::builder().window(1, ms(1_000));
+    ///     limit.shared(store.quota("github"), OnFailure::Closed)
+    /// };
+    /// let limiter = limit().slack(ms(5)).build();
+    /// let begun = tokio::time::Instant::now();
+    /// limiter.acquire().await;
+    /// limiter.acquire().await;
+    /// assert_eq!(begun.elapsed(), ms(1_005));
+    ///
+    /// let error = limit().slack(ms(501)).try_build().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`slack` is 501ms, but must be longer than zero, and at most half of each period",
+    /// );
+    /// # }
+    /// ```
+    pub fn slack(mut self, least: Duration) -> Self {
+        self.slack = Some(least);
+        self
+    }
+
+    /// Sets the maximum number of permits of a [shared](Self::shared) limit that one request asks
+    /// for ahead of the calls; 0 by default. With a lease, a busy process takes most permits without
+    /// a round trip.
+    ///
+    /// A request asks for as many permits ahead as were taken in the last hold, up to `most`, and
+    /// gets those that are free at once. The limit stays exact. Permits that no call uses within the
+    /// hold have lapsed, and count until they have left their window. Other processes get less
+    /// meanwhile.
+    ///
+    /// The build fails if there are several windows, if `most` exceeds the limit, or if the limiter
+    /// is not shared.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{OnFailure, RateLimiter, test_util::FakeStore};
+    /// use std::time::Duration;
+    ///
+    /// let store = FakeStore::new();
+    /// let limit = RateLimiter::builder().window(100_000, Duration::from_secs(1));
+    /// let limit = limit.shared(store.quota("github"), OnFailure::Closed);
+    /// let limiter = limit.lease(1_000).build();
+    /// for _ in 0..10_000 {
+    ///     limiter.acquire().await;
+    /// }
+    /// assert!(limiter.stats().asks < 30);
+    /// # }
+    /// ```
+    pub fn lease(mut self, most: u32) -> Self {
+        self.lease = Some(most);
+        self
+    }
+
     /// Builds the limiter.
     ///
     /// # Panics
@@ -345,7 +506,8 @@ impl RateLimiterBuilder {
     ///
     /// If a limit, a period or the longest pause is zero, there is no window or more than four, a
     /// paced limiter has more than one limit, or a burst is zero, beyond the limit, or set for
-    /// windows.
+    /// windows. If the slack, the lease or the number of instances of a shared limiter is not
+    /// allowed.
     ///
     /// # Examples
     ///
@@ -357,7 +519,17 @@ impl RateLimiterBuilder {
     /// assert_eq!(refused.unwrap_err().to_string(), "`limit` is 0, but must be at least 1");
     /// ```
     pub fn try_build(self) -> Result<RateLimiter, ConfigError> {
-        Ok(RateLimiter { core: Arc::new(Core::new(self.quota(true)?, self.bounds()?)) })
+        let (quota, bounds) = (self.quota(true)?, self.bounds()?);
+        let core = match self.shared {
+            None => Arc::new(Core::new(quota, bounds)),
+            Some((store, _)) => Core::shared(store, quota, bounds),
+        };
+        Ok(RateLimiter { core })
+    }
+
+    /// The store of a shared limiter.
+    pub(super) fn store(&self) -> Option<&Arc<dyn SharedQuota>> {
+        self.shared.as_ref().map(|(store, _)| store)
     }
 
     pub(super) fn bounds(&self) -> Result<Bounds, ConfigError> {
@@ -366,6 +538,51 @@ impl RateLimiterBuilder {
     }
 
     pub(super) fn quota(&self, reserve: bool) -> Result<Quota, ConfigError> {
+        match &self.shared {
+            None => {
+                let needless = self.slack.map(|_| "slack").or(self.lease.map(|_| "lease"));
+                match needless {
+                    Some(setting) => Err(ConfigError::new(setting, "set", "left out unless the limiter is shared")),
+                    None => self.local_quota(reserve),
+                }
+            }
+            Some((store, on_failure)) => {
+                let quota = self.local_quota(false)?;
+                let sharing = self.sharing(&quota, store, *on_failure)?;
+                Ok(Quota::Shared(Box::new(Purse::new(sharing, quota.limits(), quota.burst()))))
+            }
+        }
+    }
+
+    fn sharing(
+        &self,
+        quota: &Quota,
+        store: &Arc<dyn SharedQuota>,
+        on_failure: OnFailure,
+    ) -> Result<Sharing, ConfigError> {
+        if let OnFailure::Local { instances: 0 } = on_failure {
+            return Err(ConfigError::new("instances", 0, "at least 1"));
+        }
+        let limits = quota.limits();
+        let shortest = limits.iter().map(|(_, period)| *period).min().unwrap_or(0);
+        let slack = nanos(self.slack.unwrap_or(DEFAULT_SLACK));
+        let slack = if self.slack.is_none() { slack.min(shortest / 2).max(1) } else { slack };
+        if slack == 0 || slack > (shortest / 2).max(1) {
+            let slack = Duration::from_nanos(slack);
+            let allowed = "longer than zero, and at most half of each period";
+            return Err(ConfigError::new("slack", format_args!("{slack:?}"), allowed));
+        }
+        let lease = self.lease.unwrap_or(0);
+        if lease > 0 && limits.len() > 1 {
+            return Err(ConfigError::new("lease", lease, "0 unless the limiter has one window or is paced"));
+        }
+        if limits.iter().any(|(limit, _)| lease > *limit) {
+            return Err(ConfigError::new("lease", lease, "at most the limit"));
+        }
+        Ok(Sharing { name: store.name(), on_failure, slack, lease })
+    }
+
+    fn local_quota(&self, reserve: bool) -> Result<Quota, ConfigError> {
         let Self { windows, burst, paced, .. } = self;
         let most = if *paced { 1 } else { MAX_WINDOWS };
         if windows.is_empty() || windows.len() > most {

@@ -3,6 +3,7 @@
 use super::{
     builder::RateLimiterBuilder,
     limiter::{RateLimiter, checked, checked_pause, durations},
+    shared::SharedQuota,
     state::{Core, Settings},
     stats::RateLimiterStats,
 };
@@ -14,7 +15,9 @@ use crate::{
     keys::{CHECKS_PER_LOOKUP, DEFAULT_MAX_KEYS, Keys, Template, checked_keys},
     sync::{Arc, Mutex, lock},
 };
-use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, task::Waker, time::Duration};
+use std::{
+    borrow::Borrow, convert::Infallible, fmt, hash::Hash, panic::AssertUnwindSafe, task::Waker, time::Duration,
+};
 
 /// Limits calls per period for each key by itself, such as a user, a host or a tenant. All clones
 /// are one limiter.
@@ -85,6 +88,15 @@ use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, task::Waker, tim
 /// value follows it again, and the key can be forgotten.
 pub struct KeyedLimiter<K> {
     keys: Arc<Keys<K, Common>>,
+    /// The limits of the keys in a store; `None` for limits of this process alone.
+    shared: Option<Arc<AssertUnwindSafe<SharedKeys<K>>>>,
+}
+
+/// The limits of keys that processes share through a store.
+struct SharedKeys<K> {
+    store: Arc<dyn SharedQuota>,
+    /// The name of a key in the store.
+    name: Box<dyn Fn(&K) -> String + Send + Sync>,
 }
 
 /// State that the limiters of all keys share.
@@ -168,7 +180,9 @@ impl KeyedLimiterBuilder {
     ///
     /// # Errors
     ///
-    /// If `max_keys` is 0, or if [`RateLimiterBuilder::try_build`] would return an error.
+    /// If `max_keys` is 0, if the limits are [shared](RateLimiterBuilder::shared), because the keys
+    /// need names in the store ([`KeyedLimiter::shared`]), or if [`RateLimiterBuilder::try_build`]
+    /// would return an error.
     ///
     /// # Examples
     ///
@@ -182,16 +196,98 @@ impl KeyedLimiterBuilder {
     /// ```
     pub fn try_build<K: Eq + Hash + Clone>(self) -> Result<KeyedLimiter<K>, ConfigError> {
         let Self { limiter, max_keys } = self;
-        // Memory for a key is allocated when the key comes.
-        let settings =
-            Mutex::new(Settings { quota: limiter.quota(false)?, bounds: limiter.bounds()?, is_closed: false });
-        let common = Common { settings, change: Mutex::new(()), epoch: Epoch::new() };
-        Ok(KeyedLimiter { keys: Arc::new(Keys::new(common, checked_keys(max_keys)?)) })
+        if let Some(store) = limiter.store() {
+            return Err(ConfigError::new("shared", store.name(), "set by `KeyedLimiter::shared`, which names the keys"));
+        }
+        KeyedLimiter::of(&limiter, max_keys, None)
     }
 }
 
 /// Constructors.
 impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
+    fn of(
+        limiter: &RateLimiterBuilder,
+        max_keys: usize,
+        shared: Option<SharedKeys<K>>,
+    ) -> Result<Self, ConfigError> {
+        // Memory for a key is allocated when the key comes.
+        let settings =
+            Mutex::new(Settings { quota: limiter.quota(false)?, bounds: limiter.bounds()?, is_closed: false });
+        let common = Common { settings, change: Mutex::new(()), epoch: Epoch::new() };
+        let shared = shared.map(|shared| Arc::new(AssertUnwindSafe(shared)));
+        Ok(Self { keys: Arc::new(Keys::new(common, checked_keys(max_keys)?)), shared })
+    }
+
+    /// Makes a limiter whose keys share their limits with other processes, each under a name of its
+    /// own in the store. `builder` has the limits, and the store by
+    /// [`shared`](RateLimiterBuilder::shared). `name` makes the name of a key, such as the id of a
+    /// user. Keys with the same name have one limit in the store, and two queues in this process.
+    ///
+    /// `name` runs once for each key that comes, under a lock, and must not use this limiter. At most
+    /// 65,536 keys are remembered; see [`set_max_keys`](Self::set_max_keys). A key is forgotten when
+    /// it is idle and the store has learned of all of its permits.
+    ///
+    /// # Panics
+    ///
+    /// If [`try_shared`](Self::try_shared) would return an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// use decor::{KeyedLimiter, OnFailure, RateLimiter, test_util::FakeStore};
+    /// use std::time::Duration;
+    ///
+    /// let store = FakeStore::new();
+    /// let second = Duration::from_secs(1);
+    /// let per_user = || {
+    ///     let limits = RateLimiter::builder().window(10, second);
+    ///     let limits = limits.shared(store.quota("users"), OnFailure::Closed);
+    ///     KeyedLimiter::shared(limits, |user: &u64| user.to_string())
+    /// };
+    /// let (here, elsewhere) = (per_user(), per_user()); // as in two processes
+    /// for _ in 0..5 {
+    ///     here.for_key(&7).acquire().await;
+    ///     elsewhere.for_key(&7).acquire().await;
+    /// }
+    /// let begun = tokio::time::Instant::now();
+    /// here.for_key(&8).acquire().await; // another user
+    /// assert_eq!(begun.elapsed(), Duration::ZERO);
+    /// elsewhere.for_key(&7).acquire().await;
+    /// assert_eq!(begun.elapsed(), Duration::from_millis(1_020));
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn shared(builder: RateLimiterBuilder, name: impl Fn(&K) -> String + Send + Sync + 'static) -> Self {
+        or_panic(Self::try_shared(builder, name))
+    }
+
+    /// [`shared`](Self::shared) for settings that are not literals.
+    ///
+    /// # Errors
+    ///
+    /// If the builder has no store, or if [`RateLimiterBuilder::try_build`] would return an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{KeyedLimiter, RateLimiter};
+    /// use std::time::Duration;
+    ///
+    /// let builder = RateLimiter::builder().window(10, Duration::from_secs(1));
+    /// let error = KeyedLimiter::try_shared(builder, |user: &u64| user.to_string()).unwrap_err();
+    /// assert_eq!(error.to_string(), "`shared` is not set, but must be set by `.shared(store, on_failure)`");
+    /// ```
+    pub fn try_shared(
+        builder: RateLimiterBuilder,
+        name: impl Fn(&K) -> String + Send + Sync + 'static,
+    ) -> Result<Self, ConfigError> {
+        let Some(store) = builder.store().map(Arc::clone) else {
+            return Err(ConfigError::new("shared", "not set", "set by `.shared(store, on_failure)`"));
+        };
+        Self::of(&builder, DEFAULT_MAX_KEYS, Some(SharedKeys { store, name: Box::new(name) }))
+    }
+
     /// Makes an exact limiter: at most `limit` calls of each key in any stretch of `period`.
     ///
     /// # Panics
@@ -334,7 +430,11 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
-        RateLimiter { core: self.keys.get_or_make(key) }
+        let core = match self.shared.as_deref() {
+            None => self.keys.get_or_make(key),
+            Some(shared) => self.keys.get_or_make_by(key, |key| self.keys.template().make_shared(shared, key)),
+        };
+        RateLimiter { core }
     }
 
     /// Forgets a key and its own settings. Returns `true` if the key was remembered.
@@ -788,6 +888,22 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     }
 }
 
+impl Common {
+    /// The limiter of one key in the store.
+    fn make_shared<K>(&self, shared: &SharedKeys<K>, key: &K) -> Arc<Core> {
+        let Settings { mut quota, bounds, is_closed } = lock(&self.settings).clone();
+        let store = shared.store.of_key(&(shared.name)(key));
+        if let Some(purse) = quota.purse_mut() {
+            purse.rename(store.name());
+        }
+        let core = Core::shared(store, quota, bounds);
+        if is_closed {
+            drop(core.close()); // a new limiter has no waiters
+        }
+        core
+    }
+}
+
 impl Template for Common {
     type Handle = Core;
     type Stats = RateLimiterStats;
@@ -827,7 +943,7 @@ impl Template for Common {
 
 impl<K> Clone for KeyedLimiter<K> {
     fn clone(&self) -> Self {
-        Self { keys: Arc::clone(&self.keys) }
+        Self { keys: Arc::clone(&self.keys), shared: self.shared.clone() }
     }
 }
 

@@ -40,6 +40,11 @@ pub(super) struct Demand {
     /// Nanoseconds beyond `latest` by which timers may delay the turn; 0 if the turn was only
     /// estimated.
     pub(super) lateness: Nanos,
+    /// `true` if the call can return an error.
+    pub(super) can_fail: bool,
+    /// `true` if the queue was full when the call came. Only a call that asks the store waits then,
+    /// for one answer.
+    pub(super) is_full: bool,
 }
 
 /// Sort key of the waiters that came back: the moment at which each first came, then its number.
@@ -83,11 +88,17 @@ pub(super) struct Waiter {
     /// The moment at which the waiter was woken with its permits free; `None` if it was not woken,
     /// or has been polled since.
     pub(super) woken_at: Option<Nanos>,
+    /// The run of the request in flight that asks for the waiter's permits; `None` if that request
+    /// does not ask for them.
+    pub(super) asked: Option<u32>,
+    /// The earliest moment at which the waiter could be due, if the store has refused it.
+    pub(super) refused: Option<Nanos>,
 }
 
 impl Waiter {
     fn new(waker: &Waker, demand: Demand) -> Self {
-        Self { waker: waker.clone(), demand, recheck_at: Nanos::MAX, woken_at: None }
+        let (recheck_at, woken_at, asked, refused) = (Nanos::MAX, None, None, None);
+        Self { waker: waker.clone(), demand, recheck_at, woken_at, asked, refused }
     }
 
     fn is_heavy(&self) -> bool {
@@ -149,6 +160,11 @@ impl Queue {
     /// All waiters, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Waiter> {
         self.returned.values().chain(self.ring.iter())
+    }
+
+    /// All waiters, in order.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Waiter> {
+        self.returned.values_mut().chain(self.ring.iter_mut())
     }
 
     /// Permits wanted by the waiters before a call that first came at this moment and comes again;
@@ -386,7 +402,8 @@ mod tests {
         }
 
         fn demand(&self, permits: u32) -> Demand {
-            Demand { counts: [permits; 4], since: self.0.len() as Nanos, latest: Nanos::MAX, lateness: 0 }
+            let (counts, since, latest) = ([permits; 4], self.0.len() as Nanos, Nanos::MAX);
+            Demand { counts, since, latest, lateness: 0, can_fail: false, is_full: false }
         }
     }
 

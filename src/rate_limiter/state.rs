@@ -56,10 +56,25 @@
 //!
 //! A call without an error to return (see [`Request::can_fail`]) is refused only by a closed
 //! limiter, and then stays pending.
+//!
+//! # A shared limit
+//!
+//! If the limit is that of a store, the time is the store's, and no waiter has a timer. The store's
+//! thread takes the place of the rechecks: it calls when the head is due or was not polled in time,
+//! and wakes or skips it. A waiter's longest wait ends by the store's answer. While the store is up,
+//! the rows with "longest wait passed" therefore do not apply, and these apply in addition:
+//!
+//! | state | event | action | next state |
+//! |---|---|---|---|
+//! | new | comes; its permits are not held | joins at the end, whatever its longest wait | asleep |
+//! | asleep or woken | the store says that it is due after its longest wait | is woken | to be refused |
+//! | asleep or woken | the store goes down, and refuses all calls that can fail | is woken | to be refused |
+//! | to be refused | polled | wakes the next if it was the head | refused |
 
 use super::{
     fast_path::FastPath,
     queue::{Demand, Queue, Ticket, Waiter},
+    shared::Store,
     stats::RateLimiterStats,
 };
 #[cfg(feature = "test-util")]
@@ -69,7 +84,7 @@ use crate::{
     attempt::keeps_place_since,
     clock::{Clock, Epoch, Instant, Nanos, TIMER_RESOLUTION, nanos},
     deadline,
-    policy::{Counts, MAX_WINDOWS, Quota, Sums, excess},
+    policy::{Counts, MAX_WINDOWS, Purse, Quota, Sums, excess},
     ring::Wakers,
     sync::{Arc, Mutex, MutexGuard, lock, lock_spinning},
 };
@@ -82,7 +97,7 @@ use std::{
 
 /// Time within which the head has to be polled after it was woken, in nanoseconds. Then the head is
 /// skipped.
-const HEAD_GRACE: Nanos = 10_000_000;
+pub(super) const HEAD_GRACE: Nanos = 10_000_000;
 
 /// Maximum lateness of a waiter that a pacer makes up for, in nanoseconds. All permits of this time
 /// may pass together after a stall. A timer is up to 1 ms late, and so is the thread that it wakes.
@@ -100,13 +115,15 @@ pub(crate) struct Core {
     epoch: Epoch,
     /// The same as in the state.
     fast_path: Option<Arc<FastPath>>,
+    /// The store of a shared limit; `None` for a limit of this process alone.
+    store: Option<Store>,
     state: Mutex<State>,
     #[cfg(feature = "test-util")]
     clock_of_use: ClockOfUse,
 }
 
 /// The state under its lock. Its holder owns the schedule of the [`FastPath`].
-struct Locked<'a>(MutexGuard<'a, State>);
+pub(super) struct Locked<'a>(MutexGuard<'a, State>);
 
 impl Deref for Locked<'_> {
     type Target = State;
@@ -134,21 +151,21 @@ impl Drop for Locked<'_> {
 }
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     fast_path: Option<Arc<FastPath>>,
-    quota: Quota,
-    queue: Queue,
+    pub(super) quota: Quota,
+    pub(super) queue: Queue,
     /// End of the pause; 0 before the first pause.
-    paused_until: Nanos,
+    pub(super) paused_until: Nanos,
     /// Moment from which calls may take the fast path: the end of the pause. `Nanos::MAX` while a
     /// window keeps expired stamps, and once the limiter is closed.
     fast_path_from: Nanos,
-    bounds: Bounds,
+    pub(super) bounds: Bounds,
     /// Never becomes `false` again.
     is_closed: bool,
     /// The latest moment that was seen. If the clock goes back, as one runtime's paused clock after
     /// another's, this stands still.
-    now: Nanos,
+    pub(super) now: Nanos,
     /// The moment after the last pause, charge, change of limits, or return of a skipped waiter.
     /// Due times that were computed since then still hold.
     undisturbed_since: Nanos,
@@ -243,8 +260,8 @@ pub(super) enum Admission {
 /// A call that waits in the queue.
 #[derive(Debug)]
 pub(super) struct QueuedCall {
-    ticket: Ticket,
-    demand: Demand,
+    pub(super) ticket: Ticket,
+    pub(super) demand: Demand,
 }
 
 /// The outcome of a call if all calls before it were polled now, and then the call itself.
@@ -259,7 +276,7 @@ enum Verdict {
 /// The longest run of waiters from the head that would all be admitted or refused if they were
 /// polled now.
 #[derive(Debug, Default)]
-struct Front {
+pub(super) struct Front {
     waiters: usize,
     /// Permits of the waiters that would be admitted.
     taken: Sums,
@@ -272,8 +289,10 @@ struct Front {
 
 /// Work that is left for after the lock is released.
 #[derive(Debug, Default)]
-struct Aftermath {
+pub(super) struct Aftermath {
     wake: Option<Waker>,
+    /// Waiters that the store has refused.
+    pub(super) refused: Vec<Waker>,
     stale: Wakers,
 }
 
@@ -289,15 +308,21 @@ impl Aftermath {
 impl Core {
     pub(super) fn new(quota: Quota, bounds: Bounds) -> Self {
         let fast_path = FastPath::new(&quota).map(Arc::new);
-        Self::with(fast_path, quota, bounds, Epoch::new())
+        Self::with(fast_path, None, quota, bounds, Epoch::new())
     }
 
     /// The limiter of one of many keys.
     pub(super) fn of_key(quota: Quota, bounds: Bounds, epoch: Epoch) -> Self {
-        Self::with(None, quota, bounds, epoch)
+        Self::with(None, None, quota, bounds, epoch)
     }
 
-    fn with(fast_path: Option<Arc<FastPath>>, quota: Quota, bounds: Bounds, epoch: Epoch) -> Self {
+    pub(super) fn with(
+        fast_path: Option<Arc<FastPath>>,
+        store: Option<Store>,
+        quota: Quota,
+        bounds: Bounds,
+        epoch: Epoch,
+    ) -> Self {
         let state = State {
             fast_path: fast_path.clone(),
             quota,
@@ -314,15 +339,17 @@ impl Core {
         Self {
             epoch,
             fast_path,
+            store,
             state: Mutex::new(state),
             #[cfg(feature = "test-util")]
             clock_of_use: ClockOfUse::default(),
         }
     }
 
-    /// The moment in the clock's own terms; `None` if the clock cannot represent it.
+    /// The moment in the clock's own terms. `None` if the clock cannot represent it, and for a shared
+    /// limit, because the store wakes the waiters.
     pub(super) fn instant(&self, clock: Clock, moment: Nanos) -> Option<Instant> {
-        self.epoch.instant(clock, moment)
+        if self.store.is_some() { None } else { self.epoch.instant(clock, moment) }
     }
 
     /// Locks the state and updates its clock, which is read under the lock so that it never goes
@@ -332,7 +359,10 @@ impl Core {
         #[cfg(feature = "test-util")]
         self.note_clock(clock);
         let mut state = self.locked();
-        state.now = state.now.max(self.epoch.now(clock));
+        match &self.store {
+            None => state.now = state.now.max(self.epoch.now(clock)),
+            Some(store) => state.follow_store(store),
+        }
         state
     }
 
@@ -363,18 +393,23 @@ impl Core {
     }
 
     /// Runs `act` under the lock, and then wakes the waiter that it names.
-    fn with_state<T>(&self, clock: Clock, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
-        Self::run_then_wake(self.enter(clock), act)
+    pub(super) fn with_state<T>(&self, clock: Clock, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
+        self.run_then_wake(self.enter(clock), act)
     }
 
     #[inline(never)]
-    fn run_then_wake<T>(mut state: Locked<'_>, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
+    fn run_then_wake<T>(&self, mut state: Locked<'_>, act: impl FnOnce(&mut State, &mut Aftermath) -> T) -> T {
         let mut after = Aftermath::default();
         state.expire();
         let result = act(&mut state, &mut after);
+        let turn = state.plan_turn();
         drop(state);
         if let Some(waker) = after.wake {
             waker.wake();
+        }
+        after.refused.into_iter().for_each(Waker::wake);
+        if let (Some(store), Some(turn)) = (&self.store, turn) {
+            store.want(turn);
         }
         result
     }
@@ -389,7 +424,7 @@ impl Core {
         if state.try_admit_now(&request.permits) {
             return Admission::Done(Ok(state.now));
         }
-        Self::run_then_wake(state, |state, after| state.admit_or_queue(request, clock, waker, after))
+        self.run_then_wake(state, |state, after| state.admit_or_queue(request, clock, waker, after))
     }
 
     pub(super) fn recheck(&self, clock: Clock, call: &QueuedCall, request: &Request, waker: &Waker) -> Admission {
@@ -428,14 +463,15 @@ impl Core {
         if state.try_admit_now(&permits) {
             return Ok(());
         }
-        Self::run_then_wake(state, |state, after| state.try_take(permits, after))
+        self.run_then_wake(state, |state, after| state.try_take(permits, after))
     }
 
     pub(super) fn charge(&self, permits: Permits) -> Result<(), Error> {
-        let mut state = self.enter_and_expire(Clock::current());
-        let counts = permits.for_windows(state.quota.windows())?;
-        state.charge(counts);
-        Ok(())
+        self.with_state(Clock::current(), |state, _| {
+            let counts = permits.for_windows(state.quota.windows())?;
+            state.charge(counts);
+            Ok(())
+        })
     }
 
     pub(super) fn refund(&self, permits: Permits) -> Result<(), Error> {
@@ -460,11 +496,16 @@ impl Core {
     }
 
     pub(super) fn pause_for(&self, pause: Duration) {
-        let mut state = self.enter(Clock::current());
-        let pause = nanos(pause.min(state.bounds.longest_pause));
-        state.paused_until = state.paused_until.max(state.now.saturating_add(pause));
-        state.update_fast_path();
-        state.disturb();
+        self.with_state(Clock::current(), |state, _| {
+            let pause = nanos(pause.min(state.bounds.longest_pause));
+            let until = state.now.saturating_add(pause);
+            if let Some(purse) = state.quota.purse_mut().filter(|_| pause > 0 && until > state.paused_until) {
+                purse.tell_pause(until);
+            }
+            state.paused_until = state.paused_until.max(until);
+            state.update_fast_path();
+            state.disturb();
+        });
     }
 
     /// The rest of a pause; zero without one.
@@ -476,14 +517,17 @@ impl Core {
     /// Wakes all waiters, because each would recheck only after the pause. Waiters are due no later
     /// than with the pause, so computed due times still hold.
     pub(super) fn resume(&self) {
-        let mut state = self.enter(Clock::current());
-        if state.paused_until <= state.now {
-            return;
-        }
-        state.paused_until = state.now;
-        state.update_fast_path();
-        let wakers: Vec<_> = state.queue.iter().map(|waiter| waiter.waker.clone()).collect();
-        drop(state);
+        let wakers = self.with_state(Clock::current(), |state, _| {
+            if state.paused_until <= state.now {
+                return Vec::new();
+            }
+            state.paused_until = state.now;
+            state.update_fast_path();
+            if let Some(purse) = state.quota.purse_mut() {
+                purse.tell_pause(0);
+            }
+            state.queue.iter().map(|waiter| waiter.waker.clone()).collect()
+        });
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -588,7 +632,16 @@ impl Core {
     pub(super) fn stats(&self) -> RateLimiterStats {
         let state = lock(&self.state);
         let admitted = state.stats.admitted + self.fast_path.as_deref().map_or(0, FastPath::admitted);
-        RateLimiterStats { waiting: state.queue.len(), admitted, ..state.stats }
+        let shared = state.quota.purse().map(Purse::counts).unwrap_or_default();
+        RateLimiterStats {
+            waiting: state.queue.len(),
+            admitted,
+            asks: shared.asks,
+            lapsed: shared.lapsed,
+            admitted_alone: shared.admitted_alone,
+            is_up: self.store.as_ref().is_none_or(Store::is_up),
+            ..state.stats
+        }
     }
 
     /// The time until the limiter is idle with all permits free; `None` while calls wait, if it has
@@ -641,7 +694,7 @@ impl State {
         self.queue.head().map(|head| head.waker.clone())
     }
 
-    fn update_fast_path(&mut self) {
+    pub(super) fn update_fast_path(&mut self) {
         let is_slow_path_only = self.is_closed || self.quota.keeps_expired();
         self.fast_path_from = if is_slow_path_only { Nanos::MAX } else { self.paused_until };
     }
@@ -651,7 +704,7 @@ impl State {
         self.now.saturating_sub(nanos(clock.now().saturating_duration_since(past)))
     }
 
-    fn disturb(&mut self) {
+    pub(super) fn disturb(&mut self) {
         self.undisturbed_since = self.now.saturating_add(1);
     }
 
@@ -694,7 +747,7 @@ impl State {
     }
 
     /// The earliest moment at which a call could be admitted after calls that want `ahead`.
-    fn due_after(&self, ahead: &Sums, counts: &Counts) -> Nanos {
+    pub(super) fn due_after(&self, ahead: &Sums, counts: &Counts) -> Nanos {
         let start = self.now.max(self.paused_until);
         self.quota.due_after(start, self.catch_up_since(), ahead, counts).max(self.paused_until)
     }
@@ -717,6 +770,7 @@ impl State {
         }
         match self.due_after(ahead, &demand.counts) {
             due if due <= self.now => Verdict::Due,
+            due if self.is_answered_by_store() => Verdict::NotYet { due },
             due if self.now >= demand.latest && due > self.latest_by_timers(demand) => Verdict::TooLate,
             due => Verdict::NotYet { due },
         }
@@ -741,11 +795,13 @@ impl State {
 
     /// The front of these waiters, which begin with the head. Takes time in proportion to the
     /// waiters that are ready to leave.
-    fn front<'q>(&self, waiters: impl Iterator<Item = &'q Waiter>) -> Front {
+    pub(super) fn front<'q>(&self, waiters: impl Iterator<Item = &'q Waiter>) -> Front {
         let mut front = Front::default();
         for waiter in waiters {
             let counts = &waiter.demand.counts;
-            match self.verdict(&front.taken, &waiter.demand) {
+            let verdict =
+                if waiter.refused.is_some() { Verdict::TooLate } else { self.verdict(&front.taken, &waiter.demand) };
+            match verdict {
                 Verdict::Due => front.taken.add(counts),
                 Verdict::TooMuch | Verdict::TooLate => front.refused.add(counts),
                 Verdict::NotYet { .. } => {
@@ -760,13 +816,13 @@ impl State {
 
     /// Returns `true` if a call behind this front can be admitted now, with permits left for all
     /// calls of the front.
-    fn leaves_room(&self, front: &Front, counts: &Counts) -> bool {
+    pub(super) fn leaves_room(&self, front: &Front, counts: &Counts) -> bool {
         !front.is_blocked
             && self.paused_until <= self.now
             && self.quota.leaves_room(self.now, self.catch_up_since(), &front.taken, counts)
     }
 
-    fn take(&mut self, counts: &Counts) {
+    pub(super) fn take(&mut self, counts: &Counts) {
         self.quota.take(self.now, self.catch_up_since(), counts);
         self.stats.admitted += 1;
     }
@@ -776,7 +832,7 @@ impl State {
         if *counts == Counts::default() {
             return;
         }
-        self.quota.take(self.now, self.now, counts);
+        self.quota.charge(self.now, counts);
         add_up(&mut self.stats.charged, counts, self.quota.windows());
         self.disturb();
     }
@@ -789,7 +845,7 @@ impl State {
         self.wake_head(after);
     }
 
-    fn refuse(&mut self, error: Error) -> Result<(), Error> {
+    pub(super) fn refuse(&mut self, error: Error) -> Result<(), Error> {
         self.stats.refused += 1;
         Err(error)
     }
@@ -813,6 +869,9 @@ impl State {
         if self.try_admit(&counts) {
             return Admission::Done(Ok(self.now));
         }
+        if let Some(down) = self.error_while_down(request.can_fail) {
+            return Admission::Done(self.refuse(down).map(|()| self.now));
+        }
         let latest = request.max_wait.map_or(Nanos::MAX, |wait| self.now.saturating_add(nanos(wait)));
         let came = keeps_place_since().map(|came| self.moment(clock, came));
         let ahead = came.and_then(|came| self.queue.wanted_before_again(came)).unwrap_or(*self.queue.wanted());
@@ -820,11 +879,22 @@ impl State {
         // A wait beyond the deadline would be cut off, and its place in the queue be taken in vain.
         let left = if request.can_fail { deadline::longest_wait() } else { None };
         let cut_off = left.map_or(Nanos::MAX, |left| self.now.saturating_add(nanos(left)));
-        if let Some(result) = self.decide_at_once(request.can_fail, &counts, due, latest.min(cut_off)) {
-            return Admission::Done(result.map(|()| self.now));
-        }
-        let lateness = if latest == Nanos::MAX { 0 } else { self.lateness(&counts, due) };
-        let demand = Demand { counts, since: self.now, latest, lateness };
+        let can_fail = request.can_fail;
+        let is_full = can_fail && self.bounds.max_waiting.is_some_and(|most| self.queue.len() >= most);
+        let demand = if self.is_answered_by_store() {
+            // A call behind a full queue is due at once or not at all, which the store says.
+            let latest = if is_full { self.now } else { latest.min(cut_off) };
+            if let Some(result) = self.decide_by_held(&counts, due, latest) {
+                return Admission::Done(result.map(|()| self.now));
+            }
+            Demand { counts, since: self.now, latest, lateness: 0, can_fail, is_full }
+        } else {
+            if let Some(result) = self.decide_at_once(can_fail, &counts, due, latest.min(cut_off)) {
+                return Admission::Done(result.map(|()| self.now));
+            }
+            let lateness = if latest == Nanos::MAX { 0 } else { self.lateness(&counts, due) };
+            Demand { counts, since: self.now, latest, lateness, can_fail, is_full }
+        };
         let ticket = match came {
             None => self.queue.join(waker, demand),
             Some(came) => {
@@ -836,6 +906,10 @@ impl State {
             }
         };
         let call = QueuedCall { ticket, demand };
+        if let Some(purse) = self.quota.purse_mut() {
+            purse.joined(demand.latest < Nanos::MAX);
+            return Admission::Queued(call, Nanos::MAX);
+        }
         let recheck_at = self.set_recheck(&call, self.next_check(&call));
         Admission::Queued(call, recheck_at)
     }
@@ -877,8 +951,12 @@ impl State {
             self.wake_or_skip_head(after);
         }
         let is_head = self.queue.is_head(ticket);
+        if let Some(error) = self.refusal_of_store(call, is_head) {
+            self.remove(ticket, after);
+            return Admission::Done(self.refuse(error).map(|()| self.now));
+        }
         // Before its longest wait has passed, a waiter is only admitted as the head.
-        if !is_head && self.now < demand.latest {
+        if !is_head && (self.now < demand.latest || self.is_answered_by_store()) {
             return self.wait(call, self.next_check(call));
         }
         let front = self.front(self.queue.before(ticket));
@@ -910,6 +988,9 @@ impl State {
 
     /// Notes when the waiter rechecks: at this moment, or earlier if its longest wait ends earlier.
     fn set_recheck(&mut self, call: &QueuedCall, moment: Nanos) -> Nanos {
+        if self.quota.purse().is_some() {
+            return Nanos::MAX;
+        }
         let latest = call.demand.latest;
         let recheck_at = if self.now < latest { moment.min(latest) } else { moment };
         if let Some(waiter) = self.queue.get_mut(&call.ticket) {
@@ -923,6 +1004,9 @@ impl State {
     /// ahead is never polled, because otherwise the waiter is woken earlier.
     fn next_check(&self, call: &QueuedCall) -> Nanos {
         let QueuedCall { ticket, demand } = call;
+        if self.quota.purse().is_some() {
+            return Nanos::MAX;
+        }
         if self.queue.is_head(ticket) {
             return self.due_after(&Sums::default(), &demand.counts);
         }
@@ -939,13 +1023,24 @@ impl State {
 
     /// The moment at which the head is admitted or refused: 0 if a lowered limit refuses it.
     fn head_due(&self) -> Option<Nanos> {
-        let counts = &self.queue.head()?.demand.counts;
-        Some(if self.quota.is_too_much(counts) { 0 } else { self.due_after(&Sums::default(), counts) })
+        let head = self.queue.head()?;
+        let counts = &head.demand.counts;
+        let is_refused = head.refused.is_some() || self.quota.is_too_much(counts);
+        Some(if is_refused { 0 } else { self.due_after(&Sums::default(), counts) })
+    }
+
+    /// The moment at which the head has to be woken or skipped; `Nanos::MAX` if it is not known.
+    pub(super) fn head_wakes_at(&self) -> Nanos {
+        match self.queue.head().map(|head| head.woken_at) {
+            None => Nanos::MAX,
+            Some(Some(woken_at)) => woken_at.saturating_add(HEAD_GRACE),
+            Some(None) => self.head_due().unwrap_or(Nanos::MAX),
+        }
     }
 
     /// Wakes the head if it is due. Skips the head if it was woken and has not been polled for
     /// [`HEAD_GRACE`].
-    fn wake_or_skip_head(&mut self, after: &mut Aftermath) {
+    pub(super) fn wake_or_skip_head(&mut self, after: &mut Aftermath) {
         let mut silent_since = None;
         while self.head_due().is_some_and(|due| due <= self.now) {
             let now = self.now;
@@ -975,8 +1070,9 @@ impl State {
     /// may have changed.
     fn wake_head(&mut self, after: &mut Aftermath) {
         let (Some(due), now) = (self.head_due(), self.now) else { return };
+        let is_woken_by_store = due > now && self.quota.purse().is_some();
         let Some(head) = self.queue.head_mut() else { return };
-        if head.recheck_at <= due {
+        if head.recheck_at <= due || is_woken_by_store {
             return;
         }
         if due <= now {
@@ -1012,11 +1108,18 @@ impl State {
             self.take(counts);
             return Ok(());
         }
+        if let Some(down) = self.error_while_down(true) {
+            return self.refuse(down);
+        }
+        if let Some(purse) = self.quota.purse_mut() {
+            purse.wish(counts);
+        }
         self.refuse(self.rate_limited(self.due_behind(&front, counts)))
     }
 
     /// The error for a call that would be due at this moment.
-    fn rate_limited(&self, due: Nanos) -> Error {
+    pub(super) fn rate_limited(&self, due: Nanos) -> Error {
+        let due = self.quota.purse().map_or(due, |purse| purse.known_due(self.now, due));
         let wait = due.saturating_sub(self.now);
         // The due waiters before the call have been woken, and will have left by then.
         let wait = if wait == 0 { nanos(TIMER_RESOLUTION) } else { wait };

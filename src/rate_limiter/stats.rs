@@ -15,7 +15,7 @@ use std::{fmt, time::Duration};
 ///     "RateLimiterStats(admitted=0, delayed=0, refused=0, cancelled=0, waiting=0, mean_wait=0ns)",
 /// );
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimiterStats {
     /// Calls that were admitted. A call counts once, however many permits it took.
@@ -41,6 +41,37 @@ pub struct RateLimiterStats {
     /// Permits of each window that were given back, by [`refund`](crate::RateLimiter::refund) or
     /// when a reservation was settled. Permits that had left the window are not included.
     pub refunded: [u64; MAX_WINDOWS],
+    /// Requests to the store of a [shared](crate::RateLimiterBuilder::shared) limiter. 0 for a
+    /// limiter of this process alone.
+    pub asks: u64,
+    /// Permits of all windows that the store granted and no call used in time. They count in the
+    /// store until they have left their window.
+    pub lapsed: u64,
+    /// Calls that this process admitted alone, while the store was down. `admitted` includes them.
+    pub admitted_alone: u64,
+    /// `false` while the store is down. Always `true` for a limiter of this process alone.
+    pub is_up: bool,
+}
+
+/// No counts, and a store that is up.
+impl Default for RateLimiterStats {
+    fn default() -> Self {
+        Self {
+            admitted: 0,
+            delayed: 0,
+            refused: 0,
+            cancelled: 0,
+            skipped: 0,
+            waiting: 0,
+            total_wait: Duration::ZERO,
+            charged: [0; MAX_WINDOWS],
+            refunded: [0; MAX_WINDOWS],
+            asks: 0,
+            lapsed: 0,
+            admitted_alone: 0,
+            is_up: true,
+        }
+    }
 }
 
 impl RateLimiterStats {
@@ -60,7 +91,8 @@ impl RateLimiterStats {
 
 impl Sum for RateLimiterStats {
     fn add(&mut self, other: &Self) {
-        let Self { admitted, delayed, refused, cancelled, skipped, waiting, total_wait, charged, refunded } = other;
+        let Self { admitted, delayed, refused, cancelled, skipped, waiting, total_wait, charged, refunded, .. } = other;
+        let Self { asks, lapsed, admitted_alone, is_up, .. } = other;
         let add = |sum: &mut u64, count: &u64| *sum = sum.saturating_add(*count);
         add(&mut self.admitted, admitted);
         add(&mut self.delayed, delayed);
@@ -69,6 +101,10 @@ impl Sum for RateLimiterStats {
         add(&mut self.skipped, skipped);
         self.charged.iter_mut().zip(charged).for_each(|(sum, count)| add(sum, count));
         self.refunded.iter_mut().zip(refunded).for_each(|(sum, count)| add(sum, count));
+        add(&mut self.asks, asks);
+        add(&mut self.lapsed, lapsed);
+        add(&mut self.admitted_alone, admitted_alone);
+        self.is_up &= is_up;
         self.waiting = self.waiting.saturating_add(*waiting);
         self.total_wait = self.total_wait.saturating_add(*total_wait);
     }

@@ -1,4 +1,5 @@
-//! The quota of a limiter: windows or even spacing. Decides when one more call fits.
+//! The quota of a limiter: windows, even spacing, or permits of a store that processes share. Decides
+//! when one more call fits.
 
 mod pacer;
 mod permits;
@@ -10,7 +11,7 @@ pub(crate) use pacer::{Pacer, Ticks};
 pub(crate) use permits::{Counts, MAX_WINDOWS};
 pub(crate) use sliding_log::SlidingLog;
 
-use crate::{ConfigError, Error, clock::Nanos};
+use crate::{ConfigError, Error, clock::Nanos, policy::Purse};
 use permits::invalid;
 use std::{fmt, time::Duration};
 
@@ -25,6 +26,10 @@ const NO_BURST: &str = "left out: an exact limiter cannot become a paced one, be
 pub(crate) struct Sums([u64; MAX_WINDOWS]);
 
 impl Sums {
+    pub(crate) fn by_window(&self) -> &[u64; MAX_WINDOWS] {
+        &self.0
+    }
+
     pub(crate) fn add(&mut self, counts: &Counts) {
         for (sum, count) in self.0.iter_mut().zip(counts) {
             *sum = sum.saturating_add((*count).into());
@@ -62,6 +67,8 @@ pub(crate) enum Quota {
     /// Admits a call if every window has room.
     Windows(Vec<SlidingLog>),
     Paced(Pacer),
+    /// Admits a call if the store has granted it.
+    Shared(Box<Purse>),
 }
 
 impl Quota {
@@ -70,20 +77,38 @@ impl Quota {
         match self {
             Self::Windows(logs) => logs.len(),
             Self::Paced(_) => 1,
+            Self::Shared(purse) => purse.windows(),
         }
     }
 
-    /// The schedule of even spacing; `None` for windows.
+    /// The permits of a store; `None` for a limit of this process alone.
+    #[inline]
+    pub(crate) fn purse(&self) -> Option<&Purse> {
+        match self {
+            Self::Windows(_) | Self::Paced(_) => None,
+            Self::Shared(purse) => Some(purse),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn purse_mut(&mut self) -> Option<&mut Purse> {
+        match self {
+            Self::Windows(_) | Self::Paced(_) => None,
+            Self::Shared(purse) => Some(purse),
+        }
+    }
+
+    /// The schedule of even spacing; `None` for windows, and if the store has the schedule.
     pub(crate) fn pacer(&self) -> Option<&Pacer> {
         match self {
-            Self::Windows(_) => None,
+            Self::Windows(_) | Self::Shared(_) => None,
             Self::Paced(pacer) => Some(pacer),
         }
     }
 
     pub(crate) fn pacer_mut(&mut self) -> Option<&mut Pacer> {
         match self {
-            Self::Windows(_) => None,
+            Self::Windows(_) | Self::Shared(_) => None,
             Self::Paced(pacer) => Some(pacer),
         }
     }
@@ -118,16 +143,24 @@ impl Quota {
             Self::Paced(pacer) => {
                 Some((counts[0], pacer.limit(), pacer.period())).filter(|(count, limit, _)| count > limit)
             }
+            Self::Shared(purse) => {
+                let limits = purse.limits().iter().zip(counts).map(|(&(limit, period), &count)| (count, limit, period));
+                { limits }.find(|(count, limit, _)| count > limit)
+            }
         }
     }
 
     /// Removes permits that have left their windows by now.
     #[inline]
     pub(crate) fn expire(&mut self, now: Nanos) {
-        if let Self::Windows(logs) = self {
-            for log in logs {
-                log.expire(now);
+        match self {
+            Self::Windows(logs) => {
+                for log in logs {
+                    log.expire(now);
+                }
             }
+            Self::Paced(_) => {}
+            Self::Shared(purse) => purse.expire(now),
         }
     }
 
@@ -156,6 +189,7 @@ impl Quota {
                 free
             }
             Self::Paced(pacer) => pacer.try_take(now, counts[0]),
+            Self::Shared(purse) => purse.try_take(now, counts),
         }
     }
 
@@ -169,6 +203,7 @@ impl Quota {
         match self {
             Self::Windows(logs) => (0..).zip(logs).map(|(window, log)| log.due(now, all(window))).max().unwrap_or(0),
             Self::Paced(pacer) => pacer.due_after(now, since, ahead.0[0], counts[0]),
+            Self::Shared(purse) => purse.due_after(now, &ahead.0, counts),
         }
     }
 
@@ -176,7 +211,7 @@ impl Quota {
     /// now.
     pub(crate) fn leaves_room(&self, now: Nanos, since: Nanos, ahead: &Sums, counts: &Counts) -> bool {
         match self {
-            Self::Windows(_) => self.due_after(now, since, ahead, counts) <= now,
+            Self::Windows(_) | Self::Shared(_) => self.due_after(now, since, ahead, counts) <= now,
             Self::Paced(pacer) => pacer.leaves_room(now, since, ahead.0[0], counts[0]),
         }
     }
@@ -187,6 +222,7 @@ impl Quota {
         match self {
             Self::Windows(logs) => logs.len() == 1 && single_permits,
             Self::Paced(_) => true,
+            Self::Shared(_) => false,
         }
     }
 
@@ -199,7 +235,7 @@ impl Quota {
                 let period = logs.iter().map(SlidingLog::period).min().unwrap_or(Nanos::MAX).max(1);
                 (wait / period + 1).saturating_mul(timer_resolution)
             }
-            Self::Paced(_) => timer_resolution,
+            Self::Paced(_) | Self::Shared(_) => timer_resolution,
         }
     }
 
@@ -215,6 +251,15 @@ impl Quota {
                 }
             }
             Self::Paced(pacer) => pacer.take(since, counts[0]),
+            Self::Shared(purse) => purse.take(now, counts),
+        }
+    }
+
+    /// Counts permits that were used without being taken, from `now`.
+    pub(crate) fn charge(&mut self, now: Nanos, counts: &Counts) {
+        match self {
+            Self::Windows(_) | Self::Paced(_) => self.take(now, now, counts),
+            Self::Shared(purse) => purse.charge(now, counts),
         }
     }
 
@@ -224,6 +269,7 @@ impl Quota {
         match self {
             Self::Windows(logs) => each(logs, counts, SlidingLog::refund),
             Self::Paced(pacer) => only(pacer.refund(now, counts[0])),
+            Self::Shared(purse) => purse.refund(now, counts),
         }
     }
 
@@ -235,6 +281,7 @@ impl Quota {
             Self::Windows(logs) => each(logs, counts, |log, count| log.refund_at(at, count)),
             Self::Paced(pacer) if at.saturating_add(pacer.period()) > now => only(pacer.refund(now, counts[0])),
             Self::Paced(_) => only(0),
+            Self::Shared(purse) => purse.refund(now, counts),
         }
     }
 
@@ -243,6 +290,7 @@ impl Quota {
         match self {
             Self::Windows(logs) => logs[window].available(),
             Self::Paced(pacer) => pacer.available(now),
+            Self::Shared(purse) => purse.available(now, window),
         }
     }
 
@@ -251,6 +299,7 @@ impl Quota {
         match self {
             Self::Windows(logs) => logs.iter().map(SlidingLog::idle_at).max().unwrap_or(0),
             Self::Paced(pacer) => pacer.idle_at(),
+            Self::Shared(purse) => purse.idle_at(),
         }
     }
 
@@ -261,6 +310,7 @@ impl Quota {
                 Self::Windows(logs.iter().map(|log| SlidingLog::new(log.limit(), log.period(), false)).collect())
             }
             Self::Paced(pacer) => Self::Paced(pacer.as_new()),
+            Self::Shared(purse) => Self::Shared(Box::new(purse.as_new())),
         }
     }
 
@@ -269,6 +319,7 @@ impl Quota {
         match self {
             Self::Windows(logs) => logs.iter().map(|log| (log.limit(), log.period())).collect(),
             Self::Paced(pacer) => vec![(pacer.limit(), pacer.period())],
+            Self::Shared(purse) => purse.limits().to_vec(),
         }
     }
 
@@ -276,6 +327,7 @@ impl Quota {
         match self {
             Self::Windows(logs) => logs.iter().map(SlidingLog::period).max().unwrap_or(0),
             Self::Paced(pacer) => pacer.period(),
+            Self::Shared(purse) => purse.limits().iter().map(|(_, period)| *period).max().unwrap_or(0),
         }
     }
 
@@ -284,6 +336,7 @@ impl Quota {
         match self {
             Self::Windows(_) => None,
             Self::Paced(pacer) => Some(pacer.requested_burst()),
+            Self::Shared(purse) => purse.burst(),
         }
     }
 
@@ -291,6 +344,8 @@ impl Quota {
         match self {
             Self::Windows(_) => Err(ConfigError::new("burst", burst, NO_BURST)),
             Self::Paced(pacer) => pacer.set_burst(burst),
+            Self::Shared(purse) if purse.burst().is_none() => Err(ConfigError::new("burst", burst, NO_BURST)),
+            Self::Shared(purse) => purse.set_burst(burst),
         }
     }
 
@@ -299,10 +354,15 @@ impl Quota {
         if limits.len() != self.windows() {
             return Err(ConfigError::new("limits", limits.len(), SAME_WINDOWS));
         }
+        if let Self::Shared(purse) = self {
+            purse.set_limits(limits);
+            return Ok(());
+        }
         for (window, &(limit, period)) in limits.iter().enumerate() {
             match self {
                 Self::Windows(logs) => logs[window].set_limit(limit, period),
                 Self::Paced(pacer) => pacer.set_limit(limit, period),
+                Self::Shared(_) => {}
             }
         }
         Ok(())
@@ -327,18 +387,24 @@ fn only(count: u32) -> Counts {
 
 impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (limit, period)) in self.limits().into_iter().enumerate() {
+            let separator = if position == 0 { "" } else { ", " };
+            write!(f, "{separator}{limit} per {:?}", Duration::from_nanos(period))?;
+        }
         match self {
-            Self::Windows(logs) => {
-                for (position, log) in logs.iter().enumerate() {
-                    let separator = if position == 0 { "" } else { ", " };
-                    write!(f, "{separator}{} per {:?}", log.limit(), Duration::from_nanos(log.period()))?;
-                }
-                Ok(())
-            }
-            Self::Paced(pacer) => {
-                write!(f, "{} per {:?}, paced", pacer.limit(), Duration::from_nanos(pacer.period()))?;
-                if pacer.burst() > 1 { write!(f, ", burst {}", pacer.burst()) } else { Ok(()) }
+            Self::Windows(_) => {}
+            Self::Paced(pacer) => write_pace(f, pacer.burst())?,
+            Self::Shared(purse) => {
+                let limit = purse.limits().first().map_or(1, |(limit, _)| *limit);
+                purse.burst().map_or(Ok(()), |burst| write_pace(f, burst.min(limit)))?;
+                write!(f, ", shared as {}", purse.name())?;
             }
         }
+        Ok(())
     }
+}
+
+fn write_pace(f: &mut fmt::Formatter<'_>, burst: u32) -> fmt::Result {
+    f.write_str(", paced")?;
+    if burst > 1 { write!(f, ", burst {burst}") } else { Ok(()) }
 }

@@ -10,15 +10,20 @@ use std::time::Duration;
 /// A store works through a request in this order, in one atomic step:
 ///
 /// 1. If its state of the limit is gone, it makes a new one with a new epoch. If the asker knows
-///    another [epoch](Self::epoch), the state was lost: a *grace* begins, in which nothing is
-///    granted, so that all processes can report what they have used.
+///    another [epoch](Self::epoch), the state was lost. Once in each epoch, a *grace* of 250 ms
+///    begins then, in which nothing is granted, so that all processes can report what they have
+///    used.
 ///
-/// 2. It notes the [pause](Self::pause), and the [refunds](Self::refund).
+/// 2. It notes the [pause](Self::pause).
 ///
-/// 3. It takes the [charges](Self::charges), whether they fit or not.
+/// 3. If the asker knows another epoch, the request ends here. The asker learns the new epoch from
+///    the answer, and its next request reports all of its permits that count.
 ///
-/// 4. Unless the asker knows another epoch, or a grace lasts, it works through the
-///    [runs](Self::runs) in order, and grants the calls of each run one after the other.
+/// 4. It takes the [charges](Self::charges), whether they fit or not, and then gives back the
+///    [refund](Self::refund).
+///
+/// 5. Unless a grace lasts, it works through the [runs](Self::runs) in order, and grants the calls
+///    of each run one after the other.
 ///
 /// # Grants
 ///
@@ -27,6 +32,9 @@ use std::time::Duration;
 /// of a granted call with the stamp `due + hold`, the last moment at which the call may use them.
 /// The permits leave a window when they are a period older than their stamp. A stamp may be rounded
 /// up, and must be no earlier than the stamps before it.
+///
+/// A state is kept for at least the longest period and a second after its last stamp. An asker may
+/// know its epoch until then.
 ///
 /// With even spacing there are no stamps. The schedule advances by an interval for each permit, from
 /// the due moment if that is later. A call of more than the burst is due when a full burst is free.

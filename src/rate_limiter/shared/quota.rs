@@ -84,3 +84,26 @@ pub trait Asker: Send + Sync + Debug + 'static {
     /// request has no effect.
     fn answered(&self, answer: Result<Answer, StoreError>);
 }
+
+/// Delegates to the limit in the pointer.
+impl<Q: SharedQuota + ?Sized> SharedQuota for Arc<Q> {
+    fn name(&self) -> Name {
+        (**self).name()
+    }
+
+    fn now(&self) -> Duration {
+        (**self).now()
+    }
+
+    fn is_up(&self) -> bool {
+        (**self).is_up()
+    }
+
+    fn want(&self, asker: Arc<dyn Asker>, after: Duration) {
+        (**self).want(asker, after);
+    }
+
+    fn of_key(&self, key: &str) -> Arc<dyn SharedQuota> {
+        (**self).of_key(key)
+    }
+}

@@ -1,0 +1,76 @@
+//! The calls of one request.
+
+use super::{ask::Run, ledger::MAX_RUNS};
+use crate::{
+    clock::Nanos,
+    policy::{Counts, MAX_WINDOWS},
+};
+use std::time::Duration;
+
+/// Maximum number of calls in a request. Bounds the time for which a request holds the lock.
+const MAX_CALLS: u32 = 4_096;
+
+/// Resolution of the times that calls may wait, in nanoseconds. Calls that came within the same
+/// millisecond fit into one run.
+const PATIENCE_GRAIN: Nanos = 1_000_000;
+
+/// Collects the waiting calls, in order, that held permits do not cover.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Number of windows.
+    windows: usize,
+    /// Held permits that are left for the next waiter. `None` once a waiter was not covered, because
+    /// the permits that are left would have to wait for that waiter's.
+    left: Option<[u64; MAX_WINDOWS]>,
+    pub(super) runs: Vec<Run>,
+    calls: u32,
+}
+
+/// The place of a waiter in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Held permits cover the waiter, or it wants none.
+    Covered,
+    /// The request has this run for the waiter.
+    Run(u32),
+    /// The request is full.
+    Full,
+}
+
+impl Batch {
+    pub(super) fn new(windows: usize, held: [u64; MAX_WINDOWS]) -> Self {
+        Self { windows, left: Some(held), runs: Vec::new(), calls: 0 }
+    }
+
+    /// Adds the next waiter. `patience` is the longest time until it is due; `None` for any time.
+    pub(crate) fn add(&mut self, counts: &Counts, patience: Option<Nanos>) -> Place {
+        let permits = only_windows(counts, self.windows);
+        if permits == Counts::default() {
+            return Place::Covered;
+        }
+        if let Some(left) = &mut self.left {
+            if left.iter().zip(permits).all(|(left, count)| *left >= count.into()) {
+                left.iter_mut().zip(permits).for_each(|(left, count)| *left -= u64::from(count));
+                return Place::Covered;
+            }
+            self.left = None;
+        }
+        if self.calls == MAX_CALLS {
+            return Place::Full;
+        }
+        let within = patience.map(|patience| Duration::from_nanos(patience / PATIENCE_GRAIN * PATIENCE_GRAIN));
+        let count = self.runs.len();
+        match self.runs.last_mut() {
+            Some(last) if (last.permits, last.within) == (permits, within) => last.calls += 1,
+            _ if count == MAX_RUNS => return Place::Full,
+            _ => self.runs.push(Run { permits, calls: 1, within }),
+        }
+        self.calls += 1;
+        Place::Run(u32::try_from(self.runs.len() - 1).unwrap_or(u32::MAX))
+    }
+}
+
+/// The permits of the first windows, with 0 for the others.
+pub(super) fn only_windows(counts: &Counts, windows: usize) -> Counts {
+    std::array::from_fn(|window| if window < windows { counts[window] } else { 0 })
+}

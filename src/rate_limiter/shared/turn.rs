@@ -1,0 +1,148 @@
+//! The queue of a shared limiter, at a call of its store: which waiters to ask for, to wake and to
+//! refuse.
+
+use super::store::Store;
+use crate::{
+    Error,
+    clock::{Nanos, nanos},
+    policy::{Answer, Ask, Counts, OnFailure, Place, Purse, Sums},
+    rate_limiter::{
+        queue::Demand,
+        state::{Aftermath, QueuedCall, State},
+    },
+};
+use std::time::Duration;
+
+impl State {
+    /// Reads the store's clock, and learns whether the store is up.
+    #[cold]
+    pub(in crate::rate_limiter) fn follow_store(&mut self, store: &Store) {
+        self.now = self.now.max(store.now());
+        if let Some(purse) = self.quota.purse_mut() {
+            purse.note(store.is_up());
+        }
+    }
+
+    /// Returns `true` if the store decides on calls, and so on how long they wait.
+    pub(in crate::rate_limiter) fn is_answered_by_store(&self) -> bool {
+        self.quota.purse().is_some_and(|purse| !purse.is_down())
+    }
+
+    /// Returns the time after which the store has to call, if it has to call earlier than it was
+    /// told before.
+    pub(in crate::rate_limiter) fn plan_turn(&mut self) -> Option<Duration> {
+        self.quota.purse()?;
+        let wake_at = self.head_wakes_at().min(self.next_end_while_alone());
+        let (now, wanted) = (self.now, self.queue.wanted());
+        self.quota.purse_mut()?.plan_turn(now, wanted.by_window(), wake_at)
+    }
+
+    /// The request that is due now; `None` if none is.
+    pub(super) fn ask(&mut self) -> Option<Ask> {
+        let (now, wanted) = (self.now, *self.queue.wanted());
+        let purse = self.quota.purse_mut()?;
+        let mut batch = purse.begin_ask(now, wanted.by_window())?;
+        for waiter in self.queue.iter_mut().filter(|waiter| waiter.refused.is_none()) {
+            let Demand { counts, latest, .. } = &waiter.demand;
+            let patience = (*latest < Nanos::MAX).then(|| latest.saturating_sub(now));
+            waiter.asked = match batch.add(counts, patience) {
+                Place::Covered => None,
+                Place::Run(run) => Some(run),
+                Place::Full => break,
+            };
+        }
+        purse.ask(now, wanted.by_window(), batch)
+    }
+
+    pub(super) fn answered(&mut self, answer: Answer, after: &mut Aftermath) {
+        let now = self.now;
+        let Some(answered) = self.quota.purse_mut().and_then(|purse| purse.answered(now, answer)) else { return };
+        let mut calls = vec![0; answered.refusals.len()];
+        for waiter in self.queue.iter_mut() {
+            let Some(run) = waiter.asked.take().map(|run| run as usize) else { continue };
+            let Some(&Some((granted, due))) = answered.refusals.get(run) else { continue };
+            calls[run] += 1;
+            if calls[run] > granted {
+                (waiter.refused, waiter.woken_at) = (Some(due), Some(now));
+                after.refused.push(waiter.waker.clone());
+            }
+        }
+        if let Some(until) = answered.pause {
+            let longest = now.saturating_add(nanos(self.bounds.longest_pause));
+            self.paused_until = if until == 0 { self.paused_until.min(now) } else { until.min(longest) };
+            self.update_fast_path();
+            self.disturb();
+        }
+    }
+
+    pub(super) fn failed(&mut self) {
+        self.queue.iter_mut().for_each(|waiter| waiter.asked = None);
+        if let Some(purse) = self.quota.purse_mut() {
+            purse.failed();
+        }
+    }
+
+    /// Wakes the waiters that a store that is down has refused, and those whose longest wait has
+    /// passed while this process decides alone.
+    pub(super) fn attend_to_failure(&mut self, after: &mut Aftermath) {
+        let Some(purse) = self.quota.purse().filter(|purse| purse.is_down()) else { return };
+        let (now, on_failure) = (self.now, purse.on_failure());
+        for waiter in self.queue.iter_mut().filter(|waiter| waiter.woken_at.is_none()) {
+            let is_over = match on_failure {
+                OnFailure::Open => false,
+                OnFailure::Closed => waiter.demand.can_fail,
+                OnFailure::Local { .. } => waiter.demand.latest <= now,
+            };
+            if is_over {
+                waiter.woken_at = Some(now);
+                after.refused.push(waiter.waker.clone());
+            }
+        }
+    }
+
+    /// The end of the next longest wait while this process decides alone; `Nanos::MAX` if there is
+    /// none.
+    fn next_end_while_alone(&self) -> Nanos {
+        let on_failure = self.quota.purse().filter(|purse| purse.is_down()).map(Purse::on_failure);
+        let Some(OnFailure::Local { .. }) = on_failure else { return Nanos::MAX };
+        let asleep = self.queue.iter().filter(|waiter| waiter.woken_at.is_none());
+        asleep.map(|waiter| waiter.demand.latest).min().unwrap_or(Nanos::MAX)
+    }
+
+    /// The error of a call that can fail, if the store is down and no call goes without it.
+    pub(in crate::rate_limiter) fn error_while_down(&self, can_fail: bool) -> Option<Error> {
+        let purse = self.quota.purse().filter(|purse| can_fail && purse.is_down())?;
+        (purse.on_failure() == OnFailure::Closed).then(|| Error::StoreDown { name: purse.name().clone() })
+    }
+
+    /// The error of a waiter that the store has refused, or that is refused because the store is
+    /// down.
+    pub(in crate::rate_limiter) fn refusal_of_store(&mut self, call: &QueuedCall, is_head: bool) -> Option<Error> {
+        self.quota.purse()?;
+        let QueuedCall { ticket, demand } = call;
+        if let Some(due) = self.queue.get_mut(ticket).and_then(|waiter| waiter.refused) {
+            let waiting = self.queue.len() - 1;
+            return Some(if demand.is_full { Error::QueueFull { waiting } } else { self.rate_limited(due) });
+        }
+        let is_due = is_head && self.due_after(&Sums::default(), &demand.counts) <= self.now;
+        self.error_while_down(demand.can_fail && !is_due)
+    }
+
+    /// Admits or refuses a new call by the permits that are held; `None` if the store has to be
+    /// asked, or if the call may wait until it is `due`.
+    pub(in crate::rate_limiter) fn decide_by_held(
+        &mut self,
+        counts: &Counts,
+        due: Nanos,
+        latest: Nanos,
+    ) -> Option<Result<(), Error>> {
+        if latest <= self.now {
+            let front = self.front(self.queue.iter());
+            if self.leaves_room(&front, counts) {
+                self.take(counts);
+                return Some(Ok(()));
+            }
+        }
+        (due < Nanos::MAX && due > latest).then(|| self.refuse(self.rate_limited(due)))
+    }
+}
