@@ -15,9 +15,7 @@ use crate::{
     keys::{CHECKS_PER_LOOKUP, DEFAULT_MAX_KEYS, Keys, Template, checked_keys},
     sync::{Arc, Mutex, lock},
 };
-use std::{
-    borrow::Borrow, convert::Infallible, fmt, hash::Hash, panic::AssertUnwindSafe, task::Waker, time::Duration,
-};
+use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, panic::AssertUnwindSafe, task::Waker, time::Duration};
 
 /// Limits calls per period for each key by itself, such as a user, a host or a tenant. All clones
 /// are one limiter.
@@ -197,7 +195,11 @@ impl KeyedLimiterBuilder {
     pub fn try_build<K: Eq + Hash + Clone>(self) -> Result<KeyedLimiter<K>, ConfigError> {
         let Self { limiter, max_keys } = self;
         if let Some(store) = limiter.store() {
-            return Err(ConfigError::new("shared", store.name(), "set by `KeyedLimiter::shared`, which names the keys"));
+            return Err(ConfigError::new(
+                "shared",
+                store.name(),
+                "set by `KeyedLimiter::shared`, which names the keys",
+            ));
         }
         KeyedLimiter::of(&limiter, max_keys, None)
     }
@@ -205,11 +207,7 @@ impl KeyedLimiterBuilder {
 
 /// Constructors.
 impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
-    fn of(
-        limiter: &RateLimiterBuilder,
-        max_keys: usize,
-        shared: Option<SharedKeys<K>>,
-    ) -> Result<Self, ConfigError> {
+    fn of(limiter: &RateLimiterBuilder, max_keys: usize, shared: Option<SharedKeys<K>>) -> Result<Self, ConfigError> {
         // Memory for a key is allocated when the key comes.
         let settings =
             Mutex::new(Settings { quota: limiter.quota(false)?, bounds: limiter.bounds()?, is_closed: false });

@@ -127,7 +127,8 @@ impl Limit {
     fn take(&mut self, due: Nanos, until: Nanos, permits: &Counts) {
         match &mut self.quota {
             Quota::Windows(logs) => {
-                for ((log, last), &count) in logs.iter_mut().zip(&mut self.stamps).zip(permits).filter(|(_, n)| **n > 0) {
+                for ((log, last), &count) in logs.iter_mut().zip(&mut self.stamps).zip(permits).filter(|(_, n)| **n > 0)
+                {
                     let grain = (log.period() / GRAINS_PER_PERIOD).max(1);
                     *last = until.div_ceil(grain).saturating_mul(grain).max(*last);
                     log.take(*last, count);

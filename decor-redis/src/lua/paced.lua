@@ -82,7 +82,8 @@ if tat ~= values[1] then set('tat', digits(tat)) end
 if rest ~= values[2] then set('rest', digits(rest)) end
 if limit ~= values[3] then set('of', digits(limit)) end
 if tat > now or (values[4] and values[4] > now) then set('seen', digits(now)) end
-local answer = leave(math.max(tat, now), {})
+-- Processes that have used permits send their epoch for a period after the last use.
+local answer = leave(tat + hold + period, {})
 local ahead = 0
 if tat >= now then ahead = math.ceil((tat - now + rest / limit) * limit / period) end
 answer[#answer + 1] = math.max(burst - ahead, 0)

@@ -145,13 +145,13 @@ if not is_lost then
   answer_runs(pieces, windows, due_of, take)
 end
 
-local until_moment = now
+-- Processes that have used permits send their epoch for the longest period after the last stamp.
+local until_moment = math.max(unpack(last)) + math.max(unpack(period))
 for n = 1, windows do
   local field = 3 * n - 2
   if total[n] ~= values[field] then set(fields[field], digits(total[n])) end
   if gone[n] ~= values[field + 1] then set(fields[field + 1], digits(gone[n])) end
   if last[n] ~= values[field + 2] then set(fields[field + 2], digits(last[n])) end
-  if gone[n] < total[n] then until_moment = math.max(until_moment, last[n] + period[n]) end
 end
 local answer = leave(until_moment, fresh)
 for n = 1, windows do

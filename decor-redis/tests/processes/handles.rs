@@ -114,10 +114,10 @@ async fn a_limiter_for_each_key() {
     let limiters = [(); 2].map(|()| KeyedLimiter::<u32>::shared(builder(), u32::to_string));
     for key in 0..20 {
         for limiter in &limiters {
-            limiter.get(&key).acquire_within(Duration::ZERO).await.unwrap();
+            limiter.for_key(&key).acquire_within(Duration::ZERO).await.unwrap();
         }
-        limiters[0].get(&key).acquire_within(Duration::ZERO).await.unwrap();
-        limiters[1].get(&key).acquire_within(Duration::ZERO).await.unwrap_err();
+        limiters[0].for_key(&key).acquire_within(Duration::ZERO).await.unwrap();
+        limiters[1].for_key(&key).acquire_within(Duration::ZERO).await.unwrap_err();
     }
     assert_eq!(server.command(&["EXISTS", "{decor:users:7}:s"]), "1");
 }

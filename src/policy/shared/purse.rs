@@ -584,7 +584,8 @@ impl Purse {
         for (run, answer) in flight.runs.iter().zip(answers) {
             for grant in &answer.grants {
                 let due = nanos(grant.due);
-                let (from, until) = (now.saturating_add(due), flight.at.saturating_add(due).saturating_add(flight.hold));
+                let (from, until) =
+                    (now.saturating_add(due), flight.at.saturating_add(due).saturating_add(flight.hold));
                 if from <= until {
                     self.held.put(&run.permits, grant.calls, from, until);
                 } else {
