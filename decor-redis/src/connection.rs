@@ -1,4 +1,4 @@
-//! A connection to a server, whose reads and writes never block.
+//! A connection to a server. Reads and writes never block.
 
 use crate::{
     address::{Address, Endpoint},

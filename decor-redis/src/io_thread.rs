@@ -88,7 +88,7 @@ enum Link {
     Connected(Connection),
 }
 
-/// A command whose reply has not come.
+/// A command without a reply so far.
 #[derive(Debug)]
 struct Pending {
     kind: Kind,
@@ -290,12 +290,11 @@ impl IoThread {
 
     fn connect(&mut self) {
         let until = Instant::now() + self.shared.config.timeout;
-        match known_addresses(&self.shared.config.address.endpoint) {
-            Some(addresses) => self.connect_to(addresses, until),
-            None => {
-                self.link = Link::Resolving { until };
-                self.resolve();
-            }
+        if let Some(addresses) = known_addresses(&self.shared.config.address.endpoint) {
+            self.connect_to(addresses, until);
+        } else {
+            self.link = Link::Resolving { until };
+            self.resolve();
         }
     }
 
@@ -435,24 +434,22 @@ impl IoThread {
                 self.pending.push_back(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
                 Ok(())
             }
-            (Kind::Ask { want, ask, form }, reply) => match script::answer(&ask, &reply) {
-                Some(answer) => {
-                    let counters = &self.shared.counters;
-                    Counters::add(&counters.requests);
-                    let nanos = u64::try_from(asked.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                    counters.round_trip.store(nanos, Relaxed);
-                    guarded(|| want.asker.answered(Ok(answer)));
-                    Ok(())
-                }
-                None => {
+            (Kind::Ask { want, ask, form }, reply) => {
+                let Some(answer) = script::answer(&ask, &reply) else {
                     // `fail` answers all that is pending.
                     self.pending.push_front(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
-                    match reply {
-                        Reply::Error(error) => Err(answered(&error)),
-                        other => Err(format!("answered in another form: {other:.100?}")),
-                    }
-                }
-            },
+                    return Err(match reply {
+                        Reply::Error(error) => answered(&error),
+                        other => format!("answered in another form: {other:.100?}"),
+                    });
+                };
+                let counters = &self.shared.counters;
+                Counters::add(&counters.requests);
+                let nanos = u64::try_from(asked.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                counters.round_trip.store(nanos, Relaxed);
+                guarded(|| want.asker.answered(Ok(answer)));
+                Ok(())
+            }
         }
     }
 
@@ -492,13 +489,10 @@ impl IoThread {
         let error = StoreError::new(format!("{}: {error}", self.shared.config.address));
         let probe_at = Some(Instant::now() + self.probe.failed());
         let counters = &self.shared.counters;
-        let failed = match self.down.take() {
-            Some(down) => down.failed,
-            None => {
-                Counters::add(&counters.losses);
-                HashMap::new()
-            }
-        };
+        if self.down.is_none() {
+            Counters::add(&counters.losses);
+        }
+        let failed = self.down.take().map_or_else(HashMap::new, |down| down.failed);
         self.shared.set_up(false);
         let mut down = Box::new(Down { error, probe_at, failed });
         for Pending { kind, .. } in self.pending.drain(..) {

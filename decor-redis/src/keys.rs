@@ -18,7 +18,7 @@ impl Keys {
         format!("{}:s", self.tag)
     }
 
-    /// The sorted set of a window, whose period is in microseconds.
+    /// The sorted set of a window. The period is in microseconds.
     pub(crate) fn window(&self, window: usize, period: i64) -> String {
         format!("{}:w{window}:{period}", self.tag)
     }

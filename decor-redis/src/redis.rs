@@ -115,7 +115,8 @@ impl Redis {
     /// # Examples
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), decor::ConfigError> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), decor::ConfigError> {
     /// use decor_redis::Redis;
     ///
     /// let nothing_there = Redis::open("redis://127.0.0.1:1")?;
@@ -198,7 +199,8 @@ impl RedisBuilder {
     /// use decor_redis::Redis;
     /// use std::time::Duration;
     ///
-    /// let error = Redis::builder("redis://127.0.0.1").timeout(Duration::ZERO).try_build().unwrap_err();
+    /// let builder = Redis::builder("redis://127.0.0.1").timeout(Duration::ZERO);
+    /// let error = builder.try_build().unwrap_err();
     /// assert_eq!(error.to_string(), "`timeout` is 0ns, but must be longer than zero");
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {

@@ -30,7 +30,7 @@ impl Script {
     }
 }
 
-/// How a request names its script.
+/// The way in which a request names its script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// By its hash. The server may not know it.

@@ -1,4 +1,4 @@
-//! What the handles of a store and its I/O thread share.
+//! The state that the handles of a store and its I/O thread share.
 
 use crate::{address::Address, io_thread::IoThread, keys::Keys, stats::Counters};
 use decor::shared::{Asker, StoreError};

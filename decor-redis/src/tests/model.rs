@@ -19,7 +19,7 @@ use std::{
 
 const GRACE: i64 = 250_000;
 
-/// A generator of numbers (xorshift), whose seed a failure prints.
+/// A generator of numbers (xorshift). A failure prints its seed.
 struct Random(u64);
 
 impl Random {
@@ -347,7 +347,7 @@ fn windows_answer_as_a_naive_log_does() {
     }
 }
 
-/// The schedule as one fraction, whose denominator is the limit.
+/// The schedule as one fraction. The limit is the denominator.
 struct NaivePacer {
     limit: i128,
     period: i128,

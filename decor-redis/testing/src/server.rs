@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What to do where the program is missing.
+/// Advice where the program is missing.
 pub const MISSING: &str = "redis-server is not installed: apt-get install -y redis-server";
 
 /// Says on the error output that a test is skipped. The test harness does not capture it.
@@ -92,11 +92,10 @@ impl Server {
     fn try_command(&self, words: &[&str]) -> io::Result<String> {
         let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port))?);
         stream.get_ref().set_read_timeout(Some(Duration::from_secs(10)))?;
-        let mut out = format!("*{}\r\n", words.len());
+        write!(stream.get_mut(), "*{}\r\n", words.len())?;
         for word in words {
-            out += &format!("${}\r\n{word}\r\n", word.len());
+            write!(stream.get_mut(), "${}\r\n{word}\r\n", word.len())?;
         }
-        stream.get_mut().write_all(out.as_bytes())?;
         reply(&mut stream)
     }
 }

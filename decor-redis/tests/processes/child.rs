@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::time::{Instant, timeout_at};
 
-/// What a process does for as long as it lasts. In the environment as `key=value`, one a line.
+/// The work of a process. Passed on as one line in the environment.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
     pub(crate) url: String,
@@ -171,6 +171,5 @@ async fn run(work: Work) -> Log {
     for task in tasks {
         task.await.unwrap();
     }
-    let log = logs.lock().unwrap().clone();
-    log
+    std::mem::take(&mut *logs.lock().unwrap())
 }

@@ -63,7 +63,9 @@ fn threads_and_tasks_wait_in_one_queue() {
     current_thread().block_on(async {
         timeout(LONG, join_all((0..40).map(|_| limiter.acquire()))).await.expect("80 permits");
     });
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     assert_eq!(limiter.stats().admitted, 80);
 }
 
@@ -94,7 +96,11 @@ async fn ten_thousand_waiters_leave_and_the_next_is_served() {
             tokio::spawn(async move {
                 let mut acquire = Box::pin(limiter.acquire());
                 // A tenth leaves at its first poll, in the middle of the request for it.
-                if n % 10 == 0 { drop(acquire.as_mut().now_or_never()) } else { acquire.await }
+                if n % 10 == 0 {
+                    let _ = acquire.as_mut().now_or_never();
+                } else {
+                    acquire.await;
+                }
             })
         })
         .collect();

@@ -11,7 +11,7 @@ mod windows;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// One test at a time: each has several processes, which would disturb those of another test.
+/// Lets one test run at a time. Each has several processes, which would disturb those of another.
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
