@@ -1,0 +1,298 @@
+//! Each row of the table of failures.
+
+use crate::support::{Record, SECOND, abort, closed, ms, start, window};
+use decor::{
+    Error, OnFailure, RateLimiter, Transient,
+    shared::Probe,
+    test_util::FakeStore,
+};
+use futures::future::join_all;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+fn limiter(store: &FakeStore, on_failure: OnFailure) -> RateLimiter {
+    window(100, SECOND).shared(store.quota("github"), on_failure).build()
+}
+
+fn down() -> Result<(), Error> {
+    Err(Error::StoreDown { name: "github".into() })
+}
+
+/// Time from the loss of the store until the first of its probes that ends at `back` or later.
+fn up_again(back: Duration, attempt: Duration) -> Duration {
+    let mut probe = Probe::new(0);
+    let mut at = probe.failed();
+    while at < back {
+        at += attempt + probe.failed();
+    }
+    at
+}
+
+#[tokio::test(start_paused = true)]
+async fn open_waits_for_the_time_limit_once_and_admits_all() {
+    let store = FakeStore::new();
+    let limiter = limiter(&store, OnFailure::Open);
+    limiter.acquire().await;
+    store.hang();
+    let begun = Instant::now();
+    limiter.acquire().await;
+    assert_eq!(begun.elapsed(), ms(100));
+    for _ in 0..1_000 {
+        limiter.acquire().await;
+        assert_eq!(limiter.try_acquire(), Ok(()));
+        assert_eq!(limiter.acquire_within(Duration::ZERO).await, Ok(()));
+    }
+    assert_eq!(begun.elapsed(), ms(100));
+    let stats = limiter.stats();
+    assert_eq!((stats.admitted, stats.admitted_alone, stats.is_up), (3_002, 3_001, false));
+    assert_eq!(stats.asks, 2, "no call asks a store that is known to be down");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_is_down_at_once() {
+    let store = FakeStore::new();
+    store.refuse();
+    let begun = Instant::now();
+    let open = limiter(&store, OnFailure::Open);
+    open.acquire().await;
+    let closed = limiter(&store, OnFailure::Closed);
+    assert_eq!(closed.acquire_many(1).await, down());
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert!(down().unwrap_err().is_transient());
+}
+
+#[tokio::test(start_paused = true)]
+async fn closed_refuses_the_calls_that_can_fail_and_the_others_wait_until_the_store_is_back() {
+    let store = FakeStore::new();
+    let limiter = limiter(&store, OnFailure::Closed);
+    limiter.acquire().await;
+    store.hang();
+    let begun = Instant::now();
+    let waiting = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire().await }
+    });
+    let fallible = join_all([limiter.acquire_many(1), limiter.acquire_within(60 * SECOND)]).await;
+    assert_eq!(fallible, [down(), down()]);
+    assert_eq!(begun.elapsed(), ms(100), "the first calls wait for the time limit");
+    assert_eq!(limiter.acquire_many(1).await, down());
+    assert_eq!(limiter.try_acquire(), down());
+    assert_eq!(begun.elapsed(), ms(100), "later calls are refused at once");
+    sleep(ms(2_000)).await;
+    assert!(!waiting.is_finished());
+    let gone = begun.elapsed() - ms(100);
+    store.come_back();
+    waiting.await.unwrap();
+    assert_eq!(begun.elapsed().as_millis(), (ms(100) + up_again(gone, ms(100))).as_nanos().div_ceil(1_000_000));
+    assert_eq!(limiter.acquire_many(1).await, Ok(()));
+    assert_eq!(limiter.stats().admitted_alone, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn permits_that_were_granted_before_the_loss_are_used() {
+    let store = FakeStore::new();
+    let limiter = window(1, SECOND).shared(store.quota("github"), OnFailure::Closed).build();
+    limiter.acquire().await;
+    let begun = Instant::now();
+    let waiting = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire().await }
+    });
+    sleep(ms(1)).await;
+    store.hang();
+    waiting.await.unwrap();
+    assert_eq!(begun.elapsed(), ms(1_020));
+}
+
+#[tokio::test(start_paused = true)]
+async fn local_admits_by_its_own_log_against_its_part() {
+    let store = FakeStore::new();
+    let limiter = limiter(&store, OnFailure::Local { instances: 4 });
+    for _ in 0..10 {
+        limiter.acquire().await;
+    }
+    store.hang();
+    let record = Record::begin();
+    let tasks = start(50, &limiter, &record);
+    sleep(ms(2_500)).await;
+    abort(tasks);
+    // 25 each second, of which 10 were taken before.
+    assert_eq!(record.moments(), [(100, 15), (1_000, 10), (1_100, 15), (2_000, 10), (2_100, 15)]);
+    assert_eq!(limiter.stats().admitted_alone, 65);
+    let begun = Instant::now();
+    let refused = limiter.acquire_within(ms(10)).await;
+    assert!(matches!(refused, Err(Error::RateLimited { .. })), "{refused:?}");
+    assert_eq!(limiter.acquire_within(SECOND).await, Ok(()));
+    assert_eq!(begun.elapsed(), ms(500), "the oldest leave the log at 3 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_going_down_each_process_uses_its_part_or_what_it_had() {
+    let store = FakeStore::new();
+    let on_failure = OnFailure::Local { instances: 2 };
+    let (a, b) = (limiter(&store, on_failure), limiter(&store.another_process(), on_failure));
+    let record = Record::begin();
+    for _ in 0..64 {
+        a.acquire().await;
+        record.note(1);
+    }
+    store.refuse();
+    let tasks = [start(64, &a, &record), start(64, &b, &record)];
+    sleep(ms(900)).await;
+    tasks.into_iter().for_each(abort);
+    assert_eq!(record.total(), 64 + 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_local_admitted_alone_is_charged_when_the_store_is_back() {
+    for forgets in [false, true] {
+        let store = FakeStore::new();
+        let on_failure = OnFailure::Local { instances: 2 };
+        let (a, b) = (limiter(&store, on_failure), limiter(&store.another_process(), on_failure));
+        a.acquire().await;
+        b.acquire().await;
+        store.refuse();
+        let record = Record::begin();
+        let tasks = [start(64, &a, &record), start(64, &b, &record)];
+        sleep(ms(3_000)).await;
+        if forgets {
+            store.forget();
+        }
+        let before = record.total();
+        store.come_back();
+        sleep(5 * SECOND).await;
+        tasks.into_iter().for_each(abort);
+        assert!(a.stats().is_up && b.stats().is_up);
+        assert_eq!(record.most_in(SECOND), 100, "forgets: {forgets}");
+        assert!(record.total() > before + 300, "{:?}", record.moments());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_open_admitted_alone_is_not_charged() {
+    let store = FakeStore::new();
+    let limiter = limiter(&store, OnFailure::Open);
+    store.refuse();
+    for _ in 0..500 {
+        limiter.acquire().await;
+    }
+    store.come_back();
+    sleep(ms(200)).await;
+    let begun = Instant::now();
+    join_all((0..100).map(|_| limiter.acquire())).await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(limiter.stats().admitted_alone, 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_loss_all_report_and_no_window_is_exceeded() {
+    for on_failure in [OnFailure::Open, OnFailure::Closed, OnFailure::Local { instances: 2 }] {
+        for at in (0..1_100).step_by(100) {
+            let store = FakeStore::new();
+            let (a, b) = (limiter(&store, on_failure), limiter(&store.another_process(), on_failure));
+            let record = Record::begin();
+            let tasks = [start(64, &a, &record), start(64, &b, &record)];
+            sleep(ms(2_000 + at)).await;
+            store.forget();
+            sleep(5 * SECOND).await;
+            tasks.into_iter().for_each(abort);
+            assert_eq!(record.most_in(SECOND), 100, "{on_failure:?}, {at} ms");
+            assert!(record.total() >= 500, "{on_failure:?}, {at} ms: {:?}", record.moments());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_granted_in_the_grace_after_a_loss() {
+    let store = FakeStore::new();
+    let limiter = limiter(&store, OnFailure::Closed);
+    limiter.acquire().await;
+    store.forget();
+    let begun = Instant::now();
+    let refused = limiter.acquire_within(Duration::ZERO).await;
+    assert_eq!(refused, Err(Error::RateLimited { retry_after: ms(250) }));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    limiter.acquire().await;
+    assert_eq!(begun.elapsed(), ms(250));
+    assert_eq!(limiter.available(), 98, "the call before the loss was reported");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_learns_of_the_loss_after_the_grace_uses_no_permit_that_it_held() {
+    let store = FakeStore::new();
+    let (a, b) = (limiter(&store, OnFailure::Closed), limiter(&store.another_process(), OnFailure::Closed));
+    let record = Record::begin();
+    join_all((0..100).map(|_| a.acquire())).await;
+    record.note(100);
+    let late = tokio::spawn({
+        let (b, record) = (b.clone(), record.clone());
+        async move {
+            b.acquire().await;
+            record.note(1);
+        }
+    });
+    sleep(ms(10)).await;
+    store.forget();
+    late.await.unwrap();
+    assert_eq!(record.most_in(SECOND), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_is_noticed_by_a_pulse_while_permits_for_later_are_held() {
+    let store = FakeStore::new();
+    let limiter = limiter(&store, OnFailure::Closed);
+    join_all((0..100).map(|_| limiter.acquire())).await;
+    let waiting = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire().await }
+    });
+    sleep(ms(600)).await;
+    // The permit for 1,020 ms was granted at 0. Pulses at 150, 300, 450 and 600 ms.
+    assert_eq!(limiter.stats().asks, 6);
+    waiting.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_a_stopped_server_serves_late_exceed_nothing() {
+    let store = FakeStore::new();
+    let (a, b) = (limiter(&store, OnFailure::Closed), limiter(&store.another_process(), OnFailure::Closed));
+    let record = Record::begin();
+    let tasks = [start(64, &a, &record), start(64, &b, &record)];
+    for _ in 0..5 {
+        sleep(ms(1_300)).await;
+        store.hang();
+        sleep(ms(700)).await;
+        store.come_back();
+    }
+    sleep(5 * SECOND).await;
+    tasks.into_iter().for_each(abort);
+    assert_eq!(record.most_in(SECOND), 100);
+    assert!(record.total() >= 800, "{:?}", record.moments());
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_of_one_process_know_together_that_the_store_is_down() {
+    let store = FakeStore::new();
+    store.hang();
+    let (a, other) = (limiter(&store, OnFailure::Closed), store.another_process());
+    assert_eq!(a.acquire_many(1).await, down());
+    let begun = Instant::now();
+    let second = window(5, SECOND).shared(store.quota("gitlab"), OnFailure::Open).build();
+    second.acquire().await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    let elsewhere = limiter(&other, OnFailure::Closed);
+    assert_eq!(elsewhere.acquire_many(1).await, down());
+    assert_eq!(begun.elapsed(), ms(100), "another process finds out for itself");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_for_more_than_the_local_part_waits_until_the_store_is_back() {
+    let store = FakeStore::new();
+    let limiter = limiter(&store, OnFailure::Local { instances: 10 });
+    store.refuse();
+    limiter.acquire_many(10).await.unwrap();
+    sleep(SECOND).await;
+    assert!(timeout(5 * SECOND, limiter.acquire_many(11)).await.is_err());
+    store.come_back();
+    assert!(timeout(2 * SECOND, limiter.acquire_many(11)).await.is_ok());
+}
