@@ -62,12 +62,13 @@ pub(crate) struct Connection {
     sent: usize,
     /// Bytes that were read and are no whole reply yet.
     input: Vec<u8>,
+    chunk: Box<[u8]>,
 }
 
 impl Connection {
     fn new(mut stream: Stream, is_connected: bool, registry: &Registry, token: Token) -> io::Result<Self> {
         registry.register(stream.source(), token, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self { stream, is_connected, out: Vec::new(), sent: 0, input: Vec::new() })
+        Ok(Self { stream, is_connected, out: Vec::new(), sent: 0, input: Vec::new(), chunk: vec![0; CHUNK].into() })
     }
 
     /// Begins a connection to one of the addresses of a host.
@@ -149,13 +150,15 @@ impl Connection {
 
     fn fill(&mut self) -> Result<(), String> {
         loop {
-            let length = self.input.len();
-            self.input.resize(length + CHUNK, 0);
-            let read = self.stream.read(&mut self.input[length..]);
-            self.input.truncate(length + *read.as_ref().unwrap_or(&0));
-            match read {
+            match self.stream.read(&mut self.chunk) {
                 Ok(0) => return Err(CLOSED.into()),
-                Ok(_) => {}
+                Ok(length) => {
+                    self.input.extend_from_slice(&self.chunk[..length]);
+                    // Linux reports a further event if anything comes after a short read: epoll(7).
+                    if cfg!(target_os = "linux") && length < CHUNK {
+                        return Ok(());
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.to_string()),

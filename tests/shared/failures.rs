@@ -1,11 +1,7 @@
 //! Each row of the table of failures.
 
 use crate::support::{Record, SECOND, abort, closed, ms, start, window};
-use decor::{
-    Error, OnFailure, RateLimiter, Transient,
-    shared::Probe,
-    test_util::FakeStore,
-};
+use decor::{Error, OnFailure, RateLimiter, Transient, shared::Probe, test_util::FakeStore};
 use futures::future::join_all;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};

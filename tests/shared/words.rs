@@ -1,7 +1,7 @@
 //! The words of a limiter, on a shared limit.
 
 use crate::support::{SECOND, closed, ms, window};
-use decor::{OnFailure, prelude::*, test_util::FakeStore, Error};
+use decor::{Error, OnFailure, prelude::*, test_util::FakeStore};
 use futures::future::join_all;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -203,7 +203,9 @@ async fn a_full_queue_gets_one_answer() {
     let full = |waiting| Err(Error::QueueFull { waiting });
     let answers = calls.await;
     assert_eq!(answers[..2], [Ok(()), Ok(())]);
-    assert!(answers[2..].iter().all(|answer| matches!(answer, Err(Error::QueueFull { .. } | Error::RateLimited { .. }))));
+    assert!(
+        answers[2..].iter().all(|answer| matches!(answer, Err(Error::QueueFull { .. } | Error::RateLimited { .. })))
+    );
     assert_eq!(begun.elapsed(), ms(5));
     assert_eq!(limiter.acquire_many(1).await, full(0));
 }

@@ -18,12 +18,12 @@ if values[3] and values[3] ~= limit then rest = math.ceil(rest * limit / values[
 if rest >= limit then tat, rest = tat + 1, 0 end
 if values[4] and values[4] > now then tat = math.max(tat - (values[4] - now), 0) end
 
--- Largest number of permits whose product with a rest below a limit of 32 bits is exact.
-local EXACT = 1048576
+local whole, fraction = math.floor(period / limit), period % limit
+-- Largest number of permits by which a rest is multiplied exactly: a double has 53 bits.
+local EXACT = math.floor(2 ^ 52 / math.max(fraction, 1))
 
 -- Moves a schedule by permits, forth or back.
 local function moved(moment, part, permits)
-  local whole, fraction = math.floor(period / limit), period % limit
   local sign = permits < 0 and -1 or 1
   permits = math.abs(permits)
   while permits > 0 do
