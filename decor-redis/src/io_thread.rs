@@ -140,6 +140,9 @@ pub(crate) struct IoThread {
     down: Option<Box<Down>>,
     probe: Probe,
     epochs: RandomState,
+    /// Number of epochs that were ever drawn. No two are equal: a process could not tell that a
+    /// state was lost.
+    epochs_total: u64,
 }
 
 /// Calls into a limiter, which wakes tasks: a waker is foreign code, and may panic.
@@ -164,6 +167,7 @@ impl IoThread {
             down: None,
             probe: Probe::new(epochs.hash_one("probe")),
             epochs,
+            epochs_total: 0,
         }
     }
 
@@ -255,7 +259,7 @@ impl IoThread {
             let Some(ask) = guarded(|| want.asker.ask()).flatten() else { continue };
             let asked = Instant::now();
             let form = Form::Hash;
-            let fresh = fresh_epoch(&self.epochs, self.shared.counters.requests.load(Relaxed));
+            let fresh = fresh_epoch(&self.epochs, &mut self.epochs_total);
             connection.push(&script::command(&want.keys, &ask, fresh, form));
             let until = first_until.unwrap_or(asked + timeout);
             self.pending.push_back(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
@@ -427,7 +431,7 @@ impl IoThread {
             (Kind::Ask { want, ask, form: Form::Hash }, Reply::Error(error)) if error.starts_with("NOSCRIPT") => {
                 Counters::add(&self.shared.counters.scripts);
                 let form = Form::Whole;
-                let fresh = fresh_epoch(&self.epochs, self.shared.counters.requests.load(Relaxed));
+                let fresh = fresh_epoch(&self.epochs, &mut self.epochs_total);
                 if let Link::Connected(connection) = &mut self.link {
                     connection.push(&script::command(&want.keys, &ask, fresh, form));
                 }
@@ -512,6 +516,8 @@ impl IoThread {
     fn restore(&mut self) {
         self.probe.succeeded();
         let Some(down) = self.down.take() else { return };
+        // The connection was made for the probe. The time of the next request begins with it.
+        self.first_until = None;
         self.shared.set_up(true);
         self.ready.extend(down.failed.into_values());
     }
@@ -526,9 +532,10 @@ impl Down {
 }
 
 /// The epoch of a state that a server may have to make.
-fn fresh_epoch(epochs: &RandomState, number: u64) -> u64 {
+fn fresh_epoch(epochs: &RandomState, total: &mut u64) -> u64 {
+    *total += 1;
     let mut hasher = epochs.build_hasher();
-    hasher.write_u64(number);
+    hasher.write_u64(*total);
     hasher.finish()
 }
 

@@ -90,6 +90,9 @@ impl Shared {
     /// Sends a message to the I/O thread, which is started by the first one.
     pub(crate) fn send(self: &Arc<Self>, message: Message) {
         let mut inbox = self.inbox();
+        if inbox.is_closed {
+            return;
+        }
         if inbox.waker.is_none() {
             match self.start() {
                 Ok(waker) => inbox.waker = Some(waker),

@@ -529,3 +529,34 @@ fn a_set_has_a_thousand_members_at_most_whatever_the_limit() {
     let members: u64 = server.command(&["ZCARD", &bench.keys.window(0, 1_000_000)]).parse().unwrap();
     assert!((990..=1_021).contains(&members), "{members}");
 }
+
+/// A server that is a cluster of its own refuses keys of several slots.
+#[test]
+fn all_keys_of_a_limit_are_in_one_slot() {
+    let nodes = std::env::temp_dir().join(format!("decor-redis-nodes-{}", std::process::id()));
+    let cluster = ["--cluster-enabled", "yes", "--cluster-config-file", nodes.to_str().unwrap()];
+    let Some(server) = Server::start(&cluster) else { return skip("all_keys_of_a_limit_are_in_one_slot") };
+    server.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    while !server.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut client = Client::new(&server);
+    let second = Duration::from_secs(1);
+    let windows = Limits::Windows(vec![(10, second), (20, 2 * second), (30, 3 * second), (40, 4 * second)]);
+    let paced = Limits::Paced { limit: 10, period: second, burst: 1 };
+    for name in ["plain", "", "}", "{", "{}", "a}b{c", "users:{7}", "ключ"] {
+        for limits in [&windows, &paced] {
+            let mut ask = request(limits.clone(), 0);
+            ask.runs.push(Run {
+                permits: if limits == &windows { [1; 4] } else { [1, 0, 0, 0] },
+                calls: 1,
+                within: None,
+            });
+            let command = command_of(&Keys::new("decor", name), &ask, 7, Form::Whole, sources(limits), "");
+            let reply = client.run(&command);
+            let answered = answer(&ask, &reply).unwrap_or_else(|| panic!("{name}: {reply:?}"));
+            assert_eq!(answered.runs[0].grants, [Grant { calls: 1, due: Duration::ZERO }]);
+        }
+    }
+    let _ = std::fs::remove_file(nodes);
+}
