@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use std::{fmt, path::PathBuf};
 
 const ALLOWED: &str =
-    "redis://[[user]:password@]host[:port][/database], or unix://[[user]:password@]/path[?db=database]";
+    "redis[s]://[[user]:password@]host[:port][/database], or unix://[[user]:password@]/path[?db=database]";
 
 /// Where a server is, and how a client introduces itself. `Display` and `Debug` show neither the
 /// user nor the password.
@@ -21,7 +21,7 @@ pub(crate) struct Address {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Endpoint {
-    Tcp { host: String, port: u16 },
+    Tcp { host: String, port: u16, is_secure: bool },
     Unix(PathBuf),
 }
 
@@ -49,12 +49,13 @@ impl Address {
             None => (String::new(), String::new()),
         };
         let (endpoint, database) = match scheme {
-            "redis" | "valkey" => {
+            "rediss" | "valkeys" if !cfg!(feature = "tls") => return Err(invalid("TLS, and needs the feature `tls`")),
+            "redis" | "valkey" | "rediss" | "valkeys" => {
                 if query.is_some() {
                     return Err(invalid("a query"));
                 }
                 let (host, path) = place.split_once('/').unwrap_or((place, ""));
-                (Self::tcp(host)?, database(path)?)
+                (Self::tcp(host, matches!(scheme, "rediss" | "valkeys"))?, database(path)?)
             }
             "unix" | "redis+unix" | "valkey+unix" => {
                 let path = decoded(place, "an invalid path")?;
@@ -64,14 +65,13 @@ impl Address {
                 let db = query.map_or(Ok(""), |query| query.strip_prefix("db=").ok_or_else(|| invalid("a query")))?;
                 (Endpoint::Unix(path.into()), database(db)?)
             }
-            "rediss" | "valkeys" => return Err(invalid("TLS, which this version does not speak")),
             _ => return Err(invalid("another scheme")),
         };
         let given = |text: String| Some(text).filter(|text| !text.is_empty());
         Ok(Self { endpoint, user: given(user), password: given(password), database })
     }
 
-    fn tcp(host: &str) -> Result<Endpoint, ConfigError> {
+    fn tcp(host: &str, is_secure: bool) -> Result<Endpoint, ConfigError> {
         let (host, port) = match host.strip_prefix('[') {
             Some(host) => {
                 let (host, port) = host.split_once(']').ok_or_else(|| invalid("an invalid host"))?;
@@ -84,15 +84,18 @@ impl Address {
         if host.is_empty() {
             return Err(invalid("no host"));
         }
-        Ok(Endpoint::Tcp { host, port })
+        Ok(Endpoint::Tcp { host, port, is_secure })
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.endpoint {
-            Endpoint::Tcp { host, port } if host.contains(':') => write!(f, "redis://[{host}]:{port}")?,
-            Endpoint::Tcp { host, port } => write!(f, "redis://{host}:{port}")?,
+            Endpoint::Tcp { host, port, is_secure } => {
+                let scheme = if *is_secure { "rediss" } else { "redis" };
+                let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+                write!(f, "{scheme}://{open}{host}{close}:{port}")?;
+            }
             Endpoint::Unix(path) => write!(f, "unix://{}", path.display())?,
         }
         match (&self.endpoint, self.database) {
@@ -119,6 +122,8 @@ mod tests {
         assert_eq!(shown("redis://cache"), "redis://cache:6379");
         assert_eq!(shown("valkey://cache:1/7"), "redis://cache:1/7");
         assert_eq!(shown("redis://ann:p%40ss@[::1]:6380/"), "redis://[::1]:6380");
+        #[cfg(feature = "tls")]
+        assert_eq!(shown("rediss://:secret@cache"), "rediss://cache:6379");
         assert_eq!(shown("unix://:secret@/run/redis.sock?db=2"), "unix:///run/redis.sock?db=2");
 
         let address = Address::parse("redis://ann:p%40s:s@cache").unwrap();
@@ -138,7 +143,8 @@ mod tests {
             ("redis://cache?password=hunter2", "a query"),
             ("redis://[::1", "an invalid host"),
             ("unix://hunter2", "no absolute path"),
-            ("rediss://:hunter2@cache", "TLS, which this version does not speak"),
+            #[cfg(not(feature = "tls"))]
+            ("rediss://:hunter2@cache", "TLS, and needs the feature `tls`"),
         ] {
             let error = Address::parse(url).unwrap_err();
             assert_eq!(error.to_string(), format!("`url` is a URL with {what}, but must be {ALLOWED}"));

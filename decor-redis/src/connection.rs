@@ -22,6 +22,8 @@ pub(crate) const CLOSED: &str = "closed the connection";
 #[derive(Debug)]
 enum Stream {
     Tcp(TcpStream),
+    #[cfg(feature = "tls")]
+    Tls(Box<crate::tls::Stream>),
     #[cfg(unix)]
     Unix(mio::net::UnixStream),
 }
@@ -30,6 +32,8 @@ impl Stream {
     fn source(&mut self) -> &mut dyn Source {
         match self {
             Self::Tcp(stream) => stream,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => &mut stream.sock,
             #[cfg(unix)]
             Self::Unix(stream) => stream,
         }
@@ -38,6 +42,8 @@ impl Stream {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(bytes),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.read(bytes),
             #[cfg(unix)]
             Self::Unix(stream) => stream.read(bytes),
         }
@@ -46,8 +52,35 @@ impl Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.write(bytes),
             #[cfg(unix)]
             Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    /// Sends what an encrypted stream has taken and not sent.
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) if stream.conn.wants_write() => stream.flush(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns `true` if a read of less than was asked for leaves nothing in the socket. Linux
+    /// reports a further event if anything comes later: epoll(7).
+    fn is_drained_by_short_read(&self) -> bool {
+        cfg!(target_os = "linux") && !self.is_encrypted()
+    }
+
+    fn is_encrypted(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => true,
+            #[cfg(unix)]
+            Self::Unix(_) => false,
         }
     }
 }
@@ -104,6 +137,15 @@ impl Connection {
         Ok(true)
     }
 
+    /// Encrypts a connection that is made.
+    #[cfg(feature = "tls")]
+    pub(crate) fn encrypt(mut self, config: std::sync::Arc<rustls::ClientConfig>, host: &str) -> io::Result<Self> {
+        if let Stream::Tcp(stream) = self.stream {
+            self.stream = Stream::Tls(crate::tls::client(stream, config, host)?);
+        }
+        Ok(self)
+    }
+
     /// Returns `true` if so much waits to be sent that no further request should be made.
     pub(crate) fn is_full(&self) -> bool {
         self.out.len() - self.sent > FULL
@@ -126,7 +168,10 @@ impl Connection {
         }
         self.out.clear();
         self.sent = 0;
-        Ok(())
+        match self.stream.flush() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            flushed => flushed,
+        }
     }
 
     /// Reads what has come. An error, or the end of the connection, is reported after the replies
@@ -154,8 +199,7 @@ impl Connection {
                 Ok(0) => return Err(CLOSED.into()),
                 Ok(length) => {
                     self.input.extend_from_slice(&self.chunk[..length]);
-                    // Linux reports a further event if anything comes after a short read: epoll(7).
-                    if cfg!(target_os = "linux") && length < CHUNK {
+                    if length < CHUNK && self.stream.is_drained_by_short_read() {
                         return Ok(());
                     }
                 }
@@ -194,7 +238,7 @@ pub(crate) fn introduction(address: &Address) -> Vec<(bool, Command)> {
 /// The addresses of an endpoint, if they are known without a question to a name server.
 pub(crate) fn known_addresses(endpoint: &Endpoint) -> Option<Vec<SocketAddr>> {
     match endpoint {
-        Endpoint::Tcp { host, port } => Some(vec![SocketAddr::new(host.parse().ok()?, *port)]),
+        Endpoint::Tcp { host, port, .. } => Some(vec![SocketAddr::new(host.parse().ok()?, *port)]),
         Endpoint::Unix(_) => Some(Vec::new()),
     }
 }

@@ -304,7 +304,7 @@ impl IoThread {
 
     /// Asks the name server on a thread of its own, because that may take seconds.
     fn resolve(&mut self) {
-        let Endpoint::Tcp { host, port } = &self.shared.config.address.endpoint else { return };
+        let Endpoint::Tcp { host, port, .. } = &self.shared.config.address.endpoint else { return };
         if self.is_resolving {
             return;
         }
@@ -359,6 +359,15 @@ impl IoThread {
         match is_connected {
             Ok(false) => self.link = Link::Connecting { connection, others, until },
             Ok(true) => {
+                #[cfg(feature = "tls")]
+                if let (Endpoint::Tcp { host, .. }, Some(config)) =
+                    (&self.shared.config.address.endpoint, &self.shared.config.tls)
+                {
+                    connection = match connection.encrypt(config.clone(), host) {
+                        Ok(connection) => connection,
+                        Err(error) => return self.fail(&error.to_string()),
+                    };
+                }
                 Counters::add(&self.shared.counters.connections);
                 let asked = Instant::now();
                 for (is_needed, command) in introduction(&self.shared.config.address) {

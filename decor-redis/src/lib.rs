@@ -13,6 +13,8 @@ mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use quota::RedisQuota;
 pub use redis::{Redis, RedisBuilder};

@@ -42,7 +42,8 @@ impl Redis {
     /// Makes a handle with the default settings. The URL is
     /// `redis://[[user]:password@]host[:port][/database]`, or
     /// `unix://[[user]:password@]/path[?db=database]`. Characters of the user and the password may
-    /// be encoded as in `%40`. `valkey://` is the same as `redis://`.
+    /// be encoded as in `%40`. `valkey://` is the same as `redis://`. With the feature `tls`,
+    /// `rediss://` speaks TLS.
     ///
     /// # Errors
     ///
@@ -57,7 +58,7 @@ impl Redis {
     /// assert!(Redis::open("redis://127.0.0.1").is_ok());
     ///
     /// let error = Redis::open("redis://:secret@").unwrap_err();
-    /// assert!(error.to_string().starts_with("`url` is a URL with no host, but must be redis://"));
+    /// assert!(error.to_string().starts_with("`url` is a URL with no host, but must be redis[s]://"));
     /// ```
     pub fn open(url: &str) -> Result<Self, ConfigError> {
         Self::builder(url).try_build()
@@ -78,7 +79,13 @@ impl Redis {
     /// assert_eq!(format!("{redis:?}"), "Redis(redis://127.0.0.1:6379)");
     /// ```
     pub fn builder(url: impl Into<String>) -> RedisBuilder {
-        RedisBuilder { url: url.into(), prefix: "decor".into(), timeout: Duration::from_millis(100) }
+        RedisBuilder {
+            url: url.into(),
+            prefix: "decor".into(),
+            timeout: Duration::from_millis(100),
+            #[cfg(feature = "tls")]
+            roots: None,
+        }
     }
 
     /// Returns the limit of this name, for
@@ -175,6 +182,9 @@ pub struct RedisBuilder {
     url: String,
     prefix: String,
     timeout: Duration,
+    /// In PEM form. `None` for those of the system.
+    #[cfg(feature = "tls")]
+    roots: Option<Vec<u8>>,
 }
 
 impl RedisBuilder {
@@ -208,6 +218,27 @@ impl RedisBuilder {
         self
     }
 
+    /// Sets the certificates that a server's has to descend from, in PEM form. The default are those
+    /// of the system. Has an effect on `rediss://` only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor_redis::Redis;
+    ///
+    /// let builder = Redis::builder("rediss://cache.internal").root_certificates("no certificate");
+    /// let error = builder.try_build().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`root_certificates` is without a certificate, but must be certificates in PEM form, or those of the system",
+    /// );
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots = Some(pem.into());
+        self
+    }
+
     /// Makes the handle.
     ///
     /// # Panics
@@ -237,11 +268,23 @@ impl RedisBuilder {
     /// assert!(decor_redis::Redis::builder("http://127.0.0.1").try_build().is_err());
     /// ```
     pub fn try_build(self) -> Result<Redis, ConfigError> {
-        let Self { url, prefix, timeout } = self;
+        let Self { url, prefix, timeout, .. } = self;
         if timeout.is_zero() {
             return Err(ConfigError::new("timeout", format_args!("{timeout:?}"), "longer than zero"));
         }
-        let shared = Shared::new(Config { address: Address::parse(&url)?, prefix, timeout });
+        let address = Address::parse(&url)?;
+        #[cfg(feature = "tls")]
+        let tls = match address.endpoint {
+            crate::address::Endpoint::Tcp { is_secure: true, .. } => Some(crate::tls::config(self.roots.as_deref())?),
+            _ => None,
+        };
+        let shared = Shared::new(Config {
+            address,
+            prefix,
+            timeout,
+            #[cfg(feature = "tls")]
+            tls,
+        });
         Ok(Redis { store: Arc::new(Store { shared: Arc::new(shared), begun: Instant::now() }) })
     }
 }

@@ -47,6 +47,9 @@ pub(crate) struct Config {
     pub(crate) prefix: String,
     /// Longest time for a request, connecting included.
     pub(crate) timeout: Duration,
+    /// `None` without TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 #[derive(Debug)]

@@ -43,13 +43,13 @@ impl Asker for Caller {
     }
 }
 
-struct Limiter {
+pub(super) struct Limiter {
     caller: Arc<Caller>,
     answers: mpsc::Receiver<(bool, Answered)>,
 }
 
 impl Limiter {
-    fn new(redis: &Redis, name: &str) -> Self {
+    pub(super) fn new(redis: &Redis, name: &str) -> Self {
         let (sender, answers) = mpsc::channel();
         let caller = Caller {
             quota: redis.quota(name),
@@ -64,19 +64,19 @@ impl Limiter {
         self.caller.asks.lock().unwrap().push_back(ask);
     }
 
-    fn begin(&self) {
+    pub(super) fn begin(&self) {
         self.note(one_of(100));
         self.caller.quota.want(self.caller.clone(), Duration::ZERO);
     }
 
     /// The next answer. The store is up or down before a limiter hears of it.
-    fn answer(&self) -> Answered {
+    pub(super) fn answer(&self) -> Answered {
         let (is_up, answer) = self.answers.recv_timeout(LONG).expect("an answer");
         assert_eq!(is_up, answer.is_ok());
         answer
     }
 
-    fn call(&self) -> Answered {
+    pub(super) fn call(&self) -> Answered {
         self.begin();
         self.answer()
     }
@@ -92,7 +92,7 @@ impl Limiter {
         }
     }
 
-    fn error(&self) -> String {
+    pub(super) fn error(&self) -> String {
         self.call().expect_err("the server is down").to_string()
     }
 

@@ -2,3 +2,5 @@
 
 mod failures;
 mod model;
+#[cfg(feature = "tls")]
+mod tls;
