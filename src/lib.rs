@@ -323,7 +323,8 @@
 //! - `http`: [errors as HTTP responses](http), and `Retry-After` of a server for retries.
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
-//! - `test-util`: a virtual clock for threads, to test blocking code without waiting.
+//! - `test-util`: a virtual clock for threads, to test blocking code without waiting, and a store
+//!   for limits that processes share.
 //! - `fast-clock`: times by the counter of the processor, which the `quanta` crate reads. A hit of
 //!   a memo and a free permit take half of their time or less. [Clocks](#clocks) has the price.
 //!
@@ -331,10 +332,11 @@
 //!
 //! decor emits events of the `tracing` crate to the subscriber of the program (such as
 //! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated),
-//! `decor::retry` and `decor::breaker`. `RUST_LOG=info,decor=debug` shows all of them.
-//! `RUST_LOG=info,decor::retry=off` hides the events of retries. Each [policy](RetryPolicy#logs)
-//! sets the levels of its retries. `timed` and `logged` do not support tracing's feature `log`,
-//! which sends events to a `log` logger if there is no subscriber.
+//! `decor::retry`, `decor::breaker` and `decor::shared` (failures of a store).
+//! `RUST_LOG=info,decor=debug` shows all of them. `RUST_LOG=info,decor::retry=off` hides the events
+//! of retries. Each [policy](RetryPolicy#logs) sets the levels of its retries. `timed` and `logged`
+//! do not support tracing's feature `log`, which sends events to a `log` logger if there is no
+//! subscriber.
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
 #![cfg_attr(not(all(feature = "chaos", feature = "memo")), allow(rustdoc::broken_intra_doc_links))]
@@ -515,8 +517,80 @@ pub mod stream {
     pub use crate::decorators::stream::{rate_limited::RateLimited, timeout_each::TimeoutEach};
 }
 
-/// The parts of a limit that several processes share through a store, for the author of a store. See
-/// [`SharedQuota`](shared::SharedQuota).
+/// The parts of a limit that several processes share through a store, for the author of a store.
+///
+/// [`RateLimiterBuilder::shared`] says what such a limit does. [`SharedQuota`](shared::SharedQuota)
+/// has the protocol, and [`Ask`](shared::Ask) says what a store does with a request.
+/// `decor::test_util::FakeStore` is a complete store, in memory.
+///
+/// # Examples
+///
+/// A store that grants every call at once, to show the protocol. Its thread drives the limiters.
+///
+/// ```
+/// use decor::{Name, OnFailure, RateLimiter, shared::*};
+/// use std::{
+///     sync::{Arc, mpsc},
+///     thread,
+///     time::{Duration, Instant},
+/// };
+///
+/// #[derive(Debug, Clone)]
+/// struct Generous {
+///     name: Name,
+///     opened: Instant,
+///     wants: mpsc::Sender<(Arc<dyn Asker>, Duration)>,
+/// }
+///
+/// impl Generous {
+///     fn open() -> Self {
+///         let (wants, wanted) = mpsc::channel::<(Arc<dyn Asker>, Duration)>();
+///         thread::spawn(move || {
+///             for (asker, after) in wanted {
+///                 thread::sleep(after); // a real store has a queue of moments
+///                 if let Some(ask) = asker.ask() {
+///                     asker.answered(Ok(answer(&ask)));
+///                 }
+///             }
+///         });
+///         Self { name: "generous".into(), opened: Instant::now(), wants }
+///     }
+/// }
+///
+/// fn answer(ask: &Ask) -> Answer {
+///     let mut answer = Answer::new(1);
+///     for run in &ask.runs {
+///         let grants = vec![Grant { calls: run.calls, due: Duration::ZERO }];
+///         answer.runs.push(RunAnswer { grants, next: None });
+///     }
+///     answer
+/// }
+///
+/// impl SharedQuota for Generous {
+///     fn name(&self) -> Name {
+///         self.name.clone()
+///     }
+///     fn now(&self) -> Duration {
+///         self.opened.elapsed()
+///     }
+///     fn is_up(&self) -> bool {
+///         true
+///     }
+///     fn want(&self, asker: Arc<dyn Asker>, after: Duration) {
+///         let _ = self.wants.send((asker, after));
+///     }
+///     fn of_key(&self, key: &str) -> Arc<dyn SharedQuota> {
+///         Arc::new(Self { name: format!("{}:{key}", self.name).into(), ..self.clone() })
+///     }
+/// }
+///
+/// let limit = RateLimiter::builder().window(1, Duration::from_secs(3600));
+/// let limiter = limit.shared(Generous::open(), OnFailure::Closed).build();
+/// for _ in 0..3 {
+///     limiter.acquire_blocking();
+/// }
+/// assert_eq!(limiter.stats().admitted, 3);
+/// ```
 pub mod shared {
     pub use crate::{
         policy::{Answer, Ask, Charge, Grant, Limits, Probe, Run, RunAnswer, StoreError},

@@ -1,5 +1,5 @@
-//! A virtual clock for threads, for exact tests of blocking code that never really wait, and a store
-//! for limits that processes share. Requires the feature `test-util`.
+//! A virtual clock for threads, for exact tests of blocking code that never really wait, and a
+//! store for limits that processes share. Requires the feature `test-util`.
 //!
 //! For tasks, use tokio's paused clock (`start_paused = true`). The two clocks are independent. A
 //! future follows tokio's clock, on any thread that polls it. The thread's own operations follow

@@ -329,21 +329,21 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Shares the limit with other processes, through a store such as a Redis. All limiters with the
-    /// same limit of the store take from one log: together they admit what one limiter would.
+    /// Shares the limit with other processes, through a store such as a Redis. All limiters with
+    /// the same limit of the store take from one log: together they admit what one limiter would.
     ///
     /// The limiter keeps its queue and all its words. Each call asks the store, and the store says
-    /// when the call may go. One request of a limiter is in flight at a time, and asks for all calls
-    /// that wait. Within a process, calls go in the order in which they came. Between processes, the
-    /// order is that of the requests, in batches of at most 20 ms.
+    /// when the call may go. One request of a limiter is in flight at a time, and asks for all
+    /// calls that wait. Within a process, calls go in the order in which they came. Between
+    /// processes, the order is that of the requests, in batches of at most 20 ms.
     ///
     /// # Exactness
     ///
     /// With windows, no stretch of time as long as one period holds more calls than the limit, by
     /// the times at which the calls *run*, in all processes together. A permit may be used for a
     /// short time only, the hold: the [slack](Self::slack), or three round trips to the store if
-    /// that is longer. The limit is therefore reached once per `period + hold`. A permit that no call
-    /// used in time has lapsed, and counts until it has left its window.
+    /// that is longer. The limit is therefore reached once per `period + hold`. A permit that no
+    /// call used in time has lapsed, and counts until it has left its window.
     ///
     /// Three things may exceed the limit: a clock of the server that steps forward, a call that is
     /// suspended between its permit and its work, and `on_failure`.
@@ -351,14 +351,15 @@ impl RateLimiterBuilder {
     /// # The words
     ///
     /// - `acquire` and `.rate_limited(..)` never fail. Calls that can fail get
-    ///   [`Error::StoreDown`](crate::Error::StoreDown) as well, with [`OnFailure::Closed`] only.
+    ///   [`Error::StoreDown`](crate::Error::StoreDown) as well, with [`OnFailure::Closed`], and
+    ///   with [`OnFailure::Local`] if they ask for more than the part of this process.
     ///
     /// - `acquire_within(d)` waits for one answer, which takes at most the time limit of the store,
     ///   and then at most `d`. With zero, and with `.try_rate_limited(..)`, it is one exact round
     ///   trip. No permit is reserved for a call beyond its longest wait.
     ///
-    /// - `try_acquire` never waits. It takes a permit that is held. Otherwise it refuses, and asks for
-    ///   a permit for the next try.
+    /// - `try_acquire` never waits. It takes a permit that is held. Otherwise it refuses, and asks
+    ///   for a permit for the next try.
     ///
     /// - A call that finds the queue [full](Self::max_waiting) waits for one answer. It is admitted
     ///   if it is due at once.
@@ -408,13 +409,13 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Sets the shortest time for which a permit of a [shared](Self::shared) limit may be used after
-    /// it is due; 20 ms by default. A permit that no call has used by then is thrown away.
+    /// Sets the shortest time for which a permit of a [shared](Self::shared) limit may be used
+    /// after it is due; 20 ms by default. A permit that no call has used by then is thrown away.
     ///
-    /// A longer slack tolerates longer stalls of this process. The price is that the limit is reached
-    /// once per `period + slack`. The build fails if `least` is zero, if it exceeds half of a period,
-    /// or if the limiter is not shared. Without a setting, the slack of a period below 40 ms is half
-    /// of the period.
+    /// A longer slack tolerates longer stalls of this process. The price is that the limit is
+    /// reached once per `period + slack`. The build fails if `least` is zero, if it exceeds half of
+    /// a period, or if the limiter is not shared. Without a setting, the slack of a period below 40
+    /// ms is half of the period.
     ///
     /// # Examples
     ///
@@ -447,12 +448,12 @@ impl RateLimiterBuilder {
     }
 
     /// Sets the maximum number of permits of a [shared](Self::shared) limit that one request asks
-    /// for ahead of the calls; 0 by default. With a lease, a busy process takes most permits without
-    /// a round trip.
+    /// for ahead of the calls; 0 by default. With a lease, a busy process takes most permits
+    /// without a round trip.
     ///
     /// A request asks for as many permits ahead as were taken in the last hold, up to `most`, and
-    /// gets those that are free at once. The limit stays exact. Permits that no call uses within the
-    /// hold have lapsed, and count until they have left their window. Other processes get less
+    /// gets those that are free at once. The limit stays exact. Permits that no call uses within
+    /// the hold have lapsed, and count until they have left their window. Other processes get less
     /// meanwhile.
     ///
     /// The build fails if there are several windows, if `most` exceeds the limit, or if the limiter

@@ -216,14 +216,14 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         Ok(Self { keys: Arc::new(Keys::new(common, checked_keys(max_keys)?)), shared })
     }
 
-    /// Makes a limiter whose keys share their limits with other processes, each under a name of its
-    /// own in the store. `builder` has the limits, and the store by
+    /// Makes a limiter with keys that share their limits with other processes, each under a name of
+    /// its own in the store. `builder` has the limits, and the store by
     /// [`shared`](RateLimiterBuilder::shared). `name` makes the name of a key, such as the id of a
     /// user. Keys with the same name have one limit in the store, and two queues in this process.
     ///
-    /// `name` runs once for each key that comes, under a lock, and must not use this limiter. At most
-    /// 65,536 keys are remembered; see [`set_max_keys`](Self::set_max_keys). A key is forgotten when
-    /// it is idle and the store has learned of all of its permits.
+    /// `name` runs once for each key that comes, under a lock, and must not use this limiter. At
+    /// most 65,536 keys are remembered; see [`set_max_keys`](Self::set_max_keys). A key is
+    /// forgotten when it is idle and the store has learned of all of its permits.
     ///
     /// # Panics
     ///
@@ -274,7 +274,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     ///
     /// let builder = RateLimiter::builder().window(10, Duration::from_secs(1));
     /// let error = KeyedLimiter::try_shared(builder, |user: &u64| user.to_string()).unwrap_err();
-    /// assert_eq!(error.to_string(), "`shared` is not set, but must be set by `.shared(store, on_failure)`");
+    /// let text = "`shared` is not set, but must be set by `.shared(store, on_failure)`";
+    /// assert_eq!(error.to_string(), text);
     /// ```
     pub fn try_shared(
         builder: RateLimiterBuilder,

@@ -90,6 +90,12 @@ use std::{fmt, task::Waker, time::Duration};
 /// number of windows, because a new window would not know of earlier calls, and whether the limiter
 /// is exact or paced, because windows have no schedule. To change these, make another limiter.
 ///
+/// # Past one process
+///
+/// A limit of an API belongs to an account, and not to a process.
+/// [`shared`](crate::RateLimiterBuilder::shared) makes a limiter that shares its limit with other
+/// processes through a store. Its words and its decorators are the same.
+///
 /// # Closing
 ///
 /// [`close`](Self::close) ends all waits, for a shutdown: waiting and later calls get
@@ -190,6 +196,9 @@ impl RateLimiter {
     ///
     /// - [`Error::Closed`] once the limiter is [closed](Self::close), also for a call that already
     ///   waits.
+    ///
+    /// - [`Error::StoreDown`] from a [shared](crate::RateLimiterBuilder::shared) limiter while its
+    ///   store is down, also for a call that already waits.
     ///
     /// # Examples
     ///

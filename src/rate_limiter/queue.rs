@@ -88,9 +88,8 @@ pub(super) struct Waiter {
     /// The moment at which the waiter was woken with its permits free; `None` if it was not woken,
     /// or has been polled since.
     pub(super) woken_at: Option<Nanos>,
-    /// The run of the request in flight that asks for the waiter's permits; `None` if that request
-    /// does not ask for them.
-    pub(super) asked: Option<u32>,
+    /// The last request that asked for the waiter's permits, and its run.
+    pub(super) asked: Option<(u64, u32)>,
     /// The earliest moment at which the waiter could be due, if the store has refused it.
     pub(super) refused: Option<Nanos>,
 }
@@ -402,9 +401,12 @@ mod tests {
         }
 
         fn demand(&self, permits: u32) -> Demand {
-            let (counts, since, latest) = ([permits; 4], self.0.len() as Nanos, Nanos::MAX);
-            Demand { counts, since, latest, lateness: 0, can_fail: false, is_full: false }
+            demand_of(permits, self.0.len() as Nanos)
         }
+    }
+
+    fn demand_of(permits: u32, since: Nanos) -> Demand {
+        Demand { counts: [permits; 4], since, latest: Nanos::MAX, lateness: 0, can_fail: false, is_full: false }
     }
 
     fn sums(permits: u64) -> Sums {
@@ -504,7 +506,7 @@ mod tests {
     #[test]
     fn a_waiter_is_unaffected_by_those_that_leave_behind_it() {
         let mut queue = Queue::default();
-        let demand = Demand { counts: [1; 4], since: 0, latest: Nanos::MAX, lateness: 0 };
+        let demand = demand_of(1, 0);
         let tickets: Vec<_> = (0..10).map(|_| queue.join(Waker::noop(), demand)).collect();
         for gone in [8, 7, 6, 9] {
             queue.leave(&tickets[gone], &mut Wakers::default());
@@ -517,7 +519,7 @@ mod tests {
     fn a_million_waiters_that_leave_out_of_order_leave_no_memory() {
         const WAITERS: usize = 1_000_000;
         let mut queue = Queue::default();
-        let demand = Demand { counts: [1; 4], since: 0, latest: Nanos::MAX, lateness: 0 };
+        let demand = demand_of(1, 0);
         let tickets: Vec<_> = (0..WAITERS).map(|_| queue.join(Waker::noop(), demand)).collect();
         // 700,001 is coprime to the number of waiters, so each leaves once.
         for n in 0..WAITERS {

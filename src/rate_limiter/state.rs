@@ -61,8 +61,8 @@
 //!
 //! If the limit is that of a store, the time is the store's, and no waiter has a timer. The store's
 //! thread takes the place of the rechecks: it calls when the head is due or was not polled in time,
-//! and wakes or skips it. A waiter's longest wait ends by the store's answer. While the store is up,
-//! the rows with "longest wait passed" therefore do not apply, and these apply in addition:
+//! and wakes or skips it. A waiter's longest wait ends by the store's answer. While the store is
+//! up, the rows with "longest wait passed" therefore do not apply, and these apply in addition:
 //!
 //! | state | event | action | next state |
 //! |---|---|---|---|
@@ -346,8 +346,8 @@ impl Core {
         }
     }
 
-    /// The moment in the clock's own terms. `None` if the clock cannot represent it, and for a shared
-    /// limit, because the store wakes the waiters.
+    /// The moment in the clock's own terms. `None` if the clock cannot represent it, and for a
+    /// shared limit, because the store wakes the waiters.
     pub(super) fn instant(&self, clock: Clock, moment: Nanos) -> Option<Instant> {
         if self.store.is_some() { None } else { self.epoch.instant(clock, moment) }
     }
@@ -869,7 +869,7 @@ impl State {
         if self.try_admit(&counts) {
             return Admission::Done(Ok(self.now));
         }
-        if let Some(down) = self.error_while_down(request.can_fail) {
+        if let Some(down) = self.error_while_down(request.can_fail, &counts) {
             return Admission::Done(self.refuse(down).map(|()| self.now));
         }
         let latest = request.max_wait.map_or(Nanos::MAX, |wait| self.now.saturating_add(nanos(wait)));
@@ -1108,7 +1108,7 @@ impl State {
             self.take(counts);
             return Ok(());
         }
-        if let Some(down) = self.error_while_down(true) {
+        if let Some(down) = self.error_while_down(true, counts) {
             return self.refuse(down);
         }
         if let Some(purse) = self.quota.purse_mut() {

@@ -31,14 +31,14 @@ const PROBE_SEED: u64 = 0;
 ///
 /// Limiters with a quota of the same name share one limit, as if each were in a process of its own.
 /// The store is exact, and follows the contract of [`Ask`](crate::shared::Ask). Its time is tokio's
-/// for tasks, and that of the [`VirtualClock`](super::VirtualClock) for its threads. A request takes
-/// no time until [`set_trip`](Self::set_trip) says otherwise.
+/// for tasks, and that of the [`VirtualClock`](super::VirtualClock) for its threads. A request
+/// takes no time until [`set_trip`](Self::set_trip) says otherwise.
 ///
 /// All clones are one process: they share the connection, and know together that the store is down.
 /// [`another_process`](Self::another_process) returns one with a connection of its own.
 ///
-/// A request that gets no answer fails after 100 ms. A process whose store is down tries again after
-/// the delays of [`Probe::new(0)`](crate::shared::Probe).
+/// A request that gets no answer fails after 100 ms. While the store is down, a process tries again
+/// after the delays of [`Probe::new(0)`](crate::shared::Probe).
 ///
 /// # Examples
 ///
@@ -76,7 +76,7 @@ pub struct FakeStore {
     process: Arc<Process>,
 }
 
-/// One limit of a [`FakeStore`]. Returned by [`FakeStore::quota`].
+/// A limit of a [`FakeStore`]. Returned by [`FakeStore::quota`].
 #[derive(Clone)]
 pub struct FakeQuota {
     process: Arc<Process>,
@@ -108,7 +108,7 @@ struct Arrival {
     ask: Ask,
 }
 
-/// One process with a connection to the server.
+/// A process with a connection to the server.
 struct Process {
     world: Arc<World>,
     is_up: AtomicBool,
@@ -193,8 +193,8 @@ impl FakeStore {
         FakeQuota { process: Arc::clone(&self.process), name: name.into() }
     }
 
-    /// Sets the time from a request of this process to its answer; zero by default. The server works
-    /// in the middle of that time. A request that takes 100 ms or more fails.
+    /// Sets the time from a request of this process to its answer; zero by default. The server
+    /// works in the middle of that time. A request that takes 100 ms or more fails.
     ///
     /// # Examples
     ///
@@ -231,7 +231,8 @@ impl FakeStore {
         self.end_fault(Fault::None);
     }
 
-    /// Has the server lose the state of all limits, as by `FLUSHALL` or by a restart without a disk.
+    /// Has the server lose the state of all limits, as by `FLUSHALL` or by a restart without a
+    /// disk.
     ///
     /// # Examples
     ///
@@ -438,9 +439,15 @@ impl Driver {
                 return Poll::Ready(());
             };
             if moment <= now {
-                let event = schedule.events.pop_first().map(|(_, event)| event);
+                let Some((_, event)) = schedule.events.pop_first() else { continue };
                 drop(schedule);
-                event.into_iter().for_each(|event| process.handle(now, event));
+                let gives_way = matches!(event, Event::Answer(..));
+                process.handle(now, event);
+                if gives_way {
+                    // Requests of other processes come before the next of this one.
+                    wait.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 continue;
             }
             if let Some(running) = &mut schedule.driver {
@@ -455,7 +462,7 @@ impl Driver {
     }
 }
 
-/// Ends the driver, whose runtime or thread may have ended before its work. The next event starts
+/// Ends the driver. Its runtime or thread may have ended before its work. The next event starts
 /// another one.
 impl Drop for Driver {
     fn drop(&mut self) {

@@ -56,7 +56,7 @@ async fn permits_of_a_late_answer_lapse_and_the_next_are_held_for_longer() {
     // after its stamp, and read 45 ms after that.
     limiter.acquire().await;
     assert_eq!(begun.elapsed(), ms(45 + 20 + 1_000 + 45));
-    assert_eq!((limiter.stats().lapsed, limiter.stats().asks), (1, 2));
+    assert_eq!((limiter.stats().lapsed, limiter.stats().asks), (1, 2 + 6), "six pulses, 150 ms apart");
     // Now held for three trips.
     limiter.acquire().await;
     assert_eq!(begun.elapsed(), ms(1_110 + 270 + 1_000));
@@ -113,7 +113,7 @@ async fn a_lease_asks_for_what_was_taken_in_the_last_hold() {
     limiter.acquire().await;
     assert_eq!(limiter.stats().asks, 2);
     limiter.acquire().await; // and three ahead
-    sleep(ms(21)).await; // which nobody takes in time
+    sleep(ms(21)).await; // which no call takes in time
     assert_eq!(limiter.try_acquire().map_err(|_| ()), Err(()));
     assert_eq!((limiter.stats().asks, limiter.stats().lapsed), (3, 3));
 }

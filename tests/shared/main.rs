@@ -7,6 +7,7 @@ mod exact;
 mod failures;
 mod fair;
 mod keyed;
+mod model;
 mod support;
 mod threads;
 mod words;

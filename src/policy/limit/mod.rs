@@ -1,5 +1,5 @@
-//! The quota of a limiter: windows, even spacing, or permits of a store that processes share. Decides
-//! when one more call fits.
+//! The quota of a limiter: windows, even spacing, or permits of a store that processes share.
+//! Decides when one more call fits.
 
 mod pacer;
 mod permits;

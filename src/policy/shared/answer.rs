@@ -11,7 +11,8 @@ use std::time::Duration;
 ///
 /// # Examples
 ///
-/// An answer to a request with one run of 64 calls, of which 36 go at once and the next in a second:
+/// An answer to a request with one run of 64 calls, of which 36 go at once and the next in a
+/// second:
 ///
 /// ```
 /// use decor::shared::{Answer, Grant, RunAnswer};

@@ -36,9 +36,9 @@ use std::time::Duration;
 /// A state is kept for at least the longest period and a second after its last stamp. An asker may
 /// know its epoch until then.
 ///
-/// With even spacing there are no stamps. The schedule advances by an interval for each permit, from
-/// the due moment if that is later. A call of more than the burst is due when a full burst is free.
-/// A charge advances the schedule from its stamp, if the schedule is behind.
+/// With even spacing there are no stamps. The schedule advances by an interval for each permit,
+/// from the due moment if that is later. A call of more than the burst is due when a full burst is
+/// free. A charge advances the schedule from its stamp, if the schedule is behind.
 ///
 /// A call is granted if it is due within the [reach](Self::reach), within the [span](Self::span) of
 /// the first call that is granted, and [within](Run::within) the time that its run allows. At the
@@ -135,8 +135,8 @@ pub enum Limits {
 /// See [`Ask`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    /// Permits of each call in each window, at least one of them above 0. Entries beyond the windows
-    /// are 0. A window with 0 plays no part for the call.
+    /// Permits of each call in each window, at least one of them above 0. Entries beyond the
+    /// windows are 0. A window with 0 plays no part for the call.
     pub permits: [u32; MAX_WINDOWS],
     /// Number of calls; at least 1.
     pub calls: u32,

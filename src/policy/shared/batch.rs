@@ -17,10 +17,9 @@ const PATIENCE_GRAIN: Nanos = 1_000_000;
 /// Collects the waiting calls, in order, that held permits do not cover.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// Number of windows.
-    windows: usize,
-    /// Held permits that are left for the next waiter. `None` once a waiter was not covered, because
-    /// the permits that are left would have to wait for that waiter's.
+    limits: Vec<u32>,
+    /// Held permits that are left for the next waiter. `None` once a waiter was not covered,
+    /// because the permits that are left would have to wait for that waiter's.
     left: Option<[u64; MAX_WINDOWS]>,
     pub(super) runs: Vec<Run>,
     calls: u32,
@@ -29,7 +28,8 @@ pub(crate) struct Batch {
 /// The place of a waiter in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Held permits cover the waiter, or it wants none.
+    /// Held permits cover the waiter, or it wants none. A waiter that wants more than a limit,
+    /// which was lowered, counts as covered too: it is refused when its turn comes.
     Covered,
     /// The request has this run for the waiter.
     Run(u32),
@@ -38,14 +38,16 @@ pub(crate) enum Place {
 }
 
 impl Batch {
-    pub(super) fn new(windows: usize, held: [u64; MAX_WINDOWS]) -> Self {
-        Self { windows, left: Some(held), runs: Vec::new(), calls: 0 }
+    pub(super) fn new(limits: &[(u32, Nanos)], held: [u64; MAX_WINDOWS]) -> Self {
+        let limits = limits.iter().map(|(limit, _)| *limit).collect();
+        Self { limits, left: Some(held), runs: Vec::new(), calls: 0 }
     }
 
     /// Adds the next waiter. `patience` is the longest time until it is due; `None` for any time.
     pub(crate) fn add(&mut self, counts: &Counts, patience: Option<Nanos>) -> Place {
-        let permits = only_windows(counts, self.windows);
-        if permits == Counts::default() {
+        let permits = only_windows(counts, self.limits.len());
+        let is_too_much = self.limits.iter().zip(permits).any(|(limit, count)| count > *limit);
+        if permits == Counts::default() || is_too_much {
             return Place::Covered;
         }
         if let Some(left) = &mut self.left {

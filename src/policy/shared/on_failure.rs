@@ -36,7 +36,8 @@ pub enum OnFailure {
     /// Admits calls by this process's own log of its admissions, against its part of the limit.
     /// When the store is back, it learns of these calls, and counts them.
     ///
-    /// A call that asks for more permits than the part waits until the store is back.
+    /// A call that asks for more permits than the part gets
+    /// [`Error::StoreDown`](crate::Error::StoreDown).
     Local {
         /// Number of processes that share the limit, at least 1. The part of each is the limit
         /// divided by this number, and at least 1.

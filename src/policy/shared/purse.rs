@@ -131,8 +131,9 @@ pub(crate) struct Purse {
     is_urgent: bool,
     /// `true` if a request got an error and the store has not been back since.
     is_parked: bool,
-    /// The next moment at which the store calls; `Nanos::MAX` if it was not asked to.
-    turn_at: Nanos,
+    /// Moments at which the store has been asked to call, the latest first. Each was earlier than
+    /// all others when it was asked for.
+    turns: Vec<Nanos>,
     counts: PurseCounts,
 }
 
@@ -193,7 +194,7 @@ impl Purse {
             report_at: 0,
             is_urgent: false,
             is_parked: false,
-            turn_at: Nanos::MAX,
+            turns: Vec::new(),
             counts: PurseCounts::default(),
             sharing,
             limits,
@@ -217,6 +218,19 @@ impl Purse {
 
     pub(crate) fn on_failure(&self) -> OnFailure {
         self.sharing.on_failure
+    }
+
+    /// Returns `true` if the store is down, and a call of this kind cannot go before it is back.
+    pub(crate) fn refuses(&self, counts: &Counts) -> bool {
+        let exceeds = |(&(limit, _), &count): (&(u32, Nanos), &u32)| {
+            self.sharing.on_failure.part_of(limit).is_some_and(|part| count > part)
+        };
+        self.is_down
+            && match self.sharing.on_failure {
+                OnFailure::Open => false,
+                OnFailure::Closed => true,
+                OnFailure::Local { .. } => self.limits.iter().zip(counts).any(exceeds),
+            }
     }
 
     pub(crate) fn counts(&self) -> PurseCounts {
@@ -356,6 +370,9 @@ impl Purse {
     }
 
     fn note_use(&mut self, now: Nanos, counts: &Counts) {
+        if *counts == Counts::default() {
+            return;
+        }
         let longest = self.limits.iter().map(|(_, period)| *period).max().unwrap_or(0);
         self.counts_until = now.saturating_add(longest);
         self.used.iter_mut().zip(counts).for_each(|(ledger, &count)| ledger.add(now, count));
@@ -400,7 +417,7 @@ impl Purse {
         if is_busy { Nanos::MAX } else { used.max(self.held.idle_at()) }
     }
 
-    /// A moment for the error of a refused call, whose due moment may not be known.
+    /// A moment for the error of a refused call. The due moment of the call may not be known.
     pub(crate) fn known_due(&self, now: Nanos, due: Nanos) -> Nanos {
         if due != Nanos::MAX {
             return due;
@@ -459,20 +476,20 @@ impl Purse {
     /// before. `wake_at` is the moment at which a waiter has to be woken.
     pub(crate) fn plan_turn(&mut self, now: Nanos, wanted: &[u64; MAX_WINDOWS], wake_at: Nanos) -> Option<Duration> {
         let next = self.next_ask(wanted).min(wake_at).max(now);
-        if next >= self.turn_at || next == Nanos::MAX {
+        if next == Nanos::MAX || self.turns.last().is_some_and(|turn| *turn <= next) {
             return None;
         }
-        self.turn_at = next;
+        self.turns.push(next);
         Some(Duration::from_nanos(next - now))
     }
 
     /// Notes a call of the store. Returns a batch for the waiters if a request is due.
     pub(crate) fn begin_ask(&mut self, now: Nanos, wanted: &[u64; MAX_WINDOWS]) -> Option<Batch> {
-        if self.turn_at <= now {
-            self.turn_at = Nanos::MAX;
+        while self.turns.last().is_some_and(|turn| *turn <= now) {
+            self.turns.pop();
         }
         let is_due = self.next_ask(wanted) <= now;
-        is_due.then(|| Batch::new(self.windows(), self.held.totals()))
+        is_due.then(|| Batch::new(&self.limits, self.held.totals()))
     }
 
     /// Makes the request. `None` if there is nothing to ask for.
@@ -501,7 +518,9 @@ impl Purse {
         ask.reach = Duration::from_nanos(REACH);
         ask.epoch = self.epoch.filter(|_| counts_any);
         ask.charges = self.charges(now);
-        ask.refund = std::mem::take(&mut self.refund);
+        let refund = std::mem::take(&mut self.refund);
+        // After a loss, the charges leave out what was given back.
+        ask.refund = if self.is_forgotten { Counts::default() } else { refund };
         ask.pause = self.pause_news.map(|until| Duration::from_nanos(until.saturating_sub(now)));
         ask.runs.clone_from(&runs);
         let fresh = self.limits.iter().map(|(_, period)| Ledger::new(*period)).collect();
@@ -551,6 +570,11 @@ impl Purse {
         charges
     }
 
+    /// Returns the number of the request in flight, or of the last one.
+    pub(crate) fn number(&self) -> u64 {
+        self.counts.asks
+    }
+
     /// Takes the answer to the request in flight. Returns `None` if there is no such request.
     pub(crate) fn answered(&mut self, now: Nanos, answer: Answer) -> Option<Answered> {
         let flight = self.in_flight.take()?;
@@ -572,7 +596,7 @@ impl Purse {
         Some(Answered { refusals, pause: self.note_pause(now, nanos(answer.pause), flight.pause_news.is_some()) })
     }
 
-    /// Puts the granted permits into the purse. Returns the runs whose other calls are refused.
+    /// Puts the granted permits into the purse. Returns the runs with calls that are refused.
     fn take_runs(
         &mut self,
         now: Nanos,
@@ -647,3 +671,6 @@ fn micros_from(now: Nanos, at: Nanos) -> i64 {
 fn only_windows_of(sums: [u64; MAX_WINDOWS], windows: usize) -> [u64; MAX_WINDOWS] {
     std::array::from_fn(|window| if window < windows { sums[window] } else { 0 })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! Limits that several processes share: the traits between a limiter and a store, and the limiter as
-//! its store sees it.
+//! Limits that several processes share: the traits between a limiter and a store, and the limiter
+//! as its store sees it.
 
 mod line;
 mod quota;

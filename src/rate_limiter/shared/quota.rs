@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{fmt::Debug, time::Duration};
 
-/// One limit in a store that several processes share, such as the limit `github` in a Redis.
+/// A limit in a store that several processes share, such as the limit `github` in a Redis.
 ///
 /// [`RateLimiterBuilder::shared`](crate::RateLimiterBuilder::shared) takes one. The limiter keeps
 /// its queue, its waiting and all its words. It asks the store for permits, and the store says when
@@ -21,9 +21,9 @@ use std::{fmt::Debug, time::Duration};
 ///
 /// 1. The limiter calls [`want`](Self::want): "call me after this time". The store only notes it.
 ///
-/// 2. At that time the store calls [`Asker::ask`]. The limiter wakes a waiter whose permit is due.
-///    It returns a request, or `None` if it has nothing to ask. The store may collect the requests
-///    of all askers that are due, and send them together.
+/// 2. At that time the store calls [`Asker::ask`]. The limiter wakes the first waiter if its permit
+///    is due. It returns a request, or `None` if it has nothing to ask. The store may collect the
+///    requests of all askers that are due, and send them together.
 ///
 /// 3. The store calls [`Asker::answered`], once for each request, with the answer or an error. The
 ///    next request of this limiter comes after that. One request of a limiter is in flight at a
@@ -32,11 +32,11 @@ use std::{fmt::Debug, time::Duration};
 /// An error means that the store is *down*. [`is_up`](Self::is_up) is `false` from the first error
 /// on, *before* `answered` is called with it. While the store is down, a request gets an error at
 /// once. The store looks by itself if it is back ([`Probe`](crate::shared::Probe)). When it is
-/// back, `is_up` is `true` again, and the store calls [`Asker::ask`] of each asker whose request
+/// back, `is_up` is `true` again, and the store calls [`Asker::ask`] of each asker that
 /// got an error since it went down.
 ///
-/// The limiter keeps the store in memory, and may be dropped within a call of `ask` or `answered`. A
-/// store may therefore be dropped on its own thread.
+/// The limiter keeps the store in memory, and may be dropped within a call of `ask` or `answered`.
+/// A store may therefore be dropped on its own thread.
 ///
 /// No request takes longer than a time limit of the store, connecting included. A request that
 /// exceeds it gets an error, and its answer is dropped if it comes later.

@@ -7,8 +7,8 @@ use crate::{
 };
 use std::{fmt, panic::AssertUnwindSafe, time::Duration};
 
-/// The limit in the store, and the limiter as the store sees it. Safe to use after a panic: a call of
-/// the store leaves nothing half done in the limiter, whatever the store does.
+/// The limit in the store, and the limiter as the store sees it. Safe to use after a panic: a call
+/// of the store leaves nothing half done in the limiter, whatever the store does.
 pub(in crate::rate_limiter) struct Store {
     quota: AssertUnwindSafe<Arc<dyn SharedQuota>>,
     asker: AssertUnwindSafe<Arc<dyn Asker>>,

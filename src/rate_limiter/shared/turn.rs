@@ -42,30 +42,26 @@ impl State {
         let (now, wanted) = (self.now, *self.queue.wanted());
         let purse = self.quota.purse_mut()?;
         let mut batch = purse.begin_ask(now, wanted.by_window())?;
+        let number = purse.number() + 1;
         for waiter in self.queue.iter_mut().filter(|waiter| waiter.refused.is_none()) {
             let Demand { counts, latest, .. } = &waiter.demand;
             let patience = (*latest < Nanos::MAX).then(|| latest.saturating_sub(now));
-            waiter.asked = match batch.add(counts, patience) {
-                Place::Covered => None,
-                Place::Run(run) => Some(run),
+            match batch.add(counts, patience) {
+                Place::Covered => {}
+                Place::Run(run) => waiter.asked = Some((number, run)),
                 Place::Full => break,
-            };
+            }
         }
         purse.ask(now, wanted.by_window(), batch)
     }
 
     pub(super) fn answered(&mut self, answer: Answer, after: &mut Aftermath) {
         let now = self.now;
-        let Some(answered) = self.quota.purse_mut().and_then(|purse| purse.answered(now, answer)) else { return };
-        let mut calls = vec![0; answered.refusals.len()];
-        for waiter in self.queue.iter_mut() {
-            let Some(run) = waiter.asked.take().map(|run| run as usize) else { continue };
-            let Some(&Some((granted, due))) = answered.refusals.get(run) else { continue };
-            calls[run] += 1;
-            if calls[run] > granted {
-                (waiter.refused, waiter.woken_at) = (Some(due), Some(now));
-                after.refused.push(waiter.waker.clone());
-            }
+        let Some(purse) = self.quota.purse_mut() else { return };
+        let Some(answered) = purse.answered(now, answer) else { return };
+        if answered.refusals.iter().any(Option::is_some) {
+            let number = purse.number();
+            self.refuse_waiters(number, &answered.refusals, after);
         }
         if let Some(until) = answered.pause {
             let longest = now.saturating_add(nanos(self.bounds.longest_pause));
@@ -75,25 +71,36 @@ impl State {
         }
     }
 
+    /// Refuses the waiters of a request beyond the first of each run, which were granted.
+    fn refuse_waiters(&mut self, number: u64, refusals: &[Option<(u32, Nanos)>], after: &mut Aftermath) {
+        let mut calls = vec![0; refusals.len()];
+        for waiter in self.queue.iter_mut() {
+            let Some((_, run)) = waiter.asked.filter(|(asked, _)| *asked == number) else { continue };
+            let run = run as usize;
+            let Some(&Some((granted, due))) = refusals.get(run) else { continue };
+            calls[run] += 1;
+            if calls[run] > granted {
+                (waiter.refused, waiter.woken_at) = (Some(due), Some(self.now));
+                after.refused.push(waiter.waker.clone());
+            }
+        }
+    }
+
     pub(super) fn failed(&mut self) {
-        self.queue.iter_mut().for_each(|waiter| waiter.asked = None);
         if let Some(purse) = self.quota.purse_mut() {
             purse.failed();
         }
     }
 
-    /// Wakes the waiters that a store that is down has refused, and those whose longest wait has
-    /// passed while this process decides alone.
+    /// Wakes the waiters that are refused because the store is down, and those with a longest wait
+    /// that has passed while this process decides alone.
     pub(super) fn attend_to_failure(&mut self, after: &mut Aftermath) {
         let Some(purse) = self.quota.purse().filter(|purse| purse.is_down()) else { return };
-        let (now, on_failure) = (self.now, purse.on_failure());
+        let now = self.now;
         for waiter in self.queue.iter_mut().filter(|waiter| waiter.woken_at.is_none()) {
-            let is_over = match on_failure {
-                OnFailure::Open => false,
-                OnFailure::Closed => waiter.demand.can_fail,
-                OnFailure::Local { .. } => waiter.demand.latest <= now,
-            };
-            if is_over {
+            let Demand { can_fail, latest, counts, .. } = &waiter.demand;
+            let is_late = *latest <= now && matches!(purse.on_failure(), OnFailure::Local { .. });
+            if is_late || (*can_fail && purse.refuses(counts)) {
                 waiter.woken_at = Some(now);
                 after.refused.push(waiter.waker.clone());
             }
@@ -109,10 +116,10 @@ impl State {
         asleep.map(|waiter| waiter.demand.latest).min().unwrap_or(Nanos::MAX)
     }
 
-    /// The error of a call that can fail, if the store is down and no call goes without it.
-    pub(in crate::rate_limiter) fn error_while_down(&self, can_fail: bool) -> Option<Error> {
-        let purse = self.quota.purse().filter(|purse| can_fail && purse.is_down())?;
-        (purse.on_failure() == OnFailure::Closed).then(|| Error::StoreDown { name: purse.name().clone() })
+    /// The error of a call that can fail, if the store is down and the call cannot go without it.
+    pub(in crate::rate_limiter) fn error_while_down(&self, can_fail: bool, counts: &Counts) -> Option<Error> {
+        let purse = self.quota.purse().filter(|purse| can_fail && purse.refuses(counts))?;
+        Some(Error::StoreDown { name: purse.name().clone() })
     }
 
     /// The error of a waiter that the store has refused, or that is refused because the store is
@@ -125,7 +132,7 @@ impl State {
             return Some(if demand.is_full { Error::QueueFull { waiting } } else { self.rate_limited(due) });
         }
         let is_due = is_head && self.due_after(&Sums::default(), &demand.counts) <= self.now;
-        self.error_while_down(demand.can_fail && !is_due)
+        self.error_while_down(demand.can_fail && !is_due, &demand.counts)
     }
 
     /// Admits or refuses a new call by the permits that are held; `None` if the store has to be

@@ -1,0 +1,359 @@
+//! The purse against a list of single permits.
+
+use super::*;
+use crate::{
+    cases::cases,
+    policy::{Grant, Place},
+};
+use proptest::prelude::*;
+
+const MS: Nanos = 1_000_000;
+const PERIOD: Nanos = 1_000 * MS;
+const LIMIT: u32 = 12;
+
+#[derive(Debug, Clone)]
+enum Event {
+    Pass(Nanos),
+    /// Waiters that want so many permits of both windows each. The answer comes after a trip, in
+    /// which nothing else happens, and grants calls at these moments.
+    Ask {
+        waiters: Vec<u32>,
+        trip: Nanos,
+        dues: Vec<Nanos>,
+        loses: bool,
+        grace: Nanos,
+    },
+    /// A request without an answer.
+    Fail,
+    Take(u32),
+    Charge(u32),
+    Refund(u32),
+    Note(bool),
+}
+
+fn any_events() -> impl Strategy<Value = Vec<Event>> {
+    let dues = prop::collection::vec(0_u64..60, 0..6);
+    let ask = (prop::collection::vec(1_u32..4, 1..6), 0_u64..30, dues, prop::bool::weighted(0.1), 0_u64..2);
+    let ask = ask.prop_map(|(waiters, trip, mut dues, loses, grace)| {
+        dues.sort_unstable();
+        let dues = dues.into_iter().map(|due| due * MS).collect();
+        Event::Ask { waiters, trip: trip * MS, dues, loses, grace: grace * 250 * MS }
+    });
+    let event = prop_oneof![
+        4 => prop_oneof![0_u64..30, 200_u64..1_200].prop_map(|ms| Event::Pass(ms * MS)),
+        4 => ask,
+        1 => Just(Event::Fail),
+        5 => (1_u32..5).prop_map(Event::Take),
+        1 => (0_u32..3).prop_map(Event::Charge),
+        1 => (0_u32..3).prop_map(Event::Refund),
+        1 => any::<bool>().prop_map(Event::Note),
+    ];
+    prop::collection::vec(event, 1..50)
+}
+
+/// Naive model of one window. Both windows have the same permits.
+#[derive(Default)]
+struct Naive {
+    now: Nanos,
+    /// First and last moment of each permit.
+    held: Vec<(Nanos, Nanos)>,
+    /// Moment of each permit.
+    used: Vec<Nanos>,
+    /// The same, as long as the store does not know. Stays if the permit is given back, because the
+    /// store is told of that as well.
+    unreported: Vec<Nanos>,
+    /// A period after the last use.
+    counts_until: Nanos,
+    lapsed: u64,
+    alone: u64,
+    is_down: bool,
+    epoch: u64,
+    knows_epoch: bool,
+    is_forgotten: bool,
+    refund: u32,
+}
+
+impl Naive {
+    fn expire(&mut self) {
+        let (now, before) = (self.now, self.held.len());
+        self.held.retain(|(_, until)| *until >= now);
+        self.lapsed += 2 * (before - self.held.len()) as u64;
+        self.used.retain(|at| at + PERIOD > now);
+        self.unreported.retain(|at| at + PERIOD > now);
+    }
+
+    fn usable(&self) -> usize {
+        self.held.iter().filter(|(from, until)| *from <= self.now && self.now <= *until).count()
+    }
+
+    /// Takes the permits that began first.
+    fn take(&mut self, permits: u32) {
+        self.held.sort_by_key(|(from, _)| *from);
+        for _ in 0..permits {
+            let first = self.held.iter().position(|(_, until)| *until >= self.now).unwrap();
+            self.held.remove(first);
+        }
+    }
+
+    fn note_use(&mut self, permits: u32, is_reported: bool) {
+        let moments = (0..permits).map(|_| self.now);
+        if permits > 0 {
+            self.counts_until = self.now + PERIOD;
+        }
+        self.used.extend(moments.clone());
+        self.unreported.extend(moments.filter(|_| !is_reported));
+    }
+
+    /// Permits that can be taken alone, against half of the limit.
+    fn has_part(&self, permits: u32) -> bool {
+        self.used.len() + permits as usize <= (LIMIT / 2) as usize
+    }
+
+    /// The moments that a report has to contain, each rounded up by at most a thousandth of the
+    /// period.
+    fn to_report(&self) -> Vec<Nanos> {
+        let held = self.held.iter().map(|(_, until)| *until);
+        let mut moments =
+            if self.is_forgotten { self.used.iter().copied().chain(held).collect() } else { self.unreported.clone() };
+        moments.sort_unstable();
+        moments
+    }
+}
+
+fn purse(on_failure: OnFailure) -> Purse {
+    let sharing = Sharing { name: "test".into(), on_failure, slack: 20 * MS, lease: 0 };
+    Purse::new(sharing, vec![(LIMIT, PERIOD), (LIMIT, PERIOD)], None)
+}
+
+/// Permits of both windows.
+fn both(count: u32) -> Counts {
+    [count; MAX_WINDOWS]
+}
+
+fn check_report(ask: &Ask, naive: &Naive) -> Result<(), TestCaseError> {
+    let expected = naive.to_report();
+    for window in 0..2 {
+        let of_window = ask.charges.iter().filter(|charge| charge.permits[window] > 0);
+        let stamps = of_window.flat_map(|charge| {
+            let at = i64::try_from(naive.now).unwrap() + charge.stamp * 1_000;
+            (0..charge.permits[window]).map(move |_| Nanos::try_from(at).unwrap())
+        });
+        let stamps = stamps.collect::<Vec<_>>();
+        prop_assert_eq!(stamps.len(), expected.len());
+        for (stamp, moment) in stamps.into_iter().zip(&expected) {
+            prop_assert!(stamp >= *moment && stamp <= moment + PERIOD / 1_000, "{stamp} for {moment}");
+        }
+    }
+    let refund = if naive.is_forgotten { 0 } else { naive.refund };
+    prop_assert_eq!(ask.refund, [refund, refund, 0, 0]);
+    prop_assert_eq!(
+        ask.epoch.is_some(),
+        naive.knows_epoch && (naive.counts_until > naive.now || !naive.held.is_empty())
+    );
+    Ok(())
+}
+
+/// Asks for the waiters that held permits do not cover, and checks the request.
+fn ask(purse: &mut Purse, naive: &Naive, waiters: &[u32]) -> Result<Option<Ask>, TestCaseError> {
+    let wanted = [u64::from(waiters.iter().sum::<u32>()); MAX_WINDOWS];
+    purse.is_urgent = true; // a waiter has come
+    let Some(mut batch) = purse.begin_ask(naive.now, &wanted) else {
+        let is_covered = wanted[0] <= naive.held.len() as u64;
+        prop_assert!(is_covered && naive.to_report().is_empty() || !purse.has_reports() || purse.report_at > naive.now);
+        return Ok(None);
+    };
+    let (mut left, mut calls) = (naive.held.len(), 0);
+    for &permits in waiters {
+        let is_covered = calls == 0 && left >= permits as usize;
+        left -= if is_covered { permits as usize } else { 0 };
+        calls += u32::from(!is_covered);
+        prop_assert_eq!(batch.add(&both(permits), None) == Place::Covered, is_covered);
+    }
+    let Some(ask) = purse.ask(naive.now, &wanted, batch) else { return Ok(None) };
+    prop_assert_eq!(ask.runs.iter().map(|run| run.calls).sum::<u32>(), calls);
+    check_report(&ask, naive)?;
+    Ok(Some(ask))
+}
+
+/// The answer with these due moments, and the number of permits of each call that is granted.
+fn answer(ask: &Ask, epoch: u64, dues: &[Nanos], is_refused: bool) -> (Answer, Vec<(u32, Nanos)>) {
+    let (mut answer, mut granted, mut dues) = (Answer::new(epoch), Vec::new(), dues.iter());
+    for run in ask.runs.iter().filter(|_| !is_refused) {
+        let mut answer_of_run = RunAnswer::default();
+        for _ in 0..run.calls {
+            let Some(&due) = dues.next() else {
+                answer_of_run.next = Some(Duration::from_secs(1));
+                break;
+            };
+            answer_of_run.grants.push(Grant { calls: 1, due: Duration::from_nanos(due) });
+            granted.push((run.permits[0], due));
+        }
+        answer.runs.push(answer_of_run);
+    }
+    (answer, granted)
+}
+
+fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
+    let (mut purse, mut naive) = (purse(on_failure), Naive::default());
+    let is_local = matches!(on_failure, OnFailure::Local { .. });
+    for event in events {
+        purse.expire(naive.now);
+        naive.expire();
+        match event {
+            Event::Pass(time) => naive.now += time,
+            Event::Ask { waiters, trip, dues, loses, grace } => {
+                let Some(ask) = ask(&mut purse, &naive, &waiters)? else { continue };
+                let asked_at = naive.now;
+                naive.now += trip;
+                naive.unreported.clear();
+                (naive.is_forgotten, naive.refund) = (false, 0);
+                naive.epoch += u64::from(loses);
+                let is_lost = loses && ask.epoch.is_some();
+                let (mut answer, granted) = answer(&ask, naive.epoch, &dues, is_lost);
+                answer.grace = Duration::from_nanos(grace);
+                prop_assert!(purse.answered(naive.now, answer).is_some());
+                if is_lost {
+                    naive.is_forgotten = true;
+                    if grace == 0 {
+                        naive.lapsed += 2 * naive.held.len() as u64;
+                        naive.held.clear();
+                    }
+                }
+                naive.knows_epoch = true;
+                for (permits, due) in granted {
+                    let (from, until) = (naive.now + due, asked_at + due + nanos(ask.hold));
+                    for _ in 0..permits {
+                        if from <= until { naive.held.push((from, until)) } else { naive.lapsed += 2 }
+                    }
+                }
+            }
+            Event::Fail => {
+                if ask(&mut purse, &naive, &[1])?.is_none() {
+                    continue;
+                }
+                naive.refund = 0; // counted in vain, which exceeds nothing
+                purse.failed();
+                prop_assert_eq!(purse.next_ask(&[9; MAX_WINDOWS]), Nanos::MAX, "until the store is back");
+                purse.note(false);
+                purse.note(true);
+                naive.is_down = false;
+            }
+            Event::Take(permits) => {
+                let is_held = naive.usable() >= permits as usize;
+                let is_alone = !is_held
+                    && naive.is_down
+                    && match on_failure {
+                        OnFailure::Open => true,
+                        OnFailure::Closed => false,
+                        OnFailure::Local { .. } => naive.has_part(permits),
+                    };
+                prop_assert_eq!(
+                    purse.clone().due_after(naive.now, &[0; MAX_WINDOWS], &both(permits)) <= naive.now,
+                    is_held || is_alone
+                );
+                prop_assert_eq!(purse.try_take(naive.now, &both(permits)), is_held || is_alone);
+                if is_held {
+                    naive.take(permits);
+                    naive.note_use(permits, true);
+                } else if is_alone {
+                    naive.alone += 1;
+                    if is_local {
+                        naive.note_use(permits, false);
+                    }
+                }
+            }
+            Event::Charge(permits) => {
+                purse.charge(naive.now, &both(permits));
+                naive.note_use(permits, false);
+            }
+            Event::Refund(permits) => {
+                let given = permits.min(u32::try_from(naive.used.len()).unwrap());
+                prop_assert_eq!(purse.refund(naive.now, &both(permits))[..2].to_vec(), vec![given; 2]);
+                naive.used.drain(..given as usize); // they are in order
+                naive.refund += given;
+            }
+            Event::Note(is_up) => {
+                purse.note(is_up);
+                naive.is_down = !is_up;
+            }
+        }
+        purse.expire(naive.now);
+        naive.expire();
+        prop_assert_eq!(purse.held.totals()[..2].to_vec(), vec![naive.held.len() as u64; 2]);
+        prop_assert_eq!(purse.held.usable(naive.now, 0), naive.usable() as u64);
+        prop_assert_eq!(purse.counts.lapsed, naive.lapsed);
+        prop_assert_eq!(purse.counts.admitted_alone, naive.alone);
+        for needed in 0..=naive.held.len() + 1 {
+            let mut begins = naive.held.iter().map(|(from, _)| *from).collect::<Vec<_>>();
+            begins.sort_unstable();
+            let due = needed.checked_sub(1).map_or(Some(0), |last| begins.get(last).copied()).unwrap_or(Nanos::MAX);
+            let needed = [needed as u64, needed as u64, 0, 0];
+            prop_assert_eq!(purse.held.due(naive.now, &needed), if due <= naive.now { 0 } else { due });
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(cases(3_000))]
+
+    #[test]
+    fn the_purse_decides_as_a_list_of_single_permits(
+        on_failure in prop_oneof![Just(OnFailure::Open), Just(OnFailure::Closed), Just(OnFailure::Local { instances: 2 })],
+        events in any_events(),
+    ) {
+        run(on_failure, events)?;
+    }
+}
+
+#[test]
+fn a_report_has_at_most_64_entries_for_each_window_and_no_permit_less() {
+    let mut purse = purse(OnFailure::Closed);
+    for n in 0..900 {
+        purse.charge(n * MS, &both(1));
+    }
+    let batch = purse.begin_ask(900 * MS, &[0; MAX_WINDOWS]).unwrap();
+    let ask = purse.ask(900 * MS, &[0; MAX_WINDOWS], batch).unwrap();
+    assert!(ask.charges.len() <= 128);
+    assert_eq!(ask.charges.iter().map(|charge| charge.permits[0]).sum::<u32>(), 900);
+    let mut before = 0;
+    for charge in ask.charges.iter().filter(|charge| charge.permits[0] > 0) {
+        before += charge.permits[0];
+        // The entry has the moment of its last permit.
+        assert_eq!(charge.stamp, i64::from(before - 1) * 1_000 - 900_000);
+    }
+}
+
+#[test]
+fn calls_with_the_same_wish_are_one_run_and_a_request_has_64() {
+    let limits = [(LIMIT, PERIOD)];
+    let mut batch = Batch::new(&limits, [0; MAX_WINDOWS]);
+    let places = [(1, None), (1, None), (2, None), (1, Some(5 * MS)), (1, Some(5 * MS + 1)), (0, None), (13, None)];
+    let places = places.map(|(count, patience)| batch.add(&both(count), patience));
+    let expected = [Place::Run(0), Place::Run(0), Place::Run(1), Place::Run(2), Place::Run(2)];
+    assert_eq!(places[..5], expected);
+    assert_eq!(places[5..], [Place::Covered; 2], "no permits, and more than the limit");
+    let within = Some(Duration::from_millis(5));
+    assert_eq!(batch.runs[2], Run { permits: [1, 0, 0, 0], calls: 2, within });
+    for n in 3..64 {
+        assert_eq!(batch.add(&both(1 + n % 2), None), Place::Run(n));
+    }
+    assert_eq!(batch.add(&both(3), None), Place::Full);
+}
+
+#[test]
+fn the_hold_is_three_round_trips_and_falls_slowly() {
+    let mut purse = purse(OnFailure::Closed);
+    let mut holds = Vec::new();
+    let mut now = 0;
+    for trip in [5, 40, 40, 0, 0] {
+        now += 1_000 * MS;
+        purse.wish(&both(1));
+        let batch = purse.begin_ask(now, &[0; MAX_WINDOWS]).unwrap();
+        let ask = purse.ask(now, &[0; MAX_WINDOWS], batch).unwrap();
+        holds.push(ask.hold.as_micros());
+        now += trip * MS;
+        purse.answered(now, Answer::new(1));
+    }
+    assert_eq!(holds, [20_000, 20_000, 120_000, 120_000, 105_000]);
+}
