@@ -1,10 +1,6 @@
 //! Each row of the table of failures.
 
-<<<<<<< HEAD
-use crate::support::{Record, SECOND, abort, closed, ms, start, window};
-=======
 use crate::support::{Record, SECOND, abort, ms, start, window};
->>>>>>> shared
 use decor::{Error, OnFailure, RateLimiter, Transient, shared::Probe, test_util::FakeStore};
 use futures::future::join_all;
 use std::time::Duration;
