@@ -1,4 +1,4 @@
-//! One script per call over one connection, as clients without a reservation do it: the requests of
+//! Calls of a script over one connection, as clients without a reservation do it: the requests of
 //! all tasks are written together, and the replies are given out in order.
 
 use std::{error::Error, io, sync::Arc};
@@ -24,7 +24,7 @@ fn command(words: &[&str]) -> Vec<u8> {
 }
 
 impl Client {
-    /// Connects, and loads a script whose replies have `lines` lines.
+    /// Connects, and loads a script with replies of `lines` lines.
     pub(crate) async fn connect(
         port: u16,
         script: &str,
