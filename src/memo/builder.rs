@@ -6,6 +6,7 @@ use super::{
     key::Key,
     settings::{DEFAULT_CAPACITY, Eviction, Settings, TagsBy, Ttl, ValidWhile, Weigher},
     state::Core,
+    tier::MemoTier,
 };
 use crate::{
     ConfigError, RetryPolicy,
@@ -96,6 +97,7 @@ impl<K: Key, V: Value> Memo<K, V> {
 /// | [`stale_while_revalidate`](Self::stale_while_revalidate) | off | time for which an expired value is served while it is refreshed |
 /// | [`stale_on_error`](Self::stale_on_error) | off | time for which an expired value is served if loading fails |
 /// | [`refresh_backoff`](Self::refresh_backoff) | 1 s, doubled up to 1 min | delay after a failed refresh before the next one |
+/// | [`tier`](Self::tier) | none | a store that several processes share |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MemoBuilder<K, V> {
     ttl: Ttl<K, V>,
@@ -111,6 +113,7 @@ pub struct MemoBuilder<K, V> {
     tags_by: Option<TagsBy<K, V>>,
     valid_while: Option<ValidWhile<K, V>>,
     refresh_backoff: Option<RetryPolicy>,
+    tier: Option<Arc<dyn MemoTier<K, V>>>,
 }
 
 impl<K, V> MemoBuilder<K, V> {
@@ -129,6 +132,7 @@ impl<K, V> MemoBuilder<K, V> {
             tags_by: None,
             valid_while: None,
             refresh_backoff: None,
+            tier: None,
         }
     }
 
@@ -643,6 +647,27 @@ impl<K, V> MemoBuilder<K, V> {
 }
 
 impl<K: Key, V: Value> MemoBuilder<K, V> {
+    /// Puts a second tier behind the memo: a store that several processes share, such as a Redis. For
+    /// each key, one process loads the value, and the others get it from the tier.
+    ///
+    /// A load that another process has invalidated, or one that was stopped for too long, does not
+    /// reach the tier. An [`invalidate`](Memo::invalidate), an [`insert`](Memo::insert) and a
+    /// [`clear`](Memo::clear) reach all processes, by the tier's messages; see
+    /// [`settled`](Memo::settled). While the tier is down, each process loads for itself.
+    ///
+    /// The call that refreshes a value waits for it, also with
+    /// [`.detached()`](crate::Memoized::detached), because it asks the tier first.
+    /// [`invalidate_where`](Memo::invalidate_where) and [`invalidate_tag`](Memo::invalidate_tag) know
+    /// only the values of this process. A [`refresh`](Memo::refresh) removes the value from the tier.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemoTier`].
+    pub fn tier(mut self, tier: impl MemoTier<K, V>) -> Self {
+        self.tier = Some(Arc::new(tier));
+        self
+    }
+
     /// Builds the memo.
     ///
     /// # Panics
@@ -678,7 +703,7 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
     /// ```
     pub fn try_build(self) -> Result<Memo<K, V>, ConfigError> {
         self.check()?;
-        let Self { ttl, capacity, weigher, eviction, jitter, tags_by, valid_while, .. } = self;
+        let Self { ttl, capacity, weigher, eviction, jitter, tags_by, valid_while, tier, .. } = self;
         let lifetime = Lifetime {
             jitter,
             refresh_ahead: self.refresh_ahead.unwrap_or(1.0),
@@ -689,8 +714,10 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
         let seeds = CallSeeds::new(self.seed.unwrap_or_else(entropy));
         let refresh_backoff = self.refresh_backoff;
         let settings =
-            Settings { lifetime, refresh_backoff, ttl, seeds, capacity, weigher, eviction, tags_by, valid_while };
-        Ok(Memo { core: Arc::new(Core::new(settings)) })
+            Settings { lifetime, refresh_backoff, ttl, seeds, capacity, weigher, eviction, tags_by, valid_while, tier };
+        let core = Arc::new(Core::new(settings));
+        core.attach_to_tier();
+        Ok(Memo { core })
     }
 }
 

@@ -106,7 +106,8 @@ impl<K: Key, V: Value> Core<K, V> {
         }
         let flight = Arc::new(Flight::new(shard.generation));
         shard.open_flight(hash, key.clone(), Arc::clone(&flight));
-        let in_background = in_background && is_servable;
+        // With a tier, the caller asks it first.
+        let in_background = in_background && is_servable && self.settings.tier.is_none();
         counters.loads_begun.count();
         counters.refreshes.add(is_servable.into());
         counters.refreshes_ahead.add((is_servable && !is_stale).into());

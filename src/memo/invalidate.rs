@@ -192,12 +192,29 @@ impl<K: Key, V: Value> Core<K, V> {
                 let flight = shard.take_flight(hash, key);
                 drop(shard);
                 drop((flight, taken));
+                self.tell_tier(key);
                 return true;
             }
         }
     }
 
     fn invalidate_all(&self, invalidation: &Invalidation<'_, K, V>) -> usize {
+        let gone = self.remove_all(invalidation);
+        if self.settings.tier.is_some() {
+            for entry in &gone {
+                self.tell_tier(&entry.key);
+            }
+        }
+        gone.len()
+    }
+
+    /// Removes all values, because other processes may have changed them. Wins over all loads that
+    /// are under way. The counts stay.
+    pub(super) fn forget_all(&self) {
+        drop(self.remove_all(&Invalidation::Where(&(Arc::new(|_: &K, _: &V| true) as _))));
+    }
+
+    fn remove_all(&self, invalidation: &Invalidation<'_, K, V>) -> Gone<K, V> {
         let clock = Clock::current();
         let mut gone = Gone::new();
         for mut shard in self.index.write_each() {
@@ -212,7 +229,7 @@ impl<K: Key, V: Value> Core<K, V> {
                 }
             }
         }
-        gone.len()
+        gone
     }
 
     /// Removes an entry from its shard.
@@ -235,5 +252,6 @@ impl<K: Key, V: Value> Core<K, V> {
         let replaced = shard.make_due(hash, key, now);
         drop(shard);
         drop((flight, replaced));
+        self.tell_tier(key);
     }
 }

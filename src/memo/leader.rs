@@ -7,15 +7,17 @@ use super::{
     flight::{self, Flight, LoadOutcome},
     index::{Entry, Shard},
     key::Key,
+    settings::Decision,
     state::Core,
     stats::Counters,
+    tier::{Lease, MemoTier, end_of},
 };
 use crate::{
     clock::{Clock, Nanos},
     policy::Freshness,
     sync::{Arc, lock},
 };
-use std::hash::Hash;
+use std::{hash::Hash, panic::AssertUnwindSafe, time::Duration};
 
 /// The reason for a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,10 @@ pub(crate) struct Leader<K: Eq + Hash, V> {
     is_flight_removed: bool,
     /// `true` once the calls that joined have the outcome.
     has_ended: bool,
+    /// The right to load for all processes; `None` without a tier, and while the tier is down.
+    lease: Option<AssertUnwindSafe<Box<dyn Lease<V>>>>,
+    /// `true` if the tier is down.
+    is_alone: bool,
 }
 
 impl<K: Eq + Hash, V> Leader<K, V> {
@@ -59,7 +65,21 @@ impl<K: Eq + Hash, V> Leader<K, V> {
     ) -> Self {
         let core = Arc::clone(core);
         let (is_outdated, is_flight_removed, has_ended) = (false, false, false);
-        Self { core, clock, key, hash, flight, began, purpose, is_outdated, is_flight_removed, has_ended }
+        let (lease, is_alone) = (None, false);
+        Self {
+            core,
+            clock,
+            key,
+            hash,
+            flight,
+            began,
+            purpose,
+            is_outdated,
+            is_flight_removed,
+            has_ended,
+            lease,
+            is_alone,
+        }
     }
 
     /// Runs a part of the load, during which recursion is detected.
@@ -108,19 +128,67 @@ impl<K: Eq + Hash, V> Leader<K, V> {
 }
 
 impl<K: Key, V: Value> Leader<K, V> {
+    pub(super) fn key(&self) -> &K {
+        &self.key
+    }
+
+    pub(super) fn tier(&self) -> Option<&Arc<dyn MemoTier<K, V>>> {
+        self.core.settings.tier.as_ref()
+    }
+
+    pub(super) fn holds(&mut self, lease: Box<dyn Lease<V>>) {
+        self.lease = Some(AssertUnwindSafe(lease));
+    }
+
+    pub(super) fn is_alone(&mut self) {
+        self.is_alone = true;
+    }
+
+    /// Ends the asking with a value of the tier, which is fresh for the time that is left.
+    pub(super) fn found(self, value: &V, left: Option<Duration>) {
+        let (now, asked) = (self.core.epoch.now(self.clock), self.began);
+        let decision = self.core.settings.decide(&self.key, value, asked).until_at_most(end_of(left, asked));
+        self.keep(value, decision, now, |counters| counters.tier_hits.count());
+    }
+
+    /// Ends the asking with an expired value of the tier. Another process refreshes it.
+    pub(super) fn found_stale(mut self, value: &V) {
+        let count = |counters: &Counters| {
+            counters.tier_hits.count();
+            counters.stale_hits.add(1);
+        };
+        drop(self.remove_flight(|_, _, _| false, count, |_, _, key| key));
+        self.end(|| LoadOutcome::Loaded(value.clone()));
+    }
+
     /// Gives the value to the calls that joined. Stores it, unless there was a clear, an
     /// invalidation or an insertion during the load.
     pub(crate) fn succeed(mut self, value: &V) {
         let now = self.core.epoch.now(self.clock);
-        let decision = self.core.settings.decide(&self.key, value, now);
+        let mut decision = self.core.settings.decide(&self.key, value, now);
         let took = now.saturating_sub(self.began);
+        if let (Some(tier), true) = (self.tier(), self.is_alone) {
+            decision = decision.until_at_most(end_of(Some(tier.deaf_ttl()), now));
+        }
+        let in_tier = decision.in_tier(now, self.core.settings.lifetime.stale_while_revalidate);
+        let lease = self.lease.take();
+        let is_outdated = self.keep(value, decision, now, |counters| {
+            counters.loaded.count();
+            counters.load_time.add(took);
+        });
+        // Otherwise the lease is given up.
+        if let (Some(lease), Some(keep), false) = (lease, in_tier, is_outdated) {
+            lease.0.land(value, keep);
+        }
+    }
+
+    /// Stores a value, and gives it to the calls that joined. Returns `true` if the value was
+    /// outdated, and so not stored.
+    fn keep(mut self, value: &V, decision: Decision, now: Nanos, count: impl FnOnce(&Counters)) -> bool {
         let (hash, for_the_index) = (self.hash, value.clone());
         let put = self.remove_flight(
             |core, key, doubts| doubts.concern(key, value, &core.settings.tags_of(key, value)),
-            |counters| {
-                counters.loaded.count();
-                counters.load_time.add(took);
-            },
+            count,
             |core, shard, key| match key {
                 Some(key) => Ok(core.put(shard, (hash, key, for_the_index), decision, now)),
                 None => Err(for_the_index),
@@ -130,7 +198,9 @@ impl<K: Key, V: Value> Leader<K, V> {
             Ok(put) => self.core.finish_put(put, now),
             Err(value) => drop(value),
         }
+        let is_outdated = self.is_outdated;
         self.end(|| LoadOutcome::Loaded(value.clone()));
+        is_outdated
     }
 
     /// Ends a load without a value to keep. Returns the earlier value, if it may be served instead,

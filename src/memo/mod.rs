@@ -15,18 +15,21 @@ mod index;
 mod inspect;
 mod invalidate;
 mod key;
+mod key_bytes;
 mod key_source;
 mod leader;
 mod load;
 #[cfg(all(test, shuttle))]
 mod model_check;
 mod options;
+mod promise;
 mod queue;
 mod room;
 mod settings;
 mod state;
 mod stats;
 mod tags;
+mod tier;
 mod word;
 
 pub use builder::MemoBuilder;
@@ -34,8 +37,11 @@ pub use cacheable::{Cacheable, Negative};
 pub use call::MemoizedFuture;
 pub use handle::Memo;
 pub use key::{KeyPart, MemoKey};
+pub use key_bytes::KeyBytes;
+pub use promise::{Promise, Resolver, promise};
 pub use settings::Eviction;
 pub use stats::MemoStats;
+pub use tier::{Found, Keep, Lease, MemoTier, TierCounts, TieredMemo};
 
 pub(crate) use cacheable::{CarriesLoadFailure, Memoizable, Value};
 pub(crate) use call::{Begun, GetOrLoad, call_blocking};
@@ -53,3 +59,4 @@ use contact::Contact;
 use flight::{Joined, LoadOutcome};
 use key::ArgsAsKey;
 use leader::Leader;
+use tier::{Asked, Asking};

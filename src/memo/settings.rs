@@ -1,5 +1,6 @@
 //! The settings of a memo, and the decision to keep a value.
 
+use super::tier::{Keep, MemoTier};
 use crate::{
     clock::Nanos,
     policy::{Lifetime, Rest, RetryPolicy, Stamp},
@@ -76,6 +77,8 @@ pub(super) struct Settings<K, V> {
     pub(super) tags_by: Option<TagsBy<K, V>>,
     /// `None` if values are valid until they expire.
     pub(super) valid_while: Option<ValidWhile<K, V>>,
+    /// `None` if the memo is this process's alone.
+    pub(super) tier: Option<Arc<dyn MemoTier<K, V>>>,
 }
 
 pub(super) struct Ttl<K, V> {
@@ -98,6 +101,24 @@ pub(super) enum Decision {
     NoTtl,
     /// Not kept, because it weighs more than the whole capacity.
     TooHeavy,
+}
+
+impl Decision {
+    /// Ends the value's time at this moment at the latest.
+    pub(super) fn until_at_most(self, moment: Nanos) -> Self {
+        match self {
+            Self::Keep { stamp, weight, tags } => Self::Keep { stamp: stamp.until_at_most(moment), weight, tags },
+            other => other,
+        }
+    }
+
+    /// The times for which a tier keeps the value; `None` if the value is not kept.
+    pub(super) fn in_tier(&self, now: Nanos, stale: Nanos) -> Option<Keep> {
+        match self {
+            Self::Keep { stamp, .. } => Some(Keep::until(stamp.expires_at(), now, stale)),
+            Self::NoTtl | Self::TooHeavy => None,
+        }
+    }
 }
 
 impl<K, V> Ttl<K, V> {

@@ -39,6 +39,7 @@ use super::{
     expiries::SharedExpiries,
     index::{Entry, Gone, Index, Shard},
     key::Key,
+    key_bytes::KeyBytes,
     queue::EvictionQueue,
     settings::Settings,
     stats::{Counters, MemoStats},
@@ -282,6 +283,12 @@ impl<K: Key, V: Value> Core<K, V> {
     pub(super) fn insert(&self, key: K, value: V) {
         let now = self.epoch.now(Clock::current());
         let decision = self.settings.decide(&key, &value, now);
+        if let Some(tier) = &self.settings.tier {
+            match decision.in_tier(now, self.settings.lifetime.stale_while_revalidate) {
+                Some(keep) => tier.insert(&key, &value, keep),
+                None => tier.invalidate(&KeyBytes::of(&key)),
+            }
+        }
         let hash = self.index.hash(&key);
         let mut shard = self.index.write(hash);
         let flight = shard.take_flight(hash, &key);
@@ -306,6 +313,14 @@ impl<K: Key, V: Value> Core<K, V> {
         }
         drop(shard);
         drop((flight, entry));
+        self.tell_tier(key);
+    }
+
+    /// Tells the tier that a value has changed.
+    pub(super) fn tell_tier<Q: Hash + ?Sized>(&self, key: &Q) {
+        if let Some(tier) = &self.settings.tier {
+            tier.invalidate(&KeyBytes::of(key));
+        }
     }
 
     pub(super) fn clear(&self) {
@@ -324,10 +339,14 @@ impl<K: Key, V: Value> Core<K, V> {
         self.evict(&mut gone);
         drop(queue);
         self.expiries.change(|expiries| self.rebuild(expiries));
+        if let Some(tier) = &self.settings.tier {
+            tier.clear();
+        }
     }
 
     pub(super) fn stats(&self) -> MemoStats {
         let entries = self.index.read_each().map(|shard| shard.len() as u64).sum();
-        self.counters.read(entries, self.settings.capacity)
+        let tier = self.settings.tier.as_ref().map(|tier| tier.counts()).unwrap_or_default();
+        self.counters.read(entries, self.settings.capacity, tier)
     }
 }

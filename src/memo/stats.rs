@@ -1,5 +1,6 @@
 //! The statistics of a memo, and the counters behind them.
 
+use super::tier::TierCounts;
 use crate::{clock::Nanos, striped::Striped};
 use std::{
     fmt,
@@ -71,6 +72,18 @@ pub struct MemoStats {
     pub capacity: u64,
     /// Total duration of the loads that ended, failed ones included.
     pub total_load_time: Duration,
+    /// Misses that the [tier](crate::MemoBuilder::tier) answered, without a load. The counts of the
+    /// tier are 0 without one.
+    pub tier_hits: u64,
+    /// Misses that waited for the load of another process.
+    pub tier_waits: u64,
+    /// Loaded values that did not reach the tier, because another process had invalidated them, or
+    /// was allowed to load meanwhile.
+    pub tier_refused: u64,
+    /// Values of the tier that could not be read, and were replaced.
+    pub undecodable: u64,
+    /// `true` if there is a tier, and it is not down.
+    pub tier_is_up: bool,
 }
 
 impl MemoStats {
@@ -188,12 +201,14 @@ pub(super) struct Counters {
     pub(super) expirations: Counter,
     pub(super) evictions: Counter,
     pub(super) load_time: Counter,
+    pub(super) tier_hits: Counter,
 }
 
 impl Counters {
-    pub(super) fn read(&self, entries: u64, capacity: u64) -> MemoStats {
+    pub(super) fn read(&self, entries: u64, capacity: u64, tier: TierCounts) -> MemoStats {
         let ended = self.loaded.get() + self.failed.get() + self.loads_abandoned.get();
-        let loads = self.loads_begun.get();
+        let tier_hits = self.tier_hits.get();
+        let loads = self.loads_begun.get().saturating_sub(tier_hits);
         MemoStats {
             hits: self.hits.get(),
             misses: self.misses.get(),
@@ -211,14 +226,20 @@ impl Counters {
             entries,
             capacity,
             total_load_time: Duration::from_nanos(self.load_time.get()),
+            tier_hits,
+            tier_waits: tier.waits,
+            tier_refused: tier.refused,
+            undecodable: tier.undecodable,
+            tier_is_up: tier.is_up,
         }
     }
 
     pub(super) fn reset(&self) {
         let Self { hits, misses, coalesced, loads_begun, loaded, failed, loads_abandoned, .. } = self;
         let Self { refreshes, refreshes_ahead, stale_hits, stale_on_error, .. } = self;
-        let Self { expirations, evictions, load_time, .. } = self;
+        let Self { expirations, evictions, load_time, tier_hits, .. } = self;
         hits.reset();
+        tier_hits.reset();
         for counter in [misses, coalesced, loads_begun, loaded, failed, loads_abandoned] {
             counter.reset();
         }
