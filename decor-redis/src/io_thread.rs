@@ -21,7 +21,7 @@ use crate::{
     resp::{Command, Reply},
     script::{self, Form},
     stats::Counters,
-    store::{Message, Pong, Shared, Want},
+    store::{Call, Job, Listener, Message, Pong, Shared, Then, Want},
 };
 use decor::shared::{Ask, Probe, StoreError};
 use mio::{Events, Poll, Token};
@@ -32,12 +32,21 @@ use std::{
     io,
     net::{SocketAddr, ToSocketAddrs},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, Weak, atomic::Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
 
-const CONNECTION: Token = Token(1);
+/// The line of the requests.
+const MAIN: usize = 0;
+
+/// The line of the subscriptions.
+const NEWS: usize = 1;
+
+/// The token of a line's connection. The waker has 0.
+fn token(line: usize) -> Token {
+    Token(1 + line)
+}
 
 /// Maximum number of requests in flight. The server takes some 30 us for each, so that none waits
 /// for others much longer than a few milliseconds.
@@ -48,7 +57,13 @@ const MOST_IN_FLIGHT: usize = 256;
 struct Timer {
     at: Instant,
     number: u64,
-    want: Want,
+    due: Due,
+}
+
+#[derive(Debug)]
+enum Due {
+    Want(Want),
+    Job(Arc<dyn Job>),
 }
 
 impl PartialEq for Timer {
@@ -107,6 +122,37 @@ enum Kind {
         ask: Ask,
         form: Form,
     },
+    Call {
+        call: Call,
+        then: Then,
+        form: Form,
+    },
+}
+
+/// A connection with its commands.
+#[derive(Debug)]
+struct Line {
+    link: Link,
+    /// Commands on the connection, in the order in which they were sent.
+    pending: VecDeque<Pending>,
+    /// The moment until which the first requests of a connection have to be answered, because the
+    /// time for connecting is part of theirs. `None` once they are sent.
+    first_until: Option<Instant>,
+}
+
+impl Line {
+    fn new() -> Self {
+        Self { link: Link::None, pending: VecDeque::new(), first_until: None }
+    }
+}
+
+/// The channels, and when to subscribe them again.
+#[derive(Debug)]
+struct News {
+    channels: Vec<(String, Weak<dyn Listener>)>,
+    retries: Probe,
+    /// Moment of the next attempt. `None` while one is under way or has succeeded.
+    retry_at: Option<Instant>,
 }
 
 /// The store is down.
@@ -129,12 +175,9 @@ pub(crate) struct IoThread {
     /// Limiters that want to be asked now.
     ready: VecDeque<Want>,
     pings: Vec<Pong>,
-    link: Link,
-    /// Commands on the connection, in the order in which they were sent.
-    pending: VecDeque<Pending>,
-    /// The moment until which the first requests of a connection have to be answered, because the
-    /// time for connecting is part of theirs. `None` once they are sent.
-    first_until: Option<Instant>,
+    calls: VecDeque<(Call, Then)>,
+    lines: [Line; 2],
+    news: News,
     /// `true` while a name server is asked, perhaps for a link that was given up.
     is_resolving: bool,
     down: Option<Box<Down>>,
@@ -160,9 +203,9 @@ impl IoThread {
             timers_total: 0,
             ready: VecDeque::new(),
             pings: Vec::new(),
-            link: Link::None,
-            pending: VecDeque::new(),
-            first_until: None,
+            calls: VecDeque::new(),
+            lines: [Line::new(), Line::new()],
+            news: News { channels: Vec::new(), retries: Probe::new(epochs.hash_one("news")), retry_at: None },
             is_resolving: false,
             down: None,
             probe: Probe::new(epochs.hash_one("probe")),
@@ -185,48 +228,62 @@ impl IoThread {
             if polled.is_err() {
                 continue; // Interrupted by a signal.
             }
-            if events.iter().any(|event| event.token() == CONNECTION) {
-                self.advance(&mut replies);
+            for line in [MAIN, NEWS] {
+                if events.iter().any(|event| event.token() == token(line)) {
+                    self.advance(line, &mut replies);
+                }
+                self.check_deadlines(line, &mut replies);
             }
-            self.check_deadlines(&mut replies);
         }
     }
 
     fn receive(&mut self, message: Message) {
         match message {
             Message::Want { want, at: None } => self.ready.push_back(want),
-            Message::Want { want, at: Some(at) } => {
-                self.timers_total += 1;
-                self.timers.push(Reverse(Timer { at, number: self.timers_total, want }));
+            Message::Want { want, at: Some(at) } => self.set_timer(at, Due::Want(want)),
+            Message::Job { job, at } => self.set_timer(at, Due::Job(job)),
+            Message::Call(call, then) => self.calls.push_back((call, then)),
+            Message::Listen { channel, listener } => {
+                self.news.channels.push((channel, listener));
+                self.renew_subscription();
             }
+            Message::IsDeaf => self.renew_subscription(),
             Message::Ping(pong) => self.pings.push(pong),
             Message::Resolved(addresses) => self.resolved(addresses),
         }
     }
 
+    fn set_timer(&mut self, at: Instant, due: Due) {
+        self.timers_total += 1;
+        self.timers.push(Reverse(Timer { at, number: self.timers_total, due }));
+    }
+
     fn run_timers(&mut self, now: Instant) {
         while self.timers.peek().is_some_and(|Reverse(timer)| timer.at <= now) {
             let Some(Reverse(timer)) = self.timers.pop() else { break };
-            self.ready.push_back(timer.want);
+            match timer.due {
+                Due::Want(want) => self.ready.push_back(want),
+                Due::Job(job) => drop(guarded(|| job.run())),
+            }
+        }
+        if self.news.retry_at.is_some_and(|at| at <= now) {
+            self.news.retry_at = None;
+            self.subscribe();
         }
         if let Some(down) = &mut self.down
             && down.probe_at.is_some_and(|at| at <= now)
         {
             down.probe_at = None;
-            self.connect();
+            self.connect(MAIN);
         }
     }
 
     /// Time until something has to be done; `None` if only an event brings something to do.
     fn time_left(&self) -> Option<Duration> {
         let timer = self.timers.peek().map(|Reverse(timer)| timer.at);
-        let reply = self.pending.front().map(|pending| pending.until);
-        let link = match &self.link {
-            Link::Resolving { until } | Link::Connecting { until, .. } => Some(*until),
-            Link::None | Link::Connected(_) => None,
-        };
+        let lines = self.lines.iter().filter_map(Line::until).min();
         let probe = self.down.as_ref().and_then(|down| down.probe_at);
-        let next = [timer, reply, link, probe].into_iter().flatten().min()?;
+        let next = [timer, lines, probe, self.news.retry_at].into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
@@ -234,27 +291,35 @@ impl IoThread {
     fn serve(&mut self) {
         if self.down.is_some() {
             self.refuse_all();
-        } else if !(self.ready.is_empty() && self.pings.is_empty()) {
-            if let Link::None = self.link {
-                self.connect();
+        } else if !(self.ready.is_empty() && self.pings.is_empty() && self.calls.is_empty()) {
+            if let Link::None = self.lines[MAIN].link {
+                self.connect(MAIN);
             }
             self.ask_all();
         }
-        self.flush();
+        self.flush(MAIN);
+        self.flush(NEWS);
     }
 
     fn ask_all(&mut self) {
-        let Link::Connected(connection) = &mut self.link else { return };
+        let Line { link: Link::Connected(connection), pending, first_until } = &mut self.lines[MAIN] else { return };
         let timeout = self.shared.config.timeout;
         // A request on a new connection has waited for it.
-        let first_until = self.first_until.take();
+        let first_until = first_until.take();
         for pong in self.pings.drain(..) {
             let asked = Instant::now();
             connection.push(&Command::new(&["PING"]));
             let until = first_until.unwrap_or(asked + timeout);
-            self.pending.push_back(Pending { kind: Kind::Ping(pong), asked, until });
+            pending.push_back(Pending { kind: Kind::Ping(pong), asked, until });
         }
-        while !connection.is_full() && self.pending.len() < MOST_IN_FLIGHT {
+        while !connection.is_full() && pending.len() < MOST_IN_FLIGHT {
+            let Some((call, then)) = self.calls.pop_front() else { break };
+            let (asked, form) = (Instant::now(), Form::Hash);
+            connection.push(&script::call_command(&call, form));
+            let until = first_until.unwrap_or(asked + timeout);
+            pending.push_back(Pending { kind: Kind::Call { call, then, form }, asked, until });
+        }
+        while !connection.is_full() && pending.len() < MOST_IN_FLIGHT {
             let Some(want) = self.ready.pop_front() else { break };
             let Some(ask) = guarded(|| want.asker.ask()).flatten() else { continue };
             let asked = Instant::now();
@@ -262,7 +327,7 @@ impl IoThread {
             let fresh = fresh_epoch(&self.epochs, &mut self.epochs_total);
             connection.push(&script::command(&want.keys, &ask, fresh, form));
             let until = first_until.unwrap_or(asked + timeout);
-            self.pending.push_back(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
+            pending.push_back(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
         }
     }
 
@@ -272,6 +337,9 @@ impl IoThread {
         for pong in self.pings.drain(..) {
             let _ = pong.send(Err(down.error.clone()));
         }
+        while let Some((_, Then(then))) = self.calls.pop_front() {
+            guarded(|| then(Err(down.error.clone())));
+        }
         while let Some(want) = self.ready.pop_front() {
             if guarded(|| want.asker.ask()).flatten().is_some() {
                 down.refuse(want, &self.shared.counters);
@@ -279,31 +347,31 @@ impl IoThread {
         }
     }
 
-    fn flush(&mut self) {
-        if let Link::Connected(connection) = &mut self.link
+    fn flush(&mut self, line: usize) {
+        if let Link::Connected(connection) = &mut self.lines[line].link
             && let Err(error) = connection.flush()
         {
             // What the server said before it closed the connection is worth more than this error.
             let mut replies = Vec::new();
-            self.read(&mut replies);
-            if let Link::Connected(_) = self.link {
-                self.fail(&error.to_string());
+            self.read(line, &mut replies);
+            if let Link::Connected(_) = self.lines[line].link {
+                self.break_off(line, &error.to_string());
             }
         }
     }
 
-    fn connect(&mut self) {
+    fn connect(&mut self, line: usize) {
         let until = Instant::now() + self.shared.config.timeout;
         if let Some(addresses) = known_addresses(&self.shared.config.address.endpoint) {
-            self.connect_to(addresses, until);
+            self.connect_to(line, addresses, until);
         } else {
-            self.link = Link::Resolving { until };
-            self.resolve();
+            self.lines[line].link = Link::Resolving { until };
+            self.resolve(line);
         }
     }
 
     /// Asks the name server on a thread of its own, because that may take seconds.
-    fn resolve(&mut self) {
+    fn resolve(&mut self, line: usize) {
         let Endpoint::Tcp { host, port, .. } = &self.shared.config.address.endpoint else { return };
         if self.is_resolving {
             return;
@@ -315,49 +383,53 @@ impl IoThread {
         };
         match thread::Builder::new().name("decor-redis-names".into()).spawn(resolve) {
             Ok(_) => self.is_resolving = true,
-            Err(error) => self.fail(&error.to_string()),
+            Err(error) => self.break_off(line, &error.to_string()),
         }
     }
 
     fn resolved(&mut self, addresses: io::Result<Vec<SocketAddr>>) {
         self.is_resolving = false;
-        let Link::Resolving { until } = self.link else { return };
-        match addresses {
-            Ok(addresses) if addresses.is_empty() => self.fail("the name has no address"),
-            Ok(addresses) => self.connect_to(addresses, until),
-            Err(error) => self.fail(&error.to_string()),
+        for line in [MAIN, NEWS] {
+            let Link::Resolving { until } = self.lines[line].link else { continue };
+            match &addresses {
+                Ok(addresses) if addresses.is_empty() => self.break_off(line, "the name has no address"),
+                Ok(addresses) => self.connect_to(line, addresses.clone(), until),
+                Err(error) => self.break_off(line, &error.to_string()),
+            }
         }
     }
 
     /// Connects to the first address, and keeps the others.
-    fn connect_to(&mut self, addresses: Vec<SocketAddr>, until: Instant) {
+    fn connect_to(&mut self, line: usize, addresses: Vec<SocketAddr>, until: Instant) {
         let registry = self.poll.registry();
         let mut addresses = addresses.into_iter();
         let connection = match (&self.shared.config.address.endpoint, addresses.next()) {
-            (Endpoint::Unix(path), _) => Connection::unix(path, registry, CONNECTION),
-            (Endpoint::Tcp { .. }, Some(address)) => Connection::tcp(address, registry, CONNECTION),
+            (Endpoint::Unix(path), _) => Connection::unix(path, registry, token(line)),
+            (Endpoint::Tcp { .. }, Some(address)) => Connection::tcp(address, registry, token(line)),
             (Endpoint::Tcp { .. }, None) => return,
         };
         let others: Vec<_> = addresses.collect();
         match connection {
             Ok(connection) => {
-                self.link = Link::Connecting { connection, others, until };
-                self.finish_connecting();
+                self.lines[line].link = Link::Connecting { connection, others, until };
+                self.finish_connecting(line);
             }
-            Err(_) if !others.is_empty() => self.connect_to(others, until),
-            Err(error) => self.fail(&error.to_string()),
+            Err(_) if !others.is_empty() => self.connect_to(line, others, until),
+            Err(error) => self.break_off(line, &error.to_string()),
         }
     }
 
     /// Introduces the client if the connection is made by now.
-    fn finish_connecting(&mut self) {
-        let Link::Connecting { connection, .. } = &mut self.link else { return };
+    fn finish_connecting(&mut self, line: usize) {
+        let Link::Connecting { connection, .. } = &mut self.lines[line].link else { return };
         let is_connected = connection.is_connected();
-        let Link::Connecting { mut connection, others, until } = std::mem::replace(&mut self.link, Link::None) else {
+        let Link::Connecting { mut connection, others, until } =
+            std::mem::replace(&mut self.lines[line].link, Link::None)
+        else {
             return;
         };
         match is_connected {
-            Ok(false) => self.link = Link::Connecting { connection, others, until },
+            Ok(false) => self.lines[line].link = Link::Connecting { connection, others, until },
             Ok(true) => {
                 #[cfg(feature = "tls")]
                 if let (Endpoint::Tcp { host, .. }, Some(config)) =
@@ -365,54 +437,93 @@ impl IoThread {
                 {
                     connection = match connection.encrypt(config.clone(), host) {
                         Ok(connection) => connection,
-                        Err(error) => return self.fail(&error.to_string()),
+                        Err(error) => return self.break_off(line, &error.to_string()),
                     };
                 }
-                Counters::add(&self.shared.counters.connections);
+                let pending = &mut self.lines[line].pending;
                 let asked = Instant::now();
                 for (is_needed, command) in introduction(&self.shared.config.address) {
                     connection.push(&command);
-                    self.pending.push_back(Pending { kind: Kind::Introduction(is_needed), asked, until });
+                    pending.push_back(Pending { kind: Kind::Introduction(is_needed), asked, until });
                 }
-                if self.down.is_some() {
-                    connection.push(&script::probe(&self.shared.config.prefix));
-                    self.pending.push_back(Pending { kind: Kind::Probe, asked, until });
+                if line == NEWS {
+                    connection.push(&self.news.subscription());
+                } else {
+                    Counters::add(&self.shared.counters.connections);
+                    if self.down.is_some() {
+                        connection.push(&script::probe(&self.shared.config.prefix));
+                        pending.push_back(Pending { kind: Kind::Probe, asked, until });
+                    }
+                    self.lines[line].first_until = Some(until);
                 }
-                self.link = Link::Connected(connection);
-                self.first_until = Some(until);
+                self.lines[line].link = Link::Connected(connection);
                 self.serve();
             }
             Err(error) => {
                 connection.close(self.poll.registry());
-                if others.is_empty() { self.fail(&error.to_string()) } else { self.connect_to(others, until) }
+                if others.is_empty() {
+                    self.break_off(line, &error.to_string());
+                } else {
+                    self.connect_to(line, others, until);
+                }
             }
+        }
+    }
+
+    /// Ends a line by an error.
+    fn break_off(&mut self, line: usize, error: &str) {
+        if line == MAIN {
+            self.fail(error);
+        } else {
+            self.disconnect(NEWS);
+            self.lines[NEWS].pending.clear();
+            self.news.retry_at = Some(Instant::now() + self.news.retries.failed());
+        }
+    }
+
+    /// Subscribes all channels on a new connection.
+    fn renew_subscription(&mut self) {
+        self.disconnect(NEWS);
+        self.lines[NEWS].pending.clear();
+        // Soon, because several may be wanted at once.
+        self.news.retry_at = Some(Instant::now());
+    }
+
+    fn subscribe(&mut self) {
+        self.news.channels.retain(|(_, listener)| listener.strong_count() > 0);
+        if !self.news.channels.is_empty() && matches!(self.lines[NEWS].link, Link::None) {
+            self.connect(NEWS);
         }
     }
 
     /// Goes on after an event of the connection.
-    fn advance(&mut self, replies: &mut Vec<Reply>) {
-        match self.link {
+    fn advance(&mut self, line: usize, replies: &mut Vec<Reply>) {
+        match self.lines[line].link {
             Link::None | Link::Resolving { .. } => {}
-            Link::Connecting { .. } => self.finish_connecting(),
-            Link::Connected(_) => self.read(replies),
+            Link::Connecting { .. } => self.finish_connecting(line),
+            Link::Connected(_) => self.read(line, replies),
         }
     }
 
-    fn read(&mut self, replies: &mut Vec<Reply>) {
-        let Link::Connected(connection) = &mut self.link else { return };
+    fn read(&mut self, line: usize, replies: &mut Vec<Reply>) {
+        let Link::Connected(connection) = &mut self.lines[line].link else { return };
         let ended = connection.read(replies);
         for reply in replies.drain(..) {
-            let Some(pending) = self.pending.pop_front() else { break };
-            if let Err(error) = self.take_reply(pending, reply) {
-                self.fail(&error);
+            let taken = match self.lines[line].pending.pop_front() {
+                Some(pending) => self.take_reply(pending, reply),
+                None if line == NEWS => self.news.take(&reply),
+                None => Ok(()),
+            };
+            if let Err(error) = taken {
+                self.break_off(line, &error);
                 break;
             }
         }
         replies.clear();
-        match (ended, &self.link) {
+        match (ended, &self.lines[line].link) {
             (Ok(()), _) | (Err(_), Link::None) => {}
-            (Err(_), _) if self.pending.is_empty() => self.disconnect(),
-            (Err(error), _) => self.fail(&error),
+            (Err(_), _) if line == MAIN && self.lines[MAIN].pending.is_empty() => self.disconnect(MAIN),
+            (Err(error), _) => self.break_off(line, &error),
         }
     }
 
@@ -441,16 +552,37 @@ impl IoThread {
                 Counters::add(&self.shared.counters.scripts);
                 let form = Form::Whole;
                 let fresh = fresh_epoch(&self.epochs, &mut self.epochs_total);
-                if let Link::Connected(connection) = &mut self.link {
+                let Line { link, pending, .. } = &mut self.lines[MAIN];
+                if let Link::Connected(connection) = link {
                     connection.push(&script::command(&want.keys, &ask, fresh, form));
                 }
-                self.pending.push_back(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
+                pending.push_back(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
+                Ok(())
+            }
+            (Kind::Call { call, then, form: Form::Hash }, Reply::Error(error))
+                if call.script.is_some() && error.starts_with("NOSCRIPT") =>
+            {
+                Counters::add(&self.shared.counters.scripts);
+                let form = Form::Whole;
+                let Line { link, pending, .. } = &mut self.lines[MAIN];
+                if let Link::Connected(connection) = link {
+                    connection.push(&script::call_command(&call, form));
+                }
+                pending.push_back(Pending { kind: Kind::Call { call, then, form }, asked, until });
+                Ok(())
+            }
+            (Kind::Call { call, then, form }, Reply::Error(error)) => {
+                self.lines[MAIN].pending.push_front(Pending { kind: Kind::Call { call, then, form }, asked, until });
+                Err(answered(&error))
+            }
+            (Kind::Call { then: Then(then), .. }, reply) => {
+                guarded(|| then(Ok(reply)));
                 Ok(())
             }
             (Kind::Ask { want, ask, form }, reply) => {
                 let Some(answer) = script::answer(&ask, &reply) else {
                     // `fail` answers all that is pending.
-                    self.pending.push_front(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
+                    self.lines[MAIN].pending.push_front(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
                     return Err(match reply {
                         Reply::Error(error) => answered(&error),
                         other => format!("answered in another form: {other:.100?}"),
@@ -468,57 +600,53 @@ impl IoThread {
 
     /// Fails what has taken too long. A process that was stopped for a while finds the answers
     /// first.
-    fn check_deadlines(&mut self, replies: &mut Vec<Reply>) {
-        if self.is_late(Instant::now()) {
-            let now = Instant::now();
-            self.advance(replies);
-            if self.is_late(now) {
+    fn check_deadlines(&mut self, line: usize, replies: &mut Vec<Reply>) {
+        let now = Instant::now();
+        if self.lines[line].is_late(now) {
+            self.advance(line, replies);
+            if self.lines[line].is_late(now) {
                 let timeout = self.shared.config.timeout;
-                self.fail(&format!("no answer within {timeout:?}"));
+                self.break_off(line, &format!("no answer within {timeout:?}"));
             }
         }
     }
 
-    fn is_late(&self, now: Instant) -> bool {
-        match &self.link {
-            Link::None => false,
-            Link::Resolving { until } | Link::Connecting { until, .. } => *until <= now,
-            Link::Connected(_) => self.pending.front().is_some_and(|pending| pending.until <= now),
-        }
-    }
-
-    fn disconnect(&mut self) {
-        if let Link::Connecting { connection, .. } | Link::Connected(connection) =
-            std::mem::replace(&mut self.link, Link::None)
-        {
+    fn disconnect(&mut self, line: usize) {
+        let Line { link, first_until, .. } = &mut self.lines[line];
+        *first_until = None;
+        if let Link::Connecting { connection, .. } | Link::Connected(connection) = std::mem::replace(link, Link::None) {
             connection.close(self.poll.registry());
         }
-        self.first_until = None;
     }
 
     /// Takes the store down, and answers what is pending.
     fn fail(&mut self, error: &str) {
-        self.disconnect();
+        self.disconnect(MAIN);
         let error = StoreError::new(format!("{}: {error}", self.shared.config.address));
         let probe_at = Some(Instant::now() + self.probe.failed());
         let counters = &self.shared.counters;
-        if self.down.is_none() {
+        let was_down = self.down.is_some();
+        if !was_down {
             Counters::add(&counters.losses);
         }
         let failed = self.down.take().map_or_else(HashMap::new, |down| down.failed);
         self.shared.set_up(false);
         let mut down = Box::new(Down { error, probe_at, failed });
-        for Pending { kind, .. } in self.pending.drain(..) {
+        for Pending { kind, .. } in self.lines[MAIN].pending.drain(..) {
             match kind {
                 Kind::Ask { want, .. } => down.refuse(want, counters),
                 Kind::Ping(pong) => {
                     let _ = pong.send(Err(down.error.clone()));
                 }
+                Kind::Call { then: Then(then), .. } => drop(guarded(|| then(Err(down.error.clone())))),
                 Kind::Introduction(_) | Kind::Probe => {}
             }
         }
         self.down = Some(down);
         self.refuse_all();
+        if !was_down {
+            self.news.tell(|listener| listener.lost());
+        }
     }
 
     /// The store is up again.
@@ -526,9 +654,59 @@ impl IoThread {
         self.probe.succeeded();
         let Some(down) = self.down.take() else { return };
         // The connection was made for the probe. The time of the next request begins with it.
-        self.first_until = None;
+        self.lines[MAIN].first_until = None;
         self.shared.set_up(true);
         self.ready.extend(down.failed.into_values());
+        self.news.tell(|listener| listener.restored());
+    }
+}
+
+impl Line {
+    /// Moment at which the line breaks off; `None` if nothing is awaited.
+    fn until(&self) -> Option<Instant> {
+        match &self.link {
+            Link::None => None,
+            Link::Resolving { until } | Link::Connecting { until, .. } => Some(*until),
+            Link::Connected(_) => self.pending.front().map(|pending| pending.until),
+        }
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        self.until().is_some_and(|until| until <= now)
+    }
+}
+
+impl News {
+    fn subscription(&self) -> Command {
+        let mut command = Command::new(&["SUBSCRIBE"]);
+        for (channel, _) in &self.channels {
+            command.add(channel);
+        }
+        command
+    }
+
+    fn tell(&self, tell: impl Fn(&dyn Listener)) {
+        for listener in self.channels.iter().filter_map(|(_, listener)| listener.upgrade()) {
+            guarded(|| tell(&*listener));
+        }
+    }
+
+    /// Takes a message of the server.
+    fn take(&mut self, reply: &Reply) -> Result<(), String> {
+        let Reply::Array(items) = reply else { return Err("speaks another protocol than Redis".into()) };
+        let [Reply::Bulk(kind), Reply::Bulk(channel), payload] = &items[..] else { return Ok(()) };
+        let named = self.channels.iter().filter(|(name, _)| name.as_bytes() == channel);
+        for listener in named.filter_map(|(_, listener)| listener.upgrade()) {
+            match (&kind[..], payload) {
+                (b"subscribe", _) => {
+                    self.retries.succeeded();
+                    guarded(|| listener.subscribed());
+                }
+                (b"message", Reply::Bulk(payload)) => drop(guarded(|| listener.message(payload))),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

@@ -13,9 +13,13 @@ mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "memo")]
+mod tier;
 #[cfg(feature = "tls")]
 mod tls;
 
 pub use quota::RedisQuota;
 pub use redis::{Redis, RedisBuilder};
 pub use stats::RedisStats;
+#[cfg(feature = "memo")]
+pub use tier::RedisTier;

@@ -108,6 +108,18 @@ impl Redis {
         RedisQuota::new(self.store.clone(), name.as_ref())
     }
 
+    /// Returns the second tier of a memo, for
+    /// [`MemoBuilder::tier`](decor::MemoBuilder::tier). All processes that use the same server,
+    /// prefix, name and version share its values.
+    ///
+    /// # Examples
+    ///
+    /// See [`RedisTier`](crate::RedisTier).
+    #[cfg(feature = "memo")]
+    pub fn tier(&self, name: impl AsRef<str>) -> crate::RedisTier {
+        crate::RedisTier::new(self.store.clone(), name.as_ref())
+    }
+
     /// Asks the server for a sign of life, at most for the [timeout](RedisBuilder::timeout). While
     /// the server is known to be down, fails at once with the last error.
     ///

@@ -3,6 +3,7 @@
 use crate::{
     keys::Keys,
     resp::{Command, Reply},
+    store::Call,
 };
 use decor::shared::{Answer, Ask, Grant, Limits, RunAnswer};
 use std::{sync::LazyLock, time::Duration};
@@ -19,13 +20,14 @@ static WINDOWS: LazyLock<Script> =
 static PACED: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("lua/ground.lua"), include_str!("lua/paced.lua"))));
 
-struct Script {
+#[derive(Debug)]
+pub(crate) struct Script {
     source: &'static str,
     sha: String,
 }
 
 impl Script {
-    fn new(source: &'static str) -> Self {
+    pub(crate) fn new(source: &'static str) -> Self {
         Self { source, sha: sha1_smol::Sha1::from(source).digest().to_string() }
     }
 }
@@ -47,6 +49,22 @@ fn micros(time: Duration) -> i64 {
 /// Microseconds, rounded down.
 fn whole_micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros().min(LONGEST)).unwrap_or(i64::MAX)
+}
+
+/// A command that is no request of a limiter.
+pub(crate) fn call_command(call: &Call, form: Form) -> Command {
+    let mut command = match (call.script, form) {
+        (Some(script), Form::Hash) => Command::new(&["EVALSHA", &script.sha]),
+        (Some(script), Form::Whole) => Command::new(&["EVAL", script.source]),
+        (None, _) => Command::default(),
+    };
+    if call.script.is_some() {
+        command.add_number(call.keys);
+    }
+    for word in &call.words {
+        command.add(word);
+    }
+    command
 }
 
 /// The command of a request. `fresh` is the epoch of the state if there is none yet.

@@ -1,15 +1,15 @@
 //! The state that the handles of a store and its I/O thread share.
 
-use crate::{address::Address, io_thread::IoThread, keys::Keys, stats::Counters};
+use crate::{address::Address, io_thread::IoThread, keys::Keys, resp::Reply, script::Script, stats::Counters};
 use decor::shared::{Asker, StoreError};
 use futures::channel::oneshot;
 use mio::{Poll, Token, Waker};
 use std::{
     collections::VecDeque,
-    io,
+    fmt, io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -28,9 +28,59 @@ pub(crate) struct Want {
 
 pub(crate) type Pong = oneshot::Sender<Result<(), StoreError>>;
 
+/// A command of another part than a limiter.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// `None` for a command by its name, which is the first of the words.
+    pub(crate) script: Option<&'static Script>,
+    /// Number of keys, which are the first of the words of a script.
+    pub(crate) keys: u32,
+    pub(crate) words: Vec<Vec<u8>>,
+}
+
+/// The work after a command, on the I/O thread.
+pub(crate) struct Then(pub(crate) Box<dyn FnOnce(Result<Reply, StoreError>) + Send>);
+
+impl fmt::Debug for Then {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Then")
+    }
+}
+
+/// Work on the I/O thread at a moment.
+pub(crate) trait Job: Send + Sync + fmt::Debug {
+    fn run(self: Arc<Self>);
+}
+
+/// A part that hears of the store and of a channel.
+pub(crate) trait Listener: Send + Sync + fmt::Debug {
+    /// The channel is subscribed, perhaps anew: messages may have been lost.
+    fn subscribed(&self);
+
+    fn message(&self, payload: &[u8]);
+
+    /// The store has gone down.
+    fn lost(&self);
+
+    /// The store is up again.
+    fn restored(&self);
+}
+
 /// A message to the I/O thread.
 #[derive(Debug)]
 pub(crate) enum Message {
+    Call(Call, Then),
+    Job {
+        job: Arc<dyn Job>,
+        at: Instant,
+    },
+    /// Subscribes a channel for as long as its listener lives.
+    Listen {
+        channel: String,
+        listener: Weak<dyn Listener>,
+    },
+    /// The subscription hears nothing any more.
+    IsDeaf,
     /// `at` is `None` for as soon as possible.
     Want {
         want: Want,

@@ -8,12 +8,7 @@ use super::{
     promise::Promise,
     state::Core,
 };
-use crate::{
-    Error,
-    clock::nanos,
-    layer::MemoOutcome,
-    sync::Arc,
-};
+use crate::{Error, clock::nanos, layer::MemoOutcome, sync::Arc};
 use std::{
     fmt,
     hash::Hash,
