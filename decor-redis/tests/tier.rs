@@ -253,7 +253,7 @@ async fn a_change_without_its_message_is_noticed() {
 #[tokio::test]
 async fn a_new_subscription_forgets_all() {
     let Some(server) = Server::start(&[]) else { return skip("a_new_subscription") };
-    let [a, _] = Process::two(&server);
+    let [a, _b] = Process::two(&server);
     a.get(7, ms(0)).await;
     until("it is subscribed", || server.command(&["PUBSUB", "NUMSUB", "decor:users:v0"]).ends_with('2')).await;
     sleep(ms(50)).await;
@@ -275,7 +275,12 @@ async fn garbage_is_a_miss_and_is_replaced() {
         a.memo.settled().await.unwrap();
         until("the other hears of it", || b.memo.get(&7).is_none()).await;
     }
-    assert_eq!((a.memo.stats().undecodable, a.loads()), (3, 3));
+    // A key of another type.
+    server.command(&["RPUSH", &value_key(7), "x"]);
+    assert_eq!(a.get(7, ms(0)).await, "7 by load 3");
+    a.memo.settled().await.unwrap();
+    assert_eq!(b.get(7, ms(0)).await, "7 by load 3");
+    assert_eq!((a.memo.stats().undecodable, a.loads()), (4, 4));
 }
 
 #[tokio::test]

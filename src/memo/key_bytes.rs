@@ -151,7 +151,7 @@ mod tests {
     use proptest::prelude::*;
     use std::hash::BuildHasher;
 
-    #[derive(Hash)]
+    #[derive(Debug, Hash)]
     enum Part {
         Text(String),
         Bytes(Vec<u8>),

@@ -12,10 +12,17 @@
 --          3, rest of the lock in ms             wait: another process loads
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
-local value = ARGV[4] == '' and redis.call('GET', KEYS[1])
-if value and tonumber(string.sub(value, 17, 36)) < tonumber(ARGV[3]) then value = false end
+local value = ARGV[4] == '' and redis.pcall('GET', KEYS[1])
+local fresh
 if value then
-  local fresh = tonumber(string.sub(value, 1, 16))
+  -- A key of another type, or a value without its head: the program cannot read it either.
+  if type(value) == 'table' then return { 0, -1, '' } end
+  local generation = tonumber(string.sub(value, 17, 36))
+  fresh = tonumber(string.sub(value, 1, 16))
+  if not fresh or not generation then return { 0, -1, value } end
+  if generation < tonumber(ARGV[3]) then value = false end
+end
+if value then
   if fresh == 0 then return { 0, -1, value } end
   if fresh > now then return { 0, fresh - now, value } end
 end
