@@ -3,7 +3,8 @@
 //!
 //! A decorated function is a value with a method `call`, because on stable Rust a type of a
 //! library cannot be called as `fetch(42)`. The method takes the function's own arguments. The
-//! [prelude](crate::prelude) has the method, for 0 to 8 arguments.
+//! [prelude](crate::prelude) has the method, for 0 to 8 arguments. Without it, rustc proposes the
+//! trait `Call1`: write `use decor::prelude::*;` instead.
 //!
 //! # Examples
 //!

@@ -15,22 +15,25 @@ thread_local! {
 /// The end of a limit that has begun to count, on its clock.
 type End = (Instant, Clock);
 
-/// The moment at which the nearest [`timeout`](crate::FnExt::timeout) around the call in progress
+/// The moment at which the first [`timeout`](crate::FnExt::timeout) around the call in progress
 /// passes.
 ///
 /// Decorators within a limit know the deadline. A retry begins no wait that ends after it, and
 /// returns its own last error at once, for the reason
 /// [`DeadlineReached`](crate::GiveUpReason::DeadlineReached). A limiter that may refuse a call, as
 /// in [`rate_limited_within`](crate::FnExt::rate_limited_within), refuses a wait that is known to
-/// end after the deadline. A function can read the deadline, to tell a server how long its
-/// answer matters, or to leave out work that would come too late.
+/// end after the deadline. A concurrency limiter does not know how long the calls in progress take.
+/// If it may refuse a call, as in
+/// [`concurrency_limited_within`](crate::FnExt::concurrency_limited_within), the wait ends at the
+/// deadline, with the limiter's own error. A function can read the deadline, to tell a server how
+/// long its answer matters, or to leave out work that would come too late.
 ///
-/// If limits are nested, the nearest counts. The deadline belongs to the call. Each task sees that
-/// of its own call, even if the calls of several tasks take turns on one thread. A sync call that
-/// runs on another thread because of its limit sees the deadline there. A task or a thread that the
-/// call spawns has none. Neither has a load that is [`detached`](crate::Memoized::detached). Any
-/// other load of a memo has the deadline of the call that loads, and not those of the calls that
-/// wait for it.
+/// If limits are nested, the one that ends first counts, whichever is inside. The deadline belongs
+/// to the call. Each task sees that of its own call, even if the calls of several tasks take turns
+/// on one thread. A sync call that runs on another thread because of its limit sees the deadline
+/// there. A task or a thread that the call spawns has none. Neither has a load that is
+/// [`detached`](crate::Memoized::detached). Any other load of a memo has the deadline of the call
+/// that loads, and not those of the calls that wait for it.
 ///
 /// The limit of an async call begins to count when the call is first pending. Before, the deadline
 /// is the whole limit from now.

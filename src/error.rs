@@ -74,8 +74,8 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// A concurrency limiter had no permit for the call at once, or within the time that the call
-    /// may wait, or its queue is full. The function was not called. [Transient](crate::Transient),
-    /// because permits come back when other calls end.
+    /// may wait or has left, or its queue is full. The function was not called.
+    /// [Transient](crate::Transient), because permits come back when other calls end.
     #[error("{name} is at its limit of {limit} ({waiting} waiting)")]
     ConcurrencyLimited {
         /// The name of the limiter, or `the concurrency limiter` if it has none.
@@ -486,6 +486,16 @@ impl ConfigError {
     /// ```
     pub fn allowed(&self) -> &'static str {
         self.allowed
+    }
+}
+
+/// Checks that a config does not rename a handle: it has no name, or the name that the handle has.
+pub(crate) fn unchanged_name(name: Option<&str>, of_config: Option<&str>) -> Result<(), ConfigError> {
+    match of_config {
+        Some(other) if name != Some(other) => {
+            Err(ConfigError::new("name", format_args!("{other:?}"), "left as it is, because a handle keeps its name"))
+        }
+        _ => Ok(()),
     }
 }
 

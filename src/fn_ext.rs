@@ -261,9 +261,10 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// The limit holds for all that stands before it. Several timeouts in one chain are usual;
     /// [`.labelled("total")`](Timeout::labelled) tells them apart in the error.
     ///
-    /// What stands before it knows how much time is left: a retry begins no delay that ends after
-    /// the limit, and a limiter that may refuse a call refuses a wait that is known to. Both return
-    /// their own error, and return it earlier. The function knows as well, by
+    /// What stands before it knows how much time is left. A retry begins no delay that ends after
+    /// the limit. A rate limiter that may refuse a call refuses a wait that ends after the limit.
+    /// Both return their own error, and return it earlier. A concurrency limiter that may refuse a
+    /// call returns its own error at the limit. The function knows as well, by
     /// [`Deadline::current`](crate::Deadline::current).
     ///
     /// | place | bounds |
@@ -947,7 +948,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// [`CircuitBreaker`](crate::CircuitBreaker) describes when the circuit opens and closes. The
     /// breaker is shared: give all functions that call a service the same one. Every `Err` counts
-    /// as a failure, until [`when`](crate::Around::when),
+    /// as a failure, unless [`when`](crate::Around::when),
     /// [`when_result`](crate::Around::when_result), [`transient`](crate::Around::transient) or
     /// [`ignoring`](crate::Around::ignoring) follows and chooses the results. Takes [`Fallible`]
     /// outputs.
@@ -966,7 +967,8 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// turn comes, and each attempt counts. [`unless_open`](Self::unless_open) behind the limiter
     /// keeps calls from queueing while the circuit is open.
     ///
-    /// A retry that is `.transient()` returns a refusal at once. With
+    /// An attempt that opens the circuit is retried as any other: its delay passes, and the next
+    /// attempt is refused. A retry that is `.transient()` returns that refusal at once. With
     /// `.retry_after(|e| e.retry_after())`, a retry of all errors waits until the circuit is
     /// half-open.
     ///
@@ -1162,14 +1164,16 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// The closure takes each argument by reference, with its type written. It runs when the call
     /// is made. If the decorator stands before a retry, the closure runs for each attempt. Takes
     /// [`Fallible`] outputs. Stands where [`concurrency_limited`](Self::concurrency_limited)
-    /// stands. The wait has no limit of its own. Behind the other decorators with a limiter,
-    /// [`.permits(..)`](crate::Around::permits) asks for several permits.
+    /// stands. The wait has no limit of its own, but ends at the limit of a `timeout` behind it.
+    /// Behind the other decorators with a limiter, [`.permits(..)`](crate::Around::permits) asks
+    /// for several permits.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument), if the call asks for
     /// [more permits than the limit](ConcurrencyLimiter#calls-for-more-than-the-limit).
-    /// [`Error::ConcurrencyLimited`](crate::Error::ConcurrencyLimited), if the queue is full.
+    /// [`Error::ConcurrencyLimited`](crate::Error::ConcurrencyLimited), if the queue is full, or if
+    /// the call's [`Deadline`](crate::Deadline) comes before the permits.
     /// [`Error::Closed`](crate::Error::Closed), if the limiter is
     /// [closed](ConcurrencyLimiter::close).
     ///
@@ -1266,12 +1270,14 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// # Place in a chain
     ///
     /// Stands where [`concurrency_limited`](Self::concurrency_limited) stands. `max_wait` bounds
-    /// the wait for one permit. Before `retry_with`, it bounds the wait of each attempt.
+    /// the wait for one permit. Before `retry_with`, it bounds the wait of each attempt. If the
+    /// limit of a `timeout` behind it passes earlier, the wait ends then.
     ///
     /// # Errors
     ///
     /// [`Error::ConcurrencyLimited`](crate::Error::ConcurrencyLimited), if the wait ends without a
-    /// permit, or if the queue is full. [`Error::Closed`](crate::Error::Closed), if the limiter is
+    /// permit, at `max_wait` or at the call's [`Deadline`](crate::Deadline), or if the queue is
+    /// full. [`Error::Closed`](crate::Error::Closed), if the limiter is
     /// [closed](ConcurrencyLimiter::close).
     ///
     /// # Panics
@@ -1756,6 +1762,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     ///
     /// The answer itself has no limit. If it may wait, a `timeout` behind it bounds both.
     ///
+    /// A `logged` behind the fallback logs an answered failure as a success. A `logged` before it
+    /// logs the failure. To tell an answer from the function's own output, put a mark into the
+    /// output, as the example `llm_client` does.
+    ///
+    /// [`Transient`](crate::Transient) does not choose the failures to answer, because the refusal
+    /// of a breaker, which needs an answer most, is not transient.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future drops the call, or the answer that has begun. No answer begins then. If
@@ -2045,6 +2058,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// Fails, delays and hangs calls by a [`Chaos`](crate::Chaos), to try the chain behind it.
     ///
     /// The closure makes the error of a call that fails. Such a call does not call the function. A
+    /// [breaker](Self::guarded_by) behind it counts the failure all the same, as one of a server. A
     /// call that hangs waits until it is dropped. A sync call that hangs waits until its caller
     /// abandons it, as after a [`timeout`](Self::timeout), or until its
     /// [`CancelToken`](crate::blocking::CancelToken) is cancelled. A slow call calls the function

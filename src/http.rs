@@ -26,6 +26,11 @@
 //!     .layer(from_fn_with_state(limiter, limited));
 //! ```
 //!
+//! If the handler hangs, every caller has a 504 after 5 s. With the feature `tower`,
+//! [`http_layer`](crate::tower::http_layer) turns a chain into such a middleware, in one line.
+//! [`ConcurrencyPermit::until_end_of`](crate::ConcurrencyPermit::until_end_of) holds a permit until
+//! the body of the response has ended.
+//!
 //! | error | status | `Retry-After` | body |
 //! |---|---|---|---|
 //! | `RateLimited` | 429 Too Many Requests | the wait | the error's text |
@@ -98,6 +103,8 @@
 //!
 //! If the server hangs, every caller has its error after 18 s: three attempts of 5 s, with waits of
 //! 1 s and 2 s. A hint of the server can stretch the waits, up to 30 s in all.
+//!
+//! [`guide::clients`](crate::guide::clients) has a whole client with reqwest.
 
 use crate::{Error, Transient, clock};
 use ::http::{

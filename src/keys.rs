@@ -3,7 +3,6 @@
 //! Keys are spread over shards. All shards share one bound on the number of keys.
 
 use crate::{
-    ConfigError,
     clock::Nanos,
     sync::{Arc, AtomicU64, Mutex, Ordering, lock, try_lock},
 };
@@ -27,14 +26,6 @@ const SHARDS: usize = if cfg!(shuttle) { 2 } else { 16 };
 /// Maximum number of keys in one shard that a lookup checks for idleness. More than a lookup can
 /// add, and few enough to be cheap.
 pub(crate) const CHECKS_PER_LOOKUP: usize = 16;
-
-/// Default of the maximum number of keys.
-pub(crate) const DEFAULT_MAX_KEYS: usize = 1 << 16;
-
-/// Checks a maximum number of keys.
-pub(crate) fn checked_keys(max_keys: usize) -> Result<usize, ConfigError> {
-    if max_keys == 0 { Err(ConfigError::new("max_keys", max_keys, "at least 1")) } else { Ok(max_keys) }
-}
 
 /// Maximum number of keys that are forgotten to make room for one.
 const FORGOTTEN_PER_KEY: usize = 4;
@@ -69,6 +60,27 @@ pub(crate) trait Template {
     /// The counts of a handle that no caller holds any more.
     fn last_stats(&self, handle: &Self::Handle) -> Self::Stats {
         self.stats(handle)
+    }
+}
+
+/// Says if a setting of one key differs from that of all keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Own {
+    #[default]
+    No,
+    /// Set on the key's limiter, and not yet compared with the setting of all keys.
+    Undecided,
+    /// Set on the key's limiter to another value than that of all keys. Stays `Yes` if both become
+    /// equal by a change for all keys, because that may change back.
+    Yes,
+}
+
+impl Own {
+    /// Compares the setting with that of all keys, if that is not done yet.
+    pub(crate) fn decide(&mut self, differs: impl FnOnce() -> bool) {
+        if *self == Self::Undecided {
+            *self = if differs() { Self::Yes } else { Self::No };
+        }
     }
 }
 

@@ -64,9 +64,10 @@
 //! | [`decorated_by`](FnExt::decorated_by) | | yes | adds all decorators of a [`stack`](stack()), which is written once for any number of functions |
 //!
 //! [`FnExt`] describes the decorators of functions, async and sync. [`FutureExt`] describes those
-//! of futures, with the same names and meanings. Sync functions have the decorators after
-//! `.blocking()`: see [`blocking`]. A future does not show its arguments. `by a given key`
-//! therefore means that the method takes the key itself, in place of a closure that makes the key.
+//! of futures, with the same names and meanings. [`StreamExt`] has a permit and a time limit for
+//! each item of a stream. Sync functions have the decorators after `.blocking()`: see [`blocking`].
+//! A future does not show its arguments. `by a given key` therefore means that the method takes the
+//! key itself, in place of a closure that makes the key.
 //!
 //! # Reading a chain
 //!
@@ -100,7 +101,7 @@
 //!     .hedged(&hedge) // a second call beside one of the slowest
 //!     .retry_with(RetryPolicy::fixed(secs(1)))
 //!     .transient()
-//!     .budgeted(&budget) // hedges and retries share a budget
+//!     .budgeted(&budget) // hedges and retries share a budget, and each success pays for both
 //!     .timeout(secs(8)) // limit of each load
 //!     .memoized(&users)
 //!     .timeout(secs(10)) // limit of each caller
@@ -276,9 +277,9 @@
 //!   outside of a runtime.
 //! - **Dropping is safe** at every await, and counts as an outcome. `timed` and `logged` report a
 //!   dropped call as `cancelled`, and a panic as `panicked`.
-//! - **A handle is shared.** A [`RateLimiter`], a [`RetryBudget`], a [`CircuitBreaker`] or a
-//!   [`Memo`] is cheap to clone, and a clone is the same handle. A handle serves tasks and threads,
-//!   and a limiter serves functions of any return type.
+//! - **A handle is shared.** A [`RateLimiter`], a [`ConcurrencyLimiter`], a [`CircuitBreaker`], a
+//!   [`RetryBudget`], a [`Hedge`] or a [`Memo`] is cheap to clone, and a clone is the same handle.
+//!   A handle serves tasks and threads, and a limiter serves functions of any return type.
 //! - **Success costs next to nothing.** A call that succeeds at once allocates nothing and spawns
 //!   no task, except with `boxed` and `detached`. No clock is read without need, and no log line is
 //!   formatted without a listener.
@@ -321,10 +322,15 @@
 //! # Features
 //!
 //! - `http`: [errors as HTTP responses](http), and `Retry-After` of a server for retries.
+//! - `reqwest`: [`Transient`] for `reqwest::Error`, and `http`. [`guide::clients`] has a client.
 //! - `memo` (on by default): the [`Memo`], which depends on the `moka` crate.
+//! - `macros`: [`#[decorated(..)]`](decorated), a chain written above a function.
 //! - `chaos`: [`Chaos`], faults by script or by seed, to try a chain.
+//! - `serde`: [configs from files, and statistics for output](mod@serde).
 //! - `test-util`: a virtual clock for threads, to test blocking code without waiting, and a store
 //!   for limits that processes share.
+//! - `tower`: [services in chains, chains as services and layers](tower); with `http`, a layer that
+//!   answers 429, 503 and 504 by itself.
 //! - `fast-clock`: times by the counter of the processor, which the `quanta` crate reads. A hit of
 //!   a memo and a free permit take half of their time or less. [Clocks](#clocks) has the price.
 //!
@@ -334,12 +340,24 @@
 //! `tracing_subscriber::fmt::init()`), under the targets `decor::call` (timed, logged, deprecated),
 //! `decor::retry`, `decor::breaker` and `decor::shared` (failures of a store).
 //! `RUST_LOG=info,decor=debug` shows all of them. `RUST_LOG=info,decor::retry=off` hides the events
-//! of retries. Each [policy](RetryPolicy#logs) sets the levels of its retries. `timed` and `logged`
+//! of retries. Each [policy](RetryPolicy#logs) sets the levels of its retries. Hedges and fallbacks
+//! emit no event: [`Hedge::stats`] counts the hedges, and a `logged` before a fallback logs the
+//! failures that it answers. `timed` and `logged`
 //! do not support tracing's feature `log`, which sends events to a `log` logger if there is no
 //! subscriber.
 #![forbid(unsafe_code)]
 // Without a feature, links to its items are broken. docs.rs has all features.
-#![cfg_attr(not(all(feature = "chaos", feature = "memo")), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(
+    not(all(
+        feature = "chaos",
+        feature = "http",
+        feature = "macros",
+        feature = "memo",
+        feature = "serde",
+        feature = "tower"
+    )),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 
 mod attempt;
 pub mod blocking;
@@ -360,6 +378,7 @@ mod error;
 mod fallible;
 mod fn_ext;
 mod future_ext;
+pub mod guide;
 mod hedge;
 #[cfg(feature = "http")]
 pub mod http;
@@ -374,14 +393,20 @@ mod policy;
 pub mod prelude;
 mod random;
 mod rate_limiter;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 mod retry_budget;
 mod ring;
+#[cfg(feature = "serde")]
+pub mod serde;
 mod stream_ext;
 mod striped;
 mod sync;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 mod thread;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod trace;
 mod transient;
 
@@ -400,11 +425,97 @@ pub use circuit_breaker::{
 };
 #[doc(hidden)] // for the tests of the feature
 pub use clock::HAS_FAST_CLOCK;
+#[cfg(feature = "http")]
+pub use concurrency_limiter::HeldBody;
 pub use concurrency_limiter::{
     ConcurrencyLimiter, ConcurrencyLimiterBuilder, ConcurrencyPermit, ConcurrencyStats, KeyedConcurrencyLimiter,
     KeyedConcurrencyLimiterBuilder,
 };
 pub use deadline::Deadline;
+/// Decorates the function below, so that every call of the function goes through a chain.
+///
+/// The parentheses hold a chain as it is written behind a function:
+/// `#[decorated(.timeout(limit).logged())]`. The first decorator is the innermost. The function
+/// keeps its name, signature, visibility, generics, documentation and other attributes, and its
+/// callers see no difference. The name of the function is the name in errors and log lines.
+///
+/// - An async function is decorated as it is, and a sync one after `.blocking()`.
+/// - The chain is made at each call, so its handles are statics, or come from an expression such as
+///   `limiter()`. A handle that is made in the chain, as by `RateLimiter::new(..)`, would remember
+///   nothing, and is refused.
+/// - A method works too. The method without its decorators is private, and is named
+///   `fetch_undecorated` if the method is `fetch`. The receiver is the first argument of closures
+///   over arguments. The chain of a method cannot name `self`.
+/// - A body that calls its own function calls the decorated one.
+/// - A method in an `impl` of a trait cannot be decorated, because it would need a method beside it
+///   that the trait lacks. Decorate a method of the type, and call it.
+///
+/// Needs the feature `macros`.
+///
+/// # Errors
+///
+/// The function has the errors of its chain.
+///
+/// # Examples
+///
+/// ```
+/// use decor::{decorated, prelude::*};
+/// use std::{io, sync::LazyLock, time::Duration};
+///
+/// const TTL: Duration = Duration::from_secs(300);
+/// static USERS: LazyLock<Memo<u64, String>> = LazyLock::new(|| Memo::ttl(TTL));
+///
+/// /// Asks for a user, at most 2 s in all.
+/// #[decorated(
+///     .timeout(Duration::from_secs(1))
+///     .memoized(&USERS)
+///     .timeout(Duration::from_secs(2))
+/// )]
+/// async fn user(id: u64) -> io::Result<String> {
+///     Ok(format!("user {id}"))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> io::Result<()> {
+/// assert_eq!(user(42).await?, "user 42");
+/// assert_eq!(user(42).await?, "user 42");
+/// assert_eq!(USERS.stats().loads, 1);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A method, and a sync function:
+///
+/// ```
+/// use decor::{decorated, prelude::*};
+/// use std::{fs, io, sync::LazyLock, time::Duration};
+///
+/// static POLICY: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default);
+///
+/// struct Client { host: String }
+///
+/// impl Client {
+///     #[decorated(.timeout(Duration::from_secs(1)).retry_with(&*POLICY).transient())]
+///     async fn get(&self, path: &str) -> io::Result<String> {
+///         Ok(format!("{}/{path}", self.host))
+///     }
+/// }
+///
+/// #[decorated(.retry_with(&*POLICY).transient().timed("read"))]
+/// fn read(path: &str) -> io::Result<String> {
+///     fs::read_to_string(path)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> io::Result<()> {
+/// let client = Client { host: "api.example".into() };
+/// assert_eq!(client.get("users").await?, "api.example/users");
+/// assert!(read("Cargo.toml")?.contains("decor"));
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "macros")]
+pub use decor_macros::decorated;
 #[doc(hidden)]
 pub use decorators::DECORATORS;
 #[cfg(feature = "memo")]
@@ -425,11 +536,11 @@ pub use future_ext::FutureExt;
 pub use hedge::{Hedge, HedgeStats};
 pub use layer::{Around, MemoOutcome, Outcome};
 #[cfg(feature = "memo")]
-pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoKey, MemoStats, Negative};
+pub use memo::{Cacheable, Eviction, KeyPart, Memo, MemoBuilder, MemoConfig, MemoKey, MemoStats, Negative};
 pub use name::Name;
 pub use policy::{
     Backoff, CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow, ConcurrencyConfig, HedgeConfig, Jitter,
-    OnFailure, Permits, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule,
+    OnFailure, Permits, RateLimit, RateLimiterConfig, RetryBudgetConfig, RetryConfig, RetryPolicy, Schedule,
 };
 #[cfg(feature = "chaos")]
 pub use policy::{ChaosConfig, Fault};

@@ -190,6 +190,38 @@ impl From<Cow<'static, str>> for Name {
     }
 }
 
+/// Writes the text.
+///
+/// # Examples
+///
+/// ```
+/// let name = decor::Name::from("users");
+/// assert_eq!(serde_json::to_string(&name)?, "\"users\"");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[cfg(feature = "serde")]
+impl serde::Serialize for Name {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self)
+    }
+}
+
+/// Reads a text.
+///
+/// # Examples
+///
+/// ```
+/// let name: decor::Name = serde_json::from_str("\"users\"")?;
+/// assert_eq!(name, "users");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Name {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(Self::from)
+    }
+}
+
 /// The name of the async function that made a future of type `F`, for a gate that shows it.
 ///
 /// A function's name is [`Function::name`](crate::layer::Function::name).

@@ -16,16 +16,28 @@
 //! ```
 
 pub use crate::{
-    BoxedFn, Callable, CallableMut as _, CallableOnce as _, CircuitBreaker, ConcurrencyLimiter, Failure, FnExt as _,
-    FutureExt as _, Hedge, Jitter, KeyedBreaker, KeyedLimiter, RateLimiter, RetryBudget, RetryPolicy, StreamExt as _,
-    Transient,
-    call::spread::{
-        Call0 as _, Call1 as _, Call2 as _, Call3 as _, Call4 as _, Call5 as _, Call6 as _, Call7 as _, Call8 as _,
-    },
-    diagnostics::MissingBlocking as _,
+    BoxedFn, Callable, CircuitBreaker, ConcurrencyLimiter, Failure, Hedge, Jitter, KeyedBreaker, KeyedLimiter,
+    RateLimiter, RetryBudget, RetryPolicy, Transient,
 };
-
-pub use crate::call::blocking::{Callable as _, CallableMut as _, CallableOnce as _, Run as _, SyncFn as _};
 
 #[cfg(feature = "memo")]
 pub use crate::Memo;
+
+#[doc(hidden)]
+pub use methods::*;
+
+/// The traits alone, all without their names, so that they clash with no name of a program.
+#[doc(hidden)]
+pub mod methods {
+    pub use crate::{
+        Callable as _, CallableMut as _, CallableOnce as _, FnExt as _, FutureExt as _, StreamExt as _,
+        call::{
+            blocking::{Callable as _, CallableMut as _, CallableOnce as _, Run as _, SyncFn as _},
+            spread::{
+                Call0 as _, Call1 as _, Call2 as _, Call3 as _, Call4 as _, Call5 as _, Call6 as _, Call7 as _,
+                Call8 as _,
+            },
+        },
+        diagnostics::MissingBlocking as _,
+    };
+}

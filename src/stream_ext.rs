@@ -56,6 +56,9 @@ pub trait StreamExt: Stream + Sized {
     /// The item comes first, then its permit. A permit that was taken before would age while the
     /// stream is pending. The stream is not polled while an item waits for its permit.
     ///
+    /// Stands behind [`timeout_each`](Self::timeout_each), so that the wait for a permit does not
+    /// count as a silence of the stream.
+    ///
     /// # Cancel safety
     ///
     /// If `next()` is dropped, the stream keeps the item and its place in the limiter's queue. If
@@ -91,6 +94,9 @@ pub trait StreamExt: Stream + Sized {
     /// with the item. Work of the consumer between two items does not count. When the limit passes,
     /// the stream yields one [`Error::TimedOut`](crate::Error::TimedOut), drops the decorated
     /// stream, and ends. [`.first(..)`](TimeoutEach::first) sets another limit for the first item.
+    ///
+    /// Stands directly behind the source of the items. Behind [`rate_limited`](Self::rate_limited)
+    /// the limit would hold for the waits for permits too, and an item that waits would be lost.
     ///
     /// To bound the whole stream, decorate the function that consumes it with
     /// [`.timeout(..)`](crate::FnExt::timeout).

@@ -130,7 +130,7 @@ impl<C: blocking::CallableOnce<Args>, Args> blocking::CallableOnce<Args> for Lat
 
     #[inline]
     fn call_once(self, args: Args) -> C::Output {
-        called::mark(self.0.holds_back());
+        called::mark_blocking(self.0.holds_back());
         self.0.call_once(args)
     }
 
@@ -156,7 +156,7 @@ impl<C: blocking::CallableOnce<Args>, Args> blocking::CallableOnce<Args> for Lat
 impl<C: blocking::CallableMut<Args>, Args> blocking::CallableMut<Args> for Late<C> {
     #[inline]
     fn call_mut(&mut self, args: Args) -> C::Output {
-        called::mark(self.0.holds_back());
+        called::mark_blocking(self.0.holds_back());
         self.0.call_mut(args)
     }
 }
@@ -164,7 +164,7 @@ impl<C: blocking::CallableMut<Args>, Args> blocking::CallableMut<Args> for Late<
 impl<C: blocking::Callable<Args>, Args> blocking::Callable<Args> for Late<C> {
     #[inline]
     fn call_with(&self, args: Args) -> C::Output {
-        called::mark(self.0.holds_back());
+        called::mark_blocking(self.0.holds_back());
         self.0.call_with(args)
     }
 }

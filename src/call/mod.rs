@@ -219,7 +219,7 @@ where
     C: CallableOnce<Args>,
 {
     /// Calls a clone each time.
-    #[cfg(feature = "memo")]
+    #[cfg(any(feature = "memo", feature = "tower"))]
     pub(crate) fn cloning(callable: C, args: Args) -> Self
     where
         C: Clone,

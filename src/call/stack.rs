@@ -14,8 +14,12 @@ use std::{convert::Infallible, fmt, future::Pending, marker::PhantomData, panic:
 ///
 /// # What does not fit
 ///
-/// - A stack knows neither arguments nor values. Decorators that look at them do not fit:
-///   `validated`, `memoized`, limits by key. Add these to the decorated function.
+/// - A stack knows neither arguments nor values. Decorators that take or make them do not fit:
+///   `validated`, `memoized`, `fallback`, `fallback_to`, and limiters or breakers by key or by the
+///   arguments. Add these to the decorated function. All others fit, with their handles.
+/// - A stack with a `hedged` decorates async functions only. A stack is `Clone`, and a stack is
+///   decorated as a function is: `base.clone().hedged(&hedge)` for async functions, and `base` for
+///   sync ones.
 /// - A stack has one error type. For several error types, write the stack in a macro.
 /// - A stack's type names each decorator, and no `impl Trait` stands for it. A function therefore
 ///   cannot return a stack: keep it in a variable, or return the decorated functions.
@@ -33,8 +37,10 @@ use std::{convert::Infallible, fmt, future::Pending, marker::PhantomData, panic:
 /// }
 ///
 /// let limiter = RateLimiter::new(10, Duration::from_secs(1));
+/// let breaker = CircuitBreaker::consecutive(5);
 /// let standard = decor::stack::<Error>()
 ///     .timeout(Duration::from_secs(2))
+///     .guarded_by(&breaker)
 ///     .rate_limited(&limiter)
 ///     .retry_with(RetryPolicy::default())
 ///     .transient()

@@ -5,7 +5,7 @@ use crate::{
     ConfigError,
     error::or_panic,
     policy::{ChaosConfig, ChaosPlan, Fault},
-    sync::{Arc, AtomicBool, AtomicU64, Ordering::Relaxed},
+    sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering::Relaxed, lock},
 };
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-/// Faults for calls, to try a chain before a real server does: failures, hangs and slow calls.
+/// Faults for calls, to test a chain without a server that fails: failures, hangs and slow calls.
 ///
 /// Give it to [`.chaotic(&chaos, || ApiError::Busy)`](crate::FnExt::chaotic). The faults come from
 /// a [script](Self::script), one for each call, or are [drawn by a seed](Self::seeded). Either way
@@ -51,7 +51,7 @@ use std::{
 pub struct Chaos(Arc<Core>);
 
 struct Core {
-    plan: ChaosPlan,
+    plan: Mutex<ChaosPlan>,
     is_on: AtomicBool,
     /// Number of calls that have got a fault or passed.
     calls: AtomicU64,
@@ -118,10 +118,10 @@ impl Chaos {
     /// assert_eq!(error.to_string(), "`failing` is 10, but must be between 0 and 1");
     /// ```
     pub fn try_failing(self, share: f64) -> Result<Self, ConfigError> {
-        self.0.plan.with("failing", share, |config| config.failing = share).map(Self::with)
+        self.plan().with("failing", share, |config| config.failing = share).map(Self::with)
     }
 
-    /// Lets this share of the calls wait for so long before the function is called. Returns another
+    /// Lets this share of the calls wait for `by` before the function is called. Returns another
     /// handle, with counts of its own.
     ///
     /// # Panics
@@ -157,7 +157,7 @@ impl Chaos {
     /// ```
     pub fn try_slowing(self, share: f64, by: Duration) -> Result<Self, ConfigError> {
         let change = |config: &mut ChaosConfig| (config.slowing, config.slow_by) = (share, by);
-        self.0.plan.with("slowing", share, change).map(Self::with)
+        self.plan().with("slowing", share, change).map(Self::with)
     }
 
     /// Lets this share of the calls hang. Returns another handle, with counts of its own.
@@ -188,18 +188,54 @@ impl Chaos {
     /// assert_eq!(error.to_string(), "`hanging` is 0.01, but must be left out of a script");
     /// ```
     pub fn try_hanging(self, share: f64) -> Result<Self, ConfigError> {
-        self.0.plan.with("hanging", share, |config| config.hanging = share).map(Self::with)
+        self.plan().with("hanging", share, |config| config.hanging = share).map(Self::with)
     }
 
     fn with(plan: ChaosPlan) -> Self {
         Self(Arc::new(Core {
-            plan,
+            plan: Mutex::new(plan),
             is_on: AtomicBool::new(true),
             calls: AtomicU64::new(0),
             failed: Count::default(),
             slowed: Count::default(),
             hung: Count::default(),
         }))
+    }
+
+    fn plan(&self) -> ChaosPlan {
+        lock(&self.0.plan).clone()
+    }
+
+    /// Changes the seed and the shares for calls that come from now on, such as those of a file
+    /// that was changed. The counts stay, and the numbers of the calls go on.
+    ///
+    /// # Errors
+    ///
+    /// If `Chaos::try_from(config)` fails, or the chaos has a script. The chaos then stays as it
+    /// is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{Chaos, ChaosConfig};
+    ///
+    /// let chaos = Chaos::seeded(7);
+    /// chaos.reload(&ChaosConfig { seed: 7, failing: 0.1, ..ChaosConfig::default() })?;
+    /// assert_eq!(chaos.to_string(), "seed 7, failing 0.1");
+    ///
+    /// let script = Chaos::script([]);
+    /// let refused = script.reload(&ChaosConfig::default()).unwrap_err();
+    /// assert_eq!(refused.to_string(), "`seed` is 0, but must be left out of a script");
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn reload(&self, config: &ChaosConfig) -> Result<(), ConfigError> {
+        let new = ChaosPlan::try_from(*config)?;
+        let mut plan = lock(&self.0.plan);
+        if let ChaosPlan::Script(_) = *plan {
+            return Err(ConfigError::new("seed", config.seed, "left out of a script"));
+        }
+        *plan = new;
+        Ok(())
     }
 
     /// Lets all further calls pass, until the chaos is [switched on](Self::switch_on) again. Such
@@ -271,7 +307,7 @@ impl Chaos {
             return Fault::Pass;
         }
         let Core { plan, calls, failed, slowed, hung, .. } = &*self.0;
-        let fault = plan.fault_of(calls.fetch_add(1, Relaxed));
+        let fault = lock(plan).fault_of(calls.fetch_add(1, Relaxed));
         let count = match fault {
             Fault::Pass => return fault,
             Fault::Fail => failed,
@@ -296,9 +332,22 @@ impl TryFrom<ChaosConfig> for Chaos {
     }
 }
 
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`ChaosConfig`].
+impl TryFrom<&ChaosConfig> for Chaos {
+    type Error = ConfigError;
+
+    fn try_from(config: &ChaosConfig) -> Result<Self, ConfigError> {
+        Self::try_from(*config)
+    }
+}
+
 impl fmt::Display for Chaos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.plan.fmt(f)
+        self.plan().fmt(f)
     }
 }
 

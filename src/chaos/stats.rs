@@ -12,6 +12,7 @@ use std::fmt;
 /// assert_eq!(stats.to_string(), "ChaosStats(calls=0, failed=0, slowed=0, hung=0)");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ChaosStats {
     /// Calls that got a fault or passed. Calls while the chaos was off are not included.

@@ -62,12 +62,11 @@ use std::fmt;
 /// by default. It becomes half-open at the next call, or the next time that its state is read. No
 /// task and no timer runs meanwhile.
 ///
-/// A half-open circuit lets calls through as probes. At most
-/// [`probes`](crate::CircuitBreakerBuilder::probes) run at once, minus those that have succeeded; 1
-/// by default. All other calls are refused. `probes` successes close the circuit. One failure opens
-/// it again. A probe that is dropped gives its place to another call. A probe that runs for
-/// `open_for` loses its place, so that a call that hangs does not keep the circuit half-open. Its
-/// result still counts.
+/// A half-open circuit lets a few calls through as probes, and refuses all others. The number of
+/// probes is [`probes`](crate::CircuitBreakerBuilder::probes), 1 by default. If all of them
+/// succeed, the circuit closes. If one fails, the circuit opens again. A probe that is dropped
+/// gives its place to another call. A probe that runs for `open_for` loses its place, so that a
+/// call that hangs does not keep the circuit half-open. Its result still counts.
 ///
 /// Each change of state begins a generation. The results of calls that began before the change are
 /// ignored, because they say nothing about the service as it is now.
@@ -161,7 +160,7 @@ impl CircuitBreaker {
     /// assert_eq!(decor::CircuitBreaker::builder().named("users").build().name(), "users");
     /// ```
     pub fn name(&self) -> &Name {
-        &self.core.settings().name
+        &self.core.identity().name
     }
 
     /// Returns the counts since the breaker was made.

@@ -3,11 +3,13 @@
 use super::{
     breaker::CircuitBreaker,
     change::CircuitChange,
-    settings::{OnChange, Settings},
+    settings::{Identity, OnChange, Settings},
     state::Core,
 };
 use crate::{
-    CircuitBreakerConfig, CircuitWindow, ConfigError, Name, RetryPolicy, error::or_panic, policy::DEFAULT_OPEN_FOR,
+    CircuitBreakerConfig, CircuitWindow, ConfigError, Name, RetryPolicy,
+    error::{or_panic, unchanged_name},
+    policy::{DEFAULT_OPEN_FOR, without_keys},
     sync::Arc,
 };
 use std::{fmt, time::Duration};
@@ -101,12 +103,13 @@ impl CircuitBreaker {
         Self::builder().among(failures, calls).try_build()
     }
 
-    /// Makes a breaker that opens if this share of the calls of the last `period` failed, and there
-    /// were at least 20 of them.
+    /// Makes a breaker that opens with a failure, if at least this share of the calls of the last
+    /// `period` have failed.
     ///
-    /// [`minimum_calls`](CircuitBreakerBuilder::minimum_calls) changes the 20. Calls count in ten
-    /// buckets, so a call leaves the window after 0.9 to 1.0 periods. Only a failure opens the
-    /// circuit.
+    /// The window must have at least 20 calls;
+    /// [`minimum_calls`](CircuitBreakerBuilder::minimum_calls) changes this number. Calls count in
+    /// ten buckets, so a call leaves the window after 0.9 to 1.0 periods. A success opens no
+    /// circuit, even if it completes the minimum.
     ///
     /// # Panics
     ///
@@ -192,6 +195,8 @@ pub struct CircuitBreakerBuilder {
     is_observing: bool,
     name: Option<Name>,
     on_change: Option<OnChange>,
+    /// Maximum number of keys; `None` for the default, and without keys.
+    pub(super) max_keys: Option<usize>,
 }
 
 impl CircuitBreakerBuilder {
@@ -206,6 +211,7 @@ impl CircuitBreakerBuilder {
             is_observing: false,
             name: None,
             on_change: None,
+            max_keys: None,
         }
     }
 
@@ -338,8 +344,11 @@ impl CircuitBreakerBuilder {
         self
     }
 
-    /// Sets the number of successes that close a half-open circuit; 1 by default. As many calls run
-    /// as probes at once, minus those that have succeeded. The build fails if the number is 0.
+    /// Sets the number of successes that close a half-open circuit; 1 by default. The build fails
+    /// if the number is 0.
+    ///
+    /// Each of these successes has a place for a call. With 3 probes, three calls may run at once,
+    /// and two after the first success.
     ///
     /// # Examples
     ///
@@ -502,35 +511,22 @@ impl CircuitBreakerBuilder {
     /// );
     /// ```
     pub fn try_build(self) -> Result<CircuitBreaker, ConfigError> {
-        Ok(CircuitBreaker { core: Arc::new(Core::new(self.settings()?)?) })
+        without_keys(self.max_keys)?;
+        let (settings, identity) = self.settings()?;
+        Ok(CircuitBreaker { core: Arc::new(Core::new(settings, identity)?) })
     }
 
-    pub(super) fn settings(self) -> Result<Settings, ConfigError> {
-        let Self { window, minimum_calls, open_for, open_by, probes, slow_after, is_observing, name, on_change } = self;
-        for (setting, duration) in [("open_for", Some(open_for)), ("slow_after", slow_after)] {
-            if duration.is_some_and(|duration| duration.is_zero()) {
-                return Err(ConfigError::new(setting, "0ns", "longer than zero"));
-            }
-        }
-        if probes == 0 {
-            return Err(ConfigError::new("probes", probes, "at least 1"));
-        }
+    pub(super) fn settings(self) -> Result<(Settings, Identity), ConfigError> {
+        let Self {
+            window, minimum_calls, open_for, open_by, probes, slow_after, is_observing, name, on_change, ..
+        } = self;
+        CircuitBreakerConfig::check_alone(open_for, slow_after, probes)?;
         let (has_policy, is_named) = (open_by.is_some(), name.is_some());
         let policy = open_by.unwrap_or_else(|| RetryPolicy::fixed(open_for));
         let name = name.unwrap_or_else(|| UNNAMED.into());
-        Ok(Settings {
-            window,
-            minimum_calls,
-            open_for,
-            policy,
-            has_policy,
-            probes,
-            slow_after,
-            is_observing,
-            name,
-            is_named,
-            on_change,
-        })
+        let settings =
+            Settings { window, minimum_calls, open_for, policy, has_policy, probes, slow_after, is_observing };
+        Ok((settings, Identity { name, is_named, on_change }))
     }
 }
 
@@ -550,11 +546,32 @@ impl TryFrom<CircuitBreakerConfig> for CircuitBreakerBuilder {
     type Error = ConfigError;
 
     fn try_from(config: CircuitBreakerConfig) -> Result<Self, ConfigError> {
-        let CircuitBreakerConfig { window, minimum_calls, open_for, open_by, probes, slow_after, observing, name } =
-            config;
-        let open_by = open_by.map(RetryPolicy::try_from).transpose()?.map(RetryPolicy::endless);
-        let (is_observing, name) = (observing, name.map(Name::from));
-        Ok(Self { window, minimum_calls, open_for, open_by, probes, slow_after, is_observing, name, on_change: None })
+        Self::try_from(&config)
+    }
+}
+
+/// Checks the delays. [`try_build`](CircuitBreakerBuilder::try_build) checks the other fields.
+///
+/// # Examples
+///
+/// See [`CircuitBreakerConfig`].
+impl TryFrom<&CircuitBreakerConfig> for CircuitBreakerBuilder {
+    type Error = ConfigError;
+
+    fn try_from(config: &CircuitBreakerConfig) -> Result<Self, ConfigError> {
+        let CircuitBreakerConfig { window, minimum_calls, open_for, open_by, probes, slow_after, .. } = config;
+        Ok(Self {
+            window: *window,
+            minimum_calls: *minimum_calls,
+            open_for: *open_for,
+            open_by: open_by.as_ref().map(RetryPolicy::try_from).transpose()?.map(RetryPolicy::endless),
+            probes: *probes,
+            slow_after: *slow_after,
+            is_observing: config.observing,
+            name: config.name.clone().map(Name::from),
+            on_change: None,
+            max_keys: config.max_keys,
+        })
     }
 }
 
@@ -567,7 +584,69 @@ impl TryFrom<CircuitBreakerConfig> for CircuitBreaker {
     type Error = ConfigError;
 
     fn try_from(config: CircuitBreakerConfig) -> Result<Self, ConfigError> {
+        Self::try_from(&config)
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`CircuitBreakerConfig`].
+impl TryFrom<&CircuitBreakerConfig> for CircuitBreaker {
+    type Error = ConfigError;
+
+    fn try_from(config: &CircuitBreakerConfig) -> Result<Self, ConfigError> {
         CircuitBreakerBuilder::try_from(config)?.try_build()
+    }
+}
+
+/// Changes of a breaker that exists.
+impl CircuitBreaker {
+    /// Changes all settings, such as those of a file that was changed.
+    ///
+    /// The state of the circuit, its window and its counts stay:
+    ///
+    /// - A circuit that is open stays open until its delay has passed. [`close`](Self::close) ends
+    ///   the delay.
+    /// - A half-open circuit with enough successes for a smaller number of probes closes.
+    /// - The calls in the window count with the new limits at the next failure. A window with
+    ///   another number of calls keeps the latest ones. A rate with another period keeps the calls
+    ///   of its period, to a tenth of the longer period. A rate in place of a number of failures,
+    ///   or the reverse, begins with an empty window.
+    /// - The callback stays, and so does the name.
+    ///
+    /// # Errors
+    ///
+    /// If `CircuitBreaker::try_from(config)` fails, or the config has another name. The breaker
+    /// then stays as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{CircuitBreaker, CircuitBreakerConfig, CircuitState, CircuitWindow};
+    ///
+    /// let config = |failures| CircuitBreakerConfig {
+    ///     window: CircuitWindow::Consecutive { failures },
+    ///     ..CircuitBreakerConfig::default()
+    /// };
+    /// let breaker = CircuitBreaker::try_from(config(9))?;
+    /// breaker.enter().unwrap().failed();
+    /// breaker.reload(&config(2))?;
+    /// breaker.enter().unwrap().failed();
+    /// assert_eq!(breaker.state(), CircuitState::Open);
+    ///
+    /// let refused = breaker.reload(&config(0)).unwrap_err();
+    /// assert_eq!(refused.to_string(), "`failures` is 0, but must be at least 1");
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn reload(&self, config: &CircuitBreakerConfig) -> Result<(), ConfigError> {
+        without_keys(config.max_keys)?;
+        unchanged_name(self.core.identity().set_name(), config.name.as_deref())?;
+        let (settings, _) = CircuitBreakerBuilder::try_from(config)?.settings()?;
+        let circuit = settings.circuit()?;
+        self.core.report(self.core.reload(&Arc::new(settings), &circuit));
+        Ok(())
     }
 }
 

@@ -1,17 +1,20 @@
 //! A breaker for each key, such as a host or a tenant.
 
 use super::{
-    breaker::CircuitBreaker, builder::CircuitBreakerBuilder, settings::Settings, state::Core,
+    breaker::CircuitBreaker,
+    builder::CircuitBreakerBuilder,
+    settings::{Identity, Settings},
+    state::Core,
     stats::CircuitBreakerStats,
 };
 use crate::{
     CircuitBreakerConfig, CircuitState, CircuitWindow, ConfigError,
     clock::{Clock, Epoch, Nanos, nanos},
     describe::HandleId,
-    error::or_panic,
-    keys::{DEFAULT_MAX_KEYS, Keys, Template, checked_keys},
-    policy::Circuit,
-    sync::Arc,
+    error::{or_panic, unchanged_name},
+    keys::{Keys, Template},
+    policy::{Circuit, max_keys_of},
+    sync::{Arc, Mutex, lock},
 };
 use std::{borrow::Borrow, fmt, hash::Hash, time::Duration};
 
@@ -66,10 +69,25 @@ pub struct KeyedBreaker<K> {
 
 /// State that the breakers of all keys share.
 struct Common {
+    identity: Arc<Identity>,
+    shared: Mutex<Shared>,
+    /// Held during a reload, so that all keys follow reloads in the same order.
+    change: Mutex<()>,
+    epoch: Epoch,
+}
+
+/// The settings of all keys, and what is made of them.
+#[derive(Clone)]
+struct Shared {
     settings: Arc<Settings>,
     /// A closed circuit with an empty window.
     circuit: Circuit,
-    epoch: Epoch,
+}
+
+impl Common {
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&lock(&self.shared).settings)
+    }
 }
 
 /// Builder of a [`KeyedBreaker`]: see [`CircuitBreakerBuilder::keyed`].
@@ -77,7 +95,6 @@ struct Common {
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct KeyedBreakerBuilder {
     breaker: CircuitBreakerBuilder,
-    max_keys: usize,
 }
 
 impl CircuitBreakerBuilder {
@@ -98,7 +115,7 @@ impl CircuitBreakerBuilder {
     /// );
     /// ```
     pub fn keyed(self) -> KeyedBreakerBuilder {
-        KeyedBreakerBuilder { breaker: self, max_keys: DEFAULT_MAX_KEYS }
+        KeyedBreakerBuilder { breaker: self }
     }
 }
 
@@ -123,7 +140,7 @@ impl KeyedBreakerBuilder {
     /// # Ok::<(), decor::Error>(())
     /// ```
     pub fn max_keys(mut self, max_keys: usize) -> Self {
-        self.max_keys = max_keys;
+        self.breaker.max_keys = Some(max_keys);
         self
     }
 
@@ -154,9 +171,16 @@ impl KeyedBreakerBuilder {
     /// assert_eq!(refused.unwrap_err().to_string(), "`max_keys` is 0, but must be at least 1");
     /// ```
     pub fn try_build<K: Eq + Hash + Clone>(self) -> Result<KeyedBreaker<K>, ConfigError> {
-        let settings = self.breaker.settings()?;
-        let common = Common { circuit: settings.circuit()?, settings: Arc::new(settings), epoch: Epoch::new() };
-        Ok(KeyedBreaker { keys: Arc::new(Keys::new(common, checked_keys(self.max_keys)?)) })
+        let max_keys = max_keys_of(self.breaker.max_keys)?;
+        let (settings, identity) = self.breaker.settings()?;
+        let shared = Shared { circuit: settings.circuit()?, settings: Arc::new(settings) };
+        let common = Common {
+            identity: Arc::new(identity),
+            shared: Mutex::new(shared),
+            change: Mutex::new(()),
+            epoch: Epoch::new(),
+        };
+        Ok(KeyedBreaker { keys: Arc::new(Keys::new(common, max_keys)) })
     }
 }
 
@@ -440,7 +464,68 @@ impl<K: Eq + Hash + Clone> TryFrom<CircuitBreakerConfig> for KeyedBreaker<K> {
     type Error = ConfigError;
 
     fn try_from(config: CircuitBreakerConfig) -> Result<Self, ConfigError> {
+        Self::try_from(&config)
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`CircuitBreakerConfig`].
+impl<K: Eq + Hash + Clone> TryFrom<&CircuitBreakerConfig> for KeyedBreaker<K> {
+    type Error = ConfigError;
+
+    fn try_from(config: &CircuitBreakerConfig) -> Result<Self, ConfigError> {
         CircuitBreakerBuilder::try_from(config)?.keyed().try_build()
+    }
+}
+
+/// Changes of breakers that exist.
+impl<K: Eq + Hash + Clone> KeyedBreaker<K> {
+    /// Changes all settings of all keys, as [`CircuitBreaker::reload`] does for a breaker. A key
+    /// that was reloaded by itself follows as well.
+    ///
+    /// Takes time in proportion to the number of keys.
+    ///
+    /// # Errors
+    ///
+    /// If `KeyedBreaker::try_from(config)` fails, or the config has another name. All breakers then
+    /// stay as they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{CircuitBreakerConfig, CircuitState, CircuitWindow, KeyedBreaker};
+    ///
+    /// let config = |failures| CircuitBreakerConfig {
+    ///     window: CircuitWindow::Consecutive { failures },
+    ///     ..CircuitBreakerConfig::default()
+    /// };
+    /// let hosts: KeyedBreaker<String> = KeyedBreaker::try_from(config(9))?;
+    /// hosts.for_key("a.example").enter().unwrap().failed();
+    /// hosts.reload(&config(2))?;
+    /// hosts.for_key("a.example").enter().unwrap().failed();
+    /// assert_eq!(hosts.state_of("a.example"), Some(CircuitState::Open));
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn reload(&self, config: &CircuitBreakerConfig) -> Result<(), ConfigError> {
+        let common = self.keys.template();
+        unchanged_name(common.identity.set_name(), config.name.as_deref())?;
+        let (settings, _) = CircuitBreakerBuilder::try_from(config)?.settings()?;
+        let (circuit, max_keys) = (settings.circuit()?, max_keys_of(config.max_keys)?);
+        let new = Shared { settings: Arc::new(settings), circuit };
+        let changing = lock(&common.change);
+        *lock(&common.shared) = new.clone();
+        let mut changes = Vec::new();
+        self.keys.for_each(|core| changes.extend(core.reload(&new.settings, &new.circuit)));
+        drop(changing);
+        let observing = new.settings.is_observing;
+        for change in changes {
+            common.identity.report(change, observing);
+        }
+        self.keys.set_bound(max_keys);
+        Ok(())
     }
 }
 
@@ -458,7 +543,8 @@ impl Template for Common {
     const MAX_LOOKS: usize = 1_024;
 
     fn make(&self) -> Core {
-        Core::of_key(Arc::clone(&self.settings), self.circuit.clone(), self.epoch.clone())
+        let Shared { settings, circuit } = lock(&self.shared).clone();
+        Core::of_key(settings, Arc::clone(&self.identity), circuit, self.epoch.clone())
     }
 
     fn now(&self) -> Nanos {
@@ -466,7 +552,7 @@ impl Template for Common {
     }
 
     fn idle_after(&self) -> Nanos {
-        match self.settings.window {
+        match self.settings().window {
             CircuitWindow::Rate { period, .. } => nanos(period).max(FIRST_CHECK),
             _ => FIRST_CHECK,
         }
@@ -499,7 +585,7 @@ impl<K> KeyedBreaker<K> {
 
     /// Returns `true` if a call that is dropped after `slow_after` counts as a failure.
     pub(crate) fn counts_slow_calls(&self) -> bool {
-        self.keys.template().settings.slow_after.is_some()
+        self.keys.template().settings().slow_after.is_some()
     }
 
     /// The settings of all keys: `5 failures in a row, open for 30s, for each key`.
@@ -516,7 +602,8 @@ impl<K> Clone for KeyedBreaker<K> {
 
 impl fmt::Display for Common {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, for each key", self.settings)
+        self.identity.show(&self.settings(), f)?;
+        f.write_str(", for each key")
     }
 }
 

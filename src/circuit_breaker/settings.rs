@@ -14,6 +14,13 @@ use std::{
 };
 use tracing::{Level, field};
 
+/// The part of a breaker that no reload changes. The breakers of all keys share it.
+pub(super) struct Identity {
+    pub(super) name: Name,
+    pub(super) is_named: bool,
+    pub(super) on_change: Option<OnChange>,
+}
+
 /// The settings of a breaker. The breakers of all keys share them.
 pub(super) struct Settings {
     pub(super) window: CircuitWindow,
@@ -26,9 +33,6 @@ pub(super) struct Settings {
     pub(super) probes: u32,
     pub(super) slow_after: Option<Duration>,
     pub(super) is_observing: bool,
-    pub(super) name: Name,
-    pub(super) is_named: bool,
-    pub(super) on_change: Option<OnChange>,
 }
 
 /// The callback of a breaker.
@@ -39,19 +43,34 @@ impl Settings {
     pub(super) fn circuit(&self) -> Result<Circuit, ConfigError> {
         Ok(Circuit::new(Window::try_new(self.window, self.minimum_calls)?, self.probes, self.open_for))
     }
+}
+
+impl Identity {
+    /// The name; `None` if it was not set.
+    pub(super) fn set_name(&self) -> Option<&str> {
+        self.is_named.then_some(&*self.name)
+    }
+
+    /// Writes the name, if it was set, and the settings.
+    pub(super) fn show(&self, settings: &Settings, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_named {
+            write!(f, "{}: ", self.name)?;
+        }
+        fmt::Display::fmt(settings, f)
+    }
 
     /// Reports a change. Runs outside of the lock, because a subscriber or the callback may use the
     /// breaker.
     #[cold]
     #[inline(never)]
-    pub(super) fn report(&self, change: Change) {
+    pub(super) fn report(&self, change: Change, observing: bool) {
         let Change { from, to, reason, open_for } = change;
         let opens = matches!(to, CircuitState::Open | CircuitState::Isolated);
         let listens = may_be_enabled(if opens { Level::WARN } else { Level::INFO });
         if !listens && self.on_change.is_none() {
             return;
         }
-        let (name, observing) = (self.name.clone(), self.is_observing);
+        let name = self.name.clone();
         let change = CircuitChange { name, from, to, reason, open_for, observing };
         let (breaker, from, to) = (change.name.get(), field::display(from), field::display(to));
         if opens {
@@ -70,12 +89,7 @@ impl Settings {
 /// Writes the settings: `users: 5 failures in a row, open for 30s`.
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            window, minimum_calls, open_for, policy, has_policy, probes, slow_after, is_observing, name, ..
-        } = self;
-        if self.is_named {
-            write!(f, "{name}: ")?;
-        }
+        let Self { window, minimum_calls, open_for, policy, has_policy, probes, slow_after, is_observing } = self;
         write!(f, "{window}")?;
         if let Some(calls) = minimum_calls {
             write!(f, " of at least {calls} calls")?;

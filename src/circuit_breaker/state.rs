@@ -9,7 +9,7 @@
 //! failure.
 
 use super::{
-    settings::Settings,
+    settings::{Identity, Settings},
     stats::{CircuitBreakerStats, Successes},
 };
 use crate::{
@@ -22,14 +22,19 @@ use crate::{
         lock_spinning,
     },
 };
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    // Not from `crate::sync`, because a reload may come at any moment.
+    sync::atomic::{AtomicU64 as SlowAfter, Ordering::Relaxed},
+    time::Duration,
+};
 
 pub(crate) struct Core {
     word: AtomicU64,
     epoch: Epoch,
-    /// Duration from which a call is a failure.
-    slow_after: Option<Nanos>,
-    settings: Arc<Settings>,
+    /// Duration from which a call is a failure, of the settings; [`NEVER`] if no duration is one.
+    slow_after: SlowAfter,
+    identity: Arc<Identity>,
     successes: Successes,
     state: Mutex<State>,
 }
@@ -40,6 +45,14 @@ struct State {
     counts: CircuitBreakerStats,
     /// Moment until which the breaker of a key is worth its memory: see [`Core::kept_for`].
     kept_until: Nanos,
+    settings: Arc<Settings>,
+}
+
+/// A duration that no call reaches.
+const NEVER: Nanos = Nanos::MAX;
+
+fn slow_after(settings: &Settings) -> Nanos {
+    settings.slow_after.map_or(NEVER, nanos)
 }
 
 /// The state of a circuit in one word.
@@ -108,20 +121,35 @@ impl Drop for Locked<'_> {
 }
 
 impl Core {
-    pub(super) fn new(settings: Settings) -> Result<Self, ConfigError> {
-        let circuit = settings.circuit()?;
-        Ok(Self::with(Arc::new(settings), circuit, Epoch::new(), Successes::Striped(Box::default())))
+    pub(super) fn new(settings: Settings, identity: Identity) -> Result<Self, ConfigError> {
+        let (circuit, successes) = (settings.circuit()?, Successes::Striped(Box::default()));
+        Ok(Self::with(Arc::new(settings), Arc::new(identity), circuit, Epoch::new(), successes))
     }
 
     /// The breaker of one of many keys.
-    pub(super) fn of_key(settings: Arc<Settings>, circuit: Circuit, epoch: Epoch) -> Self {
-        Self::with(settings, circuit, epoch, Successes::Single(0.into()))
+    pub(super) fn of_key(settings: Arc<Settings>, identity: Arc<Identity>, circuit: Circuit, epoch: Epoch) -> Self {
+        Self::with(settings, identity, circuit, epoch, Successes::Single(0.into()))
     }
 
-    fn with(settings: Arc<Settings>, circuit: Circuit, epoch: Epoch, successes: Successes) -> Self {
-        let (word, slow_after) = (AtomicU64::new(Word::of(&circuit).0), settings.slow_after.map(nanos));
-        let state = Mutex::new(State { circuit, counts: CircuitBreakerStats::default(), kept_until: 0 });
-        Self { word, epoch, slow_after, settings, successes, state }
+    fn with(
+        settings: Arc<Settings>,
+        identity: Arc<Identity>,
+        circuit: Circuit,
+        epoch: Epoch,
+        successes: Successes,
+    ) -> Self {
+        let (word, slow_after) = (AtomicU64::new(Word::of(&circuit).0), SlowAfter::new(slow_after(&settings)));
+        let state = Mutex::new(State { circuit, counts: CircuitBreakerStats::default(), kept_until: 0, settings });
+        Self { word, epoch, slow_after, identity, successes, state }
+    }
+
+    /// Takes over settings, and a circuit that was made of them. The state stays. Returns the
+    /// change to report outside of all locks.
+    pub(super) fn reload(&self, settings: &Arc<Settings>, circuit: &Circuit) -> Option<Change> {
+        let mut locked = self.lock();
+        self.slow_after.store(slow_after(settings), Relaxed);
+        locked.state.settings = Arc::clone(settings);
+        locked.state.circuit.reload(circuit)
     }
 
     #[inline]
@@ -148,10 +176,11 @@ impl Core {
         let change = locked.state.circuit.look(now);
         let entered = locked.state.circuit.enter(now);
         locked.state.counts.refused += u64::from(entered.is_err());
+        let is_observing = locked.state.settings.is_observing;
         drop(locked);
         self.report(change);
         match entered {
-            Err(_) if self.settings.is_observing => Ok(Ticket::UNCOUNTED),
+            Err(_) if is_observing => Ok(Ticket::UNCOUNTED),
             entered => entered.map_err(|refused| self.refusal(refused)),
         }
     }
@@ -167,7 +196,7 @@ impl Core {
     fn pass_locked(&self, clock: Clock) -> Result<(), Error> {
         let (state, retry_after) = self.look(clock);
         match state {
-            CircuitState::Open | CircuitState::Isolated if !self.settings.is_observing => {
+            CircuitState::Open | CircuitState::Isolated if !self.settings().is_observing => {
                 Err(self.refusal(Refused { retry_after }))
             }
             _ => Ok(()),
@@ -175,13 +204,13 @@ impl Core {
     }
 
     fn refusal(&self, Refused { retry_after }: Refused) -> Error {
-        Error::CircuitOpen { name: self.settings.name.clone(), retry_after }
+        Error::CircuitOpen { name: self.identity.name.clone(), retry_after }
     }
 
     /// The time from which the duration of a call counts; `None` if no duration is a failure.
     #[inline]
     pub(crate) fn begin(&self, clock: Clock) -> Option<Nanos> {
-        self.slow_after.map(|_| self.epoch.now(clock))
+        self.counts_slow_calls().then(|| self.epoch.now(clock))
     }
 
     /// Ends a call that was let through.
@@ -200,9 +229,7 @@ impl Core {
             return;
         }
         let is_slow = ending != Ending::NotCalled
-            && began
-                .zip(self.slow_after)
-                .is_some_and(|(began, slow_after)| self.epoch.now(clock).saturating_sub(began) >= slow_after);
+            && began.is_some_and(|began| self.epoch.now(clock).saturating_sub(began) >= self.slow_after.load(Relaxed));
         let verdict = match ending {
             _ if is_slow => Verdict::Failed,
             Ending::Succeeded => Verdict::Succeeded,
@@ -250,8 +277,9 @@ impl Core {
             let step = event(&mut locked.state.circuit, delayed.take());
             let change = match step {
                 Step::NeedsDelay(opening) => {
+                    let settings = Arc::clone(&locked.state.settings);
                     drop(locked);
-                    delayed = Some(opening.delayed_by(&self.settings.policy));
+                    delayed = Some(opening.delayed_by(&settings.policy));
                     continue;
                 }
                 Step::Changed(change) => Some(change),
@@ -295,9 +323,9 @@ impl Core {
         seen
     }
 
-    fn report(&self, change: Option<Change>) {
+    pub(super) fn report(&self, change: Option<Change>) {
         if let Some(change) = change {
-            self.settings.report(change);
+            self.identity.report(change, self.settings().is_observing);
         }
     }
 
@@ -307,8 +335,12 @@ impl Core {
         CircuitBreakerStats { succeeded: self.successes.get(), ..counts }
     }
 
-    pub(super) fn settings(&self) -> &Settings {
-        &self.settings
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.lock().state.settings)
+    }
+
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The state without a look at the time, the number of failures in the window, and the time
@@ -334,14 +366,15 @@ impl Core {
 }
 
 impl Core {
+    #[inline]
     pub(super) fn counts_slow_calls(&self) -> bool {
-        self.slow_after.is_some()
+        self.slow_after.load(Relaxed) != NEVER
     }
 }
 
 impl fmt::Display for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.settings.fmt(f)
+        self.identity.show(&self.settings(), f)
     }
 }
 

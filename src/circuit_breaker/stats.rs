@@ -19,6 +19,7 @@ use std::{
 /// # Ok::<(), decor::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct CircuitBreakerStats {
     /// Calls that counted as successes.

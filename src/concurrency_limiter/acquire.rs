@@ -7,6 +7,7 @@ use super::{
 use crate::{
     Error, Permits,
     clock::{Instant, Sleep},
+    deadline,
     layer::{Timer, Wait, wait_blocking},
     policy::Ended,
     sync::Arc,
@@ -57,6 +58,20 @@ pub(crate) enum Patience {
     Unbounded,
     /// Waits for this duration at most.
     Within(Duration),
+}
+
+impl Patience {
+    /// The longest wait of a call that joins the queue now; `None` for an unbounded wait.
+    ///
+    /// A call that may be refused waits no longer than its deadline allows. Its own error says why
+    /// it has waited, and that of the timeout does not.
+    fn longest_wait(self) -> Option<Duration> {
+        match self {
+            Self::CannotFail => None,
+            Self::Unbounded => deadline::longest_wait(),
+            Self::Within(max_wait) => Some(deadline::longest_wait().map_or(max_wait, |left| left.min(max_wait))),
+        }
+    }
 }
 
 /// A place of one call in a limiter: waits for the permits, holds them, and gives them back.
@@ -150,10 +165,8 @@ impl<C: Borrow<Arc<Core>>, W: Weight> Slot<C, W> {
                 Answer::Queued(ticket) => {
                     // Only a bounded wait needs the clock. Beyond the range of the clock a wait is
                     // not bounded.
-                    let latest = match self.patience {
-                        Patience::Within(max_wait) => wait.now().checked_add(max_wait),
-                        Patience::CannotFail | Patience::Unbounded => None,
-                    };
+                    let longest = self.patience.longest_wait();
+                    let latest = longest.and_then(|longest| wait.now().checked_add(longest));
                     self.state = State::Waiting(ticket, latest);
                     return Self::wait_until(latest, wait);
                 }
@@ -208,16 +221,26 @@ impl<C: Borrow<Arc<Core>>, W: Weight> Slot<C, W> {
     }
 }
 
-impl<W: Weight> Slot<&Arc<Core>, W> {
+impl<C: Borrow<Arc<Core>>, W: Weight> Slot<C, W> {
     /// Turns the permits into an owned permit.
     #[inline]
     fn take(&mut self) -> ConcurrencyPermit {
         let State::Admitted(number) = mem::replace(&mut self.state, State::Ended) else {
             unreachable!("the call was admitted");
         };
-        ConcurrencyPermit::new(Arc::clone(self.core), self.permits(), number)
+        ConcurrencyPermit::new(Arc::clone(self.core.borrow()), self.permits(), number)
     }
 
+    /// Hands the permits of a completed call over to the body of its response. Returns `false` if
+    /// there is no such body.
+    #[cfg(all(feature = "http", feature = "tower"))]
+    #[inline]
+    pub(crate) fn hand_over(&mut self) -> bool {
+        super::handover::hand_over(|| self.take())
+    }
+}
+
+impl<W: Weight> Slot<&Arc<Core>, W> {
     #[inline]
     fn poll_permit(&mut self, wait: &mut Wait<'_>) -> Poll<Result<ConcurrencyPermit, Error>> {
         self.poll(wait).map_ok(|()| self.take())

@@ -243,7 +243,20 @@ impl TryFrom<ConcurrencyConfig> for ConcurrencyLimiter {
     type Error = ConfigError;
 
     fn try_from(config: ConcurrencyConfig) -> Result<Self, ConfigError> {
+        Self::try_from(&config)
+    }
+}
+
+/// Checks all settings.
+///
+/// # Examples
+///
+/// See [`ConcurrencyConfig`].
+impl TryFrom<&ConcurrencyConfig> for ConcurrencyLimiter {
+    type Error = ConfigError;
+
+    fn try_from(config: &ConcurrencyConfig) -> Result<Self, ConfigError> {
         let kind = config.kind()?;
-        Ok(Self { core: Arc::new(Core::new(kind, config.max_waiting, config.name)) })
+        Ok(Self { core: Arc::new(Core::new(kind, config.max_waiting, config.name.clone())) })
     }
 }

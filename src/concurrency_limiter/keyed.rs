@@ -1,13 +1,19 @@
 //! Limiter with a concurrency limiter for each key, such as a user, a host or a tenant.
 
-use super::{builder::ConcurrencyLimiterBuilder, limiter::ConcurrencyLimiter, state::Core, stats::ConcurrencyStats};
+use super::{
+    builder::ConcurrencyLimiterBuilder,
+    limiter::ConcurrencyLimiter,
+    state::{Core, Settings},
+    stats::ConcurrencyStats,
+};
 use crate::{
-    ConfigError, Name,
+    ConcurrencyConfig, ConfigError, Name,
     clock::Nanos,
-    error::or_panic,
-    keys::{CHECKS_PER_LOOKUP, DEFAULT_MAX_KEYS, Keys, Template, checked_keys},
-    policy::Kind,
-    sync::{Arc, AtomicBool, AtomicU64, Ordering},
+    error::{or_panic, unchanged_name},
+    keys::{CHECKS_PER_LOOKUP, Keys, Template},
+    policy::{Kind, checked_keys},
+    ring::Wakers,
+    sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, lock},
 };
 use std::{borrow::Borrow, fmt, hash::Hash, ops::RangeInclusive, task::Waker};
 
@@ -71,8 +77,9 @@ impl<K> KeyedConcurrencyLimiter<K> {
 /// The settings that the limiters of all keys share.
 #[derive(Debug)]
 struct Common {
-    kind: Kind,
-    max_waiting: Option<usize>,
+    settings: Mutex<Settings>,
+    /// Held during a reload, so that all keys follow reloads in the same order.
+    change: Mutex<()>,
     name: Option<Name>,
     is_closed: AtomicBool,
     /// Number of keys that ever came. Takes the place of a clock.
@@ -84,7 +91,6 @@ struct Common {
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct KeyedConcurrencyLimiterBuilder {
     limiter: ConcurrencyLimiterBuilder,
-    max_keys: usize,
 }
 
 impl ConcurrencyLimiterBuilder {
@@ -101,7 +107,7 @@ impl ConcurrencyLimiterBuilder {
     /// assert_eq!(per_user.for_key(&7).available(), 3);
     /// ```
     pub fn keyed(self) -> KeyedConcurrencyLimiterBuilder {
-        KeyedConcurrencyLimiterBuilder { limiter: self, max_keys: DEFAULT_MAX_KEYS }
+        KeyedConcurrencyLimiterBuilder { limiter: self }
     }
 }
 
@@ -126,7 +132,7 @@ impl KeyedConcurrencyLimiterBuilder {
     /// # Ok::<(), decor::Error>(())
     /// ```
     pub fn max_keys(mut self, max_keys: usize) -> Self {
-        self.max_keys = max_keys;
+        self.limiter.config.max_keys = Some(max_keys);
         self
     }
 
@@ -158,16 +164,52 @@ impl KeyedConcurrencyLimiterBuilder {
     /// assert_eq!(refused.unwrap_err().to_string(), "`max_keys` is 0, but must be at least 1");
     /// ```
     pub fn try_build<K: Eq + Hash + Clone>(self) -> Result<KeyedConcurrencyLimiter<K>, ConfigError> {
-        let Self { limiter: ConcurrencyLimiterBuilder { config }, max_keys } = self;
-        let kind = config.kind()?;
+        self.limiter.config.try_into()
+    }
+}
+
+/// Checks all settings.
+///
+/// # Examples
+///
+/// ```
+/// use decor::{ConcurrencyConfig, KeyedConcurrencyLimiter};
+///
+/// let config = ConcurrencyConfig {
+///     limit: Some(8),
+///     max_keys: Some(1_000),
+///     ..ConcurrencyConfig::default()
+/// };
+/// let per_user: KeyedConcurrencyLimiter<u64> = KeyedConcurrencyLimiter::try_from(&config)?;
+/// assert_eq!(per_user.max_keys(), 1_000);
+/// # Ok::<(), decor::ConfigError>(())
+/// ```
+impl<K: Eq + Hash + Clone> TryFrom<&ConcurrencyConfig> for KeyedConcurrencyLimiter<K> {
+    type Error = ConfigError;
+
+    fn try_from(config: &ConcurrencyConfig) -> Result<Self, ConfigError> {
+        let settings = Settings { kind: config.kind_of_each()?, max_waiting: config.max_waiting };
         let common = Common {
-            kind,
-            max_waiting: config.max_waiting,
-            name: config.name,
+            settings: Mutex::new(settings),
+            change: Mutex::new(()),
+            name: config.name.clone(),
             is_closed: AtomicBool::new(false),
             came: AtomicU64::new(0),
         };
-        Ok(KeyedConcurrencyLimiter { keys: Arc::new(Keys::new(common, checked_keys(max_keys)?)) })
+        Ok(Self { keys: Arc::new(Keys::new(common, config.max_keys()?)) })
+    }
+}
+
+/// Checks all settings.
+///
+/// # Examples
+///
+/// See [`ConcurrencyConfig`].
+impl<K: Eq + Hash + Clone> TryFrom<ConcurrencyConfig> for KeyedConcurrencyLimiter<K> {
+    type Error = ConfigError;
+
+    fn try_from(config: ConcurrencyConfig) -> Result<Self, ConfigError> {
+        Self::try_from(&config)
     }
 }
 
@@ -416,6 +458,48 @@ impl<K: Eq + Hash + Clone> KeyedConcurrencyLimiter<K> {
         Ok(())
     }
 
+    /// Changes all settings of all keys, as [`ConcurrencyLimiter::reload`] does for a limiter. Keys
+    /// with settings of their own keep those.
+    ///
+    /// Takes time in proportion to the number of keys.
+    ///
+    /// # Errors
+    ///
+    /// If `KeyedConcurrencyLimiter::try_from(config)` fails, fixed limiters would become adaptive
+    /// ones, or the reverse, or the config has another name. All limiters then stay as they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{ConcurrencyConfig, KeyedConcurrencyLimiter};
+    ///
+    /// let config = |limit| {
+    ///     ConcurrencyConfig { limit: Some(limit), ..ConcurrencyConfig::default() }
+    /// };
+    /// let per_user: KeyedConcurrencyLimiter<u64> = KeyedConcurrencyLimiter::try_from(config(1))?;
+    /// let permit = per_user.for_key(&7).try_acquire().unwrap();
+    /// per_user.reload(&config(3))?;
+    /// assert_eq!(per_user.for_key(&7).available(), 2);
+    /// # drop(permit);
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn reload(&self, config: &ConcurrencyConfig) -> Result<(), ConfigError> {
+        let common = self.keys.template();
+        unchanged_name(common.name.as_deref(), config.name.as_deref())?;
+        let new = Settings { kind: config.kind_of_each()?, max_waiting: config.max_waiting };
+        let max_keys = config.max_keys()?;
+        let changing = lock(&common.change);
+        let old = common.settings();
+        old.kind.flow().reload(new.kind)?;
+        *lock(&common.settings) = new;
+        let mut wakers = Vec::new();
+        self.keys.for_each(|core| wakers.push(core.follow(&old, &new)));
+        drop(changing);
+        wakers.into_iter().for_each(Wakers::wake);
+        self.keys.set_bound(max_keys);
+        Ok(())
+    }
+
     /// [Closes](ConcurrencyLimiter::close) the limiters of all keys for good, for a shutdown. The
     /// limiters of keys that come later are closed as well.
     ///
@@ -451,6 +535,12 @@ impl<K: Eq + Hash + Clone> KeyedConcurrencyLimiter<K> {
     }
 }
 
+impl Common {
+    fn settings(&self) -> Settings {
+        *lock(&self.settings)
+    }
+}
+
 /// Time after which a key would be looked at by itself, counted in keys that came. No program lives
 /// that long, so keys are forgotten only to make room.
 const NEVER: Nanos = 1 << 60;
@@ -466,7 +556,8 @@ impl Template for Common {
 
     fn make(&self) -> Core {
         self.came.fetch_add(1, Ordering::Relaxed);
-        let core = Core::new(self.kind, self.max_waiting, self.name.clone());
+        let Settings { kind, max_waiting } = self.settings();
+        let core = Core::new(kind, max_waiting, self.name.clone());
         if self.is_closed.load(Ordering::SeqCst) {
             drop(core.close()); // a new limiter has no waiters
         }
@@ -483,9 +574,10 @@ impl Template for Common {
 
     /// A handle that a call waits or runs for is held by that call, so it is not looked at.
     fn idle_in(&self, core: &Core) -> Option<Nanos> {
-        let has_first_limit = core.limit() == self.kind.start();
-        match self.kind {
-            _ if core.max_waiting() != self.max_waiting => None,
+        let Settings { kind, max_waiting } = self.settings();
+        let has_first_limit = core.limit() == kind.start();
+        match kind {
+            _ if core.max_waiting() != max_waiting => None,
             Kind::Fixed { .. } => has_first_limit.then_some(0),
             Kind::Adaptive { .. } => Some(if has_first_limit { 0 } else { 2 * NEVER }),
         }
@@ -507,7 +599,7 @@ impl fmt::Display for Common {
         if let Some(name) = &self.name {
             write!(f, "{name}, ")?;
         }
-        write!(f, "{} for each key", self.kind.flow())?;
+        write!(f, "{} for each key", self.settings().kind.flow())?;
         if self.is_closed.load(Ordering::SeqCst) { f.write_str(", closed") } else { Ok(()) }
     }
 }

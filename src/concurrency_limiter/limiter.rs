@@ -3,10 +3,14 @@
 use super::{
     acquire::{AcquireConcurrency, AcquireManyConcurrency, Patience, Slot, Weight},
     permit::ConcurrencyPermit,
-    state::{Answer, Core, IfBusy},
+    state::{Answer, Core, IfBusy, Settings},
     stats::ConcurrencyStats,
 };
-use crate::{ConfigError, Error, Permits, error::or_panic, sync::Arc};
+use crate::{
+    ConcurrencyConfig, ConfigError, Error, Permits,
+    error::{or_panic, unchanged_name},
+    sync::Arc,
+};
 use std::{fmt, ops::RangeInclusive, task::Waker, time::Duration};
 
 /// Limits the number of calls that run at once. All clones are one limiter.
@@ -67,9 +71,9 @@ use std::{fmt, ops::RangeInclusive, task::Waker, time::Duration};
 ///   [`.backing_off(..)`](crate::FnExt::backing_off), [`overloaded`](Self::overloaded) or
 ///   [`ConcurrencyPermit::overloaded`]. Calls that were in progress at that moment had the old
 ///   limit, so their signals have no effect.
-/// - After as many *good ends* as the limit is, the limit is increased by one, up to the range. A
-///   call ends well if it completes, with an `Ok` or with an `Err`, if the limit was reached while
-///   it ran, and if no signal came while it ran. Therefore an idle program does not raise its
+/// - After a number of *good ends* equal to the limit, the limit increases by one, up to the range.
+///   A call ends well if it completes, with an `Ok` or with an `Err`, if the limit was reached
+///   while it ran, and if no signal came while it ran. Therefore an idle program does not raise its
 ///   limit. Cancelled and panicked calls count for nothing.
 ///
 /// An `Err` without a signal is a good end, because most errors say nothing about load, and because
@@ -149,7 +153,8 @@ impl ConcurrencyLimiter {
     ///   several numbers.
     ///
     /// - [`Error::ConcurrencyLimited`] beyond
-    ///   [`max_waiting`](crate::ConcurrencyLimiterBuilder::max_waiting).
+    ///   [`max_waiting`](crate::ConcurrencyLimiterBuilder::max_waiting), and when the
+    ///   [`Deadline`](crate::Deadline) of the call comes before the permits.
     ///
     /// - [`Error::Closed`] once the limiter is [closed](Self::close), also for a call that already
     ///   waits.
@@ -185,8 +190,9 @@ impl ConcurrencyLimiter {
     ///
     /// # Errors
     ///
-    /// - [`Error::ConcurrencyLimited`] when `max_wait` has passed, at once if it is zero, and
-    ///   beyond [`max_waiting`](crate::ConcurrencyLimiterBuilder::max_waiting).
+    /// - [`Error::ConcurrencyLimited`] when `max_wait` has passed, at once if it is zero, when the
+    ///   [`Deadline`](crate::Deadline) of the call comes earlier, and beyond
+    ///   [`max_waiting`](crate::ConcurrencyLimiterBuilder::max_waiting).
     ///
     /// - [`Error::Closed`] as for [`acquire_many`](Self::acquire_many).
     ///
@@ -362,6 +368,40 @@ impl ConcurrencyLimiter {
     /// ```
     pub fn try_set_limit(&self, limit: u32) -> Result<(), ConfigError> {
         self.core.set_limit(limit)
+    }
+
+    /// Changes all settings, such as those of a file that was changed.
+    ///
+    /// Calls that wait keep their order. Those that the new limit admits are admitted at once.
+    /// Calls in progress, waiters and statistics stay. An adaptive limit stays where it is, unless
+    /// the new range excludes it; `start_at` has no effect then.
+    ///
+    /// # Errors
+    ///
+    /// If `ConcurrencyLimiter::try_from(config)` fails, a fixed limiter would become an adaptive
+    /// one, or the reverse, or the config has another name. The limiter then stays as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{ConcurrencyConfig, ConcurrencyLimiter};
+    ///
+    /// let config = |limit| {
+    ///     ConcurrencyConfig { limit: Some(limit), ..ConcurrencyConfig::default() }
+    /// };
+    /// let limiter = ConcurrencyLimiter::try_from(config(1))?;
+    /// let permit = limiter.try_acquire().unwrap();
+    /// limiter.reload(&config(3))?;
+    /// assert_eq!((limiter.in_use(), limiter.available()), (1, 2));
+    ///
+    /// let refused = limiter.reload(&config(0)).unwrap_err();
+    /// assert_eq!(refused.to_string(), "`limit` is 0, but must be at least 1");
+    /// # drop(permit);
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn reload(&self, config: &ConcurrencyConfig) -> Result<(), ConfigError> {
+        unchanged_name(self.core.name().map(|name| &**name), config.name.as_deref())?;
+        self.core.reload(Settings { kind: config.kind()?, max_waiting: config.max_waiting })
     }
 
     /// Returns the range of an [adaptive](Self::adaptive) limit; `None` for a fixed one.

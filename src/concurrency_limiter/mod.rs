@@ -2,6 +2,10 @@
 
 mod acquire;
 mod builder;
+#[cfg(all(feature = "http", feature = "tower"))]
+pub(crate) mod handover;
+#[cfg(feature = "http")]
+mod held_body;
 mod keyed;
 mod limiter;
 #[cfg(all(test, shuttle, feature = "test-util"))]
@@ -13,6 +17,8 @@ mod word;
 
 pub use acquire::{AcquireConcurrency, AcquireManyConcurrency, OnePermit};
 pub use builder::ConcurrencyLimiterBuilder;
+#[cfg(feature = "http")]
+pub use held_body::HeldBody;
 pub use keyed::{KeyedConcurrencyLimiter, KeyedConcurrencyLimiterBuilder};
 pub use limiter::ConcurrencyLimiter;
 pub use permit::ConcurrencyPermit;

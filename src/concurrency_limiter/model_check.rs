@@ -2,7 +2,8 @@
 //! each atomic operation, any other thread may run. The checks:
 //!
 //! - No more permits are taken than the limit allows, in every interleaving.
-//! - A waiter is admitted in its turn: permits pass in the order in which the calls joined.
+//! - A waiter is admitted in its turn: permits pass in the order in which the calls joined, tasks
+//!   and threads together.
 //! - No wake-up is lost. A waiter that was handed its permits has been woken, and every call ends
 //!   although no waiter polls on its own.
 //! - At the end no permit is taken and no call waits, and each call is counted once.
@@ -89,9 +90,17 @@ struct Model {
     most: u32,
     in_use: Arc<AtomicU32>,
     tasks: Arc<Mutex<Vec<Waiting>>>,
+    /// Numbers of the waiters that were admitted, in the order in which they used their permits.
+    admitted: Arc<Mutex<Vec<u64>>>,
 }
 
 impl Model {
+    /// Uses the permits of a waiter, and gives them back.
+    fn use_after_a_wait(&self, permits: u32, number: u64) {
+        self.admitted.lock().unwrap().push(number);
+        self.use_permits(permits, number);
+    }
+
     /// Uses permits, and gives them back.
     fn use_permits(&self, permits: u32, number: u64) {
         let in_use = self.in_use.fetch_add(permits, SeqCst) + permits;
@@ -111,7 +120,7 @@ impl Model {
                     Answer::Queued(ticket) => loop {
                         parker.park();
                         match self.core.recheck(ticket, permits, false, &waker) {
-                            Turn::Admitted(number) => break self.use_permits(permits, number),
+                            Turn::Admitted(number) => break self.use_after_a_wait(permits, number),
                             Turn::Refused(error) => break assert!(self.core.is_closed(), "{error}"),
                             Turn::NotYet => panic!("woken in vain"),
                         }
@@ -148,7 +157,7 @@ impl Model {
             };
             let Some(Waiting { ticket, permits, .. }) = woken else { return };
             match self.core.recheck(ticket, permits, false, Waker::noop()) {
-                Turn::Admitted(number) => self.use_permits(permits, number),
+                Turn::Admitted(number) => self.use_after_a_wait(permits, number),
                 Turn::Refused(error) => assert!(self.core.is_closed(), "{error}"),
                 Turn::NotYet => panic!("woken in vain"),
             }
@@ -169,6 +178,7 @@ fn check(make: fn() -> ConcurrencyLimiter, threads: &[&[Act]]) {
             core: limiter.core.clone(),
             in_use: Arc::default(),
             tasks: Arc::default(),
+            admitted: Arc::default(),
         };
         let running: Vec<_> = acts
             .iter()
@@ -180,6 +190,12 @@ fn check(make: fn() -> ConcurrencyLimiter, threads: &[&[Act]]) {
         running.into_iter().for_each(|thread| thread.join().unwrap());
         model.poll_tasks();
         assert!(model.tasks.lock().unwrap().is_empty(), "a waiter was not woken");
+        let is_fixed = limiter.range().is_none() && !acts.iter().flatten().any(|act| matches!(act, SetLimit(_)));
+        if is_fixed && limiter.limit() == 1 {
+            // One call at a time, so each waiter has used its permit before the next one got it.
+            let admitted = model.admitted.lock().unwrap();
+            assert!(admitted.is_sorted(), "{admitted:?}");
+        }
         let stats = limiter.stats();
         assert_eq!((stats.in_use, stats.waiting), (0, 0), "{stats:?}");
         let free = if limiter.is_closed() { 0 } else { stats.limit };
@@ -221,6 +237,8 @@ fn threads_hand_their_permits_over() {
 fn tasks_and_threads_hand_their_permits_over() {
     check(one, &[&[Task(1)], &[Thread(1)]]);
     check(one, &[&[Task(1)], &[Task(1)], &[Task(1)]]);
+    check(one, &[&[Task(1)], &[Thread(1)], &[Task(1)]]);
+    check(one, &[&[Task(1), Task(1)], &[Thread(1)]]);
     check(two, &[&[Task(2)], &[Task(1)], &[Try(1)]]);
     check(two, &[&[Task(1), Task(2)], &[Task(1)]]);
 }

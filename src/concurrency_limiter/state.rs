@@ -27,6 +27,7 @@
 use super::{stats::ConcurrencyStats, word::Word};
 use crate::{
     ConfigError, Error, Name,
+    keys::Own,
     policy::{Ended, Fit, Flow, Kind},
     ring::{Ring, Wakers},
     sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock_spinning},
@@ -96,6 +97,22 @@ struct State {
     /// Never becomes `false` again.
     is_closed: bool,
     stats: ConcurrencyStats,
+    own: OwnSettings,
+}
+
+/// The settings that the limiters of all keys share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    pub(super) kind: Kind,
+    pub(super) max_waiting: Option<usize>,
+}
+
+/// Says which settings of one key differ from those of all keys, and so do not follow them.
+#[derive(Debug, Default)]
+struct OwnSettings {
+    /// `No` for an adaptive limit, because it moves by itself.
+    limit: Own,
+    max_waiting: Own,
 }
 
 #[derive(Debug)]
@@ -161,6 +178,7 @@ impl Core {
             max_waiting,
             is_closed: false,
             stats: ConcurrencyStats::default(),
+            own: OwnSettings::default(),
         };
         let word = Word::shut();
         if let Some(free) = state.free_without_lock() {
@@ -248,9 +266,41 @@ impl Core {
     pub(super) fn set_limit(&self, limit: u32) -> Result<(), ConfigError> {
         self.with_state(|state, after| {
             state.flow.set_limit(limit)?;
+            state.own.limit = Own::Undecided;
             state.hand_over(after);
             Ok(())
         })
+    }
+
+    /// Changes all settings. The limit is refused if it has another kind.
+    pub(super) fn reload(&self, new: Settings) -> Result<(), ConfigError> {
+        self.with_state(|state, after| {
+            state.flow.reload(new.kind)?;
+            state.max_waiting = new.max_waiting;
+            state.own = OwnSettings { limit: Own::Undecided, max_waiting: Own::Undecided };
+            state.hand_over(after);
+            Ok(())
+        })
+    }
+
+    /// Adopts a change of the settings of all keys, apart from the key's own settings. Returns the
+    /// wakers to wake outside of all locks.
+    pub(super) fn follow(&self, old: &Settings, new: &Settings) -> Wakers {
+        let mut after = Aftermath::default();
+        let mut state = self.enter();
+        let State { flow, max_waiting, own, .. } = &mut *state;
+        own.limit.decide(|| !flow.is_adaptive() && flow.limit() != old.kind.start());
+        own.max_waiting.decide(|| *max_waiting != old.max_waiting);
+        if own.max_waiting == Own::No {
+            *max_waiting = new.max_waiting;
+        }
+        if own.limit == Own::No {
+            // Cannot fail, because the kind of all keys is the same.
+            let _ = flow.reload(new.kind);
+        }
+        state.hand_over(&mut after);
+        drop(state);
+        after.wake
     }
 
     pub(super) fn limit(&self) -> u32 {
@@ -281,7 +331,9 @@ impl Core {
 
     /// Wakes no waiter, because the bound only applies when a call comes.
     pub(super) fn set_max_waiting(&self, waiting: Option<usize>) {
-        self.enter().max_waiting = waiting;
+        let mut state = self.enter();
+        state.max_waiting = waiting;
+        state.own.max_waiting = Own::Undecided;
     }
 
     pub(super) fn stats(&self) -> ConcurrencyStats {

@@ -20,6 +20,7 @@ use std::fmt;
 /// # Ok::<(), decor::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ConcurrencyStats {
     /// Calls that were admitted. A call counts once, however many permits it took.

@@ -2,6 +2,7 @@
 
 use crate::{
     Chaos, Fault,
+    call::called,
     clock::Instant,
     layer::{Decoration, Gate, GateSource, Renewable, Wait, captures_nothing, repeats_in_place},
 };
@@ -34,12 +35,17 @@ impl<T, E, M: FnMut() -> E> Gate<Result<T, E>> for Chaotic<M> {
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), Result<T, E>>> {
         let begin = match self.stage {
             Stage::Waiting(begin) => begin,
-            Stage::New => match self.chaos.take() {
-                Fault::Pass => return Poll::Ready(Ok(())),
-                Fault::Fail => return Poll::Ready(Err(Err((self.error)()))),
-                Fault::Hang => None,
-                Fault::Slow(by) => wait.now().checked_add(by),
-            },
+            Stage::New => {
+                let fault = self.chaos.take();
+                // A fault stands for a call of the server, so that a breaker behind it counts it.
+                called::mark_blocking(fault == Fault::Pass);
+                match fault {
+                    Fault::Pass => return Poll::Ready(Ok(())),
+                    Fault::Fail => return Poll::Ready(Err(Err((self.error)()))),
+                    Fault::Hang => None,
+                    Fault::Slow(by) => wait.now().checked_add(by),
+                }
+            }
         };
         self.stage = Stage::Waiting(begin);
         // A call that hangs stores no waker. It ends with a drop, or with its thread's call.

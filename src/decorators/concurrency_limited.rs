@@ -5,7 +5,7 @@
 
 use super::rate_limited::{AsksForPermits, ForOne, One, OneWithin, Weighted};
 use crate::{
-    ConcurrencyLimiter, Fallible, KeyedConcurrencyLimiter, Permits,
+    ConcurrencyLimiter, Error, Fallible, KeyedConcurrencyLimiter, Permits,
     call::{Late, args::Inspect, mode::Function},
     concurrency_limiter::{Core, OnePermit, Patience, Slot, Weight},
     describe::{HandleId, StepKind},
@@ -39,11 +39,26 @@ impl<W: Weight> Held<W> {
         Self { slot: limiter.slot(weight, patience), ended: Ended::Otherwise, is_renewed: false }
     }
 
+    #[inline]
+    fn poll(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), Error>> {
+        let admitted = ready!(self.slot.poll(wait));
+        #[cfg(all(feature = "http", feature = "tower"))]
+        if admitted.is_ok() {
+            crate::concurrency_limiter::handover::admitted();
+        }
+        Poll::Ready(admitted)
+    }
+
     /// Gives the permits of a completed call back, which has been dropped by now. Keeps those of a
-    /// call that panicked, because its future may not have been dropped.
+    /// call that panicked, because its future may not have been dropped. In an HTTP chain, the body
+    /// of the response has the permits from now on.
     #[inline]
     fn end<T>(&mut self, end: &End<'_, T>) {
         if end.outcome() != Outcome::Completed {
+            return;
+        }
+        #[cfg(all(feature = "http", feature = "tower"))]
+        if self.slot.hand_over() {
             return;
         }
         if self.is_renewed {
@@ -79,7 +94,7 @@ impl ConcurrencyAdmission {
 impl<T> Gate<T> for ConcurrencyAdmission {
     #[inline]
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
-        ready!(self.0.slot.poll(wait)).unwrap_or_else(|error| unreachable!("a call that cannot fail: {error}"));
+        ready!(self.0.poll(wait)).unwrap_or_else(|error| unreachable!("a call that cannot fail: {error}"));
         Poll::Ready(Ok(()))
     }
 
@@ -111,7 +126,7 @@ impl<W: Weight> RefusableConcurrencyAdmission<W> {
 impl<T: Fallible, W: Weight> Gate<T> for RefusableConcurrencyAdmission<W> {
     #[inline]
     fn enter(&mut self, wait: &mut Wait<'_>) -> Poll<Result<(), T>> {
-        self.0.slot.poll(wait).map_err(T::from_policy)
+        self.0.poll(wait).map_err(T::from_policy)
     }
 
     #[inline]

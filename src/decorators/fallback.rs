@@ -405,7 +405,7 @@ where
     fn around(mut self, args: Args, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         call().or_else(|error| {
             unwind_if_cancelled();
-            called::mark(false);
+            called::mark_blocking(false);
             self.0.answer(error, args)
         })
     }
@@ -455,7 +455,7 @@ where
     fn around(self, args: Args, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         call().or_else(|_| {
             unwind_if_cancelled();
-            called::mark(self.other.holds_back());
+            called::mark_blocking(self.other.holds_back());
             self.other.call_once(args)
         })
     }

@@ -3,7 +3,11 @@
 use super::timeout::poll_in_time;
 use crate::{
     Hedge, Name,
-    call::{Callable, CallableMut, CallableOnce, CloneFunction, Describe, Repeat, Stop, awaited_directly, called},
+    call::{
+        Callable, CallableMut, CallableOnce, CloneFunction, Describe, Repeat, Stop, awaited_directly, called,
+        mode::{Function, Hedgeable},
+        stack::Decorates,
+    },
     clock::{self, Clock, Instant, Sleep},
     describe::{Chain, Step},
     retry_budget::Withdrawal,
@@ -13,6 +17,7 @@ use std::{
     fmt,
     future::Future,
     mem,
+    panic::Location,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -110,6 +115,9 @@ struct Race<F> {
     hedge: Hedge,
     /// Number of calls that were started, the first one included.
     started: u32,
+    /// Maximum number of calls, as it was when the first call was started. A reload of the hedge
+    /// must not change it, because the last call takes the arguments.
+    allowed: u32,
     stage: Stage,
     /// `false` after a failure, and after the budget was found empty.
     may_hedge: bool,
@@ -168,7 +176,7 @@ impl Drop for Spends<'_> {
 impl<F> Race<F> {
     /// Delay before the next call; `None` if no call is to come.
     fn next_delay(&self) -> Option<Duration> {
-        self.delay.filter(|_| self.may_hedge && self.started < self.hedge.allowed_calls())
+        self.delay.filter(|_| self.may_hedge && self.started < self.allowed)
     }
 
     /// Prepares the race for another call.
@@ -224,6 +232,7 @@ impl<C, Args, F> HedgedFuture<C, Args, F> {
             race: Race {
                 hedge,
                 started: 0,
+                allowed: 0,
                 stage: Stage::New,
                 may_hedge: true,
                 turn: 0,
@@ -284,8 +293,11 @@ where
     #[inline]
     fn next_args(self: Pin<&mut Self>) -> Args {
         let this = self.project();
+        if this.race.started == 0 {
+            this.race.allowed = this.race.hedge.allowed_calls();
+        }
         this.race.started += 1;
-        let is_last = *this.is_last && this.race.started == this.race.hedge.allowed_calls();
+        let is_last = *this.is_last && this.race.started == this.race.allowed;
         let next = if is_last { this.args.take() } else { this.args.clone() };
         next.expect("the last call has taken the arguments")
     }
@@ -293,9 +305,9 @@ where
     /// Sets the timer of the first hedge, when the first call was pending.
     fn expect_hedges(self: Pin<&mut Self>) {
         let mut this = self.project();
-        let Race { hedge, measured_since, delay, .. } = this.race;
+        let Race { hedge, measured_since, delay, allowed, .. } = this.race;
         *delay = hedge.delay();
-        let waits = delay.filter(|delay| hedge.allowed_calls() > 1 && !delay.is_zero());
+        let waits = delay.filter(|delay| *allowed > 1 && !delay.is_zero());
         if !hedge.measures() && waits.is_none() {
             return;
         }
@@ -341,7 +353,7 @@ where
         };
         let args = self.as_mut().next_args();
         let mut this = self.as_mut().project();
-        if this.race.started == this.race.hedge.allowed_calls() {
+        if this.race.started == this.race.allowed {
             this.timer.set(None);
         } else if let Some(timer) = this.timer.as_mut().as_pin_mut() {
             match Clock::Task.now().checked_add(delay) {
@@ -576,3 +588,15 @@ where
 }
 
 awaited_directly!(Hedged<C>, C);
+
+impl<S, F, Args, Half> Decorates<F, Args, Half> for Hedged<S>
+where
+    S: Decorates<F, Args, Half, Decorated: Hedgeable<Args, Half>>,
+{
+    type Decorated = Hedged<S::Decorated>;
+
+    fn decorate(&self, function: F, place: &'static Location<'static>) -> Self::Decorated {
+        let callable = self.callable.decorate(function, place);
+        Hedged::new(callable, self.hedge.clone(), Describe::at(place, S::Decorated::add_to))
+    }
+}

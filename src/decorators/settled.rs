@@ -170,11 +170,10 @@ impl<C, S> Around<Late<C>, GateLayer<S>> {
     /// | is cancelled or panics after the function was called | stays |
     ///
     /// The function is not called if a decorator before the limiter (a gate, another limiter,
-    /// `validated`) refuses the call, or still holds it back when the call is dropped. Three calls
+    /// `validated`) refuses the call, or still holds it back when the call is dropped. Two calls
     /// count as calls of the function in any case:
     ///
     /// - a call that reaches a memo before the limiter;
-    /// - a sync call with a `.timeout(..)` before the limiter, because it runs on another thread;
     /// - before a retry, a call of a boxed function.
     ///
     /// A single number counts for every window, requests included. The closure is cloned for each

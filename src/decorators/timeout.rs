@@ -4,7 +4,7 @@ use crate::{
     Error, Fallible, Name,
     call::{
         Callable, CallableMut, CallableOnce, Called, Describe, Repeat, Stop, awaited_directly, blocking,
-        mode::Function, stack::Decorates,
+        called::RemoteMark, mode::Function, stack::Decorates,
     },
     clock::{self, Clock, Nanos, Sleep, nanos},
     deadline,
@@ -391,13 +391,24 @@ where
         }
         let end = Clock::Thread.now().checked_add(limit);
         let deadline = deadline::Scope::of_thread(end);
+        // Marks this thread after the wait, if the function has been called by then.
+        let mark = callable.holds_back().then(RemoteMark::new);
         let call = move || deadline.run(|| Away::call(|| callable.call_once(args)));
-        let output = if limit.is_zero() { None } else { RemoteCall::begin(call).wait_until(end) };
+        let output = match &mark {
+            _ if limit.is_zero() => None,
+            Some(mark) => RemoteCall::begin(mark.carried_by(call)).wait_until(end),
+            None => RemoteCall::begin(call).wait_until(end),
+        };
         output.map_or_else(|| timed_out(&name, limit, label), Away::arrive)
     }
 
     fn name(&self) -> Name {
         self.callable.name().or_place(self.describe.place())
+    }
+
+    #[inline]
+    fn holds_back(&self) -> bool {
+        self.callable.holds_back()
     }
 
     fn add_to(&self, chain: &mut Chain) {

@@ -22,7 +22,7 @@ fn around(kind: &StepKind, inside: Option<Duration>) -> Option<Duration> {
         StepKind::RateLimited { max_wait, .. } | StepKind::ConcurrencyLimited { max_wait, .. } => {
             Some(inside?.saturating_add(max_wait?))
         }
-        StepKind::Hedging { delay, .. } => Some(inside?.saturating_add(delay?)),
+        StepKind::Hedging { delay, max_calls, .. } => Some(hedged(inside?, delay, max_calls)),
         StepKind::Timeout { .. } | StepKind::GuardedBy { .. } | StepKind::UnlessOpen { .. } | StepKind::Immediate => {
             inside
         }
@@ -31,34 +31,17 @@ fn around(kind: &StepKind, inside: Option<Duration>) -> Option<Duration> {
     }
 }
 
+/// The longest time of a hedged call, if each of its calls takes at most `call`. A further call
+/// starts only beside one that is running.
+pub(super) fn hedged(call: Duration, delay: Option<Duration>, max_calls: u32) -> Duration {
+    let each = delay.map_or(call, |delay| if delay < call { delay } else { Duration::ZERO });
+    each.saturating_mul(max_calls - 1).saturating_add(call)
+}
+
 /// The longest time of a retry that gets no hint; `None` for other decorators, and without a bound.
 pub(super) fn without_hints(kind: &StepKind, inside: Option<Duration>) -> Option<Duration> {
     let StepKind::Retried { max_attempts, delays, deadline, .. } = *kind else { return None };
     let attempts = |delays| Some(inside?.saturating_mul(max_attempts).saturating_add(delays));
     let in_time = |deadline: Duration| Some(deadline.saturating_add(inside?));
     [delays.and_then(attempts), deadline.and_then(in_time)].into_iter().flatten().min()
-}
-
-/// The kinds that have no chain in `tests/it/describe/picture.rs`.
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{describe::HandleId, sync::Arc};
-
-    #[test]
-    fn the_longest_time_of_each_kind() {
-        let state = Arc::new(0);
-        let (handle, secs) = (HandleId::of(&state), Duration::from_secs);
-        let at = |kind| around(&kind, Some(secs(2)));
-        assert_eq!(at(StepKind::GuardedBy { handle, counts_slow_calls: true }), Some(secs(2)));
-        assert_eq!(at(StepKind::UnlessOpen { handle }), Some(secs(2)));
-        assert_eq!(at(StepKind::ConcurrencyLimited { handle, max_wait: Some(secs(3)) }), Some(secs(5)));
-        assert_eq!(at(StepKind::ConcurrencyLimited { handle, max_wait: None }), None);
-        assert_eq!(at(StepKind::Hedging { delay: Some(secs(1)), budget: None }), Some(secs(3)));
-        assert_eq!(at(StepKind::Hedging { delay: None, budget: None }), None);
-        assert_eq!(at(StepKind::Fallback), None);
-        assert_eq!(at(StepKind::Other), None);
-        let forever = StepKind::ConcurrencyLimited { handle, max_wait: Some(Duration::MAX) };
-        assert_eq!(at(forever), Some(Duration::MAX));
-    }
 }

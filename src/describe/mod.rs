@@ -37,7 +37,8 @@
 //!
 //! A row of the picture says how long a call takes at that place, whatever the function does.
 //! "No bound" stands where a call may wait for a permit, for another call's load, or for a function
-//! without a limit. [`to_svg`](Chain::to_svg) draws the same picture as nested boxes.
+//! without a limit. "Hints aside" stands where the `Retry-After` of a server may lengthen a delay.
+//! [`to_svg`](Chain::to_svg) draws the same picture as nested boxes.
 //!
 //! # Lints
 //!
@@ -48,8 +49,8 @@
 //! | code | what is wrong | what to write instead |
 //! |---|---|---|
 //! | `timeout-never-fires` | A timeout around another one is as short, or shorter. | Let the outer limit be the longer one, or leave out one of both. |
-//! | `retries-do-not-fit` | All attempts at their limit, with the delays between them, take longer than a timeout around the retry. | Shorten the attempts, make fewer, set the policy's [`deadline`](crate::RetryPolicy::deadline), or lengthen the timeout. |
-//! | `retry-around-refusals` | A retry repeats calls that a limiter or a breaker inside has refused. | Wait for a permit (`rate_limited` in place of `try_rate_limited`), or choose the errors by `.when(..)`. For a breaker, `.transient()` is enough. |
+//! | `retries-do-not-fit` | All attempts at their limit, hedges after a fixed delay included, with the delays between them, take longer than a timeout around the retry. | Shorten the attempts, make fewer, set the policy's [`deadline`](crate::RetryPolicy::deadline), or lengthen the timeout. |
+//! | `retry-around-refusals` | A retry repeats calls that a limiter or a breaker inside has refused. | Wait for a permit (`rate_limited` in place of `try_rate_limited`), or choose the errors by `.when(..)`. For a breaker, `.transient()` is enough, or `.retry_after(\|e\| e.retry_after())`, which waits until the circuit is half-open. |
 //! | `retry-around-retry` | Attempts multiply: 3 around 3 are 9 calls. | Keep one of both. |
 //! | `retry-around-memo` | If a load fails, each caller retries by itself. | Put the retry before `memoized`: one call retries for all. |
 //! | `two-limiters` | A call that has a permit of the one waits for the other, while the permit gets old. | One limiter with [`windows`](crate::RateLimiter::windows). A limit for all calls stands before a limit for each key, and raises no lint. |
@@ -59,8 +60,9 @@
 //! | `concurrency-limiter-around-retry` | A call keeps its place during the delays. | Put the limiter before `retry_with`. |
 //! | `concurrency-limiter-within-itself` | A call needs two places of one limiter. If calls hold all places for the outer one, none goes on: a deadlock. | Keep one of both. |
 //! | `timeout-outside-breaker` | Calls that hang are dropped outside of the breaker, which counts no dropped call. | Put a timeout before the breaker, or let the breaker count slow calls. |
+//! | `hedge-never-fires` | A timeout before the hedge ends each call before the next one would start. | Let the delay be shorter than the limit. |
 //! | `hedge-around-retry` | The delays of the retry look like a slow call, and each hedge retries as well. | Put the hedge before `retry_with`. |
-//! | `hedge-without-budget` | If the server is slow, each call is made twice. | Give the hedge a budget. |
+//! | `hedge-without-budget` | If the server is slow, each call is made twice or more often. | Give the hedge a budget. |
 //! | `memo-of-fallback` | The memo keeps the substitute after the server has recovered. | Put the fallback behind the memo. |
 //! | `memo-without-timeout` | A call may wait for the loads of others, one after the other, without an end. | Put a timeout behind `memoized`. |
 //!

@@ -5,6 +5,7 @@ use super::{
     StepKind::{
         self, ConcurrencyLimited, Fallback, GuardedBy, Hedging, RateLimited, Remembered, Retried, Timeout, UnlessOpen,
     },
+    longest::{hedged, longest},
 };
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ const RULES: &[Rule] = &[
     concurrency_limiter_around_retry,
     concurrency_limiter_within_itself,
     timeout_outside_breaker,
+    hedge_never_fires,
     hedge_around_retry,
     hedge_without_budget,
     memo_of_fallback,
@@ -70,8 +72,11 @@ fn retry_around_refusals(steps: &[Step]) -> Vec<Lint> {
         (RateLimited { max_wait, .. } | ConcurrencyLimited { max_wait, .. }, Retried { retries, .. }) => {
             max_wait.is_some() && *retries != Retries::ChosenErrors
         }
-        // The refusal of a breaker is not transient.
-        (GuardedBy { .. } | UnlessOpen { .. }, Retried { retries, .. }) => *retries == Retries::AllErrors,
+        // The refusal of a breaker is not transient. Its hint lets a retry wait until the circuit
+        // is half-open.
+        (GuardedBy { .. } | UnlessOpen { .. }, Retried { retries, follows_hints, .. }) => {
+            *retries == Retries::AllErrors && !follows_hints
+        }
         _ => false,
     };
     nested(steps, "retry-around-refusals", is_retried, |inner, outer| {
@@ -159,6 +164,22 @@ fn timeout_outside_breaker(steps: &[Step]) -> Vec<Lint> {
         .collect()
 }
 
+fn hedge_never_fires(steps: &[Step]) -> Vec<Lint> {
+    let hedges = (0..steps.len()).filter_map(|at| match steps[at].kind {
+        Hedging { delay: Some(delay), .. } => Some((at, delay)),
+        _ => None,
+    });
+    hedges
+        .filter_map(|(hedge, delay)| {
+            let call = longest(&steps[..hedge]).pop()??;
+            let timeout = (0..hedge).rev().find(|at| limit(&steps[*at]).is_some())?;
+            let (hedge_text, timeout_text) = (&steps[hedge].text, &steps[timeout].text);
+            let message = format!("{hedge_text} starts no further call, because {timeout_text} inside ends the first");
+            (delay >= call).then(|| Lint { code: "hedge-never-fires", message, steps: vec![timeout, hedge] })
+        })
+        .collect()
+}
+
 fn hedge_around_retry(steps: &[Step]) -> Vec<Lint> {
     let matches = |inner: &StepKind, outer: &StepKind| matches!((inner, outer), (Retried { .. }, Hedging { .. }));
     nested(steps, "hedge-around-retry", matches, |inner, outer| {
@@ -168,7 +189,7 @@ fn hedge_around_retry(steps: &[Step]) -> Vec<Lint> {
 
 fn hedge_without_budget(steps: &[Step]) -> Vec<Lint> {
     let hedges = steps.iter().enumerate().filter(|(_, step)| matches!(step.kind, Hedging { budget: None, .. }));
-    let message = |hedge: &Step| format!("{} may double the calls when the server is slow", hedge.text);
+    let message = |hedge: &Step| format!("{} may multiply the calls when the server is slow", hedge.text);
     hedges.map(|(at, step)| Lint { code: "hedge-without-budget", message: message(step), steps: vec![at] }).collect()
 }
 
@@ -220,11 +241,20 @@ fn timeouts_around(steps: &[Step], at: usize) -> impl Iterator<Item = (usize, Du
     outer.filter_map(|at| Some((at, limit(&steps[at])?)))
 }
 
-/// The limit of an attempt, zero without one, and the longest time of a retry with all attempts at
-/// that limit. `None` for other decorators, and for a retry that only the time ends.
+/// The longest time of an attempt, zero without a limit, and the longest time of a retry with such
+/// attempts. `None` for other decorators, and for a retry that only the time ends.
 fn attempts_and_delays(steps: &[Step], retry: usize) -> Option<(Duration, Duration)> {
     let Retried { max_attempts, delays, deadline, .. } = steps[retry].kind else { return None };
-    let attempt = steps[..retry].iter().rev().find_map(limit).unwrap_or_default();
+    let inside = &steps[..retry];
+    let timeout = inside.iter().rposition(|step| limit(step).is_some());
+    let attempt = timeout.map_or(Duration::ZERO, |timeout| {
+        let limit = limit(&inside[timeout]).unwrap_or_default();
+        inside[timeout..].iter().fold(limit, |call, step| match step.kind {
+            // The delay of a percentile is short, unless most calls are slow.
+            Hedging { delay: Some(delay), max_calls, .. } => hedged(call, Some(delay), max_calls),
+            _ => call,
+        })
+    });
     let total = attempt.saturating_mul(max_attempts).saturating_add(delays.unwrap_or_default());
     match deadline {
         Some(deadline) => Some((attempt, total.min(deadline.saturating_add(attempt)))),
@@ -232,179 +262,9 @@ fn attempts_and_delays(steps: &[Step], retry: usize) -> Option<(Duration, Durati
     }
 }
 
-/// The lints of decorators that have no chain in `tests/it/describe/lints.rs`.
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{describe::HandleId, sync::Arc};
-
-    fn step(kind: StepKind) -> Step {
-        let text = match &kind {
-            Timeout { limit, .. } => format!(".timeout({limit:?})"),
-            Retried { .. } => ".retry_with(p)".to_owned(),
-            RateLimited { .. } => ".rate_limited(r)".to_owned(),
-            Remembered { .. } => ".memoized(m)".to_owned(),
-            GuardedBy { .. } => ".guarded_by(b)".to_owned(),
-            UnlessOpen { .. } => ".unless_open(b)".to_owned(),
-            ConcurrencyLimited { .. } => ".concurrency_limited(c)".to_owned(),
-            Hedging { .. } => ".hedged(1s)".to_owned(),
-            Fallback => ".fallback(..)".to_owned(),
-            StepKind::Immediate | StepKind::Other => ".logged()".to_owned(),
-        };
-        Step::new(text, kind)
-    }
-
-    fn timeout(secs: u64) -> StepKind {
-        Timeout { limit: Duration::from_secs(secs), label: None }
-    }
-
-    fn retry(retries: Retries) -> StepKind {
-        Retried {
-            max_attempts: 3,
-            delays: Some(Duration::from_secs(3)),
-            deadline: None,
-            retries,
-            follows_hints: false,
-            budget: None,
-        }
-    }
-
-    /// Identities of two handles, which live until the end of the test.
-    fn handles() -> ([HandleId; 2], [Arc<u8>; 2]) {
-        let states = [Arc::new(0), Arc::new(0)];
-        ([HandleId::of(&states[0]), HandleId::of(&states[1])], states)
-    }
-
-    fn breaker(handle: HandleId) -> StepKind {
-        GuardedBy { handle, counts_slow_calls: false }
-    }
-
-    fn limiter(handle: HandleId) -> StepKind {
-        RateLimited { handle, is_keyed: false, max_wait: None }
-    }
-
-    fn concurrency(handle: HandleId, max_wait: Option<Duration>) -> StepKind {
-        ConcurrencyLimited { handle, max_wait }
-    }
-
-    fn hedge(budget: Option<HandleId>) -> StepKind {
-        Hedging { delay: Some(Duration::from_secs(1)), budget }
-    }
-
-    fn memo(handle: HandleId) -> StepKind {
-        Remembered { handle, is_detached: false }
-    }
-
-    #[track_caller]
-    fn raises<const N: usize>(expected: Option<(&str, &str, &[usize])>, kinds: [StepKind; N]) {
-        let lints = lints(&kinds.map(step));
-        let found = lints.iter().map(|lint| (lint.code, &*lint.message, &*lint.steps)).collect::<Vec<_>>();
-        assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_timeout_outside_of_a_breaker() {
-        let ([one, _], _keep) = handles();
-        let message = ".timeout(9s) drops calls that hang, and .guarded_by(b) inside counts no dropped call";
-        let expected = Some(("timeout-outside-breaker", message, &[0, 2][..]));
-        raises(expected, [breaker(one), retry(Retries::TransientErrors), timeout(9)]);
-        raises(None, [timeout(2), breaker(one), retry(Retries::TransientErrors), timeout(9)]);
-        raises(None, [GuardedBy { handle: one, counts_slow_calls: true }, timeout(9)]);
-        raises(None, [breaker(one), StepKind::Other]);
-        raises(None, [UnlessOpen { handle: one }, timeout(9)]);
-        raises(None, [breaker(one), Timeout { limit: Duration::MAX, label: None }]);
-    }
-
-    #[test]
-    fn a_retry_around_the_refusals_of_a_breaker_or_a_concurrency_limiter() {
-        let ([one, _], _keep) = handles();
-        let message = ".retry_with(p) calls again what .unless_open(b) has refused";
-        let expected = Some(("retry-around-refusals", message, &[0, 1][..]));
-        raises(expected, [UnlessOpen { handle: one }, retry(Retries::AllErrors)]);
-        raises(None, [UnlessOpen { handle: one }, retry(Retries::TransientErrors)]);
-        raises(None, [UnlessOpen { handle: one }, retry(Retries::ChosenErrors)]);
-        let message = ".retry_with(p) calls again what .guarded_by(b) has refused";
-        let expected = Some(("retry-around-refusals", message, &[1, 2][..]));
-        raises(expected, [timeout(1), breaker(one), retry(Retries::AllErrors)]);
-        raises(None, [timeout(1), breaker(one), retry(Retries::TransientErrors)]);
-        let message = ".retry_with(p) calls again what .concurrency_limited(c) has refused";
-        let expected = Some(("retry-around-refusals", message, &[0, 1][..]));
-        let tries = concurrency(one, Some(Duration::ZERO));
-        raises(expected, [tries.clone(), retry(Retries::AllErrors)]);
-        raises(expected, [tries.clone(), retry(Retries::TransientErrors)]);
-        raises(None, [tries, retry(Retries::ChosenErrors)]);
-        raises(None, [concurrency(one, None), retry(Retries::AllErrors)]);
-    }
-
-    #[test]
-    fn a_limiter_around_a_concurrency_limiter() {
-        let ([one, two], _keep) = handles();
-        let message = "a call that has a permit of .rate_limited(r) may wait for .concurrency_limited(c), and then be \
-                       made in a burst with others";
-        let expected = Some(("limiter-around-concurrency-limiter", message, &[0, 1][..]));
-        raises(expected, [concurrency(one, None), limiter(two)]);
-        raises(None, [limiter(two), concurrency(one, None)]);
-    }
-
-    #[test]
-    fn a_concurrency_limiter_around_a_retry_and_within_itself() {
-        let ([one, two], _keep) = handles();
-        let message = ".concurrency_limited(c) keeps its place during the delays of .retry_with(p)";
-        let expected = Some(("concurrency-limiter-around-retry", message, &[0, 1][..]));
-        raises(expected, [retry(Retries::AllErrors), concurrency(one, None)]);
-        raises(None, [concurrency(one, None), retry(Retries::AllErrors)]);
-
-        let message = ".concurrency_limited(c) and .concurrency_limited(c) are one limiter: if all its places are \
-                       taken outside, no call gets one inside";
-        let expected = Some(("concurrency-limiter-within-itself", message, &[0, 2][..]));
-        raises(expected, [concurrency(one, None), StepKind::Immediate, concurrency(one, None)]);
-        raises(None, [concurrency(one, None), StepKind::Immediate, concurrency(two, None)]);
-    }
-
-    #[test]
-    fn hedges() {
-        let ([budget, _], _keep) = handles();
-        let message = ".hedged(1s) takes the delays of .retry_with(p) for a slow call, and doubles its attempts";
-        let expected = Some(("hedge-around-retry", message, &[0, 1][..]));
-        raises(expected, [retry(Retries::AllErrors), hedge(Some(budget))]);
-        raises(None, [hedge(Some(budget)), retry(Retries::AllErrors)]);
-        let message = ".hedged(1s) may double the calls when the server is slow";
-        raises(Some(("hedge-without-budget", message, &[1])), [timeout(2), hedge(None)]);
-    }
-
-    #[test]
-    fn a_memo_of_a_fallback() {
-        let ([one, _], _keep) = handles();
-        let message = ".memoized(m) remembers the answer of .fallback(..) as if it came from the function";
-        let expected = Some(("memo-of-fallback", message, &[0, 1][..]));
-        raises(expected, [Fallback, memo(one), timeout(1)]);
-        raises(None, [memo(one), timeout(1), Fallback]);
-    }
-
-    #[test]
-    fn the_order_that_the_documentation_recommends() {
-        let ([one, two], _keep) = handles();
-        raises(
-            None,
-            [
-                timeout(2),
-                StepKind::Immediate, // pausing
-                breaker(one),
-                limiter(two),
-                concurrency(two, None),
-                UnlessOpen { handle: one },
-                hedge(Some(two)),
-                retry(Retries::TransientErrors),
-                timeout(9),
-                memo(one),
-                timeout(10),
-                Fallback,
-                StepKind::Immediate, // validated
-                StepKind::Immediate, // logged
-                StepKind::Immediate, // timed
-            ],
-        );
-    }
+    use super::RULES;
 
     #[test]
     fn the_documentation_has_a_row_for_each_rule() {

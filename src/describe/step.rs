@@ -145,8 +145,10 @@ pub enum StepKind {
     /// Starts another call if the first one is slow.
     #[non_exhaustive]
     Hedging {
-        /// Time until the last call starts; `None` if it depends on the calls so far.
+        /// Time between the starts of two calls; `None` if it depends on the calls so far.
         delay: Option<Duration>,
+        /// Maximum number of calls, the first included; at least 2.
+        max_calls: u32,
         /// The budget; `None` without one.
         budget: Option<HandleId>,
     },

@@ -9,21 +9,25 @@ use crate::{
     policy::{HedgeConfig, HedgePlan, Latencies, Trigger},
     retry_budget::Withdrawal,
     striped::Striped,
-    sync::{Arc, Mutex, Ordering::Relaxed, lock_spinning},
+    sync::{Arc, AtomicU64, Mutex, Ordering::Relaxed, lock, lock_spinning},
 };
 use std::{
     fmt,
-    // Not by way of `crate::sync`: no decision depends on a count.
-    sync::atomic::AtomicU64 as Count,
+    // Not by way of `crate::sync`: no decision depends on a count. A reload may come at any moment,
+    // so a call reads each of the other two once.
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, AtomicU64 as Count},
+    },
     time::Duration,
 };
 
 /// The delay after which a call that has not ended gets a second call beside it, and the number of
 /// such calls.
 ///
-/// A server that answers one call in a hundred slowly makes that call fast again: the second call
-/// is usually an ordinary one. Hedge only functions that may be called twice for one result, such
-/// as reads. Share one `Hedge` among the calls of one kind, by
+/// If a server answers one call in a hundred slowly, the second call is most likely a fast one, and
+/// its answer is returned. Hedge only functions that may be called twice for one result, such as
+/// reads. Share one `Hedge` among the calls of one kind, by
 /// [`.hedged(&hedge)`](crate::FnExt::hedged). A clone is the same handle.
 ///
 /// A fixed delay is [`Hedge::after`], or just a [`Duration`] in its place. With
@@ -64,20 +68,26 @@ use std::{
 pub struct Hedge(Arc<Core>);
 
 struct Core {
-    plan: HedgePlan,
+    /// The settings, for a reload and for texts.
+    plan: Mutex<HedgePlan>,
     budget: Option<RetryBudget>,
-    delay: Delay,
+    /// Fixed delay in nanoseconds, at most [`LONGEST`]; [`MEASURED`] for a percentile. Of the plan.
+    delay: AtomicU64,
+    /// Maximum number of calls, of the plan.
+    max_calls: AtomicU32,
+    /// Not set before the delay is a percentile.
+    durations: OnceLock<Box<Durations>>,
     calls: Striped,
     hedges: Count,
     wins: Count,
     over_budget: Count,
 }
 
-/// The delay before another call.
-enum Delay {
-    Fixed(Duration),
-    Measured(Box<Durations>),
-}
+/// A delay that is a percentile.
+const MEASURED: u64 = u64::MAX;
+
+/// A fixed delay that never ends.
+const LONGEST: u64 = u64::MAX - 1;
 
 /// The durations of first calls.
 struct Durations {
@@ -132,11 +142,11 @@ impl Hedge {
     /// some 4,096 to 8,192 of the latest calls. It is at most a sixteenth longer than the exact
     /// percentile, and never shorter. The durations take 4 KiB.
     ///
-    /// The first call of each call is measured, if it succeeds. A call that is ready at its first
-    /// poll counts as zero, and reads no clock. If a hedge wins, the first call counts with the
-    /// time until it was dropped. This time is longer than the delay, so that the slow calls do not
-    /// vanish from the measurement. A call that the caller drops counts in the same way, if it has
-    /// reached the delay. Failures and hedges themselves do not count.
+    /// Measured are first calls that succeed, and not the hedges beside them. A call that is ready
+    /// at its first poll counts as zero, and reads no clock. If a hedge wins, the first call counts
+    /// with the time until it was dropped. This time is longer than the delay, so that the slow
+    /// calls do not vanish from the measurement. A call that the caller drops counts in the same
+    /// way, if it has reached the delay. Failures do not count.
     ///
     /// # Panics
     ///
@@ -209,7 +219,7 @@ impl Hedge {
     /// assert_eq!(error.to_string(), "`max_calls` is 0, but must be at least 1");
     /// ```
     pub fn try_max_calls(self, max_calls: u32) -> Result<Self, ConfigError> {
-        Ok(Self::with(self.0.plan.max_calls(max_calls)?, self.0.budget.clone()))
+        Ok(Self::with(self.plan().max_calls(max_calls)?, self.0.budget.clone()))
     }
 
     /// Lets a [`RetryBudget`] pay for the hedges. Each hedge takes 1 from it before it starts, and
@@ -244,27 +254,58 @@ impl Hedge {
     /// ```
     #[must_use]
     pub fn budget(self, budget: &RetryBudget) -> Self {
-        Self::with(self.0.plan, Some(budget.clone()))
+        Self::with(self.plan(), Some(budget.clone()))
     }
 
     fn with(plan: HedgePlan, budget: Option<RetryBudget>) -> Self {
-        let delay = match plan.trigger {
-            Trigger::After(delay) => Delay::Fixed(delay),
-            Trigger::Percentile(rank) => {
-                let recorded = Recorded { latencies: Latencies::new(rank), instant: 0 };
-                let durations = Durations { instant: Striped::default(), recorded: Mutex::new(recorded) };
-                Delay::Measured(Box::new(durations))
-            }
-        };
-        Self(Arc::new(Core {
-            plan,
+        let core = Core {
+            plan: Mutex::new(plan),
             budget,
-            delay,
+            delay: AtomicU64::new(LONGEST),
+            max_calls: AtomicU32::new(plan.max_calls),
+            durations: OnceLock::new(),
             calls: Striped::default(),
             hedges: Count::default(),
             wins: Count::default(),
             over_budget: Count::default(),
-        }))
+        };
+        core.set(plan);
+        Self(Arc::new(core))
+    }
+
+    fn plan(&self) -> HedgePlan {
+        *lock(&self.0.plan)
+    }
+
+    /// Changes all settings for calls that begin from now on, such as those of a file that was
+    /// changed. A call in progress keeps its delay and its number of calls.
+    ///
+    /// The measured durations, the counts and the budget stay. With another percentile, the delay
+    /// is that percentile of the durations so far. A hedge that had a fixed delay has no durations,
+    /// and measures them from now on.
+    ///
+    /// # Errors
+    ///
+    /// If `Hedge::try_from(config)` fails. The hedge then stays as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{Hedge, HedgeConfig};
+    /// use std::time::Duration;
+    ///
+    /// let hedge = Hedge::after(Duration::from_millis(50));
+    /// let after = Some(Duration::from_millis(80));
+    /// hedge.reload(&HedgeConfig { after, max_calls: 3, ..HedgeConfig::default() })?;
+    /// assert_eq!(hedge.to_string(), "after 80ms, at most 3 calls");
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn reload(&self, config: &HedgeConfig) -> Result<(), ConfigError> {
+        let new = HedgePlan::try_from(config)?;
+        let mut plan = lock(&self.0.plan);
+        self.0.set(new);
+        *plan = new;
+        Ok(())
     }
 
     /// Returns the counts and the delay.
@@ -285,10 +326,10 @@ impl Hedge {
     /// ```
     #[must_use]
     pub fn stats(&self) -> HedgeStats {
-        let Core { delay, calls, hedges, wins, over_budget, .. } = &*self.0;
-        let (samples, delay) = match delay {
-            Delay::Fixed(delay) => (0, Some(*delay)),
-            Delay::Measured(durations) => durations.with(|latencies| (latencies.samples(), percentile_of(latencies))),
+        let Core { calls, hedges, wins, over_budget, .. } = &*self.0;
+        let (samples, delay) = match self.0.measured() {
+            Some(durations) => durations.with(|latencies| (latencies.samples(), percentile_of(latencies))),
+            None => (0, self.0.fixed_delay()),
         };
         HedgeStats {
             calls: calls.get(),
@@ -301,30 +342,33 @@ impl Hedge {
     }
 
     pub(crate) fn kind(&self) -> StepKind {
-        let HedgePlan { trigger, max_calls } = self.0.plan;
+        let HedgePlan { trigger, max_calls } = self.plan();
+        if max_calls == 1 {
+            return StepKind::Immediate; // only measures
+        }
         let delay = match trigger {
-            Trigger::After(delay) => Some(delay.saturating_mul(max_calls - 1)),
+            Trigger::After(delay) => Some(delay),
             Trigger::Percentile(_) => None,
         };
-        StepKind::Hedging { delay, budget: self.0.budget.as_ref().map(RetryBudget::id) }
+        StepKind::Hedging { delay, max_calls, budget: self.0.budget.as_ref().map(RetryBudget::id) }
     }
 
     /// The delay before another call; `None` for no further call, because the percentile has less
     /// than 100 samples.
     pub(crate) fn delay(&self) -> Option<Duration> {
-        match &self.0.delay {
-            Delay::Fixed(delay) => Some(*delay),
-            Delay::Measured(durations) => durations.with(|latencies| percentile_of(latencies)),
+        match self.0.measured() {
+            Some(durations) => durations.with(|latencies| percentile_of(latencies)),
+            None => self.0.fixed_delay(),
         }
     }
 
     pub(crate) fn allowed_calls(&self) -> u32 {
-        self.0.plan.max_calls
+        self.0.max_calls.load(Relaxed)
     }
 
     /// Returns `true` if the durations of calls are measured.
     pub(crate) fn measures(&self) -> bool {
-        matches!(self.0.delay, Delay::Measured(_))
+        self.0.measured().is_some()
     }
 
     /// Counts a call that begins.
@@ -336,7 +380,7 @@ impl Hedge {
     /// Counts a success at the first poll.
     #[inline]
     pub(crate) fn ended_at_once(&self) {
-        if let Delay::Measured(durations) = &self.0.delay {
+        if let Some(durations) = self.0.measured() {
             durations.instant.count();
         }
         self.deposit();
@@ -357,7 +401,7 @@ impl Hedge {
 
     /// Records the duration of a first call.
     pub(crate) fn measured(&self, duration: Duration) {
-        if let Delay::Measured(durations) = &self.0.delay {
+        if let Some(durations) = self.0.measured() {
             durations.with(|latencies| latencies.record(nanos(duration)));
         }
     }
@@ -376,6 +420,40 @@ impl Hedge {
         };
         hedges.fetch_add(1, Relaxed);
         Ok(withdrawal)
+    }
+}
+
+impl Core {
+    /// Takes over the settings of a plan. The caller holds the lock of the plan.
+    fn set(&self, plan: HedgePlan) {
+        let delay = match plan.trigger {
+            Trigger::After(delay) => nanos(delay).min(LONGEST),
+            Trigger::Percentile(rank) => {
+                let durations = self.durations.get_or_init(|| {
+                    let recorded = Recorded { latencies: Latencies::new(rank), instant: 0 };
+                    Box::new(Durations { instant: Striped::default(), recorded: Mutex::new(recorded) })
+                });
+                durations.with(|latencies| latencies.set_rank(rank));
+                MEASURED
+            }
+        };
+        self.delay.store(delay, Relaxed);
+        self.max_calls.store(plan.max_calls, Relaxed);
+    }
+
+    /// The durations, if the delay is a percentile of them.
+    #[inline]
+    fn measured(&self) -> Option<&Durations> {
+        if self.delay.load(Relaxed) == MEASURED { self.durations.get().map(|durations| &**durations) } else { None }
+    }
+
+    /// `None` if the delay is a percentile.
+    fn fixed_delay(&self) -> Option<Duration> {
+        match self.delay.load(Relaxed) {
+            MEASURED => None,
+            LONGEST => Some(Duration::MAX),
+            nanos => Some(Duration::from_nanos(nanos)),
+        }
     }
 }
 
@@ -407,13 +485,26 @@ impl TryFrom<HedgeConfig> for Hedge {
     type Error = ConfigError;
 
     fn try_from(config: HedgeConfig) -> Result<Self, ConfigError> {
+        Self::try_from(&config)
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`HedgeConfig`].
+impl TryFrom<&HedgeConfig> for Hedge {
+    type Error = ConfigError;
+
+    fn try_from(config: &HedgeConfig) -> Result<Self, ConfigError> {
         Ok(Self::with(config.try_into()?, None))
     }
 }
 
 impl fmt::Display for Hedge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.plan.fmt(f)?;
+        self.plan().fmt(f)?;
         match &self.0.budget {
             Some(budget) => write!(f, ", budget {budget}"),
             None => Ok(()),

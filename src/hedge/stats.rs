@@ -15,6 +15,7 @@ use std::{fmt, time::Duration};
 /// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct HedgeStats {
     /// Calls of hedged functions that were polled. A call counts once, however many hedges it had.
@@ -27,7 +28,9 @@ pub struct HedgeStats {
     pub over_budget: u64,
     /// Durations that the percentile is computed from. 0 for a hedge with a fixed delay.
     pub samples: u64,
-    /// Delay before the next hedge; `None` as long as a percentile has less than 100 samples.
+    /// Delay before the next hedge; `None` as long as a percentile has less than 100 samples. serde
+    /// writes `delay_seconds`.
+    #[cfg_attr(feature = "serde", serde(rename = "delay_seconds", serialize_with = "crate::serde::optional_seconds"))]
     pub delay: Option<Duration>,
 }
 

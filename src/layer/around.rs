@@ -151,6 +151,14 @@ fn mark(may_refuse: bool, holds_back: impl FnOnce() -> bool) {
     }
 }
 
+/// The same for a sync call.
+#[inline]
+fn mark_blocking(may_refuse: bool, holds_back: impl FnOnce() -> bool) {
+    if may_refuse {
+        called::mark_blocking(holds_back());
+    }
+}
+
 impl<C, L, Args> CallableOnce<Args> for Around<C, L>
 where
     C: CallableOnce<Args>,
@@ -261,7 +269,7 @@ where
         let captured = layer.capture(&args);
         let may_refuse = layer.may_refuse();
         layer.around(captured, move || {
-            mark(may_refuse, || callable.holds_back());
+            mark_blocking(may_refuse, || callable.holds_back());
             callable.call_once(args)
         })
     }
@@ -293,7 +301,7 @@ where
     fn call_mut(&mut self, args: Args) -> L::Output {
         let captured = self.layer.capture(&args);
         self.layer.clone().around(captured, || {
-            mark(self.layer.may_refuse(), || self.callable.holds_back());
+            mark_blocking(self.layer.may_refuse(), || self.callable.holds_back());
             self.callable.call_mut(args)
         })
     }
@@ -308,7 +316,7 @@ where
     fn call_with(&self, args: Args) -> L::Output {
         let captured = self.layer.capture(&args);
         self.layer.clone().around(captured, || {
-            mark(self.layer.may_refuse(), || self.callable.holds_back());
+            mark_blocking(self.layer.may_refuse(), || self.callable.holds_back());
             self.callable.call_with(args)
         })
     }

@@ -14,7 +14,7 @@
 //! listener only records the entry. Its lock is invisible to the model checker, and no other lock
 //! is taken while it is held.
 
-use super::settings::Eviction;
+use super::eviction::Eviction;
 use moka::{notification::RemovalCause, policy::EvictionPolicy, sync::Cache};
 use std::{
     cell::Cell,
@@ -22,7 +22,7 @@ use std::{
     mem,
     // Not from `crate::sync`: see above, and no decision depends on the order of the marks.
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
 };
@@ -104,20 +104,26 @@ impl Mark {
 }
 
 pub(super) struct Bound {
-    cache: Cache<Slot, Held, BuildHasherDefault<PrehashedHasher>>,
-    capacity: u64,
+    limited: RwLock<Limited>,
     /// Entries that moka has evicted, until [`evict`](Self::evict) takes them.
-    evicted: Arc<Mutex<Vec<EntryId>>>,
+    evicted: Evicted,
     policy: Eviction,
     /// The current round. Marks of earlier rounds do not count.
     round: AtomicU32,
 }
 
-impl Bound {
-    pub(super) fn new(capacity: u64, policy: Eviction) -> Self {
-        let evicted = Arc::<Mutex<Vec<_>>>::default();
+type Evicted = Arc<Mutex<Vec<EntryId>>>;
+
+/// moka's cache, which cannot change its capacity.
+struct Limited {
+    cache: Cache<Slot, Held, BuildHasherDefault<PrehashedHasher>>,
+    capacity: u64,
+}
+
+impl Limited {
+    fn new(capacity: u64, policy: Eviction, evicted: &Evicted) -> Self {
         let listener = {
-            let evicted = Arc::clone(&evicted);
+            let evicted = Arc::clone(evicted);
             move |slot: Arc<Slot>, Held { number, .. }, cause| {
                 if cause == RemovalCause::Size {
                     let id = EntryId { number, slot: *slot };
@@ -134,7 +140,29 @@ impl Bound {
             })
             .eviction_listener(listener)
             .build_with_hasher(BuildHasherDefault::default());
-        Self { cache, capacity, evicted, policy, round: AtomicU32::new(1) }
+        Self { cache, capacity }
+    }
+}
+
+impl Bound {
+    pub(super) fn new(capacity: u64, policy: Eviction) -> Self {
+        let evicted = Evicted::default();
+        let limited = RwLock::new(Limited::new(capacity, policy, &evicted));
+        Self { limited, evicted, policy, round: AtomicU32::new(1) }
+    }
+
+    fn limited(&self) -> RwLockReadGuard<'_, Limited> {
+        self.limited.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the capacity, and puts all entries into a new queue, in this order. The caller holds
+    /// all shards, so that no entry leaves meanwhile.
+    pub(super) fn resize(&self, capacity: u64, entries: impl Iterator<Item = (EntryId, u32)>) {
+        let resized = Limited::new(capacity, self.policy, &self.evicted);
+        for (id, weight) in entries {
+            resized.cache.insert(id.slot, Held { number: id.number, weight });
+        }
+        *self.limited.write().unwrap_or_else(PoisonError::into_inner) = resized;
     }
 
     /// Puts a new entry at the back of moka's queue.
@@ -142,22 +170,23 @@ impl Bound {
         if self.policy == Eviction::TinyLfu {
             self.learn(id);
         }
-        self.cache.insert(id.slot, Held { number: id.number, weight });
+        self.limited().cache.insert(id.slot, Held { number: id.number, weight });
     }
 
     pub(super) fn remove(&self, id: EntryId) {
-        self.cache.invalidate(&id.slot);
+        self.limited().cache.invalidate(&id.slot);
     }
 
     /// Returns `true` if the entries exceed the capacity, so that [`evict`](Self::evict) has to run
     /// again.
     pub(super) fn is_exceeded(&self) -> bool {
-        self.cache.weighted_size() > self.capacity
+        let limited = self.limited();
+        limited.cache.weighted_size() > limited.capacity
     }
 
     /// Makes moka evict down to the capacity. Returns the evicted entries.
     pub(super) fn evict(&self) -> Vec<EntryId> {
-        self.cache.run_pending_tasks();
+        self.limited().cache.run_pending_tasks();
         mem::take(&mut *self.evicted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -196,7 +225,7 @@ impl Bound {
 
     /// Tells moka that an entry was used. With `Lru`, moves the entry to the back of moka's queue.
     pub(super) fn learn(&self, id: EntryId) {
-        self.cache.get(&id.slot);
+        self.limited().cache.get(&id.slot);
     }
 }
 

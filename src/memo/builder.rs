@@ -2,20 +2,15 @@
 
 use super::{
     cacheable::{Negative, Value},
+    config::MemoConfig,
+    eviction::Eviction,
     handle::Memo,
     key::Key,
-    settings::{DEFAULT_CAPACITY, Eviction, Settings, TagsBy, Ttl, ValidWhile, Weigher},
+    settings::{Closures, IsNegative, Settings, TagsBy, TtlBy, ValidWhile, Weigher},
     state::Core,
     tier::MemoTier,
 };
-use crate::{
-    ConfigError, RetryPolicy,
-    clock::{Nanos, nanos},
-    error::or_panic,
-    policy::Lifetime,
-    random::{CallSeeds, entropy},
-    sync::Arc,
-};
+use crate::{ConfigError, RetryPolicy, error::or_panic, sync::Arc};
 use std::{fmt, time::Duration};
 
 /// Constructors.
@@ -100,16 +95,11 @@ impl<K: Key, V: Value> Memo<K, V> {
 /// | [`tier`](Self::tier) | none | a store that several processes share |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MemoBuilder<K, V> {
-    ttl: Ttl<K, V>,
-    capacity: u64,
+    /// The settings that are plain values. Its `refresh_backoff` has no effect.
+    config: MemoConfig,
+    ttl_by: Option<TtlBy<K, V>>,
+    negative: Option<(IsNegative<V>, Duration)>,
     weigher: Option<Weigher<K, V>>,
-    eviction: Eviction,
-    jitter: f64,
-    seed: Option<u64>,
-    time_to_idle: Option<Duration>,
-    refresh_ahead: Option<f64>,
-    stale_while_revalidate: Duration,
-    stale_on_error: Duration,
     tags_by: Option<TagsBy<K, V>>,
     valid_while: Option<ValidWhile<K, V>>,
     refresh_backoff: Option<RetryPolicy>,
@@ -119,16 +109,10 @@ pub struct MemoBuilder<K, V> {
 impl<K, V> MemoBuilder<K, V> {
     pub(super) fn new() -> Self {
         Self {
-            ttl: Ttl { default: None, per_value: None, negative: None },
-            capacity: DEFAULT_CAPACITY,
+            config: MemoConfig::default(),
+            ttl_by: None,
+            negative: None,
             weigher: None,
-            eviction: Eviction::default(),
-            jitter: 0.0,
-            seed: None,
-            time_to_idle: None,
-            refresh_ahead: None,
-            stale_while_revalidate: Duration::ZERO,
-            stale_on_error: Duration::ZERO,
             tags_by: None,
             valid_while: None,
             refresh_backoff: None,
@@ -160,7 +144,7 @@ impl<K, V> MemoBuilder<K, V> {
     /// # }
     /// ```
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl.default = Some(ttl);
+        self.config.ttl = Some(ttl);
         self
     }
 
@@ -195,7 +179,7 @@ impl<K, V> MemoBuilder<K, V> {
     where
         T: Into<Option<Duration>>,
     {
-        self.ttl.per_value = Some(Box::new(move |key, value| ttl(key, value).into()));
+        self.ttl_by = Some(Box::new(move |key, value| ttl(key, value).into()));
         self
     }
 
@@ -228,7 +212,7 @@ impl<K, V> MemoBuilder<K, V> {
     /// # }
     /// ```
     pub fn time_to_idle(mut self, idle: Duration) -> Self {
-        self.time_to_idle = Some(idle);
+        self.config.time_to_idle = Some(idle);
         self
     }
 
@@ -264,7 +248,7 @@ impl<K, V> MemoBuilder<K, V> {
     where
         V: Negative,
     {
-        self.ttl.negative = Some((V::is_negative, ttl));
+        self.negative = Some((V::is_negative, ttl));
         self
     }
 
@@ -283,7 +267,7 @@ impl<K, V> MemoBuilder<K, V> {
     /// # drop(users);
     /// ```
     pub fn jitter(mut self, part: f64) -> Self {
-        self.jitter = part;
+        self.config.jitter = part;
         self
     }
 
@@ -301,7 +285,7 @@ impl<K, V> MemoBuilder<K, V> {
     /// # drop(users);
     /// ```
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+        self.config.seed = Some(seed);
         self
     }
 
@@ -326,7 +310,7 @@ impl<K, V> MemoBuilder<K, V> {
     /// assert_eq!([squares.get(&1), squares.get(&2), squares.get(&3)], [Some(1), None, Some(9)]);
     /// ```
     pub fn capacity(mut self, capacity: u64) -> Self {
-        self.capacity = capacity;
+        self.config.capacity = capacity;
         self
     }
 
@@ -365,7 +349,7 @@ impl<K, V> MemoBuilder<K, V> {
     /// # drop(words);
     /// ```
     pub fn eviction(mut self, policy: Eviction) -> Self {
-        self.eviction = policy;
+        self.config.eviction = policy;
         self
     }
 
@@ -408,7 +392,7 @@ impl<K, V> MemoBuilder<K, V> {
     /// # }
     /// ```
     pub fn stale_while_revalidate(mut self, window: Duration) -> Self {
-        self.stale_while_revalidate = window;
+        self.config.stale_while_revalidate = window;
         self
     }
 
@@ -443,7 +427,7 @@ impl<K, V> MemoBuilder<K, V> {
     /// # }
     /// ```
     pub fn refresh_ahead(mut self, part: f64) -> Self {
-        self.refresh_ahead = Some(part);
+        self.config.refresh_ahead = Some(part);
         self
     }
 
@@ -484,7 +468,7 @@ impl<K, V> MemoBuilder<K, V> {
     /// # }
     /// ```
     pub fn stale_on_error(mut self, window: Duration) -> Self {
-        self.stale_on_error = window;
+        self.config.stale_on_error = window;
         self
     }
 
@@ -606,43 +590,42 @@ impl<K, V> MemoBuilder<K, V> {
         self.refresh_backoff = Some(policy.into().endless());
         self
     }
+}
 
-    fn check(&self) -> Result<(), ConfigError> {
-        let Self { ttl, jitter, refresh_ahead, stale_while_revalidate, stale_on_error, .. } = self;
-        for (setting, duration) in
-            [("ttl", ttl.default), ("negative", ttl.negative.map(|(_, ttl)| ttl)), ("time_to_idle", self.time_to_idle)]
-        {
-            if duration.is_some_and(|duration| duration.is_zero()) {
-                return Err(ConfigError::new(setting, "0ns", "longer than zero"));
-            }
-        }
-        if self.capacity == 0 {
-            return Err(ConfigError::new("capacity", 0, "at least 1"));
-        }
-        if !(0.0..=1.0).contains(jitter) {
-            return Err(ConfigError::new("jitter", jitter, "0 to 1"));
-        }
-        if let Some(part) = refresh_ahead.filter(|part| !(*part > 0.0 && *part < 1.0)) {
-            return Err(ConfigError::new("refresh_ahead", part, "above 0 and below 1"));
-        }
-        if ttl.is_set() {
-            return Ok(());
-        }
-        let without_effect = [
-            ("jitter", (*jitter > 0.0).then(|| jitter.to_string())),
-            ("refresh_ahead", refresh_ahead.map(|part| part.to_string())),
-            (
-                "stale_while_revalidate",
-                (!stale_while_revalidate.is_zero()).then(|| format!("{stale_while_revalidate:?}")),
-            ),
-            ("stale_on_error", (!stale_on_error.is_zero()).then(|| format!("{stale_on_error:?}"))),
-        ];
-        // With a `time_to_idle` values expire, so the last two settings have an effect.
-        let settings = if self.time_to_idle.is_some() { &without_effect[..2] } else { &without_effect };
-        match settings.iter().find_map(|(setting, value)| Some((setting, value.as_ref()?))) {
-            Some((setting, value)) => Err(ConfigError::new(setting, value, "left out unless values have a TTL")),
-            None => Ok(()),
-        }
+/// Takes over the settings of a config, so that closures can be added. Checks the delays of
+/// `refresh_backoff`. [`try_build`](MemoBuilder::try_build) checks the other fields.
+///
+/// # Examples
+///
+/// ```
+/// use decor::{Memo, MemoBuilder, MemoConfig};
+///
+/// let config = MemoConfig { capacity: 1_000_000, ..MemoConfig::default() };
+/// let pages: Memo<u64, String> = MemoBuilder::try_from(&config)?
+///     .weigher(|_, page: &String| u32::try_from(page.len()).unwrap_or(u32::MAX))
+///     .try_build()?;
+/// # drop(pages);
+/// # Ok::<(), decor::ConfigError>(())
+/// ```
+impl<K, V> TryFrom<&MemoConfig> for MemoBuilder<K, V> {
+    type Error = ConfigError;
+
+    fn try_from(config: &MemoConfig) -> Result<Self, ConfigError> {
+        let refresh_backoff = config.refresh_policy()?;
+        Ok(Self { config: config.clone(), refresh_backoff, ..Self::new() })
+    }
+}
+
+/// Takes over the settings of a config.
+///
+/// # Examples
+///
+/// See `TryFrom<&MemoConfig>`.
+impl<K, V> TryFrom<MemoConfig> for MemoBuilder<K, V> {
+    type Error = ConfigError;
+
+    fn try_from(config: MemoConfig) -> Result<Self, ConfigError> {
+        Self::try_from(&config)
     }
 }
 
@@ -702,37 +685,94 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
     /// assert_eq!(error.to_string(), "`capacity` is 0, but must be at least 1");
     /// ```
     pub fn try_build(self) -> Result<Memo<K, V>, ConfigError> {
-        self.check()?;
-        let Self { ttl, capacity, weigher, eviction, jitter, tags_by, valid_while, tier, .. } = self;
-        let lifetime = Lifetime {
-            jitter,
-            refresh_ahead: self.refresh_ahead.unwrap_or(1.0),
-            time_to_idle: self.time_to_idle.map_or(Nanos::MAX, nanos),
-            stale_while_revalidate: nanos(self.stale_while_revalidate),
-            stale_on_error: nanos(self.stale_on_error),
-        };
-        let seeds = CallSeeds::new(self.seed.unwrap_or_else(entropy));
-        let refresh_backoff = self.refresh_backoff;
-        let settings =
-            Settings { lifetime, refresh_backoff, ttl, seeds, capacity, weigher, eviction, tags_by, valid_while, tier };
+        let Self { config, ttl_by, negative, weigher, tags_by, valid_while, refresh_backoff, tier } = self;
+        config.check_beside(negative.map(|(_, ttl)| ttl), ttl_by.is_some())?;
+        let closures = Closures { ttl_by, negative, weigher, tags_by, valid_while, tier };
+        let settings = Settings::new(&config, refresh_backoff, closures);
         let core = Arc::new(Core::new(settings));
         core.attach_to_tier();
         Ok(Memo { core })
     }
 }
 
+/// Changes of a memo that exists.
+impl<K: Key, V: Value> Memo<K, V> {
+    /// Changes all settings, such as those of a file that was changed.
+    ///
+    /// All values stay, and so do loads in progress, counts, and the closures of the builder:
+    ///
+    /// - The TTL, its jitter and `refresh_ahead` are for values that are stored from now on. A
+    ///   value keeps the time at which it expires.
+    /// - `time_to_idle`, `stale_while_revalidate`, `stale_on_error` and `refresh_backoff` are for
+    ///   all values.
+    /// - If the values exceed a smaller capacity, those that have expired are removed, and others
+    ///   are evicted, at once. This takes time in proportion to the number of values, and holds up
+    ///   all calls meanwhile. With [`Eviction::TinyLfu`], the counts of uses begin anew.
+    ///
+    /// # Errors
+    ///
+    /// If `Memo::try_from(config)` fails, [`eviction`](MemoConfig::eviction) is another one, or
+    /// [`time_to_idle`](MemoConfig::time_to_idle) is switched on or off. The memo then stays as it
+    /// is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{Memo, MemoConfig};
+    ///
+    /// let config = |capacity| MemoConfig { capacity, ..MemoConfig::default() };
+    /// let squares: Memo<u64, u64> = Memo::try_from(config(100))?;
+    /// (0..10).for_each(|n| squares.insert(n, n * n));
+    /// squares.reload(&config(4))?;
+    /// assert_eq!((squares.stats().entries, squares.get(&9)), (4, Some(81)));
+    ///
+    /// let refused = squares.reload(&config(0)).unwrap_err();
+    /// assert_eq!(refused.to_string(), "`capacity` is 0, but must be at least 1");
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn reload(&self, config: &MemoConfig) -> Result<(), ConfigError> {
+        self.core.reload(config)
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`MemoConfig`].
+impl<K: Key, V: Value> TryFrom<&MemoConfig> for Memo<K, V> {
+    type Error = ConfigError;
+
+    fn try_from(config: &MemoConfig) -> Result<Self, ConfigError> {
+        MemoBuilder::try_from(config)?.try_build()
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`MemoConfig`].
+impl<K: Key, V: Value> TryFrom<MemoConfig> for Memo<K, V> {
+    type Error = ConfigError;
+
+    fn try_from(config: MemoConfig) -> Result<Self, ConfigError> {
+        Self::try_from(&config)
+    }
+}
+
 impl<K, V> fmt::Debug for MemoBuilder<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ttl, capacity, eviction, jitter, refresh_ahead, stale_while_revalidate, stale_on_error, .. } = self;
+        let MemoConfig { ttl, capacity, eviction, jitter, time_to_idle, refresh_ahead, .. } = &self.config;
         f.debug_struct("MemoBuilder")
-            .field("ttl", &ttl.default)
+            .field("ttl", ttl)
             .field("capacity", capacity)
             .field("eviction", eviction)
             .field("jitter", jitter)
-            .field("time_to_idle", &self.time_to_idle)
+            .field("time_to_idle", time_to_idle)
             .field("refresh_ahead", refresh_ahead)
-            .field("stale_while_revalidate", stale_while_revalidate)
-            .field("stale_on_error", stale_on_error)
+            .field("stale_while_revalidate", &self.config.stale_while_revalidate)
+            .field("stale_on_error", &self.config.stale_on_error)
             .field("refresh_backoff", &self.refresh_backoff)
             .finish_non_exhaustive()
     }

@@ -107,7 +107,7 @@ impl<K: Key, V: Value> Core<K, V> {
         let flight = Arc::new(Flight::new(shard.generation));
         shard.open_flight(hash, key.clone(), Arc::clone(&flight));
         // With a tier, the caller asks it first.
-        let in_background = in_background && is_servable && self.settings.tier.is_none();
+        let in_background = in_background && is_servable && self.settings.closures.tier.is_none();
         counters.loads_begun.count();
         counters.refreshes.add(is_servable.into());
         counters.refreshes_ahead.add((is_servable && !is_stale).into());
@@ -133,7 +133,7 @@ impl<K: Key, V: Value> Core<K, V> {
         let mut judged = None;
         loop {
             let shard = self.index.write(hash);
-            match (&self.settings.valid_while, shard.find(hash, key).cloned()) {
+            match (&self.settings.closures.valid_while, shard.find(hash, key).cloned()) {
                 (Some(is_valid), Some(entry)) if judged.is_none_or(|(id, _)| id != entry.id) => {
                     drop(shard);
                     judged = Some((entry.id, is_valid(&entry.key, &entry.value)));

@@ -65,7 +65,7 @@ impl Expiries {
 pub(super) struct SharedExpiries {
     queue: Mutex<Expiries>,
     /// Nanoseconds after its expiry for which a value may be served.
-    window: Nanos,
+    window: AtomicU64,
     /// Moment at which the first entry is dead; [`Nanos::MAX`] if the queue is empty. Changes only
     /// under the lock.
     dead_at: AtomicU64,
@@ -73,7 +73,16 @@ pub(super) struct SharedExpiries {
 
 impl SharedExpiries {
     pub(super) fn new(window: Nanos) -> Self {
-        Self { queue: Mutex::default(), window, dead_at: AtomicU64::new(Nanos::MAX) }
+        Self { queue: Mutex::default(), window: window.into(), dead_at: AtomicU64::new(Nanos::MAX) }
+    }
+
+    fn window(&self) -> Nanos {
+        self.window.load(Relaxed)
+    }
+
+    /// Changes the window. [`change`](Self::change) has to follow.
+    pub(super) fn set_window(&self, window: Nanos) {
+        self.window.store(window, Relaxed);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -99,13 +108,13 @@ impl SharedExpiries {
 
     /// Takes out the first dead values, for a caller that holds the lock already.
     pub(super) fn take_dead(&self, queue: &mut Expiries, now: Nanos) -> Dead {
-        array::from_fn(|_| queue.pop(now.checked_sub(self.window)?))
+        array::from_fn(|_| queue.pop(now.checked_sub(self.window())?))
     }
 
     fn change_locked<T>(&self, mut queue: MutexGuard<'_, Expiries>, change: impl FnOnce(&mut Expiries) -> T) -> T {
         let changed = change(&mut queue);
         let first = queue.queue.peek().map_or(Nanos::MAX, |Reverse((at, _))| *at);
-        self.dead_at.store(first.saturating_add(self.window), Relaxed);
+        self.dead_at.store(first.saturating_add(self.window()), Relaxed);
         changed
     }
 }

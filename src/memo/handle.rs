@@ -280,7 +280,7 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// # }
     /// ```
     pub async fn settled(&self) -> Result<(), Error> {
-        match &self.core.settings.tier {
+        match &self.core.settings.closures.tier {
             Some(tier) => tier.settled().await.unwrap_or(Ok(())),
             None => Ok(()),
         }

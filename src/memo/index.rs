@@ -100,6 +100,12 @@ pub(super) struct OpenFlight<K, V> {
     pub(super) is_doubted: bool,
 }
 
+/// The number of the shard of a hash.
+#[inline]
+pub(super) fn shard_of(hash: u64) -> usize {
+    (hash >> 48) as usize % SHARDS
+}
+
 impl<K, V> Index<K, V> {
     pub(super) fn new() -> Self {
         let shards = array::from_fn(|_| Padded(RwLock::new(Shard::new())));
@@ -123,7 +129,7 @@ impl<K, V> Index<K, V> {
     /// Returns the shard of a hash. Uses bits that the tables within a shard do not look at.
     #[inline]
     fn shard(&self, hash: u64) -> &RwLock<Shard<K, V>> {
-        &self.shards[(hash >> 48) as usize % SHARDS].0
+        &self.shards[shard_of(hash)].0
     }
 
     /// Locks the shards one after the other for writing.

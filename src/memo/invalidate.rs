@@ -121,7 +121,7 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// # }
     /// ```
     pub fn invalidate_tag(&self, tag: &str) -> usize {
-        if self.core.settings.tags_by.is_none() {
+        if self.core.settings.closures.tags_by.is_none() {
             return 0;
         }
         self.core.invalidate_all(&Invalidation::Tag(tag))
@@ -200,7 +200,7 @@ impl<K: Key, V: Value> Core<K, V> {
 
     fn invalidate_all(&self, invalidation: &Invalidation<'_, K, V>) -> usize {
         let gone = self.remove_all(invalidation);
-        if self.settings.tier.is_some() {
+        if self.settings.closures.tier.is_some() {
             for entry in &gone {
                 self.tell_tier(&entry.key);
             }

@@ -133,7 +133,7 @@ impl<K: Key, V: Value> Leader<K, V> {
     }
 
     pub(super) fn tier(&self) -> Option<&Arc<dyn MemoTier<K, V>>> {
-        self.core.settings.tier.as_ref()
+        self.core.settings.closures.tier.as_ref()
     }
 
     pub(super) fn holds(&mut self, lease: Box<dyn Lease<V>>) {
@@ -170,7 +170,7 @@ impl<K: Key, V: Value> Leader<K, V> {
         if let (Some(tier), true) = (self.tier(), self.is_alone) {
             decision = decision.until_at_most(end_of(Some(tier.deaf_ttl()), now));
         }
-        let in_tier = decision.in_tier(now, self.core.settings.lifetime.stale_while_revalidate);
+        let in_tier = decision.in_tier(now, self.core.settings.lifetime.get().stale_while_revalidate);
         let lease = self.lease.take();
         let is_outdated = self.keep(value, decision, now, |counters| {
             counters.loaded.count();
@@ -247,12 +247,12 @@ impl<K: Key, V: Value> Leader<K, V> {
     #[allow(clippy::type_complexity)]
     fn fallback(&self, now: Nanos) -> Option<(Arc<Entry<K, V>>, V, bool)> {
         let Self { core, key, hash, .. } = self;
-        if self.purpose == Purpose::Load && !core.settings.lifetime.may_serve_stale() {
+        if self.purpose == Purpose::Load && !core.settings.lifetime.get().may_serve_stale() {
             return None;
         }
         let shard = core.index.read(*hash);
         let entry = shard.find(*hash, key).filter(|_| self.flight.generation == shard.generation)?;
-        let freshness = core.settings.lifetime.freshness(core.stamp(entry), now);
+        let freshness = core.settings.lifetime.get().freshness(core.stamp(entry), now);
         if freshness == Freshness::Dead {
             return None;
         }

@@ -64,6 +64,25 @@ impl EvictionQueue {
         victims.into_iter().rev().for_each(|id| self.ids.push_front(id));
     }
 
+    /// Moves all entries that were used behind the others. Removes those that have left the memo.
+    pub(super) fn spare(&mut self, mut is_used: impl FnMut(&EntryId) -> Option<bool>) {
+        let (mut first, mut last) = (VecDeque::new(), VecDeque::new());
+        for id in self.ids.drain(..) {
+            match is_used(&id) {
+                None => {}
+                Some(false) => first.push_back(id),
+                Some(true) => last.push_back(id),
+            }
+        }
+        first.append(&mut last);
+        self.ids = first;
+        self.tidied_to = self.ids.len();
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = &EntryId> {
+        self.ids.iter()
+    }
+
     pub(super) fn is_too_long(&self) -> bool {
         self.ids.len() >= SMALL.max(2 * self.tidied_to)
     }

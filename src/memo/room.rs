@@ -6,7 +6,7 @@
 use super::{
     bound::{EntryId, Mark},
     expiries::{Dead, Expiries},
-    index::{Entry, Gone, Shard},
+    index::{Entry, Gone, Shard, shard_of},
     queue::{EvictionQueue, Look},
     settings::Decision,
     state::Core,
@@ -50,7 +50,7 @@ impl<K: Eq, V> Core<K, V> {
             Decision::Keep { stamp, weight, tags } => {
                 let slot = shard.find(hash, &key).map(|replaced| replaced.id.slot);
                 let id = EntryId::new(self.next_store.fetch_add(1, Relaxed), hash, slot);
-                let stamp_now = self.settings.lifetime.stamp_after_use(stamp, now);
+                let stamp_now = self.settings.lifetime.get().stamp_after_use(stamp, now);
                 let new = New { id, expires_at: stamp_now.expires_at() };
                 let used_at = AtomicU64::new(now);
                 let entry = Entry {
@@ -115,7 +115,7 @@ impl<K: Eq, V> Core<K, V> {
 
     /// Tells moka that the entries were used that it would evict next, so that it evicts others.
     fn choose_victims(&self, queue: &mut EvictionQueue) {
-        let excess = self.held.load(Relaxed).saturating_sub(self.settings.capacity);
+        let excess = self.held.load(Relaxed).saturating_sub(self.settings.capacity());
         queue.choose_victims(excess, |id, may_be_spared| {
             let shard = self.index.read(id.slot.hash);
             let Some(entry) = shard.find_by_id(id) else { return Look::Gone };
@@ -150,10 +150,33 @@ impl<K: Eq, V> Core<K, V> {
     }
 
     fn make_room_of_expired(&self, now: Nanos, gone: &mut Gone<K, V>) {
-        while self.settings.can_expire() && self.held.load(Relaxed) > self.settings.capacity {
+        while self.settings.can_expire() && self.held.load(Relaxed) > self.settings.capacity() {
             let Some(id) = self.expiries.change(|expiries| expiries.pop(now)) else { return };
             gone.extend(self.expire(id, now));
         }
+    }
+
+    /// Changes the capacity, and removes the values that exceed it. Returns them, to be dropped
+    /// outside of all locks.
+    pub(super) fn resize(&self, capacity: u64, now: Nanos) -> Gone<K, V> {
+        let mut gone = Gone::new();
+        self.settings.set_capacity(capacity);
+        self.make_room_of_expired(now, &mut gone);
+        let mut queue = lock(&self.queue);
+        let shards = self.index.write_all();
+        let find = |id: &EntryId| shards[shard_of(id.slot.hash)].find_by_id(*id);
+        if self.bound.is_lru() {
+            // All values that were used have a second chance, because a change of the capacity is
+            // rare.
+            queue.spare(|id| find(id).map(|entry| self.bound.is_used(&entry.used)));
+            self.bound.resize(capacity, queue.ids().filter_map(find).map(|entry| (entry.id, entry.weight)));
+        } else {
+            let entries = shards.iter().flat_map(|shard| shard.entries());
+            self.bound.resize(capacity, entries.map(|entry| (entry.id, entry.weight)));
+        }
+        drop(shards);
+        self.evict(&mut gone);
+        gone
     }
 
     /// Removes the entries from the index that the bound evicts. Called under the lock of the
@@ -222,7 +245,7 @@ impl<K: Eq, V> Core<K, V> {
     }
 
     fn expire_all(&self, dead: Dead, now: Nanos) -> impl Iterator<Item = Arc<Entry<K, V>>> {
-        let moment = now.saturating_sub(self.settings.lifetime.longest_window());
+        let moment = now.saturating_sub(self.settings.lifetime.get().longest_window());
         dead.into_iter().flatten().filter_map(move |id| self.expire(id, moment))
     }
 

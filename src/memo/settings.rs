@@ -1,49 +1,27 @@
 //! The settings of a memo, and the decision to keep a value.
 
-use super::tier::{Keep, MemoTier};
+use super::{
+    config::{DEFAULT_CAPACITY, MemoConfig},
+    eviction::Eviction,
+    tier::{Keep, MemoTier},
+};
 use crate::{
+    ConfigError,
     clock::Nanos,
-    policy::{Lifetime, Rest, RetryPolicy, Stamp},
-    random::CallSeeds,
+    policy::{LiveLifetime, Rest, RetryPolicy, Stamp},
+    random::{CallSeeds, entropy},
     sync::Arc,
 };
-use std::{fmt, time::Duration};
-
-/// Default capacity of a memo.
-pub(super) const DEFAULT_CAPACITY: u64 = 10_000;
-
-/// The policy by which a full memo evicts values.
-///
-/// # Examples
-///
-/// ```
-/// use decor::{Eviction, Memo};
-///
-/// let words: Memo<String, u64> =
-///     Memo::builder().capacity(1_000).eviction(Eviction::TinyLfu).build();
-/// # drop(words);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Eviction {
-    /// Evicts the least recently used value. A value that was just stored stays.
-    ///
-    /// The order is approximated by second chance, so that a hit costs no queue operation. Values
-    /// queue in the order in which they were stored. A store that needs room looks at the front of
-    /// the queue. A value that was used since it entered the queue moves to the back, and the next
-    /// value is looked at. A value that was not used is evicted. The new value queues behind all
-    /// others.
-    ///
-    /// The order of uses between two stores is therefore not known. A single store moves at most 32
-    /// values. If the next value was used as well, it is evicted, and all earlier uses cease to
-    /// count.
-    #[default]
-    Lru,
-    /// Evicts the least frequently used value ([TinyLFU](https://arxiv.org/abs/1512.00727)), which
-    /// may be the value that was just stored. Suits memos with a few keys that are called all the
-    /// time, and many keys that are called once. Counts one hit in 4.
-    TinyLfu,
-}
+use std::{
+    fmt,
+    // Not from `crate::sync`, because a reload may come at any moment. The lock is held for a copy
+    // only.
+    sync::{
+        PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 /// Computes a weight from a key and a value.
 pub(super) type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
@@ -62,32 +40,40 @@ pub(super) type TagsBy<K, V> = Box<dyn Fn(&K, &V) -> Box<[Tag]> + Send + Sync>;
 pub(super) type ValidWhile<K, V> = Box<dyn Fn(&K, &V) -> bool + Send + Sync>;
 
 pub(super) struct Settings<K, V> {
-    pub(super) lifetime: Lifetime,
-    /// Delays after failed refreshes of a value; `None` for the default.
-    pub(super) refresh_backoff: Option<RetryPolicy>,
-    pub(super) ttl: Ttl<K, V>,
-    /// Seeds of the jitter, one for each stored value.
-    pub(super) seeds: CallSeeds,
+    pub(super) lifetime: LiveLifetime,
     /// Maximum number of values, or their maximum weight if there is a weigher. At least 1.
-    pub(super) capacity: u64,
+    capacity: AtomicU64,
+    pub(super) eviction: Eviction,
+    /// `true` if values can expire, or could before a reload.
+    can_expire: AtomicBool,
+    changing: RwLock<Changing>,
+    pub(super) closures: Closures<K, V>,
+}
+
+/// Settings that a reload changes, and that no hit needs.
+struct Changing {
+    /// TTL of all values; `None` if values stay until they are evicted.
+    ttl: Option<Duration>,
+    /// Delays after failed refreshes of a value; `None` for the default.
+    refresh_backoff: Option<RetryPolicy>,
+    /// Seeds of the jitter, one for each stored value.
+    seeds: CallSeeds,
+}
+
+/// Settings that only a builder sets.
+pub(super) struct Closures<K, V> {
+    pub(super) ttl_by: Option<TtlBy<K, V>>,
+    /// TTL of an `Err` or a `None`, with the function that recognises them; `None` if they are
+    /// values like any other.
+    pub(super) negative: Option<(IsNegative<V>, Duration)>,
     /// `None` if each value weighs 1.
     pub(super) weigher: Option<Weigher<K, V>>,
-    pub(super) eviction: Eviction,
     /// `None` if values have no tags.
     pub(super) tags_by: Option<TagsBy<K, V>>,
     /// `None` if values are valid until they expire.
     pub(super) valid_while: Option<ValidWhile<K, V>>,
     /// `None` if the memo is this process's alone.
     pub(super) tier: Option<Arc<dyn MemoTier<K, V>>>,
-}
-
-pub(super) struct Ttl<K, V> {
-    /// TTL of all values; `None` if values stay until they are evicted.
-    pub(super) default: Option<Duration>,
-    pub(super) per_value: Option<TtlBy<K, V>>,
-    /// TTL of an `Err` or a `None`, with the function that recognises them; `None` if they are
-    /// values like any other.
-    pub(super) negative: Option<(IsNegative<V>, Duration)>,
 }
 
 /// The decision about a value that was loaded or inserted.
@@ -121,24 +107,75 @@ impl Decision {
     }
 }
 
-impl<K, V> Ttl<K, V> {
-    pub(super) fn is_set(&self) -> bool {
-        self.default.is_some() || self.per_value.is_some() || self.negative.is_some()
-    }
-
-    fn of(&self, key: &K, value: &V) -> Duration {
-        let per_value = self.per_value.as_ref().and_then(|ttl_by| ttl_by(key, value));
-        per_value.or(self.default).unwrap_or(Duration::MAX)
-    }
-
-    fn of_negative(&self, value: &V) -> Option<Duration> {
-        self.negative.and_then(|(is_negative, ttl)| is_negative(value).then_some(ttl))
-    }
-}
-
 impl<K, V> Settings<K, V> {
+    /// Takes over checked settings.
+    pub(super) fn new(config: &MemoConfig, refresh_backoff: Option<RetryPolicy>, closures: Closures<K, V>) -> Self {
+        let seeds = CallSeeds::new(config.seed.unwrap_or_else(entropy));
+        let settings = Self {
+            lifetime: LiveLifetime::new(&config.lifetime()),
+            capacity: config.capacity.into(),
+            eviction: config.eviction,
+            can_expire: false.into(),
+            changing: RwLock::new(Changing { ttl: config.ttl, refresh_backoff, seeds }),
+            closures,
+        };
+        settings.note_expiry(config);
+        settings
+    }
+
+    /// Checks that a memo with these settings can take over those of a config.
+    pub(super) fn check_reload(&self, config: &MemoConfig) -> Result<(), ConfigError> {
+        let Closures { ttl_by, negative, .. } = &self.closures;
+        config.check_beside(negative.map(|(_, ttl)| ttl), ttl_by.is_some())?;
+        if config.eviction != self.eviction {
+            let allowed = "left as it is, because the uses so far say nothing to another eviction";
+            return Err(ConfigError::new("eviction", config.eviction, allowed));
+        }
+        match config.time_to_idle {
+            None if self.lifetime.expires_when_idle() => {
+                Err(ConfigError::new("time_to_idle", "missing", "set, because the memo was made with one"))
+            }
+            Some(idle) if !self.lifetime.expires_when_idle() => {
+                let allowed = "left out, because the memo was made without one, and does not know the latest uses";
+                Err(ConfigError::new("time_to_idle", format_args!("{idle:?}"), allowed))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes over checked settings, except the capacity.
+    pub(super) fn reload(&self, config: &MemoConfig, refresh_backoff: Option<RetryPolicy>) {
+        self.note_expiry(config);
+        self.lifetime.set(&config.lifetime());
+        let mut changing = self.changing.write().unwrap_or_else(PoisonError::into_inner);
+        let seeds = config.seed.filter(|seed| *seed != changing.seeds.seed()).map(CallSeeds::new);
+        (changing.ttl, changing.refresh_backoff) = (config.ttl, refresh_backoff);
+        if let Some(seeds) = seeds {
+            changing.seeds = seeds;
+        }
+    }
+
+    fn note_expiry(&self, config: &MemoConfig) {
+        let Closures { ttl_by, negative, .. } = &self.closures;
+        if config.ttl.is_some() || config.time_to_idle.is_some() || ttl_by.is_some() || negative.is_some() {
+            self.can_expire.store(true, Relaxed);
+        }
+    }
+
+    pub(super) fn capacity(&self) -> u64 {
+        self.capacity.load(Relaxed)
+    }
+
+    pub(super) fn set_capacity(&self, capacity: u64) {
+        self.capacity.store(capacity, Relaxed);
+    }
+
+    fn changing(&self) -> RwLockReadGuard<'_, Changing> {
+        self.changing.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn can_expire(&self) -> bool {
-        self.ttl.is_set() || self.lifetime.expires_when_idle()
+        self.can_expire.load(Relaxed)
     }
 
     /// Returns the rest of a value after a refresh that failed at `now`. `before` is the rest from
@@ -146,22 +183,28 @@ impl<K, V> Settings<K, V> {
     pub(super) fn rest(&self, before: Option<Rest>, now: Nanos) -> Rest {
         // Short enough to recover soon after a restart. An outage of ten minutes has 15 loads.
         let default = || RetryPolicy::exponential(Duration::from_secs(1)).max_delay(Duration::from_secs(60));
-        let policy = self.refresh_backoff.clone().unwrap_or_else(default);
+        let policy = self.changing().refresh_backoff.clone();
+        let policy = policy.unwrap_or_else(default);
         before.unwrap_or_else(|| Rest::new(policy.seed_of_next_call())).after_failure(&policy, now)
     }
 
     /// Decides about a value that was loaded at `now`. Runs the builder's closures.
     pub(super) fn decide(&self, key: &K, value: &V, now: Nanos) -> Decision {
-        let Self { lifetime, ttl, seeds, weigher, .. } = self;
-        let negative = ttl.of_negative(value);
-        let ttl = negative.unwrap_or_else(|| ttl.of(key, value));
-        let random = if lifetime.jitter > 0.0 { seeds.take() } else { 0 };
+        let Closures { ttl_by, negative, weigher, .. } = &self.closures;
+        let negative = negative.and_then(|(is_negative, ttl)| is_negative(value).then_some(ttl));
+        let of_value = || ttl_by.as_ref().and_then(|ttl_by| ttl_by(key, value));
+        let own = negative.or_else(of_value);
+        let lifetime = self.lifetime.get();
+        let changing = self.changing();
+        let ttl = own.or(changing.ttl).unwrap_or(Duration::MAX);
+        let random = if lifetime.jitter > 0.0 { changing.seeds.take() } else { 0 };
+        drop(changing);
         if ttl.is_zero() {
             return Decision::NoTtl;
         }
         // At least 1, because values without weight would not be bounded.
         let weight = weigher.as_ref().map_or(1, |weigh| weigh(key, value).max(1));
-        if u64::from(weight) > self.capacity {
+        if u64::from(weight) > self.capacity() {
             return Decision::TooHeavy;
         }
         let stamp = lifetime.stamp(ttl, now, random);
@@ -170,31 +213,35 @@ impl<K, V> Settings<K, V> {
     }
 
     pub(super) fn tags_of(&self, key: &K, value: &V) -> Box<[Tag]> {
-        self.tags_by.as_ref().map(|tags_by| tags_by(key, value)).unwrap_or_default()
+        self.closures.tags_by.as_ref().map(|tags_by| tags_by(key, value)).unwrap_or_default()
     }
 
     pub(super) fn is_valid(&self, key: &K, value: &V) -> bool {
-        self.valid_while.as_ref().is_none_or(|is_valid| is_valid(key, value))
+        self.closures.valid_while.as_ref().is_none_or(|is_valid| is_valid(key, value))
     }
 }
 
 /// Writes the settings that differ from their defaults, such as `ttl 300s, capacity 50`.
 impl<K, V> fmt::Display for Settings<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lifetime, ttl, capacity, .. } = self;
-        match (&ttl.per_value, ttl.default) {
+        let Closures { ttl_by, negative, .. } = &self.closures;
+        let changing = self.changing();
+        let (default, refresh_backoff) = (changing.ttl, changing.refresh_backoff.clone());
+        drop(changing);
+        match (ttl_by, default) {
             (Some(_), _) => f.write_str("ttl by value")?,
             (None, Some(ttl)) => write!(f, "ttl {ttl:?}")?,
             (None, None) => f.write_str("no ttl")?,
         }
-        if let Some((_, ttl)) = ttl.negative {
+        if let Some((_, ttl)) = negative {
             write!(f, ", negative {ttl:?}")?;
         }
-        if *capacity != DEFAULT_CAPACITY {
+        let capacity = self.capacity();
+        if capacity != DEFAULT_CAPACITY {
             write!(f, ", capacity {capacity}")?;
         }
-        lifetime.fmt(f)?;
-        match &self.refresh_backoff {
+        self.lifetime.get().fmt(f)?;
+        match refresh_backoff {
             Some(policy) => write!(f, ", refresh_backoff ({policy})"),
             None => Ok(()),
         }

@@ -20,6 +20,9 @@
 //! 3. the locks of moka;
 //! 4. the lock that moka's listener takes.
 //!
+//! A reload has a lock of its own before all others. It takes the locks of a clear for another
+//! capacity.
+//!
 //! Removed values are dropped outside of all locks, before the call that removed them returns.
 //!
 //! **Clear.** A clear locks all shards together, empties them, and begins a new generation of
@@ -36,6 +39,7 @@
 use super::{
     bound::{Bound, EntryId, Equivalent},
     cacheable::Value,
+    config::MemoConfig,
     expiries::SharedExpiries,
     index::{Entry, Gone, Index, Shard},
     key::Key,
@@ -45,6 +49,7 @@ use super::{
     stats::{Counters, MemoStats},
 };
 use crate::{
+    ConfigError,
     clock::{Clock, Epoch, Nanos},
     policy::{Freshness, Stamp},
     sync::{Arc, Mutex, lock},
@@ -73,13 +78,15 @@ pub(crate) struct Core<K, V> {
     pub(super) held: AtomicU64,
     /// Number of the next store.
     pub(super) next_store: AtomicU64,
+    /// Held during a reload.
+    pub(super) reloading: Mutex<()>,
 }
 
 impl<K, V> Core<K, V> {
     pub(super) fn new(settings: Settings<K, V>) -> Self {
         Self {
-            bound: Bound::new(settings.capacity, settings.eviction),
-            expiries: SharedExpiries::new(settings.lifetime.longest_window()),
+            bound: Bound::new(settings.capacity(), settings.eviction),
+            expiries: SharedExpiries::new(settings.lifetime.get().longest_window()),
             settings,
             queue: Mutex::default(),
             epoch: Epoch::new(),
@@ -87,6 +94,7 @@ impl<K, V> Core<K, V> {
             counters: Counters::default(),
             held: AtomicU64::new(0),
             next_store: AtomicU64::new(0),
+            reloading: Mutex::default(),
         }
     }
 
@@ -100,7 +108,7 @@ impl<K, V> Core<K, V> {
     pub(super) fn stamp(&self, entry: &Entry<K, V>) -> Stamp {
         let lifetime = &self.settings.lifetime;
         if lifetime.expires_when_idle() {
-            lifetime.stamp_after_use(entry.ttl_stamp, entry.used_at.load(Relaxed))
+            lifetime.get().stamp_after_use(entry.ttl_stamp, entry.used_at.load(Relaxed))
         } else {
             entry.ttl_stamp
         }
@@ -109,7 +117,7 @@ impl<K, V> Core<K, V> {
     #[cold]
     #[inline(never)]
     fn idle_freshness(&self, entry: &Entry<K, V>, now: Nanos) -> Freshness {
-        self.settings.lifetime.freshness(self.stamp(entry), now)
+        self.settings.lifetime.get().freshness(self.stamp(entry), now)
     }
 
     /// Records the time of a use of a value that has not expired.
@@ -124,12 +132,12 @@ impl<K, V> Core<K, V> {
     /// the entry's shard.
     pub(super) fn freshness_at_rest(&self, now: Nanos, entry: &Entry<K, V>) -> Freshness {
         let rests_until = lock(&entry.rest).as_ref().map_or(0, |rest| rest.until());
-        self.settings.lifetime.freshness_at_rest(self.stamp(entry), rests_until, now)
+        self.settings.lifetime.get().freshness_at_rest(self.stamp(entry), rests_until, now)
     }
 
     /// Returns the freshness of an entry by its time limits.
     pub(super) fn freshness(&self, clock: Clock, entry: &Entry<K, V>) -> Freshness {
-        self.settings.lifetime.freshness(self.stamp(entry), self.epoch.now(clock))
+        self.settings.lifetime.get().freshness(self.stamp(entry), self.epoch.now(clock))
     }
 
     /// Returns the freshness of an entry; `Dead` if its value is no longer valid. Called outside of
@@ -193,13 +201,15 @@ impl<K: Key, V: Value> Core<K, V> {
         let now = if entry.ttl_stamp.is_always_fresh() { 0 } else { self.epoch.now(clock) };
         let freshness = if lifetime.expires_when_idle() {
             self.idle_freshness(entry, now)
+        } else if entry.ttl_stamp.is_fresh(now) {
+            Freshness::Fresh
         } else {
-            lifetime.freshness(entry.ttl_stamp, now)
+            lifetime.get().freshness(entry.ttl_stamp, now)
         };
         if !is_good(freshness) {
             return Err(Some((entry.id, freshness)));
         }
-        if self.settings.valid_while.is_some() {
+        if self.settings.closures.valid_while.is_some() {
             let entry = Arc::clone(entry);
             drop(shard);
             return self.hit_if_valid(clock, &entry, now);
@@ -283,8 +293,8 @@ impl<K: Key, V: Value> Core<K, V> {
     pub(super) fn insert(&self, key: K, value: V) {
         let now = self.epoch.now(Clock::current());
         let decision = self.settings.decide(&key, &value, now);
-        if let Some(tier) = &self.settings.tier {
-            match decision.in_tier(now, self.settings.lifetime.stale_while_revalidate) {
+        if let Some(tier) = &self.settings.closures.tier {
+            match decision.in_tier(now, self.settings.lifetime.get().stale_while_revalidate) {
                 Some(keep) => tier.insert(&key, &value, keep),
                 None => tier.invalidate(&KeyBytes::of(&key)),
             }
@@ -318,7 +328,7 @@ impl<K: Key, V: Value> Core<K, V> {
 
     /// Tells the tier that a value has changed.
     pub(super) fn tell_tier<Q: Hash + ?Sized>(&self, key: &Q) {
-        if let Some(tier) = &self.settings.tier {
+        if let Some(tier) = &self.settings.closures.tier {
             tier.invalidate(&KeyBytes::of(key));
         }
     }
@@ -339,14 +349,29 @@ impl<K: Key, V: Value> Core<K, V> {
         self.evict(&mut gone);
         drop(queue);
         self.expiries.change(|expiries| self.rebuild(expiries));
-        if let Some(tier) = &self.settings.tier {
+        if let Some(tier) = &self.settings.closures.tier {
             tier.clear();
         }
     }
 
+    /// Takes over the settings of a config, if it is valid for this memo.
+    pub(super) fn reload(&self, config: &MemoConfig) -> Result<(), ConfigError> {
+        let refresh_backoff = config.refresh_policy()?;
+        let reloading = lock(&self.reloading);
+        self.settings.check_reload(config)?;
+        self.settings.reload(config, refresh_backoff);
+        self.expiries.set_window(config.lifetime().longest_window());
+        self.expiries.change(|expiries| self.rebuild(expiries));
+        let is_resized = config.capacity != self.settings.capacity();
+        let gone = is_resized.then(|| self.resize(config.capacity, self.epoch.now(Clock::current())));
+        drop(reloading);
+        drop(gone);
+        Ok(())
+    }
+
     pub(super) fn stats(&self) -> MemoStats {
         let entries = self.index.read_each().map(|shard| shard.len() as u64).sum();
-        let tier = self.settings.tier.as_ref().map(|tier| tier.counts()).unwrap_or_default();
-        self.counters.read(entries, self.settings.capacity, tier)
+        let tier = self.settings.closures.tier.as_ref().map(|tier| tier.counts()).unwrap_or_default();
+        self.counters.read(entries, self.settings.capacity(), tier)
     }
 }

@@ -35,6 +35,7 @@ use std::{
 /// assert_eq!(memo.stats().hit_rate(), 0.5);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct MemoStats {
     /// Calls that a value in the memo answered at once.
@@ -70,7 +71,9 @@ pub struct MemoStats {
     /// Maximum number of values, or their maximum weight if there is a
     /// [`weigher`](crate::MemoBuilder::weigher).
     pub capacity: u64,
-    /// Total duration of the loads that ended, failed ones included.
+    /// Total duration of the loads that ended, failed ones included. serde writes
+    /// `total_load_time_seconds`.
+    #[cfg_attr(feature = "serde", serde(rename = "total_load_time_seconds", serialize_with = "crate::serde::seconds"))]
     pub total_load_time: Duration,
     /// Misses that the [tier](crate::MemoBuilder::tier) answered, without a load. The counts of the
     /// tier are 0 without one.

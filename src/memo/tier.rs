@@ -266,7 +266,7 @@ impl<K: Key, V: Value> Asking<K, V> {
 
 impl<K: Key, V: Value> Core<K, V> {
     pub(super) fn attach_to_tier(self: &Arc<Self>) {
-        if let Some(tier) = &self.settings.tier {
+        if let Some(tier) = &self.settings.closures.tier {
             tier.attach(Arc::new(Line(Arc::downgrade(self))));
         }
     }

@@ -3,7 +3,11 @@
 
 use super::retry::{Delays, RetryPolicy, fraction};
 use crate::clock::{Nanos, nanos};
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 /// The rules for all values of a memo.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +51,55 @@ pub(crate) enum Freshness {
     Expired,
     /// Past its expiry and all windows. Never served again.
     Dead,
+}
+
+/// A lifetime that can be reloaded.
+///
+/// Not the atomics of `crate::sync`, because a reload may come at any moment: each call reads each
+/// setting once.
+#[derive(Debug)]
+pub(crate) struct LiveLifetime {
+    /// The bits of a float, as those of `refresh_ahead`.
+    jitter: AtomicU64,
+    refresh_ahead: AtomicU64,
+    time_to_idle: AtomicU64,
+    stale_while_revalidate: AtomicU64,
+    stale_on_error: AtomicU64,
+}
+
+impl LiveLifetime {
+    pub(crate) fn new(lifetime: &Lifetime) -> Self {
+        Self {
+            jitter: lifetime.jitter.to_bits().into(),
+            refresh_ahead: lifetime.refresh_ahead.to_bits().into(),
+            time_to_idle: lifetime.time_to_idle.into(),
+            stale_while_revalidate: lifetime.stale_while_revalidate.into(),
+            stale_on_error: lifetime.stale_on_error.into(),
+        }
+    }
+
+    pub(crate) fn get(&self) -> Lifetime {
+        Lifetime {
+            jitter: f64::from_bits(self.jitter.load(Relaxed)),
+            refresh_ahead: f64::from_bits(self.refresh_ahead.load(Relaxed)),
+            time_to_idle: self.time_to_idle.load(Relaxed),
+            stale_while_revalidate: self.stale_while_revalidate.load(Relaxed),
+            stale_on_error: self.stale_on_error.load(Relaxed),
+        }
+    }
+
+    pub(crate) fn set(&self, lifetime: &Lifetime) {
+        self.jitter.store(lifetime.jitter.to_bits(), Relaxed);
+        self.refresh_ahead.store(lifetime.refresh_ahead.to_bits(), Relaxed);
+        self.time_to_idle.store(lifetime.time_to_idle, Relaxed);
+        self.stale_while_revalidate.store(lifetime.stale_while_revalidate, Relaxed);
+        self.stale_on_error.store(lifetime.stale_on_error, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn expires_when_idle(&self) -> bool {
+        self.time_to_idle.load(Relaxed) < Nanos::MAX
+    }
 }
 
 impl Lifetime {
@@ -200,6 +253,11 @@ impl Stamp {
     }
 
     /// Returns `true` if the value is fresh at any time, so that no clock has to be read.
+    #[inline]
+    pub(crate) fn is_fresh(self, now: Nanos) -> bool {
+        now < self.refresh_at
+    }
+
     pub(crate) fn is_always_fresh(self) -> bool {
         self.refresh_at == Nanos::MAX
     }

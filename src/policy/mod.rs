@@ -13,6 +13,7 @@ mod concurrency;
 #[cfg(feature = "memo")]
 mod freshness;
 mod hedge;
+mod keys;
 mod limit;
 mod retry;
 mod shared;
@@ -23,18 +24,21 @@ pub use chaos::{ChaosConfig, Fault};
 pub use circuit::{CircuitBreakerConfig, CircuitReason, CircuitState, CircuitWindow};
 pub use concurrency::ConcurrencyConfig;
 pub use hedge::HedgeConfig;
-pub use limit::Permits;
+pub use limit::{Permits, RateLimit, RateLimiterConfig};
 pub use retry::{Backoff, Jitter, RetryConfig, RetryPolicy, Schedule};
 pub use shared::{Answer, Ask, Charge, Grant, Limits, OnFailure, Probe, Run, RunAnswer, StoreError};
 
-pub(crate) use budget::{BudgetPlan, Refill, retries};
+pub(crate) use budget::{BudgetPlan, LivePlan, Refill, retries};
 #[cfg(feature = "chaos")]
 pub(crate) use chaos::ChaosPlan;
 pub(crate) use circuit::{Change, Circuit, DEFAULT_OPEN_FOR, Delayed, Refused, Step, Ticket, Verdict, Window};
 pub(crate) use concurrency::{Ended, Fit, Flow, Kind};
 #[cfg(feature = "memo")]
-pub(crate) use freshness::{Freshness, Lifetime, Rest, Stamp};
+pub(crate) use freshness::{Freshness, Lifetime, LiveLifetime, Rest, Stamp};
 pub(crate) use hedge::{HedgePlan, Latencies, Trigger};
-pub(crate) use limit::{Counts, MAX_WINDOWS, Pacer, Quota, SlidingLog, Sums, Ticks, excess};
+pub(crate) use keys::{DEFAULT_MAX_KEYS, checked_keys, max_keys_of, without_keys};
+pub(crate) use limit::{
+    Counts, DEFAULT_LONGEST_PAUSE, MAX_WINDOWS, Quota, Sums, Ticks, checked_limits, checked_pause, excess,
+};
 pub(crate) use retry::{Delays, FailedAttempt, RetryDecision};
-pub(crate) use shared::{Place, Purse, Sharing};
+pub(crate) use shared::{Answered, Place, Purse, Sharing};

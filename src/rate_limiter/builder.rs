@@ -1,15 +1,15 @@
 //! Constructors of a limiter, and the builder for all settings.
 
 use super::{
-    limiter::{RateLimiter, checked, checked_pause},
+    limiter::RateLimiter,
     shared::SharedQuota,
     state::{Bounds, Core},
 };
 use crate::{
-    ConfigError,
+    ConfigError, RateLimiterConfig,
     clock::nanos,
     error::or_panic,
-    policy::{MAX_WINDOWS, OnFailure, Pacer, Purse, Quota, Sharing, SlidingLog},
+    policy::{DEFAULT_LONGEST_PAUSE, MAX_WINDOWS, OnFailure, Purse, Quota, Sharing, checked_pause},
     sync::Arc,
 };
 use std::time::Duration;
@@ -183,7 +183,7 @@ pub struct RateLimiterBuilder {
 
 impl RateLimiterBuilder {
     fn new() -> Self {
-        let bounds = Bounds { max_waiting: None, longest_pause: Duration::from_secs(60 * 60) };
+        let bounds = Bounds { max_waiting: None, longest_pause: DEFAULT_LONGEST_PAUSE };
         let windows = Vec::new();
         Self { windows, burst: None, paced: false, bounds, shared: None, slack: None, lease: None }
     }
@@ -590,14 +590,38 @@ impl RateLimiterBuilder {
             let allowed = if *paced { "1 for a paced limiter" } else { "1 to 4" };
             return Err(ConfigError::new("windows", windows.len(), allowed));
         }
-        let limits = checked(windows)?;
-        if !paced {
-            return match burst {
-                Some(burst) => Err(ConfigError::new("burst", burst, "left out unless the limiter is paced")),
-                None => Ok(Quota::Windows(limits.iter().map(|&(n, p)| SlidingLog::new(n, p, reserve)).collect())),
-            };
-        }
-        let (limit, period) = limits[0];
-        Ok(Quota::Paced(Pacer::new(limit, period).with_burst(burst.unwrap_or(1))?))
+        Quota::try_new(windows, *paced, *burst, reserve)
+    }
+}
+
+impl Bounds {
+    pub(super) fn of(config: &RateLimiterConfig) -> Result<Self, ConfigError> {
+        Ok(Self { max_waiting: config.max_waiting, longest_pause: config.longest_pause()? })
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`RateLimiterConfig`].
+impl TryFrom<&RateLimiterConfig> for RateLimiter {
+    type Error = ConfigError;
+
+    fn try_from(config: &RateLimiterConfig) -> Result<Self, ConfigError> {
+        Ok(Self { core: Arc::new(Core::new(config.quota(true)?, Bounds::of(config)?)) })
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`RateLimiterConfig`].
+impl TryFrom<RateLimiterConfig> for RateLimiter {
+    type Error = ConfigError;
+
+    fn try_from(config: RateLimiterConfig) -> Result<Self, ConfigError> {
+        Self::try_from(&config)
     }
 }

@@ -2,17 +2,18 @@
 
 use super::{
     builder::RateLimiterBuilder,
-    limiter::{RateLimiter, checked, checked_pause, durations},
+    limiter::{RateLimiter, durations},
     shared::SharedQuota,
-    state::{Core, Settings},
+    state::{Bounds, Core, Settings},
     stats::RateLimiterStats,
 };
 use crate::{
-    ConfigError,
+    ConfigError, RateLimiterConfig,
     clock::{Clock, Epoch, Nanos},
     describe::HandleId,
     error::or_panic,
-    keys::{CHECKS_PER_LOOKUP, DEFAULT_MAX_KEYS, Keys, Template, checked_keys},
+    keys::{CHECKS_PER_LOOKUP, Keys, Template},
+    policy::{DEFAULT_MAX_KEYS, Quota, checked_keys, checked_limits, checked_pause},
     sync::{Arc, Mutex, lock},
 };
 use std::{borrow::Borrow, convert::Infallible, fmt, hash::Hash, panic::AssertUnwindSafe, task::Waker, time::Duration};
@@ -201,21 +202,58 @@ impl KeyedLimiterBuilder {
                 "set by `KeyedLimiter::shared`, which names the keys",
             ));
         }
-        KeyedLimiter::of(&limiter, max_keys, None)
+        // Memory for a key is allocated when the key comes.
+        Ok(KeyedLimiter::with(limiter.quota(false)?, limiter.bounds()?, checked_keys(max_keys)?, None))
+    }
+}
+
+impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
+    fn with(quota: Quota, bounds: Bounds, max_keys: usize, shared: Option<SharedKeys<K>>) -> Self {
+        let settings = Mutex::new(Settings { quota, bounds, is_closed: false });
+        let common = Common { settings, change: Mutex::new(()), epoch: Epoch::new() };
+        let shared = shared.map(|shared| Arc::new(AssertUnwindSafe(shared)));
+        Self { keys: Arc::new(Keys::new(common, max_keys)), shared }
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// ```
+/// use decor::{KeyedLimiter, RateLimiterConfig};
+/// use std::time::Duration;
+///
+/// let limit = vec![(5, Duration::from_secs(60)).into()];
+/// let config =
+///     RateLimiterConfig { limit, max_keys: Some(1_000), ..RateLimiterConfig::default() };
+/// let per_user: KeyedLimiter<u64> = KeyedLimiter::try_from(&config)?;
+/// assert_eq!(per_user.max_keys(), 1_000);
+/// # Ok::<(), decor::ConfigError>(())
+/// ```
+impl<K: Eq + Hash + Clone> TryFrom<&RateLimiterConfig> for KeyedLimiter<K> {
+    type Error = ConfigError;
+
+    fn try_from(config: &RateLimiterConfig) -> Result<Self, ConfigError> {
+        Ok(Self::with(config.quota_of_each(false)?, Bounds::of(config)?, config.max_keys()?, None))
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`RateLimiterConfig`].
+impl<K: Eq + Hash + Clone> TryFrom<RateLimiterConfig> for KeyedLimiter<K> {
+    type Error = ConfigError;
+
+    fn try_from(config: RateLimiterConfig) -> Result<Self, ConfigError> {
+        Self::try_from(&config)
     }
 }
 
 /// Constructors.
 impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
-    fn of(limiter: &RateLimiterBuilder, max_keys: usize, shared: Option<SharedKeys<K>>) -> Result<Self, ConfigError> {
-        // Memory for a key is allocated when the key comes.
-        let settings =
-            Mutex::new(Settings { quota: limiter.quota(false)?, bounds: limiter.bounds()?, is_closed: false });
-        let common = Common { settings, change: Mutex::new(()), epoch: Epoch::new() };
-        let shared = shared.map(|shared| Arc::new(AssertUnwindSafe(shared)));
-        Ok(Self { keys: Arc::new(Keys::new(common, checked_keys(max_keys)?)), shared })
-    }
-
     /// Makes a limiter with keys that share their limits with other processes, each under a name of
     /// its own in the store. `builder` has the limits, and the store by
     /// [`shared`](RateLimiterBuilder::shared). `name` makes the name of a key, such as the id of a
@@ -277,6 +315,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// let text = "`shared` is not set, but must be set by `.shared(store, on_failure)`";
     /// assert_eq!(error.to_string(), text);
     /// ```
+    #[allow(clippy::needless_pass_by_value)] // as the other constructors that take a builder
     pub fn try_shared(
         builder: RateLimiterBuilder,
         name: impl Fn(&K) -> String + Send + Sync + 'static,
@@ -284,7 +323,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         let Some(store) = builder.store().map(Arc::clone) else {
             return Err(ConfigError::new("shared", "not set", "set by `.shared(store, on_failure)`"));
         };
-        Self::of(&builder, DEFAULT_MAX_KEYS, Some(SharedKeys { store, name: Box::new(name) }))
+        let shared = SharedKeys { store, name: Box::new(name) };
+        Ok(Self::with(builder.quota(false)?, builder.bounds()?, DEFAULT_MAX_KEYS, Some(shared)))
     }
 
     /// Makes an exact limiter: at most `limit` calls of each key in any stretch of `period`.
@@ -613,7 +653,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// # Ok::<(), decor::ConfigError>(())
     /// ```
     pub fn try_set_limits(&self, limits: impl IntoIterator<Item = (u32, Duration)>) -> Result<(), ConfigError> {
-        let limits = checked(&limits.into_iter().collect::<Vec<_>>())?;
+        let limits = checked_limits(&limits.into_iter().collect::<Vec<_>>())?;
         self.change(|settings| {
             settings.quota.set_limits(&limits)?;
             settings.quota = settings.quota.as_new();
@@ -821,6 +861,46 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         Ok(())
     }
 
+    /// Changes all settings of all keys, as [`RateLimiter::reload`] does for a limiter. Keys with
+    /// settings of their own keep those.
+    ///
+    /// Takes time in proportion to the number of keys.
+    ///
+    /// # Errors
+    ///
+    /// If `KeyedLimiter::try_from(config)` fails, the number of limits is not the number of
+    /// windows, or an exact limiter would become a paced one, or the reverse. All limiters then
+    /// stay as they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{KeyedLimiter, RateLimiterConfig};
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let config = |limit| {
+    ///     let limit = vec![(limit, minute).into()];
+    ///     RateLimiterConfig { limit, ..RateLimiterConfig::default() }
+    /// };
+    /// let per_user: KeyedLimiter<u64> = KeyedLimiter::try_from(config(5))?;
+    /// per_user.for_key(&7).try_acquire().unwrap();
+    /// per_user.reload(&config(10))?;
+    /// assert_eq!(per_user.for_key(&7).available(), 9);
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn reload(&self, config: &RateLimiterConfig) -> Result<(), ConfigError> {
+        let (quota, bounds, max_keys) = (config.quota_of_each(false)?, Bounds::of(config)?, config.max_keys()?);
+        self.change_as(true, |settings| {
+            settings.quota.reload(0, &quota)?;
+            settings.quota = settings.quota.as_new();
+            settings.bounds = bounds;
+            Ok::<(), ConfigError>(())
+        })?;
+        self.keys.set_bound(max_keys);
+        Ok(())
+    }
+
     /// [Closes](RateLimiter::close) the limiters of all keys for good, for a shutdown. The limiters
     /// of keys that come later are closed as well.
     ///
@@ -873,6 +953,10 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// Changes the settings of all keys, first for keys that come later, then for the remembered
     /// keys. A key that comes in between is changed twice, to the same value.
     fn change<E>(&self, change: impl FnOnce(&mut Settings) -> Result<(), E>) -> Result<(), E> {
+        self.change_as(false, change)
+    }
+
+    fn change_as<E>(&self, is_reload: bool, change: impl FnOnce(&mut Settings) -> Result<(), E>) -> Result<(), E> {
         let common = self.keys.template();
         let changing = lock(&common.change);
         let old = self.settings();
@@ -880,7 +964,7 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
         change(&mut new)?;
         lock(&common.settings).clone_from(&new);
         let mut wakers = Vec::new();
-        self.keys.for_each(|core| wakers.extend(core.follow(&old, &new)));
+        self.keys.for_each(|core| wakers.extend(core.follow(&old, &new, is_reload)));
         drop(changing);
         wakers.into_iter().for_each(Waker::wake);
         Ok(())

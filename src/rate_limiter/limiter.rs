@@ -2,14 +2,15 @@
 
 use super::{
     acquire::{Acquire, AcquireMany, Acquisition},
-    state::{Core, Request, never_refused},
+    state::{Bounds, Core, Request, never_refused},
     stats::RateLimiterStats,
 };
 use crate::{
-    ConfigError, Error, Permits,
-    clock::{Nanos, nanos},
+    ConfigError, Error, Permits, RateLimiterConfig,
+    clock::Nanos,
     describe::HandleId,
     error::or_panic,
+    policy::{checked_limits, checked_pause},
     sync::Arc,
 };
 use std::{fmt, task::Waker, time::Duration};
@@ -561,7 +562,48 @@ impl RateLimiter {
     /// ```
     pub fn try_set_limits(&self, limits: impl IntoIterator<Item = (u32, Duration)>) -> Result<(), ConfigError> {
         let limits: Vec<_> = limits.into_iter().collect();
-        self.core.set_limits(&checked(&limits)?)
+        self.core.set_limits(&checked_limits(&limits)?)
+    }
+
+    /// Changes all settings, such as those of a file that was changed. A limiter that came from the
+    /// same config is as if made by the new one, and knows of earlier calls.
+    ///
+    /// Calls that wait keep their order. Those that the new limits admit now are admitted at once.
+    /// Admissions, pauses, waiters and statistics stay, as with [`set_limit`](Self::set_limit),
+    /// [`set_burst`](Self::set_burst), [`set_max_waiting`](Self::set_max_waiting) and
+    /// [`set_longest_pause`](Self::set_longest_pause). All settings change together, so no call
+    /// sees a part of them. The permits of a paced limiter that are not free yet become free at the
+    /// new pace, unlike with [`set_limit`](Self::set_limit).
+    ///
+    /// # Errors
+    ///
+    /// If `RateLimiter::try_from(config)` fails, the number of limits is not the number of windows,
+    /// or an exact limiter would become a paced one, or the reverse. The limiter then stays as it
+    /// is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{RateLimiter, RateLimiterConfig};
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let config = |limit| {
+    ///     let limit = vec![(limit, minute).into()];
+    ///     RateLimiterConfig { limit, ..RateLimiterConfig::default() }
+    /// };
+    /// let limiter = RateLimiter::try_from(config(60))?;
+    /// limiter.try_acquire().unwrap();
+    /// limiter.reload(&config(100))?;
+    /// assert_eq!(limiter.available(), 99);
+    ///
+    /// let refused = limiter.reload(&config(0)).unwrap_err();
+    /// assert_eq!(refused.to_string(), "`limit` is 0, but must be at least 1");
+    /// assert_eq!(limiter.available(), 99);
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn reload(&self, config: &RateLimiterConfig) -> Result<(), ConfigError> {
+        self.core.reload(&config.quota(false)?, Bounds::of(config)?)
     }
 
     /// Returns the limit and the period of each window, or of the pace, as
@@ -819,7 +861,6 @@ impl RateLimiter {
         self.core.stats()
     }
 
-    /// The current limits: `10 per 1s`.
     /// The identity of the limiter in the description of a chain.
     pub(crate) fn id(&self) -> HandleId {
         HandleId::of(&self.core)
@@ -840,33 +881,23 @@ impl RateLimiter {
     }
 }
 
-pub(super) fn checked_pause(longest: Duration) -> Result<Duration, ConfigError> {
-    if longest.is_zero() {
-        return Err(ConfigError::new("longest_pause", format_args!("{longest:?}"), "longer than zero"));
-    }
-    Ok(longest)
-}
-
-/// Turns the policy's limits back into durations: the inverse of [`checked`].
+/// Turns the policy's limits back into durations: the inverse of [`checked_limits`].
 pub(super) fn durations(limits: Vec<(u32, Nanos)>) -> Vec<(u32, Duration)> {
     limits.into_iter().map(|(limit, period)| (limit, Duration::from_nanos(period))).collect()
 }
 
-/// Checks limits, and turns their periods into nanoseconds. Periods beyond 584 years are cut to 584
-/// years.
-pub(super) fn checked(limits: &[(u32, Duration)]) -> Result<Vec<(u32, Nanos)>, ConfigError> {
-    let check = |(window, &(limit, period)): (usize, &(u32, Duration))| {
-        let which =
-            if limits.len() > 1 { format!(" (window {} of {})", window + 1, limits.len()) } else { String::new() };
-        if limit == 0 {
-            return Err(ConfigError::new("limit", format_args!("{limit}{which}"), "at least 1"));
-        }
-        if period.is_zero() {
-            return Err(ConfigError::new("period", format_args!("{period:?}{which}"), "longer than zero"));
-        }
-        Ok((limit, nanos(period)))
-    };
-    limits.iter().enumerate().map(check).collect()
+/// The current limits, such as `10 per 1s, 300 per 60s`, or `10 per 1s, paced, burst 3`.
+///
+/// # Examples
+///
+/// ```
+/// let limiter = decor::RateLimiter::new(10, std::time::Duration::from_secs(1));
+/// assert_eq!(limiter.to_string(), "10 per 1s");
+/// ```
+impl fmt::Display for RateLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.core.fmt(f)
+    }
 }
 
 impl fmt::Debug for RateLimiter {

@@ -71,6 +71,8 @@ pub(super) struct Queue {
     len: u32,
     /// Waiters that want more than one permit of a window.
     heavy: u32,
+    /// Waiters with a longest wait.
+    limited: u32,
     /// Permits of all waiters.
     wanted: Sums,
     /// Permits of all places that were ever added to the ring's end, and of those that were removed
@@ -103,6 +105,10 @@ impl Waiter {
     fn is_heavy(&self) -> bool {
         self.demand.counts.iter().any(|count| *count > 1)
     }
+
+    fn is_limited(&self) -> bool {
+        self.demand.latest < Nanos::MAX
+    }
 }
 
 impl Queue {
@@ -117,6 +123,11 @@ impl Queue {
     /// Permits wanted by all waiters.
     pub(super) fn wanted(&self) -> &Sums {
         &self.wanted
+    }
+
+    /// Returns `true` if a waiter has a longest wait.
+    pub(super) fn has_limited(&self) -> bool {
+        self.limited > 0
     }
 
     /// Returns `true` if no waiter wants more than one permit of a window.
@@ -225,12 +236,14 @@ impl Queue {
     fn count_in(&mut self, waiter: &Waiter) {
         self.len += 1;
         self.heavy += u32::from(waiter.is_heavy());
+        self.limited += u32::from(waiter.is_limited());
         self.wanted.add(&waiter.demand.counts);
     }
 
     fn count_out(&mut self, waiter: &Waiter) {
         self.len -= 1;
         self.heavy -= u32::from(waiter.is_heavy());
+        self.limited -= u32::from(waiter.is_limited());
         self.wanted.take(&waiter.demand.counts);
     }
 

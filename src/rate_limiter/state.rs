@@ -75,7 +75,7 @@ use super::{
     fast_path::FastPath,
     queue::{Demand, Queue, Ticket, Waiter},
     shared::Store,
-    stats::RateLimiterStats,
+    stats::{Counted, RateLimiterStats},
 };
 #[cfg(feature = "test-util")]
 use crate::clock::virtual_clock::ClockOfUse;
@@ -84,6 +84,7 @@ use crate::{
     attempt::keeps_place_since,
     clock::{Clock, Epoch, Instant, Nanos, TIMER_RESOLUTION, nanos},
     deadline,
+    keys::Own,
     policy::{Counts, MAX_WINDOWS, Purse, Quota, Sums, excess},
     ring::Wakers,
     sync::{Arc, Mutex, MutexGuard, lock, lock_spinning},
@@ -116,7 +117,7 @@ pub(crate) struct Core {
     /// The same as in the state.
     fast_path: Option<Arc<FastPath>>,
     /// The store of a shared limit; `None` for a limit of this process alone.
-    store: Option<Store>,
+    store: Option<Box<Store>>,
     state: Mutex<State>,
     #[cfg(feature = "test-util")]
     clock_of_use: ClockOfUse,
@@ -169,7 +170,7 @@ pub(super) struct State {
     /// The moment after the last pause, charge, change of limits, or return of a skipped waiter.
     /// Due times that were computed since then still hold.
     undisturbed_since: Nanos,
-    stats: RateLimiterStats,
+    stats: Counted,
     own: OwnSettings,
 }
 
@@ -198,25 +199,6 @@ struct OwnSettings {
     burst: Own,
     max_waiting: Own,
     longest_pause: Own,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Own {
-    #[default]
-    No,
-    /// Set on the key's limiter, and not yet compared with the setting of all keys.
-    Undecided,
-    /// Set on the key's limiter to another value than that of all keys. Stays `Yes` if both become
-    /// equal by a change for all keys, because that may change back.
-    Yes,
-}
-
-impl Own {
-    fn decide(&mut self, differs: impl FnOnce() -> bool) {
-        if *self == Self::Undecided {
-            *self = if differs() { Self::Yes } else { Self::No };
-        }
-    }
 }
 
 /// A request to a limiter.
@@ -333,13 +315,13 @@ impl Core {
             is_closed: false,
             now: 0,
             undisturbed_since: 0,
-            stats: RateLimiterStats::default(),
+            stats: Counted::default(),
             own: OwnSettings::default(),
         };
         Self {
             epoch,
             fast_path,
-            store,
+            store: store.map(Box::new),
             state: Mutex::new(state),
             #[cfg(feature = "test-util")]
             clock_of_use: ClockOfUse::default(),
@@ -559,6 +541,18 @@ impl Core {
         })
     }
 
+    /// Changes all settings. The quota is refused if it has another kind.
+    pub(super) fn reload(&self, quota: &Quota, bounds: Bounds) -> Result<(), ConfigError> {
+        self.change(|state| {
+            state.quota.reload(state.now, quota)?;
+            state.bounds = bounds;
+            let undecided = Own::Undecided;
+            state.own =
+                OwnSettings { limits: undecided, burst: undecided, max_waiting: undecided, longest_pause: undecided };
+            Ok(())
+        })
+    }
+
     /// Changes the quota, and wakes the head, which may be due at another time now.
     fn change(&self, change: impl FnOnce(&mut State) -> Result<(), ConfigError>) -> Result<(), ConfigError> {
         self.with_state(Clock::current(), |state, after| {
@@ -572,10 +566,10 @@ impl Core {
 
     /// Adopts a change of the settings of all keys, apart from the key's own settings. Returns a
     /// waker to wake outside of all locks.
-    pub(super) fn follow(&self, old: &Settings, new: &Settings) -> Option<Waker> {
+    pub(super) fn follow(&self, old: &Settings, new: &Settings, is_reload: bool) -> Option<Waker> {
         let mut state = self.enter_and_expire(Clock::current());
         state.decide_own(old);
-        let State { quota, bounds, own, .. } = &mut *state;
+        let State { quota, bounds, own, now, .. } = &mut *state;
         if own.max_waiting == Own::No {
             bounds.max_waiting = new.bounds.max_waiting;
         }
@@ -588,7 +582,11 @@ impl Core {
             return None;
         }
         // Neither can fail, because the quota of all keys has accepted both.
-        let _ = limits.map(|limits| quota.set_limits(&limits));
+        let _ = match limits {
+            Some(limits) if is_reload => quota.reload_limits(*now, &limits),
+            Some(limits) => quota.set_limits(&limits),
+            None => Ok(()),
+        };
         let _ = burst.map(|burst| quota.set_burst(burst));
         state.quota_changed()
     }
@@ -631,17 +629,16 @@ impl Core {
 
     pub(super) fn stats(&self) -> RateLimiterStats {
         let state = lock(&self.state);
-        let admitted = state.stats.admitted + self.fast_path.as_deref().map_or(0, FastPath::admitted);
         let shared = state.quota.purse().map(Purse::counts).unwrap_or_default();
-        RateLimiterStats {
+        state.stats.and(RateLimiterStats {
+            admitted: self.fast_path.as_deref().map_or(0, FastPath::admitted),
             waiting: state.queue.len(),
-            admitted,
             asks: shared.asks,
             lapsed: shared.lapsed,
             admitted_alone: shared.admitted_alone,
-            is_up: self.store.as_ref().is_none_or(Store::is_up),
-            ..state.stats
-        }
+            is_up: self.store.as_ref().is_none_or(|store| store.is_up()),
+            ..RateLimiterStats::default()
+        })
     }
 
     /// The time until the limiter is idle with all permits free; `None` while calls wait, if it has

@@ -16,6 +16,7 @@ use std::{fmt, time::Duration};
 /// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RateLimiterStats {
     /// Calls that were admitted. A call counts once, however many permits it took.
@@ -32,7 +33,8 @@ pub struct RateLimiterStats {
     pub skipped: u64,
     /// Calls that wait now.
     pub waiting: usize,
-    /// Total wait of the delayed calls.
+    /// Total wait of the delayed calls. serde writes `total_wait_seconds`.
+    #[cfg_attr(feature = "serde", serde(rename = "total_wait_seconds", serialize_with = "crate::serde::seconds"))]
     pub total_wait: Duration,
     /// Permits of each window that were [charged](crate::RateLimiter::charge), or used beyond a
     /// reservation that was [settled](crate::Around::settled). Entries beyond the limiter's windows
@@ -119,5 +121,27 @@ impl fmt::Display for RateLimiterStats {
              waiting={waiting}, mean_wait={:?})",
             self.mean_wait()
         )
+    }
+}
+
+/// The counts that the state of a limiter keeps. See [`RateLimiterStats`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counted {
+    pub(super) admitted: u64,
+    pub(super) delayed: u64,
+    pub(super) refused: u64,
+    pub(super) cancelled: u64,
+    pub(super) skipped: u64,
+    pub(super) total_wait: Duration,
+    pub(super) charged: [u64; MAX_WINDOWS],
+    pub(super) refunded: [u64; MAX_WINDOWS],
+}
+
+impl Counted {
+    /// Adds these counts to those that have another source.
+    pub(super) fn and(self, others: RateLimiterStats) -> RateLimiterStats {
+        let Self { admitted, delayed, refused, cancelled, skipped, total_wait, charged, refunded } = self;
+        let admitted = admitted + others.admitted;
+        RateLimiterStats { admitted, delayed, refused, cancelled, skipped, total_wait, charged, refunded, ..others }
     }
 }

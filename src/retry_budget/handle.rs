@@ -6,7 +6,7 @@ use crate::{
     clock::{Clock, Epoch},
     describe::HandleId,
     error::or_panic,
-    policy::{BudgetPlan, Refill, RetryBudgetConfig, retries},
+    policy::{BudgetPlan, LivePlan, Refill, RetryBudgetConfig, retries},
     striped::Striped,
     sync::{Arc, AtomicU64, Mutex, Ordering::Relaxed, lock},
 };
@@ -61,21 +61,17 @@ use std::{
 pub struct RetryBudget(Arc<Core>);
 
 struct Core {
-    plan: BudgetPlan,
+    plan: LivePlan,
     /// Balance in millionths of a retry, without the time that is not settled. At most the plan's
-    /// capacity.
+    /// capacity, except for the deposit of a success during a reload.
     balance: AtomicU64,
-    /// `None` if time pays for nothing.
-    time: Option<Time>,
+    epoch: Epoch,
+    /// Its lock holder may change the plan.
+    refill: Mutex<Refill>,
     deposits: Striped,
     withdrawals: Count,
     returns: Count,
     refusals: Count,
-}
-
-struct Time {
-    epoch: Epoch,
-    refill: Mutex<Refill>,
 }
 
 impl RetryBudget {
@@ -158,7 +154,7 @@ impl RetryBudget {
     /// assert_eq!(error.to_string(), "`capacity` is 0, but must be at least 1");
     /// ```
     pub fn try_capacity(self, capacity: u32) -> Result<Self, ConfigError> {
-        self.0.plan.with_capacity(capacity).map(Self::with)
+        self.0.plan.get().with_capacity(capacity).map(Self::with)
     }
 
     /// Pays for retries by time as well, at this rate, up to the capacity. By default, only
@@ -212,20 +208,47 @@ impl RetryBudget {
     /// );
     /// ```
     pub fn try_per_second(self, retries: f64) -> Result<Self, ConfigError> {
-        self.0.plan.with_per_second(Some(retries)).map(Self::with)
+        self.0.plan.get().with_per_second(Some(retries)).map(Self::with)
     }
 
     fn with(plan: BudgetPlan) -> Self {
-        let time = plan.needs_clock().then(|| Time { epoch: Epoch::new(), refill: Mutex::default() });
         Self(Arc::new(Core {
-            plan,
+            plan: LivePlan::new(plan),
             balance: AtomicU64::new(plan.full()),
-            time,
+            epoch: Epoch::new(),
+            refill: Mutex::default(),
             deposits: Striped::default(),
             withdrawals: Count::default(),
             returns: Count::default(),
             refusals: Count::default(),
         }))
+    }
+
+    /// Changes all settings of this budget, and of all its clones, such as those of a file that was
+    /// changed.
+    ///
+    /// The balance and the counts stay. A balance above the new capacity is cut to it. A larger
+    /// capacity is not filled at once. The time until now pays at the old rate.
+    ///
+    /// # Errors
+    ///
+    /// If `RetryBudget::try_from(config)` fails. The budget then stays as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use decor::{RetryBudget, RetryBudgetConfig};
+    ///
+    /// let budget = RetryBudget::new(0.1);
+    /// budget.reload(&RetryBudgetConfig { capacity: 4, ..RetryBudgetConfig::default() })?;
+    /// assert_eq!(budget.stats().balance, 4.0);
+    /// budget.reload(&RetryBudgetConfig { capacity: 50, ..RetryBudgetConfig::default() })?;
+    /// assert_eq!(budget.stats().balance, 4.0);
+    /// # Ok::<(), decor::ConfigError>(())
+    /// ```
+    pub fn reload(&self, config: &RetryBudgetConfig) -> Result<(), ConfigError> {
+        self.0.reload(BudgetPlan::try_from(*config)?, Clock::current());
+        Ok(())
     }
 
     /// Returns the counts and the balance.
@@ -256,7 +279,7 @@ impl RetryBudget {
             withdrawals: withdrawals.load(Relaxed),
             returns: returns.load(Relaxed),
             refusals: refusals.load(Relaxed),
-            balance: retries(self.0.balance.load(Relaxed)),
+            balance: retries(self.0.plan.get().kept(self.0.balance.load(Relaxed))),
         }
     }
 
@@ -266,14 +289,14 @@ impl RetryBudget {
         let Core { plan, balance, deposits, .. } = &*self.0;
         deposits.count();
         // Most budgets are full, and then nothing is written that other threads read.
-        let _ = balance.fetch_update(Relaxed, Relaxed, |balance| plan.after_success(balance));
+        let _ = balance.fetch_update(Relaxed, Relaxed, |balance| plan.get().after_success(balance));
     }
 
     /// Takes 1 for a retry or a hedge; `None` if the balance is below 1.
     pub(crate) fn withdraw(&self, clock: Clock) -> Option<Withdrawal> {
-        let Core { balance, withdrawals, refusals, .. } = &*self.0;
+        let Core { plan, balance, withdrawals, refusals, .. } = &*self.0;
         self.0.settle(clock);
-        if balance.fetch_update(Relaxed, Relaxed, BudgetPlan::after_withdrawal).is_err() {
+        if balance.fetch_update(Relaxed, Relaxed, |balance| plan.get().after_withdrawal(balance)).is_err() {
             refusals.fetch_add(1, Relaxed);
             return None;
         }
@@ -285,14 +308,30 @@ impl RetryBudget {
 impl Core {
     /// Pays for the time that has passed.
     fn settle(&self, clock: Clock) {
-        let Some(Time { epoch, refill }) = &self.time else { return };
-        let mut refill = lock(refill);
-        let paid = refill.settle(&self.plan, epoch.now(clock));
-        let add = |balance| Some(self.plan.after_deposit(balance, paid));
+        if self.plan.get().needs_clock() {
+            let mut refill = lock(&self.refill);
+            self.settle_locked(&mut refill, &self.plan.get(), clock);
+        }
+    }
+
+    fn settle_locked(&self, refill: &mut Refill, plan: &BudgetPlan, clock: Clock) {
+        let paid = refill.settle(plan, self.epoch.now(clock));
+        let add = |balance| Some(plan.after_deposit(balance, paid));
         let before = self.balance.fetch_update(Relaxed, Relaxed, add).unwrap_or_else(|balance| balance);
-        if self.plan.after_deposit(before, paid) == self.plan.full() {
+        if plan.after_deposit(before, paid) == plan.full() {
             refill.is_full();
         }
+    }
+
+    /// Changes the plan. The time until now pays by the old one.
+    fn reload(&self, plan: BudgetPlan, clock: Clock) {
+        let mut refill = lock(&self.refill);
+        let old = self.plan.get();
+        if old.needs_clock() || plan.needs_clock() {
+            self.settle_locked(&mut refill, &old, clock);
+        }
+        self.plan.set(plan);
+        let _ = self.balance.fetch_update(Relaxed, Relaxed, |balance| Some(plan.kept(balance)));
     }
 }
 
@@ -313,7 +352,7 @@ impl Drop for Withdrawal {
     fn drop(&mut self) {
         let Some(RetryBudget(core)) = &self.0 else { return };
         core.returns.fetch_add(1, Relaxed);
-        let _ = core.balance.fetch_update(Relaxed, Relaxed, |balance| Some(core.plan.after_return(balance)));
+        let _ = core.balance.fetch_update(Relaxed, Relaxed, |balance| Some(core.plan.get().after_return(balance)));
     }
 }
 
@@ -330,9 +369,22 @@ impl TryFrom<RetryBudgetConfig> for RetryBudget {
     }
 }
 
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`RetryBudgetConfig`].
+impl TryFrom<&RetryBudgetConfig> for RetryBudget {
+    type Error = ConfigError;
+
+    fn try_from(config: &RetryBudgetConfig) -> Result<Self, ConfigError> {
+        Self::try_from(*config)
+    }
+}
+
 impl fmt::Display for RetryBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.plan.fmt(f)
+        self.0.plan.get().fmt(f)
     }
 }
 

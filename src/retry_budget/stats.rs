@@ -15,6 +15,7 @@ use std::fmt;
 /// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RetryBudgetStats {
     /// Calls that succeeded. A call that found the budget full is included.

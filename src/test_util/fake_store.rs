@@ -370,7 +370,9 @@ impl Process {
             schedule.probe_again(now);
         }
         drop(schedule);
-        failed.into_iter().for_each(|(_, asker)| asker.answered(Err(error.clone())));
+        for (_, asker) in failed {
+            asker.answered(Err(error.clone()));
+        }
     }
 
     fn probe(self: &Arc<Self>, now: Nanos) {

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::{Nanos, nanos},
-    policy::{Answer, Ask, Charge, Counts, Grant, Limits, MAX_WINDOWS, Pacer, Quota, RunAnswer, SlidingLog, Sums},
+    policy::{Answer, Ask, Charge, Counts, Grant, Limits, MAX_WINDOWS, Quota, RunAnswer, Sums},
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -180,15 +180,9 @@ impl Limit {
 
 /// A quota with these limits, and all permits free.
 fn quota_of(limits: &Limits) -> Quota {
-    match limits {
-        Limits::Windows(windows) => {
-            let log = |(limit, period): &(u32, Duration)| SlidingLog::new(*limit, nanos(*period), false);
-            Quota::Windows(windows.iter().map(log).collect())
-        }
-        Limits::Paced { limit, period, burst } => {
-            let mut pacer = Pacer::new(*limit, nanos(*period));
-            let _ = pacer.set_burst(*burst);
-            Quota::Paced(pacer)
-        }
-    }
+    let quota = match limits {
+        Limits::Windows(windows) => Quota::try_new(windows, false, None, false),
+        &Limits::Paced { limit, period, burst } => Quota::try_new(&[(limit, period)], true, Some(burst), false),
+    };
+    quota.expect("the limiter has checked its limits")
 }

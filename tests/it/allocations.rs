@@ -7,6 +7,7 @@ use crate::{
     support::secs,
 };
 use decor::{KeyedLimiter, Memo, prelude::*};
+use futures::{StreamExt as _, stream};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -75,6 +76,40 @@ fn the_counter_counts() {
     );
 }
 
+/// The timer of a stream, and its place in a queue, are boxed when the stream first waits.
+#[test]
+fn a_stream_allocates_nothing_before_it_waits() {
+    let limiter = RateLimiter::new(2, secs(1));
+    let items = stream::iter([Answer::Ok(1), Ok(2)]).chain(stream::pending());
+    let mut items = items.timeout_each(secs(1)).first(secs(2)).rate_limited(&limiter);
+    assert_eq!(allocations_of(|| [now(items.next()), now(items.next())]), 0);
+}
+
+/// The stream itself may stay in a struct for long.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_has_ended_holds_no_timer() {
+    tokio::time::advance(secs(1)).await; // tokio's own lists grow at the first time
+    let mut cx = Context::from_waker(Waker::noop());
+    let before = LIVE.get();
+    let mut silent = stream::pending::<Answer>().timeout_each(secs(1));
+    assert!(silent.poll_next_unpin(&mut cx).is_pending());
+    assert!(LIVE.get() > before);
+    tokio::time::advance(secs(1)).await;
+    assert!(matches!(silent.poll_next_unpin(&mut cx), Poll::Ready(Some(Err(_)))));
+    assert_eq!(LIVE.get(), before);
+
+    let mut polls = 0;
+    let ends = stream::poll_fn(|_| {
+        polls += 1;
+        if polls == 1 { Poll::Pending } else { Poll::Ready(None::<Answer>) }
+    });
+    let mut ends = ends.timeout_each(secs(1));
+    assert!(ends.poll_next_unpin(&mut cx).is_pending());
+    assert!(LIVE.get() > before);
+    assert!(matches!(ends.poll_next_unpin(&mut cx), Poll::Ready(None)));
+    assert_eq!(LIVE.get(), before);
+}
+
 type Arg = u64;
 
 async fn answer(id: Arg) -> Answer {
@@ -120,6 +155,25 @@ macro_rules! allocations_of_futures {
     };
 }
 every_future_decorator!(allocations_of_futures);
+
+/// A body that holds permits has a place for them, which is shared with the gates, and a list.
+#[test]
+fn services_in_chains_and_layers_allocate_nothing_but_the_place_of_permits() {
+    use decor::tower::{callable, http_layer, layer};
+    use http::Response;
+    use tower::{Layer, Service, service_fn};
+
+    let service = || service_fn(|_: u64| ready(Ok::<_, std::convert::Infallible>(Response::new(String::new()))));
+    let (limiter, concurrency) = (RateLimiter::new(100, secs(1)), ConcurrencyLimiter::new(2));
+    let chain = callable(service()).lifted().timeout(secs(1)).concurrency_limited(&concurrency).rate_limited(&limiter);
+    assert_eq!(allocations_of(|| now(chain.call(7))), 0);
+    let mut plain = layer(|next| next.timed("service")).layer(service());
+    assert_eq!(allocations_of(|| now(plain.call(7))), 0);
+    let mut answering = http_layer(|next| next.timeout(secs(1)).try_rate_limited(&limiter)).layer(service());
+    assert_eq!(allocations_of(|| now(answering.call(7))), 0);
+    let mut held = http_layer(|next| next.timeout(secs(1)).try_concurrency_limited(&concurrency)).layer(service());
+    assert_eq!(allocations_of(|| now(held.call(7))), 2);
+}
 
 /// The first call is in the future itself, and so is the timer. A hedge has a box of its own.
 #[tokio::test(start_paused = true)]
@@ -392,6 +446,19 @@ fn a_blocking_call_that_succeeds_at_once_allocates_nothing() {
     memoized.call(1, "en").unwrap();
     memo.stats();
     let boxed = (|id: u64| Answer::Ok(id)).blocking().retry_with(&policy).boxed();
+    let (breaker, budget, chaos) = (CircuitBreaker::consecutive(5), RetryBudget::new(0.1), decor::Chaos::seeded(7));
+    let (places, adaptive) = (ConcurrencyLimiter::new(8), ConcurrencyLimiter::adaptive(4..=100));
+    let guarded = fetch.chaotic(&chaos, || decor::Error::QueueFull { waiting: 0 }).guarded_by(&breaker);
+    let placed = guarded
+        .clone()
+        .backing_off(&adaptive, |_: &decor::Error| true)
+        .concurrency_limited(&places)
+        .concurrency_limited_by(&adaptive, |_: &u64, _: &&str| 2)
+        .unless_open(&breaker)
+        .retry_with(&policy)
+        .transient()
+        .budgeted(&budget)
+        .fallback(|error: decor::Error, _: u64, _: &str| Err(error));
     let chain = fetch
         .rate_limited(&limiter)
         .retry_with(&policy)
@@ -407,6 +474,8 @@ fn a_blocking_call_that_succeeds_at_once_allocates_nothing() {
     assert_eq!(allocations_of(|| converted.call(1, "en")), 0);
     assert_eq!(allocations_of(|| memoized.call(1, "en")), 0);
     assert_eq!(allocations_of(|| boxed.call(1)), 0);
+    assert_eq!(allocations_of(|| guarded.call(1, "en")), 0);
+    assert_eq!(allocations_of(|| placed.call(1, "en")), 0);
     assert_eq!(allocations_of(|| chain.call(1, "en")), 0);
     assert_eq!(limiter.stats().delayed, 0);
 }

@@ -635,3 +635,186 @@ fn the_chain_of_the_sync_client() {
         assert!(longest <= secs(30) && (prompts == 1 || longest == secs(30)), "{prompts} prompts: {longest:?}");
     }
 }
+
+mod guides {
+    use super::*;
+    use futures::{TryStreamExt as _, stream};
+
+    const CLIENTS: &str = "src/guide/clients.rs";
+    const RECIPES: &str = "src/guide/recipes.rs";
+    const STREAMS: &str = "src/guide/streams.rs";
+
+    async fn hang_api(_: u64) -> Result<String, ApiError> {
+        pending().await
+    }
+
+    impl ApiError {
+        fn has_not_begun(&self) -> bool {
+            let Self::Policy(error) = self;
+            !matches!(error, Error::TimedOut { .. })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_client() {
+        assert_said(CLIENTS, "If the API hangs, every one of 20 callers has its error after 18 s:");
+        assert_said(CLIENTS, "If it asks for longer waits, callers wait for 30 s at most.");
+        let limiter = shown!("src/guide/clients.rs": RateLimiter::new(50, secs(1)));
+        let get_user = chained!("src/guide/clients.rs": hang_api,
+            .timeout(secs(5))
+            .pausing(&limiter, ApiError::retry_after)
+            .rate_limited(&limiter)
+            .retry_with(RetryPolicy::default().max_hint(secs(20)))
+            .transient()
+            .timeout(secs(30))
+            .logged());
+        assert_eq!(longest_wait(|n| get_user.call(n)).await.0, secs(18));
+
+        // Each answer asks for the longest wait that is followed.
+        let limiter = RateLimiter::new(50, secs(1));
+        let throttled = |_: u64| ready(Err::<String, _>(Error::RateLimited { retry_after: secs(20) }));
+        let get_user = throttled
+            .timeout(secs(5))
+            .pausing(&limiter, |error: &Error| error.retry_after())
+            .rate_limited(&limiter)
+            .retry_with(RetryPolicy::default().max_hint(secs(20)))
+            .transient()
+            .timeout(secs(30));
+        assert!(longest_wait(|n| get_user.call(n)).await.0 <= secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_payment() {
+        assert_said(CLIENTS, "If the API hangs, every caller has its error after 5 s,");
+        let pay = hang_api;
+        let pay = shown!("src/guide/clients.rs": pay
+            .timeout(Duration::from_secs(5))
+            .retry_with(RetryPolicy::default())
+            .when(ApiError::has_not_begun)
+            .timeout(Duration::from_secs(30)));
+        assert_eq!(longest_wait(|n| pay.call(n)).await.0, secs(5));
+    }
+
+    struct Broken {
+        tokens: u32,
+    }
+
+    impl From<Error> for Broken {
+        fn from(_: Error) -> Self {
+            Self { tokens: 0 }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_answers() {
+        assert_said(STREAMS, "If the server hangs, every one of 20 callers has its error within 180 s,");
+        let answer = async |_: String| {
+            let tokens = stream::pending::<Result<String, Error>>();
+            let tokens = chained!("src/guide/streams.rs": tokens,
+                .timeout_each(Duration::from_secs(2))
+                .first(Duration::from_secs(20)));
+            let read = tokens.try_collect::<String>().await;
+            read.map(|_| Answer { text: String::new(), tokens: 0 }).map_err(|_| Broken { tokens: 0 })
+        };
+        let limiter = shown!("src/guide/streams.rs": RateLimiter::new(1_000, Duration::from_secs(60)));
+        #[allow(clippy::cast_possible_truncation)] // as in the guide
+        let answer = chained!("src/guide/streams.rs": answer,
+            .rate_limited_by(&limiter, |prompt: &String| prompt.len() as u32 / 4 + 400));
+        let answer = answer
+            .settled_result(|answer| {
+                Some(answer.as_ref().map_or_else(|broken| broken.tokens as usize, |answer| answer.tokens))
+            })
+            .timeout(secs(180));
+        assert_shown(STREAMS, ".timeout(Duration::from_secs(180))");
+        // Nine calls queue, and the others would have to wait for more than three windows. Two at a
+        // time have permits, and give them back after 20 s.
+        assert_eq!(longest_wait(|n| answer.call(format!("What is {n}?"))).await.0, secs(100));
+        assert_eq!((limiter.stats().admitted, limiter.stats().refused), (9, 11));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pages() {
+        assert_said(STREAMS, "If the API hangs, every one of 20 readers has its error after 10 s:");
+        let get_page = |_: u64| pending::<Result<String, Error>>();
+        let limiter = shown!("src/guide/streams.rs": RateLimiter::new(10, Duration::from_secs(1)));
+        let get_page = shown!("src/guide/streams.rs": get_page
+            .timeout(Duration::from_secs(2))
+            .rate_limited(&limiter)
+            .retry_with(RetryPolicy::default())
+            .transient()
+            .timeout(Duration::from_secs(15)));
+        assert_eq!(longest_wait(|n| get_page.call(n)).await.0, secs(10));
+    }
+
+    /// The errors of these recipes are transient after a limit, unless the text says otherwise.
+    #[tokio::test(start_paused = true)]
+    async fn the_recipes() {
+        assert_said(RECIPES, "If the database hangs, every caller has its error after 1 s.");
+        let policy = shown!("src/guide/recipes.rs":
+            RetryPolicy::exponential(Duration::from_millis(20)).jitter(Jitter::Full));
+        let hang = |_: u64| pending::<Result<String, NotRepeated>>();
+        let transfer = chained!("src/guide/recipes.rs": hang,
+            .timeout(Duration::from_secs(1))
+            .retry_with(policy.max_attempts(5))
+            .transient()
+            .timeout(Duration::from_secs(10)));
+        assert_eq!(longest_wait(|n| transfer.call(n)).await.0, secs(1));
+
+        assert_said(RECIPES, "every caller has its error after 3.3 s: three attempts of 1 s,");
+        let get_user = chained!("src/guide/recipes.rs": hang_api,
+            .timeout(Duration::from_secs(1))
+            .retry_with(RetryPolicy::exponential(Duration::from_millis(100)))
+            .transient()
+            .timeout(Duration::from_secs(10)));
+        assert_eq!(longest_wait(|n| get_user.call(n)).await.0, ms(3_300));
+
+        assert_said(RECIPES, "If the service hangs, every caller has its error after 9.3 s:");
+        let get_item = chained!("src/guide/recipes.rs": hang_api,
+            .timeout(Duration::from_secs(3))
+            .retry_with(RetryPolicy::exponential(Duration::from_millis(100)))
+            .transient()
+            .timeout(Duration::from_secs(15)));
+        assert_eq!(longest_wait(|n| get_item.call(n)).await.0, ms(9_300));
+
+        assert_said(RECIPES, "If the store hangs, every request has its answer after 2 s.");
+        let per_user = shown!("src/guide/recipes.rs": KeyedLimiter::new(1, Duration::from_secs(60)));
+        let user = chained!("src/guide/recipes.rs": hang_api, .timeout(Duration::from_secs(2)));
+        let user = user.try_rate_limited_by_key(&per_user, |id: &u64| *id);
+        assert_eq!(longest_wait(|n| user.call(n)).await.0, secs(2));
+    }
+
+    /// A limit of the function may have passed after the work was done.
+    #[derive(Debug)]
+    struct NotRepeated;
+
+    impl From<Error> for NotRepeated {
+        fn from(_: Error) -> Self {
+            Self
+        }
+    }
+
+    impl Transient for NotRepeated {
+        fn is_transient(&self) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_middleware() {
+        assert_said(RECIPES, "If the API hangs, every one of 20 callers has its error after 18 s:");
+        let limiter = shown!("src/guide/recipes.rs": RateLimiter::new(50, Duration::from_secs(1)));
+        let run = async |_: u64| {
+            let next = hang_http(String::new());
+            assert_shown(RECIPES, ".rate_limited(&self.0)");
+            let next = chained!("src/guide/recipes.rs": next,
+                .lifted()
+                .timeout(Duration::from_secs(5)));
+            next.rate_limited(&limiter).await
+        };
+        let get = chained!("src/guide/recipes.rs": run,
+            .retry_with(RetryPolicy::default()));
+        let get = get.when(|failure: &Failure<HttpError>| failure.call().is_none());
+        let get = chained!("src/guide/recipes.rs": get, .timeout(Duration::from_secs(30)));
+        assert_eq!(longest_wait(|n| get.call(n)).await.0, secs(18));
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::support::{ms, secs};
 use decor::{
-    Chaos, ChaosConfig, Error, Fault, Hedge,
+    Chaos, ChaosConfig, CircuitState, Error, Fault, Hedge,
     blocking::CancelToken,
     prelude::*,
     test_util::{self, VirtualClock},
@@ -78,6 +78,45 @@ async fn each_attempt_and_each_hedge_has_its_own_fault() {
     let chain = fetch.chaotic(&chaos, busy).hedged(Hedge::after(ms(50)));
     assert_eq!((chain.call(7).await, begun.elapsed()), (Ok(7), ms(70)));
     assert_eq!(chain.call(7).await, Err(busy()));
+}
+
+/// A fault stands for a call of the server: a breaker behind it counts it, and a hedge is paid for.
+#[tokio::test(start_paused = true)]
+async fn a_fault_counts_as_a_call_of_the_function() {
+    let breaker = CircuitBreaker::consecutive(2);
+    let chaos = Chaos::script([Fault::Fail, Fault::Hang]);
+    let chain = fetch.chaotic(&chaos, busy).timeout(secs(1)).guarded_by(&breaker);
+    assert_eq!(chain.call(7).await, Err(busy()));
+    assert_eq!((breaker.state(), breaker.stats().failed), (CircuitState::Closed, 1));
+    assert!(matches!(chain.call(7).await, Err(Error::TimedOut { .. })));
+    assert_eq!((breaker.state(), breaker.stats().failed), (CircuitState::Open, 2));
+
+    // A call that is slow by chaos, and is dropped meanwhile.
+    let breaker = CircuitBreaker::builder().consecutive(1).slow_after(ms(100)).build();
+    let chain = fetch.chaotic(&Chaos::script([Fault::Slow(secs(9))]), busy).guarded_by(&breaker).timeout(secs(1));
+    assert!(matches!(chain.call(7).await, Err(Error::TimedOut { .. })));
+    assert_eq!((breaker.state(), breaker.stats().slow), (CircuitState::Open, 1));
+
+    let budget = RetryBudget::new(0.1).capacity(1);
+    let chaos = Chaos::script([Fault::Slow(ms(100)), Fault::Hang]);
+    let chain = fetch.chaotic(&chaos, busy).hedged(Hedge::after(ms(50)).budget(&budget));
+    assert_eq!(chain.call(7).await, Ok(7));
+    assert_eq!((budget.stats().withdrawals, budget.stats().returns), (1, 0));
+}
+
+#[test]
+fn a_fault_on_a_thread_counts_as_a_call_of_the_function() {
+    let _clock = VirtualClock::start();
+    let load = (|id: u64| Answer::Ok(id)).blocking();
+    for limit in [None, Some(secs(1))] {
+        let breaker = CircuitBreaker::consecutive(1);
+        let chain = load.clone().chaotic(&Chaos::script([Fault::Fail]), busy);
+        let answer = match limit {
+            None => chain.guarded_by(&breaker).call(7),
+            Some(limit) => chain.timeout(limit).guarded_by(&breaker).call(7),
+        };
+        assert_eq!((answer, breaker.state()), (Err(busy()), CircuitState::Open));
+    }
 }
 
 #[tokio::test(start_paused = true)]

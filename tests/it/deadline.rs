@@ -2,7 +2,7 @@
 
 use crate::support::{listen, ms, paused, secs};
 use decor::{
-    Deadline, Error, GiveUpReason, KeyedLimiter, Memo, RateLimiter,
+    Deadline, Error, GiveUpReason, KeyedConcurrencyLimiter, KeyedLimiter, Memo, RateLimiter,
     prelude::*,
     test_util::{self, VirtualClock},
 };
@@ -50,6 +50,12 @@ fn busy() -> RateLimiter {
     let limiter = RateLimiter::new(2, secs(10));
     limiter.try_acquire_many(2).unwrap();
     limiter
+}
+
+/// The output of a call, and its duration.
+async fn timed<T>(call: impl Future<Output = T>) -> (T, Duration) {
+    let begun = Instant::now();
+    (call.await, begun.elapsed())
 }
 
 // ---- what a call sees ----
@@ -425,6 +431,102 @@ async fn a_refused_wait_ends_a_retry_at_once() {
     let call = one.rate_limited_by(&limiter, || 1).retry_with(RetryPolicy::fixed(secs(1))).transient();
     assert_eq!(call.timeout(secs(5)).call().await, Err(Error::RateLimited { retry_after: secs(10) }));
     assert_eq!((begun.elapsed(), limiter.stats().refused), (Duration::ZERO, 1));
+}
+
+// ---- concurrency limiters ----
+
+/// The limiter does not know how long the calls in progress take. So no wait is refused before it
+/// begins, and a wait ends at the limit, with the limiter's own error.
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_a_place_ends_at_the_limit_with_the_error_of_the_limiter() {
+    let places = &ConcurrencyLimiter::builder().limit(2).named("users").build();
+    let keyed: &KeyedConcurrencyLimiter<u64> = &KeyedConcurrencyLimiter::new(2);
+    let taken = (places.try_acquire_many(2).unwrap(), keyed.for_key(&7).try_acquire_many(2).unwrap());
+    let one = async |_: u64| Ok::<_, Error>(7);
+    let by_user = |id: &u64| *id;
+    let refused = Err(Error::ConcurrencyLimited { name: "users".into(), limit: 2, waiting: 0 });
+    let refused_by_key =
+        Err(Error::ConcurrencyLimited { name: "the concurrency limiter".into(), limit: 2, waiting: 0 });
+    let (limit, at_the_limit) = (ms(4_500), (refused.clone(), ms(4_500)));
+    let within = one.concurrency_limited_within(places, secs(60));
+    assert_eq!(timed(within.clone().timeout(limit).call(7)).await, at_the_limit);
+    assert_eq!(timed(one.concurrency_limited_by(places, |_: &u64| 1).timeout(limit).call(7)).await, at_the_limit);
+    assert_eq!(timed(one.concurrency_limited(places).permits(|_: &u64| 2).timeout(limit).call(7)).await, at_the_limit);
+    assert_eq!(timed(one(7).concurrency_limited_within(places, secs(60)).timeout(limit)).await, at_the_limit);
+    let by_key = one.concurrency_limited_within_by_key(keyed, secs(60), by_user).timeout(limit);
+    assert_eq!(timed(by_key.call(7)).await, (refused_by_key, limit));
+    let by_hand = async || places.acquire_many(2).await.map(|_| 7);
+    assert_eq!(timed(by_hand.timeout(limit).call()).await, at_the_limit);
+    let by_hand = async || places.acquire_within(secs(60)).await.map(|_| 7);
+    assert_eq!(timed(by_hand.timeout(secs(60)).timeout(limit).call()).await, at_the_limit);
+    // A limit that counts already.
+    let late = async || {
+        sleep(secs(2)).await;
+        within.call(7).await
+    };
+    assert_eq!(timed(late.timeout(limit).call()).await, at_the_limit);
+    // A retry has no time left for another attempt, and returns that error.
+    let retried = within.clone().retry_with(RetryPolicy::fixed(secs(1))).transient();
+    assert_eq!(timed(retried.timeout(limit).call(7)).await, at_the_limit);
+    let stats = places.stats();
+    assert_eq!((stats.refused, stats.cancelled, stats.waiting), (8, 0, 0));
+
+    // Its own bound is nearer, or it does not wait at all.
+    let short = one.concurrency_limited_within(places, secs(1)).timeout(limit);
+    assert_eq!(timed(short.call(7)).await, (refused.clone(), secs(1)));
+    let tries = one.try_concurrency_limited(places).timeout(limit);
+    assert_eq!(timed(tries.call(7)).await, (refused.clone(), Duration::ZERO));
+    // A wait that cannot fail is cut off, and so is a wait without any time left.
+    let (cut_off, elapsed) = timed(one.concurrency_limited(places).timeout(limit).call(7)).await;
+    assert!(matches!(cut_off, Err(Error::TimedOut { .. })) && elapsed == limit);
+    let (cut_off, elapsed) = timed(within.clone().timeout(Duration::ZERO).call(7)).await;
+    assert!(matches!(cut_off, Err(Error::TimedOut { .. })) && elapsed.is_zero());
+    assert_eq!((places.stats().refused, places.stats().cancelled), (10, 2));
+    // Outside of a limit, a wait without a bound goes on.
+    let waits = tokio::time::timeout(secs(100), one.concurrency_limited_by(places, |_: &u64| 1).call(7));
+    assert!(waits.await.is_err());
+    drop(taken);
+    assert_eq!(timed(within.timeout(limit).call(7)).await, (Ok(7), Duration::ZERO));
+}
+
+/// A place that was handed over by the limit is taken, even if the call is polled later.
+#[tokio::test(start_paused = true)]
+async fn a_place_that_comes_at_the_limit_is_taken() {
+    let places = ConcurrencyLimiter::new(1);
+    let one = async || Ok::<_, Error>(7);
+    let bounded = one.concurrency_limited_within(&places, secs(60)).timeout(secs(5));
+    let taken = places.try_acquire().unwrap();
+    let mut call = tokio_test::task::spawn(bounded.call());
+    tokio_test::assert_pending!(call.poll());
+    tokio::time::advance(secs(5)).await;
+    drop(taken);
+    assert_eq!(tokio_test::assert_ready!(call.poll()), Ok(7));
+    // A moment too late for another call.
+    let taken = places.try_acquire().unwrap();
+    let mut call = tokio_test::task::spawn(bounded.call());
+    tokio_test::assert_pending!(call.poll());
+    tokio::time::advance(secs(5)).await;
+    let refused = Error::ConcurrencyLimited { name: "the concurrency limiter".into(), limit: 1, waiting: 0 };
+    assert_eq!(tokio_test::assert_ready!(call.poll()), Err(refused));
+    drop(taken);
+    assert_eq!(places.available(), 1);
+}
+
+#[test]
+fn a_blocking_wait_for_a_place_ends_at_the_limit_with_the_error_of_the_limiter() {
+    let clock = VirtualClock::start();
+    let places = ConcurrencyLimiter::new(1);
+    let taken = places.try_acquire().unwrap();
+    let one = || Ok::<_, Error>(7);
+    let refused = Err(Error::ConcurrencyLimited { name: "the concurrency limiter".into(), limit: 1, waiting: 0 });
+    let within = one.blocking().concurrency_limited_within(&places, secs(60));
+    assert_eq!((within.clone().timeout(ms(4_500)).call(), clock.elapsed()), (refused.clone(), ms(4_500)));
+    let by_number = one.blocking().concurrency_limited_by(&places, || 1);
+    assert_eq!((by_number.timeout(ms(4_500)).call(), clock.elapsed()), (refused, secs(9)));
+    let cut_off = one.blocking().concurrency_limited(&places).timeout(secs(1)).call();
+    assert!(matches!(cut_off, Err(Error::TimedOut { .. })) && clock.elapsed() == secs(10));
+    drop(taken);
+    assert_eq!((within.timeout(ms(4_500)).call(), clock.elapsed()), (Ok(7), secs(10)));
 }
 
 // ---- memos ----

@@ -14,8 +14,11 @@ use std::{
 
 /// The floors with their rooms, from the ground up. The root is the front page.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("ground", &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt", "ring", "deadline"]),
-    ("outputs", &["fallible", "transient", "http"]),
+    (
+        "ground",
+        &["sync", "striped", "name", "error", "random", "clock", "trace", "attempt", "ring", "deadline", "serde"],
+    ),
+    ("outputs", &["fallible", "transient", "http", "reqwest"]),
     ("policy", &["policy", "describe"]),
     ("threads", &["thread"]),
     ("calls", &["call"]),
@@ -26,7 +29,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("decorators", &["decorators"]),
     ("extension traits", &["fn_ext", "future_ext", "stream_ext", "diagnostics"]),
-    ("facades", &["", "prelude", "calling", "blocking", "test_util"]),
+    ("facades", &["", "prelude", "calling", "blocking", "guide", "test_util", "tower"]),
 ];
 
 #[test]

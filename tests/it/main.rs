@@ -3,6 +3,7 @@
 //! Each subject has a folder. The tables that run through all decorators stand beside the folders.
 
 mod allocations;
+mod attribute;
 mod auto_traits;
 mod blocking;
 mod calls;

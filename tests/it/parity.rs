@@ -584,6 +584,14 @@ parity! {
         { let limiter = ConcurrencyLimiter::new(1); let _busy = limiter.try_acquire().unwrap(); }
         |f| f.concurrency_limited_within(&limiter, ms(200)),
         [0 => 1, 0 => 2, 300 => 3], limiter.stats();
+    concurrency_limited_within_a_timeout: []
+        { let limiter = ConcurrencyLimiter::new(1); let _busy = limiter.try_acquire().unwrap(); }
+        |f| f.concurrency_limited_within(&limiter, secs(60)).retry_with(policy()).timeout(secs(2)),
+        [0 => 1, 500 => 2], limiter.stats();
+    concurrency_limited_by_within_a_timeout: []
+        { let limiter = ConcurrencyLimiter::new(1); let _busy = limiter.try_acquire().unwrap(); }
+        |f| f.concurrency_limited_by(&limiter, |n: &u32| *n).timeout(ms(250)),
+        [0 => 1, 0 => 2], limiter.stats();
     try_concurrency_limited: [slow(300, ok(1))]
         { let limiter = ConcurrencyLimiter::builder().limit(1).named("users").build(); }
         |f| f.try_concurrency_limited(&limiter).permits(|n: &u32| *n),
@@ -941,6 +949,17 @@ parity! {
         }
         |f| f.decorated_by(&stack),
         [0 => 1, 0 => 2], limiter.stats();
+    decorated_by_handles: [slow(3000, ok(1)), BUSY, ok(7)]
+        {
+            let breaker = CircuitBreaker::builder().consecutive(2).named("f").build();
+            let (places, budget) = (ConcurrencyLimiter::adaptive(1..=9), RetryBudget::new(0.1));
+            let chaos = decor::Chaos::script([decor::Fault::Pass, decor::Fault::Fail]);
+            let stack = decor::stack::<Fault>().chaotic(&chaos, || Fault::Busy).timeout(secs(2))
+                .backing_off(&places, |e| *e == Fault::Busy).guarded_by(&breaker).concurrency_limited(&places)
+                .unless_open(&breaker).retry_with(policy()).budgeted(&budget).logged();
+        }
+        |f| f.decorated_by(&stack),
+        [0 => 1, 30_000 => 2], (breaker.stats(), places.stats(), budget.stats(), chaos.stats());
     everything: [slow(3000, ok(1)), BUSY, throttled(4), ok(7)]
         {
             let limiter = RateLimiter::new(2, secs(1));

@@ -4,13 +4,17 @@ use crate::{
     every::Open,
     support::{listen, ms, secs},
 };
-use decor::{Callable, Deprecation, Error, Failure, Logging, Timing, prelude::*, test_util::VirtualClock};
+use decor::{
+    Callable, Chaos, CircuitState, Deprecation, Error, Failure, Logging, Timing, prelude::*, test_util::VirtualClock,
+};
 use std::{
     any::TypeId,
+    cell::Cell,
     fmt::Debug,
     future::{pending, ready},
     panic::Location,
     sync::Arc,
+    time::Duration,
 };
 use tokio::time::Instant;
 
@@ -136,6 +140,156 @@ fn the_types_are_equal() {
     assert_eq!(type_of(&text.decorated_by(&stack)), type_of(&chain!(text)));
     assert_eq!(type_of(&load.blocking().decorated_by(&stack)), type_of(&chain!(load.blocking())));
     assert_eq!(type_of(&one.decorated_by(&decor::stack::<Error>())), type_of(&one), "an empty stack");
+}
+
+/// The handles of a stack.
+struct Handles {
+    breaker: CircuitBreaker,
+    places: ConcurrencyLimiter,
+    limiter: RateLimiter,
+    budget: RetryBudget,
+    chaos: Chaos,
+}
+
+impl Handles {
+    fn new() -> Self {
+        Self {
+            breaker: CircuitBreaker::consecutive(5),
+            places: ConcurrencyLimiter::adaptive(4..=100),
+            limiter: limiter(),
+            budget: RetryBudget::new(0.1),
+            chaos: Chaos::script([]),
+        }
+    }
+}
+
+fn no_hint(_: &Error) -> Option<Duration> {
+    None
+}
+
+fn busy() -> Error {
+    Error::QueueFull { waiting: 9 }
+}
+
+/// The decorators with handles, in the order that the documentation recommends. Named functions in
+/// place of closures, because each closure has a type of its own.
+macro_rules! with_handles {
+    ($chain:expr, $handles:expr, [$($hedged:tt)*]) => {
+        $chain
+            .chaotic(&$handles.chaos, busy)
+            .timeout(secs(2))
+            .pausing(&$handles.limiter, no_hint)
+            .backing_off(&$handles.places, Error::is_transient)
+            .guarded_by(&$handles.breaker)
+            .when(Error::is_transient)
+            .ignoring(Error::is_transient)
+            .rate_limited(&$handles.limiter)
+            .concurrency_limited(&$handles.places)
+            .concurrency_limited_within(&$handles.places, secs(1))
+            .try_concurrency_limited(&$handles.places)
+            .unless_open(&$handles.breaker)
+            $($hedged)*
+            .retry_with(RetryPolicy::default())
+            .transient()
+            .budgeted(&$handles.budget)
+            .timeout(secs(10))
+    };
+}
+
+#[test]
+fn a_stack_with_every_handle_is_the_chain_written_by_hand() {
+    let handles = Handles::new();
+    let hedge = Hedge::percentile(0.95).budget(&handles.budget);
+    macro_rules! chain {
+        ($chain:expr) => {
+            with_handles!($chain, handles, [.hedged(&hedge)])
+        };
+    }
+    macro_rules! assert_equal {
+        ($($function:ident)*) => {$(
+            let (by_stack, by_hand) = ($function.decorated_by(&chain!(decor::stack::<Error>())), chain!($function));
+            assert_same(&by_stack, &by_hand);
+            assert_eq!(type_of(&by_stack), type_of(&by_hand));
+            assert_eq!(by_stack.describe(), by_hand.describe());
+        )*};
+    }
+    assert_equal!(nothing one two three text borrowed eight);
+
+    // Sync functions have no hedge.
+    let by_stack = load.blocking().decorated_by(&with_handles!(decor::stack::<Error>(), handles, []));
+    let by_hand = with_handles!(load.blocking(), handles, []);
+    assert_same(&by_stack, &by_hand);
+    assert_eq!(type_of(&by_stack), type_of(&by_hand));
+    assert_eq!(by_stack.describe(), by_hand.describe());
+}
+
+/// The functions of a stack share its handles, and each has its own calls.
+#[tokio::test(start_paused = true)]
+async fn the_functions_of_a_stack_share_its_handles() {
+    let breaker = CircuitBreaker::consecutive(2);
+    let (places, budget) = (ConcurrencyLimiter::new(1), RetryBudget::new(0.1).capacity(3));
+    let hedge = Hedge::after(ms(100)).budget(&budget);
+    let stack = decor::stack::<Error>()
+        .timeout(secs(1))
+        .guarded_by(&breaker)
+        .concurrency_limited(&places)
+        .unless_open(&breaker)
+        .retry_with(RetryPolicy::fixed(secs(1)).max_attempts(2))
+        .transient()
+        .budgeted(&budget)
+        .timeout(secs(9));
+    assert!(stack.describe().lints().is_empty());
+    let begun = Instant::now();
+    let (first, second) = tokio::join!(nothing.decorated_by(&stack).call(), text.decorated_by(&stack).call("a", "b"));
+    assert!(matches!(first, Err(Error::TimedOut { .. })));
+    assert_eq!((second, begun.elapsed()), (Ok(2), secs(3)), "the second call waits for the place of the first");
+    assert_eq!((breaker.stats().failed, breaker.stats().succeeded), (2, 1));
+    assert_eq!((places.stats().admitted, places.stats().delayed), (3, 1));
+    assert_eq!(budget.stats().withdrawals, 1);
+
+    // The breaker remembers the last failure of `nothing`, and opens at the first one of `hang`.
+    let begun = Instant::now();
+    let hang = |_: u64| pending::<Result<u64, Error>>();
+    let hang = hang.named("hang").decorated_by(&stack);
+    assert!(matches!(hang.call(7).await, Err(Error::CircuitOpen { .. })), "the second attempt is refused");
+    assert_eq!(breaker.state(), CircuitState::Open);
+    assert!(matches!(two.decorated_by(&stack).call(7, "x".to_owned()).await, Err(Error::CircuitOpen { .. })));
+    assert_eq!((begun.elapsed(), places.stats().admitted), (secs(2), 4));
+
+    // A hedge of the stack makes a second call of each function.
+    let hedged = decor::stack::<Error>().hedged(&hedge).timeout(secs(9));
+    let calls = Cell::new(0);
+    let slow_at_first = |wait: Duration| {
+        calls.set(calls.get() + 1);
+        let wait = if calls.get() == 1 { wait } else { ms(20) };
+        async move {
+            tokio::time::sleep(wait).await;
+            Ok::<_, Error>(7)
+        }
+    };
+    let begun = Instant::now();
+    assert_eq!(slow_at_first.decorated_by(&hedged).call(secs(5)).await, Ok(7));
+    assert_eq!((begun.elapsed(), calls.get(), hedge.stats().hedges), (ms(120), 2, 1));
+    assert_eq!(text.decorated_by(&hedged).call("a", "b").await, Ok(2));
+    assert_eq!((hedge.stats().calls, hedge.stats().wins), (2, 1));
+}
+
+/// A hedge within a retry, by a stack, restarts with each attempt.
+#[tokio::test(start_paused = true)]
+async fn a_hedged_stack_can_be_repeated_and_spawned() {
+    let stack = decor::stack::<Error>()
+        .timeout(secs(1))
+        .hedged(ms(400))
+        .retry_with(RetryPolicy::fixed(secs(1)).max_attempts(2))
+        .timeout(secs(9));
+    let begun = Instant::now();
+    let hang = (|_: u64| pending::<Result<u64, Error>>()).named("hang").decorated_by(&stack);
+    let call = hang.call(7);
+    let error = tokio::spawn(call).await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "hang timed out after 1s");
+    // Each attempt ends with its hedge, 1.4 s after its beginning.
+    assert_eq!(begun.elapsed(), ms(1_400 + 1_000 + 1_400));
+    assert_eq!(hang.name(), "hang");
 }
 
 /// The line after the one of `location`.

@@ -165,6 +165,25 @@ mod timeouts {
         assert_eq!((items.next().await, items.next().await), (Some(Ok(1)), Some(Ok(2))));
         assert_eq!(items.next().await, Some(timed_out("stream", Duration::ZERO, None)));
         assert_eq!(begun.elapsed(), Duration::ZERO);
+
+        // A timer would wait for the next millisecond.
+        tokio::time::advance(Duration::from_micros(300)).await;
+        let begun = Instant::now();
+        let mut items = after([1]).timeout_each(Duration::ZERO);
+        assert_eq!(items.next().await, Some(timed_out("stream", Duration::ZERO, None)));
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_has_ended_wakes_no_task() {
+        let ends = after([500]).take(1);
+        let mut items = task::spawn(ends.timeout_each(secs(1)));
+        assert_pending!(items.poll_next());
+        tokio::time::advance(ms(500)).await;
+        assert_eq!(items.poll_next(), Poll::Ready(Some(Ok(1))));
+        assert_eq!(items.poll_next(), Poll::Ready(None));
+        tokio::time::advance(secs(5)).await;
+        assert!(!items.is_woken());
     }
 
     #[tokio::test(start_paused = true)]
@@ -174,8 +193,8 @@ mod timeouts {
         assert!(timeout(secs(1_000_000_000), items.next()).await.is_err());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_stream_without_a_wait_needs_no_timer() {
+    #[test]
+    fn a_stream_without_a_wait_needs_no_runtime() {
         let mut items = task::spawn(stream::iter([Item::Ok(1)]).timeout_each(secs(1)));
         assert_eq!(items.poll_next(), Poll::Ready(Some(Ok(1))));
         assert_eq!(items.poll_next(), Poll::Ready(None));
@@ -234,6 +253,13 @@ mod limits {
         assert_eq!(begun.elapsed(), secs(6), "a second after the permit of the first item");
     }
 
+    #[test]
+    fn a_stream_without_a_wait_needs_no_runtime() {
+        let mut ids = task::spawn(stream::iter([1]).rate_limited(&RateLimiter::new(1, secs(1))));
+        assert_eq!(ids.poll_next(), Poll::Ready(Some(1)));
+        assert_eq!(ids.poll_next(), Poll::Ready(None));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_end_of_the_stream_takes_no_permit() {
         let limiter = RateLimiter::new(3, secs(1));
@@ -280,6 +306,31 @@ mod limits {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_permit_that_comes_early_leaves_no_timer_behind() {
+        let limiter = RateLimiter::new(1, secs(10));
+        limiter.acquire().await;
+        let mut ids = task::spawn(stream::iter(1..).rate_limited(&limiter));
+        assert_pending!(ids.poll_next());
+        limiter.refund(1);
+        assert!(ids.is_woken());
+        assert_eq!(ids.poll_next(), Poll::Ready(Some(1)));
+        tokio::time::advance(secs(10)).await;
+        assert!(!ids.is_woken());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_with_an_item_that_waits_has_not_ended() {
+        let limiter = RateLimiter::new(1, secs(1));
+        limiter.acquire().await;
+        let mut last = task::spawn(stream::once(std::future::ready(1)).rate_limited(&limiter));
+        assert_pending!(last.poll_next());
+        assert!(!last.is_terminated());
+        tokio::time::advance(secs(1)).await;
+        assert_eq!(last.poll_next(), Poll::Ready(Some(1)));
+        assert!(last.is_terminated());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_closed_limiter_leaves_an_item_pending() {
         let limiter = RateLimiter::new(1, secs(1));
         let mut ids = task::spawn(stream::iter(1..).rate_limited(&limiter));
@@ -310,6 +361,23 @@ mod limits {
     fn paused(test: impl FnOnce()) {
         crate::support::paused().block_on(async { test() });
     }
+}
+
+/// The order of the two decorators decides if the wait for a permit counts.
+#[tokio::test(start_paused = true)]
+async fn a_time_limit_before_the_permits_does_not_count_their_waits() {
+    let begun = Instant::now();
+    let limiter = RateLimiter::new(1, secs(10));
+    let mut items = after([0, 0]).timeout_each(secs(1)).rate_limited(&limiter);
+    assert_eq!((items.next().await, items.next().await), (Some(Ok(1)), Some(Ok(2))));
+    assert_eq!(begun.elapsed(), secs(10));
+
+    let begun = Instant::now();
+    let limiter = RateLimiter::new(1, secs(10));
+    let mut items = after([0, 0]).rate_limited(&limiter).timeout_each(secs(1));
+    assert_eq!(items.next().await, Some(Ok(1)));
+    assert_eq!(items.next().await, Some(timed_out("stream", secs(1), None)));
+    assert_eq!((begun.elapsed(), limiter.waiting()), (secs(1), 0));
 }
 
 /// All traits with methods on streams at once: no call is ambiguous.

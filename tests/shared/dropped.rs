@@ -61,8 +61,8 @@ async fn a_limiter_that_is_dropped_in_the_middle_of_a_request_is_gone() {
     let handle = Arc::new(());
     let held = Arc::clone(&handle);
     let waiting = tokio::spawn(async move {
-        let _held = held;
         call.acquire().await;
+        drop(held);
     });
     sleep(ms(2)).await;
     waiting.abort();

@@ -79,7 +79,7 @@ async fn weights_over_two_windows_are_exact_in_both() {
         })
     });
     sleep(30 * SECOND).await;
-    tasks.iter().for_each(|task| task.abort());
+    abort(tasks);
     assert!(calls.most_in(SECOND) <= 5);
     assert!(tokens.most_in(3 * SECOND) <= 100);
     assert!(tokens.most_in(3 * SECOND) > 90 && tokens.total() > 800, "{:?}", tokens.moments());

@@ -81,7 +81,7 @@ async fn closed_refuses_the_calls_that_can_fail_and_the_others_wait_until_the_st
     assert_eq!(begun.elapsed(), ms(100), "later calls are refused at once");
     sleep(ms(2_000)).await;
     assert!(!waiting.is_finished());
-    let gone = begun.elapsed() - ms(100);
+    let gone = begun.elapsed().saturating_sub(ms(100));
     store.come_back();
     waiting.await.unwrap();
     assert_eq!(begun.elapsed(), ms(100) + up_again(gone, ms(100)));

@@ -2,11 +2,12 @@
 
 use crate::support::{Record, SECOND, abort, closed, ms, start, window};
 use decor::test_util::FakeStore;
+use futures::FutureExt;
 use std::{
     cell::RefCell,
     sync::{Arc, Mutex},
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 #[tokio::test(start_paused = true)]
 async fn calls_of_a_process_go_in_the_order_in_which_they_came() {
@@ -77,4 +78,22 @@ async fn a_process_with_many_waiters_leaves_the_next_batch_to_another() {
     assert!(waited.is_ok());
     assert!(record.elapsed() <= ms(10 * 1_020 + 1_040), "{:?}", record.elapsed());
     abort(tasks);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_is_not_polled_is_skipped_after_10_ms() {
+    let store = FakeStore::new();
+    store.set_trip(ms(2));
+    let limiter = closed(window(2, SECOND), &store);
+    let mut silent = Box::pin(limiter.acquire());
+    assert!((&mut silent).now_or_never().is_none());
+    let next = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire().await }
+    });
+    let begun = Instant::now();
+    next.await.unwrap();
+    assert_eq!((begun.elapsed(), limiter.stats().skipped), (ms(2 + 10), 1));
+    silent.await; // in its own time, by the other permit
+    assert_eq!(begun.elapsed(), ms(2 + 10));
 }

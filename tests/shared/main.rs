@@ -8,6 +8,7 @@ mod failures;
 mod fair;
 mod keyed;
 mod model;
+mod real_time;
 mod support;
 mod threads;
 mod words;

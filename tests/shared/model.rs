@@ -26,13 +26,16 @@ enum Fault {
     Refuse,
 }
 
+/// Calls, with a pause before each.
+type Task = Vec<(u64, Word)>;
+
 #[derive(Debug, Clone)]
 struct Scenario {
     limits: Vec<(u32, u64)>,
     lease: u32,
     slack: u64,
-    /// The trip of each process, and the calls of each of its tasks, with a pause before each call.
-    processes: Vec<(u64, Vec<Vec<(u64, Word)>>)>,
+    /// The trip of each process, and its tasks.
+    processes: Vec<(u64, Vec<Task>)>,
     /// A time without a fault, and a time with it.
     faults: Vec<(u64, Fault, u64)>,
 }

@@ -80,6 +80,8 @@ pub(crate) fn start(tasks: usize, limiter: &RateLimiter, record: &Record) -> Vec
     (0..tasks).map(one).collect()
 }
 
-pub(crate) fn abort(tasks: Vec<JoinHandle<()>>) {
-    tasks.into_iter().for_each(|task| task.abort());
+pub(crate) fn abort<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) {
+    for task in tasks {
+        task.abort();
+    }
 }

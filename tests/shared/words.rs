@@ -1,6 +1,6 @@
 //! The words of a limiter, on a shared limit.
 
-use crate::support::{SECOND, closed, ms, window};
+use crate::support::{SECOND, abort, closed, ms, window};
 use decor::{Error, OnFailure, prelude::*, test_util::FakeStore};
 use futures::future::join_all;
 use std::time::Duration;
@@ -192,6 +192,25 @@ async fn set_limit_changes_this_processs_view_of_the_one_log() {
     assert!(b.acquire_within(Duration::ZERO).await.is_err());
     assert!(a.acquire_within(Duration::ZERO).await.is_err());
     assert_eq!(b.limits(), [(12, SECOND)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_behind_more_longest_waits_than_fit_into_a_request_is_one_round_trip() {
+    let store = FakeStore::new();
+    store.set_trip(ms(2));
+    let limiter = closed(window(1, 60 * SECOND), &store);
+    limiter.acquire().await;
+    let waiting = (0..200).map(|n| {
+        let limiter = limiter.clone();
+        tokio::spawn(async move { limiter.acquire_within(ms(100_000 + 10 * n)).await })
+    });
+    let waiting = waiting.collect::<Vec<_>>();
+    sleep(ms(10)).await;
+    assert_eq!(limiter.waiting(), 200, "all may still be served");
+    let (begun, asks) = (Instant::now(), limiter.stats().asks);
+    assert!(matches!(limiter.acquire_within(Duration::ZERO).await, Err(Error::RateLimited { .. })));
+    assert_eq!((begun.elapsed(), limiter.stats().asks), (ms(2), asks + 1));
+    abort(waiting);
 }
 
 #[tokio::test(start_paused = true)]

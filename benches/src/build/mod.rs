@@ -1,5 +1,5 @@
 //! Measures what a library costs to build: each library as the only dependency of an empty crate,
-//! and a program with a chain of decor's beside the same program without it.
+//! and programs with a chain of decor's beside the same program without it.
 
 mod program;
 mod report;
@@ -14,9 +14,13 @@ use std::{
 
 const DECOR: &str = concat!("decor = { path = \"", env!("CARGO_MANIFEST_DIR"), "/..\" }");
 
+const WITH_MACROS: &str =
+    concat!("decor = { path = \"", env!("CARGO_MANIFEST_DIR"), "/..\", features = [\"macros\"] }");
+
 /// Names of libraries, with the lines of their dependencies in `Cargo.toml`.
-const LIBRARIES: [(&str, &str); 5] = [
+const LIBRARIES: [(&str, &str); 6] = [
     ("decor", DECOR),
+    ("decor, with macros", WITH_MACROS),
     ("decor, no memo", concat!("decor = { path = \"", env!("CARGO_MANIFEST_DIR"), "/..\", default-features = false }")),
     ("backon", "backon = \"1.6\""),
     (
@@ -49,7 +53,7 @@ struct Library {
     release: f64,
 }
 
-/// Builds each library, and both programs.
+/// Builds each library and each program.
 ///
 /// # Errors
 ///

@@ -89,6 +89,7 @@ pub const ALL: &[Case] = &[
     Case::calls("memo_cold", "1,000 callers of one key, and one load", memo::cold),
     Case::calls("chain", "limiter, retry, timeout, logged and timed, without a listener", chain::chain),
     Case::calls("chain_hit", "the same with a memo, a hit", chain::hit),
+    Case::calls("chain_of_six", "timeout, breaker, concurrency limiter, retry, timeout and fallback", chain::six),
     Case::calls("blocking_ok", "a sync retry that succeeds at the first attempt", blocking::ok),
     Case::calls("timed", "a recorded time of each call", watched::timed),
     Case::calls("logged_off", "logged, without a listener", watched::logged),

@@ -359,6 +359,9 @@ impl<C, W, H, R, G, X, L, B> Retry<C, RetryOptions<W, H, R, G, X, L, B>> {
     /// first attempt is free. The budget is asked last, so nothing is taken for a retry that the
     /// policy rules out, such as one after the last attempt.
     ///
+    /// A hedge inside with the same budget pays into it as well. A successful call then pays twice,
+    /// so that a budget of 0.05 pays for 0.1 further calls per success.
+    ///
     /// If the call is dropped during the delay, or a blocking call is cancelled in it, the retry is
     /// given back. Calls with the same budget may have different policies, and may be futures,
     /// tasks and threads.

@@ -142,9 +142,7 @@ where
             *this.wait = Clock::Task.now().checked_add(limit).map_or(ItemWait::Forever, ItemWait::Until);
         }
         let ItemWait::Until(end) = *this.wait else { return Poll::Pending };
-        if !limit.is_zero() {
-            ready!(Wait::of_task(cx, Timer::Boxed(this.timer)).until(end));
-        }
+        ready!(Wait::of_task(cx, Timer::Boxed(this.timer)).until(end));
         this.timer.disarm();
         this.stream.set(None);
         let error = Error::TimedOut { name: this.name.clone(), after: limit, label };

@@ -7,4 +7,4 @@ mod config;
 mod plan;
 
 pub use config::RetryBudgetConfig;
-pub(crate) use plan::{BudgetPlan, Refill, retries};
+pub(crate) use plan::{BudgetPlan, LivePlan, Refill, retries};

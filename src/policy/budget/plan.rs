@@ -2,7 +2,10 @@
 
 use super::config::RetryBudgetConfig;
 use crate::{ConfigError, clock::Nanos};
-use std::fmt;
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 /// A number of retries, in millionths.
 pub(crate) type Millionths = u64;
@@ -22,6 +25,41 @@ pub(crate) struct BudgetPlan {
     capacity: Millionths,
     /// Deposit of each second; 0 for a budget without a clock.
     per_second: Millionths,
+}
+
+/// The rules of a budget that can be reloaded.
+///
+/// Not the atomics of `crate::sync`, because a reload may come at any moment: each call reads the
+/// rules once.
+#[derive(Debug)]
+pub(crate) struct LivePlan {
+    ratio: AtomicU64,
+    capacity: AtomicU64,
+    per_second: AtomicU64,
+}
+
+impl LivePlan {
+    pub(crate) fn new(plan: BudgetPlan) -> Self {
+        let BudgetPlan { ratio, capacity, per_second } = plan;
+        Self { ratio: ratio.into(), capacity: capacity.into(), per_second: per_second.into() }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> BudgetPlan {
+        let Self { ratio, capacity, per_second } = self;
+        BudgetPlan {
+            ratio: ratio.load(Relaxed),
+            capacity: capacity.load(Relaxed),
+            per_second: per_second.load(Relaxed),
+        }
+    }
+
+    pub(crate) fn set(&self, plan: BudgetPlan) {
+        let BudgetPlan { ratio, capacity, per_second } = plan;
+        self.ratio.store(ratio, Relaxed);
+        self.capacity.store(capacity, Relaxed);
+        self.per_second.store(per_second, Relaxed);
+    }
 }
 
 /// The moment up to which the time has paid.
@@ -81,8 +119,14 @@ impl BudgetPlan {
     }
 
     /// Returns the balance after a retry is paid for; `None` if the balance is too low.
-    pub(crate) fn after_withdrawal(balance: Millionths) -> Option<Millionths> {
-        balance.checked_sub(RETRY)
+    pub(crate) fn after_withdrawal(&self, balance: Millionths) -> Option<Millionths> {
+        self.kept(balance).checked_sub(RETRY)
+    }
+
+    /// Returns the part of a balance that fits into the budget. A success may add to the balance
+    /// while a reload lowers the capacity, and the excess is lost.
+    pub(crate) fn kept(&self, balance: Millionths) -> Millionths {
+        balance.min(self.capacity)
     }
 
     /// Returns the balance after a retry that was paid for is given back.
@@ -134,6 +178,12 @@ impl fmt::Display for BudgetPlan {
         write!(f, "{} per success, capacity {}", retries(ratio), retries(capacity))?;
         if per_second > 0 { write!(f, ", {} per second", retries(per_second)) } else { Ok(()) }
     }
+}
+
+#[cfg(feature = "serde")]
+crate::serde::settings! {
+    RetryBudgetConfig { ratio, capacity, per_second }
+    check: |config| BudgetPlan::try_from(*config).map(drop),
 }
 
 #[cfg(test)]
@@ -204,7 +254,7 @@ mod tests {
 
         fn retry(&mut self) -> bool {
             self.settle();
-            let after = BudgetPlan::after_withdrawal(self.balance);
+            let after = self.plan.after_withdrawal(self.balance);
             self.balance = after.unwrap_or(self.balance);
             after.is_some()
         }

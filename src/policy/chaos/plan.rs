@@ -162,6 +162,12 @@ impl fmt::Display for ChaosPlan {
     }
 }
 
+#[cfg(feature = "serde")]
+crate::serde::settings! {
+    ChaosConfig { seed, failing, slowing, slow_by, hanging }
+    check: |config| ChaosPlan::try_from(*config).map(drop),
+}
+
 #[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! The settings of a circuit breaker as plain values.
 
-use crate::policy::RetryConfig;
+use crate::{ConfigError, policy::RetryConfig};
 use std::{fmt, time::Duration};
 
 /// The failures that open a circuit breaker.
@@ -98,10 +98,32 @@ pub struct CircuitBreakerConfig {
     pub probes: u32,
     /// Duration from which a call is a failure, longer than zero; `None` if no duration is one.
     pub slow_after: Option<Duration>,
-    /// `true` if the breaker counts and refuses nothing.
+    /// `true` if the breaker counts calls as usual, but refuses none.
     pub observing: bool,
     /// Name in errors and events; `None` for `breaker`.
     pub name: Option<String>,
+    /// Maximum number of keys of a breaker with keys, at least 1; `None` for 65,536, and for a
+    /// breaker without keys.
+    pub max_keys: Option<usize>,
+}
+
+impl CircuitBreakerConfig {
+    /// Checks the settings that stand alone.
+    pub(crate) fn check_alone(
+        open_for: Duration,
+        slow_after: Option<Duration>,
+        probes: u32,
+    ) -> Result<(), ConfigError> {
+        for (setting, duration) in [("open_for", Some(open_for)), ("slow_after", slow_after)] {
+            if duration.is_some_and(|duration| duration.is_zero()) {
+                return Err(ConfigError::new(setting, "0ns", "longer than zero"));
+            }
+        }
+        if probes == 0 {
+            return Err(ConfigError::new("probes", probes, "at least 1"));
+        }
+        Ok(())
+    }
 }
 
 /// Default of the time for which a circuit is open.
@@ -118,6 +140,7 @@ impl Default for CircuitBreakerConfig {
             slow_after: None,
             observing: false,
             name: None,
+            max_keys: None,
         }
     }
 }

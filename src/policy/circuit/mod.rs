@@ -28,6 +28,8 @@
 //! began. The results of earlier generations are ignored.
 
 mod config;
+#[cfg(feature = "serde")]
+mod text;
 mod window;
 
 pub use config::{CircuitBreakerConfig, CircuitWindow};
@@ -52,6 +54,7 @@ use std::{fmt, time::Duration};
 /// assert_eq!(breaker.state().to_string(), "open");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 pub enum CircuitState {
     /// Calls are let through, and their failures are counted.
     Closed,
@@ -360,6 +363,19 @@ impl Circuit {
     /// does not bring that. Of a closed circuit.
     pub(crate) fn rest(&mut self, now: Nanos) -> (u64, Option<Nanos>) {
         self.window.rest(now)
+    }
+
+    /// Takes over the settings of another circuit. The state stays, unless the probes that have
+    /// succeeded are enough now.
+    pub(crate) fn reload(&mut self, new: &Self) -> Option<Change> {
+        self.window.reload(&new.window);
+        (self.probes, self.open_for) = (new.probes, new.open_for);
+        match self.phase {
+            Phase::HalfOpen { succeeded, .. } if succeeded >= self.probes => {
+                Some(self.closed(CircuitReason::ProbesSucceeded))
+            }
+            _ => None,
+        }
     }
 
     fn closed(&mut self, reason: CircuitReason) -> Change {

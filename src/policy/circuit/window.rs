@@ -61,6 +61,16 @@ impl Window {
         }
     }
 
+    /// Takes over the settings of another window, and keeps the outcomes that fit into it. A window
+    /// of another kind is empty.
+    pub(super) fn reload(&mut self, new: &Self) {
+        match (&mut *self, new) {
+            (Self::Among(ring), Self::Among(new)) => ring.reload(new),
+            (Self::Rate(buckets), Self::Rate(new)) => buckets.reload(new),
+            _ => *self = new.clone(),
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         match self {
             Self::Among(ring) => ring.clear(),
@@ -131,6 +141,16 @@ impl Ring {
         self.next = (self.next + 1) % self.calls;
     }
 
+    /// Takes over the settings of an empty ring, and keeps the latest outcomes.
+    fn reload(&mut self, new: &Self) {
+        let mut resized = new.clone();
+        for _ in 0..self.calls {
+            resized.add(self.oldest());
+            self.next = (self.next + 1) % self.calls;
+        }
+        *self = resized;
+    }
+
     fn clear(&mut self) {
         (self.next, self.failures) = (0, 0);
         self.bits.fill(0);
@@ -160,6 +180,13 @@ struct Tally {
     failures: u64,
 }
 
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.failures += other.failures;
+    }
+}
+
 impl Buckets {
     fn try_new(rate: f64, period: Nanos, minimum_calls: u32) -> Result<Self, ConfigError> {
         if !(rate > 0.0 && rate <= 1.0) {
@@ -174,6 +201,25 @@ impl Buckets {
         }
         let (tallies, sum) = ([Tally::default(); BUCKETS], Tally::default());
         Ok(Self { rate, minimum_calls, length, newest: 0, tallies, sum })
+    }
+
+    /// Takes over the settings of empty buckets, and keeps the calls of the new period. The calls
+    /// of a bucket count as if they were made at its beginning.
+    fn reload(&mut self, new: &Self) {
+        if self.length == new.length {
+            (self.rate, self.minimum_calls) = (new.rate, new.minimum_calls);
+            return;
+        }
+        let mut moved = new.clone();
+        moved.newest = self.newest * self.length / new.length;
+        for number in self.newest.saturating_sub(BUCKETS as u64 - 1)..=self.newest {
+            let (tally, number) = (*self.bucket(number), number * self.length / new.length);
+            if moved.newest - number < BUCKETS as u64 {
+                moved.sum.add(tally);
+                moved.bucket(number).add(tally);
+            }
+        }
+        *self = moved;
     }
 
     /// Removes the buckets that have left the window.
@@ -226,5 +272,108 @@ impl Buckets {
         };
         let empty_at = (self.newest - age + BUCKETS as u64).saturating_mul(self.length);
         (self.sum.failures, Some(empty_at.saturating_sub(now)))
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::cases::cases;
+    use proptest::prelude::*;
+
+    #[derive(Debug, Clone)]
+    enum Event {
+        End { failed: bool },
+        Reload { limit: u32, calls: u32 },
+    }
+
+    fn any_limits() -> impl Strategy<Value = (u32, u32)> {
+        (1_u32..80, 1_u32..80).prop_map(|(a, b)| (a.min(b), a.max(b)))
+    }
+
+    fn any_events() -> impl Strategy<Value = Vec<Event>> {
+        let event = prop_oneof![
+            20 => prop::bool::weighted(0.6).prop_map(|failed| Event::End { failed }),
+            1 => any_limits().prop_map(|(limit, calls)| Event::Reload { limit, calls }),
+        ];
+        prop::collection::vec(event, 1..200)
+    }
+
+    /// A list of the outcomes, the latest at the end.
+    struct Naive {
+        limit: usize,
+        calls: usize,
+        failed: Vec<bool>,
+    }
+
+    impl Naive {
+        fn add(&mut self, failed: bool) {
+            if self.limit == self.calls && !failed {
+                self.failed.clear(); // a success ends a row
+            } else {
+                self.failed.push(failed);
+            }
+            let beyond = self.failed.len().saturating_sub(self.calls);
+            self.failed.drain(..beyond);
+        }
+
+        fn reload(&mut self, limit: u32, calls: u32) {
+            (self.limit, self.calls) = (limit as usize, calls as usize);
+            std::mem::take(&mut self.failed).into_iter().for_each(|failed| self.add(failed));
+        }
+
+        fn opens_with_failure(&self) -> bool {
+            let others = self.failed.iter().rev().take(self.calls - 1);
+            others.filter(|failed| **failed).count() + 1 >= self.limit
+        }
+    }
+
+    proptest! {
+        #![proptest_config(cases(2_000))]
+
+        #[test]
+        fn a_ring_that_is_reloaded_decides_as_a_list((limit, calls) in any_limits(), events in any_events()) {
+            let mut ring = Ring::try_new(limit, calls).unwrap();
+            let mut naive = Naive { limit: limit as usize, calls: calls as usize, failed: Vec::new() };
+            for event in events {
+                match event {
+                    Event::End { failed } => {
+                        ring.add(failed);
+                        naive.add(failed);
+                    }
+                    Event::Reload { limit, calls } => {
+                        ring.reload(&Ring::try_new(limit, calls).unwrap());
+                        naive.reload(limit, calls);
+                    }
+                }
+                prop_assert_eq!(ring.opens_with_failure(), naive.opens_with_failure());
+                prop_assert_eq!(ring.failures as usize, naive.failed.iter().filter(|failed| **failed).count());
+            }
+        }
+
+        /// After a reload, a call is in the window for as long as the new period allows, to a tenth
+        /// of the longer period.
+        #[test]
+        fn calls_stay_for_the_new_period(
+            (before, after) in (10_u64..1_000, 10_u64..1_000),
+            calls in prop::collection::vec(0_u64..300, 1..20),
+            later in 0_u64..2_000,
+        ) {
+            let buckets = |period| Buckets::try_new(1.0, period, 1).unwrap();
+            let (mut reloaded, mut now) = (buckets(before), 0);
+            let moments: Vec<_> = calls.into_iter().map(|pause| { now += pause; now }).collect();
+            moments.iter().for_each(|moment| reloaded.add(true, *moment));
+            reloaded.reload(&buckets(after));
+            reloaded.advance(now + later);
+            let count = |longest: u64, of: u64| {
+                let (age, kept) = (|moment: &u64| now + later - moment, |moment: &u64| now - moment < of);
+                moments.iter().filter(|moment| age(moment) < longest && kept(moment)).count() as u64
+            };
+            let slack = before.max(after).div_ceil(10) + 2;
+            let least = count(after.saturating_sub(2 * slack), before.min(after).saturating_sub(2 * slack));
+            prop_assert!(reloaded.sum.calls >= least, "{} < {least}", reloaded.sum.calls);
+            prop_assert!(reloaded.sum.calls <= count(after + slack, u64::MAX), "{}", reloaded.sum.calls);
+            prop_assert_eq!(reloaded.tallies.iter().map(|tally| tally.calls).sum::<u64>(), reloaded.sum.calls);
+        }
     }
 }

@@ -40,6 +40,11 @@ impl Adaptive {
         (self.min, self.max)
     }
 
+    /// Changes the range and the factor of a decrease.
+    pub(super) fn reload(&mut self, min: u32, max: u32, shrink: Shrink) {
+        (self.min, self.max, self.shrink) = (min, max, shrink);
+    }
+
     pub(super) fn shrinks(&self) -> u64 {
         self.shrinks
     }

@@ -1,11 +1,13 @@
 //! The settings of a concurrency limiter as plain values.
 
 use super::{
-    adaptive::Adaptive,
-    flow::{Flow, checked_limit},
+    flow::{Kind, checked_limit},
     shrink::Shrink,
 };
-use crate::{ConfigError, Name};
+use crate::{
+    ConfigError, Name,
+    policy::keys::{max_keys_of, without_keys},
+};
 use std::ops::RangeInclusive;
 
 /// The limit at which an adaptive limiter starts, if its range includes it.
@@ -48,17 +50,24 @@ pub struct ConcurrencyConfig {
     pub max_waiting: Option<usize>,
     /// Name in errors and in the text of a chain; `None` for no name.
     pub name: Option<Name>,
-}
-
-/// A checked limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Fixed { limit: u32 },
-    Adaptive { start: u32, min: u32, max: u32, shrink: Shrink },
+    /// Maximum number of keys of a limiter with keys, at least 1; `None` for 65,536, and for a
+    /// limiter without keys.
+    pub max_keys: Option<usize>,
 }
 
 impl ConcurrencyConfig {
+    /// The limit of a limiter without keys.
     pub(crate) fn kind(&self) -> Result<Kind, ConfigError> {
+        without_keys(self.max_keys)?;
+        self.kind_of_each()
+    }
+
+    pub(crate) fn max_keys(&self) -> Result<usize, ConfigError> {
+        max_keys_of(self.max_keys)
+    }
+
+    /// The limit of each limiter, whether or not there are keys.
+    pub(crate) fn kind_of_each(&self) -> Result<Kind, ConfigError> {
         let Self { limit, range, start_at, shrink_by, .. } = self;
         let Some(range) = range else {
             if let Some(start) = start_at {
@@ -92,20 +101,19 @@ impl ConcurrencyConfig {
     }
 }
 
-impl Kind {
-    /// The flow of a new limiter.
-    pub(crate) fn flow(self) -> Flow {
-        match self {
-            Self::Fixed { limit } => Flow::new(limit, None),
-            Self::Adaptive { start, min, max, shrink } => Flow::new(start, Some(Adaptive::new(min, max, shrink))),
+#[cfg(feature = "serde")]
+crate::serde::settings! {
+    ConcurrencyConfig { limit, range, start_at, shrink_by, max_waiting, name, max_keys }
+    check: |config| {
+        config.kind_of_each()?;
+        config.max_keys().map(drop)
+    },
+    completions: |config, is_read| {
+        if config.range.is_some() || is_read("limit") {
+            return vec![config.clone()];
         }
-    }
-
-    /// The limit of a new limiter.
-    pub(crate) fn start(self) -> u32 {
-        match self {
-            Self::Fixed { limit } => limit,
-            Self::Adaptive { start, .. } => start,
-        }
-    }
+        let fixed = Self { limit: Some(1), ..config.clone() };
+        let adaptive = Self { range: Some(1..=u32::MAX), ..config.clone() };
+        if is_read("range") { vec![fixed] } else { vec![adaptive, fixed] }
+    },
 }

@@ -1,8 +1,39 @@
 //! The calls in progress, and the limit that holds for them.
 
-use super::adaptive::Adaptive;
+use super::{adaptive::Adaptive, shrink::Shrink};
 use crate::{ConfigError, Error};
 use std::fmt;
+
+/// The end of an error message: why a fixed limiter has no range.
+const STAYS_FIXED: &str = "left out: a fixed limiter cannot become an adaptive one, because its calls have no order";
+
+/// The end of an error message: why an adaptive limiter has no limit.
+const STAYS_ADAPTIVE: &str = "left out: an adaptive limiter cannot become a fixed one, because it has learned a limit";
+
+/// A checked limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Fixed { limit: u32 },
+    Adaptive { start: u32, min: u32, max: u32, shrink: Shrink },
+}
+
+impl Kind {
+    /// The flow of a new limiter.
+    pub(crate) fn flow(self) -> Flow {
+        match self {
+            Self::Fixed { limit } => Flow::new(limit, None),
+            Self::Adaptive { start, min, max, shrink } => Flow::new(start, Some(Adaptive::new(min, max, shrink))),
+        }
+    }
+
+    /// The limit of a new limiter.
+    pub(crate) fn start(self) -> u32 {
+        match self {
+            Self::Fixed { limit } => limit,
+            Self::Adaptive { start, .. } => start,
+        }
+    }
+}
 
 /// The calls in progress and their limit. All times are orders of events, so no clock is needed.
 #[derive(Debug, Clone)]
@@ -170,6 +201,26 @@ impl Flow {
             return Err(ConfigError::new("limit", limit, "within the range of the adaptive limiter"));
         }
         self.change(limit);
+        Ok(())
+    }
+
+    /// Takes over the settings of a limit of the same kind. An adaptive limit stays, unless the
+    /// range excludes it.
+    pub(crate) fn reload(&mut self, kind: Kind) -> Result<(), ConfigError> {
+        let limit = match (&mut self.adaptive, kind) {
+            (None, Kind::Fixed { limit }) => limit,
+            (Some(adaptive), Kind::Adaptive { min, max, shrink, .. }) => {
+                adaptive.reload(min, max, shrink);
+                self.limit.clamp(min, max)
+            }
+            (None, Kind::Adaptive { min, max, .. }) => {
+                return Err(ConfigError::new("range", format_args!("{min}..={max}"), STAYS_FIXED));
+            }
+            (Some(_), Kind::Fixed { limit }) => return Err(ConfigError::new("limit", limit, STAYS_ADAPTIVE)),
+        };
+        if limit != self.limit {
+            self.change(limit);
+        }
         Ok(())
     }
 

@@ -6,5 +6,4 @@ mod flow;
 mod shrink;
 
 pub use config::ConcurrencyConfig;
-pub(crate) use config::Kind;
-pub(crate) use flow::{Ended, Fit, Flow};
+pub(crate) use flow::{Ended, Fit, Flow, Kind};

@@ -76,11 +76,11 @@ impl HedgePlan {
     }
 }
 
-impl TryFrom<HedgeConfig> for HedgePlan {
+impl TryFrom<&HedgeConfig> for HedgePlan {
     type Error = ConfigError;
 
-    fn try_from(config: HedgeConfig) -> Result<Self, ConfigError> {
-        let HedgeConfig { after, percentile, max_calls } = config;
+    fn try_from(config: &HedgeConfig) -> Result<Self, ConfigError> {
+        let HedgeConfig { after, percentile, max_calls } = *config;
         after.map_or_else(|| Self::percentile(percentile), |delay| Ok(Self::after(delay)))?.max_calls(max_calls)
     }
 }
@@ -96,4 +96,10 @@ impl fmt::Display for HedgePlan {
             max_calls => write!(f, ", at most {max_calls} calls"),
         }
     }
+}
+
+#[cfg(feature = "serde")]
+crate::serde::settings! {
+    HedgeConfig { after, percentile, max_calls }
+    check: |config| HedgePlan::try_from(config).map(drop),
 }

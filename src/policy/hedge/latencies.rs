@@ -66,6 +66,14 @@ impl Latencies {
         Self { rank, counts: [0; BUCKETS], samples: 0, bucket: 0, before: 0 }
     }
 
+    /// Changes the percentile. The samples stay.
+    pub(crate) fn set_rank(&mut self, rank: Rank) {
+        self.rank = rank;
+        if self.samples > 0 {
+            self.find_percentile();
+        }
+    }
+
     pub(crate) fn samples(&self) -> u64 {
         self.samples
     }

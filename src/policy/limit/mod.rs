@@ -1,22 +1,38 @@
 //! The quota of a limiter: windows, even spacing, or permits of a store that processes share.
 //! Decides when one more call fits.
 
+mod config;
 mod pacer;
 mod permits;
 mod sliding_log;
+#[cfg(feature = "serde")]
+mod text;
 
+pub use config::{RateLimit, RateLimiterConfig};
 pub use permits::Permits;
 
+pub(crate) use config::{DEFAULT_LONGEST_PAUSE, checked_pause};
 pub(crate) use pacer::{Pacer, Ticks};
 pub(crate) use permits::{Counts, MAX_WINDOWS};
 pub(crate) use sliding_log::SlidingLog;
 
-use crate::{ConfigError, Error, clock::Nanos, policy::Purse};
+use crate::{
+    ConfigError, Error,
+    clock::{Nanos, nanos},
+    policy::Purse,
+};
 use permits::invalid;
 use std::{fmt, time::Duration};
 
 /// The end of an error message: how many limits a limiter takes, and why.
 const SAME_WINDOWS: &str = "as many as there are windows: a new window would not know of earlier calls";
+
+/// The end of an error message: why an exact limiter stays exact.
+const NOT_PACED: &str =
+    "left as it is: an exact limiter cannot become a paced one, because its windows have no schedule";
+
+/// The end of an error message: why a paced limiter stays paced.
+const NOT_EXACT: &str = "left as it is: a paced limiter cannot become an exact one, because its schedule has no calls";
 
 /// The end of an error message: why an exact limiter has no burst.
 const NO_BURST: &str = "left out: an exact limiter cannot become a paced one, because its windows have no schedule";
@@ -72,6 +88,25 @@ pub(crate) enum Quota {
 }
 
 impl Quota {
+    /// Makes a quota of checked limits, with all permits free. `windows` has at least one limit.
+    /// With `reserve`, memory for the stamps is allocated.
+    pub(crate) fn try_new(
+        windows: &[(u32, Duration)],
+        paced: bool,
+        burst: Option<u32>,
+        reserve: bool,
+    ) -> Result<Self, ConfigError> {
+        let limits = checked_limits(windows)?;
+        match (paced, burst) {
+            (true, burst) => {
+                let (limit, period) = limits[0];
+                Ok(Self::Paced(Pacer::new(limit, period).with_burst(burst.unwrap_or(1))?))
+            }
+            (false, Some(burst)) => Err(ConfigError::new("burst", burst, "left out unless the limiter is paced")),
+            (false, None) => Ok(Self::Windows(limits.iter().map(|&(n, p)| SlidingLog::new(n, p, reserve)).collect())),
+        }
+    }
+
     #[inline]
     pub(crate) fn windows(&self) -> usize {
         match self {
@@ -349,6 +384,31 @@ impl Quota {
         }
     }
 
+    /// Takes over the limits and the burst of another quota of the same kind.
+    pub(crate) fn reload(&mut self, now: Nanos, new: &Self) -> Result<(), ConfigError> {
+        match (self.burst(), new.burst()) {
+            (None, Some(_)) => return Err(ConfigError::new("paced", true, NOT_PACED)),
+            (Some(_), None) => return Err(ConfigError::new("paced", false, NOT_EXACT)),
+            _ if self.windows() != new.windows() => {
+                return Err(ConfigError::new("limit", format_args!("a list of {}", new.windows()), SAME_WINDOWS));
+            }
+            _ => {}
+        }
+        self.reload_limits(now, &new.limits())?;
+        new.burst().map_or(Ok(()), |burst| self.set_burst(burst))
+    }
+
+    /// Changes the limits, one for each window. The permits of a pacer become free at the new pace.
+    pub(crate) fn reload_limits(&mut self, now: Nanos, limits: &[(u32, Nanos)]) -> Result<(), ConfigError> {
+        match (self, limits) {
+            (Self::Paced(pacer), &[(limit, period)]) => {
+                pacer.reload(now, limit, period);
+                Ok(())
+            }
+            (quota, limits) => quota.set_limits(limits),
+        }
+    }
+
     /// Changes the limits, one for each window.
     pub(crate) fn set_limits(&mut self, limits: &[(u32, Nanos)]) -> Result<(), ConfigError> {
         if limits.len() != self.windows() {
@@ -367,6 +427,23 @@ impl Quota {
         }
         Ok(())
     }
+}
+
+/// Checks limits, and turns their periods into nanoseconds. Periods beyond 584 years are cut to 584
+/// years.
+pub(crate) fn checked_limits(limits: &[(u32, Duration)]) -> Result<Vec<(u32, Nanos)>, ConfigError> {
+    let check = |(window, &(limit, period)): (usize, &(u32, Duration))| {
+        let which =
+            if limits.len() > 1 { format!(" (window {} of {})", window + 1, limits.len()) } else { String::new() };
+        if limit == 0 {
+            return Err(ConfigError::new("limit", format_args!("{limit}{which}"), "at least 1"));
+        }
+        if period.is_zero() {
+            return Err(ConfigError::new("period", format_args!("{period:?}{which}"), "longer than zero"));
+        }
+        Ok((limit, nanos(period)))
+    };
+    limits.iter().enumerate().map(check).collect()
 }
 
 /// Calls `act` for each log with a count other than 0, and returns its results by window.

@@ -71,6 +71,19 @@ impl Pacer {
         Ok(())
     }
 
+    /// Changes the limit, and keeps the number of permits that are not free. They become free at
+    /// the new pace, so that a faster limit serves the calls that wait, and a slower one has no
+    /// second burst.
+    pub(crate) fn reload(&mut self, now: Nanos, limit: u32, period: Nanos) {
+        // A permit is a period of units, before and after.
+        let (ahead, old_period) = (self.tat.saturating_sub(self.scaled(now)), u128::from(self.period));
+        self.set_limit(limit, period);
+        let Some(ahead) = ahead.checked_mul(period.into()) else { return };
+        let schedule = self.scaled(now).saturating_add(ahead.div_ceil(old_period.max(1)));
+        // A whole number of nanoseconds, and so of ticks.
+        self.tat = schedule.div_ceil(limit.into()).saturating_mul(limit.into());
+    }
+
     /// Changes the limit. Permits that were taken stay taken, and free again at the same time.
     pub(crate) fn set_limit(&mut self, limit: u32, period: Nanos) {
         self.tat = self.tat.div_ceil(self.limit.into()).saturating_mul(limit.into());
@@ -251,6 +264,41 @@ mod tests {
                     prop_assert_eq!(by_ticks.tat, pacer.tat);
                 } else {
                     pacer.try_take(now, permits);
+                }
+            }
+        }
+
+        /// In any stretch of time, no more permits are taken than the largest burst and the fastest
+        /// pace of that time allow. A faster pace makes no call wait longer.
+        #[test]
+        fn a_reload_lets_pass_what_the_fastest_pace_allows(
+            first in (1..6_u32, 1..60_u64),
+            events in prop::collection::vec((0..9_u64, prop::option::weighted(0.2, (1..6_u32, 1..60_u64))), 1..80),
+        ) {
+            let mut pacer = Pacer::new(first.0, first.1).with_burst(1 + first.0 / 2).unwrap();
+            let (mut now, mut taken, mut paces) = (0, Vec::new(), vec![first]);
+            for (pause, pace) in events {
+                now += pause;
+                if let Some((limit, period)) = pace {
+                    let (before, due) = (pacer.clone(), pacer.due_after(now, now, 0, 1));
+                    pacer.reload(now, limit, period);
+                    paces.push((limit, period));
+                    let is_faster = u64::from(limit) * before.period >= u64::from(before.limit) * period;
+                    if is_faster && pacer.burst() >= before.burst() {
+                        prop_assert!(pacer.due_after(now, now, 0, 1) <= due.max(now) + 1);
+                    }
+                }
+                while pacer.try_take(now, 1) {
+                    taken.push(now);
+                }
+            }
+            let burst = u64::from(1 + first.0 / 2);
+            for (earlier, from) in taken.iter().enumerate() {
+                for (number, to) in (1_u64..).zip(&taken[earlier..]) {
+                    let allowed = |(limit, period): &(u32, u64)| {
+                        number <= burst || (number - burst) * period <= (to - from) * u64::from(*limit)
+                    };
+                    prop_assert!(paces.iter().any(allowed), "{number} permits from {from} to {to}");
                 }
             }
         }

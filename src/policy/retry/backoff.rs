@@ -47,11 +47,15 @@ impl FromStr for Backoff {
         [Self::Fixed, Self::Linear, Self::Exponential, Self::Fibonacci]
             .into_iter()
             .find(|backoff| backoff.to_string() == name)
-            .ok_or_else(|| {
-                ConfigError::new("backoff", format_args!("{name:?}"), "one of fixed, linear, exponential, fibonacci")
-            })
+            .ok_or_else(|| ConfigError::new("backoff", format_args!("{name:?}"), NAMES))
     }
 }
+
+/// Description of valid names.
+const NAMES: &str = "one of fixed, linear, exponential, fibonacci";
+
+#[cfg(feature = "serde")]
+crate::serde::texts!(Backoff, "backoff", NAMES);
 
 /// A growth of delays, with its parameters.
 #[derive(Clone, Copy)]

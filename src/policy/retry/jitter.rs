@@ -87,8 +87,12 @@ impl FromStr for Jitter {
         [Self::None, Self::Full, Self::Equal, Self::Decorrelated]
             .into_iter()
             .find(|jitter| jitter.to_string() == name)
-            .ok_or_else(|| {
-                ConfigError::new("jitter", format_args!("{name:?}"), "one of none, full, equal, decorrelated")
-            })
+            .ok_or_else(|| ConfigError::new("jitter", format_args!("{name:?}"), NAMES))
     }
 }
+
+/// Description of valid names.
+const NAMES: &str = "one of none, full, equal, decorrelated";
+
+#[cfg(feature = "serde")]
+crate::serde::texts!(Jitter, "jitter", NAMES);

@@ -9,6 +9,8 @@ mod log;
 mod longest;
 mod policy;
 mod schedule;
+#[cfg(feature = "serde")]
+mod text;
 
 pub use backoff::Backoff;
 pub use config::RetryConfig;

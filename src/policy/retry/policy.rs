@@ -773,6 +773,19 @@ impl TryFrom<RetryConfig> for RetryPolicy {
     type Error = ConfigError;
 
     fn try_from(config: RetryConfig) -> Result<Self, ConfigError> {
+        Self::try_from(&config)
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See [`RetryConfig`].
+impl TryFrom<&RetryConfig> for RetryPolicy {
+    type Error = ConfigError;
+
+    fn try_from(config: &RetryConfig) -> Result<Self, ConfigError> {
         let mut policy = match config.backoff {
             Backoff::Fixed => Self::fixed(config.delay),
             Backoff::Linear => Self::try_linear(config.delay)?,

@@ -3,7 +3,10 @@
 use super::on_failure::OnFailure;
 use crate::{
     clock::Nanos,
-    policy::{Counts, MAX_WINDOWS, Pacer, SlidingLog},
+    policy::{
+        Counts, MAX_WINDOWS,
+        limit::{Pacer, SlidingLog},
+    },
 };
 
 /// All admissions of this process, against its part of the limits.
@@ -30,7 +33,9 @@ impl Alone {
 
     pub(super) fn expire(&mut self, now: Nanos) {
         if let Self::Windows(logs) = self {
-            logs.iter_mut().for_each(|log| log.expire(now));
+            for log in logs {
+                log.expire(now);
+            }
         }
     }
 
@@ -45,19 +50,23 @@ impl Alone {
 
     pub(super) fn take(&mut self, now: Nanos, counts: &Counts) {
         match self {
-            Self::Windows(logs) => logs.iter_mut().zip(counts).for_each(|(log, &count)| log.take(now, count)),
+            Self::Windows(logs) => {
+                for (log, &count) in logs.iter_mut().zip(counts) {
+                    log.take(now, count);
+                }
+            }
             Self::Paced(pacer) => pacer.take(now, counts[0]),
         }
     }
 
     pub(super) fn give_back(&mut self, now: Nanos, counts: &Counts) {
         match self {
-            Self::Windows(logs) => logs.iter_mut().zip(counts).for_each(|(log, &count)| {
-                log.refund(count);
-            }),
-            Self::Paced(pacer) => {
-                pacer.refund(now, counts[0]);
+            Self::Windows(logs) => {
+                for (log, &count) in logs.iter_mut().zip(counts) {
+                    log.refund(count);
+                }
             }
+            Self::Paced(pacer) => drop(pacer.refund(now, counts[0])),
         }
     }
 

@@ -16,6 +16,8 @@ use std::collections::VecDeque;
 pub(super) struct Held {
     /// Ordered by `from`.
     windows: [VecDeque<Parcel>; MAX_WINDOWS],
+    /// Permits of each window.
+    totals: [u64; MAX_WINDOWS],
 }
 
 /// Permits of one window that may be used from one moment until another, both included.
@@ -29,8 +31,10 @@ struct Parcel {
 impl Held {
     /// Adds permits for a number of calls.
     pub(super) fn put(&mut self, counts: &Counts, calls: u32, from: Nanos, until: Nanos) {
-        for (parcels, &count) in self.windows.iter_mut().zip(counts).filter(|(_, count)| **count > 0) {
+        let windows = self.windows.iter_mut().zip(&mut self.totals).zip(counts);
+        for ((parcels, total), &count) in windows.filter(|(_, count)| **count > 0) {
             let permits = u64::from(count) * u64::from(calls);
+            *total += permits;
             match parcels.back_mut() {
                 Some(last) if (last.from, last.until) == (from, until) => last.permits += permits,
                 _ => {
@@ -44,14 +48,16 @@ impl Held {
     /// Removes permits that may be used no longer. Returns their number in all windows.
     pub(super) fn expire(&mut self, now: Nanos) -> u64 {
         let mut lapsed = 0;
-        for parcels in &mut self.windows {
+        for (parcels, total) in self.windows.iter_mut().zip(&mut self.totals) {
             // Nearly always, none has lapsed. A later parcel may lapse first, because the time for
             // which permits are held has grown shorter.
             if parcels.iter().take_while(|parcel| parcel.from <= now).any(|parcel| parcel.until < now) {
+                let before = *total;
                 parcels.retain(|parcel| {
-                    lapsed += if parcel.until < now { parcel.permits } else { 0 };
+                    *total -= if parcel.until < now { parcel.permits } else { 0 };
                     parcel.until >= now
                 });
+                lapsed += before - *total;
             }
         }
         lapsed
@@ -59,7 +65,7 @@ impl Held {
 
     /// Removes all permits. Returns their number in all windows.
     pub(super) fn clear(&mut self) -> u64 {
-        let lapsed = self.totals().iter().sum();
+        let lapsed = self.totals.iter().sum();
         *self = Self::default();
         lapsed
     }
@@ -67,6 +73,9 @@ impl Held {
     /// Moment at which so many permits of each window can be used; 0 if now, and `Nanos::MAX` if
     /// fewer are held.
     pub(super) fn due(&self, now: Nanos, needed: &[u64; MAX_WINDOWS]) -> Nanos {
+        if self.totals.iter().zip(needed).any(|(total, needed)| total < needed) {
+            return Nanos::MAX;
+        }
         let due = |(parcels, needed): (&VecDeque<Parcel>, &u64)| Self::due_in(parcels, now, *needed);
         self.windows.iter().zip(needed).map(due).max().unwrap_or(0)
     }
@@ -97,7 +106,8 @@ impl Held {
         let needed = counts.map(u64::from);
         let is_covered = self.due(now, &needed) == 0;
         if is_covered {
-            for (parcels, needed) in self.windows.iter_mut().zip(needed) {
+            for ((parcels, total), needed) in self.windows.iter_mut().zip(&mut self.totals).zip(needed) {
+                *total -= needed;
                 Self::take(parcels, now, needed);
             }
         }
@@ -118,7 +128,11 @@ impl Held {
 
     /// Permits of each window, those for later included.
     pub(super) fn totals(&self) -> [u64; MAX_WINDOWS] {
-        std::array::from_fn(|window| self.windows[window].iter().map(|parcel| parcel.permits).sum())
+        self.totals
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.totals.iter().all(|total| *total == 0)
     }
 
     /// Returns `true` if a permit may be used only after this moment.

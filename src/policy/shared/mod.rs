@@ -19,4 +19,4 @@ pub use on_failure::OnFailure;
 pub use probe::Probe;
 
 pub(crate) use batch::Place;
-pub(crate) use purse::{Purse, Sharing};
+pub(crate) use purse::{Answered, Purse, Sharing};

@@ -100,7 +100,7 @@ pub(crate) struct Purse {
     refund: Counts,
     alone: Option<Alone>,
     recent: Recent,
-    is_down: bool,
+    link: Link,
     /// Epoch of the last answer.
     epoch: Option<u64>,
     /// Moment until which a permit that was used counts.
@@ -129,12 +129,19 @@ pub(crate) struct Purse {
     report_at: Nanos,
     /// `true` if a waiter with a longest wait has come since the last request.
     is_urgent: bool,
-    /// `true` if a request got an error and the store has not been back since.
-    is_parked: bool,
     /// Moments at which the store has been asked to call, the latest first. Each was earlier than
     /// all others when it was asked for.
     turns: Vec<Nanos>,
     counts: PurseCounts,
+}
+
+/// The store, as the purse knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    Up,
+    Down,
+    /// Down, and it will call when it is back, because a request got an error.
+    Parked,
 }
 
 /// Statistics of a shared limiter.
@@ -164,6 +171,9 @@ pub(crate) struct Answered {
     /// For each run, the number of calls that were granted, and the moment at which the next could
     /// be due, if the others are refused.
     pub(crate) refusals: Vec<Option<(u32, Nanos)>>,
+    /// The first run with calls that still wait, the number of its calls that were granted, and the
+    /// earliest moment at which a later call could be due. `None` if no call of the request waits.
+    pub(crate) cut: Option<(u32, u32, Nanos)>,
     /// End of the pause; 0 if the pause of the store has ended, and `None` if nothing is known.
     pub(crate) pause: Option<Nanos>,
 }
@@ -178,7 +188,7 @@ impl Purse {
             refund: Counts::default(),
             alone: Alone::new(sharing.on_failure, &limits, burst),
             recent: Recent::default(),
-            is_down: false,
+            link: Link::Up,
             epoch: None,
             counts_until: 0,
             is_forgotten: false,
@@ -193,7 +203,6 @@ impl Purse {
             ask_from: 0,
             report_at: 0,
             is_urgent: false,
-            is_parked: false,
             turns: Vec::new(),
             counts: PurseCounts::default(),
             sharing,
@@ -225,7 +234,7 @@ impl Purse {
         let exceeds = |(&(limit, _), &count): (&(u32, Nanos), &u32)| {
             self.sharing.on_failure.part_of(limit).is_some_and(|part| count > part)
         };
-        self.is_down
+        self.is_down()
             && match self.sharing.on_failure {
                 OnFailure::Open => false,
                 OnFailure::Closed => true,
@@ -271,16 +280,17 @@ impl Purse {
         Ok(())
     }
 
-    /// Notes whether the store is up. Returns `true` if it has gone down.
-    pub(crate) fn note(&mut self, is_up: bool) -> bool {
-        let went_down = self.is_down < !is_up;
-        self.is_down = !is_up;
-        self.is_parked &= !is_up;
-        went_down
+    /// Notes whether the store is up.
+    pub(crate) fn note(&mut self, is_up: bool) {
+        match self.link {
+            _ if is_up => self.link = Link::Up,
+            Link::Up => self.link = Link::Down,
+            Link::Down | Link::Parked => {}
+        }
     }
 
     pub(crate) fn is_down(&self) -> bool {
-        self.is_down
+        self.link != Link::Up
     }
 
     /// Removes permits that count no longer, and held permits that have lapsed.
@@ -298,7 +308,7 @@ impl Purse {
     #[inline]
     pub(crate) fn try_take(&mut self, now: Nanos, counts: &Counts) -> bool {
         let counts = only_windows(counts, self.windows());
-        if !self.is_down {
+        if !self.is_down() {
             let is_held = self.held.try_take(now, &counts);
             if is_held {
                 self.note_use(now, &counts);
@@ -320,7 +330,7 @@ impl Purse {
         let needed = std::array::from_fn(|window| ahead[window].saturating_add(counts[window].into()));
         let held = self.held.due(now, &only_windows_of(needed, self.windows()));
         match (&self.alone, self.sharing.on_failure) {
-            _ if !self.is_down || held <= now => held,
+            _ if !self.is_down() || held <= now => held,
             (Some(alone), _) => held.min(alone.due(now, ahead, counts)),
             (None, OnFailure::Open) => 0,
             (None, _) => held,
@@ -401,7 +411,7 @@ impl Purse {
         let usable = u32::try_from(self.held.usable(now, window)).unwrap_or(u32::MAX);
         let most = self.burst.map_or(u32::MAX, |burst| burst.min(self.limits[window].0)).min(self.limits[window].0);
         let known = match (&self.alone, self.sharing.on_failure) {
-            _ if !self.is_down => self.free.map_or(most, |free| free[window].saturating_add(usable)),
+            _ if !self.is_down() => self.free.map_or(most, |free| free[window].saturating_add(usable)),
             (Some(alone), _) => alone.available(now, window).max(usable),
             (None, OnFailure::Open) => most,
             (None, _) => usable,
@@ -451,7 +461,7 @@ impl Purse {
     /// Moment of the next request; `Nanos::MAX` if there is no reason for one. `wanted` are the
     /// permits of all waiters.
     fn next_ask(&self, wanted: &[u64; MAX_WINDOWS]) -> Nanos {
-        if self.in_flight.is_some() || self.is_parked {
+        if self.in_flight.is_some() || self.link == Link::Parked {
             return Nanos::MAX;
         }
         let held = self.held.totals();
@@ -502,7 +512,7 @@ impl Purse {
         let hold = self.hold();
         if self.sharing.lease > 0 && !runs.is_empty() {
             let taken = u32::try_from(self.recent.taken(now, hold)).unwrap_or(u32::MAX);
-            let calls = taken.min(self.sharing.lease);
+            let calls = taken.min(self.sharing.lease).min(self.limits[0].0);
             let permits = only_windows(&[1; MAX_WINDOWS], self.windows());
             runs.extend((calls > 0).then_some(Run { permits, calls, within: Some(Duration::ZERO) }));
         }
@@ -511,7 +521,7 @@ impl Purse {
             self.ask_from = now.saturating_add(NOTHING_TO_ASK);
             return None;
         }
-        let counts_any = self.counts_until > now || self.held.idle_at() > 0;
+        let counts_any = self.counts_until > now || !self.held.is_empty();
         let mut ask = Ask::new(self.limits_to_ask());
         ask.hold = Duration::from_nanos(hold);
         ask.span = Duration::from_nanos(SPAN);
@@ -576,11 +586,10 @@ impl Purse {
     }
 
     /// Takes the answer to the request in flight. Returns `None` if there is no such request.
-    pub(crate) fn answered(&mut self, now: Nanos, answer: Answer) -> Option<Answered> {
+    pub(crate) fn answered(&mut self, now: Nanos, answer: &Answer) -> Option<Answered> {
         let flight = self.in_flight.take()?;
         let trip = now.saturating_sub(flight.at);
         self.round_trip = trip.max(self.round_trip - self.round_trip.saturating_sub(trip) / TRIP_DECAY);
-        self.is_parked = false;
         self.free = Some(answer.free);
         let grace = nanos(answer.grace);
         if flight.knows_epoch && self.epoch.is_some_and(|epoch| epoch != answer.epoch) {
@@ -592,20 +601,22 @@ impl Purse {
         }
         self.epoch = Some(answer.epoch);
         self.ask_from = now.saturating_add(grace);
-        let refusals = self.take_runs(now, &flight, &answer.runs, grace);
-        Some(Answered { refusals, pause: self.note_pause(now, nanos(answer.pause), flight.pause_news.is_some()) })
+        let (refusals, cut) = self.take_runs(now, &flight, &answer.runs, grace);
+        Some(Answered { refusals, cut, pause: self.note_pause(now, nanos(answer.pause), flight.pause_news.is_some()) })
     }
 
-    /// Puts the granted permits into the purse. Returns the runs with calls that are refused.
+    /// Puts the granted permits into the purse. Returns the runs with calls that are refused, and
+    /// the first one with calls that still wait.
+    #[allow(clippy::type_complexity)] // the fields of `Answered`
     fn take_runs(
         &mut self,
         now: Nanos,
         flight: &InFlight,
         answers: &[RunAnswer],
         grace: Nanos,
-    ) -> Vec<Option<(u32, Nanos)>> {
-        let (mut refusals, mut is_cut) = (Vec::with_capacity(answers.len()), false);
-        for (run, answer) in flight.runs.iter().zip(answers) {
+    ) -> (Vec<Option<(u32, Nanos)>>, Option<(u32, u32, Nanos)>) {
+        let (mut refusals, mut cut) = (Vec::with_capacity(answers.len()), None);
+        for ((number, run), answer) in (0..).zip(&flight.runs).zip(answers) {
             for grant in &answer.grants {
                 let due = nanos(grant.due);
                 let (from, until) =
@@ -624,8 +635,8 @@ impl Purse {
             self.next_free = due;
             if run.within.is_some_and(|within| next > within) {
                 *refusals.last_mut().expect("pushed above") = Some((granted, due));
-            } else if !is_cut {
-                is_cut = true;
+            } else if cut.is_none() {
+                cut = Some((number, granted, due));
                 self.ask_from = if grace > 0 {
                     now.saturating_add(grace)
                 } else if nanos(next) > REACH {
@@ -635,7 +646,7 @@ impl Purse {
                 };
             }
         }
-        refusals
+        (refusals, cut)
     }
 
     fn note_pause(&mut self, now: Nanos, left: Nanos, has_told: bool) -> Option<Nanos> {
@@ -658,7 +669,7 @@ impl Purse {
         self.is_forgotten |= flight.was_forgotten;
         self.pause_news = self.pause_news.or(flight.pause_news);
         self.report_at = 0;
-        self.is_parked = true;
+        self.link = Link::Parked;
     }
 }
 

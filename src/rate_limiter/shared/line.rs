@@ -51,7 +51,7 @@ impl Core {
     fn answered(&self, answer: Result<Answer, StoreError>) {
         self.with_state(Clock::Task, |state, after| {
             match answer {
-                Ok(answer) => state.answered(answer, after),
+                Ok(answer) => state.answered(&answer, after),
                 Err(error) => {
                     let name = state.quota.purse().map(|purse| &**purse.name());
                     tracing::debug!(target: SHARED, name, %error, "the store of a rate limit is down");

@@ -5,7 +5,7 @@ use super::store::Store;
 use crate::{
     Error,
     clock::{Nanos, nanos},
-    policy::{Answer, Ask, Counts, OnFailure, Place, Purse, Sums},
+    policy::{Answer, Answered, Ask, Counts, OnFailure, Place, Purse, Sums},
     rate_limiter::{
         queue::Demand,
         state::{Aftermath, QueuedCall, State},
@@ -55,13 +55,13 @@ impl State {
         purse.ask(now, wanted.by_window(), batch)
     }
 
-    pub(super) fn answered(&mut self, answer: Answer, after: &mut Aftermath) {
+    pub(super) fn answered(&mut self, answer: &Answer, after: &mut Aftermath) {
         let now = self.now;
         let Some(purse) = self.quota.purse_mut() else { return };
         let Some(answered) = purse.answered(now, answer) else { return };
-        if answered.refusals.iter().any(Option::is_some) {
+        if self.queue.has_limited() {
             let number = purse.number();
-            self.refuse_waiters(number, &answered.refusals, after);
+            self.refuse_waiters(number, &answered, after);
         }
         if let Some(until) = answered.pause {
             let longest = now.saturating_add(nanos(self.bounds.longest_pause));
@@ -71,16 +71,27 @@ impl State {
         }
     }
 
-    /// Refuses the waiters of a request beyond the first of each run, which were granted.
-    fn refuse_waiters(&mut self, number: u64, refusals: &[Option<(u32, Nanos)>], after: &mut Aftermath) {
-        let mut calls = vec![0; refusals.len()];
+    /// Refuses the waiters of a request that are due after their longest wait, and those that came
+    /// after the first call that still waits, because they are due no earlier than that call.
+    fn refuse_waiters(&mut self, number: u64, answered: &Answered, after: &mut Aftermath) {
+        let Answered { refusals, cut, .. } = answered;
+        let (mut calls, mut is_behind) = (vec![0_u32; refusals.len()], false);
         for waiter in self.queue.iter_mut() {
-            let Some((_, run)) = waiter.asked.filter(|(asked, _)| *asked == number) else { continue };
-            let run = run as usize;
-            let Some(&Some((granted, due))) = refusals.get(run) else { continue };
-            calls[run] += 1;
-            if calls[run] > granted {
-                (waiter.refused, waiter.woken_at) = (Some(due), Some(self.now));
+            let run = waiter.asked.filter(|(asked, _)| *asked == number).map(|(_, run)| run);
+            let place = run.and_then(|run| calls.get_mut(run as usize)).map(|calls| {
+                *calls += 1;
+                *calls
+            });
+            let is_granted = |granted: u32| place.is_some_and(|place| place <= granted);
+            let refused = run.and_then(|run| refusals.get(run as usize).copied().flatten());
+            let due = match (refused, cut) {
+                (Some((granted, due)), _) if !is_granted(granted) => Some(due),
+                (_, Some((_, _, due))) if is_behind && run.is_none() && *due > waiter.demand.latest => Some(*due),
+                _ => None,
+            };
+            is_behind |= cut.is_some_and(|(of, granted, _)| run == Some(of) && !is_granted(granted));
+            if due.is_some() && waiter.refused.is_none() {
+                (waiter.refused, waiter.woken_at) = (due, Some(self.now));
                 after.refused.push(waiter.waker.clone());
             }
         }
@@ -111,7 +122,7 @@ impl State {
     /// none.
     fn next_end_while_alone(&self) -> Nanos {
         let on_failure = self.quota.purse().filter(|purse| purse.is_down()).map(Purse::on_failure);
-        let Some(OnFailure::Local { .. }) = on_failure else { return Nanos::MAX };
+        let Some(OnFailure::Local { .. }) = on_failure.filter(|_| self.queue.has_limited()) else { return Nanos::MAX };
         let asleep = self.queue.iter().filter(|waiter| waiter.woken_at.is_none());
         asleep.map(|waiter| waiter.demand.latest).min().unwrap_or(Nanos::MAX)
     }

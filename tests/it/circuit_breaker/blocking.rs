@@ -4,7 +4,7 @@ use super::{Answer, down, open};
 use crate::support::{ms, secs};
 use CircuitState::{Closed, HalfOpen, Open};
 use decor::{
-    CircuitBreaker, CircuitState, KeyedBreaker,
+    CircuitBreaker, CircuitState, Error, KeyedBreaker,
     prelude::*,
     test_util::{self, VirtualClock},
 };
@@ -96,6 +96,50 @@ fn refusals_inside_and_keys_work_as_in_async_chains() {
     assert_eq!(fetch.call("b"), Ok(7));
     let pass = (|| Answer::Ok(7)).blocking().unless_open(&per_host.for_key("a"));
     assert_eq!(pass.run(), Err(open("breaker", secs(30))));
+}
+
+/// A timeout makes the call on another thread. The breaker around it learns all the same whether
+/// the call has reached the function.
+#[test]
+fn refusals_inside_a_timeout_are_no_failures() {
+    let clock = VirtualClock::start();
+    let breaker = CircuitBreaker::consecutive(1);
+    let limiter = RateLimiter::new(1, secs(60));
+    let answers = (|| Answer::Ok(7)).blocking();
+    let tries = answers.clone().try_rate_limited(&limiter).timeout(secs(1)).guarded_by(&breaker);
+    assert_eq!(tries.call(), Ok(7));
+    assert_eq!(tries.call(), Err(Error::RateLimited { retry_after: secs(60) }));
+    // The limit passes while the call waits for its permit, on a thread of a thread.
+    let waits = answers.clone().rate_limited(&limiter).timeout(secs(1)).timeout(secs(9)).guarded_by(&breaker);
+    assert!(matches!(waits.call(), Err(Error::TimedOut { .. })));
+    let invalid = answers.validated(|| Err("no")).timeout(secs(1)).guarded_by(&breaker);
+    assert!(matches!(invalid.call(), Err(Error::InvalidArgument { .. })));
+    let stats = breaker.stats();
+    assert_eq!((breaker.state(), stats.succeeded, stats.ignored, stats.failed), (Closed, 1, 3, 0));
+
+    // Failures of the function count, in time, by the limit and by a panic.
+    let ends: [fn() -> Answer; 3] = [
+        || Err(down()),
+        || {
+            test_util::sleep(secs(60));
+            Ok(7)
+        },
+        || panic!("boom"),
+    ];
+    for end in ends {
+        breaker.close();
+        let free = ConcurrencyLimiter::new(1);
+        let fails = end.blocking().concurrency_limited(&free).timeout(secs(1)).timeout(secs(9)).guarded_by(&breaker);
+        let failed = catch_unwind(AssertUnwindSafe(|| fails.call()));
+        assert!(failed.is_err() || failed.is_ok_and(|answer| answer.is_err()));
+        assert_eq!(breaker.state(), Open);
+    }
+    // The outer limit passes while the function runs on the inner one's thread.
+    breaker.close();
+    let (free, begun) = (ConcurrencyLimiter::new(1), clock.elapsed());
+    let hangs = ends[1].blocking().concurrency_limited(&free).timeout(secs(9)).timeout(secs(1)).guarded_by(&breaker);
+    assert!(matches!(hangs.call(), Err(Error::TimedOut { .. })));
+    assert_eq!((breaker.state(), clock.elapsed() - begun), (Open, secs(1)));
 }
 
 /// Tasks and threads share a breaker, each by its own clock.

@@ -95,6 +95,7 @@ fn a_config_makes_the_same_breaker_as_the_builder() -> Result<(), ConfigError> {
         slow_after: Some(secs(3)),
         observing: true,
         name: Some("users".into()),
+        max_keys: None,
     };
     let built = CircuitBreaker::builder()
         .rate(0.25, secs(60))

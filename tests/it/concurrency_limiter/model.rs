@@ -147,8 +147,8 @@ impl Naive {
 #[allow(clippy::too_many_lines)] // one arm for each command
 fn check(limiter: &ConcurrencyLimiter, range: Option<(u32, u32)>, commands: &[Command]) -> Result<(), TestCaseError> {
     let mut naive = Naive { limit: limiter.limit(), range, good: 0, queue: VecDeque::new(), running: Vec::new() };
-    // The calls that wait or were handed their permits, and their polls.
-    let mut pending: Vec<(usize, u32, Acquire<'_>, Whereabouts, u32)> = Vec::new();
+    // The calls that wait or were handed their permits.
+    let mut pending: Vec<(usize, Acquire<'_>, Whereabouts)> = Vec::new();
     let mut permits: Vec<(usize, ConcurrencyPermit)> = Vec::new();
     let (mut calls, mut refused, mut cancelled) = (0, 0, 0);
     for command in commands {
@@ -191,17 +191,17 @@ fn check(limiter: &ConcurrencyLimiter, range: Option<(u32, u32)>, commands: &[Co
                         std::task::Poll::Pending => {
                             prop_assert!(!admitted && !too_much);
                             naive.queue.push_back((number, count));
-                            pending.push((number, count, call, Whereabouts::Waits, 1));
+                            pending.push((number, call, Whereabouts::Waits));
                         }
                     }
                 }
                 Vec::new()
             }
             Poll(n) if n < pending.len() => {
-                let (number, _, mut call, state, polls) = pending.remove(n);
+                let (number, mut call, state) = pending.remove(n);
                 match (call.poll(), state) {
                     (std::task::Poll::Pending, Whereabouts::Waits) => {
-                        pending.insert(n, (number, 0, call, state, polls));
+                        pending.insert(n, (number, call, state));
                     }
                     (std::task::Poll::Ready(Ok(permit)), Whereabouts::HandedOver) => permits.push((number, permit)),
                     (std::task::Poll::Ready(Err(Error::InvalidArgument { .. })), Whereabouts::Refused) => refused += 1,
@@ -210,7 +210,7 @@ fn check(limiter: &ConcurrencyLimiter, range: Option<(u32, u32)>, commands: &[Co
                 Vec::new()
             }
             Drop(n) if n < pending.len() => {
-                let (number, _, call, state, _) = pending.remove(n);
+                let (number, call, state) = pending.remove(n);
                 drop(call);
                 cancelled += 1;
                 match state {
@@ -240,11 +240,12 @@ fn check(limiter: &ConcurrencyLimiter, range: Option<(u32, u32)>, commands: &[Co
             Poll(_) | Drop(_) | GiveBack(_) | Signal(_) => Vec::new(),
         };
         for (number, admitted) in left {
-            let (_, _, call, state, _) = pending.iter_mut().find(|(waiting, ..)| *waiting == number).unwrap();
+            let (_, call, state) = pending.iter_mut().find(|(waiting, ..)| *waiting == number).unwrap();
             prop_assert!(call.is_woken(), "handed over without a wake");
             *state = if admitted { Whereabouts::HandedOver } else { Whereabouts::Refused };
         }
-        for (_, _, call, state, _) in &pending {
+        for (_, call, state) in &pending {
+            // A waiter that is never woken in vain needs two polls.
             prop_assert_eq!(call.is_woken(), *state != Whereabouts::Waits, "woken in vain");
         }
         let seen = (limiter.limit(), limiter.in_use(), limiter.waiting());

@@ -36,6 +36,7 @@ fn jittered(first: Duration) -> RetryPolicy {
 }
 
 /// The chains of README and of the documentation.
+#[allow(clippy::too_many_lines)] // a row for each chain
 fn documents() -> Vec<Row> {
     let minute = secs(60);
     let limiter = RateLimiter::new(10, secs(1));
@@ -43,6 +44,8 @@ fn documents() -> Vec<Row> {
     let users: Memo<u64, String> = Memo::ttl(secs(300));
     let pages: Memo<String, String> = Memo::ttl(secs(300));
     let policy = RetryPolicy::fixed(ms(10));
+    let (places, breaker, budget) =
+        (ConcurrencyLimiter::new(20), CircuitBreaker::consecutive(5), RetryBudget::new(0.1));
     vec![
         (
             "README.md, src/lib.rs, examples/first_call.rs",
@@ -90,6 +93,175 @@ fn documents() -> Vec<Row> {
             fetch.timeout(secs(2)).rate_limited(&limiter).retry_with(&policy).transient().describe(),
         ),
         ("src/calling.rs: a struct", fetch.named("get").retry_with(RetryPolicy::default()).boxed().describe()),
+        (
+            "src/lib.rs: a place for each handle, and the picture of README.md",
+            fetch
+                .timeout(secs(1))
+                .guarded_by(&breaker)
+                .rate_limited(&limiter)
+                .concurrency_limited(&places)
+                .unless_open(&breaker)
+                .hedged(Hedge::percentile(0.95).budget(&budget))
+                .retry_with(RetryPolicy::fixed(secs(1)))
+                .transient()
+                .budgeted(&budget)
+                .timeout(secs(8))
+                .memoized(&users)
+                .timeout(secs(10))
+                .fallback(|error: io::Error, _: u64| std::future::ready(Err(error)))
+                .logged()
+                .describe(),
+        ),
+        ("src/fn_ext.rs: guarded_by", fetch.timeout(secs(2)).guarded_by(&breaker).describe()),
+        (
+            "src/fn_ext.rs: unless_open",
+            fetch
+                .timeout(secs(2))
+                .guarded_by(&breaker)
+                .rate_limited(&limiter)
+                .unless_open(&breaker)
+                .timeout(secs(90))
+                .describe(),
+        ),
+        (
+            "src/fn_ext.rs: backing_off",
+            fetch.backing_off(&places, |_: &io::Error| true).concurrency_limited(&places).describe(),
+        ),
+        ("src/fn_ext.rs: fallback_to", fetch.timeout(secs(1)).fallback_to(fetch.timeout(secs(1))).describe()),
+        (
+            "src/fn_ext.rs: a retry that waits until the circuit is half-open",
+            fetch
+                .timeout(secs(1))
+                .guarded_by(&breaker)
+                .retry_with(&policy)
+                .retry_after(Transient::retry_after)
+                .timeout(minute)
+                .describe(),
+        ),
+    ]
+}
+
+/// The chains of the example `resilience_lab`, which adds one handle after the other.
+fn lab() -> Vec<Row> {
+    let (breaker, budget) = (CircuitBreaker::among(10, 20), RetryBudget::new(0.1));
+    let (adaptive, hedge) = (ConcurrencyLimiter::adaptive(4..=200), Hedge::percentile(0.95).budget(&budget));
+    let attempt = || fetch.timeout(secs(1));
+    let chosen = |_: &io::Error| true;
+    let limited = attempt().backing_off(&adaptive, chosen).concurrency_limited_within(&adaptive, ms(200));
+    let all = attempt()
+        .backing_off(&adaptive, chosen)
+        .guarded_by(&breaker)
+        .concurrency_limited_within(&adaptive, ms(200))
+        .unless_open(&breaker)
+        .hedged(&hedge);
+    // The same retry and the same total limit around each.
+    macro_rules! retried {
+        ($attempt:expr) => {
+            $attempt
+                .retry_with(RetryPolicy::default().jitter(Jitter::Full))
+                .when(chosen)
+                .budgeted(&budget)
+                .timeout(secs(10))
+                .boxed()
+                .describe()
+        };
+    }
+    let retry = attempt().retry_with(RetryPolicy::default()).when(chosen).timeout(secs(10));
+    vec![
+        ("examples/resilience_lab/chains.rs: bare", attempt().boxed().describe()),
+        ("examples/resilience_lab/chains.rs: retry", retry.boxed().describe()),
+        ("examples/resilience_lab/chains.rs: budget", retried!(attempt())),
+        ("examples/resilience_lab/chains.rs: breaker", retried!(attempt().guarded_by(&breaker))),
+        ("examples/resilience_lab/chains.rs: adaptive", retried!(limited)),
+        ("examples/resilience_lab/chains.rs: hedge", retried!(attempt().hedged(&hedge))),
+        ("examples/resilience_lab/chains.rs: all", retried!(all)),
+    ]
+}
+
+/// The chains of the guides.
+fn guides() -> Vec<Row> {
+    let limiter = RateLimiter::new(50, secs(1));
+    let per_user = KeyedLimiter::new(1, secs(60));
+    vec![
+        (
+            "src/guide/clients.rs",
+            fetch
+                .timeout(secs(5))
+                .pausing(&limiter, Transient::retry_after)
+                .rate_limited(&limiter)
+                .retry_with(RetryPolicy::default().max_hint(secs(20)))
+                .transient()
+                .timeout(secs(30))
+                .logged()
+                .describe(),
+        ),
+        (
+            "src/guide/clients.rs: a payment",
+            fetch
+                .timeout(secs(5))
+                .retry_with(RetryPolicy::default())
+                .when(|_: &io::Error| false)
+                .timeout(secs(30))
+                .describe(),
+        ),
+        (
+            "src/guide/streams.rs, examples/streams/main.rs",
+            fetch
+                .rate_limited_by(&limiter, |_: &u64| 200)
+                .settled_result(|answer| Some(answer.as_ref().map_or(0, String::len)))
+                .timeout(secs(180))
+                .describe(),
+        ),
+        (
+            "src/guide/streams.rs: pages",
+            fetch
+                .timeout(secs(2))
+                .rate_limited(&limiter)
+                .retry_with(RetryPolicy::default())
+                .transient()
+                .timeout(secs(15))
+                .describe(),
+        ),
+        (
+            "src/guide/recipes.rs: sqlx",
+            fetch
+                .timeout(secs(1))
+                .retry_with(jittered(ms(20)).max_attempts(5))
+                .transient()
+                .timeout(secs(10))
+                .describe(),
+        ),
+        (
+            "src/guide/recipes.rs: tonic",
+            fetch
+                .timeout(secs(1))
+                .retry_with(RetryPolicy::exponential(ms(100)))
+                .transient()
+                .timeout(secs(10))
+                .describe(),
+        ),
+        (
+            "src/guide/recipes.rs: the AWS SDK",
+            fetch
+                .timeout(secs(3))
+                .retry_with(RetryPolicy::exponential(ms(100)))
+                .transient()
+                .timeout(secs(15))
+                .describe(),
+        ),
+        (
+            "src/guide/recipes.rs: reqwest-middleware",
+            foreign
+                .lifted()
+                .retry_with(RetryPolicy::default())
+                .when(|failure: &Failure<Foreign>| failure.call().is_none())
+                .timeout(secs(30))
+                .describe(),
+        ),
+        (
+            "src/guide/recipes.rs: a route of axum",
+            fetch.timeout(secs(2)).try_rate_limited_by_key(&per_user, |id: &u64| *id).describe(),
+        ),
     ]
 }
 
@@ -104,7 +276,6 @@ fn examples() -> Vec<Row> {
     let results: Memo<u64, String> = Memo::ttl(secs(60));
     let policy = RetryPolicy::fixed(ms(10));
     let (breaker, budget) = (CircuitBreaker::consecutive(12), RetryBudget::new(0.1));
-    let adaptive = ConcurrencyLimiter::adaptive(4..=200);
     vec![
         ("examples/own_error_enum.rs", fetch.timeout(ms(50)).retry_with(&policy).transient().describe()),
         ("examples/stored_in_a_struct.rs", fetch.timeout(ms(100)).retry_with(&policy).boxed().describe()),
@@ -147,22 +318,6 @@ fn examples() -> Vec<Row> {
                 .validated(|_: &u64| Ok::<_, &str>(()))
                 .logged()
                 .timed("complete")
-                .boxed()
-                .describe(),
-        ),
-        (
-            "examples/resilience_lab/chains.rs",
-            fetch
-                .timeout(secs(1))
-                .backing_off(&adaptive, |_: &io::Error| true)
-                .guarded_by(&breaker)
-                .concurrency_limited_within(&adaptive, ms(200))
-                .unless_open(&breaker)
-                .hedged(Hedge::percentile(0.95).budget(&budget))
-                .retry_with(RetryPolicy::default())
-                .when(|_: &io::Error| true)
-                .budgeted(&budget)
-                .timeout(secs(10))
                 .boxed()
                 .describe(),
         ),
@@ -243,7 +398,11 @@ fn orders() -> Vec<Row> {
             "a stack",
             decor::stack::<Failure<Error>>()
                 .timeout(secs(2))
+                .guarded_by(&breaker)
                 .rate_limited(&limiter)
+                .concurrency_limited(&places)
+                .unless_open(&breaker)
+                .hedged(&hedge)
                 .retry_with(RetryPolicy::default())
                 .when(|_: &Failure<Error>| true)
                 .explained()
@@ -256,13 +415,13 @@ fn orders() -> Vec<Row> {
 }
 
 fn chains() -> Vec<Row> {
-    [documents(), examples(), orders()].concat()
+    [documents(), guides(), examples(), lab(), orders()].concat()
 }
 
 #[test]
 fn good_chains_raise_no_lint() {
     let chains = chains();
-    assert!(chains.len() > 20);
+    assert!(chains.len() > 40, "{}", chains.len());
     for (place, chain) in &chains {
         assert_eq!(chain.lints(), [], "{place}: {chain:?}");
     }
@@ -282,8 +441,8 @@ fn every_example_with_a_chain_is_in_the_list() {
         };
         for file in files {
             let text = fs::read_to_string(&file).unwrap();
-            if [".retry_with(", ".memoized(", ".timeout(", ".rate_limited("].iter().any(|method| text.contains(method))
-            {
+            let methods = [".retry_with(", ".memoized(", ".timeout(", ".rate_limited(", ".guarded_by(", ".hedged("];
+            if methods.iter().any(|method| text.contains(method)) {
                 examples.insert(file.display().to_string());
             }
         }

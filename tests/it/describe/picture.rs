@@ -41,6 +41,7 @@ fn the_longest_call() {
     let limiter = RateLimiter::new(10, secs(1));
     let (attempt, policy) = (fetch.timeout(secs(2)), RetryPolicy::fixed(ms(500)).max_attempts(4));
     let bounded = attempt.clone().retry_with(&policy);
+    let (breaker, places) = (CircuitBreaker::consecutive(5), ConcurrencyLimiter::new(8));
     assert_eq!(longest(&|| fetch.describe()), None);
     assert_eq!(longest(&|| fetch.retry_with(&policy).describe()), None);
     assert_eq!(longest(&|| bounded.describe()), Some(ms(9_500)));
@@ -51,6 +52,25 @@ fn the_longest_call() {
     assert_eq!(longest(&|| bounded.clone().rate_limited(&limiter).describe()), None);
     assert_eq!(longest(&|| bounded.clone().rate_limited_within(&limiter, secs(1)).describe()), Some(ms(10_500)));
     assert_eq!(longest(&|| bounded.clone().gated(crate::every::Open).describe()), None);
+    assert_eq!(longest(&|| attempt.clone().guarded_by(&breaker).unless_open(&breaker).describe()), Some(secs(2)));
+    assert_eq!(longest(&|| attempt.clone().concurrency_limited(&places).describe()), None);
+    assert_eq!(longest(&|| attempt.clone().concurrency_limited_within(&places, secs(3)).describe()), Some(secs(5)));
+    let forever = attempt.clone().concurrency_limited_within(&places, Duration::MAX);
+    assert_eq!(longest(&|| forever.describe()), Some(Duration::MAX));
+    assert_eq!(longest(&|| attempt.clone().backing_off(&places, |_: &Error| true).describe()), Some(secs(2)));
+    assert_eq!(longest(&|| attempt.clone().hedged(secs(1)).describe()), Some(secs(3)));
+    let thrice = attempt.clone().hedged(Hedge::after(secs(1)).max_calls(3));
+    assert_eq!(longest(&|| thrice.describe()), Some(secs(4)));
+    let percentile = Hedge::percentile(0.9);
+    assert_eq!(longest(&|| attempt.clone().hedged(&percentile).describe()), Some(secs(2 * 2)));
+    assert_eq!(longest(&|| attempt.clone().hedged(percentile.clone().max_calls(3)).describe()), Some(secs(3 * 2)));
+    assert_eq!(longest(&|| fetch.hedged(percentile.clone()).describe()), None);
+    // A further call would start after the first has ended.
+    assert_eq!(longest(&|| attempt.clone().hedged(secs(2)).describe()), Some(secs(2)));
+    assert_eq!(longest(&|| attempt.clone().hedged(ms(1_999)).describe()), Some(ms(3_999)));
+    let measured = attempt.clone().hedged(Hedge::percentile(0.9).max_calls(1));
+    assert_eq!(longest(&|| measured.describe()), Some(secs(2)));
+    assert_eq!(longest(&|| attempt.clone().fallback_to(fetch).describe()), None, "the answer may take its time");
     let endless = RetryPolicy::fixed(secs(1)).max_attempts(u32::MAX);
     assert_eq!(longest(&|| attempt.clone().retry_with(endless.clone().deadline(secs(7))).describe()), Some(secs(9)));
     assert_eq!(longest(&|| attempt.clone().retry_with(&endless).describe()), Some(secs(3 * u64::from(u32::MAX) - 1)));

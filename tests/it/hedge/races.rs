@@ -131,6 +131,16 @@ async fn after_a_failure_the_other_calls_go_on_and_none_starts() {
     assert_eq!((answer, elapsed), (Ok(1), ms(300)));
 }
 
+/// Without a delay there is no timer that a failure could stop.
+#[tokio::test(start_paused = true)]
+async fn after_a_failure_none_starts_without_a_delay_either() {
+    let steps = [(30, Success), (0, Failure), (0, Success)];
+    let (answer, trace, _) = run(&steps, Hedge::after(ms(0)).max_calls(3)).await;
+    assert_eq!(answer, Ok(1));
+    let expected = ["0ns 1 starts", "0ns 2 starts", "0ns 2 is dropped", "30ms 1 is dropped", "30ms returned"];
+    assert_eq!(trace, expected);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_error_of_the_last_call_is_returned() {
     let (answer, _, elapsed) = run(&[(60, Failure), (20, Failure)], ms(50)).await;

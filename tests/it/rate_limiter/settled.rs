@@ -5,7 +5,7 @@ use decor::{
     BoxedFn, CallableOnce, Error, KeyedLimiter,
     layer::{Decoration, Gate, Wait},
     prelude::*,
-    test_util::VirtualClock,
+    test_util::{self, VirtualClock},
 };
 use futures::FutureExt as _;
 use std::{
@@ -576,13 +576,22 @@ fn a_sync_call_that_is_abandoned_at_an_inner_gate_gives_back_its_reservation() {
     assert_eq!(limiter.available_per_window(), [10, 100]);
 }
 
-/// With a timeout, the call runs on another thread and may go on there, so the function counts as
-/// called.
+/// With a timeout, the call runs on another thread. It begins no function there once it is
+/// abandoned.
 #[test]
-fn a_sync_timeout_inside_counts_as_a_call() {
+fn a_sync_timeout_inside_tells_if_the_function_was_called() {
     let clock = VirtualClock::start();
     let limiter = limiter();
     let call = (|_: u32| Answer::Ok(1)).blocking().gated(Door::that(true)).timeout(ms(50));
     assert!(call.rate_limited_by(&limiter, reserve).settled(used).call(40).is_err());
-    assert_eq!((clock.elapsed(), limiter.available_per_window()), (ms(50), vec![9, 60]));
+    assert_eq!((clock.elapsed(), limiter.available_per_window()), (ms(50), vec![10, 100]));
+
+    let hangs = |_: u32| -> Answer {
+        test_util::sleep(ms(60));
+        Ok(1)
+    };
+    let call =
+        hangs.blocking().gated(crate::every::Open).timeout(ms(50)).rate_limited_by(&limiter, reserve).settled(used);
+    assert!(call.call(40).is_err());
+    assert_eq!((clock.elapsed(), limiter.available_per_window()), (ms(100), vec![9, 60]));
 }

@@ -211,7 +211,7 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
                 let is_lost = loses && ask.epoch.is_some();
                 let (mut answer, granted) = answer(&ask, naive.epoch, &dues, is_lost);
                 answer.grace = Duration::from_nanos(grace);
-                prop_assert!(purse.answered(naive.now, answer).is_some());
+                prop_assert!(purse.answered(naive.now, &answer).is_some());
                 if is_lost {
                     naive.is_forgotten = true;
                     if grace == 0 {
@@ -353,7 +353,26 @@ fn the_hold_is_three_round_trips_and_falls_slowly() {
         let ask = purse.ask(now, &[0; MAX_WINDOWS], batch).unwrap();
         holds.push(ask.hold.as_micros());
         now += trip * MS;
-        purse.answered(now, Answer::new(1));
+        purse.answered(now, &Answer::new(1));
     }
     assert_eq!(holds, [20_000, 20_000, 120_000, 120_000, 105_000]);
+}
+
+#[test]
+fn the_store_is_asked_to_call_only_earlier_than_before() {
+    let mut purse = purse(OnFailure::Closed);
+    let none = [0; MAX_WINDOWS];
+    let mut plan = |now: Nanos, wake_at: Nanos| {
+        if purse.begin_ask(now, &none).is_some() {
+            unreachable!("nothing to ask");
+        }
+        purse.plan_turn(now, &none, wake_at).map(|after| nanos(after))
+    };
+    assert_eq!(plan(0, Nanos::MAX), None, "no waiter and no report");
+    assert_eq!(plan(0, 100), Some(100));
+    assert_eq!(plan(10, 120), None, "the call at 100 comes first");
+    assert_eq!(plan(20, 60), Some(40));
+    assert_eq!(plan(60, 100), None, "that of 100 is still to come");
+    assert_eq!(plan(100, 120), Some(20));
+    assert_eq!(plan(200, 150), Some(0), "overdue");
 }

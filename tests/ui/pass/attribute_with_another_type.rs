@@ -1,0 +1,14 @@
+//! A limit is a duration.
+
+use decor::decorated;
+use std::time::Duration;
+
+#[decorated(.timeout(Duration::from_secs(2)))]
+async fn fetch(id: u64) -> Result<u64, decor::Error> {
+    Ok(id)
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub async fn main() {
+    assert_eq!(fetch(42).await, Ok(42));
+}
