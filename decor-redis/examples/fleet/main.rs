@@ -1,4 +1,4 @@
-//! Four processes share one limit, while the server is killed and comes back empty.
+//! Four processes share one limit and one memo, while the server is killed and comes back empty.
 //!
 //! ```sh
 //! cargo run -p decor-redis --example fleet                        # a server of its own
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Prints a table from the records of the processes, by the machine's monotonic clock. Fails if a
-//! window held more calls than the limit.
+//! window held more calls than the limit, or if a key was loaded twice before the server was killed.
 
 mod chart;
 mod records;
@@ -16,12 +16,14 @@ mod worker;
 
 use chart::chart;
 use decor_redis_testing::{MISSING, Server, monotonic};
-use records::{most_in_any, table};
+use records::{most_in_any, most_loads, table};
 use std::{env, error::Error, fs, process::ExitCode, thread, time::Duration};
 use worker::Worker;
 
 const PROCESSES: u32 = 4;
 const LIMIT: u32 = 100;
+/// Number of keys of the memo. Each process calls for each key several times.
+const KEYS: u64 = 20;
 const PERIOD: Duration = Duration::from_secs(1);
 /// Time for which the processes call.
 const LASTS: Duration = Duration::from_secs(9);
@@ -72,6 +74,11 @@ fn run(url: &str, server: Option<Server>, svg: Option<String>, local: bool) -> R
         println!("the chart is in {path}");
     }
     let most = most_in_any(&records);
+    let loads = most_loads(&records);
+    if loads > 1 {
+        eprintln!("a key was loaded {loads} times");
+        return Ok(ExitCode::FAILURE);
+    }
     if most > LIMIT as usize && !local {
         eprintln!("a window was exceeded: {most} calls within {PERIOD:?}, but the limit is {LIMIT}");
         return Ok(ExitCode::FAILURE);

@@ -1,6 +1,6 @@
 //! The notes of the processes, as a table.
 
-use crate::{LIMIT, PERIOD};
+use crate::{KEYS, LIMIT, PERIOD};
 use std::{error::Error, fmt::Write, ops::Range};
 
 /// Notes of one process. Moments are in nanoseconds from the start of the fleet.
@@ -10,6 +10,8 @@ pub(crate) struct Record {
     asks: u64,
     lapsed: u64,
     alone: u64,
+    /// Keys of the memo that the process has loaded.
+    loads: Vec<u64>,
 }
 
 impl Record {
@@ -18,8 +20,9 @@ impl Record {
         let stats: Vec<u64> =
             lines.next().ok_or("no statistics")?.split(' ').map(str::parse).collect::<Result<_, _>>()?;
         let [asks, lapsed, alone] = stats[..] else { return Err("other statistics".into()) };
+        let loads = lines.next().ok_or("no loads")?.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
         let moments = lines.map(|line| Ok(line.parse::<u64>()? - begun)).collect::<Result<_, Box<dyn Error>>>()?;
-        Ok(Self { moments, asks, lapsed, alone })
+        Ok(Self { moments, asks, lapsed, alone, loads })
     }
 
     fn calls_in(&self, stretch: &Range<u64>) -> usize {
@@ -47,20 +50,26 @@ pub(crate) fn most_in_any(records: &[Record]) -> usize {
     most
 }
 
+/// The most loads of one key of the memo, by all processes.
+pub(crate) fn most_loads(records: &[Record]) -> usize {
+    let loads: Vec<u64> = records.iter().flat_map(|record| record.loads.iter().copied()).collect();
+    (0..KEYS).map(|key| loads.iter().filter(|load| **load == key).count()).max().unwrap_or(0)
+}
+
 pub(crate) fn table(records: &[Record], down: Option<&Range<u64>>) -> String {
-    let mut out = String::from("process   calls  calls/s  while down  alone  requests  lapsed\n");
+    let mut out = String::from("process   calls  calls/s  while down  alone  requests  lapsed  loads\n");
     let end = merged(records).last().copied().unwrap_or(1);
     #[allow(clippy::cast_precision_loss)]
     let per_second = |calls: usize| calls as f64 * 1e9 / end as f64;
-    let mut row = |name: String, calls: usize, while_down: usize, [alone, asks, lapsed]: [u64; 3]| {
+    let mut row = |name: String, calls: usize, while_down: usize, [alone, asks, lapsed, loads]: [u64; 4]| {
         let rate = per_second(calls);
-        writeln!(out, "{name:7} {calls:7} {rate:8.1} {while_down:11} {alone:6} {asks:9} {lapsed:7}").unwrap();
+        writeln!(out, "{name:7} {calls:7} {rate:8.1} {while_down:11} {alone:6} {asks:9} {lapsed:7} {loads:6}").unwrap();
     };
-    let (mut all, mut all_down, mut sums) = (0, 0, [0; 3]);
+    let (mut all, mut all_down, mut sums) = (0, 0, [0; 4]);
     for (n, record) in records.iter().enumerate() {
         let calls = record.moments.len();
         let while_down = down.map_or(0, |down| record.calls_in(down));
-        let counts = [record.alone, record.asks, record.lapsed];
+        let counts = [record.alone, record.asks, record.lapsed, record.loads.len() as u64];
         row((n + 1).to_string(), calls, while_down, counts);
         all += calls;
         all_down += while_down;
@@ -70,6 +79,7 @@ pub(crate) fn table(records: &[Record], down: Option<&Range<u64>>) -> String {
     if let Some(Range { start, end }) = down {
         writeln!(out, "the server was down from {} ms to {} ms", start / 1_000_000, end / 1_000_000).unwrap();
     }
+    writeln!(out, "{KEYS} keys of the memo, loaded {} times each at most", most_loads(records)).unwrap();
     writeln!(out, "most calls in any {PERIOD:?}: {} of {LIMIT}", most_in_any(records)).unwrap();
     out
 }

@@ -1,6 +1,6 @@
 //! A process of the fleet.
 
-use crate::{LASTS, LIMIT, PERIOD, PROCESSES, records::Record};
+use crate::{KEYS, LASTS, LIMIT, PERIOD, PROCESSES, records::Record};
 use decor::{OnFailure, RateLimiter, prelude::*};
 use decor_redis::Redis;
 use decor_redis_testing::monotonic;
@@ -10,10 +10,14 @@ use std::{
     io::Write,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use tokio::time::{Instant, timeout_at};
 
 const TASKS: usize = 16;
+
+/// Calls for each key of the memo.
+const CALLS: u64 = 10;
 
 /// A process at work, as its parent sees it.
 pub(crate) struct Worker(Child);
@@ -38,6 +42,26 @@ impl Worker {
     }
 }
 
+/// Calls for each key at once, many times, and returns the keys that this process has loaded.
+async fn memoized_calls(redis: &Redis) -> Vec<u64> {
+    let memo: Memo<u64, String> = Memo::builder().ttl(Duration::from_secs(60)).tier(redis.tier("fleet")).build();
+    let loads = Mutex::new(Vec::new());
+    let load = |key: u64| {
+        loads.lock().unwrap().push(key);
+        async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            format!("value {key}")
+        }
+    };
+    let load = load.memoized(&memo);
+    let calls = (0..CALLS * KEYS).map(|call| load.call(call % KEYS));
+    for (call, value) in (0..).zip(futures::future::join_all(calls).await) {
+        assert_eq!(value, format!("value {}", call % KEYS));
+    }
+    drop(load);
+    loads.into_inner().unwrap()
+}
+
 /// Calls as fast as the limit allows, and prints when each call ran.
 #[tokio::main]
 pub(crate) async fn work(url: &str) -> Result<(), Box<dyn Error>> {
@@ -45,6 +69,8 @@ pub(crate) async fn work(url: &str) -> Result<(), Box<dyn Error>> {
     let is_local = env::var_os("DECOR_FLEET_LOCAL").is_some();
     let on_failure = if is_local { OnFailure::Local { instances: PROCESSES } } else { OnFailure::Closed };
     let limiter = RateLimiter::builder().window(LIMIT, PERIOD).shared(redis.quota("fleet"), on_failure).build();
+
+    let loads = memoized_calls(&redis).await;
 
     let moments = Arc::new(Mutex::new(Vec::new()));
     let end = Instant::now() + LASTS;
@@ -64,6 +90,8 @@ pub(crate) async fn work(url: &str) -> Result<(), Box<dyn Error>> {
     let stats = limiter.stats();
     let mut out = std::io::stdout().lock();
     writeln!(out, "{} {} {}", stats.asks, stats.lapsed, stats.admitted_alone)?;
+    let loads: Vec<_> = loads.iter().map(u64::to_string).collect();
+    writeln!(out, "{}", loads.join(" "))?;
     for moment in moments.lock().unwrap().iter() {
         writeln!(out, "{moment}")?;
     }

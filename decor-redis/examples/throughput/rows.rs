@@ -1,7 +1,7 @@
 //! A row of the table: calls for some seconds, and what they took.
 
 use crate::{LASTS, client::Client};
-use decor::{OnFailure, RateLimiter};
+use decor::{Memo, OnFailure, RateLimiter};
 use decor_redis::Redis;
 use decor_redis_testing::{Server, monotonic};
 use std::{
@@ -138,6 +138,32 @@ pub(crate) fn bare(server: &Server) -> Result<Row, Box<dyn Error>> {
     let quota = [limit.as_str(), "1000000", "0", "1", "-1", "1"];
     // The array, the epoch of two lines, and six integers.
     script_per_call(server, 1, script, &[&keys[..], &times, &quota].concat(), 9)
+}
+
+/// Values of another process: each call finds a further one in the tier.
+pub(crate) fn tier_hits(server: &Server) -> Result<Row, Box<dyn Error>> {
+    const KEYS: u64 = 5_000;
+    let memo = || -> Result<Memo<u64, String>, Box<dyn Error>> {
+        let redis = Redis::builder(server.url()).timeout(SECOND).try_build()?;
+        Ok(Memo::builder().ttl(60 * SECOND).tier(redis.tier("throughput")).build())
+    };
+    let (writes, reads) = (memo()?, memo()?);
+    runtime()?.block_on(async {
+        (0..KEYS).for_each(|key| writes.insert(key, format!("value {key}")));
+        writes.settled().await?;
+        let (begun, mut times) = (Instant::now(), Vec::new());
+        for key in 0..KEYS {
+            let now = Instant::now();
+            let value = reads.get_or_load(key, || std::future::ready(String::new())).await;
+            times.push(now.elapsed());
+            if value.is_empty() {
+                return Err("a value is missing".into());
+            }
+        }
+        times.sort_unstable();
+        let p50 = times[times.len() / 2];
+        Ok(Row { calls: KEYS, took: begun.elapsed(), p50, requests: 1.0, server: 0.0 })
+    })
 }
 
 /// A shared limiter under load.
