@@ -442,7 +442,8 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// Makes an error for a setting of another crate. The value is shown, so it must be no password.
+    /// Makes an error for a setting of another crate. The value is shown, so it must be no
+    /// password.
     ///
     /// # Examples
     ///

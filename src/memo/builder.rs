@@ -630,8 +630,8 @@ impl<K, V> TryFrom<MemoConfig> for MemoBuilder<K, V> {
 }
 
 impl<K: Key, V: Value> MemoBuilder<K, V> {
-    /// Puts a second tier behind the memo: a store that several processes share, such as a Redis. For
-    /// each key, one process loads the value, and the others get it from the tier.
+    /// Puts a second tier behind the memo: a store that several processes share, such as a Redis.
+    /// For each key, one process loads the value, and the others get it from the tier.
     ///
     /// A load that another process has invalidated, or one that was stopped for too long, does not
     /// reach the tier. An [`invalidate`](Memo::invalidate), an [`insert`](Memo::insert) and a
@@ -640,8 +640,9 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
     ///
     /// The call that refreshes a value waits for it, also with
     /// [`.detached()`](crate::Memoized::detached), because it asks the tier first.
-    /// [`invalidate_where`](Memo::invalidate_where) and [`invalidate_tag`](Memo::invalidate_tag) know
-    /// only the values of this process. A [`refresh`](Memo::refresh) removes the value from the tier.
+    /// [`invalidate_where`](Memo::invalidate_where) and
+    /// [`invalidate_tag`](Memo::invalidate_tag) know only the values of this process. A
+    /// [`refresh`](Memo::refresh) removes the value from the tier.
     ///
     /// # Examples
     ///

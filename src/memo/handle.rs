@@ -257,9 +257,9 @@ impl<K: Key, V: Value> Memo<K, V> {
         self.core.clear();
     }
 
-    /// Waits until the [tier](crate::MemoBuilder::tier) has confirmed all changes that this memo has
-    /// made so far: invalidations, insertions, clears, and values of loads. Other processes have
-    /// been told by then. Without a tier, there is nothing to wait for.
+    /// Waits until the [tier](crate::MemoBuilder::tier) has confirmed all changes that this memo
+    /// has made so far: invalidations, insertions, clears, and values of loads. Other processes
+    /// have been told by then. Without a tier, there is nothing to wait for.
     ///
     /// # Cancel safety
     ///

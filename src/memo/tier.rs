@@ -19,9 +19,9 @@ use std::{
 
 /// A second tier of a memo: a store that several processes share, such as a Redis.
 ///
-/// [`MemoBuilder::tier`](crate::MemoBuilder::tier) takes one. The memo keeps its values, its flights
-/// and all its words. If a call finds no value in the memo, one call of the process for each key
-/// asks the tier, and the others wait for it.
+/// [`MemoBuilder::tier`](crate::MemoBuilder::tier) takes one. The memo keeps its values, its
+/// flights and all its words. If a call finds no value in the memo, one call of the process for
+/// each key asks the tier, and the others wait for it.
 ///
 /// # The protocol
 ///

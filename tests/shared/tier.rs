@@ -139,7 +139,7 @@ fn memo(tier: &Tier, set: impl FnOnce(MemoBuilder<u64, u64>) -> MemoBuilder<u64,
     set(Memo::builder().ttl(MINUTE)).tier(tier.clone()).build()
 }
 
-/// A call for a key whose load takes a second.
+/// A call for a key, with a load that takes a second.
 async fn load(memo: &Memo<u64, u64>, key: u64, value: u64) -> u64 {
     let load = || async move {
         sleep(SECOND).await;

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Prints a table from the records of the processes, by the machine's monotonic clock. Fails if a
-//! window held more calls than the limit, or if a key was loaded twice before the server was killed.
+//! window held more calls than the limit, or if a key was loaded twice while the server was up.
 
 mod chart;
 mod records;

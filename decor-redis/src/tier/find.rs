@@ -104,7 +104,7 @@ where
         }
     }
 
-    /// Waits for the load of another process, whose lock lasts for some milliseconds.
+    /// Waits for the load of another process. Its lock lasts for some milliseconds.
     fn wait(mut self: Box<Self>, state: &Arc<State>, lock: i64) {
         if !std::mem::replace(&mut self.has_waited, true) {
             state.waits.fetch_add(1, Relaxed);

@@ -100,8 +100,8 @@ impl RedisTier {
         Self { store, name: name.into(), version: 0, lease, deaf_ttl, state: OnceLock::new() }
     }
 
-    /// Sets the version of the types of keys and values; 0 by default. Versions do not share values,
-    /// and do not hear of each other's changes.
+    /// Sets the version of the types of keys and values; 0 by default. Versions do not share
+    /// values, and do not hear of each other's changes.
     ///
     /// # Examples
     ///
