@@ -244,8 +244,12 @@ impl IoThread {
             Message::Job { job, at } => self.set_timer(at, Due::Job(job)),
             Message::Call(call, then) => self.calls.push_back((call, then)),
             Message::Listen { channel, listener } => {
+                if let Link::Connected(connection) = &mut self.lines[NEWS].link {
+                    connection.push(&Command::new(&["SUBSCRIBE", &channel]));
+                } else {
+                    self.renew_subscription();
+                }
                 self.news.channels.push((channel, listener));
-                self.renew_subscription();
             }
             Message::IsDeaf => self.renew_subscription(),
             Message::Ping(pong) => self.pings.push(pong),

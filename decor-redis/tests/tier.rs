@@ -360,3 +360,86 @@ async fn a_stale_value_is_served_while_one_process_refreshes_it() {
     a.settled().await.unwrap();
     assert_eq!(b.get_or_load(7, || std::future::ready(9)).await, 2);
 }
+
+/// Changes follow each other faster than they are heard, and nothing is taken for deaf.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_changes_leave_the_other_values_alone() {
+    let Some(server) = Server::start(&[]) else { return skip("many_changes_leave") };
+    let [a, b] = Process::two(&server);
+    for process in [&a, &b] {
+        assert_eq!(process.get(7, ms(0)).await, "7 by load 0");
+        process.memo.settled().await.unwrap();
+    }
+    until("both are subscribed", || server.command(&["PUBSUB", "NUMSUB", "decor:users:v0"]).ends_with('2')).await;
+    // What was missed before the subscription is noticed by now.
+    sleep(ms(1_500)).await;
+    let (loads, begun) = (b.loads(), Instant::now());
+    b.get(7, ms(0)).await;
+    while begun.elapsed() < ms(2_500) {
+        for key in 100..150 {
+            a.memo.invalidate(&key);
+        }
+        sleep(ms(1)).await;
+        assert!(b.memo.get(&7).is_some(), "forgotten after {:?}", begun.elapsed());
+    }
+    assert_eq!(b.loads(), loads);
+}
+
+/// Threads that call, change and clear, on a few keys, in three processes. A value that a process
+/// sees after it was told of a change is no older than the change.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_process_reads_what_it_has_removed() {
+    let Some(server) = Server::start(&[]) else { return skip("no_process_reads") };
+    let processes = Process::several(&server, 3, MINUTE, ms(500));
+    let truth: Arc<[AtomicUsize; 4]> = Arc::new(std::array::from_fn(|_| AtomicUsize::new(0)));
+    let end = Instant::now() + ms(4_000);
+    let tasks =
+        processes.iter().enumerate().flat_map(|(n, process)| (0..4).map(move |task| (n * 4 + task, process.clone())));
+    let tasks: Vec<_> = tasks
+        .map(|(task, process)| {
+            let truth = truth.clone();
+            tokio::spawn(async move {
+                let mut calls = 0;
+                for n in task.. {
+                    if Instant::now() > end {
+                        return calls;
+                    }
+                    let key = (n % 4) as u64;
+                    let cell = &truth[n % 4];
+                    if n % 23 == 0 {
+                        // A writer: changes the truth, and then tells the memo.
+                        let newer = cell.fetch_add(1, SeqCst) + 1;
+                        if n % 5 == 0 {
+                            process.memo.clear()
+                        } else {
+                            process.memo.invalidate(&key)
+                        }
+                        process.memo.settled().await.unwrap();
+                        let seen = read(&process, key, &truth).await;
+                        assert!(seen >= newer, "{seen} after {newer}");
+                    } else {
+                        read(&process, key, &truth).await;
+                    }
+                    calls += 1;
+                    sleep(ms(1)).await;
+                }
+                unreachable!("the loop has no end")
+            })
+        })
+        .collect();
+    let mut calls = 0;
+    for task in tasks {
+        calls += timeout(LONG, task).await.expect("an end").unwrap();
+    }
+    assert!(calls > 500, "{calls} calls");
+}
+
+/// Reads the truth of a key through the memo.
+async fn read(process: &Process, key: u64, truth: &Arc<[AtomicUsize; 4]>) -> usize {
+    let load = || async {
+        let value = truth[usize::try_from(key).unwrap()].load(SeqCst);
+        sleep(ms(3)).await;
+        value.to_string()
+    };
+    timeout(LONG, process.memo.get_or_load(key, load)).await.expect("a value").parse().unwrap()
+}

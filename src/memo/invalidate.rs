@@ -192,7 +192,10 @@ impl<K: Key, V: Value> Core<K, V> {
                 let flight = shard.take_flight(hash, key);
                 drop(shard);
                 drop((flight, taken));
-                self.tell_tier(key);
+                if self.settings.closures.tier.is_some() {
+                    // Once more, after the tier was told.
+                    self.invalidate(key);
+                }
                 return true;
             }
         }
@@ -202,7 +205,8 @@ impl<K: Key, V: Value> Core<K, V> {
         let gone = self.remove_all(invalidation);
         if self.settings.closures.tier.is_some() {
             for entry in &gone {
-                self.tell_tier(&entry.key);
+                // Once more, after the tier was told.
+                self.invalidate(&entry.key);
             }
         }
         gone.len()
@@ -245,6 +249,7 @@ impl<K: Key, V: Value> Core<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
+        self.tell_tier(key);
         let now = self.epoch.now(Clock::current());
         let hash = self.index.hash(key);
         let mut shard = self.index.write(hash);
@@ -252,6 +257,5 @@ impl<K: Key, V: Value> Core<K, V> {
         let replaced = shard.make_due(hash, key, now);
         drop(shard);
         drop((flight, replaced));
-        self.tell_tier(key);
     }
 }

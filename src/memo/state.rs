@@ -313,6 +313,7 @@ impl<K: Key, V: Value> Core<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
+        self.tell_tier(key);
         let hash = self.index.hash(key);
         let mut shard = self.index.write(hash);
         let flight = shard.take_flight(hash, key);
@@ -323,10 +324,10 @@ impl<K: Key, V: Value> Core<K, V> {
         }
         drop(shard);
         drop((flight, entry));
-        self.tell_tier(key);
     }
 
-    /// Tells the tier that a value has changed.
+    /// Tells the tier that a value has changed. Comes before the removal of the value here: the tier
+    /// answers no call of this process between the two, so none keeps the earlier value.
     pub(super) fn tell_tier<Q: Hash + ?Sized>(&self, key: &Q) {
         if let Some(tier) = &self.settings.closures.tier {
             tier.invalidate(&KeyBytes::of(key));
@@ -334,6 +335,10 @@ impl<K: Key, V: Value> Core<K, V> {
     }
 
     pub(super) fn clear(&self) {
+        // Before the removal, as in `tell_tier`.
+        if let Some(tier) = &self.settings.closures.tier {
+            tier.clear();
+        }
         let mut gone = Gone::new();
         let mut queue = lock(&self.queue);
         let mut shards = self.index.write_all();
@@ -349,9 +354,6 @@ impl<K: Key, V: Value> Core<K, V> {
         self.evict(&mut gone);
         drop(queue);
         self.expiries.change(|expiries| self.rebuild(expiries));
-        if let Some(tier) = &self.settings.closures.tier {
-            tier.clear();
-        }
     }
 
     /// Takes over the settings of a config, if it is valid for this memo.

@@ -239,7 +239,7 @@ impl<V: Serialize> Lease<V> for RedisLease<V> {
         state.inner().outbox.landings += 1;
         let call = state.put(&held.key, &held.token, held.generation, encoded, keep);
         state.call(call, |state, reply| {
-            if !matches!(reply, Ok(Reply::Integer(1))) {
+            if matches!(reply, Ok(Reply::Integer(0))) {
                 state.refused.fetch_add(1, Relaxed);
             }
             state.landing_confirmed();

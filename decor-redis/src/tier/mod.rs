@@ -192,7 +192,7 @@ where
         if self.state.set(state.clone()).is_ok() {
             let listener: Weak<dyn Listener> = Arc::downgrade(&(state.clone() as Arc<dyn Listener>));
             state.shared.send(Message::Listen { channel: state.place.clone(), listener });
-            state.look_at_number(false);
+            state.look_at_number();
             Pulse::set(&state, PULSE);
         }
     }
@@ -340,8 +340,8 @@ impl State {
         self.shared.send(Message::Call(call, Then(Box::new(then))));
     }
 
-    /// Asks for the number of changes and the generation. With `is_late`, messages had their time.
-    fn look_at_number(self: &Arc<Self>, is_late: bool) {
+    /// Asks for the number of changes and the generation.
+    fn look_at_number(self: &Arc<Self>) {
         let words = vec![b"HMGET".to_vec(), self.number_key(), b"seq".to_vec(), b"gen".to_vec()];
         // The server's numbers are no lower than those that were heard before, unless it lost them.
         let heard = {
@@ -357,7 +357,7 @@ impl State {
             };
             if let (Some(seq), Some(generation)) = (number(items.first()), number(items.get(1))) {
                 let is_new = seq < heard.0 || generation < heard.1;
-                state.learn(seq, generation, is_new, is_late);
+                state.learn(seq, generation, is_new);
             }
         });
     }
@@ -369,26 +369,21 @@ impl State {
     }
 
     /// Takes the server's numbers. With `is_new`, the server has lost its state.
-    fn learn(self: &Arc<Self>, seq: u64, generation: u64, is_new: bool, is_late: bool) {
+    fn learn(self: &Arc<Self>, seq: u64, generation: u64, is_new: bool) {
         let mut inner = self.inner();
-        let known = *inner.number.get_or_insert(seq);
         let is_cleared = inner.generation.is_some_and(|known| known < generation);
-        let lowest = if is_new { 0 } else { inner.generation.unwrap_or(0) };
-        inner.generation = Some(generation.max(lowest));
-        if is_new || is_cleared || (seq > known && is_late) {
-            let number = inner.number.filter(|_| !is_new);
-            inner.number = Some(number.map_or(seq, |known| known.max(seq)));
-            drop(inner);
+        if is_new {
+            (inner.number, inner.generation) = (Some(seq), Some(generation));
+        }
+        let known = *inner.number.get_or_insert(seq);
+        inner.generation = Some(inner.generation.map_or(generation, |known| known.max(generation)));
+        drop(inner);
+        if is_new || is_cleared {
             self.memo.invalidate_all();
-            if seq > known && is_late {
-                self.shared.send(Message::IsDeaf);
-            }
-        } else {
-            drop(inner);
-            if seq > known {
-                // Its message may be on its way.
-                Pulse::late(self);
-            }
+        }
+        if seq > known {
+            // The message may be on its way.
+            Pulse::at(self, MESSAGE, PulseKind::Expect(seq));
         }
         self.go_on();
     }
@@ -415,13 +410,14 @@ impl State {
         let (seq, generation) = (words.next()?.parse::<u64>().ok()?, words.next()?.parse::<u64>().ok()?);
         let (process, key) = (words.next()?, words.next()?);
         let mut inner = self.inner();
-        let is_next = inner.number.is_none_or(|known| seq == known + 1);
+        // A lower number was learned by asking before its message came.
+        let is_gap = inner.number.is_some_and(|known| seq > known + 1);
         inner.number = Some(inner.number.map_or(seq, |known| known.max(seq)));
         inner.generation = Some(inner.generation.map_or(generation, |known| known.max(generation)));
         drop(inner);
         let key_of_other = if process == self.process { None } else { Some(text::unescaped(key)) };
         match key_of_other {
-            _ if !is_next => self.memo.invalidate_all(),
+            _ if is_gap => self.memo.invalidate_all(),
             None => {}
             Some(Some(other)) if !key.is_empty() => self.memo.invalidate(&other),
             Some(_) => self.memo.invalidate_all(),
@@ -444,8 +440,8 @@ impl Listener for State {
             self.memo.invalidate_all();
         }
         if let Some(state) = self.this() {
-            // At the first time, changes since the first look at the number were missed.
-            state.look_at_number(true);
+            // At the first time, this shows if changes since the first look were missed.
+            state.look_at_number();
         }
     }
 
@@ -472,7 +468,7 @@ impl Listener for State {
 
     fn restored(&self) {
         if let Some(state) = self.this() {
-            state.look_at_number(true);
+            state.look_at_number();
             state.send_changes();
         }
     }
@@ -495,8 +491,8 @@ struct Pulse {
 enum PulseKind {
     /// Looks at the number of changes, again and again.
     Look,
-    /// Looks at it once more, after messages had their time.
-    LookAgain,
+    /// Has heard of this change by now, or is deaf.
+    Expect(u64),
     /// Forgets the values if the server is still down.
     Deaf,
 }
@@ -511,10 +507,6 @@ impl Pulse {
         Self::at(state, after, PulseKind::Look);
     }
 
-    fn late(state: &Arc<State>) {
-        Self::at(state, MESSAGE, PulseKind::LookAgain);
-    }
-
     fn deaf(state: &Arc<State>, after: Duration) {
         Self::at(state, after, PulseKind::Deaf);
     }
@@ -526,13 +518,20 @@ impl Job for Pulse {
         match self.kind {
             PulseKind::Look => {
                 if state.shared.is_up() {
-                    state.look_at_number(false);
+                    state.look_at_number();
                 }
                 Self::set(&state, PULSE);
             }
-            PulseKind::LookAgain => {
-                if state.shared.is_up() {
-                    state.look_at_number(true);
+            PulseKind::Expect(seq) => {
+                let mut inner = state.inner();
+                let is_missed = inner.number.is_some_and(|known| known < seq);
+                if is_missed {
+                    inner.number = Some(seq);
+                }
+                drop(inner);
+                if is_missed {
+                    state.memo.invalidate_all();
+                    state.shared.send(Message::IsDeaf);
                 }
             }
             PulseKind::Deaf if !state.shared.is_up() => {
