@@ -208,7 +208,8 @@ async fn a_lease_is_given_up_by_a_load_that_fails_is_dropped_or_is_overtaken() {
     let tier = Tier::default();
     let memo = memo(&tier, |builder| builder);
     tier.answers([Next::Lead]);
-    assert_eq!(memo.get_or_load(1, || ready(Err::<u64, _>("no"))).await, Err("no"));
+    let full = || Error::QueueFull { waiting: 9 };
+    assert_eq!(memo.get_or_load(1, || ready(Err::<u64, _>(full()))).await, Err(full()));
     assert_eq!(tier.told(), ["release 1"]);
 
     tier.answers([Next::Lead]);

@@ -7,6 +7,8 @@ mod child;
 mod failures;
 mod handles;
 mod log;
+#[cfg(feature = "memo")]
+mod memo;
 mod windows;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
