@@ -253,7 +253,7 @@ impl IoThread {
             }
             Message::IsDeaf => self.renew_subscription(),
             Message::Ping(pong) => self.pings.push(pong),
-            Message::Resolved(addresses) => self.resolved(addresses),
+            Message::Resolved(addresses) => self.resolved(&addresses),
         }
     }
 
@@ -391,11 +391,11 @@ impl IoThread {
         }
     }
 
-    fn resolved(&mut self, addresses: io::Result<Vec<SocketAddr>>) {
+    fn resolved(&mut self, addresses: &io::Result<Vec<SocketAddr>>) {
         self.is_resolving = false;
         for line in [MAIN, NEWS] {
             let Link::Resolving { until } = self.lines[line].link else { continue };
-            match &addresses {
+            match addresses {
                 Ok(addresses) if addresses.is_empty() => self.break_off(line, "the name has no address"),
                 Ok(addresses) => self.connect_to(line, addresses.clone(), until),
                 Err(error) => self.break_off(line, &error.to_string()),

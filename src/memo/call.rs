@@ -351,7 +351,7 @@ where
             Contact::Hit(value, outcome) => return answer(value, outcome),
             Contact::Lead(leader) => {
                 let leader = match leader.ask() {
-                    Ok(asking) => match ask_blocking(asking) {
+                    Ok(asking) => match ask_blocking(*asking) {
                         Asked::Answered(value, outcome) => return answer(value, outcome),
                         Asked::Lead(leader) => leader,
                     },
@@ -379,7 +379,7 @@ where
 }
 
 /// Asks the memo's tier by blocking the thread.
-fn ask_blocking<K: Key, V: Value>(mut asking: Box<Asking<K, V>>) -> Asked<K, V> {
+fn ask_blocking<K: Key, V: Value>(mut asking: Asking<K, V>) -> Asked<K, V> {
     let found = thread::block_until(|waker| match asking.poll(&mut Context::from_waker(waker)) {
         Poll::Ready(found) => thread::Progress::Ready(found),
         Poll::Pending => thread::Progress::wake_me(None),

@@ -17,7 +17,7 @@ use crate::{
     policy::Freshness,
     sync::{Arc, lock},
 };
-use std::{hash::Hash, panic::AssertUnwindSafe, time::Duration};
+use std::{hash::Hash, mem, panic::AssertUnwindSafe, time::Duration};
 
 /// The reason for a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +49,17 @@ pub(crate) struct Leader<K: Eq + Hash, V> {
     is_flight_removed: bool,
     /// `true` once the calls that joined have the outcome.
     has_ended: bool,
-    /// The right to load for all processes; `None` without a tier, and while the tier is down.
-    lease: Option<AssertUnwindSafe<Box<dyn Lease<V>>>>,
-    /// `true` if the tier is down.
-    is_alone: bool,
+    right: Right<V>,
+}
+
+/// The right of a call to load.
+enum Right<V> {
+    /// There is no tier.
+    Own,
+    /// For all processes.
+    Lease(AssertUnwindSafe<Box<dyn Lease<V>>>),
+    /// The tier is down.
+    Alone,
 }
 
 impl<K: Eq + Hash, V> Leader<K, V> {
@@ -65,21 +72,8 @@ impl<K: Eq + Hash, V> Leader<K, V> {
     ) -> Self {
         let core = Arc::clone(core);
         let (is_outdated, is_flight_removed, has_ended) = (false, false, false);
-        let (lease, is_alone) = (None, false);
-        Self {
-            core,
-            clock,
-            key,
-            hash,
-            flight,
-            began,
-            purpose,
-            is_outdated,
-            is_flight_removed,
-            has_ended,
-            lease,
-            is_alone,
-        }
+        let right = Right::Own;
+        Self { core, clock, key, hash, flight, began, purpose, is_outdated, is_flight_removed, has_ended, right }
     }
 
     /// Runs a part of the load, during which recursion is detected.
@@ -137,11 +131,11 @@ impl<K: Key, V: Value> Leader<K, V> {
     }
 
     pub(super) fn holds(&mut self, lease: Box<dyn Lease<V>>) {
-        self.lease = Some(AssertUnwindSafe(lease));
+        self.right = Right::Lease(AssertUnwindSafe(lease));
     }
 
     pub(super) fn is_alone(&mut self) {
-        self.is_alone = true;
+        self.right = Right::Alone;
     }
 
     /// Ends the asking with a value of the tier, which is fresh for the time that is left.
@@ -167,17 +161,17 @@ impl<K: Key, V: Value> Leader<K, V> {
         let now = self.core.epoch.now(self.clock);
         let mut decision = self.core.settings.decide(&self.key, value, now);
         let took = now.saturating_sub(self.began);
-        if let (Some(tier), true) = (self.tier(), self.is_alone) {
+        if let (Some(tier), Right::Alone) = (self.tier(), &self.right) {
             decision = decision.until_at_most(end_of(Some(tier.deaf_ttl()), now));
         }
         let in_tier = decision.in_tier(now, self.core.settings.lifetime.get().stale_while_revalidate);
-        let lease = self.lease.take();
+        let right = mem::replace(&mut self.right, Right::Own);
         let is_outdated = self.keep(value, decision, now, |counters| {
             counters.loaded.count();
             counters.load_time.add(took);
         });
         // Otherwise the lease is given up.
-        if let (Some(lease), Some(keep), false) = (lease, in_tier, is_outdated) {
+        if let (Right::Lease(lease), Some(keep), false) = (right, in_tier, is_outdated) {
             lease.0.land(value, keep);
         }
     }

@@ -74,7 +74,8 @@ async fn serve(
                 output.write_all(&out).await?;
             }
             length = input.read(&mut bytes) => {
-                seen += bytes[..length?].iter().filter(|byte| **byte == b'\n').count();
+                let read = &bytes[..length?];
+                seen += read.split(|byte| *byte == b'\n').count() - 1;
                 while seen >= lines && !waiting.is_empty() {
                     seen -= lines;
                     let _ = waiting.pop_front().map(|reply: Waiting| reply.send(()));

@@ -1,4 +1,4 @@
-//! The performance of a shared limiter, beside a bare script and beside redis_rate's script.
+//! The performance of a shared limiter, beside a bare script and beside that of `redis_rate`.
 //!
 //! ```sh
 //! cargo run --release -p decor-redis --example throughput

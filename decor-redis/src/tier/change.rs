@@ -159,7 +159,9 @@ impl State {
         let is_batch_over = inner.outbox.sent == 0;
         let settled = inner.outbox.take_settled();
         drop(inner);
-        settled.into_iter().for_each(|settled| settled.resolve(Ok(())));
+        for settled in settled {
+            settled.resolve(Ok(()));
+        }
         if is_batch_over {
             self.send_changes();
             self.go_on();
@@ -172,6 +174,8 @@ impl State {
         inner.outbox.landings = inner.outbox.landings.saturating_sub(1);
         let settled = inner.outbox.take_settled();
         drop(inner);
-        settled.into_iter().for_each(|settled| settled.resolve(Ok(())));
+        for settled in settled {
+            settled.resolve(Ok(()));
+        }
     }
 }

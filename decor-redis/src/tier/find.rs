@@ -40,20 +40,21 @@ impl<V> Look<V>
 where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    pub(super) fn new(state: &Arc<State>, key: &KeyBytes, encoded: Vec<u8>, resolver: Resolver<Found<V>>) -> Box<Self> {
+    pub(super) fn new(state: &Arc<State>, key: &KeyBytes, encoded: Vec<u8>, resolver: Resolver<Found<V>>) -> Self {
         let (state, key) = (Arc::downgrade(state), text::escaped(key));
-        Box::new(Self { state, key, encoded, resolver, has_waited: false, passes_over: false })
+        Self { state, key, encoded, resolver, has_waited: false, passes_over: false }
     }
 
     /// Looks as soon as the changes of this process are confirmed.
-    pub(super) fn begin(self: Box<Self>) {
-        let Some(state) = self.state.upgrade() else { return };
+    pub(super) fn begin(self) {
+        let look = Box::new(self);
+        let Some(state) = look.state.upgrade() else { return };
         if !state.shared.is_up() {
-            return self.give_up();
+            return look.give_up();
         }
         let mut inner = state.inner();
         if inner.generation.is_none() || !inner.outbox.is_empty() {
-            inner.held_back.push(self);
+            inner.held_back.push(look);
             drop(inner);
             // The store may have gone down before the look was there to hear of it.
             if !state.shared.is_up() {
@@ -61,7 +62,7 @@ where
             }
         } else {
             drop(inner);
-            self.look();
+            look.look();
         }
     }
 

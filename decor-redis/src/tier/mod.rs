@@ -62,8 +62,8 @@ const LOOK: Duration = Duration::from_millis(250);
 /// A second tier of a memo on a Redis, which all processes share that name it. Made by
 /// [`Redis::tier`](crate::Redis::tier), for [`MemoBuilder::tier`](decor::MemoBuilder::tier).
 ///
-/// Keys and values are `serde` types. Values are MessagePack with the names of fields, so a field
-/// may be added with `#[serde(default)]`. For other changes of a type, raise the
+/// Keys and values are `serde` types. Values are `MessagePack` with the names of fields, so a
+/// field may be added with `#[serde(default)]`. For other changes of a type, raise the
 /// [version](Self::version).
 ///
 /// # Examples
@@ -461,7 +461,9 @@ impl Listener for State {
         let waiting = std::mem::take(&mut inner.waiting);
         let held_back = std::mem::take(&mut inner.held_back);
         drop(inner);
-        settled.into_iter().for_each(|settled| settled.resolve(Err(self.down())));
+        for settled in settled {
+            settled.resolve(Err(self.down()));
+        }
         waiting.into_values().flatten().chain(held_back).for_each(Waiting::give_up);
         Pulse::deaf(&state, self.deaf_ttl);
     }

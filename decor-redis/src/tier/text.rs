@@ -2,8 +2,9 @@
 
 use decor::tier::KeyBytes;
 use serde::{Serialize, de::DeserializeOwned};
+use std::fmt::Write;
 
-/// MessagePack with the names of fields. Without the names, two fields that changed places would be
+/// `MessagePack` with the names of fields. Without the names, two fields that changed places would be
 /// read as each other.
 const FORMAT: u8 = b'1';
 
@@ -19,7 +20,8 @@ pub(super) fn escaped(key: &KeyBytes) -> String {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b':' | b'/' | b'@' => {
                 text.push(char::from(*byte));
             }
-            _ => text.push_str(&format!("%{byte:02X}")),
+            // Writing into a text never fails.
+            _ => write!(text, "%{byte:02X}").unwrap_or_default(),
         }
     }
     text
@@ -85,10 +87,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_damaged_value_is_none(at in 36_usize..60, bit in 0..8) {
+        fn a_damaged_value_is_none(at in 36_usize..60, bit in 0..8_u32) {
             let mut bytes = stored(&(1_u64, "text"));
             let at = at.min(bytes.len() - 1);
-            bytes[at] ^= 1 << bit;
+            bytes[at] ^= 1_u8 << bit;
             prop_assert_eq!(decoded::<(u64, String)>(b"key", &bytes), None);
         }
 
