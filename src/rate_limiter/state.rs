@@ -881,10 +881,11 @@ impl State {
         let demand = if self.is_answered_by_store() {
             // A call behind a full queue is due at once or not at all, which the store says.
             let latest = if is_full { self.now } else { latest.min(cut_off) };
-            if let Some(result) = self.decide_by_held(&counts, due, latest) {
+            let demand = Demand { counts, since: self.now, latest, lateness: 0, can_fail, is_full };
+            if let Some(result) = self.decide_by_held(&demand, due) {
                 return Admission::Done(result.map(|()| self.now));
             }
-            Demand { counts, since: self.now, latest, lateness: 0, can_fail, is_full }
+            demand
         } else {
             if let Some(result) = self.decide_at_once(can_fail, &counts, due, latest.min(cut_off)) {
                 return Admission::Done(result.map(|()| self.now));

@@ -73,3 +73,21 @@ async fn a_limiter_that_is_dropped_in_the_middle_of_a_request_is_gone() {
     next.acquire().await;
     assert_eq!(store.served(), 2, "the request of the limiter that was dropped, and one");
 }
+
+#[test]
+fn calls_go_on_in_a_second_runtime_after_the_first_was_dropped() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let store = FakeStore::new();
+    let limiter = closed(window(1, SECOND), &store);
+    let first = runtime();
+    first.block_on(limiter.acquire());
+    first.block_on(async { assert!(limiter.acquire().now_or_never().is_none()) });
+    first.block_on(async { sleep(ms(100)).await });
+    drop(first);
+    runtime().block_on(async {
+        sleep(ms(50)).await; // the driver of the store is gone with its runtime
+        let begun = Instant::now();
+        limiter.acquire().await;
+        assert!(begun.elapsed() <= 2 * SECOND, "{:?}", begun.elapsed());
+    });
+}

@@ -71,6 +71,9 @@ const TRIP_DECAY: Nanos = 8;
 /// that are about to leave cause this.
 const NOTHING_TO_ASK: Nanos = 10_000_000;
 
+/// Time after which a call of the store that has not come is asked for again.
+const OVERDUE: Nanos = 10_000_000;
+
 /// Shortest wait that is reported to a call, if no moment is known.
 const UNKNOWN_WAIT: Nanos = 1_000_000;
 
@@ -485,6 +488,10 @@ impl Purse {
     /// Returns the time after which the store has to call, if that is earlier than asked for
     /// before. `wake_at` is the moment at which a waiter has to be woken.
     pub(crate) fn plan_turn(&mut self, now: Nanos, wanted: &[u64; MAX_WINDOWS], wake_at: Nanos) -> Option<Duration> {
+        // The store may have lost a call, with the runtime that it had planned the call in.
+        while self.turns.last().is_some_and(|turn| turn.saturating_add(OVERDUE) < now) {
+            self.turns.pop();
+        }
         let next = self.next_ask(wanted).min(wake_at).max(now);
         if next == Nanos::MAX || self.turns.last().is_some_and(|turn| *turn <= next) {
             return None;
@@ -531,7 +538,9 @@ impl Purse {
         let refund = std::mem::take(&mut self.refund);
         // After a loss, the charges leave out what was given back.
         ask.refund = if self.is_forgotten { Counts::default() } else { refund };
-        ask.pause = self.pause_news.map(|until| Duration::from_nanos(until.saturating_sub(now)));
+        // A pause that has ended meanwhile is no news. Told, it would end the pauses of others.
+        let pause_news = self.pause_news.take().filter(|until| *until == 0 || *until > now);
+        ask.pause = pause_news.map(|until| Duration::from_nanos(until.saturating_sub(now)));
         ask.runs.clone_from(&runs);
         let fresh = self.limits.iter().map(|(_, period)| Ledger::new(*period)).collect();
         self.in_flight = Some(InFlight {
@@ -541,7 +550,7 @@ impl Purse {
             knows_epoch: ask.epoch.is_some(),
             unreported: std::mem::replace(&mut self.unreported, fresh),
             was_forgotten: std::mem::take(&mut self.is_forgotten),
-            pause_news: self.pause_news.take(),
+            pause_news,
         });
         self.asked_at = now;
         self.counts.asks += 1;

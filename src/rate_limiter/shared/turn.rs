@@ -139,8 +139,7 @@ impl State {
         self.quota.purse()?;
         let QueuedCall { ticket, demand } = call;
         if let Some(due) = self.queue.get_mut(ticket).and_then(|waiter| waiter.refused) {
-            let waiting = self.queue.len() - 1;
-            return Some(if demand.is_full { Error::QueueFull { waiting } } else { self.rate_limited(due) });
+            return Some(self.refusal(demand, self.queue.len() - 1, due));
         }
         let is_due = is_head && self.due_after(&Sums::default(), &demand.counts) <= self.now;
         self.error_while_down(demand.can_fail && !is_due, &demand.counts)
@@ -148,19 +147,20 @@ impl State {
 
     /// Admits or refuses a new call by the permits that are held; `None` if the store has to be
     /// asked, or if the call may wait until it is `due`.
-    pub(in crate::rate_limiter) fn decide_by_held(
-        &mut self,
-        counts: &Counts,
-        due: Nanos,
-        latest: Nanos,
-    ) -> Option<Result<(), Error>> {
-        if latest <= self.now {
+    pub(in crate::rate_limiter) fn decide_by_held(&mut self, demand: &Demand, due: Nanos) -> Option<Result<(), Error>> {
+        if demand.latest <= self.now {
             let front = self.front(self.queue.iter());
-            if self.leaves_room(&front, counts) {
-                self.take(counts);
+            if self.leaves_room(&front, &demand.counts) {
+                self.take(&demand.counts);
                 return Some(Ok(()));
             }
         }
-        (due < Nanos::MAX && due > latest).then(|| self.refuse(self.rate_limited(due)))
+        let is_too_late = due < Nanos::MAX && due > demand.latest;
+        is_too_late.then(|| self.refuse(self.refusal(demand, self.queue.len(), due)))
+    }
+
+    /// The error of a call that the store would admit at this moment, which is too late for it.
+    fn refusal(&self, demand: &Demand, waiting: usize, due: Nanos) -> Error {
+        if demand.is_full { Error::QueueFull { waiting } } else { self.rate_limited(due) }
     }
 }

@@ -375,4 +375,19 @@ fn the_store_is_asked_to_call_only_earlier_than_before() {
     assert_eq!(plan(60, 100), None, "that of 100 is still to come");
     assert_eq!(plan(100, 120), Some(20));
     assert_eq!(plan(200, 150), Some(0), "overdue");
+    let mut purse = purse;
+    assert_eq!(purse.plan_turn(MS, &none, MS), None, "asked for already, for 200");
+    assert_eq!(purse.plan_turn(200 + OVERDUE, &none, MS), None);
+    assert_eq!(purse.plan_turn(201 + OVERDUE, &none, MS), Some(Duration::ZERO), "lost");
+}
+
+#[test]
+fn a_pause_that_has_ended_before_it_could_be_told_is_no_news() {
+    for (until, told) in [(0, Some(Duration::ZERO)), (50 * MS, None), (150 * MS, Some(Duration::from_millis(50)))] {
+        let mut purse = purse(OnFailure::Closed);
+        purse.tell_pause(until);
+        let batch = purse.begin_ask(100 * MS, &[0; MAX_WINDOWS]).unwrap();
+        let ask = purse.ask(100 * MS, &[0; MAX_WINDOWS], batch).unwrap();
+        assert_eq!(ask.pause, told);
+    }
 }
