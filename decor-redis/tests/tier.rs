@@ -399,8 +399,7 @@ async fn no_process_reads_what_it_has_removed() {
         .map(|(task, process)| {
             let truth = truth.clone();
             tokio::spawn(async move {
-                let mut calls = 0;
-                for n in task.. {
+                for (calls, n) in (task..).enumerate() {
                     if Instant::now() > end {
                         return calls;
                     }
@@ -410,9 +409,9 @@ async fn no_process_reads_what_it_has_removed() {
                         // A writer: changes the truth, and then tells the memo.
                         let newer = cell.fetch_add(1, SeqCst) + 1;
                         if n % 5 == 0 {
-                            process.memo.clear()
+                            process.memo.clear();
                         } else {
-                            process.memo.invalidate(&key)
+                            process.memo.invalidate(&key);
                         }
                         process.memo.settled().await.unwrap();
                         let seen = read(&process, key, &truth).await;
@@ -420,7 +419,6 @@ async fn no_process_reads_what_it_has_removed() {
                     } else {
                         read(&process, key, &truth).await;
                     }
-                    calls += 1;
                     sleep(ms(1)).await;
                 }
                 unreachable!("the loop has no end")
