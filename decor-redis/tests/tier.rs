@@ -107,7 +107,8 @@ async fn each_cold_key_is_loaded_once_by_all_processes() {
 #[tokio::test]
 async fn a_leader_that_is_dropped_gives_its_lease_up() {
     let Some(server) = Server::start(&[]) else { return skip("a_leader_that_is_dropped") };
-    let [a, b] = Process::two(&server);
+    // A lease that would run out too late.
+    let [a, b] = Process::several(&server, 2, MINUTE, 2 * LONG).try_into().ok().unwrap();
     let leads = tokio::spawn({
         let a = a.clone();
         async move { a.get(7, LONG).await }

@@ -232,18 +232,6 @@ where
         let mut this = self.project();
         let core = this.memo.core();
         loop {
-            if let StateProj::Asking { asking, .. } = this.state.as_mut().project() {
-                let found = ready!(asking.poll(cx));
-                let StateReplaced::Asking { begin, callable, args, asking } =
-                    this.state.as_mut().project_replace(State::Ended)
-                else {
-                    unreachable!("matched above");
-                };
-                match asking.take(found) {
-                    Asked::Answered(value, outcome) => return Poll::Ready(answer(value, outcome)),
-                    Asked::Lead(leader) => this.state.set(State::Loading(begin(leader, callable, args))),
-                }
-            }
             let found = match this.state.as_mut().project() {
                 StateProj::Start { args, options, .. } => {
                     options.by.look_up(Clock::Task, args, this.memo).map(hit).map_err(Some)
@@ -260,7 +248,19 @@ where
                     };
                     Ok(output)
                 }
-                StateProj::Asking { .. } => unreachable!("asked above"),
+                StateProj::Asking { asking, .. } => {
+                    let found = ready!(asking.poll(cx));
+                    let StateReplaced::Asking { begin, callable, args, asking } =
+                        this.state.as_mut().project_replace(State::Ended)
+                    else {
+                        unreachable!("matched above");
+                    };
+                    match asking.take(found) {
+                        Asked::Answered(value, outcome) => return Poll::Ready(answer(value, outcome)),
+                        Asked::Lead(leader) => this.state.set(State::Loading(begin(leader, callable, args))),
+                    }
+                    continue;
+                }
                 StateProj::Ended => panic!("`MemoizedFuture` polled after it completed"),
             };
             let key = match found {
