@@ -60,7 +60,7 @@ impl Redis {
     /// let error = Redis::open("redis://:secret@").unwrap_err();
     /// assert!(error.to_string().starts_with("`url` is a URL with no host, but must be redis"));
     /// ```
-    pub fn open(url: &str) -> Result<Self, ConfigError> {
+    pub fn open(url: impl Into<String>) -> Result<Self, ConfigError> {
         Self::builder(url).try_build()
     }
 

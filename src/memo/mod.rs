@@ -1,5 +1,6 @@
 //! The shared memo. For each key one call at a time loads the value, and all calls share it.
 
+mod asking;
 mod bound;
 mod builder;
 mod cacheable;
@@ -32,6 +33,7 @@ mod state;
 mod stats;
 mod tags;
 mod tier;
+mod tiered;
 mod word;
 
 pub use builder::MemoBuilder;
@@ -58,8 +60,8 @@ pub(crate) use options::Options;
 pub(crate) use state::Core;
 pub(crate) use word::Word;
 
+use asking::{Asked, Asking};
 use contact::Contact;
 use flight::{Joined, LoadOutcome};
 use key::ArgsAsKey;
 use leader::Leader;
-use tier::{Asked, Asking};

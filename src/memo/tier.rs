@@ -1,21 +1,8 @@
 //! A second tier of a memo, which several processes share.
 
-use super::{
-    cacheable::Value,
-    key::Key,
-    key_bytes::{KeyBytes, Recorded},
-    leader::Leader,
-    promise::Promise,
-    state::Core,
-};
-use crate::{Error, clock::nanos, layer::MemoOutcome, sync::Arc};
-use std::{
-    fmt,
-    hash::Hash,
-    sync::Weak,
-    task::{Context, Poll},
-    time::Duration,
-};
+use super::{key_bytes::KeyBytes, promise::Promise};
+use crate::{Error, clock::nanos, sync::Arc};
+use std::{fmt, time::Duration};
 
 /// A second tier of a memo: a store that several processes share, such as a Redis.
 ///
@@ -185,105 +172,6 @@ pub struct TierCounts {
     pub undecodable: u64,
     /// `false` while the tier is down.
     pub is_up: bool,
-}
-
-/// The line from a tier to a memo.
-struct Line<K, V>(Weak<Core<K, V>>);
-
-impl<K: Key, V: Value> TieredMemo for Line<K, V> {
-    fn invalidate(&self, key: &KeyBytes) {
-        if let Some(core) = self.0.upgrade() {
-            core.invalidate_recorded(key);
-        }
-    }
-
-    fn invalidate_all(&self) {
-        if let Some(core) = self.0.upgrade() {
-            core.forget_all();
-        }
-    }
-}
-
-impl<K, V> fmt::Debug for Line<K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TieredMemo")
-    }
-}
-
-/// A call that asks the tier, before it loads.
-pub(crate) struct Asking<K: Eq + Hash, V> {
-    leader: Leader<K, V>,
-    promise: Promise<Found<V>>,
-}
-
-/// The end of an asking.
-pub(crate) enum Asked<K: Eq + Hash, V> {
-    Answered(V, MemoOutcome),
-    Lead(Leader<K, V>),
-}
-
-impl<K: Key, V: Value> Leader<K, V> {
-    /// Asks the tier; gives the leader back if there is none.
-    pub(crate) fn ask(self) -> Result<Box<Asking<K, V>>, Self> {
-        match self.tier() {
-            Some(tier) => {
-                let promise = tier.find(self.key());
-                Ok(Box::new(Asking { leader: self, promise }))
-            }
-            None => Err(self),
-        }
-    }
-}
-
-impl<K: Key, V: Value> Asking<K, V> {
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Found<V>> {
-        let promise = std::pin::Pin::new(&mut self.promise);
-        std::future::Future::poll(promise, cx).map(|found| found.unwrap_or(Found::Alone))
-    }
-
-    pub(crate) fn take(self, found: Found<V>) -> Asked<K, V> {
-        let mut leader = self.leader;
-        match found {
-            Found::Fresh { value, left } => {
-                leader.found(&value, left);
-                Asked::Answered(value, MemoOutcome::Hit)
-            }
-            Found::Stale(value) => {
-                leader.found_stale(&value);
-                Asked::Answered(value, MemoOutcome::Stale)
-            }
-            Found::Lead(lease) => {
-                leader.holds(lease);
-                Asked::Lead(leader)
-            }
-            Found::Alone => {
-                leader.is_alone();
-                Asked::Lead(leader)
-            }
-        }
-    }
-}
-
-impl<K: Key, V: Value> Core<K, V> {
-    pub(super) fn attach_to_tier(self: &Arc<Self>) {
-        if let Some(tier) = &self.settings.closures.tier {
-            tier.attach(Arc::new(Line(Arc::downgrade(self))));
-        }
-    }
-
-    /// Removes the value of a key that another process has changed.
-    fn invalidate_recorded(&self, key: &KeyBytes) {
-        let key = Recorded(key);
-        let hash = self.index.hash(&key);
-        let mut shard = self.index.write(hash);
-        let flight = shard.take_flight_like(hash, &key);
-        let entry = shard.take(hash, &key);
-        if let Some(entry) = &entry {
-            self.forget(entry);
-        }
-        drop(shard);
-        drop((flight, entry));
-    }
 }
 
 impl Keep {
