@@ -326,8 +326,8 @@ impl<K: Key, V: Value> Core<K, V> {
         drop((flight, entry));
     }
 
-    /// Tells the tier that a value has changed. Comes before the removal of the value here: the tier
-    /// answers no call of this process between the two, so none keeps the earlier value.
+    /// Tells the tier that a value has changed. Comes before the removal of the value here: the
+    /// tier answers no call of this process between the two, so none keeps the earlier value.
     pub(super) fn tell_tier<Q: Hash + ?Sized>(&self, key: &Q) {
         if let Some(tier) = &self.settings.closures.tier {
             tier.invalidate(&KeyBytes::of(key));

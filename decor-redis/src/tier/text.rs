@@ -4,8 +4,8 @@ use decor::tier::KeyBytes;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Write;
 
-/// `MessagePack` with the names of fields. Without the names, two fields that changed places would be
-/// read as each other.
+/// `MessagePack` with the names of fields. Without the names, two fields that changed places would
+/// be read as each other.
 const FORMAT: u8 = b'1';
 
 /// Length of the part that the scripts write: until when a value is fresh, and its generation.
