@@ -40,6 +40,11 @@ pub(super) struct Demand {
     /// Nanoseconds beyond `latest` by which timers may delay the turn; 0 if the turn was only
     /// estimated.
     pub(super) lateness: Nanos,
+}
+
+/// The calls that a store may refuse. Not part of the demand, which each call carries.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Manner {
     /// `true` if the call can return an error.
     pub(super) can_fail: bool,
     /// `true` if the queue was full when the call came. Only a call that asks the store waits then,
@@ -85,6 +90,8 @@ pub(super) struct Queue {
 pub(super) struct Waiter {
     pub(super) waker: Waker,
     pub(super) demand: Demand,
+    /// Set by a shared limiter only.
+    pub(super) manner: Manner,
     /// The moment at which the waiter checks the queue again without being woken.
     pub(super) recheck_at: Nanos,
     /// The moment at which the waiter was woken with its permits free; `None` if it was not woken,
@@ -99,7 +106,8 @@ pub(super) struct Waiter {
 impl Waiter {
     fn new(waker: &Waker, demand: Demand) -> Self {
         let (recheck_at, woken_at, asked, refused) = (Nanos::MAX, None, None, None);
-        Self { waker: waker.clone(), demand, recheck_at, woken_at, asked, refused }
+        let (waker, manner) = (waker.clone(), Manner::default());
+        Self { waker, demand, manner, recheck_at, woken_at, asked, refused }
     }
 
     fn is_heavy(&self) -> bool {
@@ -419,7 +427,7 @@ mod tests {
     }
 
     fn demand_of(permits: u32, since: Nanos) -> Demand {
-        Demand { counts: [permits; 4], since, latest: Nanos::MAX, lateness: 0, can_fail: false, is_full: false }
+        Demand { counts: [permits; 4], since, latest: Nanos::MAX, lateness: 0 }
     }
 
     fn sums(permits: u64) -> Sums {

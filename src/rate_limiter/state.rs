@@ -73,7 +73,7 @@
 
 use super::{
     fast_path::FastPath,
-    queue::{Demand, Queue, Ticket, Waiter},
+    queue::{Demand, Manner, Queue, Ticket, Waiter},
     shared::Store,
     stats::{Counted, RateLimiterStats},
 };
@@ -411,7 +411,11 @@ impl Core {
 
     pub(super) fn recheck(&self, clock: Clock, call: &QueuedCall, request: &Request, waker: &Waker) -> Admission {
         self.with_state(clock, |state, after| {
-            if state.is_closed { state.refuse_for_good(request) } else { state.recheck(call, waker, after) }
+            if state.is_closed {
+                state.refuse_for_good(request)
+            } else {
+                state.recheck(call, request.can_fail, waker, after)
+            }
         })
     }
 
@@ -878,11 +882,12 @@ impl State {
         let cut_off = left.map_or(Nanos::MAX, |left| self.now.saturating_add(nanos(left)));
         let can_fail = request.can_fail;
         let is_full = can_fail && self.bounds.max_waiting.is_some_and(|most| self.queue.len() >= most);
+        let manner = Manner { can_fail, is_full };
         let demand = if self.is_answered_by_store() {
             // A call behind a full queue is due at once or not at all, which the store says.
             let latest = if is_full { self.now } else { latest.min(cut_off) };
-            let demand = Demand { counts, since: self.now, latest, lateness: 0, can_fail, is_full };
-            if let Some(result) = self.decide_by_held(&demand, due) {
+            let demand = Demand { counts, since: self.now, latest, lateness: 0 };
+            if let Some(result) = self.decide_by_held(&demand, manner, due) {
                 return Admission::Done(result.map(|()| self.now));
             }
             demand
@@ -891,7 +896,7 @@ impl State {
                 return Admission::Done(result.map(|()| self.now));
             }
             let lateness = if latest == Nanos::MAX { 0 } else { self.lateness(&counts, due) };
-            Demand { counts, since: self.now, latest, lateness, can_fail, is_full }
+            Demand { counts, since: self.now, latest, lateness }
         };
         let ticket = match came {
             None => self.queue.join(waker, demand),
@@ -904,8 +909,8 @@ impl State {
             }
         };
         let call = QueuedCall { ticket, demand };
-        if let Some(purse) = self.quota.purse_mut() {
-            purse.joined(demand.latest < Nanos::MAX);
+        if self.quota.purse().is_some() {
+            self.joined_to_ask(&call, manner);
             return Admission::Queued(call, Nanos::MAX);
         }
         let recheck_at = self.set_recheck(&call, self.next_check(&call));
@@ -940,7 +945,7 @@ impl State {
         if has_patience(due) { None } else { Some(self.refuse(self.rate_limited(due))) }
     }
 
-    fn recheck(&mut self, call: &QueuedCall, waker: &Waker, after: &mut Aftermath) -> Admission {
+    fn recheck(&mut self, call: &QueuedCall, can_fail: bool, waker: &Waker, after: &mut Aftermath) -> Admission {
         let QueuedCall { ticket, demand } = call;
         if self.queue.check_in(ticket, demand, waker, &mut after.stale) {
             self.disturb();
@@ -949,7 +954,7 @@ impl State {
             self.wake_or_skip_head(after);
         }
         let is_head = self.queue.is_head(ticket);
-        if let Some(error) = self.refusal_of_store(call, is_head) {
+        if let Some(error) = self.refusal_of_store(call, can_fail, is_head) {
             self.remove(ticket, after);
             return Admission::Done(self.refuse(error).map(|()| self.now));
         }
@@ -1028,11 +1033,14 @@ impl State {
     }
 
     /// The moment at which the head has to be woken or skipped; `Nanos::MAX` if it is not known.
+    ///
+    /// A head that was woken is skipped only while it is due. If its permits have lapsed, it is
+    /// looked at when it is due again.
     pub(super) fn head_wakes_at(&self) -> Nanos {
-        match self.queue.head().map(|head| head.woken_at) {
-            None => Nanos::MAX,
-            Some(Some(woken_at)) => woken_at.saturating_add(HEAD_GRACE),
-            Some(None) => self.head_due().unwrap_or(Nanos::MAX),
+        let (Some(due), Some(head)) = (self.head_due(), self.queue.head()) else { return Nanos::MAX };
+        match head.woken_at {
+            Some(woken_at) if due <= self.now => woken_at.saturating_add(HEAD_GRACE),
+            _ => due,
         }
     }
 

@@ -97,3 +97,20 @@ async fn a_waiter_that_is_not_polled_is_skipped_after_10_ms() {
     silent.await; // in its own time, by the other permit
     assert_eq!(begun.elapsed(), ms(2 + 10));
 }
+
+/// The permits of a silent waiter lapse before it is skipped. The store must not be asked to call
+/// all the time until then.
+#[tokio::test(start_paused = true)]
+async fn a_silent_waiter_with_lapsed_permits_keeps_no_thread_busy() {
+    let store = FakeStore::new();
+    let limiter = closed(window(1, SECOND).slack(ms(2)), &store);
+    let mut silent = Box::pin(limiter.acquire());
+    assert!((&mut silent).now_or_never().is_none());
+    sleep(ms(500)).await;
+    assert_eq!((limiter.stats().lapsed, limiter.stats().skipped), (1, 0));
+    sleep(ms(600)).await; // due again at 1,002 ms, and still silent
+    assert_eq!(limiter.stats().skipped, 1);
+    let begun = Instant::now();
+    silent.await;
+    assert!(begun.elapsed() <= ms(1_100), "{:?}", begun.elapsed());
+}

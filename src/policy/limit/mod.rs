@@ -210,21 +210,23 @@ impl Quota {
     /// this path.
     #[inline]
     pub(crate) fn try_take(&mut self, now: Nanos, permits: &Permits) -> bool {
-        let Some(counts) = permits.fitting(self.windows()) else { return false };
         match self {
             Self::Windows(logs) => {
+                let Some(counts) = permits.fitting(logs.len()) else { return false };
                 let mut each = logs.iter_mut().zip(counts);
                 let free = each.all(|(log, &count)| {
                     log.expire_for_good(now);
                     log.has_free(count)
                 });
                 if free {
-                    self.take(now, now, counts);
+                    for (log, &count) in logs.iter_mut().zip(counts) {
+                        log.take(now, count);
+                    }
                 }
                 free
             }
-            Self::Paced(pacer) => pacer.try_take(now, counts[0]),
-            Self::Shared(purse) => purse.try_take(now, counts),
+            Self::Paced(pacer) => permits.fitting(1).is_some_and(|counts| pacer.try_take(now, counts[0])),
+            Self::Shared(purse) => purse.try_take(now, permits),
         }
     }
 

@@ -40,7 +40,7 @@ use super::{
 use crate::{
     ConfigError, Name,
     clock::{Nanos, nanos},
-    policy::{Counts, MAX_WINDOWS},
+    policy::{Counts, MAX_WINDOWS, Permits},
 };
 use std::time::Duration;
 
@@ -307,9 +307,11 @@ impl Purse {
 
     // ---- decisions on calls ----
 
-    /// Takes the permits of a call, if it can go now.
-    #[inline]
-    pub(crate) fn try_take(&mut self, now: Nanos, counts: &Counts) -> bool {
+    /// Takes the permits of a call, if it can go now. Out of line, as all decisions, so that a
+    /// limit of this process alone does not carry their code.
+    #[inline(never)]
+    pub(crate) fn try_take(&mut self, now: Nanos, permits: &Permits) -> bool {
+        let Some(counts) = permits.fitting(self.windows()) else { return false };
         let counts = only_windows(counts, self.windows());
         if !self.is_down() {
             let is_held = self.held.try_take(now, &counts);
@@ -328,6 +330,7 @@ impl Purse {
 
     /// Moment at which a call is due after calls that take `ahead`. `now` or earlier means now, and
     /// `Nanos::MAX` that the store has to be asked.
+    #[inline(never)]
     pub(crate) fn due_after(&self, now: Nanos, ahead: &[u64; MAX_WINDOWS], counts: &Counts) -> Nanos {
         let counts = &only_windows(counts, self.windows());
         let needed = std::array::from_fn(|window| ahead[window].saturating_add(counts[window].into()));
@@ -342,6 +345,7 @@ impl Purse {
 
     /// Takes the permits of a call that is due: permits that are held, or, while the store is down,
     /// permits that this process gives itself.
+    #[inline(never)]
     pub(crate) fn take(&mut self, now: Nanos, counts: &Counts) {
         let counts = only_windows(counts, self.windows());
         if !self.held.try_take(now, &counts) {

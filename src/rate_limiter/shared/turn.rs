@@ -7,7 +7,7 @@ use crate::{
     clock::{Nanos, nanos},
     policy::{Answer, Answered, Ask, Counts, OnFailure, Place, Purse, Sums},
     rate_limiter::{
-        queue::Demand,
+        queue::{Demand, Manner},
         state::{Aftermath, QueuedCall, State},
     },
 };
@@ -109,7 +109,7 @@ impl State {
         let Some(purse) = self.quota.purse().filter(|purse| purse.is_down()) else { return };
         let now = self.now;
         for waiter in self.queue.iter_mut().filter(|waiter| waiter.woken_at.is_none()) {
-            let Demand { can_fail, latest, counts, .. } = &waiter.demand;
+            let (Demand { latest, counts, .. }, can_fail) = (&waiter.demand, &waiter.manner.can_fail);
             let is_late = *latest <= now && matches!(purse.on_failure(), OnFailure::Local { .. });
             if is_late || (*can_fail && purse.refuses(counts)) {
                 waiter.woken_at = Some(now);
@@ -135,19 +135,31 @@ impl State {
 
     /// The error of a waiter that the store has refused, or that is refused because the store is
     /// down.
-    pub(in crate::rate_limiter) fn refusal_of_store(&mut self, call: &QueuedCall, is_head: bool) -> Option<Error> {
+    pub(in crate::rate_limiter) fn refusal_of_store(
+        &mut self,
+        call: &QueuedCall,
+        can_fail: bool,
+        is_head: bool,
+    ) -> Option<Error> {
         self.quota.purse()?;
         let QueuedCall { ticket, demand } = call;
-        if let Some(due) = self.queue.get_mut(ticket).and_then(|waiter| waiter.refused) {
-            return Some(self.refusal(demand, self.queue.len() - 1, due));
+        let waiter = self.queue.get_mut(ticket)?;
+        waiter.manner.can_fail = can_fail; // unknown, if the waiter was skipped and has come back
+        if let (Some(due), manner) = (waiter.refused, waiter.manner) {
+            return Some(self.refusal(manner, self.queue.len() - 1, due));
         }
         let is_due = is_head && self.due_after(&Sums::default(), &demand.counts) <= self.now;
-        self.error_while_down(demand.can_fail && !is_due, &demand.counts)
+        self.error_while_down(can_fail && !is_due, &demand.counts)
     }
 
     /// Admits or refuses a new call by the permits that are held; `None` if the store has to be
     /// asked, or if the call may wait until it is `due`.
-    pub(in crate::rate_limiter) fn decide_by_held(&mut self, demand: &Demand, due: Nanos) -> Option<Result<(), Error>> {
+    pub(in crate::rate_limiter) fn decide_by_held(
+        &mut self,
+        demand: &Demand,
+        manner: Manner,
+        due: Nanos,
+    ) -> Option<Result<(), Error>> {
         if demand.latest <= self.now {
             let front = self.front(self.queue.iter());
             if self.leaves_room(&front, &demand.counts) {
@@ -156,11 +168,21 @@ impl State {
             }
         }
         let is_too_late = due < Nanos::MAX && due > demand.latest;
-        is_too_late.then(|| self.refuse(self.refusal(demand, self.queue.len(), due)))
+        is_too_late.then(|| self.refuse(self.refusal(manner, self.queue.len(), due)))
     }
 
     /// The error of a call that the store would admit at this moment, which is too late for it.
-    fn refusal(&self, demand: &Demand, waiting: usize, due: Nanos) -> Error {
-        if demand.is_full { Error::QueueFull { waiting } } else { self.rate_limited(due) }
+    fn refusal(&self, manner: Manner, waiting: usize, due: Nanos) -> Error {
+        if manner.is_full { Error::QueueFull { waiting } } else { self.rate_limited(due) }
+    }
+
+    /// Notes that a call waits for the store.
+    pub(in crate::rate_limiter) fn joined_to_ask(&mut self, call: &QueuedCall, manner: Manner) {
+        if let Some(waiter) = self.queue.get_mut(&call.ticket) {
+            waiter.manner = manner;
+        }
+        if let Some(purse) = self.quota.purse_mut() {
+            purse.joined(call.demand.latest < Nanos::MAX);
+        }
     }
 }

@@ -251,7 +251,7 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
                     purse.clone().due_after(naive.now, &[0; MAX_WINDOWS], &both(permits)) <= naive.now,
                     is_held || is_alone
                 );
-                prop_assert_eq!(purse.try_take(naive.now, &both(permits)), is_held || is_alone);
+                prop_assert_eq!(purse.try_take(naive.now, &permits.into()), is_held || is_alone);
                 if is_held {
                     naive.take(permits);
                     naive.note_use(permits, true);
@@ -322,6 +322,17 @@ fn a_report_has_at_most_64_entries_for_each_window_and_no_permit_less() {
         // The entry has the moment of its last permit.
         assert_eq!(charge.stamp, i64::from(before - 1) * 1_000 - 900_000);
     }
+}
+
+#[test]
+fn a_moment_in_a_report_is_rounded_up_to_a_thousandth_of_the_period() {
+    let mut purse = purse(OnFailure::Closed);
+    purse.charge(MS + 1, &both(1));
+    purse.charge(2 * MS, &both(1));
+    let batch = purse.begin_ask(60 * MS, &[0; MAX_WINDOWS]).unwrap();
+    let ask = purse.ask(60 * MS, &[0; MAX_WINDOWS], batch).unwrap();
+    let charge = |permits| Charge { permits, stamp: -58_000 };
+    assert_eq!(ask.charges, [charge([2, 0, 0, 0]), charge([0, 2, 0, 0])]);
 }
 
 #[test]
