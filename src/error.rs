@@ -442,7 +442,16 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(crate) fn new(setting: &'static str, value: impl fmt::Display, allowed: &'static str) -> Self {
+    /// Makes an error for a setting of another crate. The value is shown, so it must be no
+    /// password.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = decor::ConfigError::new("timeout", "0ns", "longer than zero");
+    /// assert_eq!(error.to_string(), "`timeout` is 0ns, but must be longer than zero");
+    /// ```
+    pub fn new(setting: &'static str, value: impl fmt::Display, allowed: &'static str) -> Self {
         Self { setting, value: value.to_string(), allowed }
     }
 

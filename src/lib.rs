@@ -652,6 +652,13 @@ pub mod stream {
     pub use crate::decorators::stream::{rate_limited::RateLimited, timeout_each::TimeoutEach};
 }
 
+/// The parts of a memo's second tier, which several processes share, for the author of one. See
+/// [`MemoTier`](tier::MemoTier).
+#[cfg(feature = "memo")]
+pub mod tier {
+    pub use crate::memo::{Found, Keep, KeyBytes, Lease, MemoTier, Promise, Resolver, TierCounts, TieredMemo, promise};
+}
+
 /// The parts of a limit that several processes share through a store, for the author of a store.
 ///
 /// [`RateLimiterBuilder::shared`] says what such a limit does. [`SharedQuota`](shared::SharedQuota)

@@ -8,6 +8,7 @@ use super::{
     key::Key,
     settings::{Closures, IsNegative, Settings, TagsBy, TtlBy, ValidWhile, Weigher},
     state::Core,
+    tier::MemoTier,
 };
 use crate::{ConfigError, RetryPolicy, error::or_panic, sync::Arc};
 use std::{fmt, time::Duration};
@@ -91,6 +92,7 @@ impl<K: Key, V: Value> Memo<K, V> {
 /// | [`stale_while_revalidate`](Self::stale_while_revalidate) | off | time for which an expired value is served while it is refreshed |
 /// | [`stale_on_error`](Self::stale_on_error) | off | time for which an expired value is served if loading fails |
 /// | [`refresh_backoff`](Self::refresh_backoff) | 1 s, doubled up to 1 min | delay after a failed refresh before the next one |
+/// | [`tier`](Self::tier) | none | a store that several processes share |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MemoBuilder<K, V> {
     /// The settings that are plain values. Its `refresh_backoff` has no effect.
@@ -101,6 +103,7 @@ pub struct MemoBuilder<K, V> {
     tags_by: Option<TagsBy<K, V>>,
     valid_while: Option<ValidWhile<K, V>>,
     refresh_backoff: Option<RetryPolicy>,
+    tier: Option<Arc<dyn MemoTier<K, V>>>,
 }
 
 impl<K, V> MemoBuilder<K, V> {
@@ -113,6 +116,7 @@ impl<K, V> MemoBuilder<K, V> {
             tags_by: None,
             valid_while: None,
             refresh_backoff: None,
+            tier: None,
         }
     }
 
@@ -626,6 +630,28 @@ impl<K, V> TryFrom<MemoConfig> for MemoBuilder<K, V> {
 }
 
 impl<K: Key, V: Value> MemoBuilder<K, V> {
+    /// Puts a second tier behind the memo: a store that several processes share, such as a Redis.
+    /// For each key, one process loads the value, and the others get it from the tier.
+    ///
+    /// A load that another process has invalidated, or one that was stopped for too long, does not
+    /// reach the tier. An [`invalidate`](Memo::invalidate), an [`insert`](Memo::insert) and a
+    /// [`clear`](Memo::clear) reach all processes, by the tier's messages; see
+    /// [`settled`](Memo::settled). While the tier is down, each process loads for itself.
+    ///
+    /// The call that refreshes a value waits for it, also with
+    /// [`.detached()`](crate::Memoized::detached), because it asks the tier first.
+    /// [`invalidate_where`](Memo::invalidate_where) and
+    /// [`invalidate_tag`](Memo::invalidate_tag) know only the values of this process. A
+    /// [`refresh`](Memo::refresh) removes the value from the tier.
+    ///
+    /// # Examples
+    ///
+    /// See [`MemoTier`].
+    pub fn tier(mut self, tier: impl MemoTier<K, V>) -> Self {
+        self.tier = Some(Arc::new(tier));
+        self
+    }
+
     /// Builds the memo.
     ///
     /// # Panics
@@ -660,11 +686,13 @@ impl<K: Key, V: Value> MemoBuilder<K, V> {
     /// assert_eq!(error.to_string(), "`capacity` is 0, but must be at least 1");
     /// ```
     pub fn try_build(self) -> Result<Memo<K, V>, ConfigError> {
-        let Self { config, ttl_by, negative, weigher, tags_by, valid_while, refresh_backoff } = self;
+        let Self { config, ttl_by, negative, weigher, tags_by, valid_while, refresh_backoff, tier } = self;
         config.check_beside(negative.map(|(_, ttl)| ttl), ttl_by.is_some())?;
-        let closures = Closures { ttl_by, negative, weigher, tags_by, valid_while };
+        let closures = Closures { ttl_by, negative, weigher, tags_by, valid_while, tier };
         let settings = Settings::new(&config, refresh_backoff, closures);
-        Ok(Memo { core: Arc::new(Core::new(settings)) })
+        let core = Arc::new(Core::new(settings));
+        core.attach_to_tier();
+        Ok(Memo { core })
     }
 }
 

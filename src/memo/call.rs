@@ -4,9 +4,9 @@
 //! tasks and for threads.
 
 use super::{
-    BlockingLoad, Cacheable, Contact, Core, Detached, DetachedLoad, ErrorSharing, FixedKey, IsolatedErrors, Joined,
-    Key, KeySource, Leader, Load, LoadMode, LoadOutcome, Memo, Options, ReportedErrors, Running, RunningBlocking,
-    SharedErrors, Value, load::in_background,
+    Asked, Asking, BlockingLoad, Cacheable, Contact, Core, Detached, DetachedLoad, ErrorSharing, FixedKey,
+    IsolatedErrors, Joined, Key, KeySource, Leader, Load, LoadMode, LoadOutcome, Memo, Options, ReportedErrors,
+    Running, RunningBlocking, SharedErrors, Value, load::in_background,
 };
 use crate::{
     call::{CallableOnce, blocking},
@@ -78,6 +78,13 @@ enum State<C, Args, L, K: Eq + Hash, V, O> {
         args: Args,
         key: K,
         joined: Joined<V>,
+    },
+    /// Asks the memo's tier, before the call loads.
+    Asking {
+        begin: Begin<C, Args, L, K, V>,
+        callable: C,
+        args: Args,
+        asking: Box<Asking<K, V>>,
     },
     Loading(#[pin] L),
     Ended,
@@ -241,6 +248,19 @@ where
                     };
                     Ok(output)
                 }
+                StateProj::Asking { asking, .. } => {
+                    let found = ready!(asking.poll(cx));
+                    let StateReplaced::Asking { begin, callable, args, asking } =
+                        this.state.as_mut().project_replace(State::Ended)
+                    else {
+                        unreachable!("matched above");
+                    };
+                    match asking.take(found) {
+                        Asked::Answered(value, outcome) => return Poll::Ready(answer(value, outcome)),
+                        Asked::Lead(leader) => this.state.set(State::Loading(begin(leader, callable, args))),
+                    }
+                    continue;
+                }
                 StateProj::Ended => panic!("`MemoizedFuture` polled after it completed"),
             };
             let key = match found {
@@ -262,7 +282,10 @@ where
             match contact {
                 Contact::Hit(value, outcome) => return Poll::Ready(answer(value, outcome)),
                 Contact::Join(key, joined) => this.state.set(State::Joined { begin, callable, args, key, joined }),
-                Contact::Lead(leader) => this.state.set(State::Loading(begin(leader, callable, args))),
+                Contact::Lead(leader) => this.state.set(match leader.ask() {
+                    Ok(asking) => State::Asking { begin, callable, args, asking },
+                    Err(leader) => State::Loading(begin(leader, callable, args)),
+                }),
                 Contact::Refresh(value, outcome, leader) => {
                     in_background(|| drop(begin(leader, callable, args)));
                     return Poll::Ready(answer(value, outcome));
@@ -327,6 +350,13 @@ where
         match contact {
             Contact::Hit(value, outcome) => return answer(value, outcome),
             Contact::Lead(leader) => {
+                let leader = match leader.ask() {
+                    Ok(asking) => match ask_blocking(*asking) {
+                        Asked::Answered(value, outcome) => return answer(value, outcome),
+                        Asked::Lead(leader) => leader,
+                    },
+                    Err(leader) => leader,
+                };
                 thread::unwind_if_cancelled();
                 return R::run(load(leader));
             }
@@ -348,11 +378,21 @@ where
     }
 }
 
+/// Asks the memo's tier by blocking the thread.
+fn ask_blocking<K: Key, V: Value>(mut asking: Asking<K, V>) -> Asked<K, V> {
+    let found = thread::block_until(|waker| match asking.poll(&mut Context::from_waker(waker)) {
+        Poll::Ready(found) => thread::Progress::Ready(found),
+        Poll::Pending => thread::Progress::wake_me(None),
+    });
+    asking.take(found)
+}
+
 impl<C, Args, L, K: Eq + Hash, V, O> fmt::Debug for MemoizedFuture<C, Args, L, K, V, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::Start { .. } => "Start",
             State::Joined { .. } => "Joined",
+            State::Asking { .. } => "Asking",
             State::Loading(_) => "Loading",
             State::Ended => "Ended",
         };

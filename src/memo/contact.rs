@@ -106,8 +106,10 @@ impl<K: Key, V: Value> Core<K, V> {
         }
         let flight = Arc::new(Flight::new(shard.generation));
         shard.open_flight(hash, key.clone(), Arc::clone(&flight));
-        let in_background = in_background && is_servable;
-        counters.loads_begun.count();
+        // With a tier, the caller asks it first, and the load begins afterwards.
+        let has_tier = self.settings.closures.tier.is_some();
+        let in_background = in_background && is_servable && !has_tier;
+        counters.loads_begun.add((!has_tier).into());
         counters.refreshes.add(is_servable.into());
         counters.refreshes_ahead.add((is_servable && !is_stale).into());
         counters.stale_hits.add((in_background && is_stale).into());

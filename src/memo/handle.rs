@@ -1,7 +1,7 @@
 //! The handle of a memo.
 
 use super::{cacheable::Value, key::Key, state::Core, stats::MemoStats};
-use crate::sync::Arc;
+use crate::{Error, sync::Arc};
 use std::{borrow::Borrow, fmt, hash::Hash};
 
 /// A shared cache that fills itself. Keeps the values that were loaded, by key, until their TTL is
@@ -255,6 +255,35 @@ impl<K: Key, V: Value> Memo<K, V> {
     /// ```
     pub fn clear(&self) {
         self.core.clear();
+    }
+
+    /// Waits until the [tier](crate::MemoBuilder::tier) has confirmed all changes that this memo
+    /// has made so far: invalidations, insertions, clears, and values of loads. Other processes
+    /// have been told by then. Without a tier, there is nothing to wait for.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped, the changes are confirmed all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StoreDown`] while the tier is down. The changes stay in order and follow once the
+    /// tier is back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let squares = decor::Memo::builder().build();
+    /// squares.insert(7, 49);
+    /// assert_eq!(squares.settled().await, Ok(()));
+    /// # }
+    /// ```
+    pub async fn settled(&self) -> Result<(), Error> {
+        match &self.core.settings.closures.tier {
+            Some(tier) => tier.settled().await.unwrap_or(Ok(())),
+            None => Ok(()),
+        }
     }
 
     /// Returns the counts since the memo was made or cleared. For the line of Python's

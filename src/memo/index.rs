@@ -274,6 +274,11 @@ impl<K, V> Shard<K, V> {
         self.take_flight_if(hash, |open| open.key.borrow() == key)
     }
 
+    /// Removes the flight of a key that is not a borrowed form of the memo's.
+    pub(super) fn take_flight_like(&mut self, hash: u64, key: &impl Equivalent<K>) -> Option<OpenFlight<K, V>> {
+        self.take_flight_if(hash, |open| key.equivalent(&open.key))
+    }
+
     /// Removes this flight and returns its key; `None` if the flight was removed before. Runs no
     /// code of the key. [`take_doubts`](Self::take_doubts) must have taken the flight's
     /// invalidations before.

@@ -192,12 +192,33 @@ impl<K: Key, V: Value> Core<K, V> {
                 let flight = shard.take_flight(hash, key);
                 drop(shard);
                 drop((flight, taken));
+                if self.settings.closures.tier.is_some() {
+                    // Once more, after the tier was told.
+                    self.invalidate(key);
+                }
                 return true;
             }
         }
     }
 
     fn invalidate_all(&self, invalidation: &Invalidation<'_, K, V>) -> usize {
+        let gone = self.remove_all(invalidation);
+        if self.settings.closures.tier.is_some() {
+            for entry in &gone {
+                // Once more, after the tier was told.
+                self.invalidate(&entry.key);
+            }
+        }
+        gone.len()
+    }
+
+    /// Removes all values, because other processes may have changed them. Wins over all loads that
+    /// are under way. The counts stay.
+    pub(super) fn forget_all(&self) {
+        drop(self.remove_all(&Invalidation::Where(&(Arc::new(|_: &K, _: &V| true) as _))));
+    }
+
+    fn remove_all(&self, invalidation: &Invalidation<'_, K, V>) -> Gone<K, V> {
         let clock = Clock::current();
         let mut gone = Gone::new();
         for mut shard in self.index.write_each() {
@@ -212,7 +233,7 @@ impl<K: Key, V: Value> Core<K, V> {
                 }
             }
         }
-        gone.len()
+        gone
     }
 
     /// Removes an entry from its shard.
@@ -228,6 +249,7 @@ impl<K: Key, V: Value> Core<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
+        self.tell_tier(key);
         let now = self.epoch.now(Clock::current());
         let hash = self.index.hash(key);
         let mut shard = self.index.write(hash);

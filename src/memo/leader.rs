@@ -7,15 +7,17 @@ use super::{
     flight::{self, Flight, LoadOutcome},
     index::{Entry, Shard},
     key::Key,
+    settings::Decision,
     state::Core,
     stats::Counters,
+    tier::{Lease, MemoTier, end_of},
 };
 use crate::{
     clock::{Clock, Nanos},
     policy::Freshness,
     sync::{Arc, lock},
 };
-use std::hash::Hash;
+use std::{hash::Hash, mem, panic::AssertUnwindSafe, time::Duration};
 
 /// The reason for a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,19 @@ pub(crate) struct Leader<K: Eq + Hash, V> {
     is_flight_removed: bool,
     /// `true` once the calls that joined have the outcome.
     has_ended: bool,
+    right: Right<V>,
+}
+
+/// The right of a call to load.
+enum Right<V> {
+    /// There is no tier.
+    Own,
+    /// The tier has not answered yet, so that no load has begun.
+    Asked,
+    /// For all processes.
+    Lease(AssertUnwindSafe<Box<dyn Lease<V>>>),
+    /// The tier is down.
+    Alone,
 }
 
 impl<K: Eq + Hash, V> Leader<K, V> {
@@ -59,7 +74,8 @@ impl<K: Eq + Hash, V> Leader<K, V> {
     ) -> Self {
         let core = Arc::clone(core);
         let (is_outdated, is_flight_removed, has_ended) = (false, false, false);
-        Self { core, clock, key, hash, flight, began, purpose, is_outdated, is_flight_removed, has_ended }
+        let right = if core.settings.closures.tier.is_some() { Right::Asked } else { Right::Own };
+        Self { core, clock, key, hash, flight, began, purpose, is_outdated, is_flight_removed, has_ended, right }
     }
 
     /// Runs a part of the load, during which recursion is detected.
@@ -108,19 +124,78 @@ impl<K: Eq + Hash, V> Leader<K, V> {
 }
 
 impl<K: Key, V: Value> Leader<K, V> {
+    pub(super) fn key(&self) -> &K {
+        &self.key
+    }
+
+    pub(super) fn tier(&self) -> Option<&Arc<dyn MemoTier<K, V>>> {
+        self.core.settings.closures.tier.as_ref()
+    }
+
+    /// Begins the load, for all processes.
+    pub(super) fn holds(&mut self, lease: Box<dyn Lease<V>>) {
+        self.begin(Right::Lease(AssertUnwindSafe(lease)));
+    }
+
+    /// Begins the load, for this process.
+    pub(super) fn is_alone(&mut self) {
+        self.begin(Right::Alone);
+    }
+
+    fn begin(&mut self, right: Right<V>) {
+        self.right = right;
+        self.began = self.core.epoch.now(self.clock);
+        // A clear during the asking has reset the counts. The load then counts as those of its time.
+        if self.core.index.read(self.hash).generation == self.flight.generation {
+            self.core.counters.loads_begun.count();
+        }
+    }
+
+    /// Ends the asking with a value of the tier, which is fresh for the time that is left.
+    pub(super) fn found(self, value: &V, left: Option<Duration>) {
+        let (now, asked) = (self.core.epoch.now(self.clock), self.began);
+        let decision = self.core.settings.decide(&self.key, value, asked).until_at_most(end_of(left, asked));
+        self.keep(value, decision, now, |counters| counters.tier_hits.count());
+    }
+
+    /// Ends the asking with an expired value of the tier. Another process refreshes it.
+    pub(super) fn found_stale(mut self, value: &V) {
+        let count = |counters: &Counters| {
+            counters.tier_hits.count();
+            counters.stale_hits.add(1);
+        };
+        drop(self.remove_flight(|_, _, _| false, count, |_, _, key| key));
+        self.end(|| LoadOutcome::Loaded(value.clone()));
+    }
+
     /// Gives the value to the calls that joined. Stores it, unless there was a clear, an
     /// invalidation or an insertion during the load.
     pub(crate) fn succeed(mut self, value: &V) {
         let now = self.core.epoch.now(self.clock);
-        let decision = self.core.settings.decide(&self.key, value, now);
+        let mut decision = self.core.settings.decide(&self.key, value, now);
         let took = now.saturating_sub(self.began);
+        if let (Some(tier), Right::Alone) = (self.tier(), &self.right) {
+            decision = decision.until_at_most(end_of(Some(tier.deaf_ttl()), now));
+        }
+        let in_tier = decision.in_tier(now, self.core.settings.lifetime.get().stale_while_revalidate);
+        let right = mem::replace(&mut self.right, Right::Own);
+        let is_outdated = self.keep(value, decision, now, |counters| {
+            counters.loaded.count();
+            counters.load_time.add(took);
+        });
+        // Otherwise the lease is given up.
+        if let (Right::Lease(lease), Some(keep), false) = (right, in_tier, is_outdated) {
+            lease.0.land(value, keep);
+        }
+    }
+
+    /// Stores a value, and gives it to the calls that joined. Returns `true` if the value was
+    /// outdated, and so not stored.
+    fn keep(mut self, value: &V, decision: Decision, now: Nanos, count: impl FnOnce(&Counters)) -> bool {
         let (hash, for_the_index) = (self.hash, value.clone());
         let put = self.remove_flight(
             |core, key, doubts| doubts.concern(key, value, &core.settings.tags_of(key, value)),
-            |counters| {
-                counters.loaded.count();
-                counters.load_time.add(took);
-            },
+            count,
             |core, shard, key| match key {
                 Some(key) => Ok(core.put(shard, (hash, key, for_the_index), decision, now)),
                 None => Err(for_the_index),
@@ -130,7 +205,9 @@ impl<K: Key, V: Value> Leader<K, V> {
             Ok(put) => self.core.finish_put(put, now),
             Err(value) => drop(value),
         }
+        let is_outdated = self.is_outdated;
         self.end(|| LoadOutcome::Loaded(value.clone()));
+        is_outdated
     }
 
     /// Ends a load without a value to keep. Returns the earlier value, if it may be served instead,
@@ -203,7 +280,9 @@ impl<K: Key, V: Value> Leader<K, V> {
 impl<K: Eq + Hash, V> Drop for Leader<K, V> {
     fn drop(&mut self) {
         if !self.is_flight_removed {
-            drop(self.remove_flight(|_, _, _| false, |counters| counters.loads_abandoned.count(), |_, _, key| key));
+            let is_load = !matches!(self.right, Right::Asked);
+            let count = |counters: &Counters| counters.loads_abandoned.add(is_load.into());
+            drop(self.remove_flight(|_, _, _| false, count, |_, _, key| key));
         }
         if !self.has_ended {
             self.end(|| LoadOutcome::Abandoned);

@@ -1,5 +1,6 @@
 //! The shared memo. For each key one call at a time loads the value, and all calls share it.
 
+mod asking;
 mod bound;
 mod builder;
 mod cacheable;
@@ -17,18 +18,22 @@ mod index;
 mod inspect;
 mod invalidate;
 mod key;
+mod key_bytes;
 mod key_source;
 mod leader;
 mod load;
 #[cfg(all(test, shuttle))]
 mod model_check;
 mod options;
+mod promise;
 mod queue;
 mod room;
 mod settings;
 mod state;
 mod stats;
 mod tags;
+mod tier;
+mod tiered;
 mod word;
 
 pub use builder::MemoBuilder;
@@ -38,7 +43,10 @@ pub use config::MemoConfig;
 pub use eviction::Eviction;
 pub use handle::Memo;
 pub use key::{KeyPart, MemoKey};
+pub use key_bytes::KeyBytes;
+pub use promise::{Promise, Resolver, promise};
 pub use stats::MemoStats;
+pub use tier::{Found, Keep, Lease, MemoTier, TierCounts, TieredMemo};
 
 pub(crate) use cacheable::{CarriesLoadFailure, Memoizable, Value};
 pub(crate) use call::{Begun, GetOrLoad, call_blocking};
@@ -52,6 +60,7 @@ pub(crate) use options::Options;
 pub(crate) use state::Core;
 pub(crate) use word::Word;
 
+use asking::{Asked, Asking};
 use contact::Contact;
 use flight::{Joined, LoadOutcome};
 use key::ArgsAsKey;

@@ -3,6 +3,7 @@
 use super::{
     config::{DEFAULT_CAPACITY, MemoConfig},
     eviction::Eviction,
+    tier::{Keep, MemoTier},
 };
 use crate::{
     ConfigError,
@@ -71,6 +72,8 @@ pub(super) struct Closures<K, V> {
     pub(super) tags_by: Option<TagsBy<K, V>>,
     /// `None` if values are valid until they expire.
     pub(super) valid_while: Option<ValidWhile<K, V>>,
+    /// `None` if the memo is this process's alone.
+    pub(super) tier: Option<Arc<dyn MemoTier<K, V>>>,
 }
 
 /// The decision about a value that was loaded or inserted.
@@ -84,6 +87,24 @@ pub(super) enum Decision {
     NoTtl,
     /// Not kept, because it weighs more than the whole capacity.
     TooHeavy,
+}
+
+impl Decision {
+    /// Ends the value's time at this moment at the latest.
+    pub(super) fn until_at_most(self, moment: Nanos) -> Self {
+        match self {
+            Self::Keep { stamp, weight, tags } => Self::Keep { stamp: stamp.until_at_most(moment), weight, tags },
+            other => other,
+        }
+    }
+
+    /// The times for which a tier keeps the value; `None` if the value is not kept.
+    pub(super) fn in_tier(&self, now: Nanos, stale: Nanos) -> Option<Keep> {
+        match self {
+            Self::Keep { stamp, .. } => Some(Keep::until(stamp.expires_at(), now, stale)),
+            Self::NoTtl | Self::TooHeavy => None,
+        }
+    }
 }
 
 impl<K, V> Settings<K, V> {

@@ -43,9 +43,11 @@ use super::{
     expiries::SharedExpiries,
     index::{Entry, Gone, Index, Shard},
     key::Key,
+    key_bytes::KeyBytes,
     queue::EvictionQueue,
     settings::Settings,
     stats::{Counters, MemoStats},
+    tier::TierCounts,
 };
 use crate::{
     ConfigError,
@@ -292,6 +294,12 @@ impl<K: Key, V: Value> Core<K, V> {
     pub(super) fn insert(&self, key: K, value: V) {
         let now = self.epoch.now(Clock::current());
         let decision = self.settings.decide(&key, &value, now);
+        if let Some(tier) = &self.settings.closures.tier {
+            match decision.in_tier(now, self.settings.lifetime.get().stale_while_revalidate) {
+                Some(keep) => tier.insert(&key, &value, keep),
+                None => tier.invalidate(&KeyBytes::of(&key)),
+            }
+        }
         let hash = self.index.hash(&key);
         let mut shard = self.index.write(hash);
         let flight = shard.take_flight(hash, &key);
@@ -306,6 +314,7 @@ impl<K: Key, V: Value> Core<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
+        self.tell_tier(key);
         let hash = self.index.hash(key);
         let mut shard = self.index.write(hash);
         let flight = shard.take_flight(hash, key);
@@ -318,7 +327,19 @@ impl<K: Key, V: Value> Core<K, V> {
         drop((flight, entry));
     }
 
+    /// Tells the tier that a value has changed. Comes before the removal of the value here: the
+    /// tier answers no call of this process between the two, so none keeps the earlier value.
+    pub(super) fn tell_tier<Q: Hash + ?Sized>(&self, key: &Q) {
+        if let Some(tier) = &self.settings.closures.tier {
+            tier.invalidate(&KeyBytes::of(key));
+        }
+    }
+
     pub(super) fn clear(&self) {
+        // Before the removal, as in `tell_tier`.
+        if let Some(tier) = &self.settings.closures.tier {
+            tier.clear();
+        }
         let mut gone = Gone::new();
         let mut queue = lock(&self.queue);
         let mut shards = self.index.write_all();
@@ -353,12 +374,16 @@ impl<K: Key, V: Value> Core<K, V> {
 
     pub(super) fn stats(&self) -> MemoStats {
         let entries = self.index.read_each().map(|shard| shard.len() as u64).sum();
-        self.counters.read(entries, self.settings.capacity())
+        self.counters.read(entries, self.settings.capacity(), self.tier_counts())
+    }
+
+    fn tier_counts(&self) -> TierCounts {
+        self.settings.closures.tier.as_ref().map(|tier| tier.counts()).unwrap_or_default()
     }
 
     /// The counts since the memo was made, which no clear resets.
     #[cfg(feature = "metrics")]
     pub(crate) fn totals(&self) -> MemoStats {
-        self.counters.totals()
+        self.counters.totals(self.tier_counts())
     }
 }

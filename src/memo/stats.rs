@@ -1,5 +1,6 @@
 //! The statistics of a memo, and the counters behind them.
 
+use super::tier::TierCounts;
 use crate::{clock::Nanos, striped::Striped};
 use std::{
     fmt,
@@ -51,7 +52,8 @@ pub struct MemoStats {
     pub load_failures: u64,
     /// Loads that did not end, because their caller dropped them or because they panicked.
     pub loads_abandoned: u64,
-    /// Loads begun while there was a value to serve, before its expiry or while it was stale.
+    /// Loads begun while there was a value to serve, before its expiry or while it was stale. With
+    /// a tier, those that the tier answered count too.
     pub refreshes: u64,
     /// Refreshes begun before the value expired.
     pub refreshes_ahead: u64,
@@ -74,6 +76,18 @@ pub struct MemoStats {
     /// `total_load_time_seconds`.
     #[cfg_attr(feature = "serde", serde(rename = "total_load_time_seconds", serialize_with = "crate::serde::seconds"))]
     pub total_load_time: Duration,
+    /// Misses that the [tier](crate::MemoBuilder::tier) answered, without a load. The counts of the
+    /// tier are 0 without one.
+    pub tier_hits: u64,
+    /// Misses that waited for the load of another process.
+    pub tier_waits: u64,
+    /// Loaded values that did not reach the tier, because another process had invalidated them, or
+    /// was allowed to load meanwhile.
+    pub tier_refused: u64,
+    /// Values of the tier that could not be read, and were replaced.
+    pub undecodable: u64,
+    /// `true` if there is a tier, and it is not down.
+    pub tier_is_up: bool,
 }
 
 impl MemoStats {
@@ -191,20 +205,21 @@ pub(super) struct Counters {
     pub(super) expirations: Counter,
     pub(super) evictions: Counter,
     pub(super) load_time: Counter,
+    pub(super) tier_hits: Counter,
 }
 
 impl Counters {
-    pub(super) fn read(&self, entries: u64, capacity: u64) -> MemoStats {
-        MemoStats { entries, capacity, ..self.read_by(self.hits.get(), Counter::get) }
+    pub(super) fn read(&self, entries: u64, capacity: u64, tier: TierCounts) -> MemoStats {
+        MemoStats { entries, capacity, ..self.read_by(self.hits.get(), Counter::get, tier) }
     }
 
     /// The counts since the memo was made. No reset makes them fall.
     #[cfg(feature = "metrics")]
-    pub(super) fn totals(&self) -> MemoStats {
-        self.read_by(self.hits.total(), Counter::total)
+    pub(super) fn totals(&self, tier: TierCounts) -> MemoStats {
+        self.read_by(self.hits.total(), Counter::total, tier)
     }
 
-    fn read_by(&self, hits: u64, read: fn(&Counter) -> u64) -> MemoStats {
+    fn read_by(&self, hits: u64, read: fn(&Counter) -> u64, tier: TierCounts) -> MemoStats {
         let ended = read(&self.loaded) + read(&self.failed) + read(&self.loads_abandoned);
         let loads = read(&self.loads_begun);
         MemoStats {
@@ -224,14 +239,20 @@ impl Counters {
             entries: 0,
             capacity: 0,
             total_load_time: Duration::from_nanos(read(&self.load_time)),
+            tier_hits: read(&self.tier_hits),
+            tier_waits: tier.waits,
+            tier_refused: tier.refused,
+            undecodable: tier.undecodable,
+            tier_is_up: tier.is_up,
         }
     }
 
     pub(super) fn reset(&self) {
         let Self { hits, misses, coalesced, loads_begun, loaded, failed, loads_abandoned, .. } = self;
         let Self { refreshes, refreshes_ahead, stale_hits, stale_on_error, .. } = self;
-        let Self { expirations, evictions, load_time, .. } = self;
+        let Self { expirations, evictions, load_time, tier_hits, .. } = self;
         hits.reset();
+        tier_hits.reset();
         for counter in [misses, coalesced, loads_begun, loaded, failed, loads_abandoned] {
             counter.reset();
         }

@@ -233,6 +233,11 @@ impl Stamp {
         Self { can_be_stale: false, ..self }
     }
 
+    /// Returns the stamp of a value that expires at `moment` at the latest.
+    pub(crate) fn until_at_most(self, moment: Nanos) -> Self {
+        Self { refresh_at: self.refresh_at.min(moment), expires_at: self.expires_at.min(moment), ..self }
+    }
+
     /// Returns the stamp of a value that is due for a refresh from `now` on.
     pub(crate) fn due(self, now: Nanos) -> Self {
         Self { refresh_at: self.refresh_at.min(now), ..self }

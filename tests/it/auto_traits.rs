@@ -188,6 +188,12 @@ auto_traits! {
     decor::shared::Probe: Send Sync Unpin;
     decor::shared::Run: Send Sync Unpin;
     decor::shared::RunAnswer: Send Sync Unpin;
+    decor::tier::Found<u8>: Send Sync Unpin;
+    decor::tier::Keep: Send Sync Unpin;
+    decor::tier::KeyBytes: Send Sync Unpin;
+    decor::tier::Promise<u8>: Send Sync Unpin;
+    decor::tier::Resolver<u8>: Send Sync Unpin;
+    decor::tier::TierCounts: Send Sync Unpin;
     decor::shared::StoreError: Send Sync Unpin;
     Stack<Local>: Send Sync Unpin;
     ConcurrencyConfig: Send Sync Unpin;

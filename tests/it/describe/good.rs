@@ -269,6 +269,7 @@ fn guides() -> Vec<Row> {
 #[allow(clippy::too_many_lines)] // a row for each chain
 fn examples() -> Vec<Row> {
     let limiter = RateLimiter::new(10, secs(1));
+    let adaptive = ConcurrencyLimiter::adaptive(4..=64);
     let windows = windows();
     let users: Memo<u64, String> = Memo::ttl(secs(300));
     let pages: Memo<String, String> = Memo::ttl(secs(300));

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+#![doc = include_str!("../docs/fleet.svg")]
+
+mod address;
+mod connection;
+mod io_thread;
+mod keys;
+mod quota;
+mod redis;
+mod resp;
+mod script;
+mod stats;
+mod store;
+#[cfg(test)]
+mod tests;
+#[cfg(feature = "memo")]
+mod tier;
+#[cfg(feature = "tls")]
+mod tls;
+
+pub use quota::RedisQuota;
+pub use redis::{Redis, RedisBuilder};
+pub use stats::RedisStats;
+#[cfg(feature = "memo")]
+pub use tier::RedisTier;

@@ -1,0 +1,6 @@
+//! Tests against a server of their own, below the limiter.
+
+mod failures;
+mod model;
+#[cfg(feature = "tls")]
+mod tls;

@@ -1,0 +1,181 @@
+//! Changes on their way to the server, in order.
+
+use super::{PUT, State, TELL};
+use crate::{resp::Reply, store::Call};
+use decor::{
+    Error,
+    tier::{Keep, Resolver},
+};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+/// Maximum number of changes that wait for the server. With one more, they become a clear.
+const MOST: usize = 10_000;
+
+/// Maximum number of changes that are sent together.
+const BATCH: usize = 64;
+
+#[derive(Debug)]
+pub(super) enum Change {
+    Invalidate { key: String },
+    Insert { key: String, value: Vec<u8>, keep: Keep },
+    Clear,
+}
+
+/// The changes that are not confirmed.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    changes: VecDeque<Change>,
+    /// Number of changes, from the first on, that are sent.
+    sent: usize,
+    /// Number of values of loads that are sent and not confirmed.
+    pub(super) landings: u64,
+    /// Calls that wait until all is confirmed.
+    settled: Vec<Resolver<Result<(), Error>>>,
+}
+
+impl Outbox {
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.changes.is_empty() && self.landings == 0
+    }
+
+    pub(super) fn settle(&mut self, resolver: Resolver<Result<(), Error>>) {
+        self.settled.push(resolver);
+    }
+
+    fn push(&mut self, change: Change) {
+        if matches!(change, Change::Clear) || self.changes.len() >= MOST {
+            self.changes.truncate(self.sent);
+            self.changes.push_back(Change::Clear);
+        } else {
+            self.changes.push_back(change);
+        }
+    }
+
+    /// The calls that wait, if all is confirmed.
+    pub(super) fn take_settled(&mut self) -> Vec<Resolver<Result<(), Error>>> {
+        if self.is_settled() { std::mem::take(&mut self.settled) } else { Vec::new() }
+    }
+
+    /// The store is down: nothing that is sent is confirmed. Returns the calls that wait.
+    pub(super) fn fail(&mut self) -> Vec<Resolver<Result<(), Error>>> {
+        self.sent = 0;
+        std::mem::take(&mut self.settled)
+    }
+
+    /// Marks changes as sent, if none is on its way. A clear is sent alone, because the changes
+    /// after it need its generation.
+    fn take_batch(&mut self) -> usize {
+        if self.sent > 0 {
+            return 0;
+        }
+        let until_clear = self.changes.iter().position(|change| matches!(change, Change::Clear));
+        self.sent = until_clear.map_or(self.changes.len(), |clears| clears.max(1)).min(BATCH);
+        self.sent
+    }
+}
+
+/// The times of a value in the arguments of a script: microseconds for which it is fresh, and
+/// milliseconds for which its key lives. Empty for ever.
+pub(super) fn times(keep: Keep) -> [Vec<u8>; 2] {
+    let Keep { fresh, stale } = keep;
+    let Some(fresh) = fresh else { return [Vec::new(), Vec::new()] };
+    // A century is for ever, and stays a whole number in Lua.
+    let most = Duration::from_secs(100 * 365 * 86_400);
+    if fresh > most {
+        return [Vec::new(), Vec::new()];
+    }
+    let lives = fresh.saturating_add(stale).min(most).as_millis() + 1;
+    [fresh.as_micros().to_string().into(), lives.to_string().into()]
+}
+
+impl State {
+    pub(super) fn change(self: &Arc<Self>, change: Change) {
+        self.inner().outbox.push(change);
+        if self.shared.is_up() {
+            self.send_changes();
+        }
+    }
+
+    /// Sends the next changes, if none is on its way.
+    pub(super) fn send_changes(self: &Arc<Self>) {
+        let mut inner = self.inner();
+        let generation = inner.generation.unwrap_or(0);
+        let batch = inner.outbox.take_batch();
+        let mut calls = Vec::new();
+        for change in inner.outbox.changes.iter().take(batch) {
+            let key = match change {
+                Change::Invalidate { key } => {
+                    let words = vec![b"UNLINK".to_vec(), self.value_key(key), self.lock_key(key)];
+                    calls.push((Call { script: None, keys: 0, words }, false));
+                    key
+                }
+                Change::Insert { key, value, keep } => {
+                    calls.push((self.put(key, b"", generation, value.clone(), *keep), false));
+                    key
+                }
+                Change::Clear => "",
+            };
+            let words = vec![self.number_key(), self.place.clone().into(), self.process.clone().into(), key.into()];
+            calls.push((Call { script: Some(&TELL), keys: 1, words }, true));
+        }
+        drop(inner);
+        for (call, is_last) in calls {
+            self.call(call, move |state, reply| {
+                if let (Ok(reply), true) = (reply, is_last) {
+                    state.confirmed(&reply);
+                }
+            });
+        }
+    }
+
+    /// A store of a value under a token, or in any case if it is empty.
+    pub(super) fn put(&self, key: &str, token: &[u8], generation: u64, value: Vec<u8>, keep: Keep) -> Call {
+        let [fresh, lives] = times(keep);
+        let generation = generation.to_string().into();
+        let (channel, message) = (self.place.clone().into(), format!("landed {key}").into());
+        let (stored, lock) = (self.value_key(key), self.lock_key(key));
+        let words = vec![stored, lock, token.to_vec(), fresh, lives, generation, value, channel, message];
+        Call { script: Some(&PUT), keys: 2, words }
+    }
+
+    /// The first change is confirmed.
+    fn confirmed(self: &Arc<Self>, reply: &Reply) {
+        let mut inner = self.inner();
+        if inner.outbox.sent == 0 {
+            return; // The store was down meanwhile, and the change is sent again.
+        }
+        inner.outbox.changes.pop_front();
+        inner.outbox.sent -= 1;
+        if let Reply::Array(numbers) = reply
+            && let Some(Reply::Integer(generation)) = numbers.get(1)
+            && let Ok(generation) = u64::try_from(*generation)
+        {
+            inner.generation = Some(inner.generation.map_or(generation, |known| known.max(generation)));
+        }
+        let is_batch_over = inner.outbox.sent == 0;
+        let settled = inner.outbox.take_settled();
+        drop(inner);
+        for settled in settled {
+            settled.resolve(Ok(()));
+        }
+        if is_batch_over {
+            self.send_changes();
+            self.go_on();
+        }
+    }
+
+    /// A value of a load is confirmed, or refused.
+    pub(super) fn landing_confirmed(&self) {
+        let mut inner = self.inner();
+        inner.outbox.landings = inner.outbox.landings.saturating_sub(1);
+        let settled = inner.outbox.take_settled();
+        drop(inner);
+        for settled in settled {
+            settled.resolve(Ok(()));
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Runtimes, threads, and waiters that leave.
+
+use crate::alone;
+use decor::{KeyedLimiter, OnFailure, RateLimiter};
+use decor_redis::Redis;
+use decor_redis_testing::{Server, skip};
+use futures::{FutureExt, future::join_all};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+use tokio::{runtime, time::timeout};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Far longer than anything takes here, unless it hangs.
+const LONG: Duration = Duration::from_secs(30);
+
+fn patient(server: &Server) -> Redis {
+    Redis::builder(server.url()).timeout(LONG).build()
+}
+
+fn limiter(server: &Server, limit: u32, period: Duration) -> RateLimiter {
+    RateLimiter::builder().window(limit, period).shared(patient(server).quota("shared"), OnFailure::Closed).build()
+}
+
+fn current_thread() -> runtime::Runtime {
+    runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn two_runtimes_the_first_of_which_is_dropped() {
+    let Some(server) = Server::start(&[]) else { return skip("two_runtimes") };
+    let limiter = limiter(&server, 5, Duration::from_millis(200));
+    let first = current_thread();
+    first.block_on(async {
+        for _ in 0..7 {
+            limiter.acquire().await;
+        }
+        // A waiter that will never be polled again.
+        let waits = limiter.clone();
+        tokio::spawn(async move { join_all((0..20).map(|_| waits.acquire())).await });
+        tokio::task::yield_now().await;
+    });
+    drop(first);
+    current_thread().block_on(async {
+        for _ in 0..12 {
+            timeout(LONG, limiter.acquire()).await.expect("a permit on the second runtime");
+        }
+    });
+}
+
+#[test]
+fn threads_and_tasks_wait_in_one_queue() {
+    let Some(server) = Server::start(&[]) else { return skip("threads_and_tasks") };
+    let limiter = limiter(&server, 10, Duration::from_millis(100));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let limiter = limiter.clone();
+            thread::spawn(move || (0..10).for_each(|_| limiter.acquire_blocking()))
+        })
+        .collect();
+    current_thread().block_on(async {
+        timeout(LONG, join_all((0..40).map(|_| limiter.acquire()))).await.expect("80 permits");
+    });
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(limiter.stats().admitted, 80);
+}
+
+#[test]
+fn a_paused_clock_does_not_stop_a_shared_limiter() {
+    let Some(server) = Server::start(&[]) else { return skip("a_paused_clock") };
+    let limiter = limiter(&server, 2, Duration::from_millis(150));
+    let begun = Instant::now();
+    runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(async {
+        for _ in 0..5 {
+            limiter.acquire().await;
+        }
+    });
+    // In real time: two periods.
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_waiters_leave_and_the_next_is_served() {
+    let Some(server) = Server::start(&[]) else { return skip("ten_thousand_waiters") };
+    let limiter = limiter(&server, 10, Duration::from_millis(100));
+    for _ in 0..10 {
+        limiter.acquire().await;
+    }
+    let waiters: Vec<_> = (0..10_000)
+        .map(|n| {
+            let limiter = limiter.clone();
+            tokio::spawn(async move {
+                let mut acquire = Box::pin(limiter.acquire());
+                // A tenth leaves at its first poll, in the middle of the request for it.
+                if n % 10 == 0 {
+                    let _ = acquire.as_mut().now_or_never();
+                } else {
+                    acquire.await;
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    waiters.iter().for_each(tokio::task::JoinHandle::abort);
+    join_all(waiters).await;
+    assert_eq!(limiter.waiting(), 0);
+    timeout(LONG, limiter.acquire()).await.expect("the next caller is served");
+}
+
+#[tokio::test]
+async fn a_limiter_for_each_key() {
+    let Some(server) = Server::start(&[]) else { return skip("a_limiter_for_each_key") };
+    let redis = patient(&server);
+    let builder = || RateLimiter::builder().window(3, SECOND).shared(redis.quota("users"), OnFailure::Closed);
+    // Two limiters, as two processes would have them.
+    let limiters = [(); 2].map(|()| KeyedLimiter::<u32>::shared(builder(), u32::to_string));
+    for key in 0..20 {
+        for limiter in &limiters {
+            limiter.for_key(&key).acquire_within(Duration::ZERO).await.unwrap();
+        }
+        limiters[0].for_key(&key).acquire_within(Duration::ZERO).await.unwrap();
+        limiters[1].for_key(&key).acquire_within(Duration::ZERO).await.unwrap_err();
+    }
+    assert_eq!(server.command(&["EXISTS", "{decor:users:7}:s"]), "1");
+}
+
+#[tokio::test]
+async fn a_pause_is_heard_by_the_others() {
+    let Some(server) = Server::start(&[]) else { return skip("a_pause_is_heard") };
+    let limiters = [limiter(&server, 100, SECOND), limiter(&server, 100, SECOND)];
+    for limiter in &limiters {
+        limiter.acquire().await;
+    }
+    limiters[0].pause_for(SECOND);
+    let begun = Instant::now();
+    // Long enough for the pause to reach the store, and for held permits to lapse.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    limiters[1].acquire().await;
+    assert!(begun.elapsed() >= Duration::from_millis(950), "{:?}", begun.elapsed());
+}
+
+/// The CPU time of this process, which waits for a minute's permits and does nothing else.
+#[test]
+fn waiting_takes_no_processor() {
+    let Some(server) = Server::start(&[]) else { return skip("waiting_takes_no_processor") };
+    let _alone = alone();
+    let limiter = limiter(&server, 1, Duration::from_secs(60));
+    let waiter = limiter.clone();
+    let waits = thread::Builder::new().name("waiter".into()).spawn(move || {
+        waiter.acquire_many(1).blocking().unwrap();
+        waiter.acquire_within(SECOND * 3).blocking().unwrap_err();
+        let before = io_thread_ticks();
+        let _ = waiter.acquire_within(SECOND * 59).blocking();
+        before
+    });
+    drop(waits);
+    thread::sleep(SECOND);
+    let before = io_thread_ticks();
+    thread::sleep(SECOND * 3);
+    let ticks = io_thread_ticks() - before;
+    // A tick is 10 ms.
+    assert!(ticks <= 5, "{ticks} ticks in 3 s");
+    limiter.close();
+}
+
+/// Ticks that the I/O threads of this process have run.
+fn io_thread_ticks() -> u64 {
+    let stat_of = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat")).ok();
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let io_threads = tasks.filter_map(stat_of).filter(|stat| stat.contains("(decor-redis)"));
+    io_threads
+        .map(|stat| {
+            let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').map(str::to_owned).collect();
+            fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+        })
+        .sum()
+}
