@@ -61,6 +61,8 @@ async bare:27
 async retried:134
 async logged:91
 async timed:282
+async traced:0
+async metered:0
 exact:295
 paced:189
 async limited:450

@@ -311,11 +311,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`traced`](Self::traced), with a span of your own, which the closure `span` makes from the
     /// arguments.
     ///
-    /// The closure takes each argument by reference, with its type written. It is called at the
-    /// first poll, with or without a subscriber, and the function is called within the span. Of the
-    /// fields of [`traced`](Self::traced), the span gets those that it declares, as in
-    /// `info_span!("fetch", id, outcome = Empty)`. For [`.call(..)`](crate::calling), the function
-    /// must be `Clone`. Stands where [`traced`](Self::traced) stands.
+    /// The closure takes each argument by reference, with its type written, as in `|id: &u64| ..`.
+    /// Without the type, rustc answers that an implementation of `FnOnce` is not general enough.
+    /// The closure is called at the first poll, with or without a subscriber, and the function is
+    /// called within the span. Of the fields of [`traced`](Self::traced), the span gets those that
+    /// it declares, as in `info_span!("fetch", id, outcome = Empty)`. For
+    /// [`.call(..)`](crate::calling), the function must be `Clone`. Stands where
+    /// [`traced`](Self::traced) stands.
     ///
     /// # Examples
     ///

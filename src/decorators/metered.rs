@@ -317,7 +317,9 @@ impl IntoF64 for Nothing<'_> {
 /// The outcome of a call, from its output.
 #[diagnostic::on_unimplemented(
     message = "these metrics do not fit a call that returns `{T}`",
-    label = "`by_result()` needs a `Result`, and `error_type(|error: &E| ..)` a `Result` with the error `E`"
+    label = "`by_result()` needs a `Result`, and `error_type(|error: &E| ..)` a `Result` with the error `E`",
+    note = "for a call without errors, leave out `by_result()`; else call `.fallible()` first: it makes the output a `Result<{T}, decor::Error>`",
+    note = "for another error, write its type in the closure: `error_type(|error: &MyError| ..)`"
 )]
 pub trait Classifies<T> {
     /// Returns the outcome, and the type of the error; `None` for a call that has not failed, and

@@ -561,8 +561,8 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// # Ok::<(), decor::Error>(())
     /// ```
     pub fn stats(&self) -> RateLimiterStats {
-        // The store itself is asked. A key that was forgotten while the store was down says for ever
-        // that it is.
+        // The store itself is asked. A key that was forgotten while the store was down would say
+        // for ever that it is down.
         let is_up = self.shared.as_deref().is_none_or(|shared| shared.store.is_up());
         RateLimiterStats { is_up, ..self.keys.stats() }
     }

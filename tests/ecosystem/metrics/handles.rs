@@ -14,6 +14,7 @@ use decor::{
     tier::{Found, TierCounts},
 };
 use futures::future::join;
+use metrics::Unit;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -108,7 +109,7 @@ fn a_keyed_limiter_exports_the_number_of_its_keys_and_never_a_key() {
     });
 }
 
-/// One call a minute for all processes.
+/// A limit of one call a minute, for all processes.
 fn shared(store: &FakeStore) -> RateLimiterBuilder {
     let alone = OnFailure::Local { instances: 1 };
     RateLimiter::builder().window(1, ms(60_000)).shared(store.quota("account"), alone)
@@ -515,6 +516,42 @@ fn every_metric_is_described_with_a_unit_and_is_in_the_table() {
     }
     let rows = table.lines().filter(|line| line.starts_with("//! | `decor.")).count();
     assert_eq!(rows, names(&kept.all()).len());
+}
+
+/// The name of a metric on the page of an exporter with the recommended naming.
+fn on_the_page(name: &str, kind: &str, unit: Option<Unit>) -> String {
+    let seconds = if unit == Some(Unit::Seconds) { "_seconds" } else { "" };
+    let total = if kind == "counter" { "_total" } else { "" };
+    format!("{}{seconds}{total}", name.replace('.', "_"))
+}
+
+#[test]
+fn the_dashboard_shows_every_metric_and_no_document_names_another() {
+    let kept = Kept::default();
+    metrics::with_local_recorder(&kept, || {
+        all_handles().collect();
+        paused().block_on(ready(()).metered("call"));
+    });
+    let all = kept.described().into_iter().map(|(name, (kind, unit, _))| on_the_page(&name, kind, unit));
+    let all = all.collect::<BTreeSet<_>>();
+    let named = |path: &str| {
+        let text = fs::read_to_string(path).unwrap();
+        let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+        let metrics = words.filter_map(|word| word.strip_prefix("decor_").filter(|rest| !rest.is_empty()));
+        let of_histogram = |name: &str| {
+            let parts = ["_bucket", "_count", "_sum"];
+            parts.into_iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name).to_owned()
+        };
+        metrics.map(|name| format!("decor_{}", of_histogram(name))).collect::<BTreeSet<_>>()
+    };
+    let dashboard = named("examples/metrics/grafana.json");
+    // A single query shows the keys of all kinds.
+    let shown = all.iter().filter(|name| !name.ends_with("_keys"));
+    assert_eq!(dashboard, shown.cloned().collect());
+    for document in ["examples/metrics/alerts.yml", "examples/metrics/service.rs", "src/guide/observing.rs"] {
+        let unknown = named(document).difference(&all).cloned().collect::<Vec<_>>();
+        assert!(unknown.is_empty(), "{document}: {unknown:?}");
+    }
 }
 
 #[test]
