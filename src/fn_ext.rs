@@ -3,7 +3,7 @@
 //! Each decorator has one entry, for async and for sync functions.
 
 #[cfg(feature = "metrics")]
-use crate::decorators::metered::{Classifies, Metering};
+use crate::decorators::metered::{Classifies, Metered, Metering};
 #[cfg(feature = "chaos")]
 use crate::{Chaos, decorators::chaotic::Chaotic};
 use crate::{
@@ -381,7 +381,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// ```
     #[cfg(feature = "metrics")]
     #[track_caller]
-    fn metered(self, name: impl Into<Name>) -> Around<Self, GateLayer<Metering>> {
+    fn metered(self, name: impl Into<Name>) -> Around<Self, GateLayer<Metered>> {
         self.metered_with(Metering::new(name))
     }
 
@@ -404,7 +404,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// ```
     #[cfg(feature = "metrics")]
     #[track_caller]
-    fn metered_with<O>(self, metering: Metering<O>) -> Around<Self, GateLayer<Metering<O>>>
+    fn metered_with<O>(self, metering: Metering<O>) -> Around<Self, GateLayer<Metered<O>>>
     where
         O: Classifies<Self::Output>,
     {
