@@ -2,6 +2,8 @@
 #![doc = include_str!("../docs/fleet.svg")]
 
 mod address;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod connection;
 mod io_thread;
 mod keys;

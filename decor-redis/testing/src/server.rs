@@ -1,6 +1,7 @@
 //! The server.
 
 use std::{
+    env, fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -31,13 +32,49 @@ impl Server {
         let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
         // Another process may take the port before the server does.
         for _ in 0..10 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = free_port();
             let mut server = Self { child: spawn(port, &settings)?, port, settings: settings.clone() };
             if server.is_ready() {
                 return Some(server);
             }
         }
         panic!("redis-server does not start");
+    }
+
+    /// Starts masters that share the slots of a cluster evenly. `None` if the program is missing.
+    ///
+    /// A master that is down does not make the others refuse: `cluster-require-full-coverage no`.
+    pub fn cluster(masters: u16) -> Option<Vec<Self>> {
+        let mut servers = Vec::new();
+        for n in 0..masters {
+            let port = free_port();
+            let nodes = env::temp_dir().join(format!("decor-redis-nodes-{}-{port}", std::process::id()));
+            let (port, nodes) = (port.to_string(), nodes.to_str().unwrap().to_owned());
+            let cluster = ["--cluster-enabled", "yes", "--cluster-config-file", &nodes, "--cluster-port", &port];
+            let patience = ["--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000"];
+            let server = Self::start(&[&cluster[..], &patience].concat())?;
+            let slot = |n: u16| u32::from(n) * 16_384 / u32::from(masters);
+            let (first, last) = (slot(n).to_string(), (slot(n + 1) - 1).to_string());
+            assert_eq!(server.command(&["CLUSTER", "ADDSLOTSRANGE", &first, &last]), "OK");
+            server.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(n + 1).to_string()]);
+            servers.push((server, port));
+        }
+        let (first, others) = servers.split_first().unwrap();
+        for (server, bus) in others {
+            first.0.command(&["CLUSTER", "MEET", "127.0.0.1", &server.port.to_string(), bus]);
+        }
+        let servers: Vec<Self> = servers.into_iter().map(|(server, _)| server).collect();
+        let is_ready = |server: &Self| {
+            let info = server.command(&["CLUSTER", "INFO"]);
+            let has = |line: &str| info.lines().any(|other| other == line);
+            has("cluster_state:ok") && has("cluster_slots_ok:16384") && has(&format!("cluster_known_nodes:{masters}"))
+        };
+        let begun = Instant::now();
+        while !servers.iter().all(is_ready) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the cluster does not begin");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Some(servers)
     }
 
     /// The port of the server on 127.0.0.1.
@@ -100,6 +137,10 @@ impl Server {
     }
 }
 
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 fn reply(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
     let mut line = String::new();
     stream.read_line(&mut line)?;
@@ -142,5 +183,9 @@ fn spawn(port: u16, settings: &[String]) -> Option<Child> {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+        let nodes = self.settings.iter().skip_while(|setting| *setting != "--cluster-config-file").nth(1);
+        if let Some(nodes) = nodes {
+            let _ = fs::remove_file(nodes);
+        }
     }
 }
