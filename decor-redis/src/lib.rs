@@ -7,6 +7,8 @@ mod cluster;
 mod connection;
 mod io_thread;
 mod keys;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod quota;
 mod redis;
 mod resp;

@@ -157,6 +157,25 @@ async fn a_master_that_is_down_takes_its_own_limits_along_and_no_other() {
     assert!(redis.is_up());
 }
 
+#[tokio::test]
+async fn a_replica_that_takes_the_place_of_its_master_is_found() {
+    let Some(mut servers) = Server::cluster(3) else { return skip("a_replica_that_takes_the_place") };
+    let Some(replica) = Server::replica(&servers, 1) else { return skip("a_replica_that_takes_the_place") };
+    let redis = patient(&servers[0]);
+    let name = &names(&servers[0])[1];
+    let limiter = RateLimiter::builder().window(2, 60 * SECOND).shared(redis.quota(name), OnFailure::Closed).build();
+    limiter.acquire_many(1).await.unwrap();
+    assert_eq!(servers[1].command(&["WAIT", "1", "10000"]), "1");
+    servers[1].kill();
+    // A call that waits while no server has the slot.
+    timeout(LONG, limiter.acquire()).await.expect("a permit of the replica");
+    assert!(limiter.stats().is_up && redis.is_up());
+    // The replica knows of the first permit.
+    let refused = limiter.acquire_within(Duration::ZERO).await;
+    assert!(matches!(refused, Err(Error::RateLimited { .. })), "{refused:?}");
+    assert!(!replica.command(&["KEYS", &format!("{{decor:{name}}}:s")]).is_empty());
+}
+
 /// Moves a slot from one master to another, as `redis-cli --cluster reshard` does.
 fn migrate(from: &Server, to: &Server, slot: u32, meanwhile: impl Fn()) {
     let (ids, slot) = ([from, to].map(|server| server.command(&["CLUSTER", "MYID"])), slot.to_string());
