@@ -58,7 +58,6 @@ impl Topology {
         Some(self.is_up.get()?[usize::from(slot)].load(Ordering::Acquire))
     }
 
-    #[cfg(feature = "memo")]
     pub(crate) fn is_one_server(&self) -> bool {
         self.is_one_server.load(Ordering::Acquire)
     }
@@ -218,7 +217,7 @@ impl IoThread {
             Elsewhere::TryAgain => {
                 let at = Instant::now() + AGAIN;
                 request.until = at + self.shared.config.timeout;
-                self.set_timer(at, Due::Again(Redirected { request, is_asking: false }));
+                self.set_timer(at, Due::Again(Box::new(Redirected { request, is_asking: false })));
             }
         }
     }
@@ -292,7 +291,9 @@ impl IoThread {
                 let Some(down) = &mut self.lines[line].down else { continue };
                 let wants = down.failed.extract_if(|_, want| is_elsewhere(want.keys.slot()));
                 let wants: Vec<_> = wants.map(|(_, want)| want).collect();
-                wants.into_iter().for_each(|want| self.want(want));
+                for want in wants {
+                    self.want(want);
+                }
             } else {
                 self.retire(line);
             }
@@ -305,12 +306,15 @@ impl IoThread {
 
     /// Passes on what a server without slots was to do. Such a server is never down.
     fn retire(&mut self, line: usize) {
-        let ready = mem::take(&mut self.lines[line].ready);
-        ready.into_iter().for_each(|want| self.want(want));
-        let calls = mem::take(&mut self.lines[line].calls);
-        calls.into_iter().for_each(|(call, then)| self.call(call, then));
-        let redirected = mem::take(&mut self.lines[line].redirected);
-        redirected.into_iter().for_each(|redirected| self.again(redirected));
+        for want in mem::take(&mut self.lines[line].ready) {
+            self.want(want);
+        }
+        for (call, then) in mem::take(&mut self.lines[line].calls) {
+            self.call(call, then);
+        }
+        for redirected in mem::take(&mut self.lines[line].redirected) {
+            self.again(redirected);
+        }
         let pings = mem::take(&mut self.lines[line].pings);
         let first = self.line_of(0);
         self.lines[first].pings.extend(pings);

@@ -69,7 +69,7 @@ pub(crate) enum Due {
     Job(Arc<dyn Job>),
     /// A request that the cluster could not serve yet.
     #[cfg(feature = "cluster")]
-    Again(crate::cluster::Redirected),
+    Again(Box<crate::cluster::Redirected>),
 }
 
 impl PartialEq for Timer {
@@ -330,7 +330,7 @@ impl IoThread {
                 Due::Want(want) => self.want(want),
                 Due::Job(job) => drop(guarded(|| job.run())),
                 #[cfg(feature = "cluster")]
-                Due::Again(request) => self.again(request),
+                Due::Again(request) => self.again(*request),
             }
         }
         if self.news.retry_at.is_some_and(|at| at <= now) {
@@ -660,10 +660,7 @@ impl IoThread {
     /// Takes the reply to a command. The error says why the server is down.
     fn take_reply(&mut self, line: usize, pending: Pending, reply: Reply) -> Result<(), String> {
         #[cfg(feature = "cluster")]
-        let (pending, reply) = match self.take_reply_of_cluster(line, pending, reply) {
-            Some(others) => others,
-            None => return Ok(()),
-        };
+        let Some((pending, reply)) = self.take_reply_of_cluster(line, pending, reply) else { return Ok(()) };
         let Pending { kind, asked, until } = pending;
         match (kind, reply) {
             (Kind::Introduction(is_needed), Reply::Error(error)) if is_needed || error.starts_with("NOAUTH") => {
@@ -761,13 +758,11 @@ impl IoThread {
         self.disconnect(line);
         let error = StoreError::new(format!("{}: {error}", self.lines[line].address));
         let probe_at = Some(Instant::now() + self.lines[line].probe.failed());
-        let failed = match self.lines[line].down.take() {
-            Some(down) => down.failed,
-            None => {
-                Counters::add(&self.shared.counters.losses);
-                HashMap::new()
-            }
-        };
+        let was_down = self.lines[line].down.take();
+        if was_down.is_none() {
+            Counters::add(&self.shared.counters.losses);
+        }
+        let failed = was_down.map_or_else(HashMap::new, |down| down.failed);
         self.lines[line].down = Some(Box::new(Down { error, probe_at, failed }));
         let was_up = self.note_up();
         for Pending { kind, .. } in std::mem::take(&mut self.lines[line].pending) {
@@ -790,7 +785,7 @@ impl IoThread {
         self.is_back(*down);
     }
 
-    /// What failed on a server can be asked again.
+    /// Asks again for all that failed on a server.
     pub(crate) fn is_back(&mut self, down: Down) {
         let was_up = self.note_up();
         down.failed.into_values().for_each(|want| self.want(want));

@@ -17,7 +17,6 @@ mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
-#[cfg(feature = "memo")]
 mod tier;
 #[cfg(feature = "tls")]
 mod tls;
@@ -25,5 +24,4 @@ mod tls;
 pub use quota::RedisQuota;
 pub use redis::{Redis, RedisBuilder};
 pub use stats::RedisStats;
-#[cfg(feature = "memo")]
 pub use tier::RedisTier;

@@ -48,7 +48,8 @@ pub(crate) struct Call {
 impl Call {
     /// The slot of its keys in a cluster.
     pub(crate) fn slot(&self) -> u16 {
-        let first = if self.script.is_some() { 0 } else { 1 };
+        // The first word of a command without a script is its name.
+        let first = usize::from(self.script.is_none());
         self.words.get(first).map_or(0, |key| slot_of(key))
     }
 }
@@ -171,7 +172,7 @@ impl Shared {
     }
 
     /// Returns `true` if all commands go to one server, in the order in which they are sent.
-    #[cfg(feature = "memo")]
+    #[cfg_attr(not(feature = "cluster"), allow(clippy::unused_self))]
     pub(crate) fn keeps_order(&self) -> bool {
         #[cfg(feature = "cluster")]
         return self.topology.is_one_server();

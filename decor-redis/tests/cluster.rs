@@ -243,7 +243,6 @@ fn a_slot_that_moves_is_followed_and_its_limit_stays_exact() {
     assert!(!errors.contains(&"CROSSSLOT".into()), "{errors:?}");
 }
 
-#[cfg(feature = "memo")]
 mod memo {
     use super::*;
     use decor::Memo;
