@@ -30,6 +30,15 @@
 //! If `fetch` hangs, every caller has its error after 9 s: three attempts of 2 s, with waits of 1 s
 //! and 2 s.
 //!
+//! # The guide
+//!
+//! [`guide`] has a page for each task. Begin with [`start`](guide::start), [`order`](guide::order)
+//! and [`errors`](guide::errors). Then: [`testing`](guide::testing), [`clients`](guide::clients),
+//! [`services`](guide::services), [`recipes`](guide::recipes), [`config`](guide::config),
+//! [`streams`](guide::streams), [`past_one_machine`](guide::past_one_machine),
+//! [`observing`](guide::observing), [`blocking`](guide::blocking) and
+//! [`writing_a_decorator`](guide::writing_a_decorator). The rest of this page is the overview.
+//!
 //! # What there is
 //!
 //! | decorator | future | async fn | what it does |
@@ -134,30 +143,8 @@
 //! The other decorators stand beside these: `pausing` and `backing_off` directly behind the timeout
 //! of an attempt, `validated` and `timed` outside. A chain should bound its callers. A `timeout`
 //! before `memoized` bounds one load, and a `timeout` behind `memoized` bounds one caller, its wait
-//! for another call's load included. Each method of [`FnExt`] names its place in a chain.
-//!
-//! # The place of a limit
-//!
-//! | what stands where | what it holds for |
-//! |---|---|
-//! | `timeout` before `rate_limited` | one attempt, without the wait for its permit |
-//! | `timeout` before `guarded_by` | one attempt; its end by the limit is a failure of the service |
-//! | `timeout` after `rate_limited` | one attempt, with the wait for its permit |
-//! | `timeout` after `retry_with` | one call or one load: all its attempts and waits |
-//! | `timeout` after `memoized` | every caller, those that wait for another call's load included |
-//! | `rate_limited` before `retry_with` | every attempt takes a permit |
-//! | `rate_limited` after `retry_with` | one permit for all attempts of a call |
-//! | `guarded_by` before `rate_limited` | calls that wait for a permit are refused when their turn comes, and not sent |
-//! | `unless_open` after `rate_limited` | new calls, which do not queue only to be refused |
-//! | `hedged` before `retry_with` | each attempt; a second call takes a permit of its own |
-//! | `fallback` after `memoized` | the answer to the caller; the memo keeps no substitute |
-//! | `concurrency_limited` before `retry_with` | every attempt holds a permit, and no delay does |
-//! | `timeout` before `concurrency_limited` | an attempt that hangs gives its permit back |
-//!
-//! A `timeout` behind everything that waits (limiter, retry, memo) bounds every caller. What stands
-//! before it knows the [`Deadline`]. A retry begins no delay that would be cut off.
-//! `rate_limited_by` and `rate_limited_within` refuse such a wait at once. `rate_limited` and
-//! `concurrency_limited` cannot refuse, and wait until the limit.
+//! for another call's load included. Each method of [`FnExt`] names its place in a chain, and
+//! [`guide::order`] has the reasons, and what a limit holds for at each place.
 //!
 //! # Calling
 //!
@@ -232,45 +219,8 @@
 //! An enum needs one `#[from]` variant, a foreign error type needs [`.lifted()`](FnExt::lifted),
 //! and a plain output needs [`.fallible()`](FnExt::fallible).
 //!
-//! An error need not be `Clone`, not even under a memo. A chain over a foreign error such as
-//! `reqwest::Error`:
-//!
-#![cfg_attr(feature = "memo", doc = "```")]
-#![cfg_attr(not(feature = "memo"), doc = "```text")]
-//! use decor::{Error, Failure, prelude::*};
-//! use std::time::Duration;
-//!
-//! # mod http {
-//! #     #[derive(Debug, thiserror::Error)]
-//! #     #[error("connection refused")]
-//! #     pub struct Error;
-//! #     pub async fn get(_: String) -> Result<String, Error> { Err(Error) }
-//! # }
-//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
-//! # let get = http::get;
-//! let pages: Memo<String, String> = Memo::ttl(Duration::from_secs(300));
-//! let get = get
-//!     .lifted() // Result<String, Failure<http::Error>>
-//!     .timeout(Duration::from_secs(1)) // limit of each load
-//!     .memoized(&pages)
-//!     .timeout(Duration::from_secs(2)); // limit of each caller
-//!
-//! let text = match get.call("/".into()).await {
-//!     Ok(page) => page,
-//!     Err(Failure::Call(error)) => format!("this call loaded, and failed: {error}"),
-//!     Err(Failure::Policy(Error::LoadFailed { message, .. })) => {
-//!         format!("the call that loaded failed: {message}")
-//!     }
-//!     Err(Failure::Policy(error)) => format!("a decorator's error: {error}"),
-//! };
-//! # assert_eq!(text, "this call loaded, and failed: connection refused");
-//! # }
-//! ```
-//!
-//! If the server hangs, every caller has its error after 1 s. If calls that load are dropped and
-//! others take over, no caller waits longer than 2 s. To give the error itself to all callers,
-//! begin with `.map_err(Arc::new).lifted()`, and put
-//! [`.sharing_errors()`](Memoized::sharing_errors) behind `memoized`.
+//! An error need not be `Clone`, not even under a memo. [`guide::errors`] has each of these types
+//! with an example, and says which errors are worth another attempt.
 //!
 //! # Laws
 //!
@@ -319,10 +269,10 @@
 //! - The feature has no effect in a build with `test-util`, of tokio or of decor. Paused and
 //!   virtual clocks work as without it.
 //!
-//! A handle limits one process. Three instances of a service admit three times the limit: give each
-//! a third. After a fork, parent and child have a copy of each handle, and each copy admits as many
-//! calls as its limit. Fork before the first use, because a lock that another thread holds at that
-//! moment stays locked in the child.
+//! A handle limits one process. Three instances of a service admit three times the limit, unless
+//! they [share](guide::past_one_machine) it. After a fork, parent and child have a copy of each
+//! handle, and each copy admits as many calls as its limit. Fork before the first use, because a
+//! lock that another thread holds at that moment stays locked in the child.
 //!
 //! # Features
 //!
@@ -365,6 +315,7 @@
         feature = "memo",
         feature = "metrics",
         feature = "serde",
+        feature = "test-util",
         feature = "tower"
     )),
     allow(rustdoc::broken_intra_doc_links)

@@ -4,14 +4,16 @@ use decor::ConfigError;
 use percent_encoding::percent_decode_str;
 use std::{fmt, path::PathBuf};
 
-const ALLOWED: &str =
-    "redis[s]://[[user]:password@]host[:port][/database], or unix://[[user]:password@]/path[?db=database]";
+const ALLOWED: &str = "redis[s]://[[user]:password@]host[:port][,host[:port]..][/database], \
+                       or unix://[[user]:password@]/path[?db=database]";
 
 /// Where a server is, and how a client introduces itself. `Display` and `Debug` show neither the
 /// user nor the password.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) endpoint: Endpoint,
+    /// Further servers of the same cluster.
+    pub(crate) others: Vec<Endpoint>,
     /// `None` for the default user.
     pub(crate) user: Option<String>,
     /// `None` if the server asks for none.
@@ -40,6 +42,11 @@ fn database(text: &str) -> Result<u32, ConfigError> {
 }
 
 impl Address {
+    /// The first server.
+    pub(crate) fn first(&self) -> Self {
+        Self { others: Vec::new(), ..self.clone() }
+    }
+
     pub(crate) fn parse(url: &str) -> Result<Self, ConfigError> {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| invalid("no scheme"))?;
         let (before, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
@@ -48,14 +55,20 @@ impl Address {
             Some((user, password)) => (decoded(user, "an invalid user")?, decoded(password, "an invalid password")?),
             None => (String::new(), String::new()),
         };
-        let (endpoint, database) = match scheme {
+        let (endpoint, others, database) = match scheme {
             "rediss" | "valkeys" if !cfg!(feature = "tls") => return Err(invalid("TLS, and needs the feature `tls`")),
             "redis" | "valkey" | "rediss" | "valkeys" => {
                 if query.is_some() {
                     return Err(invalid("a query"));
                 }
-                let (host, path) = place.split_once('/').unwrap_or((place, ""));
-                (Self::tcp(host, matches!(scheme, "rediss" | "valkeys"))?, database(path)?)
+                let (hosts, path) = place.split_once('/').unwrap_or((place, ""));
+                let mut hosts = hosts.split(',').map(|host| Self::tcp(host, matches!(scheme, "rediss" | "valkeys")));
+                let first = hosts.next().ok_or_else(|| invalid("no host"))??;
+                let others = hosts.collect::<Result<Vec<_>, _>>()?;
+                if !others.is_empty() && cfg!(not(feature = "cluster")) {
+                    return Err(invalid("several hosts, and needs the feature `cluster`"));
+                }
+                (first, others, database(path)?)
             }
             "unix" | "redis+unix" | "valkey+unix" => {
                 let path = decoded(place, "an invalid path")?;
@@ -63,12 +76,12 @@ impl Address {
                     return Err(invalid("no absolute path"));
                 }
                 let db = query.map_or(Ok(""), |query| query.strip_prefix("db=").ok_or_else(|| invalid("a query")))?;
-                (Endpoint::Unix(path.into()), database(db)?)
+                (Endpoint::Unix(path.into()), Vec::new(), database(db)?)
             }
             _ => return Err(invalid("another scheme")),
         };
         let given = |text: String| Some(text).filter(|text| !text.is_empty());
-        Ok(Self { endpoint, user: given(user), password: given(password), database })
+        Ok(Self { endpoint, others, user: given(user), password: given(password), database })
     }
 
     fn tcp(host: &str, is_secure: bool) -> Result<Endpoint, ConfigError> {
@@ -88,15 +101,26 @@ impl Address {
     }
 }
 
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port, .. } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.endpoint {
-            Endpoint::Tcp { host, port, is_secure } => {
-                let scheme = if *is_secure { "rediss" } else { "redis" };
-                let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
-                write!(f, "{scheme}://{open}{host}{close}:{port}")?;
-            }
-            Endpoint::Unix(path) => write!(f, "unix://{}", path.display())?,
+        f.write_str(match &self.endpoint {
+            Endpoint::Tcp { is_secure: true, .. } => "rediss://",
+            Endpoint::Tcp { .. } => "redis://",
+            Endpoint::Unix(_) => "unix://",
+        })?;
+        self.endpoint.fmt(f)?;
+        for other in &self.others {
+            write!(f, ",{other}")?;
         }
         match (&self.endpoint, self.database) {
             (_, 0) => Ok(()),
@@ -124,6 +148,8 @@ mod tests {
         assert_eq!(shown("redis://ann:p%40ss@[::1]:6380/"), "redis://[::1]:6380");
         #[cfg(feature = "tls")]
         assert_eq!(shown("rediss://:secret@cache"), "rediss://cache:6379");
+        #[cfg(feature = "cluster")]
+        assert_eq!(shown("redis://:secret@a,b:7001,[::1]"), "redis://a:6379,b:7001,[::1]:6379");
         assert_eq!(shown("unix://:secret@/run/redis.sock?db=2"), "unix:///run/redis.sock?db=2");
 
         let address = Address::parse("redis://ann:p%40s:s@cache").unwrap();
@@ -143,6 +169,10 @@ mod tests {
             ("redis://cache?password=hunter2", "a query"),
             ("redis://[::1", "an invalid host"),
             ("unix://hunter2", "no absolute path"),
+            #[cfg(feature = "cluster")]
+            ("redis://:hunter2@a,", "no host"),
+            #[cfg(not(feature = "cluster"))]
+            ("redis://:hunter2@a,b", "several hosts, and needs the feature `cluster`"),
             #[cfg(not(feature = "tls"))]
             ("rediss://:hunter2@cache", "TLS, and needs the feature `tls`"),
         ] {

@@ -60,9 +60,9 @@ impl Stream {
     }
 
     /// Sends what an encrypted stream has taken and not sent.
+    #[cfg(feature = "tls")]
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            #[cfg(feature = "tls")]
             Self::Tls(stream) if stream.conn.wants_write() => stream.flush(),
             _ => Ok(()),
         }
@@ -168,10 +168,12 @@ impl Connection {
         }
         self.out.clear();
         self.sent = 0;
+        #[cfg(feature = "tls")]
         match self.stream.flush() {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-            flushed => flushed,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            flushed => return flushed,
         }
+        Ok(())
     }
 
     /// Reads what has come. An error, or the end of the connection, is reported after the replies

@@ -1,6 +1,9 @@
-//! The I/O thread: all requests of a store, its one connection, its timers.
+//! The I/O thread: all requests of a store, its connections, its timers.
 //!
-//! # The states of the store
+//! There is one connection for requests, and one for subscriptions. In a cluster, there is one for
+//! the requests to each master.
+//!
+//! # The states of a server
 //!
 //! | state | a limiter wants | an attempt fails | the attempt succeeds |
 //! |---|---|---|---|
@@ -16,7 +19,7 @@
 //! A connection that breaks while nothing is asked is dropped without a word.
 
 use crate::{
-    address::Endpoint,
+    address::{Address, Endpoint},
     connection::{Connection, introduction, known_addresses},
     resp::{Command, Reply},
     script::{self, Form},
@@ -37,11 +40,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The line of the requests.
-const MAIN: usize = 0;
-
 /// The line of the subscriptions.
-const NEWS: usize = 1;
+pub(crate) const NEWS: usize = 0;
+
+/// The line of the requests. Those to the other masters of a cluster follow.
+pub(crate) const MAIN: usize = 1;
 
 /// The token of a line's connection. The waker has 0.
 fn token(line: usize) -> Token {
@@ -61,9 +64,12 @@ struct Timer {
 }
 
 #[derive(Debug)]
-enum Due {
+pub(crate) enum Due {
     Want(Want),
     Job(Arc<dyn Job>),
+    /// A request that the cluster could not serve yet.
+    #[cfg(feature = "cluster")]
+    Again(Box<crate::cluster::Redirected>),
 }
 
 impl PartialEq for Timer {
@@ -88,7 +94,7 @@ impl Ord for Timer {
 
 /// The connection, or the attempt to make one, which has to be made by `until`.
 #[derive(Debug)]
-enum Link {
+pub(crate) enum Link {
     None,
     /// A thread asks the name server.
     Resolving {
@@ -105,17 +111,20 @@ enum Link {
 
 /// A command without a reply so far.
 #[derive(Debug)]
-struct Pending {
-    kind: Kind,
-    asked: Instant,
-    until: Instant,
+pub(crate) struct Pending {
+    pub(crate) kind: Kind,
+    pub(crate) asked: Instant,
+    pub(crate) until: Instant,
 }
 
 #[derive(Debug)]
-enum Kind {
+pub(crate) enum Kind {
     /// A command of the introduction. `true` if its error makes the connection useless.
     Introduction(bool),
     Probe,
+    /// The question which server has which slot.
+    #[cfg(feature = "cluster")]
+    Slots,
     Ping(Pong),
     Ask {
         want: Want,
@@ -129,20 +138,59 @@ enum Kind {
     },
 }
 
-/// A connection with its commands.
+/// A connection with its commands, and what is to be sent on it.
 #[derive(Debug)]
-struct Line {
-    link: Link,
+pub(crate) struct Line {
+    /// The server.
+    pub(crate) address: Address,
+    pub(crate) link: Link,
     /// Commands on the connection, in the order in which they were sent.
-    pending: VecDeque<Pending>,
+    pub(crate) pending: VecDeque<Pending>,
     /// The moment until which the first requests of a connection have to be answered, because the
     /// time for connecting is part of theirs. `None` once they are sent.
     first_until: Option<Instant>,
+    /// `true` while a name server is asked, perhaps for a link that was given up.
+    is_resolving: bool,
+    /// Limiters that want to be asked now.
+    pub(crate) ready: VecDeque<Want>,
+    pub(crate) pings: Vec<Pong>,
+    pub(crate) calls: VecDeque<(Call, Then)>,
+    /// Requests that another server of the cluster has sent here.
+    #[cfg(feature = "cluster")]
+    pub(crate) redirected: VecDeque<crate::cluster::Redirected>,
+    pub(crate) down: Option<Box<Down>>,
+    probe: Probe,
+    /// `true` for a server that has left the cluster.
+    #[cfg(feature = "cluster")]
+    pub(crate) is_spare: bool,
 }
 
 impl Line {
-    fn new() -> Self {
-        Self { link: Link::None, pending: VecDeque::new(), first_until: None }
+    pub(crate) fn new(address: Address, seed: u64) -> Self {
+        Self {
+            address,
+            link: Link::None,
+            pending: VecDeque::new(),
+            first_until: None,
+            is_resolving: false,
+            ready: VecDeque::new(),
+            pings: Vec::new(),
+            calls: VecDeque::new(),
+            #[cfg(feature = "cluster")]
+            redirected: VecDeque::new(),
+            down: None,
+            probe: Probe::new(seed),
+            #[cfg(feature = "cluster")]
+            is_spare: false,
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        #[cfg(feature = "cluster")]
+        if !self.redirected.is_empty() {
+            return true;
+        }
+        !(self.ready.is_empty() && self.pings.is_empty() && self.calls.is_empty())
     }
 }
 
@@ -155,34 +203,29 @@ struct News {
     retry_at: Option<Instant>,
 }
 
-/// The store is down.
+/// A server is down.
 #[derive(Debug)]
-struct Down {
+pub(crate) struct Down {
     error: StoreError,
     /// Moment of the next attempt. `None` while one is under way.
     probe_at: Option<Instant>,
     /// The limiters that got an error, by the address of the asker.
-    failed: HashMap<*const (), Want>,
+    pub(crate) failed: HashMap<*const (), Want>,
 }
 
 #[derive(Debug)]
 pub(crate) struct IoThread {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     poll: Poll,
     timers: BinaryHeap<Reverse<Timer>>,
     /// Number of timers that were ever set.
     timers_total: u64,
-    /// Limiters that want to be asked now.
-    ready: VecDeque<Want>,
-    pings: Vec<Pong>,
-    calls: VecDeque<(Call, Then)>,
-    lines: [Line; 2],
+    /// [`NEWS`], [`MAIN`], and the other masters of a cluster.
+    pub(crate) lines: Vec<Line>,
     news: News,
-    /// `true` while a name server is asked, perhaps for a link that was given up.
-    is_resolving: bool,
-    down: Option<Box<Down>>,
-    probe: Probe,
-    epochs: RandomState,
+    #[cfg(feature = "cluster")]
+    pub(crate) cluster: crate::cluster::Cluster,
+    pub(crate) epochs: RandomState,
     /// Number of epochs that were ever drawn. No two are equal: a process could not tell that a
     /// state was lost.
     epochs_total: u64,
@@ -196,21 +239,18 @@ fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
 impl IoThread {
     pub(crate) fn new(shared: Arc<Shared>, poll: Poll) -> Self {
         let epochs = RandomState::new();
+        let line = |name: &str| Line::new(shared.config.address.first(), epochs.hash_one(name));
         Self {
-            shared,
             poll,
             timers: BinaryHeap::new(),
             timers_total: 0,
-            ready: VecDeque::new(),
-            pings: Vec::new(),
-            calls: VecDeque::new(),
-            lines: [Line::new(), Line::new()],
-            news: News { channels: Vec::new(), retries: Probe::new(epochs.hash_one("news")), retry_at: None },
-            is_resolving: false,
-            down: None,
-            probe: Probe::new(epochs.hash_one("probe")),
+            lines: vec![line("news"), line("main")],
+            news: News { channels: Vec::new(), retries: Probe::new(epochs.hash_one("retries")), retry_at: None },
+            #[cfg(feature = "cluster")]
+            cluster: crate::cluster::Cluster::default(),
             epochs,
             epochs_total: 0,
+            shared,
         }
     }
 
@@ -228,7 +268,7 @@ impl IoThread {
             if polled.is_err() {
                 continue; // Interrupted by a signal.
             }
-            for line in [MAIN, NEWS] {
+            for line in 0..self.lines.len() {
                 if events.iter().any(|event| event.token() == token(line)) {
                     self.advance(line, &mut replies);
                 }
@@ -239,10 +279,10 @@ impl IoThread {
 
     fn receive(&mut self, message: Message) {
         match message {
-            Message::Want { want, at: None } => self.ready.push_back(want),
+            Message::Want { want, at: None } => self.want(want),
             Message::Want { want, at: Some(at) } => self.set_timer(at, Due::Want(want)),
             Message::Job { job, at } => self.set_timer(at, Due::Job(job)),
-            Message::Call(call, then) => self.calls.push_back((call, then)),
+            Message::Call(call, then) => self.call(call, then),
             Message::Listen { channel, listener } => {
                 if let Link::Connected(connection) = &mut self.lines[NEWS].link {
                     connection.push(&Command::new(&["SUBSCRIBE", &channel]));
@@ -252,12 +292,33 @@ impl IoThread {
                 self.news.channels.push((channel, listener));
             }
             Message::IsDeaf => self.renew_subscription(),
-            Message::Ping(pong) => self.pings.push(pong),
-            Message::Resolved(addresses) => self.resolved(&addresses),
+            Message::Ping(pong) => {
+                // A server that is down is what a ping is after.
+                let down = (MAIN..self.lines.len()).find(|line| self.lines[*line].down.is_some());
+                let line = down.unwrap_or_else(|| self.line_of(0));
+                self.lines[line].pings.push(pong);
+            }
+            Message::Resolved { line, host, addresses } => self.resolved(line, &host, &addresses),
         }
     }
 
-    fn set_timer(&mut self, at: Instant, due: Due) {
+    pub(crate) fn want(&mut self, want: Want) {
+        let line = self.line_of(want.keys.slot());
+        self.lines[line].ready.push_back(want);
+    }
+
+    pub(crate) fn call(&mut self, call: Call, then: Then) {
+        let line = self.line_of(call.slot());
+        self.lines[line].calls.push_back((call, then));
+    }
+
+    #[cfg(not(feature = "cluster"))]
+    #[allow(clippy::unused_self)] // a cluster has many
+    fn line_of(&self, _: u16) -> usize {
+        MAIN
+    }
+
+    pub(crate) fn set_timer(&mut self, at: Instant, due: Due) {
         self.timers_total += 1;
         self.timers.push(Reverse(Timer { at, number: self.timers_total, due }));
     }
@@ -266,19 +327,23 @@ impl IoThread {
         while self.timers.peek().is_some_and(|Reverse(timer)| timer.at <= now) {
             let Some(Reverse(timer)) = self.timers.pop() else { break };
             match timer.due {
-                Due::Want(want) => self.ready.push_back(want),
+                Due::Want(want) => self.want(want),
                 Due::Job(job) => drop(guarded(|| job.run())),
+                #[cfg(feature = "cluster")]
+                Due::Again(request) => self.again(*request),
             }
         }
         if self.news.retry_at.is_some_and(|at| at <= now) {
             self.news.retry_at = None;
             self.subscribe();
         }
-        if let Some(down) = &mut self.down
-            && down.probe_at.is_some_and(|at| at <= now)
-        {
-            down.probe_at = None;
-            self.connect(MAIN);
+        for line in MAIN..self.lines.len() {
+            if let Some(down) = &mut self.lines[line].down
+                && down.probe_at.is_some_and(|at| at <= now)
+            {
+                down.probe_at = None;
+                self.connect(line);
+            }
         }
     }
 
@@ -286,68 +351,102 @@ impl IoThread {
     fn time_left(&self) -> Option<Duration> {
         let timer = self.timers.peek().map(|Reverse(timer)| timer.at);
         let lines = self.lines.iter().filter_map(Line::until).min();
-        let probe = self.down.as_ref().and_then(|down| down.probe_at);
+        let probe = self.lines.iter().filter_map(|line| line.down.as_ref()?.probe_at).min();
         let next = [timer, lines, probe, self.news.retry_at].into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
     /// Asks the limiters that want to be asked, and sends their requests.
     fn serve(&mut self) {
-        if self.down.is_some() {
-            self.refuse_all();
-        } else if !(self.ready.is_empty() && self.pings.is_empty() && self.calls.is_empty()) {
-            if let Link::None = self.lines[MAIN].link {
-                self.connect(MAIN);
-            }
-            self.ask_all();
+        for line in MAIN..self.lines.len() {
+            self.serve_line(line);
         }
-        self.flush(MAIN);
         self.flush(NEWS);
     }
 
-    fn ask_all(&mut self) {
-        let Line { link: Link::Connected(connection), pending, first_until } = &mut self.lines[MAIN] else { return };
-        let timeout = self.shared.config.timeout;
+    fn serve_line(&mut self, line: usize) {
+        if self.lines[line].down.is_some() {
+            self.refuse_all(line);
+        } else if self.lines[line].has_work() {
+            if let Link::None = self.lines[line].link {
+                self.connect(line);
+            }
+            self.ask_all(line);
+        }
+        self.flush(line);
+    }
+
+    fn ask_all(&mut self, line: usize) {
+        let Self { shared, lines, epochs, epochs_total, .. } = self;
+        let line = &mut lines[line];
+        let Line { link: Link::Connected(connection), pending, first_until, .. } = line else { return };
+        let timeout = shared.config.timeout;
         // A request on a new connection has waited for it.
         let first_until = first_until.take();
-        for pong in self.pings.drain(..) {
+        #[cfg(feature = "cluster")]
+        while !connection.is_full() && pending.len() < MOST_IN_FLIGHT {
+            let Some(request) = line.redirected.pop_front() else { break };
+            let fresh = fresh_epoch(epochs, epochs_total);
+            request.send(connection, pending, fresh);
+        }
+        for pong in line.pings.drain(..) {
             let asked = Instant::now();
             connection.push(&Command::new(&["PING"]));
             let until = first_until.unwrap_or(asked + timeout);
             pending.push_back(Pending { kind: Kind::Ping(pong), asked, until });
         }
         while !connection.is_full() && pending.len() < MOST_IN_FLIGHT {
-            let Some((call, then)) = self.calls.pop_front() else { break };
+            let Some((call, then)) = line.calls.pop_front() else { break };
             let (asked, form) = (Instant::now(), Form::Hash);
             connection.push(&script::call_command(&call, form));
             let until = first_until.unwrap_or(asked + timeout);
             pending.push_back(Pending { kind: Kind::Call { call, then, form }, asked, until });
         }
         while !connection.is_full() && pending.len() < MOST_IN_FLIGHT {
-            let Some(want) = self.ready.pop_front() else { break };
+            let Some(want) = line.ready.pop_front() else { break };
             let Some(ask) = guarded(|| want.asker.ask()).flatten() else { continue };
             let asked = Instant::now();
             let form = Form::Hash;
-            let fresh = fresh_epoch(&self.epochs, &mut self.epochs_total);
+            let fresh = fresh_epoch(epochs, epochs_total);
             connection.push(&script::command(&want.keys, &ask, fresh, form));
             let until = first_until.unwrap_or(asked + timeout);
             pending.push_back(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
         }
     }
 
-    /// Answers all that want something while the store is down.
-    fn refuse_all(&mut self) {
-        let Some(down) = &mut self.down else { return };
-        for pong in self.pings.drain(..) {
+    /// Answers all that want something while the server is down.
+    fn refuse_all(&mut self, line: usize) {
+        let counters = &self.shared.counters;
+        let Line { down: Some(down), ready, pings, calls, .. } = &mut self.lines[line] else { return };
+        for pong in pings.drain(..) {
             let _ = pong.send(Err(down.error.clone()));
         }
-        while let Some((_, Then(then))) = self.calls.pop_front() {
+        while let Some((_, Then(then))) = calls.pop_front() {
             guarded(|| then(Err(down.error.clone())));
         }
-        while let Some(want) = self.ready.pop_front() {
+        while let Some(want) = ready.pop_front() {
             if guarded(|| want.asker.ask()).flatten().is_some() {
-                down.refuse(want, &self.shared.counters);
+                down.refuse(want, counters);
             }
+        }
+        #[cfg(feature = "cluster")]
+        for request in std::mem::take(&mut self.lines[line].redirected) {
+            self.refuse(line, request.into_kind());
+        }
+    }
+
+    /// Answers a request while the server is down.
+    fn refuse(&mut self, line: usize, kind: Kind) {
+        let Some(down) = &mut self.lines[line].down else { return };
+        match kind {
+            Kind::Ask { want, .. } => down.refuse(want, &self.shared.counters),
+            Kind::Ping(pong) => {
+                let _ = pong.send(Err(down.error.clone()));
+            }
+            Kind::Call { then: Then(then), .. } => drop(guarded(|| then(Err(down.error.clone())))),
+            Kind::Introduction(_) | Kind::Probe => {}
+            #[cfg(feature = "cluster")]
+            Kind::Slots => {}
         }
     }
 
@@ -364,9 +463,9 @@ impl IoThread {
         }
     }
 
-    fn connect(&mut self, line: usize) {
+    pub(crate) fn connect(&mut self, line: usize) {
         let until = Instant::now() + self.shared.config.timeout;
-        if let Some(addresses) = known_addresses(&self.shared.config.address.endpoint) {
+        if let Some(addresses) = known_addresses(&self.lines[line].address.endpoint) {
             self.connect_to(line, addresses, until);
         } else {
             self.lines[line].link = Link::Resolving { until };
@@ -376,30 +475,35 @@ impl IoThread {
 
     /// Asks the name server on a thread of its own, because that may take seconds.
     fn resolve(&mut self, line: usize) {
-        let Endpoint::Tcp { host, port, .. } = &self.shared.config.address.endpoint else { return };
-        if self.is_resolving {
+        let Line { address: Address { endpoint: Endpoint::Tcp { host, port, .. }, .. }, is_resolving, .. } =
+            &mut self.lines[line]
+        else {
+            return;
+        };
+        if *is_resolving {
             return;
         }
-        let (place, shared) = ((host.clone(), *port), self.shared.clone());
+        let (host, port, shared) = (host.clone(), *port, self.shared.clone());
         let resolve = move || {
-            let addresses = place.to_socket_addrs().map(Iterator::collect);
-            shared.send(Message::Resolved(addresses));
+            let addresses = (&*host, port).to_socket_addrs().map(Iterator::collect);
+            shared.send(Message::Resolved { line, host, addresses });
         };
         match thread::Builder::new().name("decor-redis-names".into()).spawn(resolve) {
-            Ok(_) => self.is_resolving = true,
+            Ok(_) => *is_resolving = true,
             Err(error) => self.break_off(line, &error.to_string()),
         }
     }
 
-    fn resolved(&mut self, addresses: &io::Result<Vec<SocketAddr>>) {
-        self.is_resolving = false;
-        for line in [MAIN, NEWS] {
-            let Link::Resolving { until } = self.lines[line].link else { continue };
-            match addresses {
-                Ok(addresses) if addresses.is_empty() => self.break_off(line, "the name has no address"),
-                Ok(addresses) => self.connect_to(line, addresses.clone(), until),
-                Err(error) => self.break_off(line, &error.to_string()),
-            }
+    fn resolved(&mut self, line: usize, asked: &str, addresses: &io::Result<Vec<SocketAddr>>) {
+        self.lines[line].is_resolving = false;
+        let Line { link: Link::Resolving { until }, address, .. } = &self.lines[line] else { return };
+        let until = *until;
+        match (&address.endpoint, addresses) {
+            // The answer to the question of an earlier link.
+            (Endpoint::Tcp { host, .. }, _) if host != asked => self.resolve(line),
+            (_, Ok(addresses)) if addresses.is_empty() => self.break_off(line, "the name has no address"),
+            (_, Ok(addresses)) => self.connect_to(line, addresses.clone(), until),
+            (_, Err(error)) => self.break_off(line, &error.to_string()),
         }
     }
 
@@ -407,7 +511,7 @@ impl IoThread {
     fn connect_to(&mut self, line: usize, addresses: Vec<SocketAddr>, until: Instant) {
         let registry = self.poll.registry();
         let mut addresses = addresses.into_iter();
-        let connection = match (&self.shared.config.address.endpoint, addresses.next()) {
+        let connection = match (&self.lines[line].address.endpoint, addresses.next()) {
             (Endpoint::Unix(path), _) => Connection::unix(path, registry, token(line)),
             (Endpoint::Tcp { .. }, Some(address)) => Connection::tcp(address, registry, token(line)),
             (Endpoint::Tcp { .. }, None) => return,
@@ -437,16 +541,17 @@ impl IoThread {
             Ok(true) => {
                 #[cfg(feature = "tls")]
                 if let (Endpoint::Tcp { host, .. }, Some(config)) =
-                    (&self.shared.config.address.endpoint, &self.shared.config.tls)
+                    (&self.lines[line].address.endpoint, &self.shared.config.tls)
                 {
                     connection = match connection.encrypt(config.clone(), host) {
                         Ok(connection) => connection,
                         Err(error) => return self.break_off(line, &error.to_string()),
                     };
                 }
-                let pending = &mut self.lines[line].pending;
+                let probe = self.probe_command(line);
+                let Line { pending, address, first_until, .. } = &mut self.lines[line];
                 let asked = Instant::now();
-                for (is_needed, command) in introduction(&self.shared.config.address) {
+                for (is_needed, command) in introduction(address) {
                     connection.push(&command);
                     pending.push_back(Pending { kind: Kind::Introduction(is_needed), asked, until });
                 }
@@ -454,14 +559,19 @@ impl IoThread {
                     connection.push(&self.news.subscription());
                 } else {
                     Counters::add(&self.shared.counters.connections);
-                    if self.down.is_some() {
-                        connection.push(&script::probe(&self.shared.config.prefix));
+                    #[cfg(feature = "cluster")]
+                    {
+                        connection.push(&crate::cluster::slots());
+                        pending.push_back(Pending { kind: Kind::Slots, asked, until });
+                    }
+                    if let Some(probe) = probe {
+                        connection.push(&probe);
                         pending.push_back(Pending { kind: Kind::Probe, asked, until });
                     }
-                    self.lines[line].first_until = Some(until);
+                    *first_until = Some(until);
                 }
                 self.lines[line].link = Link::Connected(connection);
-                self.serve();
+                if line == NEWS { self.flush(line) } else { self.serve_line(line) }
             }
             Err(error) => {
                 connection.close(self.poll.registry());
@@ -474,14 +584,25 @@ impl IoThread {
         }
     }
 
+    /// The command that shows that a server that was down takes writes; `None` if it is up.
+    fn probe_command(&self, line: usize) -> Option<Command> {
+        self.lines[line].down.as_ref()?;
+        let prefix = &self.shared.config.prefix;
+        #[cfg(feature = "cluster")]
+        if let Some(tag) = self.tag_on(line) {
+            return Some(script::probe(&tag));
+        }
+        Some(script::probe(prefix))
+    }
+
     /// Ends a line by an error.
     fn break_off(&mut self, line: usize, error: &str) {
-        if line == MAIN {
-            self.fail(error);
-        } else {
+        if line == NEWS {
             self.disconnect(NEWS);
             self.lines[NEWS].pending.clear();
             self.news.retry_at = Some(Instant::now() + self.news.retries.failed());
+        } else {
+            self.fail(line, error);
         }
     }
 
@@ -496,6 +617,11 @@ impl IoThread {
     fn subscribe(&mut self) {
         self.news.channels.retain(|(_, listener)| listener.strong_count() > 0);
         if !self.news.channels.is_empty() && matches!(self.lines[NEWS].link, Link::None) {
+            // A message reaches the subscribers of all servers of a cluster.
+            let up = self.lines[MAIN..].iter().find(|line| line.down.is_none() && !matches!(line.link, Link::None));
+            if let Some(Line { address, .. }) = up.or(self.lines.get(MAIN)) {
+                self.lines[NEWS].address = address.clone();
+            }
             self.connect(NEWS);
         }
     }
@@ -514,7 +640,7 @@ impl IoThread {
         let ended = connection.read(replies);
         for reply in replies.drain(..) {
             let taken = match self.lines[line].pending.pop_front() {
-                Some(pending) => self.take_reply(pending, reply),
+                Some(pending) => self.take_reply(line, pending, reply),
                 None if line == NEWS => self.news.take(&reply),
                 None => Ok(()),
             };
@@ -526,26 +652,30 @@ impl IoThread {
         replies.clear();
         match (ended, &self.lines[line].link) {
             (Ok(()), _) | (Err(_), Link::None) => {}
-            (Err(_), _) if line == MAIN && self.lines[MAIN].pending.is_empty() => self.disconnect(MAIN),
+            (Err(_), _) if line != NEWS && self.lines[line].pending.is_empty() => self.disconnect(line),
             (Err(error), _) => self.break_off(line, &error),
         }
     }
 
-    /// Takes the reply to a command. The error says why the store is down.
-    fn take_reply(&mut self, pending: Pending, reply: Reply) -> Result<(), String> {
+    /// Takes the reply to a command. The error says why the server is down.
+    fn take_reply(&mut self, line: usize, pending: Pending, reply: Reply) -> Result<(), String> {
+        #[cfg(feature = "cluster")]
+        let Some((pending, reply)) = self.take_reply_of_cluster(line, pending, reply) else { return Ok(()) };
         let Pending { kind, asked, until } = pending;
         match (kind, reply) {
             (Kind::Introduction(is_needed), Reply::Error(error)) if is_needed || error.starts_with("NOAUTH") => {
                 Err(answered(&error))
             }
             (Kind::Introduction(_), _) => Ok(()),
+            #[cfg(feature = "cluster")]
+            (Kind::Slots, _) => Ok(()),
             (Kind::Probe, Reply::Error(error)) => Err(answered(&error)),
             (Kind::Probe, _) => {
-                self.restore();
+                self.restore(line);
                 Ok(())
             }
             (Kind::Ping(pong), Reply::Error(error)) => {
-                self.pings.push(pong);
+                self.lines[line].pings.push(pong);
                 Err(answered(&error))
             }
             (Kind::Ping(pong), _) => {
@@ -556,7 +686,7 @@ impl IoThread {
                 Counters::add(&self.shared.counters.scripts);
                 let form = Form::Whole;
                 let fresh = fresh_epoch(&self.epochs, &mut self.epochs_total);
-                let Line { link, pending, .. } = &mut self.lines[MAIN];
+                let Line { link, pending, .. } = &mut self.lines[line];
                 if let Link::Connected(connection) = link {
                     connection.push(&script::command(&want.keys, &ask, fresh, form));
                 }
@@ -568,7 +698,7 @@ impl IoThread {
             {
                 Counters::add(&self.shared.counters.scripts);
                 let form = Form::Whole;
-                let Line { link, pending, .. } = &mut self.lines[MAIN];
+                let Line { link, pending, .. } = &mut self.lines[line];
                 if let Link::Connected(connection) = link {
                     connection.push(&script::call_command(&call, form));
                 }
@@ -576,7 +706,7 @@ impl IoThread {
                 Ok(())
             }
             (Kind::Call { call, then, form }, Reply::Error(error)) => {
-                self.lines[MAIN].pending.push_front(Pending { kind: Kind::Call { call, then, form }, asked, until });
+                self.lines[line].pending.push_front(Pending { kind: Kind::Call { call, then, form }, asked, until });
                 Err(answered(&error))
             }
             (Kind::Call { then: Then(then), .. }, reply) => {
@@ -586,7 +716,7 @@ impl IoThread {
             (Kind::Ask { want, ask, form }, reply) => {
                 let Some(answer) = script::answer(&ask, &reply) else {
                     // `fail` answers all that is pending.
-                    self.lines[MAIN].pending.push_front(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
+                    self.lines[line].pending.push_front(Pending { kind: Kind::Ask { want, ask, form }, asked, until });
                     return Err(match reply {
                         Reply::Error(error) => answered(&error),
                         other => format!("answered in another form: {other:.100?}"),
@@ -615,7 +745,7 @@ impl IoThread {
         }
     }
 
-    fn disconnect(&mut self, line: usize) {
+    pub(crate) fn disconnect(&mut self, line: usize) {
         let Line { link, first_until, .. } = &mut self.lines[line];
         *first_until = None;
         if let Link::Connecting { connection, .. } | Link::Connected(connection) = std::mem::replace(link, Link::None) {
@@ -623,45 +753,54 @@ impl IoThread {
         }
     }
 
-    /// Takes the store down, and answers what is pending.
-    fn fail(&mut self, error: &str) {
-        self.disconnect(MAIN);
-        let error = StoreError::new(format!("{}: {error}", self.shared.config.address));
-        let probe_at = Some(Instant::now() + self.probe.failed());
-        let counters = &self.shared.counters;
-        let was_down = self.down.is_some();
-        if !was_down {
-            Counters::add(&counters.losses);
+    /// Takes a server down, and answers what is pending.
+    fn fail(&mut self, line: usize, error: &str) {
+        self.disconnect(line);
+        let error = StoreError::new(format!("{}: {error}", self.lines[line].address));
+        let probe_at = Some(Instant::now() + self.lines[line].probe.failed());
+        let was_down = self.lines[line].down.take();
+        if was_down.is_none() {
+            Counters::add(&self.shared.counters.losses);
         }
-        let failed = self.down.take().map_or_else(HashMap::new, |down| down.failed);
-        self.shared.set_up(false);
-        let mut down = Box::new(Down { error, probe_at, failed });
-        for Pending { kind, .. } in self.lines[MAIN].pending.drain(..) {
-            match kind {
-                Kind::Ask { want, .. } => down.refuse(want, counters),
-                Kind::Ping(pong) => {
-                    let _ = pong.send(Err(down.error.clone()));
-                }
-                Kind::Call { then: Then(then), .. } => drop(guarded(|| then(Err(down.error.clone())))),
-                Kind::Introduction(_) | Kind::Probe => {}
-            }
+        let failed = was_down.map_or_else(HashMap::new, |down| down.failed);
+        self.lines[line].down = Some(Box::new(Down { error, probe_at, failed }));
+        let was_up = self.note_up();
+        for Pending { kind, .. } in std::mem::take(&mut self.lines[line].pending) {
+            self.refuse(line, kind);
         }
-        self.down = Some(down);
-        self.refuse_all();
-        if !was_down {
+        self.refuse_all(line);
+        if was_up {
             self.news.tell(|listener| listener.lost());
+        }
+        #[cfg(feature = "cluster")]
+        self.look_for_another(line);
+    }
+
+    /// A server is up again.
+    fn restore(&mut self, line: usize) {
+        self.lines[line].probe.succeeded();
+        let Some(down) = self.lines[line].down.take() else { return };
+        // The connection was made for the probe. The time of the next request begins with it.
+        self.lines[line].first_until = None;
+        self.is_back(*down);
+    }
+
+    /// Asks again for all that failed on a server.
+    pub(crate) fn is_back(&mut self, down: Down) {
+        let was_up = self.note_up();
+        down.failed.into_values().for_each(|want| self.want(want));
+        if !was_up && self.shared.is_up() {
+            self.news.tell(|listener| listener.restored());
         }
     }
 
-    /// The store is up again.
-    fn restore(&mut self) {
-        self.probe.succeeded();
-        let Some(down) = self.down.take() else { return };
-        // The connection was made for the probe. The time of the next request begins with it.
-        self.lines[MAIN].first_until = None;
-        self.shared.set_up(true);
-        self.ready.extend(down.failed.into_values());
-        self.news.tell(|listener| listener.restored());
+    /// Tells the handles which servers are up. Returns `true` if all were.
+    pub(crate) fn note_up(&mut self) -> bool {
+        let was_up = self.shared.is_up();
+        #[cfg(feature = "cluster")]
+        self.note_slots();
+        self.shared.set_up(self.lines.iter().all(|line| line.down.is_none()));
+        was_up
     }
 }
 
@@ -740,7 +879,7 @@ impl Drop for IoThread {
     fn drop(&mut self) {
         if thread::panicking() {
             self.shared.thread_is_gone();
-            self.fail("the I/O thread has panicked");
+            (MAIN..self.lines.len()).for_each(|line| self.fail(line, "the I/O thread has panicked"));
         }
     }
 }

@@ -2,9 +2,13 @@
 #![doc = include_str!("../docs/fleet.svg")]
 
 mod address;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod connection;
 mod io_thread;
 mod keys;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod quota;
 mod redis;
 mod resp;
@@ -13,7 +17,6 @@ mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
-#[cfg(feature = "memo")]
 mod tier;
 #[cfg(feature = "tls")]
 mod tls;
@@ -21,5 +24,4 @@ mod tls;
 pub use quota::RedisQuota;
 pub use redis::{Redis, RedisBuilder};
 pub use stats::RedisStats;
-#[cfg(feature = "memo")]
 pub use tier::RedisTier;

@@ -45,7 +45,7 @@ impl SharedQuota for RedisQuota {
     }
 
     fn is_up(&self) -> bool {
-        self.store.shared.is_up()
+        self.store.shared.is_up_for(self.keys.slot())
     }
 
     fn want(&self, asker: Arc<dyn Asker>, after: Duration) {

@@ -14,8 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A Redis or Valkey server that keeps the limits of many processes. All clones have one connection
-/// and one I/O thread.
+/// A Redis or Valkey server, or a cluster, that keeps the limits of many processes. All clones have
+/// one connection and one I/O thread.
 ///
 /// Nothing is connected before the first call that needs the server. A server that is down is tried
 /// again by itself, after 100 ms, then doubling to 1 s. The handle may be made before the server
@@ -43,7 +43,8 @@ impl Redis {
     /// `redis://[[user]:password@]host[:port][/database]`, or
     /// `unix://[[user]:password@]/path[?db=database]`. Characters of the user and the password may
     /// be encoded as in `%40`. `valkey://` is the same as `redis://`. With the feature `tls`,
-    /// `rediss://` speaks TLS.
+    /// `rediss://` speaks TLS. With the feature `cluster`, the server may belong to a cluster, and
+    /// several hosts may be given, as in `redis://a:6379,b:6379`.
     ///
     /// # Errors
     ///
@@ -115,13 +116,13 @@ impl Redis {
     /// # Examples
     ///
     /// See [`RedisTier`](crate::RedisTier).
-    #[cfg(feature = "memo")]
     pub fn tier(&self, name: impl AsRef<str>) -> crate::RedisTier {
         crate::RedisTier::new(self.store.clone(), name.as_ref())
     }
 
     /// Asks the server for a sign of life, at most for the [timeout](RedisBuilder::timeout). While
-    /// the server is known to be down, fails at once with the last error.
+    /// the server is known to be down, fails at once with the last error. In a cluster, the server
+    /// is one that is down, or any.
     ///
     /// # Cancel safety
     ///
@@ -150,7 +151,8 @@ impl Redis {
         answer.await.unwrap_or_else(|_| Err(StoreError::new(format!("{self}: the I/O thread has ended"))))
     }
 
-    /// Returns `true` unless the server is down. Before the first request it is `true`.
+    /// Returns `true` unless the server, or a master of the cluster, is down. Before the first
+    /// request it is `true`.
     ///
     /// # Examples
     ///

@@ -200,11 +200,11 @@ pub(crate) fn answer(ask: &Ask, reply: &Reply) -> Option<Answer> {
 }
 
 /// The command that shows whether a server that was down takes writes again.
-pub(crate) fn probe(prefix: &str) -> Command {
+pub(crate) fn probe(tag: &str) -> Command {
     const WRITES: &str = "redis.call('HSET', KEYS[1], 'is', 'up') return redis.call('PEXPIRE', KEYS[1], 10000)";
     let mut command = Command::new(&["EVAL", WRITES]);
     command.add_number(1);
-    command.add(format!("{{{prefix}}}:probe"));
+    command.add(format!("{{{tag}}}:probe"));
     command
 }
 

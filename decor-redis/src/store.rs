@@ -1,6 +1,13 @@
 //! The state that the handles of a store and its I/O thread share.
 
-use crate::{address::Address, io_thread::IoThread, keys::Keys, resp::Reply, script::Script, stats::Counters};
+use crate::{
+    address::Address,
+    io_thread::IoThread,
+    keys::{Keys, slot_of},
+    resp::Reply,
+    script::Script,
+    stats::Counters,
+};
 use decor::shared::{Asker, StoreError};
 use futures::channel::oneshot;
 use mio::{Poll, Token, Waker};
@@ -36,6 +43,15 @@ pub(crate) struct Call {
     /// Number of keys, which are the first of the words of a script.
     pub(crate) keys: u32,
     pub(crate) words: Vec<Vec<u8>>,
+}
+
+impl Call {
+    /// The slot of its keys in a cluster.
+    pub(crate) fn slot(&self) -> u16 {
+        // The first word of a command without a script is its name.
+        let first = usize::from(self.script.is_none());
+        self.words.get(first).map_or(0, |key| slot_of(key))
+    }
 }
 
 /// The work after a command, on the I/O thread.
@@ -87,8 +103,12 @@ pub(crate) enum Message {
         at: Option<Instant>,
     },
     Ping(Pong),
-    /// The answer of a name server.
-    Resolved(io::Result<Vec<SocketAddr>>),
+    /// The answer of a name server, to the question of a line of the thread.
+    Resolved {
+        line: usize,
+        host: String,
+        addresses: io::Result<Vec<SocketAddr>>,
+    },
 }
 
 #[derive(Debug)]
@@ -118,17 +138,46 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) counters: Counters,
     is_up: AtomicBool,
+    #[cfg(feature = "cluster")]
+    pub(crate) topology: crate::cluster::Topology,
     inbox: Mutex<Inbox>,
 }
 
 impl Shared {
     pub(crate) fn new(config: Config) -> Self {
         let inbox = Inbox { messages: VecDeque::new(), waker: None, is_asleep: false, is_closed: false };
-        Self { config, counters: Counters::default(), is_up: AtomicBool::new(true), inbox: Mutex::new(inbox) }
+        Self {
+            config,
+            counters: Counters::default(),
+            is_up: AtomicBool::new(true),
+            #[cfg(feature = "cluster")]
+            topology: crate::cluster::Topology::default(),
+            inbox: Mutex::new(inbox),
+        }
     }
 
+    /// Returns `true` unless a server is down.
     pub(crate) fn is_up(&self) -> bool {
         self.is_up.load(Ordering::Acquire)
+    }
+
+    /// Returns `true` unless the server of a slot is down.
+    #[cfg_attr(not(feature = "cluster"), allow(unused_variables))]
+    pub(crate) fn is_up_for(&self, slot: u16) -> bool {
+        #[cfg(feature = "cluster")]
+        if let Some(is_up) = self.topology.is_up(slot) {
+            return is_up;
+        }
+        self.is_up()
+    }
+
+    /// Returns `true` if all commands go to one server, in the order in which they are sent.
+    #[cfg_attr(not(feature = "cluster"), allow(clippy::unused_self))]
+    pub(crate) fn keeps_order(&self) -> bool {
+        #[cfg(feature = "cluster")]
+        return self.topology.is_one_server();
+        #[cfg(not(feature = "cluster"))]
+        true
     }
 
     pub(crate) fn set_up(&self, is_up: bool) {

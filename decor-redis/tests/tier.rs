@@ -1,7 +1,5 @@
 //! A memo on a Redis, in several processes: each has a handle and a memo of its own.
 
-#![cfg(feature = "memo")]
-
 use decor::{Error, Memo, prelude::*};
 use decor_redis::Redis;
 use decor_redis_testing::{Server, go_on, skip, stop};
@@ -302,7 +300,7 @@ async fn a_value_expires_at_one_moment_in_all_processes() {
 async fn without_a_server_each_process_loads_for_itself() {
     let Some(server) = Server::start(&[]) else { return skip("without_a_server") };
     let open = || {
-        let redis = Redis::open(&server.url()).unwrap();
+        let redis = Redis::open(server.url()).unwrap();
         Memo::<u64, u64>::builder().ttl(MINUTE).tier(redis.tier("users").deaf_ttl(ms(700))).build()
     };
     let (a, b) = (open(), open());

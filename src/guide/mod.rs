@@ -2,19 +2,40 @@
 //!
 //! | page | task |
 //! |---|---|
-//! | [`axum`] | from an empty crate to an API with limits that is served |
+//! | [`start`] | from an empty crate to a tested function with limits |
+//! | [`order`] | find the place of each decorator, and let a test check the places |
+//! | [`errors`] | choose an error type, choose the errors to retry, and answer a refused call |
+//! | [`testing`] | test delays, limits and failures at exact times, without waiting |
 //! | [`clients`] | call an HTTP API with reqwest: errors, limits, retries, requests that must not be sent twice |
-//! | [`config`] | the limits of a service in a file, which is read again while the service runs |
-//! | [`observing`] | spans, metrics, and the page that Prometheus reads |
+//! | [`services`] | serve an API with limits in axum |
 //! | [`recipes`] | use decor with sqlx, tonic, the AWS SDK, reqwest-middleware, and a route of axum |
+//! | [`config`] | read the limits of a service from a file, and again while the service runs |
 //! | [`streams`] | read the tokens of a model, with two limits and a charge for what came |
+//! | [`past_one_machine`] | share one limit and one memo between processes, on Redis |
+//! | [`observing`] | see spans, metrics, and a dashboard |
+//! | [`blocking`] | decorate sync functions, on threads and beside tasks |
+//! | [`writing_a_decorator`] | give chains a decorator of your own |
+//!
+//! The pages can be read in this order. [`start`], [`order`] and [`errors`] come first, and each of
+//! the others stands by itself.
 
-#[cfg(all(feature = "http", feature = "memo", feature = "tower"))]
-pub mod axum;
+#[cfg(feature = "memo")]
+pub mod blocking;
 pub mod clients;
 #[cfg(feature = "serde")]
 pub mod config;
+#[cfg(feature = "memo")]
+pub mod errors;
 #[cfg(all(feature = "memo", feature = "metrics"))]
 pub mod observing;
+#[cfg(feature = "memo")]
+pub mod order;
+pub mod past_one_machine;
 pub mod recipes;
+#[cfg(all(feature = "http", feature = "memo", feature = "tower"))]
+pub mod services;
+#[cfg(feature = "memo")]
+pub mod start;
 pub mod streams;
+pub mod testing;
+pub mod writing_a_decorator;

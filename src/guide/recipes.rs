@@ -513,5 +513,5 @@
 //! # }
 //! ```
 //!
-//! If the store hangs, every request has its answer after 2 s. [`guide::axum`](super::axum) has a
+//! If the store hangs, every request has its answer after 2 s. [`services`](super::services) has a
 //! whole service, with layers around its routes.

@@ -145,8 +145,7 @@ impl<K: Key, V: Value> Leader<K, V> {
     fn begin(&mut self, right: Right<V>) {
         self.right = right;
         self.began = self.core.epoch.now(self.clock);
-        // A clear during the asking has reset the counts. The load then counts as those of its
-        // time.
+        // A clear during the asking has reset the counts, and the load belongs to those before it.
         if self.core.index.read(self.hash).generation == self.flight.generation {
             self.core.counters.loads_begun.count();
         }

@@ -141,7 +141,7 @@ mod circuit_breaker {
 fn report_breaker(
     report: &mut Report<'_>,
     stats: &CircuitBreakerStats,
-    states: impl IntoIterator<Item = CircuitState>,
+    each: impl IntoIterator<Item = CircuitState>,
 ) {
     let CircuitBreakerStats { succeeded, failed, slow, ignored, late, refused, opened } = *stats;
     let outcomes =
@@ -150,7 +150,7 @@ fn report_breaker(
     report.counter(circuit_breaker::SLOW, &[], slow);
     report.counter(circuit_breaker::OPENED, &[], opened);
     let [mut closed, mut open, mut half_open, mut isolated] = [0; 4];
-    for state in states {
+    for state in each {
         *match state {
             CircuitState::Closed => &mut closed,
             CircuitState::Open => &mut open,

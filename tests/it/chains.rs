@@ -5,11 +5,14 @@
 
 use crate::support::{ms, secs};
 use decor::{
-    Error, Failure, Transient,
+    Error, Failure, OnFailure, Transient,
     prelude::*,
-    test_util::{self, VirtualClock, VirtualThread},
+    test_util::{self, FakeStore, VirtualClock, VirtualThread},
 };
-use futures::future::{join, join_all};
+use futures::{
+    FutureExt as _,
+    future::{join, join_all},
+};
 use std::{
     env, fmt, fs,
     future::{Future, pending, ready},
@@ -240,10 +243,10 @@ async fn the_closure_that_counts() {
     assert_eq!(longest_wait(call).await.0, secs(10));
 }
 
-/// The rows of the table of places in `src/lib.rs`.
+/// The rows of the table of places in the guide.
 #[tokio::test(start_paused = true)]
 async fn the_place_of_a_limit() {
-    let row = |place: &str, holds: &str| assert_said("src/lib.rs", &format!("| {place} | {holds} |"));
+    let row = |place: &str, holds: &str| assert_said("src/guide/order.rs", &format!("| {place} | {holds} |"));
     let per_ten_seconds = |permits| RateLimiter::new(permits, secs(10));
 
     row("`timeout` before `rate_limited`", "one attempt, without the wait for its permit");
@@ -387,12 +390,12 @@ async fn fail_http(_: String) -> Result<String, HttpError> {
 
 #[tokio::test(start_paused = true)]
 async fn a_memo_over_an_error_that_is_not_clone() {
-    assert_said("src/lib.rs", "If the server hangs, every caller has its error after 1 s.");
+    assert_said("src/guide/errors.rs", "If the server hangs, every caller has its error after 1 s.");
     let said = "If calls that load are dropped and others take over, no caller waits longer than 2 s.";
-    assert_said("src/lib.rs", said);
+    assert_said("src/guide/errors.rs", said);
     let pages: Memo<String, String> = Memo::ttl(Duration::from_secs(300));
     let get = hang_http;
-    let get = shown!("src/lib.rs": get
+    let get = shown!("src/guide/errors.rs": get
         .lifted()
         .timeout(Duration::from_secs(1))
         .memoized(&pages)
@@ -427,7 +430,7 @@ async fn a_failed_load_reaches_all_callers_by_its_text() {
 async fn a_failed_load_reaches_all_callers_in_an_arc() {
     let pages: Memo<String, String> = Memo::ttl(secs(300));
     let chain = ".map_err(Arc::new).lifted()";
-    assert_shown("src/lib.rs", chain);
+    assert_shown("src/guide/errors.rs", chain);
     let get = |path| async move { if path == "/hang" { hang_http(path).await } else { fail_http(path).await } };
     let get = get.map_err(Arc::new).lifted().timeout(secs(1)).memoized(&pages).sharing_errors().timeout(secs(2));
     let (longest, answers) = longest_wait(|_| get.call("/".to_owned())).await;
@@ -818,5 +821,192 @@ mod guides {
         let get = get.when(|failure: &Failure<HttpError>| failure.call().is_none());
         let get = chained!("src/guide/recipes.rs": get, .timeout(Duration::from_secs(30)));
         assert_eq!(longest_wait(|n| get.call(n)).await.0, secs(18));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_steps() {
+        const START: &str = "src/guide/start.rs";
+        assert_said(START, "If `fetch` hangs, every caller has an `io::Error` of the kind `TimedOut` after 2 s.");
+        let fetch = chained!("src/guide/start.rs": hang_io, .timeout(Duration::from_secs(2)));
+        let (longest, answers) = longest_wait(|n| fetch.call(n)).await;
+        assert_eq!(longest, secs(2));
+        assert!(answers.iter().all(|answer| answer.as_ref().unwrap_err().kind() == io::ErrorKind::TimedOut));
+
+        assert_said(START, "If `fetch` hangs, every caller has its error after 9 s: three attempts of 2 s,");
+        let fetch = chained!("src/guide/start.rs": hang_io,
+            .timeout(Duration::from_secs(2))
+            .retry_with(RetryPolicy::default())
+            .transient()
+            .timeout(Duration::from_secs(10)));
+        assert_eq!(longest_wait(|n| fetch.call(n)).await.0, secs(9));
+
+        assert_said(START, "If both hang, every one of 20 callers has its error within 3 s:");
+        let api = shown!("src/guide/start.rs": RateLimiter::new(10, Duration::from_secs(1)));
+        let fetch = chained!("src/guide/start.rs": hang_io, .timeout(Duration::from_secs(2)).rate_limited(&api));
+        let fetch_orders = hang_io.timeout(secs(2)).rate_limited(&api);
+        let either =
+            |n: u64| if n % 2 == 0 { fetch.call(n).left_future() } else { fetch_orders.call(n).right_future() };
+        assert_eq!(longest_wait(either).await.0, secs(3));
+
+        assert_said(START, "If `fetch` hangs, every one of 20 callers has its error within 10 s: three attempts");
+        let secs = Duration::from_secs;
+        let api = shown!("src/guide/start.rs": RateLimiter::new(10, secs(1)));
+        let users: Memo<u64, String> = Memo::ttl(secs(300));
+        let fetch = chained!("src/guide/start.rs": hang_io,
+            .timeout(secs(2))
+            .rate_limited(&api)
+            .retry_with(RetryPolicy::default())
+            .transient()
+            .timeout(secs(15))
+            .memoized(&users)
+            .timeout(secs(20))
+            .logged());
+        assert_eq!(longest_wait(|n| fetch.call(n)).await.0, secs(10));
+
+        assert_said(START, "If the request hangs, every caller has its error after 15 s.");
+        let api = &RateLimiter::new(100, secs(1));
+        let fetch = chained!("src/guide/start.rs": hang_io,
+            .rate_limited(api).timeout(Duration::from_secs(15)).boxed());
+        assert_eq!(longest_wait(|n| fetch.call(n)).await.0, secs(15));
+        assert_shown(START, "#[decor::decorated(.rate_limited(&API).timeout(15 * SECOND))]");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_orders() {
+        const ORDER: &str = "src/guide/order.rs";
+        assert_said(ORDER, "If `fetch` hangs, every caller has its error after 8 s.");
+        assert_said(ORDER, "no caller waits longer than 10 s.");
+        let users: Memo<u64, String> = Memo::ttl(secs(300));
+        let fetch = chained!("src/guide/order.rs": hang_io,
+            .timeout(secs(2))
+            .retry_with(RetryPolicy::fixed(secs(1)))
+            .memoized(&users)
+            .timeout(secs(10)));
+        assert_eq!(longest_wait(|_| fetch.call(42)).await.0, secs(8));
+        let leaving = join_all((1..CALLERS).map(|n| timeout(secs(n), fetch.call(7))));
+        assert_eq!(join(leaving, longest_wait(|_| fetch.call(7))).await.1.0, secs(10));
+
+        assert_said(ORDER, "If the server hangs, every one of 20 callers has its error within 10 s:");
+        let api = shown!("src/guide/order.rs": RateLimiter::new(10, secs(1)));
+        let outbound = shown!("src/guide/order.rs": decor::stack::<io::Error>()
+            .timeout(secs(2))
+            .rate_limited(&api)
+            .retry_with(RetryPolicy::default())
+            .transient()
+            .timeout(secs(15)));
+        let fetch_user = hang_io.decorated_by(&outbound);
+        assert_eq!(longest_wait(|n| fetch_user.call(n)).await.0, secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_errors() {
+        const ERRORS: &str = "src/guide/errors.rs";
+        assert_said(ERRORS, "If the server hangs, every caller has its error after 9 s. If it asks for long waits,");
+        let fetch = chained!("src/guide/errors.rs": hang_api,
+            .timeout(Duration::from_secs(2))
+            .retry_with(RetryPolicy::default())
+            .transient()
+            .timeout(Duration::from_secs(30)));
+        assert_eq!(longest_wait(|n| fetch.call(n)).await.0, secs(9));
+        let throttled = |_: u64| ready(Err::<String, _>(Error::RateLimited { retry_after: secs(20) }));
+        let fetch = throttled.timeout(secs(2)).retry_with(RetryPolicy::default()).transient().timeout(secs(30));
+        assert!(longest_wait(|n| fetch.call(n)).await.0 <= secs(30));
+
+        assert_said(ERRORS, "If `fetch` hangs, every caller has its answer within 9 s:");
+        for callers in [1, CALLERS] {
+            let breaker = shown!("src/guide/errors.rs": CircuitBreaker::consecutive(5));
+            let fetch = |_: u64| pending::<Result<String, Error>>();
+            let fetch = shown!("src/guide/errors.rs": fetch
+                .timeout(Duration::from_secs(2)).labelled("attempt")
+                .guarded_by(&breaker)
+                .retry_with(RetryPolicy::default())
+                .transient()
+                .timeout(Duration::from_secs(10)).labelled("total"));
+            let fetch = fetch.fallback(async |error: Error, _: u64| match error {
+                Error::CircuitOpen { .. } => Ok(String::from("the substitute")),
+                error => Err(error),
+            });
+            if callers == 1 {
+                let begun = Instant::now();
+                fetch.call(0).await.unwrap_err();
+                assert_eq!(begun.elapsed(), secs(9));
+            } else {
+                let (longest, answers) = longest_wait(|n| fetch.call(n)).await;
+                assert_eq!((longest, answers.iter().all(Result::is_ok)), (secs(3), true));
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_tests_and_the_own_decorators() {
+        for path in ["src/guide/testing.rs", "src/guide/writing_a_decorator.rs"] {
+            assert_said(path, "If the function hangs, every caller has its error after 9 s.");
+            let chain = ".timeout(Duration::from_secs(2)) .retry_with(RetryPolicy::default()) .transient() \
+                         .timeout(Duration::from_secs(10))";
+            assert_shown(path, chain);
+        }
+        assert_said("src/guide/testing.rs", "If `fetch` hangs, every caller has its error after 9 s. There is never");
+        let fetch = chained!("src/guide/testing.rs": hang_io,
+            .timeout(Duration::from_secs(4))
+            .retry_with(RetryPolicy::default())
+            .timeout(Duration::from_secs(10)));
+        assert_eq!(longest_wait(|n| fetch.call(n)).await.0, secs(9));
+
+        assert_said("src/guide/writing_a_decorator.rs", "every caller of the async chain has its error after 5 s:");
+        assert_shown("src/guide/writing_a_decorator.rs", ".unless_maintained(&switch)");
+        let fetch = chained!("src/guide/writing_a_decorator.rs": hang_api.timeout(secs(2)),
+            .retry_with(RetryPolicy::default().max_attempts(2))
+            .transient()
+            .timeout(Duration::from_secs(90)));
+        assert_eq!(longest_wait(|n| fetch.call(n)).await.0, secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_shared_limit() {
+        const PAST: &str = "src/guide/past_one_machine.rs";
+        assert_said(PAST, "If `fetch` hangs, every one of 20 callers has its error within 3.02 s:");
+        assert_said(PAST, "No caller waits longer than 10 s.");
+        let store = FakeStore::new();
+        let limiter = || {
+            let limit = RateLimiter::builder().window(10, secs(1));
+            limit.shared(store.quota("github"), OnFailure::Closed).build()
+        };
+        let (here, elsewhere) = (limiter(), limiter());
+        let fetch_here = chained!("src/guide/past_one_machine.rs": hang_io,
+            .timeout(secs(2)).rate_limited(&here).timeout(secs(10)));
+        let fetch_elsewhere = chained!("src/guide/past_one_machine.rs": hang_io,
+            .timeout(secs(2)).rate_limited(&elsewhere).timeout(secs(10)));
+        let either =
+            |n: u64| if n % 2 == 0 { fetch_here.call(n).left_future() } else { fetch_elsewhere.call(n).right_future() };
+        assert_eq!(longest_wait(either).await.0, ms(3_020));
+    }
+
+    #[test]
+    fn the_sync_functions() {
+        const BLOCKING: &str = "src/guide/blocking.rs";
+        assert_said(BLOCKING, "If `fetch` hangs, every one of 20 callers has its error within 10 s: three attempts");
+        let clock = VirtualClock::start();
+        let (api, users) = (RateLimiter::new(10, secs(1)), Memo::<u64, String>::ttl(secs(300)));
+        let hang = |_: u64| -> io::Result<String> {
+            test_util::sleep(secs(3600));
+            Ok(String::new())
+        };
+        let fetch = chained!("src/guide/blocking.rs": hang,
+            .blocking()
+            .timeout(secs(2))
+            .rate_limited(&api)
+            .retry_with(RetryPolicy::default())
+            .transient()
+            .memoized(&users)
+            .timeout(secs(20)));
+        let threads = (0..CALLERS).map(|n| {
+            let fetch = fetch.clone();
+            clock.spawn(move || {
+                fetch.call(n).unwrap_err();
+                test_util::elapsed().unwrap()
+            })
+        });
+        let waits = threads.collect::<Vec<_>>().into_iter().map(VirtualThread::join);
+        assert_eq!(waits.max(), Some(secs(10)));
     }
 }

@@ -243,6 +243,52 @@ async fn a_call_that_is_dropped_while_it_asks_lets_the_next_one_ask() {
     assert!(tier.0.later.lock().unwrap()[0].is_over());
 }
 
+/// A question that is under way, and the resolver of its answer.
+async fn asks(tier: &Tier, memo: &Memo<u64, u64>) -> (tokio::task::JoinHandle<u64>, Resolver<Found<u64>>) {
+    tier.answers([Next::Later]);
+    let asks = tokio::spawn({
+        let memo = memo.clone();
+        async move { load(&memo, 7, 49).await }
+    });
+    tokio::task::yield_now().await;
+    let resolver = tier.0.later.lock().unwrap().pop().unwrap();
+    (asks, resolver)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_counts_once_the_tier_has_answered_and_its_time_from_then_on() {
+    let tier = Tier::default();
+    let memo = memo(&tier, |builder| builder);
+    let (asks, resolver) = asks(&tier, &memo).await;
+    assert_eq!((memo.stats().misses, memo.stats().loads, memo.stats().loading), (1, 0, 0));
+    advance(3 * SECOND).await; // the answer takes three seconds
+    resolver.resolve(Found::Alone);
+    tokio::task::yield_now().await;
+    assert_eq!((memo.stats().loads, memo.stats().loading), (1, 1));
+    assert_eq!(asks.await.unwrap(), 49);
+    let stats = memo.stats();
+    assert_eq!((stats.loads, stats.loading, stats.loads_abandoned), (1, 0, 0));
+    assert_eq!(stats.total_load_time, SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_is_dropped_is_no_load() {
+    let tier = Tier::default();
+    let memo = memo(&tier, |builder| builder);
+    let (question, resolver) = asks(&tier, &memo).await;
+    question.abort();
+    assert!(question.await.unwrap_err().is_cancelled());
+    assert!(resolver.is_over());
+    let stats = memo.stats();
+    assert_eq!((stats.misses, stats.loads, stats.loads_abandoned, stats.loading), (1, 0, 0, 0));
+
+    // A load that is dropped after the answer is one.
+    tier.answers([Next::Lead]);
+    assert!(tokio::time::timeout(SECOND / 2, load(&memo, 7, 49)).await.is_err());
+    let stats = memo.stats();
+    assert_eq!((stats.loads, stats.loads_abandoned, stats.loading), (1, 1, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn while_the_tier_is_down_values_live_for_a_short_time() {
     let tier = Tier::default();

@@ -130,7 +130,7 @@ fn fails_at_once(limiter: &Limiter) {
 #[test]
 fn a_server_that_hangs_costs_one_timeout() {
     let Some(server) = Server::start(&[]) else { return skip("a_server_that_hangs_costs_one_timeout") };
-    let redis = Redis::open(&server.url()).unwrap();
+    let redis = Redis::open(server.url()).unwrap();
     let (limiter, other) = (Limiter::new(&redis, "hangs"), Limiter::new(&redis, "other"));
     limiter.first_answer();
     stop(server.pid());
@@ -242,7 +242,7 @@ fn nothing_that_listens_is_down_at_once_and_up_once_it_listens() {
 fn a_half_open_connection_costs_one_timeout_and_is_replaced() {
     let Some(server) = Server::start(&[]) else { return skip("a_half_open_connection") };
     let proxy = Proxy::start(server.port(), Duration::ZERO);
-    let redis = Redis::open(&proxy.url()).unwrap();
+    let redis = Redis::open(proxy.url()).unwrap();
     let limiter = Limiter::new(&redis, "half-open");
     limiter.first_answer();
     proxy.freeze();
@@ -272,7 +272,7 @@ fn a_server_of_another_protocol_is_down() {
             let _ = std::io::Write::write_all(&mut &stream, b"HTTP/1.1 400 Bad Request\r\n\r\n");
         }
     });
-    let redis = Redis::open(&format!("redis://127.0.0.1:{port}")).unwrap();
+    let redis = Redis::open(format!("redis://127.0.0.1:{port}")).unwrap();
     let error = Limiter::new(&redis, "http").error();
     assert_eq!(error, format!("{redis}: speaks another protocol than Redis"));
 }

@@ -6,7 +6,11 @@ use decor::{
     Error,
     tier::{Keep, Resolver},
 };
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Maximum number of changes that wait for the server. With one more, they become a clear.
 const MOST: usize = 10_000;
@@ -27,6 +31,10 @@ pub(super) struct Outbox {
     changes: VecDeque<Change>,
     /// Number of changes, from the first on, that are sent.
     sent: usize,
+    /// Number of times at which changes were sent. Replies to those of an earlier time say nothing.
+    attempts: u64,
+    /// Number of changes that are made, and not told. `None` once they are told.
+    made: Option<usize>,
     /// Number of values of loads that are sent and not confirmed.
     pub(super) landings: u64,
     /// Calls that wait until all is confirmed.
@@ -67,14 +75,30 @@ impl Outbox {
     }
 
     /// Marks changes as sent, if none is on its way. A clear is sent alone, because the changes
-    /// after it need its generation.
-    fn take_batch(&mut self) -> usize {
+    /// after it need its generation. If a moving slot may change the order of two changes, a key is
+    /// sent once.
+    fn take_batch(&mut self, keeps_order: bool) -> usize {
         if self.sent > 0 {
             return 0;
         }
         let until_clear = self.changes.iter().position(|change| matches!(change, Change::Clear));
         self.sent = until_clear.map_or(self.changes.len(), |clears| clears.max(1)).min(BATCH);
+        if !keeps_order {
+            let mut keys = HashSet::new();
+            let first = self.changes.iter().take(self.sent).position(|change| !keys.insert(change.key()));
+            self.sent = first.unwrap_or(self.sent);
+        }
+        self.attempts += 1;
         self.sent
+    }
+}
+
+impl Change {
+    fn key(&self) -> &str {
+        match self {
+            Self::Invalidate { key } | Self::Insert { key, .. } => key,
+            Self::Clear => "",
+        }
     }
 }
 
@@ -100,33 +124,78 @@ impl State {
         }
     }
 
-    /// Sends the next changes, if none is on its way.
+    /// Sends the next changes, if none is on its way. Each is made first, and then told. In a
+    /// cluster, one server makes it and another one tells it, so that it is told once it is made.
     pub(super) fn send_changes(self: &Arc<Self>) {
+        let keeps_order = self.shared.keeps_order();
         let mut inner = self.inner();
         let generation = inner.generation.unwrap_or(0);
-        let batch = inner.outbox.take_batch();
-        let mut calls = Vec::new();
-        for change in inner.outbox.changes.iter().take(batch) {
-            let key = match change {
-                Change::Invalidate { key } => {
-                    let words = vec![b"UNLINK".to_vec(), self.value_key(key), self.lock_key(key)];
-                    calls.push((Call { script: None, keys: 0, words }, false));
-                    key
+        let batch = inner.outbox.take_batch(keeps_order);
+        if batch == 0 {
+            return;
+        }
+        let attempt = inner.outbox.attempts;
+        let changes = inner.outbox.changes.iter().take(batch);
+        let calls: Vec<_> = changes.filter_map(|change| self.making(change, generation)).collect();
+        let tells_at_once = keeps_order || calls.is_empty();
+        inner.outbox.made = if tells_at_once { None } else { Some(0) };
+        drop(inner);
+        let total = calls.len();
+        for call in calls {
+            self.call(call, move |state, reply| {
+                if reply.is_ok() {
+                    state.has_made(attempt, total);
                 }
-                Change::Insert { key, value, keep } => {
-                    calls.push((self.put(key, b"", generation, value.clone(), *keep), false));
-                    key
-                }
-                Change::Clear => "",
-            };
-            let words = vec![self.number_key(), self.place.clone().into(), self.process.clone().into(), key.into()];
-            calls.push((Call { script: Some(&TELL), keys: 1, words }, true));
+            });
+        }
+        if tells_at_once {
+            self.tell_changes();
+        }
+    }
+
+    /// The command that makes a change. A clear is made by telling it.
+    fn making(&self, change: &Change, generation: u64) -> Option<Call> {
+        match change {
+            Change::Invalidate { key } => {
+                let words = vec![b"UNLINK".to_vec(), self.value_key(key), self.lock_key(key)];
+                Some(Call { script: None, keys: 0, words })
+            }
+            Change::Insert { key, value, keep } => Some(self.put(key, b"", generation, value.clone(), *keep)),
+            Change::Clear => None,
+        }
+    }
+
+    fn has_made(self: &Arc<Self>, attempt: u64, total: usize) {
+        let mut inner = self.inner();
+        let outbox = &mut inner.outbox;
+        let Some(made) = outbox.made.as_mut().filter(|_| outbox.attempts == attempt && outbox.sent > 0) else {
+            return;
+        };
+        *made += 1;
+        let are_all_made = *made == total;
+        if are_all_made {
+            outbox.made = None;
         }
         drop(inner);
-        for (call, is_last) in calls {
+        if are_all_made {
+            self.tell_changes();
+        }
+    }
+
+    fn tell_changes(self: &Arc<Self>) {
+        let inner = self.inner();
+        let attempt = inner.outbox.attempts;
+        let tell = |change: &Change| {
+            let key = change.key().into();
+            let words = vec![self.number_key(), self.place.clone().into(), self.process.clone().into(), key];
+            Call { script: Some(&TELL), keys: 1, words }
+        };
+        let calls: Vec<_> = inner.outbox.changes.iter().take(inner.outbox.sent).map(tell).collect();
+        drop(inner);
+        for call in calls {
             self.call(call, move |state, reply| {
-                if let (Ok(reply), true) = (reply, is_last) {
-                    state.confirmed(&reply);
+                if let Ok(reply) = reply {
+                    state.confirmed(attempt, &reply);
                 }
             });
         }
@@ -143,9 +212,9 @@ impl State {
     }
 
     /// The first change is confirmed.
-    fn confirmed(self: &Arc<Self>, reply: &Reply) {
+    fn confirmed(self: &Arc<Self>, attempt: u64, reply: &Reply) {
         let mut inner = self.inner();
-        if inner.outbox.sent == 0 {
+        if inner.outbox.sent == 0 || inner.outbox.attempts != attempt {
             return; // The store was down meanwhile, and the change is sent again.
         }
         inner.outbox.changes.pop_front();

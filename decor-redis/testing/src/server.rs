@@ -1,6 +1,7 @@
 //! The server.
 
 use std::{
+    env, fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -31,13 +32,74 @@ impl Server {
         let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
         // Another process may take the port before the server does.
         for _ in 0..10 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = free_port();
             let mut server = Self { child: spawn(port, &settings)?, port, settings: settings.clone() };
             if server.is_ready() {
                 return Some(server);
             }
         }
         panic!("redis-server does not start");
+    }
+
+    /// Starts masters that share the slots of a cluster evenly. `None` if the program is missing.
+    pub fn cluster(masters: u16) -> Option<Vec<Self>> {
+        let mut servers = Vec::new();
+        for n in 0..masters {
+            let (server, bus) = Self::start_node()?;
+            let slot = |n: u16| u32::from(n) * 16_384 / u32::from(masters);
+            let (first, last) = (slot(n).to_string(), (slot(n + 1) - 1).to_string());
+            assert_eq!(server.command(&["CLUSTER", "ADDSLOTSRANGE", &first, &last]), "OK");
+            server.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(n + 1).to_string()]);
+            servers.push((server, bus));
+        }
+        let (first, others) = servers.split_first().unwrap();
+        for (server, bus) in others {
+            first.0.command(&["CLUSTER", "MEET", "127.0.0.1", &server.port.to_string(), bus]);
+        }
+        let servers: Vec<Self> = servers.into_iter().map(|(server, _)| server).collect();
+        wait_until(|| servers.iter().all(|server| server.knows(masters.into())));
+        Some(servers)
+    }
+
+    /// Adds a replica of one of the masters to a cluster. `None` if the program is missing.
+    pub fn replica(masters: &[Self], of: usize) -> Option<Self> {
+        let (replica, bus) = Self::start_node()?;
+        for master in masters {
+            master.command(&["CLUSTER", "MEET", "127.0.0.1", &replica.port.to_string(), &bus]);
+        }
+        let nodes = masters.len() + 1;
+        wait_until(|| masters.iter().chain([&replica]).all(|server| server.knows(nodes)));
+        let id = masters[of].command(&["CLUSTER", "MYID"]);
+        wait_until(|| replica.command(&["CLUSTER", "REPLICATE", &id]) == "OK");
+        wait_until(|| masters[of].command(&["INFO", "replication"]).contains("state=online"));
+        // The others vote for it once they know of it.
+        let is_replica = |server: &Self| server.command(&["CLUSTER", "NODES"]).contains(&format!("slave {id}"));
+        wait_until(|| masters.iter().all(is_replica));
+        Some(replica)
+    }
+
+    /// Returns `true` once a node of a cluster sees so many nodes, and a master for each slot.
+    fn knows(&self, nodes: usize) -> bool {
+        let info = self.command(&["CLUSTER", "INFO"]);
+        let has = |line: &str| info.lines().any(|other| other == line);
+        has("cluster_state:ok") && has("cluster_slots_ok:16384") && has(&format!("cluster_known_nodes:{nodes}"))
+    }
+
+    /// Starts a node of a cluster without slots, and returns the port of its bus.
+    ///
+    /// A master that is down does not make the others refuse: `cluster-require-full-coverage no`.
+    fn start_node() -> Option<(Self, String)> {
+        let bus = free_port();
+        let nodes = env::temp_dir().join(format!("decor-redis-nodes-{}-{bus}", std::process::id()));
+        let (bus, nodes) = (bus.to_string(), nodes.to_str().unwrap().to_owned());
+        let cluster = ["--cluster-enabled", "yes", "--cluster-config-file", &nodes, "--cluster-port", &bus];
+        let patience = ["--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000"];
+        let replicas = ["--repl-diskless-sync-delay", "0"];
+        Some((Self::start(&[&cluster[..], &patience, &replicas].concat())?, bus))
+    }
+
+    fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().skip_while(|setting| *setting != name).nth(1).map(|value| &**value)
     }
 
     /// The port of the server on 127.0.0.1.
@@ -100,6 +162,18 @@ impl Server {
     }
 }
 
+fn wait_until(holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the cluster does not begin");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 fn reply(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
     let mut line = String::new();
     stream.read_line(&mut line)?;
@@ -142,5 +216,8 @@ fn spawn(port: u16, settings: &[String]) -> Option<Child> {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+        if let Some(nodes) = self.setting("--cluster-config-file") {
+            let _ = fs::remove_file(nodes);
+        }
     }
 }

@@ -7,7 +7,6 @@ mod child;
 mod failures;
 mod handles;
 mod log;
-#[cfg(feature = "memo")]
 mod memo;
 mod windows;
 

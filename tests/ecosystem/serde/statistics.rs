@@ -21,6 +21,7 @@ async fn of_a_rate_limiter() {
         json!({
             "admitted": 2, "delayed": 1, "refused": 1, "cancelled": 0, "skipped": 0, "waiting": 0,
             "total_wait_seconds": 1.0, "charged": [0, 0, 0, 0], "refunded": [0, 0, 0, 0],
+            "asks": 0, "lapsed": 0, "admitted_alone": 0, "is_up": true,
         })
     );
 }
@@ -41,6 +42,7 @@ async fn of_a_memo() {
             "hits": 1, "misses": 1, "coalesced": 0, "loads": 1, "loading": 0, "load_failures": 0,
             "loads_abandoned": 0, "refreshes": 0, "refreshes_ahead": 0, "stale_hits": 0, "stale_on_error": 0,
             "expirations": 0, "evictions": 0, "entries": 1, "capacity": 7, "total_load_time_seconds": 0.25,
+            "tier_hits": 0, "tier_waits": 0, "tier_refused": 0, "undecodable": 0, "tier_is_up": false,
         })
     );
 }

@@ -83,9 +83,12 @@ fn documents() -> Vec<Row> {
                 .timeout(minute)
                 .describe(),
         ),
-        ("src/lib.rs: a foreign error", foreign.lifted().timeout(secs(1)).memoized(&pages).timeout(secs(2)).describe()),
         (
-            "src/lib.rs: a foreign error for all callers",
+            "src/guide/errors.rs: a foreign error",
+            foreign.lifted().timeout(secs(1)).memoized(&pages).timeout(secs(2)).describe(),
+        ),
+        (
+            "src/guide/errors.rs: a foreign error for all callers",
             foreign.lifted().timeout(secs(1)).memoized(&pages).sharing_errors().timeout(secs(2)).describe(),
         ),
         (
@@ -182,7 +185,51 @@ fn lab() -> Vec<Row> {
 fn guides() -> Vec<Row> {
     let limiter = RateLimiter::new(50, secs(1));
     let per_user = KeyedLimiter::new(1, secs(60));
+    let users: Memo<u64, String> = Memo::ttl(secs(300));
+    let breaker = CircuitBreaker::consecutive(5);
+    let retried = fetch.timeout(secs(2)).retry_with(RetryPolicy::default()).transient();
     vec![
+        ("src/guide/start.rs", fetch.timeout(secs(2)).describe()),
+        ("src/guide/start.rs: attempts", retried.clone().timeout(secs(10)).describe()),
+        ("src/guide/start.rs: a limit", fetch.timeout(secs(2)).rate_limited(&limiter).describe()),
+        (
+            "src/guide/start.rs, src/guide/blocking.rs: a memo",
+            fetch
+                .timeout(secs(2))
+                .rate_limited(&limiter)
+                .retry_with(RetryPolicy::default())
+                .transient()
+                .timeout(secs(15))
+                .memoized(&users)
+                .timeout(secs(20))
+                .logged()
+                .describe(),
+        ),
+        ("src/guide/start.rs: a struct", fetch.rate_limited(&limiter).timeout(secs(15)).boxed().describe()),
+        (
+            "src/guide/order.rs",
+            fetch
+                .timeout(secs(2))
+                .retry_with(RetryPolicy::fixed(secs(1)))
+                .memoized(&users)
+                .timeout(secs(10))
+                .describe(),
+        ),
+        ("src/guide/errors.rs", retried.timeout(secs(30)).describe()),
+        (
+            "src/guide/errors.rs: an answer",
+            fetch
+                .timeout(secs(2))
+                .labelled("attempt")
+                .guarded_by(&breaker)
+                .retry_with(RetryPolicy::default())
+                .transient()
+                .timeout(secs(10))
+                .labelled("total")
+                .fallback(|error: io::Error, _: u64| std::future::ready(Err(error)))
+                .describe(),
+        ),
+        ("src/guide/past_one_machine.rs", fetch.timeout(secs(2)).rate_limited(&limiter).timeout(secs(10)).describe()),
         (
             "src/guide/clients.rs",
             fetch
