@@ -2,7 +2,7 @@
 
 use decor::{Error, Memo, prelude::*};
 use decor_redis::Redis;
-use decor_redis_testing::{Server, go_on, skip, stop};
+use decor_redis_testing::{Proxy, Server, go_on, skip, stop};
 use futures::future::join_all;
 use std::{
     sync::{
@@ -247,6 +247,37 @@ async fn a_change_without_its_message_is_noticed() {
     let begun = Instant::now();
     until("the number is ahead", || a.memo.get(&7).is_none()).await;
     assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+/// The subscription is there, and nothing comes over it.
+#[tokio::test]
+async fn a_deaf_subscriber_notices_it() {
+    let Some(server) = Server::start(&[]) else { return skip("a_deaf_subscriber") };
+    let proxy = Proxy::start(server.port(), Duration::ZERO);
+    let [a, mut b] = Process::two(&server);
+    let redis = Redis::builder(proxy.url()).timeout(LONG / 2).build();
+    b.memo = Memo::builder().ttl(MINUTE).tier(redis.tier("users")).build();
+    assert_eq!(a.get(7, ms(0)).await, "7 by load 0");
+    assert_eq!(b.get(7, ms(0)).await, "7 by load 0");
+    until("all are subscribed", || server.command(&["PUBSUB", "NUMSUB", "decor:users:v0"]).ends_with('2')).await;
+    // What was missed before the subscription is noticed by now.
+    sleep(ms(1_500)).await;
+    assert_eq!(b.get(7, ms(0)).await, "7 by load 0");
+    proxy.deafen();
+    for load in 1..3 {
+        a.memo.invalidate(&7);
+        a.memo.settled().await.unwrap();
+        let begun = Instant::now();
+        until("the number is ahead", || b.memo.get(&7).is_none()).await;
+        // 1.2 s, with room for a busy machine.
+        assert!(begun.elapsed() < ms(5_000), "{:?}", begun.elapsed());
+        assert_eq!(b.get(7, ms(0)).await, format!("7 by load {load}"));
+    }
+    // It has subscribed anew.
+    assert!(redis.stats().is_up);
+    proxy.listen();
+    a.memo.invalidate(&7);
+    until("the message comes", || b.memo.get(&7).is_none()).await;
 }
 
 #[tokio::test]

@@ -123,11 +123,7 @@ mod circuit_breaker {
     pub(super) const KEYS: Metric = Metric::count("decor.circuit_breaker.keys", "Keys that are remembered.");
 }
 
-fn report_breaker(
-    report: &mut Report<'_>,
-    stats: &CircuitBreakerStats,
-    each: impl IntoIterator<Item = CircuitState>,
-) {
+fn report_breaker(report: &mut Report<'_>, stats: &CircuitBreakerStats, each: impl IntoIterator<Item = CircuitState>) {
     let CircuitBreakerStats { succeeded, failed, slow, ignored, late, refused, opened } = *stats;
     let outcomes =
         [("succeeded", succeeded), ("failed", failed), ("ignored", ignored), ("late", late), ("refused", refused)];
