@@ -5,6 +5,8 @@ use decor_redis::Redis;
 use decor_redis_testing::{Proxy, Server, go_on, skip, stop};
 use futures::future::join_all;
 use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -236,6 +238,51 @@ async fn a_clear_reaches_the_others() {
     assert_eq!(a.get(9, ms(0)).await, "9 by load 8");
 }
 
+/// The messages of the memo, as a further process hears them.
+struct News(BufReader<TcpStream>);
+
+impl News {
+    fn of(server: &Server) -> Self {
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream.write_all(b"SUBSCRIBE decor:users:v0\r\n").unwrap();
+        let mut news = Self(BufReader::new(stream));
+        news.next(":1");
+        news
+    }
+
+    /// The next line that begins like this.
+    fn next(&mut self, begin: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).unwrap() > 0, "the end");
+            if line.starts_with(begin) {
+                return line.trim_end().into();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_lands_and_what_is_given_up_is_told_so_that_waits_end_at_once() {
+    let Some(server) = Server::start(&[]) else { return skip("what_lands") };
+    let [a, _] = Process::two(&server);
+    let mut news = News::of(&server);
+    let key = |key| value_key(key).replace("{decor:users:v0:", "landed ").replace("}:v", "");
+    a.get(7, ms(0)).await;
+    assert_eq!(news.next("landed"), key(7));
+    let leads = tokio::spawn({
+        let a = a.clone();
+        async move { a.get(8, LONG).await }
+    });
+    until("the load begins", || a.loads() == 2).await;
+    leads.abort();
+    assert!(leads.await.unwrap_err().is_cancelled());
+    assert_eq!(news.next("landed"), key(8));
+    a.memo.invalidate(&7);
+    assert!(news.next("changed").starts_with("changed 1 0 "));
+}
+
 #[tokio::test]
 async fn a_change_without_its_message_is_noticed() {
     let Some(server) = Server::start(&[]) else { return skip("a_change_without_its_message") };
@@ -247,6 +294,23 @@ async fn a_change_without_its_message_is_noticed() {
     let begun = Instant::now();
     until("the number is ahead", || a.memo.get(&7).is_none()).await;
     assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+/// A message is lost, and the next one comes.
+#[tokio::test]
+async fn a_gap_in_the_numbers_forgets_all() {
+    let Some(server) = Server::start(&[]) else { return skip("a_gap_in_the_numbers") };
+    let [a, b] = Process::two(&server);
+    a.get(7, ms(0)).await;
+    b.memo.invalidate(&100);
+    b.memo.settled().await.unwrap();
+    until("all are subscribed", || server.command(&["PUBSUB", "NUMSUB", "decor:users:v0"]).ends_with('2')).await;
+    sleep(ms(1_500)).await;
+    a.get(7, ms(0)).await;
+    server.command(&["UNLINK", &value_key(7)]);
+    server.command(&["HINCRBY", "{decor:users:v0}:seq", "seq", "1"]);
+    b.memo.invalidate(&100);
+    until("the number is too high", || a.memo.get(&7).is_none()).await;
 }
 
 /// The subscription is there, and nothing comes over it.

@@ -156,7 +156,7 @@ async fn local_admits_its_part_while_the_server_hangs() {
     assert!(calls >= 50, "{calls} calls");
 }
 
-/// Of 100 permits a minute, 10 are taken before the server goes away. Returns those that are
+/// Takes 10 of 100 permits a minute before the server goes away. Returns those that are
 /// taken while it is away, and those that are left once it is back.
 async fn alone_and_left(on_failure: OnFailure, comes_back_empty: bool) -> Option<(u32, u32)> {
     let mut server = Server::start(&[])?;
