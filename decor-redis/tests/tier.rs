@@ -296,6 +296,29 @@ async fn a_change_without_its_message_is_noticed() {
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
+#[tokio::test]
+async fn a_server_that_has_lost_its_numbers_is_noticed() {
+    let Some(server) = Server::start(&[]) else { return skip("a_server_that_has_lost_its_numbers") };
+    let [a, b] = Process::two(&server);
+    a.memo.clear();
+    a.memo.settled().await.unwrap();
+    assert_eq!(a.get(7, ms(0)).await, "7 by load 0");
+    until("the other hears of the clear", || {
+        server.command(&["HGET", "{decor:users:v0}:seq", "gen"]) == "1" && b.memo.stats().tier_is_up
+    })
+    .await;
+    assert_eq!(server.command(&["FLUSHALL"]), "OK");
+    until("it forgets", || a.memo.get(&7).is_none()).await;
+    // The generation begins anew as well.
+    assert_eq!(a.get(7, ms(0)).await, "7 by load 1");
+    a.memo.settled().await.unwrap();
+    assert_eq!(b.get(7, ms(0)).await, "7 by load 1");
+    a.memo.clear();
+    a.memo.settled().await.unwrap();
+    until("the other hears of it", || b.memo.get(&7).is_none()).await;
+    assert_eq!(b.get(7, ms(0)).await, "7 by load 2");
+}
+
 /// A message is lost, and the next one comes.
 #[tokio::test]
 async fn a_gap_in_the_numbers_forgets_all() {
