@@ -61,6 +61,8 @@ async bare:27
 async retried:134
 async logged:91
 async timed:282
+async traced:80
+async metered:119
 exact:295
 paced:189
 async limited:450

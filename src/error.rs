@@ -86,9 +86,10 @@ pub enum Error {
         waiting: usize,
     },
     /// The store of a [shared](crate::RateLimiterBuilder::shared) limiter is down, and the limiter
-    /// admits no calls without it ([`OnFailure::Closed`](crate::OnFailure::Closed)). The function
-    /// was not called. [Transient](crate::Transient), because the store is tried again all the
-    /// time.
+    /// admits no call without it ([`OnFailure::Closed`](crate::OnFailure::Closed)), or the call
+    /// asks for more permits than the part of this process
+    /// ([`OnFailure::Local`](crate::OnFailure::Local)). The function was not called.
+    /// [Transient](crate::Transient), because the store is tried again all the time.
     #[error("the store of the rate limit {name} is down")]
     StoreDown {
         /// The name of the limit in the store.

@@ -3,7 +3,7 @@
 //! Each decorator has one entry, for async and for sync functions.
 
 #[cfg(feature = "metrics")]
-use crate::decorators::metered::{Classifies, Metering};
+use crate::decorators::metered::{Classifies, Metered, Metering};
 #[cfg(feature = "chaos")]
 use crate::{Chaos, decorators::chaotic::Chaotic};
 use crate::{
@@ -311,11 +311,13 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// [`traced`](Self::traced), with a span of your own, which the closure `span` makes from the
     /// arguments.
     ///
-    /// The closure takes each argument by reference, with its type written. It is called at the
-    /// first poll, with or without a subscriber, and the function is called within the span. Of the
-    /// fields of [`traced`](Self::traced), the span gets those that it declares, as in
-    /// `info_span!("fetch", id, outcome = Empty)`. For [`.call(..)`](crate::calling), the function
-    /// must be `Clone`. Stands where [`traced`](Self::traced) stands.
+    /// The closure takes each argument by reference, with its type written, as in `|id: &u64| ..`.
+    /// Without the type, rustc answers that an implementation of `FnOnce` is not general enough.
+    /// The closure is called at the first poll, with or without a subscriber, and the function is
+    /// called within the span. Of the fields of [`traced`](Self::traced), the span gets those that
+    /// it declares, as in `info_span!("fetch", id, outcome = Empty)`. For
+    /// [`.call(..)`](crate::calling), the function must be `Clone`. Stands where
+    /// [`traced`](Self::traced) stands.
     ///
     /// # Examples
     ///
@@ -379,7 +381,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// ```
     #[cfg(feature = "metrics")]
     #[track_caller]
-    fn metered(self, name: impl Into<Name>) -> Around<Self, GateLayer<Metering>> {
+    fn metered(self, name: impl Into<Name>) -> Around<Self, GateLayer<Metered>> {
         self.metered_with(Metering::new(name))
     }
 
@@ -402,7 +404,7 @@ pub trait FnExt<Args, Half>: Function<Args, Half> + Sized {
     /// ```
     #[cfg(feature = "metrics")]
     #[track_caller]
-    fn metered_with<O>(self, metering: Metering<O>) -> Around<Self, GateLayer<Metering<O>>>
+    fn metered_with<O>(self, metering: Metering<O>) -> Around<Self, GateLayer<Metered<O>>>
     where
         O: Classifies<Self::Output>,
     {

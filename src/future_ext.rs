@@ -1,7 +1,7 @@
 //! Decorators of bare futures: all those that neither repeat the call nor read its arguments.
 
 #[cfg(feature = "metrics")]
-use crate::decorators::metered::{CallMeter, Classifies, Metering};
+use crate::decorators::metered::{CallMeter, Classifies, KeysOfFuture, Metering};
 #[cfg(feature = "chaos")]
 use crate::{Chaos, decorators::chaotic::Chaotic};
 use crate::{
@@ -216,7 +216,7 @@ pub trait FutureExt: Future + Sized {
     /// # }
     /// ```
     #[cfg(feature = "metrics")]
-    fn metered(self, name: impl Into<Name>) -> GatedFuture<Self, CallMeter<AnyOutput>, Self::Output> {
+    fn metered(self, name: impl Into<Name>) -> GatedFuture<Self, CallMeter<AnyOutput, KeysOfFuture>, Self::Output> {
         self.metered_with(Metering::new(name))
     }
 
@@ -235,11 +235,11 @@ pub trait FutureExt: Future + Sized {
     /// # }
     /// ```
     #[cfg(feature = "metrics")]
-    fn metered_with<O>(self, metering: Metering<O>) -> GatedFuture<Self, CallMeter<O>, Self::Output>
+    fn metered_with<O>(self, metering: Metering<O>) -> GatedFuture<Self, CallMeter<O, KeysOfFuture>, Self::Output>
     where
         O: Classifies<Self::Output>,
     {
-        GatedFuture::new(self, CallMeter::new(metering))
+        GatedFuture::new(self, CallMeter::of_future(metering))
     }
 
     /// Gives the call at most `limit`; see [`FnExt::timeout`](crate::FnExt::timeout).

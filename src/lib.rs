@@ -34,10 +34,10 @@
 //!
 //! [`guide`] has a page for each task. Begin with [`start`](guide::start), [`order`](guide::order)
 //! and [`errors`](guide::errors). Then: [`testing`](guide::testing), [`clients`](guide::clients),
-//! [`services`](guide::services), [`config`](guide::config), [`streams`](guide::streams),
-//! [`past_one_machine`](guide::past_one_machine), [`observing`](guide::observing),
-//! [`blocking`](guide::blocking), [`writing_a_decorator`](guide::writing_a_decorator) and
-//! [`recipes`](guide::recipes). The rest of this page is the overview.
+//! [`services`](guide::services), [`recipes`](guide::recipes), [`config`](guide::config),
+//! [`streams`](guide::streams), [`past_one_machine`](guide::past_one_machine),
+//! [`observing`](guide::observing), [`blocking`](guide::blocking) and
+//! [`writing_a_decorator`](guide::writing_a_decorator). The rest of this page is the overview.
 //!
 //! # What there is
 //!

@@ -15,6 +15,7 @@ mod check;
 mod load;
 mod page;
 mod service;
+mod tier;
 
 use anyhow::Context;
 use service::Service;

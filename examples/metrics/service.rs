@@ -1,6 +1,6 @@
 //! The chain, its handles, and the routes.
 
-use crate::load;
+use crate::{load, tier::Tier};
 use axum::{
     Json, Router,
     extract::{Path, State},
@@ -8,7 +8,8 @@ use axum::{
     routing::get,
 };
 use decor::{
-    BoxedFn, CircuitState, Error, Hedge, KeyedLimiter, Metering, Transient, metrics::Observer, prelude::*, with_context,
+    BoxedFn, CircuitState, Error, Hedge, KeyedLimiter, Metering, OnFailure, Transient, metrics::Observer, prelude::*,
+    test_util::FakeStore, with_context,
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
@@ -88,14 +89,17 @@ impl Handles {
     fn new() -> Self {
         let secs = Duration::from_secs;
         let budget = RetryBudget::new(0.2);
+        // Stores in this process stand for a Redis: `decor-redis` has both.
+        let (quota, tier) = (FakeStore::new().quota("store"), Tier::default());
+        let shared = RateLimiter::builder().window(2_000, secs(1)).shared(quota, OnFailure::Local { instances: 4 });
         Self {
             per_client: KeyedLimiter::new(100, secs(60)),
-            store: RateLimiter::new(2_000, secs(1)),
+            store: shared.build(),
             places: ConcurrencyLimiter::new(8),
             breaker: CircuitBreaker::builder().consecutive(20).named("store").build(),
             hedge: Hedge::after(Duration::from_millis(30)).budget(&budget),
             budget,
-            items: Memo::builder().ttl(secs(2)).capacity(500).build(),
+            items: Memo::builder().ttl(secs(2)).capacity(500).tier(tier).build(),
         }
     }
 
@@ -117,11 +121,13 @@ impl Handles {
         let number = |count: usize| count as f64;
         let (concurrency, memo) = (places.stats(), items.stats());
         let count = |count: u64| number(usize::try_from(count).unwrap_or(usize::MAX));
+        let yes = |is_so: bool| f64::from(u8::from(is_so));
         let mut gauges = vec![
             (r#"rate_limiter_keys{name="clients"}"#, number(per_client.len())),
             (r#"rate_limiter_waiting{name="clients"}"#, number(per_client.stats().waiting)),
             (r#"rate_limiter_waiting{name="store"}"#, number(store.waiting())),
             (r#"rate_limiter_available{name="store",window="1"}"#, store.available().into()),
+            (r#"rate_limiter_store_up{name="store"}"#, yes(store.stats().is_up)),
             (r#"concurrency_limiter_waiting{name="store"}"#, number(concurrency.waiting)),
             (r#"concurrency_limiter_in_use{name="store"}"#, concurrency.in_use.into()),
             (r#"concurrency_limiter_limit{name="store"}"#, concurrency.limit.into()),
@@ -129,6 +135,7 @@ impl Handles {
             (r#"hedge_delay_seconds{name="store"}"#, hedge.stats().delay.map_or(0.0, |delay| delay.as_secs_f64())),
             (r#"memo_entries{name="items"}"#, count(memo.entries)),
             (r#"memo_loading{name="items"}"#, count(memo.loading)),
+            (r#"memo_tier_up{name="items"}"#, yes(memo.tier_is_up)),
         ]
         .into_iter()
         .map(|(series, value)| (format!("decor_{series}"), value))
@@ -136,7 +143,7 @@ impl Handles {
         let now = breaker.state();
         for state in [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen, CircuitState::Isolated] {
             let series = format!(r#"decor_circuit_breaker_state{{name="store",state="{state}"}}"#);
-            gauges.push((series, f64::from(u8::from(state == now))));
+            gauges.push((series, yes(state == now)));
         }
         gauges
     }

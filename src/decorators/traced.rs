@@ -22,7 +22,7 @@ use pin_project::pin_project;
 use std::{
     fmt::{self, Display},
     future::Future,
-    mem,
+    mem::{self, ManuallyDrop},
     panic::Location,
     pin::Pin,
     task::{Context, Poll},
@@ -36,8 +36,10 @@ use tracing::{
 
 /// The source of the span of one call.
 pub trait MakesSpan {
-    /// Makes the span. Is called at the first poll of each call.
-    fn span(&mut self) -> Span;
+    /// Puts the span in place of a disabled one. Is called at the first poll of each call.
+    // A span that is returned would be moved, and a disabled one is slow to move: its stores are
+    // narrower than the loads, 4 ns.
+    fn begin(&mut self, span: &mut Span);
 }
 
 /// Makes decor's own span.
@@ -46,9 +48,9 @@ pub struct CallNamed(Name);
 
 impl CallNamed {
     #[inline(never)]
-    fn enabled_span(&self) -> Span {
+    fn begin_enabled(&self, span: &mut Span) {
         let number = attempt();
-        span!(
+        *span = span!(
             target: CALL,
             Level::INFO,
             "call",
@@ -57,14 +59,16 @@ impl CallNamed {
             outcome = Empty,
             otel.status_code = Empty,
             otel.status_description = Empty,
-        )
+        );
     }
 }
 
 impl MakesSpan for CallNamed {
     #[inline]
-    fn span(&mut self) -> Span {
-        if may_be_enabled(Level::INFO) { self.enabled_span() } else { Span::none() }
+    fn begin(&mut self, span: &mut Span) {
+        if may_be_enabled(Level::INFO) {
+            self.begin_enabled(span);
+        }
     }
 }
 
@@ -73,8 +77,8 @@ impl MakesSpan for CallNamed {
 pub(crate) struct Given(Span);
 
 impl MakesSpan for Given {
-    fn span(&mut self) -> Span {
-        numbered(mem::replace(&mut self.0, Span::none()))
+    fn begin(&mut self, span: &mut Span) {
+        *span = numbered(mem::replace(&mut self.0, Span::none()));
     }
 }
 
@@ -83,8 +87,8 @@ impl MakesSpan for Given {
 pub struct ByClosure<P>(P);
 
 impl<P: Fn() -> Span> MakesSpan for ByClosure<P> {
-    fn span(&mut self) -> Span {
-        numbered((self.0)())
+    fn begin(&mut self, span: &mut Span) {
+        *span = numbered((self.0)());
     }
 }
 
@@ -98,8 +102,8 @@ pub struct FromArguments<P, Args> {
 }
 
 impl<P, Args> MakesSpan for FromArguments<P, Args> {
-    fn span(&mut self) -> Span {
-        numbered((self.make)(&self.spans, &self.args))
+    fn begin(&mut self, span: &mut Span) {
+        *span = numbered((self.make)(&self.spans, &self.args));
     }
 }
 
@@ -118,14 +122,31 @@ fn numbered(span: Span) -> Span {
 pub struct CallSpan<M> {
     make: M,
     /// Disabled before the first poll, after the end, and without a listener.
-    span: Span,
+    // Dropped by `Drop`, out of line: otherwise each call without a listener has 20 instructions
+    // more.
+    span: ManuallyDrop<Span>,
 }
 
 impl<M> CallSpan<M> {
     #[inline]
     fn of(make: M) -> Self {
-        Self { make, span: Span::none() }
+        Self { make, span: ManuallyDrop::new(Span::none()) }
     }
+}
+
+impl<M> Drop for CallSpan<M> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.span.is_disabled() {
+            close(&mut self.span);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn close(span: &mut Span) {
+    *span = Span::none();
 }
 
 impl CallSpan<CallNamed> {
@@ -148,7 +169,7 @@ where
 {
     #[inline]
     fn enter(&mut self, _: &mut Wait<'_>) -> Poll<Result<(), T>> {
-        self.span = self.make.span();
+        self.make.begin(&mut self.span);
         Poll::Ready(Ok(()))
     }
 
@@ -160,14 +181,15 @@ where
     #[inline]
     fn end(&mut self, end: End<'_, T>) {
         if !self.span.is_disabled() {
-            // The span closes here, not when the future is dropped.
-            ended(&mem::replace(&mut self.span, Span::none()), &end);
+            ended(&mut self.span, &end);
         }
     }
 }
 
+/// Closes the span, now and not when the future is dropped.
 #[inline(never)]
-fn ended<T: ResultLike<Err: Display>>(span: &Span, end: &End<'_, T>) {
+fn ended<T: ResultLike<Err: Display>>(span: &mut Span, end: &End<'_, T>) {
+    let span = mem::replace(span, Span::none());
     let outcome = end.outcome_by_result();
     span.record("outcome", outcome.as_str());
     let failed = |description: fmt::Arguments<'_>| {
@@ -184,7 +206,7 @@ fn ended<T: ResultLike<Err: Display>>(span: &Span, end: &End<'_, T>) {
 impl<M> Renewable for CallSpan<M> {
     #[inline]
     fn release(&mut self) {
-        self.span = Span::none();
+        *self.span = Span::none();
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! # A sync function
 //!
-//! After `.blocking()`, a sync function has the same decorators, with the same policies and the
-//! same handles. Waiting blocks the thread, and no runtime is needed:
+//! After `.blocking()`, a sync function has the decorators of an async one, except `hedged`, with
+//! the same policies and the same handles. Waiting blocks the thread, and no runtime is needed:
 //!
 //! ```
 //! use decor::prelude::*;

@@ -1,4 +1,4 @@
-//! Errors: the type of a chain's errors, what is tried again, and the answer to a refused call.
+//! Errors: the type of a chain's errors, the errors to retry, and what a refused caller gets.
 //!
 //! # The type
 //!
@@ -6,12 +6,13 @@
 //! ends or refuses a call makes a [`decor::Error`](crate::Error), and converts it into `E` by
 //! `From`, as `?` does. What to do depends on `E`:
 //!
-//! | `E` | what to do |
-//! |---|---|
-//! | an enum of the program | add a variant `#[from] decor::Error` |
-//! | `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `io::Error`, `String` | nothing |
-//! | a type of another crate | begin the chain with [`.lifted()`](crate::FnExt::lifted) |
-//! | the function returns no `Result` | begin the chain with [`.fallible()`](crate::FnExt::fallible) |
+//! | `E` | what to do | what a retry takes |
+//! |---|---|---|
+//! | an enum of the program | add a variant `#[from] decor::Error` | `.transient()`, if the enum implements [`Transient`](crate::Transient) |
+//! | `io::Error` | nothing | `.transient()` |
+//! | `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `String` | nothing | `.when(\|error\| ..)` |
+//! | a type of another crate | begin the chain with [`.lifted()`](crate::FnExt::lifted) | `.when(\|failure\| ..)`; `.transient()` for `reqwest::Error` |
+//! | the function returns no `Result` | begin the chain with [`.fallible()`](crate::FnExt::fallible) | `.transient()` |
 //!
 //! # An enum of the program
 //!
@@ -131,8 +132,8 @@
 //! | error | the function was called | transient | the answer to an HTTP request |
 //! |---|---|---|---|
 //! | [`TimedOut`](crate::Error::TimedOut) | yes, unless its limit passed in a queue | yes | 504 |
-//! | [`RateLimited`](crate::Error::RateLimited), [`QueueFull`](crate::Error::QueueFull) | no | yes | 429 |
-//! | [`ConcurrencyLimited`](crate::Error::ConcurrencyLimited) | no | yes | 503 |
+//! | [`RateLimited`](crate::Error::RateLimited) | no | yes | 429 |
+//! | [`QueueFull`](crate::Error::QueueFull), [`ConcurrencyLimited`](crate::Error::ConcurrencyLimited) | no | yes | 503 |
 //! | [`CircuitOpen`](crate::Error::CircuitOpen) | no | no, because a retry at once is refused as well | 503 |
 //! | [`StoreDown`](crate::Error::StoreDown) | no | yes | 503 |
 //! | [`LoadFailed`](crate::Error::LoadFailed) | by another call | yes | 503 |
@@ -143,9 +144,9 @@
 //! The feature `http` makes these [answers](crate::http), with `Retry-After` where the wait is
 //! known.
 //!
-//! # The answer to a refused call
+//! # The limit that ended a call, and a substitute
 //!
-//! A chain may have two time limits. A [label](crate::Timeout::labelled) tells them apart, and a
+//! If a chain has two time limits, a [label](crate::Timeout::labelled) tells them apart. A
 //! [`fallback`](crate::FnExt::fallback) answers in place of an error:
 //!
 //! ```

@@ -2,19 +2,19 @@
 //!
 //! | page | task |
 //! |---|---|
-//! | [`start`] | from an empty crate to a function with limits, which is tested |
+//! | [`start`] | from an empty crate to a tested function with limits |
 //! | [`order`] | find the place of each decorator, and let a test check the places |
-//! | [`errors`] | choose an error type, choose what is tried again, and answer a refused call |
+//! | [`errors`] | choose an error type, choose the errors to retry, and answer a refused call |
 //! | [`testing`] | test delays, limits and failures at exact times, without waiting |
 //! | [`clients`] | call an HTTP API with reqwest: errors, limits, retries, requests that must not be sent twice |
 //! | [`services`] | serve an API with limits in axum |
+//! | [`recipes`] | use decor with sqlx, tonic, the AWS SDK, reqwest-middleware, and a route of axum |
 //! | [`config`] | read the limits of a service from a file, and again while the service runs |
 //! | [`streams`] | read the tokens of a model, with two limits and a charge for what came |
 //! | [`past_one_machine`] | share one limit and one memo between processes, on Redis |
 //! | [`observing`] | see spans, metrics, and a dashboard |
 //! | [`blocking`] | decorate sync functions, on threads and beside tasks |
 //! | [`writing_a_decorator`] | give chains a decorator of your own |
-//! | [`recipes`] | use decor with sqlx, tonic, the AWS SDK, reqwest-middleware, and a route of axum |
 //!
 //! The pages can be read in this order. [`start`], [`order`] and [`errors`] come first, and each of
 //! the others stands by itself.

@@ -3,8 +3,8 @@
 //! # The rule
 //!
 //! Read a chain from left to right and inside out: the leftmost decorator is the innermost, next to
-//! the function. A call passes the decorators from the right to the left, and its answer passes
-//! them from the left to the right. Two decorators divide a chain:
+//! the function. *Before* a decorator means to its left, and inside of it. *After* or *behind* a
+//! decorator means to its right, and around it. Two decorators divide a chain:
 //!
 //! - `retry_with`: what stands before it acts on each *attempt*, and what stands behind it on the
 //!   *call*.
@@ -46,7 +46,7 @@
 //! | `pausing`, `backing_off` | they read what the server says of this attempt |
 //! | `guarded_by` | it counts attempts that fail or end by their limit; a call that waited for a permit meets it last |
 //! | `rate_limited` | a server counts attempts |
-//! | `concurrency_limited` | a call takes its place before its permit of the rate, which would get old in that queue |
+//! | `concurrency_limited` | a call first waits for a free place, and then for its permit of the rate, which would get old in the other queue |
 //! | `unless_open` | while a circuit is open, calls are refused before they queue |
 //! | `hedged` | a second call passes the limits and the breaker as well |
 //! | `retry_with` | all decorators above hold for each attempt, and none holds anything during a delay |
@@ -81,8 +81,9 @@
 //!
 //! A `timeout` behind everything that waits (limiter, retry, memo) bounds every caller. What stands
 //! before it knows the [`Deadline`](crate::Deadline). A retry begins no delay that would be cut
-//! off. `rate_limited_by` and `rate_limited_within` refuse such a wait at once. `rate_limited` and
-//! `concurrency_limited` cannot refuse, and wait until the limit.
+//! off. `rate_limited_by` and `rate_limited_within` refuse a call at once if its permit would come
+//! after the deadline. `rate_limited` and `concurrency_limited` cannot return an error, and wait
+//! until the `timeout` ends the call.
 //!
 //! # A chain that is asked
 //!
@@ -104,15 +105,18 @@
 //!     .timeout(secs(5));
 //!
 //! assert_eq!(fetch.describe().to_string(), "\
-//! .timeout(5s)                                          at most 5s
-//! └─ .retry_with(fixed 1s, no jitter, 3 attempts)       no bound
-//!    └─ .memoized(ttl 300s)                             no bound
-//!       └─ .timeout(2s)                                 at most 2s
+//! .timeout(5s)                                      at most 5s
+//! └─ .retry_with(fixed 1s, no jitter, 3 attempts)   no bound
+//!    └─ .memoized(ttl 300s)                         no bound
+//!       └─ .timeout(2s)                             at most 2s
 //!          └─ fetch");
 //!
 //! let lints = fetch.describe().lints().iter().map(|lint| lint.code).collect::<Vec<_>>();
 //! assert_eq!(lints, ["retry-around-memo"]);
 //! ```
+//!
+//! A memo has no bound of its own: a caller may wait for the loads of several other calls, one
+//! after the other, if they fail or are dropped.
 //!
 //! A [lint](crate::describe#lints) names a place that does what it says, and seldom what is meant.
 //! Here, each caller of a failed load retries by itself. With the retry before `memoized`, one call

@@ -7,13 +7,16 @@
 //! [shared](crate::RateLimiterBuilder::shared) limiter keeps its count in a store, and is the same
 //! type: every decorator, queue and deadline works unchanged. Only the line that builds it differs.
 //!
-//! The crate `decor-redis`, beside decor in the repository, has the store for Redis 6.2 and Valkey
-//! 7.2:
+//! The crate `decor-redis`, beside decor in the repository, has the store for Redis from 6.2 on,
+//! and for Valkey from 7.2 on:
 //!
 //! ```toml
 //! [dependencies]
 //! decor = { path = "../decor" }
 //! decor-redis = { path = "../decor/decor-redis" } # a clone: neither is on crates.io yet
+//!
+//! [dev-dependencies]
+//! decor = { path = "../decor", features = ["test-util"] }
 //! ```
 //!
 //! ```text
@@ -24,8 +27,9 @@
 //!     .build();
 //! ```
 //!
-//! The examples of this page use a [`FakeStore`](crate::test_util::FakeStore) in its place, which
-//! has virtual time and needs no server. A program's own tests do the same.
+//! The examples of this page use a [`FakeStore`](crate::test_util::FakeStore) of the feature
+//! `test-util` in its place, which has virtual time and needs no server. A program's own tests do
+//! the same.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -58,10 +62,11 @@
 //! If `fetch` hangs, every one of 20 callers has its error within 3.02 s: up to 1.02 s for its
 //! permit, and 2 s. No caller waits longer than 10 s.
 //!
-//! The extra 20 ms are the *hold*, for which a permit may be used. A call that gets its permit late
-//! therefore never runs in a window that does not count it: no stretch of one period has more calls
-//! than the limit, by the times at which the calls run, in all processes together. The price is
-//! that N calls take a period and a hold.
+//! The extra 20 ms are the *hold*. The store counts a permit from the last moment at which it may
+//! be used, and a permit that is older is thrown away. A call that gets its answer late is
+//! therefore counted in the window in which it runs, and no stretch of one period has more calls
+//! than the limit, in all processes together. The price is that a limit of N calls is reached once
+//! per period and hold. [`shared`](crate::RateLimiterBuilder::shared) names the three exceptions.
 //!
 //! # While the store is down
 //!
@@ -70,8 +75,10 @@
 //! | [`OnFailure`](crate::OnFailure) | calls while the store is down | for |
 //! |---|---|---|
 //! | `Closed` | wait; calls that can fail get [`StoreDown`](crate::Error::StoreDown) at once | a limit that costs money |
-//! | `Local { instances: n }` | go by a limit of the process, of N / n | a limit that the server enforces anyway |
+//! | `Local { instances: n }` | go by a limit of this process: the limit divided by n, and at least 1 | a limit that the server enforces anyway |
 //! | `Open` | go at once | a limit that only spreads load |
+//!
+//! Permits that the store has granted before stay valid.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -95,10 +102,11 @@
 //! # }
 //! ```
 //!
-//! A store that comes back, with or without its state, learns what the processes have used
-//! meanwhile. [`stats`](crate::RateLimiter::stats) shows whether the store
-//! [is up](crate::RateLimiterStats::is_up), and how many calls went
-//! [without it](crate::RateLimiterStats::admitted_alone).
+//! When the store is back, with or without its state, processes with `Local` report their calls,
+//! and the store counts them. Calls that `Open` admitted are never counted.
+//! [`stats`](crate::RateLimiter::stats) shows whether the store [is
+//! up](crate::RateLimiterStats::is_up), and how many calls went [without
+//! it](crate::RateLimiterStats::admitted_alone).
 //!
 //! # A limit for each user
 //!
@@ -133,18 +141,19 @@
 //!     .ttl(Duration::from_secs(300))
 //!     .tier(redis.tier("users").version(3)) // `User: Serialize + DeserializeOwned`
 //!     .build();
-//! users.invalidate(&42); // here at once, and in the other processes after a trip
-//! users.settled().await?; // the store has it, and has told all
+//! users.invalidate(&42); // here at once, and in the other processes after a message of the store
+//! users.settled().await?; // the store has confirmed the change, and published it
 //! ```
 //!
 //! While the store is down, each process loads for itself, values live for 10 s at most, and no
 //! error of the store reaches a caller. A new `version` has keys of its own, so that a type can
 //! change while old processes run.
 //!
-//! # Seen and tried
+//! # From here
 //!
 //! - `cargo run -p decor-redis --example fleet` starts a server and four processes that share a
-//!   limit and a memo, kills the server in the middle, and prints what each process did.
+//!   limit and a memo, kills the server in the middle, and prints what each process did. It needs
+//!   `redis-server` (`apt-get install redis-server`).
 //! - The README of `decor-redis` has what is promised and what is not, sizing, keys, the rights of
 //!   an account, and what to alert on.
 //! - [`shared`](crate::shared) has the traits for a store of another kind.

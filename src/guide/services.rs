@@ -115,6 +115,7 @@
 //! # use tower::ServiceExt;
 //! # async fn item(Path(id): Path<u64>) -> String { format!("item {id}") }
 //! fn api_key(request: &Request) -> Arc<str> {
+//!     // A layer outside has checked that the program knows the key.
 //!     let key = request.headers().get("x-api-key").and_then(|key| key.to_str().ok());
 //!     key.unwrap_or("none").into() // requests without a key share a limit
 //! }

@@ -1,4 +1,4 @@
-//! The first steps: from an empty crate to a function with limits, which is tested.
+//! The first steps: from an empty crate to a tested function with limits.
 //!
 //! # An empty crate
 //!
@@ -7,7 +7,7 @@
 //! cargo add --path ../decor # a clone of the repository: decor is not on crates.io yet
 //! cargo add tokio --features macros,rt-multi-thread,time
 //! cargo add tokio --dev --features test-util
-//! cargo add tracing-subscriber
+//! cargo add tracing tracing-subscriber
 //! ```
 //!
 //! # A time limit
@@ -36,9 +36,9 @@
 //!
 //! # Further attempts
 //!
-//! The examples below call a server that refuses the first two connections. A retry calls the
-//! function again. [`transient`](crate::Retry::transient) chooses the errors that are worth it: a
-//! refused connection is, and a missing file is not.
+//! A retry calls the function again. [`transient`](crate::Retry::transient) chooses the errors that
+//! are worth it: a refused connection is, and a missing file is not. In this example, the first two
+//! attempts fail: [`decor::attempt()`](crate::attempt) is the number of the attempt.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -71,8 +71,7 @@
 //! # A limit for all calls
 //!
 //! A [`RateLimiter`](crate::RateLimiter) is a *handle*: all clones of it, and all functions that
-//! use it, share its limit. Calls without a permit wait in a queue. Inside of the retry, each
-//! attempt takes a permit, because the server counts attempts:
+//! use it, share its limit. A call without a permit waits in a queue:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -89,7 +88,7 @@
 //! for id in 0..10 {
 //!     fetch.call(id).await.unwrap();
 //! }
-//! fetch_orders.call(0).await.unwrap(); // waits, because the second has had its 10 calls
+//! fetch_orders.call(0).await.unwrap(); // the 11th call waits for the end of the period
 //! # assert_eq!(begun.elapsed(), Duration::from_secs(1));
 //! # }
 //! ```
@@ -99,8 +98,9 @@
 //!
 //! # An answer for many callers
 //!
-//! A [`Memo`](crate::Memo) is a handle too. It remembers values. If many callers ask for a value
-//! that it does not have, one of them loads it, and all others wait for that load.
+//! A [`Memo`](crate::Memo) is a cache, and a handle too. If many callers ask for a value that it
+//! does not have, one of them loads it, and all others wait for that load. The limiter now stands
+//! inside of the retry: each attempt takes a permit, because the server counts attempts.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -146,7 +146,7 @@
 //! DEBUG decor::retry: fetch failed at attempt 1, retrying in 1s name="fetch" attempt=1 delay=1s
 //! DEBUG decor::retry: fetch failed at attempt 2, retrying in 2s name="fetch" attempt=2 delay=2s
 //! DEBUG decor::retry: fetch succeeded at attempt 3 name="fetch" attempt=3
-//!  INFO decor::call: fetch returned in 3s name="fetch" elapsed=3.002s outcome="ok"
+//!  INFO decor::call: fetch returned in 3s name="fetch" elapsed=3.00378878 outcome="ok"
 //! ```
 //!
 //! # A chain in a struct
@@ -181,8 +181,8 @@
 //!
 //! # Above the function
 //!
-//! With the feature `macros`, the same chain stands above the function, as in Python. The handles
-//! are statics then:
+//! With decor's feature `macros` (`cargo add --path ../decor --features macros`), a chain stands
+//! above the function, as in Python. Its handles are statics:
 //!
 //! ```
 //! use decor::prelude::*;

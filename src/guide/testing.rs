@@ -71,9 +71,10 @@
 //!
 //! # Faults by script or by seed
 //!
-//! With the feature `chaos`, a chain fails, hangs and slows down where
-//! [`chaotic`](crate::FnExt::chaotic) stands. A [`Chaos`](crate::Chaos) with a script has one fault
-//! for each call. With a seed, it has shares of faults, and each run has the same:
+//! With the feature `chaos`, calls fail, hang and slow down where
+//! [`chaotic`](crate::FnExt::chaotic) stands. The script of a [`Chaos`](crate::Chaos) lists the
+//! faults of the first calls, and later calls have none. With a seed, faults have probabilities,
+//! and come in the same sequence in each run.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -150,3 +151,8 @@
 //! - A crowd. Twenty callers at once (`futures::future::join_all`) find a missing bound, which one
 //!   caller does not.
 //! - A dropped call. Drop the future at a wait, and assert that the next caller is served.
+//!
+//! # From here
+//!
+//! - [`clients`](super::clients) and [`services`](super::services) end with a test of each.
+//! - `cargo run --example resilience_lab` runs whole scenarios of a failing server in virtual time.

@@ -3,8 +3,8 @@
 //! | need | way |
 //! |---|---|
 //! | the same decorators around many functions | a [`stack`](crate::stack()), or a function that decorates any function |
-//! | look at the arguments or the result of each call | a closure: [`on_retry`](crate::Retry::on_retry), [`timed_with`](crate::FnExt::timed_with), [`validated`](crate::FnExt::validated), [`map_err`](crate::FnExt::map_err) |
-//! | let calls wait, refuse them, or learn of every end, a dropped call included | a [`Gate`](crate::layer::Gate) |
+//! | check arguments, change errors, watch retries, record durations | a closure: [`validated`](crate::FnExt::validated), [`map_err`](crate::FnExt::map_err), [`on_retry`](crate::Retry::on_retry), [`Timing::record_to`](crate::Timing::record_to) |
+//! | run code before and after each call, let calls wait, refuse them | a [`Gate`](crate::layer::Gate) |
 //!
 //! # A function that decorates
 //!
@@ -43,8 +43,8 @@
 //! told the outcome: a value, a panic, or a dropped call. One gate serves futures, async functions
 //! and sync functions.
 //!
-//! The gate below refuses calls while a service is under maintenance. It holds the switch, which
-//! the program keeps, and is cloned for each call:
+//! The gate below refuses calls while a service is under maintenance. The program has one clone of
+//! the switch, and the chain has another, which is cloned for each call:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {

@@ -41,8 +41,11 @@ impl<K: Key, V: Value> Core<K, V> {
         self.sweep(now);
         let contact = self.contact_at(now, clock, (hash, key), in_background);
         match &contact {
+            Contact::Hit(_, MemoOutcome::Stale) | Contact::Refresh(_, MemoOutcome::Stale, _) => {
+                self.counters.expired_hits.count();
+            }
             Contact::Hit(..) | Contact::Refresh(..) => {
-                self.counters.hits.count();
+                self.counters.fresh_hits.count();
             }
             Contact::Lead(_) => self.counters.misses.count(),
             Contact::Join(..) => self.counters.coalesced.count(),

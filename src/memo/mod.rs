@@ -58,6 +58,8 @@ pub use load::Load;
 pub(crate) use load::{BlockingLoad, Detached, DetachedLoad, Inline, LoadMode, Running, RunningBlocking};
 pub(crate) use options::Options;
 pub(crate) use state::Core;
+#[cfg(feature = "metrics")]
+pub(crate) use stats::Totals;
 pub(crate) use word::Word;
 
 use asking::{Asked, Asking};

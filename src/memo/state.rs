@@ -36,6 +36,8 @@
 //! values run outside of all locks. An entry that matched is then removed by its
 //! [identity](super::bound::EntryId), so that no successor is removed without a match.
 
+#[cfg(feature = "metrics")]
+use super::stats::Totals;
 use super::{
     bound::{Bound, EntryId, Equivalent},
     cacheable::Value,
@@ -216,7 +218,7 @@ impl<K: Key, V: Value> Core<K, V> {
             return self.hit_if_valid(clock, &entry, now);
         }
         self.record_use_time(entry, now);
-        let hits = self.counters.hits.count();
+        let hits = self.counters.fresh_hits.count();
         let value = entry.value.clone();
         let id = entry.id;
         let is_learned = self.bound.note_use(&entry.used);
@@ -236,7 +238,7 @@ impl<K: Key, V: Value> Core<K, V> {
         if !self.settings.is_valid(&entry.key, &entry.value) {
             return Err(Some((entry.id, Freshness::Dead)));
         }
-        let hits = self.counters.hits.count();
+        let hits = self.counters.fresh_hits.count();
         let value = self.served(entry, now);
         self.sweep_after_hit(clock, now, hits);
         Ok(value)
@@ -374,16 +376,17 @@ impl<K: Key, V: Value> Core<K, V> {
 
     pub(super) fn stats(&self) -> MemoStats {
         let entries = self.index.read_each().map(|shard| shard.len() as u64).sum();
-        self.counters.read(entries, self.settings.capacity(), self.tier_counts())
+        self.counters.read(entries, self.settings.capacity(), self.tier_counts().unwrap_or_default())
     }
 
-    fn tier_counts(&self) -> TierCounts {
-        self.settings.closures.tier.as_ref().map(|tier| tier.counts()).unwrap_or_default()
+    /// `None` without a tier.
+    fn tier_counts(&self) -> Option<TierCounts> {
+        self.settings.closures.tier.as_ref().map(|tier| tier.counts())
     }
 
     /// The counts since the memo was made, which no clear resets.
     #[cfg(feature = "metrics")]
-    pub(crate) fn totals(&self) -> MemoStats {
+    pub(crate) fn totals(&self) -> Totals {
         self.counters.totals(self.tier_counts())
     }
 }

@@ -187,11 +187,27 @@ impl fmt::Display for CacheInfo {
     }
 }
 
+/// The counts since a memo was made. No clear resets them, and none of them ever falls.
+#[cfg(feature = "metrics")]
+pub(crate) struct Totals {
+    /// Calls that were answered at once, with a value that had not expired.
+    pub(crate) fresh_hits: u64,
+    /// Calls that were answered at once, with an expired value.
+    /// [`stale_hits`](MemoStats::stale_hits) includes calls that were counted as a miss before.
+    pub(crate) expired_hits: u64,
+    pub(crate) has_tier: bool,
+    pub(crate) others: MemoStats,
+}
+
 /// The counters behind [`MemoStats`]. All accesses are `Relaxed`, because no decision depends on
 /// their order.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    pub(super) hits: Striped,
+    /// Hits with a value that had not expired. The sum with `expired_hits` is
+    /// [`MemoStats::hits`], so no export of either ever falls.
+    pub(super) fresh_hits: Striped,
+    /// Hits with an expired value.
+    pub(super) expired_hits: Counter,
     pub(super) misses: Counter,
     pub(super) coalesced: Counter,
     pub(super) loads_begun: Counter,
@@ -210,20 +226,21 @@ pub(super) struct Counters {
 
 impl Counters {
     pub(super) fn read(&self, entries: u64, capacity: u64, tier: TierCounts) -> MemoStats {
-        MemoStats { entries, capacity, ..self.read_by(self.hits.get(), Counter::get, tier) }
+        MemoStats { entries, capacity, ..self.read_by(self.fresh_hits.get(), Counter::get, tier) }
     }
 
-    /// The counts since the memo was made. No reset makes them fall.
     #[cfg(feature = "metrics")]
-    pub(super) fn totals(&self, tier: TierCounts) -> MemoStats {
-        self.read_by(self.hits.total(), Counter::total, tier)
+    pub(super) fn totals(&self, tier: Option<TierCounts>) -> Totals {
+        let (fresh_hits, expired_hits) = (self.fresh_hits.total(), self.expired_hits.total());
+        let others = self.read_by(fresh_hits, Counter::total, tier.unwrap_or_default());
+        Totals { fresh_hits, expired_hits, has_tier: tier.is_some(), others }
     }
 
-    fn read_by(&self, hits: u64, read: fn(&Counter) -> u64, tier: TierCounts) -> MemoStats {
+    fn read_by(&self, fresh_hits: u64, read: fn(&Counter) -> u64, tier: TierCounts) -> MemoStats {
         let ended = read(&self.loaded) + read(&self.failed) + read(&self.loads_abandoned);
         let loads = read(&self.loads_begun);
         MemoStats {
-            hits,
+            hits: fresh_hits + read(&self.expired_hits),
             misses: read(&self.misses),
             coalesced: read(&self.coalesced),
             loads,
@@ -248,10 +265,12 @@ impl Counters {
     }
 
     pub(super) fn reset(&self) {
-        let Self { hits, misses, coalesced, loads_begun, loaded, failed, loads_abandoned, .. } = self;
+        let Self { fresh_hits, expired_hits, misses, coalesced, loads_begun, loaded, failed, loads_abandoned, .. } =
+            self;
         let Self { refreshes, refreshes_ahead, stale_hits, stale_on_error, .. } = self;
         let Self { expirations, evictions, load_time, tier_hits, .. } = self;
-        hits.reset();
+        fresh_hits.reset();
+        expired_hits.reset();
         tier_hits.reset();
         for counter in [misses, coalesced, loads_begun, loaded, failed, loads_abandoned] {
             counter.reset();

@@ -7,23 +7,23 @@ use std::{fmt, time::Duration};
 /// A second tier of a memo: a store that several processes share, such as a Redis.
 ///
 /// [`MemoBuilder::tier`](crate::MemoBuilder::tier) takes one. The memo keeps its values, its
-/// flights and all its words. If a call finds no value in the memo, one call of the process for
+/// flights and all its methods. If a call finds no value in the memo, one call of the process for
 /// each key asks the tier, and the others wait for it.
 ///
 /// # The protocol
 ///
 /// 1. The memo calls [`find`](Self::find) for the call that would load. The tier answers from a
-///    thread of its own. It may take its time while another process loads the value.
+///    thread of its own. The answer may wait for the load of another process.
 ///
 /// 2. With [`Found::Fresh`] or [`Found::Stale`], all calls have the value. A fresh value is kept in
 ///    the memo for the time that is left of it, counted from the asking.
 ///
-/// 3. With [`Found::Lead`], the call loads, and the value [lands](Lease::land) in the tier. If the
-///    load fails, panics or is dropped, the lease is dropped, and the tier lets another process
+/// 3. With [`Found::Lead`], the call loads, and the value is [stored](Lease::land) in the tier. If
+///    the load fails, panics or is dropped, the lease is dropped, and the tier lets another process
 ///    load.
 ///
 /// 4. With [`Found::Alone`], the tier is down. The call loads, and the value is kept for no longer
-///    than [`deaf_ttl`](Self::deaf_ttl), because nothing of other processes is heard.
+///    than [`deaf_ttl`](Self::deaf_ttl), because invalidations of other processes do not arrive.
 ///
 /// An invalidation, an insertion and a clear take effect in the memo at once, and are passed on to
 /// the tier, which tells the memos of the other processes by [`TieredMemo`]. No method blocks.
@@ -90,7 +90,7 @@ pub trait MemoTier<K, V>: Send + Sync + fmt::Debug + 'static {
     /// Ends once all changes so far are confirmed by the store.
     fn settled(&self) -> Promise<Result<(), Error>>;
 
-    /// Longest time for which a value is kept while nothing of other processes is heard.
+    /// Longest time for which a value is kept while invalidations of other processes do not arrive.
     fn deaf_ttl(&self) -> Duration;
 
     /// Returns the counts since the tier was made.

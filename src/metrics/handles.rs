@@ -8,7 +8,7 @@ use crate::{
 #[cfg(feature = "memo")]
 use crate::{
     Memo, MemoStats,
-    memo::{Key, Value},
+    memo::{Key, Totals, Value},
 };
 use std::hash::Hash;
 
@@ -34,14 +34,29 @@ mod rate_limiter {
     pub(super) const AVAILABLE: Metric =
         Metric::count("decor.rate_limiter.available", "Permits of each window that could be taken now.");
     pub(super) const KEYS: Metric = Metric::count("decor.rate_limiter.keys", "Keys that are remembered.");
+    pub(super) const ASKS: Metric =
+        Metric::count("decor.rate_limiter.asks", "Requests to the store of a shared limit.");
+    pub(super) const LAPSED: Metric =
+        Metric::count("decor.rate_limiter.lapsed", "Permits that the store granted and no call used in time.");
+    pub(super) const ADMITTED_ALONE: Metric =
+        Metric::count("decor.rate_limiter.admitted_alone", "Calls that were admitted while the store was down.");
+    pub(super) const STORE_UP: Metric =
+        Metric::count("decor.rate_limiter.store_up", "1 while the store of a shared limit is up, otherwise 0.");
 }
 
-fn report_rate_limiter(report: &mut Report<'_>, stats: &RateLimiterStats) {
+fn report_rate_limiter(report: &mut Report<'_>, stats: &RateLimiterStats, is_shared: bool) {
     let RateLimiterStats { admitted, delayed, refused, cancelled, waiting, .. } = *stats;
     let at_once = admitted.saturating_sub(delayed);
     let outcomes = [("admitted", at_once), ("delayed", delayed), ("refused", refused), ("cancelled", cancelled)];
     by_outcome(report, rate_limiter::CALLS, outcomes);
     report.gauge(rate_limiter::WAITING, &[], number(waiting));
+    if is_shared {
+        let RateLimiterStats { asks, lapsed, admitted_alone, is_up, .. } = *stats;
+        report.counter(rate_limiter::ASKS, &[], asks);
+        report.counter(rate_limiter::LAPSED, &[], lapsed);
+        report.counter(rate_limiter::ADMITTED_ALONE, &[], admitted_alone);
+        report.gauge(rate_limiter::STORE_UP, &[], u8::from(is_up).into());
+    }
 }
 
 /// Labels of the windows, counted from 1 as in the errors of a limiter.
@@ -51,7 +66,7 @@ impl Observe for RateLimiter {
     const KIND: &'static str = "rate_limiter";
 
     fn report(&self, report: &mut Report<'_>) {
-        report_rate_limiter(report, &self.stats());
+        report_rate_limiter(report, &self.stats(), self.is_shared());
         for (window, available) in WINDOWS.into_iter().zip(self.available_per_window()) {
             report.gauge(rate_limiter::AVAILABLE, &[("window", window)], available.into());
         }
@@ -62,7 +77,7 @@ impl<K: Eq + Hash + Clone> Observe for KeyedLimiter<K> {
     const KIND: &'static str = RateLimiter::KIND;
 
     fn report(&self, report: &mut Report<'_>) {
-        report_rate_limiter(report, &self.stats());
+        report_rate_limiter(report, &self.stats(), self.is_shared());
         report.gauge(rate_limiter::KEYS, &[], number(self.len()));
     }
 }
@@ -175,6 +190,17 @@ mod memo {
         Metric::count("decor.memo.expirations", "Values that had expired when they were dropped or replaced.");
     pub(super) const LOADING: Metric = Metric::count("decor.memo.loading", "Loads under way now.");
     pub(super) const ENTRIES: Metric = Metric::count("decor.memo.entries", "Values stored now.");
+    pub(super) const TIER_HITS: Metric =
+        Metric::count("decor.memo.tier_hits", "Misses that the tier answered, without a load.");
+    pub(super) const TIER_WAITS: Metric =
+        Metric::count("decor.memo.tier_waits", "Misses that waited for the load of another process.");
+    pub(super) const TIER_REFUSED: Metric = Metric::count(
+        "decor.memo.tier_refused",
+        "Loaded values that did not reach the tier, because they were outdated.",
+    );
+    pub(super) const UNDECODABLE: Metric =
+        Metric::count("decor.memo.undecodable", "Values of the tier that could not be read, and were replaced.");
+    pub(super) const TIER_UP: Metric = Metric::count("decor.memo.tier_up", "1 while the tier is up, otherwise 0.");
 }
 
 #[cfg(feature = "memo")]
@@ -185,11 +211,9 @@ impl<K: Key, V: Value> Observe for Memo<K, V> {
     fn report(&self, report: &mut Report<'_>) {
         let MemoStats { loading, entries, .. } = self.stats();
         // The counts since the memo was made, because a clear must not make a counter fall.
-        let totals = self.core().totals();
-        let MemoStats { hits, stale_hits, misses, coalesced, loads, load_failures, evictions, expirations, .. } =
-            totals;
-        let fresh = hits.saturating_sub(stale_hits);
-        let outcomes = [("hit", fresh), ("stale", stale_hits), ("miss", misses), ("coalesced", coalesced)];
+        let Totals { fresh_hits, expired_hits, has_tier, others } = self.core().totals();
+        let MemoStats { misses, coalesced, loads, load_failures, evictions, expirations, .. } = others;
+        let outcomes = [("hit", fresh_hits), ("stale", expired_hits), ("miss", misses), ("coalesced", coalesced)];
         by_outcome(report, memo::CALLS, outcomes);
         report.counter(memo::LOADS, &[], loads);
         report.counter(memo::LOAD_FAILURES, &[], load_failures);
@@ -197,6 +221,14 @@ impl<K: Key, V: Value> Observe for Memo<K, V> {
         report.counter(memo::EXPIRATIONS, &[], expirations);
         report.gauge(memo::LOADING, &[], loading as f64);
         report.gauge(memo::ENTRIES, &[], entries as f64);
+        if has_tier {
+            let MemoStats { tier_hits, tier_waits, tier_refused, undecodable, tier_is_up, .. } = others;
+            report.counter(memo::TIER_HITS, &[], tier_hits);
+            report.counter(memo::TIER_WAITS, &[], tier_waits);
+            report.counter(memo::TIER_REFUSED, &[], tier_refused);
+            report.counter(memo::UNDECODABLE, &[], undecodable);
+            report.gauge(memo::TIER_UP, &[], u8::from(tier_is_up).into());
+        }
     }
 }
 

@@ -19,6 +19,10 @@
 //! | `decor.rate_limiter.waiting` | gauge | | calls that wait now |
 //! | `decor.rate_limiter.available` | gauge | `window`: `1`, `2`, .. | permits that could be taken now; not for keys |
 //! | `decor.rate_limiter.keys` | gauge | | keys that are remembered |
+//! | `decor.rate_limiter.asks` | counter | | requests to the store; only for a shared limit, as the following |
+//! | `decor.rate_limiter.lapsed` | counter | | permits that the store granted and no call used in time |
+//! | `decor.rate_limiter.admitted_alone` | counter | | calls that were admitted while the store was down |
+//! | `decor.rate_limiter.store_up` | gauge | | 1 while the store is up, otherwise 0 |
 //! | `decor.concurrency_limiter.calls` | counter | `outcome`: `admitted`, `delayed`, `refused`, `cancelled` | calls by their end at the limiter |
 //! | `decor.concurrency_limiter.waiting` | gauge | | calls that wait now |
 //! | `decor.concurrency_limiter.in_use` | gauge | | permits that are taken now |
@@ -37,6 +41,11 @@
 //! | `decor.memo.expirations` | counter | | values that had expired when they were dropped or replaced |
 //! | `decor.memo.loading` | gauge | | loads under way now |
 //! | `decor.memo.entries` | gauge | | values stored now |
+//! | `decor.memo.tier_hits` | counter | | misses that the tier answered, without a load; only with a tier, as the following |
+//! | `decor.memo.tier_waits` | counter | | misses that waited for the load of another process |
+//! | `decor.memo.tier_refused` | counter | | loaded values that did not reach the tier, because they were outdated |
+//! | `decor.memo.undecodable` | counter | | values of the tier that could not be read, and were replaced |
+//! | `decor.memo.tier_up` | gauge | | 1 while the tier is up, otherwise 0 |
 //! | `decor.retry_budget.deposits` | counter | | calls that succeeded |
 //! | `decor.retry_budget.withdrawals` | counter | | retries and hedges that were paid for |
 //! | `decor.retry_budget.returns` | counter | | withdrawals that were given back |

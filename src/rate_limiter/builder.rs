@@ -330,12 +330,13 @@ impl RateLimiterBuilder {
     }
 
     /// Shares the limit with other processes, through a store such as a Redis. All limiters with
-    /// the same limit of the store take from one log: together they admit what one limiter would.
+    /// the same limit of the store share one count: together they admit what one limiter would.
     ///
-    /// The limiter keeps its queue and all its words. Each call asks the store, and the store says
-    /// when the call may go. One request of a limiter is in flight at a time, and asks for all
+    /// The limiter keeps its queue and all its methods. Each call asks the store, and the store
+    /// says when the call may go. One request of a limiter is in flight at a time, and asks for all
     /// calls that wait. Within a process, calls go in the order in which they came. Between
-    /// processes, the order is that of the requests, in batches of at most 20 ms.
+    /// processes, the order is that of the requests. A request gets permits for at most the next 20
+    /// ms beyond its first one, and then the next process has its turn.
     ///
     /// # Exactness
     ///
@@ -348,15 +349,15 @@ impl RateLimiterBuilder {
     /// Three things may exceed the limit: a clock of the server that steps forward, a call that is
     /// suspended between its permit and its work, and `on_failure`.
     ///
-    /// # The words
+    /// # The methods
     ///
     /// - `acquire` and `.rate_limited(..)` never fail. Calls that can fail get
     ///   [`Error::StoreDown`](crate::Error::StoreDown) as well, with [`OnFailure::Closed`], and
     ///   with [`OnFailure::Local`] if they ask for more than the part of this process.
     ///
     /// - `acquire_within(d)` waits for one answer, which takes at most the time limit of the store,
-    ///   and then at most `d`. With zero, and with `.try_rate_limited(..)`, it is one exact round
-    ///   trip. No permit is reserved for a call beyond its longest wait.
+    ///   and then at most `d`. With zero, and with `.try_rate_limited(..)`, the decision is exact,
+    ///   and costs one round trip. No permit is reserved for a call beyond its longest wait.
     ///
     /// - `try_acquire` never waits. It takes a permit that is held. Otherwise it refuses, and asks
     ///   for a permit for the next try.
@@ -372,7 +373,8 @@ impl RateLimiterBuilder {
     /// - `pause_for` and `resume` hold here at once. Elsewhere a pause holds within 200 ms, for
     ///   processes in which calls wait.
     ///
-    /// - `set_limit` and `set_burst` change this process's view of the one log.
+    /// - `set_limit` and `set_burst` change the limit that this process applies to the shared
+    ///   count. Call them in all processes.
     ///
     /// # Time
     ///
@@ -413,10 +415,10 @@ impl RateLimiterBuilder {
     /// after it is due; 20 ms by default. A permit that no call has used by then is thrown away.
     ///
     /// A longer slack tolerates longer stalls of this process. If the store is far away, choose a
-    /// slack above its round trip: the first request does not know the distance, and its permits
-    /// lapse otherwise. The price is that the limit is reached once per `period + slack`. The build
-    /// fails if `least` is zero, if it exceeds half of a period, or if the limiter is not shared.
-    /// Without a setting, the slack of a period below 40 ms is half of the period.
+    /// slack above its round trip: the first request has no measured trip, and its permits lapse
+    /// without such a slack. The price is that the limit is reached once per `period + slack`. The
+    /// build fails if `least` is zero, if it exceeds half of a period, or if the limiter is not
+    /// shared. Without a setting, the slack of a period below 40 ms is half of the period.
     ///
     /// # Examples
     ///

@@ -561,7 +561,16 @@ impl<K: Eq + Hash + Clone> KeyedLimiter<K> {
     /// # Ok::<(), decor::Error>(())
     /// ```
     pub fn stats(&self) -> RateLimiterStats {
-        self.keys.stats()
+        // The store itself is asked. A key that was forgotten while the store was down would say
+        // for ever that it is down.
+        let is_up = self.shared.as_deref().is_none_or(|shared| shared.store.is_up());
+        RateLimiterStats { is_up, ..self.keys.stats() }
+    }
+
+    /// Returns whether the limits are those of a store.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.is_some()
     }
 
     /// Returns the counts of one key since it came; `None` for a key that is not remembered.

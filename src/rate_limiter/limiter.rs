@@ -861,6 +861,12 @@ impl RateLimiter {
         self.core.stats()
     }
 
+    /// Returns whether the limit is that of a store.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn is_shared(&self) -> bool {
+        self.core.is_shared()
+    }
+
     /// The identity of the limiter in the description of a chain.
     pub(crate) fn id(&self) -> HandleId {
         HandleId::of(&self.core)

@@ -336,6 +336,11 @@ impl Core {
         if self.store().is_some() { None } else { self.epoch.instant(clock, moment) }
     }
 
+    #[cfg(feature = "metrics")]
+    pub(super) fn is_shared(&self) -> bool {
+        self.store().is_some()
+    }
+
     /// The store of a shared limit; `None` for a limit of this process alone.
     fn store(&self) -> Option<&Store> {
         if let Lane::Shared(store) = &self.lane { Some(store) } else { None }

@@ -3,6 +3,7 @@
 mod calls;
 mod handles;
 mod recorder;
+mod tier;
 
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};

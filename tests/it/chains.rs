@@ -913,11 +913,9 @@ mod guides {
         assert!(longest_wait(|n| fetch.call(n)).await.0 <= secs(30));
 
         assert_said(ERRORS, "If `fetch` hangs, every caller has its answer within 9 s:");
-        async fn fetch(_: u64) -> Result<String, Error> {
-            pending().await
-        }
         for callers in [1, CALLERS] {
             let breaker = shown!("src/guide/errors.rs": CircuitBreaker::consecutive(5));
+            let fetch = |_: u64| pending::<Result<String, Error>>();
             let fetch = shown!("src/guide/errors.rs": fetch
                 .timeout(Duration::from_secs(2)).labelled("attempt")
                 .guarded_by(&breaker)

@@ -84,6 +84,24 @@ pub(super) fn recorded() -> Vec<Pair> {
     let exporter = Exporter::new();
     let ours =
         Side::awaited(move |id| metered.call(id)).within(move |calls| metrics::with_local_recorder(&exporter, calls));
-    let theirs = Side::awaited(fetch);
-    vec![Pair::new("bare call", beside("none"), &ours, theirs).target([Target::Plus(100.0), Target::NoAllocation])]
+    let bare = Pair::new("bare call", beside("none"), &ours, Side::awaited(fetch));
+    let macros = Pair::new("macros of metrics", beside("std"), &ours, by_macros());
+    vec![bare.target([Target::Plus(100.0), Target::NoAllocation]), macros.target([Target::Ratio(1.0)])]
+}
+
+/// The same gauge and the same histogram, written by hand with the macros of the facade.
+fn by_macros() -> Side {
+    let exporter = Exporter::new();
+    let by_hand = Side::awaited(|id| async move {
+        let active = metrics::gauge!("decor.call.active", "name" => "fetch");
+        active.increment(1.0);
+        let begun = Instant::now();
+        let answer = fetch(id).await;
+        let elapsed = begun.elapsed().as_secs_f64();
+        active.decrement(1.0);
+        let outcome = if answer.is_ok() { "ok" } else { "err" };
+        metrics::histogram!("decor.call.duration", "name" => "fetch", "outcome" => outcome).record(elapsed);
+        answer
+    });
+    by_hand.within(move |calls| metrics::with_local_recorder(&exporter, calls))
 }

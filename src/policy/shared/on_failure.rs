@@ -27,21 +27,22 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnFailure {
-    /// Admits all calls. For limits that protect nothing but a budget. When the store is back, it
-    /// does not learn of these calls.
+    /// Admits all calls. For a limit that only spreads load. The store never counts these calls.
     Open,
     /// Admits no call. Calls that can fail get [`Error::StoreDown`](crate::Error::StoreDown) at
-    /// once. The others wait until the store is back. The limit is never exceeded.
+    /// once. The others wait until the store is back. The limit is never exceeded. For a limit that
+    /// costs money.
     Closed,
-    /// Admits calls by this process's own log of its admissions, against its part of the limit.
-    /// When the store is back, it learns of these calls, and counts them. The process then asks for
-    /// no permits for 250 ms, so that the others can report theirs.
+    /// Admits calls by this process's own log of its admissions, against its part of the limit. For
+    /// a limit that the server enforces anyway. When the store is back, the process reports these
+    /// calls, and the store counts them. The process then asks for no permits for 250 ms, so that
+    /// the others can report theirs.
     ///
     /// A call that asks for more permits than the part gets
     /// [`Error::StoreDown`](crate::Error::StoreDown).
     Local {
         /// Number of processes that share the limit, at least 1. The part of each is the limit
-        /// divided by this number, and at least 1.
+        /// divided by this number, rounded down, and at least 1.
         instances: u32,
     },
 }

@@ -169,6 +169,26 @@ fn the_place_decides_between_attempts_and_calls() {
 }
 
 #[test]
+fn the_place_decides_between_sync_attempts_and_calls() {
+    let kept = Kept::default();
+    let _guard = kept.install();
+    let (calls, _clock) = (Cell::new(0), VirtualClock::start());
+    let load = (|_: u64| {
+        calls.set(calls.get() + 1);
+        test_util::sleep(ms(10));
+        if calls.get() < 3 { Err("busy") } else { Ok(7) }
+    })
+    .blocking()
+    .metered_with(Metering::new("attempt").by_result())
+    .retry_with(RetryPolicy::fixed(ms(100)))
+    .metered_with(Metering::new("call").by_result());
+    assert_eq!(load.call(1), Ok(7));
+    assert_eq!(kept.durations("attempt"), durations([("outcome=err", &[0.01, 0.01]), ("outcome=ok", &[0.01])]));
+    assert_eq!(kept.durations("call"), durations([("outcome=ok", &[0.23])]));
+    assert_eq!(kept.gauge("decor.call.active{name=attempt}"), 0.0);
+}
+
+#[test]
 fn a_recorder_that_is_installed_later_records() {
     let fetch = (|_: u64| ready(())).metered("fetch");
     paused().block_on(fetch.call(1));
@@ -178,6 +198,17 @@ fn a_recorder_that_is_installed_later_records() {
     let _guard = kept.install();
     paused().block_on(call);
     assert_eq!(kept.durations("fetch"), durations([("outcome=completed", &[0.0])]));
+}
+
+#[test]
+fn a_recorder_that_is_installed_later_records_sync_calls() {
+    let (load, _clock) = ((|_: u64| 7).blocking().metered("fetch"), VirtualClock::start());
+    load.call(1);
+    let kept = Kept::default();
+    let _guard = kept.install();
+    load.call(2);
+    assert_eq!(kept.durations("fetch"), durations([("outcome=completed", &[0.0])]));
+    assert_eq!(kept.gauge(ACTIVE), 0.0);
 }
 
 /// The gauge would fall below 0 otherwise.

@@ -3,12 +3,18 @@
 use super::{
     ms, paused,
     recorder::{Kept, Value},
+    tier::Tier,
 };
 use decor::{
-    CircuitBreaker, ConcurrencyLimiter, Error, Hedge, KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, RateLimiter,
-    RetryBudget, metrics::Observer, prelude::*,
+    CircuitBreaker, ConcurrencyLimiter, Error, Hedge, KeyedBreaker, KeyedConcurrencyLimiter, KeyedLimiter, OnFailure,
+    RateLimiter, RateLimiterBuilder, RetryBudget,
+    metrics::Observer,
+    prelude::*,
+    test_util::FakeStore,
+    tier::{Found, TierCounts},
 };
 use futures::future::join;
+use metrics::Unit;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -100,6 +106,83 @@ fn a_keyed_limiter_exports_the_number_of_its_keys_and_never_a_key() {
         let after = counts(&collected(&observer));
         assert_eq!(after["rate_limiter.keys"], 1.0);
         assert_eq!(after["rate_limiter.calls{outcome=admitted}"], 2.0, "a counter fell");
+    });
+}
+
+/// A limit of one call a minute, for all processes.
+fn shared(store: &FakeStore) -> RateLimiterBuilder {
+    let alone = OnFailure::Local { instances: 1 };
+    RateLimiter::builder().window(1, ms(60_000)).shared(store.quota("account"), alone)
+}
+
+#[test]
+fn a_shared_limiter_exports_its_requests_and_the_state_of_its_store() {
+    paused().block_on(async {
+        let store = FakeStore::new();
+        let limiter = shared(&store).build();
+        let observer = Observer::new().observe("x", &limiter);
+        limiter.acquire().await;
+        assert_eq!(
+            counts(&collected(&observer)),
+            expected([
+                ("rate_limiter.calls{outcome=delayed}", 1.0),
+                ("rate_limiter.asks", 1.0),
+                ("rate_limiter.store_up", 1.0),
+            ])
+        );
+
+        store.hang();
+        advance(ms(60_000)).await;
+        limiter.acquire().await; // after the time limit of the store
+        let exported = collected(&observer);
+        assert_eq!(exported.gauge("decor.rate_limiter.store_up{name=x}"), 0.0);
+        assert_eq!(exported.counter("decor.rate_limiter.admitted_alone{name=x}"), 1);
+        assert_eq!(exported.counter("decor.rate_limiter.asks{name=x}"), limiter.stats().asks);
+        store.come_back();
+        sleep(ms(1_000)).await; // for the next probe
+        assert_eq!(collected(&observer).gauge("decor.rate_limiter.store_up{name=x}"), 1.0);
+    });
+}
+
+/// A permit that comes after its caller has left, and that no other call takes.
+#[test]
+fn a_permit_that_no_call_used_is_exported() {
+    paused().block_on(async {
+        let store = FakeStore::new();
+        store.set_trip(ms(50));
+        let limiter = shared(&store).build();
+        let observer = Observer::new().observe("x", &limiter);
+        let call = start(limiter.acquire());
+        sleep(ms(10)).await;
+        drop(call);
+        sleep(ms(70_000)).await;
+        let _ = limiter.try_acquire(); // throws away what is too old
+        assert_eq!(limiter.stats().lapsed, 1);
+        assert_eq!(collected(&observer).counter("decor.rate_limiter.lapsed{name=x}"), 1);
+    });
+}
+
+#[test]
+fn shared_keys_export_the_state_of_their_store_even_if_they_are_forgotten() {
+    paused().block_on(async {
+        let store = FakeStore::new();
+        let keyed = KeyedLimiter::shared(shared(&store), |key: &u64| key.to_string());
+        let observer = Observer::new().observe("x", &keyed);
+        let is_up = || collected(&observer).gauge("decor.rate_limiter.store_up{name=x}");
+        assert_eq!(is_up(), 1.0);
+        keyed.for_key(&7).acquire().await;
+        store.hang();
+        keyed.for_key(&8).acquire().await;
+        let exported = counts(&collected(&observer));
+        assert_eq!((exported["rate_limiter.keys"], exported["rate_limiter.admitted_alone"]), (2.0, 1.0));
+        assert_eq!(is_up(), 0.0);
+        keyed.remove(&7);
+        keyed.remove(&8);
+        assert_eq!((keyed.len(), is_up()), (0, 0.0));
+        store.come_back();
+        sleep(ms(1_000)).await; // for the next probe
+        assert!(keyed.stats().is_up, "a key that was forgotten while the store was down");
+        assert_eq!(is_up(), 1.0);
     });
 }
 
@@ -256,6 +339,77 @@ fn a_memo_exports_its_calls_and_its_loads() {
     });
 }
 
+#[test]
+fn a_memo_with_a_tier_exports_what_the_tier_did() {
+    paused().block_on(async {
+        let tier = Tier::default();
+        let memo: Memo<u64, u64> = Memo::builder().ttl(ms(1_000)).tier(tier.clone()).build();
+        let observer = Observer::new().observe("x", &memo);
+        let fetch = (async |id: u64| Ok::<_, Error>(id)).memoized(&memo);
+        let hit = collected(&observer).counter("decor.memo.calls{name=x,outcome=hit}");
+        assert_eq!((hit, collected(&observer).gauge("decor.memo.tier_up{name=x}")), (0, 0.0));
+
+        // A call that another process answers with an expired value is a miss, and no hit.
+        tier.answers([Found::Fresh { value: 7, left: None }, Found::Stale(8), Found::Alone]);
+        tier.has(TierCounts { waits: 3, refused: 4, undecodable: 5, is_up: true });
+        for id in [7, 7, 8, 9] {
+            assert_eq!(fetch.call(id).await, Ok(id));
+        }
+        let exported = [
+            ("memo.calls{outcome=hit}", 1.0),
+            ("memo.calls{outcome=miss}", 3.0),
+            ("memo.loads", 1.0),
+            ("memo.tier_hits", 2.0),
+            ("memo.tier_waits", 3.0),
+            ("memo.tier_refused", 4.0),
+            ("memo.undecodable", 5.0),
+            ("memo.tier_up", 1.0),
+        ];
+        let entries = ("memo.entries", 2.0);
+        let mut all = expected(exported);
+        all.extend(expected([entries]));
+        assert_eq!(counts(&collected(&observer)), all);
+        memo.clear();
+        assert_eq!(memo.stats().tier_hits, 0);
+        assert_eq!(counts(&collected(&observer)), expected(exported));
+    });
+}
+
+/// The page of a program that shares nothing is no longer than it was.
+#[test]
+fn local_handles_say_nothing_about_a_store() {
+    let observer = Observer::new()
+        .observe("one", &RateLimiter::new(1, ms(1_000)))
+        .observe("keyed", &KeyedLimiter::<u64>::new(1, ms(1_000)))
+        .observe("one", &Memo::<u64, u64>::ttl(ms(1_000)));
+    let of_a_store = ["asks", "lapsed", "alone", "store", "tier", "undecodable"];
+    for series in collected(&observer).all().keys() {
+        assert!(!of_a_store.iter().any(|word| series.contains(word)), "{series}");
+    }
+}
+
+/// A call that waited for a load in vain, and was then served an expired value, was counted before.
+#[test]
+fn each_call_of_a_memo_is_exported_once() {
+    paused().block_on(async {
+        let memo: Memo<u64, u64> =
+            Memo::builder().ttl(ms(1_000)).stale_while_revalidate(ms(10_000)).capacity(2).build();
+        let observer = Observer::new().observe("x", &memo);
+        let never = (async |_: u64| -> u64 { std::future::pending().await }).memoized(&memo);
+        let (leader, follower) = (start(never.call(7)), start(never.call(7)));
+        memo.insert(7, 49);
+        advance(ms(1_500)).await;
+        let refresh = start(never.call(7));
+        drop(leader);
+        assert_eq!(follower.await, 49);
+        drop(refresh);
+        let calls = counts(&collected(&observer)).into_iter().filter(|(series, _)| series.starts_with("memo.calls"));
+        assert_eq!(calls.map(|(_, calls)| calls).sum::<f64>(), 3.0);
+        assert_eq!(memo.stats().calls(), 3);
+        assert_eq!(memo.stats().stale_hits, 1);
+    });
+}
+
 /// `memo.clear()` resets the statistics, and no exported counter.
 #[test]
 fn a_clear_makes_no_counter_fall() {
@@ -323,7 +477,11 @@ fn a_budget_and_a_hedge_export_their_counts() {
 
 /// An observer of every handle.
 fn all_handles() -> Observer {
+    let store = FakeStore::new();
     Observer::new()
+        .observe("shared", &shared(&store).build())
+        .observe("shared keys", &KeyedLimiter::shared(shared(&store), |key: &u64| key.to_string()))
+        .observe("tiered", &Memo::<u64, u64>::builder().tier(Tier::default()).build())
         .observe("one", &RateLimiter::new(1, ms(1_000)))
         .observe("keyed", &KeyedLimiter::<u64>::new(1, ms(1_000)))
         .observe("one", &ConcurrencyLimiter::new(1))
@@ -358,6 +516,42 @@ fn every_metric_is_described_with_a_unit_and_is_in_the_table() {
     }
     let rows = table.lines().filter(|line| line.starts_with("//! | `decor.")).count();
     assert_eq!(rows, names(&kept.all()).len());
+}
+
+/// The name of a metric on the page of an exporter with the recommended naming.
+fn on_the_page(name: &str, kind: &str, unit: Option<Unit>) -> String {
+    let seconds = if unit == Some(Unit::Seconds) { "_seconds" } else { "" };
+    let total = if kind == "counter" { "_total" } else { "" };
+    format!("{}{seconds}{total}", name.replace('.', "_"))
+}
+
+#[test]
+fn the_dashboard_shows_every_metric_and_no_document_names_another() {
+    let kept = Kept::default();
+    metrics::with_local_recorder(&kept, || {
+        all_handles().collect();
+        paused().block_on(ready(()).metered("call"));
+    });
+    let all = kept.described().into_iter().map(|(name, (kind, unit, _))| on_the_page(&name, kind, unit));
+    let all = all.collect::<BTreeSet<_>>();
+    let named = |path: &str| {
+        let text = fs::read_to_string(path).unwrap();
+        let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+        let metrics = words.filter_map(|word| word.strip_prefix("decor_").filter(|rest| !rest.is_empty()));
+        let of_histogram = |name: &str| {
+            let parts = ["_bucket", "_count", "_sum"];
+            parts.into_iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name).to_owned()
+        };
+        metrics.map(|name| format!("decor_{}", of_histogram(name))).collect::<BTreeSet<_>>()
+    };
+    let dashboard = named("examples/metrics/grafana.json");
+    // A single query shows the keys of all kinds.
+    let shown = all.iter().filter(|name| !name.ends_with("_keys"));
+    assert_eq!(dashboard, shown.cloned().collect());
+    for document in ["examples/metrics/alerts.yml", "examples/metrics/service.rs", "src/guide/observing.rs"] {
+        let unknown = named(document).difference(&all).cloned().collect::<Vec<_>>();
+        assert!(unknown.is_empty(), "{document}: {unknown:?}");
+    }
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! The spans as OpenTelemetry exports them.
 
 use super::{KEPT, ms, paused};
-use decor::{Error, blocking, prelude::*, test_util::VirtualClock};
+use decor::{
+    Error, Outcome, Timing, blocking,
+    prelude::*,
+    test_util::{self, VirtualClock},
+};
 use opentelemetry::trace::{SpanId, Status, TracerProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use std::{
@@ -10,6 +14,7 @@ use std::{
     sync::{
         Arc, LazyLock,
         atomic::{AtomicU32, Ordering::Relaxed},
+        mpsc,
     },
     time::Duration,
 };
@@ -148,6 +153,30 @@ fn a_call_that_is_dropped_is_cancelled_and_no_error() {
     let fetch = hang.named("hang").traced("inner").timeout(ms(100)).traced("outer");
     paused().block_on(fetch.call(42)).unwrap_err();
     let spans = exported.spans();
+    assert_eq!(
+        shown(&spans),
+        [
+            ("inner", None, some("cancelled"), Status::Unset),
+            ("outer", None, some("err"), Status::error("hang timed out after 100ms")),
+        ]
+    );
+}
+
+/// The call runs on a thread of the pool, and is unwound where it waits.
+#[test]
+fn a_sync_call_that_is_abandoned_is_cancelled_and_no_error() {
+    let (exported, clock) = (Exported::begin(), VirtualClock::start());
+    let (ended, end) = mpsc::channel();
+    let hang = |_: u64| -> Result<(), Error> {
+        test_util::sleep(ms(60_000));
+        Ok(())
+    };
+    let noted = Timing::new("hang").record_to(move |measured| ended.send(measured.outcome).unwrap());
+    let load = hang.blocking().named("hang").traced("inner").timed_with(noted).timeout(ms(100)).traced("outer");
+    load.call(42).unwrap_err();
+    assert_eq!((clock.elapsed(), end.recv()), (ms(100), Ok(Outcome::Cancelled)));
+    let mut spans = exported.spans();
+    spans.sort_by(|a, b| a.name.cmp(&b.name));
     assert_eq!(
         shown(&spans),
         [

@@ -243,6 +243,20 @@ fn without_a_listener_there_is_no_span() {
 }
 
 #[test]
+fn a_sync_call_runs_within_its_span() {
+    let seen = Seen::begin();
+    let load = |_: u64| {
+        seen.note("called");
+        Ok::<_, String>(7)
+    };
+    assert_eq!(load.blocking().traced("fetch").call(42), Ok(7));
+    assert_eq!(seen.take(), [&["new fetch", "enter fetch", "called", "exit fetch"], &OK[..]].concat());
+    let span = |id: &u64| info_span!("fetch", id, outcome = Empty);
+    assert_eq!(load.blocking().traced_with(span).call(42), Ok(7));
+    assert_eq!(seen.take(), [&["new fetch id=42", "enter fetch", "called", "exit fetch"], &OK[..]].concat());
+}
+
+#[test]
 fn a_span_of_the_user_is_made_from_the_arguments_and_the_function_is_called_within_it() {
     let seen = Seen::begin();
     let fetch = |id: u64, lang: &'static str| {

@@ -1,4 +1,4 @@
-//! The closure of a span has no types.
+//! The closure of a span has no types. The documentation of `traced_with` has this answer of rustc.
 
 use decor::prelude::*;
 
