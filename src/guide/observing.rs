@@ -181,3 +181,4 @@
 //! | which circuit is open? | `decor_circuit_breaker_state{state="open"} > 0` |
 //! | does the limiter refuse calls? | `rate(decor_rate_limiter_calls_total{outcome="refused"}[5m])` |
 //! | do retries run out of budget? | `rate(decor_retry_budget_refusals_total[5m])` |
+//! | is a store down that processes share? | `decor_rate_limiter_store_up == 0 or decor_memo_tier_up == 0` |

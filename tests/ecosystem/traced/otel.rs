@@ -16,6 +16,7 @@ use std::{
         atomic::{AtomicU32, Ordering::Relaxed},
         mpsc,
     },
+    thread,
     time::Duration,
 };
 use tracing::subscriber::DefaultGuard;
@@ -175,6 +176,10 @@ fn a_sync_call_that_is_abandoned_is_cancelled_and_no_error() {
     let load = hang.blocking().named("hang").traced("inner").timed_with(noted).timeout(ms(100)).traced("outer");
     load.call(42).unwrap_err();
     assert_eq!((clock.elapsed(), end.recv()), (ms(100), Ok(Outcome::Cancelled)));
+    // The other thread leaves the span of its caller a moment later.
+    while exported.spans().len() < 2 {
+        thread::yield_now();
+    }
     let mut spans = exported.spans();
     spans.sort_by(|a, b| a.name.cmp(&b.name));
     assert_eq!(
