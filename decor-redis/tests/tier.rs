@@ -2,9 +2,11 @@
 
 use decor::{Error, Memo, prelude::*};
 use decor_redis::Redis;
-use decor_redis_testing::{Server, go_on, skip, stop};
+use decor_redis_testing::{Proxy, Server, go_on, skip, stop};
 use futures::future::join_all;
 use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -236,6 +238,51 @@ async fn a_clear_reaches_the_others() {
     assert_eq!(a.get(9, ms(0)).await, "9 by load 8");
 }
 
+/// The messages of the memo, as a further process hears them.
+struct News(BufReader<TcpStream>);
+
+impl News {
+    fn of(server: &Server) -> Self {
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream.write_all(b"SUBSCRIBE decor:users:v0\r\n").unwrap();
+        let mut news = Self(BufReader::new(stream));
+        news.next(":1");
+        news
+    }
+
+    /// The next line that begins like this.
+    fn next(&mut self, begin: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).unwrap() > 0, "the end");
+            if line.starts_with(begin) {
+                return line.trim_end().into();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_lands_and_what_is_given_up_is_told_so_that_waits_end_at_once() {
+    let Some(server) = Server::start(&[]) else { return skip("what_lands") };
+    let [a, _] = Process::two(&server);
+    let mut news = News::of(&server);
+    let key = |key| value_key(key).replace("{decor:users:v0:", "landed ").replace("}:v", "");
+    a.get(7, ms(0)).await;
+    assert_eq!(news.next("landed"), key(7));
+    let leads = tokio::spawn({
+        let a = a.clone();
+        async move { a.get(8, LONG).await }
+    });
+    until("the load begins", || a.loads() == 2).await;
+    leads.abort();
+    assert!(leads.await.unwrap_err().is_cancelled());
+    assert_eq!(news.next("landed"), key(8));
+    a.memo.invalidate(&7);
+    assert!(news.next("changed").starts_with("changed 1 0 "));
+}
+
 #[tokio::test]
 async fn a_change_without_its_message_is_noticed() {
     let Some(server) = Server::start(&[]) else { return skip("a_change_without_its_message") };
@@ -247,6 +294,77 @@ async fn a_change_without_its_message_is_noticed() {
     let begun = Instant::now();
     until("the number is ahead", || a.memo.get(&7).is_none()).await;
     assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_server_that_has_lost_its_numbers_is_noticed() {
+    let Some(server) = Server::start(&[]) else { return skip("a_server_that_has_lost_its_numbers") };
+    let [a, b] = Process::two(&server);
+    a.memo.clear();
+    a.memo.settled().await.unwrap();
+    assert_eq!(a.get(7, ms(0)).await, "7 by load 0");
+    until("the other hears of the clear", || {
+        server.command(&["HGET", "{decor:users:v0}:seq", "gen"]) == "1" && b.memo.stats().tier_is_up
+    })
+    .await;
+    assert_eq!(server.command(&["FLUSHALL"]), "OK");
+    until("it forgets", || a.memo.get(&7).is_none()).await;
+    // The generation begins anew as well.
+    assert_eq!(a.get(7, ms(0)).await, "7 by load 1");
+    a.memo.settled().await.unwrap();
+    assert_eq!(b.get(7, ms(0)).await, "7 by load 1");
+    a.memo.clear();
+    a.memo.settled().await.unwrap();
+    until("the other hears of it", || b.memo.get(&7).is_none()).await;
+    assert_eq!(b.get(7, ms(0)).await, "7 by load 2");
+}
+
+/// A message is lost, and the next one comes.
+#[tokio::test]
+async fn a_gap_in_the_numbers_forgets_all() {
+    let Some(server) = Server::start(&[]) else { return skip("a_gap_in_the_numbers") };
+    let [a, b] = Process::two(&server);
+    a.get(7, ms(0)).await;
+    b.memo.invalidate(&100);
+    b.memo.settled().await.unwrap();
+    until("all are subscribed", || server.command(&["PUBSUB", "NUMSUB", "decor:users:v0"]).ends_with('2')).await;
+    sleep(ms(1_500)).await;
+    a.get(7, ms(0)).await;
+    server.command(&["UNLINK", &value_key(7)]);
+    server.command(&["HINCRBY", "{decor:users:v0}:seq", "seq", "1"]);
+    b.memo.invalidate(&100);
+    until("the number is too high", || a.memo.get(&7).is_none()).await;
+}
+
+/// The subscription is there, and nothing comes over it.
+#[tokio::test]
+async fn a_deaf_subscriber_notices_it() {
+    let Some(server) = Server::start(&[]) else { return skip("a_deaf_subscriber") };
+    let proxy = Proxy::start(server.port(), Duration::ZERO);
+    let [a, mut b] = Process::two(&server);
+    let redis = Redis::builder(proxy.url()).timeout(LONG / 2).build();
+    b.memo = Memo::builder().ttl(MINUTE).tier(redis.tier("users")).build();
+    assert_eq!(a.get(7, ms(0)).await, "7 by load 0");
+    assert_eq!(b.get(7, ms(0)).await, "7 by load 0");
+    until("all are subscribed", || server.command(&["PUBSUB", "NUMSUB", "decor:users:v0"]).ends_with('2')).await;
+    // What was missed before the subscription is noticed by now.
+    sleep(ms(1_500)).await;
+    assert_eq!(b.get(7, ms(0)).await, "7 by load 0");
+    proxy.deafen();
+    for load in 1..3 {
+        a.memo.invalidate(&7);
+        a.memo.settled().await.unwrap();
+        let begun = Instant::now();
+        until("the number is ahead", || b.memo.get(&7).is_none()).await;
+        // 1.2 s, with room for a busy machine.
+        assert!(begun.elapsed() < ms(5_000), "{:?}", begun.elapsed());
+        assert_eq!(b.get(7, ms(0)).await, format!("7 by load {load}"));
+    }
+    // It has subscribed anew.
+    assert!(redis.stats().is_up);
+    proxy.listen();
+    a.memo.invalidate(&7);
+    until("the message comes", || b.memo.get(&7).is_none()).await;
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     far.run(&server)?.print("1 task, 40 ms away, lease 1000");
     Shared { limit: 400_000, tasks: 8, lease: 1_000, ..near() }.run_two()?;
     rows::tier_hits(&server)?.print("hit of a memo's tier, 1 task");
+    rows::memory(&server)?;
     println!("p50 of 1 task is {:.2} of that of the script alone", one.p50.as_secs_f64() / bare.p50.as_secs_f64());
     Ok(())
 }

@@ -166,6 +166,29 @@ pub(crate) fn tier_hits(server: &Server) -> Result<Row, Box<dyn Error>> {
     })
 }
 
+/// Prints the server's memory for each of many limits with a few calls.
+pub(crate) fn memory(server: &Server) -> Result<(), Box<dyn Error>> {
+    const KEYS: u32 = 2_000;
+    let used = || {
+        let info = server.command(&["INFO", "memory"]);
+        info.lines().find_map(|line| line.strip_prefix("used_memory:")?.parse::<u64>().ok()).unwrap_or_default()
+    };
+    let redis = Redis::builder(server.url()).timeout(SECOND).try_build()?;
+    let before = used();
+    runtime()?.block_on(async {
+        for key in 0..KEYS {
+            let builder = RateLimiter::builder().window(100, 60 * SECOND);
+            let limiter = builder.shared(redis.quota(format!("user:{key}")), OnFailure::Closed).try_build()?;
+            for _ in 0..3 {
+                limiter.acquire().await;
+            }
+        }
+        Ok::<_, Box<dyn Error>>(())
+    })?;
+    println!("memory of a limit with 3 calls: {} bytes", used().saturating_sub(before) / u64::from(KEYS));
+    Ok(())
+}
+
 /// A shared limiter under load.
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {

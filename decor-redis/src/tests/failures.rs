@@ -252,6 +252,45 @@ fn a_half_open_connection_costs_one_timeout_and_is_replaced() {
     limiter.recovers();
 }
 
+/// Holds the I/O thread up, as if the process was stopped.
+#[derive(Debug)]
+struct Stops {
+    begun: Mutex<mpsc::Sender<()>>,
+    lasts: Duration,
+}
+
+impl Asker for Stops {
+    fn ask(&self) -> Option<Ask> {
+        self.begun.lock().unwrap().send(()).unwrap();
+        thread::sleep(self.lasts);
+        None
+    }
+
+    fn answered(&self, _: Answered) {
+        unreachable!("nothing is asked")
+    }
+}
+
+#[test]
+fn a_process_that_was_stopped_reads_the_answers_before_it_looks_at_its_deadlines() {
+    let Some(server) = Server::start(&[]) else { return skip("a_process_that_was_stopped") };
+    let timeout = Duration::from_secs(2);
+    let redis = Redis::builder(server.url()).timeout(timeout).build();
+    let limiter = Limiter::new(&redis, "stopped");
+    limiter.first_answer();
+    let losses = redis.stats().losses;
+    let (sender, begun) = mpsc::channel();
+    let stops = Arc::new(Stops { begun: Mutex::new(sender), lasts: timeout + Duration::from_millis(500) });
+    stop(server.pid());
+    limiter.begin();
+    limiter.caller.quota.want(stops, Duration::from_millis(100));
+    begun.recv_timeout(LONG).unwrap();
+    // The answer comes in time, and is read late.
+    go_on(server.pid());
+    limiter.answer().unwrap();
+    assert_eq!(redis.stats().losses, losses);
+}
+
 #[test]
 fn a_server_that_takes_no_connection_costs_one_timeout() {
     // A listener that accepts nothing: connections wait in its queue, and no one answers them.

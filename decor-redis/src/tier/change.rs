@@ -248,3 +248,66 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invalidate(key: impl ToString) -> Change {
+        Change::Invalidate { key: key.to_string() }
+    }
+
+    /// The keys in order, with `*` for a clear.
+    fn keys(outbox: &Outbox) -> Vec<&str> {
+        let key = |change| if matches!(change, &Change::Clear) { "*" } else { change.key() };
+        outbox.changes.iter().map(key).collect()
+    }
+
+    #[test]
+    fn a_clear_replaces_what_is_not_sent_and_is_sent_alone() {
+        let mut outbox = Outbox::default();
+        outbox.push(invalidate("a"));
+        assert_eq!(outbox.take_batch(true), 1);
+        outbox.push(invalidate("b"));
+        outbox.push(Change::Clear);
+        outbox.push(invalidate("c"));
+        assert_eq!(keys(&outbox), ["a", "*", "c"]);
+        assert_eq!(outbox.take_batch(true), 0, "one batch at a time");
+        outbox.changes.pop_front();
+        outbox.sent = 0;
+        assert_eq!(outbox.take_batch(true), 1, "the change after the clear needs its generation");
+        outbox.changes.pop_front();
+        outbox.sent = 0;
+        assert_eq!(outbox.take_batch(true), 1);
+    }
+
+    #[test]
+    fn more_than_ten_thousand_changes_are_a_clear() {
+        let mut outbox = Outbox::default();
+        (0..MOST).for_each(|key| outbox.push(invalidate(key)));
+        assert_eq!(outbox.changes.len(), MOST);
+        assert_eq!(outbox.take_batch(true), BATCH);
+        outbox.push(invalidate("one more"));
+        assert_eq!(outbox.changes.len(), BATCH + 1);
+        assert_eq!(keys(&outbox)[BATCH..], ["*"]);
+    }
+
+    #[test]
+    fn after_a_failure_all_is_sent_again() {
+        let mut outbox = Outbox::default();
+        outbox.push(invalidate("a"));
+        outbox.push(invalidate("b"));
+        assert_eq!((outbox.take_batch(true), outbox.attempts), (2, 1));
+        assert!(outbox.fail().is_empty());
+        assert_eq!((outbox.take_batch(true), outbox.attempts), (2, 2));
+    }
+
+    #[test]
+    fn a_batch_for_several_servers_has_a_key_once() {
+        let mut outbox = Outbox::default();
+        ["a", "b", "a", "c"].into_iter().for_each(|key| outbox.push(invalidate(key)));
+        assert_eq!(outbox.take_batch(false), 2);
+        outbox.fail();
+        assert_eq!(outbox.take_batch(true), 4);
+    }
+}

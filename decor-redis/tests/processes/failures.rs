@@ -156,6 +156,69 @@ async fn local_admits_its_part_while_the_server_hangs() {
     assert!(calls >= 50, "{calls} calls");
 }
 
+/// Takes 10 of 100 permits a minute before the server goes away. Returns those that are
+/// taken while it is away, and those that are left once it is back.
+async fn alone_and_left(on_failure: OnFailure, comes_back_empty: bool) -> Option<(u32, u32)> {
+    let mut server = Server::start(&[])?;
+    let redis = Redis::open(server.url()).unwrap();
+    // A busy machine may use a permit late.
+    let builder = RateLimiter::builder().window(100, 60 * SECOND).slack(10 * SECOND);
+    let limiter = builder.shared(redis.quota("shared"), on_failure).build();
+    for _ in 0..10 {
+        is_served(&limiter).await;
+    }
+    if comes_back_empty {
+        server.kill();
+    } else {
+        stop(server.pid());
+    }
+    let (mut alone, mut left) = (0, 0);
+    let begun = Instant::now();
+    while limiter.stats().is_up {
+        assert!(begun.elapsed() < LONG);
+        alone += u32::from(limiter.acquire_within(Duration::ZERO).await.is_ok());
+    }
+    let at_first = alone;
+    for _ in at_first..60 {
+        alone += u32::from(limiter.acquire_within(Duration::ZERO).await.is_ok());
+    }
+    if comes_back_empty {
+        server.restart();
+    } else {
+        go_on(server.pid());
+    }
+    while !limiter.stats().is_up {
+        assert!(begun.elapsed() < LONG);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The first call says what was used. Others have time to say it as well.
+    left += u32::from(limiter.acquire_within(Duration::ZERO).await.is_ok());
+    tokio::time::sleep(SECOND).await;
+    for _ in 0..150 {
+        left += u32::from(limiter.acquire_within(Duration::ZERO).await.is_ok());
+    }
+    Some((alone, left))
+}
+
+#[tokio::test]
+async fn back_with_the_old_state_or_empty() {
+    for comes_back_empty in [false, true] {
+        for (on_failure, expected) in [
+            (OnFailure::Open, (60, 90)),
+            (OnFailure::Closed, (0, 90)),
+            // Half of the limit for each process, less what this one had used.
+            (OnFailure::Local { instances: 2 }, (40, 50)),
+        ] {
+            let Some(counts) = alone_and_left(on_failure, comes_back_empty).await else {
+                return skip("back_with_the_old_state");
+            };
+            // A server that was stopped goes on with the request that it had not answered.
+            let is_one_lost = !comes_back_empty && counts == (expected.0, expected.1 - 1);
+            assert!(counts == expected || is_one_lost, "{counts:?}, {on_failure:?}, empty: {comes_back_empty}");
+        }
+    }
+}
+
 #[test]
 fn a_script_that_is_forgotten_is_not_seen() {
     let Some(server) = Server::start(&[]) else { return skip("a_script_that_is_forgotten") };

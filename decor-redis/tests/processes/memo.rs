@@ -4,8 +4,9 @@ use crate::alone;
 use decor::Memo;
 use decor_redis::Redis;
 use decor_redis_testing::{Server, go_on, skip, stop};
+use futures::future::join_all;
 use std::{
-    env,
+    env, fs,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -42,6 +43,52 @@ fn leads() {
     let memo = memo(&url);
     load(&memo, Duration::from_millis(500), "late");
     assert_eq!(memo.stats().tier_refused, 1, "the landing was not refused");
+}
+
+/// The work of a process that calls. No test: does nothing unless a test has started it.
+#[test]
+#[ignore = "started by the other tests"]
+fn calls() {
+    let (Ok(url), Some(path)) = (env::var("DECOR_REDIS_CALLS"), env::var_os("DECOR_REDIS_LOADS")) else { return };
+    let memo = memo(&url);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let call = |n| {
+            let key = format!("key {}", n % 20);
+            let value = format!("the value of {key}");
+            let load = move || async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                value
+            };
+            memo.get_or_load(key, load)
+        };
+        let values = join_all((0..200).map(call)).await;
+        for (n, value) in values.into_iter().enumerate() {
+            assert_eq!(value, format!("the value of key {}", n % 20));
+        }
+        memo.settled().await.unwrap();
+    });
+    fs::write(path, memo.stats().loads.to_string()).unwrap();
+}
+
+#[test]
+fn four_processes_load_each_of_twenty_cold_keys_once() {
+    let Some(server) = Server::start(&[]) else { return skip("four_processes") };
+    let _alone = alone();
+    let directory = env::temp_dir().join(format!("decor-redis-loads-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let start = |n: u32| {
+        let mut child = Command::new(env::current_exe().unwrap());
+        child.args(["memo::calls", "--exact", "--ignored"]).stdout(Stdio::null());
+        child.env("DECOR_REDIS_CALLS", server.url()).env("DECOR_REDIS_LOADS", directory.join(n.to_string()));
+        child.spawn().unwrap()
+    };
+    for mut child in [0, 1, 2, 3].map(start) {
+        assert!(child.wait().unwrap().success());
+    }
+    let loads = (0..4).map(|n| fs::read_to_string(directory.join(n.to_string())).unwrap().parse::<u32>().unwrap());
+    assert_eq!(loads.sum::<u32>(), 20);
+    fs::remove_dir_all(directory).unwrap();
 }
 
 fn start(server: &Server) -> Child {
