@@ -30,11 +30,11 @@
 //!
 //! # After an outage
 //!
-//! Processes find that the store is back at different times, because each has probes of its own. The
-//! first one back would get the room of calls that the others have not reported. For
+//! Processes find that the store is back at different times, because each has probes of its own.
+//! The first one back would get the room of calls that the others have not reported. For
 //! [`RETURN_TIME`], it therefore asks for no more than its part ([`OnFailure::Local`]), as it took
-//! alone before. Without parts ([`OnFailure::Closed`]) the store has all reports, unless it has lost
-//! its state. It then grants nothing for that time.
+//! alone before. Without parts ([`OnFailure::Closed`]) the store has all reports, unless it has
+//! lost its state. It then grants nothing for that time.
 
 use super::{
     alone::Alone,
@@ -84,8 +84,8 @@ const NOTHING_TO_ASK: Nanos = 10_000_000;
 /// and report meanwhile what they have used and what they hold.
 const GRACE: Nanos = 250_000_000;
 
-/// Time in which all processes find that the store is back: 1.2 s between two probes, 100 ms for one
-/// that was under way, and a rest for the request itself.
+/// Time in which all processes find that the store is back: 1.2 s between two probes, 100 ms for
+/// one that was under way, and a rest for the request itself.
 const RETURN_TIME: Nanos = 1_500_000_000;
 
 /// Time after which a call of the store that has not come is asked for again.
