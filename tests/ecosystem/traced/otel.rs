@@ -62,6 +62,7 @@ fn shown(spans: &[SpanData]) -> Vec<(&str, Option<String>, Option<String>, Statu
         .collect()
 }
 
+#[allow(clippy::unnecessary_wraps)] // an attribute of a span may be missing
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
@@ -119,12 +120,16 @@ fn attempts_on_other_threads_are_children_of_the_call() {
     let (exported, _clock) = (Exported::begin(), VirtualClock::start());
     let calls = Arc::new(AtomicU32::new(0));
     let load = move |_: u64| -> Result<u32, String> {
-        let call = calls.fetch_add(1, Relaxed) + 1;
+        let call = calls.fetch_add(1, Relaxed) % 3 + 1;
         if call < 3 { Err("busy".to_owned()) } else { Ok(call) }
     };
     let load = load.blocking().traced("attempt").timeout(Duration::from_secs(1)).retry_with(policy()).traced("fetch");
-    assert_eq!(load.call(42), Ok(3));
-    assert_success_on_the_third_attempt(&exported.spans());
+    // Many times. Another thread that kept the span of the call would close it a moment later.
+    for _ in 0..100 {
+        assert_eq!(load.call(42), Ok(3));
+        assert_success_on_the_third_attempt(&exported.spans());
+        exported.exporter.reset();
+    }
 }
 
 #[test]
