@@ -176,8 +176,9 @@ async fn a_replica_that_takes_the_place_of_its_master_is_found() {
     assert!(!replica.command(&["KEYS", &format!("{{decor:{name}}}:s")]).is_empty());
 }
 
-/// Moves a slot from one master to another, as `redis-cli --cluster reshard` does.
-fn migrate(from: &Server, to: &Server, slot: u32, meanwhile: impl Fn()) {
+/// Moves the keys of a slot from one master to another, as `redis-cli --cluster reshard` does.
+/// `meanwhile` runs before the first key is moved, and after each.
+fn move_keys(from: &Server, to: &Server, slot: u32, meanwhile: impl Fn()) {
     let (ids, slot) = ([from, to].map(|server| server.command(&["CLUSTER", "MYID"])), slot.to_string());
     assert_eq!(to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &ids[0]]), "OK");
     assert_eq!(from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &ids[1]]), "OK");
@@ -192,9 +193,37 @@ fn migrate(from: &Server, to: &Server, slot: u32, meanwhile: impl Fn()) {
         assert!(["OK", "NOKEY"].contains(&&*moved), "{moved}");
         meanwhile();
     }
+}
+
+/// Gives a slot to its new master.
+fn move_slot(from: &Server, to: &Server, slot: u32) {
+    let (id, slot) = (to.command(&["CLUSTER", "MYID"]), slot.to_string());
     for server in [to, from] {
-        assert_eq!(server.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &ids[1]]), "OK");
+        assert_eq!(server.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &id]), "OK");
     }
+}
+
+#[tokio::test]
+async fn a_limit_with_its_keys_on_their_way_is_served_where_they_are() {
+    let Some(servers) = Server::cluster(3) else { return skip("a_limit_on_its_way") };
+    let redis = patient(&servers[0]);
+    let name = &names(&servers[0])[0];
+    let limiter = RateLimiter::builder().paced(1, 3_600 * SECOND).burst(1);
+    let limiter = limiter.shared(redis.quota(name), OnFailure::Closed).build();
+    let is_refused = async || {
+        let refused = timeout(LONG / 3, limiter.acquire_within(Duration::ZERO)).await.expect("an answer");
+        assert!(matches!(refused, Err(Error::RateLimited { .. })), "{refused:?}");
+    };
+    limiter.acquire().await;
+    let slot = slot(&servers[0], name);
+    move_keys(&servers[0], &servers[1], slot, || ());
+    for _ in 0..3 {
+        is_refused().await;
+    }
+    assert!(errors(&servers).contains(&"ASK".into()));
+    move_slot(&servers[0], &servers[1], slot);
+    is_refused().await;
+    assert_eq!((redis.stats().failed, redis.stats().losses), (0, 0));
 }
 
 #[test]
@@ -226,7 +255,8 @@ fn a_slot_that_moves_is_followed_and_its_limit_stays_exact() {
     for (from, to) in [(0, 1), (1, 2), (2, 0)] {
         thread::sleep(ms(700));
         // Long enough for requests that find some of their keys here, and some there.
-        migrate(&servers[from], &servers[to], slot, || thread::sleep(ms(60)));
+        move_keys(&servers[from], &servers[to], slot, || thread::sleep(ms(60)));
+        move_slot(&servers[from], &servers[to], slot);
     }
     let mut moments: Vec<_> = calls.into_iter().flat_map(|calls| calls.join().unwrap()).collect();
     moments.sort_unstable();

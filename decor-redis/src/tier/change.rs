@@ -253,8 +253,8 @@ impl State {
 mod tests {
     use super::*;
 
-    fn invalidate(key: impl ToString) -> Change {
-        Change::Invalidate { key: key.to_string() }
+    fn invalidate(key: impl Into<String>) -> Change {
+        Change::Invalidate { key: key.into() }
     }
 
     /// The keys in order, with `*` for a clear.
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn more_than_ten_thousand_changes_are_a_clear() {
         let mut outbox = Outbox::default();
-        (0..MOST).for_each(|key| outbox.push(invalidate(key)));
+        (0..MOST).for_each(|key| outbox.push(invalidate(key.to_string())));
         assert_eq!(outbox.changes.len(), MOST);
         assert_eq!(outbox.take_batch(true), BATCH);
         outbox.push(invalidate("one more"));
@@ -305,7 +305,9 @@ mod tests {
     #[test]
     fn a_batch_for_several_servers_has_a_key_once() {
         let mut outbox = Outbox::default();
-        ["a", "b", "a", "c"].into_iter().for_each(|key| outbox.push(invalidate(key)));
+        for key in ["a", "b", "a", "c"] {
+            outbox.push(invalidate(key));
+        }
         assert_eq!(outbox.take_batch(false), 2);
         outbox.fail();
         assert_eq!(outbox.take_batch(true), 4);

@@ -17,22 +17,30 @@
 //!
 //! | reason | moment |
 //! |---|---|
-//! | waiters that held permits do not cover | at once; after a cut by the reach, when the next call comes into reach; after a grace |
+//! | waiters that held permits do not cover | at once; after a cut by the reach, when the next call comes into reach; after a grace; after an outage, when this process's part has room |
 //! | a waiter with a longest wait that came since the last request | at once |
 //! | a call that only tried | at once |
 //! | a pause or the end of one, a report after a loss | at once |
-//! | calls that this process admitted alone | at once, without the waiters, which are asked for [`QUIET`] later |
+//! | calls that this process admitted alone | at once |
 //! | charges, refunds | [`REPORT_AFTER`] |
 //! | permits for later than [`FAR`] are held, or a pause of another process lasts while calls wait | each [`PULSE`] |
 //!
 //! One request is in flight at a time. While the store is down, one request gets its error, and the
 //! next follows when the store is back.
+//!
+//! # After an outage
+//!
+//! Processes find that the store is back at different times, because each has probes of its own.
+//! The first one back would get the room of calls that the others have not reported. For
+//! [`RETURN_TIME`], it therefore asks for no more than its part ([`OnFailure::Local`]), as it took
+//! alone before. Without parts ([`OnFailure::Closed`]) the store has all reports, unless it has
+//! lost its state. It then grants nothing for that time.
 
 use super::{
     alone::Alone,
     answer::{Answer, RunAnswer},
     ask::{Ask, Charge, Limits, Run},
-    batch::{Batch, only_windows},
+    batch::{Batch, Place, only_windows},
     held::Held,
     ledger::Ledger,
     on_failure::OnFailure,
@@ -72,9 +80,13 @@ const TRIP_DECAY: Nanos = 8;
 /// that are about to leave cause this.
 const NOTHING_TO_ASK: Nanos = 10_000_000;
 
-/// Time after a report of calls that this process admitted alone, in which it asks for no permits.
-/// Other processes report theirs meanwhile.
-const QUIET: Nanos = 250_000_000;
+/// Time after a loss of the store's state in which it grants nothing. All processes are connected,
+/// and report meanwhile what they have used and what they hold.
+const GRACE: Nanos = 250_000_000;
+
+/// Time in which all processes find that the store is back: 1.2 s between two probes, 100 ms for
+/// one that was under way, and a rest for the request itself.
+const RETURN_TIME: Nanos = 1_500_000_000;
 
 /// Time after which a call of the store that has not come is asked for again.
 const OVERDUE: Nanos = 10_000_000;
@@ -117,10 +129,12 @@ pub(crate) struct Purse {
     /// `true` if the store does not know the permits that are used and held, because it lost its
     /// state.
     is_forgotten: bool,
-    /// `true` if the store does not know of a call that this process admitted alone.
-    was_alone: bool,
-    /// Moment from which permits are asked for, after such a report.
-    quiet_until: Nanos,
+    /// `true` if the store is back from an outage, and has not been asked since.
+    is_returning: bool,
+    /// Moment until which this process asks for no more than its part, after an outage.
+    parted_until: Nanos,
+    /// Moment at which the part has room for the first waiter that it had none for.
+    part_free_at: Nanos,
     /// Free permits by the last answer, less charges since then. `None` before the first answer.
     free: Option<Counts>,
     /// Moment at which the next permit may be free, by the last answer; 0 if not known.
@@ -177,7 +191,6 @@ struct InFlight {
     /// Charges of the request, which are reported again if the request fails.
     unreported: Vec<Ledger>,
     was_forgotten: bool,
-    was_alone: bool,
     pause_news: Option<Nanos>,
 }
 
@@ -208,8 +221,9 @@ impl Purse {
             epoch: None,
             counts_until: 0,
             is_forgotten: false,
-            was_alone: false,
-            quiet_until: 0,
+            is_returning: false,
+            parted_until: 0,
+            part_free_at: 0,
             free: None,
             next_free: 0,
             round_trip: 0,
@@ -284,6 +298,7 @@ impl Purse {
         }
         if let Some(alone) = &mut self.alone {
             alone.set_limits(self.sharing.on_failure, limits);
+            self.part_free_at = 0;
         }
         self.limits = limits.to_vec();
     }
@@ -302,7 +317,10 @@ impl Purse {
     /// Notes whether the store is up.
     pub(crate) fn note(&mut self, is_up: bool) {
         match self.link {
-            _ if is_up => self.link = Link::Up,
+            _ if is_up => {
+                self.is_returning |= self.is_down();
+                self.link = Link::Up;
+            }
             Link::Up => self.link = Link::Down,
             Link::Down | Link::Parked => {}
         }
@@ -369,7 +387,6 @@ impl Purse {
             if self.alone.is_none() {
                 return; // the store never learns of the calls of `OnFailure::Open`
             }
-            self.was_alone = true;
             self.add_unreported(now, now, &counts);
         }
         self.note_use(now, &counts);
@@ -397,6 +414,7 @@ impl Purse {
         }
         if let Some(alone) = &mut self.alone {
             alone.give_back(now, &given);
+            self.part_free_at = 0;
         }
         self.report_by(now.saturating_add(REPORT_AFTER));
         self.refund.iter_mut().zip(given).for_each(|(sum, given)| *sum = sum.saturating_add(given));
@@ -457,13 +475,13 @@ impl Purse {
             return due;
         }
         let unknown = now.saturating_add(UNKNOWN_WAIT.max(self.round_trip));
-        let next_free = self.next_free.max(self.quiet_until);
+        let next_free = self.next_free.max(self.part_free_at);
         if next_free > now { next_free } else { unknown }
     }
 
     /// A moment before which a call with this due moment is not admitted.
     pub(crate) fn due_at_least(&self, due: Nanos) -> Nanos {
-        if due == Nanos::MAX { self.quiet_until } else { due }
+        if due == Nanos::MAX { self.part_free_at } else { due }
     }
 
     // ---- asking ----
@@ -507,8 +525,8 @@ impl Purse {
         }
         let is_urgent = self.wish.is_some() || (is_uncovered && self.is_urgent);
         let waiters = match is_uncovered {
-            _ if is_urgent => self.quiet_until,
-            true => self.ask_from.max(self.quiet_until),
+            _ if is_urgent => self.part_free_at,
+            true => self.ask_from.max(self.part_free_at),
             false => Nanos::MAX,
         };
         let reports = if self.has_reports() { self.report_at } else { Nanos::MAX };
@@ -543,20 +561,43 @@ impl Purse {
         while self.turns.last().is_some_and(|turn| *turn <= now) {
             self.turns.pop();
         }
-        let is_due = self.next_ask(wanted) <= now;
-        let is_quiet = self.was_alone || now < self.quiet_until;
-        is_due.then(|| Batch::new(&self.limits, self.held.totals(), is_quiet))
+        if self.next_ask(wanted) > now {
+            return None;
+        }
+        if self.is_returning && self.alone.is_some() {
+            self.parted_until = now.saturating_add(RETURN_TIME);
+        }
+        Some(Batch::new(&self.limits, self.held.totals()))
+    }
+
+    /// Adds the next waiter to a request.
+    pub(crate) fn add(&mut self, batch: &mut Batch, now: Nanos, counts: &Counts, patience: Option<Nanos>) -> Place {
+        let place = batch.add(counts, patience, |ahead, counts| self.later(now, ahead, counts));
+        if let Place::Later(moment) = place {
+            self.part_free_at = moment;
+        }
+        place
+    }
+
+    /// The moment before which permits are not asked for, because this process's part has no room
+    /// for them; `None` if it is now.
+    fn later(&self, now: Nanos, ahead: &[u64; MAX_WINDOWS], counts: &Counts) -> Option<Nanos> {
+        let alone = self.alone.as_ref().filter(|_| now < self.parted_until)?;
+        Some(alone.due(now, ahead, counts).min(self.parted_until)).filter(|due| *due > now)
     }
 
     /// Makes the request. `None` if there is nothing to ask for.
     pub(crate) fn ask(&mut self, now: Nanos, wanted: &[u64; MAX_WINDOWS], batch: Batch) -> Option<Ask> {
-        let (mut runs, is_quiet) = (batch.runs, batch.is_quiet);
-        self.is_urgent &= is_quiet;
-        if let Some(permits) = self.wish.take_if(|_| !is_quiet) {
-            runs.push(Run { permits, calls: 1, within: Some(Duration::ZERO) });
+        let Batch { mut runs, ahead, .. } = batch;
+        self.is_urgent = false;
+        if let Some(permits) = self.wish.take() {
+            match self.later(now, &ahead, &permits) {
+                None => runs.push(Run { permits, calls: 1, within: Some(Duration::ZERO) }),
+                Some(moment) => (self.wish, self.part_free_at) = (Some(permits), moment),
+            }
         }
         let hold = self.hold();
-        if self.sharing.lease > 0 && !runs.is_empty() {
+        if self.sharing.lease > 0 && !runs.is_empty() && now >= self.parted_until {
             let taken = u32::try_from(self.recent.taken(now, hold)).unwrap_or(u32::MAX);
             let calls = taken.min(self.sharing.lease).min(self.limits[0].0);
             let permits = only_windows(&[1; MAX_WINDOWS], self.windows());
@@ -572,6 +613,9 @@ impl Purse {
         ask.hold = Duration::from_nanos(hold);
         ask.span = Duration::from_nanos(SPAN);
         ask.reach = Duration::from_nanos(REACH);
+        let is_returning = std::mem::take(&mut self.is_returning);
+        let has_no_parts = self.sharing.on_failure == OnFailure::Closed;
+        ask.grace = Duration::from_nanos(if is_returning && has_no_parts { RETURN_TIME } else { GRACE });
         ask.epoch = self.epoch.filter(|_| counts_any);
         ask.charges = self.charges(now);
         let refund = std::mem::take(&mut self.refund);
@@ -582,9 +626,6 @@ impl Purse {
         ask.pause = pause_news.map(|until| Duration::from_nanos(until.saturating_sub(now)));
         ask.runs.clone_from(&runs);
         let fresh = self.limits.iter().map(|(_, period)| Ledger::new(*period)).collect();
-        if self.was_alone {
-            self.quiet_until = now.saturating_add(QUIET);
-        }
         self.in_flight = Some(InFlight {
             at: now,
             hold,
@@ -592,7 +633,6 @@ impl Purse {
             knows_epoch: ask.epoch.is_some(),
             unreported: std::mem::replace(&mut self.unreported, fresh),
             was_forgotten: std::mem::take(&mut self.is_forgotten),
-            was_alone: std::mem::take(&mut self.was_alone),
             pause_news,
         });
         self.asked_at = now;
@@ -719,7 +759,6 @@ impl Purse {
             ledger.prepend(earlier);
         }
         self.is_forgotten |= flight.was_forgotten;
-        self.was_alone |= flight.was_alone;
         self.pause_news = self.pause_news.or(flight.pause_news);
         self.report_at = 0;
         self.link = Link::Parked;
