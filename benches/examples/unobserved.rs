@@ -1,5 +1,5 @@
-//! The part of `instructions.rs` for decorators without a listener. In a program of its own, because
-//! further cases in a program change what the compiler inlines into the others.
+//! The part of `instructions.rs` for decorators without a listener. It is a program of its own,
+//! because each case of a program changes what the compiler inlines into the others.
 
 use decor::prelude::*;
 use std::{
