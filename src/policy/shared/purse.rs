@@ -76,6 +76,11 @@ const NOTHING_TO_ASK: Nanos = 10_000_000;
 /// Other processes report theirs meanwhile.
 const QUIET: Nanos = 250_000_000;
 
+/// Time after such a report in which this process asks for its part at most. By then, a process
+/// that was down as well has found the store: the longest delay of a [`Probe`](super::Probe), and
+/// a request.
+const RETURN: Nanos = 1_350_000_000;
+
 /// Time after which a call of the store that has not come is asked for again.
 const OVERDUE: Nanos = 10_000_000;
 
@@ -121,6 +126,8 @@ pub(crate) struct Purse {
     was_alone: bool,
     /// Moment from which permits are asked for, after such a report.
     quiet_until: Nanos,
+    /// Moment until which this process keeps to its part, because others may still be alone.
+    returns_until: Nanos,
     /// Free permits by the last answer, less charges since then. `None` before the first answer.
     free: Option<Counts>,
     /// Moment at which the next permit may be free, by the last answer; 0 if not known.
@@ -173,6 +180,10 @@ struct InFlight {
     at: Nanos,
     hold: Nanos,
     runs: Vec<Run>,
+    /// Runs with calls beyond the part of this process, which were not asked for, by their numbers.
+    beyond: Vec<(u32, Run)>,
+    /// Moment at which the part has room for the first of them.
+    part_due: Nanos,
     knows_epoch: bool,
     /// Charges of the request, which are reported again if the request fails.
     unreported: Vec<Ledger>,
@@ -210,6 +221,7 @@ impl Purse {
             is_forgotten: false,
             was_alone: false,
             quiet_until: 0,
+            returns_until: 0,
             free: None,
             next_free: 0,
             round_trip: 0,
@@ -552,19 +564,25 @@ impl Purse {
     pub(crate) fn ask(&mut self, now: Nanos, wanted: &[u64; MAX_WINDOWS], batch: Batch) -> Option<Ask> {
         let (mut runs, is_quiet) = (batch.runs, batch.is_quiet);
         self.is_urgent &= is_quiet;
+        let beyond = self.cut_to_part(now, &mut runs);
+        let part_due = beyond.first().map_or(0, |(_, run)| self.part_due(now, &run.permits));
+        let is_returning = now < self.returns_until;
         if let Some(permits) = self.wish.take_if(|_| !is_quiet) {
-            runs.push(Run { permits, calls: 1, within: Some(Duration::ZERO) });
+            let has_room = beyond.is_empty() && (!is_returning || self.part_due(now, &permits) <= now);
+            runs.extend(has_room.then_some(Run { permits, calls: 1, within: Some(Duration::ZERO) }));
         }
         let hold = self.hold();
-        if self.sharing.lease > 0 && !runs.is_empty() {
+        if self.sharing.lease > 0 && !runs.is_empty() && !is_returning {
             let taken = u32::try_from(self.recent.taken(now, hold)).unwrap_or(u32::MAX);
             let calls = taken.min(self.sharing.lease).min(self.limits[0].0);
             let permits = only_windows(&[1; MAX_WINDOWS], self.windows());
             runs.extend((calls > 0).then_some(Run { permits, calls, within: Some(Duration::ZERO) }));
         }
         let has_news = self.is_forgotten || self.pause_news.is_some() || self.has_reports();
-        if runs.is_empty() && !has_news && self.pulse_at(wanted) > now {
-            self.ask_from = now.saturating_add(NOTHING_TO_ASK);
+        // A waiter with a longest wait is refused by an answer.
+        let has_limited = beyond.iter().any(|(_, run)| run.within.is_some());
+        if runs.is_empty() && !has_news && !has_limited && self.pulse_at(wanted) > now {
+            self.ask_from = part_due.max(now.saturating_add(NOTHING_TO_ASK));
             return None;
         }
         let counts_any = self.counts_until > now || !self.held.is_empty();
@@ -584,11 +602,14 @@ impl Purse {
         let fresh = self.limits.iter().map(|(_, period)| Ledger::new(*period)).collect();
         if self.was_alone {
             self.quiet_until = now.saturating_add(QUIET);
+            self.returns_until = now.saturating_add(RETURN);
         }
         self.in_flight = Some(InFlight {
             at: now,
             hold,
             runs,
+            beyond,
+            part_due,
             knows_epoch: ask.epoch.is_some(),
             unreported: std::mem::replace(&mut self.unreported, fresh),
             was_forgotten: std::mem::take(&mut self.is_forgotten),
@@ -598,6 +619,37 @@ impl Purse {
         self.asked_at = now;
         self.counts.asks += 1;
         Some(ask)
+    }
+
+    /// Cuts the calls of a request to the part of this process, less what it holds. Returns the runs
+    /// with calls that are cut.
+    fn cut_to_part(&self, now: Nanos, runs: &mut Vec<Run>) -> Vec<(u32, Run)> {
+        let Some(alone) = self.alone.as_ref().filter(|_| now < self.returns_until) else { return Vec::new() };
+        let (held, windows) = (self.held.totals(), self.windows());
+        let mut room: Vec<u64> =
+            (0..windows).map(|window| u64::from(alone.available(now, window)).saturating_sub(held[window])).collect();
+        let (mut beyond, mut kept) = (Vec::new(), 0);
+        for (number, run) in (0..).zip(runs.iter_mut()) {
+            let most = |(room, &count): (&u64, &u32)| room.checked_div(count.into());
+            let most = room.iter().zip(&run.permits).filter_map(most).min().unwrap_or(u64::MAX);
+            // Calls are admitted in order, so that none behind one that is cut is asked for.
+            let most = if beyond.is_empty() { u32::try_from(most).unwrap_or(u32::MAX) } else { 0 };
+            let calls = run.calls.min(most);
+            if calls < run.calls {
+                beyond.push((number, run.clone()));
+            }
+            run.calls = calls;
+            kept += usize::from(calls > 0);
+            room.iter_mut().zip(&run.permits).for_each(|(room, &count)| *room -= u64::from(count) * u64::from(calls));
+        }
+        runs.truncate(kept);
+        beyond
+    }
+
+    /// Moment at which the part of this process has room for a call, or is no bound any more.
+    fn part_due(&self, now: Nanos, counts: &Counts) -> Nanos {
+        let due = self.alone.as_ref().map_or(0, |alone| alone.due(now, &self.held.totals(), counts));
+        due.min(self.returns_until)
     }
 
     fn limits_to_ask(&self) -> Limits {
@@ -696,6 +748,20 @@ impl Purse {
                 } else {
                     now
                 };
+            }
+        }
+        for (number, run) in &flight.beyond {
+            let place = *number as usize;
+            refusals.resize(refusals.len().max(place + 1), None);
+            let granted = answers.get(place).map_or(0, |run| run.grants.iter().map(|grant| grant.calls).sum());
+            let wait = Duration::from_nanos(flight.part_due.saturating_sub(flight.at));
+            if refusals[place].is_some() || cut.is_some_and(|(of, ..)| of == *number) {
+                continue;
+            } else if run.within.is_some_and(|within| wait > within) {
+                refusals[place] = Some((granted, flight.part_due));
+            } else if cut.is_none() {
+                cut = Some((*number, granted, flight.part_due));
+                self.ask_from = self.ask_from.max(flight.part_due);
             }
         }
         (refusals, cut)

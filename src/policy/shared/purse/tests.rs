@@ -74,6 +74,7 @@ struct Naive {
     refund: u32,
     was_alone: bool,
     quiet_until: Nanos,
+    returns_until: Nanos,
 }
 
 impl Naive {
@@ -87,6 +88,13 @@ impl Naive {
 
     fn is_quiet(&self) -> bool {
         self.was_alone || self.now < self.quiet_until
+    }
+
+    /// Permits of the part that are neither used nor held, while this process returns from a time
+    /// alone.
+    fn room(&self) -> usize {
+        let part = (LIMIT / 2) as usize;
+        if self.now < self.returns_until { part.saturating_sub(self.used.len() + self.held.len()) } else { usize::MAX }
     }
 
     fn usable(&self) -> usize {
@@ -172,11 +180,17 @@ fn ask(purse: &mut Purse, naive: &Naive, waiters: &[u32]) -> Result<Option<Ask>,
         );
         return Ok(None);
     };
+    let is_local = purse.alone.is_some();
     let (mut left, mut calls) = (naive.held.len(), 0);
+    let mut room = if is_local { naive.room() } else { usize::MAX };
     for &permits in waiters {
         let is_covered = left >= permits as usize;
         left -= if is_covered { permits as usize } else { 0 };
-        calls += u32::from(!is_covered && !naive.is_quiet());
+        if !is_covered {
+            let has_room = room >= permits as usize;
+            room = if has_room { room - permits as usize } else { 0 };
+            calls += u32::from(has_room && !naive.is_quiet());
+        }
         left = if is_covered { left } else { 0 };
         prop_assert_eq!(batch.add(&both(permits), None) == Place::Covered, is_covered);
     }
@@ -218,6 +232,7 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
                 let asked_at = naive.now;
                 if std::mem::take(&mut naive.was_alone) {
                     naive.quiet_until = naive.now + 250 * MS;
+                    naive.returns_until = naive.now + 1_350 * MS;
                 }
                 naive.now += trip;
                 naive.unreported.clear();
@@ -248,7 +263,9 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
                 }
                 naive.refund = 0; // counted in vain, which exceeds nothing
                 if naive.was_alone {
-                    naive.quiet_until = naive.now + 250 * MS; // and once more with the next report
+                    // And once more with the next report.
+                    naive.quiet_until = naive.now + 250 * MS;
+                    naive.returns_until = naive.now + 1_350 * MS;
                 }
                 purse.failed();
                 prop_assert_eq!(purse.next_ask(&[9; MAX_WINDOWS]), Nanos::MAX, "until the store is back");
