@@ -109,6 +109,8 @@ async fn a_seed_that_is_down_leads_to_the_next_one() {
 
 #[tokio::test]
 async fn a_master_that_is_down_takes_its_own_limits_along_and_no_other() {
+    // Not the master of `{decor}:probe`, which a probe of one server writes.
+    const AWAY: usize = 1;
     let Some(servers) = Server::cluster(3) else { return skip("a_master_that_is_down") };
     let redis = Redis::open(servers[0].url()).unwrap();
     let limiters = names(&servers[0]).map(|name| {
@@ -125,35 +127,35 @@ async fn a_master_that_is_down_takes_its_own_limits_along_and_no_other() {
     for limiter in &limiters {
         served(limiter).await;
     }
-    stop(servers[2].pid());
+    stop(servers[AWAY].pid());
     let begun = Instant::now();
-    while limiters[2].acquire_many(1).await.is_ok() {
+    while limiters[AWAY].acquire_many(1).await.is_ok() {
         assert!(begun.elapsed() < LONG);
     }
-    let error = Error::StoreDown { name: names(&servers[0])[2].clone().into() };
+    let error = Error::StoreDown { name: names(&servers[0])[AWAY].clone().into() };
     let begun = Instant::now();
     for _ in 0..100 {
-        assert_eq!(limiters[2].acquire_many(1).await, Err(error.clone()));
+        assert_eq!(limiters[AWAY].acquire_many(1).await, Err(error.clone()));
     }
     assert!(begun.elapsed() < Duration::from_secs(5), "100 timeouts take 10 s");
     // Longer than the cluster needs to notice it.
     let begun = Instant::now();
     while begun.elapsed() < 3 * SECOND {
-        for limiter in &limiters[..2] {
+        for limiter in [&limiters[0], &limiters[2]] {
             served(limiter).await;
             assert!(limiter.stats().is_up);
         }
         sleep(ms(10)).await;
     }
-    assert!(!limiters[2].stats().is_up && !redis.is_up());
-    assert!(redis.ping().await.unwrap_err().to_string().starts_with(&servers[2].url()));
+    assert!(!limiters[AWAY].stats().is_up && !redis.is_up());
+    assert!(redis.ping().await.unwrap_err().to_string().starts_with(&servers[AWAY].url()));
     let waits = tokio::spawn({
-        let limiter = limiters[2].clone();
+        let limiter = limiters[AWAY].clone();
         async move { limiter.acquire().await }
     });
-    go_on(servers[2].pid());
+    go_on(servers[AWAY].pid());
     timeout(LONG, waits).await.expect("a call that waits is served once its master is back").unwrap();
-    served(&limiters[2]).await;
+    served(&limiters[AWAY]).await;
     assert!(redis.is_up());
 }
 
@@ -326,6 +328,38 @@ mod memo {
         assert_eq!(a.get_or_load(50, || ready(51)).await, 51);
         let errors = errors(&servers);
         assert!(!errors.contains(&"CROSSSLOT".into()), "{errors:?}");
+    }
+
+    /// The server of the key makes a change, and that of the number tells it. If the first one is
+    /// slow, the second one waits for it.
+    #[tokio::test]
+    async fn a_change_is_told_once_it_is_made() {
+        const NUMBER: &str = "{decor:users:v0}:seq";
+        let Some(servers) = Server::cluster(3) else { return skip("a_change_is_told_once_it_is_made") };
+        let [a, _] = memos(&servers[0]);
+        let slot = servers[0].command(&["CLUSTER", "KEYSLOT", NUMBER]).parse().unwrap();
+        let tells = &servers[owner(slot)];
+        let has_value = |server: &&Server| !server.command(&["KEYS", "*:v"]).is_empty();
+        let mut others = servers.iter().filter(|server| server.port() != tells.port());
+        let (mut key, mut makes) = (0, None);
+        while makes.is_none() {
+            key += 1;
+            a.get_or_load(key, || ready(key)).await;
+            a.settled().await.unwrap();
+            makes = others.clone().find(has_value);
+        }
+        a.invalidate(&1_000_000);
+        a.settled().await.unwrap();
+        assert!(others.all(|server| server.command(&["EXISTS", NUMBER]).starts_with("-MOVED")));
+        assert_eq!(tells.command(&["HGET", NUMBER, "seq"]), "1");
+
+        stop(makes.unwrap().pid());
+        a.invalidate(&key);
+        sleep(ms(300)).await;
+        assert_eq!(tells.command(&["HGET", NUMBER, "seq"]), "1");
+        go_on(makes.unwrap().pid());
+        a.settled().await.unwrap();
+        assert_eq!(tells.command(&["HGET", NUMBER, "seq"]), "2");
     }
 
     #[tokio::test]

@@ -266,6 +266,83 @@ async fn a_process_that_comes_back_takes_no_more_than_its_part_at_first() {
     assert_eq!(begun.elapsed(), ms(1_499));
 }
 
+/// A process finds the store by its own probe, up to 1.2 s after another one, and goes on alone
+/// until then. The one that is back keeps to its part for as long.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_is_back_leaves_the_others_their_parts() {
+    for (later, forgets) in [(0, false), (300, true), (600, false), (600, true), (1_000, false)] {
+        let store = FakeStore::new();
+        let (on_failure, far) = (OnFailure::Local { instances: 2 }, store.another_process());
+        let (a, b) = (limiter(&store, on_failure), limiter(&far, on_failure));
+        a.acquire().await;
+        b.acquire().await;
+        store.refuse();
+        let record = Record::begin();
+        record.note(2);
+        let tasks = [start(64, &a, &record), start(64, &b, &record)];
+        sleep(ms(900)).await;
+        // Its requests fail for longer.
+        far.set_trip(ms(100));
+        if forgets {
+            store.forget();
+        }
+        store.come_back();
+        let begun = Instant::now();
+        while !a.stats().is_up {
+            assert!(begun.elapsed() <= ms(1_200));
+            sleep(ms(1)).await;
+        }
+        sleep(ms(later)).await;
+        far.set_trip(ms(0));
+        let begun = Instant::now();
+        while !b.stats().is_up {
+            assert!(begun.elapsed() <= ms(1_300));
+            sleep(ms(1)).await;
+        }
+        let before = record.total();
+        sleep(5 * SECOND).await;
+        tasks.into_iter().for_each(abort);
+        assert_eq!(record.most_in(SECOND), 100, "{later} ms later, forgets: {forgets}");
+        assert!(record.total() > before + 350, "{:?}", record.moments());
+    }
+}
+
+/// A call with a longest wait is refused in time, although the part has no room to ask for it.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_is_back_refuses_calls_beyond_its_part_in_time() {
+    let store = FakeStore::new();
+    let limiter = limiter(&store, OnFailure::Local { instances: 2 });
+    limiter.acquire().await;
+    store.refuse();
+    for _ in 0..49 {
+        limiter.acquire().await;
+    }
+    store.come_back();
+    sleep(ms(500)).await;
+    assert!(limiter.stats().is_up);
+    assert_eq!(limiter.stats().admitted_alone, 49);
+    let begun = Instant::now();
+    let waits = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire().await }
+    });
+    tokio::task::yield_now().await;
+    let (at_once, soon) = tokio::join!(limiter.acquire_within(Duration::ZERO), limiter.acquire_within(ms(100)));
+    for refused in [at_once, soon] {
+        assert!(matches!(refused, Err(Error::RateLimited { .. })), "{refused:?}");
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert!(limiter.try_acquire().is_err());
+    // The first of the 50 leaves the log a second after it was taken.
+    waits.await.unwrap();
+    assert_eq!(begun.elapsed(), ms(500));
+    // Later, the whole limit is there for this process.
+    sleep(3 * SECOND).await;
+    let begun = Instant::now();
+    join_all((0..100).map(|_| limiter.acquire())).await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_open_admitted_alone_is_not_charged() {
     let store = FakeStore::new();

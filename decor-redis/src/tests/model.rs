@@ -518,6 +518,25 @@ fn all_keys_expire_some_seconds_after_the_last_permit_has_left() {
 }
 
 #[test]
+fn a_hash_that_is_gone_takes_its_sets_along() {
+    let Some(server) = Server::start(&[]) else { return skip("a_hash_that_is_gone") };
+    let mut bench = Bench::new(&server, "gone");
+    let limits = Limits::Windows(vec![(10, Duration::from_secs(1))]);
+    let dues = |answer: &Answer| answer.runs[0].grants.iter().map(|grant| (grant.calls, grant.due)).collect::<Vec<_>>();
+    let ask = request(limits, 10);
+    for epoch in [7, 8] {
+        assert_eq!(dues(&bench.ask(&ask, epoch)), [(10, Duration::ZERO)]);
+        bench.now += 500_000;
+        // A newcomer finds a new state, with nothing of the old one.
+        server.command(&["DEL", &bench.keys.hash()]);
+    }
+    assert_eq!(dues(&bench.ask(&ask, 9)), [(10, Duration::ZERO)]);
+    bench.now += 500_000;
+    // None of the earlier two makes room for a permit before those of the last one have left.
+    assert_eq!(dues(&bench.ask(&ask, 10)), [(10, Duration::from_micros(520_000))]);
+}
+
+#[test]
 fn a_set_has_a_thousand_members_at_most_whatever_the_limit() {
     let Some(server) = Server::start(&[]) else { return skip("a_set_has_a_thousand_members") };
     let mut bench = Bench::new(&server, "members");

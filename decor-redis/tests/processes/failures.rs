@@ -328,11 +328,10 @@ fn killed_and_started_empty_with_parts_of_their_own() {
     // Going down: what a process has used, and the part of the other.
     let most = all.most_in_any(0, 1_000);
     assert!(most <= 150, "{most} of 100");
-    // A process finds the server by its own probe, at most 1.2 s and a timeout after the other one,
-    // and keeps to its part until then.
+    // Then each keeps to its part, until both have found the server.
     let mut later = Log::default();
     for log in &logs {
-        later.append(&log.from(back + 1_350_000_000));
+        later.append(&log.from(at + 1_200_000_000));
     }
     later.assert_within(&work.windows);
     goes_on_after(&logs, back);
