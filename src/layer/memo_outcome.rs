@@ -76,7 +76,8 @@ thread_local! {
 /// Stores the outcome of the memoized call in progress; `None` clears it.
 #[inline]
 pub(crate) fn leave(outcome: impl Into<Option<MemoOutcome>>) {
-    LATEST.set(outcome.into());
+    // `LATEST.set(..)` is compiled out of line where it has many callers.
+    LATEST.with(|latest| latest.set(outcome.into()));
 }
 
 /// An output from another thread or task, with the outcome that was stored there.

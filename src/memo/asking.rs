@@ -23,11 +23,11 @@ pub(crate) enum Asked<K: Eq + Hash, V> {
 
 impl<K: Key, V: Value> Leader<K, V> {
     /// Asks the tier; gives the leader back if there is none.
-    pub(crate) fn ask(self) -> Result<Box<Asking<K, V>>, Self> {
+    pub(crate) fn ask(self) -> Result<Asking<K, V>, Self> {
         match self.tier() {
             Some(tier) => {
                 let promise = tier.find(self.key());
-                Ok(Box::new(Asking { leader: self, promise }))
+                Ok(Asking { leader: self, promise })
             }
             None => Err(self),
         }

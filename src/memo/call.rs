@@ -80,12 +80,8 @@ enum State<C, Args, L, K: Eq + Hash, V, O> {
         joined: Joined<V>,
     },
     /// Asks the memo's tier, before the call loads.
-    Asking {
-        begin: Begin<C, Args, L, K, V>,
-        callable: C,
-        args: Args,
-        asking: Box<Asking<K, V>>,
-    },
+    #[allow(clippy::type_complexity)] // the parts have a name already
+    Asking(Box<(Parts<C, Args, L, K, V>, Asking<K, V>)>),
     Loading(#[pin] L),
     Ended,
 }
@@ -94,6 +90,9 @@ enum State<C, Args, L, K: Eq + Hash, V, O> {
 /// rejects a projection of `C` for arguments such as `&'static str`, and a bound on `C` for
 /// closures that borrow.
 type Begin<C, Args, L, K, V> = fn(Leader<K, V>, C, Args) -> L;
+
+/// What a call keeps until its load begins.
+type Parts<C, Args, L, K, V> = (Begin<C, Args, L, K, V>, C, Args);
 
 fn begin<C, Args, K, V, E, R>(leader: Leader<K, V>, callable: C, args: Args) -> R::Future
 where
@@ -248,19 +247,10 @@ where
                     };
                     Ok(output)
                 }
-                StateProj::Asking { asking, .. } => {
-                    let found = ready!(asking.poll(cx));
-                    let StateReplaced::Asking { begin, callable, args, asking } =
-                        this.state.as_mut().project_replace(State::Ended)
-                    else {
-                        unreachable!("matched above");
-                    };
-                    match asking.take(found) {
-                        Asked::Answered(value, outcome) => return Poll::Ready(answer(value, outcome)),
-                        Asked::Lead(leader) => this.state.set(State::Loading(begin(leader, callable, args))),
-                    }
-                    continue;
-                }
+                StateProj::Asking(_) => match ready!(this.state.as_mut().poll_asking(cx)) {
+                    Some(output) => return Poll::Ready(output),
+                    None => continue,
+                },
                 StateProj::Ended => panic!("`MemoizedFuture` polled after it completed"),
             };
             let key = match found {
@@ -282,16 +272,52 @@ where
             match contact {
                 Contact::Hit(value, outcome) => return Poll::Ready(answer(value, outcome)),
                 Contact::Join(key, joined) => this.state.set(State::Joined { begin, callable, args, key, joined }),
-                Contact::Lead(leader) => this.state.set(match leader.ask() {
-                    Ok(asking) => State::Asking { begin, callable, args, asking },
-                    Err(leader) => State::Loading(begin(leader, callable, args)),
-                }),
+                Contact::Lead(leader) if leader.has_tier() => {
+                    this.state.as_mut().ask(leader, (begin, callable, args));
+                }
+                Contact::Lead(leader) => this.state.set(State::Loading(begin(leader, callable, args))),
                 Contact::Refresh(value, outcome, leader) => {
                     in_background(|| drop(begin(leader, callable, args)));
                     return Poll::Ready(answer(value, outcome));
                 }
             }
         }
+    }
+}
+
+/// The steps of a call that asks a tier. Out of line, so that a call of a memo without a tier does
+/// not carry their code.
+impl<C, Args, L, K: Key, V: Value, O> State<C, Args, L, K, V, O> {
+    #[cold]
+    #[inline(never)]
+    fn ask(mut self: Pin<&mut Self>, leader: Leader<K, V>, parts: Parts<C, Args, L, K, V>) {
+        self.set(match leader.ask() {
+            Ok(asking) => State::Asking(Box::new((parts, asking))),
+            Err(leader) => State::begun(leader, parts),
+        });
+    }
+
+    /// Returns the output if the tier has a value. Otherwise the load has begun.
+    #[cold]
+    #[inline(never)]
+    fn poll_asking<T: Cacheable<V>>(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let StateProj::Asking(asking) = self.as_mut().project() else { unreachable!("asks") };
+        let found = ready!(asking.1.poll(cx));
+        let StateReplaced::Asking(asking) = self.as_mut().project_replace(State::Ended) else {
+            unreachable!("matched above");
+        };
+        let (parts, asking) = *asking;
+        Poll::Ready(match asking.take(found) {
+            Asked::Answered(value, outcome) => Some(answer(value, outcome)),
+            Asked::Lead(leader) => {
+                self.set(State::begun(leader, parts));
+                None
+            }
+        })
+    }
+
+    fn begun(leader: Leader<K, V>, (begin, callable, args): Parts<C, Args, L, K, V>) -> Self {
+        State::Loading(begin(leader, callable, args))
     }
 }
 
@@ -350,12 +376,12 @@ where
         match contact {
             Contact::Hit(value, outcome) => return answer(value, outcome),
             Contact::Lead(leader) => {
-                let leader = match leader.ask() {
-                    Ok(asking) => match ask_blocking(*asking) {
+                let leader = match leader {
+                    leader if leader.has_tier() => match ask_blocking(leader) {
                         Asked::Answered(value, outcome) => return answer(value, outcome),
                         Asked::Lead(leader) => leader,
                     },
-                    Err(leader) => leader,
+                    leader => leader,
                 };
                 thread::unwind_if_cancelled();
                 return R::run(load(leader));
@@ -379,7 +405,13 @@ where
 }
 
 /// Asks the memo's tier by blocking the thread.
-fn ask_blocking<K: Key, V: Value>(mut asking: Asking<K, V>) -> Asked<K, V> {
+#[cold]
+#[inline(never)]
+fn ask_blocking<K: Key, V: Value>(leader: Leader<K, V>) -> Asked<K, V> {
+    let mut asking = match leader.ask() {
+        Ok(asking) => asking,
+        Err(leader) => return Asked::Lead(leader),
+    };
     let found = thread::block_until(|waker| match asking.poll(&mut Context::from_waker(waker)) {
         Poll::Ready(found) => thread::Progress::Ready(found),
         Poll::Pending => thread::Progress::wake_me(None),
@@ -392,7 +424,7 @@ impl<C, Args, L, K: Eq + Hash, V, O> fmt::Debug for MemoizedFuture<C, Args, L, K
         let state = match self.state {
             State::Start { .. } => "Start",
             State::Joined { .. } => "Joined",
-            State::Asking { .. } => "Asking",
+            State::Asking(_) => "Asking",
             State::Loading(_) => "Loading",
             State::Ended => "Ended",
         };

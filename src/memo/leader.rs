@@ -128,6 +128,11 @@ impl<K: Key, V: Value> Leader<K, V> {
         &self.key
     }
 
+    #[inline]
+    pub(super) fn has_tier(&self) -> bool {
+        self.core.settings.closures.tier.is_some()
+    }
+
     pub(super) fn tier(&self) -> Option<&Arc<dyn MemoTier<K, V>>> {
         self.core.settings.closures.tier.as_ref()
     }

@@ -182,6 +182,7 @@ fn lab() -> Vec<Row> {
 }
 
 /// The chains of the guides.
+#[allow(clippy::too_many_lines)] // a row for each chain
 fn guides() -> Vec<Row> {
     let limiter = RateLimiter::new(50, secs(1));
     let per_user = KeyedLimiter::new(1, secs(60));
