@@ -21,7 +21,7 @@
 //! | a waiter with a longest wait that came since the last request | at once |
 //! | a call that only tried | at once |
 //! | a pause or the end of one, a report after a loss | at once |
-//! | calls that this process admitted alone | at once, without the waiters, which are asked for [`QUIET`] later |
+//! | calls that this process admitted alone | at once, without the waiters, which are asked for [`QUIET`] later, and up to the part for [`RETURN`] |
 //! | charges, refunds | [`REPORT_AFTER`] |
 //! | permits for later than [`FAR`] are held, or a pause of another process lasts while calls wait | each [`PULSE`] |
 //!
@@ -365,7 +365,12 @@ impl Purse {
         let held = self.held.due(now, &only_windows_of(needed, self.windows()));
         match (&self.alone, self.sharing.on_failure) {
             _ if !self.is_down() || held <= now => held,
-            (Some(alone), _) => held.min(alone.due(now, ahead, counts)),
+            // What is held for later counts in the part already.
+            (Some(alone), _) => {
+                let totals = self.held.totals();
+                let ahead = std::array::from_fn(|window| ahead[window].saturating_add(totals[window]));
+                held.min(alone.due(now, &ahead, counts))
+            }
             (None, OnFailure::Open) => 0,
             (None, _) => held,
         }
@@ -621,8 +626,8 @@ impl Purse {
         Some(ask)
     }
 
-    /// Cuts the calls of a request to the part of this process, less what it holds. Returns the runs
-    /// with calls that are cut.
+    /// Cuts the calls of a request to the part of this process, less what it holds. Returns the
+    /// runs with calls that are cut.
     fn cut_to_part(&self, now: Nanos, runs: &mut Vec<Run>) -> Vec<(u32, Run)> {
         let Some(alone) = self.alone.as_ref().filter(|_| now < self.returns_until) else { return Vec::new() };
         let (held, windows) = (self.held.totals(), self.windows());

@@ -119,9 +119,9 @@ impl Naive {
         self.unreported.extend(moments.filter(|_| !is_reported));
     }
 
-    /// Permits that can be taken alone, against half of the limit.
+    /// Permits that can be taken alone, against half of the limit. What is held comes on top.
     fn has_part(&self, permits: u32) -> bool {
-        self.used.len() + permits as usize <= (LIMIT / 2) as usize
+        self.used.len() + self.held.len() + permits as usize <= (LIMIT / 2) as usize
     }
 
     /// The moments that a report has to contain, each rounded up by at most a thousandth of the
