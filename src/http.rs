@@ -33,7 +33,7 @@
 //!
 //! | error | status | `Retry-After` | body |
 //! |---|---|---|---|
-//! | `RateLimited` | 429 Too Many Requests | the wait | the error's text |
+//! | `RateLimited` | 429 Too Many Requests | the wait | the error's text, with the wait rounded up to milliseconds |
 //! | `InvalidArgument` | 400 Bad Request | | the error's text |
 //! | `TimedOut` | 504 Gateway Timeout | | the reason phrase |
 //! | all others | 503 Service Unavailable | the wait, if it is known | the reason phrase |
@@ -131,13 +131,16 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// assert_eq!(response.status(), 429);
 /// assert_eq!(response.headers()[RETRY_AFTER], "3");
 /// assert_eq!(response.body(), "rate limited: try again in 2.1s");
+///
+/// let error = decor::Error::RateLimited { retry_after: Duration::from_nanos(9_803_936_309) };
+/// assert_eq!(Response::<String>::from(error).body(), "rate limited: try again in 9.804s");
 /// ```
 impl<B: From<String>> From<Error> for Response<B> {
     fn from(error: Error) -> Self {
         let status = status_of(&error);
         let body = match (status, status.canonical_reason()) {
             (StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT, Some(reason)) => reason.to_owned(),
-            _ => error.to_string(),
+            _ => rounded(&error).to_string(),
         };
         let mut response = Self::new(body.into());
         *response.status_mut() = status;
@@ -147,6 +150,17 @@ impl<B: From<String>> From<Error> for Response<B> {
             headers.insert(RETRY_AFTER, whole_seconds(wait).into());
         }
         response
+    }
+}
+
+/// The error with a wait in whole milliseconds, because clients read its text.
+fn rounded(error: &Error) -> Error {
+    match error {
+        Error::RateLimited { retry_after } => {
+            let millis = retry_after.as_nanos().div_ceil(1_000_000);
+            Error::RateLimited { retry_after: u64::try_from(millis).map_or(*retry_after, Duration::from_millis) }
+        }
+        error => error.clone(),
     }
 }
 

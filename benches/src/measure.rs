@@ -102,6 +102,7 @@ impl Side {
     }
 
     /// Runs each batch of calls within `around`.
+    #[must_use]
     pub fn within(self, around: impl Fn(&dyn Fn()) + Send + Sync + 'static) -> Self {
         let Self { run, future } = self;
         Self { run: Arc::new(move |times| around(&|| run(times))), future }

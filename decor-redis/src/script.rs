@@ -8,9 +8,6 @@ use crate::{
 use decor::shared::{Answer, Ask, Grant, Limits, RunAnswer};
 use std::{sync::LazyLock, time::Duration};
 
-/// Time after a loss in which nothing is granted, so that all processes can report.
-const GRACE: Duration = Duration::from_millis(250);
-
 /// Longest time that is sent, in microseconds: 31 years. Moments stay whole numbers in Lua, where
 /// all numbers are doubles.
 const LONGEST: u128 = 1_000_000_000_000_000;
@@ -115,7 +112,7 @@ pub(crate) fn command_of(keys: &Keys, ask: &Ask, fresh: u64, form: Form, source:
     command.add_number(micros(ask.hold));
     command.add_number(whole_micros(ask.reach));
     command.add_number(whole_micros(ask.span));
-    command.add_number(micros(GRACE));
+    command.add_number(micros(ask.grace));
     match ask.pause {
         Some(pause) => command.add_number(micros(pause)),
         None => command.add(""),

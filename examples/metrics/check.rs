@@ -3,6 +3,7 @@
 use crate::{load, page::Page, service::Service};
 use anyhow::{Context, ensure};
 
+#[allow(clippy::float_cmp)] // both are the same number
 pub(crate) async fn run(service: &Service, url: &str) -> anyhow::Result<()> {
     for round in 0..5 {
         load::requests(url, round).await?;

@@ -1,7 +1,10 @@
 //! A tier of the memo in the memory of this process. It stands for a Redis that several processes
 //! share, which `decor-redis` has.
 
-use decor::{Error, tier::*};
+use decor::{
+    Error,
+    tier::{Found, Keep, KeyBytes, Lease, MemoTier, Promise, TierCounts, TieredMemo, promise},
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
@@ -29,7 +32,7 @@ impl Tier {
 }
 
 impl State {
-    fn keep(&mut self, key: KeyBytes, value: u64, keep: Keep) {
+    fn keep(&mut self, key: &KeyBytes, value: u64, keep: Keep) {
         let now = Instant::now();
         self.values.retain(|_, (_, until)| until.is_none_or(|until| now < until));
         self.values.insert(key.as_bytes().into(), (value, keep.fresh.map(|fresh| now + fresh)));
@@ -51,7 +54,7 @@ impl MemoTier<u64, u64> for Tier {
     }
 
     fn insert(&self, key: &u64, value: &u64, keep: Keep) {
-        self.state().keep(KeyBytes::of(key), *value, keep);
+        self.state().keep(&KeyBytes::of(key), *value, keep);
     }
 
     fn invalidate(&self, key: &KeyBytes) {
@@ -94,7 +97,7 @@ impl Lease<u64> for Right {
         let Self { tier, key, changes } = *self;
         let mut state = tier.state();
         if state.changes == changes {
-            state.keep(key, *value, keep);
+            state.keep(&key, *value, keep);
         } else {
             state.refused += 1;
         }

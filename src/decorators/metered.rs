@@ -516,11 +516,9 @@ impl<O, K: fmt::Debug> fmt::Debug for CallMeter<O, K> {
     }
 }
 
-impl<O, K: HasKeys> Renewable for CallMeter<O, K> {
+impl<O, K> Renewable for CallMeter<O, K> {
     #[inline]
-    fn release(&mut self) {
-        *self.active = None;
-    }
+    fn release(&mut self) {} // the end of the call has left nothing
 }
 
 /// The decoration of [`.metered(..)`](crate::FnExt::metered): the settings, with the keys that all

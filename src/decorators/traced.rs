@@ -205,9 +205,7 @@ fn ended<T: ResultLike<Err: Display>>(span: &mut Span, end: &End<'_, T>) {
 
 impl<M> Renewable for CallSpan<M> {
     #[inline]
-    fn release(&mut self) {
-        *self.span = Span::none();
-    }
+    fn release(&mut self) {} // the end of the call has left nothing
 }
 
 /// The decoration of [`.traced(..)`](crate::FnExt::traced).
@@ -544,5 +542,39 @@ impl<Args, T> BlockingLayer<Args, T> for SpanByArgs {
     #[inline]
     fn around(self, (): (), call: impl FnOnce() -> T) -> T {
         call()
+    }
+}
+
+// The model checker does without subscribers.
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::layer::wait_blocking;
+    use std::sync::mpsc::{Sender, channel};
+    use tracing::{Subscriber, span::Id, subscriber::with_default};
+    use tracing_subscriber::{
+        layer::{self, SubscriberExt},
+        registry,
+    };
+
+    struct Closed(Sender<()>);
+
+    impl<S: Subscriber> tracing_subscriber::Layer<S> for Closed {
+        fn on_close(&self, _: Id, _: layer::Context<'_, S>) {
+            self.0.send(()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_gate_that_learns_of_no_end_closes_its_span() {
+        let (closed, closes) = channel();
+        with_default(registry().with(Closed(closed)), || {
+            let mut gate = CallSpan::named("fetch".into());
+            wait_blocking(|wait| Gate::<Result<(), String>>::enter(&mut gate, wait)).unwrap();
+            assert!(!gate.span.is_disabled());
+            assert!(closes.try_recv().is_err());
+            drop(gate);
+            assert_eq!(closes.try_recv(), Ok(()));
+        });
     }
 }

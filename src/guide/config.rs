@@ -129,9 +129,10 @@
 //!
 //! If the server hangs, every caller has its error after 10 s at the latest.
 //!
-//! A handle that has closures, such as a [`Memo`](crate::Memo) with a weigher or a breaker with a
-//! callback, is made by its builder, and the builder by the config:
-//! `MemoBuilder::try_from(&config)`.
+//! A handle with more than settings is made by its builder, and the builder by the config: a
+//! [`Memo`](crate::Memo) with a weigher by `MemoBuilder::try_from(&config)`, a breaker with a
+//! callback by `CircuitBreakerBuilder::try_from(&config)`, and a limit that processes
+//! [share](super::past_one_machine) by `RateLimiterBuilder::try_from(&config)`.
 //!
 //! # A wrong file
 //!

@@ -11,17 +11,29 @@
 //!
 //! ```toml
 //! [dependencies]
-//! decor = { version = "0.1", features = ["metrics"] }
+//! decor = { path = "../decor", features = ["metrics"] } # a clone: decor is not on crates.io yet
 //! metrics-exporter-prometheus = { version = "0.18", default-features = false }
 //! tokio = { version = "1", features = ["macros", "net", "rt-multi-thread", "time"] }
+//! axum = "0.8" # for the page
+//!
+//! [dev-dependencies]
+//! metrics = "0.24"
+//! metrics-util = { version = "0.20", default-features = false, features = ["debugging"] }
+//! tokio = { version = "1", features = ["test-util"] }
 //! ```
 //!
-//! Spans need no feature, because decor depends on `tracing` anyway.
+//! Spans need no feature, because decor depends on `tracing` anyway. The section about
+//! OpenTelemetry names its crates.
 //!
 //! # Calls and attempts
 //!
-//! The place in the chain decides what is counted. A word before `retry_with` sees each attempt, a
-//! word behind it the call as a whole. Most programs want both, with two names:
+//! The place in the chain decides what is counted. Before `retry_with`, a decorator records each
+//! attempt. Behind it, a decorator records the call as a whole. Most programs want both, with two
+//! names. An attempt is recorded directly behind its `timeout`, so that its duration leaves out the
+//! wait for a permit.
+//!
+//! `metered("fetch")` counts a call that returns as `completed`, whatever it returns.
+//! [`by_result`](crate::Metering::by_result) counts it as `ok` or `err`, as the queries below need:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
@@ -34,7 +46,7 @@
 //!     if decor::attempt() == 1 { Err(Error::QueueFull { waiting: 7 }) } else { Ok(id) }
 //! }
 //!
-//! /// A few words, however many errors there are.
+//! /// Few values, however many errors there are.
 //! fn kind(error: &Error) -> &'static str {
 //!     match error {
 //!         Error::TimedOut { .. } => "timeout",
@@ -107,13 +119,17 @@
 //! # }
 //! ```
 //!
+//! The crates are `opentelemetry` and `opentelemetry_sdk` 0.33, `tracing-opentelemetry` 0.34 and
+//! `tracing-subscriber` 0.3. A subscriber without OpenTelemetry, such as that of
+//! `tracing_subscriber::fmt`, shows the span as `call{otel.name="fetch"}`.
+//!
 //! A client that passes the context of its span on, in a header, does so from within the span of
 //! its attempt. The server's spans then have that attempt as their parent.
 //!
 //! # Handles
 //!
-//! Handles count anyway. An [`Observer`](crate::metrics::Observer) reads them when the page is
-//! asked for, and adds nothing to a call. Make the observer where the handles are made:
+//! Handles count anyway. An [`Observer`](crate::metrics::Observer) reads them at each scrape, and
+//! adds nothing to a call. Make the observer where the handles are made:
 //!
 //! ```
 //! use decor::{KeyedLimiter, metrics::Observer, prelude::*};
@@ -162,10 +178,10 @@
 //! # Three traps of the exporter
 //!
 //! - Without buckets it makes summaries. No query can add up summaries of several processes.
-//! - It keeps each duration until the page is rendered. If the page may not be asked for, call
+//! - It keeps each duration until the page is rendered. If nothing scrapes the page, call
 //!   `run_upkeep()` on its handle every few seconds.
 //! - A label of each user, path or text makes a series of each, for ever. The labels of decor are
-//!   names of yours and a few words.
+//!   names of yours and a few fixed values.
 //!
 //! # The dashboard
 //!
@@ -175,9 +191,16 @@
 //!
 //! | question | query |
 //! |---|---|
-//! | what share of the calls fails? | `sum by (name) (rate(decor_call_duration_seconds_count{outcome="err"}[5m])) / sum by (name) (rate(decor_call_duration_seconds_count[5m]))` |
+//! | what share of the calls fails? | `sum by (name) (rate(decor_call_duration_seconds_count{outcome=~"err\|panicked"}[5m])) / sum by (name) (rate(decor_call_duration_seconds_count[5m]))` |
 //! | how long do 99 of 100 calls take? | `histogram_quantile(0.99, sum by (name, le) (rate(decor_call_duration_seconds_bucket[5m])))` |
 //! | how many attempts has a call? | the rate of the attempts, divided by the rate of the calls |
-//! | which circuit is open? | `decor_circuit_breaker_state{state="open"} > 0` |
+//! | which circuit is open? | `decor_circuit_breaker_state{state=~"open\|isolated"} > 0` |
 //! | does the limiter refuse calls? | `rate(decor_rate_limiter_calls_total{outcome="refused"}[5m])` |
 //! | do retries run out of budget? | `rate(decor_retry_budget_refusals_total[5m])` |
+//! | is a store down that processes share? | `decor_rate_limiter_store_up == 0 or decor_memo_tier_up == 0` |
+//!
+//! # From here
+//!
+//! - [`decor::metrics`](crate::metrics) lists every metric, and reports handles of your own.
+//! - [`past_one_machine`](super::past_one_machine) has shared limits, which report their store too.
+//! - The log lines of all decorators: [Logs](crate#logs).

@@ -55,7 +55,7 @@
 //! | `timeout` of a caller | it holds for the wait for another call's load too |
 //! | `fallback` | the memo keeps no substitute |
 //! | `validated` | a call with wrong arguments takes no permit |
-//! | `logged`, `timed`, `traced`, `metered` | they see what the caller sees; before `retry_with`, they see attempts |
+//! | `logged`, `timed`, `traced`, `metered` | they see what the caller sees; directly behind the `timeout` of an attempt, they see attempts, without the waits for permits |
 //!
 #![doc = include_str!("../../docs/order.svg")]
 //!
@@ -102,10 +102,10 @@
 //!     .timeout(secs(2))
 //!     .memoized(&users)
 //!     .retry_with(RetryPolicy::fixed(secs(1)))
-//!     .timeout(secs(5));
+//!     .timeout(secs(10));
 //!
 //! assert_eq!(fetch.describe().to_string(), "\
-//! .timeout(5s)                                      at most 5s
+//! .timeout(10s)                                     at most 10s
 //! └─ .retry_with(fixed 1s, no jitter, 3 attempts)   no bound
 //!    └─ .memoized(ttl 300s)                         no bound
 //!       └─ .timeout(2s)                             at most 2s

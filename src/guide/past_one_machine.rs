@@ -68,6 +68,10 @@
 //! than the limit, in all processes together. The price is that a limit of N calls is reached once
 //! per period and hold. [`shared`](crate::RateLimiterBuilder::shared) names the three exceptions.
 //!
+//! With settings [from a file](super::config), the builder is
+//! `RateLimiterBuilder::try_from(&config)?`. A limiter that is shared takes over a changed file by
+//! [`reload`](crate::RateLimiter::reload) as any other.
+//!
 //! # While the store is down
 //!
 //! The choice has no default, because it depends on what the limit is for:

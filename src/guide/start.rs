@@ -77,8 +77,9 @@
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
 //! # use decor::prelude::*;
 //! # use std::{io, time::Duration};
-//! # async fn fetch(id: u64) -> io::Result<String> { Ok(format!("user {id}")) }
-//! # async fn fetch_orders(id: u64) -> io::Result<String> { Ok(format!("orders of {id}")) }
+//! async fn fetch(id: u64) -> io::Result<String> { Ok(format!("user {id}")) }
+//! async fn fetch_orders(id: u64) -> io::Result<String> { Ok(format!("orders of {id}")) }
+//!
 //! let api = RateLimiter::new(10, Duration::from_secs(1)); // of one account
 //!
 //! let fetch = fetch.timeout(Duration::from_secs(2)).rate_limited(&api);
@@ -106,7 +107,8 @@
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
 //! # use decor::prelude::*;
 //! # use std::{io, time::Duration};
-//! # async fn fetch(id: u64) -> io::Result<String> { Ok(format!("user {id}")) }
+//! async fn fetch(id: u64) -> io::Result<String> { Ok(format!("user {id}")) }
+//!
 //! let secs = Duration::from_secs;
 //! let api = RateLimiter::new(10, secs(1));
 //! let users: Memo<u64, String> = Memo::ttl(secs(300));
@@ -135,7 +137,7 @@
 //! # What happens in a call
 //!
 //! `logged` sends its lines to the subscriber of `tracing`, and the retry reports each failure.
-//! This line, at the start of `main`, prints them:
+//! This line, at the start of `main`, prints them, here for a call with two attempts that fail:
 //!
 //! ```
 //! tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).init();

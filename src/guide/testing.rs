@@ -67,7 +67,8 @@
 //! # }
 //! ```
 //!
-//! If the function hangs, every caller has its error after 9 s.
+//! If the function hangs, every caller has its error after 9 s. To spawn or to box such a chain,
+//! its function has [further bounds](crate::calling#functions-of-functions).
 //!
 //! # Faults by script or by seed
 //!

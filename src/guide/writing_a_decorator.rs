@@ -33,8 +33,10 @@
 //! # }
 //! ```
 //!
-//! If the function hangs, every caller has its error after 9 s. For functions with other arguments
-//! and results, a [`stack`](crate::stack()) has the same decorators without a function.
+//! If the function hangs, every caller has its error after 9 s. To spawn or to box such a chain,
+//! its function has [further bounds](crate::calling#functions-of-functions). For functions with
+//! other arguments and results, a [`stack`](crate::stack()) has the same decorators without a
+//! function.
 //!
 //! # A gate
 //!

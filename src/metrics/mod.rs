@@ -1,8 +1,8 @@
 //! Metrics of calls and of handles, by the facade of the `metrics` crate.
 //!
 //! [`.metered("fetch")`](crate::FnExt::metered) records each call of a chain. An [`Observer`]
-//! exports the statistics of handles: each time a page of metrics is asked for, it reads them, so
-//! that nothing is added to a call. Both write to the recorder of the program, such as
+//! exports the statistics of handles: it reads them at each scrape, so that nothing is added to a
+//! call. Both write to the recorder of the program, such as
 //! `metrics-exporter-prometheus`. The guide has a page about it:
 #![cfg_attr(feature = "memo", doc = "[observing](crate::guide::observing).")]
 #![cfg_attr(not(feature = "memo"), doc = "`observing`.")]
@@ -58,8 +58,10 @@
 //! | `decor.hedge.delay` | gauge, seconds | | delay before the next hedge, as soon as it is known |
 //!
 //! Each call has one outcome, so the sum over the outcomes is the number of calls. `admitted` are
-//! therefore the calls that were admitted at once, and `hit` those with a value that had not
-//! expired.
+//! therefore the calls that were admitted at once, while
+//! [`stats().admitted`](crate::RateLimiterStats::admitted) includes those that waited. `hit` are
+//! the calls with a value that had not expired. A call of a shared limit that asked the store is
+//! `delayed`, even if the store let it go at once.
 //!
 //! Counters never fall. [`Memo::clear`](crate::Memo) resets the statistics of a memo, and not what
 //! is exported. A keyed handle exports the sum of all keys, forgotten ones included, and the number
@@ -69,8 +71,7 @@
 //!
 //! Exporters turn dots into underscores. `metrics-exporter-prometheus` adds `_seconds` and `_total`
 //! only by `with_recommended_naming(true)`. It needs buckets for histograms, and makes summaries
-//! otherwise. It keeps each duration until the page is rendered, so call `run_upkeep` on a timer if
-//! the page may not be asked for.
+//! otherwise. [`observing`](crate::guide::observing) has the whole setup, and three traps.
 
 mod handles;
 

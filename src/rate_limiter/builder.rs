@@ -628,3 +628,50 @@ impl TryFrom<RateLimiterConfig> for RateLimiter {
         Self::try_from(&config)
     }
 }
+
+/// Checks all fields of the config. Lets settings from a file be shared between processes.
+///
+/// # Errors
+///
+/// As for the conversion of the config into a limiter. The settings of
+/// [`shared`](RateLimiterBuilder::shared) limits are checked by the build.
+///
+/// # Examples
+///
+/// ```
+/// use decor::{OnFailure, RateLimit, RateLimiterBuilder, RateLimiterConfig, test_util::FakeStore};
+/// use std::time::Duration;
+///
+/// let limit = vec![RateLimit { permits: 60, period: Duration::from_secs(60) }];
+/// let config = RateLimiterConfig { limit, max_waiting: Some(9), ..RateLimiterConfig::default() };
+///
+/// let store = FakeStore::new(); // in a service: a `decor_redis::Redis`
+/// let limiter = RateLimiterBuilder::try_from(&config)?
+///     .shared(store.quota("github"), OnFailure::Local { instances: 4 })
+///     .try_build()?;
+/// assert_eq!(limiter.to_string(), "60 per 60s, shared as github");
+/// # Ok::<(), decor::ConfigError>(())
+/// ```
+impl TryFrom<&RateLimiterConfig> for RateLimiterBuilder {
+    type Error = ConfigError;
+
+    fn try_from(config: &RateLimiterConfig) -> Result<Self, ConfigError> {
+        config.quota(false)?;
+        let windows = config.limit.iter().map(|limit| (limit.permits, limit.period));
+        let (burst, paced, bounds) = (config.burst, config.paced, Bounds::of(config)?);
+        Ok(Self { burst, paced, bounds, ..Self::of_windows(windows) })
+    }
+}
+
+/// Checks all fields of the config.
+///
+/// # Examples
+///
+/// See `TryFrom<&RateLimiterConfig>`.
+impl TryFrom<RateLimiterConfig> for RateLimiterBuilder {
+    type Error = ConfigError;
+
+    fn try_from(config: RateLimiterConfig) -> Result<Self, ConfigError> {
+        Self::try_from(&config)
+    }
+}

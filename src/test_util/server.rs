@@ -6,9 +6,6 @@ use crate::{
 };
 use std::{collections::HashMap, time::Duration};
 
-/// Time after a loss in which nothing is granted.
-const GRACE: Nanos = 250_000_000;
-
 /// Part of a period to which stamps are rounded up.
 const GRAINS_PER_PERIOD: Nanos = 1_000;
 
@@ -82,7 +79,7 @@ impl Limit {
         let mut answer = Answer::new(self.epoch);
         if ask.epoch.is_some_and(|epoch| epoch != self.epoch) {
             if !self.had_grace {
-                (self.had_grace, self.grace_until) = (true, now + GRACE);
+                (self.had_grace, self.grace_until) = (true, now + nanos(ask.grace));
             }
         } else {
             ask.charges.iter().for_each(|charge| self.charge(now, charge));

@@ -77,6 +77,8 @@ impl<T: Send + 'static> RemoteCall<T> {
         move || {
             let call = || dispatcher::with_default(&dispatch, || span.in_scope(call));
             let ended = scope.run_for_another(call).map_or(Reply::Gone, Reply::Ended);
+            // Before the caller goes on. Its span would otherwise close when this thread is done.
+            drop((span, dispatch));
             if let Reply::Pending(Some(waker)) = std::mem::replace(&mut *lock(&reply), ended) {
                 waker.wake();
             }

@@ -191,6 +191,99 @@ async fn what_local_admitted_alone_is_charged_when_the_store_is_back() {
     }
 }
 
+/// The second process meets the outage later, so that its probes are at other times.
+#[tokio::test(start_paused = true)]
+async fn processes_that_come_back_at_different_times_exceed_no_window() {
+    for (outage, later, forgets) in outages() {
+        let store = FakeStore::new();
+        let on_failure = OnFailure::Local { instances: 2 };
+        let (a, b) = (limiter(&store, on_failure), limiter(&store.another_process(), on_failure));
+        a.acquire().await;
+        b.acquire().await;
+        store.refuse();
+        let record = Record::begin();
+        record.note(2);
+        let first = start(64, &a, &record);
+        sleep(ms(later)).await;
+        let second = start(64, &b, &record);
+        sleep(ms(outage - later)).await;
+        if forgets {
+            store.forget();
+        }
+        store.come_back();
+        let (mut back, begun) = ([None; 2], Instant::now());
+        while back.contains(&None) {
+            sleep(ms(1)).await;
+            for (back, limiter) in back.iter_mut().zip([&a, &b]) {
+                *back = back.or_else(|| limiter.stats().is_up.then(|| begun.elapsed()));
+            }
+        }
+        sleep(5 * SECOND).await;
+        abort(first);
+        abort(second);
+        let case = format!("{outage} ms, {later} ms later, forgets: {forgets}, back after {back:?}");
+        assert!(back.iter().flatten().all(|back| *back <= ms(1_200)), "{case}");
+        assert_eq!(record.most_in(SECOND), 100, "{case}");
+    }
+}
+
+/// Outages, the times after which the second process meets them, and a loss of the state.
+fn outages() -> impl Iterator<Item = (u64, u64, bool)> {
+    let outages = [700, 1_500, 2_300, 3_100];
+    let cases = outages.into_iter().flat_map(|outage| [50, 250, 450, 650].map(|later| (outage, later)));
+    cases.flat_map(|(outage, later)| [false, true].map(|forgets| (outage, later, forgets)))
+}
+
+/// With `Closed`, the store grants nothing until all processes have reported what they used.
+#[tokio::test(start_paused = true)]
+async fn a_state_that_is_lost_in_an_outage_waits_for_the_reports_of_all() {
+    for later in [0, 250, 450, 650] {
+        let store = FakeStore::new();
+        let limiter =
+            |store: &FakeStore| window(100, 10 * SECOND).shared(store.quota("github"), OnFailure::Closed).build();
+        let (a, b) = (limiter(&store), limiter(&store.another_process()));
+        let record = Record::begin();
+        for _ in 0..40 {
+            a.acquire().await;
+            b.acquire().await;
+        }
+        record.note(80);
+        store.refuse();
+        let first = start(64, &a, &record);
+        sleep(ms(later)).await;
+        let second = start(64, &b, &record);
+        sleep(ms(2_300 - later)).await;
+        store.forget();
+        store.come_back();
+        sleep(30 * SECOND).await;
+        abort(first);
+        abort(second);
+        assert_eq!(record.most_in(10 * SECOND), 100, "{later} ms later");
+    }
+}
+
+/// After an outage, a call that may wait less long than the part of its process is in use is
+/// refused at once.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_comes_back_takes_no_more_than_its_part_at_first() {
+    let store = FakeStore::new();
+    let limiter = window(10, 10 * SECOND).shared(store.quota("github"), OnFailure::Local { instances: 2 }).build();
+    store.refuse();
+    for _ in 0..5 {
+        limiter.acquire().await;
+    }
+    store.come_back();
+    sleep(up_again(Duration::ZERO, Duration::ZERO) + ms(1)).await;
+    assert!(limiter.stats().is_up);
+    let begun = Instant::now();
+    // The part has room after 10 s, and the other processes have reported after 1.5 s.
+    let refused = limiter.acquire_within(ms(1_498)).await;
+    assert_eq!((refused.unwrap_err().retry_after(), begun.elapsed()), (Some(ms(1_499)), Duration::ZERO));
+    assert!(limiter.try_acquire().is_err());
+    assert_eq!(limiter.acquire_within(ms(1_499)).await, Ok(()));
+    assert_eq!(begun.elapsed(), ms(1_499));
+}
+
 /// A process finds the store by its own probe, up to 1.2 s after another one, and goes on alone
 /// until then. The one that is back keeps to its part for as long.
 #[tokio::test(start_paused = true)]

@@ -69,6 +69,9 @@ pub struct Ask {
     pub span: Duration,
     /// Longest time from the asking to a due moment.
     pub reach: Duration,
+    /// Time for which the store grants nothing, if it finds by this request that it has lost its
+    /// state.
+    pub grace: Duration,
     /// The epoch of the permits that the asker has used or holds, as far as they still count.
     /// `None` if no permit of the asker counts.
     pub epoch: Option<u64>,
@@ -99,6 +102,7 @@ impl Ask {
             hold: Duration::ZERO,
             span: Duration::ZERO,
             reach: Duration::ZERO,
+            grace: Duration::ZERO,
             epoch: None,
             charges: Vec::new(),
             refund: [0; MAX_WINDOWS],

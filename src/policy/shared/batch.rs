@@ -23,8 +23,8 @@ pub(crate) struct Batch {
     left: Option<[u64; MAX_WINDOWS]>,
     pub(super) runs: Vec<Run>,
     calls: u32,
-    /// `true` if the request asks for no calls.
-    pub(super) is_quiet: bool,
+    /// Permits that are held, and those of the runs.
+    pub(super) ahead: [u64; MAX_WINDOWS],
 }
 
 /// The place of a waiter in a request.
@@ -35,18 +35,27 @@ pub(crate) enum Place {
     Covered,
     /// The request has this run for the waiter.
     Run(u32),
-    /// The request is full, or asks for no calls.
+    /// The request is full.
     Full,
+    /// The waiter is not asked for before this moment, and neither are those behind it.
+    Later(Nanos),
 }
 
 impl Batch {
-    pub(super) fn new(limits: &[(u32, Nanos)], held: [u64; MAX_WINDOWS], is_quiet: bool) -> Self {
+    pub(super) fn new(limits: &[(u32, Nanos)], held: [u64; MAX_WINDOWS]) -> Self {
         let limits = limits.iter().map(|(limit, _)| *limit).collect();
-        Self { limits, left: Some(held), runs: Vec::new(), calls: 0, is_quiet }
+        Self { limits, left: Some(held), runs: Vec::new(), calls: 0, ahead: held }
     }
 
     /// Adds the next waiter. `patience` is the longest time until it is due; `None` for any time.
-    pub(crate) fn add(&mut self, counts: &Counts, patience: Option<Nanos>) -> Place {
+    /// `later` is the moment before which a call that takes these permits is not asked for, after
+    /// calls that take others; `None` if it is now.
+    pub(super) fn add(
+        &mut self,
+        counts: &Counts,
+        patience: Option<Nanos>,
+        later: impl FnOnce(&[u64; MAX_WINDOWS], &Counts) -> Option<Nanos>,
+    ) -> Place {
         let permits = only_windows(counts, self.limits.len());
         let is_too_much = self.limits.iter().zip(permits).any(|(limit, count)| count > *limit);
         if permits == Counts::default() || is_too_much {
@@ -59,8 +68,11 @@ impl Batch {
             }
             self.left = None;
         }
-        if self.calls == MAX_CALLS || self.is_quiet {
+        if self.calls == MAX_CALLS {
             return Place::Full;
+        }
+        if let Some(moment) = later(&self.ahead, &permits) {
+            return Place::Later(moment);
         }
         let within = patience.map(|patience| Duration::from_nanos(patience / PATIENCE_GRAIN * PATIENCE_GRAIN));
         let count = self.runs.len();
@@ -70,6 +82,7 @@ impl Batch {
             _ => self.runs.push(Run { permits, calls: 1, within }),
         }
         self.calls += 1;
+        self.ahead.iter_mut().zip(permits).for_each(|(ahead, count)| *ahead += u64::from(count));
         Place::Run(u32::try_from(self.runs.len() - 1).unwrap_or(u32::MAX))
     }
 }

@@ -31,12 +31,13 @@ pub enum OnFailure {
     Open,
     /// Admits no call. Calls that can fail get [`Error::StoreDown`](crate::Error::StoreDown) at
     /// once. The others wait until the store is back. The limit is never exceeded. For a limit that
-    /// costs money.
+    /// costs money. If the store has lost its state in an outage, it grants nothing for 1.5 s, in
+    /// which all processes report what they have used.
     Closed,
     /// Admits calls by this process's own log of its admissions, against its part of the limit. For
     /// a limit that the server enforces anyway. When the store is back, the process reports these
-    /// calls, and the store counts them. The process then asks for no permits for 250 ms, so that
-    /// the others can report theirs.
+    /// calls, and the store counts them. For 1.5 s the process takes no more than its part, because
+    /// other processes may not have found the store yet.
     ///
     /// A call that asks for more permits than the part gets
     /// [`Error::StoreDown`](crate::Error::StoreDown).

@@ -17,22 +17,30 @@
 //!
 //! | reason | moment |
 //! |---|---|
-//! | waiters that held permits do not cover | at once; after a cut by the reach, when the next call comes into reach; after a grace |
+//! | waiters that held permits do not cover | at once; after a cut by the reach, when the next call comes into reach; after a grace; after an outage, when this process's part has room |
 //! | a waiter with a longest wait that came since the last request | at once |
 //! | a call that only tried | at once |
 //! | a pause or the end of one, a report after a loss | at once |
-//! | calls that this process admitted alone | at once, without the waiters, which are asked for [`QUIET`] later, and up to the part for [`RETURN`] |
+//! | calls that this process admitted alone | at once |
 //! | charges, refunds | [`REPORT_AFTER`] |
 //! | permits for later than [`FAR`] are held, or a pause of another process lasts while calls wait | each [`PULSE`] |
 //!
 //! One request is in flight at a time. While the store is down, one request gets its error, and the
 //! next follows when the store is back.
+//!
+//! # After an outage
+//!
+//! Processes find that the store is back at different times, because each has probes of its own.
+//! The first one back would get the room of calls that the others have not reported. For
+//! [`RETURN_TIME`], it therefore asks for no more than its part ([`OnFailure::Local`]), as it took
+//! alone before. Without parts ([`OnFailure::Closed`]) the store has all reports, unless it has
+//! lost its state. It then grants nothing for that time.
 
 use super::{
     alone::Alone,
     answer::{Answer, RunAnswer},
     ask::{Ask, Charge, Limits, Run},
-    batch::{Batch, only_windows},
+    batch::{Batch, Place, only_windows},
     held::Held,
     ledger::Ledger,
     on_failure::OnFailure,
@@ -72,14 +80,13 @@ const TRIP_DECAY: Nanos = 8;
 /// that are about to leave cause this.
 const NOTHING_TO_ASK: Nanos = 10_000_000;
 
-/// Time after a report of calls that this process admitted alone, in which it asks for no permits.
-/// Other processes report theirs meanwhile.
-const QUIET: Nanos = 250_000_000;
+/// Time after a loss of the store's state in which it grants nothing. All processes are connected,
+/// and report meanwhile what they have used and what they hold.
+const GRACE: Nanos = 250_000_000;
 
-/// Time after such a report in which this process asks for its part at most. By then, a process
-/// that was down as well has found the store: the longest delay of a [`Probe`](super::Probe), and
-/// a request.
-const RETURN: Nanos = 1_350_000_000;
+/// Time in which all processes find that the store is back: 1.2 s between two probes, 100 ms for
+/// one that was under way, and a rest for the request itself.
+const RETURN_TIME: Nanos = 1_500_000_000;
 
 /// Time after which a call of the store that has not come is asked for again.
 const OVERDUE: Nanos = 10_000_000;
@@ -122,12 +129,12 @@ pub(crate) struct Purse {
     /// `true` if the store does not know the permits that are used and held, because it lost its
     /// state.
     is_forgotten: bool,
-    /// `true` if the store does not know of a call that this process admitted alone.
-    was_alone: bool,
-    /// Moment from which permits are asked for, after such a report.
-    quiet_until: Nanos,
-    /// Moment until which this process keeps to its part, because others may still be alone.
-    returns_until: Nanos,
+    /// `true` if the store is back from an outage, and has not been asked since.
+    is_returning: bool,
+    /// Moment until which this process asks for no more than its part, after an outage.
+    parted_until: Nanos,
+    /// Moment at which the part has room for the first waiter that it had none for.
+    part_free_at: Nanos,
     /// Free permits by the last answer, less charges since then. `None` before the first answer.
     free: Option<Counts>,
     /// Moment at which the next permit may be free, by the last answer; 0 if not known.
@@ -180,15 +187,10 @@ struct InFlight {
     at: Nanos,
     hold: Nanos,
     runs: Vec<Run>,
-    /// Runs with calls beyond the part of this process, which were not asked for, by their numbers.
-    beyond: Vec<(u32, Run)>,
-    /// Moment at which the part has room for the first of them.
-    part_due: Nanos,
     knows_epoch: bool,
     /// Charges of the request, which are reported again if the request fails.
     unreported: Vec<Ledger>,
     was_forgotten: bool,
-    was_alone: bool,
     pause_news: Option<Nanos>,
 }
 
@@ -219,9 +221,9 @@ impl Purse {
             epoch: None,
             counts_until: 0,
             is_forgotten: false,
-            was_alone: false,
-            quiet_until: 0,
-            returns_until: 0,
+            is_returning: false,
+            parted_until: 0,
+            part_free_at: 0,
             free: None,
             next_free: 0,
             round_trip: 0,
@@ -296,6 +298,7 @@ impl Purse {
         }
         if let Some(alone) = &mut self.alone {
             alone.set_limits(self.sharing.on_failure, limits);
+            self.part_free_at = 0;
         }
         self.limits = limits.to_vec();
     }
@@ -314,7 +317,10 @@ impl Purse {
     /// Notes whether the store is up.
     pub(crate) fn note(&mut self, is_up: bool) {
         match self.link {
-            _ if is_up => self.link = Link::Up,
+            _ if is_up => {
+                self.is_returning |= self.is_down();
+                self.link = Link::Up;
+            }
             Link::Up => self.link = Link::Down,
             Link::Down | Link::Parked => {}
         }
@@ -386,7 +392,6 @@ impl Purse {
             if self.alone.is_none() {
                 return; // the store never learns of the calls of `OnFailure::Open`
             }
-            self.was_alone = true;
             self.add_unreported(now, now, &counts);
         }
         self.note_use(now, &counts);
@@ -414,6 +419,7 @@ impl Purse {
         }
         if let Some(alone) = &mut self.alone {
             alone.give_back(now, &given);
+            self.part_free_at = 0;
         }
         self.report_by(now.saturating_add(REPORT_AFTER));
         self.refund.iter_mut().zip(given).for_each(|(sum, given)| *sum = sum.saturating_add(given));
@@ -474,13 +480,13 @@ impl Purse {
             return due;
         }
         let unknown = now.saturating_add(UNKNOWN_WAIT.max(self.round_trip));
-        let next_free = self.next_free.max(self.quiet_until);
+        let next_free = self.next_free.max(self.part_free_at);
         if next_free > now { next_free } else { unknown }
     }
 
     /// A moment before which a call with this due moment is not admitted.
     pub(crate) fn due_at_least(&self, due: Nanos) -> Nanos {
-        if due == Nanos::MAX { self.quiet_until } else { due }
+        if due == Nanos::MAX { self.part_free_at } else { due }
     }
 
     // ---- asking ----
@@ -524,8 +530,8 @@ impl Purse {
         }
         let is_urgent = self.wish.is_some() || (is_uncovered && self.is_urgent);
         let waiters = match is_uncovered {
-            _ if is_urgent => self.quiet_until,
-            true => self.ask_from.max(self.quiet_until),
+            _ if is_urgent => self.part_free_at,
+            true => self.ask_from.max(self.part_free_at),
             false => Nanos::MAX,
         };
         let reports = if self.has_reports() { self.report_at } else { Nanos::MAX };
@@ -560,34 +566,51 @@ impl Purse {
         while self.turns.last().is_some_and(|turn| *turn <= now) {
             self.turns.pop();
         }
-        let is_due = self.next_ask(wanted) <= now;
-        let is_quiet = self.was_alone || now < self.quiet_until;
-        is_due.then(|| Batch::new(&self.limits, self.held.totals(), is_quiet))
+        if self.next_ask(wanted) > now {
+            return None;
+        }
+        if self.is_returning && self.alone.is_some() {
+            self.parted_until = now.saturating_add(RETURN_TIME);
+        }
+        Some(Batch::new(&self.limits, self.held.totals()))
+    }
+
+    /// Adds the next waiter to a request.
+    pub(crate) fn add(&mut self, batch: &mut Batch, now: Nanos, counts: &Counts, patience: Option<Nanos>) -> Place {
+        let place = batch.add(counts, patience, |ahead, counts| self.later(now, ahead, counts));
+        if let Place::Later(moment) = place {
+            self.part_free_at = moment;
+        }
+        place
+    }
+
+    /// The moment before which permits are not asked for, because this process's part has no room
+    /// for them; `None` if it is now.
+    fn later(&self, now: Nanos, ahead: &[u64; MAX_WINDOWS], counts: &Counts) -> Option<Nanos> {
+        let alone = self.alone.as_ref().filter(|_| now < self.parted_until)?;
+        Some(alone.due(now, ahead, counts).min(self.parted_until)).filter(|due| *due > now)
     }
 
     /// Makes the request. `None` if there is nothing to ask for.
     pub(crate) fn ask(&mut self, now: Nanos, wanted: &[u64; MAX_WINDOWS], batch: Batch) -> Option<Ask> {
-        let (mut runs, is_quiet) = (batch.runs, batch.is_quiet);
-        self.is_urgent &= is_quiet;
-        let beyond = self.cut_to_part(now, &mut runs);
-        let part_due = beyond.first().map_or(0, |(_, run)| self.part_due(now, &run.permits));
-        let is_returning = now < self.returns_until;
-        if let Some(permits) = self.wish.take_if(|_| !is_quiet) {
-            let has_room = beyond.is_empty() && (!is_returning || self.part_due(now, &permits) <= now);
-            runs.extend(has_room.then_some(Run { permits, calls: 1, within: Some(Duration::ZERO) }));
+        let Batch { mut runs, ahead, .. } = batch;
+        self.is_urgent = false;
+        if let Some(permits) = self.wish.take() {
+            match self.later(now, &ahead, &permits) {
+                None => runs.push(Run { permits, calls: 1, within: Some(Duration::ZERO) }),
+                Some(moment) => (self.wish, self.part_free_at) = (Some(permits), moment),
+            }
         }
         let hold = self.hold();
-        if self.sharing.lease > 0 && !runs.is_empty() && !is_returning {
+        if self.sharing.lease > 0 && !runs.is_empty() && now >= self.parted_until {
             let taken = u32::try_from(self.recent.taken(now, hold)).unwrap_or(u32::MAX);
             let calls = taken.min(self.sharing.lease).min(self.limits[0].0);
             let permits = only_windows(&[1; MAX_WINDOWS], self.windows());
             runs.extend((calls > 0).then_some(Run { permits, calls, within: Some(Duration::ZERO) }));
         }
         let has_news = self.is_forgotten || self.pause_news.is_some() || self.has_reports();
-        // A waiter with a longest wait is refused by an answer.
-        let has_limited = beyond.iter().any(|(_, run)| run.within.is_some());
-        if runs.is_empty() && !has_news && !has_limited && self.pulse_at(wanted) > now {
-            self.ask_from = part_due.max(now.saturating_add(NOTHING_TO_ASK));
+        if runs.is_empty() && !has_news && self.pulse_at(wanted) > now {
+            self.ask_from = now.saturating_add(NOTHING_TO_ASK);
             return None;
         }
         let counts_any = self.counts_until > now || !self.held.is_empty();
@@ -595,6 +618,9 @@ impl Purse {
         ask.hold = Duration::from_nanos(hold);
         ask.span = Duration::from_nanos(SPAN);
         ask.reach = Duration::from_nanos(REACH);
+        let is_returning = std::mem::take(&mut self.is_returning);
+        let has_no_parts = self.sharing.on_failure == OnFailure::Closed;
+        ask.grace = Duration::from_nanos(if is_returning && has_no_parts { RETURN_TIME } else { GRACE });
         ask.epoch = self.epoch.filter(|_| counts_any);
         ask.charges = self.charges(now);
         let refund = std::mem::take(&mut self.refund);
@@ -605,56 +631,18 @@ impl Purse {
         ask.pause = pause_news.map(|until| Duration::from_nanos(until.saturating_sub(now)));
         ask.runs.clone_from(&runs);
         let fresh = self.limits.iter().map(|(_, period)| Ledger::new(*period)).collect();
-        if self.was_alone {
-            self.quiet_until = now.saturating_add(QUIET);
-            self.returns_until = now.saturating_add(RETURN);
-        }
         self.in_flight = Some(InFlight {
             at: now,
             hold,
             runs,
-            beyond,
-            part_due,
             knows_epoch: ask.epoch.is_some(),
             unreported: std::mem::replace(&mut self.unreported, fresh),
             was_forgotten: std::mem::take(&mut self.is_forgotten),
-            was_alone: std::mem::take(&mut self.was_alone),
             pause_news,
         });
         self.asked_at = now;
         self.counts.asks += 1;
         Some(ask)
-    }
-
-    /// Cuts the calls of a request to the part of this process, less what it holds. Returns the
-    /// runs with calls that are cut.
-    fn cut_to_part(&self, now: Nanos, runs: &mut Vec<Run>) -> Vec<(u32, Run)> {
-        let Some(alone) = self.alone.as_ref().filter(|_| now < self.returns_until) else { return Vec::new() };
-        let (held, windows) = (self.held.totals(), self.windows());
-        let mut room: Vec<u64> =
-            (0..windows).map(|window| u64::from(alone.available(now, window)).saturating_sub(held[window])).collect();
-        let (mut beyond, mut kept) = (Vec::new(), 0);
-        for (number, run) in (0..).zip(runs.iter_mut()) {
-            let most = |(room, &count): (&u64, &u32)| room.checked_div(count.into());
-            let most = room.iter().zip(&run.permits).filter_map(most).min().unwrap_or(u64::MAX);
-            // Calls are admitted in order, so that none behind one that is cut is asked for.
-            let most = if beyond.is_empty() { u32::try_from(most).unwrap_or(u32::MAX) } else { 0 };
-            let calls = run.calls.min(most);
-            if calls < run.calls {
-                beyond.push((number, run.clone()));
-            }
-            run.calls = calls;
-            kept += usize::from(calls > 0);
-            room.iter_mut().zip(&run.permits).for_each(|(room, &count)| *room -= u64::from(count) * u64::from(calls));
-        }
-        runs.truncate(kept);
-        beyond
-    }
-
-    /// Moment at which the part of this process has room for a call, or is no bound any more.
-    fn part_due(&self, now: Nanos, counts: &Counts) -> Nanos {
-        let due = self.alone.as_ref().map_or(0, |alone| alone.due(now, &self.held.totals(), counts));
-        due.min(self.returns_until)
     }
 
     fn limits_to_ask(&self) -> Limits {
@@ -755,20 +743,6 @@ impl Purse {
                 };
             }
         }
-        for (number, run) in &flight.beyond {
-            let place = *number as usize;
-            refusals.resize(refusals.len().max(place + 1), None);
-            let granted = answers.get(place).map_or(0, |run| run.grants.iter().map(|grant| grant.calls).sum());
-            let wait = Duration::from_nanos(flight.part_due.saturating_sub(flight.at));
-            if refusals[place].is_some() || cut.is_some_and(|(of, ..)| of == *number) {
-                continue;
-            } else if run.within.is_some_and(|within| wait > within) {
-                refusals[place] = Some((granted, flight.part_due));
-            } else if cut.is_none() {
-                cut = Some((*number, granted, flight.part_due));
-                self.ask_from = self.ask_from.max(flight.part_due);
-            }
-        }
         (refusals, cut)
     }
 
@@ -790,7 +764,6 @@ impl Purse {
             ledger.prepend(earlier);
         }
         self.is_forgotten |= flight.was_forgotten;
-        self.was_alone |= flight.was_alone;
         self.pause_news = self.pause_news.or(flight.pause_news);
         self.report_at = 0;
         self.link = Link::Parked;

@@ -44,7 +44,7 @@ impl Core {
         self.with_state(Clock::Task, |state, after| {
             state.wake_or_skip_head(after);
             state.attend_to_failure(after);
-            state.ask()
+            state.ask(after)
         })
     }
 

@@ -37,18 +37,28 @@ impl State {
     }
 
     /// The request that is due now; `None` if none is.
-    pub(super) fn ask(&mut self) -> Option<Ask> {
+    pub(super) fn ask(&mut self, after: &mut Aftermath) -> Option<Ask> {
         let (now, wanted) = (self.now, *self.queue.wanted());
         let purse = self.quota.purse_mut()?;
         let mut batch = purse.begin_ask(now, wanted.by_window())?;
         let number = purse.number() + 1;
+        // Moment before which no further waiter is asked for.
+        let mut next = 0;
         for waiter in self.queue.iter_mut().filter(|waiter| waiter.refused.is_none()) {
             let Demand { counts, latest, .. } = &waiter.demand;
-            let patience = (*latest < Nanos::MAX).then(|| latest.saturating_sub(now));
-            match batch.add(counts, patience) {
-                Place::Covered => {}
-                Place::Run(run) => waiter.asked = Some((number, run)),
-                Place::Full => break,
+            if next == 0 {
+                let patience = (*latest < Nanos::MAX).then(|| latest.saturating_sub(now));
+                match purse.add(&mut batch, now, counts, patience) {
+                    Place::Covered => {}
+                    Place::Run(run) => waiter.asked = Some((number, run)),
+                    Place::Full => break,
+                    Place::Later(moment) if purse.has_limited() => next = moment,
+                    Place::Later(_) => break,
+                }
+            }
+            if *latest < next {
+                (waiter.refused, waiter.woken_at) = (Some(next), Some(now));
+                after.refused.push(waiter.waker.clone());
             }
         }
         purse.ask(now, wanted.by_window(), batch)

@@ -336,6 +336,10 @@ fn a_memo_exports_its_calls_and_its_loads() {
                 ("memo.entries", 1.0),
             ])
         );
+        memo.clear();
+        let exported = counts(&collected(&observer));
+        let calls = ["hit", "stale", "miss", "coalesced"].map(|end| exported[&format!("memo.calls{{outcome={end}}}")]);
+        assert_eq!(calls, [1.0, 1.0, 2.0, 1.0]);
     });
 }
 

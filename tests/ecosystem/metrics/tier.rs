@@ -1,6 +1,9 @@
 //! A tier that answers each question, and has the counts, that the test says.
 
-use decor::{Error, tier::*};
+use decor::{
+    Error,
+    tier::{Found, Keep, KeyBytes, MemoTier, Promise, TierCounts, TieredMemo, promise},
+};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},

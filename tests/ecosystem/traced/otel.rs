@@ -16,6 +16,7 @@ use std::{
         atomic::{AtomicU32, Ordering::Relaxed},
         mpsc,
     },
+    thread,
     time::Duration,
 };
 use tracing::subscriber::DefaultGuard;
@@ -61,6 +62,7 @@ fn shown(spans: &[SpanData]) -> Vec<(&str, Option<String>, Option<String>, Statu
         .collect()
 }
 
+#[allow(clippy::unnecessary_wraps)] // an attribute of a span may be missing
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
@@ -118,12 +120,16 @@ fn attempts_on_other_threads_are_children_of_the_call() {
     let (exported, _clock) = (Exported::begin(), VirtualClock::start());
     let calls = Arc::new(AtomicU32::new(0));
     let load = move |_: u64| -> Result<u32, String> {
-        let call = calls.fetch_add(1, Relaxed) + 1;
+        let call = calls.fetch_add(1, Relaxed) % 3 + 1;
         if call < 3 { Err("busy".to_owned()) } else { Ok(call) }
     };
     let load = load.blocking().traced("attempt").timeout(Duration::from_secs(1)).retry_with(policy()).traced("fetch");
-    assert_eq!(load.call(42), Ok(3));
-    assert_success_on_the_third_attempt(&exported.spans());
+    // Many times. Another thread that kept the span of the call would close it a moment later.
+    for _ in 0..100 {
+        assert_eq!(load.call(42), Ok(3));
+        assert_success_on_the_third_attempt(&exported.spans());
+        exported.exporter.reset();
+    }
 }
 
 #[test]
@@ -175,6 +181,10 @@ fn a_sync_call_that_is_abandoned_is_cancelled_and_no_error() {
     let load = hang.blocking().named("hang").traced("inner").timed_with(noted).timeout(ms(100)).traced("outer");
     load.call(42).unwrap_err();
     assert_eq!((clock.elapsed(), end.recv()), (ms(100), Ok(Outcome::Cancelled)));
+    // The other thread leaves the span of its caller a moment later.
+    while exported.spans().len() < 2 {
+        thread::yield_now();
+    }
     let mut spans = exported.spans();
     spans.sort_by(|a, b| a.name.cmp(&b.name));
     assert_eq!(

@@ -110,7 +110,7 @@ impl Visit for Fields {
         if field.name() == "otel.name" {
             value.clone_into(&mut self.name);
         } else {
-            self.text.push_str(&format!(" {}={value}", field.name()));
+            self.text.extend([" ", field.name(), "=", value]);
         }
     }
 }
@@ -226,10 +226,7 @@ fn calls_that_take_turns_do_not_enter_the_spans_of_each_other() {
         }
         Ok::<_, String>(())
     };
-    let traced = fetch.traced_with(|name: &&'static str| match *name {
-        "a" => info_span!("a"),
-        _ => info_span!("b"),
-    });
+    let traced = fetch.traced_with(|name: &&'static str| if *name == "a" { info_span!("a") } else { info_span!("b") });
     let (a, b) = paused().block_on(join(traced.call("a"), traced.call("b")));
     a.and(b).unwrap();
 }

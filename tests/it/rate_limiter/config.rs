@@ -1,7 +1,7 @@
 //! Invalid settings, and extreme settings that are valid.
 
 use crate::support::secs;
-use decor::{ConfigError, prelude::*};
+use decor::{ConfigError, RateLimiterBuilder, RateLimiterConfig, prelude::*};
 use futures::future::join_all;
 use std::time::Duration;
 use tokio_test::{assert_pending, task};
@@ -98,4 +98,35 @@ async fn extreme_settings_saturate() {
     }
     let fastest = RateLimiter::paced(u32::MAX, Duration::from_nanos(1));
     join_all((0..100).map(|_| fastest.acquire())).await;
+}
+
+/// A builder from a config has all of its settings, and refuses what the limiter would refuse.
+#[test]
+fn a_builder_takes_over_all_settings_of_a_config() {
+    let limit = vec![(10, secs(1)).into()];
+    let config = RateLimiterConfig {
+        limit,
+        paced: true,
+        burst: Some(3),
+        max_waiting: Some(7),
+        longest_pause: secs(9),
+        ..RateLimiterConfig::default()
+    };
+    let limiter = RateLimiterBuilder::try_from(&config).unwrap().build();
+    assert_eq!(limiter.to_string(), RateLimiter::try_from(&config).unwrap().to_string());
+    assert_eq!((limiter.max_waiting(), limiter.longest_pause(), limiter.available()), (Some(7), secs(9), 3));
+    let windows = RateLimiterConfig { limit: vec![(10, secs(1)).into(), (50, secs(60)).into()], ..Default::default() };
+    assert_eq!(RateLimiterBuilder::try_from(windows).unwrap().build().available_per_window(), [10, 50]);
+
+    let wrong = |change: fn(&mut RateLimiterConfig)| {
+        let mut config = config.clone();
+        change(&mut config);
+        let text = RateLimiterBuilder::try_from(&config).map(|_| ()).unwrap_err().to_string();
+        assert_eq!(text, RateLimiter::try_from(&config).unwrap_err().to_string());
+        text
+    };
+    assert!(wrong(|config| config.limit.clear()).starts_with("`limit` is missing"));
+    assert!(wrong(|config| config.burst = Some(11)).starts_with("`burst` is 11"));
+    assert!(wrong(|config| config.longest_pause = Duration::ZERO).starts_with("`longest_pause` is 0ns"));
+    assert!(wrong(|config| config.max_keys = Some(4)).starts_with("`max_keys` is 4"));
 }

@@ -1,10 +1,7 @@
 //! The purse against a list of single permits.
 
 use super::*;
-use crate::{
-    cases::cases,
-    policy::{Grant, Place},
-};
+use crate::{cases::cases, policy::Grant};
 use proptest::prelude::*;
 
 const MS: Nanos = 1_000_000;
@@ -72,9 +69,8 @@ struct Naive {
     knows_epoch: bool,
     is_forgotten: bool,
     refund: u32,
-    was_alone: bool,
-    quiet_until: Nanos,
-    returns_until: Nanos,
+    is_returning: bool,
+    parted_until: Nanos,
 }
 
 impl Naive {
@@ -84,17 +80,6 @@ impl Naive {
         self.lapsed += 2 * (before - self.held.len()) as u64;
         self.used.retain(|at| at + PERIOD > now);
         self.unreported.retain(|at| at + PERIOD > now);
-    }
-
-    fn is_quiet(&self) -> bool {
-        self.was_alone || self.now < self.quiet_until
-    }
-
-    /// Permits of the part that are neither used nor held, while this process returns from a time
-    /// alone.
-    fn room(&self) -> usize {
-        let part = (LIMIT / 2) as usize;
-        if self.now < self.returns_until { part.saturating_sub(self.used.len() + self.held.len()) } else { usize::MAX }
     }
 
     fn usable(&self) -> usize {
@@ -117,6 +102,12 @@ impl Naive {
         }
         self.used.extend(moments.clone());
         self.unreported.extend(moments.filter(|_| !is_reported));
+    }
+
+    /// Notes that the store is up or down.
+    fn note(&mut self, is_up: bool) {
+        self.is_returning |= is_up && self.is_down;
+        self.is_down = !is_up;
     }
 
     /// Permits that can be taken alone, against half of the limit. What is held comes on top.
@@ -169,33 +160,40 @@ fn check_report(ask: &Ask, naive: &Naive) -> Result<(), TestCaseError> {
 }
 
 /// Asks for the waiters that held permits do not cover, and checks the request.
-fn ask(purse: &mut Purse, naive: &Naive, waiters: &[u32]) -> Result<Option<Ask>, TestCaseError> {
+fn ask(purse: &mut Purse, naive: &mut Naive, waiters: &[u32]) -> Result<Option<Ask>, TestCaseError> {
     let wanted = [u64::from(waiters.iter().sum::<u32>()); MAX_WINDOWS];
+    let on_failure = purse.on_failure();
     purse.is_urgent = true; // a waiter has come
     let Some(mut batch) = purse.begin_ask(naive.now, &wanted) else {
         let is_covered = wanted[0] <= naive.held.len() as u64;
-        let has_nothing = is_covered || naive.is_quiet();
+        let has_nothing = is_covered || naive.now < purse.part_free_at;
         prop_assert!(
             has_nothing && naive.to_report().is_empty() || !purse.has_reports() || purse.report_at > naive.now
         );
         return Ok(None);
     };
-    let is_local = purse.alone.is_some();
-    let (mut left, mut calls) = (naive.held.len(), 0);
-    let mut room = if is_local { naive.room() } else { usize::MAX };
+    if naive.is_returning && matches!(on_failure, OnFailure::Local { .. }) {
+        naive.parted_until = naive.now + 1_500 * MS;
+    }
+    let (mut left, mut calls, mut asked) = (naive.held.len(), 0, 0);
     for &permits in waiters {
         let is_covered = left >= permits as usize;
-        left -= if is_covered { permits as usize } else { 0 };
-        if !is_covered {
-            let has_room = room >= permits as usize;
-            room = if has_room { room - permits as usize } else { 0 };
-            calls += u32::from(has_room && !naive.is_quiet());
+        let ahead = u32::try_from(naive.held.len()).unwrap() + asked;
+        let is_later = naive.now < naive.parted_until && !naive.has_part(ahead + permits);
+        let place = purse.add(&mut batch, naive.now, &both(permits), None);
+        left = if is_covered { left - permits as usize } else { 0 };
+        prop_assert_eq!(place == Place::Covered, is_covered);
+        prop_assert_eq!(matches!(place, Place::Later(_)), !is_covered && is_later);
+        if let Place::Later(moment) = place {
+            prop_assert!(naive.now < moment && moment <= naive.parted_until);
+            break;
         }
-        left = if is_covered { left } else { 0 };
-        prop_assert_eq!(batch.add(&both(permits), None) == Place::Covered, is_covered);
+        (calls, asked) = if is_covered { (calls, asked) } else { (calls + 1, asked + permits) };
     }
     let Some(ask) = purse.ask(naive.now, &wanted, batch) else { return Ok(None) };
     prop_assert_eq!(ask.runs.iter().map(|run| run.calls).sum::<u32>(), calls);
+    let is_long = std::mem::take(&mut naive.is_returning) && on_failure == OnFailure::Closed;
+    prop_assert_eq!(ask.grace, Duration::from_millis(if is_long { 1_500 } else { 250 }));
     check_report(&ask, naive)?;
     Ok(Some(ask))
 }
@@ -228,12 +226,8 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
         match event {
             Event::Pass(time) => naive.now += time,
             Event::Ask { waiters, trip, dues, loses, grace } => {
-                let Some(ask) = ask(&mut purse, &naive, &waiters)? else { continue };
+                let Some(ask) = ask(&mut purse, &mut naive, &waiters)? else { continue };
                 let asked_at = naive.now;
-                if std::mem::take(&mut naive.was_alone) {
-                    naive.quiet_until = naive.now + 250 * MS;
-                    naive.returns_until = naive.now + 1_350 * MS;
-                }
                 naive.now += trip;
                 naive.unreported.clear();
                 (naive.is_forgotten, naive.refund) = (false, 0);
@@ -258,20 +252,16 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
                 }
             }
             Event::Fail => {
-                if ask(&mut purse, &naive, &[1])?.is_none() {
+                if ask(&mut purse, &mut naive, &[1])?.is_none() {
                     continue;
                 }
                 naive.refund = 0; // counted in vain, which exceeds nothing
-                if naive.was_alone {
-                    // And once more with the next report.
-                    naive.quiet_until = naive.now + 250 * MS;
-                    naive.returns_until = naive.now + 1_350 * MS;
-                }
                 purse.failed();
                 prop_assert_eq!(purse.next_ask(&[9; MAX_WINDOWS]), Nanos::MAX, "until the store is back");
                 purse.note(false);
                 purse.note(true);
-                naive.is_down = false;
+                naive.note(false);
+                naive.note(true);
             }
             Event::Take(permits) => {
                 let is_held = naive.usable() >= permits as usize;
@@ -294,7 +284,6 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
                     naive.alone += 1;
                     if is_local {
                         naive.note_use(permits, false);
-                        naive.was_alone = true;
                     }
                 }
             }
@@ -310,7 +299,7 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
             }
             Event::Note(is_up) => {
                 purse.note(is_up);
-                naive.is_down = !is_up;
+                naive.note(is_up);
             }
         }
         purse.expire(naive.now);
@@ -374,18 +363,19 @@ fn a_moment_in_a_report_is_rounded_up_to_a_thousandth_of_the_period() {
 #[test]
 fn calls_with_the_same_wish_are_one_run_and_a_request_has_64() {
     let limits = [(LIMIT, PERIOD)];
-    let mut batch = Batch::new(&limits, [0; MAX_WINDOWS], false);
+    let mut batch = Batch::new(&limits, [0; MAX_WINDOWS]);
+    let mut add = |counts: &Counts, patience| batch.add(counts, patience, |_, _| None);
     let places = [(1, None), (1, None), (2, None), (1, Some(5 * MS)), (1, Some(5 * MS + 1)), (0, None), (13, None)];
-    let places = places.map(|(count, patience)| batch.add(&both(count), patience));
+    let places = places.map(|(count, patience)| add(&both(count), patience));
     let expected = [Place::Run(0), Place::Run(0), Place::Run(1), Place::Run(2), Place::Run(2)];
     assert_eq!(places[..5], expected);
     assert_eq!(places[5..], [Place::Covered; 2], "no permits, and more than the limit");
+    for n in 3..64 {
+        assert_eq!(add(&both(1 + n % 2), None), Place::Run(n));
+    }
+    assert_eq!(add(&both(3), None), Place::Full);
     let within = Some(Duration::from_millis(5));
     assert_eq!(batch.runs[2], Run { permits: [1, 0, 0, 0], calls: 2, within });
-    for n in 3..64 {
-        assert_eq!(batch.add(&both(1 + n % 2), None), Place::Run(n));
-    }
-    assert_eq!(batch.add(&both(3), None), Place::Full);
 }
 
 #[test]
