@@ -110,9 +110,9 @@ impl Naive {
         self.is_down = !is_up;
     }
 
-    /// Permits that can be taken alone, against half of the limit. What is held comes on top.
+    /// Permits that fit into half of the limit, with those that are used.
     fn has_part(&self, permits: u32) -> bool {
-        self.used.len() + self.held.len() + permits as usize <= (LIMIT / 2) as usize
+        self.used.len() + permits as usize <= (LIMIT / 2) as usize
     }
 
     /// The moments that a report has to contain, each rounded up by at most a thousandth of the
@@ -265,12 +265,14 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
             }
             Event::Take(permits) => {
                 let is_held = naive.usable() >= permits as usize;
+                let held = u32::try_from(naive.held.len()).unwrap();
                 let is_alone = !is_held
                     && naive.is_down
                     && match on_failure {
                         OnFailure::Open => true,
                         OnFailure::Closed => false,
-                        OnFailure::Local { .. } => naive.has_part(permits),
+                        // What is held for later comes on top.
+                        OnFailure::Local { .. } => naive.has_part(held + permits),
                     };
                 prop_assert_eq!(
                     purse.clone().due_after(naive.now, &[0; MAX_WINDOWS], &both(permits)) <= naive.now,
