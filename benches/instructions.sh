@@ -36,11 +36,13 @@ if [[ ${1-} == --check && $(rustc --version) != "$COMPILER".* ]]; then
     echo "skipped: the bounds are those of $COMPILER, and this is $(rustc --version)"
     exit
 fi
-cargo build --quiet --release --package decor-benches --example instructions --locked
-binary=${CARGO_TARGET_DIR:-target}/release/examples/instructions
+cargo build --quiet --release --package decor-benches --example instructions --example unobserved --locked
+binaries=${CARGO_TARGET_DIR:-target}/release/examples
 
 instructions() {
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$binary" "$@" 2>&1 |
+    local binary=instructions
+    case $1 in *traced | *metered) binary=unobserved ;; esac
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$binaries/$binary" "$@" 2>&1 |
         awk '/Collected/ { print $4 }'
 }
 
@@ -61,8 +63,8 @@ async bare:27
 async retried:134
 async logged:91
 async timed:282
-async traced:80
-async metered:119
+async traced:89
+async metered:121
 exact:295
 paced:189
 async limited:450

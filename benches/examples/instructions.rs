@@ -77,16 +77,6 @@ fn run(case: &str, calls: u64) -> Option<()> {
             let timed = fetch.timed_with(decor::Timing::new("fetch").record_to(|_| ()));
             polled(calls, |id| timed.call(id));
         }
-        // Without a subscriber. One that wants no spans costs the same.
-        "async traced" => {
-            let traced = fetch.traced("fetch");
-            polled(calls, |id| traced.call(id));
-        }
-        // Without a recorder.
-        "async metered" => {
-            let metered = fetch.metered("fetch");
-            polled(calls, |id| metered.call(id));
-        }
         "exact" => {
             let limiter = RateLimiter::new(1000, Duration::from_micros(100));
             times(calls, |_| limiter.try_acquire());
