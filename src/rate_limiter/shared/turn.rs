@@ -51,9 +51,8 @@ impl State {
                 match purse.add(&mut batch, now, counts, patience) {
                     Place::Covered => {}
                     Place::Run(run) => waiter.asked = Some((number, run)),
-                    Place::Full => break,
                     Place::Later(moment) if purse.has_limited() => next = moment,
-                    Place::Later(_) => break,
+                    Place::Full | Place::Later(_) => break,
                 }
             }
             if *latest < next {
