@@ -535,7 +535,7 @@ fn a_hash_that_is_gone_takes_its_sets_along() {
     assert_eq!(dues(&bench.ask(&ask, 9)), [(10, Duration::ZERO)]);
     bench.now += 500_000;
     // None of the earlier two makes room for a permit before those of the last one have left.
-    assert_eq!(dues(&bench.ask(&ask, 10)), [(10, Duration::from_micros(520_000))]);
+    assert_eq!(dues(&bench.ask(&ask, 10)), [(10, Duration::from_millis(520))]);
 }
 
 #[test]
