@@ -145,6 +145,24 @@ async fn while_going_down_each_process_uses_its_part_or_what_it_had() {
     assert_eq!(record.total(), 64 + 50);
 }
 
+/// Permits that are held for later are used while the store is down, and count in the part.
+#[tokio::test(start_paused = true)]
+async fn while_going_down_permits_for_later_count_in_the_part() {
+    for at in (0..1_000).step_by(50) {
+        let store = FakeStore::new();
+        let on_failure = OnFailure::Local { instances: 2 };
+        let (a, b) = (limiter(&store, on_failure), limiter(&store.another_process(), on_failure));
+        let record = Record::begin();
+        let tasks = [start(64, &a, &record), start(64, &b, &record)];
+        sleep(ms(1_500 + at)).await;
+        store.refuse();
+        sleep(3 * SECOND).await;
+        tasks.into_iter().for_each(abort);
+        let most = record.most_in(SECOND);
+        assert!(most <= 150, "{most} of 100, {at} ms");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_local_admitted_alone_is_charged_when_the_store_is_back() {
     // In a long outage, the state of the store expires.

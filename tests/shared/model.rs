@@ -127,3 +127,21 @@ proptest! {
         runtime.block_on(run(&scenario))?;
     }
 }
+
+/// Permits for one moment and permits for another do not cover a call for three, although they are
+/// three together.
+#[test]
+fn permits_of_several_moments_do_not_keep_a_call_from_being_asked_for() {
+    use Word::{Acquire, Drop, Many};
+    let near = vec![
+        vec![(27, Drop(234)), (0, Acquire), (0, Many(2))],
+        vec![(1, Acquire), (0, Many(3))],
+        vec![(1, Acquire), (0, Acquire), (0, Acquire)],
+        vec![(33, Many(2))],
+    ];
+    let far = vec![vec![(0, Acquire), (7, Acquire)], vec![(0, Acquire)]];
+    let processes = vec![(21, far), (0, near), (0, vec![vec![(0, Many(3))]])];
+    let scenario = Scenario { limits: vec![(3, 300)], lease: 0, slack: 26, processes, faults: vec![] };
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(run(&scenario)).unwrap();
+}

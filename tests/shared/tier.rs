@@ -15,6 +15,10 @@ use tokio::time::{Instant, advance, sleep};
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
+fn just_before(time: Duration) -> Duration {
+    time.saturating_sub(Duration::from_nanos(1))
+}
+
 /// An answer to come.
 #[derive(Debug)]
 enum Next {
@@ -162,7 +166,7 @@ async fn a_fresh_value_is_kept_for_what_is_left_from_the_asking_on() {
     let resolver = tier.0.later.lock().unwrap().pop().unwrap();
     resolver.resolve(Found::Fresh { value: 49, left: Some(5 * SECOND) });
     assert_eq!(asks.await.unwrap(), 49);
-    advance(4 * SECOND - Duration::from_nanos(1)).await;
+    advance(just_before(4 * SECOND)).await;
     assert_eq!(memo.get(&7), Some(49));
     advance(Duration::from_nanos(1)).await;
     assert_eq!(memo.get(&7), None);
@@ -170,7 +174,7 @@ async fn a_fresh_value_is_kept_for_what_is_left_from_the_asking_on() {
     // No longer than the memo's own TTL.
     tier.answers([Next::Fresh(49, None)]);
     assert_eq!(load(&memo, 7, 0).await, 49);
-    advance(MINUTE - Duration::from_nanos(1)).await;
+    advance(just_before(MINUTE)).await;
     assert_eq!(memo.get(&7), Some(49));
     advance(Duration::from_nanos(1)).await;
     assert_eq!(memo.get(&7), None);
@@ -296,7 +300,7 @@ async fn while_the_tier_is_down_values_live_for_a_short_time() {
     for next in [Next::Alone, Next::Dropped] {
         tier.answers([next]);
         assert_eq!(load(&memo, 7, 49).await, 49);
-        advance(10 * SECOND - Duration::from_nanos(1)).await;
+        advance(just_before(10 * SECOND)).await;
         assert_eq!(memo.get(&7), Some(49));
         advance(Duration::from_nanos(1)).await;
         assert_eq!(memo.get(&7), None);

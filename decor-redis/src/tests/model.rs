@@ -175,7 +175,7 @@ impl Naive {
     fn answer(&mut self, now: i64, ask: &Ask) -> Answer {
         let is_lost = ask.epoch.is_some_and(|epoch| epoch != self.epoch);
         if is_lost && self.grace == 0 {
-            self.grace = now + GRACE;
+            self.grace = now + micros(ask.grace);
         }
         match ask.pause {
             Some(Duration::ZERO) => self.pause = 0,
@@ -270,6 +270,8 @@ fn any_ask(random: &mut Random, naive: &Naive) -> Ask {
     ask.hold = time(random.micros(60_000));
     ask.reach = time(10_000_000);
     ask.span = time(20_000);
+    // Longer after an outage.
+    ask.grace = if random.one_in(4) { time(1_500_000) } else { time(GRACE) };
     ask.epoch = match random.below(20) {
         0 => Some(1),
         n if n < 8 => None,
@@ -430,7 +432,7 @@ fn even_spacing_answers_as_one_fraction_does() {
 
 fn request(limits: Limits, calls: u32) -> Ask {
     let mut ask = Ask::new(limits);
-    (ask.hold, ask.reach, ask.span) = (time(20_000), time(10_000_000), time(20_000));
+    (ask.hold, ask.reach, ask.span, ask.grace) = (time(20_000), time(10_000_000), time(20_000), time(GRACE));
     if calls > 0 {
         ask.runs.push(Run { permits: [1, 0, 0, 0], calls, within: None });
     }
@@ -533,7 +535,7 @@ fn a_hash_that_is_gone_takes_its_sets_along() {
     assert_eq!(dues(&bench.ask(&ask, 9)), [(10, Duration::ZERO)]);
     bench.now += 500_000;
     // None of the earlier two makes room for a permit before those of the last one have left.
-    assert_eq!(dues(&bench.ask(&ask, 10)), [(10, Duration::from_micros(520_000))]);
+    assert_eq!(dues(&bench.ask(&ask, 10)), [(10, Duration::from_millis(520))]);
 }
 
 #[test]

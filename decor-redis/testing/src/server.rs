@@ -202,9 +202,15 @@ fn reply(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
     })
 }
 
+fn snapshot(port: u16) -> String {
+    format!("decor-redis-{}-{port}.rdb", std::process::id())
+}
+
 fn spawn(port: u16, settings: &[String]) -> Option<Child> {
     let mut command = Command::new("redis-server");
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+    // A replica writes what it gets from its master.
+    command.arg("--dir").arg(env::temp_dir()).args(["--dbfilename", &snapshot(port)]);
     command.args(settings).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     match command.spawn() {
         Ok(child) => Some(child),
@@ -216,6 +222,7 @@ fn spawn(port: u16, settings: &[String]) -> Option<Child> {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+        let _ = fs::remove_file(env::temp_dir().join(snapshot(self.port)));
         if let Some(nodes) = self.setting("--cluster-config-file") {
             let _ = fs::remove_file(nodes);
         }

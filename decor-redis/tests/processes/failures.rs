@@ -191,9 +191,10 @@ async fn alone_and_left(on_failure: OnFailure, comes_back_empty: bool) -> Option
         assert!(begun.elapsed() < LONG);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // The first call says what was used. Others have time to say it as well.
+    // The first call says what was used. Others have time to say it as well, and the process keeps
+    // to its part meanwhile.
     left += u32::from(limiter.acquire_within(Duration::ZERO).await.is_ok());
-    tokio::time::sleep(SECOND).await;
+    tokio::time::sleep(2 * SECOND).await;
     for _ in 0..150 {
         left += u32::from(limiter.acquire_within(Duration::ZERO).await.is_ok());
     }

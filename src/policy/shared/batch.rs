@@ -1,6 +1,6 @@
 //! The calls of one request.
 
-use super::{ask::Run, ledger::MAX_RUNS};
+use super::{ask::Run, held::Held, ledger::MAX_RUNS};
 use crate::{
     clock::Nanos,
     policy::{Counts, MAX_WINDOWS},
@@ -20,7 +20,7 @@ pub(crate) struct Batch {
     limits: Vec<u32>,
     /// Held permits that are left for the next waiter. `None` once a waiter was not covered,
     /// because the permits that are left would have to wait for that waiter's.
-    left: Option<[u64; MAX_WINDOWS]>,
+    left: Option<Held>,
     pub(super) runs: Vec<Run>,
     calls: u32,
     /// Permits that are held, and those of the runs.
@@ -42,9 +42,9 @@ pub(crate) enum Place {
 }
 
 impl Batch {
-    pub(super) fn new(limits: &[(u32, Nanos)], held: [u64; MAX_WINDOWS]) -> Self {
+    pub(super) fn new(limits: &[(u32, Nanos)], held: &Held) -> Self {
         let limits = limits.iter().map(|(limit, _)| *limit).collect();
-        Self { limits, left: Some(held), runs: Vec::new(), calls: 0, ahead: held }
+        Self { limits, left: Some(held.clone()), runs: Vec::new(), calls: 0, ahead: held.totals() }
     }
 
     /// Adds the next waiter. `patience` is the longest time until it is due; `None` for any time.
@@ -52,6 +52,7 @@ impl Batch {
     /// calls that take others; `None` if it is now.
     pub(super) fn add(
         &mut self,
+        now: Nanos,
         counts: &Counts,
         patience: Option<Nanos>,
         later: impl FnOnce(&[u64; MAX_WINDOWS], &Counts) -> Option<Nanos>,
@@ -62,8 +63,7 @@ impl Batch {
             return Place::Covered;
         }
         if let Some(left) = &mut self.left {
-            if left.iter().zip(permits).all(|(left, count)| *left >= count.into()) {
-                left.iter_mut().zip(permits).for_each(|(left, count)| *left -= u64::from(count));
+            if left.set_aside(now, &permits) {
                 return Place::Covered;
             }
             self.left = None;

@@ -70,18 +70,40 @@ impl Held {
         lapsed
     }
 
-    /// Moment at which so many permits of each window can be used; 0 if now, and `Nanos::MAX` if
-    /// fewer are held.
-    pub(super) fn due(&self, now: Nanos, needed: &[u64; MAX_WINDOWS]) -> Nanos {
-        if self.totals.iter().zip(needed).any(|(total, needed)| total < needed) {
-            return Nanos::MAX;
+    /// Moment at which a call can use its permits, all at that moment, after calls that take
+    /// `ahead`; 0 if now, and `Nanos::MAX` if it is not covered. Permits for one moment and permits
+    /// for another do not cover a call together, because the first lapse before the others begin.
+    pub(super) fn due(&self, now: Nanos, ahead: &[u64; MAX_WINDOWS], counts: &Counts) -> Nanos {
+        let is_first = *ahead == [0; MAX_WINDOWS];
+        if is_first && self.are_usable(now, counts) {
+            return 0;
         }
-        let due = |(parcels, needed): (&VecDeque<Parcel>, &u64)| Self::due_in(parcels, now, *needed);
-        self.windows.iter().zip(needed).map(due).max().unwrap_or(0)
+        if *counts == Counts::default() {
+            return self
+                .windows
+                .iter()
+                .zip(ahead)
+                .map(|(parcels, ahead)| Self::begin_of(parcels, now, *ahead))
+                .max()
+                .unwrap_or(0);
+        }
+        let windows = || self.windows.iter().zip(ahead).zip(counts).filter(|(_, count)| **count > 0);
+        let begins = |parcels: &VecDeque<Parcel>| {
+            let parcels = parcels.iter().filter(|parcel| parcel.until >= now);
+            parcels.map(|parcel| parcel.from.max(now)).collect::<Vec<_>>()
+        };
+        let mut moments: Vec<Nanos> = windows().flat_map(|((parcels, _), _)| begins(parcels)).collect();
+        moments.sort_unstable();
+        moments.dedup();
+        let covers = |moment: &Nanos| {
+            windows().all(|((parcels, ahead), count)| Self::left_at(parcels, now, *moment, *ahead) >= (*count).into())
+        };
+        moments.into_iter().find(covers).map_or(Nanos::MAX, |moment| if moment <= now { 0 } else { moment })
     }
 
-    fn due_in(parcels: &VecDeque<Parcel>, now: Nanos, needed: u64) -> Nanos {
-        let mut left = needed;
+    /// Moment at which so many permits of a window have begun; `Nanos::MAX` if fewer are held.
+    fn begin_of(parcels: &VecDeque<Parcel>, now: Nanos, permits: u64) -> Nanos {
+        let mut left = permits;
         if left == 0 {
             return 0;
         }
@@ -94,6 +116,33 @@ impl Held {
         Nanos::MAX
     }
 
+    /// Permits that can be used at a moment, after calls that take `ahead` from the earliest.
+    fn left_at(parcels: &VecDeque<Parcel>, now: Nanos, moment: Nanos, mut ahead: u64) -> u64 {
+        let mut left = 0;
+        for parcel in parcels.iter().filter(|parcel| parcel.until >= now) {
+            let taken = ahead.min(parcel.permits);
+            ahead -= taken;
+            if (parcel.from..=parcel.until).contains(&moment) {
+                left += parcel.permits - taken;
+            }
+        }
+        left
+    }
+
+    fn are_usable(&self, now: Nanos, counts: &Counts) -> bool {
+        counts.iter().enumerate().all(|(window, &count)| count == 0 || self.usable(now, window) >= count.into())
+    }
+
+    /// Sets the permits of a call aside, at the first moment that covers it. Returns `false` if
+    /// there is none.
+    pub(super) fn set_aside(&mut self, now: Nanos, counts: &Counts) -> bool {
+        let due = self.due(now, &[0; MAX_WINDOWS], counts);
+        if due < Nanos::MAX {
+            self.take_at(due.max(now), counts);
+        }
+        due < Nanos::MAX
+    }
+
     /// Permits of a window that can be used now.
     pub(super) fn usable(&self, now: Nanos, window: usize) -> u64 {
         let begun = self.windows[window].iter().take_while(|parcel| parcel.from <= now);
@@ -103,25 +152,25 @@ impl Held {
     /// Takes permits if all of them can be used now, the earliest first.
     #[inline]
     pub(super) fn try_take(&mut self, now: Nanos, counts: &Counts) -> bool {
-        let needed = counts.map(u64::from);
-        let is_covered = self.due(now, &needed) == 0;
+        let is_covered = self.are_usable(now, counts);
         if is_covered {
-            for ((parcels, total), needed) in self.windows.iter_mut().zip(&mut self.totals).zip(needed) {
-                *total -= needed;
-                Self::take(parcels, now, needed);
-            }
+            self.take_at(now, counts);
         }
         is_covered
     }
 
-    fn take(parcels: &mut VecDeque<Parcel>, now: Nanos, mut needed: u64) {
-        while needed > 0 {
-            let Some(first) = parcels.iter().position(|parcel| parcel.until >= now) else { return };
-            let taken = needed.min(parcels[first].permits);
-            needed -= taken;
-            parcels[first].permits -= taken;
-            if parcels[first].permits == 0 {
-                parcels.remove(first);
+    fn take_at(&mut self, moment: Nanos, counts: &Counts) {
+        for ((parcels, total), &count) in self.windows.iter_mut().zip(&mut self.totals).zip(counts) {
+            let mut needed = u64::from(count);
+            *total -= needed;
+            while needed > 0 {
+                let Some(first) = parcels.iter().position(|parcel| parcel.until >= moment) else { break };
+                let taken = needed.min(parcels[first].permits);
+                needed -= taken;
+                parcels[first].permits -= taken;
+                if parcels[first].permits == 0 {
+                    parcels.remove(first);
+                }
             }
         }
     }

@@ -367,11 +367,15 @@ impl Purse {
     #[inline(never)]
     pub(crate) fn due_after(&self, now: Nanos, ahead: &[u64; MAX_WINDOWS], counts: &Counts) -> Nanos {
         let counts = &only_windows(counts, self.windows());
-        let needed = std::array::from_fn(|window| ahead[window].saturating_add(counts[window].into()));
-        let held = self.held.due(now, &only_windows_of(needed, self.windows()));
+        let held = self.held.due(now, &only_windows_of(*ahead, self.windows()), counts);
         match (&self.alone, self.sharing.on_failure) {
             _ if !self.is_down() || held <= now => held,
-            (Some(alone), _) => held.min(alone.due(now, ahead, counts)),
+            // What is held for later counts in the part already.
+            (Some(alone), _) => {
+                let totals = self.held.totals();
+                let ahead = std::array::from_fn(|window| ahead[window].saturating_add(totals[window]));
+                held.min(alone.due(now, &ahead, counts))
+            }
             (None, OnFailure::Open) => 0,
             (None, _) => held,
         }
@@ -567,12 +571,12 @@ impl Purse {
         if self.is_returning && self.alone.is_some() {
             self.parted_until = now.saturating_add(RETURN_TIME);
         }
-        Some(Batch::new(&self.limits, self.held.totals()))
+        Some(Batch::new(&self.limits, &self.held))
     }
 
     /// Adds the next waiter to a request.
     pub(crate) fn add(&mut self, batch: &mut Batch, now: Nanos, counts: &Counts, patience: Option<Nanos>) -> Place {
-        let place = batch.add(counts, patience, |ahead, counts| self.later(now, ahead, counts));
+        let place = batch.add(now, counts, patience, |ahead, counts| self.later(now, ahead, counts));
         if let Place::Later(moment) = place {
             self.part_free_at = moment;
         }

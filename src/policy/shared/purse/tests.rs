@@ -110,7 +110,29 @@ impl Naive {
         self.is_down = !is_up;
     }
 
-    /// Permits that can be taken alone, against half of the limit.
+    /// The first moment at which so many permits can be used together; 0 if now.
+    fn due(&self, permits: usize) -> Nanos {
+        let mut moments: Vec<Nanos> = self.held.iter().map(|(from, _)| (*from).max(self.now)).collect();
+        moments.push(self.now);
+        moments.sort_unstable();
+        let usable = |at: &Nanos| self.held.iter().filter(|(from, until)| (*from..=*until).contains(at)).count();
+        let due = moments.into_iter().find(|at| usable(at) >= permits).unwrap_or(Nanos::MAX);
+        if due == self.now { 0 } else { due }
+    }
+
+    /// Sets permits of a waiter aside. Returns `false` if none cover it.
+    fn set_aside(&mut self, permits: usize) -> bool {
+        let due = self.due(permits);
+        let moment = due.max(self.now);
+        self.held.sort_by_key(|(from, _)| *from);
+        for _ in 0..if due < Nanos::MAX { permits } else { 0 } {
+            let first = self.held.iter().position(|(_, until)| *until >= moment).unwrap();
+            self.held.remove(first);
+        }
+        due < Nanos::MAX
+    }
+
+    /// Permits that fit into half of the limit, with those that are used.
     fn has_part(&self, permits: u32) -> bool {
         self.used.len() + permits as usize <= (LIMIT / 2) as usize
     }
@@ -175,13 +197,15 @@ fn ask(purse: &mut Purse, naive: &mut Naive, waiters: &[u32]) -> Result<Option<A
     if naive.is_returning && matches!(on_failure, OnFailure::Local { .. }) {
         naive.parted_until = naive.now + 1_500 * MS;
     }
-    let (mut left, mut calls, mut asked) = (naive.held.len(), 0, 0);
+    let mut left = Some(naive.held.clone());
+    let (mut calls, mut asked) = (0, 0);
     for &permits in waiters {
-        let is_covered = left >= permits as usize;
+        let mut rest = Naive { now: naive.now, held: left.take().unwrap_or_default(), ..Naive::default() };
+        let is_covered = rest.set_aside(permits as usize);
         let ahead = u32::try_from(naive.held.len()).unwrap() + asked;
         let is_later = naive.now < naive.parted_until && !naive.has_part(ahead + permits);
         let place = purse.add(&mut batch, naive.now, &both(permits), None);
-        left = if is_covered { left - permits as usize } else { 0 };
+        left = is_covered.then_some(rest.held);
         prop_assert_eq!(place == Place::Covered, is_covered);
         prop_assert_eq!(matches!(place, Place::Later(_)), !is_covered && is_later);
         if let Place::Later(moment) = place {
@@ -265,12 +289,14 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
             }
             Event::Take(permits) => {
                 let is_held = naive.usable() >= permits as usize;
+                let held = u32::try_from(naive.held.len()).unwrap();
                 let is_alone = !is_held
                     && naive.is_down
                     && match on_failure {
                         OnFailure::Open => true,
                         OnFailure::Closed => false,
-                        OnFailure::Local { .. } => naive.has_part(permits),
+                        // What is held for later comes on top.
+                        OnFailure::Local { .. } => naive.has_part(held + permits),
                     };
                 prop_assert_eq!(
                     purse.clone().due_after(naive.now, &[0; MAX_WINDOWS], &both(permits)) <= naive.now,
@@ -309,11 +335,8 @@ fn run(on_failure: OnFailure, events: Vec<Event>) -> Result<(), TestCaseError> {
         prop_assert_eq!(purse.counts.lapsed, naive.lapsed);
         prop_assert_eq!(purse.counts.admitted_alone, naive.alone);
         for needed in 0..=naive.held.len() + 1 {
-            let mut begins = naive.held.iter().map(|(from, _)| *from).collect::<Vec<_>>();
-            begins.sort_unstable();
-            let due = needed.checked_sub(1).map_or(Some(0), |last| begins.get(last).copied()).unwrap_or(Nanos::MAX);
-            let needed = [needed as u64, needed as u64, 0, 0];
-            prop_assert_eq!(purse.held.due(naive.now, &needed), if due <= naive.now { 0 } else { due });
+            let counts = only_windows(&both(u32::try_from(needed).unwrap()), 2);
+            prop_assert_eq!(purse.held.due(naive.now, &[0; MAX_WINDOWS], &counts), naive.due(needed));
         }
     }
     Ok(())
@@ -363,8 +386,8 @@ fn a_moment_in_a_report_is_rounded_up_to_a_thousandth_of_the_period() {
 #[test]
 fn calls_with_the_same_wish_are_one_run_and_a_request_has_64() {
     let limits = [(LIMIT, PERIOD)];
-    let mut batch = Batch::new(&limits, [0; MAX_WINDOWS]);
-    let mut add = |counts: &Counts, patience| batch.add(counts, patience, |_, _| None);
+    let mut batch = Batch::new(&limits, &Held::default());
+    let mut add = |counts: &Counts, patience| batch.add(0, counts, patience, |_, _| None);
     let places = [(1, None), (1, None), (2, None), (1, Some(5 * MS)), (1, Some(5 * MS + 1)), (0, None), (13, None)];
     let places = places.map(|(count, patience)| add(&both(count), patience));
     let expected = [Place::Run(0), Place::Run(0), Place::Run(1), Place::Run(2), Place::Run(2)];
