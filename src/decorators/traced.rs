@@ -567,14 +567,14 @@ mod tests {
 
     #[test]
     fn a_gate_that_learns_of_no_end_closes_its_span() {
-        let (closed, closes) = channel();
-        with_default(registry().with(Closed(closed)), || {
+        let (tell, told) = channel();
+        with_default(registry().with(Closed(tell)), || {
             let mut gate = CallSpan::named("fetch".into());
             wait_blocking(|wait| Gate::<Result<(), String>>::enter(&mut gate, wait)).unwrap();
             assert!(!gate.span.is_disabled());
-            assert!(closes.try_recv().is_err());
+            assert!(told.try_recv().is_err());
             drop(gate);
-            assert_eq!(closes.try_recv(), Ok(()));
+            assert_eq!(told.try_recv(), Ok(()));
         });
     }
 }

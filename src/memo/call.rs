@@ -80,8 +80,7 @@ enum State<C, Args, L, K: Eq + Hash, V, O> {
         joined: Joined<V>,
     },
     /// Asks the memo's tier, before the call loads.
-    #[allow(clippy::type_complexity)] // the parts have a name already
-    Asking(Box<(Parts<C, Args, L, K, V>, Asking<K, V>)>),
+    Asking(BoxedAsking<C, Args, L, K, V>),
     Loading(#[pin] L),
     Ended,
 }
@@ -93,6 +92,8 @@ type Begin<C, Args, L, K, V> = fn(Leader<K, V>, C, Args) -> L;
 
 /// What a call keeps until its load begins.
 type Parts<C, Args, L, K, V> = (Begin<C, Args, L, K, V>, C, Args);
+
+type BoxedAsking<C, Args, L, K, V> = Box<(Parts<C, Args, L, K, V>, Asking<K, V>)>;
 
 fn begin<C, Args, K, V, E, R>(leader: Leader<K, V>, callable: C, args: Args) -> R::Future
 where
