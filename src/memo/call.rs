@@ -90,7 +90,7 @@ enum State<C, Args, L, K: Eq + Hash, V, O> {
 /// closures that borrow.
 type Begin<C, Args, L, K, V> = fn(Leader<K, V>, C, Args) -> L;
 
-/// What a call keeps until its load begins.
+/// The parts of a call that waits for the beginning of its load.
 type Parts<C, Args, L, K, V> = (Begin<C, Args, L, K, V>, C, Args);
 
 type BoxedAsking<C, Args, L, K, V> = Box<(Parts<C, Args, L, K, V>, Asking<K, V>)>;
