@@ -46,6 +46,9 @@ pub(crate) const NEWS: usize = 0;
 /// The line of the requests. Those to the other masters of a cluster follow.
 pub(crate) const MAIN: usize = 1;
 
+/// Target of the log lines, as that of decor.
+const SHARED: &str = "decor::shared";
+
 /// The token of a line's connection. The waker has 0.
 fn token(line: usize) -> Token {
     Token(1 + line)
@@ -761,6 +764,7 @@ impl IoThread {
         let was_down = self.lines[line].down.take();
         if was_down.is_none() {
             Counters::add(&self.shared.counters.losses);
+            tracing::warn!(target: SHARED, %error, "a store is down");
         }
         let failed = was_down.map_or_else(HashMap::new, |down| down.failed);
         self.lines[line].down = Some(Box::new(Down { error, probe_at, failed }));
@@ -780,6 +784,7 @@ impl IoThread {
     fn restore(&mut self, line: usize) {
         self.lines[line].probe.succeeded();
         let Some(down) = self.lines[line].down.take() else { return };
+        tracing::info!(target: SHARED, server = %self.lines[line].address, "a store is up again");
         // The connection was made for the probe. The time of the next request begins with it.
         self.lines[line].first_until = None;
         self.is_back(*down);

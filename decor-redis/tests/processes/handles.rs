@@ -1,11 +1,12 @@
 //! Runtimes, threads, and waiters that leave.
 
 use crate::alone;
-use decor::{KeyedLimiter, OnFailure, RateLimiter};
+use decor::{KeyedLimiter, Memo, OnFailure, RateLimiter, RateLimiterBuilder};
 use decor_redis::Redis;
 use decor_redis_testing::{Server, go_on, skip, stop};
 use futures::future::join_all;
 use std::{
+    future::ready,
     thread,
     time::{Duration, Instant},
 };
@@ -207,4 +208,42 @@ fn io_thread_ticks() -> u64 {
             fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
         })
         .sum()
+}
+
+/// The rights that the README names are all that an account needs.
+#[tokio::test]
+async fn an_account_with_the_rights_of_the_readme_can_do_everything() {
+    let Some(server) = Server::start(&[]) else { return skip("an_account_with_the_rights") };
+    let readme = include_str!("../../README.md");
+    let list = readme.split_once("An account needs `").unwrap().1.split_once('`').unwrap().0;
+    let rights = list.split_whitespace().chain(["+select", "+client|setname"]);
+    let account = ["ACL", "SETUSER", "app", "on", ">secret", "&decor*", "~{decor*"];
+    assert_eq!(server.command(&account.into_iter().chain(rights).collect::<Vec<_>>()), "OK");
+    let url = format!("redis://app:secret@127.0.0.1:{}/1", server.port());
+    let redis = Redis::builder(url).timeout(LONG).build();
+    redis.ping().await.unwrap();
+
+    let shared = |builder: RateLimiterBuilder, name: &str| builder.shared(redis.quota(name), OnFailure::Closed).build();
+    let limiters = [
+        shared(RateLimiter::builder().window(10, SECOND), "one"),
+        shared(RateLimiter::builder().window(10, SECOND).window(100, 60 * SECOND), "two"),
+        shared(RateLimiter::builder().paced(10, SECOND), "paced"),
+    ];
+    for limiter in &limiters {
+        limiter.acquire_many(1).await.unwrap();
+        limiter.charge(1);
+        limiter.refund(1);
+        limiter.pause_for(Duration::from_millis(1));
+        limiter.acquire_many(1).await.unwrap();
+    }
+    let memo: Memo<u64, String> = Memo::builder().ttl(60 * SECOND).tier(redis.tier("users")).build();
+    memo.get_or_load(1, || ready("Ada".to_owned())).await;
+    memo.insert(2, "Bob".into());
+    memo.invalidate(&1);
+    memo.clear();
+    memo.settled().await.unwrap();
+
+    assert_eq!(server.command(&["ACL", "LOG"]), "");
+    assert!(redis.is_up());
+    assert_eq!(redis.stats().losses, 0);
 }
