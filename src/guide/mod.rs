@@ -17,7 +17,16 @@
 //! | [`writing_a_decorator`] | give chains a decorator of your own |
 //!
 //! The pages can be read in this order. [`start`], [`order`] and [`errors`] come first, and each of
-//! the others stands by itself.
+//! the others stands by itself. A service that does all of it begins with these crates:
+//!
+//! ```sh
+//! cargo add --path ../decor --features http,macros,metrics,reqwest,serde,tower
+//! cargo add --path ../decor --dev --features test-util
+//! cargo add axum toml thiserror tracing-subscriber metrics-exporter-prometheus
+//! cargo add serde --features derive
+//! cargo add tokio --features macros,net,rt-multi-thread,signal,time
+//! cargo add tokio --dev --features test-util
+//! ```
 
 #[cfg(feature = "memo")]
 pub mod blocking;
