@@ -24,6 +24,8 @@ pub(crate) struct Work {
     pub(crate) windows: Vec<(u32, u64)>,
     pub(crate) tasks: usize,
     pub(crate) lease: u32,
+    /// Shortest hold, in milliseconds.
+    pub(crate) slack: u64,
     /// `true` if calls take different numbers of permits.
     pub(crate) weighted: bool,
     /// Number of processes; `None` for [`OnFailure::Closed`].
@@ -34,20 +36,20 @@ pub(crate) struct Work {
 impl Work {
     pub(crate) fn new(url: String, windows: &[(u32, u64)]) -> Self {
         let lasts = Duration::from_secs(5);
-        Self { url, windows: windows.to_vec(), tasks: 64, lease: 0, weighted: false, local: None, lasts }
+        Self { url, windows: windows.to_vec(), tasks: 64, lease: 0, slack: 20, weighted: false, local: None, lasts }
     }
 
     fn to_text(&self) -> String {
-        let Self { url, windows, tasks, lease, weighted, local, lasts } = self;
+        let Self { url, windows, tasks, lease, slack, weighted, local, lasts } = self;
         let windows: Vec<_> = windows.iter().map(|(limit, period)| format!("{limit}/{period}")).collect();
         let (windows, lasts) = (windows.join(","), lasts.as_millis());
         let (weighted, local) = (u8::from(*weighted), local.unwrap_or_default());
-        format!("{url} {windows} {tasks} {lease} {weighted} {local} {lasts}")
+        format!("{url} {windows} {tasks} {lease} {slack} {weighted} {local} {lasts}")
     }
 
     fn of_text(text: &str) -> Self {
         let words: Vec<_> = text.split(' ').collect();
-        let [url, windows, tasks, lease, weighted, local, lasts] = words[..] else { panic!("{text}") };
+        let [url, windows, tasks, lease, slack, weighted, local, lasts] = words[..] else { panic!("{text}") };
         let window = |text: &str| {
             let (limit, period) = text.split_once('/').unwrap();
             (limit.parse().unwrap(), period.parse().unwrap())
@@ -57,6 +59,7 @@ impl Work {
             windows: windows.split(',').map(window).collect(),
             tasks: tasks.parse().unwrap(),
             lease: lease.parse().unwrap(),
+            slack: slack.parse().unwrap(),
             weighted: weighted == "1",
             local: Some(local.parse().unwrap()).filter(|instances| *instances > 0),
             lasts: Duration::from_millis(lasts.parse().unwrap()),
@@ -70,6 +73,7 @@ impl Work {
         windows
             .fold(RateLimiter::builder(), |builder, (limit, period)| builder.window(limit, period))
             .shared(redis.quota("shared"), on_failure)
+            .slack(Duration::from_millis(self.slack))
             .lease(self.lease)
             .build()
     }

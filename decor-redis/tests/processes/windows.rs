@@ -112,11 +112,14 @@ fn one_process_is_stopped_for_2_s() {
     assert!(logs[0].calls_between(went_on, u64::MAX) > 0, "no call after the stop");
 }
 
+/// Thirty threads share the cores, and one of them may be suspended for longer than the usual hold,
+/// between the check of its permit and the record of its call.
 #[test]
 fn ten_processes_get_their_turns() {
     let Some(server) = Server::start(&[]) else { return skip("ten_processes_get_their_turns") };
     let _alone = alone();
-    let work = Work { tasks: 4, lasts: Duration::from_secs(20), ..Work::new(server.url(), &[(10, 1_000)]) };
+    let lasts = Duration::from_secs(20);
+    let work = Work { tasks: 4, slack: 200, lasts, ..Work::new(server.url(), &[(10, 1_000)]) };
     let begun = monotonic();
     let logs = work.run(10);
     check(&logs, &work, 50);
