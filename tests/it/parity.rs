@@ -348,7 +348,7 @@ parity! {
     traced_attempts: [slow(10, BUSY), slow(20, ok(7))]
         |f| f.traced("attempt").retry_with(policy()).traced("call"),
         [0 => 1];
-    // Within the limit: a sync call that is abandoned keeps its spans until its thread has ended it.
+    // Within its limit: a sync call that is abandoned keeps its spans until its thread ends it.
     traced_within_a_limit: [slow(10, BUSY), slow(999, ok(7))]
         |f| f.traced("attempt").timeout(secs(1)).retry_with(policy()).traced("call"),
         [0 => 1];
