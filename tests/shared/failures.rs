@@ -163,18 +163,25 @@ async fn while_going_down_permits_for_later_count_in_the_part() {
     }
 }
 
+/// Limiters of two processes, each with half of the limit, after a call of each. The store is away
+/// from now on. The record has both calls.
+async fn two_that_lose_the_store(near: &FakeStore, far: &FakeStore) -> (RateLimiter, RateLimiter, Record) {
+    let on_failure = OnFailure::Local { instances: 2 };
+    let (a, b) = (limiter(near, on_failure), limiter(far, on_failure));
+    a.acquire().await;
+    b.acquire().await;
+    near.refuse();
+    let record = Record::begin();
+    record.note(2);
+    (a, b, record)
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_local_admitted_alone_is_charged_when_the_store_is_back() {
     // In a long outage, the state of the store expires.
     for (outage, forgets) in [(300, false), (300, true), (900, false), (1_200, true), (3_000, false), (3_000, true)] {
         let store = FakeStore::new();
-        let on_failure = OnFailure::Local { instances: 2 };
-        let (a, b) = (limiter(&store, on_failure), limiter(&store.another_process(), on_failure));
-        a.acquire().await;
-        b.acquire().await;
-        store.refuse();
-        let record = Record::begin();
-        record.note(2);
+        let (a, b, record) = two_that_lose_the_store(&store, &store.another_process()).await;
         let tasks = [start(64, &a, &record), start(64, &b, &record)];
         sleep(ms(outage)).await;
         if forgets {
@@ -196,13 +203,7 @@ async fn what_local_admitted_alone_is_charged_when_the_store_is_back() {
 async fn processes_that_come_back_at_different_times_exceed_no_window() {
     for (outage, later, forgets) in outages() {
         let store = FakeStore::new();
-        let on_failure = OnFailure::Local { instances: 2 };
-        let (a, b) = (limiter(&store, on_failure), limiter(&store.another_process(), on_failure));
-        a.acquire().await;
-        b.acquire().await;
-        store.refuse();
-        let record = Record::begin();
-        record.note(2);
+        let (a, b, record) = two_that_lose_the_store(&store, &store.another_process()).await;
         let first = start(64, &a, &record);
         sleep(ms(later)).await;
         let second = start(64, &b, &record);
@@ -290,13 +291,8 @@ async fn a_process_that_comes_back_takes_no_more_than_its_part_at_first() {
 async fn a_process_that_is_back_leaves_the_others_their_parts() {
     for (later, forgets) in [(0, false), (300, true), (600, false), (600, true), (1_000, false)] {
         let store = FakeStore::new();
-        let (on_failure, far) = (OnFailure::Local { instances: 2 }, store.another_process());
-        let (a, b) = (limiter(&store, on_failure), limiter(&far, on_failure));
-        a.acquire().await;
-        b.acquire().await;
-        store.refuse();
-        let record = Record::begin();
-        record.note(2);
+        let far = store.another_process();
+        let (a, b, record) = two_that_lose_the_store(&store, &far).await;
         let tasks = [start(64, &a, &record), start(64, &b, &record)];
         sleep(ms(900)).await;
         // Its requests fail for longer.
